@@ -12,12 +12,15 @@ export interface RunResult {
 /** `db` of one call: drizzle over SQLite, inside the event's transaction. Useless once the handler has returned. */
 export type HandlerDatabase = BaseSQLiteDatabase<"sync", RunResult>;
 
-export interface HandlerContext<Payload = any> { // eslint-disable-line typescript/no-explicit-any -- a payload is whatever the provider sends; handlers narrow it
+// oxlint-disable-next-line typescript/no-explicit-any -- a payload is whatever the provider sends
+export type AnyPayload = any;
+
+export interface HandlerContext<Payload = AnyPayload> {
   event: Omit<Event, "payload"> & { readonly payload: Payload };
   db: HandlerDatabase;
 }
 
-export type HandlerFunction<Payload = any> = (context: HandlerContext<Payload>) => void; // eslint-disable-line typescript/no-explicit-any -- as above
+export type HandlerFunction<Payload = AnyPayload> = (context: HandlerContext<Payload>) => void;
 
 const brand = Symbol.for("hookonce.handler");
 
@@ -36,8 +39,9 @@ export interface Handler {
  * });
  * ```
  */
-export function handler<Payload = any>(run: HandlerFunction<Payload>): Handler { // eslint-disable-line typescript/no-explicit-any -- as above
-  if (typeof run !== "function") throw new TypeError("handler() takes a function: handler(({ event, db }) => { … })");
+export function handler<Payload = AnyPayload>(run: HandlerFunction<Payload>): Handler {
+  if (typeof run !== "function")
+    throw new TypeError("handler() takes a function: handler(({ event, db }) => { … })");
   return Object.freeze({ [brand]: true as const, run: run as HandlerFunction });
 }
 

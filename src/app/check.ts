@@ -1,0 +1,104 @@
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { loadConfig, type Config } from "../config/load.ts";
+import type { Environment } from "../config/secrets.ts";
+import { HookonceError, messageOf, type Problem } from "../errors.ts";
+import { loadHandlers } from "../handlers/registry.ts";
+import { providers } from "../providers/presets.ts";
+import type { Source } from "../providers/source.ts";
+import { migrate, ownSet, problemsOf, userSet } from "../storage/migrations.ts";
+import { ownMigrations } from "../storage/own-migrations.ts";
+import { rehearse } from "../storage/rehearsal.ts";
+import { createSources } from "./sources.ts";
+import { readUserMigrations } from "./user-migrations.ts";
+
+export interface Checked {
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+  /** Null when the config cannot be used. */
+  readonly config: Config | null;
+  readonly sources: ReadonlyMap<string, Source>;
+  readonly handlerFiles: readonly { source: string; file: string }[];
+  /** Migrations of the user's that the next start will apply. */
+  readonly pending: readonly string[];
+}
+
+export interface CheckOptions {
+  readonly environment: Environment;
+  readonly clock: () => number;
+  /** Instead of the config's; absolute. */
+  readonly database?: string | undefined;
+}
+
+/**
+ * Checks everything there is to check before a start, and changes nothing: the config, the secrets it names, the migrations (on the
+ * database's schema, rebuilt in memory), and every handler against the tables as they then are.
+ */
+export async function check(inboxFolder: string, options: CheckOptions): Promise<Checked> {
+  const problems: Problem[] = [];
+  const config = attempt(problems, () => loadConfig(inboxFolder, [...providers.keys()], options.environment));
+  const created = config === null ? null : createSources(config.sources, options.clock);
+  problems.push(...(created?.problems ?? []));
+  const sources = created?.sources ?? new Map<string, Source>();
+
+  const own = ownSet(ownMigrations);
+  const user = userSet(readUserMigrations(inboxFolder));
+  const misplaced = user.migrations.flatMap(problemsOf);
+  problems.push(...misplaced);
+
+  const path = options.database ?? config?.database ?? join(inboxFolder, "data/hookonce.db");
+  const rehearsal = attempt(problems, () => rehearse(path));
+  let pending: string[] = [];
+  let handlerFiles: Checked["handlerFiles"] = [];
+  const warnings = [...warnOfDotEnv(inboxFolder)];
+  if (rehearsal !== null) {
+    const { connection, journalMode } = rehearsal;
+    if (config !== null && journalMode !== null && journalMode !== "wal" && !config.convertToWal) {
+      problems.push({
+        message: `the database ${path} is in ${journalMode} mode, not WAL: set convert_to_wal = true`,
+      });
+    }
+    attempt(problems, () => migrate(connection, own, options.clock()));
+    if (misplaced.length === 0) {
+      pending =
+        attempt(problems, () => migrate(connection, user, options.clock()))?.map(({ name }) => name) ?? [];
+    }
+    const loaded = await loadHandlers({
+      inboxFolder,
+      // Without a config every folder may be a source's, and its handlers can still be checked.
+      sources:
+        config === null ? foldersOf(join(inboxFolder, "handlers")) : config.sources.map(({ name }) => name),
+      connection,
+      onLateError: () => {},
+    });
+    problems.push(...loaded.problems);
+    warnings.push(...loaded.warnings);
+    handlerFiles = loaded.handlers.files;
+  }
+  return { problems, warnings, config, sources, handlerFiles, pending };
+}
+
+/** Takes a refusal apart into its problems. */
+function attempt<Result>(problems: Problem[], work: () => Result): Result | null {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof HookonceError)) throw error;
+    problems.push(...(error.problems.length > 0 ? error.problems : [{ message: messageOf(error) }]));
+    return null;
+  }
+}
+
+function warnOfDotEnv(inboxFolder: string): Problem[] {
+  const mode = statSync(join(inboxFolder, ".env"), { throwIfNoEntry: false })?.mode ?? 0;
+  if (process.platform === "win32" || (mode & 0o077) === 0) return [];
+  return [{ file: ".env", message: "others on this machine can read it: chmod 600 .env" }];
+}
+
+function foldersOf(path: string): string[] {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+    ? readdirSync(path, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory() && entry.name !== "lib")
+        .map((entry) => entry.name)
+    : [];
+}

@@ -1,0 +1,155 @@
+import type { Database } from "bun:sqlite";
+import type { Hono } from "hono";
+import type { Logger } from "pino";
+import type { Config } from "../config/load.ts";
+import { HookonceError, messageOf } from "../errors.ts";
+import { loadHandlers, type Handlers } from "../handlers/registry.ts";
+import { createByteBudget } from "../http/body.ts";
+import { createDeliveryLog } from "../http/log.ts";
+import { createRoutes, type Env } from "../http/routes.ts";
+import { createGroupCommit, type GroupCommitOptions } from "../inbox/group-commit.ts";
+import type { Source } from "../providers/source.ts";
+import { copyBeforeMigration } from "../storage/backup.ts";
+import { lockDatabase } from "../storage/lock.ts";
+import { migrate, ownSet, pendingMigrations, userSet } from "../storage/migrations.ts";
+import { openDatabase, type OpenOptions } from "../storage/open.ts";
+import { ownMigrations } from "../storage/own-migrations.ts";
+import { reconcileSources } from "../storage/source-rules.ts";
+import { createStorage, writeMeta } from "../storage/storage.ts";
+import { readUserMigrations } from "./user-migrations.ts";
+
+export interface OpenInboxOptions {
+  readonly config: Config;
+  readonly sources: ReadonlyMap<string, Source>;
+  readonly log: Logger;
+  /** Unix milliseconds. */
+  readonly clock: () => number;
+  readonly onFatal: (error: unknown) => void;
+  readonly acceptIdChange?: boolean;
+  /** Only tests and measurements change these. */
+  readonly storage?: Pick<OpenOptions, "synchronous">;
+  readonly groupCommit?: Omit<GroupCommitOptions, "onFatal">;
+  readonly lockWaitMs?: number;
+}
+
+/** A whole hookonce without a socket. */
+export interface Inbox {
+  readonly routes: Hono<Env>;
+  readonly handlers: Handlers;
+  readonly maxBody: number;
+  /** From now on new deliveries get 503. */
+  refuse(): void;
+  /** Writes what is waiting, moves the WAL into the database, closes it and lets go of it. */
+  close(): Promise<void>;
+}
+
+/** Bodies being read or waiting for their commit, in bytes. */
+const BODY_BUDGET = 64 * 1024 * 1024;
+
+/**
+ * The one place that wires the rooms together.
+ *
+ * @throws HookonceError with the code and every problem that stands in the way of a start
+ */
+export async function openInbox(options: OpenInboxOptions): Promise<Inbox> {
+  const { config, sources, log, clock } = options;
+  const lock = await lockDatabase(config.database, {
+    ...(options.lockWaitMs === undefined ? {} : { waitMs: options.lockWaitMs }),
+    onWait: (holder) =>
+      log.warn(
+        { database: config.database, holder },
+        "waiting for another hookonce to let go of the database",
+      ),
+  });
+  let connection: Database | undefined;
+  try {
+    connection = await openMigrated(options);
+    const { handlers, problems, warnings } = await loadHandlers({
+      inboxFolder: config.inboxFolder,
+      sources: [...sources.keys()],
+      connection,
+      onLateError: (handler, error) =>
+        log.error(
+          { handler, cause: messageOf(error) },
+          "a handler's promise was rejected after it had failed",
+        ),
+    });
+    if (problems.length > 0)
+      throw new HookonceError("handlers_invalid", "Some handlers cannot be used.", { problems });
+    for (const { file, message } of warnings) log.warn({ file }, message);
+
+    const storage = createStorage(connection);
+    const writer = createGroupCommit(storage, { ...options.groupCommit, onFatal: options.onFatal });
+    let stopping = false;
+    const routes = createRoutes({
+      sources,
+      handlers,
+      writer,
+      budget: createByteBudget(BODY_BUDGET),
+      log: createDeliveryLog(log),
+      clock,
+      probe: () => storage.probe(clock()),
+      stopping: () => stopping,
+    });
+    return {
+      routes,
+      handlers,
+      maxBody: Math.max(...[...sources.values()].map((source) => source.maxBody)),
+      refuse() {
+        stopping = true;
+      },
+      async close() {
+        stopping = true;
+        await writer.drain();
+        storage.close();
+        lock.release();
+      },
+    };
+  } catch (error) {
+    connection?.close();
+    lock.release();
+    throw error;
+  }
+}
+
+async function openMigrated({
+  config,
+  sources,
+  log,
+  clock,
+  acceptIdChange,
+  storage,
+}: OpenInboxOptions): Promise<Database> {
+  const { connection, created } = openDatabase(config.database, {
+    convertToWal: config.convertToWal,
+    ...storage,
+  });
+  try {
+    const own = ownSet(ownMigrations);
+    const user = userSet(readUserMigrations(config.inboxFolder));
+    const [first] = [...pendingMigrations(connection, own), ...pendingMigrations(connection, user)];
+    if (!created && first !== undefined) {
+      const copy = copyBeforeMigration(connection, config.database, first.name, clock());
+      log.info({ copy }, "copied the database before migrating it");
+    }
+    for (const { name } of migrate(connection, own, clock()))
+      log.debug({ migration: name }, "migrated hookonce's own tables");
+    for (const { name } of migrate(connection, user, clock())) log.info({ migration: name }, "migrated");
+    if (created) writeMeta(connection, "created_by", "hookonce");
+    reconcileSources(
+      connection,
+      [...sources.values()].map((source) => ({
+        name: source.name,
+        provider: source.provider.name,
+        eventIdRule: source.eventIdRule,
+        retryWindowMs: source.provider.retryWindowMs,
+        previous: config.sources.find(({ name }) => name === source.name)?.previous,
+      })),
+      { now: clock(), acceptIdChange: acceptIdChange ?? false },
+    );
+    return connection;
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}

@@ -1,0 +1,168 @@
+import { join, resolve } from "node:path";
+import { parseAddress, type Config } from "../config/load.ts";
+import { HookonceError, messageOf } from "../errors.ts";
+import { listen } from "../http/server.ts";
+import type { Source } from "../providers/source.ts";
+import { check } from "./check.ts";
+import type { Log } from "./log.ts";
+import { openInbox, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
+
+export interface ServeOptions {
+  readonly folder: string;
+  /** Instead of the config's: host:port. */
+  readonly listen?: string | undefined;
+  /** Instead of the config's; relative to the working directory. */
+  readonly database?: string | undefined;
+  readonly production?: boolean | undefined;
+  readonly acceptIdChange?: boolean | undefined;
+  readonly log: Log;
+  /** Only tests and measurements change these. */
+  readonly open?: Pick<OpenInboxOptions, "storage" | "groupCommit" | "lockWaitMs">;
+}
+
+/** Of the 10 s that a stop may take, what the requests in flight get. In milliseconds. */
+const DRAIN_MS = 8000;
+
+/**
+ * Runs hookonce until a signal ends it.
+ *
+ * @returns the exit code
+ * @throws HookonceError for a refused start, with everything that is wrong
+ */
+export async function serve(options: ServeOptions): Promise<number> {
+  const { log } = options;
+  const { config, sources } = await checked(options);
+  const ended = Promise.withResolvers<number>();
+  failStop(config.inboxFolder, log, ended.resolve);
+
+  const inbox = await openInbox({
+    config,
+    sources,
+    log: log.logger,
+    clock: Date.now,
+    acceptIdChange: options.acceptIdChange ?? false,
+    onFatal(error) {
+      log.logger.fatal(
+        { cause: messageOf(error) },
+        "the database can no longer be trusted in this process; a restart recovers it",
+      );
+      exitNow(log);
+    },
+    ...options.open,
+  });
+  const server = await listenOrClose(inbox, config);
+  announce(server.url, config, sources, inbox, log);
+
+  const stop = (signal: string): void => {
+    log.logger.info({ signal }, "stopping: finishing what is in flight");
+    inbox.refuse();
+    void (async () => {
+      await server.stop(DRAIN_MS);
+      await inbox.close();
+      ended.resolve(0);
+    })().catch((error: unknown) => {
+      log.logger.fatal({ cause: messageOf(error) }, "the stop failed");
+      ended.resolve(1);
+    });
+  };
+  process.once("SIGTERM", stop);
+  process.once("SIGINT", stop);
+  const code = await ended.promise;
+  log.logger.info({ code }, "stopped");
+  log.flush();
+  return code;
+}
+
+/** Everything is checked before anything is changed: a start that is refused has migrated nothing. */
+async function checked(
+  options: ServeOptions,
+): Promise<{ config: Config; sources: ReadonlyMap<string, Source> }> {
+  const folder = resolve(options.folder);
+  const database = options.database === undefined ? undefined : resolve(options.database);
+  const { config, sources, problems, warnings } = await check(folder, {
+    environment: process.env,
+    clock: Date.now,
+    database,
+  });
+  const all = [...problems];
+  if (options.production === true) {
+    for (const source of sources.values()) {
+      if (source.provider.scheme.kind !== "unsigned") continue;
+      all.push({
+        message: `source "${source.name}" is unsigned, and --production takes only signed ones: give it a provider and a secret, or remove it`,
+      });
+    }
+  }
+  if (config === null || all.length > 0) {
+    throw new HookonceError("config_invalid", `${folder} cannot be served.`, { problems: all });
+  }
+  for (const { file, message } of warnings.filter((warning) => warning.file === ".env"))
+    options.log.logger.warn({ file }, message);
+  return {
+    config: {
+      ...config,
+      ...(options.listen === undefined ? {} : { listen: parseAddress(options.listen) }),
+      ...(database === undefined ? {} : { database }),
+    },
+    sources,
+  };
+}
+
+async function listenOrClose(inbox: Inbox, config: Config): Promise<ReturnType<typeof listen>> {
+  try {
+    return listen(inbox.routes, { ...config.listen, maxBody: inbox.maxBody });
+  } catch (error) {
+    await inbox.close();
+    throw error;
+  }
+}
+
+function announce(
+  url: string,
+  config: Config,
+  sources: ReadonlyMap<string, Source>,
+  inbox: Inbox,
+  { logger }: Log,
+): void {
+  for (const source of sources.values()) {
+    const handlers = inbox.handlers.files
+      .filter((file) => file.source === source.name)
+      .map(({ file }) => file);
+    const path = source.name === "default" ? "/webhook" : `/webhook/${source.name}`;
+    logger.info(
+      { source: source.name, provider: source.provider.name, url: `${url}${path}`, handlers },
+      "source",
+    );
+  }
+  logger.info({ url, database: config.database, pid: process.pid }, "listening");
+}
+
+/**
+ * An error that nobody caught ends the process: whatever it left behind, the next start recovers from the database. Only what comes
+ * out of a user's handler after it has returned (a timer, a promise) is survived: its writes were refused at the gate.
+ */
+function failStop(inboxFolder: string, log: Log, end: (code: number) => void): void {
+  const handlers = join(inboxFolder, "handlers");
+  const onError = (error: unknown): void => {
+    const ofHandler =
+      (error instanceof HookonceError && error.code === "handler_finished") ||
+      (error instanceof Error && (error.stack ?? "").includes(handlers));
+    if (ofHandler) {
+      log.logger.error(
+        { cause: messageOf(error) },
+        "a handler failed after it had returned; nothing of that was written",
+      );
+      return;
+    }
+    log.logger.fatal({ err: error }, "an error that nobody caught");
+    end(1);
+    exitNow(log);
+  };
+  process.on("uncaughtException", onError);
+  process.on("unhandledRejection", onError);
+}
+
+function exitNow(log: Log): never {
+  log.flush();
+  process.exit(1);
+}

@@ -1,0 +1,29 @@
+import { resolve } from "node:path";
+import { check } from "../app/check.ts";
+import { EXIT } from "./exit.ts";
+import { formatProblem } from "./refusal.ts";
+
+/** `hookonce check`: everything that is wrong, at once. Exit 1 when anything is. */
+export async function runCheck(folder: string, options: { database?: string }): Promise<number> {
+  const inboxFolder = resolve(folder);
+  const { problems, warnings, sources, handlerFiles, pending } = await check(inboxFolder, {
+    environment: process.env,
+    clock: Date.now,
+    database: options.database === undefined ? undefined : resolve(options.database),
+  });
+  for (const warning of warnings) console.error(`warning: ${formatProblem(warning)}`);
+  for (const problem of problems) console.error(formatProblem(problem));
+  if (problems.length > 0) {
+    console.error(`\n${problems.length} ${problems.length === 1 ? "problem" : "problems"} in ${inboxFolder}`);
+    return EXIT.failed;
+  }
+  for (const { name, provider } of sources.values()) {
+    const files = handlerFiles.filter(({ source }) => source === name).map(({ file }) => file);
+    console.log(
+      `source ${name} (${provider.title}): ${files.length === 0 ? "no handlers yet" : files.join(", ")}`,
+    );
+  }
+  if (pending.length > 0) console.log(`migrations to apply at the next start: ${pending.join(", ")}`);
+  console.log("all is well");
+  return EXIT.done;
+}

@@ -1,0 +1,156 @@
+import { closest, distance } from "fastest-levenshtein";
+import { existsSync, readFileSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
+import type { z } from "zod";
+import { HookonceError, type Problem } from "../errors.ts";
+import { configSchema, keysAt, type SourceConfig } from "./schema.ts";
+import { createSecretLookup, type Environment } from "./secrets.ts";
+import { readToml, TomlError, type TomlDocument } from "./toml.ts";
+
+/** A source as the config has it, its secrets looked up. */
+export interface ConfiguredSource extends Omit<SourceConfig, "secret"> {
+  readonly name: string;
+  readonly secrets: readonly string[];
+  /** Where it stands in hookonce.toml, for problems that come out later. */
+  readonly line: number | undefined;
+}
+
+export interface Config {
+  readonly inboxFolder: string;
+  readonly listen: { readonly hostname: string; readonly port: number };
+  /** Absolute. */
+  readonly database: string;
+  readonly convertToWal: boolean;
+  readonly sources: readonly ConfiguredSource[];
+}
+
+export const CONFIG_FILE = "hookonce.toml";
+
+/**
+ * Reads `hookonce.toml` and the secrets it names.
+ *
+ * @param providers the names that `provider` may have
+ * @throws HookonceError `config_invalid` with everything that is wrong, each with its line
+ */
+export function loadConfig(
+  inboxFolder: string,
+  providers: readonly string[],
+  environment: Environment,
+): Config {
+  const path = join(inboxFolder, CONFIG_FILE);
+  if (!existsSync(path)) {
+    throw new HookonceError(
+      "config_invalid",
+      `${path} is not there. To make an inbox folder: hookonce init ${inboxFolder}`,
+    );
+  }
+  const document = parse(path);
+  const parsed = configSchema.safeParse(document.value);
+  const problems = parsed.success ? [] : parsed.error.issues.flatMap((issue) => problemsOf(issue, document));
+  const sources: ConfiguredSource[] = [];
+  if (parsed.success) {
+    const lookUp = createSecretLookup(inboxFolder, environment);
+    for (const [name, { secret, ...source }] of Object.entries(parsed.data.sources)) {
+      const at = (key: string) => document.lineOf(["sources", name, key]);
+      const secrets: string[] = [];
+      for (const reference of [secret ?? []].flat()) {
+        const found = lookUp(reference);
+        if ("secret" in found) secrets.push(found.secret);
+        else
+          problems.push({
+            file: CONFIG_FILE,
+            line: at("secret"),
+            message: `sources.${name}.secret: ${found.problem}`,
+          });
+      }
+      if (!providers.includes(source.provider)) {
+        problems.push({
+          file: CONFIG_FILE,
+          line: at("provider"),
+          message: `sources.${name}.provider: there is no "${source.provider}"; ${nearest(source.provider, providers)}`,
+        });
+      }
+      if (source.provider !== "unsigned" && secret === undefined) {
+        problems.push({
+          file: CONFIG_FILE,
+          line: at("provider"),
+          message: `sources.${name}.secret is missing: write secret = "env:${envName(name)}" and put ${envName(name)}=… into .env`,
+        });
+      }
+      if (source.provider === "unsigned" && secret !== undefined) {
+        problems.push({
+          file: CONFIG_FILE,
+          line: at("secret"),
+          message: `sources.${name}.secret: an unsigned source checks no secret; name the provider that signs, or drop it`,
+        });
+      }
+      sources.push({ ...source, name, secrets, line: document.lineOf(["sources", name]) });
+    }
+  }
+  if (!parsed.success || problems.length > 0) {
+    throw new HookonceError("config_invalid", `${path} cannot be used.`, { problems: inOrder(problems) });
+  }
+  const { listen, database, convert_to_wal: convertToWal } = parsed.data;
+  return {
+    inboxFolder,
+    listen: parseAddress(listen),
+    database: isAbsolute(database) ? database : join(inboxFolder, database),
+    convertToWal,
+    sources,
+  };
+}
+
+/** @param address `host:port`; an IPv6 host in brackets */
+export function parseAddress(address: string): { hostname: string; port: number } {
+  const colon = address.lastIndexOf(":");
+  return {
+    hostname: address.slice(0, colon).replace(/^\[|\]$/g, ""),
+    port: Number(address.slice(colon + 1)),
+  };
+}
+
+function parse(path: string): TomlDocument {
+  try {
+    return readToml(readFileSync(path, "utf8"));
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    throw new HookonceError("config_invalid", `${path} is not TOML.`, {
+      problems: [{ file: CONFIG_FILE, line: error.line, message: error.message }],
+    });
+  }
+}
+
+function problemsOf(issue: z.core.$ZodIssue, document: TomlDocument): Problem[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({
+      file: CONFIG_FILE,
+      line: document.lineOf([...issue.path, key]),
+      message: `${[...issue.path, key].join(".")} is no key of hookonce's; ${nearest(key, keysAt(issue.path))}`,
+    }));
+  }
+  // A record says of a bad key only that it is one; what is wrong with it is inside.
+  const message = issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+  return [
+    {
+      file: CONFIG_FILE,
+      line: document.lineOf(issue.path),
+      message: `${issue.path.join(".") || "the file"}: ${message}`,
+    },
+  ];
+}
+
+/** Something to go by: the nearest name when there is a near one, else all of them. */
+function nearest(name: string, known: readonly string[]): string {
+  const best = closest(name, [...known]);
+  return distance(name, best) <= Math.max(2, name.length / 3)
+    ? `did you mean ${best}?`
+    : `there are ${known.join(", ")}`;
+}
+
+function envName(source: string): string {
+  return `${source.toUpperCase().replaceAll("-", "_")}_WEBHOOK_SECRET`;
+}
+
+function inOrder(problems: readonly Problem[]): Problem[] {
+  return [...problems].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+}

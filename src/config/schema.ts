@@ -1,0 +1,95 @@
+import { z } from "zod";
+
+/** `hookonce.toml`. Every key there is; what is not here is an error. */
+
+const part = z.string().regex(/^(?:header|body):/, 'write "header:name" or "body:$.path"');
+const joined = z.strictObject({ join: z.array(part).min(1), with: z.string() });
+const selector = z.union([part, joined, z.array(z.union([part, joined])).min(1)], {
+  error: 'write "header:name", "body:$.path", a list of such, or { join = […], with = "…" }',
+});
+
+const secret = z
+  .string()
+  .regex(
+    /^(?:env|file):./,
+    'a secret does not stand in the config: write "env:NAME" and put it into .env, or "file:path"',
+  );
+
+const headerName = z
+  .string()
+  .regex(/^[!#$%&'*+.^_`|~\w-]+$/, "not a header's name")
+  .transform((name) => name.toLowerCase());
+
+/** A number of bytes, or with a unit: "25 MiB". */
+const bytes = z.union(
+  [
+    z.int().positive(),
+    z
+      .string()
+      .regex(/^[1-9]\d{0,6} ?(?:B|KiB|MiB)$/)
+      .transform((text) => {
+        const unit = { B: 1, KiB: 1024, MiB: 1024 * 1024 }[text.replace(/[\d ]/g, "") as "B" | "KiB" | "MiB"];
+        return Number.parseInt(text, 10) * unit;
+      }),
+  ],
+  { error: 'write a number of bytes, or such as "25 MiB"' },
+);
+
+const source = z.strictObject({
+  provider: z.string(),
+  secret: z.union([secret, z.array(secret).min(1)], { error: issueOf(secret) }).optional(),
+  event_id: selector.optional(),
+  type: selector.optional(),
+  max_body: bytes.optional(),
+  unhandled: z.enum(["record", "ignore", "fail"]).optional(),
+  require_change: z.boolean().optional(),
+  same_body: z.literal("duplicate").optional(),
+  previous: z.string().optional(),
+  allow_public: z.boolean().optional(),
+  // How a delivery is signed: for provider = "hmac", or where this source differs from its preset.
+  header: headerName.optional(),
+  algorithm: z.enum(["sha1", "sha256", "sha512"]).optional(),
+  encoding: z.enum(["hex", "base64"]).optional(),
+  prefix: z.string().optional(),
+  separator: z.string().min(1).optional(),
+  signed: z.string().includes("{body}", { error: "what is signed must include {body}" }).optional(),
+  timestamp_header: headerName.optional(),
+  timestamp_unit: z.enum(["s", "ms"]).optional(),
+  id_header: headerName.optional(),
+  key: z.enum(["text", "hex", "base64", "whsec"]).optional(),
+  tolerance: z.int().positive().optional(),
+});
+
+const SOURCE_NAME = /^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/;
+
+export const configSchema = z.strictObject({
+  version: z.literal(1, { error: "this hookonce reads version = 1" }),
+  listen: z
+    .string()
+    .regex(/^(?:\[[^\]]+\]|[^:[\]]+):\d{1,5}$/, 'write host:port, such as "127.0.0.1:8787"')
+    .default("127.0.0.1:8787"),
+  database: z.string().min(1).default("data/hookonce.db"),
+  convert_to_wal: z.boolean().default(false),
+  sources: z
+    .record(
+      z
+        .string()
+        .regex(SOURCE_NAME, "a source's name is part of its URL: small letters, digits, - and _, at most 64"),
+      source,
+    )
+    .refine((sources) => Object.keys(sources).length > 0, "name at least one source: [sources.stripe]"),
+});
+
+export type ConfigFile = z.infer<typeof configSchema>;
+export type SourceConfig = z.infer<typeof source>;
+
+/** The keys that may stand at a path, to suggest the nearest for one that may not. */
+export function keysAt(path: readonly PropertyKey[]): string[] {
+  if (path.length === 0) return Object.keys(configSchema.shape);
+  return path[0] === "sources" && path.length === 2 ? Object.keys(source.shape) : ["join", "with"];
+}
+
+/** A union says only "invalid input"; its first member says what is wanted. */
+function issueOf(schema: z.ZodType): (issue: { input?: unknown }) => string | undefined {
+  return ({ input }) => schema.safeParse(Array.isArray(input) ? input[0] : input).error?.issues[0]?.message;
+}

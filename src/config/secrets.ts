@@ -1,0 +1,45 @@
+import { existsSync, readFileSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
+import { parseEnv } from "node:util";
+import { messageOf } from "../errors.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Looks a reference up: the secret, or what is wrong with it. The message names the reference, never what it leads to. */
+export type SecretLookup = (reference: string) => { secret: string } | { problem: string };
+
+/**
+ * `env:NAME`: the process environment first, then the inbox folder's `.env`, never the working directory's. `file:path`: absolute,
+ * under `$CREDENTIALS_DIRECTORY`, or relative to the inbox folder.
+ */
+export function createSecretLookup(inboxFolder: string, environment: Environment): SecretLookup {
+  const dotEnvPath = join(inboxFolder, ".env");
+  const dotEnv: Environment = existsSync(dotEnvPath) ? parseEnv(readFileSync(dotEnvPath, "utf8")) : {};
+
+  return (reference) => {
+    const colon = reference.indexOf(":");
+    const name = reference.slice(colon + 1);
+    if (reference.slice(0, colon) === "env") {
+      const secret = environment[name] ?? dotEnv[name];
+      if (secret === undefined)
+        return {
+          problem: `${reference} is not set: put ${name}=… into ${dotEnvPath}, or into the environment`,
+        };
+      return secret === "" ? { problem: `${reference} is empty: anybody could sign with it` } : { secret };
+    }
+    const path = pathOf(name, inboxFolder, environment["CREDENTIALS_DIRECTORY"]);
+    try {
+      // Editors and `echo` end a file with a line break that is no part of the secret.
+      const secret = readFileSync(path, "utf8").replace(/\r?\n$/, "");
+      return secret === "" ? { problem: `${reference} is empty: anybody could sign with it` } : { secret };
+    } catch (error) {
+      return { problem: `${reference} cannot be read: ${messageOf(error)}` };
+    }
+  };
+}
+
+function pathOf(name: string, inboxFolder: string, credentials: string | undefined): string {
+  if (isAbsolute(name)) return name;
+  const credential = credentials === undefined ? undefined : join(credentials, name);
+  return credential !== undefined && existsSync(credential) ? credential : join(inboxFolder, name);
+}

@@ -1,0 +1,63 @@
+import { getStaticTOMLValue, ParseError, parseTOML, type AST } from "toml-eslint-parser";
+
+/** A TOML document, and where in it things stand. */
+export interface TomlDocument {
+  readonly value: unknown;
+  /** The line of the deepest part of a path that is written down, counted from 1. */
+  lineOf(path: readonly PropertyKey[]): number | undefined;
+}
+
+export class TomlError extends Error {
+  constructor(
+    message: string,
+    readonly line: number,
+  ) {
+    super(message);
+  }
+}
+
+/** @throws TomlError */
+export function readToml(text: string): TomlDocument {
+  let ast: AST.TOMLProgram;
+  try {
+    ast = parseTOML(text);
+  } catch (error) {
+    if (error instanceof ParseError) throw new TomlError(error.message, error.lineNumber);
+    throw error;
+  }
+  const lines = new Map<string, number>();
+  const note = (path: readonly PropertyKey[], line: number): void => {
+    // A dotted key or a table's head also stands for the tables it is in.
+    for (let length = path.length; length > 0; length--) {
+      const key = path.slice(0, length).join("\0");
+      if (!lines.has(key)) lines.set(key, line);
+    }
+  };
+  const noteKeyValues = (under: readonly PropertyKey[], body: readonly AST.TOMLKeyValue[]): void => {
+    for (const pair of body) {
+      const path = [
+        ...under,
+        ...pair.key.keys.map((key) => (key.type === "TOMLBare" ? key.name : key.value)),
+      ];
+      note(path, pair.loc.start.line);
+      if (pair.value.type === "TOMLInlineTable") noteKeyValues(path, pair.value.body);
+    }
+  };
+  for (const node of ast.body[0].body) {
+    if (node.type === "TOMLKeyValue") noteKeyValues([], [node]);
+    else {
+      note(node.resolvedKey, node.loc.start.line);
+      noteKeyValues(node.resolvedKey, node.body);
+    }
+  }
+  return {
+    value: getStaticTOMLValue(ast),
+    lineOf(path) {
+      for (let length = path.length; length > 0; length--) {
+        const line = lines.get(path.slice(0, length).join("\0"));
+        if (line !== undefined) return line;
+      }
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,43 @@
+import type { Database } from "bun:sqlite";
+import { BunSQLiteDatabase, SQLiteBunSession } from "drizzle-orm/bun-sqlite";
+import { SQLiteSyncDialect, SQLiteTransaction } from "drizzle-orm/sqlite-core";
+import type { HandlerDatabase, RunResult } from "./api.ts";
+import type { GatedClient } from "./gate.ts";
+
+// Stateless, and half of what making a database costs.
+const dialect = new SQLiteSyncDialect();
+
+type NoSchema = Record<string, never>;
+
+/** drizzle over one call's gate. Made for each call: `db` belongs to it, and to no other. */
+export function createHandlerDatabase(client: GatedClient): HandlerDatabase {
+  const session = new GatedSession(client);
+  const db = new BunSQLiteDatabase("sync", dialect, session, undefined);
+  return Object.assign(db, { $client: client }) as unknown as HandlerDatabase;
+}
+
+/** drizzle's own session, but for its transactions, which are savepoints here: BEGIN and COMMIT are hookonce's. */
+class GatedSession extends SQLiteBunSession<NoSchema, NoSchema> {
+  constructor(private readonly gated: GatedClient) {
+    // The gate offers the part of a Database that the session uses.
+    super(gated as unknown as Database, dialect, undefined);
+  }
+
+  override transaction<Result>(work: (tx: never) => Result): Result {
+    return this.gated.savepoint(() => work(new GatedTransaction(this.gated, this) as never));
+  }
+}
+
+class GatedTransaction extends SQLiteTransaction<"sync", RunResult, NoSchema, NoSchema> {
+  constructor(
+    private readonly gated: GatedClient,
+    session: GatedSession,
+  ) {
+    super("sync", dialect, session as never, undefined);
+    Object.assign(this, { $client: gated });
+  }
+
+  override transaction<Result>(work: (tx: never) => Result): Result {
+    return this.gated.savepoint(() => work(this as never));
+  }
+}

@@ -1,0 +1,129 @@
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Problem } from "../errors.ts";
+
+export interface HandlerFile {
+  readonly source: string;
+  /** The part of the path that a type is matched with: `issues.opened`, `orders/create`, `_any`. */
+  readonly key: string;
+  /** Relative to the inbox folder, with `/`. */
+  readonly file: string;
+  readonly path: string;
+  readonly language: "sql" | "ts";
+}
+
+export interface FoundHandlers {
+  readonly files: readonly HandlerFile[];
+  readonly problems: readonly Problem[];
+  /** Nothing is wrong, but somebody may have meant something else. */
+  readonly warnings: readonly Problem[];
+}
+
+/** What a type's characters are reduced to, and so the only ones that a handler's name may have. */
+const NOT_IN_NAMES = /[^A-Za-z0-9._/-]/g;
+
+/** The key under which a type is looked up. A type never becomes a path. */
+export function keyOf(type: string): string {
+  return type.replace(NOT_IN_NAMES, "_");
+}
+
+/** Reads `handlers/`: a folder for each source, in it a file for each type. `lib/` and `*.test.ts` are not handlers. */
+export function findHandlers(inboxFolder: string, sources: readonly string[]): FoundHandlers {
+  const files: HandlerFile[] = [];
+  const problems: Problem[] = [];
+  const warnings: Problem[] = [];
+  for (const { name, isFolder } of entriesOf(join(inboxFolder, "handlers"))) {
+    if (name === "lib") continue;
+    const file = `handlers/${name}`;
+    if (!isFolder) {
+      if (languageOf(name) !== undefined) {
+        problems.push({
+          file,
+          message: "a handler stands in its source's folder: handlers/<source>/<type>.sql or .ts",
+        });
+      }
+    } else if (!sources.includes(name)) {
+      warnings.push({
+        file,
+        message: `no source is called "${name}", so nothing in this folder is ever run`,
+      });
+    } else {
+      collect(inboxFolder, name, "", files, problems);
+    }
+  }
+  problems.push(...twice(files));
+  return { files, problems, warnings };
+}
+
+function collect(
+  inbox: string,
+  source: string,
+  under: string,
+  files: HandlerFile[],
+  problems: Problem[],
+): void {
+  const folder = join(inbox, "handlers", source, under);
+  for (const { name, isFolder } of entriesOf(folder)) {
+    const relative = under === "" ? name : `${under}/${name}`;
+    const file = `handlers/${source}/${relative}`;
+    if (isFolder) {
+      collect(inbox, source, relative, files, problems);
+      continue;
+    }
+    if (/\.(?:test|d)\.ts$/.test(name)) continue;
+    const language = languageOf(name);
+    if (language === undefined) {
+      if (/\.(?:[cm]?js|jsx|tsx|[cm]ts)$/.test(name))
+        problems.push({ file, message: "a handler is a .sql or a .ts file" });
+      continue;
+    }
+    const key = relative.replace(/\.(?:sql|ts)$/, "");
+    if (key !== keyOf(key)) {
+      problems.push({
+        file,
+        message: `no type is ever looked up under this name: call it ${keyOf(key)}.${language}`,
+      });
+      continue;
+    }
+    files.push({ source, key, file, path: join(folder, name), language });
+  }
+}
+
+function twice(files: readonly HandlerFile[]): Problem[] {
+  const seen = new Map<string, HandlerFile>();
+  const problems: Problem[] = [];
+  for (const file of files) {
+    const where = `${file.source}/${file.key}`;
+    const other = seen.get(where);
+    if (other !== undefined) {
+      problems.push({
+        file: file.file,
+        message: `${other.file} is for the same type: one event runs one handler, keep one of them`,
+      });
+    }
+    seen.set(where, file);
+  }
+  return problems;
+}
+
+function languageOf(name: string): "sql" | "ts" | undefined {
+  return name.endsWith(".sql") ? "sql" : name.endsWith(".ts") ? "ts" : undefined;
+}
+
+function entriesOf(folder: string): { name: string; isFolder: boolean }[] {
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+  return names
+    .filter((name) => !name.startsWith("."))
+    .sort()
+    .flatMap((name) => {
+      // Follows links; one that leads nowhere is no entry.
+      const found = statSync(join(folder, name), { throwIfNoEntry: false });
+      return found === undefined ? [] : [{ name, isFolder: found.isDirectory() }];
+    });
+}

@@ -1,0 +1,191 @@
+import type { Database, Statement } from "bun:sqlite";
+import { HookonceError } from "../errors.ts";
+import { splitStatements } from "../storage/sql-text.ts";
+import { troubleOf } from "../storage/sqlite-error.ts";
+
+/**
+ * The one gate: every statement of a handler passes here, however it was reached. It lets through what reads and writes rows, and
+ * nothing that could end the event's transaction, outlive it, or leave the file.
+ */
+
+const ALLOWED = new Set(["SELECT", "WITH", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"]);
+const READS = new Set(["SELECT", "VALUES"]);
+
+/** @throws HookonceError `statement_refused`. A list of what is allowed, because lists of what is not leak. */
+export function checkKeyword(keyword: string): void {
+  if (ALLOWED.has(keyword)) return;
+  throw new HookonceError(
+    "statement_refused",
+    `A handler's statement starts with ${[...ALLOWED].join(", ")}; this one starts with ${keyword || "no keyword"}. Tables are made in migrations/, and the transaction is hookonce's.`,
+  );
+}
+
+/** Bound values: whatever bun:sqlite takes. */
+type Values = Parameters<Statement["run"]>;
+
+interface CachedStatement {
+  readonly statement: Statement;
+  readonly reads: boolean;
+}
+
+/** A handler's statements on one connection, prepared once. A handler that builds its SQL from data must not fill the memory. */
+const MAX_CACHED = 500;
+
+export interface GatedStatement {
+  run(...values: Values): { changes: number; lastInsertRowid: number | bigint };
+  all(...values: Values): unknown[];
+  get(...values: Values): unknown;
+  values(...values: Values): unknown[][];
+}
+
+/** What drizzle takes for a `Database` of bun:sqlite, and what `db.$client` is. */
+export interface GatedClient {
+  prepare(sql: string): GatedStatement;
+  query(sql: string): GatedStatement;
+  run(sql: string, ...values: Values): { changes: number; lastInsertRowid: number | bigint };
+  /** Runs `work` in a savepoint: undone when it throws. */
+  savepoint<Result>(work: () => Result): Result;
+}
+
+export interface Gate {
+  readonly client: GatedClient;
+  /**
+   * Shuts the gate for good: a late write would land in somebody else's transaction.
+   *
+   * @returns how many rows were changed
+   * @throws what the handler swallowed: the error that ended the transaction, or trouble with the disk
+   */
+  close(): number;
+}
+
+/** @returns a function that opens a gate for one call of a handler */
+export function createGates(db: Database): () => Gate {
+  const cache = new Map<string, CachedStatement>();
+  const totalChanges = db.prepare("select total_changes()");
+
+  function cached(sql: string): CachedStatement {
+    const hit = cache.get(sql);
+    if (hit !== undefined) return hit;
+    const [first, second] = splitStatements(sql);
+    checkKeyword(first?.keyword ?? "");
+    if (second !== undefined) {
+      throw new HookonceError(
+        "statement_refused",
+        `One statement per call: SQLite would silently drop "${second.text.slice(0, 40)}".`,
+      );
+    }
+    const made = { statement: db.prepare(sql), reads: READS.has(first?.keyword ?? "") };
+    if (cache.size >= MAX_CACHED) {
+      for (const oldest of cache.keys()) {
+        cache.delete(oldest);
+        break;
+      }
+    }
+    cache.set(sql, made);
+    return made;
+  }
+
+  return () => {
+    let finished = false;
+    let rowsChanged = 0;
+    let depth = 0;
+    /** The first error after which nothing of this event may stand, even when the handler swallows it. */
+    let fatal: unknown;
+
+    function check(): void {
+      if (finished) {
+        throw new HookonceError(
+          "handler_finished",
+          "This handler has returned, and its transaction with it: db is of use only while the handler runs. Work that outlives it belongs in the outbox.",
+        );
+      }
+      if (fatal !== undefined) {
+        throw new HookonceError(
+          "handler_ended_transaction",
+          "An earlier statement has ended the transaction: nothing more can be written.",
+          {
+            cause: fatal,
+          },
+        );
+      }
+    }
+
+    function guarded<Result>(work: () => Result): Result {
+      check();
+      let result: Result;
+      try {
+        result = work();
+      } catch (error) {
+        if (!db.inTransaction || troubleOf(error) !== "statement") fatal ??= error;
+        throw error;
+      }
+      if (!db.inTransaction) {
+        fatal ??= new HookonceError("handler_ended_transaction", "A statement has ended the transaction.");
+        throw fatal;
+      }
+      return result;
+    }
+
+    function reading<Result>(sql: string, read: (statement: Statement) => Result): Result {
+      return guarded(() => {
+        const { statement, reads } = cached(sql);
+        if (reads) return read(statement);
+        // INSERT … RETURNING and its like give rows instead of a count.
+        const before = totalChanges.values()[0]?.[0] as number;
+        const result = read(statement);
+        rowsChanged += (totalChanges.values()[0]?.[0] as number) - before;
+        return result;
+      });
+    }
+
+    const prepare = (sql: string): GatedStatement => {
+      // Refuses at once what it would refuse when run.
+      guarded(() => cached(sql));
+      return {
+        run: (...values) => client.run(sql, ...values),
+        all: (...values) => reading(sql, (statement) => statement.all(...values)),
+        get: (...values) => reading(sql, (statement) => statement.get(...values)),
+        values: (...values) => reading(sql, (statement) => statement.values(...values)),
+      };
+    };
+
+    const client: GatedClient = {
+      prepare,
+      query: prepare,
+      run: (sql, ...values) =>
+        guarded(() => {
+          const result = cached(sql).statement.run(...values);
+          rowsChanged += result.changes;
+          return result;
+        }),
+      savepoint(work) {
+        const name = `handler_${++depth}`;
+        guarded(() => db.run(`savepoint ${name}`));
+        const before = rowsChanged;
+        try {
+          const result = work();
+          guarded(() => db.run(`release ${name}`));
+          return result;
+        } catch (error) {
+          if (!finished && fatal === undefined && db.inTransaction) {
+            db.run(`rollback to ${name}`);
+            db.run(`release ${name}`);
+            rowsChanged = before;
+          }
+          throw error;
+        } finally {
+          depth--;
+        }
+      },
+    };
+
+    return {
+      client,
+      close() {
+        finished = true;
+        if (fatal !== undefined) throw fatal;
+        return rowsChanged;
+      },
+    };
+  };
+}

@@ -1,0 +1,71 @@
+import type { Database } from "bun:sqlite";
+import { SQLiteError } from "bun:sqlite";
+import { messageOf, type Problem } from "../errors.ts";
+import { splitStatements, type SqlStatement } from "../storage/sql-text.ts";
+import { checkKeyword } from "./gate.ts";
+import type { HandlerInput, LoadedHandler } from "./handler.ts";
+
+type Binding = (input: HandlerInput) => string | number | null;
+
+/** The names a SQL handler may bind, and no others. */
+const BINDINGS: Readonly<Record<string, Binding>> = {
+  ":event_id": (input) => input.id,
+  ":type": (input) => input.type,
+  ":source": (input) => input.source,
+  ":received_at": (input) => input.receivedAt,
+  ":payload": (input) => input.payloadJson,
+  ":headers": (input) => input.headersJson,
+};
+
+/**
+ * Prepares each statement of a `.sql` handler.
+ *
+ * @param file for messages, relative to the inbox folder
+ * @returns the handler, or every problem with its line
+ */
+export function loadSqlHandler(db: Database, file: string, script: string): LoadedHandler | Problem[] {
+  const problems: Problem[] = [];
+  const steps = splitStatements(script).flatMap((statement) => {
+    const found = problemsOf(statement);
+    for (const message of found) problems.push({ file, line: statement.line, message });
+    if (found.length > 0) return [];
+    try {
+      const prepared = db.prepare(statement.text);
+      // By position: SQLite numbers named parameters in the order in which they first appear.
+      const bindings = statement.parameters.map((name) => BINDINGS[name] as Binding);
+      return [{ prepared, bindings }];
+    } catch (error) {
+      problems.push({ file, line: statement.line + linesInto(statement, error), message: messageOf(error) });
+      return [];
+    }
+  });
+  if (steps.length === 0 && problems.length === 0) problems.push({ file, message: "holds no statement" });
+  if (problems.length > 0) return problems;
+  return {
+    file,
+    run(input) {
+      let changed = 0;
+      for (const { prepared, bindings } of steps) {
+        changed += prepared.run(...bindings.map((bind) => bind(input))).changes;
+      }
+      return changed;
+    },
+  };
+}
+
+function problemsOf(statement: SqlStatement): string[] {
+  const found = statement.parameters
+    .filter((name) => !Object.hasOwn(BINDINGS, name))
+    .map((name) => `${name} is no binding; there are ${Object.keys(BINDINGS).join(", ")}`);
+  try {
+    checkKeyword(statement.keyword);
+  } catch (error) {
+    found.unshift(messageOf(error));
+  }
+  return found;
+}
+
+function linesInto(statement: SqlStatement, error: unknown): number {
+  if (!(error instanceof SQLiteError) || error.byteOffset < 0) return 0;
+  return Buffer.from(statement.text).subarray(0, error.byteOffset).toString().split("\n").length - 1;
+}

@@ -1,0 +1,89 @@
+import { HookonceError, messageOf } from "../errors.ts";
+
+/** How many bytes of bodies may be in memory at once, being read or waiting: beyond that the answer is 503. */
+export interface ByteBudget {
+  /** False when there is no room. */
+  take(bytes: number): boolean;
+  give(bytes: number): void;
+}
+
+export function createByteBudget(total: number): ByteBudget {
+  let taken = 0;
+  return {
+    take(bytes) {
+      if (taken + bytes > total) return false;
+      taken += bytes;
+      return true;
+    },
+    give(bytes) {
+      taken -= bytes;
+    },
+  };
+}
+
+/** A request's body and its share of the budget, to be given back once the answer is known. */
+export interface HeldBody {
+  readonly bytes: Uint8Array;
+  release(): void;
+}
+
+/** What a delivery takes besides its body: headers, promises, a place in the queue. In bytes. */
+const OVERHEAD = 2048;
+
+/**
+ * Reads the raw bytes, once: what is verified and stored is what came over the wire.
+ *
+ * @param limit in bytes
+ * @throws HookonceError `body_too_large`, `overloaded`, `incomplete_body`
+ */
+export async function readBody(request: Request, limit: number, budget: ByteBudget): Promise<HeldBody> {
+  const declared = request.headers.get("content-length");
+  if (declared === null) return readChunks(request, limit, budget);
+  const length = Number(declared);
+  if (length > limit) throw tooLarge(limit);
+  const held = length + OVERHEAD;
+  if (!budget.take(held)) throw noRoom();
+  try {
+    return { bytes: new Uint8Array(await request.arrayBuffer()), release: () => budget.give(held) };
+  } catch (error) {
+    budget.give(held);
+    throw new HookonceError("incomplete_body", `The body ended before its time: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** A chunked body says its length only at its end. */
+async function readChunks(request: Request, limit: number, budget: ByteBudget): Promise<HeldBody> {
+  let held = OVERHEAD;
+  if (!budget.take(held)) throw noRoom();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of request.body ?? []) {
+      length += chunk.byteLength;
+      if (length > limit) throw tooLarge(limit);
+      if (!budget.take(chunk.byteLength)) throw noRoom();
+      held += chunk.byteLength;
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    budget.give(held);
+    if (error instanceof HookonceError) throw error;
+    throw new HookonceError("incomplete_body", `The body ended before its time: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  return { bytes: Buffer.concat(chunks), release: () => budget.give(held) };
+}
+
+function tooLarge(limit: number): HookonceError {
+  return new HookonceError(
+    "body_too_large",
+    `The body is larger than the ${limit} bytes that this source takes (max_body).`,
+  );
+}
+
+function noRoom(): HookonceError {
+  return new HookonceError("overloaded", "Too many deliveries are waiting; try again.");
+}

@@ -1,0 +1,54 @@
+import type { Hono } from "hono";
+import { HookonceError, messageOf } from "../errors.ts";
+import { answerError } from "./answers.ts";
+import type { Env } from "./routes.ts";
+
+export interface HttpServer {
+  readonly url: string;
+  /** Takes no new connections; resolves when every request has been answered, or after `timeoutMs`, when the rest is cut off. */
+  stop(timeoutMs: number): Promise<void>;
+}
+
+export interface ListenOptions {
+  readonly hostname: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** The largest body of any source, in bytes. */
+  readonly maxBody: number;
+}
+
+/** In seconds, for the whole of a request's body: dripping it in does not gain time. */
+const BODY_TIMEOUT = 30;
+
+/** @throws HookonceError `listen_failed` */
+export function listen(app: Hono<Env>, options: ListenOptions): HttpServer {
+  let server: Bun.Server<undefined>;
+  const env: Env["Bindings"] = { remoteAddress: (request) => server.requestIP(request)?.address ?? null };
+  try {
+    server = Bun.serve({
+      hostname: options.hostname,
+      port: options.port,
+      // Bun's error pages would show source and paths, even compiled.
+      development: false,
+      idleTimeout: BODY_TIMEOUT,
+      // The second line of defence, which answers without a body: a source's own limit (body.ts) comes first, and says why.
+      maxRequestBodySize: Math.max(2 * options.maxBody, 64 * 1024 * 1024),
+      fetch: (request) => app.fetch(request, env),
+      error: (error) => answerError(error),
+    });
+  } catch (error) {
+    throw new HookonceError(
+      "listen_failed",
+      `Cannot listen on ${options.hostname}:${options.port}: ${messageOf(error)}. Is something else there? Set listen in hookonce.toml, or --listen.`,
+      { cause: error },
+    );
+  }
+  return {
+    url: `http://${options.hostname.includes(":") ? `[${options.hostname}]` : options.hostname}:${server.port}`,
+    async stop(timeoutMs) {
+      const timer = setTimeout(() => void server.stop(true), timeoutMs);
+      await server.stop();
+      clearTimeout(timer);
+    },
+  };
+}

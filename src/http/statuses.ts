@@ -1,0 +1,32 @@
+import type { ErrorCode } from "../errors.ts";
+
+/** The one table from codes to statuses. What is not in it should not happen, and is answered 500. */
+export const statuses: Partial<Record<ErrorCode, number>> = {
+  invalid_json: 400,
+  invalid_utf8: 400,
+  json_too_deep: 400,
+  missing_event_id: 400,
+  invalid_event_id: 400,
+  invalid_event_type: 400,
+  incomplete_body: 400,
+  signature_missing: 401,
+  signature_malformed: 401,
+  signature_mismatch: 401,
+  timestamp_missing: 401,
+  timestamp_invalid: 401,
+  timestamp_stale: 401,
+  timestamp_in_future: 401,
+  unsigned_not_loopback: 403,
+  unknown_source: 404,
+  not_found: 404,
+  method_not_allowed: 405,
+  body_timeout: 408,
+  body_too_large: 413,
+  unsupported_content_encoding: 415,
+  overloaded: 503,
+  disk_full: 503,
+  out_of_memory: 503,
+  database_locked: 503,
+  shutting_down: 503,
+  storage_failed: 503,
+};

@@ -1,0 +1,221 @@
+import { HookonceError, messageOf } from "../errors.ts";
+import { troubleOf, unavailable, type Trouble } from "../storage/sqlite-error.ts";
+import type { Storage } from "../storage/storage.ts";
+import { createApply, TransactionLost, type Apply } from "./apply.ts";
+import type { Incoming, Result } from "./incoming.ts";
+
+export interface GroupCommitOptions {
+  /** A batch ends at so many events. */
+  maxEvents?: number;
+  /** Or after so much work, in milliseconds, so that whoever comes next does not wait long. */
+  maxWorkMs?: number;
+  /** How long a delivery waits for its turn, in milliseconds. */
+  maxWaitMs?: number;
+  /** The database can no longer be trusted in this process: end it without answering. */
+  onFatal: (error: unknown) => void;
+  /** Only for measuring what the transaction costs. */
+  apply?: Apply;
+}
+
+export interface GroupCommit {
+  /**
+   * Resolves once what became of the event is durable.
+   *
+   * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `overloaded`, `storage_failed`: nothing was recorded
+   */
+  commit(event: Incoming): Promise<Result>;
+  /** Resolves when nothing is waiting any more. */
+  drain(): Promise<void>;
+}
+
+interface Waiting {
+  readonly event: Incoming;
+  /** On the monotonic clock. */
+  readonly deadline: number;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+  /** It shared a transaction that was lost: now it gets one of its own. */
+  alone: boolean;
+}
+
+/**
+ * Deliveries that are waiting at the same time share one transaction and one fsync, and only then is any of them answered, duplicates
+ * included. One fsync per event would be 8 times as slow. The writer works on the main thread, once per turn of the event loop.
+ */
+export function createGroupCommit(storage: Storage, options: GroupCommitOptions): GroupCommit {
+  const { maxEvents = 256, maxWorkMs = 20, maxWaitMs = 5000, onFatal } = options;
+  const { transaction } = storage;
+  const apply = options.apply ?? createApply(storage);
+  const queue: Waiting[] = [];
+  let drained: PromiseWithResolvers<void> | null = null;
+  let scheduled = false;
+  let locked = false;
+  let retryMs = 1;
+  let dead = false;
+
+  function schedule(): void {
+    if (scheduled || dead) return;
+    scheduled = true;
+    setImmediate(turn);
+  }
+
+  function turn(): void {
+    scheduled = false;
+    try {
+      flush();
+    } catch (error) {
+      dead = true;
+      onFatal(error);
+      return;
+    }
+    if (queue.length > 0) schedule();
+    else drained?.resolve();
+  }
+
+  function flush(): void {
+    dropLate();
+    const first = queue[0];
+    if (first === undefined) return;
+    let begun = false;
+    try {
+      begun = transaction.begin();
+    } catch (error) {
+      refuse(queue.splice(0), error);
+      return;
+    }
+    if (!begun) {
+      waitForLock();
+      return;
+    }
+    locked = false;
+    retryMs = 1;
+    if (first.alone) commitAlone(queue.shift() as Waiting);
+    else commitBatch();
+  }
+
+  /** Takes from the queue what fits into one transaction, and answers it all once that is durable. */
+  function commitBatch(): void {
+    const batch: Waiting[] = [];
+    const results: Result[] = [];
+    const workUntil = performance.now() + maxWorkMs;
+    try {
+      while (batch.length < maxEvents && queue[batch.length]?.alone === false) {
+        const waiting = queue[batch.length] as Waiting;
+        batch.push(waiting);
+        results.push(apply(waiting.event));
+        if (performance.now() > workUntil) break;
+      }
+      queue.splice(0, batch.length);
+      transaction.commit();
+    } catch (error) {
+      if (queue[0] === batch[0]) queue.splice(0, batch.length);
+      transaction.rollback();
+      const cause = error instanceof TransactionLost ? error.cause : error;
+      if (troubleOf(cause) === "statement") {
+        // One event's error took the others along, or a deferred constraint speaks for one of them: who it was comes out alone.
+        for (const waiting of batch) waiting.alone = true;
+        queue.unshift(...batch);
+      } else {
+        refuse(batch, cause);
+      }
+      return;
+    }
+    for (const [index, waiting] of batch.entries()) waiting.resolve(results[index] as Result);
+  }
+
+  function commitAlone(waiting: Waiting): void {
+    try {
+      const result = apply(waiting.event);
+      transaction.commit();
+      waiting.resolve(result);
+    } catch (error) {
+      transaction.rollback();
+      const cause = error instanceof TransactionLost ? error.cause : error;
+      if (troubleOf(cause) === "statement") recordFailure(waiting, culprit(error));
+      else refuse([waiting], cause);
+    }
+  }
+
+  /** Its transaction is gone, so the failure is written in one of its own. */
+  function recordFailure(waiting: Waiting, error: unknown): void {
+    try {
+      if (!transaction.begin()) {
+        queue.unshift(waiting);
+        waitForLock();
+        return;
+      }
+      const result = apply.recordFailure(waiting.event, error);
+      transaction.commit();
+      waiting.resolve(result);
+    } catch (failure) {
+      transaction.rollback();
+      refuse([waiting], failure);
+    }
+  }
+
+  /** Nothing was recorded: the provider's retry brings them back. */
+  function refuse(refused: readonly Waiting[], cause: unknown): void {
+    const trouble: Trouble = troubleOf(cause);
+    if (trouble === "fatal") throw cause;
+    const error =
+      trouble === "statement"
+        ? new HookonceError("storage_failed", "The database could not be written.", { cause })
+        : unavailable(trouble, cause);
+    for (const waiting of refused) waiting.reject(error);
+  }
+
+  /** Never inside SQLite: its busy timeout would hold up the whole process. */
+  function waitForLock(): void {
+    locked = true;
+    scheduled = true;
+    setTimeout(turn, retryMs);
+    retryMs = Math.min(retryMs * 2, 50);
+  }
+
+  function dropLate(): void {
+    const now = performance.now();
+    // The queue is in the order of the deadlines: those that are put back are the oldest, and put first.
+    while (queue[0] !== undefined && queue[0].deadline < now) {
+      (queue.shift() as Waiting).reject(
+        locked
+          ? new HookonceError(
+              "database_locked",
+              "Another process holds the database's write lock; try again.",
+            )
+          : new HookonceError("overloaded", "More deliveries are waiting than can be written; try again."),
+      );
+    }
+  }
+
+  return {
+    commit(event) {
+      const { promise, resolve, reject } = Promise.withResolvers<Result>();
+      queue.push({ event, deadline: performance.now() + maxWaitMs, resolve, reject, alone: false });
+      schedule();
+      return promise;
+    },
+    async drain() {
+      if (queue.length === 0) return;
+      drained ??= Promise.withResolvers<void>();
+      await drained.promise;
+    },
+  };
+}
+
+/** The failure to record for an event that took its transaction with it. */
+function culprit(error: unknown): HookonceError {
+  if (!(error instanceof TransactionLost)) {
+    return new HookonceError(
+      "constraint_at_commit",
+      `The transaction could not be committed: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+  const { cause } = error;
+  if (cause instanceof HookonceError) return cause;
+  return new HookonceError(
+    "handler_ended_transaction",
+    `The handler's SQL rolled the whole transaction back: ${messageOf(cause)}`,
+    { cause },
+  );
+}

@@ -1,0 +1,173 @@
+import type { Database } from "bun:sqlite";
+import { and, eq, sql } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/bun-sqlite";
+import { changedBodies, deliveries, events } from "./schema.ts";
+import { prepare } from "./statement.ts";
+
+export interface ListedEvent {
+  readonly id: number;
+  readonly outcome: "processed" | "unhandled";
+  /** Whether the body now delivered is the stored one, byte for byte. True when the stored one is gone. */
+  readonly sameBody: boolean;
+}
+
+export interface StoredDelivery {
+  readonly receivedAt: number;
+  readonly headers: string;
+  readonly body: Uint8Array;
+}
+
+export type EventStore = ReturnType<typeof createEventStore>;
+
+/** The guest list and the deliveries behind it. Every call is part of a transaction that the caller has open. */
+export function createEventStore(connection: Database) {
+  const db = drizzle({ client: connection });
+  const p = sql.placeholder;
+
+  // Whether it is new is decided by RETURNING alone; lastInsertRowid is stale on a duplicate, and OR IGNORE would swallow other errors.
+  const add = prepare<{
+    source: string;
+    eventId: string;
+    type: string;
+    outcome: "processed" | "unhandled";
+    handler: string | null;
+    receivedAt: number;
+    lastDeliveryAt: number;
+    deliveries: number;
+    bodySha256: Uint8Array | null;
+  }>(
+    connection,
+    db
+      .insert(events)
+      .values({
+        source: p("source"),
+        eventId: p("eventId"),
+        type: p("type"),
+        outcome: p("outcome"),
+        handler: p("handler"),
+        receivedAt: p("receivedAt"),
+        lastDeliveryAt: p("lastDeliveryAt"),
+        deliveries: p("deliveries"),
+        bodySha256: p("bodySha256"),
+      })
+      .onConflictDoNothing({ target: [events.source, events.eventId] })
+      .returning({ id: events.id }),
+  );
+  const keep = prepare<{ receivedAt: number; headers: string; body: Uint8Array }>(
+    connection,
+    db
+      .insert(deliveries)
+      .values({ receivedAt: p("receivedAt"), headers: p("headers"), body: p("body") })
+      .returning({ id: deliveries.id }),
+  );
+  const finish = prepare<{ id: number; rowsChanged: number; durationUs: number; deliveryId: number }>(
+    connection,
+    db
+      .update(events)
+      .set({
+        rowsChanged: sql`${p("rowsChanged")}`,
+        durationUs: sql`${p("durationUs")}`,
+        deliveryId: sql`${p("deliveryId")}`,
+      })
+      .where(eq(events.id, p("id"))),
+  );
+  const find = prepare<{ source: string; eventId: string; body: Uint8Array }>(
+    connection,
+    db
+      .select({
+        id: events.id,
+        outcome: events.outcome,
+        sameBody: sql`coalesce(${deliveries.body} = ${p("body")}, 1)`,
+      })
+      .from(events)
+      .leftJoin(deliveries, eq(deliveries.id, events.deliveryId))
+      .where(and(eq(events.source, p("source")), eq(events.eventId, p("eventId")))),
+  );
+  const findSameBody = prepare<{ source: string; bodySha256: Uint8Array }>(
+    connection,
+    db
+      .select({ id: events.id, outcome: events.outcome })
+      .from(events)
+      .where(and(eq(events.source, p("source")), eq(events.bodySha256, p("bodySha256"))))
+      .limit(1),
+  );
+  const repeat = prepare<{ id: number; at: number; changed: number }>(
+    connection,
+    db
+      .update(events)
+      .set({
+        deliveries: sql`${events.deliveries} + 1`,
+        lastDeliveryAt: sql`${p("at")}`,
+        changedBodies: sql`${events.changedBodies} + ${p("changed")}`,
+      })
+      .where(eq(events.id, p("id"))),
+  );
+  const keepChanged = prepare<{ event: number; receivedAt: number; headers: string; body: Uint8Array }>(
+    connection,
+    db
+      .insert(changedBodies)
+      .values({ event: p("event"), receivedAt: p("receivedAt"), headers: p("headers"), body: p("body") })
+      .onConflictDoUpdate({
+        target: changedBodies.event,
+        set: {
+          receivedAt: sql`excluded.received_at`,
+          headers: sql`excluded.headers`,
+          body: sql`excluded.body`,
+        },
+      }),
+  );
+  const stored = prepare<{ id: number }>(
+    connection,
+    db
+      .select({
+        receivedAt: events.receivedAt,
+        headers: deliveries.headers,
+        body: deliveries.body,
+      })
+      .from(events)
+      .innerJoin(deliveries, eq(deliveries.id, events.deliveryId))
+      .where(eq(events.id, p("id"))),
+  );
+  const settle = prepare<{ id: number; handler: string; rowsChanged: number; durationUs: number }>(
+    connection,
+    db
+      .update(events)
+      .set({
+        outcome: "processed",
+        handler: sql`${p("handler")}`,
+        rowsChanged: sql`${p("rowsChanged")}`,
+        durationUs: sql`${p("durationUs")}`,
+      })
+      .where(eq(events.id, p("id"))),
+  );
+
+  return {
+    /** @returns the new row's id, or undefined when the event is already on the list */
+    add: (values: Parameters<typeof add.rows>[0]): number | undefined =>
+      add.rows(values)[0]?.[0] as number | undefined,
+    /** Stores what a delivery brought. @returns its id */
+    keepDelivery: (values: Parameters<typeof keep.rows>[0]): number => keep.rows(values)[0]?.[0] as number,
+    finish: finish.run,
+    find(source: string, eventId: string, body: Uint8Array): ListedEvent | undefined {
+      const row = find.rows({ source, eventId, body })[0];
+      return (
+        row && { id: row[0] as number, outcome: row[1] as ListedEvent["outcome"], sameBody: row[2] === 1 }
+      );
+    },
+    findSameBody(source: string, bodySha256: Uint8Array): ListedEvent | undefined {
+      const row = findSameBody.rows({ source, bodySha256 })[0];
+      return row && { id: row[0] as number, outcome: row[1] as ListedEvent["outcome"], sameBody: true };
+    },
+    /** Counts one more delivery of an event that is on the list. */
+    repeat: (id: number, at: number, changed: boolean): void =>
+      void repeat.run({ id, at, changed: changed ? 1 : 0 }),
+    keepChangedBody: keepChanged.run,
+    /** The delivery that brought an event; undefined when its body is gone. */
+    storedDelivery(id: number): StoredDelivery | undefined {
+      const row = stored.rows({ id })[0];
+      return row && { receivedAt: row[0] as number, headers: row[1] as string, body: row[2] as Uint8Array };
+    },
+    /** An event that was unhandled has now been applied. */
+    settleUnhandled: settle.run,
+  };
+}

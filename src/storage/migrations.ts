@@ -1,0 +1,159 @@
+import type { Database } from "bun:sqlite";
+import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
+import { splitStatements } from "./sql-text.ts";
+
+export interface Migration {
+  /** The file's name: migrations are applied in the order of their names. */
+  readonly name: string;
+  readonly sql: string;
+  /** As the user knows it, for messages. */
+  readonly file?: string;
+}
+
+/** hookonce's own tables and the user's are migrated alike, each with its own journal. */
+export interface MigrationSet {
+  readonly journal: "hookonce_migrations" | "hookonce_user_migrations";
+  readonly migrations: readonly Migration[];
+  /** How to say that the database has migrations which are not in the set. */
+  readonly whenUnknown: { code: ErrorCode; message: (name: string) => string };
+}
+
+export function ownSet(migrations: readonly Migration[]): MigrationSet {
+  return {
+    journal: "hookonce_migrations",
+    migrations,
+    whenUnknown: {
+      code: "database_newer",
+      message: (name) =>
+        `The database was made by a newer hookonce (it has ${name}): run that version, or restore the copy made before it.`,
+    },
+  };
+}
+
+export function userSet(migrations: readonly Migration[]): MigrationSet {
+  return {
+    journal: "hookonce_user_migrations",
+    migrations,
+    whenUnknown: {
+      code: "migration_missing",
+      message: (name) =>
+        `migrations/${name} was applied to this database and is gone: put the file back, as it was.`,
+    },
+  };
+}
+
+// Each migration is one transaction of hookonce's; these would end it, or leave the file.
+const REFUSED = new Set([
+  "BEGIN",
+  "COMMIT",
+  "END",
+  "ROLLBACK",
+  "SAVEPOINT",
+  "RELEASE",
+  "ATTACH",
+  "DETACH",
+  "VACUUM",
+  "PRAGMA",
+]);
+
+/** What cannot stand in a migration, found without a database. */
+export function problemsOf(migration: Migration): Problem[] {
+  return splitStatements(migration.sql)
+    .filter((statement) => REFUSED.has(statement.keyword))
+    .map((statement) => ({
+      file: migration.file ?? migration.name,
+      line: statement.line,
+      message: `${statement.keyword} cannot stand in a migration: each file is one transaction, begun and committed by hookonce.`,
+    }));
+}
+
+/**
+ * Which migrations of a set are still to be applied.
+ *
+ * @throws HookonceError `migration_edited`, `migration_out_of_order`, or the set's own code for one it does not know
+ */
+export function pendingMigrations(db: Database, set: MigrationSet): Migration[] {
+  const applied = new Map(
+    tableExists(db, set.journal)
+      ? (db.prepare(`select name, sha256 from ${set.journal} order by name`).values() as [string, string][])
+      : [],
+  );
+  const known = new Set(set.migrations.map((migration) => migration.name));
+  const last = [...applied.keys()].at(-1) ?? "";
+  for (const name of applied.keys()) {
+    if (!known.has(name)) throw new HookonceError(set.whenUnknown.code, set.whenUnknown.message(name));
+  }
+  for (const migration of set.migrations) {
+    const file = migration.file ?? migration.name;
+    const recorded = applied.get(migration.name);
+    if (recorded !== undefined && recorded !== sha256(migration.sql)) {
+      throw new HookonceError(
+        "migration_edited",
+        `${file} was changed after it was applied. Put it back as it was and write the change as a new migration.`,
+      );
+    }
+    if (recorded === undefined && migration.name < last) {
+      throw new HookonceError(
+        "migration_out_of_order",
+        `${file} comes before ${last}, which is already applied. Give it a name that sorts after it.`,
+      );
+    }
+  }
+  return set.migrations.filter((migration) => !applied.has(migration.name));
+}
+
+/**
+ * Applies what is pending, each migration in a transaction of its own together with its journal row.
+ *
+ * @throws HookonceError `migration_failed` with file and line; that migration and all after it are not applied
+ */
+export function migrate(db: Database, set: MigrationSet, now: number): Migration[] {
+  const pending = pendingMigrations(db, set);
+  if (pending.length === 0) return pending;
+  db.run(
+    `create table if not exists ${set.journal} (name text primary key not null, sha256 text not null, applied_at integer not null)`,
+  );
+  const record = db.prepare(`insert into ${set.journal} (name, sha256, applied_at) values (?, ?, ?)`);
+  for (const migration of pending) {
+    db.run("begin immediate");
+    try {
+      runScript(db, migration);
+      record.run(migration.name, sha256(migration.sql), now);
+      db.run("commit");
+    } catch (error) {
+      if (db.inTransaction) db.run("rollback");
+      if (error instanceof HookonceError) throw error;
+      // A deferred constraint speaks only at the commit.
+      throw failed(migration, undefined, error);
+    }
+  }
+  return pending;
+}
+
+function runScript(db: Database, migration: Migration): void {
+  for (const statement of splitStatements(migration.sql)) {
+    try {
+      db.run(statement.text);
+    } catch (error) {
+      throw failed(migration, statement.line, error);
+    }
+    if (!db.inTransaction) throw failed(migration, statement.line, "the statement ended the transaction");
+  }
+}
+
+function failed(migration: Migration, line: number | undefined, error: unknown): HookonceError {
+  const file = migration.file ?? migration.name;
+  const message = `migration failed, nothing of it was applied: ${messageOf(error)}`;
+  return new HookonceError("migration_failed", `${file}${line === undefined ? "" : `:${line}`}: ${message}`, {
+    cause: error,
+    problems: [{ file, line, message }],
+  });
+}
+
+export function tableExists(db: Database, name: string): boolean {
+  return db.prepare("select 1 from sqlite_schema where type = 'table' and name = ?").values(name).length > 0;
+}
+
+function sha256(text: string): string {
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+}

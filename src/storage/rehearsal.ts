@@ -1,0 +1,61 @@
+import { Database } from "bun:sqlite";
+import { statSync } from "node:fs";
+import { HookonceError, messageOf } from "../errors.ts";
+import { tableExists } from "./migrations.ts";
+
+const JOURNALS = ["hookonce_migrations", "hookonce_user_migrations"] as const;
+
+export interface Rehearsal {
+  /** In memory: the database's schema and the journals of its migrations, without its rows. */
+  readonly connection: Database;
+  /** Null where the database does not exist yet. */
+  readonly journalMode: string | null;
+}
+
+/**
+ * A database to try migrations and handlers on. The real one is only read, and may be in use.
+ *
+ * @throws HookonceError `database_unusable`
+ */
+export function rehearse(path: string): Rehearsal {
+  const connection = new Database(":memory:", { strict: true });
+  connection.run("pragma foreign_keys = on");
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) return { connection, journalMode: null };
+  try {
+    const real = new Database(path, { readonly: true, strict: true });
+    try {
+      real.run("pragma busy_timeout = 5000");
+      copySchema(real, connection);
+      return { connection, journalMode: String(real.prepare("pragma journal_mode").values()[0]?.[0]) };
+    } finally {
+      real.close();
+    }
+  } catch (error) {
+    throw new HookonceError("database_unusable", `Cannot read the database ${path}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function copySchema(from: Database, to: Database): void {
+  // Tables before what stands on them; a virtual table makes its own shadow tables, which then exist already.
+  const objects = from
+    .prepare(
+      `select sql from sqlite_schema where sql is not null and name not like 'sqlite\\_%' escape '\\'
+       order by case type when 'table' then 0 when 'view' then 1 when 'index' then 2 else 3 end, sql like 'create virtual%' desc, rowid`,
+    )
+    .values() as [string][];
+  for (const [sql] of objects) {
+    try {
+      to.run(sql);
+    } catch (error) {
+      if (!messageOf(error).includes("already exists")) throw error;
+    }
+  }
+  for (const journal of JOURNALS) {
+    if (!tableExists(from, journal)) continue;
+    const insert = to.prepare(`insert into ${journal} (name, sha256, applied_at) values (?, ?, ?)`);
+    for (const row of from.prepare(`select name, sha256, applied_at from ${journal}`).values())
+      insert.run(...(row as [string]));
+  }
+}

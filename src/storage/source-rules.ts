@@ -1,0 +1,85 @@
+import type { Database } from "bun:sqlite";
+import { and, eq, gte, sql } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/bun-sqlite";
+import { HookonceError, type Problem } from "../errors.ts";
+import { events, failures, sources } from "./schema.ts";
+
+export interface SourceRule {
+  readonly name: string;
+  readonly provider: string;
+  /** Where the event id stands, in a form that is equal exactly when the rule is. */
+  readonly eventIdRule: string;
+  /** How long after an event its provider may still retry it, in milliseconds. */
+  readonly retryWindowMs: number;
+  /** The name this source had before. */
+  readonly previous?: string | undefined;
+}
+
+/**
+ * Compares the sources with those the database has events of. A renamed source, or one whose ids are found elsewhere, would meet
+ * retries of events it has already applied with an empty guest list.
+ *
+ * @throws HookonceError `event_id_rule_changed`, with every source that is concerned
+ */
+export function reconcileSources(
+  connection: Database,
+  rules: readonly SourceRule[],
+  options: { now: number; acceptIdChange: boolean },
+): void {
+  const db = drizzle({ client: connection });
+  connection.run("begin immediate");
+  try {
+    for (const { name, previous } of rules) {
+      if (previous !== undefined) renameSource(connection, previous, name);
+    }
+    if (options.acceptIdChange) db.delete(sources).run();
+    else refuseChanges(connection, rules, options.now);
+    for (const { name, provider, eventIdRule, retryWindowMs } of rules) {
+      const row = { name, provider, eventIdRule, retryWindowMs };
+      db.insert(sources).values(row).onConflictDoUpdate({ target: sources.name, set: row }).run();
+    }
+    connection.run("commit");
+  } catch (error) {
+    if (connection.inTransaction) connection.run("rollback");
+    throw error;
+  }
+}
+
+function renameSource(connection: Database, from: string, to: string): void {
+  const db = drizzle({ client: connection });
+  if (db.select().from(sources).where(eq(sources.name, from)).all().length === 0) return;
+  // OR IGNORE: an event that both names have seen is on the list already.
+  connection.prepare("update or ignore hookonce_events set source = ? where source = ?").run(to, from);
+  connection.prepare("update or ignore hookonce_failures set source = ? where source = ?").run(to, from);
+  db.delete(failures).where(eq(failures.source, from)).run();
+  db.update(sources).set({ name: to }).where(eq(sources.name, from)).run();
+}
+
+function refuseChanges(connection: Database, rules: readonly SourceRule[], now: number): void {
+  const db = drizzle({ client: connection });
+  const byName = new Map(rules.map((rule) => [rule.name, rule]));
+  const problems: Problem[] = [];
+  for (const stored of db.select().from(sources).all()) {
+    const rule = byName.get(stored.name);
+    if (rule?.eventIdRule === stored.eventIdRule) continue;
+    const since = now - stored.retryWindowMs;
+    const recent = db
+      .select({ one: sql`1` })
+      .from(events)
+      .where(and(eq(events.source, stored.name), gte(events.lastDeliveryAt, since)))
+      .limit(1)
+      .all();
+    if (recent.length === 0) continue;
+    problems.push({
+      message:
+        rule === undefined
+          ? `source "${stored.name}" is gone from the config, and its provider may still retry events it has delivered. If it was renamed, put previous = "${stored.name}" under its new name; if it is meant to go, start once with --accept-id-change.`
+          : `source "${stored.name}": the event id now comes from ${rule.eventIdRule} instead of ${stored.eventIdRule}. Events already applied would be applied again when they are retried. To do it all the same, start once with --accept-id-change.`,
+    });
+  }
+  if (problems.length > 0) {
+    throw new HookonceError("event_id_rule_changed", "The guest list would not fit the config any more.", {
+      problems,
+    });
+  }
+}

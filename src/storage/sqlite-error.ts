@@ -1,0 +1,78 @@
+import { SQLiteError } from "bun:sqlite";
+import { HookonceError, messageOf } from "../errors.ts";
+
+// Primary result codes, https://sqlite.org/rescode.html
+const BUSY = 5;
+const LOCKED = 6;
+const NOMEM = 7;
+const IOERR = 10;
+const CORRUPT = 11;
+const FULL = 13;
+const CANTOPEN = 14;
+const NOTADB = 26;
+// SQLite could not enlarge the -shm file: the disk is full, which says nothing against the database.
+const IOERR_SHMSIZE = 4874;
+const READONLY_DBMOVED = 1032;
+
+/** What an error of SQLite's means for whoever is about to answer a delivery. */
+export type Trouble =
+  /** The statement was wrong or broke a rule of the schema: the handler's fault. */
+  | "statement"
+  /** Another connection has the write lock. */
+  | "busy"
+  | "full"
+  | "memory"
+  /** The file can no longer be trusted in this process (a retried fsync can falsely succeed): exit, recover on restart. */
+  | "fatal";
+
+export function troubleOf(error: unknown): Trouble {
+  if (!(error instanceof SQLiteError)) return "statement";
+  if (error.errno === IOERR_SHMSIZE) return "full";
+  if (error.errno === READONLY_DBMOVED) return "fatal";
+  switch (error.errno & 0xff) {
+    case BUSY:
+    case LOCKED:
+      return "busy";
+    case NOMEM:
+      return "memory";
+    case FULL:
+      return "full";
+    case IOERR:
+    case CORRUPT:
+    case CANTOPEN:
+    case NOTADB:
+      return "fatal";
+    default:
+      return "statement";
+  }
+}
+
+/** The refusal to answer with, for trouble that is nobody's event's fault. */
+export function unavailable(trouble: Exclude<Trouble, "statement">, cause: unknown): HookonceError {
+  switch (trouble) {
+    case "busy":
+      return new HookonceError(
+        "database_locked",
+        "Another process holds the database's write lock; try again.",
+        { cause },
+      );
+    case "full":
+      return new HookonceError(
+        "disk_full",
+        "The disk is full: nothing was recorded; free some room and the retry goes through.",
+        {
+          cause,
+        },
+      );
+    case "memory":
+      return new HookonceError(
+        "out_of_memory",
+        "SQLite ran out of memory: nothing was recorded; try again.",
+        { cause },
+      );
+    case "fatal":
+      return new HookonceError("storage_failed", `The database cannot be written: ${messageOf(cause)}`, {
+        cause,
+      });
+  }
+}

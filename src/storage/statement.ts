@@ -1,0 +1,43 @@
+import type { Database } from "bun:sqlite";
+import { is, Param, Placeholder } from "drizzle-orm";
+
+interface Query {
+  toSQL(): { sql: string; params: unknown[] };
+}
+
+export type Bindable = string | number | bigint | Uint8Array | null;
+
+export interface Prepared<Values extends Record<string, Bindable>> {
+  readonly run: (values: Values) => number;
+  /** Rows as arrays, in the order of the query's columns. */
+  readonly rows: (values: Values) => unknown[][];
+}
+
+/**
+ * A query that drizzle wrote from the schema, once, prepared on the connection and bound by position. drizzle's own prepared queries
+ * cost 3 to 4 µs more for each insert that returns a row (18.7 µs against 15), which the path of a delivery cannot spare.
+ */
+export function prepare<Values extends Record<string, Bindable>>(
+  db: Database,
+  query: Query,
+): Prepared<Values> {
+  const { sql, params } = query.toSQL();
+  const statement = db.prepare(sql);
+  const pick = params.map((param) => {
+    const inner = is(param, Param) ? param.value : param;
+    return is(inner, Placeholder)
+      ? { name: inner.name, constant: null }
+      : { name: null, constant: inner as Bindable };
+  });
+  const bind = (values: Values): Bindable[] =>
+    pick.map(({ name, constant }) => {
+      if (name === null) return constant;
+      const value = values[name];
+      if (value === undefined) throw new TypeError(`no value for ${name} in: ${sql}`);
+      return value;
+    });
+  return {
+    run: (values) => statement.run(...bind(values)).changes,
+    rows: (values) => statement.values(...bind(values)),
+  };
+}

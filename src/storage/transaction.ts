@@ -1,0 +1,54 @@
+import type { Database } from "bun:sqlite";
+import { troubleOf } from "./sqlite-error.ts";
+
+/**
+ * The writer's transactions, on prepared statements. bun:sqlite's and drizzle's own `transaction` commit at the first `await`, and
+ * neither notices that an error inside (disk full, RAISE(ROLLBACK)) has ended the whole transaction: after one, SAVEPOINT … RELEASE
+ * would silently commit by itself. Hence `open`, to be asked after every error.
+ */
+export interface Transaction {
+  /** BEGIN IMMEDIATE. False when another process has the write lock. */
+  begin(): boolean;
+  commit(): void;
+  /** Does nothing when the transaction is already gone. */
+  rollback(): void;
+  readonly open: boolean;
+  /** One event's share of the transaction. They do not nest. */
+  savepoint(): void;
+  release(): void;
+  /** Undoes all since the savepoint, and removes it. */
+  rollbackToSavepoint(): void;
+}
+
+export function createTransaction(db: Database): Transaction {
+  const begin = db.prepare("begin immediate");
+  const commit = db.prepare("commit");
+  const rollback = db.prepare("rollback");
+  const savepoint = db.prepare("savepoint hookonce_event");
+  const release = db.prepare("release hookonce_event");
+  const rollbackTo = db.prepare("rollback to hookonce_event");
+  return {
+    begin() {
+      try {
+        begin.run();
+        return true;
+      } catch (error) {
+        if (troubleOf(error) === "busy") return false;
+        throw error;
+      }
+    },
+    commit: () => void commit.run(),
+    rollback() {
+      if (db.inTransaction) rollback.run();
+    },
+    get open() {
+      return db.inTransaction;
+    },
+    savepoint: () => void savepoint.run(),
+    release: () => void release.run(),
+    rollbackToSavepoint() {
+      rollbackTo.run();
+      release.run();
+    },
+  };
+}

@@ -1,0 +1,423 @@
+import { Database } from "bun:sqlite";
+import { afterAll, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { initSummary, writeInbox } from "../src/cli/init.ts";
+import { HookonceError } from "../src/errors.ts";
+import type * as actual from "../src/handlers/api.ts";
+import type * as declared from "../src/templates/types/hookonce.d.ts";
+
+const project = join(import.meta.dir, "..");
+const scratch = mkdtempSync(join(tmpdir(), "hookonce-init-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+let count = 0;
+const newFolder = () => join(scratch, `inbox-${++count}`);
+const read = (folder: string, path: string) => readFileSync(join(folder, path), "utf8");
+
+function write(folder: string, path: string, text: string): void {
+  mkdirSync(dirname(join(folder, path)), { recursive: true });
+  writeFileSync(join(folder, path), text);
+}
+
+const everything = [
+  "hookonce.toml",
+  "migrations/0001_credits.sql",
+  "handlers/default/_any.sql",
+  "handlers/default/user.created.ts",
+  ".env",
+  ".gitignore",
+  "tsconfig.json",
+  ".hookonce/types/",
+];
+
+describe("writeInbox", () => {
+  test("makes the folder and what it names, and nothing else", () => {
+    const folder = join(newFolder(), "two/levels");
+    expect(writeInbox(folder)).toEqual({ written: everything, kept: [] });
+
+    const found = readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+      .filter((path) => !path.startsWith(".hookonce/types/"));
+    expect(found.sort()).toEqual(everything.slice(0, -1).sort());
+    expect(statSync(join(folder, ".env")).mode & 0o777).toBe(0o600);
+  });
+
+  test("a second time it writes nothing", () => {
+    const folder = newFolder();
+    writeInbox(folder);
+    expect(writeInbox(folder)).toEqual({ written: [], kept: everything });
+  });
+
+  test("never overwrites: an own file stays as it is and the rest is added", () => {
+    const folder = newFolder();
+    write(folder, "hookonce.toml", "# mine");
+    write(folder, ".env", "SECRET=1");
+    chmodSync(join(folder, ".env"), 0o640);
+
+    const { written, kept } = writeInbox(folder);
+
+    expect(kept).toEqual(["hookonce.toml", ".env"]);
+    expect(written).toEqual(everything.filter((path) => !kept.includes(path)));
+    expect(read(folder, "hookonce.toml")).toBe("# mine");
+    expect(read(folder, ".env")).toBe("SECRET=1");
+    expect(statSync(join(folder, ".env")).mode & 0o777).toBe(0o640);
+  });
+
+  test("brings the editor's types up to date, and touches no other file beside them", () => {
+    const folder = newFolder();
+    writeInbox(folder);
+    const types = read(folder, ".hookonce/types/hookonce.d.ts");
+    write(folder, ".hookonce/types/hookonce.d.ts", "// of an older hookonce");
+    write(folder, ".hookonce/types/mine.d.ts", "// mine");
+
+    expect(writeInbox(folder).written).toEqual([".hookonce/types/"]);
+    expect(read(folder, ".hookonce/types/hookonce.d.ts")).toBe(types);
+    expect(read(folder, ".hookonce/types/mine.d.ts")).toBe("// mine");
+  });
+
+  const inTheWay: { name: string; arrange: (folder: string) => void; path: string; says: string }[] = [
+    {
+      name: "a folder where a file belongs",
+      arrange: (folder) => mkdirSync(join(folder, "hookonce.toml")),
+      path: "hookonce.toml",
+      says: "is a folder, and hookonce init wants a file there",
+    },
+    {
+      name: "a file where a folder belongs",
+      arrange: (folder) => writeFileSync(join(folder, "handlers"), ""),
+      path: "handlers",
+      says: "is a file, and hookonce init wants a folder there",
+    },
+    {
+      name: "a symbolic link to a file",
+      arrange: (folder) => symlinkSync("elsewhere", join(folder, ".env")),
+      path: ".env",
+      says: "is a symbolic link, and hookonce init wants a file there",
+    },
+    {
+      name: "a symbolic link to a folder",
+      arrange: (folder) => symlinkSync(scratch, join(folder, ".hookonce")),
+      path: ".hookonce",
+      says: "is a symbolic link, and hookonce init wants a folder there",
+    },
+    {
+      name: "a symbolic link among the types",
+      arrange: (folder) => {
+        mkdirSync(join(folder, ".hookonce/types"), { recursive: true });
+        symlinkSync(join(scratch, "elsewhere"), join(folder, ".hookonce/types/hookonce.d.ts"));
+      },
+      path: ".hookonce/types/hookonce.d.ts",
+      says: "is a symbolic link, and hookonce init wants a file there",
+    },
+  ];
+  test.each(inTheWay)("refuses $name, before it writes anything", ({ arrange, path, says }) => {
+    const folder = newFolder();
+    mkdirSync(folder);
+    arrange(folder);
+    const before = readdirSync(folder);
+
+    const error = thrownBy(() => writeInbox(folder));
+
+    expect(error.code).toBe("folder_not_empty");
+    expect(error.message).toContain(`${join(folder, path)} ${says}`);
+    expect(readdirSync(folder)).toEqual(before);
+  });
+
+  test("refuses a file or a dangling link as the folder, and takes a link to a folder", () => {
+    const file = newFolder();
+    writeFileSync(file, "");
+    expect(thrownBy(() => writeInbox(file)).message).toContain("is a file");
+    expect(thrownBy(() => writeInbox(join(file, "below"))).code).toBe("storage_failed");
+
+    const dangling = newFolder();
+    symlinkSync(join(scratch, "nothing"), dangling);
+    expect(thrownBy(() => writeInbox(dangling)).message).toContain("is a symbolic link to nothing");
+
+    const [real, link] = [newFolder(), newFolder()];
+    mkdirSync(real);
+    symlinkSync(real, link);
+    writeInbox(link);
+    expect(statSync(join(real, "hookonce.toml")).isFile()).toBe(true);
+  });
+});
+
+describe("initSummary", () => {
+  test("names what was made and the two commands to type next", () => {
+    const folder = newFolder();
+    const text = initSummary(writeInbox(folder), folder);
+    for (const path of everything) expect(text).toContain(`  ${path} `);
+    expect(text).toContain(`  hookonce serve ${folder}\n`);
+
+    // The address is that of the config, and the event one that the template's rules read.
+    const config = Bun.TOML.parse(read(folder, "hookonce.toml")) as Record<string, any>; // eslint-disable-line typescript/no-explicit-any
+    const [, body, url] = /curl .* -d '([^']+)' (\S+)\n$/.exec(text) ?? [];
+    expect(url).toBe(`http://${config["listen"]}/webhook`);
+    expect(JSON.parse(body ?? "")).toEqual({
+      event_id: "evt_1",
+      type: "credit.added",
+      customer: "ada",
+      cents: 500,
+    });
+  });
+
+  test("says what it left alone, and sends nothing to a config that it does not know", () => {
+    const text = initSummary({ written: [".env"], kept: ["hookonce.toml", "tsconfig.json"] }, "my inbox's");
+    expect(text).toContain("Left as they were: hookonce.toml, tsconfig.json\n");
+    expect(text).toContain(String.raw`  hookonce serve 'my inbox'\''s'`);
+    expect(text).not.toContain("curl");
+    expect(initSummary({ written: [], kept: everything }, ".")).toStartWith(
+      "Nothing to write: . has it all.\n",
+    );
+  });
+});
+
+describe("the template", () => {
+  test("its config is right as it stands, and still is when the comments are taken off the sources", () => {
+    const folder = newFolder();
+    writeInbox(folder);
+    const config = read(folder, "hookonce.toml");
+    const unsigned = { provider: "unsigned", event_id: "body:$.event_id", type: "body:$.type" };
+    expect(Bun.TOML.parse(config)).toEqual({
+      version: 1,
+      listen: "127.0.0.1:8787",
+      database: "data/hookonce.db",
+      sources: { default: unsigned },
+    });
+
+    expect(Bun.TOML.parse(config.replaceAll(/^# (?=\[sources|provider|secret {2,}=)/gm, ""))).toHaveProperty(
+      "sources",
+      {
+        default: unsigned,
+        stripe: { provider: "stripe", secret: "env:STRIPE_WEBHOOK_SECRET" },
+        github: { provider: "github", secret: "env:GITHUB_WEBHOOK_SECRET" },
+        razorpay: { provider: "razorpay", secret: "env:RAZORPAY_WEBHOOK_SECRET" },
+      },
+    );
+    for (const [, name] of config.matchAll(/"env:(\w+_SECRET)"/g)) {
+      expect(read(folder, ".env")).toMatch(new RegExp(`^# ${name}=`, "m"));
+    }
+  });
+
+  test("its SQL handler adds credits, leaves what is none alone, and is loud about cents that are no integer", () => {
+    const folder = newFolder();
+    writeInbox(folder);
+    using db = new Database(":memory:", { strict: true });
+    db.run(read(folder, "migrations/0001_credits.sql"));
+    using statement = db.query(read(folder, "handlers/default/_any.sql"));
+    const changes = (payload: string | null) => statement.run({ payload }).changes;
+
+    expect(changes('{"event_id":"evt_1","type":"credit.added","customer":"ada","cents":500}')).toBe(1);
+    expect(changes('{"customer":"ada","cents":-20}')).toBe(1);
+    expect(changes('{"customer":"bob","cents":"7"}')).toBe(1);
+    for (const nothing of [
+      "{}",
+      '{"event_id":"evt_1"}',
+      '{"customer":"ada"}',
+      '{"cents":1}',
+      "[]",
+      "null",
+      null,
+    ]) {
+      expect(changes(nothing)).toBe(0);
+    }
+    expect(() => changes('{"customer":"ada","cents":1.5}')).toThrow(
+      "cannot store REAL value in INTEGER column credits.cents",
+    );
+    expect(db.query("select customer, cents from credits order by customer").values()).toEqual([
+      ["ada", 480],
+      ["bob", 7],
+    ]);
+  });
+
+  /**
+   * The inbox's tsconfig.json maps the bare imports to declaration files, and Bun reads a tsconfig.json beside what it
+   * runs. The modules that hookonce supplies must win, from source and in a binary without node_modules near it.
+   */
+  test("its TypeScript handler runs with what hookonce supplies, from source and compiled", async () => {
+    const host = join(scratch, "host.ts");
+    const source = (path: string) => JSON.stringify(join(project, path));
+    writeFileSync(
+      host,
+      `import { Database } from "bun:sqlite";
+      import { readFileSync } from "node:fs";
+      import { drizzle } from ${JSON.stringify(Bun.resolveSync("drizzle-orm/bun-sqlite", project))};
+      import { writeInbox } from ${source("src/cli/init.ts")};
+      import { supplyModules } from ${source("src/handlers/modules.ts")};
+      supplyModules();
+      const folder = process.argv[2];
+      writeInbox(folder);
+      const client = new Database(":memory:", { strict: true });
+      client.run(readFileSync(folder + "/migrations/0001_credits.sql", "utf8"));
+      const { default: handler } = await import(folder + "/handlers/default/user.created.ts");
+      const event = { id: "evt_2", receivedAt: 1700000000000, payload: { email: "ada@example.com" } };
+      handler.run({ event, db: drizzle(client) });
+      console.log(JSON.stringify(client.query("select * from signups").values()));`,
+    );
+    const binary = join(scratch, "host");
+    const flags = ["--compile", "--no-compile-autoload-bunfig", "--no-compile-autoload-dotenv"];
+    await output([process.execPath, "build", ...flags, host, "--outfile", binary]);
+
+    for (const command of [[process.execPath, host], [binary]]) {
+      const folder = newFolder();
+      const rows = await output([...command, folder]);
+      expect(JSON.parse(rows)).toEqual([["evt_2", "ada@example.com", null, 1700000000000]]);
+      expect(read(folder, "tsconfig.json")).toContain('"zod": ["./.hookonce/types/zod/index.d.ts"]');
+      expect(writeInbox(folder).written).toEqual([]); // the binary carries what the source does
+    }
+  });
+});
+
+describe("the types for the editor", () => {
+  test("complete a handler with nothing installed, and know what is wrong with one", () => {
+    const folder = newFolder();
+    writeInbox(folder);
+    write(folder, "handlers/lib/shop.ts", goodLibrary);
+    write(folder, "handlers/default/good.ts", goodHandler);
+    // An unused @ts-expect-error is an error: each of these lines is one that the types must refuse.
+    write(folder, "handlers/default/refused.ts", refusedHandlers);
+    const { stdout, exitCode } = check(folder);
+    expect(stdout.toString()).toBe("");
+    expect(exitCode).toBe(0);
+  });
+
+  test("a handler with a mistake does not pass", () => {
+    const folder = newFolder();
+    writeInbox(folder);
+    write(
+      folder,
+      "handlers/default/bad.ts",
+      `import { handler } from "hookonce";
+      export default handler(({ event, db }) => {
+        db.run(123);
+        event.nope;
+      });`,
+    );
+    const { stdout, exitCode } = check(folder);
+    expect(exitCode).not.toBe(0);
+    expect(stdout.toString()).toMatch(/bad\.ts\(3,\d+\): error TS2345: .*number/);
+    expect(stdout.toString()).toMatch(/bad\.ts\(4,\d+\): error TS2339: Property 'nope' does not exist/);
+    expect(stdout.toString().match(/error TS/g)).toHaveLength(2);
+  });
+
+  test("agree with the code that they describe", () => {
+    // Held by the type check, not by this run: an `Agree<…>` that is not true does not compile.
+    const agreement: [
+      Agree<declared.HandlerContext<Payload>, actual.HandlerContext<Payload>>,
+      Agree<declared.Event<Payload>, actual.HandlerContext<Payload>["event"]>,
+      Agree<declared.HandlerDatabase, actual.HandlerDatabase>,
+      Agree<declared.RunResult, actual.RunResult>,
+      // Stricter than the code, which takes a function that returns a promise and fails its events.
+      declared.HandlerFunction<Payload> extends actual.HandlerFunction<Payload> ? true : false,
+      typeof actual.handler extends (run: declared.HandlerFunction) => unknown ? true : false,
+    ] = [true, true, true, true, true, true];
+    expect(agreement).not.toContain(false);
+  });
+});
+
+interface Payload {
+  repository: { full_name: string };
+}
+type Agree<A, B> = [A, B] extends [B, A]
+  ? [keyof A, keyof B] extends [keyof B, keyof A]
+    ? true
+    : false
+  : false;
+
+const goodLibrary = `import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { z } from "zod";
+export const credits = sqliteTable("credits", { customer: text().primaryKey(), cents: integer().notNull() });
+export const Credit = z.object({ customer: z.string(), cents: z.int() });
+export type Credit = z.infer<typeof Credit>;
+`;
+
+const goodHandler = `import { eq, sql } from "drizzle-orm";
+import { handler } from "hookonce";
+import { Credit, credits } from "../lib/shop.ts";
+
+export default handler(({ event, db }) => {
+  const credit = Credit.parse(event.payload);
+  const before: { cents: number } | undefined = db
+    .select({ cents: credits.cents })
+    .from(credits)
+    .where(eq(credits.customer, credit.customer))
+    .get();
+  const { changes } = db
+    .insert(credits)
+    .values(credit)
+    .onConflictDoUpdate({ target: credits.customer, set: { cents: sql\`\${credits.cents} + excluded.cents\` } })
+    .run();
+  db.transaction((tx) => void tx.run(sql\`delete from credits where cents = 0\`));
+  const text = new TextDecoder().decode(event.body);
+  console.log(before?.cents, changes.toFixed(), text.length, event.headers["content-type"], event.receivedAt + 1);
+  console.log(new URL("https://example.com?a=1").searchParams.get("a"), crypto.randomUUID(), process.env["TZ"]);
+});
+
+export const oneExpression = handler(({ event, db }) => db.run(sql\`select \${event.payload.any.thing}\`));
+export const typed = handler<{ cents: number }>(({ event }) => console.log(event.payload.cents.toFixed()));
+`;
+
+const refusedHandlers = `import { handler } from "hookonce";
+import { credits } from "../lib/shop.ts";
+
+// @ts-expect-error: a transaction does not wait
+export const asynchronous = handler(async ({ db }) => { db.run("select 1"); });
+// @ts-expect-error: built, never run
+export const neverRun = handler(({ db }) => db.insert(credits).values({ customer: "ada", cents: 1 }));
+// @ts-expect-error: not handler(…) but what it takes
+export const notAFunction = handler({ event: 1 });
+export const mistakes = handler<{ cents: number }>(({ event, db }) => {
+  // @ts-expect-error: no such column
+  db.insert(credits).values({ customer: "ada", euros: 1 }).run();
+  // @ts-expect-error: a column of another type
+  db.insert(credits).values({ customer: "ada", cents: "1" }).run();
+  // @ts-expect-error: not in the payload
+  event.payload.euros;
+  // @ts-expect-error: an event does not change
+  event.id = "evt_2";
+  // @ts-expect-error: results are there at once, and no promise
+  db.select().from(credits).all().then();
+  // @ts-expect-error: work that leaves the process has no place in a transaction
+  fetch("https://example.com");
+});
+// @ts-expect-error: no global event
+event.payload;
+`;
+
+function check(folder: string) {
+  const tsc = join(project, "node_modules/typescript/lib/tsc.js");
+  return Bun.spawnSync([process.execPath, tsc, "--noEmit", "-p", folder], { cwd: folder });
+}
+
+function thrownBy(action: () => unknown): HookonceError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof HookonceError) return error;
+    throw error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+async function output(command: string[]): Promise<string> {
+  const child = Bun.spawn(command, { cwd: scratch, stdout: "pipe", stderr: "pipe" });
+  const [stdout, stderr, exitCode] = await Promise.all([
+    child.stdout.text(),
+    child.stderr.text(),
+    child.exited,
+  ]);
+  if (exitCode !== 0) throw new Error(`${command.join(" ")} ended with ${exitCode}: ${stderr}`);
+  return stdout;
+}

@@ -1,0 +1,160 @@
+import { Database } from "bun:sqlite";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import pino from "pino";
+import { check } from "../../src/app/check.ts";
+import { openInbox, type Inbox, type OpenInboxOptions } from "../../src/app/open-inbox.ts";
+import { HookonceError } from "../../src/errors.ts";
+import { listen, type HttpServer } from "../../src/http/server.ts";
+
+export interface TestInboxOptions {
+  /** hookonce.toml without its `version`; by default one unsigned source called default. */
+  config?: string;
+  /** Path in the folder → text: migrations, handlers, .env. */
+  files?: Record<string, string>;
+  environment?: Record<string, string>;
+  /** Unix milliseconds. */
+  clock?: () => number;
+  open?: Pick<OpenInboxOptions, "storage" | "groupCommit" | "lockWaitMs" | "acceptIdChange">;
+}
+
+/** A log line, parsed. */
+export type LogLine = Record<string, unknown> & { level: number; msg: string };
+
+export interface TestInbox extends AsyncDisposable {
+  readonly folder: string;
+  readonly databasePath: string;
+  readonly log: readonly LogLine[];
+  /** What the writer gave up over. */
+  readonly fatal: readonly unknown[];
+  /** Without a socket. Requests look as if they came from this machine. */
+  request(path: string, init?: RequestInit): Promise<Response>;
+  /** POST /webhook[/source] with a JSON body. */
+  deliver(
+    payload: unknown,
+    options?: { source?: string; headers?: Record<string, string> },
+  ): Promise<{ status: number; body: any }>; // oxlint-disable-line typescript/no-explicit-any -- answers are looked into freely
+  /** On a free loopback port, until the inbox is disposed of or restarted. */
+  listen(): HttpServer;
+  /** Rows of a query on a connection of its own. */
+  rows(sql: string, ...values: (string | number)[]): any[]; // oxlint-disable-line typescript/no-explicit-any -- as above
+  /** The first column of the first row. */
+  value(sql: string, ...values: (string | number)[]): any; // oxlint-disable-line typescript/no-explicit-any -- as above
+  write(files: Record<string, string>): void;
+  /** Closes it and starts it anew on the same folder, as a deployment would. */
+  restart(change?: Pick<TestInboxOptions, "config" | "files" | "open">): Promise<void>;
+}
+
+const DEFAULT_SOURCE = `
+[sources.default]
+provider = "unsigned"
+event_id = "body:$.event_id"
+type     = "body:$.type"
+`;
+
+/** A fresh real inbox folder with a real database file, since WAL matters. Throws what a refused start throws. */
+export async function testInbox(options: TestInboxOptions = {}): Promise<TestInbox> {
+  const folder = mkdtempSync(join(tmpdir(), "hookonce-test-"));
+  const log: LogLine[] = [];
+  const fatal: unknown[] = [];
+  const clock = options.clock ?? Date.now;
+  const logger = pino({ level: "debug" }, { write: (line) => void log.push(JSON.parse(line) as LogLine) });
+  let inbox: Inbox;
+  let server: HttpServer | undefined;
+
+  const write = (files: Record<string, string>): void => {
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), text);
+    }
+  };
+  const open = async (extra: TestInboxOptions["open"]): Promise<void> => {
+    const { config, sources, problems } = await check(folder, {
+      environment: options.environment ?? {},
+      clock,
+    });
+    if (config === null || problems.length > 0) {
+      throw new HookonceError("config_invalid", problems.map(({ message }) => message).join("\n"), {
+        problems,
+      });
+    }
+    inbox = await openInbox({
+      config,
+      sources,
+      log: logger,
+      clock,
+      onFatal: (error) => void fatal.push(error),
+      lockWaitMs: 0,
+      ...options.open,
+      ...extra,
+    });
+  };
+  const close = async (): Promise<void> => {
+    await server?.stop(1000);
+    server = undefined;
+    await inbox.close();
+  };
+  const configure = (config: string): void => write({ "hookonce.toml": `version = 1\n${config}` });
+
+  configure(options.config ?? DEFAULT_SOURCE);
+  write(options.files ?? {});
+  try {
+    await open({});
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
+  const databasePath = join(folder, "data/hookonce.db");
+
+  const rows: TestInbox["rows"] = (sql, ...values) => {
+    const db = new Database(databasePath, { strict: true });
+    try {
+      db.run("pragma busy_timeout = 5000");
+      return db.prepare(sql).all(...values);
+    } finally {
+      db.close();
+    }
+  };
+  const request: TestInbox["request"] = async (path, init = {}) => {
+    const headers = new Headers(init.headers);
+    if (!headers.has("host")) headers.set("host", "localhost");
+    if (typeof init.body === "string") headers.set("content-length", String(Buffer.byteLength(init.body)));
+    return inbox.routes.request(path, { ...init, headers }, { remoteAddress: () => "127.0.0.1" });
+  };
+  return {
+    folder,
+    databasePath,
+    log,
+    fatal,
+    request,
+    async deliver(payload, { source, headers } = {}) {
+      const response = await request(source === undefined ? "/webhook" : `/webhook/${source}`, {
+        method: "POST",
+        body: typeof payload === "string" ? payload : JSON.stringify(payload),
+        headers: { "content-type": "application/json", ...headers },
+      });
+      return { status: response.status, body: await response.json() };
+    },
+    listen() {
+      server ??= listen(inbox.routes, { hostname: "127.0.0.1", port: 0, maxBody: inbox.maxBody });
+      return server;
+    },
+    rows,
+    value(sql, ...values) {
+      const [row] = rows(sql, ...values) as Record<string, unknown>[];
+      return row === undefined ? undefined : Object.values(row)[0];
+    },
+    write,
+    async restart(change = {}) {
+      await close();
+      if (change.config !== undefined) configure(change.config);
+      if (change.files !== undefined) write(change.files);
+      await open(change.open);
+    },
+    async [Symbol.asyncDispose]() {
+      await close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,5 +1,5 @@
-import pino, { type DestinationStream, type Logger } from "pino";
-import pretty from "pino-pretty";
+import pino, { type Logger } from "pino";
+import { createLineBuffer } from "./line-buffer.ts";
 
 export interface Log {
   readonly logger: Logger;
@@ -7,15 +7,17 @@ export interface Log {
   flush(): void;
 }
 
-/** Readable lines on a terminal; JSON lines everywhere else, one for each delivery. */
-export function createLog(options: { readable: boolean }): Log {
+/** JSON lines on standard output; readable ones on a terminal. One for each delivery. */
+export async function createLog(options: { readable: boolean }): Promise<Log> {
   const base = {
     level: process.env["LOG_LEVEL"] ?? "info",
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
   };
   if (options.readable) {
-    const stream: DestinationStream = pretty({
+    // Loaded only here: a service pays nothing for it.
+    const { default: pretty } = await import("pino-pretty");
+    const stream = pretty({
       sync: true,
       singleLine: true,
       translateTime: "SYS:HH:MM:ss",
@@ -24,10 +26,9 @@ export function createLog(options: { readable: boolean }): Log {
     });
     return { logger: pino(base, stream), flush: () => {} };
   }
-  // A line for each of 20,000 deliveries a second: written together, but never kept longer than a moment.
-  const destination = pino.destination({ dest: 1, sync: false, minLength: 8 * 1024, periodicFlush: 200 });
+  const lines = createLineBuffer(1);
   return {
-    logger: pino({ ...base, formatters: { level: (level) => ({ level }) } }, destination),
-    flush: () => destination.flushSync(),
+    logger: pino({ ...base, formatters: { level: (level) => ({ level }) } }, lines),
+    flush: () => lines.flush(),
   };
 }

@@ -15,7 +15,7 @@ import { migrate, ownSet, pendingMigrations, userSet } from "../storage/migratio
 import { openDatabase, type OpenOptions } from "../storage/open.ts";
 import { ownMigrations } from "../storage/own-migrations.ts";
 import { reconcileSources } from "../storage/source-rules.ts";
-import { createStorage, writeMeta } from "../storage/storage.ts";
+import { createStorage, writeMeta, type Storage } from "../storage/storage.ts";
 import { readUserMigrations } from "./user-migrations.ts";
 
 export interface OpenInboxOptions {
@@ -88,7 +88,7 @@ export async function openInbox(options: OpenInboxOptions): Promise<Inbox> {
       budget: createByteBudget(BODY_BUDGET),
       log: createDeliveryLog(log),
       clock,
-      probe: () => storage.probe(clock()),
+      probe: () => probe(storage, clock(), options.onFatal),
       stopping: () => stopping,
     });
     return {
@@ -112,6 +112,16 @@ export async function openInbox(options: OpenInboxOptions): Promise<Inbox> {
   }
 }
 
+/** Asking whether writing works may be what finds out that it no longer does. */
+function probe(storage: Storage, now: number, onFatal: (error: unknown) => void): void {
+  try {
+    storage.probe(now);
+  } catch (error) {
+    if (error instanceof HookonceError && error.code === "storage_failed") onFatal(error);
+    throw error;
+  }
+}
+
 async function openMigrated({
   config,
   sources,
@@ -125,7 +135,7 @@ async function openMigrated({
     ...storage,
   });
   try {
-    const own = ownSet(ownMigrations);
+    const own = ownSet(ownMigrations, created ? (db) => writeMeta(db, "created_by", "hookonce") : undefined);
     const user = userSet(readUserMigrations(config.inboxFolder));
     const [first] = [...pendingMigrations(connection, own), ...pendingMigrations(connection, user)];
     if (!created && first !== undefined) {
@@ -135,7 +145,6 @@ async function openMigrated({
     for (const { name } of migrate(connection, own, clock()))
       log.debug({ migration: name }, "migrated hookonce's own tables");
     for (const { name } of migrate(connection, user, clock())) log.info({ migration: name }, "migrated");
-    if (created) writeMeta(connection, "created_by", "hookonce");
     reconcileSources(
       connection,
       [...sources.values()].map((source) => ({

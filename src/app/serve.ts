@@ -51,8 +51,6 @@ export async function serve(options: ServeOptions): Promise<number> {
     ...options.open,
   });
   const server = await listenOrClose(inbox, config);
-  announce(server.url, config, sources, inbox, log);
-
   const stop = (signal: string): void => {
     log.logger.info({ signal }, "stopping: finishing what is in flight");
     inbox.refuse();
@@ -67,6 +65,8 @@ export async function serve(options: ServeOptions): Promise<number> {
   };
   process.once("SIGTERM", stop);
   process.once("SIGINT", stop);
+  announce(server.url, config, sources, inbox, log);
+  log.flush();
   const code = await ended.promise;
   log.logger.info({ code }, "stopped");
   log.flush();

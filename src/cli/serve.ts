@@ -17,6 +17,6 @@ export async function runServe(folder: string, flags: ServeFlags): Promise<numbe
     database: flags.database,
     production: flags.production,
     acceptIdChange: flags.acceptIdChange,
-    log: createLog({ readable: process.stdout.isTTY }),
+    log: await createLog({ readable: process.stdout.isTTY }),
   });
 }

@@ -70,6 +70,18 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
     }
     if (queue.length > 0) schedule();
     else drained?.resolve();
+    // In a turn of its own, when the answers are on their way.
+    if (storage.checkpoint.due()) setImmediate(checkpoint);
+  }
+
+  function checkpoint(): void {
+    if (dead || !storage.checkpoint.due()) return;
+    try {
+      storage.checkpoint.run();
+    } catch (error) {
+      dead = true;
+      onFatal(error);
+    }
   }
 
   function flush(): void {

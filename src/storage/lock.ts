@@ -2,7 +2,7 @@ import { Database } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
-import { HookonceError } from "../errors.ts";
+import { HookonceError, messageOf } from "../errors.ts";
 import { troubleOf } from "./sqlite-error.ts";
 
 export interface ServeLock {
@@ -24,10 +24,7 @@ interface LockOptions {
 export async function lockDatabase(databasePath: string, options: LockOptions = {}): Promise<ServeLock> {
   const path = `${databasePath}.lock`;
   const deadline = performance.now() + (options.waitMs ?? 10_000);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const lock = new Database(path, { create: true, strict: true });
-  lock.run("pragma busy_timeout = 0");
-  lock.run("pragma synchronous = off");
+  const lock = openLockFile(path);
   let told = false;
   while (!tryLock(lock)) {
     const holder = holderOf(lock);
@@ -50,6 +47,29 @@ export async function lockDatabase(databasePath: string, options: LockOptions = 
   };
 }
 
+function openLockFile(path: string): Database {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const lock = new Database(path, { create: true, strict: true });
+    lock.run("pragma busy_timeout = 0");
+    // Even this file must outlive a power cut whole: a torn one would be refused at every start.
+    lock.run("pragma synchronous = full");
+    return lock;
+  } catch (error) {
+    throw unusable(path, error);
+  }
+}
+
+function unusable(path: string, error: unknown): HookonceError {
+  return new HookonceError(
+    "database_unusable",
+    `Cannot lock the database with ${path}: ${messageOf(error)}`,
+    {
+      cause: error,
+    },
+  );
+}
+
 function tryLock(lock: Database): boolean {
   try {
     lock.run("begin immediate");
@@ -65,7 +85,7 @@ function tryLock(lock: Database): boolean {
     return true;
   } catch (error) {
     if (lock.inTransaction) lock.run("rollback");
-    if (troubleOf(error) !== "busy") throw error;
+    if (troubleOf(error) !== "busy") throw unusable(lock.filename, error);
     return false;
   }
 }

@@ -14,14 +14,17 @@ export interface Migration {
 export interface MigrationSet {
   readonly journal: "hookonce_migrations" | "hookonce_user_migrations";
   readonly migrations: readonly Migration[];
+  /** Done in the transaction of the very first migration. */
+  readonly withFirst?: ((db: Database) => void) | undefined;
   /** How to say that the database has migrations which are not in the set. */
   readonly whenUnknown: { code: ErrorCode; message: (name: string) => string };
 }
 
-export function ownSet(migrations: readonly Migration[]): MigrationSet {
+export function ownSet(migrations: readonly Migration[], withFirst?: (db: Database) => void): MigrationSet {
   return {
     journal: "hookonce_migrations",
     migrations,
+    withFirst,
     whenUnknown: {
       code: "database_newer",
       message: (name) =>
@@ -118,6 +121,7 @@ export function migrate(db: Database, set: MigrationSet, now: number): Migration
     db.run("begin immediate");
     try {
       runScript(db, migration);
+      if (migration === set.migrations[0]) set.withFirst?.(db);
       record.run(migration.name, sha256(migration.sql), now);
       db.run("commit");
     } catch (error) {

@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { mkdirSync, statSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { HookonceError, messageOf } from "../errors.ts";
 
@@ -12,7 +12,7 @@ export interface OpenOptions {
 
 export interface OpenedDatabase {
   readonly connection: Database;
-  /** Whether the file was not there before. In a database it did not create hookonce adds its own objects and nothing else. */
+  /** Whether nothing was in it yet. In a database it did not create hookonce adds its own objects and nothing else. */
   readonly created: boolean;
 }
 
@@ -23,14 +23,15 @@ export interface OpenedDatabase {
  * @throws HookonceError `database_unusable`, `not_in_wal_mode`
  */
 export function openDatabase(path: string, options: OpenOptions = {}): OpenedDatabase {
-  const created = sizeOf(path) === 0;
   let connection: Database;
+  let created: boolean;
   try {
     // Payloads are nobody else's to read.
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     connection = new Database(path, { create: true, strict: true });
     // The writer never sleeps inside SQLite: that would block JavaScript, and /healthz with it.
     connection.run("pragma busy_timeout = 0");
+    created = isEmpty(connection);
     if (created) {
       // Cannot be switched on later without a VACUUM.
       connection.run("pragma auto_vacuum = incremental");
@@ -46,9 +47,9 @@ export function openDatabase(path: string, options: OpenOptions = {}): OpenedDat
   return { connection, created };
 }
 
-/** `stat` only: opening the file with anything but SQLite and closing it again would drop SQLite's locks. */
-function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+/** A first start that was cut short leaves a file with nothing in it: that is no database of somebody else's. */
+export function isEmpty(connection: Database): boolean {
+  return connection.prepare("select 1 from sqlite_schema limit 1").values().length === 0;
 }
 
 function ensureWal(connection: Database, path: string, convert: boolean): void {
@@ -70,6 +71,8 @@ function applyPragmas(connection: Database, synchronous: "FULL" | "NORMAL"): voi
     setPragma(connection, "checkpoint_fullfsync", 1);
   }
   setPragma(connection, "foreign_keys", 1);
+  // SQLite keeps the errors of its own checkpoints to itself; ours (checkpoint.ts) are heard.
+  setPragma(connection, "wal_autocheckpoint", 0);
   setPragma(connection, "journal_size_limit", 64 * 1024 * 1024);
   setPragma(connection, "temp_store", 2);
   // 16 MiB: on a small VPS 64 MiB made it 130 MB resident and no faster.

@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { HookonceError, messageOf } from "../errors.ts";
+import { isEmpty } from "./open.ts";
 import { tableExists } from "./migrations.ts";
 
 const JOURNALS = ["hookonce_migrations", "hookonce_user_migrations"] as const;
@@ -22,9 +23,15 @@ export function rehearse(path: string): Rehearsal {
   connection.run("pragma foreign_keys = on");
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) return { connection, journalMode: null };
   try {
-    const real = new Database(path, { readonly: true, strict: true });
+    // A first start that was cut short leaves a journal, and what is only read cannot be rolled back.
+    const halfMade = existsSync(`${path}-journal`);
+    const real = new Database(
+      path,
+      halfMade ? { readwrite: true, strict: true } : { readonly: true, strict: true },
+    );
     try {
       real.run("pragma busy_timeout = 5000");
+      if (isEmpty(real)) return { connection, journalMode: null };
       copySchema(real, connection);
       return { connection, journalMode: String(real.prepare("pragma journal_mode").values()[0]?.[0]) };
     } finally {

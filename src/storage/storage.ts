@@ -2,6 +2,7 @@ import type { Database } from "bun:sqlite";
 import { HookonceError } from "../errors.ts";
 import { createEventStore, type EventStore } from "./events.ts";
 import { createFailureStore, type FailureStore } from "./failures.ts";
+import { createCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { createTransaction, type Transaction } from "./transaction.ts";
 import { troubleOf, unavailable } from "./sqlite-error.ts";
 
@@ -10,13 +11,14 @@ export interface Storage {
   readonly transaction: Transaction;
   readonly events: EventStore;
   readonly failures: FailureStore;
+  readonly checkpoint: Checkpoint;
   /**
    * Writes one row durably, to see whether writing works.
    *
    * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `storage_failed`
    */
   probe(now: number): void;
-  /** Moves the WAL into the database and closes it. */
+  /** Moves the WAL into the database and closes it. With no room for that the WAL stays, and nothing is lost. */
   close(): void;
 }
 
@@ -31,6 +33,7 @@ export function createStorage(connection: Database): Storage {
     transaction,
     events: createEventStore(connection),
     failures: createFailureStore(connection),
+    checkpoint: createCheckpoint(connection),
     probe(now) {
       try {
         probe.run(String(now));
@@ -43,9 +46,14 @@ export function createStorage(connection: Database): Storage {
     },
     close() {
       // In somebody else's database `optimize` would leave statistics (sqlite_stat1) that are not ours to make.
-      if (createdByUs) connection.run("pragma optimize");
-      connection.run("pragma wal_checkpoint(truncate)");
-      connection.close();
+      try {
+        if (createdByUs) connection.run("pragma optimize");
+        connection.run("pragma wal_checkpoint(truncate)");
+      } catch (error) {
+        if (troubleOf(error) === "fatal") throw error;
+      } finally {
+        connection.close();
+      }
     },
   };
 }

@@ -28,8 +28,8 @@ export interface TestInbox extends AsyncDisposable {
   readonly log: readonly LogLine[];
   /** What the writer gave up over. */
   readonly fatal: readonly unknown[];
-  /** Without a socket. Requests look as if they came from this machine. */
-  request(path: string, init?: RequestInit): Promise<Response>;
+  /** Without a socket. Requests look as if they came from this machine, or from `remoteAddress`. */
+  request(path: string, init?: RequestInit, remoteAddress?: string): Promise<Response>;
   /** POST /webhook[/source] with a JSON body. */
   deliver(
     payload: unknown,
@@ -44,6 +44,10 @@ export interface TestInbox extends AsyncDisposable {
   write(files: Record<string, string>): void;
   /** Closes it and starts it anew on the same folder, as a deployment would. */
   restart(change?: Pick<TestInboxOptions, "config" | "files" | "open">): Promise<void>;
+  /** What a stop does first: from now on new deliveries get 503. */
+  refuse(): void;
+  /** Closes it for good; its folder stays until the inbox is disposed of. */
+  close(): Promise<void>;
 }
 
 const DEFAULT_SOURCE = `
@@ -62,6 +66,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   const logger = pino({ level: "debug" }, { write: (line) => void log.push(JSON.parse(line) as LogLine) });
   let inbox: Inbox;
   let server: HttpServer | undefined;
+  let closed: Promise<void> | undefined;
 
   const write = (files: Record<string, string>): void => {
     for (const [path, text] of Object.entries(files)) {
@@ -116,11 +121,11 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       db.close();
     }
   };
-  const request: TestInbox["request"] = async (path, init = {}) => {
+  const request: TestInbox["request"] = async (path, init = {}, remoteAddress = "127.0.0.1") => {
     const headers = new Headers(init.headers);
     if (!headers.has("host")) headers.set("host", "localhost");
     if (typeof init.body === "string") headers.set("content-length", String(Buffer.byteLength(init.body)));
-    return inbox.routes.request(path, { ...init, headers }, { remoteAddress: () => "127.0.0.1" });
+    return inbox.routes.request(path, { ...init, headers }, { remoteAddress: () => remoteAddress });
   };
   return {
     folder,
@@ -152,9 +157,24 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       if (change.files !== undefined) write(change.files);
       await open(change.open);
     },
+    refuse: () => inbox.refuse(),
+    close: () => (closed ??= close()),
     async [Symbol.asyncDispose]() {
-      await close();
+      await (closed ??= close());
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Why a start is refused: everything that is wrong, each with file and line. Fails when it is not refused. */
+export async function refusedStart(options: TestInboxOptions): Promise<HookonceError> {
+  let inbox: TestInbox;
+  try {
+    inbox = await testInbox(options);
+  } catch (error) {
+    if (error instanceof HookonceError) return error;
+    throw error;
+  }
+  await inbox[Symbol.asyncDispose]();
+  throw new Error("the start was not refused");
 }

@@ -1,0 +1,63 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import pino from "pino";
+import { check } from "../app/check.ts";
+import { openInbox } from "../app/open-inbox.ts";
+import { HookonceError, messageOf } from "../errors.ts";
+import { listen } from "../http/server.ts";
+import { creditsTable, creditStatement } from "./payments.ts";
+import type { Receiver } from "./receiver.ts";
+
+const inboxFiles = {
+  "hookonce.toml": `version = 1
+listen  = "127.0.0.1:0"
+
+[sources.stripe]
+provider = "stripe"
+secret   = "env:STRIPE_WEBHOOK_SECRET"
+`,
+  "migrations/0001_credits.sql": creditsTable,
+  "handlers/stripe/checkout.session.completed.sql": creditStatement,
+};
+
+/** In milliseconds, for what is still in flight when the storm is over. */
+const DRAIN_MS = 2000;
+
+/** hookonce itself, opened as `serve` opens it, on an inbox folder written here. Only its log is quieter. */
+export async function openHookonceReceiver(folder: string, secret: string): Promise<Receiver> {
+  const inboxFolder = join(folder, "inbox");
+  for (const [path, text] of Object.entries(inboxFiles)) {
+    mkdirSync(dirname(join(inboxFolder, path)), { recursive: true });
+    writeFileSync(join(inboxFolder, path), text);
+  }
+  const clock = Date.now;
+  const { config, sources, problems } = await check(inboxFolder, {
+    environment: { STRIPE_WEBHOOK_SECRET: secret },
+    clock,
+  });
+  if (config === null || problems.length > 0) {
+    throw new HookonceError("config_invalid", "The demo's own inbox cannot be served.", { problems });
+  }
+  const log = pino({ level: "error", base: null }, pino.destination({ dest: 2, sync: true }));
+  const inbox = await openInbox({
+    config,
+    sources,
+    log,
+    clock,
+    onFatal: (error) => log.fatal({ cause: messageOf(error) }, "the demo's database failed"),
+  });
+  try {
+    const server = listen(inbox.routes, { ...config.listen, maxBody: inbox.maxBody });
+    return {
+      url: `${server.url}/webhook/stripe`,
+      databasePath: config.database,
+      async [Symbol.asyncDispose]() {
+        await server.stop(DRAIN_MS);
+        await inbox.close();
+      },
+    };
+  } catch (error) {
+    await inbox.close();
+    throw error;
+  }
+}

@@ -1,0 +1,39 @@
+import type { Database } from "bun:sqlite";
+import { troubleOf } from "./sqlite-error.ts";
+
+/** SQLite's own default. 4,000 and 16,000 were no faster, and made single deliveries wait 120 ms. */
+const PAGES = 1000;
+
+/**
+ * Moves the write-ahead log into the database from time to time. SQLite would do so by itself after a commit, and pass over the errors:
+ * on a failing disk the log would grow without bound, unseen.
+ */
+export interface Checkpoint {
+  /** Whether enough has been written since the last one. Takes less than 1 µs. */
+  due(): boolean;
+  /**
+   * As much as readers allow. What is committed stays so, whatever happens here.
+   *
+   * @throws SQLiteError when the database can no longer be trusted; a full disk is only waited out
+   */
+  run(): void;
+}
+
+export function createCheckpoint(db: Database): Checkpoint {
+  // Rows of [busy, pages in the log, pages moved], https://sqlite.org/pragma.html#pragma_wal_checkpoint
+  const look = db.prepare("pragma wal_checkpoint(noop)");
+  const move = db.prepare("pragma wal_checkpoint(passive)");
+  return {
+    due() {
+      const [, logged, moved] = look.values()[0] as [number, number, number];
+      return logged - moved >= PAGES;
+    },
+    run() {
+      try {
+        move.values();
+      } catch (error) {
+        if (troubleOf(error) === "fatal") throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,46 @@
+import { createRandomText, type NextId } from "./event-ids.ts";
+
+/** What every server of the bench verifies with. */
+export const SECRET = "whsec_bench_0123456789abcdefghijklmnopqr";
+
+/** How many rows the business update spreads over. */
+export const CUSTOMERS = 1000;
+
+/** In bytes. */
+export const BODY_BYTES = 1200;
+
+export const TYPE = "checkout.session.completed";
+
+export interface BenchEvent {
+  readonly id: string;
+  readonly body: string;
+}
+
+/** Events like Stripe's, each exactly as long as every other, so that a file of them needs no index. */
+export function createEvents(nextId: NextId): () => BenchEvent {
+  const random = createRandomText();
+  const created = Math.floor(Date.now() / 1000);
+  const make = (id: string, padding: string): string => {
+    const customer = String(Math.floor(Math.random() * CUSTOMERS)).padStart(4, "0");
+    const cents = 1000 + Math.floor(Math.random() * 9000);
+    return `{"id":"${id}","object":"event","api_version":"2024-06-20","created":${created},"type":"${TYPE}","livemode":true,"pending_webhooks":1,"request":{"id":null,"idempotency_key":null},"data":{"object":{"id":"cs_live_${random(48)}","object":"checkout.session","amount_subtotal":${cents},"amount_total":${cents},"currency":"eur","customer":"cus_NffrFeUfNV${customer}","customer_details":{"address":{"city":null,"country":"DE","line1":null,"line2":null,"postal_code":null,"state":null},"email":"customer.${customer}@example.com","name":"Customer ${customer}","phone":null,"tax_exempt":"none"},"mode":"payment","payment_intent":"pi_${random(24)}","payment_status":"paid","status":"complete","success_url":"https://example.com/thanks","metadata":{"note":"${padding}"}}}}`;
+  };
+  const padding = "a note that fills the body "
+    .repeat(40)
+    .slice(0, BODY_BYTES - make("x".repeat(28), "").length);
+  return () => {
+    const id = nextId();
+    return { id, body: make(id, padding) };
+  };
+}
+
+/** As Stripe signs: a new timestamp, and the HMAC of it and the body. */
+export function signatureOf(body: string, unixSeconds: number): string {
+  const hex = new Bun.CryptoHasher("sha256", SECRET).update(`${unixSeconds}.${body}`).digest("hex");
+  return `t=${unixSeconds},v1=${hex}`;
+}
+
+/** The whole request as it goes over the wire, with the headers that Stripe sends. */
+export function requestOf({ body }: BenchEvent, unixSeconds: number): string {
+  return `POST /webhook/stripe HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: Stripe/1.0 (+https://stripe.com/docs/webhooks)\r\nAccept: */*; q=0.5, application/xml\r\nCache-Control: no-cache\r\nContent-Type: application/json; charset=utf-8\r\nStripe-Signature: ${signatureOf(body, unixSeconds)}\r\nContent-Length: ${BODY_BYTES}\r\n\r\n${body}`;
+}

@@ -1,0 +1,76 @@
+import { parseArgs } from "node:util";
+import { z } from "zod";
+import type { IdKind } from "./event-ids.ts";
+import { designs } from "./designs.ts";
+
+export const usage = `bun run bench [options]: hookonce beside what it could be, driven by wrk
+
+  --quick              one short round of ceiling, no-commit and hookonce
+  --rounds <n>         interleaved rounds, of which the medians are shown (5)
+  --seconds <n>        how long each is measured (4)
+  --only <names>       of ${designs.map(({ name }) => name).join(", ")}
+  --ids <kind>         time, random, both (both), or seconds: time-ordered by the second only
+  --stored <n>         how many events \`stored\` starts with (2000000)
+  --max-rate <n>       new events to prepare for each second (40000)
+  --help
+`;
+
+export interface Flags {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  readonly only: readonly string[];
+  readonly ids: readonly IdKind[];
+  readonly stored: number;
+  readonly maxRate: number;
+  readonly quick: boolean;
+}
+
+const count = z.coerce.number().int().positive();
+const kinds: Readonly<Record<"time" | "random" | "both" | "seconds", readonly IdKind[]>> = {
+  time: ["time"],
+  random: ["random"],
+  both: ["time", "random"],
+  seconds: ["seconds"],
+};
+
+/** @throws Error that says what is wrong with the command line */
+export function parseFlags(args: readonly string[]): Flags | "help" {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: "boolean", default: false },
+      rounds: { type: "string" },
+      seconds: { type: "string" },
+      only: { type: "string" },
+      ids: { type: "string", default: "both" },
+      stored: { type: "string", default: "2000000" },
+      "max-rate": { type: "string", default: "40000" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return "help";
+  const names = designs.map(({ name }) => name);
+  const { quick } = values;
+  return z
+    .object({
+      rounds: count,
+      seconds: count,
+      warmUpSeconds: count,
+      only: z.array(z.enum(names)),
+      ids: z.enum(["time", "random", "both", "seconds"]).transform((kind) => kinds[kind]),
+      stored: count,
+      maxRate: count,
+      quick: z.boolean(),
+    })
+    .parse({
+      rounds: values.rounds ?? (quick ? 1 : 5),
+      seconds: values.seconds ?? (quick ? 2 : 4),
+      warmUpSeconds: 1,
+      only: values.only?.split(",") ?? (quick ? ["ceiling", "no-commit", "hookonce"] : names),
+      ids: values.ids,
+      stored: values.stored,
+      maxRate: values["max-rate"],
+      quick,
+    });
+}

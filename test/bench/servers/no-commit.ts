@@ -1,0 +1,49 @@
+// hookonce with the commit taken out: HTTP, verification, parsing, log and answer are all there, and nothing is written.
+// Usage: bun no-commit.ts <port> <inbox folder>
+import { check } from "../../../src/app/check.ts";
+import { createLog } from "../../../src/app/log.ts";
+import { openInbox } from "../../../src/app/open-inbox.ts";
+import { createByteBudget } from "../../../src/http/body.ts";
+import { createDeliveryLog } from "../../../src/http/log.ts";
+import { createRoutes } from "../../../src/http/routes.ts";
+import { listen } from "../../../src/http/server.ts";
+import { nothingRun } from "../../../src/inbox/incoming.ts";
+
+const [port, folder] = process.argv.slice(2) as [string, string];
+const log = await createLog({ readable: false });
+const clock = Date.now;
+const { config, sources } = await check(folder, { environment: process.env, clock });
+if (config === null) throw new Error(`${folder} is not an inbox folder`);
+
+const inbox = await openInbox({
+  config,
+  sources,
+  log: log.logger,
+  clock,
+  onFatal(error) {
+    throw error;
+  },
+});
+const routes = createRoutes({
+  sources,
+  handlers: inbox.handlers,
+  writer: {
+    commit: ({ handler }) =>
+      Promise.resolve({
+        ...nothingRun,
+        outcome: "processed",
+        handler: handler?.file ?? null,
+        rowsChanged: 1,
+      }),
+  },
+  budget: createByteBudget(64 * 1024 * 1024),
+  log: createDeliveryLog(log.logger),
+  clock,
+  probe: () => {},
+  stopping: () => false,
+});
+listen(routes, { hostname: "127.0.0.1", port: Number(port), maxBody: inbox.maxBody });
+
+process.once("SIGTERM", () => {
+  void inbox.close().then(() => process.exit(0));
+});

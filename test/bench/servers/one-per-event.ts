@@ -1,0 +1,13 @@
+// hookonce with one transaction, and so one fsync, for each event: what group commit is measured against.
+// Usage: bun one-per-event.ts <port> <inbox folder>
+import { createLog } from "../../../src/app/log.ts";
+import { serve } from "../../../src/app/serve.ts";
+
+const [port, folder] = process.argv.slice(2) as [string, string];
+
+process.exitCode = await serve({
+  folder,
+  listen: `127.0.0.1:${port}`,
+  log: await createLog({ readable: false }),
+  open: { groupCommit: { maxEvents: 1 } },
+});

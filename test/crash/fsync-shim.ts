@@ -1,0 +1,65 @@
+import { cp, mkdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { needsCommand, needsLinux, type Reason } from "./requirements.ts";
+
+const source = join(import.meta.dir, "fsync-shim.c");
+
+export function needsShim(): Reason {
+  return needsLinux() ?? needsCommand("cc");
+}
+
+/** Compiles the shim, once for each version of its source: test files that run side by side share it. */
+export async function buildShim(): Promise<string> {
+  const hash = Bun.hash(await Bun.file(source).bytes()).toString(16);
+  const library = join(tmpdir(), `hookonce-fsync-shim-${hash}.so`);
+  if (await Bun.file(library).exists()) return library;
+  const partial = `${library}.${process.pid}`;
+  await Bun.$`cc -shared -fPIC -O2 -o ${partial} ${source} && mv ${partial} ${library}`.quiet();
+  return library;
+}
+
+export interface Disk {
+  /**
+   * For the process whose disk this is. `writeback` is the percentage of its writes that reach the disk unsynced, in no
+   * order; 0 unless told.
+   */
+  environment(options?: { writeback?: number }): Record<string, string>;
+  /** Call it once that process is dead: what was not synced is gone. */
+  losePower(): Promise<void>;
+}
+
+export interface DiskOptions {
+  /** The directory that is on this disk. It may exist already; what stands in it then is durable. */
+  directory: string;
+  /** Where the durable copy is kept; must not exist. */
+  shadow: string;
+  /** How long a sync takes, in µs. 300 is an ordinary SSD, and long enough to catch an answer given before it. */
+  syncDelayUs?: number;
+}
+
+/** A directory on a disk that remembers, of every file in it, only what was synced. See fsync-shim.c for the model. */
+export async function simulateDisk(options: DiskOptions): Promise<Disk> {
+  const { directory, shadow, syncDelayUs = 300 } = options;
+  const library = await buildShim();
+  await mkdir(directory, { recursive: true });
+  await cp(directory, shadow, { recursive: true, filter: isNotSharedMemory });
+  return {
+    environment: ({ writeback = 0 } = {}) => ({
+      LD_PRELOAD: library,
+      FSYNC_SHIM_WATCH: directory,
+      FSYNC_SHIM_SHADOW: shadow,
+      FSYNC_SHIM_DELAY_US: String(syncDelayUs),
+      FSYNC_SHIM_WRITEBACK: String(writeback),
+      FSYNC_SHIM_SEED: String(Math.floor(Math.random() * 2 ** 31)),
+    }),
+    async losePower() {
+      await rm(directory, { recursive: true, force: true });
+      await cp(shadow, directory, { recursive: true });
+    },
+  };
+}
+
+function isNotSharedMemory(path: string): boolean {
+  return !path.endsWith("-shm");
+}

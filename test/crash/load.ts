@@ -1,0 +1,78 @@
+import { deliver, makeEvent, type SignedEvent } from "./stripe-events.ts";
+
+const clients = 32;
+/** Of the deliveries: a provider's retry of something sent before, maybe still under way. */
+const duplicateShare = 0.2;
+/** Of the deliveries: the client hangs up within 3 ms, so that an answer, if it was given, is lost. */
+const lostAnswerShare = 0.05;
+
+/** What a provider knows: what it has sent, and what was answered 200. */
+export class Ledger {
+  readonly sent: SignedEvent[] = [];
+  readonly answered = new Set<string>();
+  /** Answers that nobody should get, as "status code". */
+  readonly unexpected: string[] = [];
+  constructor(private readonly run: string) {}
+
+  newEvent(): SignedEvent {
+    const event = makeEvent(this.run, this.sent.length);
+    this.sent.push(event);
+    return event;
+  }
+
+  anySentEvent(): SignedEvent {
+    // Rather a late one than an early one: the retries that hurt are those of events that are under way.
+    const back = Math.floor(Math.random() ** 4 * this.sent.length);
+    return this.sent[this.sent.length - 1 - back] ?? this.newEvent();
+  }
+}
+
+/**
+ * Delivers from 32 clients at once, new events and duplicates, until `stop()`, or until the server has gone away under them.
+ * Every 200 that a client has read whole is in the ledger.
+ */
+export function startLoad(url: string, ledger: Ledger): { stop(): Promise<void> } {
+  const stopping = new AbortController();
+  const client = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      const event = Math.random() < duplicateShare ? ledger.anySentEvent() : ledger.newEvent();
+      const losesAnswer = Math.random() < lostAnswerShare;
+      const signal = losesAnswer ? AbortSignal.timeout(Math.ceil(Math.random() * 3)) : undefined;
+      try {
+        const answer = await deliver(url, event, signal);
+        if (answer.httpStatus === 200) ledger.answered.add(event.id);
+        else if (answer.httpStatus !== 503) ledger.unexpected.push(`${answer.httpStatus} ${answer.code}`);
+      } catch {
+        if (!losesAnswer) return; // the server is gone
+      }
+    }
+  };
+  const all = Promise.all(Array.from({ length: clients }, client));
+  return {
+    async stop() {
+      stopping.abort();
+      await all;
+    },
+  };
+}
+
+export interface Redelivery {
+  readonly processed: Set<string>;
+  readonly refused: string[];
+}
+
+/** Delivers everything that was ever sent once more, 32 at a time, and tells what was new to the server. */
+export async function redeliverAll(url: string, ledger: Ledger): Promise<Redelivery> {
+  const processed = new Set<string>();
+  const refused: string[] = [];
+  const queue = ledger.sent.values();
+  const client = async (): Promise<void> => {
+    for (const event of queue) {
+      const answer = await deliver(url, event);
+      if (answer.httpStatus !== 200) refused.push(`${event.id}: ${answer.httpStatus} ${answer.code}`);
+      else if (answer.status === "processed") processed.add(event.id);
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+  return { processed, refused };
+}

@@ -1,0 +1,34 @@
+import { test } from "bun:test";
+
+/**
+ * Why a test that needs more than `bun install` cannot run here, or undefined when it can.
+ * The reason becomes part of the skipped test's name, so that a short run says what it left out.
+ */
+export type Reason = string | undefined;
+
+/** The long loops take minutes; plain `bun test` promises to be done in one. */
+export function onlyInFullRun(): Reason {
+  return process.env["HOOKONCE_TEST_ALL"] === "1" ? undefined : "set HOOKONCE_TEST_ALL=1 to run it";
+}
+
+export function needsLinux(): Reason {
+  return process.platform === "linux" ? undefined : "needs Linux";
+}
+
+export function needsRoot(): Reason {
+  return process.getuid?.() === 0 ? undefined : "needs root";
+}
+
+export function needsCommand(name: string): Reason {
+  return Bun.which(name) === null ? `needs ${name}, which is not installed` : undefined;
+}
+
+export function testUnless(
+  reason: Reason,
+  name: string,
+  body: () => Promise<void> | void,
+  timeoutMs: number,
+): void {
+  if (reason === undefined) test(name, body, timeoutMs);
+  else test.skip(`${name} (${reason})`, body);
+}

@@ -1,0 +1,10 @@
+// Run by crash.test.ts as its control: the same serve, from its source, with the one setting that loses answered events.
+import { createLog } from "../../src/app/log.ts";
+import { serve } from "../../src/app/serve.ts";
+
+process.exitCode = await serve({
+  folder: process.argv[2]!,
+  listen: "127.0.0.1:0",
+  log: await createLog({ readable: false }),
+  open: { storage: { synchronous: "NORMAL" } },
+});

@@ -1,0 +1,50 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+/**
+ * `bun run test:all`: sets up what is missing, then runs everything there is: formatter, linter, type check, the build, and all
+ * tests with the long ones among them. Only what Bun itself brings is imported here: nothing may be installed yet.
+ */
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const bun = process.execPath;
+
+/** Debian packages by the program each brings: a C compiler for the power-cut shim, and strace for I/O errors. */
+const PROGRAMS = { cc: ["gcc", "libc6-dev"], strace: ["strace"] } as const;
+
+function run(command: string, args: string[], environment: Record<string, string> = {}): number {
+  console.log(`\n$ ${[command === bun ? "bun" : command, ...args].join(" ")}`);
+  return (
+    spawnSync(command, args, { cwd: root, stdio: "inherit", env: { ...process.env, ...environment } })
+      .status ?? 1
+  );
+}
+
+function must(command: string, args: string[]): void {
+  const status = run(command, args);
+  if (status !== 0) process.exit(status);
+}
+
+function isDebian(): boolean {
+  try {
+    return /^ID(?:_LIKE)?=.*debian/m.test(readFileSync("/etc/os-release", "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+const missing = Object.entries(PROGRAMS)
+  .filter(([program]) => Bun.which(program) === null)
+  .flatMap(([, packages]) => packages);
+if (missing.length > 0 && isDebian() && process.getuid?.() === 0) {
+  run("apt-get", ["update", "-qq"]);
+  run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], {
+    DEBIAN_FRONTEND: "noninteractive",
+  });
+}
+
+must(bun, ["install", "--frozen-lockfile"]);
+must(bun, ["run", "check"]);
+must(bun, ["run", "build"]);
+process.exit(run(bun, ["test"], { HOOKONCE_TEST_ALL: "1" }));

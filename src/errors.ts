@@ -23,6 +23,7 @@ export type ErrorCode =
   // the request is not one for us
   | "unknown_source"
   | "not_found"
+  | "invalid_query"
   | "method_not_allowed"
   | "body_too_large"
   | "body_timeout"

@@ -14,7 +14,7 @@ export interface Delivery {
   /** Unix milliseconds. */
   readonly receivedAt: number;
   /** The peer's address, or null where there is no socket. */
-  readonly remoteAddress: string | null;
+  readonly remoteAddress: () => string | null;
 }
 
 /** What identifies an event and decides its handler. */

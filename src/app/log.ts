@@ -3,6 +3,8 @@ import { createLineBuffer } from "./line-buffer.ts";
 
 export interface Log {
   readonly logger: Logger;
+  /** Writes the line of a delivery from its fields in JSON; absent where lines are not JSON, or not wanted. */
+  readonly writeDelivery?: (fields: string) => void;
   /** Writes out what is still in memory. */
   flush(): void;
 }
@@ -12,7 +14,7 @@ export async function createLog(options: { readable: boolean }): Promise<Log> {
   const base = {
     level: process.env["LOG_LEVEL"] ?? "info",
     base: null,
-    timestamp: pino.stdTimeFunctions.isoTime,
+    timestamp: isoTime,
   };
   if (options.readable) {
     // Loaded only here: a service pays nothing for it.
@@ -27,8 +29,27 @@ export async function createLog(options: { readable: boolean }): Promise<Log> {
     return { logger: pino(base, stream), flush: () => {} };
   }
   const lines = createLineBuffer(1);
+  const logger = pino({ ...base, formatters: { level: (level) => ({ level }) } }, lines);
   return {
-    logger: pino({ ...base, formatters: { level: (level) => ({ level }) } }, lines),
+    logger,
+    ...(logger.isLevelEnabled("info")
+      ? {
+          writeDelivery: (fields) => lines.write(`{"level":"info"${isoTime()},${fields},"msg":"delivery"}\n`),
+        }
+      : {}),
     flush: () => lines.flush(),
   };
+}
+
+let writtenAt = 0;
+let written = "";
+
+/** pino's own writes the date anew for each line, which at 20,000 lines a second is 20 times a millisecond. */
+function isoTime(): string {
+  const now = Date.now();
+  if (now !== writtenAt) {
+    writtenAt = now;
+    written = `,"time":"${new Date(now).toISOString()}"`;
+  }
+  return written;
 }

@@ -22,6 +22,8 @@ export interface OpenInboxOptions {
   readonly config: Config;
   readonly sources: ReadonlyMap<string, Source>;
   readonly log: Logger;
+  /** See {@link createDeliveryLog}. */
+  readonly writeDelivery?: ((fields: string) => void) | undefined;
   /** Unix milliseconds. */
   readonly clock: () => number;
   readonly onFatal: (error: unknown) => void;
@@ -86,9 +88,9 @@ export async function openInbox(options: OpenInboxOptions): Promise<Inbox> {
       handlers,
       writer,
       budget: createByteBudget(BODY_BUDGET),
-      log: createDeliveryLog(log),
+      log: createDeliveryLog(log, options.writeDelivery),
       clock,
-      probe: () => probe(storage, clock(), options.onFatal),
+      probe: createProbe(storage, clock, options.onFatal),
       stopping: () => stopping,
     });
     return {
@@ -113,13 +115,22 @@ export async function openInbox(options: OpenInboxOptions): Promise<Inbox> {
 }
 
 /** Asking whether writing works may be what finds out that it no longer does. */
-function probe(storage: Storage, now: number, onFatal: (error: unknown) => void): void {
-  try {
-    storage.probe(now);
-  } catch (error) {
-    if (error instanceof HookonceError && error.code === "storage_failed") onFatal(error);
-    throw error;
-  }
+function createProbe(
+  storage: Storage,
+  clock: () => number,
+  onFatal: (error: unknown) => void,
+): (withinMs: number) => void {
+  let provenAt = Number.NEGATIVE_INFINITY;
+  return (withinMs) => {
+    if (performance.now() - provenAt < withinMs) return;
+    try {
+      storage.probe(clock());
+      provenAt = performance.now();
+    } catch (error) {
+      if (error instanceof HookonceError && error.code === "storage_failed") onFatal(error);
+      throw error;
+    }
+  };
 }
 
 async function openMigrated({

@@ -1,6 +1,7 @@
 import { join, resolve } from "node:path";
 import { parseAddress, type Config } from "../config/load.ts";
 import { HookonceError, messageOf } from "../errors.ts";
+import { pathsOf } from "../http/routes.ts";
 import { listen } from "../http/server.ts";
 import type { Source } from "../providers/source.ts";
 import { check } from "./check.ts";
@@ -39,6 +40,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     config,
     sources,
     log: log.logger,
+    writeDelivery: log.writeDelivery,
     clock: Date.now,
     acceptIdChange: options.acceptIdChange ?? false,
     onFatal(error) {
@@ -128,9 +130,8 @@ function announce(
     const handlers = inbox.handlers.files
       .filter((file) => file.source === source.name)
       .map(({ file }) => file);
-    const path = source.name === "default" ? "/webhook" : `/webhook/${source.name}`;
     logger.info(
-      { source: source.name, provider: source.provider.name, url: `${url}${path}`, handlers },
+      { source: source.name, provider: source.provider.name, url: `${url}${pathsOf(source)[0]}`, handlers },
       "source",
     );
   }

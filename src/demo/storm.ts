@@ -1,5 +1,4 @@
 import { createHmac } from "node:crypto";
-import { messageOf } from "../errors.ts";
 import type { Payment } from "./payments.ts";
 
 export interface PlannedDelivery {
@@ -49,13 +48,13 @@ export interface SendOptions {
   readonly secret: string;
   /** Connections that deliver at the same time. */
   readonly senders: number;
-  /** Ends the storm early: `sendStorm` then rejects with its reason. */
+  /** Ends the storm early. */
   readonly signal: AbortSignal;
 }
 
 /** Stripe waits 10 s for an answer. */
 const ANSWER_TIMEOUT_MS = 10_000;
-/** Late enough for the request to be on its way, too early for most answers; one that is there by then is thrown away unread. */
+/** Late enough for the request to have arrived, too early for many an answer; one that comes sooner is thrown away. */
 const HANG_UP_MS = 3;
 /** A provider waits minutes; a demo cannot. */
 const RETRY_AFTER_MS = 20;
@@ -64,7 +63,7 @@ const MAX_ATTEMPTS = 20;
 /**
  * Delivers what is planned as a provider does: signed anew for each attempt, and again until it has read a 2xx.
  *
- * @throws Error when a delivery is refused 20 times
+ * @throws Error when a delivery is not answered 2xx in 20 attempts; the signal's reason
  */
 export async function sendStorm(
   plan: readonly PlannedDelivery[],
@@ -87,9 +86,8 @@ export async function sendStorm(
       });
       const answer = await response.text();
       if (!losesAnswer) return response.ok ? "ok" : `${response.status} ${answer}`;
-    } catch (error) {
+    } catch {
       signal.throwIfAborted();
-      if (!losesAnswer) console.error("UNPLANNED", messageOf(error));
     }
     answersLost++;
     return "lost";

@@ -3,6 +3,8 @@ import type { Received } from "../inbox/receive.ts";
 import { statuses } from "./statuses.ts";
 
 const JSON_HEADERS = { "content-type": "application/json" };
+const OK = { headers: JSON_HEADERS };
+const FAILED = { status: 500, headers: JSON_HEADERS };
 
 /** In seconds. Soon enough for a full disk or a long write lock to be over, and no provider minds. */
 const RETRY_AFTER = "5";
@@ -16,7 +18,7 @@ const MESSAGES = {
 
 export function answerOutcome({ outcome, eventId }: Pick<Received, "outcome" | "eventId">): Response {
   const body = `{"status":"${outcome}","event_id":${JSON.stringify(eventId)},"message":"${MESSAGES[outcome]}"}`;
-  return new Response(body, { status: outcome === "failed" ? 500 : 200, headers: JSON_HEADERS });
+  return new Response(body, outcome === "failed" ? FAILED : OK);
 }
 
 /** The code and its message; of anything unknown no more than that it happened. */

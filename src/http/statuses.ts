@@ -18,6 +18,7 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   timestamp_in_future: 401,
   unsigned_not_loopback: 403,
   unknown_source: 404,
+  invalid_query: 400,
   not_found: 404,
   method_not_allowed: 405,
   body_timeout: 408,

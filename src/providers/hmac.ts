@@ -22,34 +22,38 @@ export function createHmacVerifier(
   const keys = secrets.map((secret) => decodeKey(secret, scheme.key));
   if (keys.length === 0) throw new HookonceError("config_invalid", "A signed source needs a secret.");
   const template = compileTemplate(scheme.signed);
-  const { signature, timestamp: rule } = scheme;
+  const { signature, timestamp: rule, idHeader } = scheme;
+  const equal = createComparison(new Bun.CryptoHasher(scheme.algorithm).digest(scheme.encoding).length);
 
-  return (delivery) => {
-    const { headers, body } = delivery;
+  function matches(candidates: readonly string[], timestamp: string, id: string, body: Uint8Array): boolean {
+    for (const key of keys) {
+      const expected = sign(scheme, key, template, body, timestamp, id);
+      for (const candidate of candidates) if (equal(candidate, expected)) return true;
+    }
+    return false;
+  }
+
+  return ({ headers, body }) => {
     const given = headers[signature.header];
     if (given === undefined || given === "") {
       throw new HookonceError("signature_missing", `The header ${signature.header} is missing.`);
     }
-    const pairs = signature.pairs === undefined ? undefined : readPairs(given, signature.pairs.separator);
-    const candidates = candidatesOf(given, signature, pairs);
+    const candidates = partsOf(given, signature.separator, signature.prefix ?? "");
     if (candidates.length === 0) {
       throw new HookonceError(
         "signature_malformed",
-        `The header ${signature.header} holds no ${describe(signature)}.`,
+        `The header ${signature.header} holds no signature${signature.prefix === undefined ? "" : ` that starts with ${signature.prefix}`}.`,
       );
     }
-    const timestamp = rule === undefined ? "" : readTimestamp(rule, headers, pairs);
-    const id = scheme.idHeader === undefined ? "" : (headers[scheme.idHeader] ?? "");
-    if (scheme.idHeader !== undefined && id === "") {
+    const timestamp = rule === undefined ? "" : readTimestamp(rule, headers, given, signature);
+    const id = idHeader === undefined ? "" : (headers[idHeader] ?? "");
+    if (idHeader !== undefined && id === "") {
       throw new HookonceError(
         "signature_malformed",
-        `The header ${scheme.idHeader} is missing, and the signature covers it.`,
+        `The header ${idHeader} is missing, and the signature covers it.`,
       );
     }
-
-    if (
-      !keys.some((key) => candidatesMatch(candidates, sign(scheme, key, template, { body, timestamp, id })))
-    ) {
+    if (!matches(candidates, timestamp, id, body)) {
       throw new HookonceError(
         "signature_mismatch",
         "The signature does not match: wrong secret, or a body that was changed on the way.",
@@ -60,70 +64,73 @@ export function createHmacVerifier(
   };
 }
 
-interface Signed {
-  readonly body: Uint8Array;
-  readonly timestamp: string;
-  readonly id: string;
-}
+type Field = "body" | "timestamp" | "id";
 
-type TemplatePart = { readonly text: string } | { readonly field: keyof Signed };
+type TemplatePart = { readonly text: string } | { readonly field: Field };
 
 function sign(
   scheme: HmacScheme,
   key: Uint8Array,
   template: readonly TemplatePart[],
-  values: Signed,
+  body: Uint8Array,
+  timestamp: string,
+  id: string,
 ): string {
   // CryptoHasher takes 1.4 µs for a 1.2 kB body, node's createHmac 4.2 µs.
   const hasher = new Bun.CryptoHasher(scheme.algorithm, key);
-  for (const part of template) hasher.update("text" in part ? part.text : values[part.field]);
+  for (const part of template) {
+    if ("text" in part) hasher.update(part.text);
+    else hasher.update(part.field === "body" ? body : part.field === "timestamp" ? timestamp : id);
+  }
   return hasher.digest(scheme.encoding);
 }
 
-/** Compares as text, so that no second spelling of a signature (capitals, missing padding) is one. */
-function candidatesMatch(candidates: readonly string[], expected: string): boolean {
-  const wanted = Buffer.from(expected);
-  let matched = false;
-  for (const candidate of candidates) {
-    const found = Buffer.from(candidate);
-    if (found.byteLength === wanted.byteLength && timingSafeEqual(found, wanted)) matched = true;
+/**
+ * Compares as text, so that no second spelling of a signature (capitals, missing padding) is one. In the same two buffers each time:
+ * making them anew costs 1.5 µs, as much as the hash.
+ */
+function createComparison(length: number): (candidate: string, expected: string) => boolean {
+  const found = Buffer.alloc(length);
+  const wanted = Buffer.alloc(length);
+  return (candidate, expected) => {
+    // A candidate that does not fill the buffer would leave something of the one before it.
+    if (candidate.length !== length || found.write(candidate) !== length) return false;
+    wanted.write(expected);
+    return timingSafeEqual(found, wanted);
+  };
+}
+
+/** What follows the prefix in each part of a header that has it; empty ones are none. */
+function partsOf(given: string, separator: string | undefined, prefix: string): string[] {
+  const parts: string[] = [];
+  for (let start = 0; start <= given.length;) {
+    const found = separator === undefined ? -1 : given.indexOf(separator, start);
+    const end = found === -1 ? given.length : found;
+    if (end > start + prefix.length && given.startsWith(prefix, start)) {
+      parts.push(given.slice(start + prefix.length, end));
+    }
+    start = end + (separator?.length ?? 1);
   }
-  return matched;
+  return parts;
 }
 
-function candidatesOf(given: string, signature: SignatureHeader, pairs: Pairs | undefined): string[] {
-  const all =
-    pairs !== undefined
-      ? pairs.filter(([key]) => key === signature.pairs?.key).map(([, value]) => value)
-      : signature.separator === undefined
-        ? [given]
-        : given.split(signature.separator);
-  const { prefix } = signature;
-  const bare =
-    prefix === undefined
-      ? all
-      : all.filter((one) => one.startsWith(prefix)).map((one) => one.slice(prefix.length));
-  return bare.filter((one) => one !== "");
-}
-
-type Pairs = readonly (readonly [key: string, value: string])[];
-
-function readPairs(given: string, separator: string): Pairs {
-  return given.split(separator).map((pair) => {
-    const equals = pair.indexOf("=");
-    return equals === -1 ? ([pair, ""] as const) : ([pair.slice(0, equals), pair.slice(equals + 1)] as const);
-  });
-}
-
-function readTimestamp(rule: TimestampRule, headers: Headers, pairs: Pairs | undefined): string {
+function readTimestamp(
+  rule: TimestampRule,
+  headers: Headers,
+  given: string,
+  { header, separator }: SignatureHeader,
+): string {
   const { from } = rule;
-  const where = "header" in from ? `header ${from.header}` : `${from.pair}= part of the signature header`;
-  const value = "header" in from ? headers[from.header] : pairs?.find(([key]) => key === from.pair)?.[1];
-  if (value === undefined || value === "")
-    throw new HookonceError("timestamp_missing", `The ${where} is missing.`);
+  const value = "header" in from ? headers[from.header] : partsOf(given, separator, from.prefix)[0];
+  const where = (): string =>
+    "header" in from ? `header ${from.header}` : `${from.prefix} part of the header ${header}`;
+  if (value === undefined || value === "") {
+    throw new HookonceError("timestamp_missing", `The ${where()} is missing.`);
+  }
   // 14 digits are the year 5138 in milliseconds: beyond that it is no time.
-  if (!/^\d{1,14}$/.test(value))
-    throw new HookonceError("timestamp_invalid", `The ${where} is not a Unix time.`);
+  if (!/^\d{1,14}$/.test(value)) {
+    throw new HookonceError("timestamp_invalid", `The ${where()} is not a Unix time.`);
+  }
   return value;
 }
 
@@ -141,11 +148,6 @@ function checkAge(rule: TimestampRule, timestamp: string, nowMs: number): void {
         "timestamp_in_future",
         `It is signed ${-ageS} s in the future; ${rule.tolerance} s are allowed. Is this machine's clock right?`,
       );
-}
-
-function describe(signature: SignatureHeader): string {
-  if (signature.pairs !== undefined) return `${signature.pairs.key}= part`;
-  return signature.prefix === undefined ? "signature" : `signature that starts with ${signature.prefix}`;
 }
 
 function compileTemplate(signed: string): TemplatePart[] {

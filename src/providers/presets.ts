@@ -29,9 +29,9 @@ const presets: readonly Provider[] = [
       algorithm: "sha256",
       encoding: "hex",
       key: "text", // with its whsec_, as it stands
-      signature: { header: "stripe-signature", pairs: { separator: ",", key: "v1" } },
+      signature: { header: "stripe-signature", separator: ",", prefix: "v1=" },
       signed: "{timestamp}.{body}",
-      timestamp: { from: { pair: "t" }, unit: "s", tolerance: FIVE_MINUTES },
+      timestamp: { from: { prefix: "t=" }, unit: "s", tolerance: FIVE_MINUTES },
     },
     eventId: "body:$.id",
     eventIdSigned: true,

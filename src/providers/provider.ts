@@ -53,17 +53,15 @@ export type KeyFormat = "text" | "hex" | "base64" | "whsec";
 export interface SignatureHeader {
   /** In lower case. */
   readonly header: string;
-  /** `{ separator: ",", key: "v1" }` reads `t=…,v1=…`: every `v1` is a candidate. */
-  readonly pairs?: { readonly separator: string; readonly key: string };
-  /** Between several signatures in one header. */
+  /** Between the parts of the header, where there are several: `,` in `t=…,v1=…`. */
   readonly separator?: string;
-  /** Before each signature; candidates without it are passed over. */
+  /** Before each signature: `v1=`. Every part that starts with it is a candidate, others are passed over. */
   readonly prefix?: string;
 }
 
 export interface TimestampRule {
-  /** Where it stands: a header of its own, or a key among the signature header's pairs. */
-  readonly from: { readonly header: string } | { readonly pair: string };
+  /** Where it stands: in a header of its own, or in the part of the signature header with this prefix. */
+  readonly from: { readonly header: string } | { readonly prefix: string };
   readonly unit: "s" | "ms";
   /** Refused when further away than this either way, in seconds. */
   readonly tolerance: number;

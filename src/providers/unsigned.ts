@@ -10,9 +10,10 @@ const FORWARDED = /^(?:origin|sec-fetch-site|forwarded|x-forwarded-.*|cf-.*)$/;
  */
 export function createLoopbackCheck(): (delivery: Delivery) => void {
   return ({ headers, remoteAddress }) => {
+    const address = remoteAddress();
     const forwarded = Object.keys(headers).find((name) => FORWARDED.test(name));
     const why =
-      remoteAddress === null || !isLoopback(remoteAddress)
+      address === null || !isLoopback(address)
         ? "it did not come from this machine"
         : !isLoopbackHost(headers["host"] ?? "")
           ? "its Host is not localhost"

@@ -1,54 +1,61 @@
+// `bun run bench`: hookonce with full durability beside what bounds it and what it is an answer to, in one run, on one machine.
 import { buildBinary } from "./binary.ts";
-import type { Design } from "./design.ts";
 import { designs } from "./designs.ts";
 import type { IdKind } from "./event-ids.ts";
 import { parseFlags, usage, type Flags } from "./flags.ts";
-import { writeInboxFolder } from "./inbox-folder.ts";
-import { writeLoadFile } from "./load-file.ts";
-import { measure, type Measurement } from "./measure.ts";
-import { resultTable, summarize } from "./report.ts";
-import { createWorkFolder, type WorkFolder } from "./work-folder.ts";
-import { join } from "node:path";
+import { resultTable, summarize, trouble, type Summaries } from "./report.ts";
+import { unmet } from "./requirements.ts";
+import { runRounds } from "./rounds.ts";
+import { measureStartTimes } from "./start-time.ts";
+import { targetTable } from "./targets.ts";
+import { createWorkFolder } from "./work-folder.ts";
+import { CONNECTIONS } from "./wrk.ts";
 
-const flags = parseFlags(process.argv.slice(2));
-if (flags === "help") process.stdout.write(usage);
-else await bench(flags);
+process.exitCode = await main(process.argv.slice(2));
 
-async function bench(flags: Flags): Promise<void> {
+/** @returns the exit code: 0 measured, whatever the numbers; 1 it could not be; 2 wrong usage */
+async function main(args: readonly string[]): Promise<number> {
+  if (args.includes("--help")) {
+    print(usage);
+    return 0;
+  }
+  const flags = parseFlags(args);
+  if (typeof flags === "string") {
+    process.stderr.write(`${flags}\n\n${usage}`);
+    return 2;
+  }
+  return bench(flags);
+}
+
+async function bench(flags: Flags): Promise<number> {
   const work = createWorkFolder();
+  const missing = unmet(flags, work);
+  if (missing.length > 0) {
+    process.stderr.write(missing.map((reason) => `The bench ${reason}.\n`).join(""));
+    return 1;
+  }
   const binary = await buildBinary(work.make("binary"));
+  const results = new Map<IdKind, Summaries>();
   for (const kind of flags.ids) {
     const measurements = await runRounds(kind, flags, work, binary);
-    console.log(`\n${kind} ids`);
-    console.log(resultTable(designs, summarize(measurements)));
-    for (const { design, problems } of measurements)
-      for (const problem of problems) console.log(`! ${design}: ${problem}`);
+    const summaries = summarize(measurements);
+    results.set(kind, summaries);
+    print(`\n${titleOf(kind, flags)}`, resultTable(designs, summaries), ...trouble(measurements));
   }
+  const starts = flags.quick ? undefined : await measureStartTimes(work, binary);
+  if (starts !== undefined) {
+    const [first, again] = [starts.firstMs, starts.againMs].map((ms) => ms.toFixed(0));
+    print(`\nready to serve: ${first} ms after a first start, ${again} ms after any other`);
+  }
+  print("", targetTable(results, starts));
+  return 0;
 }
 
-/** Every design once in each round, so that a slow minute of the machine is not one design's. */
-async function runRounds(kind: IdKind, flags: Flags, work: WorkFolder, binary: string): Promise<Measurement[]> {
-  const chosen = designs.filter(({ name }) => flags.only.includes(name));
-  const measurements: Measurement[] = [];
-  for (let round = 0; round < flags.rounds; round++) {
-    const loadFolder = work.make("load");
-    const load = writeLoadFile(
-      join(loadFolder, "requests"),
-      kind,
-      (flags.warmUpSeconds + flags.seconds) * flags.maxRate,
-    );
-    for (const design of rotated(chosen, round)) {
-      const folder = work.make(design.name);
-      writeInboxFolder(folder);
-      measurements.push(await measure(design, { folder, binary, load, ...flags }));
-      work.remove(folder);
-    }
-    work.remove(loadFolder);
-  }
-  return measurements;
+function titleOf(kind: IdKind, { rounds, seconds, stored, only }: Flags): string {
+  const large = only.includes("stored") ? `; "many" events stored are ${stored.toLocaleString("en")}` : "";
+  return `${kind} ids: medians of ${rounds} × ${seconds} s, ${CONNECTIONS} connections${large}`;
 }
 
-function rotated(designs: readonly Design[], by: number): Design[] {
-  const first = by % designs.length;
-  return [...designs.slice(first), ...designs.slice(0, first)];
+function print(...lines: string[]): void {
+  process.stdout.write(`${lines.join("\n")}\n`);
 }

@@ -1,6 +1,8 @@
 import { parseArgs } from "node:util";
 import { z } from "zod";
+import { messageOf } from "../../src/errors.ts";
 import type { IdKind } from "./event-ids.ts";
+import type { DesignName } from "./design.ts";
 import { designs } from "./designs.ts";
 
 export const usage = `bun run bench [options]: hookonce beside what it could be, driven by wrk
@@ -19,14 +21,26 @@ export interface Flags {
   readonly rounds: number;
   readonly seconds: number;
   readonly warmUpSeconds: number;
-  readonly only: readonly string[];
+  readonly only: readonly DesignName[];
   readonly ids: readonly IdKind[];
   readonly stored: number;
   readonly maxRate: number;
   readonly quick: boolean;
 }
 
+const options = {
+  quick: { type: "boolean", default: false },
+  rounds: { type: "string" },
+  seconds: { type: "string" },
+  only: { type: "string" },
+  ids: { type: "string", default: "both" },
+  stored: { type: "string", default: "2000000" },
+  "max-rate": { type: "string", default: "40000" },
+} as const;
+
 const count = z.coerce.number().int().positive();
+/** A round of all designs has to be over before its signatures are five minutes old. */
+const seconds = count.max(30);
 const kinds: Readonly<Record<"time" | "random" | "both" | "seconds", readonly IdKind[]>> = {
   time: ["time"],
   random: ["random"],
@@ -34,28 +48,24 @@ const kinds: Readonly<Record<"time" | "random" | "both" | "seconds", readonly Id
   seconds: ["seconds"],
 };
 
-/** @throws Error that says what is wrong with the command line */
-export function parseFlags(args: readonly string[]): Flags | "help" {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      quick: { type: "boolean", default: false },
-      rounds: { type: "string" },
-      seconds: { type: "string" },
-      only: { type: "string" },
-      ids: { type: "string", default: "both" },
-      stored: { type: "string", default: "2000000" },
-      "max-rate": { type: "string", default: "40000" },
-      help: { type: "boolean", default: false },
-    },
-  });
-  if (values.help) return "help";
-  const names = designs.map(({ name }) => name);
+const names = designs.map(({ name }) => name);
+
+/** @returns what is wrong with the command line, or the flags */
+export function parseFlags(args: readonly string[]): Flags | string {
+  try {
+    const { values } = parseArgs({ args: [...args], options });
+    return withDefaults(values);
+  } catch (error) {
+    return error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
+  }
+}
+
+function withDefaults(values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"]): Flags {
   const { quick } = values;
   return z
     .object({
       rounds: count,
-      seconds: count,
+      seconds,
       warmUpSeconds: count,
       only: z.array(z.enum(names)),
       ids: z.enum(["time", "random", "both", "seconds"]).transform((kind) => kinds[kind]),

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { startServer } from "./child-server.ts";
 import type { Design, DesignName } from "./design.ts";
 import type { LoadFile } from "./load-file.ts";
-import { cpuTimeUs, peakMemory } from "./process-stats.ts";
+import { cpuTimeUs, machineTimeUs, peakMemory } from "./process-stats.ts";
 import { runWrk, type WrkResult } from "./wrk.ts";
 
 export interface Measurement {
@@ -15,6 +15,8 @@ export interface Measurement {
   /** User and system, all threads. */
   readonly cpuUsPerEvent: number;
   readonly peakBytes: number;
+  /** Of the machine's time: what neither the server nor wrk used. The kernel's own writing is part of it. */
+  readonly othersShare: number;
   /** Why the numbers cannot be trusted. */
   readonly problems: readonly string[];
 }
@@ -44,9 +46,12 @@ export async function measure(design: Design, subject: Subject): Promise<Measure
     count: load.requests,
   });
   const part = partToSend(design, load, warmUp.sent);
+  const machineBefore = machineTimeUs();
   const cpuBefore = cpuTimeUs(server.pid);
   const result = await runWrk({ url, seconds, load, ...part });
   const cpuUs = cpuTimeUs(server.pid) - cpuBefore;
+  const machine = machineTimeUs();
+  const others = machine.busy - machineBefore.busy - cpuUs - result.cpuUs;
   const peakBytes = peakMemory(server.pid);
   await server.stop();
 
@@ -64,6 +69,7 @@ export async function measure(design: Design, subject: Subject): Promise<Measure
     p99Ms: result.p99Us / 1000,
     cpuUsPerEvent: cpuUs / result.answered,
     peakBytes,
+    othersShare: Math.max(0, others / (machine.total - machineBefore.total)),
     problems,
   };
 }

@@ -1,7 +1,7 @@
 import type { Design, DesignName } from "./design.ts";
 import type { Measurement } from "./measure.ts";
 
-/** Of several rounds: these machines are noisy. */
+/** The medians of several rounds: these machines are noisy. */
 export interface Summary {
   readonly design: DesignName;
   readonly eventsPerSecond: number;
@@ -70,13 +70,40 @@ export function resultTable(designs: readonly Design[], summaries: Summaries): s
       ],
     ];
   });
-  const head = ["", "events/s", "(range)", "of ceiling", "of no-commit", "p50 ms", "p99 ms", "CPU µs/event", "peak MiB"];
+  const head = [
+    "",
+    "events/s",
+    "(range)",
+    "of ceiling",
+    "of no-commit",
+    "p50 ms",
+    "p99 ms",
+    "CPU µs/event",
+    "peak MiB",
+  ];
   return table([head, ...rows]);
+}
+
+/** Of the machine's time: from here on somebody else's work shows in the numbers. */
+const MUCH = 0.1;
+
+/** What speaks against believing the numbers. */
+export function trouble(measurements: readonly Measurement[]): string[] {
+  const shares = measurements.map(({ othersShare }) => othersShare);
+  const busy = median(shares);
+  return [
+    ...measurements.flatMap(({ design, problems }) => problems.map((problem) => `! ${design}: ${problem}`)),
+    ...(busy > MUCH
+      ? [`! the machine was busy with other things: they took ${(busy * 100).toFixed(0)} % of its time`]
+      : []),
+  ];
 }
 
 /** The first column to the left, the others to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? "").length)),
+  );
   return rows
     .map((row) =>
       row

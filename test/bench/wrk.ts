@@ -25,7 +25,10 @@ const output = z.object({
   socketErrors: z.number(),
 });
 
-export type WrkResult = z.infer<typeof output>;
+export interface WrkResult extends z.infer<typeof output> {
+  /** What wrk itself took of the machine. */
+  readonly cpuUs: number;
+}
 
 /** One thread, so that the server has the other core. */
 export async function runWrk({ url, seconds, load, first, count }: WrkOptions): Promise<WrkResult> {
@@ -39,5 +42,5 @@ export async function runWrk({ url, seconds, load, first, count }: WrkOptions): 
   const [text, errors, code] = await Promise.all([wrk.stdout.text(), wrk.stderr.text(), wrk.exited]);
   const json = text.split("\n").findLast((line) => line.startsWith("{"));
   if (code !== 0 || json === undefined) throw new Error(`wrk ended with ${code}:\n${text}${errors}`);
-  return output.parse(JSON.parse(json));
+  return { ...output.parse(JSON.parse(json)), cpuUs: Number(wrk.resourceUsage()?.cpuTime.total ?? 0) };
 }

@@ -1,14 +1,22 @@
+import { afterAll, beforeAll } from "bun:test";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { officialLibraries } from "./official.ts";
 
 /** 2026-09-21, on the second: the receiver's clock unless a test says otherwise. In milliseconds. */
 export const NOW = 1_790_000_000_000;
 
+/** The same in seconds, as providers sign it. */
+export const AT = NOW / 1000;
+
 export interface Answer {
   readonly status: number;
   /** `processed`, `duplicate`, … or the error's code. */
   readonly said: string;
 }
+
+export const PROCESSED: Answer = { status: 200, said: "processed" };
+export const DUPLICATE: Answer = { status: 200, said: "duplicate" };
+export const MISMATCH: Answer = { status: 401, said: "signature_mismatch" };
 
 /** What is in the database: none of it may come from a delivery that was refused. */
 export interface Stored {
@@ -20,6 +28,7 @@ export interface Stored {
 }
 
 export const NOTHING: Stored = { events: 0, deliveries: 0, failures: 0, effects: 0 };
+export const ONE: Stored = { events: 1, deliveries: 1, failures: 0, effects: 1 };
 
 const EFFECT = "insert into effects values (:source, :event_id, :type);";
 
@@ -63,7 +72,7 @@ export async function post(
   inbox: TestInbox,
   source: string,
   body: string | Uint8Array,
-  headers: HeadersInit,
+  headers: Bun.HeadersInit,
 ): Promise<Answer> {
   const response = await inbox.request(`/webhook/${source}`, { method: "POST", body, headers });
   const answer = (await response.json()) as { status?: string; error?: { code: string } };
@@ -75,4 +84,55 @@ export function storedIn(inbox: TestInbox): Stored {
     `select (select count(*) from hookonce_events) as events, (select count(*) from hookonce_deliveries) as deliveries,
        (select count(*) from hookonce_failures) as failures, (select count(*) from effects) as effects`,
   )[0] as Stored;
+}
+
+/** What a delivery is answered, and what it leaves in the database. */
+export async function deliveryTo(
+  inbox: TestInbox,
+  source: string,
+  body: string | Uint8Array,
+  headers: Bun.HeadersInit,
+): Promise<{ answer: Answer; added: Stored }> {
+  const before = storedIn(inbox);
+  const answer = await post(inbox, source, body, headers);
+  const after = storedIn(inbox);
+  return {
+    answer,
+    added: {
+      events: after.events - before.events,
+      deliveries: after.deliveries - before.deliveries,
+      failures: after.failures - before.failures,
+      effects: after.effects - before.effects,
+    },
+  };
+}
+
+/** A delivery that is taken leaves an event and its effect, one that is refused leaves nothing. */
+export function verdict(answer: Answer): { answer: Answer; added: Stored } {
+  return { answer, added: answer === PROCESSED ? ONE : NOTHING };
+}
+
+/** One inbox for all rows of a file's tables; each row takes an id of its own. */
+export interface SharedInbox {
+  readonly inbox: TestInbox;
+  /** The receiver's clock. */
+  now: number;
+  newId(): string;
+}
+
+export function sharedOfficialInbox(): SharedInbox {
+  let inbox: TestInbox;
+  let ids = 0;
+  beforeAll(async () => {
+    inbox = await officialInbox(() => shared.now);
+  });
+  afterAll(() => inbox[Symbol.asyncDispose]());
+  const shared: SharedInbox = {
+    get inbox() {
+      return inbox;
+    },
+    now: NOW,
+    newId: () => `evt_row_${++ids}`,
+  };
+  return shared;
 }

@@ -37,7 +37,7 @@ const routes = createRoutes({
       }),
   },
   budget: createByteBudget(64 * 1024 * 1024),
-  log: createDeliveryLog(log.logger),
+  log: createDeliveryLog(log.logger, log.writeDelivery),
   clock,
   probe: () => {},
   stopping: () => false,

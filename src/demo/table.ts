@@ -1,0 +1,32 @@
+import { styleText } from "node:util";
+
+export interface Row {
+  readonly label: string;
+  readonly cells: readonly string[];
+  /** Of a cell, where the terminal has colours. */
+  readonly colors?: readonly ("red" | "green" | undefined)[];
+}
+
+/** Labels to the left, numbers to the right, two spaces between; the head is underlined. */
+export function formatTable(head: readonly string[], rows: readonly Row[]): string[] {
+  const all = [{ label: "", cells: head }, ...rows];
+  const labelWidth = Math.max(...all.map(({ label }) => label.length));
+  const widths = head.map((_, column) => Math.max(...all.map(({ cells }) => cells[column]?.length ?? 0)));
+
+  const lines = all.map(({ label, cells, colors }: Row) => {
+    const padded = cells.map((cell, column) => {
+      const text = cell.padStart(widths[column] ?? 0);
+      const color = colors?.[column];
+      return color === undefined ? text : styled(color, text);
+    });
+    return [label.padEnd(labelWidth), ...padded].join("   ");
+  });
+  const rule = "─".repeat(labelWidth + widths.reduce((sum, width) => sum + 3 + width, 0));
+  lines.splice(1, 0, rule);
+  return lines;
+}
+
+/** Only on a terminal that has not been told NO_COLOR. */
+export function styled(style: "bold" | "red" | "green", text: string): string {
+  return styleText(style, text, { stream: process.stdout });
+}

@@ -1,0 +1,69 @@
+import { join } from "node:path";
+import type { Design } from "./design.ts";
+import { designs } from "./designs.ts";
+import type { IdKind } from "./event-ids.ts";
+import type { Flags } from "./flags.ts";
+import { writeInboxFolder } from "./inbox-folder.ts";
+import { writeLoadFile } from "./load-file.ts";
+import { measure, type Measurement } from "./measure.ts";
+import { makeStoredInbox } from "./stored-events.ts";
+import type { WorkFolder } from "./work-folder.ts";
+
+/**
+ * Every chosen design once in each round, with the same events, so that a slow minute of the machine is not one design's. Each time on
+ * a new database, but for the large one, which is made once and grows a little.
+ */
+export async function runRounds(
+  kind: IdKind,
+  flags: Flags,
+  work: WorkFolder,
+  binary: string,
+): Promise<Measurement[]> {
+  const chosen = designs.filter(({ name }) => flags.only.includes(name));
+  const stored = chosen.some(({ onStored }) => onStored)
+    ? await makeStored(kind, flags, work, binary)
+    : undefined;
+  const measurements: Measurement[] = [];
+  for (let round = 0; round < flags.rounds; round++) {
+    const loadFolder = work.make("load");
+    const requests = (flags.warmUpSeconds + flags.seconds) * flags.maxRate;
+    const load = writeLoadFile(join(loadFolder, "requests"), kind, requests);
+    for (const design of rotated(chosen, round)) {
+      progress(`${kind} ids, round ${round + 1} of ${flags.rounds}: ${design.name}`);
+      const folder = design.onStored === true && stored !== undefined ? stored : makeEmpty(design, work);
+      measurements.push(await measure(design, { folder, binary, load, ...flags }));
+      if (folder !== stored) work.remove(folder);
+    }
+    work.remove(loadFolder);
+  }
+  if (stored !== undefined) work.remove(stored);
+  return measurements;
+}
+
+function makeEmpty({ name }: Design, work: WorkFolder): string {
+  const folder = work.make(name);
+  writeInboxFolder(folder);
+  return folder;
+}
+
+async function makeStored(
+  kind: IdKind,
+  { stored }: Flags,
+  work: WorkFolder,
+  binary: string,
+): Promise<string> {
+  progress(`${kind} ids: storing ${stored.toLocaleString("en")} events`);
+  const folder = work.make("stored");
+  await makeStoredInbox(folder, binary, kind, stored);
+  return folder;
+}
+
+/** Who comes first is another one each time: what a design leaves behind for the disk to do falls on all in turn. */
+function rotated(designs: readonly Design[], by: number): Design[] {
+  const first = by % designs.length;
+  return [...designs.slice(first), ...designs.slice(0, first)];
+}
+
+function progress(text: string): void {
+  process.stderr.write(`${text}\n`);
+}

@@ -1,0 +1,36 @@
+import { join } from "node:path";
+import { startServer } from "./child-server.ts";
+import { writeInboxFolder } from "./inbox-folder.ts";
+import { median } from "./report.ts";
+import type { WorkFolder } from "./work-folder.ts";
+
+/** From the start of the process to its first 200, in milliseconds. */
+export interface StartTimes {
+  /** On a folder without a database, which is made and migrated. */
+  readonly firstMs: number;
+  readonly againMs: number;
+}
+
+const STARTS = 7;
+
+/** Of the compiled binary; each the median of some. */
+export async function measureStartTimes(work: WorkFolder, binary: string): Promise<StartTimes> {
+  const first: number[] = [];
+  const again: number[] = [];
+  for (let n = 0; n < STARTS; n++) {
+    const folder = work.make("start");
+    writeInboxFolder(folder);
+    first.push(await startOnce(folder, binary));
+    again.push(await startOnce(folder, binary));
+    work.remove(folder);
+  }
+  return { firstMs: median(first), againMs: median(again) };
+}
+
+async function startOnce(folder: string, binary: string): Promise<number> {
+  await using server = await startServer(
+    (port) => [binary, "serve", folder, "--listen", `127.0.0.1:${port}`],
+    join(folder, "server.log"),
+  );
+  return server.startMs;
+}

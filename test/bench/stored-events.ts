@@ -1,0 +1,92 @@
+import { Database } from "bun:sqlite";
+import { closeSync, fsyncSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { startServer } from "./child-server.ts";
+import { createIds, type IdKind } from "./event-ids.ts";
+import { CUSTOMERS, createEvents, customerOf, headersOf } from "./events.ts";
+import { databaseOf, writeInboxFolder } from "./inbox-folder.ts";
+
+/** Measured: what one stored event of 1.2 kB takes of the disk. */
+export const STORED_EVENT_BYTES = 2300;
+
+type Row = Record<string, string | number | Uint8Array | null>;
+
+const SIXTY_DAYS_MS = 60 * 24 * 3600 * 1000;
+
+/**
+ * Makes an inbox that has received `count` events in the last sixty days. hookonce makes the database and stores one event; that one's
+ * rows are then copied in SQL under new ids, each insert into the index in the order in which the events came, so that its pages are
+ * as full as in real life.
+ */
+export async function makeStoredInbox(
+  folder: string,
+  binary: string,
+  kind: IdKind,
+  count: number,
+): Promise<void> {
+  writeInboxFolder(folder);
+  const start = Date.now() - SIXTY_DAYS_MS;
+  const nextEvent = createEvents(createIds(kind, start, count / SIXTY_DAYS_MS));
+  await deliverOne(folder, binary, nextEvent);
+  const path = databaseOf(folder);
+  using database = new Database(path, { strict: true });
+  // Nobody needs this database if the machine fails meanwhile.
+  database.run("pragma journal_mode = delete");
+  for (const pragma of ["journal_mode = off", "synchronous = off", "cache_size = -400000"])
+    database.run(`pragma ${pragma}`);
+  copyEvents(database, nextEvent, count);
+  addCustomers(database);
+  database.run("pragma journal_mode = wal");
+  database.close();
+  // Or the kernel would still be writing it out while it is measured.
+  const file = openSync(path, "r");
+  fsyncSync(file);
+  closeSync(file);
+}
+
+async function deliverOne(
+  folder: string,
+  binary: string,
+  nextEvent: ReturnType<typeof createEvents>,
+): Promise<void> {
+  await using server = await startServer(
+    (port) => [binary, "serve", folder, "--listen", `127.0.0.1:${port}`],
+    join(folder, "server.log"),
+  );
+  const event = nextEvent();
+  const headers = { ...headersOf(event, Math.floor(Date.now() / 1000)), connection: "close" };
+  const response = await fetch(`${server.url}/webhook/stripe`, { method: "POST", headers, body: event.body });
+  if (response.status !== 200) throw new Error(`The event to copy was not taken: ${await response.text()}`);
+}
+
+function copyEvents(database: Database, nextEvent: ReturnType<typeof createEvents>, count: number): void {
+  const event = database.query<Row, []>("select * from hookonce_events").get();
+  const delivery = database.query<Row, []>("select * from hookonce_deliveries").get();
+  if (event === null || delivery === null) throw new Error("The event to copy was not stored.");
+  const addEvent = insertInto(database, "hookonce_events", event);
+  const addDelivery = insertInto(database, "hookonce_deliveries", delivery);
+  const add = database.transaction((from: number, to: number) => {
+    for (let id = from; id < to; id++) {
+      const { id: eventId, body } = nextEvent();
+      addEvent({ ...event, id, event_id: eventId, delivery_id: id });
+      addDelivery({ ...delivery, id, body: Buffer.from(body, "latin1") });
+    }
+  });
+  // The first is there already.
+  for (let id = 2; id <= count; id += 50_000) add(id, Math.min(id + 50_000, count + 1));
+}
+
+function insertInto(database: Database, tableName: string, example: Row): (row: Row) => void {
+  const columns = Object.keys(example);
+  const statement = database.prepare(
+    `insert into ${tableName} (${columns.join(", ")}) values (${columns.map((name) => `$${name}`).join(", ")})`,
+  );
+  return (row) => void statement.run(row);
+}
+
+function addCustomers(database: Database): void {
+  const add = database.prepare("insert or ignore into credits (customer, cents) values (?, 0)");
+  database.transaction(() => {
+    for (let n = 0; n < CUSTOMERS; n++) add.run(customerOf(n));
+  })();
+}

@@ -1,0 +1,137 @@
+import { Database } from "bun:sqlite";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import packageJson from "../../package.json" with { type: "json" };
+import { inboxFiles, paid, run, scratch, serve } from "./support/hookonce.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "hookonce-binary-"));
+const binary = join(folder, "hookonce");
+const program = [binary];
+
+/** What `bun run build` runs, but to another file. */
+function buildCommand(): string[] {
+  const scripts: Record<string, string> = packageJson.scripts;
+  let words = (scripts["build"] ?? "").split(" ");
+  while (words[1] === "run") words = [...(scripts[words[2] ?? ""] ?? "").split(" "), ...words.slice(3)];
+  const flags = words.slice(1).filter((word) => !word.startsWith("--outfile"));
+  return [process.execPath, ...flags, `--outfile=${binary}`];
+}
+
+beforeAll(async () => {
+  const build = Bun.spawn(buildCommand(), {
+    cwd: join(import.meta.dir, "../.."),
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  const said = await new Response(build.stderr).text();
+  if ((await build.exited) !== 0) throw new Error(`the build failed: ${said}`);
+}, 60_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("the compiled binary", () => {
+  test("in an empty folder with nothing installed: from init to processed events and their duplicates", async () => {
+    using empty = scratch();
+    const cwd = empty.path;
+    const made = await run(["init"], { program, cwd });
+    expect([made.code, made.stderr]).toEqual([0, ""]);
+    const checked = await run(["check"], { program, cwd });
+    expect([checked.code, checked.stderr]).toEqual([0, ""]);
+
+    await using server = await serve(".", { program, cwd });
+    const credit = { event_id: "evt_1", type: "credit.added", customer: "ada", cents: 500 };
+    const user = { event_id: "evt_2", type: "user.created", email: "ada@example.com", name: "Ada" };
+    const statuses = [];
+    for (const event of [credit, user, credit, user, credit])
+      statuses.push((await server.post("/webhook", event)).body["status"]);
+    expect(statuses).toEqual(["processed", "processed", "duplicate", "duplicate", "duplicate"]);
+    const refused = await server.post("/webhook", { ...user, event_id: "evt_3", email: "nobody" });
+    expect(refused.status).toBe(500);
+    server.signal("SIGTERM");
+    expect(await server.ended).toMatchObject({ code: 0, stderr: "" });
+
+    using database = new Database(join(cwd, "data/hookonce.db"), { readonly: true });
+    expect(database.query("select customer, cents from credits").all()).toEqual([
+      { customer: "ada", cents: 500 },
+    ]);
+    expect(database.query("select event_id, email, name from signups").all()).toEqual([
+      { event_id: "evt_2", email: "ada@example.com", name: "Ada" },
+    ]);
+    expect(database.query("select event_id, deliveries, handler from hookonce_events").all()).toEqual([
+      { event_id: "evt_1", deliveries: 3, handler: "handlers/default/_any.sql" },
+      { event_id: "evt_2", deliveries: 2, handler: "handlers/default/user.created.ts" },
+    ]);
+    expect(database.query("select event_id, handler from hookonce_failures").all()).toEqual([
+      { event_id: "evt_3", handler: "handlers/default/user.created.ts" },
+    ]);
+  });
+
+  test("runs TypeScript handlers with what it supplies and what they share, whatever is installed around them", async () => {
+    const impostor = (name: string): Record<string, string> => ({
+      [`node_modules/${name}/package.json`]: JSON.stringify({ name, main: "index.js" }),
+      [`node_modules/${name}/index.js`]: "throw new Error('an impostor was loaded');",
+    });
+    using inbox = scratch({
+      ...inboxFiles,
+      ...impostor("hookonce"),
+      ...impostor("drizzle-orm"),
+      ...impostor("zod"),
+      "migrations/0002_notes.sql": "create table notes (event_id text not null, note text not null) strict;",
+      "handlers/lib/tables.ts": `import { sqliteTable, text } from "drizzle-orm/sqlite-core";
+export const notes = sqliteTable("notes", { eventId: text("event_id").notNull(), note: text().notNull() });
+`,
+      "handlers/default/noted.ts": `import { handler } from "hookonce";
+import { eq } from "drizzle-orm";
+import { z } from "zod";
+import { notes } from "../lib/tables.ts";
+
+enum Kind { Short = "short" }
+const Noted = z.object({ note: z.string().min(1) });
+
+export default handler<{ note: string }>(({ event, db }): void => {
+  const { note } = Noted.parse(event.payload);
+  db.insert(notes).values({ eventId: event.id, note }).run();
+  const [row] = db.select().from(notes).where(eq(notes.eventId, event.id)).all();
+  if (row!.note !== note) throw new Error(Kind.Short);
+});
+`,
+      "handlers/default/noted.test.ts": "throw new Error('a test was loaded');",
+    });
+    await using server = await serve(inbox.path, { program, cwd: inbox.path });
+    const noted = { event_id: "evt_1", type: "noted", note: "hello" };
+    expect((await server.post("/webhook", noted)).body).toMatchObject({ status: "processed" });
+    expect((await server.post("/webhook", noted)).body).toMatchObject({ status: "duplicate" });
+    expect((await server.post("/webhook", { ...noted, event_id: "evt_2", note: "" })).status).toBe(500);
+    server.signal("SIGINT");
+    expect((await server.ended).code).toBe(0);
+    using database = new Database(join(inbox.path, "data/hookonce.db"), { readonly: true });
+    expect(database.query("select * from notes").all()).toEqual([{ event_id: "evt_1", note: "hello" }]);
+  });
+
+  test("loads nothing from the working directory: no bunfig.toml, no .env, no package, no tsconfig", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "hookonce.toml": 'version = 1\n[sources.default]\nprovider = "stripe"\nsecret = "env:HOOKONCE_TEST_SECRET"\n',
+    });
+    using work = scratch({
+      "bunfig.toml": 'preload = ["./preload.ts"]\n',
+      "preload.ts": 'await Bun.write(`${import.meta.dir}/preloaded`, "yes"); throw new Error("preloaded");',
+      ".env": "HOOKONCE_TEST_SECRET=of-the-working-directory\nLOG_LEVEL=silent\n",
+      ".env.local": "HOOKONCE_TEST_SECRET=of-the-working-directory\n",
+      "package.json": '{ "imports": { "#x": "./preload.ts" }, "type": "commonjs" }',
+      "tsconfig.json": '{ "compilerOptions": { "paths": { "*": ["./preload.ts"] } } }',
+    });
+    const checked = await run(["check", inbox.path], { program, cwd: work.path });
+    expect(checked.code).toBe(1);
+    expect(checked.stderr).toContain("env:HOOKONCE_TEST_SECRET is not set");
+
+    inbox.write({ "hookonce.toml": inboxFiles["hookonce.toml"] });
+    await using server = await serve(inbox.path, { program, cwd: work.path });
+    expect((await server.post("/webhook", paid)).body).toMatchObject({ status: "processed" });
+    server.signal("SIGTERM");
+    expect((await server.ended).code).toBe(0);
+    expect(existsSync(join(work.path, "preloaded"))).toBe(false);
+  });
+});

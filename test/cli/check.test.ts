@@ -1,0 +1,233 @@
+import { Database } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { inboxFiles, paid, run, scratch, serve } from "./support/hookonce.ts";
+
+const secret = "a0literal0secret0that0nobody0may0see";
+
+describe("hookonce check", () => {
+  test("a good folder: says what it found, exit 0, and makes nothing", async () => {
+    using inbox = scratch(inboxFiles);
+    const before = readdirSync(inbox.path, { recursive: true });
+    const { code, stdout, stderr } = await run(["check", inbox.path]);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toContain("source default");
+    expect(stdout).toContain("handlers/default/_any.sql");
+    expect(stdout).toContain("0001_credits.sql");
+    expect(stdout).toContain("all is well");
+    expect(readdirSync(inbox.path, { recursive: true })).toEqual(before);
+  });
+
+  test("the working directory is the default folder", async () => {
+    using inbox = scratch(inboxFiles);
+    expect(await run(["check"], { cwd: inbox.path })).toMatchObject({ code: 0, stderr: "" });
+    using empty = scratch();
+    const { code, stderr } = await run(["check"], { cwd: empty.path });
+    expect(code).toBe(1);
+    expect(stderr).toContain("hookonce.toml is not there");
+    expect(stderr).toContain("hookonce init");
+    expect(readdirSync(empty.path)).toEqual([]);
+  });
+
+  test("all that is wrong at once, each with file and line: exit 1", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "hookonce.toml": `${inboxFiles["hookonce.toml"]}
+[sources.stripe]
+provider = "strpe"
+secret   = "env:NOT_SET_ANYWHERE"
+
+[sources.github]
+provider = "github"
+
+[sources.razorpay]
+provider = "razorpay"
+secret   = "file:gone.secret"
+`,
+      "migrations/0002_broken.sql": "create table ok (x integer) strict;\n\ncreate tabel broken (x);\n",
+      "handlers/default/both.sql": "select 1;",
+      "handlers/default/both.ts": 'import { handler } from "hookonce";\nexport default handler(() => {});\n',
+      "handlers/default/ddl.sql": "select 1;\n\ndrop table credits;\n",
+      "handlers/default/bind.sql": "insert into credits values (:customer, :cents);\n",
+      "handlers/default/table.sql": "select 1;\nselect * from credist;\n",
+      "handlers/default/empty.sql": "-- nothing to do\n",
+      "handlers/default/syntax.ts": 'import { handler } from "hookonce";\n\nexport default handler(( => {});\n',
+      "handlers/default/nothing.ts": "export const handler = 1;\n",
+      "handlers/default/missing.ts": 'import { x } from "not-a-package";\nexport default x;\n',
+      "handlers/stray.sql": "select 1;",
+    });
+    const { code, stdout, stderr } = await run(["check", inbox.path]);
+    expect([code, stdout]).toEqual([1, ""]);
+    for (const line of [
+      /^hookonce\.toml:9: .*"strpe".* did you mean stripe\?$/m,
+      /^hookonce\.toml:10: .*env:NOT_SET_ANYWHERE is not set/m,
+      /^hookonce\.toml:13: .*sources\.github\.secret is missing/m,
+      /^hookonce\.toml:17: .*file:gone\.secret cannot be read/m,
+      /^migrations\/0002_broken\.sql:3: .*near "tabel"/m,
+      /^handlers\/default\/both\.ts: .*both\.sql is for the same type/m,
+      /^handlers\/default\/ddl\.sql:3: .*this one starts with DROP/m,
+      /^handlers\/default\/bind\.sql:1: :customer is no binding/m,
+      /^handlers\/default\/bind\.sql:1: :cents is no binding/m,
+      /^handlers\/default\/table\.sql:2: no such table: credist/m,
+      /^handlers\/default\/empty\.sql: holds no statement/m,
+      /^handlers\/default\/syntax\.ts:3: /m,
+      /^handlers\/default\/nothing\.ts: has no handler/m,
+      /^handlers\/default\/missing\.ts: .*not-a-package/m,
+      /^handlers\/stray\.sql: .*handlers\/<source>\/<type>/m,
+      /^15 problems in /m,
+    ]) {
+      expect(stderr).toMatch(line);
+    }
+    expect(stderr).not.toMatch(/^ {4}at /m);
+    expect(readdirSync(inbox.path)).not.toContain("data");
+  });
+
+  for (const { name, toml, line, says } of [
+    {
+      name: "an unknown key, with the nearest known one",
+      toml: `${inboxFiles["hookonce.toml"]}evnt_id = "body:$.id"\n`,
+      line: 7,
+      says: ["sources.default.evnt_id", "did you mean event_id?"],
+    },
+    {
+      name: "an unknown key at the top",
+      toml: `listne = "127.0.0.1:0"\n${inboxFiles["hookonce.toml"]}`,
+      line: 1,
+      says: ["listne", "did you mean listen?"],
+    },
+    {
+      name: "a literal secret, without repeating it",
+      toml: `version = 1\n[sources.stripe]\nprovider = "stripe"\nsecret = "${secret}"\n`,
+      line: 4,
+      says: ["sources.stripe.secret", "env:NAME"],
+    },
+    {
+      name: "another version",
+      toml: inboxFiles["hookonce.toml"].replace("version = 1", "version = 2"),
+      line: 1,
+      says: ["version", "reads version = 1"],
+    },
+    { name: "no source", toml: "version = 1\nsources = {}\n", line: 2, says: ["at least one source"] },
+    {
+      name: "what is no TOML",
+      toml: "version = 1\nlisten = 127.0.0.1\n[sources.default]\n",
+      line: 2,
+      says: [],
+    },
+    {
+      name: "a selector that cannot be read",
+      toml: inboxFiles["hookonce.toml"].replace("body:$.type", "body:type"),
+      line: 3,
+      says: ["sources.default", "body:type", "body:$.data.id"],
+    },
+  ]) {
+    test(`${name}: line ${line}`, async () => {
+      using inbox = scratch({ ...inboxFiles, "hookonce.toml": toml });
+      const { code, stderr } = await run(["check", inbox.path]);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(new RegExp(`^hookonce\\.toml:${line}: `, "m"));
+      for (const word of says) expect(stderr).toContain(word);
+      expect(stderr).not.toContain(secret);
+    });
+  }
+
+  test.failing("a port that there is not", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "hookonce.toml": `listen = "127.0.0.1:99999"\n${inboxFiles["hookonce.toml"]}`,
+    });
+    const { code, stderr } = await run(["check", inbox.path]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^hookonce\.toml:1: .*listen/m);
+  });
+
+  test.failing("an unknown key does not hide what else is wrong with the config", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "hookonce.toml": `${inboxFiles["hookonce.toml"]}evnt_id = "body:$.id"
+
+[sources.github]
+provider = "githbu"
+
+[sources.stripe]
+provider = "stripe"
+secret   = "env:NOT_SET_ANYWHERE"
+`,
+    });
+    const { stderr } = await run(["check", inbox.path]);
+    expect(stderr).toMatch(/^hookonce\.toml:7: .*did you mean event_id\?/m);
+    expect(stderr).toMatch(/^hookonce\.toml:10: .*did you mean github\?/m);
+    expect(stderr).toMatch(/^hookonce\.toml:14: .*env:NOT_SET_ANYWHERE is not set/m);
+  });
+
+  test("a .env that others can read is a warning, and no problem", async () => {
+    using inbox = scratch({ ...inboxFiles, ".env": "NAME=value\n" });
+    const { code, stderr } = await run(["check", inbox.path]);
+    expect(code).toBe(0);
+    expect(stderr).toContain("warning: .env: ");
+    expect(stderr).toContain("chmod 600 .env");
+  });
+
+  test("an existing database is only read: the same bytes, no table more, no row less", async () => {
+    using inbox = scratch(inboxFiles);
+    {
+      await using server = await serve(inbox.path);
+      expect((await server.post("/webhook", paid)).body).toMatchObject({ status: "processed" });
+      server.signal("SIGTERM");
+      expect((await server.ended).code).toBe(0);
+    }
+    const path = join(inbox.path, "data/hookonce.db");
+    const before = readFileSync(path);
+
+    // Pending migrations are tried on a copy of the schema in memory, and handlers against what they make of it.
+    inbox.write({
+      "migrations/0002_refunds.sql": "create table refunds (event_id text primary key) strict;\n",
+      "handlers/default/refunded.sql": "insert into refunds values (:event_id);\n",
+      "handlers/default/writes.ts": `import { handler } from "hookonce";
+import { sql } from "drizzle-orm";
+export default handler(({ db }) => { db.run(sql\`delete from credits\`); });
+`,
+    });
+    const good = await run(["check", inbox.path]);
+    expect([good.code, good.stderr]).toEqual([0, ""]);
+    expect(good.stdout).toContain("0002_refunds.sql");
+
+    // An edited migration, and one that fails on the schema as it is.
+    inbox.write({
+      "migrations/0003_again.sql": "create table credits (x integer) strict;\n",
+      "handlers/default/late.sql": "select * from nowhere;\n",
+    });
+    const bad = await run(["check", inbox.path]);
+    expect(bad.code).toBe(1);
+    expect(bad.stderr).toMatch(/^migrations\/0003_again\.sql:1: .*credits already exists/m);
+    expect(bad.stderr).toMatch(/^handlers\/default\/late\.sql:1: no such table: nowhere/m);
+    inbox.write({ "migrations/0001_credits.sql": "create table credits (other text) strict;\n" });
+    const edited = await run(["check", inbox.path]);
+    expect(edited.code).toBe(1);
+    expect(edited.stderr).toContain("migrations/0001_credits.sql was changed after it was applied");
+
+    expect(readFileSync(path).equals(before)).toBe(true);
+    using database = new Database(path, { readonly: true });
+    expect(database.query("select customer, cents from credits").all()).toEqual([
+      { customer: "ada", cents: 500 },
+    ]);
+    expect(database.query("select name from hookonce_user_migrations").all()).toEqual([
+      { name: "0001_credits.sql" },
+    ]);
+    expect(database.query("select count(*) as n from sqlite_schema where name = 'refunds'").get()).toEqual({
+      n: 0,
+    });
+  });
+
+  test("checks beside a serve that is running, and disturbs nothing", async () => {
+    using inbox = scratch(inboxFiles);
+    await using server = await serve(inbox.path);
+    const [{ code }, ...answers] = await Promise.all([
+      run(["check", inbox.path]),
+      ...Array.from({ length: 20 }, (_, n) => server.post("/webhook", { ...paid, event_id: `evt_${n}` })),
+    ]);
+    expect(code).toBe(0);
+    for (const { status, body } of answers) expect([status, body["status"]]).toEqual([200, "processed"]);
+  });
+});

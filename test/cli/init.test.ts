@@ -1,0 +1,42 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { run, scratch } from "./support/hookonce.ts";
+
+describe("hookonce init", () => {
+  test("makes a folder that check is content with", async () => {
+    using parent = scratch();
+    const made = await run(["init", "my inbox"], { cwd: parent.path });
+    expect([made.code, made.stderr]).toEqual([0, ""]);
+    expect(made.stdout).toContain("hookonce.toml");
+    expect(made.stdout).toContain("hookonce serve 'my inbox'");
+    expect(statSync(join(parent.path, "my inbox/.env")).mode & 0o777).toBe(0o600);
+    const checked = await run(["check", "my inbox"], { cwd: parent.path });
+    expect([checked.code, checked.stderr]).toEqual([0, ""]);
+    expect(checked.stdout).toContain("all is well");
+  });
+
+  test("never overwrites: what is there stays, what is missing is added", async () => {
+    using folder = scratch({ "hookonce.toml": "# mine\n", ".env": "SECRET=1\n" });
+    const { code, stdout } = await run(["init"], { cwd: folder.path });
+    expect(code).toBe(0);
+    expect(stdout).toContain("Left as they were: hookonce.toml, .env");
+    expect(readFileSync(join(folder.path, "hookonce.toml"), "utf8")).toBe("# mine\n");
+    expect(readFileSync(join(folder.path, ".env"), "utf8")).toBe("SECRET=1\n");
+    expect(existsSync(join(folder.path, "handlers/default/_any.sql"))).toBe(true);
+
+    const handler = join(folder.path, "handlers/default/_any.sql");
+    folder.write({ "handlers/default/_any.sql": "-- mine, too\n" });
+    expect((await run(["init", folder.path])).stdout).toContain("Nothing to write");
+    expect(readFileSync(handler, "utf8")).toBe("-- mine, too\n");
+  });
+
+  test("a file where the folder is to be: exit 1, nothing written", async () => {
+    using parent = scratch({ inbox: "a file\n" });
+    const { code, stdout, stderr } = await run(["init", "inbox"], { cwd: parent.path });
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toContain("[folder_not_empty]");
+    expect(stderr).not.toContain("    at ");
+    expect(readFileSync(join(parent.path, "inbox"), "utf8")).toBe("a file\n");
+  });
+});

@@ -1,0 +1,191 @@
+import { Database } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { inboxFiles, paid, run, scratch, serve } from "./support/hookonce.ts";
+
+const secret = "whsec_0stripe0secret0of0the0serve0tests";
+
+describe("hookonce serve", () => {
+  test("piped, it logs JSON lines: what it serves, each delivery, the stop", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "hookonce.toml": `${inboxFiles["hookonce.toml"]}
+[sources.stripe]
+provider = "stripe"
+secret   = "env:STRIPE_WEBHOOK_SECRET"
+`,
+    });
+    await using server = await serve(inbox.path, { environment: { STRIPE_WEBHOOK_SECRET: secret } });
+    expect((await server.post("/webhook", paid)).body).toMatchObject({ status: "processed" });
+    expect((await server.post("/webhook", paid)).body).toMatchObject({ status: "duplicate" });
+    expect((await server.post("/webhook/stripe", { id: "evt_1" })).status).toBe(401);
+    server.signal("SIGTERM");
+    const { code, stdout, stderr } = await server.ended;
+
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).not.toContain(secret);
+    const lines = server.log.map(({ time, level, ms: _ms, ...line }) => {
+      expect(new Date(String(time)).getTime()).toBeWithin(Date.now() - 60_000, Date.now() + 1000);
+      expect(["info", "warn"]).toContain(String(level));
+      return line;
+    });
+    const database = join(inbox.path, "data/hookonce.db");
+    const handler = "handlers/default/_any.sql";
+    const delivery = { msg: "delivery", source: "default", event: "evt_1", type: "paid" };
+    expect(lines).toEqual([
+      expect.objectContaining({ msg: "migrated", migration: "0001_credits.sql" }),
+      {
+        msg: "source",
+        source: "default",
+        provider: "unsigned",
+        url: `${server.url}/webhook`,
+        handlers: [handler],
+      },
+      {
+        msg: "source",
+        source: "stripe",
+        provider: "stripe",
+        url: `${server.url}/webhook/stripe`,
+        handlers: [],
+      },
+      { msg: "listening", url: server.url, database, pid: expect.any(Number) },
+      { ...delivery, outcome: "processed", handler, rows: 1 },
+      { ...delivery, outcome: "duplicate" },
+      expect.objectContaining({ msg: "delivery", source: "stripe", code: "signature_missing" }),
+      expect.objectContaining({ signal: "SIGTERM" }),
+      expect.objectContaining({ msg: "stopped", code: 0 }),
+    ]);
+  });
+
+  test("a folder that is wrong is refused with everything that is: exit 1, and nothing is made", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "migrations/0002_broken.sql": "create tabel broken (x);\n",
+      "handlers/default/bind.sql": "insert into credits values (:customer, 1);\n",
+      "handlers/default/nothing.ts": "export const x = 1;\n",
+    });
+    const { code, stdout, stderr } = await run(["serve", inbox.path, "--listen", "127.0.0.1:0", "--production"]);
+    expect([code, stdout]).toEqual([1, ""]);
+    for (const line of [
+      /migrations\/0002_broken\.sql:1: .*near "tabel"/,
+      /handlers\/default\/bind\.sql:1: :customer is no binding/,
+      /handlers\/default\/nothing\.ts: has no handler/,
+      /source "default" is unsigned, and --production takes only signed ones/,
+    ]) {
+      expect(stderr).toMatch(line);
+    }
+    expect(stderr).toContain("[config_invalid]");
+    expect(stderr).not.toMatch(/^ {4}at /m);
+    expect(readdirSync(inbox.path).sort()).toEqual(["handlers", "hookonce.toml", "migrations"]);
+  });
+
+  test("a folder that is not one: exit 1, and it says how to make one", async () => {
+    using parent = scratch();
+    const { code, stderr } = await run(["serve", "inbox"], { cwd: parent.path });
+    expect(code).toBe(1);
+    expect(stderr).toContain("hookonce init");
+    expect(readdirSync(parent.path)).toEqual([]);
+  });
+
+  test("--production refuses an unsigned source, and serves signed ones", async () => {
+    using inbox = scratch(inboxFiles);
+    const refused = await run(["serve", inbox.path, "--listen", "127.0.0.1:0", "--production"]);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('source "default" is unsigned');
+    expect(existsSync(join(inbox.path, "data"))).toBe(false);
+
+    inbox.write({
+      "hookonce.toml": 'version = 1\n[sources.default]\nprovider = "stripe"\nsecret = "env:STRIPE_WEBHOOK_SECRET"\n',
+      ".env": `STRIPE_WEBHOOK_SECRET=${secret}\n`,
+    });
+    await using server = await serve(inbox.path, { flags: ["--production"] });
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
+    expect((await server.post("/webhook", paid)).status).toBe(401);
+  });
+
+  test("a port that is taken: exit 1, says which and what to do, and lets go of the database", async () => {
+    using inbox = scratch(inboxFiles);
+    using taken = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("mine") });
+    const address = `127.0.0.1:${taken.port}`;
+    const { code, stderr } = await run(["serve", inbox.path, "--listen", address]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`Cannot listen on ${address}`);
+    expect(stderr).toContain("--listen");
+    expect(stderr).toContain("[listen_failed]");
+    expect(stderr).not.toMatch(/^ {4}at /m);
+    await using server = await serve(inbox.path);
+    expect((await server.post("/webhook", paid)).body).toMatchObject({ status: "processed" });
+  });
+
+  test.failing("a port that there is not: wrong usage, before anything is made", async () => {
+    using inbox = scratch(inboxFiles);
+    const { code, stderr } = await run(["serve", inbox.path, "--listen", "127.0.0.1:99999"]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("99999");
+    expect(existsSync(join(inbox.path, "data"))).toBe(false);
+  });
+
+  test("--database instead of the config's, from the working directory", async () => {
+    using inbox = scratch(inboxFiles);
+    using elsewhere = scratch();
+    await using server = await serve(inbox.path, { flags: ["--database", "other.db"], cwd: elsewhere.path });
+    expect((await server.post("/webhook", paid)).status).toBe(200);
+    server.signal("SIGTERM");
+    expect((await server.ended).code).toBe(0);
+    expect(existsSync(join(inbox.path, "data"))).toBe(false);
+    expect(existsSync(join(elsewhere.path, "other.db"))).toBe(true);
+  });
+
+  test("secrets come from the environment before the folder's .env, and never from the working directory's", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "hookonce.toml": 'version = 1\n[sources.default]\nprovider = "stripe"\nsecret = "env:HOOKONCE_TEST_SECRET"\n',
+    });
+    using elsewhere = scratch({ ".hidden": "" });
+    const unset = await run(["check", inbox.path], { cwd: elsewhere.path });
+    expect(unset.stderr).toContain("env:HOOKONCE_TEST_SECRET is not set");
+    const empty = await run(["check", inbox.path], { environment: { HOOKONCE_TEST_SECRET: "" } });
+    expect(empty.stderr).toContain("env:HOOKONCE_TEST_SECRET is empty");
+    inbox.write({ ".env": `HOOKONCE_TEST_SECRET=${secret}\n` });
+    expect((await run(["check", inbox.path])).code).toBe(0);
+    const overridden = await run(["check", inbox.path], { environment: { HOOKONCE_TEST_SECRET: "" } });
+    expect(overridden.stderr).toContain("env:HOOKONCE_TEST_SECRET is empty");
+  });
+});
+
+describe("a signal", () => {
+  for (const signals of [["SIGTERM"], ["SIGINT"], ["SIGTERM", "SIGINT"]] as const) {
+    test(`${signals.join(" and ")}: exit 0, everything is in the database, and nothing is left beside it`, async () => {
+      using inbox = scratch(inboxFiles);
+      await using server = await serve(inbox.path);
+      const answers = await Promise.all(
+        Array.from({ length: 50 }, (_, n) => server.post("/webhook", { ...paid, event_id: `evt_${n}` })),
+      );
+      for (const { status } of answers) expect(status).toBe(200);
+      const started = performance.now();
+      server.signal(...signals);
+      const { code, stderr } = await server.ended;
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(performance.now() - started).toBeLessThan(5000);
+      expect(server.log.filter(({ level }) => level === "fatal" || level === "error")).toEqual([]);
+
+      const path = join(inbox.path, "data/hookonce.db");
+      expect(statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0).toBe(0);
+      using database = new Database(path, { readonly: true });
+      expect(database.query("select cents from credits").get()).toEqual({ cents: 50 * 500 });
+      expect(database.query("select count(*) as n from hookonce_events").get()).toEqual({ n: 50 });
+      expect(database.query("pragma integrity_check").get()).toEqual({ integrity_check: "ok" });
+    });
+  }
+
+  test("what it finds after a restart: the events of before are duplicates", async () => {
+    using inbox = scratch(inboxFiles);
+    for (const status of ["processed", "duplicate", "duplicate"]) {
+      await using server = await serve(inbox.path);
+      expect((await server.post("/webhook", paid)).body).toMatchObject({ status, event_id: "evt_1" });
+      server.signal("SIGTERM");
+      expect((await server.ended).code).toBe(0);
+    }
+  });
+});

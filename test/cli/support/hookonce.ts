@@ -1,0 +1,144 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+/** Runs hookonce as a shell does: a process of its own, by default from source, with an environment of almost nothing. */
+export const fromSource = [process.execPath, join(import.meta.dir, "../../../src/main.ts")];
+
+export interface RunOptions {
+  /** What stands before the arguments. */
+  program?: readonly string[];
+  cwd?: string;
+  environment?: Record<string, string>;
+}
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function spawn(args: readonly string[], { program = fromSource, cwd, environment }: RunOptions) {
+  return Bun.spawn([...program, ...args], {
+    cwd: cwd ?? tmpdir(),
+    // Nothing on PATH, and nothing of what the tests' own environment says.
+    env: { NO_COLOR: "1", ...environment },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+}
+
+/** To its end. */
+export async function run(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  const child = spawn(args, options);
+  const [code, stdout, stderr] = await Promise.all([
+    child.exited,
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  return { code, stdout, stderr };
+}
+
+export interface Serving extends AsyncDisposable {
+  readonly url: string;
+  /** What it has logged so far, each line parsed. */
+  readonly log: readonly Record<string, unknown>[];
+  post(path: string, payload: unknown): Promise<{ status: number; body: Record<string, unknown> }>;
+  signal(...names: NodeJS.Signals[]): void;
+  /** Resolves with the exit code, and what was written to standard error. */
+  readonly ended: Promise<Ended>;
+}
+
+/** `hookonce serve` on a free loopback port; stopped by force when the test has not stopped it. Throws when it does not come up. */
+export async function serve(folder: string, options: RunOptions & { flags?: string[] } = {}): Promise<Serving> {
+  const child = spawn(
+    ["serve", folder, "--listen", "127.0.0.1:0", ...(options.flags ?? [])],
+    options,
+  );
+  const log: Record<string, unknown>[] = [];
+  const listening = Promise.withResolvers<string>();
+  const read = (async () => {
+    let text = "";
+    let rest = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of child.stdout) {
+      const piece = decoder.decode(chunk, { stream: true });
+      text += piece;
+      const lines = (rest + piece).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const parsed = JSON.parse(line) as Record<string, unknown>;
+        log.push(parsed);
+        if (parsed["msg"] === "listening") listening.resolve(String(parsed["url"]));
+      }
+    }
+    return text;
+  })();
+  const ended = (async (): Promise<Ended> => {
+    const [code, stdout, stderr] = await Promise.all([
+      child.exited,
+      read,
+      new Response(child.stderr).text(),
+    ]);
+    listening.reject(new Error(`serve ended with ${code} before it listened: ${stdout}${stderr}`));
+    return { code, stdout, stderr };
+  })();
+  ended.catch((error: unknown) => listening.reject(error));
+  const url = await listening.promise;
+  return {
+    url,
+    log,
+    ended,
+    async post(path, payload) {
+      const response = await fetch(`${url}${path}`, {
+        method: "POST",
+        body: JSON.stringify(payload),
+        headers: { "content-type": "application/json" },
+      });
+      return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+    },
+    signal: (...names) => names.forEach((name) => child.kill(name)),
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+export interface Scratch extends Disposable {
+  readonly path: string;
+  /** Path in the folder → text. */
+  write(files: Record<string, string>): void;
+}
+
+/** A folder that is gone when the test is over. */
+export function scratch(files: Record<string, string> = {}): Scratch {
+  const path = mkdtempSync(join(tmpdir(), "hookonce-cli-"));
+  const write = (files: Record<string, string>): void => {
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(path, name)), { recursive: true });
+      writeFileSync(join(path, name), text);
+    }
+  };
+  write(files);
+  return { path, write, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** A small working inbox folder. */
+export const inboxFiles = {
+  "hookonce.toml": `version = 1
+
+[sources.default]
+provider = "unsigned"
+event_id = "body:$.event_id"
+type     = "body:$.type"
+`,
+  "migrations/0001_credits.sql":
+    "create table credits (customer text primary key, cents integer not null) strict;\n",
+  "handlers/default/_any.sql": `insert into credits values (:payload ->> '$.customer', :payload ->> '$.cents')
+on conflict (customer) do update set cents = cents + excluded.cents;
+`,
+} as const;
+
+export const paid = { event_id: "evt_1", type: "paid", customer: "ada", cents: 500 };

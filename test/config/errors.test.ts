@@ -1,0 +1,376 @@
+import { describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { check } from "../../src/app/check.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { HookonceError, type Problem } from "../../src/errors.ts";
+import { providers } from "../../src/providers/presets.ts";
+import { refusedStart } from "../support/test-inbox.ts";
+
+/** `hookonce.toml` as it is here, `version` included; what is wrong with it. */
+function problemsOf(toml: string, environment: Record<string, string> = {}): readonly Problem[] {
+  const folder = mkdtempSync(join(tmpdir(), "hookonce-config-"));
+  try {
+    writeFileSync(join(folder, "hookonce.toml"), toml);
+    loadConfig(folder, [...providers.keys()], environment);
+    return [];
+  } catch (error) {
+    if (!(error instanceof HookonceError)) throw error;
+    expect(error.code).toBe("config_invalid");
+    return error.problems;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const SOURCE = '[sources.default]\nprovider = "unsigned"\n';
+
+describe("each mistake is named with its line, its field and the remedy", () => {
+  const scenarios: { name: string; toml: string; problems: [line: number | undefined, message: string][] }[] =
+    [
+      {
+        name: "no version",
+        toml: SOURCE,
+        problems: [[undefined, "version: this hookonce reads version = 1"]],
+      },
+      {
+        name: "a version to come",
+        toml: `version = 2\n${SOURCE}`,
+        problems: [[1, "version: this hookonce reads version = 1"]],
+      },
+      {
+        name: "a key that is nearly one",
+        toml: `version = 1\nlisten_on = "127.0.0.1:1"\n${SOURCE}`,
+        problems: [[2, "listen_on is no key of hookonce's; did you mean listen?"]],
+      },
+      {
+        name: "a key that is like none",
+        toml: `version = 1\ncolour = "blue"\n${SOURCE}`,
+        problems: [
+          [2, "colour is no key of hookonce's; there are version, listen, database, convert_to_wal, sources"],
+        ],
+      },
+      {
+        name: "a source's key that is nearly one",
+        toml: `version = 1\n${SOURCE}event_ids = "body:$.id"\n`,
+        problems: [[4, "sources.default.event_ids is no key of hookonce's; did you mean event_id?"]],
+      },
+      {
+        name: "a key of hookonce's in the wrong place",
+        toml: `version = 1\n${SOURCE}listen = "127.0.0.1:1"\n`,
+        problems: [
+          [4, "sources.default.listen is no key of hookonce's; there are provider, secret, event_id,"],
+        ],
+      },
+      {
+        name: "a table that is nearly one",
+        toml: 'version = 1\n\n[source.default]\nprovider = "unsigned"\n',
+        problems: [
+          [undefined, "sources: Invalid input: expected record, received undefined"],
+          [3, "source is no key of hookonce's; did you mean sources?"],
+        ],
+      },
+      {
+        name: "no source",
+        toml: "version = 1\n[sources]\n",
+        problems: [[2, "sources: name at least one source: [sources.stripe]"]],
+      },
+      {
+        name: "a provider that is nearly one",
+        toml: 'version = 1\n[sources.a]\nsecret = "env:S"\nprovider = "strip"\n',
+        problems: [[4, 'sources.a.provider: there is no "strip"; did you mean stripe?']],
+      },
+      {
+        name: "a provider that is like none",
+        toml: 'version = 1\n[sources.a]\nsecret = "env:S"\nprovider = "acme corporation"\n',
+        problems: [
+          [
+            4,
+            'sources.a.provider: there is no "acme corporation"; there are unsigned, stripe, github, razorpay, standard-webhooks, hmac',
+          ],
+        ],
+      },
+      {
+        name: "no provider",
+        toml: "version = 1\n[sources.a]\n",
+        problems: [[2, "sources.a.provider: Invalid input: expected string, received undefined"]],
+      },
+      {
+        name: "a literal secret",
+        toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = "whsec_very_secret"\n',
+        problems: [
+          [
+            4,
+            'sources.a.secret: a secret does not stand in the config: write "env:NAME" and put it into .env, or "file:path"',
+          ],
+        ],
+      },
+      {
+        name: "a literal secret in a list",
+        toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = ["whsec_very_secret", "env:S"]\n',
+        problems: [[4, "sources.a.secret: a secret does not stand in the config"]],
+      },
+      {
+        name: "a literal secret behind a good one in a list",
+        toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = ["env:S", "whsec_very_secret"]\n',
+        problems: [[4, "sources.a.secret.1: a secret does not stand in the config"]],
+      },
+      {
+        name: "an env: without a name",
+        toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = "env:"\n',
+        problems: [[4, "sources.a.secret: a secret does not stand in the config"]],
+      },
+      {
+        name: "a secret that is not set",
+        toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = "env:NOT_SET"\n',
+        problems: [[4, "sources.a.secret: env:NOT_SET is not set: put NOT_SET=… into "]],
+      },
+      {
+        name: "one of two secrets that is not set",
+        toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = ["env:S", "env:NOT_SET"]\n',
+        problems: [[4, "sources.a.secret: env:NOT_SET is not set"]],
+      },
+      {
+        name: "a signed source without a secret",
+        toml: 'version = 1\n[sources.my-shop]\nprovider = "stripe"\n',
+        problems: [
+          [
+            3,
+            'sources.my-shop.secret is missing: write secret = "env:MY_SHOP_WEBHOOK_SECRET" and put MY_SHOP_WEBHOOK_SECRET=… into .env',
+          ],
+        ],
+      },
+      {
+        name: "an unsigned source with a secret",
+        toml: `version = 1\n${SOURCE}secret = "env:S"\n`,
+        problems: [[4, "sources.default.secret: an unsigned source checks no secret; name the provider"]],
+      },
+      {
+        name: "a source's name that no URL should have",
+        toml: 'version = 1\n[sources."My Shop"]\nprovider = "unsigned"\n',
+        problems: [
+          [2, "sources.My Shop: a source's name is part of its URL: small letters, digits, - and _"],
+        ],
+      },
+      {
+        name: "addresses that are none",
+        toml: `version = 1\nlisten = "8787"\n${SOURCE}`,
+        problems: [[2, 'listen: write host:port, such as "127.0.0.1:8787"']],
+      },
+      {
+        name: "a body of no size",
+        toml: `version = 1\n${SOURCE}max_body = "25 MB"\n`,
+        problems: [[4, 'sources.default.max_body: write a number of bytes, or such as "25 MiB"']],
+      },
+      {
+        name: "an answer to unhandled that there is none of",
+        toml: `version = 1\n${SOURCE}unhandled = "drop"\n`,
+        problems: [
+          [4, 'sources.default.unhandled: Invalid option: expected one of "record"|"ignore"|"fail"'],
+        ],
+      },
+      {
+        name: "text for a yes or no",
+        toml: `version = 1\nconvert_to_wal = "yes"\n${SOURCE}require_change = 1\n`,
+        problems: [
+          [2, "convert_to_wal: Invalid input: expected boolean, received string"],
+          [5, "sources.default.require_change: Invalid input: expected boolean, received number"],
+        ],
+      },
+      {
+        name: "a mistake in a dotted key",
+        toml: `version = 1\nsources.default.provider = "unsigned"\nsources.default.evnt_id = "body:$.id"\n`,
+        problems: [[3, "sources.default.evnt_id is no key of hookonce's; did you mean event_id?"]],
+      },
+      {
+        name: "a mistake in an inline table",
+        toml: `version = 1\n\nsources = { default = { provider = "unsigned", tipe = "body:$.type" } }\n`,
+        problems: [[3, "sources.default.tipe is no key of hookonce's; did you mean type?"]],
+      },
+      {
+        name: "no TOML: a string without an end",
+        toml: 'version = 1\n\nlisten = "127.0.0.1\n',
+        problems: [[3, ""]],
+      },
+      {
+        name: "no TOML: a key twice",
+        toml: `version = 1\n${SOURCE}provider = "stripe"\n`,
+        problems: [[4, ""]],
+      },
+      {
+        name: "nothing",
+        toml: "",
+        problems: [
+          [undefined, "version: "],
+          [undefined, "sources: "],
+        ],
+      },
+    ];
+
+  test.each(scenarios.map((row) => [row.name, row] as const))("%s", (_, { toml, problems }) => {
+    const found = problemsOf(toml, { S: "a secret" });
+    expect(found.map(({ file, line }) => ({ file, line }))).toEqual(
+      problems.map(([line]) => ({ file: "hookonce.toml", line })),
+    );
+    for (const [index, [, message]] of problems.entries()) expect(found[index]?.message).toContain(message);
+    // The secret that stands there, or that was looked up, is not repeated.
+    expect(JSON.stringify(found)).not.toContain("very_secret");
+    expect(JSON.stringify(found)).not.toContain("a secret,");
+  });
+});
+
+test("everything that is wrong is said at once, in the order of the file", async () => {
+  const error = await refusedStart({
+    config: `listn = "127.0.0.1:8787"
+database = ""
+
+[sources.stripe]
+provider = "stripe"
+secret = "sk_live_literal"
+tolerence = 300
+
+[sources.Hub]
+provider = "github"
+
+[sources.default]
+provider = "unsigned"
+unhandled = "drop"
+`,
+  });
+  expect(error.problems.map(({ line, message }) => `${line}: ${message.slice(0, 40)}`)).toEqual([
+    "2: listn is no key of hookonce's; did you m",
+    "3: database: Too small: expected string to ",
+    "7: sources.stripe.secret: a secret does not",
+    "8: sources.stripe.tolerence is no key of ho",
+    "10: sources.Hub: a source's name is part of ",
+    "15: sources.default.unhandled: Invalid optio",
+  ]);
+  expect(JSON.stringify(error.problems)).not.toContain("sk_live_literal");
+});
+
+test("what is wrong with the config, the migrations and the handlers is said at once", async () => {
+  const error = await refusedStart({
+    config: '[sources.a]\nprovider = "unsigned"\ntype = "body:type"\n[sources.b]\nprovider = "strpe"\n',
+    files: {
+      "migrations/0001.sql": "create table t (a integer) strict;\n\ncommit;",
+      "handlers/a/_any.sql": "insert into t values (:nobody);",
+      "handlers/a/x.sql": "select 1;\nvacuum;",
+      "handlers/a/y.ts": "export default 1;",
+    },
+  });
+  const places = error.problems.map(({ file, line }) => `${file}:${line}`);
+  for (const place of [
+    "hookonce.toml:6",
+    "migrations/0001.sql:3",
+    "handlers/a/_any.sql:1",
+    "handlers/a/x.sql:2",
+  ]) {
+    expect(places).toContain(place);
+  }
+  expect(error.problems.find(({ file }) => file === "handlers/a/y.ts")?.message).toContain("has no handler");
+});
+
+test("two mistakes of one source that only the provider can see are both said", async () => {
+  const error = await refusedStart({
+    config:
+      '[sources.a]\nprovider = "hmac"\nsecret = "env:S"\nheader = "x-sig"\nevent_id = "body:"\ntype = "body:"\nkey = "hex"\nsigned = "{body}{other}"',
+    environment: { S: "not hex" },
+  });
+  expect(error.problems.length).toBeGreaterThanOrEqual(1);
+  expect(error.problems.every(({ file, line }) => file === "hookonce.toml" && line === 2)).toBe(true);
+});
+
+describe("where there is no config", () => {
+  test("the message says how to make one", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "hookonce-config-"));
+    try {
+      const { problems, config } = await check(folder, { environment: {}, clock: Date.now });
+      expect(config).toBeNull();
+      expect(problems).toHaveLength(1);
+      expect(problems[0]?.message).toEndWith(
+        `hookonce.toml is not there. To make an inbox folder: hookonce init ${folder}`,
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("a folder in its place is a problem and no crash", () => {
+    const folder = mkdtempSync(join(tmpdir(), "hookonce-config-"));
+    try {
+      mkdirSync(join(folder, "hookonce.toml"));
+      expect(() => loadConfig(folder, [], {})).toThrow(HookonceError);
+      expect(() => loadConfig(folder, [], {})).toThrow("hookonce.toml");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+test("settings that contradict each other are refused", async () => {
+  const contradictions: [string, string, number][] = [
+    // The retries of one source would be looked up under the other.
+    [
+      '[sources.new]\nprovider = "unsigned"\nprevious = "old"\n[sources.old]\nprovider = "unsigned"\n',
+      "previous",
+      4,
+    ],
+    ['[sources.it]\nprovider = "unsigned"\nprevious = "it"\n', "previous", 4],
+    [
+      '[sources.a]\nprovider = "unsigned"\nprevious = "old"\n[sources.b]\nprovider = "unsigned"\nprevious = "old"\n',
+      "previous",
+      7,
+    ],
+    // handlers/lib is for code that handlers share, so this source could never have one.
+    ['[sources.lib]\nprovider = "unsigned"\n', "lib", 2],
+  ];
+  for (const [config, word, line] of contradictions) {
+    const error = await refusedStart({ config });
+    expect(error.problems).toHaveLength(1);
+    expect(error.problems[0]).toMatchObject({ file: "hookonce.toml", line });
+    expect(error.problems[0]?.message).toContain(word);
+  }
+});
+
+describe("what may be left out", () => {
+  test("has the defaults that the README gives", () => {
+    const folder = mkdtempSync(join(tmpdir(), "hookonce-config-"));
+    try {
+      writeFileSync(join(folder, "hookonce.toml"), `version = 1\n${SOURCE}`);
+      expect(loadConfig(folder, ["unsigned"], {})).toEqual({
+        inboxFolder: folder,
+        listen: { hostname: "127.0.0.1", port: 8787 },
+        database: join(folder, "data/hookonce.db"),
+        convertToWal: false,
+        sources: [{ name: "default", provider: "unsigned", secrets: [], line: 2 }],
+      });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test.each([
+    ["0.0.0.0:80", "0.0.0.0", 80],
+    ["localhost:0", "localhost", 0],
+    ["[::1]:8787", "::1", 8787],
+  ])("listen = %s", (listen, hostname, port) => {
+    const folder = mkdtempSync(join(tmpdir(), "hookonce-config-"));
+    try {
+      writeFileSync(
+        join(folder, "hookonce.toml"),
+        `version = 1\nlisten = "${listen}"\ndatabase = "/var/lib/app.db"\n[sources.a]\nprovider = "unsigned"\nmax_body = "25 MiB"\n[sources.b]\nprovider = "unsigned"\nmax_body = 512\n`,
+      );
+      const config = loadConfig(folder, ["unsigned"], {});
+      expect(config.listen).toEqual({ hostname, port });
+      expect(config.database).toBe("/var/lib/app.db");
+      expect(config.sources.map((source) => source.max_body)).toEqual([25 * 1024 * 1024, 512]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("a port that is none is refused", () => {
+    expect(problemsOf(`version = 1\nlisten = "127.0.0.1:70000"\n${SOURCE}`)).toHaveLength(1);
+  });
+});

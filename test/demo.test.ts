@@ -1,0 +1,90 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const project = join(import.meta.dir, "..");
+const scratch = mkdtempSync(join(tmpdir(), "hookonce-demo-test-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+/** `hookonce demo` as a process of its own, with a temporary folder of its own to leave empty. */
+function startDemo(environment: Record<string, string> = {}) {
+  const temporary = mkdtempSync(join(scratch, "tmp-"));
+  const demo = Bun.spawn([process.execPath, "src/main.ts", "demo"], {
+    cwd: project,
+    env: { ...process.env, TMPDIR: temporary, TEMP: temporary, TMP: temporary, ...environment },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  return { demo, leftBehind: () => readdirSync(temporary) };
+}
+
+/** The two numbers in a row of the table, in cents where they are money. */
+function row(output: string, label: string): { tutorial: number; hookonce: number } {
+  const line = output.split("\n").find((line) => line.startsWith(`${label}  `)) ?? "";
+  const [tutorial = Number.NaN, hookonce = Number.NaN] = line
+    .slice(label.length)
+    .trim()
+    .split(/ {2,}/)
+    .map((cell) => Number(cell.replaceAll(/[$,.]| s$/g, "")));
+  return { tutorial, hookonce };
+}
+
+describe("hookonce demo", () => {
+  test("the tutorial's receiver credits too much, hookonce what is due, and nothing is left behind", async () => {
+    const startedAt = performance.now();
+    // Even loopback would go through a proxy, were it listened to.
+    const { demo, leftBehind } = startDemo({
+      HTTP_PROXY: "http://127.0.0.1:9",
+      http_proxy: "http://127.0.0.1:9",
+    });
+    const [output, errors] = await Promise.all([demo.stdout.text(), demo.stderr.text()]);
+    expect(errors).toBe("");
+    expect(await demo.exited).toBe(0);
+    expect(performance.now() - startedAt).toBeLessThan(8000);
+
+    const expected = row(output, "credits expected");
+    const credited = row(output, "credited");
+    const doubled = row(output, "events doubled");
+    expect(expected.hookonce).toBeGreaterThan(0);
+    expect(credited.hookonce).toBe(expected.hookonce);
+    expect(doubled.hookonce).toBe(0);
+    expect(credited.tutorial).toBeGreaterThan(expected.tutorial);
+    expect(doubled.tutorial).toBeGreaterThan(0);
+    expect(row(output, "events sent").hookonce).toBeGreaterThanOrEqual(200);
+    // Each lost answer is followed by one more delivery.
+    const lost = row(output, "answers lost").hookonce;
+    expect(lost).toBeGreaterThan(0);
+    expect(row(output, "deliveries").hookonce).toBe(row(output, "events sent").hookonce * 10 + lost);
+
+    expect(output).toContain("hookonce init");
+    // Piped, it has no colours.
+    expect(output).not.toContain("\u001b");
+    expect(leftBehind()).toEqual([]);
+  }, 20_000);
+
+  test.skipIf(process.platform === "win32").each([
+    { signal: "SIGINT", phase: "tutorial  ", code: 130 },
+    { signal: "SIGTERM", phase: "hookonce  ", code: 143 },
+  ] as const)(
+    "$signal ends it, and nothing is left behind",
+    async ({ signal, phase, code }) => {
+      const { demo, leftBehind } = startDemo();
+      let output = "";
+      let made: string[] = [];
+      const decoder = new TextDecoder();
+      for await (const chunk of demo.stdout) {
+        output += decoder.decode(chunk, { stream: true });
+        if (made.length > 0 || !output.includes(`\n${phase}`)) continue;
+        made = leftBehind();
+        demo.kill(signal);
+      }
+      expect(made).toHaveLength(1);
+      expect(await demo.exited).toBe(code);
+      expect(output).not.toContain("credits expected");
+      expect(await demo.stderr.text()).toBe("");
+      expect(leftBehind()).toEqual([]);
+    },
+    20_000,
+  );
+});

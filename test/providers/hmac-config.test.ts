@@ -1,0 +1,345 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createHmac } from "node:crypto";
+import { refusedStart, type TestInbox } from "../support/test-inbox.ts";
+import { deliveryTo, NOTHING, NOW, ONE, post, recordingInbox } from "./signed-inbox.ts";
+
+/** `provider = "hmac"`: the scheme spelled out in the config, and signed here with node's own HMAC. */
+interface Shape {
+  name: string;
+  /** The source's lines besides provider, secret, event_id and type. */
+  config: string;
+  secret: string;
+  sign: (body: string, id: string) => Record<string, string>;
+  /** The same signature as somebody would send it who got the config wrong. */
+  wrong: (headers: Record<string, string>) => Record<string, string>;
+}
+
+const KEY = Buffer.from("5f3a00ff10c2b79e8d41aa6c07e2d3b4f1908276a5c4e3d2b1a0998877665544", "hex");
+const AT = NOW / 1000;
+
+const hmac = (algorithm: string, key: string | Buffer, signed: string, encoding: "hex" | "base64"): string =>
+  createHmac(algorithm, key).update(signed).digest(encoding);
+
+const upper =
+  (name: string) =>
+  (headers: Record<string, string>): Record<string, string> => ({
+    ...headers,
+    [name]: (headers[name] as string).toUpperCase(),
+  });
+const without =
+  (name: string, text: string) =>
+  (headers: Record<string, string>): Record<string, string> => ({
+    ...headers,
+    [name]: (headers[name] as string).replace(text, ""),
+  });
+
+const shapes: Shape[] = [
+  {
+    name: "the least that must be said",
+    config: 'header = "X-Signature"',
+    secret: "plain text",
+    sign: (body) => ({ "x-signature": hmac("sha256", "plain text", body, "hex") }),
+    wrong: upper("x-signature"),
+  },
+  {
+    name: "sha1 in hex behind a prefix, as GitHub once did",
+    config: 'header = "X-Hub-Signature"\nalgorithm = "sha1"\nprefix = "sha1="',
+    secret: "it's",
+    sign: (body) => ({ "x-hub-signature": `sha1=${hmac("sha1", "it's", body, "hex")}` }),
+    wrong: without("x-hub-signature", "sha1="),
+  },
+  {
+    name: "sha512 in hex, as Paystack does",
+    config: 'header = "x-paystack-signature"\nalgorithm = "sha512"',
+    secret: "sk_test",
+    sign: (body) => ({ "x-paystack-signature": hmac("sha512", "sk_test", body, "hex") }),
+    wrong: (headers) => ({
+      "x-paystack-signature": (headers["x-paystack-signature"] as string).slice(0, 64),
+    }),
+  },
+  {
+    name: "base64, as Shopify does",
+    config: 'header = "X-Shopify-Hmac-Sha256"\nencoding = "base64"',
+    secret: "shpss",
+    sign: (body) => ({ "x-shopify-hmac-sha256": hmac("sha256", "shpss", body, "base64") }),
+    wrong: without("x-shopify-hmac-sha256", "="),
+  },
+  {
+    name: "base64 behind sha256=, as Typeform does",
+    config: 'header = "Typeform-Signature"\nencoding = "base64"\nprefix = "sha256="',
+    secret: "tf",
+    sign: (body) => ({ "typeform-signature": `sha256=${hmac("sha256", "tf", body, "base64")}` }),
+    wrong: (headers) => ({
+      "typeform-signature": `sha256=${Buffer.from((headers["typeform-signature"] as string).slice(7), "base64").toString("hex")}`,
+    }),
+  },
+  {
+    name: "a key in hex, and sha512 in base64",
+    config: 'header = "x-sig"\nalgorithm = "sha512"\nencoding = "base64"\nkey = "hex"',
+    secret: KEY.toString("hex").toUpperCase(),
+    sign: (body) => ({ "x-sig": hmac("sha512", KEY, body, "base64") }),
+    wrong: () => ({ "x-sig": hmac("sha512", KEY.toString("hex").toUpperCase(), "{}", "base64") }),
+  },
+  {
+    name: "a key in base64",
+    config: 'header = "x-sig"\nkey = "base64"',
+    secret: KEY.toString("base64"),
+    sign: (body) => ({ "x-sig": hmac("sha256", KEY, body, "hex") }),
+    wrong: upper("x-sig"),
+  },
+  {
+    name: "a key in base64url, without padding",
+    config: 'header = "x-sig"\nkey = "base64"',
+    secret: KEY.toString("base64url"),
+    sign: (body) => ({ "x-sig": hmac("sha256", KEY, body, "hex") }),
+    wrong: upper("x-sig"),
+  },
+  {
+    name: "a whsec key, the time and the id: Standard Webhooks spelled out",
+    config: [
+      'header = "svix-signature"',
+      'encoding = "base64"',
+      'prefix = "v1,"',
+      'separator = " "',
+      'signed = "{id}.{timestamp}.{body}"',
+      'timestamp_header = "svix-timestamp"',
+      'id_header = "svix-id"',
+      'key = "whsec"',
+    ].join("\n"),
+    secret: `whsec_${KEY.toString("base64")}`,
+    sign: (body, id) => ({
+      "svix-id": id,
+      "svix-timestamp": String(AT),
+      "svix-signature": `v1,AAAA v1,${hmac("sha256", KEY, `${id}.${AT}.${body}`, "base64")}`,
+    }),
+    wrong: (headers) => ({ ...headers, "svix-id": "msg_other" }),
+  },
+  {
+    name: "a template with text around the time, and milliseconds",
+    config: [
+      'header = "x-slack-signature"',
+      'prefix = "v0="',
+      'signed = "v0:{timestamp}:{body}"',
+      'timestamp_header = "X-Request-Timestamp"',
+      'timestamp_unit = "ms"',
+      "tolerance = 60",
+    ].join("\n"),
+    secret: "slack",
+    sign: (body) => ({
+      "x-request-timestamp": String(NOW - 60_000),
+      "x-slack-signature": `v0=${hmac("sha256", "slack", `v0:${NOW - 60_000}:${body}`, "hex")}`,
+    }),
+    wrong: (headers) => ({ ...headers, "x-request-timestamp": String(NOW) }),
+  },
+  {
+    name: "the body twice, and the id after it",
+    config: 'header = "x-sig"\nsigned = "{body}|{body}|{id}"\nid_header = "x-id"',
+    secret: "twice",
+    sign: (body, id) => ({ "x-id": id, "x-sig": hmac("sha256", "twice", `${body}|${body}|${id}`, "hex") }),
+    wrong: (headers) => ({ ...headers, "x-id": "other" }),
+  },
+  {
+    name: "a preset that is bent: stripe with two minutes and sha512",
+    config: 'tolerance = 120\nalgorithm = "sha512"',
+    secret: "whsec_x",
+    sign: (body) => ({
+      "stripe-signature": `t=${AT - 120},v1=${hmac("sha512", "whsec_x", `${AT - 120}.${body}`, "hex")}`,
+    }),
+    wrong: (headers) => ({ "stripe-signature": (headers["stripe-signature"] as string).replace("v1", "v2") }),
+  },
+];
+
+const nameOf = (index: number): string => `source-${index}`;
+
+describe("a scheme spelled out in the config", () => {
+  let inbox: TestInbox;
+
+  beforeAll(async () => {
+    const sources = shapes.map(({ config, name }, index) =>
+      [
+        `[sources.${nameOf(index)}]`,
+        `provider = "${name.includes("stripe") ? "stripe" : "hmac"}"`,
+        `secret = "env:SECRET_${index}"`,
+        'event_id = "body:$.id"',
+        'type = "body:$.type"',
+        config,
+      ].join("\n"),
+    );
+    inbox = await recordingInbox({
+      config: sources.join("\n"),
+      sources: shapes.map((_, index) => nameOf(index)),
+      environment: Object.fromEntries(shapes.map(({ secret }, index) => [`SECRET_${index}`, secret])),
+    });
+  });
+  afterAll(() => inbox[Symbol.asyncDispose]());
+
+  test.each(shapes.map((shape, index) => [shape.name, shape, index] as const))(
+    "%s",
+    async (_, shape, index) => {
+      const body = JSON.stringify({ id: "evt_1", type: "happened", note: "Grüße" });
+      const headers = shape.sign(body, "msg_1");
+      const refused = async (text: string, given: Record<string, string>): Promise<void> => {
+        const { answer, added } = await deliveryTo(inbox, nameOf(index), text, given);
+        expect(answer.status).toBe(401);
+        expect(added).toEqual(NOTHING);
+      };
+      await refused(`${body} `, headers);
+      await refused(body, shape.wrong(headers));
+      await refused(body, {});
+      for (const name of Object.keys(headers)) await refused(body, { ...headers, [name]: "" });
+
+      expect(await deliveryTo(inbox, nameOf(index), body, headers)).toEqual({
+        answer: { status: 200, said: "processed" },
+        added: ONE,
+      });
+    },
+  );
+});
+
+test("a tolerance is kept to the second, either way", async () => {
+  await using inbox = await recordingInbox({
+    config:
+      '[sources.it]\nprovider = "hmac"\nsecret = "env:S"\nheader = "x-sig"\nsigned = "{timestamp}{body}"\ntimestamp_header = "x-time"\ntolerance = 30\nevent_id = "body:$.id"\ntype = "body:$.type"',
+    sources: ["it"],
+    environment: { S: "secret" },
+  });
+  const answers = new Map<number, string>();
+  for (const age of [-31, -30, 0, 30, 31]) {
+    const body = JSON.stringify({ id: `evt_${age}`, type: "happened" });
+    const signature = hmac("sha256", "secret", `${AT - age}${body}`, "hex");
+    answers.set(
+      age,
+      (await post(inbox, "it", body, { "x-sig": signature, "x-time": String(AT - age) })).said,
+    );
+  }
+  expect([...answers]).toEqual([
+    [-31, "timestamp_in_future"],
+    [-30, "processed"],
+    [0, "processed"],
+    [30, "processed"],
+    [31, "timestamp_stale"],
+  ]);
+});
+
+describe("a scheme that cannot be used is refused at the start", () => {
+  const rest = 'event_id = "body:$.id"\ntype = "body:$.type"\nheader = "x-sig"';
+  const scenarios: {
+    name: string;
+    source: string;
+    secret?: string;
+    /** What the message says, and the line on which it says it is. */
+    problems: [line: number, message: RegExp][];
+  }[] = [
+    {
+      name: "a key that is no hex",
+      source: `provider = "hmac"\nsecret = "env:S"\nkey = "hex"\n${rest}`,
+      secret: "abc",
+      problems: [[2, /^sources\.it: The secret is not hex/]],
+    },
+    {
+      name: "a key that is no base64",
+      source: `provider = "hmac"\nsecret = "env:S"\nkey = "base64"\n${rest}`,
+      secret: "not base64!",
+      problems: [[2, /^sources\.it: The secret is not base64/]],
+    },
+    {
+      name: "a Standard Webhooks secret with a character too many",
+      source: 'provider = "standard-webhooks"\nsecret = "env:S"',
+      secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw ",
+      problems: [[2, /^sources\.it: The secret is not base64/]],
+    },
+    {
+      name: "a Standard Webhooks secret of which only the prefix is there",
+      source: 'provider = "standard-webhooks"\nsecret = "env:S"',
+      secret: "whsec_",
+      problems: [[2, /^sources\.it: The secret is empty: anybody could sign with it/]],
+    },
+    {
+      name: "an empty secret",
+      source: 'provider = "stripe"\nsecret = "env:S"',
+      secret: "",
+      problems: [[4, /^sources\.it\.secret: env:S is empty: anybody could sign with it/]],
+    },
+    {
+      name: "no secret",
+      source: 'provider = "github"',
+      problems: [[3, /^sources\.it\.secret is missing: write secret = "env:IT_WEBHOOK_SECRET"/]],
+    },
+    {
+      name: "hmac without anything that it must say",
+      source: 'provider = "hmac"\nsecret = "env:S"',
+      secret: "x",
+      problems: [
+        [2, /^sources\.it: header is missing/],
+        [2, /^sources\.it: event_id is missing/],
+        [2, /^sources\.it: type is missing/],
+      ],
+    },
+    {
+      name: "a template that names something else",
+      source: `provider = "hmac"\nsecret = "env:S"\nsigned = "{url}{body}"\n${rest}`,
+      secret: "x",
+      problems: [[2, /names \{url\}; it can be \{body\}, \{timestamp\} and \{id\}/]],
+    },
+    {
+      name: "a template without the body",
+      source: `provider = "hmac"\nsecret = "env:S"\nsigned = "{timestamp}"\n${rest}`,
+      secret: "x",
+      problems: [[5, /^sources\.it\.signed: what is signed must include \{body\}/]],
+    },
+    {
+      name: "a template over a time that no header brings",
+      source: `provider = "hmac"\nsecret = "env:S"\nsigned = "{timestamp}.{body}"\n${rest}`,
+      secret: "x",
+      problems: [[2, /\{timestamp\}.*timestamp_header/]],
+    },
+    {
+      name: "a template over an id that no header brings",
+      source: `provider = "hmac"\nsecret = "env:S"\nsigned = "{id}.{body}"\n${rest}`,
+      secret: "x",
+      problems: [[2, /\{id\}.*id_header/]],
+    },
+    {
+      name: "an algorithm, an encoding, a key, a unit that there is none of",
+      source: `provider = "hmac"\nsecret = "env:S"\nalgorithm = "md5"\nencoding = "hexadecimal"\nkey = "utf8"\ntimestamp_unit = "min"\n${rest}`,
+      secret: "x",
+      problems: [
+        [5, /^sources\.it\.algorithm: .*"sha1"\|"sha256"\|"sha512"/],
+        [6, /^sources\.it\.encoding: .*"hex"\|"base64"/],
+        [7, /^sources\.it\.key: .*"text"\|"hex"\|"base64"\|"whsec"/],
+        [8, /^sources\.it\.timestamp_unit: .*"s"\|"ms"/],
+      ],
+    },
+    {
+      name: "a tolerance of nothing, or of half a second",
+      source: `provider = "hmac"\nsecret = "env:S"\ntolerance = 0.5\n${rest}`,
+      secret: "x",
+      problems: [[5, /^sources\.it\.tolerance: /]],
+    },
+    {
+      name: "a header that none can be called",
+      source:
+        'provider = "hmac"\nsecret = "env:S"\nheader = "x sig"\nevent_id = "body:$.id"\ntype = "body:$.type"',
+      secret: "x",
+      problems: [[5, /^sources\.it\.header: not a header's name/]],
+    },
+  ];
+
+  test.each(scenarios.map((row) => [row.name, row] as const))(
+    "%s",
+    async (_, { source, secret, problems }) => {
+      const error = await refusedStart({
+        config: `[sources.it]\n${source}`,
+        environment: secret === undefined ? {} : { S: secret },
+      });
+      expect(error.code).toBe("config_invalid");
+      expect(error.problems.map(({ file }) => file)).toEqual(problems.map(() => "hookonce.toml"));
+      expect(error.problems.map(({ line }) => line)).toEqual(problems.map(([line]) => line));
+      for (const [index, [, message]] of problems.entries())
+        expect(error.problems[index]?.message).toMatch(message);
+      // Whatever is wrong with a secret, it is not shown.
+      if (secret !== undefined && secret.length > 3)
+        expect(JSON.stringify(error.problems)).not.toContain(secret);
+    },
+  );
+});

@@ -1,0 +1,328 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { parseBody } from "../../src/providers/payload.ts";
+import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { libraryOf } from "./official.ts";
+import { AT, post, PROCESSED, type Answer } from "./signed-inbox.ts";
+
+const FORM = "application/x-www-form-urlencoded";
+const FORM_TYPE = { "content-type": FORM };
+const JSON_TYPE = { "content-type": "application/json" };
+
+const github = libraryOf("github");
+
+/** What a handler gets is written down, as SQL sees it: the payload's text, its type, and one field. */
+const RECORD = `insert into seen values (:event_id, :type, :payload, json_type(:payload), :payload ->> '$.field');`;
+
+let inbox: TestInbox;
+beforeAll(async () => {
+  inbox = await testInbox({
+    config: `
+[sources.body]
+provider = "unsigned"
+event_id = "body:$.id"
+type = "body:$.type"
+
+[sources.header]
+provider = "unsigned"
+event_id = "header:x-id"
+type = "header:x-type"
+
+[sources.github]
+provider = "github"
+secret = "env:GITHUB"
+`,
+    environment: { GITHUB: github.secrets[0] },
+    clock: () => AT * 1000,
+    files: {
+      "migrations/0001.sql":
+        "create table seen (event_id text, type text, payload text, kind text, field any) strict;",
+      "handlers/body/_any.sql": RECORD,
+      "handlers/header/_any.sql": RECORD,
+      "handlers/github/_any.sql": RECORD,
+    },
+  });
+});
+afterAll(() => inbox[Symbol.asyncDispose]());
+
+function parse(body: string | Uint8Array, contentType?: string, formField?: string) {
+  const headers: Record<string, string> = contentType === undefined ? {} : { "content-type": contentType };
+  return parseBody({ headers, body: Buffer.from(body as string) }, formField);
+}
+
+const bytes = (text: string): Buffer => Buffer.from(text, "latin1");
+const INVALID_JSON = "invalid_json";
+const INVALID_UTF8 = "invalid_utf8";
+
+describe("what a body is read as", () => {
+  const scenarios: {
+    name: string;
+    body: string | Uint8Array;
+    type?: string;
+    formField?: string;
+    payload?: unknown;
+    problem?: string;
+  }[] = [
+    { name: "an object", body: '{"id":"a"}', payload: { id: "a" } },
+    { name: "a list", body: "[1]", payload: [1] },
+    { name: "a text", body: '"a"', payload: "a" },
+    { name: "null", body: "null", payload: null },
+    { name: "JSON with white space around", body: ' \r\n{"id":"a"}\n', payload: { id: "a" } },
+    { name: "JSON without a Content-Type", body: '{"id":"a"}', payload: { id: "a" } },
+    { name: "JSON called text", body: '{"id":"a"}', type: "text/plain", payload: { id: "a" } },
+    {
+      name: "JSON with an own __proto__",
+      body: '{"__proto__":{"x":1}}',
+      payload: JSON.parse('{"__proto__":{"x":1}}'),
+    },
+    { name: "JSON behind a byte order mark", body: '\uFEFF{"id":"a"}', payload: { id: "a" } },
+    { name: "two byte order marks", body: '\uFEFF\uFEFF{"id":"a"}', problem: INVALID_JSON },
+    { name: "a byte order mark within a text stays", body: '{"id":"\uFEFFa"}', payload: { id: "\uFEFFa" } },
+    { name: "nothing", body: "", problem: INVALID_JSON },
+    { name: "a word", body: "hello", problem: INVALID_JSON },
+    { name: "JSON and more", body: '{"id":"a"} {}', problem: INVALID_JSON },
+    { name: "half of it", body: '{"id":', problem: INVALID_JSON },
+    { name: "single quotes", body: "{'id':'a'}", problem: INVALID_JSON },
+    { name: "a comma at the end", body: '{"id":"a",}', problem: INVALID_JSON },
+    { name: "NaN", body: '{"id":NaN}', problem: INVALID_JSON },
+    { name: "a NUL behind it", body: '{"id":"a"}\0', problem: INVALID_JSON },
+    { name: "a NUL in a text, bare", body: '{"id":"a\0"}', problem: INVALID_JSON },
+    { name: "a NUL in a text, escaped", body: '{"id":"a\\u0000"}', payload: { id: "a\0" } },
+    { name: "a byte that is no UTF-8", body: bytes('{"id":"\xe9"}'), problem: INVALID_UTF8 },
+    { name: "UTF-8 cut short", body: bytes('{"id":"\xf0\x9f\x90"}'), problem: INVALID_UTF8 },
+    { name: "an overlong slash", body: bytes('{"id":"\xc0\xaf"}'), problem: INVALID_UTF8 },
+    { name: "a surrogate in UTF-8", body: bytes('{"id":"\xed\xa0\x80"}'), problem: INVALID_UTF8 },
+    { name: "UTF-16", body: Buffer.from('{"id":"a"}', "utf16le"), problem: INVALID_JSON },
+
+    { name: "a form", body: "id=a&type=paid", type: FORM, payload: { id: "a", type: "paid" } },
+    { name: "a form with a charset", body: "id=a", type: `${FORM}; charset=utf-8`, payload: { id: "a" } },
+    {
+      name: "a form in capitals: media types know none",
+      body: "id=a",
+      type: "Application/X-WWW-Form-URLencoded",
+      payload: { id: "a" },
+    },
+    {
+      name: "repeated fields",
+      body: "tag=a&id=1&tag=b&tag=c",
+      type: FORM,
+      payload: { tag: ["a", "b", "c"], id: "1" },
+    },
+    {
+      name: "pluses, escapes, empty values",
+      body: "a=1+2&b=%C3%A9%26&c=&d",
+      type: FORM,
+      payload: { a: "1 2", b: "é&", c: "", d: "" },
+    },
+    { name: "no field", body: "", type: FORM, payload: {} },
+    {
+      name: "a form with fields of every object's",
+      body: "__proto__=x&constructor=y&toString=z",
+      type: FORM,
+      payload: Object.fromEntries([
+        ["__proto__", "x"],
+        ["constructor", "y"],
+        ["toString", "z"],
+      ]),
+    },
+    {
+      name: "numbers stay text",
+      body: "id=9007199254740993",
+      type: FORM,
+      payload: { id: "9007199254740993" },
+    },
+    { name: "a form in bytes that are no UTF-8", body: bytes("id=\xe9"), type: FORM, problem: INVALID_UTF8 },
+    { name: "JSON that curl -d calls a form", body: '{"id":"a&b=c"}', type: FORM, payload: { id: "a&b=c" } },
+    { name: "a JSON list that curl -d calls a form", body: '["a"]', type: FORM, payload: ["a"] },
+    { name: "broken JSON that curl -d calls a form", body: '{"id":', type: FORM, problem: INVALID_JSON },
+
+    {
+      name: "the form field that holds JSON",
+      body: "payload=%7B%22id%22%3A%22a%22%7D",
+      type: FORM,
+      formField: "payload",
+      payload: { id: "a" },
+    },
+    {
+      name: "one that holds no JSON",
+      body: "payload=hello",
+      type: FORM,
+      formField: "payload",
+      problem: INVALID_JSON,
+    },
+    { name: "a form without it", body: "id=a", type: FORM, formField: "payload", payload: { id: "a" } },
+    {
+      name: "a form with it twice",
+      body: "payload=1&payload=2",
+      type: FORM,
+      formField: "payload",
+      payload: { payload: ["1", "2"] },
+    },
+    {
+      name: "the field where no provider has one",
+      body: "payload=%7B%7D",
+      type: FORM,
+      payload: { payload: "{}" },
+    },
+  ];
+
+  test.each(scenarios.map((row) => [row.name, row] as const))("%s", (_, row) => {
+    const { payload, json, problem } = parse(row.body, row.type, row.formField);
+    expect(problem?.code).toBe(row.problem as never);
+    expect(payload).toEqual(row.problem === undefined ? row.payload : null);
+    // SQL sees the same value as TypeScript, or none.
+    expect(json === null ? null : (JSON.parse(json) as unknown)).toEqual(payload);
+    expect(json === null).toBe(row.problem !== undefined);
+  });
+
+  test("nothing of a body reaches what every object inherits", () => {
+    parse('{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}');
+    parse("__proto__=polluted&constructor=polluted", FORM);
+    expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
+    expect(Object.getPrototypeOf(parse("__proto__=x", FORM).payload)).toBe(Object.prototype);
+  });
+});
+
+const lists = (depth: number): string => "[".repeat(depth) + "]".repeat(depth);
+const objects = (depth: number): string => '{"a":'.repeat(depth) + "1" + "}".repeat(depth);
+const withDepth = (id: string, depth: number): string =>
+  `{"id":"${id}","field":"here","deep":${lists(depth - 1)}}`;
+
+describe("nesting", () => {
+  test.each([
+    ["900 lists", lists(900), false],
+    ["901 lists", lists(901), true],
+    ["900 objects", objects(900), false],
+    ["901 objects", objects(901), true],
+    ["901 deep beside something shallow", `[{}, ${lists(900)}, []]`, true],
+    ["100,000 lists, which a parser would not survive", lists(100_000), true],
+    ["brackets in a text", JSON.stringify({ id: "[".repeat(5000) }), false],
+    ["brackets after an escaped quote in a text", `{"id":"\\"${"{[".repeat(2000)}"}`, false],
+    ["brackets after an escaped backslash and the text's end", `["\\\\",${lists(900)}]`, true],
+    ["brackets in a key", `{"${"[".repeat(2000)}":1}`, false],
+    ["many, side by side", `[${"[],".repeat(2000)}[]]`, false],
+  ])("%s", (_, body, tooDeep) => {
+    if (tooDeep) expect(() => parse(body)).toThrow("The JSON is nested deeper than 900 levels.");
+    else expect(parse(body).payload).toEqual(JSON.parse(body));
+    // The field of a form is no way around it.
+    const form = `payload=${encodeURIComponent(body)}`;
+    if (tooDeep) expect(() => parse(form, FORM, "payload")).toThrow("nested deeper");
+    else expect(parse(form, FORM, "payload").problem).toBeNull();
+  });
+
+  test("900 levels go through SQLite, 901 are a 400", async () => {
+    expect(await post(inbox, "body", withDepth("deep_900", 900), JSON_TYPE)).toEqual(PROCESSED);
+    expect(inbox.rows("select kind, field from seen where event_id = 'deep_900'")).toEqual([
+      { kind: "object", field: "here" },
+    ]);
+    expect(await post(inbox, "body", withDepth("deep_901", 901), JSON_TYPE)).toEqual({
+      status: 400,
+      said: "json_too_deep",
+    });
+    expect(await post(inbox, "header", withDepth("x", 901), { "x-id": "deep_901", "x-type": "t" })).toEqual({
+      status: 400,
+      said: "json_too_deep",
+    });
+    expect(inbox.value("select count(*) from hookonce_events where event_id = 'deep_901'")).toBe(0);
+  });
+});
+
+describe("a body that is neither JSON nor a form", () => {
+  const neither = [
+    ["nothing", Buffer.alloc(0), "invalid_json"],
+    ["text", Buffer.from("hello"), "invalid_json"],
+    ["bytes", Buffer.of(0, 255, 254, 0, 128), "invalid_utf8"],
+    ["XML", Buffer.from("<event id='1'/>"), "invalid_json"],
+  ] as const;
+
+  test.each(neither)("%s: 400 where the id is in the body", async (_, body, code) => {
+    const before = inbox.value("select count(*) from hookonce_events") as number;
+    expect(await post(inbox, "body", body, JSON_TYPE)).toEqual({ status: 400, said: code });
+    expect(inbox.value("select count(*) from hookonce_events")).toBe(before);
+  });
+
+  test.each(neither)("%s: fine where id and type are in headers; the bytes are kept", async (name, body) => {
+    const id = `neither_${name}`;
+    expect(await post(inbox, "header", body, { "x-id": id, "x-type": "t" })).toEqual(PROCESSED);
+    expect(inbox.rows("select payload, kind, field from seen where event_id = ?", id)).toEqual([
+      { payload: null, kind: null, field: null },
+    ]);
+    const kept = inbox.value(
+      "select body from hookonce_deliveries d join hookonce_events e on e.delivery_id = d.id where event_id = ?",
+      id,
+    ) as Uint8Array;
+    expect(Buffer.from(kept).equals(body)).toBe(true);
+  });
+
+  test("400 where the id is in a header and the type is not", async () => {
+    expect(await post(inbox, "header", "hello", { "x-id": "untyped" })).toEqual({
+      status: 400,
+      said: "invalid_json",
+    });
+  });
+});
+
+describe("forms through the HTTP path", () => {
+  test("fields are ids and types like those of JSON", async () => {
+    expect(await post(inbox, "body", "id=form_1&type=paid&field=500", FORM_TYPE)).toEqual(PROCESSED);
+    expect(await post(inbox, "body", '{"id":"form_1"}', JSON_TYPE)).toEqual({
+      status: 200,
+      said: "duplicate",
+    });
+    expect(inbox.rows("select type, payload, field from seen where event_id = 'form_1'")).toEqual([
+      { type: "paid", payload: '{"id":"form_1","type":"paid","field":"500"}', field: "500" },
+    ]);
+    expect(await post(inbox, "body", "id=a&id=b", FORM_TYPE)).toEqual({
+      status: 400,
+      said: "invalid_event_id",
+    });
+    expect(await post(inbox, "body", '{"id":"curl_1","type":"paid"}', FORM_TYPE)).toEqual(PROCESSED);
+  });
+
+  test("escapes that are no UTF-8 are refused: two ids must not become one", async () => {
+    const answers = [
+      await post(inbox, "body", "id=%FF&type=t", FORM_TYPE),
+      await post(inbox, "body", "id=%FE&type=t", FORM_TYPE),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([400, 400]);
+  });
+
+  test("GitHub's form: the whole body is signed, and its payload field is the payload", async () => {
+    const deliver = async (id: string, form: string): Promise<Answer> =>
+      post(inbox, "github", form, {
+        ...(await github.sign(form, { secret: github.secrets[0], id, at: AT })),
+        "x-github-event": "issues",
+        ...FORM_TYPE,
+      });
+    const payload = { action: "opened", field: "a+b & c" };
+    expect(
+      await deliver("form_gh", new URLSearchParams({ payload: JSON.stringify(payload) }).toString()),
+    ).toEqual(PROCESSED);
+    expect(inbox.rows("select type, payload, field from seen where event_id = 'form_gh'")).toEqual([
+      { type: "issues.opened", payload: JSON.stringify(payload), field: "a+b & c" },
+    ]);
+    // Its headers say enough, so a field that holds no JSON is still an event.
+    expect(await deliver("form_gh_2", "payload=oops")).toEqual(PROCESSED);
+    expect(inbox.rows("select type, payload from seen where event_id = 'form_gh_2'")).toEqual([
+      { type: "issues", payload: null },
+    ]);
+  });
+});
+
+test("an unhandled form is applied from what was stored, also when a changed one brings the handler to run", async () => {
+  await using own = await testInbox({
+    config: '[sources.github]\nprovider = "github"\nsecret = "env:GITHUB"',
+    environment: { GITHUB: github.secrets[0] },
+    files: { "migrations/0001.sql": "create table seen (field text) strict;" },
+  });
+  const deliver = async (field: string): Promise<Answer> => {
+    const form = `payload=${encodeURIComponent(JSON.stringify({ field }))}`;
+    const signed = await github.sign(form, { secret: github.secrets[0], id: "one", at: AT });
+    return post(own, "github", form, { ...signed, ...FORM_TYPE });
+  };
+  expect(await deliver("first")).toEqual({ status: 200, said: "unhandled" });
+  await own.restart({
+    files: { "handlers/github/_any.sql": "insert into seen values (:payload ->> '$.field');" },
+  });
+  expect(await deliver("second")).toEqual(PROCESSED);
+  expect(own.rows("select * from seen")).toEqual([{ field: "first" }]);
+});

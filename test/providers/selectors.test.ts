@@ -1,0 +1,181 @@
+import { describe, expect, test } from "bun:test";
+import { HookonceError } from "../../src/errors.ts";
+import {
+  compileSelector,
+  NumberLiteral,
+  parseWithExactNumbers,
+  type Selector,
+} from "../../src/providers/selector.ts";
+import { refusedStart } from "../support/test-inbox.ts";
+
+const from = {
+  headers: { "x-github-event": "issues", "x-empty": "", "x-zero": "0" },
+  payload: JSON.parse(`{
+    "id": "evt_1", "action": "opened", "count": 0, "no": false, "nothing": null, "empty": "",
+    "data": { "object": { "id": "in_1", "event id": "spaced", "a.b": "dotted", "it's": "quoted", "ключ": "cyrillic", "snake_case": "s", "kebab-case": "k", "$dollar": "d" } },
+    "items": [{ "id": "first" }, { "id": "second" }],
+    "matrix": [[1, 2], [3, 4]],
+    "__proto__": { "own": "this is the body's" },
+    "0": "zero"
+  }`) as unknown,
+};
+
+const join = (parts: string[], separator = "."): Selector => ({ join: parts, with: separator });
+
+describe("what a selector finds", () => {
+  /** `id` where a missing part makes the whole missing, `type` where it is left out. */
+  const scenarios: { selector: Selector; found: unknown; asType?: unknown }[] = [
+    { selector: "header:x-github-event", found: "issues" },
+    { selector: "header:X-GitHub-Event", found: "issues" },
+    { selector: "header:x-zero", found: "0" },
+    { selector: "header:x-empty", found: undefined },
+    { selector: "header:x-absent", found: undefined },
+    { selector: "header:constructor", found: undefined },
+    { selector: "header:__proto__", found: undefined },
+    { selector: "body:$.id", found: "evt_1" },
+    { selector: "body:$.data.object.id", found: "in_1" },
+    { selector: "body:$['data']['object'][\"id\"]", found: "in_1" },
+    { selector: "body:$.data.object['event id']", found: "spaced" },
+    { selector: "body:$.data.object['a.b']", found: "dotted" },
+    { selector: 'body:$.data.object["it\'s"]', found: "quoted" },
+    { selector: "body:$.data.object.ключ", found: "cyrillic" },
+    { selector: "body:$.data.object.snake_case", found: "s" },
+    { selector: "body:$.data.object.kebab-case", found: "k" },
+    { selector: "body:$.data.object.$dollar", found: "d" },
+    { selector: "body:$.items[0].id", found: "first" },
+    { selector: "body:$.items[1]['id']", found: "second" },
+    { selector: "body:$.items[2].id", found: undefined },
+    { selector: "body:$.matrix[1][0]", found: 3 },
+    { selector: "body:$['0']", found: "zero" },
+    { selector: "body:$[0]", found: "zero" },
+    { selector: "body:$.count", found: 0 },
+    { selector: "body:$.no", found: false },
+    { selector: "body:$.empty", found: "" },
+    { selector: "body:$.nothing", found: undefined },
+    { selector: "body:$.nothing.at.all", found: undefined },
+    { selector: "body:$.id.length", found: undefined },
+    { selector: "body:$.items.length", found: 2 },
+    // Own properties only
+    { selector: "body:$.constructor", found: undefined },
+    { selector: "body:$.constructor.name", found: undefined },
+    { selector: "body:$.toString", found: undefined },
+    { selector: "body:$.data.__proto__", found: undefined },
+    { selector: "body:$.__proto__.own", found: "this is the body's" },
+    { selector: "body:$.__proto__.toString", found: undefined },
+    { selector: "body:$.items.constructor", found: undefined },
+    { selector: "body:$.id.constructor", found: undefined },
+    // A list: the first that is present
+    { selector: ["body:$.absent", "body:$.nothing", "header:x-empty", "body:$.id"], found: "evt_1" },
+    { selector: ["body:$.count", "body:$.id"], found: 0 },
+    { selector: ["body:$.absent", ["body:$.also_absent", "body:$.action"]], found: "opened" },
+    { selector: ["body:$.absent", "header:x-absent"], found: undefined },
+    { selector: [join(["body:$.absent", "body:$.id"]), "body:$.action"], found: "opened", asType: "evt_1" },
+    // Joined: a part that is missing is left out of a type, and fatal to an id
+    { selector: join(["header:x-github-event", "body:$.action"]), found: "issues.opened" },
+    { selector: join(["header:x-github-event", "body:$.absent"]), found: undefined, asType: "issues" },
+    { selector: join(["body:$.absent", "body:$.action"]), found: undefined, asType: "opened" },
+    { selector: join(["body:$.absent", "header:x-absent"]), found: undefined },
+    {
+      selector: join(["body:$.id", "body:$.data", "body:$.action"]),
+      found: undefined,
+      asType: "evt_1.opened",
+    },
+    { selector: join(["body:$.id", "body:$.no"]), found: undefined, asType: "evt_1" },
+    { selector: join(["body:$.id", "body:$.action"], ""), found: "evt_1opened" },
+    { selector: join(["body:$.id"], "/"), found: "evt_1" },
+  ];
+
+  test.each(scenarios.map((row) => [JSON.stringify(row.selector), row] as const))("%s", (_, row) => {
+    expect(compileSelector(row.selector, "absent")(from)).toEqual(row.found);
+    expect(compileSelector(row.selector, "skip")(from)).toEqual("asType" in row ? row.asType : row.found);
+  });
+
+  test("nothing is found in a payload that is no object", () => {
+    for (const payload of [null, undefined, 1, "text", true, []]) {
+      expect(compileSelector("body:$.id", "absent")({ headers: {}, payload })).toBeUndefined();
+      expect(compileSelector("body:$.constructor.name", "absent")({ headers: {}, payload })).toBeUndefined();
+    }
+    // The payload itself is what `$` stands for.
+    expect(compileSelector("body:$", "absent")({ headers: {}, payload: "evt_1" })).toBe("evt_1");
+  });
+
+  test("numbers keep their digits, for ids", () => {
+    const payload = parseWithExactNumbers(
+      '{"a":9007199254740993,"b":-0,"c":1.50,"d":1e3,"e":[123456789012345678901234567890],"f":"7"}',
+    );
+    const read = (selector: Selector): string | undefined => {
+      const value = compileSelector(selector, "absent")({ headers: {}, payload });
+      return value instanceof NumberLiteral ? value.digits : (value as string | undefined);
+    };
+    expect(read("body:$.a")).toBe("9007199254740993");
+    expect(read("body:$.b")).toBe("-0");
+    expect(read("body:$.c")).toBe("1.50");
+    expect(read("body:$.d")).toBe("1e3");
+    expect(read("body:$.e[0]")).toBe("123456789012345678901234567890");
+    expect(read(join(["body:$.f", "body:$.a"], "-"))).toBe("7-9007199254740993");
+  });
+});
+
+describe("a selector that cannot be read is refused at the start", () => {
+  const unreadable = [
+    "body:$.",
+    "body:$..id",
+    "body:id",
+    "body:",
+    "body:$.a b",
+    "body:$.items[]",
+    "body:$.items[-1]",
+    "body:$.items[*]",
+    "body:$['open",
+    "body:$['a'b']",
+    "body:$.a[0",
+    "header:",
+    "header:x y",
+    "header:x:y",
+  ];
+
+  test.each(unreadable)("%s", (selector) => {
+    for (const wrong of [selector, ["body:$.id", selector], join(["body:$.id", selector])]) {
+      expect(() => compileSelector(wrong, "absent")).toThrow(HookonceError);
+      expect(() => compileSelector(wrong, "absent")).toThrow(`"${selector}" cannot be read: write`);
+    }
+  });
+
+  test("with the source it stands in, and its line", async () => {
+    const error = await refusedStart({
+      config:
+        '[sources.a]\nprovider = "unsigned"\n\n[sources.b]\nprovider = "unsigned"\ntype = "body:$.items[*]"',
+    });
+    expect(error.code).toBe("config_invalid");
+    expect(error.problems).toEqual([
+      {
+        file: "hookonce.toml",
+        line: 5,
+        message: `sources.b: "body:$.items[*]" cannot be read: write a path such as body:$.data.id or body:$.items[0]['event id'].`,
+      },
+    ]);
+  });
+
+  test.each([
+    ['"$.id"', /^sources\.a\.event_id: write "header:name" or "body:\$\.path"$/],
+    ['"cookie:id"', /^sources\.a\.event_id: write "header:name"/],
+    ["[]", /^sources\.a\.event_id: Too small: expected array to have >=1 items$/],
+    ["1", /^sources\.a\.event_id: write "header:name"/],
+    [
+      '{ join = [], with = "." }',
+      /^sources\.a\.event_id\.join: Too small: expected array to have >=1 items$/,
+    ],
+    ['{ join = ["body:$.id"] }', /^sources\.a\.event_id: write "header:name"/],
+    [
+      '{ join = ["body:$.id"], with = ".", by = "." }',
+      /^sources\.a\.event_id\.by is no key of hookonce's; there are join, with$/,
+    ],
+  ])("event_id = %s", async (selector, message) => {
+    const error = await refusedStart({
+      config: `[sources.a]\nprovider = "unsigned"\nevent_id = ${selector}\n`,
+    });
+    expect(error.problems).toHaveLength(1);
+    expect(error.problems[0]).toMatchObject({ file: "hookonce.toml", line: 4 });
+    expect(error.problems[0]?.message).toMatch(message);
+  });
+});

@@ -1,0 +1,93 @@
+import { Database } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
+import { statSync } from "node:fs";
+import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { effectsTable, left, noteEffect, nothing } from "./support/effects.ts";
+import { rawClient, requestHead } from "./support/raw-client.ts";
+
+const files = { "migrations/0001.sql": effectsTable, "handlers/default/_any.sql": noteEffect };
+const event = (n: number): object => ({ event_id: `evt_${n}`, type: "paid", note: n });
+
+/** In bytes; 0 when there is none. `stat` only: to open it would drop SQLite's locks. */
+const walSize = (inbox: TestInbox): number =>
+  statSync(`${inbox.databasePath}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+
+describe("a stop", () => {
+  test("refuses what is new, finishes what waits, and moves everything into the database", async () => {
+    await using inbox = await testInbox({ files });
+    using other = new Database(inbox.databasePath);
+    other.run("begin immediate");
+    const waiting = Array.from({ length: 10 }, (_, n) => inbox.deliver(event(n)));
+    await Bun.sleep(20);
+
+    inbox.refuse();
+    const late = await inbox.deliver(event(99));
+    expect([late.status, late.body.error.code]).toEqual([503, "shutting_down"]);
+    let closed = false;
+    const closing = inbox.close().then(() => (closed = true));
+    await Bun.sleep(50);
+    expect(closed).toBe(false);
+
+    other.run("rollback");
+    other.close();
+    for (const { status, body } of await Promise.all(waiting))
+      expect([status, body.status]).toEqual([200, "processed"]);
+    await closing;
+    expect(walSize(inbox)).toBe(0);
+    expect(left(inbox)).toEqual({ events: 10, failures: 0, effects: 10 });
+    expect(inbox.fatal).toEqual([]);
+  });
+
+  test("answers a delivery whose body is on its way", async () => {
+    await using inbox = await testInbox({ files });
+    const body = JSON.stringify(event(1));
+    using client = await rawClient(inbox.listen().url);
+    await client.send(requestHead("/webhook", { "content-length": body.length }) + body.slice(0, -5));
+    await Bun.sleep(30);
+    inbox.refuse();
+    const closing = inbox.close();
+    await Bun.sleep(50);
+    await client.send(body.slice(-5));
+    expect(await client.answer).toMatchObject({ status: 200 });
+    await closing;
+    expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
+  });
+
+  test("takes no new connections", async () => {
+    await using inbox = await testInbox({ files });
+    const { url } = inbox.listen();
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+    await inbox.close();
+    const refused = await fetch(`${url}/healthz`).then(
+      () => "answered",
+      () => "refused",
+    );
+    expect(refused).toBe("refused");
+    expect(left(inbox)).toEqual(nothing);
+  });
+
+  test("does not wait for connections on which nothing is asked", async () => {
+    await using inbox = await testInbox({ files });
+    const { url } = inbox.listen();
+    using _idle = await rawClient(url);
+    using kept = await rawClient(url);
+    await kept.send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    expect(await kept.answer).toMatchObject({ status: 200 });
+    const started = performance.now();
+    await inbox.close();
+    expect(performance.now() - started).toBeLessThan(500);
+    await kept.closed;
+  });
+
+  test("cuts off a body that never comes to its end, and leaves nothing of it", async () => {
+    await using inbox = await testInbox({ files });
+    using client = await rawClient(inbox.listen().url);
+    await client.send(requestHead("/webhook", { "content-length": 100 }));
+    await Bun.sleep(30);
+    const started = performance.now();
+    await inbox.close(); // the helper gives the rest of it 1 s
+    expect(performance.now() - started).toBeLessThan(2000);
+    expect(await client.answer).toBeNull();
+    expect(left(inbox)).toEqual(nothing);
+  });
+});

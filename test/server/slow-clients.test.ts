@@ -1,0 +1,230 @@
+import { describe, expect, test } from "bun:test";
+import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { effectsTable, left, noteEffect, nothing } from "./support/effects.ts";
+import { chunk, rawClient, requestHead, type RawAnswer, type RawClient } from "./support/raw-client.ts";
+
+const MIB = 1024 * 1024;
+
+const options = {
+  config: `
+[sources.default]
+provider = "unsigned"
+event_id = "body:$.event_id"
+type     = "body:$.type"
+max_body = "40 MiB"
+`,
+  files: { "migrations/0001.sql": effectsTable, "handlers/default/_any.sql": noteEffect },
+};
+
+const body = JSON.stringify({ event_id: "evt_1", type: "paid", note: 1 });
+const whole = requestHead("/webhook", { "content-length": body.length }) + body;
+
+const statusOf = (answer: RawAnswer | null): string | undefined =>
+  (JSON.parse(answer?.body ?? "{}") as { status?: string }).status;
+
+/** Resolves when the log says what became of the delivery. */
+async function logged(inbox: TestInbox, code: string): Promise<void> {
+  const until = performance.now() + 3000;
+  while (!inbox.log.some((line) => line["code"] === code)) {
+    if (performance.now() > until) throw new Error(`no line in the log with the code ${code}`);
+    await Bun.sleep(5);
+  }
+}
+
+describe("a slow body", () => {
+  test("dripped in within its time is processed", async () => {
+    await using inbox = await testInbox(options);
+    using client = await rawClient(inbox.listen().url);
+    await client.send(requestHead("/webhook", { "content-length": body.length }));
+    const started = performance.now();
+    for (const byte of body) {
+      await client.send(byte);
+      await Bun.sleep(20);
+    }
+    expect(statusOf(await client.answer)).toBe("processed");
+    expect(performance.now() - started).toBeGreaterThan(800);
+    expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
+  });
+
+  test("dripped in as chunks of a byte is processed", async () => {
+    await using inbox = await testInbox(options);
+    using client = await rawClient(inbox.listen().url);
+    await client.send(requestHead("/webhook", { "transfer-encoding": "chunked" }));
+    for (const byte of body) {
+      await client.send(chunk(byte));
+      await Bun.sleep(5);
+    }
+    await client.send(chunk(""));
+    expect(statusOf(await client.answer)).toBe("processed");
+    const stored = inbox.value("select body from hookonce_deliveries") as Uint8Array;
+    expect(new TextDecoder().decode(stored)).toBe(body);
+  });
+
+  test("with a head that comes a byte at a time, too", async () => {
+    await using inbox = await testInbox(options);
+    using client = await rawClient(inbox.listen().url);
+    for (const byte of whole) {
+      await client.send(byte);
+      await Bun.sleep(1);
+    }
+    expect(statusOf(await client.answer)).toBe("processed");
+  });
+
+  test("holds up nobody else", async () => {
+    await using inbox = await testInbox(options);
+    const { url } = inbox.listen();
+    const stalled: RawClient[] = [];
+    for (let n = 0; n < 50; n++) {
+      const client = await rawClient(url);
+      await client.send(whole.slice(0, -5));
+      stalled.push(client);
+    }
+    const started = performance.now();
+    const response = await fetch(`${url}/webhook`, { method: "POST", body });
+    expect(((await response.json()) as { status: string }).status).toBe("processed");
+    expect(performance.now() - started).toBeLessThan(500);
+    for (const client of stalled) await client.send(whole.slice(-5));
+    for (const client of stalled) expect(statusOf(await client.answer)).toBe("duplicate");
+    expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
+    for (const client of stalled) client.hangUp();
+  });
+});
+
+describe("a client that goes away", () => {
+  for (const [name, head, sent] of [
+    ["in the middle of a body", requestHead("/webhook", { "content-length": body.length }), body.slice(0, -1)],
+    [
+      "in the middle of a chunk",
+      requestHead("/webhook", { "transfer-encoding": "chunked" }),
+      chunk(body).subarray(0, -5),
+    ],
+    ["before the last chunk", requestHead("/webhook", { "transfer-encoding": "chunked" }), chunk(body)],
+  ] as const) {
+    for (const leave of ["hangUp", "halfClose"] as const) {
+      test(`${name} (${leave === "hangUp" ? "closes" : "says that nothing more comes"}) leaves nothing`, async () => {
+        await using inbox = await testInbox(options);
+        using client = await rawClient(inbox.listen().url);
+        await client.send(head);
+        await client.send(sent);
+        await Bun.sleep(20);
+        client[leave]();
+        await logged(inbox, "incomplete_body");
+        expect([null, 400]).toContain((await client.answer)?.status ?? null);
+        expect(left(inbox)).toEqual(nothing);
+        expect((await inbox.deliver(body)).body.status).toBe("processed");
+      });
+    }
+  }
+
+  test("before its head is complete leaves nothing, not even a line in the log", async () => {
+    await using inbox = await testInbox(options);
+    const { url } = inbox.listen();
+    using client = await rawClient(url);
+    await client.send("POST /webhook HTTP/1.1\r\nhost: local");
+    await Bun.sleep(20);
+    client.hangUp();
+    await client.closed;
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+    expect(left(inbox)).toEqual(nothing);
+    expect(inbox.log.filter(({ msg }) => msg === "delivery")).toEqual([]);
+  });
+
+  test("after a whole delivery, which is committed; the retry is a duplicate", async () => {
+    await using inbox = await testInbox(options);
+    const { url } = inbox.listen();
+    {
+      using client = await rawClient(url);
+      await client.send(whole);
+    }
+    const until = performance.now() + 3000;
+    while (left(inbox).events === 0 && performance.now() < until) await Bun.sleep(5);
+    expect((await inbox.deliver(body)).body.status).toBe("duplicate");
+    expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
+  });
+
+  test("but only half: it has sent all, and still gets its answer", async () => {
+    await using inbox = await testInbox(options);
+    using client = await rawClient(inbox.listen().url);
+    await client.send(whole);
+    client.halfClose();
+    const answer = await client.answer;
+    expect([answer?.status, statusOf(answer)]).toEqual([200, "processed"]);
+    expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
+  });
+});
+
+describe("bodies in memory are at most 64 MiB", () => {
+  const declare = (bytes: number): string => requestHead("/webhook", { "content-length": bytes });
+
+  /** Declares two bodies, which leave no room for a third, and sends a part of them. */
+  async function fill(url: string): Promise<RawClient[]> {
+    const clients = [await rawClient(url), await rawClient(url)];
+    for (const client of clients) {
+      await client.send(declare(32 * MIB - 3000));
+      await client.send("x".repeat(100_000));
+    }
+    await Bun.sleep(50);
+    return clients;
+  }
+
+  test("a delivery for which there is no room gets 503 with Retry-After, and leaves nothing", async () => {
+    await using inbox = await testInbox(options);
+    const { url } = inbox.listen();
+    const clients = await fill(url);
+    for (const head of [declare(body.length), requestHead("/webhook", { "transfer-encoding": "chunked" })]) {
+      using client = await rawClient(url);
+      await client.send(head);
+      const answer = await client.answer;
+      expect(answer?.status).toBe(503);
+      expect(Number(answer?.headers["retry-after"])).toBeGreaterThan(0);
+      expect(JSON.parse(answer?.body ?? "")).toMatchObject({ error: { code: "overloaded" } });
+    }
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    expect(left(inbox)).toEqual(nothing);
+    for (const client of clients) client.hangUp();
+  });
+
+  test("a client that goes away gives its room back", async () => {
+    await using inbox = await testInbox(options);
+    const { url } = inbox.listen();
+    for (let round = 0; round < 5; round++) {
+      const clients = await fill(url);
+      const full = await fetch(`${url}/webhook`, { method: "POST", body });
+      expect(full.status).toBe(503);
+      await full.text();
+      const refused = inbox.log.filter((line) => line["code"] === "incomplete_body").length;
+      for (const client of clients) client.hangUp();
+      const until = performance.now() + 2000;
+      while (
+        inbox.log.filter((line) => line["code"] === "incomplete_body").length < refused + 2 &&
+        performance.now() < until
+      )
+        await Bun.sleep(5);
+      const free = await fetch(`${url}/webhook`, { method: "POST", body });
+      expect(free.status).toBe(200);
+      await free.text();
+    }
+    expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
+  });
+
+  test("a chunked body takes room as it comes: one that does not fit is cut off, and gives its room back", async () => {
+    await using inbox = await testInbox(options);
+    const { url } = inbox.listen();
+    using first = await rawClient(url);
+    await first.send(declare(40 * MIB));
+    await Bun.sleep(20);
+    using second = await rawClient(url);
+    await second.send(requestHead("/webhook", { "transfer-encoding": "chunked" }));
+    let answered = false;
+    void second.answer.then(() => (answered = true));
+    for (let sent = 0; sent < 30 * MIB && !answered; sent += 256 * 1024) {
+      if (!(await second.send(chunk(Buffer.alloc(256 * 1024, "x"))))) break;
+    }
+    expect(await second.answer).toMatchObject({ status: 503 });
+    using third = await rawClient(url);
+    await third.send(whole);
+    expect(statusOf(await third.answer)).toBe("processed");
+    expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
+  });
+});

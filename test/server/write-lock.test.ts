@@ -1,0 +1,138 @@
+import { Database } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
+import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { effectsTable, left, noteEffect, nothing } from "./support/effects.ts";
+
+const files = { "migrations/0001.sql": effectsTable, "handlers/default/_any.sql": noteEffect };
+const event = (n: number): object => ({ event_id: `evt_${n}`, type: "paid", note: n });
+
+/** Has the write lock, as the user's own application may. */
+function holdWriteLock(inbox: TestInbox): Disposable & { release(): void } {
+  const other = new Database(inbox.databasePath, { strict: true });
+  other.run("pragma busy_timeout = 5000");
+  other.run("begin immediate");
+  const release = (): void => {
+    if (other.inTransaction) other.run("rollback");
+  };
+  return {
+    release,
+    [Symbol.dispose]() {
+      release();
+      other.close();
+    },
+  };
+}
+
+describe("while another connection has the write lock", () => {
+  test("deliveries wait, /healthz answers, and all are applied when it is free", async () => {
+    await using inbox = await testInbox({ files });
+    const { url } = inbox.listen();
+    using lock = holdWriteLock(inbox);
+    let answered = 0;
+    const deliveries = Array.from({ length: 20 }, async (_, n) => {
+      const response = await fetch(`${url}/webhook`, { method: "POST", body: JSON.stringify(event(n % 10)) });
+      answered++;
+      return ((await response.json()) as { status: string }).status;
+    });
+
+    let longest = 0;
+    for (const until = performance.now() + 500; performance.now() < until; ) {
+      const asked = performance.now();
+      expect((await fetch(`${url}/healthz`)).status).toBe(200);
+      longest = Math.max(longest, performance.now() - asked);
+      await Bun.sleep(20);
+    }
+    expect(longest).toBeLessThan(300);
+    const ready = await fetch(`${url}/readyz`);
+    expect(ready.status).toBe(503);
+    expect(await ready.json()).toMatchObject({ error: { code: "database_locked" } });
+    expect(answered).toBe(0);
+    expect(left(inbox)).toEqual(nothing);
+
+    lock.release();
+    const statuses = await Promise.all(deliveries);
+    expect(statuses.filter((status) => status === "processed")).toHaveLength(10);
+    expect(statuses.filter((status) => status === "duplicate")).toHaveLength(10);
+    expect(left(inbox)).toEqual({ events: 10, failures: 0, effects: 10 });
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  });
+
+  test("a delivery waits no longer than it may: 503, nothing recorded, and the retry is processed", async () => {
+    await using inbox = await testInbox({ files, open: { groupCommit: { maxWaitMs: 100 } } });
+    using lock = holdWriteLock(inbox);
+    const started = performance.now();
+    const refused = await Promise.all(Array.from({ length: 5 }, (_, n) => inbox.deliver(event(n))));
+    expect(performance.now() - started).toBeGreaterThan(95);
+    expect(performance.now() - started).toBeLessThan(1000);
+    for (const { status, body } of refused)
+      expect([status, body.error.code]).toEqual([503, "database_locked"]);
+    lock.release();
+    expect(left(inbox)).toEqual(nothing);
+    expect(inbox.value("select count(*) from hookonce_failures")).toBe(0);
+    expect(inbox.value("select count(*) from hookonce_deliveries")).toBe(0);
+    expect(inbox.log.filter(({ msg }) => msg === "delivery")).toEqual(
+      Array.from({ length: 5 }, () =>
+        expect.objectContaining({ outcome: "rejected", code: "database_locked" }),
+      ),
+    );
+
+    const retried = await Promise.all(Array.from({ length: 5 }, (_, n) => inbox.deliver(event(n))));
+    expect(retried.map(({ body }) => body.status)).toEqual(Array.from({ length: 5 }, () => "processed"));
+    expect(left(inbox)).toEqual({ events: 5, failures: 0, effects: 5 });
+  });
+
+  test("a lock that comes and goes lets everything through between", async () => {
+    await using inbox = await testInbox({ files });
+    const deliveries: Promise<{ status: number }>[] = [];
+    for (let n = 0; n < 8; n++) {
+      using _lock = holdWriteLock(inbox);
+      deliveries.push(inbox.deliver(event(n)), inbox.deliver(event(n)));
+      await Bun.sleep(15);
+    }
+    for (const { status } of await Promise.all(deliveries)) expect(status).toBe(200);
+    expect(left(inbox)).toEqual({ events: 8, failures: 0, effects: 8 });
+    expect(inbox.value("select sum(deliveries) from hookonce_events")).toBe(16);
+  });
+
+  test("a reader holds nobody up", async () => {
+    await using inbox = await testInbox({ files });
+    using reader = new Database(inbox.databasePath, { readonly: true });
+    reader.run("begin");
+    expect(reader.query("select count(*) as n from effects").get()).toEqual({ n: 0 });
+    expect((await inbox.deliver(event(1))).body.status).toBe("processed");
+    // It goes on seeing what it saw.
+    expect(reader.query("select count(*) as n from effects").get()).toEqual({ n: 0 });
+    reader.run("commit");
+    expect(reader.query("select count(*) as n from effects").get()).toEqual({ n: 1 });
+  });
+
+  test("bodies that wait are at most 64 MiB: beyond that 503, and room again once they are answered", async () => {
+    await using inbox = await testInbox({
+      files,
+      config: `
+[sources.default]
+provider = "unsigned"
+event_id = "header:x-id"
+type     = "header:x-type"
+max_body = "31 MiB"
+`,
+      open: { groupCommit: { maxWaitMs: 700 } },
+    });
+    const large = "x".repeat(31 * 1024 * 1024);
+    const deliver = (n: number) =>
+      inbox.deliver(large, { headers: { "x-id": `evt_${n}`, "x-type": "blob" } });
+    using lock = holdWriteLock(inbox);
+    const refusals = await Promise.all([deliver(1), deliver(2), deliver(3)]);
+    expect(refusals.map(({ status }) => status)).toEqual([503, 503, 503]);
+    // Two were in memory, waiting for the lock; for the third there was no room.
+    expect(refusals.map(({ body }) => body.error.code)).toEqual([
+      "database_locked",
+      "database_locked",
+      "overloaded",
+    ]);
+    lock.release();
+    expect(left(inbox)).toEqual(nothing);
+    expect((await deliver(3)).body.status).toBe("processed");
+    expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
+  });
+});

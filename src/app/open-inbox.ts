@@ -30,7 +30,7 @@ export interface OpenInboxOptions {
   readonly acceptIdChange?: boolean;
   /** Only tests and measurements change these. */
   readonly storage?: Pick<OpenOptions, "synchronous">;
-  readonly groupCommit?: Omit<GroupCommitOptions, "onFatal">;
+  readonly groupCommit?: Omit<GroupCommitOptions, "onFatal" | "handlers">;
   readonly lockWaitMs?: number;
 }
 
@@ -81,7 +81,7 @@ export async function openInbox(options: OpenInboxOptions): Promise<Inbox> {
     for (const { file, message } of warnings) log.warn({ file }, message);
 
     const storage = createStorage(connection);
-    const writer = createGroupCommit(storage, { ...options.groupCommit, onFatal: options.onFatal });
+    const writer = createGroupCommit(storage, { ...options.groupCommit, handlers, onFatal: options.onFatal });
     let stopping = false;
     const routes = createRoutes({
       sources,

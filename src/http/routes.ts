@@ -53,7 +53,15 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
       allowed.set(path, "POST");
     }
   }
-  app.notFound((c) => refusePath(c.req.path, allowed.get(c.req.path)));
+  app.notFound((c) => {
+    const error = refusalOf(c.req.path, allowed.get(c.req.path));
+    if (c.req.method === "POST")
+      options.log.rejected(c.req.path.slice(0, MAX_LOGGED), error, performance.now());
+    return answerError(
+      error,
+      error.code === "method_not_allowed" ? { allow: allowed.get(c.req.path) ?? "" } : {},
+    );
+  });
   app.onError((error) => answerError(error));
   return app;
 }
@@ -73,28 +81,25 @@ function refuseQuery(result: { success: boolean }): Response | undefined {
     : answerError(new HookonceError("invalid_query", "within is a number of milliseconds from 0 to 60000."));
 }
 
-function refusePath(path: string, method: string | undefined): Response {
-  if (method !== undefined) {
-    return answerError(new HookonceError("method_not_allowed", `Only ${method} is answered here.`), {
-      allow: method,
-    });
+/** Of a path that somebody made up, in the log. */
+const MAX_LOGGED = 100;
+
+function refusalOf(path: string, allowed: string | undefined): HookonceError {
+  if (allowed !== undefined) {
+    return new HookonceError("method_not_allowed", `Only ${allowed} is answered here.`);
   }
   if (path === "/webhook") {
-    return answerError(
-      new HookonceError(
-        "unknown_source",
-        "There is no source called default: deliver to POST /webhook/<source>.",
-      ),
+    return new HookonceError(
+      "unknown_source",
+      "There is no source called default: deliver to POST /webhook/<source>.",
     );
   }
-  return answerError(
-    path.startsWith("/webhook/")
-      ? new HookonceError(
-          "unknown_source",
-          "There is no source of this name: see [sources.…] in hookonce.toml.",
-        )
-      : new HookonceError("not_found", "Nothing is here. Deliveries go to POST /webhook/<source>."),
-  );
+  return /^\/webhook\/[^/]+$/.test(path)
+    ? new HookonceError(
+        "unknown_source",
+        "There is no source of this name: see [sources.…] in hookonce.toml.",
+      )
+    : new HookonceError("not_found", "Nothing is here. Deliveries go to POST /webhook/<source>.");
 }
 
 async function take(

@@ -1,7 +1,9 @@
 import { HookonceError, messageOf } from "../errors.ts";
 import type { Headers } from "../event.ts";
 import type { HandlerInput, LoadedHandler } from "../handlers/handler.ts";
+import type { Handlers } from "../handlers/registry.ts";
 import { parseBody } from "../providers/payload.ts";
+import type { Source } from "../providers/source.ts";
 import { troubleOf } from "../storage/sqlite-error.ts";
 import type { ListedEvent } from "../storage/events.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -28,45 +30,56 @@ export interface Apply {
 }
 
 /** The heart: once on the list, never applied again. */
-export function createApply({ transaction, events, failures }: Storage): Apply {
+export function createApply(
+  { transaction, events, failures }: Storage,
+  handlers: Pick<Handlers, "for">,
+): Apply {
   function apply(event: Incoming): Result {
+    // What is being applied, and so what fails: the delivered event, or the stored one that it turns out to be.
+    let running = event;
     transaction.savepoint();
     try {
-      const result = applyOnce(event);
+      const known = findSameBody(event);
+      const result =
+        (known === undefined ? applyNew(event) : undefined) ??
+        applyListed(event, known ?? find(event), (stored) => {
+          running = stored;
+        });
       transaction.release();
       return result;
     } catch (error) {
       if (!transaction.open) throw new TransactionLost(error);
       if (troubleOf(error) !== "statement") throw error;
       transaction.rollbackToSavepoint();
-      return recordFailure(event, error);
+      return recordFailure(running, error);
     }
   }
 
-  function applyOnce({ source, handler, input }: Incoming): Result {
-    const bodySha256 = source.sameBody ? sha256(input.body) : null;
-    const known = bodySha256 === null ? undefined : events.findSameBody(source.name, bodySha256);
-    if (known !== undefined) return applyAgain({ source, handler, input }, known);
+  function findSameBody({ source, input }: Incoming): ListedEvent | undefined {
+    return source.sameBody ? events.findSameBody(source.name, sha256(input.body)) : undefined;
+  }
 
+  function find({ source, input }: Incoming): ListedEvent {
+    return events.find(source.name, input.id, input.body) as ListedEvent;
+  }
+
+  /** @returns undefined when the event is on the list already */
+  function applyNew({ source, handler, input }: Incoming): Result | undefined {
     const failed = failures.find(source.name, input.id);
     const receivedAt = failed?.firstAt ?? input.receivedAt;
+    const outcome = handler === null ? "unhandled" : "processed";
     const id = events.add({
       source: source.name,
       eventId: input.id,
       type: input.type,
-      outcome: handler === null ? "unhandled" : "processed",
+      outcome,
       handler: handler?.file ?? null,
       receivedAt,
       lastDeliveryAt: input.receivedAt,
       deliveries: (failed?.attempts ?? 0) + 1,
-      bodySha256,
+      bodySha256: source.sameBody ? sha256(input.body) : null,
     });
-    if (id === undefined) {
-      return applyAgain(
-        { source, handler, input },
-        events.find(source.name, input.id, input.body) as ListedEvent,
-      );
-    }
+    if (id === undefined) return undefined;
     if (handler === null && source.unhandled === "fail") {
       throw new HookonceError(
         "no_handler",
@@ -75,7 +88,9 @@ export function createApply({ transaction, events, failures }: Storage): Apply {
     }
 
     const run =
-      handler === null ? nothingRun : runHandler(handler, { ...input, receivedAt }, source.requireChange);
+      handler === null
+        ? nothingRun
+        : runHandler(handler, withReceivedAt(input, receivedAt), source.requireChange);
     const deliveryId = events.keepDelivery({
       receivedAt: input.receivedAt,
       headers: input.headersJson,
@@ -83,13 +98,23 @@ export function createApply({ transaction, events, failures }: Storage): Apply {
     });
     events.finish({ id, rowsChanged: run.rowsChanged, durationUs: run.durationUs, deliveryId });
     if (failed !== undefined) failures.settle(source.name, input.id, input.receivedAt);
-    return { ...run, outcome: handler === null ? "unhandled" : "processed" };
+    return { ...run, outcome };
   }
 
   /** The event is on the list: count the delivery, and do what is still owed when it was unhandled until now. */
-  function applyAgain({ source, handler, input }: Incoming, listed: ListedEvent): Result {
+  function applyListed(
+    { source, input }: Incoming,
+    listed: ListedEvent,
+    onRun: (stored: Incoming) => void,
+  ): Result {
     const changedBody = !listed.sameBody;
-    events.repeat(listed.id, input.receivedAt, changedBody);
+    const handler = listed.outcome === "unhandled" ? handlers.for(source.name, listed.type) : null;
+    const stored = handler === null ? input : (asStored(source, listed) ?? input);
+    const failed = handler === null ? undefined : failures.find(source.name, stored.id);
+    events.repeat(listed.id, input.receivedAt, {
+      deliveries: 1 + (failed?.attempts ?? 0),
+      changed: changedBody,
+    });
     if (changedBody) {
       events.keepChangedBody({
         event: listed.id,
@@ -98,40 +123,41 @@ export function createApply({ transaction, events, failures }: Storage): Apply {
         body: input.body,
       });
     }
-    if (listed.outcome === "processed" || handler === null) {
+    if (handler === null) {
       return {
         ...nothingRun,
         changedBody,
         outcome: listed.outcome === "processed" ? "duplicate" : "unhandled",
       };
     }
-    const run = runHandler(handler, asFirstDelivered(input, listed.id), source.requireChange);
+    onRun({ source, handler, input: { ...stored, receivedAt: input.receivedAt } });
+    const run = runHandler(handler, stored, source.requireChange);
     events.settleUnhandled({
       id: listed.id,
       handler: handler.file,
       rowsChanged: run.rowsChanged,
       durationUs: run.durationUs,
     });
-    failures.settle(source.name, input.id, input.receivedAt);
+    if (failed !== undefined) failures.settle(source.name, stored.id, input.receivedAt);
     return { ...run, changedBody, outcome: "processed" };
   }
 
-  /** What is stored is what is applied, whichever delivery brings the handler to run. */
-  function asFirstDelivered(input: HandlerInput, id: number): HandlerInput {
-    const stored = events.storedDelivery(id);
-    if (stored === undefined) return input;
+  /** What is stored is what is applied, whichever delivery brings its handler to run. Undefined when the body is gone. */
+  function asStored(source: Source, listed: ListedEvent): HandlerInput | undefined {
+    const stored = events.stored(listed.id);
+    if (stored === undefined) return undefined;
     const headers = JSON.parse(stored.headers) as Headers;
-    const body = Buffer.from(stored.body);
-    if (body.equals(input.body)) return { ...input, receivedAt: stored.receivedAt };
-    const { payload, json } = parseBody({ headers, body });
+    const { payload, json } = parseBody({ headers, body: stored.body }, source.provider.formField);
     return {
-      ...input,
+      id: stored.eventId,
+      type: listed.type,
+      source: source.name,
       receivedAt: stored.receivedAt,
-      headers,
-      headersJson: stored.headers,
-      body,
       payload,
       payloadJson: json,
+      headers,
+      headersJson: stored.headers,
+      body: stored.body,
     };
   }
 
@@ -169,6 +195,11 @@ function runHandler(
     );
   }
   return { ...nothingRun, handler: handler.file, rowsChanged, durationUs };
+}
+
+/** A retry of a failed event was first received earlier; all others are as they came. */
+function withReceivedAt(input: HandlerInput, receivedAt: number): HandlerInput {
+  return receivedAt === input.receivedAt ? input : { ...input, receivedAt };
 }
 
 function describeType(type: string): string {

@@ -1,7 +1,8 @@
 import { HookonceError, messageOf } from "../errors.ts";
+import type { Handlers } from "../handlers/registry.ts";
 import { troubleOf, unavailable, type Trouble } from "../storage/sqlite-error.ts";
 import type { Storage } from "../storage/storage.ts";
-import { createApply, TransactionLost, type Apply } from "./apply.ts";
+import { createApply, TransactionLost } from "./apply.ts";
 import type { Incoming, Result } from "./incoming.ts";
 
 export interface GroupCommitOptions {
@@ -11,10 +12,10 @@ export interface GroupCommitOptions {
   maxWorkMs?: number;
   /** How long a delivery waits for its turn, in milliseconds. */
   maxWaitMs?: number;
+  /** For events that were stored without a handler, and now have one. */
+  handlers: Pick<Handlers, "for">;
   /** The database can no longer be trusted in this process: end it without answering. */
   onFatal: (error: unknown) => void;
-  /** Only for measuring what the transaction costs. */
-  apply?: Apply;
 }
 
 export interface GroupCommit {
@@ -45,7 +46,7 @@ interface Waiting {
 export function createGroupCommit(storage: Storage, options: GroupCommitOptions): GroupCommit {
   const { maxEvents = 256, maxWorkMs = 20, maxWaitMs = 5000, onFatal } = options;
   const { transaction } = storage;
-  const apply = options.apply ?? createApply(storage);
+  const apply = createApply(storage, options.handlers);
   const queue: Waiting[] = [];
   let drained: PromiseWithResolvers<void> | null = null;
   let scheduled = false;

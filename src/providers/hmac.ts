@@ -21,7 +21,7 @@ export function createHmacVerifier(
 ): (delivery: Delivery) => void {
   const keys = secrets.map((secret) => decodeKey(secret, scheme.key));
   if (keys.length === 0) throw new HookonceError("config_invalid", "A signed source needs a secret.");
-  const template = compileTemplate(scheme.signed);
+  const template = compileTemplate(scheme);
   const { signature, timestamp: rule, idHeader } = scheme;
   const equal = createComparison(new Bun.CryptoHasher(scheme.algorithm).digest(scheme.encoding).length);
 
@@ -150,19 +150,28 @@ function checkAge(rule: TimestampRule, timestamp: string, nowMs: number): void {
       );
 }
 
-function compileTemplate(signed: string): TemplatePart[] {
+function compileTemplate({ signed, timestamp, idHeader }: HmacScheme): TemplatePart[] {
   return signed
     .split(/(\{[^}]*\})/)
     .filter((piece) => piece !== "")
     .map((piece) => {
       if (!piece.startsWith("{")) return { text: piece };
       const field = piece.slice(1, -1);
-      if (field === "body" || field === "timestamp" || field === "id") return { field };
-      throw new HookonceError(
-        "config_invalid",
-        `signed = "${signed}" names ${piece}; it can be {body}, {timestamp} and {id}.`,
-      );
+      if (field !== "body" && field !== "timestamp" && field !== "id") {
+        throw unusable(signed, `names ${piece}; it can be {body}, {timestamp} and {id}`);
+      }
+      if (field === "timestamp" && timestamp === undefined) {
+        throw unusable(signed, "names {timestamp}: say with timestamp_header where it stands");
+      }
+      if (field === "id" && idHeader === undefined) {
+        throw unusable(signed, "names {id}: say with id_header where it stands");
+      }
+      return { field };
     });
+}
+
+function unusable(signed: string, why: string): HookonceError {
+  return new HookonceError("config_invalid", `signed = "${signed}" ${why}.`);
 }
 
 /** @throws HookonceError `config_invalid`; the message never holds the secret */

@@ -28,11 +28,10 @@ export function parseBody(delivery: Pick<Delivery, "headers" | "body">, formFiel
   } catch {
     return none("invalid_utf8", "The body is not UTF-8.");
   }
+  const mediaType = delivery.headers["content-type"]?.toLowerCase();
   // `curl -d` calls everything a form, and no form starts with a brace.
-  if (
-    delivery.headers["content-type"]?.startsWith("application/x-www-form-urlencoded") === true &&
-    !/^[{[]/.test(text)
-  ) {
+  if (mediaType?.startsWith("application/x-www-form-urlencoded") === true && !/^[{[]/.test(text)) {
+    if (!escapesAreUtf8(text)) return none("invalid_utf8", "The form's escapes are not UTF-8.");
     const fields = formFields(text);
     const inner = formField === undefined ? undefined : fields[formField];
     return typeof inner === "string"
@@ -55,6 +54,16 @@ function parseJson(text: string): ParsedBody {
 
 function none(code: "invalid_json" | "invalid_utf8", message: string): ParsedBody {
   return { payload: null, json: null, problem: new HookonceError(code, message) };
+}
+
+/** URLSearchParams would read %FE and %FF as one and the same replacement character. */
+function escapesAreUtf8(text: string): boolean {
+  try {
+    for (const [run] of text.matchAll(/(?:%[0-9a-f]{2})+/gi)) decodeURIComponent(run);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A field that is given more than once becomes an array. */

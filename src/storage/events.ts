@@ -6,12 +6,15 @@ import { prepare } from "./statement.ts";
 
 export interface ListedEvent {
   readonly id: number;
+  readonly type: string;
   readonly outcome: "processed" | "unhandled";
   /** Whether the body now delivered is the stored one, byte for byte. True when the stored one is gone. */
   readonly sameBody: boolean;
 }
 
-export interface StoredDelivery {
+export interface StoredEvent {
+  readonly eventId: string;
+  /** Of the first delivery. */
   readonly receivedAt: number;
   readonly headers: string;
   readonly body: Uint8Array;
@@ -76,6 +79,7 @@ export function createEventStore(connection: Database) {
     db
       .select({
         id: events.id,
+        type: events.type,
         outcome: events.outcome,
         sameBody: sql`coalesce(${deliveries.body} = ${p("body")}, 1)`,
       })
@@ -86,17 +90,17 @@ export function createEventStore(connection: Database) {
   const findSameBody = prepare<{ source: string; bodySha256: Uint8Array }>(
     connection,
     db
-      .select({ id: events.id, outcome: events.outcome })
+      .select({ id: events.id, type: events.type, outcome: events.outcome })
       .from(events)
       .where(and(eq(events.source, p("source")), eq(events.bodySha256, p("bodySha256"))))
       .limit(1),
   );
-  const repeat = prepare<{ id: number; at: number; changed: number }>(
+  const repeat = prepare<{ id: number; at: number; deliveries: number; changed: number }>(
     connection,
     db
       .update(events)
       .set({
-        deliveries: sql`${events.deliveries} + 1`,
+        deliveries: sql`${events.deliveries} + ${p("deliveries")}`,
         lastDeliveryAt: sql`${p("at")}`,
         changedBodies: sql`${events.changedBodies} + ${p("changed")}`,
       })
@@ -120,6 +124,7 @@ export function createEventStore(connection: Database) {
     connection,
     db
       .select({
+        eventId: events.eventId,
         receivedAt: events.receivedAt,
         headers: deliveries.headers,
         body: deliveries.body,
@@ -150,24 +155,34 @@ export function createEventStore(connection: Database) {
     finish: finish.run,
     find(source: string, eventId: string, body: Uint8Array): ListedEvent | undefined {
       const row = find.rows({ source, eventId, body })[0];
-      return (
-        row && { id: row[0] as number, outcome: row[1] as ListedEvent["outcome"], sameBody: row[2] === 1 }
-      );
+      return row && listed(row, row[3] === 1);
     },
     findSameBody(source: string, bodySha256: Uint8Array): ListedEvent | undefined {
       const row = findSameBody.rows({ source, bodySha256 })[0];
-      return row && { id: row[0] as number, outcome: row[1] as ListedEvent["outcome"], sameBody: true };
+      return row && listed(row, true);
     },
-    /** Counts one more delivery of an event that is on the list. */
-    repeat: (id: number, at: number, changed: boolean): void =>
-      void repeat.run({ id, at, changed: changed ? 1 : 0 }),
+    /** Counts further deliveries of an event that is on the list. */
+    repeat(id: number, at: number, { deliveries, changed }: { deliveries: number; changed: boolean }): void {
+      repeat.run({ id, at, deliveries, changed: changed ? 1 : 0 });
+    },
     keepChangedBody: keepChanged.run,
-    /** The delivery that brought an event; undefined when its body is gone. */
-    storedDelivery(id: number): StoredDelivery | undefined {
+    /** An event as it was first delivered; undefined when its body is gone. */
+    stored(id: number): StoredEvent | undefined {
       const row = stored.rows({ id })[0];
-      return row && { receivedAt: row[0] as number, headers: row[1] as string, body: row[2] as Uint8Array };
+      return (
+        row && {
+          eventId: row[0] as string,
+          receivedAt: row[1] as number,
+          headers: row[2] as string,
+          body: row[3] as Uint8Array,
+        }
+      );
     },
     /** An event that was unhandled has now been applied. */
     settleUnhandled: settle.run,
   };
+}
+
+function listed([id, type, outcome]: unknown[], sameBody: boolean): ListedEvent {
+  return { id: id as number, type: type as string, outcome: outcome as ListedEvent["outcome"], sameBody };
 }

@@ -8,7 +8,7 @@ import { unmet } from "./requirements.ts";
 import { runRounds } from "./rounds.ts";
 import { measureStartTimes } from "./start-time.ts";
 import { targetTable } from "./targets.ts";
-import { createWorkFolder } from "./work-folder.ts";
+import { createScratchFolder } from "./scratch-folder.ts";
 import { CONNECTIONS } from "./wrk.ts";
 
 process.exitCode = await main(process.argv.slice(2));
@@ -28,21 +28,21 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 async function bench(flags: Flags): Promise<number> {
-  const work = createWorkFolder();
-  const missing = unmet(flags, work);
+  const scratch = createScratchFolder();
+  const missing = unmet(flags, scratch);
   if (missing.length > 0) {
-    process.stderr.write(missing.map((reason) => `The bench ${reason}.\n`).join(""));
+    process.stderr.write(missing.map((reason) => `${reason}\n`).join(""));
     return 1;
   }
-  const binary = await buildBinary(work.make("binary"));
+  const binary = await buildBinary(scratch.make("binary"));
   const results = new Map<IdKind, Summaries>();
   for (const kind of flags.ids) {
-    const measurements = await runRounds(kind, flags, work, binary);
+    const measurements = await runRounds(kind, flags, scratch, binary);
     const summaries = summarize(measurements);
     results.set(kind, summaries);
     print(`\n${titleOf(kind, flags)}`, resultTable(designs, summaries), ...trouble(measurements));
   }
-  const starts = flags.quick ? undefined : await measureStartTimes(work, binary);
+  const starts = flags.quick ? undefined : await measureStartTimes(scratch, binary);
   if (starts !== undefined) {
     const [first, again] = [starts.firstMs, starts.againMs].map((ms) => ms.toFixed(0));
     print(`\nready to serve: ${first} ms after a first start, ${again} ms after any other`);

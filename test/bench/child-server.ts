@@ -27,9 +27,11 @@ export async function startServer(
   const startedAt = performance.now();
   const child = Bun.spawn(command(port), { stdin: "ignore", stdout: log, stderr: log });
   closeSync(log);
+  const kill = (): void => child.kill("SIGKILL");
+  process.on("exit", kill);
   while (!(await answers(`${url}/healthz`))) {
     if (child.exitCode !== null || performance.now() - startedAt > START_TIMEOUT_MS) {
-      child.kill("SIGKILL");
+      kill();
       throw new Error(
         `a server did not start:\n${command(port).join(" ")}\n${await Bun.file(logPath).text()}`,
       );
@@ -39,9 +41,10 @@ export async function startServer(
   const startMs = performance.now() - startedAt;
   const stop = async (): Promise<void> => {
     child.kill("SIGTERM");
-    const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
+    const timer = setTimeout(kill, STOP_TIMEOUT_MS);
     await child.exited;
     clearTimeout(timer);
+    process.off("exit", kill);
   };
   return { pid: child.pid, url, startMs, stop, [Symbol.asyncDispose]: stop };
 }

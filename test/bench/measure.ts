@@ -55,12 +55,15 @@ export async function measure(design: Design, subject: Subject): Promise<Measure
   const peakBytes = peakMemory(server.pid);
   await server.stop();
 
-  const ranOut = design.load === "new events" && result.sent > part.count;
+  const warmUpRanOut = warmUp.sent > load.requests;
+  const ranOut = design.load === "new events" && (warmUpRanOut || result.sent > part.count);
   const problems = [
     ...failures(warmUp, "in the warm-up "),
     ...failures(result, ""),
     ...(ranOut ? ["ran out of new events, so that some were duplicates: raise --max-rate"] : []),
-    ...(ranOut ? [] : miscounts(design, countStored(design, folder) - before, warmUp, result)),
+    ...(ranOut || warmUpRanOut
+      ? []
+      : miscounts(design, countStored(design, folder) - before, warmUp, result)),
   ];
   return {
     design: design.name,
@@ -74,7 +77,9 @@ export async function measure(design: Design, subject: Subject): Promise<Measure
   };
 }
 
+/** @param used of the file, by the warm-up; more than there is when it had to begin again */
 function partToSend(design: Design, load: LoadFile, used: number): { first: number; count: number } {
+  if (used >= load.requests) return { first: 0, count: load.requests };
   // wrk asks for a first request that it does not send.
   return design.load === "new events"
     ? { first: used, count: load.requests - used }

@@ -2,7 +2,7 @@ import { tmpdir } from "node:os";
 import { designs } from "./designs.ts";
 import type { Flags } from "./flags.ts";
 import { STORED_EVENT_BYTES } from "./stored-events.ts";
-import type { WorkFolder } from "./work-folder.ts";
+import type { ScratchFolder } from "./scratch-folder.ts";
 
 const GIB = 1024 ** 3;
 
@@ -10,20 +10,23 @@ const GIB = 1024 ** 3;
 const ROUND_BYTES = 2 * GIB;
 
 /** What keeps a run from meaning anything on this machine, each with its remedy. */
-export function unmet(flags: Flags, work: WorkFolder): string[] {
+export function unmet(flags: Flags, scratch: ScratchFolder): string[] {
   const found: string[] = [];
-  if (process.platform !== "linux") found.push("needs Linux: CPU time and memory are read from /proc");
+  if (process.platform !== "linux")
+    found.push("The bench needs Linux: CPU time and memory are read from /proc");
   if (Bun.which("wrk") === null) {
-    found.push("needs wrk, the load generator: apt-get install wrk (Debian and Ubuntu have it)");
+    found.push("The bench needs wrk, the load generator, which is not installed: apt-get install wrk");
   }
-  if (work.inMemory) {
-    found.push(`${tmpdir()} is in memory, where an fsync costs nothing: set TMPDIR to a folder on a disk`);
+  if (scratch.inMemory) {
+    found.push(
+      `${tmpdir()} is in memory, where an fsync costs nothing, and durability would look free: set TMPDIR to a folder on a disk`,
+    );
   }
   const stored = designs.some(({ name, onStored }) => onStored === true && flags.only.includes(name));
   const needed = ROUND_BYTES + (stored ? flags.stored * STORED_EVENT_BYTES : 0);
-  if (work.free() < needed) {
+  if (scratch.free() < needed) {
     found.push(
-      `needs ${gib(needed)} free in ${tmpdir()}, where there is ${gib(work.free())}: set TMPDIR, ask for fewer with --stored, or leave \`stored\` out with --only`,
+      `The bench needs ${gib(needed)} free in ${tmpdir()}, where there is ${gib(scratch.free())}: set TMPDIR, ask for fewer with --stored, or leave \`stored\` out with --only`,
     );
   }
   return found;

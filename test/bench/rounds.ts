@@ -7,7 +7,7 @@ import { writeInboxFolder } from "./inbox-folder.ts";
 import { writeLoadFile } from "./load-file.ts";
 import { measure, type Measurement } from "./measure.ts";
 import { makeStoredInbox } from "./stored-events.ts";
-import type { WorkFolder } from "./work-folder.ts";
+import type { ScratchFolder } from "./scratch-folder.ts";
 
 /**
  * Every chosen design once in each round, with the same events, so that a slow minute of the machine is not one design's. Each time on
@@ -16,32 +16,32 @@ import type { WorkFolder } from "./work-folder.ts";
 export async function runRounds(
   kind: IdKind,
   flags: Flags,
-  work: WorkFolder,
+  scratch: ScratchFolder,
   binary: string,
 ): Promise<Measurement[]> {
   const chosen = designs.filter(({ name }) => flags.only.includes(name));
   const stored = chosen.some(({ onStored }) => onStored)
-    ? await makeStored(kind, flags, work, binary)
+    ? await makeStored(kind, flags, scratch, binary)
     : undefined;
   const measurements: Measurement[] = [];
   for (let round = 0; round < flags.rounds; round++) {
-    const loadFolder = work.make("load");
+    const loadFolder = scratch.make("load");
     const requests = (flags.warmUpSeconds + flags.seconds) * flags.maxRate;
     const load = writeLoadFile(join(loadFolder, "requests"), kind, requests);
     for (const design of rotated(chosen, round)) {
       progress(`${kind} ids, round ${round + 1} of ${flags.rounds}: ${design.name}`);
-      const folder = design.onStored === true && stored !== undefined ? stored : makeEmpty(design, work);
+      const folder = design.onStored === true && stored !== undefined ? stored : makeEmpty(design, scratch);
       measurements.push(await measure(design, { folder, binary, load, ...flags }));
-      if (folder !== stored) work.remove(folder);
+      if (folder !== stored) scratch.remove(folder);
     }
-    work.remove(loadFolder);
+    scratch.remove(loadFolder);
   }
-  if (stored !== undefined) work.remove(stored);
+  if (stored !== undefined) scratch.remove(stored);
   return measurements;
 }
 
-function makeEmpty({ name }: Design, work: WorkFolder): string {
-  const folder = work.make(name);
+function makeEmpty({ name }: Design, scratch: ScratchFolder): string {
+  const folder = scratch.make(name);
   writeInboxFolder(folder);
   return folder;
 }
@@ -49,11 +49,11 @@ function makeEmpty({ name }: Design, work: WorkFolder): string {
 async function makeStored(
   kind: IdKind,
   { stored }: Flags,
-  work: WorkFolder,
+  scratch: ScratchFolder,
   binary: string,
 ): Promise<string> {
   progress(`${kind} ids: storing ${stored.toLocaleString("en")} events`);
-  const folder = work.make("stored");
+  const folder = scratch.make("stored");
   await makeStoredInbox(folder, binary, kind, stored);
   return folder;
 }

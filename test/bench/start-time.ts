@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { startServer } from "./child-server.ts";
 import { writeInboxFolder } from "./inbox-folder.ts";
 import { median } from "./report.ts";
-import type { WorkFolder } from "./work-folder.ts";
+import type { ScratchFolder } from "./scratch-folder.ts";
 
 /** From the start of the process to its first 200, in milliseconds. */
 export interface StartTimes {
@@ -14,15 +14,15 @@ export interface StartTimes {
 const STARTS = 7;
 
 /** Of the compiled binary; each the median of some. */
-export async function measureStartTimes(work: WorkFolder, binary: string): Promise<StartTimes> {
+export async function measureStartTimes(scratch: ScratchFolder, binary: string): Promise<StartTimes> {
   const first: number[] = [];
   const again: number[] = [];
   for (let n = 0; n < STARTS; n++) {
-    const folder = work.make("start");
+    const folder = scratch.make("start");
     writeInboxFolder(folder);
     first.push(await startOnce(folder, binary));
     again.push(await startOnce(folder, binary));
-    work.remove(folder);
+    scratch.remove(folder);
   }
   return { firstMs: median(first), againMs: median(again) };
 }

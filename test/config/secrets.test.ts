@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import packageJson from "../../package.json";
 import { createSecretLookup } from "../../src/config/secrets.ts";
 import { refusedStart, testInbox } from "../support/test-inbox.ts";
 
@@ -145,9 +146,9 @@ describe("env:NAME", () => {
         'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = "env:HOOKONCE_TEST_ELSEWHERE"\n',
     });
     const root = join(import.meta.dir, "../..");
-    const { start } = (require("../../package.json") as { scripts: { start: string } }).scripts;
     // The options that `bun start` gives to Bun, without its install and its arguments.
-    const options = /bun((?: --\S+)*) src\/main\.ts/.exec(start)?.[1]?.split(" ").filter(Boolean) ?? [];
+    const options =
+      /bun((?: --\S+)*) src\/main\.ts/.exec(packageJson.scripts.start)?.[1]?.split(" ").filter(Boolean) ?? [];
     const { exitCode, stderr } = Bun.spawnSync({
       cmd: [process.execPath, ...options, join(root, "src/main.ts"), "check", folder.path],
       cwd: elsewhere.path,

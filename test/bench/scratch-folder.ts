@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-export interface WorkFolder {
+export interface ScratchFolder {
   /** A new folder in it. */
   make(name: string): string;
   remove(folder: string): void;
@@ -14,7 +14,7 @@ export interface WorkFolder {
 const TMPFS = 0x01021994;
 
 /** A folder for everything that a run makes, removed however it ends: it grows to some gigabytes. */
-export function createWorkFolder(): WorkFolder {
+export function createScratchFolder(): ScratchFolder {
   const root = mkdtempSync(join(tmpdir(), "hookonce-bench-"));
   process.on("exit", () => rmSync(root, { recursive: true, force: true }));
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));

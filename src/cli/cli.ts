@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
+import { ADDRESS } from "../config/schema.ts";
 import { runCheck } from "./check.ts";
 import { EXIT, exitCodeOf } from "./exit.ts";
 import { printRefusal } from "./refusal.ts";
@@ -87,6 +88,6 @@ export interface ServeFlags {
 }
 
 function address(value: string): string {
-  if (/^(?:\[[^\]]+\]|[^:[\]]+):\d{1,5}$/.test(value)) return value;
+  if (ADDRESS.test(value)) return value;
   throw new InvalidArgumentError("Write host:port, such as 127.0.0.1:8787.");
 }

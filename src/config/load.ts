@@ -2,7 +2,7 @@ import { closest, distance } from "fastest-levenshtein";
 import { existsSync, readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import type { z } from "zod";
-import { HookonceError, type Problem } from "../errors.ts";
+import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { configSchema, keysAt, type SourceConfig } from "./schema.ts";
 import { createSecretLookup, type Environment } from "./secrets.ts";
 import { readToml, TomlError, type TomlDocument } from "./toml.ts";
@@ -84,6 +84,13 @@ export function loadConfig(
           message: `sources.${name}.secret: an unsigned source checks no secret; name the provider that signs, or drop it`,
         });
       }
+      for (const [key, message] of contradictionsOf(name, parsed.data.sources)) {
+        problems.push({
+          file: CONFIG_FILE,
+          line: at(key),
+          message: `sources.${name}${key === "" ? "" : `.${key}`}: ${message}`,
+        });
+      }
       sources.push({ ...source, name, secrets, line: document.lineOf(["sources", name]) });
     }
   }
@@ -113,7 +120,11 @@ function parse(path: string): TomlDocument {
   try {
     return readToml(readFileSync(path, "utf8"));
   } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
+    if (!(error instanceof TomlError)) {
+      throw new HookonceError("config_invalid", `${path} cannot be read: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
     throw new HookonceError("config_invalid", `${path} is not TOML.`, {
       problems: [{ file: CONFIG_FILE, line: error.line, message: error.message }],
     });
@@ -130,13 +141,40 @@ function problemsOf(issue: z.core.$ZodIssue, document: TomlDocument): Problem[] 
   }
   // A record says of a bad key only that it is one; what is wrong with it is inside.
   const message = issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+  // Which one in a list is seen on its line.
+  const field = issue.path.filter((key) => typeof key !== "number").join(".");
   return [
     {
       file: CONFIG_FILE,
       line: document.lineOf(issue.path),
-      message: `${issue.path.join(".") || "the file"}: ${message}`,
+      message: `${field || "the file"}: ${message}`,
     },
   ];
+}
+
+/** What each source may say by itself, but not beside the others: a key (empty: the source itself) and why. */
+function contradictionsOf(
+  name: string,
+  sources: Readonly<Record<string, SourceConfig>>,
+): [key: string, message: string][] {
+  const found: [string, string][] = [];
+  if (name === "lib")
+    found.push(["", "lib is no name for a source: handlers/lib is for code that handlers share"]);
+  const previous = sources[name]?.previous;
+  if (previous === undefined) return found;
+  if (Object.hasOwn(sources, previous)) {
+    found.push([
+      "previous",
+      `"${previous}" is a source of its own; previous is the name that this one no longer has`,
+    ]);
+  }
+  const other = Object.keys(sources).find((one) => sources[one]?.previous === previous);
+  if (other !== name)
+    found.push([
+      "previous",
+      `"${previous}" is already said to be the previous name of ${other ?? "another"}`,
+    ]);
+  return found;
 }
 
 /** Something to go by: the nearest name when there is a near one, else all of them. */

@@ -60,14 +60,15 @@ const source = z.strictObject({
   tolerance: z.int().positive().optional(),
 });
 
+/** `host:port`, the port up to 65535; an IPv6 host in brackets. */
+export const ADDRESS =
+  /^(?:\[[^\]]+\]|[^:[\]]+):(?:\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$/;
+
 const SOURCE_NAME = /^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/;
 
 export const configSchema = z.strictObject({
   version: z.literal(1, { error: "this hookonce reads version = 1" }),
-  listen: z
-    .string()
-    .regex(/^(?:\[[^\]]+\]|[^:[\]]+):\d{1,5}$/, 'write host:port, such as "127.0.0.1:8787"')
-    .default("127.0.0.1:8787"),
+  listen: z.string().regex(ADDRESS, 'write host:port, such as "127.0.0.1:8787"').default("127.0.0.1:8787"),
   database: z.string().min(1).default("data/hookonce.db"),
   convert_to_wal: z.boolean().default(false),
   sources: z

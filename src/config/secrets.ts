@@ -20,7 +20,9 @@ export function createSecretLookup(inboxFolder: string, environment: Environment
     const colon = reference.indexOf(":");
     const name = reference.slice(colon + 1);
     if (reference.slice(0, colon) === "env") {
-      const secret = environment[name] ?? dotEnv[name];
+      // Own names only: env:constructor is not set, whatever objects inherit.
+      const holder = [environment, dotEnv].find((names) => Object.hasOwn(names, name));
+      const secret = holder?.[name];
       if (secret === undefined)
         return {
           problem: `${reference} is not set: put ${name}=… into ${dotEnvPath}, or into the environment`,

@@ -35,23 +35,18 @@ export function createApply(
   handlers: Pick<Handlers, "for">,
 ): Apply {
   function apply(event: Incoming): Result {
-    // What is being applied, and so what fails: the delivered event, or the stored one that it turns out to be.
-    let running = event;
     transaction.savepoint();
     try {
       const known = findSameBody(event);
-      const result =
-        (known === undefined ? applyNew(event) : undefined) ??
-        applyListed(event, known ?? find(event), (stored) => {
-          running = stored;
-        });
+      const fresh = known === undefined ? applyNew(event) : undefined;
+      const result = fresh ?? applyListed(event, known ?? (find(event) as ListedEvent));
       transaction.release();
       return result;
     } catch (error) {
       if (!transaction.open) throw new TransactionLost(error);
       if (troubleOf(error) !== "statement") throw error;
       transaction.rollbackToSavepoint();
-      return recordFailure(running, error);
+      return recordFailure(event, error);
     }
   }
 
@@ -59,8 +54,8 @@ export function createApply(
     return source.sameBody ? events.findSameBody(source.name, sha256(input.body)) : undefined;
   }
 
-  function find({ source, input }: Incoming): ListedEvent {
-    return events.find(source.name, input.id, input.body) as ListedEvent;
+  function find({ source, input }: Incoming): ListedEvent | undefined {
+    return events.find(source.name, input.id, input.body);
   }
 
   /** @returns undefined when the event is on the list already */
@@ -102,27 +97,11 @@ export function createApply(
   }
 
   /** The event is on the list: count the delivery, and do what is still owed when it was unhandled until now. */
-  function applyListed(
-    { source, input }: Incoming,
-    listed: ListedEvent,
-    onRun: (stored: Incoming) => void,
-  ): Result {
+  function applyListed(event: Incoming, listed: ListedEvent): Result {
+    const { source, input } = event;
     const changedBody = !listed.sameBody;
+    countDelivery(event, listed);
     const handler = listed.outcome === "unhandled" ? handlers.for(source.name, listed.type) : null;
-    const stored = handler === null ? input : (asStored(source, listed) ?? input);
-    const failed = handler === null ? undefined : failures.find(source.name, stored.id);
-    events.repeat(listed.id, input.receivedAt, {
-      deliveries: 1 + (failed?.attempts ?? 0),
-      changed: changedBody,
-    });
-    if (changedBody) {
-      events.keepChangedBody({
-        event: listed.id,
-        receivedAt: input.receivedAt,
-        headers: input.headersJson,
-        body: input.body,
-      });
-    }
     if (handler === null) {
       return {
         ...nothingRun,
@@ -130,16 +109,26 @@ export function createApply(
         outcome: listed.outcome === "processed" ? "duplicate" : "unhandled",
       };
     }
-    onRun({ source, handler, input: { ...stored, receivedAt: input.receivedAt } });
-    const run = runHandler(handler, stored, source.requireChange);
+    const run = runHandler(handler, asStored(source, listed) ?? input, source.requireChange);
     events.settleUnhandled({
       id: listed.id,
       handler: handler.file,
       rowsChanged: run.rowsChanged,
       durationUs: run.durationUs,
     });
-    if (failed !== undefined) failures.settle(source.name, stored.id, input.receivedAt);
+    failures.settle(source.name, listed.eventId, input.receivedAt);
     return { ...run, changedBody, outcome: "processed" };
+  }
+
+  function countDelivery({ input }: Incoming, { id, sameBody }: ListedEvent): void {
+    events.repeat(id, input.receivedAt, !sameBody);
+    if (sameBody) return;
+    events.keepChangedBody({
+      event: id,
+      receivedAt: input.receivedAt,
+      headers: input.headersJson,
+      body: input.body,
+    });
   }
 
   /** What is stored is what is applied, whichever delivery brings its handler to run. Undefined when the body is gone. */
@@ -149,7 +138,7 @@ export function createApply(
     const headers = JSON.parse(stored.headers) as Headers;
     const { payload, json } = parseBody({ headers, body: stored.body }, source.provider.formField);
     return {
-      id: stored.eventId,
+      id: listed.eventId,
       type: listed.type,
       source: source.name,
       receivedAt: stored.receivedAt,
@@ -161,12 +150,18 @@ export function createApply(
     };
   }
 
-  function recordFailure({ source, handler, input }: Incoming, error: unknown): Result {
+  function recordFailure(event: Incoming, error: unknown): Result {
+    const { source, input } = event;
+    // Still there after the rollback: an event that was unhandled, and whose new handler has now failed.
+    const owed = findSameBody(event) ?? find(event);
+    if (owed !== undefined) countDelivery(event, owed);
+    const type = owed?.type ?? input.type;
+    const handler = (owed === undefined ? event.handler : handlers.for(source.name, type))?.file ?? null;
     failures.record({
       source: source.name,
-      eventId: input.id,
-      type: input.type,
-      handler: handler?.file ?? null,
+      eventId: owed?.eventId ?? input.id,
+      type,
+      handler,
       code: error instanceof HookonceError ? error.code : "handler_error",
       error: messageOf(error),
       stack: error instanceof Error ? (error.stack ?? null) : null,
@@ -174,7 +169,7 @@ export function createApply(
       headers: input.headersJson,
       body: input.body,
     });
-    return { ...nothingRun, handler: handler?.file ?? null, outcome: "failed", error };
+    return { ...nothingRun, handler, outcome: "failed", error };
   }
 
   return Object.assign(apply, { recordFailure });

@@ -6,6 +6,7 @@ import { prepare } from "./statement.ts";
 
 export interface ListedEvent {
   readonly id: number;
+  readonly eventId: string;
   readonly type: string;
   readonly outcome: "processed" | "unhandled";
   /** Whether the body now delivered is the stored one, byte for byte. True when the stored one is gone. */
@@ -13,7 +14,6 @@ export interface ListedEvent {
 }
 
 export interface StoredEvent {
-  readonly eventId: string;
   /** Of the first delivery. */
   readonly receivedAt: number;
   readonly headers: string;
@@ -79,6 +79,7 @@ export function createEventStore(connection: Database) {
     db
       .select({
         id: events.id,
+        eventId: events.eventId,
         type: events.type,
         outcome: events.outcome,
         sameBody: sql`coalesce(${deliveries.body} = ${p("body")}, 1)`,
@@ -90,17 +91,17 @@ export function createEventStore(connection: Database) {
   const findSameBody = prepare<{ source: string; bodySha256: Uint8Array }>(
     connection,
     db
-      .select({ id: events.id, type: events.type, outcome: events.outcome })
+      .select({ id: events.id, eventId: events.eventId, type: events.type, outcome: events.outcome })
       .from(events)
       .where(and(eq(events.source, p("source")), eq(events.bodySha256, p("bodySha256"))))
       .limit(1),
   );
-  const repeat = prepare<{ id: number; at: number; deliveries: number; changed: number }>(
+  const repeat = prepare<{ id: number; at: number; changed: number }>(
     connection,
     db
       .update(events)
       .set({
-        deliveries: sql`${events.deliveries} + ${p("deliveries")}`,
+        deliveries: sql`${events.deliveries} + 1`,
         lastDeliveryAt: sql`${p("at")}`,
         changedBodies: sql`${events.changedBodies} + ${p("changed")}`,
       })
@@ -124,7 +125,6 @@ export function createEventStore(connection: Database) {
     connection,
     db
       .select({
-        eventId: events.eventId,
         receivedAt: events.receivedAt,
         headers: deliveries.headers,
         body: deliveries.body,
@@ -155,26 +155,24 @@ export function createEventStore(connection: Database) {
     finish: finish.run,
     find(source: string, eventId: string, body: Uint8Array): ListedEvent | undefined {
       const row = find.rows({ source, eventId, body })[0];
-      return row && listed(row, row[3] === 1);
+      return row && listed(row, row[4] === 1);
     },
     findSameBody(source: string, bodySha256: Uint8Array): ListedEvent | undefined {
       const row = findSameBody.rows({ source, bodySha256 })[0];
       return row && listed(row, true);
     },
-    /** Counts further deliveries of an event that is on the list. */
-    repeat(id: number, at: number, { deliveries, changed }: { deliveries: number; changed: boolean }): void {
-      repeat.run({ id, at, deliveries, changed: changed ? 1 : 0 });
-    },
+    /** Counts one more delivery of an event that is on the list. */
+    repeat: (id: number, at: number, changed: boolean): void =>
+      void repeat.run({ id, at, changed: changed ? 1 : 0 }),
     keepChangedBody: keepChanged.run,
     /** An event as it was first delivered; undefined when its body is gone. */
     stored(id: number): StoredEvent | undefined {
       const row = stored.rows({ id })[0];
       return (
         row && {
-          eventId: row[0] as string,
-          receivedAt: row[1] as number,
-          headers: row[2] as string,
-          body: row[3] as Uint8Array,
+          receivedAt: row[0] as number,
+          headers: row[1] as string,
+          body: row[2] as Uint8Array,
         }
       );
     },
@@ -183,6 +181,12 @@ export function createEventStore(connection: Database) {
   };
 }
 
-function listed([id, type, outcome]: unknown[], sameBody: boolean): ListedEvent {
-  return { id: id as number, type: type as string, outcome: outcome as ListedEvent["outcome"], sameBody };
+function listed([id, eventId, type, outcome]: unknown[], sameBody: boolean): ListedEvent {
+  return {
+    id: id as number,
+    eventId: eventId as string,
+    type: type as string,
+    outcome: outcome as ListedEvent["outcome"],
+    sameBody,
+  };
 }

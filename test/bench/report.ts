@@ -11,6 +11,7 @@ export interface Summary {
   readonly p99Ms: number;
   readonly cpuUsPerEvent: number;
   readonly peakBytes: number;
+  readonly othersShare: number;
 }
 
 export type Summaries = ReadonlyMap<DesignName, Summary>;
@@ -32,6 +33,7 @@ export function summarize(measurements: readonly Measurement[]): Summaries {
           p99Ms: median(all((round) => round.p99Ms)),
           cpuUsPerEvent: median(all((round) => round.cpuUsPerEvent)),
           peakBytes: Math.max(...all((round) => round.peakBytes)),
+          othersShare: median(all((round) => round.othersShare)),
         },
       ];
     }),
@@ -67,6 +69,7 @@ export function resultTable(designs: readonly Design[], summaries: Summaries): s
         summary.p99Ms.toFixed(1),
         summary.cpuUsPerEvent.toFixed(1),
         (summary.peakBytes / 1024 / 1024).toFixed(0),
+        (summary.othersShare * 100).toFixed(0),
       ],
     ];
   });
@@ -80,6 +83,7 @@ export function resultTable(designs: readonly Design[], summaries: Summaries): s
     "p99 ms",
     "CPU µs/event",
     "peak MiB",
+    "others %",
   ];
   return table([head, ...rows]);
 }

@@ -1,7 +1,8 @@
-import { describe, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
 import { splitStatements } from "../../src/storage/sql-text.ts";
 
+const dump = (db: Database): unknown[][] => db.prepare("select s from log order by rowid").values();
 const texts = (script: string): string[] => splitStatements(script).map(({ text }) => text);
 
 describe("where one statement ends and the next begins", () => {
@@ -256,7 +257,6 @@ test("SQLite takes every statement as it was cut, and comes to the same end as w
   whole.run(script);
   const cut = new Database(":memory:");
   for (const { text } of splitStatements(script)) cut.prepare(text).run();
-  const dump = (db: Database): unknown[][] => db.prepare("select s from log order by rowid").values();
   expect(dump(cut)).toEqual([["one"], ["many;"], ["a;b"], ["it's -- no comment;"]]);
   expect(dump(whole)).toEqual(dump(cut));
   whole.close();

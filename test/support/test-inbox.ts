@@ -66,6 +66,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   const logger = pino({ level: "debug" }, { write: (line) => void log.push(JSON.parse(line) as LogLine) });
   let inbox: Inbox;
   let server: HttpServer | undefined;
+  // Set from the beginning of a close until the next start that is not refused.
   let closed: Promise<void> | undefined;
 
   const write = (files: Record<string, string>): void => {
@@ -94,12 +95,14 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       ...options.open,
       ...extra,
     });
+    closed = undefined;
   };
-  const close = async (): Promise<void> => {
+  const stop = async (): Promise<void> => {
     await server?.stop(1000);
     server = undefined;
     await inbox.close();
   };
+  const close = (): Promise<void> => (closed ??= stop());
   const configure = (config: string): void => write({ "hookonce.toml": `version = 1\n${config}` });
 
   configure(options.config ?? DEFAULT_SOURCE);
@@ -158,9 +161,9 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       await open(change.open);
     },
     refuse: () => inbox.refuse(),
-    close: () => (closed ??= close()),
+    close,
     async [Symbol.asyncDispose]() {
-      await (closed ??= close());
+      await close();
       rmSync(folder, { recursive: true, force: true });
     },
   };

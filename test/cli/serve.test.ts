@@ -118,7 +118,7 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
     expect((await server.post("/webhook", paid)).body).toMatchObject({ status: "processed" });
   });
 
-  test.failing("a port that there is not: wrong usage, before anything is made", async () => {
+  test("a port that there is not: wrong usage, before anything is made", async () => {
     using inbox = scratch(inboxFiles);
     const { code, stderr } = await run(["serve", inbox.path, "--listen", "127.0.0.1:99999"]);
     expect(code).toBe(2);
@@ -178,6 +178,23 @@ describe("a signal", () => {
       expect(database.query("pragma integrity_check").get()).toEqual({ integrity_check: "ok" });
     });
   }
+
+  test("a second signal changes nothing: what is in flight is finished and answered", async () => {
+    using inbox = scratch(inboxFiles);
+    await using server = await serve(inbox.path);
+    using other = new Database(join(inbox.path, "data/hookonce.db"), { strict: true });
+    other.run("begin immediate");
+    const answer = server.post("/webhook", paid).catch((error: unknown) => String(error));
+    await Bun.sleep(100);
+    for (const signal of ["SIGTERM", "SIGTERM", "SIGINT", "SIGINT"] as const) {
+      server.signal(signal);
+      await Bun.sleep(30);
+    }
+    other.run("rollback");
+    expect(await answer).toMatchObject({ status: 200, body: { status: "processed" } });
+    expect(await server.ended).toMatchObject({ code: 0, stderr: "" });
+    expect(server.log.filter(({ level }) => level === "fatal" || level === "error")).toEqual([]);
+  });
 
   test("what it finds after a restart: the events of before are duplicates", async () => {
     using inbox = scratch(inboxFiles);

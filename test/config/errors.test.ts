@@ -109,7 +109,7 @@ describe("each mistake is named with its line, its field and the remedy", () => 
       {
         name: "a literal secret in a list",
         toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = ["whsec_very_secret", "env:S"]\n',
-        problems: [[4, "sources.a.secret: a secret does not stand in the config"]],
+        problems: [[4, "sources.a.secret.0: a secret does not stand in the config"]],
       },
       {
         name: "a literal secret behind a good one in a list",

@@ -92,6 +92,19 @@ describe("the largest body that a source takes", () => {
     expect(left(inbox)).toEqual(nothing);
   });
 
+  test("a length that no source could ever take is refused with a body and a line in the log, too", async () => {
+    await using inbox = await testInbox(options);
+    using client = await rawClient(inbox.listen().url);
+    await client.send(requestHead("/webhook", { "content-length": 10_000 * MIB }));
+    const answer = await client.answer;
+    expect(answer?.status).toBe(413);
+    expect(JSON.parse(answer?.body || "null")).toMatchObject({ error: { code: "body_too_large" } });
+    expect(inbox.log).toContainEqual(
+      expect.objectContaining({ outcome: "rejected", code: "body_too_large" }) as never,
+    );
+    expect(left(inbox)).toEqual(nothing);
+  });
+
   for (const asChunks of [false, true]) {
     test(`60 MB to a source of 1 MiB, ${asChunks ? "chunked" : "declared"}, ten times: memory stays bounded`, async () => {
       await using inbox = await testInbox(options);

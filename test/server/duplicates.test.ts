@@ -237,6 +237,21 @@ ${extra}
     expect(left(inbox)).toEqual({ events: 1, failures: 2, effects: 1 });
   });
 
+  test("settles what had failed under another id", async () => {
+    await using inbox = await testInbox({
+      config: config('same_body = "duplicate"'),
+      files: {
+        ...files,
+        "handlers/default/_any.sql": `${noteEffect}
+insert into effects select null, null, null where not exists (select 1 from hookonce_failures);`,
+      },
+    });
+    expect(await send(inbox, "a", { type: "paid" })).toBe("failed");
+    expect(await send(inbox, "b", { type: "paid" })).toBe("processed");
+    expect(await send(inbox, "a", { type: "paid" })).toBe("duplicate");
+    expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
+  });
+
   test("is off by default: two events can be byte for byte the same", async () => {
     await using inbox = await testInbox({ files: noteType, config: config("") });
     expect(await send(inbox, "a", { type: "paid" })).toBe("processed");

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { effectsTable, left, noteEffect, nothing } from "./support/effects.ts";
+import { githubSignature, secrets } from "./support/signed.ts";
 
 const config = (extra = ""): string => `
 [sources.default]
@@ -136,6 +137,37 @@ describe("an event without a handler", () => {
     expect(await status(inbox, paid)).toBe("duplicate");
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
     expect(inbox.rows("select attempts from hookonce_failures")).toEqual([{ attempts: 2 }]);
+  });
+
+  test("is applied with the payload of its stored form, where the provider sends forms", async () => {
+    const github = `
+[sources.default]
+provider = "github"
+secret   = "env:GITHUB_WEBHOOK_SECRET"
+`;
+    await using inbox = await testInbox({
+      config: github,
+      environment: secrets,
+      files: { "migrations/0001.sql": wide },
+    });
+    const send = async (note: string): Promise<string> => {
+      const form = new URLSearchParams({ payload: JSON.stringify({ note }) }).toString();
+      const response = await inbox.request("/webhook", {
+        method: "POST",
+        body: form,
+        headers: {
+          "content-type": "application/x-www-form-urlencoded",
+          "x-github-delivery": "evt_1",
+          "x-github-event": "push",
+          "x-hub-signature-256": githubSignature(form),
+        },
+      });
+      return ((await response.json()) as { status: string }).status;
+    };
+    expect(await send("first")).toBe("unhandled");
+    await inbox.restart({ files: { "handlers/default/push.sql": tellAll } });
+    expect(await send("second")).toBe("processed");
+    expect(inbox.rows("select event_id, note from told")).toEqual([{ event_id: "evt_1", note: "first" }]);
   });
 
   test("counts each of its deliveries, the failed ones among them", async () => {

@@ -171,13 +171,18 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
 
 /** Why a start is refused: everything that is wrong, each with file and line. Fails when it is not refused. */
 export async function refusedStart(options: TestInboxOptions): Promise<HookonceError> {
-  let inbox: TestInbox;
+  return refusalOf(async () => {
+    await (await testInbox(options))[Symbol.asyncDispose]();
+  });
+}
+
+/** What `work` is refused with: a start, a restart. Fails when it is not. */
+export async function refusalOf(work: () => unknown): Promise<HookonceError> {
   try {
-    inbox = await testInbox(options);
+    await work();
   } catch (error) {
     if (error instanceof HookonceError) return error;
     throw error;
   }
-  await inbox[Symbol.asyncDispose]();
-  throw new Error("the start was not refused");
+  throw new Error("it was not refused");
 }

@@ -36,7 +36,7 @@ describe("while another connection has the write lock", () => {
     });
 
     let longest = 0;
-    for (const until = performance.now() + 500; performance.now() < until; ) {
+    for (const until = performance.now() + 300; performance.now() < until;) {
       const asked = performance.now();
       expect((await fetch(`${url}/healthz`)).status).toBe(200);
       longest = Math.max(longest, performance.now() - asked);
@@ -114,11 +114,11 @@ describe("while another connection has the write lock", () => {
 provider = "unsigned"
 event_id = "header:x-id"
 type     = "header:x-type"
-max_body = "31 MiB"
+max_body = "22 MiB"
 `,
       open: { groupCommit: { maxWaitMs: 700 } },
     });
-    const large = "x".repeat(31 * 1024 * 1024);
+    const large = "x".repeat(22 * 1024 * 1024);
     const deliver = (n: number) =>
       inbox.deliver(large, { headers: { "x-id": `evt_${n}`, "x-type": "blob" } });
     using lock = holdWriteLock(inbox);

@@ -23,6 +23,10 @@ function block(language: string, holding: string): string {
   return found[0] as string;
 }
 
+function signed(secret: string, text: string, encoding: "hex" | "base64"): string {
+  return new Bun.CryptoHasher("sha256", secret).update(text).digest(encoding);
+}
+
 describe("what the README says", () => {
   test("its config is one, and so is the scheme that it spells out", async () => {
     const config = block("toml", "[sources.github]").replace(/^version.*$/m, "");
@@ -32,8 +36,6 @@ describe("what the README says", () => {
       files: { "secrets/github-old": "old\n" },
       environment: { GITHUB_SECRET: "new", SHOP_SECRET: "shop" },
     });
-    const signed = (secret: string, text: string, encoding: "hex" | "base64"): string =>
-      new Bun.CryptoHasher("sha256", secret).update(text).digest(encoding);
     const push = JSON.stringify({ ref: "refs/heads/main" });
     const toGithub = (secret: string, id: string) =>
       inbox.deliver(push, {

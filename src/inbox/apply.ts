@@ -1,4 +1,4 @@
-import { HookonceError, messageOf } from "../errors.ts";
+import { HookonceError, messageOf, stackOf } from "../errors.ts";
 import type { Headers } from "../event.ts";
 import type { HandlerInput, LoadedHandler } from "../handlers/handler.ts";
 import type { Handlers } from "../handlers/registry.ts";
@@ -103,6 +103,8 @@ export function createApply(
     countDelivery(event, listed);
     const handler = listed.outcome === "unhandled" ? handlers.for(source.name, listed.type) : null;
     if (handler === null) {
+      // Its body has come under another id: what had failed under this one is not owed any more.
+      if (listed.eventId !== input.id) failures.settle(source.name, input.id, input.receivedAt);
       return {
         ...nothingRun,
         changedBody,
@@ -164,7 +166,7 @@ export function createApply(
       handler,
       code: error instanceof HookonceError ? error.code : "handler_error",
       error: messageOf(error),
-      stack: error instanceof Error ? (error.stack ?? null) : null,
+      stack: stackOf(error),
       at: input.receivedAt,
       headers: input.headersJson,
       body: input.body,

@@ -11,7 +11,7 @@ const FIVE_MINUTES = 300;
 const presets: readonly Provider[] = [
   {
     name: "unsigned",
-    title: "Unsigned (for trying things out)",
+    title: "Unsigned, for trying things out",
     docs: "README.md, Sources",
     scheme: { kind: "unsigned" },
     eventId: "body:$.event_id",

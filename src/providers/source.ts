@@ -4,6 +4,7 @@ import { createHmacVerifier, type Clock } from "./hmac.ts";
 import { parseBody, type ParsedBody } from "./payload.ts";
 import type { HmacScheme, Provider, Scheme } from "./provider.ts";
 import {
+  canonical,
   compileSelector,
   NumberLiteral,
   parseWithExactNumbers,
@@ -63,7 +64,7 @@ export function createSource(settings: SourceSettings, clock: Clock): Source {
     unhandled: settings.unhandled ?? "record",
     requireChange: settings.requireChange ?? false,
     sameBody: settings.sameBody === "duplicate",
-    eventIdRule: JSON.stringify(eventId),
+    eventIdRule: JSON.stringify(canonical(eventId)),
     verify: createVerifier(settings, clock),
     identify: createIdentifier(
       compileSelector(eventId, "absent"),

@@ -8,7 +8,7 @@ const sqlHandler = (file: string): string => `insert into ran values (:event_id,
 const tsHandler = (file: string): string =>
   `import { handler } from "hookonce";
 import { sql } from "drizzle-orm";
-export default handler(({ event, db }) => { db.run(sql\`insert into ran values (\${event.id}, ${`'${file}'`})\`); });`;
+export default handler(({ event, db }) => { db.run(sql\`insert into ran values (\${event.id}, '${file}')\`); });`;
 
 const FILES = [
   "github/issues.opened.sql",
@@ -102,7 +102,9 @@ describe("one event runs one handler, the most specific one", () => {
     ["gitlab", "PushéHook", "gitlab/Push_Hook.sql"],
     ["gitlab", "Push  Hook", null],
     ["gitlab", "push hook", null],
-    ["gitlab", "☕", null],
+    ["gitlab", "☕", "gitlab/_.sql"],
+    ["gitlab", "🐙", "gitlab/_.sql"],
+    ["gitlab", "☕☕", null],
     ["gitlab", "é", "gitlab/_.sql"],
     // Without a fallback
     ["bare", "only", "bare/only.sql"],
@@ -179,7 +181,7 @@ test("what SQL is given, and TypeScript too", async () => {
       "migrations/0001.sql":
         "create table seen (language text, id any, type any, source any, received_at any, payload any, headers any, extra any) strict;",
       "handlers/it/sql.sql":
-        "insert into seen values ('sql', :event_id, :type, :source, :received_at, :payload ->> '$.data.n', :headers ->> '$.x-one', typeof(:received_at) || :headers ->> '$.authorization');",
+        "insert into seen values ('sql', :event_id, :type, :source, :received_at, :payload ->> '$.data.n', :headers ->> '$.x-one', typeof(:received_at) || (:headers ->> '$.authorization'));",
       "handlers/it/ts.ts": `import { handler } from "hookonce";
 import { sql } from "drizzle-orm";
 export default handler(({ event, db }) => {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { bodyOf, byId, Model, TYPES, type Answer, type DeliveryOf, type Type } from "./model.ts";
 

@@ -4,6 +4,7 @@ import { ADDRESS } from "../config/schema.ts";
 import { runCheck } from "./check.ts";
 import { EXIT, exitCodeOf } from "./exit.ts";
 import { printRefusal } from "./refusal.ts";
+import type { ServeFlags } from "./serve.ts";
 
 /**
  * Runs a command line.
@@ -77,14 +78,6 @@ function createProgram(done: (code: number) => void): Command {
     });
 
   return program;
-}
-
-export interface ServeFlags {
-  listen?: string;
-  database?: string;
-  production?: boolean;
-  acceptIdChange?: boolean;
-  init?: boolean;
 }
 
 function address(value: string): string {

@@ -2,7 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import packageJson from "../../package.json" with { type: "json" };
 import { ADDRESS } from "../config/schema.ts";
 import { runCheck } from "./check.ts";
-import { EXIT, exitCodeOf } from "./exit.ts";
+import { EXIT } from "./exit.ts";
 import { printRefusal } from "./refusal.ts";
 import type { ServeFlags } from "./serve.ts";
 
@@ -23,7 +23,7 @@ export async function run(args: readonly string[]): Promise<number> {
     // Commander has said what is wrong, or shown the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     printRefusal(error);
-    return exitCodeOf(error);
+    return EXIT.failed;
   }
 }
 

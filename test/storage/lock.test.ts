@@ -85,12 +85,19 @@ describe("one serve per database", () => {
 
   test("a process that is killed lets go of it", async () => {
     using folder = scratch();
+    // It ends with its standard input too, should this test fail before it kills it.
     const script = `import { lockDatabase } from ${JSON.stringify(join(import.meta.dir, "../../src/storage/lock.ts"))};
       await lockDatabase(${JSON.stringify(folder.database)});
       console.log("locked");
-      setInterval(() => {}, 1000);`;
-    const child = Bun.spawn({ cmd: [process.execPath, "-e", script], stdout: "pipe", stderr: "inherit" });
-    for await (const chunk of child.stdout) if (Buffer.from(chunk).includes("locked")) break;
+      await Bun.stdin.text();`;
+    await using child = Bun.spawn({
+      cmd: [process.execPath, "-e", script],
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    const { value } = await child.stdout.getReader().read();
+    expect(Buffer.from(value ?? []).toString()).toBe("locked\n");
     const error = await refusalOf(() => lockDatabase(folder.database, { waitMs: 0 }));
     expect(error.message).toContain(`process ${child.pid} on `);
     child.kill("SIGKILL");

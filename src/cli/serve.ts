@@ -15,8 +15,9 @@ export interface ServeFlags {
 /** `hookonce serve`: until a signal ends it. */
 export async function runServe(folder: string, flags: ServeFlags): Promise<number> {
   if (flags.init === true && !existsSync(join(folder, CONFIG_FILE))) {
-    const { initSummary, writeInbox } = await import("./init.ts");
-    process.stderr.write(initSummary(writeInbox(folder), folder));
+    const { writeInbox } = await import("./init.ts");
+    const { written } = writeInbox(folder);
+    process.stderr.write(`There was no inbox folder ${folder}, so here is one: ${written.join(", ")}\n`);
   }
   return serve({
     folder,

@@ -87,9 +87,10 @@ describe("one serve per database", () => {
     using folder = scratch();
     // It ends with its standard input too, should this test fail before it kills it.
     const script = `import { lockDatabase } from ${JSON.stringify(join(import.meta.dir, "../../src/storage/lock.ts"))};
-      await lockDatabase(${JSON.stringify(folder.database)});
+      const lock = await lockDatabase(${JSON.stringify(folder.database)});
       console.log("locked");
-      await Bun.stdin.text();`;
+      await Bun.stdin.text();
+      lock.release();`;
     await using child = Bun.spawn({
       cmd: [process.execPath, "-e", script],
       stdin: "pipe",

@@ -3,7 +3,7 @@ import type { Handlers } from "../handlers/registry.ts";
 import { troubleOf, unavailable, type Trouble } from "../storage/sqlite-error.ts";
 import type { Storage } from "../storage/storage.ts";
 import { createApply, TransactionLost } from "./apply.ts";
-import type { Incoming, Result } from "./incoming.ts";
+import { asItCame, type Incoming, type Result } from "./incoming.ts";
 
 export interface GroupCommitOptions {
   /** A batch ends at so many events. */
@@ -30,7 +30,7 @@ export interface GroupCommit {
 }
 
 interface Waiting {
-  readonly event: Incoming;
+  event: Incoming;
   /** On the monotonic clock. */
   readonly deadline: number;
   readonly resolve: (result: Result) => void;
@@ -127,7 +127,7 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
       const cause = error instanceof TransactionLost ? error.cause : error;
       if (troubleOf(cause) === "statement") {
         // One event's error took the others along, or a deferred constraint speaks for one of them: who it was comes out alone.
-        for (const waiting of batch) waiting.alone = true;
+        for (const waiting of batch) runAgain(waiting);
         queue.unshift(...batch);
       } else {
         refuse(batch, cause);
@@ -154,6 +154,7 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
   function recordFailure(waiting: Waiting, error: unknown): void {
     try {
       if (!transaction.begin()) {
+        runAgain(waiting);
         queue.unshift(waiting);
         waitForLock();
         return;
@@ -213,6 +214,12 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
       if (queue.length > 0) await drained.promise;
     },
   };
+}
+
+/** By itself, and with the event as it came. */
+function runAgain(waiting: Waiting): void {
+  waiting.alone = true;
+  waiting.event = asItCame(waiting.event);
 }
 
 /** The failure to record for an event that took its transaction with it. */

@@ -1,5 +1,5 @@
 import type { HandlerInput, LoadedHandler } from "../handlers/handler.ts";
-import type { Outcome } from "../event.ts";
+import type { Headers, Outcome } from "../event.ts";
 import type { Source } from "../providers/source.ts";
 
 /** A verified and identified event on its way into the database. */
@@ -7,6 +7,14 @@ export interface Incoming {
   readonly source: Source;
   readonly handler: LoadedHandler | null;
   readonly input: HandlerInput;
+}
+
+/** For another run: what the handler was given by the first it may have changed. */
+export function asItCame(event: Incoming): Incoming {
+  const { input } = event;
+  const payload: unknown = input.payloadJson === null ? null : JSON.parse(input.payloadJson);
+  const headers = JSON.parse(input.headersJson) as Headers;
+  return { ...event, input: { ...input, payload, headers } };
 }
 
 /** What became of it. */

@@ -29,8 +29,8 @@ export function parseBody(delivery: Pick<Delivery, "headers" | "body">, formFiel
     return none("invalid_utf8", "The body is not UTF-8.");
   }
   const mediaType = delivery.headers["content-type"]?.toLowerCase();
-  // `curl -d` calls everything a form, and no form starts with a brace.
-  if (mediaType?.startsWith("application/x-www-form-urlencoded") === true && !/^[{[]/.test(text)) {
+  // `curl -d` calls everything a form, and no form starts with a brace. (`\s` is a byte order mark, too.)
+  if (mediaType?.startsWith("application/x-www-form-urlencoded") === true && !/^\s*[{[]/.test(text)) {
     if (!escapesAreUtf8(text)) return none("invalid_utf8", "The form's escapes are not UTF-8.");
     const fields = formFields(text);
     const inner = formField === undefined ? undefined : fields[formField];

@@ -39,13 +39,18 @@ export async function lockDatabase(databasePath: string, options: LockOptions = 
     told = true;
     await Bun.sleep(50);
   }
+  held.add(lock);
   return {
     release() {
+      held.delete(lock);
       lock.run("rollback");
       lock.close();
     },
   };
 }
+
+/** Bun closes a database that nothing refers to any more, and the lock would be gone with it. */
+const held = new Set<Database>();
 
 function openLockFile(path: string): Database {
   try {

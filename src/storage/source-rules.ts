@@ -29,8 +29,8 @@ export function reconcileSources(
   const db = drizzle({ client: connection });
   connection.run("begin immediate");
   try {
-    for (const { name, previous } of rules) {
-      if (previous !== undefined) renameSource(connection, previous, name);
+    for (const rule of rules) {
+      if (rule.previous !== undefined) renameSource(connection, rule.previous, rule);
     }
     if (options.acceptIdChange) db.delete(sources).run();
     else refuseChanges(connection, rules, options.now);
@@ -45,16 +45,23 @@ export function reconcileSources(
   }
 }
 
-function renameSource(connection: Database, from: string, to: string): void {
+function renameSource(connection: Database, from: string, { name: to, eventIdRule }: SourceRule): void {
   const db = drizzle({ client: connection });
-  if (db.select().from(sources).where(eq(sources.name, from)).all().length === 0) return;
+  const before = db.select().from(sources).where(eq(sources.name, from)).get();
+  if (before === undefined) return;
   // OR IGNORE: an event that both names have seen is on the list already.
   connection.prepare("update or ignore hookonce_events set source = ? where source = ?").run(to, from);
   connection.prepare("update or ignore hookonce_failures set source = ? where source = ?").run(to, from);
   db.delete(failures).where(eq(failures.source, from)).run();
-  const known = db.select().from(sources).where(eq(sources.name, to)).all().length > 0;
-  if (known) db.delete(sources).where(eq(sources.name, from)).run();
-  else db.update(sources).set({ name: to }).where(eq(sources.name, from)).run();
+  db.delete(sources).where(eq(sources.name, from)).run();
+  db.insert(sources)
+    .values({ ...before, name: to })
+    .onConflictDoNothing()
+    .run();
+  // Of the rules of two that become one, the one that is not the config's is what refuseChanges must see.
+  if (before.eventIdRule !== eventIdRule) {
+    db.update(sources).set({ eventIdRule: before.eventIdRule }).where(eq(sources.name, to)).run();
+  }
 }
 
 function refuseChanges(connection: Database, rules: readonly SourceRule[], now: number): void {

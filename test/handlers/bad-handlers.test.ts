@@ -437,6 +437,35 @@ test("the same event twice in a batch: a failing one fails twice, a good one is 
   expect(inbox.rows("select note from effects where event_id like 'twice%'")).toEqual([{ note: "good" }]);
 });
 
+test("one that is run again, since a batch-mate took its transaction, is given the event as it came", async () => {
+  await using own = await testInbox({
+    files: {
+      "migrations/0001.sql": MIGRATION,
+      "handlers/default/bomb.sql": "insert into bombs values ('rollback');",
+      "handlers/default/spends.ts": ts(`
+        event.payload.cents *= 2;
+        event.payload.items.pop();
+        event.headers["x-note"] += "!";
+        effect([event.payload.cents, event.payload.items.length, event.headers["x-note"]].join(" "));`),
+    },
+  });
+  const spends = (id: string) =>
+    own.deliver(
+      { event_id: id, type: "spends", cents: 100, items: [1, 2, 3] },
+      { headers: { "x-note": "a" } },
+    );
+  const answers = await Promise.all([
+    spends("evt_1"),
+    own.deliver({ event_id: "bad", type: "bomb" }),
+    spends("evt_2"),
+  ]);
+  expect(answers.map(({ body }) => body.status as string)).toEqual(["processed", "failed", "processed"]);
+  expect(own.rows("select event_id, note from effects order by event_id")).toEqual([
+    { event_id: "evt_1", note: "200 2 a!" },
+    { event_id: "evt_2", note: "200 2 a!" },
+  ]);
+});
+
 test("a handler that is refused but goes on has not failed", async () => {
   await using own = await testInbox({
     files: {

@@ -132,6 +132,18 @@ describe("what a body is read as", () => {
     },
     { name: "a form in bytes that are no UTF-8", body: bytes("id=\xe9"), type: FORM, problem: INVALID_UTF8 },
     { name: "JSON that curl -d calls a form", body: '{"id":"a&b=c"}', type: FORM, payload: { id: "a&b=c" } },
+    {
+      name: "JSON behind a line break that curl --data-binary calls a form",
+      body: '\n {"id":"a"}',
+      type: FORM,
+      payload: { id: "a" },
+    },
+    {
+      name: "JSON behind a byte order mark that curl --data-binary calls a form",
+      body: '\uFEFF{"id":"a"}',
+      type: FORM,
+      payload: { id: "a" },
+    },
     { name: "a JSON list that curl -d calls a form", body: '["a"]', type: FORM, payload: ["a"] },
     { name: "broken JSON that curl -d calls a form", body: '{"id":', type: FORM, problem: INVALID_JSON },
 

@@ -198,3 +198,56 @@ describe("several signatures in one header", () => {
     },
   );
 });
+
+/** Sends these header lines as they are, and gives back the status of the answer. */
+async function statusOf(lines: readonly string[], body: string): Promise<number> {
+  const { hostname, port } = new URL(shared.inbox.listen().url);
+  const answered = Promise.withResolvers<string>();
+  const socket = await Bun.connect({
+    hostname,
+    port: Number(port),
+    socket: {
+      data: (_, chunk) => answered.resolve(chunk.toString()),
+      close: () => answered.resolve(""),
+      error: (_, error) => answered.reject(error),
+    },
+  });
+  const head = [
+    ...lines,
+    `host: ${hostname}`,
+    "connection: close",
+    `content-length: ${Buffer.byteLength(body)}`,
+  ];
+  socket.write(`${head.join("\r\n")}\r\n\r\n${body}`);
+  const answer = await answered.promise;
+  socket.end();
+  return Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1]);
+}
+
+describe("over a real socket", () => {
+  test("a signature on two lines, in whatever letters, is what it is joined by a comma", async () => {
+    const stripe = libraryOf("stripe");
+    const github = libraryOf("github");
+    const id = shared.newId();
+    const signing = { secret: stripe.secrets[0], id, at: AT };
+    const body = stripe.body(id, "thing.happened");
+    const signed = await stripe.sign(body, signing);
+    const [time, digest] = (signed["stripe-signature"] as string).split(",") as [string, string];
+    const post = "POST /webhook/stripe HTTP/1.1";
+    expect(await statusOf([post, `STRIPE-signature: ${time}`], body)).toBe(401);
+    expect(await statusOf([post, `Stripe-Signature:${time},v1=00`, `stripe-signature:   v1=00`], body)).toBe(
+      401,
+    );
+    expect(
+      await statusOf([post, `Stripe-Signature: ${time},${digest}`, "stripe-signature: v1=00"], body),
+    ).toBe(200);
+
+    const signature = (await github.sign(body, { ...signing, secret: github.secrets[0] }))[
+      "x-hub-signature-256"
+    ];
+    const headers = ["POST /webhook/github HTTP/1.1", `x-github-delivery: ${id}`, "x-github-event: push"];
+    const line = `X-Hub-Signature-256: ${signature}`;
+    expect(await statusOf([...headers, line, line], body)).toBe(401);
+    expect(await statusOf([...headers, line], body)).toBe(200);
+  });
+});

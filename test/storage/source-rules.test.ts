@@ -106,6 +106,17 @@ describe("a source that was renamed", () => {
     expect(inbox.value("select count(*) from effects")).toBe(4);
   });
 
+  test("and merged with one whose ids are found elsewhere is refused: its own would not be known again", async () => {
+    const b = (more: string): string => source("b", `event_id = "body:$.id"\n${more}`);
+    await using inbox = await inboxWith(source("a") + b(""));
+    expect(await deliver(inbox, "a", "evt_1")).toBe("processed");
+    const error = await refusedRestart(inbox, b('previous = "a"'));
+    expect(error.code).toBe("event_id_rule_changed");
+    expect(inbox.rows("select source from hookonce_events")).toEqual([{ source: "a" }]);
+    await inbox.restart({ open: { acceptIdChange: true } });
+    await inbox.restart();
+  });
+
   test("with a new rule for ids at once is refused for the rule, and nothing is renamed", async () => {
     await using inbox = await inboxWith(source("a"));
     await deliver(inbox, "a", "evt_1");

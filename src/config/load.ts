@@ -8,9 +8,10 @@ import { createSecretLookup, type Environment } from "./secrets.ts";
 import { readToml, TomlError, type TomlDocument } from "./toml.ts";
 
 /** A source as the config has it, its secrets looked up. */
-export interface ConfiguredSource extends Omit<SourceConfig, "secret"> {
+export interface ConfiguredSource extends Omit<SourceConfig, "secret" | "verify_token"> {
   readonly name: string;
   readonly secrets: readonly string[];
+  readonly verifyToken: string | undefined;
   /** Where it stands in hookonce.toml, for problems that come out later. */
   readonly line: number | undefined;
 }
@@ -26,15 +27,21 @@ export interface Config {
 
 export const CONFIG_FILE = "hookonce.toml";
 
+/** What a source's provider asks of its config. */
+export interface SecretNeeds {
+  /** `never`: it checks none. `later`: the provider tells it once it delivers. */
+  readonly secret: "always" | "later" | "never";
+}
+
 /**
  * Reads `hookonce.toml` and the secrets it names.
  *
- * @param providers the names that `provider` may have
+ * @param providers the names that `provider` may have, and what each needs
  * @throws HookonceError `config_invalid` with everything that is wrong, each with its line
  */
 export function loadConfig(
   inboxFolder: string,
-  providers: readonly string[],
+  providers: ReadonlyMap<string, SecretNeeds>,
   environment: Environment,
 ): Config {
   const path = join(inboxFolder, CONFIG_FILE);
@@ -50,34 +57,37 @@ export function loadConfig(
   const sources: ConfiguredSource[] = [];
   if (parsed.success) {
     const lookUp = createSecretLookup(inboxFolder, environment);
-    for (const [name, { secret, ...source }] of Object.entries(parsed.data.sources)) {
+    for (const [name, { secret, verify_token: token, ...source }] of Object.entries(parsed.data.sources)) {
       const at = (key: string) => document.lineOf(["sources", name, key]);
-      const secrets: string[] = [];
-      for (const reference of [secret ?? []].flat()) {
-        const found = lookUp(reference);
-        if ("secret" in found) secrets.push(found.secret);
-        else
+      const lookUpAll = (key: string, references: readonly string[]): string[] =>
+        references.flatMap((reference) => {
+          const found = lookUp(reference);
+          if ("secret" in found) return [found.secret];
           problems.push({
             file: CONFIG_FILE,
-            line: at("secret"),
-            message: `sources.${name}.secret: ${found.problem}`,
+            line: at(key),
+            message: `sources.${name}.${key}: ${found.problem}`,
           });
-      }
-      if (!providers.includes(source.provider)) {
+          return [];
+        });
+      const secrets = lookUpAll("secret", [secret ?? []].flat());
+      const [verifyToken] = lookUpAll("verify_token", token === undefined ? [] : [token]);
+      const needs = providers.get(source.provider);
+      if (needs === undefined) {
         problems.push({
           file: CONFIG_FILE,
           line: at("provider"),
-          message: `sources.${name}.provider: there is no "${source.provider}"; ${nearest(source.provider, providers)}`,
+          message: `sources.${name}.provider: there is no "${source.provider}"; ${nearest(source.provider, [...providers.keys()], "hookonce providers lists those there are")}`,
         });
       }
-      if (source.provider !== "unsigned" && secret === undefined) {
+      if (needs?.secret === "always" && secret === undefined) {
         problems.push({
           file: CONFIG_FILE,
           line: at("provider"),
           message: `sources.${name}.secret is missing: write secret = "env:${envName(name)}" and put ${envName(name)}=… into .env`,
         });
       }
-      if (source.provider === "unsigned" && secret !== undefined) {
+      if (needs?.secret === "never" && secret !== undefined) {
         problems.push({
           file: CONFIG_FILE,
           line: at("secret"),
@@ -91,7 +101,7 @@ export function loadConfig(
           message: `sources.${name}${key === "" ? "" : `.${key}`}: ${message}`,
         });
       }
-      sources.push({ ...source, name, secrets, line: document.lineOf(["sources", name]) });
+      sources.push({ ...source, name, secrets, verifyToken, line: document.lineOf(["sources", name]) });
     }
   }
   if (!parsed.success || problems.length > 0) {
@@ -160,6 +170,15 @@ function contradictionsOf(
   const found: [string, string][] = [];
   if (name === "lib")
     found.push(["", "lib is no name for a source: handlers/lib is for code that handlers share"]);
+  const handlers = sources[name]?.handlers;
+  if (handlers !== undefined && !Object.hasOwn(sources, handlers)) {
+    found.push([
+      "handlers",
+      `there is no source "${handlers}" whose handlers it could share; ${nearest(handlers, Object.keys(sources))}`,
+    ]);
+  } else if (handlers !== undefined && sources[handlers]?.handlers !== undefined) {
+    found.push(["handlers", `"${handlers}" has no handlers of its own either: name the source that has`]);
+  }
   const previous = sources[name]?.previous;
   if (previous === undefined) return found;
   if (Object.hasOwn(sources, previous)) {
@@ -177,12 +196,10 @@ function contradictionsOf(
   return found;
 }
 
-/** Something to go by: the nearest name when there is a near one, else all of them. */
-function nearest(name: string, known: readonly string[]): string {
+/** Something to go by: the nearest name when there is a near one, else what there is. */
+function nearest(name: string, known: readonly string[], others = `there are ${known.join(", ")}`): string {
   const best = closest(name, [...known]);
-  return distance(name, best) <= Math.max(2, name.length / 3)
-    ? `did you mean ${best}?`
-    : `there are ${known.join(", ")}`;
+  return distance(name, best) <= Math.max(2, name.length / 3) ? `did you mean ${best}?` : others;
 }
 
 function envName(source: string): string {

@@ -1,6 +1,6 @@
 import { pathToFileURL } from "node:url";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
-import { isHandler, type Handler } from "./api.ts";
+import { isHandler, isReply, type Handler } from "./api.ts";
 import { createHandlerDatabase } from "./database.ts";
 import type { Gate } from "./gate.ts";
 import type { LoadedHandler } from "./handler.ts";
@@ -72,7 +72,7 @@ function runner(
         "The handler returned a promise. Handlers are synchronous: they run inside the transaction, and what they write after an await would not be part of it. Drop the async; work that leaves the process belongs in the outbox.",
       );
     }
-    return rowsChanged;
+    return { rowsChanged, reply: isReply(returned) ? returned.reply : null };
   };
 }
 

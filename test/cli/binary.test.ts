@@ -113,7 +113,8 @@ export default handler<{ note: string }>(({ event, db }): void => {
   test("loads nothing from the working directory: no bunfig.toml, no .env, no package, no tsconfig", async () => {
     using inbox = scratch({
       ...inboxFiles,
-      "hookonce.toml": 'version = 1\n[sources.default]\nprovider = "stripe"\nsecret = "env:HOOKONCE_TEST_SECRET"\n',
+      "hookonce.toml":
+        'version = 1\n[sources.default]\nprovider = "stripe"\nsecret = "env:HOOKONCE_TEST_SECRET"\n',
     });
     using work = scratch({
       "bunfig.toml": 'preload = ["./preload.ts"]\n',

@@ -52,7 +52,8 @@ secret   = "file:gone.secret"
       "handlers/default/bind.sql": "insert into credits values (:customer, :cents);\n",
       "handlers/default/table.sql": "select 1;\nselect * from credist;\n",
       "handlers/default/empty.sql": "-- nothing to do\n",
-      "handlers/default/syntax.ts": 'import { handler } from "hookonce";\n\nexport default handler(( => {});\n',
+      "handlers/default/syntax.ts":
+        'import { handler } from "hookonce";\n\nexport default handler(( => {});\n',
       "handlers/default/nothing.ts": "export const handler = 1;\n",
       "handlers/default/missing.ts": 'import { x } from "not-a-package";\nexport default x;\n',
       "handlers/stray.sql": "select 1;",

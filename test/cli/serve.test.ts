@@ -65,7 +65,13 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
       "handlers/default/bind.sql": "insert into credits values (:customer, 1);\n",
       "handlers/default/nothing.ts": "export const x = 1;\n",
     });
-    const { code, stdout, stderr } = await run(["serve", inbox.path, "--listen", "127.0.0.1:0", "--production"]);
+    const { code, stdout, stderr } = await run([
+      "serve",
+      inbox.path,
+      "--listen",
+      "127.0.0.1:0",
+      "--production",
+    ]);
     expect([code, stdout]).toEqual([1, ""]);
     for (const line of [
       /migrations\/0002_broken\.sql:1: .*near "tabel"/,
@@ -96,7 +102,8 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
     expect(existsSync(join(inbox.path, "data"))).toBe(false);
 
     inbox.write({
-      "hookonce.toml": 'version = 1\n[sources.default]\nprovider = "stripe"\nsecret = "env:STRIPE_WEBHOOK_SECRET"\n',
+      "hookonce.toml":
+        'version = 1\n[sources.default]\nprovider = "stripe"\nsecret = "env:STRIPE_WEBHOOK_SECRET"\n',
       ".env": `STRIPE_WEBHOOK_SECRET=${secret}\n`,
     });
     await using server = await serve(inbox.path, { flags: ["--production"] });
@@ -140,7 +147,8 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
   test("secrets come from the environment before the folder's .env, and never from the working directory's", async () => {
     using inbox = scratch({
       ...inboxFiles,
-      "hookonce.toml": 'version = 1\n[sources.default]\nprovider = "stripe"\nsecret = "env:HOOKONCE_TEST_SECRET"\n',
+      "hookonce.toml":
+        'version = 1\n[sources.default]\nprovider = "stripe"\nsecret = "env:HOOKONCE_TEST_SECRET"\n',
     });
     using elsewhere = scratch({ ".hidden": "" });
     const unset = await run(["check", inbox.path], { cwd: elsewhere.path });

@@ -30,7 +30,10 @@ describe("wrong usage: exit 2, and nothing is begun", () => {
     { args: [], says: ["Usage: hookonce", "serve"] },
     { args: ["chek"], says: ["unknown command 'chek'", "Did you mean check?", "--help"] },
     { args: ["sevre", "inbox"], says: ["unknown command 'sevre'", "Did you mean serve?"] },
-    { args: ["serve", "--lisen", "127.0.0.1:0"], says: ["unknown option '--lisen'", "Did you mean --listen?"] },
+    {
+      args: ["serve", "--lisen", "127.0.0.1:0"],
+      says: ["unknown option '--lisen'", "Did you mean --listen?"],
+    },
     { args: ["serve", "--prod"], says: ["unknown option '--prod'"] },
     { args: ["check", "--databse", "x"], says: ["unknown option '--databse'", "Did you mean --database?"] },
     { args: ["--verison"], says: ["unknown option '--verison'", "Did you mean --version?"] },

@@ -77,7 +77,9 @@ export class Model {
     if (processed.length !== 1) throw new Error(`event ${event}: processed ${processed.length} times`);
     for (const { delivery, answer } of mine) {
       if (answer !== "duplicate" && fails(delivery) !== (answer === "failed"))
-        throw new Error(`event ${event}: ${answer}, although its handler ${fails(delivery) ? "fails" : "does not"}`);
+        throw new Error(
+          `event ${event}: ${answer}, although its handler ${fails(delivery) ? "fails" : "does not"}`,
+        );
     }
     state.body ??= processed[0]?.delivery ?? null;
     state.state = "processed";
@@ -130,11 +132,7 @@ export function byId(a: { event_id: string }, b: { event_id: string }): number {
 }
 
 /** Which of the concurrent deliveries was first is read from what is stored; it must be one of them. */
-function storedBody(
-  inbox: TestInbox,
-  event: number,
-  mine: readonly { delivery: DeliveryOf }[],
-): DeliveryOf {
+function storedBody(inbox: TestInbox, event: number, mine: readonly { delivery: DeliveryOf }[]): DeliveryOf {
   const body = inbox.value(
     "select body from hookonce_deliveries join hookonce_events on delivery_id = hookonce_deliveries.id where event_id = ?",
     idOf(event),

@@ -24,7 +24,13 @@ const delivery = fc.record({
 });
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ do: fc.constant("deliver" as const), group: fc.array(delivery, { minLength: 1, maxLength: 12 }) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant("deliver" as const),
+      group: fc.array(delivery, { minLength: 1, maxLength: 12 }),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("break" as const), broken: fc.boolean() }) },
   {
     weight: 2,

@@ -52,7 +52,11 @@ async function sendBytes(client: RawClient, bytes: number, asChunks: boolean): P
   if (asChunks && !answered) await client.send(chunk(""));
 }
 
-async function deliver(inbox: TestInbox, { path, bytes }: Scenario, asChunks: boolean): Promise<RawAnswer | null> {
+async function deliver(
+  inbox: TestInbox,
+  { path, bytes }: Scenario,
+  asChunks: boolean,
+): Promise<RawAnswer | null> {
   using client = await rawClient(inbox.listen().url);
   const length = asChunks ? { "transfer-encoding": "chunked" } : { "content-length": bytes };
   await client.send(requestHead(path, { "x-id": "evt_1", "x-type": "blob", ...length }));
@@ -114,9 +118,7 @@ describe("the largest body that a source takes", () => {
       const before = process.memoryUsage.rss();
       let peak = before;
       const watch = setInterval(() => (peak = Math.max(peak, process.memoryUsage.rss())), 2);
-      const answers = await Promise.all(
-        Array.from({ length: 10 }, () => deliver(inbox, scenario, asChunks)),
-      );
+      const answers = await Promise.all(Array.from({ length: 10 }, () => deliver(inbox, scenario, asChunks)));
       clearInterval(watch);
       for (const answer of answers) expect(answer?.status).toBe(413);
       // 600 MB were on offer; each source's share of them is 1 MiB and what the system had in its buffers.

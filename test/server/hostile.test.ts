@@ -371,7 +371,9 @@ describe("hostile headers, over a socket", () => {
   test("a header that is given twice is stored as one, and the names in lower case", async () => {
     await using inbox = await testInbox(options);
     using client = await rawClient(inbox.listen().url);
-    await client.send(`${requestHead("/webhook", length).slice(0, -2)}X-Twice: a\r\nx-TWICE: b\r\n\r\n${body}`);
+    await client.send(
+      `${requestHead("/webhook", length).slice(0, -2)}X-Twice: a\r\nx-TWICE: b\r\n\r\n${body}`,
+    );
     expect(await client.answer).toMatchObject({ status: 200 });
     const stored = JSON.parse(String(inbox.value("select headers from hookonce_deliveries"))) as object;
     expect(stored).toMatchObject({ "x-twice": "a, b" });

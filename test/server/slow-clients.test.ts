@@ -92,7 +92,11 @@ describe("a slow body", () => {
 
 describe("a client that goes away", () => {
   for (const [name, head, sent] of [
-    ["in the middle of a body", requestHead("/webhook", { "content-length": body.length }), body.slice(0, -1)],
+    [
+      "in the middle of a body",
+      requestHead("/webhook", { "content-length": body.length }),
+      body.slice(0, -1),
+    ],
     [
       "in the middle of a chunk",
       requestHead("/webhook", { "transfer-encoding": "chunked" }),

@@ -36,7 +36,7 @@ describe("while another connection has the write lock", () => {
     });
 
     let longest = 0;
-    for (const until = performance.now() + 500; performance.now() < until; ) {
+    for (const until = performance.now() + 500; performance.now() < until;) {
       const asked = performance.now();
       expect((await fetch(`${url}/healthz`)).status).toBe(200);
       longest = Math.max(longest, performance.now() - asked);

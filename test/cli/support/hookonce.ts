@@ -51,11 +51,11 @@ export interface Serving extends AsyncDisposable {
 }
 
 /** `hookonce serve` on a free loopback port; stopped by force when the test has not stopped it. Throws when it does not come up. */
-export async function serve(folder: string, options: RunOptions & { flags?: string[] } = {}): Promise<Serving> {
-  const child = spawn(
-    ["serve", folder, "--listen", "127.0.0.1:0", ...(options.flags ?? [])],
-    options,
-  );
+export async function serve(
+  folder: string,
+  options: RunOptions & { flags?: string[] } = {},
+): Promise<Serving> {
+  const child = spawn(["serve", folder, "--listen", "127.0.0.1:0", ...(options.flags ?? [])], options);
   const log: Record<string, unknown>[] = [];
   const listening = Promise.withResolvers<string>();
   const read = (async () => {
@@ -76,11 +76,7 @@ export async function serve(folder: string, options: RunOptions & { flags?: stri
     return text;
   })();
   const ended = (async (): Promise<Ended> => {
-    const [code, stdout, stderr] = await Promise.all([
-      child.exited,
-      read,
-      new Response(child.stderr).text(),
-    ]);
+    const [code, stdout, stderr] = await Promise.all([child.exited, read, new Response(child.stderr).text()]);
     listening.reject(new Error(`serve ended with ${code} before it listened: ${stdout}${stderr}`));
     return { code, stdout, stderr };
   })();

@@ -30,7 +30,6 @@ export type ErrorCode =
   | "invalid_query"
   | "method_not_allowed"
   | "body_too_large"
-  | "body_timeout"
   | "unsupported_content_encoding"
   // not now; nothing recorded, the provider's retry brings it back
   | "overloaded"
@@ -95,7 +94,22 @@ export class HookonceError extends Error {
   }
 }
 
-/** The text of anything thrown, for logs and failure rows. */
+/** The text of anything thrown, for logs and failure rows. Whatever is thrown, this is not. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  try {
+    const message: unknown = thrown instanceof Error ? thrown.message : thrown;
+    return String(message);
+  } catch {
+    return "something was thrown that cannot be written as text";
+  }
+}
+
+/** Where it was thrown, when it says so. */
+export function stackOf(thrown: unknown): string | null {
+  try {
+    const stack: unknown = thrown instanceof Error ? thrown.stack : null;
+    return typeof stack === "string" ? stack : null;
+  } catch {
+    return null;
+  }
 }

@@ -6,7 +6,7 @@ import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { loadHandlers } from "../handlers/registry.ts";
 import type { Fetch } from "../providers/context.ts";
 import type { Source } from "../providers/source.ts";
-import { migrate, ownSet, problemsOf, userSet } from "../storage/migrations.ts";
+import { migrate, ownSet, problemsOf, userSet, withoutRefused } from "../storage/migrations.ts";
 import { ownMigrations } from "../storage/own-migrations.ts";
 import { rehearse } from "../storage/rehearsal.ts";
 import { createSources, secretNeeds } from "./sources.ts";
@@ -45,8 +45,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
 
   const own = ownSet(ownMigrations);
   const user = userSet(readUserMigrations(inboxFolder));
-  const misplaced = user.migrations.flatMap(problemsOf);
-  problems.push(...misplaced);
+  problems.push(...user.migrations.flatMap(problemsOf));
 
   const path = options.database ?? config?.database ?? join(inboxFolder, "data/hookonce.db");
   const rehearsal = attempt(problems, () => rehearse(path));
@@ -61,10 +60,10 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
       });
     }
     attempt(problems, () => migrate(connection, own, options.clock()));
-    if (misplaced.length === 0) {
-      pending =
-        attempt(problems, () => migrate(connection, user, options.clock()))?.map(({ name }) => name) ?? [];
-    }
+    // Without what cannot stand there, or every handler would seem to miss its tables.
+    const rehearsed = { ...user, migrations: user.migrations.map(withoutRefused) };
+    const applied = attempt(problems, () => migrate(connection, rehearsed, options.clock()));
+    pending = applied?.map(({ name }) => name) ?? [];
     const loaded = await loadHandlers({
       inboxFolder,
       // Without a config every folder may be a source's, and its handlers can still be checked.

@@ -1,4 +1,5 @@
 import pino, { type Logger } from "pino";
+import { readableLine } from "./readable-line.ts";
 import { createLineBuffer } from "./line-buffer.ts";
 
 export interface Log {
@@ -21,10 +22,10 @@ export async function createLog(options: { readable: boolean }): Promise<Log> {
     const { default: pretty } = await import("pino-pretty");
     const stream = pretty({
       sync: true,
-      singleLine: true,
       translateTime: "SYS:HH:MM:ss",
-      ignore: "outcome",
-      messageFormat: ({ outcome, msg }) => (typeof outcome === "string" ? outcome : (msg as string)),
+      hideObject: true,
+      ignore: "pid,hostname",
+      messageFormat: (line) => readableLine(line),
     });
     return { logger: pino(base, stream), flush: () => {} };
   }

@@ -38,7 +38,6 @@ export interface OpenInboxOptions {
 export interface Inbox {
   readonly routes: Hono<Env>;
   readonly handlers: Handlers;
-  readonly maxBody: number;
   /** From now on new deliveries get 503. */
   refuse(): void;
   /** Writes what is waiting, moves the WAL into the database, closes it and lets go of it. */
@@ -96,7 +95,6 @@ export async function openInbox(options: OpenInboxOptions): Promise<Inbox> {
     return {
       routes,
       handlers,
-      maxBody: Math.max(...[...sources.values()].map((source) => source.maxBody)),
       refuse() {
         stopping = true;
       },

@@ -53,7 +53,11 @@ export async function serve(options: ServeOptions): Promise<number> {
     ...options.open,
   });
   const server = await listenOrClose(inbox, config);
+  let stopping = false;
   const stop = (signal: string): void => {
+    // Whoever asks twice does not get it half done: what is in flight is still answered.
+    if (stopping) return;
+    stopping = true;
     log.logger.info({ signal }, "stopping: finishing what is in flight");
     inbox.refuse();
     void (async () => {
@@ -65,8 +69,8 @@ export async function serve(options: ServeOptions): Promise<number> {
       ended.resolve(1);
     });
   };
-  process.once("SIGTERM", stop);
-  process.once("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
   announce(server.url, config, sources, inbox, log);
   log.flush();
   const code = await ended.promise;
@@ -113,7 +117,7 @@ async function checked(
 
 async function listenOrClose(inbox: Inbox, config: Config): Promise<ReturnType<typeof listen>> {
   try {
-    return listen(inbox.routes, { ...config.listen, maxBody: inbox.maxBody });
+    return listen(inbox.routes, config.listen);
   } catch (error) {
     await inbox.close();
     throw error;

@@ -2,8 +2,9 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import packageJson from "../../package.json" with { type: "json" };
 import { ADDRESS } from "../config/schema.ts";
 import { runCheck } from "./check.ts";
-import { EXIT, exitCodeOf } from "./exit.ts";
+import { EXIT } from "./exit.ts";
 import { printRefusal } from "./refusal.ts";
+import type { ServeFlags } from "./serve.ts";
 
 /**
  * Runs a command line.
@@ -22,7 +23,7 @@ export async function run(args: readonly string[]): Promise<number> {
     // Commander has said what is wrong, or shown the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     printRefusal(error);
-    return exitCodeOf(error);
+    return EXIT.failed;
   }
 }
 
@@ -77,14 +78,6 @@ function createProgram(done: (code: number) => void): Command {
     });
 
   return program;
-}
-
-export interface ServeFlags {
-  listen?: string;
-  database?: string;
-  production?: boolean;
-  acceptIdChange?: boolean;
-  init?: boolean;
 }
 
 function address(value: string): string {

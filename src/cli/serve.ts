@@ -3,7 +3,14 @@ import { join } from "node:path";
 import { createLog } from "../app/log.ts";
 import { serve } from "../app/serve.ts";
 import { CONFIG_FILE } from "../config/load.ts";
-import type { ServeFlags } from "./cli.ts";
+
+export interface ServeFlags {
+  listen?: string;
+  database?: string;
+  production?: boolean;
+  acceptIdChange?: boolean;
+  init?: boolean;
+}
 
 /** `hookonce serve`: until a signal ends it. */
 export async function runServe(folder: string, flags: ServeFlags): Promise<number> {

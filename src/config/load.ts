@@ -1,7 +1,7 @@
 import { closest, distance } from "fastest-levenshtein";
 import { existsSync, readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
-import type { z } from "zod";
+import { z } from "zod";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { configSchema, keysAt, type SourceConfig } from "./schema.ts";
 import { createSecretLookup, type Environment } from "./secrets.ts";
@@ -54,60 +54,61 @@ export function loadConfig(
   const document = parse(path);
   const parsed = configSchema.safeParse(document.value);
   const problems = parsed.success ? [] : parsed.error.issues.flatMap((issue) => problemsOf(issue, document));
-  const sources: ConfiguredSource[] = [];
-  if (parsed.success) {
-    const lookUp = createSecretLookup(inboxFolder, environment);
-    for (const [name, { secret, verify_token: token, ...source }] of Object.entries(parsed.data.sources)) {
-      const at = (key: string) => document.lineOf(["sources", name, key]);
-      const lookUpAll = (key: string, references: readonly string[]): string[] =>
-        references.flatMap((reference) => {
-          const found = lookUp(reference);
-          if ("secret" in found) return [found.secret];
-          problems.push({
-            file: CONFIG_FILE,
-            line: at(key),
-            message: `sources.${name}.${key}: ${found.problem}`,
-          });
-          return [];
-        });
-      const secrets = lookUpAll("secret", [secret ?? []].flat());
-      const [verifyToken] = lookUpAll("verify_token", token === undefined ? [] : [token]);
-      const needs = providers.get(source.provider);
-      if (needs === undefined) {
-        problems.push({
-          file: CONFIG_FILE,
-          line: at("provider"),
-          message: `sources.${name}.provider: there is no "${source.provider}"; ${nearest(source.provider, [...providers.keys()], "hookonce providers lists those there are")}`,
-        });
-      }
-      if (needs?.secret === "always" && secret === undefined) {
-        problems.push({
-          file: CONFIG_FILE,
-          line: at("provider"),
-          message: `sources.${name}.secret is missing: write secret = "env:${envName(name)}" and put ${envName(name)}=… into .env`,
-        });
-      }
-      if (needs?.secret === "never" && secret !== undefined) {
-        problems.push({
-          file: CONFIG_FILE,
-          line: at("secret"),
-          message: `sources.${name}.secret: an unsigned source checks no secret; name the provider that signs, or drop it`,
-        });
-      }
-      for (const [key, message] of contradictionsOf(name, parsed.data.sources)) {
-        problems.push({
-          file: CONFIG_FILE,
-          line: at(key),
-          message: `sources.${name}${key === "" ? "" : `.${key}`}: ${message}`,
-        });
-      }
-      sources.push({ ...source, name, secrets, verifyToken, line: document.lineOf(["sources", name]) });
+  const secrets = new Map<string, string[]>();
+  const verifyTokens = new Map<string, string | undefined>();
+  const lookUp = createSecretLookup(inboxFolder, environment);
+  const named = namedSources(document.value);
+  for (const [name, source] of Object.entries(named)) {
+    const problem = (key: string, message: string, at = key): void => {
+      const line = document.lineOf(["sources", name, at].filter((part) => part !== ""));
+      const field = key === "" ? "" : `.${key}`;
+      problems.push({ file: CONFIG_FILE, line, message: `sources.${name}${field}${message}` });
+    };
+    const { provider } = source;
+    const needs = provider === undefined ? undefined : providers.get(provider);
+    if (provider !== undefined && needs === undefined) {
+      const others = "hookonce providers lists those there are";
+      problem("provider", `: there is no "${provider}"; ${nearest(provider, [...providers.keys()], others)}`);
     }
+    if (needs?.secret === "always" && !source.namesSecret) {
+      problem(
+        "secret",
+        ` is missing: write secret = "env:${envName(name)}" and put ${envName(name)}=… into .env`,
+        "provider",
+      );
+    }
+    if (needs?.secret === "never" && source.namesSecret) {
+      problem("secret", ": an unsigned source checks no secret; name the provider that signs, or drop it");
+    }
+    for (const [key, message] of contradictionsOf(name, named)) problem(key, `: ${message}`);
+    const lookUpAll = (key: string, references: readonly string[]): string[] => {
+      const found: string[] = [];
+      for (const reference of references) {
+        const looked = lookUp(reference);
+        if ("secret" in looked) found.push(looked.secret);
+        else problem(key, `: ${looked.problem}`);
+      }
+      return found;
+    };
+    secrets.set(name, lookUpAll("secret", source.secrets));
+    verifyTokens.set(name, lookUpAll("verify_token", source.verifyTokens)[0]);
   }
   if (!parsed.success || problems.length > 0) {
     throw new HookonceError("config_invalid", `${path} cannot be used.`, { problems: inOrder(problems) });
   }
   const { listen, database, convert_to_wal: convertToWal } = parsed.data;
+  const sources: ConfiguredSource[] = [];
+  for (const [name, { secret: _references, verify_token: _reference, ...source }] of Object.entries(
+    parsed.data.sources,
+  )) {
+    sources.push({
+      ...source,
+      name,
+      secrets: secrets.get(name) ?? [],
+      verifyToken: verifyTokens.get(name),
+      line: document.lineOf(["sources", name]),
+    });
+  }
   return {
     inboxFolder,
     listen: parseAddress(listen),
@@ -162,10 +163,54 @@ function problemsOf(issue: z.core.$ZodIssue, document: TomlDocument): Problem[] 
   ];
 }
 
+interface NamedSource {
+  readonly provider: string | undefined;
+  readonly namesSecret: boolean;
+  /** References that can be looked up. */
+  readonly secrets: readonly string[];
+  readonly verifyTokens: readonly string[];
+  readonly previous: string | undefined;
+  readonly handlers: string | undefined;
+}
+
+const lenient = z.object({
+  provider: z.string().optional().catch(undefined),
+  secret: z.unknown().optional(),
+  verify_token: z.unknown().optional(),
+  previous: z.string().optional().catch(undefined),
+  handlers: z.string().optional().catch(undefined),
+});
+
+const readable = z.object({ sources: z.record(z.string(), lenient.catch({})).catch({}) });
+
+/** The sources as far as they can be read, so that what is wrong with one line does not hide what is wrong with another. */
+function namedSources(value: unknown): Record<string, NamedSource> {
+  const { sources } = readable.catch({ sources: {} }).parse(value);
+  return Object.fromEntries(
+    Object.entries(sources).map(([name, { provider, secret, verify_token: token, previous, handlers }]) => [
+      name,
+      {
+        provider,
+        namesSecret: secret !== undefined,
+        secrets: referencesIn(secret),
+        verifyTokens: referencesIn(token),
+        previous,
+        handlers,
+      },
+    ]),
+  );
+}
+
+function referencesIn(value: unknown): string[] {
+  return [value]
+    .flat()
+    .filter((one): one is string => typeof one === "string" && /^(?:env|file):./.test(one));
+}
+
 /** What each source may say by itself, but not beside the others: a key (empty: the source itself) and why. */
 function contradictionsOf(
   name: string,
-  sources: Readonly<Record<string, SourceConfig>>,
+  sources: Readonly<Record<string, NamedSource>>,
 ): [key: string, message: string][] {
   const found: [string, string][] = [];
   if (name === "lib")
@@ -188,11 +233,12 @@ function contradictionsOf(
     ]);
   }
   const other = Object.keys(sources).find((one) => sources[one]?.previous === previous);
-  if (other !== name)
+  if (other !== name) {
     found.push([
       "previous",
       `"${previous}" is already said to be the previous name of ${other ?? "another"}`,
     ]);
+  }
   return found;
 }
 

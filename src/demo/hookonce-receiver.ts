@@ -47,7 +47,7 @@ export async function openHookonceReceiver(folder: string, secret: string): Prom
     onFatal: (error) => log.fatal({ cause: messageOf(error) }, "the demo's database failed"),
   });
   try {
-    const server = listen(inbox.routes, { ...config.listen, maxBody: inbox.maxBody });
+    const server = listen(inbox.routes, config.listen);
     return {
       url: `${server.url}/webhook/stripe`,
       databasePath: config.database,

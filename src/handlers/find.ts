@@ -20,7 +20,7 @@ export interface FoundHandlers {
 }
 
 /** What a type's characters are reduced to, and so the only ones that a handler's name may have. */
-const NOT_IN_NAMES = /[^A-Za-z0-9._/-]/g;
+const NOT_IN_NAMES = /[^A-Za-z0-9._/-]/gu;
 
 /** The key under which a type is looked up. A type never becomes a path. */
 export function keyOf(type: string): string {

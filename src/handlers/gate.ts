@@ -58,10 +58,32 @@ export interface Gate {
   close(): number;
 }
 
-/** @returns a function that opens a gate for one call of a handler */
-export function createGates(db: Database): () => Gate {
+/** Opens a gate for one call of a handler. `onLateError` hears what a promise comes to that should not have been one. */
+export type OpenGate = (onLateError?: (error: unknown) => void) => Gate;
+
+/**
+ * What is written after an `await` would not be part of the transaction, so a promise is refused wherever one comes back.
+ *
+ * @throws HookonceError `handler_async`
+ */
+export function refusePromise(returned: unknown, who: string, onLateError: (error: unknown) => void): void {
+  if (typeof returned !== "object" || returned === null || !("then" in returned)) return;
+  if (typeof returned.then !== "function") return;
+  void Promise.resolve(returned).catch(onLateError);
+  throw new HookonceError(
+    "handler_async",
+    `${who} returned a promise. Handlers are synchronous: they run inside the transaction, and what they write after an await would not be part of it. Drop the async; work that leaves the process belongs in the outbox.`,
+  );
+}
+
+export function createGates(db: Database): OpenGate {
   const cache = new Map<string, CachedStatement>();
-  const totalChanges = db.prepare("select total_changes()");
+  const asked = (sql: string): (() => number) => {
+    const statement = db.prepare(sql);
+    return () => statement.values()[0]?.[0] as number;
+  };
+  const totalChanges = asked("select total_changes()");
+  const changes = asked("select changes()");
 
   function cached(sql: string): CachedStatement {
     const hit = cache.get(sql);
@@ -85,7 +107,7 @@ export function createGates(db: Database): () => Gate {
     return made;
   }
 
-  return () => {
+  return (onLateError = () => {}) => {
     let finished = false;
     let rowsChanged = 0;
     let depth = 0;
@@ -130,10 +152,11 @@ export function createGates(db: Database): () => Gate {
       return guarded(() => {
         const { statement, reads } = cached(sql);
         if (reads) return read(statement);
-        // INSERT … RETURNING and its like give rows instead of a count.
-        const before = totalChanges.values()[0]?.[0] as number;
+        // INSERT … RETURNING and its like give rows instead of a count, and WITH may be any of them. changes() leaves out what
+        // triggers and foreign keys did, as a count does; after a statement that wrote nothing it is that of the one before.
+        const before = totalChanges();
         const result = read(statement);
-        rowsChanged += (totalChanges.values()[0]?.[0] as number) - before;
+        if (totalChanges() !== before) rowsChanged += changes();
         return result;
       });
     }
@@ -164,6 +187,7 @@ export function createGates(db: Database): () => Gate {
         const before = rowsChanged;
         try {
           const result = work();
+          refusePromise(result, "The function given to db.transaction", onLateError);
           guarded(() => db.run(`release ${name}`));
           return result;
         } catch (error) {

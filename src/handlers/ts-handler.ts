@@ -1,8 +1,11 @@
+import { SQLiteError } from "bun:sqlite";
 import { pathToFileURL } from "node:url";
+import { DrizzleError } from "drizzle-orm";
+import { z } from "zod";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { isHandler, isReply, type Handler } from "./api.ts";
 import { createHandlerDatabase } from "./database.ts";
-import type { Gate } from "./gate.ts";
+import { refusePromise, type OpenGate } from "./gate.ts";
 import type { LoadedHandler } from "./handler.ts";
 import { supplyModules } from "./modules.ts";
 
@@ -15,7 +18,7 @@ export type OnLateError = (file: string, error: unknown) => void;
  * @param file for messages, relative to the inbox folder
  */
 export async function loadTsHandler(
-  openGate: () => Gate,
+  openGate: OpenGate,
   file: string,
   path: string,
   onLateError: OnLateError,
@@ -36,12 +39,12 @@ export async function loadTsHandler(
 
 function runner(
   handler: Handler,
-  openGate: () => Gate,
+  openGate: OpenGate,
   file: string,
   onLateError: OnLateError,
 ): LoadedHandler["run"] {
   return ({ id, type, source, receivedAt, payload, headers, body }) => {
-    const gate = openGate();
+    const gate = openGate((error) => onLateError(file, error));
     let returned: unknown;
     try {
       returned = handler.run({
@@ -62,24 +65,31 @@ function runner(
     } catch (error) {
       // The error that ended the transaction comes before one that followed from it.
       gate.close();
-      throw error;
+      throw readable(error);
     }
     const rowsChanged = gate.close();
-    if (isThenable(returned)) {
-      void Promise.resolve(returned).catch((error: unknown) => onLateError(file, error));
-      throw new HookonceError(
-        "handler_async",
-        "The handler returned a promise. Handlers are synchronous: they run inside the transaction, and what they write after an await would not be part of it. Drop the async; work that leaves the process belongs in the outbox.",
-      );
-    }
+    refusePromise(returned, "The handler", (error) => onLateError(file, error));
     return { rowsChanged, reply: isReply(returned) ? returned.reply : null };
   };
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function"
-  );
+/**
+ * An error as it is told and judged. zod's own message is JSON over many lines. What SQLite says of this database the gate has noted
+ * by now; anything else it says is of a database that the handler opened itself, and no trouble of ours.
+ */
+function readable(thrown: unknown): unknown {
+  // drizzle says which query it was; why it failed is its cause.
+  const error = thrown instanceof DrizzleError && thrown.cause !== undefined ? thrown.cause : thrown;
+  if (error instanceof SQLiteError) return told(error, error.message);
+  if (error instanceof z.ZodError) return told(error, z.prettifyError(error).replaceAll(/\n +→/g, " →"));
+  return error;
+}
+
+/** Under another message, and from where it was thrown. */
+function told(error: Error, message: string): HookonceError {
+  const failure = new HookonceError("handler_error", message, { cause: error });
+  if (error.stack !== undefined) failure.stack = error.stack;
+  return failure;
 }
 
 /** Bun gives a syntax error as an AggregateError of messages with positions. */

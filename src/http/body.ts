@@ -30,6 +30,9 @@ export interface HeldBody {
 /** What a delivery takes besides its body: headers, promises, a place in the queue. In bytes. */
 const OVERHEAD = 2048;
 
+/** A body up to this size is read in one go, which is faster. In bytes. */
+const AT_ONCE = 64 * 1024;
+
 /**
  * Reads the raw bytes, once: what is verified and stored is what came over the wire.
  *
@@ -43,9 +46,10 @@ export async function readBody(
   limit: number,
   budget: ByteBudget,
 ): Promise<HeldBody> {
-  if (declared === undefined) return readChunks(request, limit, budget);
-  const length = Number(declared);
-  if (length > limit) throw tooLarge(limit);
+  const length = Number(declared ?? Number.POSITIVE_INFINITY);
+  if (declared !== undefined && length > limit) throw tooLarge(limit);
+  // Room for a large body is taken as it comes: three connections that declare 25 MiB and send nothing must not keep out everybody.
+  if (length > AT_ONCE) return readChunks(request, limit, budget);
   const held = length + OVERHEAD;
   if (!budget.take(held)) throw noRoom();
   try {
@@ -58,7 +62,6 @@ export async function readBody(
   }
 }
 
-/** A chunked body says its length only at its end. */
 async function readChunks(request: Request, limit: number, budget: ByteBudget): Promise<HeldBody> {
   let held = OVERHEAD;
   if (!budget.take(held)) throw noRoom();

@@ -23,7 +23,6 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   invalid_query: 400,
   not_found: 404,
   method_not_allowed: 405,
-  body_timeout: 408,
   body_too_large: 413,
   unsupported_content_encoding: 415,
   key_unavailable: 503,

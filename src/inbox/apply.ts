@@ -1,4 +1,4 @@
-import { HookonceError, messageOf } from "../errors.ts";
+import { HookonceError, messageOf, stackOf } from "../errors.ts";
 import type { Headers, Reply } from "../event.ts";
 import type { HandlerInput, LoadedHandler } from "../handlers/handler.ts";
 import type { Handlers } from "../handlers/registry.ts";
@@ -113,6 +113,8 @@ export function createApply(
     countDelivery(event, listed, changedBody);
     const handler = listed.outcome === "unhandled" ? handlers.for(source.handlersOf, listed.type) : null;
     if (handler === null) {
+      // Its body has come under another id: what had failed under this one is not owed any more.
+      if (listed.eventId !== input.id) failures.settle(source.name, input.id, input.receivedAt);
       return {
         ...nothingRun,
         changedBody,
@@ -189,7 +191,7 @@ export function createApply(
       handler,
       code: error instanceof HookonceError ? error.code : "handler_error",
       error: messageOf(error),
-      stack: error instanceof Error ? (error.stack ?? null) : null,
+      stack: stackOf(error),
       at: input.receivedAt,
       headers: input.headersJson,
       body: ownBytes(input, shared),

@@ -25,7 +25,7 @@ export interface GroupCommit {
    * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `overloaded`, `storage_failed`: nothing was recorded
    */
   commit(event: Incoming): Promise<Result>;
-  /** Resolves when nothing is waiting any more. */
+  /** Resolves when nothing is waiting any more. From then on the database is the caller's to close. */
   drain(): Promise<void>;
 }
 
@@ -62,23 +62,24 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
 
   function turn(): void {
     scheduled = false;
-    try {
+    orDie(() => {
       flush();
-    } catch (error) {
-      dead = true;
-      onFatal(error);
-      return;
-    }
+      // In a turn of its own, when the answers are on their way.
+      if (storage.checkpoint.due()) setImmediate(checkpoint);
+    });
+    if (dead) return;
     if (queue.length > 0) schedule();
     else drained?.resolve();
-    // In a turn of its own, when the answers are on their way.
-    if (storage.checkpoint.due()) setImmediate(checkpoint);
   }
 
   function checkpoint(): void {
-    if (dead || !storage.checkpoint.due()) return;
+    if (dead || drained !== null) return; // whoever has it drained closes the database, which is a checkpoint, too
+    orDie(() => storage.checkpoint.run());
+  }
+
+  function orDie(work: () => void): void {
     try {
-      storage.checkpoint.run();
+      work();
     } catch (error) {
       dead = true;
       onFatal(error);
@@ -214,9 +215,8 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
       return promise;
     },
     async drain() {
-      if (queue.length === 0) return;
       drained ??= Promise.withResolvers<void>();
-      await drained.promise;
+      if (queue.length > 0) await drained.promise;
     },
   };
 }

@@ -75,7 +75,7 @@ export function generateKeyPair(scheme: PublicKeyScheme): { secret: string; priv
       : generateKeyPairSync("ec", { namedCurve: "P-256" });
   return {
     secret: textOf(scheme, publicKey),
-    privateKey: privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
+    privateKey: privateKey.export({ format: "pem", type: "pkcs8" }),
   };
 }
 

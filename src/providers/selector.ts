@@ -102,6 +102,27 @@ function compilePart(part: Part): Read {
   throw invalid(part, "header:name, body:$.path, sha256:body or new:delivery");
 }
 
+/** The one spelling of a selector: two that read the same are equal, whatever they look like in the config. */
+export function canonical(selector: Selector): Selector {
+  if (typeof selector === "string") return canonicalPart(selector);
+  if ("key_beside" in selector) return selector;
+  if (!isList(selector)) return { join: selector.join.map(canonicalPart), with: selector.with };
+  return selector.length === 1 && selector[0] !== undefined
+    ? canonical(selector[0])
+    : selector.map(canonical);
+}
+
+const NAME = /^[\p{L}\p{N}_$-]+$/u;
+
+function canonicalPart(part: Part): Part {
+  if (!part.startsWith("body:")) return part.toLowerCase();
+  const steps = parsePath(part.slice("body:".length)) ?? [];
+  const spelled = steps.map((step) =>
+    typeof step === "string" && NAME.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`,
+  );
+  return `body:$${spelled.join("")}`;
+}
+
 /** @returns the steps of a path, or undefined when it is none */
 export function parsePath(path: string): (string | number)[] | undefined {
   if (!path.startsWith("$")) return undefined;

@@ -6,7 +6,7 @@ import { compileHandshakes, type Handshakes } from "./handshake.ts";
 import { checkId, checkType } from "./identity.ts";
 import { parseBody, type ParsedBody } from "./payload.ts";
 import type { Provider, Scheme } from "./provider.ts";
-import { compileSelector, parseWithExactNumbers, type Read, type Selector } from "./selector.ts";
+import { canonical, compileSelector, parseWithExactNumbers, type Read, type Selector } from "./selector.ts";
 import { createBodyRedaction } from "./static.ts";
 import { coversUrl, createVerifier } from "./verifier.ts";
 
@@ -112,7 +112,7 @@ export function createSource(
     unhandled: settings.unhandled ?? "record",
     requireChange: settings.requireChange ?? false,
     sameBody: settings.sameBody === "duplicate",
-    eventIdRule: JSON.stringify(batch === undefined ? eventId : { batch, eventId }),
+    eventIdRule: ruleOf(eventId, batch),
     verify: createVerifier(scheme, context, settings.allowPublic === true),
     parse,
     identify,
@@ -124,6 +124,10 @@ export function createSource(
         : undefined,
     keepableHeaders: createHeaderRedaction(provider, scheme),
   };
+}
+
+function ruleOf(eventId: Selector, batch: readonly BatchPath[] | undefined): string {
+  return JSON.stringify(batch === undefined ? canonical(eventId) : { batch, eventId: canonical(eventId) });
 }
 
 /** Whether a provider tells its secret only once it is asked to deliver: its source starts without. */

@@ -60,10 +60,7 @@ export function createEventStore(connection: Database) {
   );
   const keep = prepare<{ receivedAt: number; headers: string; body: Uint8Array }>(
     connection,
-    db
-      .insert(deliveries)
-      .values({ receivedAt: p("receivedAt"), headers: p("headers"), body: p("body") })
-      .returning({ id: deliveries.id }),
+    db.insert(deliveries).values({ receivedAt: p("receivedAt"), headers: p("headers"), body: p("body") }),
   );
   const finish = prepare<{
     id: number;
@@ -174,7 +171,7 @@ export function createEventStore(connection: Database) {
     add: (values: Parameters<typeof add.rows>[0]): number | undefined =>
       add.rows(values)[0]?.[0] as number | undefined,
     /** Stores what a delivery brought. @returns its id */
-    keepDelivery: (values: Parameters<typeof keep.rows>[0]): number => keep.rows(values)[0]?.[0] as number,
+    keepDelivery: (values: Parameters<typeof keep.insert>[0]): number => keep.insert(values),
     finish: finish.run,
     find(source: string, eventId: string, body: Uint8Array): ListedEvent | undefined {
       const row = find.rows({ source, eventId, body })[0];

@@ -70,6 +70,14 @@ export function problemsOf(migration: Migration): Problem[] {
     }));
 }
 
+/** What is left of a migration when nothing is in it that {@link problemsOf} names. */
+export function withoutRefused(migration: Migration): Migration {
+  const statements = splitStatements(migration.sql);
+  if (statements.every(({ keyword }) => !REFUSED.has(keyword))) return migration;
+  const kept = statements.filter(({ keyword }) => !REFUSED.has(keyword));
+  return { ...migration, sql: kept.map(({ text }) => `${text};`).join("\n") };
+}
+
 /**
  * Which migrations of a set are still to be applied.
  *

@@ -47,9 +47,18 @@ export function openDatabase(path: string, options: OpenOptions = {}): OpenedDat
   return { connection, created };
 }
 
-/** A first start that was cut short leaves a file with nothing in it: that is no database of somebody else's. */
+/**
+ * Whether there is no database yet. A first start that was cut short leaves a file with nothing in it but the auto_vacuum that was set
+ * first; one that somebody else has prepared has an owner, though it may have no table yet.
+ */
 export function isEmpty(connection: Database): boolean {
-  return connection.prepare("select 1 from sqlite_schema limit 1").values().length === 0;
+  if (connection.prepare("select 1 from sqlite_schema limit 1").values().length > 0) return false;
+  if (readPragma(connection, "page_count") === 0) return true;
+  return (
+    readPragma(connection, "auto_vacuum") === 2 &&
+    readPragma(connection, "application_id") === 0 &&
+    readPragma(connection, "user_version") === 0
+  );
 }
 
 function ensureWal(connection: Database, path: string, convert: boolean): void {

@@ -52,7 +52,9 @@ function renameSource(connection: Database, from: string, to: string): void {
   connection.prepare("update or ignore hookonce_events set source = ? where source = ?").run(to, from);
   connection.prepare("update or ignore hookonce_failures set source = ? where source = ?").run(to, from);
   db.delete(failures).where(eq(failures.source, from)).run();
-  db.update(sources).set({ name: to }).where(eq(sources.name, from)).run();
+  const known = db.select().from(sources).where(eq(sources.name, to)).all().length > 0;
+  if (known) db.delete(sources).where(eq(sources.name, from)).run();
+  else db.update(sources).set({ name: to }).where(eq(sources.name, from)).run();
 }
 
 function refuseChanges(connection: Database, rules: readonly SourceRule[], now: number): void {

@@ -9,6 +9,8 @@ export type Bindable = string | number | bigint | Uint8Array | null;
 
 export interface Prepared<Values extends Record<string, Bindable>> {
   readonly run: (values: Values) => number;
+  /** For a plain INSERT: the new row's id. RETURNING would cost a temporary table. */
+  readonly insert: (values: Values) => number;
   /** Rows as arrays, in the order of the query's columns. */
   readonly rows: (values: Values) => unknown[][];
 }
@@ -38,6 +40,7 @@ export function prepare<Values extends Record<string, Bindable>>(
     });
   return {
     run: (values) => statement.run(...bind(values)).changes,
+    insert: (values) => Number(statement.run(...bind(values)).lastInsertRowid),
     rows: (values) => statement.values(...bind(values)),
   };
 }

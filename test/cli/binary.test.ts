@@ -31,6 +31,12 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+/** A package that must not be loaded. */
+const impostor = (name: string): Record<string, string> => ({
+  [`node_modules/${name}/package.json`]: JSON.stringify({ name, main: "index.js" }),
+  [`node_modules/${name}/index.js`]: "throw new Error('an impostor was loaded');",
+});
+
 describe("the compiled binary", () => {
   test("in an empty folder with nothing installed: from init to processed events and their duplicates", async () => {
     using empty = scratch();
@@ -69,10 +75,6 @@ describe("the compiled binary", () => {
   });
 
   test("runs TypeScript handlers with what it supplies and what they share, whatever is installed around them", async () => {
-    const impostor = (name: string): Record<string, string> => ({
-      [`node_modules/${name}/package.json`]: JSON.stringify({ name, main: "index.js" }),
-      [`node_modules/${name}/index.js`]: "throw new Error('an impostor was loaded');",
-    });
     using inbox = scratch({
       ...inboxFiles,
       ...impostor("hookonce"),

@@ -104,23 +104,10 @@ secret   = "file:gone.secret"
       says: ["sources.stripe.secret", "env:NAME"],
     },
     {
-      name: "another version",
-      toml: inboxFiles["hookonce.toml"].replace("version = 1", "version = 2"),
-      line: 1,
-      says: ["version", "reads version = 1"],
-    },
-    { name: "no source", toml: "version = 1\nsources = {}\n", line: 2, says: ["at least one source"] },
-    {
       name: "what is no TOML",
       toml: "version = 1\nlisten = 127.0.0.1\n[sources.default]\n",
       line: 2,
       says: [],
-    },
-    {
-      name: "a selector that cannot be read",
-      toml: inboxFiles["hookonce.toml"].replace("body:$.type", "body:type"),
-      line: 3,
-      says: ["sources.default", "body:type", "body:$.data.id"],
     },
   ]) {
     test(`${name}: line ${line}`, async () => {

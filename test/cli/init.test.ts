@@ -24,19 +24,5 @@ describe("hookonce init", () => {
     expect(readFileSync(join(folder.path, "hookonce.toml"), "utf8")).toBe("# mine\n");
     expect(readFileSync(join(folder.path, ".env"), "utf8")).toBe("SECRET=1\n");
     expect(existsSync(join(folder.path, "handlers/default/_any.sql"))).toBe(true);
-
-    const handler = join(folder.path, "handlers/default/_any.sql");
-    folder.write({ "handlers/default/_any.sql": "-- mine, too\n" });
-    expect((await run(["init", folder.path])).stdout).toContain("Nothing to write");
-    expect(readFileSync(handler, "utf8")).toBe("-- mine, too\n");
-  });
-
-  test("a file where the folder is to be: exit 1, nothing written", async () => {
-    using parent = scratch({ inbox: "a file\n" });
-    const { code, stdout, stderr } = await run(["init", "inbox"], { cwd: parent.path });
-    expect([code, stdout]).toEqual([1, ""]);
-    expect(stderr).toContain("[folder_not_empty]");
-    expect(stderr).not.toContain("    at ");
-    expect(readFileSync(join(parent.path, "inbox"), "utf8")).toBe("a file\n");
   });
 });

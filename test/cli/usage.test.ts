@@ -5,8 +5,6 @@ import { run } from "./support/hookonce.ts";
 describe("help", () => {
   for (const { args, says } of [
     { args: ["--help"], says: ["Usage: hookonce", "init", "serve", "check", "demo"] },
-    { args: ["-h"], says: ["Usage: hookonce"] },
-    { args: ["help"], says: ["Usage: hookonce"] },
     { args: ["help", "serve"], says: ["Usage: hookonce serve", "--listen", "--production"] },
     { args: ["init", "--help"], says: ["Usage: hookonce init", "folder"] },
     { args: ["serve", "--help"], says: ["Usage: hookonce serve", "--listen", "--database", "--production"] },
@@ -29,18 +27,13 @@ describe("wrong usage: exit 2, and nothing is begun", () => {
   for (const { args, says } of [
     { args: [], says: ["Usage: hookonce", "serve"] },
     { args: ["chek"], says: ["unknown command 'chek'", "Did you mean check?", "--help"] },
-    { args: ["sevre", "inbox"], says: ["unknown command 'sevre'", "Did you mean serve?"] },
     {
       args: ["serve", "--lisen", "127.0.0.1:0"],
       says: ["unknown option '--lisen'", "Did you mean --listen?"],
     },
-    { args: ["serve", "--prod"], says: ["unknown option '--prod'"] },
-    { args: ["check", "--databse", "x"], says: ["unknown option '--databse'", "Did you mean --database?"] },
-    { args: ["--verison"], says: ["unknown option '--verison'", "Did you mean --version?"] },
     { args: ["serve", "--listen"], says: ["--listen <host:port>", "argument missing"] },
     { args: ["serve", "--listen", "8787"], says: ["'8787' is invalid", "host:port"] },
     { args: ["check", "one", "two"], says: ["too many arguments for 'check'"] },
-    { args: ["init", "one", "two"], says: ["too many arguments for 'init'"] },
   ]) {
     test(["hookonce", ...args].join(" "), async () => {
       const { code, stdout, stderr } = await run(args);

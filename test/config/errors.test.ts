@@ -121,12 +121,12 @@ describe("each mistake is named with its line, its field and the remedy", () => 
       {
         name: "a literal secret in a list",
         toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = ["whsec_very_secret", "env:S"]\n',
-        problems: [[4, "sources.a.secret.0: a secret does not stand in the config"]],
+        problems: [[4, "sources.a.secret: a secret does not stand in the config"]],
       },
       {
         name: "a literal secret behind a good one in a list",
         toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = ["env:S", "whsec_very_secret"]\n',
-        problems: [[4, "sources.a.secret.1: a secret does not stand in the config"]],
+        problems: [[4, "sources.a.secret: a secret does not stand in the config"]],
       },
       {
         name: "an env: without a name",
@@ -256,6 +256,7 @@ unhandled = "drop"
     "7: sources.stripe.secret: a secret does not",
     "8: sources.stripe.tolerence is no key of ho",
     "10: sources.Hub: a source's name is part of ",
+    "11: sources.Hub.secret is missing: write sec",
     "15: sources.default.unhandled: Invalid optio",
   ]);
   expect(JSON.stringify(error.problems)).not.toContain("sk_live_literal");

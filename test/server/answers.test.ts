@@ -1,5 +1,5 @@
-import { describe, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { effectsTable, left, noteEffect, noteOrFail, nothing, type Left } from "./support/effects.ts";
 import { githubSignature, secrets, signedSources, stripeSignature } from "./support/signed.ts";
@@ -459,9 +459,16 @@ async function send(inbox: TestInbox, scenario: Scenario): Promise<Response> {
 }
 
 describe("what a delivery is answered", () => {
+  // Refusals leave nothing, and that is tested each time: they can share one.
+  let shared: TestInbox;
+  beforeAll(async () => void (shared = await testInbox({ config, files, environment: secrets })));
+  afterAll(() => shared[Symbol.asyncDispose]());
+
   for (const scenario of scenarios) {
     test(`${scenario.status}: ${scenario.name}`, async () => {
-      await using inbox = await testInbox({ config, files, environment: secrets });
+      await using own =
+        scenario.left === nothing ? null : await testInbox({ config, files, environment: secrets });
+      const inbox = own ?? shared;
       for (const earlier of scenario.before ?? []) {
         const response = await send(inbox, { name: "", status: 200, left: nothing, ...earlier });
         expect(response.status).toBe(200);

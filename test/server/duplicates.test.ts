@@ -196,24 +196,25 @@ describe("the same id with another body", () => {
   });
 });
 
-describe('same_body = "duplicate"', () => {
-  const config = (extra: string): string => `
+const headerIds = (extra: string): string => `
 [sources.default]
 provider  = "unsigned"
 event_id  = "header:x-id"
 type      = "body:$.type"
 ${extra}
 `;
-  const send = async (inbox: TestInbox, id: string, payload: object): Promise<string> =>
-    (await inbox.deliver(payload, { headers: { "x-id": id } })).body.status as string;
+const sendAs = async (inbox: TestInbox, id: string, payload: object): Promise<string> =>
+  (await inbox.deliver(payload, { headers: { "x-id": id } })).body.status as string;
+
+describe('same_body = "duplicate"', () => {
   const noteType = { ...files, "handlers/default/_any.sql": noteEffect };
 
   test("takes the same body under another id for the same event", async () => {
-    await using inbox = await testInbox({ files: noteType, config: config('same_body = "duplicate"') });
-    expect(await send(inbox, "a", { type: "paid", note: 1 })).toBe("processed");
-    expect(await send(inbox, "b", { type: "paid", note: 1 })).toBe("duplicate");
-    expect(await send(inbox, "b", { type: "paid", note: 2 })).toBe("processed");
-    expect(await send(inbox, "a", { type: "paid", note: 3 })).toBe("duplicate");
+    await using inbox = await testInbox({ files: noteType, config: headerIds('same_body = "duplicate"') });
+    expect(await sendAs(inbox, "a", { type: "paid", note: 1 })).toBe("processed");
+    expect(await sendAs(inbox, "b", { type: "paid", note: 1 })).toBe("duplicate");
+    expect(await sendAs(inbox, "b", { type: "paid", note: 2 })).toBe("processed");
+    expect(await sendAs(inbox, "a", { type: "paid", note: 3 })).toBe("duplicate");
     expect(inbox.rows("select event_id, note from effects")).toEqual([
       { event_id: "a", note: 1 },
       { event_id: "b", note: 2 },
@@ -226,36 +227,36 @@ ${extra}
 
   test("holds for concurrent deliveries and after a restart, and a failure does not count", async () => {
     const table = { ...files, "handlers/default/_any.sql": noteOrFail };
-    await using inbox = await testInbox({ files: table, config: config('same_body = "duplicate"') });
-    expect(await send(inbox, "bad", { type: "paid", fail: true })).toBe("failed");
-    expect(await send(inbox, "worse", { type: "paid", fail: true })).toBe("failed");
-    const statuses = await Promise.all(times(9, (n) => send(inbox, `id_${n}`, { type: "paid", note: 1 })));
+    await using inbox = await testInbox({ files: table, config: headerIds('same_body = "duplicate"') });
+    expect(await sendAs(inbox, "bad", { type: "paid", fail: true })).toBe("failed");
+    expect(await sendAs(inbox, "worse", { type: "paid", fail: true })).toBe("failed");
+    const statuses = await Promise.all(times(9, (n) => sendAs(inbox, `id_${n}`, { type: "paid", note: 1 })));
     expect(statuses.filter((status) => status === "processed")).toHaveLength(1);
     expect(statuses.filter((status) => status === "duplicate")).toHaveLength(8);
     await inbox.restart();
-    expect(await send(inbox, "late", { type: "paid", note: 1 })).toBe("duplicate");
+    expect(await sendAs(inbox, "late", { type: "paid", note: 1 })).toBe("duplicate");
     expect(left(inbox)).toEqual({ events: 1, failures: 2, effects: 1 });
   });
 
   test("settles what had failed under another id", async () => {
     await using inbox = await testInbox({
-      config: config('same_body = "duplicate"'),
+      config: headerIds('same_body = "duplicate"'),
       files: {
         ...files,
         "handlers/default/_any.sql": `${noteEffect}
 insert into effects select null, null, null where not exists (select 1 from hookonce_failures);`,
       },
     });
-    expect(await send(inbox, "a", { type: "paid" })).toBe("failed");
-    expect(await send(inbox, "b", { type: "paid" })).toBe("processed");
-    expect(await send(inbox, "a", { type: "paid" })).toBe("duplicate");
+    expect(await sendAs(inbox, "a", { type: "paid" })).toBe("failed");
+    expect(await sendAs(inbox, "b", { type: "paid" })).toBe("processed");
+    expect(await sendAs(inbox, "a", { type: "paid" })).toBe("duplicate");
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
   });
 
   test("is off by default: two events can be byte for byte the same", async () => {
-    await using inbox = await testInbox({ files: noteType, config: config("") });
-    expect(await send(inbox, "a", { type: "paid" })).toBe("processed");
-    expect(await send(inbox, "b", { type: "paid" })).toBe("processed");
+    await using inbox = await testInbox({ files: noteType, config: headerIds("") });
+    expect(await sendAs(inbox, "a", { type: "paid" })).toBe("processed");
+    expect(await sendAs(inbox, "b", { type: "paid" })).toBe("processed");
     expect(left(inbox)).toEqual({ events: 2, failures: 0, effects: 2 });
   });
 });

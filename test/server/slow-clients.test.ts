@@ -39,10 +39,10 @@ describe("a slow body", () => {
     const started = performance.now();
     for (const byte of body) {
       await client.send(byte);
-      await Bun.sleep(20);
+      await Bun.sleep(10);
     }
     expect(statusOf(await client.answer)).toBe("processed");
-    expect(performance.now() - started).toBeGreaterThan(800);
+    expect(performance.now() - started).toBeGreaterThan(400);
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
   });
 
@@ -52,7 +52,7 @@ describe("a slow body", () => {
     await client.send(requestHead("/webhook", { "transfer-encoding": "chunked" }));
     for (const byte of body) {
       await client.send(chunk(byte));
-      await Bun.sleep(5);
+      await Bun.sleep(2);
     }
     await client.send(chunk(""));
     expect(statusOf(await client.answer)).toBe("processed");
@@ -82,7 +82,7 @@ describe("a slow body", () => {
     const started = performance.now();
     const response = await fetch(`${url}/webhook`, { method: "POST", body });
     expect(((await response.json()) as { status: string }).status).toBe("processed");
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(performance.now() - started).toBeLessThan(2000);
     for (const client of stalled) await client.send(whole.slice(-5));
     for (const client of stalled) expect(statusOf(await client.answer)).toBe("duplicate");
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
@@ -157,20 +157,23 @@ describe("a client that goes away", () => {
   });
 });
 
+const declare = (bytes: number): string => requestHead("/webhook", { "content-length": bytes });
+
+/** Sends a declared body but for its last byte. */
+async function sendNearlyAll(client: RawClient, bytes: number): Promise<void> {
+  await client.send(declare(bytes));
+  await client.send(Buffer.alloc(bytes - 1, "x"));
+}
+
+/** Two bodies that are nearly there, and leave no room for a third. */
+async function fill(url: string): Promise<RawClient[]> {
+  const clients = [await rawClient(url), await rawClient(url)];
+  for (const client of clients) await sendNearlyAll(client, 32 * MIB - 3000);
+  await Bun.sleep(100);
+  return clients;
+}
+
 describe("bodies in memory are at most 64 MiB", () => {
-  const declare = (bytes: number): string => requestHead("/webhook", { "content-length": bytes });
-
-  /** Declares two bodies, which leave no room for a third, and sends a part of them. */
-  async function fill(url: string): Promise<RawClient[]> {
-    const clients = [await rawClient(url), await rawClient(url)];
-    for (const client of clients) {
-      await client.send(declare(32 * MIB - 3000));
-      await client.send("x".repeat(100_000));
-    }
-    await Bun.sleep(50);
-    return clients;
-  }
-
   test("a delivery for which there is no room gets 503 with Retry-After, and leaves nothing", async () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
@@ -186,6 +189,16 @@ describe("bodies in memory are at most 64 MiB", () => {
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
     expect((await fetch(`${url}/readyz`)).status).toBe(200);
     expect(left(inbox)).toEqual(nothing);
+    for (const client of clients) client.hangUp();
+  });
+
+  test("what is only declared takes no room: connections that send nothing keep nobody out", async () => {
+    await using inbox = await testInbox(options);
+    const { url } = inbox.listen();
+    const clients = await Promise.all(Array.from({ length: 5 }, () => rawClient(url)));
+    for (const client of clients) await client.send(declare(25 * MIB));
+    await Bun.sleep(20);
+    expect((await fetch(`${url}/webhook`, { method: "POST", body })).status).toBe(200);
     for (const client of clients) client.hangUp();
   });
 
@@ -216,13 +229,11 @@ describe("bodies in memory are at most 64 MiB", () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
     using first = await rawClient(url);
-    await first.send(declare(40 * MIB));
-    await Bun.sleep(20);
+    await sendNearlyAll(first, 40 * MIB);
+    await Bun.sleep(100);
     using second = await rawClient(url);
     await second.send(requestHead("/webhook", { "transfer-encoding": "chunked" }));
-    let answered = false;
-    void second.answer.then(() => (answered = true));
-    for (let sent = 0; sent < 30 * MIB && !answered; sent += 256 * 1024) {
+    for (let sent = 0; sent < 30 * MIB && !second.answered; sent += 256 * 1024) {
       if (!(await second.send(chunk(Buffer.alloc(256 * 1024, "x"))))) break;
     }
     expect(await second.answer).toMatchObject({ status: 503 });

@@ -1,5 +1,5 @@
-import { describe, expect, test } from "bun:test";
-import { testInbox } from "../support/test-inbox.ts";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { effectsTable, left, noteEffect, nothing } from "./support/effects.ts";
 import { rawClient, requestHead } from "./support/raw-client.ts";
 
@@ -57,9 +57,15 @@ const scenarios: Scenario[] = [
 const post = (scenario: Scenario): RequestInit => ({ method: "POST", body, headers: scenario.headers ?? {} });
 
 describe("an unsigned source", () => {
+  // Refusals leave nothing, and that is tested each time: they can share one.
+  let shared: TestInbox;
+  beforeAll(async () => void (shared = await testInbox({ files })));
+  afterAll(() => shared[Symbol.asyncDispose]());
+
   for (const scenario of scenarios) {
     test(`${scenario.taken ? "answers" : "refuses"} ${scenario.name}`, async () => {
-      await using inbox = await testInbox({ files });
+      await using own = scenario.taken ? await testInbox({ files }) : null;
+      const inbox = own ?? shared;
       const response = await inbox.request("/webhook", post(scenario), scenario.remoteAddress);
       const answer = (await response.json()) as { status?: string; error?: { code: string } };
       if (scenario.taken) {

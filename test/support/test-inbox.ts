@@ -98,7 +98,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
     closed = undefined;
   };
   const stop = async (): Promise<void> => {
-    await server?.stop(1000);
+    await server?.stop(500);
     server = undefined;
     await inbox.close();
   };
@@ -145,7 +145,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       return { status: response.status, body: await response.json() };
     },
     listen() {
-      server ??= listen(inbox.routes, { hostname: "127.0.0.1", port: 0, maxBody: inbox.maxBody });
+      server ??= listen(inbox.routes, { hostname: "127.0.0.1", port: 0 });
       return server;
     },
     rows,

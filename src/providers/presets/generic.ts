@@ -5,7 +5,7 @@ import { BODY_SHA256, DAYS, SECONDS, STANDARD_WEBHOOKS, SVIX } from "./common.ts
 export const generic: readonly Provider[] = [
   {
     name: "unsigned",
-    title: "Unsigned (for trying things out)",
+    title: "Unsigned, for trying things out",
     docs: "README.md, Sources",
     scheme: { kind: "unsigned" },
     eventId: "body:$.event_id",

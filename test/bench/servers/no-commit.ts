@@ -42,7 +42,7 @@ const routes = createRoutes({
   probe: () => {},
   stopping: () => false,
 });
-listen(routes, { hostname: "127.0.0.1", port: Number(port), maxBody: inbox.maxBody });
+listen(routes, { hostname: "127.0.0.1", port: Number(port) });
 
 process.once("SIGTERM", () => {
   void inbox.close().then(() => process.exit(0));

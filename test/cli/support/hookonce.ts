@@ -21,8 +21,8 @@ export interface Ended {
 function spawn(args: readonly string[], { program = fromSource, cwd, environment }: RunOptions) {
   return Bun.spawn([...program, ...args], {
     cwd: cwd ?? tmpdir(),
-    // Nothing on PATH, and nothing of what the tests' own environment says.
-    env: { NO_COLOR: "1", ...environment },
+    // Nothing on PATH, and nothing else of what the tests' own environment says; below HOME Bun keeps what it has transpiled.
+    env: { NO_COLOR: "1", HOME: process.env["HOME"] ?? tmpdir(), ...environment },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

@@ -17,6 +17,8 @@ export interface RawClient extends Disposable {
   hangUp(): void;
   /** The first answer; null when the connection ends without one. */
   readonly answer: Promise<RawAnswer | null>;
+  /** Whether there is one yet. */
+  readonly answered: boolean;
   readonly closed: Promise<void>;
 }
 
@@ -29,10 +31,13 @@ export async function rawClient(url: string): Promise<RawClient> {
     connected.resolve(),
   );
   let received = Buffer.alloc(0);
+  let answered = false;
   socket.on("data", (chunk: Buffer) => {
     received = Buffer.concat([received, chunk]);
     const whole = readAnswer(received);
-    if (whole !== undefined) answer.resolve(whole);
+    if (whole === undefined) return;
+    answered = true;
+    answer.resolve(whole);
   });
   // A connection cut off by the server is a result, not an error.
   socket.on("error", () => {});
@@ -53,6 +58,9 @@ export async function rawClient(url: string): Promise<RawClient> {
     halfClose: () => void socket.end(),
     hangUp,
     answer: answer.promise,
+    get answered() {
+      return answered;
+    },
     closed: closed.promise,
     [Symbol.dispose]: hangUp,
   };

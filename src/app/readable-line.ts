@@ -1,0 +1,33 @@
+/** A log line for a person at a terminal: the same facts as in its JSON, in the order in which one reads them. */
+export function readableLine(line: Readonly<Record<string, unknown>>): string {
+  const { msg, time: _time, level: _level, ...fields } = line;
+  if (msg === "delivery") return delivery(fields);
+  if (msg === "source")
+    return `${text(fields["url"])}  ${text(fields["provider"])}, ${handlers(fields["handlers"])}`;
+  const rest = Object.entries(fields).map(([name, value]) => `${name}: ${text(value)}`);
+  return rest.length === 0 ? text(msg) : `${text(msg)} (${rest.join(", ")})`;
+}
+
+function delivery(fields: Readonly<Record<string, unknown>>): string {
+  const { outcome, source, event, type, handler, rows, ms, code, cause, changed_body: changedBody } = fields;
+  const parts = [
+    text(outcome).padEnd(9),
+    text(source),
+    ...[event, type].filter((part) => part !== undefined && part !== "").map(text),
+    ...(handler === undefined ? [] : [`→ ${text(handler)}`]),
+    ...(rows === undefined ? [] : [`${text(rows)} ${rows === 1 ? "row" : "rows"}`]),
+    ...(changedBody === true ? ["with another body"] : []),
+    `${text(ms)} ms`,
+    ...(code === undefined ? [] : [`${text(code)}: ${text(cause)}`]),
+  ];
+  return parts.join("  ");
+}
+
+function handlers(files: unknown): string {
+  if (!Array.isArray(files) || files.length === 0) return "no handlers yet";
+  return files.map((file) => text(file).replace(/^handlers\//, "")).join(", ");
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+}

@@ -1,0 +1,351 @@
+import { describe, expect, test } from "bun:test";
+import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { TABLES, ts } from "./sources.ts";
+
+const NOW = 1_790_000_000_000;
+
+interface Time {
+  now: number;
+}
+
+/** A handler that does what the payload says, and fails when it says so. */
+const OBEDIENT = ts(
+  'effect("half"); if (event.payload.fail) throw new Error(event.payload.fail); effect("done");',
+);
+
+function inboxAt(time: Time, files: Record<string, string> = {}, config?: string): Promise<TestInbox> {
+  return testInbox({
+    clock: () => time.now,
+    files: { "migrations/0001.sql": TABLES, "handlers/default/_any.ts": OBEDIENT, ...files },
+    ...(config === undefined ? {} : { config }),
+  });
+}
+
+const text = (body: unknown): string => Buffer.from(body as Uint8Array).toString();
+
+describe("a failing event leaves no trace but its row among the failures", () => {
+  test("with error, stack, times, and the first and the latest body and headers", async () => {
+    const time = { now: NOW };
+    await using inbox = await inboxAt(time);
+    const deliver = (fail: string, attempt: string) =>
+      inbox.deliver(
+        { event_id: "evt_1", type: "paid", fail },
+        { headers: { "x-attempt": attempt, authorization: "Bearer s" } },
+      );
+
+    expect((await deliver("first reason", "1")).status).toBe(500);
+    const [first] = inbox.rows("select * from hookonce_failures");
+    expect(first).toMatchObject({
+      source: "default",
+      event_id: "evt_1",
+      type: "paid",
+      handler: "handlers/default/_any.ts",
+      code: "handler_error",
+      error: "first reason",
+      attempts: 1,
+      first_at: NOW,
+      last_at: NOW,
+      settled_at: null,
+    });
+    // The line of the user's own file, to find it by.
+    expect(first.stack).toContain("Error: first reason");
+    expect(first.stack).toContain("handlers/default/_any.ts");
+    expect(text(first.first_body)).toBe('{"event_id":"evt_1","type":"paid","fail":"first reason"}');
+    expect(JSON.parse(first.first_headers)).toMatchObject({ "x-attempt": "1", authorization: "[redacted]" });
+    expect(
+      inbox.rows(
+        "select 1 from hookonce_events union all select 1 from hookonce_deliveries union all select 1 from effects",
+      ),
+    ).toEqual([]);
+
+    time.now = NOW + 60_000;
+    expect((await deliver("second reason", "2")).status).toBe(500);
+    time.now = NOW + 120_000;
+    expect((await deliver("third reason", "3")).status).toBe(500);
+    const failures = inbox.rows("select * from hookonce_failures");
+    expect(failures).toHaveLength(1);
+    expect(failures[0]).toMatchObject({
+      error: "third reason",
+      attempts: 3,
+      first_at: NOW,
+      last_at: NOW + 120_000,
+      settled_at: null,
+    });
+    expect(text(failures[0].first_body)).toContain("first reason");
+    expect(text(failures[0].last_body)).toContain("third reason");
+    expect(JSON.parse(failures[0].first_headers)).toMatchObject({ "x-attempt": "1" });
+    expect(JSON.parse(failures[0].last_headers)).toMatchObject({
+      "x-attempt": "3",
+      authorization: "[redacted]",
+    });
+  });
+
+  test("an error of SQLite's says what and where, however the statement was reached", async () => {
+    const wrong: Record<string, string> = {
+      run: "db.run(sql`insert into things values (1, 'again')`);",
+      query: "db.insert(things).values({ n: 1, note: 'again' }).run();",
+      returning: "db.insert(things).values({ n: 1, note: 'again' }).returning().all();",
+      client: "db.$client.run(\"insert into things values (1, 'again')\");",
+      transaction: "db.transaction((tx) => tx.run(sql`insert into things values (1, 'again')`));",
+    };
+    await using inbox = await inboxAt(
+      { now: NOW },
+      Object.fromEntries(
+        Object.entries(wrong).map(([name, body]) => [`handlers/default/${name}.ts`, ts(body)]),
+      ),
+    );
+    for (const name of Object.keys(wrong)) {
+      await inbox.deliver({ event_id: name, type: name });
+      const [failure] = inbox.rows(
+        "select code, error, stack from hookonce_failures where event_id = ?",
+        name,
+      );
+      expect([name, failure.code, failure.error]).toEqual([
+        name,
+        "handler_error",
+        expect.stringContaining("UNIQUE constraint failed: things.n"),
+      ]);
+      expect(failure.stack).toContain(`handlers/default/${name}.ts`);
+    }
+  });
+
+  test("settled when a later delivery succeeds, and the event counts them all", async () => {
+    const time = { now: NOW };
+    await using inbox = await inboxAt(time);
+    const deliver = async (fail?: string) =>
+      (await inbox.deliver({ event_id: "evt_1", type: "paid", fail })).body.status as string;
+    expect(await deliver("once")).toBe("failed");
+    time.now += 1000;
+    expect(await deliver("twice")).toBe("failed");
+    time.now += 1000;
+    expect(await deliver()).toBe("processed");
+    time.now += 1000;
+    expect(await deliver()).toBe("duplicate");
+    expect(await deliver("too late to fail")).toBe("duplicate");
+
+    expect(inbox.rows("select attempts, error, settled_at, last_at from hookonce_failures")).toEqual([
+      { attempts: 2, error: "twice", settled_at: NOW + 2000, last_at: NOW + 1000 },
+    ]);
+    // Its first delivery was the first that failed.
+    expect(
+      inbox.rows(
+        "select outcome, received_at, last_delivery_at, deliveries, changed_bodies from hookonce_events",
+      ),
+    ).toEqual([
+      {
+        outcome: "processed",
+        received_at: NOW,
+        last_delivery_at: NOW + 3000,
+        deliveries: 5,
+        changed_bodies: 1,
+      },
+    ]);
+    expect(inbox.rows("select note from effects")).toEqual([{ note: "half" }, { note: "done" }]);
+  });
+
+  test("a handler is told when the event was first received, also at a retry", async () => {
+    const time = { now: NOW };
+    await using inbox = await inboxAt(time, {
+      "handlers/default/timed.sql":
+        "insert into effects values (:event_id, :received_at); insert into things values (:payload ->> '$.n', 'x');",
+    });
+    const deliver = async (n: number) =>
+      (await inbox.deliver({ event_id: "evt_1", type: "timed", n })).body.status as string;
+    expect(await deliver(1)).toBe("failed");
+    time.now += 5000;
+    expect(await deliver(99)).toBe("processed");
+    expect(inbox.rows("select note from effects")).toEqual([{ note: String(NOW) }]);
+  });
+
+  test("over a restart with a mended handler", async () => {
+    const time = { now: NOW };
+    await using inbox = await inboxAt(time, {
+      "handlers/default/broken.sql": "insert into things values (1, 'again');",
+    });
+    const deliver = async () =>
+      (await inbox.deliver({ event_id: "evt_1", type: "broken" })).body.status as string;
+    expect(await deliver()).toBe("failed");
+    await inbox.restart();
+    expect(await deliver()).toBe("failed");
+    expect(inbox.value("select attempts from hookonce_failures")).toBe(2);
+    await inbox.restart({
+      files: { "handlers/default/broken.sql": "insert into things values (11, 'mended');" },
+    });
+    expect(await deliver()).toBe("processed");
+    expect(inbox.rows("select attempts, settled_at from hookonce_failures")).toEqual([
+      { attempts: 2, settled_at: NOW },
+    ]);
+    expect(inbox.value("select deliveries from hookonce_events")).toBe(3);
+    await inbox.restart();
+    expect(await deliver()).toBe("duplicate");
+  });
+
+  test("the same id of two sources fails twice", async () => {
+    await using inbox = await inboxAt(
+      { now: NOW },
+      { "handlers/a/_any.ts": OBEDIENT, "handlers/b/_any.ts": OBEDIENT },
+      ["a", "b"].map((name) => `[sources.${name}]\nprovider = "unsigned"\n`).join(""),
+    );
+    for (const source of ["a", "b"]) await inbox.deliver({ event_id: "evt_1", fail: source }, { source });
+    await inbox.deliver({ event_id: "evt_1" }, { source: "a" });
+    expect(
+      inbox.rows("select source, error, settled_at is null as open from hookonce_failures order by source"),
+    ).toEqual([
+      { source: "a", error: "a", open: 0 },
+      { source: "b", error: "b", open: 1 },
+    ]);
+  });
+
+  test("an error text that is long, odd, or holds what databases choke on is kept", async () => {
+    await using inbox = await inboxAt({ now: NOW });
+    const odd = [
+      "'; drop table effects; --",
+      "☕🐙",
+      "line one\nline two",
+      "x".repeat(100_000),
+      "before\0after",
+    ];
+    for (const [index, fail] of odd.entries()) {
+      expect((await inbox.deliver({ event_id: `evt_${index}`, fail })).status).toBe(500);
+      const stored = inbox.value(
+        "select cast(error as blob) from hookonce_failures where event_id = ?",
+        `evt_${index}`,
+      );
+      expect(text(stored)).toBe(fail);
+    }
+  });
+});
+
+describe('unhandled = "fail"', () => {
+  const config = '[sources.default]\nprovider = "unsigned"\nunhandled = "fail"\n';
+
+  test("an event without a handler is a failure, and applied when there is one", async () => {
+    await using inbox = await testInbox({
+      config,
+      clock: () => NOW,
+      files: { "migrations/0001.sql": TABLES },
+    });
+    const { status, body } = await inbox.deliver({ event_id: "evt_1", type: "paid" });
+    expect([status, body.status]).toEqual([500, "failed"]);
+    await inbox.deliver({ event_id: "evt_2" });
+    expect(
+      inbox.rows("select event_id, handler, code, error from hookonce_failures order by event_id"),
+    ).toEqual([
+      {
+        event_id: "evt_1",
+        handler: null,
+        code: "no_handler",
+        error: 'No handler for the type "paid", and unhandled = "fail" on this source.',
+      },
+      {
+        event_id: "evt_2",
+        handler: null,
+        code: "no_handler",
+        error: 'No handler for an event without a type, and unhandled = "fail" on this source.',
+      },
+    ]);
+    expect(inbox.rows("select 1 from hookonce_events")).toEqual([]);
+    await inbox.restart({
+      files: { "handlers/default/paid.sql": "insert into effects values (:event_id, 'paid');" },
+    });
+    expect((await inbox.deliver({ event_id: "evt_1", type: "paid" })).body.status).toBe("processed");
+    expect(inbox.rows("select event_id, settled_at from hookonce_failures order by event_id")).toEqual([
+      { event_id: "evt_1", settled_at: NOW },
+      { event_id: "evt_2", settled_at: null },
+    ]);
+  });
+});
+
+test('unhandled = "ignore": answered, and nothing is stored', async () => {
+  await using inbox = await testInbox({
+    config: '[sources.default]\nprovider = "unsigned"\nunhandled = "ignore"\n',
+    files: {
+      "migrations/0001.sql": TABLES,
+      "handlers/default/paid.sql": "insert into effects values (:event_id, 'paid');",
+    },
+  });
+  const { status, body } = await inbox.deliver({ event_id: "evt_1", type: "other" });
+  expect([status, body]).toEqual([
+    200,
+    { status: "unhandled", event_id: "evt_1", message: "Webhook received" },
+  ]);
+  expect(inbox.rows("select 1 from hookonce_events union all select 1 from hookonce_deliveries")).toEqual([]);
+  expect((await inbox.deliver({ event_id: "evt_1", type: "paid" })).body.status).toBe("processed");
+});
+
+describe("an event without a handler is kept, and the effect still owed", () => {
+  test("a later delivery applies it once there is one; until then one warning for each type", async () => {
+    const time = { now: NOW };
+    await using inbox = await testInbox({ clock: () => time.now, files: { "migrations/0001.sql": TABLES } });
+    const deliver = async (id: string, type: string, note = "first") =>
+      (await inbox.deliver({ event_id: id, type, note })).body.status as string;
+    expect(await deliver("evt_1", "paid")).toBe("unhandled");
+    expect(await deliver("evt_2", "paid")).toBe("unhandled");
+    expect(await deliver("evt_3", "sent")).toBe("unhandled");
+    time.now += 1000;
+    expect(await deliver("evt_1", "paid", "changed")).toBe("unhandled");
+    expect(
+      inbox.log.filter(({ msg }) => msg.startsWith("no handler for this type")).map(({ type }) => type),
+    ).toEqual(["paid", "sent"]);
+    expect(
+      inbox.rows(
+        "select event_id, outcome, deliveries, changed_bodies from hookonce_events order by event_id",
+      ),
+    ).toEqual([
+      { event_id: "evt_1", outcome: "unhandled", deliveries: 2, changed_bodies: 1 },
+      { event_id: "evt_2", outcome: "unhandled", deliveries: 1, changed_bodies: 0 },
+      { event_id: "evt_3", outcome: "unhandled", deliveries: 1, changed_bodies: 0 },
+    ]);
+
+    await inbox.restart({
+      files: {
+        "handlers/default/paid.sql":
+          "insert into effects values (:event_id, (:payload ->> '$.note') || ' ' || :received_at);",
+      },
+    });
+    expect(await deliver("evt_1", "paid", "changed again")).toBe("processed");
+    expect(await deliver("evt_1", "paid")).toBe("duplicate");
+    // What is stored is what is applied: the first body, at the time of the first delivery.
+    expect(inbox.rows("select * from effects")).toEqual([{ event_id: "evt_1", note: `first ${NOW}` }]);
+    expect(
+      inbox.rows(
+        "select outcome, handler, rows_changed, deliveries from hookonce_events where event_id = 'evt_1'",
+      ),
+    ).toEqual([
+      { outcome: "processed", handler: "handlers/default/paid.sql", rows_changed: 1, deliveries: 4 },
+    ]);
+    expect(await deliver("evt_3", "sent")).toBe("unhandled");
+  });
+
+  test("when the new handler fails it stays owed, the failure is kept, and a retry settles it", async () => {
+    await using inbox = await testInbox({ clock: () => NOW, files: { "migrations/0001.sql": TABLES } });
+    const deliver = async () =>
+      (await inbox.deliver({ event_id: "evt_1", type: "paid" })).body.status as string;
+    expect(await deliver()).toBe("unhandled");
+    await inbox.restart({
+      files: {
+        "handlers/default/paid.sql":
+          "insert into effects values (:event_id, 'half'); insert into things values (1, 'again');",
+      },
+    });
+    expect(await deliver()).toBe("failed");
+    expect(await deliver()).toBe("failed");
+    expect(inbox.rows("select outcome, handler, deliveries from hookonce_events")).toEqual([
+      { outcome: "unhandled", handler: null, deliveries: 3 },
+    ]);
+    expect(inbox.rows("select attempts, code, settled_at from hookonce_failures")).toEqual([
+      { attempts: 2, code: "handler_error", settled_at: null },
+    ]);
+    expect(inbox.rows("select * from effects")).toEqual([]);
+    await inbox.restart({
+      files: { "handlers/default/paid.sql": "insert into effects values (:event_id, 'paid');" },
+    });
+    expect(await deliver()).toBe("processed");
+    expect(inbox.rows("select outcome, handler, deliveries from hookonce_events")).toEqual([
+      { outcome: "processed", handler: "handlers/default/paid.sql", deliveries: 4 },
+    ]);
+    expect(inbox.rows("select attempts, settled_at from hookonce_failures")).toEqual([
+      { attempts: 2, settled_at: NOW },
+    ]);
+  });
+});

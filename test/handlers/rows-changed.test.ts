@@ -1,0 +1,330 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { testInbox, type LogLine, type TestInbox } from "../support/test-inbox.ts";
+import { TABLES, ts } from "./sources.ts";
+
+const MIGRATION = `${TABLES}
+create table log (what text) strict;
+create trigger log_things after insert on things begin insert into log values ('a'), ('b'); end;
+create table parents (n integer primary key) strict;
+create table children (parent integer references parents (n) on delete cascade) strict;
+insert into parents values (1);
+insert into children values (1), (1), (1);
+`;
+
+/** Each runs once, in this order, on tables as they are in MIGRATION and as the rows before have left them. */
+const scenarios: { name: string; language: "sql" | "ts"; text: string; rows: number }[] = [
+  {
+    name: "insert",
+    language: "sql",
+    text: "insert into effects values ('x', 'a'), ('x', 'b'), ('x', 'c')",
+    rows: 3,
+  },
+  {
+    name: "insert of nothing",
+    language: "sql",
+    text: "insert into effects select 'x', 'y' where false",
+    rows: 0,
+  },
+  {
+    name: "update that matches nobody",
+    language: "sql",
+    text: "update things set note = 'x' where n = 404",
+    rows: 0,
+  },
+  {
+    name: "update of the same value",
+    language: "sql",
+    text: "update things set note = note where n <= 2",
+    rows: 2,
+  },
+  { name: "delete", language: "sql", text: "delete from effects where note = 'c'", rows: 1 },
+  { name: "select", language: "sql", text: "select * from things", rows: 0 },
+  {
+    name: "select behind an insert",
+    language: "sql",
+    text: "insert into effects values ('x', 'd'); select 1; values (2);",
+    rows: 1,
+  },
+  {
+    name: "several statements",
+    language: "sql",
+    text: "insert into effects values ('x', 'e'); update effects set note = 'f' where note = 'e'; delete from effects where note = 'f';",
+    rows: 3,
+  },
+  {
+    name: "insert with returning",
+    language: "sql",
+    text: "insert into effects values ('x', 'g'), ('x', 'h') returning note",
+    rows: 2,
+  },
+  {
+    name: "with and insert",
+    language: "sql",
+    text: "with two as (select 'i' as n union all select 'j') insert into effects select 'x', n from two",
+    rows: 2,
+  },
+  { name: "with and select", language: "sql", text: "with two as (select 1) select * from two", rows: 0 },
+  {
+    name: "upsert that inserts",
+    language: "sql",
+    text: "insert into parents values (2) on conflict do nothing",
+    rows: 1,
+  },
+  {
+    name: "upsert that does nothing",
+    language: "sql",
+    text: "insert into parents values (2) on conflict do nothing",
+    rows: 0,
+  },
+  {
+    name: "upsert that updates",
+    language: "sql",
+    text: "insert into things values (1, 'x') on conflict (n) do update set note = excluded.note",
+    rows: 1,
+  },
+  {
+    name: "replace of a row that is there",
+    language: "sql",
+    text: "replace into parents values (2)",
+    rows: 1,
+  },
+  {
+    name: "a trigger's rows are not the handler's",
+    language: "sql",
+    text: "insert into things values (10, 'ten')",
+    rows: 1,
+  },
+  {
+    name: "nor those, with returning",
+    language: "sql",
+    text: "insert into things values (11, 'eleven') returning n",
+    rows: 1,
+  },
+
+  {
+    name: "run",
+    language: "ts",
+    text: "db.run(sql`insert into effects values ('x', 'a'), ('x', 'b')`);",
+    rows: 2,
+  },
+  {
+    name: "drizzle's insert",
+    language: "ts",
+    text: "db.insert(effects).values([{ eventId: 'x', note: 'a' }, { eventId: 'x', note: 'b' }]).run();",
+    rows: 2,
+  },
+  {
+    name: "drizzle's update",
+    language: "ts",
+    text: "db.update(things).set({ note: 'z' }).where(eq(things.n, 2)).run();",
+    rows: 1,
+  },
+  {
+    name: "drizzle's update that matches nobody",
+    language: "ts",
+    text: "db.update(things).set({ note: 'z' }).where(eq(things.n, 404)).run();",
+    rows: 0,
+  },
+  {
+    name: "drizzle's delete",
+    language: "ts",
+    text: "db.delete(effects).where(eq(effects.note, 'b')).run();",
+    rows: 3,
+  },
+  {
+    name: "drizzle's upsert",
+    language: "ts",
+    text: "db.insert(things).values({ n: 2, note: 'q' }).onConflictDoUpdate({ target: things.n, set: { note: 'q' } }).run();",
+    rows: 1,
+  },
+  { name: "drizzle's select", language: "ts", text: "db.select().from(things).all();", rows: 0 },
+  {
+    name: "returning, all",
+    language: "ts",
+    text: "db.insert(effects).values([{ eventId: 'x', note: 'k' }, { eventId: 'x', note: 'l' }]).returning().all();",
+    rows: 2,
+  },
+  {
+    name: "returning, get",
+    language: "ts",
+    text: "db.insert(effects).values([{ eventId: 'x', note: 'm' }, { eventId: 'x', note: 'n' }]).returning().get();",
+    rows: 2,
+  },
+  {
+    name: "returning, values",
+    language: "ts",
+    text: "db.values(sql`update effects set note = 'o' where note in ('m', 'n') returning note`);",
+    rows: 2,
+  },
+  {
+    name: "returning of nothing, after something else",
+    language: "ts",
+    text: "db.run(sql`insert into effects values ('x', 'p')`); db.all(sql`update effects set note = 'x' where note = 'nobody' returning note`);",
+    rows: 1,
+  },
+  {
+    name: "reads between writes",
+    language: "ts",
+    text: "db.run(sql`insert into effects values ('x', 'q')`); db.all(sql`select * from effects`); db.all(sql`with a as (select 1) select * from a`); db.run(sql`delete from effects where note = 'q'`);",
+    rows: 2,
+  },
+  {
+    name: "a trigger's rows are not the handler's",
+    language: "ts",
+    text: "db.insert(things).values({ n: 20, note: 'x' }).run();",
+    rows: 1,
+  },
+  {
+    name: "nor those, with returning",
+    language: "ts",
+    text: "db.insert(things).values({ n: 21, note: 'x' }).returning().all();",
+    rows: 1,
+  },
+  {
+    name: "nor a foreign key's, with returning",
+    language: "ts",
+    text: "db.all(sql`delete from parents where n = 1 returning n`);",
+    rows: 1,
+  },
+  {
+    name: "the client, run",
+    language: "ts",
+    text: "db.$client.run('insert into effects values (?, ?)', 'x', 'r');",
+    rows: 1,
+  },
+  {
+    name: "the client, prepared",
+    language: "ts",
+    text: "const add = db.$client.prepare('insert into effects values (?, ?)'); add.run('x', 's'); add.all('x', 't'); add.run('x', 'u');",
+    rows: 3,
+  },
+  {
+    name: "drizzle's, prepared",
+    language: "ts",
+    text: "const add = db.insert(effects).values({ eventId: 'x', note: sql.placeholder('note') }).prepare(); add.run({ note: 'v' }); add.run({ note: 'w' });",
+    rows: 2,
+  },
+  {
+    name: "a statement that fails, swallowed",
+    language: "ts",
+    text: "db.run(sql`insert into effects values ('x', 'y')`); try { db.run(sql`insert into things values (500, 'x'), (1, 'again')`); } catch {}",
+    rows: 1,
+  },
+  {
+    name: "a query that is built and never run",
+    language: "ts",
+    text: "db.insert(effects).values({ eventId: 'x', note: 'never' });",
+    rows: 0,
+  },
+  { name: "nothing", language: "ts", text: "", rows: 0 },
+];
+
+const keyOf = (index: number): string => `case_${index}`;
+
+const handlers = Object.fromEntries(
+  scenarios.map(({ language, text }, index) => [
+    `${keyOf(index)}.${language}`,
+    language === "sql" ? text : ts(text),
+  ]),
+);
+
+const filesFor = (...sources: string[]): Record<string, string> => ({
+  "migrations/0001.sql": MIGRATION,
+  ...Object.fromEntries(
+    sources.flatMap((source) =>
+      Object.entries(handlers).map(([name, text]) => [`handlers/${source}/${name}`, text]),
+    ),
+  ),
+});
+
+const zeroWarnings = (log: readonly LogLine[]): LogLine[] =>
+  log.filter(({ msg }) => msg.startsWith("the handler changed no rows"));
+
+describe("how many rows a handler changed is stored with its event", () => {
+  let inbox: TestInbox;
+  beforeAll(async () => {
+    inbox = await testInbox({ files: filesFor("default") });
+  });
+  afterAll(() => inbox[Symbol.asyncDispose]());
+
+  test.each(scenarios.map((row, index) => [`${row.language}: ${row.name}`, row, index] as const))(
+    "%s",
+    async (_, { rows, language }, index) => {
+      const before = zeroWarnings(inbox.log).length;
+      for (const id of [`evt_${index}`, `evt_${index}`])
+        await inbox.deliver({ event_id: id, type: keyOf(index) });
+      expect(
+        inbox.rows(
+          "select outcome, rows_changed, deliveries from hookonce_events where event_id = ?",
+          `evt_${index}`,
+        ),
+      ).toEqual([{ outcome: "processed", rows_changed: rows, deliveries: 2 }]);
+      // None is shown as a warning, with the file.
+      const warned = zeroWarnings(inbox.log).slice(before);
+      expect(warned.map(({ handler, level }) => [handler, level])).toEqual(
+        rows === 0 ? [[`handlers/default/${keyOf(index)}.${language}`, 40]] : [],
+      );
+    },
+  );
+
+  test("the warning comes once for a handler, not for each of its events", async () => {
+    const nothing = keyOf(scenarios.length - 1);
+    const before = zeroWarnings(inbox.log).length;
+    for (const n of [1, 2, 3]) await inbox.deliver({ event_id: `more_${n}`, type: nothing });
+    expect(zeroWarnings(inbox.log)).toHaveLength(before);
+  });
+
+  test("the log line of a delivery has them too", async () => {
+    const line = inbox.log.find(({ event, outcome }) => event === "evt_0" && outcome === "processed");
+    expect(line).toMatchObject({ rows: 3, handler: "handlers/default/case_0.sql" });
+  });
+});
+
+describe("require_change = true", () => {
+  test("makes none a failure, and its effects are undone", async () => {
+    await using inbox = await testInbox({
+      config: '[sources.default]\nprovider = "unsigned"\nrequire_change = true\n',
+      files: filesFor("default"),
+    });
+    for (const [index, { rows, name }] of scenarios.entries()) {
+      const id = `evt_${index}`;
+      const { status, body } = await inbox.deliver({ event_id: id, type: keyOf(index) });
+      expect([name, status, body.status]).toEqual([
+        name,
+        ...(rows === 0 ? [500, "failed"] : [200, "processed"]),
+      ]);
+      expect(inbox.rows("select code from hookonce_failures where event_id = ?", id)).toEqual(
+        rows === 0 ? [{ code: "no_rows_changed" }] : [],
+      );
+    }
+    const built = scenarios.findIndex(({ name }) => name === "a query that is built and never run");
+    expect(inbox.value("select error from hookonce_failures where event_id = ?", `evt_${built}`)).toBe(
+      `handlers/default/${keyOf(built)}.ts changed no rows, and require_change = true on this source.`,
+    );
+    expect(zeroWarnings(inbox.log)).toEqual([]);
+  });
+
+  test("asks nothing of an event without a handler", async () => {
+    await using inbox = await testInbox({
+      config: '[sources.default]\nprovider = "unsigned"\nrequire_change = true\n',
+    });
+    expect((await inbox.deliver({ event_id: "evt_1", type: "t" })).body.status).toBe("unhandled");
+  });
+
+  test("an update that matched nobody is applied by a retry, once there is somebody", async () => {
+    await using inbox = await testInbox({
+      config: '[sources.default]\nprovider = "unsigned"\nrequire_change = true\n',
+      files: {
+        "migrations/0001.sql": "create table customers (id text primary key, cents integer not null) strict;",
+        "handlers/default/paid.sql":
+          "update customers set cents = cents + (:payload ->> '$.cents') where id = :payload ->> '$.customer';",
+      },
+    });
+    const paid = { event_id: "evt_1", type: "paid", customer: "ada", cents: 5 };
+    expect((await inbox.deliver(paid)).status).toBe(500);
+    inbox.rows("insert into customers values ('ada', 0)");
+    expect((await inbox.deliver(paid)).status).toBe(200);
+    expect((await inbox.deliver(paid)).body.status).toBe("duplicate");
+    expect(inbox.value("select cents from customers")).toBe(5);
+  });
+});

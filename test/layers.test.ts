@@ -1,0 +1,280 @@
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+
+/** Imports point down only; rooms of one line do not know each other. `event` and `errors` import nothing. */
+const LAYERS: readonly (readonly string[])[] = [
+  ["main"],
+  ["cli"],
+  ["demo", "templates"],
+  ["app"],
+  ["http"],
+  ["inbox"],
+  ["handlers"],
+  ["storage"],
+  ["providers", "config"],
+  ["event", "errors"],
+];
+
+/** Files that are no part of the program. */
+const ASIDE = ["assets.d.ts", "build-all.ts", "templates/inbox/", "templates/types/"];
+
+/** A package, and the rooms that may use it: `value` at all, `type` only its types. */
+const PACKAGES: readonly { name: RegExp; value: readonly string[]; type: readonly string[] }[] = [
+  // All SQL is behind storage and handlers. The demo brings the tutorial's receiver, which has a database of its own.
+  { name: /^bun:sqlite$/, value: ["storage", "handlers", "demo"], type: ["app"] },
+  { name: /^drizzle-orm(?:\/|$)/, value: ["storage", "handlers"], type: [] },
+  { name: /^(?:hono|@hono\/.*)$/, value: ["http"], type: ["app"] },
+  { name: /^commander$/, value: ["cli"], type: [] },
+  { name: /^toml-eslint-parser$/, value: ["config"], type: [] },
+  { name: /^pino(?:-pretty)?$/, value: ["app", "demo"], type: ["http"] },
+];
+
+interface Import {
+  readonly from: string;
+  readonly typeOnly: boolean;
+}
+
+const transpiler = new Bun.Transpiler({ loader: "ts" });
+
+/** Every import of a module, those of types included: scanImports leaves them out. */
+function importsOf(source: string): Import[] {
+  const found = new Map<string, boolean>();
+  const note = (from: string, typeOnly: boolean): void => {
+    found.set(from, (found.get(from) ?? true) && typeOnly);
+  };
+  for (const { path } of transpiler.scanImports(source)) note(path, false);
+  const code = source.replaceAll(/^\s*(?:\/\/|\*|\/\*).*$/gm, "");
+  for (const [, , from] of code.matchAll(/^(?:import|export)\b([^;'"]*?)\bfrom\s*["']([^"']+)["']/gm)) {
+    note(from as string, true);
+  }
+  for (const [, from] of code.matchAll(/\bimport\s*\(\s*["']([^"']+)["']\s*\)/g)) note(from as string, true);
+  for (const [, from] of code.matchAll(/\brequire\s*\(\s*["']([^"']+)["']\s*\)/g))
+    note(from as string, false);
+  return Array.from(found, ([from, typeOnly]) => ({ from, typeOnly }));
+}
+
+/** Path below src → what it imports. */
+type Program = ReadonlyMap<string, readonly Import[]>;
+
+function readProgram(folder: string): Program {
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .map((file) => file.replaceAll("\\", "/"))
+    .filter((file) => file.endsWith(".ts") && !ASIDE.some((aside) => file.startsWith(aside)))
+    .sort();
+  return new Map(files.map((file) => [file, importsOf(readFileSync(join(folder, file), "utf8"))]));
+}
+
+const roomOf = (file: string): string => (file.split("/")[0] as string).replace(/\.ts$/, "");
+const depthOf = (room: string): number => LAYERS.findIndex((line) => line.includes(room));
+const isOwn = ({ from }: Import): boolean => from.startsWith(".");
+const targetOf = (file: string, { from }: Import): string =>
+  normalize(join(dirname(file), from)).replaceAll("\\", "/");
+
+/** What breaks the layers, in words. */
+function breaches(program: Program): string[] {
+  const found: string[] = [];
+  for (const [file, imports] of program) {
+    const room = roomOf(file);
+    if (depthOf(room) === -1) found.push(`${file}: ${room} stands in no layer`);
+    for (const one of imports) {
+      if (isOwn(one)) {
+        const target = targetOf(file, one);
+        // Out of src: package.json, and the migrations that are embedded.
+        if (target.startsWith("../")) continue;
+        const other = roomOf(target);
+        if (room === "event" || room === "errors")
+          found.push(`${file} imports ${target}, and may import nothing`);
+        else if (other !== room && depthOf(other) <= depthOf(room))
+          found.push(`${file} imports ${target}, which is not below it`);
+      } else {
+        if (room === "event" || room === "errors")
+          found.push(`${file} imports ${one.from}, and may import nothing`);
+        const rule = PACKAGES.find(({ name }) => name.test(one.from));
+        if (rule === undefined || rule.value.includes(room)) continue;
+        if (!one.typeOnly || !rule.type.includes(room)) {
+          found.push(
+            `${file} imports ${one.typeOnly ? "types of " : ""}${one.from}, which is for ${rule.value.join(" and ")}`,
+          );
+        }
+      }
+    }
+  }
+  return found;
+}
+
+/** The first circle of imports there is, as a path; types count. */
+function circleIn(program: Program): string[] | null {
+  const done = new Set<string>();
+  const walk = (file: string, path: readonly string[]): string[] | null => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (done.has(file)) return null;
+    for (const one of (program.get(file) ?? []).filter(isOwn)) {
+      const circle = walk(targetOf(file, one), [...path, file]);
+      if (circle !== null) return circle;
+    }
+    done.add(file);
+    return null;
+  };
+  for (const file of program.keys()) {
+    const circle = walk(file, []);
+    if (circle !== null) return circle;
+  }
+  return null;
+}
+
+const src = join(import.meta.dir, "../src");
+
+describe("src", () => {
+  const ours = readProgram(src);
+
+  test("is held to its layers", () => {
+    expect(breaches(ours)).toEqual([]);
+  });
+
+  test("has no circle of imports", () => {
+    expect(circleIn(ours)).toBeNull();
+  });
+
+  test("imports only files that are there", () => {
+    const missing = [...ours].flatMap(([file, imports]) =>
+      imports
+        .filter(isOwn)
+        .map((one) => targetOf(file, one))
+        .filter((target) => !target.startsWith("../") && !ours.has(target)),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  test("has every room of the layers, and is read whole", () => {
+    const rooms = new Set([...ours.keys()].map(roomOf));
+    expect([...rooms].sort()).toEqual(LAYERS.flat().sort());
+    expect(ours.size).toBeGreaterThan(60);
+    // A few that must be seen, or nothing here proves anything.
+    const edges = new Set(
+      [...ours].flatMap(([file, imports]) => imports.map((one) => `${file} → ${targetOf(file, one)}`)),
+    );
+    for (const edge of [
+      "main.ts → cli/cli.ts",
+      "cli/cli.ts → cli/serve.ts", // import(…)
+      "cli/serve.ts → app/serve.ts",
+      "inbox/receive.ts → handlers/registry.ts", // only a type
+      "templates/editor-types.ts → templates/editor-types-archive.ts", // require(…)
+      "providers/hmac.ts → errors.ts",
+    ]) {
+      expect(edges).toContain(edge);
+    }
+  });
+
+  test("what stands aside imports nothing of it", () => {
+    for (const file of readdirSync(src).filter((name) => ASIDE.includes(name))) {
+      const imports = importsOf(readFileSync(join(src, file), "utf8"));
+      expect(imports.filter(({ from }) => from.startsWith("./"))).toEqual([]);
+    }
+    const used = [...ours].flatMap(([file, imports]) =>
+      imports.filter(isOwn).map((one) => targetOf(file, one)),
+    );
+    expect(used.filter((target) => ASIDE.includes(target))).toEqual([]);
+  });
+});
+
+const program = (files: Record<string, string>): Program =>
+  new Map(Object.entries(files).map(([file, source]) => [file, importsOf(source)]));
+
+describe("the check itself", () => {
+  test.each([
+    ['import { a } from "x";', false],
+    ['import a, { b } from "x";', false],
+    ['import * as a from "x"; a();', false],
+    ['import "x";', false],
+    ['export { a } from "x";', false],
+    ['export * from "x";', false],
+    ['const a = await import("x");', false],
+    ['const a = require("x");', false],
+    ['import {\n  a,\n  type B,\n} from "x"; a();', false],
+    ['import type { A } from "x";', true],
+    ['import type A from "x";', true],
+    ['import { type A, type B } from "x";', true],
+    ['import {\n  type A,\n} from "x";', true],
+    ['export type { A } from "x";', true],
+    ['let a: import("x").A;', true],
+    ['let a: typeof import("x");', true],
+  ])("sees %s", (source, typeOnly) => {
+    const used =
+      source.startsWith("import { a }") || source.startsWith("import a,") ? `${source} a(); b();` : source;
+    expect(importsOf(used)).toEqual([{ from: "x", typeOnly }]);
+  });
+
+  test.each([
+    [
+      { "storage/a.ts": 'import type { A } from "../inbox/b.ts";' },
+      "storage/a.ts imports inbox/b.ts, which is not below it",
+    ],
+    [
+      { "config/a.ts": 'import { a } from "../providers/b.ts"; a();' },
+      "config/a.ts imports providers/b.ts, which is not below it",
+    ],
+    [
+      { "providers/a.ts": 'import type { A } from "../config/b.ts";' },
+      "providers/a.ts imports config/b.ts, which is not below it",
+    ],
+    [
+      { "http/a.ts": 'const { a } = await import("../app/b.ts");' },
+      "http/a.ts imports app/b.ts, which is not below it",
+    ],
+    [
+      { "demo/a.ts": 'import { a } from "../cli/b.ts"; a();' },
+      "demo/a.ts imports cli/b.ts, which is not below it",
+    ],
+    [
+      { "errors.ts": 'import type { A } from "./event.ts";' },
+      "errors.ts imports event.ts, and may import nothing",
+    ],
+    [
+      { "event.ts": 'import { join } from "node:path"; join();' },
+      "event.ts imports node:path, and may import nothing",
+    ],
+    [
+      { "inbox/a.ts": 'import type { Database } from "bun:sqlite";' },
+      "inbox/a.ts imports types of bun:sqlite, which is for storage and handlers and demo",
+    ],
+    [
+      { "app/a.ts": 'import { Database } from "bun:sqlite"; new Database();' },
+      "app/a.ts imports bun:sqlite, which is for storage and handlers and demo",
+    ],
+    [
+      { "http/a.ts": 'import { eq } from "drizzle-orm/sqlite-core"; eq();' },
+      "http/a.ts imports drizzle-orm/sqlite-core, which is for storage and handlers",
+    ],
+    [{ "helpers/a.ts": "" }, "helpers/a.ts: helpers stands in no layer"],
+  ] as [Record<string, string>, string][])("finds a breach: %#", (files, breach) => {
+    expect(breaches(program(files))).toEqual([breach]);
+  });
+
+  test("lets through what is right", () => {
+    expect(
+      breaches(
+        program({
+          "main.ts": 'import { a } from "./cli/a.ts"; a();',
+          "cli/a.ts": 'import { a } from "../demo/a.ts"; import { b } from "../app/b.ts"; a(b);',
+          "app/b.ts": 'import type { Database } from "bun:sqlite"; import { c } from "../config/c.ts"; c();',
+          "storage/d.ts":
+            'import { Database } from "bun:sqlite"; import { e } from "../providers/e.ts"; new Database(e);',
+          "config/c.ts": 'import { f } from "../errors.ts"; import { g } from "./g.ts"; f(g);',
+        }),
+      ),
+    ).toEqual([]);
+  });
+
+  test("finds a circle, of types too", () => {
+    expect(
+      circleIn(
+        program({
+          "http/a.ts": 'import { b } from "./b.ts"; b();',
+          "http/b.ts": 'import { c } from "./c.ts"; c();',
+          "http/c.ts": 'import type { A } from "./a.ts";',
+        }),
+      ),
+    ).toEqual(["http/a.ts", "http/b.ts", "http/c.ts", "http/a.ts"]);
+  });
+});

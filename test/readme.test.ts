@@ -1,0 +1,143 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import packageJson from "../package.json" with { type: "json" };
+import { keysAt } from "../src/config/schema.ts";
+import { providers } from "../src/providers/presets.ts";
+import { stripeSignature } from "./support/stripe.ts";
+import { testInbox } from "./support/test-inbox.ts";
+
+const readme = readFileSync(join(import.meta.dir, "../README.md"), "utf8");
+
+/** The code blocks in a language that hold a text. Blocks in lists are set in. */
+function blocks(language: string, holding: string): string[] {
+  return [...readme.matchAll(/^( *)```(\w+)\n([^]*?)^ *```$/gm)]
+    .filter(([, , found]) => found === language)
+    .map(([, indent = "", , text = ""]) => text.replaceAll(new RegExp(`^${indent}`, "gm"), ""))
+    .filter((text) => text.includes(holding));
+}
+
+function block(language: string, holding: string): string {
+  const found = blocks(language, holding);
+  expect(found).toHaveLength(1);
+  return found[0] as string;
+}
+
+function signed(secret: string, text: string, encoding: "hex" | "base64"): string {
+  return new Bun.CryptoHasher("sha256", secret).update(text).digest(encoding);
+}
+
+describe("what the README says", () => {
+  test("its config is one, and so is the scheme that it spells out", async () => {
+    const config = block("toml", "[sources.github]").replace(/^version.*$/m, "");
+    const shop = block("toml", "[sources.shop]");
+    await using inbox = await testInbox({
+      config: `${config}\n${shop}`,
+      files: { "secrets/github-old": "old\n" },
+      environment: { GITHUB_SECRET: "new", SHOP_SECRET: "shop" },
+    });
+    const push = JSON.stringify({ ref: "refs/heads/main" });
+    const toGithub = (secret: string, id: string) =>
+      inbox.deliver(push, {
+        source: "github",
+        headers: {
+          "x-hub-signature-256": `sha256=${signed(secret, push, "hex")}`,
+          "x-github-event": "push",
+          "x-github-delivery": id,
+        },
+      });
+    expect([
+      (await toGithub("new", "a")).status,
+      (await toGithub("old", "b")).status,
+      (await toGithub("other", "c")).status,
+    ]).toEqual([200, 200, 401]);
+
+    const order = JSON.stringify({ event: "order.paid" });
+    const time = Math.trunc(Date.now() / 1000);
+    const answer = await inbox.deliver(order, {
+      source: "shop",
+      headers: {
+        "x-shop-signature": `v0=nonsense,v1=${signed("shop", `o1.${time}.${order}`, "base64")}`,
+        "x-shop-time": `${time}`,
+        "x-shop-id": "o1",
+      },
+    });
+    expect(answer.body).toMatchObject({ status: "unhandled", event_id: "o1" });
+  });
+
+  test("the first provider, its handler, and the queries on what is stored", async () => {
+    await using inbox = await testInbox({
+      config: block("toml", '[sources.stripe]\nprovider = "stripe"\nsecret '),
+      files: {
+        "migrations/0001.sql":
+          "create table credits (customer text primary key, cents integer not null) strict;",
+        "handlers/stripe/checkout.session.completed.sql": block("sql", "insert into credits"),
+      },
+      environment: { STRIPE_WEBHOOK_SECRET: "whsec_readme" },
+    });
+    const body = JSON.stringify({
+      id: "evt_1",
+      type: "checkout.session.completed",
+      data: { object: { customer: "ada", amount_total: 500 } },
+    });
+    const deliver = () =>
+      inbox.deliver(body, {
+        source: "stripe",
+        headers: { "stripe-signature": stripeSignature("whsec_readme", body) },
+      });
+    expect([(await deliver()).body.status, (await deliver()).body.status]).toEqual([
+      "processed",
+      "duplicate",
+    ]);
+    expect(inbox.rows("select customer, cents from credits")).toEqual([{ customer: "ada", cents: 500 }]);
+
+    const [outcome, failures, raw] = block("sql", "hookonce_failures")
+      .split(";")
+      .map((query) => query.trim())
+      .filter((query) => query !== "");
+    expect(inbox.rows(outcome as string)).toMatchObject([
+      { outcome: "processed", rows_changed: 1, deliveries: 2 },
+    ]);
+    expect(inbox.rows(failures as string)).toEqual([]);
+    expect(Object.values(inbox.rows(raw as string)[0] as object)).toContain(body);
+  });
+
+  test("the handler in TypeScript", async () => {
+    await using inbox = await testInbox({
+      files: {
+        "migrations/0001.sql": "create table pushes (repo text not null, sha text not null) strict;",
+        "handlers/default/_any.ts": block("ts", 'from "hookonce"'),
+      },
+    });
+    const answer = await inbox.deliver({
+      event_id: "1",
+      repository: { full_name: "ada/engine" },
+      after: "abc",
+    });
+    expect(answer.body.status).toBe("processed");
+    expect(inbox.rows("select * from pushes")).toEqual([{ repo: "ada/engine", sha: "abc" }]);
+  });
+
+  test("every key of the config, every provider and every command is there", () => {
+    for (const key of [...keysAt([]), ...keysAt(["sources", "x"])]) {
+      if (key !== "sources")
+        expect({ key, told: new RegExp(`\\b${key}\\b`).test(readme) }).toEqual({ key, told: true });
+    }
+    for (const name of providers.keys())
+      expect({ name, listed: readme.includes(`| \`${name}\` |`) }).toEqual({ name, listed: true });
+    for (const command of ["init", "serve", "check", "demo"])
+      expect(readme.includes(`hookonce ${command}`)).toBe(true);
+  });
+
+  test("the commands pin the Bun that the project is made for, and every package has its reason", () => {
+    const pinned = [...readme.matchAll(/npx -y (bun@[\d.]+) run ([\w:]+)/g)];
+    expect(pinned.length).toBe(2);
+    for (const [, version, script] of pinned) {
+      expect(version).toBe(packageJson.packageManager);
+      expect(packageJson.scripts).toHaveProperty(script as string);
+    }
+    for (const name of Object.keys({ ...packageJson.dependencies, ...packageJson.devDependencies })) {
+      expect({ name, hasReason: readme.includes(`**${name}**`) }).toEqual({ name, hasReason: true });
+    }
+  });
+});

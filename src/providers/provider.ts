@@ -106,7 +106,7 @@ export type HmacAlgorithm = "md5" | "sha1" | "sha256" | "sha512";
 export type KeyFormat = "text" | "hex" | "base64" | "whsec" | "whsec-or-text";
 
 export interface SignatureHeader {
-  /** In lower case. With a `*` at its end: all that begin so, each with a signature of its own. */
+  /** In lower case. With a `*` at its end: all that begin so, put together with the separator. */
   readonly header: string;
   /** Between the parts of the header, where there are several: `,` in `t=…,v1=…`. */
   readonly separator?: string;

@@ -48,7 +48,7 @@ export function compileSelector(selector: Selector, missing: "skip" | "absent"):
   };
 }
 
-function isList(selector: Exclude<Selector, Part>): selector is readonly Selector[] {
+export function isList(selector: Exclude<Selector, Part>): selector is readonly Selector[] {
   return Array.isArray(selector);
 }
 

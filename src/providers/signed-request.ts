@@ -42,7 +42,7 @@ export function readSignature(scheme: SignedRequest, headers: Headers): ReadSign
 function joinHeaders(headers: Headers, { header, separator }: SignatureHeader): string {
   const start = header.slice(0, -1);
   const found = Object.keys(headers).filter((name) => name.startsWith(start));
-  return found.map((name) => headers[name]).join(separator ?? ",");
+  return found.map((name) => headers[name]).join(separator);
 }
 
 /** What follows the prefix in each part of a header that has it; empty ones are none. */

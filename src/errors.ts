@@ -10,6 +10,7 @@ export type ErrorCode =
   | "missing_event_id"
   | "invalid_event_id"
   | "invalid_event_type"
+  | "not_a_batch"
   | "incomplete_body"
   // it could not be shown to come from the provider
   | "signature_missing"
@@ -20,6 +21,9 @@ export type ErrorCode =
   | "timestamp_stale"
   | "timestamp_in_future"
   | "unsigned_not_loopback"
+  | "handshake_refused"
+  // its key or certificate could not be fetched
+  | "key_unavailable"
   // the request is not one for us
   | "unknown_source"
   | "not_found"
@@ -38,6 +42,7 @@ export type ErrorCode =
   | "handler_async"
   | "handler_finished"
   | "handler_ended_transaction"
+  | "invalid_reply"
   | "statement_refused"
   | "no_rows_changed"
   | "no_handler"

@@ -39,3 +39,11 @@ export interface Event extends Identity {
 
 /** What became of an event. */
 export type Outcome = "processed" | "duplicate" | "unhandled" | "failed";
+
+/** An HTTP answer that somebody spelled out: a handler, or a provider's handshake. */
+export interface Reply {
+  readonly status: number;
+  /** In lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}

@@ -4,12 +4,12 @@ import { loadConfig, type Config } from "../config/load.ts";
 import type { Environment } from "../config/secrets.ts";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { loadHandlers } from "../handlers/registry.ts";
-import { providers } from "../providers/presets.ts";
+import type { Fetch } from "../providers/context.ts";
 import type { Source } from "../providers/source.ts";
 import { migrate, ownSet, problemsOf, userSet, withoutRefused } from "../storage/migrations.ts";
 import { ownMigrations } from "../storage/own-migrations.ts";
 import { rehearse } from "../storage/rehearsal.ts";
-import { createSources } from "./sources.ts";
+import { createSources, secretNeeds } from "./sources.ts";
 import { readUserMigrations } from "./user-migrations.ts";
 
 export interface Checked {
@@ -26,6 +26,8 @@ export interface Checked {
 export interface CheckOptions {
   readonly environment: Environment;
   readonly clock: () => number;
+  /** For the keys of the providers that hand theirs out; only tests pass one. */
+  readonly fetch?: Fetch | undefined;
   /** Instead of the config's; absolute. */
   readonly database?: string | undefined;
 }
@@ -36,8 +38,8 @@ export interface CheckOptions {
  */
 export async function check(inboxFolder: string, options: CheckOptions): Promise<Checked> {
   const problems: Problem[] = [];
-  const config = attempt(problems, () => loadConfig(inboxFolder, [...providers.keys()], options.environment));
-  const created = config === null ? null : createSources(config.sources, options.clock);
+  const config = attempt(problems, () => loadConfig(inboxFolder, secretNeeds, options.environment));
+  const created = config === null ? null : createSources(config.sources, options.clock, options.fetch);
   problems.push(...(created?.problems ?? []));
   const sources = created?.sources ?? new Map<string, Source>();
 
@@ -66,7 +68,9 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
       inboxFolder,
       // Without a config every folder may be a source's, and its handlers can still be checked.
       sources:
-        config === null ? foldersOf(join(inboxFolder, "handlers")) : config.sources.map(({ name }) => name),
+        config === null
+          ? foldersOf(join(inboxFolder, "handlers"))
+          : config.sources.map(({ name, handlers }) => handlers ?? name),
       connection,
       onLateError: () => {},
     });

@@ -67,7 +67,7 @@ export async function openInbox(options: OpenInboxOptions): Promise<Inbox> {
     connection = await openMigrated(options);
     const { handlers, problems, warnings } = await loadHandlers({
       inboxFolder: config.inboxFolder,
-      sources: [...sources.keys()],
+      sources: [...sources.values()].map(({ handlersOf }) => handlersOf),
       connection,
       onLateError: (handler, error) =>
         log.error(

@@ -93,7 +93,8 @@ async function checked(
   const all = [...problems];
   if (options.production === true) {
     for (const source of sources.values()) {
-      if (source.provider.scheme.kind !== "unsigned") continue;
+      const { scheme } = source.provider;
+      if (scheme.kind !== "unsigned" || scheme.thinPing === true) continue;
       all.push({
         message: `source "${source.name}" is unsigned, and --production takes only signed ones: give it a provider and a secret, or remove it`,
       });
@@ -132,7 +133,7 @@ function announce(
 ): void {
   for (const source of sources.values()) {
     const handlers = inbox.handlers.files
-      .filter((file) => file.source === source.name)
+      .filter((file) => file.source === source.handlersOf)
       .map(({ file }) => file);
     logger.info(
       { source: source.name, provider: source.provider.name, url: `${url}${pathsOf(source)[0]}`, handlers },

@@ -17,8 +17,8 @@ export async function runCheck(folder: string, options: { database?: string }): 
     console.error(`\n${problems.length} ${problems.length === 1 ? "problem" : "problems"} in ${inboxFolder}`);
     return EXIT.failed;
   }
-  for (const { name, provider } of sources.values()) {
-    const files = handlerFiles.filter(({ source }) => source === name).map(({ file }) => file);
+  for (const { name, provider, handlersOf } of sources.values()) {
+    const files = handlerFiles.filter(({ source }) => source === handlersOf).map(({ file }) => file);
     console.log(
       `source ${name}, ${provider.title}: ${files.length === 0 ? "no handlers yet" : files.join(", ")}`,
     );

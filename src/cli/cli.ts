@@ -70,6 +70,15 @@ function createProgram(done: (code: number) => void): Command {
     .action(async (folder: string, options: { database?: string }) => done(await runCheck(folder, options)));
 
   program
+    .command("providers")
+    .description("what hookonce knows of each provider: signature, event id, retries, what remains unsure")
+    .argument("[name]", "of one of them")
+    .action(async (name: string | undefined) => {
+      const { runProviders } = await import("./providers.ts");
+      done(runProviders(name));
+    });
+
+  program
     .command("demo")
     .description("a storm of retries against the tutorial's receiver and against hookonce")
     .action(async () => {

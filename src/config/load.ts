@@ -8,9 +8,10 @@ import { createSecretLookup, type Environment } from "./secrets.ts";
 import { readToml, TomlError, type TomlDocument } from "./toml.ts";
 
 /** A source as the config has it, its secrets looked up. */
-export interface ConfiguredSource extends Omit<SourceConfig, "secret"> {
+export interface ConfiguredSource extends Omit<SourceConfig, "secret" | "verify_token"> {
   readonly name: string;
   readonly secrets: readonly string[];
+  readonly verifyToken: string | undefined;
   /** Where it stands in hookonce.toml, for problems that come out later. */
   readonly line: number | undefined;
 }
@@ -26,15 +27,21 @@ export interface Config {
 
 export const CONFIG_FILE = "hookonce.toml";
 
+/** What a source's provider asks of its config. */
+export interface SecretNeeds {
+  /** `never`: it checks none. `later`: the provider tells it once it delivers. */
+  readonly secret: "always" | "later" | "never";
+}
+
 /**
  * Reads `hookonce.toml` and the secrets it names.
  *
- * @param providers the names that `provider` may have
+ * @param providers the names that `provider` may have, and what each needs
  * @throws HookonceError `config_invalid` with everything that is wrong, each with its line
  */
 export function loadConfig(
   inboxFolder: string,
-  providers: readonly string[],
+  providers: ReadonlyMap<string, SecretNeeds>,
   environment: Environment,
 ): Config {
   const path = join(inboxFolder, CONFIG_FILE);
@@ -48,6 +55,7 @@ export function loadConfig(
   const parsed = configSchema.safeParse(document.value);
   const problems = parsed.success ? [] : parsed.error.issues.flatMap((issue) => problemsOf(issue, document));
   const secrets = new Map<string, string[]>();
+  const verifyTokens = new Map<string, string | undefined>();
   const lookUp = createSecretLookup(inboxFolder, environment);
   const named = namedSources(document.value);
   for (const [name, source] of Object.entries(named)) {
@@ -57,38 +65,47 @@ export function loadConfig(
       problems.push({ file: CONFIG_FILE, line, message: `sources.${name}${field}${message}` });
     };
     const { provider } = source;
-    if (provider !== undefined && !providers.includes(provider)) {
-      problem("provider", `: there is no "${provider}"; ${nearest(provider, providers)}`);
+    const needs = provider === undefined ? undefined : providers.get(provider);
+    if (provider !== undefined && needs === undefined) {
+      const others = "hookonce providers lists those there are";
+      problem("provider", `: there is no "${provider}"; ${nearest(provider, [...providers.keys()], others)}`);
     }
-    if (provider !== undefined && provider !== "unsigned" && !source.namesSecret) {
+    if (needs?.secret === "always" && !source.namesSecret) {
       problem(
         "secret",
         ` is missing: write secret = "env:${envName(name)}" and put ${envName(name)}=… into .env`,
         "provider",
       );
     }
-    if (provider === "unsigned" && source.namesSecret) {
+    if (needs?.secret === "never" && source.namesSecret) {
       problem("secret", ": an unsigned source checks no secret; name the provider that signs, or drop it");
     }
     for (const [key, message] of contradictionsOf(name, named)) problem(key, `: ${message}`);
-    const found: string[] = [];
-    for (const reference of source.secrets) {
-      const looked = lookUp(reference);
-      if ("secret" in looked) found.push(looked.secret);
-      else problem("secret", `: ${looked.problem}`);
-    }
-    secrets.set(name, found);
+    const lookUpAll = (key: string, references: readonly string[]): string[] => {
+      const found: string[] = [];
+      for (const reference of references) {
+        const looked = lookUp(reference);
+        if ("secret" in looked) found.push(looked.secret);
+        else problem(key, `: ${looked.problem}`);
+      }
+      return found;
+    };
+    secrets.set(name, lookUpAll("secret", source.secrets));
+    verifyTokens.set(name, lookUpAll("verify_token", source.verifyTokens)[0]);
   }
   if (!parsed.success || problems.length > 0) {
     throw new HookonceError("config_invalid", `${path} cannot be used.`, { problems: inOrder(problems) });
   }
   const { listen, database, convert_to_wal: convertToWal } = parsed.data;
   const sources: ConfiguredSource[] = [];
-  for (const [name, { secret: _references, ...source }] of Object.entries(parsed.data.sources)) {
+  for (const [name, { secret: _references, verify_token: _reference, ...source }] of Object.entries(
+    parsed.data.sources,
+  )) {
     sources.push({
       ...source,
       name,
       secrets: secrets.get(name) ?? [],
+      verifyToken: verifyTokens.get(name),
       line: document.lineOf(["sources", name]),
     });
   }
@@ -151,13 +168,17 @@ interface NamedSource {
   readonly namesSecret: boolean;
   /** References that can be looked up. */
   readonly secrets: readonly string[];
+  readonly verifyTokens: readonly string[];
   readonly previous: string | undefined;
+  readonly handlers: string | undefined;
 }
 
 const lenient = z.object({
   provider: z.string().optional().catch(undefined),
   secret: z.unknown().optional(),
+  verify_token: z.unknown().optional(),
   previous: z.string().optional().catch(undefined),
+  handlers: z.string().optional().catch(undefined),
 });
 
 const readable = z.object({ sources: z.record(z.string(), lenient.catch({})).catch({}) });
@@ -166,18 +187,24 @@ const readable = z.object({ sources: z.record(z.string(), lenient.catch({})).cat
 function namedSources(value: unknown): Record<string, NamedSource> {
   const { sources } = readable.catch({ sources: {} }).parse(value);
   return Object.fromEntries(
-    Object.entries(sources).map(([name, { provider, secret, previous }]) => [
+    Object.entries(sources).map(([name, { provider, secret, verify_token: token, previous, handlers }]) => [
       name,
       {
         provider,
         namesSecret: secret !== undefined,
-        secrets: [secret]
-          .flat()
-          .filter((one): one is string => typeof one === "string" && /^(?:env|file):./.test(one)),
+        secrets: referencesIn(secret),
+        verifyTokens: referencesIn(token),
         previous,
+        handlers,
       },
     ]),
   );
+}
+
+function referencesIn(value: unknown): string[] {
+  return [value]
+    .flat()
+    .filter((one): one is string => typeof one === "string" && /^(?:env|file):./.test(one));
 }
 
 /** What each source may say by itself, but not beside the others: a key (empty: the source itself) and why. */
@@ -188,6 +215,15 @@ function contradictionsOf(
   const found: [string, string][] = [];
   if (name === "lib")
     found.push(["", "lib is no name for a source: handlers/lib is for code that handlers share"]);
+  const handlers = sources[name]?.handlers;
+  if (handlers !== undefined && !Object.hasOwn(sources, handlers)) {
+    found.push([
+      "handlers",
+      `there is no source "${handlers}" whose handlers it could share; ${nearest(handlers, Object.keys(sources))}`,
+    ]);
+  } else if (handlers !== undefined && sources[handlers]?.handlers !== undefined) {
+    found.push(["handlers", `"${handlers}" has no handlers of its own either: name the source that has`]);
+  }
   const previous = sources[name]?.previous;
   if (previous === undefined) return found;
   if (Object.hasOwn(sources, previous)) {
@@ -206,12 +242,10 @@ function contradictionsOf(
   return found;
 }
 
-/** Something to go by: the nearest name when there is a near one, else all of them. */
-function nearest(name: string, known: readonly string[]): string {
+/** Something to go by: the nearest name when there is a near one, else what there is. */
+function nearest(name: string, known: readonly string[], others = `there are ${known.join(", ")}`): string {
   const best = closest(name, [...known]);
-  return distance(name, best) <= Math.max(2, name.length / 3)
-    ? `did you mean ${best}?`
-    : `there are ${known.join(", ")}`;
+  return distance(name, best) <= Math.max(2, name.length / 3) ? `did you mean ${best}?` : others;
 }
 
 function envName(source: string): string {

@@ -2,11 +2,19 @@ import { z } from "zod";
 
 /** `hookonce.toml`. Every key there is; what is not here is an error. */
 
-const part = z.string().regex(/^(?:header|body):/, 'write "header:name" or "body:$.path"');
+const part = z
+  .string()
+  .regex(
+    /^(?:header:|body:|sha256:body$|new:delivery$)/,
+    'write "header:name", "body:$.path", "sha256:body" or "new:delivery"',
+  );
 const joined = z.strictObject({ join: z.array(part).min(1), with: z.string() });
-const selector = z.union([part, joined, z.array(z.union([part, joined])).min(1)], {
+const keyBeside = z.strictObject({ key_beside: z.array(z.string()) });
+const selector = z.union([part, joined, keyBeside, z.array(z.union([part, joined, keyBeside])).min(1)], {
   error: 'write "header:name", "body:$.path", a list of such, or { join = […], with = "…" }',
 });
+
+const batchPath = z.string().includes("[*]", { error: 'write a path with [*] in it, such as "body:$[*]"' });
 
 const secret = z
   .string()
@@ -46,18 +54,29 @@ const source = z.strictObject({
   same_body: z.literal("duplicate").optional(),
   previous: z.string().optional(),
   allow_public: z.boolean().optional(),
+  batch: z.union([batchPath, z.array(batchPath).min(1)], { error: issueOf(batchPath) }).optional(),
+  /** The source whose handlers this one shares. */
+  handlers: z.string().optional(),
+  public_url: z
+    .url({ protocol: /^https?$/, error: "write the whole URL that the provider was given: https://…" })
+    .optional(),
+  verify_token: secret.optional(),
+  environment: z.enum(["production", "sandbox"]).optional(),
   // How a delivery is signed: for provider = "hmac", or where this source differs from its preset.
   header: headerName.optional(),
-  algorithm: z.enum(["sha1", "sha256", "sha512"]).optional(),
-  encoding: z.enum(["hex", "base64"]).optional(),
+  algorithm: z.enum(["md5", "sha1", "sha256", "sha512"]).optional(),
+  encoding: z.enum(["hex", "base64", "base64url"]).optional(),
   prefix: z.string().optional(),
   separator: z.string().min(1).optional(),
   signed: z.string().includes("{body}", { error: "what is signed must include {body}" }).optional(),
   timestamp_header: headerName.optional(),
-  timestamp_unit: z.enum(["s", "ms"]).optional(),
+  timestamp_body: part.optional(),
+  timestamp_unit: z.enum(["s", "ms", "iso"]).optional(),
   id_header: headerName.optional(),
-  key: z.enum(["text", "hex", "base64", "whsec"]).optional(),
+  key: z.enum(["text", "hex", "base64", "whsec", "whsec-or-text"]).optional(),
   tolerance: z.int().positive().optional(),
+  // Where the secret itself is sent: for provider = "static", or where this source differs from its preset.
+  secret_in: z.union([part, z.literal("basic")]).optional(),
 });
 
 /** `host:port`, the port up to 65535; an IPv6 host in brackets. */

@@ -37,7 +37,7 @@ export async function openTutorialReceiver(folder: string, secret: string): Prom
     const headers = request.headers.toJSON();
     const delivery = { method, url, headers, body, receivedAt: Date.now(), remoteAddress: () => null };
     try {
-      stripe.verify(delivery);
+      await stripe.verify(delivery);
     } catch (error) {
       return new Response(messageOf(error), { status: 401 });
     }

@@ -1,5 +1,6 @@
 import type { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
-import type { Event } from "../event.ts";
+import { HookonceError } from "../errors.ts";
+import type { Event, Reply } from "../event.ts";
 
 /** What a handler file may import from "hookonce". Its types for editors: templates/types/hookonce.d.ts. */
 
@@ -20,7 +21,7 @@ export interface HandlerContext<Payload = AnyPayload> {
   db: HandlerDatabase;
 }
 
-export type HandlerFunction<Payload = AnyPayload> = (context: HandlerContext<Payload>) => void;
+export type HandlerFunction<Payload = AnyPayload> = (context: HandlerContext<Payload>) => unknown;
 
 const brand = Symbol.for("hookonce.handler");
 
@@ -48,4 +49,62 @@ export function handler<Payload = AnyPayload>(run: HandlerFunction<Payload>): Ha
 /** Whether a module's default export was made by {@link handler}. */
 export function isHandler(value: unknown): value is Handler {
   return typeof value === "object" && value !== null && brand in value;
+}
+
+const replyBrand = Symbol.for("hookonce.reply");
+
+export interface HandlerReply {
+  readonly [replyBrand]: true;
+  readonly reply: Reply;
+}
+
+export interface ReplyOptions {
+  /** 200 when it is not said. */
+  status?: number;
+  headers?: Record<string, string>;
+  /** Text as it is; anything else becomes JSON. */
+  body?: unknown;
+}
+
+/** A reply is stored with its event, and read again with each duplicate. In bytes. */
+const MAX_REPLY = 64 * 1024;
+
+/**
+ * What the provider is answered: a handler returns it. It is committed with the event, and a duplicate gets the same reply.
+ *
+ * ```ts
+ * export default handler(({ event, db }) => reply({ body: { type: 4, data: { content: "done" } } }));
+ * ```
+ *
+ * @throws HookonceError `invalid_reply`
+ */
+export function reply({ status = 200, headers = {}, body }: ReplyOptions = {}): HandlerReply {
+  if (!Number.isInteger(status) || status < 200 || status > 599)
+    throw invalid(`its status is ${String(status)}, and not one from 200 to 599`);
+  const text = body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body);
+  if (typeof text !== "string") throw invalid("its body is neither text nor JSON");
+  if (Buffer.byteLength(text) > MAX_REPLY) throw invalid(`its body is larger than ${MAX_REPLY} bytes`);
+  if (text !== "" && (status === 204 || status === 205 || status === 304))
+    throw invalid(`an answer of status ${status} has no body`);
+  let checked: Headers;
+  try {
+    checked = new Headers(headers);
+  } catch (cause) {
+    throw invalid("one of its headers is none", cause);
+  }
+  if (!checked.has("content-type") && text !== "")
+    checked.set("content-type", typeof body === "string" ? "text/plain; charset=utf-8" : "application/json");
+  return Object.freeze({
+    [replyBrand]: true as const,
+    reply: { status, headers: checked.toJSON(), body: text },
+  });
+}
+
+function invalid(why: string, cause?: unknown): HookonceError {
+  return new HookonceError("invalid_reply", `The reply cannot be sent: ${why}.`, { cause });
+}
+
+/** Whether what a handler returned was made by {@link reply}. */
+export function isReply(value: unknown): value is HandlerReply {
+  return typeof value === "object" && value !== null && replyBrand in value;
 }

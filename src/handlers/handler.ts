@@ -1,4 +1,4 @@
-import type { Event } from "../event.ts";
+import type { Event, Reply } from "../event.ts";
 
 /** An event on its way through a handler: what TypeScript sees, and what SQL binds. */
 export interface HandlerInput extends Event {
@@ -8,6 +8,12 @@ export interface HandlerInput extends Event {
   readonly headersJson: string;
 }
 
+export interface HandlerRun {
+  readonly rowsChanged: number;
+  /** What it wants to be answered, instead of the usual. */
+  readonly reply: Reply | null;
+}
+
 /** A handler, loaded and checked. */
 export interface LoadedHandler {
   /** Relative to the inbox folder. */
@@ -15,8 +21,7 @@ export interface LoadedHandler {
   /**
    * Runs inside the event's transaction.
    *
-   * @returns how many rows were changed
    * @throws whatever went wrong: the caller rolls back
    */
-  readonly run: (input: HandlerInput) => number;
+  readonly run: (input: HandlerInput) => HandlerRun;
 }

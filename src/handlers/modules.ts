@@ -1,7 +1,7 @@
 import * as drizzleOrm from "drizzle-orm";
 import * as sqliteCore from "drizzle-orm/sqlite-core";
 import * as zod from "zod";
-import { handler } from "./api.ts";
+import { handler, reply } from "./api.ts";
 
 let supplied = false;
 
@@ -15,7 +15,7 @@ export function supplyModules(): void {
   Bun.plugin({
     name: "hookonce",
     setup(build) {
-      build.module("hookonce", () => ({ exports: { handler }, loader: "object" }));
+      build.module("hookonce", () => ({ exports: { handler, reply }, loader: "object" }));
       build.module("drizzle-orm", () => ({ exports: { ...drizzleOrm }, loader: "object" }));
       build.module("drizzle-orm/sqlite-core", () => ({ exports: { ...sqliteCore }, loader: "object" }));
       build.module("zod", () => ({ exports: { ...zod, default: zod }, loader: "object" }));

@@ -48,7 +48,7 @@ export function loadSqlHandler(db: Database, file: string, script: string): Load
       for (const { prepared, bindings } of steps) {
         changed += prepared.run(...bindings.map((bind) => bind(input))).changes;
       }
-      return changed;
+      return { rowsChanged: changed, reply: null };
     },
   };
 }

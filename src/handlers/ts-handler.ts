@@ -3,7 +3,7 @@ import { pathToFileURL } from "node:url";
 import { DrizzleError } from "drizzle-orm";
 import { z } from "zod";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
-import { isHandler, type Handler } from "./api.ts";
+import { isHandler, isReply, type Handler } from "./api.ts";
 import { createHandlerDatabase } from "./database.ts";
 import { refusePromise, type OpenGate } from "./gate.ts";
 import type { LoadedHandler } from "./handler.ts";
@@ -69,7 +69,7 @@ function runner(
     }
     const rowsChanged = gate.close();
     refusePromise(returned, "The handler", (error) => onLateError(file, error));
-    return rowsChanged;
+    return { rowsChanged, reply: isReply(returned) ? returned.reply : null };
   };
 }
 

@@ -1,5 +1,7 @@
 import { HookonceError, type ErrorCode } from "../errors.ts";
-import type { Received } from "../inbox/receive.ts";
+import type { Reply } from "../event.ts";
+import type { Received, ReceivedBatch } from "../inbox/receive.ts";
+import type { Provider } from "../providers/provider.ts";
 import { statuses } from "./statuses.ts";
 
 const JSON_HEADERS = { "content-type": "application/json" };
@@ -16,18 +18,57 @@ const MESSAGES = {
   failed: "Internal Server Error",
 } as const;
 
-export function answerOutcome({ outcome, eventId }: Pick<Received, "outcome" | "eventId">): Response {
-  const body = `{"status":"${outcome}","event_id":${JSON.stringify(eventId)},"message":"${MESSAGES[outcome]}"}`;
-  return new Response(body, outcome === "failed" ? FAILED : OK);
+/** As its handler wants it, as its provider wants it, or as it usually is. */
+export function answerReceived(received: Received, { answer }: Provider): Response {
+  const { outcome, reply } = received;
+  if (outcome === "failed") return new Response(outcomeJson(received), FAILED);
+  if (reply !== null) return answerReply(reply);
+  return answer === undefined ? new Response(outcomeJson(received), OK) : answerReply(replyOf(answer));
 }
 
-/** The code and its message; of anything unknown no more than that it happened. */
-export function answerError(error: unknown, extra: Record<string, string> = {}): Response {
+function outcomeJson({ outcome, eventId }: Received): string {
+  return `{"status":"${outcome}","event_id":${JSON.stringify(eventId)},"message":"${MESSAGES[outcome]}"}`;
+}
+
+/** 500 when one of them failed, 400 when one could not be identified: the provider's retry finds the others done. */
+export function answerBatch({ events }: ReceivedBatch, { answer }: Provider): Response {
+  const failed = events.some((event) => !(event instanceof HookonceError) && event.outcome === "failed");
+  const unknown = events.some((event) => event instanceof HookonceError);
+  if (answer !== undefined && !failed && !unknown) return answerReply(replyOf(answer));
+  const each = events.map((event) =>
+    event instanceof HookonceError
+      ? JSON.stringify({ status: "rejected", error: { code: event.code, message: event.message } })
+      : outcomeJson(event),
+  );
+  return new Response(`{"status":"batch","events":[${each.join(",")}]}`, {
+    status: failed ? 500 : unknown ? 400 : 200,
+    headers: JSON_HEADERS,
+  });
+}
+
+export function answerReply({ status, headers, body }: Reply): Response {
+  return new Response(body === "" ? null : body, { status, headers });
+}
+
+function replyOf({ status, contentType, body }: NonNullable<Provider["answer"]>): Reply {
+  return {
+    status,
+    headers: contentType === undefined ? {} : { "content-type": contentType },
+    body: body ?? "",
+  };
+}
+
+/**
+ * The code and its message; of anything unknown no more than that it happened.
+ *
+ * @param empty for a provider that wants no body in a refusal
+ */
+export function answerError(error: unknown, extra: Record<string, string> = {}, empty = false): Response {
   const known = error instanceof HookonceError ? statuses[error.code] : undefined;
   const [status, code, message] =
     known === undefined
       ? [500, "internal" satisfies ErrorCode, "Internal Server Error"]
       : [known, (error as HookonceError).code, (error as HookonceError).message];
   const headers = { ...JSON_HEADERS, ...(status === 503 ? { "retry-after": RETRY_AFTER } : {}), ...extra };
-  return new Response(JSON.stringify({ error: { code, message } }), { status, headers });
+  return new Response(empty ? null : JSON.stringify({ error: { code, message } }), { status, headers });
 }

@@ -1,11 +1,14 @@
 import type { Logger } from "pino";
 import { HookonceError, messageOf } from "../errors.ts";
 import type { Received } from "../inbox/receive.ts";
+import type { HandshakeDone } from "../providers/handshake.ts";
 import { statuses } from "./statuses.ts";
 
 /** One line for each delivery, with its outcome and cause. Never a body, a header's value or a signature. */
 export interface DeliveryLog {
   received(source: string, received: Received, startedAt: number): void;
+  /** It brought no event. What is to be shown to the user of it is shown here. */
+  handshake(source: string, done: HandshakeDone, startedAt: number): void;
   /** Refused before anything was recorded. */
   rejected(source: string, error: unknown, startedAt: number): void;
 }
@@ -58,6 +61,15 @@ export function createDeliveryLog(log: Logger, writeLine?: (fields: string) => v
       }
       log.info(line, "delivery");
       warn(source, received);
+    },
+    handshake(source, { handshake, secret }, startedAt) {
+      log.info({ source, handshake, ms: elapsed(startedAt) }, "handshake");
+      if (secret !== undefined) {
+        log.warn(
+          { source, secret },
+          "the provider has sent its secret, which is shown this once: confirm it there, put it into .env, name it as the source's secret, and restart",
+        );
+      }
     },
     rejected(source, error, startedAt) {
       const known = error instanceof HookonceError && statuses[error.code] !== undefined ? error : undefined;

@@ -5,9 +5,9 @@ import { HookonceError } from "../errors.ts";
 import type { Headers } from "../event.ts";
 import type { Handlers } from "../handlers/registry.ts";
 import type { GroupCommit } from "../inbox/group-commit.ts";
-import { receive } from "../inbox/receive.ts";
+import { answerGet, receive } from "../inbox/receive.ts";
 import type { Source } from "../providers/source.ts";
-import { answerError, answerOutcome } from "./answers.ts";
+import { answerBatch, answerError, answerReceived, answerReply } from "./answers.ts";
 import { readBody, type ByteBudget } from "./body.ts";
 import type { DeliveryLog } from "./log.ts";
 
@@ -51,6 +51,10 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
     for (const path of pathsOf(source)) {
       app.post(path, (c) => take(options, source, c.req.raw, c.env));
       allowed.set(path, "POST");
+      if (source.handshakes?.GET !== undefined) {
+        app.get(path, (c) => shakeHands(options, source, c.req.raw, c.env));
+        allowed.set(path, "GET, POST");
+      }
     }
   }
   app.notFound((c) => {
@@ -116,6 +120,7 @@ async function take(
     // Native, and in lower case; ten times as fast as going through the entries.
     const headers = request.headers.toJSON();
     refuseEncoding(headers);
+    const { provider } = source;
     const body = await readBody(request, headers["content-length"], source.maxBody, options.budget);
     try {
       const received = await receive(
@@ -130,23 +135,67 @@ async function take(
         source,
         options,
       );
-      options.log.received(source.name, received, startedAt);
-      return answerOutcome(received);
+      if ("outcome" in received) {
+        options.log.received(source.name, received, startedAt);
+        return answerReceived(received, provider);
+      }
+      if ("handshake" in received) {
+        options.log.handshake(source.name, received, startedAt);
+        return answerReply(received.reply);
+      }
+      for (const event of received.events) {
+        if (event instanceof HookonceError) options.log.rejected(source.name, event, startedAt);
+        else options.log.received(source.name, event, startedAt);
+      }
+      return answerBatch(received, provider);
     } finally {
       body.release();
     }
+  } catch (error) {
+    options.log.rejected(source.name, error, startedAt);
+    return answerError(error, {}, source.provider.emptyRefusals);
+  }
+}
+
+async function shakeHands(
+  options: RoutesOptions,
+  source: Source,
+  request: Request,
+  env: Env["Bindings"] | undefined,
+): Promise<Response> {
+  const startedAt = performance.now();
+  try {
+    const done = await answerGet(
+      {
+        method: request.method,
+        url: request.url,
+        headers: request.headers.toJSON(),
+        body: new Uint8Array(),
+        receivedAt: options.clock(),
+        remoteAddress: () => env?.remoteAddress?.(request) ?? null,
+      },
+      source,
+    );
+    if (done === undefined) {
+      throw new HookonceError(
+        "handshake_refused",
+        "This is no handshake that the source answers. Where the provider asks for a verify token, the source's verify_token must be the same.",
+      );
+    }
+    options.log.handshake(source.name, done, startedAt);
+    return answerReply(done.reply);
   } catch (error) {
     options.log.rejected(source.name, error, startedAt);
     return answerError(error);
   }
 }
 
-/** What is verified is what was signed: a body that a proxy has compressed is not that. */
+/** What is verified is what came over the wire; gzip is undone after that (providers/payload.ts), and nothing else is. */
 function refuseEncoding(headers: Headers): void {
   const encoding = headers["content-encoding"];
-  if (encoding === undefined || encoding === "identity") return;
+  if (encoding === undefined || encoding === "identity" || encoding === "gzip") return;
   throw new HookonceError(
     "unsupported_content_encoding",
-    "Only bodies without a Content-Encoding are taken.",
+    "Only bodies without a Content-Encoding, or with gzip, are taken.",
   );
 }

@@ -1,13 +1,12 @@
 import { HookonceError, messageOf, stackOf } from "../errors.ts";
-import type { Headers } from "../event.ts";
+import type { Headers, Reply } from "../event.ts";
 import type { HandlerInput, LoadedHandler } from "../handlers/handler.ts";
 import type { Handlers } from "../handlers/registry.ts";
-import { parseBody } from "../providers/payload.ts";
 import type { Source } from "../providers/source.ts";
 import { troubleOf } from "../storage/sqlite-error.ts";
 import type { ListedEvent } from "../storage/events.ts";
 import type { Storage } from "../storage/storage.ts";
-import { nothingRun, type Incoming, type Result } from "./incoming.ts";
+import { nothingRun, type Incoming, type Result, type SharedDelivery } from "./incoming.ts";
 
 /** The whole transaction is gone, and with it every event that shared it. */
 export class TransactionLost extends Error {
@@ -35,6 +34,7 @@ export function createApply(
   handlers: Pick<Handlers, "for">,
 ): Apply {
   function apply(event: Incoming): Result {
+    const storedAt = event.shared?.row;
     transaction.savepoint();
     try {
       const known = findSameBody(event);
@@ -46,6 +46,7 @@ export function createApply(
       if (!transaction.open) throw new TransactionLost(error);
       if (troubleOf(error) !== "statement") throw error;
       transaction.rollbackToSavepoint();
+      if (event.shared !== undefined) event.shared.row = storedAt;
       return recordFailure(event, error);
     }
   }
@@ -59,7 +60,7 @@ export function createApply(
   }
 
   /** @returns undefined when the event is on the list already */
-  function applyNew({ source, handler, input }: Incoming): Result | undefined {
+  function applyNew({ source, handler, input, shared }: Incoming): Result | undefined {
     const failed = failures.find(source.name, input.id);
     const receivedAt = failed?.firstAt ?? input.receivedAt;
     const outcome = handler === null ? "unhandled" : "processed";
@@ -86,12 +87,21 @@ export function createApply(
       handler === null
         ? nothingRun
         : runHandler(handler, withReceivedAt(input, receivedAt), source.requireChange);
-    const deliveryId = events.keepDelivery({
-      receivedAt: input.receivedAt,
-      headers: input.headersJson,
-      body: input.body,
+    const deliveryId =
+      shared?.row ??
+      events.keepDelivery({
+        receivedAt: input.receivedAt,
+        headers: input.headersJson,
+        body: input.body,
+      });
+    if (shared !== undefined) shared.row = deliveryId;
+    events.finish({
+      id,
+      rowsChanged: run.rowsChanged,
+      durationUs: run.durationUs,
+      deliveryId,
+      reply: jsonOf(run.reply),
     });
-    events.finish({ id, rowsChanged: run.rowsChanged, durationUs: run.durationUs, deliveryId });
     if (failed !== undefined) failures.settle(source.name, input.id, input.receivedAt);
     return { ...run, outcome };
   }
@@ -99,9 +109,9 @@ export function createApply(
   /** The event is on the list: count the delivery, and do what is still owed when it was unhandled until now. */
   function applyListed(event: Incoming, listed: ListedEvent): Result {
     const { source, input } = event;
-    const changedBody = !listed.sameBody;
-    countDelivery(event, listed);
-    const handler = listed.outcome === "unhandled" ? handlers.for(source.name, listed.type) : null;
+    const changedBody = !isUnchanged(event, listed);
+    countDelivery(event, listed, changedBody);
+    const handler = listed.outcome === "unhandled" ? handlers.for(source.handlersOf, listed.type) : null;
     if (handler === null) {
       // Its body has come under another id: what had failed under this one is not owed any more.
       if (listed.eventId !== input.id) failures.settle(source.name, input.id, input.receivedAt);
@@ -109,6 +119,7 @@ export function createApply(
         ...nothingRun,
         changedBody,
         outcome: listed.outcome === "processed" ? "duplicate" : "unhandled",
+        reply: listed.reply === null ? null : (JSON.parse(listed.reply) as Reply),
       };
     }
     const run = runHandler(handler, asStored(source, listed) ?? input, source.requireChange);
@@ -117,28 +128,41 @@ export function createApply(
       handler: handler.file,
       rowsChanged: run.rowsChanged,
       durationUs: run.durationUs,
+      reply: jsonOf(run.reply),
     });
     failures.settle(source.name, listed.eventId, input.receivedAt);
     return { ...run, changedBody, outcome: "processed" };
   }
 
-  function countDelivery({ input }: Incoming, { id, sameBody }: ListedEvent): void {
-    events.repeat(id, input.receivedAt, !sameBody);
-    if (sameBody) return;
+  /** A batch may be put together anew for a retry: what counts there is the event's own part of it. */
+  function isUnchanged({ source, input, shared }: Incoming, listed: ListedEvent): boolean {
+    if (listed.sameBody || shared === undefined) return listed.sameBody;
+    return asStored(source, listed)?.payloadJson === input.payloadJson;
+  }
+
+  function countDelivery({ input, shared }: Incoming, { id }: ListedEvent, changedBody: boolean): void {
+    events.repeat(id, input.receivedAt, changedBody);
+    if (!changedBody) return;
     events.keepChangedBody({
       event: id,
       receivedAt: input.receivedAt,
       headers: input.headersJson,
-      body: input.body,
+      body: ownBytes(input, shared),
     });
   }
 
-  /** What is stored is what is applied, whichever delivery brings its handler to run. Undefined when the body is gone. */
+  /** What is stored is what is applied, whichever delivery brings its handler to run. Undefined when it is gone. */
   function asStored(source: Source, listed: ListedEvent): HandlerInput | undefined {
     const stored = events.stored(listed.id);
     if (stored === undefined) return undefined;
     const headers = JSON.parse(stored.headers) as Headers;
-    const { payload, json } = parseBody({ headers, body: stored.body }, source.provider.formField);
+    const delivery = { headers, body: stored.body };
+    const parsed =
+      source.split === undefined
+        ? source.parse(delivery)
+        : source.split(delivery).find((one) => !(one instanceof HookonceError) && one.id === listed.eventId);
+    if (parsed === undefined || parsed instanceof HookonceError) return undefined;
+    const { payload, json } = "body" in parsed ? parsed.body : parsed;
     return {
       id: listed.eventId,
       type: listed.type,
@@ -153,12 +177,13 @@ export function createApply(
   }
 
   function recordFailure(event: Incoming, error: unknown): Result {
-    const { source, input } = event;
+    const { source, input, shared } = event;
     // Still there after the rollback: an event that was unhandled, and whose new handler has now failed.
     const owed = findSameBody(event) ?? find(event);
-    if (owed !== undefined) countDelivery(event, owed);
+    if (owed !== undefined) countDelivery(event, owed, !isUnchanged(event, owed));
     const type = owed?.type ?? input.type;
-    const handler = (owed === undefined ? event.handler : handlers.for(source.name, type))?.file ?? null;
+    const handler =
+      (owed === undefined ? event.handler : handlers.for(source.handlersOf, type))?.file ?? null;
     failures.record({
       source: source.name,
       eventId: owed?.eventId ?? input.id,
@@ -169,7 +194,7 @@ export function createApply(
       stack: stackOf(error),
       at: input.receivedAt,
       headers: input.headersJson,
-      body: input.body,
+      body: ownBytes(input, shared),
     });
     return { ...nothingRun, handler, outcome: "failed", error };
   }
@@ -183,7 +208,7 @@ function runHandler(
   requireChange: boolean,
 ): Omit<Result, "outcome"> {
   const started = performance.now();
-  const rowsChanged = handler.run(input);
+  const { rowsChanged, reply } = handler.run(input);
   const durationUs = Math.round((performance.now() - started) * 1000);
   if (rowsChanged === 0 && requireChange) {
     throw new HookonceError(
@@ -191,12 +216,21 @@ function runHandler(
       `${handler.file} changed no rows, and require_change = true on this source.`,
     );
   }
-  return { ...nothingRun, handler: handler.file, rowsChanged, durationUs };
+  return { ...nothingRun, handler: handler.file, rowsChanged, durationUs, reply };
 }
 
 /** A retry of a failed event was first received earlier; all others are as they came. */
 function withReceivedAt(input: HandlerInput, receivedAt: number): HandlerInput {
   return receivedAt === input.receivedAt ? input : { ...input, receivedAt };
+}
+
+/** The bytes that are this event's alone: the others of its batch have theirs. */
+function ownBytes({ body, payloadJson }: HandlerInput, shared: SharedDelivery | undefined): Uint8Array {
+  return shared === undefined ? body : Buffer.from(payloadJson ?? "");
+}
+
+function jsonOf(reply: Reply | null): string | null {
+  return reply === null ? null : JSON.stringify(reply);
 }
 
 function describeType(type: string): string {

@@ -124,6 +124,7 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
     } catch (error) {
       if (queue[0] === batch[0]) queue.splice(0, batch.length);
       transaction.rollback();
+      for (const { event } of batch) forgetRow(event);
       const cause = error instanceof TransactionLost ? error.cause : error;
       if (troubleOf(cause) === "statement") {
         // One event's error took the others along, or a deferred constraint speaks for one of them: who it was comes out alone.
@@ -134,16 +135,21 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
       }
       return;
     }
-    for (const [index, waiting] of batch.entries()) waiting.resolve(results[index] as Result);
+    for (const [index, waiting] of batch.entries()) {
+      keepRow(waiting.event);
+      waiting.resolve(results[index] as Result);
+    }
   }
 
   function commitAlone(waiting: Waiting): void {
     try {
       const result = apply(waiting.event);
       transaction.commit();
+      keepRow(waiting.event);
       waiting.resolve(result);
     } catch (error) {
       transaction.rollback();
+      forgetRow(waiting.event);
       const cause = error instanceof TransactionLost ? error.cause : error;
       if (troubleOf(cause) === "statement") recordFailure(waiting, culprit(error));
       else refuse([waiting], cause);
@@ -220,6 +226,15 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
 function runAgain(waiting: Waiting): void {
   waiting.alone = true;
   waiting.event = asItCame(waiting.event);
+}
+
+/** Where a batch's delivery is stored is true once it is committed. */
+function keepRow({ shared }: Incoming): void {
+  if (shared !== undefined) shared.committedRow = shared.row;
+}
+
+function forgetRow({ shared }: Incoming): void {
+  if (shared !== undefined) shared.row = shared.committedRow;
 }
 
 /** The failure to record for an event that took its transaction with it. */

@@ -1,5 +1,5 @@
 import type { HandlerInput, LoadedHandler } from "../handlers/handler.ts";
-import type { Headers, Outcome } from "../event.ts";
+import type { Headers, Outcome, Reply } from "../event.ts";
 import type { Source } from "../providers/source.ts";
 
 /** A verified and identified event on its way into the database. */
@@ -7,6 +7,16 @@ export interface Incoming {
   readonly source: Source;
   readonly handler: LoadedHandler | null;
   readonly input: HandlerInput;
+  /** Set for an event of a batch: what it shares with the others. */
+  readonly shared?: SharedDelivery;
+}
+
+/** The delivery behind the events of a batch. Its bytes are stored once, with the first of them that is. */
+export interface SharedDelivery {
+  /** Where they are stored, as far as the open transaction knows. */
+  row: number | undefined;
+  /** The same as of the last commit: what a rollback goes back to. */
+  committedRow: number | undefined;
 }
 
 /** For another run: what the handler was given by the first it may have changed. */
@@ -29,6 +39,8 @@ export interface Result {
   readonly changedBody: boolean;
   /** Why it failed. */
   readonly error: unknown;
+  /** What its handler wants to be answered. */
+  readonly reply: Reply | null;
 }
 
 export const nothingRun = {
@@ -37,4 +49,5 @@ export const nothingRun = {
   durationUs: 0,
   changedBody: false,
   error: null,
+  reply: null,
 } as const;

@@ -1,12 +1,25 @@
 import type { Delivery } from "../event.ts";
+import { HookonceError } from "../errors.ts";
 import type { Handlers } from "../handlers/registry.ts";
-import type { Source } from "../providers/source.ts";
+import type { HandshakeDone } from "../providers/handshake.ts";
+import type { ParsedBody } from "../providers/payload.ts";
+import type { Identified, Source } from "../providers/source.ts";
 import type { GroupCommit } from "./group-commit.ts";
-import { nothingRun, type Result } from "./incoming.ts";
+import { nothingRun, type Result, type SharedDelivery } from "./incoming.ts";
 
 export interface Received extends Result {
   readonly eventId: string;
   readonly type: string;
+}
+
+/** What became of each event of a batch; of one that could not be identified, why. */
+export interface ReceivedBatch {
+  readonly events: readonly (Received | HookonceError)[];
+}
+
+export interface Inbox {
+  readonly handlers: Handlers;
+  readonly writer: Pick<GroupCommit, "commit">;
 }
 
 /**
@@ -17,12 +30,63 @@ export interface Received extends Result {
 export async function receive(
   delivery: Delivery,
   source: Source,
-  inbox: { readonly handlers: Handlers; readonly writer: Pick<GroupCommit, "commit"> },
-): Promise<Received> {
-  source.verify(delivery);
-  const { id, type, body } = source.identify(delivery);
+  inbox: Inbox,
+): Promise<Received | ReceivedBatch | HandshakeDone> {
+  const { handshakes } = source;
+  if (handshakes?.unsigned !== undefined) {
+    const done = await handshakes.unsigned(delivery, () => source.parse(delivery));
+    if (done !== undefined) return done;
+  }
 
-  const handler = inbox.handlers.for(source.name, type);
+  const verified = source.verify(delivery);
+  if (verified !== undefined) await verified;
+  const kept = source.redactBody === undefined ? delivery : source.redactBody(delivery);
+  const body = source.parse(kept);
+  if (handshakes?.signed !== undefined) {
+    const done = await handshakes.signed(kept, () => body);
+    if (done !== undefined) return done;
+  }
+
+  if (source.split !== undefined) return receiveBatch(kept, source, inbox, body);
+  return commit(source.identify(kept, body), kept, source, inbox);
+}
+
+/** Each event by itself: what becomes of one is nothing to the others. */
+async function receiveBatch(
+  delivery: Delivery,
+  source: Source,
+  inbox: Inbox,
+  body: ParsedBody,
+): Promise<ReceivedBatch> {
+  const elements = source.split?.(delivery, body) ?? [];
+  const shared: SharedDelivery = { row: undefined, committedRow: undefined };
+  const events = await Promise.allSettled(
+    elements.map(async (element) =>
+      element instanceof HookonceError ? element : commit(element, delivery, source, inbox, shared),
+    ),
+  );
+  return {
+    events: events.map((settled) => {
+      // Not now: the retry brings them all, and those that are committed are then known.
+      if (settled.status === "rejected") throw settled.reason;
+      return settled.value;
+    }),
+  };
+}
+
+/** A handshake that comes as GET. Undefined when it is none, and nothing is to be told to whoever asks. */
+export async function answerGet(delivery: Delivery, source: Source): Promise<HandshakeDone | undefined> {
+  return source.handshakes?.GET?.(delivery, () => source.parse(delivery));
+}
+
+async function commit(
+  { id, type, body }: Identified,
+  delivery: Delivery,
+  source: Source,
+  inbox: Inbox,
+  shared?: SharedDelivery,
+): Promise<Received> {
+  const handler = inbox.handlers.for(source.handlersOf, type);
   if (handler === null && source.unhandled === "ignore") {
     return { ...nothingRun, eventId: id, type, outcome: "unhandled" };
   }
@@ -41,6 +105,7 @@ export async function receive(
       headersJson: JSON.stringify(headers),
       body: delivery.body,
     },
+    ...(shared === undefined ? {} : { shared }),
   });
   return { ...result, eventId: id, type };
 }

@@ -1,5 +1,7 @@
-import type { Delivery } from "../event.ts";
+import { gunzipSync } from "node:zlib";
+import type { Delivery, Headers } from "../event.ts";
 import { HookonceError } from "../errors.ts";
+import { NumberLiteral, parsePath, parseWithExactNumbers, type Part } from "./selector.ts";
 
 export interface ParsedBody {
   /** The JSON value, or an object of a form's fields; null when the body is neither. */
@@ -16,21 +18,33 @@ const MAX_DEPTH = 900;
 // With the BOM left in place: whether to drop it is decided here, not by the decoder.
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+const MIB = 1024 * 1024;
+
 /**
  * @param formField a form field that holds the JSON payload, where the provider sends such forms
- * @throws HookonceError `json_too_deep`
+ * @param maxInflated the most bytes that a compressed body may become
+ * @throws HookonceError `json_too_deep`, `body_too_large`
  */
-export function parseBody(delivery: Pick<Delivery, "headers" | "body">, formField?: string): ParsedBody {
-  const { body } = delivery;
+export function parseBody(
+  delivery: Pick<Delivery, "headers" | "body">,
+  formField?: string,
+  maxInflated = MIB,
+): ParsedBody {
+  let { body } = delivery;
+  if (delivery.headers["content-encoding"] === "gzip") {
+    const inflated = inflate(body, maxInflated);
+    if (inflated === undefined)
+      return none("invalid_json", "The body is not gzip, as Content-Encoding says.");
+    body = inflated;
+  }
   let text: string;
   try {
     text = utf8.decode(body);
   } catch {
     return none("invalid_utf8", "The body is not UTF-8.");
   }
-  const mediaType = delivery.headers["content-type"]?.toLowerCase();
   // `curl -d` calls everything a form, and no form starts with a brace. (`\s` is a byte order mark, too.)
-  if (mediaType?.startsWith("application/x-www-form-urlencoded") === true && !/^\s*[{[]/.test(text)) {
+  if (isForm(delivery.headers) && !/^\s*[{[]/.test(text)) {
     if (!escapesAreUtf8(text)) return none("invalid_utf8", "The form's escapes are not UTF-8.");
     const fields = formFields(text);
     const inner = formField === undefined ? undefined : fields[formField];
@@ -39,6 +53,23 @@ export function parseBody(delivery: Pick<Delivery, "headers" | "body">, formFiel
       : { payload: fields, json: JSON.stringify(fields), problem: null };
   }
   return parseJson(text.codePointAt(0) === 0xfeff ? text.slice(1) : text);
+}
+
+export function isForm(headers: Headers): boolean {
+  return headers["content-type"]?.toLowerCase().startsWith("application/x-www-form-urlencoded") === true;
+}
+
+/** @returns undefined for what is not gzip */
+function inflate(body: Uint8Array, maxBytes: number): Uint8Array | undefined {
+  try {
+    return gunzipSync(body, { maxOutputLength: maxBytes });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ERR_BUFFER_TOO_LARGE") return undefined;
+    throw new HookonceError(
+      "body_too_large",
+      `The body inflates to more than the ${maxBytes} bytes that this source takes (max_body).`,
+    );
+  }
 }
 
 function parseJson(text: string): ParsedBody {
@@ -92,4 +123,66 @@ function depthOf(text: string): number {
     } else if (unit === 93 || unit === 125) depth--;
   }
   return deepest;
+}
+
+/** JSON with every number as it was written, where JavaScript's own reading would lose digits. */
+export function exactJson(value: unknown): string {
+  return JSON.stringify(value, (_, one: unknown) =>
+    one instanceof NumberLiteral ? rawJson(one.digits) : one,
+  );
+}
+
+/** TypeScript's library does not know it yet. */
+const rawJson = (JSON as unknown as { rawJSON: (text: string) => unknown }).rawJSON;
+
+/**
+ * A body with its payload changed: JSON as JSON, a form's field in its form.
+ *
+ * @param change gets the payload with exact numbers, and returns the new one
+ * @returns the body itself when there is no payload in it
+ */
+export function changeBody(
+  { headers, body }: Pick<Delivery, "headers" | "body">,
+  change: (payload: unknown) => unknown,
+  formField?: string,
+  maxInflated?: number,
+): Uint8Array {
+  const parsed = parseBody({ headers, body }, formField, maxInflated);
+  if (parsed.json === null) return body;
+  const changed = change(parseWithExactNumbers(parsed.json));
+  if (!isForm(headers) || /^[{[]/.test(Buffer.from(body.subarray(0, 1)).toString())) {
+    return Buffer.from(exactJson(changed));
+  }
+  if (formField !== undefined) {
+    const form = new URLSearchParams(Buffer.from(body).toString());
+    if (form.has(formField)) {
+      form.set(formField, exactJson(changed));
+      return Buffer.from(form.toString());
+    }
+  }
+  const form = new URLSearchParams();
+  for (const [name, value] of Object.entries(changed as Record<string, string | string[]>)) {
+    for (const one of [value].flat()) form.append(name, one);
+  }
+  return Buffer.from(form.toString());
+}
+
+/** A body with `value` at `body:$.path`; objects on the way there are made. */
+export function setInBody(
+  from: Pick<Delivery, "headers" | "body">,
+  part: Part,
+  value: unknown,
+  formField?: string,
+): Uint8Array {
+  const path = parsePath(part.slice("body:".length)) ?? [];
+  return changeBody(from, (payload) => withValue(payload, path, value), formField);
+}
+
+function withValue(payload: unknown, [step, ...rest]: readonly (string | number)[], value: unknown): unknown {
+  if (step === undefined) return value;
+  const holder = (
+    typeof payload === "object" && payload !== null ? payload : typeof step === "number" ? [] : {}
+  ) as Record<string | number, unknown>;
+  holder[step] = withValue(holder[step], rest, value);
+  return holder;
 }

@@ -1,16 +1,30 @@
 import type { Headers } from "../event.ts";
 import { HookonceError } from "../errors.ts";
 
-/** Where a value stands: `header:name`, `body:$.path`, a list (the first that is present), or several parts joined. */
-export type Selector = Part | readonly Selector[] | { readonly join: readonly Part[]; readonly with: string };
+/**
+ * Where a value stands: a part, a list (the first that is present), several parts joined, or the name of the one key of the payload
+ * that is not among these (Telegram's updates say their type so).
+ */
+export type Selector =
+  | Part
+  | readonly Selector[]
+  | { readonly join: readonly Part[]; readonly with: string }
+  | { readonly key_beside: readonly string[] };
 
-/** `header:x-github-event` or `body:$.data.object.id`. */
+/**
+ * `header:x-github-event`, `body:$.data.object.id`, or, of ids:
+ * - `sha256:body`, a hash of the body (of a batch: of the element). Right where the body of a retry is the same, byte for byte, and
+ *   that of another event is not.
+ * - `new:delivery`, never the same: for pings whose body says only "something has changed", where any other rule would swallow events.
+ */
 export type Part = string;
 
 /** What a selector reads from. */
 export interface Readable {
   readonly headers: Headers;
   readonly payload: unknown;
+  /** For `sha256:body`. */
+  readonly body: Uint8Array | string;
 }
 
 /** What stands there, as JSON has it; undefined when nothing does, or null. */
@@ -22,6 +36,7 @@ export type Read = (from: Readable) => unknown;
  */
 export function compileSelector(selector: Selector, missing: "skip" | "absent"): Read {
   if (typeof selector === "string") return compilePart(selector);
+  if ("key_beside" in selector) return compileKeyBeside(selector.key_beside);
   if (!isList(selector)) return compileJoin(selector.join, selector.with, missing);
   const choices = selector.map((choice) => compileSelector(choice, missing));
   return (from) => {
@@ -33,7 +48,7 @@ export function compileSelector(selector: Selector, missing: "skip" | "absent"):
   };
 }
 
-function isList(selector: Exclude<Selector, Part>): selector is readonly Selector[] {
+export function isList(selector: Exclude<Selector, Part>): selector is readonly Selector[] {
   return Array.isArray(selector);
 }
 
@@ -52,7 +67,17 @@ function compileJoin(parts: readonly Part[], separator: string, missing: "skip" 
   };
 }
 
+function compileKeyBeside(others: readonly string[]): Read {
+  return ({ payload }) =>
+    typeof payload === "object" && payload !== null
+      ? Object.keys(payload).find((key) => !others.includes(key))
+      : undefined;
+}
+
 function compilePart(part: Part): Read {
+  if (part === "sha256:body") return ({ body }) => new Bun.CryptoHasher("sha256").update(body).digest("hex");
+  // Grows with time, as the index on ids likes it.
+  if (part === "new:delivery") return () => Bun.randomUUIDv7();
   if (part.startsWith("header:")) {
     const name = part.slice("header:".length).toLowerCase();
     if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(name))
@@ -74,12 +99,13 @@ function compilePart(part: Part): Read {
       return value ?? undefined;
     };
   }
-  throw invalid(part, "header:name or body:$.path");
+  throw invalid(part, "header:name, body:$.path, sha256:body or new:delivery");
 }
 
 /** The one spelling of a selector: two that read the same are equal, whatever they look like in the config. */
 export function canonical(selector: Selector): Selector {
   if (typeof selector === "string") return canonicalPart(selector);
+  if ("key_beside" in selector) return selector;
   if (!isList(selector)) return { join: selector.join.map(canonicalPart), with: selector.with };
   return selector.length === 1 && selector[0] !== undefined
     ? canonical(selector[0])
@@ -98,7 +124,7 @@ function canonicalPart(part: Part): Part {
 }
 
 /** @returns the steps of a path, or undefined when it is none */
-function parsePath(path: string): (string | number)[] | undefined {
+export function parsePath(path: string): (string | number)[] | undefined {
   if (!path.startsWith("$")) return undefined;
   const step =
     /\.(?<name>[\p{L}\p{N}_$-]+)|\[(?<index>\d+)\]|\['(?<single>[^']*)'\]|\["(?<double>[^"]*)"\]/uy;

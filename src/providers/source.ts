@@ -1,31 +1,37 @@
 import type { Delivery, Headers, Identity } from "../event.ts";
 import { HookonceError } from "../errors.ts";
-import { createHmacVerifier, type Clock } from "./hmac.ts";
+import { compileBatch, type BatchPath, type Split } from "./batch.ts";
+import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
+import { compileHandshakes, type Handshakes } from "./handshake.ts";
+import { checkId, checkType } from "./identity.ts";
 import { parseBody, type ParsedBody } from "./payload.ts";
-import type { HmacScheme, Provider, Scheme } from "./provider.ts";
-import {
-  canonical,
-  compileSelector,
-  NumberLiteral,
-  parseWithExactNumbers,
-  type Read,
-  type Selector,
-} from "./selector.ts";
-import { createLoopbackCheck } from "./unsigned.ts";
+import type { Provider, Scheme } from "./provider.ts";
+import { canonical, compileSelector, parseWithExactNumbers, type Read, type Selector } from "./selector.ts";
+import { createBodyRedaction } from "./static.ts";
+import { coversUrl, createVerifier } from "./verifier.ts";
 
 /** What the config says of a source, its secrets looked up. What it leaves out, the provider's preset says. */
 export interface SourceSettings {
   readonly name: string;
   readonly provider: Provider;
   readonly secrets: readonly string[];
-  readonly scheme?: Partial<HmacScheme> | undefined;
+  /** The preset's, with what the config says otherwise. */
+  readonly scheme?: Scheme | undefined;
   readonly eventId?: Selector | undefined;
   readonly type?: Selector | undefined;
+  readonly batch?: readonly BatchPath[] | undefined;
   readonly maxBody?: number | undefined;
   readonly allowPublic?: boolean | undefined;
   readonly unhandled?: "record" | "ignore" | "fail" | undefined;
   readonly requireChange?: boolean | undefined;
   readonly sameBody?: "duplicate" | undefined;
+  /** The source whose handlers this one shares. */
+  readonly handlers?: string | undefined;
+  /** The URL that the provider was given. */
+  readonly publicUrl?: string | undefined;
+  /** Looked up, like a secret. */
+  readonly verifyToken?: string | undefined;
+  readonly environment?: "production" | "sandbox" | undefined;
 }
 
 export interface Identified extends Identity {
@@ -36,6 +42,8 @@ export interface Identified extends Identity {
 export interface Source {
   readonly name: string;
   readonly provider: Provider;
+  /** Whose handlers are run: mostly its own. */
+  readonly handlersOf: string;
   /** In bytes. */
   readonly maxBody: number;
   readonly unhandled: "record" | "ignore" | "fail";
@@ -43,56 +51,115 @@ export interface Source {
   readonly sameBody: boolean;
   /** Equal exactly when the rule for event ids is. */
   readonly eventIdRule: string;
-  /** Throws unless the delivery is the provider's, with a code that says why not. */
-  readonly verify: (delivery: Delivery) => void;
+  /** Throws, or rejects, unless the delivery is the provider's, with a code that says why not. */
+  readonly verify: Verify;
+  /** Never throws for what is no JSON; throws `json_too_deep` and `body_too_large`. */
+  readonly parse: (delivery: Pick<Delivery, "headers" | "body">) => ParsedBody;
   /** Throws when there is no event id, or none that can be one. */
-  readonly identify: (delivery: Delivery) => Identified;
+  readonly identify: (delivery: Pick<Delivery, "headers" | "body">, body?: ParsedBody) => Identified;
+  /** Of a source whose deliveries bring several events: takes one apart. What cannot be identified is the error that says why. */
+  readonly split: BatchSplit | undefined;
+  readonly handshakes: Handshakes | undefined;
+  /** What may be kept and passed on: secrets in the body replaced. Undefined where there are none. */
+  readonly redactBody: ((delivery: Delivery) => Delivery) | undefined;
   /** The headers as they may be kept: lower-case names, secrets replaced. */
   readonly keepableHeaders: (headers: Headers) => Headers;
 }
 
+/** Throws `not_a_batch`, or what is wrong with the body as a whole. */
+export type BatchSplit = (
+  delivery: Pick<Delivery, "headers" | "body">,
+  body?: ParsedBody,
+) => readonly (Identified | HookonceError)[];
+
 const MIB = 1024 * 1024;
 
-/** @throws HookonceError `config_invalid` */
-export function createSource(settings: SourceSettings, clock: Clock): Source {
-  const { provider } = settings;
+/**
+ * @param fetch for the keys and certificates of the few providers that hand theirs out
+ * @throws HookonceError `config_invalid`
+ */
+export function createSource(
+  settings: SourceSettings,
+  clock: Clock,
+  fetch: Fetch = globalThis.fetch,
+): Source {
+  const { provider, secrets } = settings;
+  const scheme = settings.scheme ?? provider.scheme;
+  const maxBody = settings.maxBody ?? provider.maxBody ?? MIB;
   const eventId = settings.eventId ?? provider.eventId;
+  const batch = settings.batch ?? provider.batch;
+  const parse: Source["parse"] = (delivery) => parseBody(delivery, provider.formField, maxBody);
+  const identify = createIdentifier(
+    compileSelector(eventId, "absent"),
+    compileSelector(settings.type ?? provider.type, "skip"),
+    parse,
+  );
+  if (secrets.length === 0 && scheme.kind !== "unsigned" && !learnsSecret(provider))
+    throw new HookonceError("config_invalid", "A signed source needs a secret.");
+  const context: VerifyContext = {
+    secrets,
+    clock,
+    fetch,
+    urlOf: createUrlOf(scheme, settings.publicUrl),
+    parse,
+    environment: settings.environment ?? "production",
+  };
   return {
     name: settings.name,
     provider,
-    maxBody: settings.maxBody ?? provider.maxBody ?? MIB,
+    handlersOf: settings.handlers ?? settings.name,
+    maxBody,
     unhandled: settings.unhandled ?? "record",
     requireChange: settings.requireChange ?? false,
     sameBody: settings.sameBody === "duplicate",
-    eventIdRule: JSON.stringify(canonical(eventId)),
-    verify: createVerifier(settings, clock),
-    identify: createIdentifier(
-      compileSelector(eventId, "absent"),
-      compileSelector(settings.type ?? provider.type, "skip"),
-      provider.formField,
-    ),
-    keepableHeaders,
+    eventIdRule: ruleOf(eventId, batch),
+    verify: createVerifier(scheme, context, settings.allowPublic === true),
+    parse,
+    identify,
+    split: batch === undefined ? undefined : createBatchSplit(compileBatch(batch), identify, parse),
+    handshakes: compileHandshakes(provider.handshakes, context, settings.verifyToken),
+    redactBody:
+      scheme.kind === "static"
+        ? createBodyRedaction(scheme, secrets, provider.formField, maxBody)
+        : undefined,
+    keepableHeaders: createHeaderRedaction(provider, scheme),
   };
 }
 
-function createVerifier(settings: SourceSettings, clock: Clock): (delivery: Delivery) => void {
-  const scheme: Scheme = settings.provider.scheme;
-  switch (scheme.kind) {
-    case "hmac":
-      return createHmacVerifier({ ...scheme, ...settings.scheme }, settings.secrets, clock);
-    case "unsigned":
-      return settings.allowPublic === true ? () => {} : createLoopbackCheck();
-  }
+function ruleOf(eventId: Selector, batch: readonly BatchPath[] | undefined): string {
+  return JSON.stringify(batch === undefined ? canonical(eventId) : { batch, eventId: canonical(eventId) });
 }
 
-function createIdentifier(readId: Read, readType: Read, formField: string | undefined): Source["identify"] {
-  return (delivery) => {
-    const body = parseBody(delivery, formField);
-    const from = { headers: delivery.headers, payload: body.payload };
+/** Whether a provider tells its secret only once it is asked to deliver: its source starts without. */
+export function learnsSecret({ handshakes = [] }: Provider): boolean {
+  return handshakes.some(({ answer }) => "show" in answer);
+}
+
+function createUrlOf(scheme: Scheme, publicUrl: string | undefined): VerifyContext["urlOf"] {
+  if (publicUrl === undefined) {
+    if (coversUrl(scheme)) {
+      throw new HookonceError(
+        "config_invalid",
+        "public_url is missing: this provider signs the URL that it was given, which only you and it know.",
+      );
+    }
+    return ({ url }) => url;
+  }
+  // The query is the request's own: some providers add to it.
+  const base = publicUrl.replace(/[?#].*$/, "");
+  return ({ url }) => {
+    const query = url.indexOf("?");
+    return query === -1 ? base : base + url.slice(query);
+  };
+}
+
+function createIdentifier(readId: Read, readType: Read, parse: Source["parse"]): Source["identify"] {
+  return (delivery, body = parse(delivery)) => {
+    const from = { headers: delivery.headers, payload: body.payload, body: delivery.body };
     let id = readId(from);
     if (typeof id === "number") {
       // Digit for digit: 9007199254740993 and …992 are two ids, and one JavaScript number.
-      id = readId({ headers: delivery.headers, payload: parseWithExactNumbers(body.json ?? "null") });
+      id = readId({ ...from, payload: parseWithExactNumbers(body.json ?? "null") });
     }
     const type = readType(from);
     if ((id === undefined || type === undefined) && body.problem !== null) throw body.problem;
@@ -100,53 +167,38 @@ function createIdentifier(readId: Read, readType: Read, formField: string | unde
   };
 }
 
-const MAX_BYTES = 255;
-// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
-
-function checkId(id: unknown): string {
-  if (id === undefined) {
-    throw new HookonceError(
-      "missing_event_id",
-      "The delivery holds no event id where this source's event_id says it stands.",
-    );
-  }
-  if (id instanceof NumberLiteral) {
-    if (/^-?(?:0|[1-9]\d*)$/.test(id.digits) && id.digits.length <= MAX_BYTES) return id.digits;
-    throw new HookonceError("invalid_event_id", "The event id is a number, but not a whole one.");
-  }
-  if (typeof id !== "string")
-    throw new HookonceError("invalid_event_id", "The event id is neither text nor a whole number.");
-  const why = unfit(id);
-  if (why !== undefined) throw new HookonceError("invalid_event_id", `The event id ${why}.`);
-  return id;
-}
-
-function checkType(type: unknown): string {
-  if (type === undefined) return "";
-  const text = typeof type === "number" ? String(type) : type;
-  if (typeof text !== "string")
-    throw new HookonceError("invalid_event_type", "The event type is neither text nor a number.");
-  const why = text === "" ? undefined : unfit(text);
-  if (why !== undefined) throw new HookonceError("invalid_event_type", `The event type ${why}.`);
-  return text;
-}
-
-function unfit(text: string): string | undefined {
-  if (text === "") return "is empty";
-  // UTF-8 takes at most three bytes for a UTF-16 unit: most are short enough without counting.
-  if (text.length * 3 > MAX_BYTES && Buffer.byteLength(text) > MAX_BYTES)
-    return `is longer than ${MAX_BYTES} bytes`;
-  if (CONTROL.test(text)) return "holds a control character";
-  // Two different lone surrogates would be stored as one and the same replacement character.
-  if (!text.isWellFormed()) return "is not well-formed Unicode";
-  return undefined;
+function createBatchSplit(split: Split, identify: Source["identify"], parse: Source["parse"]): BatchSplit {
+  return ({ headers, body: bytes }, body = parse({ headers, body: bytes })) => {
+    const elements = split(body);
+    if (elements === undefined) {
+      throw (
+        body.problem ??
+        new HookonceError(
+          "not_a_batch",
+          "The body holds no list of events where this source's batch says so.",
+        )
+      );
+    }
+    return elements.map((element) => {
+      try {
+        return identify({ headers, body: Buffer.from(element.json ?? "") }, element);
+      } catch (error) {
+        if (error instanceof HookonceError) return error;
+        throw error;
+      }
+    });
+  };
 }
 
 const SECRET_HEADERS = ["authorization", "proxy-authorization", "cookie"];
 
-function keepableHeaders(headers: Headers): Headers {
-  const secret = SECRET_HEADERS.filter((name) => Object.hasOwn(headers, name));
-  if (secret.length === 0) return headers;
-  return { ...headers, ...Object.fromEntries(secret.map((name) => [name, "[redacted]"])) };
+function createHeaderRedaction(provider: Provider, scheme: Scheme): Source["keepableHeaders"] {
+  const names = [...SECRET_HEADERS, ...(provider.secretHeaders ?? [])];
+  if (scheme.kind === "static" && scheme.secretIn.startsWith("header:"))
+    names.push(scheme.secretIn.slice("header:".length).toLowerCase());
+  return (headers) => {
+    const secret = names.filter((name) => Object.hasOwn(headers, name));
+    if (secret.length === 0) return headers;
+    return { ...headers, ...Object.fromEntries(secret.map((name) => [name, "[redacted]"])) };
+  };
 }

@@ -9,6 +9,8 @@ export interface ListedEvent {
   readonly eventId: string;
   readonly type: string;
   readonly outcome: "processed" | "unhandled";
+  /** JSON of a Reply; null when its handler made none. */
+  readonly reply: string | null;
   /** Whether the body now delivered is the stored one, byte for byte. True when the stored one is gone. */
   readonly sameBody: boolean;
 }
@@ -60,7 +62,13 @@ export function createEventStore(connection: Database) {
     connection,
     db.insert(deliveries).values({ receivedAt: p("receivedAt"), headers: p("headers"), body: p("body") }),
   );
-  const finish = prepare<{ id: number; rowsChanged: number; durationUs: number; deliveryId: number }>(
+  const finish = prepare<{
+    id: number;
+    rowsChanged: number;
+    durationUs: number;
+    deliveryId: number;
+    reply: string | null;
+  }>(
     connection,
     db
       .update(events)
@@ -68,6 +76,7 @@ export function createEventStore(connection: Database) {
         rowsChanged: sql`${p("rowsChanged")}`,
         durationUs: sql`${p("durationUs")}`,
         deliveryId: sql`${p("deliveryId")}`,
+        reply: sql`${p("reply")}`,
       })
       .where(eq(events.id, p("id"))),
   );
@@ -79,6 +88,7 @@ export function createEventStore(connection: Database) {
         eventId: events.eventId,
         type: events.type,
         outcome: events.outcome,
+        reply: events.reply,
         sameBody: sql`coalesce(${deliveries.body} = ${p("body")}, 1)`,
       })
       .from(events)
@@ -88,7 +98,13 @@ export function createEventStore(connection: Database) {
   const findSameBody = prepare<{ source: string; bodySha256: Uint8Array }>(
     connection,
     db
-      .select({ id: events.id, eventId: events.eventId, type: events.type, outcome: events.outcome })
+      .select({
+        id: events.id,
+        eventId: events.eventId,
+        type: events.type,
+        outcome: events.outcome,
+        reply: events.reply,
+      })
       .from(events)
       .where(and(eq(events.source, p("source")), eq(events.bodySha256, p("bodySha256"))))
       .limit(1),
@@ -130,7 +146,13 @@ export function createEventStore(connection: Database) {
       .innerJoin(deliveries, eq(deliveries.id, events.deliveryId))
       .where(eq(events.id, p("id"))),
   );
-  const settle = prepare<{ id: number; handler: string; rowsChanged: number; durationUs: number }>(
+  const settle = prepare<{
+    id: number;
+    handler: string;
+    rowsChanged: number;
+    durationUs: number;
+    reply: string | null;
+  }>(
     connection,
     db
       .update(events)
@@ -139,6 +161,7 @@ export function createEventStore(connection: Database) {
         handler: sql`${p("handler")}`,
         rowsChanged: sql`${p("rowsChanged")}`,
         durationUs: sql`${p("durationUs")}`,
+        reply: sql`${p("reply")}`,
       })
       .where(eq(events.id, p("id"))),
   );
@@ -152,7 +175,7 @@ export function createEventStore(connection: Database) {
     finish: finish.run,
     find(source: string, eventId: string, body: Uint8Array): ListedEvent | undefined {
       const row = find.rows({ source, eventId, body })[0];
-      return row && listed(row, row[4] === 1);
+      return row && listed(row, row[5] === 1);
     },
     findSameBody(source: string, bodySha256: Uint8Array): ListedEvent | undefined {
       const row = findSameBody.rows({ source, bodySha256 })[0];
@@ -178,12 +201,13 @@ export function createEventStore(connection: Database) {
   };
 }
 
-function listed([id, eventId, type, outcome]: unknown[], sameBody: boolean): ListedEvent {
+function listed([id, eventId, type, outcome, reply]: unknown[], sameBody: boolean): ListedEvent {
   return {
     id: id as number,
     eventId: eventId as string,
     type: type as string,
     outcome: outcome as ListedEvent["outcome"],
+    reply: reply as string | null,
     sameBody,
   };
 }

@@ -40,6 +40,8 @@ export const events = sqliteTable(
     /** How many later deliveries had another body; the latest one is in `hookonce_changed_bodies`. */
     changedBodies: integer("changed_bodies").notNull().default(0),
     deliveryId: integer("delivery_id"),
+    /** What its handler had answered, as JSON of a Reply: a duplicate gets the same. */
+    reply: text(),
     /** SHA-256 of the body, kept only for a source with `same_body = "duplicate"`. */
     bodySha256: blob("body_sha256", { mode: "buffer" }),
   },

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { check } from "../../src/app/check.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { HookonceError, type Problem } from "../../src/errors.ts";
-import { providers } from "../../src/providers/presets.ts";
+import { secretNeeds } from "../../src/app/sources.ts";
 import { refusedStart } from "../support/test-inbox.ts";
 
 /** `hookonce.toml` as it is here, `version` included; what is wrong with it. */
@@ -13,7 +13,7 @@ function problemsOf(toml: string, environment: Record<string, string> = {}): rea
   const folder = mkdtempSync(join(tmpdir(), "hookonce-config-"));
   try {
     writeFileSync(join(folder, "hookonce.toml"), toml);
-    loadConfig(folder, [...providers.keys()], environment);
+    loadConfig(folder, secretNeeds, environment);
     return [];
   } catch (error) {
     if (!(error instanceof HookonceError)) throw error;
@@ -85,9 +85,21 @@ describe("each mistake is named with its line, its field and the remedy", () => 
         name: "a provider that is like none",
         toml: 'version = 1\n[sources.a]\nsecret = "env:S"\nprovider = "acme corporation"\n',
         problems: [
+          [4, 'sources.a.provider: there is no "acme corporation"; hookonce providers lists those there are'],
+        ],
+      },
+      {
+        name: "a provider whose name is nearly right",
+        toml: 'version = 1\n[sources.a]\nsecret = "env:S"\nprovider = "lemonsqueezy"\n',
+        problems: [[4, 'sources.a.provider: there is no "lemonsqueezy"; did you mean lemon-squeezy?']],
+      },
+      {
+        name: "handlers of a source that is not there",
+        toml: 'version = 1\n[sources.stripe]\nprovider = "unsigned"\n[sources.test]\nprovider = "unsigned"\nhandlers = "strip"\n',
+        problems: [
           [
-            4,
-            'sources.a.provider: there is no "acme corporation"; there are unsigned, stripe, github, razorpay, standard-webhooks, hmac',
+            6,
+            'sources.test.handlers: there is no source "strip" whose handlers it could share; did you mean stripe?',
           ],
         ],
       },
@@ -301,8 +313,8 @@ describe("where there is no config", () => {
     const folder = mkdtempSync(join(tmpdir(), "hookonce-config-"));
     try {
       mkdirSync(join(folder, "hookonce.toml"));
-      expect(() => loadConfig(folder, [], {})).toThrow(HookonceError);
-      expect(() => loadConfig(folder, [], {})).toThrow("hookonce.toml");
+      expect(() => loadConfig(folder, new Map(), {})).toThrow(HookonceError);
+      expect(() => loadConfig(folder, new Map(), {})).toThrow("hookonce.toml");
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -339,12 +351,12 @@ describe("what may be left out", () => {
     const folder = mkdtempSync(join(tmpdir(), "hookonce-config-"));
     try {
       writeFileSync(join(folder, "hookonce.toml"), `version = 1\n${SOURCE}`);
-      expect(loadConfig(folder, ["unsigned"], {})).toEqual({
+      expect(loadConfig(folder, secretNeeds, {})).toEqual({
         inboxFolder: folder,
         listen: { hostname: "127.0.0.1", port: 8787 },
         database: join(folder, "data/hookonce.db"),
         convertToWal: false,
-        sources: [{ name: "default", provider: "unsigned", secrets: [], line: 2 }],
+        sources: [{ name: "default", provider: "unsigned", secrets: [], verifyToken: undefined, line: 2 }],
       });
     } finally {
       rmSync(folder, { recursive: true });
@@ -362,7 +374,7 @@ describe("what may be left out", () => {
         join(folder, "hookonce.toml"),
         `version = 1\nlisten = "${listen}"\ndatabase = "/var/lib/app.db"\n[sources.a]\nprovider = "unsigned"\nmax_body = "25 MiB"\n[sources.b]\nprovider = "unsigned"\nmax_body = 512\n`,
       );
-      const config = loadConfig(folder, ["unsigned"], {});
+      const config = loadConfig(folder, secretNeeds, {});
       expect(config.listen).toEqual({ hostname, port });
       expect(config.database).toBe("/var/lib/app.db");
       expect(config.sources.map((source) => source.max_body)).toEqual([25 * 1024 * 1024, 512]);

@@ -277,9 +277,24 @@ describe("a scheme that cannot be used is refused at the start", () => {
     },
     {
       name: "a template that names something else",
+      source: `provider = "hmac"\nsecret = "env:S"\nsigned = "{path}{body}"\n${rest}`,
+      secret: "x",
+      problems: [[2, /names \{path\}; it can be \{body\}, \{timestamp\}, \{id\}, \{method\}, \{url\}/]],
+    },
+    {
+      name: "a template over a URL that only the provider knows",
       source: `provider = "hmac"\nsecret = "env:S"\nsigned = "{url}{body}"\n${rest}`,
       secret: "x",
-      problems: [[2, /names \{url\}; it can be \{body\}, \{timestamp\} and \{id\}/]],
+      problems: [[2, /^sources\.it: public_url is missing/]],
+    },
+    {
+      name: "keys that another kind of signature has",
+      source: 'provider = "discord"\nsecret = "env:S"\nsecret_in = "basic"\nprefix = "v1="',
+      secret: "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c",
+      problems: [
+        [2, /^sources\.it: prefix means nothing here/],
+        [2, /^sources\.it: secret_in means nothing here/],
+      ],
     },
     {
       name: "a template without the body",
@@ -301,10 +316,10 @@ describe("a scheme that cannot be used is refused at the start", () => {
     },
     {
       name: "an algorithm, an encoding, a key, a unit that there is none of",
-      source: `provider = "hmac"\nsecret = "env:S"\nalgorithm = "md5"\nencoding = "hexadecimal"\nkey = "utf8"\ntimestamp_unit = "min"\n${rest}`,
+      source: `provider = "hmac"\nsecret = "env:S"\nalgorithm = "md4"\nencoding = "hexadecimal"\nkey = "utf8"\ntimestamp_unit = "min"\n${rest}`,
       secret: "x",
       problems: [
-        [5, /^sources\.it\.algorithm: .*"sha1"\|"sha256"\|"sha512"/],
+        [5, /^sources\.it\.algorithm: .*"md5"\|"sha1"\|"sha256"\|"sha512"/],
         [6, /^sources\.it\.encoding: .*"hex"\|"base64"/],
         [7, /^sources\.it\.key: .*"text"\|"hex"\|"base64"\|"whsec"/],
         [8, /^sources\.it\.timestamp_unit: .*"s"\|"ms"/],

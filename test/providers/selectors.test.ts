@@ -9,6 +9,7 @@ import {
 import { refusedStart } from "../support/test-inbox.ts";
 
 const from = {
+  body: "",
   headers: { "x-github-event": "issues", "x-empty": "", "x-zero": "0" },
   payload: JSON.parse(`{
     "id": "evt_1", "action": "opened", "count": 0, "no": false, "nothing": null, "empty": "",
@@ -92,11 +93,13 @@ describe("what a selector finds", () => {
 
   test("nothing is found in a payload that is no object", () => {
     for (const payload of [null, undefined, 1, "text", true, []]) {
-      expect(compileSelector("body:$.id", "absent")({ headers: {}, payload })).toBeUndefined();
-      expect(compileSelector("body:$.constructor.name", "absent")({ headers: {}, payload })).toBeUndefined();
+      expect(compileSelector("body:$.id", "absent")({ headers: {}, payload, body: "" })).toBeUndefined();
+      expect(
+        compileSelector("body:$.constructor.name", "absent")({ headers: {}, payload, body: "" }),
+      ).toBeUndefined();
     }
     // The payload itself is what `$` stands for.
-    expect(compileSelector("body:$", "absent")({ headers: {}, payload: "evt_1" })).toBe("evt_1");
+    expect(compileSelector("body:$", "absent")({ headers: {}, payload: "evt_1", body: "" })).toBe("evt_1");
   });
 
   test("numbers keep their digits, for ids", () => {
@@ -104,7 +107,7 @@ describe("what a selector finds", () => {
       '{"a":9007199254740993,"b":-0,"c":1.50,"d":1e3,"e":[123456789012345678901234567890],"f":"7"}',
     );
     const read = (selector: Selector): string | undefined => {
-      const value = compileSelector(selector, "absent")({ headers: {}, payload });
+      const value = compileSelector(selector, "absent")({ headers: {}, payload, body: "" });
       return value instanceof NumberLiteral ? value.digits : (value as string | undefined);
     };
     expect(read("body:$.a")).toBe("9007199254740993");
@@ -157,7 +160,10 @@ describe("a selector that cannot be read is refused at the start", () => {
   });
 
   test.each([
-    ['"$.id"', /^sources\.a\.event_id: write "header:name" or "body:\$\.path"$/],
+    [
+      '"$.id"',
+      /^sources\.a\.event_id: write "header:name", "body:\$\.path", "sha256:body" or "new:delivery"$/,
+    ],
     ['"cookie:id"', /^sources\.a\.event_id: write "header:name"/],
     ["[]", /^sources\.a\.event_id: Too small: expected array to have >=1 items$/],
     ["1", /^sources\.a\.event_id: write "header:name"/],

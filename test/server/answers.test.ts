@@ -398,7 +398,7 @@ const scenarios: Scenario[] = [
     code: "body_too_large",
     left: nothing,
   },
-  ...["gzip", "br", "deflate", "gzip, identity"].map((encoding): Scenario => ({
+  ...["br", "deflate", "gzip, gzip", "gzip, identity"].map((encoding): Scenario => ({
     name: `Content-Encoding: ${encoding}`,
     headers: { "content-encoding": encoding },
     body,
@@ -406,6 +406,14 @@ const scenarios: Scenario[] = [
     code: "unsupported_content_encoding",
     left: nothing,
   })),
+  {
+    name: "Content-Encoding: gzip, of a body that is not",
+    headers: { "content-encoding": "gzip" },
+    body,
+    status: 400,
+    code: "invalid_json",
+    left: nothing,
+  },
   {
     name: "Content-Encoding: identity is none",
     path: "/webhook/quiet",

@@ -72,7 +72,7 @@ export type Synchronous =
   | (object & { readonly then?: never });
 
 /**
- * The function of a handler. Of what it returns only one thing matters: that it is no promise.
+ * The function of a handler. Of what it returns only two things matter: that it is no promise, and whether it is a {@link reply}.
  * When it throws, what it wrote is undone, the event is a failure, and the next delivery runs it again.
  */
 export type HandlerFunction<Payload = any> = (context: HandlerContext<Payload>) => Synchronous;
@@ -101,3 +101,27 @@ export interface Handler {
  * `handler<Push>(({ event }) => …)`, which checks nothing at run time.
  */
 export declare function handler<Payload = any>(run: HandlerFunction<Payload>): Handler;
+
+export interface Reply {
+  /** 200 when it is not said. */
+  status?: number;
+  headers?: Record<string, string>;
+  /** Text as it is; anything else becomes JSON. At most 64 KiB. */
+  body?: unknown;
+}
+
+declare const replyBrand: unique symbol;
+
+export interface HandlerReply {
+  readonly [replyBrand]: true;
+}
+
+/**
+ * What the provider is answered, where it wants more than that all went well (Slack's commands, Discord's interactions, Twilio).
+ * It is committed with the event, and a duplicate gets the same reply. In a batch, which has one answer for all, it is not used.
+ *
+ * ```ts
+ * export default handler(({ event }) => reply({ body: { type: 4, data: { content: "done" } } }));
+ * ```
+ */
+export declare function reply(reply?: Reply): HandlerReply;

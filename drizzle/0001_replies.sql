@@ -1,0 +1,1 @@
+ALTER TABLE `hookonce_events` ADD `reply` text;

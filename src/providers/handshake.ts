@@ -1,0 +1,180 @@
+import type { Delivery, Reply } from "../event.ts";
+import { HookonceError } from "../errors.ts";
+import { isSecret } from "./comparison.ts";
+import type { VerifyContext } from "./context.ts";
+import type { ParsedBody } from "./payload.ts";
+import { checkPinned, fetchPinned } from "./pinned-fetch.ts";
+import { compileSelector, type Part } from "./selector.ts";
+
+/** `query:hub.mode`, or what a selector may read. */
+export type Place = Part;
+
+/** What a provider asks of an endpoint before, or while, it delivers. It brings no event. */
+export interface Handshake {
+  /** What it is, in words. */
+  readonly name: string;
+  /** `signed`: answered once the signature has been found right. `unsigned`: before that, since there is none. */
+  readonly on: "GET" | "unsigned" | "signed";
+  readonly when: readonly Condition[];
+  /** The payload holds these keys, and no others. */
+  readonly onlyKeys?: readonly string[];
+  readonly answer: HandshakeAnswer;
+}
+
+export interface Condition {
+  readonly at: Place;
+  /** Without it, and without the others: something stands there. */
+  readonly is?: string | number;
+  readonly absent?: true;
+  /** It is what `verify_token` says. */
+  readonly isVerifyToken?: true;
+}
+
+export type HandshakeAnswer =
+  /** What stands there, as text. */
+  | { readonly echo: Place }
+  | { readonly status: number; readonly json?: unknown; readonly contentType?: string }
+  /** The token that stands there, and what it becomes under the secret (HMAC-SHA256, hex). */
+  | { readonly hashed: Place; readonly as: readonly [plain: string, hashed: string] }
+  /** The secret stands there; it is shown to the user, once, and only while none is configured. */
+  | { readonly show: Place }
+  /** The URL that stands there is fetched, from this host only. */
+  | { readonly confirm: Place; readonly host: RegExp };
+
+export interface HandshakeDone {
+  readonly handshake: string;
+  readonly reply: Reply;
+  /** For the user to see. */
+  readonly secret?: string;
+}
+
+/** Undefined where it was no handshake. */
+export type Answer = (
+  delivery: Delivery,
+  parse: () => ParsedBody,
+) => HandshakeDone | Promise<HandshakeDone> | undefined;
+
+export type Handshakes = Readonly<Record<Handshake["on"], Answer | undefined>>;
+
+export function compileHandshakes(
+  handshakes: readonly Handshake[] | undefined,
+  context: VerifyContext,
+  verifyToken: string | undefined,
+): Handshakes | undefined {
+  if (handshakes === undefined) return undefined;
+  const at = (on: Handshake["on"]): Answer | undefined => {
+    const compiled = handshakes
+      .filter((one) => one.on === on)
+      .map((one) => compileHandshake(one, context, verifyToken));
+    if (compiled.length === 0) return undefined;
+    return (delivery, parse) => {
+      for (const answer of compiled) {
+        const done = answer(delivery, parse);
+        if (done !== undefined) return done;
+      }
+      return undefined;
+    };
+  };
+  return { GET: at("GET"), unsigned: at("unsigned"), signed: at("signed") };
+}
+
+type ReadPlace = (delivery: Delivery, parse: () => ParsedBody) => unknown;
+
+function compilePlace(place: Place): ReadPlace {
+  if (place.startsWith("query:")) {
+    const name = place.slice("query:".length);
+    return ({ url }) => new URL(url, "http://localhost").searchParams.get(name) ?? undefined;
+  }
+  const read = compileSelector(place, "absent");
+  const inBody = place.startsWith("body:");
+  return ({ headers, body }, parse) => read({ headers, payload: inBody ? parse().payload : null, body });
+}
+
+function compileHandshake(
+  { name, when, onlyKeys, answer }: Handshake,
+  context: VerifyContext,
+  verifyToken: string | undefined,
+): Answer {
+  const conditions = when.map((condition) => compileCondition(condition, verifyToken));
+  const respond = compileAnswer(name, answer, context);
+  return (delivery, parse) => {
+    if (!conditions.every((holds) => holds(delivery, parse))) return undefined;
+    if (onlyKeys !== undefined && !hasOnlyKeys(parse().payload, onlyKeys)) return undefined;
+    return respond(delivery, parse);
+  };
+}
+
+function compileCondition(
+  { at, is, absent, isVerifyToken }: Condition,
+  verifyToken: string | undefined,
+): (delivery: Delivery, parse: () => ParsedBody) => boolean {
+  const read = compilePlace(at);
+  return (delivery, parse) => {
+    const value = read(delivery, parse);
+    if (absent === true) return value === undefined;
+    if (isVerifyToken === true)
+      return verifyToken !== undefined && typeof value === "string" && isSecret(value, verifyToken);
+    return is === undefined ? value !== undefined : value === is;
+  };
+}
+
+function hasOnlyKeys(payload: unknown, keys: readonly string[]): boolean {
+  if (typeof payload !== "object" || payload === null) return false;
+  const found = Object.keys(payload);
+  return found.length === keys.length && found.every((key) => keys.includes(key));
+}
+
+/** A challenge is short; nobody is to have books read back. */
+const MAX_ECHO = 1000;
+
+// Never taken for a page, whatever is echoed.
+const TEXT = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" };
+const JSON_TYPE = { "content-type": "application/json" };
+
+function compileAnswer(name: string, answer: HandshakeAnswer, context: VerifyContext): Answer {
+  const done = (status: number, headers: Record<string, string>, body: string): HandshakeDone => ({
+    handshake: name,
+    reply: { status, headers, body },
+  });
+  if ("echo" in answer) {
+    const read = compilePlace(answer.echo);
+    return (delivery, parse) => done(200, TEXT, textOf(name, read(delivery, parse)));
+  }
+  if ("hashed" in answer) {
+    const read = compilePlace(answer.hashed);
+    const [plain, hashed] = answer.as;
+    return (delivery, parse) => {
+      const token = textOf(name, read(delivery, parse));
+      const hash = new Bun.CryptoHasher("sha256", context.secrets[0] ?? "").update(token).digest("hex");
+      return done(200, JSON_TYPE, JSON.stringify({ [plain]: token, [hashed]: hash }));
+    };
+  }
+  if ("show" in answer) {
+    const read = compilePlace(answer.show);
+    let shown = false;
+    return (delivery, parse) => {
+      if (context.secrets.length > 0) return undefined;
+      const secret = textOf(name, read(delivery, parse));
+      const first = !shown;
+      shown = true;
+      return { ...done(200, TEXT, ""), ...(first ? { secret } : {}) };
+    };
+  }
+  if ("confirm" in answer) {
+    const read = compilePlace(answer.confirm);
+    return async (delivery, parse) => {
+      const url = checkPinned(read(delivery, parse), answer.host, name);
+      await fetchPinned(context.fetch, url.href, name);
+      return done(200, TEXT, "");
+    };
+  }
+  const { status, json, contentType } = answer;
+  const headers = contentType === undefined ? JSON_TYPE : { "content-type": contentType };
+  const body = json === undefined ? "" : JSON.stringify(json);
+  return () => done(status, headers, body);
+}
+
+function textOf(name: string, value: unknown): string {
+  if (typeof value === "string" && value.length <= MAX_ECHO) return value;
+  throw new HookonceError("handshake_refused", `The ${name} holds no short text where it should.`);
+}

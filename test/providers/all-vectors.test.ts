@@ -1,0 +1,225 @@
+import { expect, test } from "bun:test";
+import { providers } from "../../src/providers/presets.ts";
+import type { Fetch } from "../../src/providers/context.ts";
+import { testInbox } from "../support/test-inbox.ts";
+import examples from "../fixtures/provider-examples.json";
+import vectors from "../fixtures/provider-vectors.json";
+import { effectsTable, storedIn } from "./signed-inbox.ts";
+
+interface Vector {
+  provider: string;
+  description: string;
+  secret?: string;
+  secrets?: string[];
+  verify_token?: string;
+  webhook_id?: string;
+  method: string;
+  url: string;
+  headers: Record<string, string>;
+  body: string;
+  now_unix: number;
+  expect: "valid" | "invalid";
+  event_id: string | null;
+  event_type: string | null;
+  handshake_response?: { status: number; body?: string; content_type?: string };
+}
+
+interface Row {
+  preset: string;
+  /** Where ours is another one than the vector's, and why. */
+  id?: string | RegExp;
+  type?: string;
+  config?: string;
+}
+
+const HASH = /^[0-9a-f]{64}$/;
+/** The vector's body brings no event, so past its signature it is a 400. */
+const NO_EVENT = "";
+
+/** Every provider of the vectors. What is not said is as in the vector. */
+const rows: Record<string, Row> = {
+  stripe: { preset: "stripe" },
+  github: { preset: "github" },
+  razorpay: { preset: "razorpay", id: NO_EVENT },
+  standardwebhooks: { preset: "standard-webhooks" },
+  "standardwebhooks-asymmetric": { preset: "standard-webhooks-asymmetric" },
+  svix: { preset: "svix" },
+  resend: { preset: "resend" },
+  clerk: { preset: "clerk" },
+  openai: { preset: "openai" },
+  anthropic: { preset: "anthropic" },
+  polar: { preset: "polar" },
+  bigcommerce: { preset: "bigcommerce" },
+  gitlab: { preset: "gitlab" },
+  "gitlab-token": { preset: "gitlab-token" },
+  replicate: { preset: "replicate" },
+  shopify: { preset: "shopify" },
+  "shopify-events": { preset: "shopify-events" },
+  // A slash command: told apart by the trigger that may be answered once.
+  slack: {
+    preset: "slack",
+    id: "398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c",
+    type: "/webhook-collect",
+  },
+  // "Hello World!" is no JSON, in which the type would stand.
+  jira: { preset: "jira", id: NO_EVENT },
+  bitbucket: { preset: "bitbucket" },
+  paddle: { preset: "paddle", id: NO_EVENT },
+  square: { preset: "square" },
+  // pspReference and success besides: a success that turns into a failure is news.
+  "adyen-standard": { preset: "adyen", id: "AUTHORISATION:7914073381342284:true" },
+  "adyen-platform": { preset: "adyen-platform", id: HASH },
+  "coinbase-commerce": { preset: "coinbase-commerce" },
+  twilio: { preset: "twilio", id: HASH },
+  sendgrid: { preset: "sendgrid" },
+  discord: { preset: "discord", id: HASH },
+  linear: { preset: "linear" },
+  notion: { preset: "notion" },
+  sanity: { preset: "sanity" },
+  contentful: { preset: "contentful", id: /^ContentManagement\.Entry\.publish:[0-9a-f]{64}$/ },
+  // eventId alone need not be unique.
+  "hubspot-v3": { preset: "hubspot", id: "1:12345:123:1564113600000" },
+  workos: { preset: "workos" },
+  mollie: { preset: "mollie" },
+  "aws-sns": { preset: "aws-sns" },
+  zoom: { preset: "zoom", id: HASH },
+  typeform: { preset: "typeform" },
+  paystack: { preset: "paystack", id: HASH },
+  mailgun: { preset: "mailgun" },
+  meta: { preset: "meta" },
+  calendly: { preset: "calendly", id: HASH },
+  xero: { preset: "xero" },
+  docusign: { preset: "docusign", id: HASH },
+  dropbox: { preset: "dropbox", id: /^[0-9a-f-]{36}$/, type: "delta" },
+  woocommerce: {
+    preset: "woocommerce",
+    id: /^order\.updated:7dd1fd4c1f4ec4c6b5a4f0f9a6b7c8d9:[0-9a-f]{64}$/,
+  },
+  gitea: { preset: "gitea" },
+  lemonsqueezy: { preset: "lemon-squeezy", id: HASH },
+  vercel: { preset: "vercel" },
+  intercom: { preset: "intercom" },
+  sentry: { preset: "sentry", type: "issue.created" },
+  patreon: { preset: "patreon", id: /^members:pledge:create:[0-9a-f]{64}$/ },
+  "cloudflare-stream": { preset: "cloudflare-stream", id: HASH, type: "ready" },
+  "cloudflare-notifications": { preset: "cloudflare-notifications", id: /^[0-9a-f-]{36}$/ },
+  telegram: { preset: "telegram" },
+  "flutterwave-v3": { preset: "flutterwave-v3", id: HASH },
+  "flutterwave-v4": { preset: "flutterwave-v4", id: HASH },
+  "ko-fi": { preset: "ko-fi" },
+  figma: { preset: "figma", id: HASH },
+  netlify: { preset: "netlify", id: HASH },
+  plaid: { preset: "plaid", id: /^[0-9a-f-]{36}$/ },
+  paypal: { preset: "paypal" },
+};
+
+/** HubSpot's older signatures are plain hashes, kept beside v3 for those who came before it. */
+const LEFT_OUT = new Set(["hubspot-v1", "hubspot-v2"]);
+
+/** Signed with a certificate that was made after the vector's own clock; neither scheme looks at the time. */
+const MADE_LATER = new Set(["aws-sns", "paypal"]);
+const AFTER = Date.parse("2027-01-01T00:00:00Z");
+
+const all = [...vectors, ...examples] as unknown as Vector[];
+
+test("every provider of the vectors is in the table, and every one of the table is a preset", () => {
+  const named = new Set(all.map(({ provider }) => provider));
+  expect([...named].filter((name) => !LEFT_OUT.has(name)).sort()).toEqual(Object.keys(rows).sort());
+  for (const { preset } of Object.values(rows)) expect(providers.has(preset)).toBe(true);
+});
+
+/** A network in which there is one host, which always says the same. */
+function answer(text: string, host: string): Fetch {
+  return (url) =>
+    url.startsWith(host) ? Promise.resolve(new Response(text)) : Promise.reject(new Error(url));
+}
+
+/** What the source has configured, and what its provider's hosts hand out. */
+function setUp({ provider, secret, secrets, webhook_id: webhookId }: Vector): {
+  secrets: string[];
+  fetch: Fetch;
+} {
+  switch (provider) {
+    case "aws-sns":
+      return {
+        secrets: ["arn:aws:sns:us-east-1:123456789012:MyTopic"],
+        fetch: answer(secret ?? "", "https://sns.us-east-1.amazonaws.com/"),
+      };
+    case "paypal":
+      return { secrets: [webhookId ?? ""], fetch: answer(secret ?? "", "https://api.paypal.com/") };
+    case "plaid":
+      return {
+        secrets: ["client:secret"],
+        fetch: answer(`{"key":${secret ?? ""}}`, "https://production.plaid.com/"),
+      };
+    default:
+      return {
+        secrets: secrets ?? [secret ?? ""],
+        fetch: () => Promise.reject(new Error("nothing to fetch")),
+      };
+  }
+}
+
+test.each(
+  all
+    .filter(({ provider }) => !LEFT_OUT.has(provider))
+    .map((vector) => [`${vector.provider}: ${vector.description}`, vector] as const),
+)("%s", async (_, vector) => {
+  const row = rows[vector.provider] as Row;
+  const { secrets, fetch } = setUp(vector);
+  const names = secrets.map((_, index) => `env:S${index}`);
+  const environment: Record<string, string> = Object.fromEntries(
+    secrets.map((secret, index) => [`S${index}`, secret]),
+  );
+  if (vector.verify_token !== undefined) environment["TOKEN"] = vector.verify_token;
+  await using inbox = await testInbox({
+    config: `[sources.it]\nprovider = "${row.preset}"\nsecret = ${JSON.stringify(names)}\npublic_url = "${vector.url}"${vector.verify_token === undefined ? "" : '\nverify_token = "env:TOKEN"'}`,
+    files: {
+      ...effectsTable,
+      "handlers/it/_any.sql": "insert into effects values (:source, :event_id, :type);",
+    },
+    environment,
+    clock: () => (MADE_LATER.has(vector.provider) ? AFTER : vector.now_unix * 1000),
+    fetch,
+  });
+  const { search } = new URL(vector.url);
+  const response = await inbox.request(`/webhook/it${search}`, {
+    method: vector.method,
+    headers: vector.headers,
+    ...(vector.method === "GET" ? {} : { body: vector.body }),
+  });
+  const text = await response.text();
+  const { handshake_response: handshake } = vector;
+  if (handshake !== undefined) {
+    expect(response.status).toBe(handshake.status);
+    if (handshake.body !== undefined) expect(text).toBe(handshake.body);
+    if (handshake.content_type !== undefined)
+      expect(response.headers.get("content-type")).toStartWith(handshake.content_type);
+    expect(storedIn(inbox)).toMatchObject({ events: 0, effects: 0 });
+    return;
+  }
+  if (vector.expect === "invalid") {
+    expect({ status: response.status, text }).toMatchObject({ status: 401 });
+    expect(storedIn(inbox)).toMatchObject({ events: 0, effects: 0 });
+    return;
+  }
+  if (vector.event_type === "SubscriptionConfirmation") {
+    expect({ status: response.status, text }).toEqual({ status: 200, text: "" });
+    return;
+  }
+  if (row.id === NO_EVENT && (vector.event_id === null || vector.event_type === null)) {
+    expect(response.status).toBe(400);
+    expect(text).toMatch(/missing_event_id|invalid_json/);
+    return;
+  }
+  expect({ status: response.status, text }).toMatchObject({ status: response.ok ? response.status : 200 });
+  const [stored] = inbox.rows("select event_id, type from hookonce_events") as {
+    event_id: string;
+    type: string;
+  }[];
+  const id = row.id === undefined || row.id === NO_EVENT ? vector.event_id : row.id;
+  if (typeof id === "string") expect(stored?.event_id).toBe(id);
+  else expect(stored?.event_id).toMatch(id ?? /./);
+  expect(stored?.type ?? "").toBe(row.type ?? vector.event_type ?? "");
+  expect(storedIn(inbox)).toEqual({ events: 1, deliveries: 1, failures: 0, effects: 1 });
+});

@@ -1,0 +1,176 @@
+import { expect, test } from "bun:test";
+import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+
+const failing = {
+  "migrations/0001.sql": `create table effects (event_id text, payload text) strict;
+--> statement-breakpoint
+create table broken (id text primary key) strict;`,
+  // What is in `broken` cannot be applied.
+  "handlers/it/_any.ts": `import { handler } from "hookonce"; import { sql } from "drizzle-orm";
+export default handler(({ event, db }) => {
+  if (db.get(sql\`select 1 from broken where id = \${event.id}\`) !== undefined) throw new Error("broken");
+  db.run(sql\`insert into effects values (\${event.id}, \${JSON.stringify(event.payload)})\`);
+});`,
+};
+
+function batchInbox(extra = ""): Promise<TestInbox> {
+  return testInbox({
+    config: `[sources.it]\nprovider = "unsigned"\nevent_id = "body:$.id"\ntype = "body:$.type"\nbatch = "body:$.events[*]"\n${extra}`,
+    files: failing,
+  });
+}
+
+const deliver = (inbox: TestInbox, events: unknown) => inbox.deliver({ events }, { source: "it" });
+const said = (body: { events: { status: string }[] }): string[] => body.events.map(({ status }) => status);
+const effects = (inbox: TestInbox): unknown[] =>
+  inbox.rows("select event_id from effects order by event_id").map((row) => row.event_id);
+
+test("one request, many events: each its own id and effect, the body stored once", async () => {
+  await using inbox = await batchInbox();
+  const events = Array.from({ length: 600 }, (_, index) => ({ id: `evt_${index}`, type: "thing", index }));
+  const first = await deliver(inbox, events);
+  expect({ status: first.status, kind: first.body.status }).toEqual({ status: 200, kind: "batch" });
+  expect(first.body.events[7]).toEqual({
+    status: "processed",
+    event_id: "evt_7",
+    message: "Webhook received and processed",
+  });
+  expect(inbox.value("select count(*) from effects")).toBe(600);
+  // More than one transaction holds, and still one body.
+  expect(inbox.value("select count(*) from hookonce_deliveries")).toBe(1);
+  expect(inbox.value("select count(distinct delivery_id) from hookonce_events")).toBe(1);
+  expect(inbox.value("select payload from effects where event_id = 'evt_7'")).toBe(JSON.stringify(events[7]));
+
+  const again = await deliver(inbox, events);
+  expect(new Set(said(again.body))).toEqual(new Set(["duplicate"]));
+  expect(inbox.value("select count(*) from effects")).toBe(600);
+});
+
+test("what fails does not take the others along, and the retry runs only that", async () => {
+  await using inbox = await batchInbox();
+  inbox.rows("insert into broken values ('b') returning id");
+  const events = ["a", "b", "c"].map((id) => ({ id, type: "thing" }));
+  const first = await deliver(inbox, events);
+  expect(first.status).toBe(500);
+  expect(said(first.body)).toEqual(["processed", "failed", "processed"]);
+  expect(effects(inbox)).toEqual(["a", "c"]);
+  // A failure keeps its own part of the batch, not all of it.
+  expect(Buffer.from(inbox.value("select first_body from hookonce_failures")).toString()).toBe(
+    '{"id":"b","type":"thing"}',
+  );
+  inbox.rows("delete from broken returning id");
+  const retry = await deliver(inbox, events);
+  expect(retry.status).toBe(200);
+  expect(said(retry.body)).toEqual(["duplicate", "processed", "duplicate"]);
+  expect(effects(inbox)).toEqual(["a", "b", "c"]);
+});
+
+test("the first one failing, the body is stored with the next", async () => {
+  await using inbox = await batchInbox();
+  inbox.rows("insert into broken values ('a') returning id");
+  await deliver(inbox, [
+    { id: "a", type: "t" },
+    { id: "b", type: "t" },
+    { id: "c", type: "t" },
+  ]);
+  expect(inbox.value("select count(*) from hookonce_deliveries")).toBe(1);
+  expect(
+    inbox.value("select count(*) from hookonce_events e join hookonce_deliveries d on d.id = e.delivery_id"),
+  ).toBe(2);
+});
+
+test("an event without an id is 400, and the others are committed", async () => {
+  await using inbox = await batchInbox();
+  const answer = await deliver(inbox, [
+    { id: "a", type: "t" },
+    { type: "t" },
+    { id: "", type: "t" },
+    7,
+    { id: "b", type: "t" },
+  ]);
+  expect(answer.status).toBe(400);
+  expect(said(answer.body)).toEqual(["processed", "rejected", "rejected", "rejected", "processed"]);
+  expect(answer.body.events[1].error.code).toBe("missing_event_id");
+  expect(effects(inbox)).toEqual(["a", "b"]);
+});
+
+test("twice in one batch is once applied; an empty batch is well", async () => {
+  await using inbox = await batchInbox();
+  const twice = await deliver(inbox, [{ id: "a" }, { id: "a" }]);
+  expect(said(twice.body)).toEqual(["processed", "duplicate"]);
+  const none = await deliver(inbox, []);
+  expect(none).toEqual({ status: 200, body: { status: "batch", events: [] } });
+});
+
+test("what is no batch is said to be none", async () => {
+  await using inbox = await batchInbox();
+  for (const payload of [{}, { events: {} }, [], "text", { events: null }]) {
+    const { status, body } = await inbox.deliver(JSON.stringify(payload), { source: "it" });
+    expect({ status, code: body.error.code }).toEqual({ status: 400, code: "not_a_batch" });
+  }
+  expect((await inbox.deliver("{", { source: "it" })).body.error.code).toBe("invalid_json");
+});
+
+test("numbers keep their digits in the element", async () => {
+  await using inbox = await testInbox({
+    config: `[sources.it]\nprovider = "unsigned"\nevent_id = "body:$.id"\ntype = "body:$.type"\nbatch = "body:$[*]"`,
+    files: {
+      "migrations/0001.sql": "create table effects (event_id text, payload text) strict;",
+      "handlers/it/_any.sql": "insert into effects values (:event_id, :payload);",
+    },
+  });
+  await inbox.deliver('[{"id":9007199254740993,"n":1},{"id":9007199254740992}]', { source: "it" });
+  expect(inbox.rows("select event_id, payload from effects order by event_id")).toEqual([
+    { event_id: "9007199254740992", payload: '{"id":9007199254740992}' },
+    { event_id: "9007199254740993", payload: '{"id":9007199254740993,"n":1}' },
+  ]);
+});
+
+test("an event that is owed is applied from its own part of the stored batch", async () => {
+  await using inbox = await testInbox({
+    config: `[sources.it]\nprovider = "unsigned"\nevent_id = "body:$.id"\ntype = "body:$.type"\nbatch = "body:$.events[*]"`,
+    files: { "migrations/0001.sql": failing["migrations/0001.sql"] },
+  });
+  expect(
+    said(
+      (
+        await deliver(inbox, [
+          { id: "a", n: 1 },
+          { id: "b", n: 2 },
+        ])
+      ).body,
+    ),
+  ).toEqual(["unhandled", "unhandled"]);
+  await inbox.restart({ files: failing });
+  // Put together anew, and with something changed besides.
+  expect(said((await deliver(inbox, [{ id: "b", n: 3 }])).body)).toEqual(["processed"]);
+  expect(inbox.rows("select event_id, payload from effects")).toEqual([
+    { event_id: "b", payload: '{"id":"b","n":2}' },
+  ]);
+  expect(inbox.value("select changed_bodies from hookonce_events where event_id = 'b'")).toBe(1);
+  expect(Buffer.from(inbox.value("select body from hookonce_changed_bodies")).toString()).toBe(
+    '{"id":"b","n":3}',
+  );
+  // Only regrouped: nothing of its own has changed.
+  await deliver(inbox, [{ id: "a", n: 1 }]);
+  expect(inbox.value("select changed_bodies from hookonce_events where event_id = 'a'")).toBe(0);
+});
+
+test("a batch whose transaction is lost from inside stores its body once all the same", async () => {
+  await using inbox = await testInbox({
+    config: `[sources.it]\nprovider = "unsigned"\nevent_id = "body:$.id"\ntype = "body:$.type"\nbatch = "body:$.events[*]"`,
+    files: {
+      "migrations/0001.sql": `create table effects (event_id text) strict;
+--> statement-breakpoint
+create trigger poison before insert on effects when new.event_id = 'b' begin select raise(rollback, 'poison'); end;`,
+      "handlers/it/_any.sql": "insert into effects values (:event_id);",
+    },
+  });
+  const { status, body } = await deliver(inbox, [{ id: "a" }, { id: "b" }, { id: "c" }]);
+  expect(status).toBe(500);
+  expect(said(body)).toEqual(["processed", "failed", "processed"]);
+  expect(inbox.value("select count(*) from hookonce_deliveries")).toBe(1);
+  expect(
+    inbox.value("select count(*) from hookonce_events e join hookonce_deliveries d on d.id = e.delivery_id"),
+  ).toBe(2);
+});

@@ -1,0 +1,229 @@
+import { expect, test } from "bun:test";
+import { generateKeyPairSync } from "node:crypto";
+import { gzipSync } from "node:zlib";
+import { SignJWT } from "jose";
+import { providers } from "../../src/providers/presets.ts";
+import type { Provider } from "../../src/providers/provider.ts";
+import { sign } from "../../src/providers/verifier.ts";
+import { certificateFor } from "../support/certificate.ts";
+import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { signerFor, URL_OF_IT, type Signer } from "./preset-samples.ts";
+import { NOW } from "./signed-inbox.ts";
+
+interface SpyingInbox extends AsyncDisposable {
+  inbox: TestInbox;
+  fetched: string[];
+  signer: Signer;
+}
+
+/** An inbox that notes what is fetched. */
+async function spyingInbox(name: string): Promise<SpyingInbox> {
+  const signer = signerFor(name, certificateFor);
+  const fetched: string[] = [];
+  const inbox = await testInbox({
+    config: signer.config,
+    environment: { S: signer.keys.secret },
+    clock: () => NOW,
+    fetch: (url, init) => {
+      fetched.push(url);
+      return signer.fetch(url, init);
+    },
+  });
+  return { inbox, fetched, signer, [Symbol.asyncDispose]: () => inbox[Symbol.asyncDispose]() };
+}
+
+const post = (
+  inbox: TestInbox,
+  headers: Readonly<Record<string, string>>,
+  body: Uint8Array,
+): Promise<Response> => inbox.request("/webhook/it", { method: "POST", headers, body: Buffer.from(body) });
+
+test("a certificate is fetched once", async () => {
+  for (const name of ["aws-sns", "paypal", "plaid"]) {
+    await using spying = await spyingInbox(name);
+    const { inbox, fetched, signer } = spying;
+    for (const n of [1, 2, 3]) {
+      const { headers, body } = await signer.request(n, 1, NOW);
+      expect((await post(inbox, headers, body)).status).toBe(200);
+    }
+    expect(fetched).toHaveLength(1);
+  }
+});
+
+test("nothing is fetched from a host that only looks like the provider's", async () => {
+  const hosts = [
+    "https://sns.us-east-1.amazonaws.com.evil.test/x.pem",
+    "https://sns.us-east-1.amazonaws.com@evil.test/x.pem",
+    "https://evil.test/sns.us-east-1.amazonaws.com/x.pem",
+    "http://sns.us-east-1.amazonaws.com/x.pem",
+    "https://sns.us-east-1.amazonaws.com:8443/x.pem",
+    "https://xsns.us-east-1.amazonaws.com/x.pem",
+    "https://s3.us-east-1.amazonaws.com/x.pem",
+    "https://sns.us-east-1.amazonaws.com/x",
+    "file:///etc/passwd",
+    "https://127.0.0.1/x.pem",
+    "https://api.paypal.com.evil.test/v1/notifications/certs/x",
+    "https://evilpaypal.com/v1/notifications/certs/x",
+    "https://api.paypal.com/elsewhere",
+    "https://paypal.com@evil.test/v1/notifications/certs/x",
+    "",
+    "no URL",
+  ];
+  await using spying = await spyingInbox("aws-sns");
+  const { inbox, fetched, signer } = spying;
+  const { headers, body } = await signer.request(1, 1, NOW);
+  const message = JSON.parse(Buffer.from(body).toString()) as Record<string, unknown>;
+  for (const SigningCertURL of hosts) {
+    const forged = Buffer.from(JSON.stringify({ ...message, SigningCertURL }));
+    expect((await post(inbox, headers, forged)).status).toBe(401);
+  }
+  await using paypal = await spyingInbox("paypal");
+  const request = await paypal.signer.request(1, 1, NOW);
+  for (const url of hosts.filter((host) => /^[ -~]*$/.test(host)))
+    expect(
+      (await post(paypal.inbox, { ...request.headers, "paypal-cert-url": url }, request.body)).status,
+    ).toBe(401);
+  expect([...fetched, ...paypal.fetched]).toEqual([]);
+});
+
+test("a message of another topic is refused before anything is fetched", async () => {
+  await using spying = await spyingInbox("aws-sns");
+  const { inbox, fetched, signer } = spying;
+  const other = await sign(
+    signer.provider,
+    {
+      method: "POST",
+      url: URL_OF_IT,
+      headers: {},
+      body: Buffer.from('{"Type":"Notification","MessageId":"1"}'),
+    },
+    { ...signer.keys, secret: "arn:aws:sns:us-east-1:999999999999:Theirs" },
+    NOW,
+  );
+  expect((await post(inbox, other.headers, other.body)).status).toBe(401);
+  expect(fetched).toEqual([]);
+});
+
+test("a subscription is confirmed only at Amazon's own host", async () => {
+  await using spying = await spyingInbox("aws-sns");
+  const { inbox, fetched, signer } = spying;
+  const confirmation = async (SubscribeURL: string): Promise<number> => {
+    const message = {
+      Type: "SubscriptionConfirmation",
+      MessageId: "1",
+      Message: "m",
+      Token: "t",
+      Timestamp: "x",
+      SubscribeURL,
+    };
+    const { headers, body } = await sign(
+      signer.provider,
+      { method: "POST", url: URL_OF_IT, headers: {}, body: Buffer.from(JSON.stringify(message)) },
+      signer.keys,
+      NOW,
+    );
+    return (await post(inbox, headers, body)).status;
+  };
+  expect(await confirmation("https://evil.test/?Action=ConfirmSubscription")).toBe(401);
+  expect(fetched.filter((url) => !url.endsWith(".pem"))).toEqual([]);
+  // The test's host knows nothing but the certificate: not now, says the answer, and SNS asks again.
+  const url = "https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription&Token=t";
+  expect(await confirmation(url)).toBe(503);
+  expect(fetched).toContain(url);
+});
+
+test("a host that does not answer is 503: the retry brings the delivery back", async () => {
+  for (const name of ["aws-sns", "paypal", "plaid"]) {
+    const signer = signerFor(name, certificateFor);
+    await using inbox = await testInbox({
+      config: signer.config,
+      environment: { S: signer.keys.secret },
+      clock: () => NOW,
+    });
+    const { headers, body } = await signer.request(1, 1, NOW);
+    const response = await post(inbox, headers, body);
+    expect([response.status, response.headers.get("retry-after")]).toEqual([503, "5"]);
+  }
+});
+
+test("a token cannot choose its algorithm", async () => {
+  const body = Buffer.from('{"state":"ready"}');
+  const sha256 = new Bun.CryptoHasher("sha256").update(body).digest("hex");
+  const none = `${btoa('{"alg":"none"}')}.${btoa(JSON.stringify({ iss: "netlify", sha256 }))}.`.replaceAll(
+    "=",
+    "",
+  );
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const hs512 = await new SignJWT({ sha256 })
+    .setProtectedHeader({ alg: "HS512" })
+    .setIssuer("netlify")
+    .sign(Buffer.from("user:secret-1"));
+  const es256 = await new SignJWT({ sha256 })
+    .setProtectedHeader({ alg: "ES256" })
+    .setIssuer("netlify")
+    .sign(privateKey);
+  const other = await new SignJWT({ sha256 })
+    .setProtectedHeader({ alg: "HS256" })
+    .setIssuer("evil")
+    .sign(Buffer.from("user:secret-1"));
+  await using spying = await spyingInbox("netlify");
+  const { inbox } = spying;
+  for (const token of [none, hs512, es256, other, "a.b.c", "..", "x"])
+    expect((await post(inbox, { "x-webhook-signature": token }, body)).status).toBe(401);
+
+  await using plaid = await spyingInbox("plaid");
+  const hs256 = await new SignJWT({ request_body_sha256: sha256 })
+    .setProtectedHeader({ alg: "HS256", kid: "k1" })
+    .setIssuedAt(NOW / 1000)
+    .sign(Buffer.from("client:secret"));
+  for (const token of [none, hs256, es256])
+    expect((await post(plaid.inbox, { "plaid-verification": token }, body)).status).toBe(401);
+  expect(plaid.fetched).toEqual([]);
+});
+
+test("gzip is undone after what came over the wire has been verified, and only so far", async () => {
+  await using inbox = await testInbox({
+    config: '[sources.it]\nprovider = "stripe"\nsecret = "env:S"\nmax_body = 4096',
+    environment: { S: "whsec_x" },
+    clock: () => NOW,
+    files: {
+      "migrations/0001.sql": "create table seen (payload text) strict;",
+      "handlers/it/_any.sql": "insert into seen values (:payload ->> '$.id');",
+    },
+  });
+  const send = async (body: Uint8Array): Promise<number> => {
+    const request = await sign(
+      providers.get("stripe") as Provider,
+      { method: "POST", url: URL_OF_IT, headers: { "content-encoding": "gzip" }, body },
+      { secret: "whsec_x" },
+      NOW,
+    );
+    return (await post(inbox, request.headers, request.body)).status;
+  };
+  expect(await send(gzipSync('{"id":"evt_1","type":"t"}'))).toBe(200);
+  expect(await send(gzipSync(`{"id":"evt_2","type":"t","x":"${"0".repeat(100_000)}"}`))).toBe(413);
+  expect(await send(Buffer.from('{"id":"evt_3"}'))).toBe(400);
+  expect(await send(gzipSync('{"id":"evt_4","type":"t"}').subarray(0, 30))).toBe(400);
+  expect(inbox.rows("select * from seen")).toEqual([{ payload: "evt_1" }]);
+  const unsigned = await post(
+    inbox,
+    { "content-encoding": "gzip", "stripe-signature": "t=1,v1=00" },
+    gzipSync("0".repeat(1e6)),
+  );
+  expect(unsigned.status).toBe(401);
+});
+
+test("a source shares the handlers of another", async () => {
+  await using inbox = await testInbox({
+    config: '[sources.live]\nprovider = "unsigned"\n[sources.test]\nprovider = "unsigned"\nhandlers = "live"',
+    files: {
+      "migrations/0001.sql": "create table seen (source text, id text) strict;",
+      "handlers/live/_any.sql": "insert into seen values (:source, :event_id);",
+    },
+  });
+  for (const source of ["live", "test"]) await inbox.deliver({ event_id: "1", type: "t" }, { source });
+  expect(inbox.rows("select * from seen order by source")).toEqual([
+    { source: "live", id: "1" },
+    { source: "test", id: "1" },
+  ]);
+});

@@ -1,0 +1,170 @@
+import { expect, test } from "bun:test";
+import { providers } from "../../src/providers/presets.ts";
+import type { Provider } from "../../src/providers/provider.ts";
+import { sign } from "../../src/providers/verifier.ts";
+import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { NOW } from "./signed-inbox.ts";
+
+const source = (provider: string, more = ""): string =>
+  `[sources.it]\nprovider = "${provider}"\nsecret = "env:S"\n${more}`;
+
+function inboxFor(provider: string, more = ""): Promise<TestInbox> {
+  return testInbox({
+    config: source(provider, more),
+    environment: { S: "secret", TOKEN: "verify me" },
+    clock: () => NOW,
+  });
+}
+
+async function postSigned(inbox: TestInbox, provider: string, payload: unknown): Promise<Response> {
+  const request = await sign(
+    providers.get(provider) as Provider,
+    {
+      method: "POST",
+      url: "http://localhost/webhook/it",
+      headers: { "content-type": "application/json" },
+      body: Buffer.from(JSON.stringify(payload)),
+    },
+    { secret: "secret" },
+    NOW,
+  );
+  return inbox.request("/webhook/it", { ...request, body: Buffer.from(request.body) });
+}
+
+const nothingKept = (inbox: TestInbox): void =>
+  expect(inbox.value("select count(*) from hookonce_events")).toBe(0);
+
+test("Slack's challenge is answered only when it is signed", async () => {
+  await using inbox = await inboxFor("slack");
+  const challenge = { type: "url_verification", challenge: "<script>" };
+  const response = await postSigned(inbox, "slack", challenge);
+  expect([response.status, await response.text()]).toEqual([200, "<script>"]);
+  expect(response.headers.get("content-type")).toStartWith("text/plain");
+  expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+  expect((await inbox.deliver(challenge, { source: "it" })).status).toBe(401);
+  nothingKept(inbox);
+});
+
+test("Zoom's token comes back with its hash", async () => {
+  await using inbox = await inboxFor("zoom");
+  const response = await postSigned(inbox, "zoom", {
+    event: "endpoint.url_validation",
+    payload: { plainToken: "qgg8vlvZRS6UYooatFL8Aw" },
+  });
+  expect(await response.json()).toEqual({
+    plainToken: "qgg8vlvZRS6UYooatFL8Aw",
+    encryptedToken: new Bun.CryptoHasher("sha256", "secret").update("qgg8vlvZRS6UYooatFL8Aw").digest("hex"),
+  });
+  nothingKept(inbox);
+});
+
+const ask = (inbox: TestInbox, token: string): Promise<Response> =>
+  inbox.request(`/webhook/it?hub.mode=subscribe&hub.challenge=1158&hub.verify_token=${token}`);
+
+test("Meta's question is answered for the right verify token, and for no other", async () => {
+  await using inbox = await inboxFor("meta", 'verify_token = "env:TOKEN"');
+  const right = await ask(inbox, "verify%20me");
+  expect([right.status, await right.text()]).toEqual([200, "1158"]);
+  for (const wrong of ["", "verify", "other"]) expect((await ask(inbox, wrong)).status).toBe(403);
+  expect((await inbox.request("/webhook/it")).status).toBe(403);
+  const put = await inbox.request("/webhook/it", { method: "PUT" });
+  expect([put.status, put.headers.get("allow")]).toEqual([405, "GET, POST"]);
+
+  await using without = await inboxFor("meta");
+  expect((await ask(without, "")).status).toBe(403);
+});
+
+test("Dropbox's challenge is echoed as text; a long one is not", async () => {
+  await using inbox = await inboxFor("dropbox");
+  const response = await inbox.request("/webhook/it?challenge=%3Cb%3E");
+  expect([response.status, await response.text()]).toEqual([200, "<b>"]);
+  expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+  expect((await inbox.request(`/webhook/it?challenge=${"x".repeat(1001)}`)).status).toBe(403);
+});
+
+test("Notion's token is shown once, and only while there is no secret", async () => {
+  const token = { verification_token: "secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl" };
+  await using inbox = await testInbox({ config: '[sources.it]\nprovider = "notion"' });
+  const send = () => inbox.request("/webhook/it", { method: "POST", body: JSON.stringify(token) });
+  expect((await send()).status).toBe(200);
+  expect((await send()).status).toBe(200);
+  const shown = inbox.log.filter((line) => JSON.stringify(line).includes(token.verification_token));
+  expect(shown).toHaveLength(1);
+  // Nothing else is believed without a secret.
+  const event = await inbox.deliver({ id: "1", type: "page.created" }, { source: "it" });
+  expect(event.body.error.code).toBe("signature_missing");
+  const forged = await inbox.deliver(
+    { id: "1", type: "page.created" },
+    { source: "it", headers: { "x-notion-signature": `sha256=${"0".repeat(64)}` } },
+  );
+  expect(forged.body.error.code).toBe("signature_mismatch");
+  await inbox.restart({ config: source("notion"), files: { ".env": "S=secret" } });
+  expect((await send()).status).toBe(401);
+  nothingKept(inbox);
+});
+
+test("WooCommerce's ping is answered, and nothing that only looks like it", async () => {
+  await using inbox = await inboxFor("woocommerce");
+  const send = (body: string, headers: Record<string, string> = {}): Promise<Response> =>
+    inbox.request("/webhook/it", {
+      method: "POST",
+      body,
+      headers: { "content-type": "application/x-www-form-urlencoded", ...headers },
+    });
+  expect((await send("webhook_id=5")).status).toBe(200);
+  expect((await send("webhook_id=5&order=1")).status).toBe(401);
+  expect((await send("webhook_id=5", { "x-wc-webhook-signature": "AAAA" })).status).toBe(401);
+  nothingKept(inbox);
+});
+
+test("Discord's interactions and events each have their ping and their answer", async () => {
+  const { generateKeyPair } = await import("../../src/providers/public-key.ts");
+  const discord = providers.get("discord") as Provider;
+  if (discord.scheme.kind !== "public-key") throw new Error("another scheme");
+  const { secret, privateKey } = generateKeyPair(discord.scheme);
+  await using inbox = await testInbox({
+    config: source("discord"),
+    environment: { S: secret },
+    clock: () => NOW,
+    files: {
+      "handlers/it/2.ts": `import { handler, reply } from "hookonce";
+export default handler(({ event }) => reply({ body: { type: 4, data: { content: "hello " + event.payload.id } } }));`,
+    },
+  });
+  const send = async (payload: unknown): Promise<[number, string]> => {
+    const request = await sign(
+      discord,
+      {
+        method: "POST",
+        url: "http://localhost/webhook/it",
+        headers: {},
+        body: Buffer.from(JSON.stringify(payload)),
+      },
+      { secret, privateKey },
+      NOW,
+    );
+    const response = await inbox.request("/webhook/it", { ...request, body: Buffer.from(request.body) });
+    return [response.status, await response.text()];
+  };
+  expect(await send({ id: "1", type: 1, token: "t" })).toEqual([200, '{"type":1}']);
+  expect(await send({ type: 0 })).toEqual([204, ""]);
+  expect(await send({ type: 1, event: { type: "APPLICATION_AUTHORIZED" } })).toEqual([204, ""]);
+  // A handler's reply, and the same once more for a duplicate.
+  const hello = '{"type":4,"data":{"content":"hello 7"}}';
+  expect(await send({ id: "7", type: 2 })).toEqual([200, hello]);
+  expect(await send({ id: "7", type: 2 })).toEqual([200, hello]);
+  expect(inbox.value("select deliveries from hookonce_events where event_id = '7'")).toBe(2);
+});
+
+test("Xero hears 200 or 401, and never a body", async () => {
+  await using inbox = await inboxFor("xero");
+  const intent = { events: [], firstEventSequence: 0, lastEventSequence: 0, entropy: "x" };
+  const good = await postSigned(inbox, "xero", intent);
+  expect([good.status, await good.text()]).toEqual([200, ""]);
+  const bad = await inbox.request("/webhook/it", {
+    method: "POST",
+    body: JSON.stringify(intent),
+    headers: { "x-xero-signature": "AAAA" },
+  });
+  expect([bad.status, await bad.text()]).toEqual([401, ""]);
+});

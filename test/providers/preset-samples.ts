@@ -1,0 +1,300 @@
+import { generateKeyPairSync } from "node:crypto";
+import type { Fetch, OutgoingRequest, SigningKeys } from "../../src/providers/context.ts";
+import { providers } from "../../src/providers/presets.ts";
+import type { Provider } from "../../src/providers/provider.ts";
+import { generateKeyPair } from "../../src/providers/public-key.ts";
+import { sign } from "../../src/providers/verifier.ts";
+
+/** What an event numbered `n` looks like in a delivery: what its headers bring, and its body. */
+export interface Sample {
+  readonly headers?: (n: number, attempt: number) => Record<string, string>;
+  readonly body: (n: number, attempt: number) => unknown;
+  /** Sent as a form instead of JSON. */
+  readonly form?: true;
+  /** Two deliveries of one event are two: there is nothing to tell a retry by. */
+  readonly neverTheSame?: true;
+  /** How many events a delivery brings. */
+  readonly events?: number;
+}
+
+const id = (n: number): { id: string; type: string } => ({ id: `evt_${n}`, type: "thing.happened" });
+const webhookId = (n: number): Record<string, string> => ({ "webhook-id": `msg_${n}` });
+const svixId = (n: number): Record<string, string> => ({ "svix-id": `msg_${n}` });
+const standard: Sample = {
+  headers: webhookId,
+  body: () => ({ type: "thing.happened", status: "succeeded" }),
+};
+const svix: Sample = { headers: svixId, body: () => ({ type: "thing.happened" }) };
+/** The id is that of the delivery in a header; the body is the same of two events. */
+const inHeader = (name: string, more: Record<string, string> = {}): Sample => ({
+  headers: (n) => ({ [name]: `id-${n}`, ...more }),
+  body: () => ({ event: "thing", type: "thing", action: "made", webhookEvent: "thing" }),
+});
+
+/** One row for each preset. */
+export const samples: Readonly<Record<string, Sample>> = {
+  hmac: { body: id },
+  static: { body: id },
+  "standard-webhooks": standard,
+  "standard-webhooks-asymmetric": standard,
+  svix,
+  stripe: { body: id },
+  razorpay: inHeader("x-razorpay-event-id"),
+  paddle: {
+    body: (n) => ({ event_id: `evt_${n}`, event_type: "transaction.paid", notification_id: `ntf_${n}` }),
+  },
+  "lemon-squeezy": {
+    headers: () => ({ "x-event-name": "order_created" }),
+    body: (n) => ({ data: { type: "orders", id: `${n}` } }),
+  },
+  paystack: { body: (n) => ({ event: "charge.success", data: { id: n } }) },
+  "flutterwave-v3": { body: (n) => ({ event: "charge.completed", data: { id: n } }) },
+  "flutterwave-v4": {
+    body: (n) => ({ type: "charge.completed", webhook_id: "wbk_1", data: { id: `chg_${n}` } }),
+  },
+  square: { body: (n) => ({ event_id: `evt_${n}`, type: "payment.updated" }) },
+  mollie: { body: id },
+  "mollie-classic": { form: true, body: () => ({ id: "tr_1" }), neverTheSame: true },
+  "coinbase-commerce": {
+    body: (n, attempt) => ({
+      id: attempt,
+      attempt_number: attempt,
+      event: { id: `evt_${n}`, type: "charge:confirmed" },
+    }),
+  },
+  polar: standard,
+  adyen: {
+    body: (n) => ({
+      live: "false",
+      notificationItems: [0, 1].map((item) => ({
+        NotificationRequestItem: {
+          pspReference: `psp-${n}-${item}`,
+          merchantAccountCode: "Shop",
+          amount: { value: 1130, currency: "EUR" },
+          eventCode: "AUTHORISATION",
+          success: "true",
+        },
+      })),
+    }),
+    events: 2,
+  },
+  "adyen-platform": { body: (n) => ({ type: "balancePlatform.transfer.created", data: { id: n } }) },
+  paypal: { body: (n) => ({ id: `WH-${n}`, event_type: "PAYMENT.CAPTURE.COMPLETED" }) },
+  plaid: {
+    body: () => ({ webhook_type: "TRANSACTIONS", webhook_code: "DEFAULT_UPDATE" }),
+    neverTheSame: true,
+  },
+  shopify: inHeader("x-shopify-webhook-id", { "x-shopify-topic": "orders/create" }),
+  "shopify-events": inHeader("shopify-webhook-id", { "shopify-topic": "Order" }),
+  woocommerce: {
+    headers: () => ({ "x-wc-webhook-topic": "order.updated", "x-wc-webhook-delivery-id": "same-second" }),
+    body: (n) => ({ id: n }),
+  },
+  bigcommerce: {
+    headers: (n, attempt) => webhookId(n * 10 + attempt),
+    body: (n) => ({ scope: "store/order/updated", hash: `h${n}` }),
+  },
+  xero: {
+    body: (n, attempt) => ({
+      events: [1, 2].map((item) => ({
+        tenantId: "t",
+        resourceId: `r${n}-${item}`,
+        eventCategory: "INVOICE",
+        eventType: "UPDATE",
+        eventDateUtc: "2026-09-21T14:13:20.000",
+      })),
+      entropy: `x${attempt}`,
+    }),
+    events: 2,
+  },
+  "ko-fi": { form: true, body: (n) => ({ data: JSON.stringify({ message_id: `m${n}`, type: "Donation" }) }) },
+  "buy-me-a-coffee": { body: (n) => ({ event_id: n, type: "donation.created" }) },
+  patreon: { headers: () => ({ "x-patreon-event": "members:create" }), body: (n) => ({ data: { id: n } }) },
+  github: inHeader("x-github-delivery", { "x-github-event": "issues" }),
+  gitlab: {
+    headers: (n) => ({ ...webhookId(n), "x-gitlab-event": "Push Hook" }),
+    body: () => ({ object_kind: "push" }),
+  },
+  "gitlab-token": inHeader("idempotency-key", { "x-gitlab-event": "Push Hook" }),
+  bitbucket: inHeader("x-request-uuid", { "x-event-key": "repo:push" }),
+  gitea: inHeader("x-gitea-delivery", { "x-gitea-event": "push" }),
+  jira: inHeader("x-atlassian-webhook-identifier"),
+  linear: inHeader("linear-delivery"),
+  sentry: inHeader("request-id", { "sentry-hook-resource": "issue" }),
+  vercel: { body: id },
+  netlify: { body: (n) => ({ id: `deploy-${n}`, state: "ready" }) },
+  "cloudflare-stream": { body: (n) => ({ uid: `video-${n}`, status: { state: "ready" } }) },
+  "cloudflare-notifications": { body: (n) => ({ text: "Hello", alert_type: "x", ts: 1_790_000_000 + n }) },
+  "aws-sns": {
+    body: (n) => ({
+      Type: "Notification",
+      MessageId: `m-${n}`,
+      Message: "Hello wörld!",
+      Timestamp: "2026-09-21T14:13:20.000Z",
+    }),
+  },
+  slack: { body: (n) => ({ type: "event_callback", event_id: `Ev${n}`, event: { type: "message" } }) },
+  zoom: { body: (n) => ({ event: "meeting.started", event_ts: n }) },
+  discord: { body: (n) => ({ id: `${n}`, type: 2 }) },
+  telegram: { body: (n) => ({ update_id: n, message: { text: "/start" } }) },
+  meta: {
+    body: (n) => ({
+      object: "whatsapp_business_account",
+      entry: [
+        { changes: [{ field: "messages", value: { messages: [{ id: `wamid.${n}` }] } }] },
+        { changes: [{ field: "messages", value: { statuses: [{ id: `wamid.${n}`, status: "read" }] } }] },
+        { messaging: [{ sender: {}, recipient: {}, timestamp: n, message: { mid: `mid.${n}` } }] },
+        { changes: [{ field: "feed", value: { post_id: n } }] },
+      ],
+    }),
+    events: 4,
+  },
+  twilio: { form: true, body: (n) => ({ MessageSid: `SM${n}`, MessageStatus: "delivered", To: "+1" }) },
+  intercom: {
+    body: (n, attempt) => ({ id: `notif_${n}`, topic: "contact.created", delivery_attempts: attempt }),
+  },
+  sendgrid: {
+    body: (n) => [0, 1].map((item) => ({ sg_event_id: `sg-${n}-${item}`, event: "open" })),
+    events: 2,
+  },
+  mailgun: { body: (n) => ({ "event-data": { id: `mg${n}`, event: "opened" } }) },
+  postmark: { body: (n) => ({ RecordType: "Delivery", MessageID: `m${n}` }) },
+  resend: svix,
+  hubspot: {
+    body: (n, attempt) =>
+      [0, 1].map((item) => ({
+        eventId: n * 10 + item,
+        subscriptionId: 1,
+        objectId: 123,
+        occurredAt: 1_564_113_600_000,
+        subscriptionType: "contact.creation",
+        attemptNumber: attempt,
+      })),
+    events: 2,
+  },
+  notion: { body: (n, attempt) => ({ id: `n${n}`, type: "page.created", attempt_number: attempt }) },
+  typeform: { body: (n) => ({ event_id: `tf${n}`, event_type: "form_response" }) },
+  calendly: { body: (n) => ({ event: "invitee.created", payload: { uri: `https://calendly.com/${n}` } }) },
+  docusign: { body: (n) => ({ event: "envelope-completed", data: { envelopeId: `e-${n}` } }) },
+  dropbox: { body: () => ({ list_folder: { accounts: ["dbid:1"] } }), neverTheSame: true },
+  figma: { body: (n) => ({ event_type: "FILE_UPDATE", timestamp: `2026-09-21T14:13:2${n}Z` }) },
+  sanity: inHeader("idempotency-key", { "sanity-operation": "update" }),
+  contentful: {
+    headers: () => ({ "x-contentful-topic": "ContentManagement.Entry.publish" }),
+    body: (n) => ({ sys: { id: `entry${n}` } }),
+  },
+  clerk: svix,
+  workos: { body: (n) => ({ id: `wh_${n}`, event: "dsync.user.created" }) },
+  openai: standard,
+  anthropic: standard,
+  replicate: standard,
+};
+
+/** A preset with a source that takes its deliveries, and somebody who signs them. */
+export interface Signer {
+  readonly provider: Provider;
+  readonly keys: SigningKeys;
+  /** What the provider's own hosts hand out. */
+  readonly fetch: Fetch;
+  /** hookonce.toml for `[sources.it]`; its secret is in the environment's S. */
+  readonly config: string;
+  request(n: number, attempt: number, nowMs: number): Promise<OutgoingRequest>;
+}
+
+export const URL_OF_IT = "https://hooks.example.test/webhook/it";
+
+// Keys take time to make: one pair for all.
+const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
+
+const extra: Readonly<Record<string, string>> = {
+  hmac: 'header = "x-signature"\nevent_id = "body:$.id"\ntype = "body:$.type"\n',
+  static: 'secret_in = "header:authorization"\nevent_id = "body:$.id"\ntype = "body:$.type"\n',
+  "mollie-classic": "allow_public = true\n",
+};
+
+/** @param certificate PEM of the RSA key above, for SNS and PayPal */
+export function signerFor(name: string, certificate: (rsaPrivateKey: string) => string): Signer {
+  const preset = providers.get(name) as Provider;
+  const provider =
+    name === "hmac" && preset.scheme.kind === "hmac"
+      ? { ...preset, scheme: { ...preset.scheme, signature: { header: "x-signature" } } }
+      : preset;
+  const { keys, fetch } = keysFor(provider, certificate);
+  const sample = samples[name] as Sample;
+  return {
+    provider,
+    keys,
+    fetch,
+    config: `[sources.it]\nprovider = "${name}"\n${provider.scheme.kind === "unsigned" ? "" : 'secret = "env:S"\n'}public_url = "${URL_OF_IT}"\n${extra[name] ?? ""}`,
+    request(n, attempt, nowMs) {
+      const payload = sample.body(n, attempt);
+      const body =
+        sample.form === true
+          ? new URLSearchParams(payload as Record<string, string>).toString()
+          : JSON.stringify(payload);
+      const contentType = sample.form === true ? "application/x-www-form-urlencoded" : "application/json";
+      const headers = { "content-type": contentType, ...sample.headers?.(n, attempt) };
+      return sign(
+        provider,
+        { method: "POST", url: URL_OF_IT, headers, body: Buffer.from(body) },
+        keys,
+        nowMs,
+      );
+    },
+  };
+}
+
+const nothing: Fetch = () => Promise.reject(new Error("nothing to fetch"));
+
+function keysFor(
+  provider: Provider,
+  certificate: (rsaPrivateKey: string) => string,
+): { keys: SigningKeys; fetch: Fetch } {
+  const { scheme } = provider;
+  const rsaKey = rsa.privateKey.export({ format: "pem", type: "pkcs8" });
+  switch (scheme.kind) {
+    case "public-key":
+      return { keys: generateKeyPair(scheme), fetch: nothing };
+    case "sns":
+    case "paypal": {
+      const pem = certificate(rsaKey);
+      const secret =
+        scheme.kind === "sns" ? "arn:aws:sns:us-east-1:123456789012:MyTopic" : "1JE4291016473214C";
+      return {
+        keys: { secret, privateKey: rsaKey },
+        fetch: (url) =>
+          Promise.resolve(new Response(pem, { status: /-simulated(?:\.pem)?$/.test(url) ? 200 : 404 })),
+      };
+    }
+    case "plaid": {
+      const key = JSON.stringify({ ...ec.publicKey.export({ format: "jwk" }), kid: "k1", alg: "ES256" });
+      const privateKey = JSON.stringify({
+        ...ec.privateKey.export({ format: "jwk" }),
+        kid: "k1",
+        alg: "ES256",
+      });
+      return {
+        keys: { secret: "client:secret", privateKey },
+        fetch: () => Promise.resolve(new Response(`{"key":${key}}`)),
+      };
+    }
+    case "hmac":
+      return {
+        keys: {
+          secret: scheme.key === "whsec" ? "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" : "deadbeef",
+        },
+        fetch: nothing,
+      };
+    case "adyen":
+      return { keys: { secret: "deadbeef" }, fetch: nothing };
+    case "contentful":
+      return { keys: { secret: "a".repeat(64) }, fetch: nothing };
+    case "mailgun":
+    case "netlify":
+    case "static":
+    case "twilio":
+    case "unsigned":
+      return { keys: { secret: "user:secret-1" }, fetch: nothing };
+  }
+}

@@ -48,7 +48,7 @@ export async function receive(
   }
 
   if (source.split !== undefined) return receiveBatch(kept, source, inbox, body);
-  return commit(source.identify(kept, body), kept, source, inbox);
+  return await commit(source.identify(kept, body), kept, source, inbox);
 }
 
 /** Each event by itself: what becomes of one is nothing to the others. */

@@ -53,7 +53,8 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   let handlerFiles: Checked["handlerFiles"] = [];
   const warnings = [...warnOfDotEnv(inboxFolder)];
   if (rehearsal !== null) {
-    const { connection, journalMode } = rehearsal;
+    const { connection, journalMode, slowestUs } = rehearsal;
+    warnings.push(...warnOfDeadlines(sources, slowestUs));
     if (config !== null && journalMode !== null && journalMode !== "wal" && !config.convertToWal) {
       problems.push({
         message: `the database ${path} is in ${journalMode} mode, not WAL: set convert_to_wal = true`,
@@ -96,6 +97,22 @@ function warnOfDotEnv(inboxFolder: string): Problem[] {
   const mode = statSync(join(inboxFolder, ".env"), { throwIfNoEntry: false })?.mode ?? 0;
   if (process.platform === "win32" || (mode & 0o077) === 0) return [];
   return [{ file: ".env", message: "others on this machine can read it: chmod 600 .env" }];
+}
+
+/** Providers that wait longer than this are not outwaited by a handler. In milliseconds. */
+const SHORT_DEADLINE = 5000;
+
+/** Where the slowest of a source's handlers take half of what its provider waits, and more. */
+function warnOfDeadlines(
+  sources: ReadonlyMap<string, Source>,
+  slowestUs: ReadonlyMap<string, number>,
+): Problem[] {
+  return [...sources.values()].flatMap(({ name, provider }) => {
+    const ms = (slowestUs.get(name) ?? 0) / 1000;
+    if (provider.timeoutMs > SHORT_DEADLINE || ms < provider.timeoutMs / 2) return [];
+    const message = `source "${name}": one in a hundred of its events keeps its handler for ${Math.round(ms)} ms and more, and ${provider.title} waits ${provider.timeoutMs / 1000} s`;
+    return [{ message }];
+  });
 }
 
 function foldersOf(path: string): string[] {

@@ -9,10 +9,7 @@ export function describeProvider(provider: Provider): [name: string, text: strin
     ["signature", describeScheme(scheme)],
     ["secret", scheme.kind === "unsigned" ? "none" : (provider.secretIs ?? "the webhook's secret")],
     ["needs", coversUrl(scheme) ? "public_url: the URL is signed as the provider knows it" : undefined],
-    [
-      "event id",
-      `${describeId(provider.eventId)}; ${provider.eventIdSigned ? "signed" : "not signed: see same_body"}`,
-    ],
+    ["event id", describeTrust(provider)],
     ["type", describeSelector(provider.type)],
     ["batch", provider.batch?.join(", ")],
     [
@@ -27,6 +24,12 @@ export function describeProvider(provider: Provider): [name: string, text: strin
     ["documentation", provider.docs],
   ];
   return lines.filter((line): line is [string, string] => line[1] !== undefined);
+}
+
+function describeTrust({ eventId, eventIdSigned }: Provider): string {
+  const id = describeId(eventId);
+  if (eventId === "new:delivery") return id;
+  return `${id}; ${eventIdSigned ? "covered by the signature" : "not covered by the signature"}`;
 }
 
 /** In a few words, for a table. */

@@ -146,10 +146,12 @@ export function checkAge(signedMs: number, tolerance: number, nowMs: number): vo
 const FIELDS = ["body", "timestamp", "id", "method", "url", "decoded_url"] as const;
 type Field = (typeof FIELDS)[number];
 
-export type TemplatePart =
-  | { readonly text: string }
-  | { readonly field: Field }
-  | { readonly header: string };
+/** All of one shape, so that the engine reads them the fastest. */
+export interface TemplatePart {
+  readonly kind: Field | "text" | "header";
+  /** The text, or the header's name. */
+  readonly text: string;
+}
 
 /** @throws HookonceError `config_invalid` */
 export function compileTemplate({ signed, timestamp, idHeader }: SignedRequest): TemplatePart[] {
@@ -157,9 +159,10 @@ export function compileTemplate({ signed, timestamp, idHeader }: SignedRequest):
     .split(/(\{[^}]*\})/)
     .filter((piece) => piece !== "")
     .map((piece) => {
-      if (!piece.startsWith("{")) return { text: piece };
+      if (!piece.startsWith("{")) return { kind: "text", text: piece };
       const name = piece.slice(1, -1);
-      if (name.startsWith("header:")) return { header: name.slice("header:".length).toLowerCase() };
+      if (name.startsWith("header:"))
+        return { kind: "header", text: name.slice("header:".length).toLowerCase() };
       const field = FIELDS.find((one) => one === name);
       if (field === undefined) {
         throw unusable(
@@ -173,7 +176,7 @@ export function compileTemplate({ signed, timestamp, idHeader }: SignedRequest):
       if (field === "id" && idHeader === undefined) {
         throw unusable(signed, "names {id}: say with id_header where it stands");
       }
-      return { field };
+      return { kind: field, text: "" };
     });
 }
 
@@ -193,9 +196,11 @@ export function partOf(
   { timestamp, id }: Omit<ReadSignature, "candidates">,
   urlOf: (delivery: Delivery) => string,
 ): string | Uint8Array {
-  if ("text" in part) return part.text;
-  if ("header" in part) return delivery.headers[part.header] ?? "";
-  switch (part.field) {
+  switch (part.kind) {
+    case "text":
+      return part.text;
+    case "header":
+      return delivery.headers[part.text] ?? "";
     case "body":
       return delivery.body;
     case "timestamp":

@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { existsSync, statSync } from "node:fs";
 import { HookonceError, messageOf } from "../errors.ts";
+import { slowestHandlers } from "./handler-durations.ts";
 import { isEmpty } from "./open.ts";
 import { tableExists } from "./migrations.ts";
 
@@ -11,6 +12,8 @@ export interface Rehearsal {
   readonly connection: Database;
   /** Null where the database does not exist yet. */
   readonly journalMode: string | null;
+  /** See {@link slowestHandlers}. */
+  readonly slowestUs: ReadonlyMap<string, number>;
 }
 
 /**
@@ -21,7 +24,8 @@ export interface Rehearsal {
 export function rehearse(path: string): Rehearsal {
   const connection = new Database(":memory:", { strict: true });
   connection.run("pragma foreign_keys = on");
-  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) return { connection, journalMode: null };
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0)
+    return { connection, journalMode: null, slowestUs: new Map() };
   try {
     // A first start that was cut short leaves a journal, and what is only read cannot be rolled back.
     const halfMade = existsSync(`${path}-journal`);
@@ -31,9 +35,13 @@ export function rehearse(path: string): Rehearsal {
     );
     try {
       real.run("pragma busy_timeout = 5000");
-      if (isEmpty(real)) return { connection, journalMode: null };
+      if (isEmpty(real)) return { connection, journalMode: null, slowestUs: new Map() };
       copySchema(real, connection);
-      return { connection, journalMode: String(real.prepare("pragma journal_mode").values()[0]?.[0]) };
+      return {
+        connection,
+        journalMode: String(real.prepare("pragma journal_mode").values()[0]?.[0]),
+        slowestUs: slowestHandlers(real),
+      };
     } finally {
       real.close();
     }

@@ -9,6 +9,8 @@ describe("help", () => {
     { args: ["init", "--help"], says: ["Usage: hookonce init", "folder"] },
     { args: ["serve", "--help"], says: ["Usage: hookonce serve", "--listen", "--database", "--production"] },
     { args: ["check", "--help"], says: ["Usage: hookonce check", "folder", "--database"] },
+    { args: ["providers"], says: ["stripe", "slack", "never the same"] },
+    { args: ["providers", "square"], says: ["Square", "public_url", "covered by the signature", "https://"] },
     { args: ["demo", "--help"], says: ["Usage: hookonce demo"] },
   ]) {
     test(`hookonce ${args.join(" ")}: on standard output, exit 0`, async () => {

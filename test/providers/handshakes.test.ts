@@ -168,3 +168,28 @@ test("Xero hears 200 or 401, and never a body", async () => {
   });
   expect([bad.status, await bad.text()]).toEqual([401, ""]);
 });
+
+test("a Slack command is answered by _any: no file can be called as it is", async () => {
+  await using inbox = await testInbox({
+    config: source("slack"),
+    environment: { S: "secret" },
+    clock: () => NOW,
+    files: {
+      "handlers/it/_any.ts": `import { handler, reply } from "hookonce";
+export default handler(({ event }) => reply({ body: event.payload.text }));`,
+    },
+  });
+  const request = await sign(
+    providers.get("slack") as Provider,
+    {
+      method: "POST",
+      url: "http://localhost/webhook/it",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      body: Buffer.from("command=%2Fweather&text=94070&trigger_id=13345224609.738474920"),
+    },
+    { secret: "secret" },
+    NOW,
+  );
+  const response = await inbox.request("/webhook/it", { ...request, body: Buffer.from(request.body) });
+  expect([response.status, await response.text()]).toEqual([200, "94070"]);
+});

@@ -200,14 +200,10 @@ export default handler(({ event, db }) => void db.run(sql\`insert into seen valu
 });
 
 function otherSecret({ provider, keys }: Signer): string {
-  switch (provider.scheme.kind) {
-    case "public-key":
-      return signerFor(provider.name, certificateFor).keys.secret;
-    case "sns":
-      return `${keys.secret}2`;
-    default:
-      return keys.secret.startsWith("whsec_")
-        ? "whsec_b3RoZXJvdGhlcm90aGVyb3RoZXI="
-        : keys.secret.replace(/^../, "ab");
-  }
+  const { kind } = provider.scheme;
+  if (kind === "public-key") return signerFor(provider.name, certificateFor).keys.secret;
+  if (kind === "sns") return `${keys.secret}2`;
+  return keys.secret.startsWith("whsec_")
+    ? "whsec_b3RoZXJvdGhlcm90aGVyb3RoZXI="
+    : keys.secret.replace(/^../, "ab");
 }

@@ -1,0 +1,31 @@
+import { expect, test } from "bun:test";
+import { check } from "../../src/app/check.ts";
+import { testInbox } from "../support/test-inbox.ts";
+
+test("handlers that come near a provider's short deadline are a warning of check's", async () => {
+  const environment = { S: "secret" };
+  await using inbox = await testInbox({
+    config:
+      '[sources.slack]\nprovider = "slack"\nsecret = "env:S"\n[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n',
+    environment,
+  });
+  const note = (source: string, n: number, durationUs: number): void =>
+    void inbox.rows(
+      "insert into hookonce_events (source, event_id, type, received_at, outcome, handler, duration_us, last_delivery_at) values (?, ?, 't', 1, 'processed', 'h.sql', ?, 1) returning id",
+      source,
+      `${source}-${n}`,
+      durationUs,
+    );
+  const warnings = async (): Promise<string[]> =>
+    (await check(inbox.folder, { environment, clock: Date.now })).warnings.map(({ message }) => message);
+
+  for (let n = 0; n < 200; n++) note("slack", n, 20_000);
+  note("slack", 200, 2_900_000);
+  for (let n = 0; n < 10; n++) note("stripe", n, 4_000_000);
+  // One of two hundred is no hundredth, and Stripe waits longer.
+  expect(await warnings()).toEqual([]);
+  for (let n = 201; n < 205; n++) note("slack", n, 1_600_000);
+  expect(await warnings()).toEqual([
+    'source "slack": one in a hundred of its events keeps its handler for 1600 ms and more, and Slack waits 3 s',
+  ]);
+});

@@ -1,5 +1,6 @@
 import pino, { type Logger } from "pino";
 import { readableLine } from "./readable-line.ts";
+import { HookonceError } from "../errors.ts";
 import { createLineBuffer } from "./line-buffer.ts";
 
 export interface Log {
@@ -12,8 +13,15 @@ export interface Log {
 
 /** JSON lines on standard output; readable ones on a terminal. One for each delivery. */
 export async function createLog(options: { readable: boolean }): Promise<Log> {
+  const level = process.env["LOG_LEVEL"] ?? "info";
+  if (level !== "silent" && !(level in pino.levels.values)) {
+    throw new HookonceError(
+      "config_invalid",
+      `LOG_LEVEL=${level} is no level: there are ${Object.keys(pino.levels.values).join(", ")} and silent.`,
+    );
+  }
   const base = {
-    level: process.env["LOG_LEVEL"] ?? "info",
+    level,
     base: null,
     timestamp: isoTime,
   };

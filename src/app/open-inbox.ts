@@ -11,10 +11,10 @@ import { createGroupCommit, type GroupCommitOptions } from "../inbox/group-commi
 import type { Source } from "../providers/source.ts";
 import { copyBeforeMigration } from "../storage/backup.ts";
 import { lockDatabase } from "../storage/lock.ts";
-import { migrate, ownSet, pendingMigrations, userSet } from "../storage/migrations.ts";
+import { migrate, ownSet, pendingMigrations, tableExists, userSet } from "../storage/migrations.ts";
 import { openDatabase, type OpenOptions } from "../storage/open.ts";
 import { ownMigrations } from "../storage/own-migrations.ts";
-import { reconcileSources } from "../storage/source-rules.ts";
+import { reconcileSources, rehearseSources, type SourceRule } from "../storage/source-rules.ts";
 import { createStorage, writeMeta, type Storage } from "../storage/storage.ts";
 import { readUserMigrations } from "./user-migrations.ts";
 
@@ -144,6 +144,12 @@ async function openMigrated({
     ...storage,
   });
   try {
+    // The database may be one that an application is writing to just now: a start waits for that, deliveries never do (group-commit.ts).
+    connection.run("pragma busy_timeout = 5000");
+    const rules = rulesOf(config, sources);
+    const reconcile = { now: clock(), acceptIdChange: acceptIdChange ?? false };
+    // Before anything is changed, and for good after the migrations.
+    if (tableExists(connection, "hookonce_sources")) rehearseSources(connection, rules, reconcile);
     const own = ownSet(ownMigrations, created ? (db) => writeMeta(db, "created_by", "hookonce") : undefined);
     const user = userSet(readUserMigrations(config.inboxFolder));
     const [first] = [...pendingMigrations(connection, own), ...pendingMigrations(connection, user)];
@@ -154,20 +160,21 @@ async function openMigrated({
     for (const { name } of migrate(connection, own, clock()))
       log.debug({ migration: name }, "migrated hookonce's own tables");
     for (const { name } of migrate(connection, user, clock())) log.info({ migration: name }, "migrated");
-    reconcileSources(
-      connection,
-      [...sources.values()].map((source) => ({
-        name: source.name,
-        provider: source.provider.name,
-        eventIdRule: source.eventIdRule,
-        retryWindowMs: source.provider.retryWindowMs,
-        previous: config.sources.find(({ name }) => name === source.name)?.previous,
-      })),
-      { now: clock(), acceptIdChange: acceptIdChange ?? false },
-    );
+    reconcileSources(connection, rules, reconcile);
+    connection.run("pragma busy_timeout = 0");
     return connection;
   } catch (error) {
     connection.close();
     throw error;
   }
+}
+
+function rulesOf(config: Config, sources: ReadonlyMap<string, Source>): SourceRule[] {
+  return [...sources.values()].map((source) => ({
+    name: source.name,
+    provider: source.provider.name,
+    eventIdRule: source.eventIdRule,
+    retryWindowMs: source.provider.retryWindowMs,
+    previous: config.sources.find(({ name }) => name === source.name)?.previous,
+  }));
 }

@@ -144,14 +144,18 @@ function announce(
 }
 
 /**
- * An error that nobody caught ends the process: whatever it left behind, the next start recovers from the database. Only what comes
- * out of a user's handler after it has returned (a timer, a promise) is survived: its writes were refused at the gate.
+ * An error of hookonce's own that nobody caught ends the process: whatever it left behind, the next start recovers from the database.
+ * What comes out of a user's handler after it has returned (a timer, a promise, a fetch that was not awaited) is survived: its writes
+ * were refused at the gate.
  */
 function failStop(inboxFolder: string, log: Log, end: (code: number) => void): void {
   const handlers = join(inboxFolder, "handlers");
+  // src/, or what the compiled binary has in its place.
+  const ownCode = join(import.meta.dir, "..");
   const onError = (error: unknown): void => {
     const ofHandler =
       (error instanceof HookonceError && error.code === "handler_finished") ||
+      !(error instanceof Error && (error.stack ?? "").includes(ownCode)) ||
       (error instanceof Error && (error.stack ?? "").includes(handlers));
     if (ofHandler) {
       log.logger.error(

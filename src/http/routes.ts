@@ -60,7 +60,11 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
   app.notFound((c) => {
     const error = refusalOf(c.req.path, allowed.get(c.req.path));
     if (c.req.method === "POST")
-      options.log.rejected(c.req.path.slice(0, MAX_LOGGED), error, performance.now());
+      options.log.rejected(
+        c.req.path.slice(0, MAX_LOGGED).replaceAll(/\p{C}/gu, "?"),
+        error,
+        performance.now(),
+      );
     return answerError(
       error,
       error.code === "method_not_allowed" ? { allow: allowed.get(c.req.path) ?? "" } : {},

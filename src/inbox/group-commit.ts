@@ -29,10 +29,12 @@ export interface GroupCommit {
   drain(): Promise<void>;
 }
 
+const MAX_DRAIN_MS = 1000;
+
 interface Waiting {
   event: Incoming;
   /** On the monotonic clock. */
-  readonly deadline: number;
+  deadline: number;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
   /** It shared a transaction that was lost: now it gets one of its own. */
@@ -217,6 +219,9 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
     },
     async drain() {
       drained ??= Promise.withResolvers<void>();
+      // A stop has 10 s in all, and may come when somebody holds the write lock.
+      const soon = performance.now() + MAX_DRAIN_MS;
+      for (const waiting of queue) waiting.deadline = Math.min(waiting.deadline, soon);
       if (queue.length > 0) await drained.promise;
     },
   };

@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import { existsSync } from "node:fs";
+import { chmodSync, existsSync, statSync } from "node:fs";
 import { HookonceError, messageOf } from "../errors.ts";
 
 /**
@@ -15,6 +15,8 @@ export function copyBeforeMigration(db: Database, path: string, migration: strin
     throw new HookonceError("migration_failed", `Will not overwrite ${copy}: move it away.`);
   try {
     db.prepare("vacuum into ?").run(copy);
+    // As private as what it is a copy of.
+    chmodSync(copy, statSync(path).mode & 0o777);
   } catch (error) {
     throw new HookonceError(
       "migration_failed",

@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, realpathSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { HookonceError, messageOf } from "../errors.ts";
@@ -22,7 +22,7 @@ interface LockOptions {
  * @throws HookonceError `database_in_use`
  */
 export async function lockDatabase(databasePath: string, options: LockOptions = {}): Promise<ServeLock> {
-  const path = `${databasePath}.lock`;
+  const path = `${realPath(databasePath)}.lock`;
   const deadline = performance.now() + (options.waitMs ?? 10_000);
   const lock = openLockFile(path);
   let told = false;
@@ -47,6 +47,11 @@ export async function lockDatabase(databasePath: string, options: LockOptions = 
       lock.close();
     },
   };
+}
+
+/** Two names of one database are one database. */
+function realPath(path: string): string {
+  return existsSync(path) ? realpathSync(path) : path;
 }
 
 /** Bun closes a database that nothing refers to any more, and the lock would be gone with it. */

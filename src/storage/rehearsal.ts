@@ -56,7 +56,7 @@ function copySchema(from: Database, to: Database): void {
   // Tables before what stands on them; a virtual table makes its own shadow tables, which then exist already.
   const objects = from
     .prepare(
-      `select sql from sqlite_schema where sql is not null and name not like 'sqlite\\_%' escape '\\'
+      `select sql from sqlite_schema where sql is not null and name not in (select name from pragma_table_list where type = 'shadow' and schema = 'main') and name not like 'sqlite\\_%' escape '\\'
        order by case type when 'table' then 0 when 'view' then 1 when 'index' then 2 else 3 end, sql like 'create virtual%' desc, rowid`,
     )
     .values() as [string][];
@@ -64,7 +64,8 @@ function copySchema(from: Database, to: Database): void {
     try {
       to.run(sql);
     } catch (error) {
-      if (!messageOf(error).includes("already exists")) throw error;
+      if (!/already exists|^no such (?:module|collation sequence|function)/.test(messageOf(error)))
+        throw error;
     }
   }
   for (const journal of JOURNALS) {

@@ -24,7 +24,30 @@ export interface SourceRule {
 export function reconcileSources(
   connection: Database,
   rules: readonly SourceRule[],
-  options: { now: number; acceptIdChange: boolean },
+  options: ReconcileOptions,
+): void {
+  reconcile(connection, rules, options, "commit");
+}
+
+/** Throws what {@link reconcileSources} would, and changes nothing. */
+export function rehearseSources(
+  connection: Database,
+  rules: readonly SourceRule[],
+  options: ReconcileOptions,
+): void {
+  reconcile(connection, rules, options, "rollback");
+}
+
+interface ReconcileOptions {
+  readonly now: number;
+  readonly acceptIdChange: boolean;
+}
+
+function reconcile(
+  connection: Database,
+  rules: readonly SourceRule[],
+  options: ReconcileOptions,
+  end: "commit" | "rollback",
 ): void {
   const db = drizzle({ client: connection });
   connection.run("begin immediate");
@@ -38,7 +61,7 @@ export function reconcileSources(
       const row = { name, provider, eventIdRule, retryWindowMs };
       db.insert(sources).values(row).onConflictDoUpdate({ target: sources.name, set: row }).run();
     }
-    connection.run("commit");
+    connection.run(end);
   } catch (error) {
     if (connection.inTransaction) connection.run("rollback");
     throw error;

@@ -13,6 +13,8 @@ const NOTADB = 26;
 // SQLite could not enlarge the -shm file: the disk is full, which says nothing against the database.
 const IOERR_SHMSIZE = 4874;
 const READONLY_DBMOVED = 1032;
+// A virtual table (FTS5) says so of its own shadow tables, and of an integrity-check that a handler asked for.
+const CORRUPT_VTAB = 267;
 
 /** What an error of SQLite's means for whoever is about to answer a delivery. */
 export type Trouble =
@@ -29,6 +31,7 @@ export function troubleOf(error: unknown): Trouble {
   if (!(error instanceof SQLiteError)) return "statement";
   if (error.errno === IOERR_SHMSIZE) return "full";
   if (error.errno === READONLY_DBMOVED) return "fatal";
+  if (error.errno === CORRUPT_VTAB) return "statement";
   switch (error.errno & 0xff) {
     case BUSY:
     case LOCKED:

@@ -6,6 +6,7 @@ import pino from "pino";
 import { check } from "../../src/app/check.ts";
 import { openInbox, type Inbox, type OpenInboxOptions } from "../../src/app/open-inbox.ts";
 import { HookonceError } from "../../src/errors.ts";
+import type { Fetch } from "../../src/providers/context.ts";
 import { listen, type HttpServer } from "../../src/http/server.ts";
 
 export interface TestInboxOptions {
@@ -16,6 +17,8 @@ export interface TestInboxOptions {
   environment?: Record<string, string>;
   /** Unix milliseconds. */
   clock?: () => number;
+  /** For the keys and certificates that a provider hands out. */
+  fetch?: Fetch;
   open?: Pick<OpenInboxOptions, "storage" | "groupCommit" | "lockWaitMs" | "acceptIdChange">;
 }
 
@@ -79,6 +82,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
     const { config, sources, problems } = await check(folder, {
       environment: options.environment ?? {},
       clock,
+      fetch: options.fetch,
     });
     if (config === null || problems.length > 0) {
       throw new HookonceError("config_invalid", problems.map(({ message }) => message).join("\n"), {

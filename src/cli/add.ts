@@ -4,6 +4,7 @@ import { addSource, type Added } from "../simulator/add-source.ts";
 import type { Example } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";
 import { EXIT } from "./exit.ts";
+import { shellWord } from "./init.ts";
 
 export interface AddFlags {
   folder: string;
@@ -28,7 +29,7 @@ function nextSteps(
   { written, kept, types, wanted, listen }: Added,
   { folder, publicUrl }: AddFlags,
 ): string {
-  const inFolder = folder === "." ? "" : ` --folder ${folder}`;
+  const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const local = `http://${listen}/webhook/${name}`;
   const lines = [`Wrote ${written.join(", ")}.`];
   if (kept.length > 0) lines.push(`Left as they were: ${kept.join(", ")}.`);
@@ -39,13 +40,9 @@ function nextSteps(
     `     URL     ${publicUrl ?? `https://your.host/webhook/${name}`}`,
     `     events  ${example.subscribe ?? types.filter((type) => type !== "").join(", ")}`,
   );
-  for (const one of wanted) {
-    const what = one.endsWith("_VERIFY_TOKEN")
-      ? "the verify token, which you make up"
-      : (secretIs ?? "its secret");
-    lines.push(`3. In .env, after ${one}=, put ${what}.`);
-  }
-  if (/^(?:https:)/.test(docs)) lines.push(`   How it signs: ${docs}`);
+  if (wanted.length > 0) lines.push("3. In .env, after the =:");
+  for (const one of wanted) lines.push(`     ${one}=   ${whatIs(one, secretIs)}`);
+  if (docs.startsWith("https:")) lines.push(`   How it signs: ${docs}`);
   lines.push("", "While developing:");
   if (example.develop !== undefined) lines.push(`  ${example.develop.replace("URL", local)}`);
   else
@@ -55,8 +52,12 @@ function nextSteps(
   // Of these hookonce fetches the key from the provider itself.
   if (!["sns", "paypal", "plaid"].includes(scheme.kind))
     lines.push(`  hookonce send ${providerName} --source ${name}${inFolder}${privateKeyHint(scheme.kind)}`);
-  lines.push("", `Then: hookonce check${folder === "." ? "" : ` ${folder}`}`);
+  lines.push("", `Then: hookonce check${folder === "." ? "" : ` ${shellWord(folder)}`}`);
   return `${lines.join("\n")}\n`;
+}
+
+function whatIs(name: string, secretIs = "the signing secret"): string {
+  return name.endsWith("_VERIFY_TOKEN") ? "the verify token, which you make up" : secretIs;
 }
 
 function privateKeyHint(kind: Provider["scheme"]["kind"]): string {

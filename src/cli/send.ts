@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
 import { resolve } from "node:path";
 import { secretNeeds, settingsOf } from "../app/sources.ts";
 import { loadConfig } from "../config/load.ts";
@@ -64,7 +65,7 @@ export async function runSend(
     publicUrl: settings.publicUrl,
     example,
     type: type ?? example.types[0],
-    provider: { ...provider, scheme },
+    provider: { ...settings.provider, scheme },
     source: createSource(withSomeSecret(settings, scheme, to), Date.now),
     keys: keysOf(settings, scheme, flags),
     data: flags.data === undefined ? undefined : readData(flags.data),
@@ -86,7 +87,8 @@ export async function runSend(
     },
   });
   process.off("SIGINT", end);
-  return summarize(report);
+  const code = summarize(report);
+  return ended.signal.aborted ? 128 + constants.signals.SIGINT : code;
 }
 
 function refuse(message: string): never {
@@ -125,7 +127,7 @@ function keysOf(settings: SourceSettings, scheme: Scheme, flags: SendFlags): Sig
     return { secret: secret ?? "", privateKey: lookUp(flags, flags.privateKey) };
   if (scheme.kind === "public-key") {
     refuse(
-      `${settings.provider.title} signs with a private key, of which a source has only the public half: make a pair with --make-key-pair FILE, and give --private-key file:FILE.`,
+      `${settings.provider.title} signs with a private key, of which a source has only the public half: make a pair with --make-key-pair FILE, which says how to go on.`,
     );
   }
   if (scheme.kind === "sns" || scheme.kind === "paypal" || scheme.kind === "plaid") {
@@ -160,7 +162,7 @@ function refuseWhatHasNoEffect(
     refuse(`--stale is nothing hookonce could notice: it checks no time in what ${title} signs.`);
   if (flags.wrongSecret === true && scheme.kind === "unsigned")
     refuse(`--wrong-secret means nothing for ${title}: it is not signed.`);
-  if (flags.batch > 1 && (settings.batch ?? provider.batch) === undefined)
+  if (flags.batch > 1 && (settings.batch ?? settings.provider.batch) === undefined)
     refuse(`--batch means nothing for ${title}: it sends one event in each delivery.`);
 }
 
@@ -181,7 +183,9 @@ function makeKeyPair(provider: Provider, file: string): number {
   } catch (error) {
     refuse(`The key cannot be written: ${messageOf(error)}`);
   }
-  console.log(`Wrote the private key to ${file}. The source's secret is its public half:\n${secret}`);
+  console.log(
+    `Wrote the private key: --private-key file:${resolve(file)}\nThe source's secret is its public half: ${secret}`,
+  );
   return EXIT.done;
 }
 

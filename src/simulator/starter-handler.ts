@@ -58,7 +58,9 @@ interface Column {
 function columnsOf(payload: unknown): Column[] {
   const columns: Column[] = [];
   const names = new Set<string>();
-  for (const path of leavesOf(payload, [])) {
+  // What is inside first: the envelope around it is mostly :event_id and :type again.
+  const leaves = leavesOf(payload, []).sort((a, b) => Number(a.length === 1) - Number(b.length === 1));
+  for (const path of leaves) {
     if (columns.length === MAX_PATHS) break;
     const words = path.filter((step) => typeof step === "string").map((step) => step.replaceAll(/\W+/g, "_"));
     // The last word, with as many before it as make it another's; quoted, since some are SQL's own words.

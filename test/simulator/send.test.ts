@@ -137,7 +137,9 @@ describe.each(names)("%s", (name) => {
             ],
     );
     const type = (examples.get(name) as Example).types[0];
-    expect(stored(name)).toEqual(thin ? Array(2).fill({ type, deliveries: 1 }) : [{ type, deliveries: 2 }]);
+    expect(stored(name)).toEqual(
+      thin ? [1, 1].map((deliveries) => ({ type, deliveries })) : [{ type, deliveries: 2 }],
+    );
     expect(inbox.value("select count(*) from effects where source = ?", name)).toBe(thin ? 2 : 1);
   });
 

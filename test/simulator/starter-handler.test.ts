@@ -5,6 +5,9 @@ import type { Example } from "../../src/simulator/example.ts";
 import { examples } from "../../src/simulator/examples.ts";
 import { payloadOf, starterHandler } from "../../src/simulator/starter-handler.ts";
 
+const fileOf = (name: string, type: string): string =>
+  starterHandler(providers.get(name)!, examples.get(name) as Example, name, type).file;
+
 describe("a starter handler", () => {
   test.each([...providers.keys()])("finds something at each of its paths: %s", (name) => {
     const provider = providers.get(name)!;
@@ -21,10 +24,8 @@ describe("a starter handler", () => {
   });
 
   test("stands where its type is looked up", () => {
-    const of = (name: string, type: string): string =>
-      starterHandler(providers.get(name)!, examples.get(name) as Example, name, type).file;
-    expect(of("shopify", "orders/paid")).toBe("handlers/shopify/orders/paid.sql");
-    expect(of("gitlab", "Push Hook")).toBe("handlers/gitlab/Push_Hook.sql");
-    expect(of("mollie-classic", "")).toBe("handlers/mollie-classic/_any.sql");
+    expect(fileOf("shopify", "orders/paid")).toBe("handlers/shopify/orders/paid.sql");
+    expect(fileOf("gitlab", "Push Hook")).toBe("handlers/gitlab/Push_Hook.sql");
+    expect(fileOf("mollie-classic", "")).toBe("handlers/mollie-classic/_any.sql");
   });
 });

@@ -90,7 +90,7 @@ export const messaging: Readonly<Record<string, Example>> = {
     dashboard: "https://developers.facebook.com/apps/ (your app, WhatsApp, Configuration, Webhook)",
   },
   twilio: {
-    types: ["delivered", "received", "completed"],
+    types: ["delivered", "failed", "received"],
     form: "fields",
     event: ({ id, type }) => ({
       AccountSid: `AC${"0".repeat(32)}`,

@@ -175,6 +175,6 @@ const LITERAL_SECRET =
   "error: a secret does not stand on the command line, where the shell's history and every process list keep it: write env:NAME or file:PATH";
 
 function count(value: string): number {
-  if (/^[1-9]\d{0,6}$/.test(value)) return Number(value);
-  throw new InvalidArgumentError("Write a whole number from 1 to 9999999.");
+  if (/^[1-9]\d{0,5}$/.test(value)) return Number(value);
+  throw new InvalidArgumentError("Write a whole number from 1 to 999999.");
 }

@@ -6,7 +6,7 @@ import { dirname, join, normalize } from "node:path";
 const LAYERS: readonly (readonly string[])[] = [
   ["main"],
   ["cli"],
-  ["demo", "templates"],
+  ["demo", "simulator", "templates"],
   ["app"],
   ["http"],
   ["inbox"],

@@ -84,7 +84,8 @@ function problemOf({ name, line }: ConfiguredSource, message: string): Problem {
   return { file: CONFIG_FILE, line, message: `sources.${name}: ${message}` };
 }
 
-function settingsOf(source: ConfiguredSource, provider: Provider): SourceSettings {
+/** What a configured source is made of: its provider's preset, with what the config says otherwise. */
+export function settingsOf(source: ConfiguredSource, provider: Provider): SourceSettings {
   return {
     name: source.name,
     provider,

@@ -1,9 +1,14 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
+import { nearest } from "../config/load.ts";
 import { ADDRESS } from "../config/schema.ts";
+import { providers } from "../providers/presets.ts";
+import type { Provider } from "../providers/provider.ts";
+import type { AddFlags } from "./add.ts";
 import { runCheck } from "./check.ts";
 import { EXIT } from "./exit.ts";
 import { printRefusal } from "./refusal.ts";
+import type { SendFlags } from "./send.ts";
 import type { ServeFlags } from "./serve.ts";
 
 /**
@@ -21,6 +26,8 @@ export async function run(args: readonly string[]): Promise<number> {
     return code;
   } catch (error) {
     // Commander has said what is wrong, or shown the help that was asked for.
+    if (error instanceof CommanderError && error.code === "hookonce.literalSecret")
+      console.error(error.message);
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     printRefusal(error);
     return EXIT.failed;
@@ -79,6 +86,65 @@ function createProgram(done: (code: number) => void): Command {
     });
 
   program
+    .command("add")
+    .description(
+      "add a provider: its source, a starter handler for each type, the name of its secret; never overwrites",
+    )
+    .argument("<provider>", "such as stripe", providerNamed)
+    .argument("[types...]", "the events to handle; without any, the usual ones")
+    .option("--folder <path>", "the inbox folder", ".")
+    .option("--name <source>", "the source's name, when it is not to be the provider's")
+    .addOption(new Option("--public-url <url>", "the URL that you will enter there").argParser(webUrl))
+    .action(async (provider: Provider, types: string[], options: AddFlags) => {
+      const { runAdd } = await import("./add.ts");
+      done(runAdd(provider, types, options));
+    });
+
+  program
+    .command("send")
+    .description(
+      "deliver a made-up event, signed as the provider signs; exit 1 when an answer is not what it should be",
+    )
+    .argument("<provider>", "such as stripe", providerNamed)
+    .argument("[type]", "the event's type; without it, the provider's usual one")
+    .addOption(
+      new Option("--to <url>", "where to; with --source, by default where that folder listens").argParser(
+        webUrl,
+      ),
+    )
+    .option("--source <name>", "sign with the secret of this source of the inbox folder, and as it says")
+    .option("--folder <path>", "the inbox folder", ".")
+    .addOption(
+      new Option("--secret <reference>", "env:NAME or file:PATH, instead of a source's").argParser(reference),
+    )
+    .addOption(
+      new Option(
+        "--private-key <reference>",
+        "env:NAME or file:PATH, where a source has only the public key",
+      ).argParser(reference),
+    )
+    .option("--make-key-pair <file>", "only make such a key, and print the public half")
+    .addOption(
+      new Option("--public-url <url>", "the URL that is signed, when it is not --to").argParser(webUrl),
+    )
+    .option("--data <file>", "this body instead of the built-in one")
+    .option("--events <n>", "this many events", count, 1)
+    .option("--times <n>", "deliver each this often", count, 1)
+    .option("--batch <n>", "this many events in each delivery", count, 1)
+    .option("--concurrency <n>", "this many deliveries at a time", count, 1)
+    .option("--shuffle", "in any order")
+    .option("--tamper", "change the body after signing: must be refused")
+    .option("--stale", "sign with a time that is too old: must be refused")
+    .option("--wrong-secret", "sign with another secret: must be refused")
+    .option("--drop-answers", "hang up before each answer, then deliver again")
+    .action(async (provider: Provider, type: string | undefined, options: SendFlags, command: Command) => {
+      if (options.to === undefined && options.source === undefined && options.makeKeyPair === undefined)
+        command.error("error: say where to: --to URL, or --source NAME of an inbox folder");
+      const { runSend } = await import("./send.ts");
+      done(await runSend(provider, type, options));
+    });
+
+  program
     .command("demo")
     .description("a storm of retries against the tutorial's receiver and against hookonce")
     .action(async () => {
@@ -92,4 +158,32 @@ function createProgram(done: (code: number) => void): Command {
 function address(value: string): string {
   if (ADDRESS.test(value)) return value;
   throw new InvalidArgumentError("Write host:port, such as 127.0.0.1:8787.");
+}
+
+function providerNamed(name: string): Provider {
+  const provider = providers.get(name);
+  if (provider !== undefined) return provider;
+  const others = "the README lists those there are";
+  throw new InvalidArgumentError(
+    `There is no such provider; ${nearest(name, [...providers.keys()], others)}`,
+  );
+}
+
+function webUrl(value: string): string {
+  if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return value;
+  throw new InvalidArgumentError("Write a whole URL: https://…");
+}
+
+function reference(value: string): string {
+  if (/^(?:env|file):./.test(value)) return value;
+  // Commander would repeat the value in its message; this one must not be shown again.
+  throw new CommanderError(2, "hookonce.literalSecret", LITERAL_SECRET);
+}
+
+const LITERAL_SECRET =
+  "error: a secret does not stand on the command line, where the shell's history and every process list keep it: write env:NAME or file:PATH";
+
+function count(value: string): number {
+  if (/^[1-9]\d{0,5}$/.test(value)) return Number(value);
+  throw new InvalidArgumentError("Write a whole number from 1 to 999999.");
 }

@@ -148,7 +148,7 @@ function purposeOf(path: string): string {
 }
 
 /** As one word of a POSIX shell that is no option. */
-function shellWord(text: string): string {
+export function shellWord(text: string): string {
   const word = text.startsWith("-") ? `./${text}` : text;
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -243,12 +243,16 @@ function contradictionsOf(
 }
 
 /** Something to go by: the nearest name when there is a near one, else what there is. */
-function nearest(name: string, known: readonly string[], others = `there are ${known.join(", ")}`): string {
+export function nearest(
+  name: string,
+  known: readonly string[],
+  others = `there are ${known.join(", ")}`,
+): string {
   const best = closest(name, [...known]);
   return distance(name, best) <= Math.max(2, name.length / 3) ? `did you mean ${best}?` : others;
 }
 
-function envName(source: string): string {
+export function envName(source: string): string {
   return `${source.toUpperCase().replaceAll("-", "_")}_WEBHOOK_SECRET`;
 }
 

@@ -4,7 +4,7 @@ import { run } from "./support/hookonce.ts";
 
 describe("help", () => {
   for (const { args, says } of [
-    { args: ["--help"], says: ["Usage: hookonce", "init", "serve", "check", "demo"] },
+    { args: ["--help"], says: ["Usage: hookonce", "init", "serve", "check", "add", "send", "demo"] },
     { args: ["help", "serve"], says: ["Usage: hookonce serve", "--listen", "--production"] },
     { args: ["init", "--help"], says: ["Usage: hookonce init", "folder"] },
     { args: ["serve", "--help"], says: ["Usage: hookonce serve", "--listen", "--database", "--production"] },

@@ -1,0 +1,65 @@
+import { resolve } from "node:path";
+import type { Provider } from "../providers/provider.ts";
+import { addSource, type Added } from "../simulator/add-source.ts";
+import type { Example } from "../simulator/example.ts";
+import { examples } from "../simulator/examples.ts";
+import { EXIT } from "./exit.ts";
+import { shellWord } from "./init.ts";
+
+export interface AddFlags {
+  folder: string;
+  name?: string;
+  publicUrl?: string;
+}
+
+/** `hookonce add`: a source, its starter handlers and the name of its secret; and what to do at the provider's. */
+export function runAdd(provider: Provider, types: readonly string[], flags: AddFlags): number {
+  const example = examples.get(provider.name) as Example;
+  const name = flags.name ?? provider.name;
+  const { publicUrl } = flags;
+  const added = addSource({ folder: resolve(flags.folder), provider, example, types, name, publicUrl });
+  process.stdout.write(nextSteps(provider, example, name, added, flags));
+  return EXIT.done;
+}
+
+function nextSteps(
+  { title, name: providerName, secretIs, scheme, docs }: Provider,
+  example: Example,
+  name: string,
+  { written, kept, types, wanted, listen }: Added,
+  { folder, publicUrl }: AddFlags,
+): string {
+  const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
+  const local = `http://${listen}/webhook/${name}`;
+  const lines = [`Wrote ${written.join(", ")}.`];
+  if (kept.length > 0) lines.push(`Left as they were: ${kept.join(", ")}.`);
+  lines.push(
+    "",
+    `1. Write the handlers: as they stand they change nothing, and an event that has come is done.`,
+    `2. At ${title}: ${example.dashboard}`,
+    `     URL     ${publicUrl ?? `https://your.host/webhook/${name}`}`,
+    `     events  ${example.subscribe ?? types.filter((type) => type !== "").join(", ")}`,
+  );
+  if (wanted.length > 0) lines.push("3. In .env, after the =:");
+  for (const one of wanted) lines.push(`     ${one}=   ${whatIs(one, secretIs)}`);
+  if (docs.startsWith("https:")) lines.push(`   How it signs: ${docs}`);
+  lines.push("", "While developing:");
+  if (example.develop !== undefined) lines.push(`  ${example.develop.replace("URL", local)}`);
+  else
+    lines.push(
+      `  a tunnel: cloudflared tunnel --url http://${listen}   (its https://… is then the host of the URL above)`,
+    );
+  // Of these hookonce fetches the key from the provider itself.
+  if (!["sns", "paypal", "plaid"].includes(scheme.kind))
+    lines.push(`  hookonce send ${providerName} --source ${name}${inFolder}${privateKeyHint(scheme.kind)}`);
+  lines.push("", `Then: hookonce check${folder === "." ? "" : ` ${shellWord(folder)}`}`);
+  return `${lines.join("\n")}\n`;
+}
+
+function whatIs(name: string, secretIs = "the signing secret"): string {
+  return name.endsWith("_VERIFY_TOKEN") ? "the verify token, which you make up" : secretIs;
+}
+
+function privateKeyHint(kind: Provider["scheme"]["kind"]): string {
+  return kind === "public-key" ? " --private-key file:…   (hookonce send --help says how to make one)" : "";
+}

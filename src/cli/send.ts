@@ -1,0 +1,223 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
+import { resolve } from "node:path";
+import { secretNeeds, settingsOf } from "../app/sources.ts";
+import { loadConfig } from "../config/load.ts";
+import { createSecretLookup } from "../config/secrets.ts";
+import { HookonceError, messageOf } from "../errors.ts";
+import type { SigningKeys } from "../providers/context.ts";
+import { providers } from "../providers/presets.ts";
+import type { Provider, Scheme } from "../providers/provider.ts";
+import { generateKeyPair } from "../providers/public-key.ts";
+import { createSource, type SourceSettings } from "../providers/source.ts";
+import type { Example } from "../simulator/example.ts";
+import { examples } from "../simulator/examples.ts";
+import { randomKeys } from "../simulator/keys.ts";
+import { staleAge, whyNotTampered } from "../simulator/request.ts";
+import { send, type SendReport, type Sent } from "../simulator/send.ts";
+import { EXIT } from "./exit.ts";
+
+export interface SendFlags {
+  to?: string;
+  source?: string;
+  folder: string;
+  secret?: string;
+  privateKey?: string;
+  makeKeyPair?: string;
+  publicUrl?: string;
+  data?: string;
+  events: number;
+  times: number;
+  concurrency: number;
+  batch: number;
+  shuffle?: boolean;
+  tamper?: boolean;
+  stale?: boolean;
+  wrongSecret?: boolean;
+  dropAnswers?: boolean;
+}
+
+/** With more than these, only the summary is printed. */
+const MAX_PRINTED = 20;
+
+/** `hookonce send`. Exit 1 when an answer was not what that kind of delivery should get. */
+export async function runSend(
+  provider: Provider,
+  type: string | undefined,
+  flags: SendFlags,
+): Promise<number> {
+  if (flags.makeKeyPair !== undefined) return makeKeyPair(provider, flags.makeKeyPair);
+  const example = examples.get(provider.name) as Example;
+  const { settings, to } = receiverOf(provider, flags);
+  const scheme = settings.scheme ?? provider.scheme;
+  refuseWhatHasNoEffect(provider, scheme, settings, flags);
+  // fetch would go through a proxy even to loopback, unless NO_PROXY happens to name it.
+  if (/^(?:localhost|127\..*|\[::1\])$/.test(new URL(to).hostname))
+    for (const name of ["http_proxy", "HTTP_PROXY"]) delete process.env[name];
+
+  const ended = new AbortController();
+  const end = (): void => ended.abort();
+  process.once("SIGINT", end);
+  const total = flags.events * flags.times * (flags.dropAnswers === true ? 2 : 1);
+  const progress = createProgress(total);
+  const report = await send({
+    to,
+    publicUrl: settings.publicUrl,
+    example,
+    type: type ?? example.types[0],
+    provider: { ...settings.provider, scheme },
+    source: createSource(withSomeSecret(settings, scheme, to), Date.now),
+    keys: keysOf(settings, scheme, flags),
+    data: flags.data === undefined ? undefined : readData(flags.data),
+    events: flags.events,
+    times: flags.times,
+    batch: flags.batch,
+    concurrency: flags.concurrency,
+    shuffle: flags.shuffle ?? false,
+    tamper: flags.tamper ?? false,
+    stale: flags.stale ?? false,
+    wrongSecret: flags.wrongSecret ?? false,
+    dropAnswers: flags.dropAnswers ?? false,
+    clock: Date.now,
+    random: Math.random,
+    signal: ended.signal,
+    onAnswer(sent, done) {
+      if (total <= MAX_PRINTED) console.log(answerLine(sent));
+      else progress(done);
+    },
+  });
+  process.off("SIGINT", end);
+  const code = summarize(report);
+  return ended.signal.aborted ? 128 + constants.signals.SIGINT : code;
+}
+
+function refuse(message: string): never {
+  throw new HookonceError("config_invalid", message);
+}
+
+/** A source of the inbox folder, or one that is as the provider's preset says. */
+function receiverOf(provider: Provider, flags: SendFlags): { settings: SourceSettings; to: string } {
+  const { source: name, publicUrl } = flags;
+  if (name === undefined) {
+    const secrets = flags.secret === undefined ? [] : [lookUp(flags, flags.secret)];
+    return { settings: { name: provider.name, provider, secrets, publicUrl }, to: flags.to ?? "" };
+  }
+  const { sources, listen } = loadConfig(resolve(flags.folder), secretNeeds, process.env);
+  const source = sources.find((one) => one.name === name);
+  if (source === undefined)
+    refuse(
+      `${flags.folder} has no source "${name}"; there are ${sources.map((one) => one.name).join(", ")}.`,
+    );
+  const host = listen.hostname.includes(":") ? `[${listen.hostname}]` : listen.hostname;
+  const to = flags.to ?? `http://${host}:${listen.port}/webhook/${name}`;
+  const configured = settingsOf(source, providers.get(source.provider) ?? provider);
+  const secrets = flags.secret === undefined ? configured.secrets : [lookUp(flags, flags.secret)];
+  return { settings: { ...configured, secrets, publicUrl: publicUrl ?? configured.publicUrl }, to };
+}
+
+function lookUp({ folder }: SendFlags, reference: string): string {
+  const looked = createSecretLookup(resolve(folder), process.env)(reference);
+  return "secret" in looked ? looked.secret : refuse(`${looked.problem}.`);
+}
+
+function keysOf(settings: SourceSettings, scheme: Scheme, flags: SendFlags): SigningKeys {
+  if (flags.wrongSecret === true || scheme.kind === "unsigned") return { secret: "" };
+  const [secret] = settings.secrets;
+  if (flags.privateKey !== undefined)
+    return { secret: secret ?? "", privateKey: lookUp(flags, flags.privateKey) };
+  if (scheme.kind === "public-key") {
+    refuse(
+      `${settings.provider.title} signs with a private key, of which a source has only the public half: make a pair with --make-key-pair FILE, which says how to go on.`,
+    );
+  }
+  if (scheme.kind === "sns" || scheme.kind === "paypal" || scheme.kind === "plaid") {
+    refuse(
+      `hookonce asks ${settings.provider.title} itself for the key of a signature, so nobody else can make one. While developing, send to an unsigned source with handlers = "${settings.provider.name}", and name it with --source.`,
+    );
+  }
+  if (secret === undefined)
+    refuse(
+      "No secret to sign with: name a source of the inbox folder with --source, or --secret env:NAME or file:PATH.",
+    );
+  return { secret };
+}
+
+/** A verifier wants a secret, a URL; here it only tells which events a delivery brings. */
+function withSomeSecret(settings: SourceSettings, scheme: Scheme, to: string): SourceSettings {
+  const secrets = settings.secrets.length > 0 ? settings.secrets : [randomKeys(scheme).secret];
+  return { ...settings, secrets, publicUrl: settings.publicUrl ?? to };
+}
+
+function refuseWhatHasNoEffect(
+  provider: Provider,
+  scheme: Scheme,
+  settings: SourceSettings,
+  flags: SendFlags,
+): void {
+  const { title } = provider;
+  const untampered = whyNotTampered(scheme);
+  if (flags.tamper === true && untampered !== undefined)
+    refuse(`--tamper is nothing ${title} could notice: ${untampered}.`);
+  if (flags.stale === true && staleAge(scheme) === undefined)
+    refuse(`--stale is nothing hookonce could notice: it checks no time in what ${title} signs.`);
+  if (flags.wrongSecret === true && scheme.kind === "unsigned")
+    refuse(`--wrong-secret means nothing for ${title}: it is not signed.`);
+  if (flags.batch > 1 && (settings.batch ?? settings.provider.batch) === undefined)
+    refuse(`--batch means nothing for ${title}: it sends one event in each delivery.`);
+}
+
+function readData(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    return refuse(`--data cannot be read: ${messageOf(error)}`);
+  }
+}
+
+function makeKeyPair(provider: Provider, file: string): number {
+  const { scheme } = provider;
+  if (scheme.kind !== "public-key") refuse(`${provider.title} signs with no private key.`);
+  const { secret, privateKey } = generateKeyPair(scheme);
+  try {
+    writeFileSync(file, privateKey, { flag: "wx", mode: 0o600 });
+  } catch (error) {
+    refuse(`The key cannot be written: ${messageOf(error)}`);
+  }
+  console.log(
+    `Wrote the private key: --private-key file:${resolve(file)}\nThe source's secret is its public half: ${secret}`,
+  );
+  return EXIT.done;
+}
+
+function answerLine({ eventIds, answer: { status, said, ms } }: Sent): string {
+  const words = said.length === 1 ? said[0] : said.join(", ");
+  const id = eventIds.map((one) => (one.length > 40 ? `${one.slice(0, 39)}…` : one)).join(", ");
+  return `${id}  ${status === 0 ? "" : `${status} `}${words}  ${ms.toFixed(0)} ms`;
+}
+
+/** On a terminal one line that is written over; nothing elsewhere. */
+function createProgress(total: number): (done: number) => void {
+  const out = process.stderr;
+  if (!out.isTTY) return () => {};
+  let shownAt = -Infinity;
+  return (done) => {
+    const now = performance.now();
+    if (done < total && now - shownAt < 100) return;
+    shownAt = now;
+    const filled = Math.round((30 * done) / total);
+    out.write(
+      `\r${"█".repeat(filled)}${"░".repeat(30 - filled)} ${done}/${total}${done === total ? "\n" : ""}`,
+    );
+  };
+}
+
+function summarize({ deliveries, events, ms, said, wrong }: SendReport): number {
+  const counts = [...said].map(([word, count]) => `${count} ${word}`).join(", ");
+  const perSecond = deliveries > MAX_PRINTED ? `, ${Math.round((1000 * deliveries) / ms)}/s` : "";
+  console.log(
+    `${deliveries} ${deliveries === 1 ? "delivery" : "deliveries"} of ${events} ${events === 1 ? "event" : "events"} in ${ms.toFixed(0)} ms${perSecond}: ${counts}`,
+  );
+  for (const { eventId, what } of wrong.slice(0, 10)) console.error(`wrong: ${eventId} ${what}`);
+  if (wrong.length > 10) console.error(`and ${wrong.length - 10} more that are wrong`);
+  return wrong.length > 0 ? EXIT.failed : EXIT.done;
+}

@@ -1,0 +1,183 @@
+import { appendFileSync, existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { parseEnv } from "node:util";
+import { CONFIG_FILE, envName } from "../config/load.ts";
+import { SOURCE_NAME } from "../config/schema.ts";
+import { readToml, TomlError } from "../config/toml.ts";
+import { HookonceError, messageOf } from "../errors.ts";
+import type { Provider } from "../providers/provider.ts";
+import { learnsSecret } from "../providers/source.ts";
+import { coversUrl } from "../providers/verifier.ts";
+import type { Example } from "./example.ts";
+import { starterHandler } from "./starter-handler.ts";
+
+export interface AddOptions {
+  readonly folder: string;
+  readonly provider: Provider;
+  readonly example: Example;
+  /** None: the example's. */
+  readonly types: readonly string[];
+  readonly name: string;
+  /** As the provider is to know it; a placeholder when it is not said. */
+  readonly publicUrl?: string | undefined;
+}
+
+export interface Added {
+  /** Relative to the folder. */
+  readonly written: readonly string[];
+  /** Handlers that were there already. */
+  readonly kept: readonly string[];
+  readonly types: readonly string[];
+  /** Names in .env that still want a value. */
+  readonly wanted: readonly string[];
+  /** `host:port` that the folder listens on. */
+  readonly listen: string;
+}
+
+/**
+ * Adds a source to an inbox folder: at the end of its config, and beside what is there. Rewrites nothing.
+ *
+ * @throws HookonceError `config_invalid` before anything is written
+ */
+export function addSource(options: AddOptions): Added {
+  const { folder, provider, example, name } = options;
+  const types = options.types.length === 0 ? example.types : [...new Set(options.types)];
+  for (const type of types) checkType(type);
+  const config = readConfig(folder, name);
+  const source = sourceText(options);
+  const text = `${config.text === "" || config.text.endsWith("\n") ? "" : "\n"}\n${source.text}`;
+  try {
+    readToml(config.text + text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    throw refusal(
+      `${CONFIG_FILE} is written so that nothing can be added at its end. Add it yourself:\n\n${source.text}`,
+    );
+  }
+
+  const handlers = types.map((type) => starterHandler(provider, example, name, type));
+  const written: string[] = [];
+  const kept: string[] = [];
+  const isHandled = (file: string): boolean =>
+    existsSync(join(folder, file)) || existsSync(join(folder, file.replace(/\.sql$/, ".ts")));
+  try {
+    for (const { file, text } of handlers) {
+      if (isHandled(file)) kept.push(file);
+      else {
+        mkdirSync(dirname(join(folder, file)), { recursive: true });
+        writeFileSync(join(folder, file), text, { flag: "wx" });
+        written.push(file);
+      }
+    }
+    if (addToEnv(folder, source.names, provider)) written.push(".env");
+    // Last: until the source is there, nothing of the rest is looked at.
+    appendFileSync(join(folder, CONFIG_FILE), text);
+    written.unshift(CONFIG_FILE);
+  } catch (error) {
+    throw new HookonceError("storage_failed", `The folder cannot be written to: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  const has = envOf(folder);
+  return {
+    written,
+    kept,
+    types,
+    wanted: source.names.filter((one) => (has[one] ?? "") === ""),
+    listen: config.listen,
+  };
+}
+
+function refusal(message: string): HookonceError {
+  return new HookonceError("config_invalid", message);
+}
+
+/** A type becomes part of a path here, and so must not lead out of the folder. */
+function checkType(type: string): void {
+  const outside = type.split("/").some((part) => /^\.*$/.test(part));
+  if (type !== "" && (outside || type.length > 200 || /\p{Cc}/u.test(type)))
+    throw refusal(`"${type.replaceAll(/\p{Cc}/gu, "?")}" is no type that a file can be called by.`);
+}
+
+function readConfig(folder: string, name: string): { text: string; listen: string } {
+  const path = join(folder, CONFIG_FILE);
+  if (!existsSync(path))
+    throw refusal(`${path} is not there. To make an inbox folder: hookonce init ${folder}`);
+  if (!SOURCE_NAME.test(name) || name === "lib") {
+    throw refusal(
+      `"${name}" is no name for a source: small letters, digits, - and _, at most 64, and not lib.`,
+    );
+  }
+  const text = readFileSync(path, "utf8");
+  try {
+    const { sources, listen } = readToml(text).value as { sources?: object; listen?: unknown };
+    if (Object.hasOwn(sources ?? {}, name)) {
+      throw refusal(
+        `There is a source called "${name}" already, and nothing of it is changed. Another name: --name ${name}-2`,
+      );
+    }
+    return { text, listen: typeof listen === "string" ? listen : "127.0.0.1:8787" };
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    throw new HookonceError("config_invalid", `${path} is not TOML.`, {
+      problems: [{ file: CONFIG_FILE, line: error.line, message: error.message }],
+    });
+  }
+}
+
+/** The table for hookonce.toml, and the names that it wants in .env. */
+function sourceText({ provider, name, publicUrl }: AddOptions): { text: string; names: string[] } {
+  const { scheme, handshakes = [] } = provider;
+  const secret = envName(name);
+  const token = secret.replace(/WEBHOOK_SECRET$/, "VERIFY_TOKEN");
+  const names: string[] = [];
+  const lines = [`[sources.${name}]`, `provider = "${provider.name}"`];
+  if (learnsSecret(provider)) {
+    lines.push(
+      `# secret = "env:${secret}"   # once it is known: ${provider.title} sends it, and hookonce shows it`,
+    );
+  } else if (scheme.kind !== "unsigned") {
+    names.push(secret);
+    lines.push(`secret = "env:${secret}"`);
+  } else if (scheme.thinPing === true) {
+    lines.push("allow_public = true # it signs nothing, and nothing that it says is believed");
+  }
+  if (handshakes.some(({ when }) => when.some(({ isVerifyToken }) => isVerifyToken === true))) {
+    names.push(token);
+    lines.push(`verify_token = "env:${token}" # you make it up, and enter it there too`);
+  }
+  if (coversUrl(scheme)) {
+    const url = publicUrl ?? `https://your.host/webhook/${name}`;
+    lines.push(`public_url = "${url}" # exactly as you enter it there: it is signed`);
+  }
+  if (provider.name === "hmac") lines.push('header = "x-signature" # where the signature stands');
+  if (provider.name === "static") lines.push('secret_in = "header:x-secret" # where the secret stands');
+  if (provider.name === "hmac" || provider.name === "static")
+    lines.push('event_id = "body:$.id"', 'type = "body:$.type"');
+  return { text: `${lines.join("\n")}\n`, names };
+}
+
+function envOf(folder: string): NodeJS.Dict<string> {
+  const path = join(folder, ".env");
+  return existsSync(path) ? parseEnv(readFileSync(path, "utf8")) : {};
+}
+
+/** @returns whether anything was written; a name that is there is left as it is */
+function addToEnv(folder: string, names: readonly string[], provider: Provider): boolean {
+  const path = join(folder, ".env");
+  const has = envOf(folder);
+  const missing = names.filter((name) => !Object.hasOwn(has, name));
+  if (missing.length === 0) return false;
+  const lines = missing.map((name) => {
+    const what = name.endsWith("_VERIFY_TOKEN")
+      ? "the verify token, which you make up"
+      : (provider.secretIs ?? "the signing secret");
+    return `# ${provider.title}: ${what}\n${name}=\n`;
+  });
+  const before = lstatSync(path, { throwIfNoEntry: false }) === undefined ? "" : readFileSync(path, "utf8");
+  // The mode counts only for a file that is made here; an existing one keeps its own.
+  appendFileSync(path, `${before === "" || before.endsWith("\n") ? "" : "\n"}${lines.join("")}`, {
+    mode: 0o600,
+  });
+  return true;
+}

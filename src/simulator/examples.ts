@@ -1,0 +1,12 @@
+import type { Example } from "./example.ts";
+import { commerce } from "./examples/commerce.ts";
+import { development } from "./examples/development.ts";
+import { generic } from "./examples/generic.ts";
+import { messaging } from "./examples/messaging.ts";
+import { payments } from "./examples/payments.ts";
+import { services } from "./examples/services.ts";
+
+/** By the name of the preset; each preset has one. */
+export const examples: ReadonlyMap<string, Example> = new Map(
+  [generic, payments, commerce, development, messaging, services].flatMap((group) => Object.entries(group)),
+);

@@ -1,0 +1,175 @@
+import { uuidOf, type Example } from "../example.ts";
+
+export const messaging: Readonly<Record<string, Example>> = {
+  slack: {
+    types: ["app_mention", "message"],
+    event: ({ id, type, s }) => ({
+      team_id: "T1DC2JH3J",
+      api_app_id: "A0KRD7HC3",
+      event: { type, user: "U2CERLKJA", text: "hello", ts: `${s}.000200`, channel: "C0LAN2Q65" },
+      type: "event_callback",
+      event_id: `Ev${id.toUpperCase()}`,
+      event_time: s,
+    }),
+    dashboard: "https://api.slack.com/apps (your app, Event Subscriptions)",
+  },
+  zoom: {
+    types: ["meeting.started", "meeting.ended", "recording.completed"],
+    event: ({ id, type, ms, iso }) => ({
+      event: type,
+      event_ts: ms,
+      payload: {
+        account_id: "AAAAAABBBB",
+        object: {
+          id: "1234567890",
+          uuid: id,
+          host_id: "x1yCzABCDEfg23HiJKl4mN",
+          topic: "Engine",
+          start_time: iso,
+        },
+      },
+    }),
+    dashboard: "https://marketplace.zoom.us/user/build (your app, Feature, Event Subscriptions)",
+  },
+  discord: {
+    types: ["APPLICATION_AUTHORIZED", "ENTITLEMENT_CREATE"],
+    event: ({ type, number, iso }) => ({
+      version: 1,
+      application_id: "1234560123453231555",
+      type: 1,
+      event: {
+        type,
+        timestamp: iso,
+        data: {
+          integration_type: 1,
+          scopes: ["applications.commands"],
+          user: { id: String(number), username: "ada" },
+        },
+      },
+    }),
+    dashboard: "https://discord.com/developers/applications (your application, Webhooks)",
+  },
+  telegram: {
+    types: ["message", "callback_query"],
+    event: ({ type, number, s }) => ({
+      update_id: number,
+      [type]: {
+        message_id: 1365,
+        from: { id: 1111111, is_bot: false, first_name: "Ada", username: "ada" },
+        chat: { id: 1111111, type: "private", first_name: "Ada" },
+        date: s,
+        text: "/start",
+      },
+    }),
+    dashboard: "setWebhook of the Bot API, with url and secret_token",
+    subscribe: "its allowed_updates",
+  },
+  meta: {
+    types: ["messages"],
+    event: ({ id, type, s }) => ({
+      value: {
+        messaging_product: "whatsapp",
+        metadata: { display_phone_number: "15550783881", phone_number_id: "106540352242922" },
+        contacts: [{ profile: { name: "Ada" }, wa_id: "16505551234" }],
+        messages: [
+          {
+            from: "16505551234",
+            id: `wamid.${id}`,
+            timestamp: String(s),
+            type: "text",
+            text: { body: "hello" },
+          },
+        ],
+      },
+      field: type,
+    }),
+    wrap: (events) => ({
+      object: "whatsapp_business_account",
+      entry: [{ id: "102290129340398", changes: events }],
+    }),
+    dashboard: "https://developers.facebook.com/apps/ (your app, WhatsApp, Configuration, Webhook)",
+  },
+  twilio: {
+    types: ["delivered", "failed", "received"],
+    form: "fields",
+    event: ({ id, type }) => ({
+      AccountSid: `AC${"0".repeat(32)}`,
+      ApiVersion: "2010-04-01",
+      MessageSid: `SM${id.padEnd(32, "0")}`,
+      MessageStatus: type,
+      From: "+15017122661",
+      To: "+15558675310",
+    }),
+    dashboard: "https://console.twilio.com (the number, or the statusCallback of a message)",
+    subscribe: "nothing to tick: every status of a message or call",
+  },
+  intercom: {
+    types: ["contact.created", "conversation.user.created"],
+    event: ({ id, type, s }) => ({
+      type: "notification_event",
+      id: `notif_${id}`,
+      app_id: "abc123",
+      topic: type,
+      delivery_attempts: 1,
+      first_sent_at: s,
+      created_at: s,
+      data: {
+        type: "notification_event_data",
+        item: { type: "contact", id: "64f1", email: "ada@example.com" },
+      },
+    }),
+    dashboard: "https://app.intercom.com/a/apps/_/developer-hub (your app, Webhooks)",
+  },
+  sendgrid: {
+    types: ["delivered", "bounce", "open"],
+    event: ({ id, type, s }) => ({
+      email: "ada@example.com",
+      timestamp: s,
+      "smtp-id": "<14c5d75ce93.dfd.64b469@ismtpd-555>",
+      event: type,
+      sg_event_id: id,
+      sg_message_id: "14c5d75ce93.dfd.64b469.filter0001.16648.5515E0B88.0",
+    }),
+    wrap: (events) => events,
+    dashboard: "https://app.sendgrid.com/settings/mail_settings (Event Webhooks)",
+    develop: "its Test Your Integration button",
+  },
+  mailgun: {
+    types: ["delivered", "failed", "opened"],
+    event: ({ id, type, s }) => ({
+      "event-data": {
+        event: type,
+        id,
+        timestamp: s,
+        recipient: "ada@example.com",
+        message: { headers: { "message-id": "20130503182626.18666.16540@example.com", subject: "Hello" } },
+      },
+    }),
+    dashboard: "https://app.mailgun.com/mg/sending/webhooks",
+    develop: "its Test webhook button",
+  },
+  postmark: {
+    types: ["Bounce", "Delivery", "Inbound"],
+    event: ({ type, number, iso }) => ({
+      RecordType: type,
+      ID: number,
+      Type: "HardBounce",
+      MessageID: "883953f4-6105-42a2-a16a-77a8eac79483",
+      Email: "ada@example.com",
+      BouncedAt: iso,
+      Inactive: true,
+    }),
+    dashboard: "https://account.postmarkapp.com/servers (the server's message stream, Webhooks)",
+    develop: "its Send test button",
+  },
+  resend: {
+    types: ["email.delivered", "email.bounced"],
+    headers: ({ id }) => ({ "svix-id": `msg_${id}` }),
+    event: (seed) => ({
+      type: seed.type,
+      created_at: seed.iso,
+      data: { email_id: uuidOf(seed), from: "a@example.com", to: ["ada@example.com"], subject: "Hello" },
+    }),
+    dashboard: "https://resend.com/webhooks",
+  },
+};

@@ -1,0 +1,73 @@
+import type { OutgoingRequest } from "../providers/context.ts";
+import { changeBody } from "../providers/payload.ts";
+import type { Provider, Scheme } from "../providers/provider.ts";
+import type { Example, Seed } from "./example.ts";
+
+/** A provider's delivery of these events, not signed yet. */
+export function requestOf(example: Example, seeds: readonly [Seed, ...Seed[]], url: string): OutgoingRequest {
+  const { event, wrap, headers, form, contentType = "application/json" } = example;
+  const [first] = seeds;
+  const payload = wrap === undefined ? event(first) : wrap(seeds.map(event), first);
+  return {
+    method: "POST",
+    url,
+    headers: {
+      "content-type": form === undefined ? contentType : "application/x-www-form-urlencoded",
+      ...headers?.(first),
+    },
+    body: Buffer.from(textOf(payload, form)),
+  };
+}
+
+function textOf(payload: unknown, form: Example["form"]): string {
+  if (form === undefined) return JSON.stringify(payload);
+  const fields =
+    form === "fields" ? (payload as Record<string, string>) : { [form.field]: JSON.stringify(payload) };
+  return new URLSearchParams(fields).toString();
+}
+
+/** Why a changed body would not be noticed; undefined where it would. */
+export function whyNotTampered({ kind }: Scheme): string | undefined {
+  if (kind === "static") return "it sends its secret along and signs nothing, so a changed body is taken";
+  if (kind === "mailgun") return "it signs a time and a token, not the body, so a changed body is taken";
+  return kind === "unsigned" ? "nothing is signed" : undefined;
+}
+
+/** A signed request with one value in its body changed on the way. */
+export function tampered(
+  request: OutgoingRequest,
+  scheme: Scheme,
+  { formField }: Pick<Provider, "formField">,
+): OutgoingRequest {
+  // Of these two not everything in the body is signed.
+  const key = { adyen: "pspReference", sns: "Message" }[scheme.kind as string];
+  let done = false;
+  const change = (value: unknown, name: string): unknown => {
+    if (done) return value;
+    if (typeof value === "string" && (key === undefined || name === key)) {
+      done = true;
+      return `${value}-tampered`;
+    }
+    if (Array.isArray(value)) return value.map((one) => change(one, name));
+    if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype)
+      return value;
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, change(one, name)]));
+  };
+  const body = changeBody(request, (payload) => change(payload, ""), formField);
+  return { ...request, body: done ? body : Buffer.concat([request.body, Buffer.from(" ")]) };
+}
+
+/**
+ * How long ago a delivery must have been signed to be refused, in milliseconds.
+ *
+ * @returns undefined where the age of a signature is not looked at
+ */
+export function staleAge(scheme: Scheme): number | undefined {
+  const seconds =
+    scheme.kind === "hmac" || scheme.kind === "public-key"
+      ? scheme.timestamp?.tolerance
+      : "tolerance" in scheme
+        ? scheme.tolerance
+        : undefined;
+  return seconds === undefined ? undefined : (seconds + 60) * 1000;
+}

@@ -1,0 +1,188 @@
+import type { OutgoingRequest, SigningKeys } from "../providers/context.ts";
+import type { Provider } from "../providers/provider.ts";
+import type { Source } from "../providers/source.ts";
+import { sign } from "../providers/verifier.ts";
+import { messageOf } from "../errors.ts";
+import { LOST, readAnswer, wrongWith, type Answer } from "./answer.ts";
+import { seedOf, type Example, type Seed } from "./example.ts";
+import { randomKeys } from "./keys.ts";
+import { requestOf, staleAge, tampered } from "./request.ts";
+
+export interface SendOptions {
+  readonly to: string;
+  /** The URL that the provider was given, where it signs it and it is not `to`. */
+  readonly publicUrl?: string | undefined;
+  readonly example: Example;
+  readonly type: string;
+  /** The provider, with the scheme that the receiving source has. */
+  readonly provider: Pick<Provider, "scheme" | "formField" | "timeoutMs">;
+  /** What the other side makes of a delivery: which events it brings. */
+  readonly source: Pick<Source, "identify" | "split">;
+  readonly keys: SigningKeys;
+  /** Instead of the example's body. */
+  readonly data?: Uint8Array | undefined;
+  /** How many deliveries with events of their own. */
+  readonly events: number;
+  /** How often each of them is delivered. */
+  readonly times: number;
+  /** How many events each delivery brings. */
+  readonly batch: number;
+  readonly concurrency: number;
+  readonly shuffle: boolean;
+  readonly tamper: boolean;
+  readonly stale: boolean;
+  readonly wrongSecret: boolean;
+  readonly dropAnswers: boolean;
+  /** Unix milliseconds. */
+  readonly clock: () => number;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+  /** Of a run that is ended early, what has been answered is reported. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called after each answer. */
+  readonly onAnswer?: ((sent: Sent, done: number, total: number) => void) | undefined;
+}
+
+export interface Sent {
+  readonly eventIds: readonly string[];
+  readonly answer: Answer;
+}
+
+export interface SendReport {
+  readonly deliveries: number;
+  readonly events: number;
+  readonly ms: number;
+  /** How often each thing was said. */
+  readonly said: ReadonlyMap<string, number>;
+  readonly wrong: readonly { eventId: string; what: string }[];
+}
+
+interface Planned {
+  readonly request: OutgoingRequest;
+  readonly eventIds: readonly string[];
+  readonly neverDuplicate: boolean;
+  readonly answers: Answer[];
+}
+
+/** Late enough for the request to have arrived, too early for many an answer; one that comes sooner is thrown away. */
+const HANG_UP_MS = 3;
+
+/** Delivers made-up events as a provider does: each delivery signed anew, and again when its answer was lost. */
+export async function send(options: SendOptions): Promise<SendReport> {
+  const startedAt = performance.now();
+  const { provider } = options;
+  const keys = options.wrongSecret ? randomKeys(provider.scheme) : options.keys;
+  const planned = Array.from({ length: options.events }, () => plan(options));
+  const order = planned.flatMap((one) => Array.from({ length: options.times }, () => one));
+  const queue = (options.shuffle ? shuffled(order, options.random) : order).values();
+  const total = order.length * (options.dropAnswers ? 2 : 1);
+  let done = 0;
+  const ended = (): boolean => options.signal?.aborted ?? false;
+  const deliver = async (one: Planned, hangUp: boolean): Promise<void> => {
+    const answer = await deliverOnce(one, { ...options, keys }, hangUp);
+    one.answers.push(answer);
+    options.onAnswer?.({ eventIds: one.eventIds, answer }, ++done, total);
+  };
+  const sender = async (): Promise<void> => {
+    for (const one of queue) {
+      if (options.dropAnswers) await deliver(one, true);
+      if (ended()) return;
+      await deliver(one, false);
+      if (ended()) return;
+    }
+  };
+  await Promise.all(Array.from({ length: options.concurrency }, sender));
+  return report(planned, options, performance.now() - startedAt);
+}
+
+function plan(options: SendOptions): Planned {
+  const { example, type, source, data } = options;
+  const now = options.clock();
+  const newSeed = (): Seed => seedOf(hex(24, options.random), type, now);
+  const rest = Array.from({ length: options.batch - 1 }, newSeed);
+  const made = requestOf(example, [newSeed(), ...rest], options.publicUrl ?? options.to);
+  const request = data === undefined ? made : { ...made, body: data };
+  const idsOf = (): string[] => {
+    if (source.split === undefined) return [source.identify(request).id];
+    return source.split(request).map((event) => {
+      if ("id" in event) return event.id;
+      throw event;
+    });
+  };
+  const eventIds = idsOf();
+  return { request, eventIds, neverDuplicate: idsOf().join("\n") !== eventIds.join("\n"), answers: [] };
+}
+
+async function deliverOnce(
+  { request, eventIds }: Planned,
+  options: SendOptions,
+  hangUp: boolean,
+): Promise<Answer> {
+  const { provider, keys, tamper, stale, clock } = options;
+  const age = stale ? (staleAge(provider.scheme) ?? 0) : 0;
+  const signed = await sign(provider, request, keys, clock() - age);
+  const { method, headers, body, url } = tamper ? tampered(signed, provider.scheme, provider) : signed;
+  const startedAt = performance.now();
+  const elapsed = (): number => performance.now() - startedAt;
+  const lost = (): Answer => ({ status: 0, said: eventIds.map(() => LOST), ms: elapsed() });
+  try {
+    const response = await fetch(targetOf(options.to, url), {
+      method,
+      headers: { "user-agent": "hookonce-send", ...headers },
+      body,
+      redirect: "manual",
+      signal: AbortSignal.timeout(hangUp ? HANG_UP_MS : provider.timeoutMs),
+    });
+    const text = await response.text();
+    return hangUp ? lost() : readAnswer(response.status, text, eventIds.length, elapsed());
+  } catch (error) {
+    if (hangUp) return lost();
+    return { status: 0, said: eventIds.map(() => `no answer: ${messageOf(error)}`), ms: elapsed() };
+  }
+}
+
+/** Signing may have added to the URL's query. */
+function targetOf(to: string, signedUrl: string): string {
+  const { search } = new URL(signedUrl);
+  const target = new URL(to);
+  if (search !== "") target.search = search;
+  return target.href;
+}
+
+function report(planned: readonly Planned[], options: SendOptions, ms: number): SendReport {
+  const said = new Map<string, number>();
+  const wrong: { eventId: string; what: string }[] = [];
+  let deliveries = 0;
+  for (const { answers, eventIds, neverDuplicate } of planned) {
+    deliveries += answers.length;
+    for (const [index, eventId] of eventIds.entries()) {
+      const read = answers.map((answer) => ({ status: answer.status, said: answer.said[index] ?? LOST }));
+      for (const one of read) said.set(one.said, (said.get(one.said) ?? 0) + 1);
+      const known = read.filter((one) => one.said !== LOST);
+      const expectation = {
+        refused: options.tamper || options.stale || options.wrongSecret,
+        neverDuplicate,
+        maybeKnown: options.data !== undefined,
+        inOrder: options.concurrency === 1,
+      };
+      const found = wrongWith(known, read.length - known.length, expectation);
+      wrong.push(...found.map((what) => ({ eventId, what })));
+    }
+  }
+  const events = planned.reduce((sum, { eventIds }) => sum + eventIds.length, 0);
+  return { deliveries, events, ms, said, wrong };
+}
+
+function hex(length: number, random: () => number): string {
+  return Array.from({ length }, () => Math.floor(random() * 16).toString(16)).join("");
+}
+
+/** Fisher and Yates: every order is as likely. */
+function shuffled<Item>(items: readonly Item[], random: () => number): Item[] {
+  const result = [...items];
+  for (let last = result.length - 1; last > 0; last--) {
+    const other = Math.floor(random() * (last + 1));
+    [result[last], result[other]] = [result[other] as Item, result[last] as Item];
+  }
+  return result;
+}

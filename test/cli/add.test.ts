@@ -1,0 +1,170 @@
+import { describe, expect, test } from "bun:test";
+import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { check } from "../../src/app/check.ts";
+import { providers } from "../../src/providers/presets.ts";
+import { addSource } from "../../src/simulator/add-source.ts";
+import { examples } from "../../src/simulator/examples.ts";
+import { randomKeys } from "../../src/simulator/keys.ts";
+import { inboxFiles, run, scratch } from "./support/hookonce.ts";
+
+const read = (folder: string, file: string): string => readFileSync(join(folder, file), "utf8");
+
+describe("a folder to which a provider was added is good once its secrets are set", () => {
+  test.each([...providers.keys()])("%s", async (name) => {
+    using inbox = scratch(inboxFiles);
+    const provider = providers.get(name)!;
+    const { wanted, types } = addSource({
+      folder: inbox.path,
+      provider,
+      example: examples.get(name)!,
+      types: [],
+      name,
+    });
+    const needsNone = provider.scheme.kind === "unsigned" || name === "notion";
+    expect(wanted.length > 0).toBe(!needsNone);
+    const { secret } = randomKeys(provider.scheme);
+    const environment = Object.fromEntries(
+      wanted.map((one) => [one, one.endsWith("_VERIFY_TOKEN") ? "token" : secret]),
+    );
+    const checked = await check(inbox.path, { environment, clock: Date.now });
+    expect([checked.problems, checked.warnings]).toEqual([[], []]);
+    expect(checked.sources.get(name)?.provider.name).toBe(name);
+    expect(checked.handlerFiles.filter(({ source }) => source === name)).toHaveLength(types.length);
+  });
+});
+
+describe("hookonce add", () => {
+  test("writes the source, its handlers and the secret's name, and says what to do", async () => {
+    using inbox = scratch(inboxFiles);
+    const { code, stdout, stderr } = await run(["add", "stripe", "--folder", inbox.path]);
+    expect([code, stderr]).toEqual([0, ""]);
+    for (const says of [
+      "https://your.host/webhook/stripe",
+      "https://dashboard.stripe.com/webhooks",
+      "checkout.session.completed, invoice.paid, customer.subscription.deleted",
+      "stripe listen --forward-to http://127.0.0.1:8787/webhook/stripe",
+      "STRIPE_WEBHOOK_SECRET=",
+      "hookonce send stripe --source stripe --folder",
+    ]) {
+      expect(stdout).toContain(says);
+    }
+    expect(read(inbox.path, "hookonce.toml")).toBe(
+      `${inboxFiles["hookonce.toml"]}\n[sources.stripe]\nprovider = "stripe"\nsecret = "env:STRIPE_WEBHOOK_SECRET"\n`,
+    );
+    expect(read(inbox.path, ".env")).toBe("# Stripe: the signing secret\nSTRIPE_WEBHOOK_SECRET=\n");
+    expect(statSync(join(inbox.path, ".env")).mode & 0o777).toBe(0o600);
+    expect(read(inbox.path, "handlers/stripe/checkout.session.completed.sql")).toContain(
+      ":payload ->> '$.data.object.amount_total'",
+    );
+    const unset = await run(["check", inbox.path]);
+    expect([unset.code, unset.stderr]).toEqual([
+      1,
+      expect.stringContaining("STRIPE_WEBHOOK_SECRET is empty"),
+    ]);
+  });
+
+  test("the types that are named, another name, the URL as the provider is to know it", async () => {
+    using inbox = scratch(inboxFiles);
+    const url = "https://shop.example.com/webhook/square-eu";
+    const flags = ["--folder", inbox.path, "--name", "square-eu", "--public-url", url];
+    const { code, stdout } = await run(["add", "square", "refund.updated", "a b/c", ...flags]);
+    expect([code, stdout.includes(`URL     ${url}`)]).toEqual([0, true]);
+    expect(read(inbox.path, "hookonce.toml")).toContain(
+      `[sources.square-eu]\nprovider = "square"\nsecret = "env:SQUARE_EU_WEBHOOK_SECRET"\npublic_url = "${url}"`,
+    );
+    for (const file of ["refund.updated.sql", "a_b/c.sql"])
+      expect(existsSync(join(inbox.path, "handlers/square-eu", file))).toBe(true);
+  });
+
+  test("overwrites nothing: names in .env, handlers, a file without a line break at its end", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "hookonce.toml": inboxFiles["hookonce.toml"].trimEnd(),
+      ".env": "GITHUB_WEBHOOK_SECRET=mine",
+      "handlers/github/push.sql": "select 1;",
+      "handlers/github/issues.ts": "export {};",
+    });
+    const { code, stdout } = await run([
+      "add",
+      "github",
+      "push",
+      "issues",
+      "release",
+      "--folder",
+      inbox.path,
+    ]);
+    expect(code).toBe(0);
+    expect(stdout).toContain("Left as they were: handlers/github/push.sql, handlers/github/issues.sql");
+    expect(read(inbox.path, ".env")).toBe("GITHUB_WEBHOOK_SECRET=mine");
+    expect(read(inbox.path, "handlers/github/push.sql")).toBe("select 1;");
+    expect(existsSync(join(inbox.path, "handlers/github/issues.sql"))).toBe(false);
+    expect(existsSync(join(inbox.path, "handlers/github/release.sql"))).toBe(true);
+
+    using other = scratch({ ...inboxFiles, ".env": "OTHER=1" });
+    await run(["add", "meta", "--folder", other.path]);
+    expect(read(other.path, ".env")).toBe(
+      "OTHER=1\n# Meta (WhatsApp, Facebook, Instagram): the app secret\nMETA_WEBHOOK_SECRET=\n" +
+        "# Meta (WhatsApp, Facebook, Instagram): the verify token, which you make up\nMETA_VERIFY_TOKEN=\n",
+    );
+  });
+
+  for (const { name, args, toml, code, says } of [
+    { name: "a typo", args: ["strpe"], code: 2, says: "did you mean stripe?" },
+    { name: "nothing like it", args: ["zzzzzzzz"], code: 2, says: "the README lists" },
+    { name: "no provider", args: [], code: 2, says: "missing required argument" },
+    {
+      name: "a source of that name",
+      args: ["unsigned", "--name", "default"],
+      code: 1,
+      says: "--name default-2",
+    },
+    { name: "no name for a source", args: ["stripe", "--name", "Stripe!"], code: 1, says: "small letters" },
+    { name: "the folder for shared code", args: ["stripe", "--name", "lib"], code: 1, says: "not lib" },
+    { name: "a type that leads out", args: ["stripe", "../../x"], code: 1, says: "no type" },
+    { name: "an absolute type", args: ["stripe", "/etc/x"], code: 1, says: "no type" },
+    {
+      name: "a config that is none",
+      args: ["stripe"],
+      toml: "version = \n",
+      code: 1,
+      says: "hookonce.toml:2",
+    },
+    {
+      name: "a config that ends in an inline table",
+      args: ["stripe"],
+      toml: 'version = 1\nsources = { a = { provider = "unsigned" } }\n',
+      code: 1,
+      says: "Add it yourself",
+    },
+  ]) {
+    test.concurrent(`refused, and nothing written: ${name}`, async () => {
+      using inbox = scratch(inboxFiles);
+      if (toml !== undefined) writeFileSync(join(inbox.path, "hookonce.toml"), toml);
+      const before = read(inbox.path, "hookonce.toml");
+      const ended = await run(["add", ...args, "--folder", inbox.path]);
+      expect([ended.code, ended.stdout]).toEqual([code, ""]);
+      expect(ended.stderr).toContain(says);
+      expect(ended.stderr).not.toContain("    at ");
+      expect(read(inbox.path, "hookonce.toml")).toBe(before);
+      for (const file of [".env", "handlers/stripe"]) expect(existsSync(join(inbox.path, file))).toBe(false);
+    });
+  }
+
+  test("a folder that is none", async () => {
+    using empty = scratch();
+    const { code, stderr } = await run(["add", "stripe", "--folder", empty.path]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("hookonce init")]);
+  });
+
+  test("the config is read again by what comes after it", async () => {
+    using inbox = scratch(inboxFiles);
+    for (const name of ["stripe", "github", "telegram"])
+      expect((await run(["add", name, "--folder", inbox.path])).code).toBe(0);
+    const secrets = { GITHUB_WEBHOOK_SECRET: "g", TELEGRAM_WEBHOOK_SECRET: "t" };
+    // A later line of .env goes before an earlier one.
+    appendFileSync(join(inbox.path, ".env"), "STRIPE_WEBHOOK_SECRET=whsec_x\n");
+    const { code, stdout } = await run(["check", inbox.path], { environment: secrets });
+    expect([code, stdout]).toEqual([0, expect.stringContaining("source telegram, Telegram Bot API")]);
+  });
+});

@@ -1,0 +1,187 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { inboxFiles, run, scratch, serve, type Scratch, type Serving } from "./support/hookonce.ts";
+
+const environment = {
+  STRIPE: "whsec_cli",
+  OTHER: "whsec_other",
+  MAILGUN: "mg",
+  XERO: "xero-key",
+  SQUARE: "sq",
+  PAYPAL: "8PT597110X687430L",
+};
+
+let inbox: Scratch;
+let serving: Serving;
+
+beforeAll(async () => {
+  inbox = scratch({
+    ...inboxFiles,
+    "hookonce.toml": `${inboxFiles["hookonce.toml"]}
+[sources.stripe]
+provider = "stripe"
+secret = "env:STRIPE"
+
+[sources.shop]
+provider = "hmac"
+secret = "file:shop.secret"
+header = "x-shop-signature"
+timestamp_header = "x-shop-time"
+signed = "{timestamp}.{body}"
+event_id = "body:$.id"
+type = "body:$.type"
+
+[sources.mailgun]
+provider = "mailgun"
+secret = "env:MAILGUN"
+
+[sources.xero]
+provider = "xero"
+secret = "env:XERO"
+
+[sources.paypal]
+provider = "paypal"
+secret = "env:PAYPAL"
+
+[sources.paypal-dev]
+provider = "unsigned"
+handlers = "paypal"
+event_id = "body:$.id"
+type = "body:$.event_type"
+
+[sources.square]
+provider = "square"
+secret = "env:SQUARE"
+public_url = "https://hooks.example.com/in"
+`,
+    "shop.secret": "s3cret\n",
+    "handlers/paypal/_any.sql": "insert into credits values (:event_id, 1);",
+    "handlers/stripe/_any.sql": "insert into credits values (:event_id, 1);",
+  });
+  const made = await run(["send", "discord", "--make-key-pair", join(inbox.path, "discord.pem")]);
+  const publicKey = /public half: (\w+)/.exec(made.stdout)?.[1] ?? "";
+  expect(statSync(join(inbox.path, "discord.pem")).mode & 0o777).toBe(0o600);
+  const config = readFileSync(join(inbox.path, "hookonce.toml"), "utf8");
+  inbox.write({
+    "discord.public": publicKey,
+    "hookonce.toml": `${config}\n[sources.discord]\nprovider = "discord"\nsecret = "file:discord.public"\n`,
+  });
+  serving = await serve(inbox.path, { environment });
+});
+afterAll(async () => {
+  await serving[Symbol.asyncDispose]();
+  inbox[Symbol.dispose]();
+});
+
+const send = (provider: string, ...args: string[]) =>
+  run(["send", provider, "--folder", inbox.path, ...args], { environment });
+const to = (source: string): string[] => ["--to", `${serving.url}/webhook/${source}`, "--source", source];
+
+describe("hookonce send", () => {
+  test("each answer, then a summary; first processed, then duplicate", async () => {
+    const { code, stdout, stderr } = await send("stripe", "invoice.paid", ...to("stripe"), "--times", "3");
+    expect([code, stderr]).toEqual([0, ""]);
+    const lines = stdout.trimEnd().split("\n");
+    expect(lines.map((line) => /200 (\w+)/.exec(line)?.[1])).toEqual([
+      "processed",
+      "duplicate",
+      "duplicate",
+      undefined,
+    ]);
+    expect(lines[3]).toMatch(/^3 deliveries of 1 event in \d+ ms: 1 processed, 2 duplicate$/);
+  });
+
+  test("without a folder: the secret by reference, from the environment or a file", async () => {
+    const url = ["--to", `${serving.url}/webhook/stripe`];
+    expect(await send("stripe", ...url, "--secret", "env:STRIPE")).toMatchObject({ code: 0, stderr: "" });
+    const other = await send("stripe", ...url, "--secret", "env:OTHER");
+    expect([other.code, other.stderr]).toEqual([1, expect.stringContaining("got 401 signature_mismatch")]);
+    const unset = await send("stripe", ...url, "--secret", "env:UNSET");
+    expect([unset.code, unset.stderr]).toEqual([1, expect.stringContaining("env:UNSET is not set")]);
+    const none = await send("stripe", ...url);
+    expect([none.code, none.stderr]).toEqual([1, expect.stringContaining("No secret to sign with")]);
+  });
+
+  test("many: only the summary, however they arrive and whatever is lost", async () => {
+    const storm = ["--events", "30", "--times", "2", "--concurrency", "8", "--shuffle", "--drop-answers"];
+    const { code, stdout, stderr } = await send("stripe", ...to("stripe"), ...storm);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/^120 deliveries of 30 events in \d+ ms, \d+\/s: .*60 answer not read/);
+    expect(stdout.trimEnd().split("\n")).toHaveLength(1);
+  });
+
+  test.each([["--tamper"], ["--stale"], ["--wrong-secret"]])("%s: 401 is right", async (flag) => {
+    const { code, stdout, stderr } = await send("stripe", ...to("stripe"), flag);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toContain(flag === "--stale" ? "401 timestamp_stale" : "401 signature_mismatch");
+  });
+
+  test("a scheme that the folder spells out, and one whose URL is signed", async () => {
+    expect(await send("hmac", ...to("shop"))).toMatchObject({ code: 0, stderr: "" });
+    expect(await send("hmac", ...to("shop"), "--stale")).toMatchObject({ code: 0, stderr: "" });
+    expect(await send("square", ...to("square"))).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  test("one whose key nobody else has, to an unsigned source that shares its handlers", async () => {
+    const signed = await send("paypal", ...to("paypal"));
+    expect([signed.code, signed.stderr]).toEqual([1, expect.stringContaining('handlers = "paypal"')]);
+    const { code, stdout } = await send("paypal", ...to("paypal-dev"), "--times", "2");
+    expect([code, stdout]).toEqual([0, expect.stringContaining("1 processed, 1 duplicate")]);
+  });
+
+  test("several events in one delivery", async () => {
+    const { code, stdout } = await send("xero", ...to("xero"), "--batch", "3");
+    expect([code, stdout]).toEqual([0, expect.stringContaining("1 delivery of 3 events")]);
+  });
+
+  test("a private key where a source has only the public one", async () => {
+    const without = await send("discord", ...to("discord"));
+    expect([without.code, without.stderr]).toEqual([1, expect.stringContaining("--make-key-pair")]);
+    const key = ["--private-key", "file:discord.pem"];
+    const { code, stdout } = await send("discord", ...to("discord"), ...key);
+    expect([code, stdout]).toEqual([0, expect.stringContaining("204 accepted")]);
+    expect((await send("discord", "--make-key-pair", join(inbox.path, "discord.pem"))).code).toBe(1);
+  });
+
+  test("a file as the body: what it was told before is a duplicate at once", async () => {
+    inbox.write({ "event.json": JSON.stringify({ id: "evt_file", type: "invoice.paid" }) });
+    const data = ["--data", join(inbox.path, "event.json")];
+    expect((await send("stripe", ...to("stripe"), ...data)).stdout).toContain("evt_file  200 processed");
+    const again = await send("stripe", ...to("stripe"), ...data);
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("evt_file  200 duplicate")]);
+  });
+
+  test("never shows a secret", async () => {
+    const { stdout, stderr } = await send("stripe", ...to("stripe"), "--data", "/nowhere");
+    expect(stdout + stderr).toContain("--data cannot be read");
+    expect(stdout + stderr).not.toContain("whsec_cli");
+  });
+
+  for (const { args, code, says } of [
+    { args: ["strpe"], code: 2, says: "did you mean stripe?" },
+    { args: ["stripe"], code: 2, says: "say where to" },
+    { args: ["stripe", "--to", "localhost"], code: 2, says: "whole URL" },
+    { args: ["stripe", "--to", "http://127.0.0.1:1", "--times", "0"], code: 2, says: "whole number" },
+    {
+      args: ["stripe", "--to", "http://127.0.0.1:1", "--secret", "whsec_oops"],
+      code: 2,
+      says: "shell's history",
+    },
+    { args: ["stripe", "--source", "nobody"], code: 1, says: 'no source "nobody"' },
+    { args: ["mailgun", "--source", "mailgun", "--tamper"], code: 1, says: "not the body" },
+    { args: ["xero", "--source", "xero", "--stale"], code: 1, says: "checks no time" },
+    { args: ["stripe", "--source", "stripe", "--batch", "2"], code: 1, says: "one event in each delivery" },
+    { args: ["unsigned", "--source", "default", "--wrong-secret"], code: 1, says: "not signed" },
+    { args: ["plaid", "--to", "http://127.0.0.1:1"], code: 1, says: "unsigned source" },
+    { args: ["stripe", "--source", "stripe", "--to", "http://127.0.0.1:1"], code: 1, says: "no answer" },
+  ]) {
+    test.concurrent(`refused: ${args.join(" ")}`, async () => {
+      const [provider = "", ...rest] = args;
+      const ended = await send(provider, ...rest);
+      expect([ended.code, ended.stderr]).toEqual([code, expect.stringContaining(says)]);
+      expect(ended.stderr).not.toContain("whsec_oops");
+      expect(ended.stderr).not.toContain("    at ");
+    });
+  }
+});

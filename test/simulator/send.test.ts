@@ -1,0 +1,217 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { SigningKeys } from "../../src/providers/context.ts";
+import { providers } from "../../src/providers/presets.ts";
+import type { Provider } from "../../src/providers/provider.ts";
+import { createSource } from "../../src/providers/source.ts";
+import { coversUrl } from "../../src/providers/verifier.ts";
+import type { Example } from "../../src/simulator/example.ts";
+import { examples } from "../../src/simulator/examples.ts";
+import { randomKeys } from "../../src/simulator/keys.ts";
+import { staleAge, whyNotTampered } from "../../src/simulator/request.ts";
+import { send, type SendOptions, type SendReport } from "../../src/simulator/send.ts";
+import { certificateFor } from "../support/certificate.ts";
+import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+
+/** The literal of the preset, with what `hmac` and `static` leave to the config. */
+function presetOf(preset: Provider): { provider: Provider; config: string } {
+  const selectors = 'event_id = "body:$.id"\ntype = "body:$.type"';
+  if (preset.name === "hmac" && preset.scheme.kind === "hmac") {
+    const scheme = { ...preset.scheme, signature: { header: "x-signature" } };
+    return { provider: { ...preset, scheme }, config: `header = "x-signature"\n${selectors}` };
+  }
+  if (preset.name === "static") {
+    const scheme = { kind: "static", secretIn: "header:x-secret" } as const;
+    return { provider: { ...preset, scheme }, config: `secret_in = "header:x-secret"\n${selectors}` };
+  }
+  return { provider: preset, config: "" };
+}
+
+const publicUrl = "https://hooks.example.com/webhook/x";
+const environment: Record<string, string> = {};
+const keys = new Map<string, SigningKeys>();
+const names = [...providers.keys()];
+
+function configOf(): string {
+  return names
+    .map((name) => {
+      const { provider, config } = presetOf(providers.get(name) as Provider);
+      const made = randomKeys(provider.scheme);
+      keys.set(name, made);
+      const secretName = name.toUpperCase().replaceAll("-", "_");
+      if (provider.scheme.kind !== "unsigned") environment[secretName] = made.secret;
+      const secret = provider.scheme.kind === "unsigned" ? "" : `secret = "env:${secretName}"`;
+      const url = coversUrl(provider.scheme) ? `public_url = "${publicUrl}"` : "";
+      return `[sources.${name}]\nprovider = "${name}"\n${secret}\n${url}\n${config}\n`;
+    })
+    .join("\n");
+}
+
+/** The provider's own hosts, which hand out certificates and keys. */
+function providersHosts(url: string): Promise<Response> {
+  if (url.startsWith("https://production.plaid.com/")) {
+    const { d: _, ...key } = JSON.parse(keys.get("plaid")?.privateKey ?? "{}") as Record<string, string>;
+    return Promise.resolve(Response.json({ key }));
+  }
+  const name = url.startsWith("https://sns.") ? "aws-sns" : "paypal";
+  return Promise.resolve(new Response(certificateFor(keys.get(name)?.privateKey ?? "")));
+}
+
+let inbox: TestInbox;
+let base: string;
+
+beforeAll(async () => {
+  const config = configOf();
+  inbox = await testInbox({
+    config,
+    environment,
+    fetch: providersHosts,
+    files: {
+      "migrations/0001.sql": "create table effects (source text, event_id text, type text) strict;",
+      ...Object.fromEntries(
+        names.map((name) => [
+          `handlers/${name}/_any.sql`,
+          "insert into effects values (:source, :event_id, :type);",
+        ]),
+      ),
+    },
+  });
+  base = inbox.listen().url;
+});
+afterAll(() => inbox[Symbol.asyncDispose]());
+
+function optionsFor(name: string, change: Partial<SendOptions> = {}): SendOptions {
+  const { provider, config } = presetOf(providers.get(name) as Provider);
+  const example = examples.get(name) as Example;
+  const own = keys.get(name) as SigningKeys;
+  const selectors = config === "" ? {} : { eventId: "body:$.id", type: "body:$.type" };
+  return {
+    to: `${base}/webhook/${name}`,
+    publicUrl: coversUrl(provider.scheme) ? publicUrl : undefined,
+    example,
+    type: example.types[0],
+    provider,
+    source: createSource({ name, provider, secrets: [own.secret], publicUrl, ...selectors }, Date.now),
+    keys: own,
+    events: 1,
+    times: 2,
+    batch: 1,
+    concurrency: 1,
+    shuffle: false,
+    tamper: false,
+    stale: false,
+    wrongSecret: false,
+    dropAnswers: false,
+    clock: Date.now,
+    random: Math.random,
+    ...change,
+  };
+}
+
+const sendTo = (name: string, change: Partial<SendOptions> = {}): Promise<SendReport> =>
+  send(optionsFor(name, change));
+
+const stored = (name: string): { type: string; deliveries: number }[] =>
+  inbox.rows("select type, deliveries from hookonce_events where source = ? order by id", name);
+
+test("every preset has an example, and every example a preset", () => {
+  expect([...examples.keys()].sort()).toEqual([...names].sort());
+});
+
+describe.each(names)("%s", (name) => {
+  const preset = presetOf(providers.get(name) as Provider).provider;
+  const { scheme } = preset;
+  const thin = ["mollie-classic", "dropbox", "plaid"].includes(name);
+  const exact = preset.answer !== undefined;
+
+  test("is processed, then a duplicate", async () => {
+    const report = await sendTo(name);
+    expect(report.wrong).toEqual([]);
+    expect([...report.said]).toEqual(
+      thin
+        ? [["processed", 2]]
+        : exact
+          ? [["accepted", 2]]
+          : [
+              ["processed", 1],
+              ["duplicate", 1],
+            ],
+    );
+    const type = (examples.get(name) as Example).types[0];
+    expect(stored(name)).toEqual(
+      thin ? [1, 1].map((deliveries) => ({ type, deliveries })) : [{ type, deliveries: 2 }],
+    );
+    expect(inbox.value("select count(*) from effects where source = ?", name)).toBe(thin ? 2 : 1);
+  });
+
+  test("another event is another, of each of its types", async () => {
+    const before = stored(name).length;
+    const { types } = examples.get(name) as Example;
+    for (const type of types) expect((await sendTo(name, { type, times: 1 })).wrong).toEqual([]);
+    expect(
+      stored(name)
+        .slice(before)
+        .map(({ type }) => type),
+    ).toEqual([...types]);
+  });
+
+  const refused = (change: Partial<SendOptions>, code: string): void => {
+    test(`${Object.keys(change).join()}: 401`, async () => {
+      const before = stored(name);
+      const report = await sendTo(name, { ...change, times: 1 });
+      expect(report.wrong).toEqual([]);
+      expect([...report.said.keys()]).toEqual([preset.emptyRefusals === true ? "no body" : code]);
+      expect(stored(name)).toEqual(before);
+    });
+  };
+  if (whyNotTampered(scheme) === undefined) refused({ tamper: true }, "signature_mismatch");
+  if (staleAge(scheme) !== undefined) refused({ stale: true }, "timestamp_stale");
+  if (scheme.kind !== "unsigned") refused({ wrongSecret: true }, "signature_mismatch");
+  if (preset.batch !== undefined) {
+    test("three events in one delivery", async () => {
+      const before = stored(name).length;
+      const report = await sendTo(name, { batch: 3 });
+      expect([report.wrong, report.deliveries, report.events]).toEqual([[], 2, 3]);
+      expect(stored(name)).toHaveLength(before + 3);
+    });
+  }
+});
+
+describe("storms", () => {
+  test("shuffled, all at once, answers lost: each event once", async () => {
+    const before = stored("stripe").length;
+    const report = await sendTo("stripe", {
+      events: 20,
+      times: 3,
+      concurrency: 8,
+      shuffle: true,
+      dropAnswers: true,
+    });
+    expect(report.wrong).toEqual([]);
+    expect([report.deliveries, report.said.get("answer not read")]).toEqual([120, 60]);
+    expect(stored("stripe")).toHaveLength(before + 20);
+  });
+
+  test("a receiver that applies everything twice is found out", async () => {
+    using server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: () => Response.json({ status: "processed", event_id: "x" }),
+    });
+    const report = await sendTo("stripe", { to: server.url.href });
+    expect(report.wrong.map(({ what }) => what)).toEqual(["was processed 2 times"]);
+    const tampered = await sendTo("stripe", { to: server.url.href, tamper: true, times: 1 });
+    expect(tampered.wrong.map(({ what }) => what)).toEqual(["got 200 processed, where 401 is right"]);
+  });
+
+  test("nobody there, and a failure", async () => {
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: () => new Response("no", { status: 500 }),
+    });
+    const to = server.url.href;
+    expect((await sendTo("github", { to, times: 1 })).wrong[0]?.what).toBe("got 500 no, where 200 is right");
+    await server.stop(true);
+    expect((await sendTo("github", { to, times: 1 })).wrong[0]?.what).toStartWith("got no answer: ");
+  });
+});

@@ -125,7 +125,7 @@ describe("what the README says", () => {
     }
     for (const name of providers.keys())
       expect({ name, listed: readme.includes(`| \`${name}\` |`) }).toEqual({ name, listed: true });
-    for (const command of ["init", "serve", "check", "demo"])
+    for (const command of ["init", "serve", "check", "verify", "demo"])
       expect(readme.includes(`hookonce ${command}`)).toBe(true);
   });
 

@@ -84,7 +84,7 @@ function problemOf({ name, line }: ConfiguredSource, message: string): Problem {
   return { file: CONFIG_FILE, line, message: `sources.${name}: ${message}` };
 }
 
-function settingsOf(source: ConfiguredSource, provider: Provider): SourceSettings {
+export function settingsOf(source: ConfiguredSource, provider: Provider): SourceSettings {
   return {
     name: source.name,
     provider,

@@ -9,6 +9,10 @@ describe("help", () => {
     { args: ["init", "--help"], says: ["Usage: hookonce init", "folder"] },
     { args: ["serve", "--help"], says: ["Usage: hookonce serve", "--listen", "--database", "--production"] },
     { args: ["check", "--help"], says: ["Usage: hookonce check", "folder", "--database"] },
+    {
+      args: ["verify", "--help"],
+      says: ["Usage: hookonce verify", "--source", "--request", "--at", "--folder"],
+    },
     { args: ["demo", "--help"], says: ["Usage: hookonce demo"] },
   ]) {
     test(`hookonce ${args.join(" ")}: on standard output, exit 0`, async () => {

@@ -8,7 +8,7 @@ import { expectedOf, foundIn } from "./facts.ts";
 import { elsewhere } from "./headers.ts";
 import { hints, unknownCause } from "./hints.ts";
 import type { Hypothesis } from "./hypothesis.ts";
-import { otherProviders } from "./other-provider.ts";
+import { otherProviders, otherSources } from "./other-provider.ts";
 import { otherDecodings, otherSecrets, otherSpellings } from "./secrets.ts";
 import { writtenOtherwise } from "./signatures.ts";
 import { examine, fits, isAge, refusalOf, type Examined, type Trial } from "./trial.ts";
@@ -16,6 +16,7 @@ import { otherUrls } from "./urls.ts";
 
 /** What may be otherwise than it should be. Each is tried by itself, then every two together. */
 const HYPOTHESES: readonly ((examined: Examined) => Iterable<Hypothesis>)[] = [
+  otherSources,
   otherSecrets,
   otherSpellings,
   otherDecodings,

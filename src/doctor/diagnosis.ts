@@ -63,6 +63,8 @@ export type Cause =
   | "signature_written_otherwise"
   | "near_header"
   | "other_provider"
+  | "other_source"
+  | "no_secret"
   | "stripe_listen"
   | "unknown";
 

@@ -48,11 +48,16 @@ export function expectedOf({ scheme, settings, secrets }: Examined): Fact[] {
     add("scheme", IN_WORDS[scheme.kind] ?? scheme.kind);
     if ("tolerance" in scheme) add("time", `at most ${scheme.tolerance} s away`);
   }
-  if (coversUrl(scheme)) add("URL", settings.publicUrl ?? "public_url is not set");
+  if (coversUrl(scheme))
+    add("URL", settings.publicUrl === undefined ? "public_url is not set" : withoutQuery(settings.publicUrl));
   if (scheme.kind !== "unsigned")
     add(
       "secret",
-      secrets.length === 1 ? "one is configured" : `${secrets.length} are configured; any may match`,
+      secrets.length === 0
+        ? "none is configured"
+        : secrets.length === 1
+          ? "one is configured"
+          : `${secrets.length} are configured; any may match`,
     );
   return facts;
 }
@@ -76,7 +81,7 @@ export function foundIn(examined: Examined): Fact[] {
   const add = (label: string, text: string): void => void facts.push({ label, text });
   const header = signatureHeaderOf(scheme);
   if (header !== undefined) add(header, isMissing(examined) ? "missing" : "there");
-  if (scheme.kind === "hmac" || scheme.kind === "public-key") {
+  if ((scheme.kind === "hmac" || scheme.kind === "public-key") && !isMissing(examined)) {
     for (const { label, text } of signatureFacts(scheme, examined)) add(label, text);
   }
   if (coversUrl(scheme)) add("requested", withoutQuery(delivery.url));

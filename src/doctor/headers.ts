@@ -70,7 +70,7 @@ export function* elsewhere(examined: Examined): Generator<Hypothesis> {
         change: { delivery: { ...delivery, headers: { ...delivery.headers, [header]: given } } },
         cause: "signature_elsewhere",
         what: `The signature stands in the header ${near}, and is looked for in ${header}.`,
-        remedy: `Something on the way has renamed the header, or the provider uses another: pass it on as ${header}, or set header = "${near}" where the source's provider is hmac.`,
+        remedy: `Something on the way has renamed the header: let it pass on ${header}.${scheme.kind === "hmac" ? ` If the sender calls it so, set header = "${near}" for this source.` : ""}`,
       };
     }
   }

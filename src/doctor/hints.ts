@@ -1,13 +1,14 @@
 import { coversUrl } from "../providers/verifier.ts";
 import type { Finding } from "./diagnosis.ts";
-import { nearHeaderFinding } from "./headers.ts";
+import { isMissing, nearHeaderFinding } from "./headers.ts";
 import { otherProviderFinding } from "./other-provider.ts";
 import type { Examined } from "./trial.ts";
 
 /** What the request itself says, where trying has shown nothing. The likeliest first. */
 const HINTS: readonly ((examined: Examined) => Finding | undefined)[] = [
-  otherProviderFinding,
-  nearHeaderFinding,
+  noSecret,
+  // Another provider's delivery has headers of its own: which of them is nearest says nothing.
+  (examined) => otherProviderFinding(examined) ?? nearHeaderFinding(examined),
   missingPublicUrl,
   bodyLength,
   stripeListen,
@@ -15,6 +16,16 @@ const HINTS: readonly ((examined: Examined) => Finding | undefined)[] = [
 
 export function hints(examined: Examined): Finding[] {
   return HINTS.map((hint) => hint(examined)).filter((finding) => finding !== undefined);
+}
+
+function noSecret({ secrets, scheme, provider }: Examined): Finding | undefined {
+  if (secrets.length > 0 || scheme.kind === "unsigned") return undefined;
+  return {
+    cause: "no_secret",
+    proven: true,
+    what: "The source has no secret yet: nothing can be verified.",
+    remedy: `${provider.title} tells its secret once, when it first delivers, and hookonce shows it in its log: put it into .env, and name it as the source's secret.`,
+  };
 }
 
 function missingPublicUrl({ scheme, settings }: Examined): Finding | undefined {
@@ -41,8 +52,9 @@ function bodyLength({ delivery: { headers, body } }: Examined): Finding | undefi
 }
 
 /** `stripe listen` signs with a secret of its own: nobody but its terminal knows it, so that only its shape can be told. */
-function stripeListen({ provider, secrets }: Examined): Finding | undefined {
-  if (provider.name !== "stripe") return undefined;
+function stripeListen(examined: Examined): Finding | undefined {
+  const { provider, secrets } = examined;
+  if (provider.name !== "stripe" || isMissing(examined)) return undefined;
   const fromListen = secrets.some((secret) => /^whsec_[0-9a-f]{64}$/.test(secret));
   return {
     cause: "stripe_listen",

@@ -1,5 +1,6 @@
 import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
+import { createUrlOf } from "../providers/source.ts";
 import type { Finding } from "./diagnosis.ts";
 import { signatureHeaderOf } from "./headers.ts";
 import type { Hypothesis } from "./hypothesis.ts";
@@ -30,6 +31,26 @@ function looksLike({ delivery, provider }: Examined): Provider[] {
   return others.filter((one) => there(one) === best);
 }
 
+/** A delivery that was meant for another source of the inbox. */
+export function* otherSources({ settings, scheme, context }: Examined): Generator<Hypothesis> {
+  for (const other of context.sources) {
+    const theirs = other.scheme ?? other.provider.scheme;
+    // Where both sign alike, only the secret is another's.
+    if (other.name === settings.name || theirs.kind === "unsigned" || Bun.deepEquals(theirs, scheme))
+      continue;
+    yield {
+      change: {
+        scheme: theirs,
+        secrets: other.secrets,
+        urlOf: (delivery) => createUrlOf(theirs, other.publicUrl)(delivery),
+      },
+      cause: "other_source",
+      what: `This is a delivery for the source ${other.name} (${other.provider.title}): its signature is right there.`,
+      remedy: `Enter the URL of /webhook/${other.name} at the provider, instead of that of /webhook/${settings.name}.`,
+    };
+  }
+}
+
 /** A delivery of another provider, by the headers that it carries; tried with this source's secrets. */
 export function* otherProviders(examined: Examined): Generator<Hypothesis> {
   for (const { name, title, scheme } of looksLike(examined)) {
@@ -42,7 +63,7 @@ export function* otherProviders(examined: Examined): Generator<Hypothesis> {
     yield {
       change: { scheme },
       cause: "other_provider",
-      what: `This is a delivery of ${title}, rightly signed with this source's secret.`,
+      what: `This is a delivery of ${title}: taken for one, its signature is right.`,
       remedy: `Set provider = "${name}" for this source.`,
     };
   }

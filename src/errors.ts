@@ -62,6 +62,8 @@ export type ErrorCode =
   | "event_id_rule_changed"
   | "listen_failed"
   | "folder_not_empty"
+  // the signature doctor cannot read what it was given
+  | "request_unreadable"
   // nothing that should happen
   | "storage_failed"
   | "internal";

@@ -11,7 +11,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["http"],
   ["inbox"],
   ["handlers"],
-  ["storage"],
+  ["storage", "doctor"],
   ["providers", "config"],
   ["event", "errors"],
 ];

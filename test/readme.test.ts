@@ -125,7 +125,7 @@ describe("what the README says", () => {
     }
     for (const name of providers.keys())
       expect({ name, listed: readme.includes(`| \`${name}\` |`) }).toEqual({ name, listed: true });
-    for (const command of ["init", "serve", "check", "add", "send", "demo"])
+    for (const command of ["init", "serve", "check", "add", "send", "verify", "providers", "demo"])
       expect(readme.includes(`hookonce ${command}`)).toBe(true);
   });
 

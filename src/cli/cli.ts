@@ -10,6 +10,7 @@ import { EXIT } from "./exit.ts";
 import { printRefusal } from "./refusal.ts";
 import type { SendFlags } from "./send.ts";
 import type { ServeFlags } from "./serve.ts";
+import type { VerifyFlags } from "./verify.ts";
 
 /**
  * Runs a command line.
@@ -145,6 +146,26 @@ function createProgram(done: (code: number) => void): Command {
     });
 
   program
+    .command("verify")
+    .description("the signature doctor: whether a saved request verifies and, where it does not, why")
+    .requiredOption("--source <name>", "the source that it was sent to")
+    .option("--request <file>", "the request as it came: request line, headers, a blank line, the raw body")
+    .option("--headers <file>", "instead: the headers, a line each, or as a JSON object")
+    .option("--body <file>", "and the raw body")
+    .option("--url <url>", "what was requested, where the file does not say it")
+    .addOption(
+      new Option("--at <time>", "the time to verify at: ISO 8601 or Unix seconds (default: now)").argParser(
+        moment,
+      ),
+    )
+    .option("--log <file>", "hookonce's own JSON lines: shows whether it is the clock")
+    .option("--folder <folder>", "the inbox folder", ".")
+    .action(async (options: VerifyFlags) => {
+      const { runVerify } = await import("./verify.ts");
+      done(await runVerify(options));
+    });
+
+  program
     .command("demo")
     .description("a storm of retries against the tutorial's receiver and against hookonce")
     .action(async () => {
@@ -153,6 +174,13 @@ function createProgram(done: (code: number) => void): Command {
     });
 
   return program;
+}
+
+/** @returns Unix milliseconds */
+function moment(value: string): number {
+  const ms = /^\d{1,11}$/.test(value) ? Number(value) * 1000 : Date.parse(value);
+  if (!Number.isNaN(ms)) return ms;
+  throw new InvalidArgumentError("Write a time such as 2026-01-31T12:00:00Z, or Unix seconds.");
 }
 
 function address(value: string): string {

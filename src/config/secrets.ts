@@ -14,7 +14,7 @@ export type SecretLookup = (reference: string) => { secret: string } | { problem
  */
 export function createSecretLookup(inboxFolder: string, environment: Environment): SecretLookup {
   const dotEnvPath = join(inboxFolder, ".env");
-  const dotEnv: Environment = existsSync(dotEnvPath) ? parseEnv(readFileSync(dotEnvPath, "utf8")) : {};
+  const dotEnv = readDotEnv(inboxFolder);
 
   return (reference) => {
     const colon = reference.indexOf(":");
@@ -38,6 +38,12 @@ export function createSecretLookup(inboxFolder: string, environment: Environment
       return { problem: `${reference} cannot be read: ${messageOf(error)}` };
     }
   };
+}
+
+/** What the inbox folder's `.env` says; nothing where there is none. */
+export function readDotEnv(inboxFolder: string): Environment {
+  const path = join(inboxFolder, ".env");
+  return existsSync(path) ? parseEnv(readFileSync(path, "utf8")) : {};
 }
 
 function pathOf(name: string, inboxFolder: string, credentials: string | undefined): string {

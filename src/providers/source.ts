@@ -135,7 +135,8 @@ export function learnsSecret({ handshakes = [] }: Provider): boolean {
   return handshakes.some(({ answer }) => "show" in answer);
 }
 
-function createUrlOf(scheme: Scheme, publicUrl: string | undefined): VerifyContext["urlOf"] {
+/** @throws HookonceError `config_invalid` where the signature covers the URL and public_url is missing */
+export function createUrlOf(scheme: Scheme, publicUrl: string | undefined): VerifyContext["urlOf"] {
   if (publicUrl === undefined) {
     if (coversUrl(scheme)) {
       throw new HookonceError(

@@ -11,6 +11,10 @@ describe("help", () => {
     { args: ["check", "--help"], says: ["Usage: hookonce check", "folder", "--database"] },
     { args: ["providers"], says: ["stripe", "slack", "never the same"] },
     { args: ["providers", "square"], says: ["Square", "public_url", "covered by the signature", "https://"] },
+    {
+      args: ["verify", "--help"],
+      says: ["Usage: hookonce verify", "--source", "--request", "--at", "--folder"],
+    },
     { args: ["demo", "--help"], says: ["Usage: hookonce demo"] },
   ]) {
     test(`hookonce ${args.join(" ")}: on standard output, exit 0`, async () => {

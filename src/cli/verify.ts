@@ -1,0 +1,85 @@
+import { readFileSync } from "node:fs";
+import { diagnoseInInbox, type InboxDiagnosis } from "../app/diagnosis.ts";
+import type { Fact } from "../doctor/diagnosis.ts";
+import { joinRequest, parseRequest } from "../doctor/saved-request.ts";
+import { HookonceError, messageOf } from "../errors.ts";
+import type { Delivery } from "../event.ts";
+import { EXIT } from "./exit.ts";
+
+export interface VerifyFlags {
+  source: string;
+  request?: string;
+  headers?: string;
+  body?: string;
+  url?: string;
+  /** Unix milliseconds. */
+  at?: number;
+  log?: string;
+  folder: string;
+}
+
+/** `hookonce verify`: the signature doctor. Exit 0 when the request verifies, 1 when not. */
+export async function runVerify(flags: VerifyFlags): Promise<number> {
+  const nowMs = flags.at ?? Date.now();
+  const delivery = requestOf(flags, nowMs);
+  if (delivery === undefined) {
+    console.error("error: say what to verify: --request <file>, or --headers <file> and --body <file>");
+    return EXIT.usage;
+  }
+  const diagnosis = await diagnoseInInbox(delivery, {
+    folder: flags.folder,
+    source: flags.source,
+    environment: process.env,
+    nowMs,
+    fetch: globalThis.fetch,
+    log: flags.log === undefined ? undefined : read(flags.log).toString(),
+  });
+  process.stdout.write(report(diagnosis));
+  return diagnosis.verified ? EXIT.done : EXIT.failed;
+}
+
+function requestOf({ request, headers, body, url }: VerifyFlags, nowMs: number): Delivery | undefined {
+  if (request !== undefined && headers === undefined && body === undefined)
+    return parseRequest(read(request), nowMs, url);
+  if (request === undefined && headers !== undefined && body !== undefined)
+    return joinRequest(read(headers), read(body), nowMs, url);
+  return undefined;
+}
+
+function read(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new HookonceError("request_unreadable", `${path} cannot be read: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** For reading: what is expected, what was found, the verdict, why, and what to do. */
+export function report(diagnosis: InboxDiagnosis): string {
+  const { source, provider, expected, found, verified, refusal, findings, events, docs } = diagnosis;
+  const lines = [
+    `source ${source}, ${provider}`,
+    ...listed("expected", expected),
+    ...listed("found", found),
+    "",
+    verified ? "It verifies." : `It is refused: ${refusal?.message ?? ""} [${refusal?.code ?? ""}]`,
+    ...events.map((event) => `event ${event}`),
+  ];
+  for (const { what, remedy, proven } of findings) {
+    lines.push("", `${proven ? "Cause" : "Maybe"}: ${what}`, `  Do: ${remedy}`);
+  }
+  if (!verified) lines.push("", `How ${provider} signs: ${docs}`);
+  return `${lines.map((line) => printable(line)).join("\n")}\n`;
+}
+
+function listed(title: string, facts: readonly Fact[]): string[] {
+  const width = Math.max(...facts.map(({ label }) => label.length));
+  return ["", `${title}:`, ...facts.map(({ label, text }) => `  ${label.padEnd(width)}  ${text}`)];
+}
+
+/** Some of it was written by whoever sent the request: it must not move the terminal's cursor. */
+function printable(line: string): string {
+  return line.replaceAll(/[\p{Cc}\p{Cf}]/gu, "?");
+}

@@ -1,0 +1,118 @@
+import type { HookonceError } from "../errors.ts";
+import type { Delivery } from "../event.ts";
+import type { SourceSettings } from "../providers/source.ts";
+import { ageFindings } from "./age.ts";
+import { otherBodies } from "./bodies.ts";
+import type { Diagnosis, DoctorContext, Finding } from "./diagnosis.ts";
+import { expectedOf, foundIn } from "./facts.ts";
+import { elsewhere } from "./headers.ts";
+import { hints, unknownCause } from "./hints.ts";
+import type { Hypothesis } from "./hypothesis.ts";
+import { otherProviders, otherSources } from "./other-provider.ts";
+import { otherDecodings, otherSecrets, otherSpellings } from "./secrets.ts";
+import { writtenOtherwise } from "./signatures.ts";
+import { examine, fits, isAge, refusalOf, type Examined, type Trial } from "./trial.ts";
+import { otherUrls } from "./urls.ts";
+
+/** What may be otherwise than it should be. Each is tried by itself, then every two together. */
+const HYPOTHESES: readonly ((examined: Examined) => Iterable<Hypothesis>)[] = [
+  otherSources,
+  otherSecrets,
+  otherSpellings,
+  otherDecodings,
+  elsewhere,
+  writtenOtherwise,
+  otherProviders,
+  otherUrls,
+  otherBodies,
+];
+
+/** Two at a time are tried of bodies up to this many bytes, and so many of them: about a second's work. */
+const MAX_BODY_OF_PAIRS = 64 * 1024;
+const MAX_PAIRS = 20_000;
+
+/**
+ * The signature doctor: whether a delivery is what its source takes and, where it is not, why. It finds the cause by trying.
+ *
+ * @param source the source that it was sent to
+ */
+export async function diagnose(
+  delivery: Delivery,
+  source: SourceSettings,
+  context: DoctorContext,
+): Promise<Diagnosis> {
+  const examined = examine(delivery, source, context);
+  const refusal = await refusalOf(examined, examined);
+  return {
+    source: source.name,
+    provider: source.provider.title,
+    docs: source.provider.docs,
+    verified: refusal === undefined,
+    refusal: refusal === undefined ? undefined : { code: refusal.code, message: refusal.message },
+    expected: expectedOf(examined),
+    found: foundIn(examined),
+    findings: refusal === undefined ? [] : await findingsOf(examined, refusal),
+  };
+}
+
+async function findingsOf(examined: Examined, refusal: HookonceError): Promise<Finding[]> {
+  const { rejections, nowMs } = examined.context;
+  if (isAge(refusal) && (await fits(examined, examined))) return ageFindings(refusal, rejections, nowMs);
+  if (refusal.code === "unsigned_not_loopback" || refusal.code === "key_unavailable") {
+    return [{ cause: "unknown", proven: false, what: refusal.message, remedy: remedyOf(refusal) }];
+  }
+
+  const { found, trial } = await tryOut(examined);
+  if (trial === undefined) {
+    const hinted = hints(examined);
+    const certain = hinted.some(({ proven, cause }) => proven || cause === "other_provider");
+    return certain ? hinted : [...hinted, unknownCause(examined)];
+  }
+  // What was found may not be all: once it is mended, the delivery may still be too old.
+  const left = await refusalOf(trial, examined);
+  return [...found, ...(left === undefined ? [] : ageFindings(left, rejections, nowMs))];
+}
+
+function remedyOf({ code }: HookonceError): string {
+  return code === "key_unavailable"
+    ? "The provider's key has to be fetched to verify this: try it on a machine that reaches the provider."
+    : "Deliver from this machine, or give the source a provider that signs.";
+}
+
+/** What makes the signature right: single changes, else two at once. */
+async function tryOut(examined: Examined): Promise<{ found: Finding[]; trial: Trial | undefined }> {
+  const found: Finding[] = [];
+  let trial: Trial | undefined;
+  for (const hypotheses of HYPOTHESES) {
+    for (const hypothesis of hypotheses(examined)) {
+      const changed = { ...examined, ...hypothesis.change };
+      if (!(await fits(changed, examined))) continue;
+      trial ??= changed;
+      found.push(findingOf(hypothesis));
+      break; // others of its kind are other words for it
+    }
+  }
+  return found.length > 0 ? { found, trial } : tryPairs(examined);
+}
+
+async function tryPairs(examined: Examined): Promise<{ found: Finding[]; trial: Trial | undefined }> {
+  if (examined.delivery.body.byteLength > MAX_BODY_OF_PAIRS) return { found: [], trial: undefined };
+  let left = MAX_PAIRS;
+  for (const [index, firsts] of HYPOTHESES.entries()) {
+    for (const first of firsts(examined)) {
+      const once: Examined = { ...examined, ...first.change };
+      for (const seconds of HYPOTHESES.slice(index + 1)) {
+        for (const second of seconds(once)) {
+          if (--left < 0) return { found: [], trial: undefined };
+          const trial = { ...once, ...second.change };
+          if (await fits(trial, examined)) return { found: [findingOf(first), findingOf(second)], trial };
+        }
+      }
+    }
+  }
+  return { found: [], trial: undefined };
+}
+
+function findingOf({ cause, what, remedy }: Hypothesis): Finding {
+  return { cause, proven: true, what, remedy };
+}

@@ -1,0 +1,91 @@
+import { providers } from "../providers/presets.ts";
+import type { Provider } from "../providers/provider.ts";
+import { createUrlOf } from "../providers/source.ts";
+import type { Finding } from "./diagnosis.ts";
+import { signatureHeaderOf } from "./headers.ts";
+import type { Hypothesis } from "./hypothesis.ts";
+import type { Examined } from "./trial.ts";
+
+/** Header names that a preset looks for, its own words for its deliveries. */
+function namesOf({ scheme, eventId, type }: Provider): Set<string> {
+  const text = JSON.stringify([eventId, type]);
+  const names = new Set([...text.matchAll(/header:([\w-]+)/g)].map(([, name]) => (name ?? "").toLowerCase()));
+  const header = signatureHeaderOf(scheme);
+  if (header !== undefined) names.add(header.replace(/\*$/, "1"));
+  if ("timestamp" in scheme && scheme.timestamp !== undefined && "header" in scheme.timestamp.from)
+    names.add(scheme.timestamp.from.header);
+  // What anybody may send says nothing.
+  for (const name of ["authorization", "request-id", "x-request-id", "idempotency-key", ""])
+    names.delete(name);
+  return names;
+}
+
+/** The presets whose headers these are; several where they share a scheme. */
+function looksLike({ delivery, provider }: Examined): Provider[] {
+  const there = (one: Provider): number =>
+    [...namesOf(one)].filter((name) => delivery.headers[name] !== undefined).length;
+  const others = [...providers.values()].filter((one) => one.name !== "hmac" && one.name !== "static");
+  const best = Math.max(...others.map(there));
+  // The source's own headers are as good: nothing points elsewhere.
+  if (best === 0 || (providers.has(provider.name) && there(provider) >= best)) return [];
+  return others.filter((one) => there(one) === best);
+}
+
+/** A delivery that was meant for another source of the inbox. */
+export function* otherSources({ settings, scheme, context }: Examined): Generator<Hypothesis> {
+  for (const other of context.sources) {
+    const theirs = other.scheme ?? other.provider.scheme;
+    // Where both sign alike, only the secret is another's.
+    if (other.name === settings.name || theirs.kind === "unsigned" || Bun.deepEquals(theirs, scheme))
+      continue;
+    yield {
+      change: {
+        scheme: theirs,
+        secrets: other.secrets,
+        urlOf: (delivery) => createUrlOf(theirs, other.publicUrl)(delivery),
+      },
+      cause: "other_source",
+      what: `This is a delivery for the source ${other.name} (${other.provider.title}): its signature is right there.`,
+      remedy: `Enter the URL of /webhook/${other.name} at the provider, instead of that of /webhook/${settings.name}.`,
+    };
+  }
+}
+
+/** A delivery of another provider, by the headers that it carries; tried with this source's secrets. */
+export function* otherProviders(examined: Examined): Generator<Hypothesis> {
+  for (const { name, title, scheme } of looksLike(examined)) {
+    if (
+      scheme.kind === "unsigned" ||
+      scheme.kind === "static" ||
+      (scheme.kind === examined.scheme.kind && scheme === examined.scheme)
+    )
+      continue;
+    yield {
+      change: { scheme },
+      cause: "other_provider",
+      what: `This is a delivery of ${title}: taken for one, its signature is right.`,
+      remedy: `Set provider = "${name}" for this source.`,
+    };
+  }
+}
+
+export function otherProviderFinding(examined: Examined): Finding | undefined {
+  const alike = looksLike(examined);
+  const [first] = alike;
+  if (first === undefined) return undefined;
+  const others = examined.context.sources.filter(({ provider }) =>
+    alike.some(({ name }) => name === provider.name),
+  );
+  const titles = alike.map(({ title }) => title);
+  const many = titles.length > 3 ? [...titles.slice(0, 3), "others that sign alike"] : titles;
+  const names = [...namesOf(first)].filter((name) => examined.delivery.headers[name] !== undefined);
+  return {
+    cause: "other_provider",
+    proven: false,
+    what: `This looks like a ${many.join(" or ")} delivery: it carries ${names.join(", ")}. The source ${examined.settings.name} is for ${examined.provider.title}.`,
+    remedy:
+      others.length > 0
+        ? `Let it go to ${others.map(({ name }) => `/webhook/${name}`).join(" or ")} instead.`
+        : `Give it a source of its own, with provider = "${first.name}".`,
+  };
+}

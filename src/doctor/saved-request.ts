@@ -1,0 +1,97 @@
+import { HookonceError } from "../errors.ts";
+import type { Delivery, Headers } from "../event.ts";
+
+const LF = 10;
+const CR = 13;
+
+/**
+ * A request as it was saved: request line, headers, a blank line, and the body, byte for byte. Lines may end in LF or CRLF.
+ *
+ * @param nowMs when it is said to have arrived, in Unix milliseconds
+ * @throws HookonceError `request_unreadable`
+ */
+export function parseRequest(bytes: Uint8Array, nowMs: number, url?: string): Delivery {
+  const end = endOfHead(bytes);
+  if (end === undefined) {
+    throw unreadable(
+      "it has no blank line after the headers. It is to be the request line, the headers, a blank line, and the body.",
+    );
+  }
+  const lines = linesOf(Buffer.from(bytes.subarray(0, end.head)).toString("latin1"));
+  const [method, target] = /^([A-Z]+) +(\S+)(?: +HTTP\/[\d.]+)?$/.exec(lines[0] ?? "")?.slice(1) ?? [];
+  const headers = headersOf(method === undefined ? lines : lines.slice(1));
+  return {
+    method: method ?? "POST",
+    url: url ?? urlOf(target ?? "/", headers),
+    headers,
+    body: bytes.slice(end.body),
+    receivedAt: nowMs,
+    // A file has no peer. That it came from elsewhere is not what is asked here.
+    remoteAddress: () => "127.0.0.1",
+  };
+}
+
+/**
+ * Headers and body that were saved apart.
+ *
+ * @param head a line for each header, with or without the request line before them; or a JSON object, as hookonce stores them
+ * @throws HookonceError `request_unreadable`
+ */
+export function joinRequest(head: Uint8Array, body: Uint8Array, nowMs: number, url?: string): Delivery {
+  const text = Buffer.from(head).toString("latin1").trim();
+  // Headers are Latin-1 where they are as they came; hookonce's own JSON is UTF-8.
+  const lines = text.startsWith("{") ? linesOfJson(Buffer.from(head).toString()) : text;
+  return parseRequest(Buffer.concat([Buffer.from(`${lines}\n\n`, "latin1"), body]), nowMs, url);
+}
+
+function linesOfJson(text: string): string {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Object.entries(value as object)
+      .map(([name, one]) => `${name}: ${String(one)}`)
+      .join("\n");
+  } catch {
+    throw unreadable("its headers begin like JSON, and are none.");
+  }
+}
+
+function endOfHead(bytes: Uint8Array): { head: number; body: number } | undefined {
+  for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, at + 1)) {
+    if (bytes[at + 1] === LF) return { head: at, body: at + 2 };
+    if (bytes[at + 1] === CR && bytes[at + 2] === LF) return { head: at, body: at + 3 };
+  }
+  return undefined;
+}
+
+function linesOf(head: string): string[] {
+  return head.split(/\r?\n|\r$/).filter((line) => line.trim() !== "");
+}
+
+function headersOf(lines: readonly string[]): Headers {
+  // Without a prototype: a header may be called anything.
+  const headers = Object.create(null) as Record<string, string>;
+  for (const line of lines) {
+    const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*?)[ \t]*$/.exec(line) ?? [];
+    if (name === undefined || value === undefined) {
+      throw unreadable(`"${shortened(line)}" is neither a request line nor a header.`);
+    }
+    const key = name.toLowerCase();
+    headers[key] = headers[key] === undefined ? value : `${headers[key]}, ${value}`;
+  }
+  return headers;
+}
+
+/** Whole, as the server sees it. */
+function urlOf(target: string, headers: Headers): string {
+  if (/^https?:\/\//i.test(target)) return target;
+  return `http://${headers["host"] ?? "localhost"}${target.startsWith("/") ? "" : "/"}${target}`;
+}
+
+/** No more of a line than tells which: there may be a secret in it. */
+function shortened(line: string): string {
+  return `${line.slice(0, 12).replaceAll(/[^\u0020-\u007e]/g, "?")}${line.length > 12 ? "…" : ""}`;
+}
+
+function unreadable(why: string): HookonceError {
+  return new HookonceError("request_unreadable", `The request cannot be read: ${why}`);
+}

@@ -1,0 +1,94 @@
+import { HookonceError } from "../errors.ts";
+import type { Delivery } from "../event.ts";
+import type { Fetch, VerifyContext } from "../providers/context.ts";
+import { parseBody } from "../providers/payload.ts";
+import type { Provider, Scheme } from "../providers/provider.ts";
+import { createUrlOf, type SourceSettings } from "../providers/source.ts";
+import { createVerifier } from "../providers/verifier.ts";
+import type { DoctorContext } from "./diagnosis.ts";
+
+/** All that a verdict depends on but the time: what a hypothesis changes something of. */
+export interface Trial {
+  readonly delivery: Delivery;
+  readonly scheme: Scheme;
+  readonly secrets: readonly string[];
+  readonly urlOf: VerifyContext["urlOf"];
+}
+
+/** A request on the table, with all that the causes are looked for in. */
+export interface Examined extends Trial {
+  readonly settings: SourceSettings;
+  readonly provider: Provider;
+  readonly context: DoctorContext;
+}
+
+const MIB = 1024 * 1024;
+
+export function examine(delivery: Delivery, settings: SourceSettings, context: DoctorContext): Examined {
+  const scheme = settings.scheme ?? settings.provider.scheme;
+  return {
+    delivery,
+    scheme,
+    secrets: settings.secrets,
+    // Without a public_url it throws only once the URL is asked for: there may be more to say of the request.
+    urlOf: (one) => createUrlOf(scheme, settings.publicUrl)(one),
+    settings,
+    provider: settings.provider,
+    context: { ...context, fetch: once(context.fetch) },
+  };
+}
+
+/** A hundred trials fetch a certificate once. */
+function once(fetch: Fetch): Fetch {
+  const fetched = new Map<string, ReturnType<Fetch>>();
+  return async (url, init) => {
+    const key = JSON.stringify([url, init.method, init.body]);
+    const response = fetched.get(key) ?? fetch(url, init);
+    fetched.set(key, response);
+    return (await response).clone() as Awaited<ReturnType<Fetch>>;
+  };
+}
+
+/** @returns why it is refused; undefined when it is not */
+export async function refusalOf(trial: Trial, examined: Examined): Promise<HookonceError | undefined> {
+  const { settings, context } = examined;
+  try {
+    const verify = createVerifier(
+      trial.scheme,
+      {
+        secrets: trial.secrets,
+        clock: () => context.nowMs,
+        fetch: context.fetch,
+        urlOf: trial.urlOf,
+        parse: (delivery) =>
+          parseBody(
+            delivery,
+            settings.provider.formField,
+            settings.maxBody ?? settings.provider.maxBody ?? MIB,
+          ),
+        environment: settings.environment ?? "production",
+      },
+      settings.allowPublic === true,
+    );
+    await verify(trial.delivery);
+    return undefined;
+  } catch (error) {
+    if (error instanceof HookonceError) return error;
+    throw error;
+  }
+}
+
+/** Whether the signature is right, however old it is. */
+export async function fits(trial: Trial, examined: Examined): Promise<boolean> {
+  return (await refusalOf({ ...trial, scheme: ageless(trial.scheme) }, examined)) === undefined;
+}
+
+export function isAge({ code }: HookonceError): boolean {
+  return code === "timestamp_stale" || code === "timestamp_in_future";
+}
+
+function ageless(scheme: Scheme): Scheme {
+  if ((scheme.kind === "hmac" || scheme.kind === "public-key") && scheme.timestamp !== undefined)
+    return { ...scheme, timestamp: { ...scheme.timestamp, tolerance: Number.POSITIVE_INFINITY } };
+  return "tolerance" in scheme ? { ...scheme, tolerance: Number.POSITIVE_INFINITY } : scheme;
+}

@@ -1,0 +1,157 @@
+import { describe, expect, test } from "bun:test";
+import { stripeSignature } from "../support/stripe.ts";
+import { run, scratch } from "./support/hookonce.ts";
+
+const SECRET = "whsec_Q2hlY2tNZU91dFBsZWFzZTEyMzQ1Njc4";
+const LISTEN = `whsec_${"0a1b2c3d".repeat(8)}`;
+const BODY = '{"id":"evt_1","type":"invoice.paid","livemode":false}';
+const AT = 1_769_860_800; // 2026-01-31T12:00:00Z
+
+const request = (body: string, { secret = SECRET, signedBody = body, at = AT } = {}): string =>
+  [
+    "POST /webhook/stripe HTTP/1.1",
+    "Host: localhost:8787",
+    "Content-Type: application/json",
+    `Stripe-Signature: ${stripeSignature(secret, signedBody, at)}`,
+    "",
+    body,
+  ].join("\r\n");
+
+/** A line of hookonce's own log. */
+const rejected = (ageS: number): string =>
+  JSON.stringify({
+    level: "warn",
+    time: "2026-01-31T12:00:00.000Z",
+    source: "stripe",
+    outcome: "rejected",
+    code: "timestamp_stale",
+    cause: `It was signed ${ageS} s ago; 300 s are allowed. Is this machine's clock right?`,
+    ms: 0.1,
+    msg: "delivery",
+  });
+
+const files = {
+  "hookonce.toml": `version = 1
+[sources.stripe]
+provider = "stripe"
+secret   = "env:STRIPE_WEBHOOK_SECRET"
+`,
+  ".env": `STRIPE_WEBHOOK_SECRET=${SECRET}\nSTRIPE_LISTEN_SECRET=${LISTEN}\n`,
+  "good.http": request(BODY),
+  "cut.http": request(BODY, { signedBody: `${BODY}\n` }),
+  "listen.http": request(BODY, { secret: LISTEN }),
+  "no-id.http": request('{"type":"x"}'),
+  "broken.http": "what is this",
+  "headers.json": JSON.stringify({ "stripe-signature": stripeSignature(SECRET, BODY, AT) }),
+  "body.json": BODY,
+  "serve.log": [...Array.from({ length: 25 }, (_, index) => rejected(900 + index)), "no JSON", ""].join("\n"),
+};
+
+interface Scenario {
+  name: string;
+  args: string[];
+  code: number;
+  /** All of them on standard output; where the code is of a command that could not be run, on standard error. */
+  says: string[];
+  not?: string[];
+}
+
+const at = ["--at", "2026-01-31T12:00:10Z"];
+
+const scenarios: Scenario[] = [
+  {
+    name: "a good request, at its time",
+    args: ["--request", "good.http", ...at],
+    code: 0,
+    says: ["source stripe, Stripe", "expected:", "found:", "It verifies.", "event evt_1, invoice.paid"],
+    not: ["Cause", "refused"],
+  },
+  {
+    name: "the same in two files, the time in Unix seconds",
+    args: ["--headers", "headers.json", "--body", "body.json", "--at", String(AT)],
+    code: 0,
+    says: ["It verifies."],
+  },
+  {
+    name: "a good request, now",
+    args: ["--request", "good.http"],
+    code: 1,
+    says: ["[timestamp_stale]", "only its age is not", "--at 2026-01-31T12:00:00.000Z"],
+  },
+  {
+    name: "a good request now, and a log that shows the clock",
+    args: ["--request", "good.http", "--log", "serve.log", "--at", String(AT + 950)],
+    code: 1,
+    says: ["last 20 rejections are all too old", "about 905 s ahead"],
+  },
+  {
+    name: "a body that lost its last line break",
+    args: ["--request", "cut.http", ...at],
+    code: 1,
+    says: ["[signature_mismatch]", "Cause: A line break at the end of the body was lost."],
+  },
+  {
+    name: "a secret that stands in .env and is not used",
+    args: ["--request", "listen.http", ...at],
+    code: 1,
+    says: ["Cause: It is signed with another secret", "STRIPE_LISTEN_SECRET in .env"],
+  },
+  {
+    name: "a request that verifies and has no id",
+    args: ["--request", "no-id.http", ...at],
+    code: 0,
+    says: ["It verifies.", "[missing_event_id]"],
+  },
+  {
+    name: "no request at all",
+    args: ["--request", "broken.http"],
+    code: 1,
+    says: ["cannot be read", "[request_unreadable]"],
+  },
+  {
+    name: "a file that is not there",
+    args: ["--request", "none.http"],
+    code: 1,
+    says: ["none.http cannot be read"],
+  },
+  { name: "nothing to verify", args: [], code: 2, says: ["--request <file>"] },
+  { name: "half of it", args: ["--headers", "headers.json"], code: 2, says: ["--body <file>"] },
+  {
+    name: "no time",
+    args: ["--request", "good.http", "--at", "noon"],
+    code: 2,
+    says: ["2026-01-31T12:00:00Z"],
+  },
+];
+
+describe("hookonce verify", () => {
+  test.concurrent.each(scenarios.map((one) => [one.name, one] as const))(
+    "%s",
+    async (_, { args, code, says, not = [] }) => {
+      using inbox = scratch(files);
+      const ended = await run(["verify", "--source", "stripe", ...args], { cwd: inbox.path });
+      const text = ended.stdout + ended.stderr;
+      expect({ code: ended.code, text }).toEqual({ code, text });
+      for (const one of says) expect(text).toContain(one);
+      for (const one of not) expect(text).not.toContain(one);
+      for (const secret of [SECRET, LISTEN, SECRET.slice(6), LISTEN.slice(6)])
+        expect(text).not.toContain(secret);
+      for (const body of [BODY, `${BODY}\n`]) {
+        for (const secret of [SECRET, LISTEN]) {
+          const [, signature = ""] = stripeSignature(secret, body, AT).split("v1=");
+          expect(text).not.toContain(signature.slice(0, 10));
+        }
+      }
+    },
+  );
+
+  test("from elsewhere, and with another source's name", async () => {
+    using inbox = scratch(files);
+    const folder = ["--folder", inbox.path, "--request", `${inbox.path}/good.http`, ...at];
+    expect((await run(["verify", "--source", "stripe", ...folder])).code).toBe(0);
+    const { code, stderr } = await run(["verify", "--source", "strip", ...folder]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("did you mean stripe?");
+    expect((await run(["verify", ...folder])).code).toBe(2);
+  });
+});

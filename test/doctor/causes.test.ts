@@ -1,0 +1,520 @@
+import { describe, expect, test } from "bun:test";
+import { gzipSync } from "node:zlib";
+import type { Cause, DoctorContext } from "../../src/doctor/diagnosis.ts";
+import type { Delivery } from "../../src/event.ts";
+import type { SourceSettings } from "../../src/providers/source.ts";
+import { BODY, examineIt, NOW, preset, signed, source, withBody, withHeaders } from "./patient.ts";
+
+const STRIPE = "whsec_Q2hlY2tNZU91dFBsZWFzZTEyMzQ1Njc4";
+const LISTEN = `whsec_${"0a1b2c3d".repeat(8)}`;
+const HEX = "00112233445566778899aabbccddeeff";
+const TEXT = "it's a secret, not a key";
+const OTHER = "quite-another-secret-of-somebody";
+
+interface Planted {
+  name: string;
+  source: SourceSettings;
+  delivery: () => Promise<Delivery>;
+  context?: Partial<DoctorContext>;
+  /** All that is found, in this order. */
+  causes: Cause[];
+  says: string | RegExp;
+  remedy?: string;
+}
+
+const changed = async (provider: string, secret: string, body: string | Uint8Array, text = BODY) =>
+  withBody(await signed(provider, secret, { text }), body);
+
+const secrets: Planted[] = [
+  {
+    name: "a Standard Webhooks secret used as text",
+    source: source("standard-webhooks", STRIPE),
+    delivery: () => signed("stripe", STRIPE, { scheme: { ...hmacOf("standard-webhooks"), key: "text" } }),
+    causes: ["key_decoding"],
+    says: "the key is the secret's text",
+    remedy: 'key = "text"',
+  },
+  {
+    name: "a key in hex, taken as text",
+    source: source("github", HEX),
+    delivery: () => signed("github", HEX, { scheme: { ...hmacOf("github"), key: "hex" } }),
+    causes: ["key_decoding"],
+    says: "in hex",
+    remedy: 'key = "hex"',
+  },
+  {
+    name: "a key in base64, taken as text",
+    source: source("shopify", HEX),
+    delivery: () => signed("shopify", HEX, { scheme: { ...hmacOf("shopify"), key: "base64" } }),
+    causes: ["key_decoding"],
+    says: "in base64",
+  },
+  {
+    name: "whsec, decoded by the sender, taken as text by Stripe's preset",
+    source: source("stripe", STRIPE),
+    delivery: () => signed("stripe", STRIPE, { scheme: { ...hmacOf("stripe"), key: "whsec" } }),
+    causes: ["key_decoding"],
+    says: "after whsec_",
+  },
+  {
+    name: "a secret that cannot be decoded as the preset says",
+    source: source("standard-webhooks", TEXT),
+    delivery: () => signed("x", TEXT, { scheme: { ...hmacOf("standard-webhooks"), key: "text" } }),
+    causes: ["key_decoding"],
+    says: "the secret's text",
+  },
+  {
+    name: "the secret of another source",
+    source: source("github", TEXT),
+    context: { sources: [source("github", TEXT), source("linear", OTHER)] },
+    delivery: () => signed("github", OTHER),
+    causes: ["secret_of_another_source"],
+    says: "the source linear",
+    remedy: "/webhook/linear",
+  },
+  {
+    name: "one that stands in .env and no source names",
+    source: source("stripe", STRIPE),
+    context: { otherSecrets: [{ name: "STRIPE_CLI in .env", secret: LISTEN }] },
+    delivery: () => signed("stripe", LISTEN),
+    causes: ["another_secret"],
+    says: "STRIPE_CLI in .env",
+  },
+  {
+    name: "Twilio's, of another source",
+    source: source("twilio", TEXT, { publicUrl: "https://a.example/webhook/twilio" }),
+    context: { sources: [source("github", OTHER)] },
+    delivery: () => signed("twilio", OTHER, { url: "https://a.example/webhook/twilio" }),
+    causes: ["secret_of_another_source"],
+    says: "the source github",
+  },
+  {
+    name: "a static secret of another source",
+    source: source("gitlab-token", TEXT),
+    context: { sources: [source("telegram", OTHER)] },
+    delivery: () => signed("gitlab-token", OTHER),
+    causes: ["secret_of_another_source"],
+    says: "the source telegram",
+  },
+  {
+    name: "a secret in quotation marks",
+    source: source("razorpay", `"${OTHER}"`),
+    delivery: () => signed("razorpay", OTHER),
+    causes: ["secret_spelled_otherwise"],
+    says: "quotation marks",
+  },
+  {
+    name: "a secret with a blank after it",
+    source: source("razorpay", `${OTHER} `),
+    delivery: () => signed("razorpay", OTHER),
+    causes: ["secret_spelled_otherwise"],
+    says: "blanks or line breaks",
+  },
+  {
+    name: "a secret without its whsec_",
+    source: source("stripe", STRIPE.slice(6)),
+    delivery: () => signed("stripe", STRIPE),
+    causes: ["secret_spelled_otherwise"],
+    says: "whsec_ is part of the key",
+  },
+  {
+    name: "the dashboard's endpoint, with the secret of stripe listen",
+    source: source("stripe", LISTEN),
+    delivery: () => signed("stripe", STRIPE),
+    causes: ["stripe_listen", "unknown"],
+    says: "has the shape of the one that `stripe listen` prints",
+  },
+  {
+    name: "stripe listen, with the secret of the dashboard's endpoint",
+    source: source("stripe", STRIPE),
+    delivery: () => signed("stripe", LISTEN),
+    causes: ["stripe_listen", "unknown"],
+    says: "has the shape of a dashboard endpoint's",
+    remedy: "stripe listen --print-secret",
+  },
+  {
+    name: "a secret that nobody here knows",
+    source: source("github", TEXT),
+    delivery: () => signed("github", OTHER),
+    causes: ["unknown"],
+    says: "Nothing that was tried",
+  },
+];
+
+const PRETTY = JSON.stringify(JSON.parse(BODY), null, 2);
+const ESCAPED = BODY.replaceAll("ë", String.raw`\u00eb`);
+
+const bodies: Planted[] = (
+  [
+    ["pretty-printed", PRETTY, BODY, /is now pretty-printed. It was signed without blanks/],
+    ["compacted", BODY, PRETTY, /has now no blanks. It was signed with 2 blanks/],
+    ["compacted from four blanks", BODY, JSON.stringify(JSON.parse(BODY), null, 4), /4 blanks/],
+    ["without a line break at its end", BODY, `${BODY}\n`, /at the end of the body was lost/],
+    ["with a line break more", `${BODY}\n`, BODY, /was added at the end/],
+    ["with CRLF for LF", PRETTY.replaceAll("\n", "\r\n"), PRETTY, /from LF to CRLF/],
+    ["with LF for CRLF", PRETTY, PRETTY.replaceAll("\n", "\r\n"), /from CRLF to LF/],
+    ["with a BOM", `\ufeff${BODY}`, BODY, /put before the body/],
+    ["without its BOM", BODY, `\ufeff${BODY}`, /before the body was lost/],
+    ["with its escapes written out", BODY, ESCAPED, /\\u escapes/],
+    ["with its slashes unescaped", BODY, BODY.replaceAll("/", String.raw`\/`), /escaped slashes/],
+    ["as Python wrote it", BODY, pythonic(ESCAPED), /json\.dumps writes it, with letters/],
+    ["encoded twice", Buffer.from(Buffer.from(BODY).toString("latin1")), BODY, /encoded twice/],
+    ["compressed on the way", gzipSync(BODY), BODY, /compressed on the way/],
+  ] as [string, string | Uint8Array, string, RegExp][]
+).flatMap(([what, now, then, says]) =>
+  ["stripe", "github", "standard-webhooks"].map((provider): Planted => ({
+    name: `a body ${what}, of ${provider}`,
+    source: source(provider, STRIPE),
+    delivery: () => changed(provider, STRIPE, now, then),
+    causes: ["body_changed"],
+    says,
+    remedy: "raw bytes",
+  })),
+);
+
+const PUBLIC = "https://hooks.a.example/in/square?x=1";
+
+const urls: Planted[] = [
+  {
+    name: "http behind a proxy with TLS",
+    source: source("square", TEXT, { publicUrl: "http://a.example/webhook/square" }),
+    delivery: () => signed("square", TEXT, { url: "https://a.example/webhook/square" }),
+    causes: ["url"],
+    says: "another URL than public_url says",
+    remedy: 'public_url = "https://a.example/webhook/square"',
+  },
+  {
+    name: "a port too many",
+    source: source("hubspot", TEXT, { publicUrl: "https://a.example:8787/webhook/hubspot" }),
+    delivery: () => signed("hubspot", TEXT, { url: "https://a.example/webhook/hubspot" }),
+    causes: ["url"],
+    says: "https://a.example/webhook/hubspot",
+  },
+  {
+    name: "a prefix that the proxy strips, and no public_url",
+    source: source("square", TEXT),
+    delivery: async () => ({
+      ...withHeaders(await signed("square", TEXT, { url: PUBLIC }), {
+        "x-forwarded-host": "hooks.a.example",
+        "x-forwarded-proto": "https",
+        "x-forwarded-prefix": "/in",
+      }),
+      url: "http://127.0.0.1:8787/square?x=1",
+    }),
+    causes: ["url"],
+    says: "with the query",
+    remedy: 'public_url = "https://hooks.a.example/in/square"',
+  },
+  {
+    name: "a slash at the end",
+    source: source("twilio", TEXT, { publicUrl: "https://a.example/webhook/twilio" }),
+    delivery: async () => ({
+      ...(await signed("twilio", TEXT, {
+        url: "https://a.example/webhook/twilio/",
+        headers: { "content-type": "application/x-www-form-urlencoded" },
+        text: "From=%2B1&Body=hi",
+      })),
+      url: "http://localhost:8787/webhook/twilio",
+    }),
+    causes: ["url"],
+    says: "webhook/twilio/",
+  },
+  {
+    name: "another path, of Contentful",
+    source: source("contentful", TEXT, { publicUrl: "https://a.example/webhook/contentful" }),
+    delivery: () => signed("contentful", TEXT, { url: "https://a.example/api/webhook/contentful" }),
+    causes: ["url"],
+    says: "/api/webhook/contentful",
+  },
+  {
+    name: "no public_url, and nothing to guess it by",
+    source: source("square", TEXT),
+    delivery: async () => ({
+      ...(await signed("square", TEXT, { url: "https://elsewhere.example/a" })),
+      url: "http://localhost/b",
+    }),
+    causes: ["public_url_missing"],
+    says: "covers the URL",
+    remedy: "public_url",
+  },
+];
+
+const rejections = (ageS: number, code = "timestamp_stale") =>
+  Array.from({ length: 20 }, (_, index) => ({ code, ageS: ageS + index }));
+
+const ages: Planted[] = [
+  {
+    name: "an old delivery",
+    source: source("stripe", STRIPE),
+    delivery: () => signed("stripe", STRIPE, { at: NOW - 4000_000 }),
+    causes: ["age"],
+    says: "only its age is not. It was signed at 2026-01-31T10:53:20.000Z, 67 min (4000 s) before",
+    remedy: "--at 2026-01-31T10:53:20.000Z",
+  },
+  {
+    name: "one from the future",
+    source: source("slack", TEXT),
+    delivery: () => signed("slack", TEXT, { at: NOW + 400_000 }),
+    causes: ["age"],
+    says: "(400 s) after",
+  },
+  ...["linear", "mailgun", "contentful"].map((provider): Planted => ({
+    name: `an old delivery of ${provider}`,
+    source: source(provider, TEXT, { publicUrl: `http://localhost:8787/webhook/${provider}` }),
+    delivery: () => signed(provider, TEXT, { at: NOW - 7 * 86_400_000 }),
+    causes: ["age"],
+    says: "7 days (604800 s) before",
+  })),
+  {
+    name: "a clock that is ahead",
+    source: source("stripe", STRIPE),
+    context: { rejections: rejections(730) },
+    delivery: () => signed("stripe", STRIPE, { at: NOW - 731_000 }),
+    causes: ["clock", "age"],
+    says: "by 730 to 749 s: this machine's clock is about 730 s ahead",
+  },
+  {
+    name: "a clock that is behind",
+    source: source("stripe", STRIPE),
+    context: { rejections: rejections(-730, "timestamp_in_future") },
+    delivery: () => signed("stripe", STRIPE, { at: NOW + 731_000 }),
+    causes: ["clock", "age"],
+    says: "behind",
+  },
+  {
+    name: "rejections of other kinds among them",
+    source: source("stripe", STRIPE),
+    context: { rejections: [...rejections(730), { code: "signature_mismatch" }] },
+    delivery: () => signed("stripe", STRIPE, { at: NOW - 731_000 }),
+    causes: ["age"],
+    says: "731 s",
+  },
+];
+
+const headers: Planted[] = [
+  {
+    name: "GitHub's older signature alone",
+    source: source("github", TEXT),
+    delivery: async () =>
+      withHeaders(await signed("github", TEXT), {
+        "x-hub-signature-256": undefined,
+        "x-hub-signature": "sha1=0123456789012345678901234567890123456789",
+        "x-github-event": "push",
+      }),
+    causes: ["near_header"],
+    says: "x-hub-signature-256 is missing; there is x-hub-signature. x-hub-signature is the older signature, with SHA-1",
+  },
+  {
+    name: "a header that a proxy renamed",
+    source: source("stripe", STRIPE),
+    delivery: async () => {
+      const delivery = await signed("stripe", STRIPE);
+      return withHeaders(delivery, {
+        "stripe-signature": undefined,
+        "x-stripe-signature": delivery.headers["stripe-signature"],
+      });
+    },
+    causes: ["signature_elsewhere"],
+    says: "in the header x-stripe-signature, and is looked for in stripe-signature",
+  },
+  {
+    name: "no signature at all",
+    source: source("razorpay", TEXT),
+    delivery: async () => withHeaders(await signed("razorpay", TEXT), { "x-razorpay-signature": undefined }),
+    causes: ["near_header"],
+    says: "none is there that is like it",
+  },
+  {
+    name: "another provider's delivery",
+    source: source("stripe", STRIPE),
+    context: { sources: [source("github", TEXT, { name: "code" })] },
+    delivery: async () =>
+      withHeaders(await signed("github", OTHER), { "x-github-event": "push", "x-github-delivery": "1" }),
+    causes: ["other_provider"],
+    says: "This looks like a GitHub delivery",
+    remedy: "/webhook/code",
+  },
+  {
+    name: "a delivery for another source",
+    source: source("stripe", STRIPE),
+    context: { sources: [source("stripe", STRIPE), source("github", OTHER, { name: "code" })] },
+    delivery: () => signed("github", OTHER),
+    causes: ["other_source"],
+    says: "a delivery for the source code (GitHub)",
+    remedy: "/webhook/code",
+  },
+  {
+    name: "a delivery for another source, whose URL is signed",
+    source: source("twilio", TEXT, { publicUrl: "https://a.example/webhook/twilio" }),
+    context: { sources: [source("square", OTHER, { publicUrl: "https://a.example/webhook/square" })] },
+    delivery: () => signed("square", OTHER, { url: "https://a.example/webhook/square" }),
+    causes: ["other_source"],
+    says: "the source square",
+  },
+  {
+    name: "a source that has not yet been told its secret",
+    source: source("notion", "", { secrets: [] }),
+    delivery: () => signed("notion", OTHER),
+    causes: ["no_secret"],
+    says: "no secret yet",
+  },
+  {
+    name: "another provider's delivery, with this source's secret",
+    source: source("stripe", TEXT),
+    delivery: async () => withHeaders(await signed("linear", TEXT, { at: NOW }), { "linear-delivery": "1" }),
+    causes: ["other_provider"],
+    says: "a delivery of Linear: taken for one, its signature is right",
+    remedy: 'provider = "linear"',
+  },
+  {
+    name: "hex for base64",
+    source: source("shopify", TEXT),
+    delivery: () => signed("shopify", TEXT, { scheme: { ...hmacOf("shopify"), encoding: "hex" } }),
+    causes: ["signature_written_otherwise"],
+    says: "written in hex instead of base64",
+  },
+  {
+    name: "a prefix that is none",
+    source: source("razorpay", TEXT),
+    delivery: async () => {
+      const delivery = await signed("razorpay", TEXT);
+      const name = "x-razorpay-signature";
+      return withHeaders(delivery, { [name]: `sha256=${delivery.headers[name] ?? ""}` });
+    },
+    causes: ["signature_written_otherwise"],
+    says: "has the prefix sha256=",
+  },
+  {
+    name: "another hash",
+    source: source("paystack", TEXT),
+    delivery: () => signed("paystack", TEXT, { scheme: { ...hmacOf("paystack"), algorithm: "sha256" } }),
+    causes: ["signature_written_otherwise"],
+    says: "HMAC-SHA256, not HMAC-SHA512",
+  },
+  {
+    name: "a body that was cut",
+    source: source("github", TEXT),
+    delivery: async () =>
+      withHeaders(withBody(await signed("github", TEXT), BODY.slice(0, -9)), {
+        "content-length": `${Buffer.byteLength(BODY)}`,
+      }),
+    causes: ["body_length"],
+    says: "9 are missing",
+  },
+];
+
+const pairs: Planted[] = [
+  {
+    name: "another source's secret, and a line break lost",
+    source: source("github", TEXT),
+    context: { sources: [source("linear", OTHER)] },
+    delivery: () => changed("github", OTHER, BODY, `${BODY}\n`),
+    causes: ["secret_of_another_source", "body_changed"],
+    says: "linear",
+  },
+  {
+    name: "the wrong decoding, pretty-printed",
+    source: source("github", HEX),
+    delivery: async () =>
+      withBody(await signed("github", HEX, { scheme: { ...hmacOf("github"), key: "hex" } }), PRETTY),
+    causes: ["key_decoding", "body_changed"],
+    says: "in hex",
+  },
+  {
+    name: "a line break lost, and too old as well",
+    source: source("stripe", STRIPE),
+    delivery: async () =>
+      withBody(await signed("stripe", STRIPE, { text: `${BODY}\n`, at: NOW - 500_000 }), BODY),
+    causes: ["body_changed", "age"],
+    says: "500 s",
+  },
+];
+
+function hmacOf(name: string) {
+  const { scheme } = preset(name);
+  if (scheme.kind !== "hmac") throw new Error(`${name} is no HMAC`);
+  return scheme;
+}
+
+function pythonic(json: string): string {
+  return json.replaceAll('",', '", ').replaceAll('":', '": ');
+}
+
+describe("the doctor finds", () => {
+  test.each(
+    [...secrets, ...bodies, ...urls, ...ages, ...headers, ...pairs].map((one) => [one.name, one] as const),
+  )("%s", async (_, { source, delivery, context, causes, says, remedy }) => {
+    const request = await delivery();
+    const diagnosis = await examineIt(request, source, context);
+    expect(diagnosis.verified).toBe(false);
+    const told = diagnosis.findings.map(({ what }) => what).join("\n");
+    expect({ causes: diagnosis.findings.map(({ cause }) => cause), told }).toEqual({ causes, told });
+    expect(told).toMatch(
+      typeof says === "string" ? new RegExp(says.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")) : says,
+    );
+    if (remedy !== undefined)
+      expect(diagnosis.findings.map((one) => one.remedy).join("\n")).toContain(remedy);
+    expectNothingSecret(diagnosis, request, [STRIPE, LISTEN, HEX, TEXT, OTHER, STRIPE.slice(6)]);
+  });
+});
+
+/** No secret, nor anything of a signature (given or computed) that is longer than its beginning. */
+function expectNothingSecret(diagnosis: unknown, { headers, body }: Delivery, secret: string[]): void {
+  const text = JSON.stringify(diagnosis);
+  for (const one of secret) expect(text).not.toContain(one);
+  // Also none that hookonce itself would make of the request.
+  const computed = secret.flatMap((key) =>
+    (["hex", "base64"] as const).map((encoding) =>
+      new Bun.CryptoHasher("sha256", key).update(body).digest(encoding),
+    ),
+  );
+  const given = Object.entries(headers)
+    .filter(([name]) => /signature|token/.test(name))
+    .flatMap(([, value]) => value.match(/[\w+/]{20,}/g) ?? []);
+  for (const one of [...computed, ...given]) expect(text).not.toContain(one.slice(0, 10));
+}
+
+describe("the doctor says", () => {
+  test.each([
+    ["stripe", STRIPE],
+    ["github", TEXT],
+    ["slack", TEXT],
+    ["shopify", TEXT],
+    ["standard-webhooks", STRIPE],
+    ["gitlab-token", TEXT],
+    ["mailgun", TEXT],
+  ])("that a good delivery of %s verifies, and shows no more of its signature", async (provider, secret) => {
+    const delivery = await signed(provider, secret);
+    const diagnosis = await examineIt(delivery, source(provider, secret));
+    expect(diagnosis).toMatchObject({ verified: true, findings: [] });
+    expect(diagnosis.refusal).toBeUndefined();
+    expectNothingSecret(diagnosis, delivery, [secret]);
+  });
+
+  test("what is expected and what was found, side by side", async () => {
+    const { expected, found } = await examineIt(await signed("stripe", OTHER), source("stripe", STRIPE));
+    expect(expected).toEqual([
+      { label: "header", text: "stripe-signature, each signature after v1=" },
+      { label: "algorithm", text: "HMAC-SHA256, in hex" },
+      { label: "signed", text: "{timestamp}.{body}" },
+      { label: "key", text: "the secret's text, as it stands" },
+      { label: "time", text: "the part t=, Unix seconds, at most 300 s away" },
+      { label: "secret", text: "one is configured" },
+    ]);
+    const facts = Object.fromEntries(found.map(({ label, text }) => [label, text]));
+    expect(facts["stripe-signature"]).toBe("there");
+    expect(facts["time"]).toBe("2026-01-31T12:00:00.000Z");
+    expect(facts["signature"]).toMatch(/^[0-9a-f]{6}… \(64 characters\)$/);
+    expect(facts["computed"]).toMatch(/^[0-9a-f]{6}… \(64 characters\)$/);
+    expect(facts["signature"]).not.toBe(facts["computed"]);
+  });
+
+  test("in a bounded time that it found nothing, of a large body", async () => {
+    const text = JSON.stringify({ id: 1, text: "ä/".repeat(100_000) });
+    const delivery = await signed("github", OTHER, { text });
+    const started = performance.now();
+    const { findings } = await examineIt(delivery, source("github", TEXT));
+    expect(findings.map(({ cause }) => cause)).toEqual(["unknown"]);
+    expect(performance.now() - started).toBeLessThan(5000);
+  });
+});

@@ -1,4 +1,5 @@
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { check } from "../../src/app/check.ts";
@@ -10,31 +11,35 @@ import { inboxFiles, run, scratch } from "./support/hookonce.ts";
 
 const read = (folder: string, file: string): string => readFileSync(join(folder, file), "utf8");
 
-describe("a folder to which a provider was added is good once its secrets are set", () => {
-  test.each([...providers.keys()])("%s", async (name) => {
-    using inbox = scratch(inboxFiles);
-    const provider = providers.get(name)!;
-    const { wanted, types } = addSource({
-      folder: inbox.path,
-      provider,
-      example: examples.get(name)!,
-      types: [],
-      name,
+describeUnless(
+  onlyInFullRun(),
+  "a folder to which a provider was added is good once its secrets are set",
+  () => {
+    test.each([...providers.keys()])("%s", async (name) => {
+      using inbox = scratch(inboxFiles);
+      const provider = providers.get(name)!;
+      const { wanted, types } = addSource({
+        folder: inbox.path,
+        provider,
+        example: examples.get(name)!,
+        types: [],
+        name,
+      });
+      const needsNone = provider.scheme.kind === "unsigned" || name === "notion";
+      expect(wanted.length > 0).toBe(!needsNone);
+      const { secret } = randomKeys(provider.scheme);
+      const environment = Object.fromEntries(
+        wanted.map((one) => [one, one.endsWith("_VERIFY_TOKEN") ? "token" : secret]),
+      );
+      const checked = await check(inbox.path, { environment, clock: Date.now });
+      expect([checked.problems, checked.warnings]).toEqual([[], []]);
+      expect(checked.sources.get(name)?.provider.name).toBe(name);
+      expect(checked.handlerFiles.filter(({ source }) => source === name)).toHaveLength(types.length);
     });
-    const needsNone = provider.scheme.kind === "unsigned" || name === "notion";
-    expect(wanted.length > 0).toBe(!needsNone);
-    const { secret } = randomKeys(provider.scheme);
-    const environment = Object.fromEntries(
-      wanted.map((one) => [one, one.endsWith("_VERIFY_TOKEN") ? "token" : secret]),
-    );
-    const checked = await check(inbox.path, { environment, clock: Date.now });
-    expect([checked.problems, checked.warnings]).toEqual([[], []]);
-    expect(checked.sources.get(name)?.provider.name).toBe(name);
-    expect(checked.handlerFiles.filter(({ source }) => source === name)).toHaveLength(types.length);
-  });
-});
+  },
+);
 
-describe("hookonce add", () => {
+describeUnless(onlyInFullRun(), "hookonce add", () => {
   test("writes the source, its handlers and the secret's name, and says what to do", async () => {
     using inbox = scratch(inboxFiles);
     const { code, stdout, stderr } = await run(["add", "stripe", "--folder", inbox.path]);

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { inboxFiles, run, scratch, serve, type Scratch, type Serving } from "./support/hookonce.ts";
@@ -78,7 +79,7 @@ const send = (provider: string, ...args: string[]) =>
   run(["send", provider, "--folder", inbox.path, ...args], { environment });
 const to = (source: string): string[] => ["--to", `${serving.url}/webhook/${source}`, "--source", source];
 
-describe("hookonce send", () => {
+describeUnless(onlyInFullRun(), "hookonce send", () => {
   test("each answer, then a summary; first processed, then duplicate", async () => {
     const { code, stdout, stderr } = await send("stripe", "invoice.paid", ...to("stripe"), "--times", "3");
     expect([code, stderr]).toEqual([0, ""]);

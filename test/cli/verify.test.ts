@@ -1,4 +1,5 @@
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { stripeSignature } from "../support/stripe.ts";
 import { run, scratch } from "./support/hookonce.ts";
 
@@ -124,7 +125,7 @@ const scenarios: Scenario[] = [
   },
 ];
 
-describe("hookonce verify", () => {
+describeUnless(onlyInFullRun(), "hookonce verify", () => {
   test.concurrent.each(scenarios.map((one) => [one.name, one] as const))(
     "%s",
     async (_, { args, code, says, not = [] }) => {

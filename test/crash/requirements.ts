@@ -1,4 +1,4 @@
-import { test } from "bun:test";
+import { describe, test } from "bun:test";
 
 /**
  * Why a test that needs more than `bun install` cannot run here, or undefined when it can.
@@ -31,4 +31,9 @@ export function testUnless(
 ): void {
   if (reason === undefined) test(name, body, timeoutMs);
   else test.skip(`${name} (${reason})`, body);
+}
+
+export function describeUnless(reason: Reason, name: string, body: () => void): void {
+  if (reason === undefined) describe(name, body);
+  else describe.skip(`${name} (${reason})`, body);
 }

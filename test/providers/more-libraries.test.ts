@@ -22,6 +22,8 @@ interface Library {
   readonly accepts: (body: string, headers: Headers, secret: string) => unknown;
   /** How far apart the two may be, and why. */
   readonly differs?: (laterMs: number, headers: Headers) => boolean;
+  /** Spellings that the library may forgive, and we must not. */
+  readonly misspelt?: (headers: Headers) => boolean;
 }
 
 /** The library looks at no age, or forgives the future; the provider's documentation asks for less than ours, or for nothing. */
@@ -44,8 +46,10 @@ const libraries: Readonly<Record<string, Library>> = {
   discord: {
     accepts: (body, headers, secret) =>
       verifyKey(body, headers["x-signature-ed25519"] ?? "", headers["x-signature-timestamp"] ?? "", secret),
-    // Anything goes for a time there, as long as it is signed.
-    differs: (_, headers) => !/^\d{1,14}$/.test(headers["x-signature-timestamp"] ?? ""),
+    // Anything goes for a time there, as long as it is signed; and what is no hex digit is read as a zero.
+    misspelt: (headers) =>
+      !/^\d{1,14}$/.test(headers["x-signature-timestamp"] ?? "") ||
+      !/^[0-9a-f]{128}$/i.test(headers["x-signature-ed25519"] ?? ""),
   },
   slack: {
     accepts: (body, headers, secret) => {
@@ -107,7 +111,7 @@ const libraries: Readonly<Record<string, Library>> = {
       );
     },
     // It takes any time, and a signature that is not quite base64 or DER.
-    differs: (_, headers) =>
+    misspelt: (headers) =>
       !/^\d{1,14}$/.test(headers["x-twilio-email-event-webhook-timestamp"] ?? "") ||
       !isDer(headers["x-twilio-email-event-webhook-signature"] ?? ""),
   },
@@ -148,7 +152,7 @@ test.each(Object.keys(libraries))(
   "%s: whatever is done to a delivery, the verdict is the official library's",
   async (name) => {
     const signer = signerFor(name, certificateFor);
-    const { accepts, differs } = libraries[name] as Library;
+    const { accepts, differs, misspelt } = libraries[name] as Library;
     const right = await signer.request(1, 1, NOW);
     const names = Object.keys(right.headers).filter((header) =>
       /signature|timestamp|svix|webhook-id/.test(header),
@@ -170,6 +174,11 @@ test.each(Object.keys(libraries))(
           const body = put(Buffer.from(right.body).toString(), given.body);
           now = NOW + given.later;
           if (differs?.(given.later, headers) === true) return;
+          if (misspelt?.(headers) === true) {
+            const { status } = await inbox.request("/webhook/it", { method: "POST", headers, body });
+            expect({ given, headers, status }).toMatchObject({ status: 401 });
+            return;
+          }
           setSystemTime(now);
           let official = false;
           try {

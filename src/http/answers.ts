@@ -1,6 +1,7 @@
 import { HookonceError, type ErrorCode } from "../errors.ts";
 import type { Reply } from "../event.ts";
-import type { Received, ReceivedBatch } from "../inbox/receive.ts";
+import type { Result } from "../inbox/incoming.ts";
+import type { ReceivedBatch } from "../inbox/receive.ts";
 import type { Provider } from "../providers/provider.ts";
 import { statuses } from "./statuses.ts";
 
@@ -19,14 +20,14 @@ const MESSAGES = {
 } as const;
 
 /** As its handler wants it, as its provider wants it, or as it usually is. */
-export function answerReceived(received: Received, { answer }: Provider): Response {
+export function answerReceived(received: Result, { answer }: Provider): Response {
   const { outcome, reply } = received;
   if (outcome === "failed") return new Response(outcomeJson(received), FAILED);
   if (reply !== null) return answerReply(reply);
   return answer === undefined ? new Response(outcomeJson(received), OK) : answerReply(replyOf(answer));
 }
 
-function outcomeJson({ outcome, eventId }: Received): string {
+function outcomeJson({ outcome, eventId }: Result): string {
   return `{"status":"${outcome}","event_id":${JSON.stringify(eventId)},"message":"${MESSAGES[outcome]}"}`;
 }
 

@@ -21,12 +21,6 @@ export function createByteBudget(total: number): ByteBudget {
   };
 }
 
-/** A request's body and its share of the budget, to be given back once the answer is known. */
-export interface HeldBody {
-  readonly bytes: Uint8Array;
-  release(): void;
-}
-
 /** What a delivery takes besides its body: headers, promises, a place in the queue. In bytes. */
 const OVERHEAD = 2048;
 
@@ -34,7 +28,8 @@ const OVERHEAD = 2048;
 const AT_ONCE = 64 * 1024;
 
 /**
- * Reads the raw bytes, once: what is verified and stored is what came over the wire.
+ * Reads the raw bytes, once: what is verified and stored is what came over the wire. Their share of the budget is to be given back once
+ * the answer is known: {@link releaseBody}.
  *
  * @param declared the Content-Length
  * @param limit in bytes
@@ -45,7 +40,7 @@ export async function readBody(
   declared: string | undefined,
   limit: number,
   budget: ByteBudget,
-): Promise<HeldBody> {
+): Promise<Uint8Array> {
   const length = Number(declared ?? Number.POSITIVE_INFINITY);
   if (declared !== undefined && length > limit) throw tooLarge(limit);
   // Room for a large body is taken as it comes: three connections that declare 25 MiB and send nothing must not keep out everybody.
@@ -53,7 +48,9 @@ export async function readBody(
   const held = length + OVERHEAD;
   if (!budget.take(held)) throw noRoom();
   try {
-    return { bytes: new Uint8Array(await request.arrayBuffer()), release: () => budget.give(held) };
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    budget.give(length - bytes.byteLength);
+    return bytes;
   } catch (error) {
     budget.give(held);
     throw new HookonceError("incomplete_body", `The body ended before its time: ${messageOf(error)}`, {
@@ -62,7 +59,11 @@ export async function readBody(
   }
 }
 
-async function readChunks(request: Request, limit: number, budget: ByteBudget): Promise<HeldBody> {
+export function releaseBody(bytes: Uint8Array, budget: ByteBudget): void {
+  budget.give(bytes.byteLength + OVERHEAD);
+}
+
+async function readChunks(request: Request, limit: number, budget: ByteBudget): Promise<Uint8Array> {
   let held = OVERHEAD;
   if (!budget.take(held)) throw noRoom();
   const chunks: Uint8Array[] = [];
@@ -82,7 +83,7 @@ async function readChunks(request: Request, limit: number, budget: ByteBudget): 
       cause: error,
     });
   }
-  return { bytes: Buffer.concat(chunks), release: () => budget.give(held) };
+  return Buffer.concat(chunks);
 }
 
 function tooLarge(limit: number): HookonceError {

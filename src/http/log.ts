@@ -1,12 +1,12 @@
 import type { Logger } from "pino";
 import { HookonceError, messageOf } from "../errors.ts";
-import type { Received } from "../inbox/receive.ts";
+import type { Result } from "../inbox/incoming.ts";
 import type { HandshakeDone } from "../providers/handshake.ts";
 import { statuses } from "./statuses.ts";
 
 /** One line for each delivery, with its outcome and cause. Never a body, a header's value or a signature. */
 export interface DeliveryLog {
-  received(source: string, received: Received, startedAt: number): void;
+  received(source: string, received: Result, startedAt: number): void;
   /** It brought no event. What is to be shown to the user of it is shown here. */
   handshake(source: string, done: HandshakeDone, startedAt: number): void;
   /** Refused before anything was recorded. */
@@ -27,7 +27,7 @@ export function createDeliveryLog(log: Logger, writeLine?: (fields: string) => v
     warned.add(key);
     return true;
   };
-  const warn = (source: string, { outcome, type, handler, rowsChanged }: Received): void => {
+  const warn = (source: string, { outcome, type, handler, rowsChanged }: Result): void => {
     if (outcome === "processed" && rowsChanged === 0 && once(`rows ${String(handler)}`)) {
       log.warn(
         { source, type, handler },
@@ -89,7 +89,7 @@ export function createDeliveryLog(log: Logger, writeLine?: (fields: string) => v
 /** The same fields in the same order as the logger would write them. */
 function fieldsOf(
   source: string,
-  { outcome, eventId, type, handler, rowsChanged }: Received,
+  { outcome, eventId, type, handler, rowsChanged }: Result,
   ms: number,
 ): string {
   const ran =

@@ -8,7 +8,7 @@ import type { GroupCommit } from "../inbox/group-commit.ts";
 import { answerGet, receive } from "../inbox/receive.ts";
 import type { Source } from "../providers/source.ts";
 import { answerBatch, answerError, answerReceived, answerReply } from "./answers.ts";
-import { readBody, type ByteBudget } from "./body.ts";
+import { readBody, releaseBody, type ByteBudget } from "./body.ts";
 import type { DeliveryLog } from "./log.ts";
 
 export interface RoutesOptions {
@@ -132,7 +132,7 @@ async function take(
           method: request.method,
           url: request.url,
           headers,
-          body: body.bytes,
+          body,
           receivedAt: options.clock(),
           remoteAddress: () => env?.remoteAddress?.(request) ?? null,
         },
@@ -153,7 +153,7 @@ async function take(
       }
       return answerBatch(received, provider);
     } finally {
-      body.release();
+      releaseBody(body, options.budget);
     }
   } catch (error) {
     options.log.rejected(source.name, error, startedAt);

@@ -37,9 +37,7 @@ export function createApply(
     const storedAt = event.shared?.row;
     transaction.savepoint();
     try {
-      const known = findSameBody(event);
-      const fresh = known === undefined ? applyNew(event) : undefined;
-      const result = fresh ?? applyListed(event, known ?? (find(event) as ListedEvent));
+      const result = applyIn(event);
       transaction.release();
       return result;
     } catch (error) {
@@ -49,6 +47,16 @@ export function createApply(
       if (event.shared !== undefined) event.shared.row = storedAt;
       return recordFailure(event, error);
     }
+  }
+
+  function applyIn(event: Incoming): Result {
+    const known = findSameBody(event);
+    if (known !== undefined) return applyListed(event, known);
+    if (event.handler === null && event.source.unhandled === "ignore") {
+      const listed = find(event);
+      return listed === undefined ? ignored(event) : applyListed(event, listed);
+    }
+    return applyNew(event) ?? applyListed(event, find(event) as ListedEvent);
   }
 
   function findSameBody({ source, input }: Incoming): ListedEvent | undefined {
@@ -103,7 +111,7 @@ export function createApply(
       reply: jsonOf(run.reply),
     });
     if (failed !== undefined) failures.settle(source.name, input.id, input.receivedAt);
-    return { ...run, outcome };
+    return { ...run, eventId: input.id, type: input.type, outcome };
   }
 
   /** The event is on the list: count the delivery, and do what is still owed when it was unhandled until now. */
@@ -117,6 +125,8 @@ export function createApply(
       if (listed.eventId !== input.id) failures.settle(source.name, input.id, input.receivedAt);
       return {
         ...nothingRun,
+        eventId: input.id,
+        type: input.type,
         changedBody,
         outcome: listed.outcome === "processed" ? "duplicate" : "unhandled",
         reply: listed.reply === null ? null : (JSON.parse(listed.reply) as Reply),
@@ -131,7 +141,7 @@ export function createApply(
       reply: jsonOf(run.reply),
     });
     failures.settle(source.name, listed.eventId, input.receivedAt);
-    return { ...run, changedBody, outcome: "processed" };
+    return { ...run, eventId: input.id, type: input.type, changedBody, outcome: "processed" };
   }
 
   /** A batch may be put together anew for a retry: what counts there is the event's own part of it. */
@@ -196,17 +206,15 @@ export function createApply(
       headers: input.headersJson,
       body: ownBytes(input, shared),
     });
-    return { ...nothingRun, handler, outcome: "failed", error };
+    return { ...nothingRun, eventId: input.id, type: input.type, handler, outcome: "failed", error };
   }
 
   return Object.assign(apply, { recordFailure });
 }
 
-function runHandler(
-  handler: LoadedHandler,
-  input: HandlerInput,
-  requireChange: boolean,
-): Omit<Result, "outcome"> {
+type Run = Omit<Result, "outcome" | "eventId" | "type">;
+
+function runHandler(handler: LoadedHandler, input: HandlerInput, requireChange: boolean): Run {
   const started = performance.now();
   const { rowsChanged, reply } = handler.run(input);
   const durationUs = Math.round((performance.now() - started) * 1000);
@@ -217,6 +225,11 @@ function runHandler(
     );
   }
   return { ...nothingRun, handler: handler.file, rowsChanged, durationUs, reply };
+}
+
+/** Neither stored nor owed: `unhandled = "ignore"`. */
+function ignored({ input }: Incoming): Result {
+  return { ...nothingRun, eventId: input.id, type: input.type, outcome: "unhandled" };
 }
 
 /** A retry of a failed event was first received earlier; all others are as they came. */

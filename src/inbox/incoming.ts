@@ -8,7 +8,7 @@ export interface Incoming {
   readonly handler: LoadedHandler | null;
   readonly input: HandlerInput;
   /** Set for an event of a batch: what it shares with the others. */
-  readonly shared?: SharedDelivery;
+  readonly shared: SharedDelivery | undefined;
 }
 
 /** The delivery behind the events of a batch. Its bytes are stored once, with the first of them that is. */
@@ -27,8 +27,10 @@ export function asItCame(event: Incoming): Incoming {
   return { ...event, input: { ...input, payload, headers } };
 }
 
-/** What became of it. */
+/** What became of an event. */
 export interface Result {
+  readonly eventId: string;
+  readonly type: string;
   readonly outcome: Outcome;
   /** Relative to the inbox folder; null when none was run. */
   readonly handler: string | null;

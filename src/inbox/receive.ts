@@ -5,16 +5,11 @@ import type { HandshakeDone } from "../providers/handshake.ts";
 import type { ParsedBody } from "../providers/payload.ts";
 import type { Identified, Source } from "../providers/source.ts";
 import type { GroupCommit } from "./group-commit.ts";
-import { nothingRun, type Result, type SharedDelivery } from "./incoming.ts";
-
-export interface Received extends Result {
-  readonly eventId: string;
-  readonly type: string;
-}
+import type { Result, SharedDelivery } from "./incoming.ts";
 
 /** What became of each event of a batch; of one that could not be identified, why. */
 export interface ReceivedBatch {
-  readonly events: readonly (Received | HookonceError)[];
+  readonly events: readonly (Result | HookonceError)[];
 }
 
 export interface Inbox {
@@ -31,7 +26,7 @@ export async function receive(
   delivery: Delivery,
   source: Source,
   inbox: Inbox,
-): Promise<Received | ReceivedBatch | HandshakeDone> {
+): Promise<Result | ReceivedBatch | HandshakeDone> {
   const { handshakes } = source;
   if (handshakes?.unsigned !== undefined) {
     const done = await handshakes.unsigned(delivery, () => source.parse(delivery));
@@ -79,21 +74,17 @@ export async function answerGet(delivery: Delivery, source: Source): Promise<Han
   return source.handshakes?.GET?.(delivery, () => source.parse(delivery));
 }
 
-async function commit(
+function commit(
   { id, type, body }: Identified,
   delivery: Delivery,
   source: Source,
   inbox: Inbox,
   shared?: SharedDelivery,
-): Promise<Received> {
-  const handler = inbox.handlers.for(source.handlersOf, type);
-  if (handler === null && source.unhandled === "ignore") {
-    return { ...nothingRun, eventId: id, type, outcome: "unhandled" };
-  }
+): Promise<Result> {
   const headers = source.keepableHeaders(delivery.headers);
-  const result = await inbox.writer.commit({
+  return inbox.writer.commit({
     source,
-    handler,
+    handler: inbox.handlers.for(source.handlersOf, type),
     input: {
       id,
       type,
@@ -105,7 +96,6 @@ async function commit(
       headersJson: JSON.stringify(headers),
       body: delivery.body,
     },
-    ...(shared === undefined ? {} : { shared }),
+    shared,
   });
-  return { ...result, eventId: id, type };
 }

@@ -200,6 +200,18 @@ where not exists (select 1 from hookonce_failures where event_id = :event_id);`,
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
   });
 
+  test('and unhandled = "ignore" still knows what was applied while there was a handler', async () => {
+    await using inbox = await testInbox({
+      config: config('unhandled = "ignore"'),
+      files: { "migrations/0001.sql": effectsTable, "handlers/default/paid.sql": noteEffect },
+    });
+    expect(await status(inbox, paid)).toBe("processed");
+    // Its type is one that nobody handles now.
+    expect(await status(inbox, { ...paid, type: "refunded" })).toBe("duplicate");
+    expect(inbox.value("select deliveries from hookonce_events")).toBe(2);
+    expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
+  });
+
   test('and unhandled = "fail" is a failure, and applied when a handler appears', async () => {
     let now = 1_000_000;
     await using inbox = await testInbox({

@@ -28,9 +28,11 @@ const routes = createRoutes({
   sources,
   handlers: inbox.handlers,
   writer: {
-    commit: ({ handler }) =>
+    commit: ({ handler, input }) =>
       Promise.resolve({
         ...nothingRun,
+        eventId: input.id,
+        type: input.type,
         outcome: "processed",
         handler: handler?.file ?? null,
         rowsChanged: 1,

@@ -101,7 +101,7 @@ export async function openInbox(options: OpenInboxOptions): Promise<Inbox> {
       async close() {
         stopping = true;
         await writer.drain();
-        storage.close();
+        await storage.close();
         lock.release();
       },
     };
@@ -117,12 +117,12 @@ function createProbe(
   storage: Storage,
   clock: () => number,
   onFatal: (error: unknown) => void,
-): (withinMs: number) => void {
+): (withinMs: number) => Promise<void> {
   let provenAt = Number.NEGATIVE_INFINITY;
-  return (withinMs) => {
+  return async (withinMs) => {
     if (performance.now() - provenAt < withinMs) return;
     try {
-      storage.probe(clock());
+      await storage.probe(clock());
       provenAt = performance.now();
     } catch (error) {
       if (error instanceof HookonceError && error.code === "storage_failed") onFatal(error);

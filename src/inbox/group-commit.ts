@@ -43,7 +43,8 @@ interface Waiting {
 
 /**
  * Deliveries that are waiting at the same time share one transaction and one fsync, and only then is any of them answered, duplicates
- * included. One fsync per event would be 8 times as slow. The writer works on the main thread, once per turn of the event loop.
+ * included. One fsync per event would be 8 times as slow. The writer works on the main thread, once per turn of the event loop, and
+ * only when the transaction before is on the disk.
  */
 export function createGroupCommit(storage: Storage, options: GroupCommitOptions): GroupCommit {
   const { maxEvents = 256, maxWorkMs = 20, maxWaitMs = 5000, onFatal } = options;
@@ -55,23 +56,49 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
   let locked = false;
   let retryMs = 1;
   let dead = false;
+  /** Whom to answer once the last commit is on the disk. */
+  let committed: { waiting: Waiting; result: Result }[] = [];
+  let syncing = false;
 
   function schedule(): void {
-    if (scheduled || dead) return;
+    if (scheduled || dead || syncing) return;
     scheduled = true;
     setImmediate(turn);
   }
 
   function turn(): void {
     scheduled = false;
+    if (syncing) return;
     orDie(() => {
       flush();
       // In a turn of its own, when the answers are on their way.
       if (storage.checkpoint.due()) setImmediate(checkpoint);
     });
     if (dead) return;
+    if (committed.length > 0) void answerOnceDurable();
+    else goOn();
+  }
+
+  function goOn(): void {
     if (queue.length > 0) schedule();
     else drained?.resolve();
+  }
+
+  /** Whoever comes meanwhile is read and verified, and shares the next transaction. */
+  async function answerOnceDurable(): Promise<void> {
+    const answers = committed;
+    committed = [];
+    syncing = true;
+    try {
+      await storage.sync?.();
+    } catch (error) {
+      dead = true;
+      onFatal(error);
+      return;
+    }
+    syncing = false;
+    for (const { waiting, result } of answers) waiting.resolve(result);
+    goOn();
   }
 
   function checkpoint(): void {
@@ -139,7 +166,7 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
     }
     for (const [index, waiting] of batch.entries()) {
       keepRow(waiting.event);
-      waiting.resolve(results[index] as Result);
+      committed.push({ waiting, result: results[index] as Result });
     }
   }
 
@@ -148,7 +175,7 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
       const result = apply(waiting.event);
       transaction.commit();
       keepRow(waiting.event);
-      waiting.resolve(result);
+      committed.push({ waiting, result });
     } catch (error) {
       transaction.rollback();
       forgetRow(waiting.event);
@@ -169,7 +196,7 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
       }
       const result = apply.recordFailure(waiting.event, error);
       transaction.commit();
-      waiting.resolve(result);
+      committed.push({ waiting, result });
     } catch (failure) {
       transaction.rollback();
       refuse([waiting], failure);
@@ -222,7 +249,7 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
       // A stop has 10 s in all, and may come when somebody holds the write lock.
       const soon = performance.now() + MAX_DRAIN_MS;
       for (const waiting of queue) waiting.deadline = Math.min(waiting.deadline, soon);
-      if (queue.length > 0) await drained.promise;
+      if (queue.length > 0 || syncing) await drained.promise;
     },
   };
 }

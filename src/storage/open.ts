@@ -48,6 +48,18 @@ export function openDatabase(path: string, options: OpenOptions = {}): OpenedDat
 }
 
 /**
+ * A second connection in the same process, which moves the log into the database while the writer writes on (checkpoint-worker.ts).
+ *
+ * @param path of a database that {@link openDatabase} has opened
+ */
+export function openForCheckpoints(path: string): Database {
+  const connection = new Database(path, { readwrite: true, create: false, strict: true });
+  connection.run("pragma busy_timeout = 0");
+  applyPragmas(connection, "FULL");
+  return connection;
+}
+
+/**
  * Whether there is no database yet. A first start that was cut short leaves a file with nothing in it but the auto_vacuum that was set
  * first; one that somebody else has prepared has an owner, though it may have no table yet.
  */
@@ -90,7 +102,8 @@ function applyPragmas(connection: Database, synchronous: "FULL" | "NORMAL"): voi
   setPragma(connection, "trusted_schema", 0);
 }
 
-function setPragma(
+/** @throws HookonceError `database_unusable` when SQLite did not take it */
+export function setPragma(
   connection: Database,
   name: string,
   expected: string | number,
@@ -107,7 +120,7 @@ function setPragma(
   }
 }
 
-function readPragma(connection: Database, name: string): unknown {
+export function readPragma(connection: Database, name: string): unknown {
   const row = connection.prepare(`pragma ${name}`).values()[0];
   return row?.[0];
 }

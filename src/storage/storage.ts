@@ -2,6 +2,7 @@ import type { Database } from "bun:sqlite";
 import { HookonceError } from "../errors.ts";
 import { createEventStore, type EventStore } from "./events.ts";
 import { createFailureStore, type FailureStore } from "./failures.ts";
+import { takeOverLogSync, type LogSync } from "./log-sync.ts";
 import { createCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { createTransaction, type Transaction } from "./transaction.ts";
 import { troubleOf, unavailable } from "./sqlite-error.ts";
@@ -12,14 +13,16 @@ export interface Storage {
   readonly events: EventStore;
   readonly failures: FailureStore;
   readonly checkpoint: Checkpoint;
+  /** To be waited for after a commit, before anybody is told of it. Undefined where COMMIT is durable by itself. */
+  readonly sync: LogSync | undefined;
   /**
    * Writes one row durably, to see whether writing works.
    *
    * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `storage_failed`
    */
-  probe(now: number): void;
+  probe(now: number): Promise<void>;
   /** Moves the WAL into the database and closes it. With no room for that the WAL stays, and nothing is lost. */
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** @param connection migrated, and nobody else's */
@@ -28,23 +31,30 @@ export function createStorage(connection: Database): Storage {
   const probe = connection.prepare(
     "insert into hookonce_meta (key, value) values ('probed_at', ?) on conflict (key) do update set value = excluded.value",
   );
+  const checkpoint = createCheckpoint(connection);
   const createdByUs = readMeta(connection, "created_by") === "hookonce";
+  // An application that shares its database reads what is committed: let nothing be there that a power cut could take back.
+  const sync = createdByUs ? takeOverLogSync(connection) : undefined;
   return {
     transaction,
     events: createEventStore(connection),
     failures: createFailureStore(connection),
-    checkpoint: createCheckpoint(connection),
-    probe(now) {
+    checkpoint,
+    sync,
+    async probe(now) {
       try {
         probe.run(String(now));
+        await sync?.();
       } catch (error) {
+        if (error instanceof HookonceError) throw error;
         const trouble = troubleOf(error);
         if (trouble === "statement")
           throw new HookonceError("storage_failed", "The database cannot be written.", { cause: error });
         throw unavailable(trouble, error);
       }
     },
-    close() {
+    async close() {
+      await checkpoint.close();
       // In somebody else's database `optimize` would leave statistics (sqlite_stat1) that are not ours to make.
       try {
         if (createdByUs) connection.run("pragma optimize");

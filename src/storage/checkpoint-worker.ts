@@ -1,0 +1,42 @@
+import type { Database, Statement } from "bun:sqlite";
+import { fsyncSync, realpathSync } from "node:fs";
+import { messageOf } from "../errors.ts";
+import { descriptorsOf } from "./descriptors.ts";
+import { openForCheckpoints } from "./open.ts";
+import { troubleOf, type Trouble } from "./sqlite-error.ts";
+
+/** What runs in the thread of its own (checkpoint-thread.ts): one passive checkpoint for each `pass`, on a connection of its own. */
+
+declare const self: Worker;
+
+/** `open` comes first, `close` last; each is answered once. */
+export type Order = { readonly open: string } | "pass" | "close";
+
+/** What a pass came to; null when all went well, as of opening and closing. */
+export type Report = { readonly trouble: Trouble; readonly message: string } | null;
+
+let connection: Database | undefined;
+let move: Statement | undefined;
+let file: number | undefined;
+
+self.addEventListener("message", ({ data }: MessageEvent<Order>) => self.postMessage(carryOut(data)));
+
+function carryOut(order: Order): Report {
+  try {
+    if (order === "pass") {
+      move?.values();
+      // SQLite does so only when nothing of the log is left, and then for all passes together: 30 ms that the writer would wait for.
+      if (file !== undefined) fsyncSync(file);
+    } else if (order === "close") {
+      move?.finalize();
+      connection?.close(true);
+    } else {
+      connection = openForCheckpoints(order.open);
+      [file] = descriptorsOf(realpathSync(order.open));
+      move = connection.prepare("pragma wal_checkpoint(passive)");
+    }
+    return null;
+  } catch (error) {
+    return { trouble: troubleOf(error), message: messageOf(error) };
+  }
+}

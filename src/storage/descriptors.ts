@@ -1,0 +1,23 @@
+import { readdirSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+
+const OPEN_FILES = "/proc/self/fd";
+
+/** The descriptors under which this process has a file open. None where there is no /proc. */
+export function descriptorsOf(realPath: string): number[] {
+  try {
+    return readdirSync(OPEN_FILES)
+      .filter((name) => targetOf(name) === realPath)
+      .map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function targetOf(descriptor: string): string | undefined {
+  try {
+    return readlinkSync(join(OPEN_FILES, descriptor));
+  } catch {
+    return undefined; // that of the folder which is being read
+  }
+}

@@ -79,7 +79,7 @@ export async function openInbox(options: OpenInboxOptions): Promise<Inbox> {
       throw new HookonceError("handlers_invalid", "Some handlers cannot be used.", { problems });
     for (const { file, message } of warnings) log.warn({ file }, message);
 
-    const storage = createStorage(connection);
+    const storage = createStorage(connection, options.onFatal);
     const writer = createGroupCommit(storage, { ...options.groupCommit, handlers, onFatal: options.onFatal });
     let stopping = false;
     const routes = createRoutes({
@@ -117,12 +117,12 @@ function createProbe(
   storage: Storage,
   clock: () => number,
   onFatal: (error: unknown) => void,
-): (withinMs: number) => Promise<void> {
+): (withinMs: number) => void {
   let provenAt = Number.NEGATIVE_INFINITY;
-  return async (withinMs) => {
+  return (withinMs) => {
     if (performance.now() - provenAt < withinMs) return;
     try {
-      await storage.probe(clock());
+      storage.probe(clock());
       provenAt = performance.now();
     } catch (error) {
       if (error instanceof HookonceError && error.code === "storage_failed") onFatal(error);

@@ -19,8 +19,8 @@ export interface RoutesOptions {
   readonly log: DeliveryLog;
   /** Unix milliseconds. */
   readonly clock: () => number;
-  /** Rejects when the writer cannot write. A proof not older than `withinMs` will do. */
-  readonly probe: (withinMs: number) => Promise<void>;
+  /** Throws when the writer cannot write. A proof not older than `withinMs` will do. */
+  readonly probe: (withinMs: number) => void;
   /** Once true, what still arrives is sent away with 503. */
   readonly stopping: () => boolean;
 }
@@ -41,9 +41,9 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
   ]);
 
   app.get("/healthz", (c) => c.json({ status: "alive" }));
-  app.get("/readyz", zValidator("query", readyQuery, refuseQuery), async (c) => {
+  app.get("/readyz", zValidator("query", readyQuery, refuseQuery), (c) => {
     if (options.stopping()) throw new HookonceError("shutting_down", "hookonce is shutting down.");
-    await options.probe(c.req.valid("query").within);
+    options.probe(c.req.valid("query").within);
     return c.json({ status: "ready" });
   });
   // A path of its own for each source, and none that overlaps: where one handler matches, Hono spares it middleware and parameters.

@@ -90,7 +90,8 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
     committed = [];
     syncing = true;
     try {
-      await storage.sync?.();
+      if (answers.length === 1) storage.sync?.now();
+      else await storage.sync?.beside();
     } catch (error) {
       dead = true;
       onFatal(error);

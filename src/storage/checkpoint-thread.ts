@@ -12,19 +12,21 @@ export interface CheckpointThread {
    * Begins a pass. What readers and the disk do not allow now is left for the next.
    *
    * @returns false when there is no thread to be had
-   * @throws HookonceError `storage_failed` when the last pass found that the database can no longer be trusted
    */
   pass(): boolean;
   /** Lets go of the database. */
   close(): Promise<void>;
 }
 
-export function createCheckpointThread(database: string): CheckpointThread {
+/** @param onFatal hears `storage_failed` when the database can no longer be trusted in this process */
+export function createCheckpointThread(
+  database: string,
+  onFatal: (error: HookonceError) => void,
+): CheckpointThread {
   let worker: Worker | null | undefined;
   /** Orders that are not carried out yet. */
   let orders = 0;
   let idle = Promise.withResolvers<void>();
-  let fatal: HookonceError | undefined;
 
   function order(what: Order): void {
     orders++;
@@ -33,10 +35,8 @@ export function createCheckpointThread(database: string): CheckpointThread {
 
   function done(report: Report): void {
     if (report?.trouble === "fatal") {
-      fatal ??= new HookonceError(
-        "storage_failed",
-        `The write-ahead log cannot be moved into the database: ${report.message}`,
-      );
+      const message = `The write-ahead log cannot be moved into the database: ${report.message}`;
+      onFatal(new HookonceError("storage_failed", message));
     }
     if (--orders === 0) idle.resolve();
   }
@@ -60,7 +60,6 @@ export function createCheckpointThread(database: string): CheckpointThread {
       return orders > 0;
     },
     pass() {
-      if (fatal !== undefined) throw fatal;
       if (worker === undefined) start();
       if (worker === null) return false;
       order("pass");

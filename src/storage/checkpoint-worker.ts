@@ -1,4 +1,4 @@
-import type { Database, Statement } from "bun:sqlite";
+import { SQLiteError, type Database, type Statement } from "bun:sqlite";
 import { fsyncSync, realpathSync } from "node:fs";
 import { messageOf } from "../errors.ts";
 import { descriptorsOf } from "./descriptors.ts";
@@ -37,6 +37,8 @@ function carryOut(order: Order): Report {
     }
     return null;
   } catch (error) {
-    return { trouble: troubleOf(error), message: messageOf(error) };
+    // What is not SQLite's is the failed fsync: it must not pass, or SQLite's own would then falsely succeed.
+    const trouble = error instanceof SQLiteError ? troubleOf(error) : "fatal";
+    return { trouble, message: messageOf(error) };
   }
 }

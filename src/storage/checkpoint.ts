@@ -25,18 +25,19 @@ export interface Checkpoint {
   /**
    * As much as readers allow. What is committed stays so, whatever happens here.
    *
-   * @throws SQLiteError, or HookonceError `storage_failed`, when the database can no longer be trusted; a full disk is only waited out
+   * @throws SQLiteError when the database can no longer be trusted; a full disk is only waited out
    */
   run(): void;
   /** Lets go of the database. */
   close(): Promise<void>;
 }
 
-export function createCheckpoint(db: Database): Checkpoint {
+/** @param onFatal hears of the same when it comes out later, in the thread */
+export function createCheckpoint(db: Database, onFatal: (error: unknown) => void): Checkpoint {
   // Rows of [busy, pages in the log, pages moved], https://sqlite.org/pragma.html#pragma_wal_checkpoint
   const look = db.prepare("pragma wal_checkpoint(noop)");
   const move = db.prepare("pragma wal_checkpoint(passive)");
-  const thread = createCheckpointThread(db.filename);
+  const thread = createCheckpointThread(db.filename, onFatal);
   /** How long the log was when something was last done about it. A reader may have kept that from coming to much. */
   let seen = 0;
   /** Whether that was a pass, which leaves little. */

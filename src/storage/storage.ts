@@ -20,18 +20,21 @@ export interface Storage {
    *
    * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `storage_failed`
    */
-  probe(now: number): Promise<void>;
+  probe(now: number): void;
   /** Moves the WAL into the database and closes it. With no room for that the WAL stays, and nothing is lost. */
   close(): Promise<void>;
 }
 
-/** @param connection migrated, and nobody else's */
-export function createStorage(connection: Database): Storage {
+/**
+ * @param connection migrated, and nobody else's
+ * @param onFatal hears what comes out between calls: the database can no longer be trusted in this process
+ */
+export function createStorage(connection: Database, onFatal: (error: unknown) => void): Storage {
   const transaction = createTransaction(connection);
   const probe = connection.prepare(
     "insert into hookonce_meta (key, value) values ('probed_at', ?) on conflict (key) do update set value = excluded.value",
   );
-  const checkpoint = createCheckpoint(connection);
+  const checkpoint = createCheckpoint(connection, onFatal);
   const createdByUs = readMeta(connection, "created_by") === "hookonce";
   // An application that shares its database reads what is committed: let nothing be there that a power cut could take back.
   const sync = createdByUs ? takeOverLogSync(connection) : undefined;
@@ -41,10 +44,10 @@ export function createStorage(connection: Database): Storage {
     failures: createFailureStore(connection),
     checkpoint,
     sync,
-    async probe(now) {
+    probe(now) {
       try {
         probe.run(String(now));
-        await sync?.();
+        sync?.now();
       } catch (error) {
         if (error instanceof HookonceError) throw error;
         const trouble = troubleOf(error);

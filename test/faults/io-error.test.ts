@@ -41,7 +41,10 @@ describe("an I/O error", () => {
           await load.stop();
           expect({ inject, ended }).toEqual({ inject, ended: expect.any(Number) });
           expect(ended).toBeGreaterThan(0);
-          expect(await tracer.injected()).toBe(1);
+          // strace counts in each thread by itself, and what ends the process closes the database on its way out.
+          const injected = await tracer.injected();
+          expect(injected).toBeGreaterThanOrEqual(1);
+          expect(injected).toBeLessThanOrEqual(2);
           // Whoever was waiting for the failed commit may be told so, but not 200, and not that it is their fault.
           expect(ledger.unexpected.filter((answer) => !answer.startsWith("5"))).toEqual([]);
         }

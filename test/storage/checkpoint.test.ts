@@ -14,7 +14,9 @@ async function writer(folder: string) {
   const path = join(folder, "a.db");
   const { connection } = openDatabase(path);
   connection.run("create table filler (id integer primary key, bytes blob)");
-  const checkpoint = createCheckpoint(connection);
+  const checkpoint = createCheckpoint(connection, (error) => {
+    throw error;
+  });
   const fill = connection.prepare("insert into filler (bytes) values (zeroblob(4000))");
   const look = connection.prepare("pragma wal_checkpoint(noop)");
   let written = 0;

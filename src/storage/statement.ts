@@ -25,19 +25,19 @@ export function prepare<Values extends Record<string, Bindable>>(
 ): Prepared<Values> {
   const { sql, params } = query.toSQL();
   const statement = db.prepare(sql);
-  const pick = params.map((param) => {
-    const inner = is(param, Param) ? param.value : param;
-    return is(inner, Placeholder)
-      ? { name: inner.name, constant: null }
-      : { name: null, constant: inner as Bindable };
-  });
-  const bind = (values: Values): Bindable[] =>
-    pick.map(({ name, constant }) => {
-      if (name === null) return constant;
-      const value = values[name];
+  const constants = params.map((param) => (is(param, Param) ? param.value : param) as Bindable | Placeholder);
+  const names = constants.map((value) => (is(value, Placeholder) ? value.name : undefined));
+  // A loop and not a map: this runs five times for each delivery.
+  const bind = (values: Values): Bindable[] => {
+    const bound: Bindable[] = [];
+    for (let n = 0; n < names.length; n++) {
+      const name = names[n];
+      const value = name === undefined ? (constants[n] as Bindable) : values[name];
       if (value === undefined) throw new TypeError(`no value for ${name} in: ${sql}`);
-      return value;
-    });
+      bound.push(value);
+    }
+    return bound;
+  };
   return {
     run: (values) => statement.run(...bind(values)).changes,
     insert: (values) => Number(statement.run(...bind(values)).lastInsertRowid),

@@ -1,5 +1,5 @@
 import { HookonceError } from "../errors.ts";
-import { decodeKey } from "../providers/keys.ts";
+import { decodeKeys } from "../providers/keys.ts";
 import type {
   HmacScheme,
   PublicKeyScheme,
@@ -110,9 +110,11 @@ function beginnings(scheme: HmacScheme, { delivery, secrets, urlOf }: Examined):
   const template = compileTemplate(scheme satisfies SignedRequest);
   return secrets.flatMap((secret) => {
     try {
-      const hasher = new Bun.CryptoHasher(scheme.algorithm, decodeKey(secret, scheme.key));
-      for (const part of template) hasher.update(partOf(part, signed, read, urlOf));
-      return [beginningOf(hasher.digest(scheme.encoding))];
+      return decodeKeys(secret, scheme.key).map((key) => {
+        const hasher = new Bun.CryptoHasher(scheme.algorithm, key);
+        for (const part of template) hasher.update(partOf(part, signed, read, urlOf));
+        return beginningOf(hasher.digest(scheme.encoding));
+      });
     } catch (error) {
       if (error instanceof HookonceError) return [];
       throw error;

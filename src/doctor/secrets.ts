@@ -81,6 +81,7 @@ const FORMATS: Readonly<Record<KeyFormat, string>> = {
   whsec: "the bytes that the secret says in base64 after whsec_",
   "whsec-or-text":
     "the bytes that the secret says in base64 after whsec_, or its text where it does not begin so",
+  "whsec-and-text": "the bytes that the secret says in base64 after whsec_, or its whole text",
 };
 
 export function formatInWords(format: KeyFormat): string {

@@ -1,7 +1,7 @@
 import { HookonceError } from "../errors.ts";
 import { createComparison } from "./comparison.ts";
 import type { OutgoingRequest, VerifyContext } from "./context.ts";
-import { decodeKey } from "./keys.ts";
+import { decodeKey, decodeKeys } from "./keys.ts";
 import type { HmacScheme } from "./provider.ts";
 import {
   compileAgeCheck,
@@ -21,7 +21,7 @@ import type { Delivery } from "../event.ts";
  * @throws HookonceError `config_invalid` for a secret or template that cannot be used
  */
 export function createHmacVerifier(scheme: HmacScheme, context: VerifyContext): (delivery: Delivery) => void {
-  const keys = context.secrets.map((secret) => decodeKey(secret, scheme.key));
+  const keys = context.secrets.flatMap((secret) => decodeKeys(secret, scheme.key));
   const template = compileTemplate(scheme);
   const checkAge = compileAgeCheck(scheme, context);
   const equal = createComparison(new Bun.CryptoHasher(scheme.algorithm).digest(scheme.encoding).length);

@@ -1,7 +1,22 @@
 import { HookonceError } from "../errors.ts";
 import type { KeyFormat } from "./provider.ts";
 
-/** @throws HookonceError `config_invalid`; the message never holds the secret */
+/**
+ * Every key that the secret may stand for: one, but where a provider has changed how it makes them.
+ *
+ * @throws HookonceError `config_invalid`
+ */
+export function decodeKeys(secret: string, format: KeyFormat): Uint8Array[] {
+  const keys = [decodeKey(secret, format)];
+  if (format === "whsec-and-text" && isWhsec(secret)) keys.push(decodeKey(secret, "text"));
+  return keys;
+}
+
+/**
+ * The key to sign with.
+ *
+ * @throws HookonceError `config_invalid`; the message never holds the secret
+ */
 export function decodeKey(secret: string, format: KeyFormat): Uint8Array {
   const bytes = bytesOf(secret, format);
   if (bytes === undefined) {
@@ -27,7 +42,14 @@ function bytesOf(secret: string, format: KeyFormat): Uint8Array | undefined {
       return decodeBase64(withoutPrefix(secret, "whsec_"));
     case "whsec-or-text":
       return bytesOf(secret, secret.startsWith("whsec_") ? "whsec" : "text");
+    case "whsec-and-text":
+      return bytesOf(secret, isWhsec(secret) ? "whsec" : "text");
   }
+}
+
+/** Whether it is one of Standard Webhooks, and not a text that only begins so. */
+function isWhsec(secret: string): boolean {
+  return /^whsec_(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(secret);
 }
 
 /** @returns undefined for what is no base64: Buffer would pass over it, and a secret with a typo must not become another key */

@@ -101,9 +101,10 @@ export type HmacAlgorithm = "md5" | "sha1" | "sha256" | "sha512";
 
 /**
  * How the secret's text becomes the key. `whsec`: base64 after an optional `whsec_` (Standard Webhooks);
- * `whsec-or-text`: that only when it has the prefix. Stripe's secrets look the same and are `text`.
+ * `whsec-or-text`: that only when it has the prefix; `whsec-and-text`: either of the two, since nothing in such a secret says which.
+ * Stripe's secrets look the same and are `text`.
  */
-export type KeyFormat = "text" | "hex" | "base64" | "whsec" | "whsec-or-text";
+export type KeyFormat = "text" | "hex" | "base64" | "whsec" | "whsec-or-text" | "whsec-and-text";
 
 export interface SignatureHeader {
   /** In lower case. With a `*` at its end: all that begin so, put together with the separator. */

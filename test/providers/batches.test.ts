@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import twilio from "twilio";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 
 const failing = {
@@ -173,4 +174,31 @@ create trigger poison before insert on effects when new.event_id = 'b' begin sel
   expect(
     inbox.value("select count(*) from hookonce_events e join hookonce_deliveries d on d.id = e.delivery_id"),
   ).toBe(2);
+});
+
+test("Twilio's Event Streams are a batch that the config spells out, signed by way of a hash in the URL", async () => {
+  const url = "https://hooks.example.test/webhook/it";
+  await using inbox = await testInbox({
+    config: `[sources.it]
+provider = "twilio"
+secret = "env:S"
+public_url = "${url}"
+batch = "body:$[*]"
+event_id = "body:$.id"
+type = "body:$.type"
+`,
+    environment: { S: "token" },
+    files: failing,
+  });
+  const body = JSON.stringify(["EZ1", "EZ2"].map((id) => ({ specversion: "1.0", id, type: "com.twilio.x" })));
+  const query = `?bodySHA256=${new Bun.CryptoHasher("sha256").update(body).digest("hex")}`;
+  const signature = twilio.getExpectedTwilioSignature("token", url + query, {});
+  expect(twilio.validateRequestWithBody("token", signature, url + query, body)).toBe(true);
+
+  const headers = { "content-type": "application/json", "x-twilio-signature": signature };
+  const post = async (sent: string) =>
+    (await inbox.request(`/webhook/it${query}`, { method: "POST", headers, body: sent })).status;
+  expect(await post(body)).toBe(200);
+  expect(await post(body.replace("EZ2", "EZ3"))).toBe(401);
+  expect(effects(inbox)).toEqual(["EZ1", "EZ2"]);
 });

@@ -1,146 +1,108 @@
-import { expect, setSystemTime, test } from "bun:test";
-import { verifyRequest } from "@contentful/node-apps-toolkit";
-import { LinearWebhookClient } from "@linear/sdk/webhooks";
-import { verifyWebhookSignature } from "@notionhq/client";
-import { Paddle } from "@paddle/paddle-node-sdk";
-import { isValidSignature } from "@sanity/webhook";
-import { EventWebhook } from "@sendgrid/eventwebhook";
-import { verifySlackRequest } from "@slack/bolt";
-import { verifyKey } from "discord-interactions";
+import { afterAll, expect, setSystemTime, test } from "bun:test";
 import * as fc from "fast-check";
-import { Webhook } from "svix";
-import twilio from "twilio";
+import type { SigningKeys } from "../../src/providers/context.ts";
+import { randomKeys } from "../../src/simulator/keys.ts";
 import { certificateFor } from "../support/certificate.ts";
-import { testInbox } from "../support/test-inbox.ts";
-import { signerFor, URL_OF_IT } from "./preset-samples.ts";
+import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import type { Arrival, Library } from "./libraries/library.ts";
+import { messaging } from "./libraries/messaging.ts";
+import { payments } from "./libraries/payments.ts";
+import { services } from "./libraries/services.ts";
+import { signerFor } from "./preset-samples.ts";
 import { NOW } from "./signed-inbox.ts";
 
-type Headers = Readonly<Record<string, string>>;
+const libraries = Object.entries({ ...payments, ...messaging, ...services });
 
-interface Library {
-  /** Whether the provider's own library takes it; a throw is a no. The system's time is the receiver's. */
-  readonly accepts: (body: string, headers: Headers, secret: string) => unknown;
-  /** How far apart the two may be, and why. */
-  readonly differs?: (laterMs: number, headers: Headers) => boolean;
-  /** Spellings that the library may forgive, and we must not. */
-  readonly misspelt?: (headers: Headers) => boolean;
+/** A source of the library's provider, and what either of the two makes of a delivery. */
+interface Bench extends AsyncDisposable {
+  readonly keys: SigningKeys;
+  /** Somebody else's. */
+  readonly others: SigningKeys;
+  /** The `n`th event, signed by whoever has these keys. */
+  sign(n: number, keys: SigningKeys): Promise<Arrival>;
+  /** Whether the library takes it. */
+  library(arrival: Arrival): Promise<boolean>;
+  hookonce(arrival: Arrival): Promise<boolean>;
 }
 
-/** The library looks at no age, or forgives the future; the provider's documentation asks for less than ours, or for nothing. */
-const whenOld =
-  (ageMs: number) =>
-  (laterMs: number): boolean =>
-    Math.abs(laterMs) > ageMs;
+/** By an HTTP server: without the white space around them. */
+const asHandedOn = (arrival: Arrival): Arrival => ({
+  ...arrival,
+  headers: new Headers(arrival.headers).toJSON(),
+});
 
-const libraries: Readonly<Record<string, Library>> = {
-  svix: { accepts: (body, headers, secret) => (new Webhook(secret).verify(body, { ...headers }), true) },
-  twilio: {
-    accepts: (body, headers, secret) =>
-      twilio.validateRequest(
-        secret,
-        headers["x-twilio-signature"] ?? "",
-        URL_OF_IT,
-        Object.fromEntries(new URLSearchParams(body)),
-      ),
-  },
-  discord: {
-    accepts: (body, headers, secret) =>
-      verifyKey(body, headers["x-signature-ed25519"] ?? "", headers["x-signature-timestamp"] ?? "", secret),
-    // Anything goes for a time there, as long as it is signed; and what is no hex digit is read as a zero.
-    misspelt: (headers) =>
-      !/^\d{1,14}$/.test(headers["x-signature-timestamp"] ?? "") ||
-      !/^[0-9a-f]{128}$/i.test(headers["x-signature-ed25519"] ?? ""),
-  },
-  slack: {
-    accepts: (body, headers, secret) => {
-      const signature = headers["x-slack-signature"] ?? "";
-      const time = Number(headers["x-slack-request-timestamp"]);
-      verifySlackRequest({
-        signingSecret: secret,
-        body,
-        headers: { "x-slack-signature": signature, "x-slack-request-timestamp": time },
-      });
-      return true;
+async function benchOf(name: string, library: Library): Promise<Bench> {
+  const signer = signerFor(library.preset ?? name, certificateFor);
+  const keys = { ...signer.keys, ...(library.secret === undefined ? {} : { secret: library.secret }) };
+  let now = NOW;
+  const inbox: TestInbox = await testInbox({
+    // Nothing is to be kept of them: thousands of commits would wait for the disk, and prove nothing of a signature.
+    config: `${signer.config}unhandled = "ignore"\n`,
+    environment: { S: keys.secret },
+    clock: () => now,
+    fetch: signer.fetch,
+  });
+  return {
+    keys,
+    others: randomKeys(signer.provider.scheme),
+    async sign(n, signingKeys) {
+      const made = await signer.request(n, 1, NOW, signingKeys);
+      const body = Buffer.from(made.body).toString();
+      const request = { body, headers: { ...made.headers, ...library.headers }, laterMs: 0 };
+      const signed = await library.signs?.(request, signingKeys.secret);
+      return {
+        ...request,
+        body: signed?.body ?? body,
+        headers: { ...request.headers, ...signed?.headers },
+      };
     },
-    differs: (laterMs) => laterMs < 0,
-  },
-  paddle: {
-    accepts: (body, headers, secret) =>
-      new Paddle("key").webhooks.isSignatureValid(body, secret, headers["paddle-signature"] ?? ""),
-    differs: (laterMs) => laterMs < 0,
-  },
-  linear: {
-    accepts: (body, headers, secret) => {
-      const { webhookTimestamp } = JSON.parse(body) as { webhookTimestamp: number };
-      return new LinearWebhookClient(secret).verify(
-        Buffer.from(body),
-        headers["linear-signature"] ?? "",
-        webhookTimestamp,
-      );
+    async library(arrival) {
+      setSystemTime(NOW + arrival.laterMs);
+      try {
+        return (await library.accepts(arrival, keys.secret, signer.fetch)) === true;
+      } catch {
+        // How these libraries refuse.
+        return false;
+      } finally {
+        setSystemTime();
+      }
     },
-    // The library counts to the millisecond.
-    differs: (laterMs) => Math.abs(laterMs) > 60_000 && Math.abs(laterMs) < 61_000,
-  },
-  notion: {
-    accepts: (body, headers, secret) =>
-      verifyWebhookSignature({
-        body,
-        signature: headers["x-notion-signature"] ?? "",
-        verificationToken: secret,
-      }),
-  },
-  sanity: {
-    accepts: (body, headers, secret) =>
-      isValidSignature(body, headers["sanity-webhook-signature"] ?? "", secret),
-    differs: whenOld(299_000),
-  },
-  contentful: {
-    accepts: (body, headers, secret) =>
-      verifyRequest(secret, { method: "POST", path: "/webhook/it", headers: { ...headers }, body }),
-    // To the millisecond, and the future is forgiven.
-    differs: (laterMs) => laterMs < 0 || (laterMs >= 30_000 && laterMs < 31_000),
-  },
-  sendgrid: {
-    accepts: (body, headers, secret) => {
-      const library = new EventWebhook();
-      return library.verifySignature(
-        library.convertPublicKeyToECDSA(secret),
-        body,
-        headers["x-twilio-email-event-webhook-signature"] ?? "",
-        headers["x-twilio-email-event-webhook-timestamp"] ?? "",
-      );
+    async hookonce(arrival) {
+      now = NOW + arrival.laterMs;
+      const { headers, body } = arrival;
+      const { status } = await inbox.request("/webhook/it", { method: "POST", headers, body });
+      // Past its signature a body may still be no event: that is 400.
+      return library.signedInBody === true ? status === 200 : status !== 401;
     },
-    // It takes any time, and a signature that is not quite base64 or DER.
-    misspelt: (headers) =>
-      !/^\d{1,14}$/.test(headers["x-twilio-email-event-webhook-timestamp"] ?? "") ||
-      !isDer(headers["x-twilio-email-event-webhook-signature"] ?? ""),
-  },
-};
+    [Symbol.asyncDispose]: () => inbox[Symbol.asyncDispose](),
+  };
+}
+
+/** One for each row, for all that is asked of it. */
+const benches = new Map<string, Promise<Bench>>();
+
+function benchFor(name: string, library: Library): Promise<Bench> {
+  const bench = benches.get(name) ?? benchOf(name, library);
+  benches.set(name, bench);
+  return bench;
+}
+
+afterAll(async () => {
+  for (const bench of benches.values()) await (await bench)[Symbol.asyncDispose]();
+});
 
 const at = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true });
 const change = fc.record({ at, character: fc.constantFrom(...Array.from('0123456789abcdefXYZ=,. {}"')) });
-const rarely = fc.option(change, { freq: 2, nil: null });
+const half = fc.option(change, { freq: 2, nil: null });
 const delivery = fc.record({
-  body: rarely,
-  header: rarely,
+  event: fc.nat({ max: 9 }),
+  /** Signed with a secret that is not the source's. */
+  foreign: fc.constantFrom(false, false, false, false, false, false, true),
+  body: half,
+  header: half,
   which: fc.nat({ max: 5 }),
-  later: fc.constantFrom(0, 0, 0, 2000, 61_000, 299_000, 400_000, -2000),
+  laterMs: fc.constantFrom(0, 0, 0, 2000, 61_000, 299_000, 400_000, -2000, -400_000),
 });
-
-/** Two whole numbers in a sequence, in base64, with nothing before, between or after. */
-function isDer(signature: string): boolean {
-  const bytes = Buffer.from(signature, "base64");
-  const first = bytes[3] ?? 0;
-  const second = bytes[first + 5] ?? 0;
-  return (
-    bytes.toString("base64") === signature &&
-    bytes[0] === 0x30 &&
-    bytes[1] === bytes.length - 2 &&
-    bytes[2] === 2 &&
-    bytes[first + 4] === 2 &&
-    bytes.length === first + second + 6
-  );
-}
 
 function put(text: string, edit: { at: number; character: string } | null): string {
   if (edit === null) return text;
@@ -148,56 +110,60 @@ function put(text: string, edit: { at: number; character: string } | null): stri
   return text.slice(0, place) + edit.character + text.slice(place + 1);
 }
 
-test.each(Object.keys(libraries))(
+test.each(libraries)(
   "%s: whatever is done to a delivery, the verdict is the official library's",
-  async (name) => {
-    const signer = signerFor(name, certificateFor);
-    const { accepts, differs, misspelt } = libraries[name] as Library;
-    const right = await signer.request(1, 1, NOW);
-    const names = Object.keys(right.headers).filter((header) =>
-      /signature|timestamp|svix|webhook-id/.test(header),
-    );
-    let now = NOW;
-    await using inbox = await testInbox({
-      config: signer.config,
-      environment: { S: signer.keys.secret },
-      clock: () => now,
-    });
+  async (name, library) => {
+    const bench = await benchFor(name, library);
+    const signed = new Map<string, Promise<Arrival>>();
     const seen = { taken: 0, refused: 0 };
-    try {
-      await fc.assert(
-        fc.asyncProperty(delivery, async (given) => {
-          const edited = names[given.which % names.length] as string;
-          const changed = { ...right.headers, [edited]: put(right.headers[edited] ?? "", given.header) };
-          // As an HTTP server hands them on: without the white space around them.
-          const headers: Headers = new globalThis.Headers(changed).toJSON();
-          const body = put(Buffer.from(right.body).toString(), given.body);
-          now = NOW + given.later;
-          if (differs?.(given.later, headers) === true) return;
-          if (misspelt?.(headers) === true) {
-            const { status } = await inbox.request("/webhook/it", { method: "POST", headers, body });
-            expect({ given, headers, status }).toMatchObject({ status: 401 });
-            return;
-          }
-          setSystemTime(now);
-          let official = false;
-          try {
-            official = (await accepts(body, headers, signer.keys.secret)) === true;
-          } catch {
-            // How these libraries refuse.
-          } finally {
-            setSystemTime();
-          }
-          const { status } = await inbox.request("/webhook/it", { method: "POST", headers, body });
-          expect({ given, headers, body, taken: status !== 401, status }).toMatchObject({ taken: official });
-          seen[official ? "taken" : "refused"]++;
-        }),
-        { numRuns: 250, seed: 20260101 },
-      );
-    } finally {
-      setSystemTime();
-    }
+
+    await fc.assert(
+      fc.asyncProperty(delivery, async (given) => {
+        const which = `${given.event} ${given.foreign}`;
+        const signing =
+          signed.get(which) ?? bench.sign(given.event, given.foreign ? bench.others : bench.keys);
+        signed.set(which, signing);
+        const right = await signing;
+        const names = Object.keys(right.headers).filter((header) =>
+          /signature|timestamp|hmac|svix|webhook-id/.test(header),
+        );
+        const headers: Record<string, string> = { ...right.headers };
+        const edited = names[given.which % names.length];
+        if (edited !== undefined) headers[edited] = put(headers[edited] ?? "", given.header);
+        const body = put(right.body, given.body);
+        const arrival = asHandedOn({ headers, body, laterMs: given.laterMs });
+        if (library.differs?.(given.laterMs) === true) return;
+
+        const forgiven = Object.values(library.laxer ?? {}).some(({ covers }) => covers(arrival));
+        const taken = !forgiven && (await bench.library(arrival));
+        expect({ given, arrival, taken: await bench.hookonce(arrival) }).toEqual({ given, arrival, taken });
+        seen[taken ? "taken" : "refused"]++;
+      }),
+      { numRuns: 200 },
+    );
+
+    // Neither side of the question was left out.
     expect(seen.taken).toBeGreaterThan(10);
     expect(seen.refused).toBeGreaterThan(50);
   },
+  // SendGrid's library computes its curve in JavaScript, 5 to 10 ms a signature: a busy machine takes its time.
+  30_000,
 );
+
+const examples = libraries.flatMap(([name, library]) =>
+  Object.entries(library.laxer ?? {}).flatMap(([difference, laxity]) =>
+    laxity.example === undefined
+      ? []
+      : [{ name, difference, library, covers: laxity.covers, example: laxity.example }],
+  ),
+);
+
+test.each(examples)("$name: the library $difference, hookonce does not", async (row) => {
+  const bench = await benchFor(row.name, row.library);
+  const right = await bench.sign(1, bench.keys);
+  expect([await bench.library(right), await bench.hookonce(right)]).toEqual([true, true]);
+
+  const arrival = asHandedOn(row.example(right));
+  expect(row.covers(arrival)).toBe(true);
+  expect([await bench.library(arrival), await bench.hookonce(arrival)]).toEqual([true, false]);
+});

@@ -198,7 +198,8 @@ export interface Signer {
   readonly fetch: Fetch;
   /** hookonce.toml for `[sources.it]`; its secret is in the environment's S. */
   readonly config: string;
-  request(n: number, attempt: number, nowMs: number): Promise<OutgoingRequest>;
+  /** @param signingKeys somebody else's, where it is not the provider who signs */
+  request(n: number, attempt: number, nowMs: number, signingKeys?: SigningKeys): Promise<OutgoingRequest>;
 }
 
 export const URL_OF_IT = "https://hooks.example.test/webhook/it";
@@ -227,7 +228,7 @@ export function signerFor(name: string, certificate: (rsaPrivateKey: string) => 
     keys,
     fetch,
     config: `[sources.it]\nprovider = "${name}"\n${provider.scheme.kind === "unsigned" ? "" : 'secret = "env:S"\n'}public_url = "${URL_OF_IT}"\n${extra[name] ?? ""}`,
-    request(n, attempt, nowMs) {
+    request(n, attempt, nowMs, signingKeys = keys) {
       const payload = sample.body(n, attempt);
       const body =
         sample.form === true
@@ -238,7 +239,7 @@ export function signerFor(name: string, certificate: (rsaPrivateKey: string) => 
       return sign(
         provider,
         { method: "POST", url: URL_OF_IT, headers, body: Buffer.from(body) },
-        keys,
+        signingKeys,
         nowMs,
       );
     },
@@ -282,7 +283,9 @@ function keysFor(
     case "hmac":
       return {
         keys: {
-          secret: scheme.key === "whsec" ? "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" : "deadbeef",
+          secret: scheme.key.startsWith("whsec")
+            ? "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+            : "deadbeef",
         },
         fetch: nothing,
       };

@@ -174,7 +174,9 @@ export const payments: readonly Provider[] = [
     name: "polar",
     title: "Polar",
     docs: "https://polar.sh/docs/integrate/webhooks/delivery",
-    scheme: { ...STANDARD_WEBHOOKS, key: "text" }, // the whole secret, as it stands
+    // Secrets made before 8 September 2026 are the key as they stand, later ones as the standard says; both may begin with whsec_.
+    // https://github.com/polarsource/polar/pull/14117
+    scheme: { ...STANDARD_WEBHOOKS, key: "whsec-and-text" },
     eventId: "header:webhook-id",
     eventIdSigned: true,
     type: "body:$.type",

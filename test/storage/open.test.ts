@@ -31,7 +31,7 @@ describe("the writer's connection", () => {
     expect(pragma(connection, "busy_timeout")).toBe(0);
     expect(pragma(connection, "journal_size_limit")).toBe(64 * 1024 * 1024);
     expect(pragma(connection, "temp_store")).toBe(2); // MEMORY
-    expect(pragma(connection, "cache_size")).toBe(-16384);
+    expect(pragma(connection, "cache_size")).toBe(-8192);
     expect(pragma(connection, "mmap_size") ?? 0).toBe(0);
     expect(pragma(connection, "trusted_schema")).toBe(0);
     expect(pragma(connection, "auto_vacuum")).toBe(2); // INCREMENTAL

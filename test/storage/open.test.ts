@@ -30,7 +30,7 @@ describe("the writer's connection", () => {
     expect(pragma(connection, "foreign_keys")).toBe(1);
     expect(pragma(connection, "busy_timeout")).toBe(0);
     expect(pragma(connection, "journal_size_limit")).toBe(64 * 1024 * 1024);
-    expect(pragma(connection, "temp_store")).toBe(2); // MEMORY
+    expect(pragma(connection, "temp_store")).toBe(0); // DEFAULT
     expect(pragma(connection, "cache_size")).toBe(-8192);
     expect(pragma(connection, "mmap_size") ?? 0).toBe(0);
     expect(pragma(connection, "trusted_schema")).toBe(0);

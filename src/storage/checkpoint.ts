@@ -6,7 +6,7 @@ import { troubleOf } from "./sqlite-error.ts";
  * So many pages in the log that are not in the database yet are worth a pass, 16 MiB. The fewer passes, the more often a page of the
  * index on random ids is changed before it is moved: at 1,000 pages a fifth slower. At 8,000 single deliveries waited 40 ms.
  */
-const PASS_PAGES = 4000;
+const PASS_PAGES = 3000;
 
 /**
  * The writer starts the log anew once all of it has been moved, which a pass beside it never quite does. At this length, 64 MiB, what

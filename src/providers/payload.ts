@@ -10,6 +10,8 @@ export interface ParsedBody {
   readonly json: string | null;
   /** Why there is no payload. Fine where id and type stand in headers. */
   readonly problem: HookonceError | null;
+  /** What is signed of the body, where that is not its bytes: what an id is the hash of. */
+  readonly signed?: Uint8Array | string;
 }
 
 /** SQLite's own JSON functions give up at about 1,000. */

@@ -74,7 +74,7 @@ export function describeId(selector: Selector): string {
 export function describeSelector(selector: Selector): string {
   if (typeof selector === "string") return selector;
   if ("key_beside" in selector)
-    return `the body's first key${selector.key_beside.length === 0 ? "" : ` beside ${selector.key_beside.join(", ")}`}`;
+    return `the first key of ${selector.of ?? "the body"}${selector.key_beside.length === 0 ? "" : ` beside ${selector.key_beside.join(", ")}`}`;
   if (isList(selector)) return selector.map(describeSelector).join(", or ");
   return selector.join.join(` ${selector.with} `);
 }

@@ -5,11 +5,11 @@ import { z } from "zod";
 const part = z
   .string()
   .regex(
-    /^(?:header:|body:|sha256:body$|new:delivery$)/,
+    /^(?:header:|body:|key:|sha256:body$|new:delivery$)/,
     'write "header:name", "body:$.path", "sha256:body" or "new:delivery"',
   );
 const joined = z.strictObject({ join: z.array(part).min(1), with: z.string() });
-const keyBeside = z.strictObject({ key_beside: z.array(z.string()) });
+const keyBeside = z.strictObject({ key_beside: z.array(z.string()), of: part.optional() });
 const selector = z.union([part, joined, keyBeside, z.array(z.union([part, joined, keyBeside])).min(1)], {
   error: 'write "header:name", "body:$.path", a list of such, or { join = […], with = "…" }',
 });

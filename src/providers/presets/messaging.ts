@@ -119,18 +119,33 @@ export const messaging: readonly Provider[] = [
     docs: "https://developers.facebook.com/docs/graph-api/webhooks/getting-started",
     scheme: { ...BODY_SHA256, signature: { header: "x-hub-signature-256", prefix: "sha256=" } },
     secretIs: "the app secret",
-    batch: ["body:$.entry[*].changes[*]", "body:$.entry[*].messaging[*]", "body:$.entry[*].standby[*]"],
+    // Of an entry that holds none of these lists, the entry: some only name the fields that changed.
+    batch: [
+      "body:$.entry[*].changes[*].value.messages[*]",
+      "body:$.entry[*].changes[*].value.statuses[*]",
+      "body:$.entry[*].messaging[*]",
+      "body:$.entry[*].standby[*]",
+    ],
     eventId: [
-      // Several in one change: together they are the event.
-      { join: ["body:$.value.messages[1].id", "sha256:body"], with: ":" },
-      { join: ["body:$.value.statuses[1].id", "sha256:body"], with: ":" },
-      "body:$.value.messages[0].id",
-      { join: ["body:$.value.statuses[0].id", "body:$.value.statuses[0].status"], with: ":" },
-      "body:$.message.mid",
+      "body:$.changes[0].value.messages[0].id",
+      {
+        join: ["body:$.changes[0].value.statuses[0].id", "body:$.changes[0].value.statuses[0].status"],
+        with: ":",
+      },
+      // Taken back, it comes again under its own id.
+      { join: ["body:$.messaging[0].message.mid", "key:$.messaging[0].message.is_deleted"], with: ":" },
+      "body:$.messaging[0].message.mid",
+      "body:$.standby[0].message.mid",
+      // With the id and time of its entry: the same change elsewhere, or later, is another.
       "sha256:body",
     ],
     eventIdSigned: true,
-    type: ["body:$.field", { key_beside: ["sender", "recipient", "timestamp"] }],
+    type: [
+      "body:$.changes[0].field",
+      { key_beside: ["sender", "recipient", "timestamp"], of: "body:$.messaging[0]" },
+      { key_beside: ["sender", "recipient", "timestamp"], of: "body:$.standby[0]" },
+      { key_beside: ["id", "uid", "time"] },
+    ],
     handshakes: [
       {
         name: "verification request",
@@ -146,8 +161,7 @@ export const messaging: readonly Provider[] = [
     timeoutMs: 5 * SECONDS,
     retryWindowMs: 7 * DAYS,
     retries: "less and less often: WhatsApp for 7 days, Facebook and Instagram for 36 h",
-    unverified:
-      "the largest body; whether a page's two changes to the same value are told apart by their bodies",
+    unverified: "the largest body; that an entry's time is the same in a retry",
   },
   {
     name: "twilio",

@@ -20,12 +20,8 @@ export function sourceOf({ provider, keys, fetch }: Signer): Source {
   );
 }
 
-/** What a source would hand on of a delivery; nothing when it refuses it. */
-export async function handedOn(
-  source: Source,
-  { method, headers, url, body }: OutgoingRequest,
-): Promise<Handled[]> {
-  const delivery: Delivery = {
+export function deliveryOf({ method, headers, url, body }: OutgoingRequest): Delivery {
+  return {
     method,
     headers,
     url: url.slice(new URL(url).origin.length),
@@ -33,6 +29,11 @@ export async function handedOn(
     receivedAt: NOW,
     remoteAddress: () => null,
   };
+}
+
+/** What a source would hand on of a delivery; nothing when it refuses it. */
+export async function handedOn(source: Source, request: OutgoingRequest): Promise<Handled[]> {
+  const delivery = deliveryOf(request);
   try {
     await source.verify(delivery);
     const read = source.parse(delivery);

@@ -84,6 +84,11 @@ describe("what a path with several lists takes apart", () => {
   });
 });
 
+const change = (value: object) => ({
+  id: "waba",
+  changes: [{ field: "messages", value: { metadata: { phone_number_id: "7" }, ...value } }],
+});
+
 describe("Meta", () => {
   const meta = createSource(
     { name: "meta", provider: providers.get("meta") as Provider, secrets: ["s"] },
@@ -133,10 +138,6 @@ describe("Meta", () => {
   });
 
   test("WhatsApp's messages are what they are, together or one at a time", () => {
-    const change = (value: unknown) => ({
-      id: "waba",
-      changes: [{ field: "messages", value: { metadata: { phone_number_id: "7" }, ...(value as object) } }],
-    });
     const together = eventsOf(
       "whatsapp_business_account",
       change({ messages: [{ id: "wamid.1" }, { id: "wamid.2" }] }),

@@ -9,7 +9,7 @@ import type { Provider, Scheme } from "./provider.ts";
 import { createReading, type Reading } from "./reading.ts";
 import { canonical, compileSelector, parseWithExactNumbers, type Read, type Selector } from "./selector.ts";
 import { createBodyRedaction } from "./static.ts";
-import { coversUrl, createVerifier } from "./verifier.ts";
+import { coversUrl, createVerifier, secretOf } from "./verifier.ts";
 
 /** What the config says of a source, its secrets looked up. What it leaves out, the provider's preset says. */
 export interface SourceSettings {
@@ -117,7 +117,12 @@ export function createSource(
     parse,
     identify,
     split: batch === undefined ? undefined : createBatchSplit(compileBatch(batch), identify, parse),
-    handshakes: compileHandshakes(provider.handshakes, context, settings.verifyToken),
+    handshakes: compileHandshakes(provider.handshakes, {
+      secrets,
+      fetch,
+      verifyToken: settings.verifyToken,
+      secretOf: (delivery) => secretOf(delivery, scheme, context),
+    }),
     redactBody:
       scheme.kind === "static"
         ? createBodyRedaction(scheme, secrets, provider.formField, maxBody)

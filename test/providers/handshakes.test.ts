@@ -16,7 +16,12 @@ function inboxFor(provider: string, more = ""): Promise<TestInbox> {
   });
 }
 
-async function postSigned(inbox: TestInbox, provider: string, payload: unknown): Promise<Response> {
+async function postSigned(
+  inbox: TestInbox,
+  provider: string,
+  payload: unknown,
+  secret = "secret",
+): Promise<Response> {
   const request = await sign(
     providers.get(provider) as Provider,
     {
@@ -25,7 +30,7 @@ async function postSigned(inbox: TestInbox, provider: string, payload: unknown):
       headers: { "content-type": "application/json" },
       body: Buffer.from(JSON.stringify(payload)),
     },
-    { secret: "secret" },
+    { secret },
     NOW,
   );
   return inbox.request("/webhook/it", { ...request, body: Buffer.from(request.body) });
@@ -56,6 +61,23 @@ test("Zoom's token comes back with its hash", async () => {
     encryptedToken: new Bun.CryptoHasher("sha256", "secret").update("qgg8vlvZRS6UYooatFL8Aw").digest("hex"),
   });
   nothingKept(inbox);
+});
+
+test("while the secret is changed, Zoom's token is hashed with the one that the request is signed with", async () => {
+  await using inbox = await testInbox({
+    config: '[sources.it]\nprovider = "zoom"\nsecret = ["env:NEW", "env:OLD"]\n',
+    environment: { NEW: "new", OLD: "old" },
+    clock: () => NOW,
+  });
+  const validation = { event: "endpoint.url_validation", payload: { plainToken: "qgg8" } };
+  for (const secret of ["old", "new"]) {
+    const response = await postSigned(inbox, "zoom", validation, secret);
+    expect(await response.json()).toEqual({
+      plainToken: "qgg8",
+      encryptedToken: new Bun.CryptoHasher("sha256", secret).update("qgg8").digest("hex"),
+    });
+  }
+  expect((await postSigned(inbox, "zoom", validation, "neither")).status).toBe(401);
 });
 
 const ask = (inbox: TestInbox, token: string): Promise<Response> =>

@@ -7,8 +7,8 @@ import { checkId, checkType } from "./identity.ts";
 import type { ParsedBody } from "./payload.ts";
 import type { Provider, Scheme } from "./provider.ts";
 import { createReading, type Reading } from "./reading.ts";
+import { createBodyRedaction, createHeaderRedaction } from "./redaction.ts";
 import { canonical, compileSelector, parseWithExactNumbers, type Read, type Selector } from "./selector.ts";
-import { createBodyRedaction } from "./static.ts";
 import { coversUrl, createVerifier, secretOf } from "./verifier.ts";
 
 /** What the config says of a source, its secrets looked up. What it leaves out, the provider's preset says. */
@@ -124,10 +124,8 @@ export function createSource(
       secretOf: (delivery) => secretOf(delivery, scheme, context),
     }),
     redactBody:
-      scheme.kind === "static"
-        ? createBodyRedaction(scheme, secrets, provider.formField, maxBody)
-        : undefined,
-    keepableHeaders: createHeaderRedaction(provider, scheme),
+      scheme.kind === "static" ? createBodyRedaction(secrets, provider.formField, maxBody) : undefined,
+    keepableHeaders: createHeaderRedaction(provider, scheme, secrets),
   };
 }
 
@@ -193,18 +191,5 @@ function createBatchSplit(split: Split, identify: Source["identify"], parse: Sou
         throw error;
       }
     });
-  };
-}
-
-const SECRET_HEADERS = ["authorization", "proxy-authorization", "cookie"];
-
-function createHeaderRedaction(provider: Provider, scheme: Scheme): Source["keepableHeaders"] {
-  const names = [...SECRET_HEADERS, ...(provider.secretHeaders ?? [])];
-  if (scheme.kind === "static" && scheme.secretIn.startsWith("header:"))
-    names.push(scheme.secretIn.slice("header:".length).toLowerCase());
-  return (headers) => {
-    const secret = names.filter((name) => Object.hasOwn(headers, name));
-    if (secret.length === 0) return headers;
-    return { ...headers, ...Object.fromEntries(secret.map((name) => [name, "[redacted]"])) };
   };
 }

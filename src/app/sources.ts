@@ -4,6 +4,7 @@ import type { Clock, Fetch } from "../providers/context.ts";
 import { providers } from "../providers/presets.ts";
 import type { HmacScheme, Provider, Scheme, TimestampRule } from "../providers/provider.ts";
 import { createSource, learnsSecret, type Source, type SourceSettings } from "../providers/source.ts";
+import { pointlessKeys } from "./pointless-keys.ts";
 
 /** What the config must know of each provider. */
 export const secretNeeds: ReadonlyMap<string, SecretNeeds> = new Map(
@@ -26,10 +27,11 @@ export function createSources(
   for (const source of configured) {
     const provider = providers.get(source.provider);
     if (provider === undefined) continue; // the config's own check has said so
-    for (const message of [...missingKeys(source), ...pointlessKeys(source, provider)])
-      problems.push(problemOf(source, message));
+    const settings = settingsOf(source, provider);
+    const pointless = pointlessKeys(source, provider, settings.scheme ?? provider.scheme);
+    for (const message of [...missingKeys(source), ...pointless]) problems.push(problemOf(source, message));
     try {
-      sources.set(source.name, createSource(settingsOf(source, provider), clock, fetch));
+      sources.set(source.name, createSource(settings, clock, fetch));
     } catch (error) {
       if (!(error instanceof HookonceError)) throw error;
       problems.push(problemOf(source, messageOf(error)));
@@ -49,35 +51,6 @@ function missingKeys(source: ConfiguredSource): string[] {
   return needed
     .filter((key) => source[key] === undefined)
     .map((key) => `${key} is missing: provider = "${source.provider}" has no preset that says it`);
-}
-
-const HMAC_KEYS = [
-  "header",
-  "algorithm",
-  "encoding",
-  "prefix",
-  "separator",
-  "signed",
-  "timestamp_header",
-  "timestamp_body",
-  "timestamp_unit",
-  "id_header",
-  "key",
-] as const;
-
-/** Keys that this kind of scheme would not look at. */
-function pointlessKeys(source: ConfiguredSource, { scheme, title }: Provider): string[] {
-  const pointless: (keyof ConfiguredSource)[] = [
-    ...(scheme.kind === "hmac" ? [] : HMAC_KEYS),
-    ...(scheme.kind === "hmac" || scheme.kind === "public-key" || "tolerance" in scheme
-      ? []
-      : (["tolerance"] as const)),
-    ...(scheme.kind === "static" ? [] : (["secret_in"] as const)),
-    ...(scheme.kind === "plaid" ? [] : (["environment"] as const)),
-  ];
-  return pointless
-    .filter((key) => source[key] !== undefined)
-    .map((key) => `${key} means nothing here: ${title} does not sign so`);
 }
 
 function problemOf({ name, line }: ConfiguredSource, message: string): Problem {

@@ -36,7 +36,10 @@ export type HandshakeAnswer =
   | { readonly status: number; readonly json?: unknown; readonly contentType?: string }
   /** The token that stands there, and what it becomes under the secret that the request is signed with (HMAC-SHA256, hex). */
   | { readonly hashed: Place; readonly as: readonly [plain: string, hashed: string] }
-  /** The secret stands there; it is shown to the user, once, and only while none is configured. */
+  /**
+   * The secret stands there, and nothing says that it is the provider's: each is shown to the user once, and only while none is
+   * configured.
+   */
   | { readonly show: Place }
   /** The URL that stands there is fetched, from this host only. */
   | { readonly confirm: Place; readonly host: RegExp };
@@ -44,8 +47,8 @@ export type HandshakeAnswer =
 export interface HandshakeDone {
   readonly handshake: string;
   readonly reply: Reply;
-  /** For the user to see. */
-  readonly secret?: string;
+  /** For the user to see. `last`: so many have come that no more are shown. */
+  readonly secret?: { readonly text: string; readonly last: boolean };
 }
 
 /** Undefined where it was no handshake. */
@@ -127,6 +130,12 @@ function hasOnlyKeys(payload: unknown, keys: readonly string[]): boolean {
 /** A challenge is short; nobody is to have books read back. */
 const MAX_ECHO = 1000;
 
+/** Anybody can send tokens: some may come before the provider's own, but nobody is to fill a log. */
+const MAX_SHOWN = 20;
+
+/** It goes to somebody's terminal. */
+const PRINTABLE = /^[\u0021-\u007e]+$/;
+
 // Never taken for a page, whatever is echoed.
 const TEXT = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" };
 const JSON_TYPE = { "content-type": "application/json" };
@@ -154,13 +163,15 @@ function compileAnswer(name: string, answer: HandshakeAnswer, context: Handshake
   }
   if ("show" in answer) {
     const read = compilePlace(answer.show);
-    let shown = false;
+    const shown = new Set<string>();
     return (delivery, parse) => {
       if (context.secrets.length > 0) return undefined;
-      const secret = textOf(name, read(delivery, parse));
-      const first = !shown;
-      shown = true;
-      return { ...done(200, TEXT, ""), ...(first ? { secret } : {}) };
+      const text = textOf(name, read(delivery, parse));
+      if (!PRINTABLE.test(text))
+        throw new HookonceError("handshake_refused", `The ${name} is none: it holds more than letters.`);
+      if (shown.has(text) || shown.size === MAX_SHOWN) return done(200, TEXT, "");
+      shown.add(text);
+      return { ...done(200, TEXT, ""), secret: { text, last: shown.size === MAX_SHOWN } };
     };
   }
   if ("confirm" in answer) {

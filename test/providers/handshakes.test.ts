@@ -120,9 +120,31 @@ test("Notion's token is shown once, and only while there is no secret", async ()
     { source: "it", headers: { "x-notion-signature": `sha256=${"0".repeat(64)}` } },
   );
   expect(forged.body.error.code).toBe("signature_mismatch");
+  expect(forged.body.error.message).toContain("No secret is configured");
   await inbox.restart({ config: source("notion"), files: { ".env": "S=secret" } });
   expect((await send()).status).toBe(401);
   nothingKept(inbox);
+});
+
+test("whoever sends Notion's source a token first does not keep its own from being shown", async () => {
+  await using inbox = await testInbox({ config: '[sources.it]\nprovider = "notion"' });
+  const send = async (token: unknown): Promise<number> => {
+    const body = JSON.stringify({ verification_token: token });
+    return (await inbox.request("/webhook/it", { method: "POST", body })).status;
+  };
+  const shown = (): unknown[] => inbox.log.map(({ secret }) => secret).filter((one) => one !== undefined);
+  for (const token of ["attacker", "secret_real", "attacker", "secret_real"])
+    expect(await send(token)).toBe(200);
+  expect(shown()).toEqual(["attacker", "secret_real"]);
+  const warning = inbox.log.find(({ secret }) => secret === "attacker")?.msg ?? "";
+  expect(warning).toContain("Enter it at the provider's, which takes only its own");
+  // It goes to somebody's terminal.
+  for (const token of ["a\u001b[2Jb", "a\nb", "", "x".repeat(1001), 7, {}]) {
+    expect([400, 401, 403]).toContain(await send(token));
+  }
+  for (let n = 0; n < 50; n++) await send(`token-${n}`);
+  expect(shown()).toHaveLength(20);
+  expect(inbox.log.findLast(({ secret }) => secret !== undefined)?.msg).toContain("No more are shown");
 });
 
 test("WooCommerce's ping is answered, and nothing that only looks like it", async () => {

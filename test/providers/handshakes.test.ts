@@ -213,13 +213,13 @@ test("Xero hears 200 or 401, and never a body", async () => {
   expect([bad.status, await bad.text()]).toEqual([401, ""]);
 });
 
-test("a Slack command is answered by _any: no file can be called as it is", async () => {
+test.each(["_any", "_weather"])("a Slack command is answered by %s", async (file) => {
   await using inbox = await testInbox({
     config: source("slack"),
     environment: { S: "secret" },
     clock: () => NOW,
     files: {
-      "handlers/it/_any.ts": `import { handler, reply } from "hookonce";
+      [`handlers/it/${file}.ts`]: `import { handler, reply } from "hookonce";
 export default handler(({ event }) => reply({ body: event.payload.text }));`,
     },
   });

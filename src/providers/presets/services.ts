@@ -25,11 +25,34 @@ export const services: readonly Provider[] = [
     },
     secretIs: "the app's client secret",
     batch: ["body:$[*]"],
-    // HubSpot does not promise that eventId alone is unique.
-    eventId: {
-      join: ["body:$.eventId", "body:$.subscriptionId", "body:$.objectId", "body:$.occurredAt"],
-      with: ":",
-    },
+    // HubSpot does not promise that eventId alone is unique. An association has no object, but two.
+    eventId: [
+      {
+        join: ["body:$.eventId", "body:$.subscriptionId", "body:$.objectId", "body:$.occurredAt"],
+        with: ":",
+      },
+      {
+        join: [
+          "body:$.eventId",
+          "body:$.subscriptionId",
+          "body:$.fromObjectId",
+          "body:$.toObjectId",
+          "key:$.associationRemoved",
+          "body:$.occurredAt",
+        ],
+        with: ":",
+      },
+      {
+        join: [
+          "body:$.eventId",
+          "body:$.subscriptionId",
+          "body:$.fromObjectId",
+          "body:$.toObjectId",
+          "body:$.occurredAt",
+        ],
+        with: ":",
+      },
+    ],
     eventIdSigned: true,
     type: "body:$.subscriptionType",
     timeoutMs: 5 * SECONDS,

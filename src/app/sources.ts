@@ -12,6 +12,7 @@ export const secretNeeds: ReadonlyMap<string, SecretNeeds> = new Map(
     name,
     {
       secret: provider.scheme.kind === "unsigned" ? "never" : learnsSecret(provider) ? "later" : "always",
+      aliases: provider.aliases ?? [],
     },
   ]),
 );

@@ -6,6 +6,8 @@ import type { Part, Selector } from "./selector.ts";
 export interface Provider {
   readonly name: string;
   readonly title: string;
+  /** What else it may be looked for under: suggested, never taken. */
+  readonly aliases?: readonly string[];
   /** The provider's own page on verifying its webhooks. */
   readonly docs: string;
   readonly scheme: Scheme;

@@ -39,6 +39,10 @@ describe("wrong usage: exit 2, and nothing is begun", () => {
     },
     { args: ["serve", "--listen"], says: ["--listen <host:port>", "argument missing"] },
     { args: ["serve", "--listen", "8787"], says: ["'8787' is invalid", "host:port"] },
+    { args: ["providers", "whatsapp"], says: ["did you mean meta?"] },
+    { args: ["providers", "stripes"], says: ["did you mean stripe?"] },
+    { args: ["add", "facebook"], says: ["did you mean meta?"] },
+    { args: ["send", "forgejo"], says: ["did you mean gitea?"] },
     { args: ["check", "one", "two"], says: ["too many arguments for 'check'"] },
   ]) {
     test(["hookonce", ...args].join(" "), async () => {

@@ -112,6 +112,7 @@ export const commerce: readonly Provider[] = [
   {
     name: "buy-me-a-coffee",
     title: "Buy Me a Coffee",
+    aliases: ["bmac", "bmc"],
     docs: "https://studio.buymeacoffee.com/webhooks",
     scheme: { ...BODY_SHA256, signature: { header: "x-signature-sha256" } },
     eventId: "body:$.event_id",

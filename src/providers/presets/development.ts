@@ -64,6 +64,7 @@ export const development: readonly Provider[] = [
   {
     name: "gitea",
     title: "Gitea, Forgejo",
+    aliases: ["forgejo", "gogs", "codeberg"],
     docs: "https://docs.gitea.com/usage/webhooks",
     scheme: {
       ...BODY_SHA256,
@@ -83,6 +84,7 @@ export const development: readonly Provider[] = [
   {
     name: "jira",
     title: "Jira",
+    aliases: ["atlassian"],
     docs: "https://developer.atlassian.com/cloud/jira/platform/webhooks/",
     scheme: { ...BODY_SHA256, signature: { header: "x-hub-signature", prefix: "sha256=" } },
     eventId: "header:x-atlassian-webhook-identifier",
@@ -181,6 +183,7 @@ export const development: readonly Provider[] = [
   {
     name: "aws-sns",
     title: "Amazon SNS",
+    aliases: ["sns", "amazon-sns", "aws", "amazon"],
     docs: "https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html",
     scheme: { kind: "sns" },
     secretIs: "the topic's ARN: only its messages are taken",

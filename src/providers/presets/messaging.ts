@@ -116,6 +116,7 @@ export const messaging: readonly Provider[] = [
   {
     name: "meta",
     title: "Meta (WhatsApp, Facebook, Instagram)",
+    aliases: ["whatsapp", "facebook", "instagram", "messenger"],
     docs: "https://developers.facebook.com/docs/graph-api/webhooks/getting-started",
     scheme: { ...BODY_SHA256, signature: { header: "x-hub-signature-256", prefix: "sha256=" } },
     secretIs: "the app secret",

@@ -160,6 +160,7 @@ export const payments: readonly Provider[] = [
   {
     name: "coinbase-commerce",
     title: "Coinbase Commerce",
+    aliases: ["coinbase"],
     docs: "https://docs.cdp.coinbase.com/commerce/docs/webhooks-security",
     scheme: { ...BODY_SHA256, signature: { header: "x-cc-webhook-signature" } },
     eventId: "body:$.event.id", // the outer id is the attempt's

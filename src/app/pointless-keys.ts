@@ -37,7 +37,10 @@ export function pointlessKeys(source: ConfiguredSource, provider: Provider, sche
     }
   };
   const otherScheme = `${title} does not sign so`;
-  if (scheme.kind !== "hmac") pointless([...SIGNATURE_KEYS, ...HMAC_KEYS], otherScheme);
+  if (scheme.kind !== "hmac" && scheme.kind !== "public-key") pointless(SIGNATURE_KEYS, otherScheme);
+  if (scheme.kind !== "hmac") pointless(HMAC_KEYS, otherScheme);
+  if (scheme.kind === "public-key" && source.encoding === "base64url")
+    pointless(["encoding"], "a public key's signatures are hex or base64");
   if (scheme.kind !== "static") pointless(["secret_in"], otherScheme);
   if (scheme.kind !== "plaid") pointless(["environment"], otherScheme);
   if (scheme.kind !== "unsigned") pointless(["allow_public"], "its deliveries are signed");

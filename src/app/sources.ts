@@ -2,7 +2,7 @@ import { CONFIG_FILE, type ConfiguredSource, type SecretNeeds } from "../config/
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import type { Clock, Fetch } from "../providers/context.ts";
 import { providers } from "../providers/presets.ts";
-import type { HmacScheme, Provider, Scheme, TimestampRule } from "../providers/provider.ts";
+import type { Provider, Scheme, SignedRequest, TimestampRule } from "../providers/provider.ts";
 import { createSource, learnsSecret, type Source, type SourceSettings } from "../providers/source.ts";
 import { pointlessKeys } from "./pointless-keys.ts";
 
@@ -82,24 +82,30 @@ export function settingsOf(source: ConfiguredSource, provider: Provider): Source
 
 /** The preset's scheme, but for what the config says otherwise, key by key. */
 function schemeOf(source: ConfiguredSource, preset: Scheme): Scheme {
-  if (preset.kind === "hmac") return hmacOf(source, preset);
-  if (preset.kind === "static" && source.secret_in !== undefined)
-    return { ...preset, secretIn: source.secret_in };
-  if (preset.kind === "public-key" && preset.timestamp !== undefined && source.tolerance !== undefined)
-    return { ...preset, timestamp: { ...preset.timestamp, tolerance: source.tolerance } };
-  if ("tolerance" in preset && source.tolerance !== undefined)
-    return { ...preset, tolerance: source.tolerance };
+  const { algorithm, encoding, key, secret_in: secretIn, tolerance } = source;
+  if (preset.kind === "hmac") {
+    return {
+      ...preset,
+      ...signedRequestOf(source, preset),
+      algorithm: algorithm ?? preset.algorithm,
+      encoding: encoding ?? preset.encoding,
+      key: key ?? preset.key,
+    };
+  }
+  if (preset.kind === "public-key") {
+    // There is no base64url here: pointless-keys.ts says so.
+    const known = encoding === "base64url" ? undefined : encoding;
+    return { ...preset, ...signedRequestOf(source, preset), encoding: known ?? preset.encoding };
+  }
+  if (preset.kind === "static" && secretIn !== undefined) return { ...preset, secretIn };
+  if ("tolerance" in preset && tolerance !== undefined) return { ...preset, tolerance };
   return preset;
 }
 
-function hmacOf(source: ConfiguredSource, preset: HmacScheme): HmacScheme {
+function signedRequestOf(source: ConfiguredSource, preset: SignedRequest): SignedRequest {
   const { header, prefix, separator } = source;
   const timestamp = timestampOf(source, preset.timestamp);
   return {
-    ...preset,
-    algorithm: source.algorithm ?? preset.algorithm,
-    encoding: source.encoding ?? preset.encoding,
-    key: source.key ?? preset.key,
     signature: {
       ...preset.signature,
       ...(header === undefined ? {} : { header }),

@@ -303,11 +303,22 @@ describe("a scheme that cannot be used is refused at the start", () => {
     },
     {
       name: "keys that another kind of signature has",
-      source: 'provider = "discord"\nsecret = "env:S"\nsecret_in = "basic"\nprefix = "v1="',
+      source:
+        'provider = "discord"\nsecret = "env:S"\nsecret_in = "basic"\nalgorithm = "sha1"\nencoding = "base64url"',
       secret: "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c",
       problems: [
-        [2, /^sources\.it: prefix means nothing here/],
+        [2, /^sources\.it: algorithm means nothing here/],
+        [2, /^sources\.it: encoding means nothing here: .*hex or base64; leave out encoding = "base64url"/],
         [2, /^sources\.it: secret_in means nothing here/],
+      ],
+    },
+    {
+      name: "keys of a signature in a header where it stands in the body",
+      source: 'provider = "adyen"\nsecret = "env:S"\nprefix = "v1="\nheader = "x-sig"',
+      secret: "abcdef",
+      problems: [
+        [2, /^sources\.it: header means nothing here/],
+        [2, /^sources\.it: prefix means nothing here/],
       ],
     },
     {

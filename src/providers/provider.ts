@@ -36,6 +36,8 @@ export interface Provider {
   readonly retryWindowMs: number;
   /** How often and when it retries, in words. */
   readonly retries?: string;
+  /** What the signature leaves open, and no receiver can close. */
+  readonly caution?: string;
   /** What could not be checked against the provider's own documentation or library. */
   readonly unverified?: string;
 }

@@ -11,6 +11,11 @@ describe("help", () => {
     { args: ["check", "--help"], says: ["Usage: hookonce check", "folder", "--database"] },
     { args: ["providers"], says: ["stripe", "slack", "never the same"] },
     { args: ["providers", "square"], says: ["Square", "public_url", "covered by the signature", "https://"] },
+    { args: ["providers", "paddle"], says: ["5 s either way", "the secret's text, as it stands"] },
+    { args: ["providers", "svix"], says: ["300 s either way", "base64 after whsec_"] },
+    { args: ["providers", "discord"], says: ["any age is taken", "64 hex digits"] },
+    { args: ["providers", "paypal"], says: ["not covered by the signature", "CRC32", "not looked at"] },
+    { args: ["providers", "aws-sns"], says: ["three times, 20 s apart", "MessageAttributes are not signed"] },
     {
       args: ["verify", "--help"],
       says: ["Usage: hookonce verify", "--source", "--request", "--at", "--folder"],

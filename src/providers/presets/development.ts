@@ -165,7 +165,8 @@ export const development: readonly Provider[] = [
     type: "body:$.status.state",
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * DAYS,
-    unverified: "timeout and retries; that a retry's body is the same byte for byte",
+    unverified:
+      "how old a signature may be; timeout and retries; that a retry's body is the same byte for byte",
   },
   {
     name: "cloudflare-notifications",
@@ -199,8 +200,9 @@ export const development: readonly Provider[] = [
       },
     ],
     timeoutMs: 15 * SECONDS,
-    retryWindowMs: 1 * DAYS,
-    retries: "about 50 attempts over 23 days at most, by the topic's delivery policy",
-    unverified: "the default delivery policy",
+    retryWindowMs: 1 * HOURS,
+    // https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
+    retries: "three times, 20 s apart; by a delivery policy of your own for up to an hour",
+    caution: "MessageAttributes are not signed",
   },
 ];

@@ -57,7 +57,7 @@ export const messaging: readonly Provider[] = [
     timeoutMs: 3 * SECONDS,
     retryWindowMs: 2 * HOURS,
     retries: "three times, after 5, 20 and 60 min",
-    unverified: "retries; that a retry's body is the same byte for byte",
+    unverified: "how old a signature may be; retries; that a retry's body is the same byte for byte",
   },
   {
     name: "discord",
@@ -178,12 +178,14 @@ export const messaging: readonly Provider[] = [
       "header:i-twilio-idempotency-token",
       "sha256:body",
     ],
-    eventIdSigned: false,
+    eventIdSigned: true,
     type: ["body:$.MessageStatus", "body:$.SmsStatus", "body:$.CallStatus"],
     answer: { status: 200, contentType: "text/xml", body: "<Response/>" },
     timeoutMs: 15 * SECONDS,
     retryWindowMs: 1 * HOURS,
     retries: "once, when it cannot connect, unless the URL says otherwise (#rc=…)",
+    caution:
+      "a header stands for the id where there is no Sid, and is not signed; nor is it where one of a form's fields ends and the next begins",
     unverified: "the header I-Twilio-Idempotency-Token; timeout and retries",
   },
   {

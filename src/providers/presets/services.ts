@@ -203,6 +203,7 @@ export const services: readonly Provider[] = [
     eventId: { join: ["header:x-contentful-topic", "sha256:body"], with: ":" },
     eventIdSigned: true,
     type: "header:x-contentful-topic",
+    caution: "the topic is signed only where x-contentful-signed-headers names it",
     timeoutMs: 30 * SECONDS,
     retryWindowMs: 1 * HOURS,
     retries: "twice, about 30 s apart, on 429 and 5xx",

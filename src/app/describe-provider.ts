@@ -1,4 +1,5 @@
-import type { Provider, Scheme } from "../providers/provider.ts";
+import { formatInWords } from "../doctor/secrets.ts";
+import type { Provider, PublicKeyScheme, Scheme } from "../providers/provider.ts";
 import { isList, type Selector } from "../providers/selector.ts";
 import { coversUrl } from "../providers/verifier.ts";
 
@@ -8,6 +9,8 @@ export function describeProvider(provider: Provider): [name: string, text: strin
   const lines: [string, string | undefined][] = [
     ["signature", describeScheme(scheme)],
     ["secret", scheme.kind === "unsigned" ? "none" : (provider.secretIs ?? "the webhook's secret")],
+    ["key", describeKey(scheme)],
+    ["tolerance", describeTolerance(scheme)],
     ["needs", coversUrl(scheme) ? "public_url: the URL is signed as the provider knows it" : undefined],
     ["event id", describeTrust(provider)],
     ["type", describeSelector(provider.type)],
@@ -20,10 +23,54 @@ export function describeProvider(provider: Provider): [name: string, text: strin
     ["retries", `${retries ?? "not known"} (counted as ${duration(retryWindowMs)})`],
     ["handshakes", handshakes.length === 0 ? undefined : handshakes.map(({ name }) => name).join(", ")],
     ["answer", answer === undefined ? undefined : `${answer.status} ${answer.body ?? "without a body"}`],
+    ["beware", provider.caution],
     ["unsure", provider.unverified],
     ["documentation", provider.docs],
   ];
   return lines.filter((line): line is [string, string] => line[1] !== undefined);
+}
+
+/** What is made of the secret: under one and the same prefix providers do it in two ways. */
+function describeKey(scheme: Scheme): string | undefined {
+  switch (scheme.kind) {
+    case "hmac":
+      return formatInWords(scheme.key);
+    case "public-key":
+      return PUBLIC_KEYS[scheme.key];
+    case "adyen":
+      return formatInWords("hex");
+    case "twilio":
+    case "mailgun":
+    case "contentful":
+    case "netlify":
+      return formatInWords("text");
+    case "static":
+    case "unsigned":
+    case "plaid":
+    case "sns":
+    case "paypal":
+      return undefined;
+  }
+}
+
+const PUBLIC_KEYS: Readonly<Record<PublicKeyScheme["key"], string>> = {
+  "raw-hex": "the 32 bytes that the secret says in 64 hex digits",
+  whpk: "the 32 bytes that the secret says in base64 after whpk_",
+  spki: "the public key that the secret says in base64, or as PEM",
+};
+
+function describeTolerance(scheme: Scheme): string | undefined {
+  if (scheme.kind === "unsigned") return undefined;
+  if ("tolerance" in scheme) return inSeconds(scheme.tolerance);
+  if (scheme.kind === "sns" || scheme.kind === "paypal") return "none: its age is not looked at";
+  if ((scheme.kind !== "hmac" && scheme.kind !== "public-key") || scheme.timestamp === undefined)
+    return "none: no time is signed";
+  const { tolerance } = scheme.timestamp;
+  return tolerance === undefined ? "none: any age is taken, until you set one" : inSeconds(tolerance);
+}
+
+function inSeconds(tolerance: number): string {
+  return `${tolerance} s either way`;
 }
 
 function describeTrust({ eventId, eventIdSigned }: Provider): string {
@@ -74,7 +121,7 @@ export function describeId(selector: Selector): string {
 export function describeSelector(selector: Selector): string {
   if (typeof selector === "string") return selector;
   if ("key_beside" in selector)
-    return `the body's first key${selector.key_beside.length === 0 ? "" : ` beside ${selector.key_beside.join(", ")}`}`;
+    return `the first key of ${selector.of ?? "the body"}${selector.key_beside.length === 0 ? "" : ` beside ${selector.key_beside.join(", ")}`}`;
   if (isList(selector)) return selector.map(describeSelector).join(", or ");
   return selector.join.join(` ${selector.with} `);
 }

@@ -2,8 +2,9 @@ import { CONFIG_FILE, type ConfiguredSource, type SecretNeeds } from "../config/
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import type { Clock, Fetch } from "../providers/context.ts";
 import { providers } from "../providers/presets.ts";
-import type { HmacScheme, Provider, Scheme, TimestampRule } from "../providers/provider.ts";
+import type { Provider, Scheme, SignedRequest, TimestampRule } from "../providers/provider.ts";
 import { createSource, learnsSecret, type Source, type SourceSettings } from "../providers/source.ts";
+import { pointlessKeys } from "./pointless-keys.ts";
 
 /** What the config must know of each provider. */
 export const secretNeeds: ReadonlyMap<string, SecretNeeds> = new Map(
@@ -11,6 +12,7 @@ export const secretNeeds: ReadonlyMap<string, SecretNeeds> = new Map(
     name,
     {
       secret: provider.scheme.kind === "unsigned" ? "never" : learnsSecret(provider) ? "later" : "always",
+      aliases: provider.aliases ?? [],
     },
   ]),
 );
@@ -26,10 +28,11 @@ export function createSources(
   for (const source of configured) {
     const provider = providers.get(source.provider);
     if (provider === undefined) continue; // the config's own check has said so
-    for (const message of [...missingKeys(source), ...pointlessKeys(source, provider)])
-      problems.push(problemOf(source, message));
+    const settings = settingsOf(source, provider);
+    const pointless = pointlessKeys(source, provider, settings.scheme ?? provider.scheme);
+    for (const message of [...missingKeys(source), ...pointless]) problems.push(problemOf(source, message));
     try {
-      sources.set(source.name, createSource(settingsOf(source, provider), clock, fetch));
+      sources.set(source.name, createSource(settings, clock, fetch));
     } catch (error) {
       if (!(error instanceof HookonceError)) throw error;
       problems.push(problemOf(source, messageOf(error)));
@@ -49,35 +52,6 @@ function missingKeys(source: ConfiguredSource): string[] {
   return needed
     .filter((key) => source[key] === undefined)
     .map((key) => `${key} is missing: provider = "${source.provider}" has no preset that says it`);
-}
-
-const HMAC_KEYS = [
-  "header",
-  "algorithm",
-  "encoding",
-  "prefix",
-  "separator",
-  "signed",
-  "timestamp_header",
-  "timestamp_body",
-  "timestamp_unit",
-  "id_header",
-  "key",
-] as const;
-
-/** Keys that this kind of scheme would not look at. */
-function pointlessKeys(source: ConfiguredSource, { scheme, title }: Provider): string[] {
-  const pointless: (keyof ConfiguredSource)[] = [
-    ...(scheme.kind === "hmac" ? [] : HMAC_KEYS),
-    ...(scheme.kind === "hmac" || scheme.kind === "public-key" || "tolerance" in scheme
-      ? []
-      : (["tolerance"] as const)),
-    ...(scheme.kind === "static" ? [] : (["secret_in"] as const)),
-    ...(scheme.kind === "plaid" ? [] : (["environment"] as const)),
-  ];
-  return pointless
-    .filter((key) => source[key] !== undefined)
-    .map((key) => `${key} means nothing here: ${title} does not sign so`);
 }
 
 function problemOf({ name, line }: ConfiguredSource, message: string): Problem {
@@ -108,24 +82,30 @@ export function settingsOf(source: ConfiguredSource, provider: Provider): Source
 
 /** The preset's scheme, but for what the config says otherwise, key by key. */
 function schemeOf(source: ConfiguredSource, preset: Scheme): Scheme {
-  if (preset.kind === "hmac") return hmacOf(source, preset);
-  if (preset.kind === "static" && source.secret_in !== undefined)
-    return { ...preset, secretIn: source.secret_in };
-  if (preset.kind === "public-key" && preset.timestamp !== undefined && source.tolerance !== undefined)
-    return { ...preset, timestamp: { ...preset.timestamp, tolerance: source.tolerance } };
-  if ("tolerance" in preset && source.tolerance !== undefined)
-    return { ...preset, tolerance: source.tolerance };
+  const { algorithm, encoding, key, secret_in: secretIn, tolerance } = source;
+  if (preset.kind === "hmac") {
+    return {
+      ...preset,
+      ...signedRequestOf(source, preset),
+      algorithm: algorithm ?? preset.algorithm,
+      encoding: encoding ?? preset.encoding,
+      key: key ?? preset.key,
+    };
+  }
+  if (preset.kind === "public-key") {
+    // There is no base64url here: pointless-keys.ts says so.
+    const known = encoding === "base64url" ? undefined : encoding;
+    return { ...preset, ...signedRequestOf(source, preset), encoding: known ?? preset.encoding };
+  }
+  if (preset.kind === "static" && secretIn !== undefined) return { ...preset, secretIn };
+  if ("tolerance" in preset && tolerance !== undefined) return { ...preset, tolerance };
   return preset;
 }
 
-function hmacOf(source: ConfiguredSource, preset: HmacScheme): HmacScheme {
+function signedRequestOf(source: ConfiguredSource, preset: SignedRequest): SignedRequest {
   const { header, prefix, separator } = source;
   const timestamp = timestampOf(source, preset.timestamp);
   return {
-    ...preset,
-    algorithm: source.algorithm ?? preset.algorithm,
-    encoding: source.encoding ?? preset.encoding,
-    key: source.key ?? preset.key,
     signature: {
       ...preset.signature,
       ...(header === undefined ? {} : { header }),

@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
-import { nearest } from "../config/load.ts";
+import { nearest } from "../config/nearest.ts";
 import { ADDRESS } from "../config/schema.ts";
 import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
@@ -80,10 +80,10 @@ function createProgram(done: (code: number) => void): Command {
   program
     .command("providers")
     .description("what hookonce knows of each provider: signature, event id, retries, what remains unsure")
-    .argument("[name]", "of one of them")
-    .action(async (name: string | undefined) => {
+    .argument("[name]", "of one of them", providerNamed)
+    .action(async (provider: Provider | undefined) => {
       const { runProviders } = await import("./providers.ts");
-      done(runProviders(name));
+      done(runProviders(provider));
     });
 
   program
@@ -192,9 +192,7 @@ function providerNamed(name: string): Provider {
   const provider = providers.get(name);
   if (provider !== undefined) return provider;
   const others = "the README lists those there are";
-  throw new InvalidArgumentError(
-    `There is no such provider; ${nearest(name, [...providers.keys()], others)}`,
-  );
+  throw new InvalidArgumentError(`There is no such provider; ${nearest(name, providers, others)}`);
 }
 
 function webUrl(value: string): string {

@@ -1,8 +1,8 @@
-import { closest, distance } from "fastest-levenshtein";
 import { existsSync, readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { z } from "zod";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
+import { nearest } from "./nearest.ts";
 import { configSchema, keysAt, type SourceConfig } from "./schema.ts";
 import { createSecretLookup, type Environment } from "./secrets.ts";
 import { readToml, TomlError, type TomlDocument } from "./toml.ts";
@@ -31,6 +31,8 @@ export const CONFIG_FILE = "hookonce.toml";
 export interface SecretNeeds {
   /** `never`: it checks none. `later`: the provider tells it once it delivers. */
   readonly secret: "always" | "later" | "never";
+  /** What else its users call it. */
+  readonly aliases: readonly string[];
 }
 
 /**
@@ -68,7 +70,7 @@ export function loadConfig(
     const needs = provider === undefined ? undefined : providers.get(provider);
     if (provider !== undefined && needs === undefined) {
       const others = "hookonce providers lists those there are";
-      problem("provider", `: there is no "${provider}"; ${nearest(provider, [...providers.keys()], others)}`);
+      problem("provider", `: there is no "${provider}"; ${nearest(provider, providers, others)}`);
     }
     if (needs?.secret === "always" && !source.namesSecret) {
       problem(
@@ -240,16 +242,6 @@ function contradictionsOf(
     ]);
   }
   return found;
-}
-
-/** Something to go by: the nearest name when there is a near one, else what there is. */
-export function nearest(
-  name: string,
-  known: readonly string[],
-  others = `there are ${known.join(", ")}`,
-): string {
-  const best = closest(name, [...known]);
-  return distance(name, best) <= Math.max(2, name.length / 3) ? `did you mean ${best}?` : others;
 }
 
 export function envName(source: string): string {

@@ -5,11 +5,11 @@ import { z } from "zod";
 const part = z
   .string()
   .regex(
-    /^(?:header:|body:|sha256:body$|new:delivery$)/,
+    /^(?:header:|body:|key:|sha256:body$|new:delivery$)/,
     'write "header:name", "body:$.path", "sha256:body" or "new:delivery"',
   );
 const joined = z.strictObject({ join: z.array(part).min(1), with: z.string() });
-const keyBeside = z.strictObject({ key_beside: z.array(z.string()) });
+const keyBeside = z.strictObject({ key_beside: z.array(z.string()), of: part.optional() });
 const selector = z.union([part, joined, keyBeside, z.array(z.union([part, joined, keyBeside])).min(1)], {
   error: 'write "header:name", "body:$.path", a list of such, or { join = […], with = "…" }',
 });
@@ -70,13 +70,19 @@ const source = z.strictObject({
   separator: z.string().min(1).optional(),
   signed: z.string().includes("{body}", { error: "what is signed must include {body}" }).optional(),
   timestamp_header: headerName.optional(),
-  timestamp_body: part.optional(),
+  timestamp_body: z
+    .string()
+    .startsWith("body:", { error: 'write "body:$.path": the time must stand in what is signed' })
+    .optional(),
   timestamp_unit: z.enum(["s", "ms", "iso"]).optional(),
   id_header: headerName.optional(),
   key: z.enum(["text", "hex", "base64", "whsec", "whsec-or-text"]).optional(),
   tolerance: z.int().positive().optional(),
   // Where the secret itself is sent: for provider = "static", or where this source differs from its preset.
-  secret_in: z.union([part, z.literal("basic")]).optional(),
+  secret_in: z
+    .string()
+    .regex(/^(?:header:|body:|basic$)/, 'write "header:name", "body:$.path" or "basic"')
+    .optional(),
 });
 
 /** `host:port`, the port up to 65535; an IPv6 host in brackets. */

@@ -22,9 +22,9 @@ export interface FoundHandlers {
 /** What a type's characters are reduced to, and so the only ones that a handler's name may have. */
 const NOT_IN_NAMES = /[^A-Za-z0-9._/-]/gu;
 
-/** The key under which a type is looked up. A type never becomes a path. */
+/** The key under which a type is looked up. A type never becomes a path: the slash before Slack's `/weather` is no folder. */
 export function keyOf(type: string): string {
-  return type.replace(NOT_IN_NAMES, "_");
+  return type.replace(/^\//, "_").replace(NOT_IN_NAMES, "_");
 }
 
 /** Reads `handlers/`: a folder for each source, in it a file for each type. `lib/` and `*.test.ts` are not handlers. */

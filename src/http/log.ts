@@ -66,8 +66,8 @@ export function createDeliveryLog(log: Logger, writeLine?: (fields: string) => v
       log.info({ source, handshake, ms: elapsed(startedAt) }, "handshake");
       if (secret !== undefined) {
         log.warn(
-          { source, secret },
-          "the provider has sent its secret, which is shown this once: confirm it there, put it into .env, name it as the source's secret, and restart",
+          { source, secret: secret.text },
+          `somebody has sent what may be the provider's secret; that is not signed, and so may be anybody's. Enter it at the provider's, which takes only its own, and only then put it into .env, name it as the source's secret, and restart${secret.last ? ". No more are shown until then" : ""}`,
         );
       }
     },

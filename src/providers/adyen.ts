@@ -4,6 +4,7 @@ import { createComparison } from "./comparison.ts";
 import type { OutgoingRequest, VerifyContext } from "./context.ts";
 import { decodeKey } from "./keys.ts";
 import { changeBody } from "./payload.ts";
+import { signedText } from "./signed-fields.ts";
 
 /**
  * Adyen's payment webhooks carry a signature in each item, over some of its fields. Whatever else stands in an item is not signed.
@@ -60,19 +61,21 @@ function itemsOf(payload: unknown): Fields[] {
   });
 }
 
+/** Only the merchant's own reference may hold what stands between the fields: nothing could be moved from one into another. */
 function signedFields(item: Fields): string {
   const amount = (item["amount"] ?? {}) as Fields;
-  return [
-    item["pspReference"],
-    item["originalReference"],
-    item["merchantAccountCode"],
-    item["merchantReference"],
-    amount["value"],
-    amount["currency"],
-    item["eventCode"],
-    item["success"],
-  ]
-    .map((field) => (field === undefined || field === null ? "" : String(field as string | number)))
+  const fields: [name: string, value: unknown][] = [
+    ["pspReference", item["pspReference"]],
+    ["originalReference", item["originalReference"]],
+    ["merchantAccountCode", item["merchantAccountCode"]],
+    ["merchantReference", item["merchantReference"]],
+    ["amount.value", amount["value"]],
+    ["amount.currency", amount["currency"]],
+    ["eventCode", item["eventCode"]],
+    ["success", item["success"]],
+  ];
+  return fields
+    .map(([name, value]) => signedText(name, value, name === "merchantReference" ? undefined : ":"))
     .join(":");
 }
 

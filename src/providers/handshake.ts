@@ -34,9 +34,12 @@ export type HandshakeAnswer =
   /** What stands there, as text. */
   | { readonly echo: Place }
   | { readonly status: number; readonly json?: unknown; readonly contentType?: string }
-  /** The token that stands there, and what it becomes under the secret (HMAC-SHA256, hex). */
+  /** The token that stands there, and what it becomes under the secret that the request is signed with (HMAC-SHA256, hex). */
   | { readonly hashed: Place; readonly as: readonly [plain: string, hashed: string] }
-  /** The secret stands there; it is shown to the user, once, and only while none is configured. */
+  /**
+   * The secret stands there, and nothing says that it is the provider's: each is shown to the user once, and only while none is
+   * configured.
+   */
   | { readonly show: Place }
   /** The URL that stands there is fetched, from this host only. */
   | { readonly confirm: Place; readonly host: RegExp };
@@ -44,8 +47,8 @@ export type HandshakeAnswer =
 export interface HandshakeDone {
   readonly handshake: string;
   readonly reply: Reply;
-  /** For the user to see. */
-  readonly secret?: string;
+  /** For the user to see. `last`: so many have come that no more are shown. */
+  readonly secret?: { readonly text: string; readonly last: boolean };
 }
 
 /** Undefined where it was no handshake. */
@@ -56,16 +59,20 @@ export type Answer = (
 
 export type Handshakes = Readonly<Record<Handshake["on"], Answer | undefined>>;
 
+/** What handshakes are answered with. */
+export interface HandshakeContext extends Pick<VerifyContext, "secrets" | "fetch"> {
+  readonly verifyToken: string | undefined;
+  /** Of several secrets (rotation) the one that a delivery is signed with. */
+  readonly secretOf: (delivery: Delivery) => Promise<string | undefined>;
+}
+
 export function compileHandshakes(
   handshakes: readonly Handshake[] | undefined,
-  context: VerifyContext,
-  verifyToken: string | undefined,
+  context: HandshakeContext,
 ): Handshakes | undefined {
   if (handshakes === undefined) return undefined;
   const at = (on: Handshake["on"]): Answer | undefined => {
-    const compiled = handshakes
-      .filter((one) => one.on === on)
-      .map((one) => compileHandshake(one, context, verifyToken));
+    const compiled = handshakes.filter((one) => one.on === on).map((one) => compileHandshake(one, context));
     if (compiled.length === 0) return undefined;
     return (delivery, parse) => {
       for (const answer of compiled) {
@@ -90,12 +97,8 @@ function compilePlace(place: Place): ReadPlace {
   return ({ headers, body }, parse) => read({ headers, payload: inBody ? parse().payload : null, body });
 }
 
-function compileHandshake(
-  { name, when, onlyKeys, answer }: Handshake,
-  context: VerifyContext,
-  verifyToken: string | undefined,
-): Answer {
-  const conditions = when.map((condition) => compileCondition(condition, verifyToken));
+function compileHandshake({ name, when, onlyKeys, answer }: Handshake, context: HandshakeContext): Answer {
+  const conditions = when.map((condition) => compileCondition(condition, context.verifyToken));
   const respond = compileAnswer(name, answer, context);
   return (delivery, parse) => {
     if (!conditions.every((holds) => holds(delivery, parse))) return undefined;
@@ -127,11 +130,17 @@ function hasOnlyKeys(payload: unknown, keys: readonly string[]): boolean {
 /** A challenge is short; nobody is to have books read back. */
 const MAX_ECHO = 1000;
 
+/** Anybody can send tokens: some may come before the provider's own, but nobody is to fill a log. */
+const MAX_SHOWN = 20;
+
+/** It goes to somebody's terminal. */
+const PRINTABLE = /^[\u0021-\u007e]+$/;
+
 // Never taken for a page, whatever is echoed.
 const TEXT = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" };
 const JSON_TYPE = { "content-type": "application/json" };
 
-function compileAnswer(name: string, answer: HandshakeAnswer, context: VerifyContext): Answer {
+function compileAnswer(name: string, answer: HandshakeAnswer, context: HandshakeContext): Answer {
   const done = (status: number, headers: Record<string, string>, body: string): HandshakeDone => ({
     handshake: name,
     reply: { status, headers, body },
@@ -143,21 +152,26 @@ function compileAnswer(name: string, answer: HandshakeAnswer, context: VerifyCon
   if ("hashed" in answer) {
     const read = compilePlace(answer.hashed);
     const [plain, hashed] = answer.as;
-    return (delivery, parse) => {
+    return async (delivery, parse) => {
       const token = textOf(name, read(delivery, parse));
-      const hash = new Bun.CryptoHasher("sha256", context.secrets[0] ?? "").update(token).digest("hex");
+      const secret = await context.secretOf(delivery);
+      if (secret === undefined)
+        throw new HookonceError("handshake_refused", `The ${name} is signed with none of the secrets.`);
+      const hash = new Bun.CryptoHasher("sha256", secret).update(token).digest("hex");
       return done(200, JSON_TYPE, JSON.stringify({ [plain]: token, [hashed]: hash }));
     };
   }
   if ("show" in answer) {
     const read = compilePlace(answer.show);
-    let shown = false;
+    const shown = new Set<string>();
     return (delivery, parse) => {
       if (context.secrets.length > 0) return undefined;
-      const secret = textOf(name, read(delivery, parse));
-      const first = !shown;
-      shown = true;
-      return { ...done(200, TEXT, ""), ...(first ? { secret } : {}) };
+      const text = textOf(name, read(delivery, parse));
+      if (!PRINTABLE.test(text))
+        throw new HookonceError("handshake_refused", `The ${name} is none: it holds more than letters.`);
+      if (shown.has(text) || shown.size === MAX_SHOWN) return done(200, TEXT, "");
+      shown.add(text);
+      return { ...done(200, TEXT, ""), secret: { text, last: shown.size === MAX_SHOWN } };
     };
   }
   if ("confirm" in answer) {

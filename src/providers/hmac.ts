@@ -45,7 +45,9 @@ export function createHmacVerifier(scheme: HmacScheme, context: VerifyContext): 
     }
     throw new HookonceError(
       "signature_mismatch",
-      "The signature does not match: wrong secret, or a body that was changed on the way.",
+      keys.length === 0
+        ? "No secret is configured for this source yet, so no signature can be right: name it as the source's secret, and restart."
+        : "The signature does not match: wrong secret, or a body that was changed on the way.",
     );
   };
 }

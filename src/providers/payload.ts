@@ -10,6 +10,8 @@ export interface ParsedBody {
   readonly json: string | null;
   /** Why there is no payload. Fine where id and type stand in headers. */
   readonly problem: HookonceError | null;
+  /** What is signed of the body, where that is not its bytes: what an id is the hash of. */
+  readonly signed?: Uint8Array | string;
 }
 
 /** SQLite's own JSON functions give up at about 1,000. */
@@ -30,29 +32,43 @@ export function parseBody(
   formField?: string,
   maxInflated = MIB,
 ): ParsedBody {
-  let { body } = delivery;
-  if (delivery.headers["content-encoding"] === "gzip") {
-    const inflated = inflate(body, maxInflated);
-    if (inflated === undefined)
-      return none("invalid_json", "The body is not gzip, as Content-Encoding says.");
-    body = inflated;
-  }
-  let text: string;
+  const text = readText(delivery, maxInflated);
+  if (typeof text !== "string") return text;
+  if (!isFormText(delivery.headers, text)) return parseJson(withoutMark(text));
+  if (!escapesAreUtf8(text)) return none("invalid_utf8", "The form's escapes are not UTF-8.");
+  const fields = formFields(text);
+  const inner = formField === undefined ? undefined : fields[formField];
+  return typeof inner === "string"
+    ? parseJson(inner)
+    : { payload: fields, json: JSON.stringify(fields), problem: null };
+}
+
+/**
+ * A body's text, inflated.
+ *
+ * @returns why there is none, where it is not what it says
+ */
+export function readText(
+  { headers, body }: Pick<Delivery, "headers" | "body">,
+  maxInflated = MIB,
+): string | ParsedBody {
+  const bytes = headers["content-encoding"] === "gzip" ? inflate(body, maxInflated) : body;
+  if (bytes === undefined) return none("invalid_json", "The body is not gzip, as Content-Encoding says.");
   try {
-    text = utf8.decode(body);
+    return utf8.decode(bytes);
   } catch {
     return none("invalid_utf8", "The body is not UTF-8.");
   }
-  // `curl -d` calls everything a form, and no form starts with a brace. (`\s` is a byte order mark, too.)
-  if (isForm(delivery.headers) && !/^\s*[{[]/.test(text)) {
-    if (!escapesAreUtf8(text)) return none("invalid_utf8", "The form's escapes are not UTF-8.");
-    const fields = formFields(text);
-    const inner = formField === undefined ? undefined : fields[formField];
-    return typeof inner === "string"
-      ? parseJson(inner)
-      : { payload: fields, json: JSON.stringify(fields), problem: null };
-  }
-  return parseJson(text.codePointAt(0) === 0xfeff ? text.slice(1) : text);
+}
+
+/** `curl -d` calls everything a form, and no form starts with a brace. (`\s` is a byte order mark, too.) */
+export function isFormText(headers: Headers, text: string): boolean {
+  return isForm(headers) && !/^\s*[{[]/.test(text);
+}
+
+/** Without the byte order mark that some editors put before JSON. */
+export function withoutMark(text: string): string {
+  return text.codePointAt(0) === 0xfeff ? text.slice(1) : text;
 }
 
 export function isForm(headers: Headers): boolean {
@@ -72,7 +88,8 @@ function inflate(body: Uint8Array, maxBytes: number): Uint8Array | undefined {
   }
 }
 
-function parseJson(text: string): ParsedBody {
+/** @throws HookonceError `json_too_deep` */
+export function parseJson(text: string): ParsedBody {
   if (text.length > MAX_DEPTH * 2 && depthOf(text) > MAX_DEPTH) {
     throw new HookonceError("json_too_deep", `The JSON is nested deeper than ${MAX_DEPTH} levels.`);
   }
@@ -145,16 +162,14 @@ export function changeBody(
   { headers, body }: Pick<Delivery, "headers" | "body">,
   change: (payload: unknown) => unknown,
   formField?: string,
-  maxInflated?: number,
 ): Uint8Array {
-  const parsed = parseBody({ headers, body }, formField, maxInflated);
-  if (parsed.json === null) return body;
+  const text = readText({ headers, body });
+  const parsed = parseBody({ headers, body }, formField);
+  if (typeof text !== "string" || parsed.json === null) return body;
   const changed = change(parseWithExactNumbers(parsed.json));
-  if (!isForm(headers) || /^[{[]/.test(Buffer.from(body.subarray(0, 1)).toString())) {
-    return Buffer.from(exactJson(changed));
-  }
+  if (!isFormText(headers, text)) return Buffer.from(exactJson(changed));
   if (formField !== undefined) {
-    const form = new URLSearchParams(Buffer.from(body).toString());
+    const form = new URLSearchParams(text);
     if (form.has(formField)) {
       form.set(formField, exactJson(changed));
       return Buffer.from(form.toString());

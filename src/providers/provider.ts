@@ -6,6 +6,8 @@ import type { Part, Selector } from "./selector.ts";
 export interface Provider {
   readonly name: string;
   readonly title: string;
+  /** What else it may be looked for under: suggested, never taken. */
+  readonly aliases?: readonly string[];
   /** The provider's own page on verifying its webhooks. */
   readonly docs: string;
   readonly scheme: Scheme;
@@ -34,6 +36,8 @@ export interface Provider {
   readonly retryWindowMs: number;
   /** How often and when it retries, in words. */
   readonly retries?: string;
+  /** What the signature leaves open, and no receiver can close. */
+  readonly caution?: string;
   /** What could not be checked against the provider's own documentation or library. */
   readonly unverified?: string;
 }

@@ -9,10 +9,17 @@ export type Selector =
   | Part
   | readonly Selector[]
   | { readonly join: readonly Part[]; readonly with: string }
-  | { readonly key_beside: readonly string[] };
+  | KeyBeside;
+
+/** `of`: of what stands there, instead of the payload. */
+export interface KeyBeside {
+  readonly key_beside: readonly string[];
+  readonly of?: Part | undefined;
+}
 
 /**
- * `header:x-github-event`, `body:$.data.object.id`, or, of ids:
+ * `header:x-github-event`, `body:$.data.object.id`, `key:$.message.is_deleted` (the last name itself, where something other than
+ * false stands under it), or, of ids:
  * - `sha256:body`, a hash of the body (of a batch: of the element). Right where the body of a retry is the same, byte for byte, and
  *   that of another event is not.
  * - `new:delivery`, never the same: for pings whose body says only "something has changed", where any other rule would swallow events.
@@ -36,7 +43,7 @@ export type Read = (from: Readable) => unknown;
  */
 export function compileSelector(selector: Selector, missing: "skip" | "absent"): Read {
   if (typeof selector === "string") return compilePart(selector);
-  if ("key_beside" in selector) return compileKeyBeside(selector.key_beside);
+  if ("key_beside" in selector) return compileKeyBeside(selector);
   if (!isList(selector)) return compileJoin(selector.join, selector.with, missing);
   const choices = selector.map((choice) => compileSelector(choice, missing));
   return (from) => {
@@ -67,11 +74,14 @@ function compileJoin(parts: readonly Part[], separator: string, missing: "skip" 
   };
 }
 
-function compileKeyBeside(others: readonly string[]): Read {
-  return ({ payload }) =>
-    typeof payload === "object" && payload !== null
-      ? Object.keys(payload).find((key) => !others.includes(key))
+function compileKeyBeside({ key_beside: others, of }: KeyBeside): Read {
+  const read: Read = of === undefined ? ({ payload }) => payload : compilePart(of);
+  return (from) => {
+    const value = read(from);
+    return typeof value === "object" && value !== null
+      ? Object.keys(value).find((key) => !others.includes(key))
       : undefined;
+  };
 }
 
 function compilePart(part: Part): Read {
@@ -85,21 +95,31 @@ function compilePart(part: Part): Read {
     return ({ headers }) =>
       Object.hasOwn(headers, name) && headers[name] !== "" ? headers[name] : undefined;
   }
-  if (part.startsWith("body:")) {
-    const path = parsePath(part.slice("body:".length));
-    if (path === undefined)
-      throw invalid(part, "a path such as body:$.data.id or body:$.items[0]['event id']");
-    return ({ payload }) => {
-      let value = payload;
-      for (const step of path) {
-        // Own properties only: a body cannot reach what every object inherits.
-        if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined;
-        value = (value as Record<string | number, unknown>)[step];
-      }
-      return value ?? undefined;
+  if (part.startsWith("body:")) return compilePath(part, part.slice("body:".length));
+  if (part.startsWith("key:")) {
+    const path = part.slice("key:".length);
+    const name = parsePath(path)?.at(-1);
+    const read = compilePath(part, path);
+    return (from) => {
+      const value = read(from);
+      return value === undefined || value === false ? undefined : name;
     };
   }
-  throw invalid(part, "header:name, body:$.path, sha256:body or new:delivery");
+  throw invalid(part, "header:name, body:$.path, key:$.path, sha256:body or new:delivery");
+}
+
+function compilePath(part: Part, text: string): Read {
+  const path = parsePath(text);
+  if (path === undefined) throw invalid(part, "a path such as body:$.data.id or body:$.items[0]['event id']");
+  return ({ payload }) => {
+    let value = payload;
+    for (const step of path) {
+      // Own properties only: a body cannot reach what every object inherits.
+      if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined;
+      value = (value as Record<string | number, unknown>)[step];
+    }
+    return value ?? undefined;
+  };
 }
 
 /** The one spelling of a selector: two that read the same are equal, whatever they look like in the config. */
@@ -115,12 +135,13 @@ export function canonical(selector: Selector): Selector {
 const NAME = /^[\p{L}\p{N}_$-]+$/u;
 
 function canonicalPart(part: Part): Part {
-  if (!part.startsWith("body:")) return part.toLowerCase();
-  const steps = parsePath(part.slice("body:".length)) ?? [];
+  const [, kind, path] = /^(body|key):(.*)$/su.exec(part) ?? [];
+  if (kind === undefined || path === undefined) return part.toLowerCase();
+  const steps = parsePath(path) ?? [];
   const spelled = steps.map((step) =>
     typeof step === "string" && NAME.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`,
   );
-  return `body:$${spelled.join("")}`;
+  return `${kind}:$${spelled.join("")}`;
 }
 
 /** @returns the steps of a path, or undefined when it is none */

@@ -221,13 +221,25 @@ function decodeSome(url: string): string {
   return url.replace(/%(?:3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)/gi, decodeURIComponent);
 }
 
-/** In a form, where the provider signs one of its fields, that field's text. */
+/**
+ * In a form, where the provider signs one of its fields, that field's text. Such a form holds nothing else: what stood beside it would
+ * not be signed.
+ *
+ * @throws HookonceError `signature_malformed`
+ */
 export function signedBodyOf(
   { signedFormField }: SignedRequest,
   { headers, body }: Pick<Delivery, "headers" | "body">,
 ): Uint8Array {
   if (signedFormField === undefined || !isForm(headers)) return body;
-  return Buffer.from(new URLSearchParams(Buffer.from(body).toString()).get(signedFormField) ?? "");
+  const [field, ...others] = new URLSearchParams(Buffer.from(body).toString());
+  if (field?.[0] !== signedFormField || others.length > 0) {
+    throw new HookonceError(
+      "signature_malformed",
+      `The form does not consist of the one field ${signedFormField}, which is what the signature covers.`,
+    );
+  }
+  return Buffer.from(field[1]);
 }
 
 /**

@@ -5,6 +5,7 @@ import { isSecret } from "./comparison.ts";
 import type { OutgoingRequest, SigningKeys, Verify, VerifyContext } from "./context.ts";
 import { changeBody } from "./payload.ts";
 import { checkPinned } from "./pinned-fetch.ts";
+import { signedText } from "./signed-fields.ts";
 
 /** Amazon's, in every partition, and no other: `sns.eu-west-1.amazonaws.com`. */
 export const SNS_HOST = /^sns\.[a-z0-9-]{3,}\.amazonaws\.com(?:\.cn)?$/;
@@ -54,10 +55,11 @@ export function signSns(request: OutgoingRequest, { secret, privateKey }: Signin
   return { ...request, body };
 }
 
+/** Only the message itself, which stands first, may hold a line break: nothing of it could be taken for another field. */
 function signedFields(message: Record<string, unknown>): string {
   const names = message["Type"] === "Notification" ? NOTIFICATION : CONFIRMATION;
   return names
     .filter((name) => message[name] !== undefined && message[name] !== null)
-    .map((name) => `${name}\n${message[name] as string}\n`)
+    .map((name) => `${name}\n${signedText(name, message[name], name === "Message" ? undefined : "\n")}\n`)
     .join("");
 }

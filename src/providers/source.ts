@@ -4,11 +4,12 @@ import { compileBatch, type BatchPath, type Split } from "./batch.ts";
 import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
 import { compileHandshakes, type Handshakes } from "./handshake.ts";
 import { checkId, checkType } from "./identity.ts";
-import { parseBody, type ParsedBody } from "./payload.ts";
+import type { ParsedBody } from "./payload.ts";
 import type { Provider, Scheme } from "./provider.ts";
+import { createReading, type Reading } from "./reading.ts";
+import { createBodyRedaction, createHeaderRedaction } from "./redaction.ts";
 import { canonical, compileSelector, parseWithExactNumbers, type Read, type Selector } from "./selector.ts";
-import { createBodyRedaction } from "./static.ts";
-import { coversUrl, createVerifier } from "./verifier.ts";
+import { coversUrl, createVerifier, secretOf } from "./verifier.ts";
 
 /** What the config says of a source, its secrets looked up. What it leaves out, the provider's preset says. */
 export interface SourceSettings {
@@ -53,8 +54,7 @@ export interface Source {
   readonly eventIdRule: string;
   /** Throws, or rejects, unless the delivery is the provider's, with a code that says why not. */
   readonly verify: Verify;
-  /** Never throws for what is no JSON; throws `json_too_deep` and `body_too_large`. */
-  readonly parse: (delivery: Pick<Delivery, "headers" | "body">) => ParsedBody;
+  readonly parse: Reading;
   /** Throws when there is no event id, or none that can be one. */
   readonly identify: (delivery: Pick<Delivery, "headers" | "body">, body?: ParsedBody) => Identified;
   /** Of a source whose deliveries bring several events: takes one apart. What cannot be identified is the error that says why. */
@@ -88,7 +88,7 @@ export function createSource(
   const maxBody = settings.maxBody ?? provider.maxBody ?? MIB;
   const eventId = settings.eventId ?? provider.eventId;
   const batch = settings.batch ?? provider.batch;
-  const parse: Source["parse"] = (delivery) => parseBody(delivery, provider.formField, maxBody);
+  const parse = createReading(scheme, provider.formField, maxBody);
   const identify = createIdentifier(
     compileSelector(eventId, "absent"),
     compileSelector(settings.type ?? provider.type, "skip"),
@@ -117,12 +117,15 @@ export function createSource(
     parse,
     identify,
     split: batch === undefined ? undefined : createBatchSplit(compileBatch(batch), identify, parse),
-    handshakes: compileHandshakes(provider.handshakes, context, settings.verifyToken),
+    handshakes: compileHandshakes(provider.handshakes, {
+      secrets,
+      fetch,
+      verifyToken: settings.verifyToken,
+      secretOf: (delivery) => secretOf(delivery, scheme, context),
+    }),
     redactBody:
-      scheme.kind === "static"
-        ? createBodyRedaction(scheme, secrets, provider.formField, maxBody)
-        : undefined,
-    keepableHeaders: createHeaderRedaction(provider, scheme),
+      scheme.kind === "static" ? createBodyRedaction(secrets, provider.formField, maxBody) : undefined,
+    keepableHeaders: createHeaderRedaction(provider, scheme, secrets),
   };
 }
 
@@ -156,7 +159,7 @@ export function createUrlOf(scheme: Scheme, publicUrl: string | undefined): Veri
 
 function createIdentifier(readId: Read, readType: Read, parse: Source["parse"]): Source["identify"] {
   return (delivery, body = parse(delivery)) => {
-    const from = { headers: delivery.headers, payload: body.payload, body: delivery.body };
+    const from = { headers: delivery.headers, payload: body.payload, body: body.signed ?? delivery.body };
     let id = readId(from);
     if (typeof id === "number") {
       // Digit for digit: 9007199254740993 and …992 are two ids, and one JavaScript number.
@@ -188,18 +191,5 @@ function createBatchSplit(split: Split, identify: Source["identify"], parse: Sou
         throw error;
       }
     });
-  };
-}
-
-const SECRET_HEADERS = ["authorization", "proxy-authorization", "cookie"];
-
-function createHeaderRedaction(provider: Provider, scheme: Scheme): Source["keepableHeaders"] {
-  const names = [...SECRET_HEADERS, ...(provider.secretHeaders ?? [])];
-  if (scheme.kind === "static" && scheme.secretIn.startsWith("header:"))
-    names.push(scheme.secretIn.slice("header:".length).toLowerCase());
-  return (headers) => {
-    const secret = names.filter((name) => Object.hasOwn(headers, name));
-    if (secret.length === 0) return headers;
-    return { ...headers, ...Object.fromEntries(secret.map((name) => [name, "[redacted]"])) };
   };
 }

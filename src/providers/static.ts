@@ -2,7 +2,7 @@ import type { Delivery } from "../event.ts";
 import { HookonceError } from "../errors.ts";
 import { isSecret } from "./comparison.ts";
 import type { OutgoingRequest, Verify, VerifyContext } from "./context.ts";
-import { changeBody, setInBody } from "./payload.ts";
+import { setInBody } from "./payload.ts";
 import type { StaticScheme } from "./provider.ts";
 import { compileSelector } from "./selector.ts";
 
@@ -46,35 +46,6 @@ export function createStaticVerifier({ secretIn }: StaticScheme, context: Verify
 function basicOf({ headers }: Delivery): string | undefined {
   const encoded = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(headers["authorization"] ?? "")?.[1];
   return encoded === undefined ? undefined : Buffer.from(encoded, "base64").toString();
-}
-
-const REDACTED = "[redacted]";
-
-/**
- * What may be kept of a body with a secret in it, or passed on.
- *
- * @returns undefined where the secret does not stand in the body
- */
-export function createBodyRedaction(
-  { secretIn }: StaticScheme,
-  secrets: readonly string[],
-  formField: string | undefined,
-  maxBody: number,
-): ((delivery: Delivery) => Delivery) | undefined {
-  if (!secretIn.startsWith("body:")) return undefined;
-  // Wherever it stands: nothing else in a body is equal to it.
-  const redact = (value: unknown): unknown => {
-    if (typeof value === "string") return secrets.includes(value) ? REDACTED : value;
-    if (Array.isArray(value)) return value.map(redact);
-    if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype)
-      return value;
-    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, redact(one)]));
-  };
-  return (delivery) => {
-    const body = changeBody(delivery, redact, formField, maxBody);
-    const { "content-encoding": _, ...headers } = delivery.headers;
-    return { ...delivery, headers, body };
-  };
 }
 
 /** Sends the secret along, as the provider does. */

@@ -22,7 +22,7 @@ export function createTwilioVerifier({ secrets, urlOf }: VerifyContext): (delive
       throw new HookonceError("signature_missing", `The header ${HEADER} is missing.`);
     const url = urlOf(delivery);
     const form = isForm(delivery.headers);
-    const fields = form ? sortedFields(delivery.body) : "";
+    const fields = form ? textOf(delivery.body) : "";
     for (const candidate of withAndWithoutPort(url)) {
       for (const key of keys) {
         if (equal(given, digest(key, candidate + fields)) && (form || hashFits(url, delivery.body))) return;
@@ -40,7 +40,7 @@ export function signTwilio(request: OutgoingRequest, secret: string): OutgoingRe
   const form = isForm(request.headers);
   const url = new URL(request.url);
   if (!form) url.searchParams.set("bodySHA256", sha256(request.body));
-  const signature = digest(decodeKey(secret, "text"), url.href + (form ? sortedFields(request.body) : ""));
+  const signature = digest(decodeKey(secret, "text"), url.href + (form ? textOf(request.body) : ""));
   return { ...request, url: url.href, headers: { ...request.headers, [HEADER]: signature } };
 }
 
@@ -57,21 +57,19 @@ function sha256(body: Uint8Array): string {
   return new Bun.CryptoHasher("sha256").update(body).digest("hex");
 }
 
-/** `name` and `value` after one another, sorted; a value that is given twice counts once. */
-function sortedFields(body: Uint8Array): string {
+function textOf(body: Uint8Array): string {
+  return signedFields(body)
+    .flatMap(([name, values]) => values.map((value) => name + value))
+    .join("");
+}
+
+/** A form as far as it is signed: sorted, and a value that is given twice counts once. */
+export function signedFields(body: Uint8Array): [name: string, values: string[]][] {
   const fields = new Map<string, Set<string>>();
   for (const [name, value] of new URLSearchParams(Buffer.from(body).toString())) {
     fields.set(name, (fields.get(name) ?? new Set()).add(value));
   }
-  return [...fields]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, values]) =>
-      [...values]
-        .sort()
-        .map((value) => name + value)
-        .join(""),
-    )
-    .join("");
+  return [...fields].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, values]) => [name, [...values].sort()]);
 }
 
 /** Twilio signs some URLs with their default port, some without. */

@@ -1,3 +1,4 @@
+import type { Delivery } from "../event.ts";
 import { HookonceError } from "../errors.ts";
 import { createAdyenVerifier, signAdyen } from "./adyen.ts";
 import { createContentfulVerifier, signContentful } from "./contentful.ts";
@@ -47,6 +48,27 @@ export function createVerifier(scheme: Scheme, context: VerifyContext, allowPubl
     case "paypal":
       return createPayPalVerifier(context);
   }
+}
+
+/**
+ * Which of several secrets a delivery is signed with: asked for where an answer depends on it, since finding out verifies once more.
+ *
+ * @returns undefined when it is none of them
+ */
+export async function secretOf(
+  delivery: Delivery,
+  scheme: Scheme,
+  context: VerifyContext,
+): Promise<string | undefined> {
+  for (const secret of context.secrets) {
+    try {
+      await createVerifier(scheme, { ...context, secrets: [secret] }, false)(delivery);
+      return secret;
+    } catch (error) {
+      if (!(error instanceof HookonceError)) throw error;
+    }
+  }
+  return undefined;
 }
 
 /**

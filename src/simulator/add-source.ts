@@ -5,6 +5,7 @@ import { CONFIG_FILE, envName } from "../config/load.ts";
 import { SOURCE_NAME } from "../config/schema.ts";
 import { readToml, TomlError } from "../config/toml.ts";
 import { HookonceError, messageOf } from "../errors.ts";
+import { keyOf } from "../handlers/find.ts";
 import type { Provider } from "../providers/provider.ts";
 import { learnsSecret } from "../providers/source.ts";
 import { coversUrl } from "../providers/verifier.ts";
@@ -92,9 +93,10 @@ function refusal(message: string): HookonceError {
   return new HookonceError("config_invalid", message);
 }
 
-/** A type becomes part of a path here, and so must not lead out of the folder. */
+/** A type becomes part of a path here, and so must not lead out of the folder. A command of Slack's begins with the only slash in it. */
 function checkType(type: string): void {
-  const outside = type.split("/").some((part) => /^\.*$/.test(part));
+  const parts = (/^\/[^/]+$/.test(type) ? keyOf(type) : type).split("/");
+  const outside = parts.some((part) => /^\.*$/.test(part));
   if (type !== "" && (outside || type.length > 200 || /\p{Cc}/u.test(type)))
     throw refusal(`"${type.replaceAll(/\p{Cc}/gu, "?")}" is no type that a file can be called by.`);
 }

@@ -82,6 +82,12 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
       expect(existsSync(join(inbox.path, "handlers/square-eu", file))).toBe(true);
   });
 
+  test("a command of Slack's has a file of its own", async () => {
+    using inbox = scratch(inboxFiles);
+    expect((await run(["add", "slack", "/weather", "--folder", inbox.path])).code).toBe(0);
+    expect(existsSync(join(inbox.path, "handlers/slack/_weather.sql"))).toBe(true);
+  });
+
   test("overwrites nothing: names in .env, handlers, a file without a line break at its end", async () => {
     using inbox = scratch({
       ...inboxFiles,

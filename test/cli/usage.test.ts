@@ -11,6 +11,11 @@ describe("help", () => {
     { args: ["check", "--help"], says: ["Usage: hookonce check", "folder", "--database"] },
     { args: ["providers"], says: ["stripe", "slack", "never the same"] },
     { args: ["providers", "square"], says: ["Square", "public_url", "covered by the signature", "https://"] },
+    { args: ["providers", "paddle"], says: ["5 s either way", "the secret's text, as it stands"] },
+    { args: ["providers", "svix"], says: ["300 s either way", "base64 after whsec_"] },
+    { args: ["providers", "discord"], says: ["any age is taken", "64 hex digits"] },
+    { args: ["providers", "paypal"], says: ["not covered by the signature", "CRC32", "not looked at"] },
+    { args: ["providers", "aws-sns"], says: ["three times, 20 s apart", "MessageAttributes are not signed"] },
     {
       args: ["verify", "--help"],
       says: ["Usage: hookonce verify", "--source", "--request", "--at", "--folder"],
@@ -39,6 +44,10 @@ describe("wrong usage: exit 2, and nothing is begun", () => {
     },
     { args: ["serve", "--listen"], says: ["--listen <host:port>", "argument missing"] },
     { args: ["serve", "--listen", "8787"], says: ["'8787' is invalid", "host:port"] },
+    { args: ["providers", "whatsapp"], says: ["did you mean meta?"] },
+    { args: ["providers", "stripes"], says: ["did you mean stripe?"] },
+    { args: ["add", "facebook"], says: ["did you mean meta?"] },
+    { args: ["send", "forgejo"], says: ["did you mean gitea?"] },
     { args: ["check", "one", "two"], says: ["too many arguments for 'check'"] },
   ]) {
     test(["hookonce", ...args].join(" "), async () => {

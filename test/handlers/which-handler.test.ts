@@ -20,6 +20,7 @@ const FILES = [
   "shopify/orders.sql",
   "gitlab/Push_Hook.sql",
   "gitlab/_.sql",
+  "gitlab/_weather.sql",
   "bare/only.sql",
   "bare/lib/thing.sql",
 ];
@@ -106,6 +107,9 @@ describe("one event runs one handler, the most specific one", () => {
     ["gitlab", "🐙", "gitlab/_.sql"],
     ["gitlab", "☕☕", null],
     ["gitlab", "é", "gitlab/_.sql"],
+    // One that begins it, too: a command of Slack's
+    ["gitlab", "/weather", "gitlab/_weather.sql"],
+    ["gitlab", "//weather", null],
     // Without a fallback
     ["bare", "only", "bare/only.sql"],
     ["bare", "other", null],

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { providers } from "../../src/providers/presets.ts";
 import type { Fetch } from "../../src/providers/context.ts";
+import { coversUrl } from "../../src/providers/verifier.ts";
 import { testInbox } from "../support/test-inbox.ts";
 import examples from "../fixtures/provider-examples.json";
 import vectors from "../fixtures/provider-vectors.json";
@@ -168,12 +169,14 @@ test.each(
   const row = rows[vector.provider] as Row;
   const { secrets, fetch } = setUp(vector);
   const names = secrets.map((_, index) => `env:S${index}`);
+  const { scheme } = providers.get(row.preset) ?? {};
+  const publicUrl = scheme !== undefined && coversUrl(scheme) ? `\npublic_url = "${vector.url}"` : "";
   const environment: Record<string, string> = Object.fromEntries(
     secrets.map((secret, index) => [`S${index}`, secret]),
   );
   if (vector.verify_token !== undefined) environment["TOKEN"] = vector.verify_token;
   await using inbox = await testInbox({
-    config: `[sources.it]\nprovider = "${row.preset}"\nsecret = ${JSON.stringify(names)}\npublic_url = "${vector.url}"${vector.verify_token === undefined ? "" : '\nverify_token = "env:TOKEN"'}`,
+    config: `[sources.it]\nprovider = "${row.preset}"\nsecret = ${JSON.stringify(names)}${publicUrl}${vector.verify_token === undefined ? "" : '\nverify_token = "env:TOKEN"'}`,
     files: {
       ...effectsTable,
       "handlers/it/_any.sql": "insert into effects values (:source, :event_id, :type);",

@@ -16,7 +16,12 @@ function inboxFor(provider: string, more = ""): Promise<TestInbox> {
   });
 }
 
-async function postSigned(inbox: TestInbox, provider: string, payload: unknown): Promise<Response> {
+async function postSigned(
+  inbox: TestInbox,
+  provider: string,
+  payload: unknown,
+  secret = "secret",
+): Promise<Response> {
   const request = await sign(
     providers.get(provider) as Provider,
     {
@@ -25,7 +30,7 @@ async function postSigned(inbox: TestInbox, provider: string, payload: unknown):
       headers: { "content-type": "application/json" },
       body: Buffer.from(JSON.stringify(payload)),
     },
-    { secret: "secret" },
+    { secret },
     NOW,
   );
   return inbox.request("/webhook/it", { ...request, body: Buffer.from(request.body) });
@@ -56,6 +61,23 @@ test("Zoom's token comes back with its hash", async () => {
     encryptedToken: new Bun.CryptoHasher("sha256", "secret").update("qgg8vlvZRS6UYooatFL8Aw").digest("hex"),
   });
   nothingKept(inbox);
+});
+
+test("while the secret is changed, Zoom's token is hashed with the one that the request is signed with", async () => {
+  await using inbox = await testInbox({
+    config: '[sources.it]\nprovider = "zoom"\nsecret = ["env:NEW", "env:OLD"]\n',
+    environment: { NEW: "new", OLD: "old" },
+    clock: () => NOW,
+  });
+  const validation = { event: "endpoint.url_validation", payload: { plainToken: "qgg8" } };
+  for (const secret of ["old", "new"]) {
+    const response = await postSigned(inbox, "zoom", validation, secret);
+    expect(await response.json()).toEqual({
+      plainToken: "qgg8",
+      encryptedToken: new Bun.CryptoHasher("sha256", secret).update("qgg8").digest("hex"),
+    });
+  }
+  expect((await postSigned(inbox, "zoom", validation, "neither")).status).toBe(401);
 });
 
 const ask = (inbox: TestInbox, token: string): Promise<Response> =>
@@ -98,9 +120,31 @@ test("Notion's token is shown once, and only while there is no secret", async ()
     { source: "it", headers: { "x-notion-signature": `sha256=${"0".repeat(64)}` } },
   );
   expect(forged.body.error.code).toBe("signature_mismatch");
+  expect(forged.body.error.message).toContain("No secret is configured");
   await inbox.restart({ config: source("notion"), files: { ".env": "S=secret" } });
   expect((await send()).status).toBe(401);
   nothingKept(inbox);
+});
+
+test("whoever sends Notion's source a token first does not keep its own from being shown", async () => {
+  await using inbox = await testInbox({ config: '[sources.it]\nprovider = "notion"' });
+  const send = async (token: unknown): Promise<number> => {
+    const body = JSON.stringify({ verification_token: token });
+    return (await inbox.request("/webhook/it", { method: "POST", body })).status;
+  };
+  const shown = (): unknown[] => inbox.log.map(({ secret }) => secret).filter((one) => one !== undefined);
+  for (const token of ["attacker", "secret_real", "attacker", "secret_real"])
+    expect(await send(token)).toBe(200);
+  expect(shown()).toEqual(["attacker", "secret_real"]);
+  const warning = inbox.log.find(({ secret }) => secret === "attacker")?.msg ?? "";
+  expect(warning).toContain("Enter it at the provider's, which takes only its own");
+  // It goes to somebody's terminal.
+  for (const token of ["a\u001b[2Jb", "a\nb", "", "x".repeat(1001), 7, {}]) {
+    expect([400, 401, 403]).toContain(await send(token));
+  }
+  for (let n = 0; n < 50; n++) await send(`token-${n}`);
+  expect(shown()).toHaveLength(20);
+  expect(inbox.log.findLast(({ secret }) => secret !== undefined)?.msg).toContain("No more are shown");
 });
 
 test("WooCommerce's ping is answered, and nothing that only looks like it", async () => {
@@ -169,13 +213,13 @@ test("Xero hears 200 or 401, and never a body", async () => {
   expect([bad.status, await bad.text()]).toEqual([401, ""]);
 });
 
-test("a Slack command is answered by _any: no file can be called as it is", async () => {
+test.each(["_any", "_weather"])("a Slack command is answered by %s", async (file) => {
   await using inbox = await testInbox({
     config: source("slack"),
     environment: { S: "secret" },
     clock: () => NOW,
     files: {
-      "handlers/it/_any.ts": `import { handler, reply } from "hookonce";
+      [`handlers/it/${file}.ts`]: `import { handler, reply } from "hookonce";
 export default handler(({ event }) => reply({ body: event.payload.text }));`,
     },
   });

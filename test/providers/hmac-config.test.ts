@@ -221,6 +221,20 @@ test("a tolerance is kept to the second, either way", async () => {
   ]);
 });
 
+test("a signed header may bring the time by its own name, and a signed body the time in it", async () => {
+  await using inbox = await recordingInbox({
+    config: `[sources.header]\nprovider = "hmac"\nsecret = "env:S"\nheader = "x-sig"\nsigned = "{header:X-Time}{body}"\ntimestamp_header = "x-time"\nevent_id = "body:$.id"\ntype = "body:$.type"
+[sources.body]\nprovider = "hmac"\nsecret = "env:S"\nheader = "x-sig"\ntimestamp_body = "body:$.at"\ntolerance = 60\nevent_id = "body:$.id"\ntype = "body:$.type"`,
+    sources: ["header", "body"],
+    environment: { S: "secret" },
+  });
+  const body = JSON.stringify({ id: "evt_1", type: "happened", at: AT - 60 });
+  const inHeader = { "x-time": String(AT), "x-sig": hmac("sha256", "secret", `${AT}${body}`, "hex") };
+  expect((await post(inbox, "header", body, inHeader)).said).toBe("processed");
+  const inBody = { "x-sig": hmac("sha256", "secret", body, "hex") };
+  expect((await post(inbox, "body", body, inBody)).said).toBe("processed");
+});
+
 describe("a scheme that cannot be used is refused at the start", () => {
   const rest = 'event_id = "body:$.id"\ntype = "body:$.type"\nheader = "x-sig"';
   const scenarios: {
@@ -289,11 +303,96 @@ describe("a scheme that cannot be used is refused at the start", () => {
     },
     {
       name: "keys that another kind of signature has",
-      source: 'provider = "discord"\nsecret = "env:S"\nsecret_in = "basic"\nprefix = "v1="',
+      source:
+        'provider = "discord"\nsecret = "env:S"\nsecret_in = "basic"\nalgorithm = "sha1"\nencoding = "base64url"',
       secret: "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c",
       problems: [
-        [2, /^sources\.it: prefix means nothing here/],
+        [2, /^sources\.it: algorithm means nothing here/],
+        [2, /^sources\.it: encoding means nothing here: .*hex or base64; leave out encoding = "base64url"/],
         [2, /^sources\.it: secret_in means nothing here/],
+      ],
+    },
+    {
+      name: "keys of a signature in a header where it stands in the body",
+      source: 'provider = "adyen"\nsecret = "env:S"\nprefix = "v1="\nheader = "x-sig"',
+      secret: "abcdef",
+      problems: [
+        [2, /^sources\.it: header means nothing here/],
+        [2, /^sources\.it: prefix means nothing here/],
+      ],
+    },
+    {
+      name: "a tolerance for a time that nobody signs",
+      source: `provider = "hmac"\nsecret = "env:S"\ntolerance = 60\ntimestamp_unit = "ms"\n${rest}`,
+      secret: "x",
+      problems: [
+        [2, /^sources\.it: tolerance means nothing here: no time is signed; say with timestamp_header where/],
+        [2, /^sources\.it: timestamp_unit means nothing here/],
+      ],
+    },
+    {
+      name: "the same of a preset",
+      source: 'provider = "github"\nsecret = "env:S"\ntolerance = 60',
+      secret: "x",
+      problems: [[2, /^sources\.it: tolerance means nothing here: no time is signed/]],
+    },
+    {
+      name: "and of one whose signature is none",
+      source: 'provider = "telegram"\nsecret = "env:S"\ntolerance = 60',
+      secret: "x",
+      problems: [[2, /tolerance means nothing here: no time is signed; leave out tolerance = 60/]],
+    },
+    {
+      name: "a time in a header that the signature leaves out: an old delivery could be made new",
+      source: `provider = "hmac"\nsecret = "env:S"\ntimestamp_header = "x-time"\n${rest}`,
+      secret: "x",
+      problems: [
+        [
+          2,
+          /^sources\.it: timestamp_header = "x-time" leaves the time unsigned: .*put \{timestamp\} into signed = "\{body\}"/,
+        ],
+      ],
+    },
+    {
+      name: "a preset's time that the signature is told to leave out",
+      source: 'provider = "stripe"\nsecret = "env:S"\nsigned = "{body}"',
+      secret: "x",
+      problems: [[2, /^sources\.it: signed = "\{body\}" leaves the time unsigned/]],
+    },
+    {
+      name: "a time in a header called a time in the body",
+      source: `provider = "hmac"\nsecret = "env:S"\ntimestamp_body = "header:x-time"\n${rest}`,
+      secret: "x",
+      problems: [[5, /^sources\.it\.timestamp_body: write "body:\$\.path"/]],
+    },
+    {
+      name: "a time in two places",
+      source: `provider = "hmac"\nsecret = "env:S"\nsigned = "{timestamp}{body}"\ntimestamp_header = "x-time"\ntimestamp_body = "body:$.t"\n${rest}`,
+      secret: "x",
+      problems: [[2, /timestamp_body means nothing here: timestamp_header says already/]],
+    },
+    {
+      name: "an id's header that the signature leaves out",
+      source: `provider = "hmac"\nsecret = "env:S"\nid_header = "x-id"\n${rest}`,
+      secret: "x",
+      problems: [[2, /id_header means nothing here: signed = "\{body\}" names no \{id\}/]],
+    },
+    {
+      name: "a secret that would be a hash of the body",
+      source:
+        'provider = "static"\nsecret = "env:S"\nsecret_in = "sha256:body"\nevent_id = "body:$.id"\ntype = "body:$.type"',
+      secret: "x",
+      problems: [[5, /^sources\.it\.secret_in: write "header:name", "body:\$\.path" or "basic"/]],
+    },
+    {
+      name: "what only others ask for",
+      source:
+        'provider = "stripe"\nsecret = "env:S"\npublic_url = "https://a.example/in"\nverify_token = "env:S"\nallow_public = true',
+      secret: "verify-me",
+      problems: [
+        [2, /allow_public means nothing here: its deliveries are signed; leave out allow_public = true/],
+        [2, /public_url means nothing here: the URL is not signed; leave out public_url = "https:/],
+        [2, /verify_token means nothing here: Stripe never sends one; leave out verify_token/],
       ],
     },
     {

@@ -3,7 +3,7 @@ import type { Fetch, OutgoingRequest, SigningKeys } from "../../src/providers/co
 import { providers } from "../../src/providers/presets.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import { generateKeyPair } from "../../src/providers/public-key.ts";
-import { sign } from "../../src/providers/verifier.ts";
+import { coversUrl, sign } from "../../src/providers/verifier.ts";
 
 /** What an event numbered `n` looks like in a delivery: what its headers bring, and its body. */
 export interface Sample {
@@ -227,7 +227,7 @@ export function signerFor(name: string, certificate: (rsaPrivateKey: string) => 
     provider,
     keys,
     fetch,
-    config: `[sources.it]\nprovider = "${name}"\n${provider.scheme.kind === "unsigned" ? "" : 'secret = "env:S"\n'}public_url = "${URL_OF_IT}"\n${extra[name] ?? ""}`,
+    config: `[sources.it]\nprovider = "${name}"\n${provider.scheme.kind === "unsigned" ? "" : 'secret = "env:S"\n'}${coversUrl(provider.scheme) ? `public_url = "${URL_OF_IT}"\n` : ""}${extra[name] ?? ""}`,
     request(n, attempt, nowMs, signingKeys = keys) {
       const payload = sample.body(n, attempt);
       const body =

@@ -65,6 +65,11 @@ describe("what a selector finds", () => {
     { selector: "body:$.__proto__.toString", found: undefined },
     { selector: "body:$.items.constructor", found: undefined },
     { selector: "body:$.id.constructor", found: undefined },
+    // The last name, where something other than false stands under it
+    { selector: "key:$.data", found: "data" },
+    { selector: "key:$.data.absent", found: undefined },
+    { selector: "key:$.nothing", found: undefined },
+    { selector: "key:$.no", found: undefined },
     // A list: the first that is present
     { selector: ["body:$.absent", "body:$.nothing", "header:x-empty", "body:$.id"], found: "evt_1" },
     { selector: ["body:$.count", "body:$.id"], found: 0 },

@@ -19,10 +19,11 @@ export const commerce: readonly Provider[] = [
   {
     name: "shopify-events",
     title: "Shopify (Events, headers without x-)",
-    docs: "https://shopify.dev/docs/apps/build/webhooks/verify-deliveries",
+    docs: "https://shopify.dev/docs/apps/build/events/verify-deliveries",
     scheme: { ...BODY_SHA256, encoding: "base64", signature: { header: "shopify-hmac-sha256" } },
     secretIs: "the app's client secret",
-    eventId: "header:shopify-webhook-id",
+    // The page tells duplicates by the delivery's id; Shopify's library asks only for the event's.
+    eventId: ["header:shopify-webhook-id", "header:shopify-event-id"],
     eventIdSigned: false,
     type: "header:shopify-topic",
     timeoutMs: 5 * SECONDS,
@@ -111,6 +112,7 @@ export const commerce: readonly Provider[] = [
   {
     name: "buy-me-a-coffee",
     title: "Buy Me a Coffee",
+    aliases: ["bmac", "bmc"],
     docs: "https://studio.buymeacoffee.com/webhooks",
     scheme: { ...BODY_SHA256, signature: { header: "x-signature-sha256" } },
     eventId: "body:$.event_id",

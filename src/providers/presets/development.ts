@@ -64,6 +64,7 @@ export const development: readonly Provider[] = [
   {
     name: "gitea",
     title: "Gitea, Forgejo",
+    aliases: ["forgejo", "gogs", "codeberg"],
     docs: "https://docs.gitea.com/usage/webhooks",
     scheme: {
       ...BODY_SHA256,
@@ -83,6 +84,7 @@ export const development: readonly Provider[] = [
   {
     name: "jira",
     title: "Jira",
+    aliases: ["atlassian"],
     docs: "https://developer.atlassian.com/cloud/jira/platform/webhooks/",
     scheme: { ...BODY_SHA256, signature: { header: "x-hub-signature", prefix: "sha256=" } },
     eventId: "header:x-atlassian-webhook-identifier",
@@ -163,7 +165,8 @@ export const development: readonly Provider[] = [
     type: "body:$.status.state",
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * DAYS,
-    unverified: "timeout and retries; that a retry's body is the same byte for byte",
+    unverified:
+      "how old a signature may be; timeout and retries; that a retry's body is the same byte for byte",
   },
   {
     name: "cloudflare-notifications",
@@ -181,6 +184,7 @@ export const development: readonly Provider[] = [
   {
     name: "aws-sns",
     title: "Amazon SNS",
+    aliases: ["sns", "amazon-sns", "aws", "amazon"],
     docs: "https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html",
     scheme: { kind: "sns" },
     secretIs: "the topic's ARN: only its messages are taken",
@@ -196,8 +200,9 @@ export const development: readonly Provider[] = [
       },
     ],
     timeoutMs: 15 * SECONDS,
-    retryWindowMs: 1 * DAYS,
-    retries: "about 50 attempts over 23 days at most, by the topic's delivery policy",
-    unverified: "the default delivery policy",
+    retryWindowMs: 1 * HOURS,
+    // https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
+    retries: "three times, 20 s apart; by a delivery policy of your own for up to an hour",
+    caution: "MessageAttributes are not signed",
   },
 ];

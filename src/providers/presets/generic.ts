@@ -17,6 +17,7 @@ export const generic: readonly Provider[] = [
   {
     name: "hmac",
     title: "HMAC, spelled out in the config",
+    aliases: ["generic", "custom"],
     docs: "README.md, Sources",
     scheme: { ...BODY_SHA256, signature: { header: "" } }, // the config must say
     eventId: "body:$.id",
@@ -28,6 +29,7 @@ export const generic: readonly Provider[] = [
   {
     name: "static",
     title: "A secret that is sent along, spelled out in the config",
+    aliases: ["basic-auth", "token"],
     docs: "README.md, Sources",
     scheme: { kind: "static", secretIn: "header:authorization" }, // the config must say
     eventId: "body:$.id",

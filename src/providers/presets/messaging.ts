@@ -57,7 +57,7 @@ export const messaging: readonly Provider[] = [
     timeoutMs: 3 * SECONDS,
     retryWindowMs: 2 * HOURS,
     retries: "three times, after 5, 20 and 60 min",
-    unverified: "retries; that a retry's body is the same byte for byte",
+    unverified: "how old a signature may be; retries; that a retry's body is the same byte for byte",
   },
   {
     name: "discord",
@@ -116,21 +116,37 @@ export const messaging: readonly Provider[] = [
   {
     name: "meta",
     title: "Meta (WhatsApp, Facebook, Instagram)",
+    aliases: ["whatsapp", "facebook", "instagram", "messenger"],
     docs: "https://developers.facebook.com/docs/graph-api/webhooks/getting-started",
     scheme: { ...BODY_SHA256, signature: { header: "x-hub-signature-256", prefix: "sha256=" } },
     secretIs: "the app secret",
-    batch: ["body:$.entry[*].changes[*]", "body:$.entry[*].messaging[*]", "body:$.entry[*].standby[*]"],
+    // Of an entry that holds none of these lists, the entry: some only name the fields that changed.
+    batch: [
+      "body:$.entry[*].changes[*].value.messages[*]",
+      "body:$.entry[*].changes[*].value.statuses[*]",
+      "body:$.entry[*].messaging[*]",
+      "body:$.entry[*].standby[*]",
+    ],
     eventId: [
-      // Several in one change: together they are the event.
-      { join: ["body:$.value.messages[1].id", "sha256:body"], with: ":" },
-      { join: ["body:$.value.statuses[1].id", "sha256:body"], with: ":" },
-      "body:$.value.messages[0].id",
-      { join: ["body:$.value.statuses[0].id", "body:$.value.statuses[0].status"], with: ":" },
-      "body:$.message.mid",
+      "body:$.changes[0].value.messages[0].id",
+      {
+        join: ["body:$.changes[0].value.statuses[0].id", "body:$.changes[0].value.statuses[0].status"],
+        with: ":",
+      },
+      // Taken back, it comes again under its own id.
+      { join: ["body:$.messaging[0].message.mid", "key:$.messaging[0].message.is_deleted"], with: ":" },
+      "body:$.messaging[0].message.mid",
+      "body:$.standby[0].message.mid",
+      // With the id and time of its entry: the same change elsewhere, or later, is another.
       "sha256:body",
     ],
     eventIdSigned: true,
-    type: ["body:$.field", { key_beside: ["sender", "recipient", "timestamp"] }],
+    type: [
+      "body:$.changes[0].field",
+      { key_beside: ["sender", "recipient", "timestamp"], of: "body:$.messaging[0]" },
+      { key_beside: ["sender", "recipient", "timestamp"], of: "body:$.standby[0]" },
+      { key_beside: ["id", "uid", "time"] },
+    ],
     handshakes: [
       {
         name: "verification request",
@@ -146,8 +162,7 @@ export const messaging: readonly Provider[] = [
     timeoutMs: 5 * SECONDS,
     retryWindowMs: 7 * DAYS,
     retries: "less and less often: WhatsApp for 7 days, Facebook and Instagram for 36 h",
-    unverified:
-      "the largest body; whether a page's two changes to the same value are told apart by their bodies",
+    unverified: "the largest body; that an entry's time is the same in a retry",
   },
   {
     name: "twilio",
@@ -163,12 +178,14 @@ export const messaging: readonly Provider[] = [
       "header:i-twilio-idempotency-token",
       "sha256:body",
     ],
-    eventIdSigned: false,
+    eventIdSigned: true,
     type: ["body:$.MessageStatus", "body:$.SmsStatus", "body:$.CallStatus"],
     answer: { status: 200, contentType: "text/xml", body: "<Response/>" },
     timeoutMs: 15 * SECONDS,
     retryWindowMs: 1 * HOURS,
     retries: "once, when it cannot connect, unless the URL says otherwise (#rc=…)",
+    caution:
+      "a header stands for the id where there is no Sid, and is not signed; nor is it where one of a form's fields ends and the next begins",
     unverified: "the header I-Twilio-Idempotency-Token; timeout and retries",
   },
   {

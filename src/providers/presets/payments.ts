@@ -160,6 +160,7 @@ export const payments: readonly Provider[] = [
   {
     name: "coinbase-commerce",
     title: "Coinbase Commerce",
+    aliases: ["coinbase"],
     docs: "https://docs.cdp.coinbase.com/commerce/docs/webhooks-security",
     scheme: { ...BODY_SHA256, signature: { header: "x-cc-webhook-signature" } },
     eventId: "body:$.event.id", // the outer id is the attempt's
@@ -194,6 +195,7 @@ export const payments: readonly Provider[] = [
     eventId: { join: ["body:$.eventCode", "body:$.pspReference", "body:$.success"], with: ":" },
     eventIdSigned: true,
     type: "body:$.eventCode",
+    caution: "of an item eight fields are signed: reason, eventDate and the rest are not",
     answer: { status: 200, contentType: "text/plain", body: "[accepted]" },
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 7 * DAYS,
@@ -225,10 +227,12 @@ export const payments: readonly Provider[] = [
     scheme: { kind: "paypal" },
     secretIs: "the webhook's id, from the dashboard",
     eventId: "body:$.id",
-    eventIdSigned: true,
+    eventIdSigned: false,
     type: "body:$.event_type",
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 3 * DAYS,
+    caution:
+      "of the body only a CRC32 is signed: whoever has seen one delivery can make another body with the same, so ask PayPal's API before much depends on it",
     retries: "up to 25 times over 3 days",
     unverified: "timeout and retries; events of PayPal's simulator carry no valid signature",
   },

@@ -25,11 +25,34 @@ export const services: readonly Provider[] = [
     },
     secretIs: "the app's client secret",
     batch: ["body:$[*]"],
-    // HubSpot does not promise that eventId alone is unique.
-    eventId: {
-      join: ["body:$.eventId", "body:$.subscriptionId", "body:$.objectId", "body:$.occurredAt"],
-      with: ":",
-    },
+    // HubSpot does not promise that eventId alone is unique. An association has no object, but two.
+    eventId: [
+      {
+        join: ["body:$.eventId", "body:$.subscriptionId", "body:$.objectId", "body:$.occurredAt"],
+        with: ":",
+      },
+      {
+        join: [
+          "body:$.eventId",
+          "body:$.subscriptionId",
+          "body:$.fromObjectId",
+          "body:$.toObjectId",
+          "key:$.associationRemoved",
+          "body:$.occurredAt",
+        ],
+        with: ":",
+      },
+      {
+        join: [
+          "body:$.eventId",
+          "body:$.subscriptionId",
+          "body:$.fromObjectId",
+          "body:$.toObjectId",
+          "body:$.occurredAt",
+        ],
+        with: ":",
+      },
+    ],
     eventIdSigned: true,
     type: "body:$.subscriptionType",
     timeoutMs: 5 * SECONDS,
@@ -180,6 +203,7 @@ export const services: readonly Provider[] = [
     eventId: { join: ["header:x-contentful-topic", "sha256:body"], with: ":" },
     eventIdSigned: true,
     type: "header:x-contentful-topic",
+    caution: "the topic is signed only where x-contentful-signed-headers names it",
     timeoutMs: 30 * SECONDS,
     retryWindowMs: 1 * HOURS,
     retries: "twice, about 30 s apart, on 429 and 5xx",

@@ -30,8 +30,14 @@ export const commerce: Readonly<Record<string, Example>> = {
     develop: "shopify app webhook trigger --topic … --address URL --api-version … --client-secret …",
   },
   "shopify-events": {
-    types: ["orders/paid"],
-    headers: (seed) => ({ "shopify-topic": seed.type, "shopify-webhook-id": uuidOf(seed) }),
+    types: ["Order", "Product"],
+    headers: (seed) => ({
+      "shopify-topic": seed.type,
+      "shopify-action": "update",
+      "shopify-webhook-id": uuidOf(seed),
+      "shopify-event-id": uuidOf({ ...seed, id: seed.id.split("").toReversed().join("") }),
+      "shopify-shop-domain": "example.myshopify.com",
+    }),
     event: shopifyOrder,
     dashboard: "shopify.app.toml, the section on events",
   },

@@ -1,0 +1,196 @@
+import { describe, expect, test } from "bun:test";
+import * as fc from "fast-check";
+import { HookonceError } from "../../src/errors.ts";
+import { statuses } from "../../src/http/statuses.ts";
+import { receive, type Inbox } from "../../src/inbox/receive.ts";
+import type { OutgoingRequest } from "../../src/providers/context.ts";
+import { providers } from "../../src/providers/presets.ts";
+import type { Source } from "../../src/providers/source.ts";
+import { sign } from "../../src/providers/verifier.ts";
+import { certificateFor } from "../support/certificate.ts";
+import { deliveryOf, sourceOf } from "./handed-on.ts";
+import { signerFor } from "./preset-samples.ts";
+import { NOW } from "./signed-inbox.ts";
+
+/** An inbox that commits nothing, for what can go wrong before. */
+const nowhere = {
+  handlers: { for: () => null },
+  writer: { commit: () => Promise.resolve({ outcome: "processed" }) },
+} as unknown as Inbox;
+
+/** @returns the status that it is answered with; what is no answer but a fault is thrown */
+async function statusOf(source: Source, request: OutgoingRequest): Promise<number> {
+  try {
+    await receive(deliveryOf(request), source, nowhere);
+    return 200;
+  } catch (error) {
+    if (error instanceof HookonceError) return statuses[error.code] ?? 500;
+    throw error;
+  }
+}
+
+const json = (body: string, request: OutgoingRequest): OutgoingRequest => ({
+  ...request,
+  body: Buffer.from(body),
+});
+
+/** What JavaScript cannot make text, or a number, of; and what it makes something odd of. */
+const hostile = fc.constantFrom(
+  '{"toString":1,"valueOf":1}',
+  '{"toString":null}',
+  '{"__proto__":null,"constructor":1}',
+  '{"length":1e9}',
+  '{"then":1}',
+  "{}",
+  "[]",
+  "[[]]",
+  '[{"toString":1,"valueOf":1}]',
+  "null",
+  "true",
+  "false",
+  "0",
+  "-1",
+  "1e400",
+  "1e-400",
+  "9007199254740993",
+  '""',
+  '"\\u0000"',
+  '"\\ud800"',
+  '"__proto__"',
+  "[".repeat(200) + "]".repeat(200),
+);
+
+type Path = readonly (string | number)[];
+
+function pathsIn(value: unknown, path: Path = []): Path[] {
+  if (typeof value !== "object" || value === null) return [path];
+  return [path, ...Object.entries(value).flatMap(([key, one]) => pathsIn(one, [...path, key]))];
+}
+
+/** JSON text with another value at a path. */
+function replaced(value: unknown, [step, ...rest]: Path, text: string): string {
+  if (step === undefined) return text;
+  if (Array.isArray(value))
+    return `[${value.map((one, at) => (String(at) === step ? replaced(one, rest, text) : JSON.stringify(one))).join()}]`;
+  const entries = Object.entries(value as object).map(
+    ([key, one]) =>
+      `${JSON.stringify(key)}:${key === step ? replaced(one, rest, text) : JSON.stringify(one)}`,
+  );
+  return `{${entries.join()}}`;
+}
+
+describe("what nobody would send is refused, and never our fault", () => {
+  test.each([...providers.keys()].filter((name) => name !== "unsigned").map((name) => [name]))(
+    "%s",
+    async (name) => {
+      const signer = signerFor(name, certificateFor);
+      const source = sourceOf(signer);
+      const honest = await signer.request(1, 1, NOW);
+      const text = Buffer.from(honest.body).toString();
+      // Of a form, the JSON in its field, or its fields as an object.
+      const payload: unknown = text.startsWith("{") || text.startsWith("[") ? JSON.parse(text) : {};
+      const paths = pathsIn(payload);
+      await fc.assert(
+        fc.asyncProperty(fc.nat(), hostile, fc.boolean(), async (at, value, signed) => {
+          const body = replaced(payload, paths[at % paths.length] ?? [], value);
+          let request = json(body, honest);
+          // Signed as well: the provider, too, can send what we do not expect.
+          if (signed) request = (await signedOrNot(request)) ?? request;
+          expect([200, 400, 401, 403, 503]).toContain(await statusOf(source, request));
+        }),
+        { numRuns: 200 },
+      );
+
+      async function signedOrNot(request: OutgoingRequest): Promise<OutgoingRequest | undefined> {
+        try {
+          return await sign(signer.provider, request, signer.keys, NOW);
+        } catch {
+          return undefined; // into this it cannot sign
+        }
+      }
+    },
+  );
+
+  const rows: [name: string, change: (body: string) => string][] = [
+    ["adyen", (body) => body.replace('"psp-1-0"', '{"toString":1,"valueOf":1}')],
+    ["adyen", (body) => body.replace('"true"', '[["true"]]')],
+    [
+      "adyen",
+      (body) => body.replace('"pspReference":"psp-1-0","merchant', '"pspReference":"psp-1-0:","merchant'),
+    ],
+    ["aws-sns", (body) => body.replace('"Hello wörld!"', '{"toString":1}')],
+    ["aws-sns", (body) => body.replace('"Hello wörld!"', '["Hello wörld!"]')],
+    ["mailgun", (body) => body.replace(/"token":"[^"]*"/, '"token":{"toString":1}')],
+  ];
+  test.each(rows)("%s: 401", async (name, change) => {
+    const signer = signerFor(name, certificateFor);
+    const honest = await signer.request(1, 1, NOW);
+    const text = Buffer.from(honest.body).toString();
+    expect(change(text)).not.toBe(text);
+    expect(await statusOf(sourceOf(signer), json(change(text), honest))).toBe(401);
+  });
+});
+
+const item = (fields: object): Buffer =>
+  Buffer.from(JSON.stringify({ notificationItems: [{ NotificationRequestItem: fields }] }));
+
+describe("what is put together of fields can be taken apart in one way only", () => {
+  test("Adyen: a colon of the merchant's does not move the fields", async () => {
+    const signer = signerFor("adyen", certificateFor);
+    const rest = { amount: { value: 1, currency: "EUR" }, eventCode: "AUTHORISATION", success: "true" };
+    const honest = await sign(
+      signer.provider,
+      {
+        ...(await signer.request(1, 1, NOW)),
+        body: item({
+          pspReference: "psp",
+          merchantAccountCode: "Shop",
+          merchantReference: "order:1",
+          ...rest,
+        }),
+      },
+      signer.keys,
+      NOW,
+    );
+    expect(await statusOf(sourceOf(signer), honest)).toBe(200);
+    const { additionalData } = (
+      JSON.parse(Buffer.from(honest.body).toString()) as {
+        notificationItems: { NotificationRequestItem: { additionalData: unknown } }[];
+      }
+    ).notificationItems[0]?.NotificationRequestItem ?? { additionalData: null };
+    // psp::Shop:order:1:…, in both
+    const moved = {
+      pspReference: "psp:",
+      originalReference: "Shop",
+      merchantAccountCode: "order",
+      merchantReference: "1",
+      additionalData,
+      ...rest,
+    };
+    expect(await statusOf(sourceOf(signer), { ...honest, body: item(moved) })).toBe(401);
+  });
+
+  test("SNS: a message's lines are no fields", async () => {
+    const signer = signerFor("aws-sns", certificateFor);
+    const plain = await signer.request(1, 1, NOW);
+    const message = JSON.parse(Buffer.from(plain.body).toString()) as Record<string, string>;
+    const body = (changed: object): Buffer => Buffer.from(JSON.stringify({ ...message, ...changed }));
+    const honest = await sign(
+      signer.provider,
+      { ...plain, body: body({ Message: "hello\nMessageId\nevil\nSubject\nrest" }) },
+      signer.keys,
+      NOW,
+    );
+    expect(await statusOf(sourceOf(signer), honest)).toBe(200);
+    const { Signature, TopicArn, SignatureVersion, SigningCertURL } = JSON.parse(
+      Buffer.from(honest.body).toString(),
+    ) as Record<string, string>;
+    const moved = {
+      Message: "hello",
+      MessageId: "evil",
+      Subject: `rest\nMessageId\n${message["MessageId"]}`,
+    };
+    const forged = body({ ...moved, Signature, TopicArn, SignatureVersion, SigningCertURL });
+    expect(await statusOf(sourceOf(signer), { ...honest, body: forged })).toBe(401);
+  });
+});

@@ -1,0 +1,118 @@
+import { expect, test } from "bun:test";
+import { gzipSync } from "node:zlib";
+import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+
+const SECRET = "p4ss word/&";
+const FORM = "application/x-www-form-urlencoded";
+
+function inboxFor(provider: string, more = ""): Promise<TestInbox> {
+  return testInbox({
+    config: `[sources.it]\nprovider = "${provider}"\nsecret = ["env:S", "env:LONGER"]\n${more}`,
+    environment: { S: SECRET, LONGER: `${SECRET}-and-more` },
+    files: {
+      "migrations/0001.sql": "create table seen (payload text, headers text) strict;",
+      "handlers/it/_any.sql": "insert into seen values (:payload, :headers);",
+    },
+  });
+}
+
+/** All that was kept of what was sent. */
+async function keptOf(
+  inbox: TestInbox,
+  body: string | Uint8Array,
+  headers: Record<string, string> = {},
+): Promise<{ body: string; payload: unknown; all: string }> {
+  const response = await inbox.request("/webhook/it", {
+    method: "POST",
+    body: Buffer.from(body as string),
+    headers,
+  });
+  expect(response.status).toBe(200);
+  const [row] = inbox.rows("select cast(body as text) as body, headers from hookonce_deliveries");
+  const seen = inbox.rows("select payload, headers from seen");
+  return {
+    body: row.body,
+    payload: JSON.parse(seen[0].payload),
+    all: JSON.stringify([row, seen, inbox.log]),
+  };
+}
+
+function expectNothingOf(kept: string): void {
+  for (const spelling of [SECRET, encodeURIComponent(SECRET), Buffer.from(SECRET).toString("base64")])
+    expect(kept).not.toContain(spelling);
+  expect(kept).not.toContain("p4ss");
+}
+
+test("a secret in the body is replaced wherever else it stands", async () => {
+  await using inbox = await inboxFor("figma");
+  const escaped = encodeURIComponent(SECRET);
+  const text = `{"note":"first ${SECRET}","note":"second","event_type":"PING","passcode":${JSON.stringify(SECRET)},
+    "url":"https://h.example/?p=${escaped}&q=1","list":["a ${SECRET} b"],"${SECRET}":1,"big":12345678901234567890,
+    "basic":"Basic ${Buffer.from(SECRET).toString("base64")}","longer":"${SECRET}-and-more"}`;
+  const kept = await keptOf(inbox, text, {
+    "x-forwarded-uri": `/webhook/it?p=${escaped}`,
+    "x-note": `so ${SECRET} it is`,
+  });
+  expectNothingOf(kept.all);
+  expect(kept.payload).toMatchObject({
+    passcode: "[redacted]",
+    url: "https://h.example/?p=[redacted]&q=1",
+    list: ["a [redacted] b"],
+    longer: "[redacted]",
+  });
+  expect(kept.body).toContain("12345678901234567890");
+});
+
+test("so it is in the fields of a form beside the one with the JSON", async () => {
+  await using inbox = await inboxFor("ko-fi");
+  const data = { verification_token: SECRET, message_id: "m1", type: "Donation", url: `x${SECRET}y` };
+  const form = new URLSearchParams({
+    data: JSON.stringify(data),
+    token: SECRET,
+    other: `a ${SECRET}`,
+    n: "1",
+  });
+  const kept = await keptOf(inbox, form.toString(), { "content-type": FORM });
+  expectNothingOf(kept.all);
+  const fields = new URLSearchParams(kept.body);
+  expect([fields.get("token"), fields.get("other"), fields.get("n")]).toEqual([
+    "[redacted]",
+    "a [redacted]",
+    "1",
+  ]);
+  expect(kept.payload).toMatchObject({ message_id: "m1", url: "x[redacted]y" });
+});
+
+test("JSON that is called a form is kept as the JSON that it was read as", async () => {
+  for (const blank of ["", " ", "\n\t", "\ufeff"]) {
+    await using inbox = await inboxFor("figma");
+    const body = `${blank}${JSON.stringify({ passcode: SECRET, event_type: "PING", n: { a: 1 } })}`;
+    const kept = await keptOf(inbox, body, { "content-type": FORM });
+    expect(kept.payload).toEqual({ passcode: "[redacted]", event_type: "PING", n: { a: 1 } });
+    expect(JSON.parse(kept.body)).toEqual(kept.payload);
+  }
+});
+
+test("a compressed form, too", async () => {
+  await using inbox = await inboxFor("ko-fi");
+  const data = JSON.stringify({ verification_token: SECRET, message_id: "m1", type: "Donation" });
+  const kept = await keptOf(inbox, gzipSync(new URLSearchParams({ data }).toString()), {
+    "content-type": FORM,
+    "content-encoding": "gzip",
+  });
+  expectNothingOf(kept.all);
+  expect(kept.payload).toMatchObject({ message_id: "m1" });
+  expect(new URLSearchParams(kept.body).has("data")).toBe(true);
+});
+
+test("a secret in a header is replaced in the body as well; a body without it stays as it came", async () => {
+  const headers = { "x-gitlab-token": SECRET, "idempotency-key": "k1", "x-gitlab-event": "Push Hook" };
+  await using told = await inboxFor("gitlab-token");
+  const kept = await keptOf(told, `{"hook":{"token":"${SECRET}"}}`, headers);
+  expectNothingOf(kept.all);
+  expect(kept.payload).toEqual({ hook: { token: "[redacted]" } });
+
+  await using untold = await inboxFor("gitlab-token");
+  const spelled = '{ "b" : 1.0,\n "a": "\\u0041" }';
+  expect((await keptOf(untold, spelled, headers)).body).toBe(spelled);
+});

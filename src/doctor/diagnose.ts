@@ -1,4 +1,4 @@
-import type { HookonceError } from "../errors.ts";
+import type { ErrorCode, HookonceError } from "../errors.ts";
 import type { Delivery } from "../event.ts";
 import type { SourceSettings } from "../providers/source.ts";
 import { ageFindings } from "./age.ts";
@@ -7,11 +7,11 @@ import type { Diagnosis, DoctorContext, Finding } from "./diagnosis.ts";
 import { expectedOf, foundIn } from "./facts.ts";
 import { elsewhere } from "./headers.ts";
 import { hints, unknownCause } from "./hints.ts";
-import type { Hypothesis } from "./hypothesis.ts";
+import { MAX_BODY_OF_PAIRS, type Hypothesis } from "./hypothesis.ts";
 import { otherProviders, otherSources } from "./other-provider.ts";
 import { otherDecodings, otherSecrets, otherSpellings } from "./secrets.ts";
 import { writtenOtherwise } from "./signatures.ts";
-import { examine, fits, isAge, refusalOf, type Examined, type Trial } from "./trial.ts";
+import { examine, fits, isAge, refusalOf, tooLarge, type Examined, type Trial } from "./trial.ts";
 import { otherUrls } from "./urls.ts";
 
 /** What may be otherwise than it should be. Each is tried by itself, then every two together. */
@@ -27,9 +27,11 @@ const HYPOTHESES: readonly ((examined: Examined) => Iterable<Hypothesis>)[] = [
   otherBodies,
 ];
 
-/** Two at a time are tried of bodies up to this many bytes, and so many of them: about a second's work. */
-const MAX_BODY_OF_PAIRS = 64 * 1024;
+/** So many pairs are tried: about a second's work. */
 const MAX_PAIRS = 20_000;
+
+/** Of each kind, and of all pairs, no more is tried than has so many bytes to be hashed: the likeliest come first. */
+const MAX_BYTES = 512 * 1024 * 1024;
 
 /**
  * The signature doctor: whether a delivery is what its source takes and, where it is not, why. It finds the cause by trying.
@@ -42,7 +44,7 @@ export async function diagnose(
   context: DoctorContext,
 ): Promise<Diagnosis> {
   const examined = examine(delivery, source, context);
-  const refusal = await refusalOf(examined, examined);
+  const refusal = tooLarge(examined) ?? (await refusalOf(examined, examined));
   return {
     source: source.name,
     provider: source.provider.title,
@@ -58,9 +60,8 @@ export async function diagnose(
 async function findingsOf(examined: Examined, refusal: HookonceError): Promise<Finding[]> {
   const { rejections, nowMs } = examined.context;
   if (isAge(refusal) && (await fits(examined, examined))) return ageFindings(refusal, rejections, nowMs);
-  if (refusal.code === "unsigned_not_loopback" || refusal.code === "key_unavailable") {
-    return [{ cause: "unknown", proven: false, what: refusal.message, remedy: remedyOf(refusal) }];
-  }
+  const remedy = REMEDIES[refusal.code];
+  if (remedy !== undefined) return [{ cause: "unknown", proven: false, what: refusal.message, remedy }];
 
   const { found, trial } = await tryOut(examined);
   if (trial === undefined) {
@@ -73,19 +74,23 @@ async function findingsOf(examined: Examined, refusal: HookonceError): Promise<F
   return [...found, ...(left === undefined ? [] : ageFindings(left, rejections, nowMs))];
 }
 
-function remedyOf({ code }: HookonceError): string {
-  return code === "key_unavailable"
-    ? "The provider's key has to be fetched to verify this: try it on a machine that reaches the provider."
-    : "Deliver from this machine, or give the source a provider that signs.";
-}
+/** Of refusals that are no matter of the signature. */
+const REMEDIES: Partial<Record<ErrorCode, string>> = {
+  key_unavailable:
+    "The provider's key has to be fetched to verify this: try it on a machine that reaches the provider.",
+  unsigned_not_loopback: "Deliver from this machine, or give the source a provider that signs.",
+  body_too_large: "If the provider does send bodies of this size, say so with max_body for this source.",
+};
 
 /** What makes the signature right: single changes, else two at once. */
 async function tryOut(examined: Examined): Promise<{ found: Finding[]; trial: Trial | undefined }> {
   const found: Finding[] = [];
   let trial: Trial | undefined;
   for (const hypotheses of HYPOTHESES) {
+    let bytesLeft = MAX_BYTES;
     for (const hypothesis of hypotheses(examined)) {
       const changed = { ...examined, ...hypothesis.change };
+      if ((bytesLeft -= changed.delivery.body.byteLength) < 0) break;
       if (!(await fits(changed, examined))) continue;
       trial ??= changed;
       found.push(findingOf(hypothesis));
@@ -98,13 +103,15 @@ async function tryOut(examined: Examined): Promise<{ found: Finding[]; trial: Tr
 async function tryPairs(examined: Examined): Promise<{ found: Finding[]; trial: Trial | undefined }> {
   if (examined.delivery.body.byteLength > MAX_BODY_OF_PAIRS) return { found: [], trial: undefined };
   let left = MAX_PAIRS;
+  let bytesLeft = MAX_BYTES;
   for (const [index, firsts] of HYPOTHESES.entries()) {
     for (const first of firsts(examined)) {
       const once: Examined = { ...examined, ...first.change };
       for (const seconds of HYPOTHESES.slice(index + 1)) {
         for (const second of seconds(once)) {
-          if (--left < 0) return { found: [], trial: undefined };
           const trial = { ...once, ...second.change };
+          bytesLeft -= trial.delivery.body.byteLength;
+          if (--left < 0 || bytesLeft < 0) return { found: [], trial: undefined };
           if (await fits(trial, examined)) return { found: [findingOf(first), findingOf(second)], trial };
         }
       }

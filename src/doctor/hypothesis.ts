@@ -8,3 +8,6 @@ export interface Hypothesis {
   readonly what: string;
   readonly remedy: string;
 }
+
+/** In bytes: two changes at a time are tried of bodies up to this. */
+export const MAX_BODY_OF_PAIRS = 64 * 1024;

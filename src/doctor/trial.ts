@@ -49,6 +49,20 @@ function once(fetch: Fetch): Fetch {
   };
 }
 
+/** Refused before anything else is looked at; undefined when it is not. */
+export function tooLarge({ delivery: { body }, settings }: Examined): HookonceError | undefined {
+  const limit = maxBodyOf(settings);
+  if (body.byteLength <= limit) return undefined;
+  return new HookonceError(
+    "body_too_large",
+    `The body is larger than the ${limit} bytes that this source takes (max_body).`,
+  );
+}
+
+function maxBodyOf({ maxBody, provider }: SourceSettings): number {
+  return maxBody ?? provider.maxBody ?? MIB;
+}
+
 /** @returns why it is refused; undefined when it is not */
 export async function refusalOf(trial: Trial, examined: Examined): Promise<HookonceError | undefined> {
   const { settings, context } = examined;
@@ -60,12 +74,7 @@ export async function refusalOf(trial: Trial, examined: Examined): Promise<Hooko
         clock: () => context.nowMs,
         fetch: context.fetch,
         urlOf: trial.urlOf,
-        parse: (delivery) =>
-          parseBody(
-            delivery,
-            settings.provider.formField,
-            settings.maxBody ?? settings.provider.maxBody ?? MIB,
-          ),
+        parse: (delivery) => parseBody(delivery, settings.provider.formField, maxBodyOf(settings)),
         environment: settings.environment ?? "production",
       },
       settings.allowPublic === true,

@@ -72,7 +72,8 @@ function inflate(body: Uint8Array, maxBytes: number): Uint8Array | undefined {
   }
 }
 
-function parseJson(text: string): ParsedBody {
+/** @throws HookonceError `json_too_deep` */
+export function parseJson(text: string): ParsedBody {
   if (text.length > MAX_DEPTH * 2 && depthOf(text) > MAX_DEPTH) {
     throw new HookonceError("json_too_deep", `The JSON is nested deeper than ${MAX_DEPTH} levels.`);
   }

@@ -42,7 +42,7 @@ export async function diagnoseInInbox(
   const config = loadConfig(inboxFolder, secretNeeds, options.environment);
   const sources = config.sources.flatMap((source) => {
     const provider = providers.get(source.provider);
-    return provider === undefined ? [] : [settingsOf(source, provider)];
+    return provider === undefined ? [] : [settingsOf(source, provider, config.sources)];
   });
   const source = sources.find(({ name }) => name === options.source);
   if (source === undefined) throw noSource(options.source, sources);

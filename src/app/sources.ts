@@ -29,7 +29,7 @@ export function createSources(
     for (const message of [...missingKeys(source), ...pointlessKeys(source, provider)])
       problems.push(problemOf(source, message));
     try {
-      sources.set(source.name, createSource(settingsOf(source, provider), clock, fetch));
+      sources.set(source.name, createSource(settingsOf(source, provider, configured), clock, fetch));
     } catch (error) {
       if (!(error instanceof HookonceError)) throw error;
       problems.push(problemOf(source, messageOf(error)));
@@ -84,8 +84,16 @@ function problemOf({ name, line }: ConfiguredSource, message: string): Problem {
   return { file: CONFIG_FILE, line, message: `sources.${name}: ${message}` };
 }
 
-/** What a configured source is made of: its provider's preset, with what the config says otherwise. */
-export function settingsOf(source: ConfiguredSource, provider: Provider): SourceSettings {
+/**
+ * What a configured source is made of: its provider's preset, with what the config says otherwise.
+ *
+ * @param all the sources of the config, this one among them
+ */
+export function settingsOf(
+  source: ConfiguredSource,
+  provider: Provider,
+  all: readonly ConfiguredSource[],
+): SourceSettings {
   return {
     name: source.name,
     provider,
@@ -103,6 +111,32 @@ export function settingsOf(source: ConfiguredSource, provider: Provider): Source
     publicUrl: source.public_url,
     verifyToken: source.verifyToken,
     environment: source.environment,
+    ...readsLike(source, provider, all),
+  };
+}
+
+/**
+ * An unsigned source that shares another's handlers and says nothing of ids and types stands in for it, as one does while developing:
+ * it reads a delivery as that one does. Else those handlers would never get an event.
+ */
+function readsLike(
+  source: ConfiguredSource,
+  own: Provider,
+  all: readonly ConfiguredSource[],
+): Partial<SourceSettings> {
+  if (source.provider !== "unsigned") return {};
+  if (source.event_id !== undefined || source.type !== undefined || source.batch !== undefined) return {};
+  const other = all.find(({ name }) => name === source.handlers);
+  const preset = other === undefined ? undefined : providers.get(other.provider);
+  if (other === undefined || preset === undefined) return {};
+  const { eventId, type, batch, maxBody } = settingsOf(other, preset, all);
+  const { formField } = preset;
+  return {
+    provider: { ...own, ...(formField === undefined ? {} : { formField }) },
+    eventId: eventId ?? preset.eventId,
+    type: type ?? preset.type,
+    batch: batch ?? preset.batch,
+    maxBody: source.max_body ?? maxBody ?? preset.maxBody,
   };
 }
 

@@ -3,6 +3,7 @@ import type { Provider } from "../providers/provider.ts";
 import { addSource, type Added } from "../simulator/add-source.ts";
 import type { Example } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";
+import { isSignedElsewhere } from "../simulator/keys.ts";
 import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
 
@@ -49,9 +50,12 @@ function nextSteps(
     lines.push(
       `  a tunnel: cloudflared tunnel --url http://${listen}   (its https://… is then the host of the URL above)`,
     );
-  // Of these hookonce fetches the key from the provider itself.
-  if (!["sns", "paypal", "plaid"].includes(scheme.kind))
-    lines.push(`  hookonce send ${providerName} --source ${name}${inFolder}${privateKeyHint(scheme.kind)}`);
+  const send = (source: string): string => `hookonce send ${providerName} --source ${source}${inFolder}`;
+  if (isSignedElsewhere(scheme)) {
+    const [table, command] = [`[sources.${name}-dev]`, send(`${name}-dev`)];
+    lines.push(`  nobody but ${title} can sign: in hookonce.toml, beside it,`);
+    lines.push(`    ${table}`, `    provider = "unsigned"`, `    handlers = "${name}"`, `  and ${command}`);
+  } else lines.push(`  ${send(name)}${privateKeyHint(scheme.kind)}`);
   lines.push("", `Then: hookonce check${folder === "." ? "" : ` ${shellWord(folder)}`}`);
   return `${lines.join("\n")}\n`;
 }

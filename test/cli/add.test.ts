@@ -7,7 +7,7 @@ import { providers } from "../../src/providers/presets.ts";
 import { addSource } from "../../src/simulator/add-source.ts";
 import { examples } from "../../src/simulator/examples.ts";
 import { randomKeys } from "../../src/simulator/keys.ts";
-import { inboxFiles, run, scratch } from "./support/hookonce.ts";
+import { inboxFiles, run, scratch, serve } from "./support/hookonce.ts";
 
 const read = (folder: string, file: string): string => readFileSync(join(folder, file), "utf8");
 
@@ -80,6 +80,22 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     );
     for (const file of ["refund.updated.sql", "a_b/c.sql"])
       expect(existsSync(join(inbox.path, "handlers/square-eu", file))).toBe(true);
+  });
+
+  test("of a provider that nobody can sign for: the unsigned source that stands in for it works", async () => {
+    using inbox = scratch(inboxFiles);
+    const { stdout } = await run(["add", "paypal"], { cwd: inbox.path });
+    const [table = ""] = /\[sources\.paypal-dev\](?:\n +\w+ = ".*")+/.exec(stdout) ?? [];
+    appendFileSync(join(inbox.path, "hookonce.toml"), table);
+    const environment = { PAYPAL_WEBHOOK_SECRET: "8PT597110X687430L" };
+    await using serving = await serve(inbox.path, { environment });
+    const [command = ""] = /hookonce send .*/.exec(stdout) ?? [];
+    const args = command.split(" ").slice(1);
+    const sent = await run([...args, "--to", `${serving.url}/webhook/paypal-dev`], {
+      cwd: inbox.path,
+      environment,
+    });
+    expect([sent.code, sent.stdout]).toEqual([0, expect.stringContaining("200 processed")]);
   });
 
   test("overwrites nothing: names in .env, handlers, a file without a line break at its end", async () => {

@@ -11,7 +11,7 @@ import { MAX_BODY_OF_PAIRS, type Hypothesis } from "./hypothesis.ts";
 import { otherProviders, otherSources } from "./other-provider.ts";
 import { otherDecodings, otherSecrets, otherSpellings } from "./secrets.ts";
 import { writtenOtherwise } from "./signatures.ts";
-import { examine, fits, isAge, refusalOf, tooLarge, type Examined, type Trial } from "./trial.ts";
+import { examine, fits, isAge, refusalOf, tooLarge, type Examined } from "./trial.ts";
 import { otherUrls } from "./urls.ts";
 
 /** What may be otherwise than it should be. Each is tried by itself, then every two together. */
@@ -44,7 +44,7 @@ export async function diagnose(
   context: DoctorContext,
 ): Promise<Diagnosis> {
   const examined = examine(delivery, source, context);
-  const refusal = tooLarge(examined) ?? (await refusalOf(examined, examined));
+  const refusal = tooLarge(examined) ?? (await refusalOf(examined));
   return {
     source: source.name,
     provider: source.provider.title,
@@ -59,7 +59,7 @@ export async function diagnose(
 
 async function findingsOf(examined: Examined, refusal: HookonceError): Promise<Finding[]> {
   const { rejections, nowMs } = examined.context;
-  if (isAge(refusal) && (await fits(examined, examined))) return ageFindings(refusal, rejections, nowMs);
+  if (isAge(refusal) && (await fits(examined))) return ageFindings(refusal, rejections, nowMs);
   const remedy = REMEDIES[refusal.code];
   if (remedy !== undefined) return [{ cause: "unknown", proven: false, what: refusal.message, remedy }];
 
@@ -70,7 +70,7 @@ async function findingsOf(examined: Examined, refusal: HookonceError): Promise<F
     return certain ? hinted : [...hinted, unknownCause(examined)];
   }
   // What was found may not be all: once it is mended, the delivery may still be too old.
-  const left = await refusalOf(trial, examined);
+  const left = await refusalOf(trial);
   return [...found, ...(left === undefined ? [] : ageFindings(left, rejections, nowMs))];
 }
 
@@ -83,15 +83,15 @@ const REMEDIES: Partial<Record<ErrorCode, string>> = {
 };
 
 /** What makes the signature right: single changes, else two at once. */
-async function tryOut(examined: Examined): Promise<{ found: Finding[]; trial: Trial | undefined }> {
+async function tryOut(examined: Examined): Promise<{ found: Finding[]; trial: Examined | undefined }> {
   const found: Finding[] = [];
-  let trial: Trial | undefined;
+  let trial: Examined | undefined;
   for (const hypotheses of HYPOTHESES) {
     let bytesLeft = MAX_BYTES;
     for (const hypothesis of hypotheses(examined)) {
       const changed = { ...examined, ...hypothesis.change };
       if ((bytesLeft -= changed.delivery.body.byteLength) < 0) break;
-      if (!(await fits(changed, examined))) continue;
+      if (!(await fits(changed))) continue;
       trial ??= changed;
       found.push(findingOf(hypothesis));
       break; // others of its kind are other words for it
@@ -100,19 +100,20 @@ async function tryOut(examined: Examined): Promise<{ found: Finding[]; trial: Tr
   return found.length > 0 ? { found, trial } : tryPairs(examined);
 }
 
-async function tryPairs(examined: Examined): Promise<{ found: Finding[]; trial: Trial | undefined }> {
+async function tryPairs(examined: Examined): Promise<{ found: Finding[]; trial: Examined | undefined }> {
   if (examined.delivery.body.byteLength > MAX_BODY_OF_PAIRS) return { found: [], trial: undefined };
   let left = MAX_PAIRS;
   let bytesLeft = MAX_BYTES;
   for (const [index, firsts] of HYPOTHESES.entries()) {
     for (const first of firsts(examined)) {
+      if (first.unlikely === true) continue;
       const once: Examined = { ...examined, ...first.change };
       for (const seconds of HYPOTHESES.slice(index + 1)) {
         for (const second of seconds(once)) {
-          const trial = { ...once, ...second.change };
+          const trial: Examined = { ...once, ...second.change };
           bytesLeft -= trial.delivery.body.byteLength;
           if (--left < 0 || bytesLeft < 0) return { found: [], trial: undefined };
-          if (await fits(trial, examined)) return { found: [findingOf(first), findingOf(second)], trial };
+          if (await fits(trial)) return { found: halves(first, second), trial };
         }
       }
     }
@@ -122,4 +123,13 @@ async function tryPairs(examined: Examined): Promise<{ found: Finding[]; trial: 
 
 function findingOf({ cause, what, remedy }: Hypothesis): Finding {
   return { cause, proven: true, what, remedy };
+}
+
+/** Neither of the two makes the signature right by itself. */
+function halves(...pair: [Hypothesis, Hypothesis]): Finding[] {
+  return pair.map(({ half, ...whole }, index) => {
+    const { what, remedy } = { ...whole, ...half };
+    const place = index === 0 ? "Two things are wrong at once. The first: " : "The second of the two: ";
+    return findingOf({ ...whole, what: place + what, remedy });
+  });
 }

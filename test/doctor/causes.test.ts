@@ -421,6 +421,34 @@ const pairs: Planted[] = [
     says: "in hex",
   },
   {
+    name: "another source's delivery, and none of its secrets: neither is said to be all",
+    source: source("stripe", STRIPE, { name: "st" }),
+    context: {
+      sources: [
+        source("meta", HEX),
+        source("github", TEXT, { name: "gh" }),
+        source("stripe", STRIPE, { name: "st" }),
+      ],
+      otherSecrets: [{ name: "OLD_GH in .env", secret: OTHER }],
+    },
+    delivery: async () =>
+      withHeaders(await signed("github", OTHER), { "x-github-event": "push", "x-github-delivery": "1" }),
+    causes: ["other_source", "another_secret"],
+    says: /^Two things are wrong at once\. The first: This is a delivery for the source gh \(GitHub\)\.\nThe second of the two: It is signed with another secret than that of the source gh: with OLD_GH in \.env\.$/,
+    remedy: "secret of the source gh",
+  },
+  {
+    name: "another source's delivery by its secret, whatever its headers say",
+    source: source("stripe", STRIPE),
+    context: { sources: [source("standard-webhooks", OTHER, { name: "gl" })] },
+    delivery: async () =>
+      withHeaders(await signed("standard-webhooks", OTHER, { scheme: hmacOf("gitlab") }), {
+        "x-gitlab-event": "Push Hook",
+      }),
+    causes: ["other_source"],
+    says: "the source gl (Standard Webhooks): its signature is right there",
+  },
+  {
     name: "a line break lost, and too old as well",
     source: source("stripe", STRIPE),
     delivery: async () =>

@@ -1,4 +1,4 @@
-import type { ErrorCode, HookonceError } from "../errors.ts";
+import type { HookonceError } from "../errors.ts";
 import type { Delivery } from "../event.ts";
 import type { SourceSettings } from "../providers/source.ts";
 import { ageFindings } from "./age.ts";
@@ -6,7 +6,7 @@ import { otherBodies } from "./bodies.ts";
 import type { Diagnosis, DoctorContext, Finding } from "./diagnosis.ts";
 import { expectedOf, foundIn } from "./facts.ts";
 import { elsewhere } from "./headers.ts";
-import { hints, unknownCause } from "./hints.ts";
+import { asRefused, hints, isOfNoSignature, unknownCause } from "./hints.ts";
 import { MAX_BODY_OF_PAIRS, type Hypothesis } from "./hypothesis.ts";
 import { otherProviders, otherSources } from "./other-provider.ts";
 import { otherDecodings, otherSecrets, otherSpellings } from "./secrets.ts";
@@ -44,7 +44,8 @@ export async function diagnose(
   context: DoctorContext,
 ): Promise<Diagnosis> {
   const examined = examine(delivery, source, context);
-  const refusal = tooLarge(examined) ?? (await refusalOf(examined));
+  const refusal =
+    tooLarge(examined) ?? (context.handshake === undefined ? await refusalOf(examined) : undefined);
   return {
     source: source.name,
     provider: source.provider.title,
@@ -60,27 +61,22 @@ export async function diagnose(
 async function findingsOf(examined: Examined, refusal: HookonceError): Promise<Finding[]> {
   const { rejections, nowMs } = examined.context;
   if (isAge(refusal) && (await fits(examined))) return ageFindings(refusal, rejections, nowMs);
-  const remedy = REMEDIES[refusal.code];
-  if (remedy !== undefined) return [{ cause: "unknown", proven: false, what: refusal.message, remedy }];
+  if (isOfNoSignature(refusal)) return [asRefused(refusal, examined)];
 
   const { found, trial } = await tryOut(examined);
   if (trial === undefined) {
-    const hinted = hints(examined);
+    const hinted = hints(examined, refusal);
     const certain = hinted.some(({ proven, cause }) => proven || cause === "other_provider");
-    return certain ? hinted : [...hinted, unknownCause(examined)];
+    if (certain) return hinted;
+    // Only of a signature that is another can it be said that the secret may be.
+    return refusal.code === "signature_mismatch"
+      ? [...hinted, unknownCause(examined)]
+      : [asRefused(refusal, examined), ...hinted];
   }
   // What was found may not be all: once it is mended, the delivery may still be too old.
   const left = await refusalOf(trial);
   return [...found, ...(left === undefined ? [] : ageFindings(left, rejections, nowMs))];
 }
-
-/** Of refusals that are no matter of the signature. */
-const REMEDIES: Partial<Record<ErrorCode, string>> = {
-  key_unavailable:
-    "The provider's key has to be fetched to verify this: try it on a machine that reaches the provider.",
-  unsigned_not_loopback: "Deliver from this machine, or give the source a provider that signs.",
-  body_too_large: "If the provider does send bodies of this size, say so with max_body for this source.",
-};
 
 /** What makes the signature right: single changes, else two at once. */
 async function tryOut(examined: Examined): Promise<{ found: Finding[]; trial: Examined | undefined }> {

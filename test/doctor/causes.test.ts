@@ -227,6 +227,18 @@ const urls: Planted[] = [
     says: "/api/webhook/contentful",
   },
   {
+    name: "a URL that is not guessed",
+    source: source("square", TEXT, { publicUrl: "https://a.example/webhook/square" }),
+    delivery: async () => ({
+      ...(await signed("square", TEXT, { url: "https://other.example/in" })),
+      url: "http://localhost/webhook/square",
+    }),
+    causes: ["unknown"],
+    says: "no other URL that the request hints at",
+    remedy:
+      'the URL is another one: compare public_url = "https://a.example/webhook/square" letter for letter',
+  },
+  {
     name: "no public_url, and nothing to guess it by",
     source: source("square", TEXT),
     delivery: async () => ({
@@ -390,6 +402,40 @@ const headers: Planted[] = [
     delivery: () => signed("paystack", TEXT, { scheme: { ...hmacOf("paystack"), algorithm: "sha256" } }),
     causes: ["signature_written_otherwise"],
     says: "HMAC-SHA256, not HMAC-SHA512",
+  },
+  {
+    name: "no time of Discord's, which is no matter of the secret",
+    source: source("discord", "00".repeat(32)),
+    delivery: async () =>
+      withHeaders(await signed("github", OTHER), {
+        "x-hub-signature-256": undefined,
+        "x-signature-ed25519": "00".repeat(64),
+      }),
+    causes: ["as_refused"],
+    says: /^The header x-signature-timestamp is missing\.$/,
+    remedy: "a proxy must pass on all headers",
+  },
+  {
+    name: "no time of Stripe's: nor is it one of stripe listen",
+    source: source("stripe", STRIPE),
+    delivery: async () => withHeaders(await signed("github", OTHER), { "stripe-signature": "v1=00" }),
+    causes: ["as_refused"],
+    says: "t= part of the signature header is missing",
+  },
+  {
+    name: "PayPal's certificate at somebody else's host",
+    source: source("paypal", TEXT),
+    delivery: async () =>
+      withHeaders(await signed("github", OTHER), {
+        "x-hub-signature-256": undefined,
+        "paypal-transmission-id": "1",
+        "paypal-transmission-time": "2026-01-31T12:00:00Z",
+        "paypal-transmission-sig": "AAAA",
+        "paypal-auth-algo": "SHA256withRSA",
+        "paypal-cert-url": "https://api.paypal.com.evil.com/v1/notifications/certs/1",
+      }),
+    causes: ["as_refused"],
+    says: /^The paypal-cert-url is not at one of the provider's own hosts\.$/,
   },
   {
     name: "a body that was cut",

@@ -72,10 +72,10 @@ export async function serve(options: ServeOptions): Promise<number> {
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   announce(server.url, config, sources, inbox, log);
-  log.flush();
+  void log.flush();
   const code = await ended.promise;
   log.logger.info({ code }, "stopped");
-  log.flush();
+  await log.flush();
   return code;
 }
 
@@ -173,6 +173,6 @@ function failStop(inboxFolder: string, log: Log, end: (code: number) => void): v
 }
 
 function exitNow(log: Log): never {
-  log.flush();
+  log.flushBeforeExit();
   process.exit(1);
 }

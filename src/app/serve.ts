@@ -89,6 +89,7 @@ async function checked(
     environment: process.env,
     clock: Date.now,
     database,
+    forStart: true,
   });
   const all = [...problems];
   if (options.production === true) {

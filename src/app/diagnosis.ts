@@ -61,8 +61,9 @@ export async function diagnoseInInbox(
     handshake: unsigned,
   });
   if (unsigned !== undefined || !diagnosis.verified) return { ...diagnosis, handshake: unsigned, events: [] };
-  const signed = await handshakeIn(delivery, ready, "signed");
-  return { ...diagnosis, handshake: signed, events: signed === undefined ? eventsIn(delivery, ready) : [] };
+  const kept = ready instanceof HookonceError ? delivery : (ready.redactBody?.(delivery) ?? delivery);
+  const signed = await handshakeIn(kept, ready, "signed");
+  return { ...diagnosis, handshake: signed, events: signed === undefined ? eventsIn(kept, ready) : [] };
 }
 
 /** As serve has it; the error where serve would not start with it. It fetches nothing: what is only looked at confirms nothing. */

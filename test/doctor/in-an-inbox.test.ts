@@ -158,3 +158,25 @@ test("the doctor confirms no subscription: it fetches nothing for a handshake", 
   expect(diagnosis).toMatchObject({ verified: true, handshake: "subscription confirmation", events: [] });
   expect(fetched).toEqual([expect.stringContaining(".pem")]);
 });
+
+test("the event that the doctor names is the one that is stored, its secret replaced before it is hashed", async () => {
+  const environment = { S: "pass-code" };
+  await using inbox = await testInbox({
+    config: '[sources.figma]\nprovider = "figma"\nsecret = "env:S"\n',
+    environment,
+  });
+  const body = JSON.stringify({ event_type: "FILE_UPDATE", passcode: "pass-code", file_key: "k" });
+  expect((await inbox.deliver(body, { source: "figma" })).status).toBe(200);
+  const { events } = await diagnoseInInbox(
+    {
+      method: "POST",
+      url: "http://localhost/",
+      headers: {},
+      body: Buffer.from(body),
+      receivedAt: NOW,
+      remoteAddress: () => "127.0.0.1",
+    },
+    { folder: inbox.folder, source: "figma", environment, nowMs: NOW, fetch },
+  );
+  expect(events).toEqual([`${inbox.value("select event_id from hookonce_events")}, FILE_UPDATE`]);
+});

@@ -27,7 +27,7 @@ function nextSteps(
   { title, name: providerName, secretIs, scheme, docs }: Provider,
   example: Example,
   name: string,
-  { written, kept, types, wanted, listen }: Added,
+  { written, kept, types, wanted, wantedLater, listen }: Added,
   { folder, publicUrl }: AddFlags,
 ): string {
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
@@ -43,6 +43,15 @@ function nextSteps(
   );
   if (wanted.length > 0) lines.push("3. In .env, after the =:");
   for (const one of wanted) lines.push(`     ${one}=   ${whatIs(one, secretIs)}`);
+  if (wantedLater !== undefined) {
+    lines.push(
+      `3. With hookonce serve running, create it there: ${title} sends its secret to the URL, and hookonce shows it in its log, once.`,
+      `4. Confirm it there with that.`,
+      `5. Put it into .env, without the # before it:`,
+      `     ${wantedLater}=   ${whatIs(wantedLater, secretIs)}`,
+      `   take the # before secret in hookonce.toml away, too, and start hookonce serve anew.`,
+    );
+  }
   if (docs.startsWith("https:")) lines.push(`   How it signs: ${docs}`);
   lines.push("", "While developing:");
   if (example.develop !== undefined) lines.push(`  ${example.develop.replace("URL", local)}`);
@@ -55,7 +64,10 @@ function nextSteps(
     const [table, command] = [`[sources.${name}-dev]`, send(`${name}-dev`)];
     lines.push(`  nobody but ${title} can sign: in hookonce.toml, beside it,`);
     lines.push(`    ${table}`, `    provider = "unsigned"`, `    handlers = "${name}"`, `  and ${command}`);
-  } else lines.push(`  ${send(name)}${privateKeyHint(scheme.kind)}`);
+  } else {
+    const once = wantedLater === undefined ? "" : "   (once its secret is there)";
+    lines.push(`  ${send(name)}${privateKeyHint(scheme.kind)}${once}`);
+  }
   lines.push("", `Then: hookonce check${folder === "." ? "" : ` ${shellWord(folder)}`}`);
   return `${lines.join("\n")}\n`;
 }

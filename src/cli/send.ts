@@ -141,6 +141,10 @@ function keysOf(settings: SourceSettings, scheme: Scheme, flags: SendFlags): Sig
       `hookonce asks ${settings.provider.title} itself for the key of a signature, so nobody else can make one. While developing, send to an unsigned source with handlers = "${settings.provider.name}", and name it with --source.`,
     );
   }
+  if (secret === undefined && flags.source !== undefined)
+    refuse(
+      `The source "${flags.source}" has no secret yet: ${settings.provider.title} tells it once it has the URL, and hookonce serve shows it. Put it into .env, name it as the source's secret, and send again; or try another with --secret env:NAME or file:PATH.`,
+    );
   if (secret === undefined)
     refuse(
       "No secret to sign with: name a source of the inbox folder with --source, or --secret env:NAME or file:PATH.",

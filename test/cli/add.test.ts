@@ -82,6 +82,39 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
       expect(existsSync(join(inbox.path, "handlers/square-eu", file))).toBe(true);
   });
 
+  test("of a provider that tells its secret later: where it will go, and what to do until then", async () => {
+    using inbox = scratch(inboxFiles);
+    const { code, stdout } = await run(["add", "notion"], { cwd: inbox.path });
+    expect(code).toBe(0);
+    expect(read(inbox.path, ".env")).toEndWith("\n# NOTION_WEBHOOK_SECRET=\n");
+    for (const says of [
+      "Wrote hookonce.toml, handlers/notion/page.content_updated.sql, handlers/notion/page.created.sql, .env.",
+      "3. With hookonce serve running, create it there: Notion sends its secret",
+      "4. Confirm it there",
+      "NOTION_WEBHOOK_SECRET=",
+      "hookonce send notion --source notion   (once its secret is there)",
+    ])
+      expect(stdout).toContain(says);
+    const sent = await run(["send", "notion", "--source", "notion"], { cwd: inbox.path });
+    expect([sent.code, sent.stderr]).toEqual([
+      1,
+      expect.stringContaining('The source "notion" has no secret yet'),
+    ]);
+
+    // As the steps say: both comments become lines.
+    for (const file of [".env", "hookonce.toml"]) {
+      const text = read(inbox.path, file).replace(/# (?=NOTION|secret = )/, "");
+      writeFileSync(join(inbox.path, file), text.replace("SECRET=\n", "SECRET=secret_abc\n"));
+    }
+    expect((await run(["check"], { cwd: inbox.path })).stdout).toContain("all is well");
+    await using serving = await serve(inbox.path);
+    const to = ["--to", `${serving.url}/webhook/notion`];
+    expect(await run(["send", "notion", "--source", "notion", ...to], { cwd: inbox.path })).toMatchObject({
+      code: 0,
+      stderr: "",
+    });
+  });
+
   test("of a provider that nobody can sign for: the unsigned source that stands in for it works", async () => {
     using inbox = scratch(inboxFiles);
     const { stdout } = await run(["add", "paypal"], { cwd: inbox.path });

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { Provider } from "../providers/provider.ts";
 import { addSource, type Added } from "../simulator/add-source.ts";
-import type { Example } from "../simulator/example.ts";
+import { tickedFor, type Example } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";
 import { isSignedElsewhere } from "../simulator/keys.ts";
 import { EXIT } from "./exit.ts";
@@ -32,6 +32,8 @@ function nextSteps(
 ): string {
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const local = `http://${listen}/webhook/${name}`;
+  const ticked = tickedFor(example, types);
+  const boxes = example.ticksHeads === true ? "   (each is one box, whatever happens to it)" : "";
   const lines = [`Wrote ${written.join(", ")}.`];
   if (kept.length > 0) lines.push(`Left as they were: ${kept.join(", ")}.`);
   lines.push(
@@ -39,7 +41,7 @@ function nextSteps(
     `1. Write the handlers: as they stand they change nothing, and an event that has come is done.`,
     `2. At ${title}: ${example.dashboard}`,
     `     URL     ${publicUrl ?? `https://your.host/webhook/${name}`}`,
-    `     events  ${example.subscribe ?? types.filter((type) => type !== "").join(", ")}`,
+    `     events  ${example.subscribe ?? `${ticked.join(", ")}${boxes}`}`,
   );
   if (wanted.length > 0) lines.push("3. In .env, after the =:");
   for (const one of wanted) lines.push(`     ${one}=   ${whatIs(one, secretIs)}`);
@@ -54,7 +56,8 @@ function nextSteps(
   }
   if (docs.startsWith("https:")) lines.push(`   How it signs: ${docs}`);
   lines.push("", "While developing:");
-  if (example.develop !== undefined) lines.push(`  ${example.develop.replace("URL", local)}`);
+  if (example.develop !== undefined)
+    lines.push(`  ${example.develop.replace("URL", local).replace("EVENTS", ticked.join(","))}`);
   else
     lines.push(
       `  a tunnel: cloudflared tunnel --url http://${listen}   (its https://… is then the host of the URL above)`,

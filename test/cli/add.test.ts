@@ -131,6 +131,15 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     expect([sent.code, sent.stdout]).toEqual([0, expect.stringContaining("200 processed")]);
   });
 
+  test("what to tick is what there is to tick, and what is forwarded while developing", async () => {
+    using inbox = scratch(inboxFiles);
+    const types = ["push", "issues.opened", "issues.closed"];
+    const { stdout } = await run(["add", "github", ...types, "--folder", inbox.path]);
+    expect(stdout).toContain("     events  push, issues   (each is one box");
+    expect(stdout).toContain("gh webhook forward --repo=OWNER/REPOSITORY --events=push,issues --url=http://");
+    expect(existsSync(join(inbox.path, "handlers/github/issues.closed.sql"))).toBe(true);
+  });
+
   test("overwrites nothing: names in .env, handlers, a file without a line break at its end", async () => {
     using inbox = scratch({
       ...inboxFiles,
@@ -175,6 +184,8 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     },
     { name: "no name for a source", args: ["stripe", "--name", "Stripe!"], code: 1, says: "small letters" },
     { name: "the folder for shared code", args: ["stripe", "--name", "lib"], code: 1, says: "not lib" },
+    { name: "a type of nothing", args: ["stripe", ""], code: 2, says: "Name an event" },
+    { name: "a type of nothing among others", args: ["stripe", "a.b", " "], code: 2, says: "Name an event" },
     { name: "a type that leads out", args: ["stripe", "../../x"], code: 1, says: "no type" },
     { name: "an absolute type", args: ["stripe", "/etc/x"], code: 1, says: "no type" },
     {

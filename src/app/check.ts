@@ -6,6 +6,7 @@ import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { loadHandlers } from "../handlers/registry.ts";
 import type { Fetch } from "../providers/context.ts";
 import type { Source } from "../providers/source.ts";
+import type { HandlerDuration } from "../storage/handler-durations.ts";
 import { migrate, ownSet, problemsOf, userSet, withoutRefused } from "../storage/migrations.ts";
 import { ownMigrations } from "../storage/own-migrations.ts";
 import { rehearse } from "../storage/rehearsal.ts";
@@ -30,6 +31,8 @@ export interface CheckOptions {
   readonly fetch?: Fetch | undefined;
   /** Instead of the config's; absolute. */
   readonly database?: string | undefined;
+  /** Without what is of no use to a start: how long handlers took. */
+  readonly forStart?: boolean | undefined;
 }
 
 /**
@@ -48,13 +51,13 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   problems.push(...user.migrations.flatMap(problemsOf));
 
   const path = options.database ?? config?.database ?? join(inboxFolder, "data/hookonce.db");
-  const rehearsal = attempt(problems, () => rehearse(path));
+  const rehearsal = attempt(problems, () => rehearse(path, { durations: options.forStart !== true }));
   let pending: string[] = [];
   let handlerFiles: Checked["handlerFiles"] = [];
   const warnings = [...warnOfDotEnv(inboxFolder)];
   if (rehearsal !== null) {
-    const { connection, journalMode, slowestUs } = rehearsal;
-    warnings.push(...warnOfDeadlines(sources, slowestUs));
+    const { connection, journalMode, durations } = rehearsal;
+    warnings.push(...warnOfDeadlines(sources, durations));
     if (config !== null && journalMode !== null && journalMode !== "wal" && !config.convertToWal) {
       problems.push({
         message: `the database ${path} is in ${journalMode} mode, not WAL: set convert_to_wal = true`,
@@ -102,15 +105,17 @@ function warnOfDotEnv(inboxFolder: string): Problem[] {
 /** Providers that wait longer than this are not outwaited by a handler. In milliseconds. */
 const SHORT_DEADLINE = 5000;
 
-/** Where the slowest of a source's handlers take half of what its provider waits, and more. */
+/** Handlers that take half of what the source's provider waits, and more. */
 function warnOfDeadlines(
   sources: ReadonlyMap<string, Source>,
-  slowestUs: ReadonlyMap<string, number>,
+  durations: readonly HandlerDuration[],
 ): Problem[] {
-  return [...sources.values()].flatMap(({ name, provider }) => {
-    const ms = (slowestUs.get(name) ?? 0) / 1000;
-    if (provider.timeoutMs > SHORT_DEADLINE || ms < provider.timeoutMs / 2) return [];
-    const message = `source "${name}": one in a hundred of its events keeps its handler for ${Math.round(ms)} ms and more, and ${provider.title} waits ${provider.timeoutMs / 1000} s`;
+  return durations.flatMap(({ source, handler, slowestUs }) => {
+    const provider = sources.get(source)?.provider;
+    const ms = slowestUs / 1000;
+    if (provider === undefined || provider.timeoutMs > SHORT_DEADLINE || ms < provider.timeoutMs / 2)
+      return [];
+    const message = `source "${source}": one in a hundred of the events that ${handler} gets takes it ${Math.round(ms)} ms and more, and ${provider.title} waits ${provider.timeoutMs / 1000} s`;
     return [{ message }];
   });
 }

@@ -9,7 +9,8 @@ import { HookonceError, messageOf } from "../errors.ts";
 import type { Delivery } from "../event.ts";
 import type { Fetch } from "../providers/context.ts";
 import { providers } from "../providers/presets.ts";
-import { createSource, type SourceSettings } from "../providers/source.ts";
+import type { Handshakes } from "../providers/handshake.ts";
+import { createSource, type Source, type SourceSettings } from "../providers/source.ts";
 import { secretNeeds, settingsOf } from "./sources.ts";
 
 export interface DiagnosisOptions {
@@ -25,6 +26,8 @@ export interface DiagnosisOptions {
 }
 
 export interface InboxDiagnosis extends Diagnosis {
+  /** What it is when it brings no event because it is a handshake: `URL verification`. */
+  readonly handshake: string | undefined;
   /** What a verified delivery brings, or why that cannot be told. */
   readonly events: readonly string[];
 }
@@ -42,10 +45,12 @@ export async function diagnoseInInbox(
   const config = loadConfig(inboxFolder, secretNeeds, options.environment);
   const sources = config.sources.flatMap((source) => {
     const provider = providers.get(source.provider);
-    return provider === undefined ? [] : [settingsOf(source, provider)];
+    return provider === undefined ? [] : [settingsOf(source, provider, config.sources)];
   });
   const source = sources.find(({ name }) => name === options.source);
   if (source === undefined) throw noSource(options.source, sources);
+  const ready = startedSource(source, options);
+  const unsigned = await handshakeIn(delivery, ready, delivery.method === "GET" ? "GET" : "unsigned");
   const used = new Set(sources.flatMap(({ secrets }) => secrets));
   const diagnosis = await diagnose(delivery, source, {
     nowMs: options.nowMs,
@@ -53,8 +58,42 @@ export async function diagnoseInInbox(
     sources,
     otherSecrets: unusedSecrets(inboxFolder, used),
     rejections: options.log === undefined ? [] : readRejections(options.log, source.name),
+    handshake: unsigned,
   });
-  return { ...diagnosis, events: diagnosis.verified ? eventsIn(delivery, source, options) : [] };
+  if (unsigned !== undefined || !diagnosis.verified) return { ...diagnosis, handshake: unsigned, events: [] };
+  const kept = ready instanceof HookonceError ? delivery : (ready.redactBody?.(delivery) ?? delivery);
+  const signed = await handshakeIn(kept, ready, "signed");
+  return { ...diagnosis, handshake: signed, events: signed === undefined ? eventsIn(kept, ready) : [] };
+}
+
+/** As serve has it; the error where serve would not start with it. It fetches nothing: what is only looked at confirms nothing. */
+function startedSource(settings: SourceSettings, { nowMs }: DiagnosisOptions): Source | HookonceError {
+  try {
+    return createSource(
+      settings,
+      () => nowMs,
+      () => Promise.resolve(new Response()),
+    );
+  } catch (error) {
+    if (error instanceof HookonceError) return error;
+    throw error;
+  }
+}
+
+/** The name of the handshake that serve would answer; undefined where it is none, or none that would be answered. */
+async function handshakeIn(
+  delivery: Delivery,
+  source: Source | HookonceError,
+  on: keyof Handshakes,
+): Promise<string | undefined> {
+  if (source instanceof HookonceError) return undefined;
+  try {
+    const done = await source.handshakes?.[on]?.(delivery, () => source.parse(delivery));
+    return done?.handshake;
+  } catch (error) {
+    if (error instanceof HookonceError) return undefined;
+    throw error;
+  }
 }
 
 function noSource(name: string, sources: readonly SourceSettings[]): HookonceError {
@@ -93,13 +132,9 @@ function readLine(line: string): Record<string, unknown> | undefined {
 }
 
 /** Verified is not yet taken: it also needs an event id. */
-function eventsIn(
-  delivery: Delivery,
-  settings: SourceSettings,
-  { nowMs, fetch }: DiagnosisOptions,
-): string[] {
+function eventsIn(delivery: Delivery, source: Source | HookonceError): string[] {
   try {
-    const source = createSource(settings, () => nowMs, fetch);
+    if (source instanceof HookonceError) throw source;
     const identified = source.split?.(delivery) ?? [source.identify(delivery)];
     return identified.map((one) =>
       one instanceof HookonceError

@@ -7,8 +7,10 @@ export interface Log {
   readonly logger: Logger;
   /** Writes the line of a delivery from its fields in JSON; absent where lines are not JSON, or not wanted. */
   readonly writeDelivery?: (fields: string) => void;
-  /** Writes out what is still in memory. */
-  flush(): void;
+  /** Writes out what is still in memory, as far as somebody reads it. */
+  flush(): Promise<void>;
+  /** The same for a process that must not take another turn. */
+  flushBeforeExit(): void;
 }
 
 /** JSON lines on standard output; readable ones on a terminal. One for each delivery. */
@@ -35,9 +37,13 @@ export async function createLog(options: { readable: boolean }): Promise<Log> {
       ignore: "pid,hostname",
       messageFormat: (line) => readableLine(line),
     });
-    return { logger: pino(base, stream), flush: () => {} };
+    return { logger: pino(base, stream), flush: () => Promise.resolve(), flushBeforeExit: () => {} };
   }
-  const lines = createLineBuffer(1);
+  const lines = createLineBuffer(
+    1,
+    (count) =>
+      `{"level":"warn"${isoTime()},"lines":${count},"msg":"log lines were dropped: nobody read them"}\n`,
+  );
   const logger = pino({ ...base, formatters: { level: (level) => ({ level }) } }, lines);
   return {
     logger,
@@ -47,6 +53,7 @@ export async function createLog(options: { readable: boolean }): Promise<Log> {
         }
       : {}),
     flush: () => lines.flush(),
+    flushBeforeExit: () => lines.flushBeforeExit(),
   };
 }
 

@@ -72,10 +72,10 @@ export async function serve(options: ServeOptions): Promise<number> {
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   announce(server.url, config, sources, inbox, log);
-  log.flush();
+  void log.flush();
   const code = await ended.promise;
   log.logger.info({ code }, "stopped");
-  log.flush();
+  await log.flush();
   return code;
 }
 
@@ -89,6 +89,7 @@ async function checked(
     environment: process.env,
     clock: Date.now,
     database,
+    forStart: true,
   });
   const all = [...problems];
   if (options.production === true) {
@@ -173,6 +174,6 @@ function failStop(inboxFolder: string, log: Log, end: (code: number) => void): v
 }
 
 function exitNow(log: Log): never {
-  log.flush();
+  log.flushBeforeExit();
   process.exit(1);
 }

@@ -28,7 +28,7 @@ export function createSources(
   for (const source of configured) {
     const provider = providers.get(source.provider);
     if (provider === undefined) continue; // the config's own check has said so
-    const settings = settingsOf(source, provider);
+    const settings = settingsOf(source, provider, configured);
     const pointless = pointlessKeys(source, provider, settings.scheme ?? provider.scheme);
     for (const message of [...missingKeys(source), ...pointless]) problems.push(problemOf(source, message));
     try {
@@ -58,8 +58,16 @@ function problemOf({ name, line }: ConfiguredSource, message: string): Problem {
   return { file: CONFIG_FILE, line, message: `sources.${name}: ${message}` };
 }
 
-/** What a configured source is made of: its provider's preset, with what the config says otherwise. */
-export function settingsOf(source: ConfiguredSource, provider: Provider): SourceSettings {
+/**
+ * What a configured source is made of: its provider's preset, with what the config says otherwise.
+ *
+ * @param all the sources of the config, this one among them
+ */
+export function settingsOf(
+  source: ConfiguredSource,
+  provider: Provider,
+  all: readonly ConfiguredSource[],
+): SourceSettings {
   return {
     name: source.name,
     provider,
@@ -77,6 +85,32 @@ export function settingsOf(source: ConfiguredSource, provider: Provider): Source
     publicUrl: source.public_url,
     verifyToken: source.verifyToken,
     environment: source.environment,
+    ...readsLike(source, provider, all),
+  };
+}
+
+/**
+ * An unsigned source that shares another's handlers and says nothing of ids and types stands in for it, as one does while developing:
+ * it reads a delivery as that one does. Else those handlers would never get an event.
+ */
+function readsLike(
+  source: ConfiguredSource,
+  own: Provider,
+  all: readonly ConfiguredSource[],
+): Partial<SourceSettings> {
+  if (source.provider !== "unsigned") return {};
+  if (source.event_id !== undefined || source.type !== undefined || source.batch !== undefined) return {};
+  const other = all.find(({ name }) => name === source.handlers);
+  const preset = other === undefined ? undefined : providers.get(other.provider);
+  if (other === undefined || preset === undefined) return {};
+  const { eventId, type, batch, maxBody } = settingsOf(other, preset, all);
+  const { formField } = preset;
+  return {
+    provider: { ...own, ...(formField === undefined ? {} : { formField }) },
+    eventId: eventId ?? preset.eventId,
+    type: type ?? preset.type,
+    batch: batch ?? preset.batch,
+    maxBody: source.max_body ?? maxBody ?? preset.maxBody,
   };
 }
 

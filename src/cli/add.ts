@@ -1,8 +1,9 @@
 import { resolve } from "node:path";
 import type { Provider } from "../providers/provider.ts";
 import { addSource, type Added } from "../simulator/add-source.ts";
-import type { Example } from "../simulator/example.ts";
+import { tickedFor, type Example } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";
+import { isSignedElsewhere } from "../simulator/keys.ts";
 import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
 
@@ -26,11 +27,13 @@ function nextSteps(
   { title, name: providerName, secretIs, scheme, docs }: Provider,
   example: Example,
   name: string,
-  { written, kept, types, wanted, listen }: Added,
+  { written, kept, types, wanted, wantedLater, listen }: Added,
   { folder, publicUrl }: AddFlags,
 ): string {
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const local = `http://${listen}/webhook/${name}`;
+  const ticked = tickedFor(example, types);
+  const boxes = example.ticksHeads === true ? "   (each is one box, whatever happens to it)" : "";
   const lines = [`Wrote ${written.join(", ")}.`];
   if (kept.length > 0) lines.push(`Left as they were: ${kept.join(", ")}.`);
   lines.push(
@@ -38,20 +41,36 @@ function nextSteps(
     `1. Write the handlers: as they stand they change nothing, and an event that has come is done.`,
     `2. At ${title}: ${example.dashboard}`,
     `     URL     ${publicUrl ?? `https://your.host/webhook/${name}`}`,
-    `     events  ${example.subscribe ?? types.filter((type) => type !== "").join(", ")}`,
+    `     events  ${example.subscribe ?? `${ticked.join(", ")}${boxes}`}`,
   );
   if (wanted.length > 0) lines.push("3. In .env, after the =:");
   for (const one of wanted) lines.push(`     ${one}=   ${whatIs(one, secretIs)}`);
+  if (wantedLater !== undefined) {
+    lines.push(
+      `3. With hookonce serve running, create it there: ${title} sends its secret to the URL, and hookonce shows it in its log, once.`,
+      `4. Confirm it there with that.`,
+      `5. Put it into .env, without the # before it:`,
+      `     ${wantedLater}=   ${whatIs(wantedLater, secretIs)}`,
+      `   take the # before secret in hookonce.toml away, too, and start hookonce serve anew.`,
+    );
+  }
   if (docs.startsWith("https:")) lines.push(`   How it signs: ${docs}`);
   lines.push("", "While developing:");
-  if (example.develop !== undefined) lines.push(`  ${example.develop.replace("URL", local)}`);
+  if (example.develop !== undefined)
+    lines.push(`  ${example.develop.replace("URL", local).replace("EVENTS", ticked.join(","))}`);
   else
     lines.push(
       `  a tunnel: cloudflared tunnel --url http://${listen}   (its https://… is then the host of the URL above)`,
     );
-  // Of these hookonce fetches the key from the provider itself.
-  if (!["sns", "paypal", "plaid"].includes(scheme.kind))
-    lines.push(`  hookonce send ${providerName} --source ${name}${inFolder}${privateKeyHint(scheme.kind)}`);
+  const send = (source: string): string => `hookonce send ${providerName} --source ${source}${inFolder}`;
+  if (isSignedElsewhere(scheme)) {
+    const [table, command] = [`[sources.${name}-dev]`, send(`${name}-dev`)];
+    lines.push(`  nobody but ${title} can sign: in hookonce.toml, beside it,`);
+    lines.push(`    ${table}`, `    provider = "unsigned"`, `    handlers = "${name}"`, `  and ${command}`);
+  } else {
+    const once = wantedLater === undefined ? "" : "   (once its secret is there)";
+    lines.push(`  ${send(name)}${privateKeyHint(scheme.kind)}${once}`);
+  }
   lines.push("", `Then: hookonce check${folder === "." ? "" : ` ${shellWord(folder)}`}`);
   return `${lines.join("\n")}\n`;
 }

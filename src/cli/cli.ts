@@ -92,7 +92,7 @@ function createProgram(done: (code: number) => void): Command {
       "add a provider: its source, a starter handler for each type, the name of its secret; never overwrites",
     )
     .argument("<provider>", "such as stripe", providerNamed)
-    .argument("[types...]", "the events to handle; without any, the usual ones")
+    .argument("[types...]", "the events to handle; without any, the usual ones", types)
     .option("--folder <path>", "the inbox folder", ".")
     .option("--name <source>", "the source's name, when it is not to be the provider's")
     .addOption(new Option("--public-url <url>", "the URL that you will enter there").argParser(webUrl))
@@ -193,6 +193,11 @@ function providerNamed(name: string): Provider {
   if (provider !== undefined) return provider;
   const others = "the README lists those there are";
   throw new InvalidArgumentError(`There is no such provider; ${nearest(name, providers, others)}`);
+}
+
+function types(type: string, before: readonly string[] = []): string[] {
+  if (type.trim() !== "") return [...before, type];
+  throw new InvalidArgumentError("Name an event, such as invoice.paid; or none at all, for the usual ones.");
 }
 
 function webUrl(value: string): string {

@@ -12,7 +12,7 @@ import { generateKeyPair } from "../providers/public-key.ts";
 import { createSource, type SourceSettings } from "../providers/source.ts";
 import type { Example } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";
-import { randomKeys } from "../simulator/keys.ts";
+import { fetchesItsKey, isSignedElsewhere, randomKeys } from "../simulator/keys.ts";
 import { staleAge, whyNotTampered } from "../simulator/request.ts";
 import { send, type SendReport, type Sent } from "../simulator/send.ts";
 import { EXIT } from "./exit.ts";
@@ -50,6 +50,12 @@ export async function runSend(
   const example = examples.get(provider.name) as Example;
   const { settings, to } = receiverOf(provider, flags);
   const scheme = settings.scheme ?? provider.scheme;
+  if (flags.wrongSecret === true && fetchesItsKey(scheme)) {
+    console.error(
+      `error: --wrong-secret cannot be made up for ${provider.title}: the key of a signature is fetched from ${provider.title} itself, which knows none that is made up.`,
+    );
+    return EXIT.usage;
+  }
   refuseWhatHasNoEffect(provider, scheme, settings, flags);
   // fetch would go through a proxy even to loopback, unless NO_PROXY happens to name it.
   if (/^(?:localhost|127\..*|\[::1\])$/.test(new URL(to).hostname))
@@ -110,7 +116,7 @@ function receiverOf(provider: Provider, flags: SendFlags): { settings: SourceSet
     );
   const host = listen.hostname.includes(":") ? `[${listen.hostname}]` : listen.hostname;
   const to = flags.to ?? `http://${host}:${listen.port}/webhook/${name}`;
-  const configured = settingsOf(source, providers.get(source.provider) ?? provider);
+  const configured = settingsOf(source, providers.get(source.provider) ?? provider, sources);
   const secrets = flags.secret === undefined ? configured.secrets : [lookUp(flags, flags.secret)];
   return { settings: { ...configured, secrets, publicUrl: publicUrl ?? configured.publicUrl }, to };
 }
@@ -130,11 +136,15 @@ function keysOf(settings: SourceSettings, scheme: Scheme, flags: SendFlags): Sig
       `${settings.provider.title} signs with a private key, of which a source has only the public half: make a pair with --make-key-pair FILE, which says how to go on.`,
     );
   }
-  if (scheme.kind === "sns" || scheme.kind === "paypal" || scheme.kind === "plaid") {
+  if (isSignedElsewhere(scheme)) {
     refuse(
       `hookonce asks ${settings.provider.title} itself for the key of a signature, so nobody else can make one. While developing, send to an unsigned source with handlers = "${settings.provider.name}", and name it with --source.`,
     );
   }
+  if (secret === undefined && flags.source !== undefined)
+    refuse(
+      `The source "${flags.source}" has no secret yet: ${settings.provider.title} tells it once it has the URL, and hookonce serve shows it. Put it into .env, name it as the source's secret, and send again; or try another with --secret env:NAME or file:PATH.`,
+    );
   if (secret === undefined)
     refuse(
       "No secret to sign with: name a source of the inbox folder with --source, or --secret env:NAME or file:PATH.",

@@ -58,13 +58,15 @@ function read(path: string): Buffer {
 
 /** For reading: what is expected, what was found, the verdict, why, and what to do. */
 export function report(diagnosis: InboxDiagnosis): string {
-  const { source, provider, expected, found, verified, refusal, findings, events, docs } = diagnosis;
+  const { source, provider, expected, found, verified, refusal, findings, events, handshake, docs } =
+    diagnosis;
   const lines = [
     `source ${source}, ${provider}`,
     ...listed("expected", expected),
     ...listed("found", found),
     "",
     verified ? "It verifies." : `It is refused: ${refusal?.message ?? ""} [${refusal?.code ?? ""}]`,
+    ...(handshake === undefined ? [] : [`handshake ${handshake}: it is answered, and brings no event`]),
     ...events.map((event) => `event ${event}`),
   ];
   for (const { what, remedy, proven } of findings) {

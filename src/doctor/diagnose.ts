@@ -6,12 +6,12 @@ import { otherBodies } from "./bodies.ts";
 import type { Diagnosis, DoctorContext, Finding } from "./diagnosis.ts";
 import { expectedOf, foundIn } from "./facts.ts";
 import { elsewhere } from "./headers.ts";
-import { hints, unknownCause } from "./hints.ts";
-import type { Hypothesis } from "./hypothesis.ts";
+import { asRefused, hints, isOfNoSignature, unknownCause } from "./hints.ts";
+import { MAX_BODY_OF_PAIRS, type Hypothesis } from "./hypothesis.ts";
 import { otherProviders, otherSources } from "./other-provider.ts";
 import { otherDecodings, otherSecrets, otherSpellings } from "./secrets.ts";
 import { writtenOtherwise } from "./signatures.ts";
-import { examine, fits, isAge, refusalOf, type Examined, type Trial } from "./trial.ts";
+import { examine, fits, isAge, refusalOf, tooLarge, type Examined } from "./trial.ts";
 import { otherUrls } from "./urls.ts";
 
 /** What may be otherwise than it should be. Each is tried by itself, then every two together. */
@@ -27,9 +27,11 @@ const HYPOTHESES: readonly ((examined: Examined) => Iterable<Hypothesis>)[] = [
   otherBodies,
 ];
 
-/** Two at a time are tried of bodies up to this many bytes, and so many of them: about a second's work. */
-const MAX_BODY_OF_PAIRS = 64 * 1024;
+/** So many pairs are tried: about a second's work. */
 const MAX_PAIRS = 20_000;
+
+/** Of each kind, and of all pairs, no more is tried than has so many bytes to be hashed: the likeliest come first. */
+const MAX_BYTES = 512 * 1024 * 1024;
 
 /**
  * The signature doctor: whether a delivery is what its source takes and, where it is not, why. It finds the cause by trying.
@@ -42,7 +44,8 @@ export async function diagnose(
   context: DoctorContext,
 ): Promise<Diagnosis> {
   const examined = examine(delivery, source, context);
-  const refusal = await refusalOf(examined, examined);
+  const refusal =
+    tooLarge(examined) ?? (context.handshake === undefined ? await refusalOf(examined) : undefined);
   return {
     source: source.name,
     provider: source.provider.title,
@@ -57,36 +60,34 @@ export async function diagnose(
 
 async function findingsOf(examined: Examined, refusal: HookonceError): Promise<Finding[]> {
   const { rejections, nowMs } = examined.context;
-  if (isAge(refusal) && (await fits(examined, examined))) return ageFindings(refusal, rejections, nowMs);
-  if (refusal.code === "unsigned_not_loopback" || refusal.code === "key_unavailable") {
-    return [{ cause: "unknown", proven: false, what: refusal.message, remedy: remedyOf(refusal) }];
-  }
+  if (isAge(refusal) && (await fits(examined))) return ageFindings(refusal, rejections, nowMs);
+  if (isOfNoSignature(refusal)) return [asRefused(refusal, examined)];
 
   const { found, trial } = await tryOut(examined);
   if (trial === undefined) {
-    const hinted = hints(examined);
+    const hinted = hints(examined, refusal);
     const certain = hinted.some(({ proven, cause }) => proven || cause === "other_provider");
-    return certain ? hinted : [...hinted, unknownCause(examined)];
+    if (certain) return hinted;
+    // Only of a signature that is another can it be said that the secret may be.
+    return refusal.code === "signature_mismatch"
+      ? [...hinted, unknownCause(examined)]
+      : [asRefused(refusal, examined), ...hinted];
   }
   // What was found may not be all: once it is mended, the delivery may still be too old.
-  const left = await refusalOf(trial, examined);
+  const left = await refusalOf(trial);
   return [...found, ...(left === undefined ? [] : ageFindings(left, rejections, nowMs))];
 }
 
-function remedyOf({ code }: HookonceError): string {
-  return code === "key_unavailable"
-    ? "The provider's key has to be fetched to verify this: try it on a machine that reaches the provider."
-    : "Deliver from this machine, or give the source a provider that signs.";
-}
-
 /** What makes the signature right: single changes, else two at once. */
-async function tryOut(examined: Examined): Promise<{ found: Finding[]; trial: Trial | undefined }> {
+async function tryOut(examined: Examined): Promise<{ found: Finding[]; trial: Examined | undefined }> {
   const found: Finding[] = [];
-  let trial: Trial | undefined;
+  let trial: Examined | undefined;
   for (const hypotheses of HYPOTHESES) {
+    let bytesLeft = MAX_BYTES;
     for (const hypothesis of hypotheses(examined)) {
       const changed = { ...examined, ...hypothesis.change };
-      if (!(await fits(changed, examined))) continue;
+      if ((bytesLeft -= changed.delivery.body.byteLength) < 0) break;
+      if (!(await fits(changed))) continue;
       trial ??= changed;
       found.push(findingOf(hypothesis));
       break; // others of its kind are other words for it
@@ -95,17 +96,20 @@ async function tryOut(examined: Examined): Promise<{ found: Finding[]; trial: Tr
   return found.length > 0 ? { found, trial } : tryPairs(examined);
 }
 
-async function tryPairs(examined: Examined): Promise<{ found: Finding[]; trial: Trial | undefined }> {
+async function tryPairs(examined: Examined): Promise<{ found: Finding[]; trial: Examined | undefined }> {
   if (examined.delivery.body.byteLength > MAX_BODY_OF_PAIRS) return { found: [], trial: undefined };
   let left = MAX_PAIRS;
+  let bytesLeft = MAX_BYTES;
   for (const [index, firsts] of HYPOTHESES.entries()) {
     for (const first of firsts(examined)) {
+      if (first.unlikely === true) continue;
       const once: Examined = { ...examined, ...first.change };
       for (const seconds of HYPOTHESES.slice(index + 1)) {
         for (const second of seconds(once)) {
-          if (--left < 0) return { found: [], trial: undefined };
-          const trial = { ...once, ...second.change };
-          if (await fits(trial, examined)) return { found: [findingOf(first), findingOf(second)], trial };
+          const trial: Examined = { ...once, ...second.change };
+          bytesLeft -= trial.delivery.body.byteLength;
+          if (--left < 0 || bytesLeft < 0) return { found: [], trial: undefined };
+          if (await fits(trial)) return { found: halves(first, second), trial };
         }
       }
     }
@@ -115,4 +119,13 @@ async function tryPairs(examined: Examined): Promise<{ found: Finding[]; trial: 
 
 function findingOf({ cause, what, remedy }: Hypothesis): Finding {
   return { cause, proven: true, what, remedy };
+}
+
+/** Neither of the two makes the signature right by itself. */
+function halves(...pair: [Hypothesis, Hypothesis]): Finding[] {
+  return pair.map(({ half, ...whole }, index) => {
+    const { what, remedy } = { ...whole, ...half };
+    const place = index === 0 ? "Two things are wrong at once. The first: " : "The second of the two: ";
+    return findingOf({ ...whole, what: place + what, remedy });
+  });
 }

@@ -14,6 +14,8 @@ export interface DoctorContext {
   readonly otherSecrets?: readonly NamedSecret[];
   /** The source's latest rejections, the oldest first. */
   readonly rejections?: readonly Rejection[];
+  /** What the delivery is answered as before its signature is looked at. */
+  readonly handshake?: string | undefined;
 }
 
 export interface NamedSecret {
@@ -66,6 +68,7 @@ export type Cause =
   | "other_source"
   | "no_secret"
   | "stripe_listen"
+  | "as_refused"
   | "unknown";
 
 export interface Finding {

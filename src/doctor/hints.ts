@@ -1,11 +1,12 @@
+import type { ErrorCode, HookonceError } from "../errors.ts";
 import { coversUrl } from "../providers/verifier.ts";
 import type { Finding } from "./diagnosis.ts";
-import { isMissing, nearHeaderFinding } from "./headers.ts";
+import { nearHeaderFinding } from "./headers.ts";
 import { otherProviderFinding } from "./other-provider.ts";
 import type { Examined } from "./trial.ts";
 
 /** What the request itself says, where trying has shown nothing. The likeliest first. */
-const HINTS: readonly ((examined: Examined) => Finding | undefined)[] = [
+const HINTS: readonly ((examined: Examined, refusal: HookonceError) => Finding | undefined)[] = [
   noSecret,
   // Another provider's delivery has headers of its own: which of them is nearest says nothing.
   (examined) => otherProviderFinding(examined) ?? nearHeaderFinding(examined),
@@ -14,8 +15,8 @@ const HINTS: readonly ((examined: Examined) => Finding | undefined)[] = [
   stripeListen,
 ];
 
-export function hints(examined: Examined): Finding[] {
-  return HINTS.map((hint) => hint(examined)).filter((finding) => finding !== undefined);
+export function hints(examined: Examined, refusal: HookonceError): Finding[] {
+  return HINTS.map((hint) => hint(examined, refusal)).filter((finding) => finding !== undefined);
 }
 
 function noSecret({ secrets, scheme, provider }: Examined): Finding | undefined {
@@ -52,9 +53,8 @@ function bodyLength({ delivery: { headers, body } }: Examined): Finding | undefi
 }
 
 /** `stripe listen` signs with a secret of its own: nobody but its terminal knows it, so that only its shape can be told. */
-function stripeListen(examined: Examined): Finding | undefined {
-  const { provider, secrets } = examined;
-  if (provider.name !== "stripe" || isMissing(examined)) return undefined;
+function stripeListen({ provider, secrets }: Examined, { code }: HookonceError): Finding | undefined {
+  if (provider.name !== "stripe" || code !== "signature_mismatch") return undefined;
   const fromListen = secrets.some((secret) => /^whsec_[0-9a-f]{64}$/.test(secret));
   return {
     cause: "stripe_listen",
@@ -68,12 +68,39 @@ function stripeListen(examined: Examined): Finding | undefined {
   };
 }
 
-export function unknownCause({ provider, settings }: Examined): Finding {
+/** Of a signature that does not match, whatever is tried. */
+export function unknownCause({ provider, settings, scheme }: Examined): Finding {
   const isSecret = provider.secretIs === undefined ? "the secret" : provider.secretIs;
+  const secret = `the secret is another one: set ${isSecret} anew at the provider and for the source ${settings.name}`;
+  const url = `the URL is another one: compare public_url = "${settings.publicUrl ?? ""}" letter for letter with what stands in the provider's dashboard (https or http, the path, a slash at its end)`;
   return {
     cause: "unknown",
     proven: false,
-    what: "Nothing that was tried makes the signature right: no other configured secret, no other reading of it, no common change of the body.",
-    remedy: `Most likely the secret is another one: set ${isSecret} anew at the provider and for the source ${settings.name}. Else the body was changed on the way in a way that cannot be undone.`,
+    what: `Nothing that was tried makes the signature right: no other configured secret, no other reading of it, no common change of the body${coversUrl(scheme) ? ", no other URL that the request hints at" : ""}.`,
+    remedy: `Most likely ${coversUrl(scheme) ? `${url}; or ` : ""}${secret}. Else the body was changed on the way in a way that cannot be undone.`,
+  };
+}
+
+/** Refusals that nothing of the signature could mend, and what could. */
+const OF_NO_SIGNATURE: Partial<Record<ErrorCode, string>> = {
+  key_unavailable:
+    "The provider's key has to be fetched to verify this: try it on a machine that reaches the provider.",
+  unsigned_not_loopback: "Deliver from this machine, or give the source a provider that signs.",
+  body_too_large: "If the provider does send bodies of this size, say so with max_body for this source.",
+};
+
+export function isOfNoSignature({ code }: HookonceError): boolean {
+  return code in OF_NO_SIGNATURE;
+}
+
+/** The refusal itself is the cause: no secret would change it. */
+export function asRefused({ code, message }: HookonceError, { provider }: Examined): Finding {
+  return {
+    cause: "as_refused",
+    proven: true,
+    what: message,
+    remedy:
+      OF_NO_SIGNATURE[code] ??
+      `${provider.title} sends none like this: it was changed on the way (a proxy must pass on all headers, and the body as it came), or somebody else sent it.`,
   };
 }

@@ -1,10 +1,11 @@
+import type { Delivery } from "../event.ts";
 import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
-import { createUrlOf } from "../providers/source.ts";
+import type { SourceSettings } from "../providers/source.ts";
 import type { Finding } from "./diagnosis.ts";
 import { signatureHeaderOf } from "./headers.ts";
 import type { Hypothesis } from "./hypothesis.ts";
-import type { Examined } from "./trial.ts";
+import { takenFor, type Examined } from "./trial.ts";
 
 /** Header names that a preset looks for, its own words for its deliveries. */
 function namesOf({ scheme, eventId, type }: Provider): Set<string> {
@@ -20,33 +21,47 @@ function namesOf({ scheme, eventId, type }: Provider): Set<string> {
   return names;
 }
 
+/** How many of a preset's own headers are there. */
+function signsOf(provider: Provider, { headers }: Delivery): number {
+  return [...namesOf(provider)].filter((name) => headers[name] !== undefined).length;
+}
+
 /** The presets whose headers these are; several where they share a scheme. */
-function looksLike({ delivery, provider }: Examined): Provider[] {
-  const there = (one: Provider): number =>
-    [...namesOf(one)].filter((name) => delivery.headers[name] !== undefined).length;
+function bestOf(delivery: Delivery): Provider[] {
   const others = [...providers.values()].filter((one) => one.name !== "hmac" && one.name !== "static");
-  const best = Math.max(...others.map(there));
+  const best = Math.max(...others.map((one) => signsOf(one, delivery)));
+  return best === 0 ? [] : others.filter((one) => signsOf(one, delivery) === best);
+}
+
+/** Other presets than the source's, where the headers point to them. */
+function looksLike({ delivery, provider }: Examined): Provider[] {
+  const best = bestOf(delivery);
   // The source's own headers are as good: nothing points elsewhere.
-  if (best === 0 || (providers.has(provider.name) && there(provider) >= best)) return [];
-  return others.filter((one) => there(one) === best);
+  return best.some(({ name }) => name === provider.name) ? [] : best;
 }
 
 /** A delivery that was meant for another source of the inbox. */
-export function* otherSources({ settings, scheme, context }: Examined): Generator<Hypothesis> {
-  for (const other of context.sources) {
-    const theirs = other.scheme ?? other.provider.scheme;
+export function* otherSources({ settings, scheme, delivery, context }: Examined): Generator<Hypothesis> {
+  const best = bestOf(delivery);
+  const isUnlikely = ({ provider }: SourceSettings): boolean =>
+    best.length > 0 && namesOf(provider).size > 0 && best.every(({ name }) => name !== provider.name);
+  for (const other of [...context.sources].sort((a, b) => Number(isUnlikely(a)) - Number(isUnlikely(b)))) {
+    const taken = takenFor(other);
     // Where both sign alike, only the secret is another's.
-    if (other.name === settings.name || theirs.kind === "unsigned" || Bun.deepEquals(theirs, scheme))
+    if (
+      other.name === settings.name ||
+      taken.scheme.kind === "unsigned" ||
+      Bun.deepEquals(taken.scheme, scheme)
+    )
       continue;
+    const what = `This is a delivery for the source ${other.name} (${other.provider.title})`;
     yield {
-      change: {
-        scheme: theirs,
-        secrets: other.secrets,
-        urlOf: (delivery) => createUrlOf(theirs, other.publicUrl)(delivery),
-      },
+      change: taken,
       cause: "other_source",
-      what: `This is a delivery for the source ${other.name} (${other.provider.title}): its signature is right there.`,
+      what: `${what}: its signature is right there.`,
       remedy: `Enter the URL of /webhook/${other.name} at the provider, instead of that of /webhook/${settings.name}.`,
+      half: { what: `${what}.` },
+      unlikely: isUnlikely(other),
     };
   }
 }
@@ -65,6 +80,7 @@ export function* otherProviders(examined: Examined): Generator<Hypothesis> {
       cause: "other_provider",
       what: `This is a delivery of ${title}: taken for one, its signature is right.`,
       remedy: `Set provider = "${name}" for this source.`,
+      half: { what: `This is a delivery of ${title}.` },
     };
   }
 }

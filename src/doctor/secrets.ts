@@ -12,6 +12,7 @@ export function* otherSecrets({ settings, secrets, context }: Examined): Generat
         cause: "secret_of_another_source",
         what: `It is signed with the secret of the source ${other.name}.`,
         remedy: `Let the provider deliver to /webhook/${other.name}, or give the source ${settings.name} that secret: its own and that of ${other.name} may have been exchanged.`,
+        half: { remedy: `Give the source ${settings.name} that secret.` },
       };
     }
   }
@@ -20,8 +21,8 @@ export function* otherSecrets({ settings, secrets, context }: Examined): Generat
     yield {
       change: { secrets: [secret] },
       cause: "another_secret",
-      what: `It is signed with another secret than this source's: with ${name}.`,
-      remedy: `Name it as the source's secret, or as one of several: secret = ["…", "…"].`,
+      what: `It is signed with another secret than that of the source ${settings.name}: with ${name}.`,
+      remedy: `Name it as the secret of the source ${settings.name}, or as one of several: secret = ["…", "…"].`,
     };
   }
 }
@@ -93,11 +94,13 @@ export function* otherDecodings({ scheme, secrets }: Examined): Generator<Hypoth
   if (scheme.kind !== "hmac") return;
   for (const key of ["text", "base64", "hex", "whsec"] as const) {
     if (key === scheme.key) continue;
+    const what = `the key is ${FORMATS[key]}, not ${FORMATS[scheme.key]}.`;
     for (const secret of secrets) {
       yield {
         change: { scheme: { ...scheme, key }, secrets: [secret] },
         cause: "key_decoding",
-        what: `The secret is right, and decoded wrongly: the key is ${FORMATS[key]}, not ${FORMATS[scheme.key]}.`,
+        what: `The secret is right, and decoded wrongly: ${what}`,
+        half: { what: `The secret is decoded wrongly: ${what}` },
         remedy: `Set key = "${key}" for this source. If the provider of this source is not the one that its config names, name that instead.`,
       };
     }

@@ -27,7 +27,7 @@ export function* writtenOtherwise({ scheme, delivery }: Examined): Generator<Hyp
   for (const encoding of ["hex", "base64", "base64url"] as const) {
     if (encoding === scheme.encoding) continue;
     yield written(
-      `The signature is right, and written in ${encoding} instead of ${scheme.encoding}.`,
+      `${RIGHT}written in ${encoding} instead of ${scheme.encoding}.`,
       `Set encoding = "${encoding}" for this source, or let the sender write ${scheme.encoding}.`,
       { scheme: { ...scheme, encoding } },
     );
@@ -37,11 +37,9 @@ export function* writtenOtherwise({ scheme, delivery }: Examined): Generator<Hyp
     const lower = given.startsWith(start)
       ? start + given.slice(start.length).toLowerCase()
       : given.toLowerCase();
-    yield written(
-      "The signature is right, and written in capitals.",
-      "Let the sender write it in lower case.",
-      { delivery: { ...delivery, headers: { ...delivery.headers, [header]: lower } } },
-    );
+    yield written(`${RIGHT}written in capitals.`, "Let the sender write it in lower case.", {
+      delivery: { ...delivery, headers: { ...delivery.headers, [header]: lower } },
+    });
   }
   for (const algorithm of ["sha1", "sha256", "sha512", "md5"] as const) {
     if (algorithm === scheme.algorithm) continue;
@@ -60,6 +58,10 @@ export function* writtenOtherwise({ scheme, delivery }: Examined): Generator<Hyp
   }
 }
 
+/** Not to be said where that is not all. */
+const RIGHT = "The signature is right, and ";
+
 function written(what: string, remedy: string, change: Hypothesis["change"]): Hypothesis {
-  return { cause: "signature_written_otherwise", change, what, remedy };
+  const half = { what: what.replace(RIGHT, "The signature is ") };
+  return { cause: "signature_written_otherwise", change, what, remedy, half };
 }

@@ -13,28 +13,31 @@ export interface Trial {
   readonly scheme: Scheme;
   readonly secrets: readonly string[];
   readonly urlOf: VerifyContext["urlOf"];
+  readonly settings: SourceSettings;
+  readonly provider: Provider;
 }
 
 /** A request on the table, with all that the causes are looked for in. */
 export interface Examined extends Trial {
-  readonly settings: SourceSettings;
-  readonly provider: Provider;
   readonly context: DoctorContext;
 }
 
 const MIB = 1024 * 1024;
 
 export function examine(delivery: Delivery, settings: SourceSettings, context: DoctorContext): Examined {
+  return { delivery, ...takenFor(settings), context: { ...context, fetch: once(context.fetch) } };
+}
+
+/** What a source makes of any delivery. */
+export function takenFor(settings: SourceSettings): Omit<Trial, "delivery"> {
   const scheme = settings.scheme ?? settings.provider.scheme;
   return {
-    delivery,
     scheme,
     secrets: settings.secrets,
     // Without a public_url it throws only once the URL is asked for: there may be more to say of the request.
     urlOf: (one) => createUrlOf(scheme, settings.publicUrl)(one),
     settings,
     provider: settings.provider,
-    context: { ...context, fetch: once(context.fetch) },
   };
 }
 
@@ -49,9 +52,26 @@ function once(fetch: Fetch): Fetch {
   };
 }
 
+/** Refused before anything else is looked at; undefined when it is not. */
+export function tooLarge({ delivery: { body }, settings }: Examined): HookonceError | undefined {
+  const limit = maxBodyOf(settings);
+  if (body.byteLength <= limit) return undefined;
+  return new HookonceError(
+    "body_too_large",
+    `The body is larger than the ${limit} bytes that this source takes (max_body).`,
+  );
+}
+
+function maxBodyOf({ maxBody, provider }: SourceSettings): number {
+  return maxBody ?? provider.maxBody ?? MIB;
+}
+
 /** @returns why it is refused; undefined when it is not */
-export async function refusalOf(trial: Trial, examined: Examined): Promise<HookonceError | undefined> {
-  const { settings, context } = examined;
+export async function refusalOf({
+  settings,
+  context,
+  ...trial
+}: Examined): Promise<HookonceError | undefined> {
   try {
     const verify = createVerifier(
       trial.scheme,
@@ -60,12 +80,7 @@ export async function refusalOf(trial: Trial, examined: Examined): Promise<Hooko
         clock: () => context.nowMs,
         fetch: context.fetch,
         urlOf: trial.urlOf,
-        parse: (delivery) =>
-          parseBody(
-            delivery,
-            settings.provider.formField,
-            settings.maxBody ?? settings.provider.maxBody ?? MIB,
-          ),
+        parse: (delivery) => parseBody(delivery, settings.provider.formField, maxBodyOf(settings)),
         environment: settings.environment ?? "production",
       },
       settings.allowPublic === true,
@@ -79,8 +94,8 @@ export async function refusalOf(trial: Trial, examined: Examined): Promise<Hooko
 }
 
 /** Whether the signature is right, however old it is. */
-export async function fits(trial: Trial, examined: Examined): Promise<boolean> {
-  return (await refusalOf({ ...trial, scheme: ageless(trial.scheme) }, examined)) === undefined;
+export async function fits(examined: Examined): Promise<boolean> {
+  return (await refusalOf({ ...examined, scheme: ageless(examined.scheme) })) === undefined;
 }
 
 export function isAge({ code }: HookonceError): boolean {

@@ -31,6 +31,8 @@ export interface Added {
   readonly types: readonly string[];
   /** Names in .env that still want a value. */
   readonly wanted: readonly string[];
+  /** The name that stands there as a comment, for a secret that the provider tells only once it has the URL. */
+  readonly wantedLater: string | undefined;
   /** `host:port` that the folder listens on. */
   readonly listen: string;
 }
@@ -70,7 +72,7 @@ export function addSource(options: AddOptions): Added {
         written.push(file);
       }
     }
-    if (addToEnv(folder, source.names, provider)) written.push(".env");
+    if (addToEnv(folder, source, provider)) written.push(".env");
     // Last: until the source is there, nothing of the rest is looked at.
     appendFileSync(join(folder, CONFIG_FILE), text);
     written.unshift(CONFIG_FILE);
@@ -85,6 +87,7 @@ export function addSource(options: AddOptions): Added {
     kept,
     types,
     wanted: source.names.filter((one) => (has[one] ?? "") === ""),
+    wantedLater: source.later,
     listen: config.listen,
   };
 }
@@ -127,14 +130,22 @@ function readConfig(folder: string, name: string): { text: string; listen: strin
   }
 }
 
-/** The table for hookonce.toml, and the names that it wants in .env. */
-function sourceText({ provider, name, publicUrl }: AddOptions): { text: string; names: string[] } {
+interface SourceText {
+  /** The table for hookonce.toml. */
+  readonly text: string;
+  /** What it wants in .env. */
+  readonly names: readonly string[];
+  readonly later: string | undefined;
+}
+
+function sourceText({ provider, name, publicUrl }: AddOptions): SourceText {
   const { scheme, handshakes = [] } = provider;
   const secret = envName(name);
   const token = secret.replace(/WEBHOOK_SECRET$/, "VERIFY_TOKEN");
   const names: string[] = [];
   const lines = [`[sources.${name}]`, `provider = "${provider.name}"`];
-  if (learnsSecret(provider)) {
+  const later = learnsSecret(provider) ? secret : undefined;
+  if (later !== undefined) {
     lines.push(
       `# secret = "env:${secret}"   # once it is known: ${provider.title} sends it, and hookonce shows it`,
     );
@@ -156,7 +167,7 @@ function sourceText({ provider, name, publicUrl }: AddOptions): { text: string; 
   if (provider.name === "static") lines.push('secret_in = "header:x-secret" # where the secret stands');
   if (provider.name === "hmac" || provider.name === "static")
     lines.push('event_id = "body:$.id"', 'type = "body:$.type"');
-  return { text: `${lines.join("\n")}\n`, names };
+  return { text: `${lines.join("\n")}\n`, names, later };
 }
 
 function envOf(folder: string): NodeJS.Dict<string> {
@@ -165,16 +176,18 @@ function envOf(folder: string): NodeJS.Dict<string> {
 }
 
 /** @returns whether anything was written; a name that is there is left as it is */
-function addToEnv(folder: string, names: readonly string[], provider: Provider): boolean {
+function addToEnv(folder: string, { names, later }: SourceText, provider: Provider): boolean {
   const path = join(folder, ".env");
   const has = envOf(folder);
-  const missing = names.filter((name) => !Object.hasOwn(has, name));
+  const missing = [...names, ...(later === undefined ? [] : [later])].filter(
+    (name) => !Object.hasOwn(has, name),
+  );
   if (missing.length === 0) return false;
   const lines = missing.map((name) => {
     const what = name.endsWith("_VERIFY_TOKEN")
       ? "the verify token, which you make up"
       : (provider.secretIs ?? "the signing secret");
-    return `# ${provider.title}: ${what}\n${name}=\n`;
+    return `# ${provider.title}: ${what}\n${name === later ? "# " : ""}${name}=\n`;
   });
   const before = lstatSync(path, { throwIfNoEntry: false }) === undefined ? "" : readFileSync(path, "utf8");
   // The mode counts only for a file that is made here; an existing one keeps its own.

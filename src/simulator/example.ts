@@ -15,7 +15,9 @@ export interface Example {
   readonly dashboard: string;
   /** The setting there that takes the events, when it is no list to tick. */
   readonly subscribe?: string;
-  /** How to get deliveries while developing. `URL` stands for the source's own. */
+  /** There it is `issues` that is ticked, for all that may happen to one: what a type says after its dot is not asked for. */
+  readonly ticksHeads?: boolean;
+  /** How to get deliveries while developing. `URL` stands for the source's own, `EVENTS` for what is ticked. */
   readonly develop?: string;
 }
 
@@ -48,6 +50,12 @@ export function seedOf(id: string, type: string, ms: number): Seed {
 export function uuidOf({ id }: Seed): string {
   const hex = id.padStart(32, "0");
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}
+
+/** What is to be ticked for these types, each once. */
+export function tickedFor({ ticksHeads }: Example, types: readonly string[]): string[] {
+  const named = types.filter((type) => type !== "");
+  return [...new Set(ticksHeads === true ? named.map((type) => halvesOf(type).head) : named)];
 }
 
 /** `issues.opened` → `issues` and `opened`. */

@@ -30,6 +30,16 @@ export function randomKeys(scheme: Scheme): SigningKeys {
   }
 }
 
+/** Only the provider itself can sign so: the key is fetched from its own hosts. */
+export function isSignedElsewhere({ kind }: Scheme): boolean {
+  return kind === "sns" || kind === "paypal" || kind === "plaid";
+}
+
+/** Also to find a wrong signature out. (A wrong secret of SNS is another topic's ARN, and nothing is fetched for that.) */
+export function fetchesItsKey(scheme: Scheme): boolean {
+  return isSignedElsewhere(scheme) && scheme.kind !== "sns";
+}
+
 function secretOf(format: KeyFormat): string {
   const bytes = randomBytes(32);
   if (format === "base64") return bytes.toString("base64");

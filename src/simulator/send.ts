@@ -17,7 +17,7 @@ export interface SendOptions {
   /** The provider, with the scheme that the receiving source has. */
   readonly provider: Pick<Provider, "scheme" | "formField" | "timeoutMs">;
   /** What the other side makes of a delivery: which events it brings. */
-  readonly source: Pick<Source, "identify" | "split">;
+  readonly source: Pick<Source, "identify" | "split" | "redactBody">;
   readonly keys: SigningKeys;
   /** Instead of the example's body. */
   readonly data?: Uint8Array | undefined;
@@ -72,7 +72,8 @@ export async function send(options: SendOptions): Promise<SendReport> {
   const startedAt = performance.now();
   const { provider } = options;
   const keys = options.wrongSecret ? randomKeys(provider.scheme) : options.keys;
-  const planned = Array.from({ length: options.events }, () => plan(options));
+  const planned: Planned[] = [];
+  while (planned.length < options.events) planned.push(await plan(options));
   const order = planned.flatMap((one) => Array.from({ length: options.times }, () => one));
   const queue = (options.shuffle ? shuffled(order, options.random) : order).values();
   const total = order.length * (options.dropAnswers ? 2 : 1);
@@ -95,22 +96,34 @@ export async function send(options: SendOptions): Promise<SendReport> {
   return report(planned, options, performance.now() - startedAt);
 }
 
-function plan(options: SendOptions): Planned {
+async function plan(options: SendOptions): Promise<Planned> {
   const { example, type, source, data } = options;
   const now = options.clock();
   const newSeed = (): Seed => seedOf(hex(24, options.random), type, now);
   const rest = Array.from({ length: options.batch - 1 }, newSeed);
   const made = requestOf(example, [newSeed(), ...rest], options.publicUrl ?? options.to);
   const request = data === undefined ? made : { ...made, body: data };
+  const kept = await keptOf(request, options, now);
   const idsOf = (): string[] => {
-    if (source.split === undefined) return [source.identify(request).id];
-    return source.split(request).map((event) => {
+    if (source.split === undefined) return [source.identify(kept).id];
+    return source.split(kept).map((event) => {
       if ("id" in event) return event.id;
       throw event;
     });
   };
   const eventIds = idsOf();
   return { request, eventIds, neverDuplicate: idsOf().join("\n") !== eventIds.join("\n"), answers: [] };
+}
+
+/** What the receiver reads ids from: where the secret stands in the body, a body with the secret replaced. */
+async function keptOf(
+  request: OutgoingRequest,
+  { source, provider, keys }: SendOptions,
+  now: number,
+): Promise<OutgoingRequest> {
+  if (source.redactBody === undefined) return request;
+  const signed = await sign(provider, request, keys, now);
+  return { ...signed, ...source.redactBody({ ...signed, receivedAt: now, remoteAddress: () => null }) };
 }
 
 async function deliverOnce(

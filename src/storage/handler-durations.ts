@@ -1,23 +1,33 @@
 import type { Database } from "bun:sqlite";
 import { tableExists } from "./migrations.ts";
 
-/** Of each source's latest events: enough for a p99, and soon read however many there are. */
-const SAMPLE = 10_000;
+/** Of each handler's latest events: enough for a p99. */
+const SAMPLE = 1000;
 
-/** How long the slowest hundredth of each source's handlers took at least, in microseconds. Sources that never ran one are left out. */
-export function slowestHandlers(connection: Database): ReadonlyMap<string, number> {
-  const slowest = new Map<string, number>();
-  if (!tableExists(connection, "hookonce_events")) return slowest;
+/** How far back they are looked for, in events of all sources: read in less than a second however many there are. */
+const LATEST = 500_000;
+
+export interface HandlerDuration {
+  readonly source: string;
+  readonly handler: string;
+  /** What the slowest hundredth took at least, in microseconds. */
+  readonly slowestUs: number;
+}
+
+/** Each handler by itself: one that is slow and seldom run is not to hide behind another of its source, nor behind a busier source. */
+export function handlerDurations(connection: Database): HandlerDuration[] {
+  if (!tableExists(connection, "hookonce_events")) return [];
   const rows = connection
     .prepare(
-      `select source, duration_us from (select id, source, duration_us from hookonce_events where handler is not null order by id desc limit ${SAMPLE})
-       order by source, duration_us desc`,
+      `select source, handler, duration_us from (
+         select source, handler, duration_us, row_number() over (partition by source, handler order by id desc) as latest
+         from (select id, source, handler, duration_us from hookonce_events where handler is not null order by id desc limit ${LATEST})
+       ) where latest <= ${SAMPLE} order by source, handler, duration_us desc`,
     )
-    .values() as [string, number][];
-  const bySource = Map.groupBy(rows, ([source]) => source);
-  for (const [source, durations] of bySource) {
-    const [, p99] = durations[Math.trunc(durations.length / 100)] ?? ["", 0];
-    slowest.set(source, p99);
-  }
-  return slowest;
+    .values() as [string, string, number][];
+  const byHandler = Map.groupBy(rows, ([source, handler]) => `${source}\n${handler}`);
+  return [...byHandler.values()].map((sample) => {
+    const [source, handler, slowestUs] = sample[Math.trunc(sample.length / 100)] as [string, string, number];
+    return { source, handler, slowestUs };
+  });
 }

@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { existsSync, statSync } from "node:fs";
 import { HookonceError, messageOf } from "../errors.ts";
-import { slowestHandlers } from "./handler-durations.ts";
+import { handlerDurations, type HandlerDuration } from "./handler-durations.ts";
 import { isEmpty } from "./open.ts";
 import { tableExists } from "./migrations.ts";
 
@@ -12,8 +12,8 @@ export interface Rehearsal {
   readonly connection: Database;
   /** Null where the database does not exist yet. */
   readonly journalMode: string | null;
-  /** See {@link slowestHandlers}. */
-  readonly slowestUs: ReadonlyMap<string, number>;
+  /** Empty unless it was asked for: it takes longer than all the rest. */
+  readonly durations: readonly HandlerDuration[];
 }
 
 /**
@@ -21,11 +21,11 @@ export interface Rehearsal {
  *
  * @throws HookonceError `database_unusable`
  */
-export function rehearse(path: string): Rehearsal {
+export function rehearse(path: string, options: { readonly durations: boolean }): Rehearsal {
   const connection = new Database(":memory:", { strict: true });
   connection.run("pragma foreign_keys = on");
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0)
-    return { connection, journalMode: null, slowestUs: new Map() };
+    return { connection, journalMode: null, durations: [] };
   try {
     // A first start that was cut short leaves a journal, and what is only read cannot be rolled back.
     const halfMade = existsSync(`${path}-journal`);
@@ -35,12 +35,12 @@ export function rehearse(path: string): Rehearsal {
     );
     try {
       real.run("pragma busy_timeout = 5000");
-      if (isEmpty(real)) return { connection, journalMode: null, slowestUs: new Map() };
+      if (isEmpty(real)) return { connection, journalMode: null, durations: [] };
       copySchema(real, connection);
       return {
         connection,
         journalMode: String(real.prepare("pragma journal_mode").values()[0]?.[0]),
-        slowestUs: slowestHandlers(real),
+        durations: options.durations ? handlerDurations(real) : [],
       };
     } finally {
       real.close();

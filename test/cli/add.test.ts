@@ -7,7 +7,7 @@ import { providers } from "../../src/providers/presets.ts";
 import { addSource } from "../../src/simulator/add-source.ts";
 import { examples } from "../../src/simulator/examples.ts";
 import { randomKeys } from "../../src/simulator/keys.ts";
-import { inboxFiles, run, scratch } from "./support/hookonce.ts";
+import { inboxFiles, run, scratch, serve } from "./support/hookonce.ts";
 
 const read = (folder: string, file: string): string => readFileSync(join(folder, file), "utf8");
 
@@ -88,6 +88,64 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     expect(existsSync(join(inbox.path, "handlers/slack/_weather.sql"))).toBe(true);
   });
 
+  test("of a provider that tells its secret later: where it will go, and what to do until then", async () => {
+    using inbox = scratch(inboxFiles);
+    const { code, stdout } = await run(["add", "notion"], { cwd: inbox.path });
+    expect(code).toBe(0);
+    expect(read(inbox.path, ".env")).toEndWith("\n# NOTION_WEBHOOK_SECRET=\n");
+    for (const says of [
+      "Wrote hookonce.toml, handlers/notion/page.content_updated.sql, handlers/notion/page.created.sql, .env.",
+      "3. With hookonce serve running, create it there: Notion sends its secret",
+      "4. Confirm it there",
+      "NOTION_WEBHOOK_SECRET=",
+      "hookonce send notion --source notion   (once its secret is there)",
+    ])
+      expect(stdout).toContain(says);
+    const sent = await run(["send", "notion", "--source", "notion"], { cwd: inbox.path });
+    expect([sent.code, sent.stderr]).toEqual([
+      1,
+      expect.stringContaining('The source "notion" has no secret yet'),
+    ]);
+
+    // As the steps say: both comments become lines.
+    for (const file of [".env", "hookonce.toml"]) {
+      const text = read(inbox.path, file).replace(/# (?=NOTION|secret = )/, "");
+      writeFileSync(join(inbox.path, file), text.replace("SECRET=\n", "SECRET=secret_abc\n"));
+    }
+    expect((await run(["check"], { cwd: inbox.path })).stdout).toContain("all is well");
+    await using serving = await serve(inbox.path);
+    const to = ["--to", `${serving.url}/webhook/notion`];
+    expect(await run(["send", "notion", "--source", "notion", ...to], { cwd: inbox.path })).toMatchObject({
+      code: 0,
+      stderr: "",
+    });
+  });
+
+  test("of a provider that nobody can sign for: the unsigned source that stands in for it works", async () => {
+    using inbox = scratch(inboxFiles);
+    const { stdout } = await run(["add", "paypal"], { cwd: inbox.path });
+    const [table = ""] = /\[sources\.paypal-dev\](?:\n +\w+ = ".*")+/.exec(stdout) ?? [];
+    appendFileSync(join(inbox.path, "hookonce.toml"), table);
+    const environment = { PAYPAL_WEBHOOK_SECRET: "8PT597110X687430L" };
+    await using serving = await serve(inbox.path, { environment });
+    const [command = ""] = /hookonce send .*/.exec(stdout) ?? [];
+    const args = command.split(" ").slice(1);
+    const sent = await run([...args, "--to", `${serving.url}/webhook/paypal-dev`], {
+      cwd: inbox.path,
+      environment,
+    });
+    expect([sent.code, sent.stdout]).toEqual([0, expect.stringContaining("200 processed")]);
+  });
+
+  test("what to tick is what there is to tick, and what is forwarded while developing", async () => {
+    using inbox = scratch(inboxFiles);
+    const types = ["push", "issues.opened", "issues.closed"];
+    const { stdout } = await run(["add", "github", ...types, "--folder", inbox.path]);
+    expect(stdout).toContain("     events  push, issues   (each is one box");
+    expect(stdout).toContain("gh webhook forward --repo=OWNER/REPOSITORY --events=push,issues --url=http://");
+    expect(existsSync(join(inbox.path, "handlers/github/issues.closed.sql"))).toBe(true);
+  });
+
   test("overwrites nothing: names in .env, handlers, a file without a line break at its end", async () => {
     using inbox = scratch({
       ...inboxFiles,
@@ -132,6 +190,8 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     },
     { name: "no name for a source", args: ["stripe", "--name", "Stripe!"], code: 1, says: "small letters" },
     { name: "the folder for shared code", args: ["stripe", "--name", "lib"], code: 1, says: "not lib" },
+    { name: "a type of nothing", args: ["stripe", ""], code: 2, says: "Name an event" },
+    { name: "a type of nothing among others", args: ["stripe", "a.b", " "], code: 2, says: "Name an event" },
     { name: "a type that leads out", args: ["stripe", "../../x"], code: 1, says: "no type" },
     { name: "an absolute type", args: ["stripe", "/etc/x"], code: 1, says: "no type" },
     {

@@ -51,6 +51,10 @@ handlers = "paypal"
 event_id = "body:$.id"
 type = "body:$.event_type"
 
+[sources.paypal-bare]
+provider = "unsigned"
+handlers = "paypal"
+
 [sources.square]
 provider = "square"
 secret = "env:SQUARE"
@@ -127,8 +131,20 @@ describeUnless(onlyInFullRun(), "hookonce send", () => {
   test("one whose key nobody else has, to an unsigned source that shares its handlers", async () => {
     const signed = await send("paypal", ...to("paypal"));
     expect([signed.code, signed.stderr]).toEqual([1, expect.stringContaining('handlers = "paypal"')]);
-    const { code, stdout } = await send("paypal", ...to("paypal-dev"), "--times", "2");
-    expect([code, stdout]).toEqual([0, expect.stringContaining("1 processed, 1 duplicate")]);
+    for (const source of ["paypal-dev", "paypal-bare"]) {
+      const { code, stdout } = await send("paypal", ...to(source), "--times", "2");
+      expect([code, stdout]).toEqual([0, expect.stringContaining("1 processed, 1 duplicate")]);
+    }
+  });
+
+  test("a wrong secret where the key is fetched: said before anything is sent", async () => {
+    for (const provider of ["paypal", "plaid"]) {
+      const source = provider === "paypal" ? to("paypal") : ["--to", `${serving.url}/webhook/paypal`];
+      const ended = await send(provider, ...source, "--wrong-secret");
+      expect([ended.code, ended.stdout]).toEqual([2, ""]);
+      expect(ended.stderr).toContain("cannot be made up");
+    }
+    expect(serving.log.filter(({ code }) => code === "key_unavailable")).toEqual([]);
   });
 
   test("several events in one delivery", async () => {

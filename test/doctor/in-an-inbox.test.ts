@@ -1,8 +1,11 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { diagnoseInInbox, readRejections } from "../../src/app/diagnosis.ts";
+import { report } from "../../src/cli/verify.ts";
 import type { PublicKeyScheme } from "../../src/providers/provider.ts";
 import { generateKeyPair } from "../../src/providers/public-key.ts";
 import { sign } from "../../src/providers/verifier.ts";
+import { randomKeys } from "../../src/simulator/keys.ts";
+import { certificateFor } from "../support/certificate.ts";
 import { stripeSignature } from "../support/stripe.ts";
 import { testInbox } from "../support/test-inbox.ts";
 import { BODY, examineIt, NOW, preset, signed, source, withBody } from "./patient.ts";
@@ -65,4 +68,115 @@ test.each(["discord", "sendgrid"])("public keys: what was done to a body of %s",
   const swapped = await examineIt(delivery, source(name, other), context);
   expect(swapped.findings.map(({ cause }) => cause)).toEqual(["secret_of_another_source"]);
   expect(JSON.stringify(swapped)).not.toContain(secret);
+});
+
+const form = { "content-type": "application/x-www-form-urlencoded" };
+
+describe("a handshake is one for the doctor, too: answered, and no event", () => {
+  test.each([
+    { provider: "woocommerce", name: "ping of a new webhook", text: "webhook_id=1", headers: form },
+    {
+      provider: "notion",
+      name: "verification token",
+      text: '{"verification_token":"secret_x"}',
+      headers: {},
+    },
+    { provider: "slack", name: "URL verification", text: '{"type":"url_verification","challenge":"c"}' },
+    { provider: "discord", name: "ping (interactions)", text: '{"type":1,"id":"1","application_id":"2"}' },
+    { provider: "meta", name: "verification request", method: "GET", headers: {} },
+  ])("$provider: $name", async ({ provider: name, text = "", headers, method = "POST", ...one }) => {
+    const provider = preset(name);
+    const { secret, privateKey } =
+      provider.scheme.kind === "public-key"
+        ? generateKeyPair(provider.scheme)
+        : { secret: "shh", privateKey: "" };
+    const token = name === "meta" ? 'verify_token = "env:T"' : "";
+    await using inbox = await testInbox({
+      config: `[sources.x]\nprovider = "${name}"\n${name === "notion" ? "" : 'secret = "env:S"'}\n${token}\n`,
+      environment: { S: secret, T: "token" },
+      clock: () => NOW,
+    });
+    const query = "hub.mode=subscribe&hub.verify_token=token&hub.challenge=c";
+    const url = `http://localhost/webhook/x${method === "GET" ? `?${query}` : ""}`;
+    const plain = { method, url, headers: headers ?? {}, body: Buffer.from(text) };
+    const made = headers === undefined ? await sign(provider, plain, { secret, privateKey }, NOW) : plain;
+    const diagnosis = await diagnoseInInbox(
+      { ...made, receivedAt: NOW, remoteAddress: () => "127.0.0.1" },
+      {
+        folder: inbox.folder,
+        source: "x",
+        environment: { S: secret, T: "token" },
+        nowMs: NOW,
+        fetch: () => Promise.reject(new Error("nothing is fetched here")),
+      },
+    );
+    expect(diagnosis).toMatchObject({ verified: true, handshake: one.name, events: [], findings: [] });
+    expect(report(diagnosis)).toContain(`handshake ${one.name}: it is answered`);
+    expect(report(diagnosis)).not.toContain("secret_x");
+
+    // What serve does.
+    const body = method === "GET" ? null : Buffer.from(made.body).toString();
+    const response = await inbox.request(`/webhook/x${new URL(url).search}`, {
+      method,
+      headers: made.headers,
+      body,
+    });
+    expect(response.ok).toBe(true);
+    expect(inbox.value("select count(*) from hookonce_events")).toBe(0);
+  });
+});
+
+test("the doctor confirms no subscription: it fetches nothing for a handshake", async () => {
+  const { secret, privateKey } = randomKeys({ kind: "sns" });
+  const fetched: string[] = [];
+  const fetch = (url: string) => {
+    fetched.push(url);
+    return Promise.resolve(new Response(certificateFor(privateKey ?? "")));
+  };
+  await using inbox = await testInbox({
+    config: '[sources.sns]\nprovider = "aws-sns"\nsecret = "env:S"\n',
+    environment: { S: secret },
+  });
+  const message = {
+    Type: "SubscriptionConfirmation",
+    MessageId: "1",
+    Token: "t",
+    Message: "You have chosen to subscribe",
+    Timestamp: "2026-01-31T12:00:00Z",
+    SubscribeURL: "https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription",
+  };
+  const made = await sign(
+    preset("aws-sns"),
+    { method: "POST", url: "http://localhost/", headers: {}, body: Buffer.from(JSON.stringify(message)) },
+    { secret, privateKey: privateKey ?? "" },
+    NOW,
+  );
+  const diagnosis = await diagnoseInInbox(
+    { ...made, receivedAt: NOW, remoteAddress: () => "127.0.0.1" },
+    { folder: inbox.folder, source: "sns", environment: { S: secret }, nowMs: NOW, fetch },
+  );
+  expect(diagnosis).toMatchObject({ verified: true, handshake: "subscription confirmation", events: [] });
+  expect(fetched).toEqual([expect.stringContaining(".pem")]);
+});
+
+test("the event that the doctor names is the one that is stored, its secret replaced before it is hashed", async () => {
+  const environment = { S: "pass-code" };
+  await using inbox = await testInbox({
+    config: '[sources.figma]\nprovider = "figma"\nsecret = "env:S"\n',
+    environment,
+  });
+  const body = JSON.stringify({ event_type: "FILE_UPDATE", passcode: "pass-code", file_key: "k" });
+  expect((await inbox.deliver(body, { source: "figma" })).status).toBe(200);
+  const { events } = await diagnoseInInbox(
+    {
+      method: "POST",
+      url: "http://localhost/",
+      headers: {},
+      body: Buffer.from(body),
+      receivedAt: NOW,
+      remoteAddress: () => "127.0.0.1",
+    },
+    { folder: inbox.folder, source: "figma", environment, nowMs: NOW, fetch },
+  );
+  expect(events).toEqual([`${inbox.value("select event_id from hookonce_events")}, FILE_UPDATE`]);
 });

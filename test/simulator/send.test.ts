@@ -124,8 +124,14 @@ describe.each(names)("%s", (name) => {
   const exact = preset.answer !== undefined;
 
   test("is processed, then a duplicate", async () => {
-    const report = await sendTo(name);
+    const sent = new Set<string>();
+    const report = await sendTo(name, { onAnswer: ({ eventIds }) => eventIds.forEach((id) => sent.add(id)) });
     expect(report.wrong).toEqual([]);
+    // What is printed is what is stored.
+    if (!thin)
+      expect(inbox.rows("select event_id from hookonce_events where source = ?", name)).toEqual(
+        [...sent].map((id) => ({ event_id: id })),
+      );
     expect([...report.said]).toEqual(
       thin
         ? [["processed", 2]]

@@ -77,6 +77,7 @@ export const commerce: Readonly<Record<string, Example>> = {
   },
   xero: {
     types: ["INVOICE.UPDATE", "CONTACT.UPDATE"],
+    ticksHeads: true,
     event: (seed) => ({
       resourceUrl: `https://api.xero.com/api.xro/2.0/Invoices/${uuidOf(seed)}`,
       resourceId: uuidOf(seed),

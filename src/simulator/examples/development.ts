@@ -46,6 +46,7 @@ function gitlabEvent({ id, type }: Seed): unknown {
 export const development: Readonly<Record<string, Example>> = {
   github: {
     types: ["push", "issues.opened", "pull_request.closed"],
+    ticksHeads: true,
     headers: (seed) => ({
       "x-github-event": halvesOf(seed.type).head,
       "x-github-delivery": uuidOf(seed),
@@ -53,7 +54,7 @@ export const development: Readonly<Record<string, Example>> = {
     }),
     event: githubEvent,
     dashboard: "https://github.com/OWNER/REPOSITORY/settings/hooks (Add webhook, application/json)",
-    develop: "gh webhook forward --repo=OWNER/REPOSITORY --events=push --url=URL --secret=…",
+    develop: "gh webhook forward --repo=OWNER/REPOSITORY --events=EVENTS --url=URL --secret=…",
   },
   gitlab: {
     types: ["Push Hook", "Merge Request Hook"],
@@ -92,6 +93,7 @@ export const development: Readonly<Record<string, Example>> = {
   },
   gitea: {
     types: ["push", "issues.opened"],
+    ticksHeads: true,
     headers: (seed) => ({ "x-gitea-event": halvesOf(seed.type).head, "x-gitea-delivery": uuidOf(seed) }),
     event: ({ id, type }) => ({
       ...(halvesOf(type).tail === undefined ? {} : { action: halvesOf(type).tail }),
@@ -116,6 +118,7 @@ export const development: Readonly<Record<string, Example>> = {
   },
   linear: {
     types: ["Issue.create", "Issue.update"],
+    ticksHeads: true,
     headers: (seed) => ({ "linear-delivery": uuidOf(seed), "linear-event": halvesOf(seed.type).head }),
     event: (seed) => ({
       action: halvesOf(seed.type).tail,
@@ -129,6 +132,7 @@ export const development: Readonly<Record<string, Example>> = {
   },
   sentry: {
     types: ["issue.created", "issue.resolved"],
+    ticksHeads: true,
     headers: ({ id, type }) => ({ "sentry-hook-resource": halvesOf(type).head, "request-id": id }),
     event: ({ type, number, iso }) => ({
       action: halvesOf(type).tail,

@@ -1,0 +1,107 @@
+import { HookonceError } from "../errors.ts";
+import { parseJson } from "../providers/payload.ts";
+
+export const BOM = "\ufeff";
+
+/** In UTF-16 units: longer texts are not written anew, and of those beyond the second fewer ways of writing them are tried. */
+const MAX_TEXT = 4 * 1024 * 1024;
+const ALL_LETTERS = 256 * 1024;
+
+/** Pretty-printing is quadratic in depth: what would grow beyond both of these was never sent. */
+const MAX_GROWTH = 8;
+const ALWAYS_WRITTEN = 64 * 1024;
+
+const WRITERS: readonly { by: string; indent?: number | "\t"; write: (json: Json) => string }[] = [
+  { by: "without blanks, as JSON.stringify writes it", write: ({ value }) => JSON.stringify(value) },
+  { by: "without blanks", write: ({ text }) => respaced(text, ",", ":") },
+  { by: "with 2 blanks to a level", indent: 2, write: ({ value }) => JSON.stringify(value, null, 2) },
+  { by: "with 4 blanks to a level", indent: 4, write: ({ value }) => JSON.stringify(value, null, 4) },
+  { by: "with a tab to a level", indent: "\t", write: ({ value }) => JSON.stringify(value, null, "\t") },
+  {
+    by: 'with ", " and ": ", as Python\'s json.dumps writes it',
+    write: ({ text }) => respaced(text, ", ", ": "),
+  },
+];
+
+const LETTERS: readonly { by: string; write: (json: string) => string }[] = [
+  { by: "", write: (json) => json },
+  { by: ", with letters beyond ASCII as \\u escapes", write: escaped },
+  { by: ", with escaped slashes", write: (json) => json.replaceAll("/", "\\/") },
+  {
+    by: ", with escaped slashes and letters beyond ASCII",
+    write: (json) => escaped(json).replaceAll("/", "\\/"),
+  },
+  {
+    by: ", with <, > and & as \\u escapes",
+    write: (json) => json.replaceAll(/[<>&]/g, (one) => `\\u00${one.codePointAt(0)?.toString(16) ?? ""}`),
+  },
+];
+
+interface Json {
+  readonly text: string;
+  readonly value: unknown;
+}
+
+/** The ways in which JSON may have been written before somebody parsed it and wrote it anew. None of what is no JSON, or too deep to be taken. */
+export function* writtenAnew(text: string): Generator<{ json: string; what: string }> {
+  if (text.length > MAX_TEXT) return;
+  const value = valueOf(text);
+  if (value === undefined) return;
+  const levels = levelsOf(text);
+  const before = spacingOf(text);
+  for (const { by, indent, write } of WRITERS) {
+    const blanks = levels * (indent === "\t" ? 1 : (indent ?? 0));
+    if (text.length + blanks > Math.max(ALWAYS_WRITTEN, text.length * MAX_GROWTH)) continue;
+    const written = write({ text, value });
+    for (const letters of text.length > ALL_LETTERS ? LETTERS.slice(0, 1) : LETTERS) {
+      const json = letters.write(written);
+      for (const end of ["", "\n"]) {
+        const what = `The body was parsed and written anew${before}. It was signed ${by}${letters.by}${end === "" ? "" : ", with a line break at its end"}.`;
+        yield { json: json + end, what };
+      }
+    }
+  }
+}
+
+/** What the JSON looks like now, as far as that can be told. */
+function spacingOf(text: string): string {
+  const trimmed = text.trim();
+  if (/^[[{]\s*\n/.test(trimmed)) return ", and is now pretty-printed";
+  return respaced(trimmed, ",", ":") === trimmed ? ", and has now no blanks" : "";
+}
+
+function valueOf(text: string): unknown {
+  try {
+    const { payload, json } = parseJson(text.startsWith(BOM) ? text.slice(1) : text);
+    return json === null ? undefined : payload;
+  } catch (error) {
+    if (error instanceof HookonceError) return undefined;
+    throw error;
+  }
+}
+
+/** By how many levels all lines together are indented when each bracket and each member has its own. */
+function levelsOf(json: string): number {
+  let depth = 0;
+  let levels = 0;
+  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},]/gs)) {
+    if (token === "[" || token === "{") depth++;
+    else if (token === "]" || token === "}") depth--;
+    if (!token.startsWith('"')) levels += depth;
+  }
+  return levels;
+}
+
+/** Other blanks, and all else as it stands: numbers and escapes too. */
+function respaced(text: string, comma: string, colon: string): string {
+  return text.replaceAll(/"(?:[^"\\]|\\.)*"|[\s\ufeff]+|[,:]/gs, (token) =>
+    token === "," ? comma : token === ":" ? colon : token.startsWith('"') ? token : "",
+  );
+}
+
+function escaped(json: string): string {
+  return json.replaceAll(
+    /[\u0080-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

@@ -1,0 +1,192 @@
+import { expect, test } from "bun:test";
+import { closeSync, constants, openSync, readSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createLineBuffer } from "../../src/app/line-buffer.ts";
+import { fromSource, inboxFiles, scratch } from "../cli/support/hookonce.ts";
+import { describeUnless, needsLinux, onlyInFullRun } from "../crash/requirements.ts";
+
+/** A pipe with a reader who reads only when told to. */
+class StalledPipe implements Disposable {
+  /** For the writer. */
+  readonly descriptor: number;
+  readonly #reader: number;
+  readonly #chunks: string[] = [];
+  #open = true;
+
+  /** @param mode of the writer's side */
+  constructor(folder: string, mode: "blocking" | "non-blocking" = "blocking") {
+    const path = join(folder, "pipe");
+    Bun.spawnSync(["mkfifo", path]);
+    const { O_RDONLY, O_WRONLY, O_NONBLOCK } = constants;
+    this.#reader = openSync(path, O_RDONLY | O_NONBLOCK);
+    this.descriptor = openSync(path, mode === "blocking" ? O_WRONLY : O_WRONLY | O_NONBLOCK);
+  }
+
+  /** All that has been read. */
+  get text(): string {
+    return this.#chunks.join("");
+  }
+
+  /** @param end what is written last */
+  async readUntil(end: string, ms = 30_000): Promise<string> {
+    const buffer = Buffer.alloc(64 * 1024);
+    const until = performance.now() + ms;
+    while (!this.#chunks.slice(-2).join("").includes(end) && performance.now() < until) {
+      try {
+        this.#chunks.push(buffer.toString("utf8", 0, readSync(this.#reader, buffer)));
+      } catch {
+        // EAGAIN: nothing more for now
+      }
+      // So that the pipe fills up, or it would be read by the page.
+      await Bun.sleep(1);
+    }
+    return this.text;
+  }
+
+  closeReader(): void {
+    if (this.#open) closeSync(this.#reader);
+    this.#open = false;
+  }
+
+  [Symbol.dispose](): void {
+    this.closeReader();
+    closeSync(this.descriptor);
+  }
+}
+
+const numbered = (n: number): string => `${String(n).padStart(8, "0")} ${"x".repeat(190)}\n`;
+
+async function served(work: (url: string, pipe: StalledPipe, child: Bun.Subprocess) => Promise<void>) {
+  using inbox = scratch(inboxFiles);
+  using pipe = new StalledPipe(inbox.path);
+  await using child = Bun.spawn([...fromSource, "serve", inbox.path, "--listen", "127.0.0.1:0"], {
+    cwd: tmpdir(),
+    env: { HOME: process.env["HOME"] ?? tmpdir() },
+    stdin: "ignore",
+    stdout: pipe.descriptor,
+    stderr: "inherit",
+  });
+  const text = await pipe.readUntil('"listening"');
+  await work(/"url":"(http:[^"]+)","database"/.exec(text)?.[1] ?? "", pipe, child);
+}
+
+const deliver = async (url: string, count: number): Promise<void> => {
+  for (let n = 0; n < count; n += 50) {
+    const answers = Array.from({ length: 50 }, (_, index) =>
+      fetch(`${url}/webhook`, {
+        method: "POST",
+        body: JSON.stringify({ event_id: `evt_${n + index}`, type: "paid", customer: "ada", cents: 1 }),
+        signal: AbortSignal.timeout(10_000),
+      }),
+    );
+    for (const answer of await Promise.all(answers)) expect(answer.status).toBe(200);
+  }
+};
+
+const linesOf = (text: string): string[] =>
+  text
+    .trimEnd()
+    .split("\n")
+    .map((line) => String((JSON.parse(line) as { event?: string }).event));
+
+describeUnless(needsLinux(), "a reader of the log who stalls", () => {
+  test.each(["blocking", "non-blocking"] as const)(
+    "gets every line once, whole and in order, when he reads on: %s",
+    async (mode) => {
+      using folder = scratch();
+      using pipe = new StalledPipe(folder.path, mode);
+      const lines = createLineBuffer(pipe.descriptor, () => "dropped\n");
+      const expected = Array.from({ length: 5000 }, (_, n) => numbered(n)).join("");
+      for (let n = 0; n < 5000; n++) {
+        lines.write(numbered(n));
+        if (n % 500 === 0) await Bun.sleep(1);
+      }
+      const read = pipe.readUntil(numbered(4999));
+      await lines.flush();
+      expect(await read).toBe(expected);
+    },
+  );
+
+  test.each(["blocking", "non-blocking"] as const)(
+    "costs memory up to a bound: beyond it lines are dropped and counted, and the log goes on: %s",
+    async (mode) => {
+      using folder = scratch();
+      using pipe = new StalledPipe(folder.path, mode);
+      const lines = createLineBuffer(pipe.descriptor, (count) => `dropped ${count}\n`);
+      const total = 60_000; // 12 MB
+      for (let n = 0; n < total; n++) lines.write(numbered(n));
+      await Bun.sleep(100);
+      for (let n = 0; n < total; n++) lines.write(numbered(total + n));
+      const started = performance.now();
+      await lines.flush();
+      expect(performance.now() - started).toBeLessThan(10_000);
+
+      const read = pipe.readUntil("after\n", 50_000);
+      let after = 0;
+      for (let done = false; !done; after++) {
+        lines.write("after\n");
+        await lines.flush();
+        done = await Promise.race([read.then(() => true), Bun.sleep(50).then(() => false)]);
+      }
+      const text = await read;
+      const counted = [...text.matchAll(/^dropped (\d+)$/gm)].reduce((sum, [, n]) => sum + Number(n), 0);
+      const kept = [...text.matchAll(/^(\d{8}) x{190}$/gm)].map(([, n]) => Number(n));
+      const others = text.split("\n").filter((line) => !/^(?:\d{8} x{190}|dropped \d+|after|)$/.test(line));
+      expect(others).toEqual([]);
+      expect(counted).toBeGreaterThan(total / 4);
+      expect(kept.length + counted).toBeWithin(2 * total, 2 * total + after + 1);
+      expect(kept.every((n, index) => index === 0 || n > (kept[index - 1] as number))).toBe(true);
+    },
+    60_000,
+  );
+
+  test("who goes away ends the log, and nothing else", async () => {
+    using folder = scratch();
+    using pipe = new StalledPipe(folder.path);
+    const lines = createLineBuffer(pipe.descriptor, () => "dropped\n");
+    lines.write("one\n");
+    await lines.flush();
+    expect(await pipe.readUntil("one\n")).toBe("one\n");
+    pipe.closeReader();
+    for (let n = 0; n < 1000; n++) lines.write(numbered(n));
+    const started = performance.now();
+    await lines.flush();
+    lines.write("two\n");
+    lines.flushBeforeExit();
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
+
+  describeUnless(onlyInFullRun(), "does not hold up serve", () => {
+    test("and when he reads on, every delivery has its line", async () => {
+      await served(async (url, pipe, child) => {
+        await deliver(url, 2000);
+        child.kill("SIGTERM");
+        const text = await pipe.readUntil('"stopped"');
+        expect(await child.exited).toBe(0);
+        const events = linesOf(text).filter((event) => event.startsWith("evt_"));
+        expect([events.length, new Set(events).size]).toEqual([2000, 2000]);
+      });
+    }, 60_000);
+
+    test("and it stops in time, though nobody reads on", async () => {
+      await served(async (url, _, child) => {
+        await deliver(url, 1000);
+        const started = performance.now();
+        child.kill("SIGTERM");
+        expect(await child.exited).toBe(0);
+        expect(performance.now() - started).toBeLessThan(10_000);
+      });
+    }, 60_000);
+
+    test("and when he goes away, either", async () => {
+      await served(async (url, pipe, child) => {
+        await deliver(url, 500);
+        pipe.closeReader();
+        await deliver(url, 1000);
+        child.kill("SIGTERM");
+        expect(await child.exited).toBe(0);
+      });
+    }, 60_000);
+  });
+});

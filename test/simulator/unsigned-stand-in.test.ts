@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { check } from "../../src/app/check.ts";
 import { providers } from "../../src/providers/presets.ts";
 import type { Source } from "../../src/providers/source.ts";
+import { coversUrl } from "../../src/providers/verifier.ts";
 import type { Example } from "../../src/simulator/example.ts";
 import { examples } from "../../src/simulator/examples.ts";
 import { randomKeys } from "../../src/simulator/keys.ts";
@@ -26,7 +27,7 @@ const config = names
     const secret = scheme.kind === "unsigned" ? "" : `secret = "env:${variable}"`;
     return `[sources.${name}]
 provider = "${name}"
-public_url = "https://hooks.example.com/x"
+${coversUrl(scheme) ? 'public_url = "https://hooks.example.com/x"' : ""}
 ${secret}
 ${spelledOut[name] ?? ""}
 [sources.${name}-dev]

@@ -100,7 +100,7 @@ const bad: BadHandler[] = [
   },
   {
     file: "too_big.sql",
-    text: `${EFFECT}insert into effects values (:event_id, hex(zeroblob(1000000000)));`,
+    text: `${EFFECT}insert into effects values (:event_id, zeroblob(1000000001));`,
     code: "handler_error",
     error: "string or blob too big",
   },

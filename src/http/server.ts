@@ -26,6 +26,8 @@ export function listen(app: Hono<Env>, options: ListenOptions): HttpServer {
     server = Bun.serve({
       hostname: options.hostname,
       port: options.port,
+      // Without development Bun shares the port with whoever asks likewise, and each of two hookonces gets half of the deliveries.
+      reusePort: false,
       // Bun's error pages would show source and paths, even compiled.
       development: false,
       idleTimeout: BODY_TIMEOUT,

@@ -145,6 +145,18 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
   });
 });
 
+describe("a port that is taken", () => {
+  test("by another hookonce is refused: one of the two would get half of what the other is sent", async () => {
+    using inbox = scratch(inboxFiles);
+    using other = scratch(inboxFiles);
+    await using server = await serve(inbox.path);
+    const { code, stderr } = await run(["serve", other.path, "--listen", new URL(server.url).host]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("[listen_failed]");
+    expect((await server.post("/webhook", paid)).body).toMatchObject({ status: "processed" });
+  });
+});
+
 describe("a signal", () => {
   for (const signals of [["SIGTERM"], ["SIGINT"], ["SIGTERM", "SIGINT"]] as const) {
     test(`${signals.join(" and ")}: exit 0, everything is in the database, and nothing is left beside it`, async () => {

@@ -1,10 +1,11 @@
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { parseAddress, type Config } from "../config/load.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { pathsOf } from "../http/routes.ts";
 import { listen } from "../http/server.ts";
 import type { Source } from "../providers/source.ts";
 import { check } from "./check.ts";
+import { exitNow, failStop } from "./fail-stop.ts";
 import type { Log } from "./log.ts";
 import { openInbox, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
 
@@ -141,38 +142,4 @@ function announce(
     );
   }
   logger.info({ url, database: config.database, pid: process.pid }, "listening");
-}
-
-/**
- * An error of hookonce's own that nobody caught ends the process: whatever it left behind, the next start recovers from the database.
- * What comes out of a user's handler after it has returned (a timer, a promise, a fetch that was not awaited) is survived: its writes
- * were refused at the gate.
- */
-function failStop(inboxFolder: string, log: Log, end: (code: number) => void): void {
-  const handlers = join(inboxFolder, "handlers");
-  // src/, or what the compiled binary has in its place.
-  const ownCode = join(import.meta.dir, "..");
-  const onError = (error: unknown): void => {
-    const ofHandler =
-      (error instanceof HookonceError && error.code === "handler_finished") ||
-      !(error instanceof Error && (error.stack ?? "").includes(ownCode)) ||
-      (error instanceof Error && (error.stack ?? "").includes(handlers));
-    if (ofHandler) {
-      log.logger.error(
-        { cause: messageOf(error) },
-        "a handler failed after it had returned; nothing of that was written",
-      );
-      return;
-    }
-    log.logger.fatal({ err: error }, "an error that nobody caught");
-    end(1);
-    exitNow(log);
-  };
-  process.on("uncaughtException", onError);
-  process.on("unhandledRejection", onError);
-}
-
-function exitNow(log: Log): never {
-  log.flush();
-  process.exit(1);
 }

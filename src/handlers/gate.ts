@@ -2,6 +2,7 @@ import type { Database, Statement } from "bun:sqlite";
 import { HookonceError } from "../errors.ts";
 import { splitStatements } from "../storage/sql-text.ts";
 import { troubleOf } from "../storage/sqlite-error.ts";
+import { leavingGate } from "./late-error.ts";
 
 /**
  * The one gate: every statement of a handler passes here, however it was reached. It lets through what reads and writes rows, and
@@ -116,18 +117,20 @@ export function createGates(db: Database): OpenGate {
 
     function check(): void {
       if (finished) {
-        throw new HookonceError(
-          "handler_finished",
-          "This handler has returned, and its transaction with it: db is of use only while the handler runs. Work that outlives it belongs in the outbox.",
+        throw leavingGate(
+          new HookonceError(
+            "handler_finished",
+            "This handler has returned, and its transaction with it: db is of use only while the handler runs. Work that outlives it belongs in the outbox.",
+          ),
         );
       }
       if (fatal !== undefined) {
-        throw new HookonceError(
-          "handler_ended_transaction",
-          "An earlier statement has ended the transaction: nothing more can be written.",
-          {
-            cause: fatal,
-          },
+        throw leavingGate(
+          new HookonceError(
+            "handler_ended_transaction",
+            "An earlier statement has ended the transaction: nothing more can be written.",
+            { cause: fatal },
+          ),
         );
       }
     }
@@ -139,11 +142,11 @@ export function createGates(db: Database): OpenGate {
         result = work();
       } catch (error) {
         if (!db.inTransaction || troubleOf(error) !== "statement") fatal ??= error;
-        throw error;
+        throw leavingGate(error);
       }
       if (!db.inTransaction) {
         fatal ??= new HookonceError("handler_ended_transaction", "A statement has ended the transaction.");
-        throw fatal;
+        throw leavingGate(fatal);
       }
       return result;
     }
@@ -196,7 +199,7 @@ export function createGates(db: Database): OpenGate {
             db.run(`release ${name}`);
             rowsChanged = before;
           }
-          throw error;
+          throw leavingGate(error);
         } finally {
           depth--;
         }

@@ -1,6 +1,7 @@
 import type { Database, Statement } from "bun:sqlite";
 import { HookonceError } from "../errors.ts";
-import { splitStatements } from "../storage/sql-text.ts";
+import { ownTablesWrittenBy } from "../storage/own-tables.ts";
+import { splitStatements, type SqlStatement } from "../storage/sql-text.ts";
 import { troubleOf } from "../storage/sqlite-error.ts";
 import { leavingGate } from "./late-error.ts";
 
@@ -27,6 +28,21 @@ type Values = Parameters<Statement["run"]>;
 interface CachedStatement {
   readonly statement: Statement;
   readonly reads: boolean;
+}
+
+/**
+ * Prepares a statement that has passed {@link checkKeyword}.
+ *
+ * @throws HookonceError `statement_refused` when it would write hookonce's own tables: an event that is off the list is applied again
+ */
+export function prepareAllowed(db: Database, { text, keyword }: SqlStatement): CachedStatement {
+  const prepared = { statement: db.prepare(text), reads: READS.has(keyword) };
+  const own = prepared.reads ? [] : ownTablesWrittenBy(db, text);
+  if (own.length === 0) return prepared;
+  throw new HookonceError(
+    "statement_refused",
+    `This writes ${own.join(", ")}, itself or by a trigger: hookonce's own tables are for reading.`,
+  );
 }
 
 /** A handler's statements on one connection, prepared once. A handler that builds its SQL from data must not fill the memory. */
@@ -97,7 +113,7 @@ export function createGates(db: Database): OpenGate {
         `One statement per call: SQLite would silently drop "${second.text.slice(0, 40)}".`,
       );
     }
-    const made = { statement: db.prepare(sql), reads: READS.has(first?.keyword ?? "") };
+    const made = prepareAllowed(db, first as SqlStatement);
     if (cache.size >= MAX_CACHED) {
       for (const oldest of cache.keys()) {
         cache.delete(oldest);

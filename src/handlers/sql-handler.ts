@@ -2,7 +2,7 @@ import type { Database } from "bun:sqlite";
 import { SQLiteError } from "bun:sqlite";
 import { messageOf, type Problem } from "../errors.ts";
 import { splitStatements, type SqlStatement } from "../storage/sql-text.ts";
-import { checkKeyword } from "./gate.ts";
+import { checkKeyword, prepareAllowed } from "./gate.ts";
 import type { HandlerInput, LoadedHandler } from "./handler.ts";
 
 type Binding = (input: HandlerInput) => string | number | null;
@@ -30,7 +30,7 @@ export function loadSqlHandler(db: Database, file: string, script: string): Load
     for (const message of found) problems.push({ file, line: statement.line, message });
     if (found.length > 0) return [];
     try {
-      const prepared = db.prepare(statement.text);
+      const prepared = prepareAllowed(db, statement).statement;
       // By position: SQLite numbers named parameters in the order in which they first appear.
       const bindings = statement.parameters.map((name) => BINDINGS[name] as Binding);
       return [{ prepared, bindings }];

@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
-import { splitStatements } from "./sql-text.ts";
+import { ownSchema, ownTablesWrittenBy } from "./own-tables.ts";
+import { splitStatements, type SqlStatement } from "./sql-text.ts";
 
 export interface Migration {
   /** The file's name: migrations are applied in the order of their names. */
@@ -16,6 +17,8 @@ export interface MigrationSet {
   readonly migrations: readonly Migration[];
   /** Done in the transaction of the very first migration. */
   readonly withFirst?: ((db: Database) => void) | undefined;
+  /** Whether hookonce's own tables must come out of it as they were. */
+  readonly keepsOwnTables: boolean;
   /** How to say that the database has migrations which are not in the set. */
   readonly whenUnknown: { code: ErrorCode; message: (name: string) => string };
 }
@@ -25,6 +28,7 @@ export function ownSet(migrations: readonly Migration[], withFirst?: (db: Databa
     journal: "hookonce_migrations",
     migrations,
     withFirst,
+    keepsOwnTables: false,
     whenUnknown: {
       code: "database_newer",
       message: (name) =>
@@ -37,6 +41,7 @@ export function userSet(migrations: readonly Migration[]): MigrationSet {
   return {
     journal: "hookonce_user_migrations",
     migrations,
+    keepsOwnTables: true,
     whenUnknown: {
       code: "migration_missing",
       message: (name) =>
@@ -128,7 +133,7 @@ export function migrate(db: Database, set: MigrationSet, now: number): Migration
   for (const migration of pending) {
     db.run("begin immediate");
     try {
-      runScript(db, migration);
+      runScript(db, migration, set.keepsOwnTables);
       if (migration === set.migrations[0]) set.withFirst?.(db);
       record.run(migration.name, sha256(migration.sql), now);
       db.run("commit");
@@ -142,15 +147,27 @@ export function migrate(db: Database, set: MigrationSet, now: number): Migration
   return pending;
 }
 
-function runScript(db: Database, migration: Migration): void {
+function runScript(db: Database, migration: Migration, keepsOwnTables: boolean): void {
   for (const statement of splitStatements(migration.sql)) {
     try {
-      db.run(statement.text);
+      if (keepsOwnTables) runBesideOwn(db, statement);
+      else db.run(statement.text);
     } catch (error) {
       throw failed(migration, statement.line, error);
     }
     if (!db.inTransaction) throw failed(migration, statement.line, "the statement ended the transaction");
   }
+}
+
+const WRITES_ROWS = new Set(["WITH", "INSERT", "REPLACE", "UPDATE", "DELETE"]);
+
+/** Once it has thrown, what it has done is to be rolled back. */
+function runBesideOwn(db: Database, { text, keyword }: SqlStatement): void {
+  const before = ownSchema(db);
+  const written = WRITES_ROWS.has(keyword) ? ownTablesWrittenBy(db, text) : [];
+  db.run(text);
+  if (written.length === 0 && ownSchema(db) === before) return;
+  throw new Error("the tables called hookonce_… are hookonce's own: a migration may read them, and no more");
 }
 
 function failed(migration: Migration, line: number | undefined, error: unknown): HookonceError {

@@ -94,14 +94,9 @@ function refuseChanges(connection: Database, rules: readonly SourceRule[], now: 
   for (const stored of db.select().from(sources).all()) {
     const rule = byName.get(stored.name);
     if (rule?.eventIdRule === stored.eventIdRule) continue;
-    const since = now - stored.retryWindowMs;
-    const recent = db
-      .select({ one: sql`1` })
-      .from(events)
-      .where(and(eq(events.source, stored.name), gte(events.lastDeliveryAt, since)))
-      .limit(1)
-      .all();
-    if (recent.length === 0) continue;
+    // Of a source that is gone only what may still be retried is of interest; a changed rule forgets all that is on the list, for good.
+    const since = rule === undefined ? now - stored.retryWindowMs : 0;
+    if (!hasEvents(connection, stored.name, since)) continue;
     problems.push({
       message:
         rule === undefined
@@ -114,4 +109,14 @@ function refuseChanges(connection: Database, rules: readonly SourceRule[], now: 
       problems,
     });
   }
+}
+
+/** @param since Unix milliseconds, of the last delivery */
+function hasEvents(connection: Database, source: string, since: number): boolean {
+  const one = drizzle({ client: connection })
+    .select({ one: sql`1` })
+    .from(events)
+    .where(and(eq(events.source, source), since > 0 ? gte(events.lastDeliveryAt, since) : undefined))
+    .limit(1);
+  return one.all().length > 0;
 }

@@ -2,18 +2,21 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig, type Config } from "../config/load.ts";
 import type { Environment } from "../config/secrets.ts";
-import { HookonceError, messageOf, type Problem } from "../errors.ts";
+import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
 import { loadHandlers } from "../handlers/registry.ts";
 import type { Fetch } from "../providers/context.ts";
 import type { Source } from "../providers/source.ts";
 import { migrate, ownSet, problemsOf, userSet, withoutRefused } from "../storage/migrations.ts";
 import { ownMigrations } from "../storage/own-migrations.ts";
 import { rehearse } from "../storage/rehearsal.ts";
-import { createSources, secretNeeds } from "./sources.ts";
+import { refuseChanges } from "../storage/source-rules.ts";
+import { createSources, rulesOf, secretNeeds } from "./sources.ts";
 import { readUserMigrations } from "./user-migrations.ts";
 
 export interface Checked {
   readonly problems: readonly Problem[];
+  /** What a start is refused with when there are problems. */
+  readonly code: ErrorCode;
   readonly warnings: readonly Problem[];
   /** Null when the config cannot be used. */
   readonly config: Config | null;
@@ -28,6 +31,7 @@ export interface CheckOptions {
   readonly clock: () => number;
   /** For the keys of the providers that hand theirs out; only tests pass one. */
   readonly fetch?: Fetch | undefined;
+  readonly acceptIdChange?: boolean | undefined;
   /** Instead of the config's; absolute. */
   readonly database?: string | undefined;
 }
@@ -48,7 +52,17 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   problems.push(...user.migrations.flatMap(problemsOf));
 
   const path = options.database ?? config?.database ?? join(inboxFolder, "data/hookonce.db");
-  const rehearsal = attempt(problems, () => rehearse(path));
+  const changedRules: Problem[] = [];
+  const rehearsal = attempt(problems, () =>
+    rehearse(path, (real) => {
+      // One that cannot be made is not gone.
+      if (config === null || sources.size < config.sources.length) return;
+      const rules = rulesOf(config, sources);
+      const { clock, acceptIdChange = false } = options;
+      attempt(changedRules, () => refuseChanges(real, rules, { now: clock(), acceptIdChange }));
+    }),
+  );
+  problems.push(...changedRules);
   let pending: string[] = [];
   let handlerFiles: Checked["handlerFiles"] = [];
   const warnings = [...warnOfDotEnv(inboxFolder)];
@@ -79,7 +93,8 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     warnings.push(...loaded.warnings);
     handlerFiles = loaded.handlers.files;
   }
-  return { problems, warnings, config, sources, handlerFiles, pending };
+  const code = problems.length === changedRules.length ? "event_id_rule_changed" : "config_invalid";
+  return { problems, code, warnings, config, sources, handlerFiles, pending };
 }
 
 /** Takes a refusal apart into its problems. */

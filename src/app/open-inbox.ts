@@ -11,11 +11,12 @@ import { createGroupCommit, type GroupCommitOptions } from "../inbox/group-commi
 import type { Source } from "../providers/source.ts";
 import { copyBeforeMigration } from "../storage/backup.ts";
 import { lockDatabase } from "../storage/lock.ts";
-import { migrate, ownSet, pendingMigrations, tableExists, userSet } from "../storage/migrations.ts";
+import { migrate, ownSet, pendingMigrations, userSet } from "../storage/migrations.ts";
 import { openDatabase, type OpenOptions } from "../storage/open.ts";
 import { ownMigrations } from "../storage/own-migrations.ts";
-import { reconcileSources, rehearseSources, type SourceRule } from "../storage/source-rules.ts";
+import { reconcileSources, refuseChanges } from "../storage/source-rules.ts";
 import { createStorage, writeMeta, type Storage } from "../storage/storage.ts";
+import { rulesOf } from "./sources.ts";
 import { readUserMigrations } from "./user-migrations.ts";
 
 export interface OpenInboxOptions {
@@ -149,7 +150,7 @@ async function openMigrated({
     const rules = rulesOf(config, sources);
     const reconcile = { now: clock(), acceptIdChange: acceptIdChange ?? false };
     // Before anything is changed, and for good after the migrations.
-    if (tableExists(connection, "hookonce_sources")) rehearseSources(connection, rules, reconcile);
+    refuseChanges(connection, rules, reconcile);
     const own = ownSet(ownMigrations, created ? (db) => writeMeta(db, "created_by", "hookonce") : undefined);
     const user = userSet(readUserMigrations(config.inboxFolder));
     const [first] = [...pendingMigrations(connection, own), ...pendingMigrations(connection, user)];
@@ -167,14 +168,4 @@ async function openMigrated({
     connection.close();
     throw error;
   }
-}
-
-function rulesOf(config: Config, sources: ReadonlyMap<string, Source>): SourceRule[] {
-  return [...sources.values()].map((source) => ({
-    name: source.name,
-    provider: source.provider.name,
-    eventIdRule: source.eventIdRule,
-    retryWindowMs: source.provider.retryWindowMs,
-    previous: config.sources.find(({ name }) => name === source.name)?.previous,
-  }));
 }

@@ -86,9 +86,10 @@ async function checked(
 ): Promise<{ config: Config; sources: ReadonlyMap<string, Source> }> {
   const folder = resolve(options.folder);
   const database = options.database === undefined ? undefined : resolve(options.database);
-  const { config, sources, problems, warnings } = await check(folder, {
+  const { config, sources, problems, code, warnings } = await check(folder, {
     environment: process.env,
     clock: Date.now,
+    acceptIdChange: options.acceptIdChange,
     database,
   });
   const all = [...problems];
@@ -102,7 +103,11 @@ async function checked(
     }
   }
   if (config === null || all.length > 0) {
-    throw new HookonceError("config_invalid", `${folder} cannot be served.`, { problems: all });
+    throw new HookonceError(
+      all.length === problems.length ? code : "config_invalid",
+      `${folder} cannot be served.`,
+      { problems: all },
+    );
   }
   for (const { file, message } of warnings.filter((warning) => warning.file === ".env"))
     options.log.logger.warn({ file }, message);

@@ -19,9 +19,10 @@ export interface Rehearsal {
 /**
  * A database to try migrations and handlers on. The real one is only read, and may be in use.
  *
+ * @param look at the real one, where there is one
  * @throws HookonceError `database_unusable`
  */
-export function rehearse(path: string): Rehearsal {
+export function rehearse(path: string, look: (real: Database) => void = () => {}): Rehearsal {
   const connection = new Database(":memory:", { strict: true });
   connection.run("pragma foreign_keys = on");
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0)
@@ -37,6 +38,7 @@ export function rehearse(path: string): Rehearsal {
       real.run("pragma busy_timeout = 5000");
       if (isEmpty(real)) return { connection, journalMode: null, slowestUs: new Map() };
       copySchema(real, connection);
+      look(real);
       return {
         connection,
         journalMode: String(real.prepare("pragma journal_mode").values()[0]?.[0]),

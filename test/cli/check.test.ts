@@ -208,6 +208,39 @@ export default handler(({ db }) => { db.run(sql\`delete from credits\`); });
     });
   });
 
+  test("a source that the database has events of, and whose ids are found elsewhere: what serve would refuse", async () => {
+    using inbox = scratch(inboxFiles);
+    {
+      await using server = await serve(inbox.path);
+      expect((await server.post("/webhook", paid)).status).toBe(200);
+      server.signal("SIGTERM");
+      expect((await server.ended).code).toBe(0);
+    }
+    const before = readFileSync(join(inbox.path, "data/hookonce.db"));
+    const changed = inboxFiles["hookonce.toml"].replace("$.event_id", "$.id");
+    for (const [toml, says] of [
+      [changed, 'source "default": the event id now comes from "body:$.id"'],
+      [inboxFiles["hookonce.toml"].replace("sources.default", "sources.other"), 'source "default" is gone'],
+      // A source that cannot be made for another reason is not gone.
+      [`${inboxFiles["hookonce.toml"]}tolerance = 5\n`, "tolerance means nothing here"],
+    ] as const) {
+      inbox.write({ "hookonce.toml": toml });
+      const { code, stderr } = await run(["check", inbox.path]);
+      expect(code).toBe(1);
+      expect(stderr).toContain(says);
+      expect(stderr).toContain("1 problem in");
+    }
+    expect(readFileSync(join(inbox.path, "data/hookonce.db")).equals(before)).toBe(true);
+
+    inbox.write({ "hookonce.toml": changed });
+    const refused = await run(["serve", inbox.path, "--listen", "127.0.0.1:0"]);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("[event_id_rule_changed]")]);
+    await using server = await serve(inbox.path, { flags: ["--accept-id-change"] });
+    expect((await server.post("/webhook", { ...paid, id: "evt_1" })).body).toMatchObject({
+      status: "duplicate",
+    });
+  });
+
   test("checks beside a serve that is running, and disturbs nothing", async () => {
     using inbox = scratch(inboxFiles);
     await using server = await serve(inbox.path);

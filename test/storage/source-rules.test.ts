@@ -15,6 +15,8 @@ function source(name: string, more = ""): string {
 const withRule = (rule: string): string =>
   source("a", `event_id = ${rule.startsWith("{") ? rule : `'''${rule}'''`}`);
 
+const unsigned = (id: string): string => `[sources.a]\nprovider = "unsigned"\nevent_id = "${id}"\n`;
+
 const HANDLER = "insert into effects values (:source, :event_id);";
 const TABLE = "create table effects (source text, event_id text) strict;";
 
@@ -167,8 +169,6 @@ describe("a source whose event ids are found elsewhere", () => {
   });
 
   test("is refused of an unsigned one, too", async () => {
-    const unsigned = (id: string): string =>
-      `[sources.a]\nprovider = "unsigned"\nevent_id = "${id}"\ntype = "body:$.type"\n`;
     const time = { now: NOW };
     await using inbox = await inboxWith(unsigned("body:$.event_id"), time);
     const event = { event_id: "evt_1", id: "1", type: "t" };
@@ -239,8 +239,7 @@ describe("a source that is gone", () => {
 
   test("is refused for a day when it is unsigned: whoever sends may try again", async () => {
     const time = { now: NOW };
-    const unsigned = '[sources.a]\nprovider = "unsigned"\n';
-    await using inbox = await inboxWith(unsigned + source("c"), time);
+    await using inbox = await inboxWith(unsigned("body:$.event_id") + source("c"), time);
     await inbox.deliver({ event_id: "evt_1", type: "t" }, { source: "a" });
     time.now = NOW + DAY;
     expect((await refusedRestart(inbox, source("c"))).code).toBe("event_id_rule_changed");

@@ -14,6 +14,7 @@ import { lockDatabase } from "../storage/lock.ts";
 import { migrate, ownSet, pendingMigrations, userSet } from "../storage/migrations.ts";
 import { openDatabase, type OpenOptions } from "../storage/open.ts";
 import { ownMigrations } from "../storage/own-migrations.ts";
+import { refusingStart } from "../storage/sqlite-error.ts";
 import { reconcileSources, refuseChanges } from "../storage/source-rules.ts";
 import { createStorage, writeMeta, type Storage } from "../storage/storage.ts";
 import { rulesOf } from "./sources.ts";
@@ -65,7 +66,7 @@ export async function openInbox(options: OpenInboxOptions): Promise<Inbox> {
   });
   let connection: Database | undefined;
   try {
-    connection = await openMigrated(options);
+    connection = openMigrated(options);
     const { handlers, problems, warnings } = await loadHandlers({
       inboxFolder: config.inboxFolder,
       sources: [...sources.values()].map(({ handlersOf }) => handlersOf),
@@ -132,40 +133,39 @@ function createProbe(
   };
 }
 
-async function openMigrated({
-  config,
-  sources,
-  log,
-  clock,
-  acceptIdChange,
-  storage,
-}: OpenInboxOptions): Promise<Database> {
+function openMigrated(options: OpenInboxOptions): Database {
+  const { config, storage } = options;
   const { connection, created } = openDatabase(config.database, {
     convertToWal: config.convertToWal,
     ...storage,
   });
   try {
-    // The database may be one that an application is writing to just now: a start waits for that, deliveries never do (group-commit.ts).
-    connection.run("pragma busy_timeout = 5000");
-    const rules = rulesOf(config, sources);
-    const reconcile = { now: clock(), acceptIdChange: acceptIdChange ?? false };
-    // Before anything is changed, and for good after the migrations.
-    refuseChanges(connection, rules, reconcile);
-    const own = ownSet(ownMigrations, created ? (db) => writeMeta(db, "created_by", "hookonce") : undefined);
-    const user = userSet(readUserMigrations(config.inboxFolder));
-    const [first] = [...pendingMigrations(connection, own), ...pendingMigrations(connection, user)];
-    if (!created && first !== undefined) {
-      const copy = copyBeforeMigration(connection, config.database, first.name, clock());
-      log.info({ copy }, "copied the database before migrating it");
-    }
-    for (const { name } of migrate(connection, own, clock()))
-      log.debug({ migration: name }, "migrated hookonce's own tables");
-    for (const { name } of migrate(connection, user, clock())) log.info({ migration: name }, "migrated");
-    reconcileSources(connection, rules, reconcile);
-    connection.run("pragma busy_timeout = 0");
+    refusingStart(config.database, () => migrateAll(connection, created, options));
     return connection;
   } catch (error) {
     connection.close();
     throw error;
   }
+}
+
+function migrateAll(connection: Database, created: boolean, options: OpenInboxOptions): void {
+  const { config, sources, log, clock, acceptIdChange = false } = options;
+  // The database may be one that an application is writing to just now: a start waits for that, deliveries never do (group-commit.ts).
+  connection.run("pragma busy_timeout = 5000");
+  const rules = rulesOf(config, sources);
+  const reconcile = { now: clock(), acceptIdChange };
+  // Before anything is changed, and for good after the migrations.
+  refuseChanges(connection, rules, reconcile);
+  const own = ownSet(ownMigrations, created ? (db) => writeMeta(db, "created_by", "hookonce") : undefined);
+  const user = userSet(readUserMigrations(config.inboxFolder));
+  const [first] = [...pendingMigrations(connection, own), ...pendingMigrations(connection, user)];
+  if (!created && first !== undefined) {
+    const copy = copyBeforeMigration(connection, config.database, first.name, clock());
+    log.info({ copy }, "copied the database before migrating it");
+  }
+  for (const { name } of migrate(connection, own, clock()))
+    log.debug({ migration: name }, "migrated hookonce's own tables");
+  for (const { name } of migrate(connection, user, clock())) log.info({ migration: name }, "migrated");
+  reconcileSources(connection, rules, reconcile);
+  connection.run("pragma busy_timeout = 0");
 }

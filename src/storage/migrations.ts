@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
 import { ownSchema, ownTablesWrittenBy } from "./own-tables.ts";
+import { troubleOf } from "./sqlite-error.ts";
 import { splitStatements, type SqlStatement } from "./sql-text.ts";
 
 export interface Migration {
@@ -170,7 +171,9 @@ function runBesideOwn(db: Database, { text, keyword }: SqlStatement): void {
   throw new Error("the tables called hookonce_… are hookonce's own: a migration may read them, and no more");
 }
 
-function failed(migration: Migration, line: number | undefined, error: unknown): HookonceError {
+/** A full disk and its like are not the migration's fault, and stay what they are. */
+function failed(migration: Migration, line: number | undefined, error: unknown): unknown {
+  if (troubleOf(error) !== "statement") return error;
   const file = migration.file ?? migration.name;
   const message = `migration failed, nothing of it was applied: ${messageOf(error)}`;
   return new HookonceError("migration_failed", `${file}${line === undefined ? "" : `:${line}`}: ${message}`, {

@@ -36,6 +36,7 @@ export type ErrorCode =
   | "disk_full"
   | "out_of_memory"
   | "database_locked"
+  | "starting"
   | "shutting_down"
   // the handler is at fault
   | "handler_error"

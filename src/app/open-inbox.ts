@@ -11,7 +11,7 @@ import { createGroupCommit, type GroupCommitOptions } from "../inbox/group-commi
 import type { Source } from "../providers/source.ts";
 import { copyBeforeMigration } from "../storage/backup.ts";
 import { lockDatabase } from "../storage/lock.ts";
-import { migrate, ownSet, pendingMigrations, userSet } from "../storage/migrations.ts";
+import { migrateTogether, ownSet, pendingMigrations, userSet } from "../storage/migrations.ts";
 import { openDatabase, type OpenOptions } from "../storage/open.ts";
 import { ownMigrations } from "../storage/own-migrations.ts";
 import { refusingStart } from "../storage/sqlite-error.ts";
@@ -34,6 +34,10 @@ export interface OpenInboxOptions {
   readonly storage?: Pick<OpenOptions, "synchronous">;
   readonly groupCommit?: Omit<GroupCommitOptions, "onFatal" | "handlers">;
   readonly lockWaitMs?: number;
+  /** Called once the database is ours, and nothing in it is changed yet. What it throws refuses the start. */
+  readonly onLocked?: () => void;
+  /** Ends the wait for another hookonce. */
+  readonly signal?: AbortSignal;
 }
 
 /** A whole hookonce without a socket. */
@@ -58,6 +62,7 @@ export async function openInbox(options: OpenInboxOptions): Promise<Inbox> {
   const { config, sources, log, clock } = options;
   const lock = await lockDatabase(config.database, {
     ...(options.lockWaitMs === undefined ? {} : { waitMs: options.lockWaitMs }),
+    signal: options.signal,
     onWait: (holder) =>
       log.warn(
         { database: config.database, holder },
@@ -66,6 +71,7 @@ export async function openInbox(options: OpenInboxOptions): Promise<Inbox> {
   });
   let connection: Database | undefined;
   try {
+    options.onLocked?.();
     connection = openMigrated(options);
     const { handlers, problems, warnings } = await loadHandlers({
       inboxFolder: config.inboxFolder,
@@ -159,13 +165,21 @@ function migrateAll(connection: Database, created: boolean, options: OpenInboxOp
   const own = ownSet(ownMigrations, created ? (db) => writeMeta(db, "created_by", "hookonce") : undefined);
   const user = userSet(readUserMigrations(config.inboxFolder));
   const [first] = [...pendingMigrations(connection, own), ...pendingMigrations(connection, user)];
-  if (!created && first !== undefined) {
-    const copy = copyBeforeMigration(connection, config.database, first.name, clock());
-    log.info({ copy }, "copied the database before migrating it");
+  const copy =
+    created || first === undefined
+      ? undefined
+      : copyBeforeMigration(connection, config.database, first.name, clock());
+  try {
+    const applied = migrateTogether(connection, [own, user], clock());
+    if (copy !== undefined) log.info({ copy: copy.path }, "copied the database before migrating it");
+    for (const { name, file } of applied) {
+      if (file === undefined) log.debug({ migration: name }, "migrated hookonce's own tables");
+      else log.info({ migration: name }, "migrated");
+    }
+  } catch (error) {
+    copy?.discard();
+    throw error;
   }
-  for (const { name } of migrate(connection, own, clock()))
-    log.debug({ migration: name }, "migrated hookonce's own tables");
-  for (const { name } of migrate(connection, user, clock())) log.info({ migration: name }, "migrated");
   reconcileSources(connection, rules, reconcile);
   connection.run("pragma busy_timeout = 0");
 }

@@ -2,6 +2,7 @@ import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
 import { ownSchema, ownTablesWrittenBy } from "./own-tables.ts";
 import { troubleOf } from "./sqlite-error.ts";
+import { atomically } from "./transaction.ts";
 import { splitStatements, type SqlStatement } from "./sql-text.ts";
 
 export interface Migration {
@@ -120,7 +121,7 @@ export function pendingMigrations(db: Database, set: MigrationSet): Migration[] 
 }
 
 /**
- * Applies what is pending, each migration in a transaction of its own together with its journal row.
+ * Applies what is pending, each migration in a transaction of its own together with its journal row, or all in the one that is open.
  *
  * @throws HookonceError `migration_failed` with file and line; that migration and all after it are not applied
  */
@@ -132,20 +133,36 @@ export function migrate(db: Database, set: MigrationSet, now: number): Migration
   );
   const record = db.prepare(`insert into ${set.journal} (name, sha256, applied_at) values (?, ?, ?)`);
   for (const migration of pending) {
-    db.run("begin immediate");
     try {
-      runScript(db, migration, set.keepsOwnTables);
-      if (migration === set.migrations[0]) set.withFirst?.(db);
-      record.run(migration.name, sha256(migration.sql), now);
-      db.run("commit");
+      atomically(db, () => {
+        runScript(db, migration, set.keepsOwnTables);
+        if (migration === set.migrations[0]) set.withFirst?.(db);
+        record.run(migration.name, sha256(migration.sql), now);
+      });
     } catch (error) {
-      if (db.inTransaction) db.run("rollback");
       if (error instanceof HookonceError) throw error;
       // A deferred constraint speaks only at the commit.
       throw failed(migration, undefined, error);
     }
   }
   return pending;
+}
+
+/**
+ * Applies what is pending of several sets in one transaction: one that fails on the rows that there are takes all others back, too.
+ *
+ * @throws HookonceError `migration_failed`: nothing was applied
+ */
+export function migrateTogether(db: Database, sets: readonly MigrationSet[], now: number): Migration[] {
+  let applied: Migration[] = [];
+  try {
+    return atomically(db, () => (applied = sets.flatMap((set) => migrate(db, set, now))));
+  } catch (error) {
+    if (error instanceof HookonceError || applied.length === 0) throw error;
+    // The commit failed, and does not say for which of them.
+    const name = applied.map(({ file, name }) => file ?? name).join(", ");
+    throw failed({ name, sql: "" }, undefined, error);
+  }
 }
 
 function runScript(db: Database, migration: Migration, keepsOwnTables: boolean): void {

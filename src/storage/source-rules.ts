@@ -4,6 +4,7 @@ import { drizzle } from "drizzle-orm/bun-sqlite";
 import { HookonceError, type Problem } from "../errors.ts";
 import { tableExists } from "./migrations.ts";
 import { events, failures, sources } from "./schema.ts";
+import { atomically } from "./transaction.ts";
 
 export interface SourceRule {
   readonly name: string;
@@ -34,8 +35,7 @@ export function reconcileSources(
   options: ReconcileOptions,
 ): void {
   const db = drizzle({ client: connection });
-  connection.run("begin immediate");
-  try {
+  atomically(connection, () => {
     refuseChanges(connection, rules, options);
     for (const { name, previous } of rules) {
       if (previous !== undefined) renameSource(connection, previous, name);
@@ -45,11 +45,7 @@ export function reconcileSources(
       const row = { name, provider, eventIdRule, retryWindowMs };
       db.insert(sources).values(row).onConflictDoUpdate({ target: sources.name, set: row }).run();
     }
-    connection.run("commit");
-  } catch (error) {
-    if (connection.inTransaction) connection.run("rollback");
-    throw error;
-  }
+  });
 }
 
 /** Throws what {@link reconcileSources} would, and only reads. */

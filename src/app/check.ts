@@ -6,11 +6,12 @@ import { HookonceError, messageOf, type ErrorCode, type Problem } from "../error
 import { loadHandlers } from "../handlers/registry.ts";
 import type { Fetch } from "../providers/context.ts";
 import type { Source } from "../providers/source.ts";
-import { migrate, ownSet, problemsOf, userSet, withoutRefused } from "../storage/migrations.ts";
+import { migrate, ownSet, userSet } from "../storage/migrations.ts";
 import { ownMigrations } from "../storage/own-migrations.ts";
-import { rehearse } from "../storage/rehearsal.ts";
+import { rehearse, rehearseMigrations } from "../storage/rehearsal.ts";
 import { refuseChanges } from "../storage/source-rules.ts";
-import { createSources, rulesOf, secretNeeds } from "./sources.ts";
+import { rulesOf } from "./source-rules.ts";
+import { createSources, secretNeeds } from "./sources.ts";
 import { readUserMigrations } from "./user-migrations.ts";
 
 export interface Checked {
@@ -49,7 +50,6 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
 
   const own = ownSet(ownMigrations);
   const user = userSet(readUserMigrations(inboxFolder));
-  problems.push(...user.migrations.flatMap(problemsOf));
 
   const path = options.database ?? config?.database ?? join(inboxFolder, "data/hookonce.db");
   const changedRules: Problem[] = [];
@@ -75,10 +75,9 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
       });
     }
     attempt(problems, () => migrate(connection, own, options.clock()));
-    // Without what cannot stand there, or every handler would seem to miss its tables.
-    const rehearsed = { ...user, migrations: user.migrations.map(withoutRefused) };
-    const applied = attempt(problems, () => migrate(connection, rehearsed, options.clock()));
-    pending = applied?.map(({ name }) => name) ?? [];
+    const tried = attempt(problems, () => rehearseMigrations(connection, user));
+    problems.push(...(tried?.problems ?? []));
+    pending = tried?.pending.map(({ name }) => name) ?? [];
     const loaded = await loadHandlers({
       inboxFolder,
       // Without a config every folder may be a source's, and its handlers can still be checked.

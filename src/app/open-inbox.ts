@@ -17,7 +17,7 @@ import { ownMigrations } from "../storage/own-migrations.ts";
 import { refusingStart } from "../storage/sqlite-error.ts";
 import { reconcileSources, refuseChanges } from "../storage/source-rules.ts";
 import { createStorage, writeMeta, type Storage } from "../storage/storage.ts";
-import { rulesOf } from "./sources.ts";
+import { rulesOf } from "./source-rules.ts";
 import { readUserMigrations } from "./user-migrations.ts";
 
 export interface OpenInboxOptions {

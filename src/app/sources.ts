@@ -1,10 +1,9 @@
-import { CONFIG_FILE, type Config, type ConfiguredSource, type SecretNeeds } from "../config/load.ts";
+import { CONFIG_FILE, type ConfiguredSource, type SecretNeeds } from "../config/load.ts";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import type { Clock, Fetch } from "../providers/context.ts";
 import { providers } from "../providers/presets.ts";
 import type { HmacScheme, Provider, Scheme, TimestampRule } from "../providers/provider.ts";
 import { createSource, learnsSecret, type Source, type SourceSettings } from "../providers/source.ts";
-import type { SourceRule } from "../storage/source-rules.ts";
 
 /** What the config must know of each provider. */
 export const secretNeeds: ReadonlyMap<string, SecretNeeds> = new Map(
@@ -153,15 +152,4 @@ function timestampOf(source: ConfiguredSource, preset: TimestampRule | undefined
     unit: source.timestamp_unit ?? preset?.unit ?? "s",
     ...(tolerance === undefined ? {} : { tolerance }),
   };
-}
-
-/** What the database remembers of each source. */
-export function rulesOf(config: Config, sources: ReadonlyMap<string, Source>): SourceRule[] {
-  return [...sources.values()].map((source) => ({
-    name: source.name,
-    provider: source.provider.name,
-    eventIdRule: source.eventIdRule,
-    retryWindowMs: source.provider.retryWindowMs,
-    previous: config.sources.find(({ name }) => name === source.name)?.previous,
-  }));
 }

@@ -69,7 +69,7 @@ const REFUSED = new Set([
 /** What cannot stand in a migration, found without a database. */
 export function problemsOf(migration: Migration): Problem[] {
   return splitStatements(migration.sql)
-    .filter((statement) => REFUSED.has(statement.keyword))
+    .filter(isRefused)
     .map((statement) => ({
       file: migration.file ?? migration.name,
       line: statement.line,
@@ -77,12 +77,37 @@ export function problemsOf(migration: Migration): Problem[] {
     }));
 }
 
-/** What is left of a migration when nothing is in it that {@link problemsOf} names. */
-export function withoutRefused(migration: Migration): Migration {
-  const statements = splitStatements(migration.sql);
-  if (statements.every(({ keyword }) => !REFUSED.has(keyword))) return migration;
-  const kept = statements.filter(({ keyword }) => !REFUSED.has(keyword));
-  return { ...migration, sql: kept.map(({ text }) => `${text};`).join("\n") };
+function isRefused({ keyword }: SqlStatement): boolean {
+  return REFUSED.has(keyword);
+}
+
+/**
+ * Runs a migration on a database to try things out on, past all that is wrong with it, so that one mistake does not hide the others.
+ *
+ * @returns what is wrong with it, besides {@link problemsOf}
+ */
+export function tryMigration(db: Database, migration: Migration, keepsOwnTables: boolean): Problem[] {
+  const problems: Problem[] = [];
+  const told = (line: number | undefined, error: unknown): void => {
+    problems.push(problemOf(migration, line, error));
+  };
+  db.run("begin");
+  for (const statement of splitStatements(migration.sql)) {
+    if (isRefused(statement)) continue;
+    try {
+      runStatement(db, statement, keepsOwnTables);
+    } catch (error) {
+      told(statement.line, error);
+    }
+    if (!db.inTransaction) db.run("begin");
+  }
+  try {
+    db.run("commit");
+  } catch (error) {
+    told(undefined, error);
+    db.run("rollback");
+  }
+  return problems;
 }
 
 /**
@@ -128,9 +153,7 @@ export function pendingMigrations(db: Database, set: MigrationSet): Migration[] 
 export function migrate(db: Database, set: MigrationSet, now: number): Migration[] {
   const pending = pendingMigrations(db, set);
   if (pending.length === 0) return pending;
-  db.run(
-    `create table if not exists ${set.journal} (name text primary key not null, sha256 text not null, applied_at integer not null)`,
-  );
+  createJournal(db, set);
   const record = db.prepare(`insert into ${set.journal} (name, sha256, applied_at) values (?, ?, ?)`);
   for (const migration of pending) {
     try {
@@ -165,16 +188,26 @@ export function migrateTogether(db: Database, sets: readonly MigrationSet[], now
   }
 }
 
+export function createJournal(db: Database, { journal }: MigrationSet): void {
+  db.run(
+    `create table if not exists ${journal} (name text primary key not null, sha256 text not null, applied_at integer not null)`,
+  );
+}
+
 function runScript(db: Database, migration: Migration, keepsOwnTables: boolean): void {
   for (const statement of splitStatements(migration.sql)) {
     try {
-      if (keepsOwnTables) runBesideOwn(db, statement);
-      else db.run(statement.text);
+      runStatement(db, statement, keepsOwnTables);
     } catch (error) {
       throw failed(migration, statement.line, error);
     }
-    if (!db.inTransaction) throw failed(migration, statement.line, "the statement ended the transaction");
   }
+}
+
+function runStatement(db: Database, statement: SqlStatement, keepsOwnTables: boolean): void {
+  if (keepsOwnTables) runBesideOwn(db, statement);
+  else db.run(statement.text);
+  if (!db.inTransaction) throw new Error("the statement ended the transaction");
 }
 
 const WRITES_ROWS = new Set(["WITH", "INSERT", "REPLACE", "UPDATE", "DELETE"]);
@@ -191,12 +224,20 @@ function runBesideOwn(db: Database, { text, keyword }: SqlStatement): void {
 /** A full disk and its like are not the migration's fault, and stay what they are. */
 function failed(migration: Migration, line: number | undefined, error: unknown): unknown {
   if (troubleOf(error) !== "statement") return error;
-  const file = migration.file ?? migration.name;
-  const message = `migration failed, nothing of it was applied: ${messageOf(error)}`;
-  return new HookonceError("migration_failed", `${file}${line === undefined ? "" : `:${line}`}: ${message}`, {
+  const problem = problemOf(migration, line, error);
+  const where = line === undefined ? "" : `:${line}`;
+  return new HookonceError("migration_failed", `${problem.file}${where}: ${problem.message}`, {
     cause: error,
-    problems: [{ file, line, message }],
+    problems: [problem],
   });
+}
+
+function problemOf(migration: Migration, line: number | undefined, error: unknown): Problem {
+  return {
+    file: migration.file ?? migration.name,
+    line,
+    message: `migration failed, nothing of it was applied: ${messageOf(error)}`,
+  };
 }
 
 export function tableExists(db: Database, name: string): boolean {

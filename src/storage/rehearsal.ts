@@ -1,9 +1,17 @@
 import { Database } from "bun:sqlite";
 import { existsSync, statSync } from "node:fs";
-import { HookonceError, messageOf } from "../errors.ts";
+import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { slowestHandlers } from "./handler-durations.ts";
 import { isEmpty } from "./open.ts";
-import { tableExists } from "./migrations.ts";
+import {
+  createJournal,
+  pendingMigrations,
+  problemsOf,
+  tableExists,
+  tryMigration,
+  type Migration,
+  type MigrationSet,
+} from "./migrations.ts";
 
 const JOURNALS = ["hookonce_migrations", "hookonce_user_migrations"] as const;
 
@@ -52,6 +60,24 @@ export function rehearse(path: string, look: (real: Database) => void = () => {}
       cause: error,
     });
   }
+}
+
+/**
+ * Tries the migrations of a set that are pending, one after the other and past all that is wrong.
+ *
+ * @throws HookonceError what {@link pendingMigrations} does
+ */
+export function rehearseMigrations(
+  connection: Database,
+  set: MigrationSet,
+): { pending: readonly Migration[]; problems: readonly Problem[] } {
+  const pending = pendingMigrations(connection, set);
+  if (pending.length > 0) createJournal(connection, set);
+  const problems = pending.flatMap((migration) => [
+    ...problemsOf(migration),
+    ...tryMigration(connection, migration, set.keepsOwnTables),
+  ]);
+  return { pending, problems };
 }
 
 function copySchema(from: Database, to: Database): void {

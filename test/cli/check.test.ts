@@ -130,6 +130,26 @@ secret   = "file:gone.secret"
     expect(stderr).toMatch(/^hookonce\.toml:1: .*listen/m);
   });
 
+  test("every mistake of every migration, on its own line, and the handlers of what comes after them", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "migrations/0002.sql":
+        "create table refunds (a, b);\nbegin;\ncreate table x (y;\ninsert into nowhere values (1);\ncreate table late (n);\n",
+      "migrations/0003.sql": "create table later (n);\ncreate tabel y (n);\n",
+      "handlers/default/late.sql": "insert into late select n from later;\n",
+    });
+    const { code, stderr } = await run(["check", inbox.path]);
+    expect(code).toBe(1);
+    expect(stderr.trim().split("\n")).toEqual([
+      expect.stringMatching(/^migrations\/0002\.sql:2: BEGIN cannot stand/),
+      expect.stringMatching(/^migrations\/0002\.sql:3: migration failed.*incomplete input/),
+      expect.stringMatching(/^migrations\/0002\.sql:4: migration failed.*no such table: nowhere/),
+      expect.stringMatching(/^migrations\/0003\.sql:2: migration failed.*near "tabel"/),
+      "",
+      expect.stringMatching(/^4 problems in /),
+    ] as string[]);
+  });
+
   test("an unknown key does not hide what else is wrong with the config", async () => {
     using inbox = scratch({
       ...inboxFiles,

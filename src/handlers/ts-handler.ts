@@ -2,11 +2,12 @@ import { SQLiteError } from "bun:sqlite";
 import { pathToFileURL } from "node:url";
 import { DrizzleError } from "drizzle-orm";
 import { z } from "zod";
-import { HookonceError, messageOf, type Problem } from "../errors.ts";
+import { HookonceError, type Problem } from "../errors.ts";
 import { isHandler, isReply, type Handler } from "./api.ts";
 import { createHandlerDatabase } from "./database.ts";
 import { refusePromise, type OpenGate } from "./gate.ts";
 import type { LoadedHandler } from "./handler.ts";
+import { loadProblems } from "./load-error.ts";
 import { supplyModules } from "./modules.ts";
 
 /** Called with what a handler's promise came to after the handler had failed for returning it. */
@@ -29,7 +30,7 @@ export async function loadTsHandler(
     const module = (await import(pathToFileURL(path).href)) as { default?: unknown };
     exported = module.default;
   } catch (error) {
-    return problemsOf(file, error);
+    return loadProblems(file, path, error);
   }
   if (!isHandler(exported)) {
     return [{ file, message: "has no handler: write export default handler(({ event, db }) => { … })" }];
@@ -90,13 +91,4 @@ function told(error: Error, message: string): HookonceError {
   const failure = new HookonceError("handler_error", message, { cause: error });
   if (error.stack !== undefined) failure.stack = error.stack;
   return failure;
-}
-
-/** Bun gives a syntax error as an AggregateError of messages with positions. */
-function problemsOf(file: string, error: unknown): Problem[] {
-  const messages = error instanceof AggregateError ? (error.errors as unknown[]) : [error];
-  return messages.map((message) => {
-    const position = (message as { position?: { line?: number } | null } | null)?.position;
-    return { file, line: position?.line, message: messageOf(message) };
-  });
 }

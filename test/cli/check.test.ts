@@ -74,7 +74,7 @@ secret   = "file:gone.secret"
       /^handlers\/default\/empty\.sql: holds no statement/m,
       /^handlers\/default\/syntax\.ts:3: /m,
       /^handlers\/default\/nothing\.ts: has no handler/m,
-      /^handlers\/default\/missing\.ts: .*not-a-package/m,
+      /^handlers\/default\/missing\.ts:1: .*not-a-package/m,
       /^handlers\/stray\.sql: .*handlers\/<source>\/<type>/m,
       /^15 problems in /m,
     ]) {

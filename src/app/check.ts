@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { loadConfig, type Config } from "../config/load.ts";
+import { readConfig, type Config, type ReadConfig } from "../config/load.ts";
 import type { Environment } from "../config/secrets.ts";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
 import { loadHandlers } from "../handlers/registry.ts";
@@ -10,6 +10,7 @@ import { migrate, ownSet, userSet } from "../storage/migrations.ts";
 import { ownMigrations } from "../storage/own-migrations.ts";
 import { rehearse, rehearseMigrations } from "../storage/rehearsal.ts";
 import { refuseChanges } from "../storage/source-rules.ts";
+import { selectorProblems } from "./selector-problems.ts";
 import { rulesOf } from "./source-rules.ts";
 import { createSources, secretNeeds } from "./sources.ts";
 import { readUserMigrations } from "./user-migrations.ts";
@@ -43,10 +44,9 @@ export interface CheckOptions {
  */
 export async function check(inboxFolder: string, options: CheckOptions): Promise<Checked> {
   const problems: Problem[] = [];
-  const config = attempt(problems, () => loadConfig(inboxFolder, secretNeeds, options.environment));
-  const created = config === null ? null : createSources(config.sources, options.clock, options.fetch);
-  problems.push(...(created?.problems ?? []));
-  const sources = created?.sources ?? new Map<string, Source>();
+  const read = attempt(problems, () => readConfig(inboxFolder, secretNeeds, options.environment));
+  const config = read?.config ?? null;
+  const sources = createAll(read, options, problems);
 
   const own = ownSet(ownMigrations);
   const user = userSet(readUserMigrations(inboxFolder));
@@ -94,6 +94,24 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   }
   const code = problems.length === changedRules.length ? "event_id_rule_changed" : "config_invalid";
   return { problems, code, warnings, config, sources, handlerFiles, pending };
+}
+
+/** The sources that can be made, whatever is wrong with the others. */
+function createAll(
+  read: ReadConfig | null,
+  { clock, fetch }: CheckOptions,
+  problems: Problem[],
+): ReadonlyMap<string, Source> {
+  if (read === null) return new Map();
+  problems.push(...read.problems);
+  const readable = read.sources.filter((source) => {
+    const found = selectorProblems(source, read.lineOf);
+    problems.push(...found);
+    return found.length === 0;
+  });
+  const created = createSources(readable, clock, fetch);
+  problems.push(...created.problems);
+  return created.sources;
 }
 
 /** Takes a refusal apart into its problems. */

@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
-import { nearest } from "../config/load.ts";
+import { nearest } from "../config/nearest.ts";
 import { ADDRESS } from "../config/schema.ts";
 import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";

@@ -100,6 +100,8 @@ export const configSchema = z.strictObject({
     .refine((sources) => Object.keys(sources).length > 0, "name at least one source: [sources.stripe]"),
 });
 
+export { source as sourceSchema };
+
 export type ConfigFile = z.infer<typeof configSchema>;
 export type SourceConfig = z.infer<typeof source>;
 

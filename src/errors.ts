@@ -116,3 +116,8 @@ export function stackOf(thrown: unknown): string | null {
     return null;
   }
 }
+
+/** What the file system says of a file, as a problem with it. */
+export function unreadable(file: string, error: unknown): Problem {
+  return { file, message: `cannot be read: ${messageOf(error)}` };
+}

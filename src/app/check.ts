@@ -49,7 +49,9 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   const sources = createAll(read, options, problems);
 
   const own = ownSet(ownMigrations);
-  const user = userSet(readUserMigrations(inboxFolder));
+  const files = readUserMigrations(inboxFolder);
+  problems.push(...files.problems);
+  const user = userSet(files.migrations);
 
   const path = options.database ?? config?.database ?? join(inboxFolder, "data/hookonce.db");
   const changedRules: Problem[] = [];
@@ -148,9 +150,11 @@ function warnOfDeadlines(
 }
 
 function foldersOf(path: string): string[] {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-    ? readdirSync(path, { withFileTypes: true })
-        .filter((entry) => entry.isDirectory() && entry.name !== "lib")
-        .map((entry) => entry.name)
-    : [];
+  try {
+    return readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && entry.name !== "lib")
+      .map((entry) => entry.name);
+  } catch {
+    return []; // loadHandlers says why
+  }
 }

@@ -163,7 +163,10 @@ function migrateAll(connection: Database, created: boolean, options: OpenInboxOp
   // Before anything is changed, and for good after the migrations.
   refuseChanges(connection, rules, reconcile);
   const own = ownSet(ownMigrations, created ? (db) => writeMeta(db, "created_by", "hookonce") : undefined);
-  const user = userSet(readUserMigrations(config.inboxFolder));
+  const { migrations, problems } = readUserMigrations(config.inboxFolder);
+  if (problems.length > 0)
+    throw new HookonceError("migration_invalid", "Some migrations cannot be read.", { problems });
+  const user = userSet(migrations);
   const [first] = [...pendingMigrations(connection, own), ...pendingMigrations(connection, user)];
   const copy =
     created || first === undefined

@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { SQLiteError } from "bun:sqlite";
-import { messageOf, type Problem } from "../errors.ts";
+import { readFileSync } from "node:fs";
+import { messageOf, unreadable, type Problem } from "../errors.ts";
 import { splitStatements, type SqlStatement } from "../storage/sql-text.ts";
 import { checkKeyword, prepareAllowed } from "./gate.ts";
 import type { HandlerInput, LoadedHandler } from "./handler.ts";
@@ -21,9 +22,16 @@ const BINDINGS: Readonly<Record<string, Binding>> = {
  * Prepares each statement of a `.sql` handler.
  *
  * @param file for messages, relative to the inbox folder
+ * @param path the same, absolute
  * @returns the handler, or every problem with its line
  */
-export function loadSqlHandler(db: Database, file: string, script: string): LoadedHandler | Problem[] {
+export function loadSqlHandler(db: Database, file: string, path: string): LoadedHandler | Problem[] {
+  let script: string;
+  try {
+    script = readFileSync(path, "utf8");
+  } catch (error) {
+    return [unreadable(file, error)];
+  }
   const problems: Problem[] = [];
   const steps = splitStatements(script).flatMap((statement) => {
     const found = problemsOf(statement);

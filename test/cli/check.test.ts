@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { inboxFiles, paid, run, scratch, serve } from "./support/hookonce.ts";
 
@@ -148,6 +148,38 @@ secret   = "file:gone.secret"
       "",
       expect.stringMatching(/^4 problems in /),
     ] as string[]);
+  });
+
+  test("what the file system refuses is a problem with the file, among the others", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "hookonce.toml": `${inboxFiles["hookonce.toml"]}\n[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n`,
+      "handlers/default/bad.sql": "select * from nowhere;\n",
+    });
+    for (const folder of ["migrations/0006.sql", ".env"]) mkdirSync(join(inbox.path, folder));
+    symlinkSync(".", join(inbox.path, "handlers/default/loop"));
+    symlinkSync("self", join(inbox.path, "handlers/default/self"));
+    const { code, stderr } = await run(["check", inbox.path]);
+    expect(code).toBe(1);
+    for (const line of [
+      /^migrations\/0006\.sql: cannot be read: EISDIR/m,
+      /^hookonce\.toml:10: .*env:S is not set: .*\.env \(which cannot be read: EISDIR/m,
+      /^handlers\/default\/loop: leads back/m,
+      /^handlers\/default\/self: cannot be read: ELOOP/m,
+      /^handlers\/default\/bad\.sql:1: no such table: nowhere/m,
+      /^5 problems in /m,
+    ]) {
+      expect(stderr).toMatch(line);
+    }
+  });
+
+  test("files where folders should be are problems, too", async () => {
+    using inbox = scratch({ "hookonce.toml": inboxFiles["hookonce.toml"], migrations: "", handlers: "" });
+    const { code, stderr } = await run(["check", inbox.path]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^migrations: cannot be read: ENOTDIR/m);
+    expect(stderr).toMatch(/^handlers: cannot be read: ENOTDIR/m);
+    expect(stderr).toMatch(/^2 problems in /m);
   });
 
   test("an unknown key does not hide what else is wrong with the config", async () => {

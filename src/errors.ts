@@ -107,10 +107,11 @@ export function messageOf(thrown: unknown): string {
   }
 }
 
-/** Where it was thrown, when it says so. */
+/** Where it was thrown, when it says so: of an error of hookonce's own that tells of another, where that one was. */
 export function stackOf(thrown: unknown): string | null {
   try {
-    const stack: unknown = thrown instanceof Error ? thrown.stack : null;
+    const error = thrown instanceof HookonceError && thrown.cause instanceof Error ? thrown.cause : thrown;
+    const stack: unknown = error instanceof Error ? error.stack : null;
     return typeof stack === "string" ? stack : null;
   } catch {
     return null;

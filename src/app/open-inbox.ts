@@ -2,6 +2,7 @@ import type { Database } from "bun:sqlite";
 import type { Hono } from "hono";
 import type { Logger } from "pino";
 import type { Config } from "../config/load.ts";
+import { BODY_BUDGET } from "../config/schema.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { loadHandlers, type Handlers } from "../handlers/registry.ts";
 import { createByteBudget } from "../http/body.ts";
@@ -49,9 +50,6 @@ export interface Inbox {
   /** Writes what is waiting, moves the WAL into the database, closes it and lets go of it. */
   close(): Promise<void>;
 }
-
-/** Bodies being read or waiting for their commit, in bytes. */
-const BODY_BUDGET = 64 * 1024 * 1024;
 
 /**
  * The one place that wires the rooms together.

@@ -176,6 +176,11 @@ describe("each mistake is named with its line, its field and the remedy", () => 
         problems: [[4, 'sources.default.max_body: write a number of bytes, or such as "25 MiB"']],
       },
       {
+        name: "a max_body that there is never room for",
+        toml: `version = 1\n${SOURCE}max_body = "33 MiB"\n`,
+        problems: [[4, "sources.default.max_body: at most 32 MiB"]],
+      },
+      {
         name: "an answer to unhandled that there is none of",
         toml: `version = 1\n${SOURCE}unhandled = "drop"\n`,
         problems: [

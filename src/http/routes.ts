@@ -58,6 +58,12 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
     }
   }
   app.notFound((c) => {
+    const { raw } = c.req;
+    // Without a Host that can be one Bun leaves the URL at its path, and Hono looks for the path elsewhere.
+    if (raw.url.startsWith("/")) {
+      const remoteAddress = (): string | null => c.env?.remoteAddress?.(raw) ?? null;
+      return app.fetch(new Request(`http://localhost${raw.url}`, raw), { remoteAddress });
+    }
     const error = refusalOf(c.req.path, allowed.get(c.req.path));
     if (c.req.method === "POST")
       options.log.rejected(

@@ -202,7 +202,7 @@ async function shakeHands(
 
 /** What is verified is what came over the wire; gzip is undone after that (providers/payload.ts), and nothing else is. */
 function refuseEncoding(headers: Headers): void {
-  const encoding = headers["content-encoding"];
+  const encoding = headers["content-encoding"]?.toLowerCase();
   if (encoding === undefined || encoding === "identity" || encoding === "gzip") return;
   throw new HookonceError(
     "unsupported_content_encoding",

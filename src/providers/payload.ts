@@ -31,7 +31,7 @@ export function parseBody(
   maxInflated = MIB,
 ): ParsedBody {
   let { body } = delivery;
-  if (delivery.headers["content-encoding"] === "gzip") {
+  if (delivery.headers["content-encoding"]?.toLowerCase() === "gzip") {
     const inflated = inflate(body, maxInflated);
     if (inflated === undefined)
       return none("invalid_json", "The body is not gzip, as Content-Encoding says.");

@@ -27,8 +27,7 @@ export async function loadTsHandler(
   supplyModules();
   let exported: unknown;
   try {
-    const module = (await import(pathToFileURL(path).href)) as { default?: unknown };
-    exported = module.default;
+    exported = (await importHandler(path)).default;
   } catch (error) {
     return loadProblems(file, path, error);
   }
@@ -36,6 +35,27 @@ export async function loadTsHandler(
     return [{ file, message: "has no handler: write export default handler(({ event, db }) => { … })" }];
   }
   return { file, run: runner(exported, openGate, file, onLateError) };
+}
+
+/** What a handler's top level may take, in milliseconds. */
+const LOAD_TIMEOUT = 5000;
+
+/** Its top level is the user's code: it may wait for ever, or end the process, and neither may happen without a word. */
+async function importHandler(path: string): Promise<{ default?: unknown }> {
+  const { exit } = process;
+  const tooLate = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    tooLate.reject(new Error(`its top level has not come to an end after ${LOAD_TIMEOUT / 1000} s`));
+  }, LOAD_TIMEOUT);
+  process.exit = () => {
+    throw new Error("its top level calls process.exit, which would end hookonce");
+  };
+  try {
+    return await Promise.race([import(pathToFileURL(path).href) as Promise<object>, tooLate.promise]);
+  } finally {
+    clearTimeout(timer);
+    process.exit = exit;
+  }
 }
 
 function runner(

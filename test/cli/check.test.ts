@@ -173,6 +173,19 @@ secret   = "file:gone.secret"
     }
   });
 
+  test("a handler whose top level never ends, or would end hookonce, is a problem", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "handlers/default/exits.ts": "process.exit(0);\n",
+      "handlers/default/waits.ts": "export {};\nawait new Promise(() => {});\n",
+    });
+    const { code, stderr } = await run(["check", inbox.path]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^handlers\/default\/exits\.ts:1: its top level calls process\.exit/m);
+    expect(stderr).toMatch(/^handlers\/default\/waits\.ts: its top level has not come to an end after 5 s/m);
+    expect(stderr).toMatch(/^2 problems in /m);
+  }, 20_000);
+
   test("files where folders should be are problems, too", async () => {
     using inbox = scratch({ "hookonce.toml": inboxFiles["hookonce.toml"], migrations: "", handlers: "" });
     const { code, stderr } = await run(["check", inbox.path]);

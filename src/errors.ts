@@ -36,6 +36,7 @@ export type ErrorCode =
   | "disk_full"
   | "out_of_memory"
   | "database_locked"
+  | "starting"
   | "shutting_down"
   // the handler is at fault
   | "handler_error"
@@ -106,12 +107,18 @@ export function messageOf(thrown: unknown): string {
   }
 }
 
-/** Where it was thrown, when it says so. */
+/** Where it was thrown, when it says so: of an error of hookonce's own that tells of another, where that one was. */
 export function stackOf(thrown: unknown): string | null {
   try {
-    const stack: unknown = thrown instanceof Error ? thrown.stack : null;
+    const error = thrown instanceof HookonceError && thrown.cause instanceof Error ? thrown.cause : thrown;
+    const stack: unknown = error instanceof Error ? error.stack : null;
     return typeof stack === "string" ? stack : null;
   } catch {
     return null;
   }
+}
+
+/** What the file system says of a file, as a problem with it. */
+export function unreadable(file: string, error: unknown): Problem {
+  return { file, message: `cannot be read: ${messageOf(error)}` };
 }

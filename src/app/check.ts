@@ -1,20 +1,25 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { loadConfig, type Config } from "../config/load.ts";
+import { readConfig, type Config, type ReadConfig } from "../config/load.ts";
 import type { Environment } from "../config/secrets.ts";
-import { HookonceError, messageOf, type Problem } from "../errors.ts";
+import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
 import { loadHandlers } from "../handlers/registry.ts";
 import type { Fetch } from "../providers/context.ts";
 import type { Source } from "../providers/source.ts";
 import type { HandlerDuration } from "../storage/handler-durations.ts";
-import { migrate, ownSet, problemsOf, userSet, withoutRefused } from "../storage/migrations.ts";
+import { migrate, ownSet, userSet } from "../storage/migrations.ts";
 import { ownMigrations } from "../storage/own-migrations.ts";
-import { rehearse } from "../storage/rehearsal.ts";
+import { rehearse, rehearseMigrations } from "../storage/rehearsal.ts";
+import { refuseChanges } from "../storage/source-rules.ts";
+import { selectorProblems } from "./selector-problems.ts";
+import { rulesOf } from "./source-rules.ts";
 import { createSources, secretNeeds } from "./sources.ts";
 import { readUserMigrations } from "./user-migrations.ts";
 
 export interface Checked {
   readonly problems: readonly Problem[];
+  /** What a start is refused with when there are problems. */
+  readonly code: ErrorCode;
   readonly warnings: readonly Problem[];
   /** Null when the config cannot be used. */
   readonly config: Config | null;
@@ -29,6 +34,7 @@ export interface CheckOptions {
   readonly clock: () => number;
   /** For the keys of the providers that hand theirs out; only tests pass one. */
   readonly fetch?: Fetch | undefined;
+  readonly acceptIdChange?: boolean | undefined;
   /** Instead of the config's; absolute. */
   readonly database?: string | undefined;
   /** Without what is of no use to a start: how long handlers took. */
@@ -41,17 +47,30 @@ export interface CheckOptions {
  */
 export async function check(inboxFolder: string, options: CheckOptions): Promise<Checked> {
   const problems: Problem[] = [];
-  const config = attempt(problems, () => loadConfig(inboxFolder, secretNeeds, options.environment));
-  const created = config === null ? null : createSources(config.sources, options.clock, options.fetch);
-  problems.push(...(created?.problems ?? []));
-  const sources = created?.sources ?? new Map<string, Source>();
+  const read = attempt(problems, () => readConfig(inboxFolder, secretNeeds, options.environment));
+  const config = read?.config ?? null;
+  const sources = createAll(read, options, problems);
 
   const own = ownSet(ownMigrations);
-  const user = userSet(readUserMigrations(inboxFolder));
-  problems.push(...user.migrations.flatMap(problemsOf));
+  const files = readUserMigrations(inboxFolder);
+  problems.push(...files.problems);
+  const user = userSet(files.migrations);
 
   const path = options.database ?? config?.database ?? join(inboxFolder, "data/hookonce.db");
-  const rehearsal = attempt(problems, () => rehearse(path, { durations: options.forStart !== true }));
+  const changedRules: Problem[] = [];
+  const rehearsal = attempt(problems, () =>
+    rehearse(path, {
+      durations: options.forStart !== true,
+      look: (real) => {
+        // One that cannot be made is not gone.
+        if (config === null || sources.size < config.sources.length) return;
+        const rules = rulesOf(config, sources);
+        const { clock, acceptIdChange = false } = options;
+        attempt(changedRules, () => refuseChanges(real, rules, { now: clock(), acceptIdChange }));
+      },
+    }),
+  );
+  problems.push(...changedRules);
   let pending: string[] = [];
   let handlerFiles: Checked["handlerFiles"] = [];
   const warnings = [...warnOfDotEnv(inboxFolder)];
@@ -64,10 +83,9 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
       });
     }
     attempt(problems, () => migrate(connection, own, options.clock()));
-    // Without what cannot stand there, or every handler would seem to miss its tables.
-    const rehearsed = { ...user, migrations: user.migrations.map(withoutRefused) };
-    const applied = attempt(problems, () => migrate(connection, rehearsed, options.clock()));
-    pending = applied?.map(({ name }) => name) ?? [];
+    const tried = attempt(problems, () => rehearseMigrations(connection, user));
+    problems.push(...(tried?.problems ?? []));
+    pending = tried?.pending.map(({ name }) => name) ?? [];
     const loaded = await loadHandlers({
       inboxFolder,
       // Without a config every folder may be a source's, and its handlers can still be checked.
@@ -82,7 +100,26 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     warnings.push(...loaded.warnings);
     handlerFiles = loaded.handlers.files;
   }
-  return { problems, warnings, config, sources, handlerFiles, pending };
+  const code = problems.length === changedRules.length ? "event_id_rule_changed" : "config_invalid";
+  return { problems, code, warnings, config, sources, handlerFiles, pending };
+}
+
+/** The sources that can be made, whatever is wrong with the others. */
+function createAll(
+  read: ReadConfig | null,
+  { clock, fetch }: CheckOptions,
+  problems: Problem[],
+): ReadonlyMap<string, Source> {
+  if (read === null) return new Map();
+  problems.push(...read.problems);
+  const readable = read.sources.filter((source) => {
+    const found = selectorProblems(source, read.lineOf);
+    problems.push(...found);
+    return found.length === 0;
+  });
+  const created = createSources(readable, clock, fetch);
+  problems.push(...created.problems);
+  return created.sources;
 }
 
 /** Takes a refusal apart into its problems. */
@@ -121,9 +158,11 @@ function warnOfDeadlines(
 }
 
 function foldersOf(path: string): string[] {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-    ? readdirSync(path, { withFileTypes: true })
-        .filter((entry) => entry.isDirectory() && entry.name !== "lib")
-        .map((entry) => entry.name)
-    : [];
+  try {
+    return readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && entry.name !== "lib")
+      .map((entry) => entry.name);
+  } catch {
+    return []; // loadHandlers says why
+  }
 }

@@ -2,6 +2,7 @@ import type { Database } from "bun:sqlite";
 import type { Hono } from "hono";
 import type { Logger } from "pino";
 import type { Config } from "../config/load.ts";
+import { BODY_BUDGET } from "../config/schema.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { loadHandlers, type Handlers } from "../handlers/registry.ts";
 import { createByteBudget } from "../http/body.ts";
@@ -11,11 +12,13 @@ import { createGroupCommit, type GroupCommitOptions } from "../inbox/group-commi
 import type { Source } from "../providers/source.ts";
 import { copyBeforeMigration } from "../storage/backup.ts";
 import { lockDatabase } from "../storage/lock.ts";
-import { migrate, ownSet, pendingMigrations, tableExists, userSet } from "../storage/migrations.ts";
+import { migrate, ownSet, pendingMigrations, userSet, type Migration } from "../storage/migrations.ts";
 import { openDatabase, type OpenOptions } from "../storage/open.ts";
 import { ownMigrations } from "../storage/own-migrations.ts";
-import { reconcileSources, rehearseSources, type SourceRule } from "../storage/source-rules.ts";
+import { refusingStart } from "../storage/sqlite-error.ts";
+import { reconcileSources, refuseChanges } from "../storage/source-rules.ts";
 import { createStorage, writeMeta, type Storage } from "../storage/storage.ts";
+import { rulesOf } from "./source-rules.ts";
 import { readUserMigrations } from "./user-migrations.ts";
 
 export interface OpenInboxOptions {
@@ -32,6 +35,10 @@ export interface OpenInboxOptions {
   readonly storage?: Pick<OpenOptions, "synchronous">;
   readonly groupCommit?: Omit<GroupCommitOptions, "onFatal" | "handlers">;
   readonly lockWaitMs?: number;
+  /** Called once the database is ours, and nothing in it is changed yet. What it throws refuses the start. */
+  readonly onLocked?: () => void;
+  /** Ends the wait for another hookonce. */
+  readonly signal?: AbortSignal;
 }
 
 /** A whole hookonce without a socket. */
@@ -44,9 +51,6 @@ export interface Inbox {
   close(): Promise<void>;
 }
 
-/** Bodies being read or waiting for their commit, in bytes. */
-const BODY_BUDGET = 64 * 1024 * 1024;
-
 /**
  * The one place that wires the rooms together.
  *
@@ -56,6 +60,7 @@ export async function openInbox(options: OpenInboxOptions): Promise<Inbox> {
   const { config, sources, log, clock } = options;
   const lock = await lockDatabase(config.database, {
     ...(options.lockWaitMs === undefined ? {} : { waitMs: options.lockWaitMs }),
+    signal: options.signal,
     onWait: (holder) =>
       log.warn(
         { database: config.database, holder },
@@ -64,7 +69,8 @@ export async function openInbox(options: OpenInboxOptions): Promise<Inbox> {
   });
   let connection: Database | undefined;
   try {
-    connection = await openMigrated(options);
+    options.onLocked?.();
+    connection = openMigrated(options);
     const { handlers, problems, warnings } = await loadHandlers({
       inboxFolder: config.inboxFolder,
       sources: [...sources.values()].map(({ handlersOf }) => handlersOf),
@@ -131,37 +137,14 @@ function createProbe(
   };
 }
 
-async function openMigrated({
-  config,
-  sources,
-  log,
-  clock,
-  acceptIdChange,
-  storage,
-}: OpenInboxOptions): Promise<Database> {
+function openMigrated(options: OpenInboxOptions): Database {
+  const { config, storage } = options;
   const { connection, created } = openDatabase(config.database, {
     convertToWal: config.convertToWal,
     ...storage,
   });
   try {
-    // The database may be one that an application is writing to just now: a start waits for that, deliveries never do (group-commit.ts).
-    connection.run("pragma busy_timeout = 5000");
-    const rules = rulesOf(config, sources);
-    const reconcile = { now: clock(), acceptIdChange: acceptIdChange ?? false };
-    // Before anything is changed, and for good after the migrations.
-    if (tableExists(connection, "hookonce_sources")) rehearseSources(connection, rules, reconcile);
-    const own = ownSet(ownMigrations, created ? (db) => writeMeta(db, "created_by", "hookonce") : undefined);
-    const user = userSet(readUserMigrations(config.inboxFolder));
-    const [first] = [...pendingMigrations(connection, own), ...pendingMigrations(connection, user)];
-    if (!created && first !== undefined) {
-      const copy = copyBeforeMigration(connection, config.database, first.name, clock());
-      log.info({ copy }, "copied the database before migrating it");
-    }
-    for (const { name } of migrate(connection, own, clock()))
-      log.debug({ migration: name }, "migrated hookonce's own tables");
-    for (const { name } of migrate(connection, user, clock())) log.info({ migration: name }, "migrated");
-    reconcileSources(connection, rules, reconcile);
-    connection.run("pragma busy_timeout = 0");
+    refusingStart(config.database, () => migrateAll(connection, created, options));
     return connection;
   } catch (error) {
     connection.close();
@@ -169,12 +152,35 @@ async function openMigrated({
   }
 }
 
-function rulesOf(config: Config, sources: ReadonlyMap<string, Source>): SourceRule[] {
-  return [...sources.values()].map((source) => ({
-    name: source.name,
-    provider: source.provider.name,
-    eventIdRule: source.eventIdRule,
-    retryWindowMs: source.provider.retryWindowMs,
-    previous: config.sources.find(({ name }) => name === source.name)?.previous,
-  }));
+function migrateAll(connection: Database, created: boolean, options: OpenInboxOptions): void {
+  const { config, sources, log, clock, acceptIdChange = false } = options;
+  // The database may be one that an application is writing to just now: a start waits for that, deliveries never do (group-commit.ts).
+  connection.run("pragma busy_timeout = 5000");
+  const rules = rulesOf(config, sources);
+  const reconcile = { now: clock(), acceptIdChange };
+  // Before anything is changed, and for good after the migrations.
+  refuseChanges(connection, rules, reconcile);
+  const own = ownSet(ownMigrations, created ? (db) => writeMeta(db, "created_by", "hookonce") : undefined);
+  const { migrations, problems } = readUserMigrations(config.inboxFolder);
+  if (problems.length > 0)
+    throw new HookonceError("migration_invalid", "Some migrations cannot be read.", { problems });
+  const user = userSet(migrations);
+  const firstPending = (): Migration | undefined =>
+    pendingMigrations(connection, own)[0] ?? pendingMigrations(connection, user)[0];
+  const first = firstPending();
+  const copy =
+    created || first === undefined
+      ? undefined
+      : copyBeforeMigration(connection, config.database, first.name, clock());
+  try {
+    for (const { name } of migrate(connection, own, clock()))
+      log.debug({ migration: name }, "migrated hookonce's own tables");
+    for (const { name } of migrate(connection, user, clock())) log.info({ migration: name }, "migrated");
+  } finally {
+    // Where nothing was migrated after all, every start that fails like this would leave one more.
+    if (firstPending()?.name === first?.name) copy?.discard();
+    else if (copy !== undefined) log.info({ copy: copy.path }, "copied the database before migrating it");
+  }
+  reconcileSources(connection, rules, reconcile);
+  connection.run("pragma busy_timeout = 0");
 }

@@ -1,10 +1,11 @@
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { parseAddress, type Config } from "../config/load.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { pathsOf } from "../http/routes.ts";
-import { listen } from "../http/server.ts";
+import { listen, type HttpServer } from "../http/server.ts";
 import type { Source } from "../providers/source.ts";
 import { check } from "./check.ts";
+import { exitNow, failStop } from "./fail-stop.ts";
 import type { Log } from "./log.ts";
 import { openInbox, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
 
@@ -33,47 +34,75 @@ const DRAIN_MS = 8000;
 export async function serve(options: ServeOptions): Promise<number> {
   const { log } = options;
   const { config, sources } = await checked(options);
+  const stop = stopBySignal(log);
   const ended = Promise.withResolvers<number>();
   failStop(config.inboxFolder, log, ended.resolve);
 
-  const inbox = await openInbox({
-    config,
-    sources,
-    log: log.logger,
-    writeDelivery: log.writeDelivery,
-    clock: Date.now,
-    acceptIdChange: options.acceptIdChange ?? false,
-    onFatal(error) {
-      log.logger.fatal(
-        { cause: messageOf(error) },
-        "the database can no longer be trusted in this process; a restart recovers it",
-      );
-      exitNow(log);
-    },
-    ...options.open,
-  });
-  const server = await listenOrClose(inbox, config);
-  let stopping = false;
-  const stop = (signal: string): void => {
-    // Whoever asks twice does not get it half done: what is in flight is still answered.
-    if (stopping) return;
-    stopping = true;
-    log.logger.info({ signal }, "stopping: finishing what is in flight");
-    inbox.refuse();
-    void (async () => {
-      await server.stop(DRAIN_MS);
-      await inbox.close();
-      ended.resolve(0);
-    })().catch((error: unknown) => {
-      log.logger.fatal({ cause: messageOf(error) }, "the stop failed");
-      ended.resolve(1);
+  const port: { server?: HttpServer } = {};
+  let inbox: Inbox;
+  try {
+    inbox = await openInbox({
+      config,
+      sources,
+      log: log.logger,
+      writeDelivery: log.writeDelivery,
+      clock: Date.now,
+      acceptIdChange: options.acceptIdChange ?? false,
+      signal: stop,
+      // Another hookonce that is just ending has let go of its port by now, and nothing is migrated yet.
+      onLocked: () => void (port.server = listen(null, config.listen)),
+      onFatal(error) {
+        log.logger.fatal(
+          { cause: messageOf(error) },
+          "the database can no longer be trusted in this process; a restart recovers it",
+        );
+        exitNow(log);
+      },
+      ...options.open,
     });
+  } catch (error) {
+    await port.server?.stop(0);
+    if (error instanceof HookonceError && error.code === "shutting_down") return ending(log, 0);
+    throw error;
+  }
+  const server = port.server as HttpServer;
+  server.serve(inbox.routes);
+  const end = (): void => {
+    finish(inbox, server).then(
+      () => ended.resolve(0),
+      (error: unknown) => {
+        log.logger.fatal({ cause: messageOf(error) }, "the stop failed");
+        ended.resolve(1);
+      },
+    );
+  };
+  if (stop.aborted) end();
+  else stop.addEventListener("abort", end);
+  announce(server.url, config, sources, inbox, log);
+  void log.flush();
+  return ending(log, await ended.promise);
+}
+
+/** Aborted by the first signal that asks for a stop. Whoever asks twice does not get it half done: what is in flight is still answered. */
+function stopBySignal(log: Log): AbortSignal {
+  const controller = new AbortController();
+  const stop = (signal: string): void => {
+    if (controller.signal.aborted) return;
+    log.logger.info({ signal }, "stopping: finishing what is in flight");
+    controller.abort();
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
-  announce(server.url, config, sources, inbox, log);
-  void log.flush();
-  const code = await ended.promise;
+  return controller.signal;
+}
+
+async function finish(inbox: Inbox, server: HttpServer): Promise<void> {
+  inbox.refuse();
+  await server.stop(DRAIN_MS);
+  await inbox.close();
+}
+
+async function ending(log: Log, code: number): Promise<number> {
   log.logger.info({ code }, "stopped");
   await log.flush();
   return code;
@@ -85,9 +114,10 @@ async function checked(
 ): Promise<{ config: Config; sources: ReadonlyMap<string, Source> }> {
   const folder = resolve(options.folder);
   const database = options.database === undefined ? undefined : resolve(options.database);
-  const { config, sources, problems, warnings } = await check(folder, {
+  const { config, sources, problems, code, warnings } = await check(folder, {
     environment: process.env,
     clock: Date.now,
+    acceptIdChange: options.acceptIdChange,
     database,
     forStart: true,
   });
@@ -102,7 +132,11 @@ async function checked(
     }
   }
   if (config === null || all.length > 0) {
-    throw new HookonceError("config_invalid", `${folder} cannot be served.`, { problems: all });
+    throw new HookonceError(
+      all.length === problems.length ? code : "config_invalid",
+      `${folder} cannot be served.`,
+      { problems: all },
+    );
   }
   for (const { file, message } of warnings.filter((warning) => warning.file === ".env"))
     options.log.logger.warn({ file }, message);
@@ -114,15 +148,6 @@ async function checked(
     },
     sources,
   };
-}
-
-async function listenOrClose(inbox: Inbox, config: Config): Promise<ReturnType<typeof listen>> {
-  try {
-    return listen(inbox.routes, config.listen);
-  } catch (error) {
-    await inbox.close();
-    throw error;
-  }
 }
 
 function announce(
@@ -142,38 +167,4 @@ function announce(
     );
   }
   logger.info({ url, database: config.database, pid: process.pid }, "listening");
-}
-
-/**
- * An error of hookonce's own that nobody caught ends the process: whatever it left behind, the next start recovers from the database.
- * What comes out of a user's handler after it has returned (a timer, a promise, a fetch that was not awaited) is survived: its writes
- * were refused at the gate.
- */
-function failStop(inboxFolder: string, log: Log, end: (code: number) => void): void {
-  const handlers = join(inboxFolder, "handlers");
-  // src/, or what the compiled binary has in its place.
-  const ownCode = join(import.meta.dir, "..");
-  const onError = (error: unknown): void => {
-    const ofHandler =
-      (error instanceof HookonceError && error.code === "handler_finished") ||
-      !(error instanceof Error && (error.stack ?? "").includes(ownCode)) ||
-      (error instanceof Error && (error.stack ?? "").includes(handlers));
-    if (ofHandler) {
-      log.logger.error(
-        { cause: messageOf(error) },
-        "a handler failed after it had returned; nothing of that was written",
-      );
-      return;
-    }
-    log.logger.fatal({ err: error }, "an error that nobody caught");
-    end(1);
-    exitNow(log);
-  };
-  process.on("uncaughtException", onError);
-  process.on("unhandledRejection", onError);
-}
-
-function exitNow(log: Log): never {
-  log.flushBeforeExit();
-  process.exit(1);
 }

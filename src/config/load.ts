@@ -2,8 +2,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { z } from "zod";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
+import { configSchema, sourceSchema, type ConfigFile, type SourceConfig } from "./schema.ts";
 import { nearest } from "./nearest.ts";
-import { configSchema, keysAt, type SourceConfig } from "./schema.ts";
+import { CONFIG_FILE, problemsOf, problemsOfMisnamed, rawSources } from "./schema-problems.ts";
 import { createSecretLookup, type Environment } from "./secrets.ts";
 import { readToml, TomlError, type TomlDocument } from "./toml.ts";
 
@@ -25,7 +26,7 @@ export interface Config {
   readonly sources: readonly ConfiguredSource[];
 }
 
-export const CONFIG_FILE = "hookonce.toml";
+export { CONFIG_FILE };
 
 /** What a source's provider asks of its config. */
 export interface SecretNeeds {
@@ -33,6 +34,17 @@ export interface SecretNeeds {
   readonly secret: "always" | "later" | "never";
   /** What else its users call it. */
   readonly aliases: readonly string[];
+}
+
+/** `hookonce.toml` as far as it can be read. */
+export interface ReadConfig {
+  /** Null when there are problems. */
+  readonly config: Config | null;
+  readonly problems: readonly Problem[];
+  /** The sources that are whole, each by itself, so that more can be said of them. */
+  readonly sources: readonly ConfiguredSource[];
+  /** Where a source's key stands, counted from 1. */
+  readonly lineOf: (source: string, key: string) => number | undefined;
 }
 
 /**
@@ -46,6 +58,23 @@ export function loadConfig(
   providers: ReadonlyMap<string, SecretNeeds>,
   environment: Environment,
 ): Config {
+  const { config, problems } = readConfig(inboxFolder, providers, environment);
+  if (config !== null) return config;
+  throw new HookonceError("config_invalid", `${join(inboxFolder, CONFIG_FILE)} cannot be used.`, {
+    problems,
+  });
+}
+
+/**
+ * The same, past what is wrong.
+ *
+ * @throws HookonceError `config_invalid` when there is no such file, or it is not TOML
+ */
+export function readConfig(
+  inboxFolder: string,
+  providers: ReadonlyMap<string, SecretNeeds>,
+  environment: Environment,
+): ReadConfig {
   const path = join(inboxFolder, CONFIG_FILE);
   if (!existsSync(path)) {
     throw new HookonceError(
@@ -56,6 +85,8 @@ export function loadConfig(
   const document = parse(path);
   const parsed = configSchema.safeParse(document.value);
   const problems = parsed.success ? [] : parsed.error.issues.flatMap((issue) => problemsOf(issue, document));
+  problems.push(...problemsOfMisnamed(document));
+  const withoutSecret = new Set<string>();
   const secrets = new Map<string, string[]>();
   const verifyTokens = new Map<string, string | undefined>();
   const lookUp = createSecretLookup(inboxFolder, environment);
@@ -73,6 +104,7 @@ export function loadConfig(
       problem("provider", `: there is no "${provider}"; ${nearest(provider, providers, others)}`);
     }
     if (needs?.secret === "always" && !source.namesSecret) {
+      withoutSecret.add(name);
       problem(
         "secret",
         ` is missing: write secret = "env:${envName(name)}" and put ${envName(name)}=… into .env`,
@@ -88,29 +120,43 @@ export function loadConfig(
       for (const reference of references) {
         const looked = lookUp(reference);
         if ("secret" in looked) found.push(looked.secret);
-        else problem(key, `: ${looked.problem}`);
+        else {
+          withoutSecret.add(name);
+          problem(key, `: ${looked.problem}`);
+        }
       }
       return found;
     };
     secrets.set(name, lookUpAll("secret", source.secrets));
     verifyTokens.set(name, lookUpAll("verify_token", source.verifyTokens)[0]);
   }
-  if (!parsed.success || problems.length > 0) {
-    throw new HookonceError("config_invalid", `${path} cannot be used.`, { problems: inOrder(problems) });
-  }
-  const { listen, database, convert_to_wal: convertToWal } = parsed.data;
-  const sources: ConfiguredSource[] = [];
-  for (const [name, { secret: _references, verify_token: _reference, ...source }] of Object.entries(
-    parsed.data.sources,
-  )) {
-    sources.push({
-      ...source,
-      name,
-      secrets: secrets.get(name) ?? [],
-      verifyToken: verifyTokens.get(name),
-      line: document.lineOf(["sources", name]),
-    });
-  }
+  const sources = rawSources(document.value).flatMap(([name, value]): ConfiguredSource[] => {
+    const source = sourceSchema.safeParse(value);
+    if (!source.success || withoutSecret.has(name)) return [];
+    const { secret: _references, verify_token: _reference, ...rest } = source.data;
+    return [
+      {
+        ...rest,
+        name,
+        secrets: secrets.get(name) ?? [],
+        verifyToken: verifyTokens.get(name),
+        line: document.lineOf(["sources", name]),
+      },
+    ];
+  });
+  return {
+    config: parsed.success && problems.length === 0 ? configOf(inboxFolder, parsed.data, sources) : null,
+    problems: inOrder(problems),
+    sources,
+    lineOf: (source, key) => document.lineOf(["sources", source, key]),
+  };
+}
+
+function configOf(
+  inboxFolder: string,
+  { listen, database, convert_to_wal: convertToWal }: ConfigFile,
+  sources: readonly ConfiguredSource[],
+): Config {
   return {
     inboxFolder,
     listen: parseAddress(listen),
@@ -142,27 +188,6 @@ function parse(path: string): TomlDocument {
       problems: [{ file: CONFIG_FILE, line: error.line, message: error.message }],
     });
   }
-}
-
-function problemsOf(issue: z.core.$ZodIssue, document: TomlDocument): Problem[] {
-  if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({
-      file: CONFIG_FILE,
-      line: document.lineOf([...issue.path, key]),
-      message: `${[...issue.path, key].join(".")} is no key of hookonce's; ${nearest(key, keysAt(issue.path))}`,
-    }));
-  }
-  // A record says of a bad key only that it is one; what is wrong with it is inside.
-  const message = issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : issue.message;
-  // Which one in a list is seen on its line.
-  const field = issue.path.filter((key) => typeof key !== "number").join(".");
-  return [
-    {
-      file: CONFIG_FILE,
-      line: document.lineOf(issue.path),
-      message: `${field || "the file"}: ${message}`,
-    },
-  ];
 }
 
 interface NamedSource {

@@ -28,6 +28,12 @@ const headerName = z
   .regex(/^[!#$%&'*+.^_`|~\w-]+$/, "not a header's name")
   .transform((name) => name.toLowerCase());
 
+/** Bodies being read or waiting for their commit take at most this much together, in bytes. */
+export const BODY_BUDGET = 64 * 1024 * 1024;
+
+/** A body that fills it would find room only while nobody else is there: its retries, too, would be sent away. */
+const MAX_BODY = BODY_BUDGET / 2;
+
 /** A number of bytes, or with a unit: "25 MiB". */
 const bytes = z.union(
   [
@@ -43,12 +49,16 @@ const bytes = z.union(
   { error: 'write a number of bytes, or such as "25 MiB"' },
 );
 
+const maxBody = bytes.refine((size) => size <= MAX_BODY, {
+  error: "at most 32 MiB: all the bodies that are there at a time may take 64 MiB together",
+});
+
 const source = z.strictObject({
   provider: z.string(),
   secret: z.union([secret, z.array(secret).min(1)], { error: issueOf(secret) }).optional(),
   event_id: selector.optional(),
   type: selector.optional(),
-  max_body: bytes.optional(),
+  max_body: maxBody.optional(),
   unhandled: z.enum(["record", "ignore", "fail"]).optional(),
   require_change: z.boolean().optional(),
   same_body: z.literal("duplicate").optional(),
@@ -105,6 +115,8 @@ export const configSchema = z.strictObject({
     )
     .refine((sources) => Object.keys(sources).length > 0, "name at least one source: [sources.stripe]"),
 });
+
+export { source as sourceSchema };
 
 export type ConfigFile = z.infer<typeof configSchema>;
 export type SourceConfig = z.infer<typeof source>;

@@ -14,7 +14,13 @@ export type SecretLookup = (reference: string) => { secret: string } | { problem
  */
 export function createSecretLookup(inboxFolder: string, environment: Environment): SecretLookup {
   const dotEnvPath = join(inboxFolder, ".env");
-  const dotEnv = readDotEnv(inboxFolder);
+  let dotEnv: Environment = {};
+  let unreadable = "";
+  try {
+    dotEnv = readDotEnv(inboxFolder);
+  } catch (error) {
+    unreadable = ` (which cannot be read: ${messageOf(error)})`;
+  }
 
   return (reference) => {
     const colon = reference.indexOf(":");
@@ -25,7 +31,7 @@ export function createSecretLookup(inboxFolder: string, environment: Environment
       const secret = holder?.[name];
       if (secret === undefined)
         return {
-          problem: `${reference} is not set: put ${name}=… into ${dotEnvPath}, or into the environment`,
+          problem: `${reference} is not set: put ${name}=… into ${dotEnvPath}${unreadable}, or into the environment`,
         };
       return secret === "" ? { problem: `${reference} is empty: anybody could sign with it` } : { secret };
     }

@@ -1,6 +1,6 @@
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { Problem } from "../errors.ts";
+import { unreadable, type Problem } from "../errors.ts";
 
 export interface HandlerFile {
   readonly source: string;
@@ -32,7 +32,7 @@ export function findHandlers(inboxFolder: string, sources: readonly string[]): F
   const files: HandlerFile[] = [];
   const problems: Problem[] = [];
   const warnings: Problem[] = [];
-  for (const { name, isFolder } of entriesOf(join(inboxFolder, "handlers"))) {
+  for (const { name, isFolder } of entriesOf(join(inboxFolder, "handlers"), "handlers", problems)) {
     if (name === "lib") continue;
     const file = `handlers/${name}`;
     if (!isFolder) {
@@ -48,7 +48,7 @@ export function findHandlers(inboxFolder: string, sources: readonly string[]): F
         message: `no source is called "${name}", so nothing in this folder is ever run`,
       });
     } else {
-      collect(inboxFolder, name, "", files, problems);
+      collect(inboxFolder, name, "", [], files, problems);
     }
   }
   problems.push(...twice(files));
@@ -59,15 +59,23 @@ function collect(
   inbox: string,
   source: string,
   under: string,
+  /** The folders that this one is in, by their real paths: a link may lead back to one. */
+  around: readonly string[],
   files: HandlerFile[],
   problems: Problem[],
 ): void {
   const folder = join(inbox, "handlers", source, under);
-  for (const { name, isFolder } of entriesOf(folder)) {
+  const here = `handlers/${source}${under === "" ? "" : `/${under}`}`;
+  const real = realpathSync(folder);
+  if (around.includes(real)) {
+    problems.push({ file: here, message: "leads back to a folder that it is in" });
+    return;
+  }
+  for (const { name, isFolder } of entriesOf(folder, here, problems)) {
     const relative = under === "" ? name : `${under}/${name}`;
     const file = `handlers/${source}/${relative}`;
     if (isFolder) {
-      collect(inbox, source, relative, files, problems);
+      collect(inbox, source, relative, [...around, real], files, problems);
       continue;
     }
     if (/\.(?:test|d)\.ts$/.test(name)) continue;
@@ -110,20 +118,24 @@ function languageOf(name: string): "sql" | "ts" | undefined {
   return name.endsWith(".sql") ? "sql" : name.endsWith(".ts") ? "ts" : undefined;
 }
 
-function entriesOf(folder: string): { name: string; isFolder: boolean }[] {
-  let names: string[];
+function entriesOf(folder: string, file: string, problems: Problem[]): { name: string; isFolder: boolean }[] {
+  let names: string[] = [];
   try {
     names = readdirSync(folder);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") problems.push(unreadable(file, error));
   }
   return names
     .filter((name) => !name.startsWith("."))
     .sort()
     .flatMap((name) => {
-      // Follows links; one that leads nowhere is no entry.
-      const found = statSync(join(folder, name), { throwIfNoEntry: false });
-      return found === undefined ? [] : [{ name, isFolder: found.isDirectory() }];
+      try {
+        // Follows links; one that leads nowhere is no entry.
+        const found = statSync(join(folder, name), { throwIfNoEntry: false });
+        return found === undefined ? [] : [{ name, isFolder: found.isDirectory() }];
+      } catch (error) {
+        problems.push(unreadable(`${file}/${name}`, error));
+        return [];
+      }
     });
 }

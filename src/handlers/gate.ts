@@ -1,7 +1,9 @@
 import type { Database, Statement } from "bun:sqlite";
 import { HookonceError } from "../errors.ts";
-import { splitStatements } from "../storage/sql-text.ts";
+import { ownTablesWrittenBy } from "../storage/own-tables.ts";
+import { splitStatements, type SqlStatement } from "../storage/sql-text.ts";
 import { troubleOf } from "../storage/sqlite-error.ts";
+import { leavingGate } from "./late-error.ts";
 
 /**
  * The one gate: every statement of a handler passes here, however it was reached. It lets through what reads and writes rows, and
@@ -26,6 +28,21 @@ type Values = Parameters<Statement["run"]>;
 interface CachedStatement {
   readonly statement: Statement;
   readonly reads: boolean;
+}
+
+/**
+ * Prepares a statement that has passed {@link checkKeyword}.
+ *
+ * @throws HookonceError `statement_refused` when it would write hookonce's own tables: an event that is off the list is applied again
+ */
+export function prepareAllowed(db: Database, { text, keyword }: SqlStatement): CachedStatement {
+  const prepared = { statement: db.prepare(text), reads: READS.has(keyword) };
+  const own = prepared.reads ? [] : ownTablesWrittenBy(db, text);
+  if (own.length === 0) return prepared;
+  throw new HookonceError(
+    "statement_refused",
+    `This writes ${own.join(", ")}, itself or by a trigger: hookonce's own tables are for reading.`,
+  );
 }
 
 /** A handler's statements on one connection, prepared once. A handler that builds its SQL from data must not fill the memory. */
@@ -96,7 +113,7 @@ export function createGates(db: Database): OpenGate {
         `One statement per call: SQLite would silently drop "${second.text.slice(0, 40)}".`,
       );
     }
-    const made = { statement: db.prepare(sql), reads: READS.has(first?.keyword ?? "") };
+    const made = prepareAllowed(db, first as SqlStatement);
     if (cache.size >= MAX_CACHED) {
       for (const oldest of cache.keys()) {
         cache.delete(oldest);
@@ -116,18 +133,20 @@ export function createGates(db: Database): OpenGate {
 
     function check(): void {
       if (finished) {
-        throw new HookonceError(
-          "handler_finished",
-          "This handler has returned, and its transaction with it: db is of use only while the handler runs. Work that outlives it belongs in the outbox.",
+        throw leavingGate(
+          new HookonceError(
+            "handler_finished",
+            "This handler has returned, and its transaction with it: db is of use only while the handler runs. Work that outlives it belongs in the outbox.",
+          ),
         );
       }
       if (fatal !== undefined) {
-        throw new HookonceError(
-          "handler_ended_transaction",
-          "An earlier statement has ended the transaction: nothing more can be written.",
-          {
-            cause: fatal,
-          },
+        throw leavingGate(
+          new HookonceError(
+            "handler_ended_transaction",
+            "An earlier statement has ended the transaction: nothing more can be written.",
+            { cause: fatal },
+          ),
         );
       }
     }
@@ -139,11 +158,11 @@ export function createGates(db: Database): OpenGate {
         result = work();
       } catch (error) {
         if (!db.inTransaction || troubleOf(error) !== "statement") fatal ??= error;
-        throw error;
+        throw leavingGate(error);
       }
       if (!db.inTransaction) {
         fatal ??= new HookonceError("handler_ended_transaction", "A statement has ended the transaction.");
-        throw fatal;
+        throw leavingGate(fatal);
       }
       return result;
     }
@@ -196,7 +215,7 @@ export function createGates(db: Database): OpenGate {
             db.run(`release ${name}`);
             rowsChanged = before;
           }
-          throw error;
+          throw leavingGate(error);
         } finally {
           depth--;
         }

@@ -1,5 +1,4 @@
 import type { Database } from "bun:sqlite";
-import { readFileSync } from "node:fs";
 import type { Problem } from "../errors.ts";
 import { findHandlers, keyOf } from "./find.ts";
 import { createGates } from "./gate.ts";
@@ -34,7 +33,7 @@ export async function loadHandlers(options: {
   for (const { source, key, file, path, language } of found.files) {
     const loaded =
       language === "sql"
-        ? loadSqlHandler(options.connection, file, readFileSync(path, "utf8"))
+        ? loadSqlHandler(options.connection, file, path)
         : await loadTsHandler(openGate, file, path, options.onLateError);
     if (Array.isArray(loaded)) problems.push(...loaded);
     else table.set(`${source}/${key}`, loaded);

@@ -1,8 +1,9 @@
 import type { Database } from "bun:sqlite";
 import { SQLiteError } from "bun:sqlite";
-import { messageOf, type Problem } from "../errors.ts";
+import { readFileSync } from "node:fs";
+import { messageOf, unreadable, type Problem } from "../errors.ts";
 import { splitStatements, type SqlStatement } from "../storage/sql-text.ts";
-import { checkKeyword } from "./gate.ts";
+import { checkKeyword, prepareAllowed } from "./gate.ts";
 import type { HandlerInput, LoadedHandler } from "./handler.ts";
 
 type Binding = (input: HandlerInput) => string | number | null;
@@ -21,16 +22,23 @@ const BINDINGS: Readonly<Record<string, Binding>> = {
  * Prepares each statement of a `.sql` handler.
  *
  * @param file for messages, relative to the inbox folder
+ * @param path the same, absolute
  * @returns the handler, or every problem with its line
  */
-export function loadSqlHandler(db: Database, file: string, script: string): LoadedHandler | Problem[] {
+export function loadSqlHandler(db: Database, file: string, path: string): LoadedHandler | Problem[] {
+  let script: string;
+  try {
+    script = readFileSync(path, "utf8");
+  } catch (error) {
+    return [unreadable(file, error)];
+  }
   const problems: Problem[] = [];
   const steps = splitStatements(script).flatMap((statement) => {
     const found = problemsOf(statement);
     for (const message of found) problems.push({ file, line: statement.line, message });
     if (found.length > 0) return [];
     try {
-      const prepared = db.prepare(statement.text);
+      const prepared = prepareAllowed(db, statement).statement;
       // By position: SQLite numbers named parameters in the order in which they first appear.
       const bindings = statement.parameters.map((name) => BINDINGS[name] as Binding);
       return [{ prepared, bindings }];

@@ -2,11 +2,12 @@ import { SQLiteError } from "bun:sqlite";
 import { pathToFileURL } from "node:url";
 import { DrizzleError } from "drizzle-orm";
 import { z } from "zod";
-import { HookonceError, messageOf, type Problem } from "../errors.ts";
+import { HookonceError, type Problem } from "../errors.ts";
 import { isHandler, isReply, type Handler } from "./api.ts";
 import { createHandlerDatabase } from "./database.ts";
 import { refusePromise, type OpenGate } from "./gate.ts";
 import type { LoadedHandler } from "./handler.ts";
+import { loadProblems } from "./load-error.ts";
 import { supplyModules } from "./modules.ts";
 
 /** Called with what a handler's promise came to after the handler had failed for returning it. */
@@ -26,15 +27,36 @@ export async function loadTsHandler(
   supplyModules();
   let exported: unknown;
   try {
-    const module = (await import(pathToFileURL(path).href)) as { default?: unknown };
-    exported = module.default;
+    exported = (await importHandler(path)).default;
   } catch (error) {
-    return problemsOf(file, error);
+    return loadProblems(file, path, error);
   }
   if (!isHandler(exported)) {
     return [{ file, message: "has no handler: write export default handler(({ event, db }) => { … })" }];
   }
   return { file, run: runner(exported, openGate, file, onLateError) };
+}
+
+/** What a handler's top level may take, in milliseconds. */
+const LOAD_TIMEOUT = 5000;
+
+/** Its top level is the user's code: it may wait for ever, or end the process, and neither may happen without a word. */
+async function importHandler(path: string): Promise<{ default?: unknown }> {
+  // oxlint-disable-next-line typescript/unbound-method -- to be put back as it was, not called
+  const { exit } = process;
+  const tooLate = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    tooLate.reject(new Error(`its top level has not come to an end after ${LOAD_TIMEOUT / 1000} s`));
+  }, LOAD_TIMEOUT);
+  process.exit = () => {
+    throw new Error("its top level calls process.exit, which would end hookonce");
+  };
+  try {
+    return await Promise.race([import(pathToFileURL(path).href) as Promise<object>, tooLate.promise]);
+  } finally {
+    clearTimeout(timer);
+    process.exit = exit;
+  }
 }
 
 function runner(
@@ -90,13 +112,4 @@ function told(error: Error, message: string): HookonceError {
   const failure = new HookonceError("handler_error", message, { cause: error });
   if (error.stack !== undefined) failure.stack = error.stack;
   return failure;
-}
-
-/** Bun gives a syntax error as an AggregateError of messages with positions. */
-function problemsOf(file: string, error: unknown): Problem[] {
-  const messages = error instanceof AggregateError ? (error.errors as unknown[]) : [error];
-  return messages.map((message) => {
-    const position = (message as { position?: { line?: number } | null } | null)?.position;
-    return { file, line: position?.line, message: messageOf(message) };
-  });
 }

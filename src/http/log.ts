@@ -27,7 +27,7 @@ export function createDeliveryLog(log: Logger, writeLine?: (fields: string) => v
     warned.add(key);
     return true;
   };
-  const warn = (source: string, { outcome, type, handler, rowsChanged }: Result): void => {
+  const warn = (source: string, { outcome, type, handler, rowsChanged, ignored }: Result): void => {
     if (outcome === "processed" && rowsChanged === 0 && once(`rows ${String(handler)}`)) {
       log.warn(
         { source, type, handler },
@@ -37,7 +37,9 @@ export function createDeliveryLog(log: Logger, writeLine?: (fields: string) => v
     if (outcome === "unhandled" && once(`type ${source} ${type}`)) {
       log.warn(
         { source, type },
-        "no handler for this type: the event is kept, and applied when there is one",
+        ignored === true
+          ? "no handler for this type: nothing of the event is kept (unhandled = ignore)"
+          : "no handler for this type: the event is kept, and applied when there is one",
       );
     }
   };

@@ -58,6 +58,12 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
     }
   }
   app.notFound((c) => {
+    const { raw } = c.req;
+    // Without a Host that can be one Bun leaves the URL at its path, and Hono looks for the path elsewhere.
+    if (raw.url.startsWith("/")) {
+      const remoteAddress = (): string | null => c.env?.remoteAddress?.(raw) ?? null;
+      return app.fetch(new Request(`http://localhost${raw.url}`, raw), { remoteAddress });
+    }
     const error = refusalOf(c.req.path, allowed.get(c.req.path));
     if (c.req.method === "POST")
       options.log.rejected(
@@ -196,7 +202,7 @@ async function shakeHands(
 
 /** What is verified is what came over the wire; gzip is undone after that (providers/payload.ts), and nothing else is. */
 function refuseEncoding(headers: Headers): void {
-  const encoding = headers["content-encoding"];
+  const encoding = headers["content-encoding"]?.toLowerCase();
   if (encoding === undefined || encoding === "identity" || encoding === "gzip") return;
   throw new HookonceError(
     "unsupported_content_encoding",

@@ -229,7 +229,7 @@ function runHandler(handler: LoadedHandler, input: HandlerInput, requireChange: 
 
 /** Neither stored nor owed: `unhandled = "ignore"`. */
 function ignored({ input }: Incoming): Result {
-  return { ...nothingRun, eventId: input.id, type: input.type, outcome: "unhandled" };
+  return { ...nothingRun, eventId: input.id, type: input.type, outcome: "unhandled", ignored: true };
 }
 
 /** A retry of a failed event was first received earlier; all others are as they came. */

@@ -32,6 +32,8 @@ export interface Result {
   readonly eventId: string;
   readonly type: string;
   readonly outcome: Outcome;
+  /** Unhandled, and nothing of it is kept: `unhandled = "ignore"`. */
+  readonly ignored?: true;
   /** Relative to the inbox folder; null when none was run. */
   readonly handler: string | null;
   readonly rowsChanged: number;

@@ -52,7 +52,7 @@ export function readText(
   { headers, body }: Pick<Delivery, "headers" | "body">,
   maxInflated = MIB,
 ): string | ParsedBody {
-  const bytes = headers["content-encoding"] === "gzip" ? inflate(body, maxInflated) : body;
+  const bytes = headers["content-encoding"]?.toLowerCase() === "gzip" ? inflate(body, maxInflated) : body;
   if (bytes === undefined) return none("invalid_json", "The body is not gzip, as Content-Encoding says.");
   try {
     return utf8.decode(bytes);

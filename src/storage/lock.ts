@@ -13,13 +13,15 @@ interface LockOptions {
   /** How long a second one waits for the first to end, in milliseconds: a restart overlaps for a moment. */
   waitMs?: number;
   onWait?: (holder: string) => void;
+  /** Ends the wait. */
+  signal?: AbortSignal | undefined;
 }
 
 /**
  * One `serve` per database. The lock is a write transaction that stays open on a small SQLite file beside the database: the kernel
  * frees it however the process ends, and unlike an exclusive one it lets the next process read who has it.
  *
- * @throws HookonceError `database_in_use`
+ * @throws HookonceError `database_in_use`, `shutting_down`
  */
 export async function lockDatabase(databasePath: string, options: LockOptions = {}): Promise<ServeLock> {
   const path = `${realPath(databasePath)}.lock`;
@@ -27,6 +29,10 @@ export async function lockDatabase(databasePath: string, options: LockOptions = 
   const lock = openLockFile(path);
   let told = false;
   while (!tryLock(lock)) {
+    if (options.signal?.aborted === true) {
+      lock.close();
+      throw new HookonceError("shutting_down", "The start was ended while it waited for another hookonce.");
+    }
     const holder = holderOf(lock);
     if (performance.now() >= deadline) {
       lock.close();

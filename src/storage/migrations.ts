@@ -1,6 +1,9 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
-import { splitStatements } from "./sql-text.ts";
+import { ownSchema, ownTablesWrittenBy } from "./own-tables.ts";
+import { troubleOf } from "./sqlite-error.ts";
+import { atomically } from "./transaction.ts";
+import { splitStatements, type SqlStatement } from "./sql-text.ts";
 
 export interface Migration {
   /** The file's name: migrations are applied in the order of their names. */
@@ -16,6 +19,8 @@ export interface MigrationSet {
   readonly migrations: readonly Migration[];
   /** Done in the transaction of the very first migration. */
   readonly withFirst?: ((db: Database) => void) | undefined;
+  /** Whether hookonce's own tables must come out of it as they were. */
+  readonly keepsOwnTables: boolean;
   /** How to say that the database has migrations which are not in the set. */
   readonly whenUnknown: { code: ErrorCode; message: (name: string) => string };
 }
@@ -25,6 +30,7 @@ export function ownSet(migrations: readonly Migration[], withFirst?: (db: Databa
     journal: "hookonce_migrations",
     migrations,
     withFirst,
+    keepsOwnTables: false,
     whenUnknown: {
       code: "database_newer",
       message: (name) =>
@@ -37,6 +43,7 @@ export function userSet(migrations: readonly Migration[]): MigrationSet {
   return {
     journal: "hookonce_user_migrations",
     migrations,
+    keepsOwnTables: true,
     whenUnknown: {
       code: "migration_missing",
       message: (name) =>
@@ -62,7 +69,7 @@ const REFUSED = new Set([
 /** What cannot stand in a migration, found without a database. */
 export function problemsOf(migration: Migration): Problem[] {
   return splitStatements(migration.sql)
-    .filter((statement) => REFUSED.has(statement.keyword))
+    .filter(isRefused)
     .map((statement) => ({
       file: migration.file ?? migration.name,
       line: statement.line,
@@ -70,12 +77,37 @@ export function problemsOf(migration: Migration): Problem[] {
     }));
 }
 
-/** What is left of a migration when nothing is in it that {@link problemsOf} names. */
-export function withoutRefused(migration: Migration): Migration {
-  const statements = splitStatements(migration.sql);
-  if (statements.every(({ keyword }) => !REFUSED.has(keyword))) return migration;
-  const kept = statements.filter(({ keyword }) => !REFUSED.has(keyword));
-  return { ...migration, sql: kept.map(({ text }) => `${text};`).join("\n") };
+function isRefused({ keyword }: SqlStatement): boolean {
+  return REFUSED.has(keyword);
+}
+
+/**
+ * Runs a migration on a database to try things out on, past all that is wrong with it, so that one mistake does not hide the others.
+ *
+ * @returns what is wrong with it, besides {@link problemsOf}
+ */
+export function tryMigration(db: Database, migration: Migration, keepsOwnTables: boolean): Problem[] {
+  const problems: Problem[] = [];
+  const told = (line: number | undefined, error: unknown): void => {
+    problems.push(problemOf(migration, line, error));
+  };
+  db.run("begin");
+  for (const statement of splitStatements(migration.sql)) {
+    if (isRefused(statement)) continue;
+    try {
+      runStatement(db, statement, keepsOwnTables);
+    } catch (error) {
+      told(statement.line, error);
+    }
+    if (!db.inTransaction) db.run("begin");
+  }
+  try {
+    db.run("commit");
+  } catch (error) {
+    told(undefined, error);
+    db.run("rollback");
+  }
+  return problems;
 }
 
 /**
@@ -121,19 +153,16 @@ export function pendingMigrations(db: Database, set: MigrationSet): Migration[] 
 export function migrate(db: Database, set: MigrationSet, now: number): Migration[] {
   const pending = pendingMigrations(db, set);
   if (pending.length === 0) return pending;
-  db.run(
-    `create table if not exists ${set.journal} (name text primary key not null, sha256 text not null, applied_at integer not null)`,
-  );
+  createJournal(db, set);
   const record = db.prepare(`insert into ${set.journal} (name, sha256, applied_at) values (?, ?, ?)`);
   for (const migration of pending) {
-    db.run("begin immediate");
     try {
-      runScript(db, migration);
-      if (migration === set.migrations[0]) set.withFirst?.(db);
-      record.run(migration.name, sha256(migration.sql), now);
-      db.run("commit");
+      atomically(db, () => {
+        runScript(db, migration, set.keepsOwnTables);
+        if (migration === set.migrations[0]) set.withFirst?.(db);
+        record.run(migration.name, sha256(migration.sql), now);
+      });
     } catch (error) {
-      if (db.inTransaction) db.run("rollback");
       if (error instanceof HookonceError) throw error;
       // A deferred constraint speaks only at the commit.
       throw failed(migration, undefined, error);
@@ -142,24 +171,56 @@ export function migrate(db: Database, set: MigrationSet, now: number): Migration
   return pending;
 }
 
-function runScript(db: Database, migration: Migration): void {
+export function createJournal(db: Database, { journal }: MigrationSet): void {
+  db.run(
+    `create table if not exists ${journal} (name text primary key not null, sha256 text not null, applied_at integer not null)`,
+  );
+}
+
+function runScript(db: Database, migration: Migration, keepsOwnTables: boolean): void {
   for (const statement of splitStatements(migration.sql)) {
     try {
-      db.run(statement.text);
+      runStatement(db, statement, keepsOwnTables);
     } catch (error) {
       throw failed(migration, statement.line, error);
     }
-    if (!db.inTransaction) throw failed(migration, statement.line, "the statement ended the transaction");
   }
 }
 
-function failed(migration: Migration, line: number | undefined, error: unknown): HookonceError {
-  const file = migration.file ?? migration.name;
-  const message = `migration failed, nothing of it was applied: ${messageOf(error)}`;
-  return new HookonceError("migration_failed", `${file}${line === undefined ? "" : `:${line}`}: ${message}`, {
+function runStatement(db: Database, statement: SqlStatement, keepsOwnTables: boolean): void {
+  if (keepsOwnTables) runBesideOwn(db, statement);
+  else db.run(statement.text);
+  if (!db.inTransaction) throw new Error("the statement ended the transaction");
+}
+
+const WRITES_ROWS = new Set(["WITH", "INSERT", "REPLACE", "UPDATE", "DELETE"]);
+
+/** Once it has thrown, what it has done is to be rolled back. */
+function runBesideOwn(db: Database, { text, keyword }: SqlStatement): void {
+  const before = ownSchema(db);
+  const written = WRITES_ROWS.has(keyword) ? ownTablesWrittenBy(db, text) : [];
+  db.run(text);
+  if (written.length === 0 && ownSchema(db) === before) return;
+  throw new Error("the tables called hookonce_… are hookonce's own: a migration may read them, and no more");
+}
+
+/** A full disk and its like are not the migration's fault, and stay what they are. */
+function failed(migration: Migration, line: number | undefined, error: unknown): unknown {
+  if (troubleOf(error) !== "statement") return error;
+  const problem = problemOf(migration, line, error);
+  const where = line === undefined ? "" : `:${line}`;
+  return new HookonceError("migration_failed", `${problem.file}${where}: ${problem.message}`, {
     cause: error,
-    problems: [{ file, line, message }],
+    problems: [problem],
   });
+}
+
+function problemOf(migration: Migration, line: number | undefined, error: unknown): Problem {
+  return {
+    file: migration.file ?? migration.name,
+    line,
+    message: `migration failed, nothing of it was applied: ${messageOf(error)}`,
+  };
 }
 
 export function tableExists(db: Database, name: string): boolean {

@@ -1,9 +1,17 @@
 import { Database } from "bun:sqlite";
 import { existsSync, statSync } from "node:fs";
-import { HookonceError, messageOf } from "../errors.ts";
+import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { handlerDurations, type HandlerDuration } from "./handler-durations.ts";
 import { isEmpty } from "./open.ts";
-import { tableExists } from "./migrations.ts";
+import {
+  createJournal,
+  pendingMigrations,
+  problemsOf,
+  tableExists,
+  tryMigration,
+  type Migration,
+  type MigrationSet,
+} from "./migrations.ts";
 
 const JOURNALS = ["hookonce_migrations", "hookonce_user_migrations"] as const;
 
@@ -19,9 +27,13 @@ export interface Rehearsal {
 /**
  * A database to try migrations and handlers on. The real one is only read, and may be in use.
  *
+ * @param options.look at the real one, where there is one
  * @throws HookonceError `database_unusable`
  */
-export function rehearse(path: string, options: { readonly durations: boolean }): Rehearsal {
+export function rehearse(
+  path: string,
+  { durations, look = () => {} }: { readonly durations: boolean; readonly look?: (real: Database) => void },
+): Rehearsal {
   const connection = new Database(":memory:", { strict: true });
   connection.run("pragma foreign_keys = on");
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0)
@@ -37,10 +49,11 @@ export function rehearse(path: string, options: { readonly durations: boolean })
       real.run("pragma busy_timeout = 5000");
       if (isEmpty(real)) return { connection, journalMode: null, durations: [] };
       copySchema(real, connection);
+      look(real);
       return {
         connection,
         journalMode: String(real.prepare("pragma journal_mode").values()[0]?.[0]),
-        durations: options.durations ? handlerDurations(real) : [],
+        durations: durations ? handlerDurations(real) : [],
       };
     } finally {
       real.close();
@@ -50,6 +63,24 @@ export function rehearse(path: string, options: { readonly durations: boolean })
       cause: error,
     });
   }
+}
+
+/**
+ * Tries the migrations of a set that are pending, one after the other and past all that is wrong.
+ *
+ * @throws HookonceError what {@link pendingMigrations} does
+ */
+export function rehearseMigrations(
+  connection: Database,
+  set: MigrationSet,
+): { pending: readonly Migration[]; problems: readonly Problem[] } {
+  const pending = pendingMigrations(connection, set);
+  if (pending.length > 0) createJournal(connection, set);
+  const problems = pending.flatMap((migration) => [
+    ...problemsOf(migration),
+    ...tryMigration(connection, migration, set.keepsOwnTables),
+  ]);
+  return { pending, problems };
 }
 
 function copySchema(from: Database, to: Database): void {

@@ -2,7 +2,9 @@ import type { Database } from "bun:sqlite";
 import { and, eq, gte, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { HookonceError, type Problem } from "../errors.ts";
+import { tableExists } from "./migrations.ts";
 import { events, failures, sources } from "./schema.ts";
+import { atomically } from "./transaction.ts";
 
 export interface SourceRule {
   readonly name: string;
@@ -13,6 +15,12 @@ export interface SourceRule {
   readonly retryWindowMs: number;
   /** The name this source had before. */
   readonly previous?: string | undefined;
+}
+
+export interface ReconcileOptions {
+  /** Unix milliseconds. */
+  readonly now: number;
+  readonly acceptIdChange: boolean;
 }
 
 /**
@@ -26,87 +34,41 @@ export function reconcileSources(
   rules: readonly SourceRule[],
   options: ReconcileOptions,
 ): void {
-  reconcile(connection, rules, options, "commit");
-}
-
-/** Throws what {@link reconcileSources} would, and changes nothing. */
-export function rehearseSources(
-  connection: Database,
-  rules: readonly SourceRule[],
-  options: ReconcileOptions,
-): void {
-  reconcile(connection, rules, options, "rollback");
-}
-
-interface ReconcileOptions {
-  readonly now: number;
-  readonly acceptIdChange: boolean;
-}
-
-function reconcile(
-  connection: Database,
-  rules: readonly SourceRule[],
-  options: ReconcileOptions,
-  end: "commit" | "rollback",
-): void {
   const db = drizzle({ client: connection });
-  connection.run("begin immediate");
-  try {
-    for (const rule of rules) {
-      if (rule.previous !== undefined) renameSource(connection, rule.previous, rule);
+  atomically(connection, () => {
+    refuseChanges(connection, rules, options);
+    for (const { name, previous } of rules) {
+      if (previous !== undefined) renameSource(connection, previous, name);
     }
     if (options.acceptIdChange) db.delete(sources).run();
-    else refuseChanges(connection, rules, options.now);
     for (const { name, provider, eventIdRule, retryWindowMs } of rules) {
       const row = { name, provider, eventIdRule, retryWindowMs };
       db.insert(sources).values(row).onConflictDoUpdate({ target: sources.name, set: row }).run();
     }
-    connection.run(end);
-  } catch (error) {
-    if (connection.inTransaction) connection.run("rollback");
-    throw error;
-  }
+  });
 }
 
-function renameSource(connection: Database, from: string, { name: to, eventIdRule }: SourceRule): void {
-  const db = drizzle({ client: connection });
-  const before = db.select().from(sources).where(eq(sources.name, from)).get();
-  if (before === undefined) return;
-  // OR IGNORE: an event that both names have seen is on the list already.
-  connection.prepare("update or ignore hookonce_events set source = ? where source = ?").run(to, from);
-  connection.prepare("update or ignore hookonce_failures set source = ? where source = ?").run(to, from);
-  db.delete(failures).where(eq(failures.source, from)).run();
-  db.delete(sources).where(eq(sources.name, from)).run();
-  db.insert(sources)
-    .values({ ...before, name: to })
-    .onConflictDoNothing()
-    .run();
-  // Of the rules of two that become one, the one that is not the config's is what refuseChanges must see.
-  if (before.eventIdRule !== eventIdRule) {
-    db.update(sources).set({ eventIdRule: before.eventIdRule }).where(eq(sources.name, to)).run();
-  }
-}
-
-function refuseChanges(connection: Database, rules: readonly SourceRule[], now: number): void {
-  const db = drizzle({ client: connection });
-  const byName = new Map(rules.map((rule) => [rule.name, rule]));
+/** Throws what {@link reconcileSources} would, and only reads. */
+export function refuseChanges(
+  connection: Database,
+  rules: readonly SourceRule[],
+  { now, acceptIdChange }: ReconcileOptions,
+): void {
+  if (acceptIdChange || !tableExists(connection, "hookonce_sources")) return;
   const problems: Problem[] = [];
-  for (const stored of db.select().from(sources).all()) {
-    const rule = byName.get(stored.name);
+  for (const stored of drizzle({ client: connection }).select().from(sources).all()) {
+    const rule =
+      rules.find(({ previous }) => previous === stored.name) ??
+      rules.find(({ name }) => name === stored.name);
     if (rule?.eventIdRule === stored.eventIdRule) continue;
-    const since = now - stored.retryWindowMs;
-    const recent = db
-      .select({ one: sql`1` })
-      .from(events)
-      .where(and(eq(events.source, stored.name), gte(events.lastDeliveryAt, since)))
-      .limit(1)
-      .all();
-    if (recent.length === 0) continue;
+    // Of a source that is gone only what may still be retried is of interest; a changed rule forgets all that is on the list, for good.
+    const since = rule === undefined ? now - stored.retryWindowMs : 0;
+    if (!hasEvents(connection, stored.name, since)) continue;
     problems.push({
       message:
         rule === undefined
           ? `source "${stored.name}" is gone from the config, and its provider may still retry events it has delivered. If it was renamed, put previous = "${stored.name}" under its new name; if it is meant to go, start once with --accept-id-change.`
-          : `source "${stored.name}": the event id now comes from ${rule.eventIdRule} instead of ${stored.eventIdRule}. Events already applied would be applied again when they are retried. To do it all the same, start once with --accept-id-change.`,
+          : `source "${rule.name}": the event id now comes from ${rule.eventIdRule} instead of ${stored.eventIdRule}. Events already applied would be applied again when they are retried. To do it all the same, start once with --accept-id-change.`,
     });
   }
   if (problems.length > 0) {
@@ -114,4 +76,24 @@ function refuseChanges(connection: Database, rules: readonly SourceRule[], now: 
       problems,
     });
   }
+}
+
+function renameSource(connection: Database, from: string, to: string): void {
+  const db = drizzle({ client: connection });
+  if (db.select().from(sources).where(eq(sources.name, from)).get() === undefined) return;
+  // OR IGNORE: an event that both names have seen is on the list already.
+  connection.prepare("update or ignore hookonce_events set source = ? where source = ?").run(to, from);
+  connection.prepare("update or ignore hookonce_failures set source = ? where source = ?").run(to, from);
+  db.delete(failures).where(eq(failures.source, from)).run();
+  db.delete(sources).where(eq(sources.name, from)).run();
+}
+
+/** @param since Unix milliseconds, of the last delivery */
+function hasEvents(connection: Database, source: string, since: number): boolean {
+  const one = drizzle({ client: connection })
+    .select({ one: sql`1` })
+    .from(events)
+    .where(and(eq(events.source, source), since > 0 ? gte(events.lastDeliveryAt, since) : undefined))
+    .limit(1);
+  return one.all().length > 0;
 }

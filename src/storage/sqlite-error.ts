@@ -1,5 +1,5 @@
 import { SQLiteError } from "bun:sqlite";
-import { HookonceError, messageOf } from "../errors.ts";
+import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
 
 // Primary result codes, https://sqlite.org/rescode.html
 const BUSY = 5;
@@ -77,5 +77,40 @@ export function unavailable(trouble: Exclude<Trouble, "statement">, cause: unkno
       return new HookonceError("storage_failed", `The database cannot be written: ${messageOf(cause)}`, {
         cause,
       });
+  }
+}
+
+/**
+ * Does what a start does with the database at `path`. What SQLite then says of the database becomes the start's refusal.
+ *
+ * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `database_unusable`, and what `work` throws
+ */
+export function refusingStart<Result>(path: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (cause) {
+    if (!(cause instanceof SQLiteError)) throw cause;
+    const [code, message] = whyRefused(cause, path);
+    throw new HookonceError(code, message, { cause });
+  }
+}
+
+function whyRefused(error: SQLiteError, path: string): [ErrorCode, string] {
+  switch (troubleOf(error)) {
+    case "busy":
+      return [
+        "database_locked",
+        `Another process holds the write lock of ${path}: end its transaction, then start again.`,
+      ];
+    case "full":
+      return ["disk_full", `The disk with ${path} is full: free some room, then start again.`];
+    case "memory":
+      return ["out_of_memory", `SQLite ran out of memory over ${path}: start again.`];
+    case "fatal":
+    case "statement":
+      return [
+        "database_unusable",
+        `The database ${path} cannot be used: ${error.message}. Whoever runs hookonce must be able to write the file and the folder it is in.`,
+      ];
   }
 }

@@ -52,3 +52,17 @@ export function createTransaction(db: Database): Transaction {
     },
   };
 }
+
+/** Does all of `work` or nothing: in the transaction that is open, or in one of its own. */
+export function atomically<Result>(db: Database, work: () => Result): Result {
+  if (db.inTransaction) return work();
+  db.run("begin immediate");
+  try {
+    const result = work();
+    db.run("commit");
+    return result;
+  } catch (error) {
+    if (db.inTransaction) db.run("rollback");
+    throw error;
+  }
+}

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { inboxFiles, paid, run, scratch, serve } from "./support/hookonce.ts";
 
@@ -74,7 +74,7 @@ secret   = "file:gone.secret"
       /^handlers\/default\/empty\.sql: holds no statement/m,
       /^handlers\/default\/syntax\.ts:3: /m,
       /^handlers\/default\/nothing\.ts: has no handler/m,
-      /^handlers\/default\/missing\.ts: .*not-a-package/m,
+      /^handlers\/default\/missing\.ts:1: .*not-a-package/m,
       /^handlers\/stray\.sql: .*handlers\/<source>\/<type>/m,
       /^15 problems in /m,
     ]) {
@@ -128,6 +128,71 @@ secret   = "file:gone.secret"
     const { code, stderr } = await run(["check", inbox.path]);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^hookonce\.toml:1: .*listen/m);
+  });
+
+  test("every mistake of every migration, on its own line, and the handlers of what comes after them", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "migrations/0002.sql":
+        "create table refunds (a, b);\nbegin;\ncreate table x (y;\ninsert into nowhere values (1);\ncreate table late (n);\n",
+      "migrations/0003.sql": "create table later (n);\ncreate tabel y (n);\n",
+      "handlers/default/late.sql": "insert into late select n from later;\n",
+    });
+    const { code, stderr } = await run(["check", inbox.path]);
+    expect(code).toBe(1);
+    expect(stderr.trim().split("\n")).toEqual([
+      expect.stringMatching(/^migrations\/0002\.sql:2: BEGIN cannot stand/),
+      expect.stringMatching(/^migrations\/0002\.sql:3: migration failed.*incomplete input/),
+      expect.stringMatching(/^migrations\/0002\.sql:4: migration failed.*no such table: nowhere/),
+      expect.stringMatching(/^migrations\/0003\.sql:2: migration failed.*near "tabel"/),
+      "",
+      expect.stringMatching(/^4 problems in /),
+    ] as string[]);
+  });
+
+  test("what the file system refuses is a problem with the file, among the others", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "hookonce.toml": `${inboxFiles["hookonce.toml"]}\n[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n`,
+      "handlers/default/bad.sql": "select * from nowhere;\n",
+    });
+    for (const folder of ["migrations/0006.sql", ".env"]) mkdirSync(join(inbox.path, folder));
+    symlinkSync(".", join(inbox.path, "handlers/default/loop"));
+    symlinkSync("self", join(inbox.path, "handlers/default/self"));
+    const { code, stderr } = await run(["check", inbox.path]);
+    expect(code).toBe(1);
+    for (const line of [
+      /^migrations\/0006\.sql: cannot be read: EISDIR/m,
+      /^hookonce\.toml:10: .*env:S is not set: .*\.env \(which cannot be read: EISDIR/m,
+      /^handlers\/default\/loop: leads back/m,
+      /^handlers\/default\/self: cannot be read: ELOOP/m,
+      /^handlers\/default\/bad\.sql:1: no such table: nowhere/m,
+      /^5 problems in /m,
+    ]) {
+      expect(stderr).toMatch(line);
+    }
+  });
+
+  test("a handler whose top level never ends, or would end hookonce, is a problem", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "handlers/default/exits.ts": "process.exit(0);\n",
+      "handlers/default/waits.ts": "export {};\nawait new Promise(() => {});\n",
+    });
+    const { code, stderr } = await run(["check", inbox.path]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^handlers\/default\/exits\.ts:1: its top level calls process\.exit/m);
+    expect(stderr).toMatch(/^handlers\/default\/waits\.ts: its top level has not come to an end after 5 s/m);
+    expect(stderr).toMatch(/^2 problems in /m);
+  }, 20_000);
+
+  test("files where folders should be are problems, too", async () => {
+    using inbox = scratch({ "hookonce.toml": inboxFiles["hookonce.toml"], migrations: "", handlers: "" });
+    const { code, stderr } = await run(["check", inbox.path]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^migrations: cannot be read: ENOTDIR/m);
+    expect(stderr).toMatch(/^handlers: cannot be read: ENOTDIR/m);
+    expect(stderr).toMatch(/^2 problems in /m);
   });
 
   test("an unknown key does not hide what else is wrong with the config", async () => {
@@ -205,6 +270,39 @@ export default handler(({ db }) => { db.run(sql\`delete from credits\`); });
     ]);
     expect(database.query("select count(*) as n from sqlite_schema where name = 'refunds'").get()).toEqual({
       n: 0,
+    });
+  });
+
+  test("a source that the database has events of, and whose ids are found elsewhere: what serve would refuse", async () => {
+    using inbox = scratch(inboxFiles);
+    {
+      await using server = await serve(inbox.path);
+      expect((await server.post("/webhook", paid)).status).toBe(200);
+      server.signal("SIGTERM");
+      expect((await server.ended).code).toBe(0);
+    }
+    const before = readFileSync(join(inbox.path, "data/hookonce.db"));
+    const changed = inboxFiles["hookonce.toml"].replace("$.event_id", "$.id");
+    for (const [toml, says] of [
+      [changed, 'source "default": the event id now comes from "body:$.id"'],
+      [inboxFiles["hookonce.toml"].replace("sources.default", "sources.other"), 'source "default" is gone'],
+      // A source that cannot be made for another reason is not gone.
+      [`${inboxFiles["hookonce.toml"]}tolerance = 5\n`, "tolerance means nothing here"],
+    ] as const) {
+      inbox.write({ "hookonce.toml": toml });
+      const { code, stderr } = await run(["check", inbox.path]);
+      expect(code).toBe(1);
+      expect(stderr).toContain(says);
+      expect(stderr).toContain("1 problem in");
+    }
+    expect(readFileSync(join(inbox.path, "data/hookonce.db")).equals(before)).toBe(true);
+
+    inbox.write({ "hookonce.toml": changed });
+    const refused = await run(["serve", inbox.path, "--listen", "127.0.0.1:0"]);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("[event_id_rule_changed]")]);
+    await using server = await serve(inbox.path, { flags: ["--accept-id-change"] });
+    expect((await server.post("/webhook", { ...paid, id: "evt_1" })).body).toMatchObject({
+      status: "duplicate",
     });
   });
 

@@ -2,7 +2,7 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { inboxFiles, paid, run, scratch, serve } from "./support/hookonce.ts";
+import { inboxFiles, paid, run, scratch, serve, start } from "./support/hookonce.ts";
 
 const secret = "whsec_0stripe0secret0of0the0serve0tests";
 
@@ -142,6 +142,32 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
     expect((await server.ended).code).toBe(0);
     expect(existsSync(join(inbox.path, "data"))).toBe(false);
     expect(existsSync(join(elsewhere.path, "other.db"))).toBe(true);
+  });
+});
+
+describe("a port that is taken", () => {
+  test("by another hookonce is refused: one of the two would get half of what the other is sent", async () => {
+    using inbox = scratch(inboxFiles);
+    using other = scratch(inboxFiles);
+    await using server = await serve(inbox.path);
+    const { code, stderr } = await run(["serve", other.path, "--listen", new URL(server.url).host]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("[listen_failed]");
+    expect((await server.post("/webhook", paid)).body).toMatchObject({ status: "processed" });
+    // Nothing was made of the other's database.
+    expect(readdirSync(join(other.path, "data")).filter((name) => !name.includes(".lock"))).toEqual([]);
+  });
+});
+
+describe("while it starts", () => {
+  test("a signal ends the wait for another hookonce: exit 0", async () => {
+    using inbox = scratch(inboxFiles);
+    await using first = await serve(inbox.path);
+    const second = start(inbox.path);
+    await second.logged("waiting for another hookonce to let go of the database");
+    second.signal("SIGTERM");
+    expect(await second.ended).toMatchObject({ code: 0, stderr: "" });
+    expect((await first.post("/webhook", paid)).status).toBe(200);
   });
 });
 

@@ -176,6 +176,11 @@ describe("each mistake is named with its line, its field and the remedy", () => 
         problems: [[4, 'sources.default.max_body: write a number of bytes, or such as "25 MiB"']],
       },
       {
+        name: "a max_body that there is never room for",
+        toml: `version = 1\n${SOURCE}max_body = "33 MiB"\n`,
+        problems: [[4, "sources.default.max_body: at most 32 MiB"]],
+      },
+      {
         name: "an answer to unhandled that there is none of",
         toml: `version = 1\n${SOURCE}unhandled = "drop"\n`,
         problems: [
@@ -290,8 +295,58 @@ test("two mistakes of one source that only the provider can see are both said", 
       '[sources.a]\nprovider = "hmac"\nsecret = "env:S"\nheader = "x-sig"\nevent_id = "body:"\ntype = "body:"\nkey = "hex"\nsigned = "{body}{other}"',
     environment: { S: "not hex" },
   });
-  expect(error.problems.length).toBeGreaterThanOrEqual(1);
-  expect(error.problems.every(({ file, line }) => file === "hookonce.toml" && line === 2)).toBe(true);
+  expect(error.problems.map(({ file, line, message }) => [file, line, message])).toEqual([
+    ["hookonce.toml", 6, expect.stringMatching(/^sources\.a\.event_id: "body:" cannot be read/) as string],
+    ["hookonce.toml", 7, expect.stringMatching(/^sources\.a\.type: "body:" cannot be read/) as string],
+  ]);
+});
+
+describe("one mistake does not hide another", () => {
+  const scenarios: Record<string, [config: string, problems: [line: number, message: string][]]> = {
+    "of another source, whose secret is not set": [
+      '[sources.a]\nprovider = "stripe"\nsecret = "env:NOT_SET"\n[sources.b]\nprovider = "unsigned"\nevent_id = "body:"\ntolerance = 5\n',
+      [
+        [4, "sources.a.secret: env:NOT_SET is not set"],
+        [7, 'sources.b.event_id: "body:" cannot be read'],
+      ],
+    ],
+    "of the config itself": [
+      'colour = "blue"\n[sources.b]\nprovider = "unsigned"\ntolerance = 5\n',
+      [
+        [2, "colour is no key"],
+        [3, "sources.b: tolerance means nothing here"],
+      ],
+    ],
+    "of the same list": [
+      '[sources.b]\nprovider = "unsigned"\nevent_id = ["body:", "header:a b", "body:$.ok"]\ntype = { join = ["body:x", "body:$.y"], with = "." }\n',
+      [
+        [4, 'sources.b.event_id: "body:" cannot be read'],
+        [4, 'sources.b.event_id: "header:a b" cannot be read'],
+        [5, 'sources.b.type: "body:x" cannot be read'],
+      ],
+    ],
+    "of a source with a name that cannot be one": [
+      '[sources.BadName]\nprovider = "unsigned"\nmax_body = "much"\ncolour = 1\n',
+      [
+        [2, "sources.BadName: a source's name is part of its URL"],
+        [4, "sources.BadName.max_body: write a number of bytes"],
+        [5, "sources.BadName.colour is no key of hookonce's"],
+      ],
+    ],
+    "of a key inside a selector": [
+      '[sources.b]\nprovider = "unsigned"\nevent_id = { join = ["body:$.a"], wiht = "." }\ntype = ["body:$.a", { join = ["body:$.a"], wiht = "." }]\n',
+      [
+        [4, "sources.b.event_id.wiht is no key of hookonce's; did you mean with?"],
+        [5, "sources.b.type.wiht is no key of hookonce's; did you mean with?"],
+      ],
+    ],
+  };
+  test.each(Object.entries(scenarios))("%s", async (_, [config, problems]) => {
+    const error = await refusedStart({ config });
+    expect(error.problems.map(({ line, message }) => [line, message])).toEqual(
+      problems.map(([line, message]) => [line, expect.stringContaining(message) as string]),
+    );
+  });
 });
 
 describe("where there is no config", () => {

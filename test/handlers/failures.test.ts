@@ -23,6 +23,25 @@ function inboxAt(time: Time, files: Record<string, string> = {}, config?: string
 
 const text = (body: unknown): string => Buffer.from(body as Uint8Array).toString();
 
+test("what ended the whole transaction is stored with the handler's own stack", async () => {
+  await using inbox = await testInbox({
+    files: {
+      "migrations/0001.sql": `${TABLES}
+create trigger no before insert on things begin select raise(rollback, 'no things'); end;`,
+      "handlers/default/raised.ts": ts(
+        'db.run(sql`insert into things values (9, "x")`);'.replaceAll('"', "'"),
+      ),
+    },
+  });
+  expect((await inbox.deliver({ event_id: "evt_1", type: "raised" })).status).toBe(500);
+  const [failure] = inbox.rows("select code, error, stack from hookonce_failures");
+  expect(failure).toMatchObject({
+    code: "handler_ended_transaction",
+    error: expect.stringContaining("no things") as string,
+    stack: expect.stringContaining("handlers/default/raised.ts") as string,
+  });
+});
+
 describe("a failing event leaves no trace but its row among the failures", () => {
   test("with error, stack, times, and the first and the latest body and headers", async () => {
     const time = { now: NOW };

@@ -166,6 +166,7 @@ describe("a TypeScript handler is refused at the start", () => {
     },
     handler_of_nothing: {
       ts: 'import { handler } from "hookonce";\nexport default handler(undefined as never);',
+      line: 2,
       message: /handler\(\) takes a function/,
     },
     syntax: {
@@ -173,22 +174,37 @@ describe("a TypeScript handler is refused at the start", () => {
       line: 3,
       message: /Unexpected|Expected/,
     },
-    throws: { ts: 'throw new Error("at its top level");', message: /^at its top level$/ },
+    throws: { ts: 'throw new Error("at its top level");', line: 1, message: /^at its top level$/ },
     throws_late: {
       ts: 'await Promise.resolve();\nthrow new Error("after an await");',
+      line: 2,
       message: /^after an await$/,
     },
-    missing_file: { ts: 'import "../lib/absent.ts";', message: /absent/ },
-    missing_package: { ts: 'import "left-pad";', message: /left-pad/ },
+    missing_file: { ts: '// first\nimport "../lib/absent.ts";', line: 2, message: /absent/ },
+    missing_package: { ts: 'import "left-pad";', line: 1, message: /left-pad/ },
     missing_export: {
       ts: 'import { nothing } from "hookonce";\nexport default nothing;',
+      line: 1,
       message: /nothing|has no handler/,
+    },
+    missing_export_of_a_file: {
+      ts: 'import { handler } from "hookonce";\nimport {\n  nothing,\n} from "../lib/fine.ts";\nexport default handler(nothing);',
+      line: 3,
+      message: /nothing/,
+    },
+    throws_deep_inside: {
+      ts: 'import { reply } from "hookonce";\n\nconst wrong = reply({ status: 1 });\nexport default wrong;',
+      line: 3,
+      message: /its status is 1/,
     },
   };
 
   test("all of them in one go", async () => {
     const problems = await problemsWith(
-      Object.fromEntries(Object.entries(scenarios).map(([name, { ts }]) => [`default/${name}.ts`, ts])),
+      Object.fromEntries([
+        ["lib/fine.ts", "export const fine = 1;"],
+        ...Object.entries(scenarios).map(([name, { ts }]) => [`default/${name}.ts`, ts]),
+      ]) as Record<string, string>,
     );
     const found = Map.groupBy(problems, ({ file }) => file ?? "");
     for (const [name, { line, message }] of Object.entries(scenarios)) {
@@ -198,6 +214,34 @@ describe("a TypeScript handler is refused at the start", () => {
       expect([name, said[0]?.line]).toEqual([name, line]);
     }
     expect(problems).toHaveLength(Object.keys(scenarios).length);
+  });
+
+  test("for a mistake in what it imports, which is named where it is", async () => {
+    const problems = await problemsWith({
+      "lib/broken.ts": "export const a = 1;\nexport const b = (;",
+      "lib/throws.ts": "export {};\n\nthrow new Error('in lib');",
+      "lib/missing.ts": "\n\n\nimport 'left-pad';",
+      "default/a.ts": 'import "../lib/broken.ts";',
+      "default/b.ts": 'import "../lib/throws.ts";',
+      "default/c.ts": 'import "../lib/missing.ts";',
+    });
+    expect(problems).toEqual([
+      {
+        file: "handlers/lib/broken.ts",
+        line: 2,
+        message: expect.stringContaining("(imported by handlers/default/a.ts)") as string,
+      },
+      {
+        file: "handlers/lib/throws.ts",
+        line: 3,
+        message: "in lib (imported by handlers/default/b.ts)",
+      },
+      {
+        file: "handlers/lib/missing.ts",
+        line: 4,
+        message: expect.stringMatching(/left-pad.*imported by handlers\/default\/c\.ts/) as string,
+      },
+    ]);
   });
 
   test("what it may import: hookonce, drizzle, zod, and files beside it", async () => {

@@ -158,8 +158,8 @@ describe("a selector that cannot be read is refused at the start", () => {
     expect(error.problems).toEqual([
       {
         file: "hookonce.toml",
-        line: 5,
-        message: `sources.b: "body:$.items[*]" cannot be read: write a path such as body:$.data.id or body:$.items[0]['event id'].`,
+        line: 7,
+        message: `sources.b.type: "body:$.items[*]" cannot be read: write a path such as body:$.data.id or body:$.items[0]['event id'].`,
       },
     ]);
   });

@@ -259,3 +259,19 @@ describe("_any", () => {
     ]);
   });
 });
+
+test("the log says truly whether an event without a handler is kept", async () => {
+  for (const [extra, says] of [
+    ["", "the event is kept, and applied when there is one"],
+    ['unhandled = "ignore"', "nothing of the event is kept"],
+  ] as const) {
+    await using inbox = await testInbox({
+      config: config(extra),
+      files: { "migrations/0001.sql": effectsTable },
+    });
+    expect(await status(inbox, paid)).toBe("unhandled");
+    expect(inbox.log.filter(({ msg }) => msg.startsWith("no handler")).map(({ msg }) => msg)).toEqual([
+      expect.stringContaining(says) as string,
+    ]);
+  }
+});

@@ -324,7 +324,7 @@ describe("an inbox's migrations", () => {
     ]);
   });
 
-  test("one that fails on rows, which only the real database has, fails whole", async () => {
+  test("one that fails on rows, which only the real database has, takes all that are pending with it", async () => {
     await using inbox = await testInbox({
       files: {
         "migrations/0001.sql": "create table t (n integer) strict;",
@@ -343,14 +343,41 @@ describe("an inbox's migrations", () => {
     expect(refused.message).toStartWith(
       "migrations/0003.sql:2: migration failed, nothing of it was applied: UNIQUE constraint failed",
     );
+    // Not even what came before it, in any number of attempts, nor one copy more for each.
+    expect((await refusalOf(() => inbox.restart())).code).toBe("migration_failed");
     expect(inbox.rows("select name from sqlite_schema where name in ('more', 'half', 'u', 'never')")).toEqual(
-      [{ name: "more" }],
+      [],
     );
-    // What was there is still there, in the database and in the copy.
     expect(inbox.value("select count(*) from hookonce_events")).toBe(2);
-    expect(copiesIn(inbox)).toHaveLength(1);
+    expect(copiesIn(inbox)).toEqual([]);
     inbox.write({ "migrations/0003.sql": "create table half (n integer) strict;" });
     await inbox.restart();
+  });
+
+  test("one whose rows break a rule at the commit is named, and leaves nothing", async () => {
+    await using inbox = await testInbox({
+      files: {
+        "migrations/0001.sql":
+          "create table t (n integer primary key) strict; create table u (n integer) strict;",
+        "handlers/default/_any.sql": "insert into u values (7);",
+      },
+    });
+    await inbox.deliver({ event_id: "evt_1", type: "t" });
+    const files = {
+      "migrations/0002.sql": `create table half (n integer references t (n) deferrable initially deferred) strict;
+insert into half select n from u;`,
+    };
+    const { code, problems } = await refusalOf(() => inbox.restart({ files }));
+    expect(code).toBe("migration_failed");
+    expect(problems).toEqual([
+      {
+        file: "migrations/0002.sql",
+        line: undefined,
+        message: "migration failed, nothing of it was applied: FOREIGN KEY constraint failed",
+      },
+    ]);
+    expect(inbox.rows("select name from sqlite_schema where name = 'half'")).toEqual([]);
+    expect(copiesIn(inbox)).toEqual([]);
   });
 
   test("a database of a newer hookonce is refused", async () => {

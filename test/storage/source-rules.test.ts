@@ -15,6 +15,8 @@ function source(name: string, more = ""): string {
 const withRule = (rule: string): string =>
   source("a", `event_id = ${rule.startsWith("{") ? rule : `'''${rule}'''`}`);
 
+const unsigned = (id: string): string => `[sources.a]\nprovider = "unsigned"\nevent_id = "${id}"\n`;
+
 const HANDLER = "insert into effects values (:source, :event_id);";
 const TABLE = "create table effects (source text, event_id text) strict;";
 
@@ -148,23 +150,31 @@ describe("a source whose event ids are found elsewhere", () => {
     expect(await deliver(inbox, "a", "evt_2")).toBe("processed");
   });
 
-  test("is taken where no event came that could be retried", async () => {
+  test("is taken where no event came", async () => {
     await using inbox = await inboxWith(source("a"));
     await inbox.restart({ config: changed });
     expect(await deliver(inbox, "a", "evt_1")).toBe("processed");
   });
 
-  test("is taken when the last delivery is further back than its provider retries", async () => {
+  test("is refused however long ago the last delivery was: what is on the list would not be known again", async () => {
     const time = { now: NOW };
     await using inbox = await inboxWith(source("a"), time);
     await deliver(inbox, "a", "evt_1");
+    for (const days of [3, 300]) {
+      time.now = NOW + days * DAY + 1;
+      expect((await refusedRestart(inbox, changed)).code).toBe("event_id_rule_changed");
+    }
+    await inbox.restart({ config: source("a") });
+    expect(await deliver(inbox, "a", "evt_1")).toBe("duplicate");
+  });
+
+  test("is refused of an unsigned one, too", async () => {
+    const time = { now: NOW };
+    await using inbox = await inboxWith(unsigned("body:$.event_id"), time);
+    const event = { event_id: "evt_1", id: "1", type: "t" };
+    expect((await inbox.deliver(event, { source: "a" })).body.status).toBe("processed");
     time.now = NOW + 2 * DAY;
-    // A retry counts: two days later it was still retried.
-    await deliver(inbox, "a", "evt_1");
-    time.now = NOW + 3 * DAY + 1;
-    expect((await refusedRestart(inbox, changed)).code).toBe("event_id_rule_changed");
-    time.now = NOW + 5 * DAY + 1;
-    await inbox.restart({ config: changed });
+    expect((await refusedRestart(inbox, unsigned("body:$.id"))).code).toBe("event_id_rule_changed");
   });
 
   test.each([
@@ -213,6 +223,28 @@ describe("a source that is gone", () => {
     // Nobody has forgotten what it has applied, should it come back.
     await inbox.restart({ config: source("a") + source("c") });
     expect(await deliver(inbox, "a", "evt_1")).toBe("duplicate");
+  });
+
+  test("counts a retry: two days after the first it was still delivered", async () => {
+    const time = { now: NOW };
+    await using inbox = await inboxWith(source("a") + source("c"), time);
+    await deliver(inbox, "a", "evt_1");
+    time.now = NOW + 2 * DAY;
+    await deliver(inbox, "a", "evt_1");
+    time.now = NOW + 3 * DAY + 1;
+    expect((await refusedRestart(inbox, source("c"))).code).toBe("event_id_rule_changed");
+    time.now = NOW + 5 * DAY + 1;
+    await inbox.restart();
+  });
+
+  test("is refused for a day when it is unsigned: whoever sends may try again", async () => {
+    const time = { now: NOW };
+    await using inbox = await inboxWith(unsigned("body:$.event_id") + source("c"), time);
+    await inbox.deliver({ event_id: "evt_1", type: "t" }, { source: "a" });
+    time.now = NOW + DAY;
+    expect((await refusedRestart(inbox, source("c"))).code).toBe("event_id_rule_changed");
+    time.now = NOW + DAY + 1;
+    await inbox.restart();
   });
 
   test("goes with --accept-id-change, and its events stay", async () => {

@@ -79,14 +79,15 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
     }
   };
   const open = async (extra: TestInboxOptions["open"]): Promise<void> => {
-    const { config, sources, problems } = await check(folder, {
+    const { config, sources, problems, code } = await check(folder, {
       environment: options.environment ?? {},
       clock,
+      acceptIdChange: { ...options.open, ...extra }.acceptIdChange,
       // Nothing in a test goes out.
       fetch: options.fetch ?? (() => Promise.reject(new Error("a test has fetched"))),
     });
     if (config === null || problems.length > 0) {
-      throw new HookonceError("config_invalid", problems.map(({ message }) => message).join("\n"), {
+      throw new HookonceError(code, problems.map(({ message }) => message).join("\n"), {
         problems,
       });
     }

@@ -12,7 +12,7 @@ export const generic: readonly Provider[] = [
     eventIdSigned: false,
     type: "body:$.type",
     timeoutMs: 10 * SECONDS,
-    retryWindowMs: 0,
+    retryWindowMs: 1 * DAYS, // whoever tries things out does not retry for longer
   },
   {
     name: "hmac",

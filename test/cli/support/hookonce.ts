@@ -40,24 +40,28 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
   return { code, stdout, stderr };
 }
 
-export interface Serving extends AsyncDisposable {
-  readonly url: string;
+export interface Started extends AsyncDisposable {
   /** What it has logged so far, each line parsed. */
   readonly log: readonly Record<string, unknown>[];
-  post(path: string, payload: unknown): Promise<{ status: number; body: Record<string, unknown> }>;
+  /** Resolves with the first line of this message. Rejects when it ends without. */
+  logged(message: string): Promise<Record<string, unknown>>;
   signal(...names: NodeJS.Signals[]): void;
   /** Resolves with the exit code, and what was written to standard error. */
   readonly ended: Promise<Ended>;
 }
 
-/** `hookonce serve` on a free loopback port; stopped by force when the test has not stopped it. Throws when it does not come up. */
-export async function serve(
-  folder: string,
-  options: RunOptions & { flags?: string[] } = {},
-): Promise<Serving> {
+export interface Serving extends Started {
+  readonly url: string;
+  post(path: string, payload: unknown): Promise<{ status: number; body: Record<string, unknown> }>;
+}
+
+type ServeOptions = RunOptions & { flags?: string[] };
+
+/** `hookonce serve` on a free loopback port; stopped by force when the test has not stopped it. */
+export function start(folder: string, options: ServeOptions = {}): Started {
   const child = spawn(["serve", folder, "--listen", "127.0.0.1:0", ...(options.flags ?? [])], options);
   const log: Record<string, unknown>[] = [];
-  const listening = Promise.withResolvers<string>();
+  const awaited = new Map<string, PromiseWithResolvers<Record<string, unknown>>>();
   const read = (async () => {
     let text = "";
     let rest = "";
@@ -70,22 +74,42 @@ export async function serve(
       for (const line of lines) {
         const parsed = JSON.parse(line) as Record<string, unknown>;
         log.push(parsed);
-        if (parsed["msg"] === "listening") listening.resolve(String(parsed["url"]));
+        awaited.get(String(parsed["msg"]))?.resolve(parsed);
       }
     }
     return text;
   })();
   const ended = (async (): Promise<Ended> => {
     const [code, stdout, stderr] = await Promise.all([child.exited, read, new Response(child.stderr).text()]);
-    listening.reject(new Error(`serve ended with ${code} before it listened: ${stdout}${stderr}`));
+    for (const [message, { reject }] of awaited)
+      reject(new Error(`serve ended with ${code} before it logged "${message}": ${stdout}${stderr}`));
     return { code, stdout, stderr };
   })();
-  ended.catch((error: unknown) => listening.reject(error));
-  const url = await listening.promise;
   return {
-    url,
     log,
     ended,
+    async logged(message) {
+      const line = log.find(({ msg }) => msg === message);
+      if (line !== undefined) return line;
+      const waiting = awaited.get(message) ?? Promise.withResolvers();
+      awaited.set(message, waiting);
+      return waiting.promise;
+    },
+    signal: (...names) => names.forEach((name) => child.kill(name)),
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+/** Throws when it does not come up. */
+export async function serve(folder: string, options: ServeOptions = {}): Promise<Serving> {
+  const started = start(folder, options);
+  const url = String((await started.logged("listening"))["url"]);
+  return {
+    ...started,
+    url,
     async post(path, payload) {
       const response = await fetch(`${url}${path}`, {
         method: "POST",
@@ -93,11 +117,6 @@ export async function serve(
         headers: { "content-type": "application/json" },
       });
       return { status: response.status, body: (await response.json()) as Record<string, unknown> };
-    },
-    signal: (...names) => names.forEach((name) => child.kill(name)),
-    async [Symbol.asyncDispose]() {
-      if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
-      await ended;
     },
   };
 }

@@ -1,0 +1,14 @@
+import type { Config } from "../config/load.ts";
+import type { Source } from "../providers/source.ts";
+import type { SourceRule } from "../storage/source-rules.ts";
+
+/** What the database remembers of each source. */
+export function rulesOf(config: Config, sources: ReadonlyMap<string, Source>): SourceRule[] {
+  return [...sources.values()].map((source) => ({
+    name: source.name,
+    provider: source.provider.name,
+    eventIdRule: source.eventIdRule,
+    retryWindowMs: source.provider.retryWindowMs,
+    previous: config.sources.find(({ name }) => name === source.name)?.previous,
+  }));
+}

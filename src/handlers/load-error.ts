@@ -1,0 +1,71 @@
+import { readFileSync, realpathSync } from "node:fs";
+import { messageOf, stackOf, type Problem } from "../errors.ts";
+
+/** Absolute; `line` counts from 1. */
+interface Place {
+  readonly path: string;
+  readonly line: number | undefined;
+}
+
+/**
+ * What kept a `.ts` handler from being loaded, and where: in itself, or in what it imports. Bun gives a syntax error as an
+ * AggregateError of messages with positions, and says of an import that fails only in which file it stands.
+ *
+ * @param file relative to the inbox folder
+ * @param path the same, absolute
+ */
+export function loadProblems(file: string, path: string, error: unknown): Problem[] {
+  const inbox = path.slice(0, -file.length);
+  const messages = error instanceof AggregateError ? (error.errors as unknown[]) : [error];
+  return messages.map((message) => {
+    const text = messageOf(message);
+    for (const { path: at, line } of placesOf(message, path)) {
+      const found = relativeTo(inbox, at);
+      if (found === file) return { file, line, message: text };
+      if (found !== undefined) return { file: found, line, message: `${text} (imported by ${file})` };
+    }
+    return { file, message: text };
+  });
+}
+
+interface BunMessage {
+  readonly position?: { readonly file?: string; readonly line?: number } | null;
+  readonly referrer?: string;
+  readonly specifier?: string;
+}
+
+/** The likeliest first. */
+function placesOf(error: unknown, path: string): Place[] {
+  const { position, referrer, specifier } = (error ?? {}) as BunMessage;
+  if (position?.line !== undefined) return [{ path: position.file ?? path, line: position.line }];
+  if (referrer !== undefined && specifier !== undefined)
+    return [
+      { path: referrer, line: lineWith(referrer, new RegExp(`["'\`]${RegExp.escape(specifier)}["'\`]`)) },
+    ];
+  const name = /^Export named '(.+?)' not found/.exec(messageOf(error))?.[1];
+  if (name !== undefined) return [{ path, line: lineWith(path, new RegExp(`\\b${RegExp.escape(name)}\\b`)) }];
+  return Array.from((stackOf(error) ?? "").matchAll(FRAME), ([, at, line]) => ({
+    path: at as string,
+    line: Number(line),
+  }));
+}
+
+const FRAME = /(?:\(|at )(\/[^\n]*?|[A-Za-z]:[\\/][^\n]*?):(\d+):\d+\)?$/gm;
+
+function lineWith(path: string, what: RegExp): number | undefined {
+  try {
+    const index = readFileSync(path, "utf8")
+      .split("\n")
+      .findIndex((line) => what.test(line));
+    return index === -1 ? undefined : index + 1;
+  } catch {
+    return undefined;
+  }
+}
+
+/** As the user knows it; undefined for what is not in the inbox folder, such as hookonce's own code. */
+function relativeTo(folder: string, path: string): string | undefined {
+  return [folder, `${realpathSync(folder)}/`].flatMap((one) =>
+    path.startsWith(one) ? [path.slice(one.length).replaceAll("\\", "/")] : [],
+  )[0];
+}

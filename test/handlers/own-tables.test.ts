@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { refusedStart, testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { TABLES, ts } from "./sources.ts";
+
+/** By every road to hookonce's own tables: whoever could take one would have an event applied twice. */
+const WRITES: Record<string, string> = {
+  delete_all: "delete from hookonce_events",
+  delete_one: "delete from hookonce_events where event_id = 'x'",
+  qualified: "delete from main.hookonce_events",
+  quoted: 'delete from "hookonce_events"',
+  brackets: "delete from [hookonce_events] where 1",
+  backticks: "delete from main . `hookonce_events`",
+  capitals: "DELETE FROM Hookonce_Events",
+  commented: "delete /* from things */ from -- things\n hookonce_events",
+  behind_with: "with x as (select 1) delete from hookonce_events",
+  insert:
+    "insert into hookonce_sources (name, provider, event_id_rule, retry_window_ms) values ('a', 'b', 'c', 1)",
+  insert_nothing: "insert into hookonce_meta (key, value) select 'a', 'b' where 0",
+  ignoring: "insert or ignore into hookonce_meta (key, value) values ('a', 'b')",
+  upsert:
+    "insert into hookonce_meta (key, value) values ('a', 'b') on conflict (key) do update set value = 'c'",
+  replace: "replace into hookonce_meta (key, value) values ('a', 'b')",
+  update: "update hookonce_events set outcome = 'unhandled'",
+  update_or: "update or ignore main.hookonce_failures set settled_at = 1",
+  returning: "delete from hookonce_deliveries returning id",
+  journal: "delete from hookonce_user_migrations",
+  by_trigger: "insert into hooked values (1)",
+  by_trigger_of_trigger: "update hooked_twice set n = 2",
+  by_view: "insert into through values (1)",
+};
+
+const READS: Record<string, string> = {
+  reads: "select count(*) from hookonce_events",
+  reads_behind_with: "with x as (select event_id from hookonce_events) select * from x",
+  copies: "insert into effects select event_id, 'seen' from hookonce_events where event_id = 'seen'",
+  of_the_name: "insert into effects values ('hookonce_events', 'delete from hookonce_events')",
+};
+
+const MIGRATION = `${TABLES}
+create table hooked (n integer) strict;
+create trigger hooked after insert on hooked begin delete from hookonce_events; end;
+create table hooked_twice (n integer) strict;
+create trigger hooked_twice after update on hooked_twice begin insert into hooked values (new.n); end;
+create view through as select n from things;
+create trigger through instead of insert on through begin update hookonce_meta set value = 'x'; end;
+`;
+
+describe("hookonce's own tables are for reading", () => {
+  test("to SQL handlers: refused at the start, each with its line", async () => {
+    const handlers = Object.entries(WRITES)
+      .map(([name, sql]) => [`handlers/default/${name}.sql`, `select 1;\n${sql};`] as const)
+      .sort(([a], [b]) => (a < b ? -1 : 1));
+    const { problems } = await refusedStart({
+      files: {
+        "migrations/0001.sql": MIGRATION,
+        ...Object.fromEntries(handlers),
+      },
+    });
+    expect(problems).toEqual(
+      handlers.map(([file]) => ({
+        file,
+        line: 2,
+        message: expect.stringMatching(/^This writes hookonce_\w+.*for reading/) as string,
+      })),
+    );
+  });
+
+  describe("to TypeScript handlers", () => {
+    let inbox: TestInbox;
+    beforeAll(async () => {
+      inbox = await testInbox({
+        files: {
+          "migrations/0001.sql": MIGRATION,
+          "handlers/default/raw.ts": ts("db.run(sql.raw(event.payload.sql));"),
+          "handlers/default/prepare.ts": ts("db.$client.prepare(event.payload.sql);"),
+          "handlers/default/swallow.ts": ts(
+            'try { db.all(sql.raw(event.payload.sql)); } catch {} effect("in time");',
+          ),
+          ...Object.fromEntries(
+            Object.entries(READS).map(([name, sql]) => [`handlers/default/${name}.sql`, sql]),
+          ),
+        },
+      });
+      await inbox.deliver({ event_id: "first", type: "nothing" });
+    });
+    afterAll(() => inbox[Symbol.asyncDispose]());
+
+    test.each(Object.entries(WRITES))("%s is refused", async (name, sql) => {
+      for (const type of ["raw", "prepare"]) {
+        const id = `${type}_${name}`;
+        expect((await inbox.deliver({ event_id: id, type, sql })).body.status).toBe("failed");
+        expect(inbox.value("select code from hookonce_failures where event_id = ?", id)).toBe(
+          "statement_refused",
+        );
+      }
+      const swallowed = { event_id: `swallow_${name}`, type: "swallow", sql };
+      expect((await inbox.deliver(swallowed)).body.status).toBe("processed");
+      expect((await inbox.deliver(swallowed)).body.status).toBe("duplicate");
+      expect(inbox.value("select count(*) from hookonce_events where event_id = 'first'")).toBe(1);
+    });
+
+    test.each(Object.entries(READS))("%s is not", async (name, sql) => {
+      for (const type of ["raw", name]) {
+        expect((await inbox.deliver({ event_id: `${type}_${name}_read`, type, sql })).body.status).toBe(
+          "processed",
+        );
+      }
+    });
+  });
+
+  const MIGRATIONS: Record<string, string> = {
+    rows: "delete from hookonce_events",
+    by_trigger: "insert into hooked values (1)",
+    drop: "drop table hookonce_failures",
+    rename: "alter table hookonce_events rename to mine",
+    column: "alter table hookonce_events add column mine text",
+    trigger: "create trigger mine after insert on hookonce_events begin delete from effects; end",
+    index: "create index mine on hookonce_events (type)",
+    drop_index: "drop index hookonce_events_source_event_id",
+    another: "create table hookonce_mine (n integer)",
+  };
+  test.each(Object.entries(MIGRATIONS))("to migrations, too: %s", async (_, sql) => {
+    const { problems } = await refusedStart({
+      files: { "migrations/0001.sql": MIGRATION, "migrations/0002.sql": `select 1;\n${sql};` },
+    });
+    expect(problems).toEqual([
+      {
+        file: "migrations/0002.sql",
+        line: 2,
+        message: expect.stringContaining("hookonce_… are hookonce's own") as string,
+      },
+    ]);
+  });
+
+  test("but a migration may read them, and build on what it reads", async () => {
+    await using inbox = await testInbox({
+      files: { "migrations/0001.sql": "create view seen as select event_id from hookonce_events;" },
+    });
+    expect(inbox.rows("select * from seen")).toEqual([]);
+  });
+});

@@ -31,8 +31,8 @@ const headerName = z
 /** Bodies being read or waiting for their commit take at most this much together, in bytes. */
 export const BODY_BUDGET = 64 * 1024 * 1024;
 
-/** A body that fills it would find room only while nobody else is there: its retries, too, would be sent away. */
-const MAX_BODY = BODY_BUDGET / 2;
+/** One that fills it would never find room, or only while nobody else is there: its retries, too, would be sent away. */
+const MAX_BODY = 60 * 1024 * 1024;
 
 /** A number of bytes, or with a unit: "25 MiB". */
 const bytes = z.union(
@@ -50,7 +50,7 @@ const bytes = z.union(
 );
 
 const maxBody = bytes.refine((size) => size <= MAX_BODY, {
-  error: "at most 32 MiB: all the bodies that are there at a time may take 64 MiB together",
+  error: "at most 60 MiB: all the bodies that are there at a time may take 64 MiB together",
 });
 
 const source = z.strictObject({

@@ -42,8 +42,7 @@ const LOAD_TIMEOUT = 5000;
 
 /** Its top level is the user's code: it may wait for ever, or end the process, and neither may happen without a word. */
 async function importHandler(path: string): Promise<{ default?: unknown }> {
-  // oxlint-disable-next-line typescript/unbound-method -- to be put back as it was, not called
-  const { exit } = process;
+  const exit = Object.getOwnPropertyDescriptor(process, "exit") as PropertyDescriptor;
   const tooLate = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     tooLate.reject(new Error(`its top level has not come to an end after ${LOAD_TIMEOUT / 1000} s`));
@@ -55,7 +54,7 @@ async function importHandler(path: string): Promise<{ default?: unknown }> {
     return await Promise.race([import(pathToFileURL(path).href) as Promise<object>, tooLate.promise]);
   } finally {
     clearTimeout(timer);
-    process.exit = exit;
+    Object.defineProperty(process, "exit", exit);
   }
 }
 

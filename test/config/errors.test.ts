@@ -177,8 +177,8 @@ describe("each mistake is named with its line, its field and the remedy", () => 
       },
       {
         name: "a max_body that there is never room for",
-        toml: `version = 1\n${SOURCE}max_body = "33 MiB"\n`,
-        problems: [[4, "sources.default.max_body: at most 32 MiB"]],
+        toml: `version = 1\n${SOURCE}max_body = "61 MiB"\n`,
+        problems: [[4, "sources.default.max_body: at most 60 MiB"]],
       },
       {
         name: "an answer to unhandled that there is none of",

@@ -324,7 +324,7 @@ describe("an inbox's migrations", () => {
     ]);
   });
 
-  test("one that fails on rows, which only the real database has, takes all that are pending with it", async () => {
+  test("one that fails on rows, which only the real database has, leaves nothing; those before it stay", async () => {
     await using inbox = await testInbox({
       files: {
         "migrations/0001.sql": "create table t (n integer) strict;",
@@ -343,13 +343,14 @@ describe("an inbox's migrations", () => {
     expect(refused.message).toStartWith(
       "migrations/0003.sql:2: migration failed, nothing of it was applied: UNIQUE constraint failed",
     );
-    // Not even what came before it, in any number of attempts, nor one copy more for each.
-    expect((await refusalOf(() => inbox.restart())).code).toBe("migration_failed");
+    // One copy, of before the first; not one more for each start that migrates nothing.
+    for (let attempt = 0; attempt < 2; attempt++)
+      expect((await refusalOf(() => inbox.restart())).code).toBe("migration_failed");
     expect(inbox.rows("select name from sqlite_schema where name in ('more', 'half', 'u', 'never')")).toEqual(
-      [],
+      [{ name: "more" }],
     );
     expect(inbox.value("select count(*) from hookonce_events")).toBe(2);
-    expect(copiesIn(inbox)).toEqual([]);
+    expect(copiesIn(inbox)).toHaveLength(1);
     inbox.write({ "migrations/0003.sql": "create table half (n integer) strict;" });
     await inbox.restart();
   });

@@ -1,12 +1,13 @@
 import { Database } from "bun:sqlite";
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { inboxFiles, paid, run, scratch, serve } from "./support/hookonce.ts";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 
 const secret = "a0literal0secret0that0nobody0may0see";
 
-describe("hookonce check", () => {
+describeUnless(onlyInFullRun(), "hookonce check", () => {
   test("a good folder: says what it found, exit 0, and makes nothing", async () => {
     using inbox = scratch(inboxFiles);
     const before = readdirSync(inbox.path, { recursive: true });

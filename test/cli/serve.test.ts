@@ -1,12 +1,13 @@
 import { Database } from "bun:sqlite";
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { inboxFiles, paid, run, scratch, serve, start } from "./support/hookonce.ts";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 
 const secret = "whsec_0stripe0secret0of0the0serve0tests";
 
-describe("hookonce serve", () => {
+describeUnless(onlyInFullRun(), "hookonce serve", () => {
   test("piped, it logs JSON lines: what it serves, each delivery, the stop", async () => {
     using inbox = scratch({
       ...inboxFiles,
@@ -145,7 +146,7 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
   });
 });
 
-describe("a port that is taken", () => {
+describeUnless(onlyInFullRun(), "a port that is taken", () => {
   test("by another hookonce is refused: one of the two would get half of what the other is sent", async () => {
     using inbox = scratch(inboxFiles);
     using other = scratch(inboxFiles);
@@ -159,7 +160,7 @@ describe("a port that is taken", () => {
   });
 });
 
-describe("while it starts", () => {
+describeUnless(onlyInFullRun(), "while it starts", () => {
   test("a signal ends the wait for another hookonce: exit 0", async () => {
     using inbox = scratch(inboxFiles);
     await using first = await serve(inbox.path);
@@ -171,7 +172,7 @@ describe("while it starts", () => {
   });
 });
 
-describe("a signal", () => {
+describeUnless(onlyInFullRun(), "a signal", () => {
   for (const signals of [["SIGTERM"], ["SIGINT"], ["SIGTERM", "SIGINT"]] as const) {
     test(`${signals.join(" and ")}: exit 0, everything is in the database, and nothing is left beside it`, async () => {
       using inbox = scratch(inboxFiles);

@@ -1,8 +1,9 @@
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import packageJson from "../../package.json" with { type: "json" };
 import { run } from "./support/hookonce.ts";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 
-describe("help", () => {
+describeUnless(onlyInFullRun(), "help", () => {
   for (const { args, says } of [
     { args: ["--help"], says: ["Usage: hookonce", "init", "serve", "check", "add", "send", "demo"] },
     { args: ["help", "serve"], says: ["Usage: hookonce serve", "--listen", "--production"] },
@@ -34,7 +35,7 @@ describe("help", () => {
   });
 });
 
-describe("wrong usage: exit 2, and nothing is begun", () => {
+describeUnless(onlyInFullRun(), "wrong usage: exit 2, and nothing is begun", () => {
   for (const { args, says } of [
     { args: [], says: ["Usage: hookonce", "serve"] },
     { args: ["chek"], says: ["unknown command 'chek'", "Did you mean check?", "--help"] },

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -90,7 +90,7 @@ const linesOf = (text: string): string[] =>
     .split("\n")
     .map((line) => String((JSON.parse(line) as { event?: string }).event));
 
-describeUnless(needsLinux(), "a reader of the log who stalls", () => {
+describeUnless(needsLinux() ?? onlyInFullRun(), "a reader of the log who stalls", () => {
   test.each(["blocking", "non-blocking"] as const)(
     "gets every line once, whole and in order, when he reads on: %s",
     async (mode) => {
@@ -157,7 +157,7 @@ describeUnless(needsLinux(), "a reader of the log who stalls", () => {
     expect(performance.now() - started).toBeLessThan(10_000);
   });
 
-  describeUnless(onlyInFullRun(), "does not hold up serve", () => {
+  describe("does not hold up serve", () => {
     test("and when he reads on, every delivery has its line", async () => {
       await served(async (url, pipe, child) => {
         await deliver(url, 2000);

@@ -1,13 +1,14 @@
 import { Database } from "bun:sqlite";
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { migrate, userSet } from "../../src/storage/migrations.ts";
 import { refusingStart } from "../../src/storage/sqlite-error.ts";
 import { refusalOf, testInbox } from "../support/test-inbox.ts";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 
 const pending = { "migrations/0001.sql": "create table t (n integer) strict;" };
 
-describe("a start that cannot write is refused with a code and what to do", () => {
+describeUnless(onlyInFullRun(), "a start that cannot write is refused with a code and what to do", () => {
   for (const [name, files] of Object.entries({ "to migrate": pending, "to compare its sources": {} })) {
     test(`while somebody has the write lock, ${name}`, async () => {
       await using inbox = await testInbox();

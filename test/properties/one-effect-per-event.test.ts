@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { bodyOf, byId, Model, TYPES, type Answer, type DeliveryOf, type Type } from "./model.ts";
+import { onlyInFullRun } from "../crash/requirements.ts";
 
 const migration = `create table effects (event_id text not null, cents integer not null) strict;
 create table broken (yes integer not null) strict;
@@ -93,6 +94,6 @@ test("any sequence of deliveries, failures, handlers added later and restarts le
       for (const step of steps) await run(inbox, model, step);
       expectAsModelled(inbox, model);
     }),
-    { numRuns: 100, seed },
+    { numRuns: onlyInFullRun() === undefined ? 100 : 30, seed },
   );
 }, 30_000);

@@ -9,7 +9,7 @@ import { HookonceError, messageOf } from "../errors.ts";
 import type { Delivery } from "../event.ts";
 import type { Fetch } from "../providers/context.ts";
 import { providers } from "../providers/presets.ts";
-import type { Handshakes } from "../providers/handshake.ts";
+import { noHandshake, type Handshakes } from "../providers/handshake.ts";
 import { createSource, type Source, type SourceSettings } from "../providers/source.ts";
 import { secretNeeds, settingsOf } from "./sources.ts";
 
@@ -59,6 +59,7 @@ export async function diagnoseInInbox(
     otherSecrets: unusedSecrets(inboxFolder, used),
     rejections: options.log === undefined ? [] : readRejections(options.log, source.name),
     handshake: unsigned,
+    refused: unsigned === undefined && asksByGet(delivery, ready) ? noHandshake() : undefined,
   });
   if (unsigned !== undefined || !diagnosis.verified) return { ...diagnosis, handshake: unsigned, events: [] };
   const kept = ready instanceof HookonceError ? delivery : (ready.redactBody?.(delivery) ?? delivery);
@@ -94,6 +95,11 @@ async function handshakeIn(
     if (error instanceof HookonceError) return undefined;
     throw error;
   }
+}
+
+/** Whether serve would take it for a handshake, good or bad, and look for no signature. */
+function asksByGet({ method }: Delivery, source: Source | HookonceError): boolean {
+  return method === "GET" && !(source instanceof HookonceError) && source.handshakes?.GET !== undefined;
 }
 
 function noSource(name: string, sources: readonly SourceSettings[]): HookonceError {

@@ -45,7 +45,9 @@ export async function diagnose(
 ): Promise<Diagnosis> {
   const examined = examine(delivery, source, context);
   const refusal =
-    tooLarge(examined) ?? (context.handshake === undefined ? await refusalOf(examined) : undefined);
+    context.refused ??
+    tooLarge(examined) ??
+    (context.handshake === undefined ? await refusalOf(examined) : undefined);
   return {
     source: source.name,
     provider: source.provider.title,

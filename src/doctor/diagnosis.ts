@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../errors.ts";
+import type { ErrorCode, HookonceError } from "../errors.ts";
 import type { Fetch } from "../providers/context.ts";
 import type { SourceSettings } from "../providers/source.ts";
 
@@ -16,6 +16,8 @@ export interface DoctorContext {
   readonly rejections?: readonly Rejection[];
   /** What the delivery is answered as before its signature is looked at. */
   readonly handshake?: string | undefined;
+  /** Why it is refused before its signature is looked at. */
+  readonly refused?: HookonceError | undefined;
 }
 
 export interface NamedSecret {

@@ -85,6 +85,8 @@ export function unknownCause({ provider, settings, scheme }: Examined): Finding 
 const OF_NO_SIGNATURE: Partial<Record<ErrorCode, string>> = {
   key_unavailable:
     "The provider's key has to be fetched to verify this: try it on a machine that reaches the provider.",
+  handshake_refused:
+    "Enter the same token in the provider's dashboard and where the source's verify_token is looked up, then restart hookonce.",
   unsigned_not_loopback: "Deliver from this machine, or give the source a provider that signs.",
   body_too_large: "If the provider does send bodies of this size, say so with max_body for this source.",
 };

@@ -186,12 +186,6 @@ async function shakeHands(
       },
       source,
     );
-    if (done === undefined) {
-      throw new HookonceError(
-        "handshake_refused",
-        "This is no handshake that the source answers. Where the provider asks for a verify token, the source's verify_token must be the same.",
-      );
-    }
     options.log.handshake(source.name, done, startedAt);
     return answerReply(done.reply);
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { Delivery } from "../event.ts";
 import { HookonceError } from "../errors.ts";
 import type { Handlers } from "../handlers/registry.ts";
-import type { HandshakeDone } from "../providers/handshake.ts";
+import { noHandshake, type HandshakeDone } from "../providers/handshake.ts";
 import type { ParsedBody } from "../providers/payload.ts";
 import type { Identified, Source } from "../providers/source.ts";
 import type { GroupCommit } from "./group-commit.ts";
@@ -69,9 +69,15 @@ async function receiveBatch(
   };
 }
 
-/** A handshake that comes as GET. Undefined when it is none, and nothing is to be told to whoever asks. */
-export async function answerGet(delivery: Delivery, source: Source): Promise<HandshakeDone | undefined> {
-  return source.handshakes?.GET?.(delivery, () => source.parse(delivery));
+/**
+ * A handshake that comes as GET.
+ *
+ * @throws HookonceError `handshake_refused` when it is none: nothing more is to be told to whoever asks
+ */
+export async function answerGet(delivery: Delivery, source: Source): Promise<HandshakeDone> {
+  const done = await source.handshakes?.GET?.(delivery, () => source.parse(delivery));
+  if (done === undefined) throw noHandshake();
+  return done;
 }
 
 function commit(

@@ -188,6 +188,14 @@ function compileAnswer(name: string, answer: HandshakeAnswer, context: Handshake
   return () => done(status, headers, body);
 }
 
+/** What comes as GET and asks for nothing that the source answers. */
+export function noHandshake(): HookonceError {
+  return new HookonceError(
+    "handshake_refused",
+    "This is no handshake that the source answers. Where the provider asks for a verify token, the source's verify_token must be the same.",
+  );
+}
+
 function textOf(name: string, value: unknown): string {
   if (typeof value === "string" && value.length <= MAX_ECHO) return value;
   throw new HookonceError("handshake_refused", `The ${name} holds no short text where it should.`);

@@ -126,6 +126,38 @@ describe("a handshake is one for the doctor, too: answered, and no event", () =>
   });
 });
 
+test("a verify token that is another: what serve refuses, and not a missing signature", async () => {
+  await using inbox = await testInbox({
+    config: '[sources.x]\nprovider = "meta"\nsecret = "env:S"\nverify_token = "env:T"\n',
+    environment: { S: "shh", T: "token" },
+  });
+  const path = "/webhook/x?hub.mode=subscribe&hub.verify_token=wrong&hub.challenge=c";
+  const { verified, refusal, findings } = await diagnoseInInbox(
+    {
+      method: "GET",
+      url: `http://localhost${path}`,
+      headers: {},
+      body: new Uint8Array(),
+      receivedAt: NOW,
+      remoteAddress: () => "127.0.0.1",
+    },
+    {
+      folder: inbox.folder,
+      source: "x",
+      environment: { S: "shh", T: "token" },
+      nowMs: NOW,
+      fetch: () => Promise.reject(new Error("nothing is fetched here")),
+    },
+  );
+  const answer = await inbox.request(path, { method: "GET" });
+  expect(answer.status).toBe(403);
+  expect(await answer.json()).toMatchObject({ error: { code: "handshake_refused" } });
+  expect([verified, refusal?.code]).toEqual([false, "handshake_refused"]);
+  expect(findings).toEqual([
+    expect.objectContaining({ cause: "as_refused", remedy: expect.stringContaining("the same token") }),
+  ]);
+});
+
 test("the doctor confirms no subscription: it fetches nothing for a handshake", async () => {
   const { secret, privateKey } = randomKeys({ kind: "sns" });
   const fetched: string[] = [];

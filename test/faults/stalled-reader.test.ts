@@ -11,6 +11,7 @@ class StalledPipe implements Disposable {
   /** For the writer. */
   readonly descriptor: number;
   readonly #reader: number;
+  readonly #decoder = new TextDecoder();
   readonly #chunks: string[] = [];
   #open = true;
 
@@ -34,7 +35,8 @@ class StalledPipe implements Disposable {
     const until = performance.now() + ms;
     while (!this.#chunks.slice(-2).join("").includes(end) && performance.now() < until) {
       try {
-        this.#chunks.push(buffer.toString("utf8", 0, readSync(this.#reader, buffer)));
+        const length = readSync(this.#reader, buffer);
+        this.#chunks.push(this.#decoder.decode(buffer.subarray(0, length), { stream: true }));
       } catch {
         // EAGAIN: nothing more for now
       }
@@ -140,6 +142,21 @@ describeUnless(needsLinux() ?? onlyInFullRun(), "a reader of the log who stalls"
     },
     60_000,
   );
+
+  test("gets lines of any length and alphabet whole", async () => {
+    using folder = scratch();
+    using pipe = new StalledPipe(folder.path);
+    const lines = createLineBuffer(pipe.descriptor, () => "dropped\n");
+    // Two, three and four bytes to a character; the longest is longer than what is put together for one write.
+    const expected = ["é", "€", "🪝"].flatMap((character) =>
+      [1, 1000, 100_000].map((length) => `${character.repeat(length)}\n`),
+    );
+    for (const line of expected) lines.write(line);
+    lines.write("end\n");
+    const read = pipe.readUntil("end\n");
+    await lines.flush();
+    expect(await read).toBe(`${expected.join("")}end\n`);
+  });
 
   test("who goes away ends the log, and nothing else", async () => {
     using folder = scratch();

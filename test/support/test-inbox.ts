@@ -122,13 +122,10 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   const databasePath = join(folder, "data/hookonce.db");
 
   const rows: TestInbox["rows"] = (sql, ...values) => {
-    const db = new Database(databasePath, { strict: true });
-    try {
-      db.run("pragma busy_timeout = 5000");
-      return db.prepare(sql).all(...values);
-    } finally {
-      db.close();
-    }
+    // `using` finalizes the statement too; with it unfinalized the files stay open until the garbage is collected.
+    using db = new Database(databasePath, { strict: true });
+    db.run("pragma busy_timeout = 5000");
+    return db.prepare(sql).all(...values);
   };
   const request: TestInbox["request"] = async (path, init = {}, remoteAddress = "127.0.0.1") => {
     const headers = new Headers(init.headers);

@@ -3,7 +3,6 @@ import { afterAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -11,15 +10,15 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { initSummary, writeInbox } from "../src/cli/init.ts";
 import { HookonceError } from "../src/errors.ts";
 import type * as actual from "../src/handlers/api.ts";
 import type * as declared from "../src/templates/types/hookonce.d.ts";
+import { temporaryFolder } from "./support/temporary-folder.ts";
 
 const project = join(import.meta.dir, "..");
-const scratch = mkdtempSync(join(tmpdir(), "hookonce-init-"));
+const scratch = temporaryFolder("init", { large: true });
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 let count = 0;

@@ -1,12 +1,12 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { inboxFiles, paid, run, scratch, serve } from "./support/hookonce.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "hookonce-binary-"));
+const folder = temporaryFolder("binary", { large: true });
 const binary = join(folder, "hookonce");
 const program = [binary];
 

@@ -1,13 +1,13 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { writeInbox } from "../../src/cli/init.ts";
-import { temporaryFolder } from "../support/temporary-folder.ts";
 import { inboxFiles, paid, run, scratch, serve } from "./support/hookonce.ts";
 
-const folder = temporaryFolder("binary", { large: true });
+const folder = mkdtempSync(join(tmpdir(), "hookonce-binary-"));
 const binary = join(folder, "hookonce");
 const program = [binary];
 

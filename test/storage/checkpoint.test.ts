@@ -49,7 +49,7 @@ async function writer(folder: string) {
 }
 
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const folder = temporaryFolder("checkpoint", { large: true });
+  const folder = temporaryFolder("checkpoint", 400);
   try {
     await work(folder);
   } finally {

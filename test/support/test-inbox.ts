@@ -19,8 +19,8 @@ export interface TestInboxOptions {
   clock?: () => number;
   /** For keys and certificates that a provider hands out. */
   fetch?: Fetch;
-  /** More than a few megabytes are delivered to it. */
-  large?: boolean;
+  /** What its folder grows to, where that is more than a few. */
+  mebibytes?: number;
   open?: Pick<OpenInboxOptions, "storage" | "groupCommit" | "lockWaitMs" | "acceptIdChange">;
 }
 
@@ -64,7 +64,7 @@ type     = "body:$.type"
 
 /** A fresh real inbox folder with a real database file, since WAL matters. Throws what a refused start throws. */
 export async function testInbox(options: TestInboxOptions = {}): Promise<TestInbox> {
-  const folder = temporaryFolder("test", { large: options.large ?? false });
+  const folder = temporaryFolder("test", options.mebibytes);
   const log: LogLine[] = [];
   const fatal: unknown[] = [];
   const clock = options.clock ?? Date.now;

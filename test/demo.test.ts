@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { temporaryFolder } from "./support/temporary-folder.ts";
 
 const project = join(import.meta.dir, "..");
-const scratch = mkdtempSync(join(tmpdir(), "hookonce-demo-test-"));
+const scratch = temporaryFolder("demo-test");
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 /** `hookonce demo` as a process of its own, with a temporary folder of its own to leave empty. */

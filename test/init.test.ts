@@ -3,7 +3,6 @@ import { afterAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -11,15 +10,15 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { initSummary, writeInbox } from "../src/cli/init.ts";
 import { HookonceError } from "../src/errors.ts";
 import type * as actual from "../src/handlers/api.ts";
 import type * as declared from "../src/templates/types/hookonce.d.ts";
+import { temporaryFolder } from "./support/temporary-folder.ts";
 
 const project = join(import.meta.dir, "..");
-const scratch = mkdtempSync(join(tmpdir(), "hookonce-init-"));
+const scratch = temporaryFolder("init");
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 let count = 0;
@@ -244,9 +243,9 @@ describe("the template", () => {
 
   /**
    * The inbox's tsconfig.json maps the bare imports to declaration files, and Bun reads a tsconfig.json beside what it
-   * runs. The modules that hookonce supplies must win, from source and in a binary without node_modules near it.
+   * runs. The modules that hookonce supplies must win. In a binary, too: see cli/binary.test.ts.
    */
-  test("its TypeScript handler runs with what hookonce supplies, from source and compiled", async () => {
+  test("its TypeScript handler runs with what hookonce supplies, from source", async () => {
     const host = join(scratch, "host.ts");
     const source = (path: string) => JSON.stringify(join(project, path));
     writeFileSync(
@@ -266,17 +265,11 @@ describe("the template", () => {
       handler.run({ event, db: drizzle(client) });
       console.log(JSON.stringify(client.query("select * from signups").values()));`,
     );
-    const binary = join(scratch, "host");
-    const flags = ["--compile", "--no-compile-autoload-bunfig", "--no-compile-autoload-dotenv"];
-    await output([process.execPath, "build", ...flags, host, "--outfile", binary]);
-
-    for (const command of [[process.execPath, host], [binary]]) {
-      const folder = newFolder();
-      const rows = await output([...command, folder]);
-      expect(JSON.parse(rows)).toEqual([["evt_2", "ada@example.com", null, 1700000000000]]);
-      expect(read(folder, "tsconfig.json")).toContain('"zod": ["./.hookonce/types/zod/index.d.ts"]');
-      expect(writeInbox(folder).written).toEqual([]); // the binary carries what the source does
-    }
+    const folder = newFolder();
+    const rows = await output([process.execPath, host, folder]);
+    expect(JSON.parse(rows)).toEqual([["evt_2", "ada@example.com", null, 1700000000000]]);
+    expect(read(folder, "tsconfig.json")).toContain('"zod": ["./.hookonce/types/zod/index.d.ts"]');
+    expect(writeInbox(folder).written).toEqual([]);
   });
 });
 

@@ -1,9 +1,10 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
+import { writeInbox } from "../../src/cli/init.ts";
 import { inboxFiles, paid, run, scratch, serve } from "./support/hookonce.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "hookonce-binary-"));
@@ -43,16 +44,23 @@ describe("the compiled binary", () => {
     const cwd = empty.path;
     const made = await run(["init"], { program, cwd });
     expect([made.code, made.stderr]).toEqual([0, ""]);
+    // It carries what the source does.
+    expect(writeInbox(cwd).written).toEqual([]);
+    // Bun reads it beside what it runs: what the binary supplies must win over the declarations that it names.
+    expect(readFileSync(join(cwd, "tsconfig.json"), "utf8")).toContain(
+      '"zod": ["./.hookonce/types/zod/index.d.ts"]',
+    );
     const checked = await run(["check"], { program, cwd });
     expect([checked.code, checked.stderr]).toEqual([0, ""]);
 
     await using server = await serve(".", { program, cwd });
     const credit = { event_id: "evt_1", type: "credit.added", customer: "ada", cents: 500 };
     const user = { event_id: "evt_2", type: "user.created", email: "ada@example.com", name: "Ada" };
+    const nameless = { event_id: "evt_4", type: "user.created", email: "bob@example.com" };
     const statuses = [];
-    for (const event of [credit, user, credit, user, credit])
+    for (const event of [credit, user, credit, user, credit, nameless])
       statuses.push((await server.post("/webhook", event)).body["status"]);
-    expect(statuses).toEqual(["processed", "processed", "duplicate", "duplicate", "duplicate"]);
+    expect(statuses).toEqual(["processed", "processed", "duplicate", "duplicate", "duplicate", "processed"]);
     const refused = await server.post("/webhook", { ...user, event_id: "evt_3", email: "nobody" });
     expect(refused.status).toBe(500);
     server.signal("SIGTERM");
@@ -62,12 +70,20 @@ describe("the compiled binary", () => {
     expect(database.query("select customer, cents from credits").all()).toEqual([
       { customer: "ada", cents: 500 },
     ]);
-    expect(database.query("select event_id, email, name from signups").all()).toEqual([
-      { event_id: "evt_2", email: "ada@example.com", name: "Ada" },
+    expect(
+      database
+        .query(
+          "select event_id, email, name, signed_up_at = received_at as at_once from signups join hookonce_events using (event_id)",
+        )
+        .all(),
+    ).toEqual([
+      { event_id: "evt_2", email: "ada@example.com", name: "Ada", at_once: 1 },
+      { event_id: "evt_4", email: "bob@example.com", name: null, at_once: 1 },
     ]);
     expect(database.query("select event_id, deliveries, handler from hookonce_events").all()).toEqual([
       { event_id: "evt_1", deliveries: 3, handler: "handlers/default/_any.sql" },
       { event_id: "evt_2", deliveries: 2, handler: "handlers/default/user.created.ts" },
+      { event_id: "evt_4", deliveries: 1, handler: "handlers/default/user.created.ts" },
     ]);
     expect(database.query("select event_id, handler from hookonce_failures").all()).toEqual([
       { event_id: "evt_3", handler: "handlers/default/user.created.ts" },

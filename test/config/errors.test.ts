@@ -1,16 +1,16 @@
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { check } from "../../src/app/check.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { HookonceError, type Problem } from "../../src/errors.ts";
 import { secretNeeds } from "../../src/app/sources.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { refusedStart } from "../support/test-inbox.ts";
 
 /** `hookonce.toml` as it is here, `version` included; what is wrong with it. */
 function problemsOf(toml: string, environment: Record<string, string> = {}): readonly Problem[] {
-  const folder = mkdtempSync(join(tmpdir(), "hookonce-config-"));
+  const folder = temporaryFolder("config");
   try {
     writeFileSync(join(folder, "hookonce.toml"), toml);
     loadConfig(folder, secretNeeds, environment);
@@ -351,7 +351,7 @@ describe("one mistake does not hide another", () => {
 
 describe("where there is no config", () => {
   test("the message says how to make one", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "hookonce-config-"));
+    const folder = temporaryFolder("config");
     try {
       const { problems, config } = await check(folder, { environment: {}, clock: Date.now });
       expect(config).toBeNull();
@@ -365,7 +365,7 @@ describe("where there is no config", () => {
   });
 
   test("a folder in its place is a problem and no crash", () => {
-    const folder = mkdtempSync(join(tmpdir(), "hookonce-config-"));
+    const folder = temporaryFolder("config");
     try {
       mkdirSync(join(folder, "hookonce.toml"));
       expect(() => loadConfig(folder, new Map(), {})).toThrow(HookonceError);
@@ -403,7 +403,7 @@ test("settings that contradict each other are refused", async () => {
 
 describe("what may be left out", () => {
   test("has the defaults that the README gives", () => {
-    const folder = mkdtempSync(join(tmpdir(), "hookonce-config-"));
+    const folder = temporaryFolder("config");
     try {
       writeFileSync(join(folder, "hookonce.toml"), `version = 1\n${SOURCE}`);
       expect(loadConfig(folder, secretNeeds, {})).toEqual({
@@ -423,7 +423,7 @@ describe("what may be left out", () => {
     ["localhost:0", "localhost", 0],
     ["[::1]:8787", "::1", 8787],
   ])("listen = %s", (listen, hostname, port) => {
-    const folder = mkdtempSync(join(tmpdir(), "hookonce-config-"));
+    const folder = temporaryFolder("config");
     try {
       writeFileSync(
         join(folder, "hookonce.toml"),

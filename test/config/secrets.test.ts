@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import packageJson from "../../package.json";
 import { createSecretLookup } from "../../src/config/secrets.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { refusedStart, testInbox } from "../support/test-inbox.ts";
 
 interface Folder extends Disposable {
@@ -12,7 +12,7 @@ interface Folder extends Disposable {
 
 /** A folder with these files, gone when the test ends. */
 function folderWith(files: Record<string, string>): Folder {
-  const path = mkdtempSync(join(tmpdir(), "hookonce-secrets-"));
+  const path = temporaryFolder("secrets");
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(path, name)), { recursive: true });
     writeFileSync(join(path, name), text);

@@ -1,11 +1,11 @@
-import { expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { providers } from "../../src/providers/presets.ts";
 import type { Fetch } from "../../src/providers/context.ts";
 import { coversUrl } from "../../src/providers/verifier.ts";
-import { testInbox } from "../support/test-inbox.ts";
+import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import examples from "../fixtures/provider-examples.json";
 import vectors from "../fixtures/provider-vectors.json";
-import { effectsTable, storedIn } from "./signed-inbox.ts";
+import { addedSince, effectsTable, NOTHING, ONE, storedIn } from "./signed-inbox.ts";
 
 interface Vector {
   provider: string;
@@ -161,68 +161,96 @@ function setUp({ provider, secret, secrets, webhook_id: webhookId }: Vector): {
   }
 }
 
-test.each(
-  all
-    .filter(({ provider }) => !LEFT_OUT.has(provider))
-    .map((vector) => [`${vector.provider}: ${vector.description}`, vector] as const),
-)("%s", async (_, vector) => {
-  const row = rows[vector.provider] as Row;
-  const { secrets, fetch } = setUp(vector);
-  const names = secrets.map((_, index) => `env:S${index}`);
-  const { scheme } = providers.get(row.preset) ?? {};
-  const publicUrl = scheme !== undefined && coversUrl(scheme) ? `\npublic_url = "${vector.url}"` : "";
-  const environment: Record<string, string> = Object.fromEntries(
-    secrets.map((secret, index) => [`S${index}`, secret]),
-  );
-  if (vector.verify_token !== undefined) environment["TOKEN"] = vector.verify_token;
-  await using inbox = await testInbox({
-    config: `[sources.it]\nprovider = "${row.preset}"\nsecret = ${JSON.stringify(names)}${publicUrl}${vector.verify_token === undefined ? "" : '\nverify_token = "env:TOKEN"'}`,
+const taken = all
+  .filter(({ provider }) => !LEFT_OUT.has(provider))
+  .map((vector, index) => ({ vector, source: `vector-${index}` }));
+
+/** @param environment takes its secrets */
+function configOf({ vector, source }: (typeof taken)[number], environment: Record<string, string>): string {
+  const named = (key: string, secret: string): string => {
+    const name = `${source}_${key}`.toUpperCase().replaceAll("-", "_");
+    environment[name] = secret;
+    return `env:${name}`;
+  };
+  const { preset } = rows[vector.provider] as Row;
+  const { scheme } = providers.get(preset) ?? {};
+  const secrets = setUp(vector).secrets.map((secret, index) => named(`${index}`, secret));
+  return `[sources.${source}]
+provider = "${preset}"
+secret = ${JSON.stringify(secrets)}
+${scheme !== undefined && coversUrl(scheme) ? `public_url = "${vector.url}"` : ""}
+${vector.verify_token === undefined ? "" : `verify_token = "${named("token", vector.verify_token)}"`}
+`;
+}
+
+let inbox: TestInbox;
+/** Whose clock and whose network it is. */
+let current = taken[0]?.vector as Vector;
+beforeAll(async () => {
+  const environment: Record<string, string> = {};
+  inbox = await testInbox({
+    config: taken.map((one) => configOf(one, environment)).join("\n"),
     files: {
       ...effectsTable,
-      "handlers/it/_any.sql": "insert into effects values (:source, :event_id, :type);",
+      ...Object.fromEntries(
+        taken.map(({ source }) => [
+          `handlers/${source}/_any.sql`,
+          "insert into effects values (:source, :event_id, :type);",
+        ]),
+      ),
     },
     environment,
-    clock: () => (MADE_LATER.has(vector.provider) ? AFTER : vector.now_unix * 1000),
-    fetch,
+    clock: () => (MADE_LATER.has(current.provider) ? AFTER : current.now_unix * 1000),
+    fetch: (...request) => setUp(current).fetch(...request),
   });
-  const { search } = new URL(vector.url);
-  const response = await inbox.request(`/webhook/it${search}`, {
-    method: vector.method,
-    headers: vector.headers,
-    ...(vector.method === "GET" ? {} : { body: vector.body }),
-  });
-  const text = await response.text();
-  const { handshake_response: handshake } = vector;
-  if (handshake !== undefined) {
-    expect(response.status).toBe(handshake.status);
-    if (handshake.body !== undefined) expect(text).toBe(handshake.body);
-    if (handshake.content_type !== undefined)
-      expect(response.headers.get("content-type")).toStartWith(handshake.content_type);
-    expect(storedIn(inbox)).toMatchObject({ events: 0, effects: 0 });
-    return;
-  }
-  if (vector.expect === "invalid") {
-    expect({ status: response.status, text }).toMatchObject({ status: 401 });
-    expect(storedIn(inbox)).toMatchObject({ events: 0, effects: 0 });
-    return;
-  }
-  if (vector.event_type === "SubscriptionConfirmation") {
-    expect({ status: response.status, text }).toEqual({ status: 200, text: "" });
-    return;
-  }
-  if (row.id === NO_EVENT && (vector.event_id === null || vector.event_type === null)) {
-    expect(response.status).toBe(400);
-    expect(text).toMatch(/missing_event_id|invalid_json/);
-    return;
-  }
-  expect({ status: response.status, text }).toMatchObject({ status: response.ok ? response.status : 200 });
-  const [stored] = inbox.rows("select event_id, type from hookonce_events") as {
-    event_id: string;
-    type: string;
-  }[];
-  const id = row.id === undefined || row.id === NO_EVENT ? vector.event_id : row.id;
-  if (typeof id === "string") expect(stored?.event_id).toBe(id);
-  else expect(stored?.event_id).toMatch(id ?? /./);
-  expect(stored?.type ?? "").toBe(row.type ?? vector.event_type ?? "");
-  expect(storedIn(inbox)).toEqual({ events: 1, deliveries: 1, failures: 0, effects: 1 });
 });
+afterAll(() => inbox[Symbol.asyncDispose]());
+
+test.each(taken.map((one) => [`${one.vector.provider}: ${one.vector.description}`, one] as const))(
+  "%s",
+  async (_, { vector, source }) => {
+    const row = rows[vector.provider] as Row;
+    current = vector;
+    const before = storedIn(inbox);
+    const { search } = new URL(vector.url);
+    const response = await inbox.request(`/webhook/${source}${search}`, {
+      method: vector.method,
+      headers: vector.headers,
+      ...(vector.method === "GET" ? {} : { body: vector.body }),
+    });
+    const text = await response.text();
+    const { handshake_response: handshake } = vector;
+    if (handshake !== undefined) {
+      expect(response.status).toBe(handshake.status);
+      if (handshake.body !== undefined) expect(text).toBe(handshake.body);
+      if (handshake.content_type !== undefined)
+        expect(response.headers.get("content-type")).toStartWith(handshake.content_type);
+      expect(addedSince(before, inbox)).toEqual(NOTHING);
+      return;
+    }
+    if (vector.expect === "invalid") {
+      expect({ status: response.status, text }).toMatchObject({ status: 401 });
+      expect(addedSince(before, inbox)).toEqual(NOTHING);
+      return;
+    }
+    if (vector.event_type === "SubscriptionConfirmation") {
+      expect({ status: response.status, text }).toEqual({ status: 200, text: "" });
+      return;
+    }
+    if (row.id === NO_EVENT && (vector.event_id === null || vector.event_type === null)) {
+      expect(response.status).toBe(400);
+      expect(text).toMatch(/missing_event_id|invalid_json/);
+      return;
+    }
+    expect({ status: response.status, text }).toMatchObject({ status: response.ok ? response.status : 200 });
+    const [stored] = inbox.rows("select event_id, type from hookonce_events where source = ?", source) as {
+      event_id: string;
+      type: string;
+    }[];
+    const id = row.id === undefined || row.id === NO_EVENT ? vector.event_id : row.id;
+    if (typeof id === "string") expect(stored?.event_id).toBe(id);
+    else expect(stored?.event_id).toMatch(id ?? /./);
+    expect(stored?.type ?? "").toBe(row.type ?? vector.event_type ?? "");
+    expect(addedSince(before, inbox)).toEqual(ONE);
+  },
+);

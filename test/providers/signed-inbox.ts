@@ -86,6 +86,16 @@ export function storedIn(inbox: TestInbox): Stored {
   )[0] as Stored;
 }
 
+export function addedSince(before: Stored, inbox: TestInbox): Stored {
+  const after = storedIn(inbox);
+  return {
+    events: after.events - before.events,
+    deliveries: after.deliveries - before.deliveries,
+    failures: after.failures - before.failures,
+    effects: after.effects - before.effects,
+  };
+}
+
 /** What a delivery is answered, and what it leaves in the database. */
 export async function deliveryTo(
   inbox: TestInbox,
@@ -95,16 +105,7 @@ export async function deliveryTo(
 ): Promise<{ answer: Answer; added: Stored }> {
   const before = storedIn(inbox);
   const answer = await post(inbox, source, body, headers);
-  const after = storedIn(inbox);
-  return {
-    answer,
-    added: {
-      events: after.events - before.events,
-      deliveries: after.deliveries - before.deliveries,
-      failures: after.failures - before.failures,
-      effects: after.effects - before.effects,
-    },
-  };
+  return { answer, added: addedSince(before, inbox) };
 }
 
 /** A delivery that is taken leaves an event and its effect, one that is refused leaves nothing. */

@@ -110,6 +110,7 @@ describe("while another connection has the write lock", () => {
   test("bodies that wait are at most 64 MiB: beyond that 503, and room again once they are written", async () => {
     await using inbox = await testInbox({
       files,
+      mebibytes: 200,
       config: `
 [sources.default]
 provider = "unsigned"

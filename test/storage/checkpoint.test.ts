@@ -1,11 +1,11 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { mkdtempSync, realpathSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { realpathSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createCheckpoint } from "../../src/storage/checkpoint.ts";
 import { descriptorsOf } from "../../src/storage/descriptors.ts";
 import { openDatabase } from "../../src/storage/open.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const PAGE = 4096;
 
@@ -49,7 +49,7 @@ async function writer(folder: string) {
 }
 
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "hookonce-checkpoint-"));
+  const folder = temporaryFolder("checkpoint", 400);
   try {
     await work(folder);
   } finally {

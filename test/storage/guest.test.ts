@@ -1,9 +1,9 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { openDatabase } from "../../src/storage/open.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { refusalOf, refusedStart, testInbox, type TestInbox } from "../support/test-inbox.ts";
 
 /** Somebody's application, and its database. */
@@ -14,7 +14,7 @@ interface App extends Disposable {
 }
 
 function app(options: { wal: boolean; empty?: boolean }): App {
-  const folder = mkdtempSync(join(tmpdir(), "hookonce-app-"));
+  const folder = temporaryFolder("app");
   const path = join(folder, "app.db");
   using db = new Database(path);
   if (options.wal) db.run("pragma journal_mode = wal");

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { hostname, tmpdir } from "node:os";
+import { rmSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { lockDatabase } from "../../src/storage/lock.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { refusalOf, testInbox } from "../support/test-inbox.ts";
 
 interface Scratch extends Disposable {
@@ -10,7 +11,7 @@ interface Scratch extends Disposable {
 }
 
 function scratch(): Scratch {
-  const path = mkdtempSync(join(tmpdir(), "hookonce-lock-"));
+  const path = temporaryFolder("lock");
   return {
     database: join(path, "data/hookonce.db"),
     [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),

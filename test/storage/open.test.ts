@@ -1,9 +1,9 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openDatabase } from "../../src/storage/open.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { refusalOf, testInbox } from "../support/test-inbox.ts";
 
 interface Scratch extends Disposable {
@@ -11,7 +11,7 @@ interface Scratch extends Disposable {
 }
 
 function scratch(): Scratch {
-  const path = mkdtempSync(join(tmpdir(), "hookonce-open-"));
+  const path = temporaryFolder("open");
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 

@@ -1,6 +1,5 @@
 import { Database } from "bun:sqlite";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import pino from "pino";
 import { check } from "../../src/app/check.ts";
@@ -8,6 +7,7 @@ import { openInbox, type Inbox, type OpenInboxOptions } from "../../src/app/open
 import { HookonceError } from "../../src/errors.ts";
 import type { Fetch } from "../../src/providers/context.ts";
 import { listen, type HttpServer } from "../../src/http/server.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
 
 export interface TestInboxOptions {
   /** hookonce.toml without its `version`; by default one unsigned source called default. */
@@ -19,6 +19,8 @@ export interface TestInboxOptions {
   clock?: () => number;
   /** For keys and certificates that a provider hands out. */
   fetch?: Fetch;
+  /** What its folder grows to, where that is more than a few. */
+  mebibytes?: number;
   open?: Pick<OpenInboxOptions, "storage" | "groupCommit" | "lockWaitMs" | "acceptIdChange">;
 }
 
@@ -62,7 +64,7 @@ type     = "body:$.type"
 
 /** A fresh real inbox folder with a real database file, since WAL matters. Throws what a refused start throws. */
 export async function testInbox(options: TestInboxOptions = {}): Promise<TestInbox> {
-  const folder = mkdtempSync(join(tmpdir(), "hookonce-test-"));
+  const folder = temporaryFolder("test", options.mebibytes);
   const log: LogLine[] = [];
   const fatal: unknown[] = [];
   const clock = options.clock ?? Date.now;
@@ -122,13 +124,10 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   const databasePath = join(folder, "data/hookonce.db");
 
   const rows: TestInbox["rows"] = (sql, ...values) => {
-    const db = new Database(databasePath, { strict: true });
-    try {
-      db.run("pragma busy_timeout = 5000");
-      return db.prepare(sql).all(...values);
-    } finally {
-      db.close();
-    }
+    // `using` finalizes the statement too; with it unfinalized the files stay open until the garbage is collected.
+    using db = new Database(databasePath, { strict: true });
+    db.run("pragma busy_timeout = 5000");
+    return db.prepare(sql).all(...values);
   };
   const request: TestInbox["request"] = async (path, init = {}, remoteAddress = "127.0.0.1") => {
     const headers = new Headers(init.headers);

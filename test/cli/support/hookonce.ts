@@ -1,6 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { temporaryFolder } from "../../support/temporary-folder.ts";
 
 /** Runs hookonce as a shell does: a process of its own, by default from source, with an environment of almost nothing. */
 export const fromSource = [process.execPath, join(import.meta.dir, "../../../src/main.ts")];
@@ -129,7 +130,7 @@ export interface Scratch extends Disposable {
 
 /** A folder that is gone when the test is over. */
 export function scratch(files: Record<string, string> = {}): Scratch {
-  const path = mkdtempSync(join(tmpdir(), "hookonce-cli-"));
+  const path = temporaryFolder("cli");
   const write = (files: Record<string, string>): void => {
     for (const [name, text] of Object.entries(files)) {
       mkdirSync(dirname(join(path, name)), { recursive: true });

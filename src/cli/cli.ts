@@ -1,11 +1,10 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
+import { ADDRESS } from "../config/address.ts";
 import { nearest } from "../config/nearest.ts";
-import { ADDRESS } from "../config/schema.ts";
 import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { AddFlags } from "./add.ts";
-import { runCheck } from "./check.ts";
 import { EXIT } from "./exit.ts";
 import { printRefusal } from "./refusal.ts";
 import type { SendFlags } from "./send.ts";
@@ -75,7 +74,10 @@ function createProgram(done: (code: number) => void): Command {
     .description("check config, migrations and every handler without changing the database")
     .argument("[folder]", "the inbox folder", ".")
     .option("--database <path>", "instead of the config's")
-    .action(async (folder: string, options: { database?: string }) => done(await runCheck(folder, options)));
+    .action(async (folder: string, options: { database?: string }) => {
+      const { runCheck } = await import("./check.ts");
+      done(await runCheck(folder, options));
+    });
 
   program
     .command("providers")

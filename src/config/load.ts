@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { z } from "zod";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
+import { parseAddress } from "./address.ts";
 import { configSchema, sourceSchema, type ConfigFile, type SourceConfig } from "./schema.ts";
 import { nearest } from "./nearest.ts";
 import { CONFIG_FILE, problemsOf, problemsOfMisnamed, rawSources } from "./schema-problems.ts";
@@ -163,15 +164,6 @@ function configOf(
     database: isAbsolute(database) ? database : join(inboxFolder, database),
     convertToWal,
     sources,
-  };
-}
-
-/** @param address `host:port`; an IPv6 host in brackets */
-export function parseAddress(address: string): { hostname: string; port: number } {
-  const colon = address.lastIndexOf(":");
-  return {
-    hostname: address.slice(0, colon).replace(/^\[|\]$/g, ""),
-    port: Number(address.slice(colon + 1)),
   };
 }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ADDRESS } from "./address.ts";
 
 /** `hookonce.toml`. Every key there is; what is not here is an error. */
 
@@ -94,10 +95,6 @@ const source = z.strictObject({
     .regex(/^(?:header:|body:|basic$)/, 'write "header:name", "body:$.path" or "basic"')
     .optional(),
 });
-
-/** `host:port`, the port up to 65535; an IPv6 host in brackets. */
-export const ADDRESS =
-  /^(?:\[[^\]]+\]|[^:[\]]+):(?:\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$/;
 
 export const SOURCE_NAME = /^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/;
 

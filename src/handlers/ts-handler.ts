@@ -1,7 +1,7 @@
 import { SQLiteError } from "bun:sqlite";
 import { pathToFileURL } from "node:url";
 import { DrizzleError } from "drizzle-orm";
-import * as z from "zod/mini";
+import { $ZodError, prettifyError } from "zod/v4/core";
 import { HookonceError, type Problem } from "../errors.ts";
 import { isHandler, isReply, type Handler } from "./api.ts";
 import { createHandlerDatabase } from "./database.ts";
@@ -103,8 +103,8 @@ function readable(thrown: unknown): unknown {
   // drizzle says which query it was; why it failed is its cause.
   const error = thrown instanceof DrizzleError && thrown.cause !== undefined ? thrown.cause : thrown;
   if (error instanceof SQLiteError) return told(error, error.message);
-  if (error instanceof z.core.$ZodError)
-    return told(error, z.prettifyError(error).replaceAll(/\n +→/g, " →"));
+  if (error instanceof $ZodError)
+    return told(error, prettifyError(error).replaceAll(/\n +→/g, " →"));
   return error;
 }
 

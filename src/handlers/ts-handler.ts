@@ -103,8 +103,7 @@ function readable(thrown: unknown): unknown {
   // drizzle says which query it was; why it failed is its cause.
   const error = thrown instanceof DrizzleError && thrown.cause !== undefined ? thrown.cause : thrown;
   if (error instanceof SQLiteError) return told(error, error.message);
-  if (error instanceof $ZodError)
-    return told(error, prettifyError(error).replaceAll(/\n +→/g, " →"));
+  if (error instanceof $ZodError) return told(error, prettifyError(error).replaceAll(/\n +→/g, " →"));
   return error;
 }
 

@@ -1,5 +1,4 @@
 import { SQLiteError } from "bun:sqlite";
-import { pathToFileURL } from "node:url";
 import { DrizzleError } from "drizzle-orm";
 import { $ZodError, prettifyError } from "zod/v4/core";
 import { HookonceError, type Problem } from "../errors.ts";
@@ -52,7 +51,7 @@ async function importHandler(path: string): Promise<{ default?: unknown }> {
     throw new Error("its top level calls process.exit, which would end hookonce");
   };
   try {
-    return await Promise.race([import(pathToFileURL(path).href) as Promise<object>, tooLate.promise]);
+    return await Promise.race([import(Bun.pathToFileURL(path).href) as Promise<object>, tooLate.promise]);
   } finally {
     clearTimeout(timer);
     Object.defineProperty(process, "exit", exit);

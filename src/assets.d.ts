@@ -3,3 +3,9 @@ declare module "*.sql" {
   const text: string;
   export default text;
 }
+
+// A part of pino that comes without types of its own.
+declare module "pino/browser.js" {
+  import pino from "pino";
+  export default pino;
+}

@@ -27,7 +27,7 @@ const PACKAGES: readonly { name: RegExp; value: readonly string[]; type: readonl
   { name: /^(?:hono|@hono\/.*)$/, value: ["http"], type: ["app"] },
   { name: /^commander$/, value: ["cli"], type: [] },
   { name: /^toml-eslint-parser$/, value: ["config"], type: [] },
-  { name: /^pino(?:-pretty)?$/, value: ["app", "demo"], type: ["http"] },
+  { name: /^pino(?:-pretty|-std-serializers|\/.*)?$/, value: ["app", "demo"], type: ["http"] },
 ];
 
 interface Import {

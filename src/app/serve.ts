@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import { parseAddress, type Config } from "../config/load.ts";
+import { parseAddress } from "../config/address.ts";
+import type { Config } from "../config/load.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { pathsOf } from "../http/routes.ts";
 import { listen, type HttpServer } from "../http/server.ts";

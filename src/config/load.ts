@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
-import { z } from "zod";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
-import { configSchema, sourceSchema, type ConfigFile, type SourceConfig } from "./schema.ts";
+import { parseAddress } from "./address.ts";
+import { readConfigFile, readSource, type ConfigFile, type SourceConfig } from "./schema.ts";
 import { nearest } from "./nearest.ts";
-import { CONFIG_FILE, problemsOf, problemsOfMisnamed, rawSources } from "./schema-problems.ts";
+import { CONFIG_FILE, problemsOf, problemsOfMisnamed, rawSources, tableOf } from "./schema-problems.ts";
 import { createSecretLookup, type Environment } from "./secrets.ts";
 import { readToml, TomlError, type TomlDocument } from "./toml.ts";
 
@@ -83,7 +83,7 @@ export function readConfig(
     );
   }
   const document = parse(path);
-  const parsed = configSchema.safeParse(document.value);
+  const parsed = readConfigFile(document.value);
   const problems = parsed.success ? [] : parsed.error.issues.flatMap((issue) => problemsOf(issue, document));
   problems.push(...problemsOfMisnamed(document));
   const withoutSecret = new Set<string>();
@@ -131,7 +131,7 @@ export function readConfig(
     verifyTokens.set(name, lookUpAll("verify_token", source.verifyTokens)[0]);
   }
   const sources = rawSources(document.value).flatMap(([name, value]): ConfiguredSource[] => {
-    const source = sourceSchema.safeParse(value);
+    const source = readSource(value);
     if (!source.success || withoutSecret.has(name)) return [];
     const { secret: _references, verify_token: _reference, ...rest } = source.data;
     return [
@@ -166,15 +166,6 @@ function configOf(
   };
 }
 
-/** @param address `host:port`; an IPv6 host in brackets */
-export function parseAddress(address: string): { hostname: string; port: number } {
-  const colon = address.lastIndexOf(":");
-  return {
-    hostname: address.slice(0, colon).replace(/^\[|\]$/g, ""),
-    port: Number(address.slice(colon + 1)),
-  };
-}
-
 function parse(path: string): TomlDocument {
   try {
     return readToml(readFileSync(path, "utf8"));
@@ -200,32 +191,28 @@ interface NamedSource {
   readonly handlers: string | undefined;
 }
 
-const lenient = z.object({
-  provider: z.string().optional().catch(undefined),
-  secret: z.unknown().optional(),
-  verify_token: z.unknown().optional(),
-  previous: z.string().optional().catch(undefined),
-  handlers: z.string().optional().catch(undefined),
-});
-
-const readable = z.object({ sources: z.record(z.string(), lenient.catch({})).catch({}) });
-
 /** The sources as far as they can be read, so that what is wrong with one line does not hide what is wrong with another. */
 function namedSources(value: unknown): Record<string, NamedSource> {
-  const { sources } = readable.catch({ sources: {} }).parse(value);
   return Object.fromEntries(
-    Object.entries(sources).map(([name, { provider, secret, verify_token: token, previous, handlers }]) => [
-      name,
-      {
-        provider,
-        namesSecret: secret !== undefined,
-        secrets: referencesIn(secret),
-        verifyTokens: referencesIn(token),
-        previous,
-        handlers,
-      },
-    ]),
+    rawSources(value).map(([name, source]) => {
+      const { provider, secret, verify_token: token, previous, handlers } = tableOf(source);
+      return [
+        name,
+        {
+          provider: textOf(provider),
+          namesSecret: secret !== undefined,
+          secrets: referencesIn(secret),
+          verifyTokens: referencesIn(token),
+          previous: textOf(previous),
+          handlers: textOf(handlers),
+        },
+      ];
+    }),
   );
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
 }
 
 function referencesIn(value: unknown): string[] {

@@ -1,7 +1,7 @@
-import { z } from "zod";
+import type * as z from "zod/mini";
 import type { Problem } from "../errors.ts";
 import { nearest } from "./nearest.ts";
-import { keysAt, SOURCE_NAME, sourceSchema } from "./schema.ts";
+import { keysAt, readSource, SOURCE_NAME } from "./schema.ts";
 import type { TomlDocument } from "./toml.ts";
 
 export const CONFIG_FILE = "hookonce.toml";
@@ -54,7 +54,7 @@ export function problemsOfMisnamed(document: TomlDocument): Problem[] {
   return rawSources(document.value)
     .filter(([name]) => !SOURCE_NAME.test(name))
     .flatMap(([name, value]) =>
-      (sourceSchema.safeParse(value).error?.issues ?? []).flatMap((issue) =>
+      (readSource(value).error?.issues ?? []).flatMap((issue) =>
         problemsOf(under(["sources", name], issue), document),
       ),
     );
@@ -62,11 +62,13 @@ export function problemsOfMisnamed(document: TomlDocument): Problem[] {
 
 /** The sources as they are written, whatever is wrong with them. */
 export function rawSources(value: unknown): [name: string, source: unknown][] {
-  const { sources } = z
-    .object({ sources: z.record(z.string(), z.unknown()) })
-    .catch({ sources: {} })
-    .parse(value);
-  return Object.entries(sources);
+  return Object.entries(tableOf(tableOf(value)["sources"]));
+}
+
+/** Empty where it is none. */
+export function tableOf(value: unknown): Readonly<Record<string, unknown>> {
+  const isTable = typeof value === "object" && value !== null && !Array.isArray(value);
+  return isTable ? (value as Record<string, unknown>) : {};
 }
 
 function under(path: readonly PropertyKey[], issue: z.core.$ZodIssue): z.core.$ZodIssue {

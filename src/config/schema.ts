@@ -1,32 +1,41 @@
-import { z } from "zod";
+import { en } from "zod/locales";
+// zod's own functional half: the schemas of the other, with all their methods, took a tenth of every start to make.
+import * as z from "zod/mini";
+import { ADDRESS } from "./address.ts";
 
 /** `hookonce.toml`. Every key there is; what is not here is an error. */
 
 const part = z
   .string()
-  .regex(
-    /^(?:header:|body:|key:|sha256:body$|new:delivery$)/,
-    'write "header:name", "body:$.path", "sha256:body" or "new:delivery"',
+  .check(
+    z.regex(
+      /^(?:header:|body:|key:|sha256:body$|new:delivery$)/,
+      'write "header:name", "body:$.path", "sha256:body" or "new:delivery"',
+    ),
   );
-const joined = z.strictObject({ join: z.array(part).min(1), with: z.string() });
-const keyBeside = z.strictObject({ key_beside: z.array(z.string()), of: part.optional() });
-const selector = z.union([part, joined, keyBeside, z.array(z.union([part, joined, keyBeside])).min(1)], {
+const joined = z.strictObject({ join: listOf(part), with: z.string() });
+const keyBeside = z.strictObject({ key_beside: z.array(z.string()), of: z.optional(part) });
+const selector = z.union([part, joined, keyBeside, listOf(z.union([part, joined, keyBeside]))], {
   error: 'write "header:name", "body:$.path", a list of such, or { join = […], with = "…" }',
 });
 
-const batchPath = z.string().includes("[*]", { error: 'write a path with [*] in it, such as "body:$[*]"' });
+const batchPath = z
+  .string()
+  .check(z.includes("[*]", { error: 'write a path with [*] in it, such as "body:$[*]"' }));
 
 const secret = z
   .string()
-  .regex(
-    /^(?:env|file):./,
-    'a secret does not stand in the config: write "env:NAME" and put it into .env, or "file:path"',
+  .check(
+    z.regex(
+      /^(?:env|file):./,
+      'a secret does not stand in the config: write "env:NAME" and put it into .env, or "file:path"',
+    ),
   );
 
-const headerName = z
-  .string()
-  .regex(/^[!#$%&'*+.^_`|~\w-]+$/, "not a header's name")
-  .transform((name) => name.toLowerCase());
+const headerName = z.pipe(
+  z.string().check(z.regex(/^[!#$%&'*+.^_`|~\w-]+$/, "not a header's name")),
+  z.transform((name: string) => name.toLowerCase()),
+);
 
 /** Bodies being read or waiting for their commit take at most this much together, in bytes. */
 export const BODY_BUDGET = 64 * 1024 * 1024;
@@ -37,97 +46,115 @@ const MAX_BODY = 60 * 1024 * 1024;
 /** A number of bytes, or with a unit: "25 MiB". */
 const bytes = z.union(
   [
-    z.int().positive(),
-    z
-      .string()
-      .regex(/^[1-9]\d{0,6} ?(?:B|KiB|MiB)$/)
-      .transform((text) => {
+    z.int().check(z.positive()),
+    z.pipe(
+      z.string().check(z.regex(/^[1-9]\d{0,6} ?(?:B|KiB|MiB)$/)),
+      z.transform((text: string) => {
         const unit = { B: 1, KiB: 1024, MiB: 1024 * 1024 }[text.replace(/[\d ]/g, "") as "B" | "KiB" | "MiB"];
         return Number.parseInt(text, 10) * unit;
       }),
+    ),
   ],
   { error: 'write a number of bytes, or such as "25 MiB"' },
 );
 
-const maxBody = bytes.refine((size) => size <= MAX_BODY, {
-  error: "at most 60 MiB: all the bodies that are there at a time may take 64 MiB together",
-});
+const maxBody = bytes.check(
+  z.refine((size) => size <= MAX_BODY, {
+    error: "at most 60 MiB: all the bodies that are there at a time may take 64 MiB together",
+  }),
+);
 
 const source = z.strictObject({
   provider: z.string(),
-  secret: z.union([secret, z.array(secret).min(1)], { error: issueOf(secret) }).optional(),
-  event_id: selector.optional(),
-  type: selector.optional(),
-  max_body: maxBody.optional(),
-  unhandled: z.enum(["record", "ignore", "fail"]).optional(),
-  require_change: z.boolean().optional(),
-  same_body: z.literal("duplicate").optional(),
-  previous: z.string().optional(),
-  allow_public: z.boolean().optional(),
-  batch: z.union([batchPath, z.array(batchPath).min(1)], { error: issueOf(batchPath) }).optional(),
+  secret: z.optional(z.union([secret, listOf(secret)], { error: issueOf(secret) })),
+  event_id: z.optional(selector),
+  type: z.optional(selector),
+  max_body: z.optional(maxBody),
+  unhandled: z.optional(z.enum(["record", "ignore", "fail"])),
+  require_change: z.optional(z.boolean()),
+  same_body: z.optional(z.literal("duplicate")),
+  previous: z.optional(z.string()),
+  allow_public: z.optional(z.boolean()),
+  batch: z.optional(z.union([batchPath, listOf(batchPath)], { error: issueOf(batchPath) })),
   /** The source whose handlers this one shares. */
-  handlers: z.string().optional(),
-  public_url: z
-    .url({ protocol: /^https?$/, error: "write the whole URL that the provider was given: https://…" })
-    .optional(),
-  verify_token: secret.optional(),
-  environment: z.enum(["production", "sandbox"]).optional(),
+  handlers: z.optional(z.string()),
+  public_url: z.optional(
+    z.url({ protocol: /^https?$/, error: "write the whole URL that the provider was given: https://…" }),
+  ),
+  verify_token: z.optional(secret),
+  environment: z.optional(z.enum(["production", "sandbox"])),
   // How a delivery is signed: for provider = "hmac", or where this source differs from its preset.
-  header: headerName.optional(),
-  algorithm: z.enum(["md5", "sha1", "sha256", "sha512"]).optional(),
-  encoding: z.enum(["hex", "base64", "base64url"]).optional(),
-  prefix: z.string().optional(),
-  separator: z.string().min(1).optional(),
-  signed: z.string().includes("{body}", { error: "what is signed must include {body}" }).optional(),
-  timestamp_header: headerName.optional(),
-  timestamp_body: z
-    .string()
-    .startsWith("body:", { error: 'write "body:$.path": the time must stand in what is signed' })
-    .optional(),
-  timestamp_unit: z.enum(["s", "ms", "iso"]).optional(),
-  id_header: headerName.optional(),
-  key: z.enum(["text", "hex", "base64", "whsec", "whsec-or-text"]).optional(),
-  tolerance: z.int().positive().optional(),
+  header: z.optional(headerName),
+  algorithm: z.optional(z.enum(["md5", "sha1", "sha256", "sha512"])),
+  encoding: z.optional(z.enum(["hex", "base64", "base64url"])),
+  prefix: z.optional(z.string()),
+  separator: z.optional(z.string().check(z.minLength(1))),
+  signed: z.optional(z.string().check(z.includes("{body}", { error: "what is signed must include {body}" }))),
+  timestamp_header: z.optional(headerName),
+  timestamp_body: z.optional(
+    z
+      .string()
+      .check(z.startsWith("body:", { error: 'write "body:$.path": the time must stand in what is signed' })),
+  ),
+  timestamp_unit: z.optional(z.enum(["s", "ms", "iso"])),
+  id_header: z.optional(headerName),
+  key: z.optional(z.enum(["text", "hex", "base64", "whsec", "whsec-or-text"])),
+  tolerance: z.optional(z.int().check(z.positive())),
   // Where the secret itself is sent: for provider = "static", or where this source differs from its preset.
-  secret_in: z
-    .string()
-    .regex(/^(?:header:|body:|basic$)/, 'write "header:name", "body:$.path" or "basic"')
-    .optional(),
+  secret_in: z.optional(
+    z.string().check(z.regex(/^(?:header:|body:|basic$)/, 'write "header:name", "body:$.path" or "basic"')),
+  ),
 });
-
-/** `host:port`, the port up to 65535; an IPv6 host in brackets. */
-export const ADDRESS =
-  /^(?:\[[^\]]+\]|[^:[\]]+):(?:\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$/;
 
 export const SOURCE_NAME = /^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/;
 
-export const configSchema = z.strictObject({
+const sourceName = z
+  .string()
+  .check(
+    z.regex(SOURCE_NAME, "a source's name is part of its URL: small letters, digits, - and _, at most 64"),
+  );
+
+const config = z.strictObject({
   version: z.literal(1, { error: "this hookonce reads version = 1" }),
-  listen: z.string().regex(ADDRESS, 'write host:port, such as "127.0.0.1:8787"').default("127.0.0.1:8787"),
-  database: z.string().min(1).default("data/hookonce.db"),
-  convert_to_wal: z.boolean().default(false),
+  listen: z._default(
+    z.string().check(z.regex(ADDRESS, 'write host:port, such as "127.0.0.1:8787"')),
+    "127.0.0.1:8787",
+  ),
+  database: z._default(z.string().check(z.minLength(1)), "data/hookonce.db"),
+  convert_to_wal: z._default(z.boolean(), false),
   sources: z
-    .record(
-      z
-        .string()
-        .regex(SOURCE_NAME, "a source's name is part of its URL: small letters, digits, - and _, at most 64"),
-      source,
-    )
-    .refine((sources) => Object.keys(sources).length > 0, "name at least one source: [sources.stripe]"),
+    .record(sourceName, source)
+    .check(
+      z.refine((sources) => Object.keys(sources).length > 0, "name at least one source: [sources.stripe]"),
+    ),
 });
 
-export { source as sourceSchema };
-
-export type ConfigFile = z.infer<typeof configSchema>;
+export type ConfigFile = z.infer<typeof config>;
 export type SourceConfig = z.infer<typeof source>;
+
+/** In words; and without the code that zod would write for what is read many times, which takes longer than to read this once. */
+const reading = { error: en().localeError, jitless: true };
+
+export function readConfigFile(value: unknown): z.core.util.SafeParseResult<ConfigFile> {
+  return config.safeParse(value, reading);
+}
+
+export function readSource(value: unknown): z.core.util.SafeParseResult<SourceConfig> {
+  return source.safeParse(value, reading);
+}
 
 /** The keys that may stand at a path, to suggest the nearest for one that may not. */
 export function keysAt(path: readonly PropertyKey[]): string[] {
-  if (path.length === 0) return Object.keys(configSchema.shape);
+  if (path.length === 0) return Object.keys(config.shape);
   return path[0] === "sources" && path.length === 2 ? Object.keys(source.shape) : ["join", "with"];
 }
 
 /** A union says only "invalid input"; its first member says what is wanted. */
-function issueOf(schema: z.ZodType): (issue: { input?: unknown }) => string | undefined {
-  return ({ input }) => schema.safeParse(Array.isArray(input) ? input[0] : input).error?.issues[0]?.message;
+function issueOf(schema: z.ZodMiniType): (issue: { input?: unknown }) => string | undefined {
+  return ({ input }) =>
+    schema.safeParse(Array.isArray(input) ? input[0] : input, reading).error?.issues[0]?.message;
+}
+
+function listOf<Item extends z.ZodMiniType>(item: Item): z.ZodMiniArray<Item> {
+  return z.array(item).check(z.minLength(1));
 }

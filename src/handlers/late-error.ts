@@ -1,5 +1,5 @@
 import { DrizzleError } from "drizzle-orm";
-import { z } from "zod";
+import { $ZodError } from "zod/v4/core";
 import { HookonceError } from "../errors.ts";
 
 /** What the gate has thrown. JavaScriptCore drops the frames of tail calls, so a stack need not lead to the handler. */
@@ -27,7 +27,7 @@ export function isOfHandler(thrown: unknown): boolean {
 }
 
 function isOne(error: Error): boolean {
-  if (leftGate.has(error) || error instanceof DrizzleError || error instanceof z.ZodError) return true;
+  if (leftGate.has(error) || error instanceof DrizzleError || error instanceof $ZodError) return true;
   return error instanceof HookonceError && error.code === "invalid_reply";
 }
 

@@ -1,6 +1,5 @@
 import * as drizzleOrm from "drizzle-orm";
 import * as sqliteCore from "drizzle-orm/sqlite-core";
-import * as zod from "zod";
 import { handler, reply } from "./api.ts";
 
 let supplied = false;
@@ -18,7 +17,11 @@ export function supplyModules(): void {
       build.module("hookonce", () => ({ exports: { handler, reply }, loader: "object" }));
       build.module("drizzle-orm", () => ({ exports: { ...drizzleOrm }, loader: "object" }));
       build.module("drizzle-orm/sqlite-core", () => ({ exports: { ...sqliteCore }, loader: "object" }));
-      build.module("zod", () => ({ exports: { ...zod, default: zod }, loader: "object" }));
+      build.module("zod", () => {
+        // Only where a handler imports it: it takes 12 ms. Under its other name, because this one leads here.
+        const zod = require("zod/v4") as typeof import("zod/v4");
+        return { exports: { ...zod, default: zod }, loader: "object" };
+      });
     },
   });
 }

@@ -1,14 +1,12 @@
 import { SQLiteError } from "bun:sqlite";
-import { pathToFileURL } from "node:url";
 import { DrizzleError } from "drizzle-orm";
-import { z } from "zod";
+import { $ZodError, prettifyError } from "zod/v4/core";
 import { HookonceError, type Problem } from "../errors.ts";
 import { isHandler, isReply, type Handler } from "./api.ts";
 import { createHandlerDatabase } from "./database.ts";
 import { refusePromise, type OpenGate } from "./gate.ts";
 import type { LoadedHandler } from "./handler.ts";
 import { loadProblems } from "./load-error.ts";
-import { supplyModules } from "./modules.ts";
 
 /** Called with what a handler's promise came to after the handler had failed for returning it. */
 export type OnLateError = (file: string, error: unknown) => void;
@@ -24,6 +22,8 @@ export async function loadTsHandler(
   path: string,
   onLateError: OnLateError,
 ): Promise<LoadedHandler | Problem[]> {
+  // Loaded only here: where all handlers are SQL, nobody is to be supplied.
+  const { supplyModules } = await import("./modules.ts");
   supplyModules();
   let exported: unknown;
   try {
@@ -51,7 +51,7 @@ async function importHandler(path: string): Promise<{ default?: unknown }> {
     throw new Error("its top level calls process.exit, which would end hookonce");
   };
   try {
-    return await Promise.race([import(pathToFileURL(path).href) as Promise<object>, tooLate.promise]);
+    return await Promise.race([import(Bun.pathToFileURL(path).href) as Promise<object>, tooLate.promise]);
   } finally {
     clearTimeout(timer);
     Object.defineProperty(process, "exit", exit);
@@ -102,7 +102,7 @@ function readable(thrown: unknown): unknown {
   // drizzle says which query it was; why it failed is its cause.
   const error = thrown instanceof DrizzleError && thrown.cause !== undefined ? thrown.cause : thrown;
   if (error instanceof SQLiteError) return told(error, error.message);
-  if (error instanceof z.ZodError) return told(error, z.prettifyError(error).replaceAll(/\n +→/g, " →"));
+  if (error instanceof $ZodError) return told(error, prettifyError(error).replaceAll(/\n +→/g, " →"));
   return error;
 }
 

@@ -1,6 +1,6 @@
 import { zValidator } from "@hono/zod-validator";
 import { Hono } from "hono";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { HookonceError } from "../errors.ts";
 import type { Headers } from "../event.ts";
 import type { Handlers } from "../handlers/registry.ts";
@@ -87,7 +87,9 @@ export function pathsOf(source: Pick<Source, "name">): string[] {
 }
 
 /** `within`: how old, in milliseconds, the last proof that writing works may be. 0 writes now. */
-const readyQuery = z.object({ within: z.coerce.number().int().min(0).max(60_000).default(1000) });
+const readyQuery = z.object({
+  within: z._default(z.pipe(z.coerce.number(), z.int().check(z.minimum(0), z.maximum(60_000))), 1000),
+});
 
 function refuseQuery(result: { success: boolean }): Response | undefined {
   return result.success

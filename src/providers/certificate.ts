@@ -1,6 +1,6 @@
-import { verify, X509Certificate } from "node:crypto";
 import { HookonceError } from "../errors.ts";
 import type { VerifyContext } from "./context.ts";
+import { nodeCrypto } from "./node-modules.ts";
 import { createKeep, fetchPinned } from "./pinned-fetch.ts";
 
 /** Verifies an RSA signature with the certificate at a URL. */
@@ -13,6 +13,7 @@ export type CertificateVerify = (
 
 /** Fetches each certificate once. That it is the provider's is shown by the host that it came from, over TLS. */
 export function createCertificateVerify({ clock, fetch }: VerifyContext): CertificateVerify {
+  const { verify, X509Certificate } = nodeCrypto();
   const certificateAt = createKeep(clock, async (url) => {
     const pem = await fetchPinned(fetch, url, "signing certificate");
     try {

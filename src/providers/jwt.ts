@@ -1,4 +1,4 @@
-import { decodeProtectedHeader, errors, importJWK, jwtVerify, SignJWT, type JWK } from "jose";
+import type * as Jose from "jose";
 import { HookonceError } from "../errors.ts";
 import { isSecret } from "./comparison.ts";
 import type { OutgoingRequest, SigningKeys, Verify, VerifyContext } from "./context.ts";
@@ -6,6 +6,9 @@ import { decodeKey } from "./keys.ts";
 import { createKeep, fetchPinned } from "./pinned-fetch.ts";
 import type { PlaidScheme } from "./provider.ts";
 import { checkAge } from "./signed-request.ts";
+
+// Loaded when a source needs it, which few do.
+const loadJose = (): Promise<typeof Jose> => import("jose");
 
 const NETLIFY = "x-webhook-signature";
 const PLAID = "plaid-verification";
@@ -17,8 +20,10 @@ const PLAID = "plaid-verification";
  */
 export function createNetlifyVerifier({ secrets }: VerifyContext): Verify {
   const keys = secrets.map((secret) => decodeKey(secret, "text"));
+  const jose = loadJose();
   return async ({ headers, body }) => {
     const token = tokenOf(headers[NETLIFY], NETLIFY);
+    const { errors, jwtVerify } = await jose;
     for (const key of keys) {
       try {
         // The algorithm is ours to say: a token cannot talk us into another, or into none.
@@ -33,6 +38,7 @@ export function createNetlifyVerifier({ secrets }: VerifyContext): Verify {
 }
 
 export async function signNetlify(request: OutgoingRequest, secret: string): Promise<OutgoingRequest> {
+  const { SignJWT } = await loadJose();
   const token = await new SignJWT({ sha256: sha256(request.body) })
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
     .setIssuer("netlify")
@@ -52,6 +58,7 @@ const PLAID_HOSTS = { production: "https://production.plaid.com", sandbox: "http
  */
 export function createPlaidVerifier({ tolerance }: PlaidScheme, context: VerifyContext): Verify {
   const credentials = context.secrets.map(credentialsOf);
+  const jose = loadJose();
   const keyOf = createKeep(context.clock, async (kid) => {
     let refusal: unknown;
     for (const one of credentials) {
@@ -66,7 +73,8 @@ export function createPlaidVerifier({ tolerance }: PlaidScheme, context: VerifyC
             body: JSON.stringify({ ...one, key_id: kid }),
           },
         );
-        const { key } = JSON.parse(answer) as { key?: JWK };
+        const { key } = JSON.parse(answer) as { key?: Jose.JWK };
+        const { importJWK } = await jose;
         return await importJWK(key ?? {}, "ES256");
       } catch (error) {
         refusal = error;
@@ -78,7 +86,8 @@ export function createPlaidVerifier({ tolerance }: PlaidScheme, context: VerifyC
   });
   return async ({ headers, body }) => {
     const token = tokenOf(headers[PLAID], PLAID);
-    const key = await keyOf(kidOf(token));
+    const { decodeProtectedHeader, errors, jwtVerify } = await jose;
+    const key = await keyOf(kidOf(token, decodeProtectedHeader));
     let iat: unknown;
     try {
       const { payload } = await jwtVerify(token, key, {
@@ -104,7 +113,8 @@ export async function signPlaid(
   { privateKey }: SigningKeys,
   nowMs: number,
 ): Promise<OutgoingRequest> {
-  const jwk = JSON.parse(privateKey ?? "{}") as JWK;
+  const { importJWK, SignJWT } = await loadJose();
+  const jwk = JSON.parse(privateKey ?? "{}") as Jose.JWK;
   const token = await new SignJWT({ request_body_sha256: sha256(request.body) })
     .setProtectedHeader({ alg: "ES256", typ: "JWT", kid: jwk.kid ?? "simulated" })
     .setIssuedAt(Math.trunc(nowMs / 1000))
@@ -123,7 +133,7 @@ function credentialsOf(secret: string): { client_id: string; secret: string } {
 }
 
 /** The name of the key; looked at before anything is fetched with it. */
-function kidOf(token: string): string {
+function kidOf(token: string, decodeProtectedHeader: typeof Jose.decodeProtectedHeader): string {
   try {
     const { alg, kid } = decodeProtectedHeader(token);
     if (alg === "ES256" && typeof kid === "string" && /^[\w-]{1,100}$/.test(kid)) return kid;

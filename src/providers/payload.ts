@@ -1,6 +1,6 @@
-import { gunzipSync } from "node:zlib";
 import type { Delivery, Headers } from "../event.ts";
 import { HookonceError } from "../errors.ts";
+import { nodeZlib } from "./node-modules.ts";
 import { NumberLiteral, parsePath, parseWithExactNumbers, type Part } from "./selector.ts";
 
 export interface ParsedBody {
@@ -78,7 +78,7 @@ export function isForm(headers: Headers): boolean {
 /** @returns undefined for what is not gzip */
 function inflate(body: Uint8Array, maxBytes: number): Uint8Array | undefined {
   try {
-    return gunzipSync(body, { maxOutputLength: maxBytes });
+    return nodeZlib().gunzipSync(body, { maxOutputLength: maxBytes });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ERR_BUFFER_TOO_LARGE") return undefined;
     throw new HookonceError(

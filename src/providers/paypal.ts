@@ -1,9 +1,8 @@
-import { sign } from "node:crypto";
-import { crc32 } from "node:zlib";
 import type { Headers } from "../event.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { createCertificateVerify } from "./certificate.ts";
 import type { OutgoingRequest, SigningKeys, Verify, VerifyContext } from "./context.ts";
+import { nodeCrypto } from "./node-modules.ts";
 import { checkPinned } from "./pinned-fetch.ts";
 
 /** `api.paypal.com`, `api.sandbox.paypal.com`, and no other's. */
@@ -48,7 +47,11 @@ export function signPayPal(
 ): OutgoingRequest {
   const id = crypto.randomUUID();
   const time = new Date(nowMs).toISOString().replace(/\.\d+/, "");
-  const signature = sign("sha256", Buffer.from(signed(id, time, secret, request.body)), privateKey ?? "");
+  const signature = nodeCrypto().sign(
+    "sha256",
+    Buffer.from(signed(id, time, secret, request.body)),
+    privateKey ?? "",
+  );
   return {
     ...request,
     headers: {
@@ -63,7 +66,7 @@ export function signPayPal(
 }
 
 function signed(id: string, time: string, webhookId: string, body: Uint8Array): string {
-  return `${id}|${time}|${webhookId}|${crc32(body)}`;
+  return `${id}|${time}|${webhookId}|${Bun.hash.crc32(body)}`;
 }
 
 function required(headers: Headers, name: string): string {

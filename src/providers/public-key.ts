@@ -1,15 +1,9 @@
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  sign,
-  verify,
-  type KeyObject,
-} from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import type { Delivery } from "../event.ts";
 import { HookonceError } from "../errors.ts";
 import type { OutgoingRequest, VerifyContext } from "./context.ts";
 import { decodeBase64, withoutPrefix } from "./keys.ts";
+import { nodeCrypto } from "./node-modules.ts";
 import type { PublicKeyScheme } from "./provider.ts";
 import {
   compileAgeCheck,
@@ -33,6 +27,7 @@ export function createPublicKeyVerifier(
   const keys = context.secrets.map((secret) => publicKeyOf(scheme, secret));
   const template = compileTemplate(scheme);
   const checkAge = compileAgeCheck(scheme, context);
+  const { verify } = nodeCrypto();
 
   return (delivery) => {
     const read = readSignature(scheme, delivery.headers);
@@ -61,6 +56,7 @@ export function signWithPrivateKey(
   privateKey: string,
   nowMs: number,
 ): OutgoingRequest {
+  const { createPrivateKey, sign } = nodeCrypto();
   const key = createPrivateKey(privateKey);
   return signRequest(scheme, request, nowMs, (parts) =>
     sign(digestOf(scheme), join(parts), key).toString(scheme.encoding),
@@ -69,6 +65,7 @@ export function signWithPrivateKey(
 
 /** A pair for the simulator: what a source is configured with, and what signs. */
 export function generateKeyPair(scheme: PublicKeyScheme): { secret: string; privateKey: string } {
+  const { generateKeyPairSync } = nodeCrypto();
   const { publicKey, privateKey } =
     scheme.algorithm === "ed25519"
       ? generateKeyPairSync("ed25519")
@@ -84,6 +81,7 @@ function digestOf({ algorithm }: PublicKeyScheme): "sha256" | null {
 }
 
 function publicKeyOf(scheme: PublicKeyScheme, secret: string): KeyObject {
+  const { createPublicKey } = nodeCrypto();
   try {
     if (scheme.key === "spki") {
       const der = decodeBase64(secret.replace(/-----[^-]+-----|\s/g, ""));

@@ -1,8 +1,8 @@
-import { sign } from "node:crypto";
 import { HookonceError } from "../errors.ts";
 import { createCertificateVerify } from "./certificate.ts";
 import { isSecret } from "./comparison.ts";
 import type { OutgoingRequest, SigningKeys, Verify, VerifyContext } from "./context.ts";
+import { nodeCrypto } from "./node-modules.ts";
 import { changeBody } from "./payload.ts";
 import { checkPinned } from "./pinned-fetch.ts";
 import { signedText } from "./signed-fields.ts";
@@ -49,7 +49,9 @@ export function signSns(request: OutgoingRequest, { secret, privateKey }: Signin
     message["SigningCertURL"] ??=
       "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-simulated.pem";
     const signed = Buffer.from(signedFields(message));
-    message["Signature"] = sign("sha256", signed, privateKey ?? "").toString("base64");
+    message["Signature"] = nodeCrypto()
+      .sign("sha256", signed, privateKey ?? "")
+      .toString("base64");
     return message;
   });
   return { ...request, body };

@@ -1,4 +1,8 @@
+import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
+import { migrate, ownSet } from "../../src/storage/migrations.ts";
+import { ownMigrations } from "../../src/storage/own-migrations.ts";
+import { reconcileSources, type SourceRule } from "../../src/storage/source-rules.ts";
 import { libraryOf } from "../providers/official.ts";
 import { refusalOf, testInbox, type TestInbox } from "../support/test-inbox.ts";
 
@@ -256,4 +260,26 @@ describe("a source that is gone", () => {
       { source: "a", event_id: "evt_1" },
     ]);
   });
+});
+
+test("a start with the sources as they were writes nothing, and so waits for no disk", () => {
+  using database = new Database(":memory:", { strict: true });
+  migrate(database, ownSet(ownMigrations), NOW);
+  const rule = { name: "a", provider: "github", eventIdRule: "x", retryWindowMs: DAY };
+  const written = (rules: readonly SourceRule[], acceptIdChange = false): number => {
+    const count = (): number => database.prepare("select total_changes()").values()[0]?.[0] as number;
+    const before = count();
+    reconcileSources(database, rules, { now: NOW, acceptIdChange });
+    return count() - before;
+  };
+  expect(written([rule])).toBe(1);
+  expect(written([rule])).toBe(0);
+  expect(written([rule], true)).toBe(0);
+  expect(written([{ ...rule, previous: "old" }])).toBe(0);
+  for (const changed of [{ provider: "gitlab" }, { eventIdRule: "y" }, { retryWindowMs: 1 }])
+    expect(written([{ ...rule, ...changed }])).toBe(1);
+  expect(written([rule, { ...rule, name: "b" }])).toBe(2);
+  expect(written([rule])).toBe(0); // b is gone, and had no events
+  expect(written([rule], true)).toBeGreaterThan(0);
+  expect(database.prepare("select name from hookonce_sources").values()).toEqual([["a"]]);
 });

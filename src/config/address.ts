@@ -1,0 +1,12 @@
+/** `host:port`, the port up to 65535; an IPv6 host in brackets. */
+export const ADDRESS =
+  /^(?:\[[^\]]+\]|[^:[\]]+):(?:\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$/;
+
+/** @param address `host:port`; an IPv6 host in brackets */
+export function parseAddress(address: string): { hostname: string; port: number } {
+  const colon = address.lastIndexOf(":");
+  return {
+    hostname: address.slice(0, colon).replace(/^\[|\]$/g, ""),
+    port: Number(address.slice(colon + 1)),
+  };
+}

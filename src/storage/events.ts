@@ -1,6 +1,5 @@
 import type { Database } from "bun:sqlite";
 import { and, eq, sql } from "drizzle-orm";
-import { drizzle } from "drizzle-orm/bun-sqlite";
 import { changedBodies, deliveries, events } from "./schema.ts";
 import { prepare } from "./statement.ts";
 
@@ -26,7 +25,6 @@ export type EventStore = ReturnType<typeof createEventStore>;
 
 /** The guest list and the deliveries behind it. Every call is part of a transaction that the caller has open. */
 export function createEventStore(connection: Database) {
-  const db = drizzle({ client: connection });
   const p = sql.placeholder;
 
   // Whether it is new is decided by RETURNING alone; lastInsertRowid is stale on a duplicate, and OR IGNORE would swallow other errors.
@@ -40,8 +38,7 @@ export function createEventStore(connection: Database) {
     lastDeliveryAt: number;
     deliveries: number;
     bodySha256: Uint8Array | null;
-  }>(
-    connection,
+  }>(connection, (db) =>
     db
       .insert(events)
       .values({
@@ -58,8 +55,7 @@ export function createEventStore(connection: Database) {
       .onConflictDoNothing({ target: [events.source, events.eventId] })
       .returning({ id: events.id }),
   );
-  const keep = prepare<{ receivedAt: number; headers: string; body: Uint8Array }>(
-    connection,
+  const keep = prepare<{ receivedAt: number; headers: string; body: Uint8Array }>(connection, (db) =>
     db.insert(deliveries).values({ receivedAt: p("receivedAt"), headers: p("headers"), body: p("body") }),
   );
   const finish = prepare<{
@@ -68,8 +64,7 @@ export function createEventStore(connection: Database) {
     durationUs: number;
     deliveryId: number;
     reply: string | null;
-  }>(
-    connection,
+  }>(connection, (db) =>
     db
       .update(events)
       .set({
@@ -80,8 +75,7 @@ export function createEventStore(connection: Database) {
       })
       .where(eq(events.id, p("id"))),
   );
-  const find = prepare<{ source: string; eventId: string; body: Uint8Array }>(
-    connection,
+  const find = prepare<{ source: string; eventId: string; body: Uint8Array }>(connection, (db) =>
     db
       .select({
         id: events.id,
@@ -95,8 +89,7 @@ export function createEventStore(connection: Database) {
       .leftJoin(deliveries, eq(deliveries.id, events.deliveryId))
       .where(and(eq(events.source, p("source")), eq(events.eventId, p("eventId")))),
   );
-  const findSameBody = prepare<{ source: string; bodySha256: Uint8Array }>(
-    connection,
+  const findSameBody = prepare<{ source: string; bodySha256: Uint8Array }>(connection, (db) =>
     db
       .select({
         id: events.id,
@@ -109,8 +102,7 @@ export function createEventStore(connection: Database) {
       .where(and(eq(events.source, p("source")), eq(events.bodySha256, p("bodySha256"))))
       .limit(1),
   );
-  const repeat = prepare<{ id: number; at: number; changed: number }>(
-    connection,
+  const repeat = prepare<{ id: number; at: number; changed: number }>(connection, (db) =>
     db
       .update(events)
       .set({
@@ -122,20 +114,20 @@ export function createEventStore(connection: Database) {
   );
   const keepChanged = prepare<{ event: number; receivedAt: number; headers: string; body: Uint8Array }>(
     connection,
-    db
-      .insert(changedBodies)
-      .values({ event: p("event"), receivedAt: p("receivedAt"), headers: p("headers"), body: p("body") })
-      .onConflictDoUpdate({
-        target: changedBodies.event,
-        set: {
-          receivedAt: sql`excluded.received_at`,
-          headers: sql`excluded.headers`,
-          body: sql`excluded.body`,
-        },
-      }),
+    (db) =>
+      db
+        .insert(changedBodies)
+        .values({ event: p("event"), receivedAt: p("receivedAt"), headers: p("headers"), body: p("body") })
+        .onConflictDoUpdate({
+          target: changedBodies.event,
+          set: {
+            receivedAt: sql`excluded.received_at`,
+            headers: sql`excluded.headers`,
+            body: sql`excluded.body`,
+          },
+        }),
   );
-  const stored = prepare<{ id: number }>(
-    connection,
+  const stored = prepare<{ id: number }>(connection, (db) =>
     db
       .select({
         receivedAt: events.receivedAt,
@@ -152,8 +144,7 @@ export function createEventStore(connection: Database) {
     rowsChanged: number;
     durationUs: number;
     reply: string | null;
-  }>(
-    connection,
+  }>(connection, (db) =>
     db
       .update(events)
       .set({

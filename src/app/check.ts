@@ -99,6 +99,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     problems.push(...loaded.problems);
     warnings.push(...loaded.warnings);
     handlerFiles = loaded.handlers.files;
+    connection.close(true);
   }
   const code = problems.length === changedRules.length ? "event_id_rule_changed" : "config_invalid";
   return { problems, code, warnings, config, sources, handlerFiles, pending };

@@ -112,7 +112,7 @@ export async function openInbox(options: OpenInboxOptions): Promise<Inbox> {
       },
     };
   } catch (error) {
-    connection?.close();
+    connection?.close(true);
     lock.release();
     throw error;
   }
@@ -147,7 +147,7 @@ function openMigrated(options: OpenInboxOptions): Database {
     refusingStart(config.database, () => migrateAll(connection, created, options));
     return connection;
   } catch (error) {
-    connection.close();
+    connection.close(true);
     throw error;
   }
 }

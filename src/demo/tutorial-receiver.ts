@@ -56,7 +56,7 @@ export async function openTutorialReceiver(folder: string, secret: string): Prom
     databasePath,
     async [Symbol.asyncDispose]() {
       await server.stop();
-      database.close();
+      database.close(true);
     },
   };
 }

@@ -31,12 +31,12 @@ export async function lockDatabase(databasePath: string, options: LockOptions = 
   let told = false;
   while (!tryLock(lock)) {
     if (options.signal?.aborted === true) {
-      lock.close();
+      lock.close(true);
       throw new HookonceError("shutting_down", "The start was ended while it waited for another hookonce.");
     }
     const holder = holderOf(path);
     if (performance.now() >= deadline) {
-      lock.close();
+      lock.close(true);
       throw new HookonceError(
         "database_in_use",
         `${databasePath} is served by another hookonce (${holder}). One serve per database: stop that one, or give this one a database of its own.`,
@@ -52,7 +52,7 @@ export async function lockDatabase(databasePath: string, options: LockOptions = 
     release() {
       held.delete(lock);
       lock.run("rollback");
-      lock.close();
+      lock.close(true);
     },
   };
 }

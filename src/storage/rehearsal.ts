@@ -56,7 +56,8 @@ export function rehearse(
         durations: durations ? handlerDurations(real) : [],
       };
     } finally {
-      real.close();
+      // With its statements, or it would keep the files open until the next garbage collection.
+      real.close(true);
     }
   } catch (error) {
     throw new HookonceError("database_unusable", `Cannot read the database ${path}: ${messageOf(error)}`, {

@@ -65,7 +65,7 @@ export function createStorage(connection: Database, onFatal: (error: unknown) =>
       } catch (error) {
         if (troubleOf(error) === "fatal") throw error;
       } finally {
-        connection.close();
+        connection.close(true);
       }
     },
   };

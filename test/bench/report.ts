@@ -5,8 +5,8 @@ import type { Measurement } from "./measure.ts";
 export interface Summary {
   readonly design: DesignName;
   readonly eventsPerSecond: number;
-  readonly slowest: number;
-  readonly fastest: number;
+  /** Of each round, in events a second. */
+  readonly rates: readonly number[];
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly cpuUsPerEvent: number;
@@ -27,8 +27,7 @@ export function summarize(measurements: readonly Measurement[]): Summaries {
         {
           design,
           eventsPerSecond: median(rates),
-          slowest: Math.min(...rates),
-          fastest: Math.max(...rates),
+          rates,
           p50Ms: median(all((round) => round.p50Ms)),
           p99Ms: median(all((round) => round.p99Ms)),
           cpuUsPerEvent: median(all((round) => round.cpuUsPerEvent)),
@@ -48,10 +47,14 @@ export function median(values: readonly number[]): number {
     : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
-/** How many times as fast; undefined when one of them was not measured. */
+/**
+ * How many times as fast: the median of each round's own ratio, since these machines change their pace between rounds by up to a half.
+ *
+ * @returns undefined when one of them was not measured
+ */
 export function ratio(summaries: Summaries, of: DesignName, to: DesignName): number | undefined {
   const [a, b] = [summaries.get(of), summaries.get(to)];
-  return a && b && a.eventsPerSecond / b.eventsPerSecond;
+  return a && b && median(a.rates.map((rate, round) => rate / (b.rates[round] as number)));
 }
 
 export function resultTable(designs: readonly Design[], summaries: Summaries): string {
@@ -62,7 +65,7 @@ export function resultTable(designs: readonly Design[], summaries: Summaries): s
       [
         title,
         rounded(summary.eventsPerSecond),
-        `${rounded(summary.slowest)}–${rounded(summary.fastest)}`,
+        `${rounded(Math.min(...summary.rates))}–${rounded(Math.max(...summary.rates))}`,
         ratio(summaries, name, "ceiling")?.toFixed(3) ?? "",
         ratio(summaries, name, "no-commit")?.toFixed(3) ?? "",
         summary.p50Ms.toFixed(1),

@@ -8,6 +8,14 @@ import type { ListedEvent } from "../storage/events.ts";
 import type { Storage } from "../storage/storage.ts";
 import { nothingRun, type Incoming, type Result, type SharedDelivery } from "./incoming.ts";
 
+/** A new event that is on the list, its handler run, and nothing else of it stored yet. */
+interface Applied {
+  readonly listedAs: number;
+  readonly run: Run;
+  readonly outcome: "processed" | "unhandled";
+  readonly hadFailed: boolean;
+}
+
 /** The whole transaction is gone, and with it every event that shared it. */
 export class TransactionLost extends Error {
   constructor(override readonly cause: unknown) {
@@ -17,8 +25,8 @@ export class TransactionLost extends Error {
 
 export interface Apply {
   /**
-   * Puts one event on the guest list and runs its handler, in a savepoint of the open transaction. A failing handler leaves no trace
-   * but its row among the failures.
+   * Puts one event on the guest list and runs its handler, in a savepoint of the open transaction, and stores the rest of it after that.
+   * A failing handler leaves no trace but its row among the failures.
    *
    * @throws TransactionLost
    * @throws SQLiteError for trouble that is not the event's (disk, memory); the transaction is still open
@@ -34,22 +42,21 @@ export function createApply(
   handlers: Pick<Handlers, "for">,
 ): Apply {
   function apply(event: Incoming): Result {
-    const storedAt = event.shared?.row;
+    let done: Result | Applied;
     transaction.savepoint();
     try {
-      const result = applyIn(event);
+      done = applyIn(event);
       transaction.release();
-      return result;
     } catch (error) {
       if (!transaction.open) throw new TransactionLost(error);
       if (troubleOf(error) !== "statement") throw error;
       transaction.rollbackToSavepoint();
-      if (event.shared !== undefined) event.shared.row = storedAt;
       return recordFailure(event, error);
     }
+    return "listedAs" in done ? keep(event, done) : done;
   }
 
-  function applyIn(event: Incoming): Result {
+  function applyIn(event: Incoming): Result | Applied {
     const known = findSameBody(event);
     if (known !== undefined) return applyListed(event, known);
     if (event.handler === null && event.source.unhandled === "ignore") {
@@ -68,7 +75,7 @@ export function createApply(
   }
 
   /** @returns undefined when the event is on the list already */
-  function applyNew({ source, handler, input, shared }: Incoming): Result | undefined {
+  function applyNew({ source, handler, input }: Incoming): Applied | undefined {
     const failed = failures.find(source.name, input.id);
     const receivedAt = failed?.firstAt ?? input.receivedAt;
     const outcome = handler === null ? "unhandled" : "processed";
@@ -95,6 +102,11 @@ export function createApply(
       handler === null
         ? nothingRun
         : runHandler(handler, withReceivedAt(input, receivedAt), source.requireChange);
+    return { listedAs: id, run, outcome, hadFailed: failed !== undefined };
+  }
+
+  /** Not in the savepoint: nothing in here fails for the event's sake, and inside SQLite would put a copy of each page aside. */
+  function keep({ source, input, shared }: Incoming, { listedAs, run, outcome, hadFailed }: Applied): Result {
     const deliveryId =
       shared?.row ??
       events.keepDelivery({
@@ -104,13 +116,13 @@ export function createApply(
       });
     if (shared !== undefined) shared.row = deliveryId;
     events.finish({
-      id,
+      id: listedAs,
       rowsChanged: run.rowsChanged,
       durationUs: run.durationUs,
       deliveryId,
       reply: jsonOf(run.reply),
     });
-    if (failed !== undefined) failures.settle(source.name, input.id, input.receivedAt);
+    if (hadFailed) failures.settle(source.name, input.id, input.receivedAt);
     return { ...run, eventId: input.id, type: input.type, outcome };
   }
 

@@ -43,8 +43,8 @@ interface Waiting {
 
 /**
  * Deliveries that are waiting at the same time share one transaction and one fsync, and only then is any of them answered, duplicates
- * included. One fsync per event would be 8 times as slow. The writer works on the main thread, once per turn of the event loop, and
- * only when the transaction before is on the disk.
+ * included. One fsync per event would be 8 times as slow. The writer works on the main thread, once per turn of the event loop; while
+ * one transaction is on its way to the disk it goes on with the next, whose deliveries are answered after a sync of their own.
  */
 export function createGroupCommit(storage: Storage, options: GroupCommitOptions): GroupCommit {
   const { maxEvents = 256, maxWorkMs = 20, maxWaitMs = 5000, onFatal } = options;
@@ -61,44 +61,45 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
   let syncing = false;
 
   function schedule(): void {
-    if (scheduled || dead || syncing) return;
+    if (scheduled || dead) return;
     scheduled = true;
     setImmediate(turn);
   }
 
   function turn(): void {
     scheduled = false;
-    if (syncing) return;
     orDie(() => {
       flush();
       // In a turn of its own, when the answers are on their way.
       if (storage.checkpoint.due()) setImmediate(checkpoint);
     });
     if (dead) return;
-    if (committed.length > 0) void answerOnceDurable();
-    else goOn();
+    if (committed.length > 0 && !syncing) void answerOnceDurable();
+    goOn();
   }
 
   function goOn(): void {
     if (queue.length > 0) schedule();
-    else drained?.resolve();
+    else if (!syncing) drained?.resolve();
   }
 
-  /** Whoever comes meanwhile is read and verified, and shares the next transaction. */
+  /** Whoever is committed meanwhile waits for a sync that begins after that. */
   async function answerOnceDurable(): Promise<void> {
-    const answers = committed;
-    committed = [];
     syncing = true;
-    try {
-      if (answers.length === 1) storage.sync?.now();
-      else await storage.sync?.beside();
-    } catch (error) {
-      dead = true;
-      onFatal(error);
-      return;
+    while (committed.length > 0) {
+      const answers = committed;
+      committed = [];
+      try {
+        if (answers.length === 1) storage.sync?.now();
+        else await storage.sync?.beside();
+      } catch (error) {
+        dead = true;
+        onFatal(error);
+        return;
+      }
+      for (const { waiting, result } of answers) waiting.resolve(result);
     }
     syncing = false;
-    for (const { waiting, result } of answers) waiting.resolve(result);
     goOn();
   }
 

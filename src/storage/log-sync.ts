@@ -19,7 +19,7 @@ export interface LogSync {
 /**
  * With `synchronous=FULL` COMMIT waits for the disk, and the whole process with it: 0.7 to 1 ms a batch, a fifth of all time. This takes
  * that fsync of the write-ahead log out of COMMIT, for the writer to wait for before it answers anybody, while the next deliveries are
- * read and verified. Nothing else changes: SQLite syncs the log itself before each checkpoint and when it starts it anew.
+ * read, verified and committed. Nothing else changes: SQLite syncs the log itself before each checkpoint and when it starts it anew.
  *
  * It is SQLite's own descriptor that is synced. Opening one of its files beside it, and closing that, could drop its locks.
  *

@@ -1,0 +1,160 @@
+import { Database } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { createGroupCommit, type GroupCommit } from "../../src/inbox/group-commit.ts";
+import type { Incoming, Result } from "../../src/inbox/incoming.ts";
+import { providers } from "../../src/providers/presets.ts";
+import { createSource } from "../../src/providers/source.ts";
+import { migrate, ownSet } from "../../src/storage/migrations.ts";
+import { openDatabase } from "../../src/storage/open.ts";
+import { ownMigrations } from "../../src/storage/own-migrations.ts";
+import { createStorage } from "../../src/storage/storage.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+
+const unsigned = providers.get("unsigned");
+if (unsigned === undefined) throw new Error("there is no provider called unsigned");
+const source = createSource({ name: "default", provider: unsigned, secrets: [] }, Date.now);
+
+function event(id: string): Incoming {
+  const body = Buffer.from(JSON.stringify({ event_id: id }));
+  return {
+    source,
+    handler: null,
+    shared: undefined,
+    input: {
+      id,
+      type: "",
+      source: "default",
+      receivedAt: 1,
+      payload: { event_id: id },
+      payloadJson: body.toString(),
+      headers: {},
+      headersJson: "{}",
+      body,
+    },
+  };
+}
+
+/** A writer on a real database, whose disk does as the test says. */
+interface Writer extends Disposable {
+  readonly commit: (id: string) => Promise<Result>;
+  readonly drain: GroupCommit["drain"];
+  /** How often the disk was asked, and has not answered yet. */
+  readonly asked: PromiseWithResolvers<void>[];
+  readonly fatal: unknown[];
+  /** Resolves when so many events can be read by others. */
+  readonly visible: (count: number) => Promise<void>;
+}
+
+function writer(): Writer {
+  const folder = temporaryFolder("answered");
+  const path = join(folder, "hookonce.db");
+  const { connection } = openDatabase(path);
+  migrate(connection, ownSet(ownMigrations), 1);
+  const reader = new Database(path, { readonly: true });
+  const asked: PromiseWithResolvers<void>[] = [];
+  const fatal: unknown[] = [];
+  const onFatal = (error: unknown): void => void fatal.push(error);
+  const storage = {
+    ...createStorage(connection, onFatal),
+    sync: {
+      beside() {
+        const answer = Promise.withResolvers<void>();
+        asked.push(answer);
+        return answer.promise;
+      },
+      now() {
+        throw new Error("two deliveries at a time are not synced here and now");
+      },
+    },
+  };
+  const groupCommit = createGroupCommit(storage, { handlers: { for: () => null }, onFatal });
+  return {
+    commit: (id) => groupCommit.commit(event(id)),
+    drain: () => groupCommit.drain(),
+    asked,
+    fatal,
+    async visible(count) {
+      const seen = reader.prepare("select count(*) from hookonce_events");
+      while ((seen.values()[0]?.[0] as number) < count) await Bun.sleep(1);
+    },
+    [Symbol.dispose]() {
+      reader.close(true);
+      connection.close(true);
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+/** Which of them are answered by now. */
+async function answeredOf(answers: Record<string, Promise<Result>>): Promise<string[]> {
+  const answered: string[] = [];
+  for (const [id, answer] of Object.entries(answers)) {
+    void answer.then(() => answered.push(id));
+  }
+  await Bun.sleep(5);
+  return answered;
+}
+
+describe("an answer waits for a sync that began after its commit", () => {
+  test("also where the commit was made while an earlier sync was under way", async () => {
+    using it = writer();
+    const answers = { a: it.commit("a"), b: it.commit("b") };
+    await it.visible(2);
+    const later = { c: it.commit("c"), d: it.commit("d") };
+    await it.visible(4);
+    expect(it.asked).toHaveLength(1);
+    expect(await answeredOf({ ...answers, ...later })).toEqual([]);
+
+    it.asked[0]?.resolve();
+    expect(await answeredOf({ ...answers, ...later })).toEqual(["a", "b"]);
+    expect(it.asked).toHaveLength(2);
+
+    it.asked[1]?.resolve();
+    expect(await answeredOf(later)).toEqual(["c", "d"]);
+    expect((await later.c).outcome).toBe("unhandled");
+  });
+
+  test("and so does that of a duplicate, whose first is not on the disk yet", async () => {
+    using it = writer();
+    const first = { a: it.commit("a"), b: it.commit("b") };
+    await it.visible(2);
+    const again = { a: it.commit("a"), b: it.commit("b") };
+    await Bun.sleep(20);
+    it.asked[0]?.resolve();
+    expect(await answeredOf(first)).toEqual(["a", "b"]);
+    expect(await answeredOf(again)).toEqual([]);
+    it.asked[1]?.resolve();
+    expect(await answeredOf(again)).toEqual(["a", "b"]);
+  });
+
+  test("a stop waits for the last of them", async () => {
+    using it = writer();
+    const first = [it.commit("a"), it.commit("b")];
+    await it.visible(2);
+    const later = [it.commit("c"), it.commit("d")];
+    await it.visible(4);
+    let drained = false;
+    const draining = it.drain().then(() => (drained = true));
+    it.asked[0]?.resolve();
+    await Promise.all(first);
+    await Bun.sleep(5);
+    expect(drained).toBe(false);
+    it.asked[1]?.resolve();
+    await Promise.all(later);
+    expect(await draining).toBe(true);
+  });
+
+  test("a sync that fails ends it all, and nobody is told of what may not be there", async () => {
+    using it = writer();
+    const answers = { a: it.commit("a"), b: it.commit("b") };
+    await it.visible(2);
+    const later = { c: it.commit("c"), d: it.commit("d") };
+    await it.visible(4);
+    it.asked[0]?.reject(new Error("EIO"));
+    expect(await answeredOf({ ...answers, ...later, e: it.commit("e") })).toEqual([]);
+    expect(it.fatal).toEqual([new Error("EIO")]);
+    expect(it.asked).toHaveLength(1);
+  });
+});

@@ -161,7 +161,7 @@ describe("initSummary", () => {
     expect(text).toContain(`  hookonce serve ${folder}\n`);
 
     // The address is that of the config, and the event one that the template's rules read.
-    const config = Bun.TOML.parse(read(folder, "hookonce.toml")) as Record<string, any>; // eslint-disable-line typescript/no-explicit-any
+    const config = Bun.TOML.parse(read(folder, "hookonce.toml")) as Record<string, any>; // eslint-disable-line typescript/no-explicit-any -- looked into freely
     const [, body, url] = /curl .* -d '([^']+)' (\S+)\n$/.exec(text) ?? [];
     expect(url).toBe(`http://${config["listen"]}/webhook`);
     expect(JSON.parse(body ?? "")).toEqual({

@@ -43,8 +43,8 @@ interface Writer extends Disposable {
   /** How often the disk was asked, and has not answered yet. */
   readonly asked: PromiseWithResolvers<void>[];
   readonly fatal: unknown[];
-  /** Resolves when so many events can be read by others. */
-  readonly visible: (count: number) => Promise<void>;
+  /** Resolves when so many deliveries are committed. */
+  readonly committed: (count: number) => Promise<void>;
 }
 
 function writer(): Writer {
@@ -75,8 +75,8 @@ function writer(): Writer {
     drain: () => groupCommit.drain(),
     asked,
     fatal,
-    async visible(count) {
-      const seen = reader.prepare("select count(*) from hookonce_events");
+    async committed(count) {
+      const seen = reader.prepare("select coalesce(sum(deliveries), 0) from hookonce_events");
       while ((seen.values()[0]?.[0] as number) < count) await Bun.sleep(1);
     },
     [Symbol.dispose]() {
@@ -101,9 +101,9 @@ describe("an answer waits for a sync that began after its commit", () => {
   test("also where the commit was made while an earlier sync was under way", async () => {
     using it = writer();
     const answers = { a: it.commit("a"), b: it.commit("b") };
-    await it.visible(2);
+    await it.committed(2);
     const later = { c: it.commit("c"), d: it.commit("d") };
-    await it.visible(4);
+    await it.committed(4);
     expect(it.asked).toHaveLength(1);
     expect(await answeredOf({ ...answers, ...later })).toEqual([]);
 
@@ -119,9 +119,9 @@ describe("an answer waits for a sync that began after its commit", () => {
   test("and so does that of a duplicate, whose first is not on the disk yet", async () => {
     using it = writer();
     const first = { a: it.commit("a"), b: it.commit("b") };
-    await it.visible(2);
+    await it.committed(2);
     const again = { a: it.commit("a"), b: it.commit("b") };
-    await Bun.sleep(20);
+    await it.committed(4);
     it.asked[0]?.resolve();
     expect(await answeredOf(first)).toEqual(["a", "b"]);
     expect(await answeredOf(again)).toEqual([]);
@@ -132,9 +132,9 @@ describe("an answer waits for a sync that began after its commit", () => {
   test("a stop waits for the last of them", async () => {
     using it = writer();
     const first = [it.commit("a"), it.commit("b")];
-    await it.visible(2);
+    await it.committed(2);
     const later = [it.commit("c"), it.commit("d")];
-    await it.visible(4);
+    await it.committed(4);
     let drained = false;
     const draining = it.drain().then(() => (drained = true));
     it.asked[0]?.resolve();
@@ -149,9 +149,9 @@ describe("an answer waits for a sync that began after its commit", () => {
   test("a sync that fails ends it all, and nobody is told of what may not be there", async () => {
     using it = writer();
     const answers = { a: it.commit("a"), b: it.commit("b") };
-    await it.visible(2);
+    await it.committed(2);
     const later = { c: it.commit("c"), d: it.commit("d") };
-    await it.visible(4);
+    await it.committed(4);
     it.asked[0]?.reject(new Error("EIO"));
     expect(await answeredOf({ ...answers, ...later, e: it.commit("e") })).toEqual([]);
     expect(it.fatal).toEqual([new Error("EIO")]);

@@ -13,7 +13,7 @@ import type { Source } from "../providers/source.ts";
 import { copyBeforeMigration } from "../storage/backup.ts";
 import { lockDatabase } from "../storage/lock.ts";
 import { migrate, ownSet, pendingMigrations, userSet, type Migration } from "../storage/migrations.ts";
-import { openDatabase, type OpenOptions } from "../storage/open.ts";
+import { openDatabase, withoutSyncs, type OpenOptions } from "../storage/open.ts";
 import { ownMigrations } from "../storage/own-migrations.ts";
 import { refusingStart } from "../storage/sqlite-error.ts";
 import { reconcileSources, refuseChanges } from "../storage/source-rules.ts";
@@ -172,10 +172,15 @@ function migrateAll(connection: Database, created: boolean, options: OpenInboxOp
     created || first === undefined
       ? undefined
       : copyBeforeMigration(connection, config.database, first.name, clock());
-  try {
+  const migrateBoth = (): void => {
     for (const { name } of migrate(connection, own, clock()))
       log.debug({ migration: name }, "migrated hookonce's own tables");
     for (const { name } of migrate(connection, user, clock())) log.info({ migration: name }, "migrated");
+  };
+  try {
+    // The sources, which a new database does not know yet, are stored right after that.
+    if (created) withoutSyncs(connection, migrateBoth);
+    else migrateBoth();
   } finally {
     // Where nothing was migrated after all, every start that fails like this would leave one more.
     if (firstPending()?.name === first?.name) copy?.discard();

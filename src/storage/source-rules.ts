@@ -41,15 +41,15 @@ export function reconcileSources(
       connection.run("delete from hookonce_sources where false");
       return;
     }
-    const db = drizzle({ client: connection });
     for (const { name, previous } of rules) {
       if (previous !== undefined) renameSource(connection, previous, name);
     }
-    if (options.acceptIdChange) db.delete(sources).run();
-    for (const { name, provider, eventIdRule, retryWindowMs } of rules) {
-      const row = { name, provider, eventIdRule, retryWindowMs };
-      db.insert(sources).values(row).onConflictDoUpdate({ target: sources.name, set: row }).run();
-    }
+    if (options.acceptIdChange) connection.run("delete from hookonce_sources");
+    const store = connection.prepare(
+      "insert or replace into hookonce_sources (name, provider, event_id_rule, retry_window_ms) values (?, ?, ?, ?)",
+    );
+    for (const { name, provider, eventIdRule, retryWindowMs } of rules)
+      store.run(name, provider, eventIdRule, retryWindowMs);
   });
 }
 
@@ -83,7 +83,7 @@ export function refuseChanges(
   }
 }
 
-/** Asked at each start, more than once, and so without drizzle: building a query is 2 ms the first time. */
+/** Part of each start, as is storing them, and so without drizzle: building its first query takes 2 ms. */
 function storedRules(connection: Database): (typeof sources.$inferSelect)[] {
   return connection
     .prepare(

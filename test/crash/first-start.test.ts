@@ -10,10 +10,11 @@ const reason = onlyInFullRun() ?? needsShim();
 const rounds = 40;
 
 /**
- * The first start makes the database, turns it to WAL and migrates it: some 15 syncs within a few ms. Slower ones spread the cuts over them,
- * so that the half-made states come up which nobody meets by hand: a hot journal, an empty file, a file of one page.
+ * The first start makes the database, turns it to WAL and migrates it, and waits for the disk only now and then. Slower syncs spread the
+ * cuts over them, so that the half-made states come up which nobody meets by hand: an empty file, a file of one page, a log that is not
+ * whole.
  */
-const syncDelayUs = 3000;
+const syncDelayUs = 8000;
 
 async function cutFirstStartShort(writeback: number): Promise<string | undefined> {
   await using inbox = await makeInboxFolder();

@@ -4,7 +4,7 @@ import { findHandlers, keyOf } from "./find.ts";
 import { createGates } from "./gate.ts";
 import type { LoadedHandler } from "./handler.ts";
 import { loadSqlHandler } from "./sql-handler.ts";
-import { loadTsHandler, type OnLateError } from "./ts-handler.ts";
+import type { loadTsHandler, OnLateError } from "./ts-handler.ts";
 
 /** The table of handlers, made at start. */
 export interface Handlers {
@@ -34,7 +34,7 @@ export async function loadHandlers(options: {
     const loaded =
       language === "sql"
         ? loadSqlHandler(options.connection, file, path)
-        : await loadTsHandler(openGate, file, path, options.onLateError);
+        : await loadTs(openGate, file, path, options.onLateError);
     if (Array.isArray(loaded)) problems.push(...loaded);
     else table.set(`${source}/${key}`, loaded);
   }
@@ -46,6 +46,12 @@ export async function loadHandlers(options: {
     problems,
     warnings: found.warnings,
   };
+}
+
+/** With all that such a handler is supplied with, which is nothing to a start where all of them are SQL. */
+async function loadTs(...args: Parameters<typeof loadTsHandler>): ReturnType<typeof loadTsHandler> {
+  const { loadTsHandler } = await import("./ts-handler.ts");
+  return loadTsHandler(...args);
 }
 
 /** A provider sends some dozens of types; whoever can make up more must not fill the memory. */

@@ -7,6 +7,7 @@ import { createHandlerDatabase } from "./database.ts";
 import { refusePromise, type OpenGate } from "./gate.ts";
 import type { LoadedHandler } from "./handler.ts";
 import { loadProblems } from "./load-error.ts";
+import { supplyModules } from "./modules.ts";
 
 /** Called with what a handler's promise came to after the handler had failed for returning it. */
 export type OnLateError = (file: string, error: unknown) => void;
@@ -22,8 +23,6 @@ export async function loadTsHandler(
   path: string,
   onLateError: OnLateError,
 ): Promise<LoadedHandler | Problem[]> {
-  // Loaded only here: where all handlers are SQL, nobody is to be supplied.
-  const { supplyModules } = await import("./modules.ts");
   supplyModules();
   let exported: unknown;
   try {

@@ -1,7 +1,8 @@
 import type { Database } from "bun:sqlite";
-import { and, eq, sql } from "drizzle-orm";
-import { changedBodies, deliveries, events } from "./schema.ts";
+import { eventQueries } from "./event-queries.macro.ts" with { type: "macro" };
 import { prepare } from "./statement.ts";
+
+const queries = eventQueries();
 
 export interface ListedEvent {
   readonly id: number;
@@ -25,9 +26,6 @@ export type EventStore = ReturnType<typeof createEventStore>;
 
 /** The guest list and the deliveries behind it. Every call is part of a transaction that the caller has open. */
 export function createEventStore(connection: Database) {
-  const p = sql.placeholder;
-
-  // Whether it is new is decided by RETURNING alone; lastInsertRowid is stale on a duplicate, and OR IGNORE would swallow other errors.
   const add = prepare<{
     source: string;
     eventId: string;
@@ -38,124 +36,30 @@ export function createEventStore(connection: Database) {
     lastDeliveryAt: number;
     deliveries: number;
     bodySha256: Uint8Array | null;
-  }>(connection, (db) =>
-    db
-      .insert(events)
-      .values({
-        source: p("source"),
-        eventId: p("eventId"),
-        type: p("type"),
-        outcome: p("outcome"),
-        handler: p("handler"),
-        receivedAt: p("receivedAt"),
-        lastDeliveryAt: p("lastDeliveryAt"),
-        deliveries: p("deliveries"),
-        bodySha256: p("bodySha256"),
-      })
-      .onConflictDoNothing({ target: [events.source, events.eventId] })
-      .returning({ id: events.id }),
-  );
-  const keep = prepare<{ receivedAt: number; headers: string; body: Uint8Array }>(connection, (db) =>
-    db.insert(deliveries).values({ receivedAt: p("receivedAt"), headers: p("headers"), body: p("body") }),
-  );
+  }>(connection, queries.add);
+  const keep = prepare<{ receivedAt: number; headers: string; body: Uint8Array }>(connection, queries.keep);
   const finish = prepare<{
     id: number;
     rowsChanged: number;
     durationUs: number;
     deliveryId: number;
     reply: string | null;
-  }>(connection, (db) =>
-    db
-      .update(events)
-      .set({
-        rowsChanged: sql`${p("rowsChanged")}`,
-        durationUs: sql`${p("durationUs")}`,
-        deliveryId: sql`${p("deliveryId")}`,
-        reply: sql`${p("reply")}`,
-      })
-      .where(eq(events.id, p("id"))),
-  );
-  const find = prepare<{ source: string; eventId: string; body: Uint8Array }>(connection, (db) =>
-    db
-      .select({
-        id: events.id,
-        eventId: events.eventId,
-        type: events.type,
-        outcome: events.outcome,
-        reply: events.reply,
-        sameBody: sql`coalesce(${deliveries.body} = ${p("body")}, 1)`,
-      })
-      .from(events)
-      .leftJoin(deliveries, eq(deliveries.id, events.deliveryId))
-      .where(and(eq(events.source, p("source")), eq(events.eventId, p("eventId")))),
-  );
-  const findSameBody = prepare<{ source: string; bodySha256: Uint8Array }>(connection, (db) =>
-    db
-      .select({
-        id: events.id,
-        eventId: events.eventId,
-        type: events.type,
-        outcome: events.outcome,
-        reply: events.reply,
-      })
-      .from(events)
-      .where(and(eq(events.source, p("source")), eq(events.bodySha256, p("bodySha256"))))
-      .limit(1),
-  );
-  const repeat = prepare<{ id: number; at: number; changed: number }>(connection, (db) =>
-    db
-      .update(events)
-      .set({
-        deliveries: sql`${events.deliveries} + 1`,
-        lastDeliveryAt: sql`${p("at")}`,
-        changedBodies: sql`${events.changedBodies} + ${p("changed")}`,
-      })
-      .where(eq(events.id, p("id"))),
-  );
+  }>(connection, queries.finish);
+  const find = prepare<{ source: string; eventId: string; body: Uint8Array }>(connection, queries.find);
+  const findSameBody = prepare<{ source: string; bodySha256: Uint8Array }>(connection, queries.findSameBody);
+  const repeat = prepare<{ id: number; at: number; changed: number }>(connection, queries.repeat);
   const keepChanged = prepare<{ event: number; receivedAt: number; headers: string; body: Uint8Array }>(
     connection,
-    (db) =>
-      db
-        .insert(changedBodies)
-        .values({ event: p("event"), receivedAt: p("receivedAt"), headers: p("headers"), body: p("body") })
-        .onConflictDoUpdate({
-          target: changedBodies.event,
-          set: {
-            receivedAt: sql`excluded.received_at`,
-            headers: sql`excluded.headers`,
-            body: sql`excluded.body`,
-          },
-        }),
+    queries.keepChanged,
   );
-  const stored = prepare<{ id: number }>(connection, (db) =>
-    db
-      .select({
-        receivedAt: events.receivedAt,
-        headers: deliveries.headers,
-        body: deliveries.body,
-      })
-      .from(events)
-      .innerJoin(deliveries, eq(deliveries.id, events.deliveryId))
-      .where(eq(events.id, p("id"))),
-  );
+  const stored = prepare<{ id: number }>(connection, queries.stored);
   const settle = prepare<{
     id: number;
     handler: string;
     rowsChanged: number;
     durationUs: number;
     reply: string | null;
-  }>(connection, (db) =>
-    db
-      .update(events)
-      .set({
-        outcome: "processed",
-        handler: sql`${p("handler")}`,
-        rowsChanged: sql`${p("rowsChanged")}`,
-        durationUs: sql`${p("durationUs")}`,
-        reply: sql`${p("reply")}`,
-      })
-      .where(eq(events.id, p("id"))),
-  );
+  }>(connection, queries.settle);
 
   return {
     /** @returns the new row's id, or undefined when the event is already on the list */

@@ -1,7 +1,8 @@
 import type { Database } from "bun:sqlite";
-import { and, count, eq, isNull, sql } from "drizzle-orm";
-import { failures } from "./schema.ts";
+import { failureQueries } from "./failure-queries.macro.ts" with { type: "macro" };
 import { prepare } from "./statement.ts";
+
+const queries = failureQueries();
 
 export interface OpenFailure {
   readonly attempts: number;
@@ -27,60 +28,12 @@ export type FailureStore = ReturnType<typeof createFailureStore>;
 
 /** Events whose handler failed. Every call is part of a transaction that the caller has open. */
 export function createFailureStore(connection: Database) {
-  const p = sql.placeholder;
-  const isThis = and(
-    eq(failures.source, p("source")),
-    eq(failures.eventId, p("eventId")),
-    isNull(failures.settledAt),
-  );
-
-  const countOpen = prepare<Record<string, never>>(connection, (db) =>
-    db.select({ open: count() }).from(failures).where(isNull(failures.settledAt)),
-  );
-  const find = prepare<{ source: string; eventId: string }>(connection, (db) =>
-    db.select({ attempts: failures.attempts, firstAt: failures.firstAt }).from(failures).where(isThis),
-  );
-  const settle = prepare<{ source: string; eventId: string; at: number }>(connection, (db) =>
-    db
-      .update(failures)
-      .set({ settledAt: sql`${p("at")}` })
-      .where(isThis),
-  );
+  const countOpen = prepare<Record<string, never>>(connection, queries.countOpen);
+  const find = prepare<{ source: string; eventId: string }>(connection, queries.find);
+  const settle = prepare<{ source: string; eventId: string; at: number }>(connection, queries.settle);
   const record = prepare<Omit<FailedAttempt, never> & Record<string, string | number | Uint8Array | null>>(
     connection,
-    (db) =>
-      db
-        .insert(failures)
-        .values({
-          source: p("source"),
-          eventId: p("eventId"),
-          type: p("type"),
-          handler: p("handler"),
-          code: p("code"),
-          error: p("error"),
-          stack: p("stack"),
-          firstAt: p("at"),
-          lastAt: p("at"),
-          firstHeaders: p("headers"),
-          firstBody: p("body"),
-          lastHeaders: p("headers"),
-          lastBody: p("body"),
-        })
-        .onConflictDoUpdate({
-          target: [failures.source, failures.eventId],
-          set: {
-            type: sql`excluded.type`,
-            handler: sql`excluded.handler`,
-            code: sql`excluded.code`,
-            error: sql`excluded.error`,
-            stack: sql`excluded.stack`,
-            attempts: sql`${failures.attempts} + 1`,
-            lastAt: sql`excluded.last_at`,
-            lastHeaders: sql`excluded.last_headers`,
-            lastBody: sql`excluded.last_body`,
-            settledAt: null,
-          },
-        }),
+    queries.record,
   );
 
   // Nearly always there are none, and then the path of a delivery is spared two look-ups. Only this process writes the table while

@@ -31,6 +31,9 @@ export interface GroupCommit {
 
 const MAX_DRAIN_MS = 1000;
 
+/** A transaction of fewer events is not made smaller: another sync would cost more than it hides. */
+const MIN_SHARE = 16;
+
 interface Waiting {
   event: Incoming;
   /** On the monotonic clock. */
@@ -58,7 +61,10 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
   let dead = false;
   /** Whom to answer once the last commit is on the disk. */
   let committed: { waiting: Waiting; result: Result }[] = [];
-  let syncing = false;
+  /** How many are answered when the sync that is under way has ended. */
+  let syncing = 0;
+  /** How many deliveries were here in all when the last one ended. */
+  let crowd = 0;
 
   function schedule(): void {
     if (scheduled || dead) return;
@@ -68,27 +74,36 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
 
   function turn(): void {
     scheduled = false;
+    if (syncing > 0 && queue.length < share()) return; // the end of the sync brings the next turn
     orDie(() => {
       flush();
       // In a turn of its own, when the answers are on their way.
       if (storage.checkpoint.due()) setImmediate(checkpoint);
     });
     if (dead) return;
-    if (committed.length > 0 && !syncing) void answerOnceDurable();
+    if (committed.length > 0 && syncing === 0) void answerOnceDurable();
     goOn();
   }
 
   function goOn(): void {
     if (queue.length > 0) schedule();
-    else if (!syncing) drained?.resolve();
+    else if (syncing === 0) drained?.resolve();
+  }
+
+  /**
+   * Half of the deliveries that are here: while one half is on its way to the disk the other is read, verified and committed, and neither
+   * the disk nor the writer waits for the other. Smaller transactions cost more, a single large one leaves the writer idle.
+   */
+  function share(): number {
+    return Math.ceil(Math.max(queue.length + committed.length + syncing, crowd) / 2);
   }
 
   /** Whoever is committed meanwhile waits for a sync that begins after that. */
   async function answerOnceDurable(): Promise<void> {
-    syncing = true;
     while (committed.length > 0) {
       const answers = committed;
       committed = [];
+      syncing = answers.length;
       try {
         if (answers.length === 1) storage.sync?.now();
         else await storage.sync?.beside();
@@ -97,9 +112,11 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
         onFatal(error);
         return;
       }
+      crowd = queue.length + committed.length + syncing;
       for (const { waiting, result } of answers) waiting.resolve(result);
+      if (queue.length > 0) schedule();
     }
-    syncing = false;
+    syncing = 0;
     goOn();
   }
 
@@ -142,9 +159,11 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
   function commitBatch(): void {
     const batch: Waiting[] = [];
     const results: Result[] = [];
+    // Where COMMIT itself waits for the disk, nothing is hidden by making two of one.
+    const limit = storage.sync === undefined ? maxEvents : Math.min(maxEvents, Math.max(share(), MIN_SHARE));
     const workUntil = performance.now() + maxWorkMs;
     try {
-      while (batch.length < maxEvents && queue[batch.length]?.alone === false) {
+      while (batch.length < limit && queue[batch.length]?.alone === false) {
         const waiting = queue[batch.length] as Waiting;
         batch.push(waiting);
         results.push(apply(waiting.event));
@@ -251,7 +270,7 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
       // A stop has 10 s in all, and may come when somebody holds the write lock.
       const soon = performance.now() + MAX_DRAIN_MS;
       for (const waiting of queue) waiting.deadline = Math.min(waiting.deadline, soon);
-      if (queue.length > 0 || syncing) await drained.promise;
+      if (queue.length > 0 || syncing > 0) await drained.promise;
     },
   };
 }

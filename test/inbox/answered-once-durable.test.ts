@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { createGroupCommit, type GroupCommit } from "../../src/inbox/group-commit.ts";
@@ -7,6 +7,7 @@ import type { Incoming, Result } from "../../src/inbox/incoming.ts";
 import { providers } from "../../src/providers/presets.ts";
 import { createSource } from "../../src/providers/source.ts";
 import { migrate, ownSet } from "../../src/storage/migrations.ts";
+import type { LogSync } from "../../src/storage/log-sync.ts";
 import { openDatabase } from "../../src/storage/open.ts";
 import { ownMigrations } from "../../src/storage/own-migrations.ts";
 import { createStorage } from "../../src/storage/storage.ts";
@@ -43,11 +44,14 @@ interface Writer extends Disposable {
   /** How often the disk was asked, and has not answered yet. */
   readonly asked: PromiseWithResolvers<void>[];
   readonly fatal: unknown[];
+  /** How many transactions were committed. */
+  readonly transactions: () => number;
   /** Resolves when so many deliveries are committed. */
   readonly committed: (count: number) => Promise<void>;
 }
 
-function writer(): Writer {
+/** @param durableBy `commit` where COMMIT itself waits for the disk */
+function writer(durableBy: "sync" | "commit" = "sync"): Writer {
   const folder = temporaryFolder("answered");
   const path = join(folder, "hookonce.db");
   const { connection } = openDatabase(path);
@@ -56,25 +60,26 @@ function writer(): Writer {
   const asked: PromiseWithResolvers<void>[] = [];
   const fatal: unknown[] = [];
   const onFatal = (error: unknown): void => void fatal.push(error);
-  const storage = {
-    ...createStorage(connection, onFatal),
-    sync: {
-      beside() {
-        const answer = Promise.withResolvers<void>();
-        asked.push(answer);
-        return answer.promise;
-      },
-      now() {
-        throw new Error("two deliveries at a time are not synced here and now");
-      },
+  const real = createStorage(connection, onFatal);
+  const commit = spyOn(real.transaction, "commit");
+  const sync: LogSync = {
+    beside() {
+      const answer = Promise.withResolvers<void>();
+      asked.push(answer);
+      return answer.promise;
+    },
+    now() {
+      throw new Error("two deliveries at a time are not synced here and now");
     },
   };
+  const storage = { ...real, sync: durableBy === "sync" ? sync : undefined };
   const groupCommit = createGroupCommit(storage, { handlers: { for: () => null }, onFatal });
   return {
     commit: (id) => groupCommit.commit(event(id)),
     drain: () => groupCommit.drain(),
     asked,
     fatal,
+    transactions: () => commit.mock.calls.length,
     async committed(count) {
       const seen = reader.prepare("select coalesce(sum(deliveries), 0) from hookonce_events");
       while ((seen.values()[0]?.[0] as number) < count) await Bun.sleep(1);
@@ -156,5 +161,73 @@ describe("an answer waits for a sync that began after its commit", () => {
     expect(await answeredOf({ ...answers, ...later, e: it.commit("e") })).toEqual([]);
     expect(it.fatal).toEqual([new Error("EIO")]);
     expect(it.asked).toHaveLength(1);
+  });
+});
+
+/** Each promise by its event's id. */
+function many(it: Writer, count: number): Record<string, Promise<Result>> {
+  return Object.fromEntries(Array.from({ length: count }, (_, n) => [`evt_${n}`, it.commit(`evt_${n}`)]));
+}
+
+function few(it: Writer): Record<string, Promise<Result>> {
+  return { x: it.commit("x"), y: it.commit("y") };
+}
+
+describe("of many deliveries one half is committed while the other is on its way to the disk", () => {
+  test("so that each is answered by a sync of its own", async () => {
+    using it = writer();
+    const answers = many(it, 64);
+    await it.committed(64);
+    expect(it.transactions()).toBe(2);
+    expect(it.asked).toHaveLength(1);
+    it.asked[0]?.resolve();
+    expect(await answeredOf(answers)).toHaveLength(32);
+    it.asked[1]?.resolve();
+    expect(await answeredOf(answers)).toHaveLength(64);
+  });
+
+  test("and a few who come meanwhile wait for the disk, not for more of their kind", async () => {
+    using it = writer();
+    void many(it, 64);
+    await it.committed(64);
+    const later = few(it);
+    await Bun.sleep(5);
+    expect(it.transactions()).toBe(2);
+    it.asked[0]?.resolve();
+    await Bun.sleep(5);
+    expect(it.transactions()).toBe(2);
+    it.asked[1]?.resolve();
+    await it.committed(66);
+    it.asked[2]?.resolve();
+    expect(await answeredOf(later)).toEqual(["x", "y"]);
+  });
+
+  test("a stop waits for them, too", async () => {
+    using it = writer();
+    const answers = many(it, 64);
+    await it.committed(64);
+    Object.assign(answers, few(it));
+    const drained = it.drain();
+    for (const sync of [0, 1, 2]) {
+      while (it.asked[sync] === undefined) await Bun.sleep(1);
+      it.asked[sync].resolve();
+    }
+    await drained;
+    expect(await answeredOf(answers)).toHaveLength(66);
+  });
+
+  test("but not where they are so few that another sync would cost more", async () => {
+    using it = writer();
+    const answers = many(it, 12);
+    await it.committed(12);
+    expect(it.transactions()).toBe(1);
+    it.asked[0]?.resolve();
+    expect(await answeredOf(answers)).toHaveLength(12);
+  });
+
+  test("nor where COMMIT itself waits for the disk", async () => {
+    using it = writer("commit");
+    expect(await answeredOf(many(it, 64))).toHaveLength(64);
+    expect(it.transactions()).toBe(1);
   });
 });

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { realpathSync, rmSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createCheckpoint } from "../../src/storage/checkpoint.ts";
 import { descriptorsOf } from "../../src/storage/descriptors.ts";
@@ -71,6 +71,30 @@ test("a thread moves the log while the writer writes on, and the log is started 
     const [there, written] = one.count();
     expect(there).toBe(written);
   }));
+
+/** The threads of this process that give way to others. */
+function givingWay(): ReadonlySet<string> {
+  const threads = readdirSync("/proc/self/task").filter((thread) => {
+    const stat = readFileSync(`/proc/self/task/${thread}/stat`, "utf8");
+    // The 19th field; the second, a name in parentheses, may hold spaces.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16] === "10";
+  });
+  return new Set(threads);
+}
+
+test.skipIf(process.platform !== "linux")("the thread gives way to the writer", () =>
+  inFolder(async (folder) => {
+    await using one = await writer(folder);
+    await one.write(50);
+    // Threads of other tests, which are just ending.
+    const others = givingWay();
+    await one.write(4000);
+    while (one.log().moved === 0) await one.write(50);
+    const { size } = givingWay().difference(others);
+    expect(size).toBeGreaterThan(0);
+    expect(givingWay().has(String(process.pid))).toBe(false);
+  }),
+);
 
 test("a reader holds it up only as long as it reads", () =>
   inFolder(async (folder) => {

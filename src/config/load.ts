@@ -131,9 +131,9 @@ export function readConfig(
     verifyTokens.set(name, lookUpAll("verify_token", source.verifyTokens)[0]);
   }
   const sources = rawSources(document.value).flatMap(([name, value]): ConfiguredSource[] => {
-    const source = readSource(value);
-    if (!source.success || withoutSecret.has(name)) return [];
-    const { secret: _references, verify_token: _reference, ...rest } = source.data;
+    const source = parsed.success ? parsed.data.sources[name] : readSource(value).data;
+    if (source === undefined || withoutSecret.has(name)) return [];
+    const { secret: _references, verify_token: _reference, ...rest } = source;
     return [
       {
         ...rest,

@@ -60,6 +60,8 @@ export function createLineBuffer(descriptor: number, dropped: (lines: number) =>
     const lines = Buffer.concat([...kept, chunk.subarray(0, used)]);
     kept = [];
     keptBytes = 0;
+    // One that was made for a long line would be kept for good.
+    if (chunk.byteLength > CHUNK) chunk = Buffer.allocUnsafeSlow(CHUNK);
     used = 0;
     lost = 0;
     return lines;

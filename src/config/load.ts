@@ -2,9 +2,16 @@ import { existsSync, readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { parseAddress } from "./address.ts";
-import { readConfigFile, readSource, type ConfigFile, type SourceConfig } from "./schema.ts";
+import {
+  rawSources,
+  readConfigFile,
+  readSource,
+  tableOf,
+  type ConfigFile,
+  type SourceConfig,
+} from "./schema.ts";
 import { nearest } from "./nearest.ts";
-import { CONFIG_FILE, problemsOf, problemsOfMisnamed, rawSources, tableOf } from "./schema-problems.ts";
+import { CONFIG_FILE, problemsOf, problemsOfMisnamed } from "./schema-problems.ts";
 import { createSecretLookup, type Environment } from "./secrets.ts";
 import { readToml, TomlError, type TomlDocument } from "./toml.ts";
 

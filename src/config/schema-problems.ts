@@ -1,7 +1,7 @@
 import type * as z from "zod/mini";
 import type { Problem } from "../errors.ts";
 import { nearest } from "./nearest.ts";
-import { keysAt, readSource, SOURCE_NAME } from "./schema.ts";
+import { keysAt, rawSources, readSource, SOURCE_NAME } from "./schema.ts";
 import type { TomlDocument } from "./toml.ts";
 
 export const CONFIG_FILE = "hookonce.toml";
@@ -58,17 +58,6 @@ export function problemsOfMisnamed(document: TomlDocument): Problem[] {
         problemsOf(under(["sources", name], issue), document),
       ),
     );
-}
-
-/** The sources as they are written, whatever is wrong with them. */
-export function rawSources(value: unknown): [name: string, source: unknown][] {
-  return Object.entries(tableOf(tableOf(value)["sources"]));
-}
-
-/** Empty where it is none. */
-export function tableOf(value: unknown): Readonly<Record<string, unknown>> {
-  const isTable = typeof value === "object" && value !== null && !Array.isArray(value);
-  return isTable ? (value as Record<string, unknown>) : {};
 }
 
 function under(path: readonly PropertyKey[], issue: z.core.$ZodIssue): z.core.$ZodIssue {

@@ -170,17 +170,23 @@ function configWith(keys: readonly string[]) {
 const reading = { error: en().localeError, jitless: true };
 
 export function readConfigFile(value: unknown): z.core.util.SafeParseResult<ConfigFile> {
-  const { sources } = value as { sources?: unknown };
-  const keys = Object.values(sources ?? {}).flatMap((source: unknown) => keysOf(source));
+  const keys = rawSources(value).flatMap(([, source]) => Object.keys(tableOf(source)));
   return configWith(keys).safeParse(value, reading);
 }
 
 export function readSource(value: unknown): z.core.util.SafeParseResult<SourceConfig> {
-  return sourceWith(keysOf(value)).safeParse(value, reading);
+  return sourceWith(Object.keys(tableOf(value))).safeParse(value, reading);
 }
 
-function keysOf(value: unknown): string[] {
-  return typeof value === "object" && value !== null ? Object.keys(value) : [];
+/** The sources as they are written, whatever is wrong with them. */
+export function rawSources(value: unknown): [name: string, source: unknown][] {
+  return Object.entries(tableOf(tableOf(value)["sources"]));
+}
+
+/** Empty where it is none. */
+export function tableOf(value: unknown): Readonly<Record<string, unknown>> {
+  const isTable = typeof value === "object" && value !== null && !Array.isArray(value);
+  return isTable ? (value as Record<string, unknown>) : {};
 }
 
 /** The keys that may stand at a path, to suggest the nearest for one that may not. */

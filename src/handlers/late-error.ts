@@ -4,6 +4,16 @@ import { HookonceError } from "../errors.ts";
 /** What the gate has thrown. JavaScriptCore drops the frames of tail calls, so a stack need not lead to the handler. */
 const leftGate = new WeakSet<object>();
 
+type ErrorClass = abstract new (...args: never[]) => Error;
+
+/** What modules that handlers are supplied with throw. zod is always there, and drizzle only where a handler may use it. */
+const thrownByModules: ErrorClass[] = [$ZodError];
+
+/** @param thrown a class of errors of a module's that hookonce itself asks nothing that throws */
+export function moduleThrows(thrown: ErrorClass): void {
+  thrownByModules.push(thrown);
+}
+
 /** @returns the error, for throwing */
 export function leavingGate(error: unknown): unknown {
   if (typeof error === "object" && error !== null) leftGate.add(error);
@@ -26,10 +36,7 @@ export function isOfHandler(thrown: unknown): boolean {
 }
 
 function isOne(error: Error): boolean {
-  if (leftGate.has(error) || error instanceof $ZodError) return true;
-  // Only here, where a process is about to end: to load it takes 5 ms of a start.
-  const { DrizzleError } = require("drizzle-orm") as typeof import("drizzle-orm");
-  if (error instanceof DrizzleError) return true;
+  if (leftGate.has(error) || thrownByModules.some((one) => error instanceof one)) return true;
   return error instanceof HookonceError && error.code === "invalid_reply";
 }
 

@@ -6,8 +6,11 @@ import { isHandler, isReply, type Handler } from "./api.ts";
 import { createHandlerDatabase } from "./database.ts";
 import { refusePromise, type OpenGate } from "./gate.ts";
 import type { LoadedHandler } from "./handler.ts";
+import { moduleThrows } from "./late-error.ts";
 import { loadProblems } from "./load-error.ts";
 import { supplyModules } from "./modules.ts";
+
+moduleThrows(DrizzleError);
 
 /** Called with what a handler's promise came to after the handler had failed for returning it. */
 export type OnLateError = (file: string, error: unknown) => void;

@@ -1,6 +1,7 @@
 import { HookonceError } from "../errors.ts";
 import { exactJson, type ParsedBody } from "./payload.ts";
-import { parsePath, parseWithExactNumbers, type Part } from "./selector.ts";
+import { parsePath } from "./path.ts";
+import { parseWithExactNumbers, type Part } from "./selector.ts";
 
 /**
  * `body:$[*]`, or `body:$.entry[*].changes[*]`: every `[*]` is one step into each element of an array. An event is an element of the

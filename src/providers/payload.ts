@@ -1,11 +1,15 @@
 import type { Delivery, Headers } from "../event.ts";
 import { HookonceError } from "../errors.ts";
+import { MAX_DEPTH, type Fields, type ReadFields } from "./json-fields.ts";
 import { nodeZlib } from "./node-modules.ts";
-import { NumberLiteral, parsePath, parseWithExactNumbers, type Part } from "./selector.ts";
+import { parsePath } from "./path.ts";
+import { NumberLiteral, parseWithExactNumbers, type Part } from "./selector.ts";
 
 export interface ParsedBody {
-  /** The JSON value, or an object of a form's fields; null when the body is neither. */
+  /** The JSON value, or an object of a form's fields; null when the body is neither. It may be made only when it is asked for. */
   readonly payload: unknown;
+  /** What was to be read of it, read without making it. */
+  readonly fields?: Fields;
   /** The payload as JSON text, as SQL handlers get it. */
   readonly json: string | null;
   /** Why there is no payload. Fine where id and type stand in headers. */
@@ -13,9 +17,6 @@ export interface ParsedBody {
   /** What is signed of the body, where that is not its bytes: what an id is the hash of. */
   readonly signed?: Uint8Array | string;
 }
-
-/** SQLite's own JSON functions give up at about 1,000. */
-const MAX_DEPTH = 900;
 
 // With the BOM left in place: whether to drop it is decided here, not by the decoder.
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -25,16 +26,21 @@ const MIB = 1024 * 1024;
 /**
  * @param formField a form field that holds the JSON payload, where the provider sends such forms
  * @param maxInflated the most bytes that a compressed body may become
+ * @param readFields reads what is wanted of JSON, where nothing else of it may ever be
  * @throws HookonceError `json_too_deep`, `body_too_large`
  */
 export function parseBody(
   delivery: Pick<Delivery, "headers" | "body">,
   formField?: string,
   maxInflated = MIB,
+  readFields?: ReadFields,
 ): ParsedBody {
   const text = readText(delivery, maxInflated);
   if (typeof text !== "string") return text;
-  if (!isFormText(delivery.headers, text)) return parseJson(withoutMark(text));
+  if (!isFormText(delivery.headers, text)) {
+    const json = withoutMark(text);
+    return readFields === undefined ? parseJson(json) : readJson(json, readFields);
+  }
   if (!escapesAreUtf8(text)) return none("invalid_utf8", "The form's escapes are not UTF-8.");
   const fields = formFields(text);
   const inner = formField === undefined ? undefined : fields[formField];
@@ -96,8 +102,32 @@ export function parseJson(text: string): ParsedBody {
   try {
     return { payload: JSON.parse(text) as unknown, json: text, problem: null };
   } catch {
-    return none("invalid_json", text === "" ? "The body is empty." : "The body is not JSON.");
+    return notJson(text);
   }
+}
+
+/** @throws HookonceError `json_too_deep` */
+function readJson(text: string, readFields: ReadFields): ParsedBody {
+  const fields = readFields(text);
+  return fields === undefined ? notJson(text) : new ReadBody(text, fields);
+}
+
+class ReadBody implements ParsedBody {
+  readonly problem = null;
+  private made: unknown;
+
+  constructor(
+    readonly json: string,
+    readonly fields: Fields,
+  ) {}
+
+  get payload(): unknown {
+    return (this.made ??= JSON.parse(this.json));
+  }
+}
+
+function notJson(text: string): ParsedBody {
+  return none("invalid_json", text === "" ? "The body is empty." : "The body is not JSON.");
 }
 
 function none(code: "invalid_json" | "invalid_utf8", message: string): ParsedBody {

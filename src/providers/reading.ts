@@ -1,4 +1,5 @@
 import type { Delivery } from "../event.ts";
+import type { ReadFields } from "./json-fields.ts";
 import { exactJson, isForm, parseBody, type ParsedBody } from "./payload.ts";
 import type { Scheme } from "./provider.ts";
 import { parseWithExactNumbers } from "./selector.ts";
@@ -13,20 +14,27 @@ export type Reading = (delivery: Pick<Delivery, "headers" | "body">) => ParsedBo
  * signature covers something that is read out of them, the payload is made of just that.
  *
  * @param maxInflated in bytes
+ * @param readFields for what is all that is wanted of most bodies
  */
-export function createReading(scheme: Scheme, formField: string | undefined, maxInflated: number): Reading {
+export function createReading(
+  scheme: Scheme,
+  formField: string | undefined,
+  maxInflated: number,
+  readFields?: ReadFields,
+): Reading {
   const asItCame: Reading = (delivery) => parseBody(delivery, formField, maxInflated);
+  const asItCameInPart: Reading = (delivery) => parseBody(delivery, formField, maxInflated, readFields);
   switch (scheme.kind) {
     case "hmac":
     case "public-key":
-      if (scheme.signedFormField === undefined) return asItCame;
+      if (scheme.signedFormField === undefined) return asItCameInPart;
       return (delivery) => {
         if (!isForm(delivery.headers)) return asItCame(delivery);
         const signed = signedBodyOf(scheme, delivery);
         return { ...parseBody({ headers: {}, body: signed }), signed };
       };
     case "twilio":
-      return (delivery) => (isForm(delivery.headers) ? readFields(delivery.body) : asItCame(delivery));
+      return (delivery) => (isForm(delivery.headers) ? readForm(delivery.body) : asItCame(delivery));
     case "adyen":
     case "mailgun":
     case "sns":
@@ -37,12 +45,12 @@ export function createReading(scheme: Scheme, formField: string | undefined, max
     case "netlify":
     case "plaid":
     case "paypal":
-      return asItCame;
+      return asItCameInPart;
   }
 }
 
 /** Nothing that leads a form's body makes it JSON here, and nothing is inflated: neither is done for the signature. */
-function readFields(body: Uint8Array): ParsedBody {
+function readForm(body: Uint8Array): ParsedBody {
   const fields = signedFields(body).map(([name, values]) => [name, values.length === 1 ? values[0] : values]);
   const payload: unknown = Object.fromEntries(fields);
   const json = JSON.stringify(payload);

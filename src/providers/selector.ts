@@ -1,5 +1,7 @@
 import type { Headers } from "../event.ts";
 import { HookonceError } from "../errors.ts";
+import type { Fields } from "./json-fields.ts";
+import { parsePath } from "./path.ts";
 
 /**
  * Where a value stands: a part, a list (the first that is present), several parts joined, or the name of the one key of the payload
@@ -30,6 +32,8 @@ export type Part = string;
 export interface Readable {
   readonly headers: Headers;
   readonly payload: unknown;
+  /** What is known of the payload by path: then that is not asked for it. */
+  readonly fields?: Fields | undefined;
   /** For `sha256:body`. */
   readonly body: Uint8Array | string;
 }
@@ -111,7 +115,8 @@ function compilePart(part: Part): Read {
 function compilePath(part: Part, text: string): Read {
   const path = parsePath(text);
   if (path === undefined) throw invalid(part, "a path such as body:$.data.id or body:$.items[0]['event id']");
-  return ({ payload }) => {
+  return ({ payload, fields }) => {
+    if (fields?.has(text) === true) return fields.get(text) ?? undefined;
     let value = payload;
     for (const step of path) {
       // Own properties only: a body cannot reach what every object inherits.
@@ -120,6 +125,17 @@ function compilePath(part: Part, text: string): Read {
     }
     return value ?? undefined;
   };
+}
+
+/** The paths of what a selector reads of the payload; undefined when it may look at more of it. */
+export function pathsIn(selector: Selector): string[] | undefined {
+  if (typeof selector === "string") {
+    if (selector.startsWith("body:")) return [selector.slice("body:".length)];
+    return selector.startsWith("key:") ? undefined : [];
+  }
+  if ("key_beside" in selector) return undefined;
+  const paths = (isList(selector) ? selector : selector.join).map(pathsIn);
+  return paths.includes(undefined) ? undefined : paths.flatMap((some) => some ?? []);
 }
 
 /** The one spelling of a selector: two that read the same are equal, whatever they look like in the config. */
@@ -142,22 +158,6 @@ function canonicalPart(part: Part): Part {
     typeof step === "string" && NAME.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`,
   );
   return `${kind}:$${spelled.join("")}`;
-}
-
-/** @returns the steps of a path, or undefined when it is none */
-export function parsePath(path: string): (string | number)[] | undefined {
-  if (!path.startsWith("$")) return undefined;
-  const step =
-    /\.(?<name>[\p{L}\p{N}_$-]+)|\[(?<index>\d+)\]|\['(?<single>[^']*)'\]|\["(?<double>[^"]*)"\]/uy;
-  step.lastIndex = 1;
-  const steps: (string | number)[] = [];
-  while (step.lastIndex < path.length) {
-    const found = step.exec(path)?.groups;
-    if (found === undefined) return undefined;
-    const name = found["name"] ?? found["single"] ?? found["double"];
-    steps.push(name ?? Number(found["index"]));
-  }
-  return steps;
 }
 
 function isText(value: unknown): value is string | number | NumberLiteral {

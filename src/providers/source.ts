@@ -4,11 +4,19 @@ import { compileBatch, type BatchPath, type Split } from "./batch.ts";
 import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
 import { compileHandshakes, type Handshakes } from "./handshake.ts";
 import { checkId, checkType } from "./identity.ts";
+import { compileFields } from "./json-fields.ts";
 import type { ParsedBody } from "./payload.ts";
 import type { Provider, Scheme } from "./provider.ts";
 import { createReading, type Reading } from "./reading.ts";
 import { createBodyRedaction, createHeaderRedaction } from "./redaction.ts";
-import { canonical, compileSelector, parseWithExactNumbers, type Read, type Selector } from "./selector.ts";
+import {
+  canonical,
+  compileSelector,
+  parseWithExactNumbers,
+  pathsIn,
+  type Read,
+  type Selector,
+} from "./selector.ts";
 import { coversUrl, createVerifier, secretOf } from "./verifier.ts";
 
 /** What the config says of a source, its secrets looked up. What it leaves out, the provider's preset says. */
@@ -88,12 +96,12 @@ export function createSource(
   const maxBody = settings.maxBody ?? provider.maxBody ?? MIB;
   const eventId = settings.eventId ?? provider.eventId;
   const batch = settings.batch ?? provider.batch;
-  const parse = createReading(scheme, provider.formField, maxBody);
-  const identify = createIdentifier(
-    compileSelector(eventId, "absent"),
-    compileSelector(settings.type ?? provider.type, "skip"),
-    parse,
-  );
+  const type = settings.type ?? provider.type;
+  // Of a batch everything is looked at.
+  const paths = batch === undefined ? pathsIn([eventId, type]) : undefined;
+  const readFields = paths === undefined ? undefined : compileFields(paths);
+  const parse = createReading(scheme, provider.formField, maxBody, readFields);
+  const identify = createIdentifier(compileSelector(eventId, "absent"), compileSelector(type, "skip"), parse);
   if (secrets.length === 0 && scheme.kind !== "unsigned" && !learnsSecret(provider))
     throw new HookonceError("config_invalid", "A signed source needs a secret.");
   const context: VerifyContext = {
@@ -159,11 +167,17 @@ export function createUrlOf(scheme: Scheme, publicUrl: string | undefined): Veri
 
 function createIdentifier(readId: Read, readType: Read, parse: Source["parse"]): Source["identify"] {
   return (delivery, body = parse(delivery)) => {
-    const from = { headers: delivery.headers, payload: body.payload, body: body.signed ?? delivery.body };
+    const { fields } = body;
+    const from = {
+      headers: delivery.headers,
+      payload: fields === undefined ? body.payload : undefined,
+      fields,
+      body: body.signed ?? delivery.body,
+    };
     let id = readId(from);
     if (typeof id === "number") {
       // Digit for digit: 9007199254740993 and …992 are two ids, and one JavaScript number.
-      id = readId({ ...from, payload: parseWithExactNumbers(body.json ?? "null") });
+      id = readId({ ...from, payload: parseWithExactNumbers(body.json ?? "null"), fields: undefined });
     }
     const type = readType(from);
     if ((id === undefined || type === undefined) && body.problem !== null) throw body.problem;

@@ -1,7 +1,7 @@
 import type { Event, Reply } from "../event.ts";
 
-/** An event on its way through a handler: what TypeScript sees, and what SQL binds. */
-export interface HandlerInput extends Event {
+/** An event on its way through a handler, as SQL binds it; what TypeScript sees is made of that, anew for each run. */
+export interface HandlerInput extends Omit<Event, "payload" | "headers"> {
   /** `:payload`; null when the body is neither JSON nor a form. */
   readonly payloadJson: string | null;
   /** `:headers` */
@@ -18,6 +18,11 @@ export interface HandlerRun {
 export interface LoadedHandler {
   /** Relative to the inbox folder. */
   readonly file: string;
+  /**
+   * Whether nothing of what it does depends on hookonce's own tables: then it cannot tell that the events after its own are on the list
+   * already.
+   */
+  readonly independent: boolean;
   /**
    * Runs inside the event's transaction.
    *

@@ -54,18 +54,19 @@ async function loadTs(...args: Parameters<typeof loadTsHandler>): ReturnType<typ
   return loadTsHandler(...args);
 }
 
-/** A provider sends some dozens of types; whoever can make up more must not fill the memory. */
+/** Of each source. A provider sends some dozens of types; whoever can make up more must not fill the memory. */
 const MAX_REMEMBERED = 1000;
 
 function createLookUp(table: ReadonlyMap<string, LoadedHandler>): Handlers["for"] {
-  const remembered = new Map<string, LoadedHandler | null>();
+  const remembered = new Map<string, Map<string, LoadedHandler | null>>();
   return (source, type) => {
-    const asked = `${source}/${type}`;
-    let handler = remembered.get(asked);
+    let ofSource = remembered.get(source);
+    if (ofSource === undefined) remembered.set(source, (ofSource = new Map()));
+    let handler = ofSource.get(type);
     if (handler === undefined) {
       handler = lookUp(table, source, keyOf(type));
-      if (remembered.size >= MAX_REMEMBERED) remembered.clear();
-      remembered.set(asked, handler);
+      if (ofSource.size >= MAX_REMEMBERED) ofSource.clear();
+      ofSource.set(type, handler);
     }
     return handler;
   };

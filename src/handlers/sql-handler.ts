@@ -2,6 +2,7 @@ import type { Database } from "bun:sqlite";
 import { SQLiteError } from "bun:sqlite";
 import { readFileSync } from "node:fs";
 import { messageOf, unreadable, type Problem } from "../errors.ts";
+import { looksAtOwnWrites } from "../storage/own-tables.ts";
 import { splitStatements, type SqlStatement } from "../storage/sql-text.ts";
 import { checkKeyword, prepareAllowed } from "./gate.ts";
 import type { HandlerInput, LoadedHandler } from "./handler.ts";
@@ -33,12 +34,14 @@ export function loadSqlHandler(db: Database, file: string, path: string): Loaded
     return [unreadable(file, error)];
   }
   const problems: Problem[] = [];
+  let independent = true;
   const steps = splitStatements(script).flatMap((statement) => {
     const found = problemsOf(statement);
     for (const message of found) problems.push({ file, line: statement.line, message });
     if (found.length > 0) return [];
     try {
       const prepared = prepareAllowed(db, statement).statement;
+      if (looksAtOwnWrites(db, statement.text)) independent = false;
       // By position: SQLite numbers named parameters in the order in which they first appear.
       const bindings = statement.parameters.map((name) => BINDINGS[name] as Binding);
       return [{ prepared, bindings }];
@@ -51,6 +54,7 @@ export function loadSqlHandler(db: Database, file: string, path: string): Loaded
   if (problems.length > 0) return problems;
   return {
     file,
+    independent,
     run(input) {
       let changed = 0;
       for (const { prepared, bindings } of steps) {

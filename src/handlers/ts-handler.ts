@@ -2,6 +2,7 @@ import { SQLiteError } from "bun:sqlite";
 import { DrizzleError } from "drizzle-orm";
 import { $ZodError, prettifyError } from "zod/v4/core";
 import { HookonceError, type Problem } from "../errors.ts";
+import type { Headers } from "../event.ts";
 import { isHandler, isReply, type Handler } from "./api.ts";
 import { createHandlerDatabase } from "./database.ts";
 import { refusePromise, type OpenGate } from "./gate.ts";
@@ -36,7 +37,8 @@ export async function loadTsHandler(
   if (!isHandler(exported)) {
     return [{ file, message: "has no handler: write export default handler(({ event, db }) => { … })" }];
   }
-  return { file, run: runner(exported, openGate, file, onLateError) };
+  // What it will ask is not known beforehand.
+  return { file, independent: false, run: runner(exported, openGate, file, onLateError) };
 }
 
 /** What a handler's top level may take, in milliseconds. */
@@ -66,7 +68,7 @@ function runner(
   file: string,
   onLateError: OnLateError,
 ): LoadedHandler["run"] {
-  return ({ id, type, source, receivedAt, payload, headers, body }) => {
+  return ({ id, type, source, receivedAt, payloadJson, headersJson, body }) => {
     const gate = openGate((error) => onLateError(file, error));
     let returned: unknown;
     try {
@@ -76,8 +78,8 @@ function runner(
           type,
           source,
           receivedAt,
-          payload,
-          headers,
+          payload: payloadJson === null ? null : JSON.parse(payloadJson),
+          headers: JSON.parse(headersJson) as Headers,
           // A copy, made when asked for: these bytes are stored after the handler has run.
           get body() {
             return body.slice();

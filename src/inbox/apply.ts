@@ -1,26 +1,21 @@
 import { HookonceError, messageOf, stackOf } from "../errors.ts";
 import type { Headers, Reply } from "../event.ts";
-import type { HandlerInput, LoadedHandler } from "../handlers/handler.ts";
+import type { HandlerInput } from "../handlers/handler.ts";
 import type { Handlers } from "../handlers/registry.ts";
 import type { Source } from "../providers/source.ts";
 import { troubleOf } from "../storage/sqlite-error.ts";
 import type { ListedEvent } from "../storage/events.ts";
 import type { Storage } from "../storage/storage.ts";
 import { nothingRun, type Incoming, type Result, type SharedDelivery } from "./incoming.ts";
+import { runHandler, type Run } from "./run-handler.ts";
+import { TransactionLost } from "./transaction-lost.ts";
 
 /** A new event that is on the list, its handler run, and nothing else of it stored yet. */
-interface Applied {
+export interface Applied {
   readonly listedAs: number;
   readonly run: Run;
   readonly outcome: "processed" | "unhandled";
   readonly hadFailed: boolean;
-}
-
-/** The whole transaction is gone, and with it every event that shared it. */
-export class TransactionLost extends Error {
-  constructor(override readonly cause: unknown) {
-    super("the transaction was ended from inside");
-  }
 }
 
 export interface Apply {
@@ -32,6 +27,10 @@ export interface Apply {
    * @throws SQLiteError for trouble that is not the event's (disk, memory); the transaction is still open
    */
   (event: Incoming): Result;
+  /** The same for one that is known to be on the list. */
+  listed(event: Incoming): Result;
+  /** Stores the rest of an event. */
+  keep(event: Incoming, applied: Applied): Result;
   /** Records a failure that came out only after the savepoint was gone. */
   recordFailure(event: Incoming, error: unknown): Result;
 }
@@ -41,11 +40,15 @@ export function createApply(
   { transaction, events, failures }: Storage,
   handlers: Pick<Handlers, "for">,
 ): Apply {
-  function apply(event: Incoming): Result {
+  const apply = (event: Incoming): Result => inSavepoint(event, applyIn);
+  const listed = (event: Incoming): Result =>
+    inSavepoint(event, () => applyListed(event, find(event) as ListedEvent));
+
+  function inSavepoint(event: Incoming, work: (event: Incoming) => Result | Applied): Result {
     let done: Result | Applied;
     transaction.savepoint();
     try {
-      done = applyIn(event);
+      done = work(event);
       transaction.release();
     } catch (error) {
       if (!transaction.open) throw new TransactionLost(error);
@@ -120,7 +123,7 @@ export function createApply(
       rowsChanged: run.rowsChanged,
       durationUs: run.durationUs,
       deliveryId,
-      reply: jsonOf(run.reply),
+      reply: run.reply === null ? null : JSON.stringify(run.reply),
     });
     if (hadFailed) failures.settle(source.name, input.id, input.receivedAt);
     return { ...run, eventId: input.id, type: input.type, outcome };
@@ -150,7 +153,7 @@ export function createApply(
       handler: handler.file,
       rowsChanged: run.rowsChanged,
       durationUs: run.durationUs,
-      reply: jsonOf(run.reply),
+      reply: run.reply === null ? null : JSON.stringify(run.reply),
     });
     failures.settle(source.name, listed.eventId, input.receivedAt);
     return { ...run, eventId: input.id, type: input.type, changedBody, outcome: "processed" };
@@ -184,15 +187,13 @@ export function createApply(
         ? source.parse(delivery)
         : source.split(delivery).find((one) => !(one instanceof HookonceError) && one.id === listed.eventId);
     if (parsed === undefined || parsed instanceof HookonceError) return undefined;
-    const { payload, json } = "body" in parsed ? parsed.body : parsed;
+    const { json } = "body" in parsed ? parsed.body : parsed;
     return {
       id: listed.eventId,
       type: listed.type,
       source: source.name,
       receivedAt: stored.receivedAt,
-      payload,
       payloadJson: json,
-      headers,
       headersJson: stored.headers,
       body: stored.body,
     };
@@ -221,22 +222,7 @@ export function createApply(
     return { ...nothingRun, eventId: input.id, type: input.type, handler, outcome: "failed", error };
   }
 
-  return Object.assign(apply, { recordFailure });
-}
-
-type Run = Omit<Result, "outcome" | "eventId" | "type">;
-
-function runHandler(handler: LoadedHandler, input: HandlerInput, requireChange: boolean): Run {
-  const started = performance.now();
-  const { rowsChanged, reply } = handler.run(input);
-  const durationUs = Math.round((performance.now() - started) * 1000);
-  if (rowsChanged === 0 && requireChange) {
-    throw new HookonceError(
-      "no_rows_changed",
-      `${handler.file} changed no rows, and require_change = true on this source.`,
-    );
-  }
-  return { ...nothingRun, handler: handler.file, rowsChanged, durationUs, reply };
+  return Object.assign(apply, { listed, keep, recordFailure });
 }
 
 /** Neither stored nor owed: `unhandled = "ignore"`. */
@@ -252,10 +238,6 @@ function withReceivedAt(input: HandlerInput, receivedAt: number): HandlerInput {
 /** The bytes that are this event's alone: the others of its batch have theirs. */
 function ownBytes({ body, payloadJson }: HandlerInput, shared: SharedDelivery | undefined): Uint8Array {
   return shared === undefined ? body : Buffer.from(payloadJson ?? "");
-}
-
-function jsonOf(reply: Reply | null): string | null {
-  return reply === null ? null : JSON.stringify(reply);
 }
 
 function describeType(type: string): string {

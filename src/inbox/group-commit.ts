@@ -2,8 +2,10 @@ import { HookonceError, messageOf } from "../errors.ts";
 import type { Handlers } from "../handlers/registry.ts";
 import { troubleOf, unavailable, type Trouble } from "../storage/sqlite-error.ts";
 import type { Storage } from "../storage/storage.ts";
-import { createApply, TransactionLost } from "./apply.ts";
-import { asItCame, type Incoming, type Result } from "./incoming.ts";
+import { createApplyTogether } from "./apply-together.ts";
+import { createApply } from "./apply.ts";
+import type { Incoming, Result } from "./incoming.ts";
+import { TransactionLost } from "./transaction-lost.ts";
 
 export interface GroupCommitOptions {
   /** A batch ends at so many events. */
@@ -31,11 +33,14 @@ export interface GroupCommit {
 
 const MAX_DRAIN_MS = 1000;
 
+/** So many events are applied by themselves after some that could not be applied together. */
+const SINGLY = 256;
+
 /** A transaction of fewer events is not made smaller: another sync would cost more than it hides. */
 const MIN_SHARE = 16;
 
 interface Waiting {
-  event: Incoming;
+  readonly event: Incoming;
   /** On the monotonic clock. */
   deadline: number;
   readonly resolve: (result: Result) => void;
@@ -53,6 +58,7 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
   const { maxEvents = 256, maxWorkMs = 20, maxWaitMs = 5000, onFatal } = options;
   const { transaction } = storage;
   const apply = createApply(storage, options.handlers);
+  const together = createApplyTogether(storage, apply);
   const queue: Waiting[] = [];
   let drained: PromiseWithResolvers<void> | null = null;
   let scheduled = false;
@@ -63,6 +69,8 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
   let committed: { waiting: Waiting; result: Result }[] = [];
   /** How many are answered when the sync that is under way has ended. */
   let syncing = 0;
+  /** How many events are to be applied by themselves, because of some that could not be applied together. */
+  let singly = 0;
   /** How many deliveries were here in all when the last one ended. */
   let crowd = 0;
 
@@ -157,35 +165,45 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
 
   /** Takes from the queue what fits into one transaction, and answers it all once that is durable. */
   function commitBatch(): void {
-    const batch: Waiting[] = [];
-    const results: Result[] = [];
     // Where COMMIT itself waits for the disk, nothing is hidden by making two of one.
-    const limit = storage.sync === undefined ? maxEvents : Math.min(maxEvents, Math.max(share(), MIN_SHARE));
+    const most = storage.sync === undefined ? maxEvents : Math.min(maxEvents, Math.max(share(), MIN_SHARE));
+    const limit = Math.min(most, queue.length);
     const workUntil = performance.now() + maxWorkMs;
+    const results: Result[] = [];
+    /** How many of the queue are in the transaction, with the one that is just being applied. */
+    let begun = 0;
+    let someTogether = false;
     try {
-      while (batch.length < limit && queue[batch.length]?.alone === false) {
-        const waiting = queue[batch.length] as Waiting;
-        batch.push(waiting);
-        results.push(apply(waiting.event));
+      while (results.length < limit) {
+        const group = singly === 0 ? together.take(queue, results.length, limit) : undefined;
+        if (group === undefined) {
+          begun = results.length + 1;
+          results.push(apply((queue[results.length] as Waiting).event));
+        } else {
+          someTogether = true;
+          begun = results.length + group.length;
+          results.push(...together.apply(group, workUntil));
+        }
         if (performance.now() > workUntil) break;
       }
-      queue.splice(0, batch.length);
       transaction.commit();
     } catch (error) {
-      if (queue[0] === batch[0]) queue.splice(0, batch.length);
       transaction.rollback();
-      for (const { event } of batch) forgetRow(event);
+      for (const { event } of queue.slice(0, begun)) forgetRow(event);
       const cause = error instanceof TransactionLost ? error.cause : error;
-      if (troubleOf(cause) === "statement") {
-        // One event's error took the others along, or a deferred constraint speaks for one of them: who it was comes out alone.
-        for (const waiting of batch) runAgain(waiting);
-        queue.unshift(...batch);
+      if (troubleOf(cause) !== "statement") {
+        refuse(queue.splice(0, begun), cause);
+      } else if (someTogether) {
+        singly = SINGLY;
+        flush();
       } else {
-        refuse(batch, cause);
+        // One event's error took the others along, or a deferred constraint speaks for one of them: who it was comes out alone.
+        for (const waiting of queue.slice(0, begun)) waiting.alone = true;
       }
       return;
     }
-    for (const [index, waiting] of batch.entries()) {
+    singly = Math.max(0, singly - begun);
+    for (const [index, waiting] of queue.splice(0, begun).entries()) {
       keepRow(waiting.event);
       committed.push({ waiting, result: results[index] as Result });
     }
@@ -210,7 +228,7 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
   function recordFailure(waiting: Waiting, error: unknown): void {
     try {
       if (!transaction.begin()) {
-        runAgain(waiting);
+        waiting.alone = true;
         queue.unshift(waiting);
         waitForLock();
         return;
@@ -273,12 +291,6 @@ export function createGroupCommit(storage: Storage, options: GroupCommitOptions)
       if (queue.length > 0 || syncing > 0) await drained.promise;
     },
   };
-}
-
-/** By itself, and with the event as it came. */
-function runAgain(waiting: Waiting): void {
-  waiting.alone = true;
-  waiting.event = asItCame(waiting.event);
 }
 
 /** Where a batch's delivery is stored is true once it is committed. */

@@ -1,5 +1,5 @@
 import type { HandlerInput, LoadedHandler } from "../handlers/handler.ts";
-import type { Headers, Outcome, Reply } from "../event.ts";
+import type { Outcome, Reply } from "../event.ts";
 import type { Source } from "../providers/source.ts";
 
 /** A verified and identified event on its way into the database. */
@@ -17,14 +17,6 @@ export interface SharedDelivery {
   row: number | undefined;
   /** The same as of the last commit: what a rollback goes back to. */
   committedRow: number | undefined;
-}
-
-/** For another run: what the handler was given by the first it may have changed. */
-export function asItCame(event: Incoming): Incoming {
-  const { input } = event;
-  const payload: unknown = input.payloadJson === null ? null : JSON.parse(input.payloadJson);
-  const headers = JSON.parse(input.headersJson) as Headers;
-  return { ...event, input: { ...input, payload, headers } };
 }
 
 /** What became of an event. */

@@ -87,7 +87,6 @@ function commit(
   inbox: Inbox,
   shared?: SharedDelivery,
 ): Promise<Result> {
-  const headers = source.keepableHeaders(delivery.headers);
   return inbox.writer.commit({
     source,
     handler: inbox.handlers.for(source.handlersOf, type),
@@ -96,10 +95,8 @@ function commit(
       type,
       source: source.name,
       receivedAt: delivery.receivedAt,
-      payload: body.payload,
       payloadJson: body.json,
-      headers,
-      headersJson: JSON.stringify(headers),
+      headersJson: JSON.stringify(source.keepableHeaders(delivery.headers)),
       body: delivery.body,
     },
     shared,

@@ -1,12 +1,14 @@
 import { and, eq, sql } from "drizzle-orm";
 import { changedBodies, deliveries, events } from "./schema.ts";
-import { db, p, write } from "./write-query.ts";
+import { TOGETHER } from "./together.ts";
+import { db, inRow, p, write } from "./write-query.ts";
 
 /**
  * The statements of the guest list (events.ts), written by drizzle while the code is compiled: to load it and have it write them would
  * take 10 ms of every start.
  */
 export function eventQueries() {
+  const rows = Array.from({ length: TOGETHER }, (_, row) => row);
   const isThis = and(eq(events.source, p("source")), eq(events.eventId, p("eventId")));
   const listed = {
     id: events.id,
@@ -34,8 +36,34 @@ export function eventQueries() {
         .onConflictDoNothing({ target: [events.source, events.eventId] })
         .returning({ id: events.id }),
     ),
+    addSeveral: write(
+      db
+        .insert(events)
+        .values(
+          rows.map((row) => ({
+            source: inRow(0, "source"),
+            eventId: inRow(row, "eventId"),
+            type: inRow(row, "type"),
+            outcome: "processed" as const,
+            handler: inRow(row, "handler"),
+            receivedAt: inRow(row, "receivedAt"),
+            lastDeliveryAt: inRow(row, "receivedAt"),
+          })),
+        )
+        .onConflictDoNothing({ target: [events.source, events.eventId] })
+        .returning({ id: events.id, eventId: events.eventId }),
+    ),
     keep: write(
       db.insert(deliveries).values({ receivedAt: p("receivedAt"), headers: p("headers"), body: p("body") }),
+    ),
+    keepSeveral: write(
+      db.insert(deliveries).values(
+        rows.map((row) => ({
+          receivedAt: inRow(row, "receivedAt"),
+          headers: inRow(row, "headers"),
+          body: inRow(row, "body"),
+        })),
+      ),
     ),
     finish: write(
       db
@@ -47,6 +75,21 @@ export function eventQueries() {
           reply: sql`${p("reply")}`,
         })
         .where(eq(events.id, p("id"))),
+    ),
+    finishSeveral: write(
+      db
+        .update(events)
+        .set({ rowsChanged: sql`run.column2`, durationUs: sql`run.column3`, deliveryId: sql`run.column4` })
+        .from(
+          sql`(values ${sql.join(
+            rows.map(
+              (row) =>
+                sql`(${inRow(row, "id")}, ${inRow(row, "rowsChanged")}, ${inRow(row, "durationUs")}, ${inRow(row, "deliveryId")})`,
+            ),
+            sql`, `,
+          )}) as run`,
+        )
+        .where(eq(events.id, sql`run.column1`)),
     ),
     find: write(
       db

@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { eventQueries } from "./event-queries.macro.ts" with { type: "macro" };
-import { prepare } from "./statement.ts";
+import { prepare, prepareRows } from "./statement.ts";
+import { TOGETHER } from "./together.ts";
 
 const queries = eventQueries();
 
@@ -37,7 +38,24 @@ export function createEventStore(connection: Database) {
     deliveries: number;
     bodySha256: Uint8Array | null;
   }>(connection, queries.add);
+  const addSeveral = prepareRows<{
+    source: string;
+    eventId: string;
+    type: string;
+    handler: string;
+    receivedAt: number;
+  }>(connection, queries.addSeveral);
   const keep = prepare<{ receivedAt: number; headers: string; body: Uint8Array }>(connection, queries.keep);
+  const keepSeveral = prepareRows<{ receivedAt: number; headers: string; body: Uint8Array }>(
+    connection,
+    queries.keepSeveral,
+  );
+  const finishSeveral = prepareRows<{
+    id: number;
+    rowsChanged: number;
+    durationUs: number;
+    deliveryId: number;
+  }>(connection, queries.finishSeveral);
   const finish = prepare<{
     id: number;
     rowsChanged: number;
@@ -68,6 +86,17 @@ export function createEventStore(connection: Database) {
     /** Stores what a delivery brought. @returns its id */
     keepDelivery: (values: Parameters<typeof keep.insert>[0]): number => keep.insert(values),
     finish: finish.run,
+    /**
+     * Puts {@link TOGETHER} events of one source on the list, processed and delivered once, but for those that are on it.
+     *
+     * @returns the new rows' ids by event id
+     */
+    addSeveral: (values: Parameters<typeof addSeveral.rows>[0]): Map<string, number> =>
+      new Map(addSeveral.rows(values).map(([id, eventId]) => [eventId as string, id as number])),
+    /** Stores what as many deliveries brought. @returns the first one's id; the others' follow on it (https://sqlite.org/autoinc.html) */
+    keepSeveral: (values: Parameters<typeof keepSeveral.insert>[0]): number =>
+      keepSeveral.insert(values) - (TOGETHER - 1),
+    finishSeveral: finishSeveral.run,
     find(source: string, eventId: string, body: Uint8Array): ListedEvent | undefined {
       const row = find.rows({ source, eventId, body })[0];
       return row && listed(row, row[5] === 1);

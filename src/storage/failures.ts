@@ -40,10 +40,13 @@ export function createFailureStore(connection: Database) {
   // it serves (storage/lock.ts), and a failure settled elsewhere costs no more than a look-up in vain.
   let open: boolean | undefined;
 
+  const hasOpen = (): boolean => (open ??= (countOpen.rows({})[0]?.[0] as number) > 0);
+
   return {
+    /** Whether there may be any that are not settled. */
+    hasOpen,
     find(source: string, eventId: string): OpenFailure | undefined {
-      open ??= (countOpen.rows({})[0]?.[0] as number) > 0;
-      if (!open) return undefined;
+      if (!hasOpen()) return undefined;
       const row = find.rows({ source, eventId })[0];
       return row && { attempts: row[0] as number, firstAt: row[1] as number };
     },

@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 
-/** hookonce's own tables, and which statements would change them. */
+/** hookonce's own tables, and which statements look at them or would change them. */
 
 const OWN = "tbl_name like 'hookonce\\_%' escape '\\'";
 
@@ -11,15 +11,34 @@ const OWN = "tbl_name like 'hookonce\\_%' escape '\\'";
  * @throws SQLiteError where the statement cannot be prepared
  */
 export function ownTablesWrittenBy(db: Database, statement: string): string[] {
+  return ownTablesOf(db, programOf(db, statement).flatMap(rootWrittenBy));
+}
+
+/**
+ * Whether what a statement does may depend on what hookonce has just written: it reads a table of hookonce's own, may read any (as a
+ * virtual table can), or asks what the statement before it has changed.
+ *
+ * @throws SQLiteError where the statement cannot be prepared
+ */
+export function looksAtOwnWrites(db: Database, statement: string): boolean {
+  const program = programOf(db, statement);
+  return program.some(asksElsewhere) || ownTablesOf(db, program.flatMap(rootOpenedBy)).length > 0;
+}
+
+function programOf(db: Database, statement: string): Instruction[] {
   const explain = db.prepare(`explain ${statement}`);
-  const written = new Set((explain.values() as Instruction[]).flatMap(rootWrittenBy));
+  const program = explain.values() as Instruction[];
   explain.finalize();
-  if (written.size === 0) return [];
+  return program;
+}
+
+function ownTablesOf(db: Database, roots: readonly number[]): string[] {
+  if (roots.length === 0) return [];
   const own = db.prepare(`select distinct tbl_name, rootpage from sqlite_schema where ${OWN}`).values() as [
     string,
     number,
   ][];
-  return [...new Set(own.filter(([, root]) => written.has(root)).map(([table]) => table))];
+  return [...new Set(own.filter(([, root]) => roots.includes(root)).map(([table]) => table))];
 }
 
 /** All that makes them what they are, their indexes and triggers included; equal exactly when it is unchanged. */
@@ -29,7 +48,7 @@ export function ownSchema(db: Database): string {
   );
 }
 
-type Instruction = [address: number, opcode: string, p1: number, p2: number, p3: number];
+type Instruction = [address: number, opcode: string, p1: number, p2: number, p3: number, p4: unknown];
 
 const MAIN = 0;
 
@@ -38,4 +57,17 @@ function rootWrittenBy([, opcode, p1, p2, p3]: Instruction): number[] {
   // DELETE without WHERE empties the whole tree.
   if (opcode === "Clear" || opcode === "Destroy") return [p1];
   return [];
+}
+
+function rootOpenedBy(instruction: Instruction): number[] {
+  const [, opcode, , p2, p3] = instruction;
+  const reads = opcode === "OpenRead" || opcode === "ReopenIdx";
+  return reads && p3 === MAIN ? [p2] : rootWrittenBy(instruction);
+}
+
+function asksElsewhere([, opcode, , , , p4]: Instruction): boolean {
+  // VOpen, VUpdate and VFilter are a virtual table's, which may have its rows from anywhere.
+  return (
+    /^V(?:Open|Update|Filter)$/.test(opcode) || /^(?:last_insert_rowid|(?:total_)?changes)\(/.test(String(p4))
+  );
 }

@@ -1,20 +1,36 @@
 import { is, Param, Placeholder, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/sqlite-proxy";
-import type { Bindable, Query } from "./statement.ts";
+import type { Named, Query } from "./statement.ts";
 
 /** Writes queries, and has no database to run them in. */
 export const db = drizzle(() => Promise.reject(new Error("queries are only written here")));
 
 export const p = sql.placeholder;
 
-/** A query of drizzle's as a statement is prepared from it. */
+/** Of one row, where a query takes several. */
+export const inRow = (row: number, name: string): Placeholder => p(`${row}.${name}`);
+
+/** A query of drizzle's as a statement is prepared from it: constants stand in its text, and what is named twice is bound once. */
 export function write(query: { toSQL(): { sql: string; params: unknown[] } }): Query {
   const { sql, params } = query.toSQL();
-  return {
-    sql,
-    params: params.map((param) => {
-      const value = is(param, Param) ? param.value : param;
-      return is(value, Placeholder) ? { named: value.name } : (value as Bindable);
-    }),
-  };
+  const names: string[] = [];
+  const [start = "", ...rest] = sql.split("?");
+  const text = rest.map((piece, n) => {
+    const param = is(params[n], Param) ? params[n].value : params[n];
+    if (!is(param, Placeholder)) return literal(param) + piece;
+    if (!names.includes(param.name)) names.push(param.name);
+    return `?${names.indexOf(param.name) + 1}${piece}`;
+  });
+  return { sql: start + text.join(""), params: names.map(named) };
+}
+
+function literal(value: unknown): string {
+  if (typeof value === "number" || value === null) return String(value);
+  if (typeof value === "string") return `'${value.replaceAll("'", "''")}'`;
+  throw new TypeError(`a constant of type ${typeof value} cannot stand in a query: name it`);
+}
+
+function named(name: string): Named {
+  const [, row, field] = /^(\d+)\.(.+)$/.exec(name) ?? [];
+  return field === undefined ? { name, row: 0 } : { name: field, row: Number(row) };
 }

@@ -5,6 +5,7 @@ import { messageOf } from "../errors.ts";
 import { descriptorsOf } from "./descriptors.ts";
 import { openForCheckpoints } from "./open.ts";
 import { troubleOf, type Trouble } from "./sqlite-error.ts";
+import { createWriteOut, type WriteOut } from "./write-out.ts";
 
 /** What runs in the thread of its own (checkpoint-thread.ts): one passive checkpoint for each `pass`, on a connection of its own. */
 
@@ -19,6 +20,7 @@ export type Report = { readonly trouble: Trouble; readonly message: string } | n
 let connection: Database | undefined;
 let move: Statement | undefined;
 let file: number | undefined;
+let writeOut: WriteOut | undefined;
 
 self.addEventListener("message", ({ data }: MessageEvent<Order>) => self.postMessage(carryOut(data)));
 
@@ -27,6 +29,7 @@ function carryOut(order: Order): Report {
     if (order === "pass") {
       move?.values();
       // SQLite does so only when nothing of the log is left, and then for all passes together: 30 ms that the writer would wait for.
+      writeOut?.();
       if (file !== undefined) fsyncSync(file);
     } else if (order === "close") {
       move?.finalize();
@@ -35,11 +38,12 @@ function carryOut(order: Order): Report {
       giveWay();
       connection = openForCheckpoints(order.open);
       [file] = descriptorsOf(realpathSync(order.open));
+      writeOut = file === undefined ? undefined : createWriteOut(file);
       move = connection.prepare("pragma wal_checkpoint(passive)");
     }
     return null;
   } catch (error) {
-    // What is not SQLite's is the failed fsync: it must not pass, or SQLite's own would then falsely succeed.
+    // What is not SQLite's is the failed sync: it must not pass, or SQLite's own would then falsely succeed.
     const trouble = error instanceof SQLiteError ? troubleOf(error) : "fatal";
     return { trouble, message: messageOf(error) };
   }

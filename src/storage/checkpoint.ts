@@ -9,10 +9,13 @@ import { troubleOf } from "./sqlite-error.ts";
 const PASS_PAGES = 3000;
 
 /**
- * The writer starts the log anew once all of it has been moved, which a pass beside it never quite does. At this length, 64 MiB, what
- * the last pass has left is moved while the writer waits: some dozens of pages, a few milliseconds.
+ * The writer starts the log anew once all of it has been moved, which a pass beside it never quite does. From this length on, 55 MiB, what
+ * the last pass has left is moved while the writer waits: when it is few pages, a few milliseconds. Until then there is one pass after the
+ * other, each shorter than the last, but not for ever.
  */
-const LOG_PAGES = 16_000;
+const LOG_PAGES = 14_000;
+const FEW_PAGES = 600;
+const MOST_LOG_PAGES = 28_000;
 
 /**
  * Moves the write-ahead log into the database from time to time. SQLite would do so by itself after a commit, and pass over the errors:
@@ -66,9 +69,10 @@ export function createCheckpoint(db: Database, onFatal: (error: unknown) => void
       return Math.min(rest, log - seen) >= PASS_PAGES;
     },
     run() {
-      const { log } = measure();
+      const { log, rest } = measure();
       seen = log;
-      if (passed && log >= LOG_PAGES) moveHere();
+      const few = rest <= FEW_PAGES || log >= MOST_LOG_PAGES;
+      if (passed && log >= LOG_PAGES && few) moveHere();
       else if (thread.pass()) passed = true;
       else moveHere();
     },

@@ -15,6 +15,13 @@ const faults = [
   { name: "a commit's sync fails", file: "-wal", calls: "fsync,fdatasync", when: () => between(2, 80) },
   { name: "a commit's write fails", file: "-wal", calls: "pwrite64", when: () => between(2, 500) },
   { name: "a checkpoint's sync fails", file: "", calls: "fsync,fdatasync", when: () => 1 },
+  // The first is only a question whether there is such a call.
+  {
+    name: "what a checkpoint has written fails on its way to the disk",
+    file: "",
+    calls: "sync_file_range",
+    when: () => between(2, 20),
+  },
   { name: "a checkpoint's write fails", file: "", calls: "pwrite64", when: () => between(1, 50) },
 ];
 

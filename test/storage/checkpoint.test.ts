@@ -84,14 +84,12 @@ function givingWay(): ReadonlySet<string> {
 
 test.skipIf(process.platform !== "linux")("the thread gives way to the writer", () =>
   inFolder(async (folder) => {
+    // Threads of other tests are just ending, and a new one may get the number of an old one.
+    while (givingWay().size > 0) await Bun.sleep(10);
     await using one = await writer(folder);
-    await one.write(50);
-    // Threads of other tests, which are just ending.
-    const others = givingWay();
     await one.write(4000);
     while (one.log().moved === 0) await one.write(50);
-    const { size } = givingWay().difference(others);
-    expect(size).toBeGreaterThan(0);
+    expect(givingWay().size).toBeGreaterThan(0);
     expect(givingWay().has(String(process.pid))).toBe(false);
   }),
 );

@@ -9,13 +9,13 @@ import { troubleOf } from "./sqlite-error.ts";
 const PASS_PAGES = 3000;
 
 /**
- * The writer starts the log anew once all of it has been moved, which a pass beside it never quite does. From this length on, 55 MiB, what
+ * The writer starts the log anew once all of it has been moved, which a pass beside it never quite does. From this length on, 47 MiB, what
  * the last pass has left is moved while the writer waits: when it is few pages, a few milliseconds. Until then there is one pass after the
  * other, each shorter than the last, but not for ever.
  */
-const LOG_PAGES = 14_000;
+const LOG_PAGES = 12_000;
 const FEW_PAGES = 600;
-const MOST_LOG_PAGES = 28_000;
+const MOST_LOG_PAGES = 20_000;
 
 /**
  * Moves the write-ahead log into the database from time to time. SQLite would do so by itself after a commit, and pass over the errors:

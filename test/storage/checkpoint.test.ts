@@ -72,25 +72,24 @@ test("a thread moves the log while the writer writes on, and the log is started 
     expect(there).toBe(written);
   }));
 
-/** The threads of this process that give way to others. */
-function givingWay(): ReadonlySet<string> {
-  const threads = readdirSync("/proc/self/task").filter((thread) => {
+/** The workers of this process that give way to others. Threads that help them with their garbage do so, too, and stay. */
+function givingWay(): string[] {
+  return readdirSync("/proc/self/task").filter((thread) => {
     const stat = readFileSync(`/proc/self/task/${thread}/stat`, "utf8");
     // The 19th field; the second, a name in parentheses, may hold spaces.
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16] === "10";
+    return stat.includes("(Worker)") && stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16] === "10";
   });
-  return new Set(threads);
 }
 
 test.skipIf(process.platform !== "linux")("the thread gives way to the writer", () =>
   inFolder(async (folder) => {
     // Threads of other tests are just ending, and a new one may get the number of an old one.
-    while (givingWay().size > 0) await Bun.sleep(10);
+    while (givingWay().length > 0) await Bun.sleep(10);
     await using one = await writer(folder);
     await one.write(4000);
     while (one.log().moved === 0) await one.write(50);
-    expect(givingWay().size).toBeGreaterThan(0);
-    expect(givingWay().has(String(process.pid))).toBe(false);
+    expect(givingWay()).toHaveLength(1);
+    expect(givingWay()).not.toContain(String(process.pid));
   }),
 );
 
@@ -108,8 +107,8 @@ test("a reader holds it up only as long as it reads", () =>
     reader.run("rollback");
     reader.close();
     await one.write(18_000);
-    // It was started anew.
-    expect(one.log().pages).toBeLessThan(20_000);
+    // It was started anew, or it would hold all 27,000.
+    expect(one.log().pages).toBeLessThan(22_000);
   }));
 
 test.skipIf(process.platform !== "linux")("after it is closed no connection is left but the writer's", () =>

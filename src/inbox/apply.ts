@@ -29,8 +29,12 @@ export interface Apply {
   (event: Incoming): Result;
   /** The same for one that is known to be on the list. */
   listed(event: Incoming): Result;
-  /** Stores the rest of an event. */
-  keep(event: Incoming, applied: Applied): Result;
+  /**
+   * Stores the rest of an event.
+   *
+   * @param deliveryRow where its delivery is stored, if it is
+   */
+  keep(event: Incoming, applied: Applied, deliveryRow?: number): Result;
   /** Records a failure that came out only after the savepoint was gone. */
   recordFailure(event: Incoming, error: unknown): Result;
 }
@@ -109,9 +113,13 @@ export function createApply(
   }
 
   /** Not in the savepoint: nothing in here fails for the event's sake, and inside SQLite would put a copy of each page aside. */
-  function keep({ source, input, shared }: Incoming, { listedAs, run, outcome, hadFailed }: Applied): Result {
+  function keep(
+    { source, input, shared }: Incoming,
+    { listedAs, run, outcome, hadFailed }: Applied,
+    deliveryRow = shared?.row,
+  ): Result {
     const deliveryId =
-      shared?.row ??
+      deliveryRow ??
       events.keepDelivery({
         receivedAt: input.receivedAt,
         headers: input.headersJson,

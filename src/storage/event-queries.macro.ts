@@ -1,6 +1,6 @@
 import { and, eq, sql } from "drizzle-orm";
 import { changedBodies, deliveries, events } from "./schema.ts";
-import { TOGETHER } from "./together.ts";
+import { SIZES } from "./together.ts";
 import { db, inRow, p, write } from "./write-query.ts";
 
 /**
@@ -8,8 +8,8 @@ import { db, inRow, p, write } from "./write-query.ts";
  * take 10 ms of every start.
  */
 export function eventQueries() {
-  const rows = Array.from({ length: TOGETHER }, (_, row) => row);
   const isThis = and(eq(events.source, p("source")), eq(events.eventId, p("eventId")));
+  const isItsDelivery = eq(deliveries.id, events.deliveryId);
   const listed = {
     id: events.id,
     eventId: events.eventId,
@@ -36,34 +36,8 @@ export function eventQueries() {
         .onConflictDoNothing({ target: [events.source, events.eventId] })
         .returning({ id: events.id }),
     ),
-    addSeveral: write(
-      db
-        .insert(events)
-        .values(
-          rows.map((row) => ({
-            source: inRow(0, "source"),
-            eventId: inRow(row, "eventId"),
-            type: inRow(row, "type"),
-            outcome: "processed" as const,
-            handler: inRow(row, "handler"),
-            receivedAt: inRow(row, "receivedAt"),
-            lastDeliveryAt: inRow(row, "receivedAt"),
-          })),
-        )
-        .onConflictDoNothing({ target: [events.source, events.eventId] })
-        .returning({ id: events.id, eventId: events.eventId }),
-    ),
     keep: write(
       db.insert(deliveries).values({ receivedAt: p("receivedAt"), headers: p("headers"), body: p("body") }),
-    ),
-    keepSeveral: write(
-      db.insert(deliveries).values(
-        rows.map((row) => ({
-          receivedAt: inRow(row, "receivedAt"),
-          headers: inRow(row, "headers"),
-          body: inRow(row, "body"),
-        })),
-      ),
     ),
     finish: write(
       db
@@ -76,26 +50,14 @@ export function eventQueries() {
         })
         .where(eq(events.id, p("id"))),
     ),
-    finishSeveral: write(
-      db
-        .update(events)
-        .set({ rowsChanged: sql`run.column2`, durationUs: sql`run.column3`, deliveryId: sql`run.column4` })
-        .from(
-          sql`(values ${sql.join(
-            rows.map(
-              (row) =>
-                sql`(${inRow(row, "id")}, ${inRow(row, "rowsChanged")}, ${inRow(row, "durationUs")}, ${inRow(row, "deliveryId")})`,
-            ),
-            sql`, `,
-          )}) as run`,
-        )
-        .where(eq(events.id, sql`run.column1`)),
-    ),
+    // No joins: by what it has counted in a small table SQLite may look through it from end to end, and go on so when it has grown.
     find: write(
       db
-        .select({ ...listed, sameBody: sql`coalesce(${deliveries.body} = ${p("body")}, 1)` })
+        .select({
+          ...listed,
+          sameBody: sql`coalesce((select ${deliveries.body} = ${p("body")} from ${deliveries} where ${isItsDelivery}), 1)`,
+        })
         .from(events)
-        .leftJoin(deliveries, eq(deliveries.id, events.deliveryId))
         .where(isThis),
     ),
     findSameBody: write(
@@ -130,9 +92,12 @@ export function eventQueries() {
     ),
     stored: write(
       db
-        .select({ receivedAt: events.receivedAt, headers: deliveries.headers, body: deliveries.body })
+        .select({
+          receivedAt: events.receivedAt,
+          headers: sql`(select ${deliveries.headers} from ${deliveries} where ${isItsDelivery})`,
+          body: sql`(select ${deliveries.body} from ${deliveries} where ${isItsDelivery})`,
+        })
         .from(events)
-        .innerJoin(deliveries, eq(deliveries.id, events.deliveryId))
         .where(eq(events.id, p("id"))),
     ),
     settle: write(
@@ -146,6 +111,40 @@ export function eventQueries() {
           reply: sql`${p("reply")}`,
         })
         .where(eq(events.id, p("id"))),
+    ),
+    several: SIZES.map(severalQueries),
+  };
+}
+
+/** The same for so many events at once, which are new and of one source. */
+function severalQueries(count: number) {
+  const rows = Array.from({ length: count }, (_, row) => row);
+  return {
+    add: write(
+      db
+        .insert(events)
+        .values(
+          rows.map((row) => ({
+            source: inRow(0, "source"),
+            eventId: inRow(row, "eventId"),
+            type: inRow(row, "type"),
+            outcome: "processed" as const,
+            handler: inRow(row, "handler"),
+            receivedAt: inRow(row, "receivedAt"),
+            lastDeliveryAt: inRow(row, "receivedAt"),
+          })),
+        )
+        .onConflictDoNothing({ target: [events.source, events.eventId] })
+        .returning({ id: events.id, eventId: events.eventId }),
+    ),
+    keep: write(
+      db.insert(deliveries).values(
+        rows.map((row) => ({
+          receivedAt: inRow(row, "receivedAt"),
+          headers: inRow(row, "headers"),
+          body: inRow(row, "body"),
+        })),
+      ),
     ),
   };
 }

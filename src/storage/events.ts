@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { eventQueries } from "./event-queries.macro.ts" with { type: "macro" };
 import { prepare, prepareRows } from "./statement.ts";
-import { TOGETHER } from "./together.ts";
+import { SIZES } from "./together.ts";
 
 const queries = eventQueries();
 
@@ -38,24 +38,7 @@ export function createEventStore(connection: Database) {
     deliveries: number;
     bodySha256: Uint8Array | null;
   }>(connection, queries.add);
-  const addSeveral = prepareRows<{
-    source: string;
-    eventId: string;
-    type: string;
-    handler: string;
-    receivedAt: number;
-  }>(connection, queries.addSeveral);
   const keep = prepare<{ receivedAt: number; headers: string; body: Uint8Array }>(connection, queries.keep);
-  const keepSeveral = prepareRows<{ receivedAt: number; headers: string; body: Uint8Array }>(
-    connection,
-    queries.keepSeveral,
-  );
-  const finishSeveral = prepareRows<{
-    id: number;
-    rowsChanged: number;
-    durationUs: number;
-    deliveryId: number;
-  }>(connection, queries.finishSeveral);
   const finish = prepare<{
     id: number;
     rowsChanged: number;
@@ -86,17 +69,9 @@ export function createEventStore(connection: Database) {
     /** Stores what a delivery brought. @returns its id */
     keepDelivery: (values: Parameters<typeof keep.insert>[0]): number => keep.insert(values),
     finish: finish.run,
-    /**
-     * Puts {@link TOGETHER} events of one source on the list, processed and delivered once, but for those that are on it.
-     *
-     * @returns the new rows' ids by event id
-     */
-    addSeveral: (values: Parameters<typeof addSeveral.rows>[0]): Map<string, number> =>
-      new Map(addSeveral.rows(values).map(([id, eventId]) => [eventId as string, id as number])),
-    /** Stores what as many deliveries brought. @returns the first one's id; the others' follow on it (https://sqlite.org/autoinc.html) */
-    keepSeveral: (values: Parameters<typeof keepSeveral.insert>[0]): number =>
-      keepSeveral.insert(values) - (TOGETHER - 1),
-    finishSeveral: finishSeveral.run,
+    several: new Map(
+      SIZES.map((size, n) => [size, prepareSeveral(connection, size, queries.several[n] as SeveralQueries)]),
+    ) as ReadonlyMap<number, Several>,
     find(source: string, eventId: string, body: Uint8Array): ListedEvent | undefined {
       const row = find.rows({ source, eventId, body })[0];
       return row && listed(row, row[5] === 1);
@@ -111,17 +86,41 @@ export function createEventStore(connection: Database) {
     keepChangedBody: keepChanged.run,
     /** An event as it was first delivered; undefined when its body is gone. */
     stored(id: number): StoredEvent | undefined {
-      const row = stored.rows({ id })[0];
-      return (
-        row && {
-          receivedAt: row[0] as number,
-          headers: row[1] as string,
-          body: row[2] as Uint8Array,
-        }
-      );
+      const [receivedAt, headers, body] = stored.rows({ id })[0] ?? [];
+      return body instanceof Uint8Array
+        ? { receivedAt: receivedAt as number, headers: headers as string, body }
+        : undefined;
     },
     /** An event that was unhandled has now been applied. */
     settleUnhandled: settle.run,
+  };
+}
+
+type SeveralQueries = (typeof queries.several)[number];
+
+/** For a certain number of events at once, all of one source. */
+export type Several = ReturnType<typeof prepareSeveral>;
+
+function prepareSeveral(connection: Database, size: number, { add, keep }: SeveralQueries) {
+  const adding = prepareRows<{
+    source: string;
+    eventId: string;
+    type: string;
+    handler: string;
+    receivedAt: number;
+  }>(connection, add);
+  const keeping = prepareRows<{ receivedAt: number; headers: string; body: Uint8Array }>(connection, keep);
+  return {
+    /**
+     * Puts them on the list, processed and delivered once, but for those that are on it.
+     *
+     * @returns the new rows' ids by event id
+     */
+    add: (values: Parameters<typeof adding.rows>[0]): Map<string, number> =>
+      new Map(adding.rows(values).map(([id, eventId]) => [eventId as string, id as number])),
+    /** Stores what each delivery brought. @returns the first one's id; the others' follow on it (https://sqlite.org/autoinc.html) */
+    keepDeliveries: (values: Parameters<typeof keeping.insert>[0]): number =>
+      keeping.insert(values) - (size - 1),
   };
 }
 

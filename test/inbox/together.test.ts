@@ -74,7 +74,8 @@ const SCENARIOS: Record<string, { sent: Sent[]; together: boolean }> = {
     sent: events(40, (n) => ({ type: ["paid", "refunded", "changes_nothing"][n % 3] as string })),
     together: true,
   },
-  "too few": { sent: events(7), together: false },
+  one: { sent: events(1), together: false },
+  seven: { sent: events(7), together: true },
   "some that nobody handles": {
     sent: events(40, (n) => (n % 10 === 3 ? { type: "unknown" } : {})),
     together: true,

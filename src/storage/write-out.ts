@@ -4,9 +4,12 @@ import { fstatSync } from "node:fs";
 /** In bytes. Some milliseconds of the disk: the writer makes its next transaction meanwhile. */
 const PIECE = 1024 * 1024;
 
-/** What was appended lately lies at the end, in pieces of that size; what is before it is cut into no more than so many. */
+/**
+ * What was appended lately lies at the end, in pieces of that size. What is before it is cut into no more than so many: a few pages here and
+ * there are written sooner together than one after the other.
+ */
 const END = 64 * 1024 * 1024;
-const PIECES_BEFORE = 256;
+const PIECES_BEFORE = 32;
 
 /** SYNC_FILE_RANGE_WAIT_BEFORE, _WRITE and _WAIT_AFTER, https://man7.org/linux/man-pages/man2/sync_file_range.2.html */
 const WRITE_AND_WAIT = 7;

@@ -17,7 +17,7 @@ test.each([0, 1, MIB, MIB + 1, 64 * MIB, 64 * MIB + 1, 200 * MIB, 5000 * MIB + 4
       end = from + length;
     }
     expect(end).toBeGreaterThanOrEqual(size);
-    expect(pieces.length).toBeLessThanOrEqual(64 + 256);
+    expect(pieces.length).toBeLessThanOrEqual(64 + 32);
   },
 );
 

@@ -12,8 +12,8 @@ interface Ready extends Incoming {
 }
 
 /**
- * Puts several events, eight at best, on the guest list with one statement, runs their handlers in their order, and stores the rest of them
- * likewise: a third less of what SQLite takes for an event. It is what happens to each by itself (apply.ts) but in another order and
+ * Puts several events, eight at best, on the guest list with one statement, runs their handlers in their order, and stores what brought
+ * them with another: a third less of what SQLite takes for an event. It is what happens to each by itself (apply.ts) but in another order and
  * without savepoints, so it is only for events whose handlers do not look at the list, while none has failed.
  */
 export interface ApplyTogether {

@@ -97,8 +97,9 @@ export function createSource(
   const eventId = settings.eventId ?? provider.eventId;
   const batch = settings.batch ?? provider.batch;
   const type = settings.type ?? provider.type;
-  // Of a batch everything is looked at.
-  const paths = batch === undefined ? pathsIn([eventId, type]) : undefined;
+  // A batch is looked at as a whole, and so is what may be a handshake.
+  const whole = batch !== undefined || provider.handshakes?.some(({ on }) => on !== "GET") === true;
+  const paths = whole ? undefined : pathsIn([eventId, type]);
   const readFields = paths === undefined ? undefined : compileFields(paths);
   const parse = createReading(scheme, provider.formField, maxBody, readFields);
   const identify = createIdentifier(compileSelector(eventId, "absent"), compileSelector(type, "skip"), parse);

@@ -224,3 +224,15 @@ test.each(["$", "$.list[0]", "$['0']", "$.list.length", "$['length']", "id"])(
     expect(compileFields(["$.id", path])).toBeUndefined();
   },
 );
+
+test("what was read does not keep its text in memory", () => {
+  const pad = "x".repeat(1024 * 1024);
+  Bun.gc(true);
+  const before = process.memoryUsage.rss();
+  const kept = new Set<unknown>();
+  for (let n = 0; n < 300; n++)
+    kept.add(read(`{"type":"a type of its own ${n}","pad":"${pad}"}`)?.get("$.type"));
+  Bun.gc(true);
+  expect(kept.size).toBe(300);
+  expect((process.memoryUsage.rss() - before) / pad.length).toBeLessThan(100);
+});

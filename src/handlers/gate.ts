@@ -36,7 +36,7 @@ interface CachedStatement {
  * @throws HookonceError `statement_refused` when it would write hookonce's own tables: an event that is off the list is applied again
  */
 export function prepareAllowed(db: Database, { text, keyword }: SqlStatement): CachedStatement {
-  const prepared = { statement: db.prepare(text), reads: READS.has(keyword) };
+  const prepared = { statement: db.query(text), reads: READS.has(keyword) };
   const own = prepared.reads ? [] : ownTablesWrittenBy(db, text);
   if (own.length === 0) return prepared;
   throw new HookonceError(
@@ -96,7 +96,7 @@ export function refusePromise(returned: unknown, who: string, onLateError: (erro
 export function createGates(db: Database): OpenGate {
   const cache = new Map<string, CachedStatement>();
   const asked = (sql: string): (() => number) => {
-    const statement = db.prepare(sql);
+    const statement = db.query(sql);
     return () => statement.values()[0]?.[0] as number;
   };
   const totalChanges = asked("select total_changes()");

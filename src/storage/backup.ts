@@ -20,7 +20,7 @@ export function copyBeforeMigration(db: Database, path: string, migration: strin
   if (existsSync(copy))
     throw new HookonceError("migration_failed", `Will not overwrite ${copy}: move it away.`);
   try {
-    db.prepare("vacuum into ?").run(copy);
+    db.query("vacuum into ?").run(copy);
     // As private as what it is a copy of.
     chmodSync(copy, statSync(path).mode & 0o777);
   } catch (error) {

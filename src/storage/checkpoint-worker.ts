@@ -39,7 +39,7 @@ function carryOut(order: Order): Report {
       connection = openForCheckpoints(order.open);
       [file] = descriptorsOf(realpathSync(order.open));
       writeOut = file === undefined ? undefined : createWriteOut(file);
-      move = connection.prepare("pragma wal_checkpoint(passive)");
+      move = connection.query("pragma wal_checkpoint(passive)");
     }
     return null;
   } catch (error) {

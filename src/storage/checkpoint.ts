@@ -38,8 +38,8 @@ export interface Checkpoint {
 /** @param onFatal hears of the same when it comes out later, in the thread */
 export function createCheckpoint(db: Database, onFatal: (error: unknown) => void): Checkpoint {
   // Rows of [busy, pages in the log, pages moved], https://sqlite.org/pragma.html#pragma_wal_checkpoint
-  const look = db.prepare("pragma wal_checkpoint(noop)");
-  const move = db.prepare("pragma wal_checkpoint(passive)");
+  const look = db.query("pragma wal_checkpoint(noop)");
+  const move = db.query("pragma wal_checkpoint(passive)");
   const thread = createCheckpointThread(db.filename, onFatal);
   /** How long the log was when something was last done about it. A reader may have kept that from coming to much. */
   let seen = 0;

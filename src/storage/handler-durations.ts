@@ -18,7 +18,7 @@ export interface HandlerDuration {
 export function handlerDurations(connection: Database): HandlerDuration[] {
   if (!tableExists(connection, "hookonce_events")) return [];
   const rows = connection
-    .prepare(
+    .query(
       `select source, handler, duration_us from (
          select source, handler, duration_us, row_number() over (partition by source, handler order by id desc) as latest
          from (select id, source, handler, duration_us from hookonce_events where handler is not null order by id desc limit ${LATEST})

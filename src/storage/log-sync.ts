@@ -53,7 +53,7 @@ const FULL = 2;
 
 function findLog(connection: Database): number | undefined {
   // SQLite opens it with the first transaction.
-  connection.prepare("select 1 from sqlite_schema").values();
+  connection.query("select 1 from sqlite_schema").values();
   const found = descriptorsOf(`${realpathSync(connection.filename)}-wal`);
   // Another connection's would do as well, but only until that is closed.
   return found.length === 1 ? found[0] : undefined;

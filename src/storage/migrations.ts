@@ -118,7 +118,7 @@ export function tryMigration(db: Database, migration: Migration, keepsOwnTables:
 export function pendingMigrations(db: Database, set: MigrationSet): Migration[] {
   const applied = new Map(
     tableExists(db, set.journal)
-      ? (db.prepare(`select name, sha256 from ${set.journal} order by name`).values() as [string, string][])
+      ? (db.query(`select name, sha256 from ${set.journal} order by name`).values() as [string, string][])
       : [],
   );
   const known = new Set(set.migrations.map((migration) => migration.name));
@@ -154,7 +154,7 @@ export function migrate(db: Database, set: MigrationSet, now: number): Migration
   const pending = pendingMigrations(db, set);
   if (pending.length === 0) return pending;
   createJournal(db, set);
-  const record = db.prepare(`insert into ${set.journal} (name, sha256, applied_at) values (?, ?, ?)`);
+  const record = db.query(`insert into ${set.journal} (name, sha256, applied_at) values (?, ?, ?)`);
   for (const migration of pending) {
     try {
       atomically(db, () => {
@@ -224,7 +224,7 @@ function problemOf(migration: Migration, line: number | undefined, error: unknow
 }
 
 export function tableExists(db: Database, name: string): boolean {
-  return db.prepare("select 1 from sqlite_schema where type = 'table' and name = ?").values(name).length > 0;
+  return db.query("select 1 from sqlite_schema where type = 'table' and name = ?").values(name).length > 0;
 }
 
 function sha256(text: string): string {

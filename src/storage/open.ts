@@ -81,7 +81,7 @@ export function openForCheckpoints(path: string): Database {
  * first; one that somebody else has prepared has an owner, though it may have no table yet.
  */
 export function isEmpty(connection: Database): boolean {
-  if (connection.prepare("select 1 from sqlite_schema limit 1").values().length > 0) return false;
+  if (connection.query("select 1 from sqlite_schema limit 1").values().length > 0) return false;
   if (readPragma(connection, "page_count") === 0) return true;
   return (
     readPragma(connection, "auto_vacuum") === 2 &&
@@ -140,6 +140,6 @@ export function setPragma(
 }
 
 export function readPragma(connection: Database, name: string): unknown {
-  const row = connection.prepare(`pragma ${name}`).values()[0];
+  const row = connection.query(`pragma ${name}`).values()[0];
   return row?.[0];
 }

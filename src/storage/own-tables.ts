@@ -26,7 +26,7 @@ export function looksAtOwnWrites(db: Database, statement: string): boolean {
 }
 
 function programOf(db: Database, statement: string): Instruction[] {
-  const explain = db.prepare(`explain ${statement}`);
+  const explain = db.query(`explain ${statement}`);
   const program = explain.values() as Instruction[];
   explain.finalize();
   return program;
@@ -34,7 +34,7 @@ function programOf(db: Database, statement: string): Instruction[] {
 
 function ownTablesOf(db: Database, roots: readonly number[]): string[] {
   if (roots.length === 0) return [];
-  const own = db.prepare(`select distinct tbl_name, rootpage from sqlite_schema where ${OWN}`).values() as [
+  const own = db.query(`select distinct tbl_name, rootpage from sqlite_schema where ${OWN}`).values() as [
     string,
     number,
   ][];
@@ -44,7 +44,7 @@ function ownTablesOf(db: Database, roots: readonly number[]): string[] {
 /** All that makes them what they are, their indexes and triggers included; equal exactly when it is unchanged. */
 export function ownSchema(db: Database): string {
   return JSON.stringify(
-    db.prepare(`select type, name, sql from sqlite_schema where ${OWN} order by type, name`).values(),
+    db.query(`select type, name, sql from sqlite_schema where ${OWN} order by type, name`).values(),
   );
 }
 

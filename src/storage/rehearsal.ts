@@ -52,7 +52,7 @@ export function rehearse(
       look(real);
       return {
         connection,
-        journalMode: String(real.prepare("pragma journal_mode").values()[0]?.[0]),
+        journalMode: String(real.query("pragma journal_mode").values()[0]?.[0]),
         durations: durations ? handlerDurations(real) : [],
       };
     } finally {
@@ -87,7 +87,7 @@ export function rehearseMigrations(
 function copySchema(from: Database, to: Database): void {
   // Tables before what stands on them; a virtual table makes its own shadow tables, which then exist already.
   const objects = from
-    .prepare(
+    .query(
       `select sql from sqlite_schema where sql is not null and name not in (select name from pragma_table_list where type = 'shadow' and schema = 'main') and name not like 'sqlite\\_%' escape '\\'
        order by case type when 'table' then 0 when 'view' then 1 when 'index' then 2 else 3 end, sql like 'create virtual%' desc, rowid`,
     )
@@ -102,8 +102,8 @@ function copySchema(from: Database, to: Database): void {
   }
   for (const journal of JOURNALS) {
     if (!tableExists(from, journal)) continue;
-    const insert = to.prepare(`insert into ${journal} (name, sha256, applied_at) values (?, ?, ?)`);
-    for (const row of from.prepare(`select name, sha256, applied_at from ${journal}`).values())
+    const insert = to.query(`insert into ${journal} (name, sha256, applied_at) values (?, ?, ?)`);
+    for (const row of from.query(`select name, sha256, applied_at from ${journal}`).values())
       insert.run(...(row as [string]));
   }
 }

@@ -43,7 +43,7 @@ export function reconcileSources(
       if (previous !== undefined) renameSource(connection, previous, name);
     }
     if (options.acceptIdChange) connection.run("delete from hookonce_sources");
-    const store = connection.prepare(
+    const store = connection.query(
       "insert or replace into hookonce_sources (name, provider, event_id_rule, retry_window_ms) values (?, ?, ?, ?)",
     );
     for (const { name, provider, eventIdRule, retryWindowMs } of rules)
@@ -83,7 +83,7 @@ export function refuseChanges(
 
 function storedRules(connection: Database): (typeof sources.$inferSelect)[] {
   return connection
-    .prepare(
+    .query(
       'select name, provider, event_id_rule "eventIdRule", retry_window_ms "retryWindowMs" from hookonce_sources',
     )
     .all() as (typeof sources.$inferSelect)[];
@@ -111,15 +111,15 @@ function areStored(
 function renameSource(connection: Database, from: string, to: string): void {
   if (!storedRules(connection).some(({ name }) => name === from)) return;
   // OR IGNORE: an event that both names have seen is on the list already.
-  connection.prepare("update or ignore hookonce_events set source = ? where source = ?").run(to, from);
-  connection.prepare("update or ignore hookonce_failures set source = ? where source = ?").run(to, from);
-  connection.prepare("delete from hookonce_failures where source = ?").run(from);
-  connection.prepare("delete from hookonce_sources where name = ?").run(from);
+  connection.query("update or ignore hookonce_events set source = ? where source = ?").run(to, from);
+  connection.query("update or ignore hookonce_failures set source = ? where source = ?").run(to, from);
+  connection.query("delete from hookonce_failures where source = ?").run(from);
+  connection.query("delete from hookonce_sources where name = ?").run(from);
 }
 
 /** @param since Unix milliseconds, of the last delivery */
 function hasEvents(connection: Database, source: string, since: number): boolean {
-  const one = connection.prepare(
+  const one = connection.query(
     "select 1 from hookonce_events where source = ? and last_delivery_at >= ? limit 1",
   );
   return one.values(source, since).length > 0;

@@ -31,7 +31,7 @@ export interface Storage {
  */
 export function createStorage(connection: Database, onFatal: (error: unknown) => void): Storage {
   const transaction = createTransaction(connection);
-  const probe = connection.prepare(
+  const probe = connection.query(
     "insert into hookonce_meta (key, value) values ('probed_at', ?) on conflict (key) do update set value = excluded.value",
   );
   const checkpoint = createCheckpoint(connection, onFatal);
@@ -72,14 +72,14 @@ export function createStorage(connection: Database, onFatal: (error: unknown) =>
 }
 
 export function readMeta(connection: Database, key: string): string | undefined {
-  return connection.prepare("select value from hookonce_meta where key = ?").values(key)[0]?.[0] as
+  return connection.query("select value from hookonce_meta where key = ?").values(key)[0]?.[0] as
     | string
     | undefined;
 }
 
 export function writeMeta(connection: Database, key: string, value: string): void {
   connection
-    .prepare(
+    .query(
       "insert into hookonce_meta (key, value) values (?, ?) on conflict (key) do update set value = excluded.value",
     )
     .run(key, value);

@@ -21,12 +21,12 @@ export interface Transaction {
 }
 
 export function createTransaction(db: Database): Transaction {
-  const begin = db.prepare("begin immediate");
-  const commit = db.prepare("commit");
-  const rollback = db.prepare("rollback");
-  const savepoint = db.prepare("savepoint hookonce_event");
-  const release = db.prepare("release hookonce_event");
-  const rollbackTo = db.prepare("rollback to hookonce_event");
+  const begin = db.query("begin immediate");
+  const commit = db.query("commit");
+  const rollback = db.query("rollback");
+  const savepoint = db.query("savepoint hookonce_event");
+  const release = db.query("release hookonce_event");
+  const rollbackTo = db.query("rollback to hookonce_event");
   return {
     begin() {
       try {

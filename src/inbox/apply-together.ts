@@ -56,9 +56,8 @@ export function createApplyTogether({ events, failures }: Storage, apply: Apply)
   };
 }
 
-/** @returns their rows' ids; undefined for those that were on the list, or come a second time */
 function list(group: readonly Ready[], several: Several): (number | undefined)[] {
-  const ids = several.add(
+  return several.add(
     group.map(({ handler, input }) => ({
       source: input.source,
       eventId: input.id,
@@ -67,11 +66,6 @@ function list(group: readonly Ready[], several: Several): (number | undefined)[]
       receivedAt: input.receivedAt,
     })),
   );
-  return group.map(({ input }) => {
-    const id = ids.get(input.id);
-    ids.delete(input.id);
-    return id;
-  });
 }
 
 function keepDeliveries(group: readonly Ready[], several: Several): number {

@@ -67,7 +67,7 @@ export function createEventStore(connection: Database) {
     add: (values: Parameters<typeof add.rows>[0]): number | undefined =>
       add.rows(values)[0]?.[0] as number | undefined,
     /** Stores what a delivery brought. @returns its id */
-    keepDelivery: (values: Parameters<typeof keep.insert>[0]): number => keep.insert(values),
+    keepDelivery: (values: Parameters<typeof keep.insert>[0]): number => keep.insert(values).lastId,
     finish: finish.run,
     several: new Map(
       SIZES.map((size, n) => [size, prepareSeveral(connection, size, queries.several[n] as SeveralQueries)]),
@@ -109,18 +109,32 @@ function prepareSeveral(connection: Database, size: number, { add, keep }: Sever
     handler: string;
     receivedAt: number;
   }>(connection, add);
+  const idOf = prepare<{ source: string; eventId: string }>(connection, queries.idOf);
   const keeping = prepareRows<{ receivedAt: number; headers: string; body: Uint8Array }>(connection, keep);
   return {
     /**
      * Puts them on the list, processed and delivered once, but for those that are on it.
      *
-     * @returns the new rows' ids by event id
+     * @returns the new rows' ids, in the order of the events; undefined for those that were on the list, or come a second time
      */
-    add: (values: Parameters<typeof adding.rows>[0]): Map<string, number> =>
-      new Map(adding.rows(values).map(([id, eventId]) => [eventId as string, id as number])),
+    add(values: Parameters<typeof adding.insert>[0]): (number | undefined)[] {
+      const { rows, lastId } = adding.insert(values);
+      if (rows === 0) return values.map(() => undefined);
+      const first = lastId - (rows - 1);
+      if (rows === size) return values.map((_, n) => first + n);
+      const fresh = new Set<number>();
+      const ids = values.map(({ source, eventId }) => {
+        const id = idOf.rows({ source, eventId })[0]?.[0] as number;
+        if (id < first || fresh.has(id)) return undefined;
+        fresh.add(id);
+        return id;
+      });
+      if (fresh.size === rows) return ids;
+      throw new Error(`${rows} events are new on the guest list, and ${fresh.size} of them were found`);
+    },
     /** Stores what each delivery brought. @returns the first one's id; the others' follow on it (https://sqlite.org/autoinc.html) */
     keepDeliveries: (values: Parameters<typeof keeping.insert>[0]): number =>
-      keeping.insert(values) - (size - 1),
+      keeping.insert(values).lastId - (size - 1),
   };
 }
 

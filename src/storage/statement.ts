@@ -17,11 +17,18 @@ export interface Query {
 /** What a query takes by name. */
 type Values = Record<string, Bindable>;
 
+export interface Inserted {
+  /** How many rows are new: fewer than were given where some conflict. What triggers did is not among them. */
+  readonly rows: number;
+  /** Of the last one that is new; of an earlier statement's if none is. */
+  readonly lastId: number;
+}
+
 /** @template Input what it takes with every use: the values of one row, or of as many rows as the query is for */
 export interface Prepared<Input> {
   readonly run: (input: Input) => number;
-  /** For a plain INSERT: the id of the new row, of the last one if there are several. RETURNING would cost a temporary table. */
-  readonly insert: (input: Input) => number;
+  /** For an INSERT without RETURNING, which costs a temporary table, and for several rows two. */
+  readonly insert: (input: Input) => Inserted;
   /** Rows as arrays, in the order of the query's columns. */
   readonly rows: (input: Input) => unknown[][];
 }
@@ -56,10 +63,15 @@ function prepareLater<Input>(connection: Database, query: Query, bind: Bind<Inpu
 }
 
 function prepareNow<Input>(connection: Database, query: Query, bind: Bind<Input>): Prepared<Input> {
-  const statement = connection.prepare(query.sql);
+  // Here and everywhere query() and not prepare(): only it tells SQLite that the statement is kept, so that what makes it up does not
+  // take the connection's few quick pieces of memory (https://sqlite.org/malloc.html#lookaside). That spares 17 of 68 mallocs an event.
+  const statement = connection.query(query.sql);
   return {
     run: (input) => statement.run(...bind(query, input)).changes,
-    insert: (input) => Number(statement.run(...bind(query, input)).lastInsertRowid),
+    insert(input) {
+      const { changes, lastInsertRowid } = statement.run(...bind(query, input));
+      return { rows: changes, lastId: Number(lastInsertRowid) };
+    },
     rows: (input) => statement.values(...bind(query, input)),
   };
 }

@@ -1,4 +1,5 @@
-import { is, Param, Placeholder, sql } from "drizzle-orm";
+import { getTableColumns, is, Param, Placeholder, sql, type SQL } from "drizzle-orm";
+import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import { drizzle } from "drizzle-orm/sqlite-proxy";
 import type { Named, Query } from "./statement.ts";
 
@@ -23,6 +24,27 @@ export function write(query: { toSQL(): { sql: string; params: unknown[] } }): Q
   });
   return { sql: start + text.join(""), params: names.map(named) };
 }
+
+/**
+ * An INSERT of several rows. So that it can be undone by itself SQLite would put aside a copy of every page that it is about to change;
+ * with OR ROLLBACK, which drizzle does not know, an error ends the whole transaction instead, and nothing is copied. No row may name its id
+ * then, not even as null.
+ *
+ * @param rest what follows on the rows
+ */
+export function insertOrRollback<Table extends SQLiteTable>(
+  table: Table,
+  rows: readonly { [Column in keyof Table["$inferInsert"]]?: Placeholder | string }[],
+  rest: SQL = sql``,
+): Query {
+  const columns = getTableColumns(table);
+  const names = Object.keys(rows[0] ?? {}).map((key) => sql.identifier(columns[key]?.name ?? key));
+  const values = rows.map((row) => sql`(${sql.join(Object.values(row), comma)})`);
+  const insert = sql`insert or rollback into ${table} (${sql.join(names, comma)}) values ${sql.join(values, comma)}${rest}`;
+  return write({ toSQL: () => db.run(insert).getQuery() });
+}
+
+const comma = sql`, `;
 
 function literal(value: unknown): string {
   if (typeof value === "number" || value === null) return String(value);

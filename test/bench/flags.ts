@@ -10,6 +10,7 @@ export const usage = `bun run bench [options]: hookonce beside what it could be,
   --quick              one short round of ceiling, no-commit and hookonce
   --rounds <n>         interleaved rounds, of which the medians are shown (5)
   --seconds <n>        how long each is measured (4)
+  --warm-up <n>        how many seconds each has to compile its code before that (1)
   --only <names>       of ${designs.map(({ name }) => name).join(", ")}
   --ids <kind>         time, random, both (both), or seconds: time-ordered by the second only
   --stored <n>         how many events \`stored\` starts with (2000000)
@@ -32,6 +33,7 @@ const options = {
   quick: { type: "boolean", default: false },
   rounds: { type: "string" },
   seconds: { type: "string" },
+  "warm-up": { type: "string", default: "1" },
   only: { type: "string" },
   ids: { type: "string", default: "both" },
   stored: { type: "string", default: "2000000" },
@@ -66,7 +68,7 @@ function withDefaults(values: ReturnType<typeof parseArgs<{ options: typeof opti
     .object({
       rounds: count,
       seconds,
-      warmUpSeconds: count,
+      warmUpSeconds: seconds,
       only: z.array(z.enum(names)),
       ids: z.enum(["time", "random", "both", "seconds"]).transform((kind) => kinds[kind]),
       stored: count,
@@ -76,7 +78,7 @@ function withDefaults(values: ReturnType<typeof parseArgs<{ options: typeof opti
     .parse({
       rounds: values.rounds ?? (quick ? 1 : 5),
       seconds: values.seconds ?? (quick ? 2 : 4),
-      warmUpSeconds: 1,
+      warmUpSeconds: values["warm-up"],
       only: values.only?.split(",") ?? (quick ? ["ceiling", "no-commit", "hookonce"] : names),
       ids: values.ids,
       stored: values.stored,

@@ -14,7 +14,7 @@ interface App extends Disposable {
 }
 
 function app(options: { wal: boolean; empty?: boolean }): App {
-  const folder = temporaryFolder("app");
+  const folder = temporaryFolder("app", 100);
   const path = join(folder, "app.db");
   using db = new Database(path);
   if (options.wal) db.run("pragma journal_mode = wal");
@@ -39,6 +39,9 @@ const HANDLER = {
   "handlers/default/_any.sql":
     "update customers set cents = cents + (:payload ->> '$.cents') where id = :payload ->> '$.customer';",
 };
+
+/** Thirty such events make a checkpoint due. */
+const FILLER = "x".repeat(500_000);
 
 function inboxOn({ path }: App, more = ""): Promise<TestInbox> {
   return testInbox({ config: `database = "${path}"\n${more}${SOURCE}`, files: HANDLER });
@@ -70,7 +73,13 @@ describe("in a database that it did not create hookonce is a guest", () => {
     {
       await using inbox = await inboxOn(host);
       for (let n = 0; n < 30; n++) {
-        await inbox.deliver({ event_id: `evt_${n}`, type: "paid", customer: "ada", cents: 1 });
+        await inbox.deliver({
+          event_id: `evt_${n}`,
+          type: "paid",
+          customer: "ada",
+          cents: 1,
+          filler: FILLER,
+        });
       }
       expect(
         (await inbox.deliver({ event_id: "evt_1", type: "paid", customer: "ada", cents: 1 })).body.status,

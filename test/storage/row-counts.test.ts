@@ -1,4 +1,12 @@
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { migrate, ownSet } from "../../src/storage/migrations.ts";
+import { openDatabase } from "../../src/storage/open.ts";
+import { ownMigrations } from "../../src/storage/own-migrations.ts";
+import { createStorage, writeMeta } from "../../src/storage/storage.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 
 const MIGRATION = `
@@ -49,4 +57,37 @@ test("a join over tables that a stop has found nearly empty uses their indexes o
   expect(plan(inbox)).not.toContain("SCAN");
   await inbox.deliver({ event_id: "evt_20", type: "paid", customer: "evt_0/1", cents: 7 });
   expect(inbox.value("select sum(cents) from credits")).toBe(12);
+});
+
+test("while another process holds the write lock nothing is counted, and nothing fails", async () => {
+  const folder = temporaryFolder("row-counts");
+  const path = join(folder, "a.db");
+  const { connection } = openDatabase(path);
+  const fatal: unknown[] = [];
+  try {
+    migrate(connection, ownSet(ownMigrations), 1);
+    writeMeta(connection, "created_by", "hookonce");
+    const storage = createStorage(connection, (error) => void fatal.push(error));
+    connection.run("create table grown (name text)");
+    connection.run("create index grown_by_name on grown (name)");
+    connection.run("insert into grown values ('one')");
+    connection.run("analyze");
+    connection.run(
+      "with recursive n (i) as (select 1 union all select i + 1 from n where i < 500) insert into grown select i from n",
+    );
+    const counted = connection.prepare("select stat from sqlite_stat1 where tbl = 'grown'");
+    connection.prepare("select 1 from grown where name = 'one'").values();
+
+    using other = new Database(path);
+    other.run("begin immediate");
+    storage.checkpoint.run();
+    expect(counted.values()).toEqual([["1 1"]]);
+    other.run("rollback");
+    storage.checkpoint.run();
+    expect(counted.values()).toEqual([["501 1"]]);
+    await storage.close();
+    expect(fatal).toEqual([]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

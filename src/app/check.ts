@@ -83,9 +83,9 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
       });
     }
     attempt(problems, () => migrate(connection, own, options.clock()));
-    const tried = attempt(problems, () => rehearseMigrations(connection, user));
-    problems.push(...(tried?.problems ?? []));
-    pending = tried?.pending.map(({ name }) => name) ?? [];
+    const tried = rehearseMigrations(connection, user);
+    problems.push(...tried.problems);
+    pending = tried.pending.map(({ name }) => name);
     const loaded = await loadHandlers({
       inboxFolder,
       // Without a config every folder may be a source's, and its handlers can still be checked.

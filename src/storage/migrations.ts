@@ -71,7 +71,7 @@ export function problemsOf(migration: Migration): Problem[] {
   return splitStatements(migration.sql)
     .filter(isRefused)
     .map((statement) => ({
-      file: migration.file ?? migration.name,
+      file: fileOf(migration),
       line: statement.line,
       message: `${statement.keyword} cannot stand in a migration: each file is one transaction, begun and committed by hookonce.`,
     }));
@@ -110,39 +110,59 @@ export function tryMigration(db: Database, migration: Migration, keepsOwnTables:
   return problems;
 }
 
+/** What a set of migrations is to a database. */
+export interface History {
+  /** Those still to be applied. */
+  readonly pending: readonly Migration[];
+  /** Why it cannot go on from what is applied: `migration_edited`, `migration_out_of_order`, the set's own code for one it does not know. */
+  readonly refusals: readonly HookonceError[];
+}
+
+export function historyOf(db: Database, { journal, migrations, whenUnknown }: MigrationSet): History {
+  const applied = new Map(
+    tableExists(db, journal)
+      ? (db.query(`select name, sha256 from ${journal} order by name`).values() as [string, string][])
+      : [],
+  );
+  const known = new Set(migrations.map(({ name }) => name));
+  const last = [...applied.keys()].at(-1) ?? "";
+  const unknown = [...applied.keys()]
+    .filter((name) => !known.has(name))
+    .map((name) => new HookonceError(whenUnknown.code, whenUnknown.message(name)));
+  const pending = migrations.filter(({ name }) => !applied.has(name));
+  const edited = migrations
+    .filter(({ name, sql }) => applied.has(name) && applied.get(name) !== sha256(sql))
+    .map(
+      (migration) =>
+        new HookonceError(
+          "migration_edited",
+          `${fileOf(migration)} was changed after it was applied. Put it back as it was and write the change as a new migration.`,
+        ),
+    );
+  const late = pending
+    .filter(({ name }) => name < last)
+    .map(
+      (migration) =>
+        new HookonceError(
+          "migration_out_of_order",
+          `${fileOf(migration)} comes before ${last}, which is already applied. Give it a name that sorts after it.`,
+        ),
+    );
+  return { pending, refusals: [...unknown, ...edited, ...late] };
+}
+
 /**
  * Which migrations of a set are still to be applied.
  *
- * @throws HookonceError `migration_edited`, `migration_out_of_order`, or the set's own code for one it does not know
+ * @throws HookonceError the first of the {@link History}'s refusals; where there are several, with all of them as its problems
  */
-export function pendingMigrations(db: Database, set: MigrationSet): Migration[] {
-  const applied = new Map(
-    tableExists(db, set.journal)
-      ? (db.query(`select name, sha256 from ${set.journal} order by name`).values() as [string, string][])
-      : [],
-  );
-  const known = new Set(set.migrations.map((migration) => migration.name));
-  const last = [...applied.keys()].at(-1) ?? "";
-  for (const name of applied.keys()) {
-    if (!known.has(name)) throw new HookonceError(set.whenUnknown.code, set.whenUnknown.message(name));
-  }
-  for (const migration of set.migrations) {
-    const file = migration.file ?? migration.name;
-    const recorded = applied.get(migration.name);
-    if (recorded !== undefined && recorded !== sha256(migration.sql)) {
-      throw new HookonceError(
-        "migration_edited",
-        `${file} was changed after it was applied. Put it back as it was and write the change as a new migration.`,
-      );
-    }
-    if (recorded === undefined && migration.name < last) {
-      throw new HookonceError(
-        "migration_out_of_order",
-        `${file} comes before ${last}, which is already applied. Give it a name that sorts after it.`,
-      );
-    }
-  }
-  return set.migrations.filter((migration) => !applied.has(migration.name));
+export function pendingMigrations(db: Database, set: MigrationSet): readonly Migration[] {
+  const { pending, refusals } = historyOf(db, set);
+  const [first] = refusals;
+  if (first === undefined) return pending;
+  throw new HookonceError(first.code, first.message, {
+    problems: refusals.length === 1 ? [] : refusals.map(({ message }) => ({ message })),
+  });
 }
 
 /**
@@ -150,7 +170,7 @@ export function pendingMigrations(db: Database, set: MigrationSet): Migration[] 
  *
  * @throws HookonceError `migration_failed` with file and line; that migration and all after it are not applied
  */
-export function migrate(db: Database, set: MigrationSet, now: number): Migration[] {
+export function migrate(db: Database, set: MigrationSet, now: number): readonly Migration[] {
   const pending = pendingMigrations(db, set);
   if (pending.length === 0) return pending;
   createJournal(db, set);
@@ -217,10 +237,14 @@ function failed(migration: Migration, line: number | undefined, error: unknown):
 
 function problemOf(migration: Migration, line: number | undefined, error: unknown): Problem {
   return {
-    file: migration.file ?? migration.name,
+    file: fileOf(migration),
     line,
     message: `migration failed, nothing of it was applied: ${messageOf(error)}`,
   };
+}
+
+function fileOf({ file, name }: Migration): string {
+  return file ?? name;
 }
 
 export function tableExists(db: Database, name: string): boolean {

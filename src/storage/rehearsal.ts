@@ -5,7 +5,7 @@ import { handlerDurations, type HandlerDuration } from "./handler-durations.ts";
 import { isEmpty } from "./open.ts";
 import {
   createJournal,
-  pendingMigrations,
+  historyOf,
   problemsOf,
   tableExists,
   tryMigration,
@@ -66,22 +66,18 @@ export function rehearse(
   }
 }
 
-/**
- * Tries the migrations of a set that are pending, one after the other and past all that is wrong.
- *
- * @throws HookonceError what {@link pendingMigrations} does
- */
+/** Tries the migrations of a set that are pending, one after the other and past all that is wrong, their history too. */
 export function rehearseMigrations(
   connection: Database,
   set: MigrationSet,
 ): { pending: readonly Migration[]; problems: readonly Problem[] } {
-  const pending = pendingMigrations(connection, set);
+  const { pending, refusals } = historyOf(connection, set);
   if (pending.length > 0) createJournal(connection, set);
-  const problems = pending.flatMap((migration) => [
+  const tried = pending.flatMap((migration) => [
     ...problemsOf(migration),
     ...tryMigration(connection, migration, set.keepsOwnTables),
   ]);
-  return { pending, problems };
+  return { pending, problems: [...refusals.map(({ message }) => ({ message })), ...tried] };
 }
 
 function copySchema(from: Database, to: Database): void {

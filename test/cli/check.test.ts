@@ -256,10 +256,22 @@ export default handler(({ db }) => { db.run(sql\`delete from credits\`); });
     expect(bad.code).toBe(1);
     expect(bad.stderr).toMatch(/^migrations\/0003_again\.sql:1: .*credits already exists/m);
     expect(bad.stderr).toMatch(/^handlers\/default\/late\.sql:1: no such table: nowhere/m);
-    inbox.write({ "migrations/0001_credits.sql": "create table credits (other text) strict;\n" });
+    // What is wrong with what was applied hides nothing else, and is not held against the handlers of what is pending.
+    inbox.write({
+      "migrations/0001_credits.sql": "create table credits (other text) strict;\n",
+      "migrations/0000_late.sql": "create table late (n integer) strict;\n",
+    });
     const edited = await run(["check", inbox.path]);
     expect(edited.code).toBe(1);
-    expect(edited.stderr).toContain("migrations/0001_credits.sql was changed after it was applied");
+    expect(edited.stderr.split("\n")).toEqual([
+      expect.stringMatching(/^migrations\/0001_credits\.sql was changed after it was applied/),
+      expect.stringMatching(/^migrations\/0000_late\.sql comes before 0001_credits\.sql/),
+      expect.stringMatching(/^migrations\/0003_again\.sql:1: .*credits already exists/),
+      expect.stringMatching(/^handlers\/default\/late\.sql:1: no such table: nowhere/),
+      "",
+      expect.stringMatching(/^4 problems/),
+      "",
+    ]);
 
     expect(readFileSync(path).equals(before)).toBe(true);
     using database = new Database(path, { readonly: true });

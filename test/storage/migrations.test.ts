@@ -135,6 +135,19 @@ describe("a set of migrations", () => {
     },
   );
 
+  test("is refused with all that is wrong at once", async () => {
+    using db = new Database(":memory:");
+    migrate(db, userSet([first, third]), NOW);
+    const edited = migration(third.name, `${third.sql} -- better`);
+    const error = await refusalOf(() => migrate(db, userSet([second, edited]), NOW));
+    expect(error.code).toBe("migration_missing");
+    expect(error.problems.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^migrations\/0001_a\.sql was applied to this database and is gone/),
+      expect.stringMatching(/^migrations\/0003_c\.sql was changed after it was applied/),
+      expect.stringMatching(/^migrations\/0002_b\.sql comes before 0003_c\.sql/),
+    ]);
+  });
+
   test("the user's and hookonce's own do not know of each other", () => {
     using db = new Database(":memory:");
     migrate(db, ownSet([second, third].map(({ name }) => migration(name, "select 1;"))), NOW);

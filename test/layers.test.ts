@@ -11,8 +11,8 @@ const LAYERS: readonly (readonly string[])[] = [
   ["http"],
   ["inbox"],
   ["handlers"],
-  ["storage", "doctor"],
-  ["providers", "config"],
+  ["engines", "doctor"],
+  ["providers", "config", "logging"],
   ["event", "errors"],
 ];
 
@@ -21,13 +21,13 @@ const ASIDE = ["assets.d.ts", "build-all.ts", "templates/inbox/", "templates/typ
 
 /** A package, and the rooms that may use it: `value` at all, `type` only its types. */
 const PACKAGES: readonly { name: RegExp; value: readonly string[]; type: readonly string[] }[] = [
-  // All SQL is behind storage and handlers. The demo brings the tutorial's receiver, which has a database of its own.
-  { name: /^bun:sqlite$/, value: ["storage", "handlers", "demo"], type: ["app"] },
-  { name: /^drizzle-orm(?:\/|$)/, value: ["storage", "handlers"], type: [] },
+  // All SQL is behind the engines and handlers. The demo brings the tutorial's receiver, which has a database of its own.
+  { name: /^bun:sqlite$/, value: ["engines", "handlers", "demo"], type: ["app"] },
+  { name: /^drizzle-orm(?:\/|$)/, value: ["engines", "handlers"], type: [] },
   { name: /^(?:hono|@hono\/.*)$/, value: ["http"], type: ["app"] },
   { name: /^commander$/, value: ["cli"], type: [] },
   { name: /^toml-eslint-parser$/, value: ["config"], type: [] },
-  { name: /^pino(?:-pretty|-std-serializers|\/.*)?$/, value: ["app", "demo"], type: ["http"] },
+  { name: /^pino(?:-pretty|-std-serializers|\/.*)?$/, value: ["logging", "demo"], type: ["app", "http"] },
 ];
 
 interface Import {
@@ -160,7 +160,7 @@ describe("src", () => {
       "cli/serve.ts → app/serve.ts",
       "inbox/receive.ts → handlers/registry.ts", // only a type
       "templates/editor-types.ts → templates/editor-types-archive.ts", // require(…)
-      "providers/hmac.ts → errors.ts",
+      "providers/schemes/hmac.ts → errors.ts",
     ]) {
       expect(edges).toContain(edge);
     }
@@ -207,8 +207,8 @@ describe("the check itself", () => {
 
   test.each([
     [
-      { "storage/a.ts": 'import type { A } from "../inbox/b.ts";' },
-      "storage/a.ts imports inbox/b.ts, which is not below it",
+      { "engines/a.ts": 'import type { A } from "../inbox/b.ts";' },
+      "engines/a.ts imports inbox/b.ts, which is not below it",
     ],
     [
       { "config/a.ts": 'import { a } from "../providers/b.ts"; a();' },
@@ -236,15 +236,15 @@ describe("the check itself", () => {
     ],
     [
       { "inbox/a.ts": 'import type { Database } from "bun:sqlite";' },
-      "inbox/a.ts imports types of bun:sqlite, which is for storage and handlers and demo",
+      "inbox/a.ts imports types of bun:sqlite, which is for engines and handlers and demo",
     ],
     [
       { "app/a.ts": 'import { Database } from "bun:sqlite"; new Database();' },
-      "app/a.ts imports bun:sqlite, which is for storage and handlers and demo",
+      "app/a.ts imports bun:sqlite, which is for engines and handlers and demo",
     ],
     [
       { "http/a.ts": 'import { eq } from "drizzle-orm/sqlite-core"; eq();' },
-      "http/a.ts imports drizzle-orm/sqlite-core, which is for storage and handlers",
+      "http/a.ts imports drizzle-orm/sqlite-core, which is for engines and handlers",
     ],
     [{ "helpers/a.ts": "" }, "helpers/a.ts: helpers stands in no layer"],
   ] as [Record<string, string>, string][])("finds a breach: %#", (files, breach) => {
@@ -258,7 +258,7 @@ describe("the check itself", () => {
           "main.ts": 'import { a } from "./cli/a.ts"; a();',
           "cli/a.ts": 'import { a } from "../demo/a.ts"; import { b } from "../app/b.ts"; a(b);',
           "app/b.ts": 'import type { Database } from "bun:sqlite"; import { c } from "../config/c.ts"; c();',
-          "storage/d.ts":
+          "engines/d.ts":
             'import { Database } from "bun:sqlite"; import { e } from "../providers/e.ts"; new Database(e);',
           "config/c.ts": 'import { f } from "../errors.ts"; import { g } from "./g.ts"; f(g);',
         }),

@@ -49,7 +49,7 @@ test.each([
 test("which is found out by reading all of it", () => {
   expect(imported.size).toBeGreaterThan(80);
   expect(imported.has(join("handlers", "sql-handler.ts"))).toBe(true);
-  expect(imported.get("bun:sqlite")).toStartWith("storage");
+  expect(imported.get("bun:sqlite")).toStartWith("engines");
 });
 
 test("nor does commander import node:process, every getter of which is read then, process.stdout among them", () => {

@@ -6,11 +6,11 @@ import { HookonceError, messageOf, type ErrorCode, type Problem } from "../error
 import { loadHandlers } from "../handlers/registry.ts";
 import type { Fetch } from "../providers/context.ts";
 import type { Source } from "../providers/source.ts";
-import type { HandlerDuration } from "../storage/handler-durations.ts";
-import { migrate, ownSet, userSet } from "../storage/migrations.ts";
-import { ownMigrations } from "../storage/own-migrations.ts";
-import { rehearse, rehearseMigrations } from "../storage/rehearsal.ts";
-import { refuseChanges } from "../storage/source-rules.ts";
+import type { HandlerDuration } from "../engines/sqlite/handler-durations.ts";
+import { migrate, ownSet, userSet } from "../engines/sqlite/migrations.ts";
+import { ownMigrations } from "../engines/sqlite/own-migrations.ts";
+import { rehearse, rehearseMigrations } from "../engines/sqlite/rehearsal.ts";
+import { refuseChanges } from "../engines/sqlite/source-rules.ts";
 import { selectorProblems } from "./selector-problems.ts";
 import { rulesOf } from "./source-rules.ts";
 import { createSources, secretNeeds } from "./sources.ts";

@@ -1,6 +1,6 @@
 import { formatInWords } from "../doctor/secrets.ts";
 import type { Provider, PublicKeyScheme, Scheme } from "../providers/provider.ts";
-import { isList, type Selector } from "../providers/selector.ts";
+import { isList, type Selector } from "../providers/body/selector.ts";
 import { coversUrl } from "../providers/verifier.ts";
 
 /** What there is to know of a provider, in lines of `name: text`. */

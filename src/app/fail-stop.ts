@@ -2,7 +2,7 @@ import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, stackOf } from "../errors.ts";
 import { isOfHandler } from "../handlers/late-error.ts";
-import type { Log } from "./log.ts";
+import type { Log } from "../logging/log.ts";
 
 /**
  * An error of hookonce's own that nobody caught ends the process: whatever it left behind, the next start recovers from the database.

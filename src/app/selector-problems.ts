@@ -1,7 +1,7 @@
 import { CONFIG_FILE, type ConfiguredSource, type ReadConfig } from "../config/load.ts";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
-import { compileBatch } from "../providers/batch.ts";
-import { compileSelector, isList, type Selector } from "../providers/selector.ts";
+import { compileBatch } from "../providers/body/batch.ts";
+import { compileSelector, isList, type Selector } from "../providers/body/selector.ts";
 
 /** Every selector of a source that cannot be read, each on its own line. */
 export function selectorProblems(source: ConfiguredSource, lineOf: ReadConfig["lineOf"]): Problem[] {

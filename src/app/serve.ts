@@ -7,7 +7,7 @@ import { listen, type HttpServer } from "../http/server.ts";
 import type { Source } from "../providers/source.ts";
 import { check } from "./check.ts";
 import { exitNow, failStop } from "./fail-stop.ts";
-import type { Log } from "./log.ts";
+import type { Log } from "../logging/log.ts";
 import { openInbox, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
 
 export interface ServeOptions {

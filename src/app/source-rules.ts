@@ -1,6 +1,6 @@
 import type { Config } from "../config/load.ts";
 import type { Source } from "../providers/source.ts";
-import type { SourceRule } from "../storage/source-rules.ts";
+import type { SourceRule } from "../engines/sqlite/source-rules.ts";
 
 /** What the database remembers of each source. */
 export function rulesOf(config: Config, sources: ReadonlyMap<string, Source>): SourceRule[] {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { unreadable, type Problem } from "../errors.ts";
-import type { Migration } from "../storage/migrations.ts";
+import type { Migration } from "../engines/sqlite/migrations.ts";
 
 /** The inbox folder's `migrations/*.sql`, in the order of their names, and those that cannot be read. */
 export function readUserMigrations(inboxFolder: string): { migrations: Migration[]; problems: Problem[] } {

@@ -8,7 +8,7 @@ import { HookonceError, messageOf } from "../errors.ts";
 import type { SigningKeys } from "../providers/context.ts";
 import { providers } from "../providers/presets.ts";
 import type { Provider, Scheme } from "../providers/provider.ts";
-import { generateKeyPair } from "../providers/public-key.ts";
+import { generateKeyPair } from "../providers/schemes/public-key.ts";
 import { createSource, type SourceSettings } from "../providers/source.ts";
 import type { Example } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";

@@ -1,6 +1,6 @@
 import { existsSync, fstatSync } from "node:fs";
 import { join } from "node:path";
-import { createLog } from "../app/log.ts";
+import { createLog } from "../logging/log.ts";
 import { serve } from "../app/serve.ts";
 import { CONFIG_FILE } from "../config/load.ts";
 

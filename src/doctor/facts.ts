@@ -1,5 +1,5 @@
 import { HookonceError } from "../errors.ts";
-import { decodeKeys } from "../providers/keys.ts";
+import { decodeKeys } from "../providers/schemes/keys.ts";
 import type {
   HmacScheme,
   PublicKeyScheme,
@@ -7,7 +7,7 @@ import type {
   SignedRequest,
   TimestampRule,
 } from "../providers/provider.ts";
-import { compileTemplate, partOf, readSignature, signedBodyOf } from "../providers/signed-request.ts";
+import { compileTemplate, partOf, readSignature, signedBodyOf } from "../providers/schemes/signed-request.ts";
 import { coversUrl } from "../providers/verifier.ts";
 import type { Fact } from "./diagnosis.ts";
 import { isMissing, signatureHeaderOf } from "./headers.ts";

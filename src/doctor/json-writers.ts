@@ -1,5 +1,5 @@
 import { HookonceError } from "../errors.ts";
-import { parseJson } from "../providers/payload.ts";
+import { parseJson } from "../providers/body/payload.ts";
 
 export const BOM = "\ufeff";
 

@@ -1,7 +1,7 @@
 import { HookonceError } from "../errors.ts";
 import type { Delivery } from "../event.ts";
 import type { Fetch, VerifyContext } from "../providers/context.ts";
-import { parseBody } from "../providers/payload.ts";
+import { parseBody } from "../providers/body/payload.ts";
 import type { Provider, Scheme } from "../providers/provider.ts";
 import { createUrlOf, type SourceSettings } from "../providers/source.ts";
 import { createVerifier } from "../providers/verifier.ts";

@@ -1,8 +1,8 @@
 import type { Database, Statement } from "bun:sqlite";
 import { HookonceError } from "../errors.ts";
-import { ownTablesWrittenBy } from "../storage/own-tables.ts";
-import { splitStatements, type SqlStatement } from "../storage/sql-text.ts";
-import { troubleOf } from "../storage/sqlite-error.ts";
+import { ownTablesWrittenBy } from "../engines/sqlite/own-tables.ts";
+import { splitStatements, type SqlStatement } from "../engines/sqlite/sql-text.ts";
+import { troubleOf } from "../engines/sqlite/sqlite-error.ts";
 import { leavingGate } from "./late-error.ts";
 
 /**

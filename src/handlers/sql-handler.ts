@@ -2,8 +2,8 @@ import type { Database } from "bun:sqlite";
 import { SQLiteError } from "bun:sqlite";
 import { readFileSync } from "node:fs";
 import { messageOf, unreadable, type Problem } from "../errors.ts";
-import { looksAtOwnWrites } from "../storage/own-tables.ts";
-import { splitStatements, type SqlStatement } from "../storage/sql-text.ts";
+import { looksAtOwnWrites } from "../engines/sqlite/own-tables.ts";
+import { splitStatements, type SqlStatement } from "../engines/sqlite/sql-text.ts";
 import { checkKeyword, prepareAllowed } from "./gate.ts";
 import type { HandlerInput, LoadedHandler } from "./handler.ts";
 

@@ -1,7 +1,7 @@
 import type { LoadedHandler } from "../handlers/handler.ts";
-import type { Storage } from "../storage/storage.ts";
-import type { Several } from "../storage/events.ts";
-import { SIZES } from "../storage/together.ts";
+import type { Storage } from "../engines/sqlite/storage.ts";
+import type { Several } from "../engines/sqlite/events.ts";
+import { SIZES } from "../engines/sqlite/together.ts";
 import type { Apply } from "./apply.ts";
 import type { Incoming, Result } from "./incoming.ts";
 import { runHandler } from "./run-handler.ts";

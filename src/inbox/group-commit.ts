@@ -1,7 +1,7 @@
 import { HookonceError, messageOf } from "../errors.ts";
 import type { Handlers } from "../handlers/registry.ts";
-import { troubleOf, unavailable, type Trouble } from "../storage/sqlite-error.ts";
-import type { Storage } from "../storage/storage.ts";
+import { troubleOf, unavailable, type Trouble } from "../engines/sqlite/sqlite-error.ts";
+import type { Storage } from "../engines/sqlite/storage.ts";
 import { createApplyTogether } from "./apply-together.ts";
 import { createApply } from "./apply.ts";
 import type { Incoming, Result } from "./incoming.ts";

@@ -2,7 +2,7 @@ import type { Delivery } from "../event.ts";
 import { HookonceError } from "../errors.ts";
 import type { Handlers } from "../handlers/registry.ts";
 import { noHandshake, type HandshakeDone } from "../providers/handshake.ts";
-import type { ParsedBody } from "../providers/payload.ts";
+import type { ParsedBody } from "../providers/body/payload.ts";
 import type { Identified, Source } from "../providers/source.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { Result, SharedDelivery } from "./incoming.ts";

@@ -1,5 +1,5 @@
 import type { Delivery } from "../event.ts";
-import type { ParsedBody } from "./payload.ts";
+import type { ParsedBody } from "./body/payload.ts";
 
 /** Unix milliseconds. */
 export type Clock = () => number;

@@ -1,10 +1,10 @@
 import type { Delivery, Reply } from "../event.ts";
 import { HookonceError } from "../errors.ts";
-import { isSecret } from "./comparison.ts";
+import { isSecret } from "./schemes/comparison.ts";
 import type { VerifyContext } from "./context.ts";
-import type { ParsedBody } from "./payload.ts";
-import { checkPinned, fetchPinned } from "./pinned-fetch.ts";
-import { compileSelector, type Part } from "./selector.ts";
+import type { ParsedBody } from "./body/payload.ts";
+import { checkPinned, fetchPinned } from "./schemes/pinned-fetch.ts";
+import { compileSelector, type Part } from "./body/selector.ts";
 
 /** `query:hub.mode`, or what a selector may read. */
 export type Place = Part;

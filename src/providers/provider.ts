@@ -1,6 +1,6 @@
-import type { BatchPath } from "./batch.ts";
+import type { BatchPath } from "./body/batch.ts";
 import type { Handshake } from "./handshake.ts";
-import type { Part, Selector } from "./selector.ts";
+import type { Part, Selector } from "./body/selector.ts";
 
 /** What a source speaks. A preset is a literal of this type, nothing more; the engine (verifier.ts and what it leads to) does the rest. */
 export interface Provider {

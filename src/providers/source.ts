@@ -1,14 +1,14 @@
 import type { Delivery, Headers, Identity } from "../event.ts";
 import { HookonceError } from "../errors.ts";
-import { compileBatch, type BatchPath, type Split } from "./batch.ts";
+import { compileBatch, type BatchPath, type Split } from "./body/batch.ts";
 import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
 import { compileHandshakes, type Handshakes } from "./handshake.ts";
-import { checkId, checkType } from "./identity.ts";
-import { compileFields } from "./json-fields.ts";
-import type { ParsedBody } from "./payload.ts";
+import { checkId, checkType } from "./body/identity.ts";
+import { compileFields } from "./body/json-fields.ts";
+import type { ParsedBody } from "./body/payload.ts";
 import type { Provider, Scheme } from "./provider.ts";
-import { createReading, type Reading } from "./reading.ts";
-import { createBodyRedaction, createHeaderRedaction } from "./redaction.ts";
+import { createReading, type Reading } from "./body/reading.ts";
+import { createBodyRedaction, createHeaderRedaction } from "./body/redaction.ts";
 import {
   canonical,
   compileSelector,
@@ -16,7 +16,7 @@ import {
   pathsIn,
   type Read,
   type Selector,
-} from "./selector.ts";
+} from "./body/selector.ts";
 import { coversUrl, createVerifier, secretOf } from "./verifier.ts";
 
 /** What the config says of a source, its secrets looked up. What it leaves out, the provider's preset says. */

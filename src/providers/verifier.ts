@@ -1,19 +1,19 @@
 import type { Delivery } from "../event.ts";
 import { HookonceError } from "../errors.ts";
-import { createAdyenVerifier, signAdyen } from "./adyen.ts";
-import { createContentfulVerifier, signContentful } from "./contentful.ts";
+import { createAdyenVerifier, signAdyen } from "./schemes/adyen.ts";
+import { createContentfulVerifier, signContentful } from "./schemes/contentful.ts";
 import type { OutgoingRequest, SigningKeys, Verify, VerifyContext } from "./context.ts";
-import { createHmacVerifier, signHmac } from "./hmac.ts";
-import { createNetlifyVerifier, createPlaidVerifier, signNetlify, signPlaid } from "./jwt.ts";
-import { createMailgunVerifier, signMailgun } from "./mailgun.ts";
-import { createPayPalVerifier, signPayPal } from "./paypal.ts";
+import { createHmacVerifier, signHmac } from "./schemes/hmac.ts";
+import { createNetlifyVerifier, createPlaidVerifier, signNetlify, signPlaid } from "./schemes/jwt.ts";
+import { createMailgunVerifier, signMailgun } from "./schemes/mailgun.ts";
+import { createPayPalVerifier, signPayPal } from "./schemes/paypal.ts";
 import type { Provider, Scheme } from "./provider.ts";
-import { createPublicKeyVerifier, signWithPrivateKey } from "./public-key.ts";
-import { signsUrl } from "./signed-request.ts";
-import { createSnsVerifier, signSns } from "./sns.ts";
-import { createStaticVerifier, signStatic } from "./static.ts";
-import { createTwilioVerifier, signTwilio } from "./twilio.ts";
-import { createLoopbackCheck } from "./unsigned.ts";
+import { createPublicKeyVerifier, signWithPrivateKey } from "./schemes/public-key.ts";
+import { signsUrl } from "./schemes/signed-request.ts";
+import { createSnsVerifier, signSns } from "./schemes/sns.ts";
+import { createStaticVerifier, signStatic } from "./schemes/static.ts";
+import { createTwilioVerifier, signTwilio } from "./schemes/twilio.ts";
+import { createLoopbackCheck } from "./schemes/unsigned.ts";
 
 /**
  * What stands behind each kind of scheme.

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import type { SigningKeys } from "../providers/context.ts";
 import type { KeyFormat, Scheme } from "../providers/provider.ts";
-import { generateKeyPair } from "../providers/public-key.ts";
+import { generateKeyPair } from "../providers/schemes/public-key.ts";
 
 /** Keys that a scheme could have: to sign with a wrong one, or where nobody has configured any. */
 export function randomKeys(scheme: Scheme): SigningKeys {

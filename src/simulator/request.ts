@@ -1,5 +1,5 @@
 import type { OutgoingRequest } from "../providers/context.ts";
-import { changeBody } from "../providers/payload.ts";
+import { changeBody } from "../providers/body/payload.ts";
 import type { Provider, Scheme } from "../providers/provider.ts";
 import type { Example, Seed } from "./example.ts";
 

@@ -1,6 +1,6 @@
 import { keyOf } from "../handlers/find.ts";
-import { compileBatch } from "../providers/batch.ts";
-import { parseBody } from "../providers/payload.ts";
+import { compileBatch } from "../providers/body/batch.ts";
+import { parseBody } from "../providers/body/payload.ts";
 import type { Provider } from "../providers/provider.ts";
 import { seedOf, type Example } from "./example.ts";
 import { requestOf } from "./request.ts";

@@ -1,6 +1,6 @@
 import { expect, setSystemTime, test } from "bun:test";
 import pino, { type Logger } from "pino";
-import { createJsonLogger } from "../../src/app/log.ts";
+import { createJsonLogger } from "../../src/logging/log.ts";
 import { HookonceError } from "../../src/errors.ts";
 
 const AT = new Date("2026-01-31T12:00:00.123Z");

@@ -1,5 +1,5 @@
 // Run by crash.test.ts as its control: the same serve, from its source, with the one setting that loses answered events.
-import { createLog } from "../../src/app/log.ts";
+import { createLog } from "../../src/logging/log.ts";
 import { serve } from "../../src/app/serve.ts";
 
 process.exitCode = await serve({

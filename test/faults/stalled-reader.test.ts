@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createLineBuffer } from "../../src/app/line-buffer.ts";
+import { createLineBuffer } from "../../src/logging/line-buffer.ts";
 import { fromSource, inboxFiles, scratch } from "../cli/support/hookonce.ts";
 import { describeUnless, needsLinux, onlyInFullRun } from "../crash/requirements.ts";
 

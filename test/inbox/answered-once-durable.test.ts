@@ -6,11 +6,11 @@ import { createGroupCommit, type GroupCommit } from "../../src/inbox/group-commi
 import type { Incoming, Result } from "../../src/inbox/incoming.ts";
 import { providers } from "../../src/providers/presets.ts";
 import { createSource } from "../../src/providers/source.ts";
-import { migrate, ownSet } from "../../src/storage/migrations.ts";
-import type { LogSync } from "../../src/storage/log-sync.ts";
-import { openDatabase } from "../../src/storage/open.ts";
-import { ownMigrations } from "../../src/storage/own-migrations.ts";
-import { createStorage } from "../../src/storage/storage.ts";
+import { migrate, ownSet } from "../../src/engines/sqlite/migrations.ts";
+import type { LogSync } from "../../src/engines/sqlite/log-sync.ts";
+import { openDatabase } from "../../src/engines/sqlite/open.ts";
+import { ownMigrations } from "../../src/engines/sqlite/own-migrations.ts";
+import { createStorage } from "../../src/engines/sqlite/storage.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const unsigned = providers.get("unsigned");

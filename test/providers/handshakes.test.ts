@@ -162,7 +162,7 @@ test("WooCommerce's ping is answered, and nothing that only looks like it", asyn
 });
 
 test("Discord's interactions and events each have their ping and their answer", async () => {
-  const { generateKeyPair } = await import("../../src/providers/public-key.ts");
+  const { generateKeyPair } = await import("../../src/providers/schemes/public-key.ts");
   const discord = providers.get("discord") as Provider;
   if (discord.scheme.kind !== "public-key") throw new Error("another scheme");
   const { secret, privateKey } = generateKeyPair(discord.scheme);

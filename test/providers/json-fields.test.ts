@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { HookonceError } from "../../src/errors.ts";
-import { compileFields, MAX_DEPTH } from "../../src/providers/json-fields.ts";
-import { parsePath } from "../../src/providers/path.ts";
+import { compileFields, MAX_DEPTH } from "../../src/providers/body/json-fields.ts";
+import { parsePath } from "../../src/providers/body/path.ts";
 
 const PATHS = ["$.id", "$.type", "$.data.object.id", "$.data.object", "$.a", "$['a b']", "$.__proto__"];
 

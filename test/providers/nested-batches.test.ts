@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { compileBatch } from "../../src/providers/batch.ts";
+import { compileBatch } from "../../src/providers/body/batch.ts";
 import { HookonceError } from "../../src/errors.ts";
 import { providers } from "../../src/providers/presets.ts";
 import type { Provider } from "../../src/providers/provider.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { parseBody } from "../../src/providers/payload.ts";
+import { parseBody } from "../../src/providers/body/payload.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { libraryOf } from "./official.ts";
 import { AT, post, PROCESSED, type Answer } from "./signed-inbox.ts";

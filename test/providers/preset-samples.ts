@@ -2,7 +2,7 @@ import { generateKeyPairSync } from "node:crypto";
 import type { Fetch, OutgoingRequest, SigningKeys } from "../../src/providers/context.ts";
 import { providers } from "../../src/providers/presets.ts";
 import type { Provider } from "../../src/providers/provider.ts";
-import { generateKeyPair } from "../../src/providers/public-key.ts";
+import { generateKeyPair } from "../../src/providers/schemes/public-key.ts";
 import { coversUrl, sign } from "../../src/providers/verifier.ts";
 
 /** What an event numbered `n` looks like in a delivery: what its headers bring, and its body. */

@@ -5,7 +5,7 @@ import {
   NumberLiteral,
   parseWithExactNumbers,
   type Selector,
-} from "../../src/providers/selector.ts";
+} from "../../src/providers/body/selector.ts";
 import { refusedStart } from "../support/test-inbox.ts";
 
 const from = {

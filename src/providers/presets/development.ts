@@ -1,5 +1,5 @@
 import type { Provider } from "../provider.ts";
-import { SNS_HOST } from "../sns.ts";
+import { SNS_HOST } from "../schemes/sns.ts";
 import { BODY_SHA256, DAYS, FIVE_MINUTES, HOURS, MIB, SECONDS, STANDARD_WEBHOOKS } from "./common.ts";
 
 /** Where code is kept, run and watched. */

@@ -1,7 +1,7 @@
 // hookonce with the commit taken out: HTTP, verification, parsing, log and answer are all there, and nothing is written.
 // Usage: bun no-commit.ts <port> <inbox folder>
 import { check } from "../../../src/app/check.ts";
-import { createLog } from "../../../src/app/log.ts";
+import { createLog } from "../../../src/logging/log.ts";
 import { openInbox } from "../../../src/app/open-inbox.ts";
 import { createByteBudget } from "../../../src/http/body.ts";
 import { createDeliveryLog } from "../../../src/http/log.ts";

@@ -1,6 +1,6 @@
 // hookonce with one transaction, and so one fsync, for each event: what group commit is measured against.
 // Usage: bun one-per-event.ts <port> <inbox folder>
-import { createLog } from "../../../src/app/log.ts";
+import { createLog } from "../../../src/logging/log.ts";
 import { serve } from "../../../src/app/serve.ts";
 
 const [port, folder] = process.argv.slice(2) as [string, string];

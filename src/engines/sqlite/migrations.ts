@@ -1,0 +1,256 @@
+import type { Database } from "bun:sqlite";
+import { HookonceError, messageOf, type ErrorCode, type Problem } from "../../errors.ts";
+import { ownSchema, ownTablesWrittenBy } from "./own-tables.ts";
+import { troubleOf } from "./sqlite-error.ts";
+import { atomically } from "./transaction.ts";
+import { splitStatements, type SqlStatement } from "./sql-text.ts";
+
+export interface Migration {
+  /** The file's name: migrations are applied in the order of their names. */
+  readonly name: string;
+  readonly sql: string;
+  /** As the user knows it, for messages. */
+  readonly file?: string;
+}
+
+/** hookonce's own tables and the user's are migrated alike, each with its own journal. */
+export interface MigrationSet {
+  readonly journal: "hookonce_migrations" | "hookonce_user_migrations";
+  readonly migrations: readonly Migration[];
+  /** Done in the transaction of the very first migration. */
+  readonly withFirst?: ((db: Database) => void) | undefined;
+  /** Whether hookonce's own tables must come out of it as they were. */
+  readonly keepsOwnTables: boolean;
+  /** How to say that the database has migrations which are not in the set. */
+  readonly whenUnknown: { code: ErrorCode; message: (name: string) => string };
+}
+
+export function ownSet(migrations: readonly Migration[], withFirst?: (db: Database) => void): MigrationSet {
+  return {
+    journal: "hookonce_migrations",
+    migrations,
+    withFirst,
+    keepsOwnTables: false,
+    whenUnknown: {
+      code: "database_newer",
+      message: (name) =>
+        `The database was made by a newer hookonce (it has ${name}): run that version, or restore the copy made before it.`,
+    },
+  };
+}
+
+export function userSet(migrations: readonly Migration[]): MigrationSet {
+  return {
+    journal: "hookonce_user_migrations",
+    migrations,
+    keepsOwnTables: true,
+    whenUnknown: {
+      code: "migration_missing",
+      message: (name) =>
+        `migrations/${name} was applied to this database and is gone: put the file back, as it was.`,
+    },
+  };
+}
+
+// Each migration is one transaction of hookonce's; these would end it, or leave the file.
+const REFUSED = new Set([
+  "BEGIN",
+  "COMMIT",
+  "END",
+  "ROLLBACK",
+  "SAVEPOINT",
+  "RELEASE",
+  "ATTACH",
+  "DETACH",
+  "VACUUM",
+  "PRAGMA",
+]);
+
+/** What cannot stand in a migration, found without a database. */
+export function problemsOf(migration: Migration): Problem[] {
+  return splitStatements(migration.sql)
+    .filter(isRefused)
+    .map((statement) => ({
+      file: fileOf(migration),
+      line: statement.line,
+      message: `${statement.keyword} cannot stand in a migration: each file is one transaction, begun and committed by hookonce.`,
+    }));
+}
+
+function isRefused({ keyword }: SqlStatement): boolean {
+  return REFUSED.has(keyword);
+}
+
+/**
+ * Runs a migration on a database to try things out on, past all that is wrong with it, so that one mistake does not hide the others.
+ *
+ * @returns what is wrong with it, besides {@link problemsOf}
+ */
+export function tryMigration(db: Database, migration: Migration, keepsOwnTables: boolean): Problem[] {
+  const problems: Problem[] = [];
+  const told = (line: number | undefined, error: unknown): void => {
+    problems.push(problemOf(migration, line, error));
+  };
+  db.run("begin");
+  for (const statement of splitStatements(migration.sql)) {
+    if (isRefused(statement)) continue;
+    try {
+      runStatement(db, statement, keepsOwnTables);
+    } catch (error) {
+      told(statement.line, error);
+    }
+    if (!db.inTransaction) db.run("begin");
+  }
+  try {
+    db.run("commit");
+  } catch (error) {
+    told(undefined, error);
+    db.run("rollback");
+  }
+  return problems;
+}
+
+/** What a set of migrations is to a database. */
+export interface History {
+  /** Those still to be applied. */
+  readonly pending: readonly Migration[];
+  /** Why it cannot go on from what is applied: `migration_edited`, `migration_out_of_order`, the set's own code for one it does not know. */
+  readonly refusals: readonly HookonceError[];
+}
+
+export function historyOf(db: Database, { journal, migrations, whenUnknown }: MigrationSet): History {
+  const applied = new Map(
+    tableExists(db, journal)
+      ? (db.query(`select name, sha256 from ${journal} order by name`).values() as [string, string][])
+      : [],
+  );
+  const known = new Set(migrations.map(({ name }) => name));
+  const last = [...applied.keys()].at(-1) ?? "";
+  const unknown = [...applied.keys()]
+    .filter((name) => !known.has(name))
+    .map((name) => new HookonceError(whenUnknown.code, whenUnknown.message(name)));
+  const pending = migrations.filter(({ name }) => !applied.has(name));
+  const edited = migrations
+    .filter(({ name, sql }) => applied.has(name) && applied.get(name) !== sha256(sql))
+    .map(
+      (migration) =>
+        new HookonceError(
+          "migration_edited",
+          `${fileOf(migration)} was changed after it was applied. Put it back as it was and write the change as a new migration.`,
+        ),
+    );
+  const late = pending
+    .filter(({ name }) => name < last)
+    .map(
+      (migration) =>
+        new HookonceError(
+          "migration_out_of_order",
+          `${fileOf(migration)} comes before ${last}, which is already applied. Give it a name that sorts after it.`,
+        ),
+    );
+  return { pending, refusals: [...unknown, ...edited, ...late] };
+}
+
+/**
+ * Which migrations of a set are still to be applied.
+ *
+ * @throws HookonceError the first of the {@link History}'s refusals; where there are several, with all of them as its problems
+ */
+export function pendingMigrations(db: Database, set: MigrationSet): readonly Migration[] {
+  const { pending, refusals } = historyOf(db, set);
+  const [first] = refusals;
+  if (first === undefined) return pending;
+  throw new HookonceError(first.code, first.message, {
+    problems: refusals.length === 1 ? [] : refusals.map(({ message }) => ({ message })),
+  });
+}
+
+/**
+ * Applies what is pending, each migration in a transaction of its own together with its journal row.
+ *
+ * @throws HookonceError `migration_failed` with file and line; that migration and all after it are not applied
+ */
+export function migrate(db: Database, set: MigrationSet, now: number): readonly Migration[] {
+  const pending = pendingMigrations(db, set);
+  if (pending.length === 0) return pending;
+  createJournal(db, set);
+  const record = db.query(`insert into ${set.journal} (name, sha256, applied_at) values (?, ?, ?)`);
+  for (const migration of pending) {
+    try {
+      atomically(db, () => {
+        runScript(db, migration, set.keepsOwnTables);
+        if (migration === set.migrations[0]) set.withFirst?.(db);
+        record.run(migration.name, sha256(migration.sql), now);
+      });
+    } catch (error) {
+      if (error instanceof HookonceError) throw error;
+      // A deferred constraint speaks only at the commit.
+      throw failed(migration, undefined, error);
+    }
+  }
+  return pending;
+}
+
+export function createJournal(db: Database, { journal }: MigrationSet): void {
+  db.run(
+    `create table if not exists ${journal} (name text primary key not null, sha256 text not null, applied_at integer not null)`,
+  );
+}
+
+function runScript(db: Database, migration: Migration, keepsOwnTables: boolean): void {
+  for (const statement of splitStatements(migration.sql)) {
+    try {
+      runStatement(db, statement, keepsOwnTables);
+    } catch (error) {
+      throw failed(migration, statement.line, error);
+    }
+  }
+}
+
+function runStatement(db: Database, statement: SqlStatement, keepsOwnTables: boolean): void {
+  if (keepsOwnTables) runBesideOwn(db, statement);
+  else db.run(statement.text);
+  if (!db.inTransaction) throw new Error("the statement ended the transaction");
+}
+
+const WRITES_ROWS = new Set(["WITH", "INSERT", "REPLACE", "UPDATE", "DELETE"]);
+
+/** Once it has thrown, what it has done is to be rolled back. */
+function runBesideOwn(db: Database, { text, keyword }: SqlStatement): void {
+  const before = ownSchema(db);
+  const written = WRITES_ROWS.has(keyword) ? ownTablesWrittenBy(db, text) : [];
+  db.run(text);
+  if (written.length === 0 && ownSchema(db) === before) return;
+  throw new Error("the tables called hookonce_… are hookonce's own: a migration may read them, and no more");
+}
+
+/** A full disk and its like are not the migration's fault, and stay what they are. */
+function failed(migration: Migration, line: number | undefined, error: unknown): unknown {
+  if (troubleOf(error) !== "statement") return error;
+  const problem = problemOf(migration, line, error);
+  const where = line === undefined ? "" : `:${line}`;
+  return new HookonceError("migration_failed", `${problem.file}${where}: ${problem.message}`, {
+    cause: error,
+    problems: [problem],
+  });
+}
+
+function problemOf(migration: Migration, line: number | undefined, error: unknown): Problem {
+  return {
+    file: fileOf(migration),
+    line,
+    message: `migration failed, nothing of it was applied: ${messageOf(error)}`,
+  };
+}
+
+function fileOf({ file, name }: Migration): string {
+  return file ?? name;
+}
+
+export function tableExists(db: Database, name: string): boolean {
+  return db.query("select 1 from sqlite_schema where type = 'table' and name = ?").values(name).length > 0;
+}
+
+function sha256(text: string): string {
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+}

@@ -1,0 +1,105 @@
+import { Database } from "bun:sqlite";
+import { existsSync, statSync } from "node:fs";
+import { HookonceError, messageOf, type Problem } from "../../errors.ts";
+import { handlerDurations, type HandlerDuration } from "./handler-durations.ts";
+import { isEmpty } from "./open.ts";
+import {
+  createJournal,
+  historyOf,
+  problemsOf,
+  tableExists,
+  tryMigration,
+  type Migration,
+  type MigrationSet,
+} from "./migrations.ts";
+
+const JOURNALS = ["hookonce_migrations", "hookonce_user_migrations"] as const;
+
+export interface Rehearsal {
+  /** In memory: the database's schema and the journals of its migrations, without its rows. */
+  readonly connection: Database;
+  /** Null where the database does not exist yet. */
+  readonly journalMode: string | null;
+  /** Empty unless it was asked for: it takes longer than all the rest. */
+  readonly durations: readonly HandlerDuration[];
+}
+
+/**
+ * A database to try migrations and handlers on. The real one is only read, and may be in use.
+ *
+ * @param options.look at the real one, where there is one
+ * @throws HookonceError `database_unusable`
+ */
+export function rehearse(
+  path: string,
+  { durations, look = () => {} }: { readonly durations: boolean; readonly look?: (real: Database) => void },
+): Rehearsal {
+  const connection = new Database(":memory:", { strict: true });
+  connection.run("pragma foreign_keys = on");
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0)
+    return { connection, journalMode: null, durations: [] };
+  try {
+    // A first start that was cut short leaves a journal, and what is only read cannot be rolled back.
+    const halfMade = existsSync(`${path}-journal`);
+    const real = new Database(
+      path,
+      halfMade ? { readwrite: true, strict: true } : { readonly: true, strict: true },
+    );
+    try {
+      real.run("pragma busy_timeout = 5000");
+      if (isEmpty(real)) return { connection, journalMode: null, durations: [] };
+      copySchema(real, connection);
+      look(real);
+      return {
+        connection,
+        journalMode: String(real.query("pragma journal_mode").values()[0]?.[0]),
+        durations: durations ? handlerDurations(real) : [],
+      };
+    } finally {
+      // With its statements, or it would keep the files open until the next garbage collection.
+      real.close(true);
+    }
+  } catch (error) {
+    throw new HookonceError("database_unusable", `Cannot read the database ${path}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Tries the migrations of a set that are pending, one after the other and past all that is wrong, their history too. */
+export function rehearseMigrations(
+  connection: Database,
+  set: MigrationSet,
+): { pending: readonly Migration[]; problems: readonly Problem[] } {
+  const { pending, refusals } = historyOf(connection, set);
+  if (pending.length > 0) createJournal(connection, set);
+  const tried = pending.flatMap((migration) => [
+    ...problemsOf(migration),
+    ...tryMigration(connection, migration, set.keepsOwnTables),
+  ]);
+  return { pending, problems: [...refusals.map(({ message }) => ({ message })), ...tried] };
+}
+
+function copySchema(from: Database, to: Database): void {
+  // Tables before what stands on them; a virtual table makes its own shadow tables, which then exist already.
+  const objects = from
+    .query(
+      `select sql from sqlite_schema where sql is not null and name not in (select name from pragma_table_list where type = 'shadow' and schema = 'main') and name not like 'sqlite\\_%' escape '\\'
+       order by case type when 'table' then 0 when 'view' then 1 when 'index' then 2 else 3 end, sql like 'create virtual%' desc, rowid`,
+    )
+    .values() as [string][];
+  for (const [sql] of objects) {
+    try {
+      to.run(sql);
+    } catch (error) {
+      if (!/already exists|^no such (?:module|collation sequence|function)/.test(messageOf(error)))
+        throw error;
+    }
+  }
+  for (const journal of JOURNALS) {
+    if (!tableExists(from, journal)) continue;
+    const insert = to.query(`insert into ${journal} (name, sha256, applied_at) values (?, ?, ?)`);
+    for (const row of from.query(`select name, sha256, applied_at from ${journal}`).values())
+      insert.run(...(row as [string]));
+  }
+}

@@ -1,0 +1,138 @@
+import { HookonceError } from "../../errors.ts";
+import { exactJson, type ParsedBody } from "./payload.ts";
+import { parsePath } from "./path.ts";
+import { parseWithExactNumbers, type Part } from "./selector.ts";
+
+/**
+ * `body:$[*]`, or `body:$.entry[*].changes[*]`: every `[*]` is one step into each element of an array. An event is an element of the
+ * outermost array, and the arrays within hold nothing but their part of it: whatever encloses the innermost element stays with it.
+ */
+export type BatchPath = Part;
+
+/**
+ * @returns a function that takes a payload apart; undefined where the payload is no such batch. Throws `body_too_large` for one that
+ *   would not fit into memory
+ */
+export type Split = (body: ParsedBody) => readonly ParsedBody[] | undefined;
+
+/** What encloses an element is repeated in each: ten times the largest body is plenty, a thousand times it is an attack. In characters. */
+const MAX_TOTAL = 64 * 1024 * 1024;
+
+/** @throws HookonceError `config_invalid` naming the path that cannot be read */
+export function compileBatch(paths: readonly BatchPath[]): Split {
+  const root: Level = { lists: [], ends: [] };
+  for (const path of paths) add(root, stepsOf(path));
+  return ({ payload, json }) => {
+    if (json === null) return undefined;
+    // JavaScript would round numbers of 16 digits and more; reading them exactly takes ten times as long.
+    const source = /\d{16}/.test(json) ? parseWithExactNumbers(json) : payload;
+    const arrays = root.lists.filter(({ steps }) => Array.isArray(valueAt(source, steps)));
+    if (arrays.length === 0) return undefined;
+    let total = 0;
+    return arrays.flatMap((list) =>
+      elementsOf(source, list).flatMap((element) =>
+        eventsOf(element, list).map((event) => {
+          const text = exactJson(event);
+          total += text.length;
+          if (total > MAX_TOTAL) throw tooLarge();
+          return { payload: JSON.parse(text) as unknown, json: text, problem: null };
+        }),
+      ),
+    );
+  };
+}
+
+type Steps = readonly (string | number)[];
+
+/** What a batch's paths name inside one element, or in the body. */
+interface Level {
+  /** Arrays that are taken apart. */
+  readonly lists: List[];
+  /** What stands for the element where a path goes on behind its last `[*]`. */
+  readonly ends: Steps[];
+}
+
+interface List extends Level {
+  readonly steps: Steps;
+}
+
+/** The steps of a path, cut at each `[*]`. */
+function stepsOf(path: BatchPath): Steps[] {
+  const steps = path.startsWith("body:$")
+    ? path
+        .slice("body:$".length)
+        .split("[*]")
+        .map((piece) => parsePath(`$${piece}`))
+    : [];
+  const known = steps.filter((one) => one !== undefined);
+  if (steps.length < 2 || known.length < steps.length) {
+    throw new HookonceError(
+      "config_invalid",
+      `"${path}" is no batch: write a path with [*] in it, such as body:$[*] or body:$.events[*].`,
+    );
+  }
+  return known;
+}
+
+function add(level: Level, [steps = [], ...rest]: readonly Steps[]): void {
+  if (rest.length === 0) {
+    if (steps.length > 0) level.ends.push(steps);
+    return;
+  }
+  const same = JSON.stringify(steps);
+  let list = level.lists.find((one) => JSON.stringify(one.steps) === same);
+  if (list === undefined) level.lists.push((list = { steps, lists: [], ends: [] }));
+  add(list, rest);
+}
+
+/** The events in one element. One in which nothing stands where a path leads is an event itself: there is none that is not seen. */
+function eventsOf(element: unknown, { lists, ends }: Level): unknown[] {
+  const arrays = lists.filter((list) => elementsOf(element, list).length > 0);
+  const taken = ends.map((steps) => valueAt(element, steps)).filter((value) => value !== undefined);
+  if (arrays.length === 0 && taken.length === 0) return [element];
+  const within = arrays.flatMap((list) => {
+    // JSON leaves out what is undefined: an event is the same whatever else came with it.
+    const around = arrays.reduce(
+      (rest, one) => (one === list ? rest : withValue(rest, one.steps, undefined)),
+      element,
+    );
+    return elementsOf(element, list).flatMap((one) =>
+      eventsOf(one, list).map((event) => withValue(around, list.steps, [event])),
+    );
+  });
+  return [...taken, ...within];
+}
+
+function elementsOf(holder: unknown, { steps }: List): unknown[] {
+  const value = valueAt(holder, steps);
+  return Array.isArray(value) ? value : [];
+}
+
+function valueAt(value: unknown, steps: Steps): unknown {
+  let at = value;
+  for (const step of steps) {
+    if (typeof at !== "object" || at === null || !Object.hasOwn(at, step)) return undefined;
+    at = (at as Record<string | number, unknown>)[step];
+  }
+  return at;
+}
+
+/** A copy with another value where the steps lead. Something stands there. */
+function withValue(holder: unknown, [step, ...rest]: Steps, value: unknown): unknown {
+  if (step === undefined) return value;
+  const copy = (Array.isArray(holder) ? [...(holder as unknown[])] : { ...(holder as object) }) as Record<
+    string | number,
+    unknown
+  >;
+  const inner = withValue(copy[step], rest, value);
+  // Assigning to __proto__ would set what it inherits.
+  Object.defineProperty(copy, step, { value: inner, enumerable: true, configurable: true, writable: true });
+  return copy;
+}
+
+function tooLarge(): HookonceError {
+  return new HookonceError(
+    "body_too_large",
+    "Taken apart the body becomes too large: what encloses its events is repeated in each of them.",
+  );
+}

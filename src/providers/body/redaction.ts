@@ -1,0 +1,90 @@
+import type { Delivery, Headers } from "../../event.ts";
+import { exactJson, isFormText, parseJson, readText, withoutMark } from "./payload.ts";
+import type { Provider, Scheme } from "../provider.ts";
+import { NumberLiteral, parseWithExactNumbers } from "./selector.ts";
+
+const REDACTED = "[redacted]";
+
+/** Of every source. */
+const SECRET_HEADERS = ["authorization", "proxy-authorization", "cookie"];
+
+/** The headers as they may be kept: those that hold secrets replaced, and a secret that is sent along wherever else it stands. */
+export function createHeaderRedaction(
+  provider: Provider,
+  scheme: Scheme,
+  secrets: readonly string[],
+): (headers: Headers) => Headers {
+  const names = [...SECRET_HEADERS, ...(provider.secretHeaders ?? [])];
+  if (scheme.kind === "static" && scheme.secretIn.startsWith("header:"))
+    names.push(scheme.secretIn.slice("header:".length).toLowerCase());
+  const redact = (headers: Headers): Headers => {
+    const secret = names.filter((name) => Object.hasOwn(headers, name));
+    if (secret.length === 0) return headers;
+    return { ...headers, ...Object.fromEntries(secret.map((name) => [name, REDACTED])) };
+  };
+  if (scheme.kind !== "static") return redact;
+  const redactText = createTextRedaction(secrets);
+  return (headers) =>
+    Object.fromEntries(Object.entries(redact(headers)).map(([name, value]) => [name, redactText(value)]));
+}
+
+/**
+ * What may be kept of a body, or passed on, where the secret itself is sent along: it may stand in it, and in more than one place. A body
+ * without it stays as it came, byte for byte.
+ *
+ * @param maxInflated in bytes
+ */
+export function createBodyRedaction(
+  secrets: readonly string[],
+  formField: string | undefined,
+  maxInflated: number,
+): (delivery: Delivery) => Delivery {
+  const redactText = createTextRedaction(secrets);
+
+  const redactValue = (value: unknown): unknown => {
+    if (typeof value === "string") return redactText(value);
+    if (value instanceof NumberLiteral) return secrets.includes(value.digits) ? REDACTED : value;
+    if (Array.isArray(value)) return value.map(redactValue);
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [redactText(key), redactValue(one)]));
+  };
+  const redactJson = (text: string): string => {
+    const { json } = parseJson(withoutMark(text));
+    if (json === null) return redactText(text);
+    const value = parseWithExactNumbers(json);
+    const redacted = exactJson(redactValue(value));
+    // The text may hold what the value does not: the first of two equal keys.
+    return redacted === exactJson(value) && redactText(text) === text ? text : redacted;
+  };
+  const redactForm = (text: string): string => {
+    const form = [...new URLSearchParams(text)];
+    const redacted = form.map(([name, value]): [string, string] => [
+      redactText(name),
+      name === formField ? redactJson(value) : redactText(value),
+    ]);
+    return form.every(([name, value], at) => redacted[at]?.[0] === name && redacted[at][1] === value)
+      ? text
+      : new URLSearchParams(redacted).toString();
+  };
+
+  return (delivery) => {
+    const text = readText(delivery, maxInflated);
+    if (typeof text !== "string") {
+      const bytes = Buffer.from(delivery.body).toString("latin1");
+      const redacted = redactText(bytes);
+      return redacted === bytes ? delivery : { ...delivery, body: Buffer.from(redacted, "latin1") };
+    }
+    const redacted = isFormText(delivery.headers, text) ? redactForm(text) : redactJson(text);
+    if (redacted === text) return delivery;
+    const { "content-encoding": _, ...headers } = delivery.headers;
+    return { ...delivery, headers, body: Buffer.from(redacted) };
+  };
+}
+
+/** Every secret, as it stands, in a URL, and as basic authentication has it. The longest first: one may hold another. */
+function createTextRedaction(secrets: readonly string[]): (text: string) => string {
+  const spellings = secrets
+    .flatMap((secret) => [secret, encodeURIComponent(secret), Buffer.from(secret).toString("base64")])
+    .sort((a, b) => b.length - a.length);
+  return (text) => spellings.reduce((rest, spelling) => rest.replaceAll(spelling, REDACTED), text);
+}

@@ -1,0 +1,187 @@
+import type { Headers } from "../../event.ts";
+import { HookonceError } from "../../errors.ts";
+import type { Fields } from "./json-fields.ts";
+import { parsePath } from "./path.ts";
+
+/**
+ * Where a value stands: a part, a list (the first that is present), several parts joined, or the name of the one key of the payload
+ * that is not among these (Telegram's updates say their type so).
+ */
+export type Selector =
+  | Part
+  | readonly Selector[]
+  | { readonly join: readonly Part[]; readonly with: string }
+  | KeyBeside;
+
+/** `of`: of what stands there, instead of the payload. */
+export interface KeyBeside {
+  readonly key_beside: readonly string[];
+  readonly of?: Part | undefined;
+}
+
+/**
+ * `header:x-github-event`, `body:$.data.object.id`, `key:$.message.is_deleted` (the last name itself, where something other than
+ * false stands under it), or, of ids:
+ * - `sha256:body`, a hash of the body (of a batch: of the element). Right where the body of a retry is the same, byte for byte, and
+ *   that of another event is not.
+ * - `new:delivery`, never the same: for pings whose body says only "something has changed", where any other rule would swallow events.
+ */
+export type Part = string;
+
+/** What a selector reads from. */
+export interface Readable {
+  readonly headers: Headers;
+  readonly payload: unknown;
+  /** What is known of the payload by path: then that is not asked for it. */
+  readonly fields?: Fields | undefined;
+  /** For `sha256:body`. */
+  readonly body: Uint8Array | string;
+}
+
+/** What stands there, as JSON has it; undefined when nothing does, or null. */
+export type Read = (from: Readable) => unknown;
+
+/**
+ * @param missing what a missing part does to a join: left out of a type, and fatal to an id
+ * @throws HookonceError `config_invalid` naming what cannot be read
+ */
+export function compileSelector(selector: Selector, missing: "skip" | "absent"): Read {
+  if (typeof selector === "string") return compilePart(selector);
+  if ("key_beside" in selector) return compileKeyBeside(selector);
+  if (!isList(selector)) return compileJoin(selector.join, selector.with, missing);
+  const choices = selector.map((choice) => compileSelector(choice, missing));
+  return (from) => {
+    for (const read of choices) {
+      const value = read(from);
+      if (value !== undefined) return value;
+    }
+    return undefined;
+  };
+}
+
+export function isList(selector: Exclude<Selector, Part>): selector is readonly Selector[] {
+  return Array.isArray(selector);
+}
+
+function compileJoin(parts: readonly Part[], separator: string, missing: "skip" | "absent"): Read {
+  const reads = parts.map(compilePart);
+  return (from) => {
+    const found: string[] = [];
+    for (const read of reads) {
+      const value = read(from);
+      // An id with a number in it is read again, with its exact digits (source.ts).
+      if (typeof value === "number" && missing === "absent") return value;
+      if (isText(value)) found.push(String(value));
+      else if (missing === "absent") return undefined;
+    }
+    return found.length === 0 ? undefined : found.join(separator);
+  };
+}
+
+function compileKeyBeside({ key_beside: others, of }: KeyBeside): Read {
+  const read: Read = of === undefined ? ({ payload }) => payload : compilePart(of);
+  return (from) => {
+    const value = read(from);
+    return typeof value === "object" && value !== null
+      ? Object.keys(value).find((key) => !others.includes(key))
+      : undefined;
+  };
+}
+
+function compilePart(part: Part): Read {
+  if (part === "sha256:body") return ({ body }) => new Bun.CryptoHasher("sha256").update(body).digest("hex");
+  // Grows with time, as the index on ids likes it.
+  if (part === "new:delivery") return () => Bun.randomUUIDv7();
+  if (part.startsWith("header:")) {
+    const name = part.slice("header:".length).toLowerCase();
+    if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(name))
+      throw invalid(part, "a header name, such as header:x-request-id");
+    return ({ headers }) =>
+      Object.hasOwn(headers, name) && headers[name] !== "" ? headers[name] : undefined;
+  }
+  if (part.startsWith("body:")) return compilePath(part, part.slice("body:".length));
+  if (part.startsWith("key:")) {
+    const path = part.slice("key:".length);
+    const name = parsePath(path)?.at(-1);
+    const read = compilePath(part, path);
+    return (from) => {
+      const value = read(from);
+      return value === undefined || value === false ? undefined : name;
+    };
+  }
+  throw invalid(part, "header:name, body:$.path, key:$.path, sha256:body or new:delivery");
+}
+
+function compilePath(part: Part, text: string): Read {
+  const path = parsePath(text);
+  if (path === undefined) throw invalid(part, "a path such as body:$.data.id or body:$.items[0]['event id']");
+  return ({ payload, fields }) => {
+    if (fields?.has(text) === true) return fields.get(text) ?? undefined;
+    let value = payload;
+    for (const step of path) {
+      // Own properties only: a body cannot reach what every object inherits.
+      if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined;
+      value = (value as Record<string | number, unknown>)[step];
+    }
+    return value ?? undefined;
+  };
+}
+
+/** The paths of what a selector reads of the payload; undefined when it may look at more of it. */
+export function pathsIn(selector: Selector): string[] | undefined {
+  if (typeof selector === "string") {
+    if (selector.startsWith("body:")) return [selector.slice("body:".length)];
+    return selector.startsWith("key:") ? undefined : [];
+  }
+  if ("key_beside" in selector) return undefined;
+  const paths = (isList(selector) ? selector : selector.join).map(pathsIn);
+  return paths.includes(undefined) ? undefined : paths.flatMap((some) => some ?? []);
+}
+
+/** The one spelling of a selector: two that read the same are equal, whatever they look like in the config. */
+export function canonical(selector: Selector): Selector {
+  if (typeof selector === "string") return canonicalPart(selector);
+  if ("key_beside" in selector) return selector;
+  if (!isList(selector)) return { join: selector.join.map(canonicalPart), with: selector.with };
+  return selector.length === 1 && selector[0] !== undefined
+    ? canonical(selector[0])
+    : selector.map(canonical);
+}
+
+const NAME = /^[\p{L}\p{N}_$-]+$/u;
+
+function canonicalPart(part: Part): Part {
+  const [, kind, path] = /^(body|key):(.*)$/su.exec(part) ?? [];
+  if (kind === undefined || path === undefined) return part.toLowerCase();
+  const steps = parsePath(path) ?? [];
+  const spelled = steps.map((step) =>
+    typeof step === "string" && NAME.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`,
+  );
+  return `${kind}:$${spelled.join("")}`;
+}
+
+function isText(value: unknown): value is string | number | NumberLiteral {
+  return typeof value === "string" || typeof value === "number" || value instanceof NumberLiteral;
+}
+
+function invalid(part: string, expected: string): HookonceError {
+  return new HookonceError("config_invalid", `"${part}" cannot be read: write ${expected}.`);
+}
+
+/** A JSON number as it was written: 9007199254740993 and …992 are one number to JavaScript, and two ids. */
+export class NumberLiteral {
+  constructor(readonly digits: string) {}
+  toString(): string {
+    return this.digits;
+  }
+}
+
+/** JSON in which every number is a {@link NumberLiteral}. Ten times as slow as JSON.parse: only for ids that are numbers. */
+export function parseWithExactNumbers(text: string): unknown {
+  return JSON.parse(text, keepDigits);
+}
+
+/** TypeScript's library does not know the reviver's third argument yet. */
+function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
+  return typeof value === "number" ? new NumberLiteral(context?.source ?? String(value)) : value;
+}

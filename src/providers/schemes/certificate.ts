@@ -1,0 +1,39 @@
+import { HookonceError } from "../../errors.ts";
+import type { VerifyContext } from "../context.ts";
+import { nodeCrypto } from "../node-modules.ts";
+import { createKeep, fetchPinned } from "./pinned-fetch.ts";
+
+/** Verifies an RSA signature with the certificate at a URL. */
+export type CertificateVerify = (
+  url: URL,
+  algorithm: "sha1" | "sha256",
+  message: string,
+  signature: string,
+) => Promise<void>;
+
+/** Fetches each certificate once. That it is the provider's is shown by the host that it came from, over TLS. */
+export function createCertificateVerify({ clock, fetch }: VerifyContext): CertificateVerify {
+  const { verify, X509Certificate } = nodeCrypto();
+  const certificateAt = createKeep(clock, async (url) => {
+    const pem = await fetchPinned(fetch, url, "signing certificate");
+    try {
+      const certificate = new X509Certificate(pem);
+      if (certificate.publicKey.asymmetricKeyType !== "rsa") throw new Error("not an RSA certificate");
+      return certificate;
+    } catch (cause) {
+      throw new HookonceError("key_unavailable", "The signing certificate is none.", { cause });
+    }
+  });
+  return async (url, algorithm, message, signature) => {
+    const certificate = await certificateAt(url.href);
+    const now = clock();
+    if (now < Date.parse(certificate.validFrom) || now > Date.parse(certificate.validTo))
+      throw new HookonceError("signature_mismatch", "The signing certificate is not valid now.");
+    const bytes = Buffer.from(signature, "base64");
+    if (bytes.byteLength > 0 && verify(algorithm, Buffer.from(message), certificate.publicKey, bytes)) return;
+    throw new HookonceError(
+      "signature_mismatch",
+      "The signature does not match the provider's certificate: a message that was changed on the way, or another secret.",
+    );
+  };
+}

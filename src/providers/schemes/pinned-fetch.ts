@@ -1,0 +1,87 @@
+import { HookonceError, messageOf } from "../../errors.ts";
+import type { Clock, Fetch } from "../context.ts";
+
+/** How long a key or certificate is believed without asking again, and how long an answer is waited for. In milliseconds. */
+const KEEP_MS = 24 * 3600 * 1000;
+const TIMEOUT_MS = 5000;
+
+/** A provider has a handful; whoever can name more of its URLs must not fill the memory. */
+const MAX_KEPT = 20;
+
+/** Nor keep us busy fetching. */
+const MAX_PENDING = 8;
+
+/** Certificates and keys are a few kilobytes. */
+const MAX_BYTES = 64 * 1024;
+
+/**
+ * Something of the provider's, fetched once and kept.
+ *
+ * @param fetchIt makes the request; its URL has been looked at by {@link checkPinned}
+ * @returns the text under a key; rejects with `key_unavailable`
+ */
+export function createKeep<Kept>(
+  clock: Clock,
+  fetchIt: (key: string) => Promise<Kept>,
+): (key: string) => Promise<Kept> {
+  const kept = new Map<string, { until: number; value: Promise<Kept> }>();
+  let pending = 0;
+  return (key) => {
+    const found = kept.get(key);
+    if (found !== undefined && clock() < found.until) return found.value;
+    if (pending >= MAX_PENDING)
+      throw new HookonceError("key_unavailable", "Too many keys are being fetched already; try again.");
+    if (kept.size >= MAX_KEPT) kept.clear();
+    pending++;
+    const value = fetchIt(key).finally(() => pending--);
+    kept.set(key, { until: clock() + KEEP_MS, value });
+    // What failed is asked for again with the next delivery.
+    value.catch(() => kept.delete(key));
+    return value;
+  };
+}
+
+/**
+ * Looks at a URL from a delivery before anything is fetched: https, the provider's own host, its standard port, nobody's name in it.
+ *
+ * @throws HookonceError `signature_malformed`
+ */
+export function checkPinned(text: unknown, host: RegExp, what: string): URL {
+  const url = typeof text === "string" && URL.canParse(text) ? new URL(text) : undefined;
+  if (
+    url === undefined ||
+    url.protocol !== "https:" ||
+    !host.test(url.hostname) ||
+    url.port !== "" ||
+    url.username !== "" ||
+    url.password !== ""
+  ) {
+    throw new HookonceError("signature_malformed", `The ${what} is not at one of the provider's own hosts.`);
+  }
+  return url;
+}
+
+/** @throws HookonceError `key_unavailable` */
+export async function fetchPinned(
+  fetch: Fetch,
+  url: string,
+  what: string,
+  init: RequestInit = {},
+): Promise<string> {
+  try {
+    // A redirect would lead away from the host that was looked at.
+    const response = await fetch(url, {
+      ...init,
+      redirect: "error",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    if (!response.ok) throw new Error(`it answered ${response.status}`);
+    const bytes = await response.bytes();
+    if (bytes.byteLength > MAX_BYTES) throw new Error("it is larger than 64 KiB");
+    return Buffer.from(bytes).toString();
+  } catch (cause) {
+    throw new HookonceError("key_unavailable", `The ${what} cannot be fetched: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+}

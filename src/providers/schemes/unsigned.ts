@@ -1,0 +1,38 @@
+import type { Delivery } from "../../event.ts";
+import { HookonceError } from "../../errors.ts";
+
+const FORWARDED = /^(?:origin|sec-fetch-site|forwarded|x-forwarded-.*|cf-.*)$/;
+
+/**
+ * Lets only this machine's own requests in: not what a browser page sends to localhost, and not what a proxy or tunnel passes on.
+ *
+ * @returns a function that throws `unsigned_not_loopback`
+ */
+export function createLoopbackCheck(): (delivery: Delivery) => void {
+  return ({ headers, remoteAddress }) => {
+    const address = remoteAddress();
+    const forwarded = Object.keys(headers).find((name) => FORWARDED.test(name));
+    const why =
+      address === null || !isLoopback(address)
+        ? "it did not come from this machine"
+        : !isLoopbackHost(headers["host"] ?? "")
+          ? "its Host is not localhost"
+          : forwarded !== undefined
+            ? `it carries the header ${forwarded}, so a browser or proxy sent it`
+            : undefined;
+    if (why === undefined) return;
+    throw new HookonceError(
+      "unsigned_not_loopback",
+      `This source is unsigned and answers only this machine's own requests: ${why}. Give the source a provider and a secret, or set allow_public = true.`,
+    );
+  };
+}
+
+function isLoopback(address: string): boolean {
+  return /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/.test(address) || address === "::1";
+}
+
+function isLoopbackHost(host: string): boolean {
+  const name = host.replace(/:\d+$/, "").toLowerCase();
+  return name === "localhost" || name === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(name);
+}

@@ -1,0 +1,129 @@
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { readdirSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { createCheckpoint } from "../../../src/engines/sqlite/checkpoint.ts";
+import { descriptorsOf } from "../../../src/engines/sqlite/descriptors.ts";
+import { openDatabase } from "../../../src/engines/sqlite/open.ts";
+import { temporaryFolder } from "../../support/temporary-folder.ts";
+
+const PAGE = 4096;
+
+/** A writer that fills pages, and does about checkpoints what the inbox does: looks after each commit. */
+async function writer(folder: string) {
+  const path = join(folder, "a.db");
+  const { connection } = openDatabase(path);
+  connection.run("create table filler (id integer primary key, bytes blob)");
+  const checkpoint = createCheckpoint(connection, (error) => {
+    throw error;
+  });
+  const fill = connection.prepare("insert into filler (bytes) values (zeroblob(4000))");
+  const look = connection.prepare("pragma wal_checkpoint(noop)");
+  let written = 0;
+  return {
+    path,
+    /** Commits a page each until `done` says so. */
+    async write(pages: number): Promise<void> {
+      for (const until = written + pages; written < until;) {
+        connection.run("begin immediate");
+        for (let n = 0; n < 50; n++, written++) fill.run();
+        connection.run("commit");
+        if (checkpoint.due()) checkpoint.run();
+        await Bun.sleep(0);
+      }
+    },
+    log(): { pages: number; moved: number } {
+      const [, pages, moved] = look.values()[0] as [number, number, number];
+      return { pages, moved };
+    },
+    /** Rows there are, and rows there should be. */
+    count: (): [number, number] => [
+      connection.prepare("select count(*) from filler").values()[0]?.[0] as number,
+      written,
+    ],
+    async [Symbol.asyncDispose]() {
+      await checkpoint.close();
+      connection.close();
+    },
+  };
+}
+
+async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = temporaryFolder("checkpoint", 400);
+  try {
+    await work(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test("a thread moves the log while the writer writes on, and the log is started anew", () =>
+  inFolder(async (folder) => {
+    await using one = await writer(folder);
+    await one.write(3000);
+    expect(one.log().moved).toBe(0);
+    // More than the log may hold, with what indexes and free lists take.
+    await one.write(45_000);
+    const { pages } = one.log();
+    expect(pages).toBeLessThan(40_000);
+    expect(statSync(`${one.path}-wal`).size).toBeLessThan(40_000 * PAGE);
+    expect(statSync(one.path).size).toBeGreaterThan(20_000 * PAGE);
+    const [there, written] = one.count();
+    expect(there).toBe(written);
+  }));
+
+/** The workers of this process that give way to others. Threads that help them with their garbage do so, too, and stay. */
+function givingWay(): string[] {
+  return readdirSync("/proc/self/task").filter((thread) => {
+    const stat = readFileSync(`/proc/self/task/${thread}/stat`, "utf8");
+    // The 19th field; the second, a name in parentheses, may hold spaces.
+    return stat.includes("(Worker)") && stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16] === "10";
+  });
+}
+
+test.skipIf(process.platform !== "linux")("the thread gives way to the writer", () =>
+  inFolder(async (folder) => {
+    // Threads of other tests are just ending, and a new one may get the number of an old one.
+    while (givingWay().length > 0) await Bun.sleep(10);
+    await using one = await writer(folder);
+    await one.write(4000);
+    while (one.log().moved === 0) await one.write(50);
+    expect(givingWay()).toHaveLength(1);
+    expect(givingWay()).not.toContain(String(process.pid));
+  }),
+);
+
+test("a reader holds it up only as long as it reads", () =>
+  inFolder(async (folder) => {
+    await using one = await writer(folder);
+    await one.write(50);
+    const reader = new Database(one.path, { readonly: true });
+    reader.run("begin");
+    reader.prepare("select count(*) from filler").values();
+    await one.write(9000);
+    const held = one.log();
+    expect(held.pages).toBeGreaterThan(9000);
+    expect(held.moved).toBeLessThan(1000);
+    reader.run("rollback");
+    reader.close();
+    // Sooner or later, as the disk allows, it is started anew.
+    let { pages } = held;
+    let startedAnew = false;
+    for (let written = 0; written < 60_000 && !startedAnew; written += 500) {
+      await one.write(500);
+      startedAnew = one.log().pages < pages;
+      ({ pages } = one.log());
+    }
+    expect(startedAnew).toBe(true);
+  }));
+
+test.skipIf(process.platform !== "linux")("after it is closed no connection is left but the writer's", () =>
+  inFolder(async (folder) => {
+    const one = await writer(folder);
+    await one.write(9000);
+    const log = `${realpathSync(one.path)}-wal`;
+    expect(descriptorsOf(log)).toHaveLength(2);
+    await one[Symbol.asyncDispose]();
+    expect(descriptorsOf(log).length).toBeLessThan(2);
+  }),
+);

@@ -1,0 +1,122 @@
+import { describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { lockDatabase } from "../../../src/engines/sqlite/lock.ts";
+import { temporaryFolder } from "../../support/temporary-folder.ts";
+import { refusalOf, testInbox } from "../../support/test-inbox.ts";
+
+interface Scratch extends Disposable {
+  readonly database: string;
+}
+
+function scratch(): Scratch {
+  const path = temporaryFolder("lock");
+  return {
+    database: join(path, "data/hookonce.db"),
+    [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
+  };
+}
+
+describe("one serve per database", () => {
+  test("a second one is refused, and told who has it", async () => {
+    using folder = scratch();
+    const lock = await lockDatabase(folder.database);
+    const waited: string[] = [];
+    const error = await refusalOf(() =>
+      lockDatabase(folder.database, { waitMs: 0, onWait: (holder) => void waited.push(holder) }),
+    );
+    expect(error.code).toBe("database_in_use");
+    expect(error.message).toStartWith(
+      `${folder.database} is served by another hookonce (process ${process.pid} on ${hostname()} since 2`,
+    );
+    expect(error.message).toContain(
+      "One serve per database: stop that one, or give this one a database of its own.",
+    );
+    // With no time to wait it does not say that it waits.
+    expect(waited).toEqual([]);
+
+    lock.release();
+    (await lockDatabase(folder.database, { waitMs: 0 })).release();
+  });
+
+  test("it waits for the first to end, says so once, and has it then", async () => {
+    using folder = scratch();
+    const first = await lockDatabase(folder.database);
+    const waited: string[] = [];
+    const second = lockDatabase(folder.database, {
+      waitMs: 5000,
+      onWait: (holder) => void waited.push(holder),
+    });
+    await Bun.sleep(120);
+    expect(waited).toEqual([expect.stringContaining(`process ${process.pid} on`) as string]);
+    first.release();
+    const lock = await second;
+    expect((await refusalOf(() => lockDatabase(folder.database, { waitMs: 0 }))).code).toBe(
+      "database_in_use",
+    );
+    lock.release();
+  });
+
+  test("of several that wait one gets it, and never two at once", async () => {
+    using folder = scratch();
+    const first = await lockDatabase(folder.database);
+    let holders = 0;
+    let most = 0;
+    const waiting = Array.from({ length: 4 }, async () => {
+      const lock = await lockDatabase(folder.database, { waitMs: 5000 });
+      most = Math.max(most, ++holders);
+      await Bun.sleep(1);
+      holders--;
+      lock.release();
+    });
+    first.release();
+    await Promise.all(waiting);
+    expect(most).toBe(1);
+  });
+
+  test("another database has a lock of its own", async () => {
+    using one = scratch();
+    using other = scratch();
+    const first = await lockDatabase(one.database);
+    const second = await lockDatabase(other.database, { waitMs: 0 });
+    first.release();
+    second.release();
+  });
+
+  test("a process that is killed lets go of it", async () => {
+    using folder = scratch();
+    // It ends with its standard input too, should this test fail before it kills it.
+    const script = `import { lockDatabase } from ${JSON.stringify(join(import.meta.dir, "../../../src/engines/sqlite/lock.ts"))};
+      const lock = await lockDatabase(${JSON.stringify(folder.database)});
+      console.log("locked");
+      await Bun.stdin.text();
+      lock.release();`;
+    await using child = Bun.spawn({
+      cmd: [process.execPath, "-e", script],
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    const { value } = await child.stdout.getReader().read();
+    expect(Buffer.from(value ?? []).toString()).toBe("locked\n");
+    const error = await refusalOf(() => lockDatabase(folder.database, { waitMs: 0 }));
+    expect(error.message).toContain(`process ${child.pid} on `);
+    child.kill("SIGKILL");
+    await child.exited;
+    (await lockDatabase(folder.database, { waitMs: 0 })).release();
+  });
+
+  test("an inbox has it for its whole life, and a refused start gives it back", async () => {
+    await using inbox = await testInbox();
+    const { databasePath } = inbox;
+    expect((await refusalOf(() => lockDatabase(databasePath, { waitMs: 0 }))).code).toBe("database_in_use");
+    expect((await inbox.deliver({ event_id: "evt_1", type: "t" })).status).toBe(200);
+    await inbox.close();
+    (await lockDatabase(databasePath, { waitMs: 0 })).release();
+
+    inbox.rows("insert into hookonce_migrations values ('9999_newer.sql', 'x', 1)");
+    await refusalOf(() => inbox.restart());
+    (await lockDatabase(databasePath, { waitMs: 0 })).release();
+  });
+});

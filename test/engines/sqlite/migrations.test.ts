@@ -1,0 +1,441 @@
+import { Database } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { HookonceError } from "../../../src/errors.ts";
+import {
+  migrate,
+  ownSet,
+  pendingMigrations,
+  problemsOf,
+  userSet,
+  type Migration,
+  type MigrationSet,
+} from "../../../src/engines/sqlite/migrations.ts";
+import { ownMigrations } from "../../../src/engines/sqlite/own-migrations.ts";
+import { refusalOf, refusedStart, testInbox, type TestInbox } from "../../support/test-inbox.ts";
+
+const NOW = 1_790_000_000_000;
+
+const migration = (name: string, sql: string): Migration => ({ name, sql, file: `migrations/${name}` });
+
+/** The names of a database's own objects. */
+function objectsOf(db: Database): unknown[] {
+  return db
+    .prepare(
+      "select name from sqlite_schema where name not like 'hookonce_%' and name not like 'sqlite_%' order by name",
+    )
+    .values()
+    .flat();
+}
+
+const digest = (sql: string): string => new Bun.CryptoHasher("sha256").update(sql).digest("hex");
+
+/** What lies beside the database, without SQLite's own files. */
+const copiesIn = (inbox: TestInbox): string[] =>
+  readdirSync(join(inbox.folder, "data")).filter(
+    (name) => !/^hookonce\.db(?:-wal|-shm|\.lock.*)?$/.test(name),
+  );
+
+describe("a set of migrations", () => {
+  const first = migration("0001_a.sql", "create table a (n integer) strict;");
+  const second = migration("0002_b.sql", "create table b (n integer) strict;\ninsert into a values (2);");
+  const third = migration("0003_c.sql", "insert into a values (3);");
+
+  test("is applied in order, once, each with its digest and time", () => {
+    using db = new Database(":memory:");
+    expect(migrate(db, userSet([first, second]), NOW)).toEqual([first, second]);
+    expect(migrate(db, userSet([first, second]), NOW + 1)).toEqual([]);
+    expect(migrate(db, userSet([first, second, third]), NOW + 2)).toEqual([third]);
+    expect(db.prepare("select n from a order by rowid").values()).toEqual([[2], [3]]);
+    expect(db.prepare("select * from hookonce_user_migrations order by name").values()).toEqual([
+      ["0001_a.sql", digest(first.sql), NOW],
+      ["0002_b.sql", digest(second.sql), NOW],
+      ["0003_c.sql", digest(third.sql), NOW + 2],
+    ]);
+  });
+
+  test("with nothing in it leaves nothing, not even a journal", () => {
+    using db = new Database(":memory:");
+    expect(migrate(db, userSet([]), NOW)).toEqual([]);
+    expect(db.prepare("select count(*) from sqlite_schema").values()).toEqual([[0]]);
+  });
+
+  const scenarios: {
+    name: string;
+    before: Migration[];
+    set: (migrations: Migration[]) => MigrationSet;
+    after: Migration[];
+    code: string;
+    message: string;
+  }[] = [
+    {
+      name: "one that was edited",
+      before: [first, second],
+      set: userSet,
+      after: [first, migration(second.name, `${second.sql} -- better`), third],
+      code: "migration_edited",
+      message: "migrations/0002_b.sql was changed after it was applied. Put it back as it was",
+    },
+    {
+      name: "a late one with a lower number",
+      before: [first, third],
+      set: userSet,
+      after: [first, second, third],
+      code: "migration_out_of_order",
+      message: "migrations/0002_b.sql comes before 0003_c.sql, which is already applied",
+    },
+    {
+      name: "one of the user's that is gone",
+      before: [first, second],
+      set: userSet,
+      after: [first, third],
+      code: "migration_missing",
+      message: "migrations/0002_b.sql was applied to this database and is gone",
+    },
+    {
+      name: "one of the user's that has another name",
+      before: [first],
+      set: userSet,
+      after: [migration("0001_other.sql", first.sql)],
+      code: "migration_missing",
+      message: "migrations/0001_a.sql was applied to this database and is gone",
+    },
+    {
+      name: "one of hookonce's own that this hookonce does not know",
+      before: [first, second],
+      set: ownSet,
+      after: [first],
+      code: "database_newer",
+      message: "The database was made by a newer hookonce (it has 0002_b.sql)",
+    },
+    {
+      name: "an edited one of hookonce's own",
+      before: [first],
+      set: ownSet,
+      after: [migration(first.name, "create table a (n text) strict;")],
+      code: "migration_edited",
+      message: "migrations/0001_a.sql was changed after it was applied",
+    },
+  ];
+
+  test.each(scenarios.map((row) => [row.name, row] as const))(
+    "is refused with %s, and nothing of it is applied",
+    async (_, { before, set, after, code, message }) => {
+      using db = new Database(":memory:");
+      migrate(db, set(before), NOW);
+      const objects = objectsOf(db);
+      for (const work of [pendingMigrations, (d: Database, s: MigrationSet) => migrate(d, s, NOW)]) {
+        const error = await refusalOf(() => work(db, set(after)));
+        expect(error.code).toBe(code as HookonceError["code"]);
+        expect(error.message).toStartWith(message);
+      }
+      expect(objectsOf(db)).toEqual(objects);
+      expect(db.inTransaction).toBe(false);
+    },
+  );
+
+  test("is refused with all that is wrong at once", async () => {
+    using db = new Database(":memory:");
+    migrate(db, userSet([first, third]), NOW);
+    const edited = migration(third.name, `${third.sql} -- better`);
+    const error = await refusalOf(() => migrate(db, userSet([second, edited]), NOW));
+    expect(error.code).toBe("migration_missing");
+    expect(error.problems.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^migrations\/0001_a\.sql was applied to this database and is gone/),
+      expect.stringMatching(/^migrations\/0003_c\.sql was changed after it was applied/),
+      expect.stringMatching(/^migrations\/0002_b\.sql comes before 0003_c\.sql/),
+    ]);
+  });
+
+  test("the user's and hookonce's own do not know of each other", () => {
+    using db = new Database(":memory:");
+    migrate(db, ownSet([second, third].map(({ name }) => migration(name, "select 1;"))), NOW);
+    expect(migrate(db, userSet([first]), NOW)).toEqual([first]);
+  });
+});
+
+describe("a migration that fails", () => {
+  const good = migration("0001.sql", "create table good (n integer primary key) strict;");
+  const never = migration("0003.sql", "create table never (n integer) strict;");
+
+  const scenarios: { name: string; sql: string; line: number | undefined; message: RegExp }[] = [
+    {
+      name: "at its third statement",
+      sql: "create table half (n integer) strict;\ninsert into half values (1);\n\ninsert into nowhere values (1);\ncreate table more (n integer) strict;",
+      line: 4,
+      message: /no such table: nowhere/,
+    },
+    {
+      name: "with a syntax error",
+      sql: "create table half (n integer) strict;\n\n\ncreate tabel x;",
+      line: 4,
+      message: /syntax error/,
+    },
+    {
+      name: "with a constraint",
+      sql: "insert into good values (1);\ninsert into good values (1);",
+      line: 2,
+      message: /UNIQUE/,
+    },
+    {
+      name: "with a constraint that speaks at the commit",
+      sql: "create table half (n integer references good (n) deferrable initially deferred) strict;\ninsert into half values (7);",
+      line: undefined,
+      message: /FOREIGN KEY/,
+    },
+    {
+      name: "with a statement that rolls the whole transaction back",
+      sql: "insert into good values (1);\ninsert or rollback into good values (1);\ncreate table half (n integer) strict;",
+      line: 2,
+      message: /UNIQUE/,
+    },
+    {
+      name: "with a COMMIT that nobody has looked for",
+      sql: "create table half (n integer) strict;\n/* x */ ;rollback;\ncreate table half2 (n integer) strict;",
+      line: 2,
+      message: /ended the transaction/,
+    },
+  ];
+
+  test.each(scenarios.map((row) => [row.name, row] as const))("%s", async (_, { sql, line, message }) => {
+    using db = new Database(":memory:");
+    db.run("pragma foreign_keys = on");
+    const error = await refusalOf(() => migrate(db, userSet([good, migration("0002.sql", sql), never]), NOW));
+    expect(error.code).toBe("migration_failed");
+    expect(error.message).toStartWith(`migrations/0002.sql${line === undefined ? "" : `:${line}`}: `);
+    expect(error.message).toMatch(message);
+    expect(error.problems).toHaveLength(1);
+    expect(error.problems[0]).toMatchObject({ file: "migrations/0002.sql", line });
+    // What came before stands, nothing of it or after it does, and it can be tried again.
+    expect(objectsOf(db)).toEqual(["good"]);
+    expect(db.prepare("select count(*) from good").values()).toEqual([[0]]);
+    expect(db.prepare("select name from hookonce_user_migrations").values()).toEqual([["0001.sql"]]);
+    expect(db.inTransaction).toBe(false);
+    const mended = migration("0002.sql", "create table half (n integer) strict;");
+    expect(migrate(db, userSet([good, mended, never]), NOW)).toEqual([mended, never]);
+  });
+
+  test.each([
+    ["begin;"],
+    ["BEGIN IMMEDIATE;"],
+    [";commit;"],
+    ["/* x */ commit;"],
+    ["end transaction;"],
+    ["rollback;"],
+    ["savepoint a;"],
+    ["release a;"],
+    ["attach 'x.db' as x;"],
+    ["detach x;"],
+    ["vacuum;"],
+    ["vacuum into 'x.db';"],
+    ["pragma foreign_keys = off;"],
+  ])("%s cannot stand in one", (statement) => {
+    const word = /[a-z]+/i.exec(statement.replace(/\/\*.*?\*\//, ""))?.[0]?.toUpperCase() ?? "";
+    expect(problemsOf(migration("0001.sql", `create table a (n);\n${statement}\nselect 1;`))).toEqual([
+      {
+        file: "migrations/0001.sql",
+        line: 2,
+        message: `${word} cannot stand in a migration: each file is one transaction, begun and committed by hookonce.`,
+      },
+    ]);
+  });
+
+  test("a trigger's BEGIN and END can", () => {
+    const trigger = "create trigger t after insert on a begin select 1; end;";
+    expect(problemsOf(migration("0001.sql", `create table a (n);\n${trigger}`))).toEqual([]);
+  });
+});
+
+describe("an inbox's migrations", () => {
+  test("come in the order of their names as text, and only .sql files are any", async () => {
+    await using inbox = await testInbox({
+      files: {
+        "migrations/0001_first.sql": "create table log (s text) strict; insert into log values ('0001');",
+        "migrations/0010.sql": "insert into log values ('0010');",
+        "migrations/0002.sql": "insert into log values ('0002');",
+        "migrations/1.sql": "insert into log values ('1');",
+        "migrations/README.md": "no SQL at all",
+        "migrations/0002.sql.bak": "no SQL either",
+        "migrations/.0003.sql.swp": "nor this",
+        "migrations/.0004.sql": "nor this",
+      },
+    });
+    expect(inbox.rows("select s from log order by rowid").map(({ s }) => s as string)).toEqual([
+      "0001",
+      "0002",
+      "0010",
+      "1",
+    ]);
+  });
+
+  test("a database of its own is made without a copy, and copied before a later one", async () => {
+    let now = NOW;
+    await using inbox = await testInbox({
+      clock: () => now,
+      files: {
+        "migrations/0001.sql": "create table t (n integer) strict;",
+        "handlers/default/_any.sql": "insert into t (n) values (1);",
+      },
+    });
+    expect(copiesIn(inbox)).toEqual([]);
+    await inbox.deliver({ event_id: "evt_1", type: "t" });
+    await inbox.restart();
+    expect(copiesIn(inbox)).toEqual([]);
+
+    now += 1000;
+    await inbox.restart({
+      files: { "migrations/0002 more.sql": "alter table t add column m integer;\nupdate t set m = 2;" },
+    });
+    const copies = copiesIn(inbox);
+    expect(copies).toEqual(["hookonce.db.before-0002_more-2026-09-21T14-13-21-000Z"]);
+    using copy = new Database(join(inbox.folder, "data", copies[0] as string), { readonly: true });
+    // The copy is whole, and from before.
+    expect(copy.prepare("select n from t").values()).toEqual([[1]]);
+    expect(copy.prepare("select name from pragma_table_info('t')").values()).toEqual([["n"]]);
+    expect(copy.prepare("select event_id from hookonce_events").values()).toEqual([["evt_1"]]);
+    expect(copy.prepare("pragma integrity_check").values()).toEqual([["ok"]]);
+    expect(inbox.rows("select n, m from t")).toEqual([{ n: 1, m: 2 }]);
+    expect(inbox.log.some(({ msg }) => msg === "copied the database before migrating it")).toBe(true);
+    // It holds every payload: nobody else may read it.
+    expect(statSync(join(inbox.folder, "data")).mode & 0o077).toBe(0);
+  });
+
+  test("a copy is never overwritten", async () => {
+    await using inbox = await testInbox({ clock: () => NOW });
+    const name = "hookonce.db.before-0001-2026-09-21T14-13-20-000Z";
+    inbox.write({ [`data/${name}`]: "somebody's" });
+    const files = { "migrations/0001.sql": "create table t (n integer) strict;" };
+    expect((await refusalOf(() => inbox.restart({ files }))).message).toContain("Will not overwrite");
+    expect(readFileSync(join(inbox.folder, "data", name), "utf8")).toBe("somebody's");
+    rmSync(join(inbox.folder, "data", name));
+    await inbox.restart();
+    expect(inbox.rows("select name from sqlite_schema where name = 't'")).toHaveLength(1);
+  });
+
+  test("one that fails is found before anything is changed: no start, no table, no copy", async () => {
+    await using inbox = await testInbox({
+      files: { "migrations/0001.sql": "create table t (n integer) strict;" },
+    });
+    const broken = "create table half (n integer) strict;\ninsert into nowhere values (1);";
+    const refused = await refusalOf(() => inbox.restart({ files: { "migrations/0002.sql": broken } }));
+    expect(refused.problems).toEqual([
+      {
+        file: "migrations/0002.sql",
+        line: 2,
+        message: "migration failed, nothing of it was applied: no such table: nowhere",
+      },
+    ]);
+    expect(inbox.rows("select name from sqlite_schema where name = 'half'")).toEqual([]);
+    expect(copiesIn(inbox)).toEqual([]);
+
+    inbox.write({ "migrations/0002.sql": "create table half (n integer) strict;" });
+    await inbox.restart();
+    expect(inbox.rows("select name from hookonce_user_migrations order by name")).toEqual([
+      { name: "0001.sql" },
+      { name: "0002.sql" },
+    ]);
+  });
+
+  test("one that fails on rows, which only the real database has, leaves nothing; those before it stay", async () => {
+    await using inbox = await testInbox({
+      files: {
+        "migrations/0001.sql": "create table t (n integer) strict;",
+        "handlers/default/_any.sql": "insert into t values (1);",
+      },
+    });
+    await inbox.deliver({ event_id: "evt_1", type: "t" });
+    await inbox.deliver({ event_id: "evt_2", type: "t" });
+    const files = {
+      "migrations/0002.sql": "create table more (n integer) strict;",
+      "migrations/0003.sql": "create table half (n integer) strict;\ncreate unique index u on t (n);",
+      "migrations/0004.sql": "create table never (n integer) strict;",
+    };
+    const refused = await refusalOf(() => inbox.restart({ files }));
+    expect(refused.code).toBe("migration_failed");
+    expect(refused.message).toStartWith(
+      "migrations/0003.sql:2: migration failed, nothing of it was applied: UNIQUE constraint failed",
+    );
+    // One copy, of before the first; not one more for each start that migrates nothing.
+    for (let attempt = 0; attempt < 2; attempt++)
+      expect((await refusalOf(() => inbox.restart())).code).toBe("migration_failed");
+    expect(inbox.rows("select name from sqlite_schema where name in ('more', 'half', 'u', 'never')")).toEqual(
+      [{ name: "more" }],
+    );
+    expect(inbox.value("select count(*) from hookonce_events")).toBe(2);
+    expect(copiesIn(inbox)).toHaveLength(1);
+    inbox.write({ "migrations/0003.sql": "create table half (n integer) strict;" });
+    await inbox.restart();
+  });
+
+  test("one whose rows break a rule at the commit is named, and leaves nothing", async () => {
+    await using inbox = await testInbox({
+      files: {
+        "migrations/0001.sql":
+          "create table t (n integer primary key) strict; create table u (n integer) strict;",
+        "handlers/default/_any.sql": "insert into u values (7);",
+      },
+    });
+    await inbox.deliver({ event_id: "evt_1", type: "t" });
+    const files = {
+      "migrations/0002.sql": `create table half (n integer references t (n) deferrable initially deferred) strict;
+insert into half select n from u;`,
+    };
+    const { code, problems } = await refusalOf(() => inbox.restart({ files }));
+    expect(code).toBe("migration_failed");
+    expect(problems).toEqual([
+      {
+        file: "migrations/0002.sql",
+        line: undefined,
+        message: "migration failed, nothing of it was applied: FOREIGN KEY constraint failed",
+      },
+    ]);
+    expect(inbox.rows("select name from sqlite_schema where name = 'half'")).toEqual([]);
+    expect(copiesIn(inbox)).toEqual([]);
+  });
+
+  test("a database of a newer hookonce is refused", async () => {
+    await using inbox = await testInbox();
+    inbox.rows("insert into hookonce_migrations values ('9999_future.sql', 'x', 1)");
+    expect((await refusalOf(() => inbox.restart())).problems[0]?.message).toContain(
+      "made by a newer hookonce (it has 9999_future.sql)",
+    );
+    inbox.rows("delete from hookonce_migrations where name like '9999%'");
+    await inbox.restart();
+  });
+
+  test("they may use what a first start has to offer, and hookonce's names are taken", async () => {
+    const error = await refusedStart({
+      files: { "migrations/0001.sql": "create table hookonce_events (n integer);" },
+    });
+    expect(error.problems[0]).toMatchObject({ file: "migrations/0001.sql", line: 1 });
+    expect(error.problems[0]?.message).toContain("already exists");
+  });
+});
+
+describe("hookonce's own migrations", () => {
+  const folder = join(import.meta.dir, "../../../drizzle");
+
+  test("are the files that drizzle-kit has written, all of them and no others", () => {
+    const journal = JSON.parse(readFileSync(join(folder, "meta/_journal.json"), "utf8")) as {
+      entries: { tag: string }[];
+    };
+    const files = readdirSync(folder).filter((name) => name.endsWith(".sql"));
+    expect(ownMigrations.map(({ name }) => name)).toEqual(files.sort());
+    expect(ownMigrations.map(({ name }) => name)).toEqual(journal.entries.map(({ tag }) => `${tag}.sql`));
+    for (const { name, sql } of ownMigrations) expect(sql).toBe(readFileSync(join(folder, name), "utf8"));
+  });
+
+  test("make objects that are all called hookonce_…", () => {
+    using db = new Database(":memory:");
+    migrate(db, ownSet(ownMigrations), NOW);
+    expect(objectsOf(db)).toEqual([]);
+    const tables = db
+      .prepare("select name from sqlite_schema where type = 'table' and name like 'hookonce\\_%' escape '\\'")
+      .values()
+      .flat();
+    expect(tables).toContain("hookonce_events");
+    expect(tables).toContain("hookonce_failures");
+    for (const { sql } of ownMigrations) expect(problemsOf({ name: "own", sql })).toEqual([]);
+  });
+});

@@ -1,0 +1,285 @@
+import { Database } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
+import { migrate, ownSet } from "../../../src/engines/sqlite/migrations.ts";
+import { ownMigrations } from "../../../src/engines/sqlite/own-migrations.ts";
+import { reconcileSources, type SourceRule } from "../../../src/engines/sqlite/source-rules.ts";
+import { libraryOf } from "../../providers/official.ts";
+import { refusalOf, testInbox, type TestInbox } from "../../support/test-inbox.ts";
+
+const NOW = 1_790_000_000_000;
+const DAY = 86_400_000;
+
+const github = libraryOf("github");
+
+/** A source of GitHub's, whose retry window is three days. */
+function source(name: string, more = ""): string {
+  return `[sources.${name}]\nprovider = "github"\nsecret = "env:S"\n${more}\n`;
+}
+
+const withRule = (rule: string): string =>
+  source("a", `event_id = ${rule.startsWith("{") ? rule : `'''${rule}'''`}`);
+
+const unsigned = (id: string): string => `[sources.a]\nprovider = "unsigned"\nevent_id = "${id}"\n`;
+
+const HANDLER = "insert into effects values (:source, :event_id);";
+const TABLE = "create table effects (source text, event_id text) strict;";
+
+interface Time {
+  now: number;
+}
+
+function inboxWith(config: string, time: Time = { now: NOW }): Promise<TestInbox> {
+  return testInbox({
+    config,
+    environment: { S: github.secrets[0] },
+    clock: () => time.now,
+    files: {
+      "migrations/0001.sql": TABLE,
+      ...Object.fromEntries(["a", "b", "c"].map((name) => [`handlers/${name}/_any.sql`, HANDLER])),
+    },
+  });
+}
+
+async function deliver(inbox: TestInbox, name: string, id: string): Promise<string> {
+  const body = JSON.stringify({ id });
+  const headers = await github.sign(body, { secret: github.secrets[0], id, at: NOW / 1000 });
+  const answer = await inbox.deliver(body, { source: name, headers });
+  return (answer.body.status ?? answer.body.error.code) as string;
+}
+
+const refusedRestart = (inbox: TestInbox, config: string) => refusalOf(() => inbox.restart({ config }));
+
+describe("a source that was renamed", () => {
+  test("is refused without previous, and keeps its guest list with it", async () => {
+    await using inbox = await inboxWith(source("a"));
+    expect(await deliver(inbox, "a", "evt_1")).toBe("processed");
+
+    const error = await refusedRestart(inbox, source("b"));
+    expect(error.code).toBe("event_id_rule_changed");
+    expect(error.problems).toHaveLength(1);
+    expect(error.problems[0]?.message).toContain('source "a" is gone from the config');
+    expect(error.problems[0]?.message).toContain('put previous = "a" under its new name');
+    expect(inbox.rows("select source from hookonce_events")).toEqual([{ source: "a" }]);
+
+    await inbox.restart({ config: source("b", 'previous = "a"') });
+    expect(await deliver(inbox, "b", "evt_1")).toBe("duplicate");
+    expect(await deliver(inbox, "b", "evt_2")).toBe("processed");
+    // The line may stay where it is, and may go.
+    await inbox.restart();
+    expect(await deliver(inbox, "b", "evt_1")).toBe("duplicate");
+    await inbox.restart({ config: source("b") });
+    expect(await deliver(inbox, "b", "evt_1")).toBe("duplicate");
+    expect(inbox.rows("select * from effects order by event_id")).toEqual([
+      { source: "a", event_id: "evt_1" },
+      { source: "b", event_id: "evt_2" },
+    ]);
+  });
+
+  test("takes its failures along: the retry settles them under the new name", async () => {
+    await using inbox = await inboxWith(source("a"));
+    inbox.write({
+      "handlers/a/_any.sql": "insert into effects values (:source, json_extract('no json', '$'));",
+    });
+    await inbox.restart();
+    expect(await deliver(inbox, "a", "evt_1")).toBe("failed");
+    await inbox.restart({ config: source("b", 'previous = "a"') });
+    expect(inbox.rows("select source, attempts, settled_at from hookonce_failures")).toEqual([
+      { source: "b", attempts: 1, settled_at: null },
+    ]);
+    expect(await deliver(inbox, "b", "evt_1")).toBe("processed");
+    expect(inbox.rows("select source, attempts, settled_at from hookonce_failures")).toEqual([
+      { source: "b", attempts: 1, settled_at: NOW },
+    ]);
+    expect(inbox.value("select deliveries from hookonce_events")).toBe(2);
+  });
+
+  test("and renamed again, over two starts", async () => {
+    await using inbox = await inboxWith(source("a"));
+    await deliver(inbox, "a", "evt_1");
+    await inbox.restart({ config: source("b", 'previous = "a"') });
+    await inbox.restart({ config: source("c", 'previous = "b"') });
+    expect(await deliver(inbox, "c", "evt_1")).toBe("duplicate");
+  });
+
+  test("and merged with one that has events of its own: both guest lists hold", async () => {
+    await using inbox = await inboxWith(source("a") + source("b"));
+    for (const id of ["evt_1", "evt_both"]) expect(await deliver(inbox, "a", id)).toBe("processed");
+    for (const id of ["evt_2", "evt_both"]) expect(await deliver(inbox, "b", id)).toBe("processed");
+    await inbox.restart({ config: source("b", 'previous = "a"') });
+    for (const id of ["evt_1", "evt_2", "evt_both"]) expect(await deliver(inbox, "b", id)).toBe("duplicate");
+    await inbox.restart({ config: source("b") });
+    expect(await deliver(inbox, "b", "evt_1")).toBe("duplicate");
+    expect(inbox.value("select count(*) from effects")).toBe(4);
+  });
+
+  test("and merged with one whose ids are found elsewhere is refused: its own would not be known again", async () => {
+    const b = (more: string): string => source("b", `event_id = "body:$.id"\n${more}`);
+    await using inbox = await inboxWith(source("a") + b(""));
+    expect(await deliver(inbox, "a", "evt_1")).toBe("processed");
+    const error = await refusedRestart(inbox, b('previous = "a"'));
+    expect(error.code).toBe("event_id_rule_changed");
+    expect(inbox.rows("select source from hookonce_events")).toEqual([{ source: "a" }]);
+    await inbox.restart({ open: { acceptIdChange: true } });
+    await inbox.restart();
+  });
+
+  test("with a new rule for ids at once is refused for the rule, and nothing is renamed", async () => {
+    await using inbox = await inboxWith(source("a"));
+    await deliver(inbox, "a", "evt_1");
+    const error = await refusedRestart(inbox, source("b", 'previous = "a"\nevent_id = "body:$.id"'));
+    expect(error.problems[0]?.message).toContain('source "b": the event id now comes from "body:$.id"');
+    expect(inbox.rows("select source from hookonce_events")).toEqual([{ source: "a" }]);
+    await inbox.restart({ config: source("a") });
+    expect(await deliver(inbox, "a", "evt_1")).toBe("duplicate");
+  });
+});
+
+describe("a source whose event ids are found elsewhere", () => {
+  const changed = source("a", 'event_id = "body:$.id"');
+
+  test("is refused, both rules named, until --accept-id-change", async () => {
+    await using inbox = await inboxWith(source("a"));
+    expect(await deliver(inbox, "a", "evt_1")).toBe("processed");
+    const error = await refusedRestart(inbox, changed);
+    expect(error.code).toBe("event_id_rule_changed");
+    expect(error.problems.map(({ message }) => message)).toEqual([
+      'source "a": the event id now comes from "body:$.id" instead of "header:x-github-delivery". Events already applied would be applied again when they are retried. To do it all the same, start once with --accept-id-change.',
+    ]);
+    // It was refused each time, not only the first.
+    expect((await refusalOf(() => inbox.restart())).code).toBe("event_id_rule_changed");
+
+    await inbox.restart({ open: { acceptIdChange: true } });
+    await inbox.restart();
+    expect(await deliver(inbox, "a", "evt_1")).toBe("duplicate");
+    expect(await deliver(inbox, "a", "evt_2")).toBe("processed");
+  });
+
+  test("is taken where no event came", async () => {
+    await using inbox = await inboxWith(source("a"));
+    await inbox.restart({ config: changed });
+    expect(await deliver(inbox, "a", "evt_1")).toBe("processed");
+  });
+
+  test("is refused however long ago the last delivery was: what is on the list would not be known again", async () => {
+    const time = { now: NOW };
+    await using inbox = await inboxWith(source("a"), time);
+    await deliver(inbox, "a", "evt_1");
+    for (const days of [3, 300]) {
+      time.now = NOW + days * DAY + 1;
+      expect((await refusedRestart(inbox, changed)).code).toBe("event_id_rule_changed");
+    }
+    await inbox.restart({ config: source("a") });
+    expect(await deliver(inbox, "a", "evt_1")).toBe("duplicate");
+  });
+
+  test("is refused of an unsigned one, too", async () => {
+    const time = { now: NOW };
+    await using inbox = await inboxWith(unsigned("body:$.event_id"), time);
+    const event = { event_id: "evt_1", id: "1", type: "t" };
+    expect((await inbox.deliver(event, { source: "a" })).body.status).toBe("processed");
+    time.now = NOW + 2 * DAY;
+    expect((await refusedRestart(inbox, unsigned("body:$.id"))).code).toBe("event_id_rule_changed");
+  });
+
+  test.each([
+    ["capitals in a header's name", 'event_id = "header:X-GitHub-Delivery"'],
+    ["the preset's own rule, written down", 'event_id = "header:x-github-delivery"'],
+  ])("is the same with %s", async (_, more) => {
+    await using inbox = await inboxWith(source("a"));
+    await deliver(inbox, "a", "evt_1");
+    await inbox.restart({ config: source("a", more) });
+    expect(await deliver(inbox, "a", "evt_1")).toBe("duplicate");
+  });
+
+  test.each([
+    ["body:$.data.id", "body:$['data'][\"id\"]"],
+    [
+      '{ join = ["body:$.a", "header:X-B"], with = "." }',
+      '{ with = ".", join = ["body:$[\'a\']", "header:x-b"] }',
+    ],
+  ])("is the same rule however it is spelled: %s, %s", async (one, other) => {
+    await using inbox = await inboxWith(withRule(one));
+    const body = '{"data":{"id":"evt_1"},"a":"evt"}';
+    const headers = {
+      ...(await github.sign(body, { secret: github.secrets[0], id: "x", at: NOW / 1000 })),
+      "x-b": "1",
+    };
+    expect((await inbox.deliver(body, { source: "a", headers })).body.status).toBe("processed");
+    await inbox.restart({ config: withRule(other) });
+    expect((await inbox.deliver(body, { source: "a", headers })).body.status).toBe("duplicate");
+  });
+});
+
+describe("a source that is gone", () => {
+  test("is refused while its provider may still retry; each of several is named", async () => {
+    const time = { now: NOW };
+    await using inbox = await inboxWith(source("a") + source("b") + source("c"), time);
+    await deliver(inbox, "a", "evt_1");
+    await deliver(inbox, "b", "evt_1");
+    const error = await refusedRestart(inbox, source("c"));
+    expect(error.problems.map(({ message }) => /source "(\w)" is gone/.exec(message)?.[1])).toEqual([
+      "a",
+      "b",
+    ]);
+
+    time.now = NOW + 3 * DAY + 1;
+    await inbox.restart();
+    // Nobody has forgotten what it has applied, should it come back.
+    await inbox.restart({ config: source("a") + source("c") });
+    expect(await deliver(inbox, "a", "evt_1")).toBe("duplicate");
+  });
+
+  test("counts a retry: two days after the first it was still delivered", async () => {
+    const time = { now: NOW };
+    await using inbox = await inboxWith(source("a") + source("c"), time);
+    await deliver(inbox, "a", "evt_1");
+    time.now = NOW + 2 * DAY;
+    await deliver(inbox, "a", "evt_1");
+    time.now = NOW + 3 * DAY + 1;
+    expect((await refusedRestart(inbox, source("c"))).code).toBe("event_id_rule_changed");
+    time.now = NOW + 5 * DAY + 1;
+    await inbox.restart();
+  });
+
+  test("is refused for a day when it is unsigned: whoever sends may try again", async () => {
+    const time = { now: NOW };
+    await using inbox = await inboxWith(unsigned("body:$.event_id") + source("c"), time);
+    await inbox.deliver({ event_id: "evt_1", type: "t" }, { source: "a" });
+    time.now = NOW + DAY;
+    expect((await refusedRestart(inbox, source("c"))).code).toBe("event_id_rule_changed");
+    time.now = NOW + DAY + 1;
+    await inbox.restart();
+  });
+
+  test("goes with --accept-id-change, and its events stay", async () => {
+    await using inbox = await inboxWith(source("a") + source("c"));
+    await deliver(inbox, "a", "evt_1");
+    await inbox.restart({ config: source("c"), open: { acceptIdChange: true } });
+    await inbox.restart();
+    expect(inbox.rows("select source, event_id from hookonce_events")).toEqual([
+      { source: "a", event_id: "evt_1" },
+    ]);
+  });
+});
+
+test("a start with the sources as they were writes nothing, and so waits for no disk", () => {
+  using database = new Database(":memory:", { strict: true });
+  migrate(database, ownSet(ownMigrations), NOW);
+  const rule = { name: "a", provider: "github", eventIdRule: "x", retryWindowMs: DAY };
+  const written = (rules: readonly SourceRule[], acceptIdChange = false): number => {
+    const count = (): number => database.prepare("select total_changes()").values()[0]?.[0] as number;
+    const before = count();
+    reconcileSources(database, rules, { now: NOW, acceptIdChange });
+    return count() - before;
+  };
+  expect(written([rule])).toBe(1);
+  expect(written([rule])).toBe(0);
+  expect(written([rule], true)).toBe(0);
+  expect(written([{ ...rule, previous: "old" }])).toBe(0);
+  for (const changed of [{ provider: "gitlab" }, { eventIdRule: "y" }, { retryWindowMs: 1 }])
+    expect(written([{ ...rule, ...changed }])).toBe(1);
+  expect(written([rule, { ...rule, name: "b" }])).toBe(2);
+  expect(written([rule])).toBe(0); // b is gone, and had no events
+  expect(written([rule], true)).toBeGreaterThan(0);
+  expect(database.prepare("select name from hookonce_sources").values()).toEqual([["a"]]);
+});

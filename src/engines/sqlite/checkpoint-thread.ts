@@ -1,30 +1,35 @@
 import { HookonceError } from "../../errors.ts";
 import type { Order, Report } from "./checkpoint-worker.ts";
 
-/** How long a stop waits for a pass that is under way, in milliseconds. Cut short, it is as good as never begun. */
+/**
+ * How long `close` waits for a running pass, in milliseconds. Interrupting a pass is safe: nothing is lost.
+ */
 const CLOSE_TIMEOUT_MS = 3000;
 
-/** Makes passive checkpoints, one at a time, in a thread of its own, while the writer writes on. It starts with the first. */
+/**
+ * Runs passive checkpoints in a worker thread, one at a time, while the writer continues. The first pass
+ * starts it.
+ */
 export interface CheckpointThread {
-  /** Whether a pass is under way. */
+  /** Whether a pass is running. */
   readonly busy: boolean;
   /**
-   * Begins a pass. What readers and the disk do not allow now is left for the next.
+   * Starts a pass. Pages that readers or a full disk hold back are left for the next pass.
    *
-   * @returns false when there is no thread to be had
+   * @returns false if the thread could not be started or has failed
    */
   pass(): boolean;
-  /** Lets go of the database. */
+  /** Closes the thread's connection to the database and ends the thread. */
   close(): Promise<void>;
 }
 
-/** @param onFatal hears `storage_failed` when the database can no longer be trusted in this process */
+/** @param onFatal is called with `storage_failed` when this process can no longer trust the database */
 export function createCheckpointThread(
   database: string,
   onFatal: (error: HookonceError) => void,
 ): CheckpointThread {
   let worker: Worker | null | undefined;
-  /** Orders that are not carried out yet. */
+  /** How many orders the thread has not answered yet. */
   let orders = 0;
   let idle = Promise.withResolvers<void>();
 
@@ -35,7 +40,7 @@ export function createCheckpointThread(
 
   function done(report: Report): void {
     if (report?.trouble === "fatal") {
-      const message = `The write-ahead log cannot be moved into the database: ${report.message}`;
+      const message = `Cannot move the write-ahead log into the database: ${report.message}. Check the disk; the next start recovers the log.`;
       onFatal(new HookonceError("storage_failed", message));
     }
     if (--orders === 0) idle.resolve();
@@ -50,7 +55,7 @@ export function createCheckpointThread(
       orders = 0;
       idle.resolve();
     });
-    // No reason to stay alive.
+    // The thread must not keep the process alive.
     worker.unref();
     order({ open: database });
   }

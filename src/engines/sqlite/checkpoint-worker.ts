@@ -7,14 +7,17 @@ import { openForCheckpoints } from "./open.ts";
 import { troubleOf, type Trouble } from "./sqlite-error.ts";
 import { createWriteOut, type WriteOut } from "./write-out.ts";
 
-/** What runs in the thread of its own (checkpoint-thread.ts): one passive checkpoint for each `pass`, on a connection of its own. */
+/**
+ * The code of the checkpoint thread (checkpoint-thread.ts): a passive checkpoint per `pass`, on a separate
+ * connection.
+ */
 
 declare const self: Worker;
 
-/** `open` comes first, `close` last; each is answered once. */
+/** The first order is `open`, the last is `close`. Each is answered with one report. */
 export type Order = { readonly open: string } | "pass" | "close";
 
-/** What a pass came to; null when all went well, as of opening and closing. */
+/** The result of an order: null if it succeeded. */
 export type Report = { readonly trouble: Trouble; readonly message: string } | null;
 
 let connection: Database | undefined;
@@ -28,7 +31,8 @@ function carryOut(order: Order): Report {
   try {
     if (order === "pass") {
       move?.values();
-      // SQLite does so only when nothing of the log is left, and then for all passes together: 30 ms that the writer would wait for.
+      // SQLite syncs the database only when the whole log has been moved, for all passes at once. The writer
+      // would wait 30 ms for that.
       writeOut?.();
       if (file !== undefined) fsyncSync(file);
     } else if (order === "close") {
@@ -43,19 +47,22 @@ function carryOut(order: Order): Report {
     }
     return null;
   } catch (error) {
-    // What is not SQLite's is the failed sync: it must not pass, or SQLite's own would then falsely succeed.
+    // Any other error is a failed sync. It must be fatal: SQLite's own sync could falsely succeed afterwards.
     const trouble = error instanceof SQLiteError ? troubleOf(error) : "fatal";
     return { trouble, message: messageOf(error) };
   }
 }
 
-/** Where there are no more than two cores, those who are waiting for an answer come first: 2 % more events a second. */
+/**
+ * Lowers the thread's priority, so that on two cores the deliveries come first: 2 % more events per second.
+ */
 function giveWay(): void {
   try {
-    // "1234/task/1240": to Linux a thread's number is as good as a process's. Elsewhere there is no such file.
+    // The link reads "1234/task/1240". Linux takes a thread id for a process id. Other systems have no such
+    // file.
     const thread = readlinkSync("/proc/thread-self").split("/").at(-1);
     setPriority(Number(thread), constants.priority.PRIORITY_BELOW_NORMAL);
   } catch {
-    // It works all the same.
+    // The priority is only an optimization.
   }
 }

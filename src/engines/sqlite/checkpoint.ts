@@ -3,47 +3,52 @@ import { createCheckpointThread } from "./checkpoint-thread.ts";
 import { troubleOf } from "./sqlite-error.ts";
 
 /**
- * So many pages in the log that are not in the database yet are worth a pass, 16 MiB. The fewer passes, the more often a page of the
- * index on random ids is changed before it is moved: at 1,000 pages a fifth slower. At 8,000 single deliveries waited 40 ms.
+ * A pass starts when this many pages of the log are not in the database yet (12 MiB). Fewer passes are
+ * cheaper, because with random ids a page of the index changes several times before it is moved: with 1,000
+ * pages, throughput is a fifth lower. With 8,000 pages, single deliveries waited 40 ms.
  */
 const PASS_PAGES = 3000;
 
 /**
- * The writer starts the log anew once all of it has been moved, which a pass beside it never quite does. From this length on, 47 MiB, what
- * the last pass has left is moved while the writer waits: when it is few pages, a few milliseconds. Until then there is one pass after the
- * other, each shorter than the last, but not for ever.
+ * SQLite restarts the log from its beginning only after all of it has been moved, and a pass that runs while
+ * the writer writes never moves all of it. Once the log has LOG_PAGES (47 MiB), the writer itself moves what
+ * the last pass left, as soon as that is at most FEW_PAGES: a few milliseconds. Until then passes follow each
+ * other, each shorter than the one before. At MOST_LOG_PAGES the writer moves the rest however much it is.
  */
 const LOG_PAGES = 12_000;
 const FEW_PAGES = 600;
 const MOST_LOG_PAGES = 20_000;
 
 /**
- * Moves the write-ahead log into the database from time to time. SQLite would do so by itself after a commit, and pass over the errors:
- * on a failing disk the log would grow without bound, unseen. And every delivery would wait for it, a tenth of the time when ids grow with
- * time, a third when they are random: hence the thread.
+ * Moves the write-ahead log into the database from time to time. SQLite could do this itself after a commit,
+ * but it ignores the errors: on a failing disk the log would grow without bound, and nobody would know. It
+ * would also block every delivery: for a tenth of the time if ids grow with time, for a third if they are
+ * random. So a thread does it.
  */
 export interface Checkpoint {
-  /** Whether there is something to do. Takes less than 1 µs. */
+  /** Whether `run` has something to do. Takes less than 1 µs. */
   due(): boolean;
   /**
-   * As much as readers allow. What is committed stays so, whatever happens here.
+   * Starts a pass in the thread or moves the rest of the log here, as far as readers allow. Committed data
+   * stays committed whatever happens.
    *
-   * @throws SQLiteError when the database can no longer be trusted; a full disk is only waited out
+   * @throws SQLiteError if this process can no longer trust the database. A full disk does not throw: a later
+   * run moves the rest.
    */
   run(): void;
-  /** Lets go of the database. */
+  /** Ends the checkpoint thread and closes its connection. */
   close(): Promise<void>;
 }
 
-/** @param onFatal hears of the same when it comes out later, in the thread */
+/** @param onFatal is called if this process can no longer trust the database and the thread finds out */
 export function createCheckpoint(db: Database, onFatal: (error: unknown) => void): Checkpoint {
   // Rows of [busy, pages in the log, pages moved], https://sqlite.org/pragma.html#pragma_wal_checkpoint
   const look = db.query("pragma wal_checkpoint(noop)");
   const move = db.query("pragma wal_checkpoint(passive)");
   const thread = createCheckpointThread(db.filename, onFatal);
-  /** How long the log was when something was last done about it. A reader may have kept that from coming to much. */
+  /** Length of the log, in pages, at the last run. A reader may have held that run back. */
   let seen = 0;
-  /** Whether that was a pass, which leaves little. */
+  /** Whether the last run was a pass in the thread, which leaves few pages. */
   let passed = false;
 
   function measure(): { log: number; rest: number } {

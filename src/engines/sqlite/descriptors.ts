@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 const OPEN_FILES = "/proc/self/fd";
 
-/** The descriptors under which this process has a file open. None where there is no /proc. */
+/** The descriptors under which this process has a file open. Empty on systems without /proc. */
 export function descriptorsOf(realPath: string): number[] {
   try {
     return readdirSync(OPEN_FILES)
@@ -18,6 +18,6 @@ function targetOf(descriptor: string): string | undefined {
   try {
     return readlinkSync(join(OPEN_FILES, descriptor));
   } catch {
-    return undefined; // that of the folder which is being read
+    return undefined; // the descriptor of /proc/self/fd itself, closed since readdir
   }
 }

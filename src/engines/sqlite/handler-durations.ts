@@ -1,20 +1,23 @@
 import type { Database } from "bun:sqlite";
 import { tableExists } from "./migrations.ts";
 
-/** Of each handler's latest events: enough for a p99. */
+/** How many of a handler's latest events are measured: enough for a 99th percentile. */
 const SAMPLE = 1000;
 
-/** How far back they are looked for, in events of all sources: read in less than a second however many there are. */
+/**
+ * How many of the latest events of all sources are searched for them. Reading this many takes less than a
+ * second.
+ */
 const LATEST = 500_000;
 
 export interface HandlerDuration {
   readonly source: string;
   readonly handler: string;
-  /** What the slowest hundredth took at least, in microseconds. */
+  /** The 99th percentile of its duration, in microseconds. */
   readonly slowestUs: number;
 }
 
-/** Each handler by itself: one that is slow and seldom run is not to hide behind another of its source, nor behind a busier source. */
+/** Measures each handler separately, so that a slow handler that seldom runs is not hidden by busier ones. */
 export function handlerDurations(connection: Database): HandlerDuration[] {
   if (!tableExists(connection, "hookonce_events")) return [];
   const rows = connection

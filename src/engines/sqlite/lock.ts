@@ -10,7 +10,10 @@ export interface ServeLock {
 }
 
 interface LockOptions {
-  /** How long a second one waits for the first to end, in milliseconds: a restart overlaps for a moment. */
+  /**
+   * How long to wait for the other process to end, in milliseconds: at a restart the two overlap for a
+   * moment.
+   */
   waitMs?: number;
   onWait?: (holder: string) => void;
   /** Ends the wait. */
@@ -18,9 +21,11 @@ interface LockOptions {
 }
 
 /**
- * One `serve` per database. The lock is a write transaction that stays open, and empty, on a SQLite file beside the database: the kernel
- * frees it however the process ends. Who has it stands in a text file beside that one. In the lock's own table it would have to be safe
- * from a power cut, which would tear the file and every start after it: four fsyncs, 0.5 ms each and more, for what is only there to be told.
+ * Allows one `serve` per database. The lock is an empty write transaction that stays open on a SQLite file
+ * beside the database. The kernel releases it however the process ends. The holder is named in a text file
+ * beside the lock file. A table in the lock file would have to survive power cuts, because a damaged lock
+ * file would make every later start fail: four fsyncs of at least 0.5 ms each, for a text that is only shown
+ * to the user.
  *
  * @throws HookonceError `database_in_use`, `shutting_down`
  */
@@ -32,14 +37,17 @@ export async function lockDatabase(databasePath: string, options: LockOptions = 
   while (!tryLock(lock)) {
     if (options.signal?.aborted === true) {
       lock.close(true);
-      throw new HookonceError("shutting_down", "The start was ended while it waited for another hookonce.");
+      throw new HookonceError(
+        "shutting_down",
+        "The start was cancelled while it waited for another hookonce to release the database.",
+      );
     }
     const holder = holderOf(path);
     if (performance.now() >= deadline) {
       lock.close(true);
       throw new HookonceError(
         "database_in_use",
-        `${databasePath} is served by another hookonce (${holder}). One serve per database: stop that one, or give this one a database of its own.`,
+        `The database ${databasePath} is in use by another hookonce (${holder}). Stop that process, or set database to another file.`,
       );
     }
     if (!told) options.onWait?.(holder);
@@ -57,12 +65,15 @@ export async function lockDatabase(databasePath: string, options: LockOptions = 
   };
 }
 
-/** Two names of one database are one database. */
+/** Resolves links, so that two names of one database share one lock. */
 function realPath(path: string): string {
   return existsSync(path) ? realpathSync(path) : path;
 }
 
-/** Bun closes a database that nothing refers to any more, and the lock would be gone with it. */
+/**
+ * Keeps the locks reachable: Bun closes a database when it is garbage-collected, which would release the
+ * lock.
+ */
 const held = new Set<Database>();
 
 function openLockFile(path: string): Database {
@@ -79,7 +90,7 @@ function openLockFile(path: string): Database {
 function unusable(path: string, error: unknown): HookonceError {
   return new HookonceError(
     "database_unusable",
-    `Cannot lock the database with ${path}: ${messageOf(error)}`,
+    `Cannot lock the database with ${path}: ${messageOf(error)}. The user that runs hookonce must be able to write this file and its folder.`,
     {
       cause: error,
     },
@@ -103,7 +114,7 @@ function tellHolder(lockPath: string): void {
       `process ${process.pid} on ${hostname()} since ${new Date().toISOString()}\n`,
     );
   } catch {
-    // On a full disk, say: who has the lock has it all the same.
+    // For example, the disk is full. The lock holds without this file.
   }
 }
 

@@ -1,9 +1,11 @@
 import { accessSync, constants } from "node:fs";
 
-/** Where SQLite looks for a place, in its order: https://sqlite.org/tempfiles.html#temporary_file_storage_locations */
+/**
+ * The folders SQLite tries, in its order: https://sqlite.org/tempfiles.html#temporary_file_storage_locations
+ */
 const PLACES = [process.env["SQLITE_TMPDIR"], process.env["TMPDIR"], "/var/tmp", "/usr/tmp", "/tmp", "."];
 
-/** Whether SQLite finds one that it can write to: a service's file system may be read-only. */
+/** Whether SQLite can write to one of them. A service may run on a read-only file system. */
 export function canMakeTemporaryFiles(): boolean {
   return PLACES.some((place) => {
     if (place === undefined || place === "") return false;

@@ -1,36 +1,44 @@
 import { dlopen, FFIType } from "bun:ffi";
 import { fstatSync } from "node:fs";
 
-/** In bytes. Some milliseconds of the disk: the writer makes its next transaction meanwhile. */
+/**
+ * In bytes. The disk needs a few milliseconds for one piece; meanwhile the writer can commit its next
+ * transaction.
+ */
 const PIECE = 1024 * 1024;
 
 /**
- * What was appended lately lies at the end, in pieces of that size. What is before it is cut into no more than so many: a few pages here and
- * there are written sooner together than one after the other.
+ * The last END bytes of the file hold what was appended lately, and are cut into pieces of PIECE bytes.
+ * Everything before is cut into at most PIECES_BEFORE pieces: a few scattered pages are written faster
+ * together than one after the other.
  */
 const END = 64 * 1024 * 1024;
 const PIECES_BEFORE = 32;
 
-/** SYNC_FILE_RANGE_WAIT_BEFORE, _WRITE and _WAIT_AFTER, https://man7.org/linux/man-pages/man2/sync_file_range.2.html */
+/**
+ * SYNC_FILE_RANGE_WAIT_BEFORE, _WRITE and _WAIT_AFTER,
+ * https://man7.org/linux/man-pages/man2/sync_file_range.2.html
+ */
 const WRITE_AND_WAIT = 7;
 
 /**
- * Has the kernel write what a file's pages hold to the disk, one piece after the other. An fsync hands all of it to the disk at once, 12 MiB
- * after a pass, and whoever syncs another file meanwhile waits behind that: 20 ms. It makes nothing durable: the fsync is still to be made,
- * and finds little left to do.
+ * Tells the kernel to write a file's dirty pages to the disk, one piece after the other. An fsync alone would
+ * hand the disk all of them at once, 12 MiB after a pass, and a sync of another file would wait 20 ms behind
+ * it. This makes nothing durable: an fsync must follow, and finds little left to do.
  *
- * @throws Error when the disk fails. The fsync would not say so any more
+ * @throws Error if the disk fails. It must not be ignored: the fsync afterwards would no longer report the
+ * failure.
  */
 export type WriteOut = () => void;
 
-/** @returns undefined where there is no such call (Linux has it) */
+/** @returns undefined if the system has no sync_file_range: only Linux has it */
 export function createWriteOut(descriptor: number): WriteOut | undefined {
   const syncRange = findSyncRange();
   if (syncRange?.(descriptor, 0n, 1n, WRITE_AND_WAIT) !== 0) return undefined;
   return () => {
     for (const [from, length] of piecesOf(fstatSync(descriptor).size)) {
       if (syncRange(descriptor, BigInt(from), BigInt(length), WRITE_AND_WAIT) !== 0) {
-        throw new Error("sync_file_range failed");
+        throw new Error("sync_file_range of the database file failed");
       }
     }
   };
@@ -49,13 +57,13 @@ function findSyncRange(): SyncRange | undefined {
       });
       return symbols.sync_file_range;
     } catch {
-      // Another libc, or none that has it.
+      // Try the other libc. Neither may have the call.
     }
   }
   return undefined;
 }
 
-/** Of a file, all of it and in its order. Exported for a test. */
+/** Cuts a file of `size` bytes into pieces, in order and without gaps. Exported for its test. */
 export function* piecesOf(size: number): Generator<[from: number, length: number]> {
   const end = Math.max(0, size - END);
   const before = Math.max(PIECE, Math.ceil(end / PIECES_BEFORE));

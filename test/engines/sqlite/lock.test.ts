@@ -28,11 +28,9 @@ describe("one serve per database", () => {
     );
     expect(error.code).toBe("database_in_use");
     expect(error.message).toStartWith(
-      `${folder.database} is served by another hookonce (process ${process.pid} on ${hostname()} since 2`,
+      `The database ${folder.database} is in use by another hookonce (process ${process.pid} on ${hostname()} since 2`,
     );
-    expect(error.message).toContain(
-      "One serve per database: stop that one, or give this one a database of its own.",
-    );
+    expect(error.message).toContain("Stop that process, or set database to another file.");
     // With no time to wait it does not say that it waits.
     expect(waited).toEqual([]);
 

@@ -306,7 +306,9 @@ describe("an inbox's migrations", () => {
     const name = "hookonce.db.before-0001-2026-09-21T14-13-20-000Z";
     inbox.write({ [`data/${name}`]: "somebody's" });
     const files = { "migrations/0001.sql": "create table t (n integer) strict;" };
-    expect((await refusalOf(() => inbox.restart({ files }))).message).toContain("Will not overwrite");
+    expect((await refusalOf(() => inbox.restart({ files }))).message).toContain(
+      "exists already. Move it away",
+    );
     expect(readFileSync(join(inbox.folder, "data", name), "utf8")).toBe("somebody's");
     rmSync(join(inbox.folder, "data", name));
     await inbox.restart();

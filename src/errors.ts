@@ -1,9 +1,9 @@
 /**
- * Every way hookonce says no. A code is public interface: it stands in answers, logs and failure rows.
- * HTTP statuses and exit codes are mapped at the edges (http/statuses.ts, cli/exit.ts), never here.
+ * Every error code. Codes are public interface: they appear in answers, logs and failure rows. HTTP statuses
+ * and exit codes are mapped at the edges (http/statuses.ts, cli/exit.ts), never here.
  */
 export type ErrorCode =
-  // the delivery is not what the source promised
+  // The delivery is malformed.
   | "invalid_json"
   | "invalid_utf8"
   | "json_too_deep"
@@ -12,7 +12,7 @@ export type ErrorCode =
   | "invalid_event_type"
   | "not_a_batch"
   | "incomplete_body"
-  // it could not be shown to come from the provider
+  // The delivery could not be authenticated.
   | "signature_missing"
   | "signature_malformed"
   | "signature_mismatch"
@@ -22,23 +22,23 @@ export type ErrorCode =
   | "timestamp_in_future"
   | "unsigned_not_loopback"
   | "handshake_refused"
-  // its key or certificate could not be fetched
+  // The key or certificate to verify it with could not be fetched.
   | "key_unavailable"
-  // the request is not one for us
+  // The request cannot be served.
   | "unknown_source"
   | "not_found"
   | "invalid_query"
   | "method_not_allowed"
   | "body_too_large"
   | "unsupported_content_encoding"
-  // not now; nothing recorded, the provider's retry brings it back
+  // The delivery cannot be accepted now. Nothing was recorded, and the provider's retry brings it back.
   | "overloaded"
   | "disk_full"
   | "out_of_memory"
   | "database_locked"
   | "starting"
   | "shutting_down"
-  // the handler is at fault
+  // The handler failed.
   | "handler_error"
   | "handler_async"
   | "handler_finished"
@@ -48,7 +48,7 @@ export type ErrorCode =
   | "no_rows_changed"
   | "no_handler"
   | "constraint_at_commit"
-  // the start is refused
+  // A start is refused.
   | "config_invalid"
   | "handlers_invalid"
   | "migration_invalid"
@@ -63,13 +63,13 @@ export type ErrorCode =
   | "event_id_rule_changed"
   | "listen_failed"
   | "folder_not_empty"
-  // the signature doctor cannot read what it was given
+  // The signature doctor cannot read the saved request.
   | "request_unreadable"
-  // nothing that should happen
+  // An unexpected error.
   | "storage_failed"
   | "internal";
 
-/** One thing that is wrong, and where. `file` is a path as the user knows it; `line` counts from 1. */
+/** One thing that is wrong, and where it is. `file` is a path as the user wrote it. `line` counts from 1. */
 export interface Problem {
   message: string;
   file?: string | undefined;
@@ -78,11 +78,11 @@ export interface Problem {
 
 export interface ErrorDetails {
   cause?: unknown;
-  /** Everything that is wrong, when a start or a check is refused for several reasons at once. */
+  /** All problems, if a start or a check is refused for several reasons. */
   problems?: readonly Problem[];
 }
 
-/** The one error type. `message` is written for its reader: it names the field, the value and the remedy. */
+/** The only error type of hookonce. `message` names the field, the value and the remedy. */
 export class HookonceError extends Error {
   override readonly name = "HookonceError";
   readonly problems: readonly Problem[];
@@ -97,7 +97,7 @@ export class HookonceError extends Error {
   }
 }
 
-/** The text of anything thrown, for logs and failure rows. Whatever is thrown, this is not. */
+/** Returns the text of any thrown value, for logs and failure rows. Never throws. */
 export function messageOf(thrown: unknown): string {
   try {
     const message: unknown = thrown instanceof Error ? thrown.message : thrown;
@@ -107,7 +107,10 @@ export function messageOf(thrown: unknown): string {
   }
 }
 
-/** Where it was thrown, when it says so: of an error of hookonce's own that tells of another, where that one was. */
+/**
+ * Returns the stack of a thrown value, or null. For a HookonceError with a cause, returns the stack of the
+ * cause.
+ */
 export function stackOf(thrown: unknown): string | null {
   try {
     const error = thrown instanceof HookonceError && thrown.cause instanceof Error ? thrown.cause : thrown;
@@ -118,7 +121,7 @@ export function stackOf(thrown: unknown): string | null {
   }
 }
 
-/** What the file system says of a file, as a problem with it. */
+/** Describes a failed read of a file as a problem with that file. */
 export function unreadable(file: string, error: unknown): Problem {
   return { file, message: `cannot be read: ${messageOf(error)}` };
 }

@@ -1,6 +1,6 @@
-/** What hookonce moves through its rooms. This file imports nothing. */
+/** The types that every room shares. This file imports nothing. */
 
-/** Header names in lower case; repeated headers joined by ", ". */
+/** Headers with names in lower case. Repeated headers are joined by ", ". */
 export type Headers = Readonly<Record<string, string>>;
 
 /** One HTTP request to a source, as it arrived. The same event may arrive in many deliveries. */
@@ -9,41 +9,41 @@ export interface Delivery {
   /** Path and query as requested. */
   readonly url: string;
   readonly headers: Headers;
-  /** The raw bytes: what is verified, and what is stored. */
+  /** The raw bytes as received. They are verified, and they are stored. */
   readonly body: Uint8Array;
   /** Unix milliseconds. */
   readonly receivedAt: number;
-  /** The peer's address, or null where there is no socket. */
+  /** Returns the peer's address, or null if there is no socket. */
   readonly remoteAddress: () => string | null;
 }
 
-/** What identifies an event and decides its handler. */
+/** The id and type of an event. With the source, the id identifies it; the type selects its handler. */
 export interface Identity {
-  /** 1 to 255 bytes of UTF-8 without control characters; unique within its source. */
+  /** 1 to 255 bytes of UTF-8 without control characters, unique within its source. */
   readonly id: string;
-  /** May be empty where the source does not say. */
+  /** Empty if the delivery does not name a type. */
   readonly type: string;
 }
 
-/** An event as a handler sees it. */
+/** An event as its handler receives it. */
 export interface Event extends Identity {
   readonly source: string;
   /** Unix milliseconds, of the first delivery. */
   readonly receivedAt: number;
-  /** The JSON value of the body (for a form body, an object of its fields); null when it is neither. */
+  /** The JSON value of the body, an object of the fields of a form body, or null if the body is neither. */
   readonly payload: unknown;
   /** Without Authorization, cookies and static secrets. */
   readonly headers: Headers;
   readonly body: Uint8Array;
 }
 
-/** What became of an event. */
+/** What happened to an event. */
 export type Outcome = "processed" | "duplicate" | "unhandled" | "failed";
 
-/** An HTTP answer that somebody spelled out: a handler, or a provider's handshake. */
+/** An HTTP answer that a handler or a handshake spells out. */
 export interface Reply {
   readonly status: number;
-  /** In lower case. */
+  /** Header names are in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }

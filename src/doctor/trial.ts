@@ -58,7 +58,7 @@ export function tooLarge({ delivery: { body }, settings }: Examined): HookonceEr
   if (body.byteLength <= limit) return undefined;
   return new HookonceError(
     "body_too_large",
-    `The body is larger than the ${limit} bytes that this source takes (max_body).`,
+    `The body is larger than ${limit} bytes, the limit of this source (max_body).`,
   );
 }
 

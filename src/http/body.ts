@@ -1,9 +1,13 @@
 import { HookonceError, messageOf } from "../errors.ts";
 
-/** How many bytes of bodies may be in memory at once, being read or waiting: beyond that the answer is 503. */
+/**
+ * Limits how many bytes of bodies are in memory at once, being read or waiting in the queue. Beyond that the
+ * answer is 503.
+ */
 export interface ByteBudget {
-  /** False when there is no room. */
+  /** Reserves bytes. Returns false, and reserves nothing, if they do not fit. */
   take(bytes: number): boolean;
+  /** Gives reserved bytes back. */
   give(bytes: number): void;
 }
 
@@ -21,18 +25,18 @@ export function createByteBudget(total: number): ByteBudget {
   };
 }
 
-/** What a delivery takes besides its body: headers, promises, a place in the queue. In bytes. */
+/** Memory that a delivery takes beside its body, in bytes: headers, promises, a place in the queue. */
 const OVERHEAD = 2048;
 
-/** A body up to this size is read in one go, which is faster. In bytes. */
+/** Bodies up to this size, in bytes, are read with one call, which is faster than reading chunks. */
 const AT_ONCE = 64 * 1024;
 
 /**
- * Reads the raw bytes, once: what is verified and stored is what came over the wire. Their share of the budget is to be given back once
- * the answer is known: {@link releaseBody}.
+ * Reads the raw bytes of the body. They are read exactly once, so the bytes that are verified and stored are
+ * the bytes that were received. The caller must call {@link releaseBody} once the answer is known.
  *
- * @param declared the Content-Length
- * @param limit in bytes
+ * @param declared the Content-Length header
+ * @param limit the largest body accepted, in bytes
  * @throws HookonceError `body_too_large`, `overloaded`, `incomplete_body`
  */
 export async function readBody(
@@ -43,7 +47,8 @@ export async function readBody(
 ): Promise<Uint8Array> {
   const length = Number(declared ?? Number.POSITIVE_INFINITY);
   if (declared !== undefined && length > limit) throw tooLarge(limit);
-  // Room for a large body is taken as it comes: three connections that declare 25 MiB and send nothing must not keep out everybody.
+  // Memory for a large body is reserved as its chunks arrive. Otherwise three connections that declare 25 MiB
+  // and send nothing would use up the whole budget.
   if (length > AT_ONCE) return readChunks(request, limit, budget);
   const held = length + OVERHEAD;
   if (!budget.take(held)) throw noRoom();
@@ -53,12 +58,13 @@ export async function readBody(
     return bytes;
   } catch (error) {
     budget.give(held);
-    throw new HookonceError("incomplete_body", `The body ended before its time: ${messageOf(error)}`, {
+    throw new HookonceError("incomplete_body", `The body is incomplete: ${messageOf(error)}`, {
       cause: error,
     });
   }
 }
 
+/** Gives back the memory of a body that {@link readBody} has read. */
 export function releaseBody(bytes: Uint8Array, budget: ByteBudget): void {
   budget.give(bytes.byteLength + OVERHEAD);
 }
@@ -79,7 +85,7 @@ async function readChunks(request: Request, limit: number, budget: ByteBudget): 
   } catch (error) {
     budget.give(held);
     if (error instanceof HookonceError) throw error;
-    throw new HookonceError("incomplete_body", `The body ended before its time: ${messageOf(error)}`, {
+    throw new HookonceError("incomplete_body", `The body is incomplete: ${messageOf(error)}`, {
       cause: error,
     });
   }
@@ -89,10 +95,10 @@ async function readChunks(request: Request, limit: number, budget: ByteBudget): 
 function tooLarge(limit: number): HookonceError {
   return new HookonceError(
     "body_too_large",
-    `The body is larger than the ${limit} bytes that this source takes (max_body).`,
+    `The body is larger than ${limit} bytes, the limit of this source (max_body).`,
   );
 }
 
 function noRoom(): HookonceError {
-  return new HookonceError("overloaded", "Too many deliveries are waiting; try again.");
+  return new HookonceError("overloaded", "Too many deliveries are waiting. Try again later.");
 }

@@ -19,20 +19,20 @@ export interface RoutesOptions {
   readonly log: DeliveryLog;
   /** Unix milliseconds. */
   readonly clock: () => number;
-  /** Throws when the writer cannot write. A proof not older than `withinMs` will do. */
+  /** Throws if the database cannot be written. A successful write at most `withinMs` ago counts as proof. */
   readonly probe: (withinMs: number) => void;
-  /** Once true, what still arrives is sent away with 503. */
+  /** Returns true during a stop. Requests that still arrive are then answered 503. */
   readonly stopping: () => boolean;
 }
 
 export interface Env {
   Bindings: {
-    /** The peer's address; absent where a test has no socket. */
+    /** The peer's address. Tests without a socket leave it out. */
     remoteAddress?: (request: Request) => string | null;
   };
 }
 
-/** The whole of hookonce's HTTP interface. Every delivery is authenticated by its source (inbox/receive.ts). */
+/** All HTTP routes of hookonce. Each source authenticates its own deliveries (inbox/receive.ts). */
 export function createRoutes(options: RoutesOptions): Hono<Env> {
   const app = new Hono<Env>();
   const allowed = new Map([
@@ -46,7 +46,8 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
     options.probe(c.req.valid("query").within);
     return c.json({ status: "ready" });
   });
-  // A path of its own for each source, and none that overlaps: where one handler matches, Hono spares it middleware and parameters.
+  // One route per path, and no two that overlap: if only one handler matches, Hono skips middleware and
+  // parameters.
   for (const source of options.sources.values()) {
     for (const path of pathsOf(source)) {
       app.post(path, (c) => take(options, source, c.req.raw, c.env));
@@ -59,7 +60,7 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
   }
   app.notFound((c) => {
     const { raw } = c.req;
-    // Without a Host that can be one Bun leaves the URL at its path, and Hono looks for the path elsewhere.
+    // Without a valid Host header, Bun sets the URL to the path alone, and Hono does not find the path in it.
     if (raw.url.startsWith("/")) {
       const remoteAddress = (): string | null => c.env?.remoteAddress?.(raw) ?? null;
       return app.fetch(new Request(`http://localhost${raw.url}`, raw), { remoteAddress });
@@ -80,13 +81,15 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
   return app;
 }
 
-/** The source called `default` is also reached without its name. */
+/** The paths of a source. The source `default` also answers `/webhook`. */
 export function pathsOf(source: Pick<Source, "name">): string[] {
   const path = `/webhook/${source.name}`;
   return source.name === "default" ? ["/webhook", path] : [path];
 }
 
-/** `within`: how old, in milliseconds, the last proof that writing works may be. 0 writes now. */
+/**
+ * `within`: how old the last successful write may be to count as proof, in milliseconds. 0 forces a write.
+ */
 const readyQuery = z.object({
   within: z._default(z.pipe(z.coerce.number(), z.int().check(z.minimum(0), z.maximum(60_000))), 1000),
 });
@@ -94,28 +97,30 @@ const readyQuery = z.object({
 function refuseQuery(result: { success: boolean }): Response | undefined {
   return result.success
     ? undefined
-    : answerError(new HookonceError("invalid_query", "within is a number of milliseconds from 0 to 60000."));
+    : answerError(
+        new HookonceError("invalid_query", "within must be a whole number of milliseconds from 0 to 60000."),
+      );
 }
 
-/** Of a path that somebody made up, in the log. */
+/** How many characters of an unknown path are logged. */
 const MAX_LOGGED = 100;
 
 function refusalOf(path: string, allowed: string | undefined): HookonceError {
   if (allowed !== undefined) {
-    return new HookonceError("method_not_allowed", `Only ${allowed} is answered here.`);
+    return new HookonceError("method_not_allowed", `This path accepts only ${allowed}.`);
   }
   if (path === "/webhook") {
     return new HookonceError(
       "unknown_source",
-      "There is no source called default: deliver to POST /webhook/<source>.",
+      "There is no source named default. Deliver to POST /webhook/<source>.",
     );
   }
   return /^\/webhook\/[^/]+$/.test(path)
     ? new HookonceError(
         "unknown_source",
-        "There is no source of this name: see [sources.…] in hookonce.toml.",
+        "There is no source with this name. Add it as [sources.<name>] to hookonce.toml.",
       )
-    : new HookonceError("not_found", "Nothing is here. Deliveries go to POST /webhook/<source>.");
+    : new HookonceError("not_found", "There is nothing at this path. Deliver to POST /webhook/<source>.");
 }
 
 async function take(
@@ -127,9 +132,9 @@ async function take(
   const startedAt = performance.now();
   try {
     if (options.stopping()) {
-      throw new HookonceError("shutting_down", "hookonce is shutting down; the retry finds it again.");
+      throw new HookonceError("shutting_down", "hookonce is shutting down. Try again later.");
     }
-    // Native, and in lower case; ten times as fast as going through the entries.
+    // toJSON is native, ten times as fast as iterating over the entries, and returns names in lower case.
     const headers = request.headers.toJSON();
     refuseEncoding(headers);
     const { provider } = source;
@@ -196,12 +201,15 @@ async function shakeHands(
   }
 }
 
-/** What is verified is what came over the wire; gzip is undone after that (providers/payload.ts), and nothing else is. */
+/**
+ * Refuses every Content-Encoding except gzip and identity. The signature covers the bytes as received, so
+ * gzip is decoded only after verification (providers/body/payload.ts).
+ */
 function refuseEncoding(headers: Headers): void {
   const encoding = headers["content-encoding"]?.toLowerCase();
   if (encoding === undefined || encoding === "identity" || encoding === "gzip") return;
   throw new HookonceError(
     "unsupported_content_encoding",
-    "Only bodies without a Content-Encoding, or with gzip, are taken.",
+    "Content-Encoding must be gzip, identity or absent.",
   );
 }

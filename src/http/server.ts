@@ -5,23 +5,28 @@ import type { Env } from "./routes.ts";
 
 export interface HttpServer {
   readonly url: string;
-  /** From now on requests are answered by these routes. */
+  /** Answers requests with these routes from now on. */
   serve(app: Hono<Env>): void;
-  /** Takes no new connections; resolves when every request has been answered, or after `timeoutMs`, when the rest is cut off. */
+  /**
+   * Stops accepting connections. Resolves once every request has been answered. After `timeoutMs` it closes
+   * the connections that are still open.
+   */
   stop(timeoutMs: number): Promise<void>;
 }
 
 export interface ListenOptions {
   readonly hostname: string;
-  /** 0 takes a free one. */
+  /** 0 picks a free port. */
   readonly port: number;
 }
 
-/** In seconds, for the whole of a request's body: dripping it in does not gain time. */
+/** In seconds, for the whole body of a request. Sending it a byte at a time does not extend it. */
 const BODY_TIMEOUT = 30;
 
 /**
- * @param app null: until there is one ({@link HttpServer.serve}) the answer to everything is 503
+ * Starts listening.
+ *
+ * @param app null answers every request with 503 until {@link HttpServer.serve} is called
  * @throws HookonceError `listen_failed`
  */
 export function listen(app: Hono<Env> | null, options: ListenOptions): HttpServer {
@@ -32,13 +37,15 @@ export function listen(app: Hono<Env> | null, options: ListenOptions): HttpServe
     server = Bun.serve({
       hostname: options.hostname,
       port: options.port,
-      // Without development Bun shares the port with whoever asks likewise, and each of two hookonces gets half of the deliveries.
+      // With `development: false`, Bun shares the port by default, and each of two servers would get half of
+      // the deliveries.
       reusePort: false,
-      // Bun's error pages would show source and paths, even compiled.
+      // Bun's error pages show source code and paths, even in a compiled binary.
       development: false,
       idleTimeout: BODY_TIMEOUT,
-      // None of Bun's own, which answers without a body and without a line in the log: a source's limit (body.ts) is looked at before a
-      // body is read and while it is. What nobody reads Bun throws away: 300 MB sent on cost 11 MB of memory.
+      // Bun's own limit answers without a body and without a log line, so it is off. The limit of the source
+      // (body.ts) is checked before a body is read and while it is read. Bun discards what is not read: a
+      // client that went on to send 300 MB cost 11 MB of memory.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       fetch: (request) => (routes === null ? answerError(starting()) : routes.fetch(request, env)),
       error: (error) => answerError(error),
@@ -46,7 +53,7 @@ export function listen(app: Hono<Env> | null, options: ListenOptions): HttpServe
   } catch (error) {
     throw new HookonceError(
       "listen_failed",
-      `Cannot listen on ${options.hostname}:${options.port}: ${messageOf(error)}. Is something else there? Set listen in hookonce.toml, or --listen.`,
+      `Cannot listen on ${options.hostname}:${options.port}: ${messageOf(error)}. If another process uses this port, stop it, or set another address with listen in hookonce.toml or with --listen.`,
       { cause: error },
     );
   }
@@ -64,5 +71,5 @@ export function listen(app: Hono<Env> | null, options: ListenOptions): HttpServe
 }
 
 function starting(): HookonceError {
-  return new HookonceError("starting", "hookonce is starting; the retry finds it ready.");
+  return new HookonceError("starting", "hookonce is starting. Try again later.");
 }

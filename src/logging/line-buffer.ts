@@ -2,39 +2,45 @@ import { write } from "node:fs";
 
 export interface LineBuffer {
   write(line: string): void;
-  /** Resolves when all is written, or when it seems that nobody reads. */
+  /** Writes all lines. Resolves when they are written, or after 1.5 s if the reader has stalled. */
   flush(): Promise<void>;
-  /** For a process that must not take another turn: what is left is handed over, and given a moment. */
+  /** Writes the remaining lines without returning to the event loop, and blocks for at most 200 ms. */
   flushBeforeExit(): void;
 }
 
-/** In bytes. Written when so much is waiting, or after a moment. */
+/** Lines are written once this many bytes are waiting, or after `MOMENT_MS`. */
 const FULL = 32 * 1024;
 const MOMENT_MS = 50;
 
-/** What is kept for a reader who does not read: some seconds at full speed. Besides as much that is being written. In bytes. */
+/**
+ * How many bytes wait in memory while the reader has stalled, a few seconds of lines at full speed. Another
+ * write of up to this size may be under way.
+ */
 const MAX_KEPT = 8 * 1024 * 1024;
 
-/** In bytes. */
+/** The size of a chunk, in bytes. */
 const CHUNK = 2 * FULL;
 
-/** How long a flush waits for such a reader. A stop has 10 s in all. */
+/** How long a flush waits for a stalled reader. A stop has 10 s in all. */
 const MAX_WAIT_MS = 1500;
 const LAST_WAIT_MS = 100;
 
 /**
- * Log lines on their way to a file descriptor, many to a write: at 20,000 deliveries a second one write each would cost more than the
- * deliveries. The write is made by another thread, and the next one begins when it has ended: a pipe whose reader has stalled blocks
- * whoever writes to it, and that is not to be the server. What then no longer fits is dropped, and said so once there is room. A reader
- * who has gone away (`hookonce serve | head`) ends the log and not the server.
+ * Buffers log lines and writes many of them at once to a file descriptor. At 20,000 deliveries a second, one
+ * write per line would cost more than the deliveries do.
  *
- * @param dropped makes the line that says how many were
+ * Another thread makes the write, and the next write begins when it has ended. A pipe whose reader has
+ * stalled blocks the thread that writes to it, so it must not be the main thread. Lines that do not fit into
+ * memory meanwhile are dropped, and one line reports how many once there is room. If the reader goes away
+ * (`hookonce serve | head`), the log ends and the server continues.
+ *
+ * @param dropped makes the line that reports the number of dropped lines
  */
 export function createLineBuffer(descriptor: number, dropped: (lines: number) => string): LineBuffer {
-  /** Lines become bytes at once: strings put together later are no longer in the processor's cache, which takes 2 µs a line. */
+  /** Lines are encoded at once. Later they are no longer in the processor's cache, which costs 2 µs a line. */
   let chunk = Buffer.allocUnsafeSlow(CHUNK);
   let used = 0;
-  /** Chunks that were waiting before it. */
+  /** The full chunks before `chunk`. */
   let kept: Buffer[] = [];
   let keptBytes = 0;
   let lost = 0;
@@ -44,7 +50,7 @@ export function createLineBuffer(descriptor: number, dropped: (lines: number) =>
   let flushed: PromiseWithResolvers<void> | null = null;
 
   function put(line: string): void {
-    // UTF-8 takes at most three bytes for a UTF-16 unit.
+    // A UTF-16 unit takes at most three bytes in UTF-8.
     const most = line.length * 3;
     if (used + most > chunk.byteLength) {
       kept.push(chunk.subarray(0, used));
@@ -60,7 +66,7 @@ export function createLineBuffer(descriptor: number, dropped: (lines: number) =>
     const lines = Buffer.concat([...kept, chunk.subarray(0, used)]);
     kept = [];
     keptBytes = 0;
-    // One that was made for a long line would be kept for good.
+    // Do not keep a chunk that was enlarged for a long line.
     if (chunk.byteLength > CHUNK) chunk = Buffer.allocUnsafeSlow(CHUNK);
     used = 0;
     lost = 0;
@@ -87,7 +93,7 @@ export function createLineBuffer(descriptor: number, dropped: (lines: number) =>
 
   function writeAll(bytes: Buffer, retryMs = 1): void {
     write(descriptor, bytes, (error, length) => {
-      // A pipe that is non-blocking, as Bun makes its own, and full for the moment.
+      // The pipe is non-blocking, as the pipes that Bun creates are, and it is full.
       if (error?.code === "EAGAIN") setTimeout(writeAll, retryMs, bytes, Math.min(retryMs * 2, MOMENT_MS));
       else if (error === null && length < bytes.byteLength) writeAll(bytes.subarray(length));
       else {

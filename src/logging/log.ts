@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
-// The half of pino that is made for browsers. The other brings worker threads and writers of its own, 6 ms of every start, and nothing of
-// them is of use to one who writes by himself (line-buffer.ts).
+// pino's browser build. The build for Node.js loads worker threads and writers, which adds 6 ms to every
+// start, and none of them are needed here: line-buffer.ts does the writing.
 import pino from "pino/browser.js";
 import { err } from "pino-std-serializers";
 import { HookonceError } from "../errors.ts";
@@ -9,25 +9,30 @@ import { readableLine } from "./readable-line.ts";
 
 export interface Log {
   readonly logger: Logger;
-  /** Writes the line of a delivery from its fields in JSON; absent where lines are not JSON, or not wanted. */
+  /** Writes the line of a delivery from its JSON fields. Absent for readable lines and for levels above `info`. */
   readonly writeDelivery?: (fields: string) => void;
-  /** Writes out what is still in memory, as far as somebody reads it. */
+  /** Writes the lines that are still in memory. Gives up after 1.5 s if the reader has stalled. */
   flush(): Promise<void>;
-  /** The same for a process that must not take another turn. */
+  /** Does the same without returning to the event loop. */
   flushBeforeExit(): void;
 }
 
-/** JSON lines on standard output; readable ones on a terminal. One for each delivery. */
+/**
+ * Creates the log on standard output: one line for each delivery, in JSON or, for a terminal, in readable
+ * form. The level is `LOG_LEVEL`, `info` by default.
+ *
+ * @throws HookonceError `config_invalid` if `LOG_LEVEL` is not a level
+ */
 export async function createLog(options: { readable: boolean }): Promise<Log> {
   const level = process.env["LOG_LEVEL"] ?? "info";
   if (level !== "silent" && !(level in pino.levels.values)) {
     throw new HookonceError(
       "config_invalid",
-      `LOG_LEVEL=${level} is no level: there are ${Object.keys(pino.levels.values).join(", ")} and silent.`,
+      `LOG_LEVEL=${level} is not a log level. Use one of ${Object.keys(pino.levels.values).join(", ")} or silent.`,
     );
   }
   if (options.readable) {
-    // Loaded only here: a service pays nothing for them.
+    // Loaded only for a terminal, so that a service does not pay for them.
     const [{ default: pino }, { default: pretty }] = await Promise.all([
       import("pino"),
       import("pino-pretty"),
@@ -45,7 +50,7 @@ export async function createLog(options: { readable: boolean }): Promise<Log> {
   const lines = createLineBuffer(
     1,
     (count) =>
-      `{"level":"warn"${isoTime()},"lines":${count},"msg":"log lines were dropped: nobody read them"}\n`,
+      `{"level":"warn"${isoTime()},"lines":${count},"msg":"log lines were dropped because their reader stalled"}\n`,
   );
   const logger = createJsonLogger(level, (line) => lines.write(line));
   return {
@@ -60,7 +65,7 @@ export async function createLog(options: { readable: boolean }): Promise<Log> {
   };
 }
 
-/** @param write gets each line whole */
+/** @param write receives one complete line per call */
 export function createJsonLogger(level: string, write: (line: string) => void): Logger {
   return pino({
     level,
@@ -81,13 +86,13 @@ interface LineFields {
   readonly [field: string]: unknown;
 }
 
-/** In the order of pino's other half. */
+/** Formats a line with its fields in the order that pino's build for Node.js uses. */
 function lineOf({ level, ...fields }: LineFields): string {
   let json: string;
   try {
     json = JSON.stringify(fields);
   } catch {
-    // An error may have anything for a property: a BigInt, a circle.
+    // JSON.stringify throws if a property of an error is a BigInt or a circular reference.
     const { type, message, stack } = fields.err ?? {};
     json = JSON.stringify({ err: { type, message, stack }, msg: fields.msg });
   }
@@ -97,7 +102,7 @@ function lineOf({ level, ...fields }: LineFields): string {
 let writtenAt = 0;
 let written = "";
 
-/** pino's own writes the date anew for each line, which at 20,000 lines a second is 20 times a millisecond. */
+/** Formats the time once per millisecond. At 20,000 lines a second, pino would format it 20 times as often. */
 function isoTime(): string {
   const now = Date.now();
   if (now !== writtenAt) {

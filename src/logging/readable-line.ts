@@ -1,4 +1,4 @@
-/** A log line for a person at a terminal: the same facts as in its JSON, in the order in which one reads them. */
+/** Formats a log line for a terminal, with the same facts as the JSON line. */
 export function readableLine(line: Readonly<Record<string, unknown>>): string {
   const { msg, time: _time, level: _level, ...fields } = line;
   if (msg === "delivery") return delivery(fields);

@@ -263,7 +263,7 @@ describe("_any", () => {
 test("the log says truly whether an event without a handler is kept", async () => {
   for (const [extra, says] of [
     ["", "the event is kept, and applied when there is one"],
-    ['unhandled = "ignore"', "nothing of the event is kept"],
+    ['unhandled = "ignore"', "the event is not kept"],
   ] as const) {
     await using inbox = await testInbox({
       config: config(extra),

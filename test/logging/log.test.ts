@@ -35,28 +35,28 @@ const odd = Object.assign(new TypeError("odd"), { errno: 5, nested: { a: [1] }, 
 test.each<[string, (logger: Logger) => void, number]>([
   ["a message alone", (log) => log.info("hello"), 1],
   ["fields and a message", (log) => log.warn({ source: "a", n: 1, none: null, list: ["x"] }, "delivery"), 1],
-  ["fields that are not there", (log) => log.info({ a: undefined, b: 2 }, "m"), 1],
+  ["fields that are undefined", (log) => log.info({ a: undefined, b: 2 }, "m"), 1],
   ["text that JSON escapes", (log) => log.error({ text: '"\\\n\u2028\ud800é€\0' }, 'say "hi" \n'), 1],
   ["a percent sign", (log) => log.info({ path: "%s %d %o" }, "100%"), 1],
   ["an error", (log) => log.fatal({ err: plain }, "an error that nobody caught"), 1],
-  ["with a cause", (log) => log.error({ a: 1, err: caused }, "m"), 1],
-  ["with properties", (log) => log.error({ err: odd }, "m"), 1],
-  ["what was thrown and is none", (log) => log.error({ err: "text" }, "m"), 1],
+  ["an error with a cause", (log) => log.error({ a: 1, err: caused }, "m"), 1],
+  ["an error with properties", (log) => log.error({ err: odd }, "m"), 1],
+  ["a thrown value that is not an error", (log) => log.error({ err: "text" }, "m"), 1],
   [
-    "each level, and none that is not wanted",
+    "every level, without those below the log's level",
     (log) => {
       for (const level of ["trace", "debug", "info", "warn", "error", "fatal"] as const)
         log[level]({}, level);
     },
     4,
   ],
-])("a line is what pino would write: %s", (_, log, count) => {
+])("writes the line that pino would write: %s", (_, log, count) => {
   const ours = linesOf(createJsonLogger, "info", log);
   expect(ours).toHaveLength(count);
   expect(ours).toEqual(linesOf(withPino, "info", log));
 });
 
-test("an error that is not to be had as JSON is said all the same", () => {
+test("logs an error that cannot be written as JSON", () => {
   const circle = Object.assign(new Error("a"), { n: 1n });
   const [line] = linesOf(createJsonLogger, "info", (log) => log.fatal({ err: circle }, "an error"));
   expect(JSON.parse(line ?? "")).toEqual({
@@ -67,7 +67,7 @@ test("an error that is not to be had as JSON is said all the same", () => {
   });
 });
 
-test("silent writes nothing, and knows so", () => {
+test("writes nothing at the level silent, and reports info as disabled", () => {
   const lines = linesOf(createJsonLogger, "silent", (log) => {
     log.fatal("x");
     expect(log.isLevelEnabled("info")).toBe(false);

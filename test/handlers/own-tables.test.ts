@@ -127,7 +127,7 @@ describe("hookonce's own tables are for reading", () => {
       {
         file: "migrations/0002.sql",
         line: 2,
-        message: expect.stringContaining("hookonce_… are hookonce's own") as string,
+        message: expect.stringContaining("may only read the hookonce_… tables") as string,
       },
     ]);
   });

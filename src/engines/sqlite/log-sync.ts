@@ -5,25 +5,29 @@ import { descriptorsOf } from "./descriptors.ts";
 import { readPragma, setPragma } from "./open.ts";
 
 /**
- * Puts on the disk all that has been committed by now.
+ * Syncs everything committed so far to the disk.
  *
- * @throws HookonceError `storage_failed`: the file can no longer be trusted in this process (a retried fsync can falsely succeed)
+ * @throws HookonceError `storage_failed`: this process can no longer trust the file, because a retried fsync
+ * can falsely succeed
  */
 export interface LogSync {
-  /** In a thread. */
+  /** Runs the fsync in another thread. */
   readonly beside: () => Promise<void>;
-  /** Here and now: sooner, when there is nothing else to do meanwhile. */
+  /** Runs the fsync in this thread: faster if there is nothing else to do meanwhile. */
   readonly now: () => void;
 }
 
 /**
- * With `synchronous=FULL` COMMIT waits for the disk, and the whole process with it: 0.7 to 1 ms a batch, a fifth of all time. This takes
- * that fsync of the write-ahead log out of COMMIT, for the writer to wait for before it answers anybody, while the next deliveries are
- * read, verified and committed. Nothing else changes: SQLite syncs the log itself before each checkpoint and when it starts it anew.
+ * Takes the fsync of the write-ahead log out of COMMIT. With `synchronous=FULL` COMMIT blocks the whole
+ * process until the disk answers: 0.7 to 1 ms per batch, a fifth of all time. With this, the writer waits for
+ * the fsync before it answers a delivery, and meanwhile the next deliveries are read, verified and committed.
+ * Nothing else changes: SQLite still syncs the log before each checkpoint and when it restarts the log.
  *
- * It is SQLite's own descriptor that is synced. Opening one of its files beside it, and closing that, could drop its locks.
+ * The fsync uses SQLite's own descriptor. Opening and closing one of its files separately could drop SQLite's
+ * locks.
  *
- * @returns undefined where COMMIT stays durable by itself: the descriptor cannot be told for certain (no /proc), or FULL was not set
+ * @returns undefined if COMMIT stays durable by itself: the descriptor cannot be found for certain (no
+ * /proc), or `synchronous` is not FULL
  */
 export function takeOverLogSync(connection: Database): LogSync | undefined {
   if (readPragma(connection, "synchronous") !== FULL) return undefined;
@@ -52,15 +56,20 @@ const NORMAL = 1;
 const FULL = 2;
 
 function findLog(connection: Database): number | undefined {
-  // SQLite opens it with the first transaction.
+  // SQLite opens the log with the first transaction.
   connection.query("select 1 from sqlite_schema").values();
   const found = descriptorsOf(`${realpathSync(connection.filename)}-wal`);
-  // Another connection's would do as well, but only until that is closed.
+  // If several are open, one may belong to another connection. It would work only until that connection is
+  // closed.
   return found.length === 1 ? found[0] : undefined;
 }
 
 function failed(cause: unknown): HookonceError {
-  return new HookonceError("storage_failed", `The write-ahead log cannot be synced: ${messageOf(cause)}`, {
-    cause,
-  });
+  return new HookonceError(
+    "storage_failed",
+    `Cannot sync the write-ahead log: ${messageOf(cause)}. Check the disk; the next start recovers the log.`,
+    {
+      cause,
+    },
+  );
 }

@@ -6,22 +6,22 @@ import { atomically } from "./transaction.ts";
 import { splitStatements, type SqlStatement } from "./sql-text.ts";
 
 export interface Migration {
-  /** The file's name: migrations are applied in the order of their names. */
+  /** The file's name. Migrations are applied in the order of their names. */
   readonly name: string;
   readonly sql: string;
-  /** As the user knows it, for messages. */
+  /** The path as the user knows it, for messages. */
   readonly file?: string;
 }
 
-/** hookonce's own tables and the user's are migrated alike, each with its own journal. */
+/** hookonce's own tables and the user's are migrated in the same way. Each set has its own journal table. */
 export interface MigrationSet {
   readonly journal: "hookonce_migrations" | "hookonce_user_migrations";
   readonly migrations: readonly Migration[];
-  /** Done in the transaction of the very first migration. */
+  /** Runs in the transaction of the set's first migration. */
   readonly withFirst?: ((db: Database) => void) | undefined;
-  /** Whether hookonce's own tables must come out of it as they were. */
+  /** Whether the migrations must leave hookonce's own tables unchanged. */
   readonly keepsOwnTables: boolean;
-  /** How to say that the database has migrations which are not in the set. */
+  /** The error if the database has a migration that is not in the set. */
   readonly whenUnknown: { code: ErrorCode; message: (name: string) => string };
 }
 
@@ -34,7 +34,7 @@ export function ownSet(migrations: readonly Migration[], withFirst?: (db: Databa
     whenUnknown: {
       code: "database_newer",
       message: (name) =>
-        `The database was made by a newer hookonce (it has ${name}): run that version, or restore the copy made before it.`,
+        `The database was made by a newer hookonce (it has ${name}). Run that version, or restore the copy made before it was migrated.`,
     },
   };
 }
@@ -47,12 +47,12 @@ export function userSet(migrations: readonly Migration[]): MigrationSet {
     whenUnknown: {
       code: "migration_missing",
       message: (name) =>
-        `migrations/${name} was applied to this database and is gone: put the file back, as it was.`,
+        `migrations/${name} was applied to this database, but the file is missing. Restore it unchanged.`,
     },
   };
 }
 
-// Each migration is one transaction of hookonce's; these would end it, or leave the file.
+// hookonce runs each migration in one transaction. These would end it, or reach beyond the database file.
 const REFUSED = new Set([
   "BEGIN",
   "COMMIT",
@@ -66,14 +66,14 @@ const REFUSED = new Set([
   "PRAGMA",
 ]);
 
-/** What cannot stand in a migration, found without a database. */
+/** Finds the statements that a migration must not contain. Needs no database. */
 export function problemsOf(migration: Migration): Problem[] {
   return splitStatements(migration.sql)
     .filter(isRefused)
     .map((statement) => ({
       file: fileOf(migration),
       line: statement.line,
-      message: `${statement.keyword} cannot stand in a migration: each file is one transaction, begun and committed by hookonce.`,
+      message: `${statement.keyword} is not allowed in a migration. Remove it: hookonce runs each file in one transaction.`,
     }));
 }
 
@@ -82,9 +82,10 @@ function isRefused({ keyword }: SqlStatement): boolean {
 }
 
 /**
- * Runs a migration on a database to try things out on, past all that is wrong with it, so that one mistake does not hide the others.
+ * Runs a migration on a scratch database. It continues after a statement that fails, so that one mistake does
+ * not hide the next.
  *
- * @returns what is wrong with it, besides {@link problemsOf}
+ * @returns what is wrong with the migration, besides {@link problemsOf}
  */
 export function tryMigration(db: Database, migration: Migration, keepsOwnTables: boolean): Problem[] {
   const problems: Problem[] = [];
@@ -110,11 +111,14 @@ export function tryMigration(db: Database, migration: Migration, keepsOwnTables:
   return problems;
 }
 
-/** What a set of migrations is to a database. */
+/** How a set of migrations relates to a database. */
 export interface History {
-  /** Those still to be applied. */
+  /** The migrations that are still to be applied. */
   readonly pending: readonly Migration[];
-  /** Why it cannot go on from what is applied: `migration_edited`, `migration_out_of_order`, the set's own code for one it does not know. */
+  /**
+   * Why the database cannot be migrated further: `migration_edited`, `migration_out_of_order`, or the set's
+   * code for a migration it does not know.
+   */
   readonly refusals: readonly HookonceError[];
 }
 
@@ -136,7 +140,7 @@ export function historyOf(db: Database, { journal, migrations, whenUnknown }: Mi
       (migration) =>
         new HookonceError(
           "migration_edited",
-          `${fileOf(migration)} was changed after it was applied. Put it back as it was and write the change as a new migration.`,
+          `${fileOf(migration)} was changed after it was applied. Restore it and write the change as a new migration.`,
         ),
     );
   const late = pending
@@ -145,16 +149,17 @@ export function historyOf(db: Database, { journal, migrations, whenUnknown }: Mi
       (migration) =>
         new HookonceError(
           "migration_out_of_order",
-          `${fileOf(migration)} comes before ${last}, which is already applied. Give it a name that sorts after it.`,
+          `${fileOf(migration)} comes before ${last}, which is already applied. Rename it so that it sorts after that one.`,
         ),
     );
   return { pending, refusals: [...unknown, ...edited, ...late] };
 }
 
 /**
- * Which migrations of a set are still to be applied.
+ * Returns the migrations of a set that are still to be applied.
  *
- * @throws HookonceError the first of the {@link History}'s refusals; where there are several, with all of them as its problems
+ * @throws HookonceError the first refusal of the {@link History}. If there are several, its problems list all
+ * of them.
  */
 export function pendingMigrations(db: Database, set: MigrationSet): readonly Migration[] {
   const { pending, refusals } = historyOf(db, set);
@@ -166,9 +171,10 @@ export function pendingMigrations(db: Database, set: MigrationSet): readonly Mig
 }
 
 /**
- * Applies what is pending, each migration in a transaction of its own together with its journal row.
+ * Applies the pending migrations. Each runs in one transaction together with its journal row.
  *
- * @throws HookonceError `migration_failed` with file and line; that migration and all after it are not applied
+ * @throws HookonceError `migration_failed` with file and line. That migration and all later ones are not
+ * applied.
  */
 export function migrate(db: Database, set: MigrationSet, now: number): readonly Migration[] {
   const pending = pendingMigrations(db, set);
@@ -184,7 +190,7 @@ export function migrate(db: Database, set: MigrationSet, now: number): readonly 
       });
     } catch (error) {
       if (error instanceof HookonceError) throw error;
-      // A deferred constraint speaks only at the commit.
+      // A deferred constraint fails only at the commit, so no line is known.
       throw failed(migration, undefined, error);
     }
   }
@@ -215,16 +221,16 @@ function runStatement(db: Database, statement: SqlStatement, keepsOwnTables: boo
 
 const WRITES_ROWS = new Set(["WITH", "INSERT", "REPLACE", "UPDATE", "DELETE"]);
 
-/** Once it has thrown, what it has done is to be rolled back. */
+/** Runs a statement that must not change hookonce's tables. If this throws, the caller must roll back. */
 function runBesideOwn(db: Database, { text, keyword }: SqlStatement): void {
   const before = ownSchema(db);
   const written = WRITES_ROWS.has(keyword) ? ownTablesWrittenBy(db, text) : [];
   db.run(text);
   if (written.length === 0 && ownSchema(db) === before) return;
-  throw new Error("the tables called hookonce_… are hookonce's own: a migration may read them, and no more");
+  throw new Error("a migration may only read the hookonce_… tables: they belong to hookonce");
 }
 
-/** A full disk and its like are not the migration's fault, and stay what they are. */
+/** Returns errors such as a full disk unchanged, because they are not the migration's fault. */
 function failed(migration: Migration, line: number | undefined, error: unknown): unknown {
   if (troubleOf(error) !== "statement") return error;
   const problem = problemOf(migration, line, error);
@@ -239,7 +245,7 @@ function problemOf(migration: Migration, line: number | undefined, error: unknow
   return {
     file: fileOf(migration),
     line,
-    message: `migration failed, nothing of it was applied: ${messageOf(error)}`,
+    message: `migration failed, and none of it was applied: ${messageOf(error)}`,
   };
 }
 

@@ -5,21 +5,27 @@ import { HookonceError, messageOf } from "../../errors.ts";
 import { canMakeTemporaryFiles } from "./temporary-files.ts";
 
 export interface OpenOptions {
-  /** Turn a database that is somebody else's and not in WAL mode into one that is. */
+  /** Allows converting a database that hookonce did not create to WAL mode. */
   convertToWal?: boolean;
-  /** FULL is what the promise rests on: with WAL and NORMAL a power cut loses answered events. Only a test says otherwise. */
+  /**
+   * The promise depends on FULL: with WAL and NORMAL a power cut loses answered events. Only a test sets
+   * NORMAL.
+   */
   synchronous?: "FULL" | "NORMAL";
 }
 
 export interface OpenedDatabase {
   readonly connection: Database;
-  /** Whether nothing was in it yet. In a database it did not create hookonce adds its own objects and nothing else. */
+  /**
+   * Whether the database was empty. If it was not, hookonce adds its own objects to it and changes nothing
+   * else.
+   */
   readonly created: boolean;
 }
 
 /**
- * Opens the writer's connection and makes sure of every setting that durability rests on: each is set, read back, and the start
- * refused when SQLite did not take it.
+ * Opens the writer's connection and sets every pragma that durability depends on. Each is read back, and the
+ * start is refused if SQLite did not accept it.
  *
  * @throws HookonceError `database_unusable`, `not_in_wal_mode`
  */
@@ -27,32 +33,37 @@ export function openDatabase(path: string, options: OpenOptions = {}): OpenedDat
   let connection: Database;
   let created: boolean;
   try {
-    // Payloads are nobody else's to read.
+    // Only the owner may read payloads.
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     connection = new Database(path, { create: true, strict: true });
-    // The writer never sleeps inside SQLite: that would block JavaScript, and /healthz with it.
+    // The writer never waits inside SQLite: that would block JavaScript, including /healthz.
     connection.run("pragma busy_timeout = 0");
     created = isEmpty(connection);
     if (created) {
-      // There is nothing yet that a journal on the disk could bring back, and it would take five fsyncs.
+      // A journal on the disk would take five fsyncs, and an empty database has nothing to restore.
       connection.run("pragma journal_mode = memory");
-      // Cannot be switched on later without a VACUUM.
+      // It cannot be switched on later without a VACUUM.
       connection.run("pragma auto_vacuum = incremental");
     }
     ensureWal(connection, path, created || options.convertToWal === true);
     applyPragmas(connection, options.synchronous ?? "FULL");
   } catch (error) {
     if (error instanceof HookonceError) throw error;
-    throw new HookonceError("database_unusable", `Cannot open the database ${path}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new HookonceError(
+      "database_unusable",
+      `Cannot open the database ${path}: ${messageOf(error)}. Set database to a SQLite file that hookonce can write.`,
+      {
+        cause: error,
+      },
+    );
   }
   return { connection, created };
 }
 
 /**
- * For the tables of a new database: its commits do not each wait for the disk. The first one after them syncs them all, and cut short
- * before that it is a database whose migrations have come only so far.
+ * Runs `work` without a sync at each commit, to create the tables of a new database. The first commit after
+ * it syncs all of them. A power cut before that leaves a database with only the first migrations, and the
+ * next start applies the rest.
  */
 export function withoutSyncs<Result>(connection: Database, work: () => Result): Result {
   const synchronous = readPragma(connection, "synchronous") as number;
@@ -65,9 +76,10 @@ export function withoutSyncs<Result>(connection: Database, work: () => Result): 
 }
 
 /**
- * A second connection in the same process, which moves the log into the database while the writer writes on (checkpoint-worker.ts).
+ * Opens a second connection in the same process. It moves the log into the database while the writer
+ * continues (checkpoint-worker.ts).
  *
- * @param path of a database that {@link openDatabase} has opened
+ * @param path the path of a database that {@link openDatabase} has opened
  */
 export function openForCheckpoints(path: string): Database {
   const connection = new Database(path, { readwrite: true, create: false, strict: true });
@@ -77,8 +89,9 @@ export function openForCheckpoints(path: string): Database {
 }
 
 /**
- * Whether there is no database yet. A first start that was cut short leaves a file with nothing in it but the auto_vacuum that was set
- * first; one that somebody else has prepared has an owner, though it may have no table yet.
+ * Whether the file holds no database yet. An interrupted first start leaves a file with only auto_vacuum set,
+ * which counts as empty. A file that an application has prepared is not empty, even without a table: its
+ * application_id or user_version is set.
  */
 export function isEmpty(connection: Database): boolean {
   if (connection.query("select 1 from sqlite_schema limit 1").values().length > 0) return false;
@@ -95,7 +108,7 @@ function ensureWal(connection: Database, path: string, convert: boolean): void {
   if (!convert) {
     throw new HookonceError(
       "not_in_wal_mode",
-      `${path} exists and is not in WAL mode. hookonce does not change a database that it did not create: set convert_to_wal = true, or run: sqlite3 ${path} "pragma journal_mode=wal"`,
+      `The database ${path} is not in WAL mode, and hookonce did not create it. Set convert_to_wal = true, or run: sqlite3 ${path} "pragma journal_mode=wal"`,
     );
   }
   setPragma(connection, "journal_mode", "wal");
@@ -104,24 +117,29 @@ function ensureWal(connection: Database, path: string, convert: boolean): void {
 function applyPragmas(connection: Database, synchronous: "FULL" | "NORMAL"): void {
   setPragma(connection, "synchronous", synchronous === "FULL" ? 2 : 1, synchronous);
   if (process.platform === "darwin") {
-    // There fsync does not reach the platter without these.
+    // On macOS, fsync does not flush the disk's own cache without these.
     setPragma(connection, "fullfsync", 1);
     setPragma(connection, "checkpoint_fullfsync", 1);
   }
   setPragma(connection, "foreign_keys", 1);
-  // SQLite keeps the errors of its own checkpoints to itself; ours (checkpoint.ts) are heard.
+  // SQLite ignores the errors of its automatic checkpoints. checkpoint.ts runs them and reports errors.
   setPragma(connection, "wal_autocheckpoint", 0);
   setPragma(connection, "journal_size_limit", 64 * 1024 * 1024);
-  // DEFAULT, because with MEMORY an event's savepoint keeps the pages that it changes in pieces of 1 kB instead of one of 64: 3 µs of
-  // 16 an event. What is larger than that then goes to a file.
+  // DEFAULT saves 3 of 16 µs per event: with MEMORY, SQLite keeps the pages that an event's savepoint changes
+  // in chunks of 1 kB, not in one of 64 kB. Beyond 64 kB, DEFAULT uses a temporary file.
   setPragma(connection, "temp_store", canMakeTemporaryFiles() ? 0 : 2);
-  // 8 MiB: 64 MiB made it 130 MB resident and no faster, and the thread that moves the log (checkpoint.ts) takes 8 as well.
+  // 8 MiB. With 64 MiB the process had 130 MB resident and was no faster. The checkpoint thread's connection
+  // takes another 8 MiB.
   setPragma(connection, "cache_size", -8192);
   setPragma(connection, "mmap_size", 0);
   setPragma(connection, "trusted_schema", 0);
 }
 
-/** @throws HookonceError `database_unusable` when SQLite did not take it */
+/**
+ * Sets a pragma and reads it back.
+ *
+ * @throws HookonceError `database_unusable` if SQLite did not accept the value
+ */
 export function setPragma(
   connection: Database,
   name: string,
@@ -130,11 +148,11 @@ export function setPragma(
 ): void {
   connection.run(`pragma ${name} = ${value}`);
   const got = readPragma(connection, name);
-  // A build without mmap answers mmap_size with no row at all, which is what we want of it.
+  // A SQLite built without mmap returns no row for mmap_size. That is fine: mmap is to be off.
   if (got !== expected && !(name === "mmap_size" && got === undefined)) {
     throw new HookonceError(
       "database_unusable",
-      `SQLite did not take pragma ${name} = ${value}: it says ${String(got)}`,
+      `SQLite did not accept pragma ${name} = ${value} and answered ${String(got)}. Set database to a file on a local disk.`,
     );
   }
 }

@@ -1,22 +1,23 @@
 import type { Database } from "bun:sqlite";
 
-/** hookonce's own tables, and which statements look at them or would change them. */
+/** Finds out which statements read or write hookonce's own tables. */
 
 const OWN = "tbl_name like 'hookonce\\_%' escape '\\'";
 
 /**
- * The tables of hookonce's own that a statement may write, by itself or through triggers. SQLite says so: the program that it compiles
- * a statement to, with those of the triggers, opens each b-tree that it writes (https://sqlite.org/opcode.html). Takes about 20 µs.
+ * Returns those of hookonce's own tables that a statement may write, directly or through triggers. SQLite
+ * itself gives the answer: the program to which it compiles the statement and its triggers opens each b-tree
+ * that it writes (https://sqlite.org/opcode.html). Takes about 20 µs.
  *
- * @throws SQLiteError where the statement cannot be prepared
+ * @throws SQLiteError if the statement cannot be prepared
  */
 export function ownTablesWrittenBy(db: Database, statement: string): string[] {
   return ownTablesOf(db, programOf(db, statement).flatMap(rootWrittenBy));
 }
 
 /**
- * Whether what a statement does may depend on what hookonce has just written: it reads a table of hookonce's own, may read any (as a
- * virtual table can), or asks what the statement before it has changed.
+ * Whether what a statement does may depend on what hookonce has just written: it reads a table of hookonce's
+ * own, may read any (as a virtual table can), or asks what the statement before it has changed.
  *
  * @throws SQLiteError where the statement cannot be prepared
  */
@@ -41,7 +42,10 @@ function ownTablesOf(db: Database, roots: readonly number[]): string[] {
   return [...new Set(own.filter(([, root]) => roots.includes(root)).map(([table]) => table))];
 }
 
-/** All that makes them what they are, their indexes and triggers included; equal exactly when it is unchanged. */
+/**
+ * The schema of hookonce's own tables, with their indexes and triggers, as text. Two are equal if nothing has
+ * changed.
+ */
 export function ownSchema(db: Database): string {
   return JSON.stringify(
     db.query(`select type, name, sql from sqlite_schema where ${OWN} order by type, name`).values(),

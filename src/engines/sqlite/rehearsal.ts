@@ -16,18 +16,22 @@ import {
 const JOURNALS = ["hookonce_migrations", "hookonce_user_migrations"] as const;
 
 export interface Rehearsal {
-  /** In memory: the database's schema and the journals of its migrations, without its rows. */
+  /**
+   * A database in memory with the schema of the real one and the journals of its migrations, but without its
+   * rows.
+   */
   readonly connection: Database;
-  /** Null where the database does not exist yet. */
+  /** Null if the database does not exist yet. */
   readonly journalMode: string | null;
-  /** Empty unless it was asked for: it takes longer than all the rest. */
+  /** Empty unless requested: measuring takes longer than everything else here. */
   readonly durations: readonly HandlerDuration[];
 }
 
 /**
- * A database to try migrations and handlers on. The real one is only read, and may be in use.
+ * Makes a database in memory to try migrations and handlers on. The real database is only read, and may be in
+ * use.
  *
- * @param options.look at the real one, where there is one
+ * @param options.look is called with the real database, if it exists and is not empty
  * @throws HookonceError `database_unusable`
  */
 export function rehearse(
@@ -39,7 +43,7 @@ export function rehearse(
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0)
     return { connection, journalMode: null, durations: [] };
   try {
-    // A first start that was cut short leaves a journal, and what is only read cannot be rolled back.
+    // An interrupted first start leaves a journal, and a read-only connection cannot roll it back.
     const halfMade = existsSync(`${path}-journal`);
     const real = new Database(
       path,
@@ -56,17 +60,24 @@ export function rehearse(
         durations: durations ? handlerDurations(real) : [],
       };
     } finally {
-      // With its statements, or it would keep the files open until the next garbage collection.
+      // Finalizes the statements too. Otherwise the files would stay open until the next garbage collection.
       real.close(true);
     }
   } catch (error) {
-    throw new HookonceError("database_unusable", `Cannot read the database ${path}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new HookonceError(
+      "database_unusable",
+      `Cannot read the database ${path}: ${messageOf(error)}. Set database to a SQLite file that hookonce can read.`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
-/** Tries the migrations of a set that are pending, one after the other and past all that is wrong, their history too. */
+/**
+ * Checks a set's history and tries its pending migrations in order. It continues after a mistake, to report
+ * all of them.
+ */
 export function rehearseMigrations(
   connection: Database,
   set: MigrationSet,
@@ -81,7 +92,8 @@ export function rehearseMigrations(
 }
 
 function copySchema(from: Database, to: Database): void {
-  // Tables before what stands on them; a virtual table makes its own shadow tables, which then exist already.
+  // Tables come before the views, indexes and triggers that need them. A virtual table creates its shadow
+  // tables itself, so they may exist already.
   const objects = from
     .query(
       `select sql from sqlite_schema where sql is not null and name not in (select name from pragma_table_list where type = 'shadow' and schema = 'main') and name not like 'sqlite\\_%' escape '\\'

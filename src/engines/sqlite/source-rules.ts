@@ -7,9 +7,9 @@ import { atomically } from "./transaction.ts";
 export interface SourceRule {
   readonly name: string;
   readonly provider: string;
-  /** Where the event id stands, in a form that is equal exactly when the rule is. */
+  /** Where the event id comes from, in a normal form: two rules are the same if their texts are equal. */
   readonly eventIdRule: string;
-  /** How long after an event its provider may still retry it, in milliseconds. */
+  /** How long after the last delivery the provider may still retry an event, in milliseconds. */
   readonly retryWindowMs: number;
   /** The name this source had before. */
   readonly previous?: string | undefined;
@@ -22,10 +22,11 @@ export interface ReconcileOptions {
 }
 
 /**
- * Compares the sources with those the database has events of. A renamed source, or one whose ids are found elsewhere, would meet
- * retries of events it has already applied with an empty guest list.
+ * Compares the configured sources with those that the database has events of, and stores them. If a source is
+ * renamed or its event ids come from another place, retries of recorded events are not recognized and would
+ * be applied again.
  *
- * @throws HookonceError `event_id_rule_changed`, with every source that is concerned
+ * @throws HookonceError `event_id_rule_changed`, with a problem for every source that it concerns
  */
 export function reconcileSources(
   connection: Database,
@@ -35,7 +36,8 @@ export function reconcileSources(
   atomically(connection, () => {
     refuseChanges(connection, rules, options);
     if (areStored(connection, rules, options)) {
-      // As mostly. No row is written, so the commit waits for no disk; but a database that cannot be written is found out.
+      // The usual case. This writes no row, so the commit does not wait for the disk, but it fails if the
+      // database cannot be written.
       connection.run("delete from hookonce_sources where false");
       return;
     }
@@ -51,7 +53,7 @@ export function reconcileSources(
   });
 }
 
-/** Throws what {@link reconcileSources} would, and only reads. */
+/** Throws the same errors as {@link reconcileSources}, but only reads. */
 export function refuseChanges(
   connection: Database,
   rules: readonly SourceRule[],
@@ -64,18 +66,19 @@ export function refuseChanges(
       rules.find(({ previous }) => previous === stored.name) ??
       rules.find(({ name }) => name === stored.name);
     if (rule?.eventIdRule === stored.eventIdRule) continue;
-    // Of a source that is gone only what may still be retried is of interest; a changed rule forgets all that is on the list, for good.
+    // A source that is gone matters only while its events may be retried. A changed rule matters always: no
+    // recorded event of the source would be recognized again.
     const since = rule === undefined ? now - stored.retryWindowMs : 0;
     if (!hasEvents(connection, stored.name, since)) continue;
     problems.push({
       message:
         rule === undefined
-          ? `source "${stored.name}" is gone from the config, and its provider may still retry events it has delivered. If it was renamed, put previous = "${stored.name}" under its new name; if it is meant to go, start once with --accept-id-change.`
-          : `source "${rule.name}": the event id now comes from ${rule.eventIdRule} instead of ${stored.eventIdRule}. Events already applied would be applied again when they are retried. To do it all the same, start once with --accept-id-change.`,
+          ? `source "${stored.name}" is gone from the config, but its provider may still retry its events. If you renamed it, add previous = "${stored.name}" under its new name; if you removed it, start once with --accept-id-change.`
+          : `source "${rule.name}": the event id now comes from ${rule.eventIdRule} instead of ${stored.eventIdRule}. Retries of recorded events would be applied again: restore event_id, or accept this by starting once with --accept-id-change.`,
     });
   }
   if (problems.length > 0) {
-    throw new HookonceError("event_id_rule_changed", "The guest list would not fit the config any more.", {
+    throw new HookonceError("event_id_rule_changed", "The config no longer matches the recorded events.", {
       problems,
     });
   }
@@ -89,7 +92,7 @@ function storedRules(connection: Database): (typeof sources.$inferSelect)[] {
     .all() as (typeof sources.$inferSelect)[];
 }
 
-/** Whether there is nothing to write. */
+/** Whether the database holds these rules already, so that there is nothing to write. */
 function areStored(
   connection: Database,
   rules: readonly SourceRule[],
@@ -110,14 +113,14 @@ function areStored(
 
 function renameSource(connection: Database, from: string, to: string): void {
   if (!storedRules(connection).some(({ name }) => name === from)) return;
-  // OR IGNORE: an event that both names have seen is on the list already.
+  // OR IGNORE: an event recorded under both names is already recorded under the new one.
   connection.query("update or ignore hookonce_events set source = ? where source = ?").run(to, from);
   connection.query("update or ignore hookonce_failures set source = ? where source = ?").run(to, from);
   connection.query("delete from hookonce_failures where source = ?").run(from);
   connection.query("delete from hookonce_sources where name = ?").run(from);
 }
 
-/** @param since Unix milliseconds, of the last delivery */
+/** @param since the earliest last delivery that counts, in Unix milliseconds */
 function hasEvents(connection: Database, source: string, since: number): boolean {
   const one = connection.query(
     "select 1 from hookonce_events where source = ? and last_delivery_at >= ? limit 1",

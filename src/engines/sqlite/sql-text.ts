@@ -1,16 +1,17 @@
 /**
- * Just enough of SQLite's lexical rules (https://sqlite.org/lang_expr.html, https://sqlite.org/c3ref/complete.html) to tell
- * statements apart, see their first keyword and list their parameters. It never decides what a statement means: SQLite does.
+ * Implements just enough of SQLite's lexical rules to split a script into statements and to find the first
+ * keyword and the parameters of each: https://sqlite.org/lang_expr.html,
+ * https://sqlite.org/c3ref/complete.html. It never decides what a statement means. SQLite does that.
  */
 
 export interface SqlStatement {
-  /** Without the closing semicolon and without comments before the first word. */
+  /** The statement without its closing semicolon and without comments before its first word. */
   readonly text: string;
-  /** Of the first word, counted from 1. */
+  /** The line of the first word, counted from 1. */
   readonly line: number;
-  /** The first word, in upper case; empty when the statement starts with something else. */
+  /** The first word in upper case. Empty if the statement does not start with a word. */
   readonly keyword: string;
-  /** Each parameter once, as written (`:payload`), in the order in which SQLite numbers them. */
+  /** Each parameter once, as written (`:payload`), in the order SQLite numbers them. */
   readonly parameters: readonly string[];
 }
 
@@ -25,7 +26,7 @@ export function splitStatements(script: string): SqlStatement[] {
   let startLine = 1;
   let words: string[] = [];
   let parameters: string[] = [];
-  // The last two tokens that are neither blank nor comment: a trigger ends with `; END ;`.
+  // The last two tokens other than blanks and comments, because a trigger ends with `; END ;`.
   let previous = "";
   let beforePrevious = "";
 
@@ -57,7 +58,7 @@ export function splitStatements(script: string): SqlStatement[] {
         parameters.push(parameter);
       beforePrevious = previous;
       previous = token.toUpperCase();
-      // A statement that starts with no word (a number, a bracket) has no keyword, whatever comes later.
+      // A statement that starts with a number or a bracket has no keyword, even if words follow.
       if (word === undefined && words.length === 0 && start !== -1) words.push("");
     }
     line += token.split("\n").length - 1;

@@ -10,21 +10,25 @@ const CORRUPT = 11;
 const FULL = 13;
 const CANTOPEN = 14;
 const NOTADB = 26;
-// SQLite could not enlarge the -shm file: the disk is full, which says nothing against the database.
+// SQLite could not enlarge the -shm file because the disk is full. The database itself is intact.
 const IOERR_SHMSIZE = 4874;
 const READONLY_DBMOVED = 1032;
-// A virtual table (FTS5) says so of its own shadow tables, and of an integrity-check that a handler asked for.
+// A virtual table (FTS5) reports this for its own shadow tables, and for an integrity-check that a handler
+// ran.
 const CORRUPT_VTAB = 267;
 
-/** What an error of SQLite's means for whoever is about to answer a delivery. */
+/** What a SQLite error means for the answer to a delivery. */
 export type Trouble =
-  /** The statement was wrong or broke a rule of the schema: the handler's fault. */
+  /** The statement is wrong or violates the schema: the handler's fault. */
   | "statement"
   /** Another connection has the write lock. */
   | "busy"
   | "full"
   | "memory"
-  /** The file can no longer be trusted in this process (a retried fsync can falsely succeed): exit, recover on restart. */
+  /**
+   * This process can no longer trust the file, because a retried fsync can falsely succeed. Exit and recover
+   * at the next start.
+   */
   | "fatal";
 
 export function troubleOf(error: unknown): Trouble {
@@ -50,19 +54,19 @@ export function troubleOf(error: unknown): Trouble {
   }
 }
 
-/** The refusal to answer with, for trouble that is nobody's event's fault. */
+/** The error to answer with if no event is at fault. */
 export function unavailable(trouble: Exclude<Trouble, "statement">, cause: unknown): HookonceError {
   switch (trouble) {
     case "busy":
       return new HookonceError(
         "database_locked",
-        "Another process holds the database's write lock; try again.",
+        "Another process holds the database's write lock. Try again later.",
         { cause },
       );
     case "full":
       return new HookonceError(
         "disk_full",
-        "The disk is full: nothing was recorded; free some room and the retry goes through.",
+        "The disk is full, so nothing was recorded. Free some space; the next retry then succeeds.",
         {
           cause,
         },
@@ -70,20 +74,26 @@ export function unavailable(trouble: Exclude<Trouble, "statement">, cause: unkno
     case "memory":
       return new HookonceError(
         "out_of_memory",
-        "SQLite ran out of memory: nothing was recorded; try again.",
+        "SQLite ran out of memory, so nothing was recorded. Try again later.",
         { cause },
       );
     case "fatal":
-      return new HookonceError("storage_failed", `The database cannot be written: ${messageOf(cause)}`, {
-        cause,
-      });
+      return new HookonceError(
+        "storage_failed",
+        `The database cannot be written: ${messageOf(cause)}. Check the disk, then start hookonce again.`,
+        {
+          cause,
+        },
+      );
   }
 }
 
 /**
- * Does what a start does with the database at `path`. What SQLite then says of the database becomes the start's refusal.
+ * Runs a step of the start that uses the database at `path`. A SQLite error becomes the error that refuses
+ * the start.
  *
- * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `database_unusable`, and what `work` throws
+ * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory` or `database_unusable`. Other errors
+ * of `work` pass through.
  */
 export function refusingStart<Result>(path: string, work: () => Result): Result {
   try {
@@ -100,17 +110,20 @@ function whyRefused(error: SQLiteError, path: string): [ErrorCode, string] {
     case "busy":
       return [
         "database_locked",
-        `Another process holds the write lock of ${path}: end its transaction, then start again.`,
+        `Another process holds the write lock of ${path}. End its transaction, then start again.`,
       ];
     case "full":
-      return ["disk_full", `The disk with ${path} is full: free some room, then start again.`];
+      return ["disk_full", `The disk that holds ${path} is full. Free some space, then start again.`];
     case "memory":
-      return ["out_of_memory", `SQLite ran out of memory over ${path}: start again.`];
+      return [
+        "out_of_memory",
+        `SQLite ran out of memory while using ${path}. Free some memory, then start again.`,
+      ];
     case "fatal":
     case "statement":
       return [
         "database_unusable",
-        `The database ${path} cannot be used: ${error.message}. Whoever runs hookonce must be able to write the file and the folder it is in.`,
+        `The database ${path} cannot be used: ${error.message}. The user that runs hookonce must be able to write this file and its folder.`,
       ];
   }
 }

@@ -187,7 +187,7 @@ describe("a database that is not in WAL mode", () => {
     using host = app({ wal: false });
     const error = await refusalOf(() => openDatabase(host.path));
     expect(error.code).toBe("not_in_wal_mode");
-    expect(error.message).toContain("set convert_to_wal = true, or run: sqlite3 ");
+    expect(error.message).toContain("Set convert_to_wal = true, or run: sqlite3 ");
     using db = host.open();
     expect(ownOf(db)["journal_mode"]).toBe("delete");
   });

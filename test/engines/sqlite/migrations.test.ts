@@ -75,7 +75,7 @@ describe("a set of migrations", () => {
       set: userSet,
       after: [first, migration(second.name, `${second.sql} -- better`), third],
       code: "migration_edited",
-      message: "migrations/0002_b.sql was changed after it was applied. Put it back as it was",
+      message: "migrations/0002_b.sql was changed after it was applied. Restore it",
     },
     {
       name: "a late one with a lower number",
@@ -91,7 +91,7 @@ describe("a set of migrations", () => {
       set: userSet,
       after: [first, third],
       code: "migration_missing",
-      message: "migrations/0002_b.sql was applied to this database and is gone",
+      message: "migrations/0002_b.sql was applied to this database, but the file is missing",
     },
     {
       name: "one of the user's that has another name",
@@ -99,7 +99,7 @@ describe("a set of migrations", () => {
       set: userSet,
       after: [migration("0001_other.sql", first.sql)],
       code: "migration_missing",
-      message: "migrations/0001_a.sql was applied to this database and is gone",
+      message: "migrations/0001_a.sql was applied to this database, but the file is missing",
     },
     {
       name: "one of hookonce's own that this hookonce does not know",
@@ -142,7 +142,7 @@ describe("a set of migrations", () => {
     const error = await refusalOf(() => migrate(db, userSet([second, edited]), NOW));
     expect(error.code).toBe("migration_missing");
     expect(error.problems.map(({ message }) => message)).toEqual([
-      expect.stringMatching(/^migrations\/0001_a\.sql was applied to this database and is gone/),
+      expect.stringMatching(/^migrations\/0001_a\.sql was applied to this database, but the file is missing/),
       expect.stringMatching(/^migrations\/0003_c\.sql was changed after it was applied/),
       expect.stringMatching(/^migrations\/0002_b\.sql comes before 0003_c\.sql/),
     ]);
@@ -236,7 +236,7 @@ describe("a migration that fails", () => {
       {
         file: "migrations/0001.sql",
         line: 2,
-        message: `${word} cannot stand in a migration: each file is one transaction, begun and committed by hookonce.`,
+        message: `${word} is not allowed in a migration. Remove it: hookonce runs each file in one transaction.`,
       },
     ]);
   });
@@ -325,7 +325,7 @@ describe("an inbox's migrations", () => {
       {
         file: "migrations/0002.sql",
         line: 2,
-        message: "migration failed, nothing of it was applied: no such table: nowhere",
+        message: "migration failed, and none of it was applied: no such table: nowhere",
       },
     ]);
     expect(inbox.rows("select name from sqlite_schema where name = 'half'")).toEqual([]);
@@ -356,7 +356,7 @@ describe("an inbox's migrations", () => {
     const refused = await refusalOf(() => inbox.restart({ files }));
     expect(refused.code).toBe("migration_failed");
     expect(refused.message).toStartWith(
-      "migrations/0003.sql:2: migration failed, nothing of it was applied: UNIQUE constraint failed",
+      "migrations/0003.sql:2: migration failed, and none of it was applied: UNIQUE constraint failed",
     );
     // One copy, of before the first; not one more for each start that migrates nothing.
     for (let attempt = 0; attempt < 2; attempt++)
@@ -389,7 +389,7 @@ insert into half select n from u;`,
       {
         file: "migrations/0002.sql",
         line: undefined,
-        message: "migration failed, nothing of it was applied: FOREIGN KEY constraint failed",
+        message: "migration failed, and none of it was applied: FOREIGN KEY constraint failed",
       },
     ]);
     expect(inbox.rows("select name from sqlite_schema where name = 'half'")).toEqual([]);

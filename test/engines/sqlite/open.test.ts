@@ -72,7 +72,11 @@ describe("the writer's connection", () => {
   });
 
   test.each([
-    ["a place without a WAL", () => ":memory:", /did not take pragma journal_mode = wal: it says memory/],
+    [
+      "a place without a WAL",
+      () => ":memory:",
+      /did not accept pragma journal_mode = wal and answered memory/,
+    ],
     [
       "a file that is no database",
       (folder: string) => {
@@ -82,7 +86,7 @@ describe("the writer's connection", () => {
         );
         return join(folder, "x.db");
       },
-      /^Cannot open the database .*x\.db: file is not a database$/,
+      /^Cannot open the database .*x\.db: file is not a database\. Set database to /,
     ],
     [
       "a folder",
@@ -90,7 +94,7 @@ describe("the writer's connection", () => {
         mkdirSync(join(folder, "x.db"));
         return join(folder, "x.db");
       },
-      /^Cannot open the database .*x\.db: unable to open database file$/,
+      /^Cannot open the database .*x\.db: unable to open database file\. Set database to /,
     ],
     [
       "a file below a file",

@@ -58,7 +58,7 @@ describe("a source that was renamed", () => {
     expect(error.code).toBe("event_id_rule_changed");
     expect(error.problems).toHaveLength(1);
     expect(error.problems[0]?.message).toContain('source "a" is gone from the config');
-    expect(error.problems[0]?.message).toContain('put previous = "a" under its new name');
+    expect(error.problems[0]?.message).toContain('add previous = "a" under its new name');
     expect(inbox.rows("select source from hookonce_events")).toEqual([{ source: "a" }]);
 
     await inbox.restart({ config: source("b", 'previous = "a"') });
@@ -143,7 +143,7 @@ describe("a source whose event ids are found elsewhere", () => {
     const error = await refusedRestart(inbox, changed);
     expect(error.code).toBe("event_id_rule_changed");
     expect(error.problems.map(({ message }) => message)).toEqual([
-      'source "a": the event id now comes from "body:$.id" instead of "header:x-github-delivery". Events already applied would be applied again when they are retried. To do it all the same, start once with --accept-id-change.',
+      'source "a": the event id now comes from "body:$.id" instead of "header:x-github-delivery". Retries of recorded events would be applied again: restore event_id, or accept this by starting once with --accept-id-change.',
     ]);
     // It was refused each time, not only the first.
     expect((await refusalOf(() => inbox.restart())).code).toBe("event_id_rule_changed");

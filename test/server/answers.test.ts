@@ -44,20 +44,20 @@ const stripeEvent = JSON.stringify({ id: "evt_1", type: "paid" });
 
 interface Scenario {
   name: string;
-  /** Delivered first. */
+  /** Deliveries made before this one. */
   before?: { path?: string; body: string }[];
   method?: string;
   path?: string;
   headers?: Record<string, string>;
   body?: string | Uint8Array<ArrayBuffer>;
   remoteAddress?: string;
-  /** Of the answer. */
+  /** The status of the answer. */
   status: number;
-  /** The whole answer, exactly. */
+  /** The exact body of the answer. */
   answer?: string;
-  /** Or its code. */
+  /** The error code in the answer. */
   code?: string;
-  /** Headers of the answer; null where there must be none. */
+  /** Headers of the answer. null means that the header must be absent. */
   with?: Record<string, string | null>;
   left: Left;
 }
@@ -67,7 +67,7 @@ const answered = (status: string, message: string, id = "evt_1"): string =>
 
 const scenarios: Scenario[] = [
   {
-    name: "a new event is processed",
+    name: "processes a new event",
     body,
     status: 200,
     answer: answered("processed", "Webhook received and processed"),
@@ -75,7 +75,7 @@ const scenarios: Scenario[] = [
     left: { events: 1, failures: 0, effects: 1 },
   },
   {
-    name: "the same event again is a duplicate",
+    name: "answers a duplicate when the same event arrives again",
     before: [{ body }],
     body,
     status: 200,
@@ -83,7 +83,7 @@ const scenarios: Scenario[] = [
     left: { events: 1, failures: 0, effects: 1 },
   },
   {
-    name: "the same id at another source is another event",
+    name: "treats the same id at another source as another event",
     before: [{ body }],
     path: "/webhook/stripe",
     headers: { "stripe-signature": stripeSignature(stripeEvent) },
@@ -93,7 +93,7 @@ const scenarios: Scenario[] = [
     left: { events: 2, failures: 0, effects: 2 },
   },
   {
-    name: "an event that nothing is to be done with is kept",
+    name: "keeps an event without a handler",
     path: "/webhook/quiet",
     body,
     status: 200,
@@ -101,7 +101,7 @@ const scenarios: Scenario[] = [
     left: { events: 1, failures: 0, effects: 0 },
   },
   {
-    name: 'an event that nothing is to be done with, and unhandled = "ignore": nothing is kept',
+    name: 'keeps nothing of an event without a handler if unhandled = "ignore"',
     path: "/webhook/ignoring",
     body,
     status: 200,
@@ -109,7 +109,7 @@ const scenarios: Scenario[] = [
     left: nothing,
   },
   {
-    name: 'an event that nothing is to be done with, and unhandled = "fail"',
+    name: 'fails an event without a handler if unhandled = "fail"',
     path: "/webhook/strict",
     body,
     status: 500,
@@ -117,7 +117,7 @@ const scenarios: Scenario[] = [
     left: { events: 0, failures: 1, effects: 0 },
   },
   {
-    name: "a handler's SQL fails: no trace of what it had written",
+    name: "rolls back what a SQL handler wrote before it failed",
     body: JSON.stringify({ ...event, fail: true }),
     status: 500,
     answer: answered("failed", "Internal Server Error"),
@@ -125,21 +125,21 @@ const scenarios: Scenario[] = [
     left: { events: 0, failures: 1, effects: 0 },
   },
   {
-    name: "a handler throws after a write: the same",
+    name: "rolls back what a TypeScript handler wrote before it threw",
     body: JSON.stringify({ ...event, type: "half" }),
     status: 500,
     answer: answered("failed", "Internal Server Error"),
     left: { events: 0, failures: 1, effects: 0 },
   },
   {
-    name: "what a handler throws stays here",
+    name: "does not reveal the message that a handler throws",
     body: JSON.stringify({ ...event, type: "leaky" }),
     status: 500,
     answer: answered("failed", "Internal Server Error"),
     left: { events: 0, failures: 1, effects: 0 },
   },
   {
-    name: "no row changed, and require_change = true",
+    name: "fails an event whose handler changed no rows if require_change = true",
     path: "/webhook/changing",
     body,
     status: 500,
@@ -147,7 +147,7 @@ const scenarios: Scenario[] = [
     left: { events: 0, failures: 1, effects: 0 },
   },
   {
-    name: "an id that JSON must escape comes back as it was",
+    name: "returns an id that JSON must escape unchanged",
     body: JSON.stringify({ ...event, event_id: 'a"b\\c\u2028' }),
     status: 200,
     answer: JSON.stringify({
@@ -204,14 +204,14 @@ const scenarios: Scenario[] = [
     left: nothing,
   },
   {
-    name: "JSON nested too deep",
+    name: "JSON that is nested too deeply",
     body: `{"event_id":"evt_1","x":${"[".repeat(950)}${"]".repeat(950)}}`,
     status: 400,
     code: "json_too_deep",
     left: nothing,
   },
   {
-    name: "signed, but without the header that carries the id",
+    name: "a signed delivery without the header that carries the id",
     path: "/webhook/github",
     headers: { "x-hub-signature-256": githubSignature("{}"), "x-github-event": "push" },
     body: "{}",
@@ -229,7 +229,7 @@ const scenarios: Scenario[] = [
     left: nothing,
   },
   {
-    name: "no signature in the signature's header",
+    name: "a signature header without a signature",
     path: "/webhook/stripe",
     headers: { "stripe-signature": "t=1" },
     body: stripeEvent,
@@ -238,7 +238,7 @@ const scenarios: Scenario[] = [
     left: nothing,
   },
   {
-    name: "another body's signature",
+    name: "the signature of another body",
     path: "/webhook/stripe",
     headers: { "stripe-signature": stripeSignature("{}") },
     body: stripeEvent,
@@ -247,7 +247,7 @@ const scenarios: Scenario[] = [
     left: nothing,
   },
   {
-    name: "a signature without its time",
+    name: "a signature without a timestamp",
     path: "/webhook/stripe",
     headers: { "stripe-signature": `v1=${"0".repeat(64)}` },
     body: stripeEvent,
@@ -256,7 +256,7 @@ const scenarios: Scenario[] = [
     left: nothing,
   },
   {
-    name: "a signature whose time is none",
+    name: "a signature whose timestamp is not a number",
     path: "/webhook/stripe",
     headers: { "stripe-signature": `t=soon,v1=${"0".repeat(64)}` },
     body: stripeEvent,
@@ -283,7 +283,7 @@ const scenarios: Scenario[] = [
     left: nothing,
   },
   {
-    name: "broken JSON that is not signed is refused for the signature, not for the JSON",
+    name: "broken JSON with a wrong signature is refused for the signature",
     path: "/webhook/stripe",
     headers: { "stripe-signature": stripeSignature("{}") },
     body: "{",
@@ -293,7 +293,7 @@ const scenarios: Scenario[] = [
   },
 
   {
-    name: "an unsigned source, from elsewhere",
+    name: "an unsigned source, from another machine",
     body,
     remoteAddress: "203.0.113.9",
     status: 403,
@@ -310,7 +310,7 @@ const scenarios: Scenario[] = [
     left: nothing,
   },
   {
-    name: "a source's name is not case-blind",
+    name: "a source name in another case",
     path: "/webhook/Stripe",
     body,
     status: 404,
@@ -318,7 +318,7 @@ const scenarios: Scenario[] = [
     left: nothing,
   },
   {
-    name: "what every object inherits is no source",
+    name: "a source named like an inherited property",
     path: "/webhook/constructor",
     body,
     status: 404,
@@ -326,7 +326,7 @@ const scenarios: Scenario[] = [
     left: nothing,
   },
   {
-    name: "a source's name that is no UTF-8",
+    name: "a source name that is not valid UTF-8",
     path: "/webhook/%E0%A4%A",
     body,
     status: 404,
@@ -342,7 +342,7 @@ const scenarios: Scenario[] = [
     code: "not_found",
     left: nothing,
   },
-  { name: "a look at /", method: "GET", path: "/", status: 404, code: "not_found", left: nothing },
+  { name: "GET /", method: "GET", path: "/", status: 404, code: "not_found", left: nothing },
 
   ...["GET", "PUT", "PATCH", "DELETE", "OPTIONS"].flatMap((method): Scenario[] =>
     ["/webhook", "/webhook/stripe"].map((path) => ({
@@ -391,7 +391,7 @@ const scenarios: Scenario[] = [
   },
 
   {
-    name: "a body above its source's limit",
+    name: "a body that is larger than the limit of its source",
     path: "/webhook/small",
     body: JSON.stringify({ ...event, padding: "x".repeat(100) }),
     status: 413,
@@ -407,7 +407,7 @@ const scenarios: Scenario[] = [
     left: nothing,
   })),
   {
-    name: "Content-Encoding: gzip, of a body that is not",
+    name: "Content-Encoding: gzip with a body that is not gzip",
     headers: { "content-encoding": "gzip" },
     body,
     status: 400,
@@ -415,7 +415,7 @@ const scenarios: Scenario[] = [
     left: nothing,
   },
   {
-    name: "Content-Encoding: identity is none",
+    name: "accepts Content-Encoding: identity",
     path: "/webhook/quiet",
     headers: { "content-encoding": "identity" },
     body,
@@ -425,7 +425,7 @@ const scenarios: Scenario[] = [
   },
 ];
 
-/** What no answer may hold: where we live, where the code stands, what a secret or a handler says. */
+/** Asserts that an answer reveals no path, no source code, no secret and no message of a handler. */
 function expectNoLeak(inbox: TestInbox, text: string): void {
   const project = new URL("../..", import.meta.url).pathname;
   for (const leak of [
@@ -458,8 +458,8 @@ async function send(inbox: TestInbox, scenario: Scenario): Promise<Response> {
   );
 }
 
-describe("what a delivery is answered", () => {
-  // Refusals leave nothing, and that is tested each time: they can share one.
+describe("a delivery is answered", () => {
+  // Every refusal is checked to leave nothing behind, so refusals can share one inbox.
   let shared: TestInbox;
   beforeAll(async () => void (shared = await testInbox({ config, files, environment: secrets })));
   afterAll(() => shared[Symbol.asyncDispose]());
@@ -494,7 +494,7 @@ describe("what a delivery is answered", () => {
     });
   }
 
-  test("503 with Retry-After: the database is locked, for deliveries and for readiness", async () => {
+  test("503 with Retry-After: deliveries and /readyz, while the database is locked", async () => {
     await using inbox = await testInbox({
       config,
       files,
@@ -515,7 +515,7 @@ describe("what a delivery is answered", () => {
     expect(left(inbox)).toEqual(nothing);
   });
 
-  test("503 with Retry-After: shutting down; alive, but not ready", async () => {
+  test("503 with Retry-After: deliveries and /readyz, during a stop, while /healthz answers 200", async () => {
     await using inbox = await testInbox({ config, files, environment: secrets });
     inbox.refuse();
     for (const scenario of [{ body }, { method: "GET", path: "/readyz" }]) {
@@ -528,7 +528,7 @@ describe("what a delivery is answered", () => {
     expect(left(inbox)).toEqual(nothing);
   });
 
-  test("500: an error that nobody expected says nothing of itself, and is logged whole", async () => {
+  test("500: an unexpected error is logged in full and not revealed in the answer", async () => {
     let broken = false;
     await using inbox = await testInbox({
       config,
@@ -550,7 +550,7 @@ describe("what a delivery is answered", () => {
     expect(left(inbox)).toEqual(nothing);
   });
 
-  test("404 at /webhook: there is no source called default", async () => {
+  test("404: /webhook, if there is no source named default", async () => {
     await using inbox = await testInbox({ config: signedSources, environment: secrets });
     const { status, body: refusal } = await inbox.deliver(event);
     expect(status).toBe(404);

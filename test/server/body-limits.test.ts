@@ -30,17 +30,17 @@ interface Scenario {
   status: number;
 }
 
-/** Each source has its own limit, at the byte. */
+/** Each source has its own limit, exact to the byte. */
 const scenarios: Scenario[] = [
-  { name: "just as large as may be", path: "/webhook/small", bytes: 1000, status: 200 },
-  { name: "one byte too large", path: "/webhook/small", bytes: 1001, status: 413 },
-  { name: "just as large as may be", path: "/webhook", bytes: MIB, status: 200 },
-  { name: "one byte too large", path: "/webhook", bytes: MIB + 1, status: 413 },
-  { name: "what is too large elsewhere", path: "/webhook/large", bytes: 2 * MIB, status: 200 },
-  { name: "larger than any source takes", path: "/webhook/large", bytes: 26 * MIB, status: 413 },
+  { name: "a body of exactly the limit", path: "/webhook/small", bytes: 1000, status: 200 },
+  { name: "a body one byte above the limit", path: "/webhook/small", bytes: 1001, status: 413 },
+  { name: "a body of exactly the limit", path: "/webhook", bytes: MIB, status: 200 },
+  { name: "a body one byte above the limit", path: "/webhook", bytes: MIB + 1, status: 413 },
+  { name: "a body above the limit of another source", path: "/webhook/large", bytes: 2 * MIB, status: 200 },
+  { name: "a body above the limit of every source", path: "/webhook/large", bytes: 26 * MIB, status: 413 },
 ];
 
-/** In pieces of 64 KiB, until it is all sent or the server has had enough. */
+/** Sends a body in pieces of 64 KiB until all of it is sent or the server has answered. */
 async function sendBytes(client: RawClient, bytes: number, asChunks: boolean): Promise<void> {
   const piece = Buffer.alloc(64 * 1024, "x");
   for (let sent = 0; sent < bytes && !client.answered; sent += piece.length) {
@@ -62,11 +62,11 @@ async function deliver(
   return await client.answer;
 }
 
-describe("the largest body that a source takes", () => {
+describe("max_body", () => {
   for (const asChunks of [false, true]) {
     for (const scenario of scenarios) {
       const { name, path, bytes, status } = scenario;
-      test(`${path}, ${asChunks ? "chunked" : "its length declared"}: ${name} (${bytes} bytes)`, async () => {
+      test(`${path}, ${asChunks ? "chunked" : "with Content-Length"}: ${name} (${bytes} bytes) is answered ${status}`, async () => {
         await using inbox = await testInbox(options);
         const answer = await deliver(inbox, scenario, asChunks);
         expect(answer?.status).toBe(status);
@@ -86,7 +86,7 @@ describe("the largest body that a source takes", () => {
     }
   }
 
-  test("a length that is declared too large is answered before any of the body has come", async () => {
+  test("answers 413 to a Content-Length above the limit before any of the body arrives", async () => {
     await using inbox = await testInbox(options);
     using client = await rawClient(inbox.listen().url);
     await client.send(requestHead("/webhook", { "content-length": 2 * MIB }));
@@ -94,7 +94,7 @@ describe("the largest body that a source takes", () => {
     expect(left(inbox)).toEqual(nothing);
   });
 
-  test("a length that no source could ever take is refused with a body and a line in the log, too", async () => {
+  test("answers 413 with a body and a log line to a Content-Length of 10 GB", async () => {
     await using inbox = await testInbox(options);
     using client = await rawClient(inbox.listen().url);
     await client.send(requestHead("/webhook", { "content-length": 10_000 * MIB }));
@@ -108,7 +108,7 @@ describe("the largest body that a source takes", () => {
   });
 
   for (const asChunks of [false, true]) {
-    test(`60 MB to a source of 1 MiB, ${asChunks ? "chunked" : "declared"}, ten times: memory stays bounded`, async () => {
+    test(`memory stays bounded while ten clients send 60 MB ${asChunks ? "in chunks" : "with Content-Length"} to a source with a limit of 1 MiB`, async () => {
       await using inbox = await testInbox(options);
       const scenario = { name: "", path: "/webhook", bytes: 60_000_000, status: 413 };
       await deliver(inbox, scenario, asChunks); // warms up
@@ -119,7 +119,7 @@ describe("the largest body that a source takes", () => {
       const answers = await Promise.all(Array.from({ length: 10 }, () => deliver(inbox, scenario, asChunks)));
       clearInterval(watch);
       for (const answer of answers) expect(answer?.status).toBe(413);
-      // 600 MB were on offer; each source's share of them is 1 MiB and what the system had in its buffers.
+      // The clients offered 600 MB. Of each, the server keeps at most 1 MiB and what the system had buffered.
       expect((peak - before) / MIB).toBeLessThan(80);
       expect(left(inbox)).toEqual(nothing);
       expect((await inbox.deliver("{}", { headers: { "x-id": "evt_1" } })).status).toBe(200);
@@ -127,8 +127,8 @@ describe("the largest body that a source takes", () => {
   }
 });
 
-/** Sends on whatever it is answered, as a client does that does not listen. */
-test("a client that sends 60 MB although it was refused is not taken up", async () => {
+// The client ignores the answer and goes on sending.
+test("memory stays bounded when a client sends 60 MB after it was refused", async () => {
   await using inbox = await testInbox(options);
   const { url } = inbox.listen();
   using client = await rawClient(url);

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { check } from "../../src/app/check.ts";
 import { testInbox } from "../support/test-inbox.ts";
 
-test("handlers that come near a provider's short deadline are a warning of check's", async () => {
+test("check warns of handlers that come near a provider's short deadline", async () => {
   const environment = { S: "secret" };
   await using inbox = await testInbox({
     config:
@@ -23,14 +23,14 @@ test("handlers that come near a provider's short deadline are a warning of check
   for (let n = 0; n < 200; n++) note("slack", n, 20_000);
   note("slack", 200, 2_900_000);
   for (let n = 0; n < 10; n++) note("stripe", n, 4_000_000);
-  // One of two hundred is no hundredth, and Stripe waits longer.
+  // One slow run of two hundred is less than one in a hundred, and Stripe waits longer than 4 s.
   expect(await warnings()).toEqual([]);
   for (let n = 201; n < 205; n++) note("slack", n, 1_600_000);
   expect(await warnings()).toEqual([
     'source "slack": one in a hundred of the events that h.sql gets takes it 1600 ms and more, and Slack waits 3 s',
   ]);
 
-  // Each handler by itself, and a busy source crowds nothing out.
+  // Each handler is judged by its own runs, even if another source is far busier.
   for (let n = 0; n < 2; n++) note("slack", n, 2_700_000, "b.ts");
   for (let n = 0; n < 200; n++) note("slack", n, 1000, "a.ts");
   inbox.rows(

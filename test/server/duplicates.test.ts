@@ -6,7 +6,7 @@ import { effectsTable, left, noteEffect, noteOrFail } from "./support/effects.ts
 const files = { "migrations/0001.sql": effectsTable, "handlers/default/_any.sql": noteOrFail };
 const event = { event_id: "evt_1", type: "paid", note: "first" };
 
-/** How many deliveries were answered with each status. */
+/** Counts the deliveries by the status of their answer. */
 async function tally(deliveries: Promise<{ body: { status: string } }>[]): Promise<Record<string, number>> {
   const tally: Record<string, number> = {};
   for (const { body } of await Promise.all(deliveries)) tally[body.status] = (tally[body.status] ?? 0) + 1;
@@ -27,14 +27,14 @@ describe("concurrent duplicates", () => {
     { name: "in transactions of three", maxEvents: 3 },
     { name: "in a transaction each", maxEvents: 1 },
   ]) {
-    test(`${name}: one is processed, the others are answered as duplicates`, async () => {
+    test(`${name}: one delivery is processed, the others are answered as duplicates`, async () => {
       await using inbox = await testInbox({ files, open: { groupCommit: { maxEvents } } });
       expect(await tally(times(40, () => inbox.deliver(event)))).toEqual({ processed: 1, duplicate: 39 });
       expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
       expect(inbox.value("select deliveries from hookonce_events")).toBe(40);
     });
 
-    test(`${name}: of several events at once, each is processed once`, async () => {
+    test(`${name}: each of several events is processed once`, async () => {
       await using inbox = await testInbox({ files, open: { groupCommit: { maxEvents } } });
       const deliveries = times(60, (n) => inbox.deliver({ ...event, event_id: `evt_${n % 7}`, note: n % 7 }));
       expect(await tally(deliveries)).toEqual({ processed: 7, duplicate: 53 });
@@ -43,7 +43,7 @@ describe("concurrent duplicates", () => {
       expect(inbox.value("select sum(deliveries) from hookonce_events")).toBe(60);
     });
 
-    test(`${name}: of a failing event, each fails; its neighbours are unharmed`, async () => {
+    test(`${name}: each delivery of a failing event fails, and the other events are processed`, async () => {
       await using inbox = await testInbox({ files, open: { groupCommit: { maxEvents } } });
       const failing = { ...event, event_id: "evt_bad", fail: true };
       const deliveries = times(20, (n) =>
@@ -57,7 +57,7 @@ describe("concurrent duplicates", () => {
     });
   }
 
-  test("that waited for the write lock together share a transaction, and are answered together", async () => {
+  test("that waited for the write lock are applied once, after it is released", async () => {
     await using inbox = await testInbox({ files });
     using other = new Database(inbox.databasePath);
     other.run("begin immediate");
@@ -74,7 +74,7 @@ describe("concurrent duplicates", () => {
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
   });
 
-  test("of an event that fails twice before it succeeds", async () => {
+  test("of an event that fails twice and then succeeds are answered failed, processed and duplicate", async () => {
     await using inbox = await testInbox({
       files: {
         ...files,
@@ -128,13 +128,13 @@ describe("a failing event", () => {
     expect(inbox.rows("select attempts, settled_at from hookonce_failures")).toEqual([
       { attempts: 2, settled_at: 1_003_000 },
     ]);
-    // Received when it first came, counted from then on.
+    // The event was received with its first delivery, and every delivery counts.
     expect(inbox.rows("select received_at, last_delivery_at, deliveries from hookonce_events")).toEqual([
       { received_at: 1_001_000, last_delivery_at: 1_005_000, deliveries: 5 },
     ]);
   });
 
-  test("is still known to have failed after a restart", async () => {
+  test("keeps its failure and its first receipt time across a restart", async () => {
     let now = 1_000_000;
     await using inbox = await testInbox({ files, clock: () => now });
     await inbox.deliver({ ...event, fail: true });
@@ -149,7 +149,7 @@ describe("a failing event", () => {
 });
 
 describe("the same id with another body", () => {
-  test("is never applied; the difference is counted, and the latest kept", async () => {
+  test("is never applied: changed bodies are counted, and the latest one is kept", async () => {
     let now = 1_000_000;
     await using inbox = await testInbox({ files, clock: () => now });
     const bodies = [
@@ -182,13 +182,13 @@ describe("the same id with another body", () => {
     expect(changed).toHaveLength(1);
     expect(changed[0].received_at).toBe(1_005_000);
     expect(JSON.parse(Buffer.from(changed[0].body).toString())).toEqual({ ...event, note: "third" });
-    // What was applied stays what is stored.
+    // The stored body is still the one that was applied.
     const stored = inbox.value("select body from hookonce_deliveries") as Uint8Array;
     expect(JSON.parse(Buffer.from(stored).toString())).toEqual(event);
     expect(inbox.value("select count(*) from hookonce_deliveries")).toBe(1);
   });
 
-  test("is another body byte for byte, not as JSON has it", async () => {
+  test("counts as another body if any byte differs, even if the JSON values are equal", async () => {
     await using inbox = await testInbox({ files });
     await inbox.deliver('{"event_id":"evt_1","note":"first"}');
     await inbox.deliver('{"event_id":"evt_1", "note":"first"}');
@@ -209,7 +209,7 @@ const sendAs = async (inbox: TestInbox, id: string, payload: object): Promise<st
 describe('same_body = "duplicate"', () => {
   const noteType = { ...files, "handlers/default/_any.sql": noteEffect };
 
-  test("takes the same body under another id for the same event", async () => {
+  test("treats the same body under another id as the same event", async () => {
     await using inbox = await testInbox({ files: noteType, config: headerIds('same_body = "duplicate"') });
     expect(await sendAs(inbox, "a", { type: "paid", note: 1 })).toBe("processed");
     expect(await sendAs(inbox, "b", { type: "paid", note: 1 })).toBe("duplicate");
@@ -225,7 +225,7 @@ describe('same_body = "duplicate"', () => {
     ]);
   });
 
-  test("holds for concurrent deliveries and after a restart, and a failure does not count", async () => {
+  test("applies to concurrent deliveries and after a restart, but not to failures", async () => {
     const table = { ...files, "handlers/default/_any.sql": noteOrFail };
     await using inbox = await testInbox({ files: table, config: headerIds('same_body = "duplicate"') });
     expect(await sendAs(inbox, "bad", { type: "paid", fail: true })).toBe("failed");
@@ -238,7 +238,7 @@ describe('same_body = "duplicate"', () => {
     expect(left(inbox)).toEqual({ events: 1, failures: 2, effects: 1 });
   });
 
-  test("settles what had failed under another id", async () => {
+  test("settles the failure recorded under another id", async () => {
     await using inbox = await testInbox({
       config: headerIds('same_body = "duplicate"'),
       files: {
@@ -253,7 +253,7 @@ insert into effects select null, null, null where not exists (select 1 from hook
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
   });
 
-  test("is off by default: two events can be byte for byte the same", async () => {
+  test("is off by default, because two events can have the same bytes", async () => {
     await using inbox = await testInbox({ files: noteType, config: headerIds("") });
     expect(await sendAs(inbox, "a", { type: "paid" })).toBe("processed");
     expect(await sendAs(inbox, "b", { type: "paid" })).toBe("processed");
@@ -262,7 +262,7 @@ insert into effects select null, null, null where not exists (select 1 from hook
 });
 
 describe("require_change = true", () => {
-  test("an event that changed no row has failed, and is applied once it changes one", async () => {
+  test("fails an event that changed no rows, and applies it once it changes one", async () => {
     await using inbox = await testInbox({
       config: `
 [sources.default]

@@ -7,12 +7,12 @@ import { secrets, signedSources } from "./support/signed.ts";
 interface Example {
   id: string;
   event: string;
-  /** As hookonce is to call it. */
+  /** The type that hookonce must read. */
   type: string;
   body: string;
 }
 
-/** GitHub's own example payloads, every one. */
+/** All example payloads that GitHub publishes. */
 const all: Example[] = examples.flatMap(({ name, examples }) =>
   examples.map((payload, n) => {
     const action: unknown = (payload as { action?: unknown }).action;
@@ -61,12 +61,12 @@ const note = (handler: string): string =>
   `insert into seen values (:event_id, :type, :payload ->> '$.sender.login', '${handler}');`;
 
 describe(`GitHub's own ${all.length} example payloads`, () => {
-  test("there are some, of many events", () => {
+  test("cover many event types", () => {
     expect(all.length).toBeGreaterThan(300);
     expect(new Set(all.map(({ event }) => event)).size).toBeGreaterThan(50);
   });
 
-  test("each is processed, and again is a duplicate", async () => {
+  test("are processed, and are duplicates when they arrive again", async () => {
     await using inbox = await testInbox({
       config: signedSources,
       environment: secrets,
@@ -82,7 +82,7 @@ describe(`GitHub's own ${all.length} example payloads`, () => {
     expect(inbox.rows("select event_id, type from hookonce_events").sort(byId)).toEqual(
       all.map(({ id, type }) => ({ event_id: id, type })).sort(byId),
     );
-    // What SQLite reads in the payload is what JavaScript reads.
+    // SQLite and JavaScript read the same value from the payload.
     const senders = new Map(
       all.map(({ id, body }) => [id, (JSON.parse(body) as { sender?: { login?: string } }).sender?.login]),
     );
@@ -98,7 +98,7 @@ describe(`GitHub's own ${all.length} example payloads`, () => {
     expect(stored).toEqual(new Map(all.map(({ id, body }) => [id, body])));
   }, 20_000);
 
-  test("each gets the most specific handler there is, and is unhandled where there is none", async () => {
+  test("are applied by the most specific handler, and are unhandled if there is none", async () => {
     const handlers = ["issues", "issues.opened", "pull_request.closed", "push"];
     await using inbox = await testInbox({
       config: signedSources,
@@ -117,7 +117,7 @@ describe(`GitHub's own ${all.length} example payloads`, () => {
         unknown
       >[],
     );
-    // What is still owed is not called processed.
+    // A repeated delivery of an owed event is still answered unhandled.
     expect(await deliverAll(url)).toEqual(
       answersOf((example) => (handlerOf(example) === undefined ? "unhandled" : "duplicate")) as Record<
         string,

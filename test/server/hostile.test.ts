@@ -33,9 +33,11 @@ interface Scenario {
   name: string;
   body: string | Uint8Array<ArrayBuffer>;
   headers?: Record<string, string>;
-  /** At the source whose id and type stand in the body. */
+  /** The answer of the source that reads id and type from the body. */
   inBody: { status: number; code?: string; id?: string; type?: string };
-  /** At the source whose id and type stand in headers: the body is kept as it is, or refused. */
+  /**
+   * The answer of the source that reads id and type from headers. If it is 200, the body is stored unchanged.
+   */
   inHeaders?: { status: number; code?: string };
 }
 
@@ -93,7 +95,7 @@ const scenarios: Scenario[] = [
     inHeaders: taken,
   },
   {
-    name: "bytes that are no UTF-8",
+    name: "bytes that are not UTF-8",
     body: bytes([0xff, 0x00, 0x80, 0xfe]),
     inBody: { status: 400, code: "invalid_utf8" },
     inHeaders: taken,
@@ -159,7 +161,7 @@ const scenarios: Scenario[] = [
     inHeaders: taken,
   },
   {
-    name: "a type that every object inherits",
+    name: "a type named like an inherited property",
     body: '{"event_id":"evt_1","type":"__proto__"}',
     inBody: { status: 200, id: "evt_1", type: "__proto__" },
     inHeaders: taken,
@@ -268,7 +270,7 @@ async function deliver(inbox: TestInbox, path: string, { body, headers }: Scenar
 describe("a hostile body", () => {
   for (const scenario of scenarios) {
     const { name, body, inBody, inHeaders } = scenario;
-    test(`${name}: ${inBody.code ?? "taken"}`, async () => {
+    test(`${name}: ${inBody.code ?? "accepted"}`, async () => {
       await using inbox = await testInbox(options);
       const answer = await deliver(inbox, "/webhook", scenario);
       expect(answer).toEqual({ status: inBody.status, code: inBody.code, id: inBody.id });
@@ -297,7 +299,7 @@ describe("a hostile body", () => {
     });
   }
 
-  test("two ids that are one number to JavaScript are two events", async () => {
+  test("two integer ids that JavaScript rounds to the same number are two events", async () => {
     await using inbox = await testInbox(options);
     for (const id of ["9007199254740992", "9007199254740993", "9007199254740993"])
       await inbox.deliver(`{"event_id":${id},"type":"paid"}`);
@@ -307,13 +309,13 @@ describe("a hostile body", () => {
     ]);
   });
 
-  test("the number 1 and the text 1 are the same event", async () => {
+  test('the ids 1 and "1" are the same event', async () => {
     await using inbox = await testInbox(options);
     expect((await inbox.deliver('{"event_id":1}')).body.event_id).toBe("1");
     expect((await inbox.deliver('{"event_id":"1"}')).body.status).toBe("duplicate");
   });
 
-  test("two ids that look alike are two events: none is normalized", async () => {
+  test("ids are not normalized: ids that only look alike are different events", async () => {
     await using inbox = await testInbox(options);
     for (const id of ["é", "e\u0301", "É", " é", "é "]) await inbox.deliver({ event_id: id });
     expect(left(inbox)).toEqual({ events: 5, failures: 0, effects: 5 });
@@ -325,9 +327,9 @@ describe("hostile headers, over a socket", () => {
   const length = { "content-length": body.length };
 
   for (const [name, head, statuses] of [
-    ["one of 100 kB", requestHead("/webhook", { ...length, "x-flood": "x".repeat(100_000) }), [431]],
+    ["a header of 100 kB", requestHead("/webhook", { ...length, "x-flood": "x".repeat(100_000) }), [431]],
     [
-      "10,000 of them",
+      "10,000 headers",
       requestHead("/webhook", {
         ...length,
         ...Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`x-flood-${n}`, "x"])),
@@ -335,15 +337,23 @@ describe("hostile headers, over a socket", () => {
       [431],
     ],
     ["a path of 100 kB", requestHead(`/webhook/${"x".repeat(100_000)}`, length), [414, 431]],
-    ["a length that is none", requestHead("/webhook", { "content-length": "lots" }), [400]],
-    ["a negative length", requestHead("/webhook", { "content-length": -1 }), [400]],
-    ["two lengths", `${requestHead("/webhook", length).slice(0, -2)}Content-Length: 3\r\n\r\n`, [400]],
-    ["a length and chunks", requestHead("/webhook", { ...length, "transfer-encoding": "chunked" }), [400]],
+    ["a Content-Length that is not a number", requestHead("/webhook", { "content-length": "lots" }), [400]],
+    ["a negative Content-Length", requestHead("/webhook", { "content-length": -1 }), [400]],
+    [
+      "two Content-Length headers",
+      `${requestHead("/webhook", length).slice(0, -2)}Content-Length: 3\r\n\r\n`,
+      [400],
+    ],
+    [
+      "Content-Length with chunked encoding",
+      requestHead("/webhook", { ...length, "transfer-encoding": "chunked" }),
+      [400],
+    ],
     ["a NUL in a header", requestHead("/webhook", { ...length, "x-flood": "a\0b" }), [400]],
-    ["no Host", requestHead("/webhook", length).replace("host: localhost\r\n", ""), [400]],
-    ["what is not HTTP", "\u0016\u0003\u0001\u0002\u0000\u0001\r\n\r\n", [400]],
+    ["no Host header", requestHead("/webhook", length).replace("host: localhost\r\n", ""), [400]],
+    ["bytes that are not HTTP", "\u0016\u0003\u0001\u0002\u0000\u0001\r\n\r\n", [400]],
   ] as const) {
-    test(`${name}: ${statuses.join(" or ")}, and nothing is left`, async () => {
+    test(`${name}: ${statuses.join(" or ")}, and nothing is recorded`, async () => {
       await using inbox = await testInbox(options);
       const { url } = inbox.listen();
       using client = await rawClient(url);
@@ -358,7 +368,7 @@ describe("hostile headers, over a socket", () => {
     });
   }
 
-  test("a hundred of 100 bytes are taken, and stored", async () => {
+  test("100 headers of 100 bytes are accepted and stored", async () => {
     await using inbox = await testInbox(options);
     using client = await rawClient(inbox.listen().url);
     const many = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`x-many-${n}`, "x".repeat(88)]));
@@ -368,7 +378,7 @@ describe("hostile headers, over a socket", () => {
     expect(stored).toMatchObject(many);
   });
 
-  test("a header that is given twice is stored as one, and the names in lower case", async () => {
+  test("a repeated header is stored once with both values, under its lower-case name", async () => {
     await using inbox = await testInbox(options);
     using client = await rawClient(inbox.listen().url);
     await client.send(

@@ -8,12 +8,15 @@ import { rawClient, requestHead } from "./support/raw-client.ts";
 const files = { "migrations/0001.sql": effectsTable, "handlers/default/_any.sql": noteEffect };
 const event = (n: number): object => ({ event_id: `evt_${n}`, type: "paid", note: n });
 
-/** In bytes; 0 when there is none. `stat` only: to open it would drop SQLite's locks. */
+/**
+ * The size of the WAL in bytes, 0 if there is none. Uses `stat`, because opening the file would drop SQLite's
+ * locks.
+ */
 const walSize = (inbox: TestInbox): number =>
   statSync(`${inbox.databasePath}-wal`, { throwIfNoEntry: false })?.size ?? 0;
 
 describe("a stop", () => {
-  test("refuses what is new, finishes what waits, and moves everything into the database", async () => {
+  test("refuses new deliveries, finishes waiting ones, and moves the WAL into the database", async () => {
     await using inbox = await testInbox({ files });
     using other = new Database(inbox.databasePath);
     other.run("begin immediate");
@@ -38,7 +41,7 @@ describe("a stop", () => {
     expect(inbox.fatal).toEqual([]);
   });
 
-  test("answers a delivery whose body is on its way", async () => {
+  test("answers a delivery whose body is still arriving", async () => {
     await using inbox = await testInbox({ files });
     const body = JSON.stringify(event(1));
     using client = await rawClient(inbox.listen().url);
@@ -53,7 +56,7 @@ describe("a stop", () => {
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
   });
 
-  test("takes no new connections", async () => {
+  test("accepts no new connections", async () => {
     await using inbox = await testInbox({ files });
     const { url } = inbox.listen();
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
@@ -66,7 +69,7 @@ describe("a stop", () => {
     expect(left(inbox)).toEqual(nothing);
   });
 
-  test("does not wait for connections on which nothing is asked", async () => {
+  test("does not wait for idle connections", async () => {
     await using inbox = await testInbox({ files });
     const { url } = inbox.listen();
     using idle = await rawClient(url);
@@ -80,13 +83,13 @@ describe("a stop", () => {
     expect(idle.answered).toBe(false);
   });
 
-  test("cuts off a body that never comes to its end, and leaves nothing of it", async () => {
+  test("closes the connection of a body that never ends, and records nothing", async () => {
     await using inbox = await testInbox({ files });
     using client = await rawClient(inbox.listen().url);
     await client.send(requestHead("/webhook", { "content-length": 100 }));
     await Bun.sleep(30);
     const started = performance.now();
-    await inbox.close(); // the helper gives the rest of it 0.5 s
+    await inbox.close(); // The test inbox waits 0.5 s for open requests.
     expect(performance.now() - started).toBeLessThan(4000);
     expect(await client.answer).toBeNull();
     expect(left(inbox)).toEqual(nothing);

@@ -23,17 +23,17 @@ const whole = requestHead("/webhook", { "content-length": body.length }) + body;
 const statusOf = (answer: RawAnswer | null): string | undefined =>
   (JSON.parse(answer?.body ?? "{}") as { status?: string }).status;
 
-/** Resolves when the log says what became of the delivery. */
+/** Resolves once a log line has this code. */
 async function logged(inbox: TestInbox, code: string): Promise<void> {
   const until = performance.now() + 3000;
   while (!inbox.log.some((line) => line["code"] === code)) {
-    if (performance.now() > until) throw new Error(`no line in the log with the code ${code}`);
+    if (performance.now() > until) throw new Error(`no log line has the code ${code}`);
     await Bun.sleep(5);
   }
 }
 
 describe("a slow body", () => {
-  test("dripped in within its time is processed", async () => {
+  test("is processed if it arrives a byte at a time within the time limit", async () => {
     await using inbox = await testInbox(options);
     using client = await rawClient(inbox.listen().url);
     await client.send(requestHead("/webhook", { "content-length": body.length }));
@@ -47,7 +47,7 @@ describe("a slow body", () => {
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
   });
 
-  test("dripped in as chunks of a byte is processed", async () => {
+  test("is processed if it arrives in chunks of one byte", async () => {
     await using inbox = await testInbox(options);
     using client = await rawClient(inbox.listen().url);
     await client.send(requestHead("/webhook", { "transfer-encoding": "chunked" }));
@@ -61,7 +61,7 @@ describe("a slow body", () => {
     expect(new TextDecoder().decode(stored)).toBe(body);
   });
 
-  test("with a head that comes a byte at a time, too", async () => {
+  test("is processed if the headers arrive a byte at a time, too", async () => {
     await using inbox = await testInbox(options);
     using client = await rawClient(inbox.listen().url);
     for (const byte of whole) {
@@ -71,7 +71,7 @@ describe("a slow body", () => {
     expect(statusOf(await client.answer)).toBe("processed");
   });
 
-  test("holds up nobody else", async () => {
+  test("does not delay other deliveries", async () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
     const stalled: RawClient[] = [];
@@ -91,7 +91,7 @@ describe("a slow body", () => {
   });
 });
 
-describe("a client that goes away", () => {
+describe("a client that disconnects", () => {
   for (const [name, head, sent] of [
     [
       "in the middle of a body",
@@ -106,7 +106,7 @@ describe("a client that goes away", () => {
     ["before the last chunk", requestHead("/webhook", { "transfer-encoding": "chunked" }), chunk(body)],
   ] as const) {
     for (const leave of ["hangUp", "halfClose"] as const) {
-      test(`${name} (${leave === "hangUp" ? "closes" : "says that nothing more comes"}) leaves nothing`, async () => {
+      test(`${name} (${leave === "hangUp" ? "closes" : "half-closes"}) leaves nothing behind`, async () => {
         await using inbox = await testInbox(options);
         using client = await rawClient(inbox.listen().url);
         await client.send(head);
@@ -121,7 +121,7 @@ describe("a client that goes away", () => {
     }
   }
 
-  test("before its head is complete leaves nothing, not even a line in the log", async () => {
+  test("before its headers are complete leaves nothing behind, not even a log line", async () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
     using client = await rawClient(url);
@@ -134,7 +134,7 @@ describe("a client that goes away", () => {
     expect(inbox.log.filter(({ msg }) => msg === "delivery")).toEqual([]);
   });
 
-  test("after a whole delivery, which is committed; the retry is a duplicate", async () => {
+  test("after a complete delivery does not undo it: the retry is a duplicate", async () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
     {
@@ -147,7 +147,7 @@ describe("a client that goes away", () => {
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
   });
 
-  test("but only half: it has sent all, and still gets its answer", async () => {
+  test("in one direction after a complete delivery still gets its answer", async () => {
     await using inbox = await testInbox(options);
     using client = await rawClient(inbox.listen().url);
     await client.send(whole);
@@ -160,16 +160,19 @@ describe("a client that goes away", () => {
 
 const declare = (bytes: number): string => requestHead("/webhook", { "content-length": bytes });
 
-/** Of a body. In one piece a large one would be copied anew for all that the system does not take at once. */
+/**
+ * Part of a body. Sent in one piece, a large body would be copied again each time the system accepts only a
+ * part of it.
+ */
 const PIECE = Buffer.alloc(256 * 1024, "x");
 
-/** Sends a declared body but for its last byte. */
+/** Sends a body with Content-Length, except for its last byte. */
 async function sendNearlyAll(client: RawClient, bytes: number): Promise<void> {
   await client.send(declare(bytes));
   for (let rest = bytes - 1; rest > 0; rest -= PIECE.length) await client.send(PIECE.subarray(0, rest));
 }
 
-/** Two bodies that are nearly there, and leave no room for a third. */
+/** Sends two bodies except for their last bytes, so that there is no room for a third. */
 async function fill(url: string): Promise<RawClient[]> {
   const clients = [await rawClient(url), await rawClient(url)];
   for (const client of clients) await sendNearlyAll(client, 32 * MIB - 3000);
@@ -178,7 +181,7 @@ async function fill(url: string): Promise<RawClient[]> {
 }
 
 describe("bodies in memory are at most 64 MiB", () => {
-  test("a delivery for which there is no room gets 503 with Retry-After, and leaves nothing", async () => {
+  test("a delivery that does not fit is answered 503 with Retry-After, and nothing is recorded", async () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
     const clients = await fill(url);
@@ -196,7 +199,7 @@ describe("bodies in memory are at most 64 MiB", () => {
     for (const client of clients) client.hangUp();
   });
 
-  test("what is only declared takes no room: connections that send nothing keep nobody out", async () => {
+  test("a Content-Length alone reserves no memory: clients that send nothing do not block others", async () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
     const clients = await Promise.all(Array.from({ length: 5 }, () => rawClient(url)));
@@ -208,7 +211,7 @@ describe("bodies in memory are at most 64 MiB", () => {
 
   testUnless(
     onlyInFullRun(),
-    "a client that goes away gives its room back",
+    "a client that disconnects gives its memory back",
     async () => {
       await using inbox = await testInbox(options);
       const { url } = inbox.listen();
@@ -234,7 +237,7 @@ describe("bodies in memory are at most 64 MiB", () => {
     30_000,
   );
 
-  test("a chunked body takes room as it comes: one that does not fit is cut off, and gives its room back", async () => {
+  test("a chunked body reserves memory as it arrives, and gives it back if it does not fit", async () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
     using first = await rawClient(url);

@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import type { Env } from "../../src/http/routes.ts";
 import { listen } from "../../src/http/server.ts";
 
-test("a port that is taken before there is anything behind it says so, until there is", async () => {
+test("answers 503 with Retry-After until the routes are ready", async () => {
   const server = listen(null, { hostname: "127.0.0.1", port: 0 });
   try {
     for (const path of ["/webhook", "/readyz", "/healthz"]) {

@@ -40,8 +40,8 @@ async function deliverStripe(inbox: TestInbox, payload: object, signature?: stri
 const stored = (inbox: TestInbox, sql: string): Record<string, string> =>
   JSON.parse(String(inbox.value(sql))) as Record<string, string>;
 
-describe("what is stored", () => {
-  test("headers: signatures as they came, what lets others in replaced; the body byte for byte", async () => {
+describe("the database", () => {
+  test("stores the exact body and the headers, with signatures kept and credentials replaced", async () => {
     await using inbox = await testInbox({ config, files, environment: secrets });
     const payload = { id: "evt_1", type: "paid", note: inBody };
     const signature = stripeSignature(JSON.stringify(payload));
@@ -60,7 +60,7 @@ describe("what is stored", () => {
     expect(new TextDecoder().decode(body)).toBe(JSON.stringify(payload));
   });
 
-  test("the same of a changed body, of a failure, and in what a handler sees", async () => {
+  test("stores no credentials of changed bodies and failures, and handlers see none", async () => {
     await using inbox = await testInbox({
       config,
       files: {
@@ -93,8 +93,8 @@ insert into effects select null, null, null where :payload ->> '$.fail';`,
   });
 });
 
-describe("what is logged", () => {
-  test("one line for each delivery, with its outcome and cause", async () => {
+describe("the log", () => {
+  test("has one line for each delivery, with its outcome and cause", async () => {
     await using inbox = await testInbox({ config, files, environment: secrets });
     const started = inbox.log.length;
     await inbox.deliver({ event_id: "evt_1", type: "paid" });
@@ -150,7 +150,7 @@ describe("what is logged", () => {
     ] as unknown as typeof lines);
   });
 
-  test("a delivery to a source that there is not is one line, too", async () => {
+  test("has one line for a delivery to an unknown source", async () => {
     await using inbox = await testInbox({ config, files, environment: secrets });
     await inbox.deliver({ event_id: "evt_1" }, { source: "strpie" });
     expect(inbox.log.filter(({ msg }) => msg === "delivery")).toEqual([
@@ -158,7 +158,7 @@ describe("what is logged", () => {
     ]);
   });
 
-  test("one warning for each type without a handler, and for each handler that changed no rows", async () => {
+  test("warns once of each type without a handler, and of each handler that changed no rows", async () => {
     await using inbox = await testInbox({ config, files, environment: secrets });
     for (const [type, times] of Object.entries({ refunded: 3, disputed: 2, nobody: 3 })) {
       for (let n = 0; n < times; n++) await inbox.deliver({ event_id: `${type}_${n}`, type });
@@ -171,7 +171,7 @@ describe("what is logged", () => {
     ] as unknown as [unknown, string][]);
   });
 
-  test("no secret, signature, authorization, cookie or body in any line", async () => {
+  test("contains no secret, signature, authorization, cookie or body", async () => {
     await using inbox = await testInbox({ config, files, environment: secrets });
     const payload = { id: "evt_1", type: "paid", note: inBody };
     const signatures = [stripeSignature(JSON.stringify(payload)), `t=1,v1=${"ab".repeat(32)}`];

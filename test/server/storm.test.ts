@@ -31,7 +31,7 @@ function stripeEvent(n: number): string {
   });
 }
 
-/** The same order in each run: a storm that fails can be looked at. */
+/** Shuffles with a seed, so that a failing run can be repeated in the same order. */
 function shuffled(count: number, seed: number): number[] {
   const order = Array.from({ length: count }, (_, n) => n);
   let state = seed;
@@ -61,7 +61,7 @@ async function deliver(url: string, body: string): Promise<string> {
   return ((await response.json()) as { status: string }).status;
 }
 
-/** Sends a whole delivery and is gone before the answer comes. */
+/** Sends a complete delivery and disconnects before the answer arrives. */
 async function deliverAndHangUp(url: string, body: string): Promise<void> {
   using client = await rawClient(url);
   const head = requestHead("/webhook/stripe", {
@@ -72,8 +72,8 @@ async function deliverAndHangUp(url: string, body: string): Promise<void> {
   await client.send(head + body);
 }
 
-describe(`a storm of ${EVENTS} events, each delivered ${DELIVERIES} times at once and in no order`, () => {
-  test("credits each exactly once", async () => {
+describe(`${EVENTS} events, each delivered ${DELIVERIES} times concurrently in random order`, () => {
+  test("are each credited once", async () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
     const events = Array.from({ length: EVENTS }, (_, n) => stripeEvent(n));
@@ -98,7 +98,7 @@ describe(`a storm of ${EVENTS} events, each delivered ${DELIVERIES} times at onc
     expect(inbox.fatal).toEqual([]);
   }, 20_000);
 
-  test("credits each exactly once when every fifth answer is lost", async () => {
+  test("are each credited once when every fifth answer is lost", async () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
     const events = Array.from({ length: EVENTS }, (_, n) => stripeEvent(n));
@@ -106,7 +106,7 @@ describe(`a storm of ${EVENTS} events, each delivered ${DELIVERIES} times at onc
     let lost = 0;
     await storm(async (delivery) => {
       const body = events[delivery % EVENTS] as string;
-      // One of each event's deliveries at least is answered: a provider retries until it is.
+      // At least one delivery of each event is answered, because a provider retries until it gets an answer.
       if (delivery % 5 === 0 && delivery >= EVENTS) {
         lost++;
         await deliverAndHangUp(url, body);
@@ -118,7 +118,7 @@ describe(`a storm of ${EVENTS} events, each delivered ${DELIVERIES} times at onc
 
     expect(lost).toBe((EVENTS * (DELIVERIES - 1)) / 5);
     expect(Object.keys(answers).sort()).toEqual(["duplicate", "processed"]);
-    // Some were processed, and nobody was there to be told.
+    // Some events were processed by a delivery whose answer was lost.
     expect(answers["processed"]).toBeLessThan(EVENTS);
     expect(inbox.value("select sum(cents) from credits")).toBe(centsInAll);
     expect(inbox.rows("select count(*) as events, max(times) as most from applied")).toEqual([

@@ -11,7 +11,7 @@ type     = "body:$.type"
 ${extra}
 `;
 
-/** All that a handler is told of an event. */
+/** Records everything that a handler receives of an event. */
 const wide = `create table told (event_id text not null, type text, received_at integer, note any, headers text) strict; ${effectsTable}`;
 const tellAll =
   "insert into told values (:event_id, :type, :received_at, :payload ->> '$.note', :headers ->> '$.x-attempt');";
@@ -21,7 +21,7 @@ const status = async (inbox: TestInbox, payload: object, attempt = "1"): Promise
   (await inbox.deliver(payload, { headers: { "x-attempt": attempt } })).body.status as string;
 
 describe("an event without a handler", () => {
-  test("is kept once, however often it comes, and stays unhandled", async () => {
+  test("is kept once and stays unhandled, however often it is delivered", async () => {
     await using inbox = await testInbox({ files: { "migrations/0001.sql": effectsTable } });
     expect(await Promise.all([paid, paid, paid].map((event) => status(inbox, event)))).toEqual([
       "unhandled",
@@ -36,7 +36,7 @@ describe("an event without a handler", () => {
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 0 });
   });
 
-  test("is applied once by a later delivery when a handler appears, as it was first delivered", async () => {
+  test("is applied once, with its first body, by the first delivery after a handler was added", async () => {
     let now = 1_000_000;
     await using inbox = await testInbox({ files: { "migrations/0001.sql": wide }, clock: () => now });
     expect(await status(inbox, paid, "1")).toBe("unhandled");
@@ -45,7 +45,7 @@ describe("an event without a handler", () => {
 
     now += 1000;
     await inbox.restart({ files: { "handlers/default/paid.sql": tellAll } });
-    // A start alone applies nothing.
+    // A start by itself applies nothing.
     expect(inbox.rows("select * from told")).toEqual([]);
     expect(await status(inbox, { ...paid, note: "third" }, "3")).toBe("processed");
     expect(await status(inbox, paid, "4")).toBe("duplicate");
@@ -70,7 +70,7 @@ describe("an event without a handler", () => {
     ]);
   });
 
-  test("is applied with the first delivery's headers also when the later one has the same body", async () => {
+  test("is applied with the headers of its first delivery, even if the later body is the same", async () => {
     await using inbox = await testInbox({ files: { "migrations/0001.sql": wide } });
     expect(await status(inbox, paid, "1")).toBe("unhandled");
     await inbox.restart({ files: { "handlers/default/paid.sql": tellAll } });
@@ -78,7 +78,7 @@ describe("an event without a handler", () => {
     expect(inbox.value("select headers from told")).toBe("1");
   });
 
-  test("is applied once by many concurrent deliveries when a handler appears", async () => {
+  test("is applied once by many concurrent deliveries after a handler was added", async () => {
     await using inbox = await testInbox({ files: { "migrations/0001.sql": effectsTable } });
     expect(await status(inbox, paid)).toBe("unhandled");
     await inbox.restart({ files: { "handlers/default/_any.sql": noteEffect } });
@@ -88,7 +88,7 @@ describe("an event without a handler", () => {
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
   });
 
-  test("is applied by the handler of its own type, whatever type a later delivery claims", async () => {
+  test("is applied by the handler of its stored type, whatever type a later delivery has", async () => {
     await using inbox = await testInbox({ files: { "migrations/0001.sql": wide } });
     expect(await status(inbox, paid)).toBe("unhandled");
     await inbox.restart({
@@ -104,7 +104,7 @@ describe("an event without a handler", () => {
     ]);
   });
 
-  test("keeps its own id when the same body comes under another one", async () => {
+  test("keeps its id when the same body arrives under another one", async () => {
     const bySameBody = config('same_body = "duplicate"').replace("body:$.event_id", "header:x-id");
     await using inbox = await testInbox({ config: bySameBody, files: { "migrations/0001.sql": wide } });
     const send = async (id: string): Promise<string> =>
@@ -116,7 +116,7 @@ describe("an event without a handler", () => {
     expect(inbox.rows("select event_id from told")).toEqual([{ event_id: "a" }]);
   });
 
-  test("whose new handler fails stays unhandled, fails, and is applied when it succeeds", async () => {
+  test("stays unhandled while its new handler fails, and is applied once the handler succeeds", async () => {
     await using inbox = await testInbox({
       files: {
         "migrations/0001.sql": `${effectsTable} create table switch (off integer not null) strict; insert into switch values (1);`,
@@ -139,7 +139,7 @@ describe("an event without a handler", () => {
     expect(inbox.rows("select attempts from hookonce_failures")).toEqual([{ attempts: 2 }]);
   });
 
-  test("is applied with the payload of its stored form, where the provider sends forms", async () => {
+  test("is applied with the payload of its stored form if the provider sends forms", async () => {
     const github = `
 [sources.default]
 provider = "github"
@@ -170,7 +170,7 @@ secret   = "env:GITHUB_WEBHOOK_SECRET"
     expect(inbox.rows("select event_id, note from told")).toEqual([{ event_id: "evt_1", note: "first" }]);
   });
 
-  test("counts each of its deliveries, the failed ones among them", async () => {
+  test("counts all of its deliveries, including failed ones", async () => {
     await using inbox = await testInbox({ files: { "migrations/0001.sql": effectsTable } });
     await status(inbox, paid);
     await inbox.restart({
@@ -188,7 +188,7 @@ where not exists (select 1 from hookonce_failures where event_id = :event_id);`,
     expect(inbox.value("select deliveries from hookonce_events")).toBe(4);
   });
 
-  test('and unhandled = "ignore" leaves nothing, and is new when a handler appears', async () => {
+  test('is not kept if unhandled = "ignore", and is new once there is a handler', async () => {
     const ignoring = config('unhandled = "ignore"');
     await using inbox = await testInbox({ config: ignoring, files: { "migrations/0001.sql": effectsTable } });
     expect(await status(inbox, paid)).toBe("unhandled");
@@ -200,19 +200,19 @@ where not exists (select 1 from hookonce_failures where event_id = :event_id);`,
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
   });
 
-  test('and unhandled = "ignore" still knows what was applied while there was a handler', async () => {
+  test('is a duplicate if unhandled = "ignore" and its id was applied before under a handled type', async () => {
     await using inbox = await testInbox({
       config: config('unhandled = "ignore"'),
       files: { "migrations/0001.sql": effectsTable, "handlers/default/paid.sql": noteEffect },
     });
     expect(await status(inbox, paid)).toBe("processed");
-    // Its type is one that nobody handles now.
+    // The same id arrives with a type that has no handler.
     expect(await status(inbox, { ...paid, type: "refunded" })).toBe("duplicate");
     expect(inbox.value("select deliveries from hookonce_events")).toBe(2);
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
   });
 
-  test('and unhandled = "fail" is a failure, and applied when a handler appears', async () => {
+  test('is a failure if unhandled = "fail", and is applied once there is a handler', async () => {
     let now = 1_000_000;
     await using inbox = await testInbox({
       config: config('unhandled = "fail"'),
@@ -234,7 +234,7 @@ where not exists (select 1 from hookonce_failures where event_id = :event_id);`,
 });
 
 describe("_any", () => {
-  test("takes what has no file of its own, an event without a type among it", async () => {
+  test("handles every type without a more specific file, and events without a type", async () => {
     await using inbox = await testInbox({
       files: {
         "migrations/0001.sql": effectsTable,
@@ -260,7 +260,7 @@ describe("_any", () => {
   });
 });
 
-test("the log says truly whether an event without a handler is kept", async () => {
+test("the log says whether an event without a handler is kept", async () => {
   for (const [extra, says] of [
     ["", "the event is kept, and applied when there is one"],
     ['unhandled = "ignore"', "the event is not kept"],

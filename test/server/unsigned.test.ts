@@ -15,49 +15,53 @@ interface Scenario {
 
 const scenarios: Scenario[] = [
   { name: "this machine", taken: true },
-  { name: "this machine, otherwise spelled", remoteAddress: "127.8.9.10", taken: true },
+  { name: "this machine at another loopback address", remoteAddress: "127.8.9.10", taken: true },
   { name: "this machine over IPv6", remoteAddress: "::1", headers: { host: "[::1]:8787" }, taken: true },
   { name: "this machine on a dual-stack socket", remoteAddress: "::ffff:127.0.0.1", taken: true },
   { name: "Host: localhost with a port", headers: { host: "localhost:8787" }, taken: true },
   { name: "Host: LOCALHOST", headers: { host: "LOCALHOST" }, taken: true },
   { name: "Host: 127.0.0.1", headers: { host: "127.0.0.1:8787" }, taken: true },
-  { name: "a header of the client's own", headers: { "x-request-id": "1", via: "1.1 me" }, taken: true },
+  { name: "a client's own headers", headers: { "x-request-id": "1", via: "1.1 me" }, taken: true },
 
-  { name: "another machine of the network", remoteAddress: "192.168.1.7", taken: false },
+  { name: "another machine in the local network", remoteAddress: "192.168.1.7", taken: false },
   { name: "another machine", remoteAddress: "203.0.113.9", taken: false },
   { name: "another machine over IPv6", remoteAddress: "2001:db8::1", taken: false },
   { name: "another machine on a dual-stack socket", remoteAddress: "::ffff:203.0.113.9", taken: false },
   {
-    name: "an address that only starts like this machine's",
+    name: "an address that starts with a loopback address",
     remoteAddress: "127.0.0.1.example",
     taken: false,
   },
-  { name: "no address at all", remoteAddress: "", taken: false },
-  { name: "a tunnel's Host", headers: { host: "inbox.example.com" }, taken: false },
-  { name: "a rebinding Host", headers: { host: "localhost.example.com" }, taken: false },
-  { name: "a Host that ends like localhost", headers: { host: "evil-localhost" }, taken: false },
+  { name: "no peer address", remoteAddress: "", taken: false },
+  { name: "the Host of a tunnel", headers: { host: "inbox.example.com" }, taken: false },
   {
-    name: "a Host that only starts like this machine's",
+    name: "a Host that starts with localhost, as in DNS rebinding",
+    headers: { host: "localhost.example.com" },
+    taken: false,
+  },
+  { name: "a Host that ends with localhost", headers: { host: "evil-localhost" }, taken: false },
+  {
+    name: "a Host that starts with a loopback address",
     headers: { host: "127.0.0.1.example" },
     taken: false,
   },
   { name: "Host: 0.0.0.0", headers: { host: "0.0.0.0:8787" }, taken: false },
-  { name: "a page, by its Origin", headers: { origin: "https://example.com" }, taken: false },
-  { name: "a local page, by its Origin", headers: { origin: "http://localhost:8787" }, taken: false },
-  { name: "a page without origin", headers: { origin: "null" }, taken: false },
-  { name: "a browser, by Sec-Fetch-Site", headers: { "sec-fetch-site": "none" }, taken: false },
-  { name: "a proxy, by Forwarded", headers: { forwarded: "for=127.0.0.1" }, taken: false },
-  { name: "a proxy, by X-Forwarded-For", headers: { "x-forwarded-for": "127.0.0.1" }, taken: false },
-  { name: "a proxy, by X-Forwarded-Proto", headers: { "x-forwarded-proto": "https" }, taken: false },
-  { name: "a proxy, by X-Forwarded-Anything", headers: { "X-Forwarded-Anything": "" }, taken: false },
-  { name: "a tunnel, by CF-Connecting-IP", headers: { "cf-connecting-ip": "127.0.0.1" }, taken: false },
-  { name: "a tunnel, by CF-Ray", headers: { "CF-Ray": "8f" }, taken: false },
+  { name: "a web page (Origin)", headers: { origin: "https://example.com" }, taken: false },
+  { name: "a local web page (Origin)", headers: { origin: "http://localhost:8787" }, taken: false },
+  { name: "a web page with an opaque origin", headers: { origin: "null" }, taken: false },
+  { name: "a browser (Sec-Fetch-Site)", headers: { "sec-fetch-site": "none" }, taken: false },
+  { name: "a proxy (Forwarded)", headers: { forwarded: "for=127.0.0.1" }, taken: false },
+  { name: "a proxy (X-Forwarded-For)", headers: { "x-forwarded-for": "127.0.0.1" }, taken: false },
+  { name: "a proxy (X-Forwarded-Proto)", headers: { "x-forwarded-proto": "https" }, taken: false },
+  { name: "a proxy (X-Forwarded-Anything)", headers: { "X-Forwarded-Anything": "" }, taken: false },
+  { name: "a tunnel (CF-Connecting-IP)", headers: { "cf-connecting-ip": "127.0.0.1" }, taken: false },
+  { name: "a tunnel (CF-Ray)", headers: { "CF-Ray": "8f" }, taken: false },
 ];
 
 const post = (scenario: Scenario): RequestInit => ({ method: "POST", body, headers: scenario.headers ?? {} });
 
 describe("an unsigned source", () => {
-  // Refusals leave nothing, and that is tested each time: they can share one.
+  // Every refusal is checked to leave nothing behind, so refusals can share one inbox.
   let shared: TestInbox;
   beforeAll(async () => void (shared = await testInbox({ files })));
   afterAll(() => shared[Symbol.asyncDispose]());
@@ -78,7 +82,7 @@ describe("an unsigned source", () => {
     });
   }
 
-  test("answers everybody with allow_public = true", async () => {
+  test("answers every request if allow_public = true", async () => {
     await using inbox = await testInbox({
       files,
       config: `
@@ -97,7 +101,7 @@ allow_public = true
     expect(inbox.value("select deliveries from hookonce_events")).toBe(scenarios.length);
   });
 
-  test("over a socket, looks at the connection and not at what the request claims", async () => {
+  test("uses the peer address of the connection, not the address that a header claims", async () => {
     await using inbox = await testInbox({ files });
     const { url } = inbox.listen();
     for (const [headers, status] of [

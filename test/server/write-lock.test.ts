@@ -6,7 +6,7 @@ import { effectsTable, left, noteEffect, nothing } from "./support/effects.ts";
 const files = { "migrations/0001.sql": effectsTable, "handlers/default/_any.sql": noteEffect };
 const event = (n: number): object => ({ event_id: `evt_${n}`, type: "paid", note: n });
 
-/** Has the write lock, as the user's own application may. */
+/** Holds the write lock, as the user's application may. */
 function holdWriteLock(inbox: TestInbox): Disposable & { release(): void } {
   const other = new Database(inbox.databasePath, { strict: true });
   other.run("pragma busy_timeout = 5000");
@@ -23,8 +23,8 @@ function holdWriteLock(inbox: TestInbox): Disposable & { release(): void } {
   };
 }
 
-describe("while another connection has the write lock", () => {
-  test("deliveries wait, /healthz answers, and all are applied when it is free", async () => {
+describe("while another connection holds the write lock", () => {
+  test("deliveries wait, /healthz answers, and all events are applied after it is released", async () => {
     await using inbox = await testInbox({ files });
     const { url } = inbox.listen();
     using lock = holdWriteLock(inbox);
@@ -57,7 +57,7 @@ describe("while another connection has the write lock", () => {
     expect((await fetch(`${url}/readyz`)).status).toBe(200);
   });
 
-  test("a delivery waits no longer than it may: 503, nothing recorded, and the retry is processed", async () => {
+  test("a delivery that waited too long is answered 503, nothing is recorded, and its retry is processed", async () => {
     await using inbox = await testInbox({ files, open: { groupCommit: { maxWaitMs: 100 } } });
     using lock = holdWriteLock(inbox);
     const started = performance.now();
@@ -81,7 +81,7 @@ describe("while another connection has the write lock", () => {
     expect(left(inbox)).toEqual({ events: 5, failures: 0, effects: 5 });
   });
 
-  test("a lock that comes and goes lets everything through between", async () => {
+  test("deliveries are applied between one lock and the next", async () => {
     await using inbox = await testInbox({ files });
     const deliveries: Promise<{ status: number }>[] = [];
     for (let n = 0; n < 8; n++) {
@@ -95,19 +95,19 @@ describe("while another connection has the write lock", () => {
     expect(inbox.value("select sum(deliveries) from hookonce_events")).toBe(16);
   });
 
-  test("a reader holds nobody up", async () => {
+  test("a reader does not delay deliveries", async () => {
     await using inbox = await testInbox({ files });
     using reader = new Database(inbox.databasePath, { readonly: true });
     reader.run("begin");
     expect(reader.query("select count(*) as n from effects").get()).toEqual({ n: 0 });
     expect((await inbox.deliver(event(1))).body.status).toBe("processed");
-    // It goes on seeing what it saw.
+    // The reader still sees its own snapshot.
     expect(reader.query("select count(*) as n from effects").get()).toEqual({ n: 0 });
     reader.run("commit");
     expect(reader.query("select count(*) as n from effects").get()).toEqual({ n: 1 });
   });
 
-  test("bodies that wait are at most 64 MiB: beyond that 503, and room again once they are written", async () => {
+  test("waiting bodies take at most 64 MiB: more are answered 503 until some are written", async () => {
     await using inbox = await testInbox({
       files,
       mebibytes: 200,
@@ -124,7 +124,8 @@ max_body = "22 MiB"
       inbox.deliver(large, { headers: { "x-id": `evt_${n}`, "x-type": "blob" } });
     using lock = holdWriteLock(inbox);
     const waiting = [deliver(1), deliver(2)];
-    // Room is taken as bodies come: the third is one too many only once these two are there.
+    // Memory is reserved as bodies arrive, so the third one does not fit only after the first two have
+    // arrived.
     await Bun.sleep(150);
     const refused = await deliver(3);
     expect([refused.status, refused.body.error.code]).toEqual([503, "overloaded"]);

@@ -1,13 +1,13 @@
 import type { TestInbox } from "../../support/test-inbox.ts";
 
-/** A table without a key: an event that is applied twice shows as two rows. */
+/** A table without a key, so that an event that is applied twice leaves two rows. */
 export const effectsTable =
   "create table effects (source text not null, event_id text not null, note any) strict;";
 
-/** Notes the event and its `note`. */
+/** Records the event and its `note`. */
 export const noteEffect = "insert into effects values (:source, :event_id, :payload ->> '$.note');";
 
-/** Fails after half a write when the payload says `"fail": true`. */
+/** Writes a row and then fails if the payload has `"fail": true`. */
 export const noteOrFail = `${noteEffect}
 insert into effects select null, null, null where :payload ->> '$.fail';`;
 
@@ -20,7 +20,7 @@ export interface Left {
   effects: number;
 }
 
-/** What the deliveries so far have left behind in the database. */
+/** Counts the rows that all deliveries so far have left in the database. */
 export function left(inbox: TestInbox): Left {
   return inbox.rows(`select
     (select count(*) from hookonce_events) as events,

@@ -2,22 +2,25 @@ import { connect, type Socket } from "node:net";
 
 export interface RawAnswer {
   readonly status: number;
-  /** Lower-case names. */
+  /** Names are in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
-/** A client that does what `fetch` does not: half a request, a byte at a time, hanging up, talking on. */
+/**
+ * A client that can send half a request, send single bytes, disconnect early, and go on sending after an
+ * answer.
+ */
 export interface RawClient extends Disposable {
-  /** Resolves once the system has taken the bytes; false when the connection is gone. */
+  /** Resolves once the system has accepted the bytes, with false if the connection is closed. */
   send(bytes: string | Uint8Array): Promise<boolean>;
-  /** Says that nothing more comes, and goes on listening. */
+  /** Closes the sending direction and goes on receiving. */
   halfClose(): void;
-  /** Gone, as if its process had died. */
+  /** Closes the connection at once, as if the process had died. */
   hangUp(): void;
-  /** The first answer; null when the connection ends without one. */
+  /** The first answer, or null if the connection ends without one. */
   readonly answer: Promise<RawAnswer | null>;
-  /** Whether there is one yet. */
+  /** Whether an answer has arrived. */
   readonly answered: boolean;
   readonly closed: Promise<void>;
 }
@@ -39,7 +42,7 @@ export async function rawClient(url: string): Promise<RawClient> {
     answered = true;
     answer.resolve(whole);
   });
-  // A connection cut off by the server is a result, not an error.
+  // A connection closed by the server is a result, not an error.
   socket.on("error", () => {});
   socket.on("end", () => socket.end());
   socket.on("close", () => {
@@ -66,19 +69,22 @@ export async function rawClient(url: string): Promise<RawClient> {
   };
 }
 
-/** The head of a delivery; what the caller says of its length and type goes with it. */
+/**
+ * Returns the request line and headers of a delivery. The caller supplies Content-Length or
+ * Transfer-Encoding.
+ */
 export function requestHead(path: string, headers: Record<string, string | number>): string {
   const lines = Object.entries({ host: "localhost", ...headers }).map(([name, value]) => `${name}: ${value}`);
   return `POST ${path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`;
 }
 
-/** One chunk of a chunked body; an empty one ends it. */
+/** Returns one chunk of a chunked body. An empty chunk ends the body. */
 export function chunk(bytes: Uint8Array | string): Buffer {
   const content = Buffer.from(bytes);
   return Buffer.concat([Buffer.from(`${content.length.toString(16)}\r\n`), content, Buffer.from("\r\n")]);
 }
 
-/** @returns undefined while it is not all there */
+/** Parses an answer. Returns undefined while it is incomplete. */
 function readAnswer(received: Buffer): RawAnswer | undefined {
   const end = received.indexOf("\r\n\r\n");
   if (end === -1) return undefined;

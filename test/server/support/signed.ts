@@ -1,6 +1,8 @@
 import { createHmac } from "node:crypto";
 
-/** Secrets of the tests' sources. Long and odd enough that finding one in an answer or a log line is no accident. */
+/**
+ * Secrets of the test sources, long and distinctive enough that a match in an answer or a log line is a leak.
+ */
 export const secrets = {
   STRIPE_WEBHOOK_SECRET: "whsec_9hTqV0stripe0secret0of0the0tests",
   GITHUB_WEBHOOK_SECRET: "github0secret0of0the0tests0Zk3",
@@ -16,7 +18,7 @@ provider = "github"
 secret   = "env:GITHUB_WEBHOOK_SECRET"
 `;
 
-/** Signed anew for each delivery, as Stripe does. */
+/** Signs a body with a new timestamp, as Stripe does for each delivery. */
 export function stripeSignature(body: string | Uint8Array, atMs = Date.now()): string {
   const seconds = Math.floor(atMs / 1000);
   const signed = createHmac("sha256", secrets.STRIPE_WEBHOOK_SECRET).update(`${seconds}.`).update(body);

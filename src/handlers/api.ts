@@ -2,15 +2,20 @@ import type { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
 import { HookonceError } from "../errors.ts";
 import type { Event, Reply } from "../event.ts";
 
-/** What a handler file may import from "hookonce". Its types for editors: templates/types/hookonce.d.ts. */
+/**
+ * The exports of "hookonce" for handler files. Their types for editors are in templates/types/hookonce.d.ts.
+ */
 
 export interface RunResult {
-  /** Rows inserted, updated or deleted by this statement. */
+  /** How many rows this statement inserted, updated or deleted. */
   changes: number;
   lastInsertRowid: number | bigint;
 }
 
-/** `db` of one call: drizzle over SQLite, inside the event's transaction. Useless once the handler has returned. */
+/**
+ * The `db` of one call: drizzle over SQLite, inside the event's transaction. It throws once the handler has
+ * returned.
+ */
 export type HandlerDatabase = BaseSQLiteDatabase<"sync", RunResult>;
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a payload is whatever the provider sends
@@ -31,8 +36,8 @@ export interface Handler {
 }
 
 /**
- * Declares a business update. It runs synchronously inside the transaction that puts the event on the guest list,
- * so what it writes through `db` is committed once or not at all.
+ * Declares a business update. It runs synchronously inside the transaction that records the event, so what it
+ * writes through `db` is committed once or not at all.
  *
  * ```ts
  * export default handler(({ event, db }) => {
@@ -42,7 +47,7 @@ export interface Handler {
  */
 export function handler<Payload = AnyPayload>(run: HandlerFunction<Payload>): Handler {
   if (typeof run !== "function")
-    throw new TypeError("handler() takes a function: handler(({ event, db }) => { … })");
+    throw new TypeError("handler() needs a function: handler(({ event, db }) => { … })");
   return Object.freeze({ [brand]: true as const, run: run as HandlerFunction });
 }
 
@@ -59,38 +64,42 @@ export interface HandlerReply {
 }
 
 export interface ReplyOptions {
-  /** 200 when it is not said. */
+  /** The HTTP status, 200 by default. */
   status?: number;
   headers?: Record<string, string>;
-  /** Text as it is; anything else becomes JSON. */
+  /** Text is sent unchanged. Anything else is sent as JSON. */
   body?: unknown;
 }
 
-/** A reply is stored with its event, and read again with each duplicate. In bytes. */
+/**
+ * The largest body of a reply, in bytes. A reply is stored with its event and read again for each duplicate.
+ */
 const MAX_REPLY = 64 * 1024;
 
 /**
- * What the provider is answered: a handler returns it. It is committed with the event, and a duplicate gets the same reply.
+ * Makes the answer to the provider. A handler returns it. It is committed with the event, and a duplicate
+ * gets the same reply.
  *
  * ```ts
  * export default handler(({ event, db }) => reply({ body: { type: 4, data: { content: "done" } } }));
  * ```
  *
- * @throws HookonceError `invalid_reply`
+ * @throws HookonceError `invalid_reply` if the status, a header or the body cannot be sent
  */
 export function reply({ status = 200, headers = {}, body }: ReplyOptions = {}): HandlerReply {
   if (!Number.isInteger(status) || status < 200 || status > 599)
-    throw invalid(`its status is ${String(status)}, and not one from 200 to 599`);
+    throw invalid(`status ${String(status)} is not an integer from 200 to 599`);
   const text = body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body);
-  if (typeof text !== "string") throw invalid("its body is neither text nor JSON");
-  if (Buffer.byteLength(text) > MAX_REPLY) throw invalid(`its body is larger than ${MAX_REPLY} bytes`);
+  if (typeof text !== "string") throw invalid("body must be text or a JSON value");
+  if (Buffer.byteLength(text) > MAX_REPLY)
+    throw invalid(`body is larger than the ${MAX_REPLY} bytes allowed`);
   if (text !== "" && (status === 204 || status === 205 || status === 304))
-    throw invalid(`an answer of status ${status} has no body`);
+    throw invalid(`status ${status} does not allow a body`);
   let checked: Headers;
   try {
     checked = new Headers(headers);
   } catch (cause) {
-    throw invalid("one of its headers is none", cause);
+    throw invalid("a header has an invalid name or value", cause);
   }
   if (!checked.has("content-type") && text !== "")
     checked.set("content-type", typeof body === "string" ? "text/plain; charset=utf-8" : "application/json");

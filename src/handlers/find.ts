@@ -4,9 +4,9 @@ import { unreadable, type Problem } from "../errors.ts";
 
 export interface HandlerFile {
   readonly source: string;
-  /** The part of the path that a type is matched with: `issues.opened`, `orders/create`, `_any`. */
+  /** The part of the path that is matched with the event's type: `issues.opened`, `orders/create`, `_any`. */
   readonly key: string;
-  /** Relative to the inbox folder, with `/`. */
+  /** The path relative to the inbox folder, with `/` on every system. */
   readonly file: string;
   readonly path: string;
   readonly language: "sql" | "ts";
@@ -15,19 +15,25 @@ export interface HandlerFile {
 export interface FoundHandlers {
   readonly files: readonly HandlerFile[];
   readonly problems: readonly Problem[];
-  /** Nothing is wrong, but somebody may have meant something else. */
+  /** Not errors, but possibly not what the user meant. */
   readonly warnings: readonly Problem[];
 }
 
-/** What a type's characters are reduced to, and so the only ones that a handler's name may have. */
+/** Characters that become `_` in the key of a type. A handler's file name must not contain them. */
 const NOT_IN_NAMES = /[^A-Za-z0-9._/-]/gu;
 
-/** The key under which a type is looked up. A type never becomes a path: the slash before Slack's `/weather` is no folder. */
+/**
+ * The key under which a type is looked up. A type never becomes a path: the slash before Slack's `/weather`
+ * becomes `_`.
+ */
 export function keyOf(type: string): string {
   return type.replace(/^\//, "_").replace(NOT_IN_NAMES, "_");
 }
 
-/** Reads `handlers/`: a folder for each source, in it a file for each type. `lib/` and `*.test.ts` are not handlers. */
+/**
+ * Reads `handlers/`, which has a folder for each source with a file for each type. `lib/` and `*.test.ts` are
+ * not handlers.
+ */
 export function findHandlers(inboxFolder: string, sources: readonly string[]): FoundHandlers {
   const files: HandlerFile[] = [];
   const problems: Problem[] = [];
@@ -39,13 +45,13 @@ export function findHandlers(inboxFolder: string, sources: readonly string[]): F
       if (languageOf(name) !== undefined) {
         problems.push({
           file,
-          message: "a handler stands in its source's folder: handlers/<source>/<type>.sql or .ts",
+          message: "a handler belongs in its source's folder. Move it to handlers/<source>/<type>.sql or .ts",
         });
       }
     } else if (!sources.includes(name)) {
       warnings.push({
         file,
-        message: `no source is called "${name}", so nothing in this folder is ever run`,
+        message: `no source is named "${name}", so nothing in this folder ever runs. Rename or remove the folder`,
       });
     } else {
       collect(inboxFolder, name, "", [], files, problems);
@@ -59,7 +65,7 @@ function collect(
   inbox: string,
   source: string,
   under: string,
-  /** The folders that this one is in, by their real paths: a link may lead back to one. */
+  /** The real paths of the folders above this one, because a link may lead back to one of them. */
   around: readonly string[],
   files: HandlerFile[],
   problems: Problem[],
@@ -68,7 +74,7 @@ function collect(
   const here = `handlers/${source}${under === "" ? "" : `/${under}`}`;
   const real = realpathSync(folder);
   if (around.includes(real)) {
-    problems.push({ file: here, message: "leads back to a folder that it is in" });
+    problems.push({ file: here, message: "leads back to a folder above it. Remove the link" });
     return;
   }
   for (const { name, isFolder } of entriesOf(folder, here, problems)) {
@@ -82,14 +88,17 @@ function collect(
     const language = languageOf(name);
     if (language === undefined) {
       if (/\.(?:[cm]?js|jsx|tsx|[cm]ts)$/.test(name))
-        problems.push({ file, message: "a handler is a .sql or a .ts file" });
+        problems.push({
+          file,
+          message: "only .sql and .ts files are handlers. Rename the file, or move it to handlers/lib/",
+        });
       continue;
     }
     const key = relative.replace(/\.(?:sql|ts)$/, "");
     if (key !== keyOf(key)) {
       problems.push({
         file,
-        message: `no type is ever looked up under this name: call it ${keyOf(key)}.${language}`,
+        message: `this name matches no event type. Rename the file to ${keyOf(key)}.${language}`,
       });
       continue;
     }
@@ -106,7 +115,7 @@ function twice(files: readonly HandlerFile[]): Problem[] {
     if (other !== undefined) {
       problems.push({
         file: file.file,
-        message: `${other.file} is for the same type: one event runs one handler, keep one of them`,
+        message: `${other.file} is for the same type, and an event runs only one handler. Keep one of the two files`,
       });
     }
     seen.set(where, file);
@@ -130,7 +139,7 @@ function entriesOf(folder: string, file: string, problems: Problem[]): { name: s
     .sort()
     .flatMap((name) => {
       try {
-        // Follows links; one that leads nowhere is no entry.
+        // stat follows links. A link without a target is ignored.
         const found = statSync(join(folder, name), { throwIfNoEntry: false });
         return found === undefined ? [] : [{ name, isFolder: found.isDirectory() }];
       } catch (error) {

@@ -1,37 +1,48 @@
 import { $ZodError } from "zod/v4/core";
 import { HookonceError } from "../errors.ts";
 
-/** What the gate has thrown. JavaScriptCore drops the frames of tail calls, so a stack need not lead to the handler. */
+/**
+ * Errors that the gate has thrown. They are remembered because a stack may not lead to the handler:
+ * JavaScriptCore drops the frames of tail calls.
+ */
 const leftGate = new WeakSet<object>();
 
 type ErrorClass = abstract new (...args: never[]) => Error;
 
-/** What modules that handlers are supplied with throw. zod is always there, and drizzle only where a handler may use it. */
+/**
+ * Error classes of the modules supplied to handlers. zod's is always known, drizzle's only once a handler may
+ * use drizzle.
+ */
 const thrownByModules: ErrorClass[] = [$ZodError];
 
-/** @param thrown a class of errors of a module's that hookonce itself asks nothing that throws */
+/** @param thrown an error class of a supplied module. hookonce's own code must never cause such an error */
 export function moduleThrows(thrown: ErrorClass): void {
   thrownByModules.push(thrown);
 }
 
-/** @returns the error, for throwing */
+/**
+ * Marks an error as thrown by the gate.
+ *
+ * @returns the same error, to be thrown
+ */
 export function leavingGate(error: unknown): unknown {
   if (typeof error === "object" && error !== null) leftGate.add(error);
   return error;
 }
 
-/** An error may be its own cause's cause. */
+/** Limits the search, because the causes of an error may form a cycle. */
 const MAX_CAUSES = 10;
 
 /**
- * Whether an error that nobody caught can only have come out of a handler: the gate refused it, or it was thrown by a module that
- * handlers are supplied with and that hookonce itself asks nothing that throws. Says nothing about errors of the handler's own.
+ * Whether an uncaught error can only have come from a handler: the gate threw it, or a module supplied to
+ * handlers threw it in a way that hookonce's own code never causes. Errors that the handler's own code throws
+ * are not recognized.
  */
 export function isOfHandler(thrown: unknown): boolean {
   try {
     return causesOf(thrown).some(isOne);
   } catch {
-    return true; // nothing of hookonce's throws when its cause is asked for
+    return true; // reading the cause of one of hookonce's errors never throws
   }
 }
 
@@ -40,7 +51,7 @@ function isOne(error: Error): boolean {
   return error instanceof HookonceError && error.code === "invalid_reply";
 }
 
-/** With the error itself first. */
+/** The error itself, then its causes. */
 function causesOf(thrown: unknown): Error[] {
   const causes: Error[] = [];
   let error = thrown;

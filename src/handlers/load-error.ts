@@ -1,18 +1,19 @@
 import { readFileSync, realpathSync } from "node:fs";
 import { messageOf, stackOf, type Problem } from "../errors.ts";
 
-/** Absolute; `line` counts from 1. */
+/** `path` is absolute, `line` counts from 1. */
 interface Place {
   readonly path: string;
   readonly line: number | undefined;
 }
 
 /**
- * What kept a `.ts` handler from being loaded, and where: in itself, or in what it imports. Bun gives a syntax error as an
- * AggregateError of messages with positions, and says of an import that fails only in which file it stands.
+ * Says why a `.ts` handler could not be loaded, and where: in the file itself or in one that it imports. Bun
+ * reports a syntax error as an AggregateError of messages with positions. For an import that fails it reports
+ * only the file that contains the import.
  *
- * @param file relative to the inbox folder
- * @param path the same, absolute
+ * @param file the handler's path relative to the inbox folder
+ * @param path its absolute path
  */
 export function loadProblems(file: string, path: string, error: unknown): Problem[] {
   const inbox = path.slice(0, -file.length);
@@ -34,7 +35,7 @@ interface BunMessage {
   readonly specifier?: string;
 }
 
-/** The likeliest first. */
+/** The places the error may come from, the most likely first. */
 function placesOf(error: unknown, path: string): Place[] {
   const { position, referrer, specifier } = (error ?? {}) as BunMessage;
   if (position?.line !== undefined) return [{ path: position.file ?? path, line: position.line }];
@@ -63,7 +64,9 @@ function lineWith(path: string, what: RegExp): number | undefined {
   }
 }
 
-/** As the user knows it; undefined for what is not in the inbox folder, such as hookonce's own code. */
+/**
+ * The path as the user knows it. Undefined for files outside the inbox folder, such as hookonce's own code.
+ */
 function relativeTo(folder: string, path: string): string | undefined {
   return [folder, `${realpathSync(folder)}/`].flatMap((one) =>
     path.startsWith(one) ? [path.slice(one.length).replaceAll("\\", "/")] : [],

@@ -5,8 +5,9 @@ import { handler, reply } from "./api.ts";
 let supplied = false;
 
 /**
- * What a handler may import with nothing installed. The versions are part of hookonce's public interface, and the very modules that
- * hookonce itself runs on: a table that a handler declares is one to the `db` that it is given.
+ * Supplies the modules that a handler may import with nothing installed. Their versions are part of
+ * hookonce's public interface. hookonce runs on the same module instances, so its `db` accepts a table that a
+ * handler declares.
  */
 export function supplyModules(): void {
   if (supplied) return;
@@ -18,7 +19,8 @@ export function supplyModules(): void {
       build.module("drizzle-orm", () => ({ exports: { ...drizzleOrm }, loader: "object" }));
       build.module("drizzle-orm/sqlite-core", () => ({ exports: { ...sqliteCore }, loader: "object" }));
       build.module("zod", () => {
-        // Only where a handler imports it: it takes 12 ms. Under its other name, because this one leads here.
+        // Loaded only if a handler imports it, because it takes 12 ms. "zod/v4" avoids resolving "zod" to
+        // this module again.
         const zod = require("zod/v4") as typeof import("zod/v4");
         return { exports: { ...zod, default: zod }, loader: "object" };
       });

@@ -167,7 +167,7 @@ describe("a TypeScript handler is refused at the start", () => {
     handler_of_nothing: {
       ts: 'import { handler } from "hookonce";\nexport default handler(undefined as never);',
       line: 2,
-      message: /handler\(\) takes a function/,
+      message: /handler\(\) needs a function/,
     },
     syntax: {
       ts: 'import { handler } from "hookonce";\n\nexport default handler(({ db }) => { db.run( });',
@@ -195,7 +195,7 @@ describe("a TypeScript handler is refused at the start", () => {
     throws_deep_inside: {
       ts: 'import { reply } from "hookonce";\n\nconst wrong = reply({ status: 1 });\nexport default wrong;',
       line: 3,
-      message: /its status is 1/,
+      message: /status 1 is not an integer/,
     },
   };
 
@@ -271,12 +271,15 @@ describe("a TypeScript handler is refused at the start", () => {
 
 const asked = (file: string, name: string): Problem => ({
   file,
-  message: `no type is ever looked up under this name: call it ${name}`,
+  message: `this name matches no event type. Rename the file to ${name}`,
 });
-const language = (file: string): Problem => ({ file, message: "a handler is a .sql or a .ts file" });
+const language = (file: string): Problem => ({
+  file,
+  message: "only .sql and .ts files are handlers. Rename the file, or move it to handlers/lib/",
+});
 const place = (file: string): Problem => ({
   file,
-  message: "a handler stands in its source's folder: handlers/<source>/<type>.sql or .ts",
+  message: "a handler belongs in its source's folder. Move it to handlers/<source>/<type>.sql or .ts",
 });
 
 describe("files that cannot both be right", () => {
@@ -296,7 +299,7 @@ describe("files that cannot both be right", () => {
     expect(problems).toEqual(
       ["_any", "a", "orders/b"].map((key) => ({
         file: `handlers/default/${key}.ts`,
-        message: `handlers/default/${key}.sql is for the same type: one event runs one handler, keep one of them`,
+        message: `handlers/default/${key}.sql is for the same type, and an event runs only one handler. Keep one of the two files`,
       })),
     );
   });
@@ -329,7 +332,7 @@ describe("files that cannot both be right", () => {
       expect.objectContaining({
         level: 40,
         file: "handlers/strpe",
-        msg: 'no source is called "strpe", so nothing in this folder is ever run',
+        msg: 'no source is named "strpe", so nothing in this folder ever runs. Rename or remove the folder',
       }) as never,
     );
     expect((await inbox.deliver({ event_id: "evt_1", type: "t" })).body.status).toBe("unhandled");

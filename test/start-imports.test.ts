@@ -4,14 +4,14 @@ import { dirname, join, relative } from "node:path";
 
 const src = join(import.meta.dir, "../src");
 
-/** What is imported at every start of `serve`, and by which file. What is loaded when it is needed is not among it. */
+/** Maps every module that a start of `serve` imports statically to the file that imports it. */
 function importedAtStart(): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   const transpiler = new Bun.Transpiler({ loader: "ts" });
   const walk = (file: string): void => {
-    // Types are left out by this, and dynamic imports have a kind of their own.
+    // scanImports leaves out types and reports dynamic imports as another kind.
     for (const { kind, path } of transpiler.scanImports(readFileSync(file, "utf8"))) {
-      // Of a macro only what it comes to is in the code.
+      // A macro runs at compile time. Only its result is in the code.
       if (kind !== "import-statement" || path.endsWith(".macro.ts")) continue;
       const own = path.startsWith(".") ? join(dirname(file), path) : undefined;
       const name = own === undefined ? path : relative(src, own);
@@ -27,7 +27,8 @@ function importedAtStart(): ReadonlyMap<string, string> {
 
 const imported = importedAtStart();
 
-// Each of these is 2 to 20 ms of a start, most for the streams that it brings along. A static import in one file is enough.
+// Each of these adds 2 to 20 ms to a start, mostly for the streams that it loads. One static import is
+// enough.
 test.each([
   ...["crypto", "zlib", "util", "stream", "tty", "process", "child_process", "worker_threads"].flatMap(
     (name) => [name, `node:${name}`],
@@ -46,13 +47,14 @@ test.each([
   expect(imported.get(name)).toBeUndefined();
 });
 
-test("which is found out by reading all of it", () => {
+test("the scan reads every file that serve imports at its start", () => {
   expect(imported.size).toBeGreaterThan(80);
   expect(imported.has(join("handlers", "sql-handler.ts"))).toBe(true);
   expect(imported.get("bun:sqlite")).toStartWith("engines");
 });
 
-test("nor does commander import node:process, every getter of which is read then, process.stdout among them", () => {
+// An import of node:process reads all of its getters, process.stdout among them.
+test("commander does not import node:process", () => {
   const folder = dirname(Bun.resolveSync("commander/package.json", import.meta.dir));
   const files = readdirSync(join(folder, "lib")).map((name) => join(folder, "lib", name));
   const transpiler = new Bun.Transpiler({ loader: "js" });

@@ -1,4 +1,5 @@
-// `bun run bench`: hookonce with full durability beside what bounds it and what it is an answer to, in one run, on one machine.
+// `bun run bench` measures hookonce with full durability beside its upper bounds and its alternatives, in one
+// run on one machine.
 import { buildBinary } from "./binary.ts";
 import { designs } from "./designs.ts";
 import type { IdKind } from "./event-ids.ts";
@@ -13,7 +14,7 @@ import { CONNECTIONS } from "./wrk.ts";
 
 process.exitCode = await main(process.argv.slice(2));
 
-/** @returns the exit code: 0 measured, whatever the numbers; 1 it could not be; 2 wrong usage */
+/** @returns the exit code: 0 if it measured, 1 if it could not measure, 2 for wrong usage */
 async function main(args: readonly string[]): Promise<number> {
   if (args.includes("--help")) {
     print(usage);

@@ -3,9 +3,9 @@ import { openSync, closeSync } from "node:fs";
 export interface ChildServer extends AsyncDisposable {
   readonly pid: number;
   readonly url: string;
-  /** From the start of the process to its first 200, in milliseconds. */
+  /** Milliseconds from the start of the process to its first 200. */
   readonly startMs: number;
-  /** SIGTERM, and SIGKILL when that is not enough. Resolves when it has ended. */
+  /** Sends SIGTERM, then SIGKILL after 15 s. Resolves when the process has ended. */
   stop(): Promise<void>;
 }
 
@@ -13,9 +13,10 @@ const START_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 15_000;
 
 /**
- * Starts a server as a process of its own and waits for its first 200 from /healthz. What it prints goes to a file, as a service's log does.
+ * Starts a server as a separate process and waits for its first 200 from /healthz. Its output goes to a file,
+ * as the log of a service does.
  *
- * @param command given a free loopback port
+ * @param command makes the command line from a free loopback port
  */
 export async function startServer(
   command: (port: number) => string[],
@@ -33,7 +34,7 @@ export async function startServer(
     if (child.exitCode !== null || performance.now() - startedAt > START_TIMEOUT_MS) {
       kill();
       throw new Error(
-        `a server did not start:\n${command(port).join(" ")}\n${await Bun.file(logPath).text()}`,
+        `The server did not start:\n${command(port).join(" ")}\n${await Bun.file(logPath).text()}`,
       );
     }
     await Bun.sleep(1);
@@ -51,7 +52,7 @@ export async function startServer(
 
 async function answers(url: string): Promise<boolean> {
   try {
-    // A connection that is kept alive would hold up the stop.
+    // A connection that is kept alive would delay the stop.
     const response = await fetch(url, { headers: { connection: "close" } });
     await response.arrayBuffer();
     return response.status === 200;

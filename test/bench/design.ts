@@ -7,14 +7,14 @@ export type DesignName =
   | "duplicates"
   | "stored";
 
-/** A server under load, and what load. */
+/** A server to measure, and the load to send to it. */
 export interface Design {
   readonly name: DesignName;
   readonly title: string;
   /**
-   * - `new events`: each is sent once; the run says so when it had too few of them.
-   * - `duplicates`: those of the warm-up, over and over.
-   * - `anything`: nothing is remembered, so that repeating them changes nothing.
+   * - `new events`: each event is sent once. The report says so if the run had too few of them.
+   * - `duplicates`: the events of the warm-up are sent again and again.
+   * - `anything`: the server remembers nothing, so events may repeat.
    */
   readonly load: "new events" | "duplicates" | "anything";
   readonly command: (where: {
@@ -23,8 +23,8 @@ export interface Design {
     /** The compiled hookonce. */
     readonly binary: string;
   }) => string[];
-  /** How many events it has stored: what was answered is counted against it. */
+  /** Counts the events that the server has stored, to compare with the answers. */
   readonly stored?: (folder: string) => { readonly database: string; readonly sql: string };
-  /** Starts on a database that is large already. */
+  /** Starts on a database with many events. */
   readonly onStored?: boolean;
 }

@@ -10,7 +10,7 @@ const listedEvents = (folder: string) => ({
   sql: "select count(*) as count from hookonce_events",
 });
 
-/** What is measured, side by side. */
+/** The designs that are measured side by side. */
 export const designs: readonly Design[] = [
   {
     name: "ceiling",

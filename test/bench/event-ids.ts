@@ -1,22 +1,24 @@
 /**
- * How the ids of a load are made. What they share with their neighbours decides how many pages of the unique index a batch touches.
+ * How the ids of a load are made. The prefix that an id shares with its neighbours decides how many pages of
+ * the unique index a batch touches.
  *
  * - `time`: 8 characters of the time in milliseconds, then 16 random ones, as UUIDv7 and ULID do.
  * - `random`: 24 random characters.
- * - `seconds`: `time`, but in whole seconds, as KSUIDs and Stripe's do. At a rate that no provider sends at to one account, thousands
- *   share a second and are in no order within it: the hard case of the ids that grow with time.
+ * - `seconds`: like `time`, but in whole seconds, as KSUIDs and Stripe's ids do. The bench sends faster than
+ *   any provider sends to one account, so thousands of ids share a second and have no order within it. This
+ *   is the hard case of ids that grow with time.
  */
 export type IdKind = "time" | "random" | "seconds";
 
 export type NextId = () => string;
 
-/** In the order of their bytes, so that text sorts as the time does. */
+/** In byte order, so that the text sorts like the time. */
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /**
- * All ids are 28 characters long, like Stripe's.
+ * Makes ids of 28 characters, like Stripe's.
  *
- * @param startMs the time of the first id, Unix milliseconds
+ * @param startMs the time of the first id, in Unix milliseconds
  * @param perMs how many ids share a millisecond
  */
 export function createIds(kind: IdKind, startMs: number, perMs: number): NextId {
@@ -35,7 +37,7 @@ export function createIds(kind: IdKind, startMs: number, perMs: number): NextId 
   };
 }
 
-/** Random letters and digits, from a pool that is filled at once: millions are needed. */
+/** Makes random letters and digits from a pool of random bytes, because millions are needed. */
 export function createRandomText(): (length: number) => string {
   const pool = new Uint8Array(64 * 1024);
   let used = pool.length;

@@ -1,12 +1,12 @@
 import { createRandomText, type NextId } from "./event-ids.ts";
 
-/** What every server of the bench verifies with. */
+/** The secret of every server of the bench. */
 export const SECRET = "whsec_bench_0123456789abcdefghijklmnopqr";
 
-/** How many rows the business update spreads over. */
+/** How many rows the handler's update spreads over. */
 export const CUSTOMERS = 1000;
 
-/** In bytes. */
+/** The size of a body, in bytes. */
 export const BODY_BYTES = 1200;
 
 export const TYPE = "checkout.session.completed";
@@ -20,7 +20,7 @@ export interface BenchEvent {
   readonly body: string;
 }
 
-/** Events like Stripe's, each exactly as long as every other, so that a file of them needs no index. */
+/** Makes events like Stripe's, all of the same length, so that a file of them needs no index. */
 export function createEvents(nextId: NextId): () => BenchEvent {
   const random = createRandomText();
   const created = Math.floor(Date.now() / 1000);
@@ -39,13 +39,13 @@ export function createEvents(nextId: NextId): () => BenchEvent {
   };
 }
 
-/** As Stripe signs: a new timestamp, and the HMAC of it and the body. */
+/** Signs as Stripe does: a timestamp, and the HMAC of the timestamp and the body. */
 function signatureOf(body: string, unixSeconds: number): string {
   const hex = new Bun.CryptoHasher("sha256", SECRET).update(`${unixSeconds}.${body}`).digest("hex");
   return `t=${unixSeconds},v1=${hex}`;
 }
 
-/** What Stripe sends beside the body. */
+/** The headers that Stripe sends. */
 export function headersOf({ body }: BenchEvent, unixSeconds: number): Record<string, string> {
   return {
     "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
@@ -56,7 +56,7 @@ export function headersOf({ body }: BenchEvent, unixSeconds: number): Record<str
   };
 }
 
-/** The whole request as it goes over the wire. */
+/** The complete HTTP request. */
 export function requestOf(event: BenchEvent, unixSeconds: number): string {
   const headers = { Host: "127.0.0.1", ...headersOf(event, unixSeconds), "Content-Length": BODY_BYTES };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);

@@ -5,16 +5,16 @@ import type { IdKind } from "./event-ids.ts";
 import type { DesignName } from "./design.ts";
 import { designs } from "./designs.ts";
 
-export const usage = `bun run bench [options]: hookonce beside what it could be, driven by wrk
+export const usage = `bun run bench [options]: measures hookonce beside its upper bounds and its alternatives, with wrk
 
   --quick              one short round of ceiling, no-commit and hookonce
-  --rounds <n>         interleaved rounds, of which the medians are shown (5)
-  --seconds <n>        how long each is measured (4)
-  --warm-up <n>        how many seconds each has to compile its code before that (1)
-  --only <names>       of ${designs.map(({ name }) => name).join(", ")}
+  --rounds <n>         how many interleaved rounds; medians are shown (5)
+  --seconds <n>        how long each design is measured (4)
+  --warm-up <n>        how many seconds each design runs before that, to compile its code (1)
+  --only <names>       some of ${designs.map(({ name }) => name).join(", ")}
   --ids <kind>         time, random, both (both), or seconds: time-ordered by the second only
   --stored <n>         how many events \`stored\` starts with (2000000)
-  --max-rate <n>       new events to prepare for each second (40000)
+  --max-rate <n>       how many new events to prepare for each second (40000)
   --help
 `;
 
@@ -41,7 +41,7 @@ const options = {
 } as const;
 
 const count = z.coerce.number().int().positive();
-/** A round of all designs has to be over before its signatures are five minutes old. */
+/** A round of all designs must end before its signatures are five minutes old. */
 const seconds = count.max(30);
 const kinds: Readonly<Record<"time" | "random" | "both" | "seconds", readonly IdKind[]>> = {
   time: ["time"],
@@ -52,7 +52,7 @@ const kinds: Readonly<Record<"time" | "random" | "both" | "seconds", readonly Id
 
 const names = designs.map(({ name }) => name);
 
-/** @returns what is wrong with the command line, or the flags */
+/** @returns the flags, or a message that says what is wrong with the command line */
 export function parseFlags(args: readonly string[]): Flags | string {
   try {
     const { values } = parseArgs({ args: [...args], options });

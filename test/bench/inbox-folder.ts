@@ -4,7 +4,7 @@ import { SECRET, TYPE } from "./events.ts";
 
 export const HANDLER_FILE = `handlers/stripe/${TYPE}.sql`;
 
-/** The business update of every design, the tutorial's included. */
+/** The table that the handler of every design updates, including the tutorial's. */
 export const CREDITS_TABLE =
   "create table credits (customer text primary key, cents integer not null) strict;";
 
@@ -27,7 +27,7 @@ export function databaseOf(folder: string): string {
   return join(folder, "data/hookonce.db");
 }
 
-/** One Stripe source, one SQL handler. */
+/** Writes an inbox folder with one Stripe source and one SQL handler. */
 export function writeInboxFolder(folder: string): void {
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });

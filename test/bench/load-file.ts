@@ -2,7 +2,7 @@ import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import { createIds, type IdKind } from "./event-ids.ts";
 import { createEvents, requestOf } from "./events.ts";
 
-/** Signed requests, one after the other, all of the same length: what wrk's script (wrk.lua) sends. */
+/** A file of signed requests of the same length, which wrk's script (wrk.lua) sends. */
 export interface LoadFile {
   readonly path: string;
   /** In bytes. */
@@ -10,12 +10,13 @@ export interface LoadFile {
   readonly requests: number;
 }
 
-/** Of the time-ordered ids that share a millisecond: 20,000 events a second. */
+/** How many time-ordered ids share a millisecond, for 20,000 events a second. */
 const PER_MS = 20;
 
 /**
- * Made anew for each round: a signature is good for five minutes, and no id may have been seen before. Signing here and not in the load
- * generator keeps its cost small, and the same for every design.
+ * Writes a load file. Each round needs a new one, because a signature is valid for five minutes and ids must
+ * be new. The requests are signed here and not in the load generator, so that the generator's cost is small
+ * and the same for every design.
  */
 export function writeLoadFile(path: string, kind: IdKind, requests: number): LoadFile {
   const nextEvent = createEvents(createIds(kind, Date.now(), PER_MS));
@@ -32,7 +33,7 @@ export function writeLoadFile(path: string, kind: IdKind, requests: number): Loa
         used = 0;
       }
     }
-    // Or the kernel would write it out while the servers wait for their own.
+    // Otherwise the kernel would write the file while the servers wait for their own syncs.
     fsyncSync(file);
   } finally {
     closeSync(file);

@@ -12,12 +12,12 @@ export interface Measurement {
   readonly eventsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** User and system, all threads. */
+  /** User and system time of all threads. */
   readonly cpuUsPerEvent: number;
   readonly peakBytes: number;
-  /** Of the machine's time: what neither the server nor wrk used. The kernel's own writing is part of it. */
+  /** The share of the machine's time that other processes used. It includes the kernel's writing. */
   readonly othersShare: number;
-  /** Why the numbers cannot be trusted. */
+  /** Reasons not to trust the numbers. */
   readonly problems: readonly string[];
 }
 
@@ -29,7 +29,7 @@ export interface Subject {
   readonly seconds: number;
 }
 
-/** Starts the design in its folder, warms it up so that its code is compiled, measures, and counts what it has stored. */
+/** Starts a design in its folder, warms it up to compile its code, measures it, and counts what it stored. */
 export async function measure(design: Design, subject: Subject): Promise<Measurement> {
   const { folder, binary, load, seconds } = subject;
   const before = countStored(design, folder);
@@ -77,10 +77,10 @@ export async function measure(design: Design, subject: Subject): Promise<Measure
   };
 }
 
-/** @param used of the file, by the warm-up; more than there is when it had to begin again */
+/** @param used how many requests the warm-up sent. More than the file has if it started over */
 function partToSend(design: Design, load: LoadFile, used: number): { first: number; count: number } {
   if (used >= load.requests) return { first: 0, count: load.requests };
-  // wrk asks for a first request that it does not send.
+  // wrk asks its script for a first request that it does not send.
   return design.load === "new events"
     ? { first: used, count: load.requests - used }
     : { first: 1, count: used - 1 };
@@ -93,7 +93,7 @@ function failures({ not200, socketErrors }: WrkResult, when: string): string[] {
   ];
 }
 
-/** Each answered event is stored once, and nothing that was not sent. */
+/** Checks that every answered event is stored once, and that nothing is stored that was not sent. */
 function miscounts(design: Design, stored: number, warmUp: WrkResult, result: WrkResult): string[] {
   if (design.stored === undefined) return [];
   const runs = design.load === "duplicates" ? [warmUp] : [warmUp, result];

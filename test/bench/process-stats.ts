@@ -1,23 +1,23 @@
 import { readFileSync } from "node:fs";
 
-/** The kernel's USER_HZ, which is 100 on every Linux there is. */
+/** The kernel's USER_HZ, which is 100 on every Linux. */
 const TICKS_PER_SECOND = 100;
 
-/** What all threads of a process have used, user and system, in microseconds, to 10 ms. */
+/** User and system time of all threads of a process, in microseconds, with a resolution of 10 ms. */
 export function cpuTimeUs(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // The name, in parentheses, may hold spaces.
+  // The process name, in parentheses, may contain spaces.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return ((Number(fields[11]) + Number(fields[12])) * 1_000_000) / TICKS_PER_SECOND;
 }
 
-/** The most memory it ever had resident, in bytes. */
+/** The peak resident memory of a process, in bytes. */
 export function peakMemory(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
 }
 
-/** What the whole machine has done since it started, in microseconds over all cores. */
+/** The time that all cores of the machine have spent since it started, in microseconds. */
 export function machineTimeUs(): { readonly busy: number; readonly total: number } {
   const [line = ""] = readFileSync("/proc/stat", "utf8").split("\n");
   const [user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0] = line

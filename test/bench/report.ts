@@ -1,11 +1,11 @@
 import type { Design, DesignName } from "./design.ts";
 import type { Measurement } from "./measure.ts";
 
-/** The medians of several rounds: these machines are noisy. */
+/** Medians of several rounds, because the machines are noisy. */
 export interface Summary {
   readonly design: DesignName;
   readonly eventsPerSecond: number;
-  /** Of each round, in events a second. */
+  /** Events per second of each round. */
   readonly rates: readonly number[];
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -48,9 +48,10 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * How many times as fast: the median of each round's own ratio, since these machines change their pace between rounds by up to a half.
+ * How many times as fast one design is as another. It is the median of the ratios of each round, because
+ * these machines change their speed by up to a half between rounds.
  *
- * @returns undefined when one of them was not measured
+ * @returns undefined if one of them was not measured
  */
 export function ratio(summaries: Summaries, of: DesignName, to: DesignName): number | undefined {
   const [a, b] = [summaries.get(of), summaries.get(to)];
@@ -91,22 +92,20 @@ export function resultTable(designs: readonly Design[], summaries: Summaries): s
   return table([head, ...rows]);
 }
 
-/** Of the machine's time: from here on somebody else's work shows in the numbers. */
+/** The share of the machine's time above which other work affects the numbers. */
 const MUCH = 0.1;
 
-/** What speaks against believing the numbers. */
+/** Lists the reasons not to trust the numbers. */
 export function trouble(measurements: readonly Measurement[]): string[] {
   const shares = measurements.map(({ othersShare }) => othersShare);
   const busy = median(shares);
   return [
     ...measurements.flatMap(({ design, problems }) => problems.map((problem) => `! ${design}: ${problem}`)),
-    ...(busy > MUCH
-      ? [`! the machine was busy with other things: they took ${(busy * 100).toFixed(0)} % of its time`]
-      : []),
+    ...(busy > MUCH ? [`! other work took ${(busy * 100).toFixed(0)} % of the machine's time`] : []),
   ];
 }
 
-/** The first column to the left, the others to the right. */
+/** Formats a table with the first column aligned left and the others right. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map((row) => (row[column] ?? "").length)),

@@ -10,8 +10,9 @@ import { makeStoredInbox } from "./stored-events.ts";
 import type { ScratchFolder } from "./scratch-folder.ts";
 
 /**
- * Every chosen design once in each round, with the same events, so that a slow minute of the machine is not one design's. Each time on
- * a new database, but for the large one, which is made once and grows a little.
+ * Runs every chosen design once in each round, with the same events, so that a slow minute of the machine
+ * does not count against one design. Each run starts on a new database, except for the large one, which is
+ * made once and grows a little.
  */
 export async function runRounds(
   kind: IdKind,
@@ -58,7 +59,7 @@ async function makeStored(
   return folder;
 }
 
-/** Who comes first is another one each time: what a design leaves behind for the disk to do falls on all in turn. */
+/** Rotates the order in each round, so that no design always follows the same one and its pending disk writes. */
 function rotated(designs: readonly Design[], by: number): Design[] {
   const first = by % designs.length;
   return [...designs.slice(first), ...designs.slice(0, first)];

@@ -3,17 +3,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 export interface ScratchFolder {
-  /** A new folder in it. */
+  /** Makes a new folder in it and returns its path. */
   make(name: string): string;
   remove(folder: string): void;
-  /** In bytes. */
+  /** Free space in bytes. */
   free(): number;
   readonly inMemory: boolean;
 }
 
 const TMPFS = 0x01021994;
 
-/** A folder for everything that a run makes, removed however it ends: it grows to some gigabytes. */
+/** Creates a folder for all files of a run. It is always removed, because it grows to some gigabytes. */
 export function createScratchFolder(): ScratchFolder {
   const root = mkdtempSync(join(tmpdir(), "hookonce-bench-"));
   process.on("exit", () => rmSync(root, { recursive: true, force: true }));

@@ -4,16 +4,17 @@ import { writeInboxFolder } from "./inbox-folder.ts";
 import { median } from "./report.ts";
 import type { ScratchFolder } from "./scratch-folder.ts";
 
-/** From the start of the process to its first 200, in milliseconds. */
+/** Milliseconds from the start of the process to its first 200. */
 export interface StartTimes {
-  /** On a folder without a database, which is made and migrated. */
+  /** The first start on a folder, which creates and migrates the database. */
   readonly firstMs: number;
+  /** Any later start. */
   readonly againMs: number;
 }
 
 const STARTS = 7;
 
-/** Of the compiled binary; each the median of some. */
+/** Measures the start times of the compiled binary. Each is the median of several starts. */
 export async function measureStartTimes(scratch: ScratchFolder, binary: string): Promise<StartTimes> {
   const first: number[] = [];
   const again: number[] = [];

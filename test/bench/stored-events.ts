@@ -6,7 +6,7 @@ import { createIds, type IdKind } from "./event-ids.ts";
 import { CUSTOMERS, createEvents, customerOf, headersOf } from "./events.ts";
 import { databaseOf, writeInboxFolder } from "./inbox-folder.ts";
 
-/** Measured: what one stored event of 1.2 kB takes of the disk. */
+/** Measured: the disk space of one stored event of 1.2 kB, in bytes. */
 export const STORED_EVENT_BYTES = 2300;
 
 type Row = Record<string, string | number | Uint8Array | null>;
@@ -14,9 +14,9 @@ type Row = Record<string, string | number | Uint8Array | null>;
 const SIXTY_DAYS_MS = 60 * 24 * 3600 * 1000;
 
 /**
- * Makes an inbox that has received `count` events in the last sixty days. hookonce makes the database and stores one event; that one's
- * rows are then copied in SQL under new ids, each insert into the index in the order in which the events came, so that its pages are
- * as full as in real life.
+ * Makes an inbox that has received `count` events in the last sixty days. hookonce creates the database and
+ * stores one event. SQL then copies the rows of this event under new ids. It inserts them in the order in
+ * which the events would have arrived, so that the pages of the index are as full as in practice.
  */
 export async function makeStoredInbox(
   folder: string,
@@ -30,7 +30,7 @@ export async function makeStoredInbox(
   await deliverOne(folder, binary, nextEvent);
   const path = databaseOf(folder);
   using database = new Database(path, { strict: true });
-  // Nobody needs this database if the machine fails meanwhile.
+  // The database need not survive a failure of the machine.
   database.run("pragma journal_mode = delete");
   for (const pragma of ["journal_mode = off", "synchronous = off", "cache_size = -400000"])
     database.run(`pragma ${pragma}`);
@@ -38,7 +38,7 @@ export async function makeStoredInbox(
   addCustomers(database);
   database.run("pragma journal_mode = wal");
   database.close();
-  // Or the kernel would still be writing it out while it is measured.
+  // Otherwise the kernel would still be writing the file during the measurement.
   const file = openSync(path, "r");
   fsyncSync(file);
   closeSync(file);
@@ -56,7 +56,8 @@ async function deliverOne(
   const event = nextEvent();
   const headers = { ...headersOf(event, Math.floor(Date.now() / 1000)), connection: "close" };
   const response = await fetch(`${server.url}/webhook/stripe`, { method: "POST", headers, body: event.body });
-  if (response.status !== 200) throw new Error(`The event to copy was not taken: ${await response.text()}`);
+  if (response.status !== 200)
+    throw new Error(`The event to copy was not accepted: ${await response.text()}`);
 }
 
 function copyEvents(database: Database, nextEvent: ReturnType<typeof createEvents>, count: number): void {
@@ -72,7 +73,7 @@ function copyEvents(database: Database, nextEvent: ReturnType<typeof createEvent
       addDelivery({ ...delivery, id, body: Buffer.from(body, "latin1") });
     }
   });
-  // The first is there already.
+  // The first event is already stored.
   for (let id = 2; id <= count; id += 50_000) add(id, Math.min(id + 50_000, count + 1));
 }
 

@@ -4,7 +4,7 @@ import type { StartTimes } from "./start-time.ts";
 
 interface Target {
   readonly title: string;
-  /** By kind of ids; one that grows by the second only is held to those of time. */
+  /** The bound for each kind of ids. Ids of the kind `seconds` use the bound of `time`. */
   readonly bound: { readonly time: number; readonly random: number };
   readonly reached: (value: number, bound: number) => boolean;
   readonly value: (summaries: Summaries, starts: StartTimes | undefined) => number | undefined;
@@ -71,7 +71,7 @@ const targets: readonly Target[] = [
   },
 ];
 
-/** What was to be reached, of what was measured. */
+/** Compares the measurements with their targets. */
 export function targetTable(results: ReadonlyMap<IdKind, Summaries>, starts: StartTimes | undefined): string {
   const rows = [...results].flatMap(([kind, summaries]) =>
     targets.flatMap(({ title, bound, reached, value, show }) => {

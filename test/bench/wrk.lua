@@ -1,6 +1,6 @@
--- Sends requests from a file of ready-made ones, all of the same length: wrk -s wrk.lua URL -- FILE LENGTH FIRST COUNT
--- They are signed beforehand, so that the load generator costs the same, and little, whatever it drives. The file is mapped and not
--- read: it may be larger than what LuaJIT can allocate.
+-- Sends prepared requests of the same length from a file: wrk -s wrk.lua URL -- FILE LENGTH FIRST COUNT
+-- The requests are signed in advance, so that the cost of the load generator is small and the same for every design.
+-- The file is mapped and not read, because it may be larger than LuaJIT can allocate.
 local ffi = require("ffi")
 ffi.cdef([[
   int open(const char *path, int flags);
@@ -9,7 +9,7 @@ ffi.cdef([[
 local O_RDONLY, PROT_READ, MAP_PRIVATE, MAP_POPULATE = 0, 1, 2, 0x8000
 
 local data, length, count
--- Global, because `done` runs in another state and asks for them.
+-- Global, because `done` runs in another Lua state and reads them.
 first, sent = 0, 0
 
 function init(args)

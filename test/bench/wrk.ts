@@ -8,29 +8,29 @@ export interface WrkOptions {
   readonly url: string;
   readonly seconds: number;
   readonly load: LoadFile;
-  /** The part of the file to send, over and over when it is too short. */
+  /** The part of the file to send. It is sent again from its start if it is too short. */
   readonly first: number;
   readonly count: number;
 }
 
 const output = z.object({
-  /** Handed to connections; up to one for each of them was not answered any more. */
+  /** Requests handed to connections. Up to one per connection was not answered before the end. */
   sent: z.number(),
   answered: z.number(),
   durationUs: z.number(),
   p50Us: z.number(),
   p99Us: z.number(),
-  /** 400 and above, as wrk counts. */
+  /** Answers of 400 and above, as wrk counts them. */
   not200: z.number(),
   socketErrors: z.number(),
 });
 
 export interface WrkResult extends z.infer<typeof output> {
-  /** What wrk itself took of the machine. */
+  /** CPU time of wrk itself. */
   readonly cpuUs: number;
 }
 
-/** One thread, so that the server has the other core. */
+/** Runs wrk with one thread, so that the server has the other core. */
 export async function runWrk({ url, seconds, load, first, count }: WrkOptions): Promise<WrkResult> {
   const options = ["-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "--timeout", "10s", "--latency"];
   const script = ["-s", join(import.meta.dir, "wrk.lua")];

@@ -1,20 +1,20 @@
 import type { TestInbox } from "../support/test-inbox.ts";
 
 /**
- * What hookonce promises, in as few words as a program allows: an event is in one of three states, and a delivery moves it on.
- * Which of several concurrent deliveries comes first is not promised, so the model takes the answers as given and says whether they
- * can be true together.
+ * A model of what hookonce promises. An event is in one of three states, and a delivery moves it to another
+ * state. The order of concurrent deliveries is not promised, so the model takes the answers as given and
+ * checks that they are consistent.
  */
 
 export const TYPES = ["paid", "refunded", "disputed"] as const;
 export type Type = (typeof TYPES)[number];
 
 export interface DeliveryOf {
-  /** Which event; its type goes with it. */
+  /** The number of the event. It also decides the event's type. */
   event: number;
-  /** The body differs from other deliveries of the same event by this alone. */
+  /** With `fails`, what makes this body differ from other deliveries of the same event. */
   cents: number;
-  /** Whether the handler fails on this body, whatever else. */
+  /** Whether the handler always fails on this body. */
   fails: boolean;
 }
 
@@ -22,7 +22,7 @@ export type Answer = "processed" | "duplicate" | "unhandled" | "failed";
 
 interface EventState {
   state: "new" | "unhandled" | "processed";
-  /** What is stored when it is unhandled, what was applied when it is processed. */
+  /** The stored body of an unhandled event, or the applied body of a processed one. */
   body: DeliveryOf | null;
   deliveries: number;
   failedAttempts: number;
@@ -30,11 +30,15 @@ interface EventState {
 
 export class Model {
   readonly handled = new Set<Type>();
-  /** A table of the user's, by which every handler fails. */
+  /** Whether every handler fails, because a table says so. */
   broken = false;
   private readonly events = new Map<number, EventState>();
 
-  /** What a group of concurrent deliveries was answered. @throws when the answers cannot be */
+  /**
+   * Records the answers to a group of concurrent deliveries.
+   *
+   * @throws Error if the answers are impossible
+   */
   delivered(group: readonly DeliveryOf[], answers: readonly Answer[], inbox: TestInbox): void {
     for (const event of new Set(group.map((delivery) => delivery.event))) {
       const mine = group
@@ -65,7 +69,7 @@ export class Model {
       state.state = "unhandled";
       return;
     }
-    // What an unhandled event is applied with is its stored body, whatever later deliveries hold.
+    // An unhandled event is applied with its stored body, whatever later deliveries contain.
     const fails = (delivery: DeliveryOf): boolean => this.broken || (state.body ?? delivery).fails;
     state.failedAttempts += mine.filter(({ answer }) => answer === "failed").length;
     if (mine.every(({ delivery }) => fails(delivery))) {
@@ -78,7 +82,7 @@ export class Model {
     for (const { delivery, answer } of mine) {
       if (answer !== "duplicate" && fails(delivery) !== (answer === "failed"))
         throw new Error(
-          `event ${event}: ${answer}, although its handler ${fails(delivery) ? "fails" : "does not"}`,
+          `event ${event}: answered ${answer}, but its handler ${fails(delivery) ? "fails" : "does not fail"}`,
         );
     }
     state.body ??= processed[0]?.delivery ?? null;
@@ -94,7 +98,7 @@ export class Model {
     return state;
   }
 
-  /** The effects of the set of distinct successful events: each once. */
+  /** The effects of all processed events, each once. */
   effects(): object[] {
     return [...this.events]
       .filter(([, { state }]) => state === "processed")
@@ -102,7 +106,7 @@ export class Model {
       .sort(byId);
   }
 
-  /** The guest list. */
+  /** The recorded events. */
   listed(): object[] {
     return [...this.events]
       .filter(([, { state }]) => state !== "new")
@@ -110,7 +114,7 @@ export class Model {
       .sort(byId);
   }
 
-  /** Events that have failed and are still to be applied. */
+  /** The failures of events that are still owed. */
   openFailures(): object[] {
     return [...this.events]
       .filter(([, { state, failedAttempts }]) => state !== "processed" && failedAttempts > 0)
@@ -131,7 +135,7 @@ export function byId(a: { event_id: string }, b: { event_id: string }): number {
   return a.event_id < b.event_id ? -1 : 1;
 }
 
-/** Which of the concurrent deliveries was first is read from what is stored; it must be one of them. */
+/** Finds which of the concurrent deliveries was first. The stored body must be the body of one of them. */
 function storedBody(inbox: TestInbox, event: number, mine: readonly { delivery: DeliveryOf }[]): DeliveryOf {
   const body = inbox.value(
     "select body from hookonce_deliveries join hookonce_events on delivery_id = hookonce_deliveries.id where event_id = ?",
@@ -139,7 +143,7 @@ function storedBody(inbox: TestInbox, event: number, mine: readonly { delivery: 
   ) as Uint8Array;
   const text = new TextDecoder().decode(body);
   const first = mine.find(({ delivery }) => bodyOf(delivery) === text);
-  if (first === undefined) throw new Error(`event ${event}: what is stored was never delivered: ${text}`);
+  if (first === undefined) throw new Error(`event ${event}: the stored body was never delivered: ${text}`);
   return first.delivery;
 }
 

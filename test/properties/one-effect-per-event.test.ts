@@ -8,7 +8,8 @@ const migration = `create table effects (event_id text not null, cents integer n
 create table broken (yes integer not null) strict;
 insert into broken values (0);`;
 
-// Half a write first: what fails must leave no trace of it. Then it fails by the payload, or by a table.
+// The handler writes a row and then fails if the payload or the table says so. A failure must leave no trace
+// of the row.
 const handler = `insert into effects values (:event_id, :payload ->> '$.cents');
 insert into effects select null, null from broken where yes or :payload ->> '$.fails';`;
 
@@ -18,7 +19,7 @@ type Step =
   | { do: "restart"; adding: Type | null };
 
 const delivery = fc.record({
-  // Few events, so that they meet again.
+  // Few events, so that deliveries repeat them.
   event: fc.nat({ max: 5 }),
   cents: fc.constantFrom(1, 10, 100),
   fails: fc.boolean(),
@@ -42,7 +43,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** A batch of one, some, or all that wait together. */
+/** The largest batch: one event, some events, or all that wait together. */
 const batches = fc.constantFrom(1, 3, 256);
 
 async function run(inbox: TestInbox, model: Model, step: Step): Promise<void> {
@@ -79,10 +80,11 @@ function expectAsModelled(inbox: TestInbox, model: Model): void {
   expect(inbox.fatal).toEqual([]);
 }
 
-// Always the same runs. When one fails, fast-check says the seed, the path and the shortest sequence that still fails.
+// The seed is fixed. If a run fails, fast-check prints the seed, the path and the shortest sequence that
+// still fails.
 const seed = 20_260_101;
 
-test("any sequence of deliveries, failures, handlers added later and restarts leaves each successful event's effect once", async () => {
+test("any sequence of deliveries, failures, restarts and new handlers leaves one effect of each processed event", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 10 }), batches, async (steps, maxEvents) => {
       await using inbox = await testInbox({

@@ -1,4 +1,4 @@
-// The ceiling: what Bun's HTTP server does when there is nothing to do but to read the body and answer.
+// The ceiling: Bun's HTTP server when it only reads the body and answers.
 // Usage: bun ceiling.ts <port>
 
 Bun.serve({

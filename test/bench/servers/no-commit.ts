@@ -1,4 +1,4 @@
-// hookonce with the commit taken out: HTTP, verification, parsing, log and answer are all there, and nothing is written.
+// hookonce without the commit: HTTP, verification, parsing, log and answer run, but nothing is written.
 // Usage: bun no-commit.ts <port> <inbox folder>
 import { check } from "../../../src/app/check.ts";
 import { createLog } from "../../../src/logging/log.ts";

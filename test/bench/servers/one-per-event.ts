@@ -1,4 +1,4 @@
-// hookonce with one transaction, and so one fsync, for each event: what group commit is measured against.
+// hookonce with one transaction, and so one fsync, for each event. Group commit is measured against it.
 // Usage: bun one-per-event.ts <port> <inbox folder>
 import { createLog } from "../../../src/logging/log.ts";
 import { serve } from "../../../src/app/serve.ts";

@@ -1,5 +1,6 @@
-// The receiver of the first tutorial: look the id up, do the work, then store the id; each statement commits by itself. It keeps nothing
-// of the event but its id. WAL and FULL are more than tutorials set, so that the only difference is the way it goes about it.
+// The receiver of a tutorial: it looks up the id, does the work, and then stores the id, and each statement
+// commits by itself. It keeps only the id of the event. Tutorials do not set WAL and FULL. They are set here
+// so that only the design differs.
 // Usage: bun tutorial.ts <port> <database>
 import { Database } from "bun:sqlite";
 import { createHmac, timingSafeEqual } from "node:crypto";

@@ -2,7 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 
-/** Imports point down only; rooms of one line do not know each other. `event` and `errors` import nothing. */
+/**
+ * Rooms from top to bottom. A room may import only rooms below its line. `event` and `errors` import nothing.
+ */
 const LAYERS: readonly (readonly string[])[] = [
   ["main"],
   ["cli"],
@@ -16,12 +18,16 @@ const LAYERS: readonly (readonly string[])[] = [
   ["event", "errors"],
 ];
 
-/** Files that are no part of the program. */
+/** Files that are not part of the program. */
 const ASIDE = ["assets.d.ts", "build-all.ts", "templates/inbox/", "templates/types/"];
 
-/** A package, and the rooms that may use it: `value` at all, `type` only its types. */
+/**
+ * Packages that only some rooms may import. Rooms in `value` may import anything of it, rooms in `type` only
+ * types.
+ */
 const PACKAGES: readonly { name: RegExp; value: readonly string[]; type: readonly string[] }[] = [
-  // All SQL is behind the engines and handlers. The demo brings the tutorial's receiver, which has a database of its own.
+  // All SQL is in the engines and handlers. The demo contains the tutorial's receiver, which has its own
+  // database.
   { name: /^bun:sqlite$/, value: ["engines", "handlers", "demo"], type: ["app"] },
   { name: /^drizzle-orm(?:\/|$)/, value: ["engines", "handlers"], type: [] },
   { name: /^(?:hono|@hono\/.*)$/, value: ["http"], type: ["app"] },
@@ -37,7 +43,7 @@ interface Import {
 
 const transpiler = new Bun.Transpiler({ loader: "ts" });
 
-/** Every import of a module, those of types included: scanImports leaves them out. */
+/** Lists every import of a module, including type imports, which scanImports leaves out. */
 function importsOf(source: string): Import[] {
   const found = new Map<string, boolean>();
   const note = (from: string, typeOnly: boolean): void => {
@@ -54,7 +60,7 @@ function importsOf(source: string): Import[] {
   return Array.from(found, ([from, typeOnly]) => ({ from, typeOnly }));
 }
 
-/** Path below src → what it imports. */
+/** Maps the path of each file below src to its imports. */
 type Program = ReadonlyMap<string, readonly Import[]>;
 
 function readProgram(folder: string): Program {
@@ -71,30 +77,30 @@ const isOwn = ({ from }: Import): boolean => from.startsWith(".");
 const targetOf = (file: string, { from }: Import): string =>
   normalize(join(dirname(file), from)).replaceAll("\\", "/");
 
-/** What breaks the layers, in words. */
+/** Lists every import that breaks the layers, in words. */
 function breaches(program: Program): string[] {
   const found: string[] = [];
   for (const [file, imports] of program) {
     const room = roomOf(file);
-    if (depthOf(room) === -1) found.push(`${file}: ${room} stands in no layer`);
+    if (depthOf(room) === -1) found.push(`${file}: the room ${room} is in no layer`);
     for (const one of imports) {
       if (isOwn(one)) {
         const target = targetOf(file, one);
-        // Out of src: package.json, and the migrations that are embedded.
+        // Files outside src: package.json, and the embedded migrations.
         if (target.startsWith("../")) continue;
         const other = roomOf(target);
         if (room === "event" || room === "errors")
-          found.push(`${file} imports ${target}, and may import nothing`);
+          found.push(`${file} imports ${target}, but may import nothing`);
         else if (other !== room && depthOf(other) <= depthOf(room))
           found.push(`${file} imports ${target}, which is not below it`);
       } else {
         if (room === "event" || room === "errors")
-          found.push(`${file} imports ${one.from}, and may import nothing`);
+          found.push(`${file} imports ${one.from}, but may import nothing`);
         const rule = PACKAGES.find(({ name }) => name.test(one.from));
         if (rule === undefined || rule.value.includes(room)) continue;
         if (!one.typeOnly || !rule.type.includes(room)) {
           found.push(
-            `${file} imports ${one.typeOnly ? "types of " : ""}${one.from}, which is for ${rule.value.join(" and ")}`,
+            `${file} imports ${one.typeOnly ? "types of " : ""}${one.from}, which only ${rule.value.join(", ")} may import`,
           );
         }
       }
@@ -103,7 +109,7 @@ function breaches(program: Program): string[] {
   return found;
 }
 
-/** The first circle of imports there is, as a path; types count. */
+/** Finds the first import cycle, including type imports, as a path. */
 function circleIn(program: Program): string[] | null {
   const done = new Set<string>();
   const walk = (file: string, path: readonly string[]): string[] | null => {
@@ -128,15 +134,15 @@ const src = join(import.meta.dir, "../src");
 describe("src", () => {
   const ours = readProgram(src);
 
-  test("is held to its layers", () => {
+  test("imports only from the layers below", () => {
     expect(breaches(ours)).toEqual([]);
   });
 
-  test("has no circle of imports", () => {
+  test("has no import cycle", () => {
     expect(circleIn(ours)).toBeNull();
   });
 
-  test("imports only files that are there", () => {
+  test("imports only files that exist", () => {
     const missing = [...ours].flatMap(([file, imports]) =>
       imports
         .filter(isOwn)
@@ -146,11 +152,11 @@ describe("src", () => {
     expect(missing).toEqual([]);
   });
 
-  test("has every room of the layers, and is read whole", () => {
+  test("has exactly the rooms of the layers, and the scan reads all of it", () => {
     const rooms = new Set([...ours.keys()].map(roomOf));
     expect([...rooms].sort()).toEqual(LAYERS.flat().sort());
     expect(ours.size).toBeGreaterThan(60);
-    // A few that must be seen, or nothing here proves anything.
+    // The scan must find each kind of import. Otherwise the tests above prove nothing.
     const edges = new Set(
       [...ours].flatMap(([file, imports]) => imports.map((one) => `${file} → ${targetOf(file, one)}`)),
     );
@@ -158,7 +164,7 @@ describe("src", () => {
       "main.ts → cli/cli.ts",
       "cli/cli.ts → cli/serve.ts", // import(…)
       "cli/serve.ts → app/serve.ts",
-      "inbox/receive.ts → handlers/registry.ts", // only a type
+      "inbox/receive.ts → handlers/registry.ts", // import type
       "templates/editor-types.ts → templates/editor-types-archive.ts", // require(…)
       "providers/schemes/hmac.ts → errors.ts",
     ]) {
@@ -166,7 +172,7 @@ describe("src", () => {
     }
   });
 
-  test("what stands aside imports nothing of it", () => {
+  test("shares no imports with files that are not part of the program", () => {
     for (const file of readdirSync(src).filter((name) => ASIDE.includes(name))) {
       const imports = importsOf(readFileSync(join(src, file), "utf8"));
       expect(imports.filter(({ from }) => from.startsWith("./"))).toEqual([]);
@@ -199,7 +205,7 @@ describe("the check itself", () => {
     ['export type { A } from "x";', true],
     ['let a: import("x").A;', true],
     ['let a: typeof import("x");', true],
-  ])("sees %s", (source, typeOnly) => {
+  ])("finds the import in %s", (source, typeOnly) => {
     const used =
       source.startsWith("import { a }") || source.startsWith("import a,") ? `${source} a(); b();` : source;
     expect(importsOf(used)).toEqual([{ from: "x", typeOnly }]);
@@ -228,30 +234,30 @@ describe("the check itself", () => {
     ],
     [
       { "errors.ts": 'import type { A } from "./event.ts";' },
-      "errors.ts imports event.ts, and may import nothing",
+      "errors.ts imports event.ts, but may import nothing",
     ],
     [
       { "event.ts": 'import { join } from "node:path"; join();' },
-      "event.ts imports node:path, and may import nothing",
+      "event.ts imports node:path, but may import nothing",
     ],
     [
       { "inbox/a.ts": 'import type { Database } from "bun:sqlite";' },
-      "inbox/a.ts imports types of bun:sqlite, which is for engines and handlers and demo",
+      "inbox/a.ts imports types of bun:sqlite, which only engines, handlers, demo may import",
     ],
     [
       { "app/a.ts": 'import { Database } from "bun:sqlite"; new Database();' },
-      "app/a.ts imports bun:sqlite, which is for engines and handlers and demo",
+      "app/a.ts imports bun:sqlite, which only engines, handlers, demo may import",
     ],
     [
       { "http/a.ts": 'import { eq } from "drizzle-orm/sqlite-core"; eq();' },
-      "http/a.ts imports drizzle-orm/sqlite-core, which is for engines and handlers",
+      "http/a.ts imports drizzle-orm/sqlite-core, which only engines, handlers may import",
     ],
-    [{ "helpers/a.ts": "" }, "helpers/a.ts: helpers stands in no layer"],
+    [{ "helpers/a.ts": "" }, "helpers/a.ts: the room helpers is in no layer"],
   ] as [Record<string, string>, string][])("finds a breach: %#", (files, breach) => {
     expect(breaches(program(files))).toEqual([breach]);
   });
 
-  test("lets through what is right", () => {
+  test("accepts imports of lower layers and allowed packages", () => {
     expect(
       breaches(
         program({
@@ -266,7 +272,7 @@ describe("the check itself", () => {
     ).toEqual([]);
   });
 
-  test("finds a circle, of types too", () => {
+  test("finds a cycle that includes a type import", () => {
     expect(
       circleIn(
         program({

@@ -3,14 +3,15 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /**
- * `bun run test:all`: sets up what is missing, then runs everything there is: formatter, linter, type check, the build, and all
- * tests with the long ones among them. Only what Bun itself brings is imported here: nothing may be installed yet.
+ * `bun run test:all` installs what is missing, then runs the formatter, the linter, the type check, the build
+ * and all tests, including the long ones. It imports only what Bun itself provides, because nothing may be
+ * installed yet.
  */
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const bun = process.execPath;
 
-/** Debian packages by the program each brings: a C compiler for the power-cut shim, and strace for I/O errors. */
+/** Programs and their Debian packages: a C compiler for the power-cut shim, and strace for I/O errors. */
 const PROGRAMS = { cc: ["gcc", "libc6-dev"], strace: ["strace"] } as const;
 
 function run(command: string, args: string[], environment: Record<string, string> = {}): number {

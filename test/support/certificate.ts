@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, sign } from "node:crypto";
 
-/** A self-signed certificate, as small as X.509 allows. PEM in, PEM out; valid from 2020 to 2049. */
+/** Makes a minimal self-signed X.509 certificate, valid from 2020 to 2049. Takes and returns PEM. */
 export function certificateFor(privateKey: string): string {
   const key = createPrivateKey(privateKey);
   const spki = createPublicKey(key).export({ format: "der", type: "spki" });

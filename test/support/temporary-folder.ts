@@ -2,17 +2,20 @@ import { accessSync, constants, mkdtempSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A file system in memory, where Linux has one. In containers no program may be run from it. */
+/** Linux's file system in memory. In containers, programs cannot be run from it. */
 const MEMORY = "/dev/shm";
 
-/** What a test takes of it at most, unless it says otherwise: 15, and containers often have no more than 64. */
+/**
+ * Free space in MiB that a test needs by default. Tests take up to 15 MiB, and containers often have only 64
+ * MiB.
+ */
 const ENOUGH = 48;
 
 /**
- * A new folder, in memory where there is room: an inbox that is started and stopped waits for the disk eleven times, which was half the
- * time of all tests together. The full run stays on the disk, as the binary does.
+ * Makes a new folder, in memory if there is room. An inbox that is started and stopped waits for the disk
+ * eleven times, which was half the time of all tests. The full run stays on the disk, as the binary does.
  *
- * @param mebibytes that must be free
+ * @param mebibytes the free space that the test needs
  */
 export function temporaryFolder(name: string, mebibytes = ENOUGH): string {
   const inMemory = process.env["HOOKONCE_TEST_ALL"] !== "1" && freeInMemory() >= mebibytes;

@@ -1,4 +1,4 @@
-/** What the tests use of libraries that come without types. */
+/** Types of the functions that the tests use from libraries without types. */
 
 declare module "coinbase-commerce-node" {
   export const Webhook: {

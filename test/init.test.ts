@@ -42,7 +42,7 @@ const everything = [
 ];
 
 describe("writeInbox", () => {
-  test("makes the folder and what it names, and nothing else", () => {
+  test("makes the folder and the files that it lists, and nothing else", () => {
     const folder = join(newFolder(), "two/levels");
     expect(writeInbox(folder)).toEqual({ written: everything, kept: [] });
 
@@ -54,13 +54,13 @@ describe("writeInbox", () => {
     expect(statSync(join(folder, ".env")).mode & 0o777).toBe(0o600);
   });
 
-  test("a second time it writes nothing", () => {
+  test("writes nothing the second time", () => {
     const folder = newFolder();
     writeInbox(folder);
     expect(writeInbox(folder)).toEqual({ written: [], kept: everything });
   });
 
-  test("never overwrites: an own file stays as it is and the rest is added", () => {
+  test("leaves the user's own files unchanged and adds the missing ones", () => {
     const folder = newFolder();
     write(folder, "hookonce.toml", "# mine");
     write(folder, ".env", "SECRET=1");
@@ -75,7 +75,7 @@ describe("writeInbox", () => {
     expect(statSync(join(folder, ".env")).mode & 0o777).toBe(0o640);
   });
 
-  test("brings the editor's types up to date, and touches no other file beside them", () => {
+  test("updates the editor's types and leaves other files in their folder unchanged", () => {
     const folder = newFolder();
     writeInbox(folder);
     const types = read(folder, ".hookonce/types/hookonce.d.ts");
@@ -89,28 +89,28 @@ describe("writeInbox", () => {
 
   const inTheWay: { name: string; arrange: (folder: string) => void; path: string; says: string }[] = [
     {
-      name: "a folder where a file belongs",
+      name: "a folder in place of a file",
       arrange: (folder) => mkdirSync(join(folder, "hookonce.toml")),
       path: "hookonce.toml",
-      says: "is a folder, and hookonce init wants a file there",
+      says: "is a folder, but hookonce init needs a file there",
     },
     {
-      name: "a file where a folder belongs",
+      name: "a file in place of a folder",
       arrange: (folder) => writeFileSync(join(folder, "handlers"), ""),
       path: "handlers",
-      says: "is a file, and hookonce init wants a folder there",
+      says: "is a file, but hookonce init needs a folder there",
     },
     {
       name: "a symbolic link to a file",
       arrange: (folder) => symlinkSync("elsewhere", join(folder, ".env")),
       path: ".env",
-      says: "is a symbolic link, and hookonce init wants a file there",
+      says: "is a symbolic link, but hookonce init needs a file there",
     },
     {
       name: "a symbolic link to a folder",
       arrange: (folder) => symlinkSync(scratch, join(folder, ".hookonce")),
       path: ".hookonce",
-      says: "is a symbolic link, and hookonce init wants a folder there",
+      says: "is a symbolic link, but hookonce init needs a folder there",
     },
     {
       name: "a symbolic link among the types",
@@ -119,10 +119,10 @@ describe("writeInbox", () => {
         symlinkSync(join(scratch, "elsewhere"), join(folder, ".hookonce/types/hookonce.d.ts"));
       },
       path: ".hookonce/types/hookonce.d.ts",
-      says: "is a symbolic link, and hookonce init wants a file there",
+      says: "is a symbolic link, but hookonce init needs a file there",
     },
   ];
-  test.each(inTheWay)("refuses $name, before it writes anything", ({ arrange, path, says }) => {
+  test.each(inTheWay)("refuses $name before it writes anything", ({ arrange, path, says }) => {
     const folder = newFolder();
     mkdirSync(folder);
     arrange(folder);
@@ -135,7 +135,7 @@ describe("writeInbox", () => {
     expect(readdirSync(folder)).toEqual(before);
   });
 
-  test("refuses a file or a dangling link as the folder, and takes a link to a folder", () => {
+  test("refuses a file or a dangling link as the folder, and accepts a link to a folder", () => {
     const file = newFolder();
     writeFileSync(file, "");
     expect(thrownBy(() => writeInbox(file)).message).toContain("is a file");
@@ -154,14 +154,14 @@ describe("writeInbox", () => {
 });
 
 describe("initSummary", () => {
-  test("names what was made and the two commands to type next", () => {
+  test("lists the files that were made and the two commands to type next", () => {
     const folder = newFolder();
     const text = initSummary(writeInbox(folder), folder);
     for (const path of everything) expect(text).toContain(`  ${path} `);
     expect(text).toContain(`  hookonce serve ${folder}\n`);
 
-    // The address is that of the config, and the event one that the template's rules read.
-    const config = Bun.TOML.parse(read(folder, "hookonce.toml")) as Record<string, any>; // eslint-disable-line typescript/no-explicit-any -- looked into freely
+    // The address is the config's, and the template's selectors find id and type in the event.
+    const config = Bun.TOML.parse(read(folder, "hookonce.toml")) as Record<string, any>; // eslint-disable-line typescript/no-explicit-any -- the test reads single values of it
     const [, body, url] = /curl .* -d '([^']+)' (\S+)\n$/.exec(text) ?? [];
     expect(url).toBe(`http://${config["listen"]}/webhook`);
     expect(JSON.parse(body ?? "")).toEqual({
@@ -172,19 +172,19 @@ describe("initSummary", () => {
     });
   });
 
-  test("says what it left alone, and sends nothing to a config that it does not know", () => {
+  test("lists the files it kept, and proposes no event for a config that is the user's own", () => {
     const text = initSummary({ written: [".env"], kept: ["hookonce.toml", "tsconfig.json"] }, "my inbox's");
-    expect(text).toContain("Left as they were: hookonce.toml, tsconfig.json\n");
+    expect(text).toContain("Left unchanged: hookonce.toml, tsconfig.json\n");
     expect(text).toContain(String.raw`  hookonce serve 'my inbox'\''s'`);
     expect(text).not.toContain("curl");
     expect(initSummary({ written: [], kept: everything }, ".")).toStartWith(
-      "Nothing to write: . has it all.\n",
+      "Nothing to write: . is complete.\n",
     );
   });
 });
 
 describe("the template", () => {
-  test("its config is right as it stands, and still is when the comments are taken off the sources", () => {
+  test("has a valid config, which stays valid when the commented sources are uncommented", () => {
     const folder = newFolder();
     writeInbox(folder);
     const config = read(folder, "hookonce.toml");
@@ -210,7 +210,7 @@ describe("the template", () => {
     }
   });
 
-  test("its SQL handler adds credits, leaves what is none alone, and is loud about cents that are no integer", () => {
+  test("has a SQL handler that adds credits, ignores other events, and fails if cents is not an integer", () => {
     const folder = newFolder();
     writeInbox(folder);
     using db = new Database(":memory:", { strict: true });
@@ -242,10 +242,11 @@ describe("the template", () => {
   });
 
   /**
-   * The inbox's tsconfig.json maps the bare imports to declaration files, and Bun reads a tsconfig.json beside what it
-   * runs. The modules that hookonce supplies must win. In a binary, too: see cli/binary.test.ts.
+   * The inbox folder's tsconfig.json maps the bare imports to declaration files, and Bun reads the
+   * tsconfig.json beside the files it runs. The modules that hookonce supplies must win. For the compiled
+   * binary, see cli/binary.test.ts.
    */
-  test("its TypeScript handler runs with what hookonce supplies, from source", async () => {
+  test("has a TypeScript handler that runs with the modules that hookonce supplies, from source", async () => {
     const host = join(scratch, "host.ts");
     const source = (path: string) => JSON.stringify(join(project, path));
     writeFileSync(
@@ -274,19 +275,19 @@ describe("the template", () => {
 });
 
 describe("the types for the editor", () => {
-  test("complete a handler with nothing installed, and know what is wrong with one", () => {
+  test("accept a correct handler with nothing installed, and refuse each mistake", () => {
     const folder = newFolder();
     writeInbox(folder);
     write(folder, "handlers/lib/shop.ts", goodLibrary);
     write(folder, "handlers/default/good.ts", goodHandler);
-    // An unused @ts-expect-error is an error: each of these lines is one that the types must refuse.
+    // An unused @ts-expect-error is an error, so the types must refuse each of these lines.
     write(folder, "handlers/default/refused.ts", refusedHandlers);
     const { stdout, exitCode } = check(folder);
     expect(stdout.toString()).toBe("");
     expect(exitCode).toBe(0);
   });
 
-  test("a handler with a mistake does not pass", () => {
+  test("report the mistakes of a handler", () => {
     const folder = newFolder();
     writeInbox(folder);
     write(
@@ -306,13 +307,14 @@ describe("the types for the editor", () => {
   });
 
   test("agree with the code that they describe", () => {
-    // Held by the type check, not by this run: an `Agree<…>` that is not true does not compile.
+    // The type check proves this, not the run: an `Agree<…>` that is not true does not compile.
     const agreement: [
       Agree<declared.HandlerContext<Payload>, actual.HandlerContext<Payload>>,
       Agree<declared.Event<Payload>, actual.HandlerContext<Payload>["event"]>,
       Agree<declared.HandlerDatabase, actual.HandlerDatabase>,
       Agree<declared.RunResult, actual.RunResult>,
-      // Stricter than the code, which takes a function that returns a promise and fails its events.
+      // The declaration is stricter: the code accepts a function that returns a promise, and then fails its
+      // events.
       declared.HandlerFunction<Payload> extends actual.HandlerFunction<Payload> ? true : false,
       typeof actual.handler extends (run: declared.HandlerFunction) => unknown ? true : false,
     ] = [true, true, true, true, true, true];

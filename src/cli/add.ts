@@ -13,7 +13,7 @@ export interface AddFlags {
   publicUrl?: string;
 }
 
-/** `hookonce add`: a source, its starter handlers and the name of its secret; and what to do at the provider's. */
+/** `hookonce add`: adds a source, its handlers and the name of its secret, and prints the next steps. */
 export function runAdd(provider: Provider, types: readonly string[], flags: AddFlags): number {
   const example = examples.get(provider.name) as Example;
   const name = flags.name ?? provider.name;
@@ -33,45 +33,49 @@ function nextSteps(
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const local = `http://${listen}/webhook/${name}`;
   const ticked = tickedFor(example, types);
-  const boxes = example.ticksHeads === true ? "   (each is one box, whatever happens to it)" : "";
+  const boxes = example.ticksHeads === true ? "   (each box covers all its actions)" : "";
   const lines = [`Wrote ${written.join(", ")}.`];
-  if (kept.length > 0) lines.push(`Left as they were: ${kept.join(", ")}.`);
+  if (kept.length > 0) lines.push(`Left unchanged: ${kept.join(", ")}.`);
   lines.push(
     "",
-    `1. Write the handlers: as they stand they change nothing, and an event that has come is done.`,
-    `2. At ${title}: ${example.dashboard}`,
+    "1. Write your updates in the handlers. So far they change nothing, and an event",
+    "   that one of them has processed does not run again.",
+    "2. Register the webhook with the provider:",
+    `     where   ${example.dashboard}`,
     `     URL     ${publicUrl ?? `https://your.host/webhook/${name}`}`,
     `     events  ${example.subscribe ?? `${ticked.join(", ")}${boxes}`}`,
   );
-  if (wanted.length > 0) lines.push("3. In .env, after the =:");
+  if (wanted.length > 0) lines.push("3. Fill in the values in .env:");
   for (const one of wanted) lines.push(`     ${one}=   ${whatIs(one, secretIs)}`);
   if (wantedLater !== undefined) {
     lines.push(
-      `3. With hookonce serve running, create it there: ${title} sends its secret to the URL, and hookonce shows it in its log, once.`,
-      `4. Confirm it there with that.`,
-      `5. Put it into .env, without the # before it:`,
+      `3. Do so while hookonce serve is running: ${title} sends its secret to the URL,`,
+      `   and hookonce writes it to its log, once.`,
+      `4. Confirm the webhook at ${title} with that secret.`,
+      `5. In .env, remove the # before this line and add the secret:`,
       `     ${wantedLater}=   ${whatIs(wantedLater, secretIs)}`,
-      `   take the # before secret in hookonce.toml away, too, and start hookonce serve anew.`,
+      `   In hookonce.toml, remove the # before secret. Then restart hookonce serve.`,
     );
   }
-  if (docs.startsWith("https:")) lines.push(`   How it signs: ${docs}`);
+  if (docs.startsWith("https:")) lines.push(`   Documentation: ${docs}`);
   lines.push("", "While developing:");
   if (example.develop !== undefined)
     lines.push(`  ${example.develop.replace("URL", local).replace("EVENTS", ticked.join(","))}`);
   else
     lines.push(
-      `  a tunnel: cloudflared tunnel --url http://${listen}   (its https://… is then the host of the URL above)`,
+      `  a tunnel: cloudflared tunnel --url http://${listen}   (use its https://… host in the URL above)`,
     );
   const send = (source: string): string => `hookonce send ${providerName} --source ${source}${inFolder}`;
   if (isSignedElsewhere(scheme)) {
     const [table, command] = [`[sources.${name}-dev]`, send(`${name}-dev`)];
-    lines.push(`  nobody but ${title} can sign: in hookonce.toml, beside it,`);
-    lines.push(`    ${table}`, `    provider = "unsigned"`, `    handlers = "${name}"`, `  and ${command}`);
+    lines.push(`  only ${title} can sign its deliveries, so add an unsigned source to hookonce.toml:`);
+    lines.push(`    ${table}`, `    provider = "unsigned"`, `    handlers = "${name}"`, `  and send to it:`);
+    lines.push(`    ${command}`);
   } else {
-    const once = wantedLater === undefined ? "" : "   (once its secret is there)";
-    lines.push(`  ${send(name)}${privateKeyHint(scheme.kind)}${once}`);
+    const once = wantedLater === undefined ? "" : "   (once you have the secret)";
+    lines.push(`  ${send(name)}${privateKeyHint(providerName, scheme.kind)}${once}`);
   }
-  lines.push("", `Then: hookonce check${folder === "." ? "" : ` ${shellWord(folder)}`}`);
+  lines.push("", `Then run: hookonce check${folder === "." ? "" : ` ${shellWord(folder)}`}`);
   return `${lines.join("\n")}\n`;
 }
 
@@ -79,6 +83,7 @@ function whatIs(name: string, secretIs = "the signing secret"): string {
   return name.endsWith("_VERIFY_TOKEN") ? "the verify token, which you make up" : secretIs;
 }
 
-function privateKeyHint(kind: Provider["scheme"]["kind"]): string {
-  return kind === "public-key" ? " --private-key file:…   (hookonce send --help says how to make one)" : "";
+function privateKeyHint(provider: string, kind: Provider["scheme"]["kind"]): string {
+  if (kind !== "public-key") return "";
+  return ` --private-key file:…   (to make a key: hookonce send ${provider} --make-key-pair FILE)`;
 }

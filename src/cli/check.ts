@@ -3,7 +3,7 @@ import { check } from "../app/check.ts";
 import { EXIT } from "./exit.ts";
 import { formatProblem } from "./refusal.ts";
 
-/** `hookonce check`: everything that is wrong, at once. Exit 1 when anything is. */
+/** `hookonce check`: prints every problem and warning it finds. Exits with 1 if there is a problem. */
 export async function runCheck(folder: string, options: { database?: string }): Promise<number> {
   const inboxFolder = resolve(folder);
   const { problems, warnings, sources, handlerFiles, pending } = await check(inboxFolder, {
@@ -24,6 +24,6 @@ export async function runCheck(folder: string, options: { database?: string }): 
     );
   }
   if (pending.length > 0) console.log(`migrations to apply at the next start: ${pending.join(", ")}`);
-  console.log("all is well");
+  console.log("no problems found");
   return EXIT.done;
 }

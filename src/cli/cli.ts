@@ -25,7 +25,7 @@ export async function run(args: readonly string[]): Promise<number> {
     await program.parseAsync([...args], { from: "user" });
     return code;
   } catch (error) {
-    // Commander has said what is wrong, or shown the help that was asked for.
+    // Commander has already printed the error, or the help that was asked for.
     if (error instanceof CommanderError && error.code === "hookonce.literalSecret")
       console.error(error.message);
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
@@ -34,12 +34,14 @@ export async function run(args: readonly string[]): Promise<number> {
   }
 }
 
-/** @param called builds only the command of this name, where there is one: describing all of them would be 2 ms of every start */
+/** @param called if this is a command, only that one is built, because building all takes 2 ms of every start */
 function createProgram(called: string | undefined, done: (code: number) => void): Command {
   const program = new Command("hookonce")
     .description("A webhook inbox in one file. Every event applied once.")
-    .version(packageJson.version)
-    .showHelpAfterError("(hookonce --help shows what there is)")
+    .version(packageJson.version, "-V, --version", "Show the version")
+    .helpOption("-h, --help", "Show this help")
+    .helpCommand("help [command]", "Show the help of a command")
+    .showHelpAfterError("(For help, run hookonce --help or hookonce COMMAND --help.)")
     .exitOverride();
   const add = called === undefined || !Object.hasOwn(COMMANDS, called) ? undefined : COMMANDS[called];
   for (const one of add === undefined ? Object.values(COMMANDS) : [add]) one(program, done);
@@ -52,10 +54,11 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
   init: (program) =>
     program
       .command("init")
-      .description("write a small working inbox folder; never overwrites")
-      .argument("[folder]", "where", ".")
+      .summary("Make an inbox folder that works")
+      .description("Make an inbox folder that works. Never overwrites a file of yours.")
+      .argument("[folder]", "The folder to make or to complete", ".")
       .action(async (folder: string) => {
-        // Loaded only here: the types for editors are in it.
+        // Loaded only here, because it contains the types for editors.
         const { initSummary, writeInbox } = await import("./init.ts");
         process.stdout.write(initSummary(writeInbox(folder), folder));
       }),
@@ -63,17 +66,19 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
   serve: (program, done) =>
     program
       .command("serve")
-      .description("receive webhooks: migrate, load the handlers, listen")
-      .argument("[folder]", "the inbox folder", ".")
+      .summary("Receive webhooks")
+      .description("Receive webhooks: apply migrations, load the handlers, listen.")
+      .argument("[folder]", "The inbox folder", ".")
       .addOption(
-        new Option("--listen <host:port>", "instead of the config's; port 0 takes a free one").argParser(
-          address,
-        ),
+        new Option(
+          "--listen <host:port>",
+          "Listen here, not where the config says; port 0 takes any free port",
+        ).argParser(address),
       )
-      .option("--database <path>", "instead of the config's")
-      .option("--production", "refuse to start with an unsigned source")
-      .option("--accept-id-change", "start although a source is gone, or finds its event ids elsewhere")
-      .option("--init", "make the folder first when it has no hookonce.toml")
+      .option("--database <path>", "Use this database, not the one that the config names")
+      .option("--production", "Refuse to start with an unsigned source")
+      .option("--accept-id-change", "Start even if a source is gone or takes its event ids from elsewhere")
+      .option("--init", "Make the inbox folder first if it has no hookonce.toml")
       .action(async (folder: string, options: ServeFlags) => {
         const { runServe } = await import("./serve.ts");
         done(await runServe(folder, options));
@@ -82,9 +87,9 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
   check: (program, done) =>
     program
       .command("check")
-      .description("check config, migrations and every handler without changing the database")
-      .argument("[folder]", "the inbox folder", ".")
-      .option("--database <path>", "instead of the config's")
+      .description("Check config, migrations and handlers; change nothing")
+      .argument("[folder]", "The inbox folder", ".")
+      .option("--database <path>", "Check this database, not the one that the config names")
       .action(async (folder: string, options: { database?: string }) => {
         const { runCheck } = await import("./check.ts");
         done(await runCheck(folder, options));
@@ -93,8 +98,9 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
   providers: (program, done) =>
     program
       .command("providers")
-      .description("what hookonce knows of each provider: signature, event id, retries, what remains unsure")
-      .argument("[name]", "of one of them", providerNamed)
+      .summary("What hookonce knows of each provider")
+      .description("What hookonce knows of each provider: signature, event id, retries, and what is unsure.")
+      .argument("[name]", "Show everything about this provider; without it, list all of them", providerNamed)
       .action(async (provider: Provider | undefined) => {
         const { runProviders } = await import("./providers.ts");
         done(runProviders(provider));
@@ -103,14 +109,19 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
   add: (program, done) =>
     program
       .command("add")
+      .summary("Add a source")
       .description(
-        "add a provider: its source, a starter handler for each type, the name of its secret; never overwrites",
+        "Add a source to hookonce.toml, a starter handler for each event type, and the name of its secret to .env. Never overwrites anything.",
       )
-      .argument("<provider>", "such as stripe", providerNamed)
-      .argument("[types...]", "the events to handle; without any, the usual ones", types)
-      .option("--folder <path>", "the inbox folder", ".")
-      .option("--name <source>", "the source's name, when it is not to be the provider's")
-      .addOption(new Option("--public-url <url>", "the URL that you will enter there").argParser(webUrl))
+      .argument(
+        "<provider>",
+        "The provider, such as stripe (for the list: hookonce providers)",
+        providerNamed,
+      )
+      .argument("[types...]", "Event types to handle; by default the provider's usual ones", types)
+      .option("--folder <path>", "The inbox folder", ".")
+      .option("--name <source>", "Name of the source; by default the provider's name")
+      .addOption(new Option("--public-url <url>", "URL that you give to the provider").argParser(webUrl))
       .action(async (provider: Provider, types: string[], options: AddFlags) => {
         const { runAdd } = await import("./add.ts");
         done(runAdd(provider, types, options));
@@ -119,46 +130,58 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
   send: (program, done) =>
     program
       .command("send")
+      .summary("Deliver a made-up, signed event")
       .description(
-        "deliver a made-up event, signed as the provider signs; exit 1 when an answer is not what it should be",
+        "Deliver a made-up event, signed as the provider signs. Exits with 1 if an answer is not the expected one.",
       )
-      .argument("<provider>", "such as stripe", providerNamed)
-      .argument("[type]", "the event's type; without it, the provider's usual one")
-      .addOption(
-        new Option("--to <url>", "where to; with --source, by default where that folder listens").argParser(
-          webUrl,
-        ),
+      .argument(
+        "<provider>",
+        "The provider, such as stripe (for the list: hookonce providers)",
+        providerNamed,
       )
-      .option("--source <name>", "sign with the secret of this source of the inbox folder, and as it says")
-      .option("--folder <path>", "the inbox folder", ".")
+      .argument("[type]", "Event type; by default the provider's usual one")
       .addOption(
-        new Option("--secret <reference>", "env:NAME or file:PATH, instead of a source's").argParser(
-          reference,
-        ),
+        new Option(
+          "--to <url>",
+          "Deliver to this URL; with --source, by default where the inbox folder listens",
+        ).argParser(webUrl),
+      )
+      .option("--source <name>", "Sign with the secret and scheme of this source of the inbox folder")
+      .option("--folder <path>", "The inbox folder", ".")
+      .addOption(
+        new Option(
+          "--secret <reference>",
+          "Sign with this secret, not the source's: env:NAME or file:PATH",
+        ).argParser(reference),
       )
       .addOption(
         new Option(
           "--private-key <reference>",
-          "env:NAME or file:PATH, where a source has only the public key",
+          "Sign with this private key, if the source has only the public key: env:NAME or file:PATH",
         ).argParser(reference),
       )
-      .option("--make-key-pair <file>", "only make such a key, and print the public half")
+      .option("--make-key-pair <file>", "Send nothing: write a new private key, print its public key")
       .addOption(
-        new Option("--public-url <url>", "the URL that is signed, when it is not --to").argParser(webUrl),
+        new Option(
+          "--public-url <url>",
+          "URL that the provider signs, if it is not the one of --to",
+        ).argParser(webUrl),
       )
-      .option("--data <file>", "this body instead of the built-in one")
-      .option("--events <n>", "this many events", count, 1)
-      .option("--times <n>", "deliver each this often", count, 1)
-      .option("--batch <n>", "this many events in each delivery", count, 1)
-      .option("--concurrency <n>", "this many deliveries at a time", count, 1)
-      .option("--shuffle", "in any order")
-      .option("--tamper", "change the body after signing: must be refused")
-      .option("--stale", "sign with a time that is too old: must be refused")
-      .option("--wrong-secret", "sign with another secret: must be refused")
-      .option("--drop-answers", "hang up before each answer, then deliver again")
+      .option("--data <file>", "Send this file as the body, not the built-in example")
+      .option("--events <n>", "Number of events; with --batch, number of batches", count, 1)
+      .option("--times <n>", "Deliver each event this many times", count, 1)
+      .option("--batch <n>", "Number of events in each delivery", count, 1)
+      .option("--concurrency <n>", "Number of deliveries at a time", count, 1)
+      .option("--shuffle", "Deliver in random order")
+      .option("--tamper", "Change the body after signing; expects 401")
+      .option("--stale", "Sign with a time that is too old; expects 401")
+      .option("--wrong-secret", "Sign with another secret; expects 401")
+      .option("--drop-answers", "Hang up before each answer, then deliver again")
       .action(async (provider: Provider, type: string | undefined, options: SendFlags, command: Command) => {
         if (options.to === undefined && options.source === undefined && options.makeKeyPair === undefined)
-          command.error("error: say where to: --to URL, or --source NAME of an inbox folder");
+          command.error(
+            "error: no receiver: use --to URL, or --source NAME for a source of the inbox folder",
+          );
         const { runSend } = await import("./send.ts");
         done(await runSend(provider, type, options));
       }),
@@ -166,19 +189,21 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
   verify: (program, done) =>
     program
       .command("verify")
-      .description("the signature doctor: whether a saved request verifies and, where it does not, why")
-      .requiredOption("--source <name>", "the source that it was sent to")
-      .option("--request <file>", "the request as it came: request line, headers, a blank line, the raw body")
-      .option("--headers <file>", "instead: the headers, a line each, or as a JSON object")
-      .option("--body <file>", "and the raw body")
-      .option("--url <url>", "what was requested, where the file does not say it")
+      .summary("Find out why a delivery was refused")
+      .description("Find out why a delivery was refused: verify a saved request, and name what is wrong.")
+      .requiredOption("--source <name>", "The source that the request was sent to")
+      .option("--request <file>", "The request as it came: request line, headers, a blank line, the raw body")
+      .option("--headers <file>", "In place of --request: the headers, one per line or as a JSON object")
+      .option("--body <file>", "With --headers: the raw body")
+      .option("--url <url>", "The URL that was requested, if the file does not say it")
       .addOption(
-        new Option("--at <time>", "the time to verify at: ISO 8601 or Unix seconds (default: now)").argParser(
-          moment,
-        ),
+        new Option(
+          "--at <time>",
+          "Verify as of this time: ISO 8601 or Unix seconds (default: now)",
+        ).argParser(moment),
       )
-      .option("--log <file>", "hookonce's own JSON lines: shows whether it is the clock")
-      .option("--folder <folder>", "the inbox folder", ".")
+      .option("--log <file>", "The JSON log of hookonce serve: shows whether the clock is wrong")
+      .option("--folder <folder>", "The inbox folder", ".")
       .action(async (options: VerifyFlags) => {
         const { runVerify } = await import("./verify.ts");
         done(await runVerify(options));
@@ -187,7 +212,10 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
   demo: (program, done) =>
     program
       .command("demo")
-      .description("a storm of retries against the tutorial's receiver and against hookonce")
+      .summary("See why retries credit twice")
+      .description(
+        "See why retries credit twice: send the same retries to a tutorial's receiver and to hookonce.",
+      )
       .action(async () => {
         const { runDemo } = await import("./demo.ts");
         done(await runDemo());
@@ -209,28 +237,30 @@ function address(value: string): string {
 function providerNamed(name: string): Provider {
   const provider = providers.get(name);
   if (provider !== undefined) return provider;
-  const others = "the README lists those there are";
-  throw new InvalidArgumentError(`There is no such provider; ${nearest(name, providers, others)}`);
+  const others = "for the list, run hookonce providers.";
+  throw new InvalidArgumentError(`Unknown provider; ${nearest(name, providers, others)}`);
 }
 
 function types(type: string, before: readonly string[] = []): string[] {
   if (type.trim() !== "") return [...before, type];
-  throw new InvalidArgumentError("Name an event, such as invoice.paid; or none at all, for the usual ones.");
+  throw new InvalidArgumentError(
+    "Write an event type such as invoice.paid, or leave out all types to get the usual ones.",
+  );
 }
 
 function webUrl(value: string): string {
   if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return value;
-  throw new InvalidArgumentError("Write a whole URL: https://…");
+  throw new InvalidArgumentError("Write a full URL that starts with https:// or http://.");
 }
 
 function reference(value: string): string {
   if (/^(?:env|file):./.test(value)) return value;
-  // Commander would repeat the value in its message; this one must not be shown again.
+  // Commander's own message would repeat the value, and a secret must not be shown again.
   throw new CommanderError(2, "hookonce.literalSecret", LITERAL_SECRET);
 }
 
 const LITERAL_SECRET =
-  "error: a secret does not stand on the command line, where the shell's history and every process list keep it: write env:NAME or file:PATH";
+  "error: a secret on the command line ends up in the shell's history and in process lists: write env:NAME or file:PATH instead";
 
 function count(value: string): number {
   if (/^[1-9]\d{0,5}$/.test(value)) return Number(value);

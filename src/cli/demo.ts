@@ -5,9 +5,9 @@ import { playDemo } from "../demo/demo.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { EXIT } from "./exit.ts";
 
-/** `hookonce demo`. Exit 1 when hookonce was not exact; 128 and the signal's number when one ended it. */
+/** `hookonce demo`. Exits with 1 if hookonce credited wrongly, and with 128 + N if signal N ended the demo. */
 export async function runDemo(): Promise<number> {
-  // fetch would go through a proxy even to loopback, unless NO_PROXY happens to name it.
+  // fetch uses a proxy even for loopback addresses, unless NO_PROXY names them.
   for (const name of ["http_proxy", "HTTP_PROXY"]) delete process.env[name];
 
   const ended = new AbortController();
@@ -36,7 +36,7 @@ function makeFolder(): string {
   } catch (error) {
     throw new HookonceError(
       "storage_failed",
-      `The demo needs a temporary folder, and could not make one: ${messageOf(error)}. TMPDIR says where they go.`,
+      `The demo cannot make a temporary folder: ${messageOf(error)}. Set TMPDIR to a folder that it can write to.`,
       { cause: error },
     );
   }

@@ -1,2 +1,2 @@
-/** What a command's end means to a shell. Every refusal is `failed`; only a command line that cannot be read is `usage`. */
+/** Exit codes. Every refusal is `failed`; `usage` means only that the command line is wrong. */
 export const EXIT = { done: 0, failed: 1, usage: 2 } as const;

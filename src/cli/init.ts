@@ -5,25 +5,28 @@ import { editorTypes } from "../templates/editor-types.ts";
 import { inboxFiles } from "../templates/inbox-files.ts";
 
 /**
- * Paths relative to the folder, with `/`. The types for the editor are many files, and stand here as one:
+ * Paths are relative to the folder and use `/`. The editor's types are many files, listed as one:
  * `.hookonce/types/`.
  */
 export interface InitResult {
-  /** Made, or in the case of the types: brought up to date. */
+  /** Made; the types also if they were brought up to date. */
   written: string[];
-  /** Was there already and has been left as it was. */
+  /** Existed already, and was left unchanged. */
   kept: string[];
 }
 
 const typesFolder = ".hookonce/types";
 
 /**
- * Makes an inbox folder, or adds to one what it lacks. A file that exists is never written to, except below
- * `.hookonce/types`, which is hookonce's own: there an upgraded hookonce replaces what has changed.
+ * Makes an inbox folder, or adds the files that an existing one lacks. It never writes to a file that exists,
+ * except below `.hookonce/types`: those files are hookonce's own, and a newer hookonce replaces the ones that
+ * have changed. The folder itself may be a symbolic link.
  *
- * Looks at everything before it writes anything. Throws `folder_not_empty` when something other than a plain file or
- * folder stands where one is wanted, symbolic links among them, since what they lead to is not ours to write;
- * `disk_full` or `storage_failed` when the file system refuses. The folder itself may be a link.
+ * Checks every path before it writes anything.
+ *
+ * @throws HookonceError `folder_not_empty` if something other than a regular file or folder has the name of
+ * one that is needed, symbolic links included, because their targets are not ours to write; `disk_full` or
+ * `storage_failed` if the file system refuses
  */
 export function writeInbox(folder: string): InitResult {
   const types = Object.entries(editorTypes()).map(([path, text]) => ({
@@ -58,7 +61,7 @@ function refuseWhatIsInTheWay(folder: string, paths: readonly string[]): void {
   }
   if (!self.isDirectory()) throw inTheWay(folder, "a file", "folder");
 
-  // Folders first and from the top, since nothing can be said of what stands below a file.
+  // Folders first, from the top: a path below a file cannot be examined.
   const folders = foldersAbove(paths).map((path) => ({ path, kind: "folder" as const }));
   const files = paths.map((path) => ({ path, kind: "file" as const }));
   for (const { path, kind } of [...folders, ...files]) {
@@ -72,7 +75,7 @@ function refuseWhatIsInTheWay(folder: string, paths: readonly string[]): void {
   }
 }
 
-/** Each folder that the paths go through, the upper ones first. */
+/** Every parent folder of these paths, the outer ones first. */
 function foldersAbove(paths: readonly string[]): string[] {
   const folders = new Set<string>();
   for (const path of paths) {
@@ -84,12 +87,12 @@ function foldersAbove(paths: readonly string[]): string[] {
 function inTheWay(path: string, found: string, kind: "file" | "folder"): HookonceError {
   return new HookonceError(
     "folder_not_empty",
-    `${path} is ${found}, and hookonce init wants a ${kind} there: move it away, or init another folder. Nothing was written.`,
-    { problems: [{ file: path, message: `${found} where a ${kind} is wanted` }] },
+    `${path} is ${found}, but hookonce init needs a ${kind} there. Move it away, or choose another folder. Nothing was written.`,
+    { problems: [{ file: path, message: `is ${found}, but must be a ${kind}` }] },
   );
 }
 
-/** False when there is something of that name. Exclusive, so that nothing is overwritten even if it has just come. */
+/** @returns false if the name is taken. Uses `wx`, so that a file made in the meantime is not overwritten. */
 function create(path: string, text: string, mode: number): boolean {
   try {
     writeFileSync(path, text, { flag: "wx", mode });
@@ -100,7 +103,7 @@ function create(path: string, text: string, mode: number): boolean {
   }
 }
 
-/** True when it wrote: the file was not there or was another. */
+/** @returns whether it wrote: the file was missing, or had another text */
 function refresh(path: string, text: string): boolean {
   if (create(path, text, 0o666)) return true;
   if (readFileSync(path, "utf8") === text) return false;
@@ -112,7 +115,7 @@ function asHookonceError(error: unknown): HookonceError {
   if (error instanceof HookonceError) return error;
   return new HookonceError(
     codeOf(error) === "ENOSPC" ? "disk_full" : "storage_failed",
-    `hookonce init could not write the folder: ${messageOf(error)}`,
+    `hookonce init cannot write to the folder: ${messageOf(error)}`,
     { cause: error },
   );
 }
@@ -121,20 +124,20 @@ function codeOf(error: unknown): unknown {
   return error instanceof Error && "code" in error ? error.code : undefined;
 }
 
-/** What `hookonce init` prints: what there is now, and what to type next. */
+/** What `hookonce init` prints: the files it made, and the commands to type next. */
 export function initSummary({ written, kept }: InitResult, folder: string): string {
   const width = Math.max(...written.map((path) => path.length));
   const lines =
     written.length === 0
-      ? [`Nothing to write: ${folder} has it all.`]
+      ? [`Nothing to write: ${folder} is complete.`]
       : [`Wrote to ${folder}:`, ...written.map((path) => `  ${path.padEnd(width)}  ${purposeOf(path)}`)];
-  if (written.length > 0 && kept.length > 0) lines.push(`Left as they were: ${kept.join(", ")}`);
+  if (written.length > 0 && kept.length > 0) lines.push(`Left unchanged: ${kept.join(", ")}`);
 
-  lines.push("", "Start it:", `  hookonce serve ${shellWord(folder)}`);
-  // A hookonce.toml of the user's own may listen elsewhere and have no source that takes this.
+  lines.push("", "Start hookonce:", `  hookonce serve ${shellWord(folder)}`);
+  // The user's own hookonce.toml may listen elsewhere, and may have no source that accepts this event.
   if (written.includes("hookonce.toml")) {
     lines.push(
-      "and, from another terminal, send it an event. Twice, if you like: it counts once.",
+      "Then send it an event from another terminal. Send it twice: it is applied once.",
       `  curl -H 'content-type: application/json' -d '${JSON.stringify(firstEvent)}' http://127.0.0.1:8787/webhook`,
     );
   }
@@ -144,10 +147,10 @@ export function initSummary({ written, kept }: InitResult, folder: string): stri
 const firstEvent = { event_id: "evt_1", type: "credit.added", customer: "ada", cents: 500 };
 
 function purposeOf(path: string): string {
-  return inboxFiles.find((file) => file.path === path)?.purpose ?? "for your editor: nothing to install";
+  return inboxFiles.find((file) => file.path === path)?.purpose ?? "types for your editor";
 }
 
-/** As one word of a POSIX shell that is no option. */
+/** Quotes a text so that a shell reads it as one word, and the command does not read it as an option. */
 export function shellWord(text: string): string {
   const word = text.startsWith("-") ? `./${text}` : text;
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;

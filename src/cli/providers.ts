@@ -3,7 +3,7 @@ import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
 import { EXIT } from "./exit.ts";
 
-/** `hookonce providers [name]`: all of them in a line each, or everything about one. */
+/** `hookonce providers [name]`: lists all providers, one a line, or prints everything about one. */
 export function runProviders(provider: Provider | undefined): number {
   if (provider === undefined) {
     const width = Math.max(...[...providers.keys()].map((key) => key.length));

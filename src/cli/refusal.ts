@@ -1,9 +1,9 @@
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 
-/** Says on standard error why a command was refused: all of it at once. A stack only for what should not happen. */
+/** Prints every problem of a refused command on standard error. Only an unexpected error gets its stack. */
 export function printRefusal(error: unknown): void {
   if (!(error instanceof HookonceError)) {
-    // The file system says what and where by itself: permission denied, open '…'.
+    // A file system error already names the cause and the path: permission denied, open '…'.
     const told = error instanceof Error && !("syscall" in error) ? error.stack : undefined;
     console.error(`hookonce: ${told ?? messageOf(error)}`);
     return;
@@ -12,7 +12,7 @@ export function printRefusal(error: unknown): void {
   for (const problem of error.problems) console.error(`  ${formatProblem(problem)}`);
 }
 
-/** `file:line: message`, as editors and terminals know it. */
+/** `file:line: message`, which editors and terminals turn into a link. */
 export function formatProblem({ file, line, message }: Problem): string {
   const where = file === undefined ? "" : line === undefined ? `${file}: ` : `${file}:${line}: `;
   return `${where}${message}`;

@@ -37,10 +37,10 @@ export interface SendFlags {
   dropAnswers?: boolean;
 }
 
-/** With more than these, only the summary is printed. */
+/** If there are more deliveries than this, only the summary is printed. */
 const MAX_PRINTED = 20;
 
-/** `hookonce send`. Exit 1 when an answer was not what that kind of delivery should get. */
+/** `hookonce send`. Exits with 1 if an answer is not the expected one. */
 export async function runSend(
   provider: Provider,
   type: string | undefined,
@@ -52,12 +52,12 @@ export async function runSend(
   const scheme = settings.scheme ?? provider.scheme;
   if (flags.wrongSecret === true && fetchesItsKey(scheme)) {
     console.error(
-      `error: --wrong-secret cannot be made up for ${provider.title}: the key of a signature is fetched from ${provider.title} itself, which knows none that is made up.`,
+      `error: --wrong-secret does not work for ${provider.title}: hookonce fetches the key of a signature from ${provider.title} itself, which has no key for a made-up one.`,
     );
     return EXIT.usage;
   }
   refuseWhatHasNoEffect(provider, scheme, settings, flags);
-  // fetch would go through a proxy even to loopback, unless NO_PROXY happens to name it.
+  // fetch uses a proxy even for loopback addresses, unless NO_PROXY names them.
   if (/^(?:localhost|127\..*|\[::1\])$/.test(new URL(to).hostname))
     for (const name of ["http_proxy", "HTTP_PROXY"]) delete process.env[name];
 
@@ -101,7 +101,7 @@ function refuse(message: string): never {
   throw new HookonceError("config_invalid", message);
 }
 
-/** A source of the inbox folder, or one that is as the provider's preset says. */
+/** The settings of the receiving source: those of a source of the inbox folder, or the provider's preset. */
 function receiverOf(provider: Provider, flags: SendFlags): { settings: SourceSettings; to: string } {
   const { source: name, publicUrl } = flags;
   if (name === undefined) {
@@ -112,7 +112,7 @@ function receiverOf(provider: Provider, flags: SendFlags): { settings: SourceSet
   const source = sources.find((one) => one.name === name);
   if (source === undefined)
     refuse(
-      `${flags.folder} has no source "${name}"; there are ${sources.map((one) => one.name).join(", ")}.`,
+      `${flags.folder} has no source "${name}"; its sources are ${sources.map((one) => one.name).join(", ")}.`,
     );
   const host = listen.hostname.includes(":") ? `[${listen.hostname}]` : listen.hostname;
   const to = flags.to ?? `http://${host}:${listen.port}/webhook/${name}`;
@@ -133,26 +133,26 @@ function keysOf(settings: SourceSettings, scheme: Scheme, flags: SendFlags): Sig
     return { secret: secret ?? "", privateKey: lookUp(flags, flags.privateKey) };
   if (scheme.kind === "public-key") {
     refuse(
-      `${settings.provider.title} signs with a private key, of which a source has only the public half: make a pair with --make-key-pair FILE, which says how to go on.`,
+      `${settings.provider.title} signs with a private key, and a source has only the public key. Make a pair with --make-key-pair FILE, which prints the next steps.`,
     );
   }
   if (isSignedElsewhere(scheme)) {
     refuse(
-      `hookonce asks ${settings.provider.title} itself for the key of a signature, so nobody else can make one. While developing, send to an unsigned source with handlers = "${settings.provider.name}", and name it with --source.`,
+      `Only ${settings.provider.title} can sign, because hookonce fetches the key from ${settings.provider.title} itself. While developing, add an unsigned source with handlers = "${settings.provider.name}", and name it with --source.`,
     );
   }
   if (secret === undefined && flags.source !== undefined)
     refuse(
-      `The source "${flags.source}" has no secret yet: ${settings.provider.title} tells it once it has the URL, and hookonce serve shows it. Put it into .env, name it as the source's secret, and send again; or try another with --secret env:NAME or file:PATH.`,
+      `The source "${flags.source}" has no secret yet: ${settings.provider.title} sends it once it has the URL, and hookonce serve logs it. Put it into .env, set the source's secret to it, and send again. Or use another one: --secret env:NAME or file:PATH.`,
     );
   if (secret === undefined)
     refuse(
-      "No secret to sign with: name a source of the inbox folder with --source, or --secret env:NAME or file:PATH.",
+      "No secret to sign with: use --source NAME for a source of the inbox folder, or --secret env:NAME or file:PATH.",
     );
   return { secret };
 }
 
-/** A verifier wants a secret, a URL; here it only tells which events a delivery brings. */
+/** Fills in a secret and a URL, which a verifier requires. The source only tells which events a delivery has. */
 function withSomeSecret(settings: SourceSettings, scheme: Scheme, to: string): SourceSettings {
   const secrets = settings.secrets.length > 0 ? settings.secrets : [randomKeys(scheme).secret];
   return { ...settings, secrets, publicUrl: settings.publicUrl ?? to };
@@ -167,13 +167,13 @@ function refuseWhatHasNoEffect(
   const { title } = provider;
   const untampered = whyNotTampered(scheme);
   if (flags.tamper === true && untampered !== undefined)
-    refuse(`--tamper is nothing ${title} could notice: ${untampered}.`);
+    refuse(`--tamper has no effect for ${title}: ${untampered}.`);
   if (flags.stale === true && staleAge(scheme) === undefined)
-    refuse(`--stale is nothing hookonce could notice: it checks no time in what ${title} signs.`);
+    refuse(`--stale has no effect for ${title}: hookonce checks no time in its signature.`);
   if (flags.wrongSecret === true && scheme.kind === "unsigned")
-    refuse(`--wrong-secret means nothing for ${title}: it is not signed.`);
+    refuse(`--wrong-secret has no effect for ${title}: its deliveries are not signed.`);
   if (flags.batch > 1 && (settings.batch ?? settings.provider.batch) === undefined)
-    refuse(`--batch means nothing for ${title}: it sends one event in each delivery.`);
+    refuse(`--batch does not work for ${title}: it sends one event in each delivery.`);
 }
 
 function readData(path: string): Uint8Array {
@@ -186,15 +186,16 @@ function readData(path: string): Uint8Array {
 
 function makeKeyPair(provider: Provider, file: string): number {
   const { scheme } = provider;
-  if (scheme.kind !== "public-key") refuse(`${provider.title} signs with no private key.`);
+  if (scheme.kind !== "public-key")
+    refuse(`--make-key-pair does not work for ${provider.title}: it does not sign with a private key.`);
   const { secret, privateKey } = generateKeyPair(scheme);
   try {
     writeFileSync(file, privateKey, { flag: "wx", mode: 0o600 });
   } catch (error) {
-    refuse(`The key cannot be written: ${messageOf(error)}`);
+    refuse(`Cannot write the private key: ${messageOf(error)}`);
   }
   console.log(
-    `Wrote the private key: --private-key file:${resolve(file)}\nThe source's secret is its public half: ${secret}`,
+    `Wrote the private key. Sign with it: --private-key file:${resolve(file)}\nGive the source its public key as the secret: ${secret}`,
   );
   return EXIT.done;
 }
@@ -205,7 +206,7 @@ function answerLine({ eventIds, answer: { status, said, ms } }: Sent): string {
   return `${id}  ${status === 0 ? "" : `${status} `}${words}  ${ms.toFixed(0)} ms`;
 }
 
-/** On a terminal one line that is written over; nothing elsewhere. */
+/** Shows progress in one line of the terminal that is overwritten; elsewhere shows nothing. */
 function createProgress(total: number): (done: number) => void {
   const out = process.stderr;
   if (!out.isTTY) return () => {};
@@ -228,6 +229,6 @@ function summarize({ deliveries, events, ms, said, wrong }: SendReport): number 
     `${deliveries} ${deliveries === 1 ? "delivery" : "deliveries"} of ${events} ${events === 1 ? "event" : "events"} in ${ms.toFixed(0)} ms${perSecond}: ${counts}`,
   );
   for (const { eventId, what } of wrong.slice(0, 10)) console.error(`wrong: ${eventId} ${what}`);
-  if (wrong.length > 10) console.error(`and ${wrong.length - 10} more that are wrong`);
+  if (wrong.length > 10) console.error(`and ${wrong.length - 10} more`);
   return wrong.length > 0 ? EXIT.failed : EXIT.done;
 }

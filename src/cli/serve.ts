@@ -12,12 +12,12 @@ export interface ServeFlags {
   init?: boolean;
 }
 
-/** `hookonce serve`: until a signal ends it. */
+/** `hookonce serve`: runs until a signal ends it. */
 export async function runServe(folder: string, flags: ServeFlags): Promise<number> {
   if (flags.init === true && !existsSync(join(folder, CONFIG_FILE))) {
     const { writeInbox } = await import("./init.ts");
     const { written } = writeInbox(folder);
-    process.stderr.write(`There was no inbox folder ${folder}, so here is one: ${written.join(", ")}\n`);
+    process.stderr.write(`Made the inbox folder ${folder}: ${written.join(", ")}\n`);
   }
   return serve({
     folder,
@@ -30,13 +30,13 @@ export async function runServe(folder: string, flags: ServeFlags): Promise<numbe
 }
 
 /**
- * Whether standard output is a terminal. Only a device can be one, and of anything else `process.stdout` is not asked: with its streams it
- * takes 20 ms to load, an eighth of the start of a service.
+ * Whether standard output is a terminal. Only a character device can be one, so `process.stdout` is not
+ * loaded for anything else: it takes 20 ms, an eighth of the start of a service.
  */
 function onTerminal(): boolean {
   try {
     return fstatSync(1).isCharacterDevice() && process.stdout.isTTY;
   } catch {
-    return false; // it is closed
+    return false; // standard output is closed
   }
 }

@@ -18,12 +18,12 @@ export interface VerifyFlags {
   folder: string;
 }
 
-/** `hookonce verify`: the signature doctor. Exit 0 when the request verifies, 1 when not. */
+/** `hookonce verify`: the signature doctor. Exits with 0 if the request verifies, else with 1. */
 export async function runVerify(flags: VerifyFlags): Promise<number> {
   const nowMs = flags.at ?? Date.now();
   const delivery = requestOf(flags, nowMs);
   if (delivery === undefined) {
-    console.error("error: say what to verify: --request <file>, or --headers <file> and --body <file>");
+    console.error("error: nothing to verify: use --request <file>, or --headers <file> with --body <file>");
     return EXIT.usage;
   }
   const diagnosis = await diagnoseInInbox(delivery, {
@@ -56,7 +56,7 @@ function read(path: string): Buffer {
   }
 }
 
-/** For reading: what is expected, what was found, the verdict, why, and what to do. */
+/** The diagnosis as text: what is expected, what was found, the verdict, its causes, and the remedies. */
 export function report(diagnosis: InboxDiagnosis): string {
   const { source, provider, expected, found, verified, refusal, findings, events, handshake, docs } =
     diagnosis;
@@ -66,11 +66,13 @@ export function report(diagnosis: InboxDiagnosis): string {
     ...listed("found", found),
     "",
     verified ? "It verifies." : `It is refused: ${refusal?.message ?? ""} [${refusal?.code ?? ""}]`,
-    ...(handshake === undefined ? [] : [`handshake ${handshake}: it is answered, and brings no event`]),
+    ...(handshake === undefined
+      ? []
+      : [`handshake ${handshake}: hookonce answers it, and it carries no event`]),
     ...events.map((event) => `event ${event}`),
   ];
   for (const { what, remedy, proven } of findings) {
-    lines.push("", `${proven ? "Cause" : "Maybe"}: ${what}`, `  Do: ${remedy}`);
+    lines.push("", `${proven ? "Cause" : "Possible cause"}: ${what}`, `  Fix: ${remedy}`);
   }
   if (!verified) lines.push("", `How ${provider} signs: ${docs}`);
   return `${lines.map((line) => printable(line)).join("\n")}\n`;
@@ -81,7 +83,10 @@ function listed(title: string, facts: readonly Fact[]): string[] {
   return ["", `${title}:`, ...facts.map(({ label, text }) => `  ${label.padEnd(width)}  ${text}`)];
 }
 
-/** Some of it was written by whoever sent the request: it must not move the terminal's cursor. */
+/**
+ * Replaces control characters: parts of the text come from the sender of the request, and must not move the
+ * terminal's cursor.
+ */
 function printable(line: string): string {
   return line.replaceAll(/[\p{Cc}\p{Cf}]/gu, "?");
 }

@@ -16,31 +16,33 @@ export interface AddOptions {
   readonly folder: string;
   readonly provider: Provider;
   readonly example: Example;
-  /** None: the example's. */
+  /** Event types to handle. If empty, those of the example. */
   readonly types: readonly string[];
   readonly name: string;
-  /** As the provider is to know it; a placeholder when it is not said. */
+  /** The URL that the provider will deliver to. If absent, a placeholder is written. */
   readonly publicUrl?: string | undefined;
 }
 
 export interface Added {
   /** Relative to the folder. */
   readonly written: readonly string[];
-  /** Handlers that were there already. */
+  /** Handlers that existed already. */
   readonly kept: readonly string[];
   readonly types: readonly string[];
-  /** Names in .env that still want a value. */
+  /** Names in .env that still need a value. */
   readonly wanted: readonly string[];
-  /** The name that stands there as a comment, for a secret that the provider tells only once it has the URL. */
+  /** The name that is commented out in .env, because the provider sends the secret only later. */
   readonly wantedLater: string | undefined;
   /** `host:port` that the folder listens on. */
   readonly listen: string;
 }
 
 /**
- * Adds a source to an inbox folder: at the end of its config, and beside what is there. Rewrites nothing.
+ * Adds a source to an inbox folder: appends it to the config, and adds its handlers and the names of its
+ * secrets. Changes nothing that exists.
  *
- * @throws HookonceError `config_invalid` before anything is written
+ * @throws HookonceError `config_invalid` before anything is written; `storage_failed` if the folder cannot be
+ * written to
  */
 export function addSource(options: AddOptions): Added {
   const { folder, provider, example, name } = options;
@@ -54,7 +56,7 @@ export function addSource(options: AddOptions): Added {
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     throw refusal(
-      `${CONFIG_FILE} is written so that nothing can be added at its end. Add it yourself:\n\n${source.text}`,
+      `Nothing can be appended to ${CONFIG_FILE} as it is written. Add this source yourself:\n\n${source.text}`,
     );
   }
 
@@ -73,11 +75,11 @@ export function addSource(options: AddOptions): Added {
       }
     }
     if (addToEnv(folder, source, provider)) written.push(".env");
-    // Last: until the source is there, nothing of the rest is looked at.
+    // Last, because hookonce uses nothing else of this until the source exists.
     appendFileSync(join(folder, CONFIG_FILE), text);
     written.unshift(CONFIG_FILE);
   } catch (error) {
-    throw new HookonceError("storage_failed", `The folder cannot be written to: ${messageOf(error)}`, {
+    throw new HookonceError("storage_failed", `Cannot write to the inbox folder: ${messageOf(error)}`, {
       cause: error,
     });
   }
@@ -96,21 +98,26 @@ function refusal(message: string): HookonceError {
   return new HookonceError("config_invalid", message);
 }
 
-/** A type becomes part of a path here, and so must not lead out of the folder. A command of Slack's begins with the only slash in it. */
+/**
+ * A type becomes part of a path here, so it must not lead out of the folder. A Slack command such as /weather
+ * is allowed.
+ */
 function checkType(type: string): void {
   const parts = (/^\/[^/]+$/.test(type) ? keyOf(type) : type).split("/");
   const outside = parts.some((part) => /^\.*$/.test(part));
   if (type !== "" && (outside || type.length > 200 || /\p{Cc}/u.test(type)))
-    throw refusal(`"${type.replaceAll(/\p{Cc}/gu, "?")}" is no type that a file can be called by.`);
+    throw refusal(
+      `The type "${type.replaceAll(/\p{Cc}/gu, "?")}" cannot name a file. Use at most 200 characters, no control characters, and no part that is empty or only dots.`,
+    );
 }
 
 function readConfig(folder: string, name: string): { text: string; listen: string } {
   const path = join(folder, CONFIG_FILE);
   if (!existsSync(path))
-    throw refusal(`${path} is not there. To make an inbox folder: hookonce init ${folder}`);
+    throw refusal(`${path} does not exist. To make an inbox folder: hookonce init ${folder}`);
   if (!SOURCE_NAME.test(name) || name === "lib") {
     throw refusal(
-      `"${name}" is no name for a source: small letters, digits, - and _, at most 64, and not lib.`,
+      `"${name}" cannot name a source: use at most 64 lower-case letters, digits, - and _, and not "lib".`,
     );
   }
   const text = readFileSync(path, "utf8");
@@ -118,13 +125,13 @@ function readConfig(folder: string, name: string): { text: string; listen: strin
     const { sources, listen } = readToml(text).value as { sources?: object; listen?: unknown };
     if (Object.hasOwn(sources ?? {}, name)) {
       throw refusal(
-        `There is a source called "${name}" already, and nothing of it is changed. Another name: --name ${name}-2`,
+        `The source "${name}" exists already, and was not changed. Choose another name: --name ${name}-2`,
       );
     }
     return { text, listen: typeof listen === "string" ? listen : "127.0.0.1:8787" };
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
-    throw new HookonceError("config_invalid", `${path} is not TOML.`, {
+    throw new HookonceError("config_invalid", `${path} is not valid TOML.`, {
       problems: [{ file: CONFIG_FILE, line: error.line, message: error.message }],
     });
   }
@@ -133,8 +140,9 @@ function readConfig(folder: string, name: string): { text: string; listen: strin
 interface SourceText {
   /** The table for hookonce.toml. */
   readonly text: string;
-  /** What it wants in .env. */
+  /** Names in .env that need a value. */
   readonly names: readonly string[];
+  /** The name of a secret that the provider sends later. */
   readonly later: string | undefined;
 }
 
@@ -147,24 +155,27 @@ function sourceText({ provider, name, publicUrl }: AddOptions): SourceText {
   const later = learnsSecret(provider) ? secret : undefined;
   if (later !== undefined) {
     lines.push(
-      `# secret = "env:${secret}"   # once it is known: ${provider.title} sends it, and hookonce shows it`,
+      `# secret = "env:${secret}"   # ${provider.title} sends it, and hookonce logs it; then remove the first #`,
     );
   } else if (scheme.kind !== "unsigned") {
     names.push(secret);
     lines.push(`secret = "env:${secret}"`);
   } else if (scheme.thinPing === true) {
-    lines.push("allow_public = true # it signs nothing, and nothing that it says is believed");
+    lines.push(
+      `allow_public = true # ${provider.title} does not sign: treat a delivery as a hint, and ask its API`,
+    );
   }
   if (handshakes.some(({ when }) => when.some(({ isVerifyToken }) => isVerifyToken === true))) {
     names.push(token);
-    lines.push(`verify_token = "env:${token}" # you make it up, and enter it there too`);
+    lines.push(`verify_token = "env:${token}" # you make it up, and enter it at the provider too`);
   }
   if (coversUrl(scheme)) {
     const url = publicUrl ?? `https://your.host/webhook/${name}`;
-    lines.push(`public_url = "${url}" # exactly as you enter it there: it is signed`);
+    lines.push(`public_url = "${url}" # exactly as you enter it at the provider: the signature covers it`);
   }
-  if (provider.name === "hmac") lines.push('header = "x-signature" # where the signature stands');
-  if (provider.name === "static") lines.push('secret_in = "header:x-secret" # where the secret stands');
+  if (provider.name === "hmac") lines.push('header = "x-signature" # the header that carries the signature');
+  if (provider.name === "static")
+    lines.push('secret_in = "header:x-secret" # the header that carries the secret');
   if (provider.name === "hmac" || provider.name === "static")
     lines.push('event_id = "body:$.id"', 'type = "body:$.type"');
   return { text: `${lines.join("\n")}\n`, names, later };
@@ -175,7 +186,7 @@ function envOf(folder: string): NodeJS.Dict<string> {
   return existsSync(path) ? parseEnv(readFileSync(path, "utf8")) : {};
 }
 
-/** @returns whether anything was written; a name that is there is left as it is */
+/** @returns whether anything was written; a name that exists is left unchanged */
 function addToEnv(folder: string, { names, later }: SourceText, provider: Provider): boolean {
   const path = join(folder, ".env");
   const has = envOf(folder);
@@ -190,7 +201,7 @@ function addToEnv(folder: string, { names, later }: SourceText, provider: Provid
     return `# ${provider.title}: ${what}\n${name === later ? "# " : ""}${name}=\n`;
   });
   const before = lstatSync(path, { throwIfNoEntry: false }) === undefined ? "" : readFileSync(path, "utf8");
-  // The mode counts only for a file that is made here; an existing one keeps its own.
+  // The mode applies only to a new file; an existing one keeps its own.
   appendFileSync(path, `${before === "" || before.endsWith("\n") ? "" : "\n"}${lines.join("")}`, {
     mode: 0o600,
   });

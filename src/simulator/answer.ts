@@ -1,16 +1,19 @@
-/** What a receiver said to one delivery. */
+/** What a receiver answered to one delivery. */
 export interface Answer {
-  /** 0 when there was none. */
+  /** 0 if there was no answer. */
   readonly status: number;
-  /** For each event of the delivery: `processed`, `duplicate`, …; `accepted` where a 2xx does not say more, an error's code or the text otherwise. */
+  /**
+   * For each event of the delivery: `processed`, `duplicate`, …; `accepted` for a 2xx that says no more;
+   * otherwise the code of the error, or the text of the answer.
+   */
   readonly said: readonly string[];
   readonly ms: number;
 }
 
-/** The sender hung up before it had read the answer. */
+/** The sender hung up before it read the answer. */
 export const LOST = "answer not read";
 
-/** @param events how many the delivery brought */
+/** @param events how many events the delivery carried */
 export function readAnswer(status: number, text: string, events: number, ms: number): Answer {
   const said = saidIn(text);
   if (said !== undefined && said.length === events) return { status, said, ms };
@@ -19,7 +22,7 @@ export function readAnswer(status: number, text: string, events: number, ms: num
   return { status, said: Array.from({ length: events }, () => one), ms };
 }
 
-/** As hookonce answers; undefined for what somebody else says. */
+/** The outcome of each event in an answer of hookonce; undefined if the answer has another form. */
 function saidIn(text: string): string[] | undefined {
   let body: { status?: unknown; error?: { code?: unknown }; events?: unknown } | null;
   try {
@@ -42,9 +45,9 @@ function wordOf(body: unknown): string | undefined {
 const TAKEN = new Set(["processed", "duplicate", "unhandled", "accepted"]);
 
 export interface Expectation {
-  /** 401 is wanted: it was tampered with, is stale or signed with another secret. */
+  /** 401 is expected, because the delivery was tampered with, is stale, or was signed with another secret. */
   readonly refused: boolean;
-  /** Every delivery is an event of its own. */
+  /** Every delivery is a new event. */
   readonly neverDuplicate: boolean;
   /** The event may have been delivered in an earlier run. */
   readonly maybeKnown: boolean;
@@ -53,10 +56,10 @@ export interface Expectation {
 }
 
 /**
- * Looks at all answers to the deliveries of one event.
+ * Checks all answers to the deliveries of one event.
  *
- * @param lost how many were not read
- * @returns what is wrong with them, in words
+ * @param lost how many answers were not read
+ * @returns what is wrong with them, as text
  */
 export function wrongWith(
   answers: readonly { status: number; said: string }[],
@@ -66,19 +69,19 @@ export function wrongWith(
   const wrong: string[] = [];
   for (const { status, said } of answers) {
     if (refused ? status !== 401 : status < 200 || status > 299 || !TAKEN.has(said))
-      wrong.push(`got ${status === 0 ? "" : `${status} `}${said}, where ${refused ? "401" : "200"} is right`);
+      wrong.push(`got ${status === 0 ? "" : `${status} `}${said}, expected ${refused ? "401" : "200"}`);
   }
   if (refused || wrong.length > 0) return wrong;
   const words = answers.map(({ said }) => said);
   const processed = words.filter((word) => word === "processed").length;
   const duplicates = words.filter((word) => word === "duplicate").length;
   if (neverDuplicate) {
-    if (duplicates > 0) wrong.push("got duplicate, although each of these pings is an event of its own");
+    if (duplicates > 0) wrong.push("got duplicate, although each of these pings is a separate event");
     return wrong;
   }
   if (processed > 1) wrong.push(`was processed ${processed} times`);
   if (processed === 0 && duplicates > 0 && lost === 0 && !maybeKnown)
-    wrong.push("got duplicate without ever having been processed");
+    wrong.push("got duplicate, but was never processed");
   if (inOrder && lost === 0 && processed === 1 && words[0] === "duplicate")
     wrong.push("got duplicate before it was processed");
   if (processed > 0 && words.includes("unhandled")) wrong.push("was both processed and unhandled");

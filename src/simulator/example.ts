@@ -1,27 +1,39 @@
-/** What a provider's deliveries look like, and where its user says what to deliver: one literal for each preset, by the preset's name. */
+/**
+ * What a provider's deliveries look like, and where its users configure them. There is one literal for each
+ * preset.
+ */
 export interface Example {
-  /** The events that most users want; `send` sends the first. A source whose provider names no type has the empty one. */
+  /**
+   * The event types that most users want; `send` sends the first. The type is empty if the provider names
+   * none.
+   */
   readonly types: readonly [string, ...string[]];
-  /** One event, in the shape that the provider documents. Of a provider that sends batches: an element. */
+  /** One event, as the provider documents it. If the provider sends batches: one element. */
   readonly event: (seed: Seed) => unknown;
-  /** The body around the events, where it is not the event itself. */
+  /** Makes the body around the events. If absent, the event itself is the body. */
   readonly wrap?: (events: readonly unknown[], seed: Seed) => unknown;
-  /** The headers that bring id and type, in lower case. */
+  /** The headers that carry id and type; names in lower case. */
   readonly headers?: (seed: Seed) => Readonly<Record<string, string>>;
-  /** A form of the event's fields; or with the JSON in one field. JSON where it is not said. */
+  /**
+   * Encode the body as a form: the event's fields, or one field that holds the JSON. If absent, the body is
+   * JSON.
+   */
   readonly form?: "fields" | { readonly field: string };
   readonly contentType?: string;
-  /** Where the webhook's URL is entered. */
+  /** Where users enter the webhook's URL. */
   readonly dashboard: string;
-  /** The setting there that takes the events, when it is no list to tick. */
+  /** How users select the events there, if not by ticking them in a list. */
   readonly subscribe?: string;
-  /** There it is `issues` that is ticked, for all that may happen to one: what a type says after its dot is not asked for. */
+  /** Users tick only the part before the dot: `issues` covers `issues.opened` and every other action. */
   readonly ticksHeads?: boolean;
-  /** How to get deliveries while developing. `URL` stands for the source's own, `EVENTS` for what is ticked. */
+  /**
+   * How to get deliveries while developing. `URL` is replaced with the source's URL, `EVENTS` with what to
+   * tick.
+   */
   readonly develop?: string;
 }
 
-/** What tells one made-up event from another. The same seed makes the same event. */
+/** The values that distinguish one made-up event from another. The same seed makes the same event. */
 export interface Seed {
   /** 24 hex digits. */
   readonly id: string;
@@ -52,7 +64,7 @@ export function uuidOf({ id }: Seed): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
-/** What is to be ticked for these types, each once. */
+/** The names to tick for these types, without repetition. */
 export function tickedFor({ ticksHeads }: Example, types: readonly string[]): string[] {
   const named = types.filter((type) => type !== "");
   return [...new Set(ticksHeads === true ? named.map((type) => halvesOf(type).head) : named)];

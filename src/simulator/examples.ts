@@ -6,7 +6,7 @@ import { messaging } from "./examples/messaging.ts";
 import { payments } from "./examples/payments.ts";
 import { services } from "./examples/services.ts";
 
-/** By the name of the preset; each preset has one. */
+/** One example for each preset, by the preset's name. */
 export const examples: ReadonlyMap<string, Example> = new Map(
   [generic, payments, commerce, development, messaging, services].flatMap((group) => Object.entries(group)),
 );

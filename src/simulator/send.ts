@@ -10,22 +10,22 @@ import { requestOf, staleAge, tampered } from "./request.ts";
 
 export interface SendOptions {
   readonly to: string;
-  /** The URL that the provider was given, where it signs it and it is not `to`. */
+  /** The URL that the provider signs, if it is not `to`. */
   readonly publicUrl?: string | undefined;
   readonly example: Example;
   readonly type: string;
-  /** The provider, with the scheme that the receiving source has. */
+  /** The provider, with the scheme of the receiving source. */
   readonly provider: Pick<Provider, "scheme" | "formField" | "timeoutMs">;
-  /** What the other side makes of a delivery: which events it brings. */
+  /** Tells which events the receiver will find in a delivery. */
   readonly source: Pick<Source, "identify" | "split" | "redactBody">;
   readonly keys: SigningKeys;
-  /** Instead of the example's body. */
+  /** The body to send instead of the example's. */
   readonly data?: Uint8Array | undefined;
-  /** How many deliveries with events of their own. */
+  /** How many different deliveries to make, each with new events. */
   readonly events: number;
-  /** How often each of them is delivered. */
+  /** How often to send each of them. */
   readonly times: number;
-  /** How many events each delivery brings. */
+  /** How many events each delivery carries. */
   readonly batch: number;
   readonly concurrency: number;
   readonly shuffle: boolean;
@@ -35,9 +35,9 @@ export interface SendOptions {
   readonly dropAnswers: boolean;
   /** Unix milliseconds. */
   readonly clock: () => number;
-  /** From 0 to below 1. */
+  /** At least 0 and below 1. */
   readonly random: () => number;
-  /** Of a run that is ended early, what has been answered is reported. */
+  /** Ends the run early; the report then covers the answers so far. */
   readonly signal?: AbortSignal | undefined;
   /** Called after each answer. */
   readonly onAnswer?: ((sent: Sent, done: number, total: number) => void) | undefined;
@@ -52,7 +52,7 @@ export interface SendReport {
   readonly deliveries: number;
   readonly events: number;
   readonly ms: number;
-  /** How often each thing was said. */
+  /** How often each word of `Answer.said` was received. */
   readonly said: ReadonlyMap<string, number>;
   readonly wrong: readonly { eventId: string; what: string }[];
 }
@@ -64,10 +64,13 @@ interface Planned {
   readonly answers: Answer[];
 }
 
-/** Late enough for the request to have arrived, too early for many an answer; one that comes sooner is thrown away. */
+/** Long enough for the request to arrive, too short for most answers. One that arrives is thrown away. */
 const HANG_UP_MS = 3;
 
-/** Delivers made-up events as a provider does: each delivery signed anew, and again when its answer was lost. */
+/**
+ * Delivers made-up events as a provider does: signs each delivery anew, and delivers again after a lost
+ * answer.
+ */
 export async function send(options: SendOptions): Promise<SendReport> {
   const startedAt = performance.now();
   const { provider } = options;
@@ -115,7 +118,7 @@ async function plan(options: SendOptions): Promise<Planned> {
   return { request, eventIds, neverDuplicate: idsOf().join("\n") !== eventIds.join("\n"), answers: [] };
 }
 
-/** What the receiver reads ids from: where the secret stands in the body, a body with the secret replaced. */
+/** The request from which the receiver reads ids. If the body contains the secret, the secret is replaced. */
 async function keptOf(
   request: OutgoingRequest,
   { source, provider, keys }: SendOptions,
@@ -154,7 +157,7 @@ async function deliverOnce(
   }
 }
 
-/** Signing may have added to the URL's query. */
+/** The URL to deliver to, with the query that signing may have added. */
 function targetOf(to: string, signedUrl: string): string {
   const { search } = new URL(signedUrl);
   const target = new URL(to);
@@ -190,7 +193,7 @@ function hex(length: number, random: () => number): string {
   return Array.from({ length }, () => Math.floor(random() * 16).toString(16)).join("");
 }
 
-/** Fisher and Yates: every order is as likely. */
+/** The Fisher–Yates shuffle: every order is equally likely. */
 function shuffled<Item>(items: readonly Item[], random: () => number): Item[] {
   const result = [...items];
   for (let last = result.length - 1; last > 0; last--) {

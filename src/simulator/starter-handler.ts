@@ -11,10 +11,10 @@ export interface StarterHandler {
   readonly text: string;
 }
 
-/** Enough to see how the payload is built. */
+/** Enough paths to show how the payload is built. */
 const MAX_PATHS = 8;
 
-/** A handler that runs and changes nothing, and shows where things stand in this provider's payload. */
+/** A handler that runs, changes nothing, and shows the paths of this provider's payload. */
 export function starterHandler(
   provider: Provider,
   example: Example,
@@ -28,21 +28,21 @@ export function starterHandler(
     return `  ${expression.padEnd(width)} as ${name}${comma}`;
   });
   const what = type === "" ? "every event" : type;
-  const text = `-- ${provider.title}: ${what}. Runs once per event, in the transaction that puts the event on the guest list.
--- As it stands it reads and changes nothing, and an event that has come is done: write your update before you give
--- ${provider.title} the URL. For example, with a table of yours from migrations/:
+  const text = `-- ${provider.title}: ${what}. Its changes are committed once per event, in the transaction that records the event.
+-- So far it only reads, and an event that it has processed does not run again: write your update before you give
+-- ${provider.title} the URL. For example, with a table of your own from migrations/:
 --
 --   insert into your_table (event_id, ${columns[0]?.name ?? "payload"}) values (:event_id, ${columns[0]?.expression ?? ":payload"});
 --
--- It may use :event_id, :type, :source, :received_at (Unix milliseconds), :payload and :headers (JSON text).
--- The paths below are those of ${provider.title}'s payload.
+-- It can use :event_id, :type, :source, :received_at (Unix milliseconds), :payload and :headers (JSON text).
+-- These are paths of ${provider.title}'s payload:
 select
 ${select.join("\n")};
 `;
   return { file: `handlers/${source}/${type === "" ? "_any" : keyOf(type)}.sql`, text };
 }
 
-/** What a handler gets of the example. */
+/** The payload that a handler gets for the example. */
 export function payloadOf(provider: Provider, example: Example, type: string): unknown {
   const request = requestOf(example, [seedOf("0".repeat(24), type, 0)], "http://localhost");
   const body = parseBody(request, provider.formField);
@@ -58,12 +58,13 @@ interface Column {
 function columnsOf(payload: unknown): Column[] {
   const columns: Column[] = [];
   const names = new Set<string>();
-  // What is inside first: the envelope around it is mostly :event_id and :type again.
+  // Nested values first, because the envelope around them mostly repeats :event_id and :type.
   const leaves = leavesOf(payload, []).sort((a, b) => Number(a.length === 1) - Number(b.length === 1));
   for (const path of leaves) {
     if (columns.length === MAX_PATHS) break;
     const words = path.filter((step) => typeof step === "string").map((step) => step.replaceAll(/\W+/g, "_"));
-    // The last word, with as many before it as make it another's; quoted, since some are SQL's own words.
+    // The last word of the path, with as many words before it as make the name unique. Quoted, since some are
+    // SQL keywords.
     const name = words.map((_, from) => words.slice(-1 - from).join("_")).find((one) => !names.has(one));
     if (name === undefined) continue;
     names.add(name);
@@ -74,14 +75,14 @@ function columnsOf(payload: unknown): Column[] {
 
 type Path = readonly (string | number)[];
 
-/** Of a list, the first element's. */
+/** The paths of all values that are neither object nor list. Of a list, only the first element is read. */
 function leavesOf(value: unknown, path: Path): Path[] {
   if (Array.isArray(value)) return value.length === 0 ? [] : leavesOf(value[0], [...path, 0]);
   if (typeof value !== "object" || value === null) return value === null || value === undefined ? [] : [path];
   return Object.entries(value).flatMap(([key, one]) => leavesOf(one, [...path, key]));
 }
 
-/** As SQLite reads paths: https://sqlite.org/json1.html#path_arguments */
+/** In SQLite's notation: https://sqlite.org/json1.html#path_arguments */
 function jsonPath(path: Path): string {
   const steps = path.map((step) => {
     if (typeof step === "number") return `[${step}]`;

@@ -13,7 +13,7 @@ const read = (folder: string, file: string): string => readFileSync(join(folder,
 
 describeUnless(
   onlyInFullRun(),
-  "a folder to which a provider was added is good once its secrets are set",
+  "check finds no problem in a folder once the added provider's secrets are set",
   () => {
     test.each([...providers.keys()])("%s", async (name) => {
       using inbox = scratch(inboxFiles);
@@ -40,7 +40,7 @@ describeUnless(
 );
 
 describeUnless(onlyInFullRun(), "hookonce add", () => {
-  test("writes the source, its handlers and the secret's name, and says what to do", async () => {
+  test("writes the source, its handlers and the name of its secret, and prints what to do next", async () => {
     using inbox = scratch(inboxFiles);
     const { code, stdout, stderr } = await run(["add", "stripe", "--folder", inbox.path]);
     expect([code, stderr]).toEqual([0, ""]);
@@ -69,7 +69,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     ]);
   });
 
-  test("the types that are named, another name, the URL as the provider is to know it", async () => {
+  test("takes event types, a name for the source, and the public URL from the command line", async () => {
     using inbox = scratch(inboxFiles);
     const url = "https://shop.example.com/webhook/square-eu";
     const flags = ["--folder", inbox.path, "--name", "square-eu", "--public-url", url];
@@ -82,23 +82,23 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
       expect(existsSync(join(inbox.path, "handlers/square-eu", file))).toBe(true);
   });
 
-  test("a command of Slack's has a file of its own", async () => {
+  test("makes a handler file for a Slack command", async () => {
     using inbox = scratch(inboxFiles);
     expect((await run(["add", "slack", "/weather", "--folder", inbox.path])).code).toBe(0);
     expect(existsSync(join(inbox.path, "handlers/slack/_weather.sql"))).toBe(true);
   });
 
-  test("of a provider that tells its secret later: where it will go, and what to do until then", async () => {
+  test("explains how to get the secret of a provider that sends it later", async () => {
     using inbox = scratch(inboxFiles);
     const { code, stdout } = await run(["add", "notion"], { cwd: inbox.path });
     expect(code).toBe(0);
     expect(read(inbox.path, ".env")).toEndWith("\n# NOTION_WEBHOOK_SECRET=\n");
     for (const says of [
       "Wrote hookonce.toml, handlers/notion/page.content_updated.sql, handlers/notion/page.created.sql, .env.",
-      "3. With hookonce serve running, create it there: Notion sends its secret",
-      "4. Confirm it there",
+      "3. Do so while hookonce serve is running: Notion sends its secret",
+      "4. Confirm the webhook at Notion",
       "NOTION_WEBHOOK_SECRET=",
-      "hookonce send notion --source notion   (once its secret is there)",
+      "hookonce send notion --source notion   (once you have the secret)",
     ])
       expect(stdout).toContain(says);
     const sent = await run(["send", "notion", "--source", "notion"], { cwd: inbox.path });
@@ -107,12 +107,12 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
       expect.stringContaining('The source "notion" has no secret yet'),
     ]);
 
-    // As the steps say: both comments become lines.
+    // Follow the printed steps: remove the # from both lines.
     for (const file of [".env", "hookonce.toml"]) {
       const text = read(inbox.path, file).replace(/# (?=NOTION|secret = )/, "");
       writeFileSync(join(inbox.path, file), text.replace("SECRET=\n", "SECRET=secret_abc\n"));
     }
-    expect((await run(["check"], { cwd: inbox.path })).stdout).toContain("all is well");
+    expect((await run(["check"], { cwd: inbox.path })).stdout).toContain("no problems found");
     await using serving = await serve(inbox.path);
     const to = ["--to", `${serving.url}/webhook/notion`];
     expect(await run(["send", "notion", "--source", "notion", ...to], { cwd: inbox.path })).toMatchObject({
@@ -121,7 +121,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     });
   });
 
-  test("of a provider that nobody can sign for: the unsigned source that stands in for it works", async () => {
+  test("prints an unsigned source that works in place of a provider that only itself can sign for", async () => {
     using inbox = scratch(inboxFiles);
     const { stdout } = await run(["add", "paypal"], { cwd: inbox.path });
     const [table = ""] = /\[sources\.paypal-dev\](?:\n +\w+ = ".*")+/.exec(stdout) ?? [];
@@ -137,16 +137,16 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     expect([sent.code, sent.stdout]).toEqual([0, expect.stringContaining("200 processed")]);
   });
 
-  test("what to tick is what there is to tick, and what is forwarded while developing", async () => {
+  test("lists the event names that the provider's form offers, also in the command to forward them", async () => {
     using inbox = scratch(inboxFiles);
     const types = ["push", "issues.opened", "issues.closed"];
     const { stdout } = await run(["add", "github", ...types, "--folder", inbox.path]);
-    expect(stdout).toContain("     events  push, issues   (each is one box");
+    expect(stdout).toContain("     events  push, issues   (each box covers all its actions)");
     expect(stdout).toContain("gh webhook forward --repo=OWNER/REPOSITORY --events=push,issues --url=http://");
     expect(existsSync(join(inbox.path, "handlers/github/issues.closed.sql"))).toBe(true);
   });
 
-  test("overwrites nothing: names in .env, handlers, a file without a line break at its end", async () => {
+  test("overwrites no name in .env and no handler, and appends to files without a final line break", async () => {
     using inbox = scratch({
       ...inboxFiles,
       "hookonce.toml": inboxFiles["hookonce.toml"].trimEnd(),
@@ -164,7 +164,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
       inbox.path,
     ]);
     expect(code).toBe(0);
-    expect(stdout).toContain("Left as they were: handlers/github/push.sql, handlers/github/issues.sql");
+    expect(stdout).toContain("Left unchanged: handlers/github/push.sql, handlers/github/issues.sql");
     expect(read(inbox.path, ".env")).toBe("GITHUB_WEBHOOK_SECRET=mine");
     expect(read(inbox.path, "handlers/github/push.sql")).toBe("select 1;");
     expect(existsSync(join(inbox.path, "handlers/github/issues.sql"))).toBe(false);
@@ -179,23 +179,48 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
   });
 
   for (const { name, args, toml, code, says } of [
-    { name: "a typo", args: ["strpe"], code: 2, says: "did you mean stripe?" },
-    { name: "nothing like it", args: ["zzzzzzzz"], code: 2, says: "the README lists" },
+    { name: "a misspelled provider", args: ["strpe"], code: 2, says: "did you mean stripe?" },
+    { name: "an unknown provider", args: ["zzzzzzzz"], code: 2, says: "run hookonce providers" },
     { name: "no provider", args: [], code: 2, says: "missing required argument" },
     {
-      name: "a source of that name",
+      name: "a source that exists",
       args: ["unsigned", "--name", "default"],
       code: 1,
       says: "--name default-2",
     },
-    { name: "no name for a source", args: ["stripe", "--name", "Stripe!"], code: 1, says: "small letters" },
-    { name: "the folder for shared code", args: ["stripe", "--name", "lib"], code: 1, says: "not lib" },
-    { name: "a type of nothing", args: ["stripe", ""], code: 2, says: "Name an event" },
-    { name: "a type of nothing among others", args: ["stripe", "a.b", " "], code: 2, says: "Name an event" },
-    { name: "a type that leads out", args: ["stripe", "../../x"], code: 1, says: "no type" },
-    { name: "an absolute type", args: ["stripe", "/etc/x"], code: 1, says: "no type" },
     {
-      name: "a config that is none",
+      name: "an invalid source name",
+      args: ["stripe", "--name", "Stripe!"],
+      code: 1,
+      says: "lower-case letters",
+    },
+    {
+      name: "the name of the folder for shared code",
+      args: ["stripe", "--name", "lib"],
+      code: 1,
+      says: 'not "lib"',
+    },
+    { name: "an empty type", args: ["stripe", ""], code: 2, says: "Write an event type" },
+    {
+      name: "a blank type after another",
+      args: ["stripe", "a.b", " "],
+      code: 2,
+      says: "Write an event type",
+    },
+    {
+      name: "a type that leads out of the folder",
+      args: ["stripe", "../../x"],
+      code: 1,
+      says: "cannot name a file",
+    },
+    {
+      name: "a type that is an absolute path",
+      args: ["stripe", "/etc/x"],
+      code: 1,
+      says: "cannot name a file",
+    },
+    {
+      name: "a config that is not valid TOML",
       args: ["stripe"],
       toml: "version = \n",
       code: 1,
@@ -206,10 +231,10 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
       args: ["stripe"],
       toml: 'version = 1\nsources = { a = { provider = "unsigned" } }\n',
       code: 1,
-      says: "Add it yourself",
+      says: "Add this source yourself",
     },
   ]) {
-    test.concurrent(`refused, and nothing written: ${name}`, async () => {
+    test.concurrent(`refuses ${name} and writes nothing`, async () => {
       using inbox = scratch(inboxFiles);
       if (toml !== undefined) writeFileSync(join(inbox.path, "hookonce.toml"), toml);
       const before = read(inbox.path, "hookonce.toml");
@@ -222,18 +247,18 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     });
   }
 
-  test("a folder that is none", async () => {
+  test("refuses a folder without hookonce.toml", async () => {
     using empty = scratch();
     const { code, stderr } = await run(["add", "stripe", "--folder", empty.path]);
     expect([code, stderr]).toEqual([1, expect.stringContaining("hookonce init")]);
   });
 
-  test("the config is read again by what comes after it", async () => {
+  test("check reads what several adds have written", async () => {
     using inbox = scratch(inboxFiles);
     for (const name of ["stripe", "github", "telegram"])
       expect((await run(["add", name, "--folder", inbox.path])).code).toBe(0);
     const secrets = { GITHUB_WEBHOOK_SECRET: "g", TELEGRAM_WEBHOOK_SECRET: "t" };
-    // A later line of .env goes before an earlier one.
+    // In .env, a later line overrides an earlier one.
     appendFileSync(join(inbox.path, ".env"), "STRIPE_WEBHOOK_SECRET=whsec_x\n");
     const { code, stdout } = await run(["check", inbox.path], { environment: secrets });
     expect([code, stdout]).toEqual([0, expect.stringContaining("source telegram, Telegram Bot API")]);

@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), "hookonce-binary-"));
 const binary = join(folder, "hookonce");
 const program = [binary];
 
-/** What `bun run build` runs, but to another file. */
+/** The command of `bun run build`, with another output file. */
 function buildCommand(): string[] {
   const scripts: Record<string, string> = packageJson.scripts;
   let words = (scripts["build"] ?? "").split(" ");
@@ -32,21 +32,22 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A package that must not be loaded. */
+/** A package of this name that must not be loaded. */
 const impostor = (name: string): Record<string, string> => ({
   [`node_modules/${name}/package.json`]: JSON.stringify({ name, main: "index.js" }),
   [`node_modules/${name}/index.js`]: "throw new Error('an impostor was loaded');",
 });
 
 describe("the compiled binary", () => {
-  test("in an empty folder with nothing installed: from init to processed events and their duplicates", async () => {
+  test("works in an empty folder with nothing installed, from init to processed events and their duplicates", async () => {
     using empty = scratch();
     const cwd = empty.path;
     const made = await run(["init"], { program, cwd });
     expect([made.code, made.stderr]).toEqual([0, ""]);
-    // It carries what the source does.
+    // The binary contains the same files as the source.
     expect(writeInbox(cwd).written).toEqual([]);
-    // Bun reads it beside what it runs: what the binary supplies must win over the declarations that it names.
+    // Bun reads the tsconfig.json beside the files it runs. The modules that the binary supplies must win
+    // over the declaration files that this one names.
     expect(readFileSync(join(cwd, "tsconfig.json"), "utf8")).toContain(
       '"zod": ["./.hookonce/types/zod/index.d.ts"]',
     );
@@ -90,7 +91,7 @@ describe("the compiled binary", () => {
     ]);
   });
 
-  test("runs TypeScript handlers with what it supplies and what they share, whatever is installed around them", async () => {
+  test("runs TypeScript handlers with the modules it supplies and with shared code, whatever packages are installed", async () => {
     using inbox = scratch({
       ...inboxFiles,
       ...impostor("hookonce"),
@@ -128,7 +129,7 @@ export default handler<{ note: string }>(({ event, db }): void => {
     expect(database.query("select * from notes").all()).toEqual([{ event_id: "evt_1", note: "hello" }]);
   });
 
-  test("loads nothing from the working directory: no bunfig.toml, no .env, no package, no tsconfig", async () => {
+  test("loads no bunfig.toml, .env, package or tsconfig from the working directory", async () => {
     using inbox = scratch({
       ...inboxFiles,
       "hookonce.toml":

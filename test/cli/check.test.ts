@@ -8,7 +8,7 @@ import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 const secret = "a0literal0secret0that0nobody0may0see";
 
 describeUnless(onlyInFullRun(), "hookonce check", () => {
-  test("a good folder: says what it found, exit 0, and makes nothing", async () => {
+  test("lists what it found in a good folder, exits with 0, and creates nothing", async () => {
     using inbox = scratch(inboxFiles);
     const before = readdirSync(inbox.path, { recursive: true });
     const { code, stdout, stderr } = await run(["check", inbox.path]);
@@ -16,11 +16,11 @@ describeUnless(onlyInFullRun(), "hookonce check", () => {
     expect(stdout).toContain("source default");
     expect(stdout).toContain("handlers/default/_any.sql");
     expect(stdout).toContain("0001_credits.sql");
-    expect(stdout).toContain("all is well");
+    expect(stdout).toContain("no problems found");
     expect(readdirSync(inbox.path, { recursive: true })).toEqual(before);
   });
 
-  test("the working directory is the default folder", async () => {
+  test("checks the working directory by default", async () => {
     using inbox = scratch(inboxFiles);
     expect(await run(["check"], { cwd: inbox.path })).toMatchObject({ code: 0, stderr: "" });
     using empty = scratch();
@@ -31,7 +31,7 @@ describeUnless(onlyInFullRun(), "hookonce check", () => {
     expect(readdirSync(empty.path)).toEqual([]);
   });
 
-  test("all that is wrong at once, each with file and line: exit 1", async () => {
+  test("reports every problem at once, with file and line, and exits with 1", async () => {
     using inbox = scratch({
       ...inboxFiles,
       "hookonce.toml": `${inboxFiles["hookonce.toml"]}
@@ -87,7 +87,7 @@ secret   = "file:gone.secret"
 
   for (const { name, toml, line, says } of [
     {
-      name: "an unknown key, with the nearest known one",
+      name: "an unknown key, and suggests the nearest known one",
       toml: `${inboxFiles["hookonce.toml"]}evnt_id = "body:$.id"\n`,
       line: 7,
       says: ["sources.default.evnt_id", "did you mean event_id?"],
@@ -105,13 +105,13 @@ secret   = "file:gone.secret"
       says: ["sources.stripe.secret", "env:NAME"],
     },
     {
-      name: "what is no TOML",
+      name: "invalid TOML",
       toml: "version = 1\nlisten = 127.0.0.1\n[sources.default]\n",
       line: 2,
       says: [],
     },
   ]) {
-    test(`${name}: line ${line}`, async () => {
+    test(`reports ${name}: line ${line}`, async () => {
       using inbox = scratch({ ...inboxFiles, "hookonce.toml": toml });
       const { code, stderr } = await run(["check", inbox.path]);
       expect(code).toBe(1);
@@ -121,7 +121,7 @@ secret   = "file:gone.secret"
     });
   }
 
-  test("a port that there is not", async () => {
+  test("reports a port number that is too large", async () => {
     using inbox = scratch({
       ...inboxFiles,
       "hookonce.toml": `listen = "127.0.0.1:99999"\n${inboxFiles["hookonce.toml"]}`,
@@ -131,7 +131,7 @@ secret   = "file:gone.secret"
     expect(stderr).toMatch(/^hookonce\.toml:1: .*listen/m);
   });
 
-  test("every mistake of every migration, on its own line, and the handlers of what comes after them", async () => {
+  test("reports every mistake in every migration with its line, and checks handlers against the other statements", async () => {
     using inbox = scratch({
       ...inboxFiles,
       "migrations/0002.sql":
@@ -151,7 +151,7 @@ secret   = "file:gone.secret"
     ] as string[]);
   });
 
-  test("what the file system refuses is a problem with the file, among the others", async () => {
+  test("reports a file system error as a problem of that file, beside the others", async () => {
     using inbox = scratch({
       ...inboxFiles,
       "hookonce.toml": `${inboxFiles["hookonce.toml"]}\n[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n`,
@@ -174,7 +174,7 @@ secret   = "file:gone.secret"
     }
   });
 
-  test("a handler whose top level never ends, or would end hookonce, is a problem", async () => {
+  test("reports a handler whose top level never ends or would exit the process", async () => {
     using inbox = scratch({
       ...inboxFiles,
       "handlers/default/exits.ts": "process.exit(0);\n",
@@ -187,7 +187,7 @@ secret   = "file:gone.secret"
     expect(stderr).toMatch(/^2 problems in /m);
   }, 20_000);
 
-  test("files where folders should be are problems, too", async () => {
+  test("reports files in place of folders", async () => {
     using inbox = scratch({ "hookonce.toml": inboxFiles["hookonce.toml"], migrations: "", handlers: "" });
     const { code, stderr } = await run(["check", inbox.path]);
     expect(code).toBe(1);
@@ -196,7 +196,7 @@ secret   = "file:gone.secret"
     expect(stderr).toMatch(/^2 problems in /m);
   });
 
-  test("an unknown key does not hide what else is wrong with the config", async () => {
+  test("reports the other problems of a config with an unknown key", async () => {
     using inbox = scratch({
       ...inboxFiles,
       "hookonce.toml": `${inboxFiles["hookonce.toml"]}evnt_id = "body:$.id"
@@ -215,7 +215,7 @@ secret   = "env:NOT_SET_ANYWHERE"
     expect(stderr).toMatch(/^hookonce\.toml:14: .*env:NOT_SET_ANYWHERE is not set/m);
   });
 
-  test("a .env that others can read is a warning, and no problem", async () => {
+  test("warns of a .env that others can read, and exits with 0", async () => {
     using inbox = scratch({ ...inboxFiles, ".env": "NAME=value\n" });
     const { code, stderr } = await run(["check", inbox.path]);
     expect(code).toBe(0);
@@ -223,7 +223,7 @@ secret   = "env:NOT_SET_ANYWHERE"
     expect(stderr).toContain("chmod 600 .env");
   });
 
-  test("an existing database is only read: the same bytes, no table more, no row less", async () => {
+  test("only reads an existing database: its bytes, tables and rows stay the same", async () => {
     using inbox = scratch(inboxFiles);
     {
       await using server = await serve(inbox.path);
@@ -234,7 +234,8 @@ secret   = "env:NOT_SET_ANYWHERE"
     const path = join(inbox.path, "data/hookonce.db");
     const before = readFileSync(path);
 
-    // Pending migrations are tried on a copy of the schema in memory, and handlers against what they make of it.
+    // Pending migrations are tried on a copy of the schema in memory, and the handlers are checked against
+    // the result.
     inbox.write({
       "migrations/0002_refunds.sql": "create table refunds (event_id text primary key) strict;\n",
       "handlers/default/refunded.sql": "insert into refunds values (:event_id);\n",
@@ -247,7 +248,7 @@ export default handler(({ db }) => { db.run(sql\`delete from credits\`); });
     expect([good.code, good.stderr]).toEqual([0, ""]);
     expect(good.stdout).toContain("0002_refunds.sql");
 
-    // An edited migration, and one that fails on the schema as it is.
+    // A migration that fails on the present schema, and a handler without its table.
     inbox.write({
       "migrations/0003_again.sql": "create table credits (x integer) strict;\n",
       "handlers/default/late.sql": "select * from nowhere;\n",
@@ -256,7 +257,7 @@ export default handler(({ db }) => { db.run(sql\`delete from credits\`); });
     expect(bad.code).toBe(1);
     expect(bad.stderr).toMatch(/^migrations\/0003_again\.sql:1: .*credits already exists/m);
     expect(bad.stderr).toMatch(/^handlers\/default\/late\.sql:1: no such table: nowhere/m);
-    // What is wrong with what was applied hides nothing else, and is not held against the handlers of what is pending.
+    // Problems with applied migrations hide no others, and do not make handlers of pending tables fail.
     inbox.write({
       "migrations/0001_credits.sql": "create table credits (other text) strict;\n",
       "migrations/0000_late.sql": "create table late (n integer) strict;\n",
@@ -286,7 +287,7 @@ export default handler(({ db }) => { db.run(sql\`delete from credits\`); });
     });
   });
 
-  test("a source that the database has events of, and whose ids are found elsewhere: what serve would refuse", async () => {
+  test("reports a source with stored events that is gone or takes its event ids from elsewhere, as serve does", async () => {
     using inbox = scratch(inboxFiles);
     {
       await using server = await serve(inbox.path);
@@ -299,7 +300,7 @@ export default handler(({ db }) => { db.run(sql\`delete from credits\`); });
     for (const [toml, says] of [
       [changed, 'source "default": the event id now comes from "body:$.id"'],
       [inboxFiles["hookonce.toml"].replace("sources.default", "sources.other"), 'source "default" is gone'],
-      // A source that cannot be made for another reason is not gone.
+      // A source with another problem in its config does not count as gone.
       [`${inboxFiles["hookonce.toml"]}tolerance = 5\n`, "tolerance means nothing here"],
     ] as const) {
       inbox.write({ "hookonce.toml": toml });
@@ -319,7 +320,7 @@ export default handler(({ db }) => { db.run(sql\`delete from credits\`); });
     });
   });
 
-  test("checks beside a serve that is running, and disturbs nothing", async () => {
+  test("runs beside a running serve and does not disturb it", async () => {
     using inbox = scratch(inboxFiles);
     await using server = await serve(inbox.path);
     const [{ code }, ...answers] = await Promise.all([

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { run, scratch } from "./support/hookonce.ts";
 
 describe("hookonce init", () => {
-  test("makes a folder that check is content with", async () => {
+  test("makes a folder in which check finds no problem", async () => {
     using parent = scratch();
     const made = await run(["init", "my inbox"], { cwd: parent.path });
     expect([made.code, made.stderr]).toEqual([0, ""]);
@@ -13,14 +13,14 @@ describe("hookonce init", () => {
     expect(statSync(join(parent.path, "my inbox/.env")).mode & 0o777).toBe(0o600);
     const checked = await run(["check", "my inbox"], { cwd: parent.path });
     expect([checked.code, checked.stderr]).toEqual([0, ""]);
-    expect(checked.stdout).toContain("all is well");
+    expect(checked.stdout).toContain("no problems found");
   });
 
-  test("never overwrites: what is there stays, what is missing is added", async () => {
+  test("keeps the files that exist and adds those that are missing", async () => {
     using folder = scratch({ "hookonce.toml": "# mine\n", ".env": "SECRET=1\n" });
     const { code, stdout } = await run(["init"], { cwd: folder.path });
     expect(code).toBe(0);
-    expect(stdout).toContain("Left as they were: hookonce.toml, .env");
+    expect(stdout).toContain("Left unchanged: hookonce.toml, .env");
     expect(readFileSync(join(folder.path, "hookonce.toml"), "utf8")).toBe("# mine\n");
     expect(readFileSync(join(folder.path, ".env"), "utf8")).toBe("SECRET=1\n");
     expect(existsSync(join(folder.path, "handlers/default/_any.sql"))).toBe(true);

@@ -8,7 +8,7 @@ import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 const secret = "whsec_0stripe0secret0of0the0serve0tests";
 
 describeUnless(onlyInFullRun(), "hookonce serve", () => {
-  test("piped, it logs JSON lines: what it serves, each delivery, the stop", async () => {
+  test("logs its sources, each delivery and its stop as JSON lines when its output is piped", async () => {
     using inbox = scratch({
       ...inboxFiles,
       "hookonce.toml": `${inboxFiles["hookonce.toml"]}
@@ -59,7 +59,7 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
     ]);
   });
 
-  test("a folder that is wrong is refused with everything that is: exit 1, and nothing is made", async () => {
+  test("refuses a folder with all its problems, exits with 1, and creates nothing", async () => {
     using inbox = scratch({
       ...inboxFiles,
       "migrations/0002_broken.sql": "create tabel broken (x);\n",
@@ -87,7 +87,7 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
     expect(readdirSync(inbox.path).sort()).toEqual(["handlers", "hookonce.toml", "migrations"]);
   });
 
-  test("a folder that is not one: exit 1, and it says how to make one", async () => {
+  test("refuses a folder that does not exist, exits with 1, and says how to make one", async () => {
     using parent = scratch();
     const { code, stderr } = await run(["serve", "inbox"], { cwd: parent.path });
     expect(code).toBe(1);
@@ -95,7 +95,7 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
     expect(readdirSync(parent.path)).toEqual([]);
   });
 
-  test("--production refuses an unsigned source, and serves signed ones", async () => {
+  test("--production refuses an unsigned source and serves signed ones", async () => {
     using inbox = scratch(inboxFiles);
     const refused = await run(["serve", inbox.path, "--listen", "127.0.0.1:0", "--production"]);
     expect(refused.code).toBe(1);
@@ -112,7 +112,7 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
     expect((await server.post("/webhook", paid)).status).toBe(401);
   });
 
-  test("a port that is taken: exit 1, says which and what to do, and lets go of the database", async () => {
+  test("exits with 1 if the port is taken, names it and the remedy, and releases the database", async () => {
     using inbox = scratch(inboxFiles);
     using taken = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("mine") });
     const address = `127.0.0.1:${taken.port}`;
@@ -126,7 +126,7 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
     expect((await server.post("/webhook", paid)).body).toMatchObject({ status: "processed" });
   });
 
-  test("a port that there is not: wrong usage, before anything is made", async () => {
+  test("exits with 2 if the port number is too large, before it creates anything", async () => {
     using inbox = scratch(inboxFiles);
     const { code, stderr } = await run(["serve", inbox.path, "--listen", "127.0.0.1:99999"]);
     expect(code).toBe(2);
@@ -134,7 +134,7 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
     expect(existsSync(join(inbox.path, "data"))).toBe(false);
   });
 
-  test("--database instead of the config's, from the working directory", async () => {
+  test("--database overrides the config, relative to the working directory", async () => {
     using inbox = scratch(inboxFiles);
     using elsewhere = scratch();
     await using server = await serve(inbox.path, { flags: ["--database", "other.db"], cwd: elsewhere.path });
@@ -146,8 +146,8 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
   });
 });
 
-describeUnless(onlyInFullRun(), "a port that is taken", () => {
-  test("by another hookonce is refused: one of the two would get half of what the other is sent", async () => {
+describeUnless(onlyInFullRun(), "a port that another hookonce listens on", () => {
+  test("is refused, because each of the two would get half of the deliveries", async () => {
     using inbox = scratch(inboxFiles);
     using other = scratch(inboxFiles);
     await using server = await serve(inbox.path);
@@ -155,13 +155,13 @@ describeUnless(onlyInFullRun(), "a port that is taken", () => {
     expect(code).toBe(1);
     expect(stderr).toContain("[listen_failed]");
     expect((await server.post("/webhook", paid)).body).toMatchObject({ status: "processed" });
-    // Nothing was made of the other's database.
+    // The other database was not created.
     expect(readdirSync(join(other.path, "data")).filter((name) => !name.includes(".lock"))).toEqual([]);
   });
 });
 
-describeUnless(onlyInFullRun(), "while it starts", () => {
-  test("a signal ends the wait for another hookonce: exit 0", async () => {
+describeUnless(onlyInFullRun(), "while serve starts", () => {
+  test("a signal ends the wait for another hookonce, with exit code 0", async () => {
     using inbox = scratch(inboxFiles);
     await using first = await serve(inbox.path);
     const second = start(inbox.path);
@@ -172,9 +172,9 @@ describeUnless(onlyInFullRun(), "while it starts", () => {
   });
 });
 
-describeUnless(onlyInFullRun(), "a signal", () => {
+describeUnless(onlyInFullRun(), "stopping serve", () => {
   for (const signals of [["SIGTERM"], ["SIGINT"], ["SIGTERM", "SIGINT"]] as const) {
-    test(`${signals.join(" and ")}: exit 0, everything is in the database, and nothing is left beside it`, async () => {
+    test(`${signals.join(" and ")}: exits with 0, with every event in the database file and nothing left in its log`, async () => {
       using inbox = scratch(inboxFiles);
       await using server = await serve(inbox.path);
       const answers = await Promise.all(
@@ -197,7 +197,7 @@ describeUnless(onlyInFullRun(), "a signal", () => {
     });
   }
 
-  test("a second signal changes nothing: what is in flight is finished and answered", async () => {
+  test("finishes and answers deliveries in flight, even after a second signal", async () => {
     using inbox = scratch(inboxFiles);
     await using server = await serve(inbox.path);
     using other = new Database(join(inbox.path, "data/hookonce.db"), { strict: true });
@@ -214,7 +214,7 @@ describeUnless(onlyInFullRun(), "a signal", () => {
     expect(server.log.filter(({ level }) => level === "fatal" || level === "error")).toEqual([]);
   });
 
-  test("what it finds after a restart: the events of before are duplicates", async () => {
+  test("answers duplicate after a restart for an event from before", async () => {
     using inbox = scratch(inboxFiles);
     for (const status of ["processed", "duplicate"]) {
       await using server = await serve(inbox.path);

@@ -23,19 +23,19 @@ describeUnless(onlyInFullRun(), "help", () => {
     },
     { args: ["demo", "--help"], says: ["Usage: hookonce demo"] },
   ]) {
-    test(`hookonce ${args.join(" ")}: on standard output, exit 0`, async () => {
+    test(`hookonce ${args.join(" ")} prints to standard output and exits with 0`, async () => {
       const { code, stdout, stderr } = await run(args);
       expect([code, stderr]).toEqual([0, ""]);
       for (const word of says) expect(stdout).toContain(word);
     });
   }
 
-  test("hookonce --version: the package's", async () => {
+  test("hookonce --version prints the version of package.json", async () => {
     expect(await run(["--version"])).toEqual({ code: 0, stdout: `${packageJson.version}\n`, stderr: "" });
   });
 });
 
-describeUnless(onlyInFullRun(), "wrong usage: exit 2, and nothing is begun", () => {
+describeUnless(onlyInFullRun(), "wrong usage exits with 2 and starts nothing", () => {
   for (const { args, says } of [
     { args: [], says: ["Usage: hookonce", "serve"] },
     { args: ["chek"], says: ["unknown command 'chek'", "Did you mean check?", "--help"] },

@@ -45,14 +45,16 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
   "broken.http": "what is this",
   "headers.json": JSON.stringify({ "stripe-signature": stripeSignature(SECRET, BODY, AT) }),
   "body.json": BODY,
-  "serve.log": [...Array.from({ length: 25 }, (_, index) => rejected(900 + index)), "no JSON", ""].join("\n"),
+  "serve.log": [...Array.from({ length: 25 }, (_, index) => rejected(900 + index)), "not JSON", ""].join(
+    "\n",
+  ),
 };
 
 interface Scenario {
   name: string;
   args: string[];
   code: number;
-  /** All of them on standard output; where the code is of a command that could not be run, on standard error. */
+  /** Texts of standard output, or of standard error if the command could not run. */
   says: string[];
   not?: string[];
 }
@@ -61,26 +63,26 @@ const at = ["--at", "2026-01-31T12:00:10Z"];
 
 const scenarios: Scenario[] = [
   {
-    name: "a good request, at its time",
+    name: "a good request at the time it was signed",
     args: ["--request", "good.http", ...at],
     code: 0,
     says: ["source stripe, Stripe", "expected:", "found:", "It verifies.", "event evt_1, invoice.paid"],
     not: ["Cause", "refused"],
   },
   {
-    name: "the same in two files, the time in Unix seconds",
+    name: "the same request in two files, with the time in Unix seconds",
     args: ["--headers", "headers.json", "--body", "body.json", "--at", String(AT)],
     code: 0,
     says: ["It verifies."],
   },
   {
-    name: "a good request, now",
+    name: "a good request that is now too old",
     args: ["--request", "good.http"],
     code: 1,
     says: ["[timestamp_stale]", "only its age is not", "--at 2026-01-31T12:00:00.000Z"],
   },
   {
-    name: "a good request now, and a log that shows the clock",
+    name: "a good request that is too old, with a log that shows a wrong clock",
     args: ["--request", "good.http", "--log", "serve.log", "--at", String(AT + 950)],
     code: 1,
     says: ["last 20 rejections are all too old", "about 905 s ahead"],
@@ -92,33 +94,33 @@ const scenarios: Scenario[] = [
     says: ["[signature_mismatch]", "Cause: A line break at the end of the body was lost."],
   },
   {
-    name: "a secret that stands in .env and is not used",
+    name: "a request signed with a secret of .env that no source uses",
     args: ["--request", "listen.http", ...at],
     code: 1,
     says: ["Cause: It is signed with another secret", "STRIPE_LISTEN_SECRET in .env"],
   },
   {
-    name: "a request that verifies and has no id",
+    name: "a request that verifies but has no event id",
     args: ["--request", "no-id.http", ...at],
     code: 0,
     says: ["It verifies.", "[missing_event_id]"],
   },
   {
-    name: "no request at all",
+    name: "a file that is not a request",
     args: ["--request", "broken.http"],
     code: 1,
     says: ["cannot be read", "[request_unreadable]"],
   },
   {
-    name: "a file that is not there",
+    name: "a file that does not exist",
     args: ["--request", "none.http"],
     code: 1,
     says: ["none.http cannot be read"],
   },
   { name: "nothing to verify", args: [], code: 2, says: ["--request <file>"] },
-  { name: "half of it", args: ["--headers", "headers.json"], code: 2, says: ["--body <file>"] },
+  { name: "headers without a body", args: ["--headers", "headers.json"], code: 2, says: ["--body <file>"] },
   {
-    name: "no time",
+    name: "an invalid time",
     args: ["--request", "good.http", "--at", "noon"],
     code: 2,
     says: ["2026-01-31T12:00:00Z"],
@@ -146,7 +148,7 @@ describeUnless(onlyInFullRun(), "hookonce verify", () => {
     },
   );
 
-  test("from elsewhere, and with another source's name", async () => {
+  test("takes the inbox folder from --folder, and suggests the right name for a misspelled source", async () => {
     using inbox = scratch(files);
     const folder = ["--folder", inbox.path, "--request", `${inbox.path}/good.http`, ...at];
     expect((await run(["verify", "--source", "stripe", ...folder])).code).toBe(0);

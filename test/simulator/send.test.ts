@@ -12,7 +12,7 @@ import { send, type SendOptions, type SendReport } from "../../src/simulator/sen
 import { certificateFor } from "../support/certificate.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 
-/** The literal of the preset, with what `hmac` and `static` leave to the config. */
+/** A preset, completed with what `hmac` and `static` leave to the config. */
 function presetOf(preset: Provider): { provider: Provider; config: string } {
   const selectors = 'event_id = "body:$.id"\ntype = "body:$.type"';
   if (preset.name === "hmac" && preset.scheme.kind === "hmac") {
@@ -46,7 +46,7 @@ function configOf(): string {
     .join("\n");
 }
 
-/** The provider's own hosts, which hand out certificates and keys. */
+/** The providers' hosts, from which hookonce fetches certificates and keys. */
 function providersHosts(url: string): Promise<Response> {
   if (url.startsWith("https://production.plaid.com/")) {
     const { d: _, ...key } = JSON.parse(keys.get("plaid")?.privateKey ?? "{}") as Record<string, string>;
@@ -113,7 +113,7 @@ const sendTo = (name: string, change: Partial<SendOptions> = {}): Promise<SendRe
 const stored = (name: string): { type: string; deliveries: number }[] =>
   inbox.rows("select type, deliveries from hookonce_events where source = ? order by id", name);
 
-test("every preset has an example, and every example a preset", () => {
+test("every preset has an example, and every example has a preset", () => {
   expect([...examples.keys()].sort()).toEqual([...names].sort());
 });
 
@@ -127,7 +127,7 @@ describe.each(names)("%s", (name) => {
     const sent = new Set<string>();
     const report = await sendTo(name, { onAnswer: ({ eventIds }) => eventIds.forEach((id) => sent.add(id)) });
     expect(report.wrong).toEqual([]);
-    // What is printed is what is stored.
+    // The printed ids are the stored ones.
     if (!thin)
       expect(inbox.rows("select event_id from hookonce_events where source = ?", name)).toEqual(
         [...sent].map((id) => ({ event_id: id })),
@@ -149,7 +149,7 @@ describe.each(names)("%s", (name) => {
     expect(inbox.value("select count(*) from effects where source = ?", name)).toBe(thin ? 2 : 1);
   });
 
-  test("another event is another, of each of its types", async () => {
+  test("stores a separate event for each of its types", async () => {
     const before = stored(name).length;
     const { types } = examples.get(name) as Example;
     for (const type of types) expect((await sendTo(name, { type, times: 1 })).wrong).toEqual([]);
@@ -161,7 +161,7 @@ describe.each(names)("%s", (name) => {
   });
 
   const refused = (change: Partial<SendOptions>, code: string): void => {
-    test(`${Object.keys(change).join()}: 401`, async () => {
+    test(`is answered 401 with ${Object.keys(change).join()}`, async () => {
       const before = stored(name);
       const report = await sendTo(name, { ...change, times: 1 });
       expect(report.wrong).toEqual([]);
@@ -173,7 +173,7 @@ describe.each(names)("%s", (name) => {
   if (staleAge(scheme) !== undefined) refused({ stale: true }, "timestamp_stale");
   if (scheme.kind !== "unsigned") refused({ wrongSecret: true }, "signature_mismatch");
   if (preset.batch !== undefined) {
-    test("three events in one delivery", async () => {
+    test("carries three events in one delivery", async () => {
       const before = stored(name).length;
       const report = await sendTo(name, { batch: 3 });
       expect([report.wrong, report.deliveries, report.events]).toEqual([[], 2, 3]);
@@ -183,7 +183,7 @@ describe.each(names)("%s", (name) => {
 });
 
 describe("storms", () => {
-  test("shuffled, all at once, answers lost: each event once", async () => {
+  test("stores each event once when deliveries are shuffled, concurrent, and answers are lost", async () => {
     const before = stored("stripe").length;
     const report = await sendTo("stripe", {
       events: 20,
@@ -197,7 +197,7 @@ describe("storms", () => {
     expect(stored("stripe")).toHaveLength(before + 20);
   });
 
-  test("a receiver that applies everything twice is found out", async () => {
+  test("reports a receiver that applies everything twice", async () => {
     using server = Bun.serve({
       hostname: "127.0.0.1",
       port: 0,
@@ -206,17 +206,17 @@ describe("storms", () => {
     const report = await sendTo("stripe", { to: server.url.href });
     expect(report.wrong.map(({ what }) => what)).toEqual(["was processed 2 times"]);
     const tampered = await sendTo("stripe", { to: server.url.href, tamper: true, times: 1 });
-    expect(tampered.wrong.map(({ what }) => what)).toEqual(["got 200 processed, where 401 is right"]);
+    expect(tampered.wrong.map(({ what }) => what)).toEqual(["got 200 processed, expected 401"]);
   });
 
-  test("nobody there, and a failure", async () => {
+  test("reports a status of 500, and a receiver that does not answer", async () => {
     const server = Bun.serve({
       hostname: "127.0.0.1",
       port: 0,
       fetch: () => new Response("no", { status: 500 }),
     });
     const to = server.url.href;
-    expect((await sendTo("github", { to, times: 1 })).wrong[0]?.what).toBe("got 500 no, where 200 is right");
+    expect((await sendTo("github", { to, times: 1 })).wrong[0]?.what).toBe("got 500 no, expected 200");
     await server.stop(true);
     expect((await sendTo("github", { to, times: 1 })).wrong[0]?.what).toStartWith("got no answer: ");
   });

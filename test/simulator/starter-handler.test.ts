@@ -9,7 +9,7 @@ const fileOf = (name: string, type: string): string =>
   starterHandler(providers.get(name)!, examples.get(name) as Example, name, type).file;
 
 describe("a starter handler", () => {
-  test.each([...providers.keys()])("finds something at each of its paths: %s", (name) => {
+  test.each([...providers.keys()])("finds a value at each of its paths: %s", (name) => {
     const provider = providers.get(name)!;
     const example = examples.get(name) as Example;
     using db = new Database(":memory:", { strict: true });
@@ -23,7 +23,7 @@ describe("a starter handler", () => {
     }
   });
 
-  test("stands where its type is looked up", () => {
+  test("has the file name that hookonce looks for", () => {
     expect(fileOf("shopify", "orders/paid")).toBe("handlers/shopify/orders/paid.sql");
     expect(fileOf("gitlab", "Push Hook")).toBe("handlers/gitlab/Push_Hook.sql");
     expect(fileOf("mollie-classic", "")).toBe("handlers/mollie-classic/_any.sql");

@@ -9,7 +9,10 @@ import { randomKeys } from "../../src/simulator/keys.ts";
 import { send } from "../../src/simulator/send.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 
-/** Beside each preset's source an unsigned one that says no more than whose handlers it shares: what one delivers to while developing. */
+/**
+ * Each preset has a source, and an unsigned source that only shares its handlers, to deliver to while
+ * developing.
+ */
 const names = [...providers.keys()].filter((name) => name !== "unsigned");
 
 const spelledOut: Record<string, string> = {
@@ -92,7 +95,7 @@ describe("an unsigned source that only shares handlers reads ids, types and batc
     expect(source.eventIdRule).toBe(sources.get(name)!.eventIdRule);
   });
 
-  test("but says itself what it says", async () => {
+  test("uses the selectors that it has itself", async () => {
     await inbox.restart({
       config: `
 [sources.paypal]

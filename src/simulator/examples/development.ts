@@ -61,14 +61,14 @@ export const development: Readonly<Record<string, Example>> = {
     headers: (seed) => ({ "x-gitlab-event": seed.type, "webhook-id": uuidOf(seed) }),
     event: gitlabEvent,
     dashboard: "https://gitlab.com/GROUP/PROJECT/-/hooks (Settings, Webhooks, Signing token)",
-    develop: "the webhook's own Test menu",
+    develop: "the webhook's Test menu",
   },
   "gitlab-token": {
     types: ["Push Hook", "Merge Request Hook"],
     headers: (seed) => ({ "x-gitlab-event": seed.type, "idempotency-key": uuidOf(seed) }),
     event: gitlabEvent,
     dashboard: "https://gitlab.com/GROUP/PROJECT/-/hooks (Settings, Webhooks, Secret token)",
-    develop: "the webhook's own Test menu",
+    develop: "the webhook's Test menu",
   },
   bitbucket: {
     types: ["repo:push", "pullrequest:fulfilled"],
@@ -103,7 +103,7 @@ export const development: Readonly<Record<string, Example>> = {
       sender: { id: 1, login: "ada" },
     }),
     dashboard: "the repository's Settings, Webhooks, Add Webhook",
-    develop: "the webhook's own Test Delivery button",
+    develop: "the webhook's Test Delivery button",
   },
   jira: {
     types: ["jira:issue_created", "jira:issue_updated"],

@@ -62,7 +62,7 @@ export const messaging: Readonly<Record<string, Example>> = {
       },
     }),
     dashboard: "setWebhook of the Bot API, with url and secret_token",
-    subscribe: "its allowed_updates",
+    subscribe: "the allowed_updates of setWebhook",
   },
   meta: {
     types: ["messages"],
@@ -132,7 +132,7 @@ export const messaging: Readonly<Record<string, Example>> = {
     }),
     wrap: (events) => events,
     dashboard: "https://app.sendgrid.com/settings/mail_settings (Event Webhooks)",
-    develop: "its Test Your Integration button",
+    develop: "the Test Your Integration button on that page",
   },
   mailgun: {
     types: ["delivered", "failed", "opened"],
@@ -146,7 +146,7 @@ export const messaging: Readonly<Record<string, Example>> = {
       },
     }),
     dashboard: "https://app.mailgun.com/mg/sending/webhooks",
-    develop: "its Test webhook button",
+    develop: "the Test webhook button on that page",
   },
   postmark: {
     types: ["Bounce", "Delivery", "Inbound"],
@@ -160,7 +160,7 @@ export const messaging: Readonly<Record<string, Example>> = {
       Inactive: true,
     }),
     dashboard: "https://account.postmarkapp.com/servers (the server's message stream, Webhooks)",
-    develop: "its Send test button",
+    develop: "the Send test button on that page",
   },
   resend: {
     types: ["email.delivered", "email.bounced"],

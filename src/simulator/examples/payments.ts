@@ -1,6 +1,6 @@
 import { uuidOf, type Example, type Seed } from "../example.ts";
 
-/** Objects of Stripe's by the first part of the type: https://docs.stripe.com/api/events/types */
+/** Stripe's objects, by the first part of the event type: https://docs.stripe.com/api/events/types */
 function stripeObject({ id, type, s }: Seed): Record<string, unknown> {
   const money = { currency: "eur", customer: "cus_NffrFeUfNV2Hib", livemode: false };
   if (type.startsWith("invoice."))
@@ -43,7 +43,7 @@ export const payments: Readonly<Record<string, Example>> = {
     }),
     contentType: "application/json; charset=utf-8",
     dashboard: "https://dashboard.stripe.com/webhooks (Workbench, Webhooks, Add destination)",
-    develop: "stripe listen --forward-to URL   (it prints a whsec_… of its own: that is the secret then)",
+    develop: "stripe listen --forward-to URL   (then the secret is the whsec_… that it prints)",
   },
   razorpay: {
     types: ["payment.captured", "order.paid"],
@@ -187,7 +187,7 @@ export const payments: Readonly<Record<string, Example>> = {
     form: "fields",
     event: ({ id }) => ({ id: `tr_${id.slice(0, 10)}` }),
     dashboard: "the webhookUrl that your code gives when it creates a payment",
-    subscribe: "nothing to tick: the ping says only which payment has changed; ask Mollie's API how",
+    subscribe: "nothing to tick: the ping only says which payment has changed; ask Mollie's API how",
   },
   "coinbase-commerce": {
     types: ["charge:confirmed", "charge:failed"],
@@ -245,7 +245,7 @@ export const payments: Readonly<Record<string, Example>> = {
       notificationItems: events.map((event) => ({ NotificationRequestItem: event })),
     }),
     dashboard: "https://ca-test.adyen.com (Developers, Webhooks, Standard webhook)",
-    develop: "the webhook's own Test configuration button",
+    develop: "the webhook's Test configuration button",
   },
   "adyen-platform": {
     types: ["balancePlatform.transfer.created"],

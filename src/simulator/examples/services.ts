@@ -88,7 +88,7 @@ export const services: Readonly<Record<string, Example>> = {
       delta: { users: [12345678] },
     }),
     dashboard: "https://www.dropbox.com/developers/apps (your app, Webhooks)",
-    subscribe: "nothing to tick: the ping says only whose files have changed",
+    subscribe: "nothing to tick: the ping only says whose files have changed",
   },
   figma: {
     types: ["FILE_UPDATE", "FILE_COMMENT"],
@@ -187,6 +187,6 @@ export const services: Readonly<Record<string, Example>> = {
       completed_at: iso,
     }),
     dashboard: "the webhook that your code gives when it creates a prediction",
-    subscribe: "its webhook_events_filter",
+    subscribe: "the webhook_events_filter that your code gives with it",
   },
 };

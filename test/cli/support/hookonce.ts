@@ -3,11 +3,14 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 
-/** Runs hookonce as a shell does: a process of its own, by default from source, with an environment of almost nothing. */
+/**
+ * Runs hookonce as a shell does: in its own process, by default from source, with an almost empty
+ * environment.
+ */
 export const fromSource = [process.execPath, join(import.meta.dir, "../../../src/main.ts")];
 
 export interface RunOptions {
-  /** What stands before the arguments. */
+  /** The command before the arguments. */
   program?: readonly string[];
   cwd?: string;
   environment?: Record<string, string>;
@@ -22,7 +25,7 @@ export interface Ended {
 function spawn(args: readonly string[], { program = fromSource, cwd, environment }: RunOptions) {
   return Bun.spawn([...program, ...args], {
     cwd: cwd ?? tmpdir(),
-    // Nothing on PATH, and nothing else of what the tests' own environment says; below HOME Bun keeps what it has transpiled.
+    // No PATH, and nothing else of the tests' own environment except HOME, where Bun caches transpiled files.
     env: { NO_COLOR: "1", HOME: process.env["HOME"] ?? tmpdir(), ...environment },
     stdin: "ignore",
     stdout: "pipe",
@@ -30,7 +33,7 @@ function spawn(args: readonly string[], { program = fromSource, cwd, environment
   });
 }
 
-/** To its end. */
+/** Runs a command to its end. */
 export async function run(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   const child = spawn(args, options);
   const [code, stdout, stderr] = await Promise.all([
@@ -42,12 +45,12 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
 }
 
 export interface Started extends AsyncDisposable {
-  /** What it has logged so far, each line parsed. */
+  /** The parsed lines it has logged so far. */
   readonly log: readonly Record<string, unknown>[];
-  /** Resolves with the first line of this message. Rejects when it ends without. */
+  /** Resolves with the first line that has this message. Rejects if the process ends without one. */
   logged(message: string): Promise<Record<string, unknown>>;
   signal(...names: NodeJS.Signals[]): void;
-  /** Resolves with the exit code, and what was written to standard error. */
+  /** Resolves with the exit code and the complete output once the process has ended. */
   readonly ended: Promise<Ended>;
 }
 
@@ -58,7 +61,7 @@ export interface Serving extends Started {
 
 type ServeOptions = RunOptions & { flags?: string[] };
 
-/** `hookonce serve` on a free loopback port; stopped by force when the test has not stopped it. */
+/** Starts `hookonce serve` on a free loopback port. Disposing of it kills the process if it still runs. */
 export function start(folder: string, options: ServeOptions = {}): Started {
   const child = spawn(["serve", folder, "--listen", "127.0.0.1:0", ...(options.flags ?? [])], options);
   const log: Record<string, unknown>[] = [];
@@ -104,7 +107,7 @@ export function start(folder: string, options: ServeOptions = {}): Started {
   };
 }
 
-/** Throws when it does not come up. */
+/** Starts `hookonce serve` and waits until it listens. Throws if it ends before that. */
 export async function serve(folder: string, options: ServeOptions = {}): Promise<Serving> {
   const started = start(folder, options);
   const url = String((await started.logged("listening"))["url"]);
@@ -128,7 +131,7 @@ export interface Scratch extends Disposable {
   write(files: Record<string, string>): void;
 }
 
-/** A folder that is gone when the test is over. */
+/** A temporary folder. Disposing of it removes it. */
 export function scratch(files: Record<string, string> = {}): Scratch {
   const path = temporaryFolder("cli");
   const write = (files: Record<string, string>): void => {
@@ -141,7 +144,7 @@ export function scratch(files: Record<string, string> = {}): Scratch {
   return { path, write, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-/** A small working inbox folder. */
+/** The files of a small inbox folder that works. */
 export const inboxFiles = {
   "hookonce.toml": `version = 1
 

@@ -7,7 +7,7 @@ const project = join(import.meta.dir, "..");
 const scratch = temporaryFolder("demo-test");
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-/** `hookonce demo` as a process of its own, with a temporary folder of its own to leave empty. */
+/** Starts `hookonce demo` as a process, with its own temporary folder, which it must leave empty. */
 function startDemo(environment: Record<string, string> = {}) {
   const temporary = mkdtempSync(join(scratch, "tmp-"));
   const demo = Bun.spawn([process.execPath, "src/main.ts", "demo"], {
@@ -19,7 +19,7 @@ function startDemo(environment: Record<string, string> = {}) {
   return { demo, leftBehind: () => readdirSync(temporary) };
 }
 
-/** The two numbers in a row of the table, in cents where they are money. */
+/** The two numbers in a row of the table; amounts of money in cents. */
 function row(output: string, label: string): { tutorial: number; hookonce: number } {
   const line = output.split("\n").find((line) => line.startsWith(`${label}  `)) ?? "";
   const [tutorial = Number.NaN, hookonce = Number.NaN] = line
@@ -31,9 +31,9 @@ function row(output: string, label: string): { tutorial: number; hookonce: numbe
 }
 
 describe("hookonce demo", () => {
-  test("the tutorial's receiver credits too much, hookonce what is due, and nothing is left behind", async () => {
+  test("the tutorial's receiver credits too much, hookonce credits the right amount, and no file is left behind", async () => {
     const startedAt = performance.now();
-    // Even loopback would go through a proxy, were it listened to.
+    // If the demo used this proxy, even its loopback requests would go through it.
     const { demo, leftBehind } = startDemo({
       HTTP_PROXY: "http://127.0.0.1:9",
       http_proxy: "http://127.0.0.1:9",
@@ -52,13 +52,13 @@ describe("hookonce demo", () => {
     expect(credited.tutorial).toBeGreaterThan(expected.tutorial);
     expect(doubled.tutorial).toBeGreaterThan(0);
     expect(row(output, "events sent").hookonce).toBeGreaterThanOrEqual(200);
-    // Each lost answer is followed by one more delivery.
+    // Each lost answer causes one more delivery.
     const lost = row(output, "answers lost").hookonce;
     expect(lost).toBeGreaterThan(0);
     expect(row(output, "deliveries").hookonce).toBe(row(output, "events sent").hookonce * 10 + lost);
 
     expect(output).toContain("hookonce init");
-    // Piped, it has no colours.
+    // Piped output has no colours.
     expect(output).not.toContain("\u001b");
     expect(leftBehind()).toEqual([]);
   }, 20_000);
@@ -67,7 +67,7 @@ describe("hookonce demo", () => {
     { signal: "SIGINT", phase: "tutorial  ", code: 130 },
     { signal: "SIGTERM", phase: "hookonce  ", code: 143 },
   ] as const)(
-    "$signal ends it, and nothing is left behind",
+    "$signal ends it and no file is left behind",
     async ({ signal, phase, code }) => {
       const { demo, leftBehind } = startDemo();
       let output = "";

@@ -6,39 +6,37 @@ import { planStorm, sendStorm, type PlannedDelivery, type StormReport } from "./
 import { formatTable, styled } from "./table.ts";
 import { openTutorialReceiver, RECEIPT_MS } from "./tutorial-receiver.ts";
 
-/** The demo may take 10 s: on a disk with 10 ms for an fsync, the tutorial's two for each event are more than 4 of them. */
+/** The demo may take 10 s. On a disk with 10 ms for an fsync, the tutorial's two per event take over 4 s. */
 const EVENTS = 200;
 const COPIES = 10;
 const LOST_SHARE = 0.1;
 const SENDERS = 64;
 
 export interface DemoOptions {
-  /** Empty, and the caller's to remove. */
+  /** An empty folder. The caller removes it. */
   readonly folder: string;
-  /** Ends the demo early: `playDemo` then closes what it opened and rejects with the signal's reason. */
+  /** Ends the demo early: `playDemo` then closes what it opened, and rejects with the signal's reason. */
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
 }
 
-/** @returns whether hookonce credited every event, and each once */
+/** @returns whether hookonce credited every event, and each of them once */
 export async function playDemo({ folder, signal, say }: DemoOptions): Promise<boolean> {
   const secret = `whsec_${randomBytes(24).toString("base64url")}`;
   const payments = makePayments(EVENTS);
   const plan = planStorm(payments, { copies: COPIES, lostShare: LOST_SHARE, random: Math.random });
-  const weather = { plan, secret, signal };
+  const storm = { plan, secret, signal };
 
-  say(styled("bold", "The same storm of webhooks against two receivers, here on this machine"));
+  say(styled("bold", "The same storm of retries, sent to two receivers on this machine"));
   say("");
+  say(`storm     ${EVENTS} signed Stripe payments, each delivered ${COPIES} times in random order,`);
   say(
-    `storm     ${EVENTS} Stripe payments, signed, each delivered ${COPIES} times, shuffled, ${SENDERS} at once;`,
+    `          ${SENDERS} at a time; one answer in ${1 / LOST_SHARE} is lost, so the sender delivers again`,
   );
-  say(`          one answer in ${1 / LOST_SHARE} is lost: the sender hangs up and delivers again`);
-  say(
-    `tutorial  looks the id up, does the work (credit, ${RECEIPT_MS} ms to send a receipt), stores the id …`,
-  );
-  const tutorial = await endure(await openTutorialReceiver(folder, secret), weather);
-  say("hookonce  id and credit in one SQLite transaction, on the disk before the answer …");
-  const hookonce = await endure(await openHookonceReceiver(folder, secret), weather);
+  say(`tutorial  looks up the id, credits, sends a receipt (${RECEIPT_MS} ms), stores the id …`);
+  const tutorial = await sendTo(await openTutorialReceiver(folder, secret), storm);
+  say("hookonce  stores id and credit in one transaction, on disk before the answer …");
+  const hookonce = await sendTo(await openHookonceReceiver(folder, secret), storm);
   say("");
 
   const expected = payments.reduce((sum, { cents }) => sum + cents, 0);
@@ -49,25 +47,25 @@ export async function playDemo({ folder, signal, say }: DemoOptions): Promise<bo
   say(
     exact
       ? "hookonce credited every event once."
-      : styled("red", "hookonce was not exact. That must not happen: please report it."),
+      : styled("red", "hookonce did not credit every event once. This is a bug: please report it."),
   );
   say("");
-  say(`Make an inbox of your own:  ${styled("bold", "hookonce init my-inbox")}`);
+  say(`Make your own inbox:  ${styled("bold", "hookonce init my-inbox")}`);
   return exact;
 }
 
-interface Endured extends StormReport {
-  /** Read from the receiver's database once it was closed. */
+interface Result extends StormReport {
+  /** Read from the receiver's database after it was closed. */
   readonly credited: Credited;
 }
 
-interface Weather {
+interface Storm {
   readonly plan: readonly PlannedDelivery[];
   readonly secret: string;
   readonly signal: AbortSignal;
 }
 
-async function endure(opened: Receiver, { plan, secret, signal }: Weather): Promise<Endured> {
+async function sendTo(opened: Receiver, { plan, secret, signal }: Storm): Promise<Result> {
   let report: StormReport;
   {
     await using receiver = opened;
@@ -76,13 +74,13 @@ async function endure(opened: Receiver, { plan, secret, signal }: Weather): Prom
   return { ...report, credited: readCredited(opened.databasePath) };
 }
 
-function isExact({ credited }: Endured, events: number, expected: number): boolean {
+function isExact({ credited }: Result, events: number, expected: number): boolean {
   return credited.cents === expected && credited.customers === events && credited.doubled === 0;
 }
 
-function compare(payments: readonly Payment[], expected: number, ...receivers: readonly Endured[]): string[] {
-  const row = (label: string, cell: (endured: Endured) => string) => ({ label, cells: receivers.map(cell) });
-  const colors = receivers.map((endured) => (isExact(endured, payments.length, expected) ? "green" : "red"));
+function compare(payments: readonly Payment[], expected: number, ...results: readonly Result[]): string[] {
+  const row = (label: string, cell: (result: Result) => string) => ({ label, cells: results.map(cell) });
+  const colors = results.map((result) => (isExact(result, payments.length, expected) ? "green" : "red"));
   return formatTable(
     ["tutorial", "hookonce"],
     [
@@ -97,11 +95,11 @@ function compare(payments: readonly Payment[], expected: number, ...receivers: r
   );
 }
 
-function verdictOn({ credited }: Endured, expected: number): string {
+function verdictOn({ credited }: Result, expected: number): string {
   if (credited.doubled === 0)
-    return "The tutorial was lucky this time: no copy came while the first was at work.";
+    return "The tutorial was lucky this time: no copy arrived before it stored the id.";
   const over = dollars(credited.cents - expected);
-  return `The tutorial credited ${over} too much: copies that came while the first was at work found no id.`;
+  return `The tutorial credited ${over} too much: copies arrived before it stored the id.`;
 }
 
 const count = (value: number): string => value.toLocaleString("en-US");

@@ -20,10 +20,10 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
   "handlers/stripe/checkout.session.completed.sql": creditStatement,
 };
 
-/** In milliseconds, for what is still in flight when the storm is over. */
+/** How long a stop waits for deliveries in flight, in milliseconds. */
 const DRAIN_MS = 2000;
 
-/** hookonce itself, opened as `serve` opens it, on an inbox folder written here. Only its log is quieter. */
+/** hookonce itself, opened as `serve` opens it, on an inbox folder made here. It logs only errors. */
 export async function openHookonceReceiver(folder: string, secret: string): Promise<Receiver> {
   const inboxFolder = join(folder, "inbox");
   for (const [path, text] of Object.entries(inboxFiles)) {
@@ -36,7 +36,7 @@ export async function openHookonceReceiver(folder: string, secret: string): Prom
     clock,
   });
   if (config === null || problems.length > 0) {
-    throw new HookonceError("config_invalid", "The demo's own inbox cannot be served.", { problems });
+    throw new HookonceError("config_invalid", "The demo's own inbox folder has problems.", { problems });
   }
   const log = pino({ level: "error", base: null }, pino.destination({ dest: 2, sync: true }));
   const inbox = await openInbox({

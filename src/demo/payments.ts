@@ -1,16 +1,16 @@
 import { Database } from "bun:sqlite";
 
-/** One Stripe event of the storm: a customer of its own has paid, and is to be credited once. */
+/** One Stripe event of the storm: a customer, different in each event, has paid and must be credited once. */
 export interface Payment {
   readonly eventId: string;
   readonly cents: number;
-  /** As Stripe would send it. */
+  /** The event's JSON, as Stripe would send it. */
   readonly body: string;
 }
 
 const PRICES = [500, 1000, 2500, 4900];
 
-/** Payments of different prices, each by another customer, so that a doubled one shows in the customer's row. */
+/** Payments of several amounts, each by its own customer, so that a doubled credit shows in a customer's row. */
 export function makePayments(count: number): Payment[] {
   return Array.from({ length: count }, (_, n) => {
     const serial = String(n + 1).padStart(6, "0");
@@ -37,7 +37,7 @@ export function makePayments(count: number): Payment[] {
   });
 }
 
-/** The business table. Both receivers have this one, each in a database of its own. */
+/** The business table. Each receiver has it in its own database. */
 export const creditsTable = `create table credits (
   customer  text primary key,
   purchases integer not null,
@@ -45,7 +45,7 @@ export const creditsTable = `create table credits (
 ) strict;
 `;
 
-/** The business update. Both receivers run this text; `:payload` is the event's JSON. */
+/** The business update. Both receivers run this SQL; `:payload` is the event's JSON. */
 export const creditStatement = `insert into credits (customer, purchases, cents)
 values (:payload ->> '$.data.object.customer', 1, :payload ->> '$.data.object.amount_total')
 on conflict (customer) do update set purchases = purchases + 1, cents = cents + excluded.cents;
@@ -54,11 +54,11 @@ on conflict (customer) do update set purchases = purchases + 1, cents = cents + 
 export interface Credited {
   readonly customers: number;
   readonly cents: number;
-  /** Events whose customer was credited more than once for it. */
+  /** Events that were credited more than once. */
   readonly doubled: number;
 }
 
-/** What a receiver's database says, read on a connection of its own. */
+/** Reads from a receiver's database what was credited, on a new connection. */
 export function readCredited(databasePath: string): Credited {
   using database = new Database(databasePath, { readonly: true });
   const row = database

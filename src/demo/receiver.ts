@@ -1,6 +1,6 @@
-/** What the storm is sent against. Disposing of it answers what is in flight and closes its database. */
+/** A receiver of the storm. Disposing of it answers the deliveries in flight and closes its database. */
 export interface Receiver extends AsyncDisposable {
-  /** Where the provider delivers to. */
+  /** The URL that the provider delivers to. */
   readonly url: string;
   readonly databasePath: string;
 }

@@ -3,20 +3,20 @@ import type { Payment } from "./payments.ts";
 
 export interface PlannedDelivery {
   readonly payment: Payment;
-  /** The sender hangs up before it has read the answer, and so must deliver again. */
+  /** The sender hangs up before it has read the answer, so it must deliver again. */
   readonly losesAnswer: boolean;
 }
 
 export interface StormOptions {
-  /** How often each payment is delivered, retries after lost answers not counted. */
+  /** How often each payment is delivered, not counting retries after lost answers. */
   readonly copies: number;
-  /** Of the deliveries, 0 to 1. */
+  /** The share of deliveries whose answer is lost, 0 to 1. */
   readonly lostShare: number;
-  /** From 0 to below 1. */
+  /** At least 0 and below 1. */
   readonly random: () => number;
 }
 
-/** Every delivery in the order in which it is sent. Made once, so that each receiver gets the same. */
+/** All deliveries in the order in which they are sent. Planned once, so that each receiver gets the same. */
 export function planStorm(payments: readonly Payment[], options: StormOptions): PlannedDelivery[] {
   const { copies, lostShare, random } = options;
   const plan = payments.flatMap((payment) =>
@@ -25,7 +25,7 @@ export function planStorm(payments: readonly Payment[], options: StormOptions): 
   return shuffle(plan, random);
 }
 
-/** Fisher and Yates: every order is as likely. */
+/** The Fisher–Yates shuffle: every order is equally likely. */
 function shuffle<Item>(items: readonly Item[], random: () => number): Item[] {
   const shuffled = [...items];
   for (let last = shuffled.length - 1; last > 0; last--) {
@@ -38,7 +38,7 @@ function shuffle<Item>(items: readonly Item[], random: () => number): Item[] {
 export interface StormReport {
   /** Requests sent, retries included. */
   readonly deliveries: number;
-  /** Of these, how many the sender did not see answered. */
+  /** How many of these the sender hung up on before the answer. */
   readonly answersLost: number;
   readonly ms: number;
 }
@@ -54,16 +54,16 @@ export interface SendOptions {
 
 /** Stripe waits 10 s for an answer. */
 const ANSWER_TIMEOUT_MS = 10_000;
-/** Late enough for the request to have arrived, too early for many an answer; one that comes sooner is thrown away. */
+/** Long enough for the request to arrive, too short for most answers. One that arrives is thrown away. */
 const HANG_UP_MS = 3;
-/** A provider waits minutes; a demo cannot. */
+/** A provider waits minutes before it delivers again; the demo cannot. */
 const RETRY_AFTER_MS = 20;
 const MAX_ATTEMPTS = 20;
 
 /**
- * Delivers what is planned as a provider does: signed anew for each attempt, and again until it has read a 2xx.
+ * Delivers the plan as a provider does: signs each attempt anew, and repeats it until it has read a 2xx.
  *
- * @throws Error when a delivery is not answered 2xx in 20 attempts; the signal's reason
+ * @throws Error if a delivery is not answered 2xx in 20 attempts; the signal's reason if it is aborted
  */
 export async function sendStorm(
   plan: readonly PlannedDelivery[],
@@ -98,7 +98,7 @@ export async function sendStorm(
         const answer = await deliver(payment, losesAnswer && attempt === 1);
         signal.throwIfAborted();
         if (answer === "ok") break;
-        if (attempt === MAX_ATTEMPTS) throw new Error(`${url} does not take ${payment.eventId}: ${answer}`);
+        if (attempt === MAX_ATTEMPTS) throw new Error(`${url} does not accept ${payment.eventId}: ${answer}`);
         await Bun.sleep(RETRY_AFTER_MS);
       }
     }
@@ -107,7 +107,7 @@ export async function sendStorm(
   return { deliveries, answersLost, ms: performance.now() - startedAt };
 }
 
-/** @returns the header as Stripe writes it: https://docs.stripe.com/webhooks#verify-manually */
+/** @returns a Stripe-Signature header: https://docs.stripe.com/webhooks#verify-manually */
 function sign(body: string, secret: string): string {
   const seconds = Math.floor(Date.now() / 1000);
   return `t=${seconds},v1=${createHmac("sha256", secret).update(`${seconds}.${body}`).digest("hex")}`;

@@ -3,11 +3,11 @@ import { styleText } from "node:util";
 export interface Row {
   readonly label: string;
   readonly cells: readonly string[];
-  /** Of a cell, where the terminal has colours. */
+  /** The colour of each cell, if the terminal has colours. */
   readonly colors?: readonly ("red" | "green" | undefined)[];
 }
 
-/** Labels to the left, numbers to the right, two spaces between; the head is underlined. */
+/** Labels are left-aligned and cells right-aligned, with three spaces between; the head is underlined. */
 export function formatTable(head: readonly string[], rows: readonly Row[]): string[] {
   const all = [{ label: "", cells: head }, ...rows];
   const labelWidth = Math.max(...all.map(({ label }) => label.length));
@@ -26,7 +26,7 @@ export function formatTable(head: readonly string[], rows: readonly Row[]): stri
   return lines;
 }
 
-/** Only on a terminal that has not been told NO_COLOR. */
+/** Styles a text, but only on a terminal with colours and without NO_COLOR. */
 export function styled(style: "bold" | "red" | "green", text: string): string {
   return styleText(style, text, { stream: process.stdout });
 }

@@ -7,13 +7,14 @@ import { createSource } from "../providers/source.ts";
 import { creditsTable, creditStatement } from "./payments.ts";
 import type { Receiver } from "./receiver.ts";
 
-/** How long the receipt takes to send, in milliseconds: a quick mail service. The slower it is, the more events double. */
+/** How long a receipt takes to send, in ms, with a fast mail service. If it takes longer, more events double. */
 export const RECEIPT_MS = 5;
 
 /**
- * The receiver as tutorials write it: look the id up, do the work, store the id. Nothing in it is made worse than it need be: signatures
- * are verified by hookonce's own code, its database has WAL and FULL as hookonce's has, its id is a primary key, and a sender that
- * delivers one after the other gets its event applied once. What it lacks is that the three steps are one.
+ * The receiver as tutorials write it: look up the id, do the work, store the id. It is a fair comparison:
+ * hookonce's own code verifies the signatures, the database uses WAL and synchronous=FULL as hookonce's does,
+ * the id is a primary key, and a sender that delivers one after the other gets each event applied once. It
+ * lacks only one thing: the three steps are not one transaction.
  */
 export async function openTutorialReceiver(folder: string, secret: string): Promise<Receiver> {
   const databasePath = join(folder, "tutorial.db");
@@ -61,7 +62,7 @@ export async function openTutorialReceiver(folder: string, secret: string): Prom
   };
 }
 
-/** Stands for any call that leaves the process. While it waits, the next delivery is taken up. */
+/** Represents any call that leaves the process. While it waits, the next delivery is processed. */
 async function sendReceipt(): Promise<void> {
   await Bun.sleep(RECEIPT_MS);
 }

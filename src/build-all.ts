@@ -3,7 +3,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 
-/** `bun run build:all`: the binary for every machine there is one for, and the SHA-256 sums of them all. */
+/** `bun run build:all`: builds the binary for every supported platform, and writes their SHA-256 sums. */
 
 const TARGETS = [
   "linux-x64",
@@ -22,7 +22,7 @@ for (const target of TARGETS) {
     folder,
     `hookonce-${packageJson.version}-${target}${target.startsWith("windows") ? ".exe" : ""}`,
   );
-  // As for this machine, but without bytecode: making that for another one has crashed.
+  // As for this machine, but without bytecode: cross-compiling bytecode has crashed.
   await $`${process.execPath} run compile --target=bun-${target} --outfile=${outfile}`.quiet();
   console.log(outfile);
 }
@@ -32,7 +32,7 @@ const built = (await readdir(folder))
   .sort();
 let sums = "";
 for (const name of built) {
-  // One at a time: each is 100 MB.
+  // One at a time, because each file is 100 MB.
   const sum = new Bun.CryptoHasher("sha256").update(await Bun.file(join(folder, name)).bytes()).digest("hex");
   sums += `${sum}  ${name}\n`;
 }

@@ -9,7 +9,7 @@ import { testInbox } from "./support/test-inbox.ts";
 
 const readme = readFileSync(join(import.meta.dir, "../README.md"), "utf8");
 
-/** The code blocks in a language that hold a text. Blocks in lists are set in. */
+/** The code blocks of a language that contain a text. Blocks inside lists are indented. */
 function blocks(language: string, holding: string): string[] {
   return [...readme.matchAll(/^( *)```(\w+)\n([^]*?)^ *```$/gm)]
     .filter(([, , found]) => found === language)
@@ -27,8 +27,8 @@ function signed(secret: string, text: string, encoding: "hex" | "base64"): strin
   return new Bun.CryptoHasher("sha256", secret).update(text).digest(encoding);
 }
 
-describe("what the README says", () => {
-  test("its config is one, and so is the scheme that it spells out", async () => {
+describe("the README", () => {
+  test("has a config that works, and so does the scheme that it spells out", async () => {
     const config = block("toml", "[sources.github]").replace(/^version.*$/m, "");
     const shop = block("toml", "[sources.shop]");
     await using inbox = await testInbox({
@@ -65,7 +65,7 @@ describe("what the README says", () => {
     expect(answer.body).toMatchObject({ status: "unhandled", event_id: "o1" });
   });
 
-  test("the first provider, its handler, and the queries on what is stored", async () => {
+  test("has a first provider, its handler and queries of stored data that work", async () => {
     await using inbox = await testInbox({
       config: block("toml", '[sources.stripe]\nprovider = "stripe"\nsecret '),
       files: {
@@ -102,7 +102,7 @@ describe("what the README says", () => {
     expect(Object.values(inbox.rows(raw as string)[0] as object)).toContain(body);
   });
 
-  test("the handler in TypeScript", async () => {
+  test("has a TypeScript handler that works", async () => {
     await using inbox = await testInbox({
       files: {
         "migrations/0001.sql": "create table pushes (repo text not null, sha text not null) strict;",
@@ -118,7 +118,7 @@ describe("what the README says", () => {
     expect(inbox.rows("select * from pushes")).toEqual([{ repo: "ada/engine", sha: "abc" }]);
   });
 
-  test("every key of the config, every provider and every command is there", () => {
+  test("names every key of the config, every provider and every command", () => {
     for (const key of [...keysAt([]), ...keysAt(["sources", "x"])]) {
       if (key !== "sources")
         expect({ key, told: new RegExp(`\\b${key}\\b`).test(readme) }).toEqual({ key, told: true });
@@ -129,7 +129,7 @@ describe("what the README says", () => {
       expect(readme.includes(`hookonce ${command}`)).toBe(true);
   });
 
-  test("the commands pin the Bun that the project is made for, and every package has its reason", () => {
+  test("pins the project's version of Bun in its commands, and gives a reason for every package", () => {
     const pinned = [...readme.matchAll(/npx -y (bun@[\d.]+) run ([\w:]+)/g)];
     expect(pinned.length).toBe(2);
     for (const [, version, script] of pinned) {

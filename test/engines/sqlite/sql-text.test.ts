@@ -5,13 +5,13 @@ import { splitStatements } from "../../../src/engines/sqlite/sql-text.ts";
 const dump = (db: Database): unknown[][] => db.prepare("select s from log order by rowid").values();
 const texts = (script: string): string[] => splitStatements(script).map(({ text }) => text);
 
-describe("splitting a script into statements", () => {
+describe("where one statement ends and the next begins", () => {
   const scenarios: { name: string; script: string; statements: string[] }[] = [
     { name: "nothing", script: "", statements: [] },
     { name: "blanks and semicolons", script: " \n;;\t; ", statements: [] },
     { name: "only comments", script: "-- one\n/* two */ ; -- three", statements: [] },
     { name: "one without a semicolon", script: "select 1", statements: ["select 1"] },
-    { name: "one with a semicolon", script: "select 1;", statements: ["select 1"] },
+    { name: "one with", script: "select 1;", statements: ["select 1"] },
     { name: "two", script: "select 1; select 2", statements: ["select 1", "select 2"] },
     { name: "two without a space", script: "select 1;select 2;", statements: ["select 1", "select 2"] },
     {
@@ -30,7 +30,7 @@ describe("splitting a script into statements", () => {
       statements: ["select 'it''s;'", "select 2"],
     },
     {
-      name: "quotes inside quotes of another kind",
+      name: "quotes of another kind within",
       script: `select '";', ";'"; select 2`,
       statements: [`select '";', ";'"`, "select 2"],
     },
@@ -65,11 +65,7 @@ describe("splitting a script into statements", () => {
       script: "select 1 -- it's\n; select 2",
       statements: ["select 1 -- it's", "select 2"],
     },
-    {
-      name: "a line comment at the end of the script",
-      script: "select 1; -- select 2;",
-      statements: ["select 1"],
-    },
+    { name: "a line comment that no line ends", script: "select 1; -- select 2;", statements: ["select 1"] },
     {
       name: "a block comment",
       script: "select /* a; 'b */ 1; select 2",
@@ -81,12 +77,12 @@ describe("splitting a script into statements", () => {
       statements: ["select 1", "*/"],
     },
     {
-      name: "the slash that opens a block comment does not close it",
+      name: "a slash and a star do not close what they open",
       script: "/*/ ; */ select 1",
       statements: ["select 1"],
     },
     {
-      name: "an unclosed block comment",
+      name: "a block comment that is not closed",
       script: "select 1; /* select 2;",
       statements: ["select 1"],
     },
@@ -96,7 +92,7 @@ describe("splitting a script into statements", () => {
       statements: ["select '-- a', '/* b'", "select 2"],
     },
     {
-      name: "an unclosed string",
+      name: "a string that is not closed",
       script: "select 'a; select 2;",
       statements: ["select 'a; select 2;"],
     },
@@ -106,7 +102,7 @@ describe("splitting a script into statements", () => {
       statements: ["select 1 - -1", "select 2"],
     },
     {
-      name: "the JSON arrow operators",
+      name: "the arrow of JSON",
       script: "select a->>'$.b;c' -> 1; select 2",
       statements: ["select a->>'$.b;c' -> 1", "select 2"],
     },
@@ -128,7 +124,7 @@ describe("splitting a script into statements", () => {
   });
 });
 
-describe("a trigger is one statement", () => {
+describe("triggers are one statement", () => {
   const body = `begin
   update t set n = case when new.n > 1 then 1 else 2 end;
   -- a comment with end; in it
@@ -152,13 +148,13 @@ end`;
     expect(texts(trigger)).toEqual([trigger]);
   });
 
-  test("if two follow each other, with END in capitals or after a comment", () => {
+  test("two behind each other, and with the END in capitals or after a comment", () => {
     const one = "create trigger a after insert on t begin select 1; END";
     const two = "create trigger b after insert on t begin select 1; /* done */ end";
     expect(texts(`${one};${two};select 2`)).toEqual([one, two, "select 2"]);
   });
 
-  test("but not a table named trigger", () => {
+  test("a table that is called trigger is none", () => {
     expect(texts('create table "trigger" (begin text); select 1; end;')).toEqual([
       'create table "trigger" (begin text)',
       "select 1",
@@ -167,7 +163,7 @@ end`;
   });
 });
 
-describe("the keyword", () => {
+describe("the first word", () => {
   test.each([
     ["select 1", "SELECT"],
     ["SeLeCt 1", "SELECT"],
@@ -194,7 +190,7 @@ describe("the keyword", () => {
   });
 });
 
-describe("parameters in the order SQLite numbers them", () => {
+describe("parameters, in the order in which SQLite numbers them", () => {
   test.each([
     ["select 1", []],
     ["select :a, :b, :a", [":a", ":b"]],
@@ -210,14 +206,14 @@ describe("parameters in the order SQLite numbers them", () => {
     expect(splitStatements(script)[0]?.parameters).toEqual(parameters);
   });
 
-  test("are listed separately for each statement", () => {
+  test("each statement has its own", () => {
     expect(splitStatements("select :a; select :b, :a;").map(({ parameters }) => parameters)).toEqual([
       [":a"],
       [":b", ":a"],
     ]);
   });
 
-  test("are bound by SQLite in the same order", () => {
+  test("SQLite itself binds them to the same places", () => {
     const db = new Database(":memory:");
     const script = "select :c as x, :a as y, :c || :b as z";
     const { parameters } = splitStatements(script)[0] as { parameters: readonly string[] };
@@ -230,7 +226,7 @@ describe("parameters in the order SQLite numbers them", () => {
   });
 });
 
-test("the line of a statement is that of its first word", () => {
+test("lines are those of the first word", () => {
   const script = `-- one
 select 1; select 2;
 
@@ -246,7 +242,7 @@ select 13;`;
   expect(splitStatements(script).map(({ line }) => line)).toEqual([2, 2, 6, 8, 10, 12]);
 });
 
-test("running the split statements gives the same result as running the whole script", () => {
+test("SQLite takes every statement as it was cut, and comes to the same end as with the whole script", () => {
   const script = `
     create table t (n integer, s text);
     create table log (s text);

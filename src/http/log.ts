@@ -23,7 +23,7 @@ export interface DeliveryLog {
 const MAX_WARNED = 1000;
 
 /**
- * @param writeLine writes a line from its fields in JSON. It is used for every delivery that is no failure
+ * @param writeLine writes a line from its fields in JSON. It is used for every delivery that did not fail
  *   and whose body did not change, which is nearly all of them. Building such a line by hand takes 3 µs
  *   instead of the logger's 10 µs; a delivery takes 40 µs in all. Without it, the logger writes these lines,
  *   too.

@@ -9,7 +9,7 @@ import { temporaryFolder } from "../../support/temporary-folder.ts";
 
 const PAGE = 4096;
 
-/** A writer that fills pages, and does about checkpoints what the inbox does: looks after each commit. */
+/** A writer that fills pages and, like the inbox, checks after each commit whether a checkpoint is due. */
 async function writer(folder: string) {
   const path = join(folder, "a.db");
   const { connection } = openDatabase(path);
@@ -22,7 +22,7 @@ async function writer(folder: string) {
   let written = 0;
   return {
     path,
-    /** Commits a page each until `done` says so. */
+    /** Writes this many pages, 50 per commit. */
     async write(pages: number): Promise<void> {
       for (const until = written + pages; written < until;) {
         connection.run("begin immediate");
@@ -36,7 +36,7 @@ async function writer(folder: string) {
       const [, pages, moved] = look.values()[0] as [number, number, number];
       return { pages, moved };
     },
-    /** Rows there are, and rows there should be. */
+    /** The number of rows in the table, and the number written. */
     count: (): [number, number] => [
       connection.prepare("select count(*) from filler").values()[0]?.[0] as number,
       written,
@@ -57,12 +57,12 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-test("a thread moves the log while the writer writes on, and the log is started anew", () =>
+test("a thread moves the log while the writer continues, and SQLite restarts the log", () =>
   inFolder(async (folder) => {
     await using one = await writer(folder);
     await one.write(3000);
     expect(one.log().moved).toBe(0);
-    // More than the log may hold, with what indexes and free lists take.
+    // More pages than the log may hold, including those of indexes and free lists.
     await one.write(45_000);
     const { pages } = one.log();
     expect(pages).toBeLessThan(40_000);
@@ -72,18 +72,21 @@ test("a thread moves the log while the writer writes on, and the log is started 
     expect(there).toBe(written);
   }));
 
-/** The workers of this process that give way to others. Threads that help them with their garbage do so, too, and stay. */
+/**
+ * This process's worker threads with lowered priority. Their garbage collection threads have it too, and
+ * outlive them.
+ */
 function givingWay(): string[] {
   return readdirSync("/proc/self/task").filter((thread) => {
     const stat = readFileSync(`/proc/self/task/${thread}/stat`, "utf8");
-    // The 19th field; the second, a name in parentheses, may hold spaces.
+    // The nice value is the 19th field. The second field, a name in parentheses, may contain spaces.
     return stat.includes("(Worker)") && stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16] === "10";
   });
 }
 
-test.skipIf(process.platform !== "linux")("the thread gives way to the writer", () =>
+test.skipIf(process.platform !== "linux")("the thread runs with a lower priority than the writer", () =>
   inFolder(async (folder) => {
-    // Threads of other tests are just ending, and a new one may get the number of an old one.
+    // Wait for the threads of other tests to end. A new thread may get the id of an old one.
     while (givingWay().length > 0) await Bun.sleep(10);
     await using one = await writer(folder);
     await one.write(4000);
@@ -93,7 +96,7 @@ test.skipIf(process.platform !== "linux")("the thread gives way to the writer", 
   }),
 );
 
-test("a reader holds it up only as long as it reads", () =>
+test("a reader delays the checkpoint only as long as it reads", () =>
   inFolder(async (folder) => {
     await using one = await writer(folder);
     await one.write(50);
@@ -106,7 +109,7 @@ test("a reader holds it up only as long as it reads", () =>
     expect(held.moved).toBeLessThan(1000);
     reader.run("rollback");
     reader.close();
-    // Sooner or later, as the disk allows, it is started anew.
+    // SQLite restarts the log after a while. How soon depends on the disk.
     let { pages } = held;
     let startedAnew = false;
     for (let written = 0; written < 60_000 && !startedAnew; written += 500) {
@@ -117,7 +120,7 @@ test("a reader holds it up only as long as it reads", () =>
     expect(startedAnew).toBe(true);
   }));
 
-test.skipIf(process.platform !== "linux")("after it is closed no connection is left but the writer's", () =>
+test.skipIf(process.platform !== "linux")("after close only the writer's connection is left", () =>
   inFolder(async (folder) => {
     const one = await writer(folder);
     await one.write(9000);

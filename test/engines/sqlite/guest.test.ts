@@ -6,7 +6,7 @@ import { openDatabase } from "../../../src/engines/sqlite/open.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 import { refusalOf, refusedStart, testInbox, type TestInbox } from "../../support/test-inbox.ts";
 
-/** Somebody's application, and its database. */
+/** An application with its own database. */
 interface App extends Disposable {
   readonly path: string;
   readonly folder: string;
@@ -40,14 +40,14 @@ const HANDLER = {
     "update customers set cents = cents + (:payload ->> '$.cents') where id = :payload ->> '$.customer';",
 };
 
-/** Thirty such events make a checkpoint due. */
+/** Thirty events of this size make a checkpoint due. */
 const FILLER = "x".repeat(500_000);
 
 function inboxOn({ path }: App, more = ""): Promise<TestInbox> {
   return testInbox({ config: `database = "${path}"\n${more}${SOURCE}`, files: HANDLER });
 }
 
-/** What is the application's own to decide, and its objects. */
+/** The settings and objects that belong to the application. */
 function ownOf(db: Database): Record<string, unknown> {
   const pragma = (name: string): unknown => db.prepare(`pragma ${name}`).values()[0]?.[0];
   return {
@@ -65,8 +65,8 @@ function ownOf(db: Database): Record<string, unknown> {
   };
 }
 
-describe("in a database that it did not create hookonce is a guest", () => {
-  test("it adds its own objects and changes nothing else, in a whole life of events and restarts", async () => {
+describe("in a database that hookonce did not create", () => {
+  test("hookonce adds its own objects and changes nothing else, over many events and restarts", async () => {
     using host = app({ wal: true });
     using before = host.open();
     const own = ownOf(before);
@@ -105,7 +105,7 @@ describe("in a database that it did not create hookonce is a guest", () => {
     expect(after.prepare("pragma integrity_check").values()).toEqual([["ok"]]);
   });
 
-  test("the application writes to it while hookonce serves, and both see what the other wrote", async () => {
+  test("the application can write while hookonce serves, and both see each other's writes", async () => {
     using host = app({ wal: true });
     await using inbox = await inboxOn(host);
     using db = host.open();
@@ -126,14 +126,14 @@ describe("in a database that it did not create hookonce is a guest", () => {
     ]);
   });
 
-  test("the application's own migration is not in the way of handlers that it does not concern", async () => {
+  test("a migration by the application fails only the handlers that it affects", async () => {
     using host = app({ wal: true });
     await using inbox = await inboxOn(host);
     using db = host.open();
     db.run("alter table customers add column note text");
     const paid = { type: "paid", customer: "ada", cents: 7 };
     expect((await inbox.deliver({ event_id: "evt_1", ...paid })).status).toBe(200);
-    // One that does concern them makes them fail, until it is mended: then the retry goes through.
+    // A migration that affects the handler makes it fail. Once it is reverted, the retry is processed.
     db.run("alter table customers rename column cents to pence");
     expect((await inbox.deliver({ event_id: "evt_2", ...paid })).status).toBe(500);
     expect(db.prepare("select error from hookonce_failures").values()).toEqual([["no such column: cents"]]);
@@ -142,7 +142,7 @@ describe("in a database that it did not create hookonce is a guest", () => {
     expect(db.prepare("select cents from customers where id = 'ada'").values()).toEqual([[114]]);
   });
 
-  test("a copy is made beside it before hookonce's tables are", async () => {
+  test("the database is copied before hookonce creates its tables", async () => {
     using host = app({ wal: true });
     {
       await using _ = await inboxOn(host);
@@ -154,7 +154,7 @@ describe("in a database that it did not create hookonce is a guest", () => {
     expect(db.prepare("select count(*) from customers").values()).toEqual([[2]]);
   });
 
-  test("also in one that has no table yet: it has an owner", async () => {
+  test("hookonce changes no setting of a database that an application prepared without tables", async () => {
     using host = app({ wal: true, empty: true });
     {
       await using inbox = await testInbox({ config: `database = "${host.path}"\n${SOURCE}` });
@@ -171,7 +171,7 @@ describe("in a database that it did not create hookonce is a guest", () => {
 });
 
 describe("a database that is not in WAL mode", () => {
-  test("is refused with the remedy, and not changed", async () => {
+  test("is refused with the remedy and stays unchanged", async () => {
     using host = app({ wal: false });
     const error = await refusedStart({ config: `database = "${host.path}"\n${SOURCE}`, files: HANDLER });
     expect(error.problems.map(({ message }) => message)).toEqual([
@@ -183,7 +183,7 @@ describe("a database that is not in WAL mode", () => {
     expect(db.prepare("select name from sqlite_schema where name like 'hookonce%'").values()).toEqual([]);
   });
 
-  test("is refused by the storage itself, whoever asks", async () => {
+  test("is also refused by openDatabase", async () => {
     using host = app({ wal: false });
     const error = await refusalOf(() => openDatabase(host.path));
     expect(error.code).toBe("not_in_wal_mode");
@@ -192,7 +192,7 @@ describe("a database that is not in WAL mode", () => {
     expect(ownOf(db)["journal_mode"]).toBe("delete");
   });
 
-  test("is converted with convert_to_wal = true, and otherwise left alone", async () => {
+  test("is converted with convert_to_wal = true, and nothing else changes", async () => {
     using host = app({ wal: false });
     using before = host.open();
     const own = ownOf(before);
@@ -205,12 +205,12 @@ describe("a database that is not in WAL mode", () => {
     }
     using after = host.open();
     expect(ownOf(after)).toEqual({ ...own, journal_mode: "wal" });
-    // From now on it is in WAL mode, and needs no leave.
+    // The database is in WAL mode now, so convert_to_wal is no longer needed.
     await using _ = await inboxOn(host);
   });
 });
 
-test("in a database of its own it keeps statistics and frees pages", async () => {
+test("a database that hookonce created is marked as its own and can free pages", async () => {
   await using inbox = await testInbox();
   await inbox.deliver({ event_id: "evt_1", type: "t" });
   await inbox.close();

@@ -18,8 +18,8 @@ function scratch(): Scratch {
   };
 }
 
-describe("one serve per database", () => {
-  test("a second one is refused, and told who has it", async () => {
+describe("the serve lock of a database", () => {
+  test("refuses a second serve and names the holder", async () => {
     using folder = scratch();
     const lock = await lockDatabase(folder.database);
     const waited: string[] = [];
@@ -31,14 +31,14 @@ describe("one serve per database", () => {
       `The database ${folder.database} is in use by another hookonce (process ${process.pid} on ${hostname()} since 2`,
     );
     expect(error.message).toContain("Stop that process, or set database to another file.");
-    // With no time to wait it does not say that it waits.
+    // A lock that does not wait does not call onWait.
     expect(waited).toEqual([]);
 
     lock.release();
     (await lockDatabase(folder.database, { waitMs: 0 })).release();
   });
 
-  test("it waits for the first to end, says so once, and has it then", async () => {
+  test("waits for the holder to end, reports the wait once, and is then taken", async () => {
     using folder = scratch();
     const first = await lockDatabase(folder.database);
     const waited: string[] = [];
@@ -56,7 +56,7 @@ describe("one serve per database", () => {
     lock.release();
   });
 
-  test("of several that wait one gets it, and never two at once", async () => {
+  test("is held by one of several waiting processes at a time", async () => {
     using folder = scratch();
     const first = await lockDatabase(folder.database);
     let holders = 0;
@@ -73,7 +73,7 @@ describe("one serve per database", () => {
     expect(most).toBe(1);
   });
 
-  test("another database has a lock of its own", async () => {
+  test("is separate for each database", async () => {
     using one = scratch();
     using other = scratch();
     const first = await lockDatabase(one.database);
@@ -82,9 +82,9 @@ describe("one serve per database", () => {
     second.release();
   });
 
-  test("a process that is killed lets go of it", async () => {
+  test("is released when the holder is killed", async () => {
     using folder = scratch();
-    // It ends with its standard input too, should this test fail before it kills it.
+    // The child also ends with its standard input, in case this test fails before it kills the child.
     const script = `import { lockDatabase } from ${JSON.stringify(join(import.meta.dir, "../../../src/engines/sqlite/lock.ts"))};
       const lock = await lockDatabase(${JSON.stringify(folder.database)});
       console.log("locked");
@@ -105,7 +105,7 @@ describe("one serve per database", () => {
     (await lockDatabase(folder.database, { waitMs: 0 })).release();
   });
 
-  test("an inbox has it for its whole life, and a refused start gives it back", async () => {
+  test("is held by an inbox until it closes, and released by a refused start", async () => {
     await using inbox = await testInbox();
     const { databasePath } = inbox;
     expect((await refusalOf(() => lockDatabase(databasePath, { waitMs: 0 }))).code).toBe("database_in_use");

@@ -19,7 +19,7 @@ const NOW = 1_790_000_000_000;
 
 const migration = (name: string, sql: string): Migration => ({ name, sql, file: `migrations/${name}` });
 
-/** The names of a database's own objects. */
+/** The names of a database's objects, without those of hookonce and SQLite. */
 function objectsOf(db: Database): unknown[] {
   return db
     .prepare(
@@ -31,7 +31,7 @@ function objectsOf(db: Database): unknown[] {
 
 const digest = (sql: string): string => new Bun.CryptoHasher("sha256").update(sql).digest("hex");
 
-/** What lies beside the database, without SQLite's own files. */
+/** The files beside the database, without those of SQLite and the lock. */
 const copiesIn = (inbox: TestInbox): string[] =>
   readdirSync(join(inbox.folder, "data")).filter(
     (name) => !/^hookonce\.db(?:-wal|-shm|\.lock.*)?$/.test(name),
@@ -42,7 +42,7 @@ describe("a set of migrations", () => {
   const second = migration("0002_b.sql", "create table b (n integer) strict;\ninsert into a values (2);");
   const third = migration("0003_c.sql", "insert into a values (3);");
 
-  test("is applied in order, once, each with its digest and time", () => {
+  test("is applied once, in order, and records the digest and time of each migration", () => {
     using db = new Database(":memory:");
     expect(migrate(db, userSet([first, second]), NOW)).toEqual([first, second]);
     expect(migrate(db, userSet([first, second]), NOW + 1)).toEqual([]);
@@ -55,7 +55,7 @@ describe("a set of migrations", () => {
     ]);
   });
 
-  test("with nothing in it leaves nothing, not even a journal", () => {
+  test("creates no journal table if the set is empty", () => {
     using db = new Database(":memory:");
     expect(migrate(db, userSet([]), NOW)).toEqual([]);
     expect(db.prepare("select count(*) from sqlite_schema").values()).toEqual([[0]]);
@@ -70,7 +70,7 @@ describe("a set of migrations", () => {
     message: string;
   }[] = [
     {
-      name: "one that was edited",
+      name: "an edited migration",
       before: [first, second],
       set: userSet,
       after: [first, migration(second.name, `${second.sql} -- better`), third],
@@ -78,7 +78,7 @@ describe("a set of migrations", () => {
       message: "migrations/0002_b.sql was changed after it was applied. Restore it",
     },
     {
-      name: "a late one with a lower number",
+      name: "a new migration that sorts before an applied one",
       before: [first, third],
       set: userSet,
       after: [first, second, third],
@@ -86,7 +86,7 @@ describe("a set of migrations", () => {
       message: "migrations/0002_b.sql comes before 0003_c.sql, which is already applied",
     },
     {
-      name: "one of the user's that is gone",
+      name: "an applied user migration whose file is missing",
       before: [first, second],
       set: userSet,
       after: [first, third],
@@ -94,7 +94,7 @@ describe("a set of migrations", () => {
       message: "migrations/0002_b.sql was applied to this database, but the file is missing",
     },
     {
-      name: "one of the user's that has another name",
+      name: "a renamed user migration",
       before: [first],
       set: userSet,
       after: [migration("0001_other.sql", first.sql)],
@@ -102,7 +102,7 @@ describe("a set of migrations", () => {
       message: "migrations/0001_a.sql was applied to this database, but the file is missing",
     },
     {
-      name: "one of hookonce's own that this hookonce does not know",
+      name: "an applied migration of a newer hookonce",
       before: [first, second],
       set: ownSet,
       after: [first],
@@ -110,7 +110,7 @@ describe("a set of migrations", () => {
       message: "The database was made by a newer hookonce (it has 0002_b.sql)",
     },
     {
-      name: "an edited one of hookonce's own",
+      name: "an edited migration of hookonce",
       before: [first],
       set: ownSet,
       after: [migration(first.name, "create table a (n text) strict;")],
@@ -120,7 +120,7 @@ describe("a set of migrations", () => {
   ];
 
   test.each(scenarios.map((row) => [row.name, row] as const))(
-    "is refused with %s, and nothing of it is applied",
+    "is refused because of %s, and nothing is applied",
     async (_, { before, set, after, code, message }) => {
       using db = new Database(":memory:");
       migrate(db, set(before), NOW);
@@ -135,7 +135,7 @@ describe("a set of migrations", () => {
     },
   );
 
-  test("is refused with all that is wrong at once", async () => {
+  test("is refused with all problems at once", async () => {
     using db = new Database(":memory:");
     migrate(db, userSet([first, third]), NOW);
     const edited = migration(third.name, `${third.sql} -- better`);
@@ -148,7 +148,7 @@ describe("a set of migrations", () => {
     ]);
   });
 
-  test("the user's and hookonce's own do not know of each other", () => {
+  test("the user's migrations and hookonce's are ordered independently", () => {
     using db = new Database(":memory:");
     migrate(db, ownSet([second, third].map(({ name }) => migration(name, "select 1;"))), NOW);
     expect(migrate(db, userSet([first]), NOW)).toEqual([first]);
@@ -179,7 +179,7 @@ describe("a migration that fails", () => {
       message: /UNIQUE/,
     },
     {
-      name: "with a constraint that speaks at the commit",
+      name: "with a constraint that is checked at the commit",
       sql: "create table half (n integer references good (n) deferrable initially deferred) strict;\ninsert into half values (7);",
       line: undefined,
       message: /FOREIGN KEY/,
@@ -191,7 +191,7 @@ describe("a migration that fails", () => {
       message: /UNIQUE/,
     },
     {
-      name: "with a COMMIT that nobody has looked for",
+      name: "with a ROLLBACK that is hidden after a comment",
       sql: "create table half (n integer) strict;\n/* x */ ;rollback;\ncreate table half2 (n integer) strict;",
       line: 2,
       message: /ended the transaction/,
@@ -207,7 +207,7 @@ describe("a migration that fails", () => {
     expect(error.message).toMatch(message);
     expect(error.problems).toHaveLength(1);
     expect(error.problems[0]).toMatchObject({ file: "migrations/0002.sql", line });
-    // What came before stands, nothing of it or after it does, and it can be tried again.
+    // Earlier migrations stay applied, this one and later ones are not, and a corrected one can be applied.
     expect(objectsOf(db)).toEqual(["good"]);
     expect(db.prepare("select count(*) from good").values()).toEqual([[0]]);
     expect(db.prepare("select name from hookonce_user_migrations").values()).toEqual([["0001.sql"]]);
@@ -230,7 +230,7 @@ describe("a migration that fails", () => {
     ["vacuum;"],
     ["vacuum into 'x.db';"],
     ["pragma foreign_keys = off;"],
-  ])("%s cannot stand in one", (statement) => {
+  ])("%s is refused", (statement) => {
     const word = /[a-z]+/i.exec(statement.replace(/\/\*.*?\*\//, ""))?.[0]?.toUpperCase() ?? "";
     expect(problemsOf(migration("0001.sql", `create table a (n);\n${statement}\nselect 1;`))).toEqual([
       {
@@ -241,14 +241,14 @@ describe("a migration that fails", () => {
     ]);
   });
 
-  test("a trigger's BEGIN and END can", () => {
+  test("BEGIN and END of a trigger are allowed", () => {
     const trigger = "create trigger t after insert on a begin select 1; end;";
     expect(problemsOf(migration("0001.sql", `create table a (n);\n${trigger}`))).toEqual([]);
   });
 });
 
 describe("an inbox's migrations", () => {
-  test("come in the order of their names as text, and only .sql files are any", async () => {
+  test("are the .sql files of the folder, applied in the text order of their names", async () => {
     await using inbox = await testInbox({
       files: {
         "migrations/0001_first.sql": "create table log (s text) strict; insert into log values ('0001');",
@@ -269,7 +269,7 @@ describe("an inbox's migrations", () => {
     ]);
   });
 
-  test("a database of its own is made without a copy, and copied before a later one", async () => {
+  test("a new database is created without a copy, and copied before a later migration", async () => {
     let now = NOW;
     await using inbox = await testInbox({
       clock: () => now,
@@ -290,18 +290,18 @@ describe("an inbox's migrations", () => {
     const copies = copiesIn(inbox);
     expect(copies).toEqual(["hookonce.db.before-0002_more-2026-09-21T14-13-21-000Z"]);
     using copy = new Database(join(inbox.folder, "data", copies[0] as string), { readonly: true });
-    // The copy is whole, and from before.
+    // The copy is complete and from before the migration.
     expect(copy.prepare("select n from t").values()).toEqual([[1]]);
     expect(copy.prepare("select name from pragma_table_info('t')").values()).toEqual([["n"]]);
     expect(copy.prepare("select event_id from hookonce_events").values()).toEqual([["evt_1"]]);
     expect(copy.prepare("pragma integrity_check").values()).toEqual([["ok"]]);
     expect(inbox.rows("select n, m from t")).toEqual([{ n: 1, m: 2 }]);
     expect(inbox.log.some(({ msg }) => msg === "copied the database before migrating it")).toBe(true);
-    // It holds every payload: nobody else may read it.
+    // The copy holds every payload, so only the owner may read the folder.
     expect(statSync(join(inbox.folder, "data")).mode & 0o077).toBe(0);
   });
 
-  test("a copy is never overwritten", async () => {
+  test("an existing copy is not overwritten, and the start is refused", async () => {
     await using inbox = await testInbox({ clock: () => NOW });
     const name = "hookonce.db.before-0001-2026-09-21T14-13-20-000Z";
     inbox.write({ [`data/${name}`]: "somebody's" });
@@ -315,7 +315,7 @@ describe("an inbox's migrations", () => {
     expect(inbox.rows("select name from sqlite_schema where name = 't'")).toHaveLength(1);
   });
 
-  test("one that fails is found before anything is changed: no start, no table, no copy", async () => {
+  test("a failing migration refuses the start before any table or copy is made", async () => {
     await using inbox = await testInbox({
       files: { "migrations/0001.sql": "create table t (n integer) strict;" },
     });
@@ -339,7 +339,7 @@ describe("an inbox's migrations", () => {
     ]);
   });
 
-  test("one that fails on rows, which only the real database has, leaves nothing; those before it stay", async () => {
+  test("a migration that fails on the rows of the real database is rolled back, and earlier ones stay applied", async () => {
     await using inbox = await testInbox({
       files: {
         "migrations/0001.sql": "create table t (n integer) strict;",
@@ -358,7 +358,7 @@ describe("an inbox's migrations", () => {
     expect(refused.message).toStartWith(
       "migrations/0003.sql:2: migration failed, and none of it was applied: UNIQUE constraint failed",
     );
-    // One copy, of before the first; not one more for each start that migrates nothing.
+    // The copy from before the first migration is the only one: starts that migrate nothing leave none.
     for (let attempt = 0; attempt < 2; attempt++)
       expect((await refusalOf(() => inbox.restart())).code).toBe("migration_failed");
     expect(inbox.rows("select name from sqlite_schema where name in ('more', 'half', 'u', 'never')")).toEqual(
@@ -370,7 +370,7 @@ describe("an inbox's migrations", () => {
     await inbox.restart();
   });
 
-  test("one whose rows break a rule at the commit is named, and leaves nothing", async () => {
+  test("a migration whose rows violate a constraint at the commit is named and rolled back", async () => {
     await using inbox = await testInbox({
       files: {
         "migrations/0001.sql":
@@ -396,7 +396,7 @@ insert into half select n from u;`,
     expect(copiesIn(inbox)).toEqual([]);
   });
 
-  test("a database of a newer hookonce is refused", async () => {
+  test("a database that a newer hookonce has migrated is refused", async () => {
     await using inbox = await testInbox();
     inbox.rows("insert into hookonce_migrations values ('9999_future.sql', 'x', 1)");
     expect((await refusalOf(() => inbox.restart())).problems[0]?.message).toContain(
@@ -406,7 +406,7 @@ insert into half select n from u;`,
     await inbox.restart();
   });
 
-  test("they may use what a first start has to offer, and hookonce's names are taken", async () => {
+  test("cannot create a table that hookonce creates at the first start", async () => {
     const error = await refusedStart({
       files: { "migrations/0001.sql": "create table hookonce_events (n integer);" },
     });
@@ -418,7 +418,7 @@ insert into half select n from u;`,
 describe("hookonce's own migrations", () => {
   const folder = join(import.meta.dir, "../../../drizzle");
 
-  test("are the files that drizzle-kit has written, all of them and no others", () => {
+  test("are exactly the files that drizzle-kit generated", () => {
     const journal = JSON.parse(readFileSync(join(folder, "meta/_journal.json"), "utf8")) as {
       entries: { tag: string }[];
     };
@@ -428,7 +428,7 @@ describe("hookonce's own migrations", () => {
     for (const { name, sql } of ownMigrations) expect(sql).toBe(readFileSync(join(folder, name), "utf8"));
   });
 
-  test("make objects that are all called hookonce_…", () => {
+  test("create only objects named hookonce_…", () => {
     using db = new Database(":memory:");
     migrate(db, ownSet(ownMigrations), NOW);
     expect(objectsOf(db)).toEqual([]);

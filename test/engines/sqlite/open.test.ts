@@ -20,7 +20,7 @@ function pragma(db: Database, name: string): unknown {
 }
 
 describe("the writer's connection", () => {
-  test("has every setting that durability rests on, read back from SQLite", () => {
+  test("has every setting that durability depends on", () => {
     using folder = scratch();
     const { connection, created } = openDatabase(join(folder.path, "data/hookonce.db"));
     using _ = connection;
@@ -41,7 +41,7 @@ describe("the writer's connection", () => {
     }
   });
 
-  test("has them again when it opens what it has made before", () => {
+  test("has the same settings when it opens an existing database", () => {
     using folder = scratch();
     const path = join(folder.path, "hookonce.db");
     const first = openDatabase(path);
@@ -55,7 +55,7 @@ describe("the writer's connection", () => {
     expect(pragma(connection, "auto_vacuum")).toBe(2);
   });
 
-  test("enforces foreign keys, and binds no parameter that is missing", () => {
+  test("enforces foreign keys and rejects missing parameters", () => {
     using folder = scratch();
     const { connection } = openDatabase(join(folder.path, "hookonce.db"));
     using _ = connection;
@@ -65,7 +65,7 @@ describe("the writer's connection", () => {
     expect(() => connection.prepare("select :a").values({ b: 1 })).toThrow();
   });
 
-  test("keeps what it makes to its owner", () => {
+  test("creates the data folder so that only its owner can read it", () => {
     using folder = scratch();
     openDatabase(join(folder.path, "new/data/hookonce.db")).connection.close();
     expect(statSync(join(folder.path, "new/data")).mode & 0o777).toBe(0o700);
@@ -73,12 +73,12 @@ describe("the writer's connection", () => {
 
   test.each([
     [
-      "a place without a WAL",
+      "an in-memory database, which has no WAL",
       () => ":memory:",
       /did not accept pragma journal_mode = wal and answered memory/,
     ],
     [
-      "a file that is no database",
+      "a file that is not a database",
       (folder: string) => {
         writeFileSync(
           join(folder, "x.db"),
@@ -104,7 +104,7 @@ describe("the writer's connection", () => {
       },
       /^Cannot open the database .*data\/x\.db: /,
     ],
-  ] as const)("is refused on %s", async (_, make, message) => {
+  ] as const)("is refused for %s", async (_, make, message) => {
     using folder = scratch();
     const path = make(folder.path);
     const error = await refusalOf(() => openDatabase(path));
@@ -112,13 +112,13 @@ describe("the writer's connection", () => {
     expect(error.message).toMatch(message);
   });
 
-  test("leaves no lock and no file behind when it refuses", async () => {
+  test("leaves no lock and no file when it is refused", async () => {
     using folder = scratch();
     const path = join(folder.path, "app.db");
     const app = new Database(path);
     app.run("create table t (n integer)");
     await refusalOf(() => openDatabase(path));
-    // Nobody else has it open, or this could not have the file to itself.
+    // This exclusive lock succeeds only if no other connection has the database open.
     app.run("pragma locking_mode = exclusive");
     app.run("begin exclusive");
     app.run("insert into t values (1)");
@@ -128,7 +128,7 @@ describe("the writer's connection", () => {
   });
 });
 
-test("a database closes whole: nothing is left in a write-ahead log", async () => {
+test("closing moves everything from the write-ahead log into the database", async () => {
   await using inbox = await testInbox();
   for (let n = 0; n < 20; n++) await inbox.deliver({ event_id: `evt_${n}`, type: "t" });
   expect(statSync(`${inbox.databasePath}-wal`).size).toBeGreaterThan(0);

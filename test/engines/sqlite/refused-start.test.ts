@@ -8,9 +8,12 @@ import { describeUnless, onlyInFullRun } from "../../crash/requirements.ts";
 
 const pending = { "migrations/0001.sql": "create table t (n integer) strict;" };
 
-describeUnless(onlyInFullRun(), "a start that cannot write is refused with a code and what to do", () => {
-  for (const [name, files] of Object.entries({ "to migrate": pending, "to compare its sources": {} })) {
-    test(`while somebody has the write lock, ${name}`, async () => {
+describeUnless(onlyInFullRun(), "a start that cannot write is refused with a code and the remedy", () => {
+  for (const [name, files] of Object.entries({
+    "while migrating": pending,
+    "while comparing its sources": {},
+  })) {
+    test(`if another process holds the write lock, ${name}`, async () => {
       await using inbox = await testInbox();
       await inbox.close();
       using other = new Database(inbox.databasePath, { strict: true });
@@ -23,10 +26,11 @@ describeUnless(onlyInFullRun(), "a start that cannot write is refused with a cod
       await inbox.restart();
     }, 20_000);
 
-    test(`on a database that cannot be written, ${name}`, async () => {
+    test(`if the database cannot be written, ${name}`, async () => {
       await using inbox = await testInbox();
       await inbox.close();
-      // A write version that SQLite does not know makes it read-only, for root too (https://sqlite.org/fileformat2.html).
+      // An unknown write version makes the database read-only, even for root
+      // (https://sqlite.org/fileformat2.html).
       const bytes = readFileSync(inbox.databasePath);
       bytes[18] = 3;
       writeFileSync(inbox.databasePath, bytes);
@@ -37,7 +41,7 @@ describeUnless(onlyInFullRun(), "a start that cannot write is refused with a cod
     });
   }
 
-  test("with a disk that is full halfway through a migration: disk_full, and not the migration's fault", async () => {
+  test("if the disk fills up during a migration: disk_full, not migration_failed", async () => {
     using db = new Database(":memory:", { strict: true });
     db.run("pragma max_page_count = 20");
     const sql = "create table t (n blob) strict;\ninsert into t values (zeroblob(1000000));";

@@ -15,7 +15,7 @@ create table credits (id integer primary key, account integer not null, cents in
 create index credits_by_account on credits (account);
 `;
 
-/** A handler that opens so many accounts. */
+/** A handler that opens this many accounts. */
 const signUp = (accounts: number): string => `
 with recursive n (i) as (select 1 union all select i + 1 from n where i < ${accounts})
 insert into accounts (customer) select :event_id || '/' || i from n;
@@ -27,16 +27,16 @@ update credits set cents = cents + (:payload ->> '$.cents') from accounts
 where accounts.id = credits.account and accounts.customer = :payload ->> '$.customer';
 `;
 
-/** As much as makes a checkpoint due after a few. */
+/** Large enough that a few events make a checkpoint due. */
 const FILLER = "x".repeat(900_000);
 
-/** How SQLite would run the handler now. */
+/** SQLite's current query plan for the PAID handler. */
 function plan(inbox: TestInbox): string {
   const steps = inbox.rows(`explain query plan ${PAID.replaceAll(/:payload ->> '[^']*'/g, "'1'")}`);
   return steps.map(({ detail }) => String(detail)).join(", ");
 }
 
-test("a join over tables that a stop has found nearly empty uses their indexes once they have grown", async () => {
+test("a join uses the indexes of tables that have grown since the last stop counted few rows", async () => {
   await using inbox = await testInbox({
     mebibytes: 100,
     files: {
@@ -53,13 +53,13 @@ test("a join over tables that a stop has found nearly empty uses their indexes o
   for (let n = 2; n < 20; n++) {
     await inbox.deliver({ event_id: `evt_${n}`, type: "signed_up", filler: FILLER });
   }
-  await Bun.sleep(0); // a checkpoint has a turn of its own
+  await Bun.sleep(0); // the checkpoint runs in a later turn of the event loop
   expect(plan(inbox)).not.toContain("SCAN");
   await inbox.deliver({ event_id: "evt_20", type: "paid", customer: "evt_0/1", cents: 7 });
   expect(inbox.value("select sum(cents) from credits")).toBe(12);
 });
 
-test("while another process holds the write lock nothing is counted, and nothing fails", async () => {
+test("a checkpoint skips the row count without an error while another process holds the write lock", async () => {
   const folder = temporaryFolder("row-counts");
   const path = join(folder, "a.db");
   const { connection } = openDatabase(path);

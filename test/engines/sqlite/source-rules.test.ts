@@ -11,7 +11,7 @@ const DAY = 86_400_000;
 
 const github = libraryOf("github");
 
-/** A source of GitHub's, whose retry window is three days. */
+/** A github source. Its retry window is three days. */
 function source(name: string, more = ""): string {
   return `[sources.${name}]\nprovider = "github"\nsecret = "env:S"\n${more}\n`;
 }
@@ -50,7 +50,7 @@ async function deliver(inbox: TestInbox, name: string, id: string): Promise<stri
 const refusedRestart = (inbox: TestInbox, config: string) => refusalOf(() => inbox.restart({ config }));
 
 describe("a source that was renamed", () => {
-  test("is refused without previous, and keeps its guest list with it", async () => {
+  test("is refused without the name it had before, and with it keeps its recorded events", async () => {
     await using inbox = await inboxWith(source("a"));
     expect(await deliver(inbox, "a", "evt_1")).toBe("processed");
 
@@ -64,7 +64,7 @@ describe("a source that was renamed", () => {
     await inbox.restart({ config: source("b", 'previous = "a"') });
     expect(await deliver(inbox, "b", "evt_1")).toBe("duplicate");
     expect(await deliver(inbox, "b", "evt_2")).toBe("processed");
-    // The line may stay where it is, and may go.
+    // The line may stay in the config or be removed.
     await inbox.restart();
     expect(await deliver(inbox, "b", "evt_1")).toBe("duplicate");
     await inbox.restart({ config: source("b") });
@@ -75,7 +75,7 @@ describe("a source that was renamed", () => {
     ]);
   });
 
-  test("takes its failures along: the retry settles them under the new name", async () => {
+  test("keeps its failures: the retry settles them under the new name", async () => {
     await using inbox = await inboxWith(source("a"));
     inbox.write({
       "handlers/a/_any.sql": "insert into effects values (:source, json_extract('no json', '$'));",
@@ -93,7 +93,7 @@ describe("a source that was renamed", () => {
     expect(inbox.value("select deliveries from hookonce_events")).toBe(2);
   });
 
-  test("and renamed again, over two starts", async () => {
+  test("keeps its recorded events when it is renamed again", async () => {
     await using inbox = await inboxWith(source("a"));
     await deliver(inbox, "a", "evt_1");
     await inbox.restart({ config: source("b", 'previous = "a"') });
@@ -101,7 +101,7 @@ describe("a source that was renamed", () => {
     expect(await deliver(inbox, "c", "evt_1")).toBe("duplicate");
   });
 
-  test("and merged with one that has events of its own: both guest lists hold", async () => {
+  test("keeps the recorded events of both when it is merged into another source", async () => {
     await using inbox = await inboxWith(source("a") + source("b"));
     for (const id of ["evt_1", "evt_both"]) expect(await deliver(inbox, "a", id)).toBe("processed");
     for (const id of ["evt_2", "evt_both"]) expect(await deliver(inbox, "b", id)).toBe("processed");
@@ -112,7 +112,7 @@ describe("a source that was renamed", () => {
     expect(inbox.value("select count(*) from effects")).toBe(4);
   });
 
-  test("and merged with one whose ids are found elsewhere is refused: its own would not be known again", async () => {
+  test("is refused if it is merged into a source with another event id rule", async () => {
     const b = (more: string): string => source("b", `event_id = "body:$.id"\n${more}`);
     await using inbox = await inboxWith(source("a") + b(""));
     expect(await deliver(inbox, "a", "evt_1")).toBe("processed");
@@ -123,7 +123,7 @@ describe("a source that was renamed", () => {
     await inbox.restart();
   });
 
-  test("with a new rule for ids at once is refused for the rule, and nothing is renamed", async () => {
+  test("is refused and not renamed if its event id rule changes at the same time", async () => {
     await using inbox = await inboxWith(source("a"));
     await deliver(inbox, "a", "evt_1");
     const error = await refusedRestart(inbox, source("b", 'previous = "a"\nevent_id = "body:$.id"'));
@@ -134,10 +134,10 @@ describe("a source that was renamed", () => {
   });
 });
 
-describe("a source whose event ids are found elsewhere", () => {
+describe("a source whose event id rule changed", () => {
   const changed = source("a", 'event_id = "body:$.id"');
 
-  test("is refused, both rules named, until --accept-id-change", async () => {
+  test("is refused with both rules named, until --accept-id-change", async () => {
     await using inbox = await inboxWith(source("a"));
     expect(await deliver(inbox, "a", "evt_1")).toBe("processed");
     const error = await refusedRestart(inbox, changed);
@@ -145,7 +145,7 @@ describe("a source whose event ids are found elsewhere", () => {
     expect(error.problems.map(({ message }) => message)).toEqual([
       'source "a": the event id now comes from "body:$.id" instead of "header:x-github-delivery". Retries of recorded events would be applied again: restore event_id, or accept this by starting once with --accept-id-change.',
     ]);
-    // It was refused each time, not only the first.
+    // Every start is refused, not only the first.
     expect((await refusalOf(() => inbox.restart())).code).toBe("event_id_rule_changed");
 
     await inbox.restart({ open: { acceptIdChange: true } });
@@ -154,13 +154,13 @@ describe("a source whose event ids are found elsewhere", () => {
     expect(await deliver(inbox, "a", "evt_2")).toBe("processed");
   });
 
-  test("is taken where no event came", async () => {
+  test("is accepted if it has no events", async () => {
     await using inbox = await inboxWith(source("a"));
     await inbox.restart({ config: changed });
     expect(await deliver(inbox, "a", "evt_1")).toBe("processed");
   });
 
-  test("is refused however long ago the last delivery was: what is on the list would not be known again", async () => {
+  test("is refused however long ago the last delivery was", async () => {
     const time = { now: NOW };
     await using inbox = await inboxWith(source("a"), time);
     await deliver(inbox, "a", "evt_1");
@@ -172,7 +172,7 @@ describe("a source whose event ids are found elsewhere", () => {
     expect(await deliver(inbox, "a", "evt_1")).toBe("duplicate");
   });
 
-  test("is refused of an unsigned one, too", async () => {
+  test("is refused if it is unsigned, too", async () => {
     const time = { now: NOW };
     await using inbox = await inboxWith(unsigned("body:$.event_id"), time);
     const event = { event_id: "evt_1", id: "1", type: "t" };
@@ -182,9 +182,9 @@ describe("a source whose event ids are found elsewhere", () => {
   });
 
   test.each([
-    ["capitals in a header's name", 'event_id = "header:X-GitHub-Delivery"'],
-    ["the preset's own rule, written down", 'event_id = "header:x-github-delivery"'],
-  ])("is the same with %s", async (_, more) => {
+    ["an upper-case header name", 'event_id = "header:X-GitHub-Delivery"'],
+    ["the preset's rule spelled out", 'event_id = "header:x-github-delivery"'],
+  ])("counts as unchanged with %s", async (_, more) => {
     await using inbox = await inboxWith(source("a"));
     await deliver(inbox, "a", "evt_1");
     await inbox.restart({ config: source("a", more) });
@@ -197,7 +197,7 @@ describe("a source whose event ids are found elsewhere", () => {
       '{ join = ["body:$.a", "header:X-B"], with = "." }',
       '{ with = ".", join = ["body:$[\'a\']", "header:x-b"] }',
     ],
-  ])("is the same rule however it is spelled: %s, %s", async (one, other) => {
+  ])("counts as unchanged if the rule is only written differently: %s, %s", async (one, other) => {
     await using inbox = await inboxWith(withRule(one));
     const body = '{"data":{"id":"evt_1"},"a":"evt"}';
     const headers = {
@@ -210,8 +210,8 @@ describe("a source whose event ids are found elsewhere", () => {
   });
 });
 
-describe("a source that is gone", () => {
-  test("is refused while its provider may still retry; each of several is named", async () => {
+describe("a source that is gone from the config", () => {
+  test("is refused while its provider may still retry, and every such source is named", async () => {
     const time = { now: NOW };
     await using inbox = await inboxWith(source("a") + source("b") + source("c"), time);
     await deliver(inbox, "a", "evt_1");
@@ -224,12 +224,12 @@ describe("a source that is gone", () => {
 
     time.now = NOW + 3 * DAY + 1;
     await inbox.restart();
-    // Nobody has forgotten what it has applied, should it come back.
+    // Its recorded events are kept, in case it comes back.
     await inbox.restart({ config: source("a") + source("c") });
     expect(await deliver(inbox, "a", "evt_1")).toBe("duplicate");
   });
 
-  test("counts a retry: two days after the first it was still delivered", async () => {
+  test("is refused for the retry window after the last delivery, not the first", async () => {
     const time = { now: NOW };
     await using inbox = await inboxWith(source("a") + source("c"), time);
     await deliver(inbox, "a", "evt_1");
@@ -241,7 +241,7 @@ describe("a source that is gone", () => {
     await inbox.restart();
   });
 
-  test("is refused for a day when it is unsigned: whoever sends may try again", async () => {
+  test("is refused for a day if it is unsigned, because the sender may retry", async () => {
     const time = { now: NOW };
     await using inbox = await inboxWith(unsigned("body:$.event_id") + source("c"), time);
     await inbox.deliver({ event_id: "evt_1", type: "t" }, { source: "a" });
@@ -251,7 +251,7 @@ describe("a source that is gone", () => {
     await inbox.restart();
   });
 
-  test("goes with --accept-id-change, and its events stay", async () => {
+  test("is accepted with --accept-id-change, and its events stay", async () => {
     await using inbox = await inboxWith(source("a") + source("c"));
     await deliver(inbox, "a", "evt_1");
     await inbox.restart({ config: source("c"), open: { acceptIdChange: true } });
@@ -262,7 +262,7 @@ describe("a source that is gone", () => {
   });
 });
 
-test("a start with the sources as they were writes nothing, and so waits for no disk", () => {
+test("a start with unchanged sources writes nothing, so it does not wait for the disk", () => {
   using database = new Database(":memory:", { strict: true });
   migrate(database, ownSet(ownMigrations), NOW);
   const rule = { name: "a", provider: "github", eventIdRule: "x", retryWindowMs: DAY };

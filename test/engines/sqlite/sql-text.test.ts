@@ -5,13 +5,13 @@ import { splitStatements } from "../../../src/engines/sqlite/sql-text.ts";
 const dump = (db: Database): unknown[][] => db.prepare("select s from log order by rowid").values();
 const texts = (script: string): string[] => splitStatements(script).map(({ text }) => text);
 
-describe("where one statement ends and the next begins", () => {
+describe("splitting a script into statements", () => {
   const scenarios: { name: string; script: string; statements: string[] }[] = [
     { name: "nothing", script: "", statements: [] },
     { name: "blanks and semicolons", script: " \n;;\t; ", statements: [] },
     { name: "only comments", script: "-- one\n/* two */ ; -- three", statements: [] },
     { name: "one without a semicolon", script: "select 1", statements: ["select 1"] },
-    { name: "one with", script: "select 1;", statements: ["select 1"] },
+    { name: "one with a semicolon", script: "select 1;", statements: ["select 1"] },
     { name: "two", script: "select 1; select 2", statements: ["select 1", "select 2"] },
     { name: "two without a space", script: "select 1;select 2;", statements: ["select 1", "select 2"] },
     {
@@ -30,7 +30,7 @@ describe("where one statement ends and the next begins", () => {
       statements: ["select 'it''s;'", "select 2"],
     },
     {
-      name: "quotes of another kind within",
+      name: "quotes inside quotes of another kind",
       script: `select '";', ";'"; select 2`,
       statements: [`select '";', ";'"`, "select 2"],
     },
@@ -65,7 +65,11 @@ describe("where one statement ends and the next begins", () => {
       script: "select 1 -- it's\n; select 2",
       statements: ["select 1 -- it's", "select 2"],
     },
-    { name: "a line comment that no line ends", script: "select 1; -- select 2;", statements: ["select 1"] },
+    {
+      name: "a line comment at the end of the script",
+      script: "select 1; -- select 2;",
+      statements: ["select 1"],
+    },
     {
       name: "a block comment",
       script: "select /* a; 'b */ 1; select 2",
@@ -77,12 +81,12 @@ describe("where one statement ends and the next begins", () => {
       statements: ["select 1", "*/"],
     },
     {
-      name: "a slash and a star do not close what they open",
+      name: "the slash that opens a block comment does not close it",
       script: "/*/ ; */ select 1",
       statements: ["select 1"],
     },
     {
-      name: "a block comment that is not closed",
+      name: "an unclosed block comment",
       script: "select 1; /* select 2;",
       statements: ["select 1"],
     },
@@ -92,7 +96,7 @@ describe("where one statement ends and the next begins", () => {
       statements: ["select '-- a', '/* b'", "select 2"],
     },
     {
-      name: "a string that is not closed",
+      name: "an unclosed string",
       script: "select 'a; select 2;",
       statements: ["select 'a; select 2;"],
     },
@@ -102,7 +106,7 @@ describe("where one statement ends and the next begins", () => {
       statements: ["select 1 - -1", "select 2"],
     },
     {
-      name: "the arrow of JSON",
+      name: "the JSON arrow operators",
       script: "select a->>'$.b;c' -> 1; select 2",
       statements: ["select a->>'$.b;c' -> 1", "select 2"],
     },
@@ -124,7 +128,7 @@ describe("where one statement ends and the next begins", () => {
   });
 });
 
-describe("triggers are one statement", () => {
+describe("a trigger is one statement", () => {
   const body = `begin
   update t set n = case when new.n > 1 then 1 else 2 end;
   -- a comment with end; in it
@@ -148,13 +152,13 @@ end`;
     expect(texts(trigger)).toEqual([trigger]);
   });
 
-  test("two behind each other, and with the END in capitals or after a comment", () => {
+  test("if two follow each other, with END in capitals or after a comment", () => {
     const one = "create trigger a after insert on t begin select 1; END";
     const two = "create trigger b after insert on t begin select 1; /* done */ end";
     expect(texts(`${one};${two};select 2`)).toEqual([one, two, "select 2"]);
   });
 
-  test("a table that is called trigger is none", () => {
+  test("but not a table named trigger", () => {
     expect(texts('create table "trigger" (begin text); select 1; end;')).toEqual([
       'create table "trigger" (begin text)',
       "select 1",
@@ -163,7 +167,7 @@ end`;
   });
 });
 
-describe("the first word", () => {
+describe("the keyword", () => {
   test.each([
     ["select 1", "SELECT"],
     ["SeLeCt 1", "SELECT"],
@@ -190,7 +194,7 @@ describe("the first word", () => {
   });
 });
 
-describe("parameters, in the order in which SQLite numbers them", () => {
+describe("parameters in the order SQLite numbers them", () => {
   test.each([
     ["select 1", []],
     ["select :a, :b, :a", [":a", ":b"]],
@@ -206,14 +210,14 @@ describe("parameters, in the order in which SQLite numbers them", () => {
     expect(splitStatements(script)[0]?.parameters).toEqual(parameters);
   });
 
-  test("each statement has its own", () => {
+  test("are listed separately for each statement", () => {
     expect(splitStatements("select :a; select :b, :a;").map(({ parameters }) => parameters)).toEqual([
       [":a"],
       [":b", ":a"],
     ]);
   });
 
-  test("SQLite itself binds them to the same places", () => {
+  test("are bound by SQLite in the same order", () => {
     const db = new Database(":memory:");
     const script = "select :c as x, :a as y, :c || :b as z";
     const { parameters } = splitStatements(script)[0] as { parameters: readonly string[] };
@@ -226,7 +230,7 @@ describe("parameters, in the order in which SQLite numbers them", () => {
   });
 });
 
-test("lines are those of the first word", () => {
+test("the line of a statement is that of its first word", () => {
   const script = `-- one
 select 1; select 2;
 
@@ -242,7 +246,7 @@ select 13;`;
   expect(splitStatements(script).map(({ line }) => line)).toEqual([2, 2, 6, 8, 10, 12]);
 });
 
-test("SQLite takes every statement as it was cut, and comes to the same end as with the whole script", () => {
+test("running the split statements gives the same result as running the whole script", () => {
   const script = `
     create table t (n integer, s text);
     create table log (s text);

@@ -7,7 +7,7 @@ import { temporaryFolder } from "../../support/temporary-folder.ts";
 const MIB = 1024 * 1024;
 
 test.each([0, 1, MIB, MIB + 1, 64 * MIB, 64 * MIB + 1, 200 * MIB, 5000 * MIB + 4096])(
-  "the pieces of %d bytes are all of it, and not too many",
+  "a file of %d bytes is cut into pieces without gaps, and not too many",
   (size) => {
     const pieces = [...piecesOf(size)];
     let end = 0;
@@ -21,7 +21,7 @@ test.each([0, 1, MIB, MIB + 1, 64 * MIB, 64 * MIB + 1, 200 * MIB, 5000 * MIB + 4
   },
 );
 
-test.skipIf(process.platform !== "linux")("is made for a file, and writes it", () => {
+test.skipIf(process.platform !== "linux")("writes out a file", () => {
   const folder = temporaryFolder("write-out");
   const path = join(folder, "file");
   const file = openSync(path, "w+");
@@ -39,7 +39,7 @@ test.skipIf(process.platform !== "linux")("is made for a file, and writes it", (
 });
 
 test.skipIf(process.platform !== "linux")(
-  "is not made where the kernel does not do it, such as for a device",
+  "is undefined if the kernel does not support it, as for a device",
   () => {
     const device = openSync("/dev/null", "r");
     try {

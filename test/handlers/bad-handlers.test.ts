@@ -3,7 +3,7 @@ import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { TABLES, ts } from "./sources.ts";
 
 interface BadHandler {
-  /** The file's name: the event's type and its language. */
+  /** The file's name, which gives the event's type and the language. */
   file: string;
   text: string;
   code: string;
@@ -17,7 +17,7 @@ const ENDED = "handler_ended_transaction";
 const FINISHED_TRANSACTION =
   /^An earlier statement has ended the transaction: nothing more can be written\.$|boom|UNIQUE/;
 
-/** Each writes something first, so that what must be undone is there. */
+/** Each first writes a row, so that there is something to undo. */
 const bad: BadHandler[] = [
   // SQL
   {
@@ -294,7 +294,7 @@ const typeOf = ({ file }: BadHandler): string => file.replace(/\.\w+$/, "");
 let inbox: TestInbox;
 beforeAll(async () => {
   inbox = await testInbox({
-    // On a busy machine five of them have taken longer than a batch may.
+    // On a busy machine five handlers can take longer than a batch may by default.
     open: { groupCommit: { maxWorkMs: 10_000 } },
     files: {
       "migrations/0001.sql": MIGRATION,
@@ -317,7 +317,7 @@ interface Sent {
   type: string;
 }
 
-/** Delivers events of these types at the same time: they share a batch. */
+/** Delivers events of these types at the same time, so that they share a batch. */
 async function together(types: readonly string[]): Promise<(Sent & { status: number; said: string })[]> {
   const batch = ++batches;
   const sent = types.map((type, index): Sent => ({ id: `${batch}_${index}_${type}`, type }));
@@ -329,7 +329,7 @@ async function together(types: readonly string[]): Promise<(Sent & { status: num
   );
 }
 
-/** Good ones left exactly their effect, bad ones nothing. */
+/** Expects that good events left exactly their effect, and bad events nothing. */
 function expectEffectsOf(events: readonly (Sent & { said: string })[]): void {
   for (const { id, said } of events) {
     const effects = inbox.rows("select note from effects where event_id = ?", id);
@@ -348,8 +348,9 @@ function expectEffectsOf(events: readonly (Sent & { said: string })[]): void {
   expect(inbox.fatal).toEqual([]);
 }
 
-test("deliveries that wait at the same time do share one transaction", async () => {
-  // Each in a transaction of its own would fail: the child comes before its parent, and only the COMMIT asks.
+test("deliveries that wait at the same time share one transaction", async () => {
+  // In separate transactions the first would fail: the child comes before its parent, and only COMMIT checks
+  // that.
   const answers = await together(["good", "promises_parent", "good_ts", "is_parent", "good"]);
   expect(answers.map(({ said }) => said)).toEqual(Array(5).fill("processed"));
   expectEffectsOf(answers);
@@ -361,34 +362,37 @@ describe.each(bad.map((handler) => [handler.file, handler] as const))("%s", (_, 
     ["in the middle", 2],
     ["last", 4],
     ["alone", -1],
-  ])("%s in a batch: it fails, leaves nothing, and its batch-mates are unharmed", async (_, position) => {
-    const types: string[] =
-      position === -1
-        ? [typeOf(handler)]
-        : ["good", "good_ts", "good", "good_ts", "good"].toSpliced(position, 1, typeOf(handler));
-    const answers = await together(types);
-    for (const { type, status, said } of answers) {
-      const expected = type === typeOf(handler) ? [500, "failed"] : [200, "processed"];
-      expect([type, status, said]).toEqual([type, ...expected]);
-    }
-    expectEffectsOf(answers);
+  ])(
+    "%s in a batch: it fails, its writes are undone, and the other events are processed",
+    async (_, position) => {
+      const types: string[] =
+        position === -1
+          ? [typeOf(handler)]
+          : ["good", "good_ts", "good", "good_ts", "good"].toSpliced(position, 1, typeOf(handler));
+      const answers = await together(types);
+      for (const { type, status, said } of answers) {
+        const expected = type === typeOf(handler) ? [500, "failed"] : [200, "processed"];
+        expect([type, status, said]).toEqual([type, ...expected]);
+      }
+      expectEffectsOf(answers);
 
-    const failed = answers.find(({ type }) => type === typeOf(handler)) as Sent;
-    const rows = inbox.rows("select * from hookonce_failures where event_id = ?", failed.id);
-    expect(rows).toHaveLength(1);
-    expect(rows[0]).toMatchObject({
-      source: "default",
-      type: failed.type,
-      handler: `handlers/default/${handler.file}`,
-      code: handler.code,
-      attempts: 1,
-      settled_at: null,
-    });
-    if (typeof handler.error === "string") expect(rows[0].error).toBe(handler.error);
-    else expect(rows[0].error).toMatch(handler.error);
-  });
+      const failed = answers.find(({ type }) => type === typeOf(handler)) as Sent;
+      const rows = inbox.rows("select * from hookonce_failures where event_id = ?", failed.id);
+      expect(rows).toHaveLength(1);
+      expect(rows[0]).toMatchObject({
+        source: "default",
+        type: failed.type,
+        handler: `handlers/default/${handler.file}`,
+        code: handler.code,
+        attempts: 1,
+        settled_at: null,
+      });
+      if (typeof handler.error === "string") expect(rows[0].error).toBe(handler.error);
+      else expect(rows[0].error).toMatch(handler.error);
+    },
+  );
 
-  test("a retry fails again, and is counted", async () => {
+  test("a retry fails again and is counted", async () => {
     const id = `again_${handler.file}`;
     for (const attempts of [1, 2, 3]) {
       const { status, body } = await inbox.deliver({ event_id: id, type: typeOf(handler) });
@@ -402,7 +406,7 @@ describe.each(bad.map((handler) => [handler.file, handler] as const))("%s", (_, 
   });
 });
 
-test("all of them at once, with good ones between them", async () => {
+test("all bad handlers in one batch, with good ones between them", async () => {
   const answers = await together(
     bad.flatMap((handler) => [typeOf(handler), "good", typeOf(handler), "good_ts"]),
   );
@@ -412,7 +416,7 @@ test("all of them at once, with good ones between them", async () => {
   expectEffectsOf(answers);
 });
 
-test("the same event twice in a batch: a failing one fails twice, a good one is applied once", async () => {
+test("the same event twice in a batch fails twice, or is applied once", async () => {
   const deliver = (id: string, type: string) => inbox.deliver({ event_id: id, type });
   const answers = await Promise.all([
     deliver("twice_bad", "raise_rollback"),
@@ -439,7 +443,7 @@ test("the same event twice in a batch: a failing one fails twice, a good one is 
   expect(inbox.rows("select note from effects where event_id like 'twice%'")).toEqual([{ note: "good" }]);
 });
 
-test("one that is run again, since a batch-mate took its transaction, is given the event as it came", async () => {
+test("a handler that runs again because another event ended the transaction gets the original event", async () => {
   await using own = await testInbox({
     files: {
       "migrations/0001.sql": MIGRATION,
@@ -468,7 +472,7 @@ test("one that is run again, since a batch-mate took its transaction, is given t
   ]);
 });
 
-test("a handler that is refused but goes on has not failed", async () => {
+test("a handler that catches a refused statement can still succeed", async () => {
   await using own = await testInbox({
     files: {
       "migrations/0001.sql": MIGRATION,
@@ -486,7 +490,7 @@ test("a handler that is refused but goes on has not failed", async () => {
   expect(own.value("select rows_changed from hookonce_events")).toBe(1);
 });
 
-test("nobody is told more than that it failed, and the log says why", () => {
+test("the reason of a failure is logged, but not part of the answer", () => {
   const line = inbox.log.find(({ event }) => String(event).endsWith("raise_rollback"));
   expect(line).toMatchObject({
     level: 50,

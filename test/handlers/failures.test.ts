@@ -8,7 +8,7 @@ interface Time {
   now: number;
 }
 
-/** A handler that does what the payload says, and fails when it says so. */
+/** A handler that fails if the payload says so. */
 const OBEDIENT = ts(
   'effect("half"); if (event.payload.fail) throw new Error(event.payload.fail); effect("done");',
 );
@@ -23,7 +23,7 @@ function inboxAt(time: Time, files: Record<string, string> = {}, config?: string
 
 const text = (body: unknown): string => Buffer.from(body as Uint8Array).toString();
 
-test("what ended the whole transaction is stored with the handler's own stack", async () => {
+test("an error that ends the whole transaction is stored with the handler's stack", async () => {
   await using inbox = await testInbox({
     files: {
       "migrations/0001.sql": `${TABLES}
@@ -42,8 +42,8 @@ create trigger no before insert on things begin select raise(rollback, 'no thing
   });
 });
 
-describe("a failing event leaves no trace but its row among the failures", () => {
-  test("with error, stack, times, and the first and the latest body and headers", async () => {
+describe("a failing event leaves only its row in hookonce_failures", () => {
+  test("which has the error, stack, times, and the first and latest body and headers", async () => {
     const time = { now: NOW };
     await using inbox = await inboxAt(time);
     const deliver = (fail: string, attempt: string) =>
@@ -66,7 +66,7 @@ describe("a failing event leaves no trace but its row among the failures", () =>
       last_at: NOW,
       settled_at: null,
     });
-    // The line of the user's own file, to find it by.
+    // The stack leads to the user's file.
     expect(first.stack).toContain("Error: first reason");
     expect(first.stack).toContain("handlers/default/_any.ts");
     expect(text(first.first_body)).toBe('{"event_id":"evt_1","type":"paid","fail":"first reason"}');
@@ -99,7 +99,7 @@ describe("a failing event leaves no trace but its row among the failures", () =>
     });
   });
 
-  test("an error of SQLite's says what and where, however the statement was reached", async () => {
+  test("which names a SQLite error and the file, whichever way the statement was run", async () => {
     const wrong: Record<string, string> = {
       run: "db.run(sql`insert into things values (1, 'again')`);",
       query: "db.insert(things).values({ n: 1, note: 'again' }).run();",
@@ -128,7 +128,7 @@ describe("a failing event leaves no trace but its row among the failures", () =>
     }
   });
 
-  test("settled when a later delivery succeeds, and the event counts them all", async () => {
+  test("which is settled when a later delivery succeeds; the event counts all deliveries", async () => {
     const time = { now: NOW };
     await using inbox = await inboxAt(time);
     const deliver = async (fail?: string) =>
@@ -145,7 +145,7 @@ describe("a failing event leaves no trace but its row among the failures", () =>
     expect(inbox.rows("select attempts, error, settled_at, last_at from hookonce_failures")).toEqual([
       { attempts: 2, error: "twice", settled_at: NOW + 2000, last_at: NOW + 1000 },
     ]);
-    // Its first delivery was the first that failed.
+    // The event was received with the first delivery, which failed.
     expect(
       inbox.rows(
         "select outcome, received_at, last_delivery_at, deliveries, changed_bodies from hookonce_events",
@@ -162,7 +162,7 @@ describe("a failing event leaves no trace but its row among the failures", () =>
     expect(inbox.rows("select note from effects")).toEqual([{ note: "half" }, { note: "done" }]);
   });
 
-  test("a handler is told when the event was first received, also at a retry", async () => {
+  test("a handler gets the time of the first delivery, also at a retry", async () => {
     const time = { now: NOW };
     await using inbox = await inboxAt(time, {
       "handlers/default/timed.sql":
@@ -176,7 +176,7 @@ describe("a failing event leaves no trace but its row among the failures", () =>
     expect(inbox.rows("select note from effects")).toEqual([{ note: String(NOW) }]);
   });
 
-  test("over a restart with a mended handler", async () => {
+  test("which is settled after a restart with a corrected handler", async () => {
     const time = { now: NOW };
     await using inbox = await inboxAt(time, {
       "handlers/default/broken.sql": "insert into things values (1, 'again');",
@@ -199,7 +199,7 @@ describe("a failing event leaves no trace but its row among the failures", () =>
     expect(await deliver()).toBe("duplicate");
   });
 
-  test("the same id of two sources fails twice", async () => {
+  test("the same id from two sources is two failures", async () => {
     await using inbox = await inboxAt(
       { now: NOW },
       { "handlers/a/_any.ts": OBEDIENT, "handlers/b/_any.ts": OBEDIENT },
@@ -215,7 +215,7 @@ describe("a failing event leaves no trace but its row among the failures", () =>
     ]);
   });
 
-  test("an error text that is long, odd, or holds what databases choke on is kept", async () => {
+  test("which keeps an error text unchanged, even if it is long or contains quotes and NUL", async () => {
     await using inbox = await inboxAt({ now: NOW });
     const odd = [
       "'; drop table effects; --",
@@ -238,7 +238,7 @@ describe("a failing event leaves no trace but its row among the failures", () =>
 describe('unhandled = "fail"', () => {
   const config = '[sources.default]\nprovider = "unsigned"\nunhandled = "fail"\n';
 
-  test("an event without a handler is a failure, and applied when there is one", async () => {
+  test("an event without a handler fails, and is processed once there is one", async () => {
     await using inbox = await testInbox({
       config,
       clock: () => NOW,
@@ -275,7 +275,7 @@ describe('unhandled = "fail"', () => {
   });
 });
 
-test('unhandled = "ignore": answered, and nothing is stored', async () => {
+test('unhandled = "ignore" answers 200 and stores nothing', async () => {
   await using inbox = await testInbox({
     config: '[sources.default]\nprovider = "unsigned"\nunhandled = "ignore"\n',
     files: {
@@ -292,8 +292,8 @@ test('unhandled = "ignore": answered, and nothing is stored', async () => {
   expect((await inbox.deliver({ event_id: "evt_1", type: "paid" })).body.status).toBe("processed");
 });
 
-describe("an event without a handler is kept, and the effect still owed", () => {
-  test("a later delivery applies it once there is one; until then one warning for each type", async () => {
+describe("an event without a handler is stored and owed", () => {
+  test("a later delivery applies it once there is a handler; until then each type is warned about once", async () => {
     const time = { now: NOW };
     await using inbox = await testInbox({ clock: () => time.now, files: { "migrations/0001.sql": TABLES } });
     const deliver = async (id: string, type: string, note = "first") =>
@@ -324,7 +324,7 @@ describe("an event without a handler is kept, and the effect still owed", () => 
     });
     expect(await deliver("evt_1", "paid", "changed again")).toBe("processed");
     expect(await deliver("evt_1", "paid")).toBe("duplicate");
-    // What is stored is what is applied: the first body, at the time of the first delivery.
+    // The stored event is applied: the first body, with the time of the first delivery.
     expect(inbox.rows("select * from effects")).toEqual([{ event_id: "evt_1", note: `first ${NOW}` }]);
     expect(
       inbox.rows(
@@ -336,7 +336,7 @@ describe("an event without a handler is kept, and the effect still owed", () => 
     expect(await deliver("evt_3", "sent")).toBe("unhandled");
   });
 
-  test("when the new handler fails it stays owed, the failure is kept, and a retry settles it", async () => {
+  test("if the new handler fails, the event stays owed, and a later retry settles the failure", async () => {
     await using inbox = await testInbox({ clock: () => NOW, files: { "migrations/0001.sql": TABLES } });
     const deliver = async () =>
       (await inbox.deliver({ event_id: "evt_1", type: "paid" })).body.status as string;

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { TABLES, ts } from "./sources.ts";
 
-/** What a handler leaves for others to find: they share this process. */
+/** What a handler leaves for later calls and for the test: all share this process. */
 interface Left {
-  /** What came of each late attempt: `written`, or the error's code. */
+  /** The result of each late attempt: `written`, or the error's code. */
   late: string[];
   kept: Record<string, unknown>;
 }
@@ -89,7 +89,7 @@ async function deliver(type: string, id = `evt_${++ids}`): Promise<string> {
 const notes = (): unknown[] =>
   inbox.rows("select note from effects order by rowid").map(({ note }) => note as string);
 
-describe("what is written after the handler has returned is written nowhere", () => {
+describe("a write after the handler has returned is refused", () => {
   test.each(["timer", "immediate", "microtask", "promise"])("from a %s", async (type) => {
     expect(await deliver(type)).toBe("processed");
     await Bun.sleep(5);
@@ -97,14 +97,14 @@ describe("what is written after the handler has returned is written nowhere", ()
     expect(notes()).toEqual(["in time"]);
   });
 
-  test("however it is reached", async () => {
+  test("in every way to run a statement", async () => {
     expect(await deliver("every_way")).toBe("processed");
     await Bun.sleep(5);
     expect(globalThis.handlerTest.late).toEqual(Array(12).fill("handler_finished"));
     expect(notes()).toEqual(["in time"]);
   });
 
-  test("nor into the transaction of others that are under way", async () => {
+  test("also while the transaction of other events is open", async () => {
     await Promise.all([deliver("timer"), deliver("microtask"), deliver("immediate")]);
     const answers = await Promise.all(Array.from({ length: 20 }, () => deliver("good")));
     await Bun.sleep(5);
@@ -116,7 +116,7 @@ describe("what is written after the handler has returned is written nowhere", ()
     ]);
   });
 
-  test("also after it has thrown", async () => {
+  test("also after the handler has thrown", async () => {
     expect(await deliver("throws_and_keeps")).toBe("failed");
     await Bun.sleep(5);
     expect(globalThis.handlerTest.late).toEqual(["handler_finished"]);
@@ -125,20 +125,23 @@ describe("what is written after the handler has returned is written nowhere", ()
 });
 
 describe("db belongs to one call", () => {
-  test.each(["uses_kept_db", "uses_kept_statement"])("%s: another event that uses it fails", async (type) => {
-    expect(await deliver("keeps")).toBe("processed");
-    const id = `evt_${type}`;
-    expect(await deliver(type, id)).toBe("failed");
-    expect(notes()).toEqual(["in time"]);
-    expect(inbox.rows("select code, error from hookonce_failures where event_id = ?", id)).toEqual([
-      {
-        code: "handler_finished",
-        error: expect.stringContaining("This handler has returned, and its transaction with it") as string,
-      },
-    ]);
-  });
+  test.each(["uses_kept_db", "uses_kept_statement"])(
+    "%s: another event that uses a kept db fails",
+    async (type) => {
+      expect(await deliver("keeps")).toBe("processed");
+      const id = `evt_${type}`;
+      expect(await deliver(type, id)).toBe("failed");
+      expect(notes()).toEqual(["in time"]);
+      expect(inbox.rows("select code, error from hookonce_failures where event_id = ?", id)).toEqual([
+        {
+          code: "handler_finished",
+          error: expect.stringContaining("This handler has returned, and its transaction with it") as string,
+        },
+      ]);
+    },
+  );
 
-  test("and one that swallows the refusal writes only its own", async () => {
+  test("another event that catches the refusal writes only its own rows", async () => {
     expect(await deliver("keeps")).toBe("processed");
     expect(await deliver("swallows_kept")).toBe("processed");
     expect(globalThis.handlerTest.late).toEqual(["handler_finished"]);
@@ -146,8 +149,8 @@ describe("db belongs to one call", () => {
   });
 });
 
-describe("a handler that returns a promise fails, whatever becomes of the promise", () => {
-  test("its writes before and after the await are undone and refused, at each of three retries", async () => {
+describe("a handler that returns a promise fails", () => {
+  test("at each retry, its writes before the await are undone and those after it refused", async () => {
     for (const attempts of [1, 2, 3]) {
       expect(await deliver("async_late", "evt_async")).toBe("failed");
       await Bun.sleep(2);
@@ -160,7 +163,7 @@ describe("a handler that returns a promise fails, whatever becomes of the promis
     expect(inbox.rows("select 1 from hookonce_events where event_id = 'evt_async'")).toEqual([]);
   });
 
-  test("a rejection is logged and ends nothing", async () => {
+  test("a rejection is logged, and the process goes on", async () => {
     expect(await deliver("async_rejects")).toBe("failed");
     expect(await deliver("async_throws_at_once")).toBe("failed");
     await Bun.sleep(2);

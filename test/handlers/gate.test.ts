@@ -5,7 +5,7 @@ import { createGates } from "../../src/handlers/gate.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { TABLES, ts } from "./sources.ts";
 
-/** Runs the payload's SQL by every way there is to the database, and notes what came of each. */
+/** Runs the payload's SQL in every way that reaches the database, and records the result of each. */
 const EVERY_WAY = ts(`
   const text = event.payload.sql;
   const ways = {
@@ -49,20 +49,20 @@ beforeAll(async () => {
 });
 afterAll(() => inbox[Symbol.asyncDispose]());
 
-describe("refused in TypeScript, however it is reached", () => {
+describe("statements refused in TypeScript, in every way to run them", () => {
   const scenarios: [name: string, sql: string][] = [
     ["commit", "commit"],
     ["with a semicolon before it", ";commit"],
     ["with semicolons and blanks before it", " ;\n; ;commit"],
     ["with a comment before it", "/*x*/ commit"],
-    ["with a comment that looks like the end of one", "/*/**/commit"],
+    ["with a comment that looks closed too early", "/*/**/commit"],
     ["with a line comment before it", "-- select\ncommit"],
     ["with all of them", ";/* ; */;-- x\n;commit;"],
-    ["in mixed letters", "CoMmIt"],
-    ["with a transaction behind it", "commit transaction"],
-    ["behind a select", "select 1; commit"],
-    ["behind an insert", "insert into things values (9, 'x'); commit"],
-    ["two harmless ones", "select 1; select 2"],
+    ["in mixed case", "CoMmIt"],
+    ["followed by transaction", "commit transaction"],
+    ["after a select", "select 1; commit"],
+    ["after an insert", "insert into things values (9, 'x'); commit"],
+    ["two harmless statements", "select 1; select 2"],
     ["a comment between two", "select 1 /* ; */ ; delete from things"],
     ["begin", "begin"],
     ["begin immediate", "begin immediate"],
@@ -99,7 +99,7 @@ describe("refused in TypeScript, however it is reached", () => {
     const things = inbox.rows("select * from things");
     const objects = inbox.rows("select name from sqlite_schema");
     const { body } = await inbox.deliver({ event_id: `refused ${name}`, type: "every_way", sql: text });
-    // A refusal that the handler catches harms nobody: its transaction is as it was.
+    // A refusal that the handler catches leaves its transaction unchanged.
     expect(body.status).toBe("processed");
     const seen = inbox.rows("select way, code from seen where event_id = ?", `refused ${name}`);
     expect(seen.map(({ code }) => code as string)).toEqual(Array(WAYS).fill("statement_refused"));
@@ -108,7 +108,7 @@ describe("refused in TypeScript, however it is reached", () => {
   });
 });
 
-describe("taken in TypeScript", () => {
+describe("statements accepted in TypeScript", () => {
   test.each([
     ["select", "select * from things"],
     ["values", "values (1, 2)"],
@@ -120,7 +120,7 @@ describe("taken in TypeScript", () => {
     ["delete", "delete from things where n > 3"],
     ["replace", "replace into things values (3, 'three again')"],
     ["upsert", "insert into things values (3, 'x') on conflict do update set note = excluded.note"],
-    ["a semicolon behind it", "select 1;"],
+    ["a semicolon at the end", "select 1;"],
     ["semicolons and comments around it", "; /* a */ select 1 -- b\n; ;"],
     ["keywords in strings and comments", "select 'x; commit', \"n\" from things /* ; rollback */ -- ; begin"],
     ["a read-only pragma as a table", "select * from pragma_table_info('things')"],
@@ -132,10 +132,10 @@ describe("taken in TypeScript", () => {
   });
 });
 
-describe("what SQLite itself finds wrong is the handler's error, and the transaction stays", () => {
+describe("an error from SQLite is a handler_error, and the transaction stays open", () => {
   test.each([
-    ["a table", "select * from nowhere", /^no such table: nowhere$/],
-    ["syntax", "select from where", /syntax error/],
+    ["a missing table", "select * from nowhere", /^no such table: nowhere$/],
+    ["a syntax error", "select from where", /syntax error/],
     ["a constraint", "insert into things values (1, 'again')", /^UNIQUE constraint failed: things\.n$/],
     ["an extension", "select load_extension('x.so')", /^not authorized$|no such function/],
     ["a virtual table", "insert into pragma_user_version values (1)", /may not be modified/],
@@ -145,7 +145,7 @@ describe("what SQLite itself finds wrong is the handler's error, and the transac
     const seen = inbox.rows("select way, code, message from seen where event_id = ?", `wrong ${name}`);
     expect(seen).toHaveLength(WAYS);
     for (const { way, code, message: said } of seen) {
-      // Preparing alone does not run into a constraint.
+      // Preparing alone does not violate a constraint.
       if (way === "client_prepare" && code === "taken") continue;
       expect(code as string).toStartWith("SQLITE_");
       expect(said as string).toMatch(message);
@@ -153,8 +153,8 @@ describe("what SQLite itself finds wrong is the handler's error, and the transac
   });
 });
 
-describe("the client is not a Database", () => {
-  test("it has nothing that leads around the gate", () => {
+describe("db.$client", () => {
+  test("has nothing that bypasses the gate", () => {
     using db = new Database(":memory:");
     const { client } = createGates(db)();
     expect(Object.keys(client).sort()).toEqual(["prepare", "query", "run", "savepoint"]);
@@ -227,7 +227,7 @@ const STATEMENTS = [
   "attach ':memory:' as m",
 ];
 
-test("whatever text is put together, nothing ends the transaction", () => {
+test("no combination of SQL fragments ends the transaction", () => {
   using db = new Database(":memory:", { strict: true });
   db.run("create table t (n integer)");
   const openGate = createGates(db);
@@ -250,7 +250,7 @@ test("whatever text is put together, nothing ends the transaction", () => {
           seen[(error as { code?: string }).code === "statement_refused" ? "refused" : "wrong"]++;
         }
         expect(db.inTransaction).toBe(true);
-        // The event's savepoint is still there, and nothing has been put on top of it.
+        // The event's savepoint is still the innermost one.
         db.run("release hookonce_event");
         db.run("rollback");
         expect(db.prepare("select count(*) from sqlite_schema").values()).toEqual([[1]]);

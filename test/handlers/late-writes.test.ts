@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { inboxFiles, scratch, serve } from "../cli/support/hookonce.ts";
 import { ts } from "./sources.ts";
 
-/** What people write without thinking of it: nothing catches what these come to. The stack may not lead to them either. */
+/**
+ * Mistakes in handlers whose errors nothing catches. The stack of such an error may not lead to the handler.
+ */
 const LATE: Record<string, string> = {
   timer: "setTimeout(() => db.run(sql`insert into credits values ('late', 1)`), 1);",
   immediate: "setImmediate(() => db.$client.run(\"insert into credits values ('late', 1)\"));",
@@ -27,9 +29,9 @@ const handlers = Object.fromEntries(
   ]),
 );
 
-describe("a handler whose late work nobody catches", () => {
+describe("a handler with an uncaught late error", () => {
   for (const how of ["its own name", "a symbolic link"]) {
-    test(`does not end the process, its folder served by ${how}`, async () => {
+    test(`does not end the process if the folder is served by ${how}`, async () => {
       using inbox = scratch({ ...inboxFiles, ...handlers });
       using links = scratch();
       const folder = how === "its own name" ? inbox.path : join(links.path, "inbox");

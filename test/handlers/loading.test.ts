@@ -6,7 +6,7 @@ const TABLE = {
   "migrations/0001.sql": "create table t (a text, b integer) strict;\ncreate table hookless (a text) strict;",
 };
 
-/** What a start says that has these handlers for the source `default`. */
+/** The problems of a start with these files in handlers/. */
 async function problemsWith(handlers: Record<string, string>): Promise<readonly Problem[]> {
   const files = Object.fromEntries(
     Object.entries(handlers).map(([name, text]) => [`handlers/${name}`, text]),
@@ -16,8 +16,8 @@ async function problemsWith(handlers: Record<string, string>): Promise<readonly 
   return error.problems;
 }
 
-describe("a SQL handler is refused at the start, with its line", () => {
-  /** Name of the case → script, and what is said of it: [line, message]. */
+describe("a faulty SQL handler refuses the start, with its line", () => {
+  /** Name of the case → script and the expected problems: [line, message]. */
   const scenarios: Record<string, { sql: string; problems: [number | undefined, string | RegExp][] }> = {
     empty: { sql: "", problems: [[undefined, "holds no statement"]] },
     comments: { sql: "-- later\n/* maybe */ ;", problems: [[undefined, "holds no statement"]] },
@@ -105,7 +105,7 @@ describe("a SQL handler is refused at the start, with its line", () => {
     };
   }
 
-  test("all of them in one go", async () => {
+  test("all of them at once", async () => {
     const problems = await problemsWith(
       Object.fromEntries(Object.entries(scenarios).map(([name, { sql }]) => [`default/${name}.sql`, sql])),
     );
@@ -122,7 +122,7 @@ describe("a SQL handler is refused at the start, with its line", () => {
     }
   });
 
-  test("what is no mistake is not one", async () => {
+  test("a valid handler is accepted, and other files are ignored", async () => {
     await using inbox = await testInbox({
       files: {
         ...TABLE,
@@ -153,7 +153,7 @@ describe("a SQL handler is refused at the start, with its line", () => {
   });
 });
 
-describe("a TypeScript handler is refused at the start", () => {
+describe("a faulty TypeScript handler refuses the start", () => {
   const scenarios: Record<string, { ts: string; line?: number; message: RegExp }> = {
     empty: { ts: "", message: /^has no handler: write export default handler/ },
     no_default: { ts: "export const x = 1;", message: /^has no handler/ },
@@ -199,7 +199,7 @@ describe("a TypeScript handler is refused at the start", () => {
     },
   };
 
-  test("all of them in one go", async () => {
+  test("all of them at once", async () => {
     const problems = await problemsWith(
       Object.fromEntries([
         ["lib/fine.ts", "export const fine = 1;"],
@@ -216,7 +216,7 @@ describe("a TypeScript handler is refused at the start", () => {
     expect(problems).toHaveLength(Object.keys(scenarios).length);
   });
 
-  test("for a mistake in what it imports, which is named where it is", async () => {
+  test("a mistake in an imported file is reported for that file", async () => {
     const problems = await problemsWith({
       "lib/broken.ts": "export const a = 1;\nexport const b = (;",
       "lib/throws.ts": "export {};\n\nthrow new Error('in lib');",
@@ -244,7 +244,7 @@ describe("a TypeScript handler is refused at the start", () => {
     ]);
   });
 
-  test("what it may import: hookonce, drizzle, zod, and files beside it", async () => {
+  test("a handler may import hookonce, drizzle, zod and files of its folder", async () => {
     await using inbox = await testInbox({
       files: {
         ...TABLE,
@@ -282,8 +282,8 @@ const place = (file: string): Problem => ({
   message: "a handler belongs in its source's folder. Move it to handlers/<source>/<type>.sql or .ts",
 });
 
-describe("files that cannot both be right", () => {
-  test("two files for one type, of two languages", async () => {
+describe("faulty files in the handlers folder", () => {
+  test("two files for one type, in two languages", async () => {
     const ok = 'import { handler } from "hookonce"; export default handler(() => {});';
     const problems = await problemsWith({
       "default/a.sql": "select 1",
@@ -292,7 +292,7 @@ describe("files that cannot both be right", () => {
       "default/orders/b.ts": ok,
       "default/_any.sql": "select 1",
       "default/_any.ts": ok,
-      // Of one name in two folders: two types
+      // One name in two folders is two types.
       "default/c.sql": "select 1",
       "default/orders/c.ts": ok,
     });
@@ -304,7 +304,7 @@ describe("files that cannot both be right", () => {
     );
   });
 
-  test("names that no type leads to, places where nothing is looked for, languages that are none", async () => {
+  test("names that match no type, files outside a source's folder, other languages", async () => {
     const problems = await problemsWith({
       "default/Push Hook.sql": "select 1",
       "default/orders é/new.ts": "",
@@ -326,7 +326,7 @@ describe("files that cannot both be right", () => {
     ]);
   });
 
-  test("a folder of a source that there is none of is only a warning", async () => {
+  test("a folder for an unknown source is only a warning", async () => {
     await using inbox = await testInbox({ files: { "handlers/strpe/_any.sql": "this is never read" } });
     expect(inbox.log).toContainEqual(
       expect.objectContaining({

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { refusedStart, testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { TABLES, ts } from "./sources.ts";
 
-/** By every road to hookonce's own tables: whoever could take one would have an event applied twice. */
+/** Every way to write hookonce's own tables. If one worked, an event could be applied twice. */
 const WRITES: Record<string, string> = {
   delete_all: "delete from hookonce_events",
   delete_one: "delete from hookonce_events where event_id = 'x'",
@@ -45,8 +45,8 @@ create view through as select n from things;
 create trigger through instead of insert on through begin update hookonce_meta set value = 'x'; end;
 `;
 
-describe("hookonce's own tables are for reading", () => {
-  test("to SQL handlers: refused at the start, each with its line", async () => {
+describe("hookonce's own tables are read-only", () => {
+  test("for SQL handlers: a write refuses the start, with its line", async () => {
     const handlers = Object.entries(WRITES)
       .map(([name, sql]) => [`handlers/default/${name}.sql`, `select 1;\n${sql};`] as const)
       .sort(([a], [b]) => (a < b ? -1 : 1));
@@ -65,7 +65,7 @@ describe("hookonce's own tables are for reading", () => {
     );
   });
 
-  describe("to TypeScript handlers", () => {
+  describe("for TypeScript handlers", () => {
     let inbox: TestInbox;
     beforeAll(async () => {
       inbox = await testInbox({
@@ -99,7 +99,7 @@ describe("hookonce's own tables are for reading", () => {
       expect(inbox.value("select count(*) from hookonce_events where event_id = 'first'")).toBe(1);
     });
 
-    test.each(Object.entries(READS))("%s is not", async (name, sql) => {
+    test.each(Object.entries(READS))("%s is accepted", async (name, sql) => {
       for (const type of ["raw", name]) {
         expect((await inbox.deliver({ event_id: `${type}_${name}_read`, type, sql })).body.status).toBe(
           "processed",
@@ -119,7 +119,7 @@ describe("hookonce's own tables are for reading", () => {
     drop_index: "drop index hookonce_events_source_event_id",
     another: "create table hookonce_mine (n integer)",
   };
-  test.each(Object.entries(MIGRATIONS))("to migrations, too: %s", async (_, sql) => {
+  test.each(Object.entries(MIGRATIONS))("for migrations: %s", async (_, sql) => {
     const { problems } = await refusedStart({
       files: { "migrations/0001.sql": MIGRATION, "migrations/0002.sql": `select 1;\n${sql};` },
     });
@@ -132,7 +132,7 @@ describe("hookonce's own tables are for reading", () => {
     ]);
   });
 
-  test("but a migration may read them, and build on what it reads", async () => {
+  test("a migration may read them, for example in a view", async () => {
     await using inbox = await testInbox({
       files: { "migrations/0001.sql": "create view seen as select event_id from hookonce_events;" },
     });

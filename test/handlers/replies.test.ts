@@ -23,7 +23,7 @@ async function send(inbox: TestInbox, id = "1"): Promise<[number, string | null,
   return [response.status, response.headers.get("content-type"), await response.text()];
 }
 
-test("a reply is what is answered, a duplicate gets the same, and it survives a restart", async () => {
+test("the reply is the answer, and duplicates get the same one, also after a restart", async () => {
   await using inbox = await replyInbox(
     'reply({ status: 202, headers: { "X-Once": "yes" }, body: { at: Math.random() } })',
   );
@@ -62,19 +62,19 @@ test.each([
   'reply({ body: "x".repeat(65537) })',
   'reply({ headers: { "a b": "c" } })',
   'reply({ headers: { a: "c\\nd: e" } })',
-])("%s is a failure, and nothing of the event stays", async (reply) => {
+])("%s fails the event and undoes its writes", async (reply) => {
   await using inbox = await replyInbox(reply);
   expect((await send(inbox))[0]).toBe(500);
   expect(inbox.value("select code from hookonce_failures")).toBe("invalid_reply");
   expect(inbox.value("select count(*) from effects")).toBe(0);
 });
 
-test("what else a handler returns is not looked at", async () => {
+test("any other value that a handler returns is ignored", async () => {
   await using inbox = await replyInbox('({ status: 404, body: "mine" })');
   expect((await send(inbox))[0]).toBe(200);
 });
 
-test("an event that was owed is answered by the handler that has come", async () => {
+test("an owed event is answered with the reply of its new handler", async () => {
   await using inbox = await testInbox({
     files: { "migrations/0001.sql": "create table effects (event_id text) strict;" },
   });

@@ -11,7 +11,9 @@ insert into parents values (1);
 insert into children values (1), (1), (1);
 `;
 
-/** Each runs once, in this order, on tables as they are in MIGRATION and as the rows before have left them. */
+/**
+ * They run once each, in this order, on the tables of MIGRATION. Each sees the changes of those before it.
+ */
 const scenarios: { name: string; language: "sql" | "ts"; text: string; rows: number }[] = [
   {
     name: "insert",
@@ -20,19 +22,19 @@ const scenarios: { name: string; language: "sql" | "ts"; text: string; rows: num
     rows: 3,
   },
   {
-    name: "insert of nothing",
+    name: "insert of no rows",
     language: "sql",
     text: "insert into effects select 'x', 'y' where false",
     rows: 0,
   },
   {
-    name: "update that matches nobody",
+    name: "update that matches no row",
     language: "sql",
     text: "update things set note = 'x' where n = 404",
     rows: 0,
   },
   {
-    name: "update of the same value",
+    name: "update to the same value",
     language: "sql",
     text: "update things set note = note where n <= 2",
     rows: 2,
@@ -40,7 +42,7 @@ const scenarios: { name: string; language: "sql" | "ts"; text: string; rows: num
   { name: "delete", language: "sql", text: "delete from effects where note = 'c'", rows: 1 },
   { name: "select", language: "sql", text: "select * from things", rows: 0 },
   {
-    name: "select behind an insert",
+    name: "select after an insert",
     language: "sql",
     text: "insert into effects values ('x', 'd'); select 1; values (2);",
     rows: 1,
@@ -83,19 +85,19 @@ const scenarios: { name: string; language: "sql" | "ts"; text: string; rows: num
     rows: 1,
   },
   {
-    name: "replace of a row that is there",
+    name: "replace of an existing row",
     language: "sql",
     text: "replace into parents values (2)",
     rows: 1,
   },
   {
-    name: "a trigger's rows are not the handler's",
+    name: "a trigger's rows are not counted",
     language: "sql",
     text: "insert into things values (10, 'ten')",
     rows: 1,
   },
   {
-    name: "nor those, with returning",
+    name: "a trigger's rows are not counted, with returning",
     language: "sql",
     text: "insert into things values (11, 'eleven') returning n",
     rows: 1,
@@ -120,7 +122,7 @@ const scenarios: { name: string; language: "sql" | "ts"; text: string; rows: num
     rows: 1,
   },
   {
-    name: "drizzle's update that matches nobody",
+    name: "drizzle's update that matches no row",
     language: "ts",
     text: "db.update(things).set({ note: 'z' }).where(eq(things.n, 404)).run();",
     rows: 0,
@@ -157,7 +159,7 @@ const scenarios: { name: string; language: "sql" | "ts"; text: string; rows: num
     rows: 2,
   },
   {
-    name: "returning of nothing, after something else",
+    name: "returning without rows, after another statement",
     language: "ts",
     text: "db.run(sql`insert into effects values ('x', 'p')`); db.all(sql`update effects set note = 'x' where note = 'nobody' returning note`);",
     rows: 1,
@@ -169,19 +171,19 @@ const scenarios: { name: string; language: "sql" | "ts"; text: string; rows: num
     rows: 2,
   },
   {
-    name: "a trigger's rows are not the handler's",
+    name: "a trigger's rows are not counted",
     language: "ts",
     text: "db.insert(things).values({ n: 20, note: 'x' }).run();",
     rows: 1,
   },
   {
-    name: "nor those, with returning",
+    name: "a trigger's rows are not counted, with returning",
     language: "ts",
     text: "db.insert(things).values({ n: 21, note: 'x' }).returning().all();",
     rows: 1,
   },
   {
-    name: "nor a foreign key's, with returning",
+    name: "rows deleted by a foreign key are not counted, with returning",
     language: "ts",
     text: "db.all(sql`delete from parents where n = 1 returning n`);",
     rows: 1,
@@ -199,13 +201,13 @@ const scenarios: { name: string; language: "sql" | "ts"; text: string; rows: num
     rows: 3,
   },
   {
-    name: "drizzle's, prepared",
+    name: "drizzle's prepared insert",
     language: "ts",
     text: "const add = db.insert(effects).values({ eventId: 'x', note: sql.placeholder('note') }).prepare(); add.run({ note: 'v' }); add.run({ note: 'w' });",
     rows: 2,
   },
   {
-    name: "a statement that fails, swallowed",
+    name: "a statement whose error is caught",
     language: "ts",
     text: "db.run(sql`insert into effects values ('x', 'y')`); try { db.run(sql`insert into things values (500, 'x'), (1, 'again')`); } catch {}",
     rows: 1,
@@ -240,7 +242,7 @@ const filesFor = (...sources: string[]): Record<string, string> => ({
 const zeroWarnings = (log: readonly LogLine[]): LogLine[] =>
   log.filter(({ msg }) => msg.startsWith("the handler changed no rows"));
 
-describe("how many rows a handler changed is stored with its event", () => {
+describe("the number of rows a handler changed is stored with its event", () => {
   let inbox: TestInbox;
   beforeAll(async () => {
     inbox = await testInbox({ files: filesFor("default") });
@@ -259,7 +261,7 @@ describe("how many rows a handler changed is stored with its event", () => {
           `evt_${index}`,
         ),
       ).toEqual([{ outcome: "processed", rows_changed: rows, deliveries: 2 }]);
-      // None is shown as a warning, with the file.
+      // If no row changed, a warning names the file.
       const warned = zeroWarnings(inbox.log).slice(before);
       expect(warned.map(({ handler, level }) => [handler, level])).toEqual(
         rows === 0 ? [[`handlers/default/${keyOf(index)}.${language}`, 40]] : [],
@@ -267,21 +269,21 @@ describe("how many rows a handler changed is stored with its event", () => {
     },
   );
 
-  test("the warning comes once for a handler, not for each of its events", async () => {
+  test("the warning is logged once per handler, not per event", async () => {
     const nothing = keyOf(scenarios.length - 1);
     const before = zeroWarnings(inbox.log).length;
     for (const n of [1, 2, 3]) await inbox.deliver({ event_id: `more_${n}`, type: nothing });
     expect(zeroWarnings(inbox.log)).toHaveLength(before);
   });
 
-  test("the log line of a delivery has them too", async () => {
+  test("the delivery's log line has the number, too", async () => {
     const line = inbox.log.find(({ event, outcome }) => event === "evt_0" && outcome === "processed");
     expect(line).toMatchObject({ rows: 3, handler: "handlers/default/case_0.sql" });
   });
 });
 
 describe("require_change = true", () => {
-  test("makes none a failure, and its effects are undone", async () => {
+  test("makes an event fail if its handler changes no row", async () => {
     await using inbox = await testInbox({
       config: '[sources.default]\nprovider = "unsigned"\nrequire_change = true\n',
       files: filesFor("default"),
@@ -304,14 +306,14 @@ describe("require_change = true", () => {
     expect(zeroWarnings(inbox.log)).toEqual([]);
   });
 
-  test("asks nothing of an event without a handler", async () => {
+  test("does not apply to an event without a handler", async () => {
     await using inbox = await testInbox({
       config: '[sources.default]\nprovider = "unsigned"\nrequire_change = true\n',
     });
     expect((await inbox.deliver({ event_id: "evt_1", type: "t" })).body.status).toBe("unhandled");
   });
 
-  test("an update that matched nobody is applied by a retry, once there is somebody", async () => {
+  test("a retry applies an update that matched no row before, once the row exists", async () => {
     await using inbox = await testInbox({
       config: '[sources.default]\nprovider = "unsigned"\nrequire_change = true\n',
       files: {

@@ -1,6 +1,6 @@
-/** The text of handlers that tests are made with. */
+/** The texts of handlers and tables for tests. */
 
-/** A TypeScript handler of this body, in which `event`, `db` and `sql` are at hand. */
+/** A TypeScript handler with this body, which can use `event`, `db`, `sql`, `effect` and the tables. */
 export function ts(body: string, before = ""): string {
   return `import { handler } from "hookonce";
 import { eq, sql } from "drizzle-orm";

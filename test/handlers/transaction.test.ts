@@ -4,7 +4,7 @@ import { TABLES, ts } from "./sources.ts";
 
 interface Scenario {
   name: string;
-  /** The handler's body; `note(db, text)` writes a row. */
+  /** The handler's body, in which `note(db, text)` writes a row. */
   body: string;
   said: "processed" | "failed";
   notes: string[];
@@ -14,28 +14,28 @@ interface Scenario {
 
 const scenarios: Scenario[] = [
   {
-    name: "one that returns",
+    name: "one that returns commits with the event",
     body: "note(db, 'a'); db.transaction((tx) => { note(tx, 'b'); note(db, 'c'); }); note(db, 'd');",
     said: "processed",
     notes: ["a", "b", "c", "d"],
     rows: 4,
   },
   {
-    name: "its value is handed on",
+    name: "its return value is passed on",
     body: "const value = db.transaction((tx) => { note(tx, 'a'); return 'from inside'; }); note(db, value);",
     said: "processed",
     notes: ["a", "from inside"],
     rows: 2,
   },
   {
-    name: "one that throws is undone, and what is around it stands",
+    name: "one that throws is undone, but not the writes around it",
     body: "note(db, 'a'); try { db.transaction((tx) => { note(tx, 'b'); throw new Error('no'); }); } catch {} note(db, 'c');",
     said: "processed",
     notes: ["a", "c"],
     rows: 2,
   },
   {
-    name: "what it throws comes through",
+    name: "its error is thrown on",
     body: "note(db, 'a'); db.transaction((tx) => { note(tx, 'b'); throw new Error('no'); });",
     said: "failed",
     notes: [],
@@ -50,7 +50,7 @@ const scenarios: Scenario[] = [
     rows: 2,
   },
   {
-    name: "tx.rollback() that nobody catches",
+    name: "an uncaught tx.rollback()",
     body: "db.transaction((tx) => tx.rollback());",
     said: "failed",
     notes: [],
@@ -100,14 +100,14 @@ const scenarios: Scenario[] = [
     rows: 2,
   },
   {
-    name: "an error of SQLite's within",
+    name: "a SQLite error inside",
     body: "note(db, 'a'); try { db.transaction((tx) => { note(tx, 'b'); tx.run(sql`insert into things values (1, 'again')`); }); } catch {} note(db, 'c');",
     said: "processed",
     notes: ["a", "c"],
     rows: 2,
   },
   {
-    name: "a refused statement within",
+    name: "a refused statement inside",
     body: "note(db, 'a'); try { db.transaction((tx) => { note(tx, 'b'); tx.run(sql`commit`); }); } catch {} note(db, 'c');",
     said: "processed",
     notes: ["a", "c"],
@@ -121,14 +121,14 @@ const scenarios: Scenario[] = [
     rows: 2,
   },
   {
-    name: "a tx that is used when its transaction is over writes into what is around it",
+    name: "a tx used after its transaction writes to the surrounding one",
     body: "let kept; db.transaction((tx) => { kept = tx; note(tx, 'a'); }); note(kept, 'b');",
     said: "processed",
     notes: ["a", "b"],
     rows: 2,
   },
   {
-    name: "a tx whose transaction was undone",
+    name: "a tx used after its transaction was undone",
     body: "let kept; try { db.transaction((tx) => { kept = tx; note(tx, 'a'); throw new Error('no'); }); } catch {} note(kept, 'b');",
     said: "processed",
     notes: ["b"],
@@ -142,7 +142,7 @@ const scenarios: Scenario[] = [
     rows: 2,
   },
   {
-    name: "a rollback of the whole transaction within, swallowed at both levels",
+    name: "a rollback of the whole transaction inside, caught at both levels",
     body: "note(db, 'a'); try { db.transaction((tx) => { try { tx.run(sql`insert or rollback into things values (1, 'x')`); } catch {} }); } catch {} try { note(db, 'b'); } catch {}",
     said: "failed",
     notes: [],
@@ -158,7 +158,7 @@ const scenarios: Scenario[] = [
     code: "handler_async",
   },
   {
-    name: "an async function, its refusal swallowed",
+    name: "an async function whose refusal is caught",
     body: "note(db, 'a'); try { db.transaction(async (tx) => { note(tx, 'b'); await null; }); } catch {} note(db, 'c');",
     said: "processed",
     notes: ["a", "c"],
@@ -173,7 +173,7 @@ const scenarios: Scenario[] = [
     code: "handler_async",
   },
   {
-    name: "options as drizzle has them are taken",
+    name: "drizzle's options are accepted",
     body: "db.transaction((tx) => note(tx, 'a'), { behavior: 'exclusive' });",
     said: "processed",
     notes: ["a"],
@@ -220,7 +220,7 @@ describe("db.transaction is a savepoint", () => {
     );
   });
 
-  test("in a batch: what one undoes is nobody else's", async () => {
+  test("in a batch, each event undoes only its own writes", async () => {
     const types = scenarios.map((_, index) => `case_${index}`);
     const answers = await Promise.all(
       types.flatMap((type) => [1, 2].map((n) => inbox.deliver({ event_id: `batch_${type}_${n}`, type }))),

@@ -3,7 +3,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 
-/** Notes which file it is. */
+/** A handler that records the file it is in. */
 const sqlHandler = (file: string): string => `insert into ran values (:event_id, '${file}');`;
 const tsHandler = (file: string): string =>
   `import { handler } from "hookonce";
@@ -43,7 +43,7 @@ afterAll(() => inbox[Symbol.asyncDispose]());
 
 let ids = 0;
 
-/** Delivers an event of this type, and says which file has run: none where it is unhandled. */
+/** Delivers an event of this type and returns the file that ran, or null if the event is unhandled. */
 async function ranFor(source: string, type: string | undefined): Promise<string | null> {
   const id = `evt_${++ids}`;
   const { status, body } = await inbox.deliver({ id, type }, { source });
@@ -64,7 +64,7 @@ async function ranFor(source: string, type: string | undefined): Promise<string 
   return ran[0] as string;
 }
 
-describe("one event runs one handler, the most specific one", () => {
+describe("an event runs the most specific handler", () => {
   test.each([
     ["github", "issues.opened", "github/issues.opened.sql"],
     ["github", "issues.closed", "github/issues.ts"],
@@ -83,7 +83,7 @@ describe("one event runs one handler, the most specific one", () => {
     ["github", "_any", "github/_any.sql"],
     ["github", "", "github/_any.sql"],
     ["github", undefined, "github/_any.sql"],
-    // A slash is a folder
+    // A slash is a folder.
     ["shopify", "orders/create", "shopify/orders/create.sql"],
     ["shopify", "orders/create.v2", "shopify/orders/create.sql"],
     ["shopify", "orders/v1.2/paid", "shopify/orders/v1.2/paid.ts"],
@@ -96,7 +96,7 @@ describe("one event runs one handler, the most specific one", () => {
     ["shopify", "/orders/create", null],
     ["shopify", "orders/create/", null],
     ["shopify", "orders/", null],
-    // Any other character stands as _
+    // Any other character is written as _.
     ["gitlab", "Push Hook", "gitlab/Push_Hook.sql"],
     ["gitlab", "Push_Hook", "gitlab/Push_Hook.sql"],
     ["gitlab", "Push%Hook", "gitlab/Push_Hook.sql"],
@@ -107,10 +107,10 @@ describe("one event runs one handler, the most specific one", () => {
     ["gitlab", "🐙", "gitlab/_.sql"],
     ["gitlab", "☕☕", null],
     ["gitlab", "é", "gitlab/_.sql"],
-    // One that begins it, too: a command of Slack's
+    // So is a slash at the start, as in a Slack command.
     ["gitlab", "/weather", "gitlab/_weather.sql"],
     ["gitlab", "//weather", null],
-    // Without a fallback
+    // A source without _any.
     ["bare", "only", "bare/only.sql"],
     ["bare", "other", null],
     ["bare", "lib/thing", "bare/lib/thing.sql"],
@@ -148,20 +148,20 @@ describe("a type never becomes a path", () => {
     "'; drop table ran; --",
   ])("%s", async (type) => {
     const file = await ranFor("bare", type);
-    // `only.sql` is the type `only` with a part more; everything else is nobody's.
+    // The type `only.sql` falls back to `only`. No other type has a handler.
     expect(file).toBe(type === "only.sql" ? "bare/only.sql" : null);
   });
 
-  test("nor is anything looked for on the disk while events come", async () => {
-    // A file that appears after the start is no handler until the next one.
+  test("the handlers folder is not read again after the start", async () => {
+    // A file added after the start becomes a handler at the next start.
     inbox.write({ "handlers/bare/late.sql": sqlHandler("bare/late.sql") });
     expect(await ranFor("bare", "late")).toBeNull();
-    // And a handler that disappears still is.
+    // A handler whose file changes keeps running as it was loaded.
     inbox.write({ "handlers/bare/only.sql": "this is no SQL" });
     expect(await ranFor("bare", "only")).toBe("bare/only.sql");
   });
 
-  test("a thousand made-up types later the right ones are still found", async () => {
+  test("after a thousand made-up types the right handlers are still found", async () => {
     await Promise.all(
       Array.from({ length: 1100 }, (_, n) =>
         inbox.deliver({ id: `made_up_${n}`, type: `made.up.${n}` }, { source: "github" }),
@@ -175,7 +175,7 @@ describe("a type never becomes a path", () => {
   });
 });
 
-test("what SQL is given, and TypeScript too", async () => {
+test("SQL and TypeScript handlers receive the same event", async () => {
   const NOW = 1_790_000_000_000;
   let now = NOW;
   await using own = await testInbox({
@@ -189,7 +189,7 @@ test("what SQL is given, and TypeScript too", async () => {
       "handlers/it/ts.ts": `import { handler } from "hookonce";
 import { sql } from "drizzle-orm";
 export default handler(({ event, db }) => {
-  event.body[0] = 0; // a copy: what is stored is what came
+  event.body[0] = 0; // a copy: the stored bytes stay as received
   db.run(sql\`insert into seen values ('ts', \${event.id}, \${event.type}, \${event.source}, \${event.receivedAt}, \${event.payload.data.n}, \${event.headers["x-one"]}, \${event.body instanceof Uint8Array ? event.headers["authorization"] : null})\`);
 });`,
     },
@@ -228,7 +228,7 @@ export default handler(({ event, db }) => {
   ).toEqual(['{"id":"evt_sql","type":"sql","data":{"n":7}}', '{"id":"evt_ts","type":"ts","data":{"n":7}}']);
 });
 
-test("links are followed, and one that leads nowhere is no handler", async () => {
+test("links to handlers are followed, and a dangling link is ignored", async () => {
   await using own = await testInbox({
     files: { "migrations/0001.sql": "create table ran (event_id text, file text) strict;" },
   });

@@ -18,32 +18,33 @@ import { readUserMigrations } from "./user-migrations.ts";
 
 export interface Checked {
   readonly problems: readonly Problem[];
-  /** What a start is refused with when there are problems. */
+  /** The code with which a start is refused if there are problems. */
   readonly code: ErrorCode;
   readonly warnings: readonly Problem[];
-  /** Null when the config cannot be used. */
+  /** Null if the config cannot be used. */
   readonly config: Config | null;
   readonly sources: ReadonlyMap<string, Source>;
   readonly handlerFiles: readonly { source: string; file: string }[];
-  /** Migrations of the user's that the next start will apply. */
+  /** The user's migrations that the next start will apply. */
   readonly pending: readonly string[];
 }
 
 export interface CheckOptions {
   readonly environment: Environment;
   readonly clock: () => number;
-  /** For the keys of the providers that hand theirs out; only tests pass one. */
+  /** Fetches providers' keys and certificates. Only tests pass one. */
   readonly fetch?: Fetch | undefined;
   readonly acceptIdChange?: boolean | undefined;
-  /** Instead of the config's; absolute. */
+  /** The database to check instead of the config's; an absolute path. */
   readonly database?: string | undefined;
-  /** Without what is of no use to a start: how long handlers took. */
+  /** Leaves out what a start does not need: how long handlers took. */
   readonly forStart?: boolean | undefined;
 }
 
 /**
- * Checks everything there is to check before a start, and changes nothing: the config, the secrets it names, the migrations (on the
- * database's schema, rebuilt in memory), and every handler against the tables as they then are.
+ * Checks everything that can be checked before a start, and changes nothing: the config, the secrets that it
+ * names, the migrations (on the database's schema, rebuilt in memory), and every handler against the tables
+ * that the migrations leave.
  */
 export async function check(inboxFolder: string, options: CheckOptions): Promise<Checked> {
   const problems: Problem[] = [];
@@ -62,7 +63,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     rehearse(path, {
       durations: options.forStart !== true,
       look: (real) => {
-        // One that cannot be made is not gone.
+        // A source that cannot be created because of a problem is not gone.
         if (config === null || sources.size < config.sources.length) return;
         const rules = rulesOf(config, sources);
         const { clock, acceptIdChange = false } = options;
@@ -88,7 +89,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     pending = tried.pending.map(({ name }) => name);
     const loaded = await loadHandlers({
       inboxFolder,
-      // Without a config every folder may be a source's, and its handlers can still be checked.
+      // Without a config, every folder may belong to a source, so its handlers can still be checked.
       sources:
         config === null
           ? foldersOf(join(inboxFolder, "handlers"))
@@ -105,7 +106,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   return { problems, code, warnings, config, sources, handlerFiles, pending };
 }
 
-/** The sources that can be made, whatever is wrong with the others. */
+/** Creates the sources that have no problem, and reports the problems of the others. */
 function createAll(
   read: ReadConfig | null,
   { clock, fetch }: CheckOptions,
@@ -123,7 +124,7 @@ function createAll(
   return created.sources;
 }
 
-/** Takes a refusal apart into its problems. */
+/** Does `work`. If it is refused, adds the problems to the list and returns null. */
 function attempt<Result>(problems: Problem[], work: () => Result): Result | null {
   try {
     return work();
@@ -137,13 +138,13 @@ function attempt<Result>(problems: Problem[], work: () => Result): Result | null
 function warnOfDotEnv(inboxFolder: string): Problem[] {
   const mode = statSync(join(inboxFolder, ".env"), { throwIfNoEntry: false })?.mode ?? 0;
   if (process.platform === "win32" || (mode & 0o077) === 0) return [];
-  return [{ file: ".env", message: "others on this machine can read it: chmod 600 .env" }];
+  return [{ file: ".env", message: "other users of this machine can read it: run chmod 600 .env" }];
 }
 
-/** Providers that wait longer than this are not outwaited by a handler. In milliseconds. */
+/** Providers that wait longer than this are not checked, because handlers take less. In milliseconds. */
 const SHORT_DEADLINE = 5000;
 
-/** Handlers that take half of what the source's provider waits, and more. */
+/** Warns of handlers that take at least half of the time that the source's provider waits. */
 function warnOfDeadlines(
   sources: ReadonlyMap<string, Source>,
   durations: readonly HandlerDuration[],
@@ -153,7 +154,7 @@ function warnOfDeadlines(
     const ms = slowestUs / 1000;
     if (provider === undefined || provider.timeoutMs > SHORT_DEADLINE || ms < provider.timeoutMs / 2)
       return [];
-    const message = `source "${source}": one in a hundred of the events that ${handler} gets takes it ${Math.round(ms)} ms and more, and ${provider.title} waits ${provider.timeoutMs / 1000} s`;
+    const message = `source "${source}": ${handler} takes ${Math.round(ms)} ms or more for one event in a hundred, and ${provider.title} waits ${provider.timeoutMs / 1000} s for an answer`;
     return [{ message }];
   });
 }
@@ -164,6 +165,6 @@ function foldersOf(path: string): string[] {
       .filter((entry) => entry.isDirectory() && entry.name !== "lib")
       .map((entry) => entry.name);
   } catch {
-    return []; // loadHandlers says why
+    return []; // loadHandlers reports the error
   }
 }

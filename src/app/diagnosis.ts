@@ -21,19 +21,19 @@ export interface DiagnosisOptions {
   /** The time to verify at, in Unix milliseconds. */
   readonly nowMs: number;
   readonly fetch: Fetch;
-  /** hookonce's own JSON lines. */
+  /** Lines of hookonce's own JSON log. */
   readonly log?: string | undefined;
 }
 
 export interface InboxDiagnosis extends Diagnosis {
-  /** What it is when it brings no event because it is a handshake: `URL verification`. */
+  /** The handshake's name, such as `URL verification`, if the delivery is one and so carries no event. */
   readonly handshake: string | undefined;
-  /** What a verified delivery brings, or why that cannot be told. */
+  /** The events that a verified delivery carries, or why they cannot be identified. */
   readonly events: readonly string[];
 }
 
 /**
- * Looks at a delivery with the config of an inbox folder.
+ * Diagnoses a delivery with the config of an inbox folder.
  *
  * @throws HookonceError `config_invalid`, `unknown_source`
  */
@@ -67,7 +67,10 @@ export async function diagnoseInInbox(
   return { ...diagnosis, handshake: signed, events: signed === undefined ? eventsIn(kept, ready) : [] };
 }
 
-/** As serve has it; the error where serve would not start with it. It fetches nothing: what is only looked at confirms nothing. */
+/**
+ * The source as `serve` creates it, or the error with which `serve` would not start. It cannot fetch, so that a
+ * diagnosis never confirms a handshake at the provider.
+ */
 function startedSource(settings: SourceSettings, { nowMs }: DiagnosisOptions): Source | HookonceError {
   try {
     return createSource(
@@ -81,7 +84,7 @@ function startedSource(settings: SourceSettings, { nowMs }: DiagnosisOptions): S
   }
 }
 
-/** The name of the handshake that serve would answer; undefined where it is none, or none that would be answered. */
+/** The name of the handshake that `serve` would answer; undefined if it would answer none. */
 async function handshakeIn(
   delivery: Delivery,
   source: Source | HookonceError,
@@ -97,7 +100,7 @@ async function handshakeIn(
   }
 }
 
-/** Whether serve would take it for a handshake, good or bad, and look for no signature. */
+/** Whether `serve` would treat the delivery as a handshake, valid or not, and not look for a signature. */
 function asksByGet({ method }: Delivery, source: Source | HookonceError): boolean {
   return method === "GET" && !(source instanceof HookonceError) && source.handshakes?.GET !== undefined;
 }
@@ -106,19 +109,19 @@ function noSource(name: string, sources: readonly SourceSettings[]): HookonceErr
   const names = sources.map((source) => source.name);
   const hint =
     names.length === 0
-      ? "there is none"
-      : `did you mean ${closest(name, names)}? There are ${names.join(", ")}`;
+      ? "it has no sources"
+      : `did you mean ${closest(name, names)}? Its sources are ${names.join(", ")}`;
   return new HookonceError("unknown_source", `There is no source "${name}" in hookonce.toml: ${hint}.`);
 }
 
-/** What stands in `.env` and no source names: an old secret, or that of `stripe listen`. */
+/** Secrets in `.env` that no source uses, such as an old one or the one of `stripe listen`. */
 function unusedSecrets(inboxFolder: string, used: ReadonlySet<string>): NamedSecret[] {
   return Object.entries(readDotEnv(inboxFolder)).flatMap(([name, secret]) =>
     secret === undefined || secret === "" || used.has(secret) ? [] : [{ name: `${name} in .env`, secret }],
   );
 }
 
-/** The rejections of one source among a log's lines, the oldest first. Lines that are none of hookonce's are passed over. */
+/** The rejections of one source in a log, the oldest first. Lines that hookonce did not write are skipped. */
 export function readRejections(log: string, source: string): Rejection[] {
   return log.split("\n").flatMap((line) => {
     if (!line.includes('"rejected"')) return [];
@@ -137,7 +140,7 @@ function readLine(line: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Verified is not yet taken: it also needs an event id. */
+/** The events of a delivery. Even a verified delivery is refused if it has no event id. */
 function eventsIn(delivery: Delivery, source: Source | HookonceError): string[] {
   try {
     if (source instanceof HookonceError) throw source;

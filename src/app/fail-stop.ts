@@ -5,12 +5,12 @@ import { isOfHandler } from "../handlers/late-error.ts";
 import type { Log } from "../logging/log.ts";
 
 /**
- * An error of hookonce's own that nobody caught ends the process: whatever it left behind, the next start recovers from the database.
- * What comes out of a user's handler after it has returned (a timer, a promise, a fetch that was not awaited) is survived: its writes
- * were refused at the gate.
+ * Ends the process after an uncaught error of hookonce's own code; the next start recovers from the database.
+ * An error that comes from a user's handler after it has returned (a timer, a promise, a fetch that was not
+ * awaited) is only logged, because the gate has refused its writes.
  */
 export function failStop(inboxFolder: string, log: Log, end: (code: number) => void): void {
-  // src/, or what the compiled binary has in its place.
+  // src/, or its equivalent in the compiled binary.
   const ownCode = join(import.meta.dir, "..");
   const handlers = namesOf(join(inboxFolder, "handlers"));
   const onError = (error: unknown): void => {
@@ -18,11 +18,11 @@ export function failStop(inboxFolder: string, log: Log, end: (code: number) => v
     if (isOfHandler(error) || !stack.includes(ownCode) || handlers.some((folder) => stack.includes(folder))) {
       log.logger.error(
         { cause: messageOf(error) },
-        "a handler failed after it had returned; nothing of that was written",
+        "a handler failed after it had returned; none of its late writes were stored",
       );
       return;
     }
-    log.logger.fatal({ err: error }, "an error that nobody caught");
+    log.logger.fatal({ err: error }, "uncaught error");
     end(1);
     exitNow(log);
   };
@@ -35,7 +35,7 @@ export function exitNow(log: Log): never {
   process.exit(1);
 }
 
-/** As it was given, and as a stack has it, where links are followed. */
+/** The folder as given, and with symbolic links resolved, as stacks show it. */
 function namesOf(folder: string): string[] {
   try {
     return [folder, realpathSync(folder)];

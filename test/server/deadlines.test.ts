@@ -27,7 +27,7 @@ test("check warns of handlers that come near a provider's short deadline", async
   expect(await warnings()).toEqual([]);
   for (let n = 201; n < 205; n++) note("slack", n, 1_600_000);
   expect(await warnings()).toEqual([
-    'source "slack": one in a hundred of the events that h.sql gets takes it 1600 ms and more, and Slack waits 3 s',
+    'source "slack": h.sql takes 1600 ms or more for one event in a hundred, and Slack waits 3 s for an answer',
   ]);
 
   // Each handler is judged by its own runs, even if another source is far busier.
@@ -37,7 +37,7 @@ test("check warns of handlers that come near a provider's short deadline", async
     "insert into hookonce_events (source, event_id, type, received_at, outcome, handler, duration_us, last_delivery_at) select 'stripe', 'busy' || a.id || '-' || b.id, 't', 1, 'processed', 'h.sql', 10, 1 from hookonce_events a, hookonce_events b limit 12000 returning id",
   );
   expect(await warnings()).toEqual([
-    'source "slack": one in a hundred of the events that b.ts gets takes it 2700 ms and more, and Slack waits 3 s',
-    'source "slack": one in a hundred of the events that h.sql gets takes it 1600 ms and more, and Slack waits 3 s',
+    'source "slack": b.ts takes 2700 ms or more for one event in a hundred, and Slack waits 3 s for an answer',
+    'source "slack": h.sql takes 1600 ms or more for one event in a hundred, and Slack waits 3 s for an answer',
   ]);
 });

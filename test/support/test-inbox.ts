@@ -17,9 +17,9 @@ export interface TestInboxOptions {
   environment?: Record<string, string>;
   /** Unix milliseconds. */
   clock?: () => number;
-  /** For keys and certificates that a provider hands out. */
+  /** Answers requests for providers' keys and certificates. By default, every fetch fails. */
   fetch?: Fetch;
-  /** What its folder grows to, where that is more than a few. */
+  /** The size that its folder grows to, if it needs more than the default of `temporaryFolder`. */
   mebibytes?: number;
   open?: Pick<OpenInboxOptions, "storage" | "groupCommit" | "lockWaitMs" | "acceptIdChange">;
 }
@@ -31,27 +31,27 @@ export interface TestInbox extends AsyncDisposable {
   readonly folder: string;
   readonly databasePath: string;
   readonly log: readonly LogLine[];
-  /** What the writer gave up over. */
+  /** Errors over which the writer gave up. */
   readonly fatal: readonly unknown[];
-  /** Without a socket. Requests look as if they came from this machine, or from `remoteAddress`. */
+  /** Sends a request without a socket. It seems to come from this machine, or from `remoteAddress`. */
   request(path: string, init?: RequestInit, remoteAddress?: string): Promise<Response>;
   /** POST /webhook[/source] with a JSON body. */
   deliver(
     payload: unknown,
     options?: { source?: string; headers?: Record<string, string> },
-  ): Promise<{ status: number; body: any }>; // oxlint-disable-line typescript/no-explicit-any -- answers are looked into freely
-  /** On a free loopback port, until the inbox is disposed of or restarted. */
+  ): Promise<{ status: number; body: any }>; // oxlint-disable-line typescript/no-explicit-any -- tests read single values of an answer
+  /** Listens on a free loopback port, until the inbox is disposed of or restarted. */
   listen(): HttpServer;
-  /** Rows of a query on a connection of its own. */
+  /** The rows of a query, on a new connection. */
   rows(sql: string, ...values: (string | number)[]): any[]; // oxlint-disable-line typescript/no-explicit-any -- as above
   /** The first column of the first row. */
   value(sql: string, ...values: (string | number)[]): any; // oxlint-disable-line typescript/no-explicit-any -- as above
   write(files: Record<string, string>): void;
-  /** Closes it and starts it anew on the same folder, as a deployment would. */
+  /** Closes the inbox and starts it again on the same folder, as a deployment does. */
   restart(change?: Pick<TestInboxOptions, "config" | "files" | "open">): Promise<void>;
-  /** What a stop does first: from now on new deliveries get 503. */
+  /** The first step of a stop: from now on, new deliveries are answered 503. */
   refuse(): void;
-  /** Closes it for good; its folder stays until the inbox is disposed of. */
+  /** Closes the inbox. Its folder stays until the inbox is disposed of. */
   close(): Promise<void>;
 }
 
@@ -62,7 +62,7 @@ event_id = "body:$.event_id"
 type     = "body:$.type"
 `;
 
-/** A fresh real inbox folder with a real database file, since WAL matters. Throws what a refused start throws. */
+/** Starts an inbox in a new folder, with a real database file. Throws what a refused start throws. */
 export async function testInbox(options: TestInboxOptions = {}): Promise<TestInbox> {
   const folder = temporaryFolder("test", options.mebibytes);
   const log: LogLine[] = [];
@@ -71,7 +71,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   const logger = pino({ level: "debug" }, { write: (line) => void log.push(JSON.parse(line) as LogLine) });
   let inbox: Inbox;
   let server: HttpServer | undefined;
-  // Set from the beginning of a close until the next start that is not refused.
+  // Set from the beginning of a close until the next successful start.
   let closed: Promise<void> | undefined;
 
   const write = (files: Record<string, string>): void => {
@@ -85,7 +85,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       environment: options.environment ?? {},
       clock,
       acceptIdChange: { ...options.open, ...extra }.acceptIdChange,
-      // Nothing in a test goes out.
+      // No test may use the network.
       fetch: options.fetch ?? (() => Promise.reject(new Error("a test has fetched"))),
     });
     if (config === null || problems.length > 0) {
@@ -124,7 +124,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   const databasePath = join(folder, "data/hookonce.db");
 
   const rows: TestInbox["rows"] = (sql, ...values) => {
-    // `using` finalizes the statement too; with it unfinalized the files stay open until the garbage is collected.
+    // `using` also finalizes the statement. Otherwise the files stay open until garbage collection.
     using db = new Database(databasePath, { strict: true });
     db.run("pragma busy_timeout = 5000");
     return db.prepare(sql).all(...values);
@@ -174,14 +174,14 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   };
 }
 
-/** Why a start is refused: everything that is wrong, each with file and line. Fails when it is not refused. */
+/** @returns the error of a refused start, with every problem. Throws if the start is not refused. */
 export async function refusedStart(options: TestInboxOptions): Promise<HookonceError> {
   return refusalOf(async () => {
     await (await testInbox(options))[Symbol.asyncDispose]();
   });
 }
 
-/** What `work` is refused with: a start, a restart. Fails when it is not. */
+/** @returns the HookonceError that `work` throws, such as a refused restart. Throws if there is none. */
 export async function refusalOf(work: () => unknown): Promise<HookonceError> {
   try {
     await work();

@@ -142,7 +142,7 @@ secret   = "file:gone.secret"
     const { code, stderr } = await run(["check", inbox.path]);
     expect(code).toBe(1);
     expect(stderr.trim().split("\n")).toEqual([
-      expect.stringMatching(/^migrations\/0002\.sql:2: BEGIN cannot stand/),
+      expect.stringMatching(/^migrations\/0002\.sql:2: BEGIN is not allowed/),
       expect.stringMatching(/^migrations\/0002\.sql:3: migration failed.*incomplete input/),
       expect.stringMatching(/^migrations\/0002\.sql:4: migration failed.*no such table: nowhere/),
       expect.stringMatching(/^migrations\/0003\.sql:2: migration failed.*near "tabel"/),

@@ -111,7 +111,7 @@ describe("a handshake is one for the doctor, too: answered, and no event", () =>
       },
     );
     expect(diagnosis).toMatchObject({ verified: true, handshake: one.name, events: [], findings: [] });
-    expect(report(diagnosis)).toContain(`handshake ${one.name}: it is answered`);
+    expect(report(diagnosis)).toContain(`handshake ${one.name}: hookonce answers it`);
     expect(report(diagnosis)).not.toContain("secret_x");
 
     // What serve does.

@@ -8,15 +8,17 @@ import { startServer, type Command, type Server } from "./server.ts";
 export interface CrashOptions {
   command: Command;
   rounds: number;
-  /** kill: SIGKILL, the page cache survives. power: and only what was synced is left. */
+  /** kill: SIGKILL; the page cache survives. power: SIGKILL; only synced data survives. */
   ends: "kill" | "power";
 }
 
 /**
- * Load, the end at a random moment, restart, check, redelivery of everything ever sent, check; again and again on one database.
+ * Runs rounds on one database: load, an end at a random moment, restart, check, redelivery of everything ever
+ * sent, check.
  *
- * After the end it is cut short up to twice more while it starts, since recovery, too, must survive a power cut. In every second round half of
- * the unsynced writes reach the disk, in no order: a kernel may do that, and a lucky prefix would hide a missing sync.
+ * Up to two starts before and after the end are interrupted as well, since recovery must survive a power cut,
+ * too. In every second round, half of the unsynced writes reach the disk in random order: a kernel may do
+ * that, and without it a missing sync could go unnoticed because all writes before it happen to be there.
  */
 export async function crashLoop({ command, rounds, ends }: CrashOptions): Promise<CrashReport> {
   await using inbox = await makeInboxFolder();
@@ -57,7 +59,7 @@ async function endNow(server: Server, disk: Disk | undefined): Promise<void> {
   await disk?.losePower();
 }
 
-/** Ends it somewhere in its first 130 ms: it takes about 95 of them until it listens. */
+/** Ends up to two starts within their first 130 ms. A start takes about 95 ms until it listens. */
 async function cutStartsShort(start: () => Server, disk: Disk | undefined): Promise<void> {
   for (let times = Math.floor(Math.random() * 3); times > 0; times--) {
     await using server = start();

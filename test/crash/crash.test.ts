@@ -7,10 +7,10 @@ import { onlyInFullRun, testUnless } from "./requirements.ts";
 import { compiledServe, ensureBinary, type Command } from "./server.ts";
 
 const rounds = 8;
-// A round takes about a second; redelivering all that was ever sent makes the later ones longer.
+// A round takes about a second. Later rounds take longer, because each redelivers everything sent so far.
 const timeoutMs = 240_000;
 
-/** The same app from its source, with synchronous=NORMAL. The product has no switch for that, and shall not have one. */
+/** The same app from its source, with synchronous=NORMAL. The product must not have a switch for that. */
 const serveWithNormal: Command = ({ folder }) => [
   process.execPath,
   join(import.meta.dir, "serve-normal.ts"),
@@ -54,12 +54,12 @@ describe("under load, with retries and lost answers", () => {
 
   testUnless(
     onlyInFullRun() ?? needsShim(),
-    "the same with synchronous=NORMAL loses answered events, or the test above proves nothing",
+    "a power cut with synchronous=NORMAL loses answered events: the control of the test above",
     async () => {
       const report = await crashLoop({ command: serveWithNormal, rounds, ends: "power" });
       tell("power cut, NORMAL", report);
       expect(report.lost).toBeGreaterThan(0);
-      // NORMAL gives up durability and nothing else: the file stays whole, and one effect per event id.
+      // NORMAL gives up only durability: the file stays intact, with one effect per event id.
       expect(report).toMatchObject({ doubled: 0, wrong: [] });
     },
     timeoutMs,

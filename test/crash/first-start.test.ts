@@ -10,9 +10,9 @@ const reason = onlyInFullRun() ?? needsShim();
 const rounds = 40;
 
 /**
- * The first start makes the database, turns it to WAL and migrates it, and waits for the disk only now and then. Slower syncs spread the
- * cuts over them, so that the half-made states come up which nobody meets by hand: an empty file, a file of one page, a log that is not
- * whole.
+ * The first start creates the database, converts it to WAL mode and migrates it, with few syncs. Slow syncs
+ * make cuts between them likely, so that the test meets states that are rare otherwise: an empty file, a file
+ * of one page, an incomplete log.
  */
 const syncDelayUs = 8000;
 
@@ -45,7 +45,7 @@ describe("the first start", () => {
 
   testUnless(
     reason,
-    "cut short by a power cut at any moment, is followed by one that serves",
+    "can be interrupted by a power cut at any moment, and the next start serves",
     async () => {
       const failures: string[] = [];
       for (let round = 0; round < rounds; round++) {

@@ -1,36 +1,39 @@
 /*
- * A disk that loses power, for one process: an LD_PRELOAD shim over libc's file calls.
+ * Simulates a disk that loses power, for one process: an LD_PRELOAD shim over libc's file calls.
  *
- * kill -9 alone proves nothing about fsync: what a dead process had written is still in the kernel's page cache, and
- * the next process reads it. (Measured: with synchronous=NORMAL, SIGKILL loses no row either.) So this shim keeps a
- * second directory, the shadow, that holds of every watched file only what was synced. To cut the power: SIGKILL the
- * process, put the shadow in the place of the data directory, start again.
+ * kill -9 alone proves nothing about fsync: the kernel's page cache still has what a dead process wrote, and
+ * the next process reads it. (Measured: with synchronous=NORMAL, SIGKILL loses no row either.) So this shim
+ * keeps a second directory, the shadow, which holds only what was synced of every watched file. To cut the
+ * power: SIGKILL the process, replace the data directory with the shadow, start again.
  *
  *   cc -shared -fPIC -O2 -o fsync-shim.so fsync-shim.c
  *   FSYNC_SHIM_WATCH=/inbox/data FSYNC_SHIM_SHADOW=/shadow LD_PRELOAD=./fsync-shim.so hookonce serve /inbox
  *
- *   FSYNC_SHIM_WATCH      directory whose files are followed (absolute, without symbolic links)
- *   FSYNC_SHIM_SHADOW     directory that receives what is durable; a file that exists already when it is first opened
- *                         and is missing there counts as durable as it is
- *   FSYNC_SHIM_DELAY_US   how long a sync takes before anything of it is durable; a few hundred µs, an ordinary SSD,
- *                         keep the window open in which an answer given too early would be caught
- *   FSYNC_SHIM_WRITEBACK  percent of the writes that reach the disk without any sync, in no order, as the kernel's
- *                         write-back does; 0 by default
- *   FSYNC_SHIM_SEED       for the choice of these
+ *   FSYNC_SHIM_WATCH      the directory whose files are watched (absolute, without symbolic links)
+ *   FSYNC_SHIM_SHADOW     the directory for durable data. A file that exists when it is first opened but is
+ *                         missing here counts as durable with its current content
+ *   FSYNC_SHIM_DELAY_US   how long a sync waits before any of its data is durable. A few hundred µs, as on an
+ *                         ordinary SSD, are enough to catch an answer given too early
+ *   FSYNC_SHIM_WRITEBACK  the percentage of writes that reach the disk without a sync, in random order, as
+ *                         with the kernel's write-back. The default is 0
+ *   FSYNC_SHIM_SEED       the seed for choosing these writes
  *
- * The model, and what it leaves out:
- *   - A file's writes and truncations become durable at fsync or fdatasync of that file, through whichever descriptor.
- *     close() makes nothing durable. The real sync is not called: the simulated disk has no need of it.
- *   - A sync is not atomic: a kill in its midst leaves part of it in the shadow, as a power cut would. Before it has
- *     returned, every subset of the writes may be on a disk.
- *   - A created file is durable, name included, from its first sync (or write-back) on: so it is on ext4, xfs and btrfs;
- *     POSIX would want a sync of the directory too. Unlinks and renames are durable from the next sync of any watched
- *     file or directory on: these file systems keep their metadata in order.
- *   - SQLite's -shm is shared memory, never durable; it is left out.
- *   - Only what SQLite calls is followed: no dup, no O_SYNC, no msync, no sync_file_range, no openat relative to a
- *     directory descriptor. Plain write() is: such a file is copied whole at its next sync.
- *   - Reads go through the descriptor that the caller syncs. The shim must never open a database file itself: closing it
- *     again would drop the POSIX locks that SQLite holds on it.
+ * The model and its limits:
+ *   - A file's writes and truncations become durable at an fsync or fdatasync of that file, through any
+ *     descriptor. close() makes nothing durable. The real sync is not called, because the simulated disk does
+ *     not need it.
+ *   - A sync is not atomic: a kill during a sync leaves part of it in the shadow, as a power cut would. Until
+ *     the sync has returned, any subset of the writes may be on a disk.
+ *   - A created file is durable, including its name, from its first sync (or write-back) on. This is how
+ *     ext4, xfs and btrfs behave; POSIX also requires a sync of the directory. Unlinks and renames are
+ *     durable from the next sync of any watched file or directory on, because these file systems keep their
+ *     metadata in order.
+ *   - SQLite's -shm file is shared memory and never durable. It is left out.
+ *   - Only the calls that SQLite uses are watched: no dup, no O_SYNC, no msync, no sync_file_range, no openat
+ *     relative to a directory descriptor. Plain write() is watched: its file is copied whole at the next
+ *     sync.
+ *   - Reads go through the descriptor that the caller syncs. The shim must never open a database file itself,
+ *     because closing it would drop the POSIX locks that SQLite holds on it.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -48,7 +51,7 @@
 #include <unistd.h>
 
 #define MAX_FD 65536
-#define MAX_RANGES 65536 /* more than that since the last sync: copy the file whole */
+#define MAX_RANGES 65536 /* with more writes since the last sync, the file is copied whole */
 #define SHADOW_UNOPENED (-1)
 
 typedef struct range {
@@ -56,20 +59,20 @@ typedef struct range {
   off_t end;
 } range;
 
-/* One file under the watched directory, by name; it outlives its descriptors, as its unsynced pages do. */
+/* A file under the watched directory, by name. It outlives its descriptors, as its unsynced pages do. */
 typedef struct file {
   struct file *next;
   char *path;
   int is_directory;
-  int is_unlinked; /* has no name any more: what is written to it is lost in a power cut */
+  int is_unlinked; /* has no name: a power cut loses what is written to it */
   int shadow_fd;
   int copy_whole;
-  off_t truncated_to; /* smallest size it had since the last sync, -1 when it never shrank */
+  off_t truncated_to; /* smallest size since the last sync, -1 if it never shrank */
   range *ranges;      /* written since the last sync */
   size_t range_count, range_capacity;
 } file;
 
-/* An unlink (to == NULL) or a rename that no sync has made durable yet. */
+/* An unlink (to == NULL) or a rename that is not durable yet. */
 typedef struct name_change {
   struct name_change *next;
   char *from;
@@ -123,17 +126,17 @@ __attribute__((constructor)) static void start(void) {
   if (delay != NULL) sync_delay_us = (useconds_t)atoi(delay);
   if (percent != NULL) writeback_percent = (unsigned)atoi(percent);
   if (seed != NULL) random_state = (unsigned)atoi(seed) | 1u;
-  watch_length = strlen(watch); /* last: from here on the shim is at work */
+  watch_length = strlen(watch); /* must come last: this turns the shim on */
 }
 
 static void fail(const char *what, const char *path) {
   fprintf(stderr, "fsync-shim: %s %s: %s\n", what, path, strerror(errno));
-  abort(); /* a test must not pass on a shadow that is wrong */
+  abort(); /* a test must not pass with a wrong shadow */
 }
 
 /* ---- names ---- */
 
-/* The absolute name of `path`, its directory resolved. False when it is not under the watched directory. */
+/* Writes the absolute name of `path` to `out`, with its directory resolved. False if it is not watched. */
 static int watched_path(const char *path, char out[PATH_MAX]) {
   if (watch_length == 0 || path == NULL) return 0;
   char copy[PATH_MAX], directory[PATH_MAX];
@@ -200,7 +203,7 @@ static void make_names_durable(void) {
     if (change->to == NULL) {
       if (real_unlink(from) != 0 && errno != ENOENT) fail("unlink", from);
     } else {
-      /* A renamed file that was never synced is found empty after a power cut. */
+      /* A file that was renamed but never synced is empty after a power cut. */
       shadow_path(change->to, to);
       if (real_rename(from, to) != 0) {
         if (errno != ENOENT) fail("rename", from);
@@ -240,7 +243,7 @@ static void make_content_durable(int fd, file *f) {
   if (f->copy_whole) {
     copy_range(fd, f, 0, st.st_size);
   } else {
-    /* What grew again after a truncation reads as zeros, not as what stood there before it. */
+    /* A range that grew again after a truncation reads as zeros, not as the old content. */
     if (f->truncated_to >= 0 && real_ftruncate(f->shadow_fd, f->truncated_to) != 0) fail("truncate shadow of", f->path);
     for (size_t i = 0; i < f->range_count; i++) copy_range(fd, f, f->ranges[i].start, f->ranges[i].end);
   }

@@ -8,7 +8,7 @@ import { testUnless } from "./requirements.ts";
 
 const writer = join(import.meta.dir, "fsync-shim-writer.ts");
 
-/** Commits 300 rows in the mode, says so, loses power; tells how many rows a restart finds. */
+/** Commits 300 rows in this mode, cuts the power, and returns how many rows a restart finds. */
 async function rowsAfterPowerCut(synchronous: "FULL" | "NORMAL", writeback: number): Promise<number> {
   const root = await realpath(await mkdtemp(join(tmpdir(), "hookonce-shim-")));
   try {
@@ -43,7 +43,8 @@ describe("the simulated disk", () => {
       `loses part of what synchronous=NORMAL committed, with ${writeback} % of unsynced writes written back`,
       async () => {
         const rows = await rowsAfterPowerCut("NORMAL", writeback);
-        // A checkpoint after 1,000 pages syncs, so a part is there: without it nothing would show that the shim keeps anything.
+        // The checkpoint after 1,000 pages syncs, so some rows are there. That shows that the shim keeps
+        // synced data.
         expect(rows).toBeGreaterThan(0);
         expect(rows).toBeLessThan(300);
       },

@@ -9,7 +9,7 @@ export function needsShim(): Reason {
   return needsLinux() ?? needsCommand("cc");
 }
 
-/** Compiles the shim, once for each version of its source: test files that run side by side share it. */
+/** Compiles the shim once per version of its source. Test files that run in parallel share it. */
 export async function buildShim(): Promise<string> {
   const hash = Bun.hash(await Bun.file(source).bytes()).toString(16);
   const library = join(tmpdir(), `hookonce-fsync-shim-${hash}.so`);
@@ -21,24 +21,27 @@ export async function buildShim(): Promise<string> {
 
 export interface Disk {
   /**
-   * For the process whose disk this is. `writeback` is the percentage of its writes that reach the disk unsynced, in no
-   * order; 0 unless told.
+   * The environment of the process that uses this disk. `writeback` is the percentage of its writes that
+   * reach the disk without a sync, in random order. The default is 0.
    */
   environment(options?: { writeback?: number }): Record<string, string>;
-  /** Call it once that process is dead: what was not synced is gone. */
+  /** Drops everything that was not synced. Call it after the process has ended. */
   losePower(): Promise<void>;
 }
 
 export interface DiskOptions {
-  /** The directory that is on this disk. It may exist already; what stands in it then is durable. */
+  /** The directory on this disk. It may exist already. Its files then count as durable. */
   directory: string;
-  /** Where the durable copy is kept; must not exist. */
+  /** The folder for the durable copy. It must not exist. */
   shadow: string;
-  /** How long a sync takes, in µs. 300 is an ordinary SSD, and long enough to catch an answer given before it. */
+  /**
+   * How long a sync takes, in µs. 300 is an ordinary SSD, and enough to catch an answer given before the
+   * sync.
+   */
   syncDelayUs?: number;
 }
 
-/** A directory on a disk that remembers, of every file in it, only what was synced. See fsync-shim.c for the model. */
+/** Simulates a disk that keeps only synced data. fsync-shim.c describes the model. */
 export async function simulateDisk(options: DiskOptions): Promise<Disk> {
   const { directory, shadow, syncDelayUs = 300 } = options;
   const library = await buildShim();

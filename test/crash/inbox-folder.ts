@@ -6,7 +6,7 @@ import { secret } from "./stripe-events.ts";
 
 export interface InboxFolder {
   readonly root: string;
-  /** What `serve` is given. */
+  /** The folder for `serve`. */
   readonly folder: string;
   readonly data: string;
   readonly database: string;
@@ -21,7 +21,8 @@ provider = "stripe"
 secret = "env:STRIPE_WEBHOOK_SECRET"
 `;
 
-// `n` counts how often an event was applied, so that a doubled one shows; the second table would show a half-applied one.
+// `n` counts how often an event was applied, which shows a second application. The second table shows a
+// partial one.
 const migration = `create table effects (event_id text primary key, n integer not null) strict;
 create table credits (customer text primary key, cents integer not null) strict;
 `;
@@ -34,7 +35,7 @@ values (:payload ->> '$.data.object.customer', :payload ->> '$.data.object.amoun
 on conflict (customer) do update set cents = cents + excluded.cents;
 `;
 
-/** An inbox folder with one Stripe source and a handler whose every application can be counted. */
+/** An inbox folder with one Stripe source and a handler that counts how often each event is applied. */
 export async function makeInboxFolder(): Promise<InboxFolder> {
   const root = await realpath(await mkdtemp(join(tmpdir(), "hookonce-crash-")));
   const folder = join(root, "inbox");
@@ -59,12 +60,12 @@ export interface Effects {
   /** How often each event was applied. */
   readonly applied: Map<string, number>;
   readonly cents: number;
-  /** How many events are on hookonce's own list. */
+  /** How many events hookonce has recorded. */
   readonly listed: number;
   readonly integrity: string;
 }
 
-/** What the database says, read by another process than the one that serves it. */
+/** Reads the database from another process than the one that serves it. */
 export function readEffects(path: string): Effects {
   using database = new Database(path, { readonly: true });
   database.run("pragma busy_timeout = 5000");

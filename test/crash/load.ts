@@ -1,16 +1,16 @@
 import { deliver, makeEvent, type SignedEvent } from "./stripe-events.ts";
 
 const clients = 32;
-/** Of the deliveries: a provider's retry of something sent before, maybe still under way. */
+/** The share of deliveries that repeat an earlier event, whose first delivery may still be running. */
 const duplicateShare = 0.2;
-/** Of the deliveries: the client hangs up within 3 ms, so that an answer, if it was given, is lost. */
+/** The share of deliveries whose client disconnects within 3 ms, so that the answer may be lost. */
 const lostAnswerShare = 0.05;
 
-/** What a provider knows: what it has sent, and what was answered 200. */
+/** What a provider knows: the events it has sent, and those answered 200. */
 export class Ledger {
   readonly sent: SignedEvent[] = [];
   readonly answered = new Set<string>();
-  /** Answers that nobody should get, as "status code". */
+  /** Answers other than 200 and 503, as "status code". */
   readonly unexpected: string[] = [];
   constructor(private readonly run: string) {}
 
@@ -21,15 +21,15 @@ export class Ledger {
   }
 
   anySentEvent(): SignedEvent {
-    // Rather a late one than an early one: the retries that hurt are those of events that are under way.
+    // Prefers recent events: a retry is most dangerous while the event is still being processed.
     const back = Math.floor(Math.random() ** 4 * this.sent.length);
     return this.sent[this.sent.length - 1 - back] ?? this.newEvent();
   }
 }
 
 /**
- * Delivers from 32 clients at once, new events and duplicates, until `stop()`, or until the server has gone away under them.
- * Every 200 that a client has read whole is in the ledger.
+ * Delivers new events and duplicates from 32 clients at once, until `stop()` or until the server is gone. The
+ * ledger has every event whose 200 a client read completely.
  */
 export function startLoad(url: string, ledger: Ledger): { stop(): Promise<void> } {
   const stopping = new AbortController();
@@ -61,7 +61,9 @@ export interface Redelivery {
   readonly refused: string[];
 }
 
-/** Delivers everything that was ever sent once more, 32 at a time, and tells what was new to the server. */
+/**
+ * Delivers everything ever sent once more, 32 at a time. Returns the ids that the server processed as new.
+ */
 export async function redeliverAll(url: string, ledger: Ledger): Promise<Redelivery> {
   const processed = new Set<string>();
   const refused: string[] = [];

@@ -1,12 +1,12 @@
 import { describe, test } from "bun:test";
 
 /**
- * Why a test that needs more than `bun install` cannot run here, or undefined when it can.
- * The reason becomes part of the skipped test's name, so that a short run says what it left out.
+ * Why a test that needs more than `bun install` cannot run here, or undefined if it can. The reason becomes
+ * part of the skipped test's name, so that a short run shows what it skipped.
  */
 export type Reason = string | undefined;
 
-/** The long loops take minutes; plain `bun test` promises to be done in one. */
+/** The long loops take minutes. Plain `bun test` is to finish within one minute. */
 export function onlyInFullRun(): Reason {
   return process.env["HOOKONCE_TEST_ALL"] === "1" ? undefined : "set HOOKONCE_TEST_ALL=1 to run it";
 }

@@ -1,4 +1,5 @@
-// Run by crash.test.ts as its control: the same serve, from its source, with the one setting that loses answered events.
+// The control of crash.test.ts: the same serve, from its source, with the one setting that loses answered
+// events.
 import { createLog } from "../../src/logging/log.ts";
 import { serve } from "../../src/app/serve.ts";
 

@@ -5,31 +5,31 @@ import type { InboxFolder } from "./inbox-folder.ts";
 const repository = join(import.meta.dir, "..", "..");
 export const binary = join(repository, "dist", "hookonce");
 
-/** The compiled binary, built when it is missing only: whoever changed the source builds it. */
+/** Builds the compiled binary if it is missing. After a change to the source, build it yourself. */
 export async function ensureBinary(): Promise<void> {
   if (await Bun.file(binary).exists()) return;
   await Bun.$`bun run build`.cwd(repository).quiet();
 }
 
-/** How to start `serve` for a folder: the binary, or what stands in for it. */
+/** The command that starts `serve` for a folder: the binary, or a replacement for it. */
 export type Command = (inbox: InboxFolder) => string[];
 
 export const compiledServe: Command = ({ folder }) => [binary, "serve", folder, "--listen", "127.0.0.1:0"];
 
 export interface Server {
   readonly pid: number;
-  /** The address once it listens; rejects when the process ends before, with what it printed. */
+  /** The URL once it listens. Rejects with the output if the process ends before. */
   readonly listening: Promise<string>;
-  /** The exit code, or the number of the signal that ended it, negative. */
+  /** The exit code, or -1 if a signal ended it. */
   readonly exited: Promise<number>;
-  /** The last lines it printed, standard output and error together. */
+  /** The last 200 lines of standard output and standard error together. */
   output(): string;
   signal(name: NodeJS.Signals): void;
-  /** SIGKILL, when it still runs. */
+  /** Sends SIGKILL if it is still running. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** The compiled binary on a folder, built first when it is missing. */
+/** Starts the compiled binary on a folder, and builds it first if it is missing. */
 export async function serve(inbox: InboxFolder): Promise<Server> {
   await ensureBinary();
   return startServer(compiledServe(inbox));
@@ -44,7 +44,7 @@ export function startServer(command: string[], environment: Record<string, strin
   });
   const lines: string[] = [];
   const listening = Promise.withResolvers<string>();
-  listening.promise.catch(() => {}); // not everybody waits for it
+  listening.promise.catch(() => {}); // not every test awaits it
   const keep = (line: string): void => {
     lines.push(line);
     if (lines.length > 200) lines.shift();

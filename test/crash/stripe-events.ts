@@ -3,7 +3,7 @@ import { z } from "zod";
 
 export const secret = "whsec_for_the_crash_tests";
 
-/** What every event credits: the sum in the user's table is then this times the number of events. */
+/** What every event credits. The sum in the user's table is this times the number of events. */
 export const centsPerEvent = 7;
 
 export interface SignedEvent {
@@ -13,7 +13,7 @@ export interface SignedEvent {
 
 const padding = "x".repeat(700);
 
-/** An event of about 1 kB, whose id grows with time as Stripe's do. */
+/** An event of about 1 kB. Its id grows with time, as Stripe's ids do. */
 export function makeEvent(run: string, n: number): SignedEvent {
   const id = `evt_${run}_${String(n).padStart(7, "0")}`;
   const object = { id: `cs_${n}`, customer: `cus_${n % 97}`, amount_total: centsPerEvent, padding };
@@ -21,7 +21,7 @@ export function makeEvent(run: string, n: number): SignedEvent {
   return { id, body };
 }
 
-/** Signed anew for each delivery, as Stripe does. */
+/** Signs the body with a new timestamp for each delivery, as Stripe does. */
 export function signatureHeader(body: string, nowMs = Date.now()): string {
   const seconds = Math.floor(nowMs / 1000);
   const signature = createHmac("sha256", secret).update(`${seconds}.${body}`).digest("hex");
@@ -30,9 +30,9 @@ export function signatureHeader(body: string, nowMs = Date.now()): string {
 
 export interface Answer {
   readonly httpStatus: number;
-  /** "processed" or "duplicate" with 200. */
+  /** "processed" or "duplicate" if the HTTP status is 200. */
   readonly status: string | undefined;
-  /** With an error. */
+  /** The error code, if the answer is an error. */
   readonly code: string | undefined;
   readonly retryAfter: string | null;
 }
@@ -42,7 +42,7 @@ const answerBody = z.object({
   error: z.object({ code: z.string() }).optional(),
 });
 
-/** Delivers an event once. Rejects when no whole answer came back. */
+/** Delivers an event once. Rejects if no complete answer arrives. */
 export async function deliver(url: string, event: SignedEvent, signal?: AbortSignal): Promise<Answer> {
   const response = await fetch(`${url}/webhook/stripe`, {
     method: "POST",

@@ -17,7 +17,9 @@ function eventsFrom(first: number, count: number): SignedEvent[] {
   return Array.from({ length: count }, (_, n) => makeEvent("full", first + n));
 }
 
-/** Delivers 16 new events at a time until the disk has been full for 10 such batches; tells what became of each. */
+/**
+ * Delivers 16 new events at a time until 10 such batches met a full disk. Returns each event with its answer.
+ */
 async function deliverUntilFull(url: string, first: number): Promise<Delivered[]> {
   const delivered: Delivered[] = [];
   for (let n = first, full = 0; full < 10; n += 16) {
@@ -30,14 +32,15 @@ async function deliverUntilFull(url: string, first: number): Promise<Delivered[]
 }
 
 describe("a full disk", () => {
-  // 12 MiB: room for the WAL to reach the 1,000 pages at which it is checkpointed, so that a checkpoint finds no room, too.
+  // The first disk is filled by the filler alone. The second leaves 8 MiB, which the database and its WAL
+  // fill.
   for (const [name, mebibytes, fillerBytes] of [
-    ["filled by somebody else", 4, undefined],
+    ["filled by another program", 4, undefined],
     ["filled by the database itself", 12, 4 * 1024 * 1024],
   ] as const) {
     testUnless(
       reason,
-      `${name}: 503 and nothing recorded, and serving goes on; with room again the same events are processed`,
+      `${name}: 503 and nothing recorded while it is full; once there is room, the same events are processed`,
       async () => {
         await using inbox = await makeInboxFolder();
         await using disk = mountSmallDisk(inbox.data, mebibytes);

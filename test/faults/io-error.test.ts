@@ -9,15 +9,15 @@ import { injectFaults } from "./strace.ts";
 
 const reason = onlyInFullRun() ?? needsLinux() ?? needsCommand("strace");
 
-// Once, not from then on: the error that must not be shrugged off is the one that seems to pass. After a failed fsync
-// the kernel takes the pages for clean, so that a second fsync succeeds and nothing was written.
+// Each call fails once, not from then on: an error that seems temporary must end the process, too. After a
+// failed fsync the kernel treats the pages as clean, so a second fsync succeeds although nothing was written.
 const faults = [
   { name: "a commit's sync fails", file: "-wal", calls: "fsync,fdatasync", when: () => between(2, 80) },
   { name: "a commit's write fails", file: "-wal", calls: "pwrite64", when: () => between(2, 500) },
   { name: "a checkpoint's sync fails", file: "", calls: "fsync,fdatasync", when: () => 1 },
-  // The first is only a question whether there is such a call.
+  // The first call only tests whether the system has sync_file_range.
   {
-    name: "what a checkpoint has written fails on its way to the disk",
+    name: "writing out a checkpoint's pages fails",
     file: "",
     calls: "sync_file_range",
     when: () => between(2, 20),
@@ -33,7 +33,7 @@ describe("an I/O error", () => {
   for (const { name, file, calls, when } of faults) {
     testUnless(
       reason,
-      `${name}: the process ends rather than serve on; after a restart no answered event is lost, none doubled`,
+      `${name}: the process ends, and after a restart no answered event is lost or applied twice`,
       async () => {
         await using inbox = await makeInboxFolder();
         const ledger = new Ledger("io");
@@ -48,11 +48,11 @@ describe("an I/O error", () => {
           await load.stop();
           expect({ inject, ended }).toEqual({ inject, ended: expect.any(Number) });
           expect(ended).toBeGreaterThan(0);
-          // strace counts in each thread by itself, and what ends the process closes the database on its way out.
+          // Up to two calls fail: strace counts per thread, and the process closes the database when it ends.
           const injected = await tracer.injected();
           expect(injected).toBeGreaterThanOrEqual(1);
           expect(injected).toBeLessThanOrEqual(2);
-          // Whoever was waiting for the failed commit may be told so, but not 200, and not that it is their fault.
+          // A delivery of the failed commit may be answered with a 5xx status, but not with 200 or a 4xx.
           expect(ledger.unexpected.filter((answer) => !answer.startsWith("5"))).toEqual([]);
         }
         await using server = await serve(inbox);
@@ -71,7 +71,7 @@ describe("an I/O error", () => {
 
   testUnless(
     reason,
-    "met by the write that /readyz tries: the process ends as well",
+    "in the write that /readyz makes: the process ends, too",
     async () => {
       await using inbox = await makeInboxFolder();
       await using server = await serve(inbox);

@@ -5,7 +5,7 @@ import { onlyInFullRun, testUnless } from "../crash/requirements.ts";
 import { serve } from "../crash/server.ts";
 import { deliver, makeEvent } from "../crash/stripe-events.ts";
 
-/** Has the write lock, as the user's own application may: this test's process is not the server's. */
+/** Takes the write lock, as the user's application may. This test runs in another process than the server. */
 function holdWriteLock(path: string): { release(): void } {
   const database = new Database(path, { readwrite: true });
   database.run("pragma busy_timeout = 5000");
@@ -18,7 +18,7 @@ function holdWriteLock(path: string): { release(): void } {
   };
 }
 
-/** Asks /healthz every 50 ms; tells the longest that an answer took, in ms, and fails on any but 200. */
+/** Requests /healthz every 50 ms, expects 200, and returns the slowest response time in ms. */
 function watchHealth(url: string): { stop(): Promise<number> } {
   const stopping = new AbortController();
   const watching = (async () => {
@@ -39,13 +39,14 @@ function watchHealth(url: string): { stop(): Promise<number> } {
   };
 }
 
-// A wait inside SQLite would keep /healthz silent for as long as it lasts, seconds here. Noise on two busy cores stays below this.
+// A wait inside SQLite would block /healthz for its whole duration, here seconds. Noise on two busy cores
+// stays below this.
 const healthyMs = 700;
 
 describe("a write lock held by another process", () => {
   testUnless(
     onlyInFullRun(),
-    "for 2 s: deliveries wait and are processed, /healthz answers meanwhile",
+    "for 2 s: deliveries wait and are processed, and /healthz answers meanwhile",
     async () => {
       await using inbox = await makeInboxFolder();
       await using server = await serve(inbox);
@@ -67,7 +68,7 @@ describe("a write lock held by another process", () => {
 
   testUnless(
     onlyInFullRun(),
-    "for more than 5 s: 503 and nothing recorded, and the retry is processed",
+    "for more than 5 s: 503, nothing is recorded, and the retry is processed",
     async () => {
       await using inbox = await makeInboxFolder();
       await using server = await serve(inbox);

@@ -1,13 +1,13 @@
 import { signatureHeader, type SignedEvent } from "../crash/stripe-events.ts";
 
 export interface SlowDelivery {
-  /** Sends what is left of the body. */
+  /** Sends the rest of the body. */
   finish(): void;
-  /** The answer's status line, or undefined when the connection ended without one. */
+  /** The answer's status line, or undefined if the connection ended without one. */
   readonly statusLine: Promise<string | undefined>;
 }
 
-/** A delivery of which, for now, all but the body's last 10 bytes is sent. */
+/** Sends a delivery except for the last 10 bytes of its body. */
 export async function deliverSlowly(url: string, event: SignedEvent): Promise<SlowDelivery> {
   const { hostname, port } = new URL(url);
   const answer = Promise.withResolvers<string | undefined>();

@@ -7,7 +7,7 @@ import { serve, type Server } from "../crash/server.ts";
 import { deliver, makeEvent } from "../crash/stripe-events.ts";
 import { deliverSlowly } from "./raw-request.ts";
 
-/** Sends SIGTERM and holds the server to its promise: 0 within 10 s, everything checkpointed. */
+/** Sends SIGTERM and expects exit code 0 within 10 s and an empty WAL. */
 async function endsWell(server: Server, inbox: InboxFolder): Promise<void> {
   const asked = performance.now();
   server.signal("SIGTERM");
@@ -28,7 +28,7 @@ async function walBytes(inbox: InboxFolder): Promise<number> {
 describe("SIGTERM", () => {
   testUnless(
     onlyInFullRun(),
-    "under load: what was in flight is answered, and every 200 is in the table",
+    "under load: requests in flight are answered, and every event answered 200 is applied",
     async () => {
       await using inbox = await makeInboxFolder();
       await using server = await serve(inbox);
@@ -57,7 +57,7 @@ describe("SIGTERM", () => {
       await endsWell(server, inbox);
       stopping.abort();
       await clients;
-      // A request that was on its way when the connection was closed was not in flight for the server: 50 ms for those.
+      // A request sent less than 50 ms before the signal may not have reached the server.
       expect(cutOff.filter((began) => began < signalled - 50)).toEqual([]);
       expect(answered.length).toBeGreaterThan(100);
       const { applied, integrity } = readEffects(inbox.database);
@@ -69,7 +69,7 @@ describe("SIGTERM", () => {
 
   testUnless(
     onlyInFullRun(),
-    "while deliveries wait for a lock: they get their 200",
+    "while deliveries wait for the write lock: they are answered 200",
     async () => {
       await using inbox = await makeInboxFolder();
       await using server = await serve(inbox);
@@ -93,7 +93,7 @@ describe("SIGTERM", () => {
 
   testUnless(
     onlyInFullRun(),
-    "while a body is on its way: it is waited for and answered",
+    "while a body is being received: the server waits for it and answers",
     async () => {
       await using inbox = await makeInboxFolder();
       await using server = await serve(inbox);
@@ -111,7 +111,7 @@ describe("SIGTERM", () => {
 
   testUnless(
     onlyInFullRun(),
-    "while a body never comes to its end: it exits all the same",
+    "while a body never ends: the server exits anyway",
     async () => {
       await using inbox = await makeInboxFolder();
       await using server = await serve(inbox);

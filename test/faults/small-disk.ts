@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { needsCommand, needsLinux, needsRoot, type Reason } from "../crash/requirements.ts";
 
-/** Root in a container may lack the right to mount: the only way to know is to try. */
+/** Tries a mount, because root in a container may lack the permission. */
 export function needsMount(): Reason {
   const reason = needsLinux() ?? needsRoot() ?? needsCommand("mount");
   if (reason !== undefined) return reason;
@@ -21,7 +21,7 @@ function mount(directory: string, mebibytes: number): number | null {
   return spawnSync("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "hookonce-test", directory]).status;
 }
 
-/** A disk of a few MiB in the place of an empty directory. */
+/** Mounts a disk of this many MiB on an empty directory. */
 export function mountSmallDisk(directory: string, mebibytes: number): AsyncDisposable & SmallDisk {
   if (mount(directory, mebibytes) !== 0) throw new Error(`cannot mount a tmpfs on ${directory}`);
   const filler = join(directory, "filler");
@@ -32,14 +32,14 @@ export function mountSmallDisk(directory: string, mebibytes: number): AsyncDispo
     },
     free: () => rm(filler, { force: true }),
     async [Symbol.asyncDispose]() {
-      // Lazily: a test that failed may have left its server running for a moment.
+      // Lazy, because a failed test may leave its server running for a moment.
       spawnSync("umount", ["--lazy", directory]);
     },
   };
 }
 
 export interface SmallDisk {
-  /** Writes a file of this size, or of all the room there is. */
+  /** Writes a file of this size, or one that fills the disk. */
   fill(bytes?: number): void;
   free(): Promise<void>;
 }

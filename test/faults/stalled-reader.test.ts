@@ -6,16 +6,16 @@ import { createLineBuffer } from "../../src/logging/line-buffer.ts";
 import { fromSource, inboxFiles, scratch } from "../cli/support/hookonce.ts";
 import { describeUnless, needsLinux, onlyInFullRun } from "../crash/requirements.ts";
 
-/** A pipe with a reader who reads only when told to. */
+/** A pipe whose reader reads only on demand. */
 class StalledPipe implements Disposable {
-  /** For the writer. */
+  /** The writer's end. */
   readonly descriptor: number;
   readonly #reader: number;
   readonly #decoder = new TextDecoder();
   readonly #chunks: string[] = [];
   #open = true;
 
-  /** @param mode of the writer's side */
+  /** @param mode the mode of the writer's end */
   constructor(folder: string, mode: "blocking" | "non-blocking" = "blocking") {
     const path = join(folder, "pipe");
     Bun.spawnSync(["mkfifo", path]);
@@ -24,12 +24,16 @@ class StalledPipe implements Disposable {
     this.descriptor = openSync(path, mode === "blocking" ? O_WRONLY : O_WRONLY | O_NONBLOCK);
   }
 
-  /** All that has been read. */
+  /** Everything read so far. */
   get text(): string {
     return this.#chunks.join("");
   }
 
-  /** @param end what is written last */
+  /**
+   * Reads until `end` has arrived, or for `ms` milliseconds.
+   *
+   * @returns everything read so far
+   */
   async readUntil(end: string, ms = 30_000): Promise<string> {
     const buffer = Buffer.alloc(64 * 1024);
     const until = performance.now() + ms;
@@ -38,9 +42,9 @@ class StalledPipe implements Disposable {
         const length = readSync(this.#reader, buffer);
         this.#chunks.push(this.#decoder.decode(buffer.subarray(0, length), { stream: true }));
       } catch {
-        // EAGAIN: nothing more for now
+        // EAGAIN: there is nothing to read yet
       }
-      // So that the pipe fills up, or it would be read by the page.
+      // Let the pipe fill up. Otherwise each read would get one page.
       await Bun.sleep(1);
     }
     return this.text;
@@ -92,9 +96,9 @@ const linesOf = (text: string): string[] =>
     .split("\n")
     .map((line) => String((JSON.parse(line) as { event?: string }).event));
 
-describeUnless(needsLinux() ?? onlyInFullRun(), "a reader of the log who stalls", () => {
+describeUnless(needsLinux() ?? onlyInFullRun(), "a stalled reader of the log", () => {
   test.each(["blocking", "non-blocking"] as const)(
-    "gets every line once, whole and in order, when he reads on: %s",
+    "gets every line once, complete and in order, after it reads on: %s",
     async (mode) => {
       using folder = scratch();
       using pipe = new StalledPipe(folder.path, mode);
@@ -111,7 +115,7 @@ describeUnless(needsLinux() ?? onlyInFullRun(), "a reader of the log who stalls"
   );
 
   test.each(["blocking", "non-blocking"] as const)(
-    "costs memory up to a bound: beyond it lines are dropped and counted, and the log goes on: %s",
+    "costs limited memory: further lines are dropped and counted, and the log continues: %s",
     async (mode) => {
       using folder = scratch();
       using pipe = new StalledPipe(folder.path, mode);
@@ -143,11 +147,11 @@ describeUnless(needsLinux() ?? onlyInFullRun(), "a reader of the log who stalls"
     60_000,
   );
 
-  test("gets lines of any length and alphabet whole", async () => {
+  test("gets lines of any length and alphabet complete", async () => {
     using folder = scratch();
     using pipe = new StalledPipe(folder.path);
     const lines = createLineBuffer(pipe.descriptor, () => "dropped\n");
-    // Two, three and four bytes to a character; the longest is longer than what is put together for one write.
+    // Characters of two, three and four bytes. The longest line is longer than what is joined for one write.
     const expected = ["é", "€", "🪝"].flatMap((character) =>
       [1, 1000, 100_000].map((length) => `${character.repeat(length)}\n`),
     );
@@ -158,7 +162,7 @@ describeUnless(needsLinux() ?? onlyInFullRun(), "a reader of the log who stalls"
     expect(await read).toBe(`${expected.join("")}end\n`);
   });
 
-  test("who goes away ends the log, and nothing else", async () => {
+  test("that closes the pipe ends the log and nothing else", async () => {
     using folder = scratch();
     using pipe = new StalledPipe(folder.path);
     const lines = createLineBuffer(pipe.descriptor, () => "dropped\n");
@@ -174,8 +178,8 @@ describeUnless(needsLinux() ?? onlyInFullRun(), "a reader of the log who stalls"
     expect(performance.now() - started).toBeLessThan(10_000);
   });
 
-  describe("does not hold up serve", () => {
-    test("and when he reads on, every delivery has its line", async () => {
+  describe("does not delay serve", () => {
+    test("every delivery has its line after it reads on", async () => {
       await served(async (url, pipe, child) => {
         await deliver(url, 2000);
         child.kill("SIGTERM");
@@ -186,7 +190,7 @@ describeUnless(needsLinux() ?? onlyInFullRun(), "a reader of the log who stalls"
       });
     }, 60_000);
 
-    test("and it stops in time, though nobody reads on", async () => {
+    test("a stop takes less than 10 s even if it never reads on", async () => {
       await served(async (url, _, child) => {
         await deliver(url, 1000);
         const started = performance.now();
@@ -196,7 +200,7 @@ describeUnless(needsLinux() ?? onlyInFullRun(), "a reader of the log who stalls"
       });
     }, 60_000);
 
-    test("and when he goes away, either", async () => {
+    test("deliveries and a stop also work after it closes the pipe", async () => {
       await served(async (url, pipe, child) => {
         await deliver(url, 500);
         pipe.closeReader();

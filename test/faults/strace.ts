@@ -2,20 +2,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 export interface Injection {
-  /** The strace expression: "fsync,fdatasync:error=EIO:when=3+", say. */
+  /** An strace expression, for example "fsync,fdatasync:error=EIO:when=3+". */
   inject: string;
-  /** Only calls on this file. */
+  /** Only calls on this file fail. */
   path: string;
 }
 
 export interface Tracer extends AsyncDisposable {
-  /** How many calls were made to fail, to be asked once the traced process has ended. */
+  /** How many calls failed. Waits until the traced process has ended. */
   injected(): Promise<number>;
 }
 
 /**
- * Attaches strace to a running process, every thread of it, and lets calls on one file fail.
- * `when` then counts from now on, not from the start with its migrations.
+ * Attaches strace to all threads of a running process and makes calls on one file fail. `when` counts from
+ * now on, not from the start with its migrations.
  */
 export async function injectFaults(pid: number, { inject, path }: Injection): Promise<Tracer> {
   const calls = inject.slice(0, inject.indexOf(":"));
@@ -44,7 +44,7 @@ export async function injectFaults(pid: number, { inject, path }: Injection): Pr
       return (await Bun.file(log).text()).split("(INJECTED)").length - 1;
     },
     async [Symbol.asyncDispose]() {
-      strace.kill("SIGTERM"); // it lets go of the process, which goes on
+      strace.kill("SIGTERM"); // strace detaches, and the process continues
       await strace.exited;
       await Bun.file(log).delete();
     },

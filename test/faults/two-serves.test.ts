@@ -7,7 +7,7 @@ import { deliver, makeEvent } from "../crash/stripe-events.ts";
 describe("two serves on one database", () => {
   testUnless(
     onlyInFullRun(),
-    "the second waits 10 s, then exits 1 and names the first; the first goes on",
+    "the second waits 10 s, exits 1 and names the first; the first continues",
     async () => {
       await using inbox = await makeInboxFolder();
       await using first = await serve(inbox);
@@ -27,7 +27,7 @@ describe("two serves on one database", () => {
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     testUnless(
       onlyInFullRun(),
-      `the second takes over when the first ends by ${signal} meanwhile`,
+      `the second takes over if the first ends by ${signal} meanwhile`,
       async () => {
         await using inbox = await makeInboxFolder();
         await using first = await serve(inbox);

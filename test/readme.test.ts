@@ -119,7 +119,11 @@ describe("the README", () => {
   });
 
   test("names every key of the config, every provider and every command", () => {
-    for (const key of [...keysAt([]), ...keysAt(["sources", "x"])]) {
+    for (const key of [
+      ...keysAt([]),
+      ...keysAt(["sources", "x"]),
+      ...keysAt(["sources", "x", "signature"]),
+    ]) {
       if (key !== "sources")
         expect({ key, told: new RegExp(`\\b${key}\\b`).test(readme) }).toEqual({ key, told: true });
     }

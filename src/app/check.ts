@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { readConfig, type Config, type ReadConfig } from "../config/load.ts";
+import { inOrder, readConfig, type Config, type ReadConfig } from "../config/load.ts";
 import type { Environment } from "../config/secrets.ts";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
 import { loadHandlers } from "../handlers/registry.ts";
@@ -11,7 +11,8 @@ import { migrate, ownSet, userSet } from "../engines/sqlite/migrations.ts";
 import { ownMigrations } from "../engines/sqlite/own-migrations.ts";
 import { rehearse, rehearseMigrations } from "../engines/sqlite/rehearsal.ts";
 import { refuseChanges } from "../engines/sqlite/source-rules.ts";
-import { selectorProblems } from "./selector-problems.ts";
+import { missingKeys } from "./missing-keys.ts";
+import { pathProblems } from "./path-problems.ts";
 import { rulesOf } from "./source-rules.ts";
 import { createSources, secretNeeds } from "./sources.ts";
 import { readUserMigrations } from "./user-migrations.ts";
@@ -113,14 +114,11 @@ function createAll(
   problems: Problem[],
 ): ReadonlyMap<string, Source> {
   if (read === null) return new Map();
-  problems.push(...read.problems);
-  const readable = read.sources.filter((source) => {
-    const found = selectorProblems(source, read.lineOf);
-    problems.push(...found);
-    return found.length === 0;
-  });
+  const paths = pathProblems(read);
+  const readable = read.sources.filter(({ name }) => paths.get(name)?.length === 0);
   const created = createSources(readable, clock, fetch);
-  problems.push(...created.problems);
+  const found = [...read.problems, ...missingKeys(read), ...[...paths.values()].flat(), ...created.problems];
+  problems.push(...inOrder(found));
   return created.sources;
 }
 

@@ -9,6 +9,6 @@ export function rulesOf(config: Config, sources: ReadonlyMap<string, Source>): S
     provider: source.provider.name,
     eventIdRule: source.eventIdRule,
     retryWindowMs: source.provider.retryWindowMs,
-    previous: config.sources.find(({ name }) => name === source.name)?.previous,
+    renamedFrom: config.sources.find(({ name }) => name === source.name)?.renamed_from,
   }));
 }

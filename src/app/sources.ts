@@ -1,9 +1,13 @@
 import { CONFIG_FILE, type ConfiguredSource, type SecretNeeds } from "../config/load.ts";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import type { Clock, Fetch } from "../providers/context.ts";
+import { parseValuePath } from "../providers/body/path.ts";
 import { providers } from "../providers/presets.ts";
+import { FIVE_MINUTES } from "../providers/presets/common.ts";
 import type { Provider, Scheme, SignedRequest, TimestampRule } from "../providers/provider.ts";
 import { createSource, learnsSecret, type Source, type SourceSettings } from "../providers/source.ts";
+import { headerOf } from "./path-problems.ts";
+import { standsIn } from "./missing-keys.ts";
 import { pointlessKeys } from "./pointless-keys.ts";
 
 /** What the config must know of each provider. */
@@ -30,7 +34,7 @@ export function createSources(
     if (provider === undefined) continue; // the config's own check has said so
     const settings = settingsOf(source, provider, configured);
     const pointless = pointlessKeys(source, provider, settings.scheme ?? provider.scheme);
-    for (const message of [...missingKeys(source), ...pointless]) problems.push(problemOf(source, message));
+    for (const message of pointless) problems.push(problemOf(source, message));
     try {
       sources.set(source.name, createSource(settings, clock, fetch));
     } catch (error) {
@@ -39,19 +43,6 @@ export function createSources(
     }
   }
   return { sources, problems };
-}
-
-/** `hmac` and `static` have no provider behind them that would say these. */
-function missingKeys(source: ConfiguredSource): string[] {
-  const needed =
-    source.provider === "hmac"
-      ? (["header", "event_id", "type"] as const)
-      : source.provider === "static"
-        ? (["secret_in", "event_id", "type"] as const)
-        : [];
-  return needed
-    .filter((key) => source[key] === undefined)
-    .map((key) => `${key} is missing: provider = "${source.provider}" has no preset that says it`);
 }
 
 function problemOf({ name, line }: ConfiguredSource, message: string): Problem {
@@ -98,8 +89,7 @@ function readsLike(
   own: Provider,
   all: readonly ConfiguredSource[],
 ): Partial<SourceSettings> {
-  if (source.provider !== "unsigned") return {};
-  if (source.event_id !== undefined || source.type !== undefined || source.batch !== undefined) return {};
+  if (!standsIn(source)) return {};
   const other = all.find(({ name }) => name === source.handlers);
   const preset = other === undefined ? undefined : providers.get(other.provider);
   if (other === undefined || preset === undefined) return {};
@@ -114,22 +104,23 @@ function readsLike(
   };
 }
 
-/** The preset's scheme, but for what the config says otherwise, key by key. */
+/** The preset's scheme, changed key by key as the config says. */
 function schemeOf(source: ConfiguredSource, preset: Scheme): Scheme {
-  const { algorithm, encoding, key, secret_in: secretIn, tolerance } = source;
+  const { signature = {}, secret_in: secretIn } = source;
+  const tolerance = toleranceOf(source);
   if (preset.kind === "hmac") {
     return {
       ...preset,
       ...signedRequestOf(source, preset),
-      algorithm: algorithm ?? preset.algorithm,
-      encoding: encoding ?? preset.encoding,
-      key: key ?? preset.key,
+      algorithm: signature.algorithm ?? preset.algorithm,
+      encoding: signature.encoding ?? preset.encoding,
+      key: signature.secret_encoding ?? preset.key,
     };
   }
   if (preset.kind === "public-key") {
     // There is no base64url here: pointless-keys.ts says so.
-    const known = encoding === "base64url" ? undefined : encoding;
-    return { ...preset, ...signedRequestOf(source, preset), encoding: known ?? preset.encoding };
+    const encoding = signature.encoding === "base64url" ? undefined : signature.encoding;
+    return { ...preset, ...signedRequestOf(source, preset), encoding: encoding ?? preset.encoding };
   }
   if (preset.kind === "static" && secretIn !== undefined) return { ...preset, secretIn };
   if ("tolerance" in preset && tolerance !== undefined) return { ...preset, tolerance };
@@ -137,7 +128,7 @@ function schemeOf(source: ConfiguredSource, preset: Scheme): Scheme {
 }
 
 function signedRequestOf(source: ConfiguredSource, preset: SignedRequest): SignedRequest {
-  const { header, prefix, separator } = source;
+  const { header, prefix, separator, signed, id } = source.signature ?? {};
   const timestamp = timestampOf(source, preset.timestamp);
   return {
     signature: {
@@ -146,24 +137,26 @@ function signedRequestOf(source: ConfiguredSource, preset: SignedRequest): Signe
       ...(prefix === undefined ? {} : { prefix }),
       ...(separator === undefined ? {} : { separator }),
     },
-    signed: source.signed ?? preset.signed,
+    signed: signed ?? preset.signed,
     ...(timestamp === undefined ? {} : { timestamp }),
-    ...(source.id_header === undefined ? {} : { idHeader: source.id_header }),
+    ...(id === undefined ? {} : { idHeader: headerOf(id) }),
   };
 }
 
 function timestampOf(source: ConfiguredSource, preset: TimestampRule | undefined): TimestampRule | undefined {
-  const from =
-    source.timestamp_header !== undefined
-      ? { header: source.timestamp_header }
-      : source.timestamp_body !== undefined
-        ? { body: source.timestamp_body }
-        : preset?.from;
+  const { timestamp, timestamp_unit: unit } = source.signature ?? {};
+  const from = timestamp === undefined ? preset?.from : fromPath(timestamp);
   if (from === undefined) return undefined;
-  const tolerance = source.tolerance ?? (preset === undefined ? 300 : preset.tolerance);
-  return {
-    from,
-    unit: source.timestamp_unit ?? preset?.unit ?? "s",
-    ...(tolerance === undefined ? {} : { tolerance }),
-  };
+  const tolerance = toleranceOf(source) ?? (preset === undefined ? FIVE_MINUTES : preset.tolerance);
+  return { from, unit: unit ?? preset?.unit ?? "s", ...(tolerance === undefined ? {} : { tolerance }) };
+}
+
+function fromPath(path: string): TimestampRule["from"] {
+  const read = parseValuePath(path);
+  return read.in === "header" ? { header: read.name } : { body: path };
+}
+
+/** In seconds. */
+function toleranceOf({ tolerance }: ConfiguredSource): number | undefined {
+  return tolerance === undefined ? undefined : tolerance / 1000;
 }

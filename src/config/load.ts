@@ -50,8 +50,10 @@ export interface ReadConfig {
   readonly problems: readonly Problem[];
   /** The sources that are whole, each by itself, so that more can be said of them. */
   readonly sources: readonly ConfiguredSource[];
-  /** Where a source's key stands, counted from 1. */
-  readonly lineOf: (source: string, key: string) => number | undefined;
+  /** Every source as it is written, whatever is wrong with it, so that its paths can be checked as well. */
+  readonly written: readonly [name: string, source: Readonly<Record<string, unknown>>][];
+  /** The line of a source's key, counted from 1; of the table that holds the key if it has no line. */
+  readonly lineOf: (source: string, ...keys: readonly string[]) => number | undefined;
 }
 
 /**
@@ -155,7 +157,8 @@ export function readConfig(
     config: parsed.success && problems.length === 0 ? configOf(inboxFolder, parsed.data, sources) : null,
     problems: inOrder(problems),
     sources,
-    lineOf: (source, key) => document.lineOf(["sources", source, key]),
+    written: rawSources(document.value).map(([name, source]) => [name, tableOf(source)]),
+    lineOf: (source, ...keys) => document.lineOf(["sources", source, ...keys]),
   };
 }
 
@@ -194,7 +197,7 @@ interface NamedSource {
   /** References that can be looked up. */
   readonly secrets: readonly string[];
   readonly verifyTokens: readonly string[];
-  readonly previous: string | undefined;
+  readonly renamedFrom: string | undefined;
   readonly handlers: string | undefined;
 }
 
@@ -202,7 +205,7 @@ interface NamedSource {
 function namedSources(value: unknown): Record<string, NamedSource> {
   return Object.fromEntries(
     rawSources(value).map(([name, source]) => {
-      const { provider, secret, verify_token: token, previous, handlers } = tableOf(source);
+      const { provider, secret, verify_token: token, renamed_from: renamedFrom, handlers } = tableOf(source);
       return [
         name,
         {
@@ -210,7 +213,7 @@ function namedSources(value: unknown): Record<string, NamedSource> {
           namesSecret: secret !== undefined,
           secrets: referencesIn(secret),
           verifyTokens: referencesIn(token),
-          previous: textOf(previous),
+          renamedFrom: textOf(renamedFrom),
           handlers: textOf(handlers),
         },
       ];
@@ -245,20 +248,17 @@ function contradictionsOf(
   } else if (handlers !== undefined && sources[handlers]?.handlers !== undefined) {
     found.push(["handlers", `"${handlers}" has no handlers of its own either: name the source that has`]);
   }
-  const previous = sources[name]?.previous;
-  if (previous === undefined) return found;
-  if (Object.hasOwn(sources, previous)) {
+  const renamedFrom = sources[name]?.renamedFrom;
+  if (renamedFrom === undefined) return found;
+  if (Object.hasOwn(sources, renamedFrom)) {
     found.push([
-      "previous",
-      `"${previous}" is a source of its own; previous is the name that this one no longer has`,
+      "renamed_from",
+      `"${renamedFrom}" is a source in this file; renamed_from is a name that no source has any more`,
     ]);
   }
-  const other = Object.keys(sources).find((one) => sources[one]?.previous === previous);
+  const other = Object.keys(sources).find((one) => sources[one]?.renamedFrom === renamedFrom);
   if (other !== name) {
-    found.push([
-      "previous",
-      `"${previous}" is already said to be the previous name of ${other ?? "another"}`,
-    ]);
+    found.push(["renamed_from", `${other ?? "another source"} already has renamed_from = "${renamedFrom}"`]);
   }
   return found;
 }
@@ -267,6 +267,7 @@ export function envName(source: string): string {
   return `${source.toUpperCase().replaceAll("-", "_")}_WEBHOOK_SECRET`;
 }
 
-function inOrder(problems: readonly Problem[]): Problem[] {
+/** In the order of the file. */
+export function inOrder(problems: readonly Problem[]): Problem[] {
   return [...problems].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
 }

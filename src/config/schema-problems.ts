@@ -1,6 +1,7 @@
 import type * as z from "zod/mini";
 import type { Problem } from "../errors.ts";
 import { nearest } from "./nearest.ts";
+import { oldKeyProblem } from "./old-keys.ts";
 import { keysAt, rawSources, readSource, SOURCE_NAME } from "./schema.ts";
 import type { TomlDocument } from "./toml.ts";
 
@@ -9,11 +10,13 @@ export const CONFIG_FILE = "hookonce.toml";
 /** What the schema says of a value, each with its line. */
 export function problemsOf(issue: z.core.$ZodIssue, document: TomlDocument): Problem[] {
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({
-      file: CONFIG_FILE,
-      line: document.lineOf([...issue.path, key]),
-      message: `${fieldOf([...issue.path, key])} is no key of hookonce's; ${nearest(key, keysAt(issue.path))}`,
-    }));
+    return issue.keys.map((key) => {
+      const path = [...issue.path, key];
+      const what =
+        oldKeyProblem(path, valueAt(document.value, path)) ??
+        `is not a key; ${nearest(key, keysAt(issue.path))}`;
+      return { file: CONFIG_FILE, line: document.lineOf(path), message: `${fieldOf(path)} ${what}` };
+    });
   }
   const unknown = unknownKeyIn(issue);
   if (unknown !== undefined) return problemsOf(unknown, document);
@@ -26,6 +29,15 @@ export function problemsOf(issue: z.core.$ZodIssue, document: TomlDocument): Pro
       message: `${fieldOf(issue.path) || "the file"}: ${message}`,
     },
   ];
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let at = value;
+  for (const key of path) {
+    if (typeof at !== "object" || at === null || !Object.hasOwn(at, key)) return undefined;
+    at = (at as Record<PropertyKey, unknown>)[key];
+  }
+  return at;
 }
 
 /** Which one in a list is seen on its line. */

@@ -20,7 +20,7 @@ export function ageFindings(
     proven: true,
     what: `The signature is right; only its age is not. It was signed at ${signedAt}, ${inWords(Math.abs(ageS))} (${Math.abs(ageS)} s) ${past ? "before" : "after"} the time it was verified at.`,
     remedy: past
-      ? `A saved request is verified as of then with --at ${signedAt}. If it was refused as it arrived, either this machine's clock is ahead, or it lay in a queue, or somebody sent an old delivery again; \`tolerance\` says how many seconds are allowed.`
+      ? `A saved request is verified as of then with --at ${signedAt}. If it was refused as it arrived, either this machine's clock is ahead, or it lay in a queue, or somebody sent an old delivery again; \`tolerance\` says how much is allowed.`
       : `This machine's clock is behind, or the sender's is ahead: set them by NTP. Was it verified at the time you meant (--at)?`,
   };
   return clock === undefined ? [age] : [clock, age];

@@ -101,7 +101,7 @@ export function* otherDecodings({ scheme, secrets }: Examined): Generator<Hypoth
         cause: "key_decoding",
         what: `The secret is right, and decoded wrongly: ${what}`,
         half: { what: `The secret is decoded wrongly: ${what}` },
-        remedy: `Set key = "${key}" for this source. If the provider of this source is not the one that its config names, name that instead.`,
+        remedy: `Set signature.secret_encoding = "${key}" for this source. If the provider of this source is not the one that its config names, name that instead.`,
       };
     }
   }

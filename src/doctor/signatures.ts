@@ -11,7 +11,7 @@ export function* writtenOtherwise({ scheme, delivery }: Examined): Generator<Hyp
   if (prefix !== undefined) {
     yield written(
       `The signature in ${header} lacks its prefix ${prefix}`,
-      `Let the sender write ${prefix} before it, or set prefix = "" for this source.`,
+      `Let the sender write ${prefix} before it, or set signature.prefix = "" for this source.`,
       { scheme: { ...scheme, signature: bare } },
     );
   } else {
@@ -19,7 +19,7 @@ export function* writtenOtherwise({ scheme, delivery }: Examined): Generator<Hyp
     if (found !== undefined) {
       yield written(
         `The signature in ${header} has the prefix ${found}, which is taken for a part of it.`,
-        `Set prefix = "${found}" for this source.`,
+        `Set signature.prefix = "${found}" for this source.`,
         { scheme: { ...scheme, signature: { ...bare, prefix: found } } },
       );
     }
@@ -28,7 +28,7 @@ export function* writtenOtherwise({ scheme, delivery }: Examined): Generator<Hyp
     if (encoding === scheme.encoding) continue;
     yield written(
       `${RIGHT}written in ${encoding} instead of ${scheme.encoding}.`,
-      `Set encoding = "${encoding}" for this source, or let the sender write ${scheme.encoding}.`,
+      `Set signature.encoding = "${encoding}" for this source, or let the sender write ${scheme.encoding}.`,
       { scheme: { ...scheme, encoding } },
     );
   }
@@ -45,14 +45,14 @@ export function* writtenOtherwise({ scheme, delivery }: Examined): Generator<Hyp
     if (algorithm === scheme.algorithm) continue;
     yield written(
       `It is signed with HMAC-${algorithm.toUpperCase()}, not HMAC-${scheme.algorithm.toUpperCase()}.`,
-      `Set algorithm = "${algorithm}" for this source, or change the sender's.`,
+      `Set signature.algorithm = "${algorithm}" for this source, or change the sender's.`,
       { scheme: { ...scheme, algorithm } },
     );
   }
   if (scheme.signed !== "{body}") {
     yield written(
       `Only the body is signed, not ${scheme.signed}.`,
-      'Set signed = "{body}" for this source, or change the sender: without the time in it, an old delivery can be sent again.',
+      'Set signature.signed = "{body}" for this source, or change the sender: without the time in it, an old delivery can be sent again.',
       { scheme: { ...scheme, signed: "{body}" } },
     );
   }

@@ -229,7 +229,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     {
       name: "a config that ends in an inline table",
       args: ["stripe"],
-      toml: 'version = 1\nsources = { a = { provider = "unsigned" } }\n',
+      toml: 'version = 1\nsources = { a = { provider = "unsigned", type = "body:$.type" } }\n',
       code: 1,
       says: "Add this source yourself",
     },

@@ -27,9 +27,7 @@ secret = "env:STRIPE"
 [sources.shop]
 provider = "hmac"
 secret = "file:shop.secret"
-header = "x-shop-signature"
-timestamp_header = "x-shop-time"
-signed = "{timestamp}.{body}"
+signature = { header = "x-shop-signature", timestamp = "header:x-shop-time", signed = "{timestamp}.{body}" }
 event_id = "body:$.id"
 type = "body:$.type"
 

@@ -42,25 +42,23 @@ describe("each mistake is named with its line, its field and the remedy", () => 
       {
         name: "a key that is nearly one",
         toml: `version = 1\nlisten_on = "127.0.0.1:1"\n${SOURCE}`,
-        problems: [[2, "listen_on is no key of hookonce's; did you mean listen?"]],
+        problems: [[2, "listen_on is not a key; did you mean listen?"]],
       },
       {
         name: "a key that is like none",
         toml: `version = 1\ncolour = "blue"\n${SOURCE}`,
-        problems: [
-          [2, "colour is no key of hookonce's; there are version, listen, database, convert_to_wal, sources"],
-        ],
+        problems: [[2, "colour is not a key; there are version, listen, database, convert_to_wal, sources"]],
       },
       {
         name: "a source's key that is nearly one",
         toml: `version = 1\n${SOURCE}event_ids = "body:$.id"\n`,
-        problems: [[4, "sources.default.event_ids is no key of hookonce's; did you mean event_id?"]],
+        problems: [[4, "sources.default.event_ids is not a key; did you mean event_id?"]],
       },
       {
         name: "a key of hookonce's in the wrong place",
         toml: `version = 1\n${SOURCE}listen = "127.0.0.1:1"\n`,
         problems: [
-          [4, "sources.default.listen is no key of hookonce's; there are provider, secret, event_id,"],
+          [4, "sources.default.listen is not a key; there are provider, secret, event_id, type, signature,"],
         ],
       },
       {
@@ -68,7 +66,7 @@ describe("each mistake is named with its line, its field and the remedy", () => 
         toml: 'version = 1\n\n[source.default]\nprovider = "unsigned"\n',
         problems: [
           [undefined, "sources: Invalid input: expected record, received undefined"],
-          [3, "source is no key of hookonce's; did you mean sources?"],
+          [3, "source is not a key; did you mean sources?"],
         ],
       },
       {
@@ -114,24 +112,24 @@ describe("each mistake is named with its line, its field and the remedy", () => 
         problems: [
           [
             4,
-            'sources.a.secret: a secret does not stand in the config: write "env:NAME" and put it into .env, or "file:path"',
+            'sources.a.secret: secrets are not written in the config: write "env:NAME" and put the secret into .env, or write "file:path"',
           ],
         ],
       },
       {
         name: "a literal secret in a list",
         toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = ["whsec_very_secret", "env:S"]\n',
-        problems: [[4, "sources.a.secret: a secret does not stand in the config"]],
+        problems: [[4, "sources.a.secret: secrets are not written in the config"]],
       },
       {
         name: "a literal secret behind a good one in a list",
         toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = ["env:S", "whsec_very_secret"]\n',
-        problems: [[4, "sources.a.secret: a secret does not stand in the config"]],
+        problems: [[4, "sources.a.secret: secrets are not written in the config"]],
       },
       {
         name: "an env: without a name",
         toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = "env:"\n',
-        problems: [[4, "sources.a.secret: a secret does not stand in the config"]],
+        problems: [[4, "sources.a.secret: secrets are not written in the config"]],
       },
       {
         name: "a secret that is not set",
@@ -173,12 +171,14 @@ describe("each mistake is named with its line, its field and the remedy", () => 
       {
         name: "a body of no size",
         toml: `version = 1\n${SOURCE}max_body = "25 MB"\n`,
-        problems: [[4, 'sources.default.max_body: write a number of bytes, or such as "25 MiB"']],
+        problems: [
+          [4, 'sources.default.max_body: "25 MB" is not a size: write a whole number with KiB, MiB or GiB'],
+        ],
       },
       {
         name: "a max_body that there is never room for",
         toml: `version = 1\n${SOURCE}max_body = "61 MiB"\n`,
-        problems: [[4, "sources.default.max_body: at most 60 MiB"]],
+        problems: [[4, "sources.default.max_body: the largest is 60 MiB"]],
       },
       {
         name: "an answer to unhandled that there is none of",
@@ -198,12 +198,12 @@ describe("each mistake is named with its line, its field and the remedy", () => 
       {
         name: "a mistake in a dotted key",
         toml: `version = 1\nsources.default.provider = "unsigned"\nsources.default.evnt_id = "body:$.id"\n`,
-        problems: [[3, "sources.default.evnt_id is no key of hookonce's; did you mean event_id?"]],
+        problems: [[3, "sources.default.evnt_id is not a key; did you mean event_id?"]],
       },
       {
         name: "a mistake in an inline table",
         toml: `version = 1\n\nsources = { default = { provider = "unsigned", tipe = "body:$.type" } }\n`,
-        problems: [[3, "sources.default.tipe is no key of hookonce's; did you mean type?"]],
+        problems: [[3, "sources.default.tipe is not a key; did you mean type?"]],
       },
       {
         name: "no TOML: a string without an end",
@@ -245,7 +245,7 @@ database = ""
 [sources.stripe]
 provider = "stripe"
 secret = "sk_live_literal"
-tolerence = 300
+tolerence = "5m"
 
 [sources.Hub]
 provider = "github"
@@ -256,12 +256,13 @@ unhandled = "drop"
 `,
   });
   expect(error.problems.map(({ line, message }) => `${line}: ${message.slice(0, 40)}`)).toEqual([
-    "2: listn is no key of hookonce's; did you m",
+    "2: listn is not a key; did you mean listen?",
     "3: database: Too small: expected string to ",
-    "7: sources.stripe.secret: a secret does not",
-    "8: sources.stripe.tolerence is no key of ho",
+    "7: sources.stripe.secret: secrets are not w",
+    "8: sources.stripe.tolerence is not a key; d",
     "10: sources.Hub: a source's name is part of ",
     "11: sources.Hub.secret is missing: write sec",
+    "13: sources.default.type is missing: provide",
     "15: sources.default.unhandled: Invalid optio",
   ]);
   expect(JSON.stringify(error.problems)).not.toContain("sk_live_literal");
@@ -292,52 +293,55 @@ test("what is wrong with the config, the migrations and the handlers is said at 
 test("two mistakes of one source that only the provider can see are both said", async () => {
   const error = await refusedStart({
     config:
-      '[sources.a]\nprovider = "hmac"\nsecret = "env:S"\nheader = "x-sig"\nevent_id = "body:"\ntype = "body:"\nkey = "hex"\nsigned = "{body}{other}"',
+      '[sources.a]\nprovider = "hmac"\nsecret = "env:S"\nsignature = { header = "x-sig", signed = "{body}{other}", secret_encoding = "hex" }\nevent_id = "body:"\ntype = "body:"',
     environment: { S: "not hex" },
   });
   expect(error.problems.map(({ file, line, message }) => [file, line, message])).toEqual([
-    ["hookonce.toml", 6, expect.stringMatching(/^sources\.a\.event_id: "body:" cannot be read/) as string],
-    ["hookonce.toml", 7, expect.stringMatching(/^sources\.a\.type: "body:" cannot be read/) as string],
+    ["hookonce.toml", 6, expect.stringMatching(/^sources\.a\.event_id: "body:" is not a path/) as string],
+    ["hookonce.toml", 7, expect.stringMatching(/^sources\.a\.type: "body:" is not a path/) as string],
   ]);
 });
 
 describe("one mistake does not hide another", () => {
   const scenarios: Record<string, [config: string, problems: [line: number, message: string][]]> = {
     "of another source, whose secret is not set": [
-      '[sources.a]\nprovider = "stripe"\nsecret = "env:NOT_SET"\n[sources.b]\nprovider = "unsigned"\nevent_id = "body:"\ntolerance = 5\n',
+      '[sources.a]\nprovider = "stripe"\nsecret = "env:NOT_SET"\n[sources.b]\nprovider = "unsigned"\nevent_id = "body:"\ntolerance = "5s"\n',
       [
         [4, "sources.a.secret: env:NOT_SET is not set"],
-        [7, 'sources.b.event_id: "body:" cannot be read'],
+        [5, "sources.b.type is missing"],
+        [7, 'sources.b.event_id: "body:" is not a path'],
       ],
     ],
     "of the config itself": [
-      'colour = "blue"\n[sources.b]\nprovider = "unsigned"\ntolerance = 5\n',
+      'colour = "blue"\n[sources.b]\nprovider = "unsigned"\ntolerance = "5s"\n',
       [
-        [2, "colour is no key"],
+        [2, "colour is not a key"],
+        [3, "sources.b.type is missing: "],
         [3, "sources.b: tolerance means nothing here"],
       ],
     ],
     "of the same list": [
       '[sources.b]\nprovider = "unsigned"\nevent_id = ["body:", "header:a b", "body:$.ok"]\ntype = { join = ["body:x", "body:$.y"], with = "." }\n',
       [
-        [4, 'sources.b.event_id: "body:" cannot be read'],
-        [4, 'sources.b.event_id: "header:a b" cannot be read'],
-        [5, 'sources.b.type: "body:x" cannot be read'],
+        [4, 'sources.b.event_id: "body:" is not a path'],
+        [4, 'sources.b.event_id: "header:a b" is not a path'],
+        [5, 'sources.b.type: "body:x" is not a path'],
       ],
     ],
     "of a source with a name that cannot be one": [
       '[sources.BadName]\nprovider = "unsigned"\nmax_body = "much"\ncolour = 1\n',
       [
         [2, "sources.BadName: a source's name is part of its URL"],
-        [4, "sources.BadName.max_body: write a number of bytes"],
-        [5, "sources.BadName.colour is no key of hookonce's"],
+        [2, "sources.BadName.type is missing"],
+        [4, 'sources.BadName.max_body: "much" is not a size'],
+        [5, "sources.BadName.colour is not a key;"],
       ],
     ],
     "of a key inside a selector": [
       '[sources.b]\nprovider = "unsigned"\nevent_id = { join = ["body:$.a"], wiht = "." }\ntype = ["body:$.a", { join = ["body:$.a"], wiht = "." }]\n',
       [
-        [4, "sources.b.event_id.wiht is no key of hookonce's; did you mean with?"],
-        [5, "sources.b.type.wiht is no key of hookonce's; did you mean with?"],
+        [4, "sources.b.event_id.wiht is not a key; did you mean with?"],
+        [5, "sources.b.type.wiht is not a key; did you mean with?"],
       ],
     ],
   };
@@ -380,18 +384,18 @@ test("settings that contradict each other are refused", async () => {
   const contradictions: [string, string, number][] = [
     // The retries of one source would be looked up under the other.
     [
-      '[sources.new]\nprovider = "unsigned"\nprevious = "old"\n[sources.old]\nprovider = "unsigned"\n',
-      "previous",
-      4,
+      '[sources.new]\nprovider = "unsigned"\ntype = "body:$.type"\nrenamed_from = "old"\n[sources.old]\nprovider = "unsigned"\ntype = "body:$.type"\n',
+      "renamed_from",
+      5,
     ],
-    ['[sources.it]\nprovider = "unsigned"\nprevious = "it"\n', "previous", 4],
+    ['[sources.it]\nprovider = "unsigned"\ntype = "body:$.type"\nrenamed_from = "it"\n', "renamed_from", 5],
     [
-      '[sources.a]\nprovider = "unsigned"\nprevious = "old"\n[sources.b]\nprovider = "unsigned"\nprevious = "old"\n',
-      "previous",
-      7,
+      '[sources.a]\nprovider = "unsigned"\ntype = "body:$.type"\nrenamed_from = "old"\n[sources.b]\nprovider = "unsigned"\ntype = "body:$.type"\nrenamed_from = "old"\n',
+      "renamed_from",
+      9,
     ],
     // handlers/lib is for code that handlers share, so this source could never have one.
-    ['[sources.lib]\nprovider = "unsigned"\n', "lib", 2],
+    ['[sources.lib]\nprovider = "unsigned"\ntype = "body:$.type"\n', "lib", 2],
   ];
   for (const [config, word, line] of contradictions) {
     const error = await refusedStart({ config });
@@ -427,12 +431,12 @@ describe("what may be left out", () => {
     try {
       writeFileSync(
         join(folder, "hookonce.toml"),
-        `version = 1\nlisten = "${listen}"\ndatabase = "/var/lib/app.db"\n[sources.a]\nprovider = "unsigned"\nmax_body = "25 MiB"\n[sources.b]\nprovider = "unsigned"\nmax_body = 512\n`,
+        `version = 1\nlisten = "${listen}"\ndatabase = "/var/lib/app.db"\n[sources.a]\nprovider = "unsigned"\nmax_body = "25 MiB"\n[sources.b]\nprovider = "unsigned"\nmax_body = "512KiB"\n`,
       );
       const config = loadConfig(folder, secretNeeds, {});
       expect(config.listen).toEqual({ hostname, port });
       expect(config.database).toBe("/var/lib/app.db");
-      expect(config.sources.map((source) => source.max_body)).toEqual([25 * 1024 * 1024, 512]);
+      expect(config.sources.map((source) => source.max_body)).toEqual([25 * 1024 * 1024, 512 * 1024]);
     } finally {
       rmSync(folder, { recursive: true });
     }

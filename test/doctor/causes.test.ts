@@ -33,7 +33,7 @@ const secrets: Planted[] = [
     delivery: () => signed("stripe", STRIPE, { scheme: { ...hmacOf("standard-webhooks"), key: "text" } }),
     causes: ["key_decoding"],
     says: "the key is the secret's text",
-    remedy: 'key = "text"',
+    remedy: 'signature.secret_encoding = "text"',
   },
   {
     name: "a key in hex, taken as text",
@@ -41,7 +41,7 @@ const secrets: Planted[] = [
     delivery: () => signed("github", HEX, { scheme: { ...hmacOf("github"), key: "hex" } }),
     causes: ["key_decoding"],
     says: "in hex",
-    remedy: 'key = "hex"',
+    remedy: 'signature.secret_encoding = "hex"',
   },
   {
     name: "a key in base64, taken as text",

@@ -203,7 +203,7 @@ describe("a failing event leaves only its row in hookonce_failures", () => {
     await using inbox = await inboxAt(
       { now: NOW },
       { "handlers/a/_any.ts": OBEDIENT, "handlers/b/_any.ts": OBEDIENT },
-      ["a", "b"].map((name) => `[sources.${name}]\nprovider = "unsigned"\n`).join(""),
+      ["a", "b"].map((name) => `[sources.${name}]\nprovider = "unsigned"\ntype = "body:$.type"\n`).join(""),
     );
     for (const source of ["a", "b"]) await inbox.deliver({ event_id: "evt_1", fail: source }, { source });
     await inbox.deliver({ event_id: "evt_1" }, { source: "a" });
@@ -236,7 +236,7 @@ describe("a failing event leaves only its row in hookonce_failures", () => {
 });
 
 describe('unhandled = "fail"', () => {
-  const config = '[sources.default]\nprovider = "unsigned"\nunhandled = "fail"\n';
+  const config = '[sources.default]\nprovider = "unsigned"\ntype = "body:$.type"\nunhandled = "fail"\n';
 
   test("an event without a handler fails, and is processed once there is one", async () => {
     await using inbox = await testInbox({
@@ -277,7 +277,7 @@ describe('unhandled = "fail"', () => {
 
 test('unhandled = "ignore" answers 200 and stores nothing', async () => {
   await using inbox = await testInbox({
-    config: '[sources.default]\nprovider = "unsigned"\nunhandled = "ignore"\n',
+    config: '[sources.default]\nprovider = "unsigned"\ntype = "body:$.type"\nunhandled = "ignore"\n',
     files: {
       "migrations/0001.sql": TABLES,
       "handlers/default/paid.sql": "insert into effects values (:event_id, 'paid');",

@@ -285,7 +285,7 @@ describe("the number of rows a handler changed is stored with its event", () => 
 describe("require_change = true", () => {
   test("makes an event fail if its handler changes no row", async () => {
     await using inbox = await testInbox({
-      config: '[sources.default]\nprovider = "unsigned"\nrequire_change = true\n',
+      config: '[sources.default]\nprovider = "unsigned"\ntype = "body:$.type"\nrequire_change = true\n',
       files: filesFor("default"),
     });
     for (const [index, { rows, name }] of scenarios.entries()) {
@@ -308,14 +308,14 @@ describe("require_change = true", () => {
 
   test("does not apply to an event without a handler", async () => {
     await using inbox = await testInbox({
-      config: '[sources.default]\nprovider = "unsigned"\nrequire_change = true\n',
+      config: '[sources.default]\nprovider = "unsigned"\ntype = "body:$.type"\nrequire_change = true\n',
     });
     expect((await inbox.deliver({ event_id: "evt_1", type: "t" })).body.status).toBe("unhandled");
   });
 
   test("a retry applies an update that matched no row before, once the row exists", async () => {
     await using inbox = await testInbox({
-      config: '[sources.default]\nprovider = "unsigned"\nrequire_change = true\n',
+      config: '[sources.default]\nprovider = "unsigned"\ntype = "body:$.type"\nrequire_change = true\n',
       files: {
         "migrations/0001.sql": "create table customers (id text primary key, cents integer not null) strict;",
         "handlers/default/paid.sql":

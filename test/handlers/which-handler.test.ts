@@ -29,7 +29,9 @@ let inbox: TestInbox;
 beforeAll(async () => {
   inbox = await testInbox({
     config: ["github", "shopify", "gitlab", "bare", "empty"]
-      .map((name) => `[sources.${name}]\nprovider = "unsigned"\nevent_id = "body:$.id"\n`)
+      .map(
+        (name) => `[sources.${name}]\nprovider = "unsigned"\ntype = "body:$.type"\nevent_id = "body:$.id"\n`,
+      )
       .join("\n"),
     files: {
       "migrations/0001.sql": "create table ran (event_id text, file text) strict;",
@@ -180,7 +182,7 @@ test("SQL and TypeScript handlers receive the same event", async () => {
   let now = NOW;
   await using own = await testInbox({
     clock: () => now,
-    config: '[sources.it]\nprovider = "unsigned"\nevent_id = "body:$.id"\n',
+    config: '[sources.it]\nprovider = "unsigned"\ntype = "body:$.type"\nevent_id = "body:$.id"\n',
     files: {
       "migrations/0001.sql":
         "create table seen (language text, id any, type any, source any, received_at any, payload any, headers any, extra any) strict;",

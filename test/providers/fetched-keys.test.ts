@@ -183,7 +183,7 @@ test("a token cannot choose its algorithm", async () => {
 
 test("gzip is undone after what came over the wire has been verified, and only so far", async () => {
   await using inbox = await testInbox({
-    config: '[sources.it]\nprovider = "stripe"\nsecret = "env:S"\nmax_body = 4096',
+    config: '[sources.it]\nprovider = "stripe"\nsecret = "env:S"\nmax_body = "4 KiB"',
     environment: { S: "whsec_x" },
     clock: () => NOW,
     files: {
@@ -217,7 +217,8 @@ test("gzip is undone after what came over the wire has been verified, and only s
 
 test("a source shares the handlers of another", async () => {
   await using inbox = await testInbox({
-    config: '[sources.live]\nprovider = "unsigned"\n[sources.test]\nprovider = "unsigned"\nhandlers = "live"',
+    config:
+      '[sources.live]\nprovider = "unsigned"\ntype = "body:$.type"\n[sources.test]\nprovider = "unsigned"\nhandlers = "live"',
     files: {
       "migrations/0001.sql": "create table seen (source text, id text) strict;",
       "handlers/live/_any.sql": "insert into seen values (:source, :event_id);",

@@ -36,21 +36,21 @@ const without =
 const shapes: Shape[] = [
   {
     name: "the least that must be said",
-    config: 'header = "X-Signature"',
+    config: 'signature = { header = "X-Signature" }',
     secret: "plain text",
     sign: (body) => ({ "x-signature": hmac("sha256", "plain text", body, "hex") }),
     wrong: upper("x-signature"),
   },
   {
     name: "sha1 in hex behind a prefix, as GitHub once did",
-    config: 'header = "X-Hub-Signature"\nalgorithm = "sha1"\nprefix = "sha1="',
+    config: 'signature = { header = "X-Hub-Signature", algorithm = "sha1", prefix = "sha1=" }',
     secret: "it's",
     sign: (body) => ({ "x-hub-signature": `sha1=${hmac("sha1", "it's", body, "hex")}` }),
     wrong: without("x-hub-signature", "sha1="),
   },
   {
     name: "sha512 in hex, as Paystack does",
-    config: 'header = "x-paystack-signature"\nalgorithm = "sha512"',
+    config: 'signature = { header = "x-paystack-signature", algorithm = "sha512" }',
     secret: "sk_test",
     sign: (body) => ({ "x-paystack-signature": hmac("sha512", "sk_test", body, "hex") }),
     wrong: (headers) => ({
@@ -59,14 +59,14 @@ const shapes: Shape[] = [
   },
   {
     name: "base64, as Shopify does",
-    config: 'header = "X-Shopify-Hmac-Sha256"\nencoding = "base64"',
+    config: 'signature = { header = "X-Shopify-Hmac-Sha256", encoding = "base64" }',
     secret: "shpss",
     sign: (body) => ({ "x-shopify-hmac-sha256": hmac("sha256", "shpss", body, "base64") }),
     wrong: without("x-shopify-hmac-sha256", "="),
   },
   {
     name: "base64 behind sha256=, as Typeform does",
-    config: 'header = "Typeform-Signature"\nencoding = "base64"\nprefix = "sha256="',
+    config: 'signature = { header = "Typeform-Signature", encoding = "base64", prefix = "sha256=" }',
     secret: "tf",
     sign: (body) => ({ "typeform-signature": `sha256=${hmac("sha256", "tf", body, "base64")}` }),
     wrong: (headers) => ({
@@ -75,21 +75,22 @@ const shapes: Shape[] = [
   },
   {
     name: "a key in hex, and sha512 in base64",
-    config: 'header = "x-sig"\nalgorithm = "sha512"\nencoding = "base64"\nkey = "hex"',
+    config:
+      'signature = { header = "x-sig", algorithm = "sha512", encoding = "base64", secret_encoding = "hex" }',
     secret: KEY.toString("hex").toUpperCase(),
     sign: (body) => ({ "x-sig": hmac("sha512", KEY, body, "base64") }),
     wrong: () => ({ "x-sig": hmac("sha512", KEY.toString("hex").toUpperCase(), "{}", "base64") }),
   },
   {
     name: "a key in base64",
-    config: 'header = "x-sig"\nkey = "base64"',
+    config: 'signature = { header = "x-sig", secret_encoding = "base64" }',
     secret: KEY.toString("base64"),
     sign: (body) => ({ "x-sig": hmac("sha256", KEY, body, "hex") }),
     wrong: upper("x-sig"),
   },
   {
     name: "a key in base64url, without padding",
-    config: 'header = "x-sig"\nkey = "base64"',
+    config: 'signature = { header = "x-sig", secret_encoding = "base64" }',
     secret: KEY.toString("base64url"),
     sign: (body) => ({ "x-sig": hmac("sha256", KEY, body, "hex") }),
     wrong: upper("x-sig"),
@@ -97,14 +98,14 @@ const shapes: Shape[] = [
   {
     name: "a whsec key, the time and the id: Standard Webhooks spelled out",
     config: [
-      'header = "svix-signature"',
-      'encoding = "base64"',
-      'prefix = "v1,"',
-      'separator = " "',
-      'signed = "{id}.{timestamp}.{body}"',
-      'timestamp_header = "svix-timestamp"',
-      'id_header = "svix-id"',
-      'key = "whsec"',
+      'signature.header = "svix-signature"',
+      'signature.encoding = "base64"',
+      'signature.prefix = "v1,"',
+      'signature.separator = " "',
+      'signature.signed = "{id}.{timestamp}.{body}"',
+      'signature.timestamp = "header:svix-timestamp"',
+      'signature.id = "header:svix-id"',
+      'signature.secret_encoding = "whsec"',
     ].join("\n"),
     secret: `whsec_${KEY.toString("base64")}`,
     sign: (body, id) => ({
@@ -117,12 +118,13 @@ const shapes: Shape[] = [
   {
     name: "a template with text around the time, and milliseconds",
     config: [
+      'tolerance = "60s"',
+      "[sources.source-9.signature]",
       'header = "x-slack-signature"',
       'prefix = "v0="',
       'signed = "v0:{timestamp}:{body}"',
-      'timestamp_header = "X-Request-Timestamp"',
+      'timestamp = "header:X-Request-Timestamp"',
       'timestamp_unit = "ms"',
-      "tolerance = 60",
     ].join("\n"),
     secret: "slack",
     sign: (body) => ({
@@ -133,14 +135,14 @@ const shapes: Shape[] = [
   },
   {
     name: "the body twice, and the id after it",
-    config: 'header = "x-sig"\nsigned = "{body}|{body}|{id}"\nid_header = "x-id"',
+    config: 'signature = { header = "x-sig", signed = "{body}|{body}|{id}", id = "header:x-id" }',
     secret: "twice",
     sign: (body, id) => ({ "x-id": id, "x-sig": hmac("sha256", "twice", `${body}|${body}|${id}`, "hex") }),
     wrong: (headers) => ({ ...headers, "x-id": "other" }),
   },
   {
     name: "a preset that is bent: stripe with two minutes and sha512",
-    config: 'tolerance = 120\nalgorithm = "sha512"',
+    config: 'tolerance = "2m"\nsignature = { algorithm = "sha512" }',
     secret: "whsec_x",
     sign: (body) => ({
       "stripe-signature": `t=${AT - 120},v1=${hmac("sha512", "whsec_x", `${AT - 120}.${body}`, "hex")}`,
@@ -199,7 +201,7 @@ describe("a scheme spelled out in the config", () => {
 test("a tolerance is kept to the second, either way", async () => {
   await using inbox = await recordingInbox({
     config:
-      '[sources.it]\nprovider = "hmac"\nsecret = "env:S"\nheader = "x-sig"\nsigned = "{timestamp}{body}"\ntimestamp_header = "x-time"\ntolerance = 30\nevent_id = "body:$.id"\ntype = "body:$.type"',
+      '[sources.it]\nprovider = "hmac"\nsecret = "env:S"\nsignature = { header = "x-sig", signed = "{timestamp}{body}", timestamp = "header:x-time" }\ntolerance = "30s"\nevent_id = "body:$.id"\ntype = "body:$.type"',
     sources: ["it"],
     environment: { S: "secret" },
   });
@@ -223,8 +225,8 @@ test("a tolerance is kept to the second, either way", async () => {
 
 test("a signed header may bring the time by its own name, and a signed body the time in it", async () => {
   await using inbox = await recordingInbox({
-    config: `[sources.header]\nprovider = "hmac"\nsecret = "env:S"\nheader = "x-sig"\nsigned = "{header:X-Time}{body}"\ntimestamp_header = "x-time"\nevent_id = "body:$.id"\ntype = "body:$.type"
-[sources.body]\nprovider = "hmac"\nsecret = "env:S"\nheader = "x-sig"\ntimestamp_body = "body:$.at"\ntolerance = 60\nevent_id = "body:$.id"\ntype = "body:$.type"`,
+    config: `[sources.header]\nprovider = "hmac"\nsecret = "env:S"\nsignature = { header = "x-sig", signed = "{header:X-Time}{body}", timestamp = "header:x-time" }\nevent_id = "body:$.id"\ntype = "body:$.type"
+[sources.body]\nprovider = "hmac"\nsecret = "env:S"\nsignature = { header = "x-sig", timestamp = "body:$.at" }\ntolerance = "1m"\nevent_id = "body:$.id"\ntype = "body:$.type"`,
     sources: ["header", "body"],
     environment: { S: "secret" },
   });
@@ -236,7 +238,7 @@ test("a signed header may bring the time by its own name, and a signed body the 
 });
 
 describe("a scheme that cannot be used is refused at the start", () => {
-  const rest = 'event_id = "body:$.id"\ntype = "body:$.type"\nheader = "x-sig"';
+  const rest = 'event_id = "body:$.id"\ntype = "body:$.type"\nsignature.header = "x-sig"';
   const scenarios: {
     name: string;
     source: string;
@@ -246,13 +248,13 @@ describe("a scheme that cannot be used is refused at the start", () => {
   }[] = [
     {
       name: "a key that is no hex",
-      source: `provider = "hmac"\nsecret = "env:S"\nkey = "hex"\n${rest}`,
+      source: `provider = "hmac"\nsecret = "env:S"\nsignature.secret_encoding = "hex"\n${rest}`,
       secret: "abc",
       problems: [[2, /^sources\.it: The secret is not hex/]],
     },
     {
       name: "a key that is no base64",
-      source: `provider = "hmac"\nsecret = "env:S"\nkey = "base64"\n${rest}`,
+      source: `provider = "hmac"\nsecret = "env:S"\nsignature.secret_encoding = "base64"\n${rest}`,
       secret: "not base64!",
       problems: [[2, /^sources\.it: The secret is not base64/]],
     },
@@ -284,105 +286,118 @@ describe("a scheme that cannot be used is refused at the start", () => {
       source: 'provider = "hmac"\nsecret = "env:S"',
       secret: "x",
       problems: [
-        [2, /^sources\.it: header is missing/],
-        [2, /^sources\.it: event_id is missing/],
-        [2, /^sources\.it: type is missing/],
+        [2, /^sources\.it\.signature\.header is missing: .*write signature = \{ header = "x-signature" \}/],
+        [2, /^sources\.it\.event_id is missing: .*write event_id = "body:\$\.id"/],
+        [2, /^sources\.it\.type is missing: .*write type = "body:\$\.type"/],
       ],
     },
     {
       name: "a template that names something else",
-      source: `provider = "hmac"\nsecret = "env:S"\nsigned = "{path}{body}"\n${rest}`,
+      source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{path}{body}"\n${rest}`,
       secret: "x",
       problems: [[2, /names \{path\}; it can be \{body\}, \{timestamp\}, \{id\}, \{method\}, \{url\}/]],
     },
     {
       name: "a template over a URL that only the provider knows",
-      source: `provider = "hmac"\nsecret = "env:S"\nsigned = "{url}{body}"\n${rest}`,
+      source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{url}{body}"\n${rest}`,
       secret: "x",
       problems: [[2, /^sources\.it: public_url is missing/]],
     },
     {
       name: "keys that another kind of signature has",
       source:
-        'provider = "discord"\nsecret = "env:S"\nsecret_in = "basic"\nalgorithm = "sha1"\nencoding = "base64url"',
+        'provider = "discord"\nsecret = "env:S"\nsecret_in = "basic"\nsignature.algorithm = "sha1"\nsignature.encoding = "base64url"',
       secret: "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c",
       problems: [
-        [2, /^sources\.it: algorithm means nothing here/],
-        [2, /^sources\.it: encoding means nothing here: .*hex or base64; leave out encoding = "base64url"/],
+        [2, /^sources\.it: signature\.algorithm means nothing here/],
+        [
+          2,
+          /^sources\.it: signature\.encoding means nothing here: .*hex or base64; leave out signature\.encoding = "base64url"/,
+        ],
         [2, /^sources\.it: secret_in means nothing here/],
       ],
     },
     {
       name: "keys of a signature in a header where it stands in the body",
-      source: 'provider = "adyen"\nsecret = "env:S"\nprefix = "v1="\nheader = "x-sig"',
+      source: 'provider = "adyen"\nsecret = "env:S"\nsignature.prefix = "v1="\nsignature.header = "x-sig"',
       secret: "abcdef",
       problems: [
-        [2, /^sources\.it: header means nothing here/],
-        [2, /^sources\.it: prefix means nothing here/],
+        [2, /^sources\.it: signature\.header means nothing here/],
+        [2, /^sources\.it: signature\.prefix means nothing here/],
       ],
     },
     {
       name: "a tolerance for a time that nobody signs",
-      source: `provider = "hmac"\nsecret = "env:S"\ntolerance = 60\ntimestamp_unit = "ms"\n${rest}`,
+      source: `provider = "hmac"\nsecret = "env:S"\ntolerance = "60s"\nsignature.timestamp_unit = "ms"\n${rest}`,
       secret: "x",
       problems: [
-        [2, /^sources\.it: tolerance means nothing here: no time is signed; say with timestamp_header where/],
-        [2, /^sources\.it: timestamp_unit means nothing here/],
+        [
+          2,
+          /^sources\.it: tolerance means nothing here: no time is signed; name the signed time with signature\.timestamp/,
+        ],
+        [2, /^sources\.it: signature\.timestamp_unit means nothing here/],
       ],
     },
     {
       name: "the same of a preset",
-      source: 'provider = "github"\nsecret = "env:S"\ntolerance = 60',
+      source: 'provider = "github"\nsecret = "env:S"\ntolerance = "60s"',
       secret: "x",
       problems: [[2, /^sources\.it: tolerance means nothing here: no time is signed/]],
     },
     {
       name: "and of one whose signature is none",
-      source: 'provider = "telegram"\nsecret = "env:S"\ntolerance = 60',
+      source: 'provider = "telegram"\nsecret = "env:S"\ntolerance = "60s"',
       secret: "x",
-      problems: [[2, /tolerance means nothing here: no time is signed; leave out tolerance = 60/]],
+      problems: [[2, /tolerance means nothing here: no time is signed; leave out tolerance = "1m"/]],
     },
     {
       name: "a time in a header that the signature leaves out: an old delivery could be made new",
-      source: `provider = "hmac"\nsecret = "env:S"\ntimestamp_header = "x-time"\n${rest}`,
+      source: `provider = "hmac"\nsecret = "env:S"\nsignature.timestamp = "header:x-time"\n${rest}`,
       secret: "x",
       problems: [
         [
           2,
-          /^sources\.it: timestamp_header = "x-time" leaves the time unsigned: .*put \{timestamp\} into signed = "\{body\}"/,
+          /^sources\.it: signature\.timestamp = "header:x-time" leaves the time unsigned: .*put \{timestamp\} into signature\.signed = "\{body\}"/,
         ],
       ],
     },
     {
       name: "a preset's time that the signature is told to leave out",
-      source: 'provider = "stripe"\nsecret = "env:S"\nsigned = "{body}"',
+      source: 'provider = "stripe"\nsecret = "env:S"\nsignature.signed = "{body}"',
       secret: "x",
-      problems: [[2, /^sources\.it: signed = "\{body\}" leaves the time unsigned/]],
+      problems: [[2, /^sources\.it: signature\.signed = "\{body\}" leaves the time unsigned/]],
     },
     {
-      name: "a time in a header called a time in the body",
-      source: `provider = "hmac"\nsecret = "env:S"\ntimestamp_body = "header:x-time"\n${rest}`,
+      name: "a time in neither a header nor the body",
+      source: `provider = "hmac"\nsecret = "env:S"\nsignature.timestamp = "x-time"\n${rest}`,
       secret: "x",
-      problems: [[5, /^sources\.it\.timestamp_body: write "body:\$\.path"/]],
+      problems: [
+        [5, /^sources\.it\.signature\.timestamp: "x-time" is not a path: write header:name or body:\$\.path/],
+      ],
     },
     {
-      name: "a time in two places",
-      source: `provider = "hmac"\nsecret = "env:S"\nsigned = "{timestamp}{body}"\ntimestamp_header = "x-time"\ntimestamp_body = "body:$.t"\n${rest}`,
+      name: "an id in the body, which no template can name",
+      source: `provider = "hmac"\nsecret = "env:S"\nsignature.id = "body:$.id"\n${rest}`,
       secret: "x",
-      problems: [[2, /timestamp_body means nothing here: timestamp_header says already/]],
+      problems: [[5, /^sources\.it\.signature\.id: "body:\$\.id" is not in a header: write header:name/]],
     },
     {
       name: "an id's header that the signature leaves out",
-      source: `provider = "hmac"\nsecret = "env:S"\nid_header = "x-id"\n${rest}`,
+      source: `provider = "hmac"\nsecret = "env:S"\nsignature.id = "header:x-id"\n${rest}`,
       secret: "x",
-      problems: [[2, /id_header means nothing here: signed = "\{body\}" names no \{id\}/]],
+      problems: [[2, /signature\.id means nothing here: signature\.signed = "\{body\}" names no \{id\}/]],
     },
     {
       name: "a secret that would be a hash of the body",
       source:
         'provider = "static"\nsecret = "env:S"\nsecret_in = "sha256:body"\nevent_id = "body:$.id"\ntype = "body:$.type"',
       secret: "x",
-      problems: [[5, /^sources\.it\.secret_in: write "header:name", "body:\$\.path" or "basic"/]],
+      problems: [
+        [
+          5,
+          /^sources\.it\.secret_in: "sha256:body" is not a path: write header:name, body:\$\.path or basic/,
+        ],
+      ],
     },
     {
       name: "what only others ask for",
@@ -397,45 +412,45 @@ describe("a scheme that cannot be used is refused at the start", () => {
     },
     {
       name: "a template without the body",
-      source: `provider = "hmac"\nsecret = "env:S"\nsigned = "{timestamp}"\n${rest}`,
+      source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{timestamp}"\n${rest}`,
       secret: "x",
-      problems: [[5, /^sources\.it\.signed: what is signed must include \{body\}/]],
+      problems: [[5, /^sources\.it\.signature\.signed: what is signed must include \{body\}/]],
     },
     {
       name: "a template over a time that no header brings",
-      source: `provider = "hmac"\nsecret = "env:S"\nsigned = "{timestamp}.{body}"\n${rest}`,
+      source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{timestamp}.{body}"\n${rest}`,
       secret: "x",
-      problems: [[2, /\{timestamp\}.*timestamp_header/]],
+      problems: [[2, /names \{timestamp\}: write timestamp = "header:name" in signature/]],
     },
     {
       name: "a template over an id that no header brings",
-      source: `provider = "hmac"\nsecret = "env:S"\nsigned = "{id}.{body}"\n${rest}`,
+      source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{id}.{body}"\n${rest}`,
       secret: "x",
-      problems: [[2, /\{id\}.*id_header/]],
+      problems: [[2, /names \{id\}: write id = "header:name" in signature/]],
     },
     {
       name: "an algorithm, an encoding, a key, a unit that there is none of",
-      source: `provider = "hmac"\nsecret = "env:S"\nalgorithm = "md4"\nencoding = "hexadecimal"\nkey = "utf8"\ntimestamp_unit = "min"\n${rest}`,
+      source: `provider = "hmac"\nsecret = "env:S"\nsignature.algorithm = "md4"\nsignature.encoding = "hexadecimal"\nsignature.secret_encoding = "utf8"\nsignature.timestamp_unit = "min"\n${rest}`,
       secret: "x",
       problems: [
-        [5, /^sources\.it\.algorithm: .*"md5"\|"sha1"\|"sha256"\|"sha512"/],
-        [6, /^sources\.it\.encoding: .*"hex"\|"base64"/],
-        [7, /^sources\.it\.key: .*"text"\|"hex"\|"base64"\|"whsec"/],
-        [8, /^sources\.it\.timestamp_unit: .*"s"\|"ms"/],
+        [5, /^sources\.it\.signature\.algorithm: .*"md5"\|"sha1"\|"sha256"\|"sha512"/],
+        [6, /^sources\.it\.signature\.encoding: .*"hex"\|"base64"/],
+        [7, /^sources\.it\.signature\.secret_encoding: .*"text"\|"hex"\|"base64"\|"whsec"/],
+        [8, /^sources\.it\.signature\.timestamp_unit: .*"s"\|"ms"/],
       ],
     },
     {
       name: "a tolerance of nothing, or of half a second",
       source: `provider = "hmac"\nsecret = "env:S"\ntolerance = 0.5\n${rest}`,
       secret: "x",
-      problems: [[5, /^sources\.it\.tolerance: /]],
+      problems: [[5, /^sources\.it\.tolerance: 0\.5 is not a duration: .*tolerance = "5m"/]],
     },
     {
       name: "a header that none can be called",
       source:
-        'provider = "hmac"\nsecret = "env:S"\nheader = "x sig"\nevent_id = "body:$.id"\ntype = "body:$.type"',
+        'provider = "hmac"\nsecret = "env:S"\nsignature.header = "x sig"\nevent_id = "body:$.id"\ntype = "body:$.type"',
       secret: "x",
-      problems: [[5, /^sources\.it\.header: not a header's name/]],
+      problems: [[5, /^sources\.it\.signature\.header: not a header name/]],
     },
   ];
 

@@ -209,7 +209,7 @@ const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
 
 const extra: Readonly<Record<string, string>> = {
-  hmac: 'header = "x-signature"\nevent_id = "body:$.id"\ntype = "body:$.type"\n',
+  hmac: 'signature = { header = "x-signature" }\nevent_id = "body:$.id"\ntype = "body:$.type"\n',
   static: 'secret_in = "header:authorization"\nevent_id = "body:$.id"\ntype = "body:$.type"\n',
   "mollie-classic": "allow_public = true\n",
 };

@@ -9,15 +9,16 @@ test("a preset with a public key is changed key by key, as one with a shared sec
     config: `[sources.it]
 provider = "discord"
 secret = "env:S"
+tolerance = "60s"
+[sources.it.signature]
 header = "X-Proxy-Signature"
 prefix = "ed="
 separator = " "
 encoding = "base64"
 signed = "{id}.{timestamp}.{body}"
-timestamp_header = "x-proxy-time"
+timestamp = "header:x-proxy-time"
 timestamp_unit = "ms"
-id_header = "x-proxy-id"
-tolerance = 60
+id = "header:x-proxy-id"
 `,
     sources: ["it"],
     environment: { S: raw.toString("hex") },

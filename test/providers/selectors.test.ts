@@ -145,21 +145,21 @@ describe("a selector that cannot be read is refused at the start", () => {
   test.each(unreadable)("%s", (selector) => {
     for (const wrong of [selector, ["body:$.id", selector], join(["body:$.id", selector])]) {
       expect(() => compileSelector(wrong, "absent")).toThrow(HookonceError);
-      expect(() => compileSelector(wrong, "absent")).toThrow(`"${selector}" cannot be read: write`);
+      expect(() => compileSelector(wrong, "absent")).toThrow(`"${selector}" is not a path: write`);
     }
   });
 
   test("with the source it stands in, and its line", async () => {
     const error = await refusedStart({
       config:
-        '[sources.a]\nprovider = "unsigned"\n\n[sources.b]\nprovider = "unsigned"\ntype = "body:$.items[*]"',
+        '[sources.a]\nprovider = "unsigned"\ntype = "body:$.type"\n\n[sources.b]\nprovider = "unsigned"\ntype = "body:$.items[*]"',
     });
     expect(error.code).toBe("config_invalid");
     expect(error.problems).toEqual([
       {
         file: "hookonce.toml",
-        line: 7,
-        message: `sources.b.type: "body:$.items[*]" cannot be read: write a path such as body:$.data.id or body:$.items[0]['event id'].`,
+        line: 8,
+        message: `sources.b.type: "body:$.items[*]" is not a path: write a path such as body:$.data.id or body:$.items[0]['event id'].`,
       },
     ]);
   });
@@ -167,9 +167,9 @@ describe("a selector that cannot be read is refused at the start", () => {
   test.each([
     [
       '"$.id"',
-      /^sources\.a\.event_id: write "header:name", "body:\$\.path", "sha256:body" or "new:delivery"$/,
+      /^sources\.a\.event_id: "\$\.id" is not a path: write header:name, body:\$\.path, key:\$\.path, sha256:body or new:delivery\.$/,
     ],
-    ['"cookie:id"', /^sources\.a\.event_id: write "header:name"/],
+    ['"cookie:id"', /^sources\.a\.event_id: "cookie:id" is not a path: write header:name/],
     ["[]", /^sources\.a\.event_id: Too small: expected array to have >=1 items$/],
     ["1", /^sources\.a\.event_id: write "header:name"/],
     [
@@ -179,14 +179,14 @@ describe("a selector that cannot be read is refused at the start", () => {
     ['{ join = ["body:$.id"] }', /^sources\.a\.event_id: write "header:name"/],
     [
       '{ join = ["body:$.id"], with = ".", by = "." }',
-      /^sources\.a\.event_id\.by is no key of hookonce's; there are join, with$/,
+      /^sources\.a\.event_id\.by is not a key; there are join, with$/,
     ],
   ])("event_id = %s", async (selector, message) => {
     const error = await refusedStart({
-      config: `[sources.a]\nprovider = "unsigned"\nevent_id = ${selector}\n`,
+      config: `[sources.a]\nprovider = "unsigned"\ntype = "body:$.type"\nevent_id = ${selector}\n`,
     });
     expect(error.problems).toHaveLength(1);
-    expect(error.problems[0]).toMatchObject({ file: "hookonce.toml", line: 4 });
+    expect(error.problems[0]).toMatchObject({ file: "hookonce.toml", line: 5 });
     expect(error.problems[0]?.message).toMatch(message);
   });
 });

@@ -19,7 +19,7 @@ const config = [
   unsigned("ignoring", 'unhandled = "ignore"'),
   unsigned("strict", 'unhandled = "fail"'),
   unsigned("changing", "require_change = true"),
-  unsigned("small", "max_body = 100"),
+  unsigned("small", 'max_body = "1 KiB"'),
 ].join("");
 
 const files = {
@@ -393,7 +393,7 @@ const scenarios: Scenario[] = [
   {
     name: "a body that is larger than the limit of its source",
     path: "/webhook/small",
-    body: JSON.stringify({ ...event, padding: "x".repeat(100) }),
+    body: JSON.stringify({ ...event, padding: "x".repeat(1024) }),
     status: 413,
     code: "body_too_large",
     left: nothing,

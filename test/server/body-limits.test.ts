@@ -10,11 +10,11 @@ const source = (name: string, maxBody: string): string => `
 provider = "unsigned"
 event_id = "header:x-id"
 type     = "header:x-type"
-max_body = ${maxBody}
+max_body = "${maxBody}"
 `;
 
 const options = {
-  config: source("small", "1000") + source("default", "1_048_576") + source("large", '"25 MiB"'),
+  config: source("small", "1 KiB") + source("default", "1 MiB") + source("large", "25 MiB"),
   files: {
     "migrations/0001.sql": effectsTable,
     "handlers/small/_any.sql": noteEffect,
@@ -32,8 +32,8 @@ interface Scenario {
 
 /** Each source has its own limit, exact to the byte. */
 const scenarios: Scenario[] = [
-  { name: "a body of exactly the limit", path: "/webhook/small", bytes: 1000, status: 200 },
-  { name: "a body one byte above the limit", path: "/webhook/small", bytes: 1001, status: 413 },
+  { name: "a body of exactly the limit", path: "/webhook/small", bytes: 1024, status: 200 },
+  { name: "a body one byte above the limit", path: "/webhook/small", bytes: 1025, status: 413 },
   { name: "a body of exactly the limit", path: "/webhook", bytes: MIB, status: 200 },
   { name: "a body one byte above the limit", path: "/webhook", bytes: MIB + 1, status: 413 },
   { name: "a body above the limit of another source", path: "/webhook/large", bytes: 2 * MIB, status: 200 },

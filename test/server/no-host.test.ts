@@ -13,7 +13,7 @@ const REQUESTS: [name: string, version: string, host: string][] = [
 let inbox: TestInbox;
 beforeAll(async () => {
   inbox = await testInbox({
-    config: `[sources.default]\nprovider = "unsigned"\n${signedSources}`,
+    config: `[sources.default]\nprovider = "unsigned"\ntype = "body:$.type"\n${signedSources}`,
     environment: secrets,
   });
 });

@@ -17,7 +17,10 @@ function presetOf(preset: Provider): { provider: Provider; config: string } {
   const selectors = 'event_id = "body:$.id"\ntype = "body:$.type"';
   if (preset.name === "hmac" && preset.scheme.kind === "hmac") {
     const scheme = { ...preset.scheme, signature: { header: "x-signature" } };
-    return { provider: { ...preset, scheme }, config: `header = "x-signature"\n${selectors}` };
+    return {
+      provider: { ...preset, scheme },
+      config: `signature = { header = "x-signature" }\n${selectors}`,
+    };
   }
   if (preset.name === "static") {
     const scheme = { kind: "static", secretIn: "header:x-secret" } as const;
@@ -41,7 +44,8 @@ function configOf(): string {
       if (provider.scheme.kind !== "unsigned") environment[secretName] = made.secret;
       const secret = provider.scheme.kind === "unsigned" ? "" : `secret = "env:${secretName}"`;
       const url = coversUrl(provider.scheme) ? `public_url = "${publicUrl}"` : "";
-      return `[sources.${name}]\nprovider = "${name}"\n${secret}\n${url}\n${config}\n`;
+      const type = name === "unsigned" ? 'type = "body:$.type"' : "";
+      return `[sources.${name}]\nprovider = "${name}"\n${secret}\n${url}\n${type}\n${config}\n`;
     })
     .join("\n");
 }

@@ -16,7 +16,7 @@ import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 const names = [...providers.keys()].filter((name) => name !== "unsigned");
 
 const spelledOut: Record<string, string> = {
-  hmac: 'header = "x-signature"\nevent_id = "body:$.id"\ntype = "body:$.type"',
+  hmac: 'signature = { header = "x-signature" }\nevent_id = "body:$.id"\ntype = "body:$.type"',
   static: 'secret_in = "header:x-secret"\nevent_id = "body:$.id"\ntype = "body:$.type"',
 };
 
@@ -103,6 +103,7 @@ provider = "paypal"
 secret = "env:PAYPAL"
 [sources.own]
 provider = "unsigned"
+type = "body:$.type"
 handlers = "paypal"
 event_id = "body:$.my_id"
 `,

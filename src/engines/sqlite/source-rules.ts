@@ -12,7 +12,7 @@ export interface SourceRule {
   /** How long after the last delivery the provider may still retry an event, in milliseconds. */
   readonly retryWindowMs: number;
   /** The name this source had before. */
-  readonly previous?: string | undefined;
+  readonly renamedFrom?: string | undefined;
 }
 
 export interface ReconcileOptions {
@@ -41,8 +41,8 @@ export function reconcileSources(
       connection.run("delete from hookonce_sources where false");
       return;
     }
-    for (const { name, previous } of rules) {
-      if (previous !== undefined) renameSource(connection, previous, name);
+    for (const { name, renamedFrom } of rules) {
+      if (renamedFrom !== undefined) renameSource(connection, renamedFrom, name);
     }
     if (options.acceptIdChange) connection.run("delete from hookonce_sources");
     const store = connection.query(
@@ -63,7 +63,7 @@ export function refuseChanges(
   const problems: Problem[] = [];
   for (const stored of storedRules(connection)) {
     const rule =
-      rules.find(({ previous }) => previous === stored.name) ??
+      rules.find(({ renamedFrom }) => renamedFrom === stored.name) ??
       rules.find(({ name }) => name === stored.name);
     if (rule?.eventIdRule === stored.eventIdRule) continue;
     // A source that is gone matters only while its events may be retried. A changed rule matters always: no
@@ -73,7 +73,7 @@ export function refuseChanges(
     problems.push({
       message:
         rule === undefined
-          ? `source "${stored.name}" is gone from the config, but its provider may still retry its events. If you renamed it, add previous = "${stored.name}" under its new name; if you removed it, start once with --accept-id-change.`
+          ? `source "${stored.name}" is gone from the config, but its provider may still retry its events. If you renamed it, add renamed_from = "${stored.name}" under its new name; if you removed it, start once with --accept-id-change.`
           : `source "${rule.name}": the event id now comes from ${rule.eventIdRule} instead of ${stored.eventIdRule}. Retries of recorded events would be applied again: restore event_id, or accept this by starting once with --accept-id-change.`,
     });
   }
@@ -100,13 +100,13 @@ function areStored(
 ): boolean {
   const stored = new Map(storedRules(connection).map((row) => [row.name, row]));
   if (acceptIdChange && stored.size > rules.length) return false;
-  return rules.every(({ name, provider, eventIdRule, retryWindowMs, previous }) => {
+  return rules.every(({ name, provider, eventIdRule, retryWindowMs, renamedFrom }) => {
     const row = stored.get(name);
     return (
       row?.provider === provider &&
       row.eventIdRule === eventIdRule &&
       row.retryWindowMs === retryWindowMs &&
-      (previous === undefined || !stored.has(previous))
+      (renamedFrom === undefined || !stored.has(renamedFrom))
     );
   });
 }

@@ -1,4 +1,43 @@
-/** @returns the steps of a path, or undefined when it is none */
+import { HookonceError } from "../../errors.ts";
+
+/** Where a value is in a delivery: in a header, its name in lower case, or in the payload, at the end of these steps. */
+export type ValuePath =
+  | { readonly in: "header"; readonly name: string }
+  | { readonly in: "body"; readonly steps: readonly (string | number)[] };
+
+/**
+ * The one grammar for paths in hookonce.toml and in presets: `header:x-request-id`, `body:$.data.id`, `body:$.items[0]['event id']`.
+ *
+ * @param allowed what the key takes, for the message if it is neither
+ * @throws HookonceError `config_invalid`
+ */
+export function parseValuePath(text: string, allowed = "header:name or body:$.path"): ValuePath {
+  if (text.startsWith("header:")) {
+    const name = text.slice("header:".length).toLowerCase();
+    if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(name))
+      throw unreadable(text, "a header name, such as header:x-request-id");
+    return { in: "header", name };
+  }
+  if (!text.startsWith("body:")) throw unreadable(text, allowed);
+  return { in: "body", steps: stepsIn(text) };
+}
+
+/**
+ * The steps of the JSON path after the colon of `body:$.data.id`.
+ *
+ * @throws HookonceError `config_invalid`
+ */
+export function stepsIn(text: string): readonly (string | number)[] {
+  const steps = parsePath(text.slice(text.indexOf(":") + 1));
+  if (steps !== undefined) return steps;
+  throw unreadable(text, "a path such as body:$.data.id or body:$.items[0]['event id']");
+}
+
+function unreadable(text: string, expected: string): HookonceError {
+  return new HookonceError("config_invalid", `"${text}" is not a path: write ${expected}.`);
+}
+
+/** @returns the steps of a JSON path such as `$.data.id`; undefined if it is not one */
 export function parsePath(path: string): (string | number)[] | undefined {
   if (!path.startsWith("$")) return undefined;
   const step =

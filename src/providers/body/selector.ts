@@ -1,7 +1,6 @@
 import type { Headers } from "../../event.ts";
-import { HookonceError } from "../../errors.ts";
 import type { Fields } from "./json-fields.ts";
-import { parsePath } from "./path.ts";
+import { parsePath, parseValuePath, stepsIn } from "./path.ts";
 
 /**
  * Where a value stands: a part, a list (the first that is present), several parts joined, or the name of the one key of the payload
@@ -92,29 +91,21 @@ function compilePart(part: Part): Read {
   if (part === "sha256:body") return ({ body }) => new Bun.CryptoHasher("sha256").update(body).digest("hex");
   // Grows with time, as the index on ids likes it.
   if (part === "new:delivery") return () => Bun.randomUUIDv7();
-  if (part.startsWith("header:")) {
-    const name = part.slice("header:".length).toLowerCase();
-    if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(name))
-      throw invalid(part, "a header name, such as header:x-request-id");
-    return ({ headers }) =>
-      Object.hasOwn(headers, name) && headers[name] !== "" ? headers[name] : undefined;
-  }
-  if (part.startsWith("body:")) return compilePath(part, part.slice("body:".length));
   if (part.startsWith("key:")) {
-    const path = part.slice("key:".length);
-    const name = parsePath(path)?.at(-1);
-    const read = compilePath(part, path);
+    const steps = stepsIn(part);
+    const read = compilePath(steps, part.slice("key:".length));
     return (from) => {
       const value = read(from);
-      return value === undefined || value === false ? undefined : name;
+      return value === undefined || value === false ? undefined : steps.at(-1);
     };
   }
-  throw invalid(part, "header:name, body:$.path, key:$.path, sha256:body or new:delivery");
+  const path = parseValuePath(part, "header:name, body:$.path, key:$.path, sha256:body or new:delivery");
+  if (path.in === "body") return compilePath(path.steps, part.slice("body:".length));
+  const { name } = path;
+  return ({ headers }) => (Object.hasOwn(headers, name) && headers[name] !== "" ? headers[name] : undefined);
 }
 
-function compilePath(part: Part, text: string): Read {
-  const path = parsePath(text);
-  if (path === undefined) throw invalid(part, "a path such as body:$.data.id or body:$.items[0]['event id']");
+function compilePath(path: readonly (string | number)[], text: string): Read {
   return ({ payload, fields }) => {
     if (fields?.has(text) === true) return fields.get(text) ?? undefined;
     let value = payload;
@@ -162,10 +153,6 @@ function canonicalPart(part: Part): Part {
 
 function isText(value: unknown): value is string | number | NumberLiteral {
   return typeof value === "string" || typeof value === "number" || value instanceof NumberLiteral;
-}
-
-function invalid(part: string, expected: string): HookonceError {
-  return new HookonceError("config_invalid", `"${part}" cannot be read: write ${expected}.`);
 }
 
 /** A JSON number as it was written: 9007199254740993 and …992 are one number to JavaScript, and two ids. */

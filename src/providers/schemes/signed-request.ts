@@ -171,10 +171,10 @@ export function compileTemplate({ signed, timestamp, idHeader }: SignedRequest):
         );
       }
       if (field === "timestamp" && (timestamp === undefined || "body" in timestamp.from)) {
-        throw unusable(signed, "names {timestamp}: say with timestamp_header where it stands");
+        throw unusable(signed, 'names {timestamp}: write timestamp = "header:name" in signature');
       }
       if (field === "id" && idHeader === undefined) {
-        throw unusable(signed, "names {id}: say with id_header where it stands");
+        throw unusable(signed, 'names {id}: write id = "header:name" in signature');
       }
       return { kind: field, text: "" };
     });
@@ -186,7 +186,7 @@ export function signsUrl(signed: string): boolean {
 }
 
 function unusable(signed: string, why: string): HookonceError {
-  return new HookonceError("config_invalid", `signed = "${signed}" ${why}.`);
+  return new HookonceError("config_invalid", `signature.signed = "${signed}" ${why}.`);
 }
 
 /** What one part of a template stands for in a delivery. */

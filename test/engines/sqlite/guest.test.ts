@@ -33,7 +33,7 @@ function app(options: { wal: boolean; empty?: boolean }): App {
   };
 }
 
-const SOURCE = '[sources.default]\nprovider = "unsigned"\n';
+const SOURCE = '[sources.default]\nprovider = "unsigned"\ntype = "body:$.type"\n';
 
 const HANDLER = {
   "handlers/default/_any.sql":

@@ -19,7 +19,8 @@ function source(name: string, more = ""): string {
 const withRule = (rule: string): string =>
   source("a", `event_id = ${rule.startsWith("{") ? rule : `'''${rule}'''`}`);
 
-const unsigned = (id: string): string => `[sources.a]\nprovider = "unsigned"\nevent_id = "${id}"\n`;
+const unsigned = (id: string): string =>
+  `[sources.a]\nprovider = "unsigned"\ntype = "body:$.type"\nevent_id = "${id}"\n`;
 
 const HANDLER = "insert into effects values (:source, :event_id);";
 const TABLE = "create table effects (source text, event_id text) strict;";
@@ -58,10 +59,10 @@ describe("a source that was renamed", () => {
     expect(error.code).toBe("event_id_rule_changed");
     expect(error.problems).toHaveLength(1);
     expect(error.problems[0]?.message).toContain('source "a" is gone from the config');
-    expect(error.problems[0]?.message).toContain('add previous = "a" under its new name');
+    expect(error.problems[0]?.message).toContain('add renamed_from = "a" under its new name');
     expect(inbox.rows("select source from hookonce_events")).toEqual([{ source: "a" }]);
 
-    await inbox.restart({ config: source("b", 'previous = "a"') });
+    await inbox.restart({ config: source("b", 'renamed_from = "a"') });
     expect(await deliver(inbox, "b", "evt_1")).toBe("duplicate");
     expect(await deliver(inbox, "b", "evt_2")).toBe("processed");
     // The line may stay in the config or be removed.
@@ -82,7 +83,7 @@ describe("a source that was renamed", () => {
     });
     await inbox.restart();
     expect(await deliver(inbox, "a", "evt_1")).toBe("failed");
-    await inbox.restart({ config: source("b", 'previous = "a"') });
+    await inbox.restart({ config: source("b", 'renamed_from = "a"') });
     expect(inbox.rows("select source, attempts, settled_at from hookonce_failures")).toEqual([
       { source: "b", attempts: 1, settled_at: null },
     ]);
@@ -96,8 +97,8 @@ describe("a source that was renamed", () => {
   test("keeps its recorded events when it is renamed again", async () => {
     await using inbox = await inboxWith(source("a"));
     await deliver(inbox, "a", "evt_1");
-    await inbox.restart({ config: source("b", 'previous = "a"') });
-    await inbox.restart({ config: source("c", 'previous = "b"') });
+    await inbox.restart({ config: source("b", 'renamed_from = "a"') });
+    await inbox.restart({ config: source("c", 'renamed_from = "b"') });
     expect(await deliver(inbox, "c", "evt_1")).toBe("duplicate");
   });
 
@@ -105,7 +106,7 @@ describe("a source that was renamed", () => {
     await using inbox = await inboxWith(source("a") + source("b"));
     for (const id of ["evt_1", "evt_both"]) expect(await deliver(inbox, "a", id)).toBe("processed");
     for (const id of ["evt_2", "evt_both"]) expect(await deliver(inbox, "b", id)).toBe("processed");
-    await inbox.restart({ config: source("b", 'previous = "a"') });
+    await inbox.restart({ config: source("b", 'renamed_from = "a"') });
     for (const id of ["evt_1", "evt_2", "evt_both"]) expect(await deliver(inbox, "b", id)).toBe("duplicate");
     await inbox.restart({ config: source("b") });
     expect(await deliver(inbox, "b", "evt_1")).toBe("duplicate");
@@ -116,7 +117,7 @@ describe("a source that was renamed", () => {
     const b = (more: string): string => source("b", `event_id = "body:$.id"\n${more}`);
     await using inbox = await inboxWith(source("a") + b(""));
     expect(await deliver(inbox, "a", "evt_1")).toBe("processed");
-    const error = await refusedRestart(inbox, b('previous = "a"'));
+    const error = await refusedRestart(inbox, b('renamed_from = "a"'));
     expect(error.code).toBe("event_id_rule_changed");
     expect(inbox.rows("select source from hookonce_events")).toEqual([{ source: "a" }]);
     await inbox.restart({ open: { acceptIdChange: true } });
@@ -126,7 +127,7 @@ describe("a source that was renamed", () => {
   test("is refused and not renamed if its event id rule changes at the same time", async () => {
     await using inbox = await inboxWith(source("a"));
     await deliver(inbox, "a", "evt_1");
-    const error = await refusedRestart(inbox, source("b", 'previous = "a"\nevent_id = "body:$.id"'));
+    const error = await refusedRestart(inbox, source("b", 'renamed_from = "a"\nevent_id = "body:$.id"'));
     expect(error.problems[0]?.message).toContain('source "b": the event id now comes from "body:$.id"');
     expect(inbox.rows("select source from hookonce_events")).toEqual([{ source: "a" }]);
     await inbox.restart({ config: source("a") });
@@ -275,7 +276,7 @@ test("a start with unchanged sources writes nothing, so it does not wait for the
   expect(written([rule])).toBe(1);
   expect(written([rule])).toBe(0);
   expect(written([rule], true)).toBe(0);
-  expect(written([{ ...rule, previous: "old" }])).toBe(0);
+  expect(written([{ ...rule, renamedFrom: "old" }])).toBe(0);
   for (const changed of [{ provider: "gitlab" }, { eventIdRule: "y" }, { retryWindowMs: 1 }])
     expect(written([{ ...rule, ...changed }])).toBe(1);
   expect(written([rule, { ...rule, name: "b" }])).toBe(2);

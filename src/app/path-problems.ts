@@ -1,0 +1,77 @@
+import { CONFIG_FILE, type ReadConfig } from "../config/load.ts";
+import { tableOf } from "../config/schema.ts";
+import { HookonceError, messageOf, type Problem } from "../errors.ts";
+import { compileBatch } from "../providers/body/batch.ts";
+import { parseValuePath } from "../providers/body/path.ts";
+import { compileSelector } from "../providers/body/selector.ts";
+
+/**
+ * Every path in the config that cannot be read, each on its own line. Reads the sources as they are written, so that no other mistake
+ * hides one of these.
+ */
+export function pathProblems({ written, lineOf }: ReadConfig): Map<string, Problem[]> {
+  return new Map(
+    written.map(([name, source]) => {
+      const problems = pathsIn(source).flatMap(([keys, check]): Problem[] => {
+        const message = problemOf(check);
+        if (message === undefined) return [];
+        const field = ["sources", name, ...keys].join(".");
+        return [{ file: CONFIG_FILE, line: lineOf(name, ...keys), message: `${field}: ${message}` }];
+      });
+      return [name, problems];
+    }),
+  );
+}
+
+type Checked = readonly [keys: readonly string[], check: () => void];
+
+function pathsIn(source: Readonly<Record<string, unknown>>): Checked[] {
+  const { event_id: eventId, type, batch, secret_in: secretIn } = source;
+  const { timestamp, id } = tableOf(source["signature"]);
+  return [
+    ...partsOf(eventId).map((part): Checked => [["event_id"], () => compileSelector(part, "absent")]),
+    ...partsOf(type).map((part): Checked => [["type"], () => compileSelector(part, "skip")]),
+    ...textsOf(batch).map((path): Checked => [["batch"], () => compileBatch([path])]),
+    ...textsOf(secretIn)
+      .filter((path) => path !== "basic")
+      .map((path): Checked => [
+        ["secret_in"],
+        () => parseValuePath(path, "header:name, body:$.path or basic"),
+      ]),
+    ...textsOf(timestamp).map((path): Checked => [["signature", "timestamp"], () => parseValuePath(path)]),
+    ...textsOf(id).map((path): Checked => [["signature", "id"], () => headerOf(path)]),
+  ];
+}
+
+/** The paths in a selector, whatever else is in it: what is not text, the config's schema refuses. */
+function partsOf(selector: unknown): string[] {
+  if (typeof selector === "string") return [selector];
+  if (Array.isArray(selector)) return selector.flatMap(partsOf);
+  const { join, of } = tableOf(selector);
+  return textsOf([join, of].flat());
+}
+
+function textsOf(value: unknown): string[] {
+  return [value].flat().filter((one) => typeof one === "string");
+}
+
+/**
+ * The header that a path names, in lower case.
+ *
+ * @throws HookonceError `config_invalid`
+ */
+export function headerOf(path: string): string {
+  const read = parseValuePath(path, "header:name");
+  if (read.in === "header") return read.name;
+  throw new HookonceError("config_invalid", `"${path}" is not in a header: write header:name.`);
+}
+
+function problemOf(check: () => void): string | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    if (error instanceof HookonceError) return messageOf(error);
+    throw error;
+  }
+}

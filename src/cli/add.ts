@@ -49,7 +49,7 @@ function nextSteps(
   for (const one of wanted) lines.push(`     ${one}=   ${whatIs(one, secretIs)}`);
   if (wantedLater !== undefined) {
     lines.push(
-      `3. Do so while hookonce serve is running: ${title} sends its secret to the URL,`,
+      `3. Do this while hookonce serve is running: ${title} sends its secret to the URL,`,
       `   and hookonce writes it to its log, once.`,
       `4. Confirm the webhook at ${title} with that secret.`,
       `5. In .env, remove the # before this line and add the secret:`,

@@ -20,7 +20,7 @@ export async function runCheck(folder: string, options: { database?: string }): 
   for (const { name, provider, handlersOf } of sources.values()) {
     const files = handlerFiles.filter(({ source }) => source === handlersOf).map(({ file }) => file);
     console.log(
-      `source ${name}, ${provider.title}: ${files.length === 0 ? "no handlers yet" : files.join(", ")}`,
+      `source ${name} (${provider.title}): ${files.length === 0 ? "no handlers yet" : files.join(", ")}`,
     );
   }
   if (pending.length > 0) console.log(`migrations to apply at the next start: ${pending.join(", ")}`);

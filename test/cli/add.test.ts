@@ -95,7 +95,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     expect(read(inbox.path, ".env")).toEndWith("\n# NOTION_WEBHOOK_SECRET=\n");
     for (const says of [
       "Wrote hookonce.toml, handlers/notion/page.content_updated.sql, handlers/notion/page.created.sql, .env.",
-      "3. Do so while hookonce serve is running: Notion sends its secret",
+      "3. Do this while hookonce serve is running: Notion sends its secret",
       "4. Confirm the webhook at Notion",
       "NOTION_WEBHOOK_SECRET=",
       "hookonce send notion --source notion   (once you have the secret)",
@@ -261,6 +261,6 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     // In .env, a later line overrides an earlier one.
     appendFileSync(join(inbox.path, ".env"), "STRIPE_WEBHOOK_SECRET=whsec_x\n");
     const { code, stdout } = await run(["check", inbox.path], { environment: secrets });
-    expect([code, stdout]).toEqual([0, expect.stringContaining("source telegram, Telegram Bot API")]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining("source telegram (Telegram Bot API): ")]);
   });
 });

@@ -10,7 +10,7 @@ import { stripeSignature } from "../support/stripe.ts";
 import { testInbox } from "../support/test-inbox.ts";
 import { BODY, examineIt, NOW, preset, signed, source, withBody } from "./patient.ts";
 
-test("a clock that is ahead is found by what serve itself has logged", async () => {
+test("the doctor finds a clock that is ahead from the log of serve", async () => {
   const aheadMs = 1_000_000;
   const environment = { STRIPE: "whsec_clock" };
   await using inbox = await testInbox({
@@ -48,31 +48,34 @@ test("a clock that is ahead is found by what serve itself has logged", async () 
   expect(await look(NOW)).toMatchObject({ verified: true, findings: [], events: ["evt_1, order.paid"] });
 });
 
-test.each(["discord", "sendgrid"])("public keys: what was done to a body of %s", async (name) => {
-  const provider = preset(name);
-  const { secret, privateKey } = generateKeyPair(provider.scheme as PublicKeyScheme);
-  const request = {
-    method: "POST",
-    url: "http://localhost/",
-    headers: { "content-type": "application/json" },
-    body: Buffer.from(`${BODY}\n`),
-  };
-  const made = await sign(provider, request, { secret, privateKey }, NOW);
-  const delivery = { ...made, receivedAt: NOW, remoteAddress: () => "127.0.0.1" };
-  expect((await examineIt(delivery, source(name, secret))).verified).toBe(true);
+test.each(["discord", "sendgrid"])(
+  "the doctor finds a changed body of %s, signed with a private key",
+  async (name) => {
+    const provider = preset(name);
+    const { secret, privateKey } = generateKeyPair(provider.scheme as PublicKeyScheme);
+    const request = {
+      method: "POST",
+      url: "http://localhost/",
+      headers: { "content-type": "application/json" },
+      body: Buffer.from(`${BODY}\n`),
+    };
+    const made = await sign(provider, request, { secret, privateKey }, NOW);
+    const delivery = { ...made, receivedAt: NOW, remoteAddress: () => "127.0.0.1" };
+    expect((await examineIt(delivery, source(name, secret))).verified).toBe(true);
 
-  const { findings } = await examineIt(withBody(delivery, BODY), source(name, secret));
-  expect(findings.map(({ what }) => what)).toEqual(["A line break at the end of the body was lost."]);
-  const other = generateKeyPair(provider.scheme as PublicKeyScheme).secret;
-  const context = { sources: [source(name, secret, { name: "second" })] };
-  const swapped = await examineIt(delivery, source(name, other), context);
-  expect(swapped.findings.map(({ cause }) => cause)).toEqual(["secret_of_another_source"]);
-  expect(JSON.stringify(swapped)).not.toContain(secret);
-});
+    const { findings } = await examineIt(withBody(delivery, BODY), source(name, secret));
+    expect(findings.map(({ what }) => what)).toEqual(["A line break at the end of the body was lost."]);
+    const other = generateKeyPair(provider.scheme as PublicKeyScheme).secret;
+    const context = { sources: [source(name, secret, { name: "second" })] };
+    const swapped = await examineIt(delivery, source(name, other), context);
+    expect(swapped.findings.map(({ cause }) => cause)).toEqual(["secret_of_another_source"]);
+    expect(JSON.stringify(swapped)).not.toContain(secret);
+  },
+);
 
 const form = { "content-type": "application/x-www-form-urlencoded" };
 
-describe("a handshake is one for the doctor, too: answered, and no event", () => {
+describe("the doctor recognizes a handshake that serve answers", () => {
   test.each([
     { provider: "woocommerce", name: "ping of a new webhook", text: "webhook_id=1", headers: form },
     {
@@ -114,7 +117,7 @@ describe("a handshake is one for the doctor, too: answered, and no event", () =>
     expect(report(diagnosis)).toContain(`handshake ${one.name}: hookonce answers it`);
     expect(report(diagnosis)).not.toContain("secret_x");
 
-    // What serve does.
+    // serve answers it and stores no event.
     const body = method === "GET" ? null : Buffer.from(made.body).toString();
     const response = await inbox.request(`/webhook/x${new URL(url).search}`, {
       method,
@@ -126,7 +129,7 @@ describe("a handshake is one for the doctor, too: answered, and no event", () =>
   });
 });
 
-test("a verify token that is another: what serve refuses, and not a missing signature", async () => {
+test("the doctor reports a wrong verify token as serve does, not a missing signature", async () => {
   await using inbox = await testInbox({
     config: '[sources.x]\nprovider = "meta"\nsecret = "env:S"\nverify_token = "env:T"\n',
     environment: { S: "shh", T: "token" },
@@ -158,7 +161,7 @@ test("a verify token that is another: what serve refuses, and not a missing sign
   ]);
 });
 
-test("the doctor confirms no subscription: it fetches nothing for a handshake", async () => {
+test("the doctor does not confirm a subscription: it fetches nothing for a handshake", async () => {
   const { secret, privateKey } = randomKeys({ kind: "sns" });
   const fetched: string[] = [];
   const fetch = (url: string) => {
@@ -191,7 +194,7 @@ test("the doctor confirms no subscription: it fetches nothing for a handshake", 
   expect(fetched).toEqual([expect.stringContaining(".pem")]);
 });
 
-test("the event that the doctor names is the one that is stored, its secret replaced before it is hashed", async () => {
+test("the doctor names the event id that serve stores, hashed after the secret was replaced", async () => {
   const environment = { S: "pass-code" };
   await using inbox = await testInbox({
     config: '[sources.figma]\nprovider = "figma"\nsecret = "env:S"\n',

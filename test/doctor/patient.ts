@@ -9,7 +9,7 @@ import { sign } from "../../src/providers/verifier.ts";
 
 export const NOW = Date.parse("2026-01-31T12:00:00Z");
 
-/** Has letters beyond ASCII, slashes, and a number that JavaScript would write otherwise. */
+/** Has a non-ASCII letter, slashes, and a decimal fraction. */
 export const BODY =
   '{"id":"evt_1","type":"order.paid","url":"https://a.example/x","name":"Zoë & Co","price":10.5}';
 
@@ -19,12 +19,12 @@ export function preset(name: string): Provider {
   return found;
 }
 
-/** A source of a preset; its name is the preset's. */
+/** A source of a preset, with the preset's name. */
 export function source(provider: string, secret: string, more: Partial<SourceSettings> = {}): SourceSettings {
   return { name: provider, provider: preset(provider), secrets: [secret], ...more };
 }
 
-/** A delivery as the provider makes it, signed just now. */
+/** A delivery as the provider makes it, by default signed at NOW. */
 export async function signed(
   provider: string,
   secret: string,

@@ -5,7 +5,7 @@ const parse = (text: string | Uint8Array, url?: string) =>
   parseRequest(typeof text === "string" ? Buffer.from(text, "latin1") : text, 0, url);
 
 describe("a saved request", () => {
-  test("is read to the byte: lines may end in LF or CRLF, and the body in anything", () => {
+  test("keeps the exact bytes of the body; header lines may end in LF or CRLF", () => {
     const body = Buffer.from([0, 255, 13, 10, 13, 10, 10]);
     for (const end of ["\r\n", "\n"]) {
       const head = ["POST /webhook/x?y=1 HTTP/1.1", "Host: a.example", "X-Two:  1", "x-two: 2 ", "", ""].join(
@@ -18,7 +18,7 @@ describe("a saved request", () => {
     }
   });
 
-  test("may have no body, no request line, a whole URL, and headers called anything", () => {
+  test("may have no body, no request line, a full URL, and any header names", () => {
     expect(parse("GET https://a.example/b HTTP/1.1\n\n")).toMatchObject({
       method: "GET",
       url: "https://a.example/b",
@@ -28,7 +28,7 @@ describe("a saved request", () => {
     expect(parse("__proto__: 1\nx-é: 2\n\n".replace("x-é: 2\n", "")).headers["__proto__"]).toBe("1");
   });
 
-  test("may come apart, its headers as lines or as the JSON that hookonce stores", () => {
+  test("may be two files, with the headers as lines or as the JSON that hookonce stores", () => {
     for (const head of ["POST / HTTP/1.1\r\nX-A: b\r\nX-C: \u00e9\r\n\r\n", "X-A: b\nX-C: \u00e9"]) {
       const { headers, body } = joinRequest(Buffer.from(head, "latin1"), Buffer.from("\n{}\n"), 0);
       expect([{ ...headers }, Buffer.from(body).toString()]).toEqual([
@@ -44,11 +44,11 @@ describe("a saved request", () => {
     ["", "no blank line"],
     ["POST / HTTP/1.1\nX-A: 1\n", "no blank line"],
     ["POST / HTTP/1.1\nsomething secret that is long\n\n", '"something se…" is neither'],
-  ])("is refused when it is none: %j", (text, why) => {
+  ])("is refused if it is not a request: %j", (text, why) => {
     expect(() => parse(text)).toThrow(why);
   });
 
-  test("is refused when its JSON is none", () => {
+  test("is refused if its headers begin like JSON but are not", () => {
     expect(() => joinRequest(Buffer.from("{nonsense"), Buffer.from(""), 0)).toThrow("begin like JSON");
   });
 });

@@ -48,30 +48,27 @@ test("the doctor finds a clock that is ahead from the log of serve", async () =>
   expect(await look(NOW)).toMatchObject({ verified: true, findings: [], events: ["evt_1, order.paid"] });
 });
 
-test.each(["discord", "sendgrid"])(
-  "the doctor finds a changed body of %s, signed with a private key",
-  async (name) => {
-    const provider = preset(name);
-    const { secret, privateKey } = generateKeyPair(provider.scheme as PublicKeyScheme);
-    const request = {
-      method: "POST",
-      url: "http://localhost/",
-      headers: { "content-type": "application/json" },
-      body: Buffer.from(`${BODY}\n`),
-    };
-    const made = await sign(provider, request, { secret, privateKey }, NOW);
-    const delivery = { ...made, receivedAt: NOW, remoteAddress: () => "127.0.0.1" };
-    expect((await examineIt(delivery, source(name, secret))).verified).toBe(true);
+test.each(["discord", "sendgrid"])("with a public key, the doctor finds a changed body: %s", async (name) => {
+  const provider = preset(name);
+  const { secret, privateKey } = generateKeyPair(provider.scheme as PublicKeyScheme);
+  const request = {
+    method: "POST",
+    url: "http://localhost/",
+    headers: { "content-type": "application/json" },
+    body: Buffer.from(`${BODY}\n`),
+  };
+  const made = await sign(provider, request, { secret, privateKey }, NOW);
+  const delivery = { ...made, receivedAt: NOW, remoteAddress: () => "127.0.0.1" };
+  expect((await examineIt(delivery, source(name, secret))).verified).toBe(true);
 
-    const { findings } = await examineIt(withBody(delivery, BODY), source(name, secret));
-    expect(findings.map(({ what }) => what)).toEqual(["A line break at the end of the body was lost."]);
-    const other = generateKeyPair(provider.scheme as PublicKeyScheme).secret;
-    const context = { sources: [source(name, secret, { name: "second" })] };
-    const swapped = await examineIt(delivery, source(name, other), context);
-    expect(swapped.findings.map(({ cause }) => cause)).toEqual(["secret_of_another_source"]);
-    expect(JSON.stringify(swapped)).not.toContain(secret);
-  },
-);
+  const { findings } = await examineIt(withBody(delivery, BODY), source(name, secret));
+  expect(findings.map(({ what }) => what)).toEqual(["A line break at the end of the body was lost."]);
+  const other = generateKeyPair(provider.scheme as PublicKeyScheme).secret;
+  const context = { sources: [source(name, secret, { name: "second" })] };
+  const swapped = await examineIt(delivery, source(name, other), context);
+  expect(swapped.findings.map(({ cause }) => cause)).toEqual(["secret_of_another_source"]);
+  expect(JSON.stringify(swapped)).not.toContain(secret);
+});
 
 const form = { "content-type": "application/x-www-form-urlencoded" };
 

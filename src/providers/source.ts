@@ -4,7 +4,6 @@ import { compileBatch, type BatchPath, type Split } from "./body/batch.ts";
 import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
 import { compileHandshakes, type Handshakes } from "./handshake.ts";
 import { checkId, checkType } from "./body/identity.ts";
-import { compileFields } from "./body/json-fields.ts";
 import type { ParsedBody } from "./body/payload.ts";
 import type { Provider, Scheme } from "./provider.ts";
 import { createReading, type Reading } from "./body/reading.ts";
@@ -12,9 +11,10 @@ import { createBodyRedaction, createHeaderRedaction } from "./body/redaction.ts"
 import {
   canonical,
   compileSelector,
+  numbersAreExact,
   parseWithExactNumbers,
-  pathsIn,
   type Read,
+  type Readable,
   type Selector,
 } from "./body/selector.ts";
 import { coversUrl, createVerifier, secretOf } from "./verifier.ts";
@@ -97,11 +97,7 @@ export function createSource(
   const eventId = settings.eventId ?? provider.eventId;
   const batch = settings.batch ?? provider.batch;
   const type = settings.type ?? provider.type;
-  // A batch is looked at as a whole, and so is what may be a handshake.
-  const whole = batch !== undefined || provider.handshakes?.some(({ on }) => on !== "GET") === true;
-  const paths = whole ? undefined : pathsIn([eventId, type]);
-  const readFields = paths === undefined ? undefined : compileFields(paths);
-  const parse = createReading(scheme, provider.formField, maxBody, readFields);
+  const parse = createReading(scheme, provider.formField, maxBody);
   const identify = createIdentifier(compileSelector(eventId, "absent"), compileSelector(type, "skip"), parse);
   if (secrets.length === 0 && scheme.kind !== "unsigned" && !learnsSecret(provider))
     throw new HookonceError("config_invalid", "A signed source needs a secret.");
@@ -168,22 +164,24 @@ export function createUrlOf(scheme: Scheme, publicUrl: string | undefined): Veri
 
 function createIdentifier(readId: Read, readType: Read, parse: Source["parse"]): Source["identify"] {
   return (delivery, body = parse(delivery)) => {
-    const { fields } = body;
     const from = {
       headers: delivery.headers,
-      payload: fields === undefined ? body.payload : undefined,
-      fields,
+      payload: body.payload,
       body: body.signed ?? delivery.body,
     };
     let id = readId(from);
-    if (typeof id === "number") {
-      // Digit for digit: 9007199254740993 and …992 are two ids, and one JavaScript number.
-      id = readId({ ...from, payload: parseWithExactNumbers(body.json ?? "null"), fields: undefined });
-    }
+    if (typeof id === "number") id = readId(withExactNumbers(from, body.json ?? "null"));
     const type = readType(from);
     if ((id === undefined || type === undefined) && body.problem !== null) throw body.problem;
-    return { id: checkId(id), type: checkType(type), body };
+    return { id: checkId(typeof id === "number" ? String(id) : id), type: checkType(type), body };
   };
+}
+
+/** Digit for digit: 9007199254740993 and …992 are two ids, and one JavaScript number. */
+function withExactNumbers(from: Readable, json: string): Readable {
+  return numbersAreExact(json)
+    ? { ...from, numbersAreExact: true }
+    : { ...from, payload: parseWithExactNumbers(json) };
 }
 
 function createBatchSplit(split: Split, identify: Source["identify"], parse: Source["parse"]): BatchSplit {

@@ -137,7 +137,7 @@ test("whoever sends Notion's source a token first does not keep its own from bei
     expect(await send(token)).toBe(200);
   expect(shown()).toEqual(["attacker", "secret_real"]);
   const warning = inbox.log.find(({ secret }) => secret === "attacker")?.msg ?? "";
-  expect(warning).toContain("Enter it at the provider's, which takes only its own");
+  expect(warning).toContain("the provider accepts only its own secret");
   // It goes to somebody's terminal.
   for (const token of ["a\u001b[2Jb", "a\nb", "", "x".repeat(1001), 7, {}]) {
     expect([400, 401, 403]).toContain(await send(token));

@@ -1,15 +1,12 @@
 import type { Delivery, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
-import { MAX_DEPTH, type Fields, type ReadFields } from "./json-fields.ts";
 import { nodeZlib } from "../node-modules.ts";
 import { parsePath } from "./path.ts";
 import { NumberLiteral, parseWithExactNumbers, type Part } from "./selector.ts";
 
 export interface ParsedBody {
-  /** The JSON value, or an object of a form's fields; null when the body is neither. It may be made only when it is asked for. */
+  /** The JSON value, or an object of a form's fields; null when the body is neither. */
   readonly payload: unknown;
-  /** What was to be read of it, read without making it. */
-  readonly fields?: Fields;
   /** The payload as JSON text, as SQL handlers get it. */
   readonly json: string | null;
   /** Why there is no payload. Fine where id and type stand in headers. */
@@ -23,24 +20,22 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 const MIB = 1024 * 1024;
 
+/** SQLite's JSON functions fail at about 1,000 levels. */
+export const MAX_DEPTH = 900;
+
 /**
  * @param formField a form field that holds the JSON payload, where the provider sends such forms
  * @param maxInflated the most bytes that a compressed body may become
- * @param readFields reads what is wanted of JSON, where nothing else of it may ever be
  * @throws HookonceError `json_too_deep`, `body_too_large`
  */
 export function parseBody(
   delivery: Pick<Delivery, "headers" | "body">,
   formField?: string,
   maxInflated = MIB,
-  readFields?: ReadFields,
 ): ParsedBody {
   const text = readText(delivery, maxInflated);
   if (typeof text !== "string") return text;
-  if (!isFormText(delivery.headers, text)) {
-    const json = withoutMark(text);
-    return readFields === undefined ? parseJson(json) : readJson(json, readFields);
-  }
+  if (!isFormText(delivery.headers, text)) return parseJson(withoutMark(text));
   if (!escapesAreUtf8(text)) return none("invalid_utf8", "The form's escapes are not UTF-8.");
   const fields = formFields(text);
   const inner = formField === undefined ? undefined : fields[formField];
@@ -102,32 +97,8 @@ export function parseJson(text: string): ParsedBody {
   try {
     return { payload: JSON.parse(text) as unknown, json: text, problem: null };
   } catch {
-    return notJson(text);
+    return none("invalid_json", text === "" ? "The body is empty." : "The body is not JSON.");
   }
-}
-
-/** @throws HookonceError `json_too_deep` */
-function readJson(text: string, readFields: ReadFields): ParsedBody {
-  const fields = readFields(text);
-  return fields === undefined ? notJson(text) : new ReadBody(text, fields);
-}
-
-class ReadBody implements ParsedBody {
-  readonly problem = null;
-  private made: unknown;
-
-  constructor(
-    readonly json: string,
-    readonly fields: Fields,
-  ) {}
-
-  get payload(): unknown {
-    return (this.made ??= JSON.parse(this.json));
-  }
-}
-
-function notJson(text: string): ParsedBody {
-  return none("invalid_json", text === "" ? "The body is empty." : "The body is not JSON.");
 }
 
 function none(code: "invalid_json" | "invalid_utf8", message: string): ParsedBody {

@@ -1,5 +1,4 @@
 import type { Delivery } from "../../event.ts";
-import type { ReadFields } from "./json-fields.ts";
 import { exactJson, isForm, parseBody, type ParsedBody } from "./payload.ts";
 import type { Scheme } from "../provider.ts";
 import { parseWithExactNumbers } from "./selector.ts";
@@ -14,20 +13,13 @@ export type Reading = (delivery: Pick<Delivery, "headers" | "body">) => ParsedBo
  * signature covers something that is read out of them, the payload is made of just that.
  *
  * @param maxInflated in bytes
- * @param readFields for what is all that is wanted of most bodies
  */
-export function createReading(
-  scheme: Scheme,
-  formField: string | undefined,
-  maxInflated: number,
-  readFields?: ReadFields,
-): Reading {
+export function createReading(scheme: Scheme, formField: string | undefined, maxInflated: number): Reading {
   const asItCame: Reading = (delivery) => parseBody(delivery, formField, maxInflated);
-  const asItCameInPart: Reading = (delivery) => parseBody(delivery, formField, maxInflated, readFields);
   switch (scheme.kind) {
     case "hmac":
     case "public-key":
-      if (scheme.signedFormField === undefined) return asItCameInPart;
+      if (scheme.signedFormField === undefined) return asItCame;
       return (delivery) => {
         if (!isForm(delivery.headers)) return asItCame(delivery);
         const signed = signedBodyOf(scheme, delivery);
@@ -45,7 +37,7 @@ export function createReading(
     case "netlify":
     case "plaid":
     case "paypal":
-      return asItCameInPart;
+      return asItCame;
   }
 }
 

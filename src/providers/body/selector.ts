@@ -1,5 +1,4 @@
 import type { Headers } from "../../event.ts";
-import type { Fields } from "./json-fields.ts";
 import { parsePath, parseValuePath, stepsIn } from "./path.ts";
 
 /**
@@ -31,8 +30,8 @@ export type Part = string;
 export interface Readable {
   readonly headers: Headers;
   readonly payload: unknown;
-  /** What is known of the payload by path: then that is not asked for it. */
-  readonly fields?: Fields | undefined;
+  /** Whether each number of the payload is written in JSON as JavaScript writes it. */
+  readonly numbersAreExact?: boolean;
   /** For `sha256:body`. */
   readonly body: Uint8Array | string;
 }
@@ -68,8 +67,8 @@ function compileJoin(parts: readonly Part[], separator: string, missing: "skip" 
     const found: string[] = [];
     for (const read of reads) {
       const value = read(from);
-      // An id with a number in it is read again, with its exact digits (source.ts).
-      if (typeof value === "number" && missing === "absent") return value;
+      // source.ts reads an id with a number in it again, from exact numbers.
+      if (typeof value === "number" && missing === "absent" && from.numbersAreExact !== true) return value;
       if (isText(value)) found.push(String(value));
       else if (missing === "absent") return undefined;
     }
@@ -93,21 +92,20 @@ function compilePart(part: Part): Read {
   if (part === "new:delivery") return () => Bun.randomUUIDv7();
   if (part.startsWith("key:")) {
     const steps = stepsIn(part);
-    const read = compilePath(steps, part.slice("key:".length));
+    const read = compilePath(steps);
     return (from) => {
       const value = read(from);
       return value === undefined || value === false ? undefined : steps.at(-1);
     };
   }
   const path = parseValuePath(part, "header:name, body:$.path, key:$.path, sha256:body or new:delivery");
-  if (path.in === "body") return compilePath(path.steps, part.slice("body:".length));
+  if (path.in === "body") return compilePath(path.steps);
   const { name } = path;
   return ({ headers }) => (Object.hasOwn(headers, name) && headers[name] !== "" ? headers[name] : undefined);
 }
 
-function compilePath(path: readonly (string | number)[], text: string): Read {
-  return ({ payload, fields }) => {
-    if (fields?.has(text) === true) return fields.get(text) ?? undefined;
+function compilePath(path: readonly (string | number)[]): Read {
+  return ({ payload }) => {
     let value = payload;
     for (const step of path) {
       // Own properties only: a body cannot reach what every object inherits.
@@ -116,17 +114,6 @@ function compilePath(path: readonly (string | number)[], text: string): Read {
     }
     return value ?? undefined;
   };
-}
-
-/** The paths of what a selector reads of the payload; undefined when it may look at more of it. */
-export function pathsIn(selector: Selector): string[] | undefined {
-  if (typeof selector === "string") {
-    if (selector.startsWith("body:")) return [selector.slice("body:".length)];
-    return selector.startsWith("key:") ? undefined : [];
-  }
-  if ("key_beside" in selector) return undefined;
-  const paths = (isList(selector) ? selector : selector.join).map(pathsIn);
-  return paths.includes(undefined) ? undefined : paths.flatMap((some) => some ?? []);
 }
 
 /** The one spelling of a selector: two that read the same are equal, whatever they look like in the config. */
@@ -163,7 +150,18 @@ export class NumberLiteral {
   }
 }
 
-/** JSON in which every number is a {@link NumberLiteral}. Ten times as slow as JSON.parse: only for ids that are numbers. */
+/**
+ * A number that JavaScript may write with other digits than this JSON does: one of 16 digits or more, with a fraction or
+ * an exponent, or -0. It may find one inside a string, which costs time and changes nothing.
+ */
+const INEXACT_NUMBER = /(?:^|"\s*:|[,[])\s*(?:-0|-?\d{16}|-?\d+[.eE])/;
+
+/** Whether JSON.parse keeps every number of this JSON digit for digit. */
+export function numbersAreExact(json: string): boolean {
+  return !INEXACT_NUMBER.test(json);
+}
+
+/** JSON in which every number is a {@link NumberLiteral}. Ten times as slow as JSON.parse: use it only when needed. */
 export function parseWithExactNumbers(text: string): unknown {
   return JSON.parse(text, keepDigits);
 }

@@ -2,7 +2,8 @@ import { formatDuration } from "../config/duration.ts";
 import { literal } from "../config/literal.ts";
 import type { ConfiguredSource } from "../config/load.ts";
 import type { SignatureConfig } from "../config/schema.ts";
-import type { Provider, Scheme } from "../providers/provider.ts";
+import type { Provider } from "../providers/provider.ts";
+import type { Scheme } from "../providers/schemes.ts";
 import { coversUrl } from "../providers/verifier.ts";
 
 type SignatureKey = `signature.${keyof SignatureConfig}`;

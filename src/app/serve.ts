@@ -4,6 +4,7 @@ import type { Config } from "../config/load.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { pathsOf } from "../http/routes.ts";
 import { listen, type HttpServer } from "../http/server.ts";
+import { kindOf } from "../providers/schemes.ts";
 import type { Source } from "../providers/source.ts";
 import { check } from "./check.ts";
 import { exitNow, failStop } from "./fail-stop.ts";
@@ -125,8 +126,8 @@ async function checked(
   const all = [...problems];
   if (options.production === true) {
     for (const source of sources.values()) {
-      const { scheme } = source.provider;
-      if (scheme.kind !== "unsigned" || scheme.thinPing === true) continue;
+      const { scheme, thinPing } = source.provider;
+      if (kindOf(scheme).proof !== "none" || thinPing === true) continue;
       all.push({
         message: `source "${source.name}" is unsigned, and --production takes only signed ones: give it a provider and a secret, or remove it`,
       });

@@ -4,7 +4,10 @@ import type { Clock, Fetch } from "../providers/context.ts";
 import { parseValuePath } from "../providers/body/path.ts";
 import { providers } from "../providers/presets.ts";
 import { FIVE_MINUTES } from "../providers/presets/common.ts";
-import type { Provider, Scheme, SignedRequest, TimestampRule } from "../providers/provider.ts";
+import type { Provider } from "../providers/provider.ts";
+import { kindOf, type Scheme } from "../providers/schemes.ts";
+import type { TimestampRule } from "../providers/schemes/age.ts";
+import type { SignedRequest } from "../providers/schemes/signed-request.ts";
 import { createSource, learnsSecret, type Source, type SourceSettings } from "../providers/source.ts";
 import { headerOf } from "./path-problems.ts";
 import { standsIn } from "./missing-keys.ts";
@@ -15,7 +18,8 @@ export const secretNeeds: ReadonlyMap<string, SecretNeeds> = new Map(
   [...providers].map(([name, provider]) => [
     name,
     {
-      secret: provider.scheme.kind === "unsigned" ? "never" : learnsSecret(provider) ? "later" : "always",
+      secret:
+        kindOf(provider.scheme).proof === "none" ? "never" : learnsSecret(provider) ? "later" : "always",
       aliases: provider.aliases ?? [],
     },
   ]),

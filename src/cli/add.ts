@@ -1,9 +1,10 @@
 import { resolve } from "node:path";
 import type { Provider } from "../providers/provider.ts";
+import { kindOf } from "../providers/schemes.ts";
+import type { Proof } from "../providers/schemes/scheme.ts";
 import { addSource, type Added } from "../simulator/add-source.ts";
 import { tickedFor, type Example } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";
-import { isSignedElsewhere } from "../simulator/keys.ts";
 import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
 
@@ -66,14 +67,15 @@ function nextSteps(
       `  a tunnel: cloudflared tunnel --url http://${listen}   (use its https://… host in the URL above)`,
     );
   const send = (source: string): string => `hookonce send ${providerName} --source ${source}${inFolder}`;
-  if (isSignedElsewhere(scheme)) {
+  const { proof } = kindOf(scheme);
+  if (proof === "fetched-key") {
     const [table, command] = [`[sources.${name}-dev]`, send(`${name}-dev`)];
     lines.push(`  only ${title} can sign its deliveries, so add an unsigned source to hookonce.toml:`);
     lines.push(`    ${table}`, `    provider = "unsigned"`, `    handlers = "${name}"`, `  and send to it:`);
     lines.push(`    ${command}`);
   } else {
     const once = wantedLater === undefined ? "" : "   (once you have the secret)";
-    lines.push(`  ${send(name)}${privateKeyHint(providerName, scheme.kind)}${once}`);
+    lines.push(`  ${send(name)}${privateKeyHint(providerName, proof)}${once}`);
   }
   lines.push("", `Then run: hookonce check${folder === "." ? "" : ` ${shellWord(folder)}`}`);
   return `${lines.join("\n")}\n`;
@@ -83,7 +85,7 @@ function whatIs(name: string, secretIs = "the signing secret"): string {
   return name.endsWith("_VERIFY_TOKEN") ? "the verify token, which you make up" : secretIs;
 }
 
-function privateKeyHint(provider: string, kind: Provider["scheme"]["kind"]): string {
-  if (kind !== "public-key") return "";
+function privateKeyHint(provider: string, proof: Proof): string {
+  if (proof !== "key-pair") return "";
   return ` --private-key file:…   (to make a key: hookonce send ${provider} --make-key-pair FILE)`;
 }

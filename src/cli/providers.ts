@@ -1,4 +1,4 @@
-import { describeId, describeProvider } from "../app/describe-provider.ts";
+import { describeId, describeProvider } from "../providers/describe.ts";
 import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
 import { EXIT } from "./exit.ts";

@@ -7,12 +7,12 @@ import { createSecretLookup } from "../config/secrets.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import type { SigningKeys } from "../providers/context.ts";
 import { providers } from "../providers/presets.ts";
-import type { Provider, Scheme } from "../providers/provider.ts";
-import { generateKeyPair } from "../providers/schemes/public-key.ts";
+import type { Provider } from "../providers/provider.ts";
+import { kindOf, type Scheme } from "../providers/schemes.ts";
 import { createSource, type SourceSettings } from "../providers/source.ts";
+import { randomKeys } from "../providers/verifier.ts";
 import type { Example } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";
-import { fetchesItsKey, isSignedElsewhere, randomKeys } from "../simulator/keys.ts";
 import { staleAge, whyNotTampered } from "../simulator/request.ts";
 import { send, type SendReport, type Sent } from "../simulator/send.ts";
 import { EXIT } from "./exit.ts";
@@ -50,7 +50,8 @@ export async function runSend(
   const example = examples.get(provider.name) as Example;
   const { settings, to } = receiverOf(provider, flags);
   const scheme = settings.scheme ?? provider.scheme;
-  if (flags.wrongSecret === true && fetchesItsKey(scheme)) {
+  const { proof, checksSecretFirst } = kindOf(scheme);
+  if (flags.wrongSecret === true && proof === "fetched-key" && !checksSecretFirst) {
     console.error(
       `error: --wrong-secret does not work for ${provider.title}: hookonce fetches the key of a signature from ${provider.title} itself, which has no key for a made-up one.`,
     );
@@ -127,16 +128,17 @@ function lookUp({ folder }: SendFlags, reference: string): string {
 }
 
 function keysOf(settings: SourceSettings, scheme: Scheme, flags: SendFlags): SigningKeys {
-  if (flags.wrongSecret === true || scheme.kind === "unsigned") return { secret: "" };
+  const { proof } = kindOf(scheme);
+  if (flags.wrongSecret === true || proof === "none") return { secret: "" };
   const [secret] = settings.secrets;
   if (flags.privateKey !== undefined)
     return { secret: secret ?? "", privateKey: lookUp(flags, flags.privateKey) };
-  if (scheme.kind === "public-key") {
+  if (proof === "key-pair") {
     refuse(
       `${settings.provider.title} signs with a private key, and a source has only the public key. Make a pair with --make-key-pair FILE, which prints the next steps.`,
     );
   }
-  if (isSignedElsewhere(scheme)) {
+  if (proof === "fetched-key") {
     refuse(
       `Only ${settings.provider.title} can sign, because hookonce fetches the key from ${settings.provider.title} itself. While developing, add an unsigned source with handlers = "${settings.provider.name}", and name it with --source.`,
     );
@@ -170,7 +172,7 @@ function refuseWhatHasNoEffect(
     refuse(`--tamper has no effect for ${title}: ${untampered}.`);
   if (flags.stale === true && staleAge(scheme) === undefined)
     refuse(`--stale has no effect for ${title}: hookonce checks no time in its signature.`);
-  if (flags.wrongSecret === true && scheme.kind === "unsigned")
+  if (flags.wrongSecret === true && kindOf(scheme).proof === "none")
     refuse(`--wrong-secret has no effect for ${title}: its deliveries are not signed.`);
   if (flags.batch > 1 && (settings.batch ?? settings.provider.batch) === undefined)
     refuse(`--batch does not work for ${title}: it sends one event in each delivery.`);
@@ -185,10 +187,10 @@ function readData(path: string): Uint8Array {
 }
 
 function makeKeyPair(provider: Provider, file: string): number {
-  const { scheme } = provider;
-  if (scheme.kind !== "public-key")
+  const kind = kindOf(provider.scheme);
+  if (kind.proof !== "key-pair")
     refuse(`--make-key-pair does not work for ${provider.title}: it does not sign with a private key.`);
-  const { secret, privateKey } = generateKeyPair(scheme);
+  const { secret, privateKey = "" } = kind.makeKeys(provider.scheme);
   try {
     writeFileSync(file, privateKey, { flag: "wx", mode: 0o600 });
   } catch (error) {

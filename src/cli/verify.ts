@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { diagnoseInInbox, type InboxDiagnosis } from "../app/diagnosis.ts";
-import type { Fact } from "../doctor/diagnosis.ts";
+import type { Fact } from "../providers/schemes/scheme.ts";
 import { joinRequest, parseRequest } from "../doctor/saved-request.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import type { Delivery } from "../event.ts";

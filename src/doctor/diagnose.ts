@@ -5,12 +5,11 @@ import { ageFindings } from "./age.ts";
 import { otherBodies } from "./bodies.ts";
 import type { Diagnosis, DoctorContext, Finding } from "./diagnosis.ts";
 import { expectedOf, foundIn } from "./facts.ts";
-import { elsewhere } from "./headers.ts";
+import { elsewhere, otherForms } from "./headers.ts";
 import { asRefused, hints, isOfNoSignature, unknownCause } from "./hints.ts";
 import { MAX_BODY_OF_PAIRS, type Hypothesis } from "./hypothesis.ts";
 import { otherProviders, otherSources } from "./other-provider.ts";
-import { otherDecodings, otherSecrets, otherSpellings } from "./secrets.ts";
-import { writtenOtherwise } from "./signatures.ts";
+import { otherKeys, otherSecrets, otherSpellings } from "./secrets.ts";
 import { examine, fits, isAge, refusalOf, tooLarge, type Examined } from "./trial.ts";
 import { otherUrls } from "./urls.ts";
 
@@ -19,9 +18,9 @@ const HYPOTHESES: readonly ((examined: Examined) => Iterable<Hypothesis>)[] = [
   otherSources,
   otherSecrets,
   otherSpellings,
-  otherDecodings,
+  otherKeys,
   elsewhere,
-  writtenOtherwise,
+  otherForms,
   otherProviders,
   otherUrls,
   otherBodies,
@@ -30,11 +29,15 @@ const HYPOTHESES: readonly ((examined: Examined) => Iterable<Hypothesis>)[] = [
 /** So many pairs are tried: about a second's work. */
 const MAX_PAIRS = 20_000;
 
-/** Of each kind, and of all pairs, no more is tried than has so many bytes to be hashed: the likeliest come first. */
+/**
+ * Of each kind, and of all pairs, no more is tried than has so many bytes to be hashed: the likeliest come
+ * first.
+ */
 const MAX_BYTES = 512 * 1024 * 1024;
 
 /**
- * The signature doctor: whether a delivery is what its source takes and, where it is not, why. It finds the cause by trying.
+ * The signature doctor: whether a delivery is what its source takes and, where it is not, why. It finds the
+ * cause by trying.
  *
  * @param source the source that it was sent to
  */

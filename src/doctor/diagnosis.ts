@@ -1,5 +1,6 @@
 import type { ErrorCode, HookonceError } from "../errors.ts";
 import type { Fetch } from "../providers/context.ts";
+import type { Fact } from "../providers/schemes/scheme.ts";
 import type { SourceSettings } from "../providers/source.ts";
 
 /** What the doctor has to go by besides the request and its source. */
@@ -45,11 +46,6 @@ export interface Diagnosis {
   readonly found: readonly Fact[];
   /** What is wrong, the likeliest first. */
   readonly findings: readonly Finding[];
-}
-
-export interface Fact {
-  readonly label: string;
-  readonly text: string;
 }
 
 export type Cause =

@@ -1,4 +1,5 @@
 import type { ErrorCode, HookonceError } from "../errors.ts";
+import { kindOf } from "../providers/schemes.ts";
 import { coversUrl } from "../providers/verifier.ts";
 import type { Finding } from "./diagnosis.ts";
 import { nearHeaderFinding } from "./headers.ts";
@@ -20,7 +21,7 @@ export function hints(examined: Examined, refusal: HookonceError): Finding[] {
 }
 
 function noSecret({ secrets, scheme, provider }: Examined): Finding | undefined {
-  if (secrets.length > 0 || scheme.kind === "unsigned") return undefined;
+  if (secrets.length > 0 || kindOf(scheme).proof === "none") return undefined;
   return {
     cause: "no_secret",
     proven: true,
@@ -52,7 +53,10 @@ function bodyLength({ delivery: { headers, body } }: Examined): Finding | undefi
   };
 }
 
-/** `stripe listen` signs with a secret of its own: nobody but its terminal knows it, so that only its shape can be told. */
+/**
+ * `stripe listen` signs with a secret of its own: nobody but its terminal knows it, so that only its shape
+ * can be told.
+ */
 function stripeListen({ provider, secrets }: Examined, { code }: HookonceError): Finding | undefined {
   if (provider.name !== "stripe" || code !== "signature_mismatch") return undefined;
   const fromListen = secrets.some((secret) => /^whsec_[0-9a-f]{64}$/.test(secret));

@@ -1,6 +1,7 @@
 import type { Delivery } from "../event.ts";
 import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
+import { kindOf } from "../providers/schemes.ts";
 import type { SourceSettings } from "../providers/source.ts";
 import type { Finding } from "./diagnosis.ts";
 import { signatureHeaderOf } from "./headers.ts";
@@ -13,8 +14,8 @@ function namesOf({ scheme, eventId, type }: Provider): Set<string> {
   const names = new Set([...text.matchAll(/header:([\w-]+)/g)].map(([, name]) => (name ?? "").toLowerCase()));
   const header = signatureHeaderOf(scheme);
   if (header !== undefined) names.add(header.replace(/\*$/, "1"));
-  if ("timestamp" in scheme && scheme.timestamp !== undefined && "header" in scheme.timestamp.from)
-    names.add(scheme.timestamp.from.header);
+  const timestamp = kindOf(scheme).timestampHeader(scheme);
+  if (timestamp !== undefined) names.add(timestamp);
   // What anybody may send says nothing.
   for (const name of ["authorization", "request-id", "x-request-id", "idempotency-key", ""])
     names.delete(name);
@@ -50,7 +51,7 @@ export function* otherSources({ settings, scheme, delivery, context }: Examined)
     // Where both sign alike, only the secret is another's.
     if (
       other.name === settings.name ||
-      taken.scheme.kind === "unsigned" ||
+      kindOf(taken.scheme).proof === "none" ||
       Bun.deepEquals(taken.scheme, scheme)
     )
       continue;
@@ -69,12 +70,8 @@ export function* otherSources({ settings, scheme, delivery, context }: Examined)
 /** A delivery of another provider, by the headers that it carries; tried with this source's secrets. */
 export function* otherProviders(examined: Examined): Generator<Hypothesis> {
   for (const { name, title, scheme } of looksLike(examined)) {
-    if (
-      scheme.kind === "unsigned" ||
-      scheme.kind === "static" ||
-      (scheme.kind === examined.scheme.kind && scheme === examined.scheme)
-    )
-      continue;
+    const { proof } = kindOf(scheme);
+    if (proof === "none" || proof === "secret-sent" || scheme === examined.scheme) continue;
     yield {
       change: { scheme },
       cause: "other_provider",

@@ -2,9 +2,9 @@ import { HookonceError } from "../errors.ts";
 import type { Delivery } from "../event.ts";
 import type { Fetch, VerifyContext } from "../providers/context.ts";
 import { parseBody } from "../providers/body/payload.ts";
-import type { Provider, Scheme } from "../providers/provider.ts";
+import type { Provider } from "../providers/provider.ts";
+import { kindOf, type Scheme } from "../providers/schemes.ts";
 import { createUrlOf, type SourceSettings } from "../providers/source.ts";
-import { createVerifier } from "../providers/verifier.ts";
 import type { DoctorContext } from "./diagnosis.ts";
 
 /** All that a verdict depends on but the time: what a hypothesis changes something of. */
@@ -73,18 +73,15 @@ export async function refusalOf({
   ...trial
 }: Examined): Promise<HookonceError | undefined> {
   try {
-    const verify = createVerifier(
-      trial.scheme,
-      {
-        secrets: trial.secrets,
-        clock: () => context.nowMs,
-        fetch: context.fetch,
-        urlOf: trial.urlOf,
-        parse: (delivery) => parseBody(delivery, settings.provider.formField, maxBodyOf(settings)),
-        environment: settings.environment ?? "production",
-      },
-      settings.allowPublic === true,
-    );
+    const verify = kindOf(trial.scheme).createVerifier(trial.scheme, {
+      secrets: trial.secrets,
+      clock: () => context.nowMs,
+      fetch: context.fetch,
+      urlOf: trial.urlOf,
+      parse: (delivery) => parseBody(delivery, settings.provider.formField, maxBodyOf(settings)),
+      environment: settings.environment ?? "production",
+      allowPublic: settings.allowPublic === true,
+    });
     await verify(trial.delivery);
     return undefined;
   } catch (error) {
@@ -95,15 +92,11 @@ export async function refusalOf({
 
 /** Whether the signature is right, however old it is. */
 export async function fits(examined: Examined): Promise<boolean> {
-  return (await refusalOf({ ...examined, scheme: ageless(examined.scheme) })) === undefined;
+  const { scheme } = examined;
+  const ageless = kindOf(scheme).withTolerance(scheme, Number.POSITIVE_INFINITY);
+  return (await refusalOf({ ...examined, scheme: ageless })) === undefined;
 }
 
 export function isAge({ code }: HookonceError): boolean {
   return code === "timestamp_stale" || code === "timestamp_in_future";
-}
-
-function ageless(scheme: Scheme): Scheme {
-  if ((scheme.kind === "hmac" || scheme.kind === "public-key") && scheme.timestamp !== undefined)
-    return { ...scheme, timestamp: { ...scheme.timestamp, tolerance: Number.POSITIVE_INFINITY } };
-  return "tolerance" in scheme ? { ...scheme, tolerance: Number.POSITIVE_INFINITY } : scheme;
 }

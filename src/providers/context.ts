@@ -6,25 +6,30 @@ export type Clock = () => number;
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** Throws, or rejects, unless the delivery is the provider's. What it throws has a code that says why not. */
+/** Throws or rejects unless the delivery is the provider's. The error's code says why. */
 export type Verify = (delivery: Delivery) => void | Promise<void>;
 
-/** What a scheme verifies with. */
+/** What a scheme needs to verify a delivery. */
 export interface VerifyContext {
-  /** As configured; any of them may match (rotation). */
+  /** As configured. Any of them may match, so that a secret can be rotated. */
   readonly secrets: readonly string[];
   readonly clock: Clock;
   /** For keys and certificates, from hosts that the scheme pins. */
   readonly fetch: Fetch;
   /** The URL as the provider knows it. */
   readonly urlOf: (delivery: Delivery) => string;
-  /** For schemes whose signature stands in the body. Bounded, whatever a compressed body says. */
+  /**
+   * For schemes whose signature is in the body. Its output is bounded, whatever a compressed body inflates
+   * to.
+   */
   readonly parse: (delivery: Delivery) => ParsedBody;
-  /** The provider's environment, where it has several. */
+  /** The provider's environment, if it has several. */
   readonly environment: "production" | "sandbox";
+  /** An unsigned source accepts requests from everybody, not only from this machine. */
+  readonly allowPublic: boolean;
 }
 
-/** A request to be signed as the provider would: what the simulator sends, and what is forwarded. */
+/** A request that is signed as the provider would sign it. */
 export interface OutgoingRequest {
   readonly method: string;
   /** The whole URL. */
@@ -35,8 +40,16 @@ export interface OutgoingRequest {
 }
 
 export interface SigningKeys {
-  /** As a source has it configured. */
+  /** As the source has it in its config. */
   readonly secret: string;
-  /** The sender's half, where the source's is the public one. See {@link generateKeyPair}. */
+  /** The sender's key, if the secret is not what signs. PEM; for Plaid a JWK. */
   readonly privateKey?: string;
+}
+
+/** What a scheme needs to sign a request. */
+export interface SigningContext extends SigningKeys {
+  /** The time of signing, in Unix milliseconds. */
+  readonly nowMs: number;
+  /** The form field that holds the payload, if the provider sends such forms. */
+  readonly formField: string | undefined;
 }

@@ -5,7 +5,7 @@ import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
 import { compileHandshakes, type Handshakes } from "./handshake.ts";
 import { checkId, checkType } from "./body/identity.ts";
 import type { ParsedBody } from "./body/payload.ts";
-import type { Provider, Scheme } from "./provider.ts";
+import type { Provider } from "./provider.ts";
 import { createReading, type Reading } from "./body/reading.ts";
 import { createBodyRedaction, createHeaderRedaction } from "./body/redaction.ts";
 import {
@@ -17,9 +17,12 @@ import {
   type Readable,
   type Selector,
 } from "./body/selector.ts";
-import { coversUrl, createVerifier, secretOf } from "./verifier.ts";
+import { kindOf, type Scheme } from "./schemes.ts";
+import { coversUrl, secretOf } from "./verifier.ts";
 
-/** What the config says of a source, its secrets looked up. What it leaves out, the provider's preset says. */
+/**
+ * What the config says of a source, its secrets looked up. What it leaves out, the provider's preset says.
+ */
 export interface SourceSettings {
   readonly name: string;
   readonly provider: Provider;
@@ -65,7 +68,10 @@ export interface Source {
   readonly parse: Reading;
   /** Throws when there is no event id, or none that can be one. */
   readonly identify: (delivery: Pick<Delivery, "headers" | "body">, body?: ParsedBody) => Identified;
-  /** Of a source whose deliveries bring several events: takes one apart. What cannot be identified is the error that says why. */
+  /**
+   * Of a source whose deliveries bring several events: takes one apart. What cannot be identified is the
+   * error that says why.
+   */
   readonly split: BatchSplit | undefined;
   readonly handshakes: Handshakes | undefined;
   /** What may be kept and passed on: secrets in the body replaced. Undefined where there are none. */
@@ -99,7 +105,8 @@ export function createSource(
   const type = settings.type ?? provider.type;
   const parse = createReading(scheme, provider.formField, maxBody);
   const identify = createIdentifier(compileSelector(eventId, "absent"), compileSelector(type, "skip"), parse);
-  if (secrets.length === 0 && scheme.kind !== "unsigned" && !learnsSecret(provider))
+  const kind = kindOf(scheme);
+  if (secrets.length === 0 && kind.proof !== "none" && !learnsSecret(provider))
     throw new HookonceError("config_invalid", "A signed source needs a secret.");
   const context: VerifyContext = {
     secrets,
@@ -108,6 +115,7 @@ export function createSource(
     urlOf: createUrlOf(scheme, settings.publicUrl),
     parse,
     environment: settings.environment ?? "production",
+    allowPublic: settings.allowPublic === true,
   };
   return {
     name: settings.name,
@@ -118,7 +126,7 @@ export function createSource(
     requireChange: settings.requireChange ?? false,
     sameBody: settings.sameBody === "duplicate",
     eventIdRule: ruleOf(eventId, batch),
-    verify: createVerifier(scheme, context, settings.allowPublic === true),
+    verify: kind.createVerifier(scheme, context),
     parse,
     identify,
     split: batch === undefined ? undefined : createBatchSplit(compileBatch(batch), identify, parse),
@@ -129,7 +137,7 @@ export function createSource(
       secretOf: (delivery) => secretOf(delivery, scheme, context),
     }),
     redactBody:
-      scheme.kind === "static" ? createBodyRedaction(secrets, provider.formField, maxBody) : undefined,
+      kind.proof === "secret-sent" ? createBodyRedaction(secrets, provider.formField, maxBody) : undefined,
     keepableHeaders: createHeaderRedaction(provider, scheme, secrets),
   };
 }

@@ -7,6 +7,7 @@ import { readToml, TomlError } from "../config/toml.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { keyOf } from "../handlers/find.ts";
 import type { Provider } from "../providers/provider.ts";
+import { kindOf } from "../providers/schemes.ts";
 import { learnsSecret } from "../providers/source.ts";
 import { coversUrl } from "../providers/verifier.ts";
 import type { Example } from "./example.ts";
@@ -147,7 +148,7 @@ interface SourceText {
 }
 
 function sourceText({ provider, name, publicUrl }: AddOptions): SourceText {
-  const { scheme, handshakes = [] } = provider;
+  const { scheme, handshakes = [], thinPing } = provider;
   const secret = envName(name);
   const token = secret.replace(/WEBHOOK_SECRET$/, "VERIFY_TOKEN");
   const names: string[] = [];
@@ -157,10 +158,10 @@ function sourceText({ provider, name, publicUrl }: AddOptions): SourceText {
     lines.push(
       `# secret = "env:${secret}"   # ${provider.title} sends it, and hookonce logs it; then remove the first #`,
     );
-  } else if (scheme.kind !== "unsigned") {
+  } else if (kindOf(scheme).proof !== "none") {
     names.push(secret);
     lines.push(`secret = "env:${secret}"`);
-  } else if (scheme.thinPing === true) {
+  } else if (thinPing === true) {
     lines.push(
       `allow_public = true # ${provider.title} does not sign: treat a delivery as a hint, and ask its API`,
     );

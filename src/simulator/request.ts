@@ -1,9 +1,10 @@
 import type { OutgoingRequest } from "../providers/context.ts";
 import { changeBody } from "../providers/body/payload.ts";
-import type { Provider, Scheme } from "../providers/provider.ts";
+import type { Provider } from "../providers/provider.ts";
+import { kindOf, type Scheme } from "../providers/schemes.ts";
 import type { Example, Seed } from "./example.ts";
 
-/** A provider's delivery of these events, not signed yet. */
+/** A provider's delivery of these events, not yet signed. */
 export function requestOf(example: Example, seeds: readonly [Seed, ...Seed[]], url: string): OutgoingRequest {
   const { event, wrap, headers, form, contentType = "application/json" } = example;
   const [first] = seeds;
@@ -26,21 +27,18 @@ function textOf(payload: unknown, form: Example["form"]): string {
   return new URLSearchParams(fields).toString();
 }
 
-/** Why a changed body would not be noticed; undefined where it would. */
-export function whyNotTampered({ kind }: Scheme): string | undefined {
-  if (kind === "static") return "it sends its secret along and signs nothing, so a changed body is taken";
-  if (kind === "mailgun") return "it signs a time and a token, not the body, so a changed body is taken";
-  return kind === "unsigned" ? "nothing is signed" : undefined;
+/** Why a receiver would not notice a changed body; undefined if it would. */
+export function whyNotTampered(scheme: Scheme): string | undefined {
+  return kindOf(scheme).unsignedBody;
 }
 
-/** A signed request with one value in its body changed on the way. */
+/** A signed request in whose body one value was changed on the way. */
 export function tampered(
   request: OutgoingRequest,
   scheme: Scheme,
   { formField }: Pick<Provider, "formField">,
 ): OutgoingRequest {
-  // Of these two not everything in the body is signed.
-  const key = { adyen: "pspReference", sns: "Message" }[scheme.kind as string];
+  const key = kindOf(scheme).signedField;
   let done = false;
   const change = (value: unknown, name: string): unknown => {
     if (done) return value;
@@ -60,14 +58,9 @@ export function tampered(
 /**
  * How long ago a delivery must have been signed to be refused, in milliseconds.
  *
- * @returns undefined where the age of a signature is not looked at
+ * @returns undefined if the age of a signature is not checked
  */
 export function staleAge(scheme: Scheme): number | undefined {
-  const seconds =
-    scheme.kind === "hmac" || scheme.kind === "public-key"
-      ? scheme.timestamp?.tolerance
-      : "tolerance" in scheme
-        ? scheme.tolerance
-        : undefined;
+  const seconds = kindOf(scheme).tolerance(scheme);
   return seconds === undefined ? undefined : (seconds + 60) * 1000;
 }

@@ -1,11 +1,10 @@
 import type { OutgoingRequest, SigningKeys } from "../providers/context.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { Source } from "../providers/source.ts";
-import { sign } from "../providers/verifier.ts";
+import { randomKeys, sign } from "../providers/verifier.ts";
 import { messageOf } from "../errors.ts";
 import { LOST, readAnswer, wrongWith, type Answer } from "./answer.ts";
 import { seedOf, type Example, type Seed } from "./example.ts";
-import { randomKeys } from "./keys.ts";
 import { requestOf, staleAge, tampered } from "./request.ts";
 
 export interface SendOptions {

@@ -4,9 +4,9 @@ import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } fro
 import { join } from "node:path";
 import { check } from "../../src/app/check.ts";
 import { providers } from "../../src/providers/presets.ts";
+import { randomKeys } from "../../src/providers/verifier.ts";
 import { addSource } from "../../src/simulator/add-source.ts";
 import { examples } from "../../src/simulator/examples.ts";
-import { randomKeys } from "../../src/simulator/keys.ts";
 import { inboxFiles, run, scratch, serve } from "./support/hookonce.ts";
 
 const read = (folder: string, file: string): string => readFileSync(join(folder, file), "utf8");

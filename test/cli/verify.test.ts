@@ -97,7 +97,7 @@ const scenarios: Scenario[] = [
     name: "a request signed with a secret of .env that no source uses",
     args: ["--request", "listen.http", ...at],
     code: 1,
-    says: ["Cause: It is signed with another secret", "STRIPE_LISTEN_SECRET in .env"],
+    says: ["Cause: It is signed with STRIPE_LISTEN_SECRET in .env", "STRIPE_LISTEN_SECRET in .env"],
   },
   {
     name: "a request that verifies but has no event id",

@@ -40,7 +40,7 @@ const secrets: Planted[] = [
     source: source("github", HEX),
     delivery: () => signed("github", HEX, { scheme: { ...hmacOf("github"), key: "hex" } }),
     causes: ["key_decoding"],
-    says: "in hex",
+    says: "the key is the secret, decoded from hex",
     remedy: 'signature.secret_encoding = "hex"',
   },
   {
@@ -48,14 +48,14 @@ const secrets: Planted[] = [
     source: source("shopify", HEX),
     delivery: () => signed("shopify", HEX, { scheme: { ...hmacOf("shopify"), key: "base64" } }),
     causes: ["key_decoding"],
-    says: "in base64",
+    says: "the key is the secret, decoded from base64",
   },
   {
     name: "a whsec_ secret that the sender decoded and Stripe's preset uses as text",
     source: source("stripe", STRIPE),
     delivery: () => signed("stripe", STRIPE, { scheme: { ...hmacOf("stripe"), key: "whsec" } }),
     causes: ["key_decoding"],
-    says: "after whsec_",
+    says: "the key is the secret without whsec_, decoded from base64",
   },
   {
     name: "a secret that cannot be decoded as the preset requires",
@@ -315,7 +315,7 @@ const headers: Planted[] = [
         "x-github-event": "push",
       }),
     causes: ["near_header"],
-    says: "x-hub-signature-256 is missing; there is x-hub-signature. x-hub-signature is the older signature, with SHA-1",
+    says: "x-hub-signature-256 is missing; the request has x-hub-signature. x-hub-signature is the older signature, made with SHA-1",
   },
   {
     name: "a header that a proxy renamed",
@@ -328,14 +328,14 @@ const headers: Planted[] = [
       });
     },
     causes: ["signature_elsewhere"],
-    says: "in the header x-stripe-signature, and is looked for in stripe-signature",
+    says: "in the header x-stripe-signature, but this source expects it in stripe-signature",
   },
   {
     name: "no signature at all",
     source: source("razorpay", TEXT),
     delivery: async () => withHeaders(await signed("razorpay", TEXT), { "x-razorpay-signature": undefined }),
     causes: ["near_header"],
-    says: "none is there that is like it",
+    says: "no other header resembles it",
   },
   {
     name: "another provider's delivery",
@@ -465,7 +465,7 @@ const pairs: Planted[] = [
     delivery: async () =>
       withBody(await signed("github", HEX, { scheme: { ...hmacOf("github"), key: "hex" } }), PRETTY),
     causes: ["key_decoding", "body_changed"],
-    says: "in hex",
+    says: "decoded from hex",
   },
   {
     name: "another source's delivery signed with none of its secrets, as two causes",
@@ -481,7 +481,7 @@ const pairs: Planted[] = [
     delivery: async () =>
       withHeaders(await signed("github", OTHER), { "x-github-event": "push", "x-github-delivery": "1" }),
     causes: ["other_source", "another_secret"],
-    says: /^Two things are wrong at once\. The first: This is a delivery for the source gh \(GitHub\)\.\nThe second of the two: It is signed with another secret than that of the source gh: with OLD_GH in \.env\.$/,
+    says: /^Two things are wrong at once\. The first: This is a delivery for the source gh \(GitHub\)\.\nThe second of the two: It is signed with OLD_GH in \.env, which is not the secret of the source gh\.$/,
     remedy: "secret of the source gh",
   },
   {
@@ -572,12 +572,12 @@ describe("the doctor says", () => {
       { label: "header", text: "stripe-signature, each signature after v1=" },
       { label: "algorithm", text: "HMAC-SHA256, in hex" },
       { label: "signed", text: "{timestamp}.{body}" },
-      { label: "key", text: "the secret's text, as it stands" },
+      { label: "key", text: "the secret's text as it is" },
       { label: "time", text: "the part t=, Unix seconds, at most 300 s away" },
       { label: "secret", text: "one is configured" },
     ]);
     const facts = Object.fromEntries(found.map(({ label, text }) => [label, text]));
-    expect(facts["stripe-signature"]).toBe("there");
+    expect(facts["stripe-signature"]).toBe("present");
     expect(facts["time"]).toBe("2026-01-31T12:00:00.000Z");
     expect(facts["signature"]).toMatch(/^[0-9a-f]{6}… \(64 characters\)$/);
     expect(facts["computed"]).toMatch(/^[0-9a-f]{6}… \(64 characters\)$/);

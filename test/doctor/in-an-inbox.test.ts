@@ -1,10 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { diagnoseInInbox, readRejections } from "../../src/app/diagnosis.ts";
 import { report } from "../../src/cli/verify.ts";
-import type { PublicKeyScheme } from "../../src/providers/provider.ts";
-import { generateKeyPair } from "../../src/providers/schemes/public-key.ts";
-import { sign } from "../../src/providers/verifier.ts";
-import { randomKeys } from "../../src/simulator/keys.ts";
+
+import { generateKeyPair, type PublicKeyScheme } from "../../src/providers/schemes/public-key.ts";
+import { randomKeys, sign } from "../../src/providers/verifier.ts";
 import { certificateFor } from "../support/certificate.ts";
 import { stripeSignature } from "../support/stripe.ts";
 import { testInbox } from "../support/test-inbox.ts";

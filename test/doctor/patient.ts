@@ -3,7 +3,8 @@ import type { Diagnosis, DoctorContext } from "../../src/doctor/diagnosis.ts";
 import type { Delivery } from "../../src/event.ts";
 import type { OutgoingRequest } from "../../src/providers/context.ts";
 import { providers } from "../../src/providers/presets.ts";
-import type { Provider, Scheme } from "../../src/providers/provider.ts";
+import type { Provider } from "../../src/providers/provider.ts";
+import type { Scheme } from "../../src/providers/schemes.ts";
 import type { SourceSettings } from "../../src/providers/source.ts";
 import { sign } from "../../src/providers/verifier.ts";
 

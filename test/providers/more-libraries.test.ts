@@ -1,7 +1,7 @@
 import { afterAll, expect, setSystemTime, test } from "bun:test";
 import * as fc from "fast-check";
 import type { SigningKeys } from "../../src/providers/context.ts";
-import { randomKeys } from "../../src/simulator/keys.ts";
+import { randomKeys } from "../../src/providers/verifier.ts";
 import { certificateFor } from "../support/certificate.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import type { Arrival, Library } from "./libraries/library.ts";

@@ -2,10 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { check } from "../../src/app/check.ts";
 import { providers } from "../../src/providers/presets.ts";
 import type { Source } from "../../src/providers/source.ts";
-import { coversUrl } from "../../src/providers/verifier.ts";
+import { coversUrl, randomKeys } from "../../src/providers/verifier.ts";
 import type { Example } from "../../src/simulator/example.ts";
 import { examples } from "../../src/simulator/examples.ts";
-import { randomKeys } from "../../src/simulator/keys.ts";
 import { send } from "../../src/simulator/send.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 

@@ -1,6 +1,6 @@
 import type { Delivery } from "../../event.ts";
 import { exactJson, isForm, parseBody, type ParsedBody } from "./payload.ts";
-import type { Scheme } from "../provider.ts";
+import type { Scheme } from "../schemes.ts";
 import { parseWithExactNumbers } from "./selector.ts";
 import { signedBodyOf } from "../schemes/signed-request.ts";
 import { signedFields } from "../schemes/twilio.ts";

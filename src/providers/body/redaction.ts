@@ -1,6 +1,7 @@
 import type { Delivery, Headers } from "../../event.ts";
 import { exactJson, isFormText, parseJson, readText, withoutMark } from "./payload.ts";
-import type { Provider, Scheme } from "../provider.ts";
+import type { Provider } from "../provider.ts";
+import { kindOf, type Scheme } from "../schemes.ts";
 import { NumberLiteral, parseWithExactNumbers } from "./selector.ts";
 
 const REDACTED = "[redacted]";
@@ -8,29 +9,37 @@ const REDACTED = "[redacted]";
 /** Of every source. */
 const SECRET_HEADERS = ["authorization", "proxy-authorization", "cookie"];
 
-/** The headers as they may be kept: those that hold secrets replaced, and a secret that is sent along wherever else it stands. */
+/**
+ * The headers as they may be kept: those that hold secrets replaced, and a secret that is sent along wherever
+ * else it stands.
+ */
 export function createHeaderRedaction(
   provider: Provider,
   scheme: Scheme,
   secrets: readonly string[],
 ): (headers: Headers) => Headers {
-  const names = [...SECRET_HEADERS, ...(provider.secretHeaders ?? [])];
-  if (scheme.kind === "static" && scheme.secretIn.startsWith("header:"))
-    names.push(scheme.secretIn.slice("header:".length).toLowerCase());
+  const kind = kindOf(scheme);
+  const isSent = kind.proof === "secret-sent";
+  const header = isSent ? kind.signatureHeader(scheme)?.header : undefined;
+  const names = [
+    ...SECRET_HEADERS,
+    ...(provider.secretHeaders ?? []),
+    ...(header === undefined ? [] : [header]),
+  ];
   const redact = (headers: Headers): Headers => {
     const secret = names.filter((name) => Object.hasOwn(headers, name));
     if (secret.length === 0) return headers;
     return { ...headers, ...Object.fromEntries(secret.map((name) => [name, REDACTED])) };
   };
-  if (scheme.kind !== "static") return redact;
+  if (!isSent) return redact;
   const redactText = createTextRedaction(secrets);
   return (headers) =>
     Object.fromEntries(Object.entries(redact(headers)).map(([name, value]) => [name, redactText(value)]));
 }
 
 /**
- * What may be kept of a body, or passed on, where the secret itself is sent along: it may stand in it, and in more than one place. A body
- * without it stays as it came, byte for byte.
+ * What may be kept of a body, or passed on, where the secret itself is sent along: it may stand in it, and in
+ * more than one place. A body without it stays as it came, byte for byte.
  *
  * @param maxInflated in bytes
  */
@@ -81,7 +90,10 @@ export function createBodyRedaction(
   };
 }
 
-/** Every secret, as it stands, in a URL, and as basic authentication has it. The longest first: one may hold another. */
+/**
+ * Every secret, as it stands, in a URL, and as basic authentication has it. The longest first: one may hold
+ * another.
+ */
 function createTextRedaction(secrets: readonly string[]): (text: string) => string {
   const spellings = secrets
     .flatMap((secret) => [secret, encodeURIComponent(secret), Buffer.from(secret).toString("base64")])

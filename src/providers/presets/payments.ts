@@ -148,7 +148,8 @@ export const payments: readonly Provider[] = [
     name: "mollie-classic",
     title: "Mollie (classic payment webhooks)",
     docs: "https://docs.mollie.com/reference/webhooks",
-    scheme: { kind: "unsigned", thinPing: true },
+    scheme: { kind: "unsigned" },
+    thinPing: true,
     // The body is id=tr_… each time the payment changes: no two of them are the same event.
     eventId: "new:delivery",
     eventIdSigned: false,
@@ -175,7 +176,8 @@ export const payments: readonly Provider[] = [
     name: "polar",
     title: "Polar",
     docs: "https://polar.sh/docs/integrate/webhooks/delivery",
-    // Secrets made before 8 September 2026 are the key as they stand, later ones as the standard says; both may begin with whsec_.
+    // Secrets made before 8 September 2026 are the key as they stand, later ones as the standard says; both
+    // may begin with whsec_.
     // https://github.com/polarsource/polar/pull/14117
     scheme: { ...STANDARD_WEBHOOKS, key: "whsec-and-text" },
     eventId: "header:webhook-id",

@@ -1,18 +1,36 @@
-import type { Delivery } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
-import { createComparison } from "./comparison.ts";
-import type { OutgoingRequest, VerifyContext } from "../context.ts";
-import { decodeKey } from "./keys.ts";
 import { changeBody } from "../body/payload.ts";
+import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
+import { createComparison } from "./comparison.ts";
+import { decodeKey, describeFormat, randomSecret } from "./keys.ts";
+import { defineKind } from "./scheme.ts";
 import { signedText } from "./signed-fields.ts";
 
 /**
- * Adyen's payment webhooks carry a signature in each item, over some of its fields. Whatever else stands in an item is not signed.
+ * In Adyen's payment webhooks each item carries a signature over some of its fields. The other fields are not
+ * signed.
  * https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures
- *
- * @returns a function that throws `signature_missing` or `signature_mismatch`, for the first item that is not signed
  */
-export function createAdyenVerifier({ secrets, parse }: VerifyContext): (delivery: Delivery) => void {
+export interface AdyenScheme {
+  readonly kind: "adyen";
+}
+
+export const adyen = defineKind<AdyenScheme>({
+  kind: "adyen",
+  proof: "shared-key",
+  createVerifier,
+  sign,
+  describe: () => "HMAC-SHA256 in base64 over eight fields of each item",
+  describeKey: () => describeFormat("hex"),
+  makeKeys: () => ({ secret: randomSecret("hex") }),
+  signedField: "pspReference",
+});
+
+/**
+ * @returns a function that throws `signature_missing` or `signature_mismatch` for the first item that is not
+ * signed
+ */
+function createVerifier(_: AdyenScheme, { secrets, parse }: VerifyContext): Verify {
   const keys = secrets.map((secret) => decodeKey(secret, "hex"));
   const equal = createComparison(44);
   return (delivery) => {
@@ -30,15 +48,14 @@ export function createAdyenVerifier({ secrets, parse }: VerifyContext): (deliver
       if (!keys.some((key) => equal(given, digest(key, signed)))) {
         throw new HookonceError(
           "signature_mismatch",
-          "An item's signature does not match: wrong HMAC key, or fields that were changed on the way.",
+          "The signature of an item does not match: wrong HMAC key, or fields that were changed on the way.",
         );
       }
     }
   };
 }
 
-/** Signs as Adyen does: into each item. */
-export function signAdyen(request: OutgoingRequest, secret: string): OutgoingRequest {
+function sign(_: AdyenScheme, request: OutgoingRequest, { secret }: SigningContext): OutgoingRequest {
   const key = decodeKey(secret, "hex");
   const body = changeBody(request, (payload) => {
     for (const item of itemsOf(payload)) {
@@ -61,7 +78,10 @@ function itemsOf(payload: unknown): Fields[] {
   });
 }
 
-/** Only the merchant's own reference may hold what stands between the fields: nothing could be moved from one into another. */
+/**
+ * Only the merchant's own reference may contain the separator. With one such field, text cannot be moved from
+ * one field to another.
+ */
 function signedFields(item: Fields): string {
   const amount = (item["amount"] ?? {}) as Fields;
   const fields: [name: string, value: unknown][] = [

@@ -11,7 +11,11 @@ export type CertificateVerify = (
   signature: string,
 ) => Promise<void>;
 
-/** Fetches each certificate once. That it is the provider's is shown by the host that it came from, over TLS. */
+/**
+ * Fetches each certificate once. It is the provider's because it came from the provider's host, over TLS.
+ *
+ * @returns a function that rejects with `signature_mismatch` or `key_unavailable`
+ */
 export function createCertificateVerify({ clock, fetch }: VerifyContext): CertificateVerify {
   const { verify, X509Certificate } = nodeCrypto();
   const certificateAt = createKeep(clock, async (url) => {
@@ -21,19 +25,19 @@ export function createCertificateVerify({ clock, fetch }: VerifyContext): Certif
       if (certificate.publicKey.asymmetricKeyType !== "rsa") throw new Error("not an RSA certificate");
       return certificate;
     } catch (cause) {
-      throw new HookonceError("key_unavailable", "The signing certificate is none.", { cause });
+      throw new HookonceError("key_unavailable", "The signing certificate is not a certificate.", { cause });
     }
   });
   return async (url, algorithm, message, signature) => {
     const certificate = await certificateAt(url.href);
     const now = clock();
     if (now < Date.parse(certificate.validFrom) || now > Date.parse(certificate.validTo))
-      throw new HookonceError("signature_mismatch", "The signing certificate is not valid now.");
+      throw new HookonceError("signature_mismatch", "The signing certificate is not valid at this time.");
     const bytes = Buffer.from(signature, "base64");
     if (bytes.byteLength > 0 && verify(algorithm, Buffer.from(message), certificate.publicKey, bytes)) return;
     throw new HookonceError(
       "signature_mismatch",
-      "The signature does not match the provider's certificate: a message that was changed on the way, or another secret.",
+      "The signature does not match the provider's certificate: a message that was changed on the way, or the wrong secret.",
     );
   };
 }

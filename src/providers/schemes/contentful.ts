@@ -1,27 +1,45 @@
 import { escape } from "node:querystring";
-import type { Delivery, Headers } from "../../event.ts";
+import type { Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
+import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
 import { createComparison } from "./comparison.ts";
-import type { OutgoingRequest, VerifyContext } from "../context.ts";
-import { decodeKey } from "./keys.ts";
-import type { ContentfulScheme } from "../provider.ts";
-import { checkAge } from "./signed-request.ts";
+import { decodeKey, describeFormat, randomSecret } from "./keys.ts";
+import { defineKind, withOwnTolerance } from "./scheme.ts";
+import { checkAge } from "./age.ts";
+
+/**
+ * Contentful signs method, path, the headers that it names, and the body.
+ * https://www.contentful.com/developers/docs/webhooks/request-verification/
+ */
+export interface ContentfulScheme {
+  readonly kind: "contentful";
+  /** In seconds. */
+  readonly tolerance: number;
+}
+
+export const contentful = defineKind<ContentfulScheme>({
+  ...withOwnTolerance,
+  kind: "contentful",
+  proof: "shared-key",
+  createVerifier,
+  sign,
+  describe: () => "HMAC-SHA256 in hex over method, path, the headers it names, and body",
+  describeKey: () => describeFormat("text"),
+  makeKeys: () => ({ secret: randomSecret("text") }),
+  signatureHeader: () => ({ header: SIGNATURE }),
+  timestampHeader: () => TIMESTAMP,
+  coversUrl: () => true,
+});
 
 const SIGNATURE = "x-contentful-signature";
 const SIGNED_HEADERS = "x-contentful-signed-headers";
 const TIMESTAMP = "x-contentful-timestamp";
 
 /**
- * Contentful signs method, path, the headers that it names, and body.
- * https://www.contentful.com/developers/docs/webhooks/request-verification/
- *
- * @returns a function that throws `signature_missing`, `signature_malformed`, `signature_mismatch`, `timestamp_missing`,
- *   `timestamp_invalid`, `timestamp_stale` or `timestamp_in_future`
+ * @returns a function that throws `signature_missing`, `signature_malformed`, `signature_mismatch`,
+ *   `timestamp_missing`, `timestamp_invalid`, `timestamp_stale` or `timestamp_in_future`
  */
-export function createContentfulVerifier(
-  { tolerance }: ContentfulScheme,
-  { secrets, clock, urlOf }: VerifyContext,
-): (delivery: Delivery) => void {
+function createVerifier({ tolerance }: ContentfulScheme, { secrets, clock, urlOf }: VerifyContext): Verify {
   const keys = secrets.map((secret) => decodeKey(secret, "text"));
   const equal = createComparison(64);
   return (delivery) => {
@@ -43,15 +61,19 @@ export function createContentfulVerifier(
     if (!keys.some((key) => equal(given, digest(key, request, names)))) {
       throw new HookonceError(
         "signature_mismatch",
-        "The signature does not match: wrong secret, another URL than public_url says, or a request that was changed on the way.",
+        "The signature does not match: wrong secret, a URL that is not public_url, or a request that was changed on the way.",
       );
     }
     checkAge(Number(timestamp), tolerance, clock());
   };
 }
 
-/** Signs all of a request's headers, as Contentful does with its own. */
-export function signContentful(request: OutgoingRequest, secret: string, nowMs: number): OutgoingRequest {
+/** Signs all headers of the request, as Contentful does with its own. */
+function sign(
+  _: ContentfulScheme,
+  request: OutgoingRequest,
+  { secret, nowMs }: SigningContext,
+): OutgoingRequest {
   const names = [...Object.keys(request.headers), SIGNED_HEADERS, TIMESTAMP].sort();
   const headers: Record<string, string> = {
     ...request.headers,
@@ -64,7 +86,7 @@ export function signContentful(request: OutgoingRequest, secret: string, nowMs: 
 
 function digest(key: Uint8Array, request: OutgoingRequest, names: readonly string[]): string {
   const { pathname, search } = new URL(request.url);
-  // Encoded twice, as Contentful's own library does it.
+  // Encoded twice, as in Contentful's own library.
   const path = encodeURI(search === "" ? pathname : `${pathname}?${escape(search.slice(1))}`);
   return new Bun.CryptoHasher("sha256", key)
     .update(`${request.method}\n${path}\n${canonical(request.headers, names)}\n`)

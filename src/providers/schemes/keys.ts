@@ -1,8 +1,30 @@
 import { HookonceError } from "../../errors.ts";
-import type { KeyFormat } from "../provider.ts";
+import type { SigningKeys } from "../context.ts";
+import { nodeCrypto } from "../node-modules.ts";
 
 /**
- * Every key that the secret may stand for: one, but where a provider has changed how it makes them.
+ * How the text of a secret becomes the key. `whsec`: base64 after an optional `whsec_` (Standard Webhooks).
+ * `whsec-or-text`: the same, but only if the secret has the prefix. `whsec-and-text`: either of the two,
+ * because nothing in the secret tells which. Stripe's secrets look the same and are `text`.
+ */
+export type KeyFormat = "text" | "hex" | "base64" | "whsec" | "whsec-or-text" | "whsec-and-text";
+
+const FORMATS: Readonly<Record<KeyFormat, string>> = {
+  text: "the secret's text as it is",
+  hex: "the secret, decoded from hex",
+  base64: "the secret, decoded from base64",
+  whsec: "the secret without whsec_, decoded from base64",
+  "whsec-or-text": "the secret without whsec_, decoded from base64, or its text if it has no whsec_",
+  "whsec-and-text": "the secret without whsec_, decoded from base64, or its whole text",
+};
+
+/** In words. */
+export function describeFormat(format: KeyFormat): string {
+  return FORMATS[format];
+}
+
+/**
+ * Every key that the secret may stand for. There is one, unless a provider has changed how it makes keys.
  *
  * @throws HookonceError `config_invalid`
  */
@@ -22,7 +44,7 @@ export function decodeKey(secret: string, format: KeyFormat): Uint8Array {
   if (bytes === undefined) {
     throw new HookonceError(
       "config_invalid",
-      `The secret is not ${format === "hex" ? "hex" : "base64"}, which this provider's secrets are.`,
+      `The secret is not ${format === "hex" ? "hex" : "base64"}, but this provider's secrets are.`,
     );
   }
   if (bytes.byteLength === 0)
@@ -47,16 +69,42 @@ function bytesOf(secret: string, format: KeyFormat): Uint8Array | undefined {
   }
 }
 
-/** Whether it is one of Standard Webhooks, and not a text that only begins so. */
+/** Whether it is a Standard Webhooks secret, not a text that happens to begin like one. */
 function isWhsec(secret: string): boolean {
   return /^whsec_(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(secret);
 }
 
-/** @returns undefined for what is no base64: Buffer would pass over it, and a secret with a typo must not become another key */
+/**
+ * @returns undefined if it is not base64. Buffer would skip what it cannot read, and a secret with a typo
+ * would become another key.
+ */
 export function decodeBase64(text: string): Buffer | undefined {
   return /^[A-Za-z0-9+/_-]*={0,2}$/.test(text) ? Buffer.from(text, "base64") : undefined;
 }
 
 export function withoutPrefix(text: string, prefix: string): string {
   return text.startsWith(prefix) ? text.slice(prefix.length) : text;
+}
+
+/** The other direction: a random secret of 32 bytes. */
+export function randomSecret(format: KeyFormat): string {
+  const bytes = Buffer.from(crypto.getRandomValues(new Uint8Array(32)));
+  if (format === "base64") return bytes.toString("base64");
+  return format.startsWith("whsec") ? `whsec_${bytes.toString("base64")}` : bytes.toString("hex");
+}
+
+/** A random private key as PEM. */
+export function randomRsaKey(): string {
+  return nodeCrypto()
+    .generateKeyPairSync("rsa", { modulusLength: 2048 })
+    .privateKey.export({ format: "pem", type: "pkcs8" });
+}
+
+/** @throws HookonceError `config_invalid` */
+export function privateKeyOf({ privateKey }: SigningKeys): string {
+  if (privateKey !== undefined) return privateKey;
+  throw new HookonceError(
+    "config_invalid",
+    "This provider signs with a private key, and a source's secret is only the public key.",
+  );
 }

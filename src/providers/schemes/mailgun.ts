@@ -1,22 +1,39 @@
-import type { Delivery } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
-import { createComparison } from "./comparison.ts";
-import type { OutgoingRequest, VerifyContext } from "../context.ts";
-import { decodeKey } from "./keys.ts";
 import { setInBody } from "../body/payload.ts";
-import type { MailgunScheme } from "../provider.ts";
-import { checkAge } from "./signed-request.ts";
+import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
+import { createComparison } from "./comparison.ts";
+import { decodeKey, describeFormat, randomSecret } from "./keys.ts";
+import { defineKind, withOwnTolerance } from "./scheme.ts";
+import { checkAge } from "./age.ts";
 
 /**
- * Mailgun signs a time and a token, and sends all three in the body; the rest of the body is not signed.
+ * Mailgun signs a time and a token, and sends both and the signature in the body. The rest of the body is not
+ * signed.
  * https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
- *
- * @returns a function that throws `signature_missing`, `signature_mismatch`, `timestamp_stale` or `timestamp_in_future`
  */
-export function createMailgunVerifier(
-  { tolerance }: MailgunScheme,
-  { secrets, clock, parse }: VerifyContext,
-): (delivery: Delivery) => void {
+export interface MailgunScheme {
+  readonly kind: "mailgun";
+  /** In seconds. */
+  readonly tolerance: number;
+}
+
+export const mailgun = defineKind<MailgunScheme>({
+  ...withOwnTolerance,
+  kind: "mailgun",
+  proof: "shared-key",
+  createVerifier,
+  sign,
+  describe: () => "HMAC-SHA256 in hex over a time and a token",
+  describeKey: () => describeFormat("text"),
+  makeKeys: () => ({ secret: randomSecret("text") }),
+  unsignedBody: "it signs a time and a token but not the body, so a changed body is accepted",
+});
+
+/**
+ * @returns a function that throws `signature_missing`, `signature_mismatch`, `timestamp_stale` or
+ * `timestamp_in_future`
+ */
+function createVerifier({ tolerance }: MailgunScheme, { secrets, clock, parse }: VerifyContext): Verify {
   const keys = secrets.map((secret) => decodeKey(secret, "text"));
   const equal = createComparison(64);
   return (delivery) => {
@@ -24,15 +41,18 @@ export function createMailgunVerifier(
     if (!keys.some((key) => equal(signature, digest(key, timestamp + token)))) {
       throw new HookonceError(
         "signature_mismatch",
-        "The signature does not match: it is made with the HTTP webhook signing key, not with an API key.",
+        "The signature does not match. The secret must be the HTTP webhook signing key, not an API key.",
       );
     }
     checkAge(Number(timestamp) * 1000, tolerance, clock());
   };
 }
 
-/** Signs as Mailgun does: into the body. */
-export function signMailgun(request: OutgoingRequest, secret: string, nowMs: number): OutgoingRequest {
+function sign(
+  _: MailgunScheme,
+  request: OutgoingRequest,
+  { secret, nowMs }: SigningContext,
+): OutgoingRequest {
   const timestamp = String(Math.trunc(nowMs / 1000));
   const token = crypto.randomUUID().replaceAll("-", "").padEnd(50, "0");
   const signature = digest(decodeKey(secret, "text"), timestamp + token);
@@ -43,7 +63,7 @@ function digest(key: Uint8Array, text: string): string {
   return new Bun.CryptoHasher("sha256", key).update(text).digest("hex");
 }
 
-/** In an object of their own, or, in a form, as fields. */
+/** They are in an object of their own; in a form they are fields. */
 function partsOf(payload: unknown): { timestamp: string; token: string; signature: string } {
   const fields = (payload ?? {}) as Record<string, unknown>;
   const nested = fields["signature"];

@@ -1,31 +1,56 @@
 import type { Headers } from "../../event.ts";
 import { HookonceError, messageOf } from "../../errors.ts";
-import { createCertificateVerify } from "./certificate.ts";
-import type { OutgoingRequest, SigningKeys, Verify, VerifyContext } from "../context.ts";
+import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
 import { nodeCrypto } from "../node-modules.ts";
+import { createCertificateVerify } from "./certificate.ts";
+import { privateKeyOf, randomRsaKey, randomSecret } from "./keys.ts";
 import { checkPinned } from "./pinned-fetch.ts";
+import { defineKind } from "./scheme.ts";
 
-/** `api.paypal.com`, `api.sandbox.paypal.com`, and no other's. */
+/**
+ * PayPal signs the id and time of the transmission, the id of the webhook and a checksum of the body, with a
+ * certificate from one of its hosts. The secret is the webhook's id, which only the two sides know.
+ * https://developer.paypal.com/api/rest/webhooks/rest/
+ */
+export interface PayPalScheme {
+  readonly kind: "paypal";
+}
+
+export const paypal = defineKind<PayPalScheme>({
+  kind: "paypal",
+  proof: "fetched-key",
+  createVerifier,
+  sign,
+  describe: () =>
+    "RSA over id, time, webhook id and a checksum of the body; the certificate is fetched from PayPal",
+  whyNoTolerance: () => "its age is not checked",
+  makeKeys: () => ({ secret: randomSecret("hex"), privateKey: randomRsaKey() }),
+  signatureHeader: () => ({ header: SIGNATURE }),
+  timestampHeader: () => TIMESTAMP,
+});
+
+const SIGNATURE = "paypal-transmission-sig";
+const TIMESTAMP = "paypal-transmission-time";
+
+/** `api.paypal.com` and `api.sandbox.paypal.com`; no other domain. */
 const HOST = /^(?:[a-z0-9-]+\.)*paypal\.com$/;
 
 /**
- * PayPal signs the id and time of the transmission, the id of the webhook, which only the two sides know, and a checksum of the body.
- * https://developer.paypal.com/api/rest/webhooks/rest/
- *
- * @returns a function that rejects with `signature_missing`, `signature_malformed`, `signature_mismatch` or `key_unavailable`
+ * @returns a function that rejects with `signature_missing`, `signature_malformed`, `signature_mismatch` or
+ * `key_unavailable`
  */
-export function createPayPalVerifier(context: VerifyContext): Verify {
+function createVerifier(_: PayPalScheme, context: VerifyContext): Verify {
   const verify = createCertificateVerify(context);
   return async ({ headers, body }) => {
     const id = required(headers, "paypal-transmission-id");
-    const time = required(headers, "paypal-transmission-time");
-    const signature = required(headers, "paypal-transmission-sig");
+    const time = required(headers, TIMESTAMP);
+    const signature = required(headers, SIGNATURE);
     const algorithm = required(headers, "paypal-auth-algo");
     if (algorithm.toUpperCase() !== "SHA256WITHRSA")
       throw new HookonceError("signature_malformed", "The header paypal-auth-algo is not SHA256withRSA.");
     const url = checkPinned(required(headers, "paypal-cert-url"), HOST, "paypal-cert-url");
     if (!url.pathname.startsWith("/v1/notifications/certs/"))
-      throw new HookonceError("signature_malformed", "The paypal-cert-url is not that of a certificate.");
+      throw new HookonceError("signature_malformed", "The paypal-cert-url is not the URL of a certificate.");
     let refusal: unknown;
     for (const webhookId of context.secrets) {
       try {
@@ -39,27 +64,19 @@ export function createPayPalVerifier(context: VerifyContext): Verify {
   };
 }
 
-/** Signs as PayPal does. */
-export function signPayPal(
-  request: OutgoingRequest,
-  { secret, privateKey }: SigningKeys,
-  nowMs: number,
-): OutgoingRequest {
+function sign(_: PayPalScheme, request: OutgoingRequest, context: SigningContext): OutgoingRequest {
   const id = crypto.randomUUID();
-  const time = new Date(nowMs).toISOString().replace(/\.\d+/, "");
-  const signature = nodeCrypto().sign(
-    "sha256",
-    Buffer.from(signed(id, time, secret, request.body)),
-    privateKey ?? "",
-  );
+  const time = new Date(context.nowMs).toISOString().replace(/\.\d+/, "");
+  const message = Buffer.from(signed(id, time, context.secret, request.body));
+  const signature = nodeCrypto().sign("sha256", message, privateKeyOf(context));
   return {
     ...request,
     headers: {
       "paypal-cert-url": "https://api.paypal.com/v1/notifications/certs/CERT-simulated",
       ...request.headers,
       "paypal-transmission-id": id,
-      "paypal-transmission-time": time,
-      "paypal-transmission-sig": signature.toString("base64"),
+      [TIMESTAMP]: time,
+      [SIGNATURE]: signature.toString("base64"),
       "paypal-auth-algo": "SHA256withRSA",
     },
   };

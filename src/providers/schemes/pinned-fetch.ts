@@ -1,24 +1,27 @@
 import { HookonceError, messageOf } from "../../errors.ts";
 import type { Clock, Fetch } from "../context.ts";
 
-/** How long a key or certificate is believed without asking again, and how long an answer is waited for. In milliseconds. */
+/**
+ * How long a key or certificate is used before it is fetched again, and how long to wait for an answer. In
+ * milliseconds.
+ */
 const KEEP_MS = 24 * 3600 * 1000;
 const TIMEOUT_MS = 5000;
 
-/** A provider has a handful; whoever can name more of its URLs must not fill the memory. */
+/** A provider has a handful. The limit keeps someone who knows more of its URLs from filling the memory. */
 const MAX_KEPT = 20;
 
-/** Nor keep us busy fetching. */
+/** Keeps them from making us fetch all the time. */
 const MAX_PENDING = 8;
 
 /** Certificates and keys are a few kilobytes. */
 const MAX_BYTES = 64 * 1024;
 
 /**
- * Something of the provider's, fetched once and kept.
+ * Fetches something of the provider's once, and keeps it.
  *
- * @param fetchIt makes the request; its URL has been looked at by {@link checkPinned}
- * @returns the text under a key; rejects with `key_unavailable`
+ * @param fetchIt makes the request; {@link checkPinned} has checked its URL
+ * @returns a function that resolves with what is at a key, and rejects with `key_unavailable`
  */
 export function createKeep<Kept>(
   clock: Clock,
@@ -35,14 +38,15 @@ export function createKeep<Kept>(
     pending++;
     const value = fetchIt(key).finally(() => pending--);
     kept.set(key, { until: clock() + KEEP_MS, value });
-    // What failed is asked for again with the next delivery.
+    // After a failure the next delivery tries again.
     value.catch(() => kept.delete(key));
     return value;
   };
 }
 
 /**
- * Looks at a URL from a delivery before anything is fetched: https, the provider's own host, its standard port, nobody's name in it.
+ * Checks a URL from a delivery before anything is fetched: https, one of the provider's own hosts, the
+ * standard port, no credentials.
  *
  * @throws HookonceError `signature_malformed`
  */
@@ -69,7 +73,7 @@ export async function fetchPinned(
   init: RequestInit = {},
 ): Promise<string> {
   try {
-    // A redirect would lead away from the host that was looked at.
+    // A redirect would lead away from the host that was checked.
     const response = await fetch(url, {
       ...init,
       redirect: "error",

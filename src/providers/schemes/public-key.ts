@@ -1,32 +1,57 @@
 import type { KeyObject } from "node:crypto";
-import type { Delivery } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
-import type { OutgoingRequest, VerifyContext } from "../context.ts";
-import { decodeBase64, withoutPrefix } from "./keys.ts";
+import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
 import { nodeCrypto } from "../node-modules.ts";
-import type { PublicKeyScheme } from "../provider.ts";
+import { compileAgeCheck } from "./age.ts";
+import { decodeBase64, privateKeyOf, withoutPrefix } from "./keys.ts";
+import { defineKind } from "./scheme.ts";
 import {
-  compileAgeCheck,
-  compileTemplate,
-  partOf,
+  expectedSignature,
+  foundSignature,
   readSignature,
   signedBodyOf,
+  signedRequest,
   signRequest,
+  type SignedRequest,
 } from "./signed-request.ts";
+import { compileTemplate, partOf } from "./template.ts";
 
-/**
- * Signatures that the provider makes with a private key.
- *
- * @returns a function that throws as that of createHmacVerifier does
- * @throws HookonceError `config_invalid` for a key that cannot be used
- */
-export function createPublicKeyVerifier(
-  scheme: PublicKeyScheme,
-  context: VerifyContext,
-): (delivery: Delivery) => void {
+/** The provider signs with a private key, and the secret is the public key. */
+export interface PublicKeyScheme extends SignedRequest {
+  readonly kind: "public-key";
+  readonly algorithm: "ed25519" | "ecdsa-sha256";
+  readonly encoding: "hex" | "base64";
+  /**
+   * `raw-hex` and `whpk` (base64 after an optional `whpk_`): the 32 bytes of an ed25519 key. `spki`: base64
+   * of a DER structure.
+   */
+  readonly key: "raw-hex" | "whpk" | "spki";
+}
+
+export const publicKey = defineKind<PublicKeyScheme>({
+  ...signedRequest,
+  kind: "public-key",
+  proof: "key-pair",
+  createVerifier,
+  sign,
+  describe: ({ algorithm, signed }) => `${algorithm === "ed25519" ? "Ed25519" : "ECDSA"} over ${signed}`,
+  describeKey: ({ key }) => KEYS[key],
+  makeKeys: generateKeyPair,
+  expectedFacts: (scheme) => expectedSignature(scheme, `${scheme.algorithm}, in ${scheme.encoding}`),
+  foundFacts: (scheme, { headers }) => foundSignature(scheme, headers),
+});
+
+const KEYS: Readonly<Record<PublicKeyScheme["key"], string>> = {
+  "raw-hex": "the secret's 64 hex digits, which are the 32 bytes of a public key",
+  whpk: "the secret without whpk_, decoded from base64: the 32 bytes of a public key",
+  spki: "the public key in base64, or as PEM",
+};
+
+/** @returns a function that throws the same codes as that of hmac.ts */
+function createVerifier(scheme: PublicKeyScheme, context: VerifyContext): Verify {
   const keys = context.secrets.map((secret) => publicKeyOf(scheme, secret));
   const template = compileTemplate(scheme);
-  const checkAge = compileAgeCheck(scheme, context);
+  const checkAge = compileAgeCheck(scheme.timestamp, context);
   const { verify } = nodeCrypto();
 
   return (delivery) => {
@@ -49,21 +74,16 @@ export function createPublicKeyVerifier(
   };
 }
 
-/** @param privateKey as {@link generateKeyPair} makes it, or PEM */
-export function signWithPrivateKey(
-  scheme: PublicKeyScheme,
-  request: OutgoingRequest,
-  privateKey: string,
-  nowMs: number,
-): OutgoingRequest {
+/** The private key is PEM, as {@link generateKeyPair} makes it. */
+function sign(scheme: PublicKeyScheme, request: OutgoingRequest, context: SigningContext): OutgoingRequest {
   const { createPrivateKey, sign } = nodeCrypto();
-  const key = createPrivateKey(privateKey);
-  return signRequest(scheme, request, nowMs, (parts) =>
+  const key = createPrivateKey(privateKeyOf(context));
+  return signRequest(scheme, request, context.nowMs, (parts) =>
     sign(digestOf(scheme), join(parts), key).toString(scheme.encoding),
   );
 }
 
-/** A pair for the simulator: what a source is configured with, and what signs. */
+/** A pair for tests: `secret` is what a source is configured with, and `privateKey` signs. */
 export function generateKeyPair(scheme: PublicKeyScheme): { secret: string; privateKey: string } {
   const { generateKeyPairSync } = nodeCrypto();
   const { publicKey, privateKey } =
@@ -106,7 +126,7 @@ function publicKeyOf(scheme: PublicKeyScheme, secret: string): KeyObject {
     }[scheme.key];
     throw new HookonceError(
       "config_invalid",
-      `The secret is not what this provider calls its public key: ${wanted}.`,
+      `The secret is not a public key of this provider, which is ${wanted}.`,
       { cause },
     );
   }
@@ -118,8 +138,8 @@ function textOf(scheme: PublicKeyScheme, key: KeyObject): string {
   return scheme.key === "raw-hex" ? raw.toString("hex") : `whpk_${raw.toString("base64")}`;
 }
 
+/** Accepts one spelling only. A decoder would ignore characters that are missing or left over at the end. */
 function decodeSignature(text: string, encoding: "hex" | "base64"): Buffer | undefined {
-  // In one spelling only: a decoder passes over what is missing at the end, or too much.
   if (encoding === "base64") {
     const bytes = Buffer.from(text, "base64");
     return bytes.toString("base64") === text ? bytes : undefined;

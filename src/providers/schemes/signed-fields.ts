@@ -2,9 +2,10 @@ import { HookonceError } from "../../errors.ts";
 import { NumberLiteral } from "../body/selector.ts";
 
 /**
- * A field of a body, as its provider signs it. What JavaScript would make of an object or a list is nothing that anybody has signed.
+ * A field of a body as its provider signs it. An object or a list is refused: nobody has signed the text that
+ * JavaScript makes of it.
  *
- * @param separator stands between the fields that are signed, and so must not stand in this one
+ * @param separator what separates the signed fields; a field that contains it is refused
  * @throws HookonceError `signature_malformed`
  */
 export function signedText(name: string, value: unknown, separator?: string): string {
@@ -12,17 +13,17 @@ export function signedText(name: string, value: unknown, separator?: string): st
   const text = textOf(value);
   if (text === undefined) throw malformed(name, "is neither text nor a number");
   if (separator !== undefined && text.includes(separator))
-    throw malformed(name, "holds what stands between signed fields");
+    throw malformed(name, "contains what separates the signed fields");
   return text;
 }
 
 function textOf(value: unknown): string | undefined {
   if (typeof value === "string") return value;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
-  // With its exact digits: so it is read where something is signed.
+  // Bodies that are about to be signed are parsed with exact numbers.
   return value instanceof NumberLiteral ? value.digits : undefined;
 }
 
 function malformed(name: string, why: string): HookonceError {
-  return new HookonceError("signature_malformed", `${name} ${why}: the signature cannot cover it.`);
+  return new HookonceError("signature_malformed", `${name} ${why}, so the signature cannot cover it.`);
 }

@@ -1,19 +1,47 @@
 import type { Delivery, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
-import type { OutgoingRequest, VerifyContext } from "../context.ts";
 import { isForm, setInBody } from "../body/payload.ts";
-import type { SignatureHeader, SignedRequest, TimestampRule } from "../provider.ts";
-import { compileSelector } from "../body/selector.ts";
+import type { OutgoingRequest } from "../context.ts";
+import { fromMs, isTime, placeOf, toMs, type TimestampRule } from "./age.ts";
+import type { Fact, SignatureHeader } from "./scheme.ts";
+import { compileTemplate, partOf, signsUrl, type Template } from "./template.ts";
 
-/** What of a request is signed, put together piece by piece; and the signatures that it carries. */
+/**
+ * What of a request is signed, and where the signature is. Most providers sign like this, with a shared key
+ * or a key pair.
+ */
+export interface SignedRequest extends Template {
+  readonly signature: SignatureHeader;
+  /** In a form, `{body}` means the text of this field. */
+  readonly signedFormField?: string;
+}
+
+/** What every kind of signed request has in common. */
+export const signedRequest = {
+  signatureHeader: ({ signature }: SignedRequest): SignatureHeader => signature,
+  timestampHeader: ({ timestamp }: SignedRequest): string | undefined =>
+    timestamp !== undefined && "header" in timestamp.from ? timestamp.from.header : undefined,
+  coversUrl: ({ signed }: SignedRequest): boolean => signsUrl(signed),
+  tolerance: ({ timestamp }: SignedRequest): number | undefined => timestamp?.tolerance,
+  whyNoTolerance: ({ timestamp }: SignedRequest): string =>
+    timestamp === undefined ? "no time is signed" : "any age is accepted until you set one",
+  withTolerance: <S extends SignedRequest>(scheme: S, seconds: number): S =>
+    scheme.timestamp === undefined
+      ? scheme
+      : { ...scheme, timestamp: { ...scheme.timestamp, tolerance: seconds } },
+};
+
+/** The signatures that a request carries, and what else of it is signed. */
 export interface ReadSignature {
   readonly candidates: readonly string[];
-  /** As it is signed; empty where there is none. */
+  /** As it is signed; empty if there is none. */
   readonly timestamp: string;
   readonly id: string;
 }
 
-/** @throws HookonceError `signature_missing`, `signature_malformed`, `timestamp_missing`, `timestamp_invalid` */
+/**
+ * @throws HookonceError `signature_missing`, `signature_malformed`, `timestamp_missing`, `timestamp_invalid`
+ */
 export function readSignature(scheme: SignedRequest, headers: Headers): ReadSignature {
   const { signature, timestamp: rule, idHeader } = scheme;
   const given = signature.header.endsWith("*") ? joinHeaders(headers, signature) : headers[signature.header];
@@ -45,7 +73,7 @@ function joinHeaders(headers: Headers, { header, separator }: SignatureHeader): 
   return found.map((name) => headers[name]).join(separator);
 }
 
-/** What follows the prefix in each part of a header that has it; empty ones are none. */
+/** What follows the prefix in each part of a header that has it. Empty parts do not count. */
 function partsOf(given: string, separator: string | undefined, prefix: string): string[] {
   const parts: string[] = [];
   for (let start = 0; start <= given.length;) {
@@ -81,149 +109,9 @@ function readTimestamp(
   return value;
 }
 
-function placeOf({ from }: TimestampRule): string {
-  if ("header" in from) return `header ${from.header}`;
-  return "prefix" in from ? `${from.prefix} part of the signature header` : `time in the body, ${from.body},`;
-}
-
-const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
-
-function isTime({ unit }: TimestampRule, value: string): boolean {
-  // 14 digits are the year 5138 in milliseconds: beyond that it is no time.
-  return unit === "iso" ? RFC_3339.test(value) && !Number.isNaN(Date.parse(value)) : /^\d{1,14}$/.test(value);
-}
-
 /**
- * A check of the age, to be made only once the signature has been found right: whoever cannot sign learns nothing of our clock.
- *
- * @returns undefined where there is nothing to check
- */
-export function compileAgeCheck(
-  { timestamp: rule }: SignedRequest,
-  { clock, parse }: VerifyContext,
-): ((delivery: Delivery, timestamp: string) => void) | undefined {
-  if (rule?.tolerance === undefined) return undefined;
-  const { tolerance, unit, from } = rule;
-  if (!("body" in from)) {
-    return (_, timestamp) =>
-      checkAge(
-        unit === "iso" ? Date.parse(timestamp) : Number(timestamp) * (unit === "s" ? 1000 : 1),
-        tolerance,
-        clock(),
-      );
-  }
-  const read = compileSelector(from.body, "absent");
-  return (delivery) => {
-    const value = read({ headers: delivery.headers, payload: parse(delivery).payload, body: delivery.body });
-    if (value === undefined) throw new HookonceError("timestamp_missing", `The ${placeOf(rule)} is missing.`);
-    const text = typeof value === "number" || typeof value === "string" ? String(value) : "";
-    if (!isTime(rule, text))
-      throw new HookonceError("timestamp_invalid", `The ${placeOf(rule)} is not a time.`);
-    const ms = unit === "iso" ? Date.parse(text) : Number(text) * (unit === "s" ? 1000 : 1);
-    checkAge(ms, tolerance, clock());
-  };
-}
-
-/**
- * @param tolerance in seconds
- * @throws HookonceError `timestamp_stale`, `timestamp_in_future`
- */
-export function checkAge(signedMs: number, tolerance: number, nowMs: number): void {
-  // Whole seconds, as providers and their libraries count: one signed 300.9 s ago is 300 s old.
-  const ageS = Math.trunc(nowMs / 1000) - Math.trunc(signedMs / 1000);
-  if (Math.abs(ageS) <= tolerance) return;
-  throw ageS > 0
-    ? new HookonceError(
-        "timestamp_stale",
-        `It was signed ${ageS} s ago; ${tolerance} s are allowed. Is this machine's clock right?`,
-      )
-    : new HookonceError(
-        "timestamp_in_future",
-        `It is signed ${-ageS} s in the future; ${tolerance} s are allowed. Is this machine's clock right?`,
-      );
-}
-
-const FIELDS = ["body", "timestamp", "id", "method", "url", "decoded_url"] as const;
-type Field = (typeof FIELDS)[number];
-
-/** All of one shape, so that the engine reads them the fastest. */
-export interface TemplatePart {
-  readonly kind: Field | "text" | "header";
-  /** The text, or the header's name. */
-  readonly text: string;
-}
-
-/** @throws HookonceError `config_invalid` */
-export function compileTemplate({ signed, timestamp, idHeader }: SignedRequest): TemplatePart[] {
-  return signed
-    .split(/(\{[^}]*\})/)
-    .filter((piece) => piece !== "")
-    .map((piece) => {
-      if (!piece.startsWith("{")) return { kind: "text", text: piece };
-      const name = piece.slice(1, -1);
-      if (name.startsWith("header:"))
-        return { kind: "header", text: name.slice("header:".length).toLowerCase() };
-      const field = FIELDS.find((one) => one === name);
-      if (field === undefined) {
-        throw unusable(
-          signed,
-          `names ${piece}; it can be {body}, {timestamp}, {id}, {method}, {url}, {decoded_url} and {header:name}`,
-        );
-      }
-      if (field === "timestamp" && (timestamp === undefined || "body" in timestamp.from)) {
-        throw unusable(signed, 'names {timestamp}: write timestamp = "header:name" in signature');
-      }
-      if (field === "id" && idHeader === undefined) {
-        throw unusable(signed, 'names {id}: write id = "header:name" in signature');
-      }
-      return { kind: field, text: "" };
-    });
-}
-
-/** Whether what is signed depends on the URL, which only the provider knows. */
-export function signsUrl(signed: string): boolean {
-  return signed.includes("{url}") || signed.includes("{decoded_url}");
-}
-
-function unusable(signed: string, why: string): HookonceError {
-  return new HookonceError("config_invalid", `signature.signed = "${signed}" ${why}.`);
-}
-
-/** What one part of a template stands for in a delivery. */
-export function partOf(
-  part: TemplatePart,
-  delivery: Delivery,
-  { timestamp, id }: Omit<ReadSignature, "candidates">,
-  urlOf: (delivery: Delivery) => string,
-): string | Uint8Array {
-  switch (part.kind) {
-    case "text":
-      return part.text;
-    case "header":
-      return delivery.headers[part.text] ?? "";
-    case "body":
-      return delivery.body;
-    case "timestamp":
-      return timestamp;
-    case "id":
-      return id;
-    case "method":
-      return delivery.method;
-    case "url":
-      return urlOf(delivery);
-    case "decoded_url":
-      return decodeSome(urlOf(delivery));
-  }
-}
-
-/** The escapes that HubSpot's documentation says are decoded before signing; all others stay. */
-function decodeSome(url: string): string {
-  return url.replace(/%(?:3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)/gi, decodeURIComponent);
-}
-
-/**
- * In a form, where the provider signs one of its fields, that field's text. Such a form holds nothing else: what stood beside it would
- * not be signed.
+ * The bytes that `{body}` means. If the provider signs one field of its forms, they are that field's text.
+ * The form must then have no other field, because nothing would sign it.
  *
  * @throws HookonceError `signature_malformed`
  */
@@ -236,16 +124,16 @@ export function signedBodyOf(
   if (field?.[0] !== signedFormField || others.length > 0) {
     throw new HookonceError(
       "signature_malformed",
-      `The form does not consist of the one field ${signedFormField}, which is what the signature covers.`,
+      `The form must consist of the one field ${signedFormField}, because the signature covers nothing else.`,
     );
   }
   return Buffer.from(field[1]);
 }
 
 /**
- * The other direction: puts the time and the signature where the provider does.
+ * The other direction: adds the time and the signature where the provider does.
  *
- * @param make the signature over these parts, encoded
+ * @param make makes the signature over these parts, and encodes it
  */
 export function signRequest(
   scheme: SignedRequest,
@@ -254,7 +142,7 @@ export function signRequest(
   make: (parts: readonly (string | Uint8Array)[]) => string,
 ): OutgoingRequest {
   const { signature, timestamp: rule, idHeader } = scheme;
-  const timestamp = rule === undefined ? "" : timeAs(rule.unit, nowMs);
+  const timestamp = rule === undefined ? "" : fromMs(rule.unit, nowMs);
   let { body } = request;
   const headers: Record<string, string> = { ...request.headers };
   if (rule !== undefined && "body" in rule.from) {
@@ -286,7 +174,62 @@ export function signRequest(
   return { ...request, headers, body };
 }
 
-export function timeAs(unit: TimestampRule["unit"], nowMs: number): string {
-  if (unit === "iso") return new Date(nowMs).toISOString();
-  return String(unit === "s" ? Math.trunc(nowMs / 1000) : nowMs);
+/** What the doctor lists as expected. */
+export function expectedSignature(scheme: SignedRequest, algorithm: string, key?: string): Fact[] {
+  const { signature, signed, idHeader, timestamp } = scheme;
+  const prefix = signature.prefix === undefined ? "" : `, each signature after ${signature.prefix}`;
+  return [
+    { label: "header", text: `${signature.header}${prefix}` },
+    { label: "algorithm", text: algorithm },
+    { label: "signed", text: signed },
+    ...(key === undefined ? [] : [{ label: "key", text: key }]),
+    ...(idHeader === undefined ? [] : [{ label: "id", text: `the header ${idHeader}` }]),
+    ...(timestamp === undefined ? [] : [{ label: "time", text: describeTime(timestamp) }]),
+  ];
+}
+
+function describeTime({ from, unit, tolerance }: TimestampRule): string {
+  const place =
+    "header" in from ? `the header ${from.header}` : "prefix" in from ? `the part ${from.prefix}` : from.body;
+  const written = unit === "iso" ? "RFC 3339" : `Unix ${unit === "s" ? "seconds" : "milliseconds"}`;
+  return `${place}, ${written}${tolerance === undefined ? "" : `, at most ${tolerance} s away`}`;
+}
+
+/**
+ * What the doctor lists as found.
+ *
+ * @param expect the signatures that would be right
+ */
+export function foundSignature(
+  scheme: SignedRequest,
+  headers: Headers,
+  expect: (read: ReadSignature) => readonly string[] = () => [],
+): Fact[] {
+  try {
+    const read = readSignature(scheme, headers);
+    const facts = [{ label: "signature", text: read.candidates.map(beginningOf).join(", ") }];
+    const expected = expect(read);
+    if (expected.length > 0) facts.push({ label: "computed", text: expected.map(beginningOf).join(", ") });
+    if (scheme.timestamp !== undefined && read.timestamp !== "")
+      facts.push({ label: "time", text: momentOf(scheme.timestamp, read.timestamp) });
+    return facts;
+  } catch (error) {
+    if (error instanceof HookonceError) return [{ label: "signature", text: error.message }];
+    throw error;
+  }
+}
+
+/**
+ * The first six characters: enough to compare, and 24 bits of 160 or more, so nobody can sign with what is
+ * shown.
+ */
+function beginningOf(signature: string): string {
+  const beginning = signature.slice(0, 6).replaceAll(/[^\u0020-\u007e]/g, "?");
+  return `${beginning}… (${signature.length} characters)`;
+}
+
+function momentOf({ unit }: TimestampRule, timestamp: string): string {
+  const ms = toMs(unit, timestamp);
+  // Larger dates have no ISO form.
+  return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : "not a possible time";
 }

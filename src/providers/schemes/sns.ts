@@ -1,28 +1,53 @@
 import { HookonceError } from "../../errors.ts";
+import { changeBody } from "../body/payload.ts";
+import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
+import { nodeCrypto } from "../node-modules.ts";
 import { createCertificateVerify } from "./certificate.ts";
 import { isSecret } from "./comparison.ts";
-import type { OutgoingRequest, SigningKeys, Verify, VerifyContext } from "../context.ts";
-import { nodeCrypto } from "../node-modules.ts";
-import { changeBody } from "../body/payload.ts";
+import { privateKeyOf, randomRsaKey, randomSecret } from "./keys.ts";
 import { checkPinned } from "./pinned-fetch.ts";
+import { defineKind } from "./scheme.ts";
 import { signedText } from "./signed-fields.ts";
 
-/** Amazon's, in every partition, and no other: `sns.eu-west-1.amazonaws.com`. */
+/**
+ * SNS signs fields of its message, with a certificate from one of Amazon's hosts. The secret is the ARN of
+ * the trusted topic, because anybody can make a topic, and SNS signs for it too.
+ * https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
+ */
+export interface SnsScheme {
+  readonly kind: "sns";
+}
+
+export const sns = defineKind<SnsScheme>({
+  kind: "sns",
+  proof: "fetched-key",
+  createVerifier,
+  sign,
+  describe: () => "RSA over fields of the body; the certificate is fetched from Amazon",
+  whyNoTolerance: () => "its age is not checked",
+  makeKeys: () => ({
+    secret: `arn:aws:sns:us-east-1:000000000000:${randomSecret("hex")}`,
+    privateKey: randomRsaKey(),
+  }),
+  signedField: "Message",
+  // A wrong secret is the ARN of another topic, and nothing is fetched for that.
+  checksSecretFirst: true,
+});
+
+/** Amazon's hosts in every partition, and no others: `sns.eu-west-1.amazonaws.com`. */
 export const SNS_HOST = /^sns\.[a-z0-9-]{3,}\.amazonaws\.com(?:\.cn)?$/;
 
-/** In the order in which they are signed. A Subject that is not there is left out. */
+/** The fields in the order in which they are signed. A missing Subject is left out. */
 const NOTIFICATION = ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"];
 const CONFIRMATION = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"];
 
 /**
- * SNS signs the fields of its message. Anybody can have a topic, and have it sign: the secret is the ARN of the topic that is believed.
- * https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
- *
- * @returns a function that rejects with `signature_missing`, `signature_malformed`, `signature_mismatch` or `key_unavailable`
+ * @returns a function that rejects with `signature_missing`, `signature_malformed`, `signature_mismatch` or
+ * `key_unavailable`
  */
-export function createSnsVerifier(context: VerifyContext): Verify {
+function createVerifier(_: SnsScheme, context: VerifyContext): Verify {
   if (context.secrets.some((arn) => !/^arn:aws[a-z-]*:sns:/.test(arn)))
-    throw new HookonceError("config_invalid", "The secret is not a topic's ARN: arn:aws:sns:…");
+    throw new HookonceError("config_invalid", "The secret is not the ARN of a topic: arn:aws:sns:…");
   const verify = createCertificateVerify(context);
   return async (delivery) => {
     const message = context.parse(delivery).payload as Record<string, unknown> | null;
@@ -35,29 +60,30 @@ export function createSnsVerifier(context: VerifyContext): Verify {
       throw new HookonceError("signature_mismatch", "The message comes from another topic.");
     const url = checkPinned(message["SigningCertURL"], SNS_HOST, "SigningCertURL");
     if (!url.pathname.endsWith(".pem"))
-      throw new HookonceError("signature_malformed", "The SigningCertURL is not that of a certificate.");
+      throw new HookonceError("signature_malformed", "The SigningCertURL is not the URL of a certificate.");
     await verify(url, version === "1" ? "sha1" : "sha256", signedFields(message), signature);
   };
 }
 
-/** Signs as SNS does: into the body. */
-export function signSns(request: OutgoingRequest, { secret, privateKey }: SigningKeys): OutgoingRequest {
+function sign(_: SnsScheme, request: OutgoingRequest, context: SigningContext): OutgoingRequest {
+  const privateKey = privateKeyOf(context);
   const body = changeBody(request, (payload) => {
     const message = payload as Record<string, unknown>;
-    message["TopicArn"] = secret;
+    message["TopicArn"] = context.secret;
     message["SignatureVersion"] = "2";
     message["SigningCertURL"] ??=
       "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-simulated.pem";
     const signed = Buffer.from(signedFields(message));
-    message["Signature"] = nodeCrypto()
-      .sign("sha256", signed, privateKey ?? "")
-      .toString("base64");
+    message["Signature"] = nodeCrypto().sign("sha256", signed, privateKey).toString("base64");
     return message;
   });
   return { ...request, body };
 }
 
-/** Only the message itself, which stands first, may hold a line break: nothing of it could be taken for another field. */
+/**
+ * Only the message itself, which is first, may contain a line break, so no part of it can be taken for
+ * another field.
+ */
 function signedFields(message: Record<string, unknown>): string {
   const names = message["Type"] === "Notification" ? NOTIFICATION : CONFIRMATION;
   return names

@@ -1,24 +1,48 @@
 import type { Delivery } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
-import { isSecret } from "./comparison.ts";
-import type { OutgoingRequest, Verify, VerifyContext } from "../context.ts";
 import { setInBody } from "../body/payload.ts";
-import type { StaticScheme } from "../provider.ts";
-import { compileSelector } from "../body/selector.ts";
+import { compileSelector, type Part } from "../body/selector.ts";
+import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
+import { isSecret } from "./comparison.ts";
+import { randomSecret } from "./keys.ts";
+import { defineKind, type SignatureHeader } from "./scheme.ts";
 
 /**
- * The secret is sent along.
- *
- * @returns a function that throws `signature_missing` or `signature_mismatch`
- * @throws HookonceError `config_invalid`
+ * The provider sends the secret itself: in a header, in the body, or as the password of basic authentication.
+ * It is never stored.
  */
-export function createStaticVerifier({ secretIn }: StaticScheme, context: VerifyContext): Verify {
+export interface StaticScheme {
+  readonly kind: "static";
+  /** A part; or `basic`, and then the secret is `user:password`. */
+  readonly secretIn: Part;
+}
+
+export const staticSecret = defineKind<StaticScheme>({
+  kind: "static",
+  proof: "secret-sent",
+  createVerifier,
+  sign,
+  describe: ({ secretIn }) =>
+    secretIn === "basic" ? "basic authentication" : `the secret itself in ${secretIn}`,
+  makeKeys: ({ secretIn }) => {
+    const secret = randomSecret("hex");
+    return { secret: secretIn === "basic" ? `hookonce:${secret}` : secret };
+  },
+  signatureHeader,
+  unsignedBody: "it sends its secret and signs nothing, so a changed body is accepted",
+  expectedFacts: ({ secretIn }) => [
+    { label: "secret in", text: secretIn === "basic" ? "authorization, as user:password" : secretIn },
+  ],
+});
+
+/** @returns a function that throws `signature_missing` or `signature_mismatch` */
+function createVerifier({ secretIn }: StaticScheme, context: VerifyContext): Verify {
   if (context.secrets.includes(""))
     throw new HookonceError("config_invalid", "The secret is empty: anybody could send it.");
   if (secretIn === "basic" && context.secrets.some((secret) => !secret.includes(":")))
     throw new HookonceError(
       "config_invalid",
-      "The secret is not user:password, as for basic authentication.",
+      "The secret is not user:password, which basic authentication needs.",
     );
   const read = secretIn === "basic" ? undefined : compileSelector(secretIn, "absent");
   const inBody = secretIn.startsWith("body:");
@@ -34,12 +58,12 @@ export function createStaticVerifier({ secretIn }: StaticScheme, context: Verify
     if (typeof given !== "string" || given === "") {
       throw new HookonceError(
         "signature_missing",
-        `The secret is missing: it is looked for in ${secretIn === "basic" ? "Authorization: Basic" : secretIn}.`,
+        `The secret is missing: this source expects it in ${secretIn === "basic" ? "Authorization: Basic" : secretIn}.`,
       );
     }
-    // All of them, so that the time taken does not say which.
+    // Compare with all of them, so that the time it takes does not tell which one matched.
     const matches = context.secrets.filter((secret) => isSecret(given, secret));
-    if (matches.length === 0) throw new HookonceError("signature_mismatch", "The secret is another one.");
+    if (matches.length === 0) throw new HookonceError("signature_mismatch", "The secret is wrong.");
   };
 }
 
@@ -48,12 +72,10 @@ function basicOf({ headers }: Delivery): string | undefined {
   return encoded === undefined ? undefined : Buffer.from(encoded, "base64").toString();
 }
 
-/** Sends the secret along, as the provider does. */
-export function signStatic(
+function sign(
   { secretIn }: StaticScheme,
   request: OutgoingRequest,
-  secret: string,
-  formField?: string,
+  { secret, formField }: SigningContext,
 ): OutgoingRequest {
   if (secretIn === "basic") {
     const encoded = Buffer.from(secret).toString("base64");
@@ -62,4 +84,10 @@ export function signStatic(
   if (secretIn.startsWith("body:"))
     return { ...request, body: setInBody(request, secretIn, secret, formField) };
   return { ...request, headers: { ...request.headers, [secretIn.slice("header:".length)]: secret } };
+}
+
+function signatureHeader({ secretIn }: StaticScheme): SignatureHeader | undefined {
+  if (secretIn === "basic") return { header: "authorization" };
+  if (!secretIn.startsWith("header:")) return undefined;
+  return { header: secretIn.slice("header:".length).toLowerCase() };
 }

@@ -1,19 +1,36 @@
-import type { Delivery } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
-import { createComparison, isSecret } from "./comparison.ts";
-import type { OutgoingRequest, VerifyContext } from "../context.ts";
-import { decodeKey } from "./keys.ts";
 import { isForm } from "../body/payload.ts";
+import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
+import { createComparison, isSecret } from "./comparison.ts";
+import { decodeKey, describeFormat, randomSecret } from "./keys.ts";
+import { defineKind } from "./scheme.ts";
+
+/**
+ * Twilio signs the URL it called followed by the sorted fields of a form. For any other body the URL holds a
+ * hash of it (`bodySHA256`).
+ * https://www.twilio.com/docs/usage/webhooks/webhooks-security
+ */
+export interface TwilioScheme {
+  readonly kind: "twilio";
+}
+
+export const twilio = defineKind<TwilioScheme>({
+  kind: "twilio",
+  proof: "shared-key",
+  createVerifier,
+  sign,
+  describe: () =>
+    "HMAC-SHA1 in base64 over the URL and the sorted fields of a form, or over the URL, which holds a hash of any other body",
+  describeKey: () => describeFormat("text"),
+  makeKeys: () => ({ secret: randomSecret("text") }),
+  signatureHeader: () => ({ header: HEADER }),
+  coversUrl: () => true,
+});
 
 const HEADER = "x-twilio-signature";
 
-/**
- * Twilio signs the URL it called, and after it the fields of a form, sorted; of any other body the URL holds a hash (`bodySHA256`).
- * https://www.twilio.com/docs/usage/webhooks/webhooks-security
- *
- * @returns a function that throws `signature_missing` or `signature_mismatch`
- */
-export function createTwilioVerifier({ secrets, urlOf }: VerifyContext): (delivery: Delivery) => void {
+/** @returns a function that throws `signature_missing` or `signature_mismatch` */
+function createVerifier(_: TwilioScheme, { secrets, urlOf }: VerifyContext): Verify {
   const keys = secrets.map((secret) => decodeKey(secret, "text"));
   const equal = createComparison(28);
   return (delivery) => {
@@ -30,13 +47,13 @@ export function createTwilioVerifier({ secrets, urlOf }: VerifyContext): (delive
     }
     throw new HookonceError(
       "signature_mismatch",
-      "The signature does not match: wrong auth token, another URL than public_url says, or a body that was changed on the way.",
+      "The signature does not match: wrong auth token, a URL that is not public_url, or a body that was changed on the way.",
     );
   };
 }
 
-/** Signs as Twilio does. The URL of a JSON body gets its hash. */
-export function signTwilio(request: OutgoingRequest, secret: string): OutgoingRequest {
+/** The URL of a JSON body gets its hash. */
+function sign(_: TwilioScheme, request: OutgoingRequest, { secret }: SigningContext): OutgoingRequest {
   const form = isForm(request.headers);
   const url = new URL(request.url);
   if (!form) url.searchParams.set("bodySHA256", sha256(request.body));
@@ -63,7 +80,7 @@ function textOf(body: Uint8Array): string {
     .join("");
 }
 
-/** A form as far as it is signed: sorted, and a value that is given twice counts once. */
+/** The fields of a form as Twilio signs them: sorted, and equal values of one name only once. */
 export function signedFields(body: Uint8Array): [name: string, values: string[]][] {
   const fields = new Map<string, Set<string>>();
   for (const [name, value] of new URLSearchParams(Buffer.from(body).toString())) {
@@ -72,7 +89,7 @@ export function signedFields(body: Uint8Array): [name: string, values: string[]]
   return [...fields].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, values]) => [name, [...values].sort()]);
 }
 
-/** Twilio signs some URLs with their default port, some without. */
+/** Twilio signs some URLs with their default port and some without. */
 function withAndWithoutPort(url: string): string[] {
   const [, scheme, host, port, rest] = /^(https?:\/\/)([^/?#:]+)(:\d+)?(.*)$/i.exec(url) ?? [];
   if (scheme === undefined || host === undefined || rest === undefined) return [url];

@@ -1,14 +1,34 @@
 import type { Delivery } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
+import { defineKind } from "./scheme.ts";
+
+/**
+ * Anyone who can reach the source is trusted. For trying things out, and for pings that only say "go and
+ * look".
+ */
+export interface UnsignedScheme {
+  readonly kind: "unsigned";
+}
+
+export const unsigned = defineKind<UnsignedScheme>({
+  kind: "unsigned",
+  proof: "none",
+  createVerifier: (_, { allowPublic }) => (allowPublic ? () => {} : createLoopbackCheck()),
+  sign: (_, request) => request,
+  describe: () => "no signature: anyone who can reach the source is trusted",
+  makeKeys: () => ({ secret: "" }),
+  unsignedBody: "nothing is signed",
+});
 
 const FORWARDED = /^(?:origin|sec-fetch-site|forwarded|x-forwarded-.*|cf-.*)$/;
 
 /**
- * Lets only this machine's own requests in: not what a browser page sends to localhost, and not what a proxy or tunnel passes on.
+ * Accepts only requests that this machine made itself: not what a browser page sends to localhost, and not
+ * what a proxy or tunnel forwards.
  *
  * @returns a function that throws `unsigned_not_loopback`
  */
-export function createLoopbackCheck(): (delivery: Delivery) => void {
+function createLoopbackCheck(): (delivery: Delivery) => void {
   return ({ headers, remoteAddress }) => {
     const address = remoteAddress();
     const forwarded = Object.keys(headers).find((name) => FORWARDED.test(name));
@@ -23,7 +43,7 @@ export function createLoopbackCheck(): (delivery: Delivery) => void {
     if (why === undefined) return;
     throw new HookonceError(
       "unsigned_not_loopback",
-      `This source is unsigned and answers only this machine's own requests: ${why}. Give the source a provider and a secret, or set allow_public = true.`,
+      `This source is unsigned and only answers requests from this machine: ${why}. Give the source a provider and a secret, or set allow_public = true.`,
     );
   };
 }

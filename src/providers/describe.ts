@@ -1,0 +1,77 @@
+import { isList, type Selector } from "./body/selector.ts";
+import type { Provider } from "./provider.ts";
+import { kindOf, type Scheme } from "./schemes.ts";
+
+/** Everything to know about a provider, in lines of `name: text`. */
+export function describeProvider(provider: Provider): [name: string, text: string][] {
+  const { scheme, handshakes = [], answer, timeoutMs, retryWindowMs, retries } = provider;
+  const kind = kindOf(scheme);
+  const lines: [string, string | undefined][] = [
+    ["signature", describeSignature(scheme)],
+    ["secret", kind.proof === "none" ? "none" : (provider.secretIs ?? "the webhook's secret")],
+    ["key", kind.describeKey(scheme)],
+    ["tolerance", kind.proof === "none" ? undefined : describeTolerance(scheme)],
+    ["needs", kind.coversUrl(scheme) ? "public_url, because the signature covers the URL" : undefined],
+    ["event id", describeTrust(provider)],
+    ["type", describeSelector(provider.type)],
+    ["batch", provider.batch?.join(", ")],
+    [
+      "largest body",
+      provider.maxBody === undefined ? "1 MiB (max_body)" : `${provider.maxBody / 1024 ** 2} MiB`,
+    ],
+    ["waits", duration(timeoutMs)],
+    ["retries", `${retries ?? "not known"} (counted as ${duration(retryWindowMs)})`],
+    ["handshakes", handshakes.length === 0 ? undefined : handshakes.map(({ name }) => name).join(", ")],
+    ["answer", answer === undefined ? undefined : `${answer.status} ${answer.body ?? "without a body"}`],
+    ["beware", provider.caution],
+    ["unsure", provider.unverified],
+    ["documentation", provider.docs],
+  ];
+  return lines.filter((line): line is [string, string] => line[1] !== undefined);
+}
+
+function describeSignature(scheme: Scheme): string {
+  const kind = kindOf(scheme);
+  const text = kind.describe(scheme);
+  if (kind.proof === "none") return text;
+  if (kind.proof === "secret-sent") return `none; ${text}`;
+  const header = kind.signatureHeader(scheme)?.header ?? "in the body";
+  return `${header === "" ? "a header" : header}: ${text}`;
+}
+
+function describeTolerance(scheme: Scheme): string {
+  const kind = kindOf(scheme);
+  const tolerance = kind.tolerance(scheme);
+  return tolerance === undefined ? `none: ${kind.whyNoTolerance(scheme)}` : `${tolerance} s either way`;
+}
+
+function describeTrust({ eventId, eventIdSigned }: Provider): string {
+  const id = describeId(eventId);
+  if (eventId === "new:delivery") return id;
+  return `${id}; ${eventIdSigned ? "covered by the signature" : "not covered by the signature"}`;
+}
+
+/** A selector of event ids, in words. It says so if the provider sends no id. */
+export function describeId(selector: Selector): string {
+  if (selector === "new:delivery") return "a new one for every delivery";
+  if (selector === "sha256:body") return "the SHA-256 of the body, because the provider sends no id";
+  return describeSelector(selector);
+}
+
+function describeSelector(selector: Selector): string {
+  if (typeof selector === "string") return selector;
+  if ("key_beside" in selector)
+    return `the first key of ${selector.of ?? "the body"}${selector.key_beside.length === 0 ? "" : ` besides ${selector.key_beside.join(", ")}`}`;
+  if (isList(selector)) return selector.map(describeSelector).join(", or ");
+  return selector.join.join(` ${selector.with} `);
+}
+
+function duration(ms: number): string {
+  const units: [number, string][] = [
+    [24 * 3600 * 1000, "days"],
+    [3600 * 1000, "h"],
+    [60 * 1000, "min"],
+  ];
+  const [size, unit] = units.find(([size]) => ms >= 2 * size && ms % size === 0) ?? [1000, "s"];
+  return `${ms / size} ${unit}`;
+}

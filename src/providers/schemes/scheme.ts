@@ -1,0 +1,177 @@
+import type { Delivery } from "../../event.ts";
+import type { OutgoingRequest, SigningContext, SigningKeys, Verify, VerifyContext } from "../context.ts";
+
+/**
+ * Everything hookonce knows about one kind of scheme. Each kind is one file in this folder, and schemes.ts
+ * lists them all. Nothing outside this folder asks which kind a scheme is.
+ *
+ * @typeParam S the literal in which a preset says how its provider signs
+ */
+export interface SchemeKind<S extends SchemeLiteral> extends Required<Optional<S>> {
+  readonly kind: S["kind"];
+  readonly proof: Proof;
+
+  /** @throws HookonceError `config_invalid` for a secret or a scheme that cannot be used */
+  createVerifier(scheme: S, context: VerifyContext): Verify;
+
+  /** Signs a request as the provider does. */
+  sign(
+    scheme: S,
+    request: OutgoingRequest,
+    context: SigningContext,
+  ): OutgoingRequest | Promise<OutgoingRequest>;
+
+  /** What is signed and how, in a few words. */
+  describe(scheme: S): string;
+
+  /**
+   * Random keys that a source of this scheme could have. The simulator signs with them if no keys are
+   * configured.
+   */
+  makeKeys(scheme: S): SigningKeys;
+}
+
+export interface SchemeLiteral {
+  readonly kind: string;
+}
+
+/**
+ * How a source tells that a delivery comes from its provider.
+ *
+ * - `none`: it cannot, and it has no secret.
+ * - `secret-sent`: the provider sends the secret itself.
+ * - `shared-key`: the provider signs with the secret.
+ * - `key-pair`: the provider signs with a private key, and the secret is the public key.
+ * - `fetched-key`: the provider signs with a private key, and hookonce fetches the public key from the
+ *   provider's own hosts, so nobody else can sign a delivery. The secret only names an account.
+ */
+export type Proof = "none" | "secret-sent" | "shared-key" | "key-pair" | "fetched-key";
+
+/** What a kind may leave out; {@link defineKind} has the defaults. */
+interface Optional<S> {
+  /** Where the signature is (or the secret, if that is sent). Default: undefined, it is in the body. */
+  signatureHeader?(scheme: S): SignatureHeader | undefined;
+
+  /** The header that holds the time of signing, in lower case. Default: undefined. */
+  timestampHeader?(scheme: S): string | undefined;
+
+  /**
+   * Whether the signature covers the URL. The source must then say with `public_url` which URL the provider
+   * was given. Default: no.
+   */
+  coversUrl?(scheme: S): boolean;
+
+  /** How far the time of signing may be from now, in seconds. Default: undefined, any age is accepted. */
+  tolerance?(scheme: S): number | undefined;
+
+  /** Why there is no tolerance, in words. Default: no time is signed. */
+  whyNoTolerance?(scheme: S): string;
+
+  /** The same scheme with another tolerance, in seconds. Default: the scheme itself. */
+  withTolerance?(scheme: S, seconds: number): S;
+
+  /** What key is made of the secret, in words. Default: undefined, the secret is no key. */
+  describeKey?(scheme: S): string | undefined;
+
+  /** Why a receiver does not notice that a body was changed. Default: undefined, it does. */
+  readonly unsignedBody?: string | undefined;
+
+  /** The name of a signed field, if only some fields of the body are signed. Default: undefined. */
+  readonly signedField?: string | undefined;
+
+  /** Whether a wrong secret is noticed before a key is fetched. Default: no. */
+  readonly checksSecretFirst?: boolean;
+
+  /** What the doctor lists as expected. Default: header, description and tolerance. */
+  expectedFacts?(scheme: S): readonly Fact[];
+
+  /**
+   * What the doctor lists as found in the signature. It never shows more than the beginning of one. Default:
+   * nothing.
+   */
+  foundFacts?(
+    scheme: S,
+    delivery: Delivery,
+    context: Pick<VerifyContext, "secrets" | "urlOf">,
+  ): readonly Fact[];
+
+  /** Other keys that a secret may stand for; the doctor tries them. Default: none. */
+  otherKeys?(scheme: S, secrets: readonly string[]): Iterable<Guess<S>>;
+
+  /** Other ways in which the same sender may write the signature; the doctor tries them. Default: none. */
+  otherForms?(scheme: S, delivery: Delivery): Iterable<Guess<S>>;
+}
+
+export interface SignatureHeader {
+  /** In lower case. A `*` at its end means all headers that begin so; they are joined with the separator. */
+  readonly header: string;
+  /** What separates the parts of the header, if it has several: `,` in `t=…,v1=…`. */
+  readonly separator?: string;
+  /**
+   * What comes before each signature: `v1=`. Every part that starts with it is a candidate; other parts are
+   * skipped.
+   */
+  readonly prefix?: string;
+}
+
+/** One line of what the doctor shows. */
+export interface Fact {
+  readonly label: string;
+  readonly text: string;
+}
+
+/** Something that may be wrong. If the signature is right after the change, it was. */
+export interface Guess<S> {
+  readonly change: {
+    readonly scheme?: S;
+    readonly secrets?: readonly string[];
+    readonly delivery?: Delivery;
+  };
+  readonly what: string;
+  readonly remedy: string;
+  /** What to say instead if this is only one of two things that are wrong. */
+  readonly half?: { readonly what?: string; readonly remedy?: string };
+}
+
+type Definition<S extends SchemeLiteral> = Omit<SchemeKind<S>, keyof Optional<S>> & Optional<S>;
+
+/** Fills in what a kind leaves out. */
+export function defineKind<S extends SchemeLiteral>(definition: Definition<S>): SchemeKind<S> {
+  const kind: SchemeKind<S> = {
+    signatureHeader: () => undefined,
+    timestampHeader: () => undefined,
+    coversUrl: () => false,
+    tolerance: () => undefined,
+    whyNoTolerance: () => "no time is signed",
+    withTolerance: (scheme) => scheme,
+    describeKey: () => undefined,
+    unsignedBody: undefined,
+    signedField: undefined,
+    checksSecretFirst: false,
+    expectedFacts: (scheme) => factsOf(kind, scheme),
+    foundFacts: () => [],
+    otherKeys: () => [],
+    otherForms: () => [],
+    ...definition,
+  };
+  return kind;
+}
+
+function factsOf<S extends SchemeLiteral>(kind: SchemeKind<S>, scheme: S): Fact[] {
+  const header = kind.signatureHeader(scheme)?.header;
+  const tolerance = kind.tolerance(scheme);
+  return [
+    ...(header === undefined ? [] : [{ label: "header", text: header }]),
+    { label: "scheme", text: kind.describe(scheme) },
+    ...(tolerance === undefined ? [] : [{ label: "time", text: `at most ${tolerance} s away` }]),
+  ];
+}
+
+/** For kinds whose literal holds its tolerance. */
+export const withOwnTolerance = {
+  tolerance: ({ tolerance }: { readonly tolerance: number }): number => tolerance,
+  withTolerance: <S extends { readonly tolerance: number }>(scheme: S, seconds: number): S => ({
+    ...scheme,
+    tolerance: seconds,
+  }),
+};

@@ -72,7 +72,7 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
       .addOption(
         new Option(
           "--listen <host:port>",
-          "Listen here, not where the config says; port 0 takes any free port",
+          "Listen on this address, not on the config's; port 0 takes any free port",
         ).argParser(address),
       )
       .option("--database <path>", "Use this database, not the one that the config names")

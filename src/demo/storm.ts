@@ -61,7 +61,7 @@ const RETRY_AFTER_MS = 20;
 const MAX_ATTEMPTS = 20;
 
 /**
- * Delivers the plan as a provider does: signs each attempt anew, and repeats it until it has read a 2xx.
+ * Delivers the plan as a provider does: signs each attempt again, and repeats it until it has read a 2xx.
  *
  * @throws Error if a delivery is not answered 2xx in 20 attempts; the signal's reason if it is aborted
  */

@@ -67,8 +67,7 @@ interface Planned {
 const HANG_UP_MS = 3;
 
 /**
- * Delivers made-up events as a provider does: signs each delivery anew, and delivers again after a lost
- * answer.
+ * Delivers made-up events as a provider does: signs each delivery again, and repeats it after a lost answer.
  */
 export async function send(options: SendOptions): Promise<SendReport> {
   const startedAt = performance.now();

@@ -85,8 +85,8 @@ export interface Handler {
 }
 
 /**
- * Declares a business update. It runs synchronously inside the transaction that puts the event on the guest list,
- * so what it writes through `db` is committed once or not at all.
+ * Declares a business update. It runs synchronously inside the transaction that records the event, so what it
+ * writes through `db` is committed once or not at all.
  *
  * ```ts
  * import { sql } from "drizzle-orm";

@@ -37,8 +37,8 @@ export interface Event extends Identity {
   readonly body: Uint8Array;
 }
 
-/** What happened to an event. */
-export type Outcome = "processed" | "duplicate" | "unhandled" | "failed";
+/** What became of an event. */
+export type Outcome = "processed" | "duplicate" | "unhandled" | "ignored" | "failed";
 
 /** An HTTP answer that a handler or a handshake spells out. */
 export interface Reply {

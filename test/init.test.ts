@@ -14,6 +14,7 @@ import { dirname, join } from "node:path";
 import { initSummary, writeInbox } from "../src/cli/init.ts";
 import { HookonceError } from "../src/errors.ts";
 import type * as actual from "../src/handlers/api.ts";
+import type * as sqlite from "../src/engines/sqlite/handler-database.ts";
 import type * as declared from "../src/templates/types/hookonce.d.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
@@ -255,8 +256,9 @@ describe("the template", () => {
       import { readFileSync } from "node:fs";
       import { drizzle } from ${JSON.stringify(Bun.resolveSync("drizzle-orm/bun-sqlite", project))};
       import { writeInbox } from ${source("src/cli/init.ts")};
+      import { handlerModules } from ${source("src/engines/sqlite/sqlite-engine.ts")};
       import { supplyModules } from ${source("src/handlers/modules.ts")};
-      supplyModules();
+      supplyModules(await handlerModules());
       const folder = process.argv[2];
       writeInbox(folder);
       const client = new Database(":memory:", { strict: true });
@@ -309,10 +311,10 @@ describe("the types for the editor", () => {
   test("agree with the code that they describe", () => {
     // The type check proves this, not the run: an `Agree<…>` that is not true does not compile.
     const agreement: [
-      Agree<declared.HandlerContext<Payload>, actual.HandlerContext<Payload>>,
+      Agree<declared.HandlerContext<Payload>, actual.HandlerContext<Payload, sqlite.HandlerDatabase>>,
       Agree<declared.Event<Payload>, actual.HandlerContext<Payload>["event"]>,
-      Agree<declared.HandlerDatabase, actual.HandlerDatabase>,
-      Agree<declared.RunResult, actual.RunResult>,
+      Agree<declared.HandlerDatabase, sqlite.HandlerDatabase>,
+      Agree<declared.RunResult, sqlite.RunResult>,
       // The declaration is stricter: the code accepts a function that returns a promise, and then fails its
       // events.
       declared.HandlerFunction<Payload> extends actual.HandlerFunction<Payload> ? true : false,

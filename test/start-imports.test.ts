@@ -42,14 +42,16 @@ test.each([
   "drizzle-orm/bun-sqlite",
   "drizzle-orm/sqlite-core",
   join("handlers", "modules.ts"),
-  join("handlers", "ts-handler.ts"),
+  join("handlers", "ts-module.ts"),
+  join("engines", "sqlite", "ts-handler.ts"),
+  join("engines", "sqlite", "reader.ts"),
 ])("serve starts without %s", (name) => {
   expect(imported.get(name)).toBeUndefined();
 });
 
 test("the scan reads every file that serve imports at its start", () => {
   expect(imported.size).toBeGreaterThan(80);
-  expect(imported.has(join("handlers", "sql-handler.ts"))).toBe(true);
+  expect(imported.has(join("engines", "sqlite", "sql-handler.ts"))).toBe(true);
   expect(imported.get("bun:sqlite")).toStartWith("engines");
 });
 

@@ -3,14 +3,11 @@ import { join } from "node:path";
 import { inOrder, readConfig, type Config, type ReadConfig } from "../config/load.ts";
 import type { Environment } from "../config/secrets.ts";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
-import { loadHandlers } from "../handlers/registry.ts";
+import type { HandlerDuration } from "../engines/sqlite/handler-durations.ts";
+import { rehearseStart } from "../engines/sqlite/start.ts";
+import { bindHandlers, readHandlers, type HandlersRead } from "../handlers/load.ts";
 import type { Fetch } from "../providers/context.ts";
 import type { Source } from "../providers/source.ts";
-import type { HandlerDuration } from "../engines/sqlite/handler-durations.ts";
-import { migrate, ownSet, userSet } from "../engines/sqlite/migrations.ts";
-import { ownMigrations } from "../engines/sqlite/own-migrations.ts";
-import { rehearse, rehearseMigrations } from "../engines/sqlite/rehearsal.ts";
-import { refuseChanges } from "../engines/sqlite/source-rules.ts";
 import { missingKeys } from "./missing-keys.ts";
 import { pathProblems } from "./path-problems.ts";
 import { rulesOf } from "./source-rules.ts";
@@ -25,7 +22,8 @@ export interface Checked {
   /** Null if the config cannot be used. */
   readonly config: Config | null;
   readonly sources: ReadonlyMap<string, Source>;
-  readonly handlerFiles: readonly { source: string; file: string }[];
+  /** Read once; a start binds them to its database. */
+  readonly handlers: HandlersRead;
   /** The user's migrations that the next start will apply. */
   readonly pending: readonly string[];
 }
@@ -53,58 +51,45 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   const config = read?.config ?? null;
   const sources = createAll(read, options, problems);
 
-  const own = ownSet(ownMigrations);
   const files = readUserMigrations(inboxFolder);
   problems.push(...files.problems);
-  const user = userSet(files.migrations);
-
   const path = options.database ?? config?.database ?? join(inboxFolder, "data/hookonce.db");
-  const changedRules: Problem[] = [];
-  const rehearsal = attempt(problems, () =>
-    rehearse(path, {
-      durations: options.forStart !== true,
-      look: (real) => {
+  const rehearsed = attempt(problems, () =>
+    rehearseStart(
+      {
+        database: path,
+        convertToWal: config?.convertToWal ?? true,
         // A source that cannot be created because of a problem is not gone.
-        if (config === null || sources.size < config.sources.length) return;
-        const rules = rulesOf(config, sources);
-        const { clock, acceptIdChange = false } = options;
-        attempt(changedRules, () => refuseChanges(real, rules, { now: clock(), acceptIdChange }));
+        rules: config === null || sources.size < config.sources.length ? null : rulesOf(config, sources),
+        acceptIdChange: options.acceptIdChange ?? false,
+        migrations: files.migrations,
+        now: options.clock(),
       },
-    }),
+      { durations: options.forStart !== true },
+    ),
   );
-  problems.push(...changedRules);
-  let pending: string[] = [];
-  let handlerFiles: Checked["handlerFiles"] = [];
   const warnings = [...warnOfDotEnv(inboxFolder)];
-  if (rehearsal !== null) {
-    const { connection, journalMode, durations } = rehearsal;
-    warnings.push(...warnOfDeadlines(sources, durations));
-    if (config !== null && journalMode !== null && journalMode !== "wal" && !config.convertToWal) {
-      problems.push({
-        message: `the database ${path} is in ${journalMode} mode, not WAL: set convert_to_wal = true`,
-      });
-    }
-    attempt(problems, () => migrate(connection, own, options.clock()));
-    const tried = rehearseMigrations(connection, user);
-    problems.push(...tried.problems);
-    pending = tried.pending.map(({ name }) => name);
-    const loaded = await loadHandlers({
+  let handlers: HandlersRead = { code: [], files: [], problems: [], warnings: [] };
+  if (rehearsed !== null) {
+    problems.push(...rehearsed.changedRules, ...rehearsed.problems);
+    warnings.push(...warnOfDeadlines(sources, rehearsed.durations));
+    handlers = await readHandlers(
       inboxFolder,
       // Without a config, every folder may belong to a source, so its handlers can still be checked.
-      sources:
-        config === null
-          ? foldersOf(join(inboxFolder, "handlers"))
-          : config.sources.map(({ name, handlers }) => handlers ?? name),
-      connection,
-      onLateError: () => {},
-    });
-    problems.push(...loaded.problems);
-    warnings.push(...loaded.warnings);
-    handlerFiles = loaded.handlers.files;
-    connection.close(true);
+      config === null
+        ? foldersOf(join(inboxFolder, "handlers"))
+        : config.sources.map(({ name, handlers }) => handlers ?? name),
+      rehearsed.handlerModules,
+    );
+    const bound = await bindHandlers(handlers, rehearsed);
+    problems.push(...bound.problems);
+    warnings.push(...handlers.warnings);
+    rehearsed.close();
   }
-  const code = problems.length === changedRules.length ? "event_id_rule_changed" : "config_invalid";
-  return { problems, code, warnings, config, sources, handlerFiles, pending };
+  const changedRules = rehearsed?.changedRules.length ?? 0;
+  const pending = rehearsed?.pending.map(({ name }) => name) ?? [];
+  const code = problems.length === changedRules ? "event_id_rule_changed" : "config_invalid";
+  return { problems, code, warnings, config, sources, handlers, pending };
 }
 
 /** Creates the sources that have no problem, and reports the problems of the others. */

@@ -1,7 +1,7 @@
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, stackOf } from "../errors.ts";
-import { isOfHandler } from "../handlers/late-error.ts";
+import { isOfHandler } from "../engines/late-error.ts";
 import type { Log } from "../logging/log.ts";
 
 /**

@@ -6,10 +6,11 @@ import { pathsOf } from "../http/routes.ts";
 import { listen, type HttpServer } from "../http/server.ts";
 import { kindOf } from "../providers/schemes.ts";
 import type { Source } from "../providers/source.ts";
-import { check } from "./check.ts";
+import { check, type Checked } from "./check.ts";
 import { exitNow, failStop } from "./fail-stop.ts";
 import type { Log } from "../logging/log.ts";
-import { openInbox, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
+import { createReceiver, openInbox, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
+import { createServices, type Services } from "./services.ts";
 
 export interface ServeOptions {
   readonly folder: string;
@@ -21,7 +22,7 @@ export interface ServeOptions {
   readonly acceptIdChange?: boolean | undefined;
   readonly log: Log;
   /** Only tests and measurements change these. */
-  readonly open?: Pick<OpenInboxOptions, "storage" | "groupCommit" | "lockWaitMs">;
+  readonly open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs">;
 }
 
 /** Of the 10 s that a stop may take, what the requests in flight get. In milliseconds. */
@@ -35,45 +36,51 @@ const DRAIN_MS = 8000;
  */
 export async function serve(options: ServeOptions): Promise<number> {
   const { log } = options;
-  const { config, sources } = await checked(options);
+  const { logger } = log;
+  const { config, sources, handlers } = await checked(options);
   const stop = stopBySignal(log);
   const ended = Promise.withResolvers<number>();
   failStop(config.inboxFolder, log, ended.resolve);
 
-  const port: { server?: HttpServer } = {};
+  const onFatal = (error: unknown): void => {
+    logger.fatal(
+      { cause: messageOf(error) },
+      "the database can no longer be trusted in this process; a restart recovers it",
+    );
+    exitNow(log);
+  };
+  const services = createServices();
   let inbox: Inbox;
+  let port: HttpServer | undefined;
   try {
-    inbox = await openInbox({
+    inbox = await openInbox(services, {
       config,
       sources,
-      log: log.logger,
-      writeDelivery: log.writeDelivery,
+      handlers,
+      log: logger,
       clock: Date.now,
+      onFatal,
       acceptIdChange: options.acceptIdChange ?? false,
       signal: stop,
-      // Another hookonce that is just ending has let go of its port by now, and nothing is migrated yet.
-      onLocked: () => void (port.server = listen(null, config.listen)),
-      onFatal(error) {
-        log.logger.fatal(
-          { cause: messageOf(error) },
-          "the database can no longer be trusted in this process; a restart recovers it",
-        );
-        exitNow(log);
+      // Another hookonce that is about to end has let go of its port by now, and nothing is migrated yet.
+      onLocked: () => {
+        const server = listen(null, config.listen);
+        port = server;
+        return { name: "port", stop: () => server.stop(0) };
       },
       ...options.open,
     });
   } catch (error) {
-    await port.server?.stop(0);
     if (error instanceof HookonceError && error.code === "shutting_down") return ending(log, 0);
     throw error;
   }
-  const server = port.server as HttpServer;
-  server.serve(inbox.routes);
+  const server = port as HttpServer;
+  await startReceiving(services, server, inbox, { sources, onFatal, log });
   const end = (): void => {
-    finish(inbox, server).then(
+    services.stop().then(
       () => ended.resolve(0),
       (error: unknown) => {
-        log.logger.fatal({ cause: messageOf(error) }, "the stop failed");
+        logger.fatal({ cause: messageOf(error) }, "the stop failed");
         ended.resolve(1);
       },
     );
@@ -83,6 +90,26 @@ export async function serve(options: ServeOptions): Promise<number> {
   announce(server.url, config, sources, inbox, log);
   void log.flush();
   return ending(log, await ended.promise);
+}
+
+async function startReceiving(
+  services: Services,
+  server: HttpServer,
+  inbox: Inbox,
+  { sources, onFatal, log }: Pick<OpenInboxOptions, "sources" | "onFatal"> & { readonly log: Log },
+): Promise<void> {
+  const { logger, writeDelivery } = log;
+  const receiver = createReceiver(inbox, { sources, log: logger, writeDelivery, clock: Date.now, onFatal });
+  await services.start(() => {
+    server.serve(receiver.routes);
+    return {
+      name: "http",
+      stop: () => {
+        receiver.refuse();
+        return server.stop(DRAIN_MS);
+      },
+    };
+  });
 }
 
 /** Aborted by the first signal that asks for a stop. Whoever asks twice does not get it half done: what is in flight is still answered. */
@@ -98,12 +125,6 @@ function stopBySignal(log: Log): AbortSignal {
   return controller.signal;
 }
 
-async function finish(inbox: Inbox, server: HttpServer): Promise<void> {
-  inbox.refuse();
-  await server.stop(DRAIN_MS);
-  await inbox.close();
-}
-
 async function ending(log: Log, code: number): Promise<number> {
   log.logger.info({ code }, "stopped");
   await log.flush();
@@ -113,10 +134,10 @@ async function ending(log: Log, code: number): Promise<number> {
 /** Everything is checked before anything is changed: a start that is refused has migrated nothing. */
 async function checked(
   options: ServeOptions,
-): Promise<{ config: Config; sources: ReadonlyMap<string, Source> }> {
+): Promise<Pick<Checked, "sources" | "handlers"> & { readonly config: Config }> {
   const folder = resolve(options.folder);
   const database = options.database === undefined ? undefined : resolve(options.database);
-  const { config, sources, problems, code, warnings } = await check(folder, {
+  const { config, sources, handlers, problems, code, warnings } = await check(folder, {
     environment: process.env,
     clock: Date.now,
     acceptIdChange: options.acceptIdChange,
@@ -149,6 +170,7 @@ async function checked(
       ...(database === undefined ? {} : { database }),
     },
     sources,
+    handlers,
   };
 }
 

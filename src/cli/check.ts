@@ -6,7 +6,7 @@ import { formatProblem } from "./refusal.ts";
 /** `hookonce check`: prints every problem and warning it finds. Exits with 1 if there is a problem. */
 export async function runCheck(folder: string, options: { database?: string }): Promise<number> {
   const inboxFolder = resolve(folder);
-  const { problems, warnings, sources, handlerFiles, pending } = await check(inboxFolder, {
+  const { problems, warnings, sources, handlers, pending } = await check(inboxFolder, {
     environment: process.env,
     clock: Date.now,
     database: options.database === undefined ? undefined : resolve(options.database),
@@ -18,7 +18,7 @@ export async function runCheck(folder: string, options: { database?: string }): 
     return EXIT.failed;
   }
   for (const { name, provider, handlersOf } of sources.values()) {
-    const files = handlerFiles.filter(({ source }) => source === handlersOf).map(({ file }) => file);
+    const files = handlers.files.filter(({ source }) => source === handlersOf).map(({ file }) => file);
     console.log(
       `source ${name} (${provider.title}): ${files.length === 0 ? "no handlers yet" : files.join(", ")}`,
     );

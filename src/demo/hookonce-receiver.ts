@@ -2,7 +2,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import pino from "pino";
 import { check } from "../app/check.ts";
-import { openInbox } from "../app/open-inbox.ts";
+import { createReceiver, openInbox } from "../app/open-inbox.ts";
+import { createServices } from "../app/services.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { listen } from "../http/server.ts";
 import { creditsTable, creditStatement } from "./payments.ts";
@@ -31,7 +32,7 @@ export async function openHookonceReceiver(folder: string, secret: string): Prom
     writeFileSync(join(inboxFolder, path), text);
   }
   const clock = Date.now;
-  const { config, sources, problems } = await check(inboxFolder, {
+  const { config, sources, handlers, problems } = await check(inboxFolder, {
     environment: { STRIPE_WEBHOOK_SECRET: secret },
     clock,
   });
@@ -39,25 +40,22 @@ export async function openHookonceReceiver(folder: string, secret: string): Prom
     throw new HookonceError("config_invalid", "The demo's own inbox folder has problems.", { problems });
   }
   const log = pino({ level: "error", base: null }, pino.destination({ dest: 2, sync: true }));
-  const inbox = await openInbox({
-    config,
-    sources,
-    log,
-    clock,
-    onFatal: (error) => log.fatal({ cause: messageOf(error) }, "the demo's database failed"),
-  });
+  const services = createServices();
+  const onFatal = (error: unknown): void =>
+    log.fatal({ cause: messageOf(error) }, "the demo's database failed");
+  const inbox = await openInbox(services, { config, sources, handlers, log, clock, onFatal });
   try {
-    const server = listen(inbox.routes, config.listen);
+    const server = listen(createReceiver(inbox, { sources, log, clock, onFatal }).routes, config.listen);
     return {
       url: `${server.url}/webhook/stripe`,
       databasePath: config.database,
       async [Symbol.asyncDispose]() {
         await server.stop(DRAIN_MS);
-        await inbox.close();
+        await services.stop();
       },
     };
   } catch (error) {
-    await inbox.close();
+    await services.stop();
     throw error;
   }
 }

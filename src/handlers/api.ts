@@ -1,4 +1,3 @@
-import type { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
 import { HookonceError } from "../errors.ts";
 import type { Event, Reply } from "../event.ts";
 
@@ -6,24 +5,15 @@ import type { Event, Reply } from "../event.ts";
  * The exports of "hookonce" for handler files. Their types for editors are in templates/types/hookonce.d.ts.
  */
 
-export interface RunResult {
-  /** How many rows this statement inserted, updated or deleted. */
-  changes: number;
-  lastInsertRowid: number | bigint;
-}
-
-/**
- * The `db` of one call: drizzle over SQLite, inside the event's transaction. It throws once the handler has
- * returned.
- */
-export type HandlerDatabase = BaseSQLiteDatabase<"sync", RunResult>;
-
 // oxlint-disable-next-line typescript/no-explicit-any -- a payload is whatever the provider sends
 export type AnyPayload = any;
 
-export interface HandlerContext<Payload = AnyPayload> {
+// oxlint-disable-next-line typescript/no-explicit-any -- the engine says what it is; editors get its types from the inbox folder
+export type AnyDatabase = any;
+
+export interface HandlerContext<Payload = AnyPayload, Database = AnyDatabase> {
   event: Omit<Event, "payload"> & { readonly payload: Payload };
-  db: HandlerDatabase;
+  db: Database;
 }
 
 export type HandlerFunction<Payload = AnyPayload> = (context: HandlerContext<Payload>) => unknown;

@@ -1,6 +1,6 @@
 import { HookonceError, type ErrorCode } from "../errors.ts";
 import type { Reply } from "../event.ts";
-import type { Result } from "../inbox/incoming.ts";
+import type { Result } from "../engines/engine.ts";
 import type { ReceivedBatch } from "../inbox/receive.ts";
 import type { Provider } from "../providers/provider.ts";
 import { statuses } from "./statuses.ts";
@@ -17,6 +17,7 @@ const MESSAGES = {
   processed: "Webhook received and processed",
   duplicate: "Event already processed",
   unhandled: "Webhook received",
+  ignored: "Webhook received",
   failed: "Internal Server Error",
 } as const;
 

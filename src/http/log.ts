@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import { HookonceError, messageOf } from "../errors.ts";
-import type { Result } from "../inbox/incoming.ts";
+import type { Result } from "../engines/engine.ts";
 import type { HandshakeDone } from "../providers/handshake.ts";
 import { statuses } from "./statuses.ts";
 
@@ -35,19 +35,19 @@ export function createDeliveryLog(log: Logger, writeLine?: (fields: string) => v
     warned.add(key);
     return true;
   };
-  const warn = (source: string, { outcome, type, handler, rowsChanged, ignored }: Result): void => {
+  const warn = (source: string, { outcome, type, handler, rowsChanged }: Result): void => {
     if (outcome === "processed" && rowsChanged === 0 && once(`rows ${String(handler)}`)) {
       log.warn(
         { source, type, handler },
         "the handler changed no rows: did an UPDATE match nothing, or was a query built but not run?",
       );
     }
-    if (outcome === "unhandled" && once(`type ${source} ${type}`)) {
+    if ((outcome === "unhandled" || outcome === "ignored") && once(`type ${source} ${type}`)) {
       log.warn(
         { source, type },
-        ignored === true
-          ? "no handler for this type: the event is not kept (unhandled = ignore)"
-          : "no handler for this type: the event is kept, and applied when there is one",
+        outcome === "ignored"
+          ? 'no handler for this type: only the id is kept (unhandled = "ignore")'
+          : "no handler for this type: the event is kept. Add a handler, then run: hookonce apply",
       );
     }
   };

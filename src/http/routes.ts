@@ -3,8 +3,7 @@ import { Hono } from "hono";
 import * as z from "zod/mini";
 import { HookonceError } from "../errors.ts";
 import type { Headers } from "../event.ts";
-import type { Handlers } from "../handlers/registry.ts";
-import type { GroupCommit } from "../inbox/group-commit.ts";
+import type { Queue } from "../inbox/queue.ts";
 import { answerGet, receive } from "../inbox/receive.ts";
 import type { Source } from "../providers/source.ts";
 import { answerBatch, answerError, answerReceived, answerReply } from "./answers.ts";
@@ -13,14 +12,13 @@ import type { DeliveryLog } from "./log.ts";
 
 export interface RoutesOptions {
   readonly sources: ReadonlyMap<string, Source>;
-  readonly handlers: Handlers;
-  readonly writer: Pick<GroupCommit, "commit">;
+  readonly queue: Pick<Queue, "deliver">;
   readonly budget: ByteBudget;
   readonly log: DeliveryLog;
   /** Unix milliseconds. */
   readonly clock: () => number;
   /** Throws if the database cannot be written. A successful write at most `withinMs` ago counts as proof. */
-  readonly probe: (withinMs: number) => void;
+  readonly probe: (withinMs: number) => Promise<void> | void;
   /** Returns true during a stop. Requests that still arrive are then answered 503. */
   readonly stopping: () => boolean;
 }
@@ -41,9 +39,9 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
   ]);
 
   app.get("/healthz", (c) => c.json({ status: "alive" }));
-  app.get("/readyz", zValidator("query", readyQuery, refuseQuery), (c) => {
+  app.get("/readyz", zValidator("query", readyQuery, refuseQuery), async (c) => {
     if (options.stopping()) throw new HookonceError("shutting_down", "hookonce is shutting down.");
-    options.probe(c.req.valid("query").within);
+    await options.probe(c.req.valid("query").within);
     return c.json({ status: "ready" });
   });
   // One route per path, and no two that overlap: if only one handler matches, Hono skips middleware and
@@ -150,7 +148,7 @@ async function take(
           remoteAddress: () => env?.remoteAddress?.(request) ?? null,
         },
         source,
-        options,
+        options.queue,
       );
       if ("outcome" in received) {
         options.log.received(source.name, received, startedAt);

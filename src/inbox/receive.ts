@@ -1,20 +1,14 @@
+import type { Incoming, Result } from "../engines/engine.ts";
 import type { Delivery } from "../event.ts";
 import { HookonceError } from "../errors.ts";
-import type { Handlers } from "../handlers/registry.ts";
 import { noHandshake, type HandshakeDone } from "../providers/handshake.ts";
 import type { ParsedBody } from "../providers/body/payload.ts";
 import type { Identified, Source } from "../providers/source.ts";
-import type { GroupCommit } from "./group-commit.ts";
-import type { Result, SharedDelivery } from "./incoming.ts";
+import type { Queue } from "./queue.ts";
 
 /** What became of each event of a batch; of one that could not be identified, why. */
 export interface ReceivedBatch {
   readonly events: readonly (Result | HookonceError)[];
-}
-
-export interface Inbox {
-  readonly handlers: Handlers;
-  readonly writer: Pick<GroupCommit, "commit">;
 }
 
 /**
@@ -25,7 +19,7 @@ export interface Inbox {
 export async function receive(
   delivery: Delivery,
   source: Source,
-  inbox: Inbox,
+  queue: Pick<Queue, "deliver">,
 ): Promise<Result | ReceivedBatch | HandshakeDone> {
   const { handshakes } = source;
   if (handshakes?.unsigned !== undefined) {
@@ -42,27 +36,28 @@ export async function receive(
     if (done !== undefined) return done;
   }
 
-  if (source.split !== undefined) return receiveBatch(kept, source, inbox, body);
-  return await commit(source.identify(kept, body), kept, source, inbox);
+  if (source.split !== undefined) return receiveBatch(kept, source, queue, body);
+  return await queue.deliver(incomingOf(source.identify(kept, body), kept, source));
 }
 
-/** Each event by itself: what becomes of one is nothing to the others. */
+/** Each event of a batch succeeds or fails alone. */
 async function receiveBatch(
   delivery: Delivery,
   source: Source,
-  inbox: Inbox,
+  queue: Pick<Queue, "deliver">,
   body: ParsedBody,
 ): Promise<ReceivedBatch> {
   const elements = source.split?.(delivery, body) ?? [];
-  const shared: SharedDelivery = { row: undefined, committedRow: undefined };
   const events = await Promise.allSettled(
     elements.map(async (element) =>
-      element instanceof HookonceError ? element : commit(element, delivery, source, inbox, shared),
+      element instanceof HookonceError
+        ? element
+        : queue.deliver(incomingOf(element, delivery, source, delivery)),
     ),
   );
   return {
     events: events.map((settled) => {
-      // Not now: the retry brings them all, and those that are committed are then known.
+      // Nothing was recorded of this one. The retry brings all of them, and those that are committed are then known.
       if (settled.status === "rejected") throw settled.reason;
       return settled.value;
     }),
@@ -80,16 +75,16 @@ export async function answerGet(delivery: Delivery, source: Source): Promise<Han
   return done;
 }
 
-function commit(
+/** @param batch the delivery, if it carried several events */
+function incomingOf(
   { id, type, body }: Identified,
   delivery: Delivery,
   source: Source,
-  inbox: Inbox,
-  shared?: SharedDelivery,
-): Promise<Result> {
-  return inbox.writer.commit({
+  batch?: Delivery,
+): Incoming {
+  return {
     source,
-    handler: inbox.handlers.for(source.handlersOf, type),
+    batch,
     input: {
       id,
       type,
@@ -99,6 +94,5 @@ function commit(
       headersJson: JSON.stringify(source.keepableHeaders(delivery.headers)),
       body: delivery.body,
     },
-    shared,
-  });
+  };
 }

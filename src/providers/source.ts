@@ -73,6 +73,11 @@ export interface Source {
    * error that says why.
    */
   readonly split: BatchSplit | undefined;
+  /** Reads a stored delivery again. Returns the payload of one event as JSON text, or undefined if it is not in there. */
+  readonly payloadOf: (
+    stored: Pick<Delivery, "headers" | "body">,
+    eventId: string,
+  ) => { json: string | null } | undefined;
   readonly handshakes: Handshakes | undefined;
   /** What may be kept and passed on: secrets in the body replaced. Undefined where there are none. */
   readonly redactBody: ((delivery: Delivery) => Delivery) | undefined;
@@ -117,6 +122,7 @@ export function createSource(
     environment: settings.environment ?? "production",
     allowPublic: settings.allowPublic === true,
   };
+  const split = batch === undefined ? undefined : createBatchSplit(compileBatch(batch), identify, parse);
   return {
     name: settings.name,
     provider,
@@ -129,7 +135,8 @@ export function createSource(
     verify: kind.createVerifier(scheme, context),
     parse,
     identify,
-    split: batch === undefined ? undefined : createBatchSplit(compileBatch(batch), identify, parse),
+    split,
+    payloadOf: createPayloadOf(parse, split),
     handshakes: compileHandshakes(provider.handshakes, {
       secrets,
       fetch,
@@ -212,5 +219,15 @@ function createBatchSplit(split: Split, identify: Source["identify"], parse: Sou
         throw error;
       }
     });
+  };
+}
+
+function createPayloadOf(parse: Reading, split: BatchSplit | undefined): Source["payloadOf"] {
+  if (split === undefined) return (stored) => parse(stored);
+  return (stored, eventId) => {
+    for (const element of split(stored)) {
+      if (!(element instanceof HookonceError) && element.id === eventId) return element.body;
+    }
+    return undefined;
   };
 }

@@ -62,15 +62,19 @@ async function deliverOne(
 
 function copyEvents(database: Database, nextEvent: ReturnType<typeof createEvents>, count: number): void {
   const event = database.query<Row, []>("select * from hookonce_events").get();
-  const delivery = database.query<Row, []>("select * from hookonce_deliveries").get();
-  if (event === null || delivery === null) throw new Error("The event to copy was not stored.");
+  const stored = database.query<Row, []>("select * from hookonce_bodies").get();
+  const result = database.query<Row, []>("select * from hookonce_results").get();
+  if (event === null || stored === null || result === null)
+    throw new Error("The event to copy was not stored.");
   const addEvent = insertInto(database, "hookonce_events", event);
-  const addDelivery = insertInto(database, "hookonce_deliveries", delivery);
+  const addBody = insertInto(database, "hookonce_bodies", stored);
+  const addResult = insertInto(database, "hookonce_results", result);
   const add = database.transaction((from: number, to: number) => {
     for (let id = from; id < to; id++) {
       const { id: eventId, body } = nextEvent();
-      addEvent({ ...event, id, event_id: eventId, delivery_id: id });
-      addDelivery({ ...delivery, id, body: Buffer.from(body, "latin1") });
+      addEvent({ ...event, id, event_id: eventId });
+      addBody({ ...stored, id, bytes: Buffer.from(body, "latin1") });
+      addResult({ ...result, event: id, body: id });
     }
   });
   // The first event is already stored.

@@ -34,7 +34,7 @@ describeUnless(
       const checked = await check(inbox.path, { environment, clock: Date.now });
       expect([checked.problems, checked.warnings]).toEqual([[], []]);
       expect(checked.sources.get(name)?.provider.name).toBe(name);
-      expect(checked.handlerFiles.filter(({ source }) => source === name)).toHaveLength(types.length);
+      expect(checked.handlers.files.filter(({ source }) => source === name)).toHaveLength(types.length);
     });
   },
 );

@@ -253,7 +253,7 @@ test("a secret is in no log, no answer and no table", async () => {
   expect(said).toContain('"status":"unhandled"');
   const log = JSON.stringify(inbox.log);
   const stored = JSON.stringify(
-    inbox.rows("select headers, cast(body as text) as body from hookonce_deliveries"),
+    inbox.rows("select headers, cast(bytes as text) as body from hookonce_bodies"),
   );
   for (const text of [said, log, stored]) {
     expect(text).not.toContain("do_not_show_this");

@@ -73,7 +73,7 @@ describe("a failing event leaves only its row in hookonce_failures", () => {
     expect(JSON.parse(first.first_headers)).toMatchObject({ "x-attempt": "1", authorization: "[redacted]" });
     expect(
       inbox.rows(
-        "select 1 from hookonce_events union all select 1 from hookonce_deliveries union all select 1 from effects",
+        "select 1 from hookonce_events union all select 1 from hookonce_bodies union all select 1 from effects",
       ),
     ).toEqual([]);
 
@@ -254,13 +254,15 @@ describe('unhandled = "fail"', () => {
         event_id: "evt_1",
         handler: null,
         code: "no_handler",
-        error: 'No handler for the type "paid", and unhandled = "fail" on this source.',
+        error:
+          'There is no handler for the type "paid", and source "default" has unhandled = "fail". Add a handler for it in handlers/default/.',
       },
       {
         event_id: "evt_2",
         handler: null,
         code: "no_handler",
-        error: 'No handler for an event without a type, and unhandled = "fail" on this source.',
+        error:
+          'There is no handler for events without a type, and source "default" has unhandled = "fail". Add a handler for it in handlers/default/.',
       },
     ]);
     expect(inbox.rows("select 1 from hookonce_events")).toEqual([]);
@@ -275,7 +277,7 @@ describe('unhandled = "fail"', () => {
   });
 });
 
-test('unhandled = "ignore" answers 200 and stores nothing', async () => {
+test('unhandled = "ignore" answers 200 and keeps the id without the body', async () => {
   await using inbox = await testInbox({
     config: '[sources.default]\nprovider = "unsigned"\ntype = "body:$.type"\nunhandled = "ignore"\n',
     files: {
@@ -286,10 +288,12 @@ test('unhandled = "ignore" answers 200 and stores nothing', async () => {
   const { status, body } = await inbox.deliver({ event_id: "evt_1", type: "other" });
   expect([status, body]).toEqual([
     200,
-    { status: "unhandled", event_id: "evt_1", message: "Webhook received" },
+    { status: "ignored", event_id: "evt_1", message: "Webhook received" },
   ]);
-  expect(inbox.rows("select 1 from hookonce_events union all select 1 from hookonce_deliveries")).toEqual([]);
-  expect((await inbox.deliver({ event_id: "evt_1", type: "paid" })).body.status).toBe("processed");
+  expect(inbox.rows("select outcome from hookonce_events")).toEqual([{ outcome: "ignored" }]);
+  expect(inbox.rows("select 1 from hookonce_bodies")).toEqual([]);
+  expect((await inbox.deliver({ event_id: "evt_1", type: "paid" })).body.status).toBe("duplicate");
+  expect((await inbox.deliver({ event_id: "evt_2", type: "paid" })).body.status).toBe("processed");
 });
 
 describe("an event without a handler is stored and owed", () => {
@@ -328,7 +332,7 @@ describe("an event without a handler is stored and owed", () => {
     expect(inbox.rows("select * from effects")).toEqual([{ event_id: "evt_1", note: `first ${NOW}` }]);
     expect(
       inbox.rows(
-        "select outcome, handler, rows_changed, deliveries from hookonce_events where event_id = 'evt_1'",
+        "select outcome, handler, rows_changed, deliveries from hookonce_events left join hookonce_results on event = id where event_id = 'evt_1'",
       ),
     ).toEqual([
       { outcome: "processed", handler: "handlers/default/paid.sql", rows_changed: 1, deliveries: 4 },

@@ -168,7 +168,7 @@ describe("a handler that returns a promise fails", () => {
     expect(await deliver("async_throws_at_once")).toBe("failed");
     await Bun.sleep(2);
     const late = inbox.log.filter(
-      ({ msg }) => msg === "a handler's promise was rejected after it had failed",
+      ({ msg }) => msg === "a handler's promise was rejected after the handler had failed",
     );
     expect(late.map(({ handler, cause }) => [handler, cause])).toEqual([
       ["handlers/default/async_rejects.ts", "too late"],

@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { createGates } from "../../src/handlers/gate.ts";
+import { createGates } from "../../src/engines/sqlite/gate.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { TABLES, ts } from "./sources.ts";
 

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { DrizzleError, TransactionRollbackError } from "drizzle-orm";
 import { z } from "zod";
-import { isOfHandler } from "../../src/handlers/late-error.ts";
+import { isOfHandler } from "../../src/engines/late-error.ts";
 // hookonce loads this only for TypeScript handlers. It registers drizzle's errors.
-import "../../src/handlers/ts-handler.ts";
+import "../../src/engines/sqlite/ts-handler.ts";
 
 test.each([
   ["drizzle's error", new DrizzleError({ message: "no" })],

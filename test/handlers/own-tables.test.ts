@@ -22,7 +22,7 @@ const WRITES: Record<string, string> = {
   replace: "replace into hookonce_meta (key, value) values ('a', 'b')",
   update: "update hookonce_events set outcome = 'unhandled'",
   update_or: "update or ignore main.hookonce_failures set settled_at = 1",
-  returning: "delete from hookonce_deliveries returning id",
+  returning: "delete from hookonce_bodies returning id",
   journal: "delete from hookonce_user_migrations",
   by_trigger: "insert into hooked values (1)",
   by_trigger_of_trigger: "update hooked_twice set n = 2",

@@ -257,7 +257,7 @@ describe("the number of rows a handler changed is stored with its event", () => 
         await inbox.deliver({ event_id: id, type: keyOf(index) });
       expect(
         inbox.rows(
-          "select outcome, rows_changed, deliveries from hookonce_events where event_id = ?",
+          "select outcome, rows_changed, deliveries from hookonce_events left join hookonce_results on event = id where event_id = ?",
           `evt_${index}`,
         ),
       ).toEqual([{ outcome: "processed", rows_changed: rows, deliveries: 2 }]);
@@ -301,7 +301,7 @@ describe("require_change = true", () => {
     }
     const built = scenarios.findIndex(({ name }) => name === "a query that is built and never run");
     expect(inbox.value("select error from hookonce_failures where event_id = ?", `evt_${built}`)).toBe(
-      `handlers/default/${keyOf(built)}.ts changed no rows, and require_change = true on this source.`,
+      `handlers/default/${keyOf(built)}.ts changed no rows, and source "default" has require_change = true.`,
     );
     expect(zeroWarnings(inbox.log)).toEqual([]);
   });

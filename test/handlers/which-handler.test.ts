@@ -52,7 +52,7 @@ async function ranFor(source: string, type: string | undefined): Promise<string 
   expect(status).toBe(200);
   const ran = inbox.rows("select file from ran where event_id = ?", id).map(({ file }) => file as string);
   const [stored] = inbox.rows(
-    "select outcome, handler, rows_changed from hookonce_events where event_id = ?",
+    "select outcome, handler, rows_changed from hookonce_events left join hookonce_results on event = id where event_id = ?",
     id,
   );
   if (ran.length === 0) {
@@ -225,7 +225,7 @@ export default handler(({ event, db }) => {
   ]);
   expect(
     own
-      .rows("select cast(body as text) as body from hookonce_deliveries order by id")
+      .rows("select cast(bytes as text) as body from hookonce_bodies order by id")
       .map(({ body }) => body as string),
   ).toEqual(['{"id":"evt_sql","type":"sql","data":{"n":7}}', '{"id":"evt_ts","type":"ts","data":{"n":7}}']);
 });

@@ -1,28 +1,31 @@
 import { Database } from "bun:sqlite";
-import { describe, expect, spyOn, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { createGroupCommit, type GroupCommit } from "../../src/inbox/group-commit.ts";
-import type { Incoming, Result } from "../../src/inbox/incoming.ts";
-import { providers } from "../../src/providers/presets.ts";
-import { createSource } from "../../src/providers/source.ts";
-import { migrate, ownSet } from "../../src/engines/sqlite/migrations.ts";
+import type { EventSource, Incoming, Result } from "../../src/engines/engine.ts";
 import type { LogSync } from "../../src/engines/sqlite/log-sync.ts";
+import { migrate, ownSet } from "../../src/engines/sqlite/migrations.ts";
 import { openDatabase } from "../../src/engines/sqlite/open.ts";
 import { ownMigrations } from "../../src/engines/sqlite/own-migrations.ts";
-import { createStorage } from "../../src/engines/sqlite/storage.ts";
+import { createSqliteEngine } from "../../src/engines/sqlite/sqlite-engine.ts";
+import { policy } from "../../src/inbox/decide.ts";
+import { createQueue, type Queue } from "../../src/inbox/queue.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
-const unsigned = providers.get("unsigned");
-if (unsigned === undefined) throw new Error("there is no provider called unsigned");
-const source = createSource({ name: "default", provider: unsigned, secrets: [] }, Date.now);
+const source: EventSource = {
+  name: "default",
+  handlersOf: "default",
+  unhandled: "record",
+  requireChange: false,
+  sameBody: false,
+  payloadOf: () => undefined,
+};
 
 function event(id: string): Incoming {
   const body = Buffer.from(JSON.stringify({ event_id: id }));
   return {
     source,
-    handler: null,
-    shared: undefined,
+    batch: undefined,
     input: {
       id,
       type: "",
@@ -35,20 +38,20 @@ function event(id: string): Incoming {
   };
 }
 
-/** A writer on a real database, whose disk does as the test says. */
+/** A queue and an engine on a real database, whose disk answers when the test says so. */
 interface Writer extends Disposable {
   readonly commit: (id: string) => Promise<Result>;
-  readonly drain: GroupCommit["drain"];
-  /** How often the disk was asked, and has not answered yet. */
+  readonly drain: Queue["drain"];
+  /** One for each sync that the disk was asked for. */
   readonly asked: PromiseWithResolvers<void>[];
   readonly fatal: unknown[];
   /** How many transactions were committed. */
   readonly transactions: () => number;
-  /** Resolves when so many deliveries are committed. */
+  /** Resolves when this many deliveries are committed. */
   readonly committed: (count: number) => Promise<void>;
 }
 
-/** @param durableBy `commit` where COMMIT itself waits for the disk */
+/** @param durableBy `commit` if COMMIT itself waits for the disk */
 function writer(durableBy: "sync" | "commit" = "sync"): Writer {
   const folder = temporaryFolder("answered");
   const path = join(folder, "hookonce.db");
@@ -58,26 +61,40 @@ function writer(durableBy: "sync" | "commit" = "sync"): Writer {
   const asked: PromiseWithResolvers<void>[] = [];
   const fatal: unknown[] = [];
   const onFatal = (error: unknown): void => void fatal.push(error);
-  const real = createStorage(connection, onFatal);
-  const commit = spyOn(real.transaction, "commit");
-  const sync: LogSync = {
+  const logSync: LogSync = {
     beside() {
       const answer = Promise.withResolvers<void>();
       asked.push(answer);
       return answer.promise;
     },
     now() {
-      throw new Error("two deliveries at a time are not synced here and now");
+      throw new Error("two deliveries at a time are not synced at once");
     },
   };
-  const storage = { ...real, sync: durableBy === "sync" ? sync : undefined };
-  const groupCommit = createGroupCommit(storage, { handlers: { for: () => null }, onFatal });
+  const engine = createSqliteEngine(connection, {
+    policy,
+    onFatal,
+    onLateError: onFatal,
+    onSyncInCommit: onFatal,
+    logSync: durableBy === "sync" ? logSync : null,
+  });
+  let transactions = 0;
+  const queue = createQueue(
+    {
+      overlaps: engine.overlaps,
+      commit(jobs, how) {
+        transactions++;
+        return engine.commit(jobs, how);
+      },
+    },
+    { handlers: () => ({ for: () => null, files: [] }), onFatal },
+  );
   return {
-    commit: (id) => groupCommit.commit(event(id)),
-    drain: () => groupCommit.drain(),
+    commit: (id) => queue.deliver(event(id)),
+    drain: () => queue.drain(),
     asked,
     fatal,
-    transactions: () => commit.mock.calls.length,
+    transactions: () => transactions,
     async committed(count) {
       const seen = reader.prepare("select coalesce(sum(deliveries), 0) from hookonce_events");
       while ((seen.values()[0]?.[0] as number) < count) await Bun.sleep(1);

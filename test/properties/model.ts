@@ -138,7 +138,7 @@ export function byId(a: { event_id: string }, b: { event_id: string }): number {
 /** Finds which of the concurrent deliveries was first. The stored body must be the body of one of them. */
 function storedBody(inbox: TestInbox, event: number, mine: readonly { delivery: DeliveryOf }[]): DeliveryOf {
   const body = inbox.value(
-    "select body from hookonce_deliveries join hookonce_events on delivery_id = hookonce_deliveries.id where event_id = ?",
+    "select bytes as body from hookonce_events e join hookonce_results r on r.event = e.id join hookonce_bodies b on b.id = r.body where event_id = ?",
     idOf(event),
   ) as Uint8Array;
   const text = new TextDecoder().decode(body);

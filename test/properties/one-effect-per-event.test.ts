@@ -75,7 +75,7 @@ function expectAsModelled(inbox: TestInbox, model: Model): void {
   expect(
     inbox.rows("select event_id, attempts from hookonce_failures where settled_at is null").sort(byId),
   ).toEqual(model.openFailures());
-  expect(inbox.value("select count(*) from hookonce_deliveries")).toBe(model.listed().length);
+  expect(inbox.value("select count(*) from hookonce_bodies")).toBe(model.listed().length);
   expect(inbox.value("select integrity_check from pragma_integrity_check")).toBe("ok");
   expect(inbox.fatal).toEqual([]);
 }
@@ -89,7 +89,7 @@ test("any sequence of deliveries, failures, restarts and new handlers leaves one
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 10 }), batches, async (steps, maxEvents) => {
       await using inbox = await testInbox({
         files: { "migrations/0001.sql": migration, "handlers/default/paid.sql": handler },
-        open: { groupCommit: { maxEvents } },
+        open: { queue: { maxEvents } },
       });
       const model = new Model();
       model.handled.add("paid");

@@ -38,8 +38,8 @@ test("one request, many events: each its own id and effect, the body stored once
   });
   expect(inbox.value("select count(*) from effects")).toBe(600);
   // More than one transaction holds, and still one body.
-  expect(inbox.value("select count(*) from hookonce_deliveries")).toBe(1);
-  expect(inbox.value("select count(distinct delivery_id) from hookonce_events")).toBe(1);
+  expect(inbox.value("select count(*) from hookonce_bodies")).toBe(1);
+  expect(inbox.value("select count(distinct body) from hookonce_results")).toBe(1);
   expect(inbox.value("select payload from effects where event_id = 'evt_7'")).toBe(JSON.stringify(events[7]));
 
   const again = await deliver(inbox, events);
@@ -74,10 +74,10 @@ test("the first one failing, the body is stored with the next", async () => {
     { id: "b", type: "t" },
     { id: "c", type: "t" },
   ]);
-  expect(inbox.value("select count(*) from hookonce_deliveries")).toBe(1);
-  expect(
-    inbox.value("select count(*) from hookonce_events e join hookonce_deliveries d on d.id = e.delivery_id"),
-  ).toBe(2);
+  expect(inbox.value("select count(*) from hookonce_bodies")).toBe(1);
+  expect(inbox.value("select count(*) from hookonce_results r join hookonce_bodies b on b.id = r.body")).toBe(
+    2,
+  );
 });
 
 test("an event without an id is 400, and the others are committed", async () => {
@@ -170,10 +170,10 @@ create trigger poison before insert on effects when new.event_id = 'b' begin sel
   const { status, body } = await deliver(inbox, [{ id: "a" }, { id: "b" }, { id: "c" }]);
   expect(status).toBe(500);
   expect(said(body)).toEqual(["processed", "failed", "processed"]);
-  expect(inbox.value("select count(*) from hookonce_deliveries")).toBe(1);
-  expect(
-    inbox.value("select count(*) from hookonce_events e join hookonce_deliveries d on d.id = e.delivery_id"),
-  ).toBe(2);
+  expect(inbox.value("select count(*) from hookonce_bodies")).toBe(1);
+  expect(inbox.value("select count(*) from hookonce_results r join hookonce_bodies b on b.id = r.body")).toBe(
+    2,
+  );
 });
 
 test("Twilio's Event Streams are a batch that the config spells out, signed by way of a hash in the URL", async () => {

@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { HookonceError } from "../../src/errors.ts";
 import { statuses } from "../../src/http/statuses.ts";
-import { receive, type Inbox } from "../../src/inbox/receive.ts";
+import type { Queue } from "../../src/inbox/queue.ts";
+import { receive } from "../../src/inbox/receive.ts";
 import type { OutgoingRequest } from "../../src/providers/context.ts";
 import { providers } from "../../src/providers/presets.ts";
 import type { Source } from "../../src/providers/source.ts";
@@ -14,9 +15,8 @@ import { NOW } from "./signed-inbox.ts";
 
 /** An inbox that commits nothing, for what can go wrong before. */
 const nowhere = {
-  handlers: { for: () => null },
-  writer: { commit: () => Promise.resolve({ outcome: "processed" }) },
-} as unknown as Inbox;
+  deliver: () => Promise.resolve({ outcome: "processed" }),
+} as unknown as Queue;
 
 /** @returns the status that it is answered with; what is no answer but a fault is thrown */
 async function statusOf(source: Source, request: OutgoingRequest): Promise<number> {

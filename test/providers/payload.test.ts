@@ -259,7 +259,7 @@ describe("a body that is neither JSON nor a form", () => {
       { payload: null, kind: null, field: null },
     ]);
     const kept = inbox.value(
-      "select body from hookonce_deliveries d join hookonce_events e on e.delivery_id = d.id where event_id = ?",
+      "select bytes as body from hookonce_events e join hookonce_results r on r.event = e.id join hookonce_bodies b on b.id = r.body where event_id = ?",
       id,
     ) as Uint8Array;
     expect(Buffer.from(kept).equals(body)).toBe(true);

@@ -185,7 +185,7 @@ export default handler(({ event, db }) => void db.run(sql\`insert into seen valu
     });
     expect((await send(inbox, await signer.request(1, 1, NOW))).ok).toBe(true);
     const kept = JSON.stringify([
-      inbox.rows("select headers, cast(body as text) as body from hookonce_deliveries"),
+      inbox.rows("select headers, cast(bytes as text) as body from hookonce_bodies"),
       inbox.rows("select * from seen"),
       inbox.log,
     ]);

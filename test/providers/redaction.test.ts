@@ -28,7 +28,7 @@ async function keptOf(
     headers,
   });
   expect(response.status).toBe(200);
-  const [row] = inbox.rows("select cast(body as text) as body, headers from hookonce_deliveries");
+  const [row] = inbox.rows("select cast(bytes as text) as body, headers from hookonce_bodies");
   const seen = inbox.rows("select payload, headers from seen");
   return {
     body: row.body,

@@ -30,9 +30,7 @@ describe.each(officialLibraries.map((one) => [one.provider, one] as const))(
       const type = provider === "github" ? "push" : "thing.happened";
       expect(inbox.rows("select * from effects")).toEqual([{ source: provider, event_id: "evt_1", type }]);
       expect(
-        Buffer.from(inbox.value("select body from hookonce_deliveries") as Uint8Array).equals(
-          Buffer.from(body),
-        ),
+        Buffer.from(inbox.value("select bytes from hookonce_bodies") as Uint8Array).equals(Buffer.from(body)),
       ).toBe(true);
     });
 

@@ -81,7 +81,7 @@ export async function post(
 
 export function storedIn(inbox: TestInbox): Stored {
   return inbox.rows(
-    `select (select count(*) from hookonce_events) as events, (select count(*) from hookonce_deliveries) as deliveries,
+    `select (select count(*) from hookonce_events) as events, (select count(*) from hookonce_bodies) as deliveries,
        (select count(*) from hookonce_failures) as failures, (select count(*) from effects) as effects`,
   )[0] as Stored;
 }

@@ -56,7 +56,7 @@ test.each(vectors.map((vector) => [`${vector.provider}: ${vector.description}`, 
       expect(inbox.rows("select event_id, type from hookonce_events")).toEqual([
         { event_id: vector.event_id ?? "evt_vector", type: vector.event_type ?? "" },
       ]);
-      expect(Buffer.from(inbox.value("select body from hookonce_deliveries") as Uint8Array).toString()).toBe(
+      expect(Buffer.from(inbox.value("select bytes from hookonce_bodies") as Uint8Array).toString()).toBe(
         body,
       );
     }

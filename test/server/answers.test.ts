@@ -101,12 +101,12 @@ const scenarios: Scenario[] = [
     left: { events: 1, failures: 0, effects: 0 },
   },
   {
-    name: 'keeps nothing of an event without a handler if unhandled = "ignore"',
+    name: 'keeps only the id of an event without a handler if unhandled = "ignore"',
     path: "/webhook/ignoring",
     body,
     status: 200,
-    answer: answered("unhandled", "Webhook received"),
-    left: nothing,
+    answer: answered("ignored", "Webhook received"),
+    left: { events: 1, failures: 0, effects: 0 },
   },
   {
     name: 'fails an event without a handler if unhandled = "fail"',
@@ -499,7 +499,7 @@ describe("a delivery is answered", () => {
       config,
       files,
       environment: secrets,
-      open: { groupCommit: { maxWaitMs: 30 } },
+      open: { queue: { maxWaitMs: 30 } },
     });
     using other = new Database(inbox.databasePath);
     other.run("begin immediate");

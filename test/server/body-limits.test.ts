@@ -74,7 +74,7 @@ describe("max_body", () => {
         if (status === 200) {
           expect(body).toMatchObject({ status: "processed", event_id: "evt_1" });
           expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
-          expect(inbox.value("select length(body) from hookonce_deliveries")).toBe(bytes);
+          expect(inbox.value("select length(bytes) from hookonce_bodies")).toBe(bytes);
         } else {
           expect(body).toMatchObject({ error: { code: "body_too_large" } });
           expect(left(inbox)).toEqual(nothing);

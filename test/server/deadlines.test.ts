@@ -9,14 +9,19 @@ test("check warns of handlers that come near a provider's short deadline", async
       '[sources.slack]\nprovider = "slack"\nsecret = "env:S"\n[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n',
     environment,
   });
-  const note = (source: string, n: number, durationUs: number, handler = "h.sql"): void =>
-    void inbox.rows(
-      "insert into hookonce_events (source, event_id, type, received_at, outcome, handler, duration_us, last_delivery_at) values (?, ?, 't', 1, 'processed', ?, ?, 1) returning id",
+  const note = (source: string, n: number, durationUs: number, handler = "h.sql"): void => {
+    const id = inbox.value(
+      "insert into hookonce_events (source, event_id, type, received_at, outcome, handler, last_delivery_at) values (?, ?, 't', 1, 'processed', ?, 1) returning id",
       source,
       `${source}-${handler}-${n}`,
       handler,
+    ) as number;
+    inbox.rows(
+      "insert into hookonce_results (event, body, duration_us) values (?, 1, ?) returning event",
+      id,
       durationUs,
     );
+  };
   const warnings = async (): Promise<string[]> =>
     (await check(inbox.folder, { environment, clock: Date.now })).warnings.map(({ message }) => message);
 
@@ -34,7 +39,10 @@ test("check warns of handlers that come near a provider's short deadline", async
   for (let n = 0; n < 2; n++) note("slack", n, 2_700_000, "b.ts");
   for (let n = 0; n < 200; n++) note("slack", n, 1000, "a.ts");
   inbox.rows(
-    "insert into hookonce_events (source, event_id, type, received_at, outcome, handler, duration_us, last_delivery_at) select 'stripe', 'busy' || a.id || '-' || b.id, 't', 1, 'processed', 'h.sql', 10, 1 from hookonce_events a, hookonce_events b limit 12000 returning id",
+    "insert into hookonce_events (source, event_id, type, received_at, outcome, handler, last_delivery_at) select 'stripe', 'busy' || a.id || '-' || b.id, 't', 1, 'processed', 'h.sql', 1 from hookonce_events a, hookonce_events b limit 12000 returning id",
+  );
+  inbox.rows(
+    "insert into hookonce_results (event, body, duration_us) select id, 1, 10 from hookonce_events where event_id like 'busy%' returning event",
   );
   expect(await warnings()).toEqual([
     'source "slack": b.ts takes 2700 ms or more for one event in a hundred, and Slack waits 3 s for an answer',

@@ -92,7 +92,7 @@ describe(`GitHub's own ${all.length} example payloads`, () => {
       { deliveries: 2, changed_bodies: 0 },
     ]);
     const bodies = inbox.rows(
-      "select event_id, body from hookonce_events join hookonce_deliveries on hookonce_deliveries.id = delivery_id",
+      "select event_id, bytes as body from hookonce_events e join hookonce_results r on r.event = e.id join hookonce_bodies b on b.id = r.body",
     );
     const stored = new Map(bodies.map(({ event_id: id, body }) => [id, Buffer.from(body).toString()]));
     expect(stored).toEqual(new Map(all.map(({ id, body }) => [id, body])));

@@ -57,7 +57,7 @@ describe("a slow body", () => {
     }
     await client.send(chunk(""));
     expect(statusOf(await client.answer)).toBe("processed");
-    const stored = inbox.value("select body from hookonce_deliveries") as Uint8Array;
+    const stored = inbox.value("select bytes from hookonce_bodies") as Uint8Array;
     expect(new TextDecoder().decode(stored)).toBe(body);
   });
 

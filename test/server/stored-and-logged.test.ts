@@ -47,7 +47,7 @@ describe("the database", () => {
     const signature = stripeSignature(JSON.stringify(payload));
     expect(await deliverStripe(inbox, payload, signature)).toBe(200);
 
-    expect(stored(inbox, "select headers from hookonce_deliveries")).toEqual({
+    expect(stored(inbox, "select headers from hookonce_bodies")).toEqual({
       authorization: "[redacted]",
       cookie: "[redacted]",
       "proxy-authorization": "[redacted]",
@@ -56,7 +56,7 @@ describe("the database", () => {
       "content-length": String(JSON.stringify(payload).length),
       "stripe-signature": signature,
     });
-    const body = inbox.value("select body from hookonce_deliveries") as Uint8Array;
+    const body = inbox.value("select bytes from hookonce_bodies") as Uint8Array;
     expect(new TextDecoder().decode(body)).toBe(JSON.stringify(payload));
   });
 
@@ -88,7 +88,7 @@ insert into effects select null, null, null where :payload ->> '$.fail';`,
         "stripe-signature": expect.stringMatching(/^t=\d+,v1=[0-9a-f]{64}$/),
       });
     }
-    for (const table of ["hookonce_deliveries", "hookonce_failures", "hookonce_changed_bodies", "effects"])
+    for (const table of ["hookonce_bodies", "hookonce_failures", "hookonce_changed_bodies", "effects"])
       expect(JSON.stringify(inbox.rows(`select * from ${table}`))).not.toContain("nobody-may-see");
   });
 });

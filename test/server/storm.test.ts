@@ -93,7 +93,7 @@ describe(`${EVENTS} events, each delivered ${DELIVERIES} times concurrently in r
         "select count(*) as events, min(deliveries) as fewest, max(deliveries) as most, sum(changed_bodies) as changed from hookonce_events",
       ),
     ).toEqual([{ events: EVENTS, fewest: DELIVERIES, most: DELIVERIES, changed: 0 }]);
-    expect(inbox.value("select count(*) from hookonce_deliveries")).toBe(EVENTS);
+    expect(inbox.value("select count(*) from hookonce_bodies")).toBe(EVENTS);
     expect(inbox.value("select count(*) from hookonce_failures")).toBe(0);
     expect(inbox.fatal).toEqual([]);
   }, 20_000);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
-import { effectsTable, left, noteEffect, nothing } from "./support/effects.ts";
+import { effectsTable, left, noteEffect } from "./support/effects.ts";
 import { githubSignature, secrets } from "./support/signed.ts";
 
 const config = (extra = ""): string => `
@@ -30,9 +30,11 @@ describe("an event without a handler", () => {
     ]);
     await inbox.restart();
     expect(await status(inbox, paid)).toBe("unhandled");
-    expect(inbox.rows("select outcome, handler, deliveries, rows_changed from hookonce_events")).toEqual([
-      { outcome: "unhandled", handler: null, deliveries: 4, rows_changed: 0 },
-    ]);
+    expect(
+      inbox.rows(
+        "select outcome, handler, deliveries, rows_changed from hookonce_events left join hookonce_results on event = id",
+      ),
+    ).toEqual([{ outcome: "unhandled", handler: null, deliveries: 4, rows_changed: 0 }]);
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 0 });
   });
 
@@ -55,7 +57,7 @@ describe("an event without a handler", () => {
     ]);
     expect(
       inbox.rows(
-        "select outcome, handler, received_at, last_delivery_at, deliveries, changed_bodies, rows_changed from hookonce_events",
+        "select outcome, handler, received_at, last_delivery_at, deliveries, changed_bodies, rows_changed from hookonce_events left join hookonce_results on event = id",
       ),
     ).toEqual([
       {
@@ -188,16 +190,19 @@ where not exists (select 1 from hookonce_failures where event_id = :event_id);`,
     expect(inbox.value("select deliveries from hookonce_events")).toBe(4);
   });
 
-  test('is not kept if unhandled = "ignore", and is new once there is a handler', async () => {
+  test('is done if unhandled = "ignore": its id is kept, its body is not, and it never runs', async () => {
     const ignoring = config('unhandled = "ignore"');
     await using inbox = await testInbox({ config: ignoring, files: { "migrations/0001.sql": effectsTable } });
-    expect(await status(inbox, paid)).toBe("unhandled");
-    expect(left(inbox)).toEqual(nothing);
-    expect(inbox.value("select count(*) from hookonce_deliveries")).toBe(0);
+    expect(await status(inbox, paid)).toBe("ignored");
+    expect(inbox.rows("select event_id, type, outcome, handler from hookonce_events")).toEqual([
+      { event_id: "evt_1", type: "paid", outcome: "ignored", handler: null },
+    ]);
+    expect(inbox.value("select count(*) from hookonce_bodies")).toBe(0);
+    expect(inbox.value("select count(*) from hookonce_results")).toBe(0);
     await inbox.restart({ files: { "handlers/default/paid.sql": noteEffect } });
-    expect(await status(inbox, { ...paid, type: "refunded" })).toBe("unhandled");
-    expect(await status(inbox, paid)).toBe("processed");
-    expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
+    expect(await status(inbox, paid)).toBe("duplicate");
+    expect(await status(inbox, { ...paid, event_id: "evt_2" })).toBe("processed");
+    expect(left(inbox)).toEqual({ events: 2, failures: 0, effects: 1 });
   });
 
   test('is a duplicate if unhandled = "ignore" and its id was applied before under a handled type', async () => {
@@ -261,15 +266,15 @@ describe("_any", () => {
 });
 
 test("the log says whether an event without a handler is kept", async () => {
-  for (const [extra, says] of [
-    ["", "the event is kept, and applied when there is one"],
-    ['unhandled = "ignore"', "the event is not kept"],
+  for (const [extra, outcome, says] of [
+    ["", "unhandled", "the event is kept. Add a handler, then run: hookonce apply"],
+    ['unhandled = "ignore"', "ignored", "only the id is kept"],
   ] as const) {
     await using inbox = await testInbox({
       config: config(extra),
       files: { "migrations/0001.sql": effectsTable },
     });
-    expect(await status(inbox, paid)).toBe("unhandled");
+    expect(await status(inbox, paid)).toBe(outcome);
     expect(inbox.log.filter(({ msg }) => msg.startsWith("no handler")).map(({ msg }) => msg)).toEqual([
       expect.stringContaining(says) as string,
     ]);

@@ -58,7 +58,7 @@ describe("while another connection holds the write lock", () => {
   });
 
   test("a delivery that waited too long is answered 503, nothing is recorded, and its retry is processed", async () => {
-    await using inbox = await testInbox({ files, open: { groupCommit: { maxWaitMs: 100 } } });
+    await using inbox = await testInbox({ files, open: { queue: { maxWaitMs: 100 } } });
     using lock = holdWriteLock(inbox);
     const started = performance.now();
     const refused = await Promise.all(Array.from({ length: 5 }, (_, n) => inbox.deliver(event(n))));
@@ -69,7 +69,7 @@ describe("while another connection holds the write lock", () => {
     lock.release();
     expect(left(inbox)).toEqual(nothing);
     expect(inbox.value("select count(*) from hookonce_failures")).toBe(0);
-    expect(inbox.value("select count(*) from hookonce_deliveries")).toBe(0);
+    expect(inbox.value("select count(*) from hookonce_bodies")).toBe(0);
     expect(inbox.log.filter(({ msg }) => msg === "delivery")).toEqual(
       Array.from({ length: 5 }, () =>
         expect.objectContaining({ outcome: "rejected", code: "database_locked" }),

@@ -3,7 +3,14 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import pino from "pino";
 import { check } from "../../src/app/check.ts";
-import { openInbox, type Inbox, type OpenInboxOptions } from "../../src/app/open-inbox.ts";
+import {
+  createReceiver,
+  openInbox,
+  type Inbox,
+  type OpenInboxOptions,
+  type Receiver,
+} from "../../src/app/open-inbox.ts";
+import { createServices, type Services } from "../../src/app/services.ts";
 import { HookonceError } from "../../src/errors.ts";
 import type { Fetch } from "../../src/providers/context.ts";
 import { listen, type HttpServer } from "../../src/http/server.ts";
@@ -21,7 +28,7 @@ export interface TestInboxOptions {
   fetch?: Fetch;
   /** The size that its folder grows to, if it needs more than the default of `temporaryFolder`. */
   mebibytes?: number;
-  open?: Pick<OpenInboxOptions, "storage" | "groupCommit" | "lockWaitMs" | "acceptIdChange">;
+  open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs" | "acceptIdChange">;
 }
 
 /** A log line, parsed. */
@@ -70,9 +77,12 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   const clock = options.clock ?? Date.now;
   const logger = pino({ level: "debug" }, { write: (line) => void log.push(JSON.parse(line) as LogLine) });
   let inbox: Inbox;
+  let receiver: Receiver;
+  let services: Services;
   let server: HttpServer | undefined;
   // Set from the beginning of a close until the next successful start.
   let closed: Promise<void> | undefined;
+  const onFatal = (error: unknown): void => void fatal.push(error);
 
   const write = (files: Record<string, string>): void => {
     for (const [path, text] of Object.entries(files)) {
@@ -81,7 +91,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
     }
   };
   const open = async (extra: TestInboxOptions["open"]): Promise<void> => {
-    const { config, sources, problems, code } = await check(folder, {
+    const { config, sources, handlers, problems, code } = await check(folder, {
       environment: options.environment ?? {},
       clock,
       acceptIdChange: { ...options.open, ...extra }.acceptIdChange,
@@ -93,22 +103,26 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
         problems,
       });
     }
-    inbox = await openInbox({
+    services = createServices();
+    inbox = await openInbox(services, {
       config,
       sources,
+      handlers,
       log: logger,
       clock,
-      onFatal: (error) => void fatal.push(error),
+      onFatal,
       lockWaitMs: 0,
       ...options.open,
       ...extra,
     });
+    receiver = createReceiver(inbox, { sources, log: logger, clock, onFatal });
     closed = undefined;
   };
   const stop = async (): Promise<void> => {
     await server?.stop(500);
     server = undefined;
-    await inbox.close();
+    receiver.refuse();
+    await services.stop();
   };
   const close = (): Promise<void> => (closed ??= stop());
   const configure = (config: string): void => write({ "hookonce.toml": `version = 1\n${config}` });
@@ -133,7 +147,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
     const headers = new Headers(init.headers);
     if (!headers.has("host")) headers.set("host", "localhost");
     if (typeof init.body === "string") headers.set("content-length", String(Buffer.byteLength(init.body)));
-    return inbox.routes.request(path, { ...init, headers }, { remoteAddress: () => remoteAddress });
+    return receiver.routes.request(path, { ...init, headers }, { remoteAddress: () => remoteAddress });
   };
   return {
     folder,
@@ -150,7 +164,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       return { status: response.status, body: await response.json() };
     },
     listen() {
-      server ??= listen(inbox.routes, { hostname: "127.0.0.1", port: 0 });
+      server ??= listen(receiver.routes, { hostname: "127.0.0.1", port: 0 });
       return server;
     },
     rows,
@@ -165,7 +179,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       if (change.files !== undefined) write(change.files);
       await open(change.open);
     },
-    refuse: () => inbox.refuse(),
+    refuse: () => receiver.refuse(),
     close,
     async [Symbol.asyncDispose]() {
       await close();

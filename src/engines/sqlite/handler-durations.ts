@@ -19,12 +19,13 @@ export interface HandlerDuration {
 
 /** Measures each handler separately, so that a slow handler that seldom runs is not hidden by busier ones. */
 export function handlerDurations(connection: Database): HandlerDuration[] {
-  if (!tableExists(connection, "hookonce_events")) return [];
+  if (!tableExists(connection, "hookonce_results")) return [];
   const rows = connection
     .query(
       `select source, handler, duration_us from (
          select source, handler, duration_us, row_number() over (partition by source, handler order by id desc) as latest
-         from (select id, source, handler, duration_us from hookonce_events where handler is not null order by id desc limit ${LATEST})
+         from (select id, source, handler from hookonce_events where handler is not null order by id desc limit ${LATEST})
+         join hookonce_results on event = id
        ) where latest <= ${SAMPLE} order by source, handler, duration_us desc`,
     )
     .values() as [string, string, number][];

@@ -1,12 +1,14 @@
 import { Database } from "bun:sqlite";
-import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { HookonceError, messageOf } from "../../errors.ts";
 import { troubleOf } from "./sqlite-error.ts";
 
 export interface ServeLock {
-  release(): void;
+  readonly release: () => void;
+  /** Whether another hookonce has begun to wait for this lock. */
+  readonly isWanted: () => boolean;
 }
 
 interface LockOptions {
@@ -50,19 +52,37 @@ export async function lockDatabase(databasePath: string, options: LockOptions = 
         `The database ${databasePath} is in use by another hookonce (${holder}). Stop that process, or set database to another file.`,
       );
     }
-    if (!told) options.onWait?.(holder);
+    if (!told) {
+      options.onWait?.(holder);
+      markWanted(path);
+    }
     told = true;
     await Bun.sleep(50);
   }
   held.add(lock);
+  rmSync(wantedFile(path), { force: true });
   tellHolder(path);
   return {
+    isWanted: () => existsSync(wantedFile(path)),
     release() {
       held.delete(lock);
       lock.run("rollback");
       lock.close(true);
     },
   };
+}
+
+/** A command that holds the lock looks for this file, and yields to a `serve` that starts. */
+function wantedFile(path: string): string {
+  return `${path}.wanted`;
+}
+
+function markWanted(path: string): void {
+  try {
+    writeFileSync(wantedFile(path), "");
+  } catch {
+    // For example on a full disk. Then the holder is not asked to hurry.
+  }
 }
 
 /** Resolves links, so that two names of one database share one lock. */

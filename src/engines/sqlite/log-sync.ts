@@ -26,13 +26,17 @@ export interface LogSync {
  * The fsync uses SQLite's own descriptor. Opening and closing one of its files separately could drop SQLite's
  * locks.
  *
- * @returns undefined if COMMIT stays durable by itself: the descriptor cannot be found for certain (no
- * /proc), or `synchronous` is not FULL
+ * @returns the reason why COMMIT stays durable by itself: the descriptor is not certain (no /proc), or FULL was not set
  */
-export function takeOverLogSync(connection: Database): LogSync | undefined {
-  if (readPragma(connection, "synchronous") !== FULL) return undefined;
-  const descriptor = findLog(connection);
-  if (descriptor === undefined) return undefined;
+export function takeOverLogSync(connection: Database): LogSync | { readonly reason: string } {
+  if (readPragma(connection, "synchronous") !== FULL) return { reason: "synchronous is not FULL" };
+  const found = findLog(connection);
+  // Another connection's descriptor would do as well, but only until that connection is closed.
+  const [descriptor] = found;
+  if (descriptor === undefined || found.length > 1) {
+    const count = found.length === 0 ? "no descriptor" : `${found.length} descriptors`;
+    return { reason: `${count} of the write-ahead log found in /proc/self/fd, and exactly one is needed` };
+  }
   setPragma(connection, "synchronous", NORMAL, "NORMAL");
   return {
     beside: () =>
@@ -55,13 +59,10 @@ export function takeOverLogSync(connection: Database): LogSync | undefined {
 const NORMAL = 1;
 const FULL = 2;
 
-function findLog(connection: Database): number | undefined {
+function findLog(connection: Database): number[] {
   // SQLite opens the log with the first transaction.
   connection.query("select 1 from sqlite_schema").values();
-  const found = descriptorsOf(`${realpathSync(connection.filename)}-wal`);
-  // If several are open, one may belong to another connection. It would work only until that connection is
-  // closed.
-  return found.length === 1 ? found[0] : undefined;
+  return descriptorsOf(`${realpathSync(connection.filename)}-wal`);
 }
 
 function failed(cause: unknown): HookonceError {

@@ -1,5 +1,6 @@
 import inbox from "../../../drizzle/0000_inbox.sql" with { type: "text" };
 import replies from "../../../drizzle/0001_replies.sql" with { type: "text" };
+import onePath from "../../../drizzle/0002_one_path.sql" with { type: "text" };
 import type { Migration } from "./migrations.ts";
 
 /**
@@ -9,4 +10,5 @@ import type { Migration } from "./migrations.ts";
 export const ownMigrations: readonly Migration[] = [
   { name: "0000_inbox.sql", sql: inbox },
   { name: "0001_replies.sql", sql: replies },
+  { name: "0002_one_path.sql", sql: onePath },
 ];

@@ -15,17 +15,6 @@ export function ownTablesWrittenBy(db: Database, statement: string): string[] {
   return ownTablesOf(db, programOf(db, statement).flatMap(rootWrittenBy));
 }
 
-/**
- * Whether what a statement does may depend on what hookonce has just written: it reads a table of hookonce's
- * own, may read any (as a virtual table can), or asks what the statement before it has changed.
- *
- * @throws SQLiteError where the statement cannot be prepared
- */
-export function looksAtOwnWrites(db: Database, statement: string): boolean {
-  const program = programOf(db, statement);
-  return program.some(asksElsewhere) || ownTablesOf(db, program.flatMap(rootOpenedBy)).length > 0;
-}
-
 function programOf(db: Database, statement: string): Instruction[] {
   const explain = db.query(`explain ${statement}`);
   const program = explain.values() as Instruction[];
@@ -61,17 +50,4 @@ function rootWrittenBy([, opcode, p1, p2, p3]: Instruction): number[] {
   // DELETE without WHERE empties the whole tree.
   if (opcode === "Clear" || opcode === "Destroy") return [p1];
   return [];
-}
-
-function rootOpenedBy(instruction: Instruction): number[] {
-  const [, opcode, , p2, p3] = instruction;
-  const reads = opcode === "OpenRead" || opcode === "ReopenIdx";
-  return reads && p3 === MAIN ? [p2] : rootWrittenBy(instruction);
-}
-
-function asksElsewhere([, opcode, , , , p4]: Instruction): boolean {
-  // VOpen, VUpdate and VFilter are a virtual table's, which may have its rows from anywhere.
-  return (
-    /^V(?:Open|Update|Filter)$/.test(opcode) || /^(?:last_insert_rowid|(?:total_)?changes)\(/.test(String(p4))
-  );
 }

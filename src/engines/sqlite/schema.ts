@@ -1,64 +1,97 @@
 import { sql } from "drizzle-orm";
-import { blob, index, integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 
 /**
- * hookonce's own tables. `drizzle/` is generated from this file (`bun run db:generate`).
- * Times are Unix milliseconds. Every name starts with `hookonce_`: the database may be somebody's application's own.
+ * hookonce's own tables. `drizzle/` is generated from this file (`bun run db:generate`). Times are Unix milliseconds.
+ * Every name starts with `hookonce_`, because the database may belong to the user's application.
  */
 
 /**
- * The raw bytes and headers of each delivery that brought an event, once however many events it brought. A table of its own keeps
- * `hookonce_events` narrow: in one table with the body, a page holds two rows instead of forty and a database is 40 % larger.
+ * Headers and raw bytes of each delivery that brought an event. A batch is stored once, however many events it brought.
+ * A separate table keeps `hookonce_events` narrow: with the body in it, a page holds 2 rows instead of 40, and the
+ * database is 40 % larger.
  */
-export const deliveries = sqliteTable("hookonce_deliveries", {
+export const bodies = sqliteTable("hookonce_bodies", {
   id: integer().primaryKey(),
   receivedAt: integer("received_at").notNull(),
   /** JSON text, lower-case names, secrets replaced. */
   headers: text().notNull(),
-  body: blob({ mode: "buffer" }).notNull(),
+  bytes: blob({ mode: "buffer" }).notNull(),
+  /** SHA-256 of `bytes`. Null for rows that an older version wrote. */
+  sha256: blob({ mode: "buffer" }),
 });
 
-/** The guest list, and what became of each event on it. */
+/** The recorded events. The unique index on (source, event_id) decides whether an event is new. */
 export const events = sqliteTable(
   "hookonce_events",
   {
+    /** The order received. */
     id: integer().primaryKey(),
     source: text().notNull(),
     eventId: text("event_id").notNull(),
     type: text().notNull(),
     /** Of the first delivery. */
     receivedAt: integer("received_at").notNull(),
-    outcome: text({ enum: ["processed", "unhandled"] }).notNull(),
-    /** The file that was run, relative to the inbox folder. */
+    outcome: text({ enum: ["processed", "unhandled", "ignored"] }).notNull(),
+    /** The file that ran, relative to the inbox folder. */
     handler: text(),
-    rowsChanged: integer("rows_changed").notNull().default(0),
-    /** Of the handler, in microseconds. */
-    durationUs: integer("duration_us").notNull().default(0),
     /** How often it was delivered, failed attempts included. */
     deliveries: integer().notNull().default(1),
     lastDeliveryAt: integer("last_delivery_at").notNull(),
     /** How many later deliveries had another body; the latest one is in `hookonce_changed_bodies`. */
     changedBodies: integer("changed_bodies").notNull().default(0),
-    deliveryId: integer("delivery_id"),
-    /** What its handler had answered, as JSON of a Reply: a duplicate gets the same. */
-    reply: text(),
-    /** SHA-256 of the body, kept only for a source with `same_body = "duplicate"`. */
+    /** SHA-256 of the event's own bytes, kept only for a source with `same_body = "duplicate"`. */
     bodySha256: blob("body_sha256", { mode: "buffer" }),
   },
   (table) => [
-    // In this order and unhashed, so that ids which grow with time keep neighbouring pages.
+    // In this order and not hashed, so that ids that grow with time stay on neighbouring pages.
     uniqueIndex("hookonce_events_source_event_id").on(table.source, table.eventId),
     index("hookonce_events_body_sha256")
       .on(table.source, table.bodySha256)
       .where(sql`${table.bodySha256} is not null`),
-    // What is still owed: short, however long the guest list grows.
+    // Owed events in the order received. This index stays short however many events are recorded.
     index("hookonce_events_unhandled")
-      .on(table.source, table.type)
+      .on(table.id)
       .where(sql`${table.outcome} = 'unhandled'`),
   ],
 );
 
-/** The latest body of an event that came again with another one. */
+/** One row for each event that is stored with its body, inserted after its handler. */
+export const results = sqliteTable("hookonce_results", {
+  /** The event's id. */
+  event: integer().primaryKey(),
+  /** The row of `hookonce_bodies` that brought it. */
+  body: integer().notNull(),
+  rowsChanged: integer("rows_changed").notNull().default(0),
+  /** How long the handler ran, in microseconds. */
+  durationUs: integer("duration_us").notNull().default(0),
+  /** What the handler answered, as JSON of a Reply. A duplicate gets the same. */
+  reply: text(),
+  /** Which version of the handler ran. Null if none did. */
+  handlerHash: text("handler_hash"),
+});
+
+/**
+ * The first ten and the latest ten deliveries of an event. The only delivery of an event that came once is not here:
+ * its time and outcome are in `hookonce_events`.
+ */
+export const deliveries = sqliteTable(
+  "hookonce_deliveries",
+  {
+    source: text().notNull(),
+    eventId: text("event_id").notNull(),
+    /** Counts the deliveries of the event from 1. */
+    number: integer().notNull(),
+    at: integer().notNull(),
+    /** How it was answered. */
+    outcome: text({ enum: ["processed", "unhandled", "ignored", "duplicate", "failed"] }).notNull(),
+    /** 1 if its body differed from the stored one. */
+    changedBody: integer("changed_body").notNull().default(0),
+  },
+  (table) => [primaryKey({ columns: [table.source, table.eventId, table.number] })],
+);
+
+/** The latest body of an event that came again with another body. */
 export const changedBodies = sqliteTable("hookonce_changed_bodies", {
   event: integer().primaryKey(),
   receivedAt: integer("received_at").notNull(),
@@ -66,7 +99,7 @@ export const changedBodies = sqliteTable("hookonce_changed_bodies", {
   body: blob({ mode: "buffer" }).notNull(),
 });
 
-/** Events whose handler failed: rolled back and not on the list. Settled when a later delivery succeeds. */
+/** Events whose handler failed: rolled back, and kept until a later run succeeds (`settled_at`). */
 export const failures = sqliteTable(
   "hookonce_failures",
   {
@@ -78,24 +111,34 @@ export const failures = sqliteTable(
     code: text().notNull(),
     error: text().notNull(),
     stack: text(),
+    /** How often a handler failed for it, by deliveries and by `hookonce apply`. */
     attempts: integer().notNull().default(1),
+    /** How often it was delivered. */
+    deliveries: integer().notNull().default(1),
     firstAt: integer("first_at").notNull(),
     lastAt: integer("last_at").notNull(),
     firstHeaders: text("first_headers").notNull(),
     firstBody: blob("first_body", { mode: "buffer" }).notNull(),
     lastHeaders: text("last_headers").notNull(),
     lastBody: blob("last_body", { mode: "buffer" }).notNull(),
+    /** 1 if the bodies are the event's own part of a batch, as JSON. */
+    element: integer().notNull().default(0),
+    /** The highest id in `hookonce_events` at the first attempt: its place in the order received. */
+    position: integer().notNull().default(0),
     settledAt: integer("settled_at"),
   },
   (table) => [
     uniqueIndex("hookonce_failures_source_event_id").on(table.source, table.eventId),
     index("hookonce_failures_open")
-      .on(table.lastAt)
+      .on(table.position)
       .where(sql`${table.settledAt} is null`),
   ],
 );
 
-/** Each source's rule for event ids: changing it would empty the guest list for retries in flight. */
+/**
+ * Each source's rule for event ids. With another rule, retries of events that are already recorded would have new ids
+ * and be applied again.
+ */
 export const sources = sqliteTable("hookonce_sources", {
   name: text().primaryKey(),
   provider: text().notNull(),
@@ -103,7 +146,7 @@ export const sources = sqliteTable("hookonce_sources", {
   retryWindowMs: integer("retry_window_ms").notNull(),
 });
 
-/** Small facts about this database, such as whether hookonce created it. */
+/** Small facts about this database, for example whether hookonce created it. */
 export const meta = sqliteTable("hookonce_meta", {
   key: text().primaryKey(),
   value: text().notNull(),

@@ -7,17 +7,19 @@ import { createByteBudget } from "../../../src/http/body.ts";
 import { createDeliveryLog } from "../../../src/http/log.ts";
 import { createRoutes } from "../../../src/http/routes.ts";
 import { listen } from "../../../src/http/server.ts";
-import { nothingRun } from "../../../src/inbox/incoming.ts";
+import { createServices } from "../../../src/app/services.ts";
 
 const [port, folder] = process.argv.slice(2) as [string, string];
 const log = await createLog({ readable: false });
 const clock = Date.now;
-const { config, sources } = await check(folder, { environment: process.env, clock });
+const { config, sources, handlers } = await check(folder, { environment: process.env, clock });
 if (config === null) throw new Error(`${folder} is not an inbox folder`);
 
-const inbox = await openInbox({
+const services = createServices();
+const inbox = await openInbox(services, {
   config,
   sources,
+  handlers,
   log: log.logger,
   clock,
   onFatal(error) {
@@ -26,16 +28,18 @@ const inbox = await openInbox({
 });
 const routes = createRoutes({
   sources,
-  handlers: inbox.handlers,
-  writer: {
-    commit: ({ handler, input }) =>
+  queue: {
+    deliver: ({ source, input: { id, type } }) =>
       Promise.resolve({
-        ...nothingRun,
-        eventId: input.id,
-        type: input.type,
+        eventId: id,
+        type,
         outcome: "processed",
-        handler: handler?.file ?? null,
+        handler: inbox.handlers.for(source.handlersOf, type)?.file ?? null,
         rowsChanged: 1,
+        durationUs: 0,
+        changedBody: false,
+        error: null,
+        reply: null,
       }),
   },
   budget: createByteBudget(64 * 1024 * 1024),
@@ -47,5 +51,5 @@ const routes = createRoutes({
 listen(routes, { hostname: "127.0.0.1", port: Number(port) });
 
 process.once("SIGTERM", () => {
-  void inbox.close().then(() => process.exit(0));
+  void services.stop().then(() => process.exit(0));
 });

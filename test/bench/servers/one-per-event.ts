@@ -9,5 +9,5 @@ process.exitCode = await serve({
   folder,
   listen: `127.0.0.1:${port}`,
   log: await createLog({ readable: false }),
-  open: { groupCommit: { maxEvents: 1 } },
+  open: { queue: { maxEvents: 1 } },
 });

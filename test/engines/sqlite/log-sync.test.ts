@@ -3,7 +3,7 @@ import { afterEach, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { descriptorsOf } from "../../../src/engines/sqlite/descriptors.ts";
-import { takeOverLogSync } from "../../../src/engines/sqlite/log-sync.ts";
+import { takeOverLogSync, type LogSync } from "../../../src/engines/sqlite/log-sync.ts";
 import { openDatabase, readPragma, type OpenOptions } from "../../../src/engines/sqlite/open.ts";
 import { rehearse } from "../../../src/engines/sqlite/rehearsal.ts";
 import { describeUnless, needsLinux } from "../../crash/requirements.ts";
@@ -32,37 +32,39 @@ describeUnless(needsLinux(), "the sync of the write-ahead log", () => {
     return { path, connection };
   }
 
-  test("is taken out of COMMIT, and can be waited for here and beside", async () => {
+  test("is taken out of COMMIT, and can be awaited or done at once", async () => {
     const { connection } = writer();
-    const sync = takeOverLogSync(connection);
+    const sync = takeOverLogSync(connection) as LogSync;
     expect(readPragma(connection, "synchronous")).toBe(NORMAL);
     connection.run("insert into effects values (1)");
-    expect(sync?.now()).toBeUndefined();
-    expect(await sync?.beside()).toBeUndefined();
+    expect(sync.now()).toBeUndefined();
+    expect(await sync.beside()).toBeUndefined();
   });
 
-  test("stays as it is where nobody asked for FULL", () => {
+  test("stays in COMMIT if synchronous is not FULL", () => {
     const { connection } = writer({ synchronous: "NORMAL" });
-    expect(takeOverLogSync(connection)).toBeUndefined();
+    expect(takeOverLogSync(connection)).toEqual({ reason: "synchronous is not FULL" });
   });
 
-  test("stays in COMMIT when it cannot be told which descriptor is the writer's", () => {
+  test("stays in COMMIT and says why if two connections have the log open", () => {
     const { path, connection } = writer();
     const other = openDatabase(path).connection;
     other.prepare("select * from effects").values();
-    expect(takeOverLogSync(connection)).toBeUndefined();
+    expect(takeOverLogSync(connection)).toEqual({
+      reason: expect.stringContaining("2 descriptors of the write-ahead log") as string,
+    });
     expect(readPragma(connection, "synchronous")).toBe(FULL);
     other.close(true);
-    expect(takeOverLogSync(connection)).toBeDefined();
+    expect(takeOverLogSync(connection)).toHaveProperty("beside");
   });
 
-  test("is taken over on a database that was looked at before the start", () => {
+  test("is taken out of COMMIT on a database that a rehearsal has read before", () => {
     const { path, connection } = writer();
     const wal = `${path}-wal`;
     expect(descriptorsOf(wal)).toHaveLength(1);
     const { connection: rehearsed } = rehearse(path, { durations: false });
     rehearsed.close(true);
     expect(descriptorsOf(wal)).toHaveLength(1);
-    expect(takeOverLogSync(connection)).toBeDefined();
+    expect(takeOverLogSync(connection)).toHaveProperty("beside");
   });
 });

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { migrate, ownSet } from "../../../src/engines/sqlite/migrations.ts";
 import { openDatabase } from "../../../src/engines/sqlite/open.ts";
 import { ownMigrations } from "../../../src/engines/sqlite/own-migrations.ts";
-import { createStorage, writeMeta } from "../../../src/engines/sqlite/storage.ts";
+import { createCheckpoint } from "../../../src/engines/sqlite/checkpoint.ts";
+import { countingRows } from "../../../src/engines/sqlite/row-counts.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 import { testInbox, type TestInbox } from "../../support/test-inbox.ts";
 
@@ -66,8 +67,10 @@ test("a checkpoint skips the row count without an error while another process ho
   const fatal: unknown[] = [];
   try {
     migrate(connection, ownSet(ownMigrations), 1);
-    writeMeta(connection, "created_by", "hookonce");
-    const storage = createStorage(connection, (error) => void fatal.push(error));
+    const checkpoint = countingRows(
+      connection,
+      createCheckpoint(connection, (error) => void fatal.push(error)),
+    );
     connection.run("create table grown (name text)");
     connection.run("create index grown_by_name on grown (name)");
     connection.run("insert into grown values ('one')");
@@ -80,12 +83,13 @@ test("a checkpoint skips the row count without an error while another process ho
 
     using other = new Database(path);
     other.run("begin immediate");
-    storage.checkpoint.run();
+    checkpoint.run();
     expect(counted.values()).toEqual([["1 1"]]);
     other.run("rollback");
-    storage.checkpoint.run();
+    checkpoint.run();
     expect(counted.values()).toEqual([["501 1"]]);
-    await storage.close();
+    await checkpoint.close();
+    connection.close(true);
     expect(fatal).toEqual([]);
   } finally {
     rmSync(folder, { recursive: true });

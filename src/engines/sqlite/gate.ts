@@ -1,9 +1,9 @@
 import type { Database, Statement } from "bun:sqlite";
-import { HookonceError } from "../errors.ts";
-import { ownTablesWrittenBy } from "../engines/sqlite/own-tables.ts";
-import { splitStatements, type SqlStatement } from "../engines/sqlite/sql-text.ts";
-import { troubleOf } from "../engines/sqlite/sqlite-error.ts";
-import { leavingGate } from "./late-error.ts";
+import { HookonceError } from "../../errors.ts";
+import { ownTablesWrittenBy } from "./own-tables.ts";
+import { splitStatements, type SqlStatement } from "./sql-text.ts";
+import { troubleOf } from "./sqlite-error.ts";
+import { leavingGate } from "../late-error.ts";
 
 /**
  * The one gate: every statement of a handler passes here, however it was reached. It lets through what reads and writes rows, and

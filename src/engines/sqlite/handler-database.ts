@@ -1,11 +1,21 @@
 import type { Database } from "bun:sqlite";
 import { BunSQLiteDatabase, SQLiteBunSession } from "drizzle-orm/bun-sqlite";
-import { SQLiteSyncDialect, SQLiteTransaction } from "drizzle-orm/sqlite-core";
-import type { HandlerDatabase, RunResult } from "./api.ts";
+import { SQLiteSyncDialect, SQLiteTransaction, type BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
 import type { GatedClient } from "./gate.ts";
 
 // Stateless, and half of what making a database costs.
 const dialect = new SQLiteSyncDialect();
+
+export interface RunResult {
+  /** How many rows this statement inserted, updated or deleted. */
+  changes: number;
+  lastInsertRowid: number | bigint;
+}
+
+/**
+ * The `db` of one call: drizzle over SQLite, inside the event's transaction. It throws once the handler has returned.
+ */
+export type HandlerDatabase = BaseSQLiteDatabase<"sync", RunResult>;
 
 type NoSchema = Record<string, never>;
 

@@ -1,11 +1,10 @@
 import type { Database } from "bun:sqlite";
 import { SQLiteError } from "bun:sqlite";
-import { readFileSync } from "node:fs";
-import { messageOf, unreadable, type Problem } from "../errors.ts";
-import { looksAtOwnWrites } from "../engines/sqlite/own-tables.ts";
-import { splitStatements, type SqlStatement } from "../engines/sqlite/sql-text.ts";
+import { messageOf, type Problem } from "../../errors.ts";
+import type { HandlerCode, HandlerInput } from "../engine.ts";
 import { checkKeyword, prepareAllowed } from "./gate.ts";
-import type { HandlerInput, LoadedHandler } from "./handler.ts";
+import type { SqliteHandler } from "./handler.ts";
+import { splitStatements, type SqlStatement } from "./sql-text.ts";
 
 type Binding = (input: HandlerInput) => string | number | null;
 
@@ -22,26 +21,19 @@ const BINDINGS: Readonly<Record<string, Binding>> = {
 /**
  * Prepares each statement of a `.sql` handler.
  *
- * @param file for messages, relative to the inbox folder
- * @param path the same, absolute
  * @returns the handler, or every problem with its line
  */
-export function loadSqlHandler(db: Database, file: string, path: string): LoadedHandler | Problem[] {
-  let script: string;
-  try {
-    script = readFileSync(path, "utf8");
-  } catch (error) {
-    return [unreadable(file, error)];
-  }
+export function loadSqlHandler(
+  db: Database,
+  { file, hash, text }: Extract<HandlerCode, { language: "sql" }>,
+): SqliteHandler | Problem[] {
   const problems: Problem[] = [];
-  let independent = true;
-  const steps = splitStatements(script).flatMap((statement) => {
+  const steps = splitStatements(text).flatMap((statement) => {
     const found = problemsOf(statement);
     for (const message of found) problems.push({ file, line: statement.line, message });
     if (found.length > 0) return [];
     try {
       const prepared = prepareAllowed(db, statement).statement;
-      if (looksAtOwnWrites(db, statement.text)) independent = false;
       // By position: SQLite numbers named parameters in the order in which they first appear.
       const bindings = statement.parameters.map((name) => BINDINGS[name] as Binding);
       return [{ prepared, bindings }];
@@ -54,7 +46,8 @@ export function loadSqlHandler(db: Database, file: string, path: string): Loaded
   if (problems.length > 0) return problems;
   return {
     file,
-    independent,
+    hash,
+    language: "sql",
     run(input) {
       let changed = 0;
       for (const { prepared, bindings } of steps) {

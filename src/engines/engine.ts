@@ -1,0 +1,206 @@
+import type { HookonceError, Problem } from "../errors.ts";
+import type { Event, Headers, Outcome, Reply } from "../event.ts";
+
+/**
+ * The seam between the inbox, which decides, and an engine, which stores. Everything that knows a database is behind
+ * these types: src/engines/<name>/ implements {@link Engine}, and only app/open-store.ts picks one.
+ */
+
+/** What an engine needs to know of a source. */
+export interface EventSource {
+  readonly name: string;
+  /** The source whose handlers run: usually its own name. */
+  readonly handlersOf: string;
+  readonly unhandled: "record" | "ignore" | "fail";
+  readonly requireChange: boolean;
+  /** `same_body = "duplicate"`: the same bytes under another id are the same event. */
+  readonly sameBody: boolean;
+  /** Reads a stored delivery again. Returns the event's payload as JSON text, or undefined if it is not in there. */
+  readonly payloadOf: (stored: StoredDelivery, eventId: string) => { json: string | null } | undefined;
+}
+
+/** What is kept of a delivery. `headers` have secrets replaced; `body` is the raw bytes. */
+export interface StoredDelivery {
+  readonly headers: Headers;
+  readonly body: Uint8Array;
+}
+
+/** An event on its way to a handler. SQL binds these values; a TypeScript handler gets an {@link Event} made of them. */
+export interface HandlerInput extends Omit<Event, "payload" | "headers"> {
+  /** `:payload`; null if the body is neither JSON nor a form. */
+  readonly payloadJson: string | null;
+  /** `:headers` */
+  readonly headersJson: string;
+}
+
+/** A verified and identified event, before it is recorded. */
+export interface Incoming {
+  readonly source: EventSource;
+  readonly input: HandlerInput;
+  /** The delivery, if it carried a batch. All events of one batch share this object, and its bytes are stored once. */
+  readonly batch: object | undefined;
+}
+
+/** One unit of writing. Each succeeds or fails alone, whatever else is in its transaction. */
+export type Job =
+  | { readonly kind: "delivery"; readonly event: Incoming }
+  /** Run an owed event now. `at` is the time of this run in Unix milliseconds. */
+  | { readonly kind: "apply"; readonly source: EventSource; readonly eventId: string; readonly at: number };
+
+/** What became of an event. */
+export interface Result {
+  readonly eventId: string;
+  readonly type: string;
+  readonly outcome: Outcome;
+  /** Relative to the inbox folder; null if none ran. */
+  readonly handler: string | null;
+  readonly rowsChanged: number;
+  /** How long the handler ran, in microseconds. */
+  readonly durationUs: number;
+  /** Whether the body of a repeat differs from the stored one. */
+  readonly changedBody: boolean;
+  /** Why it failed. */
+  readonly error: unknown;
+  /** What its handler wants to be answered. */
+  readonly reply: Reply | null;
+}
+
+/** What became of the first jobs of a commit. */
+export interface Batch {
+  /**
+   * One for each job that was begun, in order; later jobs were not begun and are still the caller's. An error means
+   * that nothing of the job was recorded (`disk_full`, `out_of_memory`, `storage_failed`, `database_locked`).
+   */
+  readonly results: readonly (Result | HookonceError)[];
+  /** Why no further job could be begun, if the caller should try again soon: another process holds the write lock. */
+  readonly blocked: HookonceError | undefined;
+  /** Resolves once all results are durable. Nobody may be answered before that. Rejects if the disk failed. */
+  readonly durable: Promise<void>;
+}
+
+/** A handler that an engine has loaded and checked. */
+export interface LoadedHandler {
+  /** Relative to the inbox folder. */
+  readonly file: string;
+  /** Of the file's text: tells whether a stored result was made by this version. */
+  readonly hash: string;
+  readonly language: "sql" | "ts";
+}
+
+/** A handler's code, read from the inbox folder and not yet bound to a database. */
+export type HandlerCode =
+  | { readonly language: "sql"; readonly file: string; readonly hash: string; readonly text: string }
+  | {
+      readonly language: "ts";
+      readonly file: string;
+      readonly hash: string;
+      /** The user's function. */
+      readonly run: (context: { event: Event; db: unknown }) => unknown;
+      /** The reply that the function returned, if it did. */
+      readonly replyOf: (returned: unknown) => Reply | null;
+    };
+
+/** The table of handlers. Replaced as a whole, so that all events of a batch see the same set. */
+export interface Handlers {
+  /** The most specific handler for a type, or null. */
+  readonly for: (source: string, type: string) => LoadedHandler | null;
+  readonly files: readonly { readonly source: string; readonly file: string }[];
+}
+
+/** The rules of inbox/decide.ts, as an engine asks for them inside its transaction. */
+export interface Policy {
+  /** What to do with an event that is not recorded yet. */
+  decideNew(source: EventSource, type: string, handler: LoadedHandler | null): NewEvent;
+  /** Whether a recorded event is to be run now. */
+  isOwed(outcome: RecordedOutcome, handler: LoadedHandler | null): boolean;
+  /** How a delivery of a recorded event is answered when nothing runs. */
+  repeatedAs(outcome: RecordedOutcome): Outcome;
+  /** Throws `no_rows_changed` if the source requires a change and there was none. */
+  checkChange(source: EventSource, handler: LoadedHandler, rowsChanged: number): void;
+}
+
+/** What is decided of a new event before anything runs. */
+export type NewEvent =
+  | { readonly run: LoadedHandler }
+  | { readonly record: "unhandled" | "ignored" }
+  | { readonly fail: HookonceError };
+
+/** Outcomes of an event that is in the table of events. A failed one is among the failures instead. */
+export type RecordedOutcome = "processed" | "unhandled" | "ignored";
+
+/** Which events a command or a page means. */
+export interface EventFilter {
+  readonly ids?: readonly string[] | undefined;
+  readonly source?: string | undefined;
+  /** Exact, or with `*` at its end. */
+  readonly type?: string | undefined;
+  readonly outcome?: "unhandled" | "failed" | undefined;
+  /** Unix milliseconds, of the first receipt; `since` is included, `until` is not. */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+}
+
+/** An event that is stored and not done. */
+export interface OwedEvent {
+  readonly source: string;
+  readonly eventId: string;
+  readonly type: string;
+  readonly outcome: "unhandled" | "failed";
+}
+
+/** Where a list goes on: after this position in the order received. */
+export interface Cursor {
+  /** The row id of an event, or the highest event id at a failure's first attempt. */
+  readonly position: number;
+  /** Of a failure; 0 for an event. */
+  readonly failure: number;
+}
+
+/** Reads that are not part of a delivery. Each call is one short query; none keeps a snapshot. */
+export interface Reader {
+  /** Owed events in the order received, at most `limit`. `next` is undefined on the last page. */
+  owed(
+    filter: EventFilter,
+    after: Cursor | undefined,
+    limit: number,
+  ): { items: readonly OwedEvent[]; next: Cursor | undefined };
+  /** How many events are owed, by source, type and outcome. A count stops at `cap`. */
+  owedByType(cap: number): readonly (Omit<OwedEvent, "eventId"> & { count: number })[];
+  /** What has become of an id: one row for each of these sources that has it. */
+  find(
+    eventId: string,
+    sources: readonly string[],
+  ): readonly { source: string; type: string; outcome: RecordedOutcome | "failed" }[];
+}
+
+/**
+ * A database with hookonce's tables, migrated, and this process its only writer. Nothing in here calls the inbox.
+ */
+export interface Engine {
+  /**
+   * Runs the first of these jobs in one transaction, in order, until `workMs` milliseconds of work are done. A job
+   * that fails is rolled back alone and recorded as a failure. How a transaction is redone is the engine's matter; the
+   * tables afterwards are the same.
+   *
+   * @throws whatever means that the database can no longer be trusted in this process: exit without answering
+   */
+  commit(jobs: readonly Job[], how: { readonly workMs: number; readonly handlers: Handlers }): Promise<Batch>;
+  /** Whether the next batch can be committed while the last one is on its way to the disk. */
+  readonly overlaps: boolean;
+  /** Opens connections of its own with the first use. */
+  reader(): Promise<Reader>;
+  /** Checks a handler against the tables. Returns every problem with its line, if there is one. */
+  loadHandler(
+    code: HandlerCode,
+  ): LoadedHandler | readonly Problem[] | Promise<LoadedHandler | readonly Problem[]>;
+  /** Modules that TypeScript handlers may import, beside hookonce's own. Loaded with the first such handler. */
+  handlerModules(): Promise<Readonly<Record<string, object>>>;
+  /**
+   * Writes one row durably, to prove that writing works. `now` is in Unix milliseconds.
+   *
+   * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `storage_failed`
+   */
+  probe(now: number): void | Promise<void>;
+  /** Makes everything durable and lets go of the database. No commit may be under way. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,203 @@
+import { HookonceError, messageOf } from "../../errors.ts";
+import type { Handlers, Job, Result } from "../engine.ts";
+import type { EventStore } from "./event-store.ts";
+import type { BatchBodies, Jobs } from "./jobs.ts";
+import { troubleOf, unavailable } from "./sqlite-error.ts";
+import type { Transaction } from "./transaction.ts";
+
+export interface Committed {
+  readonly results: readonly (Result | HookonceError)[];
+  readonly blocked: HookonceError | undefined;
+}
+
+export interface BatchWriter {
+  /**
+   * Commits the first of these jobs, in order. No further job begins after `workMs` milliseconds.
+   *
+   * @throws SQLiteError if the database can no longer be trusted in this process
+   */
+  commit(list: readonly Job[], handlers: Handlers, workMs: number): Committed;
+}
+
+/** A handler that has failed runs with a savepoint for so many events. */
+const SUSPECT_FOR = 1000;
+
+/**
+ * The rules of a batch.
+ *
+ * 1. It runs without savepoints, except for events that are likely to fail. Without that exception one failing handler
+ *    whose provider retries would make every batch run twice.
+ * 2. If an event fails, the whole batch is rolled back and runs again with a savepoint for each event, so a failing
+ *    handler costs the others no more than a second try.
+ * 3. If an event takes the whole transaction with it, or COMMIT fails on a constraint, each event runs again in a
+ *    transaction of its own.
+ */
+export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: EventStore): BatchWriter {
+  /** Where the bytes of a batch are stored. Only what is committed. */
+  const storedBodies = new WeakMap<object, number>();
+  /** Handler file → the value of `events` when it failed last. */
+  const suspects = new Map<string, number>();
+  /** How many events have been committed. */
+  let events = 0;
+
+  function isLikelyToFail(job: Job, handlers: Handlers): boolean {
+    if (job.kind === "apply") return true;
+    const { source, input } = job.event;
+    if (source.requireChange || source.unhandled === "fail") return true;
+    if (store.findFailure(source, input.id) !== undefined) return true;
+    const handler = handlers.for(source.handlersOf, input.type);
+    if (handler === null) return false;
+    return handler.language === "ts" || events - (suspects.get(handler.file) ?? -SUSPECT_FOR) < SUSPECT_FOR;
+  }
+
+  function attempt(
+    list: readonly Job[],
+    handlers: Handlers,
+    workMs: number,
+    savepoints: "all" | "likely",
+  ): Attempt {
+    const until = performance.now() + workMs;
+    const bodies = new Map<object, number>();
+    const known: BatchBodies = {
+      get: (delivery) => bodies.get(delivery) ?? storedBodies.get(delivery),
+      set: (delivery, row) => bodies.set(delivery, row),
+    };
+    const results: Result[] = [];
+    let begun = 0;
+    let committing = false;
+    try {
+      if (!transaction.begin()) return { begun, error: undefined, why: "locked" };
+      for (const job of list) {
+        begun++;
+        const careful = savepoints === "all" || isLikelyToFail(job, handlers);
+        results.push(careful ? runInSavepoint(job, handlers, known) : jobs.run(job, handlers, known));
+        if (performance.now() > until) break;
+      }
+      committing = true;
+      transaction.commit();
+    } catch (error) {
+      const why =
+        troubleOf(error) !== "statement"
+          ? "trouble"
+          : committing
+            ? "commit"
+            : transaction.open
+              ? "event"
+              : "lost";
+      transaction.rollback();
+      return { begun: begun === 0 ? list.length : begun, error, why };
+    }
+    for (const [delivery, row] of bodies) storedBodies.set(delivery, row);
+    events += begun;
+    return { results };
+  }
+
+  function runInSavepoint(job: Job, handlers: Handlers, bodies: BatchBodies): Result {
+    transaction.savepoint();
+    try {
+      const result = jobs.run(job, handlers, bodies);
+      transaction.release();
+      return result;
+    } catch (error) {
+      if (!transaction.open || troubleOf(error) !== "statement") throw error;
+      transaction.rollbackToSavepoint();
+      return fail(job, handlers, error);
+    }
+  }
+
+  function fail(job: Job, handlers: Handlers, error: unknown): Result {
+    const result = jobs.recordFailure(job, handlers, error);
+    if (result.handler !== null) suspects.set(result.handler, events);
+    return result;
+  }
+
+  /** @returns undefined if another process has taken the write lock */
+  function runAlone(job: Job, handlers: Handlers): Result | HookonceError | undefined {
+    const done = attempt([job], handlers, 0, "all");
+    if ("results" in done) return done.results[0];
+    if (done.why === "locked") return undefined;
+    if (done.why === "trouble") return refusal(done.error);
+    // The transaction of the failed event is gone, so its failure is recorded in another one.
+    try {
+      if (!transaction.begin()) return undefined;
+      const result = fail(job, handlers, failureAlone(done));
+      transaction.commit();
+      return result;
+    } catch (error) {
+      transaction.rollback();
+      return refusal(error);
+    }
+  }
+
+  function runEachAlone(list: readonly Job[], handlers: Handlers, workMs: number): Committed {
+    const until = performance.now() + workMs;
+    const results: (Result | HookonceError)[] = [];
+    for (const job of list) {
+      const result = runAlone(job, handlers);
+      if (result === undefined) return { results, blocked: locked() };
+      results.push(result);
+      if (performance.now() > until) break;
+    }
+    return { results, blocked: undefined };
+  }
+
+  return {
+    commit(list, handlers, workMs) {
+      let done = attempt(list, handlers, workMs, "likely");
+      if ("error" in done && done.why === "event") {
+        done = attempt(list.slice(0, done.begun), handlers, Number.POSITIVE_INFINITY, "all");
+      }
+      if ("results" in done) return { results: done.results, blocked: undefined };
+      switch (done.why) {
+        case "locked":
+          return { results: [], blocked: locked() };
+        case "trouble": {
+          const refused = refusal(done.error);
+          return { results: list.slice(0, done.begun).map(() => refused), blocked: undefined };
+        }
+        case "event":
+        case "lost":
+        case "commit":
+          return runEachAlone(list.slice(0, done.begun), handlers, workMs);
+      }
+    },
+  };
+}
+
+type Attempt = { readonly results: readonly Result[] } | Undone;
+
+/** Nothing of it was committed. */
+interface Undone {
+  /** How many jobs had been begun. */
+  readonly begun: number;
+  readonly error: unknown;
+  /**
+   * `event`: a job failed, and a savepoint could have undone it. `lost`: a job ended the transaction. `commit`: COMMIT
+   * failed on a constraint. `trouble`: the disk or the memory failed. `locked`: another process has the write lock.
+   */
+  readonly why: "event" | "lost" | "commit" | "trouble" | "locked";
+}
+
+/** Nothing was recorded. The provider's retry brings the event back. */
+function refusal(cause: unknown): HookonceError {
+  const trouble = troubleOf(cause);
+  if (trouble === "fatal") throw cause;
+  if (trouble !== "statement") return unavailable(trouble, cause);
+  return new HookonceError("storage_failed", "The database could not be written.", { cause });
+}
+
+function locked(): HookonceError {
+  return unavailable("busy", undefined);
+}
+
+/** The failure to record for an event that took its transaction with it. */
+function failureAlone({ error, why }: Undone): HookonceError {
+  const cause = error;
+  if (why === "commit") {
+    const message = `The transaction could not be committed: ${messageOf(error)}`;
+    return new HookonceError("constraint_at_commit", message, { cause });
+  }
+  if (error instanceof HookonceError) return error;
+  const message = `The handler's SQL rolled the whole transaction back: ${messageOf(error)}`;
+  return new HookonceError("handler_ended_transaction", message, { cause });
+}

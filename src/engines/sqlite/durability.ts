@@ -1,0 +1,52 @@
+import type { LogSync } from "./log-sync.ts";
+
+/** Tells when what has been committed is on the disk. */
+export interface Durability {
+  /**
+   * @param events how many were committed just now
+   * @returns a promise that resolves once all that has been committed by now is on the disk
+   */
+  after(events: number): Promise<void>;
+  /** Resolves when no sync is under way. */
+  settled(): Promise<void>;
+}
+
+/** COMMIT itself waits for the disk. */
+export const durableAtCommit: Durability = {
+  after: () => Promise.resolve(),
+  settled: () => Promise.resolve(),
+};
+
+/**
+ * Syncs the write-ahead log after COMMIT, beside the main thread. Commits that are made while a sync is under way share
+ * the next one, because only a sync that begins after a COMMIT makes it durable.
+ */
+export function createDurability(sync: LogSync): Durability {
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+
+  function begin(events: number): Promise<void> {
+    // For a single event a sync here and now is sooner than one in a thread.
+    const promise = events === 1 ? new Promise<void>((resolve) => resolve(sync.now())) : sync.beside();
+    running = promise;
+    const end = (): void => {
+      if (running === promise) running = undefined;
+    };
+    promise.then(end, end);
+    return promise;
+  }
+
+  return {
+    after(events) {
+      if (running === undefined) return begin(events);
+      next ??= running.then(() => {
+        next = undefined;
+        return begin(Number.POSITIVE_INFINITY);
+      });
+      return next;
+    },
+    async settled() {
+      await (next ?? running)?.catch(() => {});
+    },
+  };
+}

@@ -1,0 +1,253 @@
+import type { Database } from "bun:sqlite";
+import { HookonceError, messageOf, stackOf } from "../../errors.ts";
+import type { Headers, Outcome, Reply } from "../../event.ts";
+import type { EventSource, HandlerInput, Incoming, RecordedOutcome } from "../engine.ts";
+import { prepareDeliveryStatements } from "./delivery-statements.ts";
+
+/** An event that is recorded already. */
+export interface RecordedEvent {
+  readonly id: number;
+  readonly eventId: string;
+  readonly type: string;
+  readonly outcome: RecordedOutcome;
+  readonly deliveries: number;
+  /** Unix milliseconds, of the first delivery. */
+  readonly receivedAt: number;
+}
+
+/** An event whose handler failed, and which has not been applied since. */
+export interface OpenFailure {
+  readonly type: string;
+  readonly attempts: number;
+  readonly deliveries: number;
+  /** Unix milliseconds, of the first and the latest delivery. */
+  readonly firstAt: number;
+  readonly lastAt: number;
+  /** The latest verified body and its headers, as JSON. */
+  readonly headersJson: string;
+  readonly body: Uint8Array;
+  /** Whether the body is the event's own part of a batch. */
+  readonly element: boolean;
+}
+
+/** What came of a handler. */
+export interface Run {
+  readonly handler: string | null;
+  readonly handlerHash: string | null;
+  readonly rowsChanged: number;
+  readonly durationUs: number;
+  readonly reply: Reply | null;
+}
+
+/** How many deliveries of an event are kept from its beginning, and as many from its end. */
+const KEPT = 10;
+
+export type EventStore = ReturnType<typeof createEventStore>;
+
+/** Rows of the recorded events and of the failures. Every call belongs to a transaction that the caller has open. */
+export function createEventStore(db: Database) {
+  const sql = prepareDeliveryStatements(db);
+  // Almost always there is no open failure, and then a delivery does without one look-up. Only this process writes
+  // the table while it serves (lock.ts). A failure that was settled elsewhere only costs a look-up.
+  let open: boolean | undefined;
+  const hasOpenFailures = (): boolean => (open ??= sql.hasOpenFailures.row()?.[0] === 1);
+
+  function countDelivery(event: RecordedEvent, incoming: Incoming, outcome: Outcome, changed: boolean): void {
+    const { input } = incoming;
+    sql.countDelivery.run(event.id, input.receivedAt, changed ? 1 : 0);
+    keepDelivery(incoming.source, event.eventId, event.deliveries + 1, input.receivedAt, outcome, changed);
+    if (changed) sql.keepChangedBody.run(event.id, input.receivedAt, input.headersJson, ownBytes(incoming));
+  }
+
+  function keepDelivery(
+    { name }: EventSource,
+    eventId: string,
+    number: number,
+    at: number,
+    outcome: Outcome,
+    changed: boolean,
+  ): void {
+    sql.insertDelivery.run(name, eventId, number, at, outcome, changed ? 1 : 0);
+    if (number > 2 * KEPT) sql.dropDelivery.run(name, eventId, number - KEPT);
+  }
+
+  return {
+    hasOpenFailures,
+    keepDelivery,
+    countDelivery,
+
+    /** @returns the new row's id, or undefined if the event is recorded already */
+    insert(
+      { source, input, batch }: Incoming,
+      outcome: RecordedOutcome,
+      handler: string | null,
+      failure: OpenFailure | undefined,
+    ): number | undefined {
+      const row = sql.insertEvent.row(
+        source.name,
+        input.id,
+        input.type,
+        failure?.firstAt ?? input.receivedAt,
+        outcome,
+        handler,
+        (failure?.deliveries ?? 0) + 1,
+        input.receivedAt,
+        source.sameBody ? sha256(ownBytes({ input, batch })) : null,
+      );
+      return row?.[0] as number | undefined;
+    },
+
+    /** Records an event that failed until now, by a run that is no delivery. */
+    insertApplied(
+      source: EventSource,
+      input: HandlerInput,
+      handler: string,
+      failure: OpenFailure,
+    ): number | undefined {
+      const row = sql.insertEvent.row(
+        source.name,
+        input.id,
+        input.type,
+        failure.firstAt,
+        "processed",
+        handler,
+        failure.deliveries,
+        failure.lastAt,
+        source.sameBody ? sha256(failure.body) : null,
+      );
+      return row?.[0] as number | undefined;
+    },
+
+    /** @returns the id of the new row in the table of bodies */
+    insertBody: ({
+      receivedAt,
+      headersJson,
+      body,
+    }: Pick<HandlerInput, "receivedAt" | "headersJson" | "body">): number =>
+      sql.insertBody.insert(receivedAt, headersJson, body, sha256(body)),
+
+    insertResult(event: number, body: number, { rowsChanged, durationUs, reply, handlerHash }: Run): void {
+      sql.insertResult.run(event, body, rowsChanged, durationUs, replyJson(reply), handlerHash);
+    },
+
+    /** An event that was unhandled until now has been applied. */
+    complete(event: number, { handler, handlerHash, rowsChanged, durationUs, reply }: Run): void {
+      sql.completeEvent.run(event, handler);
+      sql.completeResult.run(event, rowsChanged, durationUs, replyJson(reply), handlerHash);
+    },
+
+    find: (source: EventSource, eventId: string): RecordedEvent | undefined =>
+      recorded(sql.findEvent.row(source.name, eventId)),
+
+    /** The event that the same bytes brought under another id, if the source asks for that. */
+    findSameBody: (source: EventSource, own: () => Uint8Array): RecordedEvent | undefined =>
+      source.sameBody ? recorded(sql.findSameBody.row(source.name, sha256(own()))) : undefined,
+
+    replyOf(event: number): Reply | null {
+      const reply = sql.findReply.row(event)?.[0];
+      return typeof reply === "string" ? (JSON.parse(reply) as Reply) : null;
+    },
+
+    /** Whether the bytes of a whole delivery are those that are stored. True if the stored ones are gone. */
+    sameBytes: (event: number, body: Uint8Array): boolean =>
+      (sql.sameBytes.row(event, sha256(body), body)?.[0] ?? 1) === 1,
+
+    /** A recorded event as it was first delivered; undefined if its body is gone. */
+    stored(source: EventSource, { id, eventId, type, receivedAt }: RecordedEvent): HandlerInput | undefined {
+      const [headersJson, body] = sql.findBody.row(id) ?? [];
+      if (typeof headersJson !== "string" || !(body instanceof Uint8Array)) return undefined;
+      const headers = JSON.parse(headersJson) as Headers;
+      const payload = source.payloadOf({ headers, body }, eventId);
+      if (payload === undefined) return undefined;
+      return {
+        id: eventId,
+        type,
+        source: source.name,
+        receivedAt,
+        payloadJson: payload.json,
+        headersJson,
+        body,
+      };
+    },
+
+    findFailure(source: EventSource, eventId: string): OpenFailure | undefined {
+      if (!hasOpenFailures()) return undefined;
+      const row = sql.findFailure.row(source.name, eventId);
+      if (row === undefined) return undefined;
+      const [type, attempts, deliveries, firstAt, lastAt, headersJson, body, element] = row as [
+        string,
+        number,
+        number,
+        number,
+        number,
+        string,
+        Uint8Array,
+        number,
+      ];
+      return { type, attempts, deliveries, firstAt, lastAt, headersJson, body, element: element === 1 };
+    },
+
+    /** @returns how often the event has been delivered, with this delivery */
+    recordFailure(
+      { source, input, batch }: Incoming,
+      { eventId, type }: Pick<RecordedEvent, "eventId" | "type">,
+      handler: string | null,
+      error: unknown,
+    ): number {
+      open = true;
+      const row = sql.recordFailure.row(
+        source.name,
+        eventId,
+        type,
+        handler,
+        codeOf(error),
+        messageOf(error),
+        stackOf(error),
+        input.receivedAt,
+        input.headersJson,
+        ownBytes({ input, batch }),
+        batch === undefined ? 0 : 1,
+      );
+      return row?.[0] as number;
+    },
+
+    /** Another run of a failure has failed, and it was no delivery. */
+    failAgain(source: EventSource, eventId: string, handler: string | null, error: unknown): void {
+      sql.failAgain.run(source.name, eventId, handler, codeOf(error), messageOf(error), stackOf(error));
+    },
+
+    settleFailure(source: EventSource, eventId: string, at: number): void {
+      if (hasOpenFailures()) sql.settleFailure.run(source.name, eventId, at);
+    },
+  };
+}
+
+/** The bytes that belong to this event alone: of a batch, its own element. */
+export function ownBytes({ input, batch }: Pick<Incoming, "input" | "batch">): Uint8Array {
+  return batch === undefined ? input.body : Buffer.from(input.payloadJson ?? "");
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof HookonceError ? error.code : "handler_error";
+}
+
+function replyJson(reply: Reply | null): string | null {
+  return reply === null ? null : JSON.stringify(reply);
+}
+
+function sha256(bytes: Uint8Array): Uint8Array {
+  return Bun.SHA256.hash(bytes) as Uint8Array;
+}
+
+function recorded(row: unknown[] | undefined): RecordedEvent | undefined {
+  if (row === undefined) return undefined;
+  const [id, eventId, type, outcome, deliveries, receivedAt] = row as [
+    number,
+    string,
+    string,
+    RecordedOutcome,
+    number,
+    number,
+  ];
+  return { id, eventId, type, outcome, deliveries, receivedAt };
+}

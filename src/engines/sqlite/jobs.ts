@@ -1,0 +1,208 @@
+import type { HandlerInput, Handlers, Incoming, Job, LoadedHandler, Policy, Result } from "../engine.ts";
+import type { HandlerRun, SqliteHandler } from "./handler.ts";
+import { ownBytes, type EventStore, type OpenFailure, type RecordedEvent, type Run } from "./event-store.ts";
+
+/** Where the bytes of batches are stored, as far as the open transaction knows. */
+export type BatchBodies = Pick<Map<object, number>, "get" | "set">;
+
+/** What each job does inside the open transaction. Savepoints and retries are batch.ts's. */
+export interface Jobs {
+  /** @throws whatever the handler throws: the caller undoes the job and calls {@link Jobs.recordFailure} */
+  run(job: Job, handlers: Handlers, bodies: BatchBodies): Result;
+  /** Records that a job failed and was undone. */
+  recordFailure(job: Job, handlers: Handlers, error: unknown): Result;
+}
+
+type Apply = Extract<Job, { kind: "apply" }>;
+
+export function createJobs(store: EventStore, policy: Policy): Jobs {
+  function run(job: Job, handlers: Handlers, bodies: BatchBodies): Result {
+    return job.kind === "delivery" ? deliver(job.event, handlers, bodies) : apply(job, handlers);
+  }
+
+  function deliver(incoming: Incoming, handlers: Handlers, bodies: BatchBodies): Result {
+    const { source, input } = incoming;
+    const same = store.findSameBody(source, () => ownBytes(incoming));
+    if (same !== undefined) return repeat(incoming, same, handlers);
+
+    const decided = policy.decideNew(source, input.type, handlers.for(source.handlersOf, input.type));
+    if ("fail" in decided) {
+      // Nothing runs, so look first: a recorded event is never a failure.
+      const known = store.find(source, input.id);
+      return known === undefined
+        ? recordFailure({ kind: "delivery", event: incoming }, handlers, decided.fail)
+        : repeat(incoming, known, handlers);
+    }
+    const failure = store.findFailure(source, input.id);
+    const handler = "run" in decided ? decided.run : null;
+    const outcome = "run" in decided ? "processed" : decided.record;
+    const id = store.insert(incoming, outcome, handler?.file ?? null, failure);
+    if (id === undefined) return repeat(incoming, store.find(source, input.id) as RecordedEvent, handlers);
+
+    const ran =
+      handler === null ? nothing : runHandler(incoming.source, handler, withReceipt(input, failure));
+    // An ignored event keeps its id, type and time, and no body.
+    if (outcome !== "ignored") store.insertResult(id, bodyOf(incoming, bodies), ran);
+    if (failure !== undefined) {
+      store.settleFailure(source, input.id, input.receivedAt);
+      store.keepDelivery(source, input.id, failure.deliveries + 1, input.receivedAt, outcome, false);
+    }
+    return { ...resultOf(ran), eventId: input.id, type: input.type, outcome };
+  }
+
+  /** The event is recorded: count the delivery, and run what is still owed. */
+  function repeat(incoming: Incoming, known: RecordedEvent, handlers: Handlers): Result {
+    const { source, input } = incoming;
+    const changedBody = !isUnchanged(incoming, known);
+    const handler = handlers.for(source.handlersOf, known.type);
+    const said = { eventId: input.id, type: input.type, changedBody };
+    if (handler === null || !policy.isOwed(known.outcome, handler)) {
+      const outcome = policy.repeatedAs(known.outcome);
+      store.countDelivery(known, incoming, outcome, changedBody);
+      // Close the failure recorded under this id, because the event was applied under another one.
+      if (known.eventId !== input.id) store.settleFailure(source, input.id, input.receivedAt);
+      return { ...resultOf(nothing), ...said, outcome, reply: store.replyOf(known.id) };
+    }
+    // What is stored is applied, whichever delivery causes the run.
+    const ran = runHandler(source, handler, store.stored(source, known) ?? input);
+    store.countDelivery(known, incoming, "processed", changedBody);
+    store.complete(known.id, ran);
+    store.settleFailure(source, known.eventId, input.receivedAt);
+    return { ...resultOf(ran), ...said, outcome: "processed" };
+  }
+
+  /** A provider may put a batch together anew for a retry. Then only the event's own part of it counts. */
+  function isUnchanged(incoming: Incoming, known: RecordedEvent): boolean {
+    const { source, input, batch } = incoming;
+    if (store.sameBytes(known.id, input.body)) return true;
+    return batch !== undefined && store.stored(source, known)?.payloadJson === input.payloadJson;
+  }
+
+  function bodyOf({ input, batch }: Incoming, bodies: BatchBodies): number {
+    const stored = batch === undefined ? undefined : bodies.get(batch);
+    if (stored !== undefined) return stored;
+    const id = store.insertBody(input);
+    if (batch !== undefined) bodies.set(batch, id);
+    return id;
+  }
+
+  function apply(job: Apply, handlers: Handlers): Result {
+    const { source, eventId, at } = job;
+    const known = store.find(source, eventId);
+    const failure = store.findFailure(source, eventId);
+    const type = known?.type ?? failure?.type ?? "";
+    const said = { ...resultOf(nothing), eventId, type };
+    const handler = handlers.for(source.handlersOf, type);
+    if (known !== undefined) {
+      if (handler === null || !policy.isOwed(known.outcome, handler))
+        return { ...said, outcome: policy.repeatedAs(known.outcome) };
+      const input = store.stored(source, known);
+      if (input === undefined) return { ...said, outcome: policy.repeatedAs(known.outcome) };
+      const ran = runHandler(source, handler, input);
+      store.complete(known.id, ran);
+      store.settleFailure(source, eventId, at);
+      return { ...said, ...resultOf(ran), outcome: "processed" };
+    }
+    // Settled meanwhile, under this id or by a change of the config.
+    if (failure === undefined) return { ...said, outcome: "duplicate" };
+    if (handler === null) return { ...said, outcome: "failed", error: failureOf(job, type, handlers) };
+    const same = store.findSameBody(source, () => failure.body);
+    if (same !== undefined) {
+      store.settleFailure(source, eventId, at);
+      return { ...said, outcome: "duplicate" };
+    }
+    return applyFailure(job, handler, failure);
+  }
+
+  /** A failure runs with its latest verified body and the time of its first receipt. */
+  function applyFailure(
+    { source, eventId, at }: Apply,
+    handler: LoadedHandler,
+    failure: OpenFailure,
+  ): Result {
+    const { type, headersJson, body, element, firstAt } = failure;
+    const json = element
+      ? Buffer.from(body).toString()
+      : (source.payloadOf({ headers: JSON.parse(headersJson) as Record<string, string>, body }, eventId)
+          ?.json ?? null);
+    const input: HandlerInput = {
+      id: eventId,
+      type,
+      source: source.name,
+      receivedAt: firstAt,
+      payloadJson: json,
+      headersJson,
+      body,
+    };
+    const id = store.insertApplied(source, input, handler.file, failure) as number;
+    const ran = runHandler(source, handler, input);
+    store.insertResult(id, store.insertBody(input), ran);
+    store.settleFailure(source, eventId, at);
+    return { ...resultOf(ran), eventId, type, outcome: "processed" };
+  }
+
+  function failureOf({ source }: Apply, type: string, handlers: Handlers): unknown {
+    const decided = policy.decideNew(source, type, handlers.for(source.handlersOf, type));
+    return "fail" in decided ? decided.fail : null;
+  }
+
+  function recordFailure(job: Job, handlers: Handlers, error: unknown): Result {
+    if (job.kind === "apply") return recordFailedApply(job, handlers, error);
+    const incoming = job.event;
+    const { source, input } = incoming;
+    // Still there after the undo: an event that was unhandled, and whose new handler has now failed.
+    const owed = store.findSameBody(source, () => ownBytes(incoming)) ?? store.find(source, input.id);
+    const { eventId, type } = owed ?? { eventId: input.id, type: input.type };
+    const handler = handlers.for(source.handlersOf, type)?.file ?? null;
+    const deliveries = store.recordFailure(incoming, { eventId, type }, handler, error);
+    if (owed === undefined) {
+      store.keepDelivery(source, eventId, deliveries, input.receivedAt, "failed", false);
+    } else {
+      store.countDelivery(owed, incoming, "failed", !isUnchanged(incoming, owed));
+    }
+    return { ...resultOf(nothing), eventId: input.id, type: input.type, handler, outcome: "failed", error };
+  }
+
+  function recordFailedApply({ source, eventId, at }: Apply, handlers: Handlers, error: unknown): Result {
+    const known = store.find(source, eventId);
+    const failure = store.findFailure(source, eventId);
+    const type = known?.type ?? failure?.type ?? "";
+    const handler = handlers.for(source.handlersOf, type)?.file ?? null;
+    if (failure !== undefined) {
+      store.failAgain(source, eventId, handler, error);
+    } else if (known !== undefined) {
+      const input = store.stored(source, known);
+      if (input !== undefined) {
+        store.recordFailure(
+          { source, input: { ...input, receivedAt: at }, batch: undefined },
+          known,
+          handler,
+          error,
+        );
+      }
+    }
+    return { ...resultOf(nothing), eventId, type, handler, outcome: "failed", error };
+  }
+
+  function runHandler(source: Incoming["source"], handler: LoadedHandler, input: HandlerInput): Run {
+    const started = performance.now();
+    // Every handler in the table was loaded by this engine.
+    const { rowsChanged, reply }: HandlerRun = (handler as SqliteHandler).run(input);
+    const durationUs = Math.round((performance.now() - started) * 1000);
+    policy.checkChange(source, handler, rowsChanged);
+    return { handler: handler.file, handlerHash: handler.hash, rowsChanged, durationUs, reply };
+  }
+
+  return { run, recordFailure };
+}
+
+const nothing: Run = { handler: null, handlerHash: null, rowsChanged: 0, durationUs: 0, reply: null };
+
+function resultOf({ handler, rowsChanged, durationUs, reply }: Run) {
+  return { handler, rowsChanged, durationUs, reply, changedBody: false, error: null };
+}
+
+/** A retry of a failed event was first received earlier. */
+function withReceipt(input: HandlerInput, failure: OpenFailure | undefined): HandlerInput {
+  return failure === undefined ? input : { ...input, receivedAt: failure.firstAt };
+}

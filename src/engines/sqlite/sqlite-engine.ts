@@ -1,0 +1,148 @@
+import type { Database } from "bun:sqlite";
+import { HookonceError, messageOf } from "../../errors.ts";
+import type { Engine, HandlerCode, LoadedHandler, Policy } from "../engine.ts";
+import { createBatchWriter } from "./batch.ts";
+import { createCheckpoint, type Checkpoint } from "./checkpoint.ts";
+import { createDurability, durableAtCommit, type Durability } from "./durability.ts";
+import { createEventStore } from "./event-store.ts";
+import { createGates } from "./gate.ts";
+import { createJobs } from "./jobs.ts";
+import { takeOverLogSync, type LogSync } from "./log-sync.ts";
+import { readMeta } from "./meta.ts";
+import { countingRows, OPTIMIZE } from "./row-counts.ts";
+import { loadSqlHandler } from "./sql-handler.ts";
+import { troubleOf, unavailable } from "./sqlite-error.ts";
+import { createTransaction } from "./transaction.ts";
+
+export interface SqliteEngineOptions {
+  readonly policy: Policy;
+  /** Hears what comes out between calls: the database can no longer be trusted in this process. */
+  readonly onFatal: (error: unknown) => void;
+  /** What a handler's promise came to after the handler had failed for returning it. */
+  readonly onLateError: (file: string, error: unknown) => void;
+  /** Hears once why COMMIT waits for the disk by itself, which is slower. */
+  readonly onSyncInCommit: (reason: string) => void;
+  /** Instead of the real one; only tests pass it. Null: COMMIT waits for the disk by itself. */
+  readonly logSync?: LogSync | null | undefined;
+}
+
+/** @param connection the writer's, migrated, and used by nobody else */
+export function createSqliteEngine(connection: Database, options: SqliteEngineOptions): Engine {
+  const { policy, onFatal, onLateError } = options;
+  const createdByUs = readMeta(connection, "created_by") === "hookonce";
+  const sync = options.logSync === undefined ? logSyncOf(connection, createdByUs, options) : options.logSync;
+  const durability: Durability = sync === null ? durableAtCommit : createDurability(sync);
+  const checkpoint = checkpointOf(connection, createdByUs, onFatal);
+  const store = createEventStore(connection);
+  const batches = createBatchWriter(createTransaction(connection), createJobs(store, policy), store);
+  const openGate = createGates(connection);
+  let reader: ReturnType<typeof openReaderLater> | undefined;
+  const probe = connection.query(
+    "insert into hookonce_meta (key, value) values ('probed_at', ?) on conflict (key) do update set value = excluded.value",
+  );
+  let closed = false;
+
+  /** In a turn of its own, when the answers are on their way. */
+  function runCheckpoint(): void {
+    if (closed) return;
+    try {
+      checkpoint.run();
+    } catch (error) {
+      onFatal(error);
+    }
+  }
+
+  return {
+    overlaps: sync !== null,
+    reader: () => (reader ??= openReaderLater(connection.filename)),
+    // oxlint-disable-next-line typescript/require-await -- SQLite is synchronous; what it throws is to reject
+    async commit(jobs, { workMs, handlers }) {
+      const { results, blocked } = batches.commit(jobs, handlers, workMs);
+      const durable = results.length === 0 ? Promise.resolve() : durability.after(results.length);
+      if (checkpoint.due()) setImmediate(runCheckpoint);
+      return { results, blocked, durable };
+    },
+    loadHandler: (code) => loadHandler(connection, code, openGate, onLateError),
+    handlerModules,
+    probe(now) {
+      try {
+        probe.run(String(now));
+        sync?.now();
+      } catch (error) {
+        if (error instanceof HookonceError) throw error;
+        const trouble = troubleOf(error);
+        if (trouble !== "statement") throw unavailable(trouble, error);
+        const message = `The database cannot be written: ${messageOf(error)}`;
+        throw new HookonceError("storage_failed", message, { cause: error });
+      }
+    },
+    async close() {
+      closed = true;
+      await durability.settled();
+      await checkpoint.close();
+      (await reader)?.close();
+      try {
+        if (createdByUs) connection.run(OPTIMIZE);
+        // If there is no room to move the log into the database, the log stays and nothing is lost.
+        connection.run("pragma wal_checkpoint(truncate)");
+      } catch (error) {
+        if (troubleOf(error) === "fatal") throw error;
+      } finally {
+        connection.close(true);
+      }
+    },
+  };
+}
+
+function logSyncOf(connection: Database, createdByUs: boolean, options: SqliteEngineOptions): LogSync | null {
+  // An application that shares its database reads what is committed. A power cut must not take that back, so COMMIT
+  // itself waits for the disk there.
+  if (!createdByUs) return null;
+  const taken = takeOverLogSync(connection);
+  if ("beside" in taken) return taken;
+  options.onSyncInCommit(taken.reason);
+  return null;
+}
+
+function checkpointOf(
+  connection: Database,
+  createdByUs: boolean,
+  onFatal: SqliteEngineOptions["onFatal"],
+): Checkpoint {
+  const checkpoint = createCheckpoint(connection, onFatal);
+  // Statistics (sqlite_stat1) are not left in a database that belongs to an application.
+  return createdByUs ? countingRows(connection, checkpoint) : checkpoint;
+}
+
+async function openReaderLater(path: string) {
+  // drizzle takes 10 ms, which a start does not need.
+  const { openReader } = await import("./reader.ts");
+  return openReader(path);
+}
+
+/** The drizzle that hookonce itself runs on: a table that a handler declares is one to the `db` that it is given. */
+export async function handlerModules(): Promise<Readonly<Record<string, object>>> {
+  const [drizzleOrm, sqliteCore] = await Promise.all([
+    import("drizzle-orm"),
+    import("drizzle-orm/sqlite-core"),
+  ]);
+  return { "drizzle-orm": { ...drizzleOrm }, "drizzle-orm/sqlite-core": { ...sqliteCore } };
+}
+
+async function loadTs(
+  ...args: Parameters<typeof import("./ts-handler.ts").loadTsHandler>
+): Promise<LoadedHandler> {
+  // drizzle is loaded only for TypeScript handlers: it takes 10 ms of a start.
+  const { loadTsHandler } = await import("./ts-handler.ts");
+  return loadTsHandler(...args);
+}
+
+/** Checks a handler against the tables of this connection, which may be a rehearsal's. */
+export function loadHandler(
+  connection: Database,
+  code: HandlerCode,
+  openGate = createGates(connection),
+  onLateError: SqliteEngineOptions["onLateError"] = () => {},
+): ReturnType<Engine["loadHandler"]> {
+  return code.language === "sql" ? loadSqlHandler(connection, code) : loadTs(code, openGate, onLateError);
+}

@@ -1,0 +1,179 @@
+import type { Database } from "bun:sqlite";
+import { HookonceError, messageOf, type Problem } from "../../errors.ts";
+import type { Engine, HandlerCode, LoadedHandler } from "../engine.ts";
+import { copyBeforeMigration } from "./backup.ts";
+import type { HandlerDuration } from "./handler-durations.ts";
+import { writeMeta } from "./meta.ts";
+import {
+  migrate,
+  ownSet,
+  pendingMigrations,
+  userSet,
+  type Migration,
+  type MigrationSet,
+} from "./migrations.ts";
+import { openDatabase, withoutSyncs, type OpenOptions } from "./open.ts";
+import { ownMigrations } from "./own-migrations.ts";
+import { rehearse, rehearseMigrations } from "./rehearsal.ts";
+import { reconcileSources, refuseChanges, type SourceRule } from "./source-rules.ts";
+import {
+  createSqliteEngine,
+  handlerModules,
+  loadHandler,
+  type SqliteEngineOptions,
+} from "./sqlite-engine.ts";
+import { refusingStart } from "./sqlite-error.ts";
+
+/** The steps of a start on SQLite, in order: rehearse, lock (lock.ts), open, make the engine. */
+
+export interface StartPlan {
+  /** Absolute. */
+  readonly database: string;
+  readonly convertToWal: boolean;
+  /** Null if not all sources could be made: a source that could not be made is not gone. */
+  readonly rules: readonly SourceRule[] | null;
+  readonly acceptIdChange: boolean;
+  /** The user's, in order. */
+  readonly migrations: readonly Migration[];
+  /** Unix milliseconds. */
+  readonly now: number;
+}
+
+/** A database in memory with the tables that the real one will have after the start. */
+export interface Rehearsed extends Pick<Engine, "handlerModules"> {
+  /** What a start would be refused for. */
+  readonly problems: readonly Problem[];
+  /** The same for sources whose event ids changed; `--accept-id-change` allows them. */
+  readonly changedRules: readonly Problem[];
+  /** The user's migrations that a start would apply. */
+  readonly pending: readonly Migration[];
+  readonly durations: readonly HandlerDuration[];
+  readonly loadHandler: (code: HandlerCode) => Promise<LoadedHandler | readonly Problem[]>;
+  close(): void;
+}
+
+/**
+ * Does what a start would do, on a copy of the schema in memory. The real database is only read.
+ *
+ * @param durations whether to read how long handlers took, which takes longer than everything else here
+ * @throws HookonceError `database_unusable`
+ */
+export function rehearseStart(plan: StartPlan, { durations }: { readonly durations: boolean }): Rehearsed {
+  const problems: Problem[] = [];
+  const changedRules: Problem[] = [];
+  const rehearsal = rehearse(plan.database, {
+    durations,
+    look: (real) => {
+      const { rules } = plan;
+      if (rules !== null) collect(changedRules, () => refuseChanges(real, rules, plan));
+    },
+  });
+  const { connection, journalMode } = rehearsal;
+  if (journalMode !== null && journalMode !== "wal" && !plan.convertToWal) {
+    problems.push({
+      message: `The database ${plan.database} is in ${journalMode} mode, not WAL. Set convert_to_wal = true.`,
+    });
+  }
+  collect(problems, () => migrate(connection, ownSet(ownMigrations), plan.now));
+  const tried = rehearseMigrations(connection, userSet(plan.migrations));
+  problems.push(...tried.problems);
+  return {
+    problems,
+    changedRules,
+    pending: tried.pending,
+    durations: rehearsal.durations,
+    loadHandler: async (code) => loadHandler(connection, code),
+    handlerModules,
+    close: () => connection.close(true),
+  };
+}
+
+/** Takes a refusal apart into its problems. */
+function collect(problems: Problem[], work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof HookonceError)) throw error;
+    problems.push(...(error.problems.length > 0 ? error.problems : [{ message: messageOf(error) }]));
+  }
+}
+
+/** A migrated database, open for this process alone. */
+export interface OpenStore {
+  /** Takes the database over: closing the engine closes it. */
+  engine(options: SqliteEngineOptions): Engine;
+  /** For a start that is refused before there is an engine. */
+  close(): void;
+}
+
+/** What a start does that its log tells. */
+export interface StartLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+}
+
+/**
+ * Opens the database and migrates it. Everything that can be refused is refused before anything is changed.
+ *
+ * @throws HookonceError with the code and every problem that stands in the way
+ */
+export function openStore(
+  plan: StartPlan & { readonly rules: readonly SourceRule[] },
+  log: StartLog,
+  /** Only tests and measurements pass these. */
+  options: Pick<OpenOptions, "synchronous"> = {},
+): OpenStore {
+  const { connection, created } = openDatabase(plan.database, {
+    convertToWal: plan.convertToWal,
+    ...options,
+  });
+  try {
+    refusingStart(plan.database, () => {
+      // An application may be writing to its database just now. A start waits for it; a delivery never does.
+      connection.run("pragma busy_timeout = 5000");
+      refuseChanges(connection, plan.rules, plan);
+      migrateAll(connection, created, plan, log);
+      reconcileSources(connection, plan.rules, plan);
+      connection.run("pragma busy_timeout = 0");
+    });
+  } catch (error) {
+    connection.close(true);
+    throw error;
+  }
+  return {
+    engine: (engineOptions) => createSqliteEngine(connection, engineOptions),
+    close: () => connection.close(true),
+  };
+}
+
+function migrateAll(connection: Database, created: boolean, plan: StartPlan, log: StartLog): void {
+  const own = ownSet(ownMigrations, created ? (db) => writeMeta(db, "created_by", "hookonce") : undefined);
+  const user = userSet(plan.migrations);
+  const first = firstPending(connection, own, user);
+  const copy =
+    created || first === undefined
+      ? undefined
+      : copyBeforeMigration(connection, plan.database, first.name, plan.now);
+  const migrateBoth = (): void => {
+    for (const { name } of migrate(connection, own, plan.now))
+      log.debug({ migration: name }, "migrated hookonce's own tables");
+    for (const { name } of migrate(connection, user, plan.now)) log.info({ migration: name }, "migrated");
+  };
+  try {
+    // The sources are stored after this, and that commit syncs the tables of a new database.
+    if (created) withoutSyncs(connection, migrateBoth);
+    else migrateBoth();
+  } finally {
+    // If nothing was migrated after all, every start that fails like this would leave one more copy.
+    if (firstPending(connection, own, user)?.name === first?.name) copy?.discard();
+    else if (copy !== undefined) log.info({ copy: copy.path }, "copied the database before migrating it");
+  }
+}
+
+function firstPending(connection: Database, ...sets: readonly MigrationSet[]): Migration | undefined {
+  for (const set of sets) {
+    const [first] = pendingMigrations(connection, set);
+    if (first !== undefined) return first;
+  }
+  return undefined;
+}

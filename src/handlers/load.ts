@@ -1,0 +1,103 @@
+import { readFileSync } from "node:fs";
+import type { Engine, HandlerCode, Handlers, LoadedHandler } from "../engines/engine.ts";
+import { unreadable, type Problem } from "../errors.ts";
+import { findHandlers, keyOf, type HandlerFile } from "./find.ts";
+
+/** The code of every handler of an inbox folder, read once. It can be bound to a rehearsal and to the database. */
+export interface HandlersRead {
+  readonly code: readonly { readonly source: string; readonly key: string; readonly code: HandlerCode }[];
+  /** All that were found, those with problems included. */
+  readonly files: Handlers["files"];
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+/** The part of an engine that handlers are loaded with. */
+export type HandlerEngine = Pick<Engine, "loadHandler" | "handlerModules">;
+
+/** Finds and reads the handlers. The top level of each TypeScript handler runs here. */
+export async function readHandlers(
+  inboxFolder: string,
+  sources: readonly string[],
+  engineModules: HandlerEngine["handlerModules"],
+): Promise<HandlersRead> {
+  const found = findHandlers(inboxFolder, sources);
+  const problems = [...found.problems];
+  const code: { source: string; key: string; code: HandlerCode }[] = [];
+  for (const file of found.files) {
+    const read = await readCode(file, engineModules);
+    if (Array.isArray(read)) problems.push(...read);
+    else code.push({ source: file.source, key: file.key, code: read });
+  }
+  const files = found.files.map(({ source, file }) => ({ source, file }));
+  return { code, files, problems, warnings: found.warnings };
+}
+
+async function readCode(
+  { file, path, language }: HandlerFile,
+  engineModules: HandlerEngine["handlerModules"],
+): Promise<HandlerCode | Problem[]> {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    return [unreadable(file, error)];
+  }
+  const hash = Bun.hash(text).toString(16);
+  if (language === "sql") return { language, file, hash, text };
+  // Only if there is such a handler: what it may import takes 10 ms of a start.
+  const { importHandler } = await import("./ts-module.ts");
+  return importHandler(file, path, hash, engineModules);
+}
+
+/** Checks each handler against the engine's tables, and makes the table of handlers. */
+export async function bindHandlers(
+  { code, files, problems: before }: HandlersRead,
+  engine: HandlerEngine,
+): Promise<{ handlers: Handlers; problems: readonly Problem[] }> {
+  const problems = [...before];
+  const table = new Map<string, LoadedHandler>();
+  for (const { source, key, code: one } of code) {
+    const loaded = await engine.loadHandler(one);
+    if ("hash" in loaded) table.set(`${source}/${key}`, loaded);
+    else problems.push(...loaded);
+  }
+  return { handlers: { for: createLookUp(table), files }, problems };
+}
+
+/** How many types of one source are remembered. A provider sends some dozens; made-up types must not fill the memory. */
+const MAX_REMEMBERED = 1000;
+
+function createLookUp(table: ReadonlyMap<string, LoadedHandler>): Handlers["for"] {
+  const remembered = new Map<string, Map<string, LoadedHandler | null>>();
+  return (source, type) => {
+    let ofSource = remembered.get(source);
+    if (ofSource === undefined) remembered.set(source, (ofSource = new Map()));
+    let handler = ofSource.get(type);
+    if (handler === undefined) {
+      handler = lookUp(table, source, keyOf(type));
+      if (ofSource.size >= MAX_REMEMBERED) ofSource.clear();
+      ofSource.set(type, handler);
+    }
+    return handler;
+  };
+}
+
+/** `issues.opened`, then `issues`, then `_any`: the last dotted part is dropped until a file is found. */
+function lookUp(
+  table: ReadonlyMap<string, LoadedHandler>,
+  source: string,
+  key: string,
+): LoadedHandler | null {
+  for (let rest = key; rest !== ""; rest = withoutLastPart(rest)) {
+    const handler = table.get(`${source}/${rest}`);
+    if (handler !== undefined) return handler;
+  }
+  return table.get(`${source}/_any`) ?? null;
+}
+
+function withoutLastPart(key: string): string {
+  const dot = key.lastIndexOf(".");
+  // Not beyond a slash: `v1.2/orders` has no more general form.
+  return dot > key.lastIndexOf("/") ? key.slice(0, dot) : "";
+}

@@ -1,0 +1,48 @@
+import type { EventSource, LoadedHandler, NewEvent, Policy, RecordedOutcome } from "../engines/engine.ts";
+import { HookonceError } from "../errors.ts";
+import type { Outcome } from "../event.ts";
+
+/**
+ * The policy: what becomes of an event. Pure functions that know no database. An engine asks them inside its
+ * transaction, so that every engine decides alike.
+ */
+export const policy: Policy = { decideNew, isOwed, repeatedAs, checkChange };
+
+/** What to do with an event that is not recorded yet. Only `run` runs anything. */
+export function decideNew(source: EventSource, type: string, handler: LoadedHandler | null): NewEvent {
+  if (handler !== null) return { run: handler };
+  switch (source.unhandled) {
+    case "record":
+      return { record: "unhandled" };
+    case "ignore":
+      return { record: "ignored" };
+    case "fail": {
+      const what = type === "" ? "events without a type" : `the type "${type}"`;
+      return {
+        fail: new HookonceError(
+          "no_handler",
+          `There is no handler for ${what}, and source "${source.name}" has unhandled = "fail". Add a handler for it in handlers/${source.handlersOf}/.`,
+        ),
+      };
+    }
+  }
+}
+
+/** An unhandled event is owed until a handler has run. Every other recorded event is done. */
+export function isOwed(outcome: RecordedOutcome, handler: LoadedHandler | null): boolean {
+  return outcome === "unhandled" && handler !== null;
+}
+
+/** A copy of an owed event is answered with that outcome. A copy of any other is a duplicate. */
+export function repeatedAs(outcome: RecordedOutcome): Outcome {
+  return outcome === "unhandled" ? "unhandled" : "duplicate";
+}
+
+/** @throws HookonceError `no_rows_changed` */
+export function checkChange(source: EventSource, handler: LoadedHandler, rowsChanged: number): void {
+  if (rowsChanged > 0 || !source.requireChange) return;
+  throw new HookonceError(
+    "no_rows_changed",
+    `${handler.file} changed no rows, and source "${source.name}" has require_change = true.`,
+  );
+}

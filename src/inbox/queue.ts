@@ -1,0 +1,199 @@
+import type { Batch, Engine, Handlers, Incoming, Job, Result } from "../engines/engine.ts";
+import { HookonceError } from "../errors.ts";
+
+export interface QueueOptions {
+  /** A batch ends at so many deliveries. */
+  readonly maxEvents?: number;
+  /** Or after so much work, in milliseconds, so that the next delivery does not wait long. */
+  readonly maxWorkMs?: number;
+  /** How long a delivery waits for its turn, in milliseconds. */
+  readonly maxWaitMs?: number;
+  /** The set of handlers that the next batch runs. */
+  readonly handlers: () => Handlers;
+  /** The database can no longer be trusted in this process: end it without answering. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export interface Queue {
+  /**
+   * Resolves once what became of the event is durable.
+   *
+   * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `overloaded`, `storage_failed`: nothing was
+   *   recorded
+   */
+  deliver(event: Incoming): Promise<Result>;
+  /** The same for work that nobody waits for at the other end of a connection. It yields to deliveries. */
+  write(job: Job): Promise<Result>;
+  /**
+   * Resolves when nothing is waiting any more. From then on the engine is the caller's to close. Background work that
+   * has not begun is refused (`shutting_down`).
+   */
+  drain(): Promise<void>;
+}
+
+/** How long deliveries may still wait once the queue is drained, in milliseconds. A stop has 10 s in all. */
+const MAX_DRAIN_MS = 1000;
+
+/** A batch with fewer events is not made smaller: another sync would cost more than it hides. */
+const MIN_SHARE = 16;
+
+/** How long one turn of background work may take, in milliseconds. A delivery waits for one such turn at most. */
+const BACKGROUND_MS = 10;
+
+/** How long to wait for another process's write lock before trying again, in milliseconds: first, and at most. */
+const FIRST_RETRY_MS = 1;
+const MAX_RETRY_MS = 50;
+
+interface Waiting {
+  readonly job: Job;
+  /** On the monotonic clock, in milliseconds. */
+  deadline: number;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * `idle`: nothing is to be done, or the sync that is under way brings the next turn. `scheduled`: a turn follows.
+ * `committing`: the engine has the first of the queue. `blocked`: another process holds the write lock, a timer brings
+ * the next turn. `failed`: the database can no longer be trusted, and nobody is answered any more.
+ */
+type State = "idle" | "scheduled" | "committing" | "blocked" | "failed";
+
+/**
+ * Puts everything that writes in order. Deliveries that wait at the same time share one transaction and one sync, and
+ * only then is any of them answered, duplicates included. One sync for each event would be 8 times as slow. Background
+ * work takes turns with the deliveries.
+ */
+export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options: QueueOptions): Queue {
+  const { maxEvents = 256, maxWorkMs = 20, maxWaitMs = 5000, handlers, onFatal } = options;
+  const deliveries: Waiting[] = [];
+  const background: Waiting[] = [];
+  let state: State = "idle";
+  let backgroundIsNext = false;
+  let retryMs = FIRST_RETRY_MS;
+  /** Why nothing could be written at the last try. */
+  let blocked: HookonceError | undefined;
+  /** How many events are committed and not on the disk yet. */
+  let unsynced = 0;
+  /** How many deliveries were here in all when the last sync ended. */
+  let crowd = 0;
+  let drained: PromiseWithResolvers<void> | undefined;
+
+  function add(list: Waiting[], job: Job, deadline: number): Promise<Result> {
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    list.push({ job, deadline, resolve, reject });
+    schedule();
+    return promise;
+  }
+
+  function schedule(): void {
+    if (state !== "idle") return;
+    state = "scheduled";
+    setImmediate(turn);
+  }
+
+  function turn(): void {
+    if (state === "failed") return;
+    state = "idle";
+    refuseLate();
+    const list = nextList();
+    if (list !== undefined) void commit(list);
+    else if (unsynced === 0 && deliveries.length === 0 && background.length === 0) drained?.resolve();
+  }
+
+  function nextList(): Waiting[] | undefined {
+    const ready = deliveries.length > 0 && (unsynced === 0 || deliveries.length >= share());
+    const waiting = background.length > 0;
+    return ready && !(waiting && backgroundIsNext) ? deliveries : waiting ? background : undefined;
+  }
+
+  /**
+   * Half of the deliveries that are here. While one half is on its way to the disk, the other half is read, verified
+   * and committed, so neither the disk nor the writer waits for the other. Smaller transactions cost more; one large
+   * transaction leaves the writer idle.
+   */
+  function share(): number {
+    return Math.ceil(Math.max(deliveries.length + unsynced, crowd) / 2);
+  }
+
+  async function commit(list: Waiting[]): Promise<void> {
+    state = "committing";
+    backgroundIsNext = list === deliveries;
+    const workMs = list === deliveries ? maxWorkMs : BACKGROUND_MS;
+    const most = engine.overlaps ? Math.min(maxEvents, Math.max(share(), MIN_SHARE)) : maxEvents;
+    const jobs = list.slice(0, most).map(({ job }) => job);
+    let batch: Batch;
+    try {
+      batch = await engine.commit(jobs, { workMs, handlers: handlers() });
+    } catch (error) {
+      fail(error);
+      return;
+    }
+    void answer(list.splice(0, batch.results.length), batch);
+    if (isFailed()) return;
+    blocked = batch.blocked;
+    if (blocked === undefined) {
+      retryMs = FIRST_RETRY_MS;
+      state = "idle";
+      schedule();
+    } else {
+      state = "blocked";
+      setTimeout(turn, retryMs);
+      retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
+    }
+  }
+
+  async function answer(waiting: readonly Waiting[], { results, durable }: Batch): Promise<void> {
+    unsynced += waiting.length;
+    try {
+      await durable;
+    } catch (error) {
+      fail(error);
+      return;
+    }
+    crowd = deliveries.length + unsynced;
+    unsynced -= waiting.length;
+    for (const [index, { resolve, reject }] of waiting.entries()) {
+      const result = results[index] as Result | HookonceError;
+      if (result instanceof HookonceError) reject(result);
+      else resolve(result);
+    }
+    schedule();
+  }
+
+  /** A sync may have failed while the engine was committing. */
+  function isFailed(): boolean {
+    return state === "failed";
+  }
+
+  function fail(error: unknown): void {
+    if (isFailed()) return;
+    state = "failed";
+    onFatal(error);
+  }
+
+  function refuseLate(): void {
+    const now = performance.now();
+    // In the order of the deadlines.
+    while (deliveries[0] !== undefined && deliveries[0].deadline < now) {
+      const why = "More deliveries are waiting than can be written; try again.";
+      deliveries.shift()?.reject(blocked ?? new HookonceError("overloaded", why));
+    }
+    if (drained === undefined) return;
+    for (const { reject } of background.splice(0))
+      reject(new HookonceError("shutting_down", "hookonce is shutting down; run the command again."));
+  }
+
+  return {
+    deliver: (event) => add(deliveries, { kind: "delivery", event }, performance.now() + maxWaitMs),
+    write: (job) => add(background, job, Number.POSITIVE_INFINITY),
+    async drain() {
+      drained ??= Promise.withResolvers<void>();
+      // The stop may come while another process holds the write lock.
+      const soon = performance.now() + MAX_DRAIN_MS;
+      for (const waiting of deliveries) waiting.deadline = Math.min(waiting.deadline, soon);
+      schedule();
+      if (!isFailed()) await drained.promise;
+    },
+  };
+}

@@ -5,8 +5,8 @@ import type { Problem } from "../errors.ts";
 type Table = Readonly<Record<string, unknown>>;
 
 /**
- * The keys that a source must have because its provider has no default for them. Reads the sources as they are written, so that no other
- * mistake hides one of these.
+ * The keys that are missing although the provider has no default for them. Reads the sources as they are
+ * written, so that another mistake in a source does not hide them.
  */
 export function missingKeys({ written, lineOf }: ReadConfig): Problem[] {
   return written.flatMap(([name, source]) =>
@@ -32,7 +32,7 @@ function neededBy(source: Table): Needed[] {
   const itsType = { key: "type", example: 'type = "body:$.type"', isThere: type !== undefined };
   switch (provider) {
     case "hmac": {
-      // `header` is its old name, and has an error of its own.
+      // If it has its old name, `header`, that is reported instead.
       const isThere = tableOf(signature)["header"] !== undefined || header !== undefined;
       return [
         { key: "signature.header", example: 'signature = { header = "x-signature" }', isThere },
@@ -52,8 +52,8 @@ function neededBy(source: Table): Needed[] {
 }
 
 /**
- * Whether a source stands in for the one whose handlers it shares, as one does in development: it is unsigned, and says nothing of ids,
- * types and batches, so it reads deliveries as the other does.
+ * Whether a source stands in, during development, for the source whose handlers it shares: it is unsigned and
+ * has no key for ids, types or batches.
  */
 export function standsIn(source: {
   readonly [Key in "provider" | "handlers" | "event_id" | "type" | "batch"]?: unknown;

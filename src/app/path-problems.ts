@@ -6,8 +6,8 @@ import { parseValuePath } from "../providers/body/path.ts";
 import { compileSelector } from "../providers/body/selector.ts";
 
 /**
- * Every path in the config that cannot be read, each on its own line. Reads the sources as they are written, so that no other mistake
- * hides one of these.
+ * The paths that cannot be read, by source, each with its line. Reads the sources as they are written, so
+ * that another mistake in a source does not hide them.
  */
 export function pathProblems({ written, lineOf }: ReadConfig): Map<string, Problem[]> {
   return new Map(
@@ -43,7 +43,7 @@ function pathsIn(source: Readonly<Record<string, unknown>>): Checked[] {
   ];
 }
 
-/** The paths in a selector, whatever else is in it: what is not text, the config's schema refuses. */
+/** The paths in a selector. Anything else that is wrong with it is reported by the config's schema. */
 function partsOf(selector: unknown): string[] {
   if (typeof selector === "string") return [selector];
   if (Array.isArray(selector)) return selector.flatMap(partsOf);
@@ -56,7 +56,7 @@ function textsOf(value: unknown): string[] {
 }
 
 /**
- * The header that a path names, in lower case.
+ * The name of the header that a path leads to, in lower case.
  *
  * @throws HookonceError `config_invalid`
  */

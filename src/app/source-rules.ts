@@ -2,7 +2,7 @@ import type { Config } from "../config/load.ts";
 import type { Source } from "../providers/source.ts";
 import type { SourceRule } from "../engines/sqlite/source-rules.ts";
 
-/** What the database remembers of each source. */
+/** What the database stores about each source. */
 export function rulesOf(config: Config, sources: ReadonlyMap<string, Source>): SourceRule[] {
   return [...sources.values()].map((source) => ({
     name: source.name,

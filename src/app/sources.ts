@@ -25,7 +25,7 @@ export const secretNeeds: ReadonlyMap<string, SecretNeeds> = new Map(
   ]),
 );
 
-/** Turns what the config says of each source into a source that receives. Collects what is wrong instead of throwing. */
+/** Creates the sources of the config. Problems are collected instead of thrown. */
 export function createSources(
   configured: readonly ConfiguredSource[],
   clock: Clock,
@@ -35,7 +35,7 @@ export function createSources(
   const problems: Problem[] = [];
   for (const source of configured) {
     const provider = providers.get(source.provider);
-    if (provider === undefined) continue; // the config's own check has said so
+    if (provider === undefined) continue; // config/source-checks.ts has reported it
     const settings = settingsOf(source, provider, configured);
     const pointless = pointlessKeys(source, provider, settings.scheme ?? provider.scheme);
     for (const message of pointless) problems.push(problemOf(source, message));
@@ -54,9 +54,9 @@ function problemOf({ name, line }: ConfiguredSource, message: string): Problem {
 }
 
 /**
- * What a configured source is made of: its provider's preset, with what the config says otherwise.
+ * The settings of a source: its provider's preset, changed by the config.
  *
- * @param all the sources of the config, this one among them
+ * @param all the sources of the config, this one included
  */
 export function settingsOf(
   source: ConfiguredSource,
@@ -85,8 +85,8 @@ export function settingsOf(
 }
 
 /**
- * An unsigned source that shares another's handlers and says nothing of ids and types stands in for it, as one does while developing:
- * it reads a delivery as that one does. Else those handlers would never get an event.
+ * A source that stands in for another one reads ids, types and batches as the other does. Otherwise the
+ * shared handlers would not get their events.
  */
 function readsLike(
   source: ConfiguredSource,
@@ -122,7 +122,7 @@ function schemeOf(source: ConfiguredSource, preset: Scheme): Scheme {
     };
   }
   if (preset.kind === "public-key") {
-    // There is no base64url here: pointless-keys.ts says so.
+    // Public keys have no base64url. pointless-keys.ts reports it.
     const encoding = signature.encoding === "base64url" ? undefined : signature.encoding;
     return { ...preset, ...signedRequestOf(source, preset), encoding: encoding ?? preset.encoding };
   }

@@ -3,7 +3,10 @@ import { join } from "node:path";
 import { unreadable, type Problem } from "../errors.ts";
 import type { Migration } from "../engines/sqlite/migrations.ts";
 
-/** The inbox folder's `migrations/*.sql`, in the order of their names, and those that cannot be read. */
+/**
+ * The inbox folder's `migrations/*.sql` in the order of their names, and a problem for each that cannot be
+ * read.
+ */
 export function readUserMigrations(inboxFolder: string): { migrations: Migration[]; problems: Problem[] } {
   const migrations: Migration[] = [];
   const problems: Problem[] = [];

@@ -1,8 +1,8 @@
-/** `host:port`, the port up to 65535; an IPv6 host in brackets. */
+/** `host:port` with a port up to 65535. An IPv6 host is in brackets. */
 export const ADDRESS =
   /^(?:\[[^\]]+\]|[^:[\]]+):(?:\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$/;
 
-/** @param address `host:port`; an IPv6 host in brackets */
+/** @param address matches {@link ADDRESS} */
 export function parseAddress(address: string): { hostname: string; port: number } {
   const colon = address.lastIndexOf(":");
   return {

@@ -21,7 +21,10 @@ export function formatDuration(ms: number): string {
   return `${ms / UNITS_MS.s}s`;
 }
 
-/** Why a value is not a duration, and what to write instead. A bare number was seconds before units were required. */
+/**
+ * Why a value is not a duration, and what to write instead. A bare number was seconds before units were
+ * required.
+ */
 export function durationProblem(key: string, value: unknown): string {
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1 || value > 999_999)
     return `${literal(value)} is not a duration: write a whole number with s, m, h or d, as in ${key} = "5m"`;

@@ -1,4 +1,4 @@
-/** A value of hookonce.toml as one would write it there, for messages. */
+/** A value as it is written in hookonce.toml, for messages. */
 export function literal(value: unknown): string {
   if (typeof value === "string" || typeof value === "number" || typeof value === "boolean")
     return JSON.stringify(value);

@@ -1,13 +1,13 @@
 import { closest, distance } from "fastest-levenshtein";
 
-/** What there is, by its name. */
+/** Known names, or a map from each name to its aliases. */
 type Known = readonly string[] | ReadonlyMap<string, { readonly aliases?: readonly string[] }>;
 
-/** Something to go by: the name that was meant, as far as that can be told, else what there is. */
+/** A remedy for an unknown name: the name that was probably meant, else `others`. */
 export function nearest(
   name: string,
   known: Known,
-  others = `there are ${namesOf(known).join(", ")}`,
+  others = `choose from ${namesOf(known).join(", ")}`,
 ): string {
   const meant = meantBy(name, known);
   return meant.length === 0 ? others : `did you mean ${meant.join(" or ")}?`;
@@ -16,17 +16,17 @@ export function nearest(
 function meantBy(name: string, known: Known): string[] {
   const written = name.toLowerCase();
   const names = namesOf(known);
-  const called = new Map(names.map((one) => [one, one]));
+  const nameByAlias = new Map(names.map((one) => [one, one]));
   if (known instanceof Map) {
-    for (const [one, { aliases = [] }] of known) for (const alias of aliases) called.set(alias, one);
+    for (const [one, { aliases = [] }] of known) for (const alias of aliases) nameByAlias.set(alias, one);
   }
-  const other = called.get(written);
-  if (other !== undefined) return [other];
-  // "cloudflare" is none, but cloudflare-stream is.
+  const exact = nameByAlias.get(written);
+  if (exact !== undefined) return [exact];
+  // There is no "cloudflare", but there is "cloudflare-stream".
   const longer = names.filter((one) => one.startsWith(`${written}-`));
   if (longer.length > 0) return longer;
-  const best = closest(written, [...called.keys()]);
-  return distance(written, best) <= Math.max(2, written.length / 3) ? [called.get(best) ?? best] : [];
+  const best = closest(written, [...nameByAlias.keys()]);
+  return distance(written, best) <= Math.max(2, written.length / 3) ? [nameByAlias.get(best) ?? best] : [];
 }
 
 function namesOf(known: Known): string[] {

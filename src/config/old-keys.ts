@@ -2,15 +2,15 @@ import { literal } from "./literal.ts";
 import { keysAt, problemWith } from "./schema.ts";
 
 interface OldKey {
-  /** The key's name today, below the source. */
+  /** The key's new name, relative to the source. */
   readonly now: string;
-  /** The value as it is written today; the same if there is no such function. */
+  /** Makes the new value from the old one. Without it, the value stays as it is. */
   readonly value?: (old: unknown) => unknown;
 }
 
 const headerPath = (name: unknown): unknown => (typeof name === "string" ? `header:${name}` : name);
 
-/** Keys of a source that had another name or place before the first release. */
+/** Keys of a source that had another name or place before the first release, by their old name. */
 const OLD_KEYS: Readonly<Record<string, OldKey>> = {
   header: { now: "signature.header" },
   algorithm: { now: "signature.algorithm" },
@@ -27,16 +27,17 @@ const OLD_KEYS: Readonly<Record<string, OldKey>> = {
 };
 
 /**
- * What to say of an unknown key of a source that has another name or place: both names, and the value as it must be written.
+ * The problem with a key that was renamed or moved, or that is in the wrong table. It names the right key and
+ * shows the value as it must be written.
  *
  * @param path of the key, such as `sources.shop.header` or `sources.shop.signature.key`
+ * @returns undefined if the key is unknown
  */
 export function oldKeyProblem(path: readonly PropertyKey[], value: unknown): string | undefined {
   const [sources, source, ...keys] = path.map(String);
   if (sources !== "sources" || source === undefined) return undefined;
   const [key = ""] = keys.slice(-1);
   if (keys.length === 2 && keys[0] === "signature") {
-    // Neither in nor outside `signature` does an old name mean anything today.
     const old = ownEntry(OLD_KEYS, key);
     if (old !== undefined) return moved(old.now, old.value?.(value) ?? value);
     const isOfSource = keysAt(["sources", source]).includes(key);
@@ -50,7 +51,7 @@ export function oldKeyProblem(path: readonly PropertyKey[], value: unknown): str
 }
 
 function moved(now: string, value: unknown): string {
-  // A value that is wrong is not repeated. It may be a secret: `key` sounds like one.
+  // A wrong value is not repeated, because it may be a secret: `key` sounds like one.
   const problem = problemWith(now, value);
   if (problem !== undefined) return `is now ${now}: ${problem}`;
   const [name, where] = now.startsWith("signature.")

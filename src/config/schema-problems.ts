@@ -7,7 +7,7 @@ import type { TomlDocument } from "./toml.ts";
 
 export const CONFIG_FILE = "hookonce.toml";
 
-/** What the schema says of a value, each with its line. */
+/** Turns an issue that zod found into problems, each with its line. */
 export function problemsOf(issue: z.core.$ZodIssue, document: TomlDocument): Problem[] {
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => {
@@ -15,20 +15,21 @@ export function problemsOf(issue: z.core.$ZodIssue, document: TomlDocument): Pro
       const what =
         oldKeyProblem(path, valueAt(document.value, path)) ??
         `is not a key; ${nearest(key, keysAt(issue.path))}`;
-      return { file: CONFIG_FILE, line: document.lineOf(path), message: `${fieldOf(path)} ${what}` };
+      return problemAt(path, what, document);
     });
   }
-  const unknown = unknownKeyIn(issue);
+  const unknown = unknownKeysIn(issue);
   if (unknown !== undefined) return problemsOf(unknown, document);
-  // A record says of a bad key only that it is one; what is wrong with it is inside.
+  // For a key of a record that is not allowed, zod only says that it is not. The reason is one level deeper.
   const message = issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : issue.message;
-  return [
-    {
-      file: CONFIG_FILE,
-      line: document.lineOf(issue.path),
-      message: `${fieldOf(issue.path) || "the file"}: ${message}`,
-    },
-  ];
+  return [problemAt(issue.path, message, document)];
+}
+
+function problemAt(path: readonly PropertyKey[], message: string, document: TomlDocument): Problem {
+  // The index in a list is left out: the line shows which element it is.
+  const field = path.filter((key) => typeof key !== "number").join(".") || "the file";
+  const between = message.startsWith("is ") ? " " : ": ";
+  return { file: CONFIG_FILE, line: document.lineOf(path), message: `${field}${between}${message}` };
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
@@ -40,29 +41,25 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return at;
 }
 
-/** Which one in a list is seen on its line. */
-function fieldOf(path: readonly PropertyKey[]): string {
-  return path.filter((key) => typeof key !== "number").join(".");
-}
-
 /**
- * Of a value that may be of several kinds zod only says that it is none of them. One with a key too many is meant to be of the kind that
- * has the fewest such keys.
+ * If a value may have one of several shapes, zod only says that it has none of them. If the value has an
+ * unknown key, it is assumed to be meant as the shape in which the fewest of its keys are unknown, and those
+ * keys are reported.
  */
-function unknownKeyIn(issue: z.core.$ZodIssue): z.core.$ZodIssueUnrecognizedKeys | undefined {
+function unknownKeysIn(issue: z.core.$ZodIssue): z.core.$ZodIssueUnrecognizedKeys | undefined {
   if (issue.code !== "invalid_union") return undefined;
   return issue.errors
     .flat()
     .flatMap((inner) => {
       const within = under(issue.path, inner);
-      return (within.code === "unrecognized_keys" ? within : unknownKeyIn(within)) ?? [];
+      return (within.code === "unrecognized_keys" ? within : unknownKeysIn(within)) ?? [];
     })
     .sort((a, b) => a.keys.length - b.keys.length)
     .find(({ path, keys }) => !keys.some((key) => keysAt(path).includes(key)));
 }
 
-/** What is wrong inside sources whose own name is: a record does not look there. */
-export function problemsOfMisnamed(document: TomlDocument): Problem[] {
+/** The problems in sources whose name is not allowed. zod does not look into the values of such keys. */
+export function problemsInMisnamedSources(document: TomlDocument): Problem[] {
   return rawSources(document.value)
     .filter(([name]) => !SOURCE_NAME.test(name))
     .flatMap(([name, value]) =>

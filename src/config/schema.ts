@@ -1,56 +1,49 @@
-import { en } from "zod/locales";
-// zod's own functional half: the schemas of the other, with all their methods, took a tenth of every start to make.
+// zod/mini has the same schemas without their methods, which took a tenth of every start to create.
 import * as z from "zod/mini";
 import { ADDRESS } from "./address.ts";
 import { durationProblem, parseDuration } from "./duration.ts";
-import { parseSize, sizeProblem } from "./size.ts";
+import { inWords } from "./issue-text.ts";
+import { literal } from "./literal.ts";
+import { formatSize, parseSize, sizeProblem } from "./size.ts";
 
-/**
- * `hookonce.toml`. Every key there is; what is not here is an error. The schema of each is made when a config has it: all of them are 8 ms
- * of a start, and most configs have five.
+/*
+ * Every key of `hookonce.toml`. Any other key is an error. The schema of a key is only created if the config
+ * has the key: creating all of them takes 8 ms of a start, and most configs have five keys.
  */
 
-/** Only that it is text: src/app/paths.ts reads paths, with the grammar that compiles them. */
+/** Only checks that it is text. app/path-problems.ts checks paths with the grammar that compiles them. */
 const path = once(() => z.string());
 const joined = once(() => z.strictObject({ join: listOf(path()), with: z.string() }));
 const keyBeside = once(() => z.strictObject({ key_beside: z.array(z.string()), of: z.optional(path()) }));
 const selector = once(() =>
-  z.union([path(), joined(), keyBeside(), listOf(z.union([path(), joined(), keyBeside()]))], {
-    error: 'write "header:name", "body:$.path", a list of these, or { join = […], with = "…" }',
-  }),
+  z.union(
+    [path(), joined(), keyBeside(), listOf(z.union([path(), joined(), keyBeside()]))],
+    oneOrMore('write "header:name", "body:$.path", a list of these, or { join = […], with = "…" }'),
+  ),
 );
 
-const secret = once(() =>
-  z
-    .string()
-    .check(
-      z.regex(
-        /^(?:env|file):./,
-        'secrets are not written in the config: write "env:NAME" and put the secret into .env, or write "file:path"',
-      ),
-    ),
-);
+const NO_SECRET =
+  'the config must not contain a secret: write "env:NAME" and put NAME=… into .env, or write "file:path"';
+const secret = once(() => z.string(NO_SECRET).check(z.regex(/^(?:env|file):./, NO_SECRET)));
 
 const headerName = once(() =>
   z.pipe(
-    z
-      .string()
-      .check(
-        z.regex(
-          /^[!#$%&'*+.^_`|~\w-]+$/,
-          'not a header name: write the name alone, as in header = "x-signature"',
-        ),
-      ),
+    z.string().check(
+      z.regex(/^[!#$%&'*+.^_`|~\w-]+$/, {
+        error: ({ input }) =>
+          `${literal(input)} is not a header name: write the name alone, as in header = "x-signature"`,
+      }),
+    ),
     z.transform((name: string) => name.toLowerCase()),
   ),
 );
 
-/** All bodies that are being read or wait for their commit take at most this much together, in bytes. */
+/** The most memory that all bodies together take while they are read or wait for their commit, in bytes. */
 export const BODY_BUDGET = 64 * 1024 * 1024;
 
 /**
- * In bytes. A body as large as the budget would find room only while no other delivery is in flight, and its retries would be refused
- * as well.
+ * In bytes. A body as large as the whole budget would be accepted only while no other delivery is in flight,
+ * so its retries would be refused as well.
  */
 const MAX_BODY = 60 * 1024 * 1024;
 
@@ -63,12 +56,13 @@ const size = once(() => measure(parseSize, sizeProblem));
 const maxBody = once(() =>
   size().check(
     z.refine((bytes) => bytes <= MAX_BODY, {
-      error: "the largest is 60 MiB, because all bodies in memory may take 64 MiB together",
+      error: ({ input }) =>
+        `${formatSize(Number(input))} is too large: write at most 60 MiB, because all bodies in memory together may take 64 MiB`,
     }),
   ),
 );
 
-/** How a delivery is signed: for provider = "hmac", or to change a preset key by key. */
+/** How deliveries are signed: for provider = "hmac", or to change a preset key by key. */
 const signatureFields = {
   header: () => z.optional(headerName()),
   algorithm: () => z.optional(z.enum(["md5", "sha1", "sha256", "sha512"])),
@@ -76,7 +70,9 @@ const signatureFields = {
   prefix: () => z.optional(z.string()),
   separator: () => z.optional(z.string().check(z.minLength(1))),
   signed: () =>
-    z.optional(z.string().check(z.includes("{body}", { error: "what is signed must include {body}" }))),
+    z.optional(
+      z.string().check(z.includes("{body}", { error: "must contain {body}, so that the body is signed" })),
+    ),
   timestamp: () => z.optional(path()),
   timestamp_unit: () => z.optional(z.enum(["s", "ms", "iso"])),
   id: () => z.optional(path()),
@@ -84,14 +80,24 @@ const signatureFields = {
 };
 
 const sourceFields = {
-  provider: () => z.string(),
-  secret: () => z.optional(z.union([secret(), listOf(secret())], { error: issueOf(secret()) })),
+  provider: () =>
+    z.string({
+      error: ({ input }) =>
+        input === undefined
+          ? 'is missing: write the name of a provider, as in provider = "stripe"'
+          : undefined,
+    }),
+  secret: () => z.optional(z.union([secret(), listOf(secret())], oneOrMore(NO_SECRET))),
   event_id: () => z.optional(selector()),
   type: () => z.optional(selector()),
   signature: () => z.optional(strictObjectOf(signatureFields)),
   tolerance: () =>
-    z.optional(duration().check(z.refine((ms) => ms > 0, { error: 'write at least tolerance = "1s"' }))),
-  // Where the secret itself is sent: for provider = "static", or to change a preset.
+    z.optional(
+      duration().check(
+        z.refine((ms) => ms > 0, { error: '0s is too short: write a longer time, as in tolerance = "5m"' }),
+      ),
+    ),
+  /** Where the secret itself is sent: for provider = "static", or to change a preset. */
   secret_in: () => z.optional(path()),
   max_body: () => z.optional(maxBody()),
   unhandled: () => z.optional(z.enum(["record", "ignore", "fail"])),
@@ -100,12 +106,18 @@ const sourceFields = {
   renamed_from: () => z.optional(z.string()),
   allow_public: () => z.optional(z.boolean()),
   batch: () =>
-    z.optional(z.union([path(), listOf(path())], { error: 'write a path with [*] in it: "body:$[*]"' })),
+    z.optional(
+      z.union([path(), listOf(path())], oneOrMore('write a path with [*] in it, as in batch = "body:$[*]"')),
+    ),
   /** The source whose handlers this one shares. */
   handlers: () => z.optional(z.string()),
   public_url: () =>
     z.optional(
-      z.url({ protocol: /^https?$/, error: "write the whole URL that the provider was given: https://…" }),
+      z.url({
+        protocol: /^https?$/,
+        error: ({ input }) =>
+          `${literal(input)} is not a URL: write all of the URL that the provider delivers to, as in public_url = "https://…"`,
+      }),
     ),
   verify_token: () => z.optional(secret()),
   environment: () => z.optional(z.enum(["production", "sandbox"])),
@@ -140,26 +152,38 @@ function configWith(keys: readonly string[]) {
   const sourceName = z
     .string()
     .check(
-      z.regex(SOURCE_NAME, "a source's name is part of its URL: small letters, digits, - and _, at most 64"),
+      z.regex(
+        SOURCE_NAME,
+        "is not a source name: write at most 64 lower-case letters, digits, - and _, because it is part of the URL",
+      ),
     );
   return z.strictObject({
-    version: z.literal(1, { error: "this hookonce reads version = 1" }),
-    listen: z._default(
-      z.string().check(z.regex(ADDRESS, 'write host:port, such as "127.0.0.1:8787"')),
-      "127.0.0.1:8787",
-    ),
+    version: z.literal(1, {
+      error: ({ input }) =>
+        input === undefined
+          ? "is missing: write version = 1"
+          : `${literal(input)} is unknown to this hookonce: write version = 1`,
+    }),
+    listen: z._default(z.string().check(z.regex(ADDRESS, { error: notAnAddress })), "127.0.0.1:8787"),
     database: z._default(z.string().check(z.minLength(1)), "data/hookonce.db"),
     convert_to_wal: z._default(z.boolean(), false),
     sources: z
-      .record(sourceName, sourceWith(keys))
-      .check(
-        z.refine((sources) => Object.keys(sources).length > 0, "name at least one source: [sources.stripe]"),
-      ),
+      .record(sourceName, sourceWith(keys), {
+        error: ({ code, input }) =>
+          code === "invalid_type" && input === undefined ? `is missing: ${ADD_SOURCE}` : undefined,
+      })
+      .check(z.refine((sources) => Object.keys(sources).length > 0, `is empty: ${ADD_SOURCE}`)),
   });
 }
 
-/** In words; and without the code that zod would write for what is read many times, which takes longer than to read this once. */
-const reading = { error: en().localeError, jitless: true };
+function notAnAddress({ input }: { readonly input?: unknown }): string {
+  return `${literal(input)} is not host:port: write it as in listen = "127.0.0.1:8787"`;
+}
+
+const ADD_SOURCE = "add a source, as in [sources.stripe]";
+
+/** `jitless`: zod would write code for a schema that is used often. That takes longer than one reading. */
+const reading = { error: inWords, jitless: true };
 
 export function readConfigFile(value: unknown): z.core.util.SafeParseResult<ConfigFile> {
   const keys = rawSources(value).flatMap(([, source]) => Object.keys(tableOf(source)));
@@ -175,7 +199,7 @@ export function rawSources(value: unknown): [name: string, source: unknown][] {
   return Object.entries(tableOf(tableOf(value)["sources"]));
 }
 
-/** Empty where it is none. */
+/** The value as a table; an empty one if it is not a table. */
 export function tableOf(value: unknown): Readonly<Record<string, unknown>> {
   const isTable = typeof value === "object" && value !== null && !Array.isArray(value);
   return isTable ? (value as Record<string, unknown>) : {};
@@ -190,18 +214,24 @@ export function keysAt(path: readonly PropertyKey[]): string[] {
 
 /** What is wrong with a value for a key of a source, such as `signature.header`; undefined if it fits. */
 export function problemWith(key: string, value: unknown): string | undefined {
-  const fields: Record<string, () => z.ZodMiniType> = { ...sourceFields };
-  for (const [name, make] of Object.entries(signatureFields)) fields[`signature.${name}`] = make;
-  return fields[key]?.().safeParse(value, reading).error?.issues[0]?.message;
+  const name = key.replace("signature.", "");
+  const fields: Record<string, () => z.ZodMiniType> = name === key ? sourceFields : signatureFields;
+  const schema = fields[name]?.();
+  if (schema === undefined) return undefined;
+  // In a table, so that the message knows the key.
+  return z.object({ [name]: schema }).safeParse({ [name]: value }, reading).error?.issues[0]?.message;
 }
 
-/** A union says only "invalid input"; its first member says what is wanted. */
-function issueOf(schema: z.ZodMiniType): (issue: { input?: unknown }) => string | undefined {
-  return ({ input }) =>
-    schema.safeParse(Array.isArray(input) ? input[0] : input, reading).error?.issues[0]?.message;
+/**
+ * The message for a value that may also be a list of such values. For a union zod only says "invalid input".
+ */
+function oneOrMore(message: string): { error: (issue: { readonly input?: unknown }) => string } {
+  return {
+    error: ({ input }) => (Array.isArray(input) && input.length === 0 ? "is an empty list" : message),
+  };
 }
 
-/** A text that `parse` turns into a number. */
+/** Text that `parse` turns into a number. */
 function measure(
   parse: (text: string) => number | undefined,
   problem: (key: string, value: unknown) => string,

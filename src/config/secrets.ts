@@ -4,12 +4,16 @@ import { messageOf } from "../errors.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Looks a reference up: the secret, or what is wrong with it. The message names the reference, never what it leads to. */
+/**
+ * Looks up a reference: the secret, or the problem. The problem names the reference and never shows the
+ * secret.
+ */
 export type SecretLookup = (reference: string) => { secret: string } | { problem: string };
 
 /**
- * `env:NAME`: the process environment first, then the inbox folder's `.env`, never the working directory's. `file:path`: absolute,
- * under `$CREDENTIALS_DIRECTORY`, or relative to the inbox folder.
+ * `env:NAME` is looked up in the process environment first, then in the inbox folder's `.env`, never in the
+ * working directory's. The path of `file:path` is absolute, under `$CREDENTIALS_DIRECTORY`, or relative to
+ * the inbox folder.
  */
 export function createSecretLookup(inboxFolder: string, environment: Environment): SecretLookup {
   const dotEnvPath = join(inboxFolder, ".env");
@@ -25,31 +29,34 @@ export function createSecretLookup(inboxFolder: string, environment: Environment
     const colon = reference.indexOf(":");
     const name = reference.slice(colon + 1);
     if (reference.slice(0, colon) === "env") {
-      // Own names only: env:constructor is not set, whatever objects inherit.
+      // Own properties only: env:constructor must not find what every object inherits.
       const holder = [environment, dotEnv].find((names) => Object.hasOwn(names, name));
       const secret = holder?.[name];
-      if (secret === undefined)
-        return {
-          problem: `${reference} is not set: put ${name}=… into ${dotEnvPath}${unreadable}, or into the environment`,
-        };
-      return secret === "" ? { problem: `${reference} is empty: anybody could sign with it` } : { secret };
+      if (secret !== undefined) return secretOrEmpty(reference, secret);
+      return {
+        problem: `${reference} is not set: put ${name}=… into ${dotEnvPath}${unreadable}, or into the environment`,
+      };
     }
     const path = pathOf(name, inboxFolder, environment["CREDENTIALS_DIRECTORY"]);
     try {
-      // Editors and `echo` end a file with a line break that is no part of the secret.
-      const secret = readFileSync(path, "utf8").replace(/\r?\n$/, "");
-      return secret === "" ? { problem: `${reference} is empty: anybody could sign with it` } : { secret };
+      // Editors and `echo` end a file with a line break that is not part of the secret.
+      return secretOrEmpty(reference, readFileSync(path, "utf8").replace(/\r?\n$/, ""));
     } catch (error) {
       return { problem: `${reference} cannot be read: ${messageOf(error)}` };
     }
   };
 }
 
-/** What the inbox folder's `.env` says; nothing where there is none. */
+function secretOrEmpty(reference: string, secret: string): ReturnType<SecretLookup> {
+  if (secret !== "") return { secret };
+  return { problem: `${reference} is empty: anyone could sign with an empty secret` };
+}
+
+/** The variables in the inbox folder's `.env`; none if there is no such file. */
 export function readDotEnv(inboxFolder: string): Environment {
   const path = join(inboxFolder, ".env");
   if (!existsSync(path)) return {};
-  // Loaded only here: a start without such a file is 4 ms sooner.
+  // Loaded only here: without a .env file a start is 4 ms faster.
   const { parseEnv } = process.getBuiltinModule("node:util");
   return parseEnv(readFileSync(path, "utf8"));
 }

@@ -3,7 +3,8 @@ import { literal } from "./literal.ts";
 const UNITS = { GiB: 1024 ** 3, MiB: 1024 ** 2, KiB: 1024 } as const;
 
 /**
- * The one grammar for sizes: a whole number and a unit, as in `512 KiB`, `5 MiB` or `2 GiB`. The space may be left out.
+ * The one grammar for sizes: a whole number and a unit, as in `512 KiB`, `5 MiB` or `2 GiB`. The space may be
+ * left out.
  *
  * @returns bytes; undefined if the text is not a size
  */
@@ -21,7 +22,9 @@ export function formatSize(bytes: number): string {
   return `${Math.ceil(bytes / UNITS.KiB)} KiB`;
 }
 
-/** Why a value is not a size, and what to write instead. A bare number was bytes before units were required. */
+/**
+ * Why a value is not a size, and what to write instead. A bare number was bytes before units were required.
+ */
 export function sizeProblem(key: string, value: unknown): string {
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1 || value > UNITS.GiB)
     return `${literal(value)} is not a size: write a whole number with KiB, MiB or GiB, as in ${key} = "5 MiB"`;

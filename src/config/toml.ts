@@ -1,9 +1,11 @@
 import { getStaticTOMLValue, ParseError, parseTOML, type AST } from "toml-eslint-parser";
 
-/** A TOML document, and where in it things stand. */
+/** A TOML document that knows the lines of its keys. */
 export interface TomlDocument {
   readonly value: unknown;
-  /** The line of the deepest part of a path that is written down, counted from 1. */
+  /**
+   * The line of a key, counted from 1. If it is not in the document: the line of the nearest table around it.
+   */
   lineOf(path: readonly PropertyKey[]): number | undefined;
 }
 
@@ -27,7 +29,7 @@ export function readToml(text: string): TomlDocument {
   }
   const lines = new Map<string, number>();
   const note = (path: readonly PropertyKey[], line: number): void => {
-    // A dotted key or a table's head also stands for the tables it is in.
+    // A dotted key or a table header is also the place of the tables around it.
     for (let length = path.length; length > 0; length--) {
       const key = path.slice(0, length).join("\0");
       if (!lines.has(key)) lines.set(key, line);

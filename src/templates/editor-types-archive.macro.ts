@@ -1,25 +1,26 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** What a handler may import beside "hookonce", each with the declaration file that stands for it. */
+/** The declaration files of what a handler may import besides "hookonce". */
 const entries = ["drizzle-orm/index.d.ts", "drizzle-orm/sqlite-core/index.d.ts", "zod/index.d.ts"];
 
 /**
- * drizzle's column-builder.d.ts names a type or two of each other database, in branches that SQLite never takes. What
- * stands behind them is 233 of drizzle's 297 files, and an editor would offer their `text` and `integer` too.
+ * drizzle's column-builder.d.ts names one or two types of each other database, in branches that SQLite never
+ * takes. They would bring along 233 of drizzle's 297 files, and an editor would also suggest their `text` and
+ * `integer`.
  */
 const otherDatabases = /^drizzle-orm\/(pg|mysql|singlestore|gel)-core\/index\.d\.ts$/;
 
-/** The one file that may import those, so that one list of names is all there is. */
+/** The only file that may import those, so that there is only one list of names. */
 const dialectSwitch = "drizzle-orm/column-builder.d.ts";
 
 const nodeModules = join(import.meta.dir, "../../node_modules");
 
 /**
- * The types of drizzle-orm, drizzle-orm/sqlite-core, zod and hookonce, with all that they import, as base64 of a
- * zstd-compressed JSON object from path to text. 73 kB; gzip takes 87.
+ * The types of drizzle-orm, drizzle-orm/sqlite-core, zod and hookonce, and everything that they import, as
+ * the base64 of a zstd-compressed JSON object from path to text. It takes 73 kB, with gzip 87 kB.
  *
- * Throws when a declaration file is missing or imports in a way that is not foreseen here, so that a new version of a
+ * Throws if a declaration file is missing or has an unknown kind of import, so that a new version of a
  * package breaks the build and not the user's editor.
  */
 export function editorTypesArchive(): string {
@@ -38,14 +39,17 @@ function addWithImports(path: string, files: Record<string, string>): void {
   const text = readFileSync(join(nodeModules, path), "utf8");
   files[path] = text;
   for (const { names, from } of importsOf(text)) {
-    if (!from.startsWith(".")) throw new Error(`${path} imports ${from}, which no handler is given`);
+    if (!from.startsWith(".")) throw new Error(`${path} imports ${from}, which handlers cannot import`);
     const imported = declarationFile(join(dirname(path), from));
     if (otherDatabases.test(imported)) files[imported] = standIns(names, path);
     else addWithImports(imported, files);
   }
 }
 
-/** tsc writes one import or export per line, at its beginning, and `import("…")` within types. Elsewhere it is a comment. */
+/**
+ * tsc writes each import or export at the beginning of a line, and `import("…")` in types. Anything else is a
+ * comment.
+ */
 function importsOf(text: string): { names: string; from: string }[] {
   const code = text.replaceAll(/\/\*[^]*?\*\//g, "");
   const statements = code.matchAll(/^(?:import|export)\s([^;"']*?)from\s*["']([^"']+)["']/gm);
@@ -68,7 +72,7 @@ function declarationFile(path: string): string {
   return found;
 }
 
-/** `{ PgColumn, … }`, each as a type that takes up to three arguments and has no values. */
+/** Makes each of `{ PgColumn, … }` a type that takes up to three arguments and has no values. */
 function standIns(names: string, importer: string): string {
   const list = /^type\s*\{([\w\s,]+)\}\s*$/.exec(names)?.[1];
   if (list === undefined || importer !== dialectSwitch) {
@@ -87,12 +91,12 @@ function readme(): string {
     );
     return `- ${name} ${version} (${license}, ${homepage})`;
   });
-  return `Types for your editor, written by \`hookonce init\`, which also brings them up to date. Nothing here runs.
+  return `Types for your editor. \`hookonce init\` writes and updates them. Nothing here is run.
 
-What hookonce supplies to handlers, and whose declarations these are:
+hookonce supplies these packages to handlers, and the declarations are theirs:
 
 ${described.join("\n")}
 
-Of drizzle-orm only what SQLite needs is here; its other databases are empty stand-ins.
+Only the part of drizzle-orm for SQLite is here. The types of other databases are replaced by empty ones.
 `;
 }

@@ -1,4 +1,4 @@
 import { editorTypesArchive } from "./editor-types-archive.macro.ts" with { type: "macro" };
 
-/** A file of its own, so that only who unpacks it pays for it. */
+/** In a separate file, so that it is only loaded when it is unpacked. */
 export const archive: string = editorTypesArchive();

@@ -4,22 +4,22 @@ export interface InboxFile {
   /** Relative to the inbox folder, with `/`. */
   readonly path: string;
   readonly text: string;
-  /** A few words for who has just made the folder. */
+  /** A few words for the user who has just made the folder. */
   readonly purpose: string;
-  /** Readable by its owner alone. */
+  /** Only its owner can read it. */
   readonly secret?: boolean;
 }
 
 /**
- * What `hookonce init` puts into a folder, in the order in which one would read it.
+ * The files that `hookonce init` writes, in the order in which a user would read them.
  *
- * `env` and `gitignore` have no dot in this repository, where git would take them for its own.
+ * `env` and `gitignore` have no dot in this repository, because git would treat them as its own.
  */
 export const inboxFiles: readonly InboxFile[] = [
   {
     path: "hookonce.toml",
     text: templateText("inbox/hookonce.toml"),
-    purpose: "where it listens, and who may send",
+    purpose: "its address and its sources",
   },
   {
     path: "migrations/0001_credits.sql",
@@ -29,7 +29,7 @@ export const inboxFiles: readonly InboxFile[] = [
   {
     path: "handlers/default/_any.sql",
     text: templateText("inbox/handlers/default/_any.sql"),
-    purpose: "what an event does to them, in SQL",
+    purpose: "what an event does, in SQL",
   },
   {
     path: "handlers/default/user.created.ts",

@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 
 /**
- * The text of a file below src/templates, put into the code while it is transpiled or compiled.
+ * The text of a file below src/templates, inserted into the code when it is transpiled or compiled.
  *
- * A macro and not `import … with { type: "text" }`, because TypeScript takes no notice of the attribute: an import of
- * the template handler would pull that file, which is written for another tsconfig, into the type check of this project.
+ * It is a macro because TypeScript ignores the attribute in `import … with { type: "text" }`: importing the
+ * template handler that way would include the file, which is written for another tsconfig, in this project's
+ * type check.
  */
 export function templateText(path: string): string {
   return readFileSync(`${import.meta.dir}/${path}`, "utf8");

@@ -8,7 +8,7 @@ import { secretNeeds } from "../../src/app/sources.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { refusedStart } from "../support/test-inbox.ts";
 
-/** `hookonce.toml` as it is here, `version` included; what is wrong with it. */
+/** The problems of this `hookonce.toml`, which includes its `version`. */
 function problemsOf(toml: string, environment: Record<string, string> = {}): readonly Problem[] {
   const folder = temporaryFolder("config");
   try {
@@ -26,85 +26,95 @@ function problemsOf(toml: string, environment: Record<string, string> = {}): rea
 
 const SOURCE = '[sources.default]\nprovider = "unsigned"\n';
 
-describe("each mistake is named with its line, its field and the remedy", () => {
+describe("a mistake in the config is reported with its line, its field and the remedy", () => {
   const scenarios: { name: string; toml: string; problems: [line: number | undefined, message: string][] }[] =
     [
       {
         name: "no version",
         toml: SOURCE,
-        problems: [[undefined, "version: this hookonce reads version = 1"]],
+        problems: [[undefined, "version is missing: write version = 1"]],
       },
       {
-        name: "a version to come",
+        name: "a later version",
         toml: `version = 2\n${SOURCE}`,
-        problems: [[1, "version: this hookonce reads version = 1"]],
+        problems: [[1, "version: 2 is unknown to this hookonce: write version = 1"]],
       },
       {
-        name: "a key that is nearly one",
+        name: "a mistyped key",
         toml: `version = 1\nlisten_on = "127.0.0.1:1"\n${SOURCE}`,
         problems: [[2, "listen_on is not a key; did you mean listen?"]],
       },
       {
-        name: "a key that is like none",
+        name: "an unknown key",
         toml: `version = 1\ncolour = "blue"\n${SOURCE}`,
-        problems: [[2, "colour is not a key; there are version, listen, database, convert_to_wal, sources"]],
+        problems: [
+          [2, "colour is not a key; choose from version, listen, database, convert_to_wal, sources"],
+        ],
       },
       {
-        name: "a source's key that is nearly one",
+        name: "a mistyped key of a source",
         toml: `version = 1\n${SOURCE}event_ids = "body:$.id"\n`,
         problems: [[4, "sources.default.event_ids is not a key; did you mean event_id?"]],
       },
       {
-        name: "a key of hookonce's in the wrong place",
+        name: "a top-level key in a source",
         toml: `version = 1\n${SOURCE}listen = "127.0.0.1:1"\n`,
         problems: [
-          [4, "sources.default.listen is not a key; there are provider, secret, event_id, type, signature,"],
+          [
+            4,
+            "sources.default.listen is not a key; choose from provider, secret, event_id, type, signature,",
+          ],
         ],
       },
       {
-        name: "a table that is nearly one",
+        name: "a mistyped table",
         toml: 'version = 1\n\n[source.default]\nprovider = "unsigned"\n',
         problems: [
-          [undefined, "sources: Invalid input: expected record, received undefined"],
+          [undefined, "sources is missing: add a source, as in [sources.stripe]"],
           [3, "source is not a key; did you mean sources?"],
         ],
       },
       {
         name: "no source",
         toml: "version = 1\n[sources]\n",
-        problems: [[2, "sources: name at least one source: [sources.stripe]"]],
+        problems: [[2, "sources is empty: add a source, as in [sources.stripe]"]],
       },
       {
-        name: "a provider that is nearly one",
+        name: "a mistyped provider",
         toml: 'version = 1\n[sources.a]\nsecret = "env:S"\nprovider = "strip"\n',
-        problems: [[4, 'sources.a.provider: there is no "strip"; did you mean stripe?']],
+        problems: [[4, 'sources.a.provider: "strip" is not a provider; did you mean stripe?']],
       },
       {
-        name: "a provider that is like none",
+        name: "an unknown provider",
         toml: 'version = 1\n[sources.a]\nsecret = "env:S"\nprovider = "acme corporation"\n',
         problems: [
-          [4, 'sources.a.provider: there is no "acme corporation"; hookonce providers lists those there are'],
+          [
+            4,
+            'sources.a.provider: "acme corporation" is not a provider; to list all providers: hookonce providers',
+          ],
         ],
       },
       {
-        name: "a provider whose name is nearly right",
+        name: "a provider without its hyphen",
         toml: 'version = 1\n[sources.a]\nsecret = "env:S"\nprovider = "lemonsqueezy"\n',
-        problems: [[4, 'sources.a.provider: there is no "lemonsqueezy"; did you mean lemon-squeezy?']],
+        problems: [[4, 'sources.a.provider: "lemonsqueezy" is not a provider; did you mean lemon-squeezy?']],
       },
       {
-        name: "handlers of a source that is not there",
+        name: "the handlers of an unknown source",
         toml: 'version = 1\n[sources.stripe]\nprovider = "unsigned"\n[sources.test]\nprovider = "unsigned"\nhandlers = "strip"\n',
         problems: [
           [
             6,
-            'sources.test.handlers: there is no source "strip" whose handlers it could share; did you mean stripe?',
+            'sources.test.handlers: there is no source "strip" whose handlers could be shared; did you mean stripe?',
           ],
         ],
       },
       {
         name: "no provider",
         toml: "version = 1\n[sources.a]\n",
-        problems: [[2, "sources.a.provider: Invalid input: expected string, received undefined"]],
+        problems: [
+          [2, 'sources.a.provider is missing: write the name of a provider, as in provider = "stripe"'],
+        ],
       },
       {
         name: "a literal secret",
@@ -112,24 +122,24 @@ describe("each mistake is named with its line, its field and the remedy", () => 
         problems: [
           [
             4,
-            'sources.a.secret: secrets are not written in the config: write "env:NAME" and put the secret into .env, or write "file:path"',
+            'sources.a.secret: the config must not contain a secret: write "env:NAME" and put NAME=… into .env, or write "file:path"',
           ],
         ],
       },
       {
         name: "a literal secret in a list",
         toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = ["whsec_very_secret", "env:S"]\n',
-        problems: [[4, "sources.a.secret: secrets are not written in the config"]],
+        problems: [[4, "sources.a.secret: the config must not contain a secret"]],
       },
       {
-        name: "a literal secret behind a good one in a list",
+        name: "a literal secret after a reference in a list",
         toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = ["env:S", "whsec_very_secret"]\n',
-        problems: [[4, "sources.a.secret: secrets are not written in the config"]],
+        problems: [[4, "sources.a.secret: the config must not contain a secret"]],
       },
       {
-        name: "an env: without a name",
+        name: "env: without a name",
         toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = "env:"\n',
-        problems: [[4, "sources.a.secret: secrets are not written in the config"]],
+        problems: [[4, "sources.a.secret: the config must not contain a secret"]],
       },
       {
         name: "a secret that is not set",
@@ -154,45 +164,53 @@ describe("each mistake is named with its line, its field and the remedy", () => 
       {
         name: "an unsigned source with a secret",
         toml: `version = 1\n${SOURCE}secret = "env:S"\n`,
-        problems: [[4, "sources.default.secret: an unsigned source checks no secret; name the provider"]],
-      },
-      {
-        name: "a source's name that no URL should have",
-        toml: 'version = 1\n[sources."My Shop"]\nprovider = "unsigned"\n',
         problems: [
-          [2, "sources.My Shop: a source's name is part of its URL: small letters, digits, - and _"],
+          [
+            4,
+            "sources.default.secret: deliveries to this source are not signed, so no secret is checked; remove it",
+          ],
         ],
       },
       {
-        name: "addresses that are none",
-        toml: `version = 1\nlisten = "8787"\n${SOURCE}`,
-        problems: [[2, 'listen: write host:port, such as "127.0.0.1:8787"']],
+        name: "a source name that is not allowed in the URL",
+        toml: 'version = 1\n[sources."My Shop"]\nprovider = "unsigned"\n',
+        problems: [
+          [2, "sources.My Shop is not a source name: write at most 64 lower-case letters, digits, - and _"],
+        ],
       },
       {
-        name: "a body of no size",
+        name: "an address without a host",
+        toml: `version = 1\nlisten = "8787"\n${SOURCE}`,
+        problems: [[2, 'listen: "8787" is not host:port: write it as in listen = "127.0.0.1:8787"']],
+      },
+      {
+        name: "a size in an unknown unit",
         toml: `version = 1\n${SOURCE}max_body = "25 MB"\n`,
         problems: [
           [4, 'sources.default.max_body: "25 MB" is not a size: write a whole number with KiB, MiB or GiB'],
         ],
       },
       {
-        name: "a max_body that there is never room for",
+        name: "a max_body that would fill the memory for bodies",
         toml: `version = 1\n${SOURCE}max_body = "61 MiB"\n`,
-        problems: [[4, "sources.default.max_body: the largest is 60 MiB"]],
+        problems: [[4, "sources.default.max_body: 61 MiB is too large: write at most 60 MiB"]],
       },
       {
-        name: "an answer to unhandled that there is none of",
+        name: "an unknown choice",
         toml: `version = 1\n${SOURCE}unhandled = "drop"\n`,
         problems: [
-          [4, 'sources.default.unhandled: Invalid option: expected one of "record"|"ignore"|"fail"'],
+          [
+            4,
+            'sources.default.unhandled: "drop" is not one of the choices: write "record", "ignore" or "fail"',
+          ],
         ],
       },
       {
-        name: "text for a yes or no",
+        name: "text and numbers instead of true and false",
         toml: `version = 1\nconvert_to_wal = "yes"\n${SOURCE}require_change = 1\n`,
         problems: [
-          [2, "convert_to_wal: Invalid input: expected boolean, received string"],
-          [5, "sources.default.require_change: Invalid input: expected boolean, received number"],
+          [2, 'convert_to_wal: "yes" is not true or false: write one of them'],
+          [5, "sources.default.require_change: 1 is not true or false"],
         ],
       },
       {
@@ -206,21 +224,21 @@ describe("each mistake is named with its line, its field and the remedy", () => 
         problems: [[3, "sources.default.tipe is not a key; did you mean type?"]],
       },
       {
-        name: "no TOML: a string without an end",
+        name: "not TOML: a string without an end",
         toml: 'version = 1\n\nlisten = "127.0.0.1\n',
         problems: [[3, ""]],
       },
       {
-        name: "no TOML: a key twice",
+        name: "not TOML: a key twice",
         toml: `version = 1\n${SOURCE}provider = "stripe"\n`,
         problems: [[4, ""]],
       },
       {
-        name: "nothing",
+        name: "an empty file",
         toml: "",
         problems: [
-          [undefined, "version: "],
-          [undefined, "sources: "],
+          [undefined, "version is missing"],
+          [undefined, "sources is missing"],
         ],
       },
     ];
@@ -231,13 +249,13 @@ describe("each mistake is named with its line, its field and the remedy", () => 
       problems.map(([line]) => ({ file: "hookonce.toml", line })),
     );
     for (const [index, [, message]] of problems.entries()) expect(found[index]?.message).toContain(message);
-    // The secret that stands there, or that was looked up, is not repeated.
+    // No message repeats a secret, whether it was written here or looked up.
     expect(JSON.stringify(found)).not.toContain("very_secret");
     expect(JSON.stringify(found)).not.toContain("a secret,");
   });
 });
 
-test("everything that is wrong is said at once, in the order of the file", async () => {
+test("all problems of the config are reported at once, in the order of the file", async () => {
   const error = await refusedStart({
     config: `listn = "127.0.0.1:8787"
 database = ""
@@ -257,18 +275,18 @@ unhandled = "drop"
   });
   expect(error.problems.map(({ line, message }) => `${line}: ${message.slice(0, 40)}`)).toEqual([
     "2: listn is not a key; did you mean listen?",
-    "3: database: Too small: expected string to ",
-    "7: sources.stripe.secret: secrets are not w",
+    "3: database is empty",
+    "7: sources.stripe.secret: the config must n",
     "8: sources.stripe.tolerence is not a key; d",
-    "10: sources.Hub: a source's name is part of ",
+    "10: sources.Hub is not a source name: write ",
     "11: sources.Hub.secret is missing: write sec",
     "13: sources.default.type is missing: provide",
-    "15: sources.default.unhandled: Invalid optio",
+    '15: sources.default.unhandled: "drop" is not',
   ]);
   expect(JSON.stringify(error.problems)).not.toContain("sk_live_literal");
 });
 
-test("what is wrong with the config, the migrations and the handlers is said at once", async () => {
+test("problems of the config, the migrations and the handlers are reported at once", async () => {
   const error = await refusedStart({
     config: '[sources.a]\nprovider = "unsigned"\ntype = "body:type"\n[sources.b]\nprovider = "strpe"\n',
     files: {
@@ -290,7 +308,7 @@ test("what is wrong with the config, the migrations and the handlers is said at 
   expect(error.problems.find(({ file }) => file === "handlers/a/y.ts")?.message).toContain("has no handler");
 });
 
-test("two mistakes of one source that only the provider can see are both said", async () => {
+test("two unreadable paths in one source are both reported", async () => {
   const error = await refusedStart({
     config:
       '[sources.a]\nprovider = "hmac"\nsecret = "env:S"\nsignature = { header = "x-sig", signed = "{body}{other}", secret_encoding = "hex" }\nevent_id = "body:"\ntype = "body:"',
@@ -302,7 +320,7 @@ test("two mistakes of one source that only the provider can see are both said", 
   ]);
 });
 
-describe("one mistake does not hide another", () => {
+describe("one problem does not hide another", () => {
   const scenarios: Record<string, [config: string, problems: [line: number, message: string][]]> = {
     "of another source, whose secret is not set": [
       '[sources.a]\nprovider = "stripe"\nsecret = "env:NOT_SET"\n[sources.b]\nprovider = "unsigned"\nevent_id = "body:"\ntolerance = "5s"\n',
@@ -328,10 +346,10 @@ describe("one mistake does not hide another", () => {
         [5, 'sources.b.type: "body:x" is not a path'],
       ],
     ],
-    "of a source with a name that cannot be one": [
+    "of a source whose name is not allowed": [
       '[sources.BadName]\nprovider = "unsigned"\nmax_body = "much"\ncolour = 1\n',
       [
-        [2, "sources.BadName: a source's name is part of its URL"],
+        [2, "sources.BadName is not a source name"],
         [2, "sources.BadName.type is missing"],
         [4, 'sources.BadName.max_body: "much" is not a size'],
         [5, "sources.BadName.colour is not a key;"],
@@ -353,7 +371,7 @@ describe("one mistake does not hide another", () => {
   });
 });
 
-describe("where there is no config", () => {
+describe("without a config", () => {
   test("the message says how to make one", async () => {
     const folder = temporaryFolder("config");
     try {
@@ -361,14 +379,14 @@ describe("where there is no config", () => {
       expect(config).toBeNull();
       expect(problems).toHaveLength(1);
       expect(problems[0]?.message).toEndWith(
-        `hookonce.toml is not there. To make an inbox folder: hookonce init ${folder}`,
+        `hookonce.toml does not exist. To make an inbox folder: hookonce init ${folder}`,
       );
     } finally {
       rmSync(folder, { recursive: true });
     }
   });
 
-  test("a folder in its place is a problem and no crash", () => {
+  test("a folder in place of the file is reported, without a crash", () => {
     const folder = temporaryFolder("config");
     try {
       mkdirSync(join(folder, "hookonce.toml"));
@@ -380,9 +398,9 @@ describe("where there is no config", () => {
   });
 });
 
-test("settings that contradict each other are refused", async () => {
+test("sources that contradict each other are refused", async () => {
   const contradictions: [string, string, number][] = [
-    // The retries of one source would be looked up under the other.
+    // Retries of one source would be looked up under the other.
     [
       '[sources.new]\nprovider = "unsigned"\ntype = "body:$.type"\nrenamed_from = "old"\n[sources.old]\nprovider = "unsigned"\ntype = "body:$.type"\n',
       "renamed_from",
@@ -394,19 +412,24 @@ test("settings that contradict each other are refused", async () => {
       "renamed_from",
       9,
     ],
-    // handlers/lib is for code that handlers share, so this source could never have one.
+    [
+      '[sources.a]\nprovider = "stripe"\nsecret = "env:S"\n[sources.b]\nprovider = "unsigned"\nhandlers = "a"\n[sources.c]\nprovider = "unsigned"\nhandlers = "b"\n',
+      '"b" itself shares the handlers of "a"; name that source',
+      10,
+    ],
+    // handlers/lib is for code that handlers share, so this source could never have a handler.
     ['[sources.lib]\nprovider = "unsigned"\ntype = "body:$.type"\n', "lib", 2],
   ];
   for (const [config, word, line] of contradictions) {
-    const error = await refusedStart({ config });
+    const error = await refusedStart({ config, environment: { S: "a secret" } });
     expect(error.problems).toHaveLength(1);
     expect(error.problems[0]).toMatchObject({ file: "hookonce.toml", line });
     expect(error.problems[0]?.message).toContain(word);
   }
 });
 
-describe("what may be left out", () => {
-  test("has the defaults that the README gives", () => {
+describe("a valid config", () => {
+  test("has the README's defaults for what it leaves out", () => {
     const folder = temporaryFolder("config");
     try {
       writeFileSync(join(folder, "hookonce.toml"), `version = 1\n${SOURCE}`);
@@ -426,7 +449,7 @@ describe("what may be left out", () => {
     ["0.0.0.0:80", "0.0.0.0", 80],
     ["localhost:0", "localhost", 0],
     ["[::1]:8787", "::1", 8787],
-  ])("listen = %s", (listen, hostname, port) => {
+  ])("may have listen = %s, an absolute database and sizes", (listen, hostname, port) => {
     const folder = temporaryFolder("config");
     try {
       writeFileSync(
@@ -442,7 +465,7 @@ describe("what may be left out", () => {
     }
   });
 
-  test("a port that is none is refused", () => {
+  test("a port above 65535 is refused", () => {
     expect(problemsOf(`version = 1\nlisten = "127.0.0.1:70000"\n${SOURCE}`)).toHaveLength(1);
   });
 });

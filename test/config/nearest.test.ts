@@ -16,18 +16,18 @@ test.each([
   ["Stripe", "stripe"],
   ["strpe", "stripe"],
   ["lemonsqueezy", "lemon-squeezy"],
-])("%s: did you mean %s?", (written, meant) => {
+])("%s is answered with: did you mean %s?", (written, meant) => {
   expect(nearest(written, providers, "others")).toBe(`did you mean ${meant}?`);
 });
 
 test.each(["", "zzz", "mailchimp", "acme corporation", "constructor", "__proto__"])(
-  "%p is like none",
+  "%p has no suggestion",
   (name) => {
     expect(nearest(name, providers, "others")).toBe("others");
   },
 );
 
-test("no alias is a provider's name, or another's alias", () => {
+test("no alias is the name or an alias of another provider", () => {
   const aliases = [...providers.values()].flatMap((provider) => provider.aliases ?? []);
   expect(aliases.filter((alias) => providers.has(alias))).toEqual([]);
   expect(new Set(aliases).size).toBe(aliases.length);

@@ -59,15 +59,15 @@ test.each([
 
 test.each([
   ["tolerance = 300", 'sources.a.tolerance: 300 has no unit: write tolerance = "300s" or "5m"'],
-  ['tolerance = "0s"', 'sources.a.tolerance: write at least tolerance = "1s"'],
+  ['tolerance = "0s"', 'sources.a.tolerance: 0s is too short: write a longer time, as in tolerance = "5m"'],
   ["max_body = 1048576", 'sources.a.max_body: 1048576 has no unit: write max_body = "1 MiB"'],
   [
     'signature = { tolerance = "5m" }',
     "sources.a.signature.tolerance is not a key of signature: write it in [sources.a]",
   ],
   ['signature = { heder = "x" }', "sources.a.signature.heder is not a key; did you mean header?"],
-  ['signature = "x"', "sources.a.signature: "],
-  ['signature = { header = "header:x" }', "sources.a.signature.header: not a header name"],
+  ['signature = "x"', 'sources.a.signature: "x" is not a table: write { … }'],
+  ['signature = { header = "header:x" }', 'sources.a.signature.header: "header:x" is not a header name'],
 ])("%s is refused", async (line, message) => {
   expect(await messagesOf(line)).toEqual([[5, expect.stringContaining(message) as string]]);
 });

@@ -10,7 +10,7 @@ interface Folder extends Disposable {
   readonly path: string;
 }
 
-/** A folder with these files, gone when the test ends. */
+/** A folder with these files, removed when the test ends. */
 function folderWith(files: Record<string, string>): Folder {
   const path = temporaryFolder("secrets");
   for (const [name, text] of Object.entries(files)) {
@@ -39,44 +39,53 @@ describe("env:NAME", () => {
       dotEnv: "SECRET=from .env",
       found: { secret: "from .env" },
     },
-    { name: "and that without a .env", environment: { SECRET: "x" }, found: { secret: "x" } },
     {
-      name: "quotes are not part of it",
+      name: "the process environment is enough without a .env",
+      environment: { SECRET: "x" },
+      found: { secret: "x" },
+    },
+    {
+      name: "quotation marks around it are not part of the secret",
       environment: {},
       dotEnv: `SECRET="it's #1"`,
       found: { secret: "it's #1" },
     },
     {
-      name: "single quotes neither",
+      name: "single quotation marks around it are not part of the secret",
       environment: {},
       dotEnv: `SECRET='a "b" c'`,
       found: { secret: 'a "b" c' },
     },
     {
-      name: "nor white space around it",
+      name: "white space around it is not part of the secret",
       environment: {},
       dotEnv: "SECRET =  bare  \n",
       found: { secret: "bare" },
     },
     {
-      name: "nor a comment behind it",
+      name: "a comment after it is not part of the secret",
       environment: {},
       dotEnv: "SECRET=bare # it\n",
       found: { secret: "bare" },
     },
     {
-      name: "an equals sign within is",
+      name: "an equals sign in it is part of the secret",
       environment: {},
       dotEnv: "SECRET=whsec_YWJj==",
       found: { secret: "whsec_YWJj==" },
     },
     {
-      name: "a dollar sign is no variable",
+      name: "a dollar sign does not stand for a variable",
       environment: { HOME: "x" },
       dotEnv: "SECRET=a$HOME",
       found: { secret: "a$HOME" },
     },
-    { name: "export before it is fine", environment: {}, dotEnv: "export SECRET=x", found: { secret: "x" } },
+    {
+      name: "export before the name is allowed",
+      environment: {},
+      dotEnv: "export SECRET=x",
+      found: { secret: "x" },
+    },
     {
       name: "Windows line breaks",
       environment: {},
@@ -84,25 +93,25 @@ describe("env:NAME", () => {
       found: { secret: "x" },
     },
     {
-      name: "empty in the process environment",
+      name: "an empty variable in the process environment is refused",
       environment: { SECRET: "" },
       dotEnv: "SECRET=x",
-      found: { problem: /^env:SECRET is empty: anybody could sign with it$/ },
+      found: { problem: /^env:SECRET is empty: anyone could sign with an empty secret$/ },
     },
     {
-      name: "empty in .env",
+      name: "an empty variable in .env is refused",
       environment: {},
       dotEnv: "SECRET=\n",
       found: { problem: /^env:SECRET is empty/ },
     },
     {
-      name: "commented out",
+      name: "a line that is commented out does not count",
       environment: {},
       dotEnv: "# SECRET=x\n",
       found: { problem: /^env:SECRET is not set: put SECRET=… into .*\.env, or into the environment$/ },
     },
     {
-      name: "nowhere",
+      name: "a name in another case is not set",
       environment: { secret: "in small letters" },
       found: { problem: /^env:SECRET is not set/ },
     },
@@ -115,7 +124,7 @@ describe("env:NAME", () => {
     else expect((result as { problem: string }).problem).toMatch(found.problem);
   });
 
-  test("the names that every object has are not set", () => {
+  test("names that every object inherits are not set", () => {
     using folder = folderWith({});
     const lookUp = createSecretLookup(folder.path, {});
     for (const name of ["constructor", "toString", "__proto__", "hasOwnProperty"]) {
@@ -139,14 +148,14 @@ describe("env:NAME", () => {
     }
   });
 
-  test("nor by a process that is started there, as `bun start` is", () => {
+  test("the working directory's .env is not read by a process that is started there, as `bun start` is", () => {
     using elsewhere = folderWith({ ".env": "HOOKONCE_TEST_ELSEWHERE=from the working directory" });
     using folder = folderWith({
       "hookonce.toml":
         'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = "env:HOOKONCE_TEST_ELSEWHERE"\n',
     });
     const root = join(import.meta.dir, "../..");
-    // The options that `bun start` gives to Bun, without its install and its arguments.
+    // Bun's own options in `bun start`.
     const options =
       /bun((?: --\S+)*) src\/main\.ts/.exec(packageJson.scripts.start)?.[1]?.split(" ").filter(Boolean) ?? [];
     const { exitCode, stderr } = Bun.spawnSync({
@@ -160,14 +169,14 @@ describe("env:NAME", () => {
 });
 
 describe("file:path", () => {
-  test("relative to the inbox folder", () => {
+  test("may be relative to the inbox folder", () => {
     using folder = folderWith({ "secrets/stripe": "whsec_x" });
     const lookUp = createSecretLookup(folder.path, {});
     expect(lookUp("file:secrets/stripe")).toEqual({ secret: "whsec_x" });
     expect(lookUp("file:./secrets/stripe")).toEqual({ secret: "whsec_x" });
   });
 
-  test("absolute", () => {
+  test("may be absolute", () => {
     using folder = folderWith({});
     using elsewhere = folderWith({ stripe: "whsec_x" });
     expect(createSecretLookup(folder.path, {})(`file:${elsewhere.path}/stripe`)).toEqual({
@@ -175,34 +184,38 @@ describe("file:path", () => {
     });
   });
 
-  test("under $CREDENTIALS_DIRECTORY, which comes before the inbox folder", () => {
+  test("is looked up under $CREDENTIALS_DIRECTORY before the inbox folder", () => {
     using folder = folderWith({ stripe: "from the folder", own: "only here" });
     using credentials = folderWith({ stripe: "from systemd" });
     const lookUp = createSecretLookup(folder.path, { CREDENTIALS_DIRECTORY: credentials.path });
     expect(lookUp("file:stripe")).toEqual({ secret: "from systemd" });
     expect(lookUp("file:own")).toEqual({ secret: "only here" });
-    // Only the process says where credentials are: .env is the inbox folder's.
+    // Only the process environment sets the directory: .env belongs to the inbox folder.
     writeFileSync(join(folder.path, ".env"), `CREDENTIALS_DIRECTORY=${credentials.path}`);
     expect(createSecretLookup(folder.path, {})("file:stripe")).toEqual({ secret: "from the folder" });
   });
 
   test.each([
-    ["one line break at the end is not part of it", "whsec_x\n", "whsec_x"],
-    ["nor a Windows one", "whsec_x\r\n", "whsec_x"],
-    ["a second one is", "whsec_x\n\n", "whsec_x\n"],
-    ["one before it is", "\nwhsec_x", "\nwhsec_x"],
-    ["spaces are", " whsec_x ", " whsec_x "],
-    ["equals signs and quotes are", '"a=b"', '"a=b"'],
+    ["one line break at the end is not part of the secret", "whsec_x\n", "whsec_x"],
+    ["one Windows line break at the end is not part of the secret", "whsec_x\r\n", "whsec_x"],
+    ["a second line break at the end is part of the secret", "whsec_x\n\n", "whsec_x\n"],
+    ["a line break before it is part of the secret", "\nwhsec_x", "\nwhsec_x"],
+    ["spaces are part of the secret", " whsec_x ", " whsec_x "],
+    ["equals signs and quotation marks are part of the secret", '"a=b"', '"a=b"'],
   ])("%s", (_, text, secret) => {
     using folder = folderWith({ it: text });
     expect(createSecretLookup(folder.path, {})("file:it")).toEqual({ secret });
   });
 
   test.each([
-    ["an empty file", "file:empty", /^file:empty is empty: anybody could sign with it$/],
-    ["a line break and nothing else", "file:break", /^file:break is empty/],
-    ["no file", "file:absent", /^file:absent cannot be read: .*ENOENT|no such file/],
-    ["a folder", "file:folder", /^file:folder cannot be read: /],
+    [
+      "an empty file is refused",
+      "file:empty",
+      /^file:empty is empty: anyone could sign with an empty secret$/,
+    ],
+    ["a file with only a line break is refused", "file:break", /^file:break is empty/],
+    ["a missing file is refused", "file:absent", /^file:absent cannot be read: .*ENOENT|no such file/],
+    ["a folder is refused", "file:folder", /^file:folder cannot be read: /],
   ])("%s", (_, reference, problem) => {
     using folder = folderWith({ empty: "", break: "\n", "folder/x": "" });
     const found = createSecretLookup(folder.path, {})(reference) as { problem: string };
@@ -210,7 +223,7 @@ describe("file:path", () => {
   });
 });
 
-test("a start without its secret is refused, and says neither it nor any other", async () => {
+test("a start with a missing secret is refused, and no secret is shown", async () => {
   const error = await refusedStart({
     config: '[sources.a]\nprovider = "stripe"\nsecret = ["env:GOOD", "file:absent", "env:MISSING"]\n',
     files: { ".env": "GOOD=whsec_do_not_show" },
@@ -224,7 +237,7 @@ test("a start without its secret is refused, and says neither it nor any other",
   expect(JSON.stringify(error.problems)).not.toContain("whsec_do_not_show");
 });
 
-test("a secret is in no log, no answer and no table", async () => {
+test("a secret is not logged, answered or stored", async () => {
   await using inbox = await testInbox({
     config: '[sources.github]\nprovider = "github"\nsecret = "env:S"\n',
     files: { ".env": "S=do_not_show_this" },
@@ -259,7 +272,7 @@ test("a secret is in no log, no answer and no table", async () => {
     expect(text).not.toContain("do_not_show_this");
     expect(text).not.toContain("do_not_keep_this");
   }
-  // The signature is kept, for forwarding; it is not logged.
+  // The signature is stored, because forwarding needs it, but it is not logged.
   expect(stored).toContain(digest);
   expect(log).not.toContain(digest);
   expect(stored).toContain("[redacted]");

@@ -1,12 +1,16 @@
 import { HookonceError } from "../../errors.ts";
 
-/** Where a value is in a delivery: in a header, its name in lower case, or in the payload, at the end of these steps. */
+/**
+ * Where a value is in a delivery: in a header, its name in lower case, or in the payload, at the end of these
+ * steps.
+ */
 export type ValuePath =
   | { readonly in: "header"; readonly name: string }
   | { readonly in: "body"; readonly steps: readonly (string | number)[] };
 
 /**
- * The one grammar for paths in hookonce.toml and in presets: `header:x-request-id`, `body:$.data.id`, `body:$.items[0]['event id']`.
+ * The one grammar for paths in hookonce.toml and in presets: `header:x-request-id`, `body:$.data.id`,
+ * `body:$.items[0]['event id']`.
  *
  * @param allowed what the key takes, for the message if it is neither
  * @throws HookonceError `config_invalid`

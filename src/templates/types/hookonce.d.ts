@@ -1,36 +1,36 @@
 /**
- * What a handler file imports from "hookonce".
+ * The exports of "hookonce" for handler files.
  *
- * Written by hand for editors, copied to `.hookonce/types/` by `hookonce init`; what runs is handlers/api.ts.
- * test/init.test.ts holds the two together.
+ * Written by hand for editors. `hookonce init` copies it to `.hookonce/types/`. The code that runs is in
+ * handlers/api.ts, and test/init.test.ts checks that the two agree.
  */
 
-/* eslint-disable typescript/no-explicit-any -- a payload is whatever the provider sends; handlers narrow it */
+/* eslint-disable typescript/no-explicit-any -- the provider decides what a payload is; handlers narrow it */
 
 import type { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
 
-/** Header names in lower case; repeated headers joined by ", ". */
+/** Header names are in lower case. Repeated headers are joined by ", ". */
 export type Headers = Readonly<Record<string, string>>;
 
 /** An event as a handler sees it. */
 export interface Event<Payload = any> {
-  /** What makes it the same event when it comes again. Unique within its source. */
+  /** The same for every delivery of the event, and unique within its source. */
   readonly id: string;
-  /** What chose this handler, such as "checkout.session.completed". May be empty where the source does not say. */
+  /** Selects the handler, for example "checkout.session.completed". Empty if the delivery has no type. */
   readonly type: string;
-  /** The source it came through: the NAME of `[sources.NAME]` in hookonce.toml. */
+  /** The NAME of `[sources.NAME]` in hookonce.toml. */
   readonly source: string;
-  /** Unix milliseconds, of the first delivery: the same when a handler runs again. */
+  /** When the first delivery arrived, in Unix milliseconds. It stays the same if the handler runs again. */
   readonly receivedAt: number;
-  /** The JSON value of the body (for a form body, an object of its fields); null when it is neither. */
+  /** The JSON value of the body, or for a form an object of its fields. Null if the body is neither. */
   readonly payload: Payload;
-  /** Of this delivery, without Authorization, cookies and static secrets. */
+  /** The headers of this delivery, with Authorization, cookies and static secrets replaced. */
   readonly headers: Headers;
-  /** The raw bytes, as they were signed. */
+  /** The raw bytes that were signed. */
   readonly body: Uint8Array;
 }
 
-/** What `db.run` and `.run()` return. */
+/** The result of `db.run` and `.run()`. */
 export interface RunResult {
   /** Rows inserted, updated or deleted by this statement. */
   changes: number;
@@ -38,8 +38,8 @@ export interface RunResult {
 }
 
 /**
- * Drizzle over SQLite, inside the event's transaction. Everything is synchronous: nothing is awaited, and a query
- * that is built does nothing until `.run()`, `.all()`, `.get()` or `.values()` is called on it.
+ * Drizzle for SQLite, inside the event's transaction. Everything is synchronous: there is nothing to await. A
+ * query does nothing until `.run()`, `.all()`, `.get()` or `.values()` is called on it.
  *
  * ```ts
  * db.run(sql`update credits set cents = 0 where customer = ${customer}`);
@@ -47,7 +47,8 @@ export interface RunResult {
  * db.insert(credits).values({ customer, cents }).run();
  * ```
  *
- * It belongs to this one call: once the handler has returned, every statement throws `handler_finished`.
+ * It is only valid during this call: after the handler has returned, every statement throws
+ * `handler_finished`.
  */
 export type HandlerDatabase = BaseSQLiteDatabase<"sync", RunResult>;
 
@@ -57,8 +58,8 @@ export interface HandlerContext<Payload = any> {
 }
 
 /**
- * Anything but a promise. A handler runs inside a transaction that does not wait for it, so an `async` one is a type
- * error here and a failed event at run time. So is a drizzle query that is returned instead of run.
+ * Anything but a promise. The transaction does not wait for a handler, so an `async` handler is a type error
+ * here and fails at run time. So does a handler that returns a drizzle query instead of running it.
  */
 export type Synchronous =
   | void
@@ -72,14 +73,15 @@ export type Synchronous =
   | (object & { readonly then?: never });
 
 /**
- * The function of a handler. Of what it returns only two things matter: that it is no promise, and whether it is a {@link reply}.
- * When it throws, what it wrote is undone, the event is a failure, and the next delivery runs it again.
+ * The function of a handler. It may return a {@link reply} and must not return a promise. Any other return
+ * value is ignored. If it throws, its writes are rolled back, the event has failed, and the next delivery
+ * runs it again.
  */
 export type HandlerFunction<Payload = any> = (context: HandlerContext<Payload>) => Synchronous;
 
 declare const brand: unique symbol;
 
-/** What a handler file exports as its default. Made by {@link handler}. */
+/** The default export of a handler file. Made by {@link handler}. */
 export interface Handler {
   readonly [brand]: true;
 }
@@ -97,16 +99,16 @@ export interface Handler {
  * });
  * ```
  *
- * The payload is whatever the provider sent, so it is `any`: check it with zod, or say what you expect of it with
- * `handler<Push>(({ event }) => …)`, which checks nothing at run time.
+ * The provider decides what the payload is, so its type is `any`. Check it with zod, or declare the type that
+ * you expect with `handler<Push>(({ event }) => …)`, which checks nothing at run time.
  */
 export declare function handler<Payload = any>(run: HandlerFunction<Payload>): Handler;
 
 export interface Reply {
-  /** 200 when it is not said. */
+  /** Default: 200. */
   status?: number;
   headers?: Record<string, string>;
-  /** Text as it is; anything else becomes JSON. At most 64 KiB. */
+  /** Text is sent as it is. Anything else becomes JSON. At most 64 KiB. */
   body?: unknown;
 }
 
@@ -117,8 +119,9 @@ export interface HandlerReply {
 }
 
 /**
- * What the provider is answered, where it wants more than that all went well (Slack's commands, Discord's interactions, Twilio).
- * It is committed with the event, and a duplicate gets the same reply. In a batch, which has one answer for all, it is not used.
+ * The answer to the provider, for providers that expect more than a success (Slack's commands, Discord's
+ * interactions, Twilio). It is committed with the event, and a duplicate gets the same reply. A batch has one
+ * answer for all its events, so there it is not used.
  *
  * ```ts
  * export default handler(({ event }) => reply({ body: { type: 4, data: { content: "done" } } }));

@@ -1,13 +1,13 @@
--- Your tables. hookonce applies each file of this folder once, in the order of their names, in a transaction of its
--- own. Once applied a file must not change: add 0002_….sql instead. Names that begin with hookonce_ are taken.
+-- Your tables. hookonce applies each file in this folder once, in the order of the names, each in one transaction.
+-- Do not change a file after it was applied; add 0002_….sql instead. Names that begin with hookonce_ are reserved.
 
--- STRICT: a column keeps to its type. Money is a whole number of cents.
+-- STRICT: SQLite enforces the types of the columns. Money is a whole number of cents.
 create table credits (
   customer text primary key not null,
   cents    integer not null
 ) strict;
 
--- Append-only: a row per event, named by the event that brought it.
+-- Append-only: one row per event, with the id of the event.
 create table signups (
   event_id     text primary key not null,
   email        text not null,

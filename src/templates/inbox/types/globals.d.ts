@@ -1,11 +1,11 @@
 /**
- * What is global in a handler, for editors. `hookonce init` writes this file to `.hookonce/types/`.
+ * The globals of a handler, for editors. `hookonce init` writes this file to `.hookonce/types/`.
  *
- * It is not the "dom" library of TypeScript on purpose: that one has a global `event`, so that a handler which forgot to
- * take its own would compile, and it has `fetch` and `setTimeout`, which have no place inside a transaction.
+ * It replaces TypeScript's "dom" library. That library has a global `event`, so a handler that forgets its
+ * parameter would compile, and it has `fetch` and `setTimeout`, which must not be used inside a transaction.
  */
 
-/** For you to look at while you write a handler: none of it is stored with the event. */
+/** For use while you write a handler. The output is not stored with the event. */
 interface Console {
   log(...data: unknown[]): void;
   debug(...data: unknown[]): void;
@@ -29,7 +29,7 @@ interface TextEncoder {
 }
 declare var TextEncoder: { prototype: TextEncoder; new (): TextEncoder };
 
-/** What drizzle's `blob(…, { mode: "buffer" })` columns hold. */
+/** The type of drizzle's `blob(…, { mode: "buffer" })` columns. */
 interface Buffer extends Uint8Array {
   toString(encoding?: "utf8" | "hex" | "base64" | "base64url" | "latin1"): string;
   equals(other: Uint8Array): boolean;
@@ -79,17 +79,17 @@ declare var URL: {
 };
 
 interface Crypto {
-  /** A random id. It differs when the handler runs again; `event.id` does not. */
+  /** A random id. It changes if the handler runs again. `event.id` does not. */
   randomUUID(): `${string}-${string}-${string}-${string}-${string}`;
   getRandomValues<T extends ArrayBufferView>(array: T): T;
 }
 declare var crypto: Crypto;
 
-/** Base64 to a string of bytes. For bytes themselves: `Uint8Array.fromBase64`. */
+/** Base64 to a string of bytes. `Uint8Array.fromBase64` returns the bytes themselves. */
 declare function atob(data: string): string;
 /** A string of bytes to base64. */
 declare function btoa(data: string): string;
 declare function structuredClone<T>(value: T): T;
 
-/** Of the process that runs hookonce. What stands in the inbox folder's `.env` is for hookonce.toml. */
+/** The environment of the process that runs hookonce. It does not contain the inbox folder's `.env`. */
 declare var process: { readonly env: Readonly<Record<string, string | undefined>> };

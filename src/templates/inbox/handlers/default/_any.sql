@@ -1,12 +1,12 @@
--- Runs for each event of the source `default` that has no file of its own, such as
+-- Runs for each event of the source `default` whose type has no file, such as
 --   {"event_id":"evt_1","type":"credit.added","customer":"ada","cents":500}
 --
--- It runs in the transaction that stores the event's id: both are committed, or neither is.
--- What it can use: :event_id :type :source :received_at (Unix milliseconds) :payload (JSON) :headers (JSON).
+-- It runs in the transaction that stores the event's id. Either both are committed, or neither is.
+-- It can use :event_id :type :source :received_at (Unix milliseconds) :payload (JSON) :headers (JSON).
 
 insert into credits (customer, cents)
 select :payload ->> '$.customer', :payload ->> '$.cents'
--- An event that names no customer or no cents has nothing to add; hookonce then warns that no row changed.
+-- An event without a customer or without cents adds nothing. hookonce then warns that no row changed.
 where :payload ->> '$.customer' is not null
   and :payload ->> '$.cents' is not null
 on conflict (customer) do update set cents = cents + excluded.cents;

@@ -10,8 +10,9 @@ const User = z.object({
   name: z.string().optional(),
 });
 
-// A handler is synchronous: it runs inside the transaction that stores the event's id. When it throws, as `parse` does
-// on a payload that is not a User, nothing is stored but the failure, and the next delivery tries again.
+// A handler is synchronous, because it runs inside the transaction that stores the event's id. If it throws,
+// as `parse` does if the payload is not a User, only the failure is stored, and the next delivery runs the
+// handler again.
 export default handler(({ event, db }) => {
   const user = User.parse(event.payload);
 

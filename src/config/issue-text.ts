@@ -1,0 +1,34 @@
+import type * as z from "zod/mini";
+import { literal } from "./literal.ts";
+
+/** Keys whose value may be a secret that was put in the wrong place. It is not repeated in a message. */
+const MAY_BE_SECRET = /^(?:secret|verify_token|secret_encoding)$/;
+
+/**
+ * What an issue of zod's says in a config error, for the schemas that have no text of their own. A text that
+ * begins with "is" continues the name of the field.
+ */
+export function inWords(issue: z.core.$ZodRawIssue): string | undefined {
+  const { input, path = [] } = issue;
+  const value = path.some((key) => MAY_BE_SECRET.test(String(key))) ? "the value" : literal(input);
+  if (issue.code === "invalid_type") {
+    return input === undefined ? "is missing" : `${value} is not ${TYPES[issue.expected] ?? issue.expected}`;
+  }
+  if (issue.code === "invalid_value")
+    return `${value} is not one of the choices: write ${listed(issue.values.map(literal))}`;
+  if (issue.code === "too_small") return issue.origin === "array" ? "is an empty list" : "is empty";
+  return undefined;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  string: "text: write it in quotation marks",
+  boolean: "true or false: write one of them, without quotation marks",
+  array: "a list: write [ … ]",
+  object: "a table: write { … }",
+  record: "a table",
+};
+
+function listed(choices: readonly string[]): string {
+  const last = choices.at(-1) ?? "";
+  return choices.length < 2 ? last : `${choices.slice(0, -1).join(", ")} or ${last}`;
+}

@@ -1,0 +1,119 @@
+import { nearest } from "./nearest.ts";
+import type { SecretLookup } from "./secrets.ts";
+
+export type Table = Readonly<Record<string, unknown>>;
+
+/** What the config must know of a provider. */
+export interface SecretNeeds {
+  /** `never`: the provider does not sign. `later`: it sends its secret once it has the URL. */
+  readonly secret: "always" | "later" | "never";
+  /** Other names that users give it. */
+  readonly aliases: readonly string[];
+}
+
+export interface CheckedSource {
+  readonly problems: readonly SourceProblem[];
+  readonly secrets: readonly string[];
+  readonly verifyToken: string | undefined;
+  /** Whether every secret that the source needs was found. */
+  readonly hasSecrets: boolean;
+}
+
+export interface SourceProblem {
+  /** Undefined for the source itself. */
+  readonly key: string | undefined;
+  /** What follows the key in the message. */
+  readonly text: string;
+  /** The key whose line is reported, if it is not the line of the source. */
+  readonly at: string | undefined;
+}
+
+/**
+ * Looks up the secrets of a source, and checks what the schema cannot see: its provider, and its relation to
+ * the other sources. Reads the source as it is written, so that a mistake in one line does not hide a mistake
+ * in another.
+ *
+ * @param all the sources by name, this one included
+ */
+export function checkSource(
+  name: string,
+  all: Readonly<Record<string, Table>>,
+  providers: ReadonlyMap<string, SecretNeeds>,
+  lookUp: SecretLookup,
+): CheckedSource {
+  const { provider, secret, verify_token: verifyToken } = all[name] ?? {};
+  const problems: SourceProblem[] = [];
+  const problem = (key: string | undefined, text: string, at = key): void => {
+    problems.push({ key, text, at });
+  };
+  const needs = typeof provider === "string" ? providers.get(provider) : undefined;
+  if (typeof provider === "string" && needs === undefined) {
+    const remedy = nearest(provider, providers, "to list all providers: hookonce providers");
+    problem("provider", `: "${provider}" is not a provider; ${remedy}`);
+  }
+  let hasSecrets = true;
+  if (needs?.secret === "always" && secret === undefined) {
+    hasSecrets = false;
+    const remedy = `write secret = "env:${envName(name)}" and put ${envName(name)}=… into .env`;
+    problem("secret", ` is missing: ${remedy}`, "provider");
+  }
+  if (needs?.secret === "never" && secret !== undefined) {
+    const remedy = "remove it, or name the provider that signs";
+    problem("secret", `: deliveries to this source are not signed, so no secret is checked; ${remedy}`);
+  }
+  for (const [key, text] of contradictionsOf(name, all)) problem(key, `: ${text}`);
+  const lookUpAll = (key: string, references: readonly string[]): string[] =>
+    references.flatMap((reference) => {
+      const found = lookUp(reference);
+      if ("secret" in found) return [found.secret];
+      hasSecrets = false;
+      problem(key, `: ${found.problem}`);
+      return [];
+    });
+  const secrets = lookUpAll("secret", referencesIn(secret));
+  const [token] = lookUpAll("verify_token", referencesIn(verifyToken));
+  return { problems, secrets, verifyToken: token, hasSecrets };
+}
+
+/** The references that can be looked up. The schema reports the others. */
+function referencesIn(value: unknown): string[] {
+  return [value]
+    .flat()
+    .filter((one): one is string => typeof one === "string" && /^(?:env|file):./.test(one));
+}
+
+/** What is wrong with a source only because of its name or of the other sources. */
+function contradictionsOf(
+  name: string,
+  all: Readonly<Record<string, Table>>,
+): [key: string | undefined, text: string][] {
+  const found: [string | undefined, string][] = [];
+  if (name === "lib") {
+    const why = "handlers/lib is for code that handlers share";
+    found.push([undefined, `a source cannot be named lib, because ${why}; choose another name`]);
+  }
+  const { handlers, renamed_from: renamedFrom } = all[name] ?? {};
+  if (typeof handlers === "string" && !Object.hasOwn(all, handlers)) {
+    const remedy = nearest(handlers, Object.keys(all));
+    found.push(["handlers", `there is no source "${handlers}" whose handlers could be shared; ${remedy}`]);
+  } else if (typeof handlers === "string" && typeof all[handlers]?.["handlers"] === "string") {
+    const other = all[handlers]["handlers"];
+    found.push(["handlers", `"${handlers}" itself shares the handlers of "${other}"; name that source`]);
+  }
+  if (typeof renamedFrom !== "string") return found;
+  if (Object.hasOwn(all, renamedFrom)) {
+    const why = "renamed_from is a name that no source has any more";
+    found.push(["renamed_from", `"${renamedFrom}" is a source in this file; ${why}`]);
+  }
+  const first = Object.keys(all).find((one) => all[one]?.["renamed_from"] === renamedFrom);
+  if (first !== undefined && first !== name) {
+    const why = "only one source can take over its events";
+    found.push(["renamed_from", `"${first}" already has renamed_from = "${renamedFrom}"; ${why}`]);
+  }
+  return found;
+}
+
+/** The name that a source's secret has in `.env` unless the user chooses another. */
+export function envName(source: string): string {
+  return `${source.toUpperCase().replaceAll("-", "_")}_WEBHOOK_SECRET`;
+}

@@ -1,5 +1,5 @@
 import type { Delivery } from "../event.ts";
-import type { ParsedBody } from "./body/payload.ts";
+import type { Reading } from "./body/payload.ts";
 
 /** Unix milliseconds. */
 export type Clock = () => number;
@@ -22,7 +22,7 @@ export interface VerifyContext {
    * For schemes whose signature is in the body. Its output is bounded, whatever a compressed body inflates
    * to.
    */
-  readonly parse: (delivery: Delivery) => ParsedBody;
+  readonly parse: Reading;
   /** The provider's environment, if it has several. */
   readonly environment: "production" | "sandbox";
   /** An unsigned source accepts requests from everybody, not only from this machine. */

@@ -4,9 +4,8 @@ import { compileBatch, type BatchPath, type Split } from "./body/batch.ts";
 import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
 import { compileHandshakes, type Handshakes } from "./handshake.ts";
 import { checkId, checkType } from "./body/identity.ts";
-import type { ParsedBody } from "./body/payload.ts";
+import { parseBody, type ParsedBody, type Reading } from "./body/payload.ts";
 import type { Provider } from "./provider.ts";
-import { createReading, type Reading } from "./body/reading.ts";
 import { createBodyRedaction, createHeaderRedaction } from "./body/redaction.ts";
 import {
   canonical,
@@ -108,9 +107,9 @@ export function createSource(
   const eventId = settings.eventId ?? provider.eventId;
   const batch = settings.batch ?? provider.batch;
   const type = settings.type ?? provider.type;
-  const parse = createReading(scheme, provider.formField, maxBody);
-  const identify = createIdentifier(compileSelector(eventId, "absent"), compileSelector(type, "skip"), parse);
   const kind = kindOf(scheme);
+  const parse = kind.reading(scheme, (delivery) => parseBody(delivery, provider.formField, maxBody));
+  const identify = createIdentifier(compileSelector(eventId, "absent"), compileSelector(type, "skip"), parse);
   if (secrets.length === 0 && kind.proof !== "none" && !learnsSecret(provider))
     throw new HookonceError("config_invalid", "A signed source needs a secret.");
   const context: VerifyContext = {

@@ -15,6 +15,12 @@ export interface ParsedBody {
   readonly signed?: Uint8Array | string;
 }
 
+/**
+ * Reads the payload of a delivery. Throws `json_too_deep` and `body_too_large`, but never because the body is
+ * not JSON.
+ */
+export type Reading = (delivery: Pick<Delivery, "headers" | "body">) => ParsedBody;
+
 // With the BOM left in place: whether to drop it is decided here, not by the decoder.
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 

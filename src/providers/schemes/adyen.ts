@@ -4,7 +4,7 @@ import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../
 import { createComparison } from "./comparison.ts";
 import { decodeKey, describeFormat, randomSecret } from "./keys.ts";
 import { defineKind } from "./scheme.ts";
-import { signedText } from "./signed-fields.ts";
+import { signedText, withoutRepetition } from "./signed-fields.ts";
 
 /**
  * In Adyen's payment webhooks each item carries a signature over some of its fields. The other fields are not
@@ -23,6 +23,7 @@ export const adyen = defineKind<AdyenScheme>({
   describe: () => "HMAC-SHA256 in base64 over eight fields of each item",
   describeKey: () => describeFormat("hex"),
   makeKeys: () => ({ secret: randomSecret("hex") }),
+  reading: (_, asItCame) => withoutRepetition(asItCame),
   signedField: "pspReference",
 });
 

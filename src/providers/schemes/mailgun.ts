@@ -4,6 +4,7 @@ import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../
 import { createComparison } from "./comparison.ts";
 import { decodeKey, describeFormat, randomSecret } from "./keys.ts";
 import { defineKind, withOwnTolerance } from "./scheme.ts";
+import { withoutRepetition } from "./signed-fields.ts";
 import { checkAge } from "./age.ts";
 
 /**
@@ -26,6 +27,7 @@ export const mailgun = defineKind<MailgunScheme>({
   describe: () => "HMAC-SHA256 in hex over a time and a token",
   describeKey: () => describeFormat("text"),
   makeKeys: () => ({ secret: randomSecret("text") }),
+  reading: (_, asItCame) => withoutRepetition(asItCame),
   unsignedBody: "it signs a time and a token but not the body, so a changed body is accepted",
 });
 

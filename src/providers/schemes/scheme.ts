@@ -1,4 +1,5 @@
 import type { Delivery } from "../../event.ts";
+import type { Reading } from "../body/payload.ts";
 import type { OutgoingRequest, SigningContext, SigningKeys, Verify, VerifyContext } from "../context.ts";
 
 /**
@@ -69,6 +70,13 @@ interface Optional<S> {
 
   /** The same scheme with another tolerance, in seconds. Default: the scheme itself. */
   withTolerance?(scheme: S, seconds: number): S;
+
+  /**
+   * How the body is read. What is verified and what is passed on must be one reading of the body: if the
+   * signature covers something that is read out of the body, the payload must be made of just that. Default:
+   * as it came, which is right if the raw bytes are signed.
+   */
+  reading?(scheme: S, asItCame: Reading): Reading;
 
   /** What key is made of the secret, in words. Default: undefined, the secret is no key. */
   describeKey?(scheme: S): string | undefined;
@@ -144,6 +152,7 @@ export function defineKind<S extends SchemeLiteral>(definition: Definition<S>): 
     tolerance: () => undefined,
     whyNoTolerance: () => "no time is signed",
     withTolerance: (scheme) => scheme,
+    reading: (_, asItCame) => asItCame,
     describeKey: () => undefined,
     unsignedBody: undefined,
     signedField: undefined,

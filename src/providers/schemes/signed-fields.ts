@@ -1,5 +1,6 @@
 import { HookonceError } from "../../errors.ts";
-import { NumberLiteral } from "../body/selector.ts";
+import { exactJson, type Reading } from "../body/payload.ts";
+import { NumberLiteral, parseWithExactNumbers } from "../body/selector.ts";
 
 /**
  * A field of a body as its provider signs it. An object or a list is refused: nobody has signed the text that
@@ -26,4 +27,15 @@ function textOf(value: unknown): string | undefined {
 
 function malformed(name: string, why: string): HookonceError {
   return new HookonceError("signature_malformed", `${name} ${why}, so the signature cannot cover it.`);
+}
+
+/**
+ * For signatures over fields of a JSON body. If a key is given twice, JavaScript reads the last, which is what
+ * was verified, but SQLite would read the first. So the JSON is written again, with one of each.
+ */
+export function withoutRepetition(asItCame: Reading): Reading {
+  return (delivery) => {
+    const body = asItCame(delivery);
+    return body.json === null ? body : { ...body, json: exactJson(parseWithExactNumbers(body.json)) };
+  };
 }

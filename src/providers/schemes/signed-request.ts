@@ -1,6 +1,6 @@
 import type { Delivery, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
-import { isForm, setInBody } from "../body/payload.ts";
+import { isForm, parseBody, setInBody, type Reading } from "../body/payload.ts";
 import type { OutgoingRequest } from "../context.ts";
 import { fromMs, isTime, placeOf, toMs, type TimestampRule } from "./age.ts";
 import type { Fact, SignatureHeader } from "./scheme.ts";
@@ -29,6 +29,14 @@ export const signedRequest = {
     scheme.timestamp === undefined
       ? scheme
       : { ...scheme, timestamp: { ...scheme.timestamp, tolerance: seconds } },
+  reading: (scheme: SignedRequest, asItCame: Reading): Reading => {
+    if (scheme.signedFormField === undefined) return asItCame;
+    return (delivery) => {
+      if (!isForm(delivery.headers)) return asItCame(delivery);
+      const signed = signedBodyOf(scheme, delivery);
+      return { ...parseBody({ headers: {}, body: signed }), signed };
+    };
+  },
 };
 
 /** The signatures that a request carries, and what else of it is signed. */

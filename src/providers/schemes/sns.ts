@@ -7,7 +7,7 @@ import { isSecret } from "./comparison.ts";
 import { privateKeyOf, randomRsaKey, randomSecret } from "./keys.ts";
 import { checkPinned } from "./pinned-fetch.ts";
 import { defineKind } from "./scheme.ts";
-import { signedText } from "./signed-fields.ts";
+import { signedText, withoutRepetition } from "./signed-fields.ts";
 
 /**
  * SNS signs fields of its message, with a certificate from one of Amazon's hosts. The secret is the ARN of
@@ -29,6 +29,7 @@ export const sns = defineKind<SnsScheme>({
     secret: `arn:aws:sns:us-east-1:000000000000:${randomSecret("hex")}`,
     privateKey: randomRsaKey(),
   }),
+  reading: (_, asItCame) => withoutRepetition(asItCame),
   signedField: "Message",
   // A wrong secret is the ARN of another topic, and nothing is fetched for that.
   checksSecretFirst: true,

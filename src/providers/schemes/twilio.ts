@@ -1,5 +1,5 @@
 import { HookonceError } from "../../errors.ts";
-import { isForm } from "../body/payload.ts";
+import { isForm, type ParsedBody } from "../body/payload.ts";
 import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
 import { createComparison, isSecret } from "./comparison.ts";
 import { decodeKey, describeFormat, randomSecret } from "./keys.ts";
@@ -25,6 +25,8 @@ export const twilio = defineKind<TwilioScheme>({
   makeKeys: () => ({ secret: randomSecret("text") }),
   signatureHeader: () => ({ header: HEADER }),
   coversUrl: () => true,
+  reading: (_, asItCame) => (delivery) =>
+    isForm(delivery.headers) ? readForm(delivery.body) : asItCame(delivery),
 });
 
 const HEADER = "x-twilio-signature";
@@ -81,12 +83,20 @@ function textOf(body: Uint8Array): string {
 }
 
 /** The fields of a form as Twilio signs them: sorted, and equal values of one name only once. */
-export function signedFields(body: Uint8Array): [name: string, values: string[]][] {
+function signedFields(body: Uint8Array): [name: string, values: string[]][] {
   const fields = new Map<string, Set<string>>();
   for (const [name, value] of new URLSearchParams(Buffer.from(body).toString())) {
     fields.set(name, (fields.get(name) ?? new Set()).add(value));
   }
   return [...fields].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, values]) => [name, [...values].sort()]);
+}
+
+/** Reads only what is signed: the body is neither inflated nor taken for JSON, whatever it begins with. */
+function readForm(body: Uint8Array): ParsedBody {
+  const fields = signedFields(body).map(([name, values]) => [name, values.length === 1 ? values[0] : values]);
+  const payload: unknown = Object.fromEntries(fields);
+  const json = JSON.stringify(payload);
+  return { payload, json, problem: null, signed: json };
 }
 
 /** Twilio signs some URLs with their default port and some without. */

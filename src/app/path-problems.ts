@@ -2,7 +2,7 @@ import { CONFIG_FILE, type ReadConfig } from "../config/load.ts";
 import { tableOf } from "../config/schema.ts";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { compileBatch } from "../providers/body/batch.ts";
-import { parseValuePath } from "../providers/body/path.ts";
+import { headerOf, parseValuePath } from "../providers/body/path.ts";
 import { compileSelector } from "../providers/body/selector.ts";
 
 /**
@@ -53,17 +53,6 @@ function partsOf(selector: unknown): string[] {
 
 function textsOf(value: unknown): string[] {
   return [value].flat().filter((one) => typeof one === "string");
-}
-
-/**
- * The name of the header that a path leads to, in lower case.
- *
- * @throws HookonceError `config_invalid`
- */
-export function headerOf(path: string): string {
-  const read = parseValuePath(path, "header:name");
-  if (read.in === "header") return read.name;
-  throw new HookonceError("config_invalid", `"${path}" is not in a header: write header:name.`);
 }
 
 function problemOf(check: () => void): string | undefined {

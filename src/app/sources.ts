@@ -1,15 +1,10 @@
 import { CONFIG_FILE, type ConfiguredSource, type SecretNeeds } from "../config/load.ts";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import type { Clock, Fetch } from "../providers/context.ts";
-import { parseValuePath } from "../providers/body/path.ts";
 import { providers } from "../providers/presets.ts";
-import { FIVE_MINUTES } from "../providers/presets/common.ts";
 import type { Provider } from "../providers/provider.ts";
-import { kindOf, type Scheme } from "../providers/schemes.ts";
-import type { TimestampRule } from "../providers/schemes/age.ts";
-import type { SignedRequest } from "../providers/schemes/signed-request.ts";
+import { kindOf } from "../providers/schemes.ts";
 import { createSource, learnsSecret, type Source, type SourceSettings } from "../providers/source.ts";
-import { headerOf } from "./path-problems.ts";
 import { standsIn } from "./missing-keys.ts";
 import { pointlessKeys } from "./pointless-keys.ts";
 
@@ -67,7 +62,7 @@ export function settingsOf(
     name: source.name,
     provider,
     secrets: source.secrets,
-    scheme: schemeOf(source, provider.scheme),
+    scheme: kindOf(provider.scheme).configure(provider.scheme, source),
     eventId: source.event_id,
     type: source.type,
     batch: source.batch === undefined ? undefined : [source.batch].flat(),
@@ -106,61 +101,4 @@ function readsLike(
     batch: batch ?? preset.batch,
     maxBody: source.max_body ?? maxBody ?? preset.maxBody,
   };
-}
-
-/** The preset's scheme, changed key by key as the config says. */
-function schemeOf(source: ConfiguredSource, preset: Scheme): Scheme {
-  const { signature = {}, secret_in: secretIn } = source;
-  const tolerance = toleranceOf(source);
-  if (preset.kind === "hmac") {
-    return {
-      ...preset,
-      ...signedRequestOf(source, preset),
-      algorithm: signature.algorithm ?? preset.algorithm,
-      encoding: signature.encoding ?? preset.encoding,
-      key: signature.secret_encoding ?? preset.key,
-    };
-  }
-  if (preset.kind === "public-key") {
-    // Public keys have no base64url. pointless-keys.ts reports it.
-    const encoding = signature.encoding === "base64url" ? undefined : signature.encoding;
-    return { ...preset, ...signedRequestOf(source, preset), encoding: encoding ?? preset.encoding };
-  }
-  if (preset.kind === "static" && secretIn !== undefined) return { ...preset, secretIn };
-  if ("tolerance" in preset && tolerance !== undefined) return { ...preset, tolerance };
-  return preset;
-}
-
-function signedRequestOf(source: ConfiguredSource, preset: SignedRequest): SignedRequest {
-  const { header, prefix, separator, signed, id } = source.signature ?? {};
-  const timestamp = timestampOf(source, preset.timestamp);
-  return {
-    signature: {
-      ...preset.signature,
-      ...(header === undefined ? {} : { header }),
-      ...(prefix === undefined ? {} : { prefix }),
-      ...(separator === undefined ? {} : { separator }),
-    },
-    signed: signed ?? preset.signed,
-    ...(timestamp === undefined ? {} : { timestamp }),
-    ...(id === undefined ? {} : { idHeader: headerOf(id) }),
-  };
-}
-
-function timestampOf(source: ConfiguredSource, preset: TimestampRule | undefined): TimestampRule | undefined {
-  const { timestamp, timestamp_unit: unit } = source.signature ?? {};
-  const from = timestamp === undefined ? preset?.from : fromPath(timestamp);
-  if (from === undefined) return undefined;
-  const tolerance = toleranceOf(source) ?? (preset === undefined ? FIVE_MINUTES : preset.tolerance);
-  return { from, unit: unit ?? preset?.unit ?? "s", ...(tolerance === undefined ? {} : { tolerance }) };
-}
-
-function fromPath(path: string): TimestampRule["from"] {
-  const read = parseValuePath(path);
-  return read.in === "header" ? { header: read.name } : { body: path };
-}
-
-/** In seconds. */
-function toleranceOf({ tolerance }: ConfiguredSource): number | undefined {
-  return tolerance === undefined ? undefined : tolerance / 1000;
 }

@@ -51,8 +51,9 @@ export function* elsewhere(examined: Examined): Generator<Hypothesis> {
   const wanted = kind.signatureHeader(scheme);
   if (wanted === undefined || kind.proof === "secret-sent") return;
   const { header, prefix } = wanted;
-  const configurable =
-    "signature" in scheme ? ` If that is its name, set signature.header = "NAME" for this source.` : "";
+  const configurable = kind.configKeys.includes("signature.header")
+    ? ` If that is its name, set signature.header = "NAME" for this source.`
+    : "";
   for (const near of nearHeaders(examined, header)) {
     const value = delivery.headers[near] ?? "";
     for (const given of new Set([value, `${prefix ?? ""}${value}`])) {

@@ -29,7 +29,7 @@ function signsOf(provider: Provider, { headers }: Delivery): number {
 
 /** The presets whose headers these are; several where they share a scheme. */
 function bestOf(delivery: Delivery): Provider[] {
-  const others = [...providers.values()].filter((one) => one.name !== "hmac" && one.name !== "static");
+  const others = [...providers.values()].filter(({ needs }) => needs === undefined);
   const best = Math.max(...others.map((one) => signsOf(one, delivery)));
   return best === 0 ? [] : others.filter((one) => signsOf(one, delivery) === best);
 }

@@ -16,6 +16,11 @@ export interface Provider {
   readonly docs: string;
   readonly scheme: Scheme;
   /**
+   * Makes the preset a mere scheme, for senders that hookonce does not know: the keys that its sources must
+   * have, because it has no defaults for them, and an example of each.
+   */
+  readonly needs?: Readonly<Record<string, string>>;
+  /**
    * The provider does not sign, and its events only say "go and look", so that nothing in the body has to be
    * trusted.
    */

@@ -174,12 +174,11 @@ function sourceText({ provider, name, publicUrl }: AddOptions): SourceText {
     const url = publicUrl ?? `https://your.host/webhook/${name}`;
     lines.push(`public_url = "${url}" # exactly as you enter it at the provider: the signature covers it`);
   }
-  if (provider.name === "hmac")
-    lines.push('signature = { header = "x-signature" } # the header that carries the signature');
-  if (provider.name === "static")
-    lines.push('secret_in = "header:x-secret" # the header that carries the secret');
-  if (provider.name === "hmac" || provider.name === "static" || provider.name === "unsigned")
+  if (provider.needs !== undefined) {
+    const { event_id: _id, type: _type, ...others } = provider.needs;
+    for (const example of Object.values(others)) lines.push(`${example} # as your sender does it`);
     lines.push(`event_id = ${JSON.stringify(provider.eventId)}`, `type = ${JSON.stringify(provider.type)}`);
+  }
   return { text: `${lines.join("\n")}\n`, names, later };
 }
 

@@ -301,7 +301,7 @@ export default handler(({ db }) => { db.run(sql\`delete from credits\`); });
       [changed, 'source "default": the event id now comes from "body:$.id"'],
       [inboxFiles["hookonce.toml"].replace("sources.default", "sources.other"), 'source "default" is gone'],
       // A source with another problem in its config does not count as gone.
-      [`${inboxFiles["hookonce.toml"]}tolerance = "5s"\n`, "tolerance means nothing here"],
+      [`${inboxFiles["hookonce.toml"]}tolerance = "5s"\n`, 'tolerance = "5s" has no effect'],
     ] as const) {
       inbox.write({ "hookonce.toml": toml });
       const { code, stderr } = await run(["check", inbox.path]);

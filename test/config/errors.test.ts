@@ -335,7 +335,7 @@ describe("one problem does not hide another", () => {
       [
         [2, "colour is not a key"],
         [3, "sources.b.type is missing: "],
-        [3, "sources.b: tolerance means nothing here"],
+        [3, 'sources.b: tolerance = "5s" has no effect'],
       ],
     ],
     "of the same list": [

@@ -27,6 +27,17 @@ export function parseValuePath(text: string, allowed = "header:name or body:$.pa
 }
 
 /**
+ * The header that a path names, in lower case.
+ *
+ * @throws HookonceError `config_invalid` if it is not a path to a header
+ */
+export function headerOf(path: string): string {
+  const read = parseValuePath(path, "header:name");
+  if (read.in === "header") return read.name;
+  throw new HookonceError("config_invalid", `"${path}" is not in a header: write header:name.`);
+}
+
+/**
  * The steps of the JSON path after the colon of `body:$.data.id`.
  *
  * @throws HookonceError `config_invalid`

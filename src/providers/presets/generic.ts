@@ -1,25 +1,30 @@
 import type { Provider } from "../provider.ts";
 import { BODY_SHA256, DAYS, SECONDS, STANDARD_WEBHOOKS, SVIX } from "./common.ts";
 
-/** Schemes that are nobody's in particular. */
+const EVENT_ID = { event_id: 'event_id = "body:$.id"' };
+const TYPE = { type: 'type = "body:$.type"' };
+
+/** Schemes that belong to no provider in particular. */
 export const generic: readonly Provider[] = [
   {
     name: "unsigned",
     title: "Unsigned, for trying things out",
     docs: "README.md, Sources",
     scheme: { kind: "unsigned" },
+    needs: TYPE,
     eventId: "body:$.event_id",
     eventIdSigned: false,
     type: "body:$.type",
     timeoutMs: 10 * SECONDS,
-    retryWindowMs: 1 * DAYS, // whoever tries things out does not retry for longer
+    retryWindowMs: 1 * DAYS, // nobody retries for longer while trying things out
   },
   {
     name: "hmac",
     title: "HMAC, spelled out in the config",
     aliases: ["generic", "custom"],
     docs: "README.md, Sources",
-    scheme: { ...BODY_SHA256, signature: { header: "" } }, // the config must say
+    scheme: { ...BODY_SHA256, signature: { header: "" } },
+    needs: { "signature.header": 'signature = { header = "x-signature" }', ...EVENT_ID, ...TYPE },
     eventId: "body:$.id",
     eventIdSigned: false,
     type: "body:$.type",
@@ -28,10 +33,11 @@ export const generic: readonly Provider[] = [
   },
   {
     name: "static",
-    title: "A secret that is sent along, spelled out in the config",
+    title: "A secret that is sent as it is, spelled out in the config",
     aliases: ["basic-auth", "token"],
     docs: "README.md, Sources",
-    scheme: { kind: "static", secretIn: "header:authorization" }, // the config must say
+    scheme: { kind: "static", secretIn: "header:authorization" },
+    needs: { secret_in: 'secret_in = "header:x-secret"', ...EVENT_ID, ...TYPE },
     eventId: "body:$.id",
     eventIdSigned: false,
     type: "body:$.type",

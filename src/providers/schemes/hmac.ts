@@ -5,15 +5,8 @@ import { compileAgeCheck } from "./age.ts";
 import { createComparison } from "./comparison.ts";
 import { decodeKey, decodeKeys, describeFormat, randomSecret, type KeyFormat } from "./keys.ts";
 import { defineKind, type Fact, type Guess } from "./scheme.ts";
-import {
-  expectedSignature,
-  foundSignature,
-  readSignature,
-  signedBodyOf,
-  signedRequest,
-  signRequest,
-  type SignedRequest,
-} from "./signed-request.ts";
+import { readSignature, signedBodyOf, signRequest, type SignedRequest } from "./signed-request.ts";
+import { expectedSignature, foundSignature, signedRequest } from "./signed-request-kind.ts";
 import { compileTemplate, partOf } from "./template.ts";
 
 /** A keyed hash over what `signed` spells out. Nearly every provider is a literal of this. */
@@ -30,6 +23,17 @@ export const hmac = defineKind<HmacScheme>({
   ...signedRequest,
   kind: "hmac",
   proof: "shared-key",
+  configKeys: [...signedRequest.configKeys, "signature.algorithm", "signature.secret_encoding"],
+  configure: (preset, config) => {
+    const scheme = signedRequest.configure(preset, config);
+    const { algorithm, encoding, secret_encoding: key } = config.signature ?? {};
+    return {
+      ...scheme,
+      algorithm: algorithm ?? scheme.algorithm,
+      encoding: encoding ?? scheme.encoding,
+      key: key ?? scheme.key,
+    };
+  },
   createVerifier,
   sign,
   describe: ({ algorithm, signed }) => `${nameOf(algorithm)} over ${signed}`,

@@ -24,6 +24,7 @@ export const plaid = defineKind<PlaidScheme>({
   ...withOwnTolerance,
   kind: "plaid",
   proof: "fetched-key",
+  configKeys: [...withOwnTolerance.configKeys, "environment"],
   createVerifier,
   sign,
   describe: () => "a JWT (ES256) with the hash of the body; its key is fetched from Plaid",

@@ -5,15 +5,8 @@ import { nodeCrypto } from "../node-modules.ts";
 import { compileAgeCheck } from "./age.ts";
 import { decodeBase64, privateKeyOf, withoutPrefix } from "./keys.ts";
 import { defineKind } from "./scheme.ts";
-import {
-  expectedSignature,
-  foundSignature,
-  readSignature,
-  signedBodyOf,
-  signedRequest,
-  signRequest,
-  type SignedRequest,
-} from "./signed-request.ts";
+import { readSignature, signedBodyOf, signRequest, type SignedRequest } from "./signed-request.ts";
+import { expectedSignature, foundSignature, signedRequest } from "./signed-request-kind.ts";
 import { compileTemplate, partOf } from "./template.ts";
 
 /** The provider signs with a private key, and the secret is the public key. */
@@ -32,6 +25,18 @@ export const publicKey = defineKind<PublicKeyScheme>({
   ...signedRequest,
   kind: "public-key",
   proof: "key-pair",
+  configure: (preset, config) => {
+    const scheme = signedRequest.configure(preset, config);
+    const { encoding } = config.signature ?? {};
+    // checkConfig refuses base64url.
+    return encoding === undefined || encoding === "base64url" ? scheme : { ...scheme, encoding };
+  },
+  checkConfig: (scheme, config) => {
+    const problems = signedRequest.checkConfig(scheme, config);
+    if (config.signature?.encoding !== "base64url") return problems;
+    const what = "cannot be used: signatures made with a private key are hex or base64";
+    return [{ key: "signature.encoding", what }, ...problems];
+  },
   createVerifier,
   sign,
   describe: ({ algorithm, signed }) => `${algorithm === "ed25519" ? "Ed25519" : "ECDSA"} over ${signed}`,

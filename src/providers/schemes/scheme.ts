@@ -1,5 +1,6 @@
 import type { Delivery } from "../../event.ts";
 import type { Reading } from "../body/payload.ts";
+import type { KeyProblem, SchemeConfig, SchemeKey } from "./config.ts";
 import type { OutgoingRequest, SigningContext, SigningKeys, Verify, VerifyContext } from "../context.ts";
 
 /**
@@ -78,6 +79,24 @@ interface Optional<S> {
    */
   reading?(scheme: S, asItCame: Reading): Reading;
 
+  /** The keys of a source's config that this kind uses. Default: none. */
+  readonly configKeys?: readonly SchemeKey[];
+
+  /**
+   * The preset's scheme, changed key by key as the config says. Default: the scheme itself.
+   *
+   * @throws HookonceError `config_invalid` for a path that cannot be read
+   */
+  configure?(scheme: S, config: SchemeConfig): S;
+
+  /**
+   * What is wrong with the config's values for {@link configKeys}. An error protects users who believe that a
+   * key protects them. Default: nothing.
+   *
+   * @param scheme the configured scheme
+   */
+  checkConfig?(scheme: S, config: SchemeConfig): readonly KeyProblem[];
+
   /** What key is made of the secret, in words. Default: undefined, the secret is no key. */
   describeKey?(scheme: S): string | undefined;
 
@@ -153,6 +172,9 @@ export function defineKind<S extends SchemeLiteral>(definition: Definition<S>): 
     whyNoTolerance: () => "no time is signed",
     withTolerance: (scheme) => scheme,
     reading: (_, asItCame) => asItCame,
+    configKeys: [],
+    configure: (scheme) => scheme,
+    checkConfig: () => [],
     describeKey: () => undefined,
     unsignedBody: undefined,
     signedField: undefined,
@@ -176,11 +198,18 @@ function factsOf<S extends SchemeLiteral>(kind: SchemeKind<S>, scheme: S): Fact[
   ];
 }
 
-/** For kinds whose literal holds its tolerance. */
+/** What kinds have in common whose literal holds a tolerance, in seconds. */
 export const withOwnTolerance = {
-  tolerance: ({ tolerance }: { readonly tolerance: number }): number => tolerance,
-  withTolerance: <S extends { readonly tolerance: number }>(scheme: S, seconds: number): S => ({
+  configKeys: ["tolerance"] as const,
+  configure: <S extends TimedLiteral>(scheme: S, { tolerance }: SchemeConfig): S =>
+    tolerance === undefined ? scheme : { ...scheme, tolerance: tolerance / 1000 },
+  tolerance: ({ tolerance }: TimedLiteral): number => tolerance,
+  withTolerance: <S extends TimedLiteral>(scheme: S, seconds: number): S => ({
     ...scheme,
     tolerance: seconds,
   }),
 };
+
+interface TimedLiteral {
+  readonly tolerance: number;
+}

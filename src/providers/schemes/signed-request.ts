@@ -1,10 +1,10 @@
 import type { Delivery, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
-import { isForm, parseBody, setInBody, type Reading } from "../body/payload.ts";
+import { isForm, setInBody } from "../body/payload.ts";
 import type { OutgoingRequest } from "../context.ts";
-import { fromMs, isTime, placeOf, toMs, type TimestampRule } from "./age.ts";
-import type { Fact, SignatureHeader } from "./scheme.ts";
-import { compileTemplate, partOf, signsUrl, type Template } from "./template.ts";
+import { fromMs, isTime, placeOf, type TimestampRule } from "./age.ts";
+import type { SignatureHeader } from "./scheme.ts";
+import { compileTemplate, partOf, type Template } from "./template.ts";
 
 /**
  * What of a request is signed, and where the signature is. Most providers sign like this, with a shared key
@@ -15,29 +15,6 @@ export interface SignedRequest extends Template {
   /** In a form, `{body}` means the text of this field. */
   readonly signedFormField?: string;
 }
-
-/** What every kind of signed request has in common. */
-export const signedRequest = {
-  signatureHeader: ({ signature }: SignedRequest): SignatureHeader => signature,
-  timestampHeader: ({ timestamp }: SignedRequest): string | undefined =>
-    timestamp !== undefined && "header" in timestamp.from ? timestamp.from.header : undefined,
-  coversUrl: ({ signed }: SignedRequest): boolean => signsUrl(signed),
-  tolerance: ({ timestamp }: SignedRequest): number | undefined => timestamp?.tolerance,
-  whyNoTolerance: ({ timestamp }: SignedRequest): string =>
-    timestamp === undefined ? "no time is signed" : "any age is accepted until you set one",
-  withTolerance: <S extends SignedRequest>(scheme: S, seconds: number): S =>
-    scheme.timestamp === undefined
-      ? scheme
-      : { ...scheme, timestamp: { ...scheme.timestamp, tolerance: seconds } },
-  reading: (scheme: SignedRequest, asItCame: Reading): Reading => {
-    if (scheme.signedFormField === undefined) return asItCame;
-    return (delivery) => {
-      if (!isForm(delivery.headers)) return asItCame(delivery);
-      const signed = signedBodyOf(scheme, delivery);
-      return { ...parseBody({ headers: {}, body: signed }), signed };
-    };
-  },
-};
 
 /** The signatures that a request carries, and what else of it is signed. */
 export interface ReadSignature {
@@ -180,64 +157,4 @@ export function signRequest(
       : "";
   headers[signature.header.replace(/\*$/, "1")] = `${time}${value}`;
   return { ...request, headers, body };
-}
-
-/** What the doctor lists as expected. */
-export function expectedSignature(scheme: SignedRequest, algorithm: string, key?: string): Fact[] {
-  const { signature, signed, idHeader, timestamp } = scheme;
-  const prefix = signature.prefix === undefined ? "" : `, each signature after ${signature.prefix}`;
-  return [
-    { label: "header", text: `${signature.header}${prefix}` },
-    { label: "algorithm", text: algorithm },
-    { label: "signed", text: signed },
-    ...(key === undefined ? [] : [{ label: "key", text: key }]),
-    ...(idHeader === undefined ? [] : [{ label: "id", text: `the header ${idHeader}` }]),
-    ...(timestamp === undefined ? [] : [{ label: "time", text: describeTime(timestamp) }]),
-  ];
-}
-
-function describeTime({ from, unit, tolerance }: TimestampRule): string {
-  const place =
-    "header" in from ? `the header ${from.header}` : "prefix" in from ? `the part ${from.prefix}` : from.body;
-  const written = unit === "iso" ? "RFC 3339" : `Unix ${unit === "s" ? "seconds" : "milliseconds"}`;
-  return `${place}, ${written}${tolerance === undefined ? "" : `, at most ${tolerance} s away`}`;
-}
-
-/**
- * What the doctor lists as found.
- *
- * @param expect the signatures that would be right
- */
-export function foundSignature(
-  scheme: SignedRequest,
-  headers: Headers,
-  expect: (read: ReadSignature) => readonly string[] = () => [],
-): Fact[] {
-  try {
-    const read = readSignature(scheme, headers);
-    const facts = [{ label: "signature", text: read.candidates.map(beginningOf).join(", ") }];
-    const expected = expect(read);
-    if (expected.length > 0) facts.push({ label: "computed", text: expected.map(beginningOf).join(", ") });
-    if (scheme.timestamp !== undefined && read.timestamp !== "")
-      facts.push({ label: "time", text: momentOf(scheme.timestamp, read.timestamp) });
-    return facts;
-  } catch (error) {
-    if (error instanceof HookonceError) return [{ label: "signature", text: error.message }];
-    throw error;
-  }
-}
-
-/**
- * The first six characters: enough to compare, and 24 bits of 160 or more, so nobody can sign with what is
- * shown.
- */
-function beginningOf(signature: string): string {
-  const beginning = signature.slice(0, 6).replaceAll(/[^\u0020-\u007e]/g, "?");
-  return `${beginning}… (${signature.length} characters)`;
-}
-
-function momentOf({ unit }: TimestampRule, timestamp: string): string {
-  const ms = toMs(unit, timestamp);
-  // Larger dates have no ISO form.
-  return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : "not a possible time";
 }

@@ -20,6 +20,8 @@ export interface StaticScheme {
 export const staticSecret = defineKind<StaticScheme>({
   kind: "static",
   proof: "secret-sent",
+  configKeys: ["secret_in"],
+  configure: (scheme, { secret_in: secretIn }) => (secretIn === undefined ? scheme : { ...scheme, secretIn }),
   createVerifier,
   sign,
   describe: ({ secretIn }) =>

@@ -13,6 +13,7 @@ export interface UnsignedScheme {
 export const unsigned = defineKind<UnsignedScheme>({
   kind: "unsigned",
   proof: "none",
+  configKeys: ["allow_public"],
   createVerifier: (_, { allowPublic }) => (allowPublic ? () => {} : createLoopbackCheck()),
   sign: (_, request) => request,
   describe: () => "no signature: anyone who can reach the source is trusted",

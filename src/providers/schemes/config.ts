@@ -1,0 +1,38 @@
+/** What a source's config may say about its scheme. Each key changes the preset's scheme on its own. */
+export interface SchemeConfig {
+  readonly signature?: SignatureKeys | undefined;
+  readonly secret_in?: string | undefined;
+  /** In milliseconds. */
+  readonly tolerance?: number | undefined;
+}
+
+export interface SignatureKeys {
+  readonly header?: string | undefined;
+  readonly algorithm?: "md5" | "sha1" | "sha256" | "sha512" | undefined;
+  readonly encoding?: "hex" | "base64" | "base64url" | undefined;
+  readonly prefix?: string | undefined;
+  readonly separator?: string | undefined;
+  readonly signed?: string | undefined;
+  /** `header:name` or `body:$.path`. */
+  readonly timestamp?: string | undefined;
+  readonly timestamp_unit?: "s" | "ms" | "iso" | undefined;
+  /** `header:name`. */
+  readonly id?: string | undefined;
+  readonly secret_encoding?: "text" | "hex" | "base64" | "whsec" | "whsec-or-text" | undefined;
+}
+
+/** A key of a source that some schemes use and others do not. */
+export type SchemeKey =
+  | `signature.${keyof SignatureKeys}`
+  | "secret_in"
+  | "tolerance"
+  | "environment"
+  | "allow_public";
+
+/** What is wrong with the value of a key, to be read after the key and its value. */
+export interface KeyProblem {
+  readonly key: SchemeKey;
+  readonly what: string;
+  /** Default: remove it. */
+  readonly remedy?: string;
+}

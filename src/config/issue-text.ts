@@ -1,8 +1,8 @@
 import type * as z from "zod/mini";
 import { literal } from "./literal.ts";
 
-/** Keys whose value may be a secret that was put in the wrong place. It is not repeated in a message. */
-const MAY_BE_SECRET = /^(?:secret|verify_token|secret_encoding)$/;
+/** A key whose value may be a secret that was put in the wrong place. It is not repeated in a message. */
+const MAY_BE_SECRET = "secret_encoding";
 
 /**
  * What an issue of zod's says in a config error, for the schemas that have no text of their own. A text that
@@ -10,7 +10,7 @@ const MAY_BE_SECRET = /^(?:secret|verify_token|secret_encoding)$/;
  */
 export function inWords(issue: z.core.$ZodRawIssue): string | undefined {
   const { input, path = [] } = issue;
-  const value = path.some((key) => MAY_BE_SECRET.test(String(key))) ? "the value" : literal(input);
+  const value = path.includes(MAY_BE_SECRET) ? "the value" : literal(input);
   if (issue.code === "invalid_type") {
     return input === undefined ? "is missing" : `${value} is not ${TYPES[issue.expected] ?? issue.expected}`;
   }

@@ -57,8 +57,8 @@ export async function diagnoseInInbox(delivery: Delivery, inbox: InboxToDiagnose
 }
 
 /**
- * The source as `serve` creates it, or the error with which `serve` would not start. It cannot fetch, so that a
- * diagnosis never confirms a handshake at the provider.
+ * The source as `serve` creates it, or the error with which `serve` would not start. It cannot fetch, so that
+ * a diagnosis never confirms a handshake at the provider.
  */
 function startedSource(settings: SourceSettings, nowMs: number): Source | HookonceError {
   try {

@@ -48,6 +48,7 @@ export type ErrorCode =
   | "no_rows_changed"
   | "no_handler"
   | "constraint_at_commit"
+  | "stored_event_unreadable"
   // A start is refused.
   | "config_invalid"
   | "handlers_invalid"
@@ -57,12 +58,19 @@ export type ErrorCode =
   | "migration_missing"
   | "migration_failed"
   | "database_newer"
+  | "database_older"
   | "database_unusable"
   | "database_in_use"
   | "not_in_wal_mode"
   | "event_id_rule_changed"
   | "listen_failed"
   | "folder_not_empty"
+  // A command asks for what is not there, or for more than one thing.
+  | "unknown_event"
+  | "ambiguous_event"
+  | "unknown_job"
+  | "invalid_request"
+  | "permission_denied"
   // The signature doctor cannot read the saved request.
   | "request_unreadable"
   // An unexpected error.

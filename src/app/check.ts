@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { inOrder, readConfig, type Config, type ReadConfig } from "../config/load.ts";
 import type { Environment } from "../config/secrets.ts";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
+import type { Handlers, Reader } from "../engines/engine.ts";
 import type { HandlerDuration } from "../engines/sqlite/handler-durations.ts";
-import { rehearseStart } from "../engines/sqlite/start.ts";
+import { openForReading, rehearseStart } from "../engines/sqlite/start.ts";
 import { bindHandlers, readHandlers, type HandlersRead } from "../handlers/load.ts";
 import type { Fetch } from "../providers/context.ts";
 import type { Source } from "../providers/source.ts";
@@ -24,12 +25,17 @@ export interface Checked {
   readonly sources: ReadonlyMap<string, Source>;
   /** Read once; a start binds them to its database. */
   readonly handlers: HandlersRead;
+  /** Tells which handler a type has. They were bound to the rehearsal, so they cannot run. */
+  readonly table: Handlers;
+  /** Events that are owed, by source, type and outcome. Empty for a start, which counts them itself. */
+  readonly owed: ReturnType<Reader["owedByType"]>;
   /** The user's migrations that the next start will apply. */
   readonly pending: readonly string[];
 }
 
 export interface CheckOptions {
-  readonly environment: Environment;
+  /** Null if no secret is to be looked up: the sources then only read what is stored. */
+  readonly environment: Environment | null;
   readonly clock: () => number;
   /** Fetches providers' keys and certificates. Only tests pass one. */
   readonly fetch?: Fetch | undefined;
@@ -70,6 +76,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   );
   const warnings = [...warnOfDotEnv(inboxFolder)];
   let handlers: HandlersRead = { code: [], files: [], problems: [], warnings: [] };
+  let table: Handlers = { for: () => null, files: [] };
   if (rehearsed !== null) {
     problems.push(...rehearsed.changedRules, ...rehearsed.problems);
     warnings.push(...warnOfDeadlines(sources, rehearsed.durations));
@@ -83,25 +90,43 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     );
     const bound = await bindHandlers(handlers, rehearsed);
     problems.push(...bound.problems);
+    table = bound.handlers;
     warnings.push(...handlers.warnings);
     rehearsed.close();
   }
+  const owed = options.forStart === true || rehearsed === null ? [] : await owedIn(path);
   const changedRules = rehearsed?.changedRules.length ?? 0;
   const pending = rehearsed?.pending.map(({ name }) => name) ?? [];
   const code = problems.length === changedRules ? "event_id_rule_changed" : "config_invalid";
-  return { problems, code, warnings, config, sources, handlers, pending };
+  return { problems, code, warnings, config, sources, handlers, table, owed, pending };
+}
+
+/** A count of owed events stops here. */
+const MAX_COUNTED = 10_000;
+
+async function owedIn(database: string): Promise<Checked["owed"]> {
+  try {
+    const reader = await openForReading(database);
+    const owed = reader?.owedByType(MAX_COUNTED) ?? [];
+    reader?.close();
+    return owed;
+  } catch (error) {
+    // The tables are an older version's. The next start brings them up to date.
+    if (error instanceof HookonceError && error.code === "database_older") return [];
+    throw error;
+  }
 }
 
 /** Creates the sources that have no problem, and reports the problems of the others. */
 function createAll(
   read: ReadConfig | null,
-  { clock, fetch }: CheckOptions,
+  { clock, fetch, environment }: CheckOptions,
   problems: Problem[],
 ): ReadonlyMap<string, Source> {
   if (read === null) return new Map();
   const paths = pathProblems(read);
   const readable = read.sources.filter(({ name }) => paths.get(name)?.length === 0);
-  const created = createSources(readable, clock, fetch);
+  const created = createSources(readable, clock, fetch, environment !== null);
   const found = [...read.problems, ...missingKeys(read), ...[...paths.values()].flat(), ...created.problems];
   problems.push(...inOrder(found));
   return created.sources;

@@ -2,9 +2,13 @@ import { resolve } from "node:path";
 import { parseAddress } from "../config/address.ts";
 import type { Config } from "../config/load.ts";
 import { HookonceError, messageOf } from "../errors.ts";
+import type { Engine } from "../engines/engine.ts";
+import { createAdminApp } from "../http/admin/routes.ts";
+import { HAS_SOCKET, listenOnSocket, socketPathOf } from "../http/admin/socket.ts";
 import { pathsOf } from "../http/routes.ts";
 import { listen, type HttpServer } from "../http/server.ts";
 import { kindOf } from "../providers/schemes.ts";
+import { createBackgroundJobs } from "../inbox/background-jobs.ts";
 import type { Source } from "../providers/source.ts";
 import { check, type Checked } from "./check.ts";
 import { exitNow, failStop } from "./fail-stop.ts";
@@ -24,6 +28,9 @@ export interface ServeOptions {
   /** Only tests and measurements change these. */
   readonly open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs">;
 }
+
+/** A count of owed events stops here: it is read at every start. */
+const MAX_COUNTED = 10_000;
 
 /** Of the 10 s that a stop may take, what the requests in flight get. In milliseconds. */
 const DRAIN_MS = 8000;
@@ -75,6 +82,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     throw error;
   }
   const server = port as HttpServer;
+  await startAdmin(services, inbox, config.database, sources, logger);
   await startReceiving(services, server, inbox, { sources, onFatal, log });
   const end = (): void => {
     services.stop().then(
@@ -88,8 +96,47 @@ export async function serve(options: ServeOptions): Promise<number> {
   if (stop.aborted) end();
   else stop.addEventListener("abort", end);
   announce(server.url, config, sources, inbox, log);
+  announceOwed(inbox.engine, logger).catch(onFatal);
   void log.flush();
   return ending(log, await ended.promise);
+}
+
+/** Without it webhooks are still received, and commands say that they cannot reach this process. */
+async function startAdmin(
+  services: Services,
+  inbox: Inbox,
+  database: string,
+  sources: OpenInboxOptions["sources"],
+  logger: Log["logger"],
+): Promise<void> {
+  const { engine, queue } = inbox;
+  const handlers = (): Inbox["handlers"] => inbox.handlers;
+  const jobs = createBackgroundJobs(async () => ({
+    reader: await engine.reader(),
+    queue,
+    sources,
+    handlers,
+    clock: Date.now,
+  }));
+  await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
+  if (!HAS_SOCKET) return;
+  try {
+    await services.start(() => {
+      const socket = listenOnSocket(createAdminApp(jobs), socketPathOf(database));
+      return { name: "socket", stop: () => socket.stop() };
+    });
+  } catch (error) {
+    logger.warn({ cause: messageOf(error) }, "commands such as hookonce apply cannot reach this process");
+  }
+}
+
+/** After the start, because it loads drizzle and counts: nobody waits for it. */
+async function announceOwed(engine: Engine, logger: Log["logger"]): Promise<void> {
+  const reader = await engine.reader();
+  const owed = reader.owedByType(MAX_COUNTED);
+  if (owed.length === 0) return;
+  const events = owed.reduce((sum, { count }) => sum + count, 0);
+  logger.warn({ events, owed }, "events are owed: to run those that have a handler, run hookonce apply");
 }
 
 async function startReceiving(

@@ -25,6 +25,8 @@ export function createSources(
   configured: readonly ConfiguredSource[],
   clock: Clock,
   fetch?: Fetch,
+  /** False if the sources only read what is stored: then they need no secrets. */
+  receives = true,
 ): { sources: Map<string, Source>; problems: Problem[] } {
   const sources = new Map<string, Source>();
   const problems: Problem[] = [];
@@ -35,7 +37,7 @@ export function createSources(
     const pointless = pointlessKeys(source, provider, settings.scheme ?? provider.scheme);
     for (const message of pointless) problems.push(problemOf(source, message));
     try {
-      sources.set(source.name, createSource(settings, clock, fetch));
+      sources.set(source.name, createSource({ ...settings, receives }, clock, fetch));
     } catch (error) {
       if (!(error instanceof HookonceError)) throw error;
       problems.push(problemOf(source, messageOf(error)));

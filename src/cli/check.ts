@@ -6,7 +6,7 @@ import { formatProblem } from "./refusal.ts";
 /** `hookonce check`: prints every problem and warning it finds. Exits with 1 if there is a problem. */
 export async function runCheck(folder: string, options: { database?: string }): Promise<number> {
   const inboxFolder = resolve(folder);
-  const { problems, warnings, sources, handlers, pending } = await check(inboxFolder, {
+  const { problems, warnings, sources, handlers, table, owed, pending } = await check(inboxFolder, {
     environment: process.env,
     clock: Date.now,
     database: options.database === undefined ? undefined : resolve(options.database),
@@ -24,6 +24,11 @@ export async function runCheck(folder: string, options: { database?: string }): 
     );
   }
   if (pending.length > 0) console.log(`migrations to apply at the next start: ${pending.join(", ")}`);
+  for (const { source, type, outcome, count } of owed) {
+    const handler = table.for(sources.get(source)?.handlersOf ?? source, type)?.file ?? "no handler";
+    console.log(`owed: ${count} ${outcome}, source ${source}, type ${type || "(none)"} (${handler})`);
+  }
+  if (owed.length > 0) console.log("To run the owed events that have a handler: hookonce apply");
   console.log("no problems found");
   return EXIT.done;
 }

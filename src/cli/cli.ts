@@ -1,10 +1,12 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { ADDRESS } from "../config/address.ts";
+import { parseDuration } from "../config/duration.ts";
 import { nearest } from "../config/nearest.ts";
 import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { AddFlags } from "./add.ts";
+import type { ApplyFlags } from "./apply.ts";
 import { EXIT } from "./exit.ts";
 import { printRefusal } from "./refusal.ts";
 import type { SendFlags } from "./send.ts";
@@ -209,6 +211,29 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
         done(await runVerify(options));
       }),
 
+  apply: (program, done) =>
+    program
+      .command("apply")
+      .summary("Run what is owed and can run now")
+      .description(
+        "Run what is owed and can run now: unhandled events that have a handler by now, and failed ones. Safe to interrupt and to repeat: each event is applied once.",
+      )
+      .argument("[ids...]", "Only these events", ids)
+      .option("--source <name>", "Only events of this source")
+      .option("--type <type>", "Only events of this type; a * at the end stands for anything")
+      .addOption(new Option("--outcome <outcome>", "Only these").choices(["unhandled", "failed"]))
+      .addOption(new Option("--since <time>", SINCE).argParser(momentOrAgo))
+      .addOption(new Option("--until <time>", "Only events received before this").argParser(momentOrAgo))
+      .addOption(new Option("--limit <n>", "At most this many events").argParser(count))
+      .option("--dry-run", "Only show what would run")
+      .option("--json", "Print one JSON object per line")
+      .option("--folder <path>", "The inbox folder", ".")
+      .option("--database <path>", "The database to use, in place of the one in the config")
+      .action(async (ids: string[], options: ApplyFlags) => {
+        const { runApply } = await import("./apply.ts");
+        done(await runApply(ids, options));
+      }),
+
   demo: (program, done) =>
     program
       .command("demo")
@@ -227,6 +252,19 @@ function moment(value: string): number {
   const ms = /^\d{1,11}$/.test(value) ? Number(value) * 1000 : Date.parse(value);
   if (!Number.isNaN(ms)) return ms;
   throw new InvalidArgumentError("Write a time such as 2026-01-31T12:00:00Z, or Unix seconds.");
+}
+
+const SINCE = "Only events received at or after this: ISO 8601, Unix seconds, or how long ago, such as 2h";
+
+/** @returns Unix milliseconds */
+function momentOrAgo(value: string): number {
+  const ago = parseDuration(value);
+  return ago === undefined ? moment(value) : Date.now() - ago;
+}
+
+function ids(id: string, before: readonly string[] = []): string[] {
+  if (id !== "") return [...before, id];
+  throw new InvalidArgumentError("Write an event id, or leave out all ids to apply everything that is owed.");
 }
 
 function address(value: string): string {

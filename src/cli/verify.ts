@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
-import { diagnoseInFolder } from "../app/diagnose-in-folder.ts";
-import type { InboxDiagnosis } from "../doctor/in-inbox.ts";
+import { diagnoseInInbox, type InboxDiagnosis } from "../app/diagnosis.ts";
 import type { Fact } from "../providers/schemes/scheme.ts";
 import { joinRequest, parseRequest } from "../doctor/saved-request.ts";
 import { HookonceError, messageOf } from "../errors.ts";
@@ -27,7 +26,7 @@ export async function runVerify(flags: VerifyFlags): Promise<number> {
     console.error("error: nothing to verify: use --request <file>, or --headers <file> with --body <file>");
     return EXIT.usage;
   }
-  const diagnosis = await diagnoseInFolder(delivery, {
+  const diagnosis = await diagnoseInInbox(delivery, {
     folder: flags.folder,
     source: flags.source,
     environment: process.env,

@@ -21,6 +21,7 @@ export { envName, type SecretNeeds } from "./source-checks.ts";
 /** A source as the config has it, with its secrets looked up. */
 export interface ConfiguredSource extends Omit<SourceConfig, "secret" | "verify_token"> {
   readonly name: string;
+  /** Empty if they were not looked up. */
   readonly secrets: readonly string[];
   readonly verifyToken: string | undefined;
   /** Its line in hookonce.toml, for problems that are found later. */
@@ -63,7 +64,7 @@ export interface ReadConfig {
 export function loadConfig(
   inboxFolder: string,
   providers: ReadonlyMap<string, SecretNeeds>,
-  environment: Environment,
+  environment: Environment | null,
 ): Config {
   const { config, problems } = readConfig(inboxFolder, providers, environment);
   if (config !== null) return config;
@@ -73,12 +74,13 @@ export function loadConfig(
 /**
  * Reads as much of `hookonce.toml` as can be read, so that every problem is reported at once.
  *
+ * @param environment null if no secret is to be looked up, because nothing will be received
  * @throws HookonceError `config_invalid` if the file does not exist or is not TOML
  */
 export function readConfig(
   inboxFolder: string,
   providers: ReadonlyMap<string, SecretNeeds>,
-  environment: Environment,
+  environment: Environment | null,
 ): ReadConfig {
   const document = readDocument(inboxFolder);
   const parsed = readConfigFile(document.value);
@@ -89,7 +91,7 @@ export function readConfig(
   const problems = parsed.success ? [] : parsed.error.issues.flatMap((issue) => problemsOf(issue, document));
   problems.push(...problemsInMisnamedSources(document));
 
-  const lookUp = createSecretLookup(inboxFolder, environment);
+  const lookUp = environment === null ? withoutLookingUp : createSecretLookup(inboxFolder, environment);
   const sources: ConfiguredSource[] = [];
   for (const [name, table] of written) {
     const checked = checkSource(name, Object.fromEntries(written), providers, lookUp);
@@ -101,7 +103,8 @@ export function readConfig(
     const source = parsed.success ? parsed.data.sources[name] : readSource(table).data;
     if (source === undefined || !checked.hasSecrets) continue;
     const { secret: _references, verify_token: _reference, ...rest } = source;
-    const { secrets, verifyToken } = checked;
+    const { verifyToken } = checked;
+    const secrets = environment === null ? [] : checked.secrets;
     sources.push({ ...rest, name, secrets, verifyToken, line: document.lineOf(["sources", name]) });
   }
   return {
@@ -112,6 +115,8 @@ export function readConfig(
     lineOf: (source, ...keys) => document.lineOf(["sources", source, ...keys]),
   };
 }
+
+const withoutLookingUp = (): { secret: string } => ({ secret: "" });
 
 function configOf(
   inboxFolder: string,

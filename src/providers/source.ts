@@ -26,6 +26,8 @@ export interface SourceSettings {
   readonly name: string;
   readonly provider: Provider;
   readonly secrets: readonly string[];
+  /** False for a source that only reads what is stored. It needs no secret, and verifies no delivery. */
+  readonly receives?: boolean | undefined;
   /** The preset's, with what the config says otherwise. */
   readonly scheme?: Scheme | undefined;
   readonly eventId?: Selector | undefined;
@@ -92,6 +94,11 @@ export type BatchSplit = (
 
 const MIB = 1024 * 1024;
 
+/** Fails closed: nothing is routed to a source without secrets. */
+function refuseAll(): never {
+  throw new HookonceError("signature_mismatch", "This source receives no deliveries.");
+}
+
 /**
  * @param fetch for the keys and certificates of the few providers that hand theirs out
  * @throws HookonceError `config_invalid`
@@ -101,7 +108,7 @@ export function createSource(
   clock: Clock,
   fetch: Fetch = globalThis.fetch,
 ): Source {
-  const { provider, secrets } = settings;
+  const { provider, secrets, receives = true } = settings;
   const scheme = settings.scheme ?? provider.scheme;
   const maxBody = settings.maxBody ?? provider.maxBody ?? MIB;
   const eventId = settings.eventId ?? provider.eventId;
@@ -110,7 +117,7 @@ export function createSource(
   const kind = kindOf(scheme);
   const parse = kind.reading(scheme, (delivery) => parseBody(delivery, provider.formField, maxBody));
   const identify = createIdentifier(compileSelector(eventId, "absent"), compileSelector(type, "skip"), parse);
-  if (secrets.length === 0 && kind.proof !== "none" && !learnsSecret(provider))
+  if (receives && secrets.length === 0 && kind.proof !== "none" && !learnsSecret(provider))
     throw new HookonceError("config_invalid", "A signed source needs a secret.");
   const context: VerifyContext = {
     secrets,
@@ -131,7 +138,7 @@ export function createSource(
     requireChange: settings.requireChange ?? false,
     sameBody: settings.sameBody === "duplicate",
     eventIdRule: ruleOf(eventId, batch),
-    verify: kind.createVerifier(scheme, context),
+    verify: receives ? kind.createVerifier(scheme, context) : refuseAll,
     parse,
     identify,
     split,
@@ -224,9 +231,13 @@ function createBatchSplit(split: Split, identify: Source["identify"], parse: Sou
 function createPayloadOf(parse: Reading, split: BatchSplit | undefined): Source["payloadOf"] {
   if (split === undefined) return (stored) => parse(stored);
   return (stored, eventId) => {
-    for (const element of split(stored)) {
-      if (!(element instanceof HookonceError) && element.id === eventId) return element.body;
+    try {
+      const element = split(stored).find((one) => !(one instanceof HookonceError) && one.id === eventId);
+      return element instanceof HookonceError ? undefined : element?.body;
+    } catch (error) {
+      // The rule for batches is another one than when this was stored.
+      if (error instanceof HookonceError) return undefined;
+      throw error;
     }
-    return undefined;
   };
 }

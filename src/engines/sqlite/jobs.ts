@@ -1,3 +1,4 @@
+import { HookonceError } from "../../errors.ts";
 import type { HandlerInput, Handlers, Incoming, Job, LoadedHandler, Policy, Result } from "../engine.ts";
 import type { HandlerRun, SqliteHandler } from "./handler.ts";
 import { ownBytes, type EventStore, type OpenFailure, type RecordedEvent, type Run } from "./event-store.ts";
@@ -97,7 +98,12 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
       if (handler === null || !policy.isOwed(known.outcome, handler))
         return { ...said, outcome: policy.repeatedAs(known.outcome) };
       const input = store.stored(source, known);
-      if (input === undefined) return { ...said, outcome: policy.repeatedAs(known.outcome) };
+      if (input === undefined) {
+        throw new HookonceError(
+          "stored_event_unreadable",
+          `The stored delivery holds no event "${eventId}". If batch or event_id of source "${source.name}" was changed since, set it back.`,
+        );
+      }
       const ran = runHandler(source, handler, input);
       store.complete(known.id, ran);
       store.settleFailure(source, eventId, at);

@@ -1,6 +1,7 @@
-import type { Database } from "bun:sqlite";
+import { Database } from "bun:sqlite";
+import { existsSync } from "node:fs";
 import { HookonceError, messageOf, type Problem } from "../../errors.ts";
-import type { Engine, HandlerCode, LoadedHandler } from "../engine.ts";
+import type { Engine, HandlerCode, LoadedHandler, Reader } from "../engine.ts";
 import { copyBeforeMigration } from "./backup.ts";
 import type { HandlerDuration } from "./handler-durations.ts";
 import { writeMeta } from "./meta.ts";
@@ -8,6 +9,7 @@ import {
   migrate,
   ownSet,
   pendingMigrations,
+  tableExists,
   userSet,
   type Migration,
   type MigrationSet,
@@ -96,6 +98,30 @@ function collect(problems: Problem[], work: () => void): void {
     if (!(error instanceof HookonceError)) throw error;
     problems.push(...(error.problems.length > 0 ? error.problems : [{ message: messageOf(error) }]));
   }
+}
+
+/**
+ * Opens the database only to read it, while another process may be serving it.
+ *
+ * @returns undefined if it holds no event yet: it does not exist, or hookonce has never started on it
+ * @throws HookonceError `database_older` if a start would change hookonce's own tables first
+ */
+export async function openForReading(database: string): Promise<(Reader & { close(): void }) | undefined> {
+  if (!existsSync(database)) return undefined;
+  const connection = new Database(database, { readonly: true, strict: true });
+  try {
+    if (!tableExists(connection, "hookonce_events")) return undefined;
+    if (pendingMigrations(connection, ownSet(ownMigrations)).length > 0) {
+      throw new HookonceError(
+        "database_older",
+        `An older hookonce made the database ${database}. Start hookonce serve once, which brings it up to date.`,
+      );
+    }
+  } finally {
+    connection.close(true);
+  }
+  const { openReader } = await import("./reader.ts");
+  return openReader(database);
 }
 
 /** A migrated database, open for this process alone. */

@@ -1,0 +1,105 @@
+import { resolve } from "node:path";
+import type { Logger } from "pino";
+import { loadConfig } from "../config/load.ts";
+import { openForReading } from "../engines/sqlite/start.ts";
+import { HookonceError } from "../errors.ts";
+import { createAdminApp } from "../http/admin/routes.ts";
+import { connectToServe, createAdminClient, type AdminClient } from "../http/admin/socket.ts";
+import type { ApplyInbox } from "../inbox/apply.ts";
+import { createBackgroundJobs } from "../inbox/background-jobs.ts";
+import { check, type Checked } from "./check.ts";
+import { openInbox } from "./open-inbox.ts";
+import { createServices } from "./services.ts";
+import { secretNeeds } from "./sources.ts";
+
+export interface AdminOptions {
+  readonly folder: string;
+  /** Instead of the config's; relative to the working directory. */
+  readonly database?: string | undefined;
+  /** Nothing will be changed. */
+  readonly readOnly: boolean;
+  readonly log: Logger;
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** The API of an inbox folder, wherever its database is open. */
+export interface Admin extends AsyncDisposable {
+  readonly client: AdminClient;
+  /** Whether a `serve` waits for this process to let go of the database. Never, if the API is that of a `serve`. */
+  readonly isWanted: () => boolean;
+}
+
+/**
+ * Reaches the API of a running `serve` over its socket. If none runs, opens the folder as a start does, but without
+ * secrets and without listening.
+ *
+ * @throws HookonceError for a refused start, with everything that is wrong
+ */
+export async function openAdmin(options: AdminOptions): Promise<Admin> {
+  return (await connectAdmin(options)) ?? (await openFolder(options));
+}
+
+/** @returns undefined if no `serve` runs */
+export async function connectAdmin({ folder, database }: AdminOptions): Promise<Admin | undefined> {
+  const config = loadConfig(resolve(folder), secretNeeds, null);
+  const client = await connectToServe(database === undefined ? config.database : resolve(database));
+  if (client === undefined) return undefined;
+  return { client, isWanted: () => false, [Symbol.asyncDispose]: () => Promise.resolve() };
+}
+
+async function openFolder(options: AdminOptions): Promise<Admin> {
+  const folder = resolve(options.folder);
+  const database = options.database === undefined ? undefined : resolve(options.database);
+  const checked = await check(folder, { environment: null, clock: Date.now, database, forStart: true });
+  const { config, problems, code } = checked;
+  if (config === null || problems.length > 0)
+    throw new HookonceError(code, `${folder} cannot be opened.`, { problems });
+  const used = { ...config, ...(database === undefined ? {} : { database }) };
+  return options.readOnly ? readFolder(used.database, checked) : writeFolder(used, checked, options);
+}
+
+async function writeFolder(
+  config: NonNullable<Checked["config"]>,
+  { sources, handlers }: Checked,
+  { log, onFatal }: AdminOptions,
+): Promise<Admin> {
+  const services = createServices();
+  const clock = Date.now;
+  const inbox = await openInbox(services, { config, sources, handlers, log, clock, onFatal, lockWaitMs: 0 });
+  const jobs = createBackgroundJobs(async () => ({
+    reader: await inbox.engine.reader(),
+    queue: inbox.queue,
+    sources,
+    handlers: () => inbox.handlers,
+    clock,
+  }));
+  await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
+  const app = createAdminApp(jobs);
+  return {
+    client: createAdminClient((request) => app.fetch(request)),
+    isWanted: inbox.isWanted,
+    [Symbol.asyncDispose]: () => services.stop(),
+  };
+}
+
+/** Without the lock: a `serve` may start meanwhile, and nothing here disturbs it. */
+async function readFolder(database: string, { sources, table }: Checked): Promise<Admin> {
+  const reader = await openForReading(database);
+  const inbox: ApplyInbox = {
+    reader: reader ?? { owed: () => ({ items: [], next: undefined }), find: () => [] },
+    queue: { write: () => Promise.reject(new Error("a dry run writes nothing")) },
+    sources,
+    handlers: () => table,
+    clock: Date.now,
+  };
+  const jobs = createBackgroundJobs(() => Promise.resolve(inbox));
+  const app = createAdminApp(jobs);
+  return {
+    client: createAdminClient((request) => app.fetch(request)),
+    isWanted: () => false,
+    async [Symbol.asyncDispose]() {
+      await jobs.close();
+      reader?.close();
+    },
+  };
+}

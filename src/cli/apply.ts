@@ -1,0 +1,213 @@
+import { connectAdmin, openAdmin, type Admin, type AdminOptions } from "../app/apply.ts";
+import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
+import type { ApplyGroup } from "../inbox/apply.ts";
+import type { JobView } from "../inbox/background-jobs.ts";
+import { createJsonLogger } from "../logging/log.ts";
+import { readableLine } from "../logging/readable-line.ts";
+import { EXIT } from "./exit.ts";
+
+export interface ApplyFlags {
+  folder: string;
+  database?: string;
+  source?: string;
+  type?: string;
+  outcome?: "unhandled" | "failed";
+  /** Unix milliseconds. */
+  since?: number;
+  until?: number;
+  limit?: number;
+  dryRun?: boolean;
+  json?: boolean;
+}
+
+/** How often to look how far the job is, in milliseconds. */
+const POLL_MS = 100;
+
+/** How long to wait for a `serve` that wanted the database, in milliseconds. */
+const MAX_WAIT_MS = 15_000;
+
+/** `hookonce apply`: runs what is owed and can run now. Exit 1 if an event failed or the job did not end. */
+export async function runApply(ids: readonly string[], flags: ApplyFlags): Promise<number> {
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  const options: AdminOptions = {
+    folder: flags.folder,
+    database: flags.database,
+    readOnly: flags.dryRun === true,
+    log: createJsonLogger("warn", (line) => {
+      process.stderr.write(`${readableLine(JSON.parse(line) as Record<string, unknown>)}\n`);
+    }),
+    onFatal(error) {
+      process.stderr.write(`hookonce: the database can no longer be trusted: ${messageOf(error)}\n`);
+      process.exit(EXIT.failed);
+    },
+  };
+  const views: JobView[] = [];
+  for (let admin = await openAdmin(options); ;) {
+    const { view, yielded } = await runJob(admin, ids, flags, stop.signal);
+    await admin[Symbol.asyncDispose]();
+    views.push(view);
+    if (!yielded) break;
+    process.stderr.write("hookonce serve is starting. The rest runs there.\n");
+    admin = await waitForServe(options);
+  }
+  process.off("SIGINT", onSignal);
+  process.off("SIGTERM", onSignal);
+  return printResult(views, flags);
+}
+
+async function runJob(
+  { client, isWanted }: Admin,
+  ids: readonly string[],
+  flags: ApplyFlags,
+  stop: AbortSignal,
+): Promise<{ view: JobView; yielded: boolean }> {
+  const { source, type, outcome, since, until, limit, dryRun = false } = flags;
+  const given = Object.entries({ source, type, outcome, since, until, limit });
+  const filter = Object.fromEntries(given.filter(([, value]) => value !== undefined));
+  const started = await client.api.jobs.$post({
+    json: { action: "apply", filter, dry_run: dryRun, ...(ids.length === 0 ? {} : { ids: [...ids] }) },
+  });
+  const { id } = await read<{ id: string }>(started);
+  const param = { id };
+  const progress = createProgressLine(flags);
+  let yielded = false;
+  let stopping = false;
+  for (;;) {
+    const view = await read<JobView>(await client.api.jobs[":id"].$get({ param }));
+    progress.show(view);
+    if (view.state !== "running") {
+      progress.clear();
+      return { view, yielded: yielded && view.state === "stopped" };
+    }
+    if (!stopping && (stop.aborted || isWanted())) {
+      stopping = true;
+      yielded = !stop.aborted;
+      await client.api.jobs[":id"].$delete({ param });
+    }
+    await Bun.sleep(POLL_MS);
+  }
+}
+
+/** @throws HookonceError what the API refused */
+async function read<Body>(response: { ok: boolean; json(): Promise<unknown> }): Promise<Body> {
+  const body = await response.json();
+  if (response.ok) return body as Body;
+  const { error } = body as { error: { code: ErrorCode; message: string } };
+  throw new HookonceError(error.code, error.message);
+}
+
+async function waitForServe(options: AdminOptions): Promise<Admin> {
+  const deadline = performance.now() + MAX_WAIT_MS;
+  while (performance.now() < deadline) {
+    const admin = await connectAdmin(options);
+    if (admin !== undefined) return admin;
+    await Bun.sleep(POLL_MS);
+  }
+  throw new HookonceError(
+    "database_in_use",
+    "Another hookonce wanted the database and did not start. Run hookonce apply again: what was applied stays applied.",
+  );
+}
+
+/** On a terminal one line that is written again; elsewhere nothing. */
+function createProgressLine({ json, dryRun }: ApplyFlags) {
+  const shown = process.stderr.isTTY && json !== true && dryRun !== true;
+  return {
+    show({ groups }: JobView): void {
+      if (!shown) return;
+      const { processed, failed } = totalOf(groups);
+      process.stderr.write(`\r${processed} applied${failed === 0 ? "" : `, ${failed} failed`} `);
+    },
+    clear: (): void => void (shown && process.stderr.write("\r\u001B[K")),
+  };
+}
+
+type Totals = Pick<ApplyGroup, "wouldRun" | "processed" | "failed" | "noHandler" | "alreadyDone">;
+
+function totalOf(groups: readonly ApplyGroup[]): Totals {
+  const total = { wouldRun: 0, processed: 0, failed: 0, noHandler: 0, alreadyDone: 0 };
+  for (const group of groups) {
+    for (const name of Object.keys(total) as (keyof Totals)[]) total[name] += group[name];
+  }
+  return total;
+}
+
+function printResult(views: readonly JobView[], { json, dryRun }: ApplyFlags): number {
+  const last = views.at(-1) as JobView;
+  const all = views.flatMap((view) => view.groups);
+  const groups = all.filter((group) => !isDone(group));
+  const failures = views.flatMap((view) => view.failures);
+  const total = totalOf(all);
+  if (json === true) {
+    for (const group of all) console.log(JSON.stringify(asJson(group, dryRun === true)));
+  } else {
+    if (groups.length > 0) console.log(tableOf(groups, dryRun === true).join("\n"));
+    for (const { source, eventId, type, code, error } of failures)
+      console.log(`failed  ${source}  ${eventId}  ${type}\n        ${code}: ${error}`);
+    console.log(sentenceOf(total, last, dryRun === true));
+  }
+  if (last.error !== null) console.error(`hookonce: ${last.error.message} [${last.error.code}]`);
+  return last.state === "done" && total.failed === 0 ? EXIT.done : EXIT.failed;
+}
+
+/** Groups in which nothing ran and nothing is owed: all of it was done already. */
+function isDone({ wouldRun, processed, failed, noHandler }: ApplyGroup): boolean {
+  return wouldRun + processed + failed + noHandler === 0;
+}
+
+function asJson(group: ApplyGroup, dryRun: boolean): object {
+  const { source, type, outcome, handler, wouldRun, processed, failed, noHandler, alreadyDone } = group;
+  return {
+    source,
+    type,
+    outcome,
+    handler,
+    ...(dryRun ? { would_run: wouldRun } : { processed, failed }),
+    no_handler: noHandler,
+    already_done: alreadyDone,
+  };
+}
+
+function tableOf(groups: readonly ApplyGroup[], dryRun: boolean): string[] {
+  const counted = dryRun ? (["would run"] as const) : (["applied", "failed"] as const);
+  const head = ["source", "type", "outcome", ...counted, "no handler", "handler"];
+  const rows = groups.map(({ source, type, outcome, handler, wouldRun, processed, failed, noHandler }) => [
+    source,
+    type || "(none)",
+    outcome,
+    ...(dryRun ? [wouldRun] : [processed, failed]).map(String),
+    String(noHandler),
+    handler?.replace(/^handlers\//, "") ?? "none",
+  ]);
+  const widths = head.map((name, column) =>
+    Math.max(name.length, ...rows.map((row) => Bun.stringWidth(row[column] ?? ""))),
+  );
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd();
+  return [line(head), ...rows.map(line), ""];
+}
+
+function sentenceOf(total: Totals, { state }: JobView, dryRun: boolean): string {
+  const { wouldRun, processed, failed, noHandler, alreadyDone } = total;
+  if (state === "done" && wouldRun + processed + failed + noHandler === 0)
+    return alreadyDone === 0 ? "Nothing is owed." : `Nothing to apply: ${events(alreadyDone)} done already.`;
+  const parts = dryRun ? [`${events(wouldRun)} would run`] : [`${events(processed)} applied`];
+  if (failed > 0) parts.push(`${failed} failed`);
+  if (noHandler > 0) parts.push(`${noHandler} without a handler`);
+  if (alreadyDone > 0) parts.push(`${alreadyDone} already done`);
+  const sentence = `${parts.join(", ")}.`;
+  if (state === "stopped") return `Stopped. ${sentence} Run hookonce apply again to go on.`;
+  return noHandler === 0
+    ? sentence
+    : `${sentence} Add a handler for their types, then run hookonce apply again.`;
+}
+
+function events(count: number): string {
+  return `${count} ${count === 1 ? "event" : "events"}`;
+}

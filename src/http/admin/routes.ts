@@ -1,0 +1,52 @@
+import { zValidator } from "@hono/zod-validator";
+import { Hono } from "hono";
+import * as z from "zod/mini";
+import { HookonceError } from "../../errors.ts";
+import type { BackgroundJobs } from "../../inbox/background-jobs.ts";
+import { answerError } from "../answers.ts";
+
+/** The API behind the unix socket. It has no authentication: only the socket's owner can reach it (socket.ts). */
+export function createAdminApp(jobs: BackgroundJobs) {
+  return new Hono()
+    .post("/api/jobs", zValidator("json", jobRequest, refuseRequest), (c) => {
+      const { ids, filter, dry_run: dryRun } = c.req.valid("json");
+      const { limit, ...rest } = filter;
+      return c.json({ id: jobs.start({ filter: { ...rest, ids }, limit, dryRun }) }, 202);
+    })
+    .get("/api/jobs/:id", (c) => c.json(jobs.view(c.req.param("id"))))
+    .delete("/api/jobs/:id", (c) => {
+      jobs.stop(c.req.param("id"));
+      return c.json({ status: "stopping" });
+    })
+    .notFound(() => answerError(new HookonceError("not_found", "Nothing is here.")))
+    .onError((error) => answerError(error));
+}
+
+export type AdminApp = ReturnType<typeof createAdminApp>;
+
+const text = z.string().check(z.minLength(1));
+const time = z.number().check(z.nonnegative());
+
+/** Times are Unix milliseconds. */
+const jobRequest = z.strictObject({
+  action: z.literal("apply"),
+  ids: z.optional(z.array(text).check(z.minLength(1), z.maxLength(10_000))),
+  filter: z._default(
+    z.strictObject({
+      source: z.optional(text),
+      type: z.optional(text),
+      outcome: z.optional(z.enum(["unhandled", "failed"])),
+      since: z.optional(time),
+      until: z.optional(time),
+      limit: z.optional(z.int().check(z.positive())),
+    }),
+    {},
+  ),
+  dry_run: z._default(z.boolean(), false),
+});
+
+function refuseRequest(result: { success: boolean; error?: unknown }): Response | undefined {
+  if (result.success) return undefined;
+  const why = result.error instanceof z.core.$ZodError ? `: ${z.prettifyError(result.error)}` : "";
+  return answerError(new HookonceError("invalid_request", `The request is not as it must be${why}`));
+}

@@ -1,0 +1,96 @@
+import { chmodSync, existsSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Hono } from "hono";
+import { hc } from "hono/client";
+import { HookonceError, messageOf } from "../../errors.ts";
+import type { AdminApp } from "./routes.ts";
+
+/** The longest path of a unix socket on Linux, in bytes: https://man7.org/linux/man-pages/man7/unix.7.html */
+const MAX_PATH = 107;
+
+/** Windows has unix sockets, but no owner that could keep others away from one. */
+export const HAS_SOCKET = process.platform !== "win32";
+
+/** The socket of the process that serves a database. Two names of one database lead to one socket. */
+export function socketPathOf(database: string): string {
+  const path = `${existsSync(database) ? realpathSync(database) : database}.sock`;
+  if (Buffer.byteLength(path) <= MAX_PATH) return path;
+  const runtime = process.env["XDG_RUNTIME_DIR"] ?? tmpdir();
+  return join(
+    runtime,
+    `hookonce-${new Bun.CryptoHasher("sha256").update(path).digest("hex").slice(0, 32)}.sock`,
+  );
+}
+
+export interface AdminSocket {
+  /** Resolves when nobody is connected any more. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Listens on a unix socket that only its owner can use. Call it only under the lock of the database: it removes a
+ * socket that a killed process has left.
+ *
+ * @throws HookonceError `listen_failed`
+ */
+export function listenOnSocket(app: Pick<Hono, "fetch">, path: string): AdminSocket {
+  rmSync(path, { force: true });
+  // Set before bind, so that the socket is never open to others, not even for a moment.
+  const umask = process.umask(0o177);
+  try {
+    const server = Bun.serve({ unix: path, development: false, fetch: (request) => app.fetch(request) });
+    chmodSync(path, 0o600);
+    return {
+      async stop() {
+        await server.stop(true);
+        rmSync(path, { force: true });
+      },
+    };
+  } catch (error) {
+    throw new HookonceError("listen_failed", `Cannot listen on the socket ${path}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  } finally {
+    process.umask(umask);
+  }
+}
+
+export type AdminClient = ReturnType<typeof createAdminClient>;
+
+/** The typed client of the API. @param send carries a request to the app: over the socket, or to an app in this process */
+export function createAdminClient(send: (request: Request) => Response | Promise<Response>) {
+  const fetch = (input: string | URL | Request, init?: RequestInit): Promise<Response> =>
+    Promise.resolve(send(new Request(input as string, init)));
+  return hc<AdminApp>("http://localhost", { fetch });
+}
+
+/**
+ * Connects to the process that serves a database.
+ *
+ * @returns undefined if none does
+ * @throws HookonceError `permission_denied` if it runs as another user
+ */
+export async function connectToServe(database: string): Promise<AdminClient | undefined> {
+  const unix = socketPathOf(database);
+  if (!HAS_SOCKET || !existsSync(unix)) return undefined;
+  const send = async (request: Request): Promise<Response> => {
+    const { method, headers } = request;
+    const body = request.body === null ? undefined : await request.text();
+    return fetch(request.url, { unix, method, headers, ...(body === undefined ? {} : { body }) });
+  };
+  try {
+    await send(new Request("http://localhost/"));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EACCES" || code === "EPERM") {
+      throw new HookonceError(
+        "permission_denied",
+        `You may not use the socket ${unix}. Run this as the user of hookonce serve, for example: sudo -u hookonce hookonce …`,
+      );
+    }
+    // A socket that a killed process has left.
+    return undefined;
+  }
+  return createAdminClient(send);
+}

@@ -1,0 +1,189 @@
+import type {
+  Cursor,
+  EventFilter,
+  EventSource,
+  Handlers,
+  OwedEvent,
+  Reader,
+  Result,
+} from "../engines/engine.ts";
+import { HookonceError, messageOf } from "../errors.ts";
+import type { Queue } from "./queue.ts";
+
+/** What is to be applied: certain events, or all that match. */
+export interface ApplyRequest {
+  readonly filter: EventFilter;
+  /** At most so many events. */
+  readonly limit?: number | undefined;
+  /** Only counts what would run. */
+  readonly dryRun: boolean;
+}
+
+/** What became of the events of one source, type and outcome. */
+export interface ApplyGroup {
+  readonly source: string;
+  readonly type: string;
+  /** What they were before. */
+  readonly outcome: OwedEvent["outcome"];
+  /** The handler that runs them; null if there is none. */
+  readonly handler: string | null;
+  /** How many of them would run. Only counted by a dry run. */
+  wouldRun: number;
+  processed: number;
+  failed: number;
+  /** Still owed, because no handler exists for the type, or its source is not in the config. */
+  noHandler: number;
+  /** Done meanwhile, for example by the provider's retry. */
+  alreadyDone: number;
+}
+
+export interface ApplyFailure {
+  readonly source: string;
+  readonly eventId: string;
+  readonly type: string;
+  readonly code: string;
+  readonly error: string;
+}
+
+export interface ApplyProgress {
+  readonly groups: readonly ApplyGroup[];
+  /** The first {@link MAX_FAILURES}. */
+  readonly failures: readonly ApplyFailure[];
+}
+
+export interface ApplyInbox {
+  readonly reader: Pick<Reader, "owed" | "find">;
+  readonly queue: Pick<Queue, "write">;
+  readonly sources: ReadonlyMap<string, EventSource>;
+  readonly handlers: () => Handlers;
+  /** Unix milliseconds. */
+  readonly clock: () => number;
+}
+
+const MAX_FAILURES = 20;
+
+/** How many owed events are read at once. */
+const PAGE = 500;
+
+/** How many are in the queue at once. They share a sync, and a stop waits for no more than these. */
+const WINDOW = 64;
+
+/**
+ * Runs what is owed and can run now, in the order received. It may be interrupted at any moment and run again: each
+ * event is run in one transaction, which reads first whether it is still owed.
+ *
+ * @param progress is filled while it runs
+ * @param signal ends it after the events that are in the queue
+ * @throws HookonceError `unknown_event`, `ambiguous_event`; what the queue refused (`disk_full`, `database_locked`, …)
+ */
+export async function applyOwed(
+  inbox: ApplyInbox,
+  { filter, limit = Number.POSITIVE_INFINITY, dryRun }: ApplyRequest,
+  progress: ProgressLog,
+  signal: AbortSignal,
+): Promise<void> {
+  const pages = filter.ids === undefined ? pagesOf(inbox, filter) : [namedEvents(inbox, filter, filter.ids)];
+  let left = limit;
+  for (const page of pages) {
+    for (let from = 0; from < page.length && left > 0; from += WINDOW) {
+      if (signal.aborted) return;
+      const events = page.slice(from, Math.min(from + WINDOW, from + left));
+      left -= events.length;
+      await applyWindow(inbox, events, dryRun, progress);
+    }
+    if (left <= 0) return;
+    // Reading a page blocks. Let the deliveries in before the next one.
+    await Bun.sleep(0);
+  }
+}
+
+function* pagesOf({ reader }: ApplyInbox, filter: EventFilter): Generator<readonly OwedEvent[]> {
+  let after: Cursor | undefined;
+  do {
+    const { items, next } = reader.owed(filter, after, PAGE);
+    yield items;
+    after = next;
+  } while (after !== undefined);
+}
+
+type Named = Omit<OwedEvent, "outcome"> & { readonly outcome: OwedEvent["outcome"] | "done" };
+
+function namedEvents({ reader, sources }: ApplyInbox, filter: EventFilter, ids: readonly string[]): Named[] {
+  const names = filter.source === undefined ? [...sources.keys()] : [filter.source];
+  return ids.map((eventId) => {
+    const found = reader.find(eventId, names);
+    const [event, other] = found;
+    if (event === undefined) {
+      const where = filter.source === undefined ? "" : ` in source "${filter.source}"`;
+      throw new HookonceError("unknown_event", `There is no event with the id "${eventId}"${where}.`);
+    }
+    if (other !== undefined) {
+      const list = found.map(({ source, type, outcome }) => `${source} (${type || "no type"}, ${outcome})`);
+      throw new HookonceError(
+        "ambiguous_event",
+        `Several sources have an event with the id "${eventId}": ${list.join(", ")}. Add --source NAME.`,
+      );
+    }
+    const { source, type, outcome } = event;
+    return {
+      source,
+      eventId,
+      type,
+      outcome: outcome === "unhandled" || outcome === "failed" ? outcome : "done",
+    };
+  });
+}
+
+async function applyWindow(
+  { queue, sources, handlers, clock }: ApplyInbox,
+  events: readonly Named[],
+  dryRun: boolean,
+  progress: ProgressLog,
+): Promise<void> {
+  const runs = await Promise.allSettled(
+    events.map(async (event) => {
+      const source = sources.get(event.source);
+      const handler = source === undefined ? null : handlers().for(source.handlersOf, event.type);
+      const group = progress.groupOf(event, handler?.file ?? null);
+      if (event.outcome === "done") group.alreadyDone++;
+      else if (source === undefined || handler === null) group.noHandler++;
+      else if (dryRun) group.wouldRun++;
+      else {
+        const job = { kind: "apply", source, eventId: event.eventId, at: clock() } as const;
+        progress.count(group, event, await queue.write(job));
+      }
+    }),
+  );
+  // Those that the queue took are counted before the first refusal is passed on.
+  for (const run of runs) if (run.status === "rejected") throw run.reason;
+}
+
+export type ProgressLog = ReturnType<typeof createProgressLog>;
+
+export function createProgressLog() {
+  const groups = new Map<string, ApplyGroup>();
+  const failures: ApplyFailure[] = [];
+  return {
+    progress: (): ApplyProgress => ({ groups: [...groups.values()], failures }),
+    groupOf({ source, type, outcome }: Named, handler: string | null): ApplyGroup {
+      const key = JSON.stringify([source, type, outcome]);
+      let group = groups.get(key);
+      if (group === undefined) {
+        const counts = { wouldRun: 0, processed: 0, failed: 0, noHandler: 0, alreadyDone: 0 };
+        group = { source, type, outcome: outcome === "done" ? "unhandled" : outcome, handler, ...counts };
+        groups.set(key, group);
+      }
+      return group;
+    },
+    count(group: ApplyGroup, { source, eventId, type }: Named, { outcome, error }: Result): void {
+      if (outcome === "processed") group.processed++;
+      else if (outcome === "failed") {
+        group.failed++;
+        if (failures.length >= MAX_FAILURES) return;
+        const code = error instanceof HookonceError ? error.code : "handler_error";
+        failures.push({ source, eventId, type, code, error: messageOf(error) });
+      } else if (outcome === "unhandled") group.noHandler++;
+      else group.alreadyDone++;
+    },
+  };
+}

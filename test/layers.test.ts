@@ -3,20 +3,26 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 
 /**
- * Rooms from top to bottom. A room may import only rooms below its line. `event` and `errors` import nothing.
+ * Rooms from top to bottom, as CONTRIBUTING.md draws them. A room may import only rooms below its line.
+ * `event` and `errors` import nothing.
  */
 const LAYERS: readonly (readonly string[])[] = [
   ["main"],
   ["cli"],
-  ["demo", "simulator", "templates"],
+  ["demo", "simulator"],
   ["app"],
   ["http"],
   ["inbox"],
   ["handlers"],
-  ["engines", "doctor"],
+  ["engines"],
+  ["doctor"],
   ["providers", "config", "logging"],
+  ["templates"],
   ["event", "errors"],
 ];
+
+/** The longest file in src, in lines. From about 250 lines on, ask whether a file is two. */
+const MAX_LINES = 350;
 
 /** Files that are not part of the program. */
 const ASIDE = ["assets.d.ts", "build-all.ts", "templates/inbox/", "templates/types/"];
@@ -93,6 +99,8 @@ function breaches(program: Program): string[] {
           found.push(`${file} imports ${target}, but may import nothing`);
         else if (other !== room && depthOf(other) <= depthOf(room))
           found.push(`${file} imports ${target}, which is not below it`);
+        else if (/^engines\/\w+\//.test(target) && room !== "engines" && room !== "app")
+          found.push(`${file} imports ${target}, but only app may choose an engine`);
       } else {
         if (room === "event" || room === "errors")
           found.push(`${file} imports ${one.from}, but may import nothing`);
@@ -140,6 +148,21 @@ describe("src", () => {
 
   test("has no import cycle", () => {
     expect(circleIn(ours)).toBeNull();
+  });
+
+  test("has no file that is too long", () => {
+    const lengths = [...ours.keys()].map((file) => ({
+      file,
+      lines: readFileSync(join(src, file), "utf8").split("\n").length - 1,
+    }));
+    expect(lengths.filter(({ lines }) => lines > MAX_LINES)).toEqual([]);
+  });
+
+  test("has the rooms that CONTRIBUTING.md draws, in the same order", () => {
+    const text = readFileSync(join(src, "../CONTRIBUTING.md"), "utf8");
+    const drawing = /^## Rooms\n[^]*?```\n([^]*?)\n```/m.exec(text)?.[1] ?? "";
+    const drawn = drawing.split("\n").map((line) => line.replace(/ {2,}.*/, "").split(", "));
+    expect(drawn).toEqual(LAYERS.map((rooms) => [...rooms]));
   });
 
   test("imports only files that exist", () => {
@@ -231,6 +254,10 @@ describe("the check itself", () => {
     [
       { "demo/a.ts": 'import { a } from "../cli/b.ts"; a();' },
       "demo/a.ts imports cli/b.ts, which is not below it",
+    ],
+    [
+      { "http/a.ts": 'import type { A } from "../engines/sqlite/b.ts";' },
+      "http/a.ts imports engines/sqlite/b.ts, but only app may choose an engine",
     ],
     [
       { "errors.ts": 'import type { A } from "./event.ts";' },

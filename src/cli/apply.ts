@@ -137,7 +137,7 @@ function totalOf(groups: readonly ApplyGroup[]): Totals {
 
 function printResult(views: readonly JobView[], { json, dryRun }: ApplyFlags): number {
   const last = views.at(-1) as JobView;
-  const all = views.flatMap((view) => view.groups);
+  const all = merged(views.flatMap((view) => view.groups));
   const groups = all.filter((group) => !isDone(group));
   const failures = views.flatMap((view) => view.failures);
   const total = totalOf(all);
@@ -151,6 +151,12 @@ function printResult(views: readonly JobView[], { json, dryRun }: ApplyFlags): n
   }
   if (last.error !== null) console.error(`hookonce: ${last.error.message} [${last.error.code}]`);
   return last.state === "done" && total.failed === 0 ? EXIT.done : EXIT.failed;
+}
+
+/** A job that went on in another process has counted the same group twice. */
+function merged(groups: readonly ApplyGroup[]): ApplyGroup[] {
+  const byKey = Map.groupBy(groups, ({ source, type, outcome }) => JSON.stringify([source, type, outcome]));
+  return [...byKey.values()].map((same) => ({ ...(same.at(-1) as ApplyGroup), ...totalOf(same) }));
 }
 
 /** Groups in which nothing ran and nothing is owed: all of it was done already. */

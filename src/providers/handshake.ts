@@ -6,52 +6,57 @@ import type { ParsedBody } from "./body/payload.ts";
 import { checkPinned, fetchPinned } from "./schemes/pinned-fetch.ts";
 import { compileSelector, type Part } from "./body/selector.ts";
 
-/** `query:hub.mode`, or what a selector may read. */
+/** `query:hub.mode`, or a part that a selector can read. */
 export type Place = Part;
 
-/** What a provider asks of an endpoint before, or while, it delivers. It brings no event. */
+/** A request with which a provider checks an endpoint before or while it delivers. It carries no event. */
 export interface Handshake {
-  /** What it is, in words. */
+  /** In words. */
   readonly name: string;
-  /** `signed`: answered once the signature has been found right. `unsigned`: before that, since there is none. */
+  /**
+   * `signed`: answered after the signature has been verified. `unsigned`: answered before, as it has none.
+   */
   readonly on: "GET" | "unsigned" | "signed";
   readonly when: readonly Condition[];
-  /** The payload holds these keys, and no others. */
+  /** The payload has these keys and no others. */
   readonly onlyKeys?: readonly string[];
   readonly answer: HandshakeAnswer;
 }
 
 export interface Condition {
   readonly at: Place;
-  /** Without it, and without the others: something stands there. */
+  /** If neither this nor any other condition is given: there is a value. */
   readonly is?: string | number;
   readonly absent?: true;
-  /** It is what `verify_token` says. */
+  /** It is the source's `verify_token`. */
   readonly isVerifyToken?: true;
 }
 
 export type HandshakeAnswer =
-  /** What stands there, as text. */
+  /** Send back the value at this place, as text. */
   | { readonly echo: Place }
   | { readonly status: number; readonly json?: unknown; readonly contentType?: string }
-  /** The token that stands there, and what it becomes under the secret that the request is signed with (HMAC-SHA256, hex). */
+  /**
+   * Send back the token at this place, and its HMAC-SHA256 in hex, keyed with the secret that signed the
+   * request.
+   */
   | { readonly hashed: Place; readonly as: readonly [plain: string, hashed: string] }
   /**
-   * The secret stands there, and nothing says that it is the provider's: each is shown to the user once, and only while none is
-   * configured.
+   * The secret is at this place, but nothing proves that the provider sent it. Each one is shown to the user
+   * once, and only while no secret is configured.
    */
   | { readonly show: Place }
-  /** The URL that stands there is fetched, from this host only. */
+  /** Fetch the URL at this place, from this host only. */
   | { readonly confirm: Place; readonly host: RegExp };
 
 export interface HandshakeDone {
   readonly handshake: string;
   readonly reply: Reply;
-  /** For the user to see. `last`: so many have come that no more are shown. */
+  /** To be shown to the user. `last` means that no more will be shown, because too many have come. */
   readonly secret?: { readonly text: string; readonly last: boolean };
 }
 
-/** Undefined where it was no handshake. */
+/** Returns undefined if it is not a handshake. */
 export type Answer = (
   delivery: Delivery,
   parse: () => ParsedBody,
@@ -59,10 +64,10 @@ export type Answer = (
 
 export type Handshakes = Readonly<Record<Handshake["on"], Answer | undefined>>;
 
-/** What handshakes are answered with. */
+/** What the answers to handshakes need. */
 export interface HandshakeContext extends Pick<VerifyContext, "secrets" | "fetch"> {
   readonly verifyToken: string | undefined;
-  /** Of several secrets (rotation) the one that a delivery is signed with. */
+  /** If there are several secrets (rotation), the one that signed the delivery. */
   readonly secretOf: (delivery: Delivery) => Promise<string | undefined>;
 }
 
@@ -127,16 +132,16 @@ function hasOnlyKeys(payload: unknown, keys: readonly string[]): boolean {
   return found.length === keys.length && found.every((key) => keys.includes(key));
 }
 
-/** A challenge is short; nobody is to have books read back. */
+/** In UTF-16 units. A challenge is short, and nobody should get long texts back. */
 const MAX_ECHO = 1000;
 
-/** Anybody can send tokens: some may come before the provider's own, but nobody is to fill a log. */
+/** Anybody can send tokens. Some may come before the provider's, but nobody should fill the log. */
 const MAX_SHOWN = 20;
 
-/** It goes to somebody's terminal. */
+/** The text goes to a terminal. */
 const PRINTABLE = /^[\u0021-\u007e]+$/;
 
-// Never taken for a page, whatever is echoed.
+// A browser must not take what is echoed for a page.
 const TEXT = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" };
 const JSON_TYPE = { "content-type": "application/json" };
 
@@ -156,7 +161,7 @@ function compileAnswer(name: string, answer: HandshakeAnswer, context: Handshake
       const token = textOf(name, read(delivery, parse));
       const secret = await context.secretOf(delivery);
       if (secret === undefined)
-        throw new HookonceError("handshake_refused", `The ${name} is signed with none of the secrets.`);
+        throw new HookonceError("handshake_refused", `The ${name} is not signed with any of the secrets.`);
       const hash = new Bun.CryptoHasher("sha256", secret).update(token).digest("hex");
       return done(200, JSON_TYPE, JSON.stringify({ [plain]: token, [hashed]: hash }));
     };
@@ -168,7 +173,10 @@ function compileAnswer(name: string, answer: HandshakeAnswer, context: Handshake
       if (context.secrets.length > 0) return undefined;
       const text = textOf(name, read(delivery, parse));
       if (!PRINTABLE.test(text))
-        throw new HookonceError("handshake_refused", `The ${name} is none: it holds more than letters.`);
+        throw new HookonceError(
+          "handshake_refused",
+          `The ${name} is refused: it contains more than printable ASCII characters.`,
+        );
       if (shown.has(text) || shown.size === MAX_SHOWN) return done(200, TEXT, "");
       shown.add(text);
       return { ...done(200, TEXT, ""), secret: { text, last: shown.size === MAX_SHOWN } };
@@ -188,15 +196,15 @@ function compileAnswer(name: string, answer: HandshakeAnswer, context: Handshake
   return () => done(status, headers, body);
 }
 
-/** What comes as GET and asks for nothing that the source answers. */
+/** For a GET that is not one of the source's handshakes. */
 export function noHandshake(): HookonceError {
   return new HookonceError(
     "handshake_refused",
-    "This is no handshake that the source answers. Where the provider asks for a verify token, the source's verify_token must be the same.",
+    "This source does not answer this handshake. If the provider asks for a verify token, the source's verify_token must be the same.",
   );
 }
 
 function textOf(name: string, value: unknown): string {
   if (typeof value === "string" && value.length <= MAX_ECHO) return value;
-  throw new HookonceError("handshake_refused", `The ${name} holds no short text where it should.`);
+  throw new HookonceError("handshake_refused", `The ${name} has no short text in the expected place.`);
 }

@@ -20,7 +20,8 @@ import { kindOf, type Scheme } from "./schemes.ts";
 import { coversUrl, secretOf } from "./verifier.ts";
 
 /**
- * What the config says of a source, its secrets looked up. What it leaves out, the provider's preset says.
+ * A source as the config has it, with its secrets looked up. The provider's preset is the default for every
+ * key.
  */
 export interface SourceSettings {
   readonly name: string;
@@ -28,7 +29,7 @@ export interface SourceSettings {
   readonly secrets: readonly string[];
   /** False for a source that only reads what is stored. It needs no secret, and verifies no delivery. */
   readonly receives?: boolean | undefined;
-  /** The preset's, with what the config says otherwise. */
+  /** The preset's scheme, changed by the config. */
   readonly scheme?: Scheme | undefined;
   readonly eventId?: Selector | undefined;
   readonly type?: Selector | undefined;
@@ -42,7 +43,7 @@ export interface SourceSettings {
   readonly handlers?: string | undefined;
   /** The URL that the provider was given. */
   readonly publicUrl?: string | undefined;
-  /** Looked up, like a secret. */
+  /** Looked up like a secret. */
   readonly verifyToken?: string | undefined;
   readonly environment?: "production" | "sandbox" | undefined;
 }
@@ -51,42 +52,45 @@ export interface Identified extends Identity {
   readonly body: ParsedBody;
 }
 
-/** A source, ready to receive. */
+/** A source that is ready to receive. */
 export interface Source {
   readonly name: string;
   readonly provider: Provider;
-  /** Whose handlers are run: mostly its own. */
+  /** The source whose handlers run; usually its own name. */
   readonly handlersOf: string;
   /** In bytes. */
   readonly maxBody: number;
   readonly unhandled: "record" | "ignore" | "fail";
   readonly requireChange: boolean;
   readonly sameBody: boolean;
-  /** Equal exactly when the rule for event ids is. */
+  /** Two sources have the same text here if and only if they have the same rule for event ids. */
   readonly eventIdRule: string;
-  /** Throws, or rejects, unless the delivery is the provider's, with a code that says why not. */
+  /** Throws or rejects unless the delivery is the provider's. The error's code says why. */
   readonly verify: Verify;
   readonly parse: Reading;
-  /** Throws when there is no event id, or none that can be one. */
+  /** @throws HookonceError if there is no event id, or if it cannot be one */
   readonly identify: (delivery: Pick<Delivery, "headers" | "body">, body?: ParsedBody) => Identified;
   /**
-   * Of a source whose deliveries bring several events: takes one apart. What cannot be identified is the
-   * error that says why.
+   * Takes a delivery apart, if the source's deliveries carry several events. In place of an event that cannot
+   * be identified, there is the error that says why.
    */
   readonly split: BatchSplit | undefined;
-  /** Reads a stored delivery again. Returns the payload of one event as JSON text, or undefined if it is not in there. */
+  /**
+   * Reads a stored delivery again. Returns the payload of one event as JSON text, or undefined if it is not
+   * in there.
+   */
   readonly payloadOf: (
     stored: Pick<Delivery, "headers" | "body">,
     eventId: string,
   ) => { json: string | null } | undefined;
   readonly handshakes: Handshakes | undefined;
-  /** What may be kept and passed on: secrets in the body replaced. Undefined where there are none. */
+  /** Replaces secrets in the body, before it is stored or passed on. Undefined if there can be none. */
   readonly redactBody: ((delivery: Delivery) => Delivery) | undefined;
-  /** The headers as they may be kept: lower-case names, secrets replaced. */
+  /** The headers as they may be stored: names in lower case, secrets replaced. */
   readonly keepableHeaders: (headers: Headers) => Headers;
 }
 
-/** Throws `not_a_batch`, or what is wrong with the body as a whole. */
+/** @throws HookonceError `not_a_batch`, or what is wrong with the body as a whole */
 export type BatchSplit = (
   delivery: Pick<Delivery, "headers" | "body">,
   body?: ParsedBody,
@@ -100,7 +104,7 @@ function refuseAll(): never {
 }
 
 /**
- * @param fetch for the keys and certificates of the few providers that hand theirs out
+ * @param fetch for the keys and certificates of the few providers that publish theirs
  * @throws HookonceError `config_invalid`
  */
 export function createSource(
@@ -159,23 +163,25 @@ function ruleOf(eventId: Selector, batch: readonly BatchPath[] | undefined): str
   return JSON.stringify(batch === undefined ? canonical(eventId) : { batch, eventId: canonical(eventId) });
 }
 
-/** Whether a provider tells its secret only once it is asked to deliver: its source starts without. */
+/**
+ * Whether the provider sends its secret with its first request, so that the source must start without one.
+ */
 export function learnsSecret({ handshakes = [] }: Provider): boolean {
   return handshakes.some(({ answer }) => "show" in answer);
 }
 
-/** @throws HookonceError `config_invalid` where the signature covers the URL and public_url is missing */
+/** @throws HookonceError `config_invalid` if the signature covers the URL and public_url is missing */
 export function createUrlOf(scheme: Scheme, publicUrl: string | undefined): VerifyContext["urlOf"] {
   if (publicUrl === undefined) {
     if (coversUrl(scheme)) {
       throw new HookonceError(
         "config_invalid",
-        "public_url is missing: this provider signs the URL that it was given, which only you and it know.",
+        "public_url is missing: this provider signs the URL that it was given, and hookonce cannot know it.",
       );
     }
     return ({ url }) => url;
   }
-  // The query is the request's own: some providers add to it.
+  // The query is taken from the request, because some providers add to it.
   const base = publicUrl.replace(/[?#].*$/, "");
   return ({ url }) => {
     const query = url.indexOf("?");
@@ -198,7 +204,7 @@ function createIdentifier(readId: Read, readType: Read, parse: Source["parse"]):
   };
 }
 
-/** Digit for digit: 9007199254740993 and …992 are two ids, and one JavaScript number. */
+/** Ids are compared digit for digit: 9007199254740993 and …992 are two ids but one JavaScript number. */
 function withExactNumbers(from: Readable, json: string): Readable {
   return numbersAreExact(json)
     ? { ...from, numbersAreExact: true }
@@ -213,7 +219,7 @@ function createBatchSplit(split: Split, identify: Source["identify"], parse: Sou
         body.problem ??
         new HookonceError(
           "not_a_batch",
-          "The body holds no list of events where this source's batch says so.",
+          "The body has no list of events at the path that is this source's batch.",
         )
       );
     }

@@ -14,7 +14,7 @@ describeUnless(onlyInFullRun(), "help", () => {
     { args: ["providers", "square"], says: ["Square", "public_url", "covered by the signature", "https://"] },
     { args: ["providers", "paddle"], says: ["5 s either way", "the secret's text as it is"] },
     { args: ["providers", "svix"], says: ["300 s either way", "without whsec_, decoded from base64"] },
-    { args: ["providers", "discord"], says: ["any age is taken", "64 hex digits"] },
+    { args: ["providers", "discord"], says: ["any age is accepted", "64 hex digits"] },
     {
       args: ["providers", "paypal"],
       says: ["not covered by the signature", "CRC32", "its age is not checked"],

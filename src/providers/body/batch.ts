@@ -4,27 +4,31 @@ import { parsePath } from "./path.ts";
 import { parseWithExactNumbers, type Part } from "./selector.ts";
 
 /**
- * `body:$[*]`, or `body:$.entry[*].changes[*]`: every `[*]` is one step into each element of an array. An event is an element of the
- * outermost array, and the arrays within hold nothing but their part of it: whatever encloses the innermost element stays with it.
+ * `body:$[*]` or `body:$.entry[*].changes[*]`: each `[*]` is a step into every element of an array. An event is
+ * an element of the outermost array in which each inner array holds only one element, so that everything that
+ * encloses the innermost element stays with it.
  */
 export type BatchPath = Part;
 
 /**
- * @returns a function that takes a payload apart; undefined where the payload is no such batch. Throws `body_too_large` for one that
- *   would not fit into memory
+ * Takes a payload apart. Returns undefined if the payload is not such a batch, and throws `body_too_large` if
+ * the events would not fit into memory.
  */
 export type Split = (body: ParsedBody) => readonly ParsedBody[] | undefined;
 
-/** What encloses an element is repeated in each: ten times the largest body is plenty, a thousand times it is an attack. In characters. */
+/**
+ * In characters. What encloses an element is repeated in each event: ten times the largest body is plenty,
+ * and a thousand times would be an attack.
+ */
 const MAX_TOTAL = 64 * 1024 * 1024;
 
-/** @throws HookonceError `config_invalid` naming the path that cannot be read */
+/** @throws HookonceError `config_invalid` that names the path that cannot be read */
 export function compileBatch(paths: readonly BatchPath[]): Split {
   const root: Level = { lists: [], ends: [] };
   for (const path of paths) add(root, stepsOf(path));
   return ({ payload, json }) => {
     if (json === null) return undefined;
-    // JavaScript would round numbers of 16 digits and more; reading them exactly takes ten times as long.
+    // JavaScript would round numbers of 16 digits or more. Reading them exactly takes ten times as long.
     const source = /\d{16}/.test(json) ? parseWithExactNumbers(json) : payload;
     const arrays = root.lists.filter(({ steps }) => Array.isArray(valueAt(source, steps)));
     if (arrays.length === 0) return undefined;
@@ -44,11 +48,11 @@ export function compileBatch(paths: readonly BatchPath[]): Split {
 
 type Steps = readonly (string | number)[];
 
-/** What a batch's paths name inside one element, or in the body. */
+/** What the paths of a batch name in the body, or in one element. */
 interface Level {
-  /** Arrays that are taken apart. */
+  /** The arrays to take apart. */
   readonly lists: List[];
-  /** What stands for the element where a path goes on behind its last `[*]`. */
+  /** What replaces the element, if a path continues after its last `[*]`. */
   readonly ends: Steps[];
 }
 
@@ -56,7 +60,7 @@ interface List extends Level {
   readonly steps: Steps;
 }
 
-/** The steps of a path, cut at each `[*]`. */
+/** The steps of a path, split at each `[*]`. */
 function stepsOf(path: BatchPath): Steps[] {
   const steps = path.startsWith("body:$")
     ? path
@@ -68,7 +72,7 @@ function stepsOf(path: BatchPath): Steps[] {
   if (steps.length < 2 || known.length < steps.length) {
     throw new HookonceError(
       "config_invalid",
-      `"${path}" is no batch: write a path with [*] in it, such as body:$[*] or body:$.events[*].`,
+      `"${path}" is not the path of a batch: write a path with [*] in it, such as body:$[*] or body:$.events[*].`,
     );
   }
   return known;
@@ -85,13 +89,16 @@ function add(level: Level, [steps = [], ...rest]: readonly Steps[]): void {
   add(list, rest);
 }
 
-/** The events in one element. One in which nothing stands where a path leads is an event itself: there is none that is not seen. */
+/**
+ * The events in one element. If no path exists in an element, the element itself is the event, so no part of
+ * a batch is silently dropped.
+ */
 function eventsOf(element: unknown, { lists, ends }: Level): unknown[] {
   const arrays = lists.filter((list) => elementsOf(element, list).length > 0);
   const taken = ends.map((steps) => valueAt(element, steps)).filter((value) => value !== undefined);
   if (arrays.length === 0 && taken.length === 0) return [element];
   const within = arrays.flatMap((list) => {
-    // JSON leaves out what is undefined: an event is the same whatever else came with it.
+    // JSON leaves out undefined values, so an event does not depend on what else came with it.
     const around = arrays.reduce(
       (rest, one) => (one === list ? rest : withValue(rest, one.steps, undefined)),
       element,
@@ -117,7 +124,7 @@ function valueAt(value: unknown, steps: Steps): unknown {
   return at;
 }
 
-/** A copy with another value where the steps lead. Something stands there. */
+/** A copy with another value at the end of the steps, which must exist. */
 function withValue(holder: unknown, [step, ...rest]: Steps, value: unknown): unknown {
   if (step === undefined) return value;
   const copy = (Array.isArray(holder) ? [...(holder as unknown[])] : { ...(holder as object) }) as Record<
@@ -133,6 +140,6 @@ function withValue(holder: unknown, [step, ...rest]: Steps, value: unknown): unk
 function tooLarge(): HookonceError {
   return new HookonceError(
     "body_too_large",
-    "Taken apart the body becomes too large: what encloses its events is repeated in each of them.",
+    "The body becomes too large when it is taken apart, because what encloses its events is repeated in each.",
   );
 }

@@ -2,7 +2,7 @@ import { HookonceError } from "../../errors.ts";
 import { NumberLiteral } from "./selector.ts";
 
 const MAX_BYTES = 255;
-// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+// oxlint-disable-next-line no-control-regex -- it looks for control characters
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
 /** @throws HookonceError `missing_event_id`, `invalid_event_id` */
@@ -10,12 +10,12 @@ export function checkId(id: unknown): string {
   if (id === undefined) {
     throw new HookonceError(
       "missing_event_id",
-      "The delivery holds no event id where this source's event_id says it stands.",
+      "The delivery has no event id at the place that event_id of this source names.",
     );
   }
   if (id instanceof NumberLiteral) {
     if (/^-?(?:0|[1-9]\d*)$/.test(id.digits) && id.digits.length <= MAX_BYTES) return id.digits;
-    throw new HookonceError("invalid_event_id", "The event id is a number, but not a whole one.");
+    throw new HookonceError("invalid_event_id", "The event id is a number but not a whole number.");
   }
   if (typeof id !== "string")
     throw new HookonceError("invalid_event_id", "The event id is neither text nor a whole number.");
@@ -37,11 +37,11 @@ export function checkType(type: unknown): string {
 
 function unfit(text: string): string | undefined {
   if (text === "") return "is empty";
-  // UTF-8 takes at most three bytes for a UTF-16 unit: most are short enough without counting.
+  // A UTF-16 unit takes at most three bytes of UTF-8, so most ids are short enough without counting.
   if (text.length * 3 > MAX_BYTES && Buffer.byteLength(text) > MAX_BYTES)
     return `is longer than ${MAX_BYTES} bytes`;
-  if (CONTROL.test(text)) return "holds a control character";
-  // Two different lone surrogates would be stored as one and the same replacement character.
+  if (CONTROL.test(text)) return "contains a control character";
+  // Two different lone surrogates would be stored as the same replacement character.
   if (!text.isWellFormed()) return "is not well-formed Unicode";
   return undefined;
 }

@@ -5,13 +5,13 @@ import { parsePath } from "./path.ts";
 import { NumberLiteral, parseWithExactNumbers, type Part } from "./selector.ts";
 
 export interface ParsedBody {
-  /** The JSON value, or an object of a form's fields; null when the body is neither. */
+  /** The JSON value, or an object of a form's fields; null if the body is neither. */
   readonly payload: unknown;
   /** The payload as JSON text, as SQL handlers get it. */
   readonly json: string | null;
-  /** Why there is no payload. Fine where id and type stand in headers. */
+  /** Why there is no payload. This is no problem if id and type are in headers. */
   readonly problem: HookonceError | null;
-  /** What is signed of the body, where that is not its bytes: what an id is the hash of. */
+  /** What the provider signs, if that is not the bytes of the body. `sha256:body` is its hash. */
   readonly signed?: Uint8Array | string;
 }
 
@@ -21,7 +21,7 @@ export interface ParsedBody {
  */
 export type Reading = (delivery: Pick<Delivery, "headers" | "body">) => ParsedBody;
 
-// With the BOM left in place: whether to drop it is decided here, not by the decoder.
+// Keeps the BOM, because this file decides whether to drop it.
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 const MIB = 1024 * 1024;
@@ -30,8 +30,8 @@ const MIB = 1024 * 1024;
 export const MAX_DEPTH = 900;
 
 /**
- * @param formField a form field that holds the JSON payload, where the provider sends such forms
- * @param maxInflated the most bytes that a compressed body may become
+ * @param formField the form field that holds the JSON payload, if the provider sends such forms
+ * @param maxInflated the most bytes to which a compressed body may inflate
  * @throws HookonceError `json_too_deep`, `body_too_large`
  */
 export function parseBody(
@@ -51,9 +51,9 @@ export function parseBody(
 }
 
 /**
- * A body's text, inflated.
+ * The text of a body, inflated.
  *
- * @returns why there is none, where it is not what it says
+ * @returns a body that says why, if it has no text
  */
 export function readText(
   { headers, body }: Pick<Delivery, "headers" | "body">,
@@ -68,12 +68,14 @@ export function readText(
   }
 }
 
-/** `curl -d` calls everything a form, and no form starts with a brace. (`\s` is a byte order mark, too.) */
+/**
+ * `curl -d` calls everything a form, but no form starts with a brace. (`\s` matches a byte order mark, too.)
+ */
 export function isFormText(headers: Headers, text: string): boolean {
   return isForm(headers) && !/^\s*[{[]/.test(text);
 }
 
-/** Without the byte order mark that some editors put before JSON. */
+/** Drops the byte order mark that some editors write before JSON. */
 export function withoutMark(text: string): string {
   return text.codePointAt(0) === 0xfeff ? text.slice(1) : text;
 }
@@ -82,7 +84,7 @@ export function isForm(headers: Headers): boolean {
   return headers["content-type"]?.toLowerCase().startsWith("application/x-www-form-urlencoded") === true;
 }
 
-/** @returns undefined for what is not gzip */
+/** @returns undefined if it is not gzip */
 function inflate(body: Uint8Array, maxBytes: number): Uint8Array | undefined {
   try {
     return nodeZlib().gunzipSync(body, { maxOutputLength: maxBytes });
@@ -90,7 +92,7 @@ function inflate(body: Uint8Array, maxBytes: number): Uint8Array | undefined {
     if ((error as NodeJS.ErrnoException).code !== "ERR_BUFFER_TOO_LARGE") return undefined;
     throw new HookonceError(
       "body_too_large",
-      `The body inflates to more than the ${maxBytes} bytes that this source takes (max_body).`,
+      `The body inflates to more than ${maxBytes} bytes, the limit of this source (max_body).`,
     );
   }
 }
@@ -111,7 +113,7 @@ function none(code: "invalid_json" | "invalid_utf8", message: string): ParsedBod
   return { payload: null, json: null, problem: new HookonceError(code, message) };
 }
 
-/** URLSearchParams would read %FE and %FF as one and the same replacement character. */
+/** URLSearchParams would read both %FE and %FF as the same replacement character. */
 function escapesAreUtf8(text: string): boolean {
   try {
     for (const [run] of text.matchAll(/(?:%[0-9a-f]{2})+/gi)) decodeURIComponent(run);
@@ -121,7 +123,7 @@ function escapesAreUtf8(text: string): boolean {
   }
 }
 
-/** A field that is given more than once becomes an array. */
+/** A field that occurs more than once becomes an array. */
 function formFields(text: string): Record<string, string | string[]> {
   const fields = new Map<string, string | string[]>();
   for (const [name, value] of new URLSearchParams(text)) {
@@ -131,7 +133,7 @@ function formFields(text: string): Record<string, string | string[]> {
   return Object.fromEntries(fields);
 }
 
-/** How deep brackets nest, those in strings aside. Looked at before parsing, which would take the stack with it. */
+/** How deep brackets nest outside of strings. Checked before parsing, which would overflow the stack. */
 function depthOf(text: string): number {
   let depth = 0;
   let deepest = 0;
@@ -149,21 +151,21 @@ function depthOf(text: string): number {
   return deepest;
 }
 
-/** JSON with every number as it was written, where JavaScript's own reading would lose digits. */
+/** Writes JSON with every {@link NumberLiteral} digit for digit. */
 export function exactJson(value: unknown): string {
   return JSON.stringify(value, (_, one: unknown) =>
     one instanceof NumberLiteral ? rawJson(one.digits) : one,
   );
 }
 
-/** TypeScript's library does not know it yet. */
+/** TypeScript's library does not declare it yet. */
 const rawJson = (JSON as unknown as { rawJSON: (text: string) => unknown }).rawJSON;
 
 /**
- * A body with its payload changed: JSON as JSON, a form's field in its form.
+ * A body with a changed payload. JSON stays JSON, and a field stays in its form.
  *
- * @param change gets the payload with exact numbers, and returns the new one
- * @returns the body itself when there is no payload in it
+ * @param change is given the payload with exact numbers, and returns the new one
+ * @returns the body itself if it has no payload
  */
 export function changeBody(
   { headers, body }: Pick<Delivery, "headers" | "body">,
@@ -189,7 +191,7 @@ export function changeBody(
   return Buffer.from(form.toString());
 }
 
-/** A body with `value` at `body:$.path`; objects on the way there are made. */
+/** A body with `value` at `body:$.path`. Missing objects on the way are created. */
 export function setInBody(
   from: Pick<Delivery, "headers" | "body">,
   part: Part,

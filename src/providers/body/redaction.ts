@@ -6,12 +6,12 @@ import { NumberLiteral, parseWithExactNumbers } from "./selector.ts";
 
 const REDACTED = "[redacted]";
 
-/** Of every source. */
+/** In every source. */
 const SECRET_HEADERS = ["authorization", "proxy-authorization", "cookie"];
 
 /**
- * The headers as they may be kept: those that hold secrets replaced, and a secret that is sent along wherever
- * else it stands.
+ * Replaces secrets in headers before they are stored: the whole value of headers that hold secrets and, if
+ * the provider sends the secret itself, the secret wherever else it is.
  */
 export function createHeaderRedaction(
   provider: Provider,
@@ -38,8 +38,8 @@ export function createHeaderRedaction(
 }
 
 /**
- * What may be kept of a body, or passed on, where the secret itself is sent along: it may stand in it, and in
- * more than one place. A body without it stays as it came, byte for byte.
+ * Replaces the secret in a body before it is stored or passed on, for providers that send the secret itself.
+ * The body may contain it more than once. A body without it stays as it came, byte for byte.
  *
  * @param maxInflated in bytes
  */
@@ -62,7 +62,7 @@ export function createBodyRedaction(
     if (json === null) return redactText(text);
     const value = parseWithExactNumbers(json);
     const redacted = exactJson(redactValue(value));
-    // The text may hold what the value does not: the first of two equal keys.
+    // The text may contain what the value does not: the first of two equal keys.
     return redacted === exactJson(value) && redactText(text) === text ? text : redacted;
   };
   const redactForm = (text: string): string => {
@@ -91,8 +91,8 @@ export function createBodyRedaction(
 }
 
 /**
- * Every secret, as it stands, in a URL, and as basic authentication has it. The longest first: one may hold
- * another.
+ * Finds every secret as it is, in a URL, and as basic authentication encodes it. The longest first, because
+ * one may contain another.
  */
 function createTextRedaction(secrets: readonly string[]): (text: string) => string {
   const spellings = secrets

@@ -2,8 +2,8 @@ import type { Headers } from "../../event.ts";
 import { parsePath, parseValuePath, stepsIn } from "./path.ts";
 
 /**
- * Where a value stands: a part, a list (the first that is present), several parts joined, or the name of the one key of the payload
- * that is not among these (Telegram's updates say their type so).
+ * Where a value is: a part, a list (the first that is present), several parts joined, or the name of the one
+ * key of the payload that is not in `key_beside` (this is how Telegram's updates name their type).
  */
 export type Selector =
   | Part
@@ -11,18 +11,20 @@ export type Selector =
   | { readonly join: readonly Part[]; readonly with: string }
   | KeyBeside;
 
-/** `of`: of what stands there, instead of the payload. */
+/** `of` is a part whose value is looked at instead of the payload. */
 export interface KeyBeside {
   readonly key_beside: readonly string[];
   readonly of?: Part | undefined;
 }
 
 /**
- * `header:x-github-event`, `body:$.data.object.id`, `key:$.message.is_deleted` (the last name itself, where something other than
- * false stands under it), or, of ids:
- * - `sha256:body`, a hash of the body (of a batch: of the element). Right where the body of a retry is the same, byte for byte, and
- *   that of another event is not.
- * - `new:delivery`, never the same: for pings whose body says only "something has changed", where any other rule would swallow events.
+ * `header:x-github-event`, `body:$.data.object.id` or `key:$.message.is_deleted` (the last name itself, if
+ * its value is there and not false). For ids also:
+ *
+ * - `sha256:body`, a hash of the body (in a batch: of the element). Right if the body of a retry is the same
+ *   byte for byte, and the body of another event is not.
+ * - `new:delivery`, which is never the same. For pings that only say "something has changed", where any other
+ *   rule would lose events.
  */
 export type Part = string;
 
@@ -30,18 +32,19 @@ export type Part = string;
 export interface Readable {
   readonly headers: Headers;
   readonly payload: unknown;
-  /** Whether each number of the payload is written in JSON as JavaScript writes it. */
+  /** Whether the JSON writes each number of the payload as JavaScript writes it. */
   readonly numbersAreExact?: boolean;
   /** For `sha256:body`. */
   readonly body: Uint8Array | string;
 }
 
-/** What stands there, as JSON has it; undefined when nothing does, or null. */
+/** The value as it is in the JSON; undefined if there is none, or null. */
 export type Read = (from: Readable) => unknown;
 
 /**
- * @param missing what a missing part does to a join: left out of a type, and fatal to an id
- * @throws HookonceError `config_invalid` naming what cannot be read
+ * @param missing what a missing part does to a join: `skip` leaves it out, as in a type; with `absent` there
+ *   is no value, as in an id
+ * @throws HookonceError `config_invalid` that names what cannot be read
  */
 export function compileSelector(selector: Selector, missing: "skip" | "absent"): Read {
   if (typeof selector === "string") return compilePart(selector);
@@ -67,7 +70,7 @@ function compileJoin(parts: readonly Part[], separator: string, missing: "skip" 
     const found: string[] = [];
     for (const read of reads) {
       const value = read(from);
-      // source.ts reads an id with a number in it again, from exact numbers.
+      // source.ts reads an id that has a number in it again, with exact numbers.
       if (typeof value === "number" && missing === "absent" && from.numbersAreExact !== true) return value;
       if (isText(value)) found.push(String(value));
       else if (missing === "absent") return undefined;
@@ -88,7 +91,7 @@ function compileKeyBeside({ key_beside: others, of }: KeyBeside): Read {
 
 function compilePart(part: Part): Read {
   if (part === "sha256:body") return ({ body }) => new Bun.CryptoHasher("sha256").update(body).digest("hex");
-  // Grows with time, as the index on ids likes it.
+  // A UUIDv7 grows with time, so new ids go to the end of the index.
   if (part === "new:delivery") return () => Bun.randomUUIDv7();
   if (part.startsWith("key:")) {
     const steps = stepsIn(part);
@@ -108,7 +111,7 @@ function compilePath(path: readonly (string | number)[]): Read {
   return ({ payload }) => {
     let value = payload;
     for (const step of path) {
-      // Own properties only: a body cannot reach what every object inherits.
+      // Own properties only: a body must not reach what every object inherits.
       if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined;
       value = (value as Record<string | number, unknown>)[step];
     }
@@ -116,7 +119,10 @@ function compilePath(path: readonly (string | number)[]): Read {
   };
 }
 
-/** The one spelling of a selector: two that read the same are equal, whatever they look like in the config. */
+/**
+ * The one spelling of a selector. Two selectors that read the same have the same, however the config writes
+ * them.
+ */
 export function canonical(selector: Selector): Selector {
   if (typeof selector === "string") return canonicalPart(selector);
   if ("key_beside" in selector) return selector;
@@ -142,7 +148,7 @@ function isText(value: unknown): value is string | number | NumberLiteral {
   return typeof value === "string" || typeof value === "number" || value instanceof NumberLiteral;
 }
 
-/** A JSON number as it was written: 9007199254740993 and …992 are one number to JavaScript, and two ids. */
+/** A JSON number as it was written. 9007199254740993 and …992 are two ids but one JavaScript number. */
 export class NumberLiteral {
   constructor(readonly digits: string) {}
   toString(): string {
@@ -151,8 +157,8 @@ export class NumberLiteral {
 }
 
 /**
- * A number that JavaScript may write with other digits than this JSON does: one of 16 digits or more, with a fraction or
- * an exponent, or -0. It may find one inside a string, which costs time and changes nothing.
+ * A number that JavaScript may write differently from this JSON: it has 16 digits or more, a fraction, or an
+ * exponent, or is -0. A match inside a string costs time but changes nothing.
  */
 const INEXACT_NUMBER = /(?:^|"\s*:|[,[])\s*(?:-0|-?\d{16}|-?\d+[.eE])/;
 
@@ -161,7 +167,10 @@ export function numbersAreExact(json: string): boolean {
   return !INEXACT_NUMBER.test(json);
 }
 
-/** JSON in which every number is a {@link NumberLiteral}. Ten times as slow as JSON.parse: use it only when needed. */
+/**
+ * JSON in which every number is a {@link NumberLiteral}. Ten times as slow as JSON.parse: use it only when
+ * needed.
+ */
 export function parseWithExactNumbers(text: string): unknown {
   return JSON.parse(text, keepDigits);
 }

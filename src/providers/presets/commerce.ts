@@ -1,7 +1,7 @@
 import type { Provider } from "../provider.ts";
 import { BODY_SHA256, DAYS, HOURS, SECONDS, STANDARD_WEBHOOKS } from "./common.ts";
 
-/** Shops, and those who collect for others. */
+/** Shops, and services that collect payments for creators. */
 export const commerce: readonly Provider[] = [
   {
     name: "shopify",
@@ -22,20 +22,20 @@ export const commerce: readonly Provider[] = [
     docs: "https://shopify.dev/docs/apps/build/events/verify-deliveries",
     scheme: { ...BODY_SHA256, encoding: "base64", signature: { header: "shopify-hmac-sha256" } },
     secretIs: "the app's client secret",
-    // The page tells duplicates by the delivery's id; Shopify's library asks only for the event's.
+    // The documentation recognizes duplicates by the delivery's id; Shopify's library reads only the event's.
     eventId: ["header:shopify-webhook-id", "header:shopify-event-id"],
     eventIdSigned: false,
     type: "header:shopify-topic",
     timeoutMs: 5 * SECONDS,
     retryWindowMs: 4 * HOURS,
-    unverified: "timeout and retries, taken from Shopify's other webhooks: this is a preview",
+    unverified: "timeout and retries, taken from Shopify's other webhooks because Events are a preview",
   },
   {
     name: "woocommerce",
     title: "WooCommerce",
     docs: "https://woocommerce.com/document/webhooks/",
     scheme: { ...BODY_SHA256, encoding: "base64", signature: { header: "x-wc-webhook-signature" } },
-    // The delivery id is made of webhook and second: alone it is the same for two orders in one second.
+    // The delivery id consists of webhook and second, so two orders in one second have the same.
     eventId: {
       join: ["header:x-wc-webhook-topic", "header:x-wc-webhook-delivery-id", "sha256:body"],
       with: ":",
@@ -75,7 +75,8 @@ export const commerce: readonly Provider[] = [
     docs: "https://developer.xero.com/documentation/guides/webhooks/configuring-your-server/",
     scheme: { ...BODY_SHA256, encoding: "base64", signature: { header: "x-xero-signature" } },
     secretIs: "the webhooks key",
-    // Its "intent to receive" is a batch of nothing, some rightly signed and some not.
+    // Its "intent to receive" is an empty batch, sometimes with a right signature and sometimes with a wrong
+    // one.
     batch: ["body:$.events[*]"],
     eventId: {
       join: [
@@ -93,7 +94,7 @@ export const commerce: readonly Provider[] = [
     emptyRefusals: true,
     timeoutMs: 5 * SECONDS,
     retryWindowMs: 1 * DAYS,
-    retries: "for 24 h, less and less often, then the webhook is disabled",
+    retries: "for 24 h at growing intervals, then the webhook is disabled",
   },
   {
     name: "ko-fi",
@@ -107,7 +108,7 @@ export const commerce: readonly Provider[] = [
     type: "body:$.type",
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * DAYS,
-    unverified: "timeout and retries, of which Ko-fi says nothing",
+    unverified: "timeout and retries, which Ko-fi does not document",
   },
   {
     name: "buy-me-a-coffee",
@@ -120,7 +121,7 @@ export const commerce: readonly Provider[] = [
     type: "body:$.type",
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * DAYS,
-    unverified: "all of it: the header is known from a receiver's code only",
+    unverified: "everything: the header is known only from the code of a receiver",
   },
   {
     name: "patreon",
@@ -132,6 +133,6 @@ export const commerce: readonly Provider[] = [
     type: "header:x-patreon-event",
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 7 * DAYS,
-    unverified: "timeout and retries; whether two changes of a pledge can have one and the same body",
+    unverified: "timeout and retries; whether two changes of a pledge can have the same body",
   },
 ];

@@ -1,4 +1,4 @@
-/** What many presets share. Times in milliseconds, sizes in bytes. */
+/** What many presets have in common. Times are in milliseconds, sizes in bytes. */
 
 export const SECONDS = 1000;
 export const MINUTES = 60 * SECONDS;
@@ -6,10 +6,10 @@ export const HOURS = 3600 * SECONDS;
 export const DAYS = 24 * HOURS;
 export const MIB = 1024 * 1024;
 
-/** In seconds either way: what Stripe, Slack and the Standard Webhooks specification recommend. */
+/** In seconds, in either direction: what Stripe, Slack and the Standard Webhooks specification recommend. */
 export const FIVE_MINUTES = 300;
 
-/** HMAC-SHA256 of the body in hex, keyed with the secret as it stands: the commonest scheme. */
+/** HMAC-SHA256 of the body in hex, keyed with the secret's text: the most common scheme. */
 export const BODY_SHA256 = {
   kind: "hmac",
   algorithm: "sha256",

@@ -2,7 +2,7 @@ import type { Provider } from "../provider.ts";
 import { SNS_HOST } from "../schemes/sns.ts";
 import { BODY_SHA256, DAYS, FIVE_MINUTES, HOURS, MIB, SECONDS, STANDARD_WEBHOOKS } from "./common.ts";
 
-/** Where code is kept, run and watched. */
+/** Code hosting, deployment and monitoring. */
 export const development: readonly Provider[] = [
   {
     name: "github",
@@ -15,8 +15,8 @@ export const development: readonly Provider[] = [
     formField: "payload",
     maxBody: 25 * MIB,
     timeoutMs: 10 * SECONDS,
-    retryWindowMs: 3 * DAYS, // for as long as a delivery can be redelivered by hand
-    retries: "never by itself; by hand, with the same id",
+    retryWindowMs: 3 * DAYS, // as long as a delivery can be redelivered by hand
+    retries: "not automatically; by hand, with the same id",
   },
   {
     name: "gitlab",
@@ -58,7 +58,7 @@ export const development: readonly Provider[] = [
     type: "header:x-event-key",
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * HOURS,
-    retries: "twice, when the answer is 5xx",
+    retries: "twice, if the answer is 5xx",
     unverified: "that X-Request-UUID is the same in a retry",
   },
   {
@@ -78,7 +78,7 @@ export const development: readonly Provider[] = [
     maxBody: 25 * MIB,
     timeoutMs: 5 * SECONDS,
     retryWindowMs: 3 * DAYS,
-    retries: "never by itself; by hand, with a new id",
+    retries: "not automatically; by hand, with a new id",
     unverified: "redelivery by hand; the largest body",
   },
   {
@@ -111,7 +111,7 @@ export const development: readonly Provider[] = [
     retryWindowMs: 8 * HOURS,
     retries: "three times, after 1 min, 1 h and 6 h",
     unverified:
-      "the schedule of retries; that a retry has a new webhookTimestamp (if it has not, set tolerance = 86400)",
+      'the schedule of retries; that a retry has a new webhookTimestamp (if not, set tolerance = "1d")',
   },
   {
     name: "sentry",
@@ -166,14 +166,14 @@ export const development: readonly Provider[] = [
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * DAYS,
     unverified:
-      "how old a signature may be; timeout and retries; that a retry's body is the same byte for byte",
+      "how old a signature may be; timeout and retries; that the body of a retry is the same byte for byte",
   },
   {
     name: "cloudflare-notifications",
     title: "Cloudflare Notifications",
     docs: "https://developers.cloudflare.com/notifications/get-started/configure-webhooks/",
     scheme: { kind: "static", secretIn: "header:cf-webhook-auth" },
-    // A text alone may be the same of two alerts.
+    // Two alerts may have the same text.
     eventId: [{ join: ["body:$.ts", "sha256:body"], with: ":" }, "new:delivery"],
     eventIdSigned: false,
     type: "body:$.alert_type",
@@ -187,7 +187,7 @@ export const development: readonly Provider[] = [
     aliases: ["sns", "amazon-sns", "aws", "amazon"],
     docs: "https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html",
     scheme: { kind: "sns" },
-    secretIs: "the topic's ARN: only its messages are taken",
+    secretIs: "the topic's ARN: only its messages are accepted",
     eventId: "body:$.MessageId",
     eventIdSigned: true,
     type: "body:$.Type",
@@ -202,7 +202,7 @@ export const development: readonly Provider[] = [
     timeoutMs: 15 * SECONDS,
     retryWindowMs: 1 * HOURS,
     // https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
-    retries: "three times, 20 s apart; by a delivery policy of your own for up to an hour",
+    retries: "three times, 20 s apart; with your own delivery policy for up to an hour",
     caution: "MessageAttributes are not signed",
   },
 ];

@@ -1,7 +1,7 @@
 import type { Provider } from "../provider.ts";
 import { BODY_SHA256, DAYS, FIVE_MINUTES, HOURS, MIB, MINUTES, SECONDS, SVIX } from "./common.ts";
 
-/** Chat, mail, calls. */
+/** Chat, email and calls. */
 export const messaging: readonly Provider[] = [
   {
     name: "slack",
@@ -15,7 +15,7 @@ export const messaging: readonly Provider[] = [
     },
     secretIs: "the signing secret",
     formField: "payload",
-    // Events have an id; commands and clicks have the trigger that may be answered once.
+    // Events have an id. Commands and clicks have a trigger, which can be answered once.
     eventId: ["body:$.event_id", "body:$.trigger_id", "sha256:body"],
     eventIdSigned: true,
     type: ["body:$.event.type", "body:$.type", "body:$.command"],
@@ -57,7 +57,7 @@ export const messaging: readonly Provider[] = [
     timeoutMs: 3 * SECONDS,
     retryWindowMs: 2 * HOURS,
     retries: "three times, after 5, 20 and 60 min",
-    unverified: "how old a signature may be; retries; that a retry's body is the same byte for byte",
+    unverified: "how old a signature may be; retries; that the body of a retry is the same byte for byte",
   },
   {
     name: "discord",
@@ -97,7 +97,7 @@ export const messaging: readonly Provider[] = [
     timeoutMs: 3 * SECONDS,
     retryWindowMs: 10 * MINUTES,
     retries: "webhook events for up to 10 min; interactions never",
-    unverified: "how old a signature may be: Discord does not say, and any age is taken",
+    unverified: "how old a signature may be: Discord does not say, so any age is accepted",
   },
   {
     name: "telegram",
@@ -110,7 +110,7 @@ export const messaging: readonly Provider[] = [
     type: { key_beside: ["update_id"] },
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * DAYS,
-    retries: "a reasonable amount of attempts, says Telegram",
+    retries: 'according to Telegram "a reasonable amount of attempts"',
     unverified: "how long it waits for an answer",
   },
   {
@@ -120,7 +120,7 @@ export const messaging: readonly Provider[] = [
     docs: "https://developers.facebook.com/docs/graph-api/webhooks/getting-started",
     scheme: { ...BODY_SHA256, signature: { header: "x-hub-signature-256", prefix: "sha256=" } },
     secretIs: "the app secret",
-    // Of an entry that holds none of these lists, the entry: some only name the fields that changed.
+    // An entry without any of these lists is the event itself: some only name the fields that changed.
     batch: [
       "body:$.entry[*].changes[*].value.messages[*]",
       "body:$.entry[*].changes[*].value.statuses[*]",
@@ -133,11 +133,11 @@ export const messaging: readonly Provider[] = [
         join: ["body:$.changes[0].value.statuses[0].id", "body:$.changes[0].value.statuses[0].status"],
         with: ":",
       },
-      // Taken back, it comes again under its own id.
+      // A deleted message comes again under the same id.
       { join: ["body:$.messaging[0].message.mid", "key:$.messaging[0].message.is_deleted"], with: ":" },
       "body:$.messaging[0].message.mid",
       "body:$.standby[0].message.mid",
-      // With the id and time of its entry: the same change elsewhere, or later, is another.
+      // The hash covers id and time of the entry, so the same change elsewhere or later is another event.
       "sha256:body",
     ],
     eventIdSigned: true,
@@ -161,8 +161,8 @@ export const messaging: readonly Provider[] = [
     maxBody: 3 * MIB,
     timeoutMs: 5 * SECONDS,
     retryWindowMs: 7 * DAYS,
-    retries: "less and less often: WhatsApp for 7 days, Facebook and Instagram for 36 h",
-    unverified: "the largest body; that an entry's time is the same in a retry",
+    retries: "at growing intervals: WhatsApp for 7 days, Facebook and Instagram for 36 h",
+    unverified: "the largest body; that the time of an entry is the same in a retry",
   },
   {
     name: "twilio",
@@ -174,7 +174,7 @@ export const messaging: readonly Provider[] = [
       { join: ["body:$.MessageSid", "body:$.MessageStatus"], with: ":" },
       { join: ["body:$.MessageSid", "body:$.SmsStatus"], with: ":" },
       { join: ["body:$.CallSid", "body:$.SequenceNumber", "body:$.CallStatus"], with: ":" },
-      // A caller may press the same key twice: that the body is the same says nothing.
+      // A caller may press the same key twice, so an equal body does not mean the same event.
       "header:i-twilio-idempotency-token",
       "sha256:body",
     ],
@@ -183,9 +183,9 @@ export const messaging: readonly Provider[] = [
     answer: { status: 200, contentType: "text/xml", body: "<Response/>" },
     timeoutMs: 15 * SECONDS,
     retryWindowMs: 1 * HOURS,
-    retries: "once, when it cannot connect, unless the URL says otherwise (#rc=…)",
+    retries: "once, if it cannot connect, unless the URL says otherwise (#rc=…)",
     caution:
-      "a header stands for the id where there is no Sid, and is not signed; nor is it where one of a form's fields ends and the next begins",
+      "if there is no Sid, the id is a header, which is not signed; the boundaries between the fields of a form are not signed either",
     unverified: "the header I-Twilio-Idempotency-Token; timeout and retries",
   },
   {
@@ -224,13 +224,14 @@ export const messaging: readonly Provider[] = [
     retryWindowMs: 1 * DAYS,
     retries: "for 24 h",
     unverified:
-      "timeout and retries; how old a signature may be: SendGrid does not say, and any age is taken",
+      "timeout and retries; how old a signature may be: SendGrid does not say, so any age is accepted",
   },
   {
     name: "mailgun",
     title: "Mailgun",
     docs: "https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks",
-    // Whether a retry is signed anew is not said: it must be taken for as long as there may be one.
+    // Mailgun does not say whether it signs a retry again, so a signature is accepted for as long as it
+    // retries.
     scheme: { kind: "mailgun", tolerance: 9 * 3600 },
     secretIs: "the HTTP webhook signing key",
     eventId: "body:$['event-data'].id",
@@ -239,7 +240,8 @@ export const messaging: readonly Provider[] = [
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 8 * HOURS,
     retries: "after 5, 10 and 15 min, 1, 2 and 4 h; 406 stops them",
-    unverified: "timeout and retries; nothing but a time and a token is signed, not the body",
+    caution: "only a time and a token are signed, not the body",
+    unverified: "timeout and retries",
   },
   {
     name: "postmark",
@@ -252,8 +254,8 @@ export const messaging: readonly Provider[] = [
     type: "body:$.RecordType",
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * DAYS,
-    retries: "bounces and inbound mail ten times over 10.5 h, others less; 403 stops them",
-    unverified: "timeout and retries; that a retry's body is the same byte for byte",
+    retries: "bounces and inbound mail ten times over 10.5 h, other events less often; 403 stops them",
+    unverified: "timeout and retries; that the body of a retry is the same byte for byte",
   },
   {
     name: "resend",

@@ -8,7 +8,7 @@ export const payments: readonly Provider[] = [
     docs: "https://docs.stripe.com/webhooks#verify-manually",
     scheme: {
       ...BODY_SHA256,
-      key: "text", // with its whsec_, as it stands
+      key: "text", // the whole secret, with its whsec_
       signature: { header: "stripe-signature", separator: ",", prefix: "v1=" },
       signed: "{timestamp}.{body}",
       timestamp: { from: { prefix: "t=" }, unit: "s", tolerance: FIVE_MINUTES },
@@ -32,7 +32,7 @@ export const payments: readonly Provider[] = [
     timeoutMs: 5 * SECONDS,
     retryWindowMs: 1 * DAYS,
     retries:
-      "for 24 h at growing intervals, then the webhook is disabled; signed with the secret of the event's day",
+      "for 24 h at growing intervals, then the webhook is disabled; a retry is signed with the secret of the day of the event",
   },
   {
     name: "paddle",
@@ -62,7 +62,7 @@ export const payments: readonly Provider[] = [
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * HOURS,
     retries: "three times, after 5 s, 25 s and 125 s; only 200 counts as an answer",
-    unverified: "how long it waits for an answer; that a retry's body is the same byte for byte",
+    unverified: "how long it waits for an answer; that the body of a retry is the same byte for byte",
   },
   {
     name: "paystack",
@@ -70,14 +70,14 @@ export const payments: readonly Provider[] = [
     docs: "https://paystack.com/docs/payments/webhooks/",
     scheme: { ...BODY_SHA256, algorithm: "sha512", signature: { header: "x-paystack-signature" } },
     secretIs: "the API secret key, sk_…",
-    // event and data.id would be one id for every reminder of a dispute and every update of an invoice
+    // event and data.id are the same for every reminder of a dispute and every update of an invoice.
     eventId: "sha256:body",
     eventIdSigned: true,
     type: "body:$.event",
     timeoutMs: 30 * SECONDS,
     retryWindowMs: 3 * DAYS,
     retries: "every 3 min four times, then hourly for 72 h",
-    unverified: "that a retry's body is the same byte for byte",
+    unverified: "that the body of a retry is the same byte for byte",
   },
   {
     name: "flutterwave-v3",
@@ -90,8 +90,8 @@ export const payments: readonly Provider[] = [
     type: ["body:$.event", "body:$['event.type']"],
     timeoutMs: 60 * SECONDS,
     retryWindowMs: 1 * DAYS,
-    retries: "three times, every 30 min, when that is switched on in the dashboard",
-    unverified: "timeout and retries; that a retry's body is the same byte for byte",
+    retries: "three times, every 30 min, if enabled in the dashboard",
+    unverified: "timeout and retries; that the body of a retry is the same byte for byte",
   },
   {
     name: "flutterwave-v4",
@@ -104,9 +104,9 @@ export const payments: readonly Provider[] = [
     type: "body:$.type",
     timeoutMs: 60 * SECONDS,
     retryWindowMs: 1 * DAYS,
-    retries: "three times, every 30 min, when that is switched on in the dashboard",
+    retries: "three times, every 30 min, if enabled in the dashboard",
     unverified:
-      "the signature, known from receivers' code only; timeout and retries; whether webhook_id is the event's or the webhook's",
+      "the signature, which is known only from the code of receivers; timeout and retries; whether webhook_id is the id of the event or of the webhook",
   },
   {
     name: "square",
@@ -133,7 +133,7 @@ export const payments: readonly Provider[] = [
     docs: "https://docs.mollie.com/reference/webhooks-best-practices",
     scheme: {
       ...BODY_SHA256,
-      // While a secret is changed there are two headers, which arrive as one.
+      // While a secret is rotated there are two headers, which arrive as one.
       signature: { header: "x-mollie-signature", separator: ", ", prefix: "sha256=" },
     },
     eventId: "body:$.id",
@@ -150,7 +150,7 @@ export const payments: readonly Provider[] = [
     docs: "https://docs.mollie.com/reference/webhooks",
     scheme: { kind: "unsigned" },
     thinPing: true,
-    // The body is id=tr_… each time the payment changes: no two of them are the same event.
+    // The body is id=tr_… each time the payment changes, but each change is an event.
     eventId: "new:delivery",
     eventIdSigned: false,
     type: "body:$.resource",
@@ -164,7 +164,7 @@ export const payments: readonly Provider[] = [
     aliases: ["coinbase"],
     docs: "https://docs.cdp.coinbase.com/commerce/docs/webhooks-security",
     scheme: { ...BODY_SHA256, signature: { header: "x-cc-webhook-signature" } },
-    eventId: "body:$.event.id", // the outer id is the attempt's
+    eventId: "body:$.event.id", // the outer id is that of the attempt
     eventIdSigned: true,
     type: "body:$.event.type",
     timeoutMs: 10 * SECONDS,
@@ -176,8 +176,8 @@ export const payments: readonly Provider[] = [
     name: "polar",
     title: "Polar",
     docs: "https://polar.sh/docs/integrate/webhooks/delivery",
-    // Secrets made before 8 September 2026 are the key as they stand, later ones as the standard says; both
-    // may begin with whsec_.
+    // The text of a secret made before 8 September 2026 is the key; later ones are decoded as the standard says.
+    // Both may begin with whsec_.
     // https://github.com/polarsource/polar/pull/14117
     scheme: { ...STANDARD_WEBHOOKS, key: "whsec-and-text" },
     eventId: "header:webhook-id",
@@ -197,7 +197,7 @@ export const payments: readonly Provider[] = [
     eventId: { join: ["body:$.eventCode", "body:$.pspReference", "body:$.success"], with: ":" },
     eventIdSigned: true,
     type: "body:$.eventCode",
-    caution: "of an item eight fields are signed: reason, eventDate and the rest are not",
+    caution: "the signature covers eight fields of each item; reason, eventDate and the rest are not signed",
     answer: { status: 200, contentType: "text/plain", body: "[accepted]" },
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 7 * DAYS,
@@ -220,7 +220,7 @@ export const payments: readonly Provider[] = [
     type: "body:$.type",
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 7 * DAYS,
-    unverified: "the header's name; timeout and retries; that a retry's body is the same byte for byte",
+    unverified: "the header's name; timeout and retries; that the body of a retry is the same byte for byte",
   },
   {
     name: "paypal",
@@ -234,7 +234,7 @@ export const payments: readonly Provider[] = [
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 3 * DAYS,
     caution:
-      "of the body only a CRC32 is signed: whoever has seen one delivery can make another body with the same, so ask PayPal's API before much depends on it",
+      "only a CRC32 of the body is signed: anyone who has seen a delivery can make another body with the same CRC32, so confirm important events with PayPal's API",
     retries: "up to 25 times over 3 days",
     unverified: "timeout and retries; events of PayPal's simulator carry no valid signature",
   },

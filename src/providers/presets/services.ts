@@ -10,7 +10,7 @@ import {
   SVIX,
 } from "./common.ts";
 
-/** Documents, forms, calendars, customers, sign-in, models. */
+/** Documents, forms, calendars, CRM, sign-in and AI models. */
 export const services: readonly Provider[] = [
   {
     name: "hubspot",
@@ -25,7 +25,7 @@ export const services: readonly Provider[] = [
     },
     secretIs: "the app's client secret",
     batch: ["body:$[*]"],
-    // HubSpot does not promise that eventId alone is unique. An association has no object, but two.
+    // HubSpot does not promise that eventId alone is unique. An association has two objects instead of one.
     eventId: [
       {
         join: ["body:$.eventId", "body:$.subscriptionId", "body:$.objectId", "body:$.occurredAt"],
@@ -65,7 +65,7 @@ export const services: readonly Provider[] = [
     title: "Notion",
     docs: "https://developers.notion.com/reference/webhooks",
     scheme: { ...BODY_SHA256, signature: { header: "x-notion-signature", prefix: "sha256=" } },
-    secretIs: "the verification token, which Notion sends first and hookonce then shows",
+    secretIs: "the verification token, which Notion sends first and hookonce logs",
     eventId: "body:$.id",
     eventIdSigned: true,
     type: "body:$.type",
@@ -89,7 +89,7 @@ export const services: readonly Provider[] = [
     docs: "https://www.typeform.com/developers/webhooks/secure-your-webhooks/",
     scheme: {
       ...BODY_SHA256,
-      encoding: "base64", // after what looks like GitHub's prefix
+      encoding: "base64", // although the prefix looks like GitHub's
       signature: { header: "typeform-signature", prefix: "sha256=" },
     },
     eventId: "body:$.event_id",
@@ -98,7 +98,7 @@ export const services: readonly Provider[] = [
     timeoutMs: 30 * SECONDS,
     retryWindowMs: 10 * HOURS,
     retries:
-      "every 2 to 3 min for 10 h on 429, 408, 503 and 423, else about five times; 410 and 404 disable it",
+      "every 2 to 3 min for 10 h on 429, 408, 503 and 423, otherwise about five times; 410 and 404 disable the webhook",
     unverified: "how long it waits for an answer",
   },
   {
@@ -118,7 +118,7 @@ export const services: readonly Provider[] = [
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * DAYS,
     retries: "for 24 h at growing intervals, then disabled",
-    unverified: "timeout and retries; that a retry's body is the same byte for byte",
+    unverified: "timeout and retries; that the body of a retry is the same byte for byte",
   },
   {
     name: "docusign",
@@ -136,8 +136,8 @@ export const services: readonly Provider[] = [
     timeoutMs: 100 * SECONDS,
     retryWindowMs: 15 * DAYS,
     retries: "after 5 min and twice as long each time, for 15 days",
-    unverified:
-      "how long it waits; that a retry's body is the same byte for byte; with documents in it a body is larger than 1 MiB: set max_body",
+    caution: "a body that contains documents is larger than 1 MiB: set max_body",
+    unverified: "how long it waits for an answer; that the body of a retry is the same byte for byte",
   },
   {
     name: "dropbox",
@@ -174,7 +174,7 @@ export const services: readonly Provider[] = [
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 4 * HOURS,
     retries: "three times, after 5 min, 30 min and 3 h",
-    unverified: "timeout and retries; that a retry's body is the same byte for byte",
+    unverified: "timeout and retries; that the body of a retry is the same byte for byte",
   },
   {
     name: "sanity",
@@ -193,7 +193,7 @@ export const services: readonly Provider[] = [
     timeoutMs: 30 * SECONDS,
     retryWindowMs: 1 * HOURS,
     retries: "twice, 30 s apart",
-    unverified: "the header Sanity-Operation; whether a retry is signed anew",
+    unverified: "the header Sanity-Operation; whether a retry is signed again",
   },
   {
     name: "contentful",
@@ -203,11 +203,11 @@ export const services: readonly Provider[] = [
     eventId: { join: ["header:x-contentful-topic", "sha256:body"], with: ":" },
     eventIdSigned: true,
     type: "header:x-contentful-topic",
-    caution: "the topic is signed only where x-contentful-signed-headers names it",
+    caution: "the topic is signed only if x-contentful-signed-headers names it",
     timeoutMs: 30 * SECONDS,
     retryWindowMs: 1 * HOURS,
     retries: "twice, about 30 s apart, on 429 and 5xx",
-    unverified: "timeout and retries; that a retry's body is the same byte for byte",
+    unverified: "timeout and retries; that the body of a retry is the same byte for byte",
   },
   {
     name: "clerk",
@@ -260,7 +260,7 @@ export const services: readonly Provider[] = [
     type: ["body:$.data.type", "body:$.type"],
     timeoutMs: 15 * SECONDS,
     retryWindowMs: 4 * DAYS,
-    unverified: "the page; timeout and retries; the shape of the body",
+    unverified: "the documentation page; timeout and retries; the shape of the body",
   },
   {
     name: "replicate",

@@ -30,7 +30,8 @@ export function describeProvider(provider: Provider): [name: string, text: strin
   return lines.filter((line): line is [string, string] => line[1] !== undefined);
 }
 
-function describeSignature(scheme: Scheme): string {
+/** How a provider signs, in one line. */
+export function describeSignature(scheme: Scheme): string {
   const kind = kindOf(scheme);
   const text = kind.describe(scheme);
   if (kind.proof === "none") return text;

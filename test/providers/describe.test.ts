@@ -1,0 +1,37 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describeId, describeProvider, describeSignature } from "../../src/providers/describe.ts";
+import { providers } from "../../src/providers/presets.ts";
+
+test("the README's table lists every provider as hookonce describes it", () => {
+  const readme = readFileSync(join(import.meta.dir, "../../README.md"), "utf8");
+  const [, table = ""] =
+    /^\| provider \| \| signature \| event id \|\n\| --- .*\n((?:\|.*\n)+)/m.exec(readme) ?? [];
+  const rows = [...providers.values()]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map(
+      ({ name, title, scheme, eventId }) =>
+        `| \`${name}\` | ${title} | ${describeSignature(scheme)} | ${describeId(eventId)} |`,
+    );
+  expect(table.trim().split("\n")).toEqual(rows);
+});
+
+test.each([
+  [
+    "stripe",
+    { signature: "stripe-signature: HMAC-SHA256 over {timestamp}.{body}", tolerance: "300 s either way" },
+  ],
+  ["discord", { tolerance: "none: any age is accepted until you set one" }],
+  ["github", { tolerance: "none: no time is signed", key: "the secret's text as it is" }],
+  ["aws-sns", { tolerance: "none: its age is not checked", key: undefined }],
+  ["twilio", { needs: "public_url, because the signature covers the URL" }],
+  [
+    "gitlab-token",
+    { signature: "none; the secret itself in header:x-gitlab-token", secret: "the secret token" },
+  ],
+  ["mollie-classic", { secret: "none", tolerance: undefined }],
+])("describes %s", (name, lines) => {
+  const described = Object.fromEntries(describeProvider(providers.get(name)!));
+  for (const [label, text] of Object.entries(lines)) expect(described[label]).toBe(text);
+});

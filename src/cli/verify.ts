@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { diagnoseInInbox, type InboxDiagnosis } from "../app/diagnosis.ts";
+import { diagnoseInFolder } from "../app/diagnose-in-folder.ts";
+import type { InboxDiagnosis } from "../doctor/in-inbox.ts";
 import type { Fact } from "../providers/schemes/scheme.ts";
 import { joinRequest, parseRequest } from "../doctor/saved-request.ts";
 import { HookonceError, messageOf } from "../errors.ts";
@@ -26,7 +27,7 @@ export async function runVerify(flags: VerifyFlags): Promise<number> {
     console.error("error: nothing to verify: use --request <file>, or --headers <file> with --body <file>");
     return EXIT.usage;
   }
-  const diagnosis = await diagnoseInInbox(delivery, {
+  const diagnosis = await diagnoseInFolder(delivery, {
     folder: flags.folder,
     source: flags.source,
     environment: process.env,

@@ -1,10 +1,10 @@
 import type { HookonceError } from "../errors.ts";
 import type { Finding, Rejection } from "./diagnosis.ts";
 
-/** How many rejections in a row say that it is the clock. */
+/** This many stale deliveries in a row mean that the clock is wrong. */
 const IN_A_ROW = 20;
 
-/** Once the signature itself is right. */
+/** What to say of a signature that is right but too old or too new. */
 export function ageFindings(
   refusal: HookonceError,
   rejections: readonly Rejection[] | undefined,
@@ -18,15 +18,15 @@ export function ageFindings(
   const age: Finding = {
     cause: "age",
     proven: true,
-    what: `The signature is right; only its age is not. It was signed at ${signedAt}, ${inWords(Math.abs(ageS))} (${Math.abs(ageS)} s) ${past ? "before" : "after"} the time it was verified at.`,
+    what: `The signature is right, but its age is not. It was signed at ${signedAt}, which is ${inWords(Math.abs(ageS))} (${Math.abs(ageS)} s) ${past ? "before" : "after"} the time of verifying.`,
     remedy: past
-      ? `A saved request is verified as of then with --at ${signedAt}. If it was refused as it arrived, either this machine's clock is ahead, or it lay in a queue, or somebody sent an old delivery again; \`tolerance\` says how much is allowed.`
-      : `This machine's clock is behind, or the sender's is ahead: set them by NTP. Was it verified at the time you meant (--at)?`,
+      ? `To verify a saved request as of that time, use --at ${signedAt}. If the request was refused when it arrived, then this machine's clock is ahead, the request waited in a queue, or somebody sent an old delivery again. \`tolerance\` sets how old a signature may be.`
+      : `This machine's clock is behind, or the sender's is ahead: let NTP set them. Is --at the time you meant?`,
   };
   return clock === undefined ? [age] : [clock, age];
 }
 
-/** A source whose rejections are all stale: then it is not one delivery, but the clock. */
+/** If all of a source's rejections are stale, the clock is the cause, not one delivery. */
 export function clockFinding(rejections: readonly Rejection[] = []): Finding | undefined {
   const last = rejections.slice(-IN_A_ROW);
   if (last.length < IN_A_ROW) return undefined;
@@ -36,18 +36,18 @@ export function clockFinding(rejections: readonly Rejection[] = []): Finding | u
   const known = ages.filter((age) => age !== undefined).sort((a, b) => a - b);
   if (known.length < IN_A_ROW) return undefined;
   if (Math.sign(known[0] as number) !== Math.sign(known.at(-1) as number)) return undefined;
-  // The least delayed of them say most: waiting in a queue only makes a delivery older.
+  // The one with the least delay is the most exact, because waiting in a queue only makes a delivery older.
   const offset = known[0] as number;
   const ahead = offset > 0;
   return {
     cause: "clock",
     proven: false,
-    what: `This source's last ${IN_A_ROW} rejections are all ${ahead ? "too old" : "from the future"}, by ${Math.abs(known[0] as number)} to ${Math.abs(known.at(-1) as number)} s: this machine's clock is about ${Math.abs(offset)} s ${ahead ? "ahead" : "behind"}.`,
-    remedy: "Compare `date -u` with the time of another machine, and let NTP set the clock.",
+    what: `The last ${IN_A_ROW} rejected deliveries of this source were all ${ahead ? "too old" : "from the future"}, by ${Math.abs(known[0] as number)} to ${Math.abs(known.at(-1) as number)} s, so this machine's clock is about ${Math.abs(offset)} s ${ahead ? "ahead" : "behind"}.`,
+    remedy: "Compare `date -u` with another machine, and let NTP set the clock.",
   };
 }
 
-/** In seconds, as the engine's own message says it; negative in the future. */
+/** The age that an error message of checkAge names, in seconds; negative if it is in the future. */
 export function ageIn(message: string): number | undefined {
   const [, past, future] = /signed (?:(\d+) s ago|(\d+) s in the future)/.exec(message) ?? [];
   if (past !== undefined) return Number(past);

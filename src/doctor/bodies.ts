@@ -6,7 +6,7 @@ import type { Examined } from "./trial.ts";
 type Undo = (text: string, bytes: Uint8Array) => string | Uint8Array | undefined;
 
 interface Change {
-  /** Makes what was signed of what arrived. */
+  /** Turns the body that arrived into the one that was signed. */
   readonly undo: Undo;
   /** What happened to the body on its way. */
   readonly what: string;
@@ -18,24 +18,24 @@ const BYTE_FOR_BYTE: readonly Change[] = [
   { undo: (text) => text.replace(/\r?\n$/, ""), what: "A line break was added at the end of the body." },
   {
     undo: (_, bytes) => withLineBreaks(bytes, "LF"),
-    what: "The body's line breaks were turned from LF to CRLF.",
+    what: "The body's line breaks were converted from LF to CRLF.",
   },
   {
     undo: (_, bytes) => withLineBreaks(bytes, "CRLF"),
-    what: "The body's line breaks were turned from CRLF to LF.",
+    what: "The body's line breaks were converted from CRLF to LF.",
   },
   {
     undo: (text) => (text.startsWith(BOM) ? text.slice(1) : undefined),
-    what: "A byte order mark (EF BB BF) was put before the body.",
+    what: "A byte order mark (EF BB BF) was added before the body.",
   },
   { undo: (text) => BOM + text, what: "The byte order mark (EF BB BF) before the body was lost." },
   {
     undo: (text) => Buffer.from(text, "latin1"),
-    what: "The body was read as Latin-1 and written as UTF-8: its letters are encoded twice.",
+    what: "The body was read as Latin-1 and written as UTF-8, so its letters are encoded twice.",
   },
   {
     undo: (_, bytes) => Buffer.from(bytes).toString("latin1"),
-    what: "The body was turned from UTF-8 to Latin-1.",
+    what: "The body was converted from UTF-8 to Latin-1.",
   },
   { undo: (text) => text.trim(), what: "Blanks or line breaks were added around the body." },
   { undo: inflate, what: "The body was compressed on the way, after it was signed." },
@@ -48,7 +48,7 @@ interface Undone {
 
 const kept = new WeakMap<Uint8Array, readonly Undone[]>();
 
-/** A body that somebody between the provider and us has read and written anew. */
+/** The body was parsed and written again somewhere between the provider and hookonce. */
 export function* otherBodies({ delivery }: Examined): Generator<Hypothesis> {
   for (const { bytes, what } of undone(delivery.body)) {
     yield {
@@ -56,13 +56,13 @@ export function* otherBodies({ delivery }: Examined): Generator<Hypothesis> {
       cause: "body_changed",
       what,
       remedy:
-        "The signature covers the raw bytes. Whatever stands before hookonce (a proxy, a framework, a function, the tool that saved this request) must pass them on as they came.",
+        "The signature covers the raw bytes. Everything in front of hookonce (a proxy, a framework, a function, the tool that saved this request) must pass them on unchanged.",
     };
   }
 }
 
 function undone(body: Uint8Array): Iterable<Undone> {
-  // Only of these it is asked again, for each pair.
+  // Larger bodies are not tried in pairs, so their list is needed only once.
   if (body.byteLength > MAX_BODY_OF_PAIRS) return undo(body);
   const found = kept.get(body) ?? [...undo(body)];
   kept.set(body, found);
@@ -91,7 +91,7 @@ function* changes(text: string): Generator<Change> {
 const LF = 10;
 const CR = 13;
 
-/** Byte by byte: replacing in a text takes 20 s where it is nothing but line breaks. */
+/** Byte by byte, because replacing in a text takes 20 s if it consists of line breaks. */
 function withLineBreaks(bytes: Uint8Array, to: "LF" | "CRLF"): Uint8Array {
   const made = new Uint8Array(bytes.byteLength * 2);
   let length = 0;
@@ -104,7 +104,7 @@ function withLineBreaks(bytes: Uint8Array, to: "LF" | "CRLF"): Uint8Array {
   return made.subarray(0, length);
 }
 
-/** In bytes: no more of a body that inflates without end. */
+/** In bytes. A limit for bodies that inflate without end. */
 const MAX_INFLATED = 64 * 1024 * 1024;
 
 function inflate(_: string, bytes: Uint8Array): Uint8Array | undefined {

@@ -13,7 +13,7 @@ import { otherKeys, otherSecrets, otherSpellings } from "./secrets.ts";
 import { examine, fits, isAge, refusalOf, tooLarge, type Examined } from "./trial.ts";
 import { otherUrls } from "./urls.ts";
 
-/** What may be otherwise than it should be. Each is tried by itself, then every two together. */
+/** What may be wrong. Each is tried alone, then every two together. */
 const HYPOTHESES: readonly ((examined: Examined) => Iterable<Hypothesis>)[] = [
   otherSources,
   otherSecrets,
@@ -26,20 +26,19 @@ const HYPOTHESES: readonly ((examined: Examined) => Iterable<Hypothesis>)[] = [
   otherBodies,
 ];
 
-/** So many pairs are tried: about a second's work. */
+/** The most pairs that are tried: about a second of work. */
 const MAX_PAIRS = 20_000;
 
 /**
- * Of each kind, and of all pairs, no more is tried than has so many bytes to be hashed: the likeliest come
- * first.
+ * The most bytes that are hashed for each kind of hypothesis, and for all pairs together. The likeliest
+ * hypotheses come first.
  */
 const MAX_BYTES = 512 * 1024 * 1024;
 
 /**
- * The signature doctor: whether a delivery is what its source takes and, where it is not, why. It finds the
- * cause by trying.
+ * The signature doctor: whether a source accepts a delivery and, if not, why. It finds the cause by trying.
  *
- * @param source the source that it was sent to
+ * @param source the source that the delivery was sent to
  */
 export async function diagnose(
   delivery: Delivery,
@@ -73,17 +72,17 @@ async function findingsOf(examined: Examined, refusal: HookonceError): Promise<F
     const hinted = hints(examined, refusal);
     const certain = hinted.some(({ proven, cause }) => proven || cause === "other_provider");
     if (certain) return hinted;
-    // Only of a signature that is another can it be said that the secret may be.
+    // Only if the signature itself does not match, the secret may be the wrong one.
     return refusal.code === "signature_mismatch"
       ? [...hinted, unknownCause(examined)]
       : [asRefused(refusal, examined), ...hinted];
   }
-  // What was found may not be all: once it is mended, the delivery may still be too old.
+  // Once this is fixed, the delivery may still be too old.
   const left = await refusalOf(trial);
   return [...found, ...(left === undefined ? [] : ageFindings(left, rejections, nowMs))];
 }
 
-/** What makes the signature right: single changes, else two at once. */
+/** Finds changes that make the signature right: single ones or, if there are none, two at once. */
 async function tryOut(examined: Examined): Promise<{ found: Finding[]; trial: Examined | undefined }> {
   const found: Finding[] = [];
   let trial: Examined | undefined;
@@ -95,7 +94,7 @@ async function tryOut(examined: Examined): Promise<{ found: Finding[]; trial: Ex
       if (!(await fits(changed))) continue;
       trial ??= changed;
       found.push(findingOf(hypothesis));
-      break; // others of its kind are other words for it
+      break; // others of the same kind would say the same in other words
     }
   }
   return found.length > 0 ? { found, trial } : tryPairs(examined);
@@ -126,11 +125,11 @@ function findingOf({ cause, what, remedy }: Hypothesis): Finding {
   return { cause, proven: true, what, remedy };
 }
 
-/** Neither of the two makes the signature right by itself. */
+/** For two changes of which neither alone makes the signature right. */
 function halves(...pair: [Hypothesis, Hypothesis]): Finding[] {
   return pair.map(({ half, ...whole }, index) => {
     const { what, remedy } = { ...whole, ...half };
-    const place = index === 0 ? "Two things are wrong at once. The first: " : "The second of the two: ";
+    const place = index === 0 ? "Two things are wrong at once. The first: " : "The second: ";
     return findingOf({ ...whole, what: place + what, remedy });
   });
 }

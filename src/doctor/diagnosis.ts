@@ -3,26 +3,26 @@ import type { Fetch } from "../providers/context.ts";
 import type { Fact } from "../providers/schemes/scheme.ts";
 import type { SourceSettings } from "../providers/source.ts";
 
-/** What the doctor has to go by besides the request and its source. */
+/** What the doctor knows besides the request and its source. */
 export interface DoctorContext {
   /** The time to verify at, in Unix milliseconds. */
   readonly nowMs: number;
-  /** For the keys and certificates of the few providers that hand theirs out. */
+  /** For the keys and certificates of the few providers that publish theirs. */
   readonly fetch: Fetch;
-  /** Every source of the inbox: the delivery may be another's. */
+  /** Every source of the inbox. The delivery may be meant for another one. */
   readonly sources: readonly SourceSettings[];
-  /** Secrets that no source uses, by the name they have for the user. */
+  /** Secrets that no source uses. */
   readonly otherSecrets?: readonly NamedSecret[];
   /** The source's latest rejections, the oldest first. */
   readonly rejections?: readonly Rejection[];
-  /** What the delivery is answered as before its signature is looked at. */
+  /** The handshake that the delivery is, if it is answered before its signature is checked. */
   readonly handshake?: string | undefined;
-  /** Why it is refused before its signature is looked at. */
+  /** Why it is refused before its signature is checked. */
   readonly refused?: HookonceError | undefined;
 }
 
 export interface NamedSecret {
-  /** `STRIPE_CLI_SECRET in .env`. */
+  /** As the user knows it: `STRIPE_CLI_SECRET in .env`. */
   readonly name: string;
   readonly secret: string;
 }
@@ -44,7 +44,7 @@ export interface Diagnosis {
   readonly refusal: { readonly code: ErrorCode; readonly message: string } | undefined;
   readonly expected: readonly Fact[];
   readonly found: readonly Fact[];
-  /** What is wrong, the likeliest first. */
+  /** What is wrong, the likeliest cause first. */
   readonly findings: readonly Finding[];
 }
 
@@ -71,7 +71,7 @@ export type Cause =
 
 export interface Finding {
   readonly cause: Cause;
-  /** Shown by trying: with this changed, the signature is right. */
+  /** Trying has shown it: with this changed, the signature is right. */
   readonly proven: boolean;
   readonly what: string;
   readonly remedy: string;

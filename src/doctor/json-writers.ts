@@ -3,20 +3,23 @@ import { parseJson } from "../providers/body/payload.ts";
 
 export const BOM = "\ufeff";
 
-/** In UTF-16 units: longer texts are not written anew, and of those beyond the second fewer ways of writing them are tried. */
+/** In UTF-16 units. Longer texts are not tried; beyond the second limit, fewer ways of writing are tried. */
 const MAX_TEXT = 4 * 1024 * 1024;
 const ALL_LETTERS = 256 * 1024;
 
-/** Pretty-printing is quadratic in depth: what would grow beyond both of these was never sent. */
+/**
+ * Pretty-printing is quadratic in depth. Text that would grow beyond both of these (a factor, and UTF-16
+ * units) is not tried: nobody has sent it.
+ */
 const MAX_GROWTH = 8;
 const ALWAYS_WRITTEN = 64 * 1024;
 
 const WRITERS: readonly { by: string; indent?: number | "\t"; write: (json: Json) => string }[] = [
   { by: "without blanks, as JSON.stringify writes it", write: ({ value }) => JSON.stringify(value) },
   { by: "without blanks", write: ({ text }) => respaced(text, ",", ":") },
-  { by: "with 2 blanks to a level", indent: 2, write: ({ value }) => JSON.stringify(value, null, 2) },
-  { by: "with 4 blanks to a level", indent: 4, write: ({ value }) => JSON.stringify(value, null, 4) },
-  { by: "with a tab to a level", indent: "\t", write: ({ value }) => JSON.stringify(value, null, "\t") },
+  { by: "with 2 blanks per level", indent: 2, write: ({ value }) => JSON.stringify(value, null, 2) },
+  { by: "with 4 blanks per level", indent: 4, write: ({ value }) => JSON.stringify(value, null, 4) },
+  { by: "with a tab per level", indent: "\t", write: ({ value }) => JSON.stringify(value, null, "\t") },
   {
     by: 'with ", " and ": ", as Python\'s json.dumps writes it',
     write: ({ text }) => respaced(text, ", ", ": "),
@@ -42,7 +45,10 @@ interface Json {
   readonly value: unknown;
 }
 
-/** The ways in which JSON may have been written before somebody parsed it and wrote it anew. None of what is no JSON, or too deep to be taken. */
+/**
+ * The ways in which JSON may have been written before somebody parsed it and wrote it again. None if the text
+ * is not JSON, or is nested too deep to be accepted.
+ */
 export function* writtenAnew(text: string): Generator<{ json: string; what: string }> {
   if (text.length > MAX_TEXT) return;
   const value = valueOf(text);
@@ -56,18 +62,18 @@ export function* writtenAnew(text: string): Generator<{ json: string; what: stri
     for (const letters of text.length > ALL_LETTERS ? LETTERS.slice(0, 1) : LETTERS) {
       const json = letters.write(written);
       for (const end of ["", "\n"]) {
-        const what = `The body was parsed and written anew${before}. It was signed ${by}${letters.by}${end === "" ? "" : ", with a line break at its end"}.`;
+        const what = `The body was parsed and written again${before}. The signed text was written ${by}${letters.by}${end === "" ? "" : ", with a line break at its end"}.`;
         yield { json: json + end, what };
       }
     }
   }
 }
 
-/** What the JSON looks like now, as far as that can be told. */
+/** What the JSON looks like now, if that can be told. */
 function spacingOf(text: string): string {
   const trimmed = text.trim();
   if (/^[[{]\s*\n/.test(trimmed)) return ", and is now pretty-printed";
-  return respaced(trimmed, ",", ":") === trimmed ? ", and has now no blanks" : "";
+  return respaced(trimmed, ",", ":") === trimmed ? ", and now has no blanks" : "";
 }
 
 function valueOf(text: string): unknown {
@@ -80,7 +86,7 @@ function valueOf(text: string): unknown {
   }
 }
 
-/** By how many levels all lines together are indented when each bracket and each member has its own. */
+/** The levels of indentation of all lines together, if each bracket and each member has a line of its own. */
 function levelsOf(json: string): number {
   let depth = 0;
   let levels = 0;
@@ -92,7 +98,7 @@ function levelsOf(json: string): number {
   return levels;
 }
 
-/** Other blanks, and all else as it stands: numbers and escapes too. */
+/** The same text with other blanks. Everything else stays as it is, numbers and escapes too. */
 function respaced(text: string, comma: string, colon: string): string {
   return text.replaceAll(/"(?:[^"\\]|\\.)*"|[\s\ufeff]+|[,:]/gs, (token) =>
     token === "," ? comma : token === ":" ? colon : token.startsWith('"') ? token : "",

@@ -8,7 +8,7 @@ import { signatureHeaderOf } from "./headers.ts";
 import type { Hypothesis } from "./hypothesis.ts";
 import { takenFor, type Examined } from "./trial.ts";
 
-/** Header names that a preset looks for, its own words for its deliveries. */
+/** The headers by which a preset's deliveries can be recognized. */
 function namesOf({ scheme, eventId, type }: Provider): Set<string> {
   const text = JSON.stringify([eventId, type]);
   const names = new Set([...text.matchAll(/header:([\w-]+)/g)].map(([, name]) => (name ?? "").toLowerCase()));
@@ -16,28 +16,28 @@ function namesOf({ scheme, eventId, type }: Provider): Set<string> {
   if (header !== undefined) names.add(header.replace(/\*$/, "1"));
   const timestamp = kindOf(scheme).timestampHeader(scheme);
   if (timestamp !== undefined) names.add(timestamp);
-  // What anybody may send says nothing.
+  // Anyone may send these, so they say nothing.
   for (const name of ["authorization", "request-id", "x-request-id", "idempotency-key", ""])
     names.delete(name);
   return names;
 }
 
-/** How many of a preset's own headers are there. */
+/** How many of a preset's own headers the delivery has. */
 function signsOf(provider: Provider, { headers }: Delivery): number {
   return [...namesOf(provider)].filter((name) => headers[name] !== undefined).length;
 }
 
-/** The presets whose headers these are; several where they share a scheme. */
+/** The presets whose headers the delivery has; several if they share a scheme. */
 function bestOf(delivery: Delivery): Provider[] {
   const others = [...providers.values()].filter(({ needs }) => needs === undefined);
   const best = Math.max(...others.map((one) => signsOf(one, delivery)));
   return best === 0 ? [] : others.filter((one) => signsOf(one, delivery) === best);
 }
 
-/** Other presets than the source's, where the headers point to them. */
+/** The other presets that the headers point to. */
 function looksLike({ delivery, provider }: Examined): Provider[] {
   const best = bestOf(delivery);
-  // The source's own headers are as good: nothing points elsewhere.
+  // If the source's own preset fits as well, nothing points elsewhere.
   return best.some(({ name }) => name === provider.name) ? [] : best;
 }
 
@@ -48,7 +48,7 @@ export function* otherSources({ settings, scheme, delivery, context }: Examined)
     best.length > 0 && namesOf(provider).size > 0 && best.every(({ name }) => name !== provider.name);
   for (const other of [...context.sources].sort((a, b) => Number(isUnlikely(a)) - Number(isUnlikely(b)))) {
     const taken = takenFor(other);
-    // Where both sign alike, only the secret is another's.
+    // If both sign alike, only the secret differs, and otherSecrets tries that.
     if (
       other.name === settings.name ||
       kindOf(taken.scheme).proof === "none" ||
@@ -59,15 +59,15 @@ export function* otherSources({ settings, scheme, delivery, context }: Examined)
     yield {
       change: taken,
       cause: "other_source",
-      what: `${what}: its signature is right there.`,
-      remedy: `Enter the URL of /webhook/${other.name} at the provider, instead of that of /webhook/${settings.name}.`,
+      what: `${what}: with that source its signature is right.`,
+      remedy: `At the provider, enter the URL of /webhook/${other.name} instead of /webhook/${settings.name}.`,
       half: { what: `${what}.` },
       unlikely: isUnlikely(other),
     };
   }
 }
 
-/** A delivery of another provider, by the headers that it carries; tried with this source's secrets. */
+/** A delivery of another provider, by its headers. Tried with this source's secrets. */
 export function* otherProviders(examined: Examined): Generator<Hypothesis> {
   for (const { name, title, scheme } of looksLike(examined)) {
     const { proof } = kindOf(scheme);
@@ -75,7 +75,7 @@ export function* otherProviders(examined: Examined): Generator<Hypothesis> {
     yield {
       change: { scheme },
       cause: "other_provider",
-      what: `This is a delivery of ${title}: taken for one, its signature is right.`,
+      what: `This is a delivery of ${title}: verified as one, its signature is right.`,
       remedy: `Set provider = "${name}" for this source.`,
       half: { what: `This is a delivery of ${title}.` },
     };
@@ -90,15 +90,15 @@ export function otherProviderFinding(examined: Examined): Finding | undefined {
     alike.some(({ name }) => name === provider.name),
   );
   const titles = alike.map(({ title }) => title);
-  const many = titles.length > 3 ? [...titles.slice(0, 3), "others that sign alike"] : titles;
+  const many = titles.length > 3 ? [...titles.slice(0, 3), "others that sign the same way"] : titles;
   const names = [...namesOf(first)].filter((name) => examined.delivery.headers[name] !== undefined);
   return {
     cause: "other_provider",
     proven: false,
-    what: `This looks like a ${many.join(" or ")} delivery: it carries ${names.join(", ")}. The source ${examined.settings.name} is for ${examined.provider.title}.`,
+    what: `This looks like a delivery of ${many.join(" or ")}: it carries ${names.join(", ")}. The source ${examined.settings.name} is for ${examined.provider.title}.`,
     remedy:
       others.length > 0
-        ? `Let it go to ${others.map(({ name }) => `/webhook/${name}`).join(" or ")} instead.`
-        : `Give it a source of its own, with provider = "${first.name}".`,
+        ? `Make the provider deliver to ${others.map(({ name }) => `/webhook/${name}`).join(" or ")} instead.`
+        : `Add a source with provider = "${first.name}" for it.`,
   };
 }

@@ -5,16 +5,17 @@ const LF = 10;
 const CR = 13;
 
 /**
- * A request as it was saved: request line, headers, a blank line, and the body, byte for byte. Lines may end in LF or CRLF.
+ * Reads a saved request: request line, headers, a blank line, and the body, byte for byte. Lines may end in
+ * LF or CRLF.
  *
- * @param nowMs when it is said to have arrived, in Unix milliseconds
+ * @param nowMs the time of its arrival, in Unix milliseconds
  * @throws HookonceError `request_unreadable`
  */
 export function parseRequest(bytes: Uint8Array, nowMs: number, url?: string): Delivery {
   const end = endOfHead(bytes);
   if (end === undefined) {
     throw unreadable(
-      "it has no blank line after the headers. It is to be the request line, the headers, a blank line, and the body.",
+      "it has no blank line after the headers. Write the request line, the headers, a blank line, and the body.",
     );
   }
   const lines = linesOf(Buffer.from(bytes.subarray(0, end.head)).toString("latin1"));
@@ -26,20 +27,21 @@ export function parseRequest(bytes: Uint8Array, nowMs: number, url?: string): De
     headers,
     body: bytes.slice(end.body),
     receivedAt: nowMs,
-    // A file has no peer. That it came from elsewhere is not what is asked here.
+    // A file has no peer, and where it came from is not the question here.
     remoteAddress: () => "127.0.0.1",
   };
 }
 
 /**
- * Headers and body that were saved apart.
+ * Reads headers and a body that were saved separately.
  *
- * @param head a line for each header, with or without the request line before them; or a JSON object, as hookonce stores them
+ * @param head a line for each header, with or without the request line before them; or a JSON object, as
+ *   hookonce stores them
  * @throws HookonceError `request_unreadable`
  */
 export function joinRequest(head: Uint8Array, body: Uint8Array, nowMs: number, url?: string): Delivery {
   const text = Buffer.from(head).toString("latin1").trim();
-  // Headers are Latin-1 where they are as they came; hookonce's own JSON is UTF-8.
+  // Headers as they were sent are Latin-1. hookonce's own JSON is UTF-8.
   const lines = text.startsWith("{") ? linesOfJson(Buffer.from(head).toString()) : text;
   return parseRequest(Buffer.concat([Buffer.from(`${lines}\n\n`, "latin1"), body]), nowMs, url);
 }
@@ -51,7 +53,7 @@ function linesOfJson(text: string): string {
       .map(([name, one]) => `${name}: ${String(one)}`)
       .join("\n");
   } catch {
-    throw unreadable("its headers begin like JSON, and are none.");
+    throw unreadable("its headers begin like JSON but are not JSON.");
   }
 }
 
@@ -68,7 +70,7 @@ function linesOf(head: string): string[] {
 }
 
 function headersOf(lines: readonly string[]): Headers {
-  // Without a prototype: a header may be called anything.
+  // Without a prototype, because a header may have any name.
   const headers = Object.create(null) as Record<string, string>;
   for (const line of lines) {
     const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*?)[ \t]*$/.exec(line) ?? [];
@@ -81,13 +83,13 @@ function headersOf(lines: readonly string[]): Headers {
   return headers;
 }
 
-/** Whole, as the server sees it. */
+/** The whole URL, as the server sees it. */
 function urlOf(target: string, headers: Headers): string {
   if (/^https?:\/\//i.test(target)) return target;
   return `http://${headers["host"] ?? "localhost"}${target.startsWith("/") ? "" : "/"}${target}`;
 }
 
-/** No more of a line than tells which: there may be a secret in it. */
+/** Only enough of a line to recognize it, because it may hold a secret. */
 function shortened(line: string): string {
   return `${line.slice(0, 12).replaceAll(/[^\u0020-\u007e]/g, "?")}${line.length > 12 ? "…" : ""}`;
 }

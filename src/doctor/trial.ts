@@ -7,7 +7,7 @@ import { kindOf, type Scheme } from "../providers/schemes.ts";
 import { createUrlOf, type SourceSettings } from "../providers/source.ts";
 import type { DoctorContext } from "./diagnosis.ts";
 
-/** All that a verdict depends on but the time: what a hypothesis changes something of. */
+/** Everything that a verdict depends on, except the time. A hypothesis changes some of it. */
 export interface Trial {
   readonly delivery: Delivery;
   readonly scheme: Scheme;
@@ -17,7 +17,7 @@ export interface Trial {
   readonly provider: Provider;
 }
 
-/** A request on the table, with all that the causes are looked for in. */
+/** The request, and everything in which the doctor looks for causes. */
 export interface Examined extends Trial {
   readonly context: DoctorContext;
 }
@@ -28,20 +28,20 @@ export function examine(delivery: Delivery, settings: SourceSettings, context: D
   return { delivery, ...takenFor(settings), context: { ...context, fetch: once(context.fetch) } };
 }
 
-/** What a source makes of any delivery. */
+/** How a source verifies any delivery. */
 export function takenFor(settings: SourceSettings): Omit<Trial, "delivery"> {
   const scheme = settings.scheme ?? settings.provider.scheme;
   return {
     scheme,
     secrets: settings.secrets,
-    // Without a public_url it throws only once the URL is asked for: there may be more to say of the request.
+    // If public_url is missing, this throws only when the URL is needed, because there may be more to say.
     urlOf: (one) => createUrlOf(scheme, settings.publicUrl)(one),
     settings,
     provider: settings.provider,
   };
 }
 
-/** A hundred trials fetch a certificate once. */
+/** Fetches each URL only once, however many trials need it. */
 function once(fetch: Fetch): Fetch {
   const fetched = new Map<string, ReturnType<Fetch>>();
   return async (url, init) => {
@@ -52,7 +52,7 @@ function once(fetch: Fetch): Fetch {
   };
 }
 
-/** Refused before anything else is looked at; undefined when it is not. */
+/** The refusal of a body that is too large, which comes before all others; undefined if it is not. */
 export function tooLarge({ delivery: { body }, settings }: Examined): HookonceError | undefined {
   const limit = maxBodyOf(settings);
   if (body.byteLength <= limit) return undefined;
@@ -66,7 +66,7 @@ function maxBodyOf({ maxBody, provider }: SourceSettings): number {
   return maxBody ?? provider.maxBody ?? MIB;
 }
 
-/** @returns why it is refused; undefined when it is not */
+/** @returns why the delivery is refused; undefined if it is not */
 export async function refusalOf({
   settings,
   context,

@@ -2,7 +2,7 @@ import { coversUrl } from "../providers/verifier.ts";
 import type { Hypothesis } from "./hypothesis.ts";
 import type { Examined } from "./trial.ts";
 
-/** The URL that the provider was given, where a proxy has made another of it. */
+/** The URL that the provider was given, if it is not the one that hookonce knows. */
 export function* otherUrls(examined: Examined): Generator<Hypothesis> {
   if (!coversUrl(examined.scheme)) return;
   const query = queryOf(examined.delivery.url);
@@ -11,7 +11,7 @@ export function* otherUrls(examined: Examined): Generator<Hypothesis> {
       yield {
         change: { urlOf: () => url },
         cause: "url",
-        what: `The provider calls another URL than ${examined.settings.publicUrl === undefined ? "is known here" : "public_url says"}: the signature is made for ${base}${url === base ? (query === "" ? "" : " without the query") : " (with the query of the request)"}.`,
+        what: `The provider calls another URL than ${examined.settings.publicUrl === undefined ? "the one that was requested" : "public_url"}: the signature was made for ${base}${url === base ? (query === "" ? "" : " without the query") : " (with the query of the request)"}.`,
         remedy: `Set public_url = "${base}" for this source.`,
       };
     }
@@ -65,7 +65,7 @@ function pathsOf({ delivery, settings }: Examined): Set<string> {
     ...(original === undefined ? [] : [pathOf(original)]),
     ...(prefix === "" ? [] : [prefix + asked]),
     own,
-    // What proxies commonly strip, and what they commonly add.
+    // Proxies commonly strip or add these.
     ...["/api", "/hooks", "/hookonce", "/webhooks"].map((one) => one + asked),
     ...tails(asked),
   ];

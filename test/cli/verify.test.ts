@@ -79,13 +79,13 @@ const scenarios: Scenario[] = [
     name: "a good request that is now too old",
     args: ["--request", "good.http"],
     code: 1,
-    says: ["[timestamp_stale]", "only its age is not", "--at 2026-01-31T12:00:00.000Z"],
+    says: ["[timestamp_stale]", "but its age is not", "--at 2026-01-31T12:00:00.000Z"],
   },
   {
     name: "a good request that is too old, with a log that shows a wrong clock",
     args: ["--request", "good.http", "--log", "serve.log", "--at", String(AT + 950)],
     code: 1,
-    says: ["last 20 rejections are all too old", "about 905 s ahead"],
+    says: ["last 20 rejected deliveries of this source were all too old", "about 905 s ahead"],
   },
   {
     name: "a body that lost its last line break",

@@ -123,14 +123,14 @@ const secrets: Planted[] = [
     source: source("stripe", LISTEN),
     delivery: () => signed("stripe", STRIPE),
     causes: ["stripe_listen", "unknown"],
-    says: "has the shape of the one that `stripe listen` prints",
+    says: "looks like the one that `stripe listen` prints",
   },
   {
     name: "a delivery of stripe listen, with the secret of the dashboard's endpoint",
     source: source("stripe", STRIPE),
     delivery: () => signed("stripe", LISTEN),
     causes: ["stripe_listen", "unknown"],
-    says: "has the shape of a dashboard endpoint's",
+    says: "looks like that of an endpoint in the dashboard",
     remedy: "stripe listen --print-secret",
   },
   {
@@ -147,14 +147,14 @@ const ESCAPED = BODY.replaceAll("ë", String.raw`\u00eb`);
 
 const bodies: Planted[] = (
   [
-    ["pretty-printed", PRETTY, BODY, /is now pretty-printed. It was signed without blanks/],
-    ["compacted", BODY, PRETTY, /has now no blanks. It was signed with 2 blanks/],
+    ["pretty-printed", PRETTY, BODY, /is now pretty-printed. The signed text was written without blanks/],
+    ["compacted", BODY, PRETTY, /now has no blanks. The signed text was written with 2 blanks/],
     ["compacted from four blanks", BODY, JSON.stringify(JSON.parse(BODY), null, 4), /4 blanks/],
     ["without a line break at its end", BODY, `${BODY}\n`, /at the end of the body was lost/],
     ["with a line break more", `${BODY}\n`, BODY, /was added at the end/],
     ["with CRLF for LF", PRETTY.replaceAll("\n", "\r\n"), PRETTY, /from LF to CRLF/],
     ["with LF for CRLF", PRETTY, PRETTY.replaceAll("\n", "\r\n"), /from CRLF to LF/],
-    ["with a BOM", `\ufeff${BODY}`, BODY, /put before the body/],
+    ["with a BOM", `\ufeff${BODY}`, BODY, /added before the body/],
     ["without its BOM", BODY, `\ufeff${BODY}`, /before the body was lost/],
     ["with its escapes written out", BODY, ESCAPED, /\\u escapes/],
     ["with its slashes unescaped", BODY, BODY.replaceAll("/", String.raw`\/`), /escaped slashes/],
@@ -181,7 +181,7 @@ const urls: Planted[] = [
     source: source("square", TEXT, { publicUrl: "http://a.example/webhook/square" }),
     delivery: () => signed("square", TEXT, { url: "https://a.example/webhook/square" }),
     causes: ["url"],
-    says: "another URL than public_url says",
+    says: "another URL than public_url",
     remedy: 'public_url = "https://a.example/webhook/square"',
   },
   {
@@ -236,8 +236,7 @@ const urls: Planted[] = [
     }),
     causes: ["unknown"],
     says: "no other URL that the request hints at",
-    remedy:
-      'the URL is another one: compare public_url = "https://a.example/webhook/square" letter for letter',
+    remedy: 'the URL is wrong: compare public_url = "https://a.example/webhook/square" letter for letter',
   },
   {
     name: "no public_url, and nothing to guess the URL from",
@@ -261,7 +260,7 @@ const ages: Planted[] = [
     source: source("stripe", STRIPE),
     delivery: () => signed("stripe", STRIPE, { at: NOW - 4000_000 }),
     causes: ["age"],
-    says: "only its age is not. It was signed at 2026-01-31T10:53:20.000Z, 67 min (4000 s) before",
+    says: "but its age is not. It was signed at 2026-01-31T10:53:20.000Z, which is 67 min (4000 s) before",
     remedy: "--at 2026-01-31T10:53:20.000Z",
   },
   {
@@ -284,7 +283,7 @@ const ages: Planted[] = [
     context: { rejections: rejections(730) },
     delivery: () => signed("stripe", STRIPE, { at: NOW - 731_000 }),
     causes: ["clock", "age"],
-    says: "by 730 to 749 s: this machine's clock is about 730 s ahead",
+    says: "by 730 to 749 s, so this machine's clock is about 730 s ahead",
   },
   {
     name: "a clock that is behind",
@@ -344,7 +343,7 @@ const headers: Planted[] = [
     delivery: async () =>
       withHeaders(await signed("github", OTHER), { "x-github-event": "push", "x-github-delivery": "1" }),
     causes: ["other_provider"],
-    says: "This looks like a GitHub delivery",
+    says: "This looks like a delivery of GitHub",
     remedy: "/webhook/code",
   },
   {
@@ -376,7 +375,7 @@ const headers: Planted[] = [
     source: source("stripe", TEXT),
     delivery: async () => withHeaders(await signed("linear", TEXT, { at: NOW }), { "linear-delivery": "1" }),
     causes: ["other_provider"],
-    says: "a delivery of Linear: taken for one, its signature is right",
+    says: "a delivery of Linear: verified as one, its signature is right",
     remedy: 'provider = "linear"',
   },
   {
@@ -481,7 +480,7 @@ const pairs: Planted[] = [
     delivery: async () =>
       withHeaders(await signed("github", OTHER), { "x-github-event": "push", "x-github-delivery": "1" }),
     causes: ["other_source", "another_secret"],
-    says: /^Two things are wrong at once\. The first: This is a delivery for the source gh \(GitHub\)\.\nThe second of the two: It is signed with OLD_GH in \.env, which is not the secret of the source gh\.$/,
+    says: /^Two things are wrong at once\. The first: This is a delivery for the source gh \(GitHub\)\.\nThe second: It is signed with OLD_GH in \.env, which is not the secret of the source gh\.$/,
     remedy: "secret of the source gh",
   },
   {
@@ -493,7 +492,7 @@ const pairs: Planted[] = [
         "x-gitlab-event": "Push Hook",
       }),
     causes: ["other_source"],
-    says: "the source gl (Standard Webhooks): its signature is right there",
+    says: "the source gl (Standard Webhooks): with that source its signature is right",
   },
   {
     name: "a lost line break and a time that is too old",

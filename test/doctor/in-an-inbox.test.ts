@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { diagnoseInInbox, readRejections } from "../../src/app/diagnosis.ts";
+import { diagnoseInFolder } from "../../src/app/diagnose-in-folder.ts";
+import { readRejections } from "../../src/doctor/in-inbox.ts";
 import { report } from "../../src/cli/verify.ts";
 
 import { generateKeyPair, type PublicKeyScheme } from "../../src/providers/schemes/public-key.ts";
@@ -32,7 +33,7 @@ test("the doctor finds a clock that is ahead from the log of serve", async () =>
 
   const look = (nowMs: number) =>
     signed("stripe", "whsec_clock").then((delivery) =>
-      diagnoseInInbox(delivery, {
+      diagnoseInFolder(delivery, {
         folder: inbox.folder,
         source: "stripe",
         environment,
@@ -99,7 +100,7 @@ describe("the doctor recognizes a handshake that serve answers", () => {
     const url = `http://localhost/webhook/x${method === "GET" ? `?${query}` : ""}`;
     const plain = { method, url, headers: headers ?? {}, body: Buffer.from(text) };
     const made = headers === undefined ? await sign(provider, plain, { secret, privateKey }, NOW) : plain;
-    const diagnosis = await diagnoseInInbox(
+    const diagnosis = await diagnoseInFolder(
       { ...made, receivedAt: NOW, remoteAddress: () => "127.0.0.1" },
       {
         folder: inbox.folder,
@@ -131,7 +132,7 @@ test("the doctor reports a wrong verify token as serve does, not a missing signa
     environment: { S: "shh", T: "token" },
   });
   const path = "/webhook/x?hub.mode=subscribe&hub.verify_token=wrong&hub.challenge=c";
-  const { verified, refusal, findings } = await diagnoseInInbox(
+  const { verified, refusal, findings } = await diagnoseInFolder(
     {
       method: "GET",
       url: `http://localhost${path}`,
@@ -182,7 +183,7 @@ test("the doctor does not confirm a subscription: it fetches nothing for a hands
     { secret, privateKey: privateKey ?? "" },
     NOW,
   );
-  const diagnosis = await diagnoseInInbox(
+  const diagnosis = await diagnoseInFolder(
     { ...made, receivedAt: NOW, remoteAddress: () => "127.0.0.1" },
     { folder: inbox.folder, source: "sns", environment: { S: secret }, nowMs: NOW, fetch },
   );
@@ -198,7 +199,7 @@ test("the doctor names the event id that serve stores, hashed after the secret w
   });
   const body = JSON.stringify({ event_type: "FILE_UPDATE", passcode: "pass-code", file_key: "k" });
   expect((await inbox.deliver(body, { source: "figma" })).status).toBe(200);
-  const { events } = await diagnoseInInbox(
+  const { events } = await diagnoseInFolder(
     {
       method: "POST",
       url: "http://localhost/",

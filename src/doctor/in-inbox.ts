@@ -1,23 +1,21 @@
 import { closest } from "fastest-levenshtein";
-import { resolve } from "node:path";
-import { loadConfig } from "../config/load.ts";
-import { readDotEnv, type Environment } from "../config/secrets.ts";
-import { ageIn } from "../doctor/age.ts";
-import { diagnose } from "../doctor/diagnose.ts";
-import type { Diagnosis, NamedSecret, Rejection } from "../doctor/diagnosis.ts";
+import type { Environment } from "../config/secrets.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import type { Delivery } from "../event.ts";
 import type { Fetch } from "../providers/context.ts";
-import { providers } from "../providers/presets.ts";
 import { noHandshake, type Handshakes } from "../providers/handshake.ts";
 import { createSource, type Source, type SourceSettings } from "../providers/source.ts";
-import { secretNeeds, settingsOf } from "./sources.ts";
+import { ageIn } from "./age.ts";
+import { diagnose } from "./diagnose.ts";
+import type { Diagnosis, NamedSecret, Rejection } from "./diagnosis.ts";
 
-export interface DiagnosisOptions {
-  readonly folder: string;
-  /** The source's name. */
+export interface InboxToDiagnose {
+  /** Every source of the inbox. */
+  readonly sources: readonly SourceSettings[];
+  /** The name of the source that the delivery was sent to. */
   readonly source: string;
-  readonly environment: Environment;
+  /** What is in the inbox folder's `.env`. */
+  readonly dotEnv: Environment;
   /** The time to verify at, in Unix milliseconds. */
   readonly nowMs: number;
   readonly fetch: Fetch;
@@ -33,31 +31,22 @@ export interface InboxDiagnosis extends Diagnosis {
 }
 
 /**
- * Diagnoses a delivery with the config of an inbox folder.
+ * Diagnoses a delivery that was sent to an inbox: handshakes and the ids of its events, too.
  *
- * @throws HookonceError `config_invalid`, `unknown_source`
+ * @throws HookonceError `unknown_source`
  */
-export async function diagnoseInInbox(
-  delivery: Delivery,
-  options: DiagnosisOptions,
-): Promise<InboxDiagnosis> {
-  const inboxFolder = resolve(options.folder);
-  const config = loadConfig(inboxFolder, secretNeeds, options.environment);
-  const sources = config.sources.flatMap((source) => {
-    const provider = providers.get(source.provider);
-    return provider === undefined ? [] : [settingsOf(source, provider, config.sources)];
-  });
-  const source = sources.find(({ name }) => name === options.source);
-  if (source === undefined) throw noSource(options.source, sources);
-  const ready = startedSource(source, options);
+export async function diagnoseInInbox(delivery: Delivery, inbox: InboxToDiagnose): Promise<InboxDiagnosis> {
+  const { sources, nowMs, fetch, log } = inbox;
+  const source = sources.find(({ name }) => name === inbox.source);
+  if (source === undefined) throw noSource(inbox.source, sources);
+  const ready = startedSource(source, nowMs);
   const unsigned = await handshakeIn(delivery, ready, delivery.method === "GET" ? "GET" : "unsigned");
-  const used = new Set(sources.flatMap(({ secrets }) => secrets));
   const diagnosis = await diagnose(delivery, source, {
-    nowMs: options.nowMs,
-    fetch: options.fetch,
+    nowMs,
+    fetch,
     sources,
-    otherSecrets: unusedSecrets(inboxFolder, used),
-    rejections: options.log === undefined ? [] : readRejections(options.log, source.name),
+    otherSecrets: unusedSecrets(inbox),
+    rejections: log === undefined ? [] : readRejections(log, source.name),
     handshake: unsigned,
     refused: unsigned === undefined && asksByGet(delivery, ready) ? noHandshake() : undefined,
   });
@@ -68,10 +57,10 @@ export async function diagnoseInInbox(
 }
 
 /**
- * The source as `serve` creates it, or the error with which `serve` would not start. It cannot fetch, so that a
- * diagnosis never confirms a handshake at the provider.
+ * The source as `serve` creates it, or the error with which `serve` would not start. It cannot fetch, so that
+ * a diagnosis never confirms a handshake at the provider.
  */
-function startedSource(settings: SourceSettings, { nowMs }: DiagnosisOptions): Source | HookonceError {
+function startedSource(settings: SourceSettings, nowMs: number): Source | HookonceError {
   try {
     return createSource(
       settings,
@@ -115,8 +104,9 @@ function noSource(name: string, sources: readonly SourceSettings[]): HookonceErr
 }
 
 /** Secrets in `.env` that no source uses, such as an old one or the one of `stripe listen`. */
-function unusedSecrets(inboxFolder: string, used: ReadonlySet<string>): NamedSecret[] {
-  return Object.entries(readDotEnv(inboxFolder)).flatMap(([name, secret]) =>
+function unusedSecrets({ sources, dotEnv }: InboxToDiagnose): NamedSecret[] {
+  const used = new Set(sources.flatMap(({ secrets }) => secrets));
+  return Object.entries(dotEnv).flatMap(([name, secret]) =>
     secret === undefined || secret === "" || used.has(secret) ? [] : [{ name: `${name} in .env`, secret }],
   );
 }

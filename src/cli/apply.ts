@@ -156,7 +156,7 @@ function printResult(views: readonly JobView[], { json, dryRun }: ApplyFlags): n
 /** A job that went on in another process has counted the same group twice. */
 function merged(groups: readonly ApplyGroup[]): ApplyGroup[] {
   const byKey = Map.groupBy(groups, ({ source, type, outcome }) => JSON.stringify([source, type, outcome]));
-  return [...byKey.values()].map((same) => ({ ...(same.at(-1) as ApplyGroup), ...totalOf(same) }));
+  return Array.from(byKey.values(), (same) => ({ ...(same.at(-1) as ApplyGroup), ...totalOf(same) }));
 }
 
 /** Groups in which nothing ran and nothing is owed: all of it was done already. */

@@ -156,7 +156,7 @@ function printResult(views: readonly JobView[], { json, dryRun }: ApplyFlags): n
 /** A job that went on in another process has counted the same group twice. */
 function merged(groups: readonly ApplyGroup[]): ApplyGroup[] {
   const byKey = Map.groupBy(groups, ({ source, type, outcome }) => JSON.stringify([source, type, outcome]));
-  return Array.from(byKey.values(), (same) => ({ ...(same.at(-1) as ApplyGroup), ...totalOf(same) }));
+  return [...byKey.values()].map((same) => Object.assign({}, same.at(-1), totalOf(same)));
 }
 
 /** Groups in which nothing ran and nothing is owed: all of it was done already. */

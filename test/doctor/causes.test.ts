@@ -330,6 +330,19 @@ const headers: Planted[] = [
     says: "in the header x-stripe-signature, but this source expects it in stripe-signature",
   },
   {
+    name: "a renamed header of a scheme that no config can change",
+    source: source("twilio", TEXT, { publicUrl: "https://a.example/webhook/twilio" }),
+    delivery: async () => {
+      const delivery = await signed("twilio", TEXT, { url: "https://a.example/webhook/twilio" });
+      return withHeaders(delivery, {
+        "x-twilio-signature": undefined,
+        "x-proxy-twilio-signature": delivery.headers["x-twilio-signature"],
+      });
+    },
+    causes: ["signature_elsewhere"],
+    says: "in the header x-proxy-twilio-signature, but this source expects it in x-twilio-signature",
+  },
+  {
     name: "no signature at all",
     source: source("razorpay", TEXT),
     delivery: async () => withHeaders(await signed("razorpay", TEXT), { "x-razorpay-signature": undefined }),

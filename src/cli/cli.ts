@@ -221,7 +221,9 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
       .argument("[ids...]", "Only these events", ids)
       .option("--source <name>", "Only events of this source")
       .option("--type <type>", "Only events of this type; a * at the end stands for anything")
-      .addOption(new Option("--outcome <outcome>", "Only events with this outcome").choices(["unhandled", "failed"]))
+      .addOption(
+        new Option("--outcome <outcome>", "Only events with this outcome").choices(["unhandled", "failed"]),
+      )
       .addOption(new Option("--since <time>", SINCE).argParser(momentOrAgo))
       .addOption(new Option("--until <time>", "Only events received before this").argParser(momentOrAgo))
       .addOption(new Option("--limit <n>", "At most this many events").argParser(count))

@@ -26,7 +26,7 @@ describeUnless(onlyInFullRun(), "hookonce check", () => {
     using empty = scratch();
     const { code, stderr } = await run(["check"], { cwd: empty.path });
     expect(code).toBe(1);
-    expect(stderr).toContain("hookonce.toml is not there");
+    expect(stderr).toContain("hookonce.toml does not exist");
     expect(stderr).toContain("hookonce init");
     expect(readdirSync(empty.path)).toEqual([]);
   });

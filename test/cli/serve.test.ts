@@ -165,7 +165,7 @@ describeUnless(onlyInFullRun(), "while serve starts", () => {
     using inbox = scratch(inboxFiles);
     await using first = await serve(inbox.path);
     const second = start(inbox.path);
-    await second.logged("waiting for another hookonce to let go of the database");
+    await second.logged("waiting for another hookonce to release the database");
     second.signal("SIGTERM");
     expect(await second.ended).toMatchObject({ code: 0, stderr: "" });
     expect((await first.post("/webhook", paid)).status).toBe(200);

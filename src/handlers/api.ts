@@ -11,9 +11,9 @@ export type AnyPayload = any;
 // oxlint-disable-next-line typescript/no-explicit-any -- the engine says what it is; editors get its types from the inbox folder
 export type AnyDatabase = any;
 
-export interface HandlerContext<Payload = AnyPayload, Database = AnyDatabase> {
+export interface HandlerContext<Payload = AnyPayload, Db = AnyDatabase> {
   event: Omit<Event, "payload"> & { readonly payload: Payload };
-  db: Database;
+  db: Db;
 }
 
 export type HandlerFunction<Payload = AnyPayload> = (context: HandlerContext<Payload>) => unknown;

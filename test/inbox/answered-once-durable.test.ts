@@ -107,7 +107,7 @@ function writer(durableBy: "sync" | "commit" = "sync"): Writer {
   };
 }
 
-/** Which of them are answered by now. */
+/** The ids of those that are answered after 5 ms. */
 async function answeredOf(answers: Record<string, Promise<Result>>): Promise<string[]> {
   const answered: string[] = [];
   for (const [id, answer] of Object.entries(answers)) {
@@ -117,8 +117,8 @@ async function answeredOf(answers: Record<string, Promise<Result>>): Promise<str
   return answered;
 }
 
-describe("an answer waits for a sync that began after its commit", () => {
-  test("also where the commit was made while an earlier sync was under way", async () => {
+describe("a delivery is answered after a sync that began after its commit", () => {
+  test("and not after an earlier sync that was under way during its commit", async () => {
     using it = writer();
     const answers = { a: it.commit("a"), b: it.commit("b") };
     await it.committed(2);
@@ -136,7 +136,7 @@ describe("an answer waits for a sync that began after its commit", () => {
     expect((await later.c).outcome).toBe("unhandled");
   });
 
-  test("and so does that of a duplicate, whose first is not on the disk yet", async () => {
+  test("and so is a duplicate whose first delivery is not on the disk yet", async () => {
     using it = writer();
     const first = { a: it.commit("a"), b: it.commit("b") };
     await it.committed(2);
@@ -149,7 +149,7 @@ describe("an answer waits for a sync that began after its commit", () => {
     expect(await answeredOf(again)).toEqual(["a", "b"]);
   });
 
-  test("a stop waits for the last of them", async () => {
+  test("and a stop waits for the last sync", async () => {
     using it = writer();
     const first = [it.commit("a"), it.commit("b")];
     await it.committed(2);
@@ -166,7 +166,7 @@ describe("an answer waits for a sync that began after its commit", () => {
     expect(await draining).toBe(true);
   });
 
-  test("a sync that fails ends it all, and nobody is told of what may not be there", async () => {
+  test("and if a sync fails, the process is told to end and nobody is answered", async () => {
     using it = writer();
     const answers = { a: it.commit("a"), b: it.commit("b") };
     await it.committed(2);
@@ -179,7 +179,7 @@ describe("an answer waits for a sync that began after its commit", () => {
   });
 });
 
-/** Each promise by its event's id. */
+/** The promise of each delivery, by its event id. */
 function many(it: Writer, count: number): Record<string, Promise<Result>> {
   return Object.fromEntries(Array.from({ length: count }, (_, n) => [`evt_${n}`, it.commit(`evt_${n}`)]));
 }
@@ -188,8 +188,8 @@ function few(it: Writer): Record<string, Promise<Result>> {
   return { x: it.commit("x"), y: it.commit("y") };
 }
 
-describe("of many deliveries one half is committed while the other is on its way to the disk", () => {
-  test("so that each is answered by a sync of its own", async () => {
+describe("of many deliveries, one half is committed while the other half is being synced", () => {
+  test("and each half is answered after its own sync", async () => {
     using it = writer();
     const answers = many(it, 64);
     await it.committed(64);
@@ -201,7 +201,7 @@ describe("of many deliveries one half is committed while the other is on its way
     expect(await answeredOf(answers)).toHaveLength(64);
   });
 
-  test("and a few who come meanwhile wait for the disk, not for more of their kind", async () => {
+  test("and a few that arrive meanwhile are committed after the sync, without waiting for more", async () => {
     using it = writer();
     void many(it, 64);
     await it.committed(64);
@@ -217,7 +217,7 @@ describe("of many deliveries one half is committed while the other is on its way
     expect(await answeredOf(later)).toEqual(["x", "y"]);
   });
 
-  test("a stop waits for them, too", async () => {
+  test("and a stop waits for both halves", async () => {
     using it = writer();
     const answers = many(it, 64);
     await it.committed(64);
@@ -231,7 +231,7 @@ describe("of many deliveries one half is committed while the other is on its way
     expect(await answeredOf(answers)).toHaveLength(66);
   });
 
-  test("but not where they are so few that another sync would cost more", async () => {
+  test("but not if they are so few that another sync would cost more", async () => {
     using it = writer();
     const answers = many(it, 12);
     await it.committed(12);
@@ -240,7 +240,7 @@ describe("of many deliveries one half is committed while the other is on its way
     expect(await answeredOf(answers)).toHaveLength(12);
   });
 
-  test("nor where COMMIT itself waits for the disk", async () => {
+  test("nor if COMMIT itself waits for the disk", async () => {
     using it = writer("commit");
     expect(await answeredOf(many(it, 64))).toHaveLength(64);
     expect(it.transactions()).toBe(1);

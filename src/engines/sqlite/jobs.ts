@@ -72,11 +72,14 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
     return { ...resultOf(ran), ...said, outcome: "processed" };
   }
 
-  /** A provider may put a batch together anew for a retry. Then only the event's own part of it counts. */
+  /** A retry may carry another batch around the same event. Then only the event's own part of it counts. */
   function isUnchanged(incoming: Incoming, known: RecordedEvent): boolean {
     const { source, input, batch } = incoming;
     if (store.sameBytes(known.id, input.body)) return true;
-    return batch !== undefined && store.stored(source, known)?.payloadJson === input.payloadJson;
+    if (batch === undefined) return false;
+    // An event that failed first was stored with its own bytes alone.
+    if (store.sameBytes(known.id, ownBytes(incoming))) return true;
+    return store.stored(source, known)?.payloadJson === input.payloadJson;
   }
 
   function bodyOf({ input, batch }: Incoming, bodies: BatchBodies): number {

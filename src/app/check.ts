@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { inOrder, readConfig, type Config, type ReadConfig } from "../config/load.ts";
 import type { Environment } from "../config/secrets.ts";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
-import type { Handlers, Reader } from "../engines/engine.ts";
+import type { Handlers, OwedCount } from "../engines/engine.ts";
 import type { HandlerDuration } from "../engines/sqlite/handler-durations.ts";
 import { openForReading, rehearseStart } from "../engines/sqlite/start.ts";
 import { bindHandlers, readHandlers, type HandlersRead } from "../handlers/load.ts";
@@ -28,7 +28,7 @@ export interface Checked {
   /** Tells which handler a type has. They were bound to the rehearsal, so they cannot run. */
   readonly table: Handlers;
   /** Events that are owed, by source, type and outcome. Empty for a start, which counts them itself. */
-  readonly owed: ReturnType<Reader["owedByType"]>;
+  readonly owed: readonly OwedCount[];
   /** The user's migrations that the next start will apply. */
   readonly pending: readonly string[];
 }
@@ -107,7 +107,7 @@ const MAX_COUNTED = 10_000;
 async function owedIn(database: string): Promise<Checked["owed"]> {
   try {
     const reader = await openForReading(database);
-    const owed = reader?.owedByType(MAX_COUNTED) ?? [];
+    const owed = (await reader?.owedByType(MAX_COUNTED)) ?? [];
     reader?.close();
     return owed;
   } catch (error) {

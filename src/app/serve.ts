@@ -133,7 +133,7 @@ async function startAdmin(
 /** After the start, because it loads drizzle and counts: nobody waits for it. */
 async function announceOwed(engine: Engine, logger: Log["logger"]): Promise<void> {
   const reader = await engine.reader();
-  const owed = reader.owedByType(MAX_COUNTED);
+  const owed = await reader.owedByType(MAX_COUNTED);
   if (owed.length === 0) return;
   const events = owed.reduce((sum, { count }) => sum + count, 0);
   logger.warn({ events, owed }, "events are owed: to run those that have a handler, run hookonce apply");

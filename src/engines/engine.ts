@@ -67,15 +67,16 @@ export interface Result {
 
 /** What became of the first jobs of a commit. */
 export interface Batch {
-  /**
-   * One for each job that was begun, in order; later jobs were not begun and are still the caller's. An error means
-   * that nothing of the job was recorded (`disk_full`, `out_of_memory`, `storage_failed`, `database_locked`).
-   */
-  readonly results: readonly (Result | HookonceError)[];
+  /** How many jobs were begun: the first of them, in order. The others are still the caller's. */
+  readonly begun: number;
   /** Why no further job could be begun, if the caller should try again soon: another process holds the write lock. */
   readonly blocked: HookonceError | undefined;
-  /** Resolves once all results are durable. Nobody may be answered before that. Rejects if the disk failed. */
-  readonly durable: Promise<void>;
+  /**
+   * One for each job that was begun, in order. Resolves once they are durable, so nobody can be answered before that.
+   * An error means that nothing of the job was recorded (`disk_full`, `out_of_memory`, `storage_failed`,
+   * `database_locked`). Rejects if the database can no longer be trusted in this process.
+   */
+  readonly results: Promise<readonly (Result | HookonceError)[]>;
 }
 
 /** A handler that an engine has loaded and checked. */
@@ -156,21 +157,35 @@ export interface Cursor {
   readonly failure: number;
 }
 
-/** Reads that are not part of a delivery. Each call is one short query; none keeps a snapshot. */
+/** One page of owed events. `next` is undefined on the last page. */
+export interface OwedPage {
+  readonly items: readonly OwedEvent[];
+  readonly next: Cursor | undefined;
+}
+
+/** How many events of a source, type and outcome are owed. */
+export interface OwedCount extends Omit<OwedEvent, "eventId"> {
+  readonly count: number;
+}
+
+/** An event as {@link Reader.find} finds it. */
+export interface FoundEvent {
+  readonly source: string;
+  readonly type: string;
+  readonly outcome: RecordedOutcome | "failed";
+}
+
+/**
+ * Reads that are not part of a delivery. Each call is one short query; none keeps a snapshot. SQLite answers at once,
+ * a server after a round trip.
+ */
 export interface Reader {
-  /** Owed events in the order received, at most `limit`. `next` is undefined on the last page. */
-  owed(
-    filter: EventFilter,
-    after: Cursor | undefined,
-    limit: number,
-  ): { items: readonly OwedEvent[]; next: Cursor | undefined };
+  /** Owed events in the order received, at most `limit`. */
+  owed(filter: EventFilter, after: Cursor | undefined, limit: number): OwedPage | Promise<OwedPage>;
   /** How many events are owed, by source, type and outcome. A count stops at `cap`. */
-  owedByType(cap: number): readonly (Omit<OwedEvent, "eventId"> & { count: number })[];
+  owedByType(cap: number): readonly OwedCount[] | Promise<readonly OwedCount[]>;
   /** What has become of an id: one row for each of these sources that has it. */
-  find(
-    eventId: string,
-    sources: readonly string[],
-  ): readonly { source: string; type: string; outcome: RecordedOutcome | "failed" }[];
+  find(eventId: string, sources: readonly string[]): readonly FoundEvent[] | Promise<readonly FoundEvent[]>;
 }
 
 /**
@@ -180,7 +195,8 @@ export interface Engine {
   /**
    * Runs the first of these jobs in one transaction, in order, until `workMs` milliseconds of work are done. A job
    * that fails is rolled back alone and recorded as a failure. How a transaction is redone is the engine's matter; the
-   * tables afterwards are the same.
+   * tables afterwards are the same. Resolves when the next batch may be committed, which may be before this one is
+   * durable.
    *
    * @throws whatever means that the database can no longer be trusted in this process: exit without answering
    */

@@ -2,6 +2,7 @@ import type {
   Cursor,
   EventFilter,
   EventSource,
+  FoundEvent,
   Handlers,
   OwedEvent,
   Reader,
@@ -82,9 +83,10 @@ export async function applyOwed(
   progress: ProgressLog,
   signal: AbortSignal,
 ): Promise<void> {
-  const pages = filter.ids === undefined ? pagesOf(inbox, filter) : [namedEvents(inbox, filter, filter.ids)];
+  const pages =
+    filter.ids === undefined ? pagesOf(inbox, filter) : [await namedEvents(inbox, filter, filter.ids)];
   let left = limit;
-  for (const page of pages) {
+  for await (const page of pages) {
     for (let from = 0; from < page.length && left > 0; from += WINDOW) {
       if (signal.aborted) return;
       const events = page.slice(from, Math.min(from + WINDOW, from + left));
@@ -97,10 +99,10 @@ export async function applyOwed(
   }
 }
 
-function* pagesOf({ reader }: ApplyInbox, filter: EventFilter): Generator<readonly OwedEvent[]> {
+async function* pagesOf({ reader }: ApplyInbox, filter: EventFilter): AsyncGenerator<readonly OwedEvent[]> {
   let after: Cursor | undefined;
   do {
-    const { items, next } = reader.owed(filter, after, PAGE);
+    const { items, next } = await reader.owed(filter, after, PAGE);
     yield items;
     after = next;
   } while (after !== undefined);
@@ -108,30 +110,40 @@ function* pagesOf({ reader }: ApplyInbox, filter: EventFilter): Generator<readon
 
 type Named = Omit<OwedEvent, "outcome"> & { readonly outcome: OwedEvent["outcome"] | "done" };
 
-function namedEvents({ reader, sources }: ApplyInbox, filter: EventFilter, ids: readonly string[]): Named[] {
+/** Looks all of them up before the first one runs. */
+async function namedEvents(
+  { reader, sources }: ApplyInbox,
+  filter: EventFilter,
+  ids: readonly string[],
+): Promise<Named[]> {
   const names = filter.source === undefined ? [...sources.keys()] : [filter.source];
-  return ids.map((eventId) => {
-    const found = reader.find(eventId, names);
-    const [event, other] = found;
-    if (event === undefined) {
-      const where = filter.source === undefined ? "" : ` in source "${filter.source}"`;
-      throw new HookonceError("unknown_event", `There is no event with the id "${eventId}"${where}.`);
-    }
-    if (other !== undefined) {
-      const list = found.map(({ source, type, outcome }) => `${source} (${type || "no type"}, ${outcome})`);
-      throw new HookonceError(
-        "ambiguous_event",
-        `Several sources have an event with the id "${eventId}": ${list.join(", ")}. Add --source NAME.`,
-      );
-    }
-    const { source, type, outcome } = event;
-    return {
-      source,
-      eventId,
-      type,
-      outcome: outcome === "unhandled" || outcome === "failed" ? outcome : "done",
-    };
-  });
+  const events: Named[] = [];
+  for (const eventId of ids) {
+    events.push(namedEvent(eventId, filter, await reader.find(eventId, names)));
+  }
+  return events;
+}
+
+function namedEvent(eventId: string, filter: EventFilter, found: readonly FoundEvent[]): Named {
+  const [event, other] = found;
+  if (event === undefined) {
+    const where = filter.source === undefined ? "" : ` in source "${filter.source}"`;
+    throw new HookonceError("unknown_event", `There is no event with the id "${eventId}"${where}.`);
+  }
+  if (other !== undefined) {
+    const list = found.map(({ source, type, outcome }) => `${source} (${type || "no type"}, ${outcome})`);
+    throw new HookonceError(
+      "ambiguous_event",
+      `Several sources have an event with the id "${eventId}": ${list.join(", ")}. Add --source NAME.`,
+    );
+  }
+  const { source, type, outcome } = event;
+  return {
+    source,
+    eventId,
+    type,
+    outcome: outcome === "unhandled" || outcome === "failed" ? outcome : "done",
+  };
 }
 
 async function applyWindow(

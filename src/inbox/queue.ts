@@ -129,7 +129,7 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
       fail(error);
       return;
     }
-    void answer(list.splice(0, batch.results.length), batch);
+    void answer(list.splice(0, batch.begun), batch);
     if (isFailed()) return;
     blocked = batch.blocked;
     if (blocked === undefined) {
@@ -143,10 +143,11 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
     }
   }
 
-  async function answer(waiting: readonly Waiting[], { results, durable }: Batch): Promise<void> {
+  async function answer(waiting: readonly Waiting[], batch: Batch): Promise<void> {
     unsynced += waiting.length;
+    let results: Awaited<Batch["results"]>;
     try {
-      await durable;
+      results = await batch.results;
     } catch (error) {
       fail(error);
       return;

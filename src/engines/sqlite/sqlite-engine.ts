@@ -58,9 +58,10 @@ export function createSqliteEngine(connection: Database, options: SqliteEngineOp
     // oxlint-disable-next-line typescript/require-await -- SQLite is synchronous; what it throws is to reject
     async commit(jobs, { workMs, handlers }) {
       const { results, blocked } = batches.commit(jobs, handlers, workMs);
-      const durable = results.length === 0 ? Promise.resolve() : durability.after(results.length);
+      const begun = results.length;
+      const durable = begun === 0 ? Promise.resolve() : durability.after(begun);
       if (checkpoint.due()) setImmediate(runCheckpoint);
-      return { results, blocked, durable };
+      return { begun, blocked, results: durable.then(() => results) };
     },
     loadHandler: (code) => loadHandler(connection, code, openGate, onLateError),
     handlerModules,

@@ -120,6 +120,8 @@ async function namedEvents(
   const events: Named[] = [];
   for (const eventId of ids) {
     events.push(namedEvent(eventId, filter, await reader.find(eventId, names)));
+    // A look-up blocks for 0.15 ms. Let the deliveries in.
+    if (events.length % WINDOW === 0) await Bun.sleep(0);
   }
   return events;
 }

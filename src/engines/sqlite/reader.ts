@@ -56,10 +56,9 @@ export function openReader(path: string): Reader & { close(): void } {
       .where(
         and(
           failedOnly,
-          or(
-            gt(failures.position, after.position),
-            and(eq(failures.position, after.position), gt(failures.id, after.failure)),
-          ),
+          // Lets SQLite begin at this place in the index. The next condition alone reads all rows before it.
+          gte(failures.position, after.position),
+          or(gt(failures.position, after.position), gt(failures.id, after.failure)),
           ...matching(filter, failures, failures.firstAt),
         ),
       )

@@ -6,15 +6,15 @@ import type { ParsedBody } from "../providers/body/payload.ts";
 import type { Identified, Source } from "../providers/source.ts";
 import type { Queue } from "./queue.ts";
 
-/** What became of each event of a batch; of one that could not be identified, why. */
+/** What became of each event of a batch, or why it could not be identified. */
 export interface ReceivedBatch {
   readonly events: readonly (Result | HookonceError)[];
 }
 
 /**
- * What a delivery goes through.
+ * Takes a delivery from its bytes to a durable result: verify, identify, commit.
  *
- * @throws HookonceError when it is refused: nothing is recorded of it
+ * @throws HookonceError if it is refused. Nothing of it is recorded
  */
 export async function receive(
   delivery: Delivery,
@@ -65,9 +65,9 @@ async function receiveBatch(
 }
 
 /**
- * A handshake that comes as GET.
+ * Answers a handshake that arrives as GET.
  *
- * @throws HookonceError `handshake_refused` when it is none: nothing more is to be told to whoever asks
+ * @throws HookonceError `handshake_refused` if it is not a handshake. It gives no reason, because anyone may ask
  */
 export async function answerGet(delivery: Delivery, source: Source): Promise<HandshakeDone> {
   const done = await source.handshakes?.GET?.(delivery, () => source.parse(delivery));

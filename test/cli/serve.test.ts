@@ -76,7 +76,7 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
     expect([code, stdout]).toEqual([1, ""]);
     for (const line of [
       /migrations\/0002_broken\.sql:1: .*near "tabel"/,
-      /handlers\/default\/bind\.sql:1: :customer is no binding/,
+      /handlers\/default\/bind\.sql:1: :customer is not a binding/,
       /handlers\/default\/nothing\.ts: has no handler/,
       /source "default" is unsigned, and --production takes only signed ones/,
     ]) {

@@ -15,7 +15,7 @@ const half = (body: string): string => ts(`effect("half");\n${body}`);
 
 const ENDED = "handler_ended_transaction";
 const FINISHED_TRANSACTION =
-  /^An earlier statement has ended the transaction: nothing more can be written\.$|boom|UNIQUE/;
+  /^An earlier statement ended the transaction, so nothing more can be written\.$|boom|UNIQUE/;
 
 /** Each first writes a row, so that there is something to undo. */
 const bad: BadHandler[] = [
@@ -174,13 +174,13 @@ const bad: BadHandler[] = [
     file: "commit.ts",
     text: half("db.run(sql`commit`);"),
     code: "statement_refused",
-    error: /^A handler's statement starts with/,
+    error: /^A handler's statement must start with/,
   },
   {
     file: "two_statements.ts",
     text: half("db.run(sql.raw('delete from things; delete from effects'));"),
     code: "statement_refused",
-    error: /One statement per call: SQLite would silently drop "delete from effects"/,
+    error: /Run one statement per call. SQLite would silently drop "delete from effects"/,
   },
   {
     file: "other_database_locked.ts",

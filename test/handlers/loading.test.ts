@@ -19,22 +19,22 @@ async function problemsWith(handlers: Record<string, string>): Promise<readonly 
 describe("a faulty SQL handler refuses the start, with its line", () => {
   /** Name of the case → script and the expected problems: [line, message]. */
   const scenarios: Record<string, { sql: string; problems: [number | undefined, string | RegExp][] }> = {
-    empty: { sql: "", problems: [[undefined, "holds no statement"]] },
-    comments: { sql: "-- later\n/* maybe */ ;", problems: [[undefined, "holds no statement"]] },
+    empty: { sql: "", problems: [[undefined, "the file has no statement"]] },
+    comments: { sql: "-- later\n/* maybe */ ;", problems: [[undefined, "the file has no statement"]] },
     unknown_binding: {
       sql: "insert into t values (:id, 1)",
       problems: [
-        [1, ":id is no binding; there are :event_id, :type, :source, :received_at, :payload, :headers"],
+        [1, ":id is not a binding. Use one of :event_id, :type, :source, :received_at, :payload, :headers"],
       ],
     },
-    binding_in_capitals: { sql: "select :PAYLOAD", problems: [[1, /^:PAYLOAD is no binding/]] },
-    binding_with_an_at: { sql: "select @payload", problems: [[1, /^@payload is no binding/]] },
-    binding_with_a_dollar: { sql: "select $payload", problems: [[1, /^\$payload is no binding/]] },
+    binding_in_capitals: { sql: "select :PAYLOAD", problems: [[1, /^:PAYLOAD is not a binding/]] },
+    binding_with_an_at: { sql: "select @payload", problems: [[1, /^@payload is not a binding/]] },
+    binding_with_a_dollar: { sql: "select $payload", problems: [[1, /^\$payload is not a binding/]] },
     question_mark: {
       sql: "insert into t values (?, ?2)",
       problems: [
-        [1, /^\? is no binding/],
-        [1, /^\?2 is no binding/],
+        [1, /^\? is not a binding/],
+        [1, /^\?2 is not a binding/],
       ],
     },
     binding_of_every_object: {
@@ -52,10 +52,10 @@ describe("a faulty SQL handler refuses the start, with its line", () => {
     several_at_once: {
       sql: "insert into t values (:who, 1);\n\nvacuum;\nselect * from nowhere;\nselect :what",
       problems: [
-        [1, /^:who is no binding/],
+        [1, /^:who is not a binding/],
         [3, /starts with VACUUM/],
         [4, "no such table: nowhere"],
-        [5, /^:what is no binding/],
+        [5, /^:what is not a binding/],
       ],
     },
   };
@@ -99,7 +99,7 @@ describe("a faulty SQL handler refuses the start, with its line", () => {
       problems: [
         [
           line,
-          /^A handler's statement starts with SELECT, WITH, VALUES, INSERT, REPLACE, UPDATE, DELETE; this one starts with /,
+          /^A handler's statement must start with one of SELECT, WITH, VALUES, INSERT, REPLACE, UPDATE, DELETE, and this one starts with /,
         ],
       ],
     };

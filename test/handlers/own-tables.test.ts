@@ -60,7 +60,7 @@ describe("hookonce's own tables are read-only", () => {
       handlers.map(([file]) => ({
         file,
         line: 2,
-        message: expect.stringMatching(/^This writes hookonce_\w+.*for reading/) as string,
+        message: expect.stringMatching(/^This statement writes hookonce_\w+.*only read/) as string,
       })),
     );
   });

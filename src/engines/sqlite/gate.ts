@@ -6,23 +6,27 @@ import { troubleOf } from "./sqlite-error.ts";
 import { leavingGate } from "../late-error.ts";
 
 /**
- * The one gate: every statement of a handler passes here, however it was reached. It lets through what reads and writes rows, and
- * nothing that could end the event's transaction, outlive it, or leave the file.
+ * The gate that every statement of a handler passes. It allows statements that read and write rows, and refuses those
+ * that could end the event's transaction, outlive it, or leave the file.
  */
 
 const ALLOWED = new Set(["SELECT", "WITH", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"]);
 const READS = new Set(["SELECT", "VALUES"]);
 
-/** @throws HookonceError `statement_refused`. A list of what is allowed, because lists of what is not leak. */
+/**
+ * Lists what is allowed, because a list of what is refused always misses something.
+ *
+ * @throws HookonceError `statement_refused`
+ */
 export function checkKeyword(keyword: string): void {
   if (ALLOWED.has(keyword)) return;
   throw new HookonceError(
     "statement_refused",
-    `A handler's statement starts with ${[...ALLOWED].join(", ")}; this one starts with ${keyword || "no keyword"}. Tables are made in migrations/, and the transaction is hookonce's.`,
+    `A handler's statement must start with one of ${[...ALLOWED].join(", ")}, and this one starts with ${keyword || "no keyword"}. Create tables in migrations/. hookonce begins and commits the transaction.`,
   );
 }
 
-/** Bound values: whatever bun:sqlite takes. */
+/** Bound values, of any type that bun:sqlite accepts. */
 type Values = Parameters<Statement["run"]>;
 
 interface CachedStatement {
@@ -33,7 +37,8 @@ interface CachedStatement {
 /**
  * Prepares a statement that has passed {@link checkKeyword}.
  *
- * @throws HookonceError `statement_refused` when it would write hookonce's own tables: an event that is off the list is applied again
+ * @throws HookonceError `statement_refused` if it would write hookonce's own tables: an event whose row is deleted
+ *   would be applied again
  */
 export function prepareAllowed(db: Database, { text, keyword }: SqlStatement): CachedStatement {
   const prepared = { statement: db.query(text), reads: READS.has(keyword) };
@@ -41,11 +46,11 @@ export function prepareAllowed(db: Database, { text, keyword }: SqlStatement): C
   if (own.length === 0) return prepared;
   throw new HookonceError(
     "statement_refused",
-    `This writes ${own.join(", ")}, itself or by a trigger: hookonce's own tables are for reading.`,
+    `This statement writes ${own.join(", ")}, directly or by a trigger. A handler may only read hookonce's own tables.`,
   );
 }
 
-/** A handler's statements on one connection, prepared once. A handler that builds its SQL from data must not fill the memory. */
+/** How many prepared statements are kept for a connection. A handler that builds SQL from data must not fill the memory. */
 const MAX_CACHED = 500;
 
 export interface GatedStatement {
@@ -55,31 +60,31 @@ export interface GatedStatement {
   values(...values: Values): unknown[][];
 }
 
-/** What drizzle takes for a `Database` of bun:sqlite, and what `db.$client` is. */
+/** The part of a `Database` of bun:sqlite that drizzle uses. This is `db.$client`. */
 export interface GatedClient {
   prepare(sql: string): GatedStatement;
   query(sql: string): GatedStatement;
   run(sql: string, ...values: Values): { changes: number; lastInsertRowid: number | bigint };
-  /** Runs `work` in a savepoint: undone when it throws. */
+  /** Runs `work` in a savepoint, and undoes it if it throws. */
   savepoint<Result>(work: () => Result): Result;
 }
 
 export interface Gate {
   readonly client: GatedClient;
   /**
-   * Shuts the gate for good: a late write would land in somebody else's transaction.
+   * Closes the gate for good. A late write would land in the transaction of another event.
    *
    * @returns how many rows were changed
-   * @throws what the handler swallowed: the error that ended the transaction, or trouble with the disk
+   * @throws an error that the handler caught, if it ended the transaction or came from the disk
    */
   close(): number;
 }
 
-/** Opens a gate for one call of a handler. `onLateError` hears what a promise comes to that should not have been one. */
+/** Opens a gate for one call of a handler. `onLateError` receives the error of a promise that was refused. */
 export type OpenGate = (onLateError?: (error: unknown) => void) => Gate;
 
 /**
- * What is written after an `await` would not be part of the transaction, so a promise is refused wherever one comes back.
+ * Refuses a promise. What a handler writes after an `await` would not be part of the transaction.
  *
  * @throws HookonceError `handler_async`
  */
@@ -89,7 +94,7 @@ export function refusePromise(returned: unknown, who: string, onLateError: (erro
   void Promise.resolve(returned).catch(onLateError);
   throw new HookonceError(
     "handler_async",
-    `${who} returned a promise. Handlers are synchronous: they run inside the transaction, and what they write after an await would not be part of it. Drop the async; work that leaves the process belongs in the outbox.`,
+    `${who} returned a promise. Handlers are synchronous: they run inside the transaction, and what they write after an await would not be part of it. Remove async and await.`,
   );
 }
 
@@ -110,7 +115,7 @@ export function createGates(db: Database): OpenGate {
     if (second !== undefined) {
       throw new HookonceError(
         "statement_refused",
-        `One statement per call: SQLite would silently drop "${second.text.slice(0, 40)}".`,
+        `Run one statement per call. SQLite would silently drop "${second.text.slice(0, 40)}".`,
       );
     }
     const made = prepareAllowed(db, first as SqlStatement);
@@ -128,7 +133,7 @@ export function createGates(db: Database): OpenGate {
     let finished = false;
     let rowsChanged = 0;
     let depth = 0;
-    /** The first error after which nothing of this event may stand, even when the handler swallows it. */
+    /** The first error that ended the transaction. It fails the event even if the handler catches it. */
     let fatal: unknown;
 
     function check(): void {
@@ -136,7 +141,7 @@ export function createGates(db: Database): OpenGate {
         throw leavingGate(
           new HookonceError(
             "handler_finished",
-            "This handler has returned, and its transaction with it: db is of use only while the handler runs. Work that outlives it belongs in the outbox.",
+            "This handler has returned, and its transaction has ended. Use db only while the handler runs.",
           ),
         );
       }
@@ -144,7 +149,7 @@ export function createGates(db: Database): OpenGate {
         throw leavingGate(
           new HookonceError(
             "handler_ended_transaction",
-            "An earlier statement has ended the transaction: nothing more can be written.",
+            "An earlier statement ended the transaction, so nothing more can be written.",
             { cause: fatal },
           ),
         );
@@ -161,7 +166,7 @@ export function createGates(db: Database): OpenGate {
         throw leavingGate(error);
       }
       if (!db.inTransaction) {
-        fatal ??= new HookonceError("handler_ended_transaction", "A statement has ended the transaction.");
+        fatal ??= new HookonceError("handler_ended_transaction", "A statement ended the transaction.");
         throw leavingGate(fatal);
       }
       return result;
@@ -171,8 +176,8 @@ export function createGates(db: Database): OpenGate {
       return guarded(() => {
         const { statement, reads } = cached(sql);
         if (reads) return read(statement);
-        // INSERT … RETURNING and its like give rows instead of a count, and WITH may be any of them. changes() leaves out what
-        // triggers and foreign keys did, as a count does; after a statement that wrote nothing it is that of the one before.
+        // INSERT … RETURNING returns rows and no count, and a WITH may contain one. Like a count, changes() leaves out
+        // what triggers and foreign keys did. After a statement that wrote nothing it still has the previous count.
         const before = totalChanges();
         const result = read(statement);
         if (totalChanges() !== before) rowsChanged += changes();
@@ -181,7 +186,7 @@ export function createGates(db: Database): OpenGate {
     }
 
     const prepare = (sql: string): GatedStatement => {
-      // Refuses at once what it would refuse when run.
+      // Refuse now what would be refused when it runs.
       guarded(() => cached(sql));
       return {
         run: (...values) => client.run(sql, ...values),

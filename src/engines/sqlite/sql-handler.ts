@@ -42,7 +42,8 @@ export function loadSqlHandler(
       return [];
     }
   });
-  if (steps.length === 0 && problems.length === 0) problems.push({ file, message: "holds no statement" });
+  if (steps.length === 0 && problems.length === 0)
+    problems.push({ file, message: "the file has no statement" });
   if (problems.length > 0) return problems;
   return {
     file,
@@ -61,7 +62,7 @@ export function loadSqlHandler(
 function problemsOf(statement: SqlStatement): string[] {
   const found = statement.parameters
     .filter((name) => !Object.hasOwn(BINDINGS, name))
-    .map((name) => `${name} is no binding; there are ${Object.keys(BINDINGS).join(", ")}`);
+    .map((name) => `${name} is not a binding. Use one of ${Object.keys(BINDINGS).join(", ")}`);
   try {
     checkKeyword(statement.keyword);
   } catch (error) {

@@ -16,11 +16,11 @@ import { createTransaction } from "./transaction.ts";
 
 export interface SqliteEngineOptions {
   readonly policy: Policy;
-  /** Hears what comes out between calls: the database can no longer be trusted in this process. */
+  /** Called with an error that is found between calls: the database can no longer be trusted in this process. */
   readonly onFatal: (error: unknown) => void;
-  /** What a handler's promise came to after the handler had failed for returning it. */
+  /** Called with the error of a promise for which a handler had already failed. */
   readonly onLateError: (file: string, error: unknown) => void;
-  /** Hears once why COMMIT waits for the disk by itself, which is slower. */
+  /** Called once with the reason why COMMIT itself waits for the disk, which is slower. */
   readonly onSyncInCommit: (reason: string) => void;
   /** Instead of the real one; only tests pass it. Null: COMMIT waits for the disk by itself. */
   readonly logSync?: LogSync | null | undefined;
@@ -42,7 +42,7 @@ export function createSqliteEngine(connection: Database, options: SqliteEngineOp
   );
   let closed = false;
 
-  /** In a turn of its own, when the answers are on their way. */
+  /** Runs in a later turn of the event loop, after the answers have been sent. */
   function runCheckpoint(): void {
     if (closed) return;
     try {

@@ -2,21 +2,21 @@ import type { Database } from "bun:sqlite";
 import { troubleOf } from "./sqlite-error.ts";
 
 /**
- * The writer's transactions, on prepared statements. bun:sqlite's and drizzle's own `transaction` commit at the first `await`, and
- * neither notices that an error inside (disk full, RAISE(ROLLBACK)) has ended the whole transaction: after one, SAVEPOINT … RELEASE
- * would silently commit by itself. Hence `open`, to be asked after every error.
+ * The writer's transactions, on prepared statements. `transaction` of bun:sqlite and of drizzle commit at the first
+ * `await`. Neither notices that an error inside (disk full, RAISE(ROLLBACK)) has ended the whole transaction, and after
+ * that each SAVEPOINT … RELEASE would silently commit. So check `open` after every error.
  */
 export interface Transaction {
-  /** BEGIN IMMEDIATE. False when another process has the write lock. */
+  /** BEGIN IMMEDIATE. Returns false if another process holds the write lock. */
   begin(): boolean;
   commit(): void;
-  /** Does nothing when the transaction is already gone. */
+  /** Does nothing if the transaction has already ended. */
   rollback(): void;
   readonly open: boolean;
-  /** One event's share of the transaction. They do not nest. */
+  /** Begins the part of one event. Savepoints do not nest. */
   savepoint(): void;
   release(): void;
-  /** Undoes all since the savepoint, and removes it. */
+  /** Undoes everything since the savepoint, and removes it. */
   rollbackToSavepoint(): void;
 }
 
@@ -53,7 +53,7 @@ export function createTransaction(db: Database): Transaction {
   };
 }
 
-/** Does all of `work` or nothing: in the transaction that is open, or in one of its own. */
+/** Does all of `work` or nothing, in the open transaction or in a new one. */
 export function atomically<Result>(db: Database, work: () => Result): Result {
   if (db.inTransaction) return work();
   db.run("begin immediate");

@@ -65,7 +65,7 @@ function readable(thrown: unknown): unknown {
   return error;
 }
 
-/** The same error under another message, and from where it was thrown. */
+/** The same error with another message and the original stack. */
 function withMessage(error: Error, message: string): HookonceError {
   const failure = new HookonceError("handler_error", message, { cause: error });
   if (error.stack !== undefined) failure.stack = error.stack;

@@ -1,9 +1,6 @@
 import { expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
-import { gzipSync } from "node:zlib";
 import { SignJWT } from "jose";
-import { providers } from "../../src/providers/presets.ts";
-import type { Provider } from "../../src/providers/provider.ts";
 import { sign } from "../../src/providers/verifier.ts";
 import { certificateFor } from "../support/certificate.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
@@ -179,54 +176,4 @@ test("a token cannot choose its algorithm", async () => {
   for (const token of [none, hs256, es256])
     expect((await post(plaid.inbox, { "plaid-verification": token }, body)).status).toBe(401);
   expect(plaid.fetched).toEqual([]);
-});
-
-test("gzip is undone after what came over the wire has been verified, and only so far", async () => {
-  await using inbox = await testInbox({
-    config: '[sources.it]\nprovider = "stripe"\nsecret = "env:S"\nmax_body = "4 KiB"',
-    environment: { S: "whsec_x" },
-    clock: () => NOW,
-    files: {
-      "migrations/0001.sql": "create table seen (payload text) strict;",
-      "handlers/it/_any.sql": "insert into seen values (:payload ->> '$.id');",
-    },
-  });
-  const send = async (body: Uint8Array, encoding = "gzip"): Promise<number> => {
-    const request = await sign(
-      providers.get("stripe") as Provider,
-      { method: "POST", url: URL_OF_IT, headers: { "content-encoding": encoding }, body },
-      { secret: "whsec_x" },
-      NOW,
-    );
-    return (await post(inbox, request.headers, request.body)).status;
-  };
-  expect(await send(gzipSync('{"id":"evt_1","type":"t"}'))).toBe(200);
-  expect(await send(gzipSync(`{"id":"evt_2","type":"t","x":"${"0".repeat(100_000)}"}`))).toBe(413);
-  expect(await send(Buffer.from('{"id":"evt_3"}'))).toBe(400);
-  expect(await send(gzipSync('{"id":"evt_4","type":"t"}').subarray(0, 30))).toBe(400);
-  // Names of codings are the same in any letters (RFC 9110, 8.4.1).
-  expect(await send(gzipSync('{"id":"evt_5","type":"t"}'), "GZip")).toBe(200);
-  expect(inbox.rows("select * from seen")).toEqual([{ payload: "evt_1" }, { payload: "evt_5" }]);
-  const unsigned = await post(
-    inbox,
-    { "content-encoding": "gzip", "stripe-signature": "t=1,v1=00" },
-    gzipSync("0".repeat(1e6)),
-  );
-  expect(unsigned.status).toBe(401);
-});
-
-test("a source shares the handlers of another", async () => {
-  await using inbox = await testInbox({
-    config:
-      '[sources.live]\nprovider = "unsigned"\ntype = "body:$.type"\n[sources.test]\nprovider = "unsigned"\nhandlers = "live"',
-    files: {
-      "migrations/0001.sql": "create table seen (source text, id text) strict;",
-      "handlers/live/_any.sql": "insert into seen values (:source, :event_id);",
-    },
-  });
-  for (const source of ["live", "test"]) await inbox.deliver({ event_id: "1", type: "t" }, { source });
-  expect(inbox.rows("select * from seen order by source")).toEqual([
-    { source: "live", id: "1" },
-    { source: "test", id: "1" },
-  ]);
 });

@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { gzipSync } from "node:zlib";
 import { parseBody } from "../../src/providers/body/payload.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
-import { libraryOf } from "./official.ts";
+import { providerCalled } from "./four-providers.ts";
 import { AT, post, PROCESSED, type Answer } from "./signed-inbox.ts";
 
 const FORM = "application/x-www-form-urlencoded";
 const FORM_TYPE = { "content-type": FORM };
 const JSON_TYPE = { "content-type": "application/json" };
 
-const github = libraryOf("github");
+const github = providerCalled("github");
 
 /** What a handler gets is written down, as SQL sees it: the payload's text, its type, and one field. */
 const RECORD = `insert into seen values (:event_id, :type, :payload, json_type(:payload), :payload ->> '$.field');`;
@@ -337,4 +338,34 @@ test("an unhandled form is applied from what was stored, also when a changed one
   });
   expect(await deliver("second")).toEqual(PROCESSED);
   expect(own.rows("select * from seen")).toEqual([{ field: "first" }]);
+});
+
+test("gzip is inflated after the bytes received have been verified, up to max_body", async () => {
+  const stripe = providerCalled("stripe");
+  await using own = await testInbox({
+    config: '[sources.it]\nprovider = "stripe"\nsecret = "env:S"\nmax_body = "4 KiB"',
+    environment: { S: stripe.secrets[0] },
+    clock: () => AT * 1000,
+    files: {
+      "migrations/0001.sql": "create table seen (payload text) strict;",
+      "handlers/it/_any.sql": "insert into seen values (:payload ->> '$.id');",
+    },
+  });
+  const send = async (body: Buffer, encoding = "gzip"): Promise<number> => {
+    const digest = new Bun.CryptoHasher("sha256", stripe.secrets[0])
+      .update(`${AT}.`)
+      .update(body)
+      .digest("hex");
+    const headers = { "content-encoding": encoding, "stripe-signature": `t=${AT},v1=${digest}` };
+    return (await post(own, "it", body, headers)).status;
+  };
+  expect(await send(gzipSync('{"id":"evt_1","type":"t"}'))).toBe(200);
+  expect(await send(gzipSync(`{"id":"evt_2","type":"t","x":"${"0".repeat(100_000)}"}`))).toBe(413);
+  expect(await send(Buffer.from('{"id":"evt_3"}'))).toBe(400);
+  expect(await send(gzipSync('{"id":"evt_4","type":"t"}').subarray(0, 30))).toBe(400);
+  // The names of codings are case-insensitive (RFC 9110, 8.4.1).
+  expect(await send(gzipSync('{"id":"evt_5","type":"t"}'), "GZip")).toBe(200);
+  expect(own.rows("select * from seen")).toEqual([{ payload: "evt_1" }, { payload: "evt_5" }]);
+  const unsigned = { "content-encoding": "gzip", "stripe-signature": "t=1,v1=00" };
+  expect((await post(own, "it", gzipSync("0".repeat(1e6)), unsigned)).status).toBe(401);
 });

@@ -38,8 +38,9 @@ export const samples: Readonly<Record<string, Sample>> = {
   "standard-webhooks": standard,
   "standard-webhooks-asymmetric": standard,
   svix,
-  stripe: { body: id },
-  razorpay: inHeader("x-razorpay-event-id"),
+  // U+FFFD, for what libraries/library.ts does with it.
+  stripe: { body: (n) => ({ ...id(n), note: "caf\uFFFD" }) },
+  razorpay: { ...inHeader("x-razorpay-event-id"), body: () => ({ event: "thing", note: "caf\uFFFD" }) },
   paddle: {
     body: (n) => ({ event_id: `evt_${n}`, event_type: "transaction.paid", notification_id: `ntf_${n}` }),
   },

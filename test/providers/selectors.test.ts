@@ -1,11 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { HookonceError } from "../../src/errors.ts";
-import {
-  compileSelector,
-  NumberLiteral,
-  parseWithExactNumbers,
-  type Selector,
-} from "../../src/providers/body/selector.ts";
+import { compileSelector, type Selector } from "../../src/providers/body/selector.ts";
 import { refusedStart } from "../support/test-inbox.ts";
 
 const from = {
@@ -105,22 +100,6 @@ describe("what a selector finds", () => {
     }
     // The payload itself is what `$` stands for.
     expect(compileSelector("body:$", "absent")({ headers: {}, payload: "evt_1", body: "" })).toBe("evt_1");
-  });
-
-  test("numbers keep their digits, for ids", () => {
-    const payload = parseWithExactNumbers(
-      '{"a":9007199254740993,"b":-0,"c":1.50,"d":1e3,"e":[123456789012345678901234567890],"f":"7"}',
-    );
-    const read = (selector: Selector): string | undefined => {
-      const value = compileSelector(selector, "absent")({ headers: {}, payload, body: "" });
-      return value instanceof NumberLiteral ? value.digits : (value as string | undefined);
-    };
-    expect(read("body:$.a")).toBe("9007199254740993");
-    expect(read("body:$.b")).toBe("-0");
-    expect(read("body:$.c")).toBe("1.50");
-    expect(read("body:$.d")).toBe("1e3");
-    expect(read("body:$.e[0]")).toBe("123456789012345678901234567890");
-    expect(read(join(["body:$.f", "body:$.a"], "-"))).toBe("7-9007199254740993");
   });
 });
 

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { libraryOf, type OfficialLibrary } from "./official.ts";
+import { providerCalled, type SignedProvider } from "./four-providers.ts";
 import {
   AT,
   deliveryTo,
   MISMATCH,
   PROCESSED,
-  sharedOfficialInbox,
-  verdict,
+  sharedInboxOfFour,
+  outcomeOf,
   type Answer,
 } from "./signed-inbox.ts";
 
@@ -14,12 +14,12 @@ const MALFORMED: Answer = { status: 401, said: "signature_malformed" };
 const TIME_MISSING: Answer = { status: 401, said: "timestamp_missing" };
 const TIME_INVALID: Answer = { status: 401, said: "timestamp_invalid" };
 
-const shared = sharedOfficialInbox();
+const shared = sharedInboxOfFour();
 
-describe("a header that is given twice is one header, joined by a comma", () => {
-  // As RFC 9110 has it. Whether what comes of it still is a signature is for the scheme to say.
+describe("a signature header that is sent twice is read as one, joined by a comma", () => {
+  // RFC 9110, 5.3. Whether the joined value is a signature depends on the scheme.
   const scenarios: {
-    provider: OfficialLibrary["provider"];
+    provider: SignedProvider["name"];
     first: "right" | "wrong";
     second: "right" | "wrong";
     answer: Answer;
@@ -42,15 +42,15 @@ describe("a header that is given twice is one header, joined by a comma", () => 
   test.each(scenarios.map((row) => [`${row.provider}: ${row.first}, then ${row.second}`, row] as const))(
     "%s",
     async (_, { provider, first, second, answer }) => {
-      const official = libraryOf(provider);
+      const sender = providerCalled(provider);
       const id = shared.newId();
-      const body = official.body(id, "thing.happened");
+      const body = sender.body(id, "thing.happened");
       const sign = async (which: "right" | "wrong"): Promise<Record<string, string>> =>
-        official.sign(which === "right" ? body : `${body} `, { secret: official.secrets[0], id, at: AT });
+        sender.sign(which === "right" ? body : `${body} `, { secret: sender.secrets[0], id, at: AT });
       const headers = new Headers(await sign(first));
-      headers.append(official.signatureHeader, (await sign(second))[official.signatureHeader] as string);
+      headers.append(sender.signatureHeader, (await sign(second))[sender.signatureHeader] as string);
 
-      expect(await deliveryTo(shared.inbox, provider, body, headers)).toEqual(verdict(answer));
+      expect(await deliveryTo(shared.inbox, provider, body, headers)).toEqual(outcomeOf(answer));
     },
   );
 });
@@ -58,123 +58,148 @@ describe("a header that is given twice is one header, joined by a comma", () => 
 describe("several signatures in one header", () => {
   const scenarios: {
     name: string;
-    provider: OfficialLibrary["provider"];
+    provider: SignedProvider["name"];
     header: (right: string, wrong: string) => string;
     answer: Answer;
   }[] = [
-    // stripe: `right` and `wrong` are bare digests
+    // stripe: `right` and `wrong` are digests alone.
     {
-      name: "any v1 may match",
+      name: "accepts it if any v1 matches",
       provider: "stripe",
       header: (r, w) => `t=${AT},v1=${w},v1=${r},v1=${w}`,
       answer: PROCESSED,
     },
     {
-      name: "no v1 matches",
+      name: "refuses it if no v1 matches",
       provider: "stripe",
       header: (_, w) => `t=${AT},v1=${w},v1=${w}`,
       answer: MISMATCH,
     },
     {
-      name: "v0 is not looked at",
+      name: "ignores v0",
       provider: "stripe",
       header: (r, w) => `t=${AT},v1=${w},v0=${r}`,
       answer: MISMATCH,
     },
-    { name: "only a v0", provider: "stripe", header: (r) => `t=${AT},v0=${r}`, answer: MALFORMED },
     {
-      name: "an empty v1 beside the right one",
+      name: "finds no signature if there is only a v0",
+      provider: "stripe",
+      header: (r) => `t=${AT},v0=${r}`,
+      answer: MALFORMED,
+    },
+    {
+      name: "ignores an empty v1 beside the right one",
       provider: "stripe",
       header: (r) => `t=${AT},v1=,v1=${r}`,
       answer: PROCESSED,
     },
-    { name: "an empty v1 alone", provider: "stripe", header: () => `t=${AT},v1=`, answer: MALFORMED },
-    { name: "a v1 without a value", provider: "stripe", header: () => `t=${AT},v1`, answer: MALFORMED },
-    { name: "the time last", provider: "stripe", header: (r) => `v1=${r},t=${AT}`, answer: PROCESSED },
     {
-      name: "no time",
+      name: "finds no signature in an empty v1",
+      provider: "stripe",
+      header: () => `t=${AT},v1=`,
+      answer: MALFORMED,
+    },
+    {
+      name: "finds no signature in a v1 without a value",
+      provider: "stripe",
+      header: () => `t=${AT},v1`,
+      answer: MALFORMED,
+    },
+    {
+      name: "accepts the time after the signature",
+      provider: "stripe",
+      header: (r) => `v1=${r},t=${AT}`,
+      answer: PROCESSED,
+    },
+    {
+      name: "requires a time",
       provider: "stripe",
       header: (r) => `v1=${r}`,
       answer: TIME_MISSING,
     },
     {
-      name: "an empty time",
+      name: "refuses an empty time",
       provider: "stripe",
       header: (r) => `t=,v1=${r}`,
       answer: TIME_MISSING,
     },
     {
-      name: "a time that is none",
+      name: "refuses a time that is not a number",
       provider: "stripe",
       header: (r) => `t=now,v1=${r}`,
       answer: TIME_INVALID,
     },
     {
-      name: "a negative time",
+      name: "refuses a negative time",
       provider: "stripe",
       header: (r) => `t=-1,v1=${r}`,
       answer: TIME_INVALID,
     },
     {
-      name: "a time of 15 digits",
+      name: "refuses a time of 15 digits",
       provider: "stripe",
       header: (r) => `t=179000000000000,v1=${r}`,
       answer: TIME_INVALID,
     },
     {
-      name: "another time than the signed one",
+      name: "refuses a time other than the signed one",
       provider: "stripe",
       header: (r) => `t=${AT + 1},v1=${r}`,
       answer: MISMATCH,
     },
-    // standard-webhooks: `right` and `wrong` with their `v1,`
+    // standard-webhooks: `right` and `wrong` include `v1,`.
     {
-      name: "any v1 may match",
+      name: "accepts it if any v1 matches",
       provider: "standard-webhooks",
       header: (r, w) => `${w} ${r} ${w}`,
       answer: PROCESSED,
     },
     {
-      name: "unknown versions are passed over",
+      name: "ignores unknown versions",
       provider: "standard-webhooks",
       header: (r) => `v1a,AAAA v2,BBBB ${r}`,
       answer: PROCESSED,
     },
     {
-      name: "the right digest under another version",
+      name: "ignores the right digest under another version",
       provider: "standard-webhooks",
       header: (r) => r.replace("v1,", "v2,"),
       answer: MALFORMED,
     },
     {
-      name: "the right digest under v1a, which is ed25519",
+      name: "ignores the right digest under v1a, which is ed25519",
       provider: "standard-webhooks",
       header: (r) => r.replace("v1,", "v1a,"),
       answer: MALFORMED,
     },
-    { name: "an empty v1", provider: "standard-webhooks", header: () => "v1,", answer: MALFORMED },
     {
-      name: "the digest without its version",
+      name: "finds no signature in an empty v1",
+      provider: "standard-webhooks",
+      header: () => "v1,",
+      answer: MALFORMED,
+    },
+    {
+      name: "refuses the digest without its version",
       provider: "standard-webhooks",
       header: (r) => r.replace("v1,", ""),
       answer: MALFORMED,
     },
-    // github and razorpay have one each
+    // github and razorpay send one signature.
     {
-      name: "the digest without its prefix",
+      name: "refuses the digest without its prefix",
       provider: "github",
       header: (r) => r.replace("sha256=", ""),
       answer: MALFORMED,
     },
     {
-      name: "the digest under the old algorithm's name",
+      name: "refuses the digest with the prefix of SHA-1",
       provider: "github",
       header: (r) => r.replace("sha256=", "sha1="),
       answer: MALFORMED,
     },
-    { name: "an empty digest", provider: "github", header: () => "sha256=", answer: MALFORMED },
+    { name: "refuses an empty digest", provider: "github", header: () => "sha256=", answer: MALFORMED },
     {
-      name: "with a prefix that is not its own",
+      name: "refuses the digest with another provider's prefix",
       provider: "razorpay",
       header: (r) => `sha256=${r}`,
       answer: MISMATCH,
@@ -184,22 +209,22 @@ describe("several signatures in one header", () => {
   test.each(scenarios.map((row) => [`${row.provider}: ${row.name}`, row] as const))(
     "%s",
     async (_, { provider, header, answer }) => {
-      const official = libraryOf(provider);
-      const signing = { secret: official.secrets[0], id: shared.newId(), at: AT };
-      const body = official.body(signing.id, "thing.happened");
+      const sender = providerCalled(provider);
+      const signing = { secret: sender.secrets[0], id: shared.newId(), at: AT };
+      const body = sender.body(signing.id, "thing.happened");
       const sign = async (text: string): Promise<string> => {
-        const headers = await official.sign(text, signing);
-        return (headers[official.signatureHeader] as string).replace(/^t=\d+,v1=/, "");
+        const headers = await sender.sign(text, signing);
+        return (headers[sender.signatureHeader] as string).replace(/^t=\d+,v1=/, "");
       };
-      const headers = await official.sign(body, signing);
-      headers[official.signatureHeader] = header(await sign(body), await sign(`${body} `));
+      const headers = await sender.sign(body, signing);
+      headers[sender.signatureHeader] = header(await sign(body), await sign(`${body} `));
 
-      expect(await deliveryTo(shared.inbox, provider, body, headers)).toEqual(verdict(answer));
+      expect(await deliveryTo(shared.inbox, provider, body, headers)).toEqual(outcomeOf(answer));
     },
   );
 });
 
-/** Sends these header lines as they are, and gives back the status of the answer. */
+/** Sends these header lines unchanged. Returns the status of the answer. */
 async function statusOf(lines: readonly string[], body: string): Promise<number> {
   const { hostname, port } = new URL(shared.inbox.listen().url);
   const answered = Promise.withResolvers<string>();
@@ -225,9 +250,9 @@ async function statusOf(lines: readonly string[], body: string): Promise<number>
 }
 
 describe("over a real socket", () => {
-  test("a signature on two lines, in whatever letters, is what it is joined by a comma", async () => {
-    const stripe = libraryOf("stripe");
-    const github = libraryOf("github");
+  test("a signature on two lines, in any case, is read as one value joined by a comma", async () => {
+    const stripe = providerCalled("stripe");
+    const github = providerCalled("github");
     const id = shared.newId();
     const signing = { secret: stripe.secrets[0], id, at: AT };
     const body = stripe.body(id, "thing.happened");

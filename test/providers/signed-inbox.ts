@@ -1,16 +1,16 @@
 import { afterAll, beforeAll } from "bun:test";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
-import { officialLibraries } from "./official.ts";
+import { fourProviders } from "./four-providers.ts";
 
-/** 2026-09-21, on the second: the receiver's clock unless a test says otherwise. In milliseconds. */
+/** The receiver's clock unless a test says otherwise: a whole second of 2026-09-21, in Unix milliseconds. */
 export const NOW = 1_790_000_000_000;
 
-/** The same in seconds, as providers sign it. */
+/** The same in Unix seconds, as most providers sign it. */
 export const AT = NOW / 1000;
 
 export interface Answer {
   readonly status: number;
-  /** `processed`, `duplicate`, … or the error's code. */
+  /** The status in the body, such as `processed` or `duplicate`, or the error's code. */
   readonly said: string;
 }
 
@@ -18,7 +18,7 @@ export const PROCESSED: Answer = { status: 200, said: "processed" };
 export const DUPLICATE: Answer = { status: 200, said: "duplicate" };
 export const MISMATCH: Answer = { status: 401, said: "signature_mismatch" };
 
-/** What is in the database: none of it may come from a delivery that was refused. */
+/** How much is in the database. A delivery that is refused adds nothing. */
 export interface Stored {
   readonly events: number;
   readonly deliveries: number;
@@ -36,7 +36,7 @@ export const effectsTable = {
   "migrations/0001.sql": "create table effects (source text, event_id text, type text) strict;",
 };
 
-/** An inbox with a handler for each source that notes what it was called for. */
+/** An inbox with a handler for each source that records each event it runs for. */
 export function recordingInbox(options: {
   config: string;
   sources: readonly string[];
@@ -54,20 +54,20 @@ export function recordingInbox(options: {
   });
 }
 
-/** A source for each official library, each with both of its secrets. */
-export function officialInbox(clock: () => number = () => NOW): Promise<TestInbox> {
+/** An inbox with a source for each of the four providers, each with both of its secrets. */
+export function inboxOfFour(clock: () => number = () => NOW): Promise<TestInbox> {
   const environment: Record<string, string> = {};
-  const config = officialLibraries.map(({ provider, secrets }) => {
-    const name = provider.replaceAll("-", "_").toUpperCase();
-    environment[`${name}_NEW`] = secrets[0];
-    environment[`${name}_OLD`] = secrets[1];
-    return `[sources.${provider}]\nprovider = "${provider}"\nsecret = ["env:${name}_NEW", "env:${name}_OLD"]\n`;
+  const config = fourProviders.map(({ name, secrets }) => {
+    const variable = name.replaceAll("-", "_").toUpperCase();
+    environment[`${variable}_NEW`] = secrets[0];
+    environment[`${variable}_OLD`] = secrets[1];
+    return `[sources.${name}]\nprovider = "${name}"\nsecret = ["env:${variable}_NEW", "env:${variable}_OLD"]\n`;
   });
-  const sources = officialLibraries.map(({ provider }) => provider);
+  const sources = fourProviders.map(({ name }) => name);
   return recordingInbox({ config: config.join("\n"), sources, environment, clock });
 }
 
-/** POST with exactly these bytes and headers; no Content-Type unless it is given. */
+/** Posts exactly these bytes and headers. There is no Content-Type unless it is given. */
 export async function post(
   inbox: TestInbox,
   source: string,
@@ -96,7 +96,7 @@ export function addedSince(before: Stored, inbox: TestInbox): Stored {
   };
 }
 
-/** What a delivery is answered, and what it leaves in the database. */
+/** The answer to a delivery, and what the delivery adds to the database. */
 export async function deliveryTo(
   inbox: TestInbox,
   source: string,
@@ -108,24 +108,25 @@ export async function deliveryTo(
   return { answer, added: addedSince(before, inbox) };
 }
 
-/** A delivery that is taken leaves an event and its effect, one that is refused leaves nothing. */
-export function verdict(answer: Answer): { answer: Answer; added: Stored } {
+/** What `deliveryTo` returns: a processed delivery adds an event and its effect, any other adds nothing. */
+export function outcomeOf(answer: Answer): { answer: Answer; added: Stored } {
   return { answer, added: answer === PROCESSED ? ONE : NOTHING };
 }
 
-/** One inbox for all rows of a file's tables; each row takes an id of its own. */
+/** One inbox for all tests of a file. */
 export interface SharedInbox {
   readonly inbox: TestInbox;
-  /** The receiver's clock. */
+  /** The receiver's clock, in Unix milliseconds. */
   now: number;
+  /** An event id that no other test has. */
   newId(): string;
 }
 
-export function sharedOfficialInbox(): SharedInbox {
+export function sharedInboxOfFour(): SharedInbox {
   let inbox: TestInbox;
   let ids = 0;
   beforeAll(async () => {
-    inbox = await officialInbox(() => shared.now);
+    inbox = await inboxOfFour(() => shared.now);
   });
   afterAll(() => inbox[Symbol.asyncDispose]());
   const shared: SharedInbox = {

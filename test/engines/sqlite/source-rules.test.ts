@@ -3,13 +3,13 @@ import { describe, expect, test } from "bun:test";
 import { migrate, ownSet } from "../../../src/engines/sqlite/migrations.ts";
 import { ownMigrations } from "../../../src/engines/sqlite/own-migrations.ts";
 import { reconcileSources, type SourceRule } from "../../../src/engines/sqlite/source-rules.ts";
-import { libraryOf } from "../../providers/official.ts";
+import { providerCalled } from "../../providers/four-providers.ts";
 import { refusalOf, testInbox, type TestInbox } from "../../support/test-inbox.ts";
 
 const NOW = 1_790_000_000_000;
 const DAY = 86_400_000;
 
-const github = libraryOf("github");
+const github = providerCalled("github");
 
 /** A github source. Its retry window is three days. */
 function source(name: string, more = ""): string {

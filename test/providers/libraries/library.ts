@@ -4,30 +4,36 @@ export type Headers = Readonly<Record<string, string>>;
 
 /** A delivery as it arrives. */
 export interface Arrival {
-  readonly body: string;
+  /** The whole URL, as the provider knows it. */
+  readonly url: string;
   readonly headers: Headers;
-  /** How much later than it was signed, in milliseconds. */
+  readonly body: string;
+  /** The bytes that are sent, if they are not the UTF-8 of `body`. */
+  readonly bytes?: Uint8Array;
+  /** How much later than its signature it arrives, in milliseconds. */
   readonly laterMs: number;
 }
 
-/** What a provider's own library makes of a delivery: the oracle that the provider's preset is held against. */
+/** A provider's own library: what the provider's preset is compared with. */
 export interface Library {
-  /** The preset, where it is not the row's name. */
+  /** The preset, if it does not have the row's name. */
   readonly preset?: string;
-  /** Instead of a made-up one. */
+  /** A secret to use instead of a generated one. */
   readonly secret?: string;
-  /** What the library insists on besides, and a preset does not need. */
+  /** Headers that the library requires and a preset does not need. */
   readonly headers?: Headers;
-  /** The signature stands in the body: one that cannot be read is no signature, and its key may not be to be had. */
+  /** The signature is in the body, so a body that cannot be read counts as unsigned. */
   readonly signedInBody?: true;
-  /** The library's own signature, where it can make one: the headers or the body that take the place of ours. */
+  /** Signs with the library, if it can. Returns the headers or the body that replace ours. */
   readonly signs?: (request: Arrival, secret: string) => Signed | Promise<Signed>;
-  /** Whether the library takes it; a throw is a no. The system's time is the receiver's. */
+  /** Whether the library accepts the delivery. It refuses by throwing, too. The system time is the receiver's. */
   readonly accepts: (arrival: Arrival, secret: string, fetch: Fetch) => unknown;
-  /** Where the library takes what its provider does not send, and hookonce refuses it. */
-  readonly laxer?: Readonly<Record<string, Laxity>>;
-  /** Where both count on another clock's granularity. */
-  readonly differs?: (laterMs: number) => boolean;
+  /** What the library accepts and hookonce refuses. The provider never sends it. */
+  readonly laxer?: Readonly<Record<string, Difference>>;
+  /** What the library refuses and hookonce accepts. */
+  readonly stricter?: Readonly<Record<string, Difference>>;
+  /** Deliveries on which either verdict is fine, such as ages that the two round differently. */
+  readonly notCompared?: (arrival: Arrival) => boolean;
 }
 
 export interface Signed {
@@ -35,34 +41,38 @@ export interface Signed {
   readonly body?: string;
 }
 
-export interface Laxity {
-  /** Whether a delivery is of this kind. The library may take it; we must not. */
+/** A kind of delivery on which the two may disagree. */
+export interface Difference {
+  /** Whether a delivery is of this kind. */
   readonly covers: (arrival: Arrival) => boolean;
-  /** One of the kind, made of a delivery that is right. Left out where only the provider could sign it. */
-  readonly example?: (right: Arrival) => Arrival;
+  /** Makes one of this kind from a valid delivery. Left out if only the provider could sign it. */
+  readonly example?: (valid: Arrival) => Arrival;
 }
 
-/** The library looks only whether a time is too old; the provider's documentation asks for both, or for nothing. */
-export const takesTheFuture = (toleranceMs: number): Laxity => ({
+/** The library checks only that a time is not too old. The provider's documentation asks for both, or for nothing. */
+export const acceptsFutureTimes = (toleranceMs: number): Difference => ({
   covers: ({ laterMs }) => laterMs < -toleranceMs,
-  example: (right) => ({ ...right, laterMs: -400_000 }),
+  example: (valid) => ({ ...valid, laterMs: -400_000 }),
 });
 
-/** The library looks at no time at all. */
-export const takesAnyAge = (toleranceMs: number): Laxity => ({
-  covers: ({ laterMs }) => Math.abs(laterMs) > toleranceMs,
-  example: (right) => ({ ...right, laterMs: 400_000 }),
+/** The library ignores the time. (hookonce counts whole seconds.) */
+export const acceptsAnyAge = (toleranceMs: number): Difference => ({
+  covers: ({ laterMs }) => laterMs >= toleranceMs + 1000 || laterMs < -toleranceMs,
+  example: (valid) => ({ ...valid, laterMs: 400_000 }),
 });
 
-/** A header that is spelled as the provider does not, and how one could be. */
-export const misspelt = (header: string, right: RegExp, wrongly?: (value: string) => string): Laxity => {
-  const covers: Laxity["covers"] = ({ headers }) => !right.test(headers[header] ?? "");
+/** Unix seconds or milliseconds, as providers write them. */
+export const TIME = /^[1-9]\d{0,13}$/;
+
+/** A header in a form that the provider does not send, and how to make one. */
+export const misspelt = (header: string, right: RegExp, wrongly?: (value: string) => string): Difference => {
+  const covers: Difference["covers"] = ({ headers }) => !right.test(headers[header] ?? "");
   if (wrongly === undefined) return { covers };
   return { covers, example: (arrival) => withHeader(arrival, header, wrongly) };
 };
 
-/** What is no base64 is passed over when a signature is decoded. */
-export const looseBase64 = (header: string, prefix = ""): Laxity => ({
+/** The library skips characters that are not base64 when it decodes a signature. */
+export const looseBase64 = (header: string, prefix = ""): Difference => ({
   covers: ({ headers }) =>
     (headers[header] ?? "")
       .split(" ")
@@ -70,24 +80,30 @@ export const looseBase64 = (header: string, prefix = ""): Laxity => ({
   example: (arrival) => withHeader(arrival, header, (value) => value.replace(/=$/, "")),
 });
 
+/** The library verifies the decoded text. `valid` has U+FFFD in its body, and the example a byte that decodes to it. */
+export const verifiesTheText: Difference = {
+  covers: ({ bytes }) => bytes !== undefined,
+  example: (valid) => {
+    const [before = "", after = ""] = valid.body.split("\uFFFD");
+    return { ...valid, bytes: Buffer.concat([Buffer.from(before), Buffer.of(0xe9), Buffer.from(after)]) };
+  },
+};
+
 export const withHeader = (arrival: Arrival, header: string, change: (value: string) => string): Arrival => ({
   ...arrival,
   headers: { ...arrival.headers, [header]: change(arrival.headers[header] ?? "") },
 });
 
-/** The one spelling of some bytes. */
+/** Whether the text is the one base64 spelling of its bytes. */
 export function isBase64(text: string): boolean {
   return Buffer.from(text, "base64").toString("base64") === text;
 }
 
-const COMMA_AND_MORE = /^[^ ,]*,[^ ,]*(?: [^ ,]*,[^ ,]*)*$/;
-
-/** What the library of Standard Webhooks forgives, and with it every library that calls it. */
-export const ofStandardWebhooks = (prefix: "webhook" | "svix"): Readonly<Record<string, Laxity>> => ({
-  "drops what follows a second comma": misspelt(
-    `${prefix}-signature`,
-    COMMA_AND_MORE,
-    (value) => `${value},junk`,
-  ),
-  "reads the time like parseInt": misspelt(`${prefix}-timestamp`, /^\d{1,14}$/, (value) => `${value} or so`),
+/** What the library of Standard Webhooks is lax about, and with it every library that calls it. */
+export const ofStandardWebhooks = (prefix: "webhook" | "svix"): Readonly<Record<string, Difference>> => ({
+  "drops what follows a second comma": {
+    covers: ({ headers }) => /(?:^| )v1,[\w+/]{43}=,/.test(headers[`${prefix}-signature`] ?? ""),
+    example: (valid) => withHeader(valid, `${prefix}-signature`, (value) => `${value},junk`),
+  },
+  "reads the time like parseInt": misspelt(`${prefix}-timestamp`, TIME, (value) => `${value} or so`),
 });

@@ -3,6 +3,7 @@ import { signRequest, verifyRequest } from "@contentful/node-apps-toolkit";
 import { Signature } from "@hubspot/api-client/lib/src/utils/signature.js";
 import { LinearWebhookClient } from "@linear/sdk/webhooks";
 import { signWebhookPayload, verifyWebhookSignature } from "@notionhq/client";
+import { sign as signAsGitHub, verify as verifyAsGitHub } from "@octokit/webhooks-methods";
 import { encodeSignatureHeader, isValidSignature } from "@sanity/webhook";
 import { WorkOS } from "@workos-inc/node";
 import { spyOn } from "bun:test";
@@ -12,28 +13,29 @@ import OpenAI from "openai";
 import { validateWebhook as validateReplicate } from "replicate";
 import MessageValidator from "sns-validator";
 import type { Fetch } from "../../../src/providers/context.ts";
-import { URL_OF_IT } from "../preset-samples.ts";
 import {
   type Arrival,
   type Library,
   looseBase64,
   misspelt,
   ofStandardWebhooks,
-  takesAnyAge,
-  takesTheFuture,
+  TIME,
+  withHeader,
+  acceptsAnyAge,
+  acceptsFutureTimes,
 } from "./library.ts";
 
 const openai = new OpenAI({ apiKey: "key" });
 const workos = new WorkOS("sk_key");
 
-const toContentful = ({ body, headers }: Arrival): Parameters<typeof verifyRequest>[1] => ({
+const toContentful = ({ url, body, headers }: Arrival): Parameters<typeof verifyRequest>[1] => ({
   method: "POST",
-  path: "/webhook/it",
+  path: url.slice(new URL(url).origin.length),
   headers: { ...headers },
   body,
 });
 
-/** Whether Amazon's library takes a message, with the certificate that `fetch` brings. */
+/** Whether Amazon's library accepts a message, with the certificate that `fetch` returns. */
 function acceptsAsSns(body: string, fetch: Fetch): Promise<boolean> {
   const get = (url: string, answer: (message: unknown) => void): unknown => {
     void fetch(url, {}).then(async (response) =>
@@ -51,18 +53,34 @@ function acceptsAsSns(body: string, fetch: Fetch): Promise<boolean> {
 }
 
 export const services: Readonly<Record<string, Library>> = {
+  github: {
+    signs: async ({ body }, secret) => ({
+      headers: { "x-hub-signature-256": await signAsGitHub(secret, body) },
+    }),
+    accepts: ({ body, headers }, secret) =>
+      verifyAsGitHub(secret, body, headers["x-hub-signature-256"] ?? ""),
+  },
   "aws-sns": {
     signedInBody: true,
     accepts: ({ body }, _, fetch) => acceptsAsSns(body, fetch),
-    // It also takes every topic, and so everybody who has one: that is in fetched-keys.test.ts.
+    // The library also accepts messages of every topic, and so of everybody who has one: fetched-keys.test.ts.
     laxer: {
-      "takes an address that ends in .pem behind its question mark": {
+      "accepts a certificate URL that ends in .pem only in its query": {
         covers: ({ body }) => /"SigningCertURL":"[^"?]*\?/.test(body),
-        example: (right) => ({ ...right, body: right.body.replace(/(?=-simulated\.pem")/, "?") }),
+        example: (valid) => ({ ...valid, body: valid.body.replace(/(?=-simulated\.pem")/, "?") }),
       },
-      "takes the names that AWS Lambda gives to fields": {
+      "accepts the field names of AWS Lambda": {
         covers: ({ body }) => body.includes('"SigningCertUrl"'),
-        example: (right) => ({ ...right, body: right.body.replace("SigningCertURL", "SigningCertUrl") }),
+        example: (valid) => ({ ...valid, body: valid.body.replace("SigningCertURL", "SigningCertUrl") }),
+      },
+    },
+    stricter: {
+      "reads a URL by older rules than the web's": {
+        covers: ({ body }) => /"SigningCertURL":"https:(?:\/?|\/{3,})\w/.test(body),
+        example: (valid) => ({
+          ...valid,
+          body: valid.body.replace('CertURL":"https://', 'CertURL":"https:/'),
+        }),
       },
     },
   },
@@ -75,28 +93,31 @@ export const services: Readonly<Record<string, Library>> = {
         webhookTimestamp,
       );
     },
-    // The library counts to the millisecond.
-    differs: (laterMs) => Math.abs(laterMs) > 60_000 && Math.abs(laterMs) < 61_000,
+    // The library counts milliseconds.
+    notCompared: ({ laterMs }) => Math.abs(laterMs) > 60_000 && Math.abs(laterMs) < 61_000,
   },
   hubspot: {
-    signs: ({ body, headers }, clientSecret) => {
+    signs: ({ url, body, headers }, clientSecret) => {
       const timestamp = Number(headers["x-hubspot-request-timestamp"]);
-      const options = { signature: "", clientSecret, requestBody: body, url: URL_OF_IT, timestamp };
+      const options = { signature: "", clientSecret, requestBody: body, url, timestamp };
       return { headers: { "x-hubspot-signature-v3": Signature.getSignature("POST", "v3", options) } };
     },
-    accepts: ({ body, headers }, clientSecret) =>
+    accepts: ({ url, body, headers }, clientSecret) =>
       Signature.isValid({
         signatureVersion: "v3",
         method: "POST",
-        url: URL_OF_IT,
+        url,
         clientSecret,
         requestBody: body,
         signature: headers["x-hubspot-signature-v3"] ?? "",
         timestamp: Number(headers["x-hubspot-request-timestamp"]),
       }),
-    laxer: { "takes a time in the future": takesTheFuture(300_000) },
-    // The library counts to the millisecond.
-    differs: (laterMs) => laterMs > 300_000 && laterMs < 301_000,
+    laxer: {
+      "accepts a time in the future": acceptsFutureTimes(300_000),
+      "reads the time as a number": misspelt("x-hubspot-request-timestamp", TIME, (value) => `0${value}`),
+    },
+    // The library counts milliseconds.
+    notCompared: ({ laterMs }) => laterMs > 300_000 && laterMs < 301_000,
   },
   notion: {
     signs: async ({ body }, verificationToken) => ({
@@ -116,28 +137,35 @@ export const services: Readonly<Record<string, Library>> = {
     },
     accepts: ({ body, headers }, secret) =>
       isValidSignature(body, headers["sanity-webhook-signature"] ?? "", secret),
-    laxer: { "looks at no age": takesAnyAge(300_000) },
+    laxer: { "ignores the age": acceptsAnyAge(300_000) },
+    stricter: {
+      "refuses more than one time and one signature": {
+        covers: ({ headers }) => (headers["sanity-webhook-signature"] ?? "").split(",").length > 2,
+        example: (valid) => withHeader(valid, "sanity-webhook-signature", (value) => `${value},t=1`),
+      },
+    },
   },
   contentful: {
-    signs: ({ body, headers, laterMs }, secret) => {
+    signs: (request, secret) => {
       const {
         "x-contentful-timestamp": at,
         "x-contentful-signature": _,
         "x-contentful-signed-headers": __,
-        ...given
-      } = headers;
-      return {
-        headers: { ...signRequest(secret, toContentful({ body, headers: given, laterMs }), Number(at)) },
-      };
+        ...headers
+      } = request.headers;
+      return { headers: { ...signRequest(secret, toContentful({ ...request, headers }), Number(at)) } };
     },
     accepts: (arrival, secret) => verifyRequest(secret, toContentful(arrival)),
-    laxer: { "takes a time in the future": takesTheFuture(30_000) },
-    // The library counts to the millisecond.
-    differs: (laterMs) => laterMs >= 30_000 && laterMs < 31_000,
+    laxer: {
+      "accepts a time in the future": acceptsFutureTimes(30_000),
+      "reads the time like parseInt": misspelt("x-contentful-timestamp", TIME, (value) => `${value} or so`),
+    },
+    // The library counts milliseconds.
+    notCompared: ({ laterMs }) => laterMs >= 30_000 && laterMs < 31_000,
   },
   clerk: {
-    accepts: async ({ body, headers }, signingSecret) => {
-      await verifyClerk(new Request(URL_OF_IT, { method: "POST", headers, body }), { signingSecret });
+    accepts: async ({ url, body, headers }, signingSecret) => {
+      await verifyClerk(new Request(url, { method: "POST", headers, body }), { signingSecret });
       return true;
     },
     laxer: ofStandardWebhooks("svix"),
@@ -151,13 +179,16 @@ export const services: Readonly<Record<string, Library>> = {
     accepts: ({ body, headers }, secret) =>
       workos.webhooks.verifyHeader({ payload: body, sigHeader: headers["workos-signature"] ?? "", secret }),
     laxer: {
-      "takes a time in the future": takesTheFuture(180_000),
-      "does not look at the names of the parts, nor at what follows them": misspelt(
+      "accepts a time in the future": acceptsFutureTimes(180_000),
+      "ignores the names of the parts and what follows them": misspelt(
         "workos-signature",
         /^t=\d{1,14}, v1=[0-9a-f]{64}$/,
         (value) => value.replace("t=", "v0=").replace("v1=", "v0="),
       ),
     },
+    // The library counts milliseconds, and hookonce accepts any of several signatures.
+    notCompared: ({ headers, laterMs }) =>
+      (laterMs > 180_000 && laterMs < 181_000) || (headers["workos-signature"] ?? "").split(",").length > 2,
   },
   openai: {
     accepts: async ({ body, headers }, secret) => {
@@ -165,11 +196,13 @@ export const services: Readonly<Record<string, Library>> = {
       return true;
     },
     laxer: {
-      "takes a signature that does not say its version": misspelt("webhook-signature", /^v1,/, (value) =>
+      "accepts a signature without its version": misspelt("webhook-signature", /^v1,/, (value) =>
         value.slice("v1,".length),
       ),
-      "decodes what is not quite base64": looseBase64("webhook-signature", "v1,"),
+      "decodes malformed base64": looseBase64("webhook-signature", "v1,"),
     },
+    // hookonce accepts any of several signatures.
+    notCompared: ({ headers }) => (headers["webhook-signature"] ?? "").includes(" "),
   },
   replicate: {
     accepts: ({ body, headers }, secret) =>
@@ -181,10 +214,12 @@ export const services: Readonly<Record<string, Library>> = {
         secret,
       }),
     laxer: {
-      "looks at no age": takesAnyAge(300_000),
-      "takes a signature of any version": misspelt("webhook-signature", /^v1,[^,]*$/, (value) =>
+      "ignores the age": acceptsAnyAge(300_000),
+      "accepts a signature of any version": misspelt("webhook-signature", /^v1,[^,]*$/, (value) =>
         value.replace("v1,", "v2,"),
       ),
     },
+    // hookonce accepts any of several signatures.
+    notCompared: ({ headers }) => (headers["webhook-signature"] ?? "").includes(" "),
   },
 };

@@ -5,7 +5,10 @@ import { HookonceError } from "../../errors.ts";
 import type { BackgroundJobs } from "../../inbox/background-jobs.ts";
 import { answerError } from "../answers.ts";
 
-/** The API behind the unix socket. It has no authentication: only the socket's owner can reach it (socket.ts). */
+/**
+ * The API behind the unix socket. It needs no authentication, because only the owner can open the socket
+ * (socket.ts).
+ */
 export function createAdminApp(jobs: BackgroundJobs) {
   return new Hono()
     .post("/api/jobs", zValidator("json", jobRequest, refuseRequest), (c) => {
@@ -18,7 +21,7 @@ export function createAdminApp(jobs: BackgroundJobs) {
       jobs.stop(c.req.param("id"));
       return c.json({ status: "stopping" });
     })
-    .notFound(() => answerError(new HookonceError("not_found", "Nothing is here.")))
+    .notFound(() => answerError(new HookonceError("not_found", "There is nothing at this path.")))
     .onError((error) => answerError(error));
 }
 
@@ -27,7 +30,7 @@ export type AdminApp = ReturnType<typeof createAdminApp>;
 const text = z.string().check(z.minLength(1));
 const time = z.number().check(z.nonnegative());
 
-/** Times are Unix milliseconds. */
+/** `since` and `until` are Unix milliseconds. */
 const jobRequest = z.strictObject({
   action: z.literal("apply"),
   ids: z.optional(z.array(text).check(z.minLength(1), z.maxLength(10_000))),
@@ -48,5 +51,5 @@ const jobRequest = z.strictObject({
 function refuseRequest(result: { success: boolean; error?: unknown }): Response | undefined {
   if (result.success) return undefined;
   const why = result.error instanceof z.core.$ZodError ? `: ${z.prettifyError(result.error)}` : "";
-  return answerError(new HookonceError("invalid_request", `The request is not as it must be${why}`));
+  return answerError(new HookonceError("invalid_request", `The request is invalid${why}`));
 }

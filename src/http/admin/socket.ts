@@ -9,10 +9,10 @@ import type { AdminApp } from "./routes.ts";
 /** The longest path of a unix socket on Linux, in bytes: https://man7.org/linux/man-pages/man7/unix.7.html */
 const MAX_PATH = 107;
 
-/** Windows has unix sockets, but no owner that could keep others away from one. */
+/** Whether this system can restrict a unix socket to its owner. Windows cannot. */
 export const HAS_SOCKET = process.platform !== "win32";
 
-/** The socket of the process that serves a database. Two names of one database lead to one socket. */
+/** The path of the socket for a database. It is the same for all names of the database. */
 export function socketPathOf(database: string): string {
   const path = `${existsSync(database) ? realpathSync(database) : database}.sock`;
   if (Buffer.byteLength(path) <= MAX_PATH) return path;
@@ -24,19 +24,19 @@ export function socketPathOf(database: string): string {
 }
 
 export interface AdminSocket {
-  /** Resolves when nobody is connected any more. */
+  /** Closes all connections and removes the socket. */
   stop(): Promise<void>;
 }
 
 /**
- * Listens on a unix socket that only its owner can use. Call it only under the lock of the database: it removes a
- * socket that a killed process has left.
+ * Listens on a unix socket that only its owner can use. Call it only while holding the lock of the database,
+ * because it removes a socket that a killed process left behind.
  *
  * @throws HookonceError `listen_failed`
  */
 export function listenOnSocket(app: Pick<Hono, "fetch">, path: string): AdminSocket {
   rmSync(path, { force: true });
-  // Set before bind, so that the socket is never open to others, not even for a moment.
+  // The umask is set before the bind, so that others can never open the socket.
   const umask = process.umask(0o177);
   try {
     const server = Bun.serve({ unix: path, development: false, fetch: (request) => app.fetch(request) });
@@ -58,7 +58,11 @@ export function listenOnSocket(app: Pick<Hono, "fetch">, path: string): AdminSoc
 
 export type AdminClient = ReturnType<typeof createAdminClient>;
 
-/** The typed client of the API. @param send carries a request to the app: over the socket, or to an app in this process */
+/**
+ * Creates the typed client of the API.
+ *
+ * @param send passes a request to the app, over the socket or within this process
+ */
 export function createAdminClient(send: (request: Request) => Response | Promise<Response>) {
   const fetch = (input: string | URL | Request, init?: RequestInit): Promise<Response> =>
     Promise.resolve(send(new Request(input as string, init)));
@@ -89,7 +93,7 @@ export async function connectToServe(database: string): Promise<AdminClient | un
         `You may not use the socket ${unix}. Run this as the user of hookonce serve, for example: sudo -u hookonce hookonce …`,
       );
     }
-    // A socket that a killed process has left.
+    // A killed process left the socket behind.
     return undefined;
   }
   return createAdminClient(send);

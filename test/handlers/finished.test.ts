@@ -135,7 +135,9 @@ describe("db belongs to one call", () => {
       expect(inbox.rows("select code, error from hookonce_failures where event_id = ?", id)).toEqual([
         {
           code: "handler_finished",
-          error: expect.stringContaining("This handler has returned, and its transaction has ended") as string,
+          error: expect.stringContaining(
+            "This handler has returned, and its transaction has ended",
+          ) as string,
         },
       ]);
     },

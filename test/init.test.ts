@@ -159,7 +159,7 @@ describe("initSummary", () => {
     const folder = newFolder();
     const text = initSummary(writeInbox(folder), folder);
     for (const path of everything) expect(text).toContain(`  ${path} `);
-    expect(text).toContain(`  hookonce serve ${folder}\n`);
+    expect(text).toContain(`  hookonce serve --dev ${folder}\n`);
 
     // The address is the config's, and the template's selectors find id and type in the event.
     const config = Bun.TOML.parse(read(folder, "hookonce.toml")) as Record<string, any>; // eslint-disable-line typescript/no-explicit-any -- the test reads single values of it
@@ -176,7 +176,7 @@ describe("initSummary", () => {
   test("lists the files it kept, and proposes no event for a config that is the user's own", () => {
     const text = initSummary({ written: [".env"], kept: ["hookonce.toml", "tsconfig.json"] }, "my inbox's");
     expect(text).toContain("Left unchanged: hookonce.toml, tsconfig.json\n");
-    expect(text).toContain(String.raw`  hookonce serve 'my inbox'\''s'`);
+    expect(text).toContain(String.raw`  hookonce serve --dev 'my inbox'\''s'`);
     expect(text).not.toContain("curl");
     expect(initSummary({ written: [], kept: everything }, ".")).toStartWith(
       "Nothing to write: . is complete.\n",

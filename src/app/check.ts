@@ -13,6 +13,7 @@ import { missingKeys } from "./missing-keys.ts";
 import { pathProblems } from "./path-problems.ts";
 import { rulesOf } from "./source-rules.ts";
 import { createSources, secretNeeds } from "./sources.ts";
+import { warnOfUnsigned } from "./unsigned-sources.ts";
 import { readUserMigrations } from "./user-migrations.ts";
 
 export interface Checked {
@@ -74,7 +75,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
       { durations: options.forStart !== true },
     ),
   );
-  const warnings = [...warnOfDotEnv(inboxFolder)];
+  const warnings = [...warnOfDotEnv(inboxFolder), ...warnOfUnsigned(sources)];
   let handlers: HandlersRead = { code: [], files: [], problems: [], warnings: [] };
   let table: Handlers = { for: () => null, files: [] };
   if (rehearsed !== null) {

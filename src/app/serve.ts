@@ -7,7 +7,6 @@ import { createAdminApp } from "../http/admin/routes.ts";
 import { HAS_SOCKET, listenOnSocket, socketPathOf } from "../http/admin/socket.ts";
 import { pathsOf } from "../http/routes.ts";
 import { listen, type HttpServer } from "../http/server.ts";
-import { kindOf } from "../providers/schemes.ts";
 import { createBackgroundJobs } from "../inbox/background-jobs.ts";
 import type { Source } from "../providers/source.ts";
 import { check, type Checked } from "./check.ts";
@@ -15,6 +14,7 @@ import { exitNow, failStop } from "./fail-stop.ts";
 import type { Log } from "../logging/log.ts";
 import { createReceiver, openInbox, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
 import { createServices, type Services } from "./services.ts";
+import { refuseUnsigned } from "./unsigned-sources.ts";
 
 export interface ServeOptions {
   readonly folder: string;
@@ -22,7 +22,8 @@ export interface ServeOptions {
   readonly listen?: string | undefined;
   /** Instead of the config's; relative to the working directory. */
   readonly database?: string | undefined;
-  readonly production?: boolean | undefined;
+  /** Unsigned sources are served, to this machine alone. */
+  readonly dev?: boolean | undefined;
   readonly acceptIdChange?: boolean | undefined;
   readonly log: Log;
   /** Only tests and measurements change these. */
@@ -191,16 +192,7 @@ async function checked(
     database,
     forStart: true,
   });
-  const all = [...problems];
-  if (options.production === true) {
-    for (const source of sources.values()) {
-      const { scheme, thinPing } = source.provider;
-      if (kindOf(scheme).proof !== "none" || thinPing === true) continue;
-      all.push({
-        message: `source "${source.name}" is unsigned, and --production takes only signed ones: give it a provider and a secret, or remove it`,
-      });
-    }
-  }
+  const all = [...problems, ...(options.dev === true ? [] : refuseUnsigned(sources))];
   if (config === null || all.length > 0) {
     throw new HookonceError(
       all.length === problems.length ? code : "config_invalid",

@@ -78,10 +78,12 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
         ).argParser(address),
       )
       .option("--database <path>", "Use this database, not the one that the config names")
-      .option("--production", "Refuse to start with an unsigned source")
+      .option("--dev", "Also serve unsigned sources, but only to this machine")
+      .addOption(new Option("--production").hideHelp())
       .option("--accept-id-change", "Start even if a source is gone or takes its event ids from elsewhere")
       .option("--init", "Make the inbox folder first if it has no hookonce.toml")
-      .action(async (folder: string, options: ServeFlags) => {
+      .action(async (folder: string, options: ServeFlags & { production?: true }, command: Command) => {
+        if (options.production === true) command.error(PRODUCTION_IS_GONE);
         const { runServe } = await import("./serve.ts");
         done(await runServe(folder, options));
       }),
@@ -248,6 +250,9 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
         done(await runDemo());
       }),
 };
+
+const PRODUCTION_IS_GONE =
+  "error: --production is gone, because it is the default now: without --dev no unsigned source is served. Leave it out.";
 
 /** @returns Unix milliseconds */
 function moment(value: string): number {

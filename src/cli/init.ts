@@ -133,7 +133,11 @@ export function initSummary({ written, kept }: InitResult, folder: string): stri
       : [`Wrote to ${folder}:`, ...written.map((path) => `  ${path.padEnd(width)}  ${purposeOf(path)}`)];
   if (written.length > 0 && kept.length > 0) lines.push(`Left unchanged: ${kept.join(", ")}`);
 
-  lines.push("", "Start hookonce:", `  hookonce serve ${shellWord(folder)}`);
+  lines.push(
+    "",
+    "Start hookonce (--dev, because the source in it is unsigned):",
+    `  hookonce serve --dev ${shellWord(folder)}`,
+  );
   // The user's own hookonce.toml may listen elsewhere, and may have no source that accepts this event.
   if (written.includes("hookonce.toml")) {
     lines.push(

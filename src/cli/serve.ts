@@ -7,7 +7,7 @@ import { CONFIG_FILE } from "../config/load.ts";
 export interface ServeFlags {
   listen?: string;
   database?: string;
-  production?: boolean;
+  dev?: boolean;
   acceptIdChange?: boolean;
   init?: boolean;
 }
@@ -23,7 +23,7 @@ export async function runServe(folder: string, flags: ServeFlags): Promise<numbe
     folder,
     listen: flags.listen,
     database: flags.database,
-    production: flags.production,
+    dev: flags.dev,
     acceptIdChange: flags.acceptIdChange,
     log: await createLog({ readable: onTerminal() }),
   });

@@ -60,6 +60,8 @@ export interface Source {
   readonly handlersOf: string;
   /** In bytes. */
   readonly maxBody: number;
+  /** An unsigned source that answers everyone, also without `serve --dev`. */
+  readonly allowPublic: boolean;
   readonly unhandled: "record" | "ignore" | "fail";
   readonly requireChange: boolean;
   readonly sameBody: boolean;
@@ -138,6 +140,7 @@ export function createSource(
     provider,
     handlersOf: settings.handlers ?? settings.name,
     maxBody,
+    allowPublic: settings.allowPublic === true,
     unhandled: settings.unhandled ?? "record",
     requireChange: settings.requireChange ?? false,
     sameBody: settings.sameBody === "duplicate",

@@ -32,7 +32,11 @@ describeUnless(
         wanted.map((one) => [one, one.endsWith("_VERIFY_TOKEN") ? "token" : secret]),
       );
       const checked = await check(inbox.path, { environment, clock: Date.now });
-      expect([checked.problems, checked.warnings]).toEqual([[], []]);
+      expect(checked.problems).toEqual([]);
+      const unsigned = checked.warnings.map(
+        ({ message }) => /^source "(\w+)" is unsigned/.exec(message)?.[1],
+      );
+      expect(unsigned).toEqual(name === "unsigned" ? ["default", "unsigned"] : ["default"]);
       expect(checked.sources.get(name)?.provider.name).toBe(name);
       expect(checked.handlers.files.filter(({ source }) => source === name)).toHaveLength(types.length);
     });

@@ -234,74 +234,97 @@ async function someApplied(inbox: Scratch, least: number): Promise<number> {
   }
 }
 
+/** Each of these starts several processes, in milliseconds. */
+const TIMEOUT = 60_000;
+
 describeUnless(onlyInFullRun(), "hookonce apply, interrupted and raced", () => {
-  test("killed with kill -9 and run again, each event is applied once", async () => {
-    using inbox = await manyOwed();
-    for (let kill = 0; kill < 3; kill++) {
-      const before = await someApplied(inbox, 0);
+  test(
+    "killed with kill -9 and run again, each event is applied once",
+    async () => {
+      using inbox = await manyOwed();
+      for (let kill = 0; kill < 3; kill++) {
+        const before = await someApplied(inbox, 0);
+        const child = Bun.spawn([...fromSource, "apply", "--folder", inbox.path], { stdout: "ignore" });
+        await someApplied(inbox, before + 20);
+        child.kill("SIGKILL");
+        await child.exited;
+      }
+      expect((await apply(inbox)).code).toBe(0);
+      expect(await someApplied(inbox, OWED)).toBe(OWED);
+      expect(appliedTimes(inbox)).toEqual([]);
+    },
+    TIMEOUT,
+  );
+
+  test(
+    "killed while it goes over a socket, the serve ends the job by itself",
+    async () => {
+      using inbox = await manyOwed();
+      await using server = await serve(inbox.path);
       const child = Bun.spawn([...fromSource, "apply", "--folder", inbox.path], { stdout: "ignore" });
-      await someApplied(inbox, before + 20);
+      await someApplied(inbox, 20);
       child.kill("SIGKILL");
       await child.exited;
-    }
-    expect((await apply(inbox)).code).toBe(0);
-    expect(await someApplied(inbox, OWED)).toBe(OWED);
-    expect(appliedTimes(inbox)).toEqual([]);
-  });
+      expect((await apply(inbox)).code).toBe(0);
+      await someApplied(inbox, OWED);
+      expect(appliedTimes(inbox)).toEqual([]);
+      expect((await server.post("/webhook", event("evt_0"))).body["status"]).toBe("duplicate");
+    },
+    TIMEOUT,
+  );
 
-  test("killed while it goes over a socket, the serve ends the job by itself", async () => {
-    using inbox = await manyOwed();
-    await using server = await serve(inbox.path);
-    const child = Bun.spawn([...fromSource, "apply", "--folder", inbox.path], { stdout: "ignore" });
-    await someApplied(inbox, 20);
-    child.kill("SIGKILL");
-    await child.exited;
-    expect((await apply(inbox)).code).toBe(0);
-    await someApplied(inbox, OWED);
-    expect(appliedTimes(inbox)).toEqual([]);
-    expect((await server.post("/webhook", event("evt_0"))).body["status"]).toBe("duplicate");
-  });
+  test(
+    "SIGINT ends it after what it has begun, and says how to go on",
+    async () => {
+      using inbox = await manyOwed();
+      const child = Bun.spawn([...fromSource, "apply", "--folder", inbox.path], { stdout: "pipe" });
+      await someApplied(inbox, 20);
+      child.kill("SIGINT");
+      expect(await child.exited).toBe(1);
+      expect(await child.stdout.text()).toContain("Run hookonce apply again to go on.");
+      const count = await someApplied(inbox, 20);
+      expect(count).toBeLessThan(OWED);
+      expect((await apply(inbox)).stdout).toContain(`${OWED - count} events applied.`);
+      expect(appliedTimes(inbox)).toEqual([]);
+    },
+    TIMEOUT,
+  );
 
-  test("SIGINT ends it after what it has begun, and says how to go on", async () => {
-    using inbox = await manyOwed();
-    const child = Bun.spawn([...fromSource, "apply", "--folder", inbox.path], { stdout: "pipe" });
-    await someApplied(inbox, 20);
-    child.kill("SIGINT");
-    expect(await child.exited).toBe(1);
-    expect(await child.stdout.text()).toContain("Run hookonce apply again to go on.");
-    const count = await someApplied(inbox, 20);
-    expect(count).toBeLessThan(OWED);
-    expect((await apply(inbox)).stdout).toContain(`${OWED - count} events applied.`);
-    expect(appliedTimes(inbox)).toEqual([]);
-  });
+  test(
+    "racing the provider's retries of the same events, each is applied once",
+    async () => {
+      using inbox = await manyOwed();
+      await using server = await serve(inbox.path);
+      const applying = apply(inbox);
+      const retries = await Promise.all(
+        Array.from({ length: OWED }, (_, n) => server.post("/webhook", event(`evt_${OWED - 1 - n}`))),
+      );
+      const { code } = await applying;
+      expect(code).toBe(0);
+      expect(retries.every(({ status }) => status === 200)).toBe(true);
+      expect(await someApplied(inbox, OWED)).toBe(OWED);
+      expect(appliedTimes(inbox)).toEqual([]);
+      expect(
+        rows(inbox, "select sum(deliveries) as deliveries, count(*) as events from hookonce_events"),
+      ).toEqual([{ deliveries: 2 * OWED, events: OWED }]);
+    },
+    TIMEOUT,
+  );
 
-  test("racing the provider's retries of the same events, each is applied once", async () => {
-    using inbox = await manyOwed();
-    await using server = await serve(inbox.path);
-    const applying = apply(inbox);
-    const retries = await Promise.all(
-      Array.from({ length: OWED }, (_, n) => server.post("/webhook", event(`evt_${OWED - 1 - n}`))),
-    );
-    const { code } = await applying;
-    expect(code).toBe(0);
-    expect(retries.every(({ status }) => status === 200)).toBe(true);
-    expect(await someApplied(inbox, OWED)).toBe(OWED);
-    expect(appliedTimes(inbox)).toEqual([]);
-    expect(
-      rows(inbox, "select sum(deliveries) as deliveries, count(*) as events from hookonce_events"),
-    ).toEqual([{ deliveries: 2 * OWED, events: OWED }]);
-  });
-
-  test("yields to a serve that starts, and goes on there", async () => {
-    using inbox = await manyOwed();
-    const applying = apply(inbox);
-    await someApplied(inbox, 20);
-    await using server = await serve(inbox.path);
-    expect((await server.post("/webhook", event("evt_0"))).body["status"]).toBe("duplicate");
-    const { code, stderr, stdout } = await applying;
-    expect(stderr).toBe("hookonce serve is starting. The rest runs there.\n");
-    expect([code, stdout]).toEqual([0, expect.stringContaining(`${OWED} events applied`) as string]);
-    expect(await someApplied(inbox, OWED)).toBe(OWED);
-    expect(appliedTimes(inbox)).toEqual([]);
-  });
+  test(
+    "yields to a serve that starts, and goes on there",
+    async () => {
+      using inbox = await manyOwed();
+      const applying = apply(inbox);
+      await someApplied(inbox, 20);
+      await using server = await serve(inbox.path);
+      expect((await server.post("/webhook", event("evt_0"))).body["status"]).toBe("duplicate");
+      const { code, stderr, stdout } = await applying;
+      expect(stderr).toBe("hookonce serve is starting. The rest runs there.\n");
+      expect([code, stdout]).toEqual([0, expect.stringContaining(`${OWED} events applied`) as string]);
+      expect(await someApplied(inbox, OWED)).toBe(OWED);
+      expect(appliedTimes(inbox)).toEqual([]);
+    },
+    TIMEOUT,
+  );
 });

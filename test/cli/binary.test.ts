@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { writeInbox } from "../../src/cli/init.ts";
-import { inboxFiles, paid, run, scratch, serve } from "./support/hookonce.ts";
+import { inboxFiles, paid, run, scratch, serve, unsignedWarning } from "./support/hookonce.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "hookonce-binary-"));
 const binary = join(folder, "hookonce");
@@ -52,7 +52,7 @@ describe("the compiled binary", () => {
       '"zod": ["./.hookonce/types/zod/index.d.ts"]',
     );
     const checked = await run(["check"], { program, cwd });
-    expect([checked.code, checked.stderr]).toEqual([0, ""]);
+    expect([checked.code, checked.stderr]).toEqual([0, unsignedWarning]);
 
     await using server = await serve(".", { program, cwd });
     const credit = { event_id: "evt_1", type: "credit.added", customer: "ada", cents: 500 };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { run, scratch } from "./support/hookonce.ts";
+import { run, scratch, unsignedWarning } from "./support/hookonce.ts";
 
 describe("hookonce init", () => {
   test("makes a folder in which check finds no problem", async () => {
@@ -9,10 +9,10 @@ describe("hookonce init", () => {
     const made = await run(["init", "my inbox"], { cwd: parent.path });
     expect([made.code, made.stderr]).toEqual([0, ""]);
     expect(made.stdout).toContain("hookonce.toml");
-    expect(made.stdout).toContain("hookonce serve 'my inbox'");
+    expect(made.stdout).toContain("hookonce serve --dev 'my inbox'");
     expect(statSync(join(parent.path, "my inbox/.env")).mode & 0o777).toBe(0o600);
     const checked = await run(["check", "my inbox"], { cwd: parent.path });
-    expect([checked.code, checked.stderr]).toEqual([0, ""]);
+    expect([checked.code, checked.stderr]).toEqual([0, unsignedWarning]);
     expect(checked.stdout).toContain("no problems found");
   });
 

@@ -66,19 +66,13 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
       "handlers/default/bind.sql": "insert into credits values (:customer, 1);\n",
       "handlers/default/nothing.ts": "export const x = 1;\n",
     });
-    const { code, stdout, stderr } = await run([
-      "serve",
-      inbox.path,
-      "--listen",
-      "127.0.0.1:0",
-      "--production",
-    ]);
+    const { code, stdout, stderr } = await run(["serve", inbox.path, "--listen", "127.0.0.1:0"]);
     expect([code, stdout]).toEqual([1, ""]);
     for (const line of [
       /migrations\/0002_broken\.sql:1: .*near "tabel"/,
       /handlers\/default\/bind\.sql:1: :customer is not a binding/,
       /handlers\/default\/nothing\.ts: has no handler/,
-      /source "default" is unsigned, and --production takes only signed ones/,
+      /source "default" is unsigned.*hookonce serve --dev.*allow_public = true/,
     ]) {
       expect(stderr).toMatch(line);
     }
@@ -95,11 +89,13 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
     expect(readdirSync(parent.path)).toEqual([]);
   });
 
-  test("--production refuses an unsigned source and serves signed ones", async () => {
+  test("refuses an unsigned source without --dev, names both remedies, and serves signed ones", async () => {
     using inbox = scratch(inboxFiles);
-    const refused = await run(["serve", inbox.path, "--listen", "127.0.0.1:0", "--production"]);
+    const refused = await run(["serve", inbox.path, "--listen", "127.0.0.1:0"]);
     expect(refused.code).toBe(1);
     expect(refused.stderr).toContain('source "default" is unsigned');
+    expect(refused.stderr).toContain("hookonce serve --dev");
+    expect(refused.stderr).toContain("allow_public = true");
     expect(existsSync(join(inbox.path, "data"))).toBe(false);
 
     inbox.write({
@@ -107,16 +103,41 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
         'version = 1\n[sources.default]\nprovider = "stripe"\nsecret = "env:STRIPE_WEBHOOK_SECRET"\n',
       ".env": `STRIPE_WEBHOOK_SECRET=${secret}\n`,
     });
-    await using server = await serve(inbox.path, { flags: ["--production"] });
+    await using server = await serve(inbox.path, { dev: false });
     expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
     expect((await server.post("/webhook", paid)).status).toBe(401);
+  });
+
+  test("serves an unsigned source with allow_public = true without --dev, to everyone", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "hookonce.toml": `${inboxFiles["hookonce.toml"]}allow_public = true
+`,
+    });
+    await using server = await serve(inbox.path, { dev: false });
+    const forwarded = await fetch(`${server.url}/webhook`, {
+      method: "POST",
+      body: JSON.stringify(paid),
+      headers: {
+        "content-type": "application/json",
+        host: "hooks.example.com",
+        "x-forwarded-for": "1.2.3.4",
+      },
+    });
+    expect(forwarded.status).toBe(200);
+  });
+
+  test("says that --production is gone, with exit code 2", async () => {
+    using inbox = scratch(inboxFiles);
+    const { code, stderr } = await run(["serve", inbox.path, "--production"]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("--production is gone") as string]);
   });
 
   test("exits with 1 if the port is taken, names it and the remedy, and releases the database", async () => {
     using inbox = scratch(inboxFiles);
     using taken = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("mine") });
     const address = `127.0.0.1:${taken.port}`;
-    const { code, stderr } = await run(["serve", inbox.path, "--listen", address]);
+    const { code, stderr } = await run(["serve", inbox.path, "--dev", "--listen", address]);
     expect(code).toBe(1);
     expect(stderr).toContain(`Cannot listen on ${address}`);
     expect(stderr).toContain("--listen");
@@ -151,7 +172,7 @@ describeUnless(onlyInFullRun(), "a port that another hookonce listens on", () =>
     using inbox = scratch(inboxFiles);
     using other = scratch(inboxFiles);
     await using server = await serve(inbox.path);
-    const { code, stderr } = await run(["serve", other.path, "--listen", new URL(server.url).host]);
+    const { code, stderr } = await run(["serve", other.path, "--dev", "--listen", new URL(server.url).host]);
     expect(code).toBe(1);
     expect(stderr).toContain("[listen_failed]");
     expect((await server.post("/webhook", paid)).body).toMatchObject({ status: "processed" });

@@ -6,9 +6,9 @@ import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 describeUnless(onlyInFullRun(), "help", () => {
   for (const { args, says } of [
     { args: ["--help"], says: ["Usage: hookonce", "init", "serve", "check", "add", "send", "demo"] },
-    { args: ["help", "serve"], says: ["Usage: hookonce serve", "--listen", "--production"] },
+    { args: ["help", "serve"], says: ["Usage: hookonce serve", "--listen", "--dev"] },
     { args: ["init", "--help"], says: ["Usage: hookonce init", "folder"] },
-    { args: ["serve", "--help"], says: ["Usage: hookonce serve", "--listen", "--database", "--production"] },
+    { args: ["serve", "--help"], says: ["Usage: hookonce serve", "--listen", "--database", "--dev"] },
     { args: ["check", "--help"], says: ["Usage: hookonce check", "folder", "--database"] },
     { args: ["providers"], says: ["stripe", "slack", "a new one for every delivery"] },
     { args: ["providers", "square"], says: ["Square", "public_url", "covered by the signature", "https://"] },

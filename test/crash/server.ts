@@ -14,7 +14,14 @@ export async function ensureBinary(): Promise<void> {
 /** The command that starts `serve` for a folder: the binary, or a replacement for it. */
 export type Command = (inbox: InboxFolder) => string[];
 
-export const compiledServe: Command = ({ folder }) => [binary, "serve", folder, "--listen", "127.0.0.1:0"];
+export const compiledServe: Command = ({ folder }) => [
+  binary,
+  "serve",
+  folder,
+  "--dev",
+  "--listen",
+  "127.0.0.1:0",
+];
 
 export interface Server {
   readonly pid: number;

@@ -66,7 +66,7 @@ const numbered = (n: number): string => `${String(n).padStart(8, "0")} ${"x".rep
 async function served(work: (url: string, pipe: StalledPipe, child: Bun.Subprocess) => Promise<void>) {
   using inbox = scratch(inboxFiles);
   using pipe = new StalledPipe(inbox.path);
-  await using child = Bun.spawn([...fromSource, "serve", inbox.path, "--listen", "127.0.0.1:0"], {
+  await using child = Bun.spawn([...fromSource, "serve", inbox.path, "--dev", "--listen", "127.0.0.1:0"], {
     cwd: tmpdir(),
     env: { HOME: process.env["HOME"] ?? tmpdir() },
     stdin: "ignore",

@@ -59,11 +59,13 @@ export interface Serving extends Started {
   post(path: string, payload: unknown): Promise<{ status: number; body: Record<string, unknown> }>;
 }
 
-type ServeOptions = RunOptions & { flags?: string[] };
+/** `dev: false` leaves out --dev, without which no unsigned source is served. */
+type ServeOptions = RunOptions & { flags?: string[]; dev?: boolean };
 
 /** Starts `hookonce serve` on a free loopback port. Disposing of it kills the process if it still runs. */
 export function start(folder: string, options: ServeOptions = {}): Started {
-  const child = spawn(["serve", folder, "--listen", "127.0.0.1:0", ...(options.flags ?? [])], options);
+  const flags = [...(options.dev === false ? [] : ["--dev"]), ...(options.flags ?? [])];
+  const child = spawn(["serve", folder, "--listen", "127.0.0.1:0", ...flags], options);
   const log: Record<string, unknown>[] = [];
   const awaited = new Map<string, PromiseWithResolvers<Record<string, unknown>>>();
   const read = (async () => {
@@ -159,5 +161,9 @@ type     = "body:$.type"
 on conflict (customer) do update set cents = cents + excluded.cents;
 `,
 } as const;
+
+/** What `check` prints on standard error about the unsigned source of a folder that is otherwise right. */
+export const unsignedWarning =
+  'warning: source "default" is unsigned: hookonce serve starts only with --dev, or with allow_public = true on this source\n';
 
 export const paid = { event_id: "evt_1", type: "paid", customer: "ada", cents: 500 };

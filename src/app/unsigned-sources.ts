@@ -1,0 +1,27 @@
+import type { Problem } from "../errors.ts";
+import { kindOf } from "../providers/schemes.ts";
+import type { Source } from "../providers/source.ts";
+
+/** The sources whose deliveries anyone can forge, and which only `serve --dev` serves. */
+function unsignedSources(sources: ReadonlyMap<string, Source>): string[] {
+  return [...sources.values()]
+    .filter(({ provider, allowPublic }) => kindOf(provider.scheme).proof === "none" && !allowPublic)
+    .map(({ name }) => name);
+}
+
+/**
+ * A start without `--dev` is refused if a source is unsigned. Whether a request is local cannot be told behind a proxy:
+ * nginx's default proxy_pass sends `Host: 127.0.0.1` and no forwarding header.
+ */
+export function refuseUnsigned(sources: ReadonlyMap<string, Source>): Problem[] {
+  return unsignedSources(sources).map((name) => ({
+    message: `source "${name}" is unsigned, so anyone could forge its events. While developing, start with hookonce serve --dev. If anyone may send to it, set allow_public = true. Otherwise give it a provider and a secret.`,
+  }));
+}
+
+/** The same as a warning, for `check`: it does not know how the folder will be served. */
+export function warnOfUnsigned(sources: ReadonlyMap<string, Source>): Problem[] {
+  return unsignedSources(sources).map((name) => ({
+    message: `source "${name}" is unsigned: hookonce serve starts only with --dev, or with allow_public = true on this source`,
+  }));
+}

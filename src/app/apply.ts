@@ -25,6 +25,8 @@ export interface AdminOptions {
 /** The API of an inbox folder, wherever its database is open. */
 export interface Admin extends AsyncDisposable {
   readonly client: AdminClient;
+  /** Whether it is the API of a running `serve`, whose handlers are those that it loaded at its start. */
+  readonly ofServe: boolean;
   /** Whether a `serve` waits for this process to let go of the database. Never, if the API is that of a `serve`. */
   readonly isWanted: () => boolean;
 }
@@ -44,7 +46,7 @@ export async function connectAdmin({ folder, database }: AdminOptions): Promise<
   const config = loadConfig(resolve(folder), secretNeeds, null);
   const client = await connectToServe(database === undefined ? config.database : resolve(database));
   if (client === undefined) return undefined;
-  return { client, isWanted: () => false, [Symbol.asyncDispose]: () => Promise.resolve() };
+  return { client, ofServe: true, isWanted: () => false, [Symbol.asyncDispose]: () => Promise.resolve() };
 }
 
 async function openFolder(options: AdminOptions): Promise<Admin> {
@@ -77,6 +79,7 @@ async function writeFolder(
   const app = createAdminApp(jobs);
   return {
     client: createAdminClient((request) => app.fetch(request)),
+    ofServe: false,
     isWanted: inbox.isWanted,
     [Symbol.asyncDispose]: () => services.stop(),
   };
@@ -96,6 +99,7 @@ async function readFolder(database: string, { sources, table }: Checked): Promis
   const app = createAdminApp(jobs);
   return {
     client: createAdminClient((request) => app.fetch(request)),
+    ofServe: false,
     isWanted: () => false,
     async [Symbol.asyncDispose]() {
       await jobs.close();

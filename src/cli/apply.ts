@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { connectAdmin, openAdmin, type Admin, type AdminOptions } from "../app/apply.ts";
 import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
 import type { ApplyGroup } from "../inbox/apply.ts";
@@ -15,7 +17,7 @@ export interface ApplyFlags {
   /** Unix milliseconds. */
   since?: number;
   until?: number;
-  limit?: number;
+  limit?: number | undefined;
   dryRun?: boolean;
   json?: boolean;
 }
@@ -27,7 +29,13 @@ const POLL_MS = 100;
 const MAX_WAIT_MS = 15_000;
 
 /** `hookonce apply`: runs what is owed and can run now. Exit 1 if an event failed or the job did not end. */
-export async function runApply(ids: readonly string[], flags: ApplyFlags): Promise<number> {
+export async function runApply(given: readonly string[], flags: ApplyFlags): Promise<number> {
+  const ids = [...new Set(given)];
+  const folder = ids.find((id) => existsSync(join(id, "hookonce.toml")));
+  if (folder !== undefined) {
+    console.error(`error: ${folder} is an inbox folder, not an event id: write --folder ${folder}`);
+    return EXIT.usage;
+  }
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   process.on("SIGINT", onSignal);
@@ -45,17 +53,20 @@ export async function runApply(ids: readonly string[], flags: ApplyFlags): Promi
     },
   };
   const views: JobView[] = [];
+  let ofServe = false;
   for (let admin = await openAdmin(options); ;) {
-    const { view, yielded } = await runJob(admin, ids, flags, stop.signal);
+    const limit = flags.limit === undefined ? undefined : flags.limit - processedIn(views);
+    const { view, yielded } = await runJob(admin, ids, { ...flags, limit }, stop.signal);
     await admin[Symbol.asyncDispose]();
     views.push(view);
+    ofServe = admin.ofServe;
     if (!yielded) break;
     process.stderr.write("hookonce serve is starting. The rest runs there.\n");
     admin = await waitForServe(options);
   }
   process.off("SIGINT", onSignal);
   process.off("SIGTERM", onSignal);
-  return printResult(views, flags);
+  return printResult(views, flags, ofServe);
 }
 
 async function runJob(
@@ -135,11 +146,16 @@ function totalOf(groups: readonly ApplyGroup[]): Totals {
   return total;
 }
 
-function printResult(views: readonly JobView[], { json, dryRun }: ApplyFlags): number {
+function processedIn(views: readonly JobView[]): number {
+  return totalOf(views.flatMap(({ groups }) => groups)).processed;
+}
+
+function printResult(views: readonly JobView[], flags: ApplyFlags, ofServe: boolean): number {
+  const { json, dryRun } = flags;
   const last = views.at(-1) as JobView;
-  const all = merged(views.flatMap((view) => view.groups));
+  const all = merged(views);
   const groups = all.filter((group) => !isDone(group));
-  const failures = views.flatMap((view) => view.failures);
+  const { failures } = last;
   const total = totalOf(all);
   if (json === true) {
     for (const group of all) console.log(JSON.stringify(asJson(group, dryRun === true)));
@@ -147,15 +163,23 @@ function printResult(views: readonly JobView[], { json, dryRun }: ApplyFlags): n
     if (groups.length > 0) console.log(tableOf(groups, dryRun === true).join("\n"));
     for (const { source, eventId, type, code, error } of failures)
       console.log(`failed  ${source}  ${eventId}  ${type}\n        ${code}: ${error}`);
-    console.log(sentenceOf(total, last, dryRun === true));
+    if (last.state !== "failed" || all.length > 0)
+      for (const line of summaryOf(total, last, flags, ofServe)) console.log(line);
   }
   if (last.error !== null) console.error(`hookonce: ${last.error.message} [${last.error.code}]`);
   return last.state === "done" && total.failed === 0 ? EXIT.done : EXIT.failed;
 }
 
-/** A job that went on in another process has counted the same group twice. */
-function merged(groups: readonly ApplyGroup[]): ApplyGroup[] {
-  const byKey = Map.groupBy(groups, ({ source, type, outcome }) => JSON.stringify([source, type, outcome]));
+/**
+ * A job that went on in another process. The second one looked again at everything that the first one had not
+ * applied, so only what was applied adds up.
+ */
+function merged(views: readonly JobView[]): ApplyGroup[] {
+  const last = views.length - 1;
+  const all = views.flatMap(({ groups }, at) =>
+    groups.map((group) => (at === last ? group : { ...group, failed: 0, noHandler: 0, alreadyDone: 0 })),
+  );
+  const byKey = Map.groupBy(all, ({ source, type, outcome }) => JSON.stringify([source, type, outcome]));
   return [...byKey.values()].map((same) => Object.assign({}, same.at(-1), totalOf(same)));
 }
 
@@ -199,19 +223,32 @@ function tableOf(groups: readonly ApplyGroup[], dryRun: boolean): string[] {
   return [line(head), ...rows.map(line), ""];
 }
 
-function sentenceOf(total: Totals, { state }: JobView, dryRun: boolean): string {
+/** What happened in one sentence, and in another what to do next. */
+function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe: boolean): string[] {
   const { wouldRun, processed, failed, noHandler, alreadyDone } = total;
-  if (state === "done" && wouldRun + processed + failed + noHandler === 0)
-    return alreadyDone === 0 ? "Nothing is owed." : `Nothing to apply: ${events(alreadyDone)} done already.`;
-  const parts = dryRun ? [`${events(wouldRun)} would run`] : [`${events(processed)} applied`];
+  if (state === "done" && wouldRun + processed + failed + noHandler === 0) {
+    if (alreadyDone > 0) return [`Nothing to apply: ${events(alreadyDone)} already done.`];
+    return [isFiltered(flags) ? "Nothing that matches is owed." : "Nothing is owed."];
+  }
+  const parts = flags.dryRun === true ? [`${events(wouldRun)} would run`] : [`${events(processed)} applied`];
   if (failed > 0) parts.push(`${failed} failed`);
   if (noHandler > 0) parts.push(`${noHandler} without a handler`);
   if (alreadyDone > 0) parts.push(`${alreadyDone} already done`);
   const sentence = `${parts.join(", ")}.`;
-  if (state === "stopped") return `Stopped. ${sentence} Run hookonce apply again to go on.`;
-  return noHandler === 0
-    ? sentence
-    : `${sentence} Add a handler for their types, then run hookonce apply again.`;
+  if (state === "stopped") return [`Stopped. ${sentence} Run hookonce apply again to go on.`];
+  if (failed + noHandler === 0) return [sentence];
+  const verbs = [...(noHandler > 0 ? ["Add"] : []), ...(failed > 0 ? ["correct"] : [])].join(" or ");
+  const handlers = failed + noHandler === 1 ? "the handler" : "the handlers";
+  // A serve keeps the handlers that it loaded at its start, so a change to a file is not enough.
+  const restart = ofServe ? "restart serve, " : "";
+  return [
+    sentence,
+    `${verbs.charAt(0).toUpperCase()}${verbs.slice(1)} ${handlers}, ${restart}then run hookonce apply again.`,
+  ];
+}
+
+function isFiltered({ source, type, outcome, since, until }: ApplyFlags): boolean {
+  return [source, type, outcome, since, until].some((value) => value !== undefined);
 }
 
 function events(count: number): string {

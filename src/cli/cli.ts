@@ -228,7 +228,7 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
       )
       .addOption(new Option("--since <time>", SINCE).argParser(momentOrAgo))
       .addOption(new Option("--until <time>", "Only events received before this").argParser(momentOrAgo))
-      .addOption(new Option("--limit <n>", "At most this many events").argParser(count))
+      .addOption(new Option("--limit <n>", "Run at most this many events").argParser(count))
       .option("--dry-run", "Only show what would run")
       .option("--json", "Print one JSON object per line")
       .option("--folder <path>", "The inbox folder", ".")
@@ -266,7 +266,14 @@ const SINCE = "Only events received at or after this: ISO 8601, Unix seconds, or
 /** @returns Unix milliseconds */
 function momentOrAgo(value: string): number {
   const ago = parseDuration(value);
-  return ago === undefined ? moment(value) : Date.now() - ago;
+  if (ago !== undefined) return Date.now() - ago;
+  try {
+    return moment(value);
+  } catch {
+    throw new InvalidArgumentError(
+      "Write a time such as 2026-01-31T12:00:00Z, Unix seconds, or how long ago, such as 2h.",
+    );
+  }
 }
 
 function ids(id: string, before: readonly string[] = []): string[] {

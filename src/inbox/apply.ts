@@ -14,7 +14,7 @@ import type { Queue } from "./queue.ts";
 /** What is to be applied: certain events, or all that match. */
 export interface ApplyRequest {
   readonly filter: EventFilter;
-  /** At most so many events. */
+  /** Runs at most this many events. Events without a handler do not count, so a repeated run gets past them. */
   readonly limit?: number | undefined;
   /** Only counts what would run. */
   readonly dryRun: boolean;
@@ -25,7 +25,7 @@ export interface ApplyGroup {
   readonly source: string;
   readonly type: string;
   /** What they were before. */
-  readonly outcome: OwedEvent["outcome"];
+  readonly outcome: FoundEvent["outcome"];
   /** The handler that runs them; null if there is none. */
   readonly handler: string | null;
   /** How many of them would run. Only counted by a dry run. */
@@ -75,7 +75,7 @@ const WINDOW = 64;
  *
  * @param progress is filled while it runs
  * @param signal ends it after the events that are in the queue
- * @throws HookonceError `unknown_event`, `ambiguous_event`; what the queue refused (`disk_full`, `database_locked`, …)
+ * @throws HookonceError `unknown_event`, `ambiguous_event`, `unknown_source`; what the queue refused (`disk_full`, `database_locked`, …)
  */
 export async function applyOwed(
   inbox: ApplyInbox,
@@ -89,14 +89,22 @@ export async function applyOwed(
   for await (const page of pages) {
     for (let from = 0; from < page.length && left > 0; from += WINDOW) {
       if (signal.aborted) return;
-      const events = page.slice(from, Math.min(from + WINDOW, from + left));
-      left -= events.length;
-      await applyWindow(inbox, events, dryRun, progress);
+      left = await applyWindow(inbox, page.slice(from, from + WINDOW), left, dryRun, progress);
     }
     if (left <= 0) return;
     // Reading a page blocks. Let the deliveries in before the next one.
     await Bun.sleep(0);
   }
+  refuseUnknownSource(inbox, filter, progress);
+}
+
+/** A source that is no longer in the config may still have owed events. If it has none, its name is a mistake. */
+function refuseUnknownSource({ sources }: ApplyInbox, { source }: EventFilter, log: ProgressLog): void {
+  if (source === undefined || sources.has(source) || log.progress().groups.length > 0) return;
+  throw new HookonceError(
+    "unknown_source",
+    `There is no source "${source}" in hookonce.toml. Its sources are ${[...sources.keys()].join(", ")}.`,
+  );
 }
 
 async function* pagesOf({ reader }: ApplyInbox, filter: EventFilter): AsyncGenerator<readonly OwedEvent[]> {
@@ -108,7 +116,7 @@ async function* pagesOf({ reader }: ApplyInbox, filter: EventFilter): AsyncGener
   } while (after !== undefined);
 }
 
-type Named = Omit<OwedEvent, "outcome"> & { readonly outcome: OwedEvent["outcome"] | "done" };
+type Named = Omit<OwedEvent, "outcome"> & Pick<FoundEvent, "outcome">;
 
 /** Looks all of them up before the first one runs. */
 async function namedEvents(
@@ -139,37 +147,41 @@ function namedEvent(eventId: string, filter: EventFilter, found: readonly FoundE
       `Several sources have an event with the id "${eventId}": ${list.join(", ")}. Add --source NAME.`,
     );
   }
-  const { source, type, outcome } = event;
-  return {
-    source,
-    eventId,
-    type,
-    outcome: outcome === "unhandled" || outcome === "failed" ? outcome : "done",
-  };
+  return { ...event, eventId };
 }
 
+const isOwed = ({ outcome }: Named): boolean => outcome === "unhandled" || outcome === "failed";
+
+/** @returns what is left of the limit */
 async function applyWindow(
   { queue, sources, handlers, clock }: ApplyInbox,
   events: readonly Named[],
+  limit: number,
   dryRun: boolean,
   progress: ProgressLog,
-): Promise<void> {
-  const runs = await Promise.allSettled(
-    events.map(async (event) => {
-      const source = sources.get(event.source);
-      const handler = source === undefined ? null : handlers().for(source.handlersOf, event.type);
-      const group = progress.groupOf(event, handler?.file ?? null);
-      if (event.outcome === "done") group.alreadyDone++;
-      else if (source === undefined || handler === null) group.noHandler++;
-      else if (dryRun) group.wouldRun++;
-      else {
-        const job = { kind: "apply", source, eventId: event.eventId, at: clock() } as const;
-        progress.count(group, event, await queue.write(job));
+): Promise<number> {
+  let left = limit;
+  const runs: Promise<void>[] = [];
+  for (const event of events) {
+    if (left <= 0) break;
+    const source = sources.get(event.source);
+    const handler = source === undefined ? null : handlers().for(source.handlersOf, event.type);
+    const group = progress.groupOf(event, handler?.file ?? null);
+    if (!isOwed(event)) group.alreadyDone++;
+    else if (source === undefined || handler === null) group.noHandler++;
+    else {
+      left--;
+      if (dryRun) {
+        group.wouldRun++;
+        continue;
       }
-    }),
-  );
+      const job = { kind: "apply", source, eventId: event.eventId, at: clock() } as const;
+      runs.push(queue.write(job).then((result) => progress.count(group, event, result)));
+    }
+  }
   // Those that the queue took are counted before the first refusal is passed on.
-  for (const run of runs) if (run.status === "rejected") throw run.reason;
+  for (const run of await Promise.allSettled(runs)) if (run.status === "rejected") throw run.reason;
+  return left;
 }
 
 export type ProgressLog = ReturnType<typeof createProgressLog>;
@@ -184,7 +196,7 @@ export function createProgressLog() {
       let group = groups.get(key);
       if (group === undefined) {
         const counts = { wouldRun: 0, processed: 0, failed: 0, noHandler: 0, alreadyDone: 0 };
-        group = { source, type, outcome: outcome === "done" ? "unhandled" : outcome, handler, ...counts };
+        group = { source, type, outcome, handler, ...counts };
         groups.set(key, group);
       }
       return group;

@@ -146,6 +146,12 @@ secret   = "env:A_SECRET_THAT_IS_NOT_SET"
       { ...counted, source: "other", handler: null, would_run: 0, no_handler: 1 },
     ]);
     expect((await apply(inbox, "--dry-run")).stdout).toContain("2 events would run, 1 without a handler.");
+    const checked = await run(["check", inbox.path]);
+    expect(checked.stdout).toContain(
+      "owed: 2 unhandled, source default, type paid (handlers/default/paid.sql)\n",
+    );
+    expect(checked.stdout).toContain("owed: 1 unhandled, source other, type paid (no handler)\n");
+    expect(checked.stdout).toContain(`hookonce apply --folder ${inbox.path}\n`);
     expect(readFileSync(join(inbox.path, "data/hookonce.db")).equals(before)).toBe(true);
   });
 
@@ -167,18 +173,73 @@ secret   = "env:A_SECRET_THAT_IS_NOT_SET"
 
     expect((await apply(inbox, "evt_1", "--source", "other")).code).toBe(0);
     expect((await apply(inbox, "--limit", "1", "--type", "pa*", "--source", "default")).code).toBe(0);
-    expect((await apply(inbox, "--until", "1h")).stdout).toBe("Nothing is owed.\n");
-    expect((await apply(inbox, "--outcome", "failed")).stdout).toBe("Nothing is owed.\n");
+    expect((await apply(inbox, "--until", "1h")).stdout).toBe("Nothing that matches is owed.\n");
+    expect((await apply(inbox, "--outcome", "failed")).stdout).toBe("Nothing that matches is owed.\n");
     expect(rows(inbox, "select event_id from applied order by n")).toEqual([
       { event_id: "evt_1" },
       { event_id: "evt_1" },
     ]);
     expect((await apply(inbox, "evt_1", "--source", "other")).stdout).toBe(
-      "Nothing to apply: 1 event done already.\n",
+      "Nothing to apply: 1 event already done.\n",
     );
+    const [done] = jsonLines((await apply(inbox, "evt_1", "--source", "other", "--json")).stdout);
+    expect(done).toMatchObject({ outcome: "processed", processed: 0, already_done: 1 });
+  });
+
+  test("--limit counts the events that it runs, so that those without a handler never block the others", async () => {
+    using inbox = scratch(files);
+    await receiveUnhandled(inbox, ["evt_1", "evt_2"], "other");
+    await receiveUnhandled(inbox, ["evt_3", "evt_4", "evt_5"]);
+    inbox.write({ "handlers/default/paid.sql": credit });
+    expect((await apply(inbox, "--limit", "2", "--dry-run")).stdout).toContain("2 events would run");
+    expect((await apply(inbox, "--limit", "2")).stdout).toContain("2 events applied, 2 without a handler.");
+    expect(rows(inbox, "select event_id from applied order by n")).toEqual([
+      { event_id: "evt_3" },
+      { event_id: "evt_4" },
+    ]);
+  });
+
+  test("names the sources if there is none of this name, unless events of it are owed", async () => {
+    using inbox = scratch(files);
+    await receiveUnhandled(inbox, ["evt_1"], "other");
+    const unknown = await apply(inbox, "--source", "othr");
+    expect([unknown.code, unknown.stdout, unknown.stderr]).toEqual([
+      1,
+      "",
+      'hookonce: There is no source "othr" in hookonce.toml. Its sources are default, other. [unknown_source]\n',
+    ]);
+    inbox.write({ "hookonce.toml": files["hookonce.toml"].replace(/\n\[sources.other\][^]*/, "") });
+    await using server = await serve(inbox.path, { flags: ["--accept-id-change"] });
+    const removed = await apply(inbox, "--source", "other");
+    expect([removed.code, removed.stdout]).toEqual([0, expect.stringContaining("1 without a handler.")]);
+    server.signal("SIGTERM");
+  });
+
+  test("says that a running serve must be restarted, because it has the handlers of its start", async () => {
+    using inbox = scratch({ ...files, "handlers/default/paid.sql": gated });
+    {
+      await using server = await serve(inbox.path);
+      await server.post("/webhook", event("evt_1"));
+      await server.post("/webhook/other", event("evt_2"));
+      inbox.write({ "handlers/default/paid.sql": credit, "handlers/other/paid.sql": credit });
+      expect((await apply(inbox)).stdout).toEndWith(
+        "0 events applied, 1 failed, 1 without a handler.\nAdd or correct the handlers, restart serve, then run hookonce apply again.\n",
+      );
+      expect((await apply(inbox, "evt_2", "--dry-run")).stdout).toEndWith(
+        "0 events would run, 1 without a handler.\nAdd the handler, restart serve, then run hookonce apply again.\n",
+      );
+    }
+    expect((await apply(inbox)).stdout).toEndWith("2 events applied.\n");
   });
 
   test("says what is wrong with the command line, with exit code 2", async () => {
+    using inbox = scratch(files);
+    const named = await run(["apply", inbox.path]);
+    expect([named.code, named.stderr]).toEqual([
+      2,
+      `error: ${inbox.path} is an inbox folder, not an event id: write --folder ${inbox.path}\n`,
+    ]);
+    expect((await run(["apply", "--since", "2w"])).stderr).toContain("or how long ago, such as 2h");
     for (const args of [["--limit", "0"], ["--since", "soon"], ["--outcome", "processed"], ["--nope"]]) {
       const { code, stderr } = await run(["apply", ...args]);
       expect([args, code]).toEqual([args, 2]);
@@ -214,10 +275,11 @@ export default handler(({ event, db }) => {
 const OWED = 400;
 
 /** An inbox with many owed events, whose handler is slow. */
-async function manyOwed(): Promise<Scratch> {
+async function manyOwed(others: readonly string[] = []): Promise<Scratch> {
   const inbox = scratch(files);
   {
     await using server = await serve(inbox.path);
+    for (const id of others) await server.post("/webhook/other", event(id));
     await Promise.all(Array.from({ length: OWED }, (_, n) => server.post("/webhook", event(`evt_${n}`))));
     server.signal("SIGTERM");
     await server.ended;
@@ -291,6 +353,27 @@ describeUnless(onlyInFullRun(), "hookonce apply, interrupted and raced", () => {
   );
 
   test(
+    "says how to go on when the serve that it reached stops",
+    async () => {
+      using inbox = await manyOwed();
+      await using server = await serve(inbox.path);
+      const applying = apply(inbox);
+      await someApplied(inbox, 20);
+      server.signal("SIGKILL");
+      const { code, stdout, stderr } = await applying;
+      expect([code, stdout, stderr]).toEqual([
+        1,
+        "",
+        "hookonce: hookonce serve stopped before the command was done. What it has done stays done. Run the command again to go on. [shutting_down]\n",
+      ]);
+      expect((await apply(inbox)).code).toBe(0);
+      expect(await someApplied(inbox, OWED)).toBe(OWED);
+      expect(appliedTimes(inbox)).toEqual([]);
+    },
+    TIMEOUT,
+  );
+
+  test(
     "racing the provider's retries of the same events, each is applied once",
     async () => {
       using inbox = await manyOwed();
@@ -312,16 +395,19 @@ describeUnless(onlyInFullRun(), "hookonce apply, interrupted and raced", () => {
   );
 
   test(
-    "yields to a serve that starts, and goes on there",
+    "yields to a serve that starts, goes on there, and counts every event once",
     async () => {
-      using inbox = await manyOwed();
+      using inbox = await manyOwed(["unhandled"]);
       const applying = apply(inbox);
       await someApplied(inbox, 20);
       await using server = await serve(inbox.path);
       expect((await server.post("/webhook", event("evt_0"))).body["status"]).toBe("duplicate");
       const { code, stderr, stdout } = await applying;
       expect(stderr).toBe("hookonce serve is starting. The rest runs there.\n");
-      expect([code, stdout]).toEqual([0, expect.stringContaining(`${OWED} events applied`) as string]);
+      expect([code, stdout]).toEqual([
+        0,
+        expect.stringContaining(`${OWED} events applied, 1 without a handler.`) as string,
+      ]);
       expect(await someApplied(inbox, OWED)).toBe(OWED);
       expect(appliedTimes(inbox)).toEqual([]);
     },

@@ -72,7 +72,7 @@ export function createAdminClient(send: (request: Request) => Response | Promise
 /**
  * Connects to the process that serves a database.
  *
- * @returns undefined if none does
+ * @returns undefined if none does; the client throws `shutting_down` if that process ends
  * @throws HookonceError `permission_denied` if it runs as another user
  */
 export async function connectToServe(database: string): Promise<AdminClient | undefined> {
@@ -96,5 +96,13 @@ export async function connectToServe(database: string): Promise<AdminClient | un
     // A killed process left the socket behind.
     return undefined;
   }
-  return createAdminClient(send);
+  return createAdminClient((request) =>
+    send(request).catch((cause: unknown) => {
+      throw new HookonceError(
+        "shutting_down",
+        "hookonce serve stopped before the command was done. What it has done stays done. Run the command again to go on.",
+        { cause },
+      );
+    }),
+  );
 }

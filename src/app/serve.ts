@@ -137,7 +137,7 @@ async function announceOwed(engine: Engine, logger: Log["logger"]): Promise<void
   const owed = await reader.owedByType(MAX_COUNTED);
   if (owed.length === 0) return;
   const events = owed.reduce((sum, { count }) => sum + count, 0);
-  logger.warn({ events, owed }, "events are owed: to run those that have a handler, run hookonce apply");
+  logger.warn({ events, owed }, "events are owed. To run those that have a handler: hookonce apply");
 }
 
 async function startReceiving(

@@ -28,7 +28,11 @@ export async function runCheck(folder: string, options: { database?: string }): 
     const handler = table.for(sources.get(source)?.handlersOf ?? source, type)?.file ?? "no handler";
     console.log(`owed: ${count} ${outcome}, source ${source}, type ${type || "(none)"} (${handler})`);
   }
-  if (owed.length > 0) console.log("To run the owed events that have a handler: hookonce apply");
+  if (owed.length > 0) {
+    const where = folder === "." ? "" : ` --folder ${folder}`;
+    console.log(`To run the owed events that have a handler: hookonce apply${where}`);
+    console.log("A running serve has the handlers of its start: restart it first if you changed one.");
+  }
   console.log("no problems found");
   return EXIT.done;
 }

@@ -47,7 +47,7 @@ export function createDeliveryLog(log: Logger, writeLine?: (fields: string) => v
         { source, type },
         outcome === "ignored"
           ? 'no handler for this type: only the id is kept (unhandled = "ignore")'
-          : "no handler for this type: the event is kept. Add a handler, then run: hookonce apply",
+          : "no handler for this type: the event is kept. Add a handler, restart serve, then run: hookonce apply",
       );
     }
   };

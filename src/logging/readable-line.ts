@@ -29,5 +29,17 @@ function handlers(files: unknown): string {
 }
 
 function text(value: unknown): string {
-  return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+  if (typeof value === "string") return value;
+  return isList(value) ? value.map(words).join("; ") : (JSON.stringify(value) ?? "");
+}
+
+/** Such as the owed events by source, type and outcome. */
+function isList(value: unknown): value is object[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "object" && item !== null);
+}
+
+function words(fields: object): string {
+  return Object.values(fields)
+    .map((value) => text(value) || "(none)")
+    .join(" ");
 }

@@ -6,7 +6,7 @@ const failing = {
   "migrations/0001.sql": `create table effects (event_id text, payload text) strict;
 --> statement-breakpoint
 create table broken (id text primary key) strict;`,
-  // What is in `broken` cannot be applied.
+  // The handler fails for the ids in `broken`.
   "handlers/it/_any.ts": `import { handler } from "hookonce"; import { sql } from "drizzle-orm";
 export default handler(({ event, db }) => {
   if (db.get(sql\`select 1 from broken where id = \${event.id}\`) !== undefined) throw new Error("broken");
@@ -26,7 +26,7 @@ const said = (body: { events: { status: string }[] }): string[] => body.events.m
 const effects = (inbox: TestInbox): unknown[] =>
   inbox.rows("select event_id from effects order by event_id").map((row) => row.event_id);
 
-test("one request, many events: each its own id and effect, the body stored once", async () => {
+test("one request with many events: each event has its id and its effect, and the body is stored once", async () => {
   await using inbox = await batchInbox();
   const events = Array.from({ length: 600 }, (_, index) => ({ id: `evt_${index}`, type: "thing", index }));
   const first = await deliver(inbox, events);
@@ -37,7 +37,7 @@ test("one request, many events: each its own id and effect, the body stored once
     message: "Webhook received and processed",
   });
   expect(inbox.value("select count(*) from effects")).toBe(600);
-  // More than one transaction holds, and still one body.
+  // The events took more than one transaction.
   expect(inbox.value("select count(*) from hookonce_bodies")).toBe(1);
   expect(inbox.value("select count(distinct body) from hookonce_results")).toBe(1);
   expect(inbox.value("select payload from effects where event_id = 'evt_7'")).toBe(JSON.stringify(events[7]));
@@ -47,7 +47,7 @@ test("one request, many events: each its own id and effect, the body stored once
   expect(inbox.value("select count(*) from effects")).toBe(600);
 });
 
-test("what fails does not take the others along, and the retry runs only that", async () => {
+test("one event fails and the others are applied, and the retry runs only the failed one", async () => {
   await using inbox = await batchInbox();
   inbox.rows("insert into broken values ('b') returning id");
   const events = ["a", "b", "c"].map((id) => ({ id, type: "thing" }));
@@ -55,7 +55,7 @@ test("what fails does not take the others along, and the retry runs only that", 
   expect(first.status).toBe(500);
   expect(said(first.body)).toEqual(["processed", "failed", "processed"]);
   expect(effects(inbox)).toEqual(["a", "c"]);
-  // A failure keeps its own part of the batch, not all of it.
+  // A failure stores its own part of the batch, not all of it.
   expect(Buffer.from(inbox.value("select first_body from hookonce_failures")).toString()).toBe(
     '{"id":"b","type":"thing"}',
   );
@@ -66,7 +66,7 @@ test("what fails does not take the others along, and the retry runs only that", 
   expect(effects(inbox)).toEqual(["a", "b", "c"]);
 });
 
-test("the first one failing, the body is stored with the next", async () => {
+test("if the first event fails, the body is stored with the next one", async () => {
   await using inbox = await batchInbox();
   inbox.rows("insert into broken values ('a') returning id");
   await deliver(inbox, [
@@ -80,7 +80,7 @@ test("the first one failing, the body is stored with the next", async () => {
   );
 });
 
-test("an event without an id is 400, and the others are committed", async () => {
+test("answers 400 for an event without a valid id, and commits the others", async () => {
   await using inbox = await batchInbox();
   const answer = await deliver(inbox, [
     { id: "a", type: "t" },
@@ -95,7 +95,7 @@ test("an event without an id is 400, and the others are committed", async () => 
   expect(effects(inbox)).toEqual(["a", "b"]);
 });
 
-test("twice in one batch is once applied; an empty batch is well", async () => {
+test("applies an event that is twice in a batch once, and accepts an empty batch", async () => {
   await using inbox = await batchInbox();
   const twice = await deliver(inbox, [{ id: "a" }, { id: "a" }]);
   expect(said(twice.body)).toEqual(["processed", "duplicate"]);
@@ -103,7 +103,7 @@ test("twice in one batch is once applied; an empty batch is well", async () => {
   expect(none).toEqual({ status: 200, body: { status: "batch", events: [] } });
 });
 
-test("what is no batch is said to be none", async () => {
+test("says that a body is not a batch", async () => {
   await using inbox = await batchInbox();
   for (const payload of [{}, { events: {} }, [], "text", { events: null }]) {
     const { status, body } = await inbox.deliver(JSON.stringify(payload), { source: "it" });
@@ -112,7 +112,7 @@ test("what is no batch is said to be none", async () => {
   expect((await inbox.deliver("{", { source: "it" })).body.error.code).toBe("invalid_json");
 });
 
-test("numbers keep their digits in the element", async () => {
+test("the numbers in an element keep their digits", async () => {
   await using inbox = await testInbox({
     config: `[sources.it]\nprovider = "unsigned"\nevent_id = "body:$.id"\ntype = "body:$.type"\nbatch = "body:$[*]"`,
     files: {
@@ -127,7 +127,7 @@ test("numbers keep their digits in the element", async () => {
   ]);
 });
 
-test("an event that is owed is applied from its own part of the stored batch", async () => {
+test("an owed event is applied from its own part of the stored batch", async () => {
   await using inbox = await testInbox({
     config: `[sources.it]\nprovider = "unsigned"\nevent_id = "body:$.id"\ntype = "body:$.type"\nbatch = "body:$.events[*]"`,
     files: { "migrations/0001.sql": failing["migrations/0001.sql"] },
@@ -143,7 +143,7 @@ test("an event that is owed is applied from its own part of the stored batch", a
     ),
   ).toEqual(["unhandled", "unhandled"]);
   await inbox.restart({ files: failing });
-  // Put together anew, and with something changed besides.
+  // The event arrives in another batch, and changed.
   expect(said((await deliver(inbox, [{ id: "b", n: 3 }])).body)).toEqual(["processed"]);
   expect(inbox.rows("select event_id, payload from effects")).toEqual([
     { event_id: "b", payload: '{"id":"b","n":2}' },
@@ -152,12 +152,12 @@ test("an event that is owed is applied from its own part of the stored batch", a
   expect(Buffer.from(inbox.value("select body from hookonce_changed_bodies")).toString()).toBe(
     '{"id":"b","n":3}',
   );
-  // Only regrouped: nothing of its own has changed.
+  // The event arrives in another batch, unchanged.
   await deliver(inbox, [{ id: "a", n: 1 }]);
   expect(inbox.value("select changed_bodies from hookonce_events where event_id = 'a'")).toBe(0);
 });
 
-test("a batch whose transaction is lost from inside stores its body once all the same", async () => {
+test("a batch stores its body once even if one of its events rolls back the transaction", async () => {
   await using inbox = await testInbox({
     config: `[sources.it]\nprovider = "unsigned"\nevent_id = "body:$.id"\ntype = "body:$.type"\nbatch = "body:$.events[*]"`,
     files: {
@@ -176,7 +176,7 @@ create trigger poison before insert on effects when new.event_id = 'b' begin sel
   );
 });
 
-test("Twilio's Event Streams are a batch that the config spells out, signed by way of a hash in the URL", async () => {
+test("Twilio's Event Streams: a batch from the config, signed through a hash in the URL", async () => {
   const url = "https://hooks.example.test/webhook/it";
   await using inbox = await testInbox({
     config: `[sources.it]

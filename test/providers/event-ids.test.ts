@@ -46,28 +46,33 @@ const sendIdInHeader = (headers: Record<string, string>): Promise<Answer> =>
   post(inbox, "header", "no JSON", headers);
 
 describe("event ids", () => {
-  /** `stored` is the id under which a 200 is on the guest list. */
+  /** `stored` is the id under which the event is recorded. */
   const scenarios: { name: string; json: string; answer: Answer; stored?: string }[] = [
     { name: "text", json: '"evt_1"', answer: PROCESSED, stored: "evt_1" },
-    { name: "text, once more", json: '"evt_1"', answer: DUPLICATE, stored: "evt_1" },
-    { name: "text in escapes is that text", json: '"\\u0065vt_1"', answer: DUPLICATE, stored: "evt_1" },
-    { name: "capitals are other ids", json: '"EVT_1"', answer: PROCESSED, stored: "EVT_1" },
-    { name: "a space at the end is another id", json: '"evt_1 "', answer: PROCESSED, stored: "evt_1 " },
+    { name: "the same text again", json: '"evt_1"', answer: DUPLICATE, stored: "evt_1" },
+    { name: "the same text in escapes", json: '"\\u0065vt_1"', answer: DUPLICATE, stored: "evt_1" },
+    { name: "text in capitals is another id", json: '"EVT_1"', answer: PROCESSED, stored: "EVT_1" },
+    {
+      name: "text with a space after it is another id",
+      json: '"evt_1 "',
+      answer: PROCESSED,
+      stored: "evt_1 ",
+    },
     { name: "a zero", json: "0", answer: PROCESSED, stored: "0" },
     { name: "a number and its digits as text are one id", json: '"0"', answer: DUPLICATE, stored: "0" },
     { name: "2^53 + 1", json: "9007199254740993", answer: PROCESSED, stored: "9007199254740993" },
-    { name: "2^53: another event", json: "9007199254740992", answer: PROCESSED, stored: "9007199254740992" },
-    { name: "2^53 + 1, once more", json: "9007199254740993", answer: DUPLICATE, stored: "9007199254740993" },
+    { name: "2^53, another event", json: "9007199254740992", answer: PROCESSED, stored: "9007199254740992" },
+    { name: "2^53 + 1 again", json: "9007199254740993", answer: DUPLICATE, stored: "9007199254740993" },
     { name: "below -2^53", json: "-9007199254740993", answer: PROCESSED, stored: "-9007199254740993" },
     { name: "200 digits", json: "7".repeat(200), answer: PROCESSED, stored: "7".repeat(200) },
     { name: "255 digits", json: "7".repeat(255), answer: PROCESSED, stored: "7".repeat(255) },
     { name: "256 digits", json: "7".repeat(256), answer: INVALID },
-    { name: "minus zero, digit for digit", json: "-0", answer: PROCESSED, stored: "-0" },
+    { name: "minus zero", json: "-0", answer: PROCESSED, stored: "-0" },
     { name: "a fraction", json: "1.5", answer: INVALID },
-    { name: "a fraction that is none", json: "1.0", answer: INVALID },
+    { name: "an integer written as a fraction", json: "1.0", answer: INVALID },
     { name: "an exponent", json: "1e3", answer: INVALID },
-    { name: "an exponent in a capital", json: "1E3", answer: INVALID },
-    { name: "beyond every number", json: "1e999", answer: INVALID },
+    { name: "an exponent with a capital E", json: "1E3", answer: INVALID },
+    { name: "a number beyond the largest double", json: "1e999", answer: INVALID },
     { name: "true", json: "true", answer: INVALID },
     { name: "false", json: "false", answer: INVALID },
     { name: "an object", json: '{"id":"evt_2"}', answer: INVALID },
@@ -97,7 +102,7 @@ describe("event ids", () => {
     { name: "DEL", json: '"\\u007f"', answer: INVALID },
     { name: "a C1 control character", json: '"\\u0085"', answer: INVALID },
     {
-      name: "no-break space is no control character",
+      name: "a no-break space is not a control character",
       json: '"\\u00a0"',
       answer: PROCESSED,
       stored: "\u00a0",
@@ -105,10 +110,10 @@ describe("event ids", () => {
     { name: "a lone high surrogate", json: '"evt\\ud800"', answer: INVALID },
     { name: "another lone high surrogate", json: '"evt\\ud801"', answer: INVALID },
     { name: "a lone low surrogate", json: '"\\udc00"', answer: INVALID },
-    { name: "a pair in the wrong order", json: '"\\udc19\\ud83d"', answer: INVALID },
-    { name: "a pair in escapes", json: '"\\ud83d\\udc19"', answer: PROCESSED, stored: "🐙" },
-    { name: "é in one character", json: '"\\u00e9"', answer: PROCESSED, stored: "é" },
-    { name: "é in two: another id", json: '"e\\u0301"', answer: PROCESSED, stored: "e\u0301" },
+    { name: "a surrogate pair in the wrong order", json: '"\\udc19\\ud83d"', answer: INVALID },
+    { name: "a surrogate pair in escapes", json: '"\\ud83d\\udc19"', answer: PROCESSED, stored: "🐙" },
+    { name: "é as one character", json: '"\\u00e9"', answer: PROCESSED, stored: "é" },
+    { name: "é as two characters is another id", json: '"e\\u0301"', answer: PROCESSED, stored: "e\u0301" },
     {
       name: "SQL",
       json: `"'; drop table effects; --"`,
@@ -118,7 +123,7 @@ describe("event ids", () => {
     { name: "__proto__", json: '"__proto__"', answer: PROCESSED, stored: "__proto__" },
   ];
 
-  // In this order: some are the id of a row before.
+  // The order matters: some rows have the id of an earlier row.
   test.each(scenarios.map((row) => [row.name, row] as const))("%s", async (_, { json, answer, stored }) => {
     const given = await deliveryTo(inbox, "body", `{"id":${json},"type":"t"}`, JSON_TYPE);
     expect(given).toEqual({ answer, added: answer === PROCESSED ? ONE : NOTHING });
@@ -129,13 +134,13 @@ describe("event ids", () => {
     }
   });
 
-  test("where there is none", async () => {
+  test("answers 400 if there is no id", async () => {
     for (const body of ["{}", "[]", "null", "1", '"evt_1"', '{"Id":"evt_1"}', '{"data":{"id":"evt_1"}}']) {
       expect(await deliveryTo(inbox, "body", body, JSON_TYPE)).toEqual({ answer: MISSING, added: NOTHING });
     }
   });
 
-  test("of two keys of one name the last one counts, for text and for numbers", async () => {
+  test("if a key occurs twice, the last value is the id, for text and for numbers", async () => {
     expect(await post(inbox, "body", '{"id":"twice_1","id":"twice_2","type":"t"}', JSON_TYPE)).toEqual(
       PROCESSED,
     );
@@ -152,7 +157,7 @@ describe("event ids", () => {
     expect(await post(inbox, "body", '{"id":71000000000000000001,"type":"t"}', JSON_TYPE)).toEqual(PROCESSED);
   });
 
-  test("in headers: as they are given, and not where they are empty", async () => {
+  test("an id in a header is used unchanged, and an empty header is no id", async () => {
     expect(
       await sendIdInHeader({ "x-id": "72d3162e-cc78-11e3-81ab-4c9367dc0958", "x-type": "push" }),
     ).toEqual(PROCESSED);
@@ -163,12 +168,12 @@ describe("event ids", () => {
     expect(await sendIdInHeader({ "x-id": "9007199254740992", "x-type": "push" })).toEqual(PROCESSED);
     expect(await sendIdInHeader({ "x-id": "1.5", "x-type": "push" })).toEqual(PROCESSED);
     expect(await sendIdInHeader({ "x-id": "a".repeat(256), "x-type": "push" })).toEqual(INVALID);
-    // With an id in a header a body of any kind will do, so this is about the id.
+    // This source accepts any body, so the 400 is about the id.
     expect((await sendIdInHeader({ "x-id": "", "x-type": "push" })).status).toBe(400);
     expect((await sendIdInHeader({ "x-type": "push" })).status).toBe(400);
   });
 
-  test("joined of several parts: all of them or none", async () => {
+  test("an id that is joined from several parts needs all of them", async () => {
     const send = async (body: string): Promise<Answer> => post(inbox, "joined", body, { "x-kind": "k" });
     expect(await send('{"account":"acct_1","id":9007199254740993}')).toEqual(PROCESSED);
     expect(await send('{"account":"acct_1","id":9007199254740992}')).toEqual(PROCESSED);
@@ -199,7 +204,7 @@ describe("event ids", () => {
     ]);
   });
 
-  test("joined of numbers: a text like any other, digit for digit", async () => {
+  test("an id that is joined from numbers has their digits as they are written", async () => {
     const answers: string[] = [];
     for (const id of ["1.5", "1.50", "1e3", '"1e3"']) {
       const body = `{"account":"acct_2","id":${id}}`;
@@ -208,7 +213,7 @@ describe("event ids", () => {
     expect(answers).toEqual(["processed", "processed", "processed", "duplicate"]);
   });
 
-  test("the same id of two sources is two events", async () => {
+  test("the same id from two sources is two events", async () => {
     expect(await post(inbox, "body", '{"id":"shared","type":"t"}', JSON_TYPE)).toEqual(PROCESSED);
     expect(await post(inbox, "header", "", { "x-id": "shared", "x-type": "t" })).toEqual(PROCESSED);
     expect(inbox.value("select count(*) from effects where event_id = 'shared'")).toBe(2);
@@ -226,10 +231,10 @@ describe("event types", () => {
   const scenarios: { name: string; json: string; answer: Answer; stored?: string }[] = [
     { name: "text", json: '"invoice.paid"', answer: PROCESSED, stored: "invoice.paid" },
     { name: "a number", json: "7", answer: PROCESSED, stored: "7" },
-    { name: "null: none", json: "null", answer: PROCESSED, stored: "" },
-    { name: "empty: none", json: '""', answer: PROCESSED, stored: "" },
+    { name: "null means no type", json: "null", answer: PROCESSED, stored: "" },
+    { name: "empty text means no type", json: '""', answer: PROCESSED, stored: "" },
     {
-      name: "spaces and signs",
+      name: "spaces and punctuation",
       json: '"Push Hook ☕ /../ %"',
       answer: PROCESSED,
       stored: "Push Hook ☕ /../ %",
@@ -253,7 +258,7 @@ describe("event types", () => {
     },
   );
 
-  test("joined: what is missing is left out", async () => {
+  test("a type that is joined leaves out the missing parts", async () => {
     expect(await typeOf("1", { action: "opened" }, { "x-kind": "issues" })).toBe("issues.opened");
     expect(await typeOf("2", {}, { "x-kind": "push" })).toBe("push");
     expect(await typeOf("3", { action: null }, { "x-kind": "push" })).toBe("push");
@@ -262,7 +267,7 @@ describe("event types", () => {
   });
 });
 
-test("nothing of this was a failure", () => {
+test("no delivery of this file caused a failure", () => {
   expect(storedIn(inbox).failures).toBe(0);
   expect(inbox.fatal).toEqual([]);
 });

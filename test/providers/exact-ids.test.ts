@@ -13,7 +13,7 @@ const unsigned = providers.get("unsigned") as Provider;
 
 type Read = { readonly id: string; readonly type: string } | { readonly refused: string };
 
-/** Reads id and type as the source of a running inbox does. */
+/** Reads id and type as a source does. */
 function reader(eventId: Selector, type: Selector): (text: string) => Read {
   const source = createSource({ name: "s", provider: unsigned, secrets: [], eventId, type }, Date.now);
   return (text) => {
@@ -31,7 +31,7 @@ const ID: Part = "body:$.data.object.id";
 const TYPE: Part = "body:$.type";
 const read = reader(ID, TYPE);
 
-/** What JSON.parse finds; undefined for what is no JSON. */
+/** The id and type that JSON.parse finds; undefined if the text is not JSON. */
 function parsed(text: string): { id: unknown; type: unknown } | undefined {
   let payload: unknown;
   try {
@@ -50,7 +50,7 @@ function parsed(text: string): { id: unknown; type: unknown } | undefined {
   return { id: at(ID), type: at(TYPE) };
 }
 
-/** What a delivery with this text must be read as, according to JSON.parse. */
+/** How a delivery with this text must be read, according to JSON.parse. */
 function expected(text: string): Read {
   const found = parsed(text);
   if (found === undefined) return { refused: "invalid_json" };
@@ -63,7 +63,7 @@ function expected(text: string): Read {
   return typeof type === "string" && !unfit(type) ? { id, type } : { refused: "invalid_event_type" };
 }
 
-/** Empty, which no id may be, for a value that cannot be one; undefined if there is none. */
+/** The text of an id. Empty, which is never valid, for other values; undefined if there is none. */
 function idText(found: unknown): string | undefined {
   if (found === undefined || found === null) return undefined;
   if (typeof found === "string") return found;
@@ -75,10 +75,10 @@ function unfit(text: string): boolean {
   return Buffer.byteLength(text) > 255 || /[\u0000-\u001f\u007f-\u009f]/.test(text) || !text.isWellFormed();
 }
 
-/** Numbers that JavaScript writes as they are here: other spellings of integers have their own test below. */
+/** Numbers that JavaScript writes as they are here. Other spellings have their own test below. */
 const plainNumber = fc.oneof(fc.maxSafeInteger(), fc.constantFrom(0.5, -1.25, 1e-7, 1e21)).map(String);
 
-/** Objects in which the names that are read are often there, often twice, and often escaped or elsewhere. */
+/** JSON in which the names that are read occur often, twice, escaped or in other places. */
 const json = fc.letrec<{ text: string }>((tie) => ({
   text: fc.oneof(
     { depthSize: "small" },
@@ -97,7 +97,7 @@ const json = fc.letrec<{ text: string }>((tie) => ({
   ),
 })).text;
 
-/** Most have something at both paths; members that come later count if a name is given twice. */
+/** Events that have values at both paths. If a name occurs twice, the last value counts. */
 const event = fc
   .tuple(json, json, fc.constantFrom("", ',"type":"again"', ',"data":{"object":{"id":"again"}}'))
   .map(([id, type, more]) => `{"type":${type},"data":{"object":{"x":1.5,"id":${id}}}${more}}`);
@@ -115,7 +115,7 @@ test("refuses a damaged body exactly when JSON.parse refuses it", () => {
   const damage = fc.tuple(
     fc.nat(),
     fc.nat({ max: 3 }),
-    // No digits: they would spell integers in other ways.
+    // No digits, because they could change how an integer is written.
     fc.constantFrom(...' \t\n"\\{}[],:-tnux\u0000é'.split("")),
   );
   fc.assert(
@@ -140,7 +140,7 @@ describe("integers are read digit for digit", () => {
     fc.bigInt({ min: -3n, max: 3n }).map((near) => near - 2n ** 53n),
     fc.bigInt({ min: 0n, max: 10n ** 120n }),
   );
-  /** Members around the id: what they hold must not change how the id is read. */
+  /** Members around the id, which must not change how the id is read. */
   const others = fc.constantFrom(
     "",
     '"amount":12.50,',
@@ -152,7 +152,7 @@ describe("integers are read digit for digit", () => {
   const whole = reader("body:$.id", []);
   const joined = reader({ join: ["body:$.account", "body:$.id"], with: "/" }, []);
 
-  test("alone and joined, whatever is beside them", () => {
+  test("alone and joined, with any other members beside them", () => {
     fc.assert(
       fc.property(integer, integer, others, others, (id, account, before, between) => {
         const text = `{${before}"account": ${account},\n${between}"id":${id}}`;
@@ -187,7 +187,7 @@ describe("integers are read digit for digit", () => {
   });
 });
 
-test("the type that was read does not keep its body in memory", () => {
+test("a type does not keep the body that it was read from in memory", () => {
   const pad = "x".repeat(1024 * 1024);
   const kept = new Set<string>();
   const { identify } = createSource(

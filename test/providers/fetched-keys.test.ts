@@ -7,14 +7,14 @@ import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { signerFor, URL_OF_IT, type Signer } from "./preset-samples.ts";
 import { NOW } from "./signed-inbox.ts";
 
-interface SpyingInbox extends AsyncDisposable {
+interface FetchingInbox extends AsyncDisposable {
   inbox: TestInbox;
   fetched: string[];
   signer: Signer;
 }
 
-/** An inbox that notes what is fetched. */
-async function spyingInbox(name: string): Promise<SpyingInbox> {
+/** An inbox that records the URLs that it fetches. */
+async function fetchingInbox(name: string): Promise<FetchingInbox> {
   const signer = signerFor(name, certificateFor);
   const fetched: string[] = [];
   const inbox = await testInbox({
@@ -35,10 +35,10 @@ const post = (
   body: Uint8Array,
 ): Promise<Response> => inbox.request("/webhook/it", { method: "POST", headers, body: Buffer.from(body) });
 
-test("a certificate is fetched once", async () => {
+test("a certificate or key is fetched once", async () => {
   for (const name of ["aws-sns", "paypal", "plaid"]) {
-    await using spying = await spyingInbox(name);
-    const { inbox, fetched, signer } = spying;
+    await using fetching = await fetchingInbox(name);
+    const { inbox, fetched, signer } = fetching;
     for (const n of [1, 2, 3]) {
       const { headers, body } = await signer.request(n, 1, NOW);
       expect((await post(inbox, headers, body)).status).toBe(200);
@@ -47,7 +47,7 @@ test("a certificate is fetched once", async () => {
   }
 });
 
-test("nothing is fetched from a host that only looks like the provider's", async () => {
+test("refuses a URL whose host only looks like the provider's, and fetches nothing", async () => {
   const hosts = [
     "https://sns.us-east-1.amazonaws.com.evil.test/x.pem",
     "https://sns.us-east-1.amazonaws.com@evil.test/x.pem",
@@ -66,15 +66,15 @@ test("nothing is fetched from a host that only looks like the provider's", async
     "",
     "no URL",
   ];
-  await using spying = await spyingInbox("aws-sns");
-  const { inbox, fetched, signer } = spying;
+  await using fetching = await fetchingInbox("aws-sns");
+  const { inbox, fetched, signer } = fetching;
   const { headers, body } = await signer.request(1, 1, NOW);
   const message = JSON.parse(Buffer.from(body).toString()) as Record<string, unknown>;
   for (const SigningCertURL of hosts) {
     const forged = Buffer.from(JSON.stringify({ ...message, SigningCertURL }));
     expect((await post(inbox, headers, forged)).status).toBe(401);
   }
-  await using paypal = await spyingInbox("paypal");
+  await using paypal = await fetchingInbox("paypal");
   const request = await paypal.signer.request(1, 1, NOW);
   for (const url of hosts.filter((host) => /^[ -~]*$/.test(host)))
     expect(
@@ -83,9 +83,9 @@ test("nothing is fetched from a host that only looks like the provider's", async
   expect([...fetched, ...paypal.fetched]).toEqual([]);
 });
 
-test("a message of another topic is refused before anything is fetched", async () => {
-  await using spying = await spyingInbox("aws-sns");
-  const { inbox, fetched, signer } = spying;
+test("refuses a message of another topic before anything is fetched", async () => {
+  await using fetching = await fetchingInbox("aws-sns");
+  const { inbox, fetched, signer } = fetching;
   const other = await sign(
     signer.provider,
     {
@@ -101,9 +101,9 @@ test("a message of another topic is refused before anything is fetched", async (
   expect(fetched).toEqual([]);
 });
 
-test("a subscription is confirmed only at Amazon's own host", async () => {
-  await using spying = await spyingInbox("aws-sns");
-  const { inbox, fetched, signer } = spying;
+test("confirms a subscription only at Amazon's own host", async () => {
+  await using fetching = await fetchingInbox("aws-sns");
+  const { inbox, fetched, signer } = fetching;
   const confirmation = async (SubscribeURL: string): Promise<number> => {
     const message = {
       Type: "SubscriptionConfirmation",
@@ -123,13 +123,13 @@ test("a subscription is confirmed only at Amazon's own host", async () => {
   };
   expect(await confirmation("https://evil.test/?Action=ConfirmSubscription")).toBe(401);
   expect(fetched.filter((url) => !url.endsWith(".pem"))).toEqual([]);
-  // The test's host knows nothing but the certificate: not now, says the answer, and SNS asks again.
+  // The test's host has only the certificate, so the answer is 503 and SNS tries again.
   const url = "https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription&Token=t";
   expect(await confirmation(url)).toBe(503);
   expect(fetched).toContain(url);
 });
 
-test("a host that does not answer is 503: the retry brings the delivery back", async () => {
+test("answers 503 if the host does not answer, so that the provider tries again", async () => {
   for (const name of ["aws-sns", "paypal", "plaid"]) {
     const signer = signerFor(name, certificateFor);
     await using inbox = await testInbox({
@@ -143,7 +143,7 @@ test("a host that does not answer is 503: the retry brings the delivery back", a
   }
 });
 
-test("a token cannot choose its algorithm", async () => {
+test("refuses a token that is signed with another algorithm", async () => {
   const body = Buffer.from('{"state":"ready"}');
   const sha256 = new Bun.CryptoHasher("sha256").update(body).digest("hex");
   const none = `${btoa('{"alg":"none"}')}.${btoa(JSON.stringify({ iss: "netlify", sha256 }))}.`.replaceAll(
@@ -163,12 +163,12 @@ test("a token cannot choose its algorithm", async () => {
     .setProtectedHeader({ alg: "HS256" })
     .setIssuer("evil")
     .sign(Buffer.from("user:secret-1"));
-  await using spying = await spyingInbox("netlify");
-  const { inbox } = spying;
+  await using fetching = await fetchingInbox("netlify");
+  const { inbox } = fetching;
   for (const token of [none, hs512, es256, other, "a.b.c", "..", "x"])
     expect((await post(inbox, { "x-webhook-signature": token }, body)).status).toBe(401);
 
-  await using plaid = await spyingInbox("plaid");
+  await using plaid = await fetchingInbox("plaid");
   const hs256 = await new SignJWT({ request_body_sha256: sha256 })
     .setProtectedHeader({ alg: "HS256", kid: "k1" })
     .setIssuedAt(NOW / 1000)

@@ -11,7 +11,7 @@ export interface Handled {
   readonly payload: unknown;
 }
 
-/** A source without an inbox around it: a hundred deliveries a millisecond, where properties are looked for. */
+/** A source without an inbox, for property tests: it reads a hundred deliveries in a millisecond. */
 export function sourceOf({ provider, keys, fetch }: Signer): Source {
   return createSource(
     { name: "it", provider, secrets: [keys.secret], publicUrl: URL_OF_IT },
@@ -31,7 +31,7 @@ export function deliveryOf({ method, headers, url, body }: OutgoingRequest): Del
   };
 }
 
-/** What a source would hand on of a delivery; nothing when it refuses it. */
+/** The events that a source would handle; none if it refuses the delivery. */
 export async function handedOn(source: Source, request: OutgoingRequest): Promise<Handled[]> {
   const delivery = deliveryOf(request);
   try {

@@ -39,7 +39,7 @@ async function postSigned(
 const nothingKept = (inbox: TestInbox): void =>
   expect(inbox.value("select count(*) from hookonce_events")).toBe(0);
 
-test("Slack's challenge is answered only when it is signed", async () => {
+test("answers Slack's challenge only if it is signed", async () => {
   await using inbox = await inboxFor("slack");
   const challenge = { type: "url_verification", challenge: "<script>" };
   const response = await postSigned(inbox, "slack", challenge);
@@ -50,7 +50,7 @@ test("Slack's challenge is answered only when it is signed", async () => {
   nothingKept(inbox);
 });
 
-test("Zoom's token comes back with its hash", async () => {
+test("answers Zoom's token with its hash", async () => {
   await using inbox = await inboxFor("zoom");
   const response = await postSigned(inbox, "zoom", {
     event: "endpoint.url_validation",
@@ -63,7 +63,7 @@ test("Zoom's token comes back with its hash", async () => {
   nothingKept(inbox);
 });
 
-test("while the secret is changed, Zoom's token is hashed with the one that the request is signed with", async () => {
+test("with two secrets, hashes Zoom's token with the one that signed the request", async () => {
   await using inbox = await testInbox({
     config: '[sources.it]\nprovider = "zoom"\nsecret = ["env:NEW", "env:OLD"]\n',
     environment: { NEW: "new", OLD: "old" },
@@ -83,7 +83,7 @@ test("while the secret is changed, Zoom's token is hashed with the one that the 
 const ask = (inbox: TestInbox, token: string): Promise<Response> =>
   inbox.request(`/webhook/it?hub.mode=subscribe&hub.challenge=1158&hub.verify_token=${token}`);
 
-test("Meta's question is answered for the right verify token, and for no other", async () => {
+test("answers Meta's challenge only for the right verify token", async () => {
   await using inbox = await inboxFor("meta", 'verify_token = "env:TOKEN"');
   const right = await ask(inbox, "verify%20me");
   expect([right.status, await right.text()]).toEqual([200, "1158"]);
@@ -96,7 +96,7 @@ test("Meta's question is answered for the right verify token, and for no other",
   expect((await ask(without, "")).status).toBe(403);
 });
 
-test("Dropbox's challenge is echoed as text; a long one is not", async () => {
+test("echoes Dropbox's challenge as text unless it is too long", async () => {
   await using inbox = await inboxFor("dropbox");
   const response = await inbox.request("/webhook/it?challenge=%3Cb%3E");
   expect([response.status, await response.text()]).toEqual([200, "<b>"]);
@@ -104,7 +104,7 @@ test("Dropbox's challenge is echoed as text; a long one is not", async () => {
   expect((await inbox.request(`/webhook/it?challenge=${"x".repeat(1001)}`)).status).toBe(403);
 });
 
-test("Notion's token is shown once, and only while there is no secret", async () => {
+test("shows Notion's token once, and only while there is no secret", async () => {
   const token = { verification_token: "secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl" };
   await using inbox = await testInbox({ config: '[sources.it]\nprovider = "notion"' });
   const send = () => inbox.request("/webhook/it", { method: "POST", body: JSON.stringify(token) });
@@ -112,7 +112,7 @@ test("Notion's token is shown once, and only while there is no secret", async ()
   expect((await send()).status).toBe(200);
   const shown = inbox.log.filter((line) => JSON.stringify(line).includes(token.verification_token));
   expect(shown).toHaveLength(1);
-  // Nothing else is believed without a secret.
+  // Without a secret nothing else is accepted.
   const event = await inbox.deliver({ id: "1", type: "page.created" }, { source: "it" });
   expect(event.body.error.code).toBe("signature_missing");
   const forged = await inbox.deliver(
@@ -126,7 +126,7 @@ test("Notion's token is shown once, and only while there is no secret", async ()
   nothingKept(inbox);
 });
 
-test("whoever sends Notion's source a token first does not keep its own from being shown", async () => {
+test("shows Notion's token even if someone else sent a token before", async () => {
   await using inbox = await testInbox({ config: '[sources.it]\nprovider = "notion"' });
   const send = async (token: unknown): Promise<number> => {
     const body = JSON.stringify({ verification_token: token });
@@ -138,7 +138,7 @@ test("whoever sends Notion's source a token first does not keep its own from bei
   expect(shown()).toEqual(["attacker", "secret_real"]);
   const warning = inbox.log.find(({ secret }) => secret === "attacker")?.msg ?? "";
   expect(warning).toContain("the provider accepts only its own secret");
-  // It goes to somebody's terminal.
+  // The log may go to a terminal.
   for (const token of ["a\u001b[2Jb", "a\nb", "", "x".repeat(1001), 7, {}]) {
     expect([400, 401, 403]).toContain(await send(token));
   }
@@ -147,7 +147,7 @@ test("whoever sends Notion's source a token first does not keep its own from bei
   expect(inbox.log.findLast(({ secret }) => secret !== undefined)?.msg).toContain("No more are shown");
 });
 
-test("WooCommerce's ping is answered, and nothing that only looks like it", async () => {
+test("answers WooCommerce's ping, and refuses requests that only look like it", async () => {
   await using inbox = await inboxFor("woocommerce");
   const send = (body: string, headers: Record<string, string> = {}): Promise<Response> =>
     inbox.request("/webhook/it", {
@@ -161,7 +161,7 @@ test("WooCommerce's ping is answered, and nothing that only looks like it", asyn
   nothingKept(inbox);
 });
 
-test("Discord's interactions and events each have their ping and their answer", async () => {
+test("answers Discord's pings of interactions and of events, and its interactions with the handler's reply", async () => {
   const { generateKeyPair } = await import("../../src/providers/schemes/public-key.ts");
   const discord = providers.get("discord") as Provider;
   if (discord.scheme.kind !== "public-key") throw new Error("another scheme");
@@ -193,14 +193,14 @@ export default handler(({ event }) => reply({ body: { type: 4, data: { content: 
   expect(await send({ id: "1", type: 1, token: "t" })).toEqual([200, '{"type":1}']);
   expect(await send({ type: 0 })).toEqual([204, ""]);
   expect(await send({ type: 1, event: { type: "APPLICATION_AUTHORIZED" } })).toEqual([204, ""]);
-  // A handler's reply, and the same once more for a duplicate.
+  // A duplicate gets the same reply.
   const hello = '{"type":4,"data":{"content":"hello 7"}}';
   expect(await send({ id: "7", type: 2 })).toEqual([200, hello]);
   expect(await send({ id: "7", type: 2 })).toEqual([200, hello]);
   expect(inbox.value("select deliveries from hookonce_events where event_id = '7'")).toBe(2);
 });
 
-test("Xero hears 200 or 401, and never a body", async () => {
+test("answers Xero 200 or 401 without a body", async () => {
   await using inbox = await inboxFor("xero");
   const intent = { events: [], firstEventSequence: 0, lastEventSequence: 0, entropy: "x" };
   const good = await postSigned(inbox, "xero", intent);
@@ -213,7 +213,7 @@ test("Xero hears 200 or 401, and never a body", async () => {
   expect([bad.status, await bad.text()]).toEqual([401, ""]);
 });
 
-test.each(["_any", "_weather"])("a Slack command is answered by %s", async (file) => {
+test.each(["_any", "_weather"])("answers a Slack command with the reply of %s", async (file) => {
   await using inbox = await testInbox({
     config: source("slack"),
     environment: { S: "secret" },

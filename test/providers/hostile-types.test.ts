@@ -13,12 +13,12 @@ import { deliveryOf, sourceOf } from "./handed-on.ts";
 import { signerFor } from "./preset-samples.ts";
 import { NOW } from "./signed-inbox.ts";
 
-/** An inbox that commits nothing, for what can go wrong before. */
+/** An inbox that commits nothing, to test what happens before the commit. */
 const nowhere = {
   deliver: () => Promise.resolve({ outcome: "processed" }),
 } as unknown as Queue;
 
-/** @returns the status that it is answered with; what is no answer but a fault is thrown */
+/** @returns the status of the answer. Throws an error that is not an answer but a bug */
 async function statusOf(source: Source, request: OutgoingRequest): Promise<number> {
   try {
     await receive(deliveryOf(request), source, nowhere);
@@ -34,7 +34,7 @@ const json = (body: string, request: OutgoingRequest): OutgoingRequest => ({
   body: Buffer.from(body),
 });
 
-/** What JavaScript cannot make text, or a number, of; and what it makes something odd of. */
+/** Values that JavaScript cannot convert to text or to a number, or converts in an unexpected way. */
 const hostile = fc.constantFrom(
   '{"toString":1,"valueOf":1}',
   '{"toString":null}',
@@ -79,7 +79,7 @@ function replaced(value: unknown, [step, ...rest]: Path, text: string): string {
   return `{${entries.join()}}`;
 }
 
-describe("what nobody would send is refused, and never our fault", () => {
+describe("answers or refuses a payload with an unexpected value, and never throws anything else", () => {
   test.each([...providers.keys()].filter((name) => name !== "unsigned").map((name) => [name]))(
     "%s",
     async (name) => {
@@ -87,14 +87,14 @@ describe("what nobody would send is refused, and never our fault", () => {
       const source = sourceOf(signer);
       const honest = await signer.request(1, 1, NOW);
       const text = Buffer.from(honest.body).toString();
-      // Of a form, the JSON in its field, or its fields as an object.
+      // A form has no JSON to change, so the value replaces the body.
       const payload: unknown = text.startsWith("{") || text.startsWith("[") ? JSON.parse(text) : {};
       const paths = pathsIn(payload);
       await fc.assert(
         fc.asyncProperty(fc.nat(), hostile, fc.boolean(), async (at, value, signed) => {
           const body = replaced(payload, paths[at % paths.length] ?? [], value);
           let request = json(body, honest);
-          // Signed as well: the provider, too, can send what we do not expect.
+          // The provider itself can send something unexpected, too.
           if (signed) request = (await signedOrNot(request)) ?? request;
           expect([200, 400, 401, 403, 503]).toContain(await statusOf(source, request));
         }),
@@ -105,7 +105,7 @@ describe("what nobody would send is refused, and never our fault", () => {
         try {
           return await sign(signer.provider, request, signer.keys, NOW);
         } catch {
-          return undefined; // into this it cannot sign
+          return undefined; // this body cannot be signed
         }
       }
     },
@@ -122,7 +122,7 @@ describe("what nobody would send is refused, and never our fault", () => {
     ["aws-sns", (body) => body.replace('"Hello wörld!"', '["Hello wörld!"]')],
     ["mailgun", (body) => body.replace(/"token":"[^"]*"/, '"token":{"toString":1}')],
   ];
-  test.each(rows)("%s: 401", async (name, change) => {
+  test.each(rows)("%s: refuses a signed field of another type", async (name, change) => {
     const signer = signerFor(name, certificateFor);
     const honest = await signer.request(1, 1, NOW);
     const text = Buffer.from(honest.body).toString();
@@ -134,8 +134,8 @@ describe("what nobody would send is refused, and never our fault", () => {
 const item = (fields: object): Buffer =>
   Buffer.from(JSON.stringify({ notificationItems: [{ NotificationRequestItem: fields }] }));
 
-describe("what is put together of fields can be taken apart in one way only", () => {
-  test("Adyen: a colon of the merchant's does not move the fields", async () => {
+describe("a signature over joined fields cannot be reused with the fields split differently", () => {
+  test("Adyen: a colon in the merchant's reference does not shift the fields", async () => {
     const signer = signerFor("adyen", certificateFor);
     const rest = { amount: { value: 1, currency: "EUR" }, eventCode: "AUTHORISATION", success: "true" };
     const honest = await sign(
@@ -158,7 +158,7 @@ describe("what is put together of fields can be taken apart in one way only", ()
         notificationItems: { NotificationRequestItem: { additionalData: unknown } }[];
       }
     ).notificationItems[0]?.NotificationRequestItem ?? { additionalData: null };
-    // psp::Shop:order:1:…, in both
+    // Both are joined to psp::Shop:order:1:…
     const moved = {
       pspReference: "psp:",
       originalReference: "Shop",
@@ -170,7 +170,7 @@ describe("what is put together of fields can be taken apart in one way only", ()
     expect(await statusOf(sourceOf(signer), { ...honest, body: item(moved) })).toBe(401);
   });
 
-  test("SNS: a message's lines are no fields", async () => {
+  test("SNS: lines in a message are not fields", async () => {
     const signer = signerFor("aws-sns", certificateFor);
     const plain = await signer.request(1, 1, NOW);
     const message = JSON.parse(Buffer.from(plain.body).toString()) as Record<string, string>;

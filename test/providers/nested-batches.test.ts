@@ -11,22 +11,22 @@ function split(paths: string[], payload: unknown): unknown {
   return compileBatch(paths)({ payload, json, problem: null })?.map((one) => one.payload);
 }
 
-describe("what a path with several lists takes apart", () => {
+describe("a path splits a body into events", () => {
   const rows: { name: string; paths: string[]; payload: unknown; events: unknown }[] = [
     {
-      name: "one list: the element",
+      name: "one list: each element is an event",
       paths: ["body:$.events[*]"],
       payload: { events: [{ id: 1 }, { id: 2 }], other: 1 },
       events: [{ id: 1 }, { id: 2 }],
     },
     {
-      name: "what the path goes on to",
+      name: "a path that continues after the list: its value is the event",
       paths: ["body:$.items[*].event"],
       payload: { items: [{ event: { id: 1 } }] },
       events: [{ id: 1 }],
     },
     {
-      name: "a list in a list: the outer element, with one of the inner",
+      name: "a list in a list: the outer element with one inner element",
       paths: ["body:$.entry[*].changes[*]"],
       payload: { entry: [{ id: "a", changes: [1, 2] }] },
       events: [
@@ -35,7 +35,7 @@ describe("what a path with several lists takes apart", () => {
       ],
     },
     {
-      name: "three deep, with something between",
+      name: "three lists with objects between them",
       paths: ["body:$.a[*].b[*].v.c[*]"],
       payload: { a: [{ x: 1, b: [{ y: 2, v: { z: 3, c: [4, 5] } }, { y: 6 }] }] },
       events: [
@@ -45,7 +45,7 @@ describe("what a path with several lists takes apart", () => {
       ],
     },
     {
-      name: "two lists in one element: neither is in the other's event",
+      name: "two lists in one element: no event contains the other list",
       paths: ["body:$.a[*].b[*]", "body:$.a[*].c[*]"],
       payload: { a: [{ id: 1, b: [2], c: [3] }] },
       events: [
@@ -54,31 +54,36 @@ describe("what a path with several lists takes apart", () => {
       ],
     },
     {
-      name: "an element without the list, or with an empty one, is an event itself",
+      name: "an element without the inner list, or with an empty one: the element is the event",
       paths: ["body:$.a[*].b[*]"],
       payload: { a: [{ id: 1 }, { id: 2, b: [] }, 7] },
       events: [{ id: 1 }, { id: 2, b: [] }, 7],
     },
     {
-      name: "an element without what the path goes on to is one, too",
+      name: "an element without the value that the path continues to: the element is the event",
       paths: ["body:$.a[*].b"],
       payload: { a: [{ b: 1 }, { c: 2 }] },
       events: [1, { c: 2 }],
     },
     {
-      name: "names that every object has",
+      name: "a name that every object inherits",
       paths: ["body:$.a[*].__proto__[*]"],
       payload: JSON.parse('{"a":[{"id":1,"__proto__":[2,3]}]}'),
       events: [JSON.parse('{"id":1,"__proto__":[2]}'), JSON.parse('{"id":1,"__proto__":[3]}')],
     },
-    { name: "an empty list", paths: ["body:$.a[*].b[*]"], payload: { a: [] }, events: [] },
-    { name: "no list", paths: ["body:$.a[*].b[*]"], payload: { a: {} }, events: undefined },
+    { name: "an empty list: no events", paths: ["body:$.a[*].b[*]"], payload: { a: [] }, events: [] },
+    {
+      name: "no list: the body is not a batch",
+      paths: ["body:$.a[*].b[*]"],
+      payload: { a: {} },
+      events: undefined,
+    },
   ];
   test.each(rows.map((row) => [row.name, row] as const))("%s", (_, { paths, payload, events }) => {
     expect(split(paths, payload)).toEqual(events);
   });
 
-  test("what would be repeated beyond all measure is refused", () => {
+  test("refuses a body whose enclosing values would be repeated too often", () => {
     const payload = { a: [{ x: "x".repeat(100_000), b: Array.from({ length: 1000 }, (_, n) => n) }] };
     expect(() => split(["body:$.a[*].b[*]"], payload)).toThrow("repeated");
   });
@@ -107,7 +112,7 @@ describe("Meta", () => {
 
   const about = [{ field: "about", value: "Open" }];
 
-  test("the same change of two pages is two events, and so is one at another time", () => {
+  test("the same change of two pages is two events, and so is the same change at another time", () => {
     const [a, b] = eventsOf(
       "page",
       { id: "PAGE_A", time: 1, changes: about },
@@ -120,14 +125,14 @@ describe("Meta", () => {
     expect(idsOf("page", { id: "PAGE_A", time: 1, changes: about })).toEqual([a?.id ?? ""]);
   });
 
-  test("an entry that only names its fields is an event, beside others too", () => {
+  test("an entry that only names changed fields is an event, alone and beside others", () => {
     const named = { id: "1", changed_fields: ["photos"], time: 1 };
     const [only] = eventsOf("user", named);
     expect(only).toMatchObject({ type: "changed_fields", payload: named });
     expect(idsOf("user", { id: "2", time: 1, changes: about }, named)).toContain(only?.id ?? "");
   });
 
-  test("a message that is taken back is another event than the message", () => {
+  test("a deleted message is another event than the message", () => {
     const at = { sender: { id: "1" }, recipient: { id: "2" }, timestamp: 3 };
     const entry = (message: unknown) => ({ id: "2", time: 4, messaging: [{ ...at, message }] });
     expect(idsOf("instagram", entry({ mid: "m", text: "hi" }))).toEqual(["m"]);
@@ -137,7 +142,7 @@ describe("Meta", () => {
     expect(eventsOf("page", { id: "2", time: 4, messaging: [read] })[0]?.type).toBe("read");
   });
 
-  test("WhatsApp's messages are what they are, together or one at a time", () => {
+  test("WhatsApp messages have the same ids together and one at a time", () => {
     const together = eventsOf(
       "whatsapp_business_account",
       change({ messages: [{ id: "wamid.1" }, { id: "wamid.2" }] }),

@@ -11,8 +11,8 @@ import { handedOn, sourceOf, type Handled } from "./handed-on.ts";
 import { NOW } from "./signed-inbox.ts";
 
 /**
- * Whoever has seen one honest delivery, and cannot sign, must not be able to have anything else handled: what is verified and what is
- * handed on are one reading of the body.
+ * Someone who has one valid delivery and cannot sign must not be able to have anything else handled. So the
+ * body is read in one way, both to verify it and to handle it.
  */
 
 const FORM = "application/x-www-form-urlencoded";
@@ -25,7 +25,7 @@ function inboxFor(signer: Signer, more = ""): Promise<TestInbox> {
     fetch: signer.fetch,
     files: {
       "migrations/0001.sql": "create table handled (id text, type text, payload text, text text) strict;",
-      // As SQL reads it, which of two equal keys takes the first.
+      // SQLite reads the first of two equal keys.
       "handlers/it/_any.sql": `insert into handled values (:event_id, :type, :payload, coalesce(:payload ->> '$.Message', ''));`,
     },
   });
@@ -62,31 +62,31 @@ const withBody = (
   body: Buffer.from(body as string),
 });
 
-describe("Gitea signs the text of a form's field", () => {
+describe("Gitea signs the text in a form field", () => {
   const signer = signerFor("gitea", certificateFor);
   const forged = '{"ref":"x","after":"FORGED"}';
   const escaped = encodeURIComponent(forged);
 
   const attacks: [string, (signed: string) => { body: string | Uint8Array; encoding?: string }][] = [
-    ["JSON with the field in a text", (p) => ({ body: `{"after":"FORGED","x":"&payload=${p}&y="}` })],
-    ["a list with it in a text", (p) => ({ body: `[{"after":"FORGED"},"&payload=${p}&y="]` })],
+    ["JSON with the field in a string", (p) => ({ body: `{"after":"FORGED","x":"&payload=${p}&y="}` })],
+    ["a list with the field in a string", (p) => ({ body: `[{"after":"FORGED"},"&payload=${p}&y="]` })],
     ["the field twice", (p) => ({ body: `payload=${p}&payload=${escaped}` })],
-    ["the field twice, the honest one last", (p) => ({ body: `payload=${escaped}&payload=${p}` })],
+    ["the field twice, the signed one last", (p) => ({ body: `payload=${escaped}&payload=${p}` })],
     ["another field beside it", (p) => ({ body: `payload=${p}&after=FORGED` })],
     ["another field before it", (p) => ({ body: `after=FORGED&payload=${p}` })],
     ["a field without a name beside it", (p) => ({ body: `payload=${p}&=x` })],
     [
-      "it in the comment of a gzip header",
+      "the field in the comment of a gzip header",
       (p) => ({
         body: gzipWithComment(`payload=${escaped}`, `&payload=${p}&`),
         encoding: "gzip",
       }),
     ],
-    ["a form without it", () => ({ body: "after=FORGED" })],
-    ["no form at all", () => ({ body: "" })],
+    ["a form without the field", () => ({ body: "after=FORGED" })],
+    ["an empty body", () => ({ body: "" })],
   ];
 
-  test.each(attacks)("%s", async (_, attack) => {
+  test.each(attacks)("refuses %s", async (_, attack) => {
     await using inbox = await inboxFor(signer);
     const honest = await signer.request(1, 1, NOW);
     const { body, encoding } = attack(encodeURIComponent(Buffer.from(honest.body).toString()));
@@ -99,7 +99,7 @@ describe("Gitea signs the text of a form's field", () => {
     expect(inbox.value("select count(*) from hookonce_events")).toBe(0);
   });
 
-  test("the honest form is what was signed, and nothing else", async () => {
+  test("handles the payload of a valid form", async () => {
     await using inbox = await inboxFor(signer);
     const honest = await signer.request(1, 1, NOW);
     const text = Buffer.from(honest.body).toString();
@@ -108,7 +108,7 @@ describe("Gitea signs the text of a form's field", () => {
     expect(handledIn(inbox).map(({ payload }) => payload)).toEqual([JSON.parse(text)]);
   });
 
-  test("a form is not verified over nothing", async () => {
+  test("refuses a form without the field, signed over nothing", async () => {
     await using inbox = await inboxFor(signer);
     const ofNothing = new Bun.CryptoHasher("sha256", signer.keys.secret).update("").digest("hex");
     const honest = await signer.request(1, 1, NOW);
@@ -119,7 +119,7 @@ describe("Gitea signs the text of a form's field", () => {
     expect(await send(inbox, request)).toBe(401);
   });
 
-  test("spelled in another way it has the same hash for an id", async () => {
+  test("gives a form the same sha256:body id however it is encoded", async () => {
     await using inbox = await inboxFor(signer, 'event_id = "sha256:body"\n');
     const honest = await signer.request(1, 1, NOW);
     const text = Buffer.from(honest.body).toString();
@@ -132,7 +132,7 @@ describe("Gitea signs the text of a form's field", () => {
   });
 });
 
-test("GitHub signs the form itself, which so may hold what it will", async () => {
+test("GitHub signs the whole form, so a field cannot be added", async () => {
   const signer = signerFor("github", certificateFor);
   await using inbox = await inboxFor(signer);
   const body = `payload=${encodeURIComponent('{"action":"opened"}')}`;
@@ -146,10 +146,10 @@ test("GitHub signs the form itself, which so may hold what it will", async () =>
   expect(await send(inbox, { ...honest, body: Buffer.from(`${body}&x=1`) })).toBe(401);
 });
 
-describe("Twilio signs a form's fields, sorted", () => {
+describe("Twilio signs the sorted fields of a form", () => {
   const signer = signerFor("twilio", certificateFor);
 
-  test("fields in another order, and given twice, are the same payload and the same event", async () => {
+  test("fields in another order, or repeated, are the same payload and the same event", async () => {
     await using inbox = await inboxFor(signer, 'event_id = "sha256:body"\ntype = "body:$.MessageStatus"\n');
     const honest = await signer.request(1, 1, NOW);
     const pairs = Buffer.from(honest.body).toString().split("&");
@@ -164,13 +164,13 @@ describe("Twilio signs a form's fields, sorted", () => {
     expect(handledIn(inbox)).toHaveLength(1);
   });
 
-  test("a text that somebody sends does not become the body", async () => {
+  test("a text in a field cannot become the payload", async () => {
     await using inbox = await inboxFor(signer);
     const text = '"}{"MessageSid":"FORGED","MessageStatus":"delivered","x":"';
     const sms = new URLSearchParams({ Body: text, MessageSid: "SM1", MessageStatus: "received", To: "+1" });
     const plain = withBody(await signer.request(1, 1, NOW), sms.toString());
     const honest = await sign(signer.provider, plain, signer.keys, NOW);
-    // The same letters in the same order, under names that are cut elsewhere: as JSON it would be another message.
+    // The same characters with the names split elsewhere, so that they are also valid JSON.
     const cut = `${text.slice(2)}=MessageSidSM1MessageStatusreceivedTo%2B1&Body"}`;
     expect(JSON.parse(cut)).toMatchObject({ MessageSid: "FORGED" });
     await send(inbox, withBody(honest, cut));
@@ -181,7 +181,7 @@ describe("Twilio signs a form's fields, sorted", () => {
   });
 });
 
-test("SNS: of a key that is given twice SQL reads the one that was verified", async () => {
+test("SNS: if a key occurs twice, SQL reads the value that was verified", async () => {
   const signer = signerFor("aws-sns", certificateFor);
   await using inbox = await inboxFor(signer);
   const honest = await signer.request(1, 1, NOW);
@@ -190,7 +190,7 @@ test("SNS: of a key that is given twice SQL reads the one that was verified", as
   expect(inbox.rows("select text from handled")).toEqual([{ text: "Hello wörld!" }]);
 });
 
-/** A gzip stream with text of anybody's choice in its header. */
+/** A gzip stream with a comment in its header, which the checksum does not cover. */
 function gzipWithComment(inflated: string, comment: string): Buffer {
   const plain = gzipSync(inflated);
   const header = Buffer.from(plain.subarray(0, 10));
@@ -198,7 +198,7 @@ function gzipWithComment(inflated: string, comment: string): Buffer {
   return Buffer.concat([header, Buffer.from(comment), Buffer.of(0), plain.subarray(10)]);
 }
 
-/** Presets whose signature covers the body, in whatever way. */
+/** Presets whose signature covers the body or its fields. */
 const covering = [...providers.values()].filter(
   ({ scheme: { kind } }) => kind !== "static" && kind !== "unsigned" && kind !== "mailgun",
 );
@@ -248,14 +248,14 @@ const shape = fc.constantFrom<(body: Buffer, forged: string) => Buffer>(
 );
 
 test.each(covering.map(({ name }) => [name]))(
-  "%s: whatever the body is made of an honest one, nothing else is handled",
+  "%s: however a valid body is changed, nothing else is handled",
   async (name) => {
     const signer = signerFor(name, certificateFor);
     const source = sourceOf(signer);
     const honest = await signer.request(1, 1, NOW);
     const right = await handedOn(source, honest);
     expect(right.length).toBeGreaterThan(0);
-    // Of these only fields of the body are signed: id and type are among them.
+    // These sign only some fields of the body, with id and type among them.
     const onlyFields = signer.provider.scheme.kind === "adyen" || signer.provider.scheme.kind === "sns";
     await fc.assert(
       fc.asyncProperty(
@@ -270,7 +270,7 @@ test.each(covering.map(({ name }) => [name]))(
           }
           for (const one of await handedOn(source, withBody(honest, body, disguised))) {
             if (onlyFields) expect(right.map(idAndType)).toContainEqual(idAndType(one));
-            // Where id and type stand in headers, a body that is called something else can be handled, but as nothing.
+            // With id and type in headers, a body that is not JSON is handled, but it has no payload.
             else if (one.payload !== null)
               expect(right.map(({ payload }) => payload)).toContainEqual(one.payload);
           }

@@ -11,7 +11,7 @@ const JSON_TYPE = { "content-type": "application/json" };
 
 const github = providerCalled("github");
 
-/** What a handler gets is written down, as SQL sees it: the payload's text, its type, and one field. */
+/** Records what a SQL handler sees: the payload's text, its JSON type, and one field. */
 const RECORD = `insert into seen values (:event_id, :type, :payload, json_type(:payload), :payload ->> '$.field');`;
 
 let inbox: TestInbox;
@@ -54,7 +54,7 @@ const bytes = (text: string): Buffer => Buffer.from(text, "latin1");
 const INVALID_JSON = "invalid_json";
 const INVALID_UTF8 = "invalid_utf8";
 
-describe("what a body is read as", () => {
+describe("reads a body as a payload", () => {
   const scenarios: {
     name: string;
     body: string | Uint8Array;
@@ -65,58 +65,58 @@ describe("what a body is read as", () => {
   }[] = [
     { name: "an object", body: '{"id":"a"}', payload: { id: "a" } },
     { name: "a list", body: "[1]", payload: [1] },
-    { name: "a text", body: '"a"', payload: "a" },
+    { name: "a string", body: '"a"', payload: "a" },
     { name: "null", body: "null", payload: null },
-    { name: "JSON with white space around", body: ' \r\n{"id":"a"}\n', payload: { id: "a" } },
+    { name: "JSON with white space around it", body: ' \r\n{"id":"a"}\n', payload: { id: "a" } },
     { name: "JSON without a Content-Type", body: '{"id":"a"}', payload: { id: "a" } },
-    { name: "JSON called text", body: '{"id":"a"}', type: "text/plain", payload: { id: "a" } },
+    { name: "JSON with the type text/plain", body: '{"id":"a"}', type: "text/plain", payload: { id: "a" } },
     {
-      name: "JSON with an own __proto__",
+      name: "JSON with a key __proto__",
       body: '{"__proto__":{"x":1}}',
       payload: JSON.parse('{"__proto__":{"x":1}}'),
     },
-    { name: "JSON behind a byte order mark", body: '\uFEFF{"id":"a"}', payload: { id: "a" } },
+    { name: "JSON after a byte order mark", body: '\uFEFF{"id":"a"}', payload: { id: "a" } },
     { name: "two byte order marks", body: '\uFEFF\uFEFF{"id":"a"}', problem: INVALID_JSON },
-    { name: "a byte order mark within a text stays", body: '{"id":"\uFEFFa"}', payload: { id: "\uFEFFa" } },
+    { name: "a byte order mark in a string stays", body: '{"id":"\uFEFFa"}', payload: { id: "\uFEFFa" } },
     { name: "nothing", body: "", problem: INVALID_JSON },
     { name: "a word", body: "hello", problem: INVALID_JSON },
-    { name: "JSON and more", body: '{"id":"a"} {}', problem: INVALID_JSON },
-    { name: "half of it", body: '{"id":', problem: INVALID_JSON },
+    { name: "two JSON values", body: '{"id":"a"} {}', problem: INVALID_JSON },
+    { name: "half an object", body: '{"id":', problem: INVALID_JSON },
     { name: "single quotes", body: "{'id':'a'}", problem: INVALID_JSON },
     { name: "a comma at the end", body: '{"id":"a",}', problem: INVALID_JSON },
     { name: "NaN", body: '{"id":NaN}', problem: INVALID_JSON },
-    { name: "a NUL behind it", body: '{"id":"a"}\0', problem: INVALID_JSON },
-    { name: "a NUL in a text, bare", body: '{"id":"a\0"}', problem: INVALID_JSON },
-    { name: "a NUL in a text, escaped", body: '{"id":"a\\u0000"}', payload: { id: "a\0" } },
-    { name: "a byte that is no UTF-8", body: bytes('{"id":"\xe9"}'), problem: INVALID_UTF8 },
-    { name: "UTF-8 cut short", body: bytes('{"id":"\xf0\x9f\x90"}'), problem: INVALID_UTF8 },
-    { name: "an overlong slash", body: bytes('{"id":"\xc0\xaf"}'), problem: INVALID_UTF8 },
+    { name: "a NUL after the JSON", body: '{"id":"a"}\0', problem: INVALID_JSON },
+    { name: "an unescaped NUL in a string", body: '{"id":"a\0"}', problem: INVALID_JSON },
+    { name: "an escaped NUL in a string", body: '{"id":"a\\u0000"}', payload: { id: "a\0" } },
+    { name: "a byte that is not UTF-8", body: bytes('{"id":"\xe9"}'), problem: INVALID_UTF8 },
+    { name: "truncated UTF-8", body: bytes('{"id":"\xf0\x9f\x90"}'), problem: INVALID_UTF8 },
+    { name: "an overlong encoding of a slash", body: bytes('{"id":"\xc0\xaf"}'), problem: INVALID_UTF8 },
     { name: "a surrogate in UTF-8", body: bytes('{"id":"\xed\xa0\x80"}'), problem: INVALID_UTF8 },
     { name: "UTF-16", body: Buffer.from('{"id":"a"}', "utf16le"), problem: INVALID_JSON },
 
     { name: "a form", body: "id=a&type=paid", type: FORM, payload: { id: "a", type: "paid" } },
     { name: "a form with a charset", body: "id=a", type: `${FORM}; charset=utf-8`, payload: { id: "a" } },
     {
-      name: "a form in capitals: media types know none",
+      name: "a form with its media type in capitals",
       body: "id=a",
       type: "Application/X-WWW-Form-URLencoded",
       payload: { id: "a" },
     },
     {
-      name: "repeated fields",
+      name: "a form with repeated fields",
       body: "tag=a&id=1&tag=b&tag=c",
       type: FORM,
       payload: { tag: ["a", "b", "c"], id: "1" },
     },
     {
-      name: "pluses, escapes, empty values",
+      name: "a form with pluses, escapes and empty values",
       body: "a=1+2&b=%C3%A9%26&c=&d",
       type: FORM,
       payload: { a: "1 2", b: "é&", c: "", d: "" },
     },
-    { name: "no field", body: "", type: FORM, payload: {} },
+    { name: "an empty form", body: "", type: FORM, payload: {} },
     {
-      name: "a form with fields of every object's",
+      name: "a form with names that every object inherits",
       body: "__proto__=x&constructor=y&toString=z",
       type: FORM,
       payload: Object.fromEntries([
@@ -126,52 +126,68 @@ describe("what a body is read as", () => {
       ]),
     },
     {
-      name: "numbers stay text",
+      name: "a form with a number, which stays text",
       body: "id=9007199254740993",
       type: FORM,
       payload: { id: "9007199254740993" },
     },
-    { name: "a form in bytes that are no UTF-8", body: bytes("id=\xe9"), type: FORM, problem: INVALID_UTF8 },
-    { name: "JSON that curl -d calls a form", body: '{"id":"a&b=c"}', type: FORM, payload: { id: "a&b=c" } },
+    { name: "a form that is not UTF-8", body: bytes("id=\xe9"), type: FORM, problem: INVALID_UTF8 },
     {
-      name: "JSON behind a line break that curl --data-binary calls a form",
+      name: "JSON with the type that curl -d sends",
+      body: '{"id":"a&b=c"}',
+      type: FORM,
+      payload: { id: "a&b=c" },
+    },
+    {
+      name: "JSON after a line break with the type that curl --data-binary sends",
       body: '\n {"id":"a"}',
       type: FORM,
       payload: { id: "a" },
     },
     {
-      name: "JSON behind a byte order mark that curl --data-binary calls a form",
+      name: "JSON after a byte order mark with the type that curl --data-binary sends",
       body: '\uFEFF{"id":"a"}',
       type: FORM,
       payload: { id: "a" },
     },
-    { name: "a JSON list that curl -d calls a form", body: '["a"]', type: FORM, payload: ["a"] },
-    { name: "broken JSON that curl -d calls a form", body: '{"id":', type: FORM, problem: INVALID_JSON },
+    { name: "a JSON list with the type that curl -d sends", body: '["a"]', type: FORM, payload: ["a"] },
+    {
+      name: "broken JSON with the type that curl -d sends",
+      body: '{"id":',
+      type: FORM,
+      problem: INVALID_JSON,
+    },
 
     {
-      name: "the form field that holds JSON",
+      name: "the form field that contains JSON",
       body: "payload=%7B%22id%22%3A%22a%22%7D",
       type: FORM,
       formField: "payload",
       payload: { id: "a" },
     },
     {
-      name: "one that holds no JSON",
+      name: "a form field that should contain JSON and does not",
       body: "payload=hello",
       type: FORM,
       formField: "payload",
       problem: INVALID_JSON,
     },
-    { name: "a form without it", body: "id=a", type: FORM, formField: "payload", payload: { id: "a" } },
     {
-      name: "a form with it twice",
+      name: "a form without that field",
+      body: "id=a",
+      type: FORM,
+      formField: "payload",
+      payload: { id: "a" },
+    },
+    {
+      name: "a form with that field twice",
       body: "payload=1&payload=2",
       type: FORM,
       formField: "payload",
       payload: { payload: ["1", "2"] },
     },
     {
-      name: "the field where no provider has one",
+      name: "a form with that field for a provider that does not use it",
       body: "payload=%7B%7D",
       type: FORM,
       payload: { payload: "{}" },
@@ -182,12 +198,12 @@ describe("what a body is read as", () => {
     const { payload, json, problem } = parse(row.body, row.type, row.formField);
     expect(problem?.code).toBe(row.problem as never);
     expect(payload).toEqual(row.problem === undefined ? row.payload : null);
-    // SQL sees the same value as TypeScript, or none.
+    // SQL and TypeScript see the same value.
     expect(json === null ? null : (JSON.parse(json) as unknown)).toEqual(payload);
     expect(json === null).toBe(row.problem !== undefined);
   });
 
-  test("nothing of a body reaches what every object inherits", () => {
+  test("a body cannot change what every object inherits", () => {
     parse('{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}');
     parse("__proto__=polluted&constructor=polluted", FORM);
     expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
@@ -206,23 +222,23 @@ describe("nesting", () => {
     ["901 lists", lists(901), true],
     ["900 objects", objects(900), false],
     ["901 objects", objects(901), true],
-    ["901 deep beside something shallow", `[{}, ${lists(900)}, []]`, true],
-    ["100,000 lists, which a parser would not survive", lists(100_000), true],
-    ["brackets in a text", JSON.stringify({ id: "[".repeat(5000) }), false],
-    ["brackets after an escaped quote in a text", `{"id":"\\"${"{[".repeat(2000)}"}`, false],
-    ["brackets after an escaped backslash and the text's end", `["\\\\",${lists(900)}]`, true],
+    ["901 levels beside shallow values", `[{}, ${lists(900)}, []]`, true],
+    ["100,000 lists, which would overflow a parser's stack", lists(100_000), true],
+    ["brackets in a string", JSON.stringify({ id: "[".repeat(5000) }), false],
+    ["brackets after an escaped quote in a string", `{"id":"\\"${"{[".repeat(2000)}"}`, false],
+    ["brackets after an escaped backslash and the end of a string", `["\\\\",${lists(900)}]`, true],
     ["brackets in a key", `{"${"[".repeat(2000)}":1}`, false],
-    ["many, side by side", `[${"[],".repeat(2000)}[]]`, false],
+    ["many lists side by side", `[${"[],".repeat(2000)}[]]`, false],
   ])("%s", (_, body, tooDeep) => {
     if (tooDeep) expect(() => parse(body)).toThrow("The JSON is nested deeper than 900 levels.");
     else expect(parse(body).payload).toEqual(JSON.parse(body));
-    // The field of a form is no way around it.
+    // The limit holds for JSON in a form field, too.
     const form = `payload=${encodeURIComponent(body)}`;
     if (tooDeep) expect(() => parse(form, FORM, "payload")).toThrow("nested deeper");
     else expect(parse(form, FORM, "payload").problem).toBeNull();
   });
 
-  test("900 levels go through SQLite, 901 are a 400", async () => {
+  test("SQLite reads 900 levels, and 901 are answered 400", async () => {
     expect(await post(inbox, "body", withDepth("deep_900", 900), JSON_TYPE)).toEqual(PROCESSED);
     expect(inbox.rows("select kind, field from seen where event_id = 'deep_900'")).toEqual([
       { kind: "object", field: "here" },
@@ -247,26 +263,29 @@ describe("a body that is neither JSON nor a form", () => {
     ["XML", Buffer.from("<event id='1'/>"), "invalid_json"],
   ] as const;
 
-  test.each(neither)("%s: 400 where the id is in the body", async (_, body, code) => {
+  test.each(neither)("%s: answers 400 if the id is in the body", async (_, body, code) => {
     const before = inbox.value("select count(*) from hookonce_events") as number;
     expect(await post(inbox, "body", body, JSON_TYPE)).toEqual({ status: 400, said: code });
     expect(inbox.value("select count(*) from hookonce_events")).toBe(before);
   });
 
-  test.each(neither)("%s: fine where id and type are in headers; the bytes are kept", async (name, body) => {
-    const id = `neither_${name}`;
-    expect(await post(inbox, "header", body, { "x-id": id, "x-type": "t" })).toEqual(PROCESSED);
-    expect(inbox.rows("select payload, kind, field from seen where event_id = ?", id)).toEqual([
-      { payload: null, kind: null, field: null },
-    ]);
-    const kept = inbox.value(
-      "select bytes as body from hookonce_events e join hookonce_results r on r.event = e.id join hookonce_bodies b on b.id = r.body where event_id = ?",
-      id,
-    ) as Uint8Array;
-    expect(Buffer.from(kept).equals(body)).toBe(true);
-  });
+  test.each(neither)(
+    "%s: is processed if id and type are in headers, and its bytes are stored",
+    async (name, body) => {
+      const id = `neither_${name}`;
+      expect(await post(inbox, "header", body, { "x-id": id, "x-type": "t" })).toEqual(PROCESSED);
+      expect(inbox.rows("select payload, kind, field from seen where event_id = ?", id)).toEqual([
+        { payload: null, kind: null, field: null },
+      ]);
+      const kept = inbox.value(
+        "select bytes as body from hookonce_events e join hookonce_results r on r.event = e.id join hookonce_bodies b on b.id = r.body where event_id = ?",
+        id,
+      ) as Uint8Array;
+      expect(Buffer.from(kept).equals(body)).toBe(true);
+    },
+  );
 
-  test("400 where the id is in a header and the type is not", async () => {
+  test("answers 400 if the id is in a header and the type is in the body", async () => {
     expect(await post(inbox, "header", "hello", { "x-id": "untyped" })).toEqual({
       status: 400,
       said: "invalid_json",
@@ -275,7 +294,7 @@ describe("a body that is neither JSON nor a form", () => {
 });
 
 describe("forms through the HTTP path", () => {
-  test("fields are ids and types like those of JSON", async () => {
+  test("reads id and type from form fields as from JSON", async () => {
     expect(await post(inbox, "body", "id=form_1&type=paid&field=500", FORM_TYPE)).toEqual(PROCESSED);
     expect(await post(inbox, "body", '{"id":"form_1"}', JSON_TYPE)).toEqual({
       status: 200,
@@ -291,7 +310,7 @@ describe("forms through the HTTP path", () => {
     expect(await post(inbox, "body", '{"id":"curl_1","type":"paid"}', FORM_TYPE)).toEqual(PROCESSED);
   });
 
-  test("escapes that are no UTF-8 are refused: two ids must not become one", async () => {
+  test("refuses escapes that are not UTF-8, so that two ids cannot become one", async () => {
     const answers = [
       await post(inbox, "body", "id=%FF&type=t", FORM_TYPE),
       await post(inbox, "body", "id=%FE&type=t", FORM_TYPE),
@@ -299,7 +318,7 @@ describe("forms through the HTTP path", () => {
     expect(answers.map(({ status }) => status)).toEqual([400, 400]);
   });
 
-  test("GitHub's form: the whole body is signed, and its payload field is the payload", async () => {
+  test("GitHub's form: the field payload is the payload, and the whole body is signed", async () => {
     const deliver = async (id: string, form: string): Promise<Answer> =>
       post(inbox, "github", form, {
         ...(await github.sign(form, { secret: github.secrets[0], id, at: AT })),
@@ -313,7 +332,7 @@ describe("forms through the HTTP path", () => {
     expect(inbox.rows("select type, payload, field from seen where event_id = 'form_gh'")).toEqual([
       { type: "issues.opened", payload: JSON.stringify(payload), field: "a+b & c" },
     ]);
-    // Its headers say enough, so a field that holds no JSON is still an event.
+    // Id and type are in headers, so a field that is not JSON is still an event.
     expect(await deliver("form_gh_2", "payload=oops")).toEqual(PROCESSED);
     expect(inbox.rows("select type, payload from seen where event_id = 'form_gh_2'")).toEqual([
       { type: "issues", payload: null },
@@ -321,7 +340,7 @@ describe("forms through the HTTP path", () => {
   });
 });
 
-test("an unhandled form is applied from what was stored, also when a changed one brings the handler to run", async () => {
+test("an unhandled form is applied from what was stored, even if it arrives again changed", async () => {
   await using own = await testInbox({
     config: '[sources.github]\nprovider = "github"\nsecret = "env:GITHUB"',
     environment: { GITHUB: github.secrets[0] },

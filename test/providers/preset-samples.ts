@@ -5,15 +5,15 @@ import type { Provider } from "../../src/providers/provider.ts";
 import { generateKeyPair } from "../../src/providers/schemes/public-key.ts";
 import { coversUrl, sign } from "../../src/providers/verifier.ts";
 
-/** What an event numbered `n` looks like in a delivery: what its headers bring, and its body. */
+/** The headers and the body of a delivery with the event number `n`. */
 export interface Sample {
   readonly headers?: (n: number, attempt: number) => Record<string, string>;
   readonly body: (n: number, attempt: number) => unknown;
   /** Sent as a form instead of JSON. */
   readonly form?: true;
-  /** Two deliveries of one event are two: there is nothing to tell a retry by. */
+  /** A retry cannot be recognized, so it is another event. */
   readonly neverTheSame?: true;
-  /** How many events a delivery brings. */
+  /** How many events are in a delivery. */
   readonly events?: number;
 }
 
@@ -25,7 +25,7 @@ const standard: Sample = {
   body: () => ({ type: "thing.happened", status: "succeeded" }),
 };
 const svix: Sample = { headers: svixId, body: () => ({ type: "thing.happened" }) };
-/** The id is that of the delivery in a header; the body is the same of two events. */
+/** The id is in a header, and the bodies of all events are the same. */
 const inHeader = (name: string, more: Record<string, string> = {}): Sample => ({
   headers: (n) => ({ [name]: `id-${n}`, ...more }),
   body: () => ({ event: "thing", type: "thing", action: "made", webhookEvent: "thing" }),
@@ -38,7 +38,7 @@ export const samples: Readonly<Record<string, Sample>> = {
   "standard-webhooks": standard,
   "standard-webhooks-asymmetric": standard,
   svix,
-  // U+FFFD, for what libraries/library.ts does with it.
+  // libraries/library.ts replaces U+FFFD with a byte that is not UTF-8.
   stripe: { body: (n) => ({ ...id(n), note: "caf\uFFFD" }) },
   razorpay: { ...inHeader("x-razorpay-event-id"), body: () => ({ event: "thing", note: "caf\uFFFD" }) },
   paddle: {
@@ -191,21 +191,21 @@ export const samples: Readonly<Record<string, Sample>> = {
   replicate: standard,
 };
 
-/** A preset with a source that takes its deliveries, and somebody who signs them. */
+/** A preset with the config of a source, and signed deliveries to it. */
 export interface Signer {
   readonly provider: Provider;
   readonly keys: SigningKeys;
-  /** What the provider's own hosts hand out. */
+  /** Returns the keys and certificates that the provider's hosts return. */
   readonly fetch: Fetch;
-  /** hookonce.toml for `[sources.it]`; its secret is in the environment's S. */
+  /** hookonce.toml with `[sources.it]`, whose secret is `env:S`. */
   readonly config: string;
-  /** @param signingKeys somebody else's, where it is not the provider who signs */
+  /** @param signingKeys other keys than the provider's, for a wrong signature */
   request(n: number, attempt: number, nowMs: number, signingKeys?: SigningKeys): Promise<OutgoingRequest>;
 }
 
 export const URL_OF_IT = "https://hooks.example.test/webhook/it";
 
-// Keys take time to make: one pair for all.
+// Generating keys takes time, so all samples share these.
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
 

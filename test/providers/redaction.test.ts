@@ -16,7 +16,7 @@ function inboxFor(provider: string, more = ""): Promise<TestInbox> {
   });
 }
 
-/** All that was kept of what was sent. */
+/** What is stored and logged of a delivery. */
 async function keptOf(
   inbox: TestInbox,
   body: string | Uint8Array,
@@ -43,7 +43,7 @@ function expectNothingOf(kept: string): void {
   expect(kept).not.toContain("p4ss");
 }
 
-test("a secret in the body is replaced wherever else it stands", async () => {
+test("replaces a secret in the body everywhere it occurs", async () => {
   await using inbox = await inboxFor("figma");
   const escaped = encodeURIComponent(SECRET);
   const text = `{"note":"first ${SECRET}","note":"second","event_type":"PING","passcode":${JSON.stringify(SECRET)},
@@ -63,7 +63,7 @@ test("a secret in the body is replaced wherever else it stands", async () => {
   expect(kept.body).toContain("12345678901234567890");
 });
 
-test("so it is in the fields of a form beside the one with the JSON", async () => {
+test("replaces a secret in the form fields beside the one with the JSON", async () => {
   await using inbox = await inboxFor("ko-fi");
   const data = { verification_token: SECRET, message_id: "m1", type: "Donation", url: `x${SECRET}y` };
   const form = new URLSearchParams({
@@ -83,7 +83,7 @@ test("so it is in the fields of a form beside the one with the JSON", async () =
   expect(kept.payload).toMatchObject({ message_id: "m1", url: "x[redacted]y" });
 });
 
-test("JSON that is called a form is kept as the JSON that it was read as", async () => {
+test("stores JSON that is sent with the type of a form as JSON", async () => {
   for (const blank of ["", " ", "\n\t", "\ufeff"]) {
     await using inbox = await inboxFor("figma");
     const body = `${blank}${JSON.stringify({ passcode: SECRET, event_type: "PING", n: { a: 1 } })}`;
@@ -93,7 +93,7 @@ test("JSON that is called a form is kept as the JSON that it was read as", async
   }
 });
 
-test("a compressed form, too", async () => {
+test("replaces a secret in a compressed form", async () => {
   await using inbox = await inboxFor("ko-fi");
   const data = JSON.stringify({ verification_token: SECRET, message_id: "m1", type: "Donation" });
   const kept = await keptOf(inbox, gzipSync(new URLSearchParams({ data }).toString()), {
@@ -105,7 +105,7 @@ test("a compressed form, too", async () => {
   expect(new URLSearchParams(kept.body).has("data")).toBe(true);
 });
 
-test("a secret in a header is replaced in the body as well; a body without it stays as it came", async () => {
+test("replaces the secret of a header in the body, and does not change a body without it", async () => {
   const headers = { "x-gitlab-token": SECRET, "idempotency-key": "k1", "x-gitlab-event": "Push Hook" };
   await using told = await inboxFor("gitlab-token");
   const kept = await keptOf(told, `{"hook":{"token":"${SECRET}"}}`, headers);

@@ -18,8 +18,8 @@ const from = {
 
 const join = (parts: string[], separator = "."): Selector => ({ join: parts, with: separator });
 
-describe("what a selector finds", () => {
-  /** `id` where a missing part makes the whole missing, `type` where it is left out. */
+describe("a selector finds", () => {
+  /** `found` if a missing part makes the value missing, as in an id. `asType` if it is left out, as in a type. */
   const scenarios: { selector: Selector; found: unknown; asType?: unknown }[] = [
     { selector: "header:x-github-event", found: "issues" },
     { selector: "header:X-GitHub-Event", found: "issues" },
@@ -51,7 +51,7 @@ describe("what a selector finds", () => {
     { selector: "body:$.nothing.at.all", found: undefined },
     { selector: "body:$.id.length", found: undefined },
     { selector: "body:$.items.length", found: 2 },
-    // Own properties only
+    // Own properties only.
     { selector: "body:$.constructor", found: undefined },
     { selector: "body:$.constructor.name", found: undefined },
     { selector: "body:$.toString", found: undefined },
@@ -60,18 +60,18 @@ describe("what a selector finds", () => {
     { selector: "body:$.__proto__.toString", found: undefined },
     { selector: "body:$.items.constructor", found: undefined },
     { selector: "body:$.id.constructor", found: undefined },
-    // The last name, where something other than false stands under it
+    // The last name of the path, if its value is there and not false.
     { selector: "key:$.data", found: "data" },
     { selector: "key:$.data.absent", found: undefined },
     { selector: "key:$.nothing", found: undefined },
     { selector: "key:$.no", found: undefined },
-    // A list: the first that is present
+    // A list: the first that is present.
     { selector: ["body:$.absent", "body:$.nothing", "header:x-empty", "body:$.id"], found: "evt_1" },
     { selector: ["body:$.count", "body:$.id"], found: 0 },
     { selector: ["body:$.absent", ["body:$.also_absent", "body:$.action"]], found: "opened" },
     { selector: ["body:$.absent", "header:x-absent"], found: undefined },
     { selector: [join(["body:$.absent", "body:$.id"]), "body:$.action"], found: "opened", asType: "evt_1" },
-    // Joined: a part that is missing is left out of a type, and fatal to an id
+    // A join: a missing part is left out of a type, and makes an id missing.
     { selector: join(["header:x-github-event", "body:$.action"]), found: "issues.opened" },
     { selector: join(["header:x-github-event", "body:$.absent"]), found: undefined, asType: "issues" },
     { selector: join(["body:$.absent", "body:$.action"]), found: undefined, asType: "opened" },
@@ -91,19 +91,19 @@ describe("what a selector finds", () => {
     expect(compileSelector(row.selector, "skip")(from)).toEqual("asType" in row ? row.asType : row.found);
   });
 
-  test("nothing is found in a payload that is no object", () => {
+  test("nothing in a payload that is not an object", () => {
     for (const payload of [null, undefined, 1, "text", true, []]) {
       expect(compileSelector("body:$.id", "absent")({ headers: {}, payload, body: "" })).toBeUndefined();
       expect(
         compileSelector("body:$.constructor.name", "absent")({ headers: {}, payload, body: "" }),
       ).toBeUndefined();
     }
-    // The payload itself is what `$` stands for.
+    // `$` is the payload itself.
     expect(compileSelector("body:$", "absent")({ headers: {}, payload: "evt_1", body: "" })).toBe("evt_1");
   });
 });
 
-describe("a selector that cannot be read is refused at the start", () => {
+describe("refuses to start with a selector that cannot be read", () => {
   const unreadable = [
     "body:$.",
     "body:$..id",
@@ -128,7 +128,7 @@ describe("a selector that cannot be read is refused at the start", () => {
     }
   });
 
-  test("with the source it stands in, and its line", async () => {
+  test("and names its source and line", async () => {
     const error = await refusedStart({
       config:
         '[sources.a]\nprovider = "unsigned"\ntype = "body:$.type"\n\n[sources.b]\nprovider = "unsigned"\ntype = "body:$.items[*]"',

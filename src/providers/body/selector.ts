@@ -120,8 +120,8 @@ function compilePath(path: readonly (string | number)[]): Read {
 }
 
 /**
- * The one spelling of a selector. Two selectors that read the same have the same, however the config writes
- * them.
+ * The one spelling of a selector: it is the same for two selectors that read the same value, however the config
+ * writes them.
  */
 export function canonical(selector: Selector): Selector {
   if (typeof selector === "string") return canonicalPart(selector);

@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { createHmac } from "node:crypto";
+import { createHmac, generateKeyPairSync, sign } from "node:crypto";
 import { refusedStart, type TestInbox } from "../support/test-inbox.ts";
 import { deliveryTo, NOTHING, NOW, ONE, post, recordingInbox } from "./signed-inbox.ts";
 
-/** `provider = "hmac"`: the scheme spelled out in the config, and signed here with node's own HMAC. */
+/** A scheme that the config describes (`provider = "hmac"`), signed here with Node's HMAC. */
 interface Shape {
   name: string;
-  /** The source's lines besides provider, secret, event_id and type. */
+  /** The source's lines after provider, secret, event_id and type. */
   config: string;
   secret: string;
   sign: (body: string, id: string) => Record<string, string>;
-  /** The same signature as somebody would send it who got the config wrong. */
+  /** The same signature in another form, which must be refused. */
   wrong: (headers: Record<string, string>) => Record<string, string>;
 }
 
@@ -35,21 +35,21 @@ const without =
 
 const shapes: Shape[] = [
   {
-    name: "the least that must be said",
+    name: "the header alone",
     config: 'signature = { header = "X-Signature" }',
     secret: "plain text",
     sign: (body) => ({ "x-signature": hmac("sha256", "plain text", body, "hex") }),
     wrong: upper("x-signature"),
   },
   {
-    name: "sha1 in hex behind a prefix, as GitHub once did",
+    name: "SHA-1 in hex with a prefix, as GitHub once did",
     config: 'signature = { header = "X-Hub-Signature", algorithm = "sha1", prefix = "sha1=" }',
     secret: "it's",
     sign: (body) => ({ "x-hub-signature": `sha1=${hmac("sha1", "it's", body, "hex")}` }),
     wrong: without("x-hub-signature", "sha1="),
   },
   {
-    name: "sha512 in hex, as Paystack does",
+    name: "SHA-512 in hex, as Paystack does",
     config: 'signature = { header = "x-paystack-signature", algorithm = "sha512" }',
     secret: "sk_test",
     sign: (body) => ({ "x-paystack-signature": hmac("sha512", "sk_test", body, "hex") }),
@@ -65,7 +65,7 @@ const shapes: Shape[] = [
     wrong: without("x-shopify-hmac-sha256", "="),
   },
   {
-    name: "base64 behind sha256=, as Typeform does",
+    name: "base64 with the prefix sha256=, as Typeform does",
     config: 'signature = { header = "Typeform-Signature", encoding = "base64", prefix = "sha256=" }',
     secret: "tf",
     sign: (body) => ({ "typeform-signature": `sha256=${hmac("sha256", "tf", body, "base64")}` }),
@@ -74,7 +74,7 @@ const shapes: Shape[] = [
     }),
   },
   {
-    name: "a key in hex, and sha512 in base64",
+    name: "a key in hex, and SHA-512 in base64",
     config:
       'signature = { header = "x-sig", algorithm = "sha512", encoding = "base64", secret_encoding = "hex" }',
     secret: KEY.toString("hex").toUpperCase(),
@@ -96,7 +96,7 @@ const shapes: Shape[] = [
     wrong: upper("x-sig"),
   },
   {
-    name: "a whsec key, the time and the id: Standard Webhooks spelled out",
+    name: "a whsec key, the time and the id, as in Standard Webhooks",
     config: [
       'signature.header = "svix-signature"',
       'signature.encoding = "base64"',
@@ -116,7 +116,7 @@ const shapes: Shape[] = [
     wrong: (headers) => ({ ...headers, "svix-id": "msg_other" }),
   },
   {
-    name: "a template with text around the time, and milliseconds",
+    name: "a template with text around the time, in milliseconds",
     config: [
       'tolerance = "60s"',
       "[sources.source-9.signature]",
@@ -134,14 +134,14 @@ const shapes: Shape[] = [
     wrong: (headers) => ({ ...headers, "x-request-timestamp": String(NOW) }),
   },
   {
-    name: "the body twice, and the id after it",
+    name: "a template with the body twice and the id",
     config: 'signature = { header = "x-sig", signed = "{body}|{body}|{id}", id = "header:x-id" }',
     secret: "twice",
     sign: (body, id) => ({ "x-id": id, "x-sig": hmac("sha256", "twice", `${body}|${body}|${id}`, "hex") }),
     wrong: (headers) => ({ ...headers, "x-id": "other" }),
   },
   {
-    name: "a preset that is bent: stripe with two minutes and sha512",
+    name: "the preset stripe with a tolerance of two minutes and SHA-512",
     config: 'tolerance = "2m"\nsignature = { algorithm = "sha512" }',
     secret: "whsec_x",
     sign: (body) => ({
@@ -153,7 +153,7 @@ const shapes: Shape[] = [
 
 const nameOf = (index: number): string => `source-${index}`;
 
-describe("a scheme spelled out in the config", () => {
+describe("verifies a scheme that the config describes", () => {
   let inbox: TestInbox;
 
   beforeAll(async () => {
@@ -198,7 +198,7 @@ describe("a scheme spelled out in the config", () => {
   );
 });
 
-test("a tolerance is kept to the second, either way", async () => {
+test("a tolerance is exact to the second, in both directions", async () => {
   await using inbox = await recordingInbox({
     config:
       '[sources.it]\nprovider = "hmac"\nsecret = "env:S"\nsignature = { header = "x-sig", signed = "{timestamp}{body}", timestamp = "header:x-time" }\ntolerance = "30s"\nevent_id = "body:$.id"\ntype = "body:$.type"',
@@ -223,7 +223,7 @@ test("a tolerance is kept to the second, either way", async () => {
   ]);
 });
 
-test("a signed header may bring the time by its own name, and a signed body the time in it", async () => {
+test("the time can be in a signed header named in the template, or in the signed body", async () => {
   await using inbox = await recordingInbox({
     config: `[sources.header]\nprovider = "hmac"\nsecret = "env:S"\nsignature = { header = "x-sig", signed = "{header:X-Time}{body}", timestamp = "header:x-time" }\nevent_id = "body:$.id"\ntype = "body:$.type"
 [sources.body]\nprovider = "hmac"\nsecret = "env:S"\nsignature = { header = "x-sig", timestamp = "body:$.at" }\ntolerance = "1m"\nevent_id = "body:$.id"\ntype = "body:$.type"`,
@@ -237,35 +237,74 @@ test("a signed header may bring the time by its own name, and a signed body the 
   expect((await post(inbox, "body", body, inBody)).said).toBe("processed");
 });
 
-describe("a scheme that cannot be used is refused at the start", () => {
+test("the config changes single keys of a preset's public-key signature", async () => {
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+  const raw = Buffer.from(publicKey.export({ format: "jwk" }).x ?? "", "base64url");
+  await using inbox = await recordingInbox({
+    config: `[sources.it]
+provider = "discord"
+secret = "env:S"
+tolerance = "60s"
+[sources.it.signature]
+header = "X-Proxy-Signature"
+prefix = "ed="
+separator = " "
+encoding = "base64"
+signed = "{id}.{timestamp}.{body}"
+timestamp = "header:x-proxy-time"
+timestamp_unit = "ms"
+id = "header:x-proxy-id"
+`,
+    sources: ["it"],
+    environment: { S: raw.toString("hex") },
+  });
+  const body = JSON.stringify({ id: "7", type: 2 });
+  const signed = (ms: number, id = "a"): Record<string, string> => ({
+    "x-proxy-id": id,
+    "x-proxy-time": String(ms),
+    "x-proxy-signature": `other=AAAA ed=${sign(null, Buffer.from(`a.${ms}.${body}`), privateKey).toString("base64")}`,
+  });
+  const now = AT * 1000;
+  expect((await post(inbox, "it", body, signed(now, "b"))).said).toBe("signature_mismatch");
+  expect((await post(inbox, "it", body, signed(now - 61_000))).said).toBe("timestamp_stale");
+  const response = await inbox.request("/webhook/it", {
+    method: "POST",
+    body,
+    headers: signed(now - 60_000),
+  });
+  expect(response.status).toBe(204);
+  expect(inbox.rows("select event_id from effects")).toEqual([{ event_id: "7" }]);
+});
+
+describe("refuses to start with", () => {
   const rest = 'event_id = "body:$.id"\ntype = "body:$.type"\nsignature.header = "x-sig"';
   const scenarios: {
     name: string;
     source: string;
     secret?: string;
-    /** What the message says, and the line on which it says it is. */
+    /** The line and the message of each problem. */
     problems: [line: number, message: RegExp][];
   }[] = [
     {
-      name: "a key that is no hex",
+      name: "a key that is not hex",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.secret_encoding = "hex"\n${rest}`,
       secret: "abc",
       problems: [[2, /^sources\.it: The secret is not hex/]],
     },
     {
-      name: "a key that is no base64",
+      name: "a key that is not base64",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.secret_encoding = "base64"\n${rest}`,
       secret: "not base64!",
       problems: [[2, /^sources\.it: The secret is not base64/]],
     },
     {
-      name: "a Standard Webhooks secret with a character too many",
+      name: "a Standard Webhooks secret with an extra character",
       source: 'provider = "standard-webhooks"\nsecret = "env:S"',
       secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw ",
       problems: [[2, /^sources\.it: The secret is not base64/]],
     },
     {
-      name: "a Standard Webhooks secret of which only the prefix is there",
+      name: "a Standard Webhooks secret that is only the prefix",
       source: 'provider = "standard-webhooks"\nsecret = "env:S"',
       secret: "whsec_",
       problems: [[2, /^sources\.it: The secret is empty: anybody could sign with it/]],
@@ -282,7 +321,7 @@ describe("a scheme that cannot be used is refused at the start", () => {
       problems: [[3, /^sources\.it\.secret is missing: write secret = "env:IT_WEBHOOK_SECRET"/]],
     },
     {
-      name: "hmac without anything that it must say",
+      name: "hmac without the keys that it requires",
       source: 'provider = "hmac"\nsecret = "env:S"',
       secret: "x",
       problems: [
@@ -292,19 +331,19 @@ describe("a scheme that cannot be used is refused at the start", () => {
       ],
     },
     {
-      name: "a template that names something else",
+      name: "a template with an unknown name",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{path}{body}"\n${rest}`,
       secret: "x",
       problems: [[2, /names \{path\}; it can be \{body\}, \{timestamp\}, \{id\}, \{method\}, \{url\}/]],
     },
     {
-      name: "a template over a URL that only the provider knows",
+      name: "a template with the URL but no public_url",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{url}{body}"\n${rest}`,
       secret: "x",
       problems: [[2, /^sources\.it: public_url is missing/]],
     },
     {
-      name: "keys that another kind of signature has",
+      name: "keys of another kind of signature",
       source:
         'provider = "discord"\nsecret = "env:S"\nsecret_in = "basic"\nsignature.algorithm = "sha1"\nsignature.encoding = "base64url"',
       secret: "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c",
@@ -318,7 +357,7 @@ describe("a scheme that cannot be used is refused at the start", () => {
       ],
     },
     {
-      name: "keys of a signature in a header where it stands in the body",
+      name: "keys of a signature in a header if the signature is in the body",
       source: 'provider = "adyen"\nsecret = "env:S"\nsignature.prefix = "v1="\nsignature.header = "x-sig"',
       secret: "abcdef",
       problems: [
@@ -327,7 +366,7 @@ describe("a scheme that cannot be used is refused at the start", () => {
       ],
     },
     {
-      name: "a tolerance for a time that nobody signs",
+      name: "a tolerance without a signed time",
       source: `provider = "hmac"\nsecret = "env:S"\ntolerance = "60s"\nsignature.timestamp_unit = "ms"\n${rest}`,
       secret: "x",
       problems: [
@@ -339,19 +378,19 @@ describe("a scheme that cannot be used is refused at the start", () => {
       ],
     },
     {
-      name: "the same of a preset",
+      name: "a tolerance for a preset without a signed time",
       source: 'provider = "github"\nsecret = "env:S"\ntolerance = "60s"',
       secret: "x",
       problems: [[2, /^sources\.it: tolerance = "1m" has no effect: no time is signed/]],
     },
     {
-      name: "and of one whose signature is none",
+      name: "a tolerance for a preset with a static secret",
       source: 'provider = "telegram"\nsecret = "env:S"\ntolerance = "60s"',
       secret: "x",
       problems: [[2, /tolerance = "1m" has no effect: no time is signed; remove it/]],
     },
     {
-      name: "a time in a header that the signature leaves out: an old delivery could be made new",
+      name: "a time in a header that is not signed, so that anyone could change it",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.timestamp = "header:x-time"\n${rest}`,
       secret: "x",
       problems: [
@@ -362,13 +401,13 @@ describe("a scheme that cannot be used is refused at the start", () => {
       ],
     },
     {
-      name: "a preset's time that the signature is told to leave out",
+      name: "a template that leaves out the preset's time",
       source: 'provider = "stripe"\nsecret = "env:S"\nsignature.signed = "{body}"',
       secret: "x",
       problems: [[2, /^sources\.it: signature\.signed = "\{body\}" leaves the time unsigned/]],
     },
     {
-      name: "a time in neither a header nor the body",
+      name: "a time that is neither in a header nor in the body",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.timestamp = "x-time"\n${rest}`,
       secret: "x",
       problems: [
@@ -376,13 +415,13 @@ describe("a scheme that cannot be used is refused at the start", () => {
       ],
     },
     {
-      name: "an id in the body, which no template can name",
+      name: "an id in the body, which a template cannot name",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.id = "body:$.id"\n${rest}`,
       secret: "x",
       problems: [[5, /^sources\.it\.signature\.id: "body:\$\.id" is not in a header: write header:name/]],
     },
     {
-      name: "an id's header that the signature leaves out",
+      name: "a header with the id that is not signed",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.id = "header:x-id"\n${rest}`,
       secret: "x",
       problems: [
@@ -393,7 +432,7 @@ describe("a scheme that cannot be used is refused at the start", () => {
       ],
     },
     {
-      name: "a secret that would be a hash of the body",
+      name: "secret_in with a hash of the body",
       source:
         'provider = "static"\nsecret = "env:S"\nsecret_in = "sha256:body"\nevent_id = "body:$.id"\ntype = "body:$.type"',
       secret: "x",
@@ -405,7 +444,7 @@ describe("a scheme that cannot be used is refused at the start", () => {
       ],
     },
     {
-      name: "what only others ask for",
+      name: "keys that only other providers use",
       source:
         'provider = "stripe"\nsecret = "env:S"\npublic_url = "https://a.example/in"\nverify_token = "env:S"\nallow_public = true',
       secret: "verify-me",
@@ -422,19 +461,19 @@ describe("a scheme that cannot be used is refused at the start", () => {
       problems: [[5, /^sources\.it\.signature\.signed: must contain \{body\}/]],
     },
     {
-      name: "a template over a time that no header brings",
+      name: "a template with a time but no place for it",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{timestamp}.{body}"\n${rest}`,
       secret: "x",
       problems: [[2, /names \{timestamp\}: write timestamp = "header:name" in signature/]],
     },
     {
-      name: "a template over an id that no header brings",
+      name: "a template with an id but no place for it",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{id}.{body}"\n${rest}`,
       secret: "x",
       problems: [[2, /names \{id\}: write id = "header:name" in signature/]],
     },
     {
-      name: "an algorithm, an encoding, a key, a unit that there is none of",
+      name: "an unknown algorithm, encoding, key format and unit",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.algorithm = "md4"\nsignature.encoding = "hexadecimal"\nsignature.secret_encoding = "utf8"\nsignature.timestamp_unit = "min"\n${rest}`,
       secret: "x",
       problems: [
@@ -457,13 +496,13 @@ describe("a scheme that cannot be used is refused at the start", () => {
       ],
     },
     {
-      name: "a tolerance of nothing, or of half a second",
+      name: "a tolerance of half a second",
       source: `provider = "hmac"\nsecret = "env:S"\ntolerance = 0.5\n${rest}`,
       secret: "x",
       problems: [[5, /^sources\.it\.tolerance: 0\.5 is not a duration: .*tolerance = "5m"/]],
     },
     {
-      name: "a header that none can be called",
+      name: "an invalid header name",
       source:
         'provider = "hmac"\nsecret = "env:S"\nsignature.header = "x sig"\nevent_id = "body:$.id"\ntype = "body:$.type"',
       secret: "x",
@@ -483,7 +522,7 @@ describe("a scheme that cannot be used is refused at the start", () => {
       expect(error.problems.map(({ line }) => line)).toEqual(problems.map(([line]) => line));
       for (const [index, [, message]] of problems.entries())
         expect(error.problems[index]?.message).toMatch(message);
-      // Whatever is wrong with a secret, it is not shown.
+      // No message contains the secret.
       if (secret !== undefined && secret.length > 3)
         expect(JSON.stringify(error.problems)).not.toContain(secret);
     },

@@ -19,12 +19,13 @@ export function pointlessKeys(source: ConfiguredSource, provider: Provider, sche
   const used = new Set<Key>(kind.configKeys);
   if (kind.coversUrl(scheme)) used.add("public_url");
   if (asksForToken(provider)) used.add("verify_token");
+  const named = `provider = "${provider.name}"`;
   const why = (key: Key): string => {
     if (key === "allow_public") return "its deliveries are signed";
-    if (key === "environment") return `${provider.title} signs alike in all environments`;
+    if (key === "environment") return `${named} signs alike in all environments`;
     if (key === "public_url") return "the signature does not cover the URL";
-    if (key === "verify_token") return `${provider.title} never sends one`;
-    return key === "tolerance" ? kind.whyNoTolerance(scheme) : `${provider.title} does not sign that way`;
+    if (key === "verify_token") return `${named} never sends one`;
+    return key === "tolerance" ? kind.whyNoTolerance(scheme) : `${named} does not sign that way`;
   };
   return [
     ...keysOf(source)

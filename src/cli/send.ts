@@ -113,7 +113,7 @@ function receiverOf(provider: Provider, flags: SendFlags): { settings: SourceSet
   const source = sources.find((one) => one.name === name);
   if (source === undefined)
     refuse(
-      `${flags.folder} has no source "${name}"; its sources are ${sources.map((one) => one.name).join(", ")}.`,
+      `There is no source "${name}" in hookonce.toml. Its sources are ${sources.map((one) => one.name).join(", ")}.`,
     );
   const host = listen.hostname.includes(":") ? `[${listen.hostname}]` : listen.hostname;
   const to = flags.to ?? `http://${host}:${listen.port}/webhook/${name}`;

@@ -32,24 +32,24 @@ export function createSecretLookup(inboxFolder: string, environment: Environment
       // Own properties only: env:constructor must not find what every object inherits.
       const holder = [environment, dotEnv].find((names) => Object.hasOwn(names, name));
       const secret = holder?.[name];
-      if (secret !== undefined) return secretOrEmpty(reference, secret);
-      return {
-        problem: `${reference} is not set: put ${name}=… into ${dotEnvPath}${unreadable}, or into the environment`,
-      };
+      const remedy = `put ${name}=… into ${dotEnvPath}${unreadable}, or into the environment`;
+      if (secret === undefined) return { problem: `${reference} is not set: ${remedy}` };
+      return secretOrEmpty(reference, secret, remedy);
     }
     const path = pathOf(name, inboxFolder, environment["CREDENTIALS_DIRECTORY"]);
     try {
       // Editors and `echo` end a file with a line break that is not part of the secret.
-      return secretOrEmpty(reference, readFileSync(path, "utf8").replace(/\r?\n$/, ""));
+      const secret = readFileSync(path, "utf8").replace(/\r?\n$/, "");
+      return secretOrEmpty(reference, secret, `put the secret into ${path}`);
     } catch (error) {
       return { problem: `${reference} cannot be read: ${messageOf(error)}` };
     }
   };
 }
 
-function secretOrEmpty(reference: string, secret: string): ReturnType<SecretLookup> {
+function secretOrEmpty(reference: string, secret: string, remedy: string): ReturnType<SecretLookup> {
   if (secret !== "") return { secret };
-  return { problem: `${reference} is empty: anyone could sign with an empty secret` };
+  return { problem: `${reference} is empty, and anyone could sign with an empty secret: ${remedy}` };
 }
 
 /** The variables in the inbox folder's `.env`; none if there is no such file. */

@@ -96,7 +96,9 @@ describe("env:NAME", () => {
       name: "an empty variable in the process environment is refused",
       environment: { SECRET: "" },
       dotEnv: "SECRET=x",
-      found: { problem: /^env:SECRET is empty: anyone could sign with an empty secret$/ },
+      found: {
+        problem: /^env:SECRET is empty, and anyone could sign with an empty secret: put SECRET=… into /,
+      },
     },
     {
       name: "an empty variable in .env is refused",
@@ -211,7 +213,7 @@ describe("file:path", () => {
     [
       "an empty file is refused",
       "file:empty",
-      /^file:empty is empty: anyone could sign with an empty secret$/,
+      /^file:empty is empty, and anyone could sign with an empty secret: put the secret into .*empty$/,
     ],
     ["a file with only a line break is refused", "file:break", /^file:break is empty/],
     ["a missing file is refused", "file:absent", /^file:absent cannot be read: .*ENOENT|no such file/],

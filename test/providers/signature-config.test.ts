@@ -313,7 +313,12 @@ describe("refuses to start with", () => {
       name: "an empty secret",
       source: 'provider = "stripe"\nsecret = "env:S"',
       secret: "",
-      problems: [[4, /^sources\.it\.secret: env:S is empty: anyone could sign with an empty secret/]],
+      problems: [
+        [
+          4,
+          /^sources\.it\.secret: env:S is empty, and anyone could sign with an empty secret: put S=… into .*\.env, or into the environment$/,
+        ],
+      ],
     },
     {
       name: "no secret",
@@ -350,7 +355,7 @@ describe("refuses to start with", () => {
       problems: [
         [
           2,
-          /^sources\.it: signature\.algorithm = "sha1" has no effect: Discord does not sign that way; remove it/,
+          /^sources\.it: signature\.algorithm = "sha1" has no effect: provider = "discord" does not sign that way; remove it/,
         ],
         [2, /^sources\.it: secret_in = "basic" has no effect/],
         [2, /^sources\.it: signature\.encoding = "base64url" cannot be used: .*hex or base64; remove it/],
@@ -451,7 +456,7 @@ describe("refuses to start with", () => {
       problems: [
         [2, /allow_public = true has no effect: its deliveries are signed; remove it/],
         [2, /public_url = "https:\S+ has no effect: the signature does not cover the URL; remove it/],
-        [2, /verify_token has no effect: Stripe never sends one; remove it/],
+        [2, /verify_token has no effect: provider = "stripe" never sends one; remove it/],
       ],
     },
     {

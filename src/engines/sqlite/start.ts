@@ -73,7 +73,7 @@ export function rehearseStart(plan: StartPlan, { durations }: { readonly duratio
   const { connection, journalMode } = rehearsal;
   if (journalMode !== null && journalMode !== "wal" && !plan.convertToWal) {
     problems.push({
-      message: `The database ${plan.database} is in ${journalMode} mode, not WAL. Set convert_to_wal = true.`,
+      message: `The database ${plan.database} is in ${journalMode} mode, and hookonce needs WAL mode. To let it convert the database, set convert_to_wal = true.`,
     });
   }
   collect(problems, () => migrate(connection, ownSet(ownMigrations), plan.now));

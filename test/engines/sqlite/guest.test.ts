@@ -175,7 +175,7 @@ describe("a database that is not in WAL mode", () => {
     using host = app({ wal: false });
     const error = await refusedStart({ config: `database = "${host.path}"\n${SOURCE}`, files: HANDLER });
     expect(error.problems.map(({ message }) => message)).toEqual([
-      `The database ${host.path} is in delete mode, not WAL. Set convert_to_wal = true.`,
+      `The database ${host.path} is in delete mode, and hookonce needs WAL mode. To let it convert the database, set convert_to_wal = true.`,
     ]);
     expect(readdirSync(host.folder).filter((name) => !name.includes(".lock"))).toEqual(["app.db"]);
     using db = host.open();

@@ -202,5 +202,5 @@ test("a type does not keep the body that it was read from in memory", () => {
   }
   Bun.gc(true);
   expect(kept.size).toBe(100);
-  expect((process.memoryUsage.rss() - before) / pad.length).toBeLessThan(35);
+  expect((process.memoryUsage.rss() - before) / pad.length).toBeLessThan(20);
 });

@@ -7,8 +7,8 @@ import { EXIT } from "./exit.ts";
 export function runProviders(provider: Provider | undefined): number {
   if (provider === undefined) {
     const width = Math.max(...[...providers.keys()].map((key) => key.length));
-    for (const { name, title, eventId } of providers.values())
-      console.log(`${name.padEnd(width)}  ${title}; event id: ${describeId(eventId)}`);
+    for (const provider of providers.values())
+      console.log(`${provider.name.padEnd(width)}  ${provider.title}; event id: ${describeId(provider)}`);
     return EXIT.done;
   }
   console.log(`${provider.title} (provider = "${provider.name}")`);

@@ -164,7 +164,10 @@ function configWith(keys: readonly string[]) {
           ? "is missing: write version = 1"
           : `${literal(input)} is unknown to this hookonce: write version = 1`,
     }),
-    listen: z._default(z.string().check(z.regex(ADDRESS, { error: notAnAddress })), "127.0.0.1:8787"),
+    listen: z._default(
+      z.string({ error: notAnAddress }).check(z.regex(ADDRESS, { error: notAnAddress })),
+      "127.0.0.1:8787",
+    ),
     database: z._default(z.string().check(z.minLength(1)), "data/hookonce.db"),
     convert_to_wal: z._default(z.boolean(), false),
     sources: z

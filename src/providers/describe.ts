@@ -13,7 +13,7 @@ export function describeProvider(provider: Provider): [name: string, text: strin
     ["tolerance", kind.proof === "none" ? undefined : describeTolerance(scheme)],
     ["needs", kind.coversUrl(scheme) ? "public_url, because the signature covers the URL" : undefined],
     ["event id", describeTrust(provider)],
-    ["type", describeSelector(provider.type)],
+    ["type", provider.needs?.["type"] === undefined ? describeSelector(provider.type) : "type is required"],
     ["batch", provider.batch?.join(", ")],
     [
       "largest body",
@@ -46,17 +46,24 @@ function describeTolerance(scheme: Scheme): string {
   return tolerance === undefined ? `none: ${kind.whyNoTolerance(scheme)}` : `${tolerance} s either way`;
 }
 
-function describeTrust({ eventId, eventIdSigned }: Provider): string {
-  const id = describeId(eventId);
-  if (eventId === "new:delivery") return id;
+function describeTrust(provider: Provider): string {
+  const { eventId, eventIdSigned } = provider;
+  const id = describeId(provider);
+  if (eventId === "new:delivery" || isRequired(provider)) return id;
   return `${id}; ${eventIdSigned ? "covered by the signature" : "not covered by the signature"}`;
 }
 
-/** A selector of event ids, in words. It says so if the provider sends no id. */
-export function describeId(selector: Selector): string {
+/** Where a provider's event ids come from, in words. It says so if the provider sends no id. */
+export function describeId(provider: Pick<Provider, "eventId" | "needs">): string {
+  const selector = provider.eventId;
+  if (isRequired(provider)) return "event_id is required";
   if (selector === "new:delivery") return "a new one for every delivery";
   if (selector === "sha256:body") return "the SHA-256 of the body, because the provider sends no id";
   return describeSelector(selector);
+}
+
+function isRequired({ needs }: Pick<Provider, "needs">): boolean {
+  return needs?.["event_id"] !== undefined;
 }
 
 function describeSelector(selector: Selector): string {

@@ -184,6 +184,11 @@ describe("a mistake in the config is reported with its line, its field and the r
         problems: [[2, 'listen: "8787" is not host:port: write it as in listen = "127.0.0.1:8787"']],
       },
       {
+        name: "a port as a number",
+        toml: `version = 1\nlisten = 8787\n${SOURCE}`,
+        problems: [[2, 'listen: 8787 is not host:port: write it as in listen = "127.0.0.1:8787"']],
+      },
+      {
         name: "a size in an unknown unit",
         toml: `version = 1\n${SOURCE}max_body = "25 MB"\n`,
         problems: [

@@ -11,8 +11,8 @@ test("the README's table lists every provider as hookonce describes it", () => {
   const rows = [...providers.values()]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map(
-      ({ name, title, scheme, eventId }) =>
-        `| \`${name}\` | ${title} | ${describeSignature(scheme)} | ${describeId(eventId)} |`,
+      (provider) =>
+        `| \`${provider.name}\` | ${provider.title} | ${describeSignature(provider.scheme)} | ${describeId(provider)} |`,
     );
   expect(table.trim().split("\n")).toEqual(rows);
 });
@@ -30,6 +30,8 @@ test.each([
     "gitlab-token",
     { signature: "none; the secret itself in header:x-gitlab-token", secret: "the secret token" },
   ],
+  ["hmac", { "event id": "event_id is required", type: "type is required" }],
+  ["unsigned", { "event id": "body:$.event_id; not covered by the signature", type: "type is required" }],
   ["mollie-classic", { secret: "none", tolerance: undefined }],
 ])("describes %s", (name, lines) => {
   const described = Object.fromEntries(describeProvider(providers.get(name)!));

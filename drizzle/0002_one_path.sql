@@ -32,6 +32,8 @@ ALTER TABLE `hookonce_failures` ADD `deliveries` integer DEFAULT 1 NOT NULL;--> 
 ALTER TABLE `hookonce_failures` ADD `element` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE `hookonce_failures` ADD `position` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 UPDATE `hookonce_failures` SET `deliveries` = `attempts`;--> statement-breakpoint
+UPDATE `hookonce_failures` SET `element` = 1
+WHERE `source` IN (SELECT `name` FROM `hookonce_sources` WHERE json_type(`event_id_rule`, '$.batch') IS NOT NULL);--> statement-breakpoint
 DROP INDEX `hookonce_events_unhandled`;--> statement-breakpoint
 CREATE INDEX `hookonce_events_unhandled` ON `hookonce_events` (`id`) WHERE "hookonce_events"."outcome" = 'unhandled';--> statement-breakpoint
 CREATE INDEX `hookonce_failures_open` ON `hookonce_failures` (`position`) WHERE "hookonce_failures"."settled_at" is null;

@@ -101,12 +101,7 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
       if (handler === null || !policy.isOwed(known.outcome, handler))
         return { ...said, outcome: policy.repeatedAs(known.outcome) };
       const input = store.stored(source, known);
-      if (input === undefined) {
-        throw new HookonceError(
-          "stored_event_unreadable",
-          `The stored delivery holds no event "${eventId}". If batch or event_id of source "${source.name}" was changed since, set it back.`,
-        );
-      }
+      if (input === undefined) throw unreadable(job);
       const ran = runHandler(source, handler, input);
       store.complete(known.id, ran);
       store.settleFailure(source, eventId, at);
@@ -124,22 +119,21 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
   }
 
   /** A failure runs with its latest verified body and the time of its first receipt. */
-  function applyFailure(
-    { source, eventId, at }: Apply,
-    handler: LoadedHandler,
-    failure: OpenFailure,
-  ): Result {
+  function applyFailure(job: Apply, handler: LoadedHandler, failure: OpenFailure): Result {
+    const { source, eventId, at } = job;
     const { type, headersJson, body, element, firstAt } = failure;
-    const json = element
-      ? Buffer.from(body).toString()
-      : (source.payloadOf({ headers: JSON.parse(headersJson) as Record<string, string>, body }, eventId)
-          ?.json ?? null);
+    const headers = JSON.parse(headersJson) as Record<string, string>;
+    const payload = element
+      ? { json: Buffer.from(body).toString() }
+      : source.payloadOf({ headers, body }, eventId);
+    // Without its payload a handler could succeed and do the wrong thing.
+    if (payload === undefined) throw unreadable(job);
     const input: HandlerInput = {
       id: eventId,
       type,
       source: source.name,
       receivedAt: firstAt,
-      payloadJson: json,
+      payloadJson: payload.json,
       headersJson,
       body,
     };
@@ -209,6 +203,13 @@ const nothing: Run = { handler: null, handlerHash: null, rowsChanged: 0, duratio
 
 function resultOf({ handler, rowsChanged, durationUs, reply }: Run) {
   return { handler, rowsChanged, durationUs, reply, changedBody: false, error: null };
+}
+
+function unreadable({ source, eventId }: Apply): HookonceError {
+  return new HookonceError(
+    "stored_event_unreadable",
+    `The stored delivery holds no event "${eventId}". If batch or event_id of source "${source.name}" was changed since, set it back.`,
+  );
 }
 
 /** A retry of a failed event was first received earlier. */

@@ -440,4 +440,24 @@ describe("hookonce's own migrations", () => {
     expect(tables).toContain("hookonce_failures");
     for (const { sql } of ownMigrations) expect(problemsOf({ name: "own", sql })).toEqual([]);
   });
+
+  test("keep failures of a batch readable: an older version stored the event's own part of it, unmarked", () => {
+    using db = new Database(":memory:");
+    migrate(db, ownSet(ownMigrations.slice(0, 2)), NOW);
+    db.run(`insert into hookonce_sources values
+      ('batch', 'unsigned', '{"batch":["body:$[*]"],"eventId":"body:$.id"}', 0), ('plain', 'unsigned', '"body:$.id"', 0)`);
+    for (const source of ["batch", "plain"])
+      db.run(
+        `insert into hookonce_failures (source, event_id, type, code, error, attempts, first_at, last_at, first_headers, first_body, last_headers, last_body)
+        values (?, 'evt_1', '', 'handler_error', '', 3, 1, 2, '{}', x'7b7d', '{}', x'7b7d')`,
+        [source],
+      );
+    migrate(db, ownSet(ownMigrations), NOW);
+    expect(
+      db.prepare("select source, element, deliveries from hookonce_failures order by source").values(),
+    ).toEqual([
+      ["batch", 1, 3],
+      ["plain", 0, 3],
+    ]);
+  });
 });

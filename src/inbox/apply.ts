@@ -66,7 +66,7 @@ const MAX_FAILURES = 20;
 /** How many owed events are read at once. */
 const PAGE = 500;
 
-/** How many are in the queue at once. They share a sync, and a stop waits for no more than these. */
+/** How many are in the queue at once, so that they share a sync. */
 const WINDOW = 64;
 
 /**
@@ -74,7 +74,7 @@ const WINDOW = 64;
  * event is run in one transaction, which reads first whether it is still owed.
  *
  * @param progress is filled while it runs
- * @param signal ends it after the events that are in the queue
+ * @param signal ends it after the events that have begun
  * @throws HookonceError `unknown_event`, `ambiguous_event`, `unknown_source`; what the queue refused (`disk_full`, `database_locked`, …)
  */
 export async function applyOwed(
@@ -89,7 +89,7 @@ export async function applyOwed(
   for await (const page of pages) {
     for (let from = 0; from < page.length && left > 0; from += WINDOW) {
       if (signal.aborted) return;
-      left = await applyWindow(inbox, page.slice(from, from + WINDOW), left, dryRun, progress);
+      left = await applyWindow(inbox, page.slice(from, from + WINDOW), left, dryRun, progress, signal);
     }
     if (left <= 0) return;
     // Reading a page blocks. Let the deliveries in before the next one.
@@ -159,6 +159,7 @@ async function applyWindow(
   limit: number,
   dryRun: boolean,
   progress: ProgressLog,
+  signal: AbortSignal,
 ): Promise<number> {
   let left = limit;
   const runs: Promise<void>[] = [];
@@ -176,11 +177,13 @@ async function applyWindow(
         continue;
       }
       const job = { kind: "apply", source, eventId: event.eventId, at: clock() } as const;
-      runs.push(queue.write(job).then((result) => progress.count(group, event, result)));
+      runs.push(queue.write(job, signal).then((result) => progress.count(group, event, result)));
     }
   }
   // Those that the queue took are counted before the first refusal is passed on.
-  for (const run of await Promise.allSettled(runs)) if (run.status === "rejected") throw run.reason;
+  for (const run of await Promise.allSettled(runs)) {
+    if (run.status === "rejected" && !(signal.aborted && run.reason === signal.reason)) throw run.reason;
+  }
   return left;
 }
 

@@ -22,7 +22,7 @@ export interface BackgroundJobs {
   start(request: ApplyRequest): string;
   /** @throws HookonceError `unknown_job` */
   view(id: string): JobView;
-  /** Ends a job after what it has in the queue. @throws HookonceError `unknown_job` */
+  /** Ends a job after the events that have begun. @throws HookonceError `unknown_job` */
   stop(id: string): void;
   /** Ends all of them, and resolves when they have ended. */
   close(): Promise<void>;

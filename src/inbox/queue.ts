@@ -22,8 +22,12 @@ export interface Queue {
    *   recorded
    */
   deliver(event: Incoming): Promise<Result>;
-  /** The same for work that nobody waits for at the other end of a connection. It yields to deliveries. */
-  write(job: Job): Promise<Result>;
+  /**
+   * The same for work that nobody waits for at the other end of a connection. It yields to deliveries.
+   *
+   * @param signal refuses the job with the signal's reason if it has not begun by then
+   */
+  write(job: Job, signal?: AbortSignal): Promise<Result>;
   /**
    * Resolves when nothing is waiting any more. From then on the engine is the caller's to close. Background work that
    * has not begun is refused (`shutting_down`).
@@ -37,8 +41,11 @@ const MAX_DRAIN_MS = 1000;
 /** A batch with fewer events is not made smaller: another sync would cost more than it hides. */
 const MIN_SHARE = 16;
 
-/** How long one turn of background work may take, in milliseconds. A delivery waits for one such turn at most. */
-const BACKGROUND_MS = 10;
+/**
+ * How long one turn of background work may take, in milliseconds. A delivery waits for up to three: while it arrives,
+ * while its body is read, and before it is committed.
+ */
+const BACKGROUND_MS = 5;
 
 /** How long to wait for another process's write lock before trying again, in milliseconds: first, and at most. */
 const FIRST_RETRY_MS = 1;
@@ -48,6 +55,7 @@ interface Waiting {
   readonly job: Job;
   /** On the monotonic clock, in milliseconds. */
   deadline: number;
+  readonly signal: AbortSignal | undefined;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -73,15 +81,16 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
   let retryMs = FIRST_RETRY_MS;
   /** Why nothing could be written at the last try. */
   let blocked: HookonceError | undefined;
-  /** How many events are committed and not on the disk yet. */
+  /** How many jobs are committed and not on the disk yet: all of them, and the deliveries among them. */
   let unsynced = 0;
+  let unsyncedDeliveries = 0;
   /** How many deliveries were here in all when the last sync ended. */
   let crowd = 0;
   let drained: PromiseWithResolvers<void> | undefined;
 
-  function add(list: Waiting[], job: Job, deadline: number): Promise<Result> {
+  function add(list: Waiting[], job: Job, deadline: number, signal?: AbortSignal): Promise<Result> {
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    list.push({ job, deadline, resolve, reject });
+    list.push({ job, deadline, signal, resolve, reject });
     schedule();
     return promise;
   }
@@ -102,18 +111,22 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
   }
 
   function nextList(): Waiting[] | undefined {
-    const ready = deliveries.length > 0 && (unsynced === 0 || deliveries.length >= share());
+    const ready = deliveries.length > 0 && (unsyncedDeliveries === 0 || deliveries.length >= share());
     const waiting = background.length > 0;
-    return ready && !(waiting && backgroundIsNext) ? deliveries : waiting ? background : undefined;
+    if (ready && !(waiting && backgroundIsNext)) return deliveries;
+    // The answers to the last deliveries come first. Under load others wait by now, and then the turns alternate.
+    if (unsyncedDeliveries > 0 && deliveries.length === 0) return undefined;
+    return waiting ? background : undefined;
   }
 
   /**
    * Half of the deliveries that are here. While one half is on its way to the disk, the other half is read, verified
    * and committed, so neither the disk nor the writer waits for the other. Smaller transactions cost more; one large
-   * transaction leaves the writer idle.
+   * transaction leaves the writer idle. Background work does not count: with it, a few deliveries would wait for as
+   * many jobs.
    */
   function share(): number {
-    return Math.ceil(Math.max(deliveries.length + unsynced, crowd) / 2);
+    return Math.ceil(Math.max(deliveries.length + unsyncedDeliveries, crowd) / 2);
   }
 
   async function commit(list: Waiting[]): Promise<void> {
@@ -144,7 +157,9 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
   }
 
   async function answer(waiting: readonly Waiting[], batch: Batch): Promise<void> {
+    const events = waiting[0]?.job.kind === "delivery" ? waiting.length : 0;
     unsynced += waiting.length;
+    unsyncedDeliveries += events;
     let results: Awaited<Batch["results"]>;
     try {
       results = await batch.results;
@@ -152,8 +167,9 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
       fail(error);
       return;
     }
-    crowd = deliveries.length + unsynced;
+    crowd = deliveries.length + unsyncedDeliveries;
     unsynced -= waiting.length;
+    unsyncedDeliveries -= events;
     for (const [index, { resolve, reject }] of waiting.entries()) {
       const result = results[index] as Result | HookonceError;
       if (result instanceof HookonceError) reject(result);
@@ -180,14 +196,22 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
       const why = "More deliveries are waiting than can be written; try again.";
       deliveries.shift()?.reject(blocked ?? new HookonceError("overloaded", why));
     }
-    if (drained === undefined) return;
-    for (const { reject } of background.splice(0))
-      reject(new HookonceError("shutting_down", "hookonce is shutting down; run the command again."));
+    refuseStopped();
+  }
+
+  function refuseStopped(): void {
+    if (drained === undefined && !background.some(({ signal }) => signal?.aborted === true)) return;
+    for (const waiting of background.splice(0)) {
+      const { signal, reject } = waiting;
+      if (signal?.aborted === true) reject(signal.reason);
+      else if (drained === undefined) background.push(waiting);
+      else reject(new HookonceError("shutting_down", "hookonce is shutting down; run the command again."));
+    }
   }
 
   return {
     deliver: (event) => add(deliveries, { kind: "delivery", event }, performance.now() + maxWaitMs),
-    write: (job) => add(background, job, Number.POSITIVE_INFINITY),
+    write: (job, signal) => add(background, job, Number.POSITIVE_INFINITY, signal),
     async drain() {
       drained ??= Promise.withResolvers<void>();
       // The stop may come while another process holds the write lock.

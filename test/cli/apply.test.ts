@@ -299,6 +299,19 @@ async function someApplied(inbox: Scratch, least: number): Promise<number> {
 /** Each of these starts several processes, in milliseconds. */
 const TIMEOUT = 60_000;
 
+/** Takes the write lock between two transactions of another process. */
+async function holdWriteLock(inbox: Scratch): Promise<Database> {
+  const db = new Database(join(inbox.path, "data/hookonce.db"));
+  for (;;) {
+    try {
+      db.run("begin immediate");
+      return db;
+    } catch {
+      await Bun.sleep(1);
+    }
+  }
+}
+
 describeUnless(onlyInFullRun(), "hookonce apply, interrupted and raced", () => {
   test(
     "killed with kill -9 and run again, each event is applied once",
@@ -390,6 +403,41 @@ describeUnless(onlyInFullRun(), "hookonce apply, interrupted and raced", () => {
       expect(
         rows(inbox, "select sum(deliveries) as deliveries, count(*) as events from hookonce_events"),
       ).toEqual([{ deliveries: 2 * OWED, events: OWED }]);
+    },
+    TIMEOUT,
+  );
+
+  test(
+    "a stop of the serve ends it, even while another process holds the write lock",
+    async () => {
+      using inbox = await manyOwed();
+      await using server = await serve(inbox.path);
+      const applying = apply(inbox);
+      await someApplied(inbox, 20);
+      using other = await holdWriteLock(inbox);
+      server.signal("SIGTERM");
+      expect((await server.ended).code).toBe(0);
+      other.run("rollback");
+      const { code, stderr } = await applying;
+      expect([code, stderr]).toEqual([1, expect.stringContaining("hookonce serve stopped before") as string]);
+
+      const count = await someApplied(inbox, 20);
+      expect((await apply(inbox)).stdout).toContain(`${OWED - count} events applied.`);
+      expect(appliedTimes(inbox)).toEqual([]);
+    },
+    TIMEOUT,
+  );
+
+  test(
+    "SIGINT ends it while another process holds the write lock",
+    async () => {
+      using inbox = await manyOwed();
+      const child = Bun.spawn([...fromSource, "apply", "--folder", inbox.path], { stdout: "pipe" });
+      await someApplied(inbox, 20);
+      using _ = await holdWriteLock(inbox);
+      child.kill("SIGINT");
+      expect(await child.exited).toBe(1);
+      expect(await child.stdout.text()).toContain("Run hookonce apply again to go on.");
     },
     TIMEOUT,
   );

@@ -41,6 +41,7 @@ export type ErrorCode =
   // The handler failed.
   | "handler_error"
   | "handler_async"
+  | "invalid_return"
   | "handler_finished"
   | "handler_ended_transaction"
   | "invalid_reply"

@@ -341,7 +341,7 @@ export type Credit = z.infer<typeof Credit>;
 `;
 
 const goodHandler = `import { eq, sql } from "drizzle-orm";
-import { handler } from "hookonce";
+import { handler, reply } from "hookonce";
 import { Credit, credits } from "../lib/shop.ts";
 
 export default handler(({ event, db }) => {
@@ -362,7 +362,11 @@ export default handler(({ event, db }) => {
   console.log(new URL("https://example.com?a=1").searchParams.get("a"), crypto.randomUUID(), process.env["TZ"]);
 });
 
-export const oneExpression = handler(({ event, db }) => db.run(sql\`select \${event.payload.any.thing}\`));
+export const oneExpression = handler(({ event, db }) => void db.run(sql\`select \${event.payload.any.thing}\`));
+export const replies = handler(() => reply({ body: "hello" }));
+export const sometimesReplies = handler(({ event }) => {
+  if (event.type === "ping") return reply();
+});
 export const typed = handler<{ cents: number }>(({ event }) => console.log(event.payload.cents.toFixed()));
 `;
 
@@ -371,6 +375,12 @@ import { credits } from "../lib/shop.ts";
 
 // @ts-expect-error: a transaction does not wait
 export const asynchronous = handler(async ({ db }) => { db.run("select 1"); });
+// @ts-expect-error: nothing runs it
+export const generator = handler(function* ({ db }) { db.run("select 1"); });
+// @ts-expect-error: neither nothing nor a reply
+export const otherValue = handler(({ db }) => db.run("select 1"));
+// @ts-expect-error: a reply is made by reply()
+export const notAReply = handler(() => ({ status: 200 }));
 // @ts-expect-error: built, never run
 export const neverRun = handler(({ db }) => db.insert(credits).values({ customer: "ada", cents: 1 }));
 // @ts-expect-error: not handler(…) but what it takes

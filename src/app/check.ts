@@ -20,6 +20,8 @@ export interface Checked {
   readonly problems: readonly Problem[];
   /** The code with which a start is refused if there are problems. */
   readonly code: ErrorCode;
+  /** Handlers that fail at each run. They do not refuse a start. */
+  readonly failing: readonly Problem[];
   readonly warnings: readonly Problem[];
   /** Null if the config cannot be used. */
   readonly config: Config | null;
@@ -78,6 +80,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   const warnings = [...warnOfDotEnv(inboxFolder), ...warnOfUnsigned(sources)];
   let handlers: HandlersRead = { code: [], files: [], problems: [], warnings: [] };
   let table: Handlers = { for: () => null, files: [] };
+  let failing: readonly Problem[] = [];
   if (rehearsed !== null) {
     problems.push(...rehearsed.changedRules, ...rehearsed.problems);
     warnings.push(...warnOfDeadlines(sources, rehearsed.durations));
@@ -92,6 +95,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     const bound = await bindHandlers(handlers, rehearsed);
     problems.push(...bound.problems);
     table = bound.handlers;
+    failing = bound.failing;
     warnings.push(...handlers.warnings);
     rehearsed.close();
   }
@@ -99,7 +103,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   const changedRules = rehearsed?.changedRules.length ?? 0;
   const pending = rehearsed?.pending.map(({ name }) => name) ?? [];
   const code = problems.length === changedRules ? "event_id_rule_changed" : "config_invalid";
-  return { problems, code, warnings, config, sources, handlers, table, owed, pending };
+  return { problems, code, failing, warnings, config, sources, handlers, table, owed, pending };
 }
 
 /** A count of owed events stops here. */

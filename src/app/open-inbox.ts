@@ -2,7 +2,7 @@ import type { Hono } from "hono";
 import type { Logger } from "pino";
 import type { Config } from "../config/load.ts";
 import { BODY_BUDGET } from "../config/schema.ts";
-import type { Engine, Handlers } from "../engines/engine.ts";
+import { SLOW_RUN_MS, type Engine, type Handlers, type RunNote } from "../engines/engine.ts";
 import { lockDatabase, type ServeLock } from "../engines/sqlite/lock.ts";
 import { openStore, type OpenStore, type StartPlan } from "../engines/sqlite/start.ts";
 import { HookonceError, messageOf } from "../errors.ts";
@@ -93,6 +93,7 @@ async function engineStep(options: OpenInboxOptions) {
           { handler, cause: messageOf(error) },
           "a handler's promise was rejected after the handler had failed",
         ),
+      onRun: (note) => logRun(log, note),
       onSyncInCommit: (reason) =>
         log.warn({ reason }, "each commit waits for the disk by itself, which is slower and as durable"),
     });
@@ -101,15 +102,27 @@ async function engineStep(options: OpenInboxOptions) {
     throw error;
   }
   try {
-    const { handlers, problems } = await bindHandlers(options.handlers, engine);
+    const { handlers, problems, failing } = await bindHandlers(options.handlers, engine);
     if (problems.length > 0)
       throw new HookonceError("handlers_invalid", "Some handlers cannot be used.", { problems });
     for (const { file, message } of options.handlers.warnings) log.warn({ file }, message);
+    for (const { file, message } of failing)
+      log.warn({ handler: file, cause: message }, "every event of this handler will fail");
     return { name: "database", engine, handlers, stop: () => engine.close() };
   } catch (error) {
     await engine.close();
     throw error;
   }
+}
+
+function logRun(log: Logger, { source, eventId, type, handler, ms, output }: RunNote): void {
+  const fields = { source, event: eventId, type, handler };
+  for (const { level, text } of output) log[level](fields, text);
+  if (ms > SLOW_RUN_MS)
+    log.warn(
+      { ...fields, ms: Math.round(ms) },
+      "the handler was slow, and hookonce did nothing else meanwhile: keep handlers below 1 s",
+    );
 }
 
 function planOf({ config, sources, clock, acceptIdChange = false }: OpenInboxOptions) {

@@ -6,11 +6,21 @@ import { formatProblem } from "./refusal.ts";
 /** `hookonce check`: prints every problem and warning it finds. Exits with 1 if there is a problem. */
 export async function runCheck(folder: string, options: { database?: string }): Promise<number> {
   const inboxFolder = resolve(folder);
-  const { problems, warnings, sources, handlers, table, owed, pending } = await check(inboxFolder, {
+  const {
+    problems: refused,
+    failing,
+    warnings,
+    sources,
+    handlers,
+    table,
+    owed,
+    pending,
+  } = await check(inboxFolder, {
     environment: process.env,
     clock: Date.now,
     database: options.database === undefined ? undefined : resolve(options.database),
   });
+  const problems = [...refused, ...failing];
   for (const warning of warnings) console.error(`warning: ${formatProblem(warning)}`);
   for (const problem of problems) console.error(formatProblem(problem));
   if (problems.length > 0) {

@@ -1,5 +1,6 @@
 import type { HookonceError, Problem } from "../errors.ts";
 import type { Event, Headers, Outcome, Reply } from "../event.ts";
+import type { HandlerOutput } from "./handler-output.ts";
 
 /**
  * The seam between the inbox, which decides, and an engine, which stores. Everything that knows a database is behind
@@ -79,6 +80,20 @@ export interface Batch {
   readonly results: Promise<readonly (Result | HookonceError)[]>;
 }
 
+/** What is to be logged of a handler's run, once it is committed or its failure is. */
+export interface RunNote {
+  readonly source: string;
+  readonly eventId: string;
+  readonly type: string;
+  readonly handler: string;
+  /** How long it ran, in milliseconds. */
+  readonly ms: number;
+  readonly output: readonly HandlerOutput[];
+}
+
+/** A run that takes longer is noted, in milliseconds. */
+export const SLOW_RUN_MS = 1000;
+
 /** A handler that an engine has loaded and checked. */
 export interface LoadedHandler {
   /** Relative to the inbox folder. */
@@ -86,6 +101,8 @@ export interface LoadedHandler {
   /** Of the file's text: tells whether a stored result was made by this version. */
   readonly hash: string;
   readonly language: "sql" | "ts";
+  /** Why every run of it fails, if the engine knows that without running it. */
+  readonly alwaysFails?: string | undefined;
 }
 
 /** A handler's code, read from the inbox folder and not yet bound to a database. */
@@ -99,6 +116,8 @@ export type HandlerCode =
       readonly run: (context: { event: Event; db: unknown }) => unknown;
       /** The reply that the function returned, if it did. */
       readonly replyOf: (returned: unknown) => Reply | null;
+      /** Where in the inbox folder an error was thrown, as `file:line`. Undefined if its stack does not say so. */
+      readonly placeOf: (thrown: unknown) => string | undefined;
     };
 
 /** The table of handlers. Replaced as a whole, so that all events of a batch see the same set. */

@@ -29,6 +29,21 @@ export function loadProblems(file: string, path: string, error: unknown): Proble
   });
 }
 
+/**
+ * Where an error was thrown while a handler ran: the first place of its stack that is in the inbox folder.
+ *
+ * @param file the handler's path relative to the inbox folder
+ * @param path its absolute path
+ */
+export function thrownAt(file: string, path: string, thrown: unknown): string | undefined {
+  const inbox = path.slice(0, -file.length);
+  for (const { path: at, line } of framesOf(thrown)) {
+    const found = relativeTo(inbox, at);
+    if (found !== undefined) return `${found}:${line}`;
+  }
+  return undefined;
+}
+
 interface BunMessage {
   readonly position?: { readonly file?: string; readonly line?: number } | null;
   readonly referrer?: string;
@@ -45,7 +60,15 @@ function placesOf(error: unknown, path: string): Place[] {
     ];
   const name = /^Export named '(.+?)' not found/.exec(messageOf(error))?.[1];
   if (name !== undefined) return [{ path, line: lineWith(path, new RegExp(`\\b${RegExp.escape(name)}\\b`)) }];
-  return Array.from((stackOf(error) ?? "").matchAll(FRAME), ([, at, line]) => ({
+  return framesOf(error);
+}
+
+/** How many characters of a stack are searched. */
+const MAX_STACK = 64 * 1024;
+
+function framesOf(error: unknown): Place[] {
+  // The message comes first, and it may be long.
+  return Array.from((stackOf(error) ?? "").slice(-MAX_STACK).matchAll(FRAME), ([, at, line]) => ({
     path: at as string,
     line: Number(line),
   }));

@@ -50,19 +50,31 @@ async function readCode(
   return importHandler(file, path, hash, engineModules);
 }
 
+export interface BoundHandlers {
+  readonly handlers: Handlers;
+  /** What a start is refused for. */
+  readonly problems: readonly Problem[];
+  /** Handlers that fail at each run. A start only warns of them, so that the other types are received. */
+  readonly failing: readonly Problem[];
+}
+
 /** Checks each handler against the engine's tables, and makes the table of handlers. */
 export async function bindHandlers(
   { code, files, problems: before }: HandlersRead,
   engine: HandlerEngine,
-): Promise<{ handlers: Handlers; problems: readonly Problem[] }> {
+): Promise<BoundHandlers> {
   const problems = [...before];
+  const failing: Problem[] = [];
   const table = new Map<string, LoadedHandler>();
   for (const { source, key, code: one } of code) {
     const loaded = await engine.loadHandler(one);
-    if ("hash" in loaded) table.set(`${source}/${key}`, loaded);
-    else problems.push(...loaded);
+    if (!("hash" in loaded)) problems.push(...loaded);
+    else {
+      table.set(`${source}/${key}`, loaded);
+      if (loaded.alwaysFails !== undefined) failing.push({ file: loaded.file, message: loaded.alwaysFails });
+    }
   }
-  return { handlers: { for: createLookUp(table), files }, problems };
+  return { handlers: { for: createLookUp(table), files }, problems, failing };
 }
 
 /** How many types of one source are remembered. A provider sends some dozens; made-up types must not fill the memory. */

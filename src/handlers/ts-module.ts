@@ -1,7 +1,8 @@
 import type { HandlerCode } from "../engines/engine.ts";
+import { takeOverConsole } from "../engines/handler-output.ts";
 import type { Problem } from "../errors.ts";
 import { isHandler, isReply } from "./api.ts";
-import { loadProblems } from "./load-error.ts";
+import { loadProblems, thrownAt } from "./load-error.ts";
 import { supplyModules } from "./modules.ts";
 
 /** How long a handler's top level may run, in milliseconds. */
@@ -20,6 +21,7 @@ export async function importHandler(
   engineModules: () => Promise<Readonly<Record<string, object>>>,
 ): Promise<HandlerCode | Problem[]> {
   supplyModules(await engineModules());
+  takeOverConsole();
   let exported: unknown;
   try {
     exported = (await importModule(path)).default;
@@ -37,6 +39,7 @@ export async function importHandler(
     // The user's handler says what its database is; the engine hands over its own.
     run: run as Extract<HandlerCode, { language: "ts" }>["run"],
     replyOf: (returned) => (isReply(returned) ? returned.reply : null),
+    placeOf: (thrown) => thrownAt(file, path, thrown),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { HookonceError, messageOf } from "../errors.ts";
 import type { Result } from "../engines/engine.ts";
+import { placeOf } from "../engines/error-place.ts";
 import type { HandshakeDone } from "../providers/handshake.ts";
 import { statuses } from "./statuses.ts";
 
@@ -66,6 +67,8 @@ export function createDeliveryLog(log: Logger, writeLine?: (fields: string) => v
       if (outcome === "failed") {
         line["code"] = error instanceof HookonceError ? error.code : "handler_error";
         line["cause"] = messageOf(error);
+        const at = placeOf(error);
+        if (at !== undefined) line["at"] = at;
         log.error(line, "delivery");
         return;
       }

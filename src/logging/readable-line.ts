@@ -9,7 +9,19 @@ export function readableLine(line: Readonly<Record<string, unknown>>): string {
 }
 
 function delivery(fields: Readonly<Record<string, unknown>>): string {
-  const { outcome, source, event, type, handler, rows, ms, code, cause, changed_body: changedBody } = fields;
+  const {
+    outcome,
+    source,
+    event,
+    type,
+    handler,
+    rows,
+    ms,
+    code,
+    cause,
+    at,
+    changed_body: changedBody,
+  } = fields;
   const parts = [
     text(outcome).padEnd(9),
     text(source),
@@ -19,6 +31,7 @@ function delivery(fields: Readonly<Record<string, unknown>>): string {
     ...(changedBody === true ? ["with another body"] : []),
     `${text(ms)} ms`,
     ...(code === undefined ? [] : [`${text(code)}: ${text(cause)}`]),
+    ...(at === undefined ? [] : [`at ${text(at)}`]),
   ];
   return parts.join("  ");
 }

@@ -187,6 +187,20 @@ secret   = "file:gone.secret"
     expect(stderr).toMatch(/^2 problems in /m);
   }, 20_000);
 
+  test("calls an async handler and a generator an error", async () => {
+    const head = 'import { handler } from "hookonce";\nexport default handler(';
+    using inbox = scratch({
+      ...inboxFiles,
+      "handlers/default/waits.ts": `${head}async () => {});\n`,
+      "handlers/default/yields.ts": `${head}function* () {});\n`,
+    });
+    const { code, stderr } = await run(["check", inbox.path]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^handlers\/default\/waits\.ts: The handler is an async function\./m);
+    expect(stderr).toMatch(/^handlers\/default\/yields\.ts: The handler is a generator function/m);
+    expect(stderr).toMatch(/^2 problems in /m);
+  });
+
   test("reports files in place of folders", async () => {
     using inbox = scratch({ "hookonce.toml": inboxFiles["hookonce.toml"], migrations: "", handlers: "" });
     const { code, stderr } = await run(["check", inbox.path]);

@@ -69,9 +69,10 @@ test.each([
   expect(inbox.value("select count(*) from effects")).toBe(0);
 });
 
-test("any other value that a handler returns is ignored", async () => {
+test("a value that looks like a reply but was not made by reply() fails the event", async () => {
   await using inbox = await replyInbox('({ status: 404, body: "mine" })');
-  expect((await send(inbox))[0]).toBe(200);
+  expect((await send(inbox))[0]).toBe(500);
+  expect(inbox.value("select code from hookonce_failures")).toBe("invalid_return");
 });
 
 test("an owed event is answered with the reply of its new handler", async () => {

@@ -1,5 +1,5 @@
 import { HookonceError, messageOf } from "../../errors.ts";
-import type { Handlers, Job, Result } from "../engine.ts";
+import type { Handlers, Job, Result, RunNote } from "../engine.ts";
 import type { EventStore } from "./event-store.ts";
 import type { BatchBodies, Jobs } from "./jobs.ts";
 import { troubleOf, unavailable } from "./sqlite-error.ts";
@@ -8,6 +8,8 @@ import type { Transaction } from "./transaction.ts";
 export interface Committed {
   readonly results: readonly (Result | HookonceError)[];
   readonly blocked: HookonceError | undefined;
+  /** Of the runs that were committed, or whose failures were. */
+  readonly notes: readonly RunNote[];
 }
 
 export interface BatchWriter {
@@ -65,6 +67,7 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
     const results: Result[] = [];
     let begun = 0;
     let committing = false;
+    jobs.takeNotes(); // of runs that were undone
     try {
       if (!transaction.begin()) return { begun, error: undefined, why: "locked" };
       for (const job of list) {
@@ -89,7 +92,7 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
     }
     for (const [delivery, row] of bodies) storedBodies.set(delivery, row);
     events += begun;
-    return { results };
+    return { results, notes: jobs.takeNotes() };
   }
 
   function runInSavepoint(job: Job, handlers: Handlers, bodies: BatchBodies): Result {
@@ -111,10 +114,16 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
     return result;
   }
 
-  /** @returns undefined if another process has taken the write lock */
-  function runAlone(job: Job, handlers: Handlers): Result | HookonceError | undefined {
+  /**
+   * @param notes gets what is to be logged
+   * @returns undefined if another process has taken the write lock
+   */
+  function runAlone(job: Job, handlers: Handlers, notes: RunNote[]): Result | HookonceError | undefined {
     const done = attempt([job], handlers, 0, "all");
-    if ("results" in done) return done.results[0];
+    if ("results" in done) {
+      notes.push(...done.notes);
+      return done.results[0];
+    }
     if (done.why === "locked") return undefined;
     if (done.why === "trouble") return refusal(done.error);
     // The transaction of the failed event is gone, so its failure is recorded in another one.
@@ -122,6 +131,7 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
       if (!transaction.begin()) return undefined;
       const result = fail(job, handlers, failureAlone(done));
       transaction.commit();
+      notes.push(...jobs.takeNotes());
       return result;
     } catch (error) {
       transaction.rollback();
@@ -132,13 +142,14 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
   function runEachAlone(list: readonly Job[], handlers: Handlers, workMs: number): Committed {
     const until = performance.now() + workMs;
     const results: (Result | HookonceError)[] = [];
+    const notes: RunNote[] = [];
     for (const job of list) {
-      const result = runAlone(job, handlers);
-      if (result === undefined) return { results, blocked: locked() };
+      const result = runAlone(job, handlers, notes);
+      if (result === undefined) return { results, blocked: locked(), notes };
       results.push(result);
       if (performance.now() > until) break;
     }
-    return { results, blocked: undefined };
+    return { results, blocked: undefined, notes };
   }
 
   return {
@@ -147,13 +158,13 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
       if ("error" in done && done.why === "event") {
         done = attempt(list.slice(0, done.begun), handlers, Number.POSITIVE_INFINITY, "all");
       }
-      if ("results" in done) return { results: done.results, blocked: undefined };
+      if ("results" in done) return { ...done, blocked: undefined };
       switch (done.why) {
         case "locked":
-          return { results: [], blocked: locked() };
+          return { results: [], blocked: locked(), notes: [] };
         case "trouble": {
           const refused = refusal(done.error);
-          return { results: list.slice(0, done.begun).map(() => refused), blocked: undefined };
+          return { results: list.slice(0, done.begun).map(() => refused), blocked: undefined, notes: [] };
         }
         case "event":
         case "lost":
@@ -164,7 +175,7 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
   };
 }
 
-type Attempt = { readonly results: readonly Result[] } | Undone;
+type Attempt = { readonly results: readonly Result[]; readonly notes: readonly RunNote[] } | Undone;
 
 /** Nothing of it was committed. */
 interface Undone {

@@ -4,6 +4,7 @@ import { ownTablesWrittenBy } from "./own-tables.ts";
 import { splitStatements, type SqlStatement } from "./sql-text.ts";
 import { troubleOf } from "./sqlite-error.ts";
 import { leavingGate } from "../late-error.ts";
+import { refusePromise } from "../returned.ts";
 
 /**
  * The gate that every statement of a handler passes. It allows statements that read and write rows, and refuses those
@@ -82,21 +83,6 @@ export interface Gate {
 
 /** Opens a gate for one call of a handler. `onLateError` receives the error of a promise that was refused. */
 export type OpenGate = (onLateError?: (error: unknown) => void) => Gate;
-
-/**
- * Refuses a promise. What a handler writes after an `await` would not be part of the transaction.
- *
- * @throws HookonceError `handler_async`
- */
-export function refusePromise(returned: unknown, who: string, onLateError: (error: unknown) => void): void {
-  if (typeof returned !== "object" || returned === null || !("then" in returned)) return;
-  if (typeof returned.then !== "function") return;
-  void Promise.resolve(returned).catch(onLateError);
-  throw new HookonceError(
-    "handler_async",
-    `${who} returned a promise. Handlers are synchronous: they run inside the transaction, and what they write after an await would not be part of it. Remove async and await.`,
-  );
-}
 
 export function createGates(db: Database): OpenGate {
   const cache = new Map<string, CachedStatement>();

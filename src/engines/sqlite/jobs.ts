@@ -1,5 +1,16 @@
 import { HookonceError } from "../../errors.ts";
-import type { HandlerInput, Handlers, Incoming, Job, LoadedHandler, Policy, Result } from "../engine.ts";
+import type {
+  HandlerInput,
+  Handlers,
+  Incoming,
+  Job,
+  LoadedHandler,
+  Policy,
+  Result,
+  RunNote,
+} from "../engine.ts";
+import { SLOW_RUN_MS } from "../engine.ts";
+import { takeOutput } from "../handler-output.ts";
 import type { HandlerRun, SqliteHandler } from "./handler.ts";
 import { ownBytes, type EventStore, type OpenFailure, type RecordedEvent, type Run } from "./event-store.ts";
 
@@ -12,11 +23,15 @@ export interface Jobs {
   run(job: Job, handlers: Handlers, bodies: BatchBodies): Result;
   /** Records that a job failed and was undone. */
   recordFailure(job: Job, handlers: Handlers, error: unknown): Result;
+  /** What is to be logged of the runs since the last call. */
+  takeNotes(): readonly RunNote[];
 }
 
 type Apply = Extract<Job, { kind: "apply" }>;
 
 export function createJobs(store: EventStore, policy: Policy): Jobs {
+  let notes: RunNote[] = [];
+
   function run(job: Job, handlers: Handlers, bodies: BatchBodies): Result {
     return job.kind === "delivery" ? deliver(job.event, handlers, bodies) : apply(job, handlers);
   }
@@ -189,14 +204,34 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
 
   function runHandler(source: Incoming["source"], handler: LoadedHandler, input: HandlerInput): Run {
     const started = performance.now();
-    // Every handler in the table was loaded by this engine.
-    const { rowsChanged, reply }: HandlerRun = (handler as SqliteHandler).run(input);
-    const durationUs = Math.round((performance.now() - started) * 1000);
+    let ms = 0;
+    let ran: HandlerRun;
+    try {
+      // Every handler in the table was loaded by this engine.
+      ran = (handler as SqliteHandler).run(input);
+    } finally {
+      ms = performance.now() - started;
+      note(handler, input, ms);
+    }
+    const { rowsChanged, reply } = ran;
+    const durationUs = Math.round(ms * 1000);
     policy.checkChange(source, handler, rowsChanged);
     return { handler: handler.file, handlerHash: handler.hash, rowsChanged, durationUs, reply };
   }
 
-  return { run, recordFailure };
+  function note({ file }: LoadedHandler, { source, id, type }: HandlerInput, ms: number): void {
+    const output = takeOutput();
+    if (ms > SLOW_RUN_MS || output.length > 0)
+      notes.push({ source, eventId: id, type, handler: file, ms, output });
+  }
+
+  function takeNotes(): readonly RunNote[] {
+    const taken = notes;
+    if (taken.length > 0) notes = [];
+    return taken;
+  }
+
+  return { run, recordFailure, takeNotes };
 }
 
 const nothing: Run = { handler: null, handlerHash: null, rowsChanged: 0, durationUs: 0, reply: null };

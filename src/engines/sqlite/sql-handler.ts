@@ -2,6 +2,7 @@ import type { Database } from "bun:sqlite";
 import { SQLiteError } from "bun:sqlite";
 import { messageOf, type Problem } from "../../errors.ts";
 import type { HandlerCode, HandlerInput } from "../engine.ts";
+import { notePlace } from "../error-place.ts";
 import { checkKeyword, prepareAllowed } from "./gate.ts";
 import type { SqliteHandler } from "./handler.ts";
 import { splitStatements, type SqlStatement } from "./sql-text.ts";
@@ -36,7 +37,7 @@ export function loadSqlHandler(
       const prepared = prepareAllowed(db, statement).statement;
       // By position: SQLite numbers named parameters in the order in which they first appear.
       const bindings = statement.parameters.map((name) => BINDINGS[name] as Binding);
-      return [{ prepared, bindings }];
+      return [{ prepared, bindings, line: statement.line }];
     } catch (error) {
       problems.push({ file, line: statement.line + linesInto(statement, error), message: messageOf(error) });
       return [];
@@ -51,8 +52,13 @@ export function loadSqlHandler(
     language: "sql",
     run(input) {
       let changed = 0;
-      for (const { prepared, bindings } of steps) {
-        changed += prepared.run(...bindings.map((bind) => bind(input))).changes;
+      for (const { prepared, bindings, line } of steps) {
+        try {
+          changed += prepared.run(...bindings.map((bind) => bind(input))).changes;
+        } catch (error) {
+          notePlace(error, `${file}:${line}`);
+          throw error;
+        }
       }
       return { rowsChanged: changed, reply: null };
     },

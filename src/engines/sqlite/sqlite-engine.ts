@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf } from "../../errors.ts";
-import type { Engine, HandlerCode, LoadedHandler, Policy } from "../engine.ts";
+import type { Engine, HandlerCode, LoadedHandler, Policy, RunNote } from "../engine.ts";
 import { createBatchWriter } from "./batch.ts";
 import { createCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { createDurability, durableAtCommit, type Durability } from "./durability.ts";
@@ -20,6 +20,8 @@ export interface SqliteEngineOptions {
   readonly onFatal: (error: unknown) => void;
   /** Called with the error of a promise for which a handler had already failed. */
   readonly onLateError: (file: string, error: unknown) => void;
+  /** Called after the commit for each run that was slow or wrote output. */
+  readonly onRun?: (note: RunNote) => void;
   /** Called once with the reason why COMMIT itself waits for the disk, which is slower. */
   readonly onSyncInCommit: (reason: string) => void;
   /** Instead of the real one; only tests pass it. Null: COMMIT waits for the disk by itself. */
@@ -28,7 +30,7 @@ export interface SqliteEngineOptions {
 
 /** @param connection the writer's, migrated, and used by nobody else */
 export function createSqliteEngine(connection: Database, options: SqliteEngineOptions): Engine {
-  const { policy, onFatal, onLateError } = options;
+  const { policy, onFatal, onLateError, onRun } = options;
   const createdByUs = readMeta(connection, "created_by") === "hookonce";
   const sync = options.logSync === undefined ? logSyncOf(connection, createdByUs, options) : options.logSync;
   const durability: Durability = sync === null ? durableAtCommit : createDurability(sync);
@@ -57,7 +59,8 @@ export function createSqliteEngine(connection: Database, options: SqliteEngineOp
     reader: () => (reader ??= openReaderLater(connection.filename)),
     // oxlint-disable-next-line typescript/require-await -- SQLite is synchronous; what it throws is to reject
     async commit(jobs, { workMs, handlers }) {
-      const { results, blocked } = batches.commit(jobs, handlers, workMs);
+      const { results, blocked, notes } = batches.commit(jobs, handlers, workMs);
+      for (const note of notes) onRun?.(note);
       const begun = results.length;
       const durable = begun === 0 ? Promise.resolve() : durability.after(begun);
       if (checkpoint.due()) setImmediate(runCheckpoint);

@@ -4,8 +4,11 @@ import { $ZodError, prettifyError } from "zod/v4/core";
 import { HookonceError } from "../../errors.ts";
 import type { Headers } from "../../event.ts";
 import type { HandlerCode } from "../engine.ts";
+import { notePlace } from "../error-place.ts";
+import { collectingOutput } from "../handler-output.ts";
 import { moduleThrows } from "../late-error.ts";
-import { refusePromise, type OpenGate } from "./gate.ts";
+import { alwaysFails, refusePromise, refuseValue } from "../returned.ts";
+import type { OpenGate } from "./gate.ts";
 import { createHandlerDatabase } from "./handler-database.ts";
 import type { SqliteHandler } from "./handler.ts";
 
@@ -13,42 +16,47 @@ moduleThrows(DrizzleError);
 
 /** Binds a `.ts` handler to a connection's gate. Handlers are synchronous on SQLite. */
 export function loadTsHandler(
-  { file, hash, run, replyOf }: Extract<HandlerCode, { language: "ts" }>,
+  { file, hash, run, replyOf, placeOf }: Extract<HandlerCode, { language: "ts" }>,
   openGate: OpenGate,
   /** Hears what a handler's promise came to after the handler had failed for returning it. */
   onLateError: (file: string, error: unknown) => void,
 ): SqliteHandler {
+  const never = alwaysFails(run);
   return {
     file,
     hash,
     language: "ts",
+    alwaysFails: never?.message,
     run({ id, type, source, receivedAt, payloadJson, headersJson, body }) {
+      if (never !== undefined) throw never;
       const gate = openGate((error) => onLateError(file, error));
       let returned: unknown;
       try {
-        returned = run({
-          event: {
-            id,
-            type,
-            source,
-            receivedAt,
-            payload: payloadJson === null ? null : JSON.parse(payloadJson),
-            headers: JSON.parse(headersJson) as Headers,
-            // A copy, made when it is asked for: these bytes are stored after the handler has run.
-            get body() {
-              return body.slice();
-            },
+        const event = {
+          id,
+          type,
+          source,
+          receivedAt,
+          payload: payloadJson === null ? null : (JSON.parse(payloadJson) as unknown),
+          headers: JSON.parse(headersJson) as Headers,
+          // A copy, made when it is asked for: these bytes are stored after the handler has run.
+          get body() {
+            return body.slice();
           },
-          db: createHandlerDatabase(gate.client),
-        });
+        };
+        returned = collectingOutput(() => run({ event, db: createHandlerDatabase(gate.client) }));
       } catch (error) {
         // The error that ended the transaction comes before one that followed from it.
         gate.close();
-        throw readable(error);
+        const shown = readable(error);
+        notePlace(shown, placeOf(error));
+        throw shown;
       }
       const rowsChanged = gate.close();
       refusePromise(returned, "The handler", (error) => onLateError(file, error));
-      return { rowsChanged, reply: replyOf(returned) };
+      const reply = replyOf(returned);
+      if (reply === null) refuseValue(returned);
+      return { rowsChanged, reply };
     },
   };
 }

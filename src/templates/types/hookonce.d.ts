@@ -58,26 +58,17 @@ export interface HandlerContext<Payload = any> {
 }
 
 /**
- * Anything but a promise. The transaction does not wait for a handler, so an `async` handler is a type error
- * here and fails at run time. So does a handler that returns a drizzle query instead of running it.
+ * What a handler may return: nothing, or a {@link reply}. Any other value is a type error here, and fails the event at
+ * run time. So do `async` handlers and generators: the transaction does not wait for them.
  */
-export type Synchronous =
-  | void
-  | undefined
-  | null
-  | string
-  | number
-  | bigint
-  | boolean
-  | symbol
-  | (object & { readonly then?: never });
+// oxlint-disable-next-line typescript/no-invalid-void-type -- a function without a return statement returns void
+export type Returned = void | undefined | null | HandlerReply;
 
 /**
- * The function of a handler. It may return a {@link reply} and must not return a promise. Any other return
- * value is ignored. If it throws, its writes are rolled back, the event has failed, and the next delivery
- * runs it again.
+ * The function of a handler. It returns nothing or a {@link reply}. If it throws or returns anything else, its
+ * writes are rolled back, the event has failed, and the next delivery runs it again.
  */
-export type HandlerFunction<Payload = any> = (context: HandlerContext<Payload>) => Synchronous;
+export type HandlerFunction<Payload = any> = (context: HandlerContext<Payload>) => Returned;
 
 declare const brand: unique symbol;
 

@@ -1,0 +1,19 @@
+/** Where in the inbox folder errors of handlers were thrown, as `handlers/stripe/invoice.paid.ts:12`. */
+const places = new WeakMap<object, string>();
+
+/** Remembers the place of an error until it is logged. What is thrown need not be an error. */
+export function notePlace(thrown: unknown, place: string | undefined): void {
+  if (place !== undefined && typeof thrown === "object" && thrown !== null) places.set(thrown, place);
+}
+
+/** @returns the place of an error or of its cause, or undefined if neither is known */
+export function placeOf(thrown: unknown): string | undefined {
+  if (typeof thrown !== "object" || thrown === null) return undefined;
+  const own = places.get(thrown);
+  if (own !== undefined || !(thrown instanceof Error)) return own;
+  try {
+    return typeof thrown.cause === "object" && thrown.cause !== null ? places.get(thrown.cause) : undefined;
+  } catch {
+    return undefined; // a getter of the user's error
+  }
+}

@@ -1,0 +1,93 @@
+/** What handlers write with `console` becomes log lines, because standard output is the log. */
+
+export interface HandlerOutput {
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly text: string;
+}
+
+const LEVELS = {
+  log: "info",
+  info: "info",
+  warn: "warn",
+  error: "error",
+  debug: "debug",
+  trace: "debug",
+} as const satisfies Partial<Record<keyof Console, HandlerOutput["level"]>>;
+
+/** A handler that writes in an endless loop must not fill the memory. In lines and in characters, for each run. */
+const MAX_LINES = 1000;
+const MAX_LENGTH = 64 * 1024;
+
+/** The lines of the handler that runs now. */
+let current: HandlerOutput[] | undefined;
+/** How many characters of output it may still write. */
+let room = 0;
+let dropped = 0;
+/** The lines of the last run, until somebody takes them. */
+let collected: HandlerOutput[] = [];
+/** Gets what is written while no handler runs: by a handler's timer, promise or top level. */
+let stray: ((output: HandlerOutput) => void) | undefined;
+let patched = false;
+
+/** Sends what is written while no handler runs to the log instead of to standard output. */
+export function onStrayOutput(write: (output: HandlerOutput) => void): void {
+  stray = write;
+}
+
+/** Takes over `console` for the rest of the process. Call it before the first TypeScript handler is loaded. */
+export function takeOverConsole(): void {
+  if (patched) return;
+  patched = true;
+  for (const [name, level] of Object.entries(LEVELS)) {
+    const method = name as keyof typeof LEVELS;
+    const original = console[method].bind(console);
+    console[method] = (...values: unknown[]): void => {
+      if (current === undefined && stray === undefined) original(...values);
+      else write(level, values);
+    };
+  }
+}
+
+function write(level: HandlerOutput["level"], values: readonly unknown[]): void {
+  if (current === undefined) {
+    stray?.({ level, text: format(values).slice(0, MAX_LENGTH) });
+  } else if (current.length >= MAX_LINES || room <= 0) {
+    dropped++;
+  } else {
+    const text = format(values).slice(0, room);
+    room -= text.length;
+    current.push({ level, text });
+  }
+}
+
+function format(values: readonly unknown[]): string {
+  // Loaded with the first line, because node:util takes 2 ms of a start.
+  const util = require("node:util") as typeof import("node:util");
+  try {
+    return util.format(...values);
+  } catch {
+    return "a value that cannot be written as text"; // a getter of the user's value has thrown
+  }
+}
+
+/** Runs a handler and collects its output for {@link takeOutput}. */
+export function collectingOutput<Result>(run: () => Result): Result {
+  current = [];
+  room = MAX_LENGTH;
+  dropped = 0;
+  try {
+    return run();
+  } finally {
+    if (dropped > 0) current.push({ level: "warn", text: `${dropped} more lines of this run were dropped` });
+    collected = current;
+    current = undefined;
+  }
+}
+
+/** Returns the output of the last run, once. */
+export function takeOutput(): readonly HandlerOutput[] {
+  if (collected.length === 0) return collected;
+  const output = collected;
+  collected = [];
+  return output;
+}

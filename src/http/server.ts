@@ -51,9 +51,14 @@ export function listen(app: Hono<Env> | null, options: ListenOptions): HttpServe
       error: (error) => answerError(error),
     });
   } catch (error) {
+    const address = `${options.hostname}:${options.port}`;
+    const why =
+      (error as NodeJS.ErrnoException).code === "EADDRINUSE"
+        ? "another process uses this port. Stop it, or set"
+        : `${messageOf(error)}. Set`;
     throw new HookonceError(
       "listen_failed",
-      `Cannot listen on ${options.hostname}:${options.port}: ${messageOf(error)}. If another process uses this port, stop it, or set another address with listen in hookonce.toml or with --listen.`,
+      `Cannot listen on ${address}: ${why} another address with listen in hookonce.toml or with --listen.`,
       { cause: error },
     );
   }

@@ -106,28 +106,57 @@ export class HookonceError extends Error {
   }
 }
 
-/** Returns the text of any thrown value, for logs and failure rows. Never throws. */
+/**
+ * Returns the text of any thrown value, for logs and failure rows, cut at 64 KiB. Never throws.
+ */
 export function messageOf(thrown: unknown): string {
   try {
     const message: unknown = thrown instanceof Error ? thrown.message : thrown;
-    return String(message);
+    return cutText(String(message));
   } catch {
     return "something was thrown that cannot be written as text";
   }
 }
 
 /**
- * Returns the stack of a thrown value, or null. For a HookonceError with a cause, returns the stack of the
- * cause.
+ * Returns the stack of a thrown value, cut at 64 KiB, or null. For a HookonceError with a cause, returns the
+ * stack of the cause.
  */
 export function stackOf(thrown: unknown): string | null {
   try {
     const error = thrown instanceof HookonceError && thrown.cause instanceof Error ? thrown.cause : thrown;
     const stack: unknown = error instanceof Error ? error.stack : null;
-    return typeof stack === "string" ? stack : null;
+    return typeof stack === "string" ? cutText(stack) : null;
   } catch {
     return null;
   }
+}
+
+/** In bytes of UTF-8. A handler that put a response into its error stored 50 MB with every attempt. */
+const MAX_TEXT = 64 * 1024;
+
+/** The end is kept as well, because a stack repeats the message before its first frame. In bytes. */
+const KEPT_END = 16 * 1024;
+
+function cutText(text: string): string {
+  // A UTF-16 unit takes at most three bytes.
+  if (text.length * 3 <= MAX_TEXT) return text;
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= MAX_TEXT) return text;
+  const mark = `\n[… cut here, because the text has ${bytes} bytes …]\n`;
+  const begin = MAX_TEXT - KEPT_END - Buffer.byteLength(mark);
+  const first = Buffer.from(text.slice(0, begin));
+  const last = Buffer.from(text.slice(-KEPT_END));
+  let to = begin;
+  while (isInsideCharacter(first[to])) to--;
+  let from = last.byteLength - KEPT_END;
+  while (isInsideCharacter(last[from])) from++;
+  return first.toString("utf8", 0, to) + mark + last.toString("utf8", from);
+}
+
+/** Whether this byte of UTF-8 continues a character. */
+function isInsideCharacter(byte: number | undefined): boolean {
+  return byte !== undefined && (byte & 0xc0) === 0x80;
 }
 
 /** Describes a failed read of a file as a problem with that file. */

@@ -62,7 +62,8 @@ export interface ReplyOptions {
 }
 
 /**
- * The largest body of a reply, in bytes. A reply is stored with its event and read again for each duplicate.
+ * The largest reply, headers and body together, in bytes. A reply is stored with its event and read again for
+ * each duplicate.
  */
 const MAX_REPLY = 64 * 1024;
 
@@ -81,8 +82,6 @@ export function reply({ status = 200, headers = {}, body }: ReplyOptions = {}): 
     throw invalid(`status ${String(status)} is not an integer from 200 to 599`);
   const text = body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body);
   if (typeof text !== "string") throw invalid("body must be text or a JSON value");
-  if (Buffer.byteLength(text) > MAX_REPLY)
-    throw invalid(`body is larger than the ${MAX_REPLY} bytes allowed`);
   if (text !== "" && (status === 204 || status === 205 || status === 304))
     throw invalid(`status ${status} does not allow a body`);
   let checked: Headers;
@@ -93,6 +92,9 @@ export function reply({ status = 200, headers = {}, body }: ReplyOptions = {}): 
   }
   if (!checked.has("content-type") && text !== "")
     checked.set("content-type", typeof body === "string" ? "text/plain; charset=utf-8" : "application/json");
+  const size = Array.from(checked).reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+  if (size + Buffer.byteLength(text) > MAX_REPLY)
+    throw invalid(`body and headers are larger than the ${MAX_REPLY} bytes allowed`);
   return Object.freeze({
     [replyBrand]: true as const,
     reply: { status, headers: checked.toJSON(), body: text },

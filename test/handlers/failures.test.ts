@@ -215,13 +215,44 @@ describe("a failing event leaves only its row in hookonce_failures", () => {
     ]);
   });
 
+  test("whose error and stack are cut at 64 KiB and marked, and the stack still names the handler", async () => {
+    await using inbox = await inboxAt(
+      { now: NOW },
+      {
+        "handlers/default/huge.ts": ts('throw new Error("first " + "ä☕🐙x".repeat(5_000_000) + " last");'),
+        "handlers/default/sql.sql": "insert into things values (9, 'x');",
+        "migrations/0002.sql": `create trigger no before insert on things
+begin select raise(abort, printf('%.*c', 300000, 'x')); end;`,
+      },
+    );
+    for (const type of ["huge", "sql"]) {
+      expect((await inbox.deliver({ event_id: type, type })).status).toBe(500);
+      expect((await inbox.deliver({ event_id: type, type })).status).toBe(500);
+      const row = inbox.rows("select error, stack from hookonce_failures where event_id = ?", type)[0];
+      for (const kept of [row.error, row.stack]) {
+        expect(Buffer.byteLength(kept)).toBeLessThanOrEqual(64 * 1024);
+        expect(kept).toMatch(/\[… cut here, because the text has \d{6,8} bytes …\]/);
+        expect(kept).not.toContain("\ufffd");
+      }
+      expect(Buffer.byteLength(row.error)).toBeGreaterThan(65_000);
+      if (type === "huge") {
+        expect(row.error).toStartWith("first ä☕🐙x");
+        expect(row.error).toEndWith("🐙x last");
+        expect(row.stack).toContain("handlers/default/huge.ts");
+      }
+    }
+    const logged = inbox.log.filter(({ msg }) => msg === "delivery").map((line) => String(line["cause"]));
+    expect(logged).toHaveLength(4);
+    for (const cause of logged) expect(Buffer.byteLength(cause)).toBeLessThanOrEqual(64 * 1024);
+  });
+
   test("which keeps an error text unchanged, even if it is long or contains quotes and NUL", async () => {
     await using inbox = await inboxAt({ now: NOW });
     const odd = [
       "'; drop table effects; --",
       "☕🐙",
       "line one\nline two",
-      "x".repeat(100_000),
+      "x".repeat(60_000),
       "before\0after",
     ];
     for (const [index, fail] of odd.entries()) {

@@ -60,6 +60,8 @@ test.each([
   'reply({ status: 204, body: "x" })',
   "reply({ body: () => 1 })",
   'reply({ body: "x".repeat(65537) })',
+  'reply({ body: "ä".repeat(40_000) })',
+  'reply({ headers: { a: "x".repeat(65_536) } })',
   'reply({ headers: { "a b": "c" } })',
   'reply({ headers: { a: "c\\nd: e" } })',
 ])("%s fails the event and undoes its writes", async (reply) => {

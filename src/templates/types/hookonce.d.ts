@@ -99,7 +99,7 @@ export interface Reply {
   /** Default: 200. */
   status?: number;
   headers?: Record<string, string>;
-  /** Text is sent as it is. Anything else becomes JSON. At most 64 KiB. */
+  /** Text is sent as it is. Anything else becomes JSON. At most 64 KiB with the headers. */
   body?: unknown;
 }
 

@@ -39,7 +39,8 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
   function deliver(incoming: Incoming, handlers: Handlers, bodies: BatchBodies): Result {
     const { source, input } = incoming;
     const same = store.findSameBody(source, () => ownBytes(incoming));
-    if (same !== undefined) return repeat(incoming, same, handlers);
+    // An event that is recorded under this id counts first. It may still be owed.
+    if (same !== undefined) return repeat(incoming, store.find(source, input.id) ?? same, handlers);
 
     const decided = policy.decideNew(source, input.type, handlers.for(source.handlersOf, input.type));
     if ("fail" in decided) {
@@ -169,7 +170,7 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
     const incoming = job.event;
     const { source, input } = incoming;
     // Still there after the undo: an event that was unhandled, and whose new handler has now failed.
-    const owed = store.findSameBody(source, () => ownBytes(incoming)) ?? store.find(source, input.id);
+    const owed = store.find(source, input.id) ?? store.findSameBody(source, () => ownBytes(incoming));
     const { eventId, type } = owed ?? { eventId: input.id, type: input.type };
     const handler = handlers.for(source.handlersOf, type)?.file ?? null;
     const deliveries = store.recordFailure(incoming, { eventId, type }, handler, error);

@@ -49,6 +49,9 @@ export const SQL = {
     values (?1, ?2, ?3, ?4, ?5, ?6)
     on conflict (source, event_id, number) do update
     set at = excluded.at, outcome = excluded.outcome, changed_body = excluded.changed_body`,
+  keepFirstDelivery: `
+    insert into hookonce_deliveries (source, event_id, number, at, outcome) values (?1, ?2, 1, ?3, ?4)
+    on conflict (source, event_id, number) do nothing`,
   dropDelivery: `delete from hookonce_deliveries where source = ?1 and event_id = ?2 and number = ?3`,
   hasOpenFailures: `select exists (select 1 from hookonce_failures where settled_at is null)`,
   findFailure: `

@@ -54,9 +54,16 @@ export function createEventStore(db: Database) {
 
   function countDelivery(event: RecordedEvent, incoming: Incoming, outcome: Outcome, changed: boolean): void {
     const { input } = incoming;
+    keepFirstDelivery(incoming.source, event);
     sql.countDelivery.run(event.id, input.receivedAt, changed ? 1 : 0);
     keepDelivery(incoming.source, event.eventId, event.deliveries + 1, input.receivedAt, outcome, changed);
     if (changed) sql.keepChangedBody.run(event.id, input.receivedAt, input.headersJson, ownBytes(incoming));
+  }
+
+  /** Nothing more happens to most events, so the first delivery is kept only once something does. */
+  function keepFirstDelivery({ name }: EventSource, event: RecordedEvent): void {
+    const { eventId, deliveries, receivedAt, outcome } = event;
+    if (deliveries === 1) sql.keepFirstDelivery.run(name, eventId, receivedAt, outcome);
   }
 
   function keepDelivery(
@@ -131,9 +138,11 @@ export function createEventStore(db: Database) {
     },
 
     /** An event that was unhandled until now has been applied. */
-    complete(event: number, { handler, handlerHash, rowsChanged, durationUs, reply }: Run): void {
-      sql.completeEvent.run(event, handler);
-      sql.completeResult.run(event, rowsChanged, durationUs, replyJson(reply), handlerHash);
+    complete(source: EventSource, event: RecordedEvent, run: Run): void {
+      const { handler, handlerHash, rowsChanged, durationUs, reply } = run;
+      keepFirstDelivery(source, event);
+      sql.completeEvent.run(event.id, handler);
+      sql.completeResult.run(event.id, rowsChanged, durationUs, replyJson(reply), handlerHash);
     },
 
     find: (source: EventSource, eventId: string): RecordedEvent | undefined =>

@@ -83,7 +83,7 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
     // What is stored is applied, whichever delivery causes the run.
     const ran = runHandler(source, handler, store.stored(source, known) ?? input);
     store.countDelivery(known, incoming, "processed", changedBody);
-    store.complete(known.id, ran);
+    store.complete(source, known, ran);
     store.settleFailure(source, known.eventId, input.receivedAt);
     return { ...resultOf(ran), ...said, outcome: "processed" };
   }
@@ -119,7 +119,7 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
       const input = store.stored(source, known);
       if (input === undefined) throw unreadable(job);
       const ran = runHandler(source, handler, input);
-      store.complete(known.id, ran);
+      store.complete(source, known, ran);
       store.settleFailure(source, eventId, at);
       return { ...said, ...resultOf(ran), outcome: "processed" };
     }

@@ -72,8 +72,8 @@ export const results = sqliteTable("hookonce_results", {
 });
 
 /**
- * The first ten and the latest ten deliveries of an event. A first delivery that did not fail is not here: its
- * time is in `hookonce_events`.
+ * The first ten and the latest ten deliveries of an event. An event that came once, and was not applied later, has none
+ * here: the time and the answer of its delivery are in `hookonce_events`.
  */
 export const deliveries = sqliteTable(
   "hookonce_deliveries",

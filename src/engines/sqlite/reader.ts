@@ -155,5 +155,6 @@ function matching(
 }
 
 function startsWith(column: typeof events.type | typeof failures.type, prefix: string): SQL {
-  return sql`substr(${column}, 1, ${prefix.length}) = ${prefix}`;
+  // SQLite counts characters, JavaScript UTF-16 units.
+  return sql`substr(${column}, 1, length(${prefix})) = ${prefix}`;
 }

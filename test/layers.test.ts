@@ -207,6 +207,25 @@ describe("src", () => {
   });
 });
 
+describe("test/conformance", () => {
+  test("knows no engine outside the file of its harness", () => {
+    const suite = readProgram(join(import.meta.dir, "conformance"));
+    const found = [...suite]
+      .filter(([file]) => !/^sqlite(?:\.test)?\.ts$/.test(file))
+      .flatMap(([file, imports]) =>
+        imports
+          .map((one) => (isOwn(one) ? targetOf(`conformance/${file}`, one) : one.from))
+          .filter((from) => /sqlite|drizzle/.test(from) || (from.startsWith("../src/") && !SEAM.test(from)))
+          .map((from) => `${file} imports ${from}`),
+      );
+    expect(found).toEqual([]);
+    expect(suite.size).toBeGreaterThan(8);
+  });
+});
+
+/** What the conformance suite may import of src. */
+const SEAM = /^\.\.\/src\/(?:engines\/engine|errors|event|inbox\/\w+)\.ts$/;
+
 const program = (files: Record<string, string>): Program =>
   new Map(Object.entries(files).map(([file, source]) => [file, importsOf(source)]));
 

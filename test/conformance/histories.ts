@@ -1,0 +1,136 @@
+import { describe, expect, test } from "bun:test";
+import * as fc from "fast-check";
+import type { EventSource, Job } from "../../src/engines/engine.ts";
+import { onlyInFullRun } from "../crash/requirements.ts";
+import type { Contents, EngineHarness } from "./harness.ts";
+import { apply, batchOf, deliver, inWords, sourceWith, type HandlerName } from "./jobs.ts";
+import { openEngine, type OpenEngine } from "./open-engine.ts";
+import { applied } from "./scenarios/apply.ts";
+import { batches } from "./scenarios/batches.ts";
+import { newEvents } from "./scenarios/events.ts";
+import { failures } from "./scenarios/failures.ts";
+import { corrected, none, summaryOf, type Scenario, type Step } from "./scenarios/scenario.ts";
+
+/** The jobs of a step in one commit, or each in a commit by itself. */
+type How = "together" | "alone";
+
+async function play(it: OpenEngine, steps: readonly Step[], how: How): Promise<string[]> {
+  const answers: string[] = [];
+  for (const { handlers, jobs } of steps) {
+    const groups = how === "together" ? [jobs] : jobs.map((job) => [job]);
+    for (const group of groups) answers.push(...(await it.commit(group, handlers)).map(inWords));
+  }
+  return answers;
+}
+
+/** What a history of jobs leaves in the tables, whatever shares a transaction. */
+export function createHistoryTests(name: string, harness: EngineHarness): void {
+  const { asyncHandlers, sql } = harness.dialect;
+  const has = {
+    endTransaction: sql.endTransaction !== null,
+    asyncHandlers,
+    synchronousHandlers: !asyncHandlers,
+  };
+  const scenarios = [...newEvents, ...failures, ...batches, ...applied]
+    .filter(({ needs }) => needs === undefined || has[needs])
+    .map((scenario): [string, Scenario] => [scenario.name, scenario]);
+
+  describe.each(["together", "alone"] as const)(`${name}, jobs committed %s`, (how) => {
+    test.each(scenarios)("%s", async (_, { steps, answers, ...expected }) => {
+      await using it = await openEngine(harness);
+      expect(await play(it, steps, how)).toEqual([...answers]);
+      const { effects = [], events = [], failures = [], settled = [], bodies = events.length } = expected;
+      expect(summaryOf(await it.contents())).toEqual({ effects, events, failures, settled, bodies });
+    });
+  });
+
+  test(`${name}: any history leaves the same tables, whatever shares a transaction, and one effect of each event`, async () => {
+    await fc.assert(
+      fc.asyncProperty(historiesFor(has.endTransaction), async (steps) => {
+        await using together = await openEngine(harness);
+        await using alone = await openEngine(harness);
+        const answers = await play(together, steps, "together");
+        expect(answers).toEqual(await play(alone, steps, "alone"));
+        const contents = await together.contents();
+        expect(contents).toEqual(await alone.contents());
+        checkOnce(contents);
+      }),
+      { numRuns: onlyInFullRun() === undefined ? 300 : 60, seed: 20_261_127 },
+    );
+  }, 60_000);
+}
+
+/** Each processed event has its one effect, each other event none. A processed event is not owed. */
+function checkOnce({ effects, events, failures }: Contents): void {
+  const processed = events.filter(({ outcome }) => outcome === "processed");
+  const withEffect = processed
+    .filter(({ handler }) => handler !== "handlers/shop/changeNothing.sql")
+    .map(({ eventId }) => eventId);
+  expect(effects.map(({ eventId }) => eventId).sort()).toEqual(withEffect.sort());
+  const done = new Set(processed.map(({ eventId }) => eventId));
+  expect(failures.filter(({ settled, eventId }) => !settled && done.has(eventId))).toEqual([]);
+}
+
+function idOf(n: number): string {
+  return `evt_${n}`;
+}
+
+/** Histories of few events in all ways to fail. The type belongs to the event, as it does in real deliveries. */
+function historiesFor(canEndTransaction: boolean): fc.Arbitrary<Step[]> {
+  const types: readonly HandlerName[] = [
+    "credit",
+    "credit",
+    "reply",
+    "failAtCommit",
+    "changeNothing",
+    canEndTransaction ? "endTransaction" : "credit",
+  ];
+  const typeOf = (n: number): HandlerName => types[n % types.length] as HandlerName;
+  const event = fc.record({ n: fc.nat({ max: 7 }), cents: fc.constantFrom(1, 2), fail: fc.boolean() });
+  const at = fc.integer({ min: 1000, max: 1005 });
+
+  const jobsOf = (source: EventSource): fc.Arbitrary<readonly Job[]> =>
+    fc.oneof(
+      {
+        weight: 5,
+        arbitrary: fc
+          .tuple(event, at)
+          .map(([{ n, cents, fail }, at]) => [
+            deliver(idOf(n), { type: typeOf(n), cents, fail, at, source }),
+          ]),
+      },
+      {
+        weight: 2,
+        arbitrary: fc
+          .tuple(fc.uniqueArray(event, { minLength: 1, maxLength: 4, selector: ({ n }) => n }), at)
+          .map(([events, at]) =>
+            batchOf(
+              events.map(({ n, cents, fail }) => [idOf(n), { type: typeOf(n), cents, fail, at, source }]),
+            ),
+          ),
+      },
+      { weight: 2, arbitrary: fc.tuple(event, at).map(([{ n }, at]) => [apply(idOf(n), { at, source })]) },
+    );
+  const sources = [
+    sourceWith(),
+    sourceWith({ requireChange: true }),
+    sourceWith({ unhandled: "fail" }),
+    sourceWith({ unhandled: "ignore" }),
+  ];
+  const all = Object.fromEntries(types.map((type) => [type, type]));
+  const sets = [
+    undefined,
+    undefined,
+    none,
+    { ...all, ...corrected },
+    { ...all, reply: "changeNothing" as const },
+  ];
+  return fc.constantFrom(...sources).chain((source) =>
+    fc.array(
+      fc
+        .tuple(fc.constantFrom(...sets), fc.array(jobsOf(source), { minLength: 1, maxLength: 8 }))
+        .map(([handlers, jobs]): Step => ({ handlers, jobs: jobs.flat() })),
+      { minLength: 1, maxLength: 4 },
+    ),
+  );
+}

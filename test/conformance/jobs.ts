@@ -1,0 +1,234 @@
+import type {
+  Engine,
+  EventSource,
+  HandlerCode,
+  Handlers,
+  Incoming,
+  Job,
+  LoadedHandler,
+  Result,
+} from "../../src/engines/engine.ts";
+import { HookonceError } from "../../src/errors.ts";
+import type { Event, Reply } from "../../src/event.ts";
+import type { Dialect } from "./harness.ts";
+
+/** Jobs, sources and handlers of the suite. Everything is frozen: nothing mutable rides on an event. */
+
+/** A stored delivery is one event, or a list of them with their ids as `id`. A retry may add a prefix: `retry/a`. */
+const payloadOf: EventSource["payloadOf"] = ({ body }, eventId) => {
+  const json = new TextDecoder().decode(body);
+  const value = parse(json);
+  if (!Array.isArray(value)) return { json: value === undefined ? null : json };
+  const element = (value as { id: string }[]).find(({ id }) => id === eventId.split("/").at(-1));
+  return element === undefined ? undefined : { json: JSON.stringify(element) };
+};
+
+function parse(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A source as hookonce.toml makes it by default, except for `change`. */
+export function sourceWith(change: Partial<EventSource> = {}): EventSource {
+  const name = change.name ?? "shop";
+  return Object.freeze({
+    name,
+    handlersOf: name,
+    unhandled: "record",
+    requireChange: false,
+    sameBody: false,
+    payloadOf,
+    ...change,
+  });
+}
+
+export const shop = sourceWith();
+
+export interface DeliveryOptions {
+  /** Names the handler; `other` has none. */
+  readonly type?: string;
+  readonly source?: EventSource;
+  readonly cents?: number;
+  /** Whether the handler fails on this body. */
+  readonly fail?: boolean;
+  /** Instead of the body that is made of the above. */
+  readonly body?: string | Uint8Array;
+  /** Unix milliseconds. */
+  readonly at?: number;
+  /** Of the header `x-note`. */
+  readonly note?: string;
+}
+
+export type Delivery = Extract<Job, { kind: "delivery" }>;
+
+export function deliver(id: string, options: DeliveryOptions = {}): Delivery {
+  const { cents = 1, fail = false, body = JSON.stringify({ id, cents, fail }) } = options;
+  return delivery(id, options, body, undefined);
+}
+
+/** The deliveries of a batch's elements, which share its bytes. An element is its id and its options. */
+export function batchOf(
+  elements: readonly (readonly [id: string, options?: Omit<DeliveryOptions, "body">])[],
+): readonly Delivery[] {
+  const batch = Object.freeze({});
+  const texts = elements.map(([id, { cents = 1, fail = false } = {}]) =>
+    JSON.stringify({ id: id.split("/").at(-1), cents, fail }),
+  );
+  const body = `[${texts.join(",")}]`;
+  return elements.map(([id, options = {}], n) => delivery(id, options, body, batch, texts[n]));
+}
+
+function delivery(
+  id: string,
+  { type = "credit", source = shop, at = 1000, note }: DeliveryOptions,
+  body: string | Uint8Array,
+  batch: object | undefined,
+  element?: string,
+): Delivery {
+  const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+  const text = new TextDecoder().decode(bytes);
+  const event: Incoming = Object.freeze({
+    source,
+    batch,
+    input: Object.freeze({
+      id,
+      type,
+      source: source.name,
+      receivedAt: at,
+      payloadJson: element ?? (parse(text) === undefined ? null : text),
+      headersJson: JSON.stringify(note === undefined ? {} : { "x-note": note }),
+      body: bytes,
+    }),
+  });
+  return Object.freeze({ kind: "delivery", event });
+}
+
+export function apply(eventId: string, { source = shop, at = 9000 } = {}): Job {
+  return Object.freeze({ kind: "apply", source, eventId, at });
+}
+
+/** Null if the engine cannot have it. */
+export type HandlerSet = Readonly<Record<HandlerName, HandlerCode | null>>;
+
+export type HandlerName =
+  | "writeEffect"
+  | "credit"
+  | "failAtCommit"
+  | "endTransaction"
+  | "changeNothing"
+  | "reply"
+  | "slow"
+  | "oddError"
+  | "later";
+
+function written(type: string, text: string): HandlerCode {
+  return { language: "sql", file: `handlers/shop/${type}.sql`, hash: `${type} 1`, text };
+}
+
+/** The handlers of the suite in an engine's dialect. */
+export function handlersIn({ sql, writeEffect }: Dialect): HandlerSet {
+  const coded = (
+    type: string,
+    then: (event: Event) => unknown,
+  ): Extract<HandlerCode, { language: "ts" }> => ({
+    language: "ts",
+    file: `handlers/shop/${type}.ts`,
+    hash: `${type} 1`,
+    run({ event, db }) {
+      const effect = writeEffect(db, event);
+      return effect instanceof Promise ? effect.then(() => then(event)) : then(event);
+    },
+    replyOf: (returned) => (returned ?? null) as Reply | null,
+    placeOf: () => undefined,
+  });
+  return {
+    writeEffect: written("writeEffect", sql.writeEffect),
+    /** Fails if `$.fail` is true, as the next two do. */
+    credit: written("credit", sql.credit),
+    failAtCommit: written("failAtCommit", sql.failAtCommit),
+    endTransaction: sql.endTransaction === null ? null : written("endTransaction", sql.endTransaction),
+    changeNothing: written("changeNothing", sql.changeNothing),
+    /** Writes an effect. If `$.fail` is true it throws, otherwise it replies with the event's id and cents. */
+    reply: coded("reply", ({ id, payload }): Reply => {
+      const { cents, fail } = payload as { cents: number; fail: boolean };
+      if (fail) throw new Error(`${id} is refused`);
+      return { status: 201, headers: { "x-id": id }, body: `${id}: ${cents}` };
+    }),
+    /** Writes an effect and takes 5 ms. */
+    slow: coded("slow", () => {
+      const until = performance.now() + 5;
+      while (performance.now() < until);
+      return null;
+    }),
+    /** Writes an effect and throws a text that a database may refuse. */
+    oddError: coded("oddError", () => {
+      throw new Error("odd \0 text \uD800");
+    }),
+    /** Returns a promise, and writes its effect after an await. */
+    later: {
+      ...coded("later", () => null),
+      async run({ event, db }) {
+        await Promise.resolve();
+        await writeEffect(db, event);
+        return null;
+      },
+    },
+  };
+}
+
+/** The handler of each type. */
+export type Types = Readonly<Record<string, HandlerName>>;
+
+/** Makes tables of handlers for one engine. By default each type runs the handler of its name. */
+export type Bind = (types?: Types) => Handlers;
+
+/** Loads every handler into an engine. */
+export async function bindTo(engine: Engine, set: HandlerSet): Promise<Bind> {
+  const loaded = new Map<string, LoadedHandler>();
+  for (const [name, code] of Object.entries(set)) {
+    if (code === null) continue;
+    const handler = await engine.loadHandler(code);
+    if (!("hash" in handler)) throw new Error(`${code.file} was refused: ${JSON.stringify(handler)}`);
+    loaded.set(name, handler);
+  }
+  return (types) => ({
+    for(source, type) {
+      if (source !== "shop") return null;
+      return loaded.get((types === undefined ? type : types[type]) ?? "") ?? null;
+    },
+    files: [],
+  });
+}
+
+/** Commits all of these jobs, in as many batches as the engine makes of them. */
+export async function commitAll(
+  engine: Engine,
+  jobs: readonly Job[],
+  handlers: Handlers,
+): Promise<(Result | HookonceError)[]> {
+  const results: (Result | HookonceError)[] = [];
+  while (results.length < jobs.length) {
+    const batch = await engine.commit(jobs.slice(results.length), {
+      workMs: Number.POSITIVE_INFINITY,
+      handlers,
+    });
+    if (batch.begun === 0) throw batch.blocked ?? new Error("the engine has begun none of the jobs");
+    results.push(...(await batch.results));
+  }
+  return results;
+}
+
+/** A result in a few words, for example `failed handler_error` or `duplicate, changed body, reply a: 1`. */
+export function inWords(result: Result | HookonceError): string {
+  if (result instanceof HookonceError) return `refused ${result.code}`;
+  const { outcome, error, changedBody, reply } = result;
+  const code = error instanceof HookonceError ? error.code : "handler_error";
+  return [
+    outcome === "failed" && error !== null ? `failed ${code}` : outcome,
+    ...(changedBody ? ["changed body"] : []),
+    ...(reply === null ? [] : [`reply ${reply.body}`]),
+  ].join(", ");
+}

@@ -1,0 +1,4 @@
+import { harness } from "./sqlite.ts";
+import { engineConformance } from "./suite.ts";
+
+engineConformance("SQLite", harness);

@@ -1,0 +1,10 @@
+import type { EngineHarness } from "./harness.ts";
+import { createHistoryTests } from "./histories.ts";
+
+/**
+ * Holds an engine to the contract of src/engines/engine.ts. Nothing in here knows a database: an engine joins with one
+ * harness file.
+ */
+export function engineConformance(name: string, harness: EngineHarness): void {
+  createHistoryTests(name, harness);
+}

@@ -1,5 +1,7 @@
+import { createCommitTests } from "./commits.ts";
 import type { EngineHarness } from "./harness.ts";
 import { createHistoryTests } from "./histories.ts";
+import { createTableTests } from "./tables.ts";
 
 /**
  * Holds an engine to the contract of src/engines/engine.ts. Nothing in here knows a database: an engine joins with one
@@ -7,4 +9,6 @@ import { createHistoryTests } from "./histories.ts";
  */
 export function engineConformance(name: string, harness: EngineHarness): void {
   createHistoryTests(name, harness);
+  createTableTests(name, harness);
+  createCommitTests(name, harness);
 }

@@ -1,6 +1,7 @@
 import { createCommitTests } from "./commits.ts";
 import type { EngineHarness } from "./harness.ts";
 import { createHistoryTests } from "./histories.ts";
+import { createReaderTests } from "./reader.ts";
 import { createTableTests } from "./tables.ts";
 
 /**
@@ -11,4 +12,5 @@ export function engineConformance(name: string, harness: EngineHarness): void {
   createHistoryTests(name, harness);
   createTableTests(name, harness);
   createCommitTests(name, harness);
+  createReaderTests(name, harness);
 }

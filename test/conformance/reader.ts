@@ -1,0 +1,204 @@
+import { describe, expect, test } from "bun:test";
+import type { Cursor, EventFilter, OwedEvent, Reader } from "../../src/engines/engine.ts";
+import type { EngineHarness } from "./harness.ts";
+import { apply, deliver, sourceWith } from "./jobs.ts";
+import { openEngine, type OpenEngine } from "./open-engine.ts";
+import { corrected, none } from "./scenarios/scenario.ts";
+
+const branch = sourceWith({ name: "branch", handlersOf: "shop" });
+
+/** All pages, with so many events each. */
+async function pages(reader: Reader, filter: EventFilter, limit: number): Promise<(readonly OwedEvent[])[]> {
+  const found: (readonly OwedEvent[])[] = [];
+  let after: Cursor | undefined;
+  do {
+    const { items, next } = await reader.owed(filter, after, limit);
+    found.push(items);
+    after = next;
+  } while (after !== undefined);
+  return found;
+}
+
+async function owedIds(reader: Reader, filter: EventFilter = {}, limit = 100): Promise<string[]> {
+  return (await pages(reader, filter, limit)).flat().map(({ eventId }) => eventId);
+}
+
+/**
+ * Owed events in both tables, with done ones between them. `u…` are unhandled, `f…` failed, `b…` were unhandled and
+ * failed since, `p…` are processed.
+ */
+async function mixed(harness: EngineHarness): Promise<OpenEngine> {
+  const it = await openEngine(harness);
+  const fail = true;
+  // Received in this order.
+  await it.commit([deliver("f0", { fail, at: 1000 })]);
+  await it.commit([deliver("u1", { at: 1001 }), deliver("b2", { fail, at: 1002 })], none);
+  await it.commit([
+    deliver("p3", { at: 1003 }),
+    deliver("f4", { fail, at: 1004 }),
+    deliver("f5", { fail, type: "reply", at: 1005 }),
+    deliver("u6", { type: "other", at: 1006 }),
+    deliver("f7", { fail, at: 1007, source: branch }),
+  ]);
+  await it.commit([
+    deliver("u8", { type: "other.one", at: 1008, source: branch }),
+    deliver("f9", { fail, at: 1009 }),
+  ]);
+  // Later deliveries and runs change no place in the order.
+  await it.commit([deliver("f9", { fail, at: 2000 }), deliver("b2", { fail, at: 2001 }), apply("f4")]);
+  await it.commit([deliver("f0", { fail, at: 2002 }), deliver("u6", { type: "other", at: 2003 })]);
+  return it;
+}
+
+const owed = ["f0", "u1", "b2", "f4", "f5", "u6", "f7", "u8", "f9"];
+
+/** What a reader says of owed events. */
+export function createReaderTests(name: string, harness: EngineHarness): void {
+  describe(`${name}: reading what is owed`, () => {
+    test.each([1, 2, 3, 4, 9, 10, 1000])(
+      "in pages of %i gives each event once, in the order received",
+      async (limit) => {
+        await using it = await mixed(harness);
+        const found = await pages(await it.engine.reader(), {}, limit);
+        expect(found.flat().map(({ eventId }) => eventId)).toEqual(owed);
+        expect(found.every((page) => page.length <= limit)).toBe(true);
+      },
+    );
+
+    test("gives source, type and outcome; an event in both tables is unhandled, and owed once", async () => {
+      await using it = await mixed(harness);
+      const { items } = await (await it.engine.reader()).owed({}, undefined, 100);
+      expect(items[2]).toEqual({ source: "shop", eventId: "b2", type: "credit", outcome: "unhandled" });
+      expect(items[4]).toEqual({ source: "shop", eventId: "f5", type: "reply", outcome: "failed" });
+      expect(items[7]).toEqual({ source: "branch", eventId: "u8", type: "other.one", outcome: "unhandled" });
+    });
+
+    test.each<[string, EventFilter, string[]]>([
+      ["a source", { source: "branch" }, ["f7", "u8"]],
+      ["a type", { type: "credit" }, ["f0", "u1", "b2", "f4", "f7", "f9"]],
+      ["the start of a type", { type: "other*" }, ["u6", "u8"]],
+      ["the start of no type", { type: "other.two*" }, []],
+      ["all types", { type: "*" }, owed],
+      ["one outcome", { outcome: "failed" }, ["f0", "f4", "f5", "f7", "f9"]],
+      ["the other outcome", { outcome: "unhandled" }, ["u1", "b2", "u6", "u8"]],
+      ["the first receipt, from and until", { since: 1002, until: 1007 }, ["b2", "f4", "f5", "u6"]],
+      ["ids", { ids: ["u8", "f0", "p3", "none"] }, ["f0", "u8"]],
+      ["no ids", { ids: [] }, []],
+      [
+        "all of these",
+        { source: "shop", type: "cred*", outcome: "failed", since: 1001, ids: ["f0", "f9", "f5"] },
+        ["f9"],
+      ],
+    ])("by %s", async (_, filter, expected) => {
+      await using it = await mixed(harness);
+      const reader = await it.engine.reader();
+      expect(await owedIds(reader, filter)).toEqual(expected);
+      expect(await owedIds(reader, filter, 1)).toEqual(expected);
+    });
+
+    test("by the start of a type compares characters, not patterns", async () => {
+      await using it = await openEngine(harness);
+      const types = ["💶.paid", "💶paid", "a_b", "a%b", "axb", "A_b", "*"];
+      await it.commit(types.map((type, n) => deliver(`evt_${n}`, { type })));
+      const reader = await it.engine.reader();
+      const typesOf = async (type: string): Promise<string[]> =>
+        (await pages(reader, { type }, 100)).flat().map(({ type }) => type);
+      expect(await typesOf("💶*")).toEqual(["💶.paid", "💶paid"]);
+      expect(await typesOf("💶.*")).toEqual(["💶.paid"]);
+      expect(await typesOf("a_*")).toEqual(["a_b"]);
+      expect(await typesOf("a%*")).toEqual(["a%b"]);
+    });
+
+    test("page by page, while apply runs what a page brought, gives each event once", async () => {
+      await using it = await mixed(harness);
+      const reader = await it.engine.reader();
+      const seen: string[] = [];
+      let after: Cursor | undefined;
+      do {
+        const { items, next } = await reader.owed({ source: "shop" }, after, 2);
+        seen.push(...items.map(({ eventId }) => eventId));
+        // Every other event is done; the others fail again and stay where they are.
+        const jobs = items.map(({ eventId }) => apply(eventId));
+        await it.commit(jobs, seen.length % 4 === 0 ? corrected : undefined);
+        after = next;
+      } while (after !== undefined);
+      expect(seen).toEqual(owed.filter((id) => id !== "f7" && id !== "u8"));
+    });
+
+    test("leaves out what has been applied, and what was processed or ignored at once", async () => {
+      await using it = await mixed(harness);
+      await it.commit([deliver("i", { type: "other", source: sourceWith({ unhandled: "ignore" }) })]);
+      const types = { ...corrected, reply: "changeNothing", other: "changeNothing" } as const;
+      await it.commit(
+        [...owed.slice(0, 6), "f9"].map((id) => apply(id)),
+        types,
+      );
+      expect(await owedIds(await it.engine.reader())).toEqual(["f7", "u8"]);
+    });
+
+    test("sees what is committed when it is asked, not when it was opened", async () => {
+      await using it = await openEngine(harness);
+      const reader = await it.engine.reader();
+      expect(await owedIds(reader)).toEqual([]);
+      await it.commit([deliver("a")], none);
+      expect(await owedIds(reader)).toEqual(["a"]);
+      await it.commit([apply("a")]);
+      expect(await owedIds(reader)).toEqual([]);
+    });
+  });
+
+  describe(`${name}: counting what is owed`, () => {
+    test("by source, type and outcome, with an event in both tables once", async () => {
+      await using it = await mixed(harness);
+      const counts = await (await it.engine.reader()).owedByType(1000);
+      const lines = counts.map(({ source, type, outcome, count }) => `${source} ${type} ${outcome} ${count}`);
+      expect(lines.sort()).toEqual([
+        "branch credit failed 1",
+        "branch other.one unhandled 1",
+        "shop credit failed 3",
+        "shop credit unhandled 2",
+        "shop other unhandled 1",
+        "shop reply failed 1",
+      ]);
+    });
+
+    test("stops at the cap", async () => {
+      await using it = await openEngine(harness);
+      const jobs = Array.from({ length: 30 }, (_, n) =>
+        deliver(`evt_${n}`, { fail: n % 2 === 0, type: n % 2 === 0 ? "credit" : "other" }),
+      );
+      await it.commit(jobs);
+      const counts = await (await it.engine.reader()).owedByType(10);
+      expect(counts.map(({ outcome, count }) => `${outcome} ${count}`).sort()).toEqual([
+        "failed 10",
+        "unhandled 10",
+      ]);
+    });
+
+    test("finds nothing in an empty database", async () => {
+      await using it = await openEngine(harness);
+      expect(await (await it.engine.reader()).owedByType(10)).toEqual([]);
+    });
+  });
+
+  describe(`${name}: finding an id`, () => {
+    test("gives one row for each source that has it, whatever has become of it", async () => {
+      await using it = await mixed(harness);
+      await it.commit([deliver("p3", { type: "other", source: branch })]);
+      const reader = await it.engine.reader();
+      const find = async (id: string, sources: string[]): Promise<string[]> =>
+        (await reader.find(id, sources))
+          .map(({ source, type, outcome }) => `${source} ${type} ${outcome}`)
+          .sort();
+      expect(await find("p3", ["shop", "branch"])).toEqual([
+        "branch other unhandled",
+        "shop credit processed",
+      ]);
+      expect(await find("p3", ["shop"])).toEqual(["shop credit processed"]);
+      expect(await find("p3", [])).toEqual([]);
+      expect(await find("f4", ["shop", "branch"])).toEqual(["shop credit failed"]);
+      expect(await find("b2", ["shop", "branch"])).toEqual(["shop credit unhandled"]);
+      expect(await find("none", ["shop", "branch"])).toEqual([]);
+    });
+  });
+}

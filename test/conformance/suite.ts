@@ -1,6 +1,7 @@
 import { createCommitTests } from "./commits.ts";
 import type { EngineHarness } from "./harness.ts";
 import { createHistoryTests } from "./histories.ts";
+import { createKillTests } from "./kills.ts";
 import { createReaderTests } from "./reader.ts";
 import { createTableTests } from "./tables.ts";
 
@@ -13,4 +14,5 @@ export function engineConformance(name: string, harness: EngineHarness): void {
   createTableTests(name, harness);
   createCommitTests(name, harness);
   createReaderTests(name, harness);
+  createKillTests(name, harness);
 }

@@ -1,0 +1,50 @@
+import { writeSync } from "node:fs";
+import type { EngineHarness } from "./harness.ts";
+import { apply, batchOf, deliver } from "./jobs.ts";
+import { openEngine } from "./open-engine.ts";
+import { corrected } from "./scenarios/scenario.ts";
+
+/**
+ * A process that commits until it is killed, and reports what it was told is durable: one line `id outcome` for each
+ * result. Arguments: the harness file, the store, what to do, and the numbers of the first event and of the one after
+ * the last.
+ */
+const [file, location, what, from, to] = process.argv.slice(2) as [string, string, string, string, string];
+const { harness } = (await import(file)) as { harness: EngineHarness };
+const it = await openEngine(harness, harness.at(location));
+const handlers = it.bind(what === "apply" ? corrected : undefined);
+
+function id(n: number): string {
+  return `evt_${n}`;
+}
+
+/** What arrives at once: new events, a repeat of an older one, a batch, an event that fails. */
+function arrivals(n: number): Parameters<typeof it.commit>[0] {
+  if (what === "apply") return Array.from({ length: 4 }, (_, k) => apply(id(n + k)));
+  return [
+    deliver(id(n)),
+    deliver(id(n + 1), { type: "reply" }),
+    deliver(id(Math.max(0, n - 7))),
+    ...batchOf([[id(n + 2)], [id(n + 3)]]),
+    deliver(`bad_${n}`, { type: n % 8 === 0 ? "failAtCommit" : "credit", fail: true }),
+  ];
+}
+
+const reports: Promise<void>[] = [];
+for (let n = Number(from); n < Number(to); n += 4) {
+  const jobs = arrivals(n);
+  for (let begun = 0; begun < jobs.length;) {
+    // The results are not awaited here, so that batches overlap.
+    const batch = await it.engine.commit(jobs.slice(begun), { workMs: 20, handlers });
+    begun += batch.begun;
+    reports.push(batch.results.then(report));
+  }
+  if (reports.length >= 8) await Promise.all(reports.splice(0, 4));
+}
+await Promise.all(reports);
+await it[Symbol.asyncDispose]();
+
+function report(results: Awaited<Awaited<ReturnType<typeof it.engine.commit>>["results"]>): void {
+  const lines = results.map((result) => ("outcome" in result ? `${result.eventId} ${result.outcome}\n` : ""));
+  writeSync(1, lines.join(""));
+}

@@ -1,0 +1,139 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { onlyInFullRun } from "../crash/requirements.ts";
+import type { EngineHarness, Store } from "./harness.ts";
+import { deliver, inWords } from "./jobs.ts";
+import { openEngine } from "./open-engine.ts";
+import { none } from "./scenarios/scenario.ts";
+
+/** How long a child may take. Loading it takes most of that. */
+const TIMEOUT = 60_000;
+
+/**
+ * Runs committer.ts until it has reported so many lines, and then kills it in the middle of whatever it does.
+ *
+ * @returns what it reported: id → outcomes
+ */
+async function runUntilKilled(
+  harness: EngineHarness,
+  store: Store,
+  what: "deliver" | "apply",
+  numbers: readonly [from: number, to: number],
+  lines: number,
+): Promise<Map<string, string[]>> {
+  await using child = Bun.spawn(
+    [
+      process.execPath,
+      join(import.meta.dir, "committer.ts"),
+      harness.module,
+      store.location,
+      what,
+      ...numbers.map(String),
+    ],
+    { stdin: "ignore", stdout: "pipe", stderr: "inherit" },
+  );
+  const reported = new Map<string, string[]>();
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of child.stdout) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.split("\n").length > lines) child.kill("SIGKILL");
+  }
+  await child.exited;
+  // A line that the kill has cut off was not reported.
+  for (const line of text.split("\n").slice(0, -1)) {
+    const [id, outcome] = line.split(" ") as [string, string];
+    reported.set(id, [...(reported.get(id) ?? []), outcome]);
+  }
+  return reported;
+}
+
+/** What a process that is killed leaves behind. */
+export function createKillTests(name: string, harness: EngineHarness): void {
+  const rounds = onlyInFullRun() === undefined ? 10 : 2;
+
+  describe(`${name}: killed with kill -9 in the middle of its commits`, () => {
+    test(
+      "it has lost nothing that it reported, and the events delivered again are applied once",
+      async () => {
+        await using store = await harness.create();
+        const reported = new Map<string, string[]>();
+        let next = 0;
+        for (let round = 0; round < rounds; round++) {
+          const lines = 40 + 37 * round;
+          for (const [id, outcomes] of await runUntilKilled(
+            harness,
+            store,
+            "deliver",
+            [next, next + 4000],
+            lines,
+          ))
+            reported.set(id, [...(reported.get(id) ?? []), ...outcomes]);
+          await using it = await openEngine(harness, store);
+          const { effects, events, failures, bodies } = await it.contents();
+          const processed = events.map(({ eventId }) => eventId);
+          const failed = new Set(failures.map(({ eventId }) => eventId));
+          // Each recorded event has its one effect and its body; nothing is recorded in part.
+          expect(effects.map(({ eventId }) => eventId)).toEqual(processed);
+          expect(events.every(({ outcome, result }) => outcome === "processed" && result !== null)).toBe(
+            true,
+          );
+          expect(bodies).toBeLessThanOrEqual(processed.length);
+          const kept = new Set(processed);
+          const lost = [...reported].filter(
+            ([id, outcomes]) => !(outcomes.includes("failed") ? failed : kept).has(id),
+          );
+          expect(lost).toEqual([]);
+          const doubled = [...reported].filter(
+            ([, outcomes]) => outcomes.filter((outcome) => outcome === "processed").length > 1,
+          );
+          expect(doubled).toEqual([]);
+          next = Math.max(...processed.map((id) => Number(id.slice("evt_".length)))) + 1;
+        }
+        expect(reported.size).toBeGreaterThan(60);
+
+        // The provider retries all that it has sent, answered or not.
+        const ids = Array.from({ length: next }, (_, n) => `evt_${n}`);
+        await using it = await openEngine(harness, store);
+        const before = new Set((await it.contents()).events.map(({ eventId }) => eventId));
+        const answers = (await it.commit(ids.map((id) => deliver(id)))).map(
+          (result) => inWords(result).split(",")[0],
+        );
+        expect(answers).toEqual(ids.map((id) => (before.has(id) ? "duplicate" : "processed")));
+        const { effects } = await it.contents();
+        expect(effects.map(({ eventId }) => eventId).sort()).toEqual(ids.toSorted());
+      },
+      TIMEOUT,
+    );
+
+    test(
+      "apply that is run again applies each event once",
+      async () => {
+        await using store = await harness.create();
+        const ids = Array.from({ length: 400 }, (_, n) => `evt_${n}`);
+        {
+          await using it = await openEngine(harness, store);
+          await it.commit(
+            ids.filter((_, n) => n % 3 !== 0).map((id) => deliver(id)),
+            none,
+          );
+          await it.commit(ids.filter((_, n) => n % 3 === 0).map((id) => deliver(id, { fail: true })));
+        }
+        const first = await runUntilKilled(harness, store, "apply", [0, 400], 60);
+        expect(first.size).toBeLessThan(400);
+        {
+          await using it = await openEngine(harness, store);
+          const { effects } = await it.contents();
+          const once = new Set(effects.map(({ eventId }) => eventId));
+          expect(once.size).toBe(effects.length);
+          const reported = [...first].filter(([, outcomes]) => outcomes[0] === "processed").map(([id]) => id);
+          expect(reported.filter((id) => !once.has(id))).toEqual([]);
+        }
+        await runUntilKilled(harness, store, "apply", [0, 400], Number.POSITIVE_INFINITY);
+        const { effects } = await store.contents();
+        expect(effects.map(({ eventId }) => eventId).sort()).toEqual(ids.toSorted());
+      },
+      TIMEOUT,
+    );
+  });
+}

@@ -87,7 +87,8 @@ function writer(durableBy: "sync" | "commit" = "sync"): Writer {
         return engine.commit(jobs, how);
       },
     },
-    { handlers: () => ({ for: () => null, files: [] }), onFatal },
+    // However busy the machine is, no batch ends early.
+    { maxWorkMs: Number.POSITIVE_INFINITY, handlers: () => ({ for: () => null, files: [] }), onFatal },
   );
   return {
     commit: (id) => queue.deliver(event(id)),

@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { inOrder, readConfig, type Config, type ReadConfig } from "../config/load.ts";
+import { inOrder, readConfig, refuseFile, type Config, type ReadConfig } from "../config/load.ts";
 import type { Environment } from "../config/secrets.ts";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
 import type { Handlers, OwedCount } from "../engines/engine.ts";
@@ -53,8 +53,11 @@ export interface CheckOptions {
  * Checks everything that can be checked before a start, and changes nothing: the config, the secrets that it
  * names, the migrations (on the database's schema, rebuilt in memory), and every handler against the tables
  * that the migrations leave.
+ *
+ * @throws HookonceError `config_invalid` if the folder is a file
  */
 export async function check(inboxFolder: string, options: CheckOptions): Promise<Checked> {
+  refuseFile(inboxFolder);
   const problems: Problem[] = [];
   const read = attempt(problems, () => readConfig(inboxFolder, secretNeeds, options.environment));
   const config = read?.config ?? null;

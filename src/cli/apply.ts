@@ -22,6 +22,9 @@ export interface ApplyFlags {
   json?: boolean;
 }
 
+/** What chooses among all owed events. With event ids only the source does. */
+const FILTERS = ["type", "outcome", "since", "until", "limit"] as const;
+
 /** How often to look how far the job is, in milliseconds. */
 const POLL_MS = 100;
 
@@ -34,6 +37,12 @@ export async function runApply(given: readonly string[], flags: ApplyFlags): Pro
   const folder = ids.find((id) => existsSync(join(id, "hookonce.toml")));
   if (folder !== undefined) {
     console.error(`error: ${folder} is an inbox folder, not an event id: write --folder ${folder}`);
+    return EXIT.usage;
+  }
+  const ignored = ids.length === 0 ? [] : FILTERS.filter((name) => flags[name] !== undefined);
+  if (ignored.length > 0) {
+    const options = ignored.map((name) => `--${name}`).join(", ");
+    console.error(`error: ${options} cannot be used with event ids: leave out the ids or ${options}`);
     return EXIT.usage;
   }
   const stop = new AbortController();
@@ -247,8 +256,8 @@ function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe
   ];
 }
 
-function isFiltered({ source, type, outcome, since, until }: ApplyFlags): boolean {
-  return [source, type, outcome, since, until].some((value) => value !== undefined);
+function isFiltered(flags: ApplyFlags): boolean {
+  return flags.source !== undefined || FILTERS.some((name) => name !== "limit" && flags[name] !== undefined);
 }
 
 function events(count: number): string {

@@ -220,7 +220,7 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
       .description(
         "Run what is owed and can run now: unhandled events that have a handler by now, and failed ones. Safe to interrupt and to repeat: each event is applied once.",
       )
-      .argument("[ids...]", "Only these events", ids)
+      .argument("[ids...]", "Only these events; of the filters, only --source can be added", ids)
       .option("--source <name>", "Only events of this source")
       .option("--type <type>", "Only events of this type; a * at the end stands for anything")
       .addOption(

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { dirname, isAbsolute, join } from "node:path";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { parseAddress } from "./address.ts";
 import {
@@ -132,7 +132,21 @@ function configOf(
   };
 }
 
+/**
+ * Refuses a path to a file, such as hookonce.toml itself, where an inbox folder is expected.
+ *
+ * @throws HookonceError `config_invalid`
+ */
+export function refuseFile(inboxFolder: string): void {
+  if (statSync(inboxFolder, { throwIfNoEntry: false })?.isFile() !== true) return;
+  throw new HookonceError(
+    "config_invalid",
+    `${inboxFolder} is a file, not an inbox folder. Give the folder that it is in: ${dirname(inboxFolder)}`,
+  );
+}
+
 function readDocument(inboxFolder: string): TomlDocument {
+  refuseFile(inboxFolder);
   const path = join(inboxFolder, CONFIG_FILE);
   if (!existsSync(path)) {
     throw new HookonceError(

@@ -155,15 +155,16 @@ secret   = "env:A_SECRET_THAT_IS_NOT_SET"
     expect(readFileSync(join(inbox.path, "data/hookonce.db")).equals(before)).toBe(true);
   });
 
-  test("takes ids and filters, and asks for the source if two have the id", async () => {
+  test("takes ids, and asks for the source if two have the id", async () => {
     using inbox = scratch(files);
-    await receiveUnhandled(inbox, ["evt_1", "evt_2", "evt_3"]);
+    await receiveUnhandled(inbox, ["evt_1", "evt_2"]);
     await receiveUnhandled(inbox, ["evt_1"], "other");
     inbox.write({ "handlers/default/paid.sql": credit, "handlers/other/paid.sql": credit });
 
     const unknown = await apply(inbox, "evt_9");
-    expect([unknown.code, unknown.stderr]).toEqual([
+    expect([unknown.code, unknown.stdout, unknown.stderr]).toEqual([
       1,
+      "",
       'hookonce: There is no event with the id "evt_9". [unknown_event]\n',
     ]);
     const both = await apply(inbox, "evt_1");
@@ -172,18 +173,29 @@ secret   = "env:A_SECRET_THAT_IS_NOT_SET"
     expect(rows(inbox, "select * from applied")).toEqual([]);
 
     expect((await apply(inbox, "evt_1", "--source", "other")).code).toBe(0);
+    expect(rows(inbox, "select event_id from applied")).toEqual([{ event_id: "evt_1" }]);
+  });
+
+  test("says that an event is already done, and what became of it", async () => {
+    using inbox = scratch({ ...files, "handlers/default/paid.sql": credit });
+    {
+      await using server = await serve(inbox.path);
+      expect((await server.post("/webhook", event("evt_1"))).status).toBe(200);
+    }
+    expect((await apply(inbox, "evt_1", "evt_1")).stdout).toBe("Nothing to apply: 1 event already done.\n");
+    const [done] = jsonLines((await apply(inbox, "evt_1", "--json")).stdout);
+    expect(done).toMatchObject({ outcome: "processed", processed: 0, already_done: 1 });
+  });
+
+  test("takes filters", async () => {
+    using inbox = scratch(files);
+    await receiveUnhandled(inbox, ["evt_1", "evt_2", "evt_3"]);
+    await receiveUnhandled(inbox, ["evt_1"], "other");
+    inbox.write({ "handlers/default/paid.sql": credit, "handlers/other/paid.sql": credit });
     expect((await apply(inbox, "--limit", "1", "--type", "pa*", "--source", "default")).code).toBe(0);
     expect((await apply(inbox, "--until", "1h")).stdout).toBe("Nothing that matches is owed.\n");
     expect((await apply(inbox, "--outcome", "failed")).stdout).toBe("Nothing that matches is owed.\n");
-    expect(rows(inbox, "select event_id from applied order by n")).toEqual([
-      { event_id: "evt_1" },
-      { event_id: "evt_1" },
-    ]);
-    expect((await apply(inbox, "evt_1", "--source", "other")).stdout).toBe(
-      "Nothing to apply: 1 event already done.\n",
-    );
-    const [done] = jsonLines((await apply(inbox, "evt_1", "--source", "other", "--json")).stdout);
-    expect(done).toMatchObject({ outcome: "processed", processed: 0, already_done: 1 });
+    expect(rows(inbox, "select event_id from applied")).toEqual([{ event_id: "evt_1" }]);
   });
 
   test("--limit counts the events that it runs, so that those without a handler never block the others", async () => {
@@ -238,6 +250,11 @@ secret   = "env:A_SECRET_THAT_IS_NOT_SET"
     expect([named.code, named.stderr]).toEqual([
       2,
       `error: ${inbox.path} is an inbox folder, not an event id: write --folder ${inbox.path}\n`,
+    ]);
+    const filtered = await run(["apply", "evt_1", "--type", "paid", "--limit", "1", "--folder", inbox.path]);
+    expect([filtered.code, filtered.stderr]).toEqual([
+      2,
+      "error: --type, --limit cannot be used with event ids: leave out the ids or --type, --limit\n",
     ]);
     expect((await run(["apply", "--since", "2w"])).stderr).toContain("or how long ago, such as 2h");
     for (const args of [["--limit", "0"], ["--since", "soon"], ["--outcome", "processed"], ["--nope"]]) {

@@ -31,6 +31,23 @@ describeUnless(onlyInFullRun(), "hookonce check", () => {
     expect(readdirSync(empty.path)).toEqual([]);
   });
 
+  test("says that a path to hookonce.toml is not the folder, as every command does", async () => {
+    using inbox = scratch(inboxFiles);
+    const file = join(inbox.path, "hookonce.toml");
+    for (const args of [
+      ["check", file],
+      ["serve", file],
+      ["apply", "--folder", file],
+    ]) {
+      const { code, stderr } = await run(args);
+      expect([args, code, stderr]).toEqual([
+        args,
+        1,
+        `hookonce: ${file} is a file, not an inbox folder. Give the folder that it is in: ${inbox.path} [config_invalid]\n`,
+      ]);
+    }
+  });
+
   test("reports every problem at once, with file and line, and exits with 1", async () => {
     using inbox = scratch({
       ...inboxFiles,

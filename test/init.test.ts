@@ -11,7 +11,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { initSummary, writeInbox } from "../src/cli/init.ts";
+import { initSummary } from "../src/cli/init.ts";
+import { writeInbox } from "../src/cli/write-inbox.ts";
 import { HookonceError } from "../src/errors.ts";
 import type * as actual from "../src/handlers/api.ts";
 import type * as sqlite from "../src/engines/sqlite/handler-database.ts";
@@ -255,7 +256,7 @@ describe("the template", () => {
       `import { Database } from "bun:sqlite";
       import { readFileSync } from "node:fs";
       import { drizzle } from ${JSON.stringify(Bun.resolveSync("drizzle-orm/bun-sqlite", project))};
-      import { writeInbox } from ${source("src/cli/init.ts")};
+      import { writeInbox } from ${source("src/cli/write-inbox.ts")};
       import { handlerModules } from ${source("src/engines/sqlite/sqlite-engine.ts")};
       import { supplyModules } from ${source("src/handlers/modules.ts")};
       supplyModules(await handlerModules());

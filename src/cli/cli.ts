@@ -8,6 +8,7 @@ import type { Provider } from "../providers/provider.ts";
 import type { AddFlags } from "./add.ts";
 import type { ApplyFlags } from "./apply.ts";
 import { EXIT } from "./exit.ts";
+import type { InitFlags } from "./init.ts";
 import { printRefusal } from "./refusal.ts";
 import type { SendFlags } from "./send.ts";
 import type { ServeFlags } from "./serve.ts";
@@ -53,16 +54,20 @@ function createProgram(called: string | undefined, done: (code: number) => void)
 type AddCommand = (program: Command, done: (code: number) => void) => void;
 
 const COMMANDS: Readonly<Record<string, AddCommand>> = {
-  init: (program) =>
+  init: (program, done) =>
     program
       .command("init")
       .summary("Make an inbox folder that works")
       .description("Make an inbox folder that works. Never overwrites a file of yours.")
-      .argument("[folder]", "The folder to make or to complete", ".")
-      .action(async (folder: string) => {
+      .argument(
+        "[folder]",
+        "The folder to make or to complete; with --database, by default hookonce/ beside the database",
+      )
+      .option("--database <path>", "Your application's own SQLite database; then no samples are written")
+      .action(async (folder: string | undefined, options: InitFlags) => {
         // Loaded only here, because it contains the types for editors.
-        const { initSummary, writeInbox } = await import("./init.ts");
-        process.stdout.write(initSummary(writeInbox(folder), folder));
+        const { runInit } = await import("./init.ts");
+        done(runInit(folder, options));
       }),
 
   serve: (program, done) =>

@@ -15,7 +15,7 @@ export interface ServeFlags {
 /** `hookonce serve`: runs until a signal ends it. */
 export async function runServe(folder: string, flags: ServeFlags): Promise<number> {
   if (flags.init === true && !existsSync(join(folder, CONFIG_FILE))) {
-    const { writeInbox } = await import("./init.ts");
+    const { writeInbox } = await import("./write-inbox.ts");
     const { written } = writeInbox(folder);
     process.stderr.write(`Made the inbox folder ${folder}: ${written.join(", ")}\n`);
   }

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
-import { writeInbox } from "../../src/cli/init.ts";
+import { writeInbox } from "../../src/cli/write-inbox.ts";
 import { inboxFiles, paid, run, scratch, serve, unsignedWarning } from "./support/hookonce.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "hookonce-binary-"));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { run, scratch, unsignedWarning } from "./support/hookonce.ts";
+import { run, scratch, serve, unsignedWarning } from "./support/hookonce.ts";
 
 describe("hookonce init", () => {
   test("makes a folder in which check finds no problem", async () => {
@@ -24,5 +24,91 @@ describe("hookonce init", () => {
     expect(readFileSync(join(folder.path, "hookonce.toml"), "utf8")).toBe("# mine\n");
     expect(readFileSync(join(folder.path, ".env"), "utf8")).toBe("SECRET=1\n");
     expect(existsSync(join(folder.path, "handlers/default/_any.sql"))).toBe(true);
+  });
+});
+
+describe("hookonce init in an application's folder", () => {
+  for (const { name, files } of [
+    { name: "migrations/", files: { "migrations/001_users.sql": "create table users (id integer);" } },
+    { name: "handlers/", files: { "handlers/users.go": "package handlers\n" } },
+    { name: "migrations/ with only .gitkeep", files: { "migrations/.gitkeep": "" } },
+  ]) {
+    test(`refuses ${name} that it did not make, and writes nothing`, async () => {
+      using app = scratch(files);
+      const before = readdirSync(app.path, { recursive: true });
+      for (const args of [["init"], ["init", ".", "--database", "app.db"], ["serve", "--init", "--dev"]]) {
+        const { code, stdout, stderr } = await run(args, { cwd: app.path });
+        expect([code, stdout]).toEqual([1, ""]);
+        expect(stderr).toContain("is not hookonce's");
+        expect(stderr).toContain("hookonce init --database FILE");
+      }
+      expect(readdirSync(app.path, { recursive: true })).toEqual(before);
+    });
+  }
+
+  test("accepts empty folders", async () => {
+    using app = scratch();
+    for (const name of ["migrations", "handlers"]) mkdirSync(join(app.path, name));
+    expect(await run(["init"], { cwd: app.path })).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  test("with --database makes hookonce/ beside the database, without samples and without an unsigned source", async () => {
+    using app = scratch({ "migrations/001_users.sql": "create table users (id integer);" });
+    const { code, stdout, stderr } = await run(["init", "--database", "app.db"], { cwd: app.path });
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toContain("\n  app.db-*\n  app.db.*\n");
+    expect(stdout).toContain("app.db does not exist yet");
+    const folder = join(app.path, "hookonce");
+    expect(readdirSync(folder).sort()).toEqual([
+      ".env",
+      ".gitignore",
+      ".hookonce",
+      "hookonce.toml",
+      "tsconfig.json",
+    ]);
+    const config = Bun.TOML.parse(readFileSync(join(folder, "hookonce.toml"), "utf8"));
+    expect(config).toEqual({ version: 1, listen: "127.0.0.1:8787", database: "../app.db" });
+
+    // Run again, as after an update, it adds no sample table to the application's database either.
+    const again = await run(["init", "hookonce"], { cwd: app.path });
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("hookonce is complete")]);
+    expect(again.stdout).not.toContain("--dev");
+    expect(readdirSync(folder)).not.toContain("migrations");
+  });
+
+  test("with --database uses the folder that is named, and the steps that it prints work", async () => {
+    using app = scratch();
+    const made = await run(["init", "hooks", "--database", "db/app's $1.db"], { cwd: app.path });
+    expect([made.code, made.stderr]).toEqual([1, expect.stringContaining("the folder db does not exist")]);
+    mkdirSync(join(app.path, "db"));
+    const { stdout } = await run(["init", "hooks", "--database", "db/app's $1.db"], { cwd: app.path });
+    const [add = ""] = /hookonce add stripe --folder hooks/.exec(stdout) ?? [];
+    expect((await run(add.split(" ").slice(1), { cwd: app.path })).code).toBe(0);
+    const environment = { STRIPE_WEBHOOK_SECRET: "whsec_x" };
+    const checked = await run(["check", "hooks"], { cwd: app.path, environment });
+    expect([checked.code, checked.stdout]).toEqual([0, expect.stringContaining("no problems found")]);
+    await using server = await serve(join(app.path, "hooks"), { environment, dev: false });
+    expect(server.url).toStartWith("http://");
+    expect(existsSync(join(app.path, "db/app's $1.db"))).toBe(true);
+  });
+
+  test("with --database refuses a folder that serves another database, a folder and a URL", async () => {
+    using app = scratch();
+    expect((await run(["init", "--database", "app.db"], { cwd: app.path })).code).toBe(0);
+    for (const [database, says] of [
+      ["other.db", 'database = "../other.db"'],
+      ["hookonce", "this is a folder"],
+      ["postgres://localhost/app", "not a URL"],
+    ] as const) {
+      const { code, stderr } = await run(["init", "--database", database], { cwd: app.path });
+      expect([code, stderr]).toEqual([1, expect.stringContaining(says)]);
+    }
+  });
+
+  test("adds no samples to a folder with migrations of its own", async () => {
+    using folder = scratch({ "hookonce.toml": "# mine\n", "migrations/0001_mine.sql": "select 1;" });
+    expect((await run(["init"], { cwd: folder.path })).code).toBe(0);
+    expect(readdirSync(join(folder.path, "migrations"))).toEqual(["0001_mine.sql"]);
+    expect(existsSync(join(folder.path, "handlers"))).toBe(false);
   });
 });

@@ -1,0 +1,209 @@
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { CONFIG_FILE } from "../config/load.ts";
+import { rawSources, tableOf } from "../config/schema.ts";
+import { readToml, TomlError } from "../config/toml.ts";
+import { HookonceError, messageOf } from "../errors.ts";
+import { editorTypes } from "../templates/editor-types.ts";
+import { inboxFiles, inboxFilesFor } from "../templates/inbox-files.ts";
+
+/**
+ * Paths are relative to the folder and use `/`. The editor's types are many files, listed as one:
+ * `.hookonce/types/`.
+ */
+export interface InitResult {
+  /** Made; the types also if they were brought up to date. */
+  written: string[];
+  /** Existed already, and was left unchanged. */
+  kept: string[];
+}
+
+const typesFolder = ".hookonce/types";
+
+/**
+ * Makes an inbox folder, or adds the files that an existing one lacks. It never writes to a file that exists,
+ * except below `.hookonce/types`: those files are hookonce's own, and a newer hookonce replaces the ones that
+ * have changed. The folder itself may be a symbolic link.
+ *
+ * Checks every path before it writes anything.
+ *
+ * @param database the application's own, as hookonce.toml will name it; without it, samples are written, too
+ * @throws HookonceError `folder_not_empty` if `migrations/` or `handlers/` belong to something else, because
+ * hookonce would run what is in them; or if something other than a regular file or folder has the name of one
+ * that is needed, symbolic links included, because their targets are not ours to write; `disk_full` or
+ * `storage_failed` if the file system refuses
+ */
+export function writeInbox(folder: string, database?: string): InitResult {
+  const types = Object.entries(editorTypes()).map(([path, text]) => ({
+    path: `${typesFolder}/${path}`,
+    text,
+  }));
+  try {
+    const files = database === undefined ? inboxFiles : inboxFilesFor(database);
+    const wanted = files.filter(({ path, sample }) => sample !== true || isSampleWanted(folder, path));
+    const paths = [...wanted, ...types].map(({ path }) => path);
+    refuseWhatIsInTheWay(folder, paths);
+    refuseForeignFolders(folder);
+    if (database !== undefined) refuseOtherDatabase(folder, database);
+    mkdirSync(folder, { recursive: true });
+    for (const path of foldersAbove(paths)) mkdirSync(join(folder, path), { recursive: true });
+
+    const result: InitResult = { written: [], kept: [] };
+    for (const { path, text, secret } of wanted) {
+      const isNew = create(join(folder, path), text, secret === true ? 0o600 : 0o666);
+      (isNew ? result.written : result.kept).push(path);
+    }
+    const changed = types.filter(({ path, text }) => refresh(join(folder, path), text));
+    (changed.length > 0 ? result.written : result.kept).push(`${typesFolder}/`);
+    return result;
+  } catch (error) {
+    throw asHookonceError(error);
+  }
+}
+
+/** Without a hookonce.toml, what is in these folders was made by something else. */
+function refuseForeignFolders(folder: string): void {
+  if (existsSync(join(folder, CONFIG_FILE))) return;
+  for (const name of ["migrations", "handlers"]) {
+    const [first] = entriesOf(join(folder, name));
+    if (first === undefined) continue;
+    const how = name === "migrations" ? "apply its files to its database" : "run its files as handlers";
+    const path = join(folder, name);
+    throw new HookonceError(
+      "folder_not_empty",
+      `${path} (with ${first} in it) is not hookonce's: there is no ${CONFIG_FILE} beside it, and hookonce would ${how}. Choose another folder, as in hookonce init ${join(folder, "hookonce")}. To use an application's own SQLite database: hookonce init --database FILE. Nothing was written.`,
+    );
+  }
+}
+
+function entriesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return [];
+    throw error;
+  }
+}
+
+/**
+ * Samples are for a folder that has no migrations and handlers yet. An application's own database never gets the
+ * sample tables, also when `init` is run again.
+ */
+function isSampleWanted(folder: string, path: string): boolean {
+  if (existsSync(join(folder, path))) return true;
+  const isUsed = ["migrations", "handlers"].some((name) => entriesOf(join(folder, name)).length > 0);
+  if (isUsed && existsSync(join(folder, CONFIG_FILE))) return false;
+  const database = databaseIn(folder);
+  return database === undefined || !relative(resolve(folder), database).startsWith("..");
+}
+
+function refuseOtherDatabase(folder: string, database: string): void {
+  const path = join(folder, CONFIG_FILE);
+  const present = databaseIn(folder);
+  if (!existsSync(path) || present === resolve(folder, database)) return;
+  throw new HookonceError(
+    "folder_not_empty",
+    `${path} exists, and it does not name this database. Set it there: database = ${JSON.stringify(database)}. Nothing was written.`,
+  );
+}
+
+/** The database that an existing hookonce.toml names, as an absolute path. */
+function databaseIn(folder: string): string | undefined {
+  const { database } = configIn(folder);
+  return typeof database === "string" ? resolve(folder, database) : undefined;
+}
+
+/** Whether a source in hookonce.toml is unsigned, so that only `serve --dev` serves it. */
+export function hasUnsignedSource(folder: string): boolean {
+  return rawSources(configIn(folder)).some(([, source]) => tableOf(source)["provider"] === "unsigned");
+}
+
+/** hookonce.toml as far as it can be read; empty if it cannot. */
+function configIn(folder: string): Readonly<Record<string, unknown>> {
+  try {
+    return tableOf(readToml(readFileSync(join(folder, CONFIG_FILE), "utf8")).value);
+  } catch (error) {
+    if (error instanceof TomlError || codeOf(error) !== undefined) return {};
+    throw error;
+  }
+}
+
+function refuseWhatIsInTheWay(folder: string, paths: readonly string[]): void {
+  const self = statSync(folder, { throwIfNoEntry: false });
+  if (self === undefined) {
+    const link = lstatSync(folder, { throwIfNoEntry: false });
+    if (link !== undefined) throw inTheWay(folder, "a symbolic link to nothing", "folder");
+    return;
+  }
+  if (!self.isDirectory()) throw inTheWay(folder, "a file", "folder");
+
+  // Folders first, from the top: a path below a file cannot be examined.
+  const folders = foldersAbove(paths).map((path) => ({ path, kind: "folder" as const }));
+  const files = paths.map((path) => ({ path, kind: "file" as const }));
+  for (const { path, kind } of [...folders, ...files]) {
+    const found = lstatSync(join(folder, path), { throwIfNoEntry: false });
+    if (found === undefined) continue;
+    if (found.isSymbolicLink()) throw inTheWay(join(folder, path), "a symbolic link", kind);
+    if (kind === "folder" && !found.isDirectory()) throw inTheWay(join(folder, path), "a file", kind);
+    if (kind === "file" && !found.isFile()) {
+      throw inTheWay(join(folder, path), found.isDirectory() ? "a folder" : "a special file", kind);
+    }
+  }
+}
+
+/** Every parent folder of these paths, the outer ones first. */
+function foldersAbove(paths: readonly string[]): string[] {
+  const folders = new Set<string>();
+  for (const path of paths) {
+    for (let above = dirname(path); above !== "."; above = dirname(above)) folders.add(above);
+  }
+  return [...folders].sort();
+}
+
+function inTheWay(path: string, found: string, kind: "file" | "folder"): HookonceError {
+  return new HookonceError(
+    "folder_not_empty",
+    `${path} is ${found}, but hookonce init needs a ${kind} there. Move it away, or choose another folder. Nothing was written.`,
+    { problems: [{ file: path, message: `is ${found}, but must be a ${kind}` }] },
+  );
+}
+
+/** @returns false if the name is taken. Uses `wx`, so that a file made in the meantime is not overwritten. */
+function create(path: string, text: string, mode: number): boolean {
+  try {
+    writeFileSync(path, text, { flag: "wx", mode });
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** @returns whether it wrote: the file was missing, or had another text */
+function refresh(path: string, text: string): boolean {
+  if (create(path, text, 0o666)) return true;
+  if (readFileSync(path, "utf8") === text) return false;
+  writeFileSync(path, text);
+  return true;
+}
+
+function asHookonceError(error: unknown): HookonceError {
+  if (error instanceof HookonceError) return error;
+  return new HookonceError(
+    codeOf(error) === "ENOSPC" ? "disk_full" : "storage_failed",
+    `hookonce init cannot write to the folder: ${messageOf(error)}`,
+    { cause: error },
+  );
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}

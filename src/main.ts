@@ -1,3 +1,4 @@
 import { run } from "./cli/cli.ts";
+import { exitProcess } from "./engines/handler-process.ts";
 
-process.exit(await run(process.argv.slice(2)));
+exitProcess(await run(process.argv.slice(2)));

@@ -1,6 +1,7 @@
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, stackOf } from "../errors.ts";
+import { exitProcess } from "../engines/handler-process.ts";
 import { isOfHandler } from "../engines/late-error.ts";
 import type { Log } from "../logging/log.ts";
 
@@ -32,7 +33,7 @@ export function failStop(inboxFolder: string, log: Log, end: (code: number) => v
 
 export function exitNow(log: Log): never {
   log.flushBeforeExit();
-  process.exit(1);
+  exitProcess(1);
 }
 
 /** The folder as given, and with symbolic links resolved, as stacks show it. */

@@ -3,7 +3,6 @@ import { parseAddress } from "../config/address.ts";
 import type { Config } from "../config/load.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import type { Engine } from "../engines/engine.ts";
-import { onStrayOutput } from "../engines/handler-output.ts";
 import { createAdminApp } from "../http/admin/routes.ts";
 import { HAS_SOCKET, listenOnSocket, socketPathOf } from "../http/admin/socket.ts";
 import { pathsOf } from "../http/routes.ts";
@@ -46,7 +45,6 @@ const DRAIN_MS = 8000;
 export async function serve(options: ServeOptions): Promise<number> {
   const { log } = options;
   const { logger } = log;
-  onStrayOutput(({ level, text }) => logger[level](text));
   const { config, sources, handlers } = await checked(options);
   const stop = stopBySignal(log);
   const ended = Promise.withResolvers<number>();

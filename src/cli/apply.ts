@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { connectAdmin, openAdmin, type Admin, type AdminOptions } from "../app/apply.ts";
+import { exitProcess } from "../engines/handler-process.ts";
 import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
 import type { ApplyGroup } from "../inbox/apply.ts";
 import type { JobView } from "../inbox/background-jobs.ts";
@@ -58,7 +59,7 @@ export async function runApply(given: readonly string[], flags: ApplyFlags): Pro
     }),
     onFatal(error) {
       process.stderr.write(`hookonce: the database can no longer be trusted: ${messageOf(error)}\n`);
-      process.exit(EXIT.failed);
+      exitProcess(EXIT.failed);
     },
   };
   const views: JobView[] = [];

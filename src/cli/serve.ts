@@ -1,5 +1,6 @@
 import { existsSync, fstatSync } from "node:fs";
 import { join } from "node:path";
+import { onStrayOutput } from "../engines/handler-output.ts";
 import { createLog } from "../logging/log.ts";
 import { serve } from "../app/serve.ts";
 import { CONFIG_FILE } from "../config/load.ts";
@@ -19,14 +20,21 @@ export async function runServe(folder: string, flags: ServeFlags): Promise<numbe
     const { written } = writeInbox(folder);
     process.stderr.write(`Made the inbox folder ${folder}: ${written.join(", ")}\n`);
   }
-  return serve({
-    folder,
-    listen: flags.listen,
-    database: flags.database,
-    dev: flags.dev,
-    acceptIdChange: flags.acceptIdChange,
-    log: await createLog({ readable: onTerminal() }),
-  });
+  const log = await createLog({ readable: onTerminal() });
+  onStrayOutput(({ level, text }) => log.logger[level](text));
+  try {
+    return await serve({
+      folder,
+      listen: flags.listen,
+      database: flags.database,
+      dev: flags.dev,
+      acceptIdChange: flags.acceptIdChange,
+      log,
+    });
+  } finally {
+    // What refuses the start is printed with console, too.
+    onStrayOutput(undefined);
+  }
 }
 
 /**

@@ -29,8 +29,8 @@ let collected: HandlerOutput[] = [];
 let stray: ((output: HandlerOutput) => void) | undefined;
 let patched = false;
 
-/** Sends what is written while no handler runs to the log instead of to standard output. */
-export function onStrayOutput(write: (output: HandlerOutput) => void): void {
+/** Sends what is written while no handler runs to the log instead of to standard output. Undefined ends that. */
+export function onStrayOutput(write: typeof stray): void {
   stray = write;
 }
 

@@ -1,5 +1,6 @@
 import type { HandlerCode } from "../engines/engine.ts";
 import { takeOverConsole } from "../engines/handler-output.ts";
+import { guardProcess, loadingHandler } from "../engines/handler-process.ts";
 import type { Problem } from "../errors.ts";
 import { isHandler, isReply } from "./api.ts";
 import { loadProblems, thrownAt } from "./load-error.ts";
@@ -22,6 +23,7 @@ export async function importHandler(
 ): Promise<HandlerCode | Problem[]> {
   supplyModules(await engineModules());
   takeOverConsole();
+  guardProcess();
   let exported: unknown;
   try {
     exported = (await importModule(path)).default;
@@ -45,18 +47,15 @@ export async function importHandler(
 
 /** The top level is the user's code. It may wait for ever or end the process, and neither may happen without a word. */
 async function importModule(path: string): Promise<{ default?: unknown }> {
-  const exit = Object.getOwnPropertyDescriptor(process, "exit") as PropertyDescriptor;
   const tooLate = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     tooLate.reject(new Error(`its top level has not come to an end after ${LOAD_TIMEOUT / 1000} s`));
   }, LOAD_TIMEOUT);
-  process.exit = () => {
-    throw new Error("its top level calls process.exit, which would end hookonce");
-  };
+  loadingHandler(true);
   try {
     return await Promise.race([import(Bun.pathToFileURL(path).href) as Promise<object>, tooLate.promise]);
   } finally {
     clearTimeout(timer);
-    Object.defineProperty(process, "exit", exit);
+    loadingHandler(false);
   }
 }

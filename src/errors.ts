@@ -7,6 +7,7 @@ export type ErrorCode =
   | "invalid_json"
   | "invalid_utf8"
   | "json_too_deep"
+  | "too_many_fields"
   | "missing_event_id"
   | "invalid_event_id"
   | "invalid_event_type"

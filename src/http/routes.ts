@@ -5,6 +5,7 @@ import { HookonceError } from "../errors.ts";
 import type { Headers } from "../event.ts";
 import type { Queue } from "../inbox/queue.ts";
 import { answerGet, receive } from "../inbox/receive.ts";
+import { isGzip } from "../providers/body/payload.ts";
 import type { Source } from "../providers/source.ts";
 import { answerBatch, answerError, answerReceived, answerReply } from "./answers.ts";
 import { readBody, releaseBody, type ByteBudget } from "./body.ts";
@@ -205,7 +206,7 @@ async function shakeHands(
  */
 function refuseEncoding(headers: Headers): void {
   const encoding = headers["content-encoding"]?.toLowerCase();
-  if (encoding === undefined || encoding === "identity" || encoding === "gzip") return;
+  if (encoding === undefined || encoding === "identity" || isGzip(headers)) return;
   throw new HookonceError(
     "unsupported_content_encoding",
     "Content-Encoding must be gzip, identity or absent.",

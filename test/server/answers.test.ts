@@ -398,7 +398,7 @@ const scenarios: Scenario[] = [
     code: "body_too_large",
     left: nothing,
   },
-  ...["br", "deflate", "gzip, gzip", "gzip, identity"].map((encoding): Scenario => ({
+  ...["br", "deflate", "gzip, gzip", "gzip, identity", "x-compress"].map((encoding): Scenario => ({
     name: `Content-Encoding: ${encoding}`,
     headers: { "content-encoding": encoding },
     body,
@@ -409,6 +409,14 @@ const scenarios: Scenario[] = [
   {
     name: "Content-Encoding: gzip with a body that is not gzip",
     headers: { "content-encoding": "gzip" },
+    body,
+    status: 400,
+    code: "invalid_json",
+    left: nothing,
+  },
+  {
+    name: "Content-Encoding: x-gzip with a body that is not gzip",
+    headers: { "content-encoding": "x-gzip" },
     body,
     status: 400,
     code: "invalid_json",

@@ -243,6 +243,20 @@ const scenarios: Scenario[] = [
     inHeaders: taken,
   },
   {
+    name: "a form of 1,001 fields",
+    body: `event_id=evt_1&type=paid${"&a".repeat(999)}`,
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    inBody: { status: 400, code: "too_many_fields" },
+    inHeaders: { status: 400, code: "too_many_fields" },
+  },
+  {
+    name: "a form of 1,000 fields, 998 of them of one name",
+    body: `event_id=evt_1&type=paid${"&a".repeat(998)}`,
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    inBody: { status: 200, id: "evt_1", type: "paid" },
+    inHeaders: taken,
+  },
+  {
     name: "a form that names the id twice",
     body: "event_id=evt_1&event_id=evt_2",
     headers: { "content-type": "application/x-www-form-urlencoded" },

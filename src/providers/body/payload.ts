@@ -1,6 +1,7 @@
 import type { Delivery, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
 import { nodeZlib } from "../node-modules.ts";
+import { formFields, isFormText } from "./form.ts";
 import { parsePath } from "./path.ts";
 import { NumberLiteral, parseWithExactNumbers, type Part } from "./selector.ts";
 
@@ -16,8 +17,8 @@ export interface ParsedBody {
 }
 
 /**
- * Reads the payload of a delivery. Throws `json_too_deep` and `body_too_large`, but never because the body is
- * not JSON.
+ * Reads the payload of a delivery. Throws `json_too_deep`, `too_many_fields` and `body_too_large`, but never
+ * because the body is not JSON.
  */
 export type Reading = (delivery: Pick<Delivery, "headers" | "body">) => ParsedBody;
 
@@ -32,7 +33,7 @@ export const MAX_DEPTH = 900;
 /**
  * @param formField the form field that holds the JSON payload, if the provider sends such forms
  * @param maxInflated the most bytes to which a compressed body may inflate
- * @throws HookonceError `json_too_deep`, `body_too_large`
+ * @throws HookonceError `json_too_deep`, `too_many_fields`, `body_too_large`
  */
 export function parseBody(
   delivery: Pick<Delivery, "headers" | "body">,
@@ -42,8 +43,13 @@ export function parseBody(
   const text = readText(delivery, maxInflated);
   if (typeof text !== "string") return text;
   if (!isFormText(delivery.headers, text)) return parseJson(withoutMark(text));
-  if (!escapesAreUtf8(text)) return none("invalid_utf8", "The form's escapes are not UTF-8.");
-  const fields = formFields(text);
+  let fields: Record<string, string | string[]>;
+  try {
+    fields = formFields(text);
+  } catch (error) {
+    if (error instanceof HookonceError && error.code === "invalid_utf8") return withoutPayload(error);
+    throw error;
+  }
   const inner = formField === undefined ? undefined : fields[formField];
   return typeof inner === "string"
     ? parseJson(inner)
@@ -59,7 +65,7 @@ export function readText(
   { headers, body }: Pick<Delivery, "headers" | "body">,
   maxInflated = MIB,
 ): string | ParsedBody {
-  const bytes = headers["content-encoding"]?.toLowerCase() === "gzip" ? inflate(body, maxInflated) : body;
+  const bytes = isGzip(headers) ? inflate(body, maxInflated) : body;
   if (bytes === undefined) return none("invalid_json", "The body is not gzip, as Content-Encoding says.");
   try {
     return utf8.decode(bytes);
@@ -68,20 +74,15 @@ export function readText(
   }
 }
 
-/**
- * `curl -d` calls everything a form, but no form starts with a brace. (`\s` matches a byte order mark, too.)
- */
-export function isFormText(headers: Headers, text: string): boolean {
-  return isForm(headers) && !/^\s*[{[]/.test(text);
+/** Whether the body is compressed. `x-gzip` is another name of gzip (RFC 9110, 8.4.1.3). */
+export function isGzip(headers: Headers): boolean {
+  const encoding = headers["content-encoding"]?.toLowerCase();
+  return encoding === "gzip" || encoding === "x-gzip";
 }
 
 /** Drops the byte order mark that some editors write before JSON. */
 export function withoutMark(text: string): string {
   return text.codePointAt(0) === 0xfeff ? text.slice(1) : text;
-}
-
-export function isForm(headers: Headers): boolean {
-  return headers["content-type"]?.toLowerCase().startsWith("application/x-www-form-urlencoded") === true;
 }
 
 /** @returns undefined if it is not gzip */
@@ -110,27 +111,11 @@ export function parseJson(text: string): ParsedBody {
 }
 
 function none(code: "invalid_json" | "invalid_utf8", message: string): ParsedBody {
-  return { payload: null, json: null, problem: new HookonceError(code, message) };
+  return withoutPayload(new HookonceError(code, message));
 }
 
-/** URLSearchParams would read both %FE and %FF as the same replacement character. */
-function escapesAreUtf8(text: string): boolean {
-  try {
-    for (const [run] of text.matchAll(/(?:%[0-9a-f]{2})+/gi)) decodeURIComponent(run);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** A field that occurs more than once becomes an array. */
-function formFields(text: string): Record<string, string | string[]> {
-  const fields = new Map<string, string | string[]>();
-  for (const [name, value] of new URLSearchParams(text)) {
-    const before = fields.get(name);
-    fields.set(name, before === undefined ? value : [before, value].flat());
-  }
-  return Object.fromEntries(fields);
+function withoutPayload(problem: HookonceError): ParsedBody {
+  return { payload: null, json: null, problem };
 }
 
 /** How deep brackets nest outside of strings. Checked before parsing, which would overflow the stack. */

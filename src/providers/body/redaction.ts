@@ -1,5 +1,6 @@
 import type { Delivery, Headers } from "../../event.ts";
-import { exactJson, isFormText, parseJson, readText, withoutMark } from "./payload.ts";
+import { isFormText } from "./form.ts";
+import { exactJson, parseJson, readText, withoutMark } from "./payload.ts";
 import type { Provider } from "../provider.ts";
 import { kindOf, type Scheme } from "../schemes.ts";
 import { NumberLiteral, parseWithExactNumbers } from "./selector.ts";

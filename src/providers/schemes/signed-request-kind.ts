@@ -1,7 +1,8 @@
 import type { Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
+import { isForm } from "../body/form.ts";
 import { headerOf, parseValuePath } from "../body/path.ts";
-import { isForm, parseBody, type Reading } from "../body/payload.ts";
+import { parseBody, type Reading } from "../body/payload.ts";
 import { FIVE_MINUTES } from "../presets/common.ts";
 import { toMs, type TimestampRule } from "./age.ts";
 import type { KeyProblem, SchemeConfig } from "./config.ts";

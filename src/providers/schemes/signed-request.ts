@@ -1,6 +1,7 @@
 import type { Delivery, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
-import { isForm, setInBody } from "../body/payload.ts";
+import { formEntries, isForm } from "../body/form.ts";
+import { setInBody } from "../body/payload.ts";
 import type { OutgoingRequest } from "../context.ts";
 import { fromMs, isTime, placeOf, type TimestampRule } from "./age.ts";
 import type { SignatureHeader } from "./scheme.ts";
@@ -105,7 +106,7 @@ export function signedBodyOf(
   { headers, body }: Pick<Delivery, "headers" | "body">,
 ): Uint8Array {
   if (signedFormField === undefined || !isForm(headers)) return body;
-  const [field, ...others] = new URLSearchParams(Buffer.from(body).toString());
+  const [field, ...others] = formEntries(Buffer.from(body).toString());
   if (field?.[0] !== signedFormField || others.length > 0) {
     throw new HookonceError(
       "signature_malformed",

@@ -1,5 +1,6 @@
 import { HookonceError } from "../../errors.ts";
-import { isForm, type ParsedBody } from "../body/payload.ts";
+import { formEntries, isForm } from "../body/form.ts";
+import type { ParsedBody } from "../body/payload.ts";
 import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
 import { createComparison, isSecret } from "./comparison.ts";
 import { decodeKey, describeFormat, randomSecret } from "./keys.ts";
@@ -85,7 +86,7 @@ function textOf(body: Uint8Array): string {
 /** The fields of a form as Twilio signs them: sorted, and equal values of one name only once. */
 function signedFields(body: Uint8Array): [name: string, values: string[]][] {
   const fields = new Map<string, Set<string>>();
-  for (const [name, value] of new URLSearchParams(Buffer.from(body).toString())) {
+  for (const [name, value] of formEntries(Buffer.from(body).toString())) {
     fields.set(name, (fields.get(name) ?? new Set()).add(value));
   }
   return [...fields].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, values]) => [name, [...values].sort()]);

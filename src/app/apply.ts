@@ -10,6 +10,7 @@ import { createBackgroundJobs } from "../inbox/background-jobs.ts";
 import { check, type Checked } from "./check.ts";
 import { openInbox } from "./open-inbox.ts";
 import { createServices } from "./services.ts";
+import { byStoredName } from "./source-rules.ts";
 import { secretNeeds } from "./sources.ts";
 
 export interface AdminOptions {
@@ -57,7 +58,7 @@ async function openFolder(options: AdminOptions): Promise<Admin> {
   if (config === null || problems.length > 0)
     throw new HookonceError(code, `${folder} cannot be opened.`, { problems });
   const used = { ...config, ...(database === undefined ? {} : { database }) };
-  return options.readOnly ? readFolder(used.database, checked) : writeFolder(used, checked, options);
+  return options.readOnly ? readFolder(used, checked) : writeFolder(used, checked, options);
 }
 
 async function writeFolder(
@@ -86,12 +87,15 @@ async function writeFolder(
 }
 
 /** Without the lock: a `serve` may start meanwhile, and nothing here disturbs it. */
-async function readFolder(database: string, { sources, table }: Checked): Promise<Admin> {
-  const reader = await openForReading(database);
+async function readFolder(
+  config: NonNullable<Checked["config"]>,
+  { sources, table }: Checked,
+): Promise<Admin> {
+  const reader = await openForReading(config.database);
   const inbox: ApplyInbox = {
     reader: reader ?? { owed: () => ({ items: [], next: undefined }), find: () => [] },
     queue: { write: () => Promise.reject(new Error("a dry run writes nothing")) },
-    sources,
+    sources: byStoredName(sources, config),
     handlers: () => table,
     clock: Date.now,
   };

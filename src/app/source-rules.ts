@@ -12,3 +12,19 @@ export function rulesOf(config: Config, sources: ReadonlyMap<string, Source>): S
     renamedFrom: config.sources.find(({ name }) => name === source.name)?.renamed_from,
   }));
 }
+
+/**
+ * The sources by the names under which their events are stored. Until a start has renamed a source, its events are
+ * stored under the name in its `renamed_from`.
+ */
+export function byStoredName(
+  sources: ReadonlyMap<string, Source>,
+  { sources: configured }: Pick<Config, "sources">,
+): ReadonlyMap<string, Source> {
+  const all = new Map(sources);
+  for (const { name, renamed_from: renamedFrom } of configured) {
+    const source = sources.get(name);
+    if (renamedFrom !== undefined && source !== undefined) all.set(renamedFrom, source);
+  }
+  return all;
+}

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { check } from "../app/check.ts";
+import { byStoredName } from "../app/source-rules.ts";
 import { EXIT } from "./exit.ts";
 import { formatProblem } from "./refusal.ts";
 
@@ -10,6 +11,7 @@ export async function runCheck(folder: string, options: { database?: string }): 
     problems: refused,
     failing,
     warnings,
+    config,
     sources,
     handlers,
     table,
@@ -34,8 +36,9 @@ export async function runCheck(folder: string, options: { database?: string }): 
     );
   }
   if (pending.length > 0) console.log(`migrations to apply at the next start: ${pending.join(", ")}`);
+  const stored = config === null ? sources : byStoredName(sources, config);
   for (const { source, type, outcome, count } of owed) {
-    const handler = table.for(sources.get(source)?.handlersOf ?? source, type)?.file ?? "no handler";
+    const handler = table.for(stored.get(source)?.handlersOf ?? source, type)?.file ?? "no handler";
     console.log(`owed: ${count} ${outcome}, source ${source}, type ${type || "(none)"} (${handler})`);
   }
   if (owed.length > 0) {

@@ -244,6 +244,24 @@ secret   = "env:A_SECRET_THAT_IS_NOT_SET"
     expect((await apply(inbox)).stdout).toEndWith("2 events applied.\n");
   });
 
+  test("finds the handlers of a source that the next start renames", async () => {
+    using inbox = scratch(files);
+    await receiveUnhandled(inbox, ["evt_1"], "other");
+    inbox.write({
+      "hookonce.toml": files["hookonce.toml"].replace(
+        "[sources.other]",
+        '[sources.new]\nrenamed_from = "other"',
+      ),
+      "handlers/new/paid.sql": credit,
+    });
+    expect((await run(["check", inbox.path])).stdout).toContain(
+      "owed: 1 unhandled, source other, type paid (handlers/new/paid.sql)\n",
+    );
+    expect((await apply(inbox, "--dry-run")).stdout).toContain("1 event would run.\n");
+    expect((await apply(inbox, "evt_1", "--dry-run")).stdout).toContain("1 event would run.\n");
+    expect((await apply(inbox)).stdout).toContain("1 event applied.\n");
+  });
+
   test("says what is wrong with the command line, with exit code 2", async () => {
     using inbox = scratch(files);
     const named = await run(["apply", inbox.path]);

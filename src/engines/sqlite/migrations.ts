@@ -23,6 +23,8 @@ export interface MigrationSet {
   readonly keepsOwnTables: boolean;
   /** The error if the database has a migration that is not in the set. */
   readonly whenUnknown: { code: ErrorCode; message: (name: string) => string };
+  /** The message if an applied migration has another text now. */
+  readonly whenEdited: (migration: Migration) => string;
 }
 
 export function ownSet(migrations: readonly Migration[], withFirst?: (db: Database) => void): MigrationSet {
@@ -36,6 +38,8 @@ export function ownSet(migrations: readonly Migration[], withFirst?: (db: Databa
       message: (name) =>
         `The database was made by a newer hookonce (it has ${name}). Run that version, or restore the copy made before it was migrated.`,
     },
+    whenEdited: ({ name }) =>
+      `The database was made by another build of hookonce (its ${name} is different). Run that build, or restore the copy made before it was migrated.`,
   };
 }
 
@@ -49,6 +53,8 @@ export function userSet(migrations: readonly Migration[]): MigrationSet {
       message: (name) =>
         `migrations/${name} was applied to this database, but the file is missing. Restore it unchanged.`,
     },
+    whenEdited: (migration) =>
+      `${fileOf(migration)} was changed after it was applied. Restore it and write the change as a new migration.`,
   };
 }
 
@@ -122,7 +128,10 @@ export interface History {
   readonly refusals: readonly HookonceError[];
 }
 
-export function historyOf(db: Database, { journal, migrations, whenUnknown }: MigrationSet): History {
+export function historyOf(
+  db: Database,
+  { journal, migrations, whenUnknown, whenEdited }: MigrationSet,
+): History {
   const applied = new Map(
     tableExists(db, journal)
       ? (db.query(`select name, sha256 from ${journal} order by name`).values() as [string, string][])
@@ -136,13 +145,7 @@ export function historyOf(db: Database, { journal, migrations, whenUnknown }: Mi
   const pending = migrations.filter(({ name }) => !applied.has(name));
   const edited = migrations
     .filter(({ name, sql }) => applied.has(name) && applied.get(name) !== sha256(sql))
-    .map(
-      (migration) =>
-        new HookonceError(
-          "migration_edited",
-          `${fileOf(migration)} was changed after it was applied. Restore it and write the change as a new migration.`,
-        ),
-    );
+    .map((migration) => new HookonceError("migration_edited", whenEdited(migration)));
   const late = pending
     .filter(({ name }) => name < last)
     .map(

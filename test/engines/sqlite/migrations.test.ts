@@ -115,7 +115,7 @@ describe("a set of migrations", () => {
       set: ownSet,
       after: [migration(first.name, "create table a (n text) strict;")],
       code: "migration_edited",
-      message: "migrations/0001_a.sql was changed after it was applied",
+      message: "The database was made by another build of hookonce (its 0001_a.sql is different)",
     },
   ];
 

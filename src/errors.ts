@@ -47,6 +47,7 @@ export type ErrorCode =
   | "handler_ended_transaction"
   | "invalid_reply"
   | "statement_refused"
+  | "value_refused"
   | "no_rows_changed"
   | "no_handler"
   | "constraint_at_commit"

@@ -57,7 +57,7 @@ export interface ReplyOptions {
   /** The HTTP status, 200 by default. */
   status?: number;
   headers?: Record<string, string>;
-  /** Text is sent unchanged. Anything else is sent as JSON. */
+  /** Text is sent unchanged. Anything else is sent as JSON, a BigInt as its digits. */
   body?: unknown;
 }
 
@@ -80,7 +80,7 @@ const MAX_REPLY = 64 * 1024;
 export function reply({ status = 200, headers = {}, body }: ReplyOptions = {}): HandlerReply {
   if (!Number.isInteger(status) || status < 200 || status > 599)
     throw invalid(`status ${String(status)} is not an integer from 200 to 599`);
-  const text = body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body);
+  const text = body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body, writeBigInt);
   if (typeof text !== "string") throw invalid("body must be text or a JSON value");
   if (text !== "" && (status === 204 || status === 205 || status === 304))
     throw invalid(`status ${status} does not allow a body`);
@@ -100,6 +100,14 @@ export function reply({ status = 200, headers = {}, body }: ReplyOptions = {}): 
     reply: { status, headers: checked.toJSON(), body: text },
   });
 }
+
+/** Digit for digit: an integer of a payload may be a BigInt. */
+function writeBigInt(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? rawJson(String(value)) : value;
+}
+
+/** TypeScript's library does not declare it yet. */
+const rawJson = (JSON as unknown as { rawJSON: (text: string) => unknown }).rawJSON;
 
 function invalid(why: string, cause?: unknown): HookonceError {
   return new HookonceError("invalid_reply", `The reply cannot be sent: ${why}.`, { cause });

@@ -167,8 +167,8 @@ const bad: BadHandler[] = [
   {
     file: "missing_value.ts",
     text: half("db.insert(things).values({ n: {} }).run();"),
-    code: "handler_error",
-    error: /./,
+    code: "value_refused",
+    error: /^Parameter 1 is an object\. Pass JSON\.stringify\(value\)/,
   },
   {
     file: "commit.ts",

@@ -9,6 +9,23 @@ create table parents (n integer primary key) strict;
 create table children (parent integer references parents (n) on delete cascade) strict;
 insert into parents values (1);
 insert into children values (1), (1), (1);
+create table balances (who text primary key, cents integer not null) strict;
+create view accounts as select who, cents from balances;
+create trigger accounts_insert instead of insert on accounts begin
+  insert into balances values (new.who, new.cents) on conflict do update set cents = cents + excluded.cents;
+end;
+create trigger accounts_update instead of update on accounts begin
+  update balances set cents = new.cents where who = old.who;
+  insert into log values (old.who);
+end;
+create trigger accounts_delete instead of delete on accounts begin select 1; end;
+create view all_accounts as select * from accounts;
+create trigger all_accounts_insert instead of insert on all_accounts begin
+  insert into accounts values (new.who, new.cents);
+end;
+create table unique_names (name text primary key) strict;
+create trigger unique_names_log before insert on unique_names begin insert into log values (new.name); end;
+insert into unique_names values ('ada');
 `;
 
 /**
@@ -102,7 +119,67 @@ const scenarios: { name: string; language: "sql" | "ts"; text: string; rows: num
     text: "insert into things values (11, 'eleven') returning n",
     rows: 1,
   },
+  {
+    name: "an insert into a view counts what its INSTEAD OF trigger changes",
+    language: "sql",
+    text: "insert into accounts values ('ada', 5), ('bob', 7)",
+    rows: 2,
+  },
+  {
+    name: "an update of a view counts what its trigger changes, in every table",
+    language: "sql",
+    text: "update accounts set cents = 9 where who = 'ada'",
+    rows: 2,
+  },
+  {
+    name: "an update of a view that matches no row",
+    language: "sql",
+    text: "update accounts set cents = 9 where who = 'nobody'",
+    rows: 0,
+  },
+  {
+    name: "a delete from a view whose trigger changes nothing",
+    language: "sql",
+    text: "delete from accounts where who = 'ada'",
+    rows: 0,
+  },
+  {
+    name: "an insert into a view of a view, after a WITH",
+    language: "sql",
+    text: "with one as (select 'cyd' as who) insert into all_accounts select who, 1 from one",
+    rows: 1,
+  },
+  {
+    name: "a view and a table in one handler",
+    language: "sql",
+    text: "insert into effects values ('x', 'v'); insert into accounts values ('ada', 1); select * from accounts;",
+    rows: 2,
+  },
+  {
+    name: "an insert that is ignored, although a BEFORE trigger has written",
+    language: "sql",
+    text: "insert or ignore into unique_names values ('ada')",
+    rows: 0,
+  },
 
+  {
+    name: "a view, run",
+    language: "ts",
+    text: "if (db.run(sql`insert into accounts values ('ada', 5)`).changes !== 1) throw new Error('not 1');",
+    rows: 1,
+  },
+  {
+    name: "a view, with returning",
+    language: "ts",
+    text: "db.all(sql`insert into accounts values ('ada', 5), ('dan', 5) returning who`);",
+    rows: 2,
+  },
+  {
+    name: "a view, undone by a savepoint",
+    language: "ts",
+    text: "try { db.transaction((tx) => { tx.run(sql`insert into accounts values ('ada', 5)`); throw new Error('no'); }); } catch {}",
+    rows: 0,
+  },
   {
     name: "run",
     language: "ts",

@@ -1,6 +1,7 @@
 import type { Database, Statement } from "bun:sqlite";
 import { HookonceError } from "../../errors.ts";
-import { ownTablesWrittenBy } from "./own-tables.ts";
+import { asNumber, checkValues, withNumbers } from "./exact-values.ts";
+import { ownTablesWrittenBy, programOf, writesView } from "./own-tables.ts";
 import { splitStatements, type SqlStatement } from "./sql-text.ts";
 import { troubleOf } from "./sqlite-error.ts";
 import { leavingGate } from "../late-error.ts";
@@ -30,9 +31,12 @@ export function checkKeyword(keyword: string): void {
 /** Bound values, of any type that bun:sqlite accepts. */
 type Values = Parameters<Statement["run"]>;
 
-interface CachedStatement {
+export interface AllowedStatement {
   readonly statement: Statement;
   readonly reads: boolean;
+  /** SQLite counts no rows for it, because an INSTEAD OF trigger changes them. */
+  readonly writesView: boolean;
+  readonly parameters: readonly string[];
 }
 
 /**
@@ -41,14 +45,30 @@ interface CachedStatement {
  * @throws HookonceError `statement_refused` if it would write hookonce's own tables: an event whose row is deleted
  *   would be applied again
  */
-export function prepareAllowed(db: Database, { text, keyword }: SqlStatement): CachedStatement {
-  const prepared = { statement: db.query(text), reads: READS.has(keyword) };
-  const own = prepared.reads ? [] : ownTablesWrittenBy(db, text);
-  if (own.length === 0) return prepared;
+export function prepareAllowed(db: Database, { text, keyword, parameters }: SqlStatement): AllowedStatement {
+  if (text.includes("\0") || !text.isWellFormed()) {
+    throw new HookonceError(
+      "statement_refused",
+      "The statement's text contains a NUL or half of a surrogate pair, and SQLite would drop or replace it. Bind values as parameters.",
+    );
+  }
+  // db.query() returns the same statement for the same text. The line break keeps this one apart from hookonce's own,
+  // because `safeIntegers` would change how hookonce reads.
+  const statement = db.query(`${text}\n`);
+  if (READS.has(keyword)) return { statement, reads: true, writesView: false, parameters };
+  const program = programOf(db, text);
+  const own = ownTablesWrittenBy(db, text, program);
+  if (own.length === 0) return { statement, reads: false, writesView: writesView(program), parameters };
   throw new HookonceError(
     "statement_refused",
     `This statement writes ${own.join(", ")}, directly or by a trigger. A handler may only read hookonce's own tables.`,
   );
+}
+
+/** Reads SQLite's count of rows that were changed on a connection, with those that triggers and foreign keys changed. */
+export function countTotalChanges(db: Database): () => number {
+  const statement = db.query("select total_changes()");
+  return () => statement.values()[0]?.[0] as number;
 }
 
 /** How many prepared statements are kept for a connection. A handler that builds SQL from data must not fill the memory. */
@@ -85,15 +105,12 @@ export interface Gate {
 export type OpenGate = (onLateError?: (error: unknown) => void) => Gate;
 
 export function createGates(db: Database): OpenGate {
-  const cache = new Map<string, CachedStatement>();
-  const asked = (sql: string): (() => number) => {
-    const statement = db.query(sql);
-    return () => statement.values()[0]?.[0] as number;
-  };
-  const totalChanges = asked("select total_changes()");
-  const changes = asked("select changes()");
+  const cache = new Map<string, AllowedStatement>();
+  const totalChanges = countTotalChanges(db);
+  const changesOf = db.query("select changes()");
+  const changes = (): number => changesOf.values()[0]?.[0] as number;
 
-  function cached(sql: string): CachedStatement {
+  function cached(sql: string): AllowedStatement {
     const hit = cache.get(sql);
     if (hit !== undefined) return hit;
     const [first, second] = splitStatements(sql);
@@ -105,6 +122,8 @@ export function createGates(db: Database): OpenGate {
       );
     }
     const made = prepareAllowed(db, first as SqlStatement);
+    // A number would round some integers. withNumbers() and asNumber() make numbers of the others.
+    made.statement.safeIntegers(true);
     if (cache.size >= MAX_CACHED) {
       for (const oldest of cache.keys()) {
         cache.delete(oldest);
@@ -158,16 +177,22 @@ export function createGates(db: Database): OpenGate {
       return result;
     }
 
-    function reading<Result>(sql: string, read: (statement: Statement) => Result): Result {
+    function reading<Rows extends readonly unknown[]>(
+      sql: string,
+      values: Values,
+      read: (statement: Statement, values: Values) => Rows,
+    ): Rows {
       return guarded(() => {
-        const { statement, reads } = cached(sql);
-        if (reads) return read(statement);
+        const { statement, reads, writesView, parameters } = cached(sql);
+        const checked = checkValues(values, parameters);
+        if (reads) return withNumbers(read(statement, checked));
         // INSERT … RETURNING returns rows and no count, and a WITH may contain one. Like a count, changes() leaves out
         // what triggers and foreign keys did. After a statement that wrote nothing it still has the previous count.
         const before = totalChanges();
-        const result = read(statement);
-        if (totalChanges() !== before) rowsChanged += changes();
-        return result;
+        const rows = read(statement, checked);
+        const total = totalChanges() - before;
+        if (total > 0) rowsChanged += writesView ? total : changes();
+        return withNumbers(rows);
       });
     }
 
@@ -176,9 +201,9 @@ export function createGates(db: Database): OpenGate {
       guarded(() => cached(sql));
       return {
         run: (...values) => client.run(sql, ...values),
-        all: (...values) => reading(sql, (statement) => statement.all(...values)),
-        get: (...values) => reading(sql, (statement) => statement.get(...values)),
-        values: (...values) => reading(sql, (statement) => statement.values(...values)),
+        all: (...values) => reading(sql, values, (statement, checked) => statement.all(...checked)),
+        get: (...values) => reading(sql, values, (statement, checked) => [statement.get(...checked)])[0],
+        values: (...values) => reading(sql, values, (statement, checked) => statement.values(...checked)),
       };
     };
 
@@ -187,9 +212,13 @@ export function createGates(db: Database): OpenGate {
       query: prepare,
       run: (sql, ...values) =>
         guarded(() => {
-          const result = cached(sql).statement.run(...values);
-          rowsChanged += result.changes;
-          return result;
+          const { statement, writesView, parameters } = cached(sql);
+          const checked = checkValues(values, parameters);
+          const before = writesView ? totalChanges() : 0;
+          const { changes: counted, lastInsertRowid } = statement.run(...checked);
+          const changed = writesView ? totalChanges() - before : counted;
+          rowsChanged += changed;
+          return { changes: changed, lastInsertRowid: asNumber(lastInsertRowid) };
         }),
       savepoint(work) {
         const name = `handler_${++depth}`;

@@ -7,7 +7,7 @@ import type { GatedClient } from "./gate.ts";
 const dialect = new SQLiteSyncDialect();
 
 export interface RunResult {
-  /** How many rows this statement inserted, updated or deleted. */
+  /** How many rows this statement inserted, updated or deleted. For a view: what its INSTEAD OF trigger changed. */
   changes: number;
   lastInsertRowid: number | bigint;
 }

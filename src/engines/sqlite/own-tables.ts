@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 
-/** Finds out which statements read or write hookonce's own tables. */
+/** Finds out what a statement writes. */
 
 const OWN = "tbl_name like 'hookonce\\_%' escape '\\'";
 
@@ -11,11 +11,32 @@ const OWN = "tbl_name like 'hookonce\\_%' escape '\\'";
  *
  * @throws SQLiteError if the statement cannot be prepared
  */
-export function ownTablesWrittenBy(db: Database, statement: string): string[] {
-  return ownTablesOf(db, programOf(db, statement).flatMap(rootWrittenBy));
+export function ownTablesWrittenBy(
+  db: Database,
+  statement: string,
+  program = programOf(db, statement),
+): string[] {
+  return ownTablesOf(db, program.flatMap(rootWrittenBy));
 }
 
-function programOf(db: Database, statement: string): Instruction[] {
+/** The program of a statement, followed by those of its triggers. */
+export type Program = readonly Instruction[];
+
+/**
+ * Whether a statement writes a view, so that only the view's INSTEAD OF trigger changes rows: its own program opens no
+ * table to write, and the trigger's does.
+ */
+export function writesView(program: Program): boolean {
+  // Each program begins at the address 0.
+  const end = program.findIndex(([address], index) => address === 0 && index > 0);
+  const own = end === -1 ? program : program.slice(0, end);
+  return own.some(([, opcode]) => opcode === "Program") && !own.some(([, opcode]) => WRITES.has(opcode));
+}
+
+const WRITES = new Set(["OpenWrite", "Clear", "VUpdate"]);
+
+/** @throws SQLiteError if the statement cannot be prepared */
+export function programOf(db: Database, statement: string): Program {
   const explain = db.query(`explain ${statement}`);
   const program = explain.values() as Instruction[];
   explain.finalize();

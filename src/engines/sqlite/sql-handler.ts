@@ -3,7 +3,7 @@ import { SQLiteError } from "bun:sqlite";
 import { messageOf, type Problem } from "../../errors.ts";
 import type { HandlerCode, HandlerInput } from "../engine.ts";
 import { notePlace } from "../error-place.ts";
-import { checkKeyword, prepareAllowed } from "./gate.ts";
+import { checkKeyword, countTotalChanges, prepareAllowed } from "./gate.ts";
 import type { SqliteHandler } from "./handler.ts";
 import { splitStatements, type SqlStatement } from "./sql-text.ts";
 
@@ -29,15 +29,16 @@ export function loadSqlHandler(
   { file, hash, text }: Extract<HandlerCode, { language: "sql" }>,
 ): SqliteHandler | Problem[] {
   const problems: Problem[] = [];
+  const totalChanges = countTotalChanges(db);
   const steps = splitStatements(text).flatMap((statement) => {
     const found = problemsOf(statement);
     for (const message of found) problems.push({ file, line: statement.line, message });
     if (found.length > 0) return [];
     try {
-      const prepared = prepareAllowed(db, statement).statement;
+      const { statement: prepared, writesView } = prepareAllowed(db, statement);
       // By position: SQLite numbers named parameters in the order in which they first appear.
       const bindings = statement.parameters.map((name) => BINDINGS[name] as Binding);
-      return [{ prepared, bindings, line: statement.line }];
+      return [{ prepared, writesView, bindings, line: statement.line }];
     } catch (error) {
       problems.push({ file, line: statement.line + linesInto(statement, error), message: messageOf(error) });
       return [];
@@ -52,9 +53,11 @@ export function loadSqlHandler(
     language: "sql",
     run(input) {
       let changed = 0;
-      for (const { prepared, bindings, line } of steps) {
+      for (const { prepared, writesView, bindings, line } of steps) {
         try {
-          changed += prepared.run(...bindings.map((bind) => bind(input))).changes;
+          const before = writesView ? totalChanges() : 0;
+          const { changes } = prepared.run(...bindings.map((bind) => bind(input)));
+          changed += writesView ? totalChanges() - before : changes;
         } catch (error) {
           notePlace(error, `${file}:${line}`);
           throw error;

@@ -124,13 +124,9 @@ async function openReaderLater(path: string) {
   return openReader(path);
 }
 
-/** The drizzle that hookonce itself runs on: a table that a handler declares is one to the `db` that it is given. */
 export async function handlerModules(): Promise<Readonly<Record<string, object>>> {
-  const [drizzleOrm, sqliteCore] = await Promise.all([
-    import("drizzle-orm"),
-    import("drizzle-orm/sqlite-core"),
-  ]);
-  return { "drizzle-orm": { ...drizzleOrm }, "drizzle-orm/sqlite-core": { ...sqliteCore } };
+  // Loaded only for TypeScript handlers, like the next.
+  return (await import("./drizzle-modules.ts")).drizzleModules;
 }
 
 async function loadTs(

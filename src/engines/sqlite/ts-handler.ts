@@ -7,6 +7,7 @@ import type { HandlerCode } from "../engine.ts";
 import { notePlace } from "../error-place.ts";
 import { collectingOutput } from "../handler-output.ts";
 import { moduleThrows } from "../late-error.ts";
+import { parsePayload } from "../payload.ts";
 import { alwaysFails, refusePromise, refuseValue } from "../returned.ts";
 import type { OpenGate } from "./gate.ts";
 import { createHandlerDatabase } from "./handler-database.ts";
@@ -37,7 +38,7 @@ export function loadTsHandler(
           type,
           source,
           receivedAt,
-          payload: payloadJson === null ? null : (JSON.parse(payloadJson) as unknown),
+          payload: payloadJson === null ? null : parsePayload(payloadJson),
           headers: JSON.parse(headersJson) as Headers,
           // A copy, made when it is asked for: these bytes are stored after the handler has run.
           get body() {

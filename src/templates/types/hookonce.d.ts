@@ -22,7 +22,12 @@ export interface Event<Payload = any> {
   readonly source: string;
   /** When the first delivery arrived, in Unix milliseconds. It stays the same if the handler runs again. */
   readonly receivedAt: number;
-  /** The JSON value of the body, or for a form an object of its fields. Null if the body is neither. */
+  /**
+   * The JSON value of the body, or for a form an object of its fields. Null if the body is neither.
+   *
+   * An integer outside ±9007199254740991 (`Number.MAX_SAFE_INTEGER`), which a number cannot hold exactly, is a
+   * `bigint`. All other numbers are a `number`.
+   */
   readonly payload: Payload;
   /** The headers of this delivery, with Authorization, cookies and static secrets replaced. */
   readonly headers: Headers;
@@ -32,8 +37,9 @@ export interface Event<Payload = any> {
 
 /** The result of `db.run` and `.run()`. */
 export interface RunResult {
-  /** Rows inserted, updated or deleted by this statement. */
+  /** Rows inserted, updated or deleted by this statement. For a view, what its INSTEAD OF trigger changed. */
   changes: number;
+  /** A bigint only outside ±9007199254740991. */
   lastInsertRowid: number | bigint;
 }
 
@@ -46,6 +52,10 @@ export interface RunResult {
  * const row = db.select().from(credits).where(eq(credits.customer, customer)).get();
  * db.insert(credits).values({ customer, cents }).run();
  * ```
+ *
+ * Nothing is rounded. An integer column whose value is outside ±9007199254740991 is read as a `bigint`, and any other
+ * integer as a `number`. A value that SQLite cannot store exactly is refused with its position (`value_refused`): NaN,
+ * Infinity, a bigint outside 64 bits, text with half of a surrogate pair, and `undefined` (use null).
  *
  * It is only valid during this call: after the handler has returned, every statement throws
  * `handler_finished`.
@@ -99,7 +109,7 @@ export interface Reply {
   /** Default: 200. */
   status?: number;
   headers?: Record<string, string>;
-  /** Text is sent as it is. Anything else becomes JSON. At most 64 KiB with the headers. */
+  /** Text is sent as it is. Anything else becomes JSON, a bigint as its digits. At most 64 KiB with the headers. */
   body?: unknown;
 }
 

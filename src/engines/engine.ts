@@ -68,7 +68,10 @@ export interface Result {
 
 /** What became of the first jobs of a commit. */
 export interface Batch {
-  /** How many jobs were begun: the first of them, in order. The others are still the caller's. */
+  /**
+   * How many jobs were begun: the first of them, in order, and at least one unless `blocked`. The others are still the
+   * caller's.
+   */
   readonly begun: number;
   /** Why no further job could be begun, if the caller should try again soon: another process holds the write lock. */
   readonly blocked: HookonceError | undefined;

@@ -12,6 +12,8 @@ export interface QueueOptions {
   readonly handlers: () => Handlers;
   /** The database can no longer be trusted in this process: end it without answering. */
   readonly onFatal: (error: unknown) => void;
+  /** The monotonic clock, in milliseconds. Only tests pass one. */
+  readonly now?: () => number;
 }
 
 export interface Queue {
@@ -74,6 +76,7 @@ type State = "idle" | "scheduled" | "committing" | "blocked" | "failed";
  */
 export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options: QueueOptions): Queue {
   const { maxEvents = 256, maxWorkMs = 20, maxWaitMs = 5000, handlers, onFatal } = options;
+  const { now = () => performance.now() } = options;
   const deliveries: Waiting[] = [];
   const background: Waiting[] = [];
   let state: State = "idle";
@@ -86,6 +89,10 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
   let unsyncedDeliveries = 0;
   /** How many deliveries were here in all when the last sync ended. */
   let crowd = 0;
+  /** How many of the first deliveries the engine has. */
+  let taken = 0;
+  /** Whether a timer will look for deliveries that have waited too long. */
+  let watching = false;
   let drained: PromiseWithResolvers<void> | undefined;
 
   function add(list: Waiting[], job: Job, deadline: number, signal?: AbortSignal): Promise<Result> {
@@ -105,6 +112,7 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
     if (state === "failed") return;
     state = "idle";
     refuseLate();
+    refuseStopped();
     const list = nextList();
     if (list !== undefined) void commit(list);
     else if (unsynced === 0 && deliveries.length === 0 && background.length === 0) drained?.resolve();
@@ -135,6 +143,7 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
     const workMs = list === deliveries ? maxWorkMs : BACKGROUND_MS;
     const most = engine.overlaps ? Math.min(maxEvents, Math.max(share(), MIN_SHARE)) : maxEvents;
     const jobs = list.slice(0, most).map(({ job }) => job);
+    taken = list === deliveries ? jobs.length : 0;
     let batch: Batch;
     try {
       batch = await engine.commit(jobs, { workMs, handlers: handlers() });
@@ -142,6 +151,7 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
       fail(error);
       return;
     }
+    taken = 0;
     void answer(list.splice(0, batch.begun), batch);
     if (isFailed()) return;
     blocked = batch.blocked;
@@ -167,6 +177,8 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
       fail(error);
       return;
     }
+    // After a failed sync a later one can falsely succeed.
+    if (isFailed()) return;
     crowd = deliveries.length + unsyncedDeliveries;
     unsynced -= waiting.length;
     unsyncedDeliveries -= events;
@@ -190,13 +202,30 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
   }
 
   function refuseLate(): void {
-    const now = performance.now();
+    if (isFailed()) return;
     // In the order of the deadlines.
-    while (deliveries[0] !== undefined && deliveries[0].deadline < now) {
+    for (
+      let late = deliveries[taken];
+      late !== undefined && late.deadline < now();
+      late = deliveries[taken]
+    ) {
+      deliveries.splice(taken, 1);
       const why = "More deliveries are waiting than can be written; try again.";
-      deliveries.shift()?.reject(blocked ?? new HookonceError("overloaded", why));
+      late.reject(blocked ?? new HookonceError("overloaded", why));
     }
-    refuseStopped();
+  }
+
+  /** Each turn refuses what is late, but the next turn may be far off: the engine or the disk may not answer. */
+  function watch(): void {
+    const first = deliveries[taken];
+    if (watching || first === undefined) return;
+    watching = true;
+    const look = (): void => {
+      watching = false;
+      refuseLate();
+      watch();
+    };
+    setTimeout(look, first.deadline - now() + 1).unref();
   }
 
   function refuseStopped(): void {
@@ -210,13 +239,18 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
   }
 
   return {
-    deliver: (event) => add(deliveries, { kind: "delivery", event }, performance.now() + maxWaitMs),
+    deliver(event) {
+      const result = add(deliveries, { kind: "delivery", event }, now() + maxWaitMs);
+      watch();
+      return result;
+    },
     write: (job, signal) => add(background, job, Number.POSITIVE_INFINITY, signal),
     async drain() {
       drained ??= Promise.withResolvers<void>();
       // The stop may come while another process holds the write lock.
-      const soon = performance.now() + MAX_DRAIN_MS;
+      const soon = now() + MAX_DRAIN_MS;
       for (const waiting of deliveries) waiting.deadline = Math.min(waiting.deadline, soon);
+      setTimeout(refuseLate, MAX_DRAIN_MS + 1).unref();
       schedule();
       if (!isFailed()) await drained.promise;
     },

@@ -1,0 +1,101 @@
+import { describe, expect, test } from "bun:test";
+import type { EventSource, LoadedHandler, RecordedOutcome } from "../../src/engines/engine.ts";
+import { HookonceError } from "../../src/errors.ts";
+import { checkChange, decideNew, isOwed, policy, repeatedAs } from "../../src/inbox/decide.ts";
+
+const handler: LoadedHandler = { file: "handlers/stripe/invoice.paid.sql", hash: "1", language: "sql" };
+
+function source(change: Partial<EventSource> = {}): EventSource {
+  return {
+    name: "stripe",
+    handlersOf: "stripe",
+    unhandled: "record",
+    requireChange: false,
+    sameBody: false,
+    // The policy reads no delivery.
+    payloadOf: () => {
+      throw new Error("a delivery was read");
+    },
+    ...change,
+  };
+}
+
+describe("a new event", () => {
+  test.each(["record", "ignore", "fail"] as const)('runs its handler with unhandled = "%s"', (unhandled) => {
+    expect(decideNew(source({ unhandled }), "invoice.paid", handler)).toEqual({ run: handler });
+  });
+
+  test.each([
+    ["record", { record: "unhandled" }],
+    ["ignore", { record: "ignored" }],
+  ] as const)(
+    'without a handler runs nothing with unhandled = "%s", and is recorded',
+    (unhandled, decided) => {
+      expect(decideNew(source({ unhandled }), "invoice.paid", null)).toEqual(decided);
+    },
+  );
+
+  test('without a handler fails with unhandled = "fail", and the error names type, source and remedy', () => {
+    const decided = decideNew(source({ unhandled: "fail", handlersOf: "payments" }), "invoice.paid", null);
+    expect(Object.keys(decided)).toEqual(["fail"]);
+    const { fail } = decided as { fail: HookonceError };
+    expect(fail).toBeInstanceOf(HookonceError);
+    expect(fail.code).toBe("no_handler");
+    expect(fail.message).toBe(
+      'There is no handler for the type "invoice.paid", and source "stripe" has unhandled = "fail". Add a handler for it in handlers/payments/.',
+    );
+  });
+
+  test("without a type is named so", () => {
+    const { fail } = decideNew(source({ unhandled: "fail" }), "", null) as { fail: HookonceError };
+    expect(fail.message).toStartWith("There is no handler for events without a type,");
+  });
+});
+
+/** Every outcome of a recorded event, with and without a handler. */
+const recorded: readonly {
+  outcome: RecordedOutcome;
+  owedWithHandler: boolean;
+  owedWithout: boolean;
+  repeat: string;
+}[] = [
+  { outcome: "processed", owedWithHandler: false, owedWithout: false, repeat: "duplicate" },
+  { outcome: "ignored", owedWithHandler: false, owedWithout: false, repeat: "duplicate" },
+  { outcome: "unhandled", owedWithHandler: true, owedWithout: false, repeat: "unhandled" },
+];
+
+describe("a recorded event", () => {
+  test.each(recorded)("that is $outcome", ({ outcome, owedWithHandler, owedWithout, repeat }) => {
+    expect(isOwed(outcome, handler)).toBe(owedWithHandler);
+    expect(isOwed(outcome, null)).toBe(owedWithout);
+    expect(repeatedAs(outcome)).toBe(repeat as ReturnType<typeof repeatedAs>);
+  });
+});
+
+describe("a handler's run", () => {
+  test.each([
+    { requireChange: false, rowsChanged: 0, refused: false },
+    { requireChange: false, rowsChanged: 1, refused: false },
+    { requireChange: true, rowsChanged: 0, refused: true },
+    { requireChange: true, rowsChanged: 1, refused: false },
+    { requireChange: true, rowsChanged: 1000, refused: false },
+  ])(
+    "that changed $rowsChanged rows, with require_change = $requireChange, is refused: $refused",
+    ({ requireChange, rowsChanged, refused }) => {
+      const check = (): void => checkChange(source({ requireChange }), handler, rowsChanged);
+      if (refused)
+        expect(check).toThrow(
+          expect.objectContaining({
+            code: "no_rows_changed",
+            message:
+              'handlers/stripe/invoice.paid.sql changed no rows, and source "stripe" has require_change = true.',
+          }),
+        );
+      else expect(check).not.toThrow();
+    },
+  );
+});
+
+test("an engine gets exactly these rules", () => {
+  expect(policy).toEqual({ decideNew, isOwed, repeatedAs, checkChange });
+});

@@ -1,14 +1,23 @@
-import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
-import { inOrder, readConfig, refuseFile, type Config, type ReadConfig } from "../config/load.ts";
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import {
+  CONFIG_FILE,
+  inOrder,
+  readConfig,
+  refuseFile,
+  type Config,
+  type ReadConfig,
+} from "../config/load.ts";
 import type { Environment } from "../config/secrets.ts";
+import { usableSettings } from "../config/usable-settings.ts";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
 import type { Handlers, OwedCount } from "../engines/engine.ts";
-import type { HandlerDuration } from "../engines/sqlite/handler-durations.ts";
-import { openForReading, rehearseStart } from "../engines/sqlite/start.ts";
-import { bindHandlers, readHandlers, type HandlersRead } from "../handlers/load.ts";
+import { handlerModules } from "../engines/sqlite/sqlite-engine.ts";
+import { openForReading, rehearseStart, type Rehearsed, type StartPlan } from "../engines/sqlite/start.ts";
+import { bindHandlers, readHandlers, type BoundHandlers, type HandlersRead } from "../handlers/load.ts";
 import type { Fetch } from "../providers/context.ts";
 import type { Source } from "../providers/source.ts";
+import { warnOfDeadlines, warnOfDotEnv } from "./check-warnings.ts";
 import { missingKeys } from "./missing-keys.ts";
 import { pathProblems } from "./path-problems.ts";
 import { rulesOf } from "./source-rules.ts";
@@ -34,6 +43,10 @@ export interface Checked {
   readonly owed: readonly OwedCount[];
   /** The user's migrations that the next start will apply. */
   readonly pending: readonly string[];
+  /** The path of the database, if it does not exist yet. */
+  readonly newDatabase: string | null;
+  /** What could not be checked because of the problems. */
+  readonly unchecked: readonly string[];
 }
 
 export interface CheckOptions {
@@ -59,54 +72,109 @@ export interface CheckOptions {
 export async function check(inboxFolder: string, options: CheckOptions): Promise<Checked> {
   refuseFile(inboxFolder);
   const problems: Problem[] = [];
+  const unchecked: string[] = [];
   const read = attempt(problems, () => readConfig(inboxFolder, secretNeeds, options.environment));
   const config = read?.config ?? null;
   const sources = createAll(read, options, problems);
-
   const files = readUserMigrations(inboxFolder);
   problems.push(...files.problems);
-  const path = options.database ?? config?.database ?? join(inboxFolder, "data/hookonce.db");
-  const rehearsed = attempt(problems, () =>
-    rehearseStart(
-      {
-        database: path,
-        convertToWal: config?.convertToWal ?? true,
-        // A source that cannot be created because of a problem is not gone.
-        rules: config === null || sources.size < config.sources.length ? null : rulesOf(config, sources),
-        acceptIdChange: options.acceptIdChange ?? false,
-        migrations: files.migrations,
-        now: options.clock(),
-      },
-      { durations: options.forStart !== true },
-    ),
+
+  const settings = config ?? usableSettings(inboxFolder);
+  const path = options.database ?? settings.database;
+  const rules = read === null ? null : rulesIn(inboxFolder, read, sources, options);
+  const rehearsed = rehearse(path, inboxFolder, read, problems, {
+    convertToWal: settings.convertToWal,
+    rules,
+    acceptIdChange: options.acceptIdChange ?? false,
+    migrations: files.migrations,
+    now: options.clock(),
+    durations: options.forStart !== true,
+  });
+  const sql = "the migrations and the SQL of the handlers";
+  if (rehearsed === null && path !== null) {
+    unchecked.push(`${sql}, because the database cannot be read`);
+  } else if (rehearsed === null && existsSync(join(inboxFolder, CONFIG_FILE))) {
+    unchecked.push(`${sql}, because ${CONFIG_FILE} does not tell which database they are for`);
+  } else if (rehearsed?.isNew === false && rules === null) {
+    unchecked.push("whether a source with stored events is gone or takes its event ids from elsewhere");
+  }
+
+  const handlers = await readHandlers(
+    inboxFolder,
+    // If the config has problems, every folder may belong to a source, so its handlers can still be checked.
+    [...foldersIn(read), ...(config === null ? foldersOf(join(inboxFolder, "handlers")) : [])],
+    handlerModules,
   );
   const warnings = [...warnOfDotEnv(inboxFolder), ...warnOfUnsigned(sources)];
-  let handlers: HandlersRead = { code: [], files: [], problems: [], warnings: [] };
-  let table: Handlers = { for: () => null, files: [] };
-  let failing: readonly Problem[] = [];
-  if (rehearsed !== null) {
+  let bound: BoundHandlers = { handlers: { for: () => null, files: [] }, problems: [], failing: [] };
+  if (rehearsed === null) {
+    problems.push(...handlers.problems);
+  } else {
     problems.push(...rehearsed.changedRules, ...rehearsed.problems);
     warnings.push(...warnOfDeadlines(sources, rehearsed.durations));
-    handlers = await readHandlers(
-      inboxFolder,
-      // Without a config, every folder may belong to a source, so its handlers can still be checked.
-      config === null
-        ? foldersOf(join(inboxFolder, "handlers"))
-        : config.sources.map(({ name, handlers }) => handlers ?? name),
-      rehearsed.handlerModules,
-    );
-    const bound = await bindHandlers(handlers, rehearsed);
+    bound = await bindHandlers(handlers, rehearsed);
     problems.push(...bound.problems);
-    table = bound.handlers;
-    failing = bound.failing;
-    warnings.push(...handlers.warnings);
     rehearsed.close();
   }
-  const owed = options.forStart === true || rehearsed === null ? [] : await owedIn(path);
+  warnings.push(...handlers.warnings);
   const changedRules = rehearsed?.changedRules.length ?? 0;
-  const pending = rehearsed?.pending.map(({ name }) => name) ?? [];
-  const code = problems.length === changedRules ? "event_id_rule_changed" : "config_invalid";
-  return { problems, code, failing, warnings, config, sources, handlers, table, owed, pending };
+  return {
+    problems,
+    code: problems.length === changedRules ? "event_id_rule_changed" : "config_invalid",
+    failing: bound.failing,
+    warnings,
+    config,
+    sources,
+    handlers,
+    table: bound.handlers,
+    owed: options.forStart === true || rehearsed === null || path === null ? [] : await owedIn(path),
+    pending: rehearsed?.pending.map(({ name }) => name) ?? [],
+    newDatabase: rehearsed?.isNew === true ? path : null,
+    unchecked,
+  };
+}
+
+/**
+ * Tries a start on the schema of the database.
+ *
+ * @param path null if it is not known which database is meant. On another one every handler would look wrong
+ */
+function rehearse(
+  path: string | null,
+  inboxFolder: string,
+  read: ReadConfig | null,
+  problems: Problem[],
+  plan: Omit<StartPlan, "database"> & { readonly durations: boolean },
+): Rehearsed | null {
+  if (path === null) return null;
+  const folder = dirname(path);
+  // A folder in the inbox folder, such as data/, is made by the start. Elsewhere it is probably misspelled.
+  if (relative(inboxFolder, folder).startsWith("..") && !existsSync(folder)) {
+    const message = `database: the folder ${folder} does not exist. Correct the path, or make the folder`;
+    problems.push({ file: CONFIG_FILE, line: read?.databaseLine, message });
+    return null;
+  }
+  return attempt(problems, () => rehearseStart({ ...plan, database: path }, plan));
+}
+
+/**
+ * What the database is to know of the sources.
+ *
+ * @returns null unless all of them can be created: one that cannot be is not gone
+ */
+function rulesIn(
+  inboxFolder: string,
+  read: ReadConfig,
+  sources: ReadonlyMap<string, Source>,
+  { clock }: CheckOptions,
+): StartPlan["rules"] {
+  if (sources.size === read.written.length) return rulesOf(read, sources);
+  // A source whose secret is missing can still be compared.
+  const withoutSecrets = readConfig(inboxFolder, secretNeeds, null);
+  const paths = pathProblems(withoutSecrets);
+  const readable = withoutSecrets.sources.filter(({ name }) => paths.get(name)?.length === 0);
+  const created = createSources(readable, clock, undefined, false).sources;
+  return created.size === read.written.length ? rulesOf(withoutSecrets, created) : null;
 }
 
 /** A count of owed events stops here. */
@@ -151,28 +219,11 @@ function attempt<Result>(problems: Problem[], work: () => Result): Result | null
   }
 }
 
-function warnOfDotEnv(inboxFolder: string): Problem[] {
-  const mode = statSync(join(inboxFolder, ".env"), { throwIfNoEntry: false })?.mode ?? 0;
-  if (process.platform === "win32" || (mode & 0o077) === 0) return [];
-  return [{ file: ".env", message: "other users of this machine can read it: run chmod 600 .env" }];
-}
-
-/** Providers that wait longer than this are not checked, because handlers take less. In milliseconds. */
-const SHORT_DEADLINE = 5000;
-
-/** Warns of handlers that take at least half of the time that the source's provider waits. */
-function warnOfDeadlines(
-  sources: ReadonlyMap<string, Source>,
-  durations: readonly HandlerDuration[],
-): Problem[] {
-  return durations.flatMap(({ source, handler, slowestUs }) => {
-    const provider = sources.get(source)?.provider;
-    const ms = slowestUs / 1000;
-    if (provider === undefined || provider.timeoutMs > SHORT_DEADLINE || ms < provider.timeoutMs / 2)
-      return [];
-    const message = `source "${source}": ${handler} takes ${Math.round(ms)} ms or more for one event in a hundred, and ${provider.title} waits ${provider.timeoutMs / 1000} s for an answer`;
-    return [{ message }];
-  });
+/** The folders in handlers/ that belong to a source, whatever else is wrong with it. */
+function foldersIn(read: ReadConfig | null): string[] {
+  return (read?.written ?? []).map(([name, { handlers }]) =>
+    typeof handlers === "string" ? handlers : name,
+  );
 }
 
 function foldersOf(path: string): string[] {
@@ -181,6 +232,6 @@ function foldersOf(path: string): string[] {
       .filter((entry) => entry.isDirectory() && entry.name !== "lib")
       .map((entry) => entry.name);
   } catch {
-    return []; // loadHandlers reports the error
+    return []; // readHandlers reports the error
   }
 }

@@ -3,7 +3,7 @@ import type { Source } from "../providers/source.ts";
 import type { SourceRule } from "../engines/sqlite/source-rules.ts";
 
 /** What the database stores about each source. */
-export function rulesOf(config: Config, sources: ReadonlyMap<string, Source>): SourceRule[] {
+export function rulesOf(config: Pick<Config, "sources">, sources: ReadonlyMap<string, Source>): SourceRule[] {
   return [...sources.values()].map((source) => ({
     name: source.name,
     provider: source.provider.name,

@@ -17,6 +17,8 @@ export async function runCheck(folder: string, options: { database?: string }): 
     table,
     owed,
     pending,
+    newDatabase,
+    unchecked,
   } = await check(inboxFolder, {
     environment: process.env,
     clock: Date.now,
@@ -25,7 +27,11 @@ export async function runCheck(folder: string, options: { database?: string }): 
   const problems = [...refused, ...failing];
   for (const warning of warnings) console.error(`warning: ${formatProblem(warning)}`);
   for (const problem of problems) console.error(formatProblem(problem));
+  const willBeMade =
+    newDatabase === null ? [] : [`the database does not exist yet: it will be made at ${newDatabase}`];
   if (problems.length > 0) {
+    for (const what of unchecked) console.error(`not checked: ${what}`);
+    for (const note of willBeMade) console.error(`note: ${note}`);
     console.error(`\n${problems.length} ${problems.length === 1 ? "problem" : "problems"} in ${inboxFolder}`);
     return EXIT.failed;
   }
@@ -35,6 +41,7 @@ export async function runCheck(folder: string, options: { database?: string }): 
       `source ${name} (${provider.title}): ${files.length === 0 ? "no handlers yet" : files.join(", ")}`,
     );
   }
+  for (const note of willBeMade) console.log(note);
   if (pending.length > 0) console.log(`migrations to apply at the next start: ${pending.join(", ")}`);
   const stored = config === null ? sources : byStoredName(sources, config);
   for (const { source, type, outcome, count } of owed) {

@@ -5,11 +5,16 @@ export function printRefusal(error: unknown): void {
   if (!(error instanceof HookonceError)) {
     // A file system error already names the cause and the path: permission denied, open '…'.
     const told = error instanceof Error && !("syscall" in error) ? error.stack : undefined;
-    console.error(`hookonce: ${told ?? messageOf(error)}`);
+    print(`hookonce: ${told ?? messageOf(error)}`);
     return;
   }
-  console.error(`hookonce: ${error.message} [${error.code}]`);
-  for (const problem of error.problems) console.error(`  ${formatProblem(problem)}`);
+  print(`hookonce: ${error.message} [${error.code}]`);
+  for (const problem of error.problems) print(`  ${formatProblem(problem)}`);
+}
+
+/** Not console.error, which a start takes over for the output of handlers. */
+function print(line: string): void {
+  process.stderr.write(`${line}\n`);
 }
 
 /** `file:line: message`, which editors and terminals turn into a link. */

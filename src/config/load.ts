@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname, join } from "node:path";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { parseAddress } from "./address.ts";
 import {
@@ -14,6 +14,7 @@ import { CONFIG_FILE, problemsInMisnamedSources, problemsOf } from "./schema-pro
 import { createSecretLookup, type Environment } from "./secrets.ts";
 import { checkSource, type SecretNeeds, type Table } from "./source-checks.ts";
 import { readToml, TomlError, type TomlDocument } from "./toml.ts";
+import { databasePath } from "./usable-settings.ts";
 
 export { CONFIG_FILE };
 export { envName, type SecretNeeds } from "./source-checks.ts";
@@ -53,6 +54,8 @@ export interface ReadConfig {
    * in.
    */
   readonly lineOf: (source: string, ...keys: readonly string[]) => number | undefined;
+  /** The line of `database`; undefined if it has its default. */
+  readonly databaseLine: number | undefined;
 }
 
 /**
@@ -113,6 +116,7 @@ export function readConfig(
     sources,
     written,
     lineOf: (source, ...keys) => document.lineOf(["sources", source, ...keys]),
+    databaseLine: document.lineOf(["database"]),
   };
 }
 
@@ -126,7 +130,7 @@ function configOf(
   return {
     inboxFolder,
     listen: parseAddress(listen),
-    database: isAbsolute(database) ? database : join(inboxFolder, database),
+    database: databasePath(inboxFolder, database),
     convertToWal,
     sources,
   };

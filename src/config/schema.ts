@@ -38,6 +38,8 @@ const headerName = once(() =>
   ),
 );
 
+export const DEFAULT_DATABASE = "data/hookonce.db";
+
 /** The most memory that all bodies together take while they are read or wait for their commit, in bytes. */
 export const BODY_BUDGET = 64 * 1024 * 1024;
 
@@ -168,7 +170,7 @@ function configWith(keys: readonly string[]) {
       z.string({ error: notAnAddress }).check(z.regex(ADDRESS, { error: notAnAddress })),
       "127.0.0.1:8787",
     ),
-    database: z._default(z.string().check(z.minLength(1)), "data/hookonce.db"),
+    database: z._default(z.string().check(z.minLength(1)), DEFAULT_DATABASE),
     convert_to_wal: z._default(z.boolean(), false),
     sources: z
       .record(sourceName, sourceWith(keys), {

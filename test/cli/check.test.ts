@@ -163,6 +163,9 @@ secret   = "file:gone.secret"
       expect.stringMatching(/^migrations\/0002\.sql:3: migration failed.*incomplete input/),
       expect.stringMatching(/^migrations\/0002\.sql:4: migration failed.*no such table: nowhere/),
       expect.stringMatching(/^migrations\/0003\.sql:2: migration failed.*near "tabel"/),
+      expect.stringMatching(
+        /^note: the database does not exist yet: it will be made at .*data\/hookonce\.db$/,
+      ),
       "",
       expect.stringMatching(/^4 problems in /),
     ] as string[]);

@@ -43,6 +43,8 @@ export interface StartPlan {
 
 /** A database in memory with the tables that the real one will have after the start. */
 export interface Rehearsed extends Pick<Engine, "handlerModules"> {
+  /** Whether the database does not exist yet, or is empty. */
+  readonly isNew: boolean;
   /** What a start would be refused for. */
   readonly problems: readonly Problem[];
   /** The same for sources whose event ids changed; `--accept-id-change` allows them. */
@@ -80,6 +82,7 @@ export function rehearseStart(plan: StartPlan, { durations }: { readonly duratio
   const tried = rehearseMigrations(connection, userSet(plan.migrations));
   problems.push(...tried.problems);
   return {
+    isNew: journalMode === null,
     problems,
     changedRules,
     pending: tried.pending,

@@ -1,7 +1,17 @@
 import { Database } from "bun:sqlite";
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { HookonceError, messageOf } from "../../errors.ts";
 import { troubleOf } from "./sqlite-error.ts";
 
@@ -85,9 +95,24 @@ function markWanted(path: string): void {
   }
 }
 
-/** Resolves links, so that two names of one database share one lock. */
+/**
+ * Resolves links, so that two names of one database share one lock. Before the first start a link may lead to a
+ * database that does not exist yet.
+ */
 function realPath(path: string): string {
-  return existsSync(path) ? realpathSync(path) : path;
+  if (existsSync(path)) return realpathSync(path);
+  const link = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  // A loop of links would never end: let SQLite refuse it.
+  return link && !isLoop(path) ? realPath(resolve(dirname(path), readlinkSync(path))) : path;
+}
+
+function isLoop(path: string): boolean {
+  try {
+    statSync(path);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ELOOP";
+  }
 }
 
 /**

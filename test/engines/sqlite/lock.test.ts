@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { lockDatabase } from "../../../src/engines/sqlite/lock.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 import { refusalOf, testInbox } from "../../support/test-inbox.ts";
@@ -53,6 +53,21 @@ describe("the serve lock of a database", () => {
     expect((await refusalOf(() => lockDatabase(folder.database, { waitMs: 0 }))).code).toBe(
       "database_in_use",
     );
+    lock.release();
+  });
+
+  test("is one lock for all names of a database, even if a link leads to one that does not exist yet", async () => {
+    using folder = scratch();
+    const { database } = folder;
+    mkdirSync(dirname(database));
+    symlinkSync("second.db", join(dirname(database), "first.db"));
+    symlinkSync("hookonce.db", join(dirname(database), "second.db"));
+    const lock = await lockDatabase(join(dirname(database), "first.db"));
+    writeFileSync(database, "");
+    for (const name of ["first.db", "second.db", "hookonce.db"]) {
+      const path = join(dirname(database), name);
+      expect((await refusalOf(() => lockDatabase(path, { waitMs: 0 }))).code).toBe("database_in_use");
+    }
     lock.release();
   });
 

@@ -31,22 +31,30 @@ const text = z.string().check(z.minLength(1));
 const time = z.number().check(z.nonnegative());
 
 /** `since` and `until` are Unix milliseconds. */
-const jobRequest = z.strictObject({
-  action: z.literal("apply"),
-  ids: z.optional(z.array(text).check(z.minLength(1), z.maxLength(10_000))),
-  filter: z._default(
-    z.strictObject({
-      source: z.optional(text),
-      type: z.optional(text),
-      outcome: z.optional(z.enum(["unhandled", "failed"])),
-      since: z.optional(time),
-      until: z.optional(time),
-      limit: z.optional(z.int().check(z.positive())),
-    }),
-    {},
-  ),
-  dry_run: z._default(z.boolean(), false),
-});
+const jobRequest = z
+  .strictObject({
+    action: z.literal("apply"),
+    ids: z.optional(z.array(text).check(z.minLength(1), z.maxLength(10_000))),
+    filter: z._default(
+      z.strictObject({
+        source: z.optional(text),
+        type: z.optional(text),
+        outcome: z.optional(z.enum(["unhandled", "failed"])),
+        since: z.optional(time),
+        until: z.optional(time),
+        limit: z.optional(z.int().check(z.positive())),
+      }),
+      {},
+    ),
+    dry_run: z._default(z.boolean(), false),
+  })
+  .check(
+    z.refine(
+      ({ ids, filter: { type, outcome, since, until } }) =>
+        ids === undefined || [type, outcome, since, until].every((value) => value === undefined),
+      "Give ids or a filter, not both. Only source and limit go with ids.",
+    ),
+  );
 
 function refuseRequest(result: { success: boolean; error?: unknown }): Response | undefined {
   if (result.success) return undefined;

@@ -1,0 +1,33 @@
+import { expect, test } from "bun:test";
+import { createAdminApp } from "../../src/http/admin/routes.ts";
+import type { BackgroundJobs } from "../../src/inbox/background-jobs.ts";
+import type { ApplyRequest } from "../../src/inbox/apply.ts";
+
+/** Posts a job. Returns the answer and the jobs that were started. */
+async function post(job: object): Promise<{ status: number; text: string; started: readonly ApplyRequest[] }> {
+  const started: ApplyRequest[] = [];
+  const jobs = { start: (request) => `job_${started.push(request)}` } as Partial<BackgroundJobs> as BackgroundJobs;
+  const answer = await createAdminApp(jobs).request("/api/jobs", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(job),
+  });
+  return { status: answer.status, text: await answer.text(), started };
+}
+
+test("POST /api/jobs takes ids with a source and a limit", async () => {
+  const { status, started } = await post({
+    action: "apply",
+    ids: ["evt_1"],
+    filter: { source: "shop", limit: 1 },
+  });
+  expect(status).toBe(202);
+  expect(started).toEqual([{ filter: { source: "shop", ids: ["evt_1"] }, limit: 1, dryRun: false }]);
+});
+
+for (const filter of [{ type: "paid" }, { outcome: "failed" }, { since: 1 }, { until: 1 }])
+  test(`POST /api/jobs refuses ids with ${JSON.stringify(filter)} instead of ignoring the filter`, async () => {
+    const { status, text, started } = await post({ action: "apply", ids: ["evt_1"], filter });
+    expect([status, started]).toEqual([400, []]);
+    expect(text).toContain("Give ids or a filter, not both. Only source and limit go with ids.");
+  });

@@ -179,7 +179,10 @@ export interface Cursor {
   readonly failure: number;
 }
 
-/** One page of owed events. `next` is undefined on the last page. */
+/**
+ * One page of owed events. `next` is undefined on the last page. A page before it may hold fewer events than asked for,
+ * or none: a page is one short look, however few events match.
+ */
 export interface OwedPage {
   readonly items: readonly OwedEvent[];
   readonly next: Cursor | undefined;

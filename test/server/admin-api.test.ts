@@ -4,9 +4,13 @@ import type { BackgroundJobs } from "../../src/inbox/background-jobs.ts";
 import type { ApplyRequest } from "../../src/inbox/apply.ts";
 
 /** Posts a job. Returns the answer and the jobs that were started. */
-async function post(job: object): Promise<{ status: number; text: string; started: readonly ApplyRequest[] }> {
+async function post(
+  job: object,
+): Promise<{ status: number; text: string; started: readonly ApplyRequest[] }> {
   const started: ApplyRequest[] = [];
-  const jobs = { start: (request) => `job_${started.push(request)}` } as Partial<BackgroundJobs> as BackgroundJobs;
+  const jobs = {
+    start: (request) => `job_${started.push(request)}`,
+  } as Partial<BackgroundJobs> as BackgroundJobs;
   const answer = await createAdminApp(jobs).request("/api/jobs", {
     method: "POST",
     headers: { "content-type": "application/json" },

@@ -1,9 +1,30 @@
 import { Database } from "bun:sqlite";
-import { and, asc, eq, gt, gte, inArray, isNull, lt, notExists, or, sql, type SQL } from "drizzle-orm";
+import {
+  and,
+  asc,
+  eq,
+  gt,
+  gte,
+  inArray,
+  isNull,
+  lt,
+  lte,
+  notExists,
+  or,
+  sql,
+  type AnyColumn,
+  type SQL,
+} from "drizzle-orm";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import type { Cursor, EventFilter, OwedEvent, Reader } from "../engine.ts";
 import { events, failures } from "./schema.ts";
+
+/**
+ * How many owed rows of a table one page looks at. A filter that nothing matches would otherwise read all of them at
+ * once: 60 ms for 300,000 in memory, and the deliveries would wait.
+ */
+const MAX_LOOKED_AT = 2000;
 
 /**
  * Opens a read-only connection for everything that is not a delivery. It is opened after the writer has taken over
@@ -15,7 +36,10 @@ export function openReader(path: string): Reader & { close(): void } {
   connection.run("pragma busy_timeout = 5000");
   const db = drizzle(connection);
 
-  // Spelled out, because SQLite uses the index on unhandled events only for a constant.
+  // SQLite uses these indexes only for a constant, so the outcome is spelled out. In a database without statistics, such
+  // as an application's, it would still look through all processed events: 70 ms for 300,000.
+  const unhandledEvents = sql`${events} indexed by hookonce_events_unhandled`;
+  const openFailures = sql`${failures} indexed by hookonce_failures_open`;
   const unhandled = sql`${events.outcome} = 'unhandled'`;
   const open = isNull(failures.settledAt);
   /** An event that was unhandled and has failed since is in both tables, and owed once. */
@@ -29,36 +53,68 @@ export function openReader(path: string): Reader & { close(): void } {
     ),
   );
 
-  function owedRows(filter: EventFilter, after: Cursor, limit: number) {
+  /** The place at which MAX_LOOKED_AT owed rows of one table have been passed; undefined if fewer follow. */
+  function endOfLook({ outcome }: EventFilter, after: Cursor): Cursor | undefined {
+    const event = db
+      .select({ position: of(events.id), failure: sql<number>`0` })
+      .from(unhandledEvents)
+      .where(and(unhandled, gt(events.id, after.position)))
+      .orderBy(asc(events.id))
+      .limit(1)
+      .offset(MAX_LOOKED_AT);
+    const failure = db
+      .select({ position: of(failures.position), failure: of(failures.id) })
+      .from(openFailures)
+      .where(and(open, failuresAfter(after)))
+      .orderBy(asc(failures.position), asc(failures.id))
+      .limit(1)
+      .offset(MAX_LOOKED_AT);
+    const ends = [
+      ...(outcome === "failed" ? [] : event.all()),
+      ...(outcome === "unhandled" ? [] : failure.all()),
+    ];
+    return ends.sort((a, b) => a.position - b.position || a.failure - b.failure)[0];
+  }
+
+  function owedRows(filter: EventFilter, after: Cursor, end: Cursor | undefined, limit: number) {
     const { outcome } = filter;
     const recorded = db
       .select({
-        position: events.id,
+        position: of(events.id),
         failure: sql<number>`0`.as("failure"),
-        source: events.source,
-        eventId: events.eventId,
-        type: events.type,
+        source: of(events.source),
+        eventId: of(events.eventId),
+        type: of(events.type),
         outcome: sql<OwedEvent["outcome"]>`'unhandled'`.as("outcome"),
       })
-      .from(events)
-      .where(and(unhandled, gt(events.id, after.position), ...matching(filter, events, events.receivedAt)))
+      .from(unhandledEvents)
+      .where(
+        and(
+          unhandled,
+          gt(events.id, after.position),
+          end === undefined ? undefined : lte(events.id, end.position),
+          ...matching(filter, events, events.receivedAt),
+        ),
+      )
       .$dynamic();
     const failed = db
       .select({
-        position: failures.position,
-        failure: failures.id,
-        source: failures.source,
-        eventId: failures.eventId,
-        type: failures.type,
+        position: of(failures.position),
+        failure: of(failures.id),
+        source: of(failures.source),
+        eventId: of(failures.eventId),
+        type: of(failures.type),
         outcome: sql<OwedEvent["outcome"]>`'failed'`.as("outcome"),
       })
-      .from(failures)
+      .from(openFailures)
       .where(
         and(
           failedOnly,
-          // Lets SQLite begin at this place in the index. The next condition alone reads all rows before it.
-          gte(failures.position, after.position),
-          or(gt(failures.position, after.position), gt(failures.id, after.failure)),
+          failuresAfter(after),
+          end === undefined ? undefined : lte(failures.position, end.position),
+          end === undefined
+            ? undefined
+            : or(lt(failures.position, end.position), lte(failures.id, end.failure)),
           ...matching(filter, failures, failures.firstAt),
         ),
       )
@@ -82,29 +138,31 @@ export function openReader(path: string): Reader & { close(): void } {
 
   return {
     owed(filter, after = { position: -1, failure: 0 }, limit) {
-      const rows = owedRows(filter, after, limit);
-      const last = rows.at(-1);
+      const end = endOfLook(filter, after);
+      const rows = owedRows(filter, after, end, limit);
+      const last = rows.length < limit ? end : rows.at(-1);
       return {
         items: rows.map(({ source, eventId, type, outcome }) => ({ source, eventId, type, outcome })),
-        next:
-          last === undefined || rows.length < limit
-            ? undefined
-            : { position: last.position, failure: last.failure },
+        next: last === undefined ? undefined : { position: last.position, failure: last.failure },
       };
     },
     owedByType(cap) {
       const recorded = db
-        .select({ source: events.source, type: events.type, outcome: sql<string>`'unhandled'`.as("outcome") })
-        .from(events)
+        .select({
+          source: of(events.source).as("source"),
+          type: of(events.type).as("type"),
+          outcome: sql<string>`'unhandled'`.as("outcome"),
+        })
+        .from(unhandledEvents)
         .where(unhandled)
         .limit(cap);
       const failed = db
         .select({
-          source: failures.source,
-          type: failures.type,
+          source: of(failures.source).as("source"),
+          type: of(failures.type).as("type"),
           outcome: sql<string>`'failed'`.as("outcome"),
         })
-        .from(failures)
+        .from(openFailures)
         .where(failedOnly)
         .limit(cap);
       return [recorded.as("recorded"), failed.as("failed")].flatMap((owed) =>
@@ -116,8 +174,8 @@ export function openReader(path: string): Reader & { close(): void } {
             count: sql<number>`count(*)`,
           })
           .from(owed)
-          .groupBy(owed.source, owed.type)
-          .orderBy(owed.source, owed.type)
+          .groupBy(sql`1`, sql`2`)
+          .orderBy(sql`1`, sql`2`)
           .all(),
       );
     },
@@ -157,4 +215,17 @@ function matching(
 function startsWith(column: typeof events.type | typeof failures.type, prefix: string): SQL {
   // SQLite counts characters, JavaScript UTF-16 units.
   return sql`substr(${column}, 1, length(${prefix})) = ${prefix}`;
+}
+
+/** drizzle refuses the columns of a table that it does not see behind the name of an index. */
+function of<Column extends AnyColumn>(column: Column): SQL<Column["_"]["data"]> {
+  return sql`${column}`;
+}
+
+function failuresAfter(after: Cursor): SQL | undefined {
+  return and(
+    // Lets SQLite begin at this place in the index. The next condition alone reads all rows before it.
+    gte(failures.position, after.position),
+    or(gt(failures.position, after.position), gt(failures.id, after.failure)),
+  );
 }

@@ -1,0 +1,88 @@
+import { Database } from "bun:sqlite";
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Cursor, EventFilter } from "../../../src/engines/engine.ts";
+import { migrate, ownSet } from "../../../src/engines/sqlite/migrations.ts";
+import { openDatabase } from "../../../src/engines/sqlite/open.ts";
+import { ownMigrations } from "../../../src/engines/sqlite/own-migrations.ts";
+import { openReader } from "../../../src/engines/sqlite/reader.ts";
+import { temporaryFolder } from "../../support/temporary-folder.ts";
+
+const folder = temporaryFolder("reader");
+const path = join(folder, "a.db");
+
+/** 9,000 events, of which two in three are owed, and 6,000 failures, of which 5,000 have the same place in the order. */
+beforeAll(() => {
+  const { connection } = openDatabase(path);
+  migrate(connection, ownSet(ownMigrations), 1);
+  connection.run(
+    `with recursive n (i) as (select 1 union all select i + 1 from n where i < 9000)
+    insert into hookonce_events (id, source, event_id, type, received_at, outcome, last_delivery_at)
+    select i, 'default', 'evt_' || i, iif(i % 1500 = 1, '😀a', 'paid'), i, iif(i % 3 = 0, 'processed', 'unhandled'), i from n`,
+  );
+  connection.run(
+    `with recursive n (i) as (select 1 union all select i + 1 from n where i < 6000)
+    insert into hookonce_failures (id, source, event_id, type, code, error, first_at, last_at, first_headers, first_body,
+      last_headers, last_body, position)
+    select i, 'default', 'failed_' || i, iif(i % 1000 = 2, '😀a', 'paid'), '', '', i, i, '', x'', '', x'',
+      iif(i <= 1000, i, 4000) from n`,
+  );
+  connection.close(true);
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const expected = (where: string, failuresWhere = where): unknown[] => {
+  using db = new Database(path);
+  return db
+    .prepare(
+      `select event_id from (
+        select event_id, id as position, 0 as failure from hookonce_events where outcome = 'unhandled' and ${where}
+        union all
+        select event_id, position, id from hookonce_failures where ${failuresWhere}
+      ) order by position, failure`,
+    )
+    .values()
+    .flat();
+};
+
+const cases: [name: string, filter: EventFilter, expected: () => unknown[]][] = [
+  ["all", {}, () => expected("true")],
+  ["unhandled ones", { outcome: "unhandled" }, () => expected("true", "false")],
+  ["failed ones", { outcome: "failed" }, () => expected("false", "true")],
+  ["a rare type", { type: "😀a" }, () => expected("type = '😀a'")],
+  ["a prefix outside the basic plane", { type: "😀*" }, () => expected("type = '😀a'")],
+  ["a type that none has", { type: "none" }, () => []],
+  ["the latest", { since: 8995 }, () => expected("received_at >= 8995", "first_at >= 8995")],
+];
+
+for (const [name, filter, all] of cases)
+  test(`owed events are read page by page, once and in the order received: ${name}`, async () => {
+    const reader = openReader(path);
+    const found: string[] = [];
+    let after: Cursor | undefined;
+    let pages = 0;
+    do {
+      const { items, next } = await reader.owed(filter, after, 700);
+      expect(items.length).toBeLessThanOrEqual(700);
+      found.push(...items.map(({ eventId }) => eventId));
+      after = next;
+      pages++;
+    } while (after !== undefined);
+    reader.close();
+    expect(found).toEqual(all() as string[]);
+    // No page looks at all of them.
+    expect(pages).toBeGreaterThan(2);
+  });
+
+test("counts what is owed by type", async () => {
+  const reader = openReader(path);
+  expect(await reader.owedByType(10_000)).toEqual([
+    { source: "default", type: "paid", outcome: "unhandled", count: 5994 },
+    { source: "default", type: "😀a", outcome: "unhandled", count: 6 },
+    { source: "default", type: "paid", outcome: "failed", count: 5994 },
+    { source: "default", type: "😀a", outcome: "failed", count: 6 },
+  ]);
+  reader.close();
+});

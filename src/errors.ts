@@ -76,6 +76,8 @@ export type ErrorCode =
   | "permission_denied"
   // The signature doctor cannot read the saved request.
   | "request_unreadable"
+  // Files of the open database were removed, moved or replaced: the process ends.
+  | "database_moved"
   // An unexpected error.
   | "storage_failed"
   | "internal";

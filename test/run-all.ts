@@ -11,8 +11,11 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const bun = process.execPath;
 
-/** Programs and their Debian packages: a C compiler for the power-cut shim, and strace for I/O errors. */
-const PROGRAMS = { cc: ["gcc", "libc6-dev"], strace: ["strace"] } as const;
+/**
+ * Programs and their Debian packages: a C compiler for the power-cut shim, strace for I/O errors, and sqlite3 for what
+ * a person does to the database.
+ */
+const PROGRAMS = { cc: ["gcc", "libc6-dev"], strace: ["strace"], sqlite3: ["sqlite3"] } as const;
 
 function run(command: string, args: string[], environment: Record<string, string> = {}): number {
   console.log(`\n$ ${[command === bun ? "bun" : command, ...args].join(" ")}`);

@@ -1,9 +1,9 @@
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, stackOf } from "../errors.ts";
-import { exitProcess } from "../engines/handler-process.ts";
 import { isOfHandler } from "../engines/late-error.ts";
 import type { Log } from "../logging/log.ts";
+import { endProcess } from "./end-process.ts";
 
 /**
  * Ends the process after an uncaught error of hookonce's own code; the next start recovers from the database.
@@ -31,9 +31,10 @@ export function failStop(inboxFolder: string, log: Log, end: (code: number) => v
   process.on("unhandledRejection", onError);
 }
 
+/** Ends the process without a further write to its database, which can no longer be trusted. */
 export function exitNow(log: Log): never {
   log.flushBeforeExit();
-  exitProcess(1);
+  return endProcess(1);
 }
 
 /** The folder as given, and with symbolic links resolved, as stacks show it. */

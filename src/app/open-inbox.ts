@@ -5,7 +5,7 @@ import { BODY_BUDGET } from "../config/schema.ts";
 import { SLOW_RUN_MS, type Engine, type Handlers, type RunNote } from "../engines/engine.ts";
 import { lockDatabase, type ServeLock } from "../engines/sqlite/lock.ts";
 import { openStore, type OpenStore, type StartPlan } from "../engines/sqlite/start.ts";
-import { HookonceError, messageOf } from "../errors.ts";
+import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
 import { bindHandlers, type HandlersRead } from "../handlers/load.ts";
 import { createByteBudget } from "../http/body.ts";
 import { createDeliveryLog } from "../http/log.ts";
@@ -172,6 +172,8 @@ export function createReceiver(
   };
 }
 
+const FATAL: ReadonlySet<ErrorCode> = new Set(["storage_failed", "database_moved"]);
+
 /** The probe may be what finds out that the database can no longer be written. */
 function createProbe(
   engine: Engine,
@@ -185,7 +187,7 @@ function createProbe(
       await engine.probe(clock());
       provenAt = performance.now();
     } catch (error) {
-      if (error instanceof HookonceError && error.code === "storage_failed") onFatal(error);
+      if (error instanceof HookonceError && FATAL.has(error.code)) onFatal(error);
       throw error;
     }
   };

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { parseAddress } from "../config/address.ts";
 import type { Config } from "../config/load.ts";
-import { HookonceError, messageOf } from "../errors.ts";
+import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
 import type { Engine } from "../engines/engine.ts";
 import { createAdminApp } from "../http/admin/routes.ts";
 import { HAS_SOCKET, listenOnSocket, socketPathOf } from "../http/admin/socket.ts";
@@ -30,6 +30,11 @@ export interface ServeOptions {
   readonly open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs">;
 }
 
+const WHY_ENDED: Partial<Record<ErrorCode, string>> & { readonly storage_failed: string } = {
+  storage_failed: "the database can no longer be trusted in this process; a restart recovers it",
+  database_moved: "ended without answering: files of the database are not in place any more",
+};
+
 /** A count of owed events stops here: it is read at every start. */
 const MAX_COUNTED = 10_000;
 
@@ -51,10 +56,8 @@ export async function serve(options: ServeOptions): Promise<number> {
   failStop(config.inboxFolder, log, ended.resolve);
 
   const onFatal = (error: unknown): void => {
-    logger.fatal(
-      { cause: messageOf(error) },
-      "the database can no longer be trusted in this process; a restart recovers it",
-    );
+    const code = error instanceof HookonceError ? error.code : "storage_failed";
+    logger.fatal({ code, cause: messageOf(error) }, WHY_ENDED[code] ?? WHY_ENDED.storage_failed);
     exitNow(log);
   };
   const services = createServices();
@@ -90,7 +93,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       () => ended.resolve(0),
       (error: unknown) => {
         logger.fatal({ cause: messageOf(error) }, "the stop failed");
-        ended.resolve(1);
+        exitNow(log);
       },
     );
   };

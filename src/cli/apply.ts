@@ -1,7 +1,7 @@
-import { existsSync } from "node:fs";
+import { existsSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { connectAdmin, openAdmin, type Admin, type AdminOptions } from "../app/apply.ts";
-import { exitProcess } from "../engines/handler-process.ts";
+import { endProcess } from "../app/end-process.ts";
 import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
 import type { ApplyGroup } from "../inbox/apply.ts";
 import type { JobView } from "../inbox/background-jobs.ts";
@@ -58,8 +58,8 @@ export async function runApply(given: readonly string[], flags: ApplyFlags): Pro
       process.stderr.write(`${readableLine(JSON.parse(line) as Record<string, unknown>)}\n`);
     }),
     onFatal(error) {
-      process.stderr.write(`hookonce: the database can no longer be trusted: ${messageOf(error)}\n`);
-      exitProcess(EXIT.failed);
+      writeSync(2, `hookonce: the database can no longer be trusted: ${messageOf(error)}\n`);
+      endProcess(EXIT.failed);
     },
   };
   const views: JobView[] = [];

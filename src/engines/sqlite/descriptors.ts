@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 
-const OPEN_FILES = "/proc/self/fd";
+export const OPEN_FILES = "/proc/self/fd";
 
 /** The descriptors under which this process has a file open. Empty on systems without /proc. */
 export function descriptorsOf(realPath: string): number[] {

@@ -5,7 +5,9 @@ import { createBatchWriter } from "./batch.ts";
 import { createCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { createDurability, durableAtCommit, type Durability } from "./durability.ts";
 import { createEventStore } from "./event-store.ts";
+import { watchFiles, type FileWatch } from "./file-watch.ts";
 import { createGates } from "./gate.ts";
+import { explainReads, guardFiles } from "./guarded-engine.ts";
 import { createJobs } from "./jobs.ts";
 import { takeOverLogSync, type LogSync } from "./log-sync.ts";
 import { readMeta } from "./meta.ts";
@@ -30,6 +32,12 @@ export interface SqliteEngineOptions {
 
 /** @param connection the writer's, migrated, and used by nobody else */
 export function createSqliteEngine(connection: Database, options: SqliteEngineOptions): Engine {
+  const files = watchFiles(connection);
+  const onFatal = (error: unknown): void => options.onFatal(files.explain(error));
+  return guardFiles(createUnguarded(connection, files, { ...options, onFatal }), files, onFatal);
+}
+
+function createUnguarded(connection: Database, files: FileWatch, options: SqliteEngineOptions): Engine {
   const { policy, onFatal, onLateError, onRun } = options;
   const createdByUs = readMeta(connection, "created_by") === "hookonce";
   const sync = options.logSync === undefined ? logSyncOf(connection, createdByUs, options) : options.logSync;
@@ -56,7 +64,7 @@ export function createSqliteEngine(connection: Database, options: SqliteEngineOp
 
   return {
     overlaps: sync !== null,
-    reader: () => (reader ??= openReaderLater(connection.filename)),
+    reader: () => (reader ??= openReaderLater(connection.filename, files)),
     // oxlint-disable-next-line typescript/require-await -- SQLite is synchronous; what it throws is to reject
     async commit(jobs, { workMs, handlers }) {
       const { results, blocked, notes } = batches.commit(jobs, handlers, workMs);
@@ -118,10 +126,10 @@ function checkpointOf(
   return createdByUs ? countingRows(connection, checkpoint) : checkpoint;
 }
 
-async function openReaderLater(path: string) {
+async function openReaderLater(path: string, files: FileWatch) {
   // drizzle takes 10 ms, which a start does not need.
   const { openReader } = await import("./reader.ts");
-  return openReader(path);
+  return explainReads(openReader(path), files);
 }
 
 export async function handlerModules(): Promise<Readonly<Record<string, object>>> {

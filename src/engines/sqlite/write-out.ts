@@ -1,5 +1,6 @@
-import { dlopen, FFIType } from "bun:ffi";
+import { FFIType } from "bun:ffi";
 import { fstatSync } from "node:fs";
+import { openLibc } from "./libc.ts";
 
 /**
  * In bytes. The disk needs a few milliseconds for one piece; meanwhile the writer can commit its next
@@ -47,20 +48,9 @@ export function createWriteOut(descriptor: number): WriteOut | undefined {
 type SyncRange = (descriptor: number, from: bigint, length: bigint, flags: number) => number;
 
 function findSyncRange(): SyncRange | undefined {
-  for (const library of ["libc.so.6", `libc.musl-${process.arch === "x64" ? "x86_64" : "aarch64"}.so.1`]) {
-    try {
-      const { symbols } = dlopen(library, {
-        sync_file_range: {
-          args: [FFIType.i32, FFIType.i64, FFIType.i64, FFIType.u32],
-          returns: FFIType.i32,
-        },
-      });
-      return symbols.sync_file_range;
-    } catch {
-      // Try the other libc. Neither may have the call.
-    }
-  }
-  return undefined;
+  return openLibc({
+    sync_file_range: { args: [FFIType.i32, FFIType.i64, FFIType.i64, FFIType.u32], returns: FFIType.i32 },
+  })?.sync_file_range;
 }
 
 /** Cuts a file of `size` bytes into pieces, in order and without gaps. Exported for its test. */

@@ -1,0 +1,155 @@
+import type { Database } from "bun:sqlite";
+import { fstatSync, readlinkSync, realpathSync, statSync } from "node:fs";
+import { HookonceError } from "../../errors.ts";
+import { descriptorsOf, OPEN_FILES } from "./descriptors.ts";
+
+/** Finds out whether the files that SQLite has open are still the ones at their paths. */
+export interface FileWatch {
+  /**
+   * Three calls of stat, about 15 µs for each batch of deliveries. Call it after the sync and before the answer: a
+   * file that was there then has what is answered.
+   *
+   * @throws HookonceError `database_moved`, which names every file that is gone or replaced. The process must end.
+   */
+  check(): void;
+  /** The error that `check` throws, or else the given one: without its files, SQLite reports a disk I/O error. */
+  explain(error: unknown): unknown;
+}
+
+interface WatchedFile {
+  readonly name: string;
+  /** As configured, so that a symbolic link that leads to another file is noticed. */
+  readonly path: string;
+  readonly device: bigint;
+  readonly inode: bigint;
+}
+
+/** `empty`: replaced by an empty file, as SQLite makes one if a connection is opened after its log is gone. */
+type State = "in place" | "gone" | "empty" | "replaced";
+
+/**
+ * SQLite goes on writing to files that were removed, moved or replaced, without an error, and everything in them is
+ * lost with the process. It can also lose them to another process: a handler that opens and closes the database file
+ * itself drops SQLite's locks, the next process that closes the database takes itself for the last one, and deletes
+ * the log (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+ *
+ * @param connection the writer's, in WAL mode
+ */
+export function watchFiles(connection: Database): FileWatch {
+  // On Windows, open files cannot be removed or moved.
+  if (process.platform === "win32") return { check: () => {}, explain: (error) => error };
+  // SQLite opens the log with the first transaction.
+  connection.query("select 1 from sqlite_schema").values();
+  const realPath = realpathSync(connection.filename);
+  const database = watched("database", connection.filename);
+  const log = watched("write-ahead log", `${realPath}-wal`);
+  // Without its index, other processes make a new one, and both write to the same places.
+  const index = watched("index of the write-ahead log", `${realPath}-shm`);
+  const [descriptor] = descriptorsOf(realPath);
+  let failed: HookonceError | undefined;
+
+  function look(): HookonceError | undefined {
+    const problems = [database, log, index].flatMap((file) => {
+      const state = stateOf(file);
+      const what = state !== "empty" ? state : file === log ? "gone" : "replaced";
+      return what === "in place" ? [] : [`the ${file.name} ${file.path} is ${what}`];
+    });
+    if (problems.length === 0) return undefined;
+    const saved = saveLog(connection, { realPath, descriptor, database, log, index });
+    const kept = saved
+      ? "All events answered so far are in the database file that was open."
+      : "Events answered lately may be only in the files that were open.";
+    return new HookonceError(
+      "database_moved",
+      `While hookonce served, files of the database were removed, moved or replaced: ${problems.join("; ")}. ${kept} Stop hookonce before you touch them.`,
+    );
+  }
+
+  return {
+    check() {
+      failed ??= look();
+      if (failed !== undefined) throw failed;
+    },
+    explain: (error) => (failed ??= look()) ?? error,
+  };
+}
+
+function watched(name: string, path: string): WatchedFile {
+  const { dev, ino } = statSync(path, { bigint: true });
+  return { name, path, device: dev, inode: ino };
+}
+
+function stateOf({ path, device, inode }: WatchedFile, at = path): State {
+  try {
+    const found = statSync(at, { bigint: true, throwIfNoEntry: false });
+    if (found === undefined) return "gone";
+    if (found.ino === inode && found.dev === device) return "in place";
+    return found.size === 0n ? "empty" : "replaced";
+  } catch {
+    return "gone"; // for example, its folder can no longer be entered
+  }
+}
+
+interface OpenFiles {
+  readonly realPath: string;
+  /** Undefined without /proc. */
+  readonly descriptor: number | undefined;
+  readonly database: WatchedFile;
+  readonly log: WatchedFile;
+  readonly index: WatchedFile;
+}
+
+/** How often, and how long after one another, to try while a pass of the checkpoint thread is under way. */
+const TRIES = 20;
+const BETWEEN_TRIES_MS = 50;
+
+/**
+ * Moves what is in the open log into the open database file and empties the log. If only the log was removed, the
+ * database then has everything that was answered. If the database was moved, the moved file has. If it was deleted or
+ * replaced, the log that is left beside its path is empty, and does not get into the next database there.
+ *
+ * @returns whether everything that was committed is in files that still have a name
+ */
+function saveLog(connection: Database, files: OpenFiles): boolean {
+  const { realPath, descriptor, database, log } = files;
+  if (stateOf(database, realPath) === "in place" && stateOf(log) === "in place") return true;
+  try {
+    const open = descriptor === undefined ? undefined : fstatSync(descriptor, { bigint: true });
+    const deleted = open?.ino === database.inode && open.nlink === 0n;
+    if (!deleted && isInUse(files)) return false;
+    connection.run("pragma synchronous = full");
+    return moveAll(connection) && !deleted;
+  } catch {
+    // The error that is reported says what happened to the files.
+    return false;
+  }
+}
+
+/**
+ * Whether another process may have opened the database with another log or another index. It would have written pages
+ * that must not be overwritten.
+ */
+function isInUse({ realPath, descriptor, database, log, index }: OpenFiles): boolean {
+  const inPlace = stateOf(database, realPath) === "in place";
+  const path = inPlace ? realPath : descriptor === undefined ? undefined : pathOf(descriptor);
+  if (path === undefined) return true;
+  if (stateOf(log, `${path}-wal`) === "replaced") return true;
+  const state = stateOf(index, `${path}-shm`);
+  // In place without an index: a process that closed the database has deleted it, and others may have written since.
+  return state === "replaced" || (inPlace && state === "gone");
+}
+
+/** Linux keeps this link up to date when the file is moved. */
+function pathOf(descriptor: number): string {
+  return readlinkSync(`${OPEN_FILES}/${descriptor}`);
+}
+
+function moveAll(connection: Database): boolean {
+  // Rows of [busy, pages in the log, pages moved]. A reader keeps the log from being emptied, not from being moved.
+  for (let tried = 0; tried < TRIES; tried++) {
+    if (tried > 0) Bun.sleepSync(BETWEEN_TRIES_MS);
+    const [row] = connection.query("pragma wal_checkpoint(truncate)").values() as [number, number, number][];
+    if (row !== undefined && (row[0] === 0 || row[1] === row[2])) return true;
+  }
+  return false;
+}

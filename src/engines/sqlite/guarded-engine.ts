@@ -1,0 +1,65 @@
+import type { Engine, Reader } from "../engine.ts";
+import type { FileWatch } from "./file-watch.ts";
+
+/**
+ * A reader that names the files that are gone. It answers as directly as SQLite does, because a stop closes the
+ * connection after the reads that have begun.
+ */
+export function explainReads<R extends Reader>(reader: R, files: FileWatch): R {
+  const explaining = <Result>(work: () => Result): Result => {
+    try {
+      return work();
+    } catch (error) {
+      throw files.explain(error);
+    }
+  };
+  return {
+    ...reader,
+    owed: (...args) => explaining(() => reader.owed(...args)),
+    owedByType: (...args) => explaining(() => reader.owedByType(...args)),
+    find: (...args) => explaining(() => reader.find(...args)),
+  };
+}
+
+/**
+ * An engine that answers nothing once files of its database are gone or replaced, and says so instead of the disk I/O
+ * error that SQLite reports then.
+ *
+ * @param onFatal see {@link SqliteEngineOptions}
+ */
+export function guardFiles(engine: Engine, files: FileWatch, onFatal: (error: unknown) => void): Engine {
+  async function explaining<Result>(work: () => Result | Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      throw files.explain(error);
+    }
+  }
+
+  return {
+    ...engine,
+    async commit(jobs, how) {
+      const batch = await explaining(() => engine.commit(jobs, how));
+      const results = explaining(async () => {
+        const durable = await batch.results;
+        // Not before the sync: these are the files that it has written to.
+        files.check();
+        return durable;
+      });
+      return { ...batch, results };
+    },
+    async probe(now) {
+      await explaining(() => engine.probe(now));
+      files.check();
+    },
+    async close() {
+      try {
+        files.check();
+      } catch (error) {
+        // The last write of the log must not get into a database that others may use by now.
+        onFatal(error);
+      }
+      await engine.close();
+    },
+  };
+}

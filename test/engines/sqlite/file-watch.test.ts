@@ -1,0 +1,208 @@
+import { Database } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
+import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { HookonceError } from "../../../src/errors.ts";
+import { describeUnless, needsLinux } from "../../crash/requirements.ts";
+import { testInbox, type TestInbox } from "../../support/test-inbox.ts";
+
+const event = (n: number): object => ({ event_id: `evt_${n}`, type: "t" });
+
+/** Delivers an event, and returns the status, or the message of the error for which nothing is answered. */
+async function statusOrError(inbox: TestInbox, n: number): Promise<number | string> {
+  const answered = inbox.deliver(event(n)).then(({ status }) => status);
+  const failed = (async () => {
+    while (inbox.fatal.length === 0) await Bun.sleep(1);
+    const [error] = inbox.fatal;
+    expect(error).toBeInstanceOf(HookonceError);
+    expect((error as HookonceError).code).toBe("database_moved");
+    return (error as HookonceError).message;
+  })();
+  return Promise.race([answered, failed]);
+}
+
+/**
+ * The ids of the recorded events in a database file, with or without the log beside it. It is copied by another
+ * process: this one would drop the locks of the inbox when it closes the file.
+ */
+function idsIn(path: string, withLog: boolean): string[] {
+  const copy = `${path}.to-read`;
+  for (const suffix of withLog ? ["", "-wal"] : [""]) Bun.spawnSync(["cp", path + suffix, copy + suffix]);
+  using db = new Database(copy);
+  return (db.prepare("select event_id from hookonce_events order by id").values() as [string][]).map(
+    ([id]) => id,
+  );
+}
+
+const SAVED = "All events answered so far are in the database file that was open.";
+const LOST = "Events answered lately may be only in the files that were open.";
+
+interface Loss {
+  readonly name: string;
+  readonly lose: (path: string) => void;
+  /** Which files the error names, and what happened to each. */
+  readonly told: readonly string[];
+  readonly kept: string;
+  /** The file that has the event that was answered. */
+  readonly in?: (path: string) => string;
+  /** Whether the log that is still beside that file is needed for it. */
+  readonly withLog?: boolean;
+}
+
+const losses: readonly Loss[] = [
+  {
+    name: "the database is deleted",
+    lose: (path) => rmSync(path),
+    told: ["the database DB is gone"],
+    kept: LOST,
+  },
+  {
+    name: "the database is moved in its folder",
+    lose: (path) => renameSync(path, `${path}.old`),
+    told: ["the database DB is gone"],
+    kept: SAVED,
+    in: (path) => `${path}.old`,
+  },
+  {
+    name: "the database is replaced by a copy that was moved over it",
+    lose: (path) => {
+      Bun.spawnSync(["cp", path, `${path}.copy`]);
+      renameSync(`${path}.copy`, path);
+    },
+    told: ["the database DB is replaced"],
+    kept: LOST,
+  },
+  {
+    name: "only the write-ahead log is deleted",
+    lose: (path) => rmSync(`${path}-wal`),
+    told: ["the write-ahead log DB-wal is gone"],
+    kept: SAVED,
+    in: (path) => path,
+  },
+  {
+    name: "the write-ahead log is replaced by an empty one",
+    lose: (path) => {
+      rmSync(`${path}-wal`);
+      writeFileSync(`${path}-wal`, "");
+    },
+    told: ["the write-ahead log DB-wal is gone"],
+    kept: SAVED,
+    in: (path) => path,
+  },
+  {
+    name: "the write-ahead log is replaced by that of another process",
+    lose: (path) => {
+      rmSync(`${path}-wal`);
+      writeFileSync(`${path}-wal`, "pages");
+    },
+    told: ["the write-ahead log DB-wal is replaced"],
+    kept: LOST,
+  },
+  {
+    name: "only the index of the write-ahead log is deleted",
+    lose: (path) => rmSync(`${path}-shm`),
+    told: ["the index of the write-ahead log DB-shm is gone"],
+    kept: SAVED,
+    in: (path) => path,
+    withLog: true,
+  },
+  {
+    name: "log and index are deleted, as the last process that closes a database does",
+    lose: (path) => {
+      rmSync(`${path}-wal`);
+      rmSync(`${path}-shm`);
+    },
+    told: ["the write-ahead log DB-wal is gone", "the index of the write-ahead log DB-shm is gone"],
+    kept: LOST,
+  },
+  {
+    name: "the folder is moved",
+    lose: (path) => {
+      renameSync(dirname(path), `${dirname(path)}-old`);
+      mkdirSync(dirname(path));
+    },
+    told: ["the database DB is gone", "the write-ahead log DB-wal is gone"],
+    kept: SAVED,
+    in: (path) => path.replace("/data/", "/data-old/"),
+  },
+];
+
+describeUnless(needsLinux(), "nothing is answered once", () => {
+  for (const { name, lose, told, kept, in: where, withLog = false } of losses) {
+    test(name, async () => {
+      await using inbox = await testInbox();
+      const { databasePath } = inbox;
+      expect(await statusOrError(inbox, 1)).toBe(200);
+      lose(databasePath);
+      const message = await statusOrError(inbox, 2);
+      for (const each of told) expect(message).toContain(each.replaceAll("DB", databasePath));
+      expect(message).toContain(kept);
+      if (where !== undefined) expect(idsIn(where(databasePath), withLog)).toContain("evt_1");
+    });
+  }
+
+  test("a symbolic link leads to another database", async () => {
+    await using inbox = await testInbox();
+    const { databasePath, folder } = inbox;
+    const elsewhere = join(folder, "elsewhere.db");
+    await inbox.close();
+    renameSync(databasePath, elsewhere);
+    symlinkSync(elsewhere, databasePath);
+    await inbox.restart();
+    expect(await statusOrError(inbox, 1)).toBe(200);
+    new Database(join(folder, "other.db"), { create: true }).close();
+    rmSync(databasePath);
+    writeFileSync(join(folder, "other.db"), "");
+    symlinkSync(join(folder, "other.db"), databasePath);
+    expect(await statusOrError(inbox, 2)).toContain(`the database ${databasePath} is replaced`);
+  });
+
+  test("the database is moved and another process has opened it there: its file is left alone", async () => {
+    await using inbox = await testInbox();
+    const { databasePath } = inbox;
+    expect(await statusOrError(inbox, 1)).toBe(200);
+    const moved = `${databasePath}.moved`;
+    renameSync(databasePath, moved);
+    const child = Bun.spawnSync({
+      cmd: [
+        process.execPath,
+        "-e",
+        `const { Database } = await import("bun:sqlite");
+         const db = new Database(${JSON.stringify(moved)});
+         db.run("create table theirs (n)");
+         process.kill(process.pid, "SIGKILL");`,
+      ],
+    });
+    expect(child.signalCode).toBe("SIGKILL");
+    const { mtimeMs } = statSync(moved);
+    expect(await statusOrError(inbox, 2)).toContain(LOST);
+    expect(statSync(moved).mtimeMs).toBe(mtimeMs);
+  });
+});
+
+describe("while the files are in place", () => {
+  test("a log that another process moves into the database, and a reader, change nothing", async () => {
+    await using inbox = await testInbox();
+    for (let n = 0; n < 5; n++) {
+      expect(await statusOrError(inbox, n)).toBe(200);
+      inbox.rows("pragma wal_checkpoint(truncate)");
+    }
+    expect(inbox.fatal).toEqual([]);
+  });
+
+  test("/readyz ends the process as a delivery does if they are gone", async () => {
+    await using inbox = await testInbox();
+    expect((await inbox.request("/readyz?within=0")).status).toBe(200);
+    rmSync(`${inbox.databasePath}-wal`);
+    expect((await inbox.request("/readyz?within=0")).status).toBe(500);
+    expect(inbox.fatal).toEqual([expect.objectContaining({ code: "database_moved" })]);
+  });
+
+  test("a stop reports files that are gone", async () => {
+    await using inbox = await testInbox();
+    expect(await statusOrError(inbox, 1)).toBe(200);
+    renameSync(inbox.databasePath, `${inbox.databasePath}.old`);
+    await inbox.close();
+    expect(inbox.fatal).toEqual([expect.objectContaining({ code: "database_moved" })]);
+  });
+});

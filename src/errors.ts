@@ -32,6 +32,7 @@ export type ErrorCode =
   | "method_not_allowed"
   | "body_too_large"
   | "unsupported_content_encoding"
+  | "unsupported_content_type"
   // The delivery cannot be accepted now. Nothing was recorded, and the provider's retry brings it back.
   | "overloaded"
   | "disk_full"

@@ -17,6 +17,9 @@ export interface Delivery {
   readonly remoteAddress: () => string | null;
 }
 
+/** A delivery whose body has not been read yet. */
+export type Head = Omit<Delivery, "body" | "receivedAt">;
+
 /** The id and type of an event. With the source, the id identifies it; the type selects its handler. */
 export interface Identity {
   /** 1 to 255 bytes of UTF-8 without control characters, unique within its source. */

@@ -3,7 +3,7 @@ import type { Environment } from "../config/secrets.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import type { Delivery } from "../event.ts";
 import type { Fetch } from "../providers/context.ts";
-import { noHandshake, type Handshakes } from "../providers/handshake.ts";
+import { noHandshake, type Handshake } from "../providers/handshake.ts";
 import { createSource, type Source, type SourceSettings } from "../providers/source.ts";
 import { ageIn } from "./age.ts";
 import { diagnose } from "./diagnose.ts";
@@ -77,7 +77,7 @@ function startedSource(settings: SourceSettings, nowMs: number): Source | Hookon
 async function handshakeIn(
   delivery: Delivery,
   source: Source | HookonceError,
-  on: keyof Handshakes,
+  on: Handshake["on"],
 ): Promise<string | undefined> {
   if (source instanceof HookonceError) return undefined;
   try {

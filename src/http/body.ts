@@ -1,4 +1,5 @@
 import { HookonceError, messageOf } from "../errors.ts";
+import type { Admission } from "../providers/admission.ts";
 
 /**
  * Limits how many bytes of bodies are in memory at once, being read or waiting in the queue. Beyond that the
@@ -35,21 +36,19 @@ const AT_ONCE = 64 * 1024;
  * Reads the raw bytes of the body. They are read exactly once, so the bytes that are verified and stored are
  * the bytes that were received. The caller must call {@link releaseBody} once the answer is known.
  *
- * @param declared the Content-Length header
- * @param limit the largest body accepted, in bytes
- * @throws HookonceError `body_too_large`, `overloaded`, `incomplete_body`
+ * @param declared the Content-Length header, which {@link Admission} has compared with the source's limit
+ * @throws HookonceError `body_too_large`, `overloaded`, `incomplete_body`, or what the admission throws
  */
 export async function readBody(
   request: Request,
   declared: string | undefined,
-  limit: number,
+  admission: Admission,
   budget: ByteBudget,
 ): Promise<Uint8Array> {
   const length = Number(declared ?? Number.POSITIVE_INFINITY);
-  if (declared !== undefined && length > limit) throw tooLarge(limit);
   // Memory for a large body is reserved as its chunks arrive. Otherwise three connections that declare 25 MiB
   // and send nothing would use up the whole budget.
-  if (length > AT_ONCE) return readChunks(request, limit, budget);
+  if (length > AT_ONCE) return readChunks(request, admission, budget);
   const held = length + OVERHEAD;
   if (!budget.take(held)) throw noRoom();
   try {
@@ -69,7 +68,11 @@ export function releaseBody(bytes: Uint8Array, budget: ByteBudget): void {
   budget.give(bytes.byteLength + OVERHEAD);
 }
 
-async function readChunks(request: Request, limit: number, budget: ByteBudget): Promise<Uint8Array> {
+async function readChunks(
+  request: Request,
+  { maxBytes, refuse }: Admission,
+  budget: ByteBudget,
+): Promise<Uint8Array> {
   let held = OVERHEAD;
   if (!budget.take(held)) throw noRoom();
   const chunks: Uint8Array[] = [];
@@ -77,7 +80,7 @@ async function readChunks(request: Request, limit: number, budget: ByteBudget): 
   try {
     for await (const chunk of request.body ?? []) {
       length += chunk.byteLength;
-      if (length > limit) throw tooLarge(limit);
+      if (length > maxBytes) throw refuse();
       if (!budget.take(chunk.byteLength)) throw noRoom();
       held += chunk.byteLength;
       chunks.push(chunk);
@@ -90,13 +93,6 @@ async function readChunks(request: Request, limit: number, budget: ByteBudget): 
     });
   }
   return Buffer.concat(chunks);
-}
-
-function tooLarge(limit: number): HookonceError {
-  return new HookonceError(
-    "body_too_large",
-    `The body is larger than ${limit} bytes, the limit of this source (max_body).`,
-  );
 }
 
 function noRoom(): HookonceError {

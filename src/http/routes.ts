@@ -2,7 +2,7 @@ import { zValidator } from "@hono/zod-validator";
 import { Hono } from "hono";
 import * as z from "zod/mini";
 import { HookonceError } from "../errors.ts";
-import type { Headers } from "../event.ts";
+import type { Head, Headers } from "../event.ts";
 import type { Queue } from "../inbox/queue.ts";
 import { answerGet, receive } from "../inbox/receive.ts";
 import { isGzip } from "../providers/body/payload.ts";
@@ -137,20 +137,16 @@ async function take(
     const headers = request.headers.toJSON();
     refuseEncoding(headers);
     const { provider } = source;
-    const body = await readBody(request, headers["content-length"], source.maxBody, options.budget);
+    const head: Head = {
+      method: request.method,
+      url: request.url,
+      headers,
+      remoteAddress: () => env?.remoteAddress?.(request) ?? null,
+    };
+    const admission = source.admit(head);
+    const body = await readBody(request, headers["content-length"], admission, options.budget);
     try {
-      const received = await receive(
-        {
-          method: request.method,
-          url: request.url,
-          headers,
-          body,
-          receivedAt: options.clock(),
-          remoteAddress: () => env?.remoteAddress?.(request) ?? null,
-        },
-        source,
-        options.queue,
-      );
+      const received = await receive({ ...head, body, receivedAt: options.clock() }, source, options.queue);
       if ("outcome" in received) {
         options.log.received(source.name, received, startedAt);
         return answerReceived(received, provider);

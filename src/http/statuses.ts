@@ -30,6 +30,7 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   method_not_allowed: 405,
   body_too_large: 413,
   unsupported_content_encoding: 415,
+  unsupported_content_type: 415,
   key_unavailable: 503,
   overloaded: 503,
   disk_full: 503,

@@ -1,4 +1,4 @@
-import type { Delivery } from "../event.ts";
+import type { Delivery, Head } from "../event.ts";
 import type { Reading } from "./body/payload.ts";
 
 /** Unix milliseconds. */
@@ -8,6 +8,9 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** Throws or rejects unless the delivery is the provider's. The error's code says why. */
 export type Verify = (delivery: Delivery) => void | Promise<void>;
+
+/** Throws if the headers alone show that the delivery is not the provider's. */
+export type HeaderCheck = (head: Head) => void;
 
 /** What a scheme needs to verify a delivery. */
 export interface VerifyContext {
@@ -19,8 +22,8 @@ export interface VerifyContext {
   /** The URL as the provider knows it. */
   readonly urlOf: (delivery: Delivery) => string;
   /**
-   * For schemes whose signature is in the body. Its output is bounded, whatever a compressed body inflates
-   * to.
+   * For schemes whose signature is in the body. It takes little longer than JSON.parse, and a compressed body
+   * inflates at most tenfold, because nobody has proved anything yet.
    */
   readonly parse: Reading;
   /** The provider's environment, if it has several. */

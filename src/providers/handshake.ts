@@ -1,4 +1,4 @@
-import type { Delivery, Reply } from "../event.ts";
+import type { Delivery, Head, Reply } from "../event.ts";
 import { HookonceError } from "../errors.ts";
 import { isSecret } from "./schemes/comparison.ts";
 import type { VerifyContext } from "./context.ts";
@@ -62,7 +62,13 @@ export type Answer = (
   parse: () => ParsedBody,
 ) => HandshakeDone | Promise<HandshakeDone> | undefined;
 
-export type Handshakes = Readonly<Record<Handshake["on"], Answer | undefined>>;
+export interface Handshakes extends Readonly<Record<Handshake["on"], Answer | undefined>> {
+  /** Whether the headers are those of a handshake without a signature, so that its body is worth reading. */
+  readonly mayBeUnsigned: (head: Head) => boolean;
+}
+
+/** In bytes. The body of a handshake without a signature holds one token, and it is not compressed. */
+export const MAX_UNSIGNED_HANDSHAKE = 4096;
 
 /** What the answers to handshakes need. */
 export interface HandshakeContext extends Pick<VerifyContext, "secrets" | "fetch"> {
@@ -76,8 +82,9 @@ export function compileHandshakes(
   context: HandshakeContext,
 ): Handshakes | undefined {
   if (handshakes === undefined) return undefined;
+  const of = (on: Handshake["on"]): readonly Handshake[] => handshakes.filter((one) => one.on === on);
   const at = (on: Handshake["on"]): Answer | undefined => {
-    const compiled = handshakes.filter((one) => one.on === on).map((one) => compileHandshake(one, context));
+    const compiled = of(on).map((one) => compileHandshake(one, context));
     if (compiled.length === 0) return undefined;
     return (delivery, parse) => {
       for (const answer of compiled) {
@@ -87,10 +94,33 @@ export function compileHandshakes(
       return undefined;
     };
   };
-  return { GET: at("GET"), unsigned: at("unsigned"), signed: at("signed") };
+  const unsigned = of("unsigned").map(({ when }) =>
+    when.filter(isInHead).map((condition) => compileCondition(condition, context.verifyToken)),
+  );
+  return {
+    GET: at("GET"),
+    unsigned: at("unsigned"),
+    signed: at("signed"),
+    mayBeUnsigned: ({ url, headers }) =>
+      unsigned.some((conditions) =>
+        conditions.every((holds) => holds({ url, headers, body: NO_BODY }, notYetRead)),
+      ),
+  };
 }
 
-type ReadPlace = (delivery: Delivery, parse: () => ParsedBody) => unknown;
+const NO_BODY = new Uint8Array();
+
+function notYetRead(): never {
+  throw new Error("Only conditions on headers and query are checked before the body is read.");
+}
+
+function isInHead({ at }: Condition): boolean {
+  return at.startsWith("header:") || at.startsWith("query:");
+}
+
+type ReadPlace = (delivery: Readable, parse: () => ParsedBody) => unknown;
+
+type Readable = Pick<Delivery, "url" | "headers" | "body">;
 
 function compilePlace(place: Place): ReadPlace {
   if (place.startsWith("query:")) {
@@ -115,7 +145,7 @@ function compileHandshake({ name, when, onlyKeys, answer }: Handshake, context: 
 function compileCondition(
   { at, is, absent, isVerifyToken }: Condition,
   verifyToken: string | undefined,
-): (delivery: Delivery, parse: () => ParsedBody) => boolean {
+): (delivery: Readable, parse: () => ParsedBody) => boolean {
   const read = compilePlace(at);
   return (delivery, parse) => {
     const value = read(delivery, parse);

@@ -1,5 +1,6 @@
-import type { Delivery, Headers, Identity } from "../event.ts";
+import type { Delivery, Head, Headers, Identity } from "../event.ts";
 import { HookonceError } from "../errors.ts";
+import { createAdmission, maxUnverified, type Admission } from "./admission.ts";
 import { compileBatch, type BatchPath, type Split } from "./body/batch.ts";
 import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
 import { compileHandshakes, type Handshakes } from "./handshake.ts";
@@ -67,6 +68,12 @@ export interface Source {
   readonly sameBody: boolean;
   /** Two sources have the same text here if and only if they have the same rule for event ids. */
   readonly eventIdRule: string;
+  /**
+   * Refuses what the headers alone can refuse: the size, the type and the missing or malformed signature.
+   *
+   * @throws HookonceError
+   */
+  readonly admit: (head: Head) => Admission;
   /** Throws or rejects unless the delivery is the provider's. The error's code says why. */
   readonly verify: Verify;
   readonly parse: Reading;
@@ -130,10 +137,18 @@ export function createSource(
     clock,
     fetch,
     urlOf: createUrlOf(scheme, settings.publicUrl),
-    parse,
+    parse: kind.reading(scheme, (delivery) =>
+      parseBody(delivery, provider.formField, Math.min(maxBody, maxUnverified(delivery.body))),
+    ),
     environment: settings.environment ?? "production",
     allowPublic: settings.allowPublic === true,
   };
+  const handshakes = compileHandshakes(provider.handshakes, {
+    secrets,
+    fetch,
+    verifyToken: settings.verifyToken,
+    secretOf: (delivery) => secretOf(delivery, scheme, context),
+  });
   const split = batch === undefined ? undefined : createBatchSplit(compileBatch(batch), identify, parse);
   return {
     name: settings.name,
@@ -145,17 +160,18 @@ export function createSource(
     requireChange: settings.requireChange ?? false,
     sameBody: settings.sameBody === "duplicate",
     eventIdRule: ruleOf(eventId, batch),
+    admit: createAdmission({
+      maxBody,
+      checkHeaders: receives ? kind.createHeaderCheck(scheme, context) : refuseAll,
+      signatureInBody: kind.proof !== "none" && kind.signatureHeader(scheme) === undefined,
+      handshakes,
+    }),
     verify: receives ? kind.createVerifier(scheme, context) : refuseAll,
     parse,
     identify,
     split,
     payloadOf: createPayloadOf(parse, split),
-    handshakes: compileHandshakes(provider.handshakes, {
-      secrets,
-      fetch,
-      verifyToken: settings.verifyToken,
-      secretOf: (delivery) => secretOf(delivery, scheme, context),
-    }),
+    handshakes,
     redactBody:
       kind.proof === "secret-sent" ? createBodyRedaction(secrets, provider.formField, maxBody) : undefined,
     keepableHeaders: createHeaderRedaction(provider, scheme, secrets),

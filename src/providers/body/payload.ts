@@ -93,7 +93,7 @@ function inflate(body: Uint8Array, maxBytes: number): Uint8Array | undefined {
     if ((error as NodeJS.ErrnoException).code !== "ERR_BUFFER_TOO_LARGE") return undefined;
     throw new HookonceError(
       "body_too_large",
-      `The body inflates to more than ${maxBytes} bytes, the limit of this source (max_body).`,
+      `The body inflates to more than ${maxBytes} bytes, the most that is accepted here: send it uncompressed, or raise max_body of this source.`,
     );
   }
 }

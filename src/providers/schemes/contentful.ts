@@ -4,7 +4,7 @@ import { HookonceError } from "../../errors.ts";
 import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
 import { createComparison } from "./comparison.ts";
 import { decodeKey, describeFormat, randomSecret } from "./keys.ts";
-import { defineKind, withOwnTolerance } from "./scheme.ts";
+import { defineKind, headerIn, withOwnTolerance } from "./scheme.ts";
 import { checkAge } from "./age.ts";
 
 /**
@@ -22,6 +22,10 @@ export const contentful = defineKind<ContentfulScheme>({
   kind: "contentful",
   proof: "shared-key",
   createVerifier,
+  createHeaderCheck:
+    () =>
+    ({ headers }) =>
+      void readHeaders(headers),
   sign,
   describe: () => "HMAC-SHA256 in hex over method, path, the headers it names, and body",
   describeKey: () => describeFormat("text"),
@@ -44,19 +48,7 @@ function createVerifier({ tolerance }: ContentfulScheme, { secrets, clock, urlOf
   const equal = createComparison(64);
   return (delivery) => {
     const { headers } = delivery;
-    const given = headers[SIGNATURE] ?? "";
-    if (given === "") throw new HookonceError("signature_missing", `The header ${SIGNATURE} is missing.`);
-    const timestamp = headers[TIMESTAMP] ?? "";
-    if (timestamp === "") throw new HookonceError("timestamp_missing", `The header ${TIMESTAMP} is missing.`);
-    if (!/^\d{1,14}$/.test(timestamp))
-      throw new HookonceError("timestamp_invalid", `The header ${TIMESTAMP} is not a time.`);
-    const names = (headers[SIGNED_HEADERS] ?? "").split(",");
-    if (!names.includes(TIMESTAMP) || !names.includes(SIGNED_HEADERS)) {
-      throw new HookonceError(
-        "signature_malformed",
-        `The header ${SIGNED_HEADERS} does not name itself and the time, which the signature must cover.`,
-      );
-    }
+    const { given, timestamp, names } = readHeaders(headers);
     const request = { method: delivery.method, url: urlOf(delivery), headers, body: delivery.body };
     if (!keys.some((key) => equal(given, digest(key, request, names)))) {
       throw new HookonceError(
@@ -66,6 +58,23 @@ function createVerifier({ tolerance }: ContentfulScheme, { secrets, clock, urlOf
     }
     checkAge(Number(timestamp), tolerance, clock());
   };
+}
+
+/** @throws HookonceError `signature_missing`, `signature_malformed`, `timestamp_missing`, `timestamp_invalid` */
+function readHeaders(headers: Headers): { given: string; timestamp: string; names: string[] } {
+  const given = headerIn(headers, SIGNATURE);
+  const timestamp = headers[TIMESTAMP] ?? "";
+  if (timestamp === "") throw new HookonceError("timestamp_missing", `The header ${TIMESTAMP} is missing.`);
+  if (!/^\d{1,14}$/.test(timestamp))
+    throw new HookonceError("timestamp_invalid", `The header ${TIMESTAMP} is not a time.`);
+  const names = (headers[SIGNED_HEADERS] ?? "").split(",");
+  if (!names.includes(TIMESTAMP) || !names.includes(SIGNED_HEADERS)) {
+    throw new HookonceError(
+      "signature_malformed",
+      `The header ${SIGNED_HEADERS} does not name itself and the time, which the signature must cover.`,
+    );
+  }
+  return { given, timestamp, names };
 }
 
 /** Signs all headers of the request, as Contentful does with its own. */

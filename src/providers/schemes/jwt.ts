@@ -6,13 +6,6 @@ export function loadJose(): Promise<typeof Jose> {
   return import("jose");
 }
 
-/** @throws HookonceError `signature_missing` */
-export function tokenOf(token: string | undefined, header: string): string {
-  if (token === undefined || token === "")
-    throw new HookonceError("signature_missing", `The header ${header} is missing.`);
-  return token;
-}
-
 export function tokenMismatch(): HookonceError {
   return new HookonceError(
     "signature_mismatch",

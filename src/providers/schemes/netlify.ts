@@ -1,8 +1,8 @@
 import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
 import { isSecret } from "./comparison.ts";
-import { bodyHash, loadJose, tokenMismatch, tokenOf } from "./jwt.ts";
+import { bodyHash, loadJose, tokenMismatch } from "./jwt.ts";
 import { decodeKey, describeFormat, randomSecret } from "./keys.ts";
-import { defineKind } from "./scheme.ts";
+import { defineKind, headerIn } from "./scheme.ts";
 
 /**
  * Netlify sends a JWT (HS256) that holds the hash of the body.
@@ -30,7 +30,7 @@ function createVerifier(_: NetlifyScheme, { secrets }: VerifyContext): Verify {
   const keys = secrets.map((secret) => decodeKey(secret, "text"));
   const jose = loadJose();
   return async ({ headers, body }) => {
-    const token = tokenOf(headers[HEADER], HEADER);
+    const token = headerIn(headers, HEADER);
     const { errors, jwtVerify } = await jose;
     for (const key of keys) {
       try {

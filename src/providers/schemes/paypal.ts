@@ -5,7 +5,7 @@ import { nodeCrypto } from "../node-modules.ts";
 import { createCertificateVerify } from "./certificate.ts";
 import { privateKeyOf, randomRsaKey, randomSecret } from "./keys.ts";
 import { checkPinned } from "./pinned-fetch.ts";
-import { defineKind } from "./scheme.ts";
+import { defineKind, headerIn } from "./scheme.ts";
 
 /**
  * PayPal signs the id and time of the transmission, the id of the webhook and a checksum of the body, with a
@@ -20,6 +20,10 @@ export const paypal = defineKind<PayPalScheme>({
   kind: "paypal",
   proof: "fetched-key",
   createVerifier,
+  createHeaderCheck:
+    () =>
+    ({ headers }) =>
+      void readHeaders(headers),
   sign,
   describe: () =>
     "RSA over id, time, webhook id and a checksum of the body; the certificate is fetched from PayPal",
@@ -42,15 +46,7 @@ const HOST = /^(?:[a-z0-9-]+\.)*paypal\.com$/;
 function createVerifier(_: PayPalScheme, context: VerifyContext): Verify {
   const verify = createCertificateVerify(context);
   return async ({ headers, body }) => {
-    const id = required(headers, "paypal-transmission-id");
-    const time = required(headers, TIMESTAMP);
-    const signature = required(headers, SIGNATURE);
-    const algorithm = required(headers, "paypal-auth-algo");
-    if (algorithm.toUpperCase() !== "SHA256WITHRSA")
-      throw new HookonceError("signature_malformed", "The header paypal-auth-algo is not SHA256withRSA.");
-    const url = checkPinned(required(headers, "paypal-cert-url"), HOST, "paypal-cert-url");
-    if (!url.pathname.startsWith("/v1/notifications/certs/"))
-      throw new HookonceError("signature_malformed", "The paypal-cert-url is not the URL of a certificate.");
+    const { id, time, signature, url } = readHeaders(headers);
     let refusal: unknown;
     for (const webhookId of context.secrets) {
       try {
@@ -62,6 +58,20 @@ function createVerifier(_: PayPalScheme, context: VerifyContext): Verify {
     }
     throw refusal instanceof Error ? refusal : new HookonceError("signature_mismatch", messageOf(refusal));
   };
+}
+
+/** @throws HookonceError `signature_missing`, `signature_malformed` */
+function readHeaders(headers: Headers): { id: string; time: string; signature: string; url: URL } {
+  const id = headerIn(headers, "paypal-transmission-id");
+  const time = headerIn(headers, TIMESTAMP);
+  const signature = headerIn(headers, SIGNATURE);
+  const algorithm = headerIn(headers, "paypal-auth-algo");
+  if (algorithm.toUpperCase() !== "SHA256WITHRSA")
+    throw new HookonceError("signature_malformed", "The header paypal-auth-algo is not SHA256withRSA.");
+  const url = checkPinned(headerIn(headers, "paypal-cert-url"), HOST, "paypal-cert-url");
+  if (!url.pathname.startsWith("/v1/notifications/certs/"))
+    throw new HookonceError("signature_malformed", "The paypal-cert-url is not the URL of a certificate.");
+  return { id, time, signature, url };
 }
 
 function sign(_: PayPalScheme, request: OutgoingRequest, context: SigningContext): OutgoingRequest {
@@ -84,10 +94,4 @@ function sign(_: PayPalScheme, request: OutgoingRequest, context: SigningContext
 
 function signed(id: string, time: string, webhookId: string, body: Uint8Array): string {
   return `${id}|${time}|${webhookId}|${Bun.hash.crc32(body)}`;
-}
-
-function required(headers: Headers, name: string): string {
-  const value = headers[name] ?? "";
-  if (value === "") throw new HookonceError("signature_missing", `The header ${name} is missing.`);
-  return value;
 }

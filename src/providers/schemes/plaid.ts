@@ -3,10 +3,10 @@ import { HookonceError } from "../../errors.ts";
 import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
 import { nodeCrypto } from "../node-modules.ts";
 import { isSecret } from "./comparison.ts";
-import { bodyHash, loadJose, tokenMismatch, tokenOf } from "./jwt.ts";
+import { bodyHash, loadJose, tokenMismatch } from "./jwt.ts";
 import { privateKeyOf, randomSecret } from "./keys.ts";
 import { createKeep, fetchPinned } from "./pinned-fetch.ts";
-import { defineKind, withOwnTolerance } from "./scheme.ts";
+import { defineKind, headerIn, withOwnTolerance } from "./scheme.ts";
 import { checkAge } from "./age.ts";
 
 /**
@@ -70,7 +70,7 @@ function createVerifier({ tolerance }: PlaidScheme, context: VerifyContext): Ver
       : new HookonceError("key_unavailable", "Plaid's answer holds no key.", { cause: refusal });
   });
   return async ({ headers, body }) => {
-    const token = tokenOf(headers[HEADER], HEADER);
+    const token = headerIn(headers, HEADER);
     const { decodeProtectedHeader, errors, jwtVerify } = await jose;
     const key = await keyOf(kidOf(token, decodeProtectedHeader));
     let iat: unknown;

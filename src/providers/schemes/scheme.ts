@@ -1,7 +1,15 @@
-import type { Delivery } from "../../event.ts";
+import type { Delivery, Headers } from "../../event.ts";
 import type { Reading } from "../body/payload.ts";
 import type { KeyProblem, SchemeConfig, SchemeKey } from "./config.ts";
-import type { OutgoingRequest, SigningContext, SigningKeys, Verify, VerifyContext } from "../context.ts";
+import { HookonceError } from "../../errors.ts";
+import type {
+  HeaderCheck,
+  OutgoingRequest,
+  SigningContext,
+  SigningKeys,
+  Verify,
+  VerifyContext,
+} from "../context.ts";
 
 /**
  * Everything hookonce knows about one kind of scheme. Each kind is one file in this folder, and schemes.ts
@@ -53,6 +61,12 @@ export type Proof = "none" | "secret-sent" | "shared-key" | "key-pair" | "fetche
 interface Optional<S> {
   /** Where the signature is (or the secret, if that is sent). Default: undefined, it is in the body. */
   signatureHeader?(scheme: S): SignatureHeader | undefined;
+
+  /**
+   * Refuses what the headers alone can refuse, so that nobody makes us read, inflate or parse a body for
+   * nothing. {@link createVerifier} must refuse the same. Default: the signature's header must be present.
+   */
+  createHeaderCheck?(scheme: S, context: VerifyContext): HeaderCheck;
 
   /** The header that holds the time of signing, in lower case. Default: undefined. */
   timestampHeader?(scheme: S): string | undefined;
@@ -166,6 +180,7 @@ type Definition<S extends SchemeLiteral> = Omit<SchemeKind<S>, keyof Optional<S>
 export function defineKind<S extends SchemeLiteral>(definition: Definition<S>): SchemeKind<S> {
   const kind: SchemeKind<S> = {
     signatureHeader: () => undefined,
+    createHeaderCheck: (scheme) => requireHeader(kind.signatureHeader(scheme)),
     timestampHeader: () => undefined,
     coversUrl: () => false,
     tolerance: () => undefined,
@@ -186,6 +201,21 @@ export function defineKind<S extends SchemeLiteral>(definition: Definition<S>): 
     ...definition,
   };
   return kind;
+}
+
+function requireHeader(signature: SignatureHeader | undefined): HeaderCheck {
+  if (signature === undefined) return () => {};
+  return ({ headers }) => void headerIn(headers, signature.header);
+}
+
+/**
+ * @param name in lower case
+ * @throws HookonceError `signature_missing`
+ */
+export function headerIn(headers: Headers, name: string): string {
+  const value = headers[name];
+  if (value !== undefined && value !== "") return value;
+  throw new HookonceError("signature_missing", `The header ${name} is missing.`);
 }
 
 function factsOf<S extends SchemeLiteral>(kind: SchemeKind<S>, scheme: S): Fact[] {

@@ -5,6 +5,7 @@ import { headerOf, parseValuePath } from "../body/path.ts";
 import { parseBody, type Reading } from "../body/payload.ts";
 import { FIVE_MINUTES } from "../presets/common.ts";
 import { toMs, type TimestampRule } from "./age.ts";
+import type { HeaderCheck } from "../context.ts";
 import type { KeyProblem, SchemeConfig } from "./config.ts";
 import type { Fact, SignatureHeader } from "./scheme.ts";
 import { readSignature, signedBodyOf, type ReadSignature, type SignedRequest } from "./signed-request.ts";
@@ -26,6 +27,10 @@ export const signedRequest = {
   configure,
   checkConfig,
   signatureHeader: ({ signature }: SignedRequest): SignatureHeader => signature,
+  createHeaderCheck:
+    (scheme: SignedRequest): HeaderCheck =>
+    ({ headers }) =>
+      void readSignature(scheme, headers),
   timestampHeader: ({ timestamp }: SignedRequest): string | undefined =>
     timestamp !== undefined && "header" in timestamp.from ? timestamp.from.header : undefined,
   coversUrl: ({ signed }: SignedRequest): boolean => signsUrl(signed),

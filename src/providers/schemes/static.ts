@@ -1,8 +1,9 @@
-import type { Delivery } from "../../event.ts";
+import type { Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
+import { headerOf } from "../body/path.ts";
 import { setInBody } from "../body/payload.ts";
 import { compileSelector, type Part } from "../body/selector.ts";
-import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
+import type { HeaderCheck, OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
 import { isSecret } from "./comparison.ts";
 import { randomSecret } from "./keys.ts";
 import { defineKind, type SignatureHeader } from "./scheme.ts";
@@ -23,6 +24,7 @@ export const staticSecret = defineKind<StaticScheme>({
   configKeys: ["secret_in"],
   configure: (scheme, { secret_in: secretIn }) => (secretIn === undefined ? scheme : { ...scheme, secretIn }),
   createVerifier,
+  createHeaderCheck,
   sign,
   describe: ({ secretIn }) =>
     secretIn === "basic" ? "basic authentication" : `the secret itself in ${secretIn}`,
@@ -38,25 +40,38 @@ export const staticSecret = defineKind<StaticScheme>({
 });
 
 /** @returns a function that throws `signature_missing` or `signature_mismatch` */
-function createVerifier({ secretIn }: StaticScheme, context: VerifyContext): Verify {
-  if (context.secrets.includes(""))
+function createVerifier(scheme: StaticScheme, context: VerifyContext): Verify {
+  if (!isInBody(scheme)) return createHeaderCheck(scheme, context);
+  const check = createSecretCheck(scheme, context.secrets);
+  const read = compileSelector(scheme.secretIn, "absent");
+  return (delivery) =>
+    check(read({ headers: delivery.headers, payload: context.parse(delivery).payload, body: delivery.body }));
+}
+
+function createHeaderCheck(scheme: StaticScheme, { secrets }: VerifyContext): HeaderCheck {
+  if (isInBody(scheme)) return () => {};
+  const check = createSecretCheck(scheme, secrets);
+  if (scheme.secretIn === "basic") return ({ headers }) => check(basicOf(headers));
+  const name = headerOf(scheme.secretIn);
+  return ({ headers }) => check(headers[name]);
+}
+
+function isInBody({ secretIn }: StaticScheme): boolean {
+  return secretIn.startsWith("body:");
+}
+
+function createSecretCheck(
+  { secretIn }: StaticScheme,
+  secrets: VerifyContext["secrets"],
+): (given: unknown) => void {
+  if (secrets.includes(""))
     throw new HookonceError("config_invalid", "The secret is empty: anybody could send it.");
-  if (secretIn === "basic" && context.secrets.some((secret) => !secret.includes(":")))
+  if (secretIn === "basic" && secrets.some((secret) => !secret.includes(":")))
     throw new HookonceError(
       "config_invalid",
       "The secret is not user:password, which basic authentication needs.",
     );
-  const read = secretIn === "basic" ? undefined : compileSelector(secretIn, "absent");
-  const inBody = secretIn.startsWith("body:");
-  return (delivery) => {
-    const given =
-      read === undefined
-        ? basicOf(delivery)
-        : read({
-            headers: delivery.headers,
-            payload: inBody ? context.parse(delivery).payload : null,
-            body: delivery.body,
-          });
+  return (given) => {
     if (typeof given !== "string" || given === "") {
       throw new HookonceError(
         "signature_missing",
@@ -64,12 +79,12 @@ function createVerifier({ secretIn }: StaticScheme, context: VerifyContext): Ver
       );
     }
     // Compare with all of them, so that the time it takes does not tell which one matched.
-    const matches = context.secrets.filter((secret) => isSecret(given, secret));
+    const matches = secrets.filter((secret) => isSecret(given, secret));
     if (matches.length === 0) throw new HookonceError("signature_mismatch", "The secret is wrong.");
   };
 }
 
-function basicOf({ headers }: Delivery): string | undefined {
+function basicOf(headers: Headers): string | undefined {
   const encoded = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(headers["authorization"] ?? "")?.[1];
   return encoded === undefined ? undefined : Buffer.from(encoded, "base64").toString();
 }

@@ -4,7 +4,7 @@ import type { ParsedBody } from "../body/payload.ts";
 import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
 import { createComparison, isSecret } from "./comparison.ts";
 import { decodeKey, describeFormat, randomSecret } from "./keys.ts";
-import { defineKind } from "./scheme.ts";
+import { defineKind, headerIn } from "./scheme.ts";
 
 /**
  * Twilio signs the URL it called followed by the sorted fields of a form. For any other body the URL holds a
@@ -37,9 +37,7 @@ function createVerifier(_: TwilioScheme, { secrets, urlOf }: VerifyContext): Ver
   const keys = secrets.map((secret) => decodeKey(secret, "text"));
   const equal = createComparison(28);
   return (delivery) => {
-    const given = delivery.headers[HEADER];
-    if (given === undefined || given === "")
-      throw new HookonceError("signature_missing", `The header ${HEADER} is missing.`);
+    const given = headerIn(delivery.headers, HEADER);
     const url = urlOf(delivery);
     const form = isForm(delivery.headers);
     const fields = form ? textOf(delivery.body) : "";

@@ -1,5 +1,5 @@
-import type { Delivery } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
+import type { HeaderCheck, VerifyContext } from "../context.ts";
 import { defineKind } from "./scheme.ts";
 
 /**
@@ -14,7 +14,8 @@ export const unsigned = defineKind<UnsignedScheme>({
   kind: "unsigned",
   proof: "none",
   configKeys: ["allow_public"],
-  createVerifier: (_, { allowPublic }) => (allowPublic ? () => {} : createLoopbackCheck()),
+  createVerifier: createCheck,
+  createHeaderCheck: createCheck,
   sign: (_, request) => request,
   describe: () => "no signature: anyone who can reach the source is trusted",
   makeKeys: () => ({ secret: "" }),
@@ -23,13 +24,18 @@ export const unsigned = defineKind<UnsignedScheme>({
 
 const FORWARDED = /^(?:origin|sec-fetch-site|forwarded|x-forwarded-.*|cf-.*)$/;
 
+/** The headers and the peer's address decide. */
+function createCheck(_: UnsignedScheme, { allowPublic }: VerifyContext): HeaderCheck {
+  return allowPublic ? () => {} : createLoopbackCheck();
+}
+
 /**
  * Accepts only requests that this machine made itself: not what a browser page sends to localhost, and not
  * what a proxy or tunnel forwards.
  *
  * @returns a function that throws `unsigned_not_loopback`
  */
-function createLoopbackCheck(): (delivery: Delivery) => void {
+function createLoopbackCheck(): HeaderCheck {
   return ({ headers, remoteAddress }) => {
     const address = remoteAddress();
     const forwarded = Object.keys(headers).find((name) => FORWARDED.test(name));

@@ -118,6 +118,11 @@ describe("hookonce's own tables are read-only", () => {
     index: "create index mine on hookonce_events (type)",
     drop_index: "drop index hookonce_events_source_event_id",
     another: "create table hookonce_mine (n integer)",
+    temp_table: "create temp table hookonce_events (id integer)",
+    temp_table_by_schema: "create table temp.HOOKONCE_EVENTS (id integer)",
+    temp_view: "create temporary view hookonce_failures as select 1 as settled_at",
+    temp_trigger:
+      "create temp trigger mine after insert on main.hookonce_events begin delete from effects; end",
   };
   test.each(Object.entries(MIGRATIONS))("for migrations: %s", async (_, sql) => {
     const { problems } = await refusedStart({
@@ -130,6 +135,32 @@ describe("hookonce's own tables are read-only", () => {
         message: expect.stringContaining("may only read the hookonce_… tables") as string,
       },
     ]);
+  });
+
+  test.each([
+    [
+      "a trigger that changes them",
+      "create temp trigger mine after insert on effects begin delete from hookonce_events; end;",
+    ],
+    ["a table under the name of the user's", "create temp table effects (event_id text, note text);"],
+    ["a view", "create temp view mine as select 1;"],
+    ["a table that is renamed", "create temp table mine (n);\nalter table mine rename to yours;"],
+  ])("for migrations: a TEMP object that is left is refused: %s", async (_, sql) => {
+    const { problems } = await refusedStart({
+      files: { "migrations/0001.sql": MIGRATION, "migrations/0002.sql": `select 1;\n${sql}` },
+    });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatchObject({ file: "migrations/0002.sql", line: expect.any(Number) as number });
+    expect(problems[0]?.message).toMatch(/the TEMP object \w+ would be gone after the next start/);
+  });
+
+  test("for migrations: a TEMP object cannot be renamed to one of theirs", async () => {
+    const { problems } = await refusedStart({
+      files: {
+        "migrations/0001.sql": "create temp table mine (n);\nalter table mine rename to hookonce_meta;",
+      },
+    });
+    expect(problems.map(({ line, message }) => `${line}: ${message}`)[0]).toMatch(/^2: .*may only read/);
   });
 
   test("a migration may read them, for example in a view", async () => {

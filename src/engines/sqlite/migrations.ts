@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../../errors.ts";
-import { ownSchema, ownTablesWrittenBy } from "./own-tables.ts";
+import { ownSchema, ownTablesWrittenBy, temporaryObjects } from "./own-tables.ts";
 import { troubleOf } from "./sqlite-error.ts";
 import { atomically } from "./transaction.ts";
 import { splitStatements, type SqlStatement } from "./sql-text.ts";
@@ -58,33 +58,38 @@ export function userSet(migrations: readonly Migration[]): MigrationSet {
   };
 }
 
-// hookonce runs each migration in one transaction. These would end it, or reach beyond the database file.
-const REFUSED = new Set([
-  "BEGIN",
-  "COMMIT",
-  "END",
-  "ROLLBACK",
-  "SAVEPOINT",
-  "RELEASE",
-  "ATTACH",
-  "DETACH",
-  "VACUUM",
-  "PRAGMA",
+/** The first keywords of a migration's statements. Any other could end its transaction or reach beyond the file. */
+const ALLOWED = new Set([
+  "ALTER",
+  "ANALYZE",
+  "CREATE",
+  "DELETE",
+  "DROP",
+  "INSERT",
+  "REINDEX",
+  "REPLACE",
+  "SELECT",
+  "UPDATE",
+  "VALUES",
+  "WITH",
 ]);
 
 /** Finds the statements that a migration must not contain. Needs no database. */
 export function problemsOf(migration: Migration): Problem[] {
-  return splitStatements(migration.sql)
-    .filter(isRefused)
-    .map((statement) => ({
-      file: fileOf(migration),
-      line: statement.line,
-      message: `${statement.keyword} is not allowed in a migration. Remove it: hookonce runs each file in one transaction.`,
-    }));
+  return splitStatements(migration.sql).flatMap((statement) => {
+    const message = refusalOf(statement);
+    return message === undefined ? [] : [{ file: fileOf(migration), line: statement.line, message }];
+  });
 }
 
-function isRefused({ keyword }: SqlStatement): boolean {
-  return REFUSED.has(keyword);
+/** Lists what is allowed: EXPLAIN PRAGMA, for one, is acted on when it is prepared. */
+function refusalOf({ text, keyword }: SqlStatement): string | undefined {
+  if (!ALLOWED.has(keyword)) {
+    const what = keyword === "" ? "a statement without a keyword at its beginning" : keyword;
+    return `${what} is not allowed in a migration. Use only ${[...ALLOWED].join(", ")}: hookonce runs each file in one transaction.`;
+  }
+  // SQLite would ignore the rest of the statement.
+  return text.includes("\0") ? "the statement contains a NUL character. Remove it" : undefined;
 }
 
 /**
@@ -99,15 +104,11 @@ export function tryMigration(db: Database, migration: Migration, keepsOwnTables:
     problems.push(problemOf(migration, line, error));
   };
   db.run("begin");
-  for (const statement of splitStatements(migration.sql)) {
-    if (isRefused(statement)) continue;
-    try {
-      runStatement(db, statement, keepsOwnTables);
-    } catch (error) {
-      told(statement.line, error);
-    }
+  const allowed = splitStatements(migration.sql).filter((statement) => refusalOf(statement) === undefined);
+  runStatements(db, allowed, keepsOwnTables, (line, error) => {
+    told(line, error);
     if (!db.inTransaction) db.run("begin");
-  }
+  });
   try {
     db.run("commit");
   } catch (error) {
@@ -207,30 +208,62 @@ export function createJournal(db: Database, { journal }: MigrationSet): void {
 }
 
 function runScript(db: Database, migration: Migration, keepsOwnTables: boolean): void {
-  for (const statement of splitStatements(migration.sql)) {
-    try {
-      runStatement(db, statement, keepsOwnTables);
-    } catch (error) {
-      throw failed(migration, statement.line, error);
-    }
-  }
+  runStatements(db, splitStatements(migration.sql), keepsOwnTables, (line, error) => {
+    throw failed(migration, line, error);
+  });
 }
 
-function runStatement(db: Database, statement: SqlStatement, keepsOwnTables: boolean): void {
-  if (keepsOwnTables) runBesideOwn(db, statement);
-  else db.run(statement.text);
-  if (!db.inTransaction) throw new Error("the statement ended the transaction");
+/** @param onError is given what a statement throws, with its line. If it throws, the caller must roll back */
+function runStatements(
+  db: Database,
+  statements: readonly SqlStatement[],
+  keepsOwnTables: boolean,
+  onError: (line: number, error: unknown) => void,
+): void {
+  /** TEMP objects → the line of the statement that created them; undefined if that statement failed. */
+  let temporary = new Map<string, number | undefined>();
+  for (const statement of statements) {
+    let line: number | undefined = statement.line;
+    try {
+      if (keepsOwnTables) runBesideOwn(db, statement);
+      else db.run(statement.text);
+      if (!db.inTransaction) throw new Error("the statement ended the transaction");
+    } catch (error) {
+      onError(statement.line, error);
+      line = undefined;
+    }
+    if (keepsOwnTables) {
+      const before = temporary;
+      temporary = new Map(
+        temporaryObjects(db).map((name) => [name, before.has(name) ? before.get(name) : line]),
+      );
+    }
+  }
+  for (const [name, line] of temporary) {
+    if (line === undefined) continue;
+    onError(
+      line,
+      new Error(
+        `the TEMP object ${name} would be gone after the next start. Drop it at the end of the file, or create it without TEMP`,
+      ),
+    );
+  }
 }
 
 const WRITES_ROWS = new Set(["WITH", "INSERT", "REPLACE", "UPDATE", "DELETE"]);
 
 /** Runs a statement that must not change hookonce's tables. If this throws, the caller must roll back. */
-function runBesideOwn(db: Database, { text, keyword }: SqlStatement): void {
+function runBesideOwn(db: Database, statement: SqlStatement): void {
+  const refusal = refusalOf(statement);
+  if (refusal !== undefined) throw new Error(refusal);
+  const { text, keyword } = statement;
   const before = ownSchema(db);
   const written = WRITES_ROWS.has(keyword) ? ownTablesWrittenBy(db, text) : [];
   db.run(text);
   if (written.length === 0 && ownSchema(db) === before) return;
-  throw new Error("a migration may only read the hookonce_… tables: they belong to hookonce");
+  throw new Error(
+    "a migration may only read the hookonce_… tables: they belong to hookonce, and so do their names",
+  );
 }
 
 /** Returns errors such as a full disk unchanged, because they are not the migration's fault. */

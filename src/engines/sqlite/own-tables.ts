@@ -54,12 +54,21 @@ function ownTablesOf(db: Database, roots: readonly number[]): string[] {
 
 /**
  * The schema of hookonce's own tables, with their indexes and triggers, as text. Two are equal if nothing has
- * changed.
+ * changed. TEMP objects are part of it: one with the name of a table comes before it in every statement.
  */
 export function ownSchema(db: Database): string {
-  return JSON.stringify(
-    db.query(`select type, name, sql from sqlite_schema where ${OWN} order by type, name`).values(),
+  const [main, temporary] = ["sqlite_schema", "sqlite_temp_schema"].map((schema) =>
+    db.query(`select type, name, sql from ${schema} where ${OWN} order by type, name`).values(),
   );
+  return JSON.stringify([main, temporary]);
+}
+
+/** The names of the TEMP objects of a connection. They last until it is closed. */
+export function temporaryObjects(db: Database): string[] {
+  return db
+    .query("select name from sqlite_temp_schema where name not like 'sqlite\\_%' escape '\\' order by name")
+    .values()
+    .map(([name]) => String(name));
 }
 
 type Instruction = [address: number, opcode: string, p1: number, p2: number, p3: number, p4: unknown];

@@ -173,6 +173,24 @@ describe("a migration that fails", () => {
       message: /syntax error/,
     },
     {
+      name: "with EXPLAIN PRAGMA, which SQLite acts on when it prepares it",
+      sql: "create table half (n integer) strict;\nexplain pragma journal_mode = delete;",
+      line: 2,
+      message: /EXPLAIN is not allowed in a migration/,
+    },
+    {
+      name: "with a TEMP table that has the name of one of hookonce's",
+      sql: "create table half (n integer) strict;\ncreate temp table Hookonce_Events (id integer);",
+      line: 2,
+      message: /may only read the hookonce_… tables/,
+    },
+    {
+      name: "with a TEMP table that is left",
+      sql: "create temp table a (n);\ncreate temp table b (n);\ncreate table half (n integer);\ndrop table a;",
+      line: 2,
+      message: /the TEMP object b would be gone after the next start\. Drop it at the end of the file/,
+    },
+    {
       name: "with a constraint",
       sql: "insert into good values (1);\ninsert into good values (1);",
       line: 2,
@@ -194,7 +212,7 @@ describe("a migration that fails", () => {
       name: "with a ROLLBACK that is hidden after a comment",
       sql: "create table half (n integer) strict;\n/* x */ ;rollback;\ncreate table half2 (n integer) strict;",
       line: 2,
-      message: /ended the transaction/,
+      message: /ROLLBACK is not allowed in a migration\. Use only ALTER, /,
     },
   ];
 
@@ -230,15 +248,49 @@ describe("a migration that fails", () => {
     ["vacuum;"],
     ["vacuum into 'x.db';"],
     ["pragma foreign_keys = off;"],
+    ["explain pragma foreign_keys = off;"],
+    ["explain query plan select 1;"],
+    ["pragma(user_version);"],
+    ["creat table b (n);"],
   ])("%s is refused", (statement) => {
     const word = /[a-z]+/i.exec(statement.replace(/\/\*.*?\*\//, ""))?.[0]?.toUpperCase() ?? "";
     expect(problemsOf(migration("0001.sql", `create table a (n);\n${statement}\nselect 1;`))).toEqual([
       {
         file: "migrations/0001.sql",
         line: 2,
-        message: `${word} is not allowed in a migration. Remove it: hookonce runs each file in one transaction.`,
+        message: `${word} is not allowed in a migration. Use only ALTER, ANALYZE, CREATE, DELETE, DROP, INSERT, REINDEX, REPLACE, SELECT, UPDATE, VALUES, WITH: hookonce runs each file in one transaction.`,
       },
     ]);
+  });
+
+  test.each([
+    [
+      "(select 1);",
+      "a statement without a keyword at its beginning is not allowed in a migration. Use only ",
+    ],
+    ["1;", "a statement without a keyword at its beginning is not allowed in a migration. Use only "],
+    ["delete from a \0 where n = 1;", "the statement contains a NUL character. Remove it"],
+  ])("%j is refused", (statement, message) => {
+    const problems = problemsOf(migration("0001.sql", `create table a (n);\n${statement}`));
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatchObject({ file: "migrations/0001.sql", line: 2 });
+    expect(problems[0]?.message).toStartWith(message);
+  });
+
+  test.each([
+    ["alter table a add column m;"],
+    ["analyze;"],
+    ["drop table a;"],
+    ["reindex;"],
+    ["replace into a values (1);"],
+    ["values (1);"],
+    ["with x as (select 1) insert into a select * from x;"],
+    ["create temp table b as select * from a; update a set n = (select count(*) from b); drop table b;"],
+  ])("%s is allowed", (statement) => {
+    using db = new Database(":memory:");
+    const one = migration("0001.sql", `create table a (n);\n${statement}`);
+    expect(problemsOf(one)).toEqual([]);
+    expect(migrate(db, userSet([one]), NOW)).toEqual([one]);
   });
 
   test("BEGIN and END of a trigger are allowed", () => {

@@ -129,6 +129,62 @@ export default handler<{ note: string }>(({ event, db }): void => {
     expect(database.query("select * from notes").all()).toEqual([{ event_id: "evt_1", note: "hello" }]);
   });
 
+  test.each([
+    ["the binary", program],
+    ["the source", undefined],
+  ])("loads packages of the inbox folder's node_modules in handlers: %s", async (_, program) => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "migrations/0002_notes.sql": "create table notes (note text not null) strict;",
+      "node_modules/with-main/package.json": JSON.stringify({ name: "with-main", main: "lib/start.js" }),
+      "node_modules/with-main/lib/start.js": `const inner = require("inner");
+const { basename } = require("node:path");
+exports.name = () => [inner(), basename(__filename), require("./data.json").n].join();`,
+      "node_modules/with-main/lib/data.json": '{ "n": 7 }',
+      "node_modules/with-main/node_modules/inner/package.json": JSON.stringify({
+        name: "inner",
+        main: "./deep",
+      }),
+      "node_modules/with-main/node_modules/inner/deep.js": "module.exports = () => 'inner';",
+      "node_modules/@acme/tax/package.json": JSON.stringify({
+        name: "@acme/tax",
+        type: "module",
+        exports: {
+          ".": { types: "./none.d.ts", import: "./esm/tax.js", require: "./cjs.cjs" },
+          "./rates": { default: "./esm/rates.js" },
+        },
+        imports: { "#percent": "./esm/percent.js" },
+      }),
+      "node_modules/@acme/tax/cjs.cjs": "throw new Error('the wrong condition was chosen');",
+      "node_modules/@acme/tax/esm/tax.js":
+        'import percent from "#percent"; export const tax = (cents) => (cents * percent) / 100;',
+      "node_modules/@acme/tax/esm/percent.js": "export default 20;",
+      // A package that uses zod gets the zod that hookonce supplies.
+      "node_modules/@acme/tax/esm/rates.js":
+        'import { z } from "zod"; export const rates = z.array(z.number()).parse([1, 2]);',
+      "node_modules/no-package-json/index.js": "export default 'index';",
+      "handlers/lib/name.ts": 'export { name } from "with-main";',
+      "handlers/default/noted.ts": `import { handler } from "hookonce";
+import { sql } from "drizzle-orm";
+import { tax } from "@acme/tax";
+import { rates } from "@acme/tax/rates";
+import index from "no-package-json";
+import { name } from "../lib/name.ts";
+
+export default handler(({ db }) => {
+  db.run(sql\`insert into notes values (\${[name(), tax(500), ...rates, index].join(" ")})\`);
+});
+`,
+    });
+    await using server = await serve(inbox.path, program === undefined ? {} : { program });
+    const noted = { event_id: "evt_1", type: "noted" };
+    expect((await server.post("/webhook", noted)).body).toMatchObject({ status: "processed" });
+    server.signal("SIGTERM");
+    expect((await server.ended).code).toBe(0);
+    using database = new Database(join(inbox.path, "data/hookonce.db"), { readonly: true });
+    expect(database.query("select note from notes").values()).toEqual([["inner,start.js,7 100 1 2 index"]]);
+  });
+
   test("loads no bunfig.toml, .env, package or tsconfig from the working directory", async () => {
     using inbox = scratch({
       ...inboxFiles,

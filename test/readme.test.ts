@@ -4,26 +4,12 @@ import { join } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import { keysAt } from "../src/config/schema.ts";
 import { providers } from "../src/providers/presets.ts";
+import { block, readme } from "./support/readme.ts";
 import { stripeSignature } from "./support/stripe.ts";
 import { testInbox } from "./support/test-inbox.ts";
 
 const root = join(import.meta.dir, "..");
-const readme = readFileSync(join(root, "README.md"), "utf8");
 const contributing = readFileSync(join(root, "CONTRIBUTING.md"), "utf8");
-
-/** The code blocks of a language that contain a text. Blocks inside lists are indented. */
-function blocks(language: string, holding: string): string[] {
-  return [...readme.matchAll(/^( *)```(\w+)\n([^]*?)^ *```$/gm)]
-    .filter(([, , found]) => found === language)
-    .map(([, indent = "", , text = ""]) => text.replaceAll(new RegExp(`^${indent}`, "gm"), ""))
-    .filter((text) => text.includes(holding));
-}
-
-function block(language: string, holding: string): string {
-  const found = blocks(language, holding);
-  expect(found).toHaveLength(1);
-  return found[0] as string;
-}
 
 function signed(secret: string, text: string, encoding: "hex" | "base64"): string {
   return new Bun.CryptoHasher("sha256", secret).update(text).digest(encoding);

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /**
@@ -12,10 +12,18 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const bun = process.execPath;
 
 /**
- * Programs and their Debian packages: a C compiler for the power-cut shim, strace for I/O errors, and sqlite3 for what
- * a person does to the database.
+ * Programs and their Debian packages: a C compiler for the power-cut shim, strace for I/O errors, sqlite3 for what a
+ * person does to the database, and what the README's recipes use.
  */
-const PROGRAMS = { cc: ["gcc", "libc6-dev"], strace: ["strace"], sqlite3: ["sqlite3"] } as const;
+const PROGRAMS = {
+  cc: ["gcc", "libc6-dev"],
+  strace: ["strace"],
+  sqlite3: ["sqlite3"],
+  nginx: ["nginx"],
+  caddy: ["caddy"],
+  socat: ["socat"],
+  "systemd-analyze": ["systemd"],
+} as const;
 
 function run(command: string, args: string[], environment: Record<string, string> = {}): number {
   console.log(`\n$ ${[command === bun ? "bun" : command, ...args].join(" ")}`);
@@ -38,14 +46,27 @@ function isDebian(): boolean {
   }
 }
 
+/** Keeps Debian from starting the services of new packages: nginx would take port 80. */
+function forbidServices(): () => void {
+  const policy = "/usr/sbin/policy-rc.d";
+  if (existsSync(policy)) return () => {};
+  writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  return () => rmSync(policy);
+}
+
 const missing = Object.entries(PROGRAMS)
   .filter(([program]) => Bun.which(program) === null)
   .flatMap(([, packages]) => packages);
 if (missing.length > 0 && isDebian() && process.getuid?.() === 0) {
   run("apt-get", ["update", "-qq"]);
-  run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], {
-    DEBIAN_FRONTEND: "noninteractive",
-  });
+  const release = forbidServices();
+  // One by one: if a release of Debian lacks one of them, the others are installed.
+  for (const name of missing) {
+    run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", name], {
+      DEBIAN_FRONTEND: "noninteractive",
+    });
+  }
+  release();
 }
 
 must(bun, ["install", "--frozen-lockfile"]);

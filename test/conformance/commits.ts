@@ -161,6 +161,15 @@ export function createCommitTests(name: string, harness: EngineHarness): void {
       ]);
     });
 
+    test.each(failing)("(%s) holds for a failing batch too", async (type) => {
+      await using it = await openEngine(harness);
+      const jobs = [deliver("a", { type, fail: true }), ...many(6, () => ({ type: "slow" }))];
+      const batch = await it.engine.commit(jobs, { workMs: 1, handlers: it.bind() });
+      expect(batch.begun).toBeLessThanOrEqual(2);
+      expect((await answersOf(batch))[0]).toStartWith("failed");
+      expect((await it.contents()).effects).toHaveLength(batch.begun - 1);
+    });
+
     test("of 0 ms begins one job", async () => {
       await using it = await openEngine(harness);
       const batch = await it.engine.commit(

@@ -14,11 +14,18 @@ import type { Dialect } from "./harness.ts";
 
 /** Jobs, sources and handlers of the suite. Everything is frozen: nothing mutable rides on an event. */
 
-/** A stored delivery is one event, or a list of them with their ids as `id`. A retry may add a prefix: `retry/a`. */
-const payloadOf: EventSource["payloadOf"] = ({ body }, eventId) => {
-  const json = new TextDecoder().decode(body);
+/** A stored delivery is one event, or a list of them. */
+const payloadOf: EventSource["payloadOf"] = (stored, eventId) => {
+  const json = new TextDecoder().decode(stored.body);
   const value = parse(json);
-  if (!Array.isArray(value)) return { json: value === undefined ? null : json };
+  if (Array.isArray(value)) return elementOf(stored, eventId);
+  return { json: value === undefined ? null : json };
+};
+
+/** The event in a list that has this id as its `id`. A retry may add a prefix to the id: `retry/a`. */
+const elementOf: EventSource["payloadOf"] = ({ body }, eventId) => {
+  const value = parse(new TextDecoder().decode(body));
+  if (!Array.isArray(value)) return undefined;
   const element = (value as { id: string }[]).find(({ id }) => id === eventId.split("/").at(-1));
   return element === undefined ? undefined : { json: JSON.stringify(element) };
 };
@@ -46,6 +53,9 @@ export function sourceWith(change: Partial<EventSource> = {}): EventSource {
 }
 
 export const shop = sourceWith();
+
+/** The same source with `batch` in its config: it reads lists only. */
+export const batchShop = sourceWith({ payloadOf: elementOf });
 
 export interface DeliveryOptions {
   /** Names the handler; `other` has none. */
@@ -78,7 +88,9 @@ export function batchOf(
     JSON.stringify({ id: id.split("/").at(-1), cents, fail }),
   );
   const body = `[${texts.join(",")}]`;
-  return elements.map(([id, options = {}], n) => delivery(id, options, body, batch, texts[n]));
+  return elements.map(([id, options], n) =>
+    delivery(id, { source: batchShop, ...options }, body, batch, texts[n]),
+  );
 }
 
 function delivery(

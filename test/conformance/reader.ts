@@ -125,6 +125,17 @@ export function createReaderTests(name: string, harness: EngineHarness): void {
       expect(seen).toEqual(owed.filter((id) => id !== "f7" && id !== "u8"));
     });
 
+    test("finds the few that match among many", async () => {
+      await using it = await openEngine(harness);
+      const few = new Set([0, 2100, 2101, 4999]);
+      const type = (n: number): string => (few.has(n) ? "rare" : "other");
+      await it.commit(Array.from({ length: 5000 }, (_, n) => deliver(`evt_${n}`, { type: type(n) })));
+      const reader = await it.engine.reader();
+      const expected = [...few].map((n) => `evt_${n}`);
+      expect(await owedIds(reader, { type: "rare" }, 2)).toEqual(expected);
+      expect(await owedIds(reader, { type: "ra*" }, 500)).toEqual(expected);
+    });
+
     test("leaves out what has been applied, and what was processed or ignored at once", async () => {
       await using it = await mixed(harness);
       await it.commit([deliver("i", { type: "other", source: sourceWith({ unhandled: "ignore" }) })]);

@@ -1,6 +1,7 @@
 import { apply, deliver, sourceWith } from "../jobs.ts";
 import { corrected, none, type Scenario } from "./scenario.ts";
 
+const failing = sourceWith({ unhandled: "fail" });
 const unreadable = sourceWith({ payloadOf: () => undefined });
 
 /** Events that `apply` runs, and its races with deliveries. */
@@ -53,6 +54,17 @@ export const applied: readonly Scenario[] = [
     steps: [{ jobs: [deliver("a", { fail: true })] }, { handlers: none, jobs: [apply("a")] }],
     answers: ["failed handler_error", "failed"],
     failures: ["a handler_error"],
+  },
+  {
+    name: 'apply of a failure of unhandled = "fail" still says that there is no handler, and is no attempt',
+    steps: [
+      { handlers: none, jobs: [deliver("a", { source: failing }), apply("a", { source: failing })] },
+      { jobs: [apply("a", { source: failing })] },
+    ],
+    answers: ["failed no_handler", "failed no_handler", "processed"],
+    effects: ["a 1"],
+    events: ["a processed"],
+    settled: ["a"],
   },
   {
     name: "apply of an event that a delivery has applied meanwhile runs nothing",

@@ -1,4 +1,4 @@
-import { apply, batchOf, deliver, sourceWith } from "../jobs.ts";
+import { apply, batchOf, batchShop, deliver, sourceWith } from "../jobs.ts";
 import { corrected, none, type Scenario } from "./scenario.ts";
 
 const sameBody = sourceWith({ sameBody: true });
@@ -57,7 +57,7 @@ export const batches: readonly Scenario[] = [
           ["b", { cents: 4 }],
         ]),
       },
-      { jobs: [apply("b"), apply("a")] },
+      { jobs: [apply("b", { source: batchShop }), apply("a", { source: batchShop })] },
     ],
     answers: ["unhandled", "unhandled", "processed", "processed"],
     effects: ["b 4", "a 3"],
@@ -65,7 +65,7 @@ export const batches: readonly Scenario[] = [
     bodies: 1,
   },
   {
-    name: "a failed event of a batch is applied with its own part",
+    name: "a failed event of a batch is applied with its own part, and its batch brings a duplicate",
     steps: [
       {
         jobs: [
@@ -76,11 +76,29 @@ export const batches: readonly Scenario[] = [
           deliver("c"),
         ],
       },
-      { handlers: corrected, jobs: [apply("b")] },
+      {
+        handlers: corrected,
+        jobs: [
+          apply("b", { source: batchShop }),
+          ...batchOf([
+            ["b", { cents: 4, fail: true }],
+            ["a", { cents: 3 }],
+          ]),
+          ...batchOf([["b", { cents: 5, fail: true }]]),
+        ],
+      },
     ],
-    answers: ["processed", "failed handler_error", "processed", "processed"],
+    answers: [
+      "processed",
+      "failed handler_error",
+      "processed",
+      "processed",
+      "duplicate",
+      "duplicate",
+      "duplicate, changed body",
+    ],
     effects: ["a 3", "c 1", "b 4"],
-    events: ["a processed", "c processed", "b processed"],
+    events: ["a processed ×2", "c processed", "b processed ×3, 1 changed"],
     settled: ["b"],
   },
 
@@ -188,6 +206,50 @@ export const batches: readonly Scenario[] = [
     answers: ["failed handler_error", "processed", "duplicate", "duplicate", "duplicate"],
     effects: ["b 0"],
     events: ["b processed ×2"],
+    settled: ["a"],
+  },
+  {
+    name: "same_body: a delivery of a failed event settles it when its bytes were applied under another id",
+    steps: [
+      { jobs: [deliver("a", { source: sameBody, body: '{"fail":true}' })] },
+      {
+        handlers: corrected,
+        jobs: [
+          deliver("b", { source: sameBody, body: '{"fail":true}' }),
+          deliver("a", { source: sameBody, body: '{"fail":true}' }),
+        ],
+      },
+    ],
+    answers: ["failed handler_error", "processed", "duplicate"],
+    effects: ["b 0"],
+    events: ["b processed ×2"],
+    settled: ["a"],
+  },
+  {
+    name: "same_body: a settled failure is open again when its event fails with other bytes",
+    steps: [
+      { jobs: [deliver("a", { source: sameBody, body: '{"fail":true}' })] },
+      {
+        handlers: corrected,
+        jobs: [
+          deliver("b", { source: sameBody, body: '{"fail":true}' }),
+          deliver("a", { source: sameBody, body: '{"fail":true}' }),
+        ],
+      },
+      { jobs: [deliver("a", { source: sameBody, body: '{"fail":true,"cents":2}' })] },
+      { handlers: corrected, jobs: [apply("a", { source: sameBody })] },
+      { jobs: [deliver("a", { source: sameBody, body: '{"fail":true,"cents":3}' })] },
+    ],
+    answers: [
+      "failed handler_error",
+      "processed",
+      "duplicate",
+      "failed handler_error",
+      "processed",
+      "duplicate, changed body",
+    ],
+    effects: ["b 0", "a 2"],
+    events: ["b processed ×2", "a processed ×3, 1 changed"],
     settled: ["a"],
   },
   {

@@ -100,7 +100,9 @@ export async function serve(options: ServeOptions): Promise<number> {
   if (stop.aborted) end();
   else stop.addEventListener("abort", end);
   announce(server.url, config, sources, inbox, log);
-  announceOwed(inbox.engine, logger).catch(onFatal);
+  announceOwed(inbox.engine, logger).catch((error: unknown) => {
+    logger.warn({ cause: messageOf(error) }, "the events that are owed could not be counted");
+  });
   void log.flush();
   return ending(log, await ended.promise);
 }

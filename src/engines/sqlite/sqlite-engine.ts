@@ -64,7 +64,16 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
 
   return {
     overlaps: sync !== null,
-    reader: () => (reader ??= openReaderLater(connection.filename, files)),
+    async reader() {
+      reader ??= openReaderLater(connection.filename, files);
+      try {
+        return await reader;
+      } catch (error) {
+        // For example without a free descriptor. The next call tries again.
+        reader = undefined;
+        throw error;
+      }
+    },
     // oxlint-disable-next-line typescript/require-await -- SQLite is synchronous; what it throws is to reject
     async commit(jobs, { workMs, handlers }) {
       const { results, blocked, notes } = batches.commit(jobs, handlers, workMs);

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { initSummary } from "../src/cli/init.ts";
+import { initSummary, runInit } from "../src/cli/init.ts";
 import { writeInbox } from "../src/cli/write-inbox.ts";
 import { HookonceError } from "../src/errors.ts";
 import type * as actual from "../src/handlers/api.ts";
@@ -152,6 +152,52 @@ describe("writeInbox", () => {
     symlinkSync(real, link);
     writeInbox(link);
     expect(statSync(join(real, "hookonce.toml")).isFile()).toBe(true);
+  });
+});
+
+describe("runInit in an application's folder", () => {
+  test.each([
+    ["migrations/001_users.sql"],
+    ["handlers/users.go"],
+    ["migrations/.gitkeep"], // about to be filled
+  ])("refuses the folder of %s, which it did not make, and writes nothing", (path) => {
+    const folder = newFolder();
+    write(folder, path, "");
+    for (const database of [undefined, "app.db"]) {
+      const error = thrownBy(() => writeInbox(folder, database));
+      expect([error.code, error.message]).toEqual([
+        "folder_not_empty",
+        expect.stringContaining("is not hookonce's"),
+      ]);
+    }
+    expect(readdirSync(folder)).toHaveLength(1);
+  });
+
+  test("accepts empty folders", () => {
+    const folder = newFolder();
+    for (const name of ["migrations", "handlers"]) mkdirSync(join(folder, name), { recursive: true });
+    expect(writeInbox(folder).written).toEqual(everything);
+  });
+
+  test("with --database refuses a folder that serves another database, a folder and a URL", () => {
+    const folder = newFolder();
+    writeInbox(join(folder, "hookonce"), "../app.db");
+    for (const [database, says] of [
+      [join(folder, "other.db"), "does not name this database. Set it there: database = "],
+      [folder, "this is a folder"],
+      ["postgres://localhost/app", "not a URL"],
+    ] as const) {
+      const error = thrownBy(() => runInit(join(folder, "hookonce"), { database }));
+      expect(error.message).toContain(says);
+    }
+  });
+
+  test("adds no samples to a folder with migrations of its own", () => {
+    const folder = newFolder();
+    write(folder, "hookonce.toml", "# mine");
+    write(folder, "migrations/0001_mine.sql", "select 1;");
+    expect(writeInbox(folder).written).toEqual([".env", ".gitignore", "tsconfig.json", ".hookonce/types/"]);
+    expect(readdirSync(join(folder, "migrations"))).toEqual(["0001_mine.sql"]);
   });
 });
 

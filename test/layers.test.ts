@@ -185,7 +185,7 @@ describe("src", () => {
     );
     for (const edge of [
       "main.ts → cli/cli.ts",
-      "cli/cli.ts → cli/serve.ts", // import(…)
+      "cli/commands/serve.ts → cli/serve.ts", // import(…)
       "cli/serve.ts → app/serve.ts",
       "inbox/receive.ts → engines/engine.ts", // import type
       "templates/editor-types.ts → templates/editor-types-archive.ts", // require(…)

@@ -74,6 +74,8 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   const problems: Problem[] = [];
   const unchecked: string[] = [];
   const read = attempt(problems, () => readConfig(inboxFolder, secretNeeds, options.environment));
+  // In a folder that is not an inbox folder, handlers/ is somebody else's code, and must not be loaded.
+  if (!existsSync(join(inboxFolder, CONFIG_FILE))) return { ...NOTHING, problems };
   const config = read?.config ?? null;
   const sources = createAll(read, options, problems);
   const files = readUserMigrations(inboxFolder);
@@ -93,9 +95,9 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   const sql = "the migrations and the SQL of the handlers";
   if (rehearsed === null && path !== null) {
     unchecked.push(`${sql}, because the database cannot be read`);
-  } else if (rehearsed === null && existsSync(join(inboxFolder, CONFIG_FILE))) {
+  } else if (rehearsed === null) {
     unchecked.push(`${sql}, because ${CONFIG_FILE} does not tell which database they are for`);
-  } else if (rehearsed?.isNew === false && rules === null) {
+  } else if (!rehearsed.isNew && rules === null) {
     unchecked.push("whether a source with stored events is gone or takes its event ids from elsewhere");
   }
 
@@ -106,7 +108,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     handlerModules,
   );
   const warnings = [...warnOfDotEnv(inboxFolder), ...warnOfUnsigned(sources)];
-  let bound: BoundHandlers = { handlers: { for: () => null, files: [] }, problems: [], failing: [] };
+  let bound: BoundHandlers = { handlers: NOTHING.table, problems: [], failing: [] };
   if (rehearsed === null) {
     problems.push(...handlers.problems);
   } else {
@@ -133,6 +135,21 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     unchecked,
   };
 }
+
+const NOTHING: Checked = {
+  problems: [],
+  code: "config_invalid",
+  failing: [],
+  warnings: [],
+  config: null,
+  sources: new Map(),
+  handlers: { code: [], files: [], problems: [], warnings: [] },
+  table: { for: () => null, files: [] },
+  owed: [],
+  pending: [],
+  newDatabase: null,
+  unchecked: [],
+};
 
 /**
  * Tries a start on the schema of the database.

@@ -9,18 +9,22 @@ import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
 
 export interface AddFlags {
-  folder: string;
   name?: string;
   publicUrl?: string;
 }
 
 /** `hookonce add`: adds a source, its handlers and the name of its secret, and prints the next steps. */
-export function runAdd(provider: Provider, types: readonly string[], flags: AddFlags): number {
+export function runAdd(
+  provider: Provider,
+  types: readonly string[],
+  folder: string,
+  flags: AddFlags,
+): number {
   const example = examples.get(provider.name) as Example;
   const name = flags.name ?? provider.name;
   const { publicUrl } = flags;
-  const added = addSource({ folder: resolve(flags.folder), provider, example, types, name, publicUrl });
-  process.stdout.write(nextSteps(provider, example, name, added, flags));
+  const added = addSource({ folder: resolve(folder), provider, example, types, name, publicUrl });
+  process.stdout.write(nextSteps(provider, example, name, added, { ...flags, folder }));
   return EXIT.done;
 }
 
@@ -29,7 +33,7 @@ function nextSteps(
   example: Example,
   name: string,
   { written, kept, types, wanted, wantedLater, listen }: Added,
-  { folder, publicUrl }: AddFlags,
+  { folder, publicUrl }: AddFlags & { readonly folder: string },
 ): string {
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const local = `http://${listen}/webhook/${name}`;

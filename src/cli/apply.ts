@@ -10,6 +10,7 @@ import { readableLine } from "../logging/readable-line.ts";
 import { EXIT } from "./exit.ts";
 
 export interface ApplyFlags {
+  /** The inbox folder. */
   folder: string;
   database?: string;
   source?: string;

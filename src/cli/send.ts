@@ -18,9 +18,10 @@ import { send, type SendReport, type Sent } from "../simulator/send.ts";
 import { EXIT } from "./exit.ts";
 
 export interface SendFlags {
+  /** The inbox folder. */
+  folder: string;
   to?: string;
   source?: string;
-  folder: string;
   secret?: string;
   privateKey?: string;
   makeKeyPair?: string;

@@ -16,11 +16,10 @@ export interface VerifyFlags {
   /** Unix milliseconds. */
   at?: number;
   log?: string;
-  folder: string;
 }
 
 /** `hookonce verify`: the signature doctor. Exits with 0 if the request verifies, else with 1. */
-export async function runVerify(flags: VerifyFlags): Promise<number> {
+export async function runVerify(folder: string, flags: VerifyFlags): Promise<number> {
   const nowMs = flags.at ?? Date.now();
   const delivery = requestOf(flags, nowMs);
   if (delivery === undefined) {
@@ -28,7 +27,7 @@ export async function runVerify(flags: VerifyFlags): Promise<number> {
     return EXIT.usage;
   }
   const diagnosis = await diagnoseInFolder(delivery, {
-    folder: flags.folder,
+    folder,
     source: flags.source,
     environment: process.env,
     nowMs,

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
-import { run } from "./support/hookonce.ts";
+import { inboxFiles, run, scratch, serve } from "./support/hookonce.ts";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 
 describeUnless(onlyInFullRun(), "help", () => {
@@ -33,20 +35,39 @@ describeUnless(onlyInFullRun(), "help", () => {
     });
   }
 
-  test("hookonce --version prints the version of package.json", async () => {
-    expect(await run(["--version"])).toEqual({ code: 0, stdout: `${packageJson.version}\n`, stderr: "" });
+  test.each([["--version"], ["version"]])("hookonce %s prints the version of package.json", async (arg) => {
+    expect(await run([arg])).toEqual({ code: 0, stdout: `${packageJson.version}\n`, stderr: "" });
+  });
+
+  test("hookonce alone prints five lines and exits with 0", async () => {
+    const { code, stdout, stderr } = await run([]);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout.trimEnd().split("\n")).toHaveLength(5);
+    for (const word of [packageJson.version, "hookonce init", "hookonce help"])
+      expect(stdout).toContain(word);
   });
 });
 
 describeUnless(onlyInFullRun(), "wrong usage exits with 2 and starts nothing", () => {
   for (const { args, says } of [
-    { args: [], says: ["Usage: hookonce", "serve"] },
+    { args: ["start"], says: ["unknown command 'start'", "Did you mean serve?"] },
+    { args: ["retry", "evt_1"], says: ["unknown command 'retry'", "Did you mean apply?"] },
+    { args: ["doctor"], says: ["Did you mean verify?"] },
+    { args: ["logs"], says: ["hookonce events --follow", "not in this version yet", "hookonce_events"] },
+    { args: ["forward"], says: ["hookonce listen", "not in this version yet", "cloudflared"] },
+    { args: ["pause", "stripe"], says: ["'pause' is not in this version yet"] },
+    { args: ["help", "chek"], says: ["unknown command 'chek'", "Did you mean check?"] },
+    { args: ["--foldr", "x", "check"], says: ["unknown option '--foldr'", "Did you mean --folder?"] },
+    { args: ["check", "a", "--folder", "b"], says: ["two folders", "hookonce check --help"] },
     { args: ["chek"], says: ["unknown command 'chek'", "Did you mean check?", "--help"] },
     {
       args: ["serve", "--lisen", "127.0.0.1:0"],
       says: ["unknown option '--lisen'", "Did you mean --listen?"],
     },
-    { args: ["serve", "--listen"], says: ["--listen <host:port>", "argument missing"] },
+    {
+      args: ["serve", "--listen"],
+      says: ["--listen <host:port>", "argument missing", "For help: hookonce serve --help"],
+    },
     { args: ["serve", "--listen", "8787"], says: ["'8787' is invalid", "host:port"] },
     { args: ["providers", "whatsapp"], says: ["did you mean meta?"] },
     { args: ["providers", "stripes"], says: ["did you mean stripe?"] },
@@ -61,4 +82,63 @@ describeUnless(onlyInFullRun(), "wrong usage exits with 2 and starts nothing", (
       expect(stderr).not.toContain("    at ");
     });
   }
+});
+
+describeUnless(onlyInFullRun(), "the inbox folder", () => {
+  test("may be named before or after the command, in the environment, and as an argument", async () => {
+    using inbox = scratch(inboxFiles);
+    using other = scratch();
+    for (const [args, environment] of [
+      [["--folder", inbox.path, "check"], {}],
+      [["check", `--folder=${inbox.path}`], {}],
+      [["check"], { HOOKONCE_FOLDER: inbox.path }],
+      // What is nearer wins.
+      [["check", "--folder", inbox.path], { HOOKONCE_FOLDER: other.path }],
+      [["check", inbox.path], { HOOKONCE_FOLDER: other.path }],
+    ] as [string[], Record<string, string>][]) {
+      const { code, stdout } = await run(args, { cwd: other.path, environment });
+      expect([args, code, stdout]).toEqual([args, 0, expect.stringContaining("no problems found")]);
+    }
+  }, 20_000);
+
+  test("works with every command", async () => {
+    using inbox = scratch(inboxFiles);
+    using other = scratch({ request: "POST /webhook HTTP/1.1\ncontent-length: 2\n\n{}" });
+    const environment = { HOOKONCE_FOLDER: inbox.path };
+    const elsewhere = { cwd: other.path };
+    const after = (...args: string[]) => run([...args, "--folder", inbox.path], elsewhere);
+    const before = (...args: string[]) => run(["--folder", inbox.path, ...args], elsewhere);
+    const around = (...args: string[]) => run(args, { ...elsewhere, environment });
+    for (const [name, ways] of [
+      ["apply", [() => after("apply"), () => before("apply"), () => around("apply", "--dry-run")]],
+      ["init", [() => after("init"), () => before("init"), () => around("init")]],
+      ["providers", [() => after("providers"), () => before("providers", "stripe")]],
+    ] as [string, (() => ReturnType<typeof run>)[]][]) {
+      for (const way of ways)
+        expect([name, await way()]).toEqual([name, expect.objectContaining({ code: 0 })]);
+    }
+    expect(existsSync(join(inbox.path, "tsconfig.json"))).toBe(true);
+    const verify = ["verify", "--source", "default", "--request", "request"];
+    for (const way of [after, before, around])
+      expect((await way(...verify)).stdout).toContain("source default");
+    await using serving = await serve("", { environment, cwd: other.path, inFolder: false });
+    const send = ["send", "unsigned", "--source", "default", "--to", `${serving.url}/webhook`];
+    for (const way of [after, before, around]) expect((await way(...send)).code).toBe(0);
+    // Last, because the secrets of these sources are not set.
+    expect((await after("add", "github")).code).toBe(0);
+    expect((await before("add", "gitea")).code).toBe(0);
+    expect((await around("add", "zoom")).code).toBe(0);
+    expect(readFileSync(join(inbox.path, "hookonce.toml"), "utf8")).toMatch(/github[^]*gitea[^]*zoom/);
+    expect(readdirSync(other.path)).toEqual(["request"]);
+  }, 60_000);
+
+  test("is not guessed: a folder without hookonce.toml is left alone, and its handlers/ are not loaded", async () => {
+    using app = scratch({ "handlers/users.ts": 'await Bun.write("loaded", "");', "migrations/1.sql": "x" });
+    const { code, stderr } = await run(["check"], { cwd: app.path });
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/hookonce\.toml does not exist[^]*1 problem in/),
+    ]);
+    expect(readdirSync(app.path).sort()).toEqual(["handlers", "migrations"]);
+  });
 });

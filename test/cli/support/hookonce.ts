@@ -59,13 +59,18 @@ export interface Serving extends Started {
   post(path: string, payload: unknown): Promise<{ status: number; body: Record<string, unknown> }>;
 }
 
-/** `dev: false` leaves out --dev, without which no unsigned source is served. */
-type ServeOptions = RunOptions & { flags?: string[]; dev?: boolean };
+/**
+ * `dev: false` leaves out --dev, without which no unsigned source is served. `inFolder: false` leaves out the folder.
+ */
+type ServeOptions = RunOptions & { flags?: string[]; dev?: boolean; inFolder?: boolean };
 
 /** Starts `hookonce serve` on a free loopback port. Disposing of it kills the process if it still runs. */
 export function start(folder: string, options: ServeOptions = {}): Started {
   const flags = [...(options.dev === false ? [] : ["--dev"]), ...(options.flags ?? [])];
-  const child = spawn(["serve", folder, "--listen", "127.0.0.1:0", ...flags], options);
+  const child = spawn(
+    ["serve", ...(options.inFolder === false ? [] : [folder]), "--listen", "127.0.0.1:0", ...flags],
+    options,
+  );
   const log: Record<string, unknown>[] = [];
   const awaited = new Map<string, PromiseWithResolvers<Record<string, unknown>>>();
   const read = (async () => {

@@ -1,0 +1,23 @@
+import type { CommandEntry } from "./command.ts";
+import { add } from "./commands/add.ts";
+import { apply } from "./commands/apply.ts";
+import { check } from "./commands/check.ts";
+import { demo } from "./commands/demo.ts";
+import { init } from "./commands/init.ts";
+import { providers } from "./commands/providers.ts";
+import { send } from "./commands/send.ts";
+import { serve } from "./commands/serve.ts";
+import { verify } from "./commands/verify.ts";
+
+/** Every command, in the order of `hookonce help`. */
+export const commands: readonly CommandEntry[] = [
+  init,
+  add,
+  check,
+  serve,
+  demo,
+  apply,
+  send,
+  verify,
+  providers,
+];

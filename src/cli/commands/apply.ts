@@ -1,0 +1,31 @@
+import { Argument, Option } from "commander";
+import type { ApplyFlags } from "../apply.ts";
+import { count, ids, momentOrAgo } from "../arguments.ts";
+import { defineCommand } from "../command.ts";
+
+export const apply = defineCommand<[string[] | undefined], Omit<ApplyFlags, "folder">>({
+  name: "apply",
+  group: "Act",
+  summary: "Run what is owed and can run now",
+  description:
+    "Run what is owed and can run now: unhandled events that have a handler by now, and failed ones. Safe to interrupt and to repeat: each event is applied once.",
+  arguments: [new Argument("[ids...]", "Only these events").argParser(ids)],
+  options: [
+    new Option("--source <name>", "Only events of this source"),
+    new Option("--type <type>", "Only events of this type; a * at the end stands for anything"),
+    new Option("--outcome <outcome>", "Only events with this outcome").choices(["unhandled", "failed"]),
+    new Option(
+      "--since <time>",
+      "Only events received at or after this: ISO 8601, Unix seconds, or how long ago, such as 2h",
+    ).argParser(momentOrAgo),
+    new Option("--until <time>", "Only events received before this").argParser(momentOrAgo),
+    new Option("--limit <n>", "Run at most this many events").argParser(count),
+    new Option("--dry-run", "Only show what would run"),
+    new Option("--json", "Print one JSON object per line"),
+    new Option("--database <path>", "The database to use, in place of the one in the config"),
+  ],
+  async run({ args: [ids = []], flags, folder }) {
+    const { runApply } = await import("../apply.ts");
+    return runApply(ids, { ...flags, folder });
+  },
+});

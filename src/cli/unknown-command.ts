@@ -1,0 +1,61 @@
+import { nearest } from "../config/nearest.ts";
+import { commands } from "./commands.ts";
+
+/** Names that other tools use, and the command that does the same here. */
+const SYNONYMS: Readonly<Record<string, string>> = {
+  start: "serve",
+  run: "serve",
+  logs: "events --follow",
+  tail: "events --follow",
+  ls: "events",
+  list: "events",
+  retry: "apply",
+  doctor: "verify",
+  hold: "pause",
+  forward: "listen",
+  pull: "listen",
+};
+
+const READ_EVENTS = `read the table with sqlite3 DATABASE "select * from hookonce_events order by id desc limit 20"`;
+const READ_FAILURES = `read the table with sqlite3 DATABASE "select * from hookonce_failures"`;
+
+/** Commands that have a name and do not exist yet, and what to use until then. Empty if there is nothing like it. */
+const PLANNED: Readonly<Record<string, string>> = {
+  status: "use hookonce check, which counts what is owed",
+  events: READ_EVENTS,
+  event: READ_EVENTS,
+  failures: READ_FAILURES,
+  messages: "",
+  replay: "",
+  discard: "",
+  resend: "",
+  pause: "stop hookonce serve: providers deliver again what it missed",
+  resume: "",
+  forget: "",
+  reload: "restart hookonce serve",
+  try: "use hookonce check, or deliver an event with hookonce send",
+  test: "use hookonce check, or deliver an event with hookonce send",
+  listen: "use a tunnel, such as cloudflared tunnel --url http://127.0.0.1:8787",
+  import: "",
+  token: "",
+  backup: `run sqlite3 DATABASE "vacuum into 'backup.db'"`,
+};
+
+/** What to print for a word that is not a command. */
+export function unknownCommand(word: string): string {
+  const names = commands.map(({ name }) => name);
+  const meant = Object.hasOwn(SYNONYMS, word) ? (SYNONYMS[word] as string) : word;
+  const [name = ""] = meant.split(" ");
+  const help = "For all commands: hookonce --help";
+  if (!names.includes(name) && Object.hasOwn(PLANNED, name)) {
+    const until = PLANNED[name] === "" ? "" : ` Until then ${PLANNED[name]}.`;
+    const which =
+      meant === word
+        ? `the command '${word}' is not in this version yet.`
+        : `unknown command '${word}'. It will be hookonce ${meant}, which is not in this version yet.`;
+    return `error: ${which}${until}\n${help}`;
+  }
+  const suggestion = meant === word ? nearest(word, names, "") : `did you mean ${meant}?`;
+  const hint = suggestion === "" ? "" : `\n(${suggestion.charAt(0).toUpperCase()}${suggestion.slice(1)})`;
+  return `error: unknown command '${word}'${hint}\n${help}`;
+}

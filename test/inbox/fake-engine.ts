@@ -36,10 +36,12 @@ export const locked = new HookonceError("database_locked", "locked");
 
 export const noHandlers: Handlers = { for: () => null, files: [] };
 
-/** Lets the queue do all that it can do now. */
-export const settle = (): Promise<void> => Bun.sleep(5);
-
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Lets the queue do all that it can do without a timer, however busy the machine is. */
+export async function settle(): Promise<void> {
+  for (let n = 0; n < 20; n++) await turn();
+}
 
 /** A commit that the queue has asked for. */
 export interface Commit {
@@ -126,7 +128,7 @@ export async function stateOf(promises: readonly Promise<Result>[]): Promise<str
           (error: unknown) => (error instanceof HookonceError ? error.code : String(error)),
         ),
         // After the microtasks of a promise that is settled already.
-        Bun.sleep(0).then(() => "waiting"),
+        turn().then(() => "waiting"),
       ]),
     ),
   );

@@ -1,6 +1,8 @@
 import type { Database } from "bun:sqlite";
-import { chmodSync, existsSync, rmSync, statSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { HookonceError, messageOf } from "../../errors.ts";
+import { makePrivateFile } from "./private-file.ts";
+import { fullAtStart, isFullAtStart } from "./sqlite-error.ts";
 
 export interface Copy {
   readonly path: string;
@@ -19,19 +21,21 @@ export interface Copy {
  */
 export function copyBeforeMigration(db: Database, path: string, migration: string, now: number): Copy {
   const stamp = new Date(now).toISOString().replaceAll(/[:.]/g, "-");
-  const discard = (): void => rmSync(copy, { force: true });
   const copy = `${path}.before-${migration.replace(/\.sql$/, "").replaceAll(/[^\w-]/g, "_")}-${stamp}`;
-  if (existsSync(copy))
-    throw new HookonceError(
-      "migration_failed",
-      `The copy ${copy} exists already. Move it away, then start again.`,
-    );
+  const discard = (): void => rmSync(copy, { force: true });
   try {
+    // It holds payloads, so only the owner may read it. VACUUM INTO accepts an empty file.
+    if (!makePrivateFile(copy)) {
+      throw new HookonceError(
+        "migration_failed",
+        `The copy ${copy} exists already. Move it away, then start again.`,
+      );
+    }
     db.query("vacuum into ?").run(copy);
-    // Give the copy the permissions of the database.
-    chmodSync(copy, statSync(path).mode & 0o777);
   } catch (error) {
+    if (error instanceof HookonceError) throw error;
     discard();
+    if (isFullAtStart(error, path)) throw fullAtStart(path, error);
     throw new HookonceError(
       "migration_failed",
       `Cannot copy the database to ${copy}: ${messageOf(error)}. Nothing was migrated: make room for the copy, then start again.`,

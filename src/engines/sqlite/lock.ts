@@ -8,12 +8,13 @@ import {
   realpathSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { HookonceError, messageOf } from "../../errors.ts";
-import { troubleOf } from "./sqlite-error.ts";
+import { holderOfFile, lockFile, type FileLock } from "./file-lock.ts";
+import { makePrivateFile, writePrivateFile } from "./private-file.ts";
+import { fullAtStart, isFullAtStart, troubleOf } from "./sqlite-error.ts";
 
 export interface ServeLock {
   readonly release: () => void;
@@ -33,53 +34,77 @@ interface LockOptions {
 }
 
 /**
- * Allows one `serve` per database. The lock is an empty write transaction that stays open on a SQLite file
- * beside the database. The kernel releases it however the process ends. The holder is named in a text file
- * beside the lock file. A table in the lock file would have to survive power cuts, because a damaged lock
- * file would make every later start fail: four fsyncs of at least 0.5 ms each, for a text that is only shown
- * to the user.
+ * Allows one `serve` per database. Two locks are held for its whole life, and the kernel releases both however the
+ * process ends:
  *
- * @throws HookonceError `database_in_use`, `shutting_down`
+ * - an empty write transaction on a SQLite file beside the database. It works on every system;
+ * - a lock on the database file itself (file-lock.ts), which every name and path of the file leads to.
+ *
+ * The holder is named in a text file beside the lock file. A table in the lock file would have to survive power cuts,
+ * because a damaged lock file would make every later start fail: four fsyncs of at least 0.5 ms each, for a text that
+ * is only shown to the user.
+ *
+ * Makes the database file if it does not exist. If nothing was written to it, it is gone after the release.
+ *
+ * @throws HookonceError `database_in_use`, `shutting_down`, `disk_full`, `database_unusable`
  */
 export async function lockDatabase(databasePath: string, options: LockOptions = {}): Promise<ServeLock> {
-  const path = `${realPath(databasePath)}.lock`;
-  const deadline = performance.now() + (options.waitMs ?? 10_000);
+  const database = realPath(databasePath);
+  const path = lockFileOf(database);
   const lock = openLockFile(path);
-  let told = false;
-  while (!tryLock(lock)) {
-    if (options.signal?.aborted === true) {
-      lock.close(true);
+  try {
+    const file = await untilLocked(() => tryLock(lock, database), { database, named: databasePath }, options);
+    held.add(lock);
+    rmSync(wantedFile(path), { force: true });
+    tellHolder(path);
+    return {
+      isWanted: () => existsSync(wantedFile(path)),
+      release() {
+        file.release();
+        held.delete(lock);
+        lock.run("rollback");
+        lock.close(true);
+      },
+    };
+  } catch (error) {
+    lock.close(true);
+    throw error;
+  }
+}
+
+async function untilLocked(
+  attempt: () => FileLock | undefined,
+  { database, named }: { readonly database: string; readonly named: string },
+  { onWait, signal, waitMs = 10_000 }: LockOptions,
+): Promise<FileLock> {
+  const path = lockFileOf(database);
+  const deadline = performance.now() + waitMs;
+  for (let told = false; ; told = true) {
+    const locked = attempt();
+    if (locked !== undefined) return locked;
+    if (signal?.aborted === true) {
       throw new HookonceError(
         "shutting_down",
         "The start was cancelled while it waited for another hookonce to release the database.",
       );
     }
-    const holder = holderOf(path);
+    const holder = holderOf(path, database);
     if (performance.now() >= deadline) {
-      lock.close(true);
       throw new HookonceError(
         "database_in_use",
-        `The database ${databasePath} is in use by another hookonce (${holder}). Stop that process, or set database to another file.`,
+        `The database ${named} is in use by another hookonce (${holder}). Stop that process, or set database to another file.`,
       );
     }
     if (!told) {
-      options.onWait?.(holder);
+      onWait?.(holder);
       markWanted(path);
     }
-    told = true;
     await Bun.sleep(50);
   }
-  held.add(lock);
-  rmSync(wantedFile(path), { force: true });
-  tellHolder(path);
-  return {
-    isWanted: () => existsSync(wantedFile(path)),
-    release() {
-      held.delete(lock);
-      lock.run("rollback");
-      lock.close(true);
-    },
-  };
+}
+
+function lockFileOf(database: string): string {
+  return `${database}.lock`;
 }
 
 /** A command that holds the lock looks for this file, and yields to a `serve` that starts. */
@@ -89,7 +114,7 @@ function wantedFile(path: string): string {
 
 function markWanted(path: string): void {
   try {
-    writeFileSync(wantedFile(path), "");
+    writePrivateFile(wantedFile(path), "");
   } catch {
     // For example on a full disk. Then the holder is not asked to hurry.
   }
@@ -102,8 +127,8 @@ function markWanted(path: string): void {
 function realPath(path: string): string {
   if (existsSync(path)) return realpathSync(path);
   const link = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
-  // A loop of links would never end: let SQLite refuse it.
-  return link && !isLoop(path) ? realPath(resolve(dirname(path), readlinkSync(path))) : path;
+  // A loop of links would never end: let SQLite refuse it. A relative link starts at the folder that it is in.
+  return link && !isLoop(path) ? realPath(resolve(realpathSync(dirname(path)), readlinkSync(path))) : path;
 }
 
 function isLoop(path: string): boolean {
@@ -122,51 +147,68 @@ function isLoop(path: string): boolean {
 const held = new Set<Database>();
 
 function openLockFile(path: string): Database {
-  try {
+  return refusing(path, () => {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makePrivateFile(path);
     const lock = new Database(path, { create: true, strict: true });
     lock.run("pragma busy_timeout = 0");
     return lock;
+  });
+}
+
+/** @returns undefined if another process holds one of the two locks */
+function tryLock(lock: Database, database: string): FileLock | undefined {
+  if (!refusing(lock.filename, () => tryBegin(lock))) return undefined;
+  try {
+    const file = refusing(database, () => lockFile(database));
+    if (file === undefined) lock.run("rollback");
+    return file;
   } catch (error) {
-    throw unusable(path, error);
+    lock.run("rollback");
+    throw error;
   }
 }
 
-function unusable(path: string, error: unknown): HookonceError {
-  return new HookonceError(
-    "database_unusable",
-    `Cannot lock the database with ${path}: ${messageOf(error)}. The user that runs hookonce must be able to write this file and its folder.`,
-    {
-      cause: error,
-    },
-  );
-}
-
-function tryLock(lock: Database): boolean {
+function tryBegin(lock: Database): boolean {
   try {
     lock.run("begin immediate");
     return true;
   } catch (error) {
-    if (troubleOf(error) !== "busy") throw unusable(lock.filename, error);
+    if (troubleOf(error) !== "busy") throw error;
     return false;
+  }
+}
+
+/** @throws HookonceError `disk_full`, `database_unusable` instead of what `work` throws */
+function refusing<Result>(path: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (cause) {
+    if (isFullAtStart(cause, path)) throw fullAtStart(path, cause);
+    throw new HookonceError(
+      "database_unusable",
+      `Cannot lock the database with ${path}: ${messageOf(cause)}. The user that runs hookonce must be able to write this file and its folder.`,
+      { cause },
+    );
   }
 }
 
 function tellHolder(lockPath: string): void {
   try {
-    writeFileSync(
-      `${lockPath}.txt`,
-      `process ${process.pid} on ${hostname()} since ${new Date().toISOString()}\n`,
-    );
+    const since = new Date().toISOString();
+    writePrivateFile(`${lockPath}.txt`, `process ${process.pid} on ${hostname()} since ${since}\n`);
   } catch {
     // For example, the disk is full. The lock holds without this file.
   }
 }
 
-function holderOf(lockPath: string): string {
+function holderOf(lockPath: string, database: string): string {
+  const process = holderOfFile(database);
+  let text: string | undefined;
   try {
-    return readFileSync(`${lockPath}.txt`, "utf8").trim() || "unknown";
+    text = readFileSync(`${lockPath}.txt`, "utf8").trim() || undefined;
   } catch {
-    return "unknown";
+    // It could not be written, or the holder has the file under another name.
   }
+  return process === undefined || text?.startsWith(`${process} `) === true ? (text ?? "unknown") : process;
 }

@@ -1,5 +1,6 @@
 import { SQLiteError } from "bun:sqlite";
 import { HookonceError, messageOf, type ErrorCode } from "../../errors.ts";
+import { hasLittleSpace } from "./disk-space.ts";
 
 // Primary result codes, https://sqlite.org/rescode.html
 const BUSY = 5;
@@ -89,8 +90,8 @@ export function unavailable(trouble: Exclude<Trouble, "statement">, cause: unkno
 }
 
 /**
- * Runs a step of the start that uses the database at `path`. A SQLite error becomes the error that refuses
- * the start.
+ * Runs a step of the start that uses the database at `path`. An error of SQLite or of the file system becomes the error
+ * that refuses the start.
  *
  * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory` or `database_unusable`. Other errors
  * of `work` pass through.
@@ -99,10 +100,29 @@ export function refusingStart<Result>(path: string, work: () => Result): Result 
   try {
     return work();
   } catch (cause) {
+    if (isFullAtStart(cause, path)) throw fullAtStart(path, cause);
     if (!(cause instanceof SQLiteError)) throw cause;
     const [code, message] = whyRefused(cause, path);
     throw new HookonceError(code, message, { cause });
   }
+}
+
+/**
+ * Whether a step of a start failed because the disk is full. If SQLite cannot make a file, it reports only that the file
+ * cannot be opened.
+ *
+ * @param path of a file on that disk
+ */
+export function isFullAtStart(error: unknown, path: string): boolean {
+  const trouble = troubleOf(error);
+  if (trouble !== "statement") return trouble === "full" || (trouble === "fatal" && hasLittleSpace(path));
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  return code === "ENOSPC" || code === "EDQUOT";
+}
+
+export function fullAtStart(path: string, cause: unknown): HookonceError {
+  const message = `The disk that holds ${path} is full. Free some space, then start again.`;
+  return new HookonceError("disk_full", message, { cause });
 }
 
 function whyRefused(error: SQLiteError, path: string): [ErrorCode, string] {
@@ -112,13 +132,12 @@ function whyRefused(error: SQLiteError, path: string): [ErrorCode, string] {
         "database_locked",
         `Another process holds the write lock of ${path}. End its transaction, then start again.`,
       ];
-    case "full":
-      return ["disk_full", `The disk that holds ${path} is full. Free some space, then start again.`];
     case "memory":
       return [
         "out_of_memory",
         `SQLite ran out of memory while using ${path}. Free some memory, then start again.`,
       ];
+    case "full":
     case "fatal":
     case "statement":
       return [

@@ -1,5 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { lockDatabase } from "../../../src/engines/sqlite/lock.ts";
@@ -69,6 +78,46 @@ describe("the serve lock of a database", () => {
       expect((await refusalOf(() => lockDatabase(path, { waitMs: 0 }))).code).toBe("database_in_use");
     }
     lock.release();
+  });
+
+  test("is found through a relative link in a folder that is itself a link", async () => {
+    using folder = scratch();
+    const root = dirname(dirname(folder.database));
+    mkdirSync(join(root, "disk/app"), { recursive: true });
+    symlinkSync("disk/app", join(root, "data"));
+    symlinkSync("../real.db", join(root, "data/hookonce.db"));
+    const lock = await lockDatabase(folder.database);
+    const error = await refusalOf(() => lockDatabase(join(root, "disk/real.db"), { waitMs: 0 }));
+    expect(error.code).toBe("database_in_use");
+    lock.release();
+  });
+
+  test.skipIf(process.platform === "win32")("is a lock on the file, whatever its name is", async () => {
+    using folder = scratch();
+    const { database } = folder;
+    const lock = await lockDatabase(database);
+    linkSync(database, `${database}.hard-link`);
+    const linked = await refusalOf(() => lockDatabase(`${database}.hard-link`, { waitMs: 0 }));
+    expect(linked.code).toBe("database_in_use");
+    if (process.platform === "linux") expect(linked.message).toContain(`(process ${process.pid})`);
+    renameSync(database, `${database}.moved`);
+    expect((await refusalOf(() => lockDatabase(`${database}.moved`, { waitMs: 0 }))).code).toBe(
+      "database_in_use",
+    );
+    lock.release();
+    (await lockDatabase(`${database}.moved`, { waitMs: 0 })).release();
+  });
+
+  test("leaves no database behind if nothing was written to it, and one that exists as it is", async () => {
+    using folder = scratch();
+    const { database } = folder;
+    const lock = await lockDatabase(database);
+    expect(statSync(database).size).toBe(0);
+    lock.release();
+    expect(existsSync(database)).toBe(false);
+    writeFileSync(database, "");
+    (await lockDatabase(database)).release();
+    expect(existsSync(database)).toBe(true);
   });
 
   test("is held by one of several waiting processes at a time", async () => {

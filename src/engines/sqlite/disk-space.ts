@@ -1,0 +1,26 @@
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
+
+/** With less than this, in bytes, a disk is full: SQLite needs as much for the index of the log. */
+const LITTLE = 32 * 1024;
+
+/** Whether the disk that has a file has no room for SQLite. If this cannot be found out, it has. */
+export function hasLittleSpace(path: string): boolean {
+  try {
+    const { files, ffree } = statfsSync(dirname(path));
+    return freeBytes(path) < LITTLE || (files > 0 && ffree === 0);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The free space of the disk that has a file, in bytes.
+ *
+ * @throws NodeJS.ErrnoException
+ */
+export function freeBytes(path: string): number {
+  const { bsize, bavail, bfree } = statfsSync(dirname(path));
+  // A part of the disk may be kept for root.
+  return bsize * (process.getuid?.() === 0 ? bfree : bavail);
+}

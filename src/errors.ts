@@ -43,6 +43,7 @@ export type ErrorCode =
   // The handler failed.
   | "handler_error"
   | "handler_async"
+  | "handler_unfinished"
   | "invalid_return"
   | "handler_finished"
   | "handler_ended_transaction"

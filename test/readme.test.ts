@@ -66,7 +66,7 @@ describe("the README", () => {
     const body = JSON.stringify({
       id: "evt_1",
       type: "checkout.session.completed",
-      data: { object: { customer: "ada", amount_total: 500 } },
+      data: { object: { client_reference_id: "ada", payment_status: "paid", amount_total: 500 } },
     });
     const deliver = () =>
       inbox.deliver(body, {

@@ -9,11 +9,12 @@ import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
 
 export interface AddFlags {
+  handlers?: boolean;
   name?: string;
   publicUrl?: string;
 }
 
-/** `hookonce add`: adds a source, its handlers and the name of its secret, and prints the next steps. */
+/** `hookonce add`: adds a source and the name of its secret, and prints the next steps. */
 export function runAdd(
   provider: Provider,
   types: readonly string[],
@@ -22,8 +23,8 @@ export function runAdd(
 ): number {
   const example = examples.get(provider.name) as Example;
   const name = flags.name ?? provider.name;
-  const { publicUrl } = flags;
-  const added = addSource({ folder: resolve(folder), provider, example, types, name, publicUrl });
+  const { publicUrl, handlers = false } = flags;
+  const added = addSource({ folder: resolve(folder), provider, example, types, name, publicUrl, handlers });
   process.stdout.write(nextSteps(provider, example, name, added, { ...flags, folder }));
   return EXIT.done;
 }
@@ -32,19 +33,24 @@ function nextSteps(
   { title, name: providerName, secretIs, scheme, docs }: Provider,
   example: Example,
   name: string,
-  { written, kept, types, wanted, wantedLater, listen }: Added,
-  { folder, publicUrl }: AddFlags & { readonly folder: string },
+  added: Added,
+  { folder, publicUrl, handlers = false }: AddFlags & { readonly folder: string },
 ): string {
+  const { written, kept, types, wanted, wantedLater, listen } = added;
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const local = `http://${listen}/webhook/${name}`;
   const ticked = tickedFor(example, types);
   const boxes = example.ticksHeads === true ? "   (each box covers all its actions)" : "";
-  const lines = [`Wrote ${written.join(", ")}.`];
+  const lines = written.length === 0 ? [] : [`Wrote ${written.join(", ")}.`];
   if (kept.length > 0) lines.push(`Left unchanged: ${kept.join(", ")}.`);
+  const check = `Then run: hookonce check${folder === "." ? "" : ` ${shellWord(folder)}`}`;
+  if (added.existed) return `${[...lines, "", ...finish, check].join("\n")}\n`;
+  const again = `hookonce add ${[providerName, ...nameFlag(providerName, name)].join(" ")}${inFolder} --handlers`;
   lines.push(
     "",
-    "1. Write your updates in the handlers. So far they change nothing, and an event",
-    "   that one of them has processed does not run again.",
+    ...(handlers ? finish : writeHandlers(added.files, title, again)).map((line, at) =>
+      at === 0 ? `1. ${line}` : `   ${line}`,
+    ),
     "2. Register the webhook with the provider:",
     `     where   ${example.dashboard}`,
     `     URL     ${publicUrl ?? `https://your.host/webhook/${name}`}`,
@@ -81,8 +87,26 @@ function nextSteps(
     const once = wantedLater === undefined ? "" : "   (once you have the secret)";
     lines.push(`  ${send(name)}${privateKeyHint(providerName, proof)}${once}`);
   }
-  lines.push("", `Then run: hookonce check${folder === "." ? "" : ` ${shellWord(folder)}`}`);
+  lines.push("", check);
   return `${lines.join("\n")}\n`;
+}
+
+const finish = [
+  "Finish the handlers. Until you delete the first line of one, it fails, and its events are kept:",
+  "hookonce apply runs them later.",
+];
+
+function writeHandlers(files: readonly string[], title: string, again: string): string[] {
+  return [
+    "Write what an event does, in SQL or in TypeScript (.ts), in a file for each type:",
+    ...files.map((file) => `  ${file}`),
+    "Until then such events are kept as unhandled, and hookonce apply runs them later.",
+    `For starters with the paths of ${title}'s payload: ${again}`,
+  ];
+}
+
+function nameFlag(provider: string, name: string): string[] {
+  return name === provider ? [] : ["--name", name];
 }
 
 function whatIs(name: string, secretIs = "the signing secret"): string {

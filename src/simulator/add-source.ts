@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, lstatSync, mkdirSync, readFileSync, writeFi
 import { dirname, join } from "node:path";
 import { parseEnv } from "node:util";
 import { CONFIG_FILE, envName } from "../config/load.ts";
-import { SOURCE_NAME } from "../config/schema.ts";
+import { rawSources, SOURCE_NAME, tableOf } from "../config/schema.ts";
 import { readToml, TomlError } from "../config/toml.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { keyOf } from "../handlers/find.ts";
@@ -20,6 +20,8 @@ export interface AddOptions {
   /** Event types to handle. If empty, those of the example. */
   readonly types: readonly string[];
   readonly name: string;
+  /** Writes a starter handler for each type. */
+  readonly handlers: boolean;
   /** The URL that the provider will deliver to. If absent, a placeholder is written. */
   readonly publicUrl?: string | undefined;
 }
@@ -29,7 +31,11 @@ export interface Added {
   readonly written: readonly string[];
   /** Handlers that existed already. */
   readonly kept: readonly string[];
+  /** Whether the source existed already, so that only handlers were added. */
+  readonly existed: boolean;
   readonly types: readonly string[];
+  /** The handler files of these types, whether or not they exist. */
+  readonly files: readonly string[];
   /** Names in .env that still need a value. */
   readonly wanted: readonly string[];
   /** The name that is commented out in .env, because the provider sends the secret only later. */
@@ -39,19 +45,21 @@ export interface Added {
 }
 
 /**
- * Adds a source to an inbox folder: appends it to the config, and adds its handlers and the names of its
- * secrets. Changes nothing that exists.
+ * Adds a source to an inbox folder: appends it to the config, and adds the names of its secrets and, if asked, starter
+ * handlers. Changes nothing that exists. To a source of this provider that exists, it only adds handlers.
  *
  * @throws HookonceError `config_invalid` before anything is written; `storage_failed` if the folder cannot be
  * written to
  */
 export function addSource(options: AddOptions): Added {
-  const { folder, provider, example, name } = options;
+  const { folder, provider, example, name, handlers } = options;
   const types = options.types.length === 0 ? example.types : [...new Set(options.types)];
   for (const type of types) checkType(type);
-  const config = readConfig(folder, name);
+  const config = readConfig(options);
   const source = sourceText(options);
-  const text = `${config.text === "" || config.text.endsWith("\n") ? "" : "\n"}\n${source.text}`;
+  const text = config.existed
+    ? ""
+    : `${config.text === "" || config.text.endsWith("\n") ? "" : "\n"}\n${source.text}`;
   try {
     readToml(config.text + text);
   } catch (error) {
@@ -61,13 +69,13 @@ export function addSource(options: AddOptions): Added {
     );
   }
 
-  const handlers = types.map((type) => starterHandler(provider, example, name, type));
+  const starters = types.map((type) => starterHandler(provider, example, name, type));
   const written: string[] = [];
   const kept: string[] = [];
   const isHandled = (file: string): boolean =>
     existsSync(join(folder, file)) || existsSync(join(folder, file.replace(/\.sql$/, ".ts")));
   try {
-    for (const { file, text } of handlers) {
+    for (const { file, text } of handlers ? starters : []) {
       if (isHandled(file)) kept.push(file);
       else {
         mkdirSync(dirname(join(folder, file)), { recursive: true });
@@ -75,10 +83,12 @@ export function addSource(options: AddOptions): Added {
         written.push(file);
       }
     }
-    if (addToEnv(folder, source, provider)) written.push(".env");
-    // Last, because hookonce uses nothing else of this until the source exists.
-    appendFileSync(join(folder, CONFIG_FILE), text);
-    written.unshift(CONFIG_FILE);
+    if (!config.existed) {
+      if (addToEnv(folder, source, provider)) written.push(".env");
+      // Last, because hookonce uses nothing else of this until the source exists.
+      appendFileSync(join(folder, CONFIG_FILE), text);
+      written.unshift(CONFIG_FILE);
+    }
   } catch (error) {
     throw new HookonceError("storage_failed", `Cannot write to the inbox folder: ${messageOf(error)}`, {
       cause: error,
@@ -88,7 +98,9 @@ export function addSource(options: AddOptions): Added {
   return {
     written,
     kept,
+    existed: config.existed,
     types,
+    files: starters.map(({ file }) => file),
     wanted: source.names.filter((one) => (has[one] ?? "") === ""),
     wantedLater: source.later,
     listen: config.listen,
@@ -112,7 +124,7 @@ function checkType(type: string): void {
     );
 }
 
-function readConfig(folder: string, name: string): { text: string; listen: string } {
+function readConfig({ folder, name, provider, handlers }: AddOptions) {
   const path = join(folder, CONFIG_FILE);
   if (!existsSync(path))
     throw refusal(`${path} does not exist. To make an inbox folder: hookonce init ${folder}`);
@@ -123,13 +135,16 @@ function readConfig(folder: string, name: string): { text: string; listen: strin
   }
   const text = readFileSync(path, "utf8");
   try {
-    const { sources, listen } = readToml(text).value as { sources?: object; listen?: unknown };
-    if (Object.hasOwn(sources ?? {}, name)) {
+    const { value } = readToml(text);
+    const source = rawSources(value).find(([one]) => one === name);
+    if (source !== undefined && !(handlers && tableOf(source[1])["provider"] === provider.name)) {
       throw refusal(
-        `The source "${name}" exists already, and was not changed. Choose another name: --name ${name}-2`,
+        `The source "${name}" exists already, and was not changed. Choose another name: --name ${name}-2. To add starter handlers to it: --handlers`,
       );
     }
-    return { text, listen: typeof listen === "string" ? listen : "127.0.0.1:8787" };
+    const { listen } = tableOf(value);
+    const address = typeof listen === "string" ? listen : "127.0.0.1:8787";
+    return { text, listen: address, existed: source !== undefined };
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     throw new HookonceError("config_invalid", `${path} is not valid TOML.`, {

@@ -20,6 +20,8 @@ export interface Example {
    */
   readonly form?: "fields" | { readonly field: string };
   readonly contentType?: string;
+  /** An update for a starter handler, with a line for each thing that users trip over; undefined for other types. */
+  readonly update?: (type: string) => string | undefined;
   /** Where users enter the webhook's URL. */
   readonly dashboard: string;
   /** How users select the events there, if not by ticking them in a list. */

@@ -1,3 +1,4 @@
+import { UNFINISHED_LINE } from "../engines/unfinished.ts";
 import { keyOf } from "../handlers/find.ts";
 import { compileBatch } from "../providers/body/batch.ts";
 import { parseBody } from "../providers/body/payload.ts";
@@ -14,7 +15,7 @@ export interface StarterHandler {
 /** Enough paths to show how the payload is built. */
 const MAX_PATHS = 8;
 
-/** A handler that runs, changes nothing, and shows the paths of this provider's payload. */
+/** A handler that fails until it is edited, and shows the paths of this provider's payload. */
 export function starterHandler(
   provider: Provider,
   example: Example,
@@ -28,11 +29,13 @@ export function starterHandler(
     return `  ${expression.padEnd(width)} as ${name}${comma}`;
   });
   const what = type === "" ? "every event" : type;
-  const text = `-- ${provider.title}: ${what}. Its changes are committed once per event, in the transaction that records the event.
--- So far it only reads, and an event that it has processed does not run again: write your update before you give
--- ${provider.title} the URL. For example, with a table of your own from migrations/:
+  const table = `insert into your_table (event_id, ${columns[0]?.name ?? "payload"}) values (:event_id, ${columns[0]?.expression ?? ":payload"});`;
+  const update = example.update?.(type) ?? `  ${table}`;
+  const text = `${UNFINISHED_LINE}. Until you delete this line, each event fails and is kept: hookonce apply runs it later.
+-- ${provider.title}: ${what}. Its changes are committed once per event, in the transaction that records the event.
+-- Write your update, for example with a table of your own from migrations/:
 --
---   insert into your_table (event_id, ${columns[0]?.name ?? "payload"}) values (:event_id, ${columns[0]?.expression ?? ":payload"});
+${update.replaceAll(/^/gm, "-- ").replaceAll(/^-- $/gm, "--")}
 --
 -- It can use :event_id, :type, :source, :received_at (Unix milliseconds), :payload and :headers (JSON text).
 -- These are paths of ${provider.title}'s payload:

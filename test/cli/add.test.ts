@@ -24,6 +24,7 @@ describeUnless(
         example: examples.get(name)!,
         types: [],
         name,
+        handlers: true,
       });
       const needsNone = provider.scheme.kind === "unsigned" || name === "notion";
       expect(wanted.length > 0).toBe(!needsNone);
@@ -33,6 +34,7 @@ describeUnless(
       );
       const checked = await check(inbox.path, { environment, clock: Date.now });
       expect(checked.problems).toEqual([]);
+      expect(checked.failing).toHaveLength(types.length);
       const unsigned = checked.warnings.map(
         ({ message }) => /^source "(\w+)" is unsigned/.exec(message)?.[1],
       );
@@ -44,11 +46,14 @@ describeUnless(
 );
 
 describeUnless(onlyInFullRun(), "hookonce add", () => {
-  test("writes the source, its handlers and the name of its secret, and prints what to do next", async () => {
+  test("writes the source and the name of its secret, no handlers, and prints what to do next", async () => {
     using inbox = scratch(inboxFiles);
     const { code, stdout, stderr } = await run(["add", "stripe", "--folder", inbox.path]);
     expect([code, stderr]).toEqual([0, ""]);
     for (const says of [
+      "Wrote hookonce.toml, .env.",
+      "handlers/stripe/checkout.session.completed.sql",
+      "kept as unhandled",
       "https://your.host/webhook/stripe",
       "https://dashboard.stripe.com/webhooks",
       "checkout.session.completed, invoice.paid, customer.subscription.deleted",
@@ -63,9 +68,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     );
     expect(read(inbox.path, ".env")).toBe("# Stripe: the signing secret\nSTRIPE_WEBHOOK_SECRET=\n");
     expect(statSync(join(inbox.path, ".env")).mode & 0o777).toBe(0o600);
-    expect(read(inbox.path, "handlers/stripe/checkout.session.completed.sql")).toContain(
-      ":payload ->> '$.data.object.amount_total'",
-    );
+    expect(existsSync(join(inbox.path, "handlers/stripe"))).toBe(false);
     const unset = await run(["check", inbox.path]);
     expect([unset.code, unset.stderr]).toEqual([
       1,
@@ -73,10 +76,44 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     ]);
   });
 
+  test("with --handlers writes starters that fail until they are edited, also to a source that exists", async () => {
+    using inbox = scratch(inboxFiles);
+    const stdout = (await run(["add", "stripe"], { cwd: inbox.path })).stdout;
+    const [again = ""] = /hookonce add stripe --handlers/.exec(stdout) ?? [];
+    const before = read(inbox.path, "hookonce.toml");
+    const added = await run(again.split(" ").slice(1), { cwd: inbox.path });
+    expect([added.code, added.stderr, read(inbox.path, "hookonce.toml")]).toEqual([0, "", before]);
+    expect(added.stdout).toContain("Finish the handlers.");
+    const file = "handlers/stripe/checkout.session.completed.sql";
+    const starter = read(inbox.path, file);
+    for (const path of ["client_reference_id", "metadata.plan", "payment_status", "amount_total"])
+      expect(starter).toContain(`:payload ->> '$.data.object.${path}'`);
+
+    const environment = { STRIPE_WEBHOOK_SECRET: "whsec_x" };
+    const elsewhere = { cwd: inbox.path, environment };
+    const checked = await run(["check"], elsewhere);
+    expect([checked.code, checked.stderr]).toEqual([1, expect.stringContaining(`${file}: is not finished`)]);
+    const send = (url: string) =>
+      run(["send", "stripe", "--source", "stripe", "--to", `${url}/webhook/stripe`], elsewhere);
+    {
+      await using server = await serve(inbox.path, { environment });
+      expect(await send(server.url)).toMatchObject({
+        code: 1,
+        stdout: expect.stringContaining("500 failed"),
+      });
+      expect((await server.logged("delivery"))["code"]).toBe("handler_unfinished");
+    }
+    writeFileSync(join(inbox.path, file), starter.replace(/^.*\n/, ""));
+    await using server = await serve(inbox.path, { environment });
+    // The failed event is owed, and applied once.
+    expect((await run(["apply"], elsewhere)).stdout).toContain("1 event applied.");
+    expect(await send(server.url)).toMatchObject({ code: 0 });
+  }, 30_000);
+
   test("takes event types, a name for the source, and the public URL from the command line", async () => {
     using inbox = scratch(inboxFiles);
     const url = "https://shop.example.com/webhook/square-eu";
-    const flags = ["--folder", inbox.path, "--name", "square-eu", "--public-url", url];
+    const flags = ["--folder", inbox.path, "--name", "square-eu", "--public-url", url, "--handlers"];
     const { code, stdout } = await run(["add", "square", "refund.updated", "a b/c", ...flags]);
     expect([code, stdout.includes(`URL     ${url}`)]).toEqual([0, true]);
     expect(read(inbox.path, "hookonce.toml")).toContain(
@@ -88,7 +125,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
 
   test("makes a handler file for a Slack command", async () => {
     using inbox = scratch(inboxFiles);
-    expect((await run(["add", "slack", "/weather", "--folder", inbox.path])).code).toBe(0);
+    expect((await run(["add", "slack", "/weather", "--folder", inbox.path, "--handlers"])).code).toBe(0);
     expect(existsSync(join(inbox.path, "handlers/slack/_weather.sql"))).toBe(true);
   });
 
@@ -98,7 +135,9 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     expect(code).toBe(0);
     expect(read(inbox.path, ".env")).toEndWith("\n# NOTION_WEBHOOK_SECRET=\n");
     for (const says of [
-      "Wrote hookonce.toml, handlers/notion/page.content_updated.sql, handlers/notion/page.created.sql, .env.",
+      "Wrote hookonce.toml, .env.",
+      "handlers/notion/page.content_updated.sql",
+      "handlers/notion/page.created.sql",
       "3. Do this while hookonce serve is running: Notion sends its secret",
       "4. Confirm the webhook at Notion",
       "NOTION_WEBHOOK_SECRET=",
@@ -138,7 +177,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
       cwd: inbox.path,
       environment,
     });
-    expect([sent.code, sent.stdout]).toEqual([0, expect.stringContaining("200 processed")]);
+    expect([sent.code, sent.stdout]).toEqual([0, expect.stringContaining("200 unhandled")]);
   });
 
   test("lists the event names that the provider's form offers, also in the command to forward them", async () => {
@@ -147,7 +186,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     const { stdout } = await run(["add", "github", ...types, "--folder", inbox.path]);
     expect(stdout).toContain("     events  push, issues   (each box covers all its actions)");
     expect(stdout).toContain("gh webhook forward --repo=OWNER/REPOSITORY --events=push,issues --url=http://");
-    expect(existsSync(join(inbox.path, "handlers/github/issues.closed.sql"))).toBe(true);
+    expect(stdout).toContain("handlers/github/issues.closed.sql");
   });
 
   test("overwrites no name in .env and no handler, and appends to files without a final line break", async () => {
@@ -164,6 +203,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
       "push",
       "issues",
       "release",
+      "--handlers",
       "--folder",
       inbox.path,
     ]);

@@ -9,7 +9,7 @@ export const add = defineCommand<[Provider, string[] | undefined], AddFlags>({
   group: "Start",
   summary: "Add a source",
   description:
-    "Add a source to hookonce.toml, a starter handler for each event type, and the name of its secret to .env. Never overwrites anything.",
+    "Add a source to hookonce.toml, and the name of its secret to .env. Never overwrites anything. Prints where to register the webhook, and what to do next.",
   arguments: [
     new Argument("<provider>", "The provider, such as stripe (for the list: hookonce providers)").argParser(
       providerNamed,
@@ -19,6 +19,10 @@ export const add = defineCommand<[Provider, string[] | undefined], AddFlags>({
     ),
   ],
   options: [
+    new Option(
+      "--handlers",
+      "Also write a starter handler for each event type; it fails until you have edited it",
+    ),
     new Option("--name <source>", "Name of the source; by default the provider's name"),
     new Option("--public-url <url>", "URL that you give to the provider").argParser(webUrl),
   ],

@@ -3,6 +3,7 @@ import { SQLiteError } from "bun:sqlite";
 import { messageOf, type Problem } from "../../errors.ts";
 import type { HandlerCode, HandlerInput } from "../engine.ts";
 import { notePlace } from "../error-place.ts";
+import { isUnfinished, unfinished, WHY_UNFINISHED } from "../unfinished.ts";
 import { checkKeyword, countTotalChanges, prepareAllowed } from "./gate.ts";
 import type { SqliteHandler } from "./handler.ts";
 import { splitStatements, type SqlStatement } from "./sql-text.ts";
@@ -47,6 +48,12 @@ export function loadSqlHandler(
   if (steps.length === 0 && problems.length === 0)
     problems.push({ file, message: "the file has no statement" });
   if (problems.length > 0) return problems;
+  if (isUnfinished(text)) {
+    const run = (): never => {
+      throw unfinished(file);
+    };
+    return { file, hash, language: "sql", alwaysFails: WHY_UNFINISHED, run };
+  }
   return {
     file,
     hash,

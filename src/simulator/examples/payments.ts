@@ -19,14 +19,27 @@ function stripeObject({ id, type, s }: Seed): Record<string, unknown> {
     return { id: `ch_${id}`, object: "charge", amount: 4900, amount_refunded: 0, ...money, paid: true };
   return {
     id: `cs_test_${id}`,
-    object: "checkout.session",
-    amount_total: 4900,
     client_reference_id: "user_1",
+    metadata: { plan: "pro" },
+    payment_status: "paid",
+    amount_total: 4900,
     ...money,
     mode: "payment",
-    payment_status: "paid",
+    object: "checkout.session",
   };
 }
+
+/** https://docs.stripe.com/api/checkout/sessions/object */
+const CHECKOUT_UPDATE = `Your own keys are in client_reference_id and metadata, as you set them when you made the checkout session. customer is
+Stripe's id, and is null unless you asked for a customer. A session can be completed before it is paid: then
+payment_status is "unpaid", and checkout.session.async_payment_succeeded follows.
+
+  insert into orders (user_id, plan, cents, session_id)
+  select :payload ->> '$.data.object.client_reference_id',
+         :payload ->> '$.data.object.metadata.plan',
+         :payload ->> '$.data.object.amount_total',
+         :payload ->> '$.data.object.id'
+  where :payload ->> '$.data.object.payment_status' <> 'unpaid';`;
 
 export const payments: Readonly<Record<string, Example>> = {
   stripe: {
@@ -42,6 +55,7 @@ export const payments: Readonly<Record<string, Example>> = {
       data: { object: stripeObject(seed) },
     }),
     contentType: "application/json; charset=utf-8",
+    update: (type) => (type.startsWith("checkout.session.") ? CHECKOUT_UPDATE : undefined),
     dashboard: "https://dashboard.stripe.com/webhooks (Workbench, Webhooks, Add destination)",
     develop: "stripe listen --forward-to URL   (then the secret is the whsec_… that it prints)",
   },

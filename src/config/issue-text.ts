@@ -1,11 +1,11 @@
 import type * as z from "zod/mini";
 import { literal } from "./literal.ts";
 
-/** A key whose value may be a secret that was put in the wrong place. It is not repeated in a message. */
+/** This key's value may be a secret that was written in the wrong place, so messages do not repeat it. */
 const MAY_BE_SECRET = "secret_encoding";
 
 /**
- * What an issue of zod's says in a config error, for the schemas that have no text of their own. A text that
+ * Returns the text of a zod issue for a config error, for schemas that have no text of their own. A text that
  * begins with "is" continues the name of the field.
  */
 export function inWords(issue: z.core.$ZodRawIssue): string | undefined {

@@ -50,8 +50,8 @@ export interface ReadConfig {
   /** Every source as it is written, whatever is wrong with it. */
   readonly written: readonly [name: string, source: Table][];
   /**
-   * The line of a source's key, counted from 1. If the key is not there: the line of the table it would be
-   * in.
+   * The line of a source's key, counted from 1. If the key is missing, the line of the table where it would
+   * be.
    */
   readonly lineOf: (source: string, ...keys: readonly string[]) => number | undefined;
   /** The line of `database`; undefined if it has its default. */

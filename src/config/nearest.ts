@@ -3,7 +3,7 @@ import { closest, distance } from "fastest-levenshtein";
 /** Known names, or a map from each name to its aliases. */
 type Known = readonly string[] | ReadonlyMap<string, { readonly aliases?: readonly string[] }>;
 
-/** A remedy for an unknown name: the name that was probably meant, else `others`. */
+/** Returns a remedy for an unknown name: the name that was probably meant, or else `others`. */
 export function nearest(
   name: string,
   known: Known,

@@ -20,7 +20,7 @@ export function problemsOf(issue: z.core.$ZodIssue, document: TomlDocument): Pro
   }
   const unknown = unknownKeysIn(issue);
   if (unknown !== undefined) return problemsOf(unknown, document);
-  // For a key of a record that is not allowed, zod only says that it is not. The reason is one level deeper.
+  // For a record key that is not allowed, zod's own message gives no reason. The reason is one level deeper.
   const message = issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : issue.message;
   return [problemAt(issue.path, message, document)];
 }

@@ -137,7 +137,7 @@ export type SignatureConfig = z.infer<SignatureSchema>;
 export type SourceConfig = z.infer<SourceSchema>;
 export type ConfigFile = z.infer<ReturnType<typeof configWith>>;
 
-/** A schema for sources that have no other keys than these. Each other key is either an error or absent. */
+/** Returns a schema for a source with these keys. Any other key in the source is an error. */
 function sourceWith(keys: readonly string[]): SourceSchema {
   const fields = Object.entries(sourceFields).filter(([key]) => key === "provider" || keys.includes(key));
   return strictObjectOf(Object.fromEntries(fields) as typeof sourceFields);
@@ -187,7 +187,7 @@ function notAnAddress({ input }: { readonly input?: unknown }): string {
 
 const ADD_SOURCE = "add a source, as in [sources.stripe]";
 
-/** `jitless`: zod would write code for a schema that is used often. That takes longer than one reading. */
+/** `jitless`: zod would otherwise generate code for each schema, which takes longer than reading once. */
 const reading = { error: inWords, jitless: true };
 
 export function readConfigFile(value: unknown): z.core.util.SafeParseResult<ConfigFile> {
@@ -223,7 +223,7 @@ export function problemWith(key: string, value: unknown): string | undefined {
   const fields: Record<string, () => z.ZodMiniType> = name === key ? sourceFields : signatureFields;
   const schema = fields[name]?.();
   if (schema === undefined) return undefined;
-  // In a table, so that the message knows the key.
+  // The value is in a table, so that the message can name the key.
   return z.object({ [name]: schema }).safeParse({ [name]: value }, reading).error?.issues[0]?.message;
 }
 

@@ -52,7 +52,7 @@ function secretOrEmpty(reference: string, secret: string, remedy: string): Retur
   return { problem: `${reference} is empty, and anyone could sign with an empty secret: ${remedy}` };
 }
 
-/** The variables in the inbox folder's `.env`; none if there is no such file. */
+/** Returns the variables in the inbox folder's `.env`, or none if the file does not exist. */
 export function readDotEnv(inboxFolder: string): Environment {
   const path = join(inboxFolder, ".env");
   if (!existsSync(path)) return {};

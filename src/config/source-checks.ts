@@ -3,7 +3,7 @@ import type { SecretLookup } from "./secrets.ts";
 
 export type Table = Readonly<Record<string, unknown>>;
 
-/** What the config must know of a provider. */
+/** What the config must know about a provider. */
 export interface SecretNeeds {
   /** `never`: the provider does not sign. `later`: it sends its secret once it has the URL. */
   readonly secret: "always" | "later" | "never";
@@ -82,7 +82,7 @@ function referencesIn(value: unknown): string[] {
     .filter((one): one is string => typeof one === "string" && /^(?:env|file):./.test(one));
 }
 
-/** What is wrong with a source only because of its name or of the other sources. */
+/** Returns what is wrong with a source because of its name or because of the other sources. */
 function contradictionsOf(
   name: string,
   all: Readonly<Record<string, Table>>,

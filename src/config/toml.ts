@@ -3,9 +3,7 @@ import { getStaticTOMLValue, ParseError, parseTOML, type AST } from "toml-eslint
 /** A TOML document that knows the lines of its keys. */
 export interface TomlDocument {
   readonly value: unknown;
-  /**
-   * The line of a key, counted from 1. If it is not in the document: the line of the nearest table around it.
-   */
+  /** The line of a key, counted from 1. If it is missing, the line of the nearest table around it. */
   lineOf(path: readonly PropertyKey[]): number | undefined;
 }
 

@@ -5,17 +5,17 @@ import { DEFAULT_DATABASE, tableOf } from "./schema.ts";
 import { CONFIG_FILE } from "./schema-problems.ts";
 import { readToml, TomlError } from "./toml.ts";
 
-/** What can be used of a config that has problems. */
+/** The usable settings of a config that has problems. */
 export interface UsableSettings {
-  /** Absolute; null if it cannot be told which database is meant. */
+  /** Absolute. Null if it is not clear which database is meant. */
   readonly database: string | null;
   readonly convertToWal: boolean;
 }
 
 /**
- * Reads the settings of a `hookonce.toml` with problems. A wrong database would make every handler look wrong, so it is
- * null rather than a guess: if the value is not a path, if the key seems to be misspelled or in the wrong table, or if
- * its line is not TOML.
+ * Reads the settings of a `hookonce.toml` with problems. A wrong database would make every handler look
+ * wrong, so it is null rather than a guess: if the value is not a path, if the key seems to be misspelled or
+ * in the wrong table, or if its line is not TOML.
  */
 export function usableSettings(inboxFolder: string): UsableSettings {
   const { value, dropped } = readAround(join(inboxFolder, CONFIG_FILE));
@@ -34,7 +34,7 @@ export function databasePath(inboxFolder: string, database: string): string {
   return isAbsolute(database) ? database : join(inboxFolder, database);
 }
 
-/** How many lines that are not TOML are left out, before the file is given up. */
+/** The most lines without valid TOML that are skipped before reading stops. */
 const MAX_DROPPED = 20;
 
 /** Reads the file without the lines that are not TOML. `value` is undefined if nothing can be read. */

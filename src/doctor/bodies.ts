@@ -37,7 +37,7 @@ const BYTE_FOR_BYTE: readonly Change[] = [
     undo: (_, bytes) => Buffer.from(bytes).toString("latin1"),
     what: "The body was converted from UTF-8 to Latin-1.",
   },
-  { undo: (text) => text.trim(), what: "Blanks or line breaks were added around the body." },
+  { undo: (text) => text.trim(), what: "Spaces or line breaks were added around the body." },
   { undo: inflate, what: "The body was compressed on the way, after it was signed." },
 ];
 

@@ -72,7 +72,7 @@ async function findingsOf(examined: Examined, refusal: HookonceError): Promise<F
     const hinted = hints(examined, refusal);
     const certain = hinted.some(({ proven, cause }) => proven || cause === "other_provider");
     if (certain) return hinted;
-    // Only if the signature itself does not match, the secret may be the wrong one.
+    // Only if the signature itself does not match may the secret be wrong.
     return refusal.code === "signature_mismatch"
       ? [...hinted, unknownCause(examined)]
       : [asRefused(refusal, examined), ...hinted];
@@ -125,7 +125,7 @@ function findingOf({ cause, what, remedy }: Hypothesis): Finding {
   return { cause, proven: true, what, remedy };
 }
 
-/** For two changes of which neither alone makes the signature right. */
+/** Returns the findings for two changes that make the signature right only together. */
 function halves(...pair: [Hypothesis, Hypothesis]): Finding[] {
   return pair.map(({ half, ...whole }, index) => {
     const { what, remedy } = { ...whole, ...half };

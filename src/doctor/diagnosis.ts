@@ -15,7 +15,7 @@ export interface DoctorContext {
   readonly otherSecrets?: readonly NamedSecret[];
   /** The source's latest rejections, the oldest first. */
   readonly rejections?: readonly Rejection[];
-  /** The handshake that the delivery is, if it is answered before its signature is checked. */
+  /** The name of the handshake, if the delivery is one that is answered before its signature is checked. */
   readonly handshake?: string | undefined;
   /** Why it is refused before its signature is checked. */
   readonly refused?: HookonceError | undefined;
@@ -71,7 +71,7 @@ export type Cause =
 
 export interface Finding {
   readonly cause: Cause;
-  /** Trying has shown it: with this changed, the signature is right. */
+  /** Whether a trial has proved it: with this change, the signature is right. */
   readonly proven: boolean;
   readonly what: string;
   readonly remedy: string;

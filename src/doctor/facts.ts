@@ -47,7 +47,7 @@ function bodyInWords({ delivery: { body, headers } }: Examined): string {
   return traits.join(", ");
 }
 
-/** For a terminal: text that others wrote must not move its cursor. */
+/** Makes text safe for a terminal: text that others wrote must not move its cursor. */
 function printable(text: string): string {
   return text.slice(0, 200).replaceAll(/[^\u0020-\u007e]/g, "?");
 }

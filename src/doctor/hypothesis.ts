@@ -7,7 +7,7 @@ export interface Hypothesis extends Omit<Guess<unknown>, "change"> {
   readonly change: Partial<Trial>;
   readonly cause: Finding["cause"];
   /**
-   * The request itself speaks against it. It is accepted if it explains everything, but not as one of two
+   * The request itself contradicts it. It is accepted if it explains everything, but not as one of two
    * causes.
    */
   readonly unlikely?: boolean;

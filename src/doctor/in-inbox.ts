@@ -31,7 +31,7 @@ export interface InboxDiagnosis extends Diagnosis {
 }
 
 /**
- * Diagnoses a delivery that was sent to an inbox: handshakes and the ids of its events, too.
+ * Diagnoses a delivery that was sent to an inbox, including handshakes and the ids of its events.
  *
  * @throws HookonceError `unknown_source`
  */
@@ -73,7 +73,7 @@ function startedSource(settings: SourceSettings, nowMs: number): Source | Hookon
   }
 }
 
-/** The name of the handshake that `serve` would answer; undefined if it would answer none. */
+/** Returns the name of the handshake that `serve` would answer, or undefined if it would answer none. */
 async function handshakeIn(
   delivery: Delivery,
   source: Source | HookonceError,

@@ -15,10 +15,10 @@ const MAX_GROWTH = 8;
 const ALWAYS_WRITTEN = 64 * 1024;
 
 const WRITERS: readonly { by: string; indent?: number | "\t"; write: (json: Json) => string }[] = [
-  { by: "without blanks, as JSON.stringify writes it", write: ({ value }) => JSON.stringify(value) },
-  { by: "without blanks", write: ({ text }) => respaced(text, ",", ":") },
-  { by: "with 2 blanks per level", indent: 2, write: ({ value }) => JSON.stringify(value, null, 2) },
-  { by: "with 4 blanks per level", indent: 4, write: ({ value }) => JSON.stringify(value, null, 4) },
+  { by: "without spaces, as JSON.stringify writes it", write: ({ value }) => JSON.stringify(value) },
+  { by: "without spaces", write: ({ text }) => respaced(text, ",", ":") },
+  { by: "with 2 spaces per level", indent: 2, write: ({ value }) => JSON.stringify(value, null, 2) },
+  { by: "with 4 spaces per level", indent: 4, write: ({ value }) => JSON.stringify(value, null, 4) },
   { by: "with a tab per level", indent: "\t", write: ({ value }) => JSON.stringify(value, null, "\t") },
   {
     by: 'with ", " and ": ", as Python\'s json.dumps writes it',
@@ -69,11 +69,11 @@ export function* writtenAnew(text: string): Generator<{ json: string; what: stri
   }
 }
 
-/** What the JSON looks like now, if that can be told. */
+/** How the JSON is spaced now, if that is clear. */
 function spacingOf(text: string): string {
   const trimmed = text.trim();
   if (/^[[{]\s*\n/.test(trimmed)) return ", and is now pretty-printed";
-  return respaced(trimmed, ",", ":") === trimmed ? ", and now has no blanks" : "";
+  return respaced(trimmed, ",", ":") === trimmed ? ", and now has no spaces" : "";
 }
 
 function valueOf(text: string): unknown {
@@ -98,7 +98,9 @@ function levelsOf(json: string): number {
   return levels;
 }
 
-/** The same text with other blanks. Everything else stays as it is, numbers and escapes too. */
+/**
+ * Returns the same text with other whitespace. Everything else stays as it is, including numbers and escapes.
+ */
 function respaced(text: string, comma: string, colon: string): string {
   return text.replaceAll(/"(?:[^"\\]|\\.)*"|[\s\ufeff]+|[,:]/gs, (token) =>
     token === "," ? comma : token === ":" ? colon : token.startsWith('"') ? token : "",

@@ -16,7 +16,7 @@ function namesOf({ scheme, eventId, type }: Provider): Set<string> {
   if (header !== undefined) names.add(header.replace(/\*$/, "1"));
   const timestamp = kindOf(scheme).timestampHeader(scheme);
   if (timestamp !== undefined) names.add(timestamp);
-  // Anyone may send these, so they say nothing.
+  // Many providers send these, so they identify none.
   for (const name of ["authorization", "request-id", "x-request-id", "idempotency-key", ""])
     names.delete(name);
   return names;
@@ -37,7 +37,7 @@ function bestOf(delivery: Delivery): Provider[] {
 /** The other presets that the headers point to. */
 function looksLike({ delivery, provider }: Examined): Provider[] {
   const best = bestOf(delivery);
-  // If the source's own preset fits as well, nothing points elsewhere.
+  // If the source's own preset fits as well, the headers do not point to another one.
   return best.some(({ name }) => name === provider.name) ? [] : best;
 }
 

@@ -34,7 +34,7 @@ const SPELLINGS: readonly {
 }[] = [
   {
     spell: (secret) => secret.trim(),
-    what: "The configured secret has blanks or line breaks around it that do not belong to it.",
+    what: "The configured secret has spaces or line breaks around it that do not belong to it.",
     remedy: "Remove them where the secret is stored.",
   },
   {

@@ -52,7 +52,7 @@ function once(fetch: Fetch): Fetch {
   };
 }
 
-/** The refusal of a body that is too large, which comes before all others; undefined if it is not. */
+/** Returns the refusal of a body that is too large, or undefined if it fits. This is checked first. */
 export function tooLarge({ delivery: { body }, settings }: Examined): HookonceError | undefined {
   const limit = maxBodyOf(settings);
   if (body.byteLength <= limit) return undefined;

@@ -49,7 +49,9 @@ export function createAdmission(rules: AdmissionRules): (head: Head) => Admissio
   };
 }
 
-/** In bytes. Every honest body inflates to less than this, or to less than ten times its own size. */
+/**
+ * In bytes. The body of a real delivery inflates to less than this, or to less than ten times its own size.
+ */
 const ALWAYS_INFLATED = 64 * 1024;
 const MAX_RATIO = 10;
 
@@ -61,14 +63,14 @@ export function maxUnverified(body: Uint8Array): number {
   return Math.max(ALWAYS_INFLATED, body.byteLength * MAX_RATIO);
 }
 
-/** Types under which JSON and forms are sent. SNS calls its JSON text/plain. */
+/** Content types under which providers send JSON and forms. SNS calls its JSON text/plain. */
 const READABLE = /^(?:text\/|application\/(?:[\w.+-]*json|x-www-form-urlencoded|octet-stream)(?:\s*;|$))/i;
 
 function requireReadable(type: string | undefined): void {
   if (type === undefined || type === "" || READABLE.test(type)) return;
   throw new HookonceError(
     "unsupported_content_type",
-    `The Content-Type is ${JSON.stringify(type.slice(0, 100))}, and the signature of this source is in the body: send JSON or a form.`,
+    `The Content-Type is ${JSON.stringify(type.slice(0, 100))}, but this source reads the signature from the body. Send JSON or a form.`,
   );
 }
 

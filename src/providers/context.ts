@@ -6,10 +6,10 @@ export type Clock = () => number;
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** Throws or rejects unless the delivery is the provider's. The error's code says why. */
+/** Throws or rejects unless the provider sent the delivery. The error's code says why. */
 export type Verify = (delivery: Delivery) => void | Promise<void>;
 
-/** Throws if the headers alone show that the delivery is not the provider's. */
+/** Throws if the headers alone show that the provider did not send the delivery. */
 export type HeaderCheck = (head: Head) => void;
 
 /** What a scheme needs to verify a delivery. */
@@ -22,8 +22,8 @@ export interface VerifyContext {
   /** The URL as the provider knows it. */
   readonly urlOf: (delivery: Delivery) => string;
   /**
-   * For schemes whose signature is in the body. It takes little longer than JSON.parse, and a compressed body
-   * inflates at most tenfold, because nobody has proved anything yet.
+   * Reads the body, for schemes whose signature is in it. It takes little longer than JSON.parse. A
+   * compressed body may inflate at most tenfold, because its sender is not verified yet.
    */
   readonly parse: Reading;
   /** The provider's environment, if it has several. */

@@ -14,7 +14,8 @@ export interface Handshake {
   /** In words. */
   readonly name: string;
   /**
-   * `signed`: answered after the signature has been verified. `unsigned`: answered before, as it has none.
+   * `signed`: answered after the signature has been verified. `unsigned`: answered without, because it has
+   * none.
    */
   readonly on: "GET" | "unsigned" | "signed";
   readonly when: readonly Condition[];
@@ -25,7 +26,7 @@ export interface Handshake {
 
 export interface Condition {
   readonly at: Place;
-  /** If neither this nor any other condition is given: there is a value. */
+  /** Without any condition, every value fits. */
   readonly is?: string | number;
   readonly absent?: true;
   /** It is the source's `verify_token`. */
@@ -162,16 +163,19 @@ function hasOnlyKeys(payload: unknown, keys: readonly string[]): boolean {
   return found.length === keys.length && found.every((key) => keys.includes(key));
 }
 
-/** In UTF-16 units. A challenge is short, and nobody should get long texts back. */
+/** In UTF-16 units. Challenges are short. Longer texts are not echoed. */
 const MAX_ECHO = 1000;
 
-/** Anybody can send tokens. Some may come before the provider's, but nobody should fill the log. */
+/**
+ * Anyone can send tokens, so a few may arrive before the provider's. The limit keeps them from filling the
+ * log.
+ */
 const MAX_SHOWN = 20;
 
 /** The text goes to a terminal. */
 const PRINTABLE = /^[\u0021-\u007e]+$/;
 
-// A browser must not take what is echoed for a page.
+// A browser must not render the echoed text as a page.
 const TEXT = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" };
 const JSON_TYPE = { "content-type": "application/json" };
 
@@ -236,5 +240,8 @@ export function noHandshake(): HookonceError {
 
 function textOf(name: string, value: unknown): string {
   if (typeof value === "string" && value.length <= MAX_ECHO) return value;
-  throw new HookonceError("handshake_refused", `The ${name} has no short text in the expected place.`);
+  throw new HookonceError(
+    "handshake_refused",
+    `The ${name} has no text, or too long a text, in the expected place.`,
+  );
 }

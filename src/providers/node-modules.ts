@@ -1,9 +1,8 @@
 import type NodeCrypto from "node:crypto";
 import type NodeZlib from "node:zlib";
 
-// Loaded on first use. With the streams that they load they would take an eighth of every start (10 to 13
-// ms), and most sources need neither. One static import of them in any file that `serve` imports would load
-// them.
+// These modules are loaded on first use. With the streams that they import, they take 10 to 13 ms, an eighth
+// of a start, and most sources need neither. Do not import them statically in any file that `serve` imports.
 
 /** For public keys and certificates. Bun has the rest built in: CryptoHasher and `crypto.timingSafeEqual`. */
 export function nodeCrypto(): typeof NodeCrypto {

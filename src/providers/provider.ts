@@ -16,12 +16,12 @@ export interface Provider {
   readonly docs: string;
   readonly scheme: Scheme;
   /**
-   * Makes the preset a mere scheme, for senders that hookonce does not know: the keys that its sources must
-   * have, because it has no defaults for them, and an example of each.
+   * The keys that each source must have, with an example of each. Only for presets that are a scheme, for
+   * senders that hookonce does not know, because they have no defaults for these keys.
    */
   readonly needs?: Readonly<Record<string, string>>;
   /**
-   * The provider does not sign, and its events only say "go and look", so that nothing in the body has to be
+   * The provider does not sign, and its events only say "go and look", so nothing in the body has to be
    * trusted.
    */
   readonly thinPing?: boolean;
@@ -55,7 +55,7 @@ export interface Provider {
   readonly retryWindowMs: number;
   /** How often and when it retries, in words. */
   readonly retries?: string;
-  /** What the signature does not protect, and no receiver can. */
+  /** What the signature does not protect. No receiver can make up for that. */
   readonly caution?: string;
   /** What could not be verified with the provider's own documentation or library. */
   readonly unverified?: string;

@@ -61,7 +61,7 @@ export interface Source {
   readonly handlersOf: string;
   /** In bytes. */
   readonly maxBody: number;
-  /** An unsigned source that answers everyone, also without `serve --dev`. */
+  /** An unsigned source that answers everyone, even without `serve --dev`. */
   readonly allowPublic: boolean;
   readonly unhandled: "record" | "ignore" | "fail";
   readonly requireChange: boolean;
@@ -74,14 +74,14 @@ export interface Source {
    * @throws HookonceError
    */
   readonly admit: (head: Head) => Admission;
-  /** Throws or rejects unless the delivery is the provider's. The error's code says why. */
+  /** Throws or rejects unless the provider sent the delivery. The error's code says why. */
   readonly verify: Verify;
   readonly parse: Reading;
-  /** @throws HookonceError if there is no event id, or if it cannot be one */
+  /** @throws HookonceError if the event id is missing or not valid */
   readonly identify: (delivery: Pick<Delivery, "headers" | "body">, body?: ParsedBody) => Identified;
   /**
-   * Takes a delivery apart, if the source's deliveries carry several events. In place of an event that cannot
-   * be identified, there is the error that says why.
+   * Takes a delivery apart, if the source's deliveries carry several events. An event that cannot be
+   * identified is returned as the error that says why.
    */
   readonly split: BatchSplit | undefined;
   /**
@@ -236,10 +236,7 @@ function createBatchSplit(split: Split, identify: Source["identify"], parse: Sou
     if (elements === undefined) {
       throw (
         body.problem ??
-        new HookonceError(
-          "not_a_batch",
-          "The body has no list of events at the path that is this source's batch.",
-        )
+        new HookonceError("not_a_batch", "The body has no list of events at the path in this source's batch.")
       );
     }
     return elements.map((element) => {
@@ -260,7 +257,7 @@ function createPayloadOf(parse: Reading, split: BatchSplit | undefined): Source[
       const element = split(stored).find((one) => !(one instanceof HookonceError) && one.id === eventId);
       return element instanceof HookonceError ? undefined : element?.body;
     } catch (error) {
-      // The rule for batches is another one than when this was stored.
+      // The rule for batches has changed since this was stored.
       if (error instanceof HookonceError) return undefined;
       throw error;
     }

@@ -27,7 +27,7 @@ export async function secretOf(
 }
 
 /**
- * Signs a request as the provider would, from the same literal that its deliveries are verified by.
+ * Signs a request as the provider would, with the same literal that verifies its deliveries.
  *
  * @param request with the headers that carry id and type; the signature's headers are added, and so is what
  *   the signature adds to the body
@@ -48,7 +48,7 @@ export function coversUrl(scheme: Scheme): boolean {
   return kindOf(scheme).coversUrl(scheme);
 }
 
-/** Keys that a source of this scheme could have: to sign with a wrong secret, or if none is configured. */
+/** Returns random keys for a scheme: to sign with a wrong secret, or if none is configured. */
 export function randomKeys(scheme: Scheme): SigningKeys {
   return kindOf(scheme).makeKeys(scheme);
 }

@@ -105,11 +105,11 @@ const secrets: Planted[] = [
     says: "quotation marks",
   },
   {
-    name: "a secret with a blank after it",
+    name: "a secret with a space after it",
     source: source("razorpay", `${OTHER} `),
     delivery: () => signed("razorpay", OTHER),
     causes: ["secret_spelled_otherwise"],
-    says: "blanks or line breaks",
+    says: "spaces or line breaks",
   },
   {
     name: "a secret without its whsec_ prefix",
@@ -147,9 +147,9 @@ const ESCAPED = BODY.replaceAll("ë", String.raw`\u00eb`);
 
 const bodies: Planted[] = (
   [
-    ["pretty-printed", PRETTY, BODY, /is now pretty-printed. The signed text was written without blanks/],
-    ["compacted", BODY, PRETTY, /now has no blanks. The signed text was written with 2 blanks/],
-    ["compacted from four blanks", BODY, JSON.stringify(JSON.parse(BODY), null, 4), /4 blanks/],
+    ["pretty-printed", PRETTY, BODY, /is now pretty-printed. The signed text was written without spaces/],
+    ["compacted", BODY, PRETTY, /now has no spaces. The signed text was written with 2 spaces/],
+    ["compacted from four spaces", BODY, JSON.stringify(JSON.parse(BODY), null, 4), /4 spaces/],
     ["without a line break at its end", BODY, `${BODY}\n`, /at the end of the body was lost/],
     ["with a line break more", `${BODY}\n`, BODY, /was added at the end/],
     ["with CRLF for LF", PRETTY.replaceAll("\n", "\r\n"), PRETTY, /from LF to CRLF/],

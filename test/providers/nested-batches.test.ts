@@ -85,7 +85,7 @@ describe("a path splits a body into events", () => {
 
   test("refuses a body whose enclosing values would be repeated too often", () => {
     const payload = { a: [{ x: "x".repeat(100_000), b: Array.from({ length: 1000 }, (_, n) => n) }] };
-    expect(() => split(["body:$.a[*].b[*]"], payload)).toThrow("repeated");
+    expect(() => split(["body:$.a[*].b[*]"], payload)).toThrow("repeats what encloses it");
   });
 });
 

@@ -4,21 +4,21 @@ import { parsePath } from "./path.ts";
 import { parseWithExactNumbers, type Part } from "./selector.ts";
 
 /**
- * `body:$[*]` or `body:$.entry[*].changes[*]`: each `[*]` is a step into every element of an array. An event is
- * an element of the outermost array in which each inner array holds only one element, so that everything that
- * encloses the innermost element stays with it.
+ * `body:$[*]` or `body:$.entry[*].changes[*]`: each `[*]` is a step into every element of an array. An event
+ * is an element of the outermost array. Each array inside it is cut down to one element, so the event keeps
+ * everything that encloses its innermost element.
  */
 export type BatchPath = Part;
 
 /**
- * Takes a payload apart. Returns undefined if the payload is not such a batch, and throws `body_too_large` if
- * the events would not fit into memory.
+ * Takes a payload apart. Returns undefined if the payload has no array at these paths, and throws
+ * `body_too_large` if the events would not fit into memory.
  */
 export type Split = (body: ParsedBody) => readonly ParsedBody[] | undefined;
 
 /**
- * In characters. What encloses an element is repeated in each event: ten times the largest body is plenty,
- * and a thousand times would be an attack.
+ * In characters. What encloses an element is repeated in each of its events, so the events of a hostile body
+ * could take a thousand times its size.
  */
 const MAX_TOTAL = 64 * 1024 * 1024;
 
@@ -52,7 +52,7 @@ type Steps = readonly (string | number)[];
 interface Level {
   /** The arrays to take apart. */
   readonly lists: List[];
-  /** What replaces the element, if a path continues after its last `[*]`. */
+  /** Where the event is in the element, if a path continues after its last `[*]`. */
   readonly ends: Steps[];
 }
 
@@ -132,7 +132,7 @@ function withValue(holder: unknown, [step, ...rest]: Steps, value: unknown): unk
     unknown
   >;
   const inner = withValue(copy[step], rest, value);
-  // Assigning to __proto__ would set what it inherits.
+  // An assignment to __proto__ would replace the prototype instead.
   Object.defineProperty(copy, step, { value: inner, enumerable: true, configurable: true, writable: true });
   return copy;
 }
@@ -140,6 +140,6 @@ function withValue(holder: unknown, [step, ...rest]: Steps, value: unknown): unk
 function tooLarge(): HookonceError {
   return new HookonceError(
     "body_too_large",
-    "The body becomes too large when it is taken apart, because what encloses its events is repeated in each.",
+    "The body is too large once it is split into events, because each event repeats what encloses it.",
   );
 }

@@ -12,7 +12,8 @@ export function isForm(headers: Headers): boolean {
 }
 
 /**
- * `curl -d` calls everything a form, but no form starts with a brace. (`\s` matches a byte order mark, too.)
+ * `curl -d` calls everything a form, but no form starts with a brace or a bracket. (`\s` matches a byte order
+ * mark, too.)
  */
 export function isFormText(headers: Headers, text: string): boolean {
   return isForm(headers) && !/^\s*[{[]/.test(text);
@@ -22,8 +23,8 @@ export function isFormText(headers: Headers, text: string): boolean {
  * The fields of a form in their order, as URLSearchParams reads them. Takes 3 to 10 ms per MiB, whatever the
  * form holds, because it runs before a signature is verified.
  *
- * @throws HookonceError `too_many_fields`; `invalid_utf8`, because URLSearchParams would read both %FE and %FF
- *   as the same replacement character
+ * @throws HookonceError `too_many_fields`; `invalid_utf8`, because URLSearchParams would read both %FE and
+ *   %FF as the same replacement character
  */
 export function formEntries(text: string): [name: string, value: string][] {
   return piecesOf(text).flatMap((piece): [string, string][] => {
@@ -47,7 +48,7 @@ export function formFields(text: string): Record<string, string | string[]> {
   return Object.fromEntries(fields);
 }
 
-/** Empty pieces count as well: a MiB of ampersands would take 15 ms. */
+/** Empty pieces count towards the limit. Otherwise 1 MiB of ampersands would take 15 ms. */
 function piecesOf(text: string): string[] {
   const pieces: string[] = [];
   let start = 0;
@@ -80,7 +81,7 @@ for (let digit = 0; digit < 16; digit++) {
 // Keeps a byte order mark.
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A percent sign that two hex digits do not follow stands for itself. */
+/** A percent sign without two hex digits after it is kept as it is. */
 function decode(piece: string): string {
   if (!piece.includes("%") && !piece.includes("+")) return piece;
   const bytes = Buffer.from(piece);

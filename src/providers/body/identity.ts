@@ -10,7 +10,7 @@ export function checkId(id: unknown): string {
   if (id === undefined) {
     throw new HookonceError(
       "missing_event_id",
-      "The delivery has no event id at the place that event_id of this source names.",
+      "The delivery has no event id at the path in this source's event_id.",
     );
   }
   if (id instanceof NumberLiteral) {

@@ -1,7 +1,7 @@
 import { HookonceError } from "../../errors.ts";
 
 /**
- * Where a value is in a delivery: in a header, its name in lower case, or in the payload, at the end of these
+ * Where a value is in a delivery: in a header (its name in lower case), or in the payload at the end of these
  * steps.
  */
 export type ValuePath =
@@ -12,7 +12,7 @@ export type ValuePath =
  * The one grammar for paths in hookonce.toml and in presets: `header:x-request-id`, `body:$.data.id`,
  * `body:$.items[0]['event id']`.
  *
- * @param allowed what the key takes, for the message if it is neither
+ * @param allowed what the key accepts, for the error message
  * @throws HookonceError `config_invalid`
  */
 export function parseValuePath(text: string, allowed = "header:name or body:$.path"): ValuePath {

@@ -59,14 +59,15 @@ export function parseBody(
 /**
  * The text of a body, inflated.
  *
- * @returns a body that says why, if it has no text
+ * @returns a body without a payload, with the problem, if it has no text
  */
 export function readText(
   { headers, body }: Pick<Delivery, "headers" | "body">,
   maxInflated = MIB,
 ): string | ParsedBody {
   const bytes = isGzip(headers) ? inflate(body, maxInflated) : body;
-  if (bytes === undefined) return none("invalid_json", "The body is not gzip, as Content-Encoding says.");
+  if (bytes === undefined)
+    return none("invalid_json", "Content-Encoding says gzip, but the body is not gzip.");
   try {
     return utf8.decode(bytes);
   } catch {
@@ -74,7 +75,7 @@ export function readText(
   }
 }
 
-/** Whether the body is compressed. `x-gzip` is another name of gzip (RFC 9110, 8.4.1.3). */
+/** Whether the body is compressed. `x-gzip` is another name for gzip (RFC 9110, 8.4.1.3). */
 export function isGzip(headers: Headers): boolean {
   const encoding = headers["content-encoding"]?.toLowerCase();
   return encoding === "gzip" || encoding === "x-gzip";

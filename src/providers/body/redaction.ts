@@ -7,7 +7,7 @@ import { NumberLiteral, parseWithExactNumbers } from "./selector.ts";
 
 const REDACTED = "[redacted]";
 
-/** In every source. */
+/** Redacted in every source. */
 const SECRET_HEADERS = ["authorization", "proxy-authorization", "cookie"];
 
 /**
@@ -63,7 +63,7 @@ export function createBodyRedaction(
     if (json === null) return redactText(text);
     const value = parseWithExactNumbers(json);
     const redacted = exactJson(redactValue(value));
-    // The text may contain what the value does not: the first of two equal keys.
+    // If a key occurs twice, the value has only the last one, so the text is searched as well.
     return redacted === exactJson(value) && redactText(text) === text ? text : redacted;
   };
   const redactForm = (text: string): string => {

@@ -11,7 +11,7 @@ export type Selector =
   | { readonly join: readonly Part[]; readonly with: string }
   | KeyBeside;
 
-/** `of` is a part whose value is looked at instead of the payload. */
+/** `of` is a part. Its value is used instead of the payload. */
 export interface KeyBeside {
   readonly key_beside: readonly string[];
   readonly of?: Part | undefined;
@@ -21,9 +21,9 @@ export interface KeyBeside {
  * `header:x-github-event`, `body:$.data.object.id` or `key:$.message.is_deleted` (the last name itself, if
  * its value is there and not false). For ids also:
  *
- * - `sha256:body`, a hash of the body (in a batch: of the element). Right if the body of a retry is the same
- *   byte for byte, and the body of another event is not.
- * - `new:delivery`, which is never the same. For pings that only say "something has changed", where any other
+ * - `sha256:body`, a hash of the body (in a batch: of the element). Use it if a retry has the same body, byte
+ *   for byte, and no two events have the same body.
+ * - `new:delivery`, a new id for every delivery. For pings that only say "something has changed": any other
  *   rule would lose events.
  */
 export type Part = string;
@@ -38,12 +38,12 @@ export interface Readable {
   readonly body: Uint8Array | string;
 }
 
-/** The value as it is in the JSON; undefined if there is none, or null. */
+/** Returns the value as it is in the JSON, or undefined if it is missing or null. */
 export type Read = (from: Readable) => unknown;
 
 /**
- * @param missing what a missing part does to a join: `skip` leaves it out, as in a type; with `absent` there
- *   is no value, as in an id
+ * @param missing what a join does if a part is missing. `skip` leaves out the part (for a type). `absent`
+ *   returns no value (for an id)
  * @throws HookonceError `config_invalid` that names what cannot be read
  */
 export function compileSelector(selector: Selector, missing: "skip" | "absent"): Read {
@@ -70,7 +70,7 @@ function compileJoin(parts: readonly Part[], separator: string, missing: "skip" 
     const found: string[] = [];
     for (const read of reads) {
       const value = read(from);
-      // source.ts reads an id that has a number in it again, with exact numbers.
+      // If an id contains a number, source.ts reads it again with exact numbers.
       if (typeof value === "number" && missing === "absent" && from.numbersAreExact !== true) return value;
       if (isText(value)) found.push(String(value));
       else if (missing === "absent") return undefined;
@@ -120,8 +120,8 @@ function compilePath(path: readonly (string | number)[]): Read {
 }
 
 /**
- * The one spelling of a selector: it is the same for two selectors that read the same value, however the config
- * writes them.
+ * Returns the canonical form of a selector. Two selectors that read the same value have the same form,
+ * however the config writes them.
  */
 export function canonical(selector: Selector): Selector {
   if (typeof selector === "string") return canonicalPart(selector);
@@ -175,7 +175,7 @@ export function parseWithExactNumbers(text: string): unknown {
   return JSON.parse(text, keepDigits);
 }
 
-/** TypeScript's library does not know the reviver's third argument yet. */
+/** TypeScript's library does not declare the reviver's third argument yet. */
 function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
   return typeof value === "number" ? new NumberLiteral(context?.source ?? String(value)) : value;
 }

@@ -35,7 +35,7 @@ export const commerce: readonly Provider[] = [
     title: "WooCommerce",
     docs: "https://woocommerce.com/document/webhooks/",
     scheme: { ...BODY_SHA256, encoding: "base64", signature: { header: "x-wc-webhook-signature" } },
-    // The delivery id consists of webhook and second, so two orders in one second have the same.
+    // The delivery id is made of the webhook and the second, so two orders in one second get the same id.
     eventId: {
       join: ["header:x-wc-webhook-topic", "header:x-wc-webhook-delivery-id", "sha256:body"],
       with: ":",
@@ -75,8 +75,7 @@ export const commerce: readonly Provider[] = [
     docs: "https://developer.xero.com/documentation/guides/webhooks/configuring-your-server/",
     scheme: { ...BODY_SHA256, encoding: "base64", signature: { header: "x-xero-signature" } },
     secretIs: "the webhooks key",
-    // Its "intent to receive" is an empty batch, sometimes with a right signature and sometimes with a wrong
-    // one.
+    // Xero's "intent to receive" sends empty batches, some with a right signature and some with a wrong one.
     batch: ["body:$.events[*]"],
     eventId: {
       join: [

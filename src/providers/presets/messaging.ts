@@ -15,7 +15,7 @@ export const messaging: readonly Provider[] = [
     },
     secretIs: "the signing secret",
     formField: "payload",
-    // Events have an id. Commands and clicks have a trigger, which can be answered once.
+    // Events have an id. Commands and clicks have a trigger_id, which can be used once.
     eventId: ["body:$.event_id", "body:$.trigger_id", "sha256:body"],
     eventIdSigned: true,
     type: ["body:$.event.type", "body:$.type", "body:$.command"],
@@ -133,11 +133,12 @@ export const messaging: readonly Provider[] = [
         join: ["body:$.changes[0].value.statuses[0].id", "body:$.changes[0].value.statuses[0].status"],
         with: ":",
       },
-      // A deleted message comes again under the same id.
+      // A deleted message arrives again with the same id.
       { join: ["body:$.messaging[0].message.mid", "key:$.messaging[0].message.is_deleted"], with: ":" },
       "body:$.messaging[0].message.mid",
       "body:$.standby[0].message.mid",
-      // The hash covers id and time of the entry, so the same change elsewhere or later is another event.
+      // The hash covers the id and time of the entry, so the same change in another entry, or later, is
+      // another event.
       "sha256:body",
     ],
     eventIdSigned: true,
@@ -230,7 +231,7 @@ export const messaging: readonly Provider[] = [
     name: "mailgun",
     title: "Mailgun",
     docs: "https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks",
-    // Mailgun does not say whether it signs a retry again, so a signature is accepted for as long as it
+    // Mailgun does not say whether it signs a retry again, so a signature is accepted for as long as Mailgun
     // retries.
     scheme: { kind: "mailgun", tolerance: 9 * 3600 },
     secretIs: "the HTTP webhook signing key",

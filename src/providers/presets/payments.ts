@@ -32,7 +32,7 @@ export const payments: readonly Provider[] = [
     timeoutMs: 5 * SECONDS,
     retryWindowMs: 1 * DAYS,
     retries:
-      "for 24 h at growing intervals, then the webhook is disabled; a retry is signed with the secret of the day of the event",
+      "for 24 h at growing intervals, then the webhook is disabled; a retry is signed with the secret that was in use when the event happened",
   },
   {
     name: "paddle",
@@ -133,7 +133,7 @@ export const payments: readonly Provider[] = [
     docs: "https://docs.mollie.com/reference/webhooks-best-practices",
     scheme: {
       ...BODY_SHA256,
-      // While a secret is rotated there are two headers, which arrive as one.
+      // While a secret is rotated, there are two headers. They are joined into one.
       signature: { header: "x-mollie-signature", separator: ", ", prefix: "sha256=" },
     },
     eventId: "body:$.id",
@@ -164,7 +164,7 @@ export const payments: readonly Provider[] = [
     aliases: ["coinbase"],
     docs: "https://docs.cdp.coinbase.com/commerce/docs/webhooks-security",
     scheme: { ...BODY_SHA256, signature: { header: "x-cc-webhook-signature" } },
-    eventId: "body:$.event.id", // the outer id is that of the attempt
+    eventId: "body:$.event.id", // the outer id is the delivery attempt's
     eventIdSigned: true,
     type: "body:$.event.type",
     timeoutMs: 10 * SECONDS,
@@ -176,8 +176,8 @@ export const payments: readonly Provider[] = [
     name: "polar",
     title: "Polar",
     docs: "https://polar.sh/docs/integrate/webhooks/delivery",
-    // The text of a secret made before 8 September 2026 is the key; later ones are decoded as the standard says.
-    // Both may begin with whsec_.
+    // For secrets made before 8 September 2026, the key is the text. Later ones are decoded as the standard
+    // says. Both may begin with whsec_.
     // https://github.com/polarsource/polar/pull/14117
     scheme: { ...STANDARD_WEBHOOKS, key: "whsec-and-text" },
     eventId: "header:webhook-id",

@@ -28,8 +28,8 @@ export const adyen = defineKind<AdyenScheme>({
 });
 
 /**
- * @returns a function that throws `signature_missing` or `signature_mismatch` for the first item that is not
- * signed
+ * @returns a function that throws `signature_missing` or `signature_mismatch` for the first item whose
+ *   signature is missing or wrong
  */
 function createVerifier(_: AdyenScheme, { secrets, parse }: VerifyContext): Verify {
   const keys = secrets.map((secret) => decodeKey(secret, "hex"));
@@ -39,7 +39,7 @@ function createVerifier(_: AdyenScheme, { secrets, parse }: VerifyContext): Veri
     if (items.length === 0)
       throw new HookonceError(
         "signature_missing",
-        "The body holds no notificationItems, and so no signature.",
+        "The body has no notificationItems, so it has no signature.",
       );
     for (const item of items) {
       const given = (item["additionalData"] as Fields | undefined)?.["hmacSignature"];
@@ -80,8 +80,8 @@ function itemsOf(payload: unknown): Fields[] {
 }
 
 /**
- * Only the merchant's own reference may contain the separator. With one such field, text cannot be moved from
- * one field to another.
+ * Only the merchant's own reference may contain the separator. As long as only one field may contain it, no
+ * text can be moved from one field to another.
  */
 function signedFields(item: Fields): string {
   const amount = (item["amount"] ?? {}) as Fields;

@@ -10,8 +10,8 @@ export interface TimestampRule {
   /** `iso` is RFC 3339 text. */
   readonly unit: "s" | "ms" | "iso";
   /**
-   * How far it may be from now, in either direction, in seconds. Without it any time is accepted: the
-   * provider does not name a limit.
+   * How far it may be from now, in either direction, in seconds. Without it, any time is accepted, because
+   * the provider names no limit.
    */
   readonly tolerance?: number;
 }
@@ -34,15 +34,15 @@ export function toMs(unit: TimestampRule["unit"], timestamp: string): number {
   return unit === "iso" ? Date.parse(timestamp) : Number(timestamp) * (unit === "s" ? 1000 : 1);
 }
 
-/** The other direction: the time as the provider writes it. */
+/** Returns the time as the provider writes it. */
 export function fromMs(unit: TimestampRule["unit"], nowMs: number): string {
   if (unit === "iso") return new Date(nowMs).toISOString();
   return String(unit === "s" ? Math.trunc(nowMs / 1000) : nowMs);
 }
 
 /**
- * A check of the age. Make it only after the signature has been found right, so that someone who cannot sign
- * learns nothing about our clock.
+ * Returns a check of the age. Run it only after the signature has been verified, so that someone who cannot
+ * sign learns nothing about this machine's clock.
  *
  * @returns undefined if there is nothing to check
  */

@@ -12,7 +12,7 @@ export type CertificateVerify = (
 ) => Promise<void>;
 
 /**
- * Fetches each certificate once. It is the provider's because it came from the provider's host, over TLS.
+ * Fetches each certificate once. A certificate is trusted because it came from the provider's host, over TLS.
  *
  * @returns a function that rejects with `signature_mismatch` or `key_unavailable`
  */
@@ -25,7 +25,11 @@ export function createCertificateVerify({ clock, fetch }: VerifyContext): Certif
       if (certificate.publicKey.asymmetricKeyType !== "rsa") throw new Error("not an RSA certificate");
       return certificate;
     } catch (cause) {
-      throw new HookonceError("key_unavailable", "The signing certificate is not a certificate.", { cause });
+      throw new HookonceError(
+        "key_unavailable",
+        "What was fetched as the signing certificate is not a certificate.",
+        { cause },
+      );
     }
   });
   return async (url, algorithm, message, signature) => {

@@ -13,7 +13,10 @@ export function createComparison(length: number): (candidate: string, expected: 
   };
 }
 
-/** For secrets of any length. It compares hashes, so the time it takes does not even tell the length. */
+/**
+ * Compares secrets of any length. It compares their hashes, so the time it takes does not even reveal the
+ * length.
+ */
 export function isSecret(candidate: string, secret: string): boolean {
   return crypto.timingSafeEqual(sha256(candidate), sha256(secret));
 }

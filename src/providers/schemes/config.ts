@@ -1,4 +1,4 @@
-/** What a source's config may say about its scheme. Each key changes the preset's scheme on its own. */
+/** What a source's config may say about its scheme. Each key changes one part of the preset's scheme. */
 export interface SchemeConfig {
   readonly signature?: SignatureKeys | undefined;
   readonly secret_in?: string | undefined;
@@ -29,7 +29,7 @@ export type SchemeKey =
   | "environment"
   | "allow_public";
 
-/** What is wrong with the value of a key, to be read after the key and its value. */
+/** What is wrong with the value of a key. In a message it follows the key and its value. */
 export interface KeyProblem {
   readonly key: SchemeKey;
   readonly what: string;

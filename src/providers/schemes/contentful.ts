@@ -8,7 +8,7 @@ import { defineKind, headerIn, withOwnTolerance } from "./scheme.ts";
 import { checkAge } from "./age.ts";
 
 /**
- * Contentful signs method, path, the headers that it names, and the body.
+ * Contentful signs the method, the path, the headers that it lists, and the body.
  * https://www.contentful.com/developers/docs/webhooks/request-verification/
  */
 export interface ContentfulScheme {
@@ -60,7 +60,9 @@ function createVerifier({ tolerance }: ContentfulScheme, { secrets, clock, urlOf
   };
 }
 
-/** @throws HookonceError `signature_missing`, `signature_malformed`, `timestamp_missing`, `timestamp_invalid` */
+/**
+ * @throws HookonceError `signature_missing`, `signature_malformed`, `timestamp_missing`, `timestamp_invalid`
+ */
 function readHeaders(headers: Headers): { given: string; timestamp: string; names: string[] } {
   const given = headerIn(headers, SIGNATURE);
   const timestamp = headers[TIMESTAMP] ?? "";
@@ -71,7 +73,7 @@ function readHeaders(headers: Headers): { given: string; timestamp: string; name
   if (!names.includes(TIMESTAMP) || !names.includes(SIGNED_HEADERS)) {
     throw new HookonceError(
       "signature_malformed",
-      `The header ${SIGNED_HEADERS} does not name itself and the time, which the signature must cover.`,
+      `The header ${SIGNED_HEADERS} must list itself and the timestamp header, so that the signature covers them.`,
     );
   }
   return { given, timestamp, names };

@@ -9,7 +9,7 @@ import { readSignature, signedBodyOf, signRequest, type SignedRequest } from "./
 import { expectedSignature, foundSignature, signedRequest } from "./signed-request-kind.ts";
 import { compileTemplate, partOf } from "./template.ts";
 
-/** A keyed hash over what `signed` spells out. Nearly every provider is a literal of this. */
+/** An HMAC over the text that `signed` describes. Nearly every provider signs like this. */
 export interface HmacScheme extends SignedRequest {
   readonly kind: "hmac";
   readonly algorithm: HmacAlgorithm;
@@ -143,8 +143,8 @@ function* otherKeys(scheme: HmacScheme, secrets: readonly string[]): Generator<G
 }
 
 /**
- * The same bytes in another encoding, or another hash: for sources that the config spells out, and for
- * senders you wrote yourself.
+ * The same bytes in another encoding, or another hash: for sources whose scheme is in the config, and for
+ * senders that the user wrote.
  */
 function* otherForms(scheme: HmacScheme, delivery: Delivery): Generator<Guess<HmacScheme>> {
   const { header, prefix } = scheme.signature;

@@ -5,7 +5,7 @@ import { nodeCrypto } from "../node-modules.ts";
 /**
  * How the text of a secret becomes the key. `whsec`: base64 after an optional `whsec_` (Standard Webhooks).
  * `whsec-or-text`: the same, but only if the secret has the prefix. `whsec-and-text`: either of the two,
- * because nothing in the secret tells which. Stripe's secrets look the same and are `text`.
+ * because the secret does not show which one it is. Stripe's secrets look the same and are `text`.
  */
 export type KeyFormat = "text" | "hex" | "base64" | "whsec" | "whsec-or-text" | "whsec-and-text";
 
@@ -24,7 +24,7 @@ export function describeFormat(format: KeyFormat): string {
 }
 
 /**
- * Every key that the secret may stand for. There is one, unless a provider has changed how it makes keys.
+ * Returns every key that the secret may mean: one, unless the provider has changed how it makes keys.
  *
  * @throws HookonceError `config_invalid`
  */
@@ -86,7 +86,7 @@ export function withoutPrefix(text: string, prefix: string): string {
   return text.startsWith(prefix) ? text.slice(prefix.length) : text;
 }
 
-/** The other direction: a random secret of 32 bytes. */
+/** Returns a random secret of 32 bytes in this format. */
 export function randomSecret(format: KeyFormat): string {
   const bytes = Buffer.from(crypto.getRandomValues(new Uint8Array(32)));
   if (format === "base64") return bytes.toString("base64");

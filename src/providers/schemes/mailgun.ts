@@ -8,8 +8,8 @@ import { withoutRepetition } from "./signed-fields.ts";
 import { checkAge } from "./age.ts";
 
 /**
- * Mailgun signs a time and a token, and sends both and the signature in the body. The rest of the body is not
- * signed.
+ * Mailgun signs a time and a token. It sends both in the body, with the signature. The rest of the body is
+ * not signed.
  * https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
  */
 export interface MailgunScheme {
@@ -65,7 +65,7 @@ function digest(key: Uint8Array, text: string): string {
   return new Bun.CryptoHasher("sha256", key).update(text).digest("hex");
 }
 
-/** They are in an object of their own; in a form they are fields. */
+/** In JSON they are in the object `signature`. In a form they are fields. */
 function partsOf(payload: unknown): { timestamp: string; token: string; signature: string } {
   const fields = (payload ?? {}) as Record<string, unknown>;
   const nested = fields["signature"];
@@ -81,7 +81,7 @@ function partsOf(payload: unknown): { timestamp: string; token: string; signatur
   ) {
     throw new HookonceError(
       "signature_missing",
-      "The body holds no signature: { timestamp, token, signature } under signature.",
+      "The body has no signature. Mailgun sends { timestamp, token, signature } under signature.",
     );
   }
   return { timestamp, token, signature };

@@ -8,17 +8,20 @@ import type { Clock, Fetch } from "../context.ts";
 const KEEP_MS = 24 * 3600 * 1000;
 const TIMEOUT_MS = 5000;
 
-/** A provider has a handful. The limit keeps someone who knows more of its URLs from filling the memory. */
+/**
+ * The most that are kept. A provider has a handful. The limit keeps an attacker who knows more of its URLs
+ * from filling the memory.
+ */
 const MAX_KEPT = 20;
 
-/** Keeps them from making us fetch all the time. */
+/** The most fetches at the same time, so that an attacker cannot make hookonce fetch without end. */
 const MAX_PENDING = 8;
 
-/** Certificates and keys are a few kilobytes. */
+/** In bytes. Certificates and keys take a few kilobytes. */
 const MAX_BYTES = 64 * 1024;
 
 /**
- * Fetches something of the provider's once, and keeps it.
+ * Fetches a key or certificate of a provider once, and keeps it.
  *
  * @param fetchIt makes the request; {@link checkPinned} has checked its URL
  * @returns a function that resolves with what is at a key, and rejects with `key_unavailable`
@@ -38,7 +41,7 @@ export function createKeep<Kept>(
     pending++;
     const value = fetchIt(key).finally(() => pending--);
     kept.set(key, { until: clock() + KEEP_MS, value });
-    // After a failure the next delivery tries again.
+    // After a failed fetch, the next delivery tries again.
     value.catch(() => kept.delete(key));
     return value;
   };

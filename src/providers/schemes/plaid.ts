@@ -10,7 +10,7 @@ import { defineKind, headerIn, withOwnTolerance } from "./scheme.ts";
 import { checkAge } from "./age.ts";
 
 /**
- * Plaid sends a JWT (ES256) that holds the hash of the body, and its API hands out the key. The secret is
+ * Plaid sends a JWT (ES256) that holds the hash of the body, and its API returns the key. The secret is
  * `client_id:secret`.
  * https://plaid.com/docs/api/webhooks/webhook-verification/
  */
@@ -114,7 +114,7 @@ function credentialsOf(secret: string): { client_id: string; secret: string } {
   return { client_id: secret.slice(0, colon), secret: secret.slice(colon + 1) };
 }
 
-/** The name of the key. It is checked before anything is fetched with it. */
+/** The name of the key. It is checked before it is used in a URL. */
 function kidOf(token: string, decodeProtectedHeader: typeof Jose.decodeProtectedHeader): string {
   try {
     const { alg, kid } = decodeProtectedHeader(token);

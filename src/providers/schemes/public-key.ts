@@ -114,7 +114,7 @@ function sign(scheme: PublicKeyScheme, request: OutgoingRequest, context: Signin
   );
 }
 
-/** A pair for tests: `secret` is what a source is configured with, and `privateKey` signs. */
+/** Makes a key pair for tests. The source is configured with `secret`, and `privateKey` signs. */
 export function generateKeyPair(scheme: PublicKeyScheme): { secret: string; privateKey: string } {
   const { generateKeyPairSync } = nodeCrypto();
   const { publicKey, privateKey } =

@@ -63,8 +63,9 @@ interface Optional<S> {
   signatureHeader?(scheme: S): SignatureHeader | undefined;
 
   /**
-   * Refuses what the headers alone can refuse, so that nobody makes us read, inflate or parse a body for
-   * nothing. {@link createVerifier} must refuse the same. Default: the signature's header must be present.
+   * Refuses what the headers alone can refuse, so that nobody can make hookonce read, inflate or parse a body
+   * for nothing. {@link createVerifier} must refuse the same. Default: the signature's header must be
+   * present.
    */
   createHeaderCheck?(scheme: S, context: VerifyContext): HeaderCheck;
 
@@ -88,8 +89,8 @@ interface Optional<S> {
 
   /**
    * How the body is read. What is verified and what is passed on must be one reading of the body: if the
-   * signature covers something that is read out of the body, the payload must be made of just that. Default:
-   * as it came, which is right if the raw bytes are signed.
+   * signature covers something that is read out of the body, the payload must be made of exactly that.
+   * Default: as it came, which is right if the raw bytes are signed.
    */
   reading?(scheme: S, asItCame: Reading): Reading;
 
@@ -104,17 +105,17 @@ interface Optional<S> {
   configure?(scheme: S, config: SchemeConfig): S;
 
   /**
-   * What is wrong with the config's values for {@link configKeys}. An error protects users who believe that a
-   * key protects them. Default: nothing.
+   * What is wrong with the config's values for {@link configKeys}. A key without an effect is an error,
+   * because its user believes that it protects the source. Default: nothing.
    *
    * @param scheme the configured scheme
    */
   checkConfig?(scheme: S, config: SchemeConfig): readonly KeyProblem[];
 
-  /** What key is made of the secret, in words. Default: undefined, the secret is no key. */
+  /** How the secret becomes a key, in words. Default: undefined, the secret is not a key. */
   describeKey?(scheme: S): string | undefined;
 
-  /** Why a receiver does not notice that a body was changed. Default: undefined, it does. */
+  /** Why a receiver cannot notice a changed body. Default: undefined, it can. */
   readonly unsignedBody?: string | undefined;
 
   /** The name of a signed field, if only some fields of the body are signed. Default: undefined. */
@@ -136,15 +137,18 @@ interface Optional<S> {
     context: Pick<VerifyContext, "secrets" | "urlOf">,
   ): readonly Fact[];
 
-  /** Other keys that a secret may stand for; the doctor tries them. Default: none. */
+  /** Other keys that a secret may mean. The doctor tries them. Default: none. */
   otherKeys?(scheme: S, secrets: readonly string[]): Iterable<Guess<S>>;
 
-  /** Other ways in which the same sender may write the signature; the doctor tries them. Default: none. */
+  /** Other ways in which the sender may write the signature. The doctor tries them. Default: none. */
   otherForms?(scheme: S, delivery: Delivery): Iterable<Guess<S>>;
 }
 
 export interface SignatureHeader {
-  /** In lower case. A `*` at its end means all headers that begin so; they are joined with the separator. */
+  /**
+   * In lower case. A `*` at its end means all headers with this beginning. They are joined with the
+   * separator.
+   */
   readonly header: string;
   /** What separates the parts of the header, if it has several: `,` in `t=…,v1=…`. */
   readonly separator?: string;
@@ -161,7 +165,7 @@ export interface Fact {
   readonly text: string;
 }
 
-/** Something that may be wrong. If the signature is right after the change, it was. */
+/** A possible cause. If the signature is right after the change, this was the cause. */
 export interface Guess<S> {
   readonly change: {
     readonly scheme?: S;
@@ -228,7 +232,7 @@ function factsOf<S extends SchemeLiteral>(kind: SchemeKind<S>, scheme: S): Fact[
   ];
 }
 
-/** What kinds have in common whose literal holds a tolerance, in seconds. */
+/** Shared by the kinds whose literal holds a tolerance, in seconds. */
 export const withOwnTolerance = {
   configKeys: ["tolerance"] as const,
   configure: <S extends TimedLiteral>(scheme: S, { tolerance }: SchemeConfig): S =>

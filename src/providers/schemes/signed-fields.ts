@@ -3,8 +3,8 @@ import { exactJson, type Reading } from "../body/payload.ts";
 import { NumberLiteral, parseWithExactNumbers } from "../body/selector.ts";
 
 /**
- * A field of a body as its provider signs it. An object or a list is refused: nobody has signed the text that
- * JavaScript makes of it.
+ * A field of a body as its provider signs it. An object or a list is refused: the provider did not sign the
+ * text that JavaScript makes of it.
  *
  * @param separator what separates the signed fields; a field that contains it is refused
  * @throws HookonceError `signature_malformed`
@@ -30,8 +30,8 @@ function malformed(name: string, why: string): HookonceError {
 }
 
 /**
- * For signatures over fields of a JSON body. If a key is given twice, JavaScript reads the last, which is what
- * was verified, but SQLite would read the first. So the JSON is written again, with one of each.
+ * For signatures over fields of a JSON body. If a key occurs twice, JavaScript reads the last value, and that
+ * one was verified, but SQLite would read the first. So the JSON is written again, with each key once.
  */
 export function withoutRepetition(asItCame: Reading): Reading {
   return (delivery) => {

@@ -8,8 +8,8 @@ import type { SignatureHeader } from "./scheme.ts";
 import { compileTemplate, partOf, type Template } from "./template.ts";
 
 /**
- * What of a request is signed, and where the signature is. Most providers sign like this, with a shared key
- * or a key pair.
+ * Which parts of a request are signed, and where the signature is. Most providers sign like this, with a
+ * shared key or a key pair.
  */
 export interface SignedRequest extends Template {
   readonly signature: SignatureHeader;
@@ -17,7 +17,7 @@ export interface SignedRequest extends Template {
   readonly signedFormField?: string;
 }
 
-/** The signatures that a request carries, and what else of it is signed. */
+/** The signatures that a request carries, and the signed values beside the body. */
 export interface ReadSignature {
   readonly candidates: readonly string[];
   /** As it is signed; empty if there is none. */
@@ -117,7 +117,7 @@ export function signedBodyOf(
 }
 
 /**
- * The other direction: adds the time and the signature where the provider does.
+ * Signs a request: adds the time and the signature where the provider adds them.
  *
  * @param make makes the signature over these parts, and encodes it
  */

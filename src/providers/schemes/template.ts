@@ -2,7 +2,7 @@ import type { Delivery } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
 import type { TimestampRule } from "./age.ts";
 
-/** What of a request is signed. */
+/** Which parts of a request are signed. */
 export interface Template {
   /**
    * Text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}` (as the provider knows it, see
@@ -60,7 +60,7 @@ export function signsUrl(signed: string): boolean {
   return signed.includes("{url}") || signed.includes("{decoded_url}");
 }
 
-/** What one part of a template is in a delivery. */
+/** Returns the value of one part of a template in a delivery. */
 export function partOf(
   part: TemplatePart,
   delivery: Delivery,

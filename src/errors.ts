@@ -23,7 +23,7 @@ export type ErrorCode =
   | "timestamp_in_future"
   | "unsigned_not_loopback"
   | "handshake_refused"
-  // The key or certificate to verify it with could not be fetched.
+  // The key or certificate that verifies it could not be fetched.
   | "key_unavailable"
   // The request cannot be served.
   | "unknown_source"
@@ -70,7 +70,7 @@ export type ErrorCode =
   | "event_id_rule_changed"
   | "listen_failed"
   | "folder_not_empty"
-  // A command asks for what is not there, or for more than one thing.
+  // A command asks for something that does not exist, or that is not unique.
   | "unknown_event"
   | "ambiguous_event"
   | "unknown_job"
@@ -138,7 +138,7 @@ export function stackOf(thrown: unknown): string | null {
   }
 }
 
-/** In bytes of UTF-8. A handler that put a response into its error stored 50 MB with every attempt. */
+/** In bytes of UTF-8. A handler that included a response in its error stored 50 MB with every attempt. */
 const MAX_TEXT = 64 * 1024;
 
 /** The end is kept as well, because a stack repeats the message before its first frame. In bytes. */

@@ -1,4 +1,4 @@
-/** The types that every room shares. This file imports nothing. */
+/** The types that every part shares. This file imports nothing. */
 
 /** Headers with names in lower case. Repeated headers are joined by ", ". */
 export type Headers = Readonly<Record<string, string>>;
@@ -43,7 +43,7 @@ export interface Event extends Identity {
 /** What became of an event. */
 export type Outcome = "processed" | "duplicate" | "unhandled" | "ignored" | "failed";
 
-/** An HTTP answer that a handler or a handshake spells out. */
+/** An HTTP answer that a handler or a handshake defines. */
 export interface Reply {
   readonly status: number;
   /** Header names are in lower case. */

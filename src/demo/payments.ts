@@ -10,7 +10,9 @@ export interface Payment {
 
 const PRICES = [500, 1000, 2500, 4900];
 
-/** Payments of several amounts, each by its own customer, so that a doubled credit shows in a customer's row. */
+/**
+ * Payments of several amounts, each by its own customer, so that a doubled credit shows in a customer's row.
+ */
 export function makePayments(count: number): Payment[] {
   return Array.from({ length: count }, (_, n) => {
     const serial = String(n + 1).padStart(6, "0");
@@ -58,7 +60,7 @@ export interface Credited {
   readonly doubled: number;
 }
 
-/** Reads from a receiver's database what was credited, on a new connection. */
+/** Reads the credits in a receiver's database, on a new connection. */
 export function readCredited(databasePath: string): Credited {
   using database = new Database(databasePath, { readonly: true });
   const row = database

@@ -7,7 +7,9 @@ import { createSource } from "../providers/source.ts";
 import { creditsTable, creditStatement } from "./payments.ts";
 import type { Receiver } from "./receiver.ts";
 
-/** How long a receipt takes to send, in ms, with a fast mail service. If it takes longer, more events double. */
+/**
+ * How long a receipt takes to send, in ms, with a fast mail service. If it takes longer, more events double.
+ */
 export const RECEIPT_MS = 5;
 
 /**

@@ -14,7 +14,9 @@ import type { Queue } from "./queue.ts";
 /** What is to be applied: certain events, or all that match. */
 export interface ApplyRequest {
   readonly filter: EventFilter;
-  /** Runs at most this many events. Events without a handler do not count, so a repeated run gets past them. */
+  /**
+   * Runs at most this many events. Events without a handler do not count, so a repeated run gets past them.
+   */
   readonly limit?: number | undefined;
   /** Only counts what would run. */
   readonly dryRun: boolean;
@@ -24,7 +26,7 @@ export interface ApplyRequest {
 export interface ApplyGroup {
   readonly source: string;
   readonly type: string;
-  /** What they were before. */
+  /** Their outcome before. */
   readonly outcome: FoundEvent["outcome"];
   /** The handler that runs them; null if there is none. */
   readonly handler: string | null;
@@ -70,12 +72,13 @@ const PAGE = 500;
 const WINDOW = 64;
 
 /**
- * Runs what is owed and can run now, in the order received. It may be interrupted at any moment and run again: each
- * event is run in one transaction, which reads first whether it is still owed.
+ * Runs what is owed and can run now, in the order received. It may be interrupted at any moment and run
+ * again: each event runs in one transaction, which first checks that the event is still owed.
  *
  * @param progress is filled while it runs
  * @param signal ends it after the events that have begun
- * @throws HookonceError `unknown_event`, `ambiguous_event`, `unknown_source`; what the queue refused (`disk_full`, `database_locked`, …)
+ * @throws HookonceError `unknown_event`, `ambiguous_event`, `unknown_source`; what the queue refused
+ *   (`disk_full`, `database_locked`, …)
  */
 export async function applyOwed(
   inbox: ApplyInbox,
@@ -98,7 +101,9 @@ export async function applyOwed(
   refuseUnknownSource(inbox, filter, progress);
 }
 
-/** A source that is no longer in the config may still have owed events. If it has none, its name is a mistake. */
+/**
+ * A source that is no longer in the config may still have owed events. If it has none, its name is a mistake.
+ */
 function refuseUnknownSource({ sources }: ApplyInbox, { source }: EventFilter, log: ProgressLog): void {
   if (source === undefined || sources.has(source) || log.progress().groups.length > 0) return;
   throw new HookonceError(
@@ -180,7 +185,7 @@ async function applyWindow(
       runs.push(queue.write(job, signal).then((result) => progress.count(group, event, result)));
     }
   }
-  // Those that the queue took are counted before the first refusal is passed on.
+  // Count the events that the queue accepted, and then throw the first refusal.
   for (const run of await Promise.allSettled(runs)) {
     if (run.status === "rejected" && !(signal.aborted && run.reason === signal.reason)) throw run.reason;
   }

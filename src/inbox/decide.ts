@@ -8,7 +8,7 @@ import type { Outcome } from "../event.ts";
  */
 export const policy: Policy = { decideNew, isOwed, repeatedAs, checkChange };
 
-/** What to do with an event that is not recorded yet. Only `run` runs anything. */
+/** What to do with an event that is not recorded yet. Only `run` runs the handler. */
 export function decideNew(source: EventSource, type: string, handler: LoadedHandler | null): NewEvent {
   if (handler !== null) return { run: handler };
   switch (source.unhandled) {

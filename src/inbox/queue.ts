@@ -2,9 +2,9 @@ import type { Batch, Engine, Handlers, Incoming, Job, Result } from "../engines/
 import { HookonceError } from "../errors.ts";
 
 export interface QueueOptions {
-  /** A batch ends at so many deliveries. */
+  /** The most deliveries in a batch. */
   readonly maxEvents?: number;
-  /** Or after so much work, in milliseconds, so that the next delivery does not wait long. */
+  /** The most work in a batch, in milliseconds, so that the next delivery does not wait long. */
   readonly maxWorkMs?: number;
   /** How long a delivery waits for its turn, in milliseconds. */
   readonly maxWaitMs?: number;
@@ -20,19 +20,19 @@ export interface Queue {
   /**
    * Resolves once what became of the event is durable.
    *
-   * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `overloaded`, `storage_failed`: nothing was
-   *   recorded
+   * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `overloaded`, `storage_failed`:
+   *   nothing was recorded
    */
   deliver(event: Incoming): Promise<Result>;
   /**
-   * The same for work that nobody waits for at the other end of a connection. It yields to deliveries.
+   * The same for background work, for which no connection is waiting. It yields to deliveries.
    *
    * @param signal refuses the job with the signal's reason if it has not begun by then
    */
   write(job: Job, signal?: AbortSignal): Promise<Result>;
   /**
-   * Resolves when nothing is waiting any more. From then on the engine is the caller's to close. Background work that
-   * has not begun is refused (`shutting_down`).
+   * Resolves when nothing is waiting any more. The caller may then close the engine. Background work that has
+   * not begun is refused (`shutting_down`).
    */
   drain(): Promise<void>;
 }
@@ -44,12 +44,14 @@ const MAX_DRAIN_MS = 1000;
 const MIN_SHARE = 16;
 
 /**
- * How long one turn of background work may take, in milliseconds. A delivery waits for up to three: while it arrives,
- * while its body is read, and before it is committed.
+ * How long one turn of background work may take, in milliseconds. A delivery waits for up to three: while it
+ * arrives, while its body is read, and before it is committed.
  */
 const BACKGROUND_MS = 5;
 
-/** How long to wait for another process's write lock before trying again, in milliseconds: first, and at most. */
+/**
+ * How long to wait for another process's write lock before trying again, in milliseconds: first, and at most.
+ */
 const FIRST_RETRY_MS = 1;
 const MAX_RETRY_MS = 50;
 
@@ -63,16 +65,17 @@ interface Waiting {
 }
 
 /**
- * `idle`: nothing is to be done, or the sync that is under way brings the next turn. `scheduled`: a turn follows.
- * `committing`: the engine has the first of the queue. `blocked`: another process holds the write lock, a timer brings
- * the next turn. `failed`: the database can no longer be trusted, and nobody is answered any more.
+ * `idle`: nothing is to be done, or the sync that is under way brings the next turn. `scheduled`: a turn
+ * follows. `committing`: the engine has the first of the queue. `blocked`: another process holds the write
+ * lock, a timer brings the next turn. `failed`: the database can no longer be trusted, and nobody is answered
+ * any more.
  */
 type State = "idle" | "scheduled" | "committing" | "blocked" | "failed";
 
 /**
- * Puts everything that writes in order. Deliveries that wait at the same time share one transaction and one sync, and
- * only then is any of them answered, duplicates included. One sync for each event would be 8 times as slow. Background
- * work takes turns with the deliveries.
+ * Orders everything that writes. Deliveries that wait at the same time share one transaction and one sync,
+ * and only then is any of them answered, duplicates included. One sync for each event would be 8 times as
+ * slow. Background work takes turns with the deliveries.
  */
 export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options: QueueOptions): Queue {
   const { maxEvents = 256, maxWorkMs = 20, maxWaitMs = 5000, handlers, onFatal } = options;
@@ -87,7 +90,7 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
   /** How many jobs are committed and not on the disk yet: all of them, and the deliveries among them. */
   let unsynced = 0;
   let unsyncedDeliveries = 0;
-  /** How many deliveries were here in all when the last sync ended. */
+  /** How many deliveries were waiting or not yet on the disk when the last sync ended. */
   let crowd = 0;
   /** How many of the first deliveries the engine has. */
   let taken = 0;
@@ -122,16 +125,16 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
     const ready = deliveries.length > 0 && (unsyncedDeliveries === 0 || deliveries.length >= share());
     const waiting = background.length > 0;
     if (ready && !(waiting && backgroundIsNext)) return deliveries;
-    // The answers to the last deliveries come first. Under load others wait by now, and then the turns alternate.
+    // Answer the last deliveries first. Under load, others are waiting by then, and the turns alternate.
     if (unsyncedDeliveries > 0 && deliveries.length === 0) return undefined;
     return waiting ? background : undefined;
   }
 
   /**
-   * Half of the deliveries that are here. While one half is on its way to the disk, the other half is read, verified
-   * and committed, so neither the disk nor the writer waits for the other. Smaller transactions cost more; one large
-   * transaction leaves the writer idle. Background work does not count: with it, a few deliveries would wait for as
-   * many jobs.
+   * Half of the deliveries that are waiting or not yet on the disk. While one half is on its way to the disk,
+   * the other half is read, verified and committed, so neither the disk nor the writer waits for the other.
+   * Smaller transactions cost more, and one large transaction leaves the writer idle. Background work does
+   * not count: with it, a few deliveries would wait for as many jobs.
    */
   function share(): number {
     return Math.ceil(Math.max(deliveries.length + unsyncedDeliveries, crowd) / 2);
@@ -210,12 +213,15 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
       late = deliveries[taken]
     ) {
       deliveries.splice(taken, 1);
-      const why = "More deliveries are waiting than can be written; try again.";
+      const why = "More deliveries are waiting than can be written. Try again.";
       late.reject(blocked ?? new HookonceError("overloaded", why));
     }
   }
 
-  /** Each turn refuses what is late, but the next turn may be far off: the engine or the disk may not answer. */
+  /**
+   * Each turn refuses late deliveries, but the next turn may be far off if the engine or the disk does not
+   * answer.
+   */
   function watch(): void {
     const first = deliveries[taken];
     if (watching || first === undefined) return;
@@ -234,7 +240,7 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
       const { signal, reject } = waiting;
       if (signal?.aborted === true) reject(signal.reason);
       else if (drained === undefined) background.push(waiting);
-      else reject(new HookonceError("shutting_down", "hookonce is shutting down; run the command again."));
+      else reject(new HookonceError("shutting_down", "hookonce is shutting down. Run the command again."));
     }
   }
 

@@ -14,7 +14,7 @@ export interface ReceivedBatch {
 /**
  * Takes a delivery from its bytes to a durable result: verify, identify, commit.
  *
- * @throws HookonceError if it is refused. Nothing of it is recorded
+ * @throws HookonceError if it is refused. Then nothing of it is recorded
  */
 export async function receive(
   delivery: Delivery,
@@ -57,7 +57,8 @@ async function receiveBatch(
   );
   return {
     events: events.map((settled) => {
-      // Nothing was recorded of this one. The retry brings all of them, and those that are committed are then known.
+      // Nothing of this event was recorded. The retry delivers all of them, and the committed ones are then
+      // duplicates.
       if (settled.status === "rejected") throw settled.reason;
       return settled.value;
     }),
@@ -67,7 +68,8 @@ async function receiveBatch(
 /**
  * Answers a handshake that arrives as GET.
  *
- * @throws HookonceError `handshake_refused` if it is not a handshake. It gives no reason, because anyone may ask
+ * @throws HookonceError `handshake_refused` if it is not a handshake. It gives no reason, because anyone may
+ *   ask
  */
 export async function answerGet(delivery: Delivery, source: Source): Promise<HandshakeDone> {
   const done = await source.handshakes?.GET?.(delivery, () => source.parse(delivery));

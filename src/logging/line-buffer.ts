@@ -37,7 +37,9 @@ const LAST_WAIT_MS = 100;
  * @param dropped makes the line that reports the number of dropped lines
  */
 export function createLineBuffer(descriptor: number, dropped: (lines: number) => string): LineBuffer {
-  /** Lines are encoded at once. Later they are no longer in the processor's cache, which costs 2 µs a line. */
+  /**
+   * Lines are encoded at once. Later they are no longer in the processor's cache, which costs 2 µs a line.
+   */
   let chunk = Buffer.allocUnsafeSlow(CHUNK);
   let used = 0;
   /** The full chunks before `chunk`. */

@@ -9,7 +9,10 @@ import { readableLine } from "./readable-line.ts";
 
 export interface Log {
   readonly logger: Logger;
-  /** Writes the line of a delivery from its JSON fields. Absent for readable lines and for levels above `info`. */
+  /**
+   * Writes the line of a delivery from its JSON fields. Absent for readable lines and for levels above
+   * `info`.
+   */
   readonly writeDelivery?: (fields: string) => void;
   /** Writes the lines that are still in memory. Gives up after 1.5 s if the reader has stalled. */
   flush(): Promise<void>;
@@ -102,7 +105,9 @@ function lineOf({ level, ...fields }: LineFields): string {
 let writtenAt = 0;
 let written = "";
 
-/** Formats the time once per millisecond. At 20,000 lines a second, pino would format it 20 times as often. */
+/**
+ * Formats the time once per millisecond. At 20,000 lines a second, pino would format it 20 times as often.
+ */
 function isoTime(): string {
   const now = Date.now();
   if (now !== writtenAt) {

@@ -46,7 +46,7 @@ function text(value: unknown): string {
   return isList(value) ? value.map(words).join("; ") : (JSON.stringify(value) ?? "");
 }
 
-/** Such as the owed events by source, type and outcome. */
+/** For example the owed events by source, type and outcome. */
 function isList(value: unknown): value is object[] {
   return Array.isArray(value) && value.every((item) => typeof item === "object" && item !== null);
 }

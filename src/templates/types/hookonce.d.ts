@@ -25,8 +25,8 @@ export interface Event<Payload = any> {
   /**
    * The JSON value of the body, or for a form an object of its fields. Null if the body is neither.
    *
-   * An integer outside ±9007199254740991 (`Number.MAX_SAFE_INTEGER`), which a number cannot hold exactly, is a
-   * `bigint`. All other numbers are a `number`.
+   * An integer outside ±9007199254740991 (`Number.MAX_SAFE_INTEGER`), which a number cannot hold exactly, is
+   * a `bigint`. All other numbers are a `number`.
    */
   readonly payload: Payload;
   /** The headers of this delivery, with Authorization, cookies and static secrets replaced. */
@@ -53,9 +53,10 @@ export interface RunResult {
  * db.insert(credits).values({ customer, cents }).run();
  * ```
  *
- * Nothing is rounded. An integer column whose value is outside ±9007199254740991 is read as a `bigint`, and any other
- * integer as a `number`. A value that SQLite cannot store exactly is refused with its position (`value_refused`): NaN,
- * Infinity, a bigint outside 64 bits, text with half of a surrogate pair, and `undefined` (use null).
+ * Nothing is rounded. An integer column whose value is outside ±9007199254740991 is read as a `bigint`, and
+ * any other integer as a `number`. A value that SQLite cannot store exactly is refused with its position
+ * (`value_refused`): NaN, Infinity, a bigint outside 64 bits, text with half of a surrogate pair, and
+ * `undefined` (use null).
  *
  * It is only valid during this call: after the handler has returned, every statement throws
  * `handler_finished`.
@@ -68,15 +69,15 @@ export interface HandlerContext<Payload = any> {
 }
 
 /**
- * What a handler may return: nothing, or a {@link reply}. Any other value is a type error here, and fails the event at
- * run time. So do `async` handlers and generators: the transaction does not wait for them.
+ * What a handler may return: nothing, or a {@link reply}. Any other value is a type error here, and fails the
+ * event at run time. So do `async` handlers and generators: the transaction does not wait for them.
  */
 // oxlint-disable-next-line typescript/no-invalid-void-type -- a function without a return statement returns void
 export type Returned = void | undefined | null | HandlerReply;
 
 /**
- * The function of a handler. It returns nothing or a {@link reply}. If it throws or returns anything else, its
- * writes are rolled back, the event has failed, and the next delivery runs it again.
+ * The function of a handler. It returns nothing or a {@link reply}. If it throws or returns anything else,
+ * its writes are rolled back, the event has failed, and the next delivery runs it again.
  */
 export type HandlerFunction<Payload = any> = (context: HandlerContext<Payload>) => Returned;
 
@@ -109,7 +110,10 @@ export interface Reply {
   /** Default: 200. */
   status?: number;
   headers?: Record<string, string>;
-  /** Text is sent as it is. Anything else becomes JSON, a bigint as its digits. At most 64 KiB with the headers. */
+  /**
+   * Text is sent as it is. Anything else becomes JSON, a bigint as its digits. At most 64 KiB with the
+   * headers.
+   */
   body?: unknown;
 }
 

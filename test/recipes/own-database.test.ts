@@ -62,7 +62,7 @@ const credits = ({ database }: Application): unknown =>
 
 describe("the README's recipe for an application's own database", () => {
   test("applies a payment once to the application's table, while the application uses it", async () => {
-    using app = await application(block("sql", "payment_status"));
+    using app = await application(block("sql", "<> 'unpaid';"));
     expect(app.sources).toEqual(["[sources.stripe]"]);
     await using server = await serve(app.folder, { dev: false });
     app.database.run("update users set credits = 1000");

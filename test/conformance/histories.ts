@@ -55,9 +55,9 @@ export function createHistoryTests(name: string, harness: EngineHarness): void {
         expect(contents).toEqual(await alone.contents());
         checkOnce(contents);
       }),
-      { numRuns: onlyInFullRun() === undefined ? 300 : 60, seed: 20_261_127 },
+      { numRuns: onlyInFullRun() === undefined ? 200 : 60, seed: 20_261_127 },
     );
-  }, 60_000);
+  }, 120_000);
 }
 
 /** Each processed event has its one effect, each other event none. A processed event is not owed. */

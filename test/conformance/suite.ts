@@ -1,6 +1,7 @@
 import { createCommitTests } from "./commits.ts";
 import type { EngineHarness } from "./harness.ts";
 import { createHistoryTests } from "./histories.ts";
+import { createInboxTests } from "./inbox.ts";
 import { createKillTests } from "./kills.ts";
 import { createReaderTests } from "./reader.ts";
 import { createTableTests } from "./tables.ts";
@@ -14,5 +15,6 @@ export function engineConformance(name: string, harness: EngineHarness): void {
   createTableTests(name, harness);
   createCommitTests(name, harness);
   createReaderTests(name, harness);
+  createInboxTests(name, harness);
   createKillTests(name, harness);
 }

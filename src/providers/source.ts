@@ -8,15 +8,7 @@ import { checkId, checkType } from "./body/identity.ts";
 import { parseBody, type ParsedBody, type Reading } from "./body/payload.ts";
 import type { Provider } from "./provider.ts";
 import { createBodyRedaction, createHeaderRedaction } from "./body/redaction.ts";
-import {
-  canonical,
-  compileSelector,
-  numbersAreExact,
-  parseWithExactNumbers,
-  type Read,
-  type Readable,
-  type Selector,
-} from "./body/selector.ts";
+import { canonical, compileSelector, type Read, type Selector } from "./body/selector.ts";
 import { kindOf, type Scheme } from "./schemes.ts";
 import { coversUrl, secretOf } from "./verifier.ts";
 
@@ -215,19 +207,12 @@ function createIdentifier(readId: Read, readType: Read, parse: Source["parse"]):
       payload: body.payload,
       body: body.signed ?? delivery.body,
     };
-    let id = readId(from);
-    if (typeof id === "number") id = readId(withExactNumbers(from, body.json ?? "null"));
+    // Ids are compared digit for digit: 9007199254740993 and …992 are two ids but one JavaScript number.
+    const id = readId({ ...from, json: body.json });
     const type = readType(from);
     if ((id === undefined || type === undefined) && body.problem !== null) throw body.problem;
-    return { id: checkId(typeof id === "number" ? String(id) : id), type: checkType(type), body };
+    return { id: checkId(id), type: checkType(type), body };
   };
-}
-
-/** Ids are compared digit for digit: 9007199254740993 and …992 are two ids but one JavaScript number. */
-function withExactNumbers(from: Readable, json: string): Readable {
-  return numbersAreExact(json)
-    ? { ...from, numbersAreExact: true }
-    : { ...from, payload: parseWithExactNumbers(json) };
 }
 
 function createBatchSplit(split: Split, identify: Source["identify"], parse: Source["parse"]): BatchSplit {

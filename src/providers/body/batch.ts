@@ -1,7 +1,8 @@
 import { HookonceError } from "../../errors.ts";
-import { exactJson, type ParsedBody } from "./payload.ts";
+import { exactJson, parseWithExactNumbers } from "./exact-numbers.ts";
+import type { ParsedBody } from "./payload.ts";
 import { parsePath } from "./path.ts";
-import { parseWithExactNumbers, type Part } from "./selector.ts";
+import type { Part } from "./selector.ts";
 
 /**
  * `body:$[*]` or `body:$.entry[*].changes[*]`: each `[*]` is a step into every element of an array. An event

@@ -1,5 +1,5 @@
 import { HookonceError } from "../../errors.ts";
-import { NumberLiteral } from "./selector.ts";
+import { NumberLiteral } from "./exact-numbers.ts";
 
 const MAX_BYTES = 255;
 // oxlint-disable-next-line no-control-regex -- it looks for control characters

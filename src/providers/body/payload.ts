@@ -1,9 +1,10 @@
 import type { Delivery, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
 import { nodeZlib } from "../node-modules.ts";
+import { exactJson, parseWithExactNumbers } from "./exact-numbers.ts";
 import { formFields, isFormText } from "./form.ts";
 import { parsePath } from "./path.ts";
-import { NumberLiteral, parseWithExactNumbers, type Part } from "./selector.ts";
+import type { Part } from "./selector.ts";
 
 export interface ParsedBody {
   /** The JSON value, or an object of a form's fields; null if the body is neither. */
@@ -136,16 +137,6 @@ function depthOf(text: string): number {
   }
   return deepest;
 }
-
-/** Writes JSON with every {@link NumberLiteral} digit for digit. */
-export function exactJson(value: unknown): string {
-  return JSON.stringify(value, (_, one: unknown) =>
-    one instanceof NumberLiteral ? rawJson(one.digits) : one,
-  );
-}
-
-/** TypeScript's library does not declare it yet. */
-const rawJson = (JSON as unknown as { rawJSON: (text: string) => unknown }).rawJSON;
 
 /**
  * A body with a changed payload. JSON stays JSON, and a field stays in its form.

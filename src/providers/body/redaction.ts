@@ -1,9 +1,10 @@
 import type { Delivery, Headers } from "../../event.ts";
-import { isFormText } from "./form.ts";
-import { exactJson, parseJson, readText, withoutMark } from "./payload.ts";
+import { HookonceError } from "../../errors.ts";
+import { formEntries, isFormText } from "./form.ts";
+import { parseJson, readText, withoutMark } from "./payload.ts";
 import type { Provider } from "../provider.ts";
 import { kindOf, type Scheme } from "../schemes.ts";
-import { NumberLiteral, parseWithExactNumbers } from "./selector.ts";
+import { exactJson, NumberLiteral, parseWithExactNumbers } from "./exact-numbers.ts";
 
 const REDACTED = "[redacted]";
 
@@ -67,7 +68,7 @@ export function createBodyRedaction(
     return redacted === exactJson(value) && redactText(text) === text ? text : redacted;
   };
   const redactForm = (text: string): string => {
-    const form = [...new URLSearchParams(text)];
+    const form = entriesOf(text);
     const redacted = form.map(([name, value]): [string, string] => [
       redactText(name),
       name === formField ? redactJson(value) : redactText(value),
@@ -89,6 +90,21 @@ export function createBodyRedaction(
     const { "content-encoding": _, ...headers } = delivery.headers;
     return { ...delivery, headers, body: Buffer.from(redacted) };
   };
+}
+
+/**
+ * The fields of a form, also of one that is not UTF-8 and therefore has no payload: its bytes are stored.
+ *
+ * @throws HookonceError `too_many_fields`
+ */
+function entriesOf(text: string): [name: string, value: string][] {
+  try {
+    return formEntries(text);
+  } catch (error) {
+    if (error instanceof HookonceError && error.code === "invalid_utf8")
+      return [...new URLSearchParams(text)];
+    throw error;
+  }
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Headers } from "../../event.ts";
+import { NumberLiteral, numberAt } from "./exact-numbers.ts";
 import { parsePath, parseValuePath, stepsIn } from "./path.ts";
 
 /**
@@ -32,8 +33,8 @@ export type Part = string;
 export interface Readable {
   readonly headers: Headers;
   readonly payload: unknown;
-  /** Whether the JSON writes each number of the payload as JavaScript writes it. */
-  readonly numbersAreExact?: boolean;
+  /** The payload as JSON text. With it, numbers are read digit for digit, as {@link NumberLiteral}. */
+  readonly json?: string | null;
   /** For `sha256:body`. */
   readonly body: Uint8Array | string;
 }
@@ -70,8 +71,6 @@ function compileJoin(parts: readonly Part[], separator: string, missing: "skip" 
     const found: string[] = [];
     for (const read of reads) {
       const value = read(from);
-      // If an id contains a number, source.ts reads it again with exact numbers.
-      if (typeof value === "number" && missing === "absent" && from.numbersAreExact !== true) return value;
       if (isText(value)) found.push(String(value));
       else if (missing === "absent") return undefined;
     }
@@ -108,14 +107,16 @@ function compilePart(part: Part): Read {
 }
 
 function compilePath(path: readonly (string | number)[]): Read {
-  return ({ payload }) => {
+  return ({ payload, json }) => {
     let value = payload;
     for (const step of path) {
       // Own properties only: a body must not reach what every object inherits.
       if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined;
       value = (value as Record<string | number, unknown>)[step];
     }
-    return value ?? undefined;
+    if (typeof value !== "number" || typeof json !== "string") return value ?? undefined;
+    // The JSON does not contain the length of an array.
+    return numberAt(json, path) ?? new NumberLiteral(String(value));
   };
 }
 
@@ -146,36 +147,4 @@ function canonicalPart(part: Part): Part {
 
 function isText(value: unknown): value is string | number | NumberLiteral {
   return typeof value === "string" || typeof value === "number" || value instanceof NumberLiteral;
-}
-
-/** A JSON number as it was written. 9007199254740993 and …992 are two ids but one JavaScript number. */
-export class NumberLiteral {
-  constructor(readonly digits: string) {}
-  toString(): string {
-    return this.digits;
-  }
-}
-
-/**
- * A number that JavaScript may write differently from this JSON: it has 16 digits or more, a fraction, or an
- * exponent, or is -0. A match inside a string costs time but changes nothing.
- */
-const INEXACT_NUMBER = /(?:^|"\s*:|[,[])\s*(?:-0|-?\d{16}|-?\d+[.eE])/;
-
-/** Whether JSON.parse keeps every number of this JSON digit for digit. */
-export function numbersAreExact(json: string): boolean {
-  return !INEXACT_NUMBER.test(json);
-}
-
-/**
- * JSON in which every number is a {@link NumberLiteral}. Ten times as slow as JSON.parse: use it only when
- * needed.
- */
-export function parseWithExactNumbers(text: string): unknown {
-  return JSON.parse(text, keepDigits);
-}
-
-/** TypeScript's library does not declare the reviver's third argument yet. */
-function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
-  return typeof value === "number" ? new NumberLiteral(context?.source ?? String(value)) : value;
 }

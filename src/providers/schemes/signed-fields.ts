@@ -1,6 +1,6 @@
 import { HookonceError } from "../../errors.ts";
-import { exactJson, type Reading } from "../body/payload.ts";
-import { NumberLiteral, parseWithExactNumbers } from "../body/selector.ts";
+import { exactJson, NumberLiteral, parseWithExactNumbers } from "../body/exact-numbers.ts";
+import type { Reading } from "../body/payload.ts";
 
 /**
  * A field of a body as its provider signs it. An object or a list is refused: the provider did not sign the
@@ -31,11 +31,20 @@ function malformed(name: string, why: string): HookonceError {
 
 /**
  * For signatures over fields of a JSON body. If a key occurs twice, JavaScript reads the last value, and that
- * one was verified, but SQLite would read the first. So the JSON is written again, with each key once.
+ * one was verified, but SQLite would read the first. So the JSON is written again, with each key once. This takes
+ * up to 350 ms per MiB, so it waits until the JSON is asked for, after the signature has been verified.
  */
 export function withoutRepetition(asItCame: Reading): Reading {
   return (delivery) => {
     const body = asItCame(delivery);
-    return body.json === null ? body : { ...body, json: exactJson(parseWithExactNumbers(body.json)) };
+    const { json } = body;
+    if (json === null) return body;
+    let written: string | undefined;
+    return {
+      ...body,
+      get json() {
+        return (written ??= exactJson(parseWithExactNumbers(json)));
+      },
+    };
   };
 }

@@ -3,11 +3,12 @@ import type { Event, Headers, Outcome, Reply } from "../event.ts";
 import type { HandlerOutput } from "./handler-output.ts";
 
 /**
- * The seam between the inbox, which decides, and an engine, which stores. Everything that knows a database is behind
- * these types: src/engines/<name>/ implements {@link Engine}, and only app/open-store.ts picks one.
+ * The interface between the inbox, which decides, and an engine, which stores. All code that knows a database
+ * is behind these types: src/engines/<name>/ implements {@link Engine}, and only app/open-store.ts picks an
+ * engine.
  */
 
-/** What an engine needs to know of a source. */
+/** What an engine needs to know about a source. */
 export interface EventSource {
   readonly name: string;
   /** The source whose handlers run: usually its own name. */
@@ -16,17 +17,22 @@ export interface EventSource {
   readonly requireChange: boolean;
   /** `same_body = "duplicate"`: the same bytes under another id are the same event. */
   readonly sameBody: boolean;
-  /** Reads a stored delivery again. Returns the event's payload as JSON text, or undefined if it is not in there. */
+  /**
+   * Reads a stored delivery again. Returns the event's payload as JSON text, or undefined if it does not
+   * contain the event.
+   */
   readonly payloadOf: (stored: StoredDelivery, eventId: string) => { json: string | null } | undefined;
 }
 
-/** What is kept of a delivery. `headers` have secrets replaced; `body` is the raw bytes. */
+/** What is kept of a delivery. Secrets in `headers` are replaced. `body` is the raw bytes. */
 export interface StoredDelivery {
   readonly headers: Headers;
   readonly body: Uint8Array;
 }
 
-/** An event on its way to a handler. SQL binds these values; a TypeScript handler gets an {@link Event} made of them. */
+/**
+ * An event for a handler. SQL binds these values. A TypeScript handler gets an {@link Event} made of them.
+ */
 export interface HandlerInput extends Omit<Event, "payload" | "headers"> {
   /** `:payload`; null if the body is neither JSON nor a form. */
   readonly payloadJson: string | null;
@@ -38,7 +44,10 @@ export interface HandlerInput extends Omit<Event, "payload" | "headers"> {
 export interface Incoming {
   readonly source: EventSource;
   readonly input: HandlerInput;
-  /** The delivery, if it carried a batch. All events of one batch share this object, and its bytes are stored once. */
+  /**
+   * The delivery, if it carried a batch. All events of one batch share this object, and its bytes are stored
+   * once.
+   */
   readonly batch: object | undefined;
 }
 
@@ -62,28 +71,28 @@ export interface Result {
   readonly changedBody: boolean;
   /** Why it failed. */
   readonly error: unknown;
-  /** What its handler wants to be answered. */
+  /** The reply that its handler returned. */
   readonly reply: Reply | null;
 }
 
 /** What became of the first jobs of a commit. */
 export interface Batch {
   /**
-   * How many jobs were begun: the first of them, in order, and at least one unless `blocked`. The others are still the
-   * caller's.
+   * How many jobs were begun: the first ones, in order, and at least one unless `blocked`. The caller keeps
+   * the others.
    */
   readonly begun: number;
-  /** Why no further job could be begun, if the caller should try again soon: another process holds the write lock. */
+  /** Set if another process holds the write lock, so that no further job could be begun. Try again soon. */
   readonly blocked: HookonceError | undefined;
   /**
-   * One for each job that was begun, in order. Resolves once they are durable, so nobody can be answered before that.
-   * An error means that nothing of the job was recorded (`disk_full`, `out_of_memory`, `storage_failed`,
-   * `database_locked`). Rejects if the database can no longer be trusted in this process.
+   * One for each job that was begun, in order. Resolves once they are durable, so no delivery is answered
+   * before that. An error means that nothing of the job was recorded (`disk_full`, `out_of_memory`,
+   * `storage_failed`, `database_locked`). Rejects if the database can no longer be trusted in this process.
    */
   readonly results: Promise<readonly (Result | HookonceError)[]>;
 }
 
-/** What is to be logged of a handler's run, once it is committed or its failure is. */
+/** What to log about a handler's run, once the run or its failure is committed. */
 export interface RunNote {
   readonly source: string;
   readonly eventId: string;
@@ -94,14 +103,14 @@ export interface RunNote {
   readonly output: readonly HandlerOutput[];
 }
 
-/** A run that takes longer is noted, in milliseconds. */
+/** In milliseconds. A run that takes longer is logged. */
 export const SLOW_RUN_MS = 1000;
 
 /** A handler that an engine has loaded and checked. */
 export interface LoadedHandler {
   /** Relative to the inbox folder. */
   readonly file: string;
-  /** Of the file's text: tells whether a stored result was made by this version. */
+  /** The hash of the file's text. It shows whether this version made a stored result. */
   readonly hash: string;
   readonly language: "sql" | "ts";
   /** Why every run of it fails, if the engine knows that without running it. */
@@ -119,7 +128,10 @@ export type HandlerCode =
       readonly run: (context: { event: Event; db: unknown }) => unknown;
       /** The reply that the function returned, if it did. */
       readonly replyOf: (returned: unknown) => Reply | null;
-      /** Where in the inbox folder an error was thrown, as `file:line`. Undefined if its stack does not say so. */
+      /**
+       * Where in the inbox folder an error was thrown, as `file:line`. Undefined if its stack does not say
+       * so.
+       */
       readonly placeOf: (thrown: unknown) => string | undefined;
     };
 
@@ -134,7 +146,7 @@ export interface Handlers {
 export interface Policy {
   /** What to do with an event that is not recorded yet. */
   decideNew(source: EventSource, type: string, handler: LoadedHandler | null): NewEvent;
-  /** Whether a recorded event is to be run now. */
+  /** Whether a recorded event must run now. */
   isOwed(outcome: RecordedOutcome, handler: LoadedHandler | null): boolean;
   /** How a delivery of a recorded event is answered when nothing runs. */
   repeatedAs(outcome: RecordedOutcome): Outcome;
@@ -142,16 +154,16 @@ export interface Policy {
   checkChange(source: EventSource, handler: LoadedHandler, rowsChanged: number): void;
 }
 
-/** What is decided of a new event before anything runs. */
+/** The decision about a new event, before anything runs. */
 export type NewEvent =
   | { readonly run: LoadedHandler }
   | { readonly record: "unhandled" | "ignored" }
   | { readonly fail: HookonceError };
 
-/** Outcomes of an event that is in the table of events. A failed one is among the failures instead. */
+/** Outcomes of an event in the table of events. A failed event is in the table of failures instead. */
 export type RecordedOutcome = "processed" | "unhandled" | "ignored";
 
-/** Which events a command or a page means. */
+/** Which events a command or a page selects. */
 export interface EventFilter {
   readonly ids?: readonly string[] | undefined;
   readonly source?: string | undefined;
@@ -171,17 +183,17 @@ export interface OwedEvent {
   readonly outcome: "unhandled" | "failed";
 }
 
-/** Where a list goes on: after this position in the order received. */
+/** Where the next page begins: after this position in the order received. */
 export interface Cursor {
   /** The row id of an event, or the highest event id at a failure's first attempt. */
   readonly position: number;
-  /** Of a failure; 0 for an event. */
+  /** The row id of a failure; 0 for an event. */
   readonly failure: number;
 }
 
 /**
- * One page of owed events. `next` is undefined on the last page. A page before it may hold fewer events than asked for,
- * or none: a page is one short look, however few events match.
+ * One page of owed events. `next` is undefined on the last page. An earlier page may hold fewer events than
+ * asked for, or none, because each page looks at a limited number of rows.
  */
 export interface OwedPage {
   readonly items: readonly OwedEvent[];
@@ -201,8 +213,8 @@ export interface FoundEvent {
 }
 
 /**
- * Reads that are not part of a delivery. Each call is one short query; none keeps a snapshot. SQLite answers at once,
- * a server after a round trip.
+ * Reads that are not part of a delivery. Each call is one short query; none keeps a snapshot. SQLite answers
+ * at once, a server after a round trip.
  */
 export interface Reader {
   /** Owed events in the order received, at most `limit`. */
@@ -214,27 +226,30 @@ export interface Reader {
 }
 
 /**
- * A database with hookonce's tables, migrated, and this process its only writer. Nothing in here calls the inbox.
+ * A database with hookonce's tables, migrated, and this process its only writer. Nothing in here calls the
+ * inbox.
  */
 export interface Engine {
   /**
-   * Runs the first of these jobs in one transaction, in order, until `workMs` milliseconds of work are done. A job
-   * that fails is rolled back alone and recorded as a failure. How a transaction is redone is the engine's matter; the
-   * tables afterwards are the same. Resolves when the next batch may be committed, which may be before this one is
-   * durable.
+   * Runs the first of these jobs in one transaction, in order, until `workMs` milliseconds of work are done.
+   * A job that fails is rolled back alone and recorded as a failure. The engine decides how it repeats a
+   * transaction. The tables afterwards are the same. Resolves when the next batch may be committed, which may
+   * be before this one is durable.
    *
-   * @throws whatever means that the database can no longer be trusted in this process: exit without answering
+   * @throws an error that means that this process can no longer trust the database: exit without answering
    */
   commit(jobs: readonly Job[], how: { readonly workMs: number; readonly handlers: Handlers }): Promise<Batch>;
   /** Whether the next batch can be committed while the last one is on its way to the disk. */
   readonly overlaps: boolean;
-  /** Opens connections of its own with the first use. */
+  /** Opens its own connections on first use. */
   reader(): Promise<Reader>;
   /** Checks a handler against the tables. Returns every problem with its line, if there is one. */
   loadHandler(
     code: HandlerCode,
   ): LoadedHandler | readonly Problem[] | Promise<LoadedHandler | readonly Problem[]>;
-  /** Modules that TypeScript handlers may import, beside hookonce's own. Loaded with the first such handler. */
+  /**
+   * Modules that TypeScript handlers may import, beside hookonce's own. Loaded with the first such handler.
+   */
   handlerModules(): Promise<Readonly<Record<string, object>>>;
   /**
    * Writes one row durably, to prove that writing works. `now` is in Unix milliseconds.
@@ -242,6 +257,6 @@ export interface Engine {
    * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `storage_failed`
    */
   probe(now: number): void | Promise<void>;
-  /** Makes everything durable and lets go of the database. No commit may be under way. */
+  /** Makes everything durable and releases the database. No commit may be under way. */
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 /** Where in the inbox folder errors of handlers were thrown, as `handlers/stripe/invoice.paid.ts:12`. */
 const places = new WeakMap<object, string>();
 
-/** Remembers the place of an error until it is logged. What is thrown need not be an error. */
+/** Remembers the place of an error until it is logged. The thrown value need not be an Error. */
 export function notePlace(thrown: unknown, place: string | undefined): void {
   if (place !== undefined && typeof thrown === "object" && thrown !== null) places.set(thrown, place);
 }

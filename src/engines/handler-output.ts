@@ -1,4 +1,4 @@
-/** What handlers write with `console` becomes log lines, because standard output is the log. */
+/** Output that handlers write with `console` becomes log lines, because standard output is the log. */
 
 export interface HandlerOutput {
   readonly level: "debug" | "info" | "warn" | "error";
@@ -14,27 +14,35 @@ const LEVELS = {
   trace: "debug",
 } as const satisfies Partial<Record<keyof Console, HandlerOutput["level"]>>;
 
-/** A handler that writes in an endless loop must not fill the memory. In lines and in characters, for each run. */
+/**
+ * The most lines and characters of one run, so that a handler that writes in an endless loop does not fill
+ * the memory.
+ */
 const MAX_LINES = 1000;
 const MAX_LENGTH = 64 * 1024;
 
 /** The lines of the handler that runs now. */
 let current: HandlerOutput[] | undefined;
-/** How many characters of output it may still write. */
+/** How many more characters it may write. */
 let room = 0;
 let dropped = 0;
-/** The lines of the last run, until somebody takes them. */
+/** The lines of the last run, until they are taken. */
 let collected: HandlerOutput[] = [];
-/** Gets what is written while no handler runs: by a handler's timer, promise or top level. */
+/** Receives output that is written while no handler runs: by a handler's timer, promise or top level. */
 let stray: ((output: HandlerOutput) => void) | undefined;
 let patched = false;
 
-/** Sends what is written while no handler runs to the log instead of to standard output. Undefined ends that. */
+/**
+ * Sends output that is written while no handler runs to the log instead of to standard output. Undefined
+ * stops this.
+ */
 export function onStrayOutput(write: typeof stray): void {
   stray = write;
 }
 
-/** Takes over `console` for the rest of the process. Call it before the first TypeScript handler is loaded. */
+/**
+ * Takes over `console` for the rest of the process. Call it before the first TypeScript handler is loaded.
+ */
 export function takeOverConsole(): void {
   if (patched) return;
   patched = true;
@@ -61,7 +69,7 @@ function write(level: HandlerOutput["level"], values: readonly unknown[]): void 
 }
 
 function format(values: readonly unknown[]): string {
-  // Loaded with the first line, because node:util takes 2 ms of a start.
+  // Loaded on the first line, because node:util adds 2 ms to a start.
   const util = require("node:util") as typeof import("node:util");
   try {
     return util.format(...values);

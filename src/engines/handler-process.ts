@@ -1,13 +1,18 @@
 import { HookonceError } from "../errors.ts";
 import { leavingGate } from "./late-error.ts";
 
-/** Keeps handlers from ending the process: the service would be gone without a trace, and again at each retry. */
+/**
+ * Keeps handlers from ending the process. Otherwise the service would end without a log line, and again at
+ * each retry.
+ */
 
 const exit = process.exit.bind(process);
 const kill = process.kill.bind(process);
 const reallyExit = Object.getOwnPropertyDescriptor(process, "reallyExit");
 
-/** Ends the process. Use it instead of `process.exit`, which throws once a TypeScript handler has been loaded. */
+/**
+ * Ends the process. Use it instead of `process.exit`, which throws once a TypeScript handler has been loaded.
+ */
 export function exitProcess(code: number): never {
   // Bun's exit calls it.
   if (reallyExit !== undefined) Object.defineProperty(process, "reallyExit", reallyExit);
@@ -17,7 +22,10 @@ export function exitProcess(code: number): never {
 let guarded = false;
 let loading = false;
 
-/** Makes the functions that end this process throw, for the rest of it. Call it before the first handler is loaded. */
+/**
+ * Makes the functions that would end this process throw, until it ends. Call it before the first handler is
+ * loaded.
+ */
 export function guardProcess(): void {
   if (guarded) return;
   guarded = true;
@@ -32,7 +40,7 @@ export function guardProcess(): void {
     });
   }
   process.kill = (pid, signal) => {
-    if (isOwn(pid) && signal !== 0) throw refusal("process.kill of its own process");
+    if (isOwn(pid) && signal !== 0) throw refusal("process.kill on its own process");
     return kill(pid, signal);
   };
 }
@@ -42,7 +50,7 @@ function isOwn(pid: number): boolean {
   return pid === process.pid || pid === -process.pid || pid === 0 || pid === -1;
 }
 
-/** The top level of a handler file runs now, or has ended. */
+/** Call this when the top level of a handler file begins to run, and when it has ended. */
 export function loadingHandler(now: boolean): void {
   loading = now;
 }
@@ -51,6 +59,6 @@ function refusal(what: string): unknown {
   const message = loading
     ? `its top level calls ${what}, which would end hookonce`
     : `The handler called ${what}, which would end hookonce. To fail the event, throw an error.`;
-  // It may be thrown late, in a timer of the handler.
+  // A timer of the handler may throw it after the handler has returned.
   return leavingGate(new HookonceError("handler_error", message));
 }

@@ -1,7 +1,7 @@
 import { HookonceError } from "../errors.ts";
 
 /**
- * Finds out from a function alone that no run of it can succeed, where handlers are synchronous.
+ * Detects a function that cannot succeed as a synchronous handler, without running it.
  *
  * @returns the error of each run, or undefined
  */
@@ -36,7 +36,7 @@ export function refusePromise(returned: unknown, who: string, onLateError: (erro
 }
 
 /**
- * Refuses what is neither nothing nor a reply. The author of the handler expected something to happen with it.
+ * Refuses any returned value except a reply. The author of the handler expected something to happen with it.
  *
  * @throws HookonceError `invalid_return`
  */

@@ -8,7 +8,7 @@ import type { Transaction } from "./transaction.ts";
 export interface Committed {
   readonly results: readonly (Result | HookonceError)[];
   readonly blocked: HookonceError | undefined;
-  /** Of the runs that were committed, or whose failures were. */
+  /** The notes of runs that were committed, or whose failures were committed. */
   readonly notes: readonly RunNote[];
 }
 
@@ -21,21 +21,21 @@ export interface BatchWriter {
   commit(list: readonly Job[], handlers: Handlers, workMs: number): Committed;
 }
 
-/** A handler that has failed runs with a savepoint for so many events. */
+/** After a failure, a handler runs with a savepoint for this many events. */
 const SUSPECT_FOR = 1000;
 
 /**
  * The rules of a batch.
  *
- * 1. It runs without savepoints, except for events that are likely to fail. Without that exception one failing handler
- *    whose provider retries would make every batch run twice.
- * 2. If an event fails, the whole batch is rolled back and runs again with a savepoint for each event, so a failing
- *    handler costs the others no more than a second try.
- * 3. If an event takes the whole transaction with it, or COMMIT fails on a constraint, each event runs again in a
- *    transaction of its own.
+ * 1. It runs without savepoints, except for events that are likely to fail. Without that exception one
+ *    failing handler whose provider retries would make every batch run twice.
+ * 2. If an event fails, the whole batch is rolled back and runs again with a savepoint for each event, so a
+ *    failing handler costs the others no more than a second try.
+ * 3. If an event ends the whole transaction, or COMMIT fails on a constraint, each event runs again in a
+ *    separate transaction.
  */
 export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: EventStore): BatchWriter {
-  /** Where the bytes of a batch are stored. Only what is committed. */
+  /** The row in which the bytes of a batch are stored. Only committed rows. */
   const storedBodies = new WeakMap<object, number>();
   /** Handler file → the value of `events` when it failed last. */
   const suspects = new Map<string, number>();
@@ -67,7 +67,7 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
     const results: Result[] = [];
     let begun = 0;
     let committing = false;
-    jobs.takeNotes(); // of runs that were undone
+    jobs.takeNotes(); // drop the notes of runs that were undone
     try {
       if (!transaction.begin()) return { begun, error: undefined, why: "locked" };
       for (const job of list) {
@@ -115,7 +115,7 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
   }
 
   /**
-   * @param notes gets what is to be logged
+   * @param notes receives what to log
    * @returns undefined if another process has taken the write lock
    */
   function runAlone(job: Job, handlers: Handlers, notes: RunNote[]): Result | HookonceError | undefined {
@@ -183,13 +183,14 @@ interface Undone {
   readonly begun: number;
   readonly error: unknown;
   /**
-   * `event`: a job failed, and a savepoint could have undone it. `lost`: a job ended the transaction. `commit`: COMMIT
-   * failed on a constraint. `trouble`: the disk or the memory failed. `locked`: another process has the write lock.
+   * `event`: a job failed, and a savepoint could have undone it. `lost`: a job ended the transaction.
+   * `commit`: COMMIT failed on a constraint. `trouble`: the disk or the memory failed. `locked`: another
+   * process has the write lock.
    */
   readonly why: "event" | "lost" | "commit" | "trouble" | "locked";
 }
 
-/** Nothing was recorded. The provider's retry brings the event back. */
+/** Returns the error if nothing was recorded. The provider's retry delivers the event again. */
 function refusal(cause: unknown): HookonceError {
   const trouble = troubleOf(cause);
   if (trouble === "fatal") throw cause;
@@ -201,7 +202,7 @@ function locked(): HookonceError {
   return unavailable("busy", undefined);
 }
 
-/** The failure to record for an event that took its transaction with it. */
+/** Returns the failure to record for an event that ended its transaction. */
 function failureAlone({ error, why }: Undone): HookonceError {
   const cause = error;
   if (why === "commit") {

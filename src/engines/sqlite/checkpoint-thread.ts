@@ -29,7 +29,7 @@ export function createCheckpointThread(
   onFatal: (error: HookonceError) => void,
 ): CheckpointThread {
   let worker: Worker | null | undefined;
-  /** How many orders the thread has not answered yet. */
+  /** How many orders the thread has yet to answer. */
   let orders = 0;
   let idle = Promise.withResolvers<void>();
 
@@ -40,7 +40,7 @@ export function createCheckpointThread(
 
   function done(report: Report): void {
     if (report?.trouble === "fatal") {
-      const message = `Cannot move the write-ahead log into the database: ${report.message}. Check the disk; the next start recovers the log.`;
+      const message = `Cannot move the write-ahead log into the database: ${report.message}. Check the disk. The next start recovers the log.`;
       onFatal(new HookonceError("storage_failed", message));
     }
     if (--orders === 0) idle.resolve();

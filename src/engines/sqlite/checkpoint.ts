@@ -13,7 +13,7 @@ const PASS_PAGES = 3000;
  * SQLite restarts the log from its beginning only after all of it has been moved, and a pass that runs while
  * the writer writes never moves all of it. Once the log has LOG_PAGES (47 MiB), the writer itself moves what
  * the last pass left, as soon as that is at most FEW_PAGES: a few milliseconds. Until then passes follow each
- * other, each shorter than the one before. At MOST_LOG_PAGES the writer moves the rest however much it is.
+ * other, each shorter than the one before. At MOST_LOG_PAGES the writer moves the rest, however large it is.
  */
 const LOG_PAGES = 12_000;
 const FEW_PAGES = 600;
@@ -21,9 +21,9 @@ const MOST_LOG_PAGES = 20_000;
 
 /**
  * Moves the write-ahead log into the database from time to time. SQLite could do this itself after a commit,
- * but it ignores the errors: on a failing disk the log would grow without bound, and nobody would know. It
- * would also block every delivery: for a tenth of the time if ids grow with time, for a third if they are
- * random. So a thread does it.
+ * but it ignores errors: on a failing disk the log would grow without bound and without a message. It would
+ * also block every delivery: for a tenth of the time if ids grow with time, for a third if they are random.
+ * So a thread does it.
  */
 export interface Checkpoint {
   /** Whether `run` has something to do. Takes less than 1 µs. */

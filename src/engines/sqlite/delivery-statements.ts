@@ -1,22 +1,23 @@
 import type { Database } from "bun:sqlite";
 
 /**
- * The statements that a delivery runs, as plain SQL, all in this file. drizzle's prepared queries cost 3 to 4 µs more
- * for each insert that returns a row (18.7 µs against 15), and a delivery runs three inserts.
+ * The statements that a delivery runs, as plain SQL, all in this file. drizzle's prepared queries cost 3 to 4
+ * µs more for each insert that returns a row (18.7 µs against 15), and a delivery runs three inserts.
  *
- * No statement joins tables or looks through one: SQLite plans by the rows it has counted, and a count of one row
- * makes it scan (test/engines/sqlite/plans.test.ts).
+ * No statement joins or scans tables. SQLite plans with its last row counts, and after a count of one row it
+ * would scan (test/engines/sqlite/plans.test.ts).
  */
 export const SQL = {
-  // RETURNING alone decides whether the event is new: lastInsertRowid is stale on a duplicate, and OR IGNORE would
-  // swallow other errors.
+  // RETURNING alone decides whether the event is new: lastInsertRowid is stale on a duplicate, and OR IGNORE
+  // would swallow other errors.
   insertEvent: `
     insert into hookonce_events
       (source, event_id, type, received_at, outcome, handler, deliveries, last_delivery_at, body_sha256)
     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
     on conflict (source, event_id) do nothing returning id`,
   insertBody: `insert into hookonce_bodies (received_at, headers, bytes, sha256) values (?1, ?2, ?3, ?4)`,
-  // An unhandled event has a result without a handler. Applying it fills that in and keeps its body.
+  // An unhandled event has a result without a handler. Applying the event adds the handler and keeps the
+  // body.
   insertResult: `
     insert into hookonce_results (event, body, rows_changed, duration_us, reply, handler_hash)
     values (?1, ?2, ?3, ?4, ?5, ?6)`,
@@ -30,7 +31,8 @@ export const SQL = {
     select id, event_id, type, outcome, deliveries, received_at from hookonce_events
     where source = ?1 and body_sha256 = ?2 limit 1`,
   findReply: `select reply from hookonce_results where event = ?1`,
-  // Bodies that an older version stored have no hash. No row means that the body is gone: nothing can differ.
+  // Bodies that an older version stored have no hash. No row means that the body is gone, so nothing can
+  // differ.
   sameBytes: `
     select coalesce(sha256 = ?2, bytes = ?3) from hookonce_bodies
     where id = (select body from hookonce_results where event = ?1)`,
@@ -69,7 +71,7 @@ export const SQL = {
       last_headers = excluded.last_headers, last_body = excluded.last_body, element = excluded.element,
       settled_at = null
     returning deliveries`,
-  // A run by `hookonce apply` is no delivery: it brings no body and no time of receipt.
+  // A run by `hookonce apply` is not a delivery: it has no body and no time of receipt.
   failAgain: `
     update hookonce_failures set handler = ?3, code = ?4, error = ?5, stack = ?6, attempts = attempts + 1
     where source = ?1 and event_id = ?2`,
@@ -89,7 +91,7 @@ export interface Statement {
 
 export type DeliveryStatements = Readonly<Record<keyof typeof SQL, Statement>>;
 
-/** Prepares each statement with its first use. */
+/** Prepares each statement on its first use. */
 export function prepareDeliveryStatements(db: Database): DeliveryStatements {
   return Object.fromEntries(
     Object.entries(SQL).map(([name, sql]) => [name, prepareLater(db, sql)]),
@@ -97,8 +99,9 @@ export function prepareDeliveryStatements(db: Database): DeliveryStatements {
 }
 
 function prepareLater(db: Database, sql: string): Statement {
-  // query() and not prepare(): only query() tells SQLite that the statement is kept, so that it does not take the
-  // connection's few fast pieces of memory (https://sqlite.org/malloc.html#lookaside): 17 of 68 mallocs an event.
+  // query() and not prepare(): only query() tells SQLite that the statement is kept, so it does not use up
+  // the connection's few slots of fast memory (https://sqlite.org/malloc.html#lookaside): 17 of 68 mallocs an
+  // event.
   const statement = (): ReturnType<Database["query"]> => (made ??= db.query(sql));
   let made: ReturnType<Database["query"]> | undefined;
   return {

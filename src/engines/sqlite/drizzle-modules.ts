@@ -4,11 +4,11 @@ import { HookonceError } from "../../errors.ts";
 import { leavingGate } from "../late-error.ts";
 
 /**
- * The drizzle that handlers import. It is the one that hookonce runs on, so that a table which a handler declares is one
- * to the `db` that it is given.
+ * The drizzle that handlers import. hookonce itself uses the same instance, so that a handler's `db` accepts
+ * the tables that the handler declares.
  *
- * Its `sql` refuses undefined. drizzle writes nothing for it, so that SQLite reports a syntax error elsewhere, or none:
- * `cents + ${undefined} - ${fee}` would subtract.
+ * Its `sql` refuses undefined. drizzle writes nothing for undefined. SQLite then reports a syntax error in
+ * another place, or none: `cents + ${undefined} - ${fee}` would subtract.
  */
 export const drizzleModules: Readonly<Record<string, object>> = {
   "drizzle-orm": { ...drizzleOrm, sql: refusingUndefined(drizzleOrm.sql) },

@@ -1,6 +1,6 @@
 import type { LogSync } from "./log-sync.ts";
 
-/** Tells when what has been committed is on the disk. */
+/** Reports when committed data is on the disk. */
 export interface Durability {
   /**
    * @param events how many were committed just now
@@ -18,15 +18,15 @@ export const durableAtCommit: Durability = {
 };
 
 /**
- * Syncs the write-ahead log after COMMIT, beside the main thread. Commits that are made while a sync is under way share
- * the next one, because only a sync that begins after a COMMIT makes it durable.
+ * Syncs the write-ahead log after COMMIT, in another thread. Commits that are made while a sync is under way
+ * share the next one, because only a sync that begins after a COMMIT makes it durable.
  */
 export function createDurability(sync: LogSync): Durability {
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
 
   function begin(events: number): Promise<void> {
-    // For a single event a sync here and now is sooner than one in a thread.
+    // For a single event, a sync in this thread finishes earlier than one in another thread.
     const promise = events === 1 ? new Promise<void>((resolve) => resolve(sync.now())) : sync.beside();
     running = promise;
     const end = (): void => {

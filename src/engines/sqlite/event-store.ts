@@ -30,7 +30,7 @@ export interface OpenFailure {
   readonly element: boolean;
 }
 
-/** What came of a handler. */
+/** What a handler's run changed and returned. */
 export interface Run {
   readonly handler: string | null;
   readonly handlerHash: string | null;
@@ -39,16 +39,19 @@ export interface Run {
   readonly reply: Reply | null;
 }
 
-/** How many deliveries of an event are kept from its beginning, and as many from its end. */
+/** How many of an event's first deliveries are kept, and how many of its latest. */
 const KEPT = 10;
 
 export type EventStore = ReturnType<typeof createEventStore>;
 
-/** Rows of the recorded events and of the failures. Every call belongs to a transaction that the caller has open. */
+/**
+ * Rows of the recorded events and of the failures. Every call belongs to a transaction that the caller has
+ * open.
+ */
 export function createEventStore(db: Database) {
   const sql = prepareDeliveryStatements(db);
-  // Almost always there is no open failure, and then a delivery does without one look-up. Only this process writes
-  // the table while it serves (lock.ts). A failure that was settled elsewhere only costs a look-up.
+  // Almost always there is no open failure. Then each delivery saves one look-up. Only this process writes
+  // the table while it serves (lock.ts). A failure that another process settled only costs a look-up.
   let open: boolean | undefined;
   const hasOpenFailures = (): boolean => (open ??= sql.hasOpenFailures.row()?.[0] === 1);
 
@@ -60,7 +63,7 @@ export function createEventStore(db: Database) {
     if (changed) sql.keepChangedBody.run(event.id, input.receivedAt, input.headersJson, ownBytes(incoming));
   }
 
-  /** Nothing more happens to most events, so the first delivery is kept only once something does. */
+  /** Most events arrive once, so the first delivery is kept only when something else happens to the event. */
   function keepFirstDelivery({ name }: EventSource, event: RecordedEvent): void {
     const { eventId, deliveries, receivedAt, outcome } = event;
     if (deliveries === 1) sql.keepFirstDelivery.run(name, eventId, receivedAt, outcome);
@@ -104,7 +107,7 @@ export function createEventStore(db: Database) {
       return row?.[0] as number | undefined;
     },
 
-    /** Records an event that failed until now, by a run that is no delivery. */
+    /** Records an event that had failed and has now been applied without a delivery. */
     insertApplied(
       source: EventSource,
       input: HandlerInput,
@@ -137,7 +140,7 @@ export function createEventStore(db: Database) {
       sql.insertResult.run(event, body, rowsChanged, durationUs, replyJson(reply), handlerHash);
     },
 
-    /** An event that was unhandled until now has been applied. */
+    /** Records that an unhandled event has been applied. */
     complete(source: EventSource, event: RecordedEvent, run: Run): void {
       const { handler, handlerHash, rowsChanged, durationUs, reply } = run;
       keepFirstDelivery(source, event);
@@ -148,7 +151,7 @@ export function createEventStore(db: Database) {
     find: (source: EventSource, eventId: string): RecordedEvent | undefined =>
       recorded(sql.findEvent.row(source.name, eventId)),
 
-    /** The event that the same bytes brought under another id, if the source asks for that. */
+    /** Finds an event with the same bytes and another id, if the source has `same_body = "duplicate"`. */
     findSameBody: (source: EventSource, own: () => Uint8Array): RecordedEvent | undefined =>
       source.sameBody ? recorded(sql.findSameBody.row(source.name, sha256(own()))) : undefined,
 
@@ -157,11 +160,11 @@ export function createEventStore(db: Database) {
       return typeof reply === "string" ? (JSON.parse(reply) as Reply) : null;
     },
 
-    /** Whether the bytes of a whole delivery are those that are stored. True if the stored ones are gone. */
+    /** Whether the bytes of a whole delivery equal the stored ones. True if the stored ones are gone. */
     sameBytes: (event: number, body: Uint8Array): boolean =>
       (sql.sameBytes.row(event, sha256(body), body)?.[0] ?? 1) === 1,
 
-    /** A recorded event as it was first delivered; undefined if its body is gone. */
+    /** Returns a recorded event as it was first delivered, or undefined if its body is gone. */
     stored(source: EventSource, { id, eventId, type, receivedAt }: RecordedEvent): HandlerInput | undefined {
       const [headersJson, body] = sql.findBody.row(id) ?? [];
       if (typeof headersJson !== "string" || !(body instanceof Uint8Array)) return undefined;
@@ -196,7 +199,7 @@ export function createEventStore(db: Database) {
       return { type, attempts, deliveries, firstAt, lastAt, headersJson, body, element: element === 1 };
     },
 
-    /** @returns how often the event has been delivered, with this delivery */
+    /** @returns how often the event has been delivered, including this delivery */
     recordFailure(
       { source, input, batch }: Incoming,
       { eventId, type }: Pick<RecordedEvent, "eventId" | "type">,
@@ -220,7 +223,7 @@ export function createEventStore(db: Database) {
       return row?.[0] as number;
     },
 
-    /** Another run of a failure has failed, and it was no delivery. */
+    /** Records that a failure has failed again in a run without a delivery. */
     failAgain(source: EventSource, eventId: string, handler: string | null, error: unknown): void {
       sql.failAgain.run(source.name, eventId, handler, codeOf(error), messageOf(error), stackOf(error));
     },
@@ -231,7 +234,7 @@ export function createEventStore(db: Database) {
   };
 }
 
-/** The bytes that belong to this event alone: of a batch, its own element. */
+/** Returns the bytes that belong to this event alone. In a batch, that is the event's element. */
 export function ownBytes({ input, batch }: Pick<Incoming, "input" | "batch">): Uint8Array {
   return batch === undefined ? input.body : Buffer.from(input.payloadJson ?? "");
 }

@@ -1,8 +1,8 @@
 import { HookonceError } from "../../errors.ts";
 
 /**
- * Values on their way between a handler and SQLite. What bun:sqlite would change without an error is refused on the
- * way in and read exactly on the way out.
+ * Checks the values that pass between a handler and SQLite. Values that bun:sqlite would silently change are
+ * refused when written, and read exactly.
  */
 
 /** The integers that SQLite can store. */
@@ -12,8 +12,9 @@ const MAX = 2n ** 63n - 1n;
 /**
  * Checks what a handler binds to a statement.
  *
- * @param values as given to `run`, `all`, `get` or `values`: one for each parameter, or one array or object of them
- * @param parameters the statement's, as written, each once
+ * @param values the arguments of `run`, `all`, `get` or `values`: one for each parameter, or one array or
+ *   object with all of them
+ * @param parameters the statement's parameters, as written, each once
  * @returns the values to pass on
  * @throws HookonceError `value_refused`, with the position or the name of the parameter
  */
@@ -21,7 +22,7 @@ export function checkValues<Value>(values: readonly Value[], parameters: readonl
   const [first] = values;
   if (values.length === 1 && isNamed(first, parameters)) return [checkNamed(first, parameters) as Value];
   const list = values.length === 1 && Array.isArray(first) ? (first as Value[]) : values;
-  // Without values bun:sqlite runs the statement with those that were bound last: another event's.
+  // Without values, bun:sqlite reuses the values that were bound last, and they belong to another event.
   if (list.length === 0 && parameters.length > 0) {
     const count = parameters.length === 1 ? "a parameter" : `${parameters.length} parameters`;
     throw refused(`The statement has ${count} and was given no value. Pass a value for each.`);
@@ -35,7 +36,7 @@ function isNamed(value: unknown, parameters: readonly string[]): value is Readon
   return parameters.some((name) => !name.startsWith("?"));
 }
 
-/** A copy, so that what is bound is what was checked. */
+/** Returns a copy, so that the bound values are the checked ones. */
 function checkNamed(
   values: Readonly<Record<string, unknown>>,
   parameters: readonly string[],
@@ -100,8 +101,8 @@ function refused(message: string): HookonceError {
 }
 
 /**
- * Rows of a statement that reads integers as BigInts (`safeIntegers`). Those that a number holds exactly become
- * numbers, in place.
+ * Rows of a statement that reads integers as BigInts (`safeIntegers`). Those that a number holds exactly
+ * become numbers, in place.
  */
 export function withNumbers<Rows extends readonly unknown[]>(rows: Rows): Rows {
   for (const row of rows as readonly Row[]) {

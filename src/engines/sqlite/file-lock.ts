@@ -14,12 +14,13 @@ const LOCK_NB = 4;
 const LOCK_UN = 8;
 
 /**
- * Locks a file with flock, and makes it if it does not exist. The lock belongs to the file and not to its path: it is
- * found through a hard link, a bind mount of the file, and after the file was moved. The kernel releases it however the
- * process ends. It is separate from SQLite's locks, and the application whose database it may be does not notice it.
+ * Locks a file with flock, and makes it if it does not exist. The lock belongs to the file and not to its
+ * path: it is found through a hard link, a bind mount of the file, and after the file was moved. The kernel
+ * releases it however the process ends. It is separate from SQLite's locks, and the application whose
+ * database it may be does not notice it.
  *
- * Call it before SQLite opens the file, and release it after SQLite has closed it: to close the descriptor drops
- * SQLite's own locks.
+ * Call it before SQLite opens the file, and release it after SQLite has closed it: to close the descriptor
+ * drops SQLite's own locks.
  *
  * @param path without symbolic links
  * @returns undefined if another process has the lock. If the system has no flock, the lock keeps nobody away.
@@ -58,7 +59,10 @@ function release(path: string, descriptor: number, made: boolean): void {
   closeSync(descriptor);
 }
 
-/** The process that has locked a file, for the user. Undefined without /proc, or if it is in another container. */
+/**
+ * The process that has locked a file, for the user. Undefined without /proc, or if it is in another
+ * container.
+ */
 export function holderOfFile(path: string): string | undefined {
   try {
     const { ino } = statSync(path, { bigint: true });

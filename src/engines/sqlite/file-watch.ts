@@ -3,16 +3,20 @@ import { fstatSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { HookonceError } from "../../errors.ts";
 import { descriptorsOf, OPEN_FILES } from "./descriptors.ts";
 
-/** Finds out whether the files that SQLite has open are still the ones at their paths. */
+/** Checks whether the files that SQLite has open are still at their paths. */
 export interface FileWatch {
   /**
-   * Three calls of stat, about 15 µs for each batch of deliveries. Call it after the sync and before the answer: a
-   * file that was there then has what is answered.
+   * Takes about 15 µs for each batch of deliveries: three calls of stat. Call it after the sync and before
+   * the answer. A file that is in place then contains what is answered.
    *
-   * @throws HookonceError `database_moved`, which names every file that is gone or replaced. The process must end.
+   * @throws HookonceError `database_moved`, which names every file that is gone or replaced. The process must
+   *   end.
    */
   check(): void;
-  /** The error that `check` throws, or else the given one: without its files, SQLite reports a disk I/O error. */
+  /**
+   * Returns the error that `check` throws, or else the given one. Without its files, SQLite reports only a
+   * disk I/O error.
+   */
   explain(error: unknown): unknown;
 }
 
@@ -24,26 +28,29 @@ interface WatchedFile {
   readonly inode: bigint;
 }
 
-/** `empty`: replaced by an empty file, as SQLite makes one if a connection is opened after its log is gone. */
+/**
+ * `empty`: replaced by an empty file, as SQLite makes one if a connection is opened after its log is gone.
+ */
 type State = "in place" | "gone" | "empty" | "replaced";
 
 /**
- * SQLite goes on writing to files that were removed, moved or replaced, without an error, and everything in them is
- * lost with the process. It can also lose them to another process: a handler that opens and closes the database file
- * itself drops SQLite's locks, the next process that closes the database takes itself for the last one, and deletes
- * the log (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+ * SQLite continues to write to files that were removed, moved or replaced, without an error. Everything in
+ * them is lost when the process ends. Another process can also delete the log: a handler that opens and
+ * closes the database file itself drops SQLite's locks, so the next process that closes the database believes
+ * that it is the last one
+ * (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
  *
  * @param connection the writer's, in WAL mode
  */
 export function watchFiles(connection: Database): FileWatch {
   // On Windows, open files cannot be removed or moved.
   if (process.platform === "win32") return { check: () => {}, explain: (error) => error };
-  // SQLite opens the log with the first transaction.
+  // SQLite opens the log in the first transaction.
   connection.query("select 1 from sqlite_schema").values();
   const realPath = realpathSync(connection.filename);
   const database = watched("database", connection.filename);
   const log = watched("write-ahead log", `${realPath}-wal`);
-  // Without its index, other processes make a new one, and both write to the same places.
+  // Without the index of the log, other processes create a new one, and both write to the same places.
   const index = watched("index of the write-ahead log", `${realPath}-shm`);
   const [descriptor] = descriptorsOf(realPath);
   let failed: HookonceError | undefined;
@@ -58,7 +65,7 @@ export function watchFiles(connection: Database): FileWatch {
     const saved = saveLog(connection, { realPath, descriptor, database, log, index });
     const kept = saved
       ? "All events answered so far are in the database file that was open."
-      : "Events answered lately may be only in the files that were open.";
+      : "Events answered recently may be only in the files that were open.";
     return new HookonceError(
       "database_moved",
       `While hookonce served, files of the database were removed, moved or replaced: ${problems.join("; ")}. ${kept} Stop hookonce before you touch them.`,
@@ -99,16 +106,19 @@ interface OpenFiles {
   readonly index: WatchedFile;
 }
 
-/** How often, and how long after one another, to try while a pass of the checkpoint thread is under way. */
+/**
+ * How often to try while a pass of the checkpoint thread is under way, and how long to wait between tries.
+ */
 const TRIES = 20;
 const BETWEEN_TRIES_MS = 50;
 
 /**
- * Moves what is in the open log into the open database file and empties the log. If only the log was removed, the
- * database then has everything that was answered. If the database was moved, the moved file has. If it was deleted or
- * replaced, the log that is left beside its path is empty, and does not get into the next database there.
+ * Moves what is in the open log into the open database file and empties the log. If only the log was removed,
+ * the database then contains everything that was answered. If the database was moved, the moved file contains
+ * it. If the database was deleted or replaced, the log beside its path is left empty, so it cannot get into
+ * the next database at that path.
  *
- * @returns whether everything that was committed is in files that still have a name
+ * @returns whether all committed data is in files that still have a name
  */
 function saveLog(connection: Database, files: OpenFiles): boolean {
   const { realPath, descriptor, database, log } = files;
@@ -120,14 +130,14 @@ function saveLog(connection: Database, files: OpenFiles): boolean {
     connection.run("pragma synchronous = full");
     return moveAll(connection) && !deleted;
   } catch {
-    // The error that is reported says what happened to the files.
+    // The reported error already says what happened to the files.
     return false;
   }
 }
 
 /**
- * Whether another process may have opened the database with another log or another index. It would have written pages
- * that must not be overwritten.
+ * Whether another process may have opened the database with another log or another index. Its pages must not
+ * be overwritten.
  */
 function isInUse({ realPath, descriptor, database, log, index }: OpenFiles): boolean {
   const inPlace = stateOf(database, realPath) === "in place";
@@ -135,7 +145,8 @@ function isInUse({ realPath, descriptor, database, log, index }: OpenFiles): boo
   if (path === undefined) return true;
   if (stateOf(log, `${path}-wal`) === "replaced") return true;
   const state = stateOf(index, `${path}-shm`);
-  // In place without an index: a process that closed the database has deleted it, and others may have written since.
+  // In place without an index: a process that closed the database has deleted it, and others may have written
+  // since.
   return state === "replaced" || (inPlace && state === "gone");
 }
 
@@ -145,7 +156,8 @@ function pathOf(descriptor: number): string {
 }
 
 function moveAll(connection: Database): boolean {
-  // Rows of [busy, pages in the log, pages moved]. A reader keeps the log from being emptied, not from being moved.
+  // Rows of [busy, pages in the log, pages moved]. A reader keeps the log from being emptied, not from being
+  // moved.
   for (let tried = 0; tried < TRIES; tried++) {
     if (tried > 0) Bun.sleepSync(BETWEEN_TRIES_MS);
     const [row] = connection.query("pragma wal_checkpoint(truncate)").values() as [number, number, number][];

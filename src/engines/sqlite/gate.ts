@@ -8,15 +8,15 @@ import { leavingGate } from "../late-error.ts";
 import { refusePromise } from "../returned.ts";
 
 /**
- * The gate that every statement of a handler passes. It allows statements that read and write rows, and refuses those
- * that could end the event's transaction, outlive it, or leave the file.
+ * Every statement of a handler passes this gate. It allows statements that read and write rows. It refuses
+ * statements that could end the event's transaction, have an effect after it, or reach other files.
  */
 
 const ALLOWED = new Set(["SELECT", "WITH", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"]);
 const READS = new Set(["SELECT", "VALUES"]);
 
 /**
- * Lists what is allowed, because a list of what is refused always misses something.
+ * Compares with a list of allowed keywords, because a list of refused ones would never be complete.
  *
  * @throws HookonceError `statement_refused`
  */
@@ -42,8 +42,8 @@ export interface AllowedStatement {
 /**
  * Prepares a statement that has passed {@link checkKeyword}.
  *
- * @throws HookonceError `statement_refused` if it would write hookonce's own tables: an event whose row is deleted
- *   would be applied again
+ * @throws HookonceError `statement_refused` if it would write hookonce's own tables. For example, an event
+ *   whose row is deleted would be applied again
  */
 export function prepareAllowed(db: Database, { text, keyword, parameters }: SqlStatement): AllowedStatement {
   if (text.includes("\0") || !text.isWellFormed()) {
@@ -52,8 +52,8 @@ export function prepareAllowed(db: Database, { text, keyword, parameters }: SqlS
       "The statement's text contains a NUL or half of a surrogate pair, and SQLite would drop or replace it. Bind values as parameters.",
     );
   }
-  // db.query() returns the same statement for the same text. The line break keeps this one apart from hookonce's own,
-  // because `safeIntegers` would change how hookonce reads.
+  // db.query() returns the same statement for the same text. The line break makes the text different from
+  // hookonce's own, because `safeIntegers` would change how hookonce reads.
   const statement = db.query(`${text}\n`);
   if (READS.has(keyword)) return { statement, reads: true, writesView: false, parameters };
   const program = programOf(db, text);
@@ -65,13 +65,18 @@ export function prepareAllowed(db: Database, { text, keyword, parameters }: SqlS
   );
 }
 
-/** Reads SQLite's count of rows that were changed on a connection, with those that triggers and foreign keys changed. */
+/**
+ * Returns a function that reads how many rows a connection has changed, including those that triggers and
+ * foreign keys changed.
+ */
 export function countTotalChanges(db: Database): () => number {
   const statement = db.query("select total_changes()");
   return () => statement.values()[0]?.[0] as number;
 }
 
-/** How many prepared statements are kept for a connection. A handler that builds SQL from data must not fill the memory. */
+/**
+ * How many prepared statements are kept for a connection. The limit is for handlers that build SQL from data.
+ */
 const MAX_CACHED = 500;
 
 export interface GatedStatement {
@@ -81,7 +86,7 @@ export interface GatedStatement {
   values(...values: Values): unknown[][];
 }
 
-/** The part of a `Database` of bun:sqlite that drizzle uses. This is `db.$client`. */
+/** The part of bun:sqlite's `Database` that drizzle uses. Handlers see it as `db.$client`. */
 export interface GatedClient {
   prepare(sql: string): GatedStatement;
   query(sql: string): GatedStatement;
@@ -93,7 +98,7 @@ export interface GatedClient {
 export interface Gate {
   readonly client: GatedClient;
   /**
-   * Closes the gate for good. A late write would land in the transaction of another event.
+   * Closes the gate for good. Otherwise a late write would become part of another event's transaction.
    *
    * @returns how many rows were changed
    * @throws an error that the handler caught, if it ended the transaction or came from the disk
@@ -122,7 +127,7 @@ export function createGates(db: Database): OpenGate {
       );
     }
     const made = prepareAllowed(db, first as SqlStatement);
-    // A number would round some integers. withNumbers() and asNumber() make numbers of the others.
+    // A number would round some integers. withNumbers() and asNumber() convert the others to numbers.
     made.statement.safeIntegers(true);
     if (cache.size >= MAX_CACHED) {
       for (const oldest of cache.keys()) {
@@ -186,8 +191,9 @@ export function createGates(db: Database): OpenGate {
         const { statement, reads, writesView, parameters } = cached(sql);
         const checked = checkValues(values, parameters);
         if (reads) return withNumbers(read(statement, checked));
-        // INSERT … RETURNING returns rows and no count, and a WITH may contain one. Like a count, changes() leaves out
-        // what triggers and foreign keys did. After a statement that wrote nothing it still has the previous count.
+        // INSERT … RETURNING returns rows and no count, and a WITH may contain one. Like a count, changes()
+        // leaves out what triggers and foreign keys did. After a statement that wrote nothing, it still
+        // returns the previous count.
         const before = totalChanges();
         const rows = read(statement, checked);
         const total = totalChanges() - before;
@@ -197,7 +203,7 @@ export function createGates(db: Database): OpenGate {
     }
 
     const prepare = (sql: string): GatedStatement => {
-      // Refuse now what would be refused when it runs.
+      // Refuse now a statement that would be refused when it runs.
       guarded(() => cached(sql));
       return {
         run: (...values) => client.run(sql, ...values),

@@ -2,7 +2,7 @@ import type { Engine, Reader } from "../engine.ts";
 import type { FileWatch } from "./file-watch.ts";
 
 /**
- * A reader that names the files that are gone. It answers as directly as SQLite does, because a stop closes the
+ * Returns a reader whose errors name the files that are gone. It stays synchronous, because a stop closes the
  * connection after the reads that have begun.
  */
 export function explainReads<R extends Reader>(reader: R, files: FileWatch): R {
@@ -22,8 +22,8 @@ export function explainReads<R extends Reader>(reader: R, files: FileWatch): R {
 }
 
 /**
- * An engine that answers nothing once files of its database are gone or replaced, and says so instead of the disk I/O
- * error that SQLite reports then.
+ * Returns an engine that answers nothing once files of its database are gone or replaced. It names these
+ * files instead of SQLite's disk I/O error.
  *
  * @param onFatal see {@link SqliteEngineOptions}
  */
@@ -42,7 +42,7 @@ export function guardFiles(engine: Engine, files: FileWatch, onFatal: (error: un
       const batch = await explaining(() => engine.commit(jobs, how));
       const results = explaining(async () => {
         const durable = await batch.results;
-        // Not before the sync: these are the files that it has written to.
+        // Check after the sync, because these are the files that it wrote to.
         files.check();
         return durable;
       });
@@ -56,7 +56,7 @@ export function guardFiles(engine: Engine, files: FileWatch, onFatal: (error: un
       try {
         files.check();
       } catch (error) {
-        // The last write of the log must not get into a database that others may use by now.
+        // The last write of the log must not reach a database that others may be using by now.
         onFatal(error);
       }
       await engine.close();

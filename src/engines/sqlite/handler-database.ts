@@ -3,30 +3,37 @@ import { BunSQLiteDatabase, SQLiteBunSession } from "drizzle-orm/bun-sqlite";
 import { SQLiteSyncDialect, SQLiteTransaction, type BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
 import type { GatedClient } from "./gate.ts";
 
-// Stateless, and half of what making a database costs.
+// Shared, because it has no state and takes half of the time to make a database.
 const dialect = new SQLiteSyncDialect();
 
 export interface RunResult {
-  /** How many rows this statement inserted, updated or deleted. For a view: what its INSTEAD OF trigger changed. */
+  /**
+   * How many rows this statement inserted, updated or deleted. For a view: what its INSTEAD OF trigger
+   * changed.
+   */
   changes: number;
   lastInsertRowid: number | bigint;
 }
 
 /**
- * The `db` of one call: drizzle over SQLite, inside the event's transaction. It throws once the handler has returned.
+ * The `db` of one call: drizzle over SQLite, inside the event's transaction. It throws once the handler has
+ * returned.
  */
 export type HandlerDatabase = BaseSQLiteDatabase<"sync", RunResult>;
 
 type NoSchema = Record<string, never>;
 
-/** drizzle over one call's gate. Made for each call: `db` belongs to it, and to no other. */
+/** Makes the `db` of one call: drizzle over that call's gate. */
 export function createHandlerDatabase(client: GatedClient): HandlerDatabase {
   const session = new GatedSession(client);
   const db = new BunSQLiteDatabase("sync", dialect, session, undefined);
   return Object.assign(db, { $client: client }) as unknown as HandlerDatabase;
 }
 
-/** drizzle's own session, but for its transactions, which are savepoints here: BEGIN and COMMIT are hookonce's. */
+/**
+ * drizzle's own session, except that its transactions are savepoints, because hookonce begins and commits the
+ * transaction.
+ */
 class GatedSession extends SQLiteBunSession<NoSchema, NoSchema> {
   constructor(private readonly gated: GatedClient) {
     // The gate offers the part of a Database that the session uses.

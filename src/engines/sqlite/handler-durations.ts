@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { tableExists } from "./migrations.ts";
 
-/** How many of a handler's latest events are measured: enough for a 99th percentile. */
+/** How many of a handler's latest events are measured. This is enough for a 99th percentile. */
 const SAMPLE = 1000;
 
 /**

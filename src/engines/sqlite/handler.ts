@@ -3,7 +3,7 @@ import type { HandlerInput, LoadedHandler } from "../engine.ts";
 
 export interface HandlerRun {
   readonly rowsChanged: number;
-  /** What it wants to be answered, instead of the usual. */
+  /** The reply that the handler returned, in place of the usual answer. */
   readonly reply: Reply | null;
 }
 
@@ -12,7 +12,7 @@ export interface SqliteHandler extends LoadedHandler {
   /**
    * Runs inside the event's transaction.
    *
-   * @throws whatever went wrong: the caller rolls back
+   * @throws the handler's error. The caller rolls back
    */
   readonly run: (input: HandlerInput) => HandlerRun;
 }

@@ -14,16 +14,16 @@ import { takeOutput } from "../handler-output.ts";
 import type { HandlerRun, SqliteHandler } from "./handler.ts";
 import { ownBytes, type EventStore, type OpenFailure, type RecordedEvent, type Run } from "./event-store.ts";
 
-/** Where the bytes of batches are stored, as far as the open transaction knows. */
+/** The rows in which the open transaction, or an earlier one, has stored the bytes of batches. */
 export type BatchBodies = Pick<Map<object, number>, "get" | "set">;
 
-/** What each job does inside the open transaction. Savepoints and retries are batch.ts's. */
+/** What each job does inside the open transaction. batch.ts handles savepoints and repeated runs. */
 export interface Jobs {
-  /** @throws whatever the handler throws: the caller undoes the job and calls {@link Jobs.recordFailure} */
+  /** @throws what the handler throws. The caller undoes the job and calls {@link Jobs.recordFailure} */
   run(job: Job, handlers: Handlers, bodies: BatchBodies): Result;
   /** Records that a job failed and was undone. */
   recordFailure(job: Job, handlers: Handlers, error: unknown): Result;
-  /** What is to be logged of the runs since the last call. */
+  /** Returns what to log about the runs since the last call. */
   takeNotes(): readonly RunNote[];
 }
 
@@ -39,12 +39,13 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
   function deliver(incoming: Incoming, handlers: Handlers, bodies: BatchBodies): Result {
     const { source, input } = incoming;
     const same = store.findSameBody(source, () => ownBytes(incoming));
-    // An event that is recorded under this id counts first. It may still be owed.
+    // An event recorded under this id takes precedence, because it may still be owed.
     if (same !== undefined) return repeat(incoming, store.find(source, input.id) ?? same, handlers);
 
     const decided = policy.decideNew(source, input.type, handlers.for(source.handlersOf, input.type));
     if ("fail" in decided) {
-      // Nothing runs, so look first: a recorded event is never a failure.
+      // No insert shows whether the event is recorded, so look it up: a recorded event never becomes a
+      // failure.
       const known = store.find(source, input.id);
       return known === undefined
         ? recordFailure({ kind: "delivery", event: incoming }, handlers, decided.fail)
@@ -58,7 +59,7 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
 
     const ran =
       handler === null ? nothing : runHandler(incoming.source, handler, withReceipt(input, failure));
-    // An ignored event keeps its id, type and time, and no body.
+    // Of an ignored event, only the id, type and time are kept.
     if (outcome !== "ignored") store.insertResult(id, bodyOf(incoming, bodies), ran);
     if (failure !== undefined) {
       store.settleFailure(source, input.id, input.receivedAt);
@@ -67,7 +68,7 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
     return { ...resultOf(ran), eventId: input.id, type: input.type, outcome };
   }
 
-  /** The event is recorded: count the delivery, and run what is still owed. */
+  /** The event is recorded already. Count the delivery, and run the event if it is still owed. */
   function repeat(incoming: Incoming, known: RecordedEvent, handlers: Handlers): Result {
     const { source, input } = incoming;
     const changedBody = !isUnchanged(incoming, known);
@@ -80,7 +81,7 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
       if (known.eventId !== input.id) store.settleFailure(source, input.id, input.receivedAt);
       return { ...resultOf(nothing), ...said, outcome, reply: store.replyOf(known.id) };
     }
-    // What is stored is applied, whichever delivery causes the run.
+    // The stored delivery is applied, whichever delivery causes the run.
     const ran = runHandler(source, handler, store.stored(source, known) ?? input);
     store.countDelivery(known, incoming, "processed", changedBody);
     store.complete(source, known, ran);
@@ -88,12 +89,12 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
     return { ...resultOf(ran), ...said, outcome: "processed" };
   }
 
-  /** A retry may carry another batch around the same event. Then only the event's own part of it counts. */
+  /** A retry may carry the same event in another batch. Then only the event's own element is compared. */
   function isUnchanged(incoming: Incoming, known: RecordedEvent): boolean {
     const { source, input, batch } = incoming;
     if (store.sameBytes(known.id, input.body)) return true;
     if (batch === undefined) return false;
-    // An event that failed first was stored with its own bytes alone.
+    // An event that failed at first was stored with only its own bytes.
     if (store.sameBytes(known.id, ownBytes(incoming))) return true;
     return store.stored(source, known)?.payloadJson === input.payloadJson;
   }
@@ -123,7 +124,7 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
       store.settleFailure(source, eventId, at);
       return { ...said, ...resultOf(ran), outcome: "processed" };
     }
-    // Settled meanwhile, under this id or by a change of the config.
+    // The failure has been settled in the meantime, under this id or by a change of the config.
     if (failure === undefined) return { ...said, outcome: "duplicate" };
     if (handler === null) return { ...said, outcome: "failed", error: failureOf(job, type, handlers) };
     const same = store.findSameBody(source, () => failure.body);
@@ -142,7 +143,7 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
     const payload = element
       ? { json: Buffer.from(body).toString() }
       : source.payloadOf({ headers, body }, eventId);
-    // Without its payload a handler could succeed and do the wrong thing.
+    // Without the payload, a handler could succeed and do the wrong thing.
     if (payload === undefined) throw unreadable(job);
     const input: HandlerInput = {
       id: eventId,
@@ -169,7 +170,7 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
     if (job.kind === "apply") return recordFailedApply(job, handlers, error);
     const incoming = job.event;
     const { source, input } = incoming;
-    // Still there after the undo: an event that was unhandled, and whose new handler has now failed.
+    // If the event is still recorded after the undo, it was unhandled, and its new handler has now failed.
     const owed = store.find(source, input.id) ?? store.findSameBody(source, () => ownBytes(incoming));
     const { eventId, type } = owed ?? { eventId: input.id, type: input.type };
     const handler = handlers.for(source.handlersOf, type)?.file ?? null;
@@ -248,7 +249,7 @@ function unreadable({ source, eventId }: Apply): HookonceError {
   );
 }
 
-/** A retry of a failed event was first received earlier. */
+/** A retry of a failed event keeps the time at which the event was first received. */
 function withReceipt(input: HandlerInput, failure: OpenFailure | undefined): HandlerInput {
   return failure === undefined ? input : { ...input, receivedAt: failure.firstAt };
 }

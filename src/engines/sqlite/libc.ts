@@ -15,7 +15,7 @@ export function openLibc<Functions extends Record<string, FFIFunction>>(function
     try {
       return dlopen(library, functions).symbols;
     } catch {
-      // Try the other libc. Neither may have the function.
+      // Try the other libc. It is possible that neither has the function.
     }
   }
   return undefined;

@@ -34,15 +34,15 @@ interface LockOptions {
 }
 
 /**
- * Allows one `serve` per database. Two locks are held for its whole life, and the kernel releases both however the
- * process ends:
+ * Allows one `serve` per database. Two locks are held for its whole life, and the kernel releases both
+ * however the process ends:
  *
  * - an empty write transaction on a SQLite file beside the database. It works on every system;
  * - a lock on the database file itself (file-lock.ts), which every name and path of the file leads to.
  *
- * The holder is named in a text file beside the lock file. A table in the lock file would have to survive power cuts,
- * because a damaged lock file would make every later start fail: four fsyncs of at least 0.5 ms each, for a text that
- * is only shown to the user.
+ * The holder is named in a text file beside the lock file. A table in the lock file would have to survive
+ * power cuts, because a damaged lock file would make every later start fail: four fsyncs of at least 0.5 ms
+ * each, for a text that is only shown to the user.
  *
  * Makes the database file if it does not exist. If nothing was written to it, it is gone after the release.
  *
@@ -121,13 +121,14 @@ function markWanted(path: string): void {
 }
 
 /**
- * Resolves links, so that two names of one database share one lock. Before the first start a link may lead to a
- * database that does not exist yet.
+ * Resolves links, so that two names of one database share one lock. Before the first start a link may lead to
+ * a database that does not exist yet.
  */
 function realPath(path: string): string {
   if (existsSync(path)) return realpathSync(path);
   const link = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
-  // A loop of links would never end: let SQLite refuse it. A relative link starts at the folder that it is in.
+  // A loop of links would never end: let SQLite refuse it. A relative link starts at the folder that it is
+  // in.
   return link && !isLoop(path) ? realPath(resolve(realpathSync(dirname(path)), readlinkSync(path))) : path;
 }
 

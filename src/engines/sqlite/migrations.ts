@@ -58,7 +58,10 @@ export function userSet(migrations: readonly Migration[]): MigrationSet {
   };
 }
 
-/** The first keywords of a migration's statements. Any other could end its transaction or reach beyond the file. */
+/**
+ * The first keywords of a migration's statements. Any other could end its transaction or reach beyond the
+ * file.
+ */
 const ALLOWED = new Set([
   "ALTER",
   "ANALYZE",
@@ -82,7 +85,10 @@ export function problemsOf(migration: Migration): Problem[] {
   });
 }
 
-/** Lists what is allowed: EXPLAIN PRAGMA, for one, is acted on when it is prepared. */
+/**
+ * Compares with a list of allowed keywords, because EXPLAIN PRAGMA, for example, takes effect when it is
+ * prepared.
+ */
 function refusalOf({ text, keyword }: SqlStatement): string | undefined {
   if (!ALLOWED.has(keyword)) {
     const what = keyword === "" ? "a statement without a keyword at its beginning" : keyword;
@@ -213,7 +219,7 @@ function runScript(db: Database, migration: Migration, keepsOwnTables: boolean):
   });
 }
 
-/** @param onError is given what a statement throws, with its line. If it throws, the caller must roll back */
+/** @param onError receives the error of a statement and its line. If it throws, the caller must roll back */
 function runStatements(
   db: Database,
   statements: readonly SqlStatement[],

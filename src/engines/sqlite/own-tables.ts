@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 
-/** Finds out what a statement writes. */
+/** Determines what a statement writes. */
 
 const OWN = "tbl_name like 'hookonce\\_%' escape '\\'";
 
@@ -23,8 +23,8 @@ export function ownTablesWrittenBy(
 export type Program = readonly Instruction[];
 
 /**
- * Whether a statement writes a view, so that only the view's INSTEAD OF trigger changes rows: its own program opens no
- * table to write, and the trigger's does.
+ * Whether a statement writes a view, so that only the view's INSTEAD OF trigger changes rows: its own program
+ * opens no table to write, and the trigger's does.
  */
 export function writesView(program: Program): boolean {
   // Each program begins at the address 0.

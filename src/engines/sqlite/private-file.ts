@@ -4,8 +4,8 @@ import { closeSync, fchmodSync, openSync, writeFileSync } from "node:fs";
 const PRIVATE = 0o600;
 
 /**
- * Makes an empty file that only its owner can use, whatever the umask and the folder's mode. SQLite gives the log and
- * its index the mode of the database. Leaves a file that exists as it is.
+ * Makes an empty file that only its owner can use, whatever the umask and the folder's mode. SQLite gives the
+ * log and its index the mode of the database. Leaves a file that exists as it is.
  *
  * @returns whether the file was made
  */

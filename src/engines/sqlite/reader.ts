@@ -21,28 +21,29 @@ import type { Cursor, EventFilter, OwedEvent, Reader } from "../engine.ts";
 import { events, failures } from "./schema.ts";
 
 /**
- * How many owed rows of a table one page looks at. A filter that nothing matches would otherwise read all of them at
- * once: 60 ms for 300,000 in memory, and the deliveries would wait.
+ * How many owed rows of a table one page looks at. Otherwise a filter without matches would read all of them
+ * at once: 60 ms for 300,000 in memory, while the deliveries wait.
  */
 const MAX_LOOKED_AT = 2000;
 
 /**
- * Opens a read-only connection for everything that is not a delivery. It is opened after the writer has taken over
- * the sync of the log (log-sync.ts), so it cannot keep the writer from finding its descriptor. Each read is one query
- * that fetches all its rows: no snapshot outlives it, because a snapshot that is held lets the log grow without bound.
+ * Opens a read-only connection for everything that is not a delivery. It is opened after the writer has taken
+ * over the sync of the log (log-sync.ts), so it cannot keep the writer from finding its descriptor. Each read
+ * is one query that fetches all its rows: no snapshot outlives it, because a snapshot that is held lets the
+ * log grow without bound.
  */
 export function openReader(path: string): Reader & { close(): void } {
   const connection = new Database(path, { readonly: true, strict: true });
   connection.run("pragma busy_timeout = 5000");
   const db = drizzle(connection);
 
-  // SQLite uses these indexes only for a constant, so the outcome is spelled out. In a database without statistics, such
-  // as an application's, it would still look through all processed events: 70 ms for 300,000.
+  // SQLite uses these partial indexes only if the outcome is a constant. In a database without statistics,
+  // such as an application's, it would otherwise scan all processed events: 70 ms for 300,000.
   const unhandledEvents = sql`${events} indexed by hookonce_events_unhandled`;
   const openFailures = sql`${failures} indexed by hookonce_failures_open`;
   const unhandled = sql`${events.outcome} = 'unhandled'`;
   const open = isNull(failures.settledAt);
-  /** An event that was unhandled and has failed since is in both tables, and owed once. */
+  /** An event that was unhandled and has failed since is in both tables, but it is owed once. */
   const failedOnly = and(
     open,
     notExists(
@@ -53,7 +54,7 @@ export function openReader(path: string): Reader & { close(): void } {
     ),
   );
 
-  /** The place at which MAX_LOOKED_AT owed rows of one table have been passed; undefined if fewer follow. */
+  /** The position after MAX_LOOKED_AT owed rows of one table, or undefined if fewer follow. */
   function endOfLook({ outcome }: EventFilter, after: Cursor): Cursor | undefined {
     const event = db
       .select({ position: of(events.id), failure: sql<number>`0` })
@@ -217,14 +218,15 @@ function startsWith(column: typeof events.type | typeof failures.type, prefix: s
   return sql`substr(${column}, 1, length(${prefix})) = ${prefix}`;
 }
 
-/** drizzle refuses the columns of a table that it does not see behind the name of an index. */
+/** Names a column for drizzle, which does not recognize a table followed by `indexed by`. */
 function of<Column extends AnyColumn>(column: Column): SQL<Column["_"]["data"]> {
   return sql`${column}`;
 }
 
 function failuresAfter(after: Cursor): SQL | undefined {
   return and(
-    // Lets SQLite begin at this place in the index. The next condition alone reads all rows before it.
+    // Lets SQLite begin at this position in the index. With only the next condition, it would read all rows
+    // before it.
     gte(failures.position, after.position),
     or(gt(failures.position, after.position), gt(failures.id, after.failure)),
   );

@@ -2,14 +2,15 @@ import { sql } from "drizzle-orm";
 import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 
 /**
- * hookonce's own tables. `drizzle/` is generated from this file (`bun run db:generate`). Times are Unix milliseconds.
- * Every name starts with `hookonce_`, because the database may belong to the user's application.
+ * hookonce's own tables. `drizzle/` is generated from this file (`bun run db:generate`). Times are Unix
+ * milliseconds. Every name starts with `hookonce_`, because the database may belong to the user's
+ * application.
  */
 
 /**
- * Headers and raw bytes of each delivery that brought an event. A batch is stored once, however many events it brought.
- * A separate table keeps `hookonce_events` narrow: with the body in it, a page holds 2 rows instead of 40, and the
- * database is 40 % larger.
+ * Headers and raw bytes of each delivery that brought an event. A batch is stored once, however many events
+ * it brought. A separate table keeps `hookonce_events` narrow: with the body in it, a page holds 2 rows
+ * instead of 40, and the database is 40 % larger.
  */
 export const bodies = sqliteTable("hookonce_bodies", {
   id: integer().primaryKey(),
@@ -17,7 +18,7 @@ export const bodies = sqliteTable("hookonce_bodies", {
   /** JSON text, lower-case names, secrets replaced. */
   headers: text().notNull(),
   bytes: blob({ mode: "buffer" }).notNull(),
-  /** SHA-256 of `bytes`. Null for rows that an older version wrote. */
+  /** SHA-256 of `bytes`. Null in rows that an older version wrote. */
   sha256: blob({ mode: "buffer" }),
 });
 
@@ -44,7 +45,8 @@ export const events = sqliteTable(
     bodySha256: blob("body_sha256", { mode: "buffer" }),
   },
   (table) => [
-    // In this order and not hashed, so that ids that grow with time stay on neighbouring pages.
+    // The columns are in this order and not hashed, so that ids that grow with time stay on neighbouring
+    // pages.
     uniqueIndex("hookonce_events_source_event_id").on(table.source, table.eventId),
     index("hookonce_events_body_sha256")
       .on(table.source, table.bodySha256)
@@ -65,15 +67,15 @@ export const results = sqliteTable("hookonce_results", {
   rowsChanged: integer("rows_changed").notNull().default(0),
   /** How long the handler ran, in microseconds. */
   durationUs: integer("duration_us").notNull().default(0),
-  /** What the handler answered, as JSON of a Reply. A duplicate gets the same. */
+  /** The handler's reply, as JSON of a Reply. A duplicate gets the same reply. */
   reply: text(),
   /** Which version of the handler ran. Null if none did. */
   handlerHash: text("handler_hash"),
 });
 
 /**
- * The first ten and the latest ten deliveries of an event. An event that came once, and was not applied later, has none
- * here: the time and the answer of its delivery are in `hookonce_events`.
+ * The first ten and the latest ten deliveries of an event. An event that arrived once, and was not applied
+ * later, has no row here: the time and outcome of its delivery are in `hookonce_events`.
  */
 export const deliveries = sqliteTable(
   "hookonce_deliveries",
@@ -91,7 +93,7 @@ export const deliveries = sqliteTable(
   (table) => [primaryKey({ columns: [table.source, table.eventId, table.number] })],
 );
 
-/** The latest body of an event that came again with another body. */
+/** The latest body of an event that arrived again with another body. */
 export const changedBodies = sqliteTable("hookonce_changed_bodies", {
   event: integer().primaryKey(),
   receivedAt: integer("received_at").notNull(),
@@ -111,7 +113,7 @@ export const failures = sqliteTable(
     code: text().notNull(),
     error: text().notNull(),
     stack: text(),
-    /** How often a handler failed for it, by deliveries and by `hookonce apply`. */
+    /** How often a handler failed for it, in deliveries and in `hookonce apply`. */
     attempts: integer().notNull().default(1),
     /** How often it was delivered. */
     deliveries: integer().notNull().default(1),
@@ -136,8 +138,8 @@ export const failures = sqliteTable(
 );
 
 /**
- * Each source's rule for event ids. With another rule, retries of events that are already recorded would have new ids
- * and be applied again.
+ * Each source's rule for event ids. With another rule, retries of events that are already recorded would have
+ * new ids and be applied again.
  */
 export const sources = sqliteTable("hookonce_sources", {
   name: text().primaryKey(),

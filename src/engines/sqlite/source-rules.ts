@@ -22,11 +22,11 @@ export interface ReconcileOptions {
 }
 
 /**
- * Compares the configured sources with those that the database has events of, and stores them. If a source is
- * renamed or its event ids come from another place, retries of recorded events are not recognized and would
- * be applied again.
+ * Compares the configured sources with the stored ones, and then stores them. If a source is renamed or its
+ * event ids come from another place, retries of recorded events are not recognized and would be applied
+ * again.
  *
- * @throws HookonceError `event_id_rule_changed`, with a problem for every source that it concerns
+ * @throws HookonceError `event_id_rule_changed`, with a problem for every source concerned
  */
 export function reconcileSources(
   connection: Database,
@@ -66,7 +66,7 @@ export function refuseChanges(
       rules.find(({ renamedFrom }) => renamedFrom === stored.name) ??
       rules.find(({ name }) => name === stored.name);
     if (rule?.eventIdRule === stored.eventIdRule) continue;
-    // A source that is gone matters only while its events may be retried. A changed rule matters always: no
+    // A source that is gone matters only while its events may be retried. A changed rule always matters: no
     // recorded event of the source would be recognized again.
     const since = rule === undefined ? now - stored.retryWindowMs : 0;
     if (!hasEvents(connection, stored.name, since)) continue;

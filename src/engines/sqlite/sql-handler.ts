@@ -37,7 +37,7 @@ export function loadSqlHandler(
     if (found.length > 0) return [];
     try {
       const { statement: prepared, writesView } = prepareAllowed(db, statement);
-      // By position: SQLite numbers named parameters in the order in which they first appear.
+      // Bind by position: SQLite numbers named parameters in the order in which they first appear.
       const bindings = statement.parameters.map((name) => BINDINGS[name] as Binding);
       return [{ prepared, writesView, bindings, line: statement.line }];
     } catch (error) {

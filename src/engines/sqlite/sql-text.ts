@@ -26,7 +26,7 @@ export function splitStatements(script: string): SqlStatement[] {
   let startLine = 1;
   let words: string[] = [];
   let parameters: string[] = [];
-  // The last two tokens other than blanks and comments, because a trigger ends with `; END ;`.
+  // The last two tokens other than whitespace and comments, because a trigger ends with `; END ;`.
   let previous = "";
   let beforePrevious = "";
 

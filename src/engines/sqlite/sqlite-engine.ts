@@ -18,19 +18,22 @@ import { createTransaction } from "./transaction.ts";
 
 export interface SqliteEngineOptions {
   readonly policy: Policy;
-  /** Called with an error that is found between calls: the database can no longer be trusted in this process. */
+  /**
+   * Called with an error that occurs between calls and means that this process can no longer trust the
+   * database.
+   */
   readonly onFatal: (error: unknown) => void;
-  /** Called with the error of a promise for which a handler had already failed. */
+  /** Called if a promise rejects after its handler has already failed for returning it. */
   readonly onLateError: (file: string, error: unknown) => void;
   /** Called after the commit for each run that was slow or wrote output. */
   readonly onRun?: (note: RunNote) => void;
   /** Called once with the reason why COMMIT itself waits for the disk, which is slower. */
   readonly onSyncInCommit: (reason: string) => void;
-  /** Instead of the real one; only tests pass it. Null: COMMIT waits for the disk by itself. */
+  /** Replaces the real one in tests. Null: COMMIT itself waits for the disk. */
   readonly logSync?: LogSync | null | undefined;
 }
 
-/** @param connection the writer's, migrated, and used by nobody else */
+/** @param connection the writer's, migrated, and used for nothing else */
 export function createSqliteEngine(connection: Database, options: SqliteEngineOptions): Engine {
   const files = watchFiles(connection);
   const onFatal = (error: unknown): void => options.onFatal(files.explain(error));
@@ -116,8 +119,8 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
 }
 
 function logSyncOf(connection: Database, createdByUs: boolean, options: SqliteEngineOptions): LogSync | null {
-  // An application that shares its database reads what is committed. A power cut must not take that back, so COMMIT
-  // itself waits for the disk there.
+  // An application that shares its database can read a commit at once. A power cut must not undo it, so in
+  // such a database COMMIT itself waits for the disk.
   if (!createdByUs) return null;
   const taken = takeOverLogSync(connection);
   if ("beside" in taken) return taken;
@@ -131,25 +134,25 @@ function checkpointOf(
   onFatal: SqliteEngineOptions["onFatal"],
 ): Checkpoint {
   const checkpoint = createCheckpoint(connection, onFatal);
-  // Statistics (sqlite_stat1) are not left in a database that belongs to an application.
+  // hookonce leaves no statistics (sqlite_stat1) in a database that belongs to an application.
   return createdByUs ? countingRows(connection, checkpoint) : checkpoint;
 }
 
 async function openReaderLater(path: string, files: FileWatch) {
-  // drizzle takes 10 ms, which a start does not need.
+  // Loaded on first use, because drizzle adds 10 ms to a start.
   const { openReader } = await import("./reader.ts");
   return explainReads(openReader(path), files);
 }
 
 export async function handlerModules(): Promise<Readonly<Record<string, object>>> {
-  // Loaded only for TypeScript handlers, like the next.
+  // Loaded only for TypeScript handlers.
   return (await import("./drizzle-modules.ts")).drizzleModules;
 }
 
 async function loadTs(
   ...args: Parameters<typeof import("./ts-handler.ts").loadTsHandler>
 ): Promise<LoadedHandler> {
-  // drizzle is loaded only for TypeScript handlers: it takes 10 ms of a start.
+  // Loaded only for TypeScript handlers, because drizzle adds 10 ms to a start.
   const { loadTsHandler } = await import("./ts-handler.ts");
   return loadTsHandler(...args);
 }

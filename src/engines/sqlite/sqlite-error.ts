@@ -67,7 +67,7 @@ export function unavailable(trouble: Exclude<Trouble, "statement">, cause: unkno
     case "full":
       return new HookonceError(
         "disk_full",
-        "The disk is full, so nothing was recorded. Free some space; the next retry then succeeds.",
+        "The disk is full, so nothing was recorded. Free some space, and the next retry succeeds.",
         {
           cause,
         },
@@ -90,8 +90,8 @@ export function unavailable(trouble: Exclude<Trouble, "statement">, cause: unkno
 }
 
 /**
- * Runs a step of the start that uses the database at `path`. An error of SQLite or of the file system becomes the error
- * that refuses the start.
+ * Runs a step of the start that uses the database at `path`. An error of SQLite or of the file system becomes
+ * the error that refuses the start.
  *
  * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory` or `database_unusable`. Other errors
  * of `work` pass through.
@@ -108,8 +108,8 @@ export function refusingStart<Result>(path: string, work: () => Result): Result 
 }
 
 /**
- * Whether a step of a start failed because the disk is full. If SQLite cannot make a file, it reports only that the file
- * cannot be opened.
+ * Whether a step of a start failed because the disk is full. If SQLite cannot make a file, it reports only
+ * that the file cannot be opened.
  *
  * @param path of a file on that disk
  */

@@ -32,7 +32,7 @@ export interface StartPlan {
   /** Absolute. */
   readonly database: string;
   readonly convertToWal: boolean;
-  /** Null if not all sources could be made: a source that could not be made is not gone. */
+  /** Null if some sources could not be created, because they would look as if they were gone. */
   readonly rules: readonly SourceRule[] | null;
   readonly acceptIdChange: boolean;
   /** The user's, in order. */
@@ -45,7 +45,7 @@ export interface StartPlan {
 export interface Rehearsed extends Pick<Engine, "handlerModules"> {
   /** Whether the database does not exist yet, or is empty. */
   readonly isNew: boolean;
-  /** What a start would be refused for. */
+  /** The problems for which a start would be refused. */
   readonly problems: readonly Problem[];
   /** The same for sources whose event ids changed; `--accept-id-change` allows them. */
   readonly changedRules: readonly Problem[];
@@ -93,7 +93,7 @@ export function rehearseStart(plan: StartPlan, { durations }: { readonly duratio
   };
 }
 
-/** Takes a refusal apart into its problems. */
+/** Adds the problems of a refusal to the list. */
 function collect(problems: Problem[], work: () => void): void {
   try {
     work();
@@ -129,13 +129,13 @@ export async function openForReading(database: string): Promise<(Reader & { clos
 
 /** A migrated database, open for this process alone. */
 export interface OpenStore {
-  /** Takes the database over: closing the engine closes it. */
+  /** Gives the database to the engine, which closes it. */
   engine(options: SqliteEngineOptions): Engine;
   /** For a start that is refused before there is an engine. */
   close(): void;
 }
 
-/** What a start does that its log tells. */
+/** The log of what a start does. */
 export interface StartLog {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -144,7 +144,7 @@ export interface StartLog {
 /**
  * Opens the database and migrates it. Everything that can be refused is refused before anything is changed.
  *
- * @throws HookonceError with the code and every problem that stands in the way
+ * @throws HookonceError with the code and every problem that prevents a start
  */
 export function openStore(
   plan: StartPlan & { readonly rules: readonly SourceRule[] },
@@ -158,7 +158,7 @@ export function openStore(
   });
   try {
     refusingStart(plan.database, () => {
-      // An application may be writing to its database just now. A start waits for it; a delivery never does.
+      // An application may be writing to its database now. A start waits for it, but a delivery never does.
       connection.run("pragma busy_timeout = 5000");
       refuseChanges(connection, plan.rules, plan);
       migrateAll(connection, created, plan, log);
@@ -189,7 +189,7 @@ function migrateAll(connection: Database, created: boolean, plan: StartPlan, log
     for (const { name } of migrate(connection, user, plan.now)) log.info({ migration: name }, "migrated");
   };
   try {
-    // The sources are stored after this, and that commit syncs the tables of a new database.
+    // The sources are stored afterwards, and that commit syncs the tables of a new database.
     if (created) withoutSyncs(connection, migrateBoth);
     else migrateBoth();
   } finally {

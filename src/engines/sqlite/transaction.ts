@@ -2,9 +2,10 @@ import type { Database } from "bun:sqlite";
 import { troubleOf } from "./sqlite-error.ts";
 
 /**
- * The writer's transactions, on prepared statements. `transaction` of bun:sqlite and of drizzle commit at the first
- * `await`. Neither notices that an error inside (disk full, RAISE(ROLLBACK)) has ended the whole transaction, and after
- * that each SAVEPOINT … RELEASE would silently commit. So check `open` after every error.
+ * The writer's transactions, on prepared statements. The `transaction` functions of bun:sqlite and drizzle
+ * commit at the first `await`. Neither notices if an error inside (disk full, RAISE(ROLLBACK)) has ended the
+ * whole transaction. Each SAVEPOINT … RELEASE after that would silently commit. So check `open` after every
+ * error.
  */
 export interface Transaction {
   /** BEGIN IMMEDIATE. Returns false if another process holds the write lock. */
@@ -53,7 +54,7 @@ export function createTransaction(db: Database): Transaction {
   };
 }
 
-/** Does all of `work` or nothing, in the open transaction or in a new one. */
+/** Does all of `work` or none of it, in the open transaction or in a new one. */
 export function atomically<Result>(db: Database, work: () => Result): Result {
   if (db.inTransaction) return work();
   db.run("begin immediate");

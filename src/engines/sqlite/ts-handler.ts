@@ -19,7 +19,7 @@ moduleThrows(DrizzleError);
 export function loadTsHandler(
   { file, hash, run, replyOf, placeOf }: Extract<HandlerCode, { language: "ts" }>,
   openGate: OpenGate,
-  /** Hears what a handler's promise came to after the handler had failed for returning it. */
+  /** Receives the error of a promise, after the handler has failed for returning it. */
   onLateError: (file: string, error: unknown) => void,
 ): SqliteHandler {
   const never = alwaysFails(run);
@@ -40,7 +40,7 @@ export function loadTsHandler(
           receivedAt,
           payload: payloadJson === null ? null : parsePayload(payloadJson),
           headers: JSON.parse(headersJson) as Headers,
-          // A copy, made when it is asked for: these bytes are stored after the handler has run.
+          // Each read returns a copy, because the original bytes are stored after the handler has run.
           get body() {
             return body.slice();
           },
@@ -63,11 +63,11 @@ export function loadTsHandler(
 }
 
 /**
- * An error as it is shown and judged. zod's own message is JSON over many lines. The gate has noted what SQLite says of
- * this database; any other SQLite error is of a database that the handler opened itself.
+ * Returns the error to report. zod's own message is JSON over many lines. The gate has already noted SQLite's
+ * errors from this database. Any other SQLite error comes from a database that the handler opened itself.
  */
 function readable(thrown: unknown): unknown {
-  // drizzle says which query it was; its cause says why the query failed.
+  // drizzle's message names the query. Its cause says why the query failed.
   const error = thrown instanceof DrizzleError && thrown.cause !== undefined ? thrown.cause : thrown;
   if (error instanceof SQLiteError) return withMessage(error, error.message);
   if (error instanceof $ZodError) return withMessage(error, prettifyError(error).replaceAll(/\n +→/g, " →"));

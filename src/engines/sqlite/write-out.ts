@@ -3,7 +3,7 @@ import { fstatSync } from "node:fs";
 import { openLibc } from "./libc.ts";
 
 /**
- * In bytes. The disk needs a few milliseconds for one piece; meanwhile the writer can commit its next
+ * In bytes. The disk needs a few milliseconds for one piece. In that time the writer can commit its next
  * transaction.
  */
 const PIECE = 1024 * 1024;

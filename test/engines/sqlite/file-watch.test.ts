@@ -35,7 +35,7 @@ function idsIn(path: string, withLog: boolean): string[] {
 }
 
 const SAVED = "All events answered so far are in the database file that was open.";
-const LOST = "Events answered lately may be only in the files that were open.";
+const LOST = "Events answered recently may be only in the files that were open.";
 
 interface Loss {
   readonly name: string;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { inboxFiles, scratch, serve, type Scratch, type Serving } from "../cli/support/hookonce.ts";
 import { ts } from "./sources.ts";
 
-const CALLED = /^The handler called process\.\w+( of its own process)?, which would end hookonce\. To fail/;
+const CALLED = /^The handler called process\.\w+( on its own process)?, which would end hookonce\. To fail/;
 
 /** Each ends the process if nothing stops it. */
 const ends: Record<string, string> = {

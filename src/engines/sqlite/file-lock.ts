@@ -19,11 +19,11 @@ const LOCK_UN = 8;
  * releases it however the process ends. It is separate from SQLite's locks, and the application whose
  * database it may be does not notice it.
  *
- * Call it before SQLite opens the file, and release it after SQLite has closed it: to close the descriptor
- * drops SQLite's own locks.
+ * Call it before SQLite opens the file, and release it after SQLite has closed the file, because closing the
+ * descriptor drops SQLite's own locks.
  *
  * @param path without symbolic links
- * @returns undefined if another process has the lock. If the system has no flock, the lock keeps nobody away.
+ * @returns undefined if another process has the lock. If the system has no flock, the lock has no effect.
  * @throws NodeJS.ErrnoException if the file cannot be opened for writing
  */
 export function lockFile(path: string): FileLock | undefined {
@@ -35,7 +35,7 @@ export function lockFile(path: string): FileLock | undefined {
       return undefined;
     }
     if (isAt(path, descriptor)) return { release: () => release(path, descriptor, made) };
-    // Replaced between the open and the lock.
+    // The file was replaced between the open and the lock.
     closeSync(descriptor);
   }
 }
@@ -43,7 +43,8 @@ export function lockFile(path: string): FileLock | undefined {
 function tryFlock(descriptor: number): boolean {
   const libc = openLibc({ flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 } });
   if (libc === undefined || libc.flock(descriptor, LOCK_EX | LOCK_NB) === 0) return true;
-  // Held by another process, or not supported by this file system: then not even this succeeds.
+  // Either another process holds the lock, or this file system does not support flock. Then unlocking fails
+  // as well.
   return libc.flock(descriptor, LOCK_UN) !== 0;
 }
 
@@ -54,14 +55,14 @@ function isAt(path: string, descriptor: number): boolean {
 }
 
 function release(path: string, descriptor: number, made: boolean): void {
-  // A start that was refused leaves nothing behind.
+  // A refused start leaves no empty file behind.
   if (made && fstatSync(descriptor).size === 0 && isAt(path, descriptor)) rmSync(path);
   closeSync(descriptor);
 }
 
 /**
- * The process that has locked a file, for the user. Undefined without /proc, or if it is in another
- * container.
+ * Returns the process that has locked a file, for messages. Undefined without /proc, or if the process is in
+ * another container.
  */
 export function holderOfFile(path: string): string | undefined {
   try {

@@ -38,13 +38,13 @@ interface LockOptions {
  * however the process ends:
  *
  * - an empty write transaction on a SQLite file beside the database. It works on every system;
- * - a lock on the database file itself (file-lock.ts), which every name and path of the file leads to.
+ * - a lock on the database file itself (file-lock.ts). It works through every name and path of the file.
  *
  * The holder is named in a text file beside the lock file. A table in the lock file would have to survive
  * power cuts, because a damaged lock file would make every later start fail: four fsyncs of at least 0.5 ms
  * each, for a text that is only shown to the user.
  *
- * Makes the database file if it does not exist. If nothing was written to it, it is gone after the release.
+ * Makes the database file if it does not exist. The release removes a file to which nothing was written.
  *
  * @throws HookonceError `database_in_use`, `shutting_down`, `disk_full`, `database_unusable`
  */
@@ -116,7 +116,7 @@ function markWanted(path: string): void {
   try {
     writePrivateFile(wantedFile(path), "");
   } catch {
-    // For example on a full disk. Then the holder is not asked to hurry.
+    // For example, the disk is full. Then the holder does not learn that this process waits.
   }
 }
 
@@ -127,8 +127,8 @@ function markWanted(path: string): void {
 function realPath(path: string): string {
   if (existsSync(path)) return realpathSync(path);
   const link = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
-  // A loop of links would never end: let SQLite refuse it. A relative link starts at the folder that it is
-  // in.
+  // Following a loop of links would never end, so SQLite refuses it. A relative link starts in its own
+  // folder.
   return link && !isLoop(path) ? realPath(resolve(realpathSync(dirname(path)), readlinkSync(path))) : path;
 }
 
@@ -209,7 +209,7 @@ function holderOf(lockPath: string, database: string): string {
   try {
     text = readFileSync(`${lockPath}.txt`, "utf8").trim() || undefined;
   } catch {
-    // It could not be written, or the holder has the file under another name.
+    // The holder could not write it, or uses the database under another name.
   }
   return process === undefined || text?.startsWith(`${process} `) === true ? (text ?? "unknown") : process;
 }

@@ -22,6 +22,7 @@ import { missingKeys } from "./missing-keys.ts";
 import { pathProblems } from "./path-problems.ts";
 import { rulesOf } from "./source-rules.ts";
 import { createSources, secretNeeds } from "./sources.ts";
+import { warnOfUnknownTypes } from "./unknown-types.ts";
 import { warnOfUnsigned } from "./unsigned-sources.ts";
 import { readUserMigrations } from "./user-migrations.ts";
 
@@ -119,6 +120,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     rehearsed.close();
   }
   warnings.push(...handlers.warnings);
+  if (options.forStart !== true) warnings.push(...(await warnOfUnknownTypes(read?.sources ?? [], handlers)));
   const changedRules = rehearsed?.changedRules.length ?? 0;
   return {
     problems,

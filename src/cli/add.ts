@@ -6,6 +6,7 @@ import { addSource, type Added } from "../simulator/add-source.ts";
 import { tickedFor, type Example } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";
 import { EXIT } from "./exit.ts";
+import { warnOfUnknownType } from "./warning.ts";
 import { shellWord } from "./init.ts";
 
 export interface AddFlags {
@@ -15,16 +16,17 @@ export interface AddFlags {
 }
 
 /** `hookonce add`: adds a source and the name of its secret, and prints the next steps. */
-export function runAdd(
+export async function runAdd(
   provider: Provider,
   types: readonly string[],
   folder: string,
   flags: AddFlags,
-): number {
+): Promise<number> {
   const example = examples.get(provider.name) as Example;
   const name = flags.name ?? provider.name;
   const { publicUrl, handlers = false } = flags;
   const added = addSource({ folder: resolve(folder), provider, example, types, name, publicUrl, handlers });
+  for (const type of types) await warnOfUnknownType(provider, type);
   process.stdout.write(nextSteps(provider, example, name, added, { ...flags, folder }));
   return EXIT.done;
 }

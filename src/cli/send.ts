@@ -16,6 +16,7 @@ import { examples } from "../simulator/examples.ts";
 import { staleAge, whyNotTampered } from "../simulator/request.ts";
 import { send, type SendReport, type Sent } from "../simulator/send.ts";
 import { EXIT } from "./exit.ts";
+import { warnOfUnknownType } from "./warning.ts";
 
 export interface SendFlags {
   /** The inbox folder. */
@@ -63,6 +64,7 @@ export async function runSend(
   if (/^(?:localhost|127\..*|\[::1\])$/.test(new URL(to).hostname))
     for (const name of ["http_proxy", "HTTP_PROXY"]) delete process.env[name];
 
+  if (type !== undefined) await warnOfUnknownType(provider, type);
   const ended = new AbortController();
   const end = (): void => ended.abort();
   process.once("SIGINT", end);

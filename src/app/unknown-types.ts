@@ -1,0 +1,70 @@
+import { closest, distance } from "fastest-levenshtein";
+import type { ConfiguredSource } from "../config/load.ts";
+import type { Problem } from "../errors.ts";
+import { keyOf } from "../handlers/find.ts";
+import type { HandlersRead } from "../handlers/load.ts";
+import type { KnownTypes } from "../providers/known-types.ts";
+import { providers } from "../providers/presets.ts";
+import type { Provider } from "../providers/provider.ts";
+
+/**
+ * Says that a provider has no such event type, and which one was probably meant. It is only a warning, because providers
+ * add types.
+ *
+ * @returns undefined if the type is known, or if nothing is known about it
+ */
+export async function unknownType(provider: Provider, type: string): Promise<string | undefined> {
+  const known = (await load()).get(provider.name);
+  return known === undefined ? undefined : problemWith(type, provider, known, known.types);
+}
+
+/** Warns of handlers whose name is no event type of their source's provider: they would never run. */
+export async function warnOfUnknownTypes(
+  sources: readonly ConfiguredSource[],
+  { code }: Pick<HandlersRead, "code">,
+): Promise<Problem[]> {
+  if (code.length === 0) return [];
+  const known = await load();
+  return code.flatMap(({ source, key, code: { file } }) => {
+    const problems = sources
+      .filter(({ name, handlers }) => (handlers ?? name) === source)
+      .map((one) => {
+        const provider = providers.get(one.provider);
+        const types = provider === undefined ? undefined : known.get(provider.name);
+        // The config may read the type from elsewhere, and a stand-in has no types of its own.
+        if (provider === undefined || types === undefined || one.type !== undefined || key === "_any")
+          return undefined;
+        return problemWith(key, provider, types, types.types.map(keyOf));
+      });
+    const [first] = problems;
+    // One source for which it is a type is enough.
+    return first === undefined || problems.includes(undefined) ? [] : [{ file, message: first }];
+  });
+}
+
+async function load(): Promise<ReadonlyMap<string, KnownTypes>> {
+  return (await import("../providers/event-types.ts")).eventTypes;
+}
+
+/** How many letters may be wrong if the list is not whole: another type of the provider may differ by more. */
+const CLOSE = 2;
+
+function problemWith(
+  type: string,
+  { name, title }: Provider,
+  { whole, others }: KnownTypes,
+  names: readonly string[],
+): string | undefined {
+  // `issues` is the general form of `issues.opened`.
+  if (names.some((one) => one === type || one.startsWith(`${type}.`))) return undefined;
+  if (others?.test(type) === true) return undefined;
+  const lower = type.toLowerCase();
+  const byLower = new Map(names.map((one) => [one.toLowerCase(), one]));
+  const best = closest(lower, [...byLower.keys()]);
+  const isClose = distance(lower, best) <= (whole ? Math.max(CLOSE, type.length / 3) : CLOSE);
+  if (!whole && !isClose) return undefined;
+  const remedy = isClose
+    ? `did you mean ${byLower.get(best) ?? best}?`
+    : `to list those that it knows: hookonce providers ${name}`;
+  return `hookonce knows no event type "${type}" of ${title}; ${remedy}`;
+}

@@ -4,7 +4,7 @@ import type { HandlerOutput } from "./handler-output.ts";
 
 /**
  * The interface between the inbox, which decides, and an engine, which stores. All code that knows a database
- * is behind these types: src/engines/<name>/ implements {@link Engine}, and only app/open-store.ts picks an
+ * is behind these types: src/engines/<name>/ implements {@link Engine}, and only app/open-inbox.ts picks an
  * engine.
  */
 
@@ -105,6 +105,20 @@ export interface RunNote {
 
 /** In milliseconds. A run that takes longer is logged. */
 export const SLOW_RUN_MS = 1000;
+
+/** What every engine is made with. */
+export interface EngineOptions {
+  readonly policy: Policy;
+  /**
+   * Called with an error that occurs between calls and means that this process can no longer trust the
+   * database.
+   */
+  readonly onFatal: (error: unknown) => void;
+  /** Called if a promise rejects after its handler has already failed for returning it. */
+  readonly onLateError: (file: string, error: unknown) => void;
+  /** Called after the commit for each run that was slow or wrote output. */
+  readonly onRun?: (note: RunNote) => void;
+}
 
 /** A handler that an engine has loaded and checked. */
 export interface LoadedHandler {

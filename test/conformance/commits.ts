@@ -1,9 +1,10 @@
-import { describe, expect, test } from "bun:test";
+import { beforeAll, describe, expect, test } from "bun:test";
 import type { Batch, Engine, Result } from "../../src/engines/engine.ts";
+import { takeOverConsole } from "../../src/engines/handler-output.ts";
 import { HookonceError } from "../../src/errors.ts";
 import type { EngineHarness } from "./harness.ts";
 import { apply, batchOf, deliver, handlersIn, inWords, type Delivery, type HandlerName } from "./jobs.ts";
-import { openEngine } from "./open-engine.ts";
+import { openEngine, type OpenEngine } from "./open-engine.ts";
 import { corrected, none, summaryOf } from "./scenarios/scenario.ts";
 
 const many = (count: number, options?: (n: number) => Parameters<typeof deliver>[1]): Delivery[] =>
@@ -332,6 +333,44 @@ export function createCommitTests(name: string, harness: EngineHarness): void {
     });
   });
 
+  describe(`${name}: what a handler writes with console`, () => {
+    // As the first TypeScript handler of an inbox folder does.
+    beforeAll(takeOverConsole);
+
+    test.each(["nothing", ...failing])(
+      "is noted once, after the commit (beside failing: %s)",
+      async (type) => {
+        await using it = await openEngine(harness);
+        await it.commit([
+          deliver("a", { type: "loud" }),
+          deliver("b", { type: "loud", fail: true }),
+          ...(type === "nothing" ? [] : [deliver("x", { type, fail: true })]),
+          deliver("c", { type: "loud" }),
+          deliver("a", { type: "loud" }),
+        ]);
+        expect(written(it)).toEqual([...lines("a"), ...lines("b"), ...lines("c")]);
+        expect(it.notes[0]).toMatchObject({
+          source: "shop",
+          eventId: "a",
+          type: "loud",
+          handler: "handlers/shop/loud.ts",
+          ms: expect.any(Number),
+        });
+      },
+    );
+
+    test("is noted for apply too, and not while nothing is begun", async () => {
+      await using it = await openEngine(harness);
+      await it.commit([deliver("a", { type: "loud" })], none);
+      await it.store.whileLocked(async () => {
+        await it.engine.commit([apply("a")], { workMs: 1000, handlers: it.bind() });
+      });
+      expect(written(it)).toEqual([]);
+      await it.commit([apply("a"), apply("a"), deliver("b")]);
+      expect(written(it)).toEqual(lines("a"));
+    });
+  });
+
   describe(`${name}: the parts of a delivery`, () => {
     test("share its bytes although they are committed in several batches", async () => {
       await using it = await openEngine(harness);
@@ -365,6 +404,17 @@ export function createCommitTests(name: string, harness: EngineHarness): void {
       ]);
     });
   });
+}
+
+/** The lines that the handler `loud` writes. */
+function lines(id: string): string[] {
+  return [`${id} info begins ${id}`, `${id} warn ends ${id}`];
+}
+
+function written({ notes }: OpenEngine): string[] {
+  return notes.flatMap(({ eventId, output }) =>
+    output.map(({ level, text }) => `${eventId} ${level} ${text}`),
+  );
 }
 
 /** What the probe is refused with, if it is. */

@@ -1,4 +1,4 @@
-import type { Engine } from "../../src/engines/engine.ts";
+import type { Engine, EngineOptions } from "../../src/engines/engine.ts";
 import type { Event, Outcome, Reply } from "../../src/event.ts";
 
 /**
@@ -18,8 +18,8 @@ export interface EngineHarness {
 /** One database. Disposing of it removes it. The suite closes the engines that it opens. */
 export interface Store extends AsyncDisposable {
   readonly location: string;
-  /** Opens an engine. The suite never has two of them open on one store. */
-  open(): Promise<Engine>;
+  /** Opens an engine with the policy of src/inbox/decide.ts. The suite never has two of them open on one store. */
+  open(onRun?: EngineOptions["onRun"]): Promise<Engine>;
   /** Reads all tables, on a connection of its own. */
   contents(): Promise<Contents>;
   /** Does the work while somebody else holds the write lock, as another process would. */

@@ -133,6 +133,7 @@ export type HandlerName =
   | "changeNothing"
   | "reply"
   | "slow"
+  | "loud"
   | "oddError"
   | "later";
 
@@ -173,6 +174,13 @@ export function handlersIn({ sql, writeEffect }: Dialect): HandlerSet {
     slow: coded("slow", () => {
       const until = performance.now() + 5;
       while (performance.now() < until);
+      return null;
+    }),
+    /** Writes an effect and two lines with `console`. Throws if `$.fail` is true. */
+    loud: coded("loud", ({ id, payload }) => {
+      console.log("begins", id);
+      console.warn("ends", id);
+      if ((payload as { fail: boolean }).fail) throw new Error(`${id} is refused`);
       return null;
     }),
     /** Writes an effect and throws a text that a database may refuse. */

@@ -1,4 +1,4 @@
-import type { Engine, Handlers, Job, Result } from "../../src/engines/engine.ts";
+import type { Engine, Handlers, Job, Result, RunNote } from "../../src/engines/engine.ts";
 import type { HookonceError } from "../../src/errors.ts";
 import type { Contents, EngineHarness, Store } from "./harness.ts";
 import { bindTo, commitAll, handlersIn, type Bind, type Types } from "./jobs.ts";
@@ -8,6 +8,8 @@ export interface OpenEngine extends AsyncDisposable {
   readonly store: Store;
   readonly engine: Engine;
   readonly bind: Bind;
+  /** What the engine has said of runs. */
+  readonly notes: readonly RunNote[];
   /** Commits all of these jobs together, with the handlers of {@link Bind}. */
   commit(jobs: readonly Job[], types?: Types): Promise<(Result | HookonceError)[]>;
   contents(): Promise<Contents>;
@@ -18,15 +20,17 @@ export interface OpenEngine extends AsyncDisposable {
 /** @param store closed at the end of the test, but not removed; by default a new one, which is removed */
 export async function openEngine(harness: EngineHarness, store?: Store): Promise<OpenEngine> {
   const used = store ?? (await harness.create());
+  const notes: RunNote[] = [];
   let engine: Engine;
   let bind: Bind;
   const open = async (): Promise<void> => {
-    engine = await used.open();
+    engine = await used.open((note) => void notes.push(note));
     bind = await bindTo(engine, handlersIn(harness.dialect));
   };
   await open();
   return {
     store: used,
+    notes,
     get engine() {
       return engine;
     },

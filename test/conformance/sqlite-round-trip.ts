@@ -20,7 +20,7 @@ function behindRoundTrip(store: Store): Store {
     contents: () => store.contents(),
     whileLocked: (work) => store.whileLocked(work),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
-    open: async () => remote(await store.open()),
+    open: async (onRun) => remote(await store.open(onRun)),
   };
 }
 

@@ -47,7 +47,7 @@ export const harness: EngineHarness = {
 function storeAt(path: string): Store {
   return {
     location: path,
-    async open() {
+    async open(onRun = () => {}) {
       const store = openStore(
         {
           database: path,
@@ -61,6 +61,7 @@ function storeAt(path: string): Store {
       );
       return store.engine({
         policy,
+        onRun,
         onFatal: (error) => {
           throw error;
         },

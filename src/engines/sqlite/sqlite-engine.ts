@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf } from "../../errors.ts";
-import type { Engine, HandlerCode, LoadedHandler, Policy, RunNote } from "../engine.ts";
+import type { Engine, EngineOptions, HandlerCode, LoadedHandler } from "../engine.ts";
 import { createBatchWriter } from "./batch.ts";
 import { createCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { createDurability, durableAtCommit, type Durability } from "./durability.ts";
@@ -16,17 +16,7 @@ import { loadSqlHandler } from "./sql-handler.ts";
 import { troubleOf, unavailable } from "./sqlite-error.ts";
 import { createTransaction } from "./transaction.ts";
 
-export interface SqliteEngineOptions {
-  readonly policy: Policy;
-  /**
-   * Called with an error that occurs between calls and means that this process can no longer trust the
-   * database.
-   */
-  readonly onFatal: (error: unknown) => void;
-  /** Called if a promise rejects after its handler has already failed for returning it. */
-  readonly onLateError: (file: string, error: unknown) => void;
-  /** Called after the commit for each run that was slow or wrote output. */
-  readonly onRun?: (note: RunNote) => void;
+export interface SqliteEngineOptions extends EngineOptions {
   /** Called once with the reason why COMMIT itself waits for the disk, which is slower. */
   readonly onSyncInCommit: (reason: string) => void;
   /** Replaces the real one in tests. Null: COMMIT itself waits for the disk. */

@@ -15,7 +15,7 @@ import { secretNeeds } from "./sources.ts";
 
 export interface AdminOptions {
   readonly folder: string;
-  /** Instead of the config's; relative to the working directory. */
+  /** Replaces the config's database. Relative to the working directory. */
   readonly database?: string | undefined;
   /** Nothing will be changed. */
   readonly readOnly: boolean;
@@ -26,17 +26,20 @@ export interface AdminOptions {
 /** The API of an inbox folder, wherever its database is open. */
 export interface Admin extends AsyncDisposable {
   readonly client: AdminClient;
-  /** Whether it is the API of a running `serve`, whose handlers are those that it loaded at its start. */
+  /** Whether it is the API of a running `serve`, which uses the handlers that it loaded at its start. */
   readonly ofServe: boolean;
-  /** Whether a `serve` waits for this process to let go of the database. Never, if the API is that of a `serve`. */
+  /**
+   * Whether a `serve` waits for this process to release the database. Always false if the API is that of a
+   * `serve`.
+   */
   readonly isWanted: () => boolean;
 }
 
 /**
- * Reaches the API of a running `serve` over its socket. If none runs, opens the folder as a start does, but without
- * secrets and without listening.
+ * Reaches the API of a running `serve` over its socket. If none runs, opens the folder as a start does, but
+ * without secrets and without listening.
  *
- * @throws HookonceError for a refused start, with everything that is wrong
+ * @throws HookonceError for a refused start, with every problem
  */
 export async function openAdmin(options: AdminOptions): Promise<Admin> {
   return (await connectAdmin(options)) ?? (await openFolder(options));
@@ -86,7 +89,7 @@ async function writeFolder(
   };
 }
 
-/** Without the lock: a `serve` may start meanwhile, and nothing here disturbs it. */
+/** Reads without the lock. A `serve` may start at the same time and is not disturbed. */
 async function readFolder(
   config: NonNullable<Checked["config"]>,
   { sources, table }: Checked,

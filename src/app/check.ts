@@ -28,17 +28,17 @@ import { readUserMigrations } from "./user-migrations.ts";
 
 export interface Checked {
   readonly problems: readonly Problem[];
-  /** The code with which a start is refused if there are problems. */
+  /** The error code of a start that is refused for the problems. */
   readonly code: ErrorCode;
-  /** Handlers that fail at each run. They do not refuse a start. */
+  /** Handlers that fail at each run. They do not prevent a start. */
   readonly failing: readonly Problem[];
   readonly warnings: readonly Problem[];
   /** Null if the config cannot be used. */
   readonly config: Config | null;
   readonly sources: ReadonlyMap<string, Source>;
-  /** Read once; a start binds them to its database. */
+  /** Read once. A start binds them to its database. */
   readonly handlers: HandlersRead;
-  /** Tells which handler a type has. They were bound to the rehearsal, so they cannot run. */
+  /** The handler for each type. These handlers are bound to the rehearsal, so they cannot run. */
   readonly table: Handlers;
   /** Events that are owed, by source, type and outcome. Empty for a start, which counts them itself. */
   readonly owed: readonly OwedCount[];
@@ -51,15 +51,15 @@ export interface Checked {
 }
 
 export interface CheckOptions {
-  /** Null if no secret is to be looked up: the sources then only read what is stored. */
+  /** Null if no secrets are needed, because the sources only read what is stored. */
   readonly environment: Environment | null;
   readonly clock: () => number;
   /** Fetches providers' keys and certificates. Only tests pass one. */
   readonly fetch?: Fetch | undefined;
   readonly acceptIdChange?: boolean | undefined;
-  /** The database to check instead of the config's; an absolute path. */
+  /** Replaces the config's database. An absolute path. */
   readonly database?: string | undefined;
-  /** Leaves out what a start does not need: how long handlers took. */
+  /** Skips what a start does not need: reading how long handlers took. */
   readonly forStart?: boolean | undefined;
 }
 
@@ -97,14 +97,15 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   if (rehearsed === null && path !== null) {
     unchecked.push(`${sql}, because the database cannot be read`);
   } else if (rehearsed === null) {
-    unchecked.push(`${sql}, because ${CONFIG_FILE} does not tell which database they are for`);
+    unchecked.push(`${sql}, because ${CONFIG_FILE} does not say which database they are for`);
   } else if (!rehearsed.isNew && rules === null) {
     unchecked.push("whether a source with stored events is gone or takes its event ids from elsewhere");
   }
 
   const handlers = await readHandlers(
     inboxFolder,
-    // If the config has problems, every folder may belong to a source, so its handlers can still be checked.
+    // If the config has problems, every folder may belong to a source, so the handlers in all of them are
+    // checked.
     [...foldersIn(read), ...(config === null ? foldersOf(join(inboxFolder, "handlers")) : [])],
     handlerModules,
   );
@@ -156,7 +157,8 @@ const NOTHING: Checked = {
 /**
  * Tries a start on the schema of the database.
  *
- * @param path null if it is not known which database is meant. On another one every handler would look wrong
+ * @param path null if it is not known which database is meant. With another database, every handler would
+ *   look wrong
  */
 function rehearse(
   path: string | null,
@@ -167,7 +169,8 @@ function rehearse(
 ): Rehearsed | null {
   if (path === null) return null;
   const folder = dirname(path);
-  // A folder in the inbox folder, such as data/, is made by the start. Elsewhere it is probably misspelled.
+  // A start makes a missing folder inside the inbox folder, such as data/. Anywhere else, the path is
+  // probably misspelled.
   if (relative(inboxFolder, folder).startsWith("..") && !existsSync(folder)) {
     const message = `database: the folder ${folder} does not exist. Correct the path, or make the folder`;
     problems.push({ file: CONFIG_FILE, line: read?.databaseLine, message });
@@ -177,9 +180,10 @@ function rehearse(
 }
 
 /**
- * What the database is to know of the sources.
+ * Returns what the database stores about the sources.
  *
- * @returns null unless all of them can be created: one that cannot be is not gone
+ * @returns null unless all of them can be created, because a source that cannot be created would look as if
+ *   it were gone
  */
 function rulesIn(
   inboxFolder: string,
@@ -206,7 +210,7 @@ async function owedIn(database: string): Promise<Checked["owed"]> {
     reader?.close();
     return owed;
   } catch (error) {
-    // The tables are another version's. The rehearsal has reported what a start would refuse.
+    // The tables are those of another version. The rehearsal has reported what a start would refuse.
     if (error instanceof HookonceError) return [];
     throw error;
   }
@@ -227,7 +231,7 @@ function createAll(
   return created.sources;
 }
 
-/** Does `work`. If it is refused, adds the problems to the list and returns null. */
+/** Runs `work`. If it throws a refusal, adds the problems to the list and returns null. */
 function attempt<Result>(problems: Problem[], work: () => Result): Result | null {
   try {
     return work();

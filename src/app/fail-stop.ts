@@ -6,9 +6,9 @@ import type { Log } from "../logging/log.ts";
 import { endProcess } from "./end-process.ts";
 
 /**
- * Ends the process after an uncaught error of hookonce's own code; the next start recovers from the database.
- * An error that comes from a user's handler after it has returned (a timer, a promise, a fetch that was not
- * awaited) is only logged, because the gate has refused its writes.
+ * Ends the process after an uncaught error in hookonce's own code. The next start recovers from the database.
+ * An error from a user's handler after it has returned (a timer, a promise, a fetch that was not awaited) is
+ * only logged, because the gate has refused its writes.
  */
 export function failStop(inboxFolder: string, log: Log, end: (code: number) => void): void {
   // src/, or its equivalent in the compiled binary.
@@ -31,7 +31,7 @@ export function failStop(inboxFolder: string, log: Log, end: (code: number) => v
   process.on("unhandledRejection", onError);
 }
 
-/** Ends the process without a further write to its database, which can no longer be trusted. */
+/** Ends the process without another write to its database, which can no longer be trusted. */
 export function exitNow(log: Log): never {
   log.flushBeforeExit();
   return endProcess(1);

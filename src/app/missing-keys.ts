@@ -7,8 +7,8 @@ import { kindOf } from "../providers/schemes.ts";
 type Table = Readonly<Record<string, unknown>>;
 
 /**
- * The keys that are missing although the provider has no default for them. Reads the sources as they are
- * written, so that another mistake in a source does not hide them.
+ * Returns the missing keys for which the provider has no default. Reads the sources as they are written, so
+ * that another mistake in a source does not hide them.
  */
 export function missingKeys({ written, lineOf }: ReadConfig): Problem[] {
   return written.flatMap(([name, source]) => {
@@ -26,13 +26,13 @@ export function missingKeys({ written, lineOf }: ReadConfig): Problem[] {
 function has(source: Table, key: string): boolean {
   const [first = "", second] = key.split(".");
   if (second === undefined) return source[first] !== undefined;
-  // If it has its old name, `header`, that is reported instead.
+  // If the key has its old name, `header`, that is reported instead.
   return tableOf(source[first])[second] !== undefined || source[second] !== undefined;
 }
 
 /**
- * Whether a source stands in, during development, for the source whose handlers it shares: it is unsigned and
- * has no key for ids, types or batches.
+ * Whether a source replaces, during development, the source whose handlers it shares: it is unsigned and has
+ * no key for ids, types or batches.
  */
 export function standsIn(source: {
   readonly [Key in "provider" | "handlers" | "event_id" | "type" | "batch"]?: unknown;

@@ -31,13 +31,16 @@ export interface OpenInboxOptions {
   readonly storage?: Parameters<typeof openStore>[2];
   readonly queue?: Omit<QueueOptions, "onFatal" | "handlers">;
   readonly lockWaitMs?: number;
-  /** Starts once the database is ours, and nothing in it is changed yet. What it throws refuses the start. */
+  /**
+   * Started once this process has locked the database, and before anything in it is changed. If it throws,
+   * the start is refused.
+   */
   readonly onLocked?: () => Service;
   /** Ends the wait for another hookonce. */
   readonly signal?: AbortSignal;
 }
 
-/** An inbox that can be written to. What receives webhooks, and what applies what is owed, is built on it. */
+/** An inbox that can be written to. Receiving webhooks and applying owed events both use it. */
 export interface Inbox {
   readonly engine: Engine;
   readonly queue: Queue;
@@ -47,10 +50,10 @@ export interface Inbox {
 }
 
 /**
- * Opens an inbox in steps, each a service that stops after those that follow it: the lock, the database with its
- * handlers, the queue. A refused start has stopped what it had started.
+ * Opens an inbox in steps, each a service that stops after the later ones: the lock, the database with its
+ * handlers, the queue. A refused start stops what it has started.
  *
- * @throws HookonceError with the code and every problem that stands in the way of a start
+ * @throws HookonceError with the code and every problem that prevents a start
  */
 export async function openInbox(services: Services, options: OpenInboxOptions): Promise<Inbox> {
   try {
@@ -95,7 +98,7 @@ async function engineStep(options: OpenInboxOptions) {
         ),
       onRun: (note) => logRun(log, note),
       onSyncInCommit: (reason) =>
-        log.warn({ reason }, "each commit waits for the disk by itself, which is slower and as durable"),
+        log.warn({ reason }, "each commit waits for the disk, which is slower but just as durable"),
     });
   } catch (error) {
     store.close();
@@ -121,7 +124,7 @@ function logRun(log: Logger, { source, eventId, type, handler, ms, output }: Run
   if (ms > SLOW_RUN_MS)
     log.warn(
       { ...fields, ms: Math.round(ms) },
-      "the handler was slow, and hookonce did nothing else meanwhile: keep handlers below 1 s",
+      "the handler was slow, and hookonce could do nothing else in that time: keep handlers below 1 s",
     );
 }
 
@@ -142,7 +145,7 @@ function planOf({ config, sources, clock, acceptIdChange = false }: OpenInboxOpt
 /** What answers deliveries. */
 export interface Receiver {
   readonly routes: Hono<Env>;
-  /** From now on new deliveries get 503. */
+  /** Answers new deliveries with 503 from now on. */
   refuse(): void;
 }
 
@@ -174,7 +177,7 @@ export function createReceiver(
 
 const FATAL: ReadonlySet<ErrorCode> = new Set(["storage_failed", "database_moved"]);
 
-/** The probe may be what finds out that the database can no longer be written. */
+/** The probe may be the first to find that the database can no longer be written. */
 function createProbe(
   engine: Engine,
   clock: () => number,

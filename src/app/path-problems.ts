@@ -6,8 +6,8 @@ import { headerOf, parseValuePath } from "../providers/body/path.ts";
 import { compileSelector } from "../providers/body/selector.ts";
 
 /**
- * The paths that cannot be read, by source, each with its line. Reads the sources as they are written, so
- * that another mistake in a source does not hide them.
+ * Returns the paths that cannot be read, by source, each with its line. Reads the sources as they are
+ * written, so that another mistake in a source does not hide them.
  */
 export function pathProblems({ written, lineOf }: ReadConfig): Map<string, Problem[]> {
   return new Map(
@@ -43,7 +43,7 @@ function pathsIn(source: Readonly<Record<string, unknown>>): Checked[] {
   ];
 }
 
-/** The paths in a selector. Anything else that is wrong with it is reported by the config's schema. */
+/** The paths in a selector. The config's schema reports everything else that is wrong with it. */
 function partsOf(selector: unknown): string[] {
   if (typeof selector === "string") return [selector];
   if (Array.isArray(selector)) return selector.flatMap(partsOf);

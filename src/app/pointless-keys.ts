@@ -9,10 +9,10 @@ import type { SchemeKey } from "../providers/schemes/config.ts";
 type Key = SchemeKey | "public_url" | "verify_token";
 
 /**
- * The keys of a source that have no effect, or that undo the protection they are meant to give. Each is an
- * error, with its value and the remedy, because whoever wrote it believes that it protects.
+ * Returns the keys of a source that have no effect, or that remove the protection they should give. Each is
+ * an error, with its value and the remedy, because its user believes that it protects the source.
  *
- * @param scheme the provider's, configured
+ * @param scheme the provider's scheme, changed by the config
  */
 export function pointlessKeys(source: ConfiguredSource, provider: Provider, scheme: Scheme): string[] {
   const kind = kindOf(scheme);
@@ -22,7 +22,7 @@ export function pointlessKeys(source: ConfiguredSource, provider: Provider, sche
   const named = `provider = "${provider.name}"`;
   const why = (key: Key): string => {
     if (key === "allow_public") return "its deliveries are signed";
-    if (key === "environment") return `${named} signs alike in all environments`;
+    if (key === "environment") return `${named} signs in the same way in all environments`;
     if (key === "public_url") return "the signature does not cover the URL";
     if (key === "verify_token") return `${named} never sends one`;
     return key === "tolerance" ? kind.whyNoTolerance(scheme) : `${named} does not sign that way`;
@@ -52,7 +52,7 @@ function asksForToken({ handshakes = [] }: Provider): boolean {
   return handshakes.some(({ when }) => when.some(({ isVerifyToken }) => isVerifyToken === true));
 }
 
-/** A key and its value as they are in the config. Of a secret only the key. */
+/** A key and its value as they are in the config. For a secret, only the key. */
 function shown(source: ConfiguredSource, key: Key): string {
   if (key === "verify_token") return key;
   if (key === "tolerance") return `tolerance = ${literal(formatDuration(source.tolerance ?? 0))}`;

@@ -18,11 +18,11 @@ import { refuseUnsigned } from "./unsigned-sources.ts";
 
 export interface ServeOptions {
   readonly folder: string;
-  /** Instead of the config's: host:port. */
+  /** Replaces the config's address: host:port. */
   readonly listen?: string | undefined;
-  /** Instead of the config's; relative to the working directory. */
+  /** Replaces the config's database. Relative to the working directory. */
   readonly database?: string | undefined;
-  /** Unsigned sources are served, to this machine alone. */
+  /** Also serves unsigned sources, but only to this machine. */
   readonly dev?: boolean | undefined;
   readonly acceptIdChange?: boolean | undefined;
   readonly log: Log;
@@ -31,21 +31,21 @@ export interface ServeOptions {
 }
 
 const WHY_ENDED: Partial<Record<ErrorCode, string>> & { readonly storage_failed: string } = {
-  storage_failed: "the database can no longer be trusted in this process; a restart recovers it",
+  storage_failed: "this process can no longer trust the database; a restart recovers it",
   database_moved: "ended without answering: files of the database are not in place any more",
 };
 
-/** A count of owed events stops here: it is read at every start. */
+/** A count of owed events stops here, because every start counts them. */
 const MAX_COUNTED = 10_000;
 
-/** Of the 10 s that a stop may take, what the requests in flight get. In milliseconds. */
+/** How long a stop waits for requests in flight, in milliseconds. A stop may take 10 s in all. */
 const DRAIN_MS = 8000;
 
 /**
  * Runs hookonce until a signal ends it.
  *
  * @returns the exit code
- * @throws HookonceError for a refused start, with everything that is wrong
+ * @throws HookonceError for a refused start, with every problem
  */
 export async function serve(options: ServeOptions): Promise<number> {
   const { log } = options;
@@ -73,7 +73,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       onFatal,
       acceptIdChange: options.acceptIdChange ?? false,
       signal: stop,
-      // Another hookonce that is about to end has let go of its port by now, and nothing is migrated yet.
+      // By now, another hookonce that was ending has released its port, and nothing is migrated yet.
       onLocked: () => {
         const server = listen(null, config.listen);
         port = server;
@@ -107,7 +107,10 @@ export async function serve(options: ServeOptions): Promise<number> {
   return ending(log, await ended.promise);
 }
 
-/** Without it webhooks are still received, and commands say that they cannot reach this process. */
+/**
+ * Starts the API for commands. If that fails, webhooks are still received, and commands report that they
+ * cannot reach this process.
+ */
 async function startAdmin(
   services: Services,
   inbox: Inbox,
@@ -136,7 +139,7 @@ async function startAdmin(
   }
 }
 
-/** After the start, because it loads drizzle and counts: nobody waits for it. */
+/** Runs after the start, because loading drizzle and counting take time and nothing waits for the result. */
 async function announceOwed(engine: Engine, logger: Log["logger"]): Promise<void> {
   const reader = await engine.reader();
   const owed = await reader.owedByType(MAX_COUNTED);
@@ -165,7 +168,10 @@ async function startReceiving(
   });
 }
 
-/** Aborted by the first signal that asks for a stop. Whoever asks twice does not get it half done: what is in flight is still answered. */
+/**
+ * Returns a signal that is aborted by the first SIGTERM or SIGINT. Further ones do not shorten the stop:
+ * requests in flight are still answered.
+ */
 function stopBySignal(log: Log): AbortSignal {
   const controller = new AbortController();
   const stop = (signal: string): void => {
@@ -184,7 +190,7 @@ async function ending(log: Log, code: number): Promise<number> {
   return code;
 }
 
-/** Everything is checked before anything is changed: a start that is refused has migrated nothing. */
+/** Checks everything before anything is changed, so a refused start has migrated nothing. */
 async function checked(
   options: ServeOptions,
 ): Promise<Pick<Checked, "sources" | "handlers"> & { readonly config: Config }> {

@@ -1,15 +1,15 @@
 /** Something that runs until it is stopped. */
 export interface Service {
   readonly name: string;
-  /** Resolves when it has ended whatever it had begun. */
+  /** Resolves when everything that it began has ended. */
   stop(): Promise<void> | void;
 }
 
 /** The services of a process, in the order in which they were started. */
 export interface Services {
-  /** Starts the next one. It may use those that were started before it. */
+  /** Starts the next service. It may use the ones that were started before it. */
   start<S extends Service>(start: () => S | Promise<S>): Promise<S>;
-  /** Stops the last one first, each after the one before has stopped. All are stopped, even if one fails. */
+  /** Stops the services one at a time, the last one first. All are stopped, even if one fails. */
   stop(): Promise<void>;
 }
 

@@ -14,8 +14,8 @@ export function rulesOf(config: Pick<Config, "sources">, sources: ReadonlyMap<st
 }
 
 /**
- * The sources by the names under which their events are stored. Until a start has renamed a source, its events are
- * stored under the name in its `renamed_from`.
+ * Returns the sources by the names under which their events are stored. Until a start has renamed a source,
+ * its events are stored under the name in its `renamed_from`.
  */
 export function byStoredName(
   sources: ReadonlyMap<string, Source>,

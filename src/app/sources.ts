@@ -8,7 +8,7 @@ import { createSource, learnsSecret, type Source, type SourceSettings } from "..
 import { standsIn } from "./missing-keys.ts";
 import { pointlessKeys } from "./pointless-keys.ts";
 
-/** What the config must know of each provider. */
+/** What the config must know about each provider. */
 export const secretNeeds: ReadonlyMap<string, SecretNeeds> = new Map(
   [...providers].map(([name, provider]) => [
     name,
@@ -25,7 +25,7 @@ export function createSources(
   configured: readonly ConfiguredSource[],
   clock: Clock,
   fetch?: Fetch,
-  /** False if the sources only read what is stored: then they need no secrets. */
+  /** False if the sources only read what is stored. They then need no secrets. */
   receives = true,
 ): { sources: Map<string, Source>; problems: Problem[] } {
   const sources = new Map<string, Source>();
@@ -51,7 +51,7 @@ function problemOf({ name, line }: ConfiguredSource, message: string): Problem {
 }
 
 /**
- * The settings of a source: its provider's preset, changed by the config.
+ * Returns the settings of a source: its provider's preset, changed by the config.
  *
  * @param all the sources of the config, this one included
  */
@@ -82,8 +82,8 @@ export function settingsOf(
 }
 
 /**
- * A source that stands in for another one reads ids, types and batches as the other does. Otherwise the
- * shared handlers would not get their events.
+ * A source that replaces another one during development reads ids, types and batches as the other one does.
+ * Otherwise the shared handlers would not receive their events.
  */
 function readsLike(
   source: ConfiguredSource,

@@ -2,7 +2,7 @@ import type { Problem } from "../errors.ts";
 import { kindOf } from "../providers/schemes.ts";
 import type { Source } from "../providers/source.ts";
 
-/** The sources whose deliveries anyone can forge, and which only `serve --dev` serves. */
+/** Returns the sources whose deliveries anyone can forge. Only `serve --dev` serves them. */
 function unsignedSources(sources: ReadonlyMap<string, Source>): string[] {
   return [...sources.values()]
     .filter(({ provider, allowPublic }) => kindOf(provider.scheme).proof === "none" && !allowPublic)
@@ -10,8 +10,8 @@ function unsignedSources(sources: ReadonlyMap<string, Source>): string[] {
 }
 
 /**
- * A start without `--dev` is refused if a source is unsigned. Whether a request is local cannot be told behind a proxy:
- * nginx's default proxy_pass sends `Host: 127.0.0.1` and no forwarding header.
+ * A start without `--dev` is refused if a source is unsigned. Behind a proxy, nothing shows whether a request
+ * is local: nginx's default proxy_pass sends `Host: 127.0.0.1` and no forwarding header.
  */
 export function refuseUnsigned(sources: ReadonlyMap<string, Source>): Problem[] {
   return unsignedSources(sources).map((name) => ({
@@ -19,7 +19,7 @@ export function refuseUnsigned(sources: ReadonlyMap<string, Source>): Problem[] 
   }));
 }
 
-/** The same as a warning, for `check`: it does not know how the folder will be served. */
+/** Returns the same as warnings for `check`, which does not know how the folder will be served. */
 export function warnOfUnsigned(sources: ReadonlyMap<string, Source>): Problem[] {
   return unsignedSources(sources).map((name) => ({
     message: `source "${name}" is unsigned: hookonce serve starts only with --dev, or with allow_public = true on this source`,

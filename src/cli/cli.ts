@@ -61,7 +61,10 @@ function commandIn(args: readonly string[]): string | undefined {
   return args.find((arg, at) => !arg.startsWith("-") && args[at - 1] !== FOLDER);
 }
 
-/** The word that should be a command and is not; undefined if commander finds nothing wrong, or something else. */
+/**
+ * The word that should be a command and is not; undefined if commander finds nothing wrong, or something
+ * else.
+ */
 function unknownIn(args: readonly string[], asked: string | undefined): string | undefined {
   const word = asked === "help" ? commandIn(args.slice(args.indexOf("help") + 1)) : asked;
   if (word === undefined || BUILT_IN.has(word) || commands.some(({ name }) => name === word))
@@ -71,7 +74,9 @@ function unknownIn(args: readonly string[], asked: string | undefined): string |
   return before.some((arg) => arg.startsWith("-") && !isFolder(arg)) ? undefined : word;
 }
 
-/** @param asked if this is a command, only that one is built, because building all takes 2 ms of every start */
+/**
+ * @param asked if this is a command, only that one is built, because building all takes 2 ms of every start
+ */
 function createProgram(asked: string | undefined, done: (code: number) => void): Command {
   const program = new Command("hookonce")
     .description("A webhook inbox in one file. Every event applied once.")

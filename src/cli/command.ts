@@ -14,7 +14,9 @@ interface Declaration<Args extends readonly unknown[], Flags extends object> {
   readonly takesFolder?: string;
   readonly arguments?: readonly Argument[];
   readonly options?: readonly Option[];
-  /** Loads the command's code with `import()`, so that a command loads only its own. Returns the exit code. */
+  /**
+   * Loads the command's code with `import()`, so that a command loads only its own. Returns the exit code.
+   */
   readonly run: (call: Call<Args, Flags>) => Promise<number>;
 }
 

@@ -5,7 +5,9 @@ import { playDemo } from "../demo/demo.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { EXIT } from "./exit.ts";
 
-/** `hookonce demo`. Exits with 1 if hookonce credited wrongly, and with 128 + N if signal N ended the demo. */
+/**
+ * `hookonce demo`. Exits with 1 if hookonce credited wrongly, and with 128 + N if signal N ended the demo.
+ */
 export async function runDemo(): Promise<number> {
   // fetch uses a proxy even for loopback addresses, unless NO_PROXY names them.
   for (const name of ["http_proxy", "HTTP_PROXY"]) delete process.env[name];

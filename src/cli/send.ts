@@ -157,7 +157,9 @@ function keysOf(settings: SourceSettings, scheme: Scheme, flags: SendFlags): Sig
   return { secret };
 }
 
-/** Fills in a secret and a URL, which a verifier requires. The source only tells which events a delivery has. */
+/**
+ * Fills in a secret and a URL, which a verifier requires. The source only tells which events a delivery has.
+ */
 function withSomeSecret(settings: SourceSettings, scheme: Scheme, to: string): SourceSettings {
   const secrets = settings.secrets.length > 0 ? settings.secrets : [randomKeys(scheme).secret];
   return { ...settings, secrets, publicUrl: settings.publicUrl ?? to };

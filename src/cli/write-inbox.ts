@@ -94,8 +94,8 @@ function entriesOf(folder: string): string[] {
 }
 
 /**
- * Samples are for a folder that has no migrations and handlers yet. An application's own database never gets the
- * sample tables, also when `init` is run again.
+ * Samples are for a folder that has no migrations and handlers yet. An application's own database never gets
+ * the sample tables, also when `init` is run again.
  */
 function isSampleWanted(folder: string, path: string): boolean {
   if (existsSync(join(folder, path))) return true;

@@ -87,7 +87,7 @@ export interface Batch {
   /**
    * One for each job that was begun, in order. Resolves once they are durable, so no delivery is answered
    * before that. An error means that nothing of the job was recorded (`disk_full`, `out_of_memory`,
-   * `storage_failed`, `database_locked`). Rejects if the database can no longer be trusted in this process.
+   * `storage_failed`, `database_locked`). Rejects if this process can no longer trust the database.
    */
   readonly results: Promise<readonly (Result | HookonceError)[]>;
 }

@@ -8,7 +8,7 @@ import type { Event, Reply } from "../event.ts";
 // oxlint-disable-next-line typescript/no-explicit-any -- a payload is whatever the provider sends
 export type AnyPayload = any;
 
-// oxlint-disable-next-line typescript/no-explicit-any -- the engine says what it is; editors get its types from the inbox folder
+// oxlint-disable-next-line typescript/no-explicit-any -- each engine has its own type; editors get it from the inbox folder
 export type AnyDatabase = any;
 
 export interface HandlerContext<Payload = AnyPayload, Db = AnyDatabase> {
@@ -101,7 +101,7 @@ export function reply({ status = 200, headers = {}, body }: ReplyOptions = {}): 
   });
 }
 
-/** Digit for digit: an integer of a payload may be a BigInt. */
+/** Writes a BigInt digit for digit, because an integer in a payload may be one. */
 function writeBigInt(_key: string, value: unknown): unknown {
   return typeof value === "bigint" ? rawJson(String(value)) : value;
 }

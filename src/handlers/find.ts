@@ -15,7 +15,7 @@ export interface HandlerFile {
 export interface FoundHandlers {
   readonly files: readonly HandlerFile[];
   readonly problems: readonly Problem[];
-  /** Not errors, but possibly not what the user meant. */
+  /** Not errors, but perhaps not what the user meant. */
   readonly warnings: readonly Problem[];
 }
 
@@ -65,7 +65,7 @@ function collect(
   inbox: string,
   source: string,
   under: string,
-  /** The real paths of the folders above this one, because a link may lead back to one of them. */
+  /** The real paths of the folders above this one. A link may lead back to one of them. */
   around: readonly string[],
   files: HandlerFile[],
   problems: Problem[],

@@ -8,9 +8,9 @@ interface Place {
 }
 
 /**
- * Says why a `.ts` handler could not be loaded, and where: in the file itself or in one that it imports. Bun
- * reports a syntax error as an AggregateError of messages with positions. For an import that fails it reports
- * only the file that contains the import.
+ * Returns why a `.ts` handler could not be loaded, and where: in the file itself or in one that it imports.
+ * Bun reports a syntax error as an AggregateError of messages with positions. For an import that fails it
+ * reports only the file that contains the import.
  *
  * @param file the handler's path relative to the inbox folder
  * @param path its absolute path
@@ -30,7 +30,8 @@ export function loadProblems(file: string, path: string, error: unknown): Proble
 }
 
 /**
- * Where an error was thrown while a handler ran: the first place of its stack that is in the inbox folder.
+ * Returns where an error was thrown while a handler ran: the first place in its stack that is in the inbox
+ * folder.
  *
  * @param file the handler's path relative to the inbox folder
  * @param path its absolute path
@@ -87,9 +88,7 @@ function lineWith(path: string, what: RegExp): number | undefined {
   }
 }
 
-/**
- * The path as the user knows it. Undefined for files outside the inbox folder, such as hookonce's own code.
- */
+/** The path relative to the inbox folder. Undefined for files outside it, such as hookonce's own code. */
 function relativeTo(folder: string, path: string): string | undefined {
   return [folder, `${realpathSync(folder)}/`].flatMap((one) =>
     path.startsWith(one) ? [path.slice(one.length).replaceAll("\\", "/")] : [],

@@ -3,16 +3,19 @@ import type { Engine, HandlerCode, Handlers, LoadedHandler } from "../engines/en
 import { unreadable, type Problem } from "../errors.ts";
 import { findHandlers, keyOf, type HandlerFile } from "./find.ts";
 
-/** The code of every handler of an inbox folder, read once. It can be bound to a rehearsal and to the database. */
+/**
+ * The code of every handler of an inbox folder, read once. It can be bound to a rehearsal and to the
+ * database.
+ */
 export interface HandlersRead {
   readonly code: readonly { readonly source: string; readonly key: string; readonly code: HandlerCode }[];
-  /** All that were found, those with problems included. */
+  /** All handlers that were found, including those with problems. */
   readonly files: Handlers["files"];
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
 }
 
-/** The part of an engine that handlers are loaded with. */
+/** The part of an engine that loads handlers. */
 export type HandlerEngine = Pick<Engine, "loadHandler" | "handlerModules">;
 
 /** Finds and reads the handlers. The top level of each TypeScript handler runs here. */
@@ -45,20 +48,23 @@ async function readCode(
   }
   const hash = Bun.hash(text).toString(16);
   if (language === "sql") return { language, file, hash, text };
-  // Only if there is such a handler: what it may import takes 10 ms of a start.
+  // Loaded only if there is such a handler, because its imports add 10 ms to a start.
   const { importHandler } = await import("./ts-module.ts");
   return importHandler(file, path, hash, engineModules);
 }
 
 export interface BoundHandlers {
   readonly handlers: Handlers;
-  /** What a start is refused for. */
+  /** The problems for which a start is refused. */
   readonly problems: readonly Problem[];
-  /** Handlers that fail at each run. A start only warns of them, so that the other types are received. */
+  /**
+   * Handlers that fail at each run. A start only warns about them, so that events of other types are still
+   * applied.
+   */
   readonly failing: readonly Problem[];
 }
 
-/** Checks each handler against the engine's tables, and makes the table of handlers. */
+/** Checks each handler against the engine's tables, and returns the table of handlers. */
 export async function bindHandlers(
   { code, files, problems: before }: HandlersRead,
   engine: HandlerEngine,
@@ -77,7 +83,10 @@ export async function bindHandlers(
   return { handlers: { for: createLookUp(table), files }, problems, failing };
 }
 
-/** How many types of one source are remembered. A provider sends some dozens; made-up types must not fill the memory. */
+/**
+ * How many types of one source are remembered. A provider sends dozens of types. The limit keeps made-up
+ * types from filling the memory.
+ */
 const MAX_REMEMBERED = 1000;
 
 function createLookUp(table: ReadonlyMap<string, LoadedHandler>): Handlers["for"] {
@@ -110,6 +119,6 @@ function lookUp(
 
 function withoutLastPart(key: string): string {
   const dot = key.lastIndexOf(".");
-  // Not beyond a slash: `v1.2/orders` has no more general form.
+  // Do not go beyond a slash: `v1.2/orders` has no more general form.
   return dot > key.lastIndexOf("/") ? key.slice(0, dot) : "";
 }

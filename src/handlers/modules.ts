@@ -3,11 +3,11 @@ import { handler, reply } from "./api.ts";
 let supplied = false;
 
 /**
- * Supplies the modules that a handler may import with nothing installed. Their versions are part of hookonce's public
- * interface.
+ * Supplies the modules that a handler may import with nothing installed. Their versions are part of
+ * hookonce's public interface.
  *
- * @param engineModules the engine's. hookonce runs on the same module instances, so its `db` accepts a table that a
- *   handler declares
+ * @param engineModules the engine's. hookonce runs on the same module instances, so its `db` accepts a table
+ *   that a handler declares
  */
 export function supplyModules(engineModules: Readonly<Record<string, object>>): void {
   if (supplied) return;

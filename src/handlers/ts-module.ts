@@ -38,18 +38,20 @@ export async function importHandler(
     language: "ts",
     file,
     hash,
-    // The user's handler says what its database is; the engine hands over its own.
+    // The user's handler declares the type of its database. The engine passes its own.
     run: run as Extract<HandlerCode, { language: "ts" }>["run"],
     replyOf: (returned) => (isReply(returned) ? returned.reply : null),
     placeOf: (thrown) => thrownAt(file, path, thrown),
   };
 }
 
-/** The top level is the user's code. It may wait for ever or end the process, and neither may happen without a word. */
+/**
+ * The top level is the user's code. It may wait forever or try to end the process, and both must be reported.
+ */
 async function importModule(path: string): Promise<{ default?: unknown }> {
   const tooLate = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    tooLate.reject(new Error(`its top level has not come to an end after ${LOAD_TIMEOUT / 1000} s`));
+    tooLate.reject(new Error(`its top level has not finished after ${LOAD_TIMEOUT / 1000} s`));
   }, LOAD_TIMEOUT);
   loadingHandler(true);
   try {

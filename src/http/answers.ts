@@ -22,8 +22,8 @@ const MESSAGES = {
 } as const;
 
 /**
- * The answer to a delivery of one event: the handler's reply, else the preset's own answer, else JSON with
- * the outcome. A failure is always 500 with JSON.
+ * The answer to a delivery of one event: the handler's reply, or else the preset's own answer, or else JSON
+ * with the outcome. A failure is always 500 with JSON.
  */
 export function answerReceived(received: Result, { answer }: Provider): Response {
   const { outcome, reply } = received;
@@ -38,8 +38,8 @@ function outcomeJson({ outcome, eventId }: Result): string {
 
 /**
  * The answer to a delivery of several events: 500 if one of them failed, 400 if one could not be identified,
- * else 200. After a 500 or 400 the provider delivers the whole batch again, and the events already processed
- * are duplicates.
+ * and otherwise 200. After a 500 or 400 the provider delivers the whole batch again, and the events already
+ * processed are duplicates.
  */
 export function answerBatch({ events }: ReceivedBatch, { answer }: Provider): Response {
   const failed = events.some((event) => !(event instanceof HookonceError) && event.outcome === "failed");

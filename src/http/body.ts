@@ -8,7 +8,7 @@ import type { Admission } from "../providers/admission.ts";
 export interface ByteBudget {
   /** Reserves bytes. Returns false, and reserves nothing, if they do not fit. */
   take(bytes: number): boolean;
-  /** Gives reserved bytes back. */
+  /** Releases reserved bytes. */
   give(bytes: number): void;
 }
 
@@ -63,7 +63,7 @@ export async function readBody(
   }
 }
 
-/** Gives back the memory of a body that {@link readBody} has read. */
+/** Releases the memory of a body that {@link readBody} has read. */
 export function releaseBody(bytes: Uint8Array, budget: ByteBudget): void {
   budget.give(bytes.byteLength + OVERHEAD);
 }

@@ -11,23 +11,22 @@ import { statuses } from "./statuses.ts";
  */
 export interface DeliveryLog {
   received(source: string, received: Result, startedAt: number): void;
-  /** Logs a handshake, which brings no event, and shows the user any secret that arrived with it. */
+  /** Logs a handshake, which carries no event, and shows the user any secret that arrived with it. */
   handshake(source: string, done: HandshakeDone, startedAt: number): void;
   /** Logs a delivery that was refused before anything was recorded. */
   rejected(source: string, error: unknown, startedAt: number): void;
 }
 
 /**
- * How many different warnings are written at most. Anyone who can reach an unsigned source can make up a
- * million types.
+ * The most different warnings that are written. Anyone who can reach an unsigned source can make up a million
+ * types.
  */
 const MAX_WARNED = 1000;
 
 /**
- * @param writeLine writes a line from its fields in JSON. It is used for every delivery that did not fail
- *   and whose body did not change, which is nearly all of them. Building such a line by hand takes 3 µs
- *   instead of the logger's 10 µs; a delivery takes 40 µs in all. Without it, the logger writes these lines,
- *   too.
+ * @param writeLine writes a line from its fields in JSON. It is used for every delivery that did not fail and
+ *   whose body did not change, which is nearly all of them. Building such a line by hand takes 3 µs instead
+ *   of the logger's 10 µs; a delivery takes 40 µs in all. Without it, the logger writes these lines as well.
  */
 export function createDeliveryLog(log: Logger, writeLine?: (fields: string) => void): DeliveryLog {
   const warned = new Set<string>();

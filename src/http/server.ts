@@ -37,8 +37,8 @@ export function listen(app: Hono<Env> | null, options: ListenOptions): HttpServe
     server = Bun.serve({
       hostname: options.hostname,
       port: options.port,
-      // With `development: false`, Bun shares the port by default, and each of two servers would get half of
-      // the deliveries.
+      // With `development: false`, Bun shares the port by default, and each of two servers would receive half
+      // of the deliveries.
       reusePort: false,
       // Bun's error pages show source code and paths, even in a compiled binary.
       development: false,

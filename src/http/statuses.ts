@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../errors.ts";
 
-/** Maps error codes to HTTP statuses. Any other code is unexpected here and is answered 500. */
+/** Maps error codes to HTTP statuses. Any other code is unexpected here and is answered with 500. */
 export const statuses: Partial<Record<ErrorCode, number>> = {
   invalid_json: 400,
   invalid_utf8: 400,

@@ -10,7 +10,7 @@ export interface QueueOptions {
   readonly maxWaitMs?: number;
   /** The set of handlers that the next batch runs. */
   readonly handlers: () => Handlers;
-  /** The database can no longer be trusted in this process: end it without answering. */
+  /** This process can no longer trust the database: end it without answering. */
   readonly onFatal: (error: unknown) => void;
   /** The monotonic clock, in milliseconds. Only tests pass one. */
   readonly now?: () => number;

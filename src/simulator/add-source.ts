@@ -45,8 +45,9 @@ export interface Added {
 }
 
 /**
- * Adds a source to an inbox folder: appends it to the config, and adds the names of its secrets and, if asked, starter
- * handlers. Changes nothing that exists. To a source of this provider that exists, it only adds handlers.
+ * Adds a source to an inbox folder: appends it to the config, and adds the names of its secrets and, if
+ * asked, starter handlers. Changes nothing that exists. To a source of this provider that exists, it only
+ * adds handlers.
  *
  * @throws HookonceError `config_invalid` before anything is written; `storage_failed` if the folder cannot be
  * written to

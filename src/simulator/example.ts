@@ -20,7 +20,10 @@ export interface Example {
    */
   readonly form?: "fields" | { readonly field: string };
   readonly contentType?: string;
-  /** An update for a starter handler, with a line for each thing that users trip over; undefined for other types. */
+  /**
+   * An update for a starter handler, with a line for each thing that users trip over; undefined for other
+   * types.
+   */
   readonly update?: (type: string) => string | undefined;
   /** Where users enter the webhook's URL. */
   readonly dashboard: string;

@@ -33,7 +33,7 @@ async function checked(folder: string, environment: Record<string, string> | nul
 
 const BAD = "handlers/default/bad.sql:1: no such table: usres";
 const NOT_COMPARED = expect.stringContaining("whether a source with stored events is gone") as string;
-const NOT_TOLD = expect.stringContaining("does not tell which database") as string;
+const NOT_TOLD = expect.stringContaining("does not say which database") as string;
 
 for (const { name, config, says, unchecked = [] } of [
   {

@@ -412,7 +412,7 @@ describeUnless(onlyInFullRun(), "hookonce apply, interrupted and raced", () => {
       expect([code, stdout, stderr]).toEqual([
         1,
         "",
-        "hookonce: hookonce serve stopped before the command was done. What it has done stays done. Run the command again to go on. [shutting_down]\n",
+        "hookonce: hookonce serve stopped before the command was done. What was applied stays applied. Run the command again to continue. [shutting_down]\n",
       ]);
       expect((await apply(inbox)).code).toBe(0);
       expect(await someApplied(inbox, OWED)).toBe(OWED);

@@ -203,7 +203,7 @@ secret   = "file:gone.secret"
     const { code, stderr } = await run(["check", inbox.path]);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^handlers\/default\/exits\.ts:1: its top level calls process\.exit/m);
-    expect(stderr).toMatch(/^handlers\/default\/waits\.ts: its top level has not come to an end after 5 s/m);
+    expect(stderr).toMatch(/^handlers\/default\/waits\.ts: its top level has not finished after 5 s/m);
     expect(stderr).toMatch(/^2 problems in /m);
   }, 20_000);
 

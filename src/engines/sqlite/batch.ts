@@ -16,7 +16,7 @@ export interface BatchWriter {
   /**
    * Commits the first of these jobs, in order. No further job begins after `workMs` milliseconds.
    *
-   * @throws SQLiteError if the database can no longer be trusted in this process
+   * @throws SQLiteError if this process can no longer trust the database
    */
   commit(list: readonly Job[], handlers: Handlers, workMs: number): Committed;
 }

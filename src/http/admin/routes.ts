@@ -52,7 +52,7 @@ const jobRequest = z
     z.refine(
       ({ ids, filter: { type, outcome, since, until } }) =>
         ids === undefined || [type, outcome, since, until].every((value) => value === undefined),
-      "Give ids or a filter, not both. Only source and limit go with ids.",
+      "Give ids or a filter, not both. With ids, only source and limit are allowed.",
     ),
   );
 

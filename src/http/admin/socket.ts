@@ -36,7 +36,7 @@ export interface AdminSocket {
  */
 export function listenOnSocket(app: Pick<Hono, "fetch">, path: string): AdminSocket {
   rmSync(path, { force: true });
-  // The umask is set before the bind, so that others can never open the socket.
+  // The umask is set before the bind, so that other users can never open the socket.
   const umask = process.umask(0o177);
   try {
     const server = Bun.serve({ unix: path, development: false, fetch: (request) => app.fetch(request) });
@@ -72,7 +72,7 @@ export function createAdminClient(send: (request: Request) => Response | Promise
 /**
  * Connects to the process that serves a database.
  *
- * @returns undefined if none does; the client throws `shutting_down` if that process ends
+ * @returns undefined if no process does. The client throws `shutting_down` if that process ends
  * @throws HookonceError `permission_denied` if it runs as another user
  */
 export async function connectToServe(database: string): Promise<AdminClient | undefined> {
@@ -100,7 +100,7 @@ export async function connectToServe(database: string): Promise<AdminClient | un
     send(request).catch((cause: unknown) => {
       throw new HookonceError(
         "shutting_down",
-        "hookonce serve stopped before the command was done. What it has done stays done. Run the command again to go on.",
+        "hookonce serve stopped before the command was done. What was applied stays applied. Run the command again to continue.",
         { cause },
       );
     }),

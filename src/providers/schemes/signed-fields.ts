@@ -31,8 +31,8 @@ function malformed(name: string, why: string): HookonceError {
 
 /**
  * For signatures over fields of a JSON body. If a key occurs twice, JavaScript reads the last value, and that
- * one was verified, but SQLite would read the first. So the JSON is written again, with each key once. This takes
- * up to 350 ms per MiB, so it waits until the JSON is asked for, after the signature has been verified.
+ * one was verified, but SQLite would read the first. So the JSON is written again, with each key once. This
+ * takes up to 350 ms per MiB, so it waits until the JSON is asked for, after the signature has been verified.
  */
 export function withoutRepetition(asItCame: Reading): Reading {
   return (delivery) => {

@@ -22,6 +22,8 @@ export interface EventSource {
    * contain the event.
    */
   readonly payloadOf: (stored: StoredDelivery, eventId: string) => { json: string | null } | undefined;
+  /** Whether a stored delivery carried the event that has this id by the present rule. */
+  readonly carries: (stored: StoredDelivery, eventId: string) => boolean;
 }
 
 /** What is kept of a delivery. Secrets in `headers` are replaced. `body` is the raw bytes. */
@@ -49,6 +51,11 @@ export interface Incoming {
    * once.
    */
   readonly batch: object | undefined;
+  /**
+   * The id that an earlier version of hookonce gave this event, if it is another one. An event that is recorded under
+   * it, or has failed under it, keeps it.
+   */
+  readonly earlierId?: string | undefined;
 }
 
 /** One unit of writing. Each succeeds or fails alone, whatever else is in its transaction. */

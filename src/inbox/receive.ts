@@ -79,7 +79,7 @@ export async function answerGet(delivery: Delivery, source: Source): Promise<Han
 
 /** @param batch the delivery, if it carried several events */
 function incomingOf(
-  { id, type, body }: Identified,
+  { id, type, body, earlierId }: Identified,
   delivery: Delivery,
   source: Source,
   batch?: Delivery,
@@ -87,6 +87,7 @@ function incomingOf(
   return {
     source,
     batch,
+    earlierId,
     input: {
       id,
       type,

@@ -8,7 +8,7 @@ import { checkId, checkType } from "./body/identity.ts";
 import { parseBody, type ParsedBody, type Reading } from "./body/payload.ts";
 import type { Provider } from "./provider.ts";
 import { createBodyRedaction, createHeaderRedaction } from "./body/redaction.ts";
-import { canonical, compileSelector, type Read, type Selector } from "./body/selector.ts";
+import { canonical, compileSelector, ESCAPE, type Read, type Selector } from "./body/selector.ts";
 import { kindOf, type Scheme } from "./schemes.ts";
 import { coversUrl, secretOf } from "./verifier.ts";
 
@@ -43,6 +43,8 @@ export interface SourceSettings {
 
 export interface Identified extends Identity {
   readonly body: ParsedBody;
+  /** The id that an earlier version of hookonce gave this event, if it is another one. */
+  readonly earlierId: string | undefined;
 }
 
 /** A source that is ready to receive. */
@@ -58,7 +60,10 @@ export interface Source {
   readonly unhandled: "record" | "ignore" | "fail";
   readonly requireChange: boolean;
   readonly sameBody: boolean;
-  /** Two sources have the same text here if and only if they have the same rule for event ids. */
+  /**
+   * Two sources have the same text here if and only if they have the same rule for event ids. How parts are joined is
+   * not in it: that changes with hookonce, not with the config, and must not refuse a start.
+   */
   readonly eventIdRule: string;
   /**
    * Refuses what the headers alone can refuse: the size, the type and the missing or malformed signature.
@@ -84,6 +89,8 @@ export interface Source {
     stored: Pick<Delivery, "headers" | "body">,
     eventId: string,
   ) => { json: string | null } | undefined;
+  /** Whether a stored delivery, or a stored event of a batch, has this id by the present rule. */
+  readonly carries: (stored: Pick<Delivery, "headers" | "body">, eventId: string) => boolean;
   readonly handshakes: Handshakes | undefined;
   /** Replaces secrets in the body, before it is stored or passed on. Undefined if there can be none. */
   readonly redactBody: ((delivery: Delivery) => Delivery) | undefined;
@@ -121,7 +128,7 @@ export function createSource(
   const type = settings.type ?? provider.type;
   const kind = kindOf(scheme);
   const parse = kind.reading(scheme, (delivery) => parseBody(delivery, provider.formField, maxBody));
-  const identify = createIdentifier(compileSelector(eventId, "absent"), compileSelector(type, "skip"), parse);
+  const identify = createIdentifier(eventId, compileSelector(type, "skip"), parse);
   if (receives && secrets.length === 0 && kind.proof !== "none" && !learnsSecret(provider))
     throw new HookonceError("config_invalid", "A signed source needs a secret.");
   const context: VerifyContext = {
@@ -163,6 +170,7 @@ export function createSource(
     identify,
     split,
     payloadOf: createPayloadOf(parse, split),
+    carries: createCarries(identify, split),
     handshakes,
     redactBody:
       kind.proof === "secret-sent" ? createBodyRedaction(secrets, provider.formField, maxBody) : undefined,
@@ -200,7 +208,9 @@ export function createUrlOf(scheme: Scheme, publicUrl: string | undefined): Veri
   };
 }
 
-function createIdentifier(readId: Read, readType: Read, parse: Source["parse"]): Source["identify"] {
+function createIdentifier(eventId: Selector, readType: Read, parse: Source["parse"]): Source["identify"] {
+  const readId = compileSelector(eventId, "absent");
+  const readEarlier = compileSelector(eventId, "absent", false);
   return (delivery, body = parse(delivery)) => {
     const from = {
       headers: delivery.headers,
@@ -208,11 +218,20 @@ function createIdentifier(readId: Read, readType: Read, parse: Source["parse"]):
       body: body.signed ?? delivery.body,
     };
     // Ids are compared digit for digit: 9007199254740993 and …992 are two ids but one JavaScript number.
-    const id = readId({ ...from, json: body.json });
+    const exact = { ...from, json: body.json };
+    const read = readId(exact);
     const type = readType(from);
-    if ((id === undefined || type === undefined) && body.problem !== null) throw body.problem;
-    return { id: checkId(id), type: checkType(type), body };
+    if ((read === undefined || type === undefined) && body.problem !== null) throw body.problem;
+    const id = checkId(read);
+    return { id, type: checkType(type), body, earlierId: earlierIdOf(id, () => readEarlier(exact)) };
   };
+}
+
+/** Before the parts of an id were escaped, they were only joined. */
+function earlierIdOf(id: string, read: () => unknown): string | undefined {
+  if (!id.includes(ESCAPE)) return undefined;
+  const earlier = read();
+  return typeof earlier === "string" && earlier !== id ? earlier : undefined;
 }
 
 function createBatchSplit(split: Split, identify: Source["identify"], parse: Source["parse"]): BatchSplit {
@@ -239,12 +258,28 @@ function createPayloadOf(parse: Reading, split: BatchSplit | undefined): Source[
   if (split === undefined) return (stored) => parse(stored);
   return (stored, eventId) => {
     try {
-      const element = split(stored).find((one) => !(one instanceof HookonceError) && one.id === eventId);
-      return element instanceof HookonceError ? undefined : element?.body;
+      const elements = split(stored).filter((one): one is Identified => !(one instanceof HookonceError));
+      const element =
+        elements.find(({ id }) => id === eventId) ?? elements.find(({ earlierId }) => earlierId === eventId);
+      return element?.body;
     } catch (error) {
       // The rule for batches has changed since this was stored.
       if (error instanceof HookonceError) return undefined;
       throw error;
     }
   };
+}
+
+function createCarries(identify: Source["identify"], split: BatchSplit | undefined): Source["carries"] {
+  // An event of a batch that has failed is stored with its own bytes alone, so both are tried.
+  const reads: BatchSplit[] = [(stored) => [identify(stored)], ...(split === undefined ? [] : [split])];
+  return (stored, eventId) =>
+    reads.some((read) => {
+      try {
+        return read(stored).some((one) => !(one instanceof HookonceError) && one.id === eventId);
+      } catch (error) {
+        if (error instanceof HookonceError) return false;
+        throw error;
+      }
+    });
 }

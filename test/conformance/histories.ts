@@ -7,6 +7,7 @@ import { apply, batchOf, deliver, inWords, sourceWith, type HandlerName } from "
 import { openEngine, type OpenEngine } from "./open-engine.ts";
 import { applied } from "./scenarios/apply.ts";
 import { batches } from "./scenarios/batches.ts";
+import { earlierIds } from "./scenarios/earlier-ids.ts";
 import { newEvents } from "./scenarios/events.ts";
 import { failures } from "./scenarios/failures.ts";
 import { corrected, none, summaryOf, type Scenario, type Step } from "./scenarios/scenario.ts";
@@ -31,7 +32,7 @@ export function createHistoryTests(name: string, harness: EngineHarness): void {
     asyncHandlers,
     synchronousHandlers: !asyncHandlers,
   };
-  const scenarios = [...newEvents, ...failures, ...batches, ...applied]
+  const scenarios = [...newEvents, ...failures, ...batches, ...applied, ...earlierIds]
     .filter(({ needs }) => needs === undefined || has[needs])
     .map((scenario): [string, Scenario] => [scenario.name, scenario]);
 

@@ -30,6 +30,11 @@ const elementOf: EventSource["payloadOf"] = ({ body }, eventId) => {
   return element === undefined ? undefined : { json: JSON.stringify(element) };
 };
 
+const carries: EventSource["carries"] = ({ body }, eventId) => {
+  const events = [parse(new TextDecoder().decode(body))].flat() as { id?: string }[];
+  return events.some(({ id }) => id === eventId.split("/").at(-1));
+};
+
 function parse(json: string): unknown {
   try {
     return JSON.parse(json);
@@ -48,6 +53,7 @@ export function sourceWith(change: Partial<EventSource> = {}): EventSource {
     requireChange: false,
     sameBody: false,
     payloadOf,
+    carries,
     ...change,
   });
 }
@@ -70,12 +76,15 @@ export interface DeliveryOptions {
   readonly at?: number;
   /** Of the header `x-note`. */
   readonly note?: string;
+  /** The id that an earlier version gave the event. */
+  readonly earlierId?: string;
 }
 
 export type Delivery = Extract<Job, { kind: "delivery" }>;
 
 export function deliver(id: string, options: DeliveryOptions = {}): Delivery {
-  const { cents = 1, fail = false, body = JSON.stringify({ id, cents, fail }) } = options;
+  const { cents = 1, fail = false } = options;
+  const { body = JSON.stringify({ id: id.split("/").at(-1), cents, fail }) } = options;
   return delivery(id, options, body, undefined);
 }
 
@@ -95,7 +104,7 @@ export function batchOf(
 
 function delivery(
   id: string,
-  { type = "credit", source = shop, at = 1000, note }: DeliveryOptions,
+  { type = "credit", source = shop, at = 1000, note, earlierId }: DeliveryOptions,
   body: string | Uint8Array,
   batch: object | undefined,
   element?: string,
@@ -105,6 +114,7 @@ function delivery(
   const event: Incoming = Object.freeze({
     source,
     batch,
+    earlierId,
     input: Object.freeze({
       id,
       type,

@@ -19,6 +19,7 @@ const source: EventSource = {
   requireChange: false,
   sameBody: false,
   payloadOf: () => undefined,
+  carries: () => false,
 };
 
 function event(id: string): Incoming {

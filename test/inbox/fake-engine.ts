@@ -9,6 +9,7 @@ const source: EventSource = {
   requireChange: false,
   sameBody: false,
   payloadOf: () => undefined,
+  carries: () => false,
 };
 
 const input = { type: "", source: "default", receivedAt: 1, payloadJson: null, headersJson: "{}" };

@@ -213,6 +213,34 @@ describe("event ids", () => {
     expect(answers).toEqual(["processed", "processed", "processed", "duplicate"]);
   });
 
+  test("two different tuples are two events, whatever is in their parts", async () => {
+    const send = async (account: unknown, id: unknown): Promise<Answer> =>
+      post(inbox, "joined", JSON.stringify({ account, id }), { "x-kind": "k" });
+    const tuples = [
+      ["1/2", "3"],
+      ["1", "2/3"],
+      ["1\\", "2/3"],
+      ["1\\/2", "3"],
+      ["", "1/2/3"],
+      ["1/2/3", ""],
+      ["/", "/"],
+      ["", "//"],
+    ];
+    for (const tuple of tuples) expect([tuple, await send(tuple[0], tuple[1])]).toEqual([tuple, PROCESSED]);
+    for (const tuple of tuples) expect([tuple, await send(tuple[0], tuple[1])]).toEqual([tuple, DUPLICATE]);
+    expect(
+      inbox.rows(
+        "select event_id from hookonce_events where event_id like '%/3' and source = 'joined' order by id",
+      ),
+    ).toEqual([
+      { event_id: "1\\/2/3" },
+      { event_id: "1/2\\/3" },
+      { event_id: "1\\\\/2\\/3" },
+      { event_id: "1\\\\\\/2/3" },
+      { event_id: "/1\\/2\\/3" },
+    ]);
+  });
+
   test("the same id from two sources is two events", async () => {
     expect(await post(inbox, "body", '{"id":"shared","type":"t"}', JSON_TYPE)).toEqual(PROCESSED);
     expect(await post(inbox, "header", "", { "x-id": "shared", "x-type": "t" })).toEqual(PROCESSED);

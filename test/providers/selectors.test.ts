@@ -82,13 +82,18 @@ describe("a selector finds", () => {
       asType: "evt_1.opened",
     },
     { selector: join(["body:$.id", "body:$.no"]), found: undefined, asType: "evt_1" },
-    { selector: join(["body:$.id", "body:$.action"], ""), found: "evt_1opened" },
     { selector: join(["body:$.id"], "/"), found: "evt_1" },
   ];
 
   test.each(scenarios.map((row) => [JSON.stringify(row.selector), row] as const))("%s", (_, row) => {
     expect(compileSelector(row.selector, "absent")(from)).toEqual(row.found);
     expect(compileSelector(row.selector, "skip")(from)).toEqual("asType" in row ? row.asType : row.found);
+  });
+
+  test("two parts of a type without a separator; an id must have one", () => {
+    const glued = join(["body:$.id", "body:$.action"], "");
+    expect(compileSelector(glued, "skip")(from)).toBe("evt_1opened");
+    expect(() => compileSelector(glued, "absent")).toThrow('with = "" cannot separate the parts of an id');
   });
 
   test("nothing in a payload that is not an object", () => {

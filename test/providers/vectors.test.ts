@@ -104,7 +104,7 @@ const rows: Record<string, Row> = {
   vercel: { preset: "vercel" },
   intercom: { preset: "intercom" },
   sentry: { preset: "sentry", type: "issue.created" },
-  patreon: { preset: "patreon", id: /^members:pledge:create:[0-9a-f]{64}$/ },
+  patreon: { preset: "patreon", id: /^members\\:pledge\\:create:[0-9a-f]{64}$/ },
   "cloudflare-stream": { preset: "cloudflare-stream", id: HASH, type: "ready" },
   "cloudflare-notifications": { preset: "cloudflare-notifications", id: /^[0-9a-f-]{36}$/ },
   telegram: { preset: "telegram" },

@@ -81,7 +81,15 @@ export function createEventStore(db: Database) {
     if (number > 2 * KEPT) sql.dropDelivery.run(name, eventId, number - KEPT);
   }
 
+  /** The delivery that brought a recorded event; undefined if its body is gone. */
+  function bodyOf(event: number): { headersJson: string; body: Uint8Array } | undefined {
+    const [headersJson, body] = sql.findBody.row(event) ?? [];
+    if (typeof headersJson !== "string" || !(body instanceof Uint8Array)) return undefined;
+    return { headersJson, body };
+  }
+
   return {
+    bodyOf,
     hasOpenFailures,
     keepDelivery,
     countDelivery,
@@ -166,8 +174,9 @@ export function createEventStore(db: Database) {
 
     /** Returns a recorded event as it was first delivered, or undefined if its body is gone. */
     stored(source: EventSource, { id, eventId, type, receivedAt }: RecordedEvent): HandlerInput | undefined {
-      const [headersJson, body] = sql.findBody.row(id) ?? [];
-      if (typeof headersJson !== "string" || !(body instanceof Uint8Array)) return undefined;
+      const found = bodyOf(id);
+      if (found === undefined) return undefined;
+      const { headersJson, body } = found;
       const headers = JSON.parse(headersJson) as Headers;
       const payload = source.payloadOf({ headers, body }, eventId);
       if (payload === undefined) return undefined;

@@ -1,4 +1,5 @@
 import { HookonceError } from "../../errors.ts";
+import type { Headers } from "../../event.ts";
 import type {
   HandlerInput,
   Handlers,
@@ -33,7 +34,23 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
   let notes: RunNote[] = [];
 
   function run(job: Job, handlers: Handlers, bodies: BatchBodies): Result {
-    return job.kind === "delivery" ? deliver(job.event, handlers, bodies) : apply(job, handlers);
+    return job.kind === "delivery" ? deliver(asRecorded(job.event), handlers, bodies) : apply(job, handlers);
+  }
+
+  /**
+   * Two events may have had the same id under the earlier rule, so what is stored tells whether the recorded one is this
+   * one. That is exact however old the record is, and needs neither the time of the upgrade nor a window.
+   */
+  function asRecorded(incoming: Incoming): Incoming {
+    const { source, input, earlierId } = incoming;
+    if (earlierId === undefined) return incoming;
+    const event = store.find(source, earlierId);
+    const stored = event === undefined ? store.findFailure(source, earlierId) : store.bodyOf(event.id);
+    if (event === undefined && stored === undefined) return incoming;
+    // If the body is gone, the id alone counts.
+    const headers = JSON.parse(stored?.headersJson ?? "{}") as Headers;
+    const isThis = stored === undefined || source.carries({ headers, body: stored.body }, input.id);
+    return isThis ? { ...incoming, input: { ...input, id: earlierId } } : incoming;
   }
 
   function deliver(incoming: Incoming, handlers: Handlers, bodies: BatchBodies): Result {
@@ -168,7 +185,7 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
 
   function recordFailure(job: Job, handlers: Handlers, error: unknown): Result {
     if (job.kind === "apply") return recordFailedApply(job, handlers, error);
-    const incoming = job.event;
+    const incoming = asRecorded(job.event);
     const { source, input } = incoming;
     // If the event is still recorded after the undo, it was unhandled, and its new handler has now failed.
     const owed = store.find(source, input.id) ?? store.findSameBody(source, () => ownBytes(incoming));

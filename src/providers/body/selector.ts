@@ -1,4 +1,5 @@
 import type { Headers } from "../../event.ts";
+import { HookonceError } from "../../errors.ts";
 import { NumberLiteral, numberAt } from "./exact-numbers.ts";
 import { parsePath, parseValuePath, stepsIn } from "./path.ts";
 
@@ -45,13 +46,18 @@ export type Read = (from: Readable) => unknown;
 /**
  * @param missing what a join does if a part is missing. `skip` leaves out the part (for a type). `absent`
  *   returns no value (for an id)
+ * @param escapes whether two different tuples never join to one text, as in an id
  * @throws HookonceError `config_invalid` that names what cannot be read
  */
-export function compileSelector(selector: Selector, missing: "skip" | "absent"): Read {
+export function compileSelector(
+  selector: Selector,
+  missing: "skip" | "absent",
+  escapes = missing === "absent",
+): Read {
   if (typeof selector === "string") return compilePart(selector);
   if ("key_beside" in selector) return compileKeyBeside(selector);
-  if (!isList(selector)) return compileJoin(selector.join, selector.with, missing);
-  const choices = selector.map((choice) => compileSelector(choice, missing));
+  if (!isList(selector)) return compileJoin(selector.join, selector.with, missing, escapes);
+  const choices = selector.map((choice) => compileSelector(choice, missing, escapes));
   return (from) => {
     for (const read of choices) {
       const value = read(from);
@@ -65,17 +71,41 @@ export function isList(selector: Exclude<Selector, Part>): selector is readonly 
   return Array.isArray(selector);
 }
 
-function compileJoin(parts: readonly Part[], separator: string, missing: "skip" | "absent"): Read {
+function compileJoin(
+  parts: readonly Part[],
+  separator: string,
+  missing: "skip" | "absent",
+  escapes: boolean,
+): Read {
   const reads = parts.map(compilePart);
+  const escape = escapes ? escapeOf(separator) : (part: string) => part;
   return (from) => {
     const found: string[] = [];
     for (const read of reads) {
       const value = read(from);
-      if (isText(value)) found.push(String(value));
+      if (isText(value)) found.push(escape(String(value)));
       else if (missing === "absent") return undefined;
     }
     return found.length === 0 ? undefined : found.join(separator);
   };
+}
+
+/** The character before each character of a separator, and before itself, in a part of an id. */
+export const ESCAPE = "\\";
+
+/**
+ * Without it `1:2` and `3` would be the same id as `1` and `2:3`. Each character of the separator is escaped: with `::`,
+ * the parts `a:` and `b` would otherwise be `a` and `:b`.
+ */
+function escapeOf(separator: string): (part: string) => string {
+  if (separator === "" || separator.includes(ESCAPE)) {
+    throw new HookonceError(
+      "config_invalid",
+      `event_id: with = ${JSON.stringify(separator)} cannot separate the parts of an id, because other parts could join to the same id. Write a separator without a backslash, such as ":".`,
+    );
+  }
+  const special = new RegExp(`[${RegExp.escape(separator)}\\\\]`, "gu");
+  return (part) => part.replace(special, `${ESCAPE}$&`);
 }
 
 function compileKeyBeside({ key_beside: others, of }: KeyBeside): Read {

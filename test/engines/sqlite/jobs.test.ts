@@ -17,6 +17,7 @@ const source: EventSource = {
   requireChange: false,
   sameBody: false,
   payloadOf: ({ body }) => ({ json: Buffer.from(body).toString() }),
+  carries: () => false,
 };
 
 test("a failure whose body no longer holds the event is not run without its payload", () => {

@@ -8,8 +8,8 @@ import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
 
 /**
- * Says that a provider has no such event type, and which one was probably meant. It is only a warning, because providers
- * add types.
+ * Says that a provider has no such event type, and which one was probably meant. It is only a warning,
+ * because providers add types.
  *
  * @returns undefined if the type is known, or if nothing is known about it
  */
@@ -46,7 +46,9 @@ async function load(): Promise<ReadonlyMap<string, KnownTypes>> {
   return (await import("../providers/event-types.ts")).eventTypes;
 }
 
-/** How many letters may be wrong if the list is not whole: another type of the provider may differ by more. */
+/**
+ * How many letters may be wrong if the list is not whole: another type of the provider may differ by more.
+ */
 const CLOSE = 2;
 
 function problemWith(

@@ -102,8 +102,8 @@ function writeHandlers(files: readonly string[], title: string, again: string): 
   return [
     "Write what an event does, in SQL or in TypeScript (.ts), in a file for each type:",
     ...files.map((file) => `  ${file}`),
-    "Until then such events are kept as unhandled, and hookonce apply runs them later.",
-    `For starters with the paths of ${title}'s payload: ${again}`,
+    "Until then these events are kept as unhandled, and hookonce apply runs them later.",
+    `To write starters with the paths of ${title}'s payload: ${again}`,
   ];
 }
 
@@ -112,7 +112,7 @@ function nameFlag(provider: string, name: string): string[] {
 }
 
 function whatIs(name: string, secretIs = "the signing secret"): string {
-  return name.endsWith("_VERIFY_TOKEN") ? "the verify token, which you make up" : secretIs;
+  return name.endsWith("_VERIFY_TOKEN") ? "the verify token, which you choose" : secretIs;
 }
 
 function privateKeyHint(provider: string, proof: Proof): string {

@@ -24,16 +24,19 @@ export interface ApplyFlags {
   json?: boolean;
 }
 
-/** What chooses among all owed events. With event ids only the source does. */
+/** Filters for all owed events. With event ids, only the source may be given. */
 const FILTERS = ["type", "outcome", "since", "until", "limit"] as const;
 
-/** How often to look how far the job is, in milliseconds. */
+/** How often to ask for the progress of the job, in milliseconds. */
 const POLL_MS = 100;
 
 /** How long to wait for a `serve` that wanted the database, in milliseconds. */
 const MAX_WAIT_MS = 15_000;
 
-/** `hookonce apply`: runs what is owed and can run now. Exit 1 if an event failed or the job did not end. */
+/**
+ * `hookonce apply`: runs what is owed and can run now. Exits with 1 if an event failed or the job did not
+ * end.
+ */
 export async function runApply(given: readonly string[], flags: ApplyFlags): Promise<number> {
   const ids = [...new Set(given)];
   const folder = ids.find((id) => existsSync(join(id, "hookonce.toml")));
@@ -130,11 +133,11 @@ async function waitForServe(options: AdminOptions): Promise<Admin> {
   }
   throw new HookonceError(
     "database_in_use",
-    "Another hookonce wanted the database and did not start. Run hookonce apply again: what was applied stays applied.",
+    "Another hookonce asked for the database but did not start. Run hookonce apply again. What was applied stays applied.",
   );
 }
 
-/** On a terminal one line that is written again; elsewhere nothing. */
+/** Shows progress on a terminal, in one line that is overwritten. Shows nothing elsewhere. */
 function createProgressLine({ json, dryRun }: ApplyFlags) {
   const shown = process.stderr.isTTY && json !== true && dryRun !== true;
   return {
@@ -182,8 +185,8 @@ function printResult(views: readonly JobView[], flags: ApplyFlags, ofServe: bool
 }
 
 /**
- * A job that went on in another process. The second one looked again at everything that the first one had not
- * applied, so only what was applied adds up.
+ * Merges the views of a job that continued in another process. The second process looked again at everything
+ * that the first one had not applied, so only the applied events are added up.
  */
 function merged(views: readonly JobView[]): ApplyGroup[] {
   const last = views.length - 1;
@@ -194,7 +197,7 @@ function merged(views: readonly JobView[]): ApplyGroup[] {
   return [...byKey.values()].map((same) => Object.assign({}, same.at(-1), totalOf(same)));
 }
 
-/** Groups in which nothing ran and nothing is owed: all of it was done already. */
+/** Whether nothing ran in the group and nothing in it is owed, because all of it was done already. */
 function isDone({ wouldRun, processed, failed, noHandler }: ApplyGroup): boolean {
   return wouldRun + processed + failed + noHandler === 0;
 }
@@ -234,7 +237,7 @@ function tableOf(groups: readonly ApplyGroup[], dryRun: boolean): string[] {
   return [line(head), ...rows.map(line), ""];
 }
 
-/** What happened in one sentence, and in another what to do next. */
+/** One sentence that says what happened, and one that says what to do next. */
 function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe: boolean): string[] {
   const { wouldRun, processed, failed, noHandler, alreadyDone } = total;
   if (state === "done" && wouldRun + processed + failed + noHandler === 0) {
@@ -246,7 +249,7 @@ function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe
   if (noHandler > 0) parts.push(`${noHandler} without a handler`);
   if (alreadyDone > 0) parts.push(`${alreadyDone} already done`);
   const sentence = `${parts.join(", ")}.`;
-  if (state === "stopped") return [`Stopped. ${sentence} Run hookonce apply again to go on.`];
+  if (state === "stopped") return [`Stopped. ${sentence} Run hookonce apply again to continue.`];
   if (failed + noHandler === 0) return [sentence];
   const verbs = [...(noHandler > 0 ? ["Add"] : []), ...(failed > 0 ? ["correct"] : [])].join(" or ");
   const handlers = failed + noHandler === 1 ? "the handler" : "the handlers";

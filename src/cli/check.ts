@@ -51,7 +51,9 @@ export async function runCheck(folder: string, options: { database?: string }): 
   if (owed.length > 0) {
     const where = folder === "." ? "" : ` --folder ${folder}`;
     console.log(`To run the owed events that have a handler: hookonce apply${where}`);
-    console.log("A running serve has the handlers of its start: restart it first if you changed one.");
+    console.log(
+      "A running serve uses the handlers that it loaded at its start. Restart it first if you changed one.",
+    );
   }
   console.log("no problems found");
   return EXIT.done;

@@ -62,8 +62,8 @@ function commandIn(args: readonly string[]): string | undefined {
 }
 
 /**
- * The word that should be a command and is not; undefined if commander finds nothing wrong, or something
- * else.
+ * Returns the word that stands for a command but is not one. Undefined if the command is known, or if
+ * commander will report another error.
  */
 function unknownIn(args: readonly string[], asked: string | undefined): string | undefined {
   const word = asked === "help" ? commandIn(args.slice(args.indexOf("help") + 1)) : asked;

@@ -58,7 +58,7 @@ export function initSummary(result: InitResult, folder: string, unsigned = true)
   const lines = [
     ...filesIn(result, folder),
     "",
-    `Start hookonce${unsigned ? " (--dev, because the source in it is unsigned)" : ""}:`,
+    `Start hookonce${unsigned ? " (--dev, because its source is unsigned)" : ""}:`,
     `  hookonce serve ${unsigned ? "--dev " : ""}${shellWord(folder)}`,
   ];
   // The user's own hookonce.toml may listen elsewhere, and may have no source that accepts this event.

@@ -12,7 +12,7 @@ export function printRefusal(error: unknown): void {
   for (const problem of error.problems) print(`  ${formatProblem(problem)}`);
 }
 
-/** Not console.error, which a start takes over for the output of handlers. */
+/** Does not use console.error, which a start takes over for the output of handlers. */
 function print(line: string): void {
   process.stderr.write(`${line}\n`);
 }

@@ -55,7 +55,7 @@ export async function runSend(
   const { proof, checksSecretFirst } = kindOf(scheme);
   if (flags.wrongSecret === true && proof === "fetched-key" && !checksSecretFirst) {
     console.error(
-      `error: --wrong-secret does not work for ${provider.title}: hookonce fetches the key of a signature from ${provider.title} itself, which has no key for a made-up one.`,
+      `error: --wrong-secret does not work for ${provider.title}: hookonce fetches the key from ${provider.title}, which has no key for a made-up signature.`,
     );
     return EXIT.usage;
   }
@@ -158,7 +158,8 @@ function keysOf(settings: SourceSettings, scheme: Scheme, flags: SendFlags): Sig
 }
 
 /**
- * Fills in a secret and a URL, which a verifier requires. The source only tells which events a delivery has.
+ * Fills in a secret and a URL, which a verifier requires. The source is only used to read the events of a
+ * delivery.
  */
 function withSomeSecret(settings: SourceSettings, scheme: Scheme, to: string): SourceSettings {
   const secrets = settings.secrets.length > 0 ? settings.secrets : [randomKeys(scheme).secret];
@@ -213,7 +214,7 @@ function answerLine({ eventIds, answer: { status, said, ms } }: Sent): string {
   return `${id}  ${status === 0 ? "" : `${status} `}${words}  ${ms.toFixed(0)} ms`;
 }
 
-/** Shows progress in one line of the terminal that is overwritten; elsewhere shows nothing. */
+/** Shows progress on a terminal, in one line that is overwritten. Shows nothing elsewhere. */
 function createProgress(total: number): (done: number) => void {
   const out = process.stderr;
   if (!out.isTTY) return () => {};

@@ -32,7 +32,7 @@ export async function runServe(folder: string, flags: ServeFlags): Promise<numbe
       log,
     });
   } finally {
-    // What refuses the start is printed with console, too.
+    // The problems of a refused start are printed with console as well.
     onStrayOutput(undefined);
   }
 }

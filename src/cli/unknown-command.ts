@@ -19,10 +19,7 @@ const SYNONYMS: Readonly<Record<string, string>> = {
 const READ_EVENTS = `read the table with sqlite3 DATABASE "select * from hookonce_events order by id desc limit 20"`;
 const READ_FAILURES = `read the table with sqlite3 DATABASE "select * from hookonce_failures"`;
 
-/**
- * Commands that have a name and do not exist yet, and what to use until then. Empty if there is nothing like
- * it.
- */
+/** Planned commands, and what to use until they exist. Empty if nothing can replace the command. */
 const PLANNED: Readonly<Record<string, string>> = {
   status: "use hookonce check, which counts what is owed",
   events: READ_EVENTS,

@@ -20,9 +20,9 @@ import { inboxFiles, inboxFilesFor } from "../templates/inbox-files.ts";
  * `.hookonce/types/`.
  */
 export interface InitResult {
-  /** Made; the types also if they were brought up to date. */
+  /** What was made. Includes the types if they were updated. */
   written: string[];
-  /** Existed already, and was left unchanged. */
+  /** What existed already and was left unchanged. */
   kept: string[];
 }
 
@@ -38,7 +38,7 @@ const typesFolder = ".hookonce/types";
  * @param database the application's own, as hookonce.toml will name it; without it, samples are written, too
  * @throws HookonceError `folder_not_empty` if `migrations/` or `handlers/` belong to something else, because
  * hookonce would run what is in them; or if something other than a regular file or folder has the name of one
- * that is needed, symbolic links included, because their targets are not ours to write; `disk_full` or
+ * that is needed, symbolic links included, because hookonce must not write to their targets; `disk_full` or
  * `storage_failed` if the file system refuses
  */
 export function writeInbox(folder: string, database?: string): InitResult {
@@ -95,7 +95,7 @@ function entriesOf(folder: string): string[] {
 
 /**
  * Samples are for a folder that has no migrations and handlers yet. An application's own database never gets
- * the sample tables, also when `init` is run again.
+ * the sample tables, even when `init` is run again.
  */
 function isSampleWanted(folder: string, path: string): boolean {
   if (existsSync(join(folder, path))) return true;
@@ -126,7 +126,7 @@ export function hasUnsignedSource(folder: string): boolean {
   return rawSources(configIn(folder)).some(([, source]) => tableOf(source)["provider"] === "unsigned");
 }
 
-/** hookonce.toml as far as it can be read; empty if it cannot. */
+/** Returns hookonce.toml as far as it can be read, or an empty table. */
 function configIn(folder: string): Readonly<Record<string, unknown>> {
   try {
     return tableOf(readToml(readFileSync(join(folder, CONFIG_FILE), "utf8")).value);

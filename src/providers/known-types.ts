@@ -1,8 +1,13 @@
-/** The event types of a provider, to find misspelled ones. Providers add types, so an unknown one is only a warning. */
+/**
+ * The event types of a provider, to find misspelled ones. Providers add types, so an unknown one is only a
+ * warning.
+ */
 export interface KnownTypes {
   /** Where they were read: the provider's library with its version, or a page. */
   readonly from: string;
-  /** Whether the list has every type. If not, only a type that looks like one of them is taken for a mistake. */
+  /**
+   * Whether the list has every type. If not, only a type that looks like one of them is taken for a mistake.
+   */
   readonly whole: boolean;
   /** Types that the list leaves out. */
   readonly others?: RegExp;

@@ -66,7 +66,7 @@ export function addSource(options: AddOptions): Added {
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     throw refusal(
-      `Nothing can be appended to ${CONFIG_FILE} as it is written. Add this source yourself:\n\n${source.text}`,
+      `This source cannot be appended to the end of ${CONFIG_FILE}. Add it yourself:\n\n${source.text}`,
     );
   }
 
@@ -86,7 +86,7 @@ export function addSource(options: AddOptions): Added {
     }
     if (!config.existed) {
       if (addToEnv(folder, source, provider)) written.push(".env");
-      // Last, because hookonce uses nothing else of this until the source exists.
+      // The config is written last, because hookonce uses the other files only once the source exists.
       appendFileSync(join(folder, CONFIG_FILE), text);
       written.unshift(CONFIG_FILE);
     }
@@ -184,7 +184,7 @@ function sourceText({ provider, name, publicUrl }: AddOptions): SourceText {
   }
   if (handshakes.some(({ when }) => when.some(({ isVerifyToken }) => isVerifyToken === true))) {
     names.push(token);
-    lines.push(`verify_token = "env:${token}" # you make it up, and enter it at the provider too`);
+    lines.push(`verify_token = "env:${token}" # choose one, and enter it at the provider, too`);
   }
   if (coversUrl(scheme)) {
     const url = publicUrl ?? `https://your.host/webhook/${name}`;
@@ -213,7 +213,7 @@ function addToEnv(folder: string, { names, later }: SourceText, provider: Provid
   if (missing.length === 0) return false;
   const lines = missing.map((name) => {
     const what = name.endsWith("_VERIFY_TOKEN")
-      ? "the verify token, which you make up"
+      ? "the verify token, which you choose"
       : (provider.secretIs ?? "the signing secret");
     return `# ${provider.title}: ${what}\n${name === later ? "# " : ""}${name}=\n`;
   });

@@ -3,7 +3,7 @@ export interface Answer {
   /** 0 if there was no answer. */
   readonly status: number;
   /**
-   * For each event of the delivery: `processed`, `duplicate`, …; `accepted` for a 2xx that says no more;
+   * For each event of the delivery: `processed`, `duplicate`, …; `accepted` for a 2xx without an outcome;
    * otherwise the code of the error, or the text of the answer.
    */
   readonly said: readonly string[];

@@ -32,7 +32,7 @@ export function whyNotTampered(scheme: Scheme): string | undefined {
   return kindOf(scheme).unsignedBody;
 }
 
-/** A signed request in whose body one value was changed on the way. */
+/** Returns a signed request with one value of its body changed after signing. */
 export function tampered(
   request: OutgoingRequest,
   scheme: Scheme,

@@ -15,7 +15,7 @@ export interface SendOptions {
   readonly type: string;
   /** The provider, with the scheme of the receiving source. */
   readonly provider: Pick<Provider, "scheme" | "formField" | "timeoutMs">;
-  /** Tells which events the receiver will find in a delivery. */
+  /** Reads the events that the receiver will find in a delivery. */
   readonly source: Pick<Source, "identify" | "split" | "redactBody">;
   readonly keys: SigningKeys;
   /** The body to send instead of the example's. */

@@ -218,7 +218,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     await run(["add", "meta", "--folder", other.path]);
     expect(read(other.path, ".env")).toBe(
       "OTHER=1\n# Meta (WhatsApp, Facebook, Instagram): the app secret\nMETA_WEBHOOK_SECRET=\n" +
-        "# Meta (WhatsApp, Facebook, Instagram): the verify token, which you make up\nMETA_VERIFY_TOKEN=\n",
+        "# Meta (WhatsApp, Facebook, Instagram): the verify token, which you choose\nMETA_VERIFY_TOKEN=\n",
     );
   });
 

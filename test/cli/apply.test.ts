@@ -391,7 +391,7 @@ describeUnless(onlyInFullRun(), "hookonce apply, interrupted and raced", () => {
       await someApplied(inbox, 20);
       child.kill("SIGINT");
       expect(await child.exited).toBe(1);
-      expect(await child.stdout.text()).toContain("Run hookonce apply again to go on.");
+      expect(await child.stdout.text()).toContain("Run hookonce apply again to continue.");
       const count = await someApplied(inbox, 20);
       expect(count).toBeLessThan(OWED);
       expect((await apply(inbox)).stdout).toContain(`${OWED - count} events applied.`);
@@ -472,7 +472,7 @@ describeUnless(onlyInFullRun(), "hookonce apply, interrupted and raced", () => {
       using _ = await holdWriteLock(inbox);
       child.kill("SIGINT");
       expect(await child.exited).toBe(1);
-      expect(await child.stdout.text()).toContain("Run hookonce apply again to go on.");
+      expect(await child.stdout.text()).toContain("Run hookonce apply again to continue.");
     },
     TIMEOUT,
   );

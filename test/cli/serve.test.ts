@@ -127,10 +127,10 @@ secret   = "env:STRIPE_WEBHOOK_SECRET"
     expect(forwarded.status).toBe(200);
   });
 
-  test("says that --production is gone, with exit code 2", async () => {
+  test("says that --production was removed, with exit code 2", async () => {
     using inbox = scratch(inboxFiles);
     const { code, stderr } = await run(["serve", inbox.path, "--production"]);
-    expect([code, stderr]).toEqual([2, expect.stringContaining("--production is gone") as string]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("--production was removed") as string]);
   });
 
   test("exits with 1 if the port is taken, names it and the remedy, and releases the database", async () => {

@@ -8,11 +8,11 @@ export const apply = defineCommand<[string[] | undefined], Omit<ApplyFlags, "fol
   group: "Act",
   summary: "Run what is owed and can run now",
   description:
-    "Run what is owed and can run now: unhandled events that have a handler by now, and failed ones. Safe to interrupt and to repeat: each event is applied once.",
+    "Run what is owed and can run now: unhandled events that now have a handler, and failed events. Safe to interrupt and to repeat: each event is applied once.",
   arguments: [new Argument("[ids...]", "Only these events").argParser(ids)],
   options: [
     new Option("--source <name>", "Only events of this source"),
-    new Option("--type <type>", "Only events of this type; a * at the end stands for anything"),
+    new Option("--type <type>", "Only events of this type; a * at the end matches anything"),
     new Option("--outcome <outcome>", "Only events with this outcome").choices(["unhandled", "failed"]),
     new Option(
       "--since <time>",

@@ -6,13 +6,13 @@ export const init = defineCommand<[], InitFlags>({
   name: "init",
   group: "Start",
   summary: "Make an inbox folder that works",
-  description: "Make an inbox folder that works. Never overwrites a file of yours.",
+  description: "Make an inbox folder that works. Never overwrites your files.",
   takesFolder: "The folder to make or to complete; with --database, by default hookonce/ beside the database",
   options: [
     new Option("--database <path>", "Your application's own SQLite database; then no samples are written"),
   ],
   async run({ flags, folder, folderIsGiven }) {
-    // It contains the types for editors.
+    // Loaded only here, because it contains the types for editors.
     const { runInit } = await import("../init.ts");
     return runInit(folderIsGiven ? folder : undefined, flags);
   },

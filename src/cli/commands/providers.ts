@@ -6,8 +6,9 @@ import { defineCommand } from "../command.ts";
 export const providers = defineCommand<[Provider | undefined], object>({
   name: "providers",
   group: "Manage",
-  summary: "What hookonce knows of each provider",
-  description: "What hookonce knows of each provider: signature, event id, retries, and what is unsure.",
+  summary: "What hookonce knows about each provider",
+  description:
+    "What hookonce knows about each provider: signature, event id, retries, and what could not be checked.",
   arguments: [
     new Argument("[name]", "Show everything about this provider; without it, list all of them").argParser(
       providerNamed,

@@ -17,13 +17,16 @@ export const serve = defineCommand<[], ServeFlags & { readonly production?: true
     new Option("--database <path>", "Use this database, not the one that the config names"),
     new Option("--dev", "Also serve unsigned sources, but only to this machine"),
     new Option("--production").hideHelp(),
-    new Option("--accept-id-change", "Start even if a source is gone or takes its event ids from elsewhere"),
+    new Option(
+      "--accept-id-change",
+      "Start even if a source is gone, or if its event ids come from another place",
+    ),
     new Option("--init", "Make the inbox folder first if it has no hookonce.toml"),
   ],
   async run({ flags, folder, refuse }) {
     if (flags.production === true)
       refuse(
-        "--production is gone, because it is the default now: without --dev no unsigned source is served. Leave it out.",
+        "--production was removed, because it is the default: unsigned sources are served only with --dev. Leave it out.",
       );
     const { runServe } = await import("../serve.ts");
     return runServe(folder, flags);

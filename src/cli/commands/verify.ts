@@ -12,11 +12,11 @@ export const verify = defineCommand<[], VerifyFlags>({
     new Option("--source <name>", "The source that the request was sent to").makeOptionMandatory(),
     new Option(
       "--request <file>",
-      "The request as it came: request line, headers, a blank line, the raw body",
+      "The request as it arrived: request line, headers, a blank line, the raw body",
     ),
     new Option("--headers <file>", "In place of --request: the headers, one per line or as a JSON object"),
     new Option("--body <file>", "With --headers: the raw body"),
-    new Option("--url <url>", "The URL that was requested, if the file does not say it"),
+    new Option("--url <url>", "The URL that was requested, if the file does not contain it"),
     new Option("--at <time>", "Verify as of this time: ISO 8601 or Unix seconds (default: now)").argParser(
       moment,
     ),

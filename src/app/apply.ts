@@ -1,7 +1,6 @@
 import { resolve } from "node:path";
 import type { Logger } from "pino";
 import { loadConfig } from "../config/load.ts";
-import { openForReading } from "../engines/sqlite/start.ts";
 import { HookonceError } from "../errors.ts";
 import { createAdminApp } from "../http/admin/routes.ts";
 import { connectToServe, createAdminClient, type AdminClient } from "../http/admin/socket.ts";
@@ -12,6 +11,7 @@ import { openInbox } from "./open-inbox.ts";
 import { createServices } from "./services.ts";
 import { byStoredName } from "./source-rules.ts";
 import { secretNeeds } from "./sources.ts";
+import { store } from "./store.ts";
 
 export interface AdminOptions {
   readonly folder: string;
@@ -94,7 +94,7 @@ async function readFolder(
   config: NonNullable<Checked["config"]>,
   { sources, table }: Checked,
 ): Promise<Admin> {
-  const reader = await openForReading(config.database);
+  const reader = await store.openForReading(config.database);
   const inbox: ApplyInbox = {
     reader: reader ?? { owed: () => ({ items: [], next: undefined }), find: () => [] },
     queue: { write: () => Promise.reject(new Error("a dry run writes nothing")) },

@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import type { HandlerDuration } from "../engines/sqlite/handler-durations.ts";
+import type { HandlerDuration } from "../engines/store.ts";
 import type { Problem } from "../errors.ts";
 import type { Source } from "../providers/source.ts";
 

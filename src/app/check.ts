@@ -12,8 +12,7 @@ import type { Environment } from "../config/secrets.ts";
 import { usableSettings } from "../config/usable-settings.ts";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
 import type { Handlers, OwedCount } from "../engines/engine.ts";
-import { handlerModules } from "../engines/sqlite/sqlite-engine.ts";
-import { openForReading, rehearseStart, type Rehearsed, type StartPlan } from "../engines/sqlite/start.ts";
+import type { Rehearsed, StartPlan } from "../engines/store.ts";
 import { bindHandlers, readHandlers, type BoundHandlers, type HandlersRead } from "../handlers/load.ts";
 import type { Fetch } from "../providers/context.ts";
 import type { Source } from "../providers/source.ts";
@@ -25,6 +24,7 @@ import { createSources, secretNeeds } from "./sources.ts";
 import { warnOfUnknownTypes } from "./unknown-types.ts";
 import { warnOfUnsigned } from "./unsigned-sources.ts";
 import { readUserMigrations } from "./user-migrations.ts";
+import { store } from "./store.ts";
 
 export interface Checked {
   readonly problems: readonly Problem[];
@@ -74,7 +74,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   refuseFile(inboxFolder);
   const problems: Problem[] = [];
   const unchecked: string[] = [];
-  const read = attempt(problems, () => readConfig(inboxFolder, secretNeeds, options.environment));
+  const read = await attempt(problems, () => readConfig(inboxFolder, secretNeeds, options.environment));
   // In a folder that is not an inbox folder, handlers/ is somebody else's code, and must not be loaded.
   if (!existsSync(join(inboxFolder, CONFIG_FILE))) return { ...NOTHING, problems };
   const config = read?.config ?? null;
@@ -85,7 +85,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   const settings = config ?? usableSettings(inboxFolder);
   const path = options.database ?? settings.database;
   const rules = read === null ? null : rulesIn(inboxFolder, read, sources, options);
-  const rehearsed = rehearse(path, inboxFolder, read, problems, {
+  const rehearsed = await rehearse(path, inboxFolder, read, problems, {
     convertToWal: settings.convertToWal,
     rules,
     acceptIdChange: options.acceptIdChange ?? false,
@@ -107,7 +107,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     // If the config has problems, every folder may belong to a source, so the handlers in all of them are
     // checked.
     [...foldersIn(read), ...(config === null ? foldersOf(join(inboxFolder, "handlers")) : [])],
-    handlerModules,
+    () => store.handlerModules(),
   );
   const warnings = [...warnOfDotEnv(inboxFolder), ...warnOfUnsigned(sources)];
   let bound: BoundHandlers = { handlers: NOTHING.table, problems: [], failing: [] };
@@ -160,13 +160,13 @@ const NOTHING: Checked = {
  * @param path null if it is not known which database is meant. With another database, every handler would
  *   look wrong
  */
-function rehearse(
+async function rehearse(
   path: string | null,
   inboxFolder: string,
   read: ReadConfig | null,
   problems: Problem[],
   plan: Omit<StartPlan, "database"> & { readonly durations: boolean },
-): Rehearsed | null {
+): Promise<Rehearsed | null> {
   if (path === null) return null;
   const folder = dirname(path);
   // A start makes a missing folder inside the inbox folder, such as data/. Anywhere else, the path is
@@ -176,7 +176,7 @@ function rehearse(
     problems.push({ file: CONFIG_FILE, line: read?.databaseLine, message });
     return null;
   }
-  return attempt(problems, () => rehearseStart({ ...plan, database: path }, plan));
+  return attempt(problems, () => store.rehearse({ ...plan, database: path }, plan));
 }
 
 /**
@@ -205,7 +205,7 @@ const MAX_COUNTED = 10_000;
 
 async function owedIn(database: string): Promise<Checked["owed"]> {
   try {
-    const reader = await openForReading(database);
+    const reader = await store.openForReading(database);
     const owed = (await reader?.owedByType(MAX_COUNTED)) ?? [];
     reader?.close();
     return owed;
@@ -232,9 +232,12 @@ function createAll(
 }
 
 /** Runs `work`. If it throws a refusal, adds the problems to the list and returns null. */
-function attempt<Result>(problems: Problem[], work: () => Result): Result | null {
+async function attempt<Result>(
+  problems: Problem[],
+  work: () => Result | Promise<Result>,
+): Promise<Result | null> {
   try {
-    return work();
+    return await work();
   } catch (error) {
     if (!(error instanceof HookonceError)) throw error;
     problems.push(...(error.problems.length > 0 ? error.problems : [{ message: messageOf(error) }]));

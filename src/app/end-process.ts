@@ -1,6 +1,6 @@
 import { FFIType } from "bun:ffi";
 import { exitProcess } from "../engines/handler-process.ts";
-import { openLibc } from "../engines/sqlite/libc.ts";
+import { openLibc } from "../engines/libc.ts";
 
 /**
  * Ends the process at once, without closing its databases. A usual exit closes them, and the last connection

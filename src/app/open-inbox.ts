@@ -3,8 +3,7 @@ import type { Logger } from "pino";
 import type { Config } from "../config/load.ts";
 import { BODY_BUDGET } from "../config/schema.ts";
 import { SLOW_RUN_MS, type Engine, type Handlers, type RunNote } from "../engines/engine.ts";
-import { lockDatabase, type ServeLock } from "../engines/sqlite/lock.ts";
-import { openStore, type OpenStore, type StartPlan } from "../engines/sqlite/start.ts";
+import type { OpenStore, ServeLock, StartPlan, Store } from "../engines/store.ts";
 import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
 import { bindHandlers, type HandlersRead } from "../handlers/load.ts";
 import { createByteBudget } from "../http/body.ts";
@@ -16,6 +15,7 @@ import type { Source } from "../providers/source.ts";
 import type { Service, Services } from "./services.ts";
 import { rulesOf } from "./source-rules.ts";
 import { readUserMigrations } from "./user-migrations.ts";
+import { store } from "./store.ts";
 
 export interface OpenInboxOptions {
   readonly config: Config;
@@ -28,7 +28,7 @@ export interface OpenInboxOptions {
   readonly onFatal: (error: unknown) => void;
   readonly acceptIdChange?: boolean;
   /** Only tests and measurements change these. */
-  readonly storage?: Parameters<typeof openStore>[2];
+  readonly storage?: Parameters<Store["open"]>[2];
   readonly queue?: Omit<QueueOptions, "onFatal" | "handlers">;
   readonly lockWaitMs?: number;
   /**
@@ -74,7 +74,7 @@ export async function openInbox(services: Services, options: OpenInboxOptions): 
 }
 
 async function lockStep({ config, log, lockWaitMs, signal }: OpenInboxOptions) {
-  const lock: ServeLock = await lockDatabase(config.database, {
+  const lock: ServeLock = await store.lock(config.database, {
     ...(lockWaitMs === undefined ? {} : { waitMs: lockWaitMs }),
     signal,
     onWait: (holder) =>
@@ -85,10 +85,10 @@ async function lockStep({ config, log, lockWaitMs, signal }: OpenInboxOptions) {
 
 async function engineStep(options: OpenInboxOptions) {
   const { log, onFatal } = options;
-  const store: OpenStore = openStore(planOf(options), log, options.storage);
+  const opened: OpenStore = await store.open(planOf(options), log, options.storage);
   let engine: Engine;
   try {
-    engine = store.engine({
+    engine = opened.engine({
       policy,
       onFatal,
       onLateError: (handler, error) =>
@@ -101,7 +101,7 @@ async function engineStep(options: OpenInboxOptions) {
         log.warn({ reason }, "each commit waits for the disk, which is slower but just as durable"),
     });
   } catch (error) {
-    store.close();
+    opened.close();
     throw error;
   }
   try {

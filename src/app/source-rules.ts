@@ -1,6 +1,6 @@
 import type { Config } from "../config/load.ts";
 import type { Source } from "../providers/source.ts";
-import type { SourceRule } from "../engines/sqlite/source-rules.ts";
+import type { SourceRule } from "../engines/store.ts";
 
 /** What the database stores about each source. */
 export function rulesOf(config: Pick<Config, "sources">, sources: ReadonlyMap<string, Source>): SourceRule[] {

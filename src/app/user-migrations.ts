@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { unreadable, type Problem } from "../errors.ts";
-import type { Migration } from "../engines/sqlite/migrations.ts";
+import type { Migration } from "../engines/store.ts";
 
 /**
  * The inbox folder's `migrations/*.sql` in the order of their names, and a problem for each that cannot be

@@ -4,7 +4,7 @@ import type { HandlerOutput } from "./handler-output.ts";
 
 /**
  * The interface between the inbox, which decides, and an engine, which stores. All code that knows a database
- * is behind these types: src/engines/<name>/ implements {@link Engine}, and only app/open-inbox.ts picks an
+ * is behind these types: src/engines/<name>/ implements {@link Engine}, and only app/store.ts picks an
  * engine.
  */
 

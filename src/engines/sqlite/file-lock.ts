@@ -1,6 +1,6 @@
 import { FFIType } from "bun:ffi";
 import { closeSync, constants, fstatSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
-import { openLibc } from "./libc.ts";
+import { openLibc } from "../libc.ts";
 import { makePrivateFile } from "./private-file.ts";
 
 /** A lock on a database file itself, whatever its names and paths are. */

@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite";
+import type { HandlerDuration } from "../store.ts";
 import { tableExists } from "./migrations.ts";
 
 /** How many of a handler's latest events are measured. This is enough for a 99th percentile. */
@@ -9,13 +10,6 @@ const SAMPLE = 1000;
  * second.
  */
 const LATEST = 500_000;
-
-export interface HandlerDuration {
-  readonly source: string;
-  readonly handler: string;
-  /** The 99th percentile of its duration, in microseconds. */
-  readonly slowestUs: number;
-}
 
 /** Measures each handler separately, so that a slow handler that seldom runs is not hidden by busier ones. */
 export function handlerDurations(connection: Database): HandlerDuration[] {

@@ -12,26 +12,10 @@ import {
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { HookonceError, messageOf } from "../../errors.ts";
+import type { LockOptions, ServeLock } from "../store.ts";
 import { holderOfFile, lockFile, type FileLock } from "./file-lock.ts";
 import { makePrivateFile, writePrivateFile } from "./private-file.ts";
 import { fullAtStart, isFullAtStart, troubleOf } from "./sqlite-error.ts";
-
-export interface ServeLock {
-  readonly release: () => void;
-  /** Whether another hookonce has begun to wait for this lock. */
-  readonly isWanted: () => boolean;
-}
-
-interface LockOptions {
-  /**
-   * How long to wait for the other process to end, in milliseconds: at a restart the two overlap for a
-   * moment.
-   */
-  waitMs?: number;
-  onWait?: (holder: string) => void;
-  /** Ends the wait. */
-  signal?: AbortSignal | undefined;
-}
 
 /**
  * Allows one `serve` per database. Two locks are held for its whole life, and the kernel releases both

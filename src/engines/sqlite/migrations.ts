@@ -1,17 +1,10 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../../errors.ts";
+import type { Migration } from "../store.ts";
 import { ownSchema, ownTablesWrittenBy, temporaryObjects } from "./own-tables.ts";
 import { troubleOf } from "./sqlite-error.ts";
 import { atomically } from "./transaction.ts";
 import { splitStatements, type SqlStatement } from "./sql-text.ts";
-
-export interface Migration {
-  /** The file's name. Migrations are applied in the order of their names. */
-  readonly name: string;
-  readonly sql: string;
-  /** The path as the user knows it, for messages. */
-  readonly file?: string;
-}
 
 /** hookonce's own tables and the user's are migrated in the same way. Each set has its own journal table. */
 export interface MigrationSet {

@@ -1,7 +1,7 @@
+import type { Migration } from "../store.ts";
 import inbox from "../../../drizzle/0000_inbox.sql" with { type: "text" };
 import replies from "../../../drizzle/0001_replies.sql" with { type: "text" };
 import onePath from "../../../drizzle/0002_one_path.sql" with { type: "text" };
-import type { Migration } from "./migrations.ts";
 
 /**
  * The migrations that drizzle-kit generated, embedded in the binary. Add each new file here: a test compares

@@ -1,7 +1,8 @@
 import { Database } from "bun:sqlite";
 import { existsSync, statSync } from "node:fs";
 import { HookonceError, messageOf, type Problem } from "../../errors.ts";
-import { handlerDurations, type HandlerDuration } from "./handler-durations.ts";
+import type { HandlerDuration, Migration } from "../store.ts";
+import { handlerDurations } from "./handler-durations.ts";
 import { isEmpty } from "./open.ts";
 import {
   createJournal,
@@ -9,7 +10,6 @@ import {
   problemsOf,
   tableExists,
   tryMigration,
-  type Migration,
   type MigrationSet,
 } from "./migrations.ts";
 

@@ -1,19 +1,9 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError, type Problem } from "../../errors.ts";
+import type { SourceRule } from "../store.ts";
 import { tableExists } from "./migrations.ts";
 import type { sources } from "./schema.ts";
 import { atomically } from "./transaction.ts";
-
-export interface SourceRule {
-  readonly name: string;
-  readonly provider: string;
-  /** Where the event id comes from, in a normal form: two rules are the same if their texts are equal. */
-  readonly eventIdRule: string;
-  /** How long after the last delivery the provider may still retry an event, in milliseconds. */
-  readonly retryWindowMs: number;
-  /** The name this source had before. */
-  readonly renamedFrom?: string | undefined;
-}
 
 export interface ReconcileOptions {
   /** Unix milliseconds. */

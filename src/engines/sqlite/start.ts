@@ -1,60 +1,26 @@
 import { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
 import { HookonceError, messageOf, type Problem } from "../../errors.ts";
-import type { Engine, HandlerCode, LoadedHandler, Reader } from "../engine.ts";
+import type {
+  ClosableReader,
+  Migration,
+  OpenStore,
+  Rehearsed,
+  SourceRule,
+  StartLog,
+  StartPlan,
+} from "../store.ts";
 import { copyBeforeMigration } from "./backup.ts";
-import type { HandlerDuration } from "./handler-durations.ts";
 import { writeMeta } from "./meta.ts";
-import {
-  migrate,
-  ownSet,
-  pendingMigrations,
-  tableExists,
-  userSet,
-  type Migration,
-  type MigrationSet,
-} from "./migrations.ts";
+import { migrate, ownSet, pendingMigrations, tableExists, userSet, type MigrationSet } from "./migrations.ts";
 import { openDatabase, withoutSyncs, type OpenOptions } from "./open.ts";
 import { ownMigrations } from "./own-migrations.ts";
 import { rehearse, rehearseMigrations } from "./rehearsal.ts";
-import { reconcileSources, refuseChanges, type SourceRule } from "./source-rules.ts";
-import {
-  createSqliteEngine,
-  handlerModules,
-  loadHandler,
-  type SqliteEngineOptions,
-} from "./sqlite-engine.ts";
+import { reconcileSources, refuseChanges } from "./source-rules.ts";
+import { createSqliteEngine, handlerModules, loadHandler } from "./sqlite-engine.ts";
 import { refusingStart } from "./sqlite-error.ts";
 
 /** The steps of a start on SQLite, in order: rehearse, lock (lock.ts), open, make the engine. */
-
-export interface StartPlan {
-  /** Absolute. */
-  readonly database: string;
-  readonly convertToWal: boolean;
-  /** Null if some sources could not be created, because they would look as if they were gone. */
-  readonly rules: readonly SourceRule[] | null;
-  readonly acceptIdChange: boolean;
-  /** The user's, in order. */
-  readonly migrations: readonly Migration[];
-  /** Unix milliseconds. */
-  readonly now: number;
-}
-
-/** A database in memory with the tables that the real one will have after the start. */
-export interface Rehearsed extends Pick<Engine, "handlerModules"> {
-  /** Whether the database does not exist yet, or is empty. */
-  readonly isNew: boolean;
-  /** The problems for which a start would be refused. */
-  readonly problems: readonly Problem[];
-  /** The same for sources whose event ids changed; `--accept-id-change` allows them. */
-  readonly changedRules: readonly Problem[];
-  /** The user's migrations that a start would apply. */
-  readonly pending: readonly Migration[];
-  readonly durations: readonly HandlerDuration[];
-  readonly loadHandler: (code: HandlerCode) => Promise<LoadedHandler | readonly Problem[]>;
-  close(): void;
-}
 
 /**
  * Does what a start would do, on a copy of the schema in memory. The real database is only read.
@@ -109,7 +75,7 @@ function collect(problems: Problem[], work: () => void): void {
  * @returns undefined if it holds no event yet: it does not exist, or hookonce has never started on it
  * @throws HookonceError `database_older` if a start would change hookonce's own tables first
  */
-export async function openForReading(database: string): Promise<(Reader & { close(): void }) | undefined> {
+export async function openForReading(database: string): Promise<ClosableReader | undefined> {
   if (!existsSync(database)) return undefined;
   const connection = new Database(database, { readonly: true, strict: true });
   try {
@@ -125,20 +91,6 @@ export async function openForReading(database: string): Promise<(Reader & { clos
   }
   const { openReader } = await import("./reader.ts");
   return openReader(database);
-}
-
-/** A migrated database, open for this process alone. */
-export interface OpenStore {
-  /** Gives the database to the engine, which closes it. */
-  engine(options: SqliteEngineOptions): Engine;
-  /** For a start that is refused before there is an engine. */
-  close(): void;
-}
-
-/** The log of what a start does. */
-export interface StartLog {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { FFIType } from "bun:ffi";
 import { fstatSync } from "node:fs";
-import { openLibc } from "./libc.ts";
+import { openLibc } from "../libc.ts";
 
 /**
  * In bytes. The disk needs a few milliseconds for one piece. In that time the writer can commit its next

@@ -9,11 +9,11 @@ import {
   pendingMigrations,
   problemsOf,
   userSet,
-  type Migration,
   type MigrationSet,
 } from "../../../src/engines/sqlite/migrations.ts";
 import { ownMigrations } from "../../../src/engines/sqlite/own-migrations.ts";
 import { refusalOf, refusedStart, testInbox, type TestInbox } from "../../support/test-inbox.ts";
+import type { Migration } from "../../../src/engines/store.ts";
 
 const NOW = 1_790_000_000_000;
 

@@ -2,9 +2,10 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { migrate, ownSet } from "../../../src/engines/sqlite/migrations.ts";
 import { ownMigrations } from "../../../src/engines/sqlite/own-migrations.ts";
-import { reconcileSources, type SourceRule } from "../../../src/engines/sqlite/source-rules.ts";
+import { reconcileSources } from "../../../src/engines/sqlite/source-rules.ts";
 import { providerCalled } from "../../providers/four-providers.ts";
 import { refusalOf, testInbox, type TestInbox } from "../../support/test-inbox.ts";
+import type { SourceRule } from "../../../src/engines/store.ts";
 
 const NOW = 1_790_000_000_000;
 const DAY = 86_400_000;

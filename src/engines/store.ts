@@ -1,0 +1,130 @@
+import type { Problem } from "../errors.ts";
+import type { Engine, EngineOptions, HandlerCode, LoadedHandler, Reader } from "./engine.ts";
+
+/**
+ * How a command reaches an engine: the steps of a start, each usable by itself. src/engines/<name>/store.ts implements
+ * {@link Store}, and only app/store.ts picks one. A step may be asynchronous; SQLite's answer at once.
+ */
+
+export interface Migration {
+  /** The file's name. Migrations are applied in the order of their names. */
+  readonly name: string;
+  readonly sql: string;
+  /** The path as the user knows it, for messages. */
+  readonly file?: string;
+}
+
+export interface SourceRule {
+  readonly name: string;
+  readonly provider: string;
+  /** Where the event id comes from, in a normal form: two rules are the same if their texts are equal. */
+  readonly eventIdRule: string;
+  /** How long after the last delivery the provider may still retry an event, in milliseconds. */
+  readonly retryWindowMs: number;
+  /** The name this source had before. */
+  readonly renamedFrom?: string | undefined;
+}
+
+export interface HandlerDuration {
+  readonly source: string;
+  readonly handler: string;
+  /** The 99th percentile of its duration, in microseconds. */
+  readonly slowestUs: number;
+}
+
+export interface StartPlan {
+  /** Absolute. */
+  readonly database: string;
+  readonly convertToWal: boolean;
+  /** Null if some sources could not be created, because they would look as if they were gone. */
+  readonly rules: readonly SourceRule[] | null;
+  readonly acceptIdChange: boolean;
+  /** The user's, in order. */
+  readonly migrations: readonly Migration[];
+  /** Unix milliseconds. */
+  readonly now: number;
+}
+
+/** A database in memory with the tables that the real one will have after the start. */
+export interface Rehearsed extends Pick<Engine, "handlerModules"> {
+  /** Whether the database does not exist yet, or is empty. */
+  readonly isNew: boolean;
+  /** The problems for which a start would be refused. */
+  readonly problems: readonly Problem[];
+  /** The same for sources whose event ids changed; `--accept-id-change` allows them. */
+  readonly changedRules: readonly Problem[];
+  /** The user's migrations that a start would apply. */
+  readonly pending: readonly Migration[];
+  readonly durations: readonly HandlerDuration[];
+  readonly loadHandler: (code: HandlerCode) => Promise<LoadedHandler | readonly Problem[]>;
+  close(): void;
+}
+
+/** A migrated database, open for this process alone. */
+export interface OpenStore {
+  /** Gives the database to the engine, which closes it. */
+  engine(options: EngineOptions & { readonly onSyncInCommit: (reason: string) => void }): Engine;
+  /** For a start that is refused before there is an engine. */
+  close(): void;
+}
+
+/** The log of what a start does. */
+export interface StartLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+}
+
+export interface ServeLock {
+  readonly release: () => void;
+  /** Whether another hookonce has begun to wait for this lock. */
+  readonly isWanted: () => boolean;
+}
+
+/** How to wait for another process to release the database. */
+export interface LockOptions {
+  /**
+   * How long to wait for the other process to end, in milliseconds: at a restart the two overlap for a
+   * moment.
+   */
+  waitMs?: number;
+  onWait?: (holder: string) => void;
+  /** Ends the wait. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Opens the database only to read it. */
+export type ClosableReader = Reader & { close(): void };
+
+export interface Store extends Pick<Engine, "handlerModules"> {
+  /**
+   * Does what a start would do, without changing the database.
+   *
+   * @param options.durations whether to read how long handlers took, which takes longer than everything else here
+   * @throws HookonceError `database_unusable`
+   */
+  rehearse(plan: StartPlan, options: { readonly durations: boolean }): Rehearsed | Promise<Rehearsed>;
+  /**
+   * Makes this process the one that serves the database. On a server that many processes may serve, it locks nothing.
+   *
+   * @throws HookonceError `database_in_use`, `shutting_down`, `disk_full`, `database_unusable`
+   */
+  lock(database: string, options: LockOptions): Promise<ServeLock>;
+  /**
+   * Opens the database and migrates it. Everything that can be refused is refused before anything is changed.
+   *
+   * @param options only tests and measurements pass these
+   * @throws HookonceError with the code and every problem that prevents a start
+   */
+  open(
+    plan: StartPlan & { readonly rules: readonly SourceRule[] },
+    log: StartLog,
+    options?: { readonly synchronous?: "FULL" | "NORMAL" },
+  ): OpenStore | Promise<OpenStore>;
+  /**
+   * Opens the database only to read it, while another process may be serving it.
+   *
+   * @returns undefined if it holds no event yet: it does not exist, or hookonce has never started on it
+   * @throws HookonceError `database_older` if a start would change hookonce's own tables first
+   */
+  openForReading(database: string): Promise<ClosableReader | undefined>;
+}

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 
 /**
- * Rooms from top to bottom, as CONTRIBUTING.md draws them. A room may import only rooms below its line.
+ * Folders from top to bottom, as CONTRIBUTING.md lists them. A folder may import only folders below its line.
  * `event` and `errors` import nothing.
  */
 const LAYERS: readonly (readonly string[])[] = [
@@ -28,8 +28,8 @@ const MAX_LINES = 350;
 const ASIDE = ["assets.d.ts", "build-all.ts", "templates/inbox/", "templates/types/"];
 
 /**
- * Packages that only some rooms may import. Rooms in `value` may import anything of it, rooms in `type` only
- * types.
+ * Packages that only some folders may import. Folders in `value` may import anything from them, folders in
+ * `type` only types.
  */
 const PACKAGES: readonly { name: RegExp; value: readonly string[]; type: readonly string[] }[] = [
   // All SQL is in the engines and handlers. The demo contains the tutorial's receiver, which has its own
@@ -77,8 +77,8 @@ function readProgram(folder: string): Program {
   return new Map(files.map((file) => [file, importsOf(readFileSync(join(folder, file), "utf8"))]));
 }
 
-const roomOf = (file: string): string => (file.split("/")[0] as string).replace(/\.ts$/, "");
-const depthOf = (room: string): number => LAYERS.findIndex((line) => line.includes(room));
+const folderOf = (file: string): string => (file.split("/")[0] as string).replace(/\.ts$/, "");
+const depthOf = (folder: string): number => LAYERS.findIndex((line) => line.includes(folder));
 const isOwn = ({ from }: Import): boolean => from.startsWith(".");
 const targetOf = (file: string, { from }: Import): string =>
   normalize(join(dirname(file), from)).replaceAll("\\", "/");
@@ -87,26 +87,26 @@ const targetOf = (file: string, { from }: Import): string =>
 function breaches(program: Program): string[] {
   const found: string[] = [];
   for (const [file, imports] of program) {
-    const room = roomOf(file);
-    if (depthOf(room) === -1) found.push(`${file}: the room ${room} is in no layer`);
+    const folder = folderOf(file);
+    if (depthOf(folder) === -1) found.push(`${file}: the folder ${folder} is in no layer`);
     for (const one of imports) {
       if (isOwn(one)) {
         const target = targetOf(file, one);
         // Files outside src: package.json, and the embedded migrations.
         if (target.startsWith("../")) continue;
-        const other = roomOf(target);
-        if (room === "event" || room === "errors")
+        const other = folderOf(target);
+        if (folder === "event" || folder === "errors")
           found.push(`${file} imports ${target}, but may import nothing`);
-        else if (other !== room && depthOf(other) <= depthOf(room))
+        else if (other !== folder && depthOf(other) <= depthOf(folder))
           found.push(`${file} imports ${target}, which is not below it`);
-        else if (/^engines\/\w+\//.test(target) && room !== "engines" && file !== "app/store.ts")
+        else if (/^engines\/\w+\//.test(target) && folder !== "engines" && file !== "app/store.ts")
           found.push(`${file} imports ${target}, but only app/store.ts may choose an engine`);
       } else {
-        if (room === "event" || room === "errors")
+        if (folder === "event" || folder === "errors")
           found.push(`${file} imports ${one.from}, but may import nothing`);
         const rule = PACKAGES.find(({ name }) => name.test(one.from));
-        if (rule === undefined || rule.value.includes(room)) continue;
-        if (!one.typeOnly || !rule.type.includes(room)) {
+        if (rule === undefined || rule.value.includes(folder)) continue;
+        if (!one.typeOnly || !rule.type.includes(folder)) {
           found.push(
             `${file} imports ${one.typeOnly ? "types of " : ""}${one.from}, which only ${rule.value.join(", ")} may import`,
           );
@@ -158,11 +158,11 @@ describe("src", () => {
     expect(lengths.filter(({ lines }) => lines > MAX_LINES)).toEqual([]);
   });
 
-  test("has the rooms that CONTRIBUTING.md draws, in the same order", () => {
+  test("has the folders that CONTRIBUTING.md lists, in the same order", () => {
     const text = readFileSync(join(src, "../CONTRIBUTING.md"), "utf8");
-    const drawing = /^## Rooms\n[^]*?```\n([^]*?)\n```/m.exec(text)?.[1] ?? "";
-    const drawn = drawing.split("\n").map((line) => line.replace(/ {2,}.*/, "").split(", "));
-    expect(drawn).toEqual(LAYERS.map((rooms) => [...rooms]));
+    const listing = /^## Folders\n[^]*?```\n([^]*?)\n```/m.exec(text)?.[1] ?? "";
+    const listed = listing.split("\n").map((line) => line.replace(/ {2,}.*/, "").split(", "));
+    expect(listed).toEqual(LAYERS.map((folders) => [...folders]));
   });
 
   test("imports only files that exist", () => {
@@ -175,9 +175,9 @@ describe("src", () => {
     expect(missing).toEqual([]);
   });
 
-  test("has exactly the rooms of the layers, and the scan reads all of it", () => {
-    const rooms = new Set([...ours.keys()].map(roomOf));
-    expect([...rooms].sort()).toEqual(LAYERS.flat().sort());
+  test("has exactly the folders of the layers, and the scan reads all of it", () => {
+    const folders = new Set([...ours.keys()].map(folderOf));
+    expect([...folders].sort()).toEqual(LAYERS.flat().sort());
     expect(ours.size).toBeGreaterThan(60);
     // The scan must find each kind of import. Otherwise the tests above prove nothing.
     const edges = new Set(
@@ -298,7 +298,7 @@ describe("the check itself", () => {
       { "http/a.ts": 'import { eq } from "drizzle-orm/sqlite-core"; eq();' },
       "http/a.ts imports drizzle-orm/sqlite-core, which only engines may import",
     ],
-    [{ "helpers/a.ts": "" }, "helpers/a.ts: the room helpers is in no layer"],
+    [{ "helpers/a.ts": "" }, "helpers/a.ts: the folder helpers is in no layer"],
   ] as [Record<string, string>, string][])("finds a breach: %#", (files, breach) => {
     expect(breaches(program(files))).toEqual([breach]);
   });

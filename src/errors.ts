@@ -125,6 +125,22 @@ export function messageOf(thrown: unknown): string {
 }
 
 /**
+ * Returns the text and the code of what caused an error, for logs: `database or disk is full (SQLITE_FULL)`. Undefined
+ * if it has no cause. Do not log it for an error of a request: it may quote the body.
+ */
+export function detailOf(error: unknown): string | undefined {
+  const cause = error instanceof HookonceError ? error.cause : undefined;
+  return cause === undefined ? undefined : withCode(cause);
+}
+
+/** The text of an error of SQLite or of the system, with its code if the text does not name it. */
+export function withCode(thrown: unknown): string {
+  const text = messageOf(thrown);
+  const code: unknown = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+  return typeof code !== "string" || text.includes(code) ? text : `${text} (${code})`;
+}
+
+/**
  * Returns the stack of a thrown value, cut at 64 KiB, or null. For a HookonceError with a cause, returns the
  * stack of the cause.
  */

@@ -72,6 +72,7 @@ export interface OpenStore {
 export interface StartLog {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
 }
 
 export interface ServeLock {
@@ -100,7 +101,7 @@ export interface Store extends Pick<Engine, "handlerModules"> {
    * Does what a start would do, without changing the database.
    *
    * @param options.durations whether to read how long handlers took, which takes longer than everything else here
-   * @throws HookonceError `database_unusable`
+   * @throws HookonceError `database_unusable`, `database_locked`, `disk_full`
    */
   rehearse(plan: StartPlan, options: { readonly durations: boolean }): Rehearsed | Promise<Rehearsed>;
   /**

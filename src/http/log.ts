@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { HookonceError, messageOf } from "../errors.ts";
+import { detailOf, HookonceError, messageOf } from "../errors.ts";
 import type { Result } from "../engines/engine.ts";
 import { placeOf } from "../engines/error-place.ts";
 import type { HandshakeDone } from "../providers/handshake.ts";
@@ -90,6 +90,8 @@ export function createDeliveryLog(log: Logger, writeLine?: (fields: string) => v
         outcome: "rejected",
         code: known?.code ?? "internal",
         cause: messageOf(error),
+        // Not for other statuses: the cause of a refused body may quote it.
+        detail: known !== undefined && statuses[known.code] === 503 ? detailOf(known) : undefined,
         ms: elapsed(startedAt),
       };
       if (known === undefined) log.error({ ...line, err: error }, "delivery");

@@ -19,6 +19,7 @@ function delivery(fields: Readonly<Record<string, unknown>>): string {
     ms,
     code,
     cause,
+    detail,
     at,
     changed_body: changedBody,
   } = fields;
@@ -31,6 +32,7 @@ function delivery(fields: Readonly<Record<string, unknown>>): string {
     ...(changedBody === true ? ["with another body"] : []),
     `${text(ms)} ms`,
     ...(code === undefined ? [] : [`${text(code)}: ${text(cause)}`]),
+    ...(detail === undefined ? [] : [text(detail)]),
     ...(at === undefined ? [] : [`at ${text(at)}`]),
   ];
   return parts.join("  ");

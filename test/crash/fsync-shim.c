@@ -17,6 +17,9 @@
  *   FSYNC_SHIM_WRITEBACK  the percentage of writes that reach the disk without a sync, in random order, as
  *                         with the kernel's write-back. The default is 0
  *   FSYNC_SHIM_SEED       the seed for choosing these writes
+ *   FSYNC_SHIM_FAIL       NAME:N: the Nth sync of the file whose path ends with NAME fails with EIO. As on Linux, what
+ *                         it should have made durable counts as clean afterwards: reads find it, later syncs succeed
+ *                         without it, and a power cut loses it unless it is written again
  *
  * The model and its limits:
  *   - A file's writes and truncations become durable at an fsync or fdatasync of that file, through any
@@ -101,6 +104,8 @@ static size_t watch_length;
 static useconds_t sync_delay_us;
 static unsigned writeback_percent;
 static unsigned random_state = 1;
+static char failing[PATH_MAX];
+static long syncs_until_failure;
 static char copy_buffer[1 << 20];
 
 __attribute__((constructor)) static void start(void) {
@@ -122,10 +127,15 @@ __attribute__((constructor)) static void start(void) {
   strcpy(watch, w);
   strcpy(shadow, s);
   const char *delay = getenv("FSYNC_SHIM_DELAY_US"), *percent = getenv("FSYNC_SHIM_WRITEBACK");
-  const char *seed = getenv("FSYNC_SHIM_SEED");
+  const char *seed = getenv("FSYNC_SHIM_SEED"), *failure = getenv("FSYNC_SHIM_FAIL");
   if (delay != NULL) sync_delay_us = (useconds_t)atoi(delay);
   if (percent != NULL) writeback_percent = (unsigned)atoi(percent);
   if (seed != NULL) random_state = (unsigned)atoi(seed) | 1u;
+  if (failure != NULL && strrchr(failure, ':') != NULL && strlen(failure) < PATH_MAX) {
+    strcpy(failing, failure);
+    syncs_until_failure = atol(strrchr(failing, ':') + 1);
+    *strrchr(failing, ':') = 0;
+  }
   watch_length = strlen(watch); /* must come last: this turns the shim on */
 }
 
@@ -453,15 +463,30 @@ int rename(const char *from, const char *to) {
 
 /* ---- the sync ---- */
 
+static int fails_now(const file *f) {
+  size_t length = strlen(f->path), suffix = strlen(failing);
+  if (syncs_until_failure == 0 || length < suffix || strcmp(f->path + length - suffix, failing) != 0) return 0;
+  return --syncs_until_failure == 0;
+}
+
 static int sync_to_shadow(int fd, int (*real_sync)(int)) {
   file *f = file_behind(fd);
   if (f == NULL) return real_sync(fd);
   if (sync_delay_us > 0) usleep(sync_delay_us);
   pthread_mutex_lock(&lock);
+  int fails = fails_now(f);
   make_names_durable();
-  if (!f->is_directory && !f->is_unlinked) make_content_durable(fd, f);
+  if (fails) {
+    f->copy_whole = 0;
+    f->truncated_to = -1;
+    f->range_count = 0;
+  } else if (!f->is_directory && !f->is_unlinked) {
+    make_content_durable(fd, f);
+  }
   pthread_mutex_unlock(&lock);
-  return 0;
+  if (!fails) return 0;
+  errno = EIO;
+  return -1;
 }
 int fsync(int fd) { return sync_to_shadow(fd, real_fsync); }
 int fdatasync(int fd) { return sync_to_shadow(fd, real_fdatasync); }

@@ -22,9 +22,10 @@ export async function buildShim(): Promise<string> {
 export interface Disk {
   /**
    * The environment of the process that uses this disk. `writeback` is the percentage of its writes that
-   * reach the disk without a sync, in random order. The default is 0.
+   * reach the disk without a sync, in random order. The default is 0. `fail` is `NAME:N`: the Nth sync of the
+   * file whose path ends with NAME fails, and what it should have synced is lost unless it is written again.
    */
-  environment(options?: { writeback?: number }): Record<string, string>;
+  environment(options?: { writeback?: number; fail?: string }): Record<string, string>;
   /** Drops everything that was not synced. Call it after the process has ended. */
   losePower(): Promise<void>;
 }
@@ -48,12 +49,13 @@ export async function simulateDisk(options: DiskOptions): Promise<Disk> {
   await mkdir(directory, { recursive: true });
   await cp(directory, shadow, { recursive: true, filter: isNotSharedMemory });
   return {
-    environment: ({ writeback = 0 } = {}) => ({
+    environment: ({ writeback = 0, fail } = {}) => ({
       LD_PRELOAD: library,
       FSYNC_SHIM_WATCH: directory,
       FSYNC_SHIM_SHADOW: shadow,
       FSYNC_SHIM_DELAY_US: String(syncDelayUs),
       FSYNC_SHIM_WRITEBACK: String(writeback),
+      ...(fail === undefined ? {} : { FSYNC_SHIM_FAIL: fail }),
       FSYNC_SHIM_SEED: String(Math.floor(Math.random() * 2 ** 31)),
     }),
     async losePower() {

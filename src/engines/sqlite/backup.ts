@@ -1,8 +1,8 @@
 import type { Database } from "bun:sqlite";
 import { rmSync } from "node:fs";
-import { HookonceError, messageOf } from "../../errors.ts";
+import { HookonceError, withCode } from "../../errors.ts";
 import { makePrivateFile } from "./private-file.ts";
-import { fullAtStart, isFullAtStart } from "./sqlite-error.ts";
+import { refusalOf } from "./sqlite-error.ts";
 
 export interface Copy {
   readonly path: string;
@@ -35,10 +35,11 @@ export function copyBeforeMigration(db: Database, path: string, migration: strin
   } catch (error) {
     if (error instanceof HookonceError) throw error;
     discard();
-    if (isFullAtStart(error, path)) throw fullAtStart(path, error);
+    const full = refusalOf(error, path, "");
+    if (full.code === "disk_full") throw full;
     throw new HookonceError(
       "migration_failed",
-      `Cannot copy the database to ${copy}: ${messageOf(error)}. Nothing was migrated: make room for the copy, then start again.`,
+      `Cannot copy the database to ${copy}: ${withCode(error)}. Nothing was migrated: make room for the copy, then start again.`,
       { cause: error },
     );
   }

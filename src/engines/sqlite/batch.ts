@@ -145,7 +145,7 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
     const notes: RunNote[] = [];
     for (const job of list) {
       const result = runAlone(job, handlers, notes);
-      if (result === undefined) return { results, blocked: locked(), notes };
+      if (result === undefined) return { results, blocked: locked(transaction), notes };
       results.push(result);
       if (performance.now() > until) break;
     }
@@ -161,7 +161,7 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
       if ("results" in done) return { ...done, blocked: undefined };
       switch (done.why) {
         case "locked":
-          return { results: [], blocked: locked(), notes: [] };
+          return { results: [], blocked: locked(transaction), notes: [] };
         case "trouble": {
           const refused = refusal(done.error);
           return { results: list.slice(0, done.begun).map(() => refused), blocked: undefined, notes: [] };
@@ -198,8 +198,8 @@ function refusal(cause: unknown): HookonceError {
   return new HookonceError("storage_failed", "The database could not be written.", { cause });
 }
 
-function locked(): HookonceError {
-  return unavailable("busy", undefined);
+function locked({ blockedBy }: Transaction): HookonceError {
+  return unavailable("busy", blockedBy);
 }
 
 /** Returns the failure to record for an event that ended its transaction. */

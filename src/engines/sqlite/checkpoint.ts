@@ -36,6 +36,8 @@ export interface Checkpoint {
    * run moves the rest.
    */
   run(): void;
+  /** Whether SQLite has started the log anew since the last call. */
+  hasRestarted(): boolean;
   /** Ends the checkpoint thread and closes its connection. */
   close(): Promise<void>;
 }
@@ -48,11 +50,16 @@ export function createCheckpoint(db: Database, onFatal: (error: unknown) => void
   const thread = createCheckpointThread(db.filename, onFatal);
   /** Length of the log, in pages, at the last run. A reader may have held that run back. */
   let seen = 0;
+  /** Length of the log, in pages, when it was measured last. */
+  let latest = 0;
+  let restarted = false;
   /** Whether the last run was a pass in the thread, which leaves few pages. */
   let passed = false;
 
   function measure(): { log: number; rest: number } {
     const [, log, moved] = look.values()[0] as [number, number, number];
+    if (log < latest) restarted = true;
+    latest = log;
     return { log, rest: log - moved };
   }
 
@@ -80,6 +87,11 @@ export function createCheckpoint(db: Database, onFatal: (error: unknown) => void
       if (passed && log >= LOG_PAGES && few) moveHere();
       else if (thread.pass()) passed = true;
       else moveHere();
+    },
+    hasRestarted() {
+      const was = restarted;
+      restarted = false;
+      return was;
     },
     close: () => thread.close(),
   };

@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 import type { HandlerDuration } from "../store.ts";
-import { tableExists } from "./migrations.ts";
+import { tableExists } from "./open.ts";
 
 /** How many of a handler's latest events are measured. This is enough for a 99th percentile. */
 const SAMPLE = 1000;

@@ -11,11 +11,11 @@ import {
 } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
-import { HookonceError, messageOf } from "../../errors.ts";
+import { HookonceError, withCode } from "../../errors.ts";
 import type { LockOptions, ServeLock } from "../store.ts";
 import { holderOfFile, lockFile, type FileLock } from "./file-lock.ts";
 import { makePrivateFile, writePrivateFile } from "./private-file.ts";
-import { fullAtStart, isFullAtStart, troubleOf } from "./sqlite-error.ts";
+import { refusalOf, troubleOf } from "./sqlite-error.ts";
 
 /**
  * Allows one `serve` per database. Two locks are held for its whole life, and the kernel releases both
@@ -169,11 +169,10 @@ function refusing<Result>(path: string, work: () => Result): Result {
   try {
     return work();
   } catch (cause) {
-    if (isFullAtStart(cause, path)) throw fullAtStart(path, cause);
-    throw new HookonceError(
-      "database_unusable",
-      `Cannot lock the database with ${path}: ${messageOf(cause)}. The user that runs hookonce must be able to write this file and its folder.`,
-      { cause },
+    throw refusalOf(
+      cause,
+      path,
+      `Cannot lock the database with ${path}: ${withCode(cause)}. The user that runs hookonce must be able to write this file and its folder.`,
     );
   }
 }

@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { fsync, fsyncSync, realpathSync } from "node:fs";
-import { HookonceError, messageOf } from "../../errors.ts";
+import { HookonceError, withCode } from "../../errors.ts";
 import { descriptorsOf } from "./descriptors.ts";
 import { readPragma, setPragma } from "./open.ts";
 
@@ -70,7 +70,7 @@ function findLog(connection: Database): number[] {
 function failed(cause: unknown): HookonceError {
   return new HookonceError(
     "storage_failed",
-    `Cannot sync the write-ahead log: ${messageOf(cause)}. Check the disk. The next start recovers the log.`,
+    `Cannot sync the write-ahead log: ${withCode(cause)}. Check the disk. The next start recovers the log.`,
     {
       cause,
     },

@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../../errors.ts";
 import type { Migration } from "../store.ts";
+import { tableExists } from "./open.ts";
 import { ownSchema, ownTablesWrittenBy, temporaryObjects } from "./own-tables.ts";
 import { troubleOf } from "./sqlite-error.ts";
 import { atomically } from "./transaction.ts";
@@ -286,10 +287,6 @@ function problemOf(migration: Migration, line: number | undefined, error: unknow
 
 function fileOf({ file, name }: Migration): string {
   return file ?? name;
-}
-
-export function tableExists(db: Database, name: string): boolean {
-  return db.query("select 1 from sqlite_schema where type = 'table' and name = ?").values(name).length > 0;
 }
 
 function sha256(text: string): string {

@@ -1,7 +1,8 @@
 import { Database } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { HookonceError, messageOf } from "../../errors.ts";
+import { HookonceError, withCode } from "../../errors.ts";
+import { refusalOf } from "./sqlite-error.ts";
 import { canMakeTemporaryFiles } from "./temporary-files.ts";
 
 export interface OpenOptions {
@@ -21,43 +22,60 @@ export interface OpenedDatabase {
    * else.
    */
   readonly created: boolean;
+  /** Whether it was put back into WAL mode: it is a copy of a database that hookonce has served. */
+  readonly restored: boolean;
 }
 
 /**
  * Opens the writer's connection and sets every pragma that durability depends on. Each is read back, and the
  * start is refused if SQLite did not accept it.
  *
- * @throws HookonceError `database_unusable`, `not_in_wal_mode`
+ * @throws HookonceError `database_unusable`, `not_in_wal_mode`, `database_locked`, `disk_full`
  */
 export function openDatabase(path: string, options: OpenOptions = {}): OpenedDatabase {
-  let connection: Database;
-  let created: boolean;
+  let connection: Database | undefined;
   try {
     // Only the owner may read payloads.
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     connection = new Database(path, { create: true, strict: true });
-    // The writer never waits inside SQLite: that would block JavaScript, including /healthz.
-    connection.run("pragma busy_timeout = 0");
-    created = isEmpty(connection);
-    if (created) {
-      // A journal on the disk would take five fsyncs, and an empty database has nothing to restore.
-      connection.run("pragma journal_mode = memory");
-      // It cannot be switched on later without a VACUUM.
-      connection.run("pragma auto_vacuum = incremental");
-    }
-    ensureWal(connection, path, created || options.convertToWal === true);
-    applyPragmas(connection, options.synchronous ?? "FULL");
+    return { connection, ...prepare(connection, path, options) };
   } catch (error) {
+    connection?.close(true);
     if (error instanceof HookonceError) throw error;
-    throw new HookonceError(
-      "database_unusable",
-      `Cannot open the database ${path}: ${messageOf(error)}. Set database to a SQLite file that hookonce can write.`,
-      {
-        cause: error,
-      },
+    throw refusalOf(
+      error,
+      path,
+      `Cannot open the database ${path}: ${withCode(error)}. Set database to a SQLite file that hookonce can write.`,
     );
   }
-  return { connection, created };
+}
+
+function prepare(
+  connection: Database,
+  path: string,
+  { convertToWal = false, synchronous = "FULL" }: OpenOptions,
+): Pick<OpenedDatabase, "created" | "restored"> {
+  // The writer never waits inside SQLite: that would block JavaScript, including /healthz.
+  connection.run("pragma busy_timeout = 0");
+  const created = isEmpty(connection);
+  const restored = !created && isServed(connection) && readPragma(connection, "journal_mode") !== "wal";
+  if (created) {
+    // A journal on the disk would take five fsyncs, and an empty database has nothing to restore.
+    connection.run("pragma journal_mode = memory");
+    // It cannot be switched on later without a VACUUM.
+    connection.run("pragma auto_vacuum = incremental");
+  }
+  ensureWal(connection, path, created || restored || convertToWal);
+  applyPragmas(connection, synchronous);
+  return { created, restored };
+}
+
+/**
+ * Whether hookonce has served this database. It was in WAL mode then, so it is put back into WAL mode without asking:
+ * VACUUM INTO makes copies that are not.
+ */
+export function isServed(connection: Database): boolean {
+  return tableExists(connection, "hookonce_migrations");
 }
 
 /**
@@ -101,6 +119,13 @@ export function isEmpty(connection: Database): boolean {
     readPragma(connection, "application_id") === 0 &&
     readPragma(connection, "user_version") === 0
   );
+}
+
+export function tableExists(connection: Database, name: string): boolean {
+  const found = connection
+    .query("select 1 from sqlite_schema where type = 'table' and name = ?")
+    .values(name);
+  return found.length > 0;
 }
 
 function ensureWal(connection: Database, path: string, convert: boolean): void {

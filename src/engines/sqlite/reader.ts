@@ -1,4 +1,4 @@
-import { Database } from "bun:sqlite";
+import type { Database } from "bun:sqlite";
 import {
   and,
   asc,
@@ -27,13 +27,13 @@ import { events, failures } from "./schema.ts";
 const MAX_LOOKED_AT = 2000;
 
 /**
- * Opens a read-only connection for everything that is not a delivery. It is opened after the writer has taken
- * over the sync of the log (log-sync.ts), so it cannot keep the writer from finding its descriptor. Each read
- * is one query that fetches all its rows: no snapshot outlives it, because a snapshot that is held lets the
- * log grow without bound.
+ * Reads everything that is not a delivery. Each read is one query that fetches all its rows: no snapshot outlives it,
+ * because a snapshot that is held lets the log grow without bound.
+ *
+ * @param connection read-only, and used by nobody else. Beside a writer, open it after that has taken over the sync of
+ *   the log (log-sync.ts), so that it does not keep the writer from finding its descriptor.
  */
-export function openReader(path: string): Reader & { close(): void } {
-  const connection = new Database(path, { readonly: true, strict: true });
+export function openReader(connection: Database): Reader & { close(): void } {
   connection.run("pragma busy_timeout = 5000");
   const db = drizzle(connection);
 

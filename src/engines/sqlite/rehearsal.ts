@@ -1,17 +1,12 @@
 import { Database } from "bun:sqlite";
 import { existsSync, statSync } from "node:fs";
-import { HookonceError, messageOf, type Problem } from "../../errors.ts";
+import { messageOf, withCode, type Problem } from "../../errors.ts";
 import type { HandlerDuration, Migration } from "../store.ts";
 import { handlerDurations } from "./handler-durations.ts";
-import { isEmpty } from "./open.ts";
-import {
-  createJournal,
-  historyOf,
-  problemsOf,
-  tableExists,
-  tryMigration,
-  type MigrationSet,
-} from "./migrations.ts";
+import { openToRead } from "./leftover-log.ts";
+import { isEmpty, isServed, tableExists } from "./open.ts";
+import { refusalOf } from "./sqlite-error.ts";
+import { createJournal, historyOf, problemsOf, tryMigration, type MigrationSet } from "./migrations.ts";
 
 const JOURNALS = ["hookonce_migrations", "hookonce_user_migrations"] as const;
 
@@ -23,6 +18,8 @@ export interface Rehearsal {
   readonly connection: Database;
   /** Null if the database does not exist yet. */
   readonly journalMode: string | null;
+  /** See {@link isServed}. */
+  readonly served: boolean;
   /** Empty unless requested: measuring takes longer than everything else here. */
   readonly durations: readonly HandlerDuration[];
 }
@@ -41,22 +38,20 @@ export function rehearse(
   const connection = new Database(":memory:", { strict: true });
   connection.run("pragma foreign_keys = on");
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0)
-    return { connection, journalMode: null, durations: [] };
+    return { connection, journalMode: null, served: false, durations: [] };
   try {
     // An interrupted first start leaves a journal, and a read-only connection cannot roll it back.
     const halfMade = existsSync(`${path}-journal`);
-    const real = new Database(
-      path,
-      halfMade ? { readwrite: true, strict: true } : { readonly: true, strict: true },
-    );
+    const real = halfMade ? new Database(path, { readwrite: true, strict: true }) : openToRead(path);
     try {
       real.run("pragma busy_timeout = 5000");
-      if (isEmpty(real)) return { connection, journalMode: null, durations: [] };
+      if (isEmpty(real)) return { connection, journalMode: null, served: false, durations: [] };
       copySchema(real, connection);
       look(real);
       return {
         connection,
         journalMode: String(real.query("pragma journal_mode").values()[0]?.[0]),
+        served: isServed(real),
         durations: durations ? handlerDurations(real) : [],
       };
     } finally {
@@ -64,12 +59,10 @@ export function rehearse(
       real.close(true);
     }
   } catch (error) {
-    throw new HookonceError(
-      "database_unusable",
-      `Cannot read the database ${path}: ${messageOf(error)}. Set database to a SQLite file that hookonce can read.`,
-      {
-        cause: error,
-      },
+    throw refusalOf(
+      error,
+      path,
+      `Cannot read the database ${path}: ${withCode(error)}. Set database to a SQLite file that hookonce can read.`,
     );
   }
 }

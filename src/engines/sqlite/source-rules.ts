@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError, type Problem } from "../../errors.ts";
 import type { SourceRule } from "../store.ts";
-import { tableExists } from "./migrations.ts";
+import { tableExists } from "./open.ts";
 import type { sources } from "./schema.ts";
 import { atomically } from "./transaction.ts";
 

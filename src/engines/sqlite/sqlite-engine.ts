@@ -1,4 +1,4 @@
-import type { Database } from "bun:sqlite";
+import { Database } from "bun:sqlite";
 import { HookonceError, messageOf } from "../../errors.ts";
 import type { Engine, EngineOptions, HandlerCode, LoadedHandler } from "../engine.ts";
 import { createBatchWriter } from "./batch.ts";
@@ -9,6 +9,7 @@ import { watchFiles, type FileWatch } from "./file-watch.ts";
 import { createGates } from "./gate.ts";
 import { explainReads, guardFiles } from "./guarded-engine.ts";
 import { createJobs } from "./jobs.ts";
+import { markingLog } from "./log-mark.ts";
 import { takeOverLogSync, type LogSync } from "./log-sync.ts";
 import { readMeta } from "./meta.ts";
 import { countingRows, OPTIMIZE } from "./row-counts.ts";
@@ -125,13 +126,13 @@ function checkpointOf(
 ): Checkpoint {
   const checkpoint = createCheckpoint(connection, onFatal);
   // hookonce leaves no statistics (sqlite_stat1) in a database that belongs to an application.
-  return createdByUs ? countingRows(connection, checkpoint) : checkpoint;
+  return createdByUs ? markingLog(connection, countingRows(connection, checkpoint)) : checkpoint;
 }
 
 async function openReaderLater(path: string, files: FileWatch) {
   // Loaded on first use, because drizzle adds 10 ms to a start.
   const { openReader } = await import("./reader.ts");
-  return explainReads(openReader(path), files);
+  return explainReads(openReader(new Database(path, { readonly: true, strict: true })), files);
 }
 
 export async function handlerModules(): Promise<Readonly<Record<string, object>>> {

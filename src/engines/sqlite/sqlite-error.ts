@@ -1,5 +1,5 @@
 import { SQLiteError } from "bun:sqlite";
-import { HookonceError, messageOf, type ErrorCode } from "../../errors.ts";
+import { HookonceError, withCode } from "../../errors.ts";
 import { hasLittleSpace } from "./disk-space.ts";
 
 // Primary result codes, https://sqlite.org/rescode.html
@@ -81,7 +81,7 @@ export function unavailable(trouble: Exclude<Trouble, "statement">, cause: unkno
     case "fatal":
       return new HookonceError(
         "storage_failed",
-        `The database cannot be written: ${messageOf(cause)}. Check the disk, then start hookonce again.`,
+        `The database cannot be written: ${withCode(cause)}. Check the disk, then start hookonce again.`,
         {
           cause,
         },
@@ -100,10 +100,38 @@ export function refusingStart<Result>(path: string, work: () => Result): Result 
   try {
     return work();
   } catch (cause) {
-    if (isFullAtStart(cause, path)) throw fullAtStart(path, cause);
-    if (!(cause instanceof SQLiteError)) throw cause;
-    const [code, message] = whyRefused(cause, path);
-    throw new HookonceError(code, message, { cause });
+    if (!(cause instanceof SQLiteError) && !isFullAtStart(cause, path)) throw cause;
+    throw refusalOf(
+      cause,
+      path,
+      `The database ${path} cannot be used: ${withCode(cause)}. The user that runs hookonce must be able to write this file and its folder.`,
+    );
+  }
+}
+
+/**
+ * The error that refuses a start.
+ *
+ * @param otherwise the message if the cause is neither a lock nor a lack of room: `database_unusable`
+ */
+export function refusalOf(cause: unknown, path: string, otherwise: string): HookonceError {
+  if (isFullAtStart(cause, path)) {
+    const message = `The disk that holds ${path} is full: ${withCode(cause)}. Free some space, then start again.`;
+    return new HookonceError("disk_full", message, { cause });
+  }
+  switch (troubleOf(cause)) {
+    case "busy": {
+      const message = `Another process holds the write lock of ${path}: ${withCode(cause)}. End its transaction, then start again.`;
+      return new HookonceError("database_locked", message, { cause });
+    }
+    case "memory": {
+      const message = `SQLite ran out of memory while using ${path}: ${withCode(cause)}. Free some memory, then start again.`;
+      return new HookonceError("out_of_memory", message, { cause });
+    }
+    case "full":
+    case "fatal":
+    case "statement":
+      return new HookonceError("database_unusable", otherwise, { cause });
   }
 }
 
@@ -113,36 +141,9 @@ export function refusingStart<Result>(path: string, work: () => Result): Result 
  *
  * @param path of a file on that disk
  */
-export function isFullAtStart(error: unknown, path: string): boolean {
+function isFullAtStart(error: unknown, path: string): boolean {
   const trouble = troubleOf(error);
   if (trouble !== "statement") return trouble === "full" || (trouble === "fatal" && hasLittleSpace(path));
   const code = (error as NodeJS.ErrnoException | null)?.code;
   return code === "ENOSPC" || code === "EDQUOT";
-}
-
-export function fullAtStart(path: string, cause: unknown): HookonceError {
-  const message = `The disk that holds ${path} is full. Free some space, then start again.`;
-  return new HookonceError("disk_full", message, { cause });
-}
-
-function whyRefused(error: SQLiteError, path: string): [ErrorCode, string] {
-  switch (troubleOf(error)) {
-    case "busy":
-      return [
-        "database_locked",
-        `Another process holds the write lock of ${path}. End its transaction, then start again.`,
-      ];
-    case "memory":
-      return [
-        "out_of_memory",
-        `SQLite ran out of memory while using ${path}. Free some memory, then start again.`,
-      ];
-    case "full":
-    case "fatal":
-    case "statement":
-      return [
-        "database_unusable",
-        `The database ${path} cannot be used: ${error.message}. The user that runs hookonce must be able to write this file and its folder.`,
-      ];
-  }
 }

@@ -11,9 +11,12 @@ import type {
   StartPlan,
 } from "../store.ts";
 import { copyBeforeMigration } from "./backup.ts";
-import { writeMeta } from "./meta.ts";
-import { migrate, ownSet, pendingMigrations, tableExists, userSet, type MigrationSet } from "./migrations.ts";
-import { openDatabase, withoutSyncs, type OpenOptions } from "./open.ts";
+import { openToRead, setForeignLogAside } from "./leftover-log.ts";
+import { repeatMark, writeNewMark } from "./log-mark.ts";
+import { readMeta, writeMeta } from "./meta.ts";
+import { migrate, ownSet, pendingMigrations, userSet, type MigrationSet } from "./migrations.ts";
+import { moveLog } from "./move-log.ts";
+import { openDatabase, tableExists, withoutSyncs, type OpenOptions } from "./open.ts";
 import { ownMigrations } from "./own-migrations.ts";
 import { rehearse, rehearseMigrations } from "./rehearsal.ts";
 import { reconcileSources, refuseChanges } from "./source-rules.ts";
@@ -38,8 +41,8 @@ export function rehearseStart(plan: StartPlan, { durations }: { readonly duratio
       if (rules !== null) collect(changedRules, () => refuseChanges(real, rules, plan));
     },
   });
-  const { connection, journalMode } = rehearsal;
-  if (journalMode !== null && journalMode !== "wal" && !plan.convertToWal) {
+  const { connection, journalMode, served } = rehearsal;
+  if (journalMode !== null && journalMode !== "wal" && !served && !plan.convertToWal) {
     problems.push({
       message: `The database ${plan.database} is in ${journalMode} mode, and hookonce needs WAL mode. To let it convert the database, set convert_to_wal = true.`,
     });
@@ -77,7 +80,7 @@ function collect(problems: Problem[], work: () => void): void {
  */
 export async function openForReading(database: string): Promise<ClosableReader | undefined> {
   if (!existsSync(database)) return undefined;
-  const connection = new Database(database, { readonly: true, strict: true });
+  const connection = openToRead(database);
   try {
     if (!tableExists(connection, "hookonce_events")) return undefined;
     if (pendingMigrations(connection, ownSet(ownMigrations)).length > 0) {
@@ -90,7 +93,7 @@ export async function openForReading(database: string): Promise<ClosableReader |
     connection.close(true);
   }
   const { openReader } = await import("./reader.ts");
-  return openReader(database);
+  return openReader(openToRead(database));
 }
 
 /**
@@ -104,10 +107,16 @@ export function openStore(
   /** Only tests and measurements pass these. */
   options: Pick<OpenOptions, "synchronous"> = {},
 ): OpenStore {
-  const { connection, created } = openDatabase(plan.database, {
-    convertToWal: plan.convertToWal,
-    ...options,
-  });
+  const { convertToWal, database } = plan;
+  const foreignLog = refusingStart(database, () => setForeignLogAside(database, plan.now));
+  if (foreignLog !== undefined) {
+    log.warn(
+      { database, log: foreignLog },
+      "beside the database was the write-ahead log of another one: it was renamed and has no effect",
+    );
+  }
+  const { connection, created, restored } = openDatabase(database, { convertToWal, ...options });
+  if (restored) log.info({ database }, "put a copy of the database into WAL mode");
   try {
     refusingStart(plan.database, () => {
       // An application may be writing to its database now. A start waits for it, but a delivery never does.
@@ -115,6 +124,7 @@ export function openStore(
       refuseChanges(connection, plan.rules, plan);
       migrateAll(connection, created, plan, log);
       reconcileSources(connection, plan.rules, plan);
+      secure(connection);
       connection.run("pragma busy_timeout = 0");
     });
   } catch (error) {
@@ -125,6 +135,15 @@ export function openStore(
     engine: (engineOptions) => createSqliteEngine(connection, engineOptions),
     close: () => connection.close(true),
   };
+}
+
+/** Everything that is in the log by now is on the disk afterwards, and the log is marked as that of this database. */
+function secure(connection: Database): void {
+  const isOwn = readMeta(connection, "created_by") === "hookonce";
+  if (!moveLog(connection) || !isOwn) return;
+  withoutSyncs(connection, () => writeNewMark(connection));
+  const inFile = moveLog(connection);
+  withoutSyncs(connection, () => repeatMark(connection, { inFile }));
 }
 
 function migrateAll(connection: Database, created: boolean, plan: StartPlan, log: StartLog): void {

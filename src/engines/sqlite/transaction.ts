@@ -10,6 +10,8 @@ import { troubleOf } from "./sqlite-error.ts";
 export interface Transaction {
   /** BEGIN IMMEDIATE. Returns false if another process holds the write lock. */
   begin(): boolean;
+  /** The error for which `begin` has returned false. */
+  readonly blockedBy: unknown;
   commit(): void;
   /** Does nothing if the transaction has already ended. */
   rollback(): void;
@@ -28,15 +30,20 @@ export function createTransaction(db: Database): Transaction {
   const savepoint = db.query("savepoint hookonce_event");
   const release = db.query("release hookonce_event");
   const rollbackTo = db.query("rollback to hookonce_event");
+  let blockedBy: unknown;
   return {
     begin() {
       try {
         begin.run();
         return true;
       } catch (error) {
-        if (troubleOf(error) === "busy") return false;
-        throw error;
+        if (troubleOf(error) !== "busy") throw error;
+        blockedBy = error;
+        return false;
       }
+    },
+    get blockedBy() {
+      return blockedBy;
     },
     commit: () => void commit.run(),
     rollback() {

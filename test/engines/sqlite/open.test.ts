@@ -86,7 +86,7 @@ describe("the writer's connection", () => {
         );
         return join(folder, "x.db");
       },
-      /^Cannot open the database .*x\.db: file is not a database\. Set database to /,
+      /^Cannot open the database .*x\.db: file is not a database \(SQLITE_NOTADB\)\. Set database to /,
     ],
     [
       "a folder",
@@ -94,7 +94,7 @@ describe("the writer's connection", () => {
         mkdirSync(join(folder, "x.db"));
         return join(folder, "x.db");
       },
-      /^Cannot open the database .*x\.db: unable to open database file\. Set database to /,
+      /^Cannot open the database .*x\.db: unable to open database file \(SQLITE_CANTOPEN(?:_ISDIR)?\)\. Set database to /,
     ],
     [
       "a file below a file",

@@ -59,7 +59,7 @@ const cases: [name: string, filter: EventFilter, expected: () => unknown[]][] = 
 
 for (const [name, filter, all] of cases)
   test(`owed events are read page by page, once and in the order received: ${name}`, async () => {
-    const reader = openReader(path);
+    const reader = openReader(new Database(path, { readonly: true }));
     const found: string[] = [];
     let after: Cursor | undefined;
     let pages = 0;
@@ -77,7 +77,7 @@ for (const [name, filter, all] of cases)
   });
 
 test("counts what is owed by type", async () => {
-  const reader = openReader(path);
+  const reader = openReader(new Database(path, { readonly: true }));
   expect(await reader.owedByType(10_000)).toEqual([
     { source: "default", type: "paid", outcome: "unhandled", count: 5994 },
     { source: "default", type: "😀a", outcome: "unhandled", count: 6 },

@@ -7,6 +7,7 @@ import type { ApplyGroup } from "../inbox/apply.ts";
 import type { JobView } from "../inbox/background-jobs.ts";
 import { createJsonLogger } from "../logging/log.ts";
 import { readableLine } from "../logging/readable-line.ts";
+import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
 
 export interface ApplyFlags {
@@ -176,11 +177,13 @@ function printResult(views: readonly JobView[], flags: ApplyFlags, ofServe: bool
   } else {
     if (groups.length > 0) console.log(tableOf(groups, dryRun === true).join("\n"));
     for (const { source, eventId, type, code, error } of failures)
-      console.log(`failed  ${source}  ${eventId}  ${type}\n        ${code}: ${error}`);
+      console.log(
+        `failed  ${source}  ${visible(eventId)}  ${visible(type)}\n        ${code}: ${visible(error)}`,
+      );
     if (last.state !== "failed" || all.length > 0)
       for (const line of summaryOf(total, last, flags, ofServe)) console.log(line);
   }
-  if (last.error !== null) console.error(`hookonce: ${last.error.message} [${last.error.code}]`);
+  if (last.error !== null) console.error(`hookonce: ${visible(last.error.message)} [${last.error.code}]`);
   return last.state === "done" && total.failed === 0 ? EXIT.done : EXIT.failed;
 }
 
@@ -220,7 +223,7 @@ function tableOf(groups: readonly ApplyGroup[], dryRun: boolean): string[] {
   const head = ["source", "type", "outcome", ...counted, "no handler", "handler"];
   const rows = groups.map(({ source, type, outcome, handler, wouldRun, processed, failed, noHandler }) => [
     source,
-    type || "(none)",
+    visible(type) || "(none)",
     outcome,
     ...(dryRun ? [wouldRun] : [processed, failed]).map(String),
     String(noHandler),

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { check } from "../app/check.ts";
 import { byStoredName } from "../app/source-rules.ts";
+import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
 import { formatProblem } from "./refusal.ts";
 
@@ -38,15 +39,18 @@ export async function runCheck(folder: string, options: { database?: string }): 
   for (const { name, provider, handlersOf } of sources.values()) {
     const files = handlers.files.filter(({ source }) => source === handlersOf).map(({ file }) => file);
     console.log(
-      `source ${name} (${provider.title}): ${files.length === 0 ? "no handlers yet" : files.join(", ")}`,
+      `source ${name} (${provider.title}): ${files.length === 0 ? "no handlers yet" : visible(files.join(", "))}`,
     );
   }
   for (const note of willBeMade) console.log(note);
-  if (pending.length > 0) console.log(`migrations to apply at the next start: ${pending.join(", ")}`);
+  if (pending.length > 0)
+    console.log(`migrations to apply at the next start: ${visible(pending.join(", "))}`);
   const stored = config === null ? sources : byStoredName(sources, config);
   for (const { source, type, outcome, count } of owed) {
     const handler = table.for(stored.get(source)?.handlersOf ?? source, type)?.file ?? "no handler";
-    console.log(`owed: ${count} ${outcome}, source ${source}, type ${type || "(none)"} (${handler})`);
+    console.log(
+      `owed: ${count} ${outcome}, source ${source}, type ${visible(type) || "(none)"} (${visible(handler)})`,
+    );
   }
   if (owed.length > 0) {
     const where = folder === "." ? "" : ` --folder ${folder}`;

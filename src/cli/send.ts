@@ -5,6 +5,7 @@ import { secretNeeds, settingsOf } from "../app/sources.ts";
 import { loadConfig } from "../config/load.ts";
 import { createSecretLookup } from "../config/secrets.ts";
 import { HookonceError, messageOf } from "../errors.ts";
+import { visible } from "../logging/visible.ts";
 import type { SigningKeys } from "../providers/context.ts";
 import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
@@ -209,7 +210,8 @@ function makeKeyPair(provider: Provider, file: string): number {
 }
 
 function answerLine({ eventIds, answer: { status, said, ms } }: Sent): string {
-  const words = said.length === 1 ? said[0] : said.join(", ");
+  // An answer that is not hookonce's may be any text.
+  const words = visible(said.join(", "));
   const id = eventIds.map((one) => (one.length > 40 ? `${one.slice(0, 39)}…` : one)).join(", ");
   return `${id}  ${status === 0 ? "" : `${status} `}${words}  ${ms.toFixed(0)} ms`;
 }
@@ -231,12 +233,12 @@ function createProgress(total: number): (done: number) => void {
 }
 
 function summarize({ deliveries, events, ms, said, wrong }: SendReport): number {
-  const counts = [...said].map(([word, count]) => `${count} ${word}`).join(", ");
+  const counts = [...said].map(([word, count]) => `${count} ${visible(word)}`).join(", ");
   const perSecond = deliveries > MAX_PRINTED ? `, ${Math.round((1000 * deliveries) / ms)}/s` : "";
   console.log(
     `${deliveries} ${deliveries === 1 ? "delivery" : "deliveries"} of ${events} ${events === 1 ? "event" : "events"} in ${ms.toFixed(0)} ms${perSecond}: ${counts}`,
   );
-  for (const { eventId, what } of wrong.slice(0, 10)) console.error(`wrong: ${eventId} ${what}`);
+  for (const { eventId, what } of wrong.slice(0, 10)) console.error(visible(`wrong: ${eventId} ${what}`));
   if (wrong.length > 10) console.error(`and ${wrong.length - 10} more`);
   return wrong.length > 0 ? EXIT.failed : EXIT.done;
 }

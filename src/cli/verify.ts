@@ -5,6 +5,7 @@ import type { Fact } from "../providers/schemes/scheme.ts";
 import { joinRequest, parseRequest } from "../doctor/saved-request.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import type { Delivery } from "../event.ts";
+import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
 
 export interface VerifyFlags {
@@ -75,18 +76,11 @@ export function report(diagnosis: InboxDiagnosis): string {
     lines.push("", `${proven ? "Cause" : "Possible cause"}: ${what}`, `  Fix: ${remedy}`);
   }
   if (!verified) lines.push("", `How ${provider} signs: ${docs}`);
-  return `${lines.map((line) => printable(line)).join("\n")}\n`;
+  // Parts of the text come from the sender of the request.
+  return `${lines.map((line) => visible(line)).join("\n")}\n`;
 }
 
 function listed(title: string, facts: readonly Fact[]): string[] {
   const width = Math.max(...facts.map(({ label }) => label.length));
   return ["", `${title}:`, ...facts.map(({ label, text }) => `  ${label.padEnd(width)}  ${text}`)];
-}
-
-/**
- * Replaces control characters: parts of the text come from the sender of the request, and must not move the
- * terminal's cursor.
- */
-function printable(line: string): string {
-  return line.replaceAll(/[\p{Cc}\p{Cf}]/gu, "?");
 }

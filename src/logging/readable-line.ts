@@ -1,3 +1,5 @@
+import { visible } from "./visible.ts";
+
 /** Formats a log line for a terminal, with the same facts as the JSON line. */
 export function readableLine(line: Readonly<Record<string, unknown>>): string {
   const { msg, time: _time, level: _level, ...fields } = line;
@@ -44,8 +46,8 @@ function handlers(files: unknown): string {
 }
 
 function text(value: unknown): string {
-  if (typeof value === "string") return value;
-  return isList(value) ? value.map(words).join("; ") : (JSON.stringify(value) ?? "");
+  if (typeof value === "string") return visible(value);
+  return isList(value) ? value.map(words).join("; ") : visible(JSON.stringify(value) ?? "");
 }
 
 /** For example the owed events by source, type and outcome. */

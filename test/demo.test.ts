@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { readme } from "./support/readme.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
 const project = join(import.meta.dir, "..");
@@ -30,6 +31,11 @@ function row(output: string, label: string): { tutorial: number; hookonce: numbe
   return { tutorial, hookonce };
 }
 
+/** Two runs print the same text but for their numbers, and for the spaces that align them. */
+function withoutNumbers(text: string): string {
+  return text.replaceAll(/[\d.,]+/g, "0").replaceAll(/ +/g, " ");
+}
+
 describe("hookonce demo", () => {
   test("the tutorial's receiver credits too much, hookonce credits the right amount, and no file is left behind", async () => {
     const startedAt = performance.now();
@@ -57,6 +63,9 @@ describe("hookonce demo", () => {
     expect(lost).toBeGreaterThan(0);
     expect(row(output, "deliveries").hookonce).toBe(row(output, "events sent").hookonce * 10 + lost);
 
+    // The README shows this output, with the numbers of another run.
+    const shown = /^\$ hookonce demo\n([^]*?)^```$/m.exec(readme)?.[1] ?? "none";
+    expect(withoutNumbers(output)).toContain(withoutNumbers(shown));
     expect(output).toContain("hookonce init");
     // Piped output has no colours.
     expect(output).not.toContain("\u001b");

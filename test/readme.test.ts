@@ -121,12 +121,27 @@ describe("the README", () => {
       expect(readme.includes(`hookonce ${command}`)).toBe(true);
   });
 
+  test("has a table of contents with every section, in order", () => {
+    const outsideBlocks = readme.replaceAll(/^ *```[^]*?^ *```$/gm, "");
+    const sections = [...outsideBlocks.matchAll(/^(##+) (.*)$/gm)].map(([, marks = "", title = ""]) => {
+      // As GitHub makes a heading's anchor.
+      const anchor = title
+        .toLowerCase()
+        .replaceAll(/[^\w\- ]/g, "")
+        .replaceAll(" ", "-");
+      return `${"  ".repeat(marks.length - 2)}- [${title}](#${anchor})`;
+    });
+    expect(readme).toContain(`\n\n${sections.join("\n")}\n\n## `);
+    const anchors = sections.map((line) => /\(#(.*)\)/.exec(line)?.[1]);
+    for (const [, anchor] of readme.matchAll(/\]\(#([^)]*)\)/g)) expect(anchors).toContain(anchor);
+  });
+
   test("pins the project's version of Bun in its commands", () => {
-    const pinned = [...readme.matchAll(/npx -y (bun@[\d.]+) run ([\w:]+)/g)];
-    expect(pinned.length).toBe(2);
+    const pinned = [...readme.matchAll(/npx -y (bun@[\d.]+) (?:run ([\w:]+)|install)/g)];
+    expect(pinned.length).toBe(5);
     for (const [, version, script] of pinned) {
       expect(version).toBe(packageJson.packageManager);
-      expect(packageJson.scripts).toHaveProperty(script as string);
+      if (script !== undefined) expect(packageJson.scripts).toHaveProperty([script]);
     }
   });
 });

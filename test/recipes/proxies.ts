@@ -79,7 +79,9 @@ export async function startCaddy(folder: string, site: string, upstream: number)
 `;
   const config = join(folder, "Caddyfile");
   writeFileSync(config, options + site.replaceAll(UPSTREAM, `127.0.0.1:${upstream}`));
-  return start(port, ["caddy", "run", "--adapter", "caddyfile", "--config", config], folder);
+  const command = ["caddy", "run", "--adapter", "caddyfile", "--config", config];
+  // It listens before it has made its certificate.
+  return start(port, command, folder, () => speaksTls(port, /^\S+/.exec(site)?.[0] ?? "localhost"));
 }
 
 /** A TCP tunnel, as `ssh -R` and its like make one. */
@@ -92,7 +94,12 @@ export async function startSocat(folder: string, upstream: number): Promise<Prox
   );
 }
 
-async function start(port: number, command: string[], folder: string): Promise<Proxy> {
+async function start(
+  port: number,
+  command: string[],
+  folder: string,
+  ready = () => accepts(port),
+): Promise<Proxy> {
   const child = Bun.spawn(command, {
     env: { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder },
     stdin: "ignore",
@@ -111,7 +118,7 @@ async function start(port: number, command: string[], folder: string): Promise<P
     await Promise.race([read, Bun.sleep(100)]);
   };
   const until = performance.now() + 10_000;
-  while (!(await accepts(port))) {
+  while (!(await ready())) {
     if (child.exitCode === null && performance.now() < until) {
       await Bun.sleep(50);
       continue;
@@ -129,4 +136,12 @@ async function accepts(port: number): Promise<boolean> {
   const accepted = await promise;
   socket.destroy();
   return accepted;
+}
+
+async function speaksTls(port: number, host: string): Promise<boolean> {
+  const tls = { rejectUnauthorized: false, serverName: host };
+  return fetch(`https://127.0.0.1:${port}/`, { headers: { host }, tls }).then(
+    () => true,
+    () => false,
+  );
 }

@@ -8,17 +8,17 @@ import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
 
 /**
- * Says that a provider has no such event type, and which one was probably meant. It is only a warning,
- * because providers add types.
+ * Returns a warning if an event type of a provider is unknown, with the type that was probably meant. It is
+ * only a warning, because providers add types.
  *
- * @returns undefined if the type is known, or if nothing is known about it
+ * @returns undefined if the type is known, or if hookonce has no list for the provider
  */
 export async function unknownType(provider: Provider, type: string): Promise<string | undefined> {
   const known = (await load()).get(provider.name);
   return known === undefined ? undefined : problemWith(type, provider, known, known.types);
 }
 
-/** Warns of handlers whose name is no event type of their source's provider: they would never run. */
+/** Warns about handlers whose name is not an event type of their source's provider. They would never run. */
 export async function warnOfUnknownTypes(
   sources: readonly ConfiguredSource[],
   { code }: Pick<HandlersRead, "code">,
@@ -31,13 +31,13 @@ export async function warnOfUnknownTypes(
       .map((one) => {
         const provider = providers.get(one.provider);
         const types = provider === undefined ? undefined : known.get(provider.name);
-        // The config may read the type from elsewhere, and a stand-in has no types of its own.
+        // Skip sources whose config reads the type from another place, and sources that replace another one.
         if (provider === undefined || types === undefined || one.type !== undefined || key === "_any")
           return undefined;
         return problemWith(key, provider, types, types.types.map(keyOf));
       });
     const [first] = problems;
-    // One source for which it is a type is enough.
+    // It is enough if one source has this type.
     return first === undefined || problems.includes(undefined) ? [] : [{ file, message: first }];
   });
 }
@@ -47,7 +47,7 @@ async function load(): Promise<ReadonlyMap<string, KnownTypes>> {
 }
 
 /**
- * How many letters may be wrong if the list is not whole: another type of the provider may differ by more.
+ * How many letters may be wrong if the list is incomplete, because a larger difference may be another type.
  */
 const CLOSE = 2;
 
@@ -67,6 +67,6 @@ function problemWith(
   if (!whole && !isClose) return undefined;
   const remedy = isClose
     ? `did you mean ${byLower.get(best) ?? best}?`
-    : `to list those that it knows: hookonce providers ${name}`;
+    : `to list the known types: hookonce providers ${name}`;
   return `hookonce knows no event type "${type}" of ${title}; ${remedy}`;
 }

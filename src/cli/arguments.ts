@@ -5,7 +5,7 @@ import { nearest } from "../config/nearest.ts";
 import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
 
-/** What reads the values of arguments and options. Each throws what commander prints as a usage error. */
+/** Parsers of arguments and options. Each throws an error that commander prints as a usage error. */
 
 /** @returns Unix milliseconds */
 export function moment(value: string): number {

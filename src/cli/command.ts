@@ -15,7 +15,8 @@ interface Declaration<Args extends readonly unknown[], Flags extends object> {
   readonly arguments?: readonly Argument[];
   readonly options?: readonly Option[];
   /**
-   * Loads the command's code with `import()`, so that a command loads only its own. Returns the exit code.
+   * Loads the command's code with `import()`, so that each command loads only its own code. Returns the exit
+   * code.
    */
   readonly run: (call: Call<Args, Flags>) => Promise<number>;
 }
@@ -64,7 +65,7 @@ export function defineCommand<Args extends readonly unknown[], Flags extends obj
         const { folder: asOption, ...flags } = command.optsWithGlobals<Flags & { folder?: string }>();
         if (asArgument !== undefined && asOption !== undefined && asArgument !== asOption)
           refuse(`two folders are named, ${asArgument} and --folder ${asOption}. Name one.`);
-        // An empty variable is as good as none.
+        // An empty variable counts as unset.
         const named = asArgument ?? asOption ?? (process.env["HOOKONCE_FOLDER"] || undefined);
         const call = { args: args as unknown as Args, flags: flags as unknown as Flags, refuse };
         done(await declaration.run({ ...call, folder: named ?? ".", folderIsGiven: named !== undefined }));

@@ -52,8 +52,8 @@ export interface Incoming {
    */
   readonly batch: object | undefined;
   /**
-   * The id that an earlier version of hookonce gave this event, if it is another one. An event that is recorded under
-   * it, or has failed under it, keeps it.
+   * The id that an earlier version of hookonce gave this event, if it is another one. An event that is
+   * recorded under it, or has failed under it, keeps it.
    */
   readonly earlierId?: string | undefined;
 }

@@ -2,8 +2,9 @@ import type { Problem } from "../errors.ts";
 import type { Engine, EngineOptions, HandlerCode, LoadedHandler, Reader } from "./engine.ts";
 
 /**
- * How a command reaches an engine: the steps of a start, each usable by itself. src/engines/<name>/store.ts implements
- * {@link Store}, and only app/store.ts picks one. A step may be asynchronous; SQLite's answer at once.
+ * How a command reaches an engine: the steps of a start, each usable alone. src/engines/<name>/store.ts
+ * implements {@link Store}, and only app/store.ts picks one. A step may be asynchronous. SQLite's steps
+ * return at once, except for `lock` and `openForReading`.
  */
 
 export interface Migration {
@@ -100,12 +101,14 @@ export interface Store extends Pick<Engine, "handlerModules"> {
   /**
    * Does what a start would do, without changing the database.
    *
-   * @param options.durations whether to read how long handlers took, which takes longer than everything else here
+   * @param options.durations whether to read how long handlers took, which takes longer than everything else
+   *   here
    * @throws HookonceError `database_unusable`, `database_locked`, `disk_full`
    */
   rehearse(plan: StartPlan, options: { readonly durations: boolean }): Rehearsed | Promise<Rehearsed>;
   /**
-   * Makes this process the one that serves the database. On a server that many processes may serve, it locks nothing.
+   * Makes this process the only one that serves the database. If a database server allows several, it locks
+   * nothing.
    *
    * @throws HookonceError `database_in_use`, `shutting_down`, `disk_full`, `database_unusable`
    */

@@ -1,8 +1,8 @@
 import { HookonceError } from "../errors.ts";
 
 /**
- * The first line of a starter handler. While a SQL handler has it, each of its runs fails, so that no event
- * is swallowed by an update that nobody has written yet.
+ * The first line of a starter handler. While a SQL handler has this line, each of its runs fails, so that no
+ * event is processed before its update is written.
  */
 export const UNFINISHED_LINE = "-- hookonce: unfinished";
 

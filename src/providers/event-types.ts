@@ -6,8 +6,8 @@ import { services } from "./event-types/services.ts";
 import type { KnownTypes } from "./known-types.ts";
 
 /**
- * The event types of the most used providers, by the provider's name. Load it with `import()`: no start needs
- * it.
+ * The event types of the most used providers, by the provider's name. Load it with `import()`, because no
+ * start needs it.
  */
 export const eventTypes: ReadonlyMap<string, KnownTypes> = new Map(
   Object.entries({ ...payments, ...commerce, ...development, ...messaging, ...services }),

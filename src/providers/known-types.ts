@@ -5,9 +5,7 @@
 export interface KnownTypes {
   /** Where they were read: the provider's library with its version, or a page. */
   readonly from: string;
-  /**
-   * Whether the list has every type. If not, only a type that looks like one of them is taken for a mistake.
-   */
+  /** Whether the list is complete. If not, there is only a warning if a type is close to a listed one. */
   readonly whole: boolean;
   /** Types that the list leaves out. */
   readonly others?: RegExp;

@@ -61,8 +61,8 @@ export interface Source {
   readonly requireChange: boolean;
   readonly sameBody: boolean;
   /**
-   * Two sources have the same text here if and only if they have the same rule for event ids. How parts are joined is
-   * not in it: that changes with hookonce, not with the config, and must not refuse a start.
+   * Two sources have the same text here if and only if they have the same rule for event ids. How parts are
+   * joined is not in it: that changes with hookonce, not with the config, and must not refuse a start.
    */
   readonly eventIdRule: string;
   /**

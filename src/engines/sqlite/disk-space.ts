@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 /** With less than this, in bytes, a disk is full: SQLite needs as much for the index of the log. */
 const LITTLE = 32 * 1024;
 
-/** Whether the disk that has a file has no room for SQLite. If this cannot be found out, it has. */
+/** Whether a file's disk has too little space for SQLite. False if that cannot be determined. */
 export function hasLittleSpace(path: string): boolean {
   try {
     const { files, ffree } = statfsSync(dirname(path));
@@ -15,7 +15,7 @@ export function hasLittleSpace(path: string): boolean {
 }
 
 /**
- * The free space of the disk that has a file, in bytes.
+ * The free space of a file's disk, in bytes.
  *
  * @throws NodeJS.ErrnoException
  */

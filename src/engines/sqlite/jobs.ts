@@ -38,8 +38,9 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
   }
 
   /**
-   * Two events may have had the same id under the earlier rule, so what is stored tells whether the recorded one is this
-   * one. That is exact however old the record is, and needs neither the time of the upgrade nor a window.
+   * Two events may have had the same id under the earlier rule, so what is stored tells whether the recorded
+   * one is this one. That is exact however old the record is, and needs neither the time of the upgrade nor a
+   * window.
    */
   function asRecorded(incoming: Incoming): Incoming {
     const { source, input, earlierId } = incoming;

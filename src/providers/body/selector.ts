@@ -94,8 +94,8 @@ function compileJoin(
 export const ESCAPE = "\\";
 
 /**
- * Without it `1:2` and `3` would be the same id as `1` and `2:3`. Each character of the separator is escaped: with `::`,
- * the parts `a:` and `b` would otherwise be `a` and `:b`.
+ * Without it `1:2` and `3` would be the same id as `1` and `2:3`. Each character of the separator is escaped:
+ * with `::`, the parts `a:` and `b` would otherwise be `a` and `:b`.
  */
 function escapeOf(separator: string): (part: string) => string {
   if (separator === "" || separator.includes(ESCAPE)) {

@@ -12,8 +12,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const bun = process.execPath;
 
 /**
- * Programs and their Debian packages: a C compiler for the power-cut shim, strace for I/O errors, sqlite3 for what a
- * person does to the database, and what the README's recipes use.
+ * Programs and their Debian packages: a C compiler for the power-cut shim, strace for I/O errors, sqlite3 for
+ * what a person does to the database, and what the README's recipes use.
  */
 const PROGRAMS = {
   cc: ["gcc", "libc6-dev"],

@@ -56,7 +56,8 @@ test("the scan reads every file that serve imports at its start", () => {
   expect(imported.get("bun:sqlite")).toStartWith("engines");
 });
 
-// `process.stdout` takes 20 ms to load. An import of node:process, also in a package, reads it with all other getters.
+// `process.stdout` takes 20 ms to load. An import of node:process, also in a package, reads it with all other
+// getters.
 test("serve starts without reading process.stdout", async () => {
   using inbox = scratch({
     ...inboxFiles,

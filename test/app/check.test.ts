@@ -10,7 +10,10 @@ event_id = "body:$.event_id"
 type = "body:$.type"
 `;
 
-/** An application's folder with a table in app.db, and an inbox folder whose handlers use it: one of them wrongly. */
+/**
+ * An application's folder with a table in app.db, and an inbox folder whose handlers use it: one of them
+ * wrongly.
+ */
 function application(config: string) {
   const app = scratch({
     "hookonce/hookonce.toml": `version = 1\n${config}`,
@@ -107,7 +110,7 @@ for (const { name, config, says, unchecked = [] } of [
   });
 }
 
-test("tells where a database that does not exist yet will be made", async () => {
+test("says where a database that does not exist yet will be made", async () => {
   using inbox = scratch({ "hookonce.toml": `version = 1\n${source}` });
   const { problems, newDatabase } = await checked(inbox.path);
   expect([problems, newDatabase]).toEqual([[], join(inbox.path, "data/hookonce.db")]);

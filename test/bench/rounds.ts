@@ -59,7 +59,9 @@ async function makeStored(
   return folder;
 }
 
-/** Rotates the order in each round, so that no design always follows the same one and its pending disk writes. */
+/**
+ * Rotates the order in each round, so that no design always follows the same one and its pending disk writes.
+ */
 function rotated(designs: readonly Design[], by: number): Design[] {
   const first = by % designs.length;
   return [...designs.slice(first), ...designs.slice(0, first)];

@@ -164,7 +164,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     });
   });
 
-  test("prints an unsigned source that works in place of a provider that only itself can sign for", async () => {
+  test("prints an unsigned source to use if only the provider can sign", async () => {
     using inbox = scratch(inboxFiles);
     const { stdout } = await run(["add", "paypal"], { cwd: inbox.path });
     const [table = ""] = /\[sources\.paypal-dev\](?:\n +\w+ = ".*")+/.exec(stdout) ?? [];

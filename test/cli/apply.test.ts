@@ -176,7 +176,7 @@ secret   = "env:A_SECRET_THAT_IS_NOT_SET"
     expect(rows(inbox, "select event_id from applied")).toEqual([{ event_id: "evt_1" }]);
   });
 
-  test("says that an event is already done, and what became of it", async () => {
+  test("says that an event is already done, and gives its outcome", async () => {
     using inbox = scratch({ ...files, "handlers/default/paid.sql": credit });
     {
       await using server = await serve(inbox.path);
@@ -227,7 +227,7 @@ secret   = "env:A_SECRET_THAT_IS_NOT_SET"
     server.signal("SIGTERM");
   });
 
-  test("says that a running serve must be restarted, because it has the handlers of its start", async () => {
+  test("says that a running serve must be restarted to load changed handlers", async () => {
     using inbox = scratch({ ...files, "handlers/default/paid.sql": gated });
     {
       await using server = await serve(inbox.path);
@@ -384,7 +384,7 @@ describeUnless(onlyInFullRun(), "hookonce apply, interrupted and raced", () => {
   );
 
   test(
-    "SIGINT ends it after what it has begun, and says how to go on",
+    "SIGINT ends it after the events that have begun, and says how to continue",
     async () => {
       using inbox = await manyOwed();
       const child = Bun.spawn([...fromSource, "apply", "--folder", inbox.path], { stdout: "pipe" });
@@ -401,7 +401,7 @@ describeUnless(onlyInFullRun(), "hookonce apply, interrupted and raced", () => {
   );
 
   test(
-    "says how to go on when the serve that it reached stops",
+    "says how to continue when the serve that it reached stops",
     async () => {
       using inbox = await manyOwed();
       await using server = await serve(inbox.path);

@@ -321,7 +321,7 @@ export default handler(({ db }) => { db.run(sql\`delete from credits\`); });
     });
   });
 
-  test("reports a source with stored events that is gone or takes its event ids from elsewhere, as serve does", async () => {
+  test("reports a source with stored events that is gone or whose event id rule changed, as serve does", async () => {
     using inbox = scratch(inboxFiles);
     {
       await using server = await serve(inbox.path);
@@ -354,7 +354,7 @@ export default handler(({ db }) => { db.run(sql\`delete from credits\`); });
     });
   });
 
-  test("runs beside a running serve and does not disturb it", async () => {
+  test("runs while serve is running and does not disturb it", async () => {
     using inbox = scratch(inboxFiles);
     await using server = await serve(inbox.path);
     const [{ code }, ...answers] = await Promise.all([

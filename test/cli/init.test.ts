@@ -28,7 +28,7 @@ describe("hookonce init", () => {
 });
 
 describe("hookonce init in an application's folder", () => {
-  test("refuses migrations/ that it did not make, and writes nothing, also for serve --init", async () => {
+  test("refuses migrations/ that it did not make, and writes nothing, for serve --init as well", async () => {
     using app = scratch({ "migrations/001_users.sql": "create table users (id integer);" });
     for (const args of [["init"], ["serve", "--init", "--dev"]]) {
       const { code, stdout, stderr } = await run(args, { cwd: app.path });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { refusedStart, testInbox } from "../support/test-inbox.ts";
 
-/** A source that needs no key of its own, so that only the lines under test are wrong. */
+/** A source that needs no other keys, so that only the lines under test are wrong. */
 const STRIPE = '[sources.a]\nprovider = "stripe"\nsecret = "env:S"\n';
 const environment = { S: "whsec_1" };
 

@@ -5,9 +5,9 @@ import { openEngine } from "./open-engine.ts";
 import { corrected } from "./scenarios/scenario.ts";
 
 /**
- * A process that commits until it is killed, and reports what it was told is durable: one line `id outcome` for each
- * result. Arguments: the harness file, the store, what to do, and the numbers of the first event and of the one after
- * the last.
+ * A process that commits until it is killed, and reports what it was told is durable: one line `id outcome`
+ * for each result. Arguments: the harness file, the store, what to do, and the numbers of the first event and
+ * of the one after the last.
  */
 const [file, location, what, from, to] = process.argv.slice(2) as [string, string, string, string, string];
 const { harness } = (await import(file)) as { harness: EngineHarness };

@@ -2,14 +2,16 @@ import type { Engine, EngineOptions } from "../../src/engines/engine.ts";
 import type { Event, Outcome, Reply } from "../../src/event.ts";
 
 /**
- * What the suite needs of an engine. A second engine writes one file like sqlite.ts and reuses everything else in this
- * folder.
+ * What the suite needs of an engine. A second engine writes one file like sqlite.ts and reuses everything
+ * else in this folder.
  */
 export interface EngineHarness {
   /** The file that exports this object as `harness`, for a child process to import. */
   readonly module: string;
   readonly dialect: Dialect;
-  /** Makes a store on real files or a real server, with hookonce's tables and those that the dialect needs. */
+  /**
+   * Makes a store on real files or a real server, with hookonce's tables and those that the dialect needs.
+   */
   create(): Promise<Store>;
   /** The store that another process has made. */
   at(location: string): Store;
@@ -18,7 +20,10 @@ export interface EngineHarness {
 /** One database. Disposing of it removes it. The suite closes the engines that it opens. */
 export interface Store extends AsyncDisposable {
   readonly location: string;
-  /** Opens an engine with the policy of src/inbox/decide.ts. The suite never has two of them open on one store. */
+  /**
+   * Opens an engine with the policy of src/inbox/decide.ts. The suite never has two of them open on one
+   * store.
+   */
   open(onRun?: EngineOptions["onRun"]): Promise<Engine>;
   /** Reads all tables, on a connection of its own. */
   contents(): Promise<Contents>;
@@ -27,9 +32,9 @@ export interface Store extends AsyncDisposable {
 }
 
 /**
- * Handlers in the engine's SQL. A handler that writes an effect inserts the event's id, type, source and time of
- * receipt, `$.cents` of the payload (0 if there is none) and the header `x-note` into a table without unique
- * constraints, so that an effect that happens twice is seen.
+ * Handlers in the engine's SQL. A handler that writes an effect inserts the event's id, type, source and time
+ * of receipt, `$.cents` of the payload (0 if there is none) and the header `x-note` into a table without
+ * unique constraints, so that an effect that happens twice is seen.
  */
 export interface Dialect {
   readonly sql: {
@@ -39,14 +44,18 @@ export interface Dialect {
     readonly credit: string;
     /** Writes an effect. If `$.fail` is true, it also violates a constraint that is checked by COMMIT. */
     readonly failAtCommit: string;
-    /** Writes an effect. If `$.fail` is true, it rolls the whole transaction back. Null if no statement can. */
+    /**
+     * Writes an effect. If `$.fail` is true, it rolls the whole transaction back. Null if no statement can.
+     */
     readonly endTransaction: string | null;
     /** Changes no row. */
     readonly changeNothing: string;
     /** Has a problem on line 1 and another one on line 3. */
     readonly unusable: string;
   };
-  /** Writes an effect from a TypeScript handler. Its promise, if it returns one, is awaited by the handler. */
+  /**
+   * Writes an effect from a TypeScript handler. Its promise, if it returns one, is awaited by the handler.
+   */
   readonly writeEffect: (db: unknown, event: Event) => unknown;
   /** Whether a TypeScript handler may return a promise. */
   readonly asyncHandlers: boolean;

@@ -76,7 +76,9 @@ function idOf(n: number): string {
   return `evt_${n}`;
 }
 
-/** Histories of few events in all ways to fail. The type belongs to the event, as it does in real deliveries. */
+/**
+ * Histories of few events in all ways to fail. The type belongs to the event, as it does in real deliveries.
+ */
 function historiesFor(canEndTransaction: boolean): fc.Arbitrary<Step[]> {
   const types: readonly HandlerName[] = [
     "credit",

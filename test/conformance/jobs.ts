@@ -174,7 +174,9 @@ export function handlersIn({ sql, writeEffect }: Dialect): HandlerSet {
     failAtCommit: written("failAtCommit", sql.failAtCommit),
     endTransaction: sql.endTransaction === null ? null : written("endTransaction", sql.endTransaction),
     changeNothing: written("changeNothing", sql.changeNothing),
-    /** Writes an effect. If `$.fail` is true it throws, otherwise it replies with the event's id and cents. */
+    /**
+     * Writes an effect. If `$.fail` is true it throws, otherwise it replies with the event's id and cents.
+     */
     reply: coded("reply", ({ id, payload }): Reply => {
       const { cents, fail } = payload as { cents: number; fail: boolean };
       if (fail) throw new Error(`${id} is refused`);

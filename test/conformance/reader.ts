@@ -24,8 +24,8 @@ async function owedIds(reader: Reader, filter: EventFilter = {}, limit = 100): P
 }
 
 /**
- * Owed events in both tables, with done ones between them. `u…` are unhandled, `f…` failed, `b…` were unhandled and
- * failed since, `p…` are processed.
+ * Owed events in both tables, with done ones between them. `u…` are unhandled, `f…` failed, `b…` were
+ * unhandled and failed since, `p…` are processed.
  */
 async function mixed(harness: EngineHarness): Promise<OpenEngine> {
   const it = await openEngine(harness);
@@ -147,7 +147,7 @@ export function createReaderTests(name: string, harness: EngineHarness): void {
       expect(await owedIds(await it.engine.reader())).toEqual(["f7", "u8"]);
     });
 
-    test("sees what is committed when it is asked, not when it was opened", async () => {
+    test("sees what is committed at the time of the read, not when it was opened", async () => {
       await using it = await openEngine(harness);
       const reader = await it.engine.reader();
       expect(await owedIds(reader)).toEqual([]);
@@ -193,7 +193,7 @@ export function createReaderTests(name: string, harness: EngineHarness): void {
   });
 
   describe(`${name}: finding an id`, () => {
-    test("gives one row for each source that has it, whatever has become of it", async () => {
+    test("gives one row for each source that has it, whatever its outcome is", async () => {
       await using it = await mixed(harness);
       await it.commit([deliver("p3", { type: "other", source: branch })]);
       const reader = await it.engine.reader();

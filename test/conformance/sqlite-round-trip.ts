@@ -3,9 +3,9 @@ import type { EngineHarness, Store } from "./harness.ts";
 import * as sqlite from "./sqlite.ts";
 
 /**
- * SQLite with every method behind a round trip, as that of a server is: nothing is done when a call returns, and a
- * batch is committed before its results arrive. It shows that neither the contract nor the suite needs an engine that
- * answers at once.
+ * SQLite with every method behind a round trip, as that of a server is: nothing is done when a call returns,
+ * and a batch is committed before its results arrive. It shows that neither the contract nor the suite needs
+ * an engine that answers at once.
  */
 export const harness: EngineHarness = {
   module: import.meta.path,

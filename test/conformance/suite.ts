@@ -7,8 +7,8 @@ import { createReaderTests } from "./reader.ts";
 import { createTableTests } from "./tables.ts";
 
 /**
- * Holds an engine to the contract of src/engines/engine.ts. Nothing in here knows a database: an engine joins with one
- * harness file.
+ * Holds an engine to the contract of src/engines/engine.ts. Nothing in here knows a database: an engine joins
+ * with one harness file.
  */
 export function engineConformance(name: string, harness: EngineHarness): void {
   createHistoryTests(name, harness);

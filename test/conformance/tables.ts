@@ -103,7 +103,7 @@ export function createTableTests(name: string, harness: EngineHarness): void {
       expect(rest).toMatchObject({ effects: [], events: [], changedBodies: [], bodies: 0 });
     });
 
-    test("the first receipt of an event that failed before it was applied, by a delivery or by apply", async () => {
+    test("the time of the first receipt of an event that failed before a delivery or apply applied it", async () => {
       await using it = await openEngine(harness);
       const failing = ["a", "b"].map((id) => deliver(id, { fail: true, at: 1000 }));
       await it.commit(failing);

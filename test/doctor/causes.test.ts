@@ -616,7 +616,7 @@ describe("the doctor says", () => {
     );
   });
 
-  test("first of all that a body is larger than serve accepts", async () => {
+  test("before any other cause, that the body is larger than serve accepts", async () => {
     const delivery = await signed("stripe", OTHER, { text: " ".repeat(1024 * 1024 + 1) });
     const { refusal, findings } = await examineIt(delivery, source("stripe", STRIPE));
     expect(refusal?.code).toBe("body_too_large");

@@ -147,7 +147,7 @@ describeUnless(needsLinux() ?? onlyInFullRun(), "a stalled reader of the log", (
     60_000,
   );
 
-  test("gets lines of any length and alphabet complete", async () => {
+  test("receives lines of any length and alphabet in full", async () => {
     using folder = scratch();
     using pipe = new StalledPipe(folder.path);
     const lines = createLineBuffer(pipe.descriptor, () => "dropped\n");

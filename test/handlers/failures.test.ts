@@ -162,7 +162,7 @@ describe("a failing event leaves only its row in hookonce_failures", () => {
     expect(inbox.rows("select note from effects")).toEqual([{ note: "half" }, { note: "done" }]);
   });
 
-  test("a handler gets the time of the first delivery, also at a retry", async () => {
+  test("a handler gets the time of the first delivery, even at a retry", async () => {
     const time = { now: NOW };
     await using inbox = await inboxAt(time, {
       "handlers/default/timed.sql":

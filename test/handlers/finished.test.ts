@@ -165,7 +165,7 @@ describe("a handler that returns a promise fails", () => {
     expect(inbox.rows("select 1 from hookonce_events where event_id = 'evt_async'")).toEqual([]);
   });
 
-  test("a rejection is logged, and the process goes on", async () => {
+  test("a rejection is logged, and the process continues", async () => {
     expect(await deliver("async_rejects")).toBe("failed");
     expect(await deliver("async_throws_at_once")).toBe("failed");
     await Bun.sleep(2);

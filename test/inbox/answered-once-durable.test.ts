@@ -168,7 +168,7 @@ describe("a delivery is answered after a sync that began after its commit", () =
     expect(await draining).toBe(true);
   });
 
-  test("and if a sync fails, the process is told to end and nobody is answered", async () => {
+  test("and if a sync fails, the process is ended and no delivery is answered", async () => {
     using it = writer();
     const answers = { a: it.commit("a"), b: it.commit("b") };
     await it.committed(2);

@@ -92,7 +92,7 @@ describe("deliveries in the queue", () => {
   });
 });
 
-describe("if the database can no longer be trusted, the queue tells the process to end, and answers nobody", () => {
+describe("if the process can no longer trust the database, the queue ends the process and answers no delivery", () => {
   const error = new Error("EIO");
 
   test("when a commit fails", async () => {
@@ -179,7 +179,7 @@ describe("while another process holds the write lock, the queue", () => {
     expect(it.commits.slice(0, 6).every(({ asked }) => asked.length === 2)).toBe(true);
   });
 
-  test("does not try more often because more deliveries come, and takes them along", async () => {
+  test("does not retry more often when more deliveries arrive, and commits them as well", async () => {
     let locked = true;
     const it = fakeQueue({ isLocked: () => locked });
     const delivered = [deliver(it.queue, "evt_0")];
@@ -377,7 +377,7 @@ describe("background work in the queue", () => {
     await job;
   });
 
-  test("takes turns with deliveries that never stop coming", async () => {
+  test("takes turns with deliveries that never stop", async () => {
     const { queue, commits } = fakeQueue({ most: 2 });
     const waiting = Array.from({ length: 40 }, (_, n) => deliver(queue, `evt_${n}`));
     waiting.push(write(queue, "job_1"));
@@ -420,7 +420,7 @@ describe("background work in the queue", () => {
     expect(await Promise.all(jobs)).toHaveLength(10_000);
   });
 
-  test("gets on although deliveries never stop coming", async () => {
+  test("makes progress while deliveries never stop", async () => {
     const it = virtualQueue({ overlaps: true, jobMs: 1, deliveryMs: 0.1, syncMs: 1 });
     const jobs = Array.from({ length: 500 }, (_, n) => write(it.queue, `job_${n}`));
     const waits = await it.run(Array.from({ length: 500 }, (_, n) => ({ afterJob: n, count: 4 })));

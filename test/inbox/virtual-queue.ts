@@ -80,7 +80,10 @@ export function virtualQueue({ overlaps, jobMs, deliveryMs, syncMs }: Costs) {
 
   return {
     queue,
-    /** Lets everything arrive and be done. @returns how long each delivery waited for its answer, its own turn included */
+    /**
+     * Lets everything arrive and be done. @returns how long each delivery waited for its answer, its own turn
+     * included
+     */
     async run(list: readonly Arrival[]): Promise<number[]> {
       arrivals = [...list];
       for (let idle = 0; idle < 3;) {

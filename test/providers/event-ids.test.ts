@@ -157,7 +157,7 @@ describe("event ids", () => {
     expect(await post(inbox, "body", '{"id":71000000000000000001,"type":"t"}', JSON_TYPE)).toEqual(PROCESSED);
   });
 
-  test("an id in a header is used unchanged, and an empty header is no id", async () => {
+  test("an id in a header is used unchanged, and an empty header is not an id", async () => {
     expect(
       await sendIdInHeader({ "x-id": "72d3162e-cc78-11e3-81ab-4c9367dc0958", "x-type": "push" }),
     ).toEqual(PROCESSED);
@@ -173,7 +173,7 @@ describe("event ids", () => {
     expect((await sendIdInHeader({ "x-type": "push" })).status).toBe(400);
   });
 
-  test("an id that is joined from several parts needs all of them", async () => {
+  test("a joined id needs all of its parts", async () => {
     const send = async (body: string): Promise<Answer> => post(inbox, "joined", body, { "x-kind": "k" });
     expect(await send('{"account":"acct_1","id":9007199254740993}')).toEqual(PROCESSED);
     expect(await send('{"account":"acct_1","id":9007199254740992}')).toEqual(PROCESSED);
@@ -204,7 +204,7 @@ describe("event ids", () => {
     ]);
   });
 
-  test("an id that is joined from numbers has their digits as they are written", async () => {
+  test("an id joined from numbers has their digits as they are written", async () => {
     const answers: string[] = [];
     for (const id of ["1.5", "1.50", "1e3", '"1e3"']) {
       const body = `{"account":"acct_2","id":${id}}`;
@@ -286,7 +286,7 @@ describe("event types", () => {
     },
   );
 
-  test("a type that is joined leaves out the missing parts", async () => {
+  test("a joined type leaves out the missing parts", async () => {
     expect(await typeOf("1", { action: "opened" }, { "x-kind": "issues" })).toBe("issues.opened");
     expect(await typeOf("2", {}, { "x-kind": "push" })).toBe("push");
     expect(await typeOf("3", { action: null }, { "x-kind": "push" })).toBe("push");

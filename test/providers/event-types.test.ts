@@ -75,7 +75,7 @@ describe("an unknown event type", () => {
     });
   }
 
-  test("in the name of a handler is a warning of check, unless the config reads the type from elsewhere", async () => {
+  test("in the name of a handler is a warning of check, unless the config reads the type from another place", async () => {
     const stripe = `[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n`;
     using inbox = scratch({
       "hookonce.toml": `version = 1\n${stripe}`,

@@ -4,7 +4,9 @@ import { HookonceError } from "../../src/errors.ts";
 import { formEntries, formFields, MAX_FIELDS } from "../../src/providers/body/form.ts";
 import { refusalOf } from "../support/test-inbox.ts";
 
-/** A leading `&` keeps URLSearchParams from dropping a question mark, which is not part of a form's syntax. */
+/**
+ * A leading `&` keeps URLSearchParams from dropping a question mark, which is not part of a form's syntax.
+ */
 const asBrowsersRead = (text: string): [string, string][] => [...new URLSearchParams(`&${text}`)];
 
 const piece = fc.oneof(

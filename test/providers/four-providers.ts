@@ -37,7 +37,10 @@ function signedProvider({
   };
 }
 
-/** Between them they have a time or none, one signature or several, hex or base64, and an id in a header or in the body. */
+/**
+ * Between them they have a time or none, one signature or several, hex or base64, and an id in a header or in
+ * the body.
+ */
 export const fourProviders: readonly SignedProvider[] = [
   signedProvider({
     name: "stripe",

@@ -80,7 +80,10 @@ afterAll(async () => {
   for (const comparison of comparisons.values()) await (await comparison)[Symbol.asyncDispose]();
 });
 
-/** A change to a text: a character replaced, dropped or inserted, a part repeated, other letters, text appended. */
+/**
+ * A change to a text: a character replaced, dropped or inserted, a part repeated, other letters, text
+ * appended.
+ */
 type Edit =
   | { kind: "replace" | "insert"; at: number; character: string }
   | { kind: "drop"; at: number }

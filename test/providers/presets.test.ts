@@ -25,7 +25,10 @@ test("each preset names its documentation, and its timeouts and handshakes can b
   }
 });
 
-/** Sources for a preset: `it`, and if it has a secret, also `wrong` with another secret and `both` with the two. */
+/**
+ * Sources for a preset: `it`, and if it has a secret, also `wrong` with another secret and `both` with the
+ * two.
+ */
 function inboxFor(signer: Signer, clock: () => number): Promise<TestInbox> {
   const like = (name: string, secret: string): string =>
     signer.config.replace("[sources.it]", `[sources.${name}]`).replace('"env:S"', secret);

@@ -7,7 +7,10 @@ import { kindOf, schemeKinds } from "../../src/providers/schemes.ts";
 const src = join(import.meta.dir, "../../src");
 const names = [...schemeKinds.keys()].join("|");
 
-/** Ways to ask which kind a scheme is. Only the file of a kind may know its name, and only a preset may choose one. */
+/**
+ * Ways to ask which kind a scheme is. Only the file of a kind may know its name, and only a preset may choose
+ * one.
+ */
 const COMPARISONS = [
   new RegExp(String.raw`(?:[!=]==?|\bcase)\s*"(?:${names})"`),
   new RegExp(String.raw`"(?:${names})"\s*[!=]==?`),

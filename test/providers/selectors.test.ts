@@ -19,7 +19,9 @@ const from = {
 const join = (parts: string[], separator = "."): Selector => ({ join: parts, with: separator });
 
 describe("a selector finds", () => {
-  /** `found` if a missing part makes the value missing, as in an id. `asType` if it is left out, as in a type. */
+  /**
+   * `found` if a missing part makes the value missing, as in an id. `asType` if it is left out, as in a type.
+   */
   const scenarios: { selector: Selector; found: unknown; asType?: unknown }[] = [
     { selector: "header:x-github-event", found: "issues" },
     { selector: "header:X-GitHub-Event", found: "issues" },

@@ -127,7 +127,8 @@ describe("a signature is valid for five minutes before and after its time, in wh
     const headers = await sender.sign(body, { secret: sender.secrets[0], id, at: AT });
     expect(await deliveryTo(shared.inbox, sender.name, body, headers)).toEqual(outcomeOf(answer));
 
-    // The signature is compared first, so that nobody who cannot sign learns our time.
+    // The signature is compared first, so that someone who cannot sign learns nothing about this machine's
+    // clock.
     expect(await post(shared.inbox, sender.name, `${body} `, headers)).toEqual(MISMATCH);
     shared.now = NOW;
   });

@@ -15,7 +15,7 @@ import { deliveryOf } from "./handed-on.ts";
 import { signerFor, URL_OF_IT, type Signer } from "./preset-samples.ts";
 import { NOW } from "./signed-inbox.ts";
 
-/** Everybody can send a body. What nobody has signed must cost little more than JSON.parse of the same bytes. */
+/** Anyone can send a body. An unverified body must cost little more than JSON.parse of the same bytes. */
 
 const MIB = 1024 * 1024;
 
@@ -98,7 +98,7 @@ async function refuse(source: Source, request: OutgoingRequest): Promise<string>
   }
 }
 
-/** The preset's deliveries, signed by somebody who does not have its key. */
+/** The preset's deliveries, signed without its key. */
 interface Forger {
   readonly source: Source;
   readonly hasProof: boolean;
@@ -193,7 +193,7 @@ async function expectCheap(forger: Forger, request: OutgoingRequest, comparison:
 
 const presets = [...providers.keys()].map((name) => [name] as const);
 
-describe("a body that nobody has signed costs no more than a few runs of JSON.parse", () => {
+describe("an unverified body costs at most a few runs of JSON.parse", () => {
   test.each(presets)(
     "%s: JSON",
     async (name) => {
@@ -251,7 +251,7 @@ describe("a gzip bomb of a form costs nothing", () => {
   });
 });
 
-test("a form of too many fields costs little even from somebody who knows the secret", async () => {
+test("a form of too many fields costs little even if its sender knows the secret", async () => {
   const signer = signerFor("gitlab-token", certificateFor);
   const { source } = forgerOf("gitlab-token");
   const honest = await signer.request(1, 1, NOW);

@@ -15,7 +15,9 @@ interface Application extends Disposable {
   readonly sources: readonly string[];
 }
 
-/** An application with users and a table of processed events, and hookonce set up in it as the README says. */
+/**
+ * An application with users and a table of processed events, and hookonce set up in it as the README says.
+ */
 async function application(handler: string): Promise<Application> {
   const shell = block("sh", "hookonce init --database app.db");
   const folder = scratch();

@@ -26,8 +26,8 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Runs nginx with these `server` blocks in a folder of its own. Only addresses and the certificate's paths differ
- * from what is given.
+ * Runs nginx with these `server` blocks in a folder of its own. Only addresses and the certificate's paths
+ * differ from what is given.
  *
  * @param upstream the port that hookonce listens on
  * @param certificate PEM files, if the server speaks TLS

@@ -27,11 +27,12 @@ testUnless(
   30_000,
 );
 
-test("the README's unit may write to the folders that its text names, and is never given up on", () => {
+test("the README's unit may write to the folders that its text names, and systemd always restarts it", () => {
   const folder = /serve (\S+)/.exec(unit)?.[1] ?? "none";
   expect(unit).toContain(`ReadWritePaths=${folder}\n`);
   expect(readme).toContain(`chown -R hookonce: ${folder}\n`);
-  // systemd stops restarting after five starts in ten seconds, unless starts are farther apart or are not counted.
+  // systemd stops restarting after five starts in ten seconds, unless starts are farther apart or are not
+  // counted.
   expect(unit).toContain("StartLimitIntervalSec=0\n");
   expect(Number(/RestartSec=(\d+)/.exec(unit)?.[1])).toBeGreaterThan(2);
 });

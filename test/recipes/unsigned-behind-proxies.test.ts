@@ -7,8 +7,8 @@ import { binary, ensureBinary } from "../crash/server.ts";
 import { freePort, startNginx, startSocat, type Proxy } from "./proxies.ts";
 
 /**
- * Why an unsigned source is served only with --dev: behind these two, a request from anywhere arrives from a loopback
- * address, with a local Host and without a header of a proxy.
+ * Why an unsigned source is served only with --dev: behind these two, a request from anywhere arrives from a
+ * loopback address, with a local Host and without a header of a proxy.
  */
 const proxies = [
   {

@@ -127,7 +127,7 @@ describe("max_body", () => {
   }
 });
 
-// The client ignores the answer and goes on sending.
+// The client ignores the answer and continues to send.
 test("memory stays bounded when a client sends 60 MB after it was refused", async () => {
   await using inbox = await testInbox(options);
   const { url } = inbox.listen();

@@ -244,7 +244,7 @@ describe("a handshake without a signature", () => {
   });
 });
 
-test("a connection goes on after a refusal whose body arrives late", async () => {
+test("a connection stays usable after a refusal whose body arrives late", async () => {
   await using inbox = await testInbox(options);
   const { hostname, port } = new URL(inbox.listen().url);
   const answers: string[] = [];

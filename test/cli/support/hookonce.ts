@@ -60,7 +60,8 @@ export interface Serving extends Started {
 }
 
 /**
- * `dev: false` leaves out --dev, without which no unsigned source is served. `inFolder: false` leaves out the folder.
+ * `dev: false` leaves out --dev, without which no unsigned source is served. `inFolder: false` leaves out the
+ * folder.
  */
 type ServeOptions = RunOptions & { flags?: string[]; dev?: boolean; inFolder?: boolean };
 

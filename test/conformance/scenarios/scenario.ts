@@ -3,9 +3,9 @@ import type { Contents } from "../harness.ts";
 import type { Types } from "../jobs.ts";
 
 /**
- * A history, and what it leaves. Each runs twice: the jobs of a step in one commit, and each job in a commit by itself.
- * Answers and tables are the same. **A list that a scenario leaves out must be empty**, so that each scenario also says
- * what must not happen.
+ * A history, and what it leaves. Each runs twice: the jobs of a step in one commit, and each job in a commit
+ * by itself. Answers and tables are the same. **A list that a scenario leaves out must be empty**, so that
+ * each scenario also says what must not happen.
  */
 export interface Scenario extends Partial<Summary> {
   readonly name: string;

@@ -22,8 +22,8 @@ async function statusOrError(inbox: TestInbox, n: number): Promise<number | stri
 }
 
 /**
- * The ids of the recorded events in a database file, with or without the log beside it. It is copied by another
- * process: this one would drop the locks of the inbox when it closes the file.
+ * The ids of the recorded events in a database file, with or without the log beside it. It is copied by
+ * another process: this one would drop the locks of the inbox when it closes the file.
  */
 function idsIn(path: string, withLog: boolean): string[] {
   const copy = `${path}.to-read`;

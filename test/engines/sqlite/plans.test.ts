@@ -7,7 +7,10 @@ import { openDatabase } from "../../../src/engines/sqlite/open.ts";
 import { ownMigrations } from "../../../src/engines/sqlite/own-migrations.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 
-/** The first stop counts the rows that exist (`pragma optimize`): perhaps one. A million more may come before the next. */
+/**
+ * The first stop counts the rows that exist (`pragma optimize`): perhaps one. A million more may come before
+ * the next.
+ */
 test("no statement of a delivery scans a table, even if SQLite has counted one row in each", () => {
   const folder = temporaryFolder("plans");
   const { connection } = openDatabase(join(folder, "a.db"));

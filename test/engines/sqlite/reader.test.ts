@@ -12,7 +12,10 @@ import { temporaryFolder } from "../../support/temporary-folder.ts";
 const folder = temporaryFolder("reader");
 const path = join(folder, "a.db");
 
-/** 9,000 events, of which two in three are owed, and 6,000 failures, of which 5,000 have the same place in the order. */
+/**
+ * 9,000 events, of which two in three are owed, and 6,000 failures, of which 5,000 have the same place in the
+ * order.
+ */
 beforeAll(() => {
   const { connection } = openDatabase(path);
   migrate(connection, ownSet(ownMigrations), 1);

@@ -26,7 +26,9 @@ export interface Library {
   readonly signedInBody?: true;
   /** Signs with the library, if it can. Returns the headers or the body that replace ours. */
   readonly signs?: (request: Arrival, secret: string) => Signed | Promise<Signed>;
-  /** Whether the library accepts the delivery. It refuses by throwing, too. The system time is the receiver's. */
+  /**
+   * Whether the library accepts the delivery. It refuses by throwing, too. The system time is the receiver's.
+   */
   readonly accepts: (arrival: Arrival, secret: string, fetch: Fetch) => unknown;
   /** What the library accepts and hookonce refuses. The provider never sends it. */
   readonly laxer?: Readonly<Record<string, Difference>>;
@@ -49,7 +51,10 @@ export interface Difference {
   readonly example?: (valid: Arrival) => Arrival;
 }
 
-/** The library checks only that a time is not too old. The provider's documentation asks for both, or for nothing. */
+/**
+ * The library checks only that a time is not too old. The provider's documentation asks for both, or for
+ * nothing.
+ */
 export const acceptsFutureTimes = (toleranceMs: number): Difference => ({
   covers: ({ laterMs }) => laterMs < -toleranceMs,
   example: (valid) => ({ ...valid, laterMs: -400_000 }),
@@ -80,7 +85,10 @@ export const looseBase64 = (header: string, prefix = ""): Difference => ({
   example: (arrival) => withHeader(arrival, header, (value) => value.replace(/=$/, "")),
 });
 
-/** The library verifies the decoded text. `valid` has U+FFFD in its body, and the example a byte that decodes to it. */
+/**
+ * The library verifies the decoded text. `valid` has U+FFFD in its body, and the example a byte that decodes
+ * to it.
+ */
 export const verifiesTheText: Difference = {
   covers: ({ bytes }) => bytes !== undefined,
   example: (valid) => {

@@ -63,7 +63,8 @@ export const services: Readonly<Record<string, Library>> = {
   "aws-sns": {
     signedInBody: true,
     accepts: ({ body }, _, fetch) => acceptsAsSns(body, fetch),
-    // The library also accepts messages of every topic, and so of everybody who has one: fetched-keys.test.ts.
+    // The library also accepts messages of every topic, and so of everybody who has one:
+    // fetched-keys.test.ts.
     laxer: {
       "accepts a certificate URL that ends in .pem only in its query": {
         covers: ({ body }) => /"SigningCertURL":"[^"?]*\?/.test(body),

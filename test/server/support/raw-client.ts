@@ -14,7 +14,7 @@ export interface RawAnswer {
 export interface RawClient extends Disposable {
   /** Resolves once the system has accepted the bytes, with false if the connection is closed. */
   send(bytes: string | Uint8Array): Promise<boolean>;
-  /** Closes the sending direction and goes on receiving. */
+  /** Closes the sending direction and continues to receive. */
   halfClose(): void;
   /** Closes the connection at once, as if the process had died. */
   hangUp(): void;

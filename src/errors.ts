@@ -47,6 +47,8 @@ export type ErrorCode =
   | "invalid_return"
   | "handler_finished"
   | "handler_ended_transaction"
+  | "handler_timeout"
+  | "handler_died"
   | "invalid_reply"
   | "statement_refused"
   | "value_refused"

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { Logger } from "pino";
 import { loadConfig } from "../config/load.ts";
+import { WATCH_LIMITS } from "../engines/watchdog.ts";
 import { HookonceError } from "../errors.ts";
 import { createAdminApp } from "../http/admin/routes.ts";
 import { connectToServe, createAdminClient, type AdminClient } from "../http/admin/socket.ts";
@@ -71,7 +72,16 @@ async function writeFolder(
 ): Promise<Admin> {
   const services = createServices();
   const clock = Date.now;
-  const inbox = await openInbox(services, { config, sources, handlers, log, clock, onFatal, lockWaitMs: 0 });
+  const inbox = await openInbox(services, {
+    config,
+    sources,
+    handlers,
+    log,
+    clock,
+    onFatal,
+    lockWaitMs: 0,
+    watch: WATCH_LIMITS,
+  });
   const jobs = createBackgroundJobs(async () => ({
     reader: await inbox.engine.reader(),
     queue: inbox.queue,

@@ -4,6 +4,7 @@ import type { Config } from "../config/load.ts";
 import { BODY_BUDGET } from "../config/schema.ts";
 import { SLOW_RUN_MS, type Engine, type Handlers, type RunNote } from "../engines/engine.ts";
 import type { OpenStore, ServeLock, StartPlan, Store } from "../engines/store.ts";
+import type { WatchLimits } from "../engines/watchdog.ts";
 import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
 import { bindHandlers, type HandlersRead } from "../handlers/load.ts";
 import { createByteBudget } from "../http/body.ts";
@@ -38,6 +39,8 @@ export interface OpenInboxOptions {
   readonly onLocked?: () => Service;
   /** Ends the wait for another hookonce. */
   readonly signal?: AbortSignal;
+  /** After which time a run of a handler ends the process. Undefined: never. */
+  readonly watch?: WatchLimits;
 }
 
 /** An inbox that can be written to. Receiving webhooks and applying owed events both use it. */
@@ -96,6 +99,9 @@ async function engineStep(options: OpenInboxOptions) {
           { handler, cause: messageOf(error) },
           "a handler's promise was rejected after the handler had failed",
         ),
+      watch: options.watch,
+      onNotWatched: (reason) =>
+        log.warn({ reason }, "handlers are not watched: one that never returns stops hookonce"),
       onRun: (note) => logRun(log, note),
       onSyncInCommit: (reason) =>
         log.warn({ reason }, "each commit waits for the disk, which is slower but just as durable"),

@@ -3,6 +3,7 @@ import { parseAddress } from "../config/address.ts";
 import type { Config } from "../config/load.ts";
 import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
 import type { Engine } from "../engines/engine.ts";
+import { WATCH_LIMITS } from "../engines/watchdog.ts";
 import { createAdminApp } from "../http/admin/routes.ts";
 import { HAS_SOCKET, listenOnSocket, socketPathOf } from "../http/admin/socket.ts";
 import { pathsOf } from "../http/routes.ts";
@@ -27,7 +28,7 @@ export interface ServeOptions {
   readonly acceptIdChange?: boolean | undefined;
   readonly log: Log;
   /** Only tests and measurements change these. */
-  readonly open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs">;
+  readonly open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs" | "watch">;
 }
 
 const WHY_ENDED: Partial<Record<ErrorCode, string>> & { readonly storage_failed: string } = {
@@ -73,6 +74,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       onFatal,
       acceptIdChange: options.acceptIdChange ?? false,
       signal: stop,
+      watch: WATCH_LIMITS,
       // By now, another hookonce that was ending has released its port, and nothing is migrated yet.
       onLocked: () => {
         const server = listen(null, config.listen);

@@ -151,10 +151,13 @@ function createProgressLine({ json, dryRun }: ApplyFlags) {
   };
 }
 
-type Totals = Pick<ApplyGroup, "wouldRun" | "processed" | "failed" | "noHandler" | "alreadyDone">;
+type Totals = Pick<
+  ApplyGroup,
+  "wouldRun" | "processed" | "failed" | "quarantined" | "noHandler" | "alreadyDone"
+>;
 
 function totalOf(groups: readonly ApplyGroup[]): Totals {
-  const total = { wouldRun: 0, processed: 0, failed: 0, noHandler: 0, alreadyDone: 0 };
+  const total = { wouldRun: 0, processed: 0, failed: 0, quarantined: 0, noHandler: 0, alreadyDone: 0 };
   for (const group of groups) {
     for (const name of Object.keys(total) as (keyof Totals)[]) total[name] += group[name];
   }
@@ -194,25 +197,29 @@ function printResult(views: readonly JobView[], flags: ApplyFlags, ofServe: bool
 function merged(views: readonly JobView[]): ApplyGroup[] {
   const last = views.length - 1;
   const all = views.flatMap(({ groups }, at) =>
-    groups.map((group) => (at === last ? group : { ...group, failed: 0, noHandler: 0, alreadyDone: 0 })),
+    groups.map((group) =>
+      at === last ? group : { ...group, failed: 0, quarantined: 0, noHandler: 0, alreadyDone: 0 },
+    ),
   );
   const byKey = Map.groupBy(all, ({ source, type, outcome }) => JSON.stringify([source, type, outcome]));
   return [...byKey.values()].map((same) => Object.assign({}, same.at(-1), totalOf(same)));
 }
 
 /** Whether nothing ran in the group and nothing in it is owed, because all of it was done already. */
-function isDone({ wouldRun, processed, failed, noHandler }: ApplyGroup): boolean {
-  return wouldRun + processed + failed + noHandler === 0;
+function isDone({ wouldRun, processed, failed, quarantined, noHandler }: ApplyGroup): boolean {
+  return wouldRun + processed + failed + quarantined + noHandler === 0;
 }
 
 function asJson(group: ApplyGroup, dryRun: boolean): object {
-  const { source, type, outcome, handler, wouldRun, processed, failed, noHandler, alreadyDone } = group;
+  const { source, type, outcome, handler, wouldRun, processed, failed, quarantined, noHandler, alreadyDone } =
+    group;
   return {
     source,
     type,
     outcome,
     handler,
     ...(dryRun ? { would_run: wouldRun } : { processed, failed }),
+    ...(quarantined > 0 ? { quarantined } : {}),
     no_handler: noHandler,
     already_done: alreadyDone,
   };
@@ -242,20 +249,22 @@ function tableOf(groups: readonly ApplyGroup[], dryRun: boolean): string[] {
 
 /** One sentence that says what happened, and one that says what to do next. */
 function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe: boolean): string[] {
-  const { wouldRun, processed, failed, noHandler, alreadyDone } = total;
-  if (state === "done" && wouldRun + processed + failed + noHandler === 0) {
+  const { wouldRun, processed, failed, quarantined, noHandler, alreadyDone } = total;
+  if (state === "done" && wouldRun + processed + failed + quarantined + noHandler === 0) {
     if (alreadyDone > 0) return [`Nothing to apply: ${events(alreadyDone)} already done.`];
     return [isFiltered(flags) ? "Nothing that matches is owed." : "Nothing is owed."];
   }
   const parts = flags.dryRun === true ? [`${events(wouldRun)} would run`] : [`${events(processed)} applied`];
   if (failed > 0) parts.push(`${failed} failed`);
+  if (quarantined > 0) parts.push(`${quarantined} skipped`);
   if (noHandler > 0) parts.push(`${noHandler} without a handler`);
   if (alreadyDone > 0) parts.push(`${alreadyDone} already done`);
   const sentence = `${parts.join(", ")}.`;
   if (state === "stopped") return [`Stopped. ${sentence} Run hookonce apply again to continue.`];
-  if (failed + noHandler === 0) return [sentence];
-  const verbs = [...(noHandler > 0 ? ["Add"] : []), ...(failed > 0 ? ["correct"] : [])].join(" or ");
-  const handlers = failed + noHandler === 1 ? "the handler" : "the handlers";
+  const wrong = failed + quarantined;
+  if (wrong + noHandler === 0) return [sentence];
+  const verbs = [...(noHandler > 0 ? ["Add"] : []), ...(wrong > 0 ? ["correct"] : [])].join(" or ");
+  const handlers = wrong + noHandler === 1 ? "the handler" : "the handlers";
   // A serve keeps the handlers that it loaded at its start, so a change to a file is not enough.
   const restart = ofServe ? "restart serve, " : "";
   return [

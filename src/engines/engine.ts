@@ -1,6 +1,7 @@
 import type { HookonceError, Problem } from "../errors.ts";
 import type { Event, Headers, Outcome, Reply } from "../event.ts";
 import type { HandlerOutput } from "./handler-output.ts";
+import type { WatchLimits } from "./watchdog.ts";
 
 /**
  * The interface between the inbox, which decides, and an engine, which stores. All code that knows a database
@@ -61,8 +62,16 @@ export interface Incoming {
 /** One unit of writing. Each succeeds or fails alone, whatever else is in its transaction. */
 export type Job =
   | { readonly kind: "delivery"; readonly event: Incoming }
-  /** Run an owed event now. `at` is the time of this run in Unix milliseconds. */
-  | { readonly kind: "apply"; readonly source: EventSource; readonly eventId: string; readonly at: number };
+  /** Run an owed event now. */
+  | {
+      readonly kind: "apply";
+      readonly source: EventSource;
+      readonly eventId: string;
+      /** The time of this run, in Unix milliseconds. */
+      readonly at: number;
+      /** Somebody has asked for this event by its id, so it runs even if it is quarantined. */
+      readonly evenQuarantined?: boolean;
+    };
 
 /** What became of an event. */
 export interface Result {
@@ -125,6 +134,10 @@ export interface EngineOptions {
   readonly onLateError: (file: string, error: unknown) => void;
   /** Called after the commit for each run that was slow or wrote output. */
   readonly onRun?: (note: RunNote) => void;
+  /** After which time a run of a handler ends the process. Undefined: never, and no run is marked. */
+  readonly watch?: WatchLimits | undefined;
+  /** Called with the reason why runs of handlers are not marked or not watched. */
+  readonly onNotWatched?: (reason: string) => void;
 }
 
 /** A handler that an engine has loaded and checked. */
@@ -169,6 +182,8 @@ export interface Policy {
   decideNew(source: EventSource, type: string, handler: LoadedHandler | null): NewEvent;
   /** Whether a recorded event must run now. */
   isOwed(outcome: RecordedOutcome, handler: LoadedHandler | null): boolean;
+  /** Whether a failure is not run again with this handler, unless somebody asks for it by its id. */
+  isQuarantined(failure: RecordedFailure, handler: LoadedHandler): boolean;
   /** How a delivery of a recorded event is answered when nothing runs. */
   repeatedAs(outcome: RecordedOutcome): Outcome;
   /** Throws `no_rows_changed` if the source requires a change and there was none. */
@@ -180,6 +195,18 @@ export type NewEvent =
   | { readonly run: LoadedHandler }
   | { readonly record: "unhandled" | "ignored" }
   | { readonly fail: HookonceError };
+
+/** Codes of failures whose handler hung or ended the process. */
+export const QUARANTINE_CODES = ["handler_timeout", "handler_died"] as const;
+
+export type QuarantineCode = (typeof QUARANTINE_CODES)[number];
+
+/** What the policy must know of a failure. */
+export interface RecordedFailure {
+  readonly code: string;
+  /** Which version of the handler failed; null if none ran. */
+  readonly handlerHash: string | null;
+}
 
 /** Outcomes of an event in the table of events. A failed event is in the table of failures instead. */
 export type RecordedOutcome = "processed" | "unhandled" | "ignored";
@@ -202,6 +229,8 @@ export interface OwedEvent {
   readonly eventId: string;
   readonly type: string;
   readonly outcome: "unhandled" | "failed";
+  /** Of a failure with one of the {@link QUARANTINE_CODES}. */
+  readonly quarantine?: RecordedFailure | undefined;
 }
 
 /** Where the next page begins: after this position in the order received. */
@@ -222,7 +251,7 @@ export interface OwedPage {
 }
 
 /** How many events of a source, type and outcome are owed. */
-export interface OwedCount extends Omit<OwedEvent, "eventId"> {
+export interface OwedCount extends Omit<OwedEvent, "eventId" | "quarantine"> {
   readonly count: number;
 }
 

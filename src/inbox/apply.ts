@@ -1,14 +1,16 @@
-import type {
-  Cursor,
-  EventFilter,
-  EventSource,
-  FoundEvent,
-  Handlers,
-  OwedEvent,
-  Reader,
-  Result,
+import {
+  QUARANTINE_CODES,
+  type Cursor,
+  type EventFilter,
+  type EventSource,
+  type FoundEvent,
+  type Handlers,
+  type OwedEvent,
+  type Reader,
+  type Result,
 } from "../engines/engine.ts";
 import { HookonceError, messageOf } from "../errors.ts";
+import { isQuarantined } from "./decide.ts";
 import type { Queue } from "./queue.ts";
 
 /** What is to be applied: certain events, or all that match. */
@@ -34,6 +36,8 @@ export interface ApplyGroup {
   wouldRun: number;
   processed: number;
   failed: number;
+  /** Not run, because its handler hung or ended the process. `hookonce apply ID` runs it. */
+  quarantined: number;
   /** Still owed, because no handler exists for the type, or its source is not in the config. */
   noHandler: number;
   /** Done meanwhile, for example by the provider's retry. */
@@ -92,7 +96,8 @@ export async function applyOwed(
   for await (const page of pages) {
     for (let from = 0; from < page.length && left > 0; from += WINDOW) {
       if (signal.aborted) return;
-      left = await applyWindow(inbox, page.slice(from, from + WINDOW), left, dryRun, progress, signal);
+      const how = { limit: left, dryRun, named: filter.ids !== undefined };
+      left = await applyWindow(inbox, page.slice(from, from + WINDOW), how, progress, signal);
     }
     if (left <= 0) return;
     // Reading a page blocks. Let the deliveries in before the next one.
@@ -161,8 +166,7 @@ const isOwed = ({ outcome }: Named): boolean => outcome === "unhandled" || outco
 async function applyWindow(
   { queue, sources, handlers, clock }: ApplyInbox,
   events: readonly Named[],
-  limit: number,
-  dryRun: boolean,
+  { limit, dryRun, named }: { readonly limit: number; readonly dryRun: boolean; readonly named: boolean },
   progress: ProgressLog,
   signal: AbortSignal,
 ): Promise<number> {
@@ -175,13 +179,21 @@ async function applyWindow(
     const group = progress.groupOf(event, handler?.file ?? null);
     if (!isOwed(event)) group.alreadyDone++;
     else if (source === undefined || handler === null) group.noHandler++;
+    else if (!named && event.quarantine !== undefined && isQuarantined(event.quarantine, handler))
+      progress.skip(group, event, event.quarantine.code);
     else {
       left--;
       if (dryRun) {
         group.wouldRun++;
         continue;
       }
-      const job = { kind: "apply", source, eventId: event.eventId, at: clock() } as const;
+      const job = {
+        kind: "apply",
+        source,
+        eventId: event.eventId,
+        at: clock(),
+        evenQuarantined: named,
+      } as const;
       runs.push(queue.write(job, signal).then((result) => progress.count(group, event, result)));
     }
   }
@@ -197,25 +209,40 @@ export type ProgressLog = ReturnType<typeof createProgressLog>;
 export function createProgressLog() {
   const groups = new Map<string, ApplyGroup>();
   const failures: ApplyFailure[] = [];
+
+  function list({ source, eventId, type }: Named, code: string, error: string): void {
+    if (failures.length < MAX_FAILURES) failures.push({ source, eventId, type, code, error });
+  }
+
+  function skip(group: ApplyGroup, event: Named, code: string): void {
+    group.quarantined++;
+    const when = "until its handler is changed, or until you run";
+    list(event, code, `skipped ${when}: hookonce apply ${event.eventId}`);
+  }
+
   return {
     progress: (): ApplyProgress => ({ groups: [...groups.values()], failures }),
     groupOf({ source, type, outcome }: Named, handler: string | null): ApplyGroup {
       const key = JSON.stringify([source, type, outcome]);
       let group = groups.get(key);
       if (group === undefined) {
-        const counts = { wouldRun: 0, processed: 0, failed: 0, noHandler: 0, alreadyDone: 0 };
+        const counts = { wouldRun: 0, processed: 0, failed: 0, quarantined: 0, noHandler: 0, alreadyDone: 0 };
         group = { source, type, outcome, handler, ...counts };
         groups.set(key, group);
       }
       return group;
     },
-    count(group: ApplyGroup, { source, eventId, type }: Named, { outcome, error }: Result): void {
+    skip,
+    count(group: ApplyGroup, event: Named, { outcome, error }: Result): void {
+      const code = error instanceof HookonceError ? error.code : "handler_error";
       if (outcome === "processed") group.processed++;
       else if (outcome === "failed") {
-        group.failed++;
-        if (failures.length >= MAX_FAILURES) return;
-        const code = error instanceof HookonceError ? error.code : "handler_error";
-        failures.push({ source, eventId, type, code, error: messageOf(error) });
+        // Quarantined since the list was read.
+        if ((QUARANTINE_CODES as readonly string[]).includes(code)) skip(group, event, code);
+        else {
+          group.failed++;
+          list(event, code, messageOf(error));
+        }
       } else if (outcome === "unhandled") group.noHandler++;
       else group.alreadyDone++;
     },

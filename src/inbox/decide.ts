@@ -1,4 +1,12 @@
-import type { EventSource, LoadedHandler, NewEvent, Policy, RecordedOutcome } from "../engines/engine.ts";
+import type {
+  EventSource,
+  LoadedHandler,
+  NewEvent,
+  Policy,
+  RecordedFailure,
+  RecordedOutcome,
+} from "../engines/engine.ts";
+import { QUARANTINE_CODES } from "../engines/engine.ts";
 import { HookonceError } from "../errors.ts";
 import type { Outcome } from "../event.ts";
 
@@ -6,7 +14,7 @@ import type { Outcome } from "../event.ts";
  * The policy: what becomes of an event. Pure functions that know no database. An engine asks them inside its
  * transaction, so that every engine decides alike.
  */
-export const policy: Policy = { decideNew, isOwed, repeatedAs, checkChange };
+export const policy: Policy = { decideNew, isOwed, isQuarantined, repeatedAs, checkChange };
 
 /** What to do with an event that is not recorded yet. Only `run` runs the handler. */
 export function decideNew(source: EventSource, type: string, handler: LoadedHandler | null): NewEvent {
@@ -31,6 +39,14 @@ export function decideNew(source: EventSource, type: string, handler: LoadedHand
 /** An unhandled event is owed until a handler has run. Every other recorded event is done. */
 export function isOwed(outcome: RecordedOutcome, handler: LoadedHandler | null): boolean {
   return outcome === "unhandled" && handler !== null;
+}
+
+/**
+ * A handler that hung or ended the process would do so at each retry. It is not run again for that event until it
+ * changes, or until somebody asks for the event by its id.
+ */
+export function isQuarantined({ code, handlerHash }: RecordedFailure, handler: LoadedHandler): boolean {
+  return (QUARANTINE_CODES as readonly string[]).includes(code) && handlerHash === handler.hash;
 }
 
 /** A copy of an owed event is answered with that outcome. A copy of any other is a duplicate. */

@@ -57,7 +57,7 @@ function storeAt(path: string): Store {
           migrations: [{ name: "0001.sql", sql: tables }],
           now: 1,
         },
-        { debug() {}, info() {}, warn() {} },
+        { debug() {}, info() {}, warn() {}, error() {} },
       );
       return store.engine({
         policy,

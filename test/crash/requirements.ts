@@ -11,6 +11,11 @@ export function onlyInFullRun(): Reason {
   return process.env["HOOKONCE_TEST_ALL"] === "1" ? undefined : "set HOOKONCE_TEST_ALL=1 to run it";
 }
 
+/** What takes minutes by itself: `bun run test:long`. */
+export function onlyInLongRun(): Reason {
+  return process.env["HOOKONCE_TEST_LONG"] === "1" ? undefined : "bun run test:long runs it";
+}
+
 export function needsLinux(): Reason {
   return process.platform === "linux" ? undefined : "needs Linux";
 }

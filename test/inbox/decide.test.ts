@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { EventSource, LoadedHandler, RecordedOutcome } from "../../src/engines/engine.ts";
 import { HookonceError } from "../../src/errors.ts";
-import { checkChange, decideNew, isOwed, policy, repeatedAs } from "../../src/inbox/decide.ts";
+import { checkChange, decideNew, isOwed, isQuarantined, policy, repeatedAs } from "../../src/inbox/decide.ts";
 
 const handler: LoadedHandler = { file: "handlers/stripe/invoice.paid.sql", hash: "1", language: "sql" };
 
@@ -97,6 +97,19 @@ describe("a handler's run", () => {
   );
 });
 
+describe("a failure", () => {
+  test.each([
+    { code: "handler_timeout", handlerHash: handler.hash, quarantined: true },
+    { code: "handler_died", handlerHash: handler.hash, quarantined: true },
+    { code: "handler_timeout", handlerHash: "another", quarantined: false },
+    { code: "handler_timeout", handlerHash: null, quarantined: false },
+    { code: "handler_error", handlerHash: handler.hash, quarantined: false },
+    { code: "no_rows_changed", handlerHash: handler.hash, quarantined: false },
+  ])("with $code by the version $handlerHash is quarantined: $quarantined", ({ quarantined, ...failure }) => {
+    expect(isQuarantined(failure, handler)).toBe(quarantined);
+  });
+});
+
 test("an engine gets exactly these rules", () => {
-  expect(policy).toEqual({ decideNew, isOwed, repeatedAs, checkChange });
+  expect(policy).toEqual({ decideNew, isOwed, isQuarantined, repeatedAs, checkChange });
 });

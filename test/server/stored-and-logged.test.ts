@@ -124,6 +124,7 @@ describe("the log", () => {
         handler,
         code: "handler_error",
         cause: expect.stringContaining("NOT NULL constraint failed"),
+        at: "handlers/default/paid.sql:2",
       },
       {
         ...of,

@@ -31,7 +31,8 @@ const SUSPECT_FOR = 1000;
  *    failing handler whose provider retries would make every batch run twice.
  * 2. If an event fails, the whole batch is rolled back and runs again with a savepoint for each event, so a
  *    failing handler costs the others no more than a second try.
- * 3. If an event ends the whole transaction, or COMMIT fails on a constraint, each event runs again in a
+ * 3. An event during whose run the process ended runs alone.
+ * 4. If an event ends the whole transaction, or COMMIT fails on a constraint, each event runs again in a
  *    separate transaction.
  */
 export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: EventStore): BatchWriter {
@@ -71,10 +72,12 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
     try {
       if (!transaction.begin()) return { begun, error: undefined, why: "locked" };
       for (const job of list) {
+        const alone = jobs.runsAlone(job, handlers);
+        if (alone && begun > 0) break;
         begun++;
-        const careful = savepoints === "all" || isLikelyToFail(job, handlers);
+        const careful = savepoints === "all" || alone || isLikelyToFail(job, handlers);
         results.push(careful ? runInSavepoint(job, handlers, known) : jobs.run(job, handlers, known));
-        if (performance.now() > until) break;
+        if (alone || performance.now() > until) break;
       }
       committing = true;
       transaction.commit();

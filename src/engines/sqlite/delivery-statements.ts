@@ -57,24 +57,33 @@ export const SQL = {
   dropDelivery: `delete from hookonce_deliveries where source = ?1 and event_id = ?2 and number = ?3`,
   hasOpenFailures: `select exists (select 1 from hookonce_failures where settled_at is null)`,
   findFailure: `
-    select type, attempts, deliveries, first_at, last_at, last_headers, last_body, element from hookonce_failures
+    select type, handler_hash, code, error, deliveries, first_at, last_at, last_headers, last_body, element
+    from hookonce_failures
     where source = ?1 and event_id = ?2 and settled_at is null`,
   recordFailure: `
     insert into hookonce_failures
       (source, event_id, type, handler, code, error, stack, deliveries, first_at, last_at,
-       first_headers, first_body, last_headers, last_body, element, position)
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8, ?9, ?10, ?9, ?10, ?11,
+       first_headers, first_body, last_headers, last_body, element, handler_hash, position)
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8, ?9, ?10, ?9, ?10, ?11, ?12,
       (select coalesce(max(id), 0) from hookonce_events))
     on conflict (source, event_id) do update
-    set type = excluded.type, handler = excluded.handler, code = excluded.code, error = excluded.error,
+    set type = excluded.type, handler = excluded.handler, handler_hash = excluded.handler_hash,
+      code = excluded.code, error = excluded.error,
       stack = excluded.stack, attempts = attempts + 1, deliveries = deliveries + 1, last_at = excluded.last_at,
       last_headers = excluded.last_headers, last_body = excluded.last_body, element = excluded.element,
       settled_at = null
     returning deliveries`,
   // A run by `hookonce apply` is not a delivery: it has no body and no time of receipt.
   failAgain: `
-    update hookonce_failures set handler = ?3, code = ?4, error = ?5, stack = ?6, attempts = attempts + 1
+    update hookonce_failures
+    set handler = ?3, code = ?4, error = ?5, stack = ?6, handler_hash = ?7, attempts = attempts + 1
     where source = ?1 and event_id = ?2`,
+  // A delivery that runs nothing.
+  skipFailure: `
+    update hookonce_failures
+    set deliveries = deliveries + 1, last_at = ?3, last_headers = ?4, last_body = ?5, element = ?6
+    where source = ?1 and event_id = ?2 and settled_at is null
+    returning deliveries`,
   settleFailure: `
     update hookonce_failures set settled_at = ?3 where source = ?1 and event_id = ?2 and settled_at is null`,
 } as const;

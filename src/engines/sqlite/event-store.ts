@@ -1,34 +1,26 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf, stackOf } from "../../errors.ts";
 import type { Headers, Outcome, Reply } from "../../event.ts";
-import type { EventSource, HandlerInput, Incoming, RecordedOutcome } from "../engine.ts";
+import type { EventSource, HandlerInput, Incoming, LoadedHandler, RecordedOutcome } from "../engine.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
+import { openFailure, recorded, type OpenFailure, type RecordedEvent } from "./event-rows.ts";
 
-/** An event that is recorded already. */
-export interface RecordedEvent {
-  readonly id: number;
+/** What is kept of a run that failed. */
+export interface FailedRun {
+  readonly source: string;
   readonly eventId: string;
   readonly type: string;
-  readonly outcome: RecordedOutcome;
-  readonly deliveries: number;
-  /** Unix milliseconds, of the first delivery. */
+  /** Unix milliseconds. */
   readonly receivedAt: number;
-}
-
-/** An event whose handler failed, and which has not been applied since. */
-export interface OpenFailure {
-  readonly type: string;
-  readonly attempts: number;
-  readonly deliveries: number;
-  /** Unix milliseconds, of the first and the latest delivery. */
-  readonly firstAt: number;
-  readonly lastAt: number;
-  /** The latest verified body and its headers, as JSON. */
   readonly headersJson: string;
   readonly body: Uint8Array;
   /** Whether the body is the event's own part of a batch. */
   readonly element: boolean;
 }
+
+type SourceName = Pick<EventSource, "name">;
+/** Null if none ran. */
+type FailedHandler = Pick<LoadedHandler, "file" | "hash"> | null;
 
 /** What a handler's run changed and returned. */
 export interface Run {
@@ -64,13 +56,13 @@ export function createEventStore(db: Database) {
   }
 
   /** Most events arrive once, so the first delivery is kept only when something else happens to the event. */
-  function keepFirstDelivery({ name }: EventSource, event: RecordedEvent): void {
+  function keepFirstDelivery({ name }: SourceName, event: RecordedEvent): void {
     const { eventId, deliveries, receivedAt, outcome } = event;
     if (deliveries === 1) sql.keepFirstDelivery.run(name, eventId, receivedAt, outcome);
   }
 
   function keepDelivery(
-    { name }: EventSource,
+    { name }: SourceName,
     eventId: string,
     number: number,
     at: number,
@@ -86,6 +78,25 @@ export function createEventStore(db: Database) {
     const [headersJson, body] = sql.findBody.row(event) ?? [];
     if (typeof headersJson !== "string" || !(body instanceof Uint8Array)) return undefined;
     return { headersJson, body };
+  }
+
+  function recordFailedRun(failed: FailedRun, handler: FailedHandler, error: unknown): number {
+    open = true;
+    const row = sql.recordFailure.row(
+      failed.source,
+      failed.eventId,
+      failed.type,
+      handler?.file ?? null,
+      codeOf(error),
+      messageOf(error),
+      stackOf(error),
+      failed.receivedAt,
+      failed.headersJson,
+      failed.body,
+      failed.element ? 1 : 0,
+      handler?.hash ?? null,
+    );
+    return row?.[0] as number;
   }
 
   return {
@@ -156,7 +167,7 @@ export function createEventStore(db: Database) {
       sql.completeResult.run(event.id, rowsChanged, durationUs, replyJson(reply), handlerHash);
     },
 
-    find: (source: EventSource, eventId: string): RecordedEvent | undefined =>
+    find: (source: SourceName, eventId: string): RecordedEvent | undefined =>
       recorded(sql.findEvent.row(source.name, eventId)),
 
     /** Finds an event with the same bytes and another id, if the source has `same_body = "duplicate"`. */
@@ -191,39 +202,49 @@ export function createEventStore(db: Database) {
       };
     },
 
-    findFailure(source: EventSource, eventId: string): OpenFailure | undefined {
+    findFailure(source: SourceName, eventId: string): OpenFailure | undefined {
       if (!hasOpenFailures()) return undefined;
-      const row = sql.findFailure.row(source.name, eventId);
-      if (row === undefined) return undefined;
-      const [type, attempts, deliveries, firstAt, lastAt, headersJson, body, element] = row as [
-        string,
-        number,
-        number,
-        number,
-        number,
-        string,
-        Uint8Array,
-        number,
-      ];
-      return { type, attempts, deliveries, firstAt, lastAt, headersJson, body, element: element === 1 };
+      return openFailure(sql.findFailure.row(source.name, eventId));
     },
 
+    recordFailedRun,
+
     /** @returns how often the event has been delivered, including this delivery */
-    recordFailure(
+    recordFailure: (
       { source, input, batch }: Incoming,
       { eventId, type }: Pick<RecordedEvent, "eventId" | "type">,
-      handler: string | null,
+      handler: FailedHandler,
       error: unknown,
-    ): number {
-      open = true;
-      const row = sql.recordFailure.row(
-        source.name,
-        eventId,
-        type,
+    ): number =>
+      recordFailedRun(
+        {
+          source: source.name,
+          eventId,
+          type,
+          receivedAt: input.receivedAt,
+          headersJson: input.headersJson,
+          body: ownBytes({ input, batch }),
+          element: batch !== undefined,
+        },
         handler,
-        codeOf(error),
-        messageOf(error),
-        stackOf(error),
+        error,
+      ),
+
+    /** Another run of a failure has failed, and it was no delivery. */
+    failAgain(source: SourceName, eventId: string, handler: FailedHandler, error: unknown): void {
+      const { file = null, hash = null } = handler ?? {};
+      sql.failAgain.run(source.name, eventId, file, codeOf(error), messageOf(error), stackOf(error), hash);
+    },
+
+    /**
+     * A failure was delivered again, and nothing ran.
+     *
+     * @returns how often the event has been delivered, with this delivery
+     */
+    skipFailure({ source, input, batch }: Incoming): number {
+      const row = sql.skipFailure.row(
+        source.name,
+        input.id,
         input.receivedAt,
         input.headersJson,
         ownBytes({ input, batch }),
@@ -232,12 +253,7 @@ export function createEventStore(db: Database) {
       return row?.[0] as number;
     },
 
-    /** Records that a failure has failed again in a run without a delivery. */
-    failAgain(source: EventSource, eventId: string, handler: string | null, error: unknown): void {
-      sql.failAgain.run(source.name, eventId, handler, codeOf(error), messageOf(error), stackOf(error));
-    },
-
-    settleFailure(source: EventSource, eventId: string, at: number): void {
+    settleFailure(source: SourceName, eventId: string, at: number): void {
       if (hasOpenFailures()) sql.settleFailure.run(source.name, eventId, at);
     },
   };
@@ -258,17 +274,4 @@ function replyJson(reply: Reply | null): string | null {
 
 function sha256(bytes: Uint8Array): Uint8Array {
   return Bun.SHA256.hash(bytes) as Uint8Array;
-}
-
-function recorded(row: unknown[] | undefined): RecordedEvent | undefined {
-  if (row === undefined) return undefined;
-  const [id, eventId, type, outcome, deliveries, receivedAt] = row as [
-    number,
-    string,
-    string,
-    RecordedOutcome,
-    number,
-    number,
-  ];
-  return { id, eventId, type, outcome, deliveries, receivedAt };
 }

@@ -7,13 +7,14 @@ import type {
   Job,
   LoadedHandler,
   Policy,
+  QuarantineCode,
   Result,
   RunNote,
 } from "../engine.ts";
-import { SLOW_RUN_MS } from "../engine.ts";
-import { takeOutput } from "../handler-output.ts";
-import type { HandlerRun, SqliteHandler } from "./handler.ts";
-import { ownBytes, type EventStore, type OpenFailure, type RecordedEvent, type Run } from "./event-store.ts";
+import type { OpenFailure, RecordedEvent } from "./event-rows.ts";
+import { ownBytes, type EventStore, type Run } from "./event-store.ts";
+import type { HandlerRuns } from "./handler-runs.ts";
+import type { InterruptedRuns } from "./interrupted-runs.ts";
 
 /** The rows in which the open transaction, or an earlier one, has stored the bytes of batches. */
 export type BatchBodies = Pick<Map<object, number>, "get" | "set">;
@@ -24,15 +25,20 @@ export interface Jobs {
   run(job: Job, handlers: Handlers, bodies: BatchBodies): Result;
   /** Records that a job failed and was undone. */
   recordFailure(job: Job, handlers: Handlers, error: unknown): Result;
+  /** Whether a job is to be the only one of its transaction, because its handler may end the process. */
+  runsAlone(job: Job, handlers: Handlers): boolean;
   /** Returns what to log about the runs since the last call. */
   takeNotes(): readonly RunNote[];
 }
 
 type Apply = Extract<Job, { kind: "apply" }>;
 
-export function createJobs(store: EventStore, policy: Policy): Jobs {
-  let notes: RunNote[] = [];
-
+export function createJobs(
+  store: EventStore,
+  policy: Policy,
+  runs: HandlerRuns,
+  interrupted: InterruptedRuns,
+): Jobs {
   function run(job: Job, handlers: Handlers, bodies: BatchBodies): Result {
     return job.kind === "delivery" ? deliver(asRecorded(job.event), handlers, bodies) : apply(job, handlers);
   }
@@ -71,12 +77,21 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
     }
     const failure = store.findFailure(source, input.id);
     const handler = "run" in decided ? decided.run : null;
+    if (handler !== null && failure !== undefined && policy.isQuarantined(failure, handler)) {
+      const known = store.find(source, input.id);
+      if (known !== undefined) return repeat(incoming, known, handlers);
+      const number = store.skipFailure(incoming);
+      store.keepDelivery(source, input.id, number, input.receivedAt, "failed", false);
+      return { ...quarantined(failure, handler), eventId: input.id, type: input.type };
+    }
     const outcome = "run" in decided ? "processed" : decided.record;
     const id = store.insert(incoming, outcome, handler?.file ?? null, failure);
     if (id === undefined) return repeat(incoming, store.find(source, input.id) as RecordedEvent, handlers);
 
     const ran =
-      handler === null ? nothing : runHandler(incoming.source, handler, withReceipt(input, failure));
+      handler === null
+        ? nothing
+        : runs.run(source, handler, withReceipt(input, failure), incoming.batch !== undefined);
     // Of an ignored event, only the id, type and time are kept.
     if (outcome !== "ignored") store.insertResult(id, bodyOf(incoming, bodies), ran);
     if (failure !== undefined) {
@@ -99,8 +114,13 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
       if (known.eventId !== input.id) store.settleFailure(source, input.id, input.receivedAt);
       return { ...resultOf(nothing), ...said, outcome, reply: store.replyOf(known.id) };
     }
+    const failure = store.findFailure(source, known.eventId);
+    if (failure !== undefined && policy.isQuarantined(failure, handler)) {
+      store.countDelivery(known, incoming, "failed", changedBody);
+      return { ...quarantined(failure, handler), ...said };
+    }
     // The stored delivery is applied, whichever delivery causes the run.
-    const ran = runHandler(source, handler, store.stored(source, known) ?? input);
+    const ran = runs.run(source, handler, store.stored(source, known) ?? input);
     store.countDelivery(known, incoming, "processed", changedBody);
     store.complete(source, known, ran);
     store.settleFailure(source, known.eventId, input.receivedAt);
@@ -132,12 +152,15 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
     const type = known?.type ?? failure?.type ?? "";
     const said = { ...resultOf(nothing), eventId, type };
     const handler = handlers.for(source.handlersOf, type);
+    if (job.evenQuarantined !== true && handler !== null && failure !== undefined) {
+      if (policy.isQuarantined(failure, handler)) return { ...said, ...quarantined(failure, handler) };
+    }
     if (known !== undefined) {
       if (handler === null || !policy.isOwed(known.outcome, handler))
         return { ...said, outcome: policy.repeatedAs(known.outcome) };
       const input = store.stored(source, known);
       if (input === undefined) throw unreadable(job);
-      const ran = runHandler(source, handler, input);
+      const ran = runs.run(source, handler, input);
       store.complete(source, known, ran);
       store.settleFailure(source, eventId, at);
       return { ...said, ...resultOf(ran), outcome: "processed" };
@@ -173,7 +196,7 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
       body,
     };
     const id = store.insertApplied(source, input, handler.file, failure) as number;
-    const ran = runHandler(source, handler, input);
+    const ran = runs.run(source, handler, input);
     store.insertResult(id, store.insertBody(input), ran);
     store.settleFailure(source, eventId, at);
     return { ...resultOf(ran), eventId, type, outcome: "processed" };
@@ -191,21 +214,30 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
     // If the event is still recorded after the undo, it was unhandled, and its new handler has now failed.
     const owed = store.find(source, input.id) ?? store.findSameBody(source, () => ownBytes(incoming));
     const { eventId, type } = owed ?? { eventId: input.id, type: input.type };
-    const handler = handlers.for(source.handlersOf, type)?.file ?? null;
+    const handler = handlers.for(source.handlersOf, type);
     const deliveries = store.recordFailure(incoming, { eventId, type }, handler, error);
+    interrupted.settle(source, eventId);
     if (owed === undefined) {
       store.keepDelivery(source, eventId, deliveries, input.receivedAt, "failed", false);
     } else {
       store.countDelivery(owed, incoming, "failed", !isUnchanged(incoming, owed));
     }
-    return { ...resultOf(nothing), eventId: input.id, type: input.type, handler, outcome: "failed", error };
+    return {
+      ...resultOf(nothing),
+      eventId: input.id,
+      type: input.type,
+      handler: handler?.file ?? null,
+      outcome: "failed",
+      error,
+    };
   }
 
   function recordFailedApply({ source, eventId, at }: Apply, handlers: Handlers, error: unknown): Result {
     const known = store.find(source, eventId);
     const failure = store.findFailure(source, eventId);
     const type = known?.type ?? failure?.type ?? "";
-    const handler = handlers.for(source.handlersOf, type)?.file ?? null;
+    const handler = handlers.for(source.handlersOf, type);
+    interrupted.settle(source, eventId);
     if (failure !== undefined) {
       store.failAgain(source, eventId, handler, error);
     } else if (known !== undefined) {
@@ -219,39 +251,22 @@ export function createJobs(store: EventStore, policy: Policy): Jobs {
         );
       }
     }
-    return { ...resultOf(nothing), eventId, type, handler, outcome: "failed", error };
+    return { ...resultOf(nothing), eventId, type, handler: handler?.file ?? null, outcome: "failed", error };
   }
 
-  function runHandler(source: Incoming["source"], handler: LoadedHandler, input: HandlerInput): Run {
-    const started = performance.now();
-    let ms = 0;
-    let ran: HandlerRun;
-    try {
-      // Every handler in the table was loaded by this engine.
-      ran = (handler as SqliteHandler).run(input);
-    } finally {
-      ms = performance.now() - started;
-      note(handler, input, ms);
+  function runsAlone(job: Job, handlers: Handlers): boolean {
+    if (job.kind === "delivery") {
+      const { source, input, earlierId } = job.event;
+      return [input.id, earlierId ?? input.id].some((id) => interrupted.find(source, id) !== undefined);
     }
-    const { rowsChanged, reply } = ran;
-    const durationUs = Math.round(ms * 1000);
-    policy.checkChange(source, handler, rowsChanged);
-    return { handler: handler.file, handlerHash: handler.hash, rowsChanged, durationUs, reply };
+    const { source, eventId, evenQuarantined } = job;
+    if (interrupted.find(source, eventId) !== undefined) return true;
+    const failure = evenQuarantined === true ? store.findFailure(source, eventId) : undefined;
+    const handler = failure === undefined ? null : handlers.for(source.handlersOf, failure.type);
+    return failure !== undefined && handler !== null && policy.isQuarantined(failure, handler);
   }
 
-  function note({ file }: LoadedHandler, { source, id, type }: HandlerInput, ms: number): void {
-    const output = takeOutput();
-    if (ms > SLOW_RUN_MS || output.length > 0)
-      notes.push({ source, eventId: id, type, handler: file, ms, output });
-  }
-
-  function takeNotes(): readonly RunNote[] {
-    const taken = notes;
-    if (taken.length > 0) notes = [];
-    return taken;
-  }
-
-  return { run, recordFailure, takeNotes };
+  return { run, recordFailure, runsAlone, takeNotes: () => runs.takeNotes() };
 }
 
 const nothing: Run = { handler: null, handlerHash: null, rowsChanged: 0, durationUs: 0, reply: null };
@@ -265,6 +280,16 @@ function unreadable({ source, eventId }: Apply): HookonceError {
     "stored_event_unreadable",
     `The stored delivery holds no event "${eventId}". If batch or event_id of source "${source.name}" was changed since, set it back.`,
   );
+}
+
+/** Nothing has run. The failure stays as it is. */
+function quarantined({ code, error }: OpenFailure, { file }: LoadedHandler) {
+  return {
+    ...resultOf(nothing),
+    handler: file,
+    outcome: "failed" as const,
+    error: new HookonceError(code as QuarantineCode, error),
+  };
 }
 
 /** A retry of a failed event keeps the time at which the event was first received. */

@@ -2,6 +2,7 @@ import type { Migration } from "../store.ts";
 import inbox from "../../../drizzle/0000_inbox.sql" with { type: "text" };
 import replies from "../../../drizzle/0001_replies.sql" with { type: "text" };
 import onePath from "../../../drizzle/0002_one_path.sql" with { type: "text" };
+import interruptedRuns from "../../../drizzle/0003_interrupted_runs.sql" with { type: "text" };
 
 /**
  * The migrations that drizzle-kit generated, embedded in the binary. Add each new file here: a test compares
@@ -11,4 +12,5 @@ export const ownMigrations: readonly Migration[] = [
   { name: "0000_inbox.sql", sql: inbox },
   { name: "0001_replies.sql", sql: replies },
   { name: "0002_one_path.sql", sql: onePath },
+  { name: "0003_interrupted_runs.sql", sql: interruptedRuns },
 ];

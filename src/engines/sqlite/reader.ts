@@ -17,7 +17,7 @@ import {
 } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
-import type { Cursor, EventFilter, OwedEvent, Reader } from "../engine.ts";
+import { QUARANTINE_CODES, type Cursor, type EventFilter, type OwedEvent, type Reader } from "../engine.ts";
 import { events, failures } from "./schema.ts";
 
 /**
@@ -87,6 +87,8 @@ export function openReader(connection: Database): Reader & { close(): void } {
         eventId: of(events.eventId),
         type: of(events.type),
         outcome: sql<OwedEvent["outcome"]>`'unhandled'`.as("outcome"),
+        code: sql<string>`''`.as("code"),
+        handlerHash: sql<string | null>`null`.as("handler_hash"),
       })
       .from(unhandledEvents)
       .where(
@@ -106,6 +108,8 @@ export function openReader(connection: Database): Reader & { close(): void } {
         eventId: of(failures.eventId),
         type: of(failures.type),
         outcome: sql<OwedEvent["outcome"]>`'failed'`.as("outcome"),
+        code: of(failures.code),
+        handlerHash: of(failures.handlerHash),
       })
       .from(openFailures)
       .where(
@@ -143,7 +147,15 @@ export function openReader(connection: Database): Reader & { close(): void } {
       const rows = owedRows(filter, after, end, limit);
       const last = rows.length < limit ? end : rows.at(-1);
       return {
-        items: rows.map(({ source, eventId, type, outcome }) => ({ source, eventId, type, outcome })),
+        items: rows.map(({ source, eventId, type, outcome, code, handlerHash }) => ({
+          source,
+          eventId,
+          type,
+          outcome,
+          quarantine: (QUARANTINE_CODES as readonly string[]).includes(code)
+            ? { code, handlerHash }
+            : undefined,
+        })),
         next: last === undefined ? undefined : { position: last.position, failure: last.failure },
       };
     },

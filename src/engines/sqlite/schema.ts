@@ -110,6 +110,8 @@ export const failures = sqliteTable(
     eventId: text("event_id").notNull(),
     type: text().notNull(),
     handler: text(),
+    /** Which version of the handler failed. Null if none ran, and in rows that an older version wrote. */
+    handlerHash: text("handler_hash"),
     code: text().notNull(),
     error: text().notNull(),
     stack: text(),
@@ -135,6 +137,27 @@ export const failures = sqliteTable(
       .on(table.position)
       .where(sql`${table.settledAt} is null`),
   ],
+);
+
+/**
+ * Events during whose run the process ended (marker.ts). The next run is alone in its transaction, and removes the row
+ * if it comes to an end.
+ */
+export const interruptedRuns = sqliteTable(
+  "hookonce_interrupted_runs",
+  {
+    source: text().notNull(),
+    eventId: text("event_id").notNull(),
+    handlerHash: text("handler_hash").notNull(),
+    /** How often the process ended. */
+    ends: integer().notNull(),
+    /**
+     * What the next delivery is recorded with instead of a run: `handler_timeout` or `handler_died`. Null if it is to be
+     * run. The event itself could not be recorded, because its body was too large for the marker.
+     */
+    code: text(),
+  },
+  (table) => [primaryKey({ columns: [table.source, table.eventId] })],
 );
 
 /**

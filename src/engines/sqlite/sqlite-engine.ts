@@ -1,6 +1,9 @@
 import { Database } from "bun:sqlite";
+import { realpathSync } from "node:fs";
 import { HookonceError, messageOf } from "../../errors.ts";
 import type { Engine, EngineOptions, HandlerCode, LoadedHandler } from "../engine.ts";
+import { noMarker, type Marker } from "../marker.ts";
+import { watchRuns } from "../watchdog.ts";
 import { createBatchWriter } from "./batch.ts";
 import { createCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { createDurability, durableAtCommit, type Durability } from "./durability.ts";
@@ -8,6 +11,8 @@ import { createEventStore } from "./event-store.ts";
 import { watchFiles, type FileWatch } from "./file-watch.ts";
 import { createGates } from "./gate.ts";
 import { explainReads, guardFiles } from "./guarded-engine.ts";
+import { createHandlerRuns } from "./handler-runs.ts";
+import { createInterruptedRuns } from "./interrupted-runs.ts";
 import { createJobs } from "./jobs.ts";
 import { markingLog } from "./log-mark.ts";
 import { takeOverLogSync, type LogSync } from "./log-sync.ts";
@@ -34,11 +39,17 @@ export function createSqliteEngine(connection: Database, options: SqliteEngineOp
 function createUnguarded(connection: Database, files: FileWatch, options: SqliteEngineOptions): Engine {
   const { policy, onFatal, onLateError, onRun } = options;
   const createdByUs = readMeta(connection, "created_by") === "hookonce";
-  const sync = options.logSync === undefined ? logSyncOf(connection, createdByUs, options) : options.logSync;
+  const marker = markerOf(connection, options);
+  const logSync =
+    options.logSync === undefined ? logSyncOf(connection, createdByUs, options) : options.logSync;
+  const sync = logSync === null ? null : markedSync(logSync, marker);
   const durability: Durability = sync === null ? durableAtCommit : createDurability(sync);
   const checkpoint = checkpointOf(connection, createdByUs, onFatal);
   const store = createEventStore(connection);
-  const batches = createBatchWriter(createTransaction(connection), createJobs(store, policy), store);
+  const interrupted = createInterruptedRuns(connection);
+  const runs = createHandlerRuns(policy, interrupted, marker);
+  const transaction = createTransaction(connection, sync === null ? marker : undefined);
+  const batches = createBatchWriter(transaction, createJobs(store, policy, runs, interrupted), store);
   const openGate = createGates(connection);
   let reader: ReturnType<typeof openReaderLater> | undefined;
   const probe = connection.query(
@@ -104,6 +115,33 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
         if (troubleOf(error) === "fatal") throw error;
       } finally {
         connection.close(true);
+      }
+      marker.close();
+    },
+  };
+}
+
+function markerOf({ filename }: Database, { watch, onNotWatched = () => {} }: SqliteEngineOptions): Marker {
+  return watch === undefined ? noMarker : watchRuns(realpathSync(filename), watch, onNotWatched);
+}
+
+/** A sync that never ends is no reason to end the process, so the watchdog must know what it is. */
+function markedSync(sync: LogSync, marker: Marker): LogSync {
+  return {
+    async beside() {
+      marker.beginSync();
+      try {
+        await sync.beside();
+      } finally {
+        marker.endSync();
+      }
+    },
+    now() {
+      marker.beginSync();
+      try {
+        sync.now();
+      } finally {
+        marker.endSync();
       }
     },
   };

@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { HookonceError, messageOf, type Problem } from "../../errors.ts";
 import type {
   ClosableReader,
@@ -10,7 +10,9 @@ import type {
   StartLog,
   StartPlan,
 } from "../store.ts";
+import { readLeft } from "../marker.ts";
 import { copyBeforeMigration } from "./backup.ts";
+import { recoverRuns, type Recovered } from "./interrupted-runs.ts";
 import { openToRead, setForeignLogAside } from "./leftover-log.ts";
 import { repeatMark, writeNewMark } from "./log-mark.ts";
 import { readMeta, writeMeta } from "./meta.ts";
@@ -124,6 +126,7 @@ export function openStore(
       refuseChanges(connection, plan.rules, plan);
       migrateAll(connection, created, plan, log);
       reconcileSources(connection, plan.rules, plan);
+      logRecovered(recoverRuns(connection, readLeft(realpathSync(plan.database))), log);
       secure(connection);
       connection.run("pragma busy_timeout = 0");
     });
@@ -144,6 +147,25 @@ function secure(connection: Database): void {
   withoutSyncs(connection, () => writeNewMark(connection));
   const inFile = moveLog(connection);
   withoutSyncs(connection, () => repeatMark(connection, { inFile }));
+}
+
+function logRecovered(recovered: readonly Recovered[], log: StartLog): void {
+  for (const { run, code } of recovered) {
+    const { source, eventId: event, type, handler } = run;
+    const fields = { source, event, type, handler };
+    if (code === null)
+      log.warn(
+        fields,
+        "hookonce ended while this handler ran: the event runs again, alone in its transaction",
+      );
+    else
+      log.error(
+        { ...fields, code },
+        code === "handler_timeout"
+          ? `the handler did not return, so hookonce killed itself: the event is skipped until the handler is changed, or until you run: hookonce apply ${event}`
+          : `the process ended again while this handler ran: the event is skipped until the handler is changed, or until you run: hookonce apply ${event}`,
+      );
+  }
 }
 
 function migrateAll(connection: Database, created: boolean, plan: StartPlan, log: StartLog): void {

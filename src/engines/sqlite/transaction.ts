@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite";
+import type { Marker } from "../marker.ts";
 import { troubleOf } from "./sqlite-error.ts";
 
 /**
@@ -23,7 +24,8 @@ export interface Transaction {
   rollbackToSavepoint(): void;
 }
 
-export function createTransaction(db: Database): Transaction {
+/** @param syncs hears when COMMIT begins and ends, if COMMIT waits for the disk */
+export function createTransaction(db: Database, syncs?: Pick<Marker, "beginSync" | "endSync">): Transaction {
   const begin = db.query("begin immediate");
   const commit = db.query("commit");
   const rollback = db.query("rollback");
@@ -45,7 +47,14 @@ export function createTransaction(db: Database): Transaction {
     get blockedBy() {
       return blockedBy;
     },
-    commit: () => void commit.run(),
+    commit() {
+      syncs?.beginSync();
+      try {
+        commit.run();
+      } finally {
+        syncs?.endSync();
+      }
+    },
     rollback() {
       if (db.inTransaction) rollback.run();
     },

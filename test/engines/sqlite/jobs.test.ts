@@ -1,11 +1,14 @@
 import { expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
 import type { EventSource, Handlers, Job } from "../../../src/engines/engine.ts";
+import { noMarker } from "../../../src/engines/marker.ts";
 import type { SqliteHandler } from "../../../src/engines/sqlite/handler.ts";
 import { migrate, ownSet } from "../../../src/engines/sqlite/migrations.ts";
 import { ownMigrations } from "../../../src/engines/sqlite/own-migrations.ts";
 import { createBatchWriter } from "../../../src/engines/sqlite/batch.ts";
 import { createEventStore } from "../../../src/engines/sqlite/event-store.ts";
+import { createHandlerRuns } from "../../../src/engines/sqlite/handler-runs.ts";
+import { createInterruptedRuns } from "../../../src/engines/sqlite/interrupted-runs.ts";
 import { createJobs } from "../../../src/engines/sqlite/jobs.ts";
 import { createTransaction } from "../../../src/engines/sqlite/transaction.ts";
 import { policy } from "../../../src/inbox/decide.ts";
@@ -24,7 +27,13 @@ test("a failure whose body no longer holds the event is not run without its payl
   using db = new Database(":memory:");
   migrate(db, ownSet(ownMigrations), 1);
   const store = createEventStore(db);
-  const writer = createBatchWriter(createTransaction(db), createJobs(store, policy), store);
+  const interrupted = createInterruptedRuns(db);
+  const runs = createHandlerRuns(policy, interrupted, noMarker);
+  const writer = createBatchWriter(
+    createTransaction(db),
+    createJobs(store, policy, runs, interrupted),
+    store,
+  );
   const payloads: (string | null)[] = [];
   let works = false;
   const handler: SqliteHandler = {

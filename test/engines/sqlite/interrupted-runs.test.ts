@@ -1,0 +1,146 @@
+import { Database } from "bun:sqlite";
+import { beforeEach, describe, expect, test } from "bun:test";
+import { createInterruptedRuns, recoverRuns } from "../../../src/engines/sqlite/interrupted-runs.ts";
+import { migrate, ownSet } from "../../../src/engines/sqlite/migrations.ts";
+import { ownMigrations } from "../../../src/engines/sqlite/own-migrations.ts";
+import type { Left, MarkedRun } from "../../../src/engines/marker.ts";
+
+let db: Database;
+let tokens = 0;
+beforeEach(() => {
+  db = new Database(":memory:", { strict: true });
+  migrate(db, ownSet(ownMigrations), 1);
+});
+
+function run(change: Partial<MarkedRun> = {}): MarkedRun {
+  return {
+    token: String(++tokens),
+    source: "shop",
+    eventId: "one",
+    type: "paid",
+    handler: "handlers/shop/paid.ts",
+    handlerHash: "1",
+    receivedAt: 1000,
+    delivery: { headersJson: "{}", body: Buffer.from("body"), element: false },
+    ...change,
+  };
+}
+
+const recover = (left: Partial<Left>) =>
+  recoverRuns(db, { killed: true, run: undefined, verdict: undefined, ...left }).map(({ code }) => code);
+const interrupted = () => db.query("select event_id, ends, code from hookonce_interrupted_runs").all();
+const failures = () =>
+  db
+    .query(
+      "select event_id, code, handler_hash, attempts, deliveries, cast(last_body as text) as body from hookonce_failures",
+    )
+    .all();
+
+/** How many ends it takes until this event's handler is blamed. */
+function endsUntilBlamed(): number {
+  for (let ends = 1; ; ends++) if (recover({ run: run({ eventId: "victim" }) })[0] !== null) return ends;
+}
+
+describe("a start after the process was killed", () => {
+  test("makes the event of a verdict a failure", () => {
+    expect(recover({ verdict: run() })).toEqual(["handler_timeout"]);
+    expect(failures()).toEqual([
+      {
+        event_id: "one",
+        code: "handler_timeout",
+        handler_hash: "1",
+        attempts: 1,
+        deliveries: 1,
+        body: "body",
+      },
+    ]);
+    expect(db.query("select number, at, outcome from hookonce_deliveries").all()).toEqual([
+      { number: 1, at: 1000, outcome: "failed" },
+    ]);
+  });
+
+  test("counts a run once, even if it was itself killed before it had emptied the marker", () => {
+    const left = { run: run() };
+    expect([recover(left), recover(left), recover(left)]).toEqual([[null], [], []]);
+    expect(interrupted()).toEqual([{ event_id: "one", ends: 1, code: null }]);
+    const verdict = { verdict: run({ eventId: "two" }), run: run({ eventId: "two" }) };
+    recover(verdict);
+    recover(verdict);
+    expect(failures()).toMatchObject([{ event_id: "two", attempts: 1 }]);
+  });
+
+  test("blames the handler at the second time", () => {
+    expect([recover({ run: run() }), recover({ run: run() })]).toEqual([[null], ["handler_died"]]);
+    expect(interrupted()).toEqual([]);
+    expect(failures()).toMatchObject([{ code: "handler_died", handler_hash: "1" }]);
+  });
+
+  test("begins to count again when the handler has changed", () => {
+    recover({ run: run() });
+    expect(recover({ run: run({ handlerHash: "2" }) })).toEqual([null]);
+    expect(recover({ run: run({ handlerHash: "2" }) })).toEqual(["handler_died"]);
+  });
+
+  test("takes the verdict for the marked run, and another marked run for another", () => {
+    const hung = run();
+    expect(recover({ verdict: hung, run: hung })).toEqual(["handler_timeout"]);
+    expect(recover({ verdict: run({ eventId: "two" }), run: run({ eventId: "three" }) })).toEqual([
+      "handler_timeout",
+      null,
+    ]);
+  });
+
+  test("leaves a run to its next delivery if its body was too large", () => {
+    recover({ verdict: run({ delivery: undefined }) });
+    expect(failures()).toEqual([]);
+    expect(interrupted()).toEqual([{ event_id: "one", ends: 0, code: "handler_timeout" }]);
+  });
+
+  test("counts another attempt of an event that is a failure already", () => {
+    recover({ verdict: run() });
+    recover({ verdict: run({ handlerHash: "2", delivery: undefined }) });
+    expect(failures()).toMatchObject([
+      { code: "handler_timeout", handler_hash: "2", attempts: 2, deliveries: 1 },
+    ]);
+  });
+
+  test("leaves an event alone that was applied meanwhile", () => {
+    db.run(
+      "insert into hookonce_events (source, event_id, type, received_at, outcome, last_delivery_at) values ('shop', 'one', 'paid', 1, 'processed', 1)",
+    );
+    recover({ verdict: run() });
+    expect([failures(), interrupted()]).toEqual([[], []]);
+  });
+});
+
+describe("if something else kills the process", () => {
+  test.each([
+    [0, 2],
+    [1, 3],
+    [2, 4],
+    [3, 5],
+    [100, 5],
+  ])("%d times while no handler ran, it takes %d ends to blame one", (ends, expected) => {
+    for (let n = 0; n < ends; n++) recover({});
+    expect(endsUntilBlamed()).toBe(expected);
+  });
+
+  test("while a handler ran that then came to an end, it takes one more", () => {
+    recover({ run: run({ eventId: "innocent" }) });
+    createInterruptedRuns(db).settle({ name: "shop" }, "innocent");
+    expect(endsUntilBlamed()).toBe(3);
+  });
+
+  test("a clean stop makes up for it", () => {
+    for (let n = 0; n < 3; n++) recover({});
+    recover({ killed: false });
+    expect(endsUntilBlamed()).toBe(2);
+  });
+
+  test("a handler that is found out is no reason to spare the next", () => {
+    for (const [index, code] of [null, "handler_died", null, "handler_died"].entries())
+      expect(recover({ run: run({ eventId: index < 2 ? "one" : "two" }) })).toEqual([code as "handler_died"]);
+    expect(recover({ verdict: run({ eventId: "three" }) })).toEqual(["handler_timeout"]);
+    expect(endsUntilBlamed()).toBe(2);
+  });
+});

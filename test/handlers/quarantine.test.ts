@@ -1,0 +1,100 @@
+import { describe, expect, test } from "bun:test";
+import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { TABLES } from "./sources.ts";
+
+const FAILS = "insert into effects values (:event_id, 'ran');\ninsert into things values (1, 'again');\n";
+const WORKS = "insert into effects values (:event_id, 'ran');\n";
+
+const failure = (inbox: TestInbox) =>
+  inbox.rows(
+    "select code, attempts, deliveries, cast(last_body as text) as body, settled_at from hookonce_failures",
+  )[0];
+
+/** As if the handler had hung: how that comes about is tested in test/watchdog. */
+function quarantine(inbox: TestInbox, code = "handler_timeout"): void {
+  inbox.rows("update hookonce_failures set code = ?, error = 'it hung' returning id", code);
+}
+
+async function deliver(inbox: TestInbox, event: object = { event_id: "one", type: "paid" }) {
+  const { status, body } = await inbox.deliver(event);
+  return [status, body.status as string];
+}
+
+describe.each(["handler_timeout", "handler_died"])("an event that failed with %s", (code) => {
+  test("is not run by a delivery, which is counted and keeps its body", async () => {
+    await using inbox = await testInbox({
+      files: { "migrations/0001.sql": TABLES, "handlers/default/paid.sql": FAILS },
+    });
+    await deliver(inbox);
+    quarantine(inbox, code);
+    const again = { event_id: "one", type: "paid", n: 2 };
+    expect(await deliver(inbox, again)).toEqual([500, "failed"]);
+    expect(failure(inbox)).toEqual({
+      code,
+      attempts: 1,
+      deliveries: 2,
+      body: JSON.stringify(again),
+      settled_at: null,
+    });
+    expect(inbox.log.at(-1)).toMatchObject({ event: "one", outcome: "failed", code, cause: "it hung" });
+    expect(inbox.rows("select number, outcome from hookonce_deliveries order by number")).toEqual([
+      { number: 1, outcome: "failed" },
+      { number: 2, outcome: "failed" },
+    ]);
+    await inbox.restart();
+    expect(await deliver(inbox)).toEqual([500, "failed"]);
+    expect(failure(inbox)).toMatchObject({ code, attempts: 1, deliveries: 3 });
+  });
+
+  test("is run again once its handler has changed, and its failure is settled", async () => {
+    await using inbox = await testInbox({
+      files: { "migrations/0001.sql": TABLES, "handlers/default/paid.sql": FAILS },
+    });
+    await deliver(inbox);
+    quarantine(inbox, code);
+    await inbox.restart({ files: { "handlers/default/paid.sql": WORKS } });
+    expect(await deliver(inbox)).toEqual([200, "processed"]);
+    expect(failure(inbox)?.settled_at).toBeNumber();
+    expect(inbox.value("select count(*) from effects")).toBe(1);
+  });
+
+  test("is not run while it is unhandled, too", async () => {
+    await using inbox = await testInbox({ files: { "migrations/0001.sql": TABLES } });
+    expect(await deliver(inbox)).toEqual([200, "unhandled"]);
+    await inbox.restart({ files: { "handlers/default/paid.sql": FAILS } });
+    expect(await deliver(inbox)).toEqual([500, "failed"]);
+    quarantine(inbox, code);
+    expect(await deliver(inbox)).toEqual([500, "failed"]);
+    expect(failure(inbox)).toMatchObject({ code, attempts: 1 });
+    expect(inbox.rows("select outcome, deliveries from hookonce_events")).toEqual([
+      { outcome: "unhandled", deliveries: 3 },
+    ]);
+    await inbox.restart({ files: { "handlers/default/paid.sql": WORKS } });
+    expect(await deliver(inbox)).toEqual([200, "processed"]);
+  });
+
+  test("is run at once if it fails with another handler than the one that hung", async () => {
+    await using inbox = await testInbox({
+      files: { "migrations/0001.sql": TABLES, "handlers/default/_any.sql": FAILS },
+    });
+    await deliver(inbox);
+    quarantine(inbox, code);
+    await inbox.restart({
+      files: { "handlers/default/paid.sql": WORKS },
+    });
+    expect(await deliver(inbox)).toEqual([200, "processed"]);
+  });
+});
+
+test("an event of the same handler that did not hang is run", async () => {
+  await using inbox = await testInbox({
+    files: { "migrations/0001.sql": TABLES, "handlers/default/paid.sql": FAILS },
+  });
+  await deliver(inbox);
+  quarantine(inbox);
+  await deliver(inbox, { event_id: "two", type: "paid" });
+  expect(inbox.rows("select event_id, code from hookonce_failures order by event_id")).toEqual([
+    { event_id: "one", code: "handler_timeout" },
+    { event_id: "two", code: "handler_error" },
+  ]);
+});

@@ -4,7 +4,7 @@ declare module "*.sql" {
   export default text;
 }
 
-// A part of pino that comes without types of its own.
+// A part of pino that has no types.
 declare module "pino/browser.js" {
   import pino from "pino";
   export default pino;

@@ -127,8 +127,8 @@ export function messageOf(thrown: unknown): string {
 }
 
 /**
- * Returns the text and the code of what caused an error, for logs: `database or disk is full (SQLITE_FULL)`. Undefined
- * if it has no cause. Do not log it for an error of a request: it may quote the body.
+ * Returns the text and the code of what caused an error, for logs: `database or disk is full (SQLITE_FULL)`.
+ * Undefined if it has no cause. Do not log it for an error of a request: it may quote the body.
  */
 export function detailOf(error: unknown): string | undefined {
   const cause = error instanceof HookonceError ? error.cause : undefined;

@@ -75,7 +75,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   const problems: Problem[] = [];
   const unchecked: string[] = [];
   const read = await attempt(problems, () => readConfig(inboxFolder, secretNeeds, options.environment));
-  // In a folder that is not an inbox folder, handlers/ is somebody else's code, and must not be loaded.
+  // In a folder that is not an inbox folder, handlers/ belongs to another program and must not be loaded.
   if (!existsSync(join(inboxFolder, CONFIG_FILE))) return { ...NOTHING, problems };
   const config = read?.config ?? null;
   const sources = createAll(read, options, problems);

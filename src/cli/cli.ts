@@ -62,8 +62,8 @@ function commandIn(args: readonly string[]): string | undefined {
 }
 
 /**
- * Returns the word that stands for a command but is not one. Undefined if the command is known, or if
- * commander will report another error.
+ * Returns the word in the place of the command, if it is not a command. Undefined if the command is known, or
+ * if commander will report another error.
  */
 function unknownIn(args: readonly string[], asked: string | undefined): string | undefined {
   const word = asked === "help" ? commandIn(args.slice(args.indexOf("help") + 1)) : asked;

@@ -5,8 +5,8 @@ import { literal } from "./literal.ts";
 const MAY_BE_SECRET = "secret_encoding";
 
 /**
- * Returns the text of a zod issue for a config error, for schemas that have no text of their own. A text that
- * begins with "is" continues the name of the field.
+ * Returns the text of a zod issue for a config error, for schemas that define no text. A text that begins
+ * with "is" continues the name of the field.
  */
 export function inWords(issue: z.core.$ZodRawIssue): string | undefined {
   const { input, path = [] } = issue;

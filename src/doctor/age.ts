@@ -4,7 +4,7 @@ import type { Finding, Rejection } from "./diagnosis.ts";
 /** This many stale deliveries in a row mean that the clock is wrong. */
 const IN_A_ROW = 20;
 
-/** What to say of a signature that is right but too old or too new. */
+/** The findings for a signature that is right but too old or too new. */
 export function ageFindings(
   refusal: HookonceError,
   rejections: readonly Rejection[] | undefined,

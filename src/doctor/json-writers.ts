@@ -9,7 +9,7 @@ const ALL_LETTERS = 256 * 1024;
 
 /**
  * Pretty-printing is quadratic in depth. Text that would grow beyond both of these (a factor, and UTF-16
- * units) is not tried: nobody has sent it.
+ * units) is not tried, because it is not what was sent.
  */
 const MAX_GROWTH = 8;
 const ALWAYS_WRITTEN = 64 * 1024;
@@ -46,8 +46,8 @@ interface Json {
 }
 
 /**
- * The ways in which JSON may have been written before somebody parsed it and wrote it again. None if the text
- * is not JSON, or is nested too deep to be accepted.
+ * The ways in which JSON may have been written before it was parsed and written again. None if the text is
+ * not JSON, or is nested too deep to be accepted.
  */
 export function* writtenAnew(text: string): Generator<{ json: string; what: string }> {
   if (text.length > MAX_TEXT) return;
@@ -86,7 +86,7 @@ function valueOf(text: string): unknown {
   }
 }
 
-/** The levels of indentation of all lines together, if each bracket and each member has a line of its own. */
+/** The levels of indentation of all lines together, if each bracket and each member is on a separate line. */
 function levelsOf(json: string): number {
   let depth = 0;
   let levels = 0;

@@ -40,7 +40,7 @@ export interface ApplyGroup {
   quarantined: number;
   /** Still owed, because no handler exists for the type, or its source is not in the config. */
   noHandler: number;
-  /** Done meanwhile, for example by the provider's retry. */
+  /** Done in the meantime, for example by the provider's retry. */
   alreadyDone: number;
 }
 

@@ -12,7 +12,7 @@ export interface JobView extends ApplyProgress {
   readonly id: string;
   readonly action: "apply";
   readonly dryRun: boolean;
-  /** `stopped`: somebody ended it. `failed`: it could not go on, and `error` says why. */
+  /** `stopped`: a caller ended it. `failed`: it could not continue, and `error` says why. */
   readonly state: "running" | "done" | "stopped" | "failed";
   readonly error: { readonly code: ErrorCode; readonly message: string } | null;
 }

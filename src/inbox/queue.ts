@@ -67,8 +67,8 @@ interface Waiting {
 /**
  * `idle`: nothing is to be done, or the sync that is under way brings the next turn. `scheduled`: a turn
  * follows. `committing`: the engine has the first of the queue. `blocked`: another process holds the write
- * lock, a timer brings the next turn. `failed`: the database can no longer be trusted, and nobody is answered
- * any more.
+ * lock, a timer brings the next turn. `failed`: the database can no longer be trusted, and no delivery is
+ * answered any more.
  */
 type State = "idle" | "scheduled" | "committing" | "blocked" | "failed";
 

@@ -1,13 +1,13 @@
 /**
- * What a terminal acts on or does not show: control characters, marks of direction and other invisible characters,
- * separators of lines, and halves of surrogate pairs. The tab is none.
+ * Characters that control a terminal or that it does not show: control characters except the tab, direction
+ * marks and other invisible characters, line separators, and halves of surrogate pairs.
  */
 const HIDDEN = /(?!\t)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 /**
- * Text from outside, such as an id, a type or an error, as a person may read it. Hidden characters are shown as JSON
- * writes them, so that they can neither move the cursor nor reorder or imitate what stands beside them. Lines after the
- * first are indented: they must not look like lines of the log.
+ * Text from outside, such as an id, a type or an error, made safe to show. Hidden characters are shown as
+ * JSON writes them, so that they cannot move the cursor, or reorder or imitate the text beside them. Lines
+ * after the first are indented, so that they do not look like log lines.
  */
 export function visible(text: string): string {
   return text

@@ -28,7 +28,7 @@ export interface VerifyContext {
   readonly parse: Reading;
   /** The provider's environment, if it has several. */
   readonly environment: "production" | "sandbox";
-  /** An unsigned source accepts requests from everybody, not only from this machine. */
+  /** An unsigned source accepts requests from anyone, not only from this machine. */
   readonly allowPublic: boolean;
 }
 

@@ -2,7 +2,7 @@ import type { Engine, EngineOptions } from "../../src/engines/engine.ts";
 import type { Event, Outcome, Reply } from "../../src/event.ts";
 
 /**
- * What the suite needs of an engine. A second engine writes one file like sqlite.ts and reuses everything
+ * What the suite needs from an engine. A second engine writes one file like sqlite.ts and reuses everything
  * else in this folder.
  */
 export interface EngineHarness {
@@ -25,9 +25,9 @@ export interface Store extends AsyncDisposable {
    * store.
    */
   open(onRun?: EngineOptions["onRun"]): Promise<Engine>;
-  /** Reads all tables, on a connection of its own. */
+  /** Reads all tables, on a separate connection. */
   contents(): Promise<Contents>;
-  /** Does the work while somebody else holds the write lock, as another process would. */
+  /** Does the work while another connection holds the write lock, as another process would. */
   whileLocked(work: () => Promise<void>): Promise<void>;
 }
 

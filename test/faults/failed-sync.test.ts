@@ -13,8 +13,8 @@ function between(low: number, high: number): number {
   return low + Math.floor(Math.random() * (high - low + 1));
 }
 
-// After a failed fsync, Linux takes the pages for clean. They are not on the disk, a later fsync succeeds without them,
-// and what is appended behind them is worth nothing after a power cut.
+// After a failed fsync, Linux takes the pages for clean. They are not on the disk, a later fsync succeeds
+// without them, and what is appended behind them is worth nothing after a power cut.
 const faults = [
   { name: "of the log", fail: () => `-wal:${between(3, 60)}` },
   // The first sync of the database is that of the start.

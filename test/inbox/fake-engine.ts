@@ -65,7 +65,7 @@ export interface FakeOptions {
   readonly isLocked?: (commit: number) => boolean;
   /** What commit() waits for, or fails with. */
   readonly during?: (commit: number) => Promise<void> | void;
-  /** What becomes of a job, by its id; by default it is processed. */
+  /** The outcome of a job, by its id. By default it is processed. */
   readonly outcomes?: Readonly<Record<string, HookonceError>>;
   readonly queue?: Partial<QueueOptions>;
 }
@@ -74,7 +74,7 @@ export interface FakeOptions {
 export interface FakeQueue {
   readonly queue: Queue;
   readonly commits: readonly Commit[];
-  /** What the queue has told the process to end for. */
+  /** The errors for which the queue has ended the process. */
   readonly fatal: readonly unknown[];
   /** How many commits are under way. */
   readonly running: () => number;
@@ -118,7 +118,7 @@ export function fakeQueue(options: FakeOptions = {}): FakeQueue {
   };
 }
 
-/** What has become of promises by now: the id of a result, the code or message of an error, or `waiting`. */
+/** The states of promises: the id of a result, the code or message of an error, or `waiting`. */
 export async function stateOf(promises: readonly Promise<Result>[]): Promise<string[]> {
   await settle();
   return Promise.all(

@@ -90,7 +90,7 @@ export function virtualQueue({ overlaps, jobMs, deliveryMs, syncMs }: Costs) {
         const before = now;
         await turn();
         endSyncs();
-        // Nobody works, so the next that happens is that the disk answers, or that somebody arrives.
+        // No work is left, so the next event is that the disk answers or that a delivery arrives.
         if (now !== before) idle = 0;
         else if (syncs[0] !== undefined) now = syncs[0].at;
         else if (arrivals.length > 0) jobsDone = Math.max(jobsDone, arrivals[0]?.afterJob ?? 0);

@@ -26,7 +26,7 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Runs nginx with these `server` blocks in a folder of its own. Only addresses and the certificate's paths
+ * Runs nginx with these `server` blocks in a separate folder. Only addresses and the certificate's paths
  * differ from what is given.
  *
  * @param upstream the port that hookonce listens on

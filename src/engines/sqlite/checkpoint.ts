@@ -36,7 +36,7 @@ export interface Checkpoint {
    * run moves the rest.
    */
   run(): void;
-  /** Whether SQLite has started the log anew since the last call. */
+  /** Whether SQLite has restarted the log since the last call. */
   hasRestarted(): boolean;
   /** Ends the checkpoint thread and closes its connection. */
   close(): Promise<void>;

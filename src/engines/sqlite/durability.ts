@@ -4,7 +4,7 @@ import type { LogSync } from "./log-sync.ts";
 export interface Durability {
   /**
    * @param events how many were committed just now
-   * @returns a promise that resolves once all that has been committed by now is on the disk
+   * @returns a promise that resolves once everything committed so far is on the disk
    */
   after(events: number): Promise<void>;
   /** Resolves when no sync is under way. */

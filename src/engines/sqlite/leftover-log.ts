@@ -4,25 +4,28 @@ import { descriptorsOf } from "./descriptors.ts";
 import { readMark } from "./log-mark.ts";
 
 /**
- * A database that was put in place of another one, such as a restored backup, may have the other one's write-ahead log
- * beside it if that one did not stop cleanly. Nothing in a log says to which database it belongs, so SQLite would write
- * its pages into the restored database, which brings the old events back or damages the file.
+ * A database that replaced another one, for example a restored backup, may have the other one's write-ahead
+ * log beside it, if that one was not closed cleanly. A log does not say to which database it belongs. SQLite
+ * would write its pages into the restored database, which would bring back the old events or damage the file.
  */
 
-/** The header of a log. Without a frame behind it, a log changes nothing. https://sqlite.org/fileformat2.html#walformat */
+/**
+ * The header of a log. A log with only its header changes nothing.
+ * https://sqlite.org/fileformat2.html#walformat
+ */
 const LOG_HEADER_BYTES = 32;
 
-/** The start of a database file, and where it says whether the file is in WAL mode. */
+/** The first bytes of a database file, and the position that shows whether it is in WAL mode. */
 const FILE_HEADER = "SQLite format 3\0";
 const READ_VERSION = 19;
 const WAL = 2;
 
 /**
- * Whether the log beside a database belongs to another one, as far as can be told:
+ * Whether the log beside a database belongs to another one. It does in each of these cases:
  *
  * - The database is empty.
- * - The file is not in WAL mode. SQLite marks the file before it makes a log, and deletes the log before it takes the
- *   mark away. Copies by VACUUM INTO are not in WAL mode.
+ * - The file is not in WAL mode. SQLite marks the file before it makes a log, and deletes the log before it
+ *   removes the mark. Copies by VACUUM INTO are not in WAL mode.
  * - File and log carry different marks (log-mark.ts).
  */
 export function hasForeignLog(path: string): boolean {
@@ -32,7 +35,8 @@ export function hasForeignLog(path: string): boolean {
   const log = statSync(`${realPath}-wal`, { throwIfNoEntry: false });
   if (log === undefined || log.size <= LOG_HEADER_BYTES) return false;
   if (size === 0) return true;
-  // This process has it open, so it is in use. To open the file once more and close it would drop SQLite's locks.
+  // This process has the log open, so it is in use. Opening and closing the file again would drop SQLite's
+  // locks.
   if (descriptorsOf(`${realPath}-wal`).length > 0) return false;
   const header = readHeader(realPath);
   if (header.toString("latin1", 0, FILE_HEADER.length) !== FILE_HEADER) return false;
@@ -41,7 +45,7 @@ export function hasForeignLog(path: string): boolean {
 
 function readHeader(realPath: string): Buffer {
   const header = Buffer.alloc(100);
-  // To close a descriptor of the file would drop the locks of a connection that this process may have.
+  // Closing a descriptor of the file would drop the locks of a connection in this process.
   const [open] = descriptorsOf(realPath);
   const descriptor = open ?? openSync(realPath, "r");
   try {
@@ -71,7 +75,7 @@ function markIn(open: () => Database): ReturnType<typeof readMark> {
   }
 }
 
-/** Opens a database for reading, and leaves out a log that belongs to another one. */
+/** Opens a database for reading, and ignores a log that belongs to another one. */
 export function openToRead(path: string): Database {
   return hasForeignLog(path)
     ? openWithoutLog(realpathSync(path))

@@ -4,13 +4,14 @@ import { readMeta, writeMeta } from "./meta.ts";
 import { troubleOf } from "./sqlite-error.ts";
 
 /**
- * A mark in the database that tells whether a write-ahead log belongs to the file beside it (leftover-log.ts). Each
- * start makes a new one. It is in the file before anything else is written, and from then on in each log as well. So if
- * the two differ, the file is a copy from before that start, and the log must not get into it.
+ * A mark in the database that shows whether a write-ahead log belongs to the file beside it
+ * (leftover-log.ts). Each start makes a new mark. It is written to the file before anything else, and to each
+ * log after that. If the marks differ, the file is a copy from before that start, and the log must not get
+ * into it.
  */
 export interface Mark {
   readonly id: string;
-  /** The mark of the file, as long as this one may not be in it yet. */
+  /** The mark of the file, while this one may not be in the file yet. */
   readonly base: string | undefined;
 }
 
@@ -28,14 +29,14 @@ export function writeNewMark(connection: Database): void {
   writeMeta(connection, KEY, `${crypto.randomUUID()} 0 ${base}`.trimEnd());
 }
 
-/** Puts the page with the mark into the log once more. `inFile`: the file has the mark by now. */
+/** Writes the page with the mark to the log again. `inFile`: the file already contains the mark. */
 export function repeatMark(connection: Database, { inFile }: { readonly inFile: boolean }): void {
   const [id = "", count = "0", base = ""] = readMeta(connection, KEY)?.split(" ") ?? [];
-  // SQLite writes no page that stays the same.
+  // SQLite does not write an unchanged page.
   writeMeta(connection, KEY, `${id} ${Number(count) + 1} ${inFile ? "" : base}`.trimEnd());
 }
 
-/** Repeats the mark each time SQLite has started the log anew. */
+/** Writes the mark again each time SQLite has restarted the log. */
 export function markingLog(connection: Database, checkpoint: Checkpoint): Checkpoint {
   let unmarked = false;
   return {

@@ -1,18 +1,19 @@
 import type { Database } from "bun:sqlite";
 import { closeSync, fsyncSync, openSync, readSync, realpathSync, writeSync } from "node:fs";
 
-/** How long a reader or a writer of another process may hold the move back, in milliseconds. */
+/** How long a reader or a writer in another process may delay the move, in milliseconds. */
 const WAIT_MS = 1000;
 
 const PIECE = 1024 * 1024;
 
 /**
- * Makes sure that everything in the log is on the disk, before the first delivery is answered. What an earlier process
- * left may be in the kernel's memory only: after a failed fsync, Linux takes the pages for clean, and a later fsync
- * succeeds without them. A power cut then breaks the log at that place, and everything behind it is lost.
+ * Makes sure that everything in the log is on the disk, before the first delivery is answered. Data of an
+ * earlier process may be only in the kernel's memory: after a failed fsync, Linux treats the pages as clean,
+ * and a later fsync succeeds without them. A power cut then breaks the log at that place, and everything
+ * behind it is lost.
  *
- * So the log is moved into the database, which SQLite syncs, and started anew. If a reader of another process holds a
- * part of it back, the log is written again in its place, and synced.
+ * So the log is moved into the database, which SQLite syncs, and restarted. If a reader in another process
+ * holds back a part of it, the log is written again in place, and synced.
  *
  * @returns whether the log is empty now
  * @throws SQLiteError, NodeJS.ErrnoException
@@ -23,7 +24,7 @@ export function moveLog(connection: Database): boolean {
   const [busy] = connection.query("pragma wal_checkpoint(truncate)").values()[0] as [number];
   connection.run(`pragma busy_timeout = ${timeout}`);
   if (busy === 0) return true;
-  // Nobody else writes to the log meanwhile.
+  // No other process can write to the log during this transaction.
   connection.run("begin immediate");
   try {
     writeAgain(`${realpathSync(connection.filename)}-wal`);

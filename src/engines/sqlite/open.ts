@@ -71,8 +71,8 @@ function prepare(
 }
 
 /**
- * Whether hookonce has served this database. It was in WAL mode then, so it is put back into WAL mode without asking:
- * VACUUM INTO makes copies that are not.
+ * Whether hookonce has served this database. It was in WAL mode then, so it is put back into WAL mode without
+ * asking: VACUUM INTO makes copies that are not.
  */
 export function isServed(connection: Database): boolean {
   return tableExists(connection, "hookonce_migrations");

@@ -27,11 +27,12 @@ import { events, failures } from "./schema.ts";
 const MAX_LOOKED_AT = 2000;
 
 /**
- * Reads everything that is not a delivery. Each read is one query that fetches all its rows: no snapshot outlives it,
- * because a snapshot that is held lets the log grow without bound.
+ * Reads everything that is not a delivery. Each read is one query that fetches all its rows: no snapshot
+ * outlives it, because a snapshot that is held lets the log grow without bound.
  *
- * @param connection read-only, and used by nobody else. Beside a writer, open it after that has taken over the sync of
- *   the log (log-sync.ts), so that it does not keep the writer from finding its descriptor.
+ * @param connection read-only, and used for nothing else. If there is a writer, open it after the writer has
+ *   taken over the sync of the log (log-sync.ts), so that it does not keep the writer from finding its
+ *   descriptor.
  */
 export function openReader(connection: Database): Reader & { close(): void } {
   connection.run("pragma busy_timeout = 5000");

@@ -140,7 +140,7 @@ export function openStore(
   };
 }
 
-/** Everything that is in the log by now is on the disk afterwards, and the log is marked as that of this database. */
+/** Syncs everything in the log to the disk, and marks the log as belonging to this database. */
 function secure(connection: Database): void {
   const isOwn = readMeta(connection, "created_by") === "hookonce";
   if (!moveLog(connection) || !isOwn) return;

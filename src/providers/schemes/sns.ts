@@ -11,7 +11,7 @@ import { signedText, withoutRepetition } from "./signed-fields.ts";
 
 /**
  * SNS signs fields of its message, with a certificate from one of Amazon's hosts. The secret is the ARN of
- * the trusted topic, because anybody can make a topic, and SNS signs for it too.
+ * the trusted topic, because anyone can make a topic, and SNS signs for it, too.
  * https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
  */
 export interface SnsScheme {

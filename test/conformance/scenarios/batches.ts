@@ -3,7 +3,7 @@ import { corrected, none, type Scenario } from "./scenario.ts";
 
 const sameBody = sourceWith({ sameBody: true });
 
-/** Deliveries that bring several events, and `same_body = "duplicate"`. */
+/** Deliveries that carry several events, and `same_body = "duplicate"`. */
 export const batches: readonly Scenario[] = [
   // Batches.
   {

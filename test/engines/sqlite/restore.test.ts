@@ -15,7 +15,10 @@ async function statuses(inbox: TestInbox, ...events: number[]): Promise<string[]
   return found;
 }
 
-/** A copy of the files as a kill -9 leaves them, made by another process: this one must not drop SQLite's locks. */
+/**
+ * A copy of the files as a kill -9 leaves them, made by another process: this one must not drop SQLite's
+ * locks.
+ */
 function keepFiles(path: string): string {
   const kept = `${path}.killed`;
   for (const suffix of ["", "-wal", "-shm"]) Bun.spawnSync(["cp", path + suffix, kept + suffix]);

@@ -21,6 +21,7 @@ import { missingKeys } from "./missing-keys.ts";
 import { pathProblems } from "./path-problems.ts";
 import { rulesOf } from "./source-rules.ts";
 import { createSources, secretNeeds } from "./sources.ts";
+import type { TrialPlace } from "./trial.ts";
 import { warnOfUnknownTypes } from "./unknown-types.ts";
 import { warnOfUnsigned } from "./unsigned-sources.ts";
 import { readUserMigrations } from "./user-migrations.ts";
@@ -48,6 +49,8 @@ export interface Checked {
   readonly newDatabase: string | null;
   /** What could not be checked because of the problems. */
   readonly unchecked: readonly string[];
+  /** Where handlers can be tried; null if the database or the migrations have a problem. */
+  readonly trial: { readonly database: string; readonly place: TrialPlace } | null;
 }
 
 export interface CheckOptions {
@@ -136,7 +139,14 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     pending: rehearsed?.pending.map(({ name }) => name) ?? [],
     newDatabase: rehearsed?.isNew === true ? path : null,
     unchecked,
+    trial: trialIn(path, rehearsed),
   };
+}
+
+function trialIn(path: string | null, rehearsed: Rehearsed | null): Checked["trial"] {
+  if (path === null || rehearsed === null || rehearsed.problems.length > 0) return null;
+  if (rehearsed.isNew) return { database: path, place: "new" };
+  return { database: path, place: rehearsed.pending.length > 0 ? "copy" : "live" };
 }
 
 const NOTHING: Checked = {
@@ -152,6 +162,7 @@ const NOTHING: Checked = {
   pending: [],
   newDatabase: null,
   unchecked: [],
+  trial: null,
 };
 
 /**

@@ -4,6 +4,10 @@ import { byStoredName } from "../app/source-rules.ts";
 import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
 import { formatProblem } from "./refusal.ts";
+import { reportTrial } from "./trial-report.ts";
+import { tryHandlers, type TriedAll } from "./try-handlers.ts";
+
+const NOTHING_TRIED: TriedAll = { tried: [], why: undefined };
 
 /** `hookonce check`: prints every problem and warning it finds. Exits with 1 if there is a problem. */
 export async function runCheck(folder: string, options: { database?: string }): Promise<number> {
@@ -20,19 +24,24 @@ export async function runCheck(folder: string, options: { database?: string }): 
     pending,
     newDatabase,
     unchecked,
+    trial,
   } = await check(inboxFolder, {
     environment: process.env,
     clock: Date.now,
     database: options.database === undefined ? undefined : resolve(options.database),
   });
   const problems = [...refused, ...failing];
-  for (const warning of warnings) console.error(`warning: ${formatProblem(warning)}`);
+  const isTried = trial !== null && handlers.code.length > 0;
+  const tried = isTried ? await tryHandlers({ folder: inboxFolder, ...trial }) : NOTHING_TRIED;
+  const report = reportTrial(tried);
+  for (const warning of [...warnings.map(formatProblem), ...report.warnings.map(visible)])
+    console.error(`warning: ${warning}`);
   for (const problem of problems) console.error(formatProblem(problem));
   const willBeMade =
     newDatabase === null ? [] : [`the database does not exist yet: it will be made at ${newDatabase}`];
   if (problems.length > 0) {
     for (const what of unchecked) console.error(`not checked: ${what}`);
-    for (const note of willBeMade) console.error(`note: ${note}`);
+    for (const note of [...report.notes, ...willBeMade]) console.error(`note: ${visible(note)}`);
     console.error(`\n${problems.length} ${problems.length === 1 ? "problem" : "problems"} in ${inboxFolder}`);
     return EXIT.failed;
   }
@@ -42,7 +51,9 @@ export async function runCheck(folder: string, options: { database?: string }): 
       `source ${name} (${provider.title}): ${files.length === 0 ? "no handlers yet" : visible(files.join(", "))}`,
     );
   }
-  for (const note of willBeMade) console.log(note);
+  if (report.lines.length > 0) console.log("tried, and rolled back:");
+  for (const line of report.lines) console.log(`  ${visible(line)}`);
+  for (const note of [...report.notes, ...willBeMade]) console.log(`note: ${visible(note)}`);
   if (pending.length > 0)
     console.log(`migrations to apply at the next start: ${visible(pending.join(", "))}`);
   const stored = config === null ? sources : byStoredName(sources, config);

@@ -4,6 +4,7 @@ import { LITERAL_SECRET } from "./arguments.ts";
 import { commands } from "./commands.ts";
 import { EXIT } from "./exit.ts";
 import { printRefusal } from "./refusal.ts";
+import { TRY } from "./try-command.ts";
 import { unknownCommand } from "./unknown-command.ts";
 
 /**
@@ -12,6 +13,8 @@ import { unknownCommand } from "./unknown-command.ts";
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage
  */
 export async function run(args: readonly string[]): Promise<number> {
+  // The child of hookonce check.
+  if (args[0] === TRY) return (await import("./try-child.ts")).runTryChild();
   let code: number = EXIT.done;
   const asked = commandIn(args);
   if (asked === undefined && !args.some((arg) => arg.startsWith("-") && !isFolder(arg))) {

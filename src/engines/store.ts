@@ -1,5 +1,15 @@
 import type { Problem } from "../errors.ts";
-import type { Engine, EngineOptions, HandlerCode, LoadedHandler, Reader } from "./engine.ts";
+import type {
+  Engine,
+  EngineOptions,
+  HandlerCode,
+  HandlerInput,
+  Incoming,
+  LoadedHandler,
+  Policy,
+  Reader,
+  Result,
+} from "./engine.ts";
 
 /**
  * How a command reaches an engine: the steps of a start, each usable alone. src/engines/<name>/store.ts
@@ -98,6 +108,39 @@ export interface LockOptions {
 /** Opens the database only to read it. */
 export type ClosableReader = Reader & { close(): void };
 
+/**
+ * Where handlers are tried: in the real database, which each run locks until it is rolled back; in a copy; or in a new
+ * database in memory, because there is none yet.
+ */
+export type TrialPlace = "live" | "copy" | "new";
+
+export interface TrialOptions {
+  readonly place: TrialPlace;
+  /** Absolute. */
+  readonly database: string;
+  /** The file that a copy is written to; it does not exist yet. */
+  readonly copy: string;
+  /** The user's, in order. */
+  readonly migrations: readonly Migration[];
+  readonly policy: Policy;
+  /** Unix milliseconds. */
+  readonly now: number;
+}
+
+/** Runs handlers and undoes what they did. */
+export interface Trial extends Pick<Engine, "handlerModules"> {
+  readonly loadHandler: (code: HandlerCode) => Promise<LoadedHandler | readonly Problem[]>;
+  /**
+   * Runs a handler on an event, as its delivery would, and rolls back.
+   *
+   * @returns undefined if another process holds the write lock
+   * @throws what the handler throws
+   */
+  run(event: Incoming, handler: LoadedHandler): Result | undefined;
+  /** The paths of a SQL handler that found nothing in an event. */
+  nullPaths(sql: string, input: HandlerInput): readonly string[];
+}
+
 export interface Store extends Pick<Engine, "handlerModules"> {
   /**
    * Does what a start would do, without changing the database.
@@ -132,4 +175,11 @@ export interface Store extends Pick<Engine, "handlerModules"> {
    * @throws HookonceError `database_older` if a start would change hookonce's own tables first
    */
   openForReading(database: string): Promise<ClosableReader | undefined>;
+  /**
+   * Opens a database to try handlers on. Nothing closes it: the process ends.
+   *
+   * @returns "copy" if handlers cannot be tried in the real database: a start would migrate it first, or it is not in WAL
+   *   mode; or why it cannot be copied
+   */
+  openTrial(options: TrialOptions): Promise<Trial | "copy" | { readonly why: string }>;
 }

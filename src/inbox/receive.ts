@@ -78,7 +78,7 @@ export async function answerGet(delivery: Delivery, source: Source): Promise<Han
 }
 
 /** @param batch the delivery, if it carried several events */
-function incomingOf(
+export function incomingOf(
   { id, type, body, earlierId }: Identified,
   delivery: Delivery,
   source: Source,

@@ -76,6 +76,11 @@ function columnsOf(payload: unknown): Column[] {
   return columns;
 }
 
+/** The paths of all values in a payload, in SQLite's notation. */
+export function pathsIn(payload: unknown): string[] {
+  return leavesOf(payload, []).map(jsonPath);
+}
+
 type Path = readonly (string | number)[];
 
 /** The paths of all values that are neither object nor list. Of a list, only the first element is read. */

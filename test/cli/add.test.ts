@@ -275,7 +275,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
       args: ["stripe"],
       toml: 'version = 1\nsources = { a = { provider = "unsigned", type = "body:$.type" } }\n',
       code: 1,
-      says: "Add this source yourself",
+      says: "Add it yourself",
     },
   ]) {
     test.concurrent(`refuses ${name} and writes nothing`, async () => {

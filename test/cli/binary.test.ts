@@ -210,4 +210,26 @@ export default handler(({ db }) => {
     expect((await server.ended).code).toBe(0);
     expect(existsSync(join(work.path, "preloaded"))).toBe(false);
   });
+
+  test("tries handlers on made-up events in a process of its own", async () => {
+    using inbox = scratch({
+      "hookonce.toml": `version = 1\n[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n`,
+      "migrations/0001_credits.sql": inboxFiles["migrations/0001_credits.sql"],
+      "handlers/stripe/invoice.paid.ts": `import { handler } from "hookonce";
+import { sql } from "drizzle-orm";
+export default handler(({ event, db }) => {
+  db.run(sql\`insert into credits values (\${event.payload.data.object.customer}, 1)\`);
+});
+`,
+    });
+    const { code, stdout } = await run(["check"], {
+      program,
+      cwd: inbox.path,
+      environment: { S: "whsec_x" },
+    });
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringContaining("handlers/stripe/invoice.paid.ts on a made-up invoice.paid: changed 1 row\n"),
+    ]);
+  });
 });

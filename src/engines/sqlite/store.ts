@@ -9,4 +9,6 @@ export const sqliteStore: Store = {
   lock: lockDatabase,
   open: openStore,
   openForReading,
+  // Only the child of a check needs it.
+  openTrial: async (options) => (await import("./trial.ts")).openTrial(options),
 };

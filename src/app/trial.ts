@@ -1,0 +1,67 @@
+import { readConfig } from "../config/load.ts";
+import type { Incoming, Result } from "../engines/engine.ts";
+import type { Trial, TrialPlace } from "../engines/store.ts";
+import { readHandlers } from "../handlers/load.ts";
+import { policy } from "../inbox/decide.ts";
+import type { Source } from "../providers/source.ts";
+import { createSources, secretNeeds } from "./sources.ts";
+import { store } from "./store.ts";
+import { readUserMigrations } from "./user-migrations.ts";
+
+export type { TrialPlace };
+
+export interface TrialPlan {
+  readonly folder: string;
+  /** Absolute. */
+  readonly database: string;
+  readonly place: TrialPlace;
+  /** The file that a copy is written to; it does not exist yet. */
+  readonly copy: string;
+}
+
+/** A handler that can be tried on an event. */
+export interface TriedHandler {
+  readonly file: string;
+  /** The part of its path that is matched with the event's type. */
+  readonly key: string;
+  /** The sources whose events it runs. */
+  readonly sources: readonly Source[];
+  /** @returns undefined if another process holds the write lock */
+  readonly run: (event: Incoming) => Result | undefined;
+  /** Its JSON paths that find nothing in an event. */
+  readonly nullPaths: (event: Incoming) => readonly string[];
+}
+
+/**
+ * Loads the handlers of a folder to try them. It runs user code, which cannot be interrupted, so call it in a process of
+ * its own. The config may have problems; its sources without problems are used.
+ *
+ * @returns "copy" if they cannot be tried in the real database, or why they cannot be tried at all
+ */
+export async function openTrialOf({ folder, ...where }: TrialPlan) {
+  const { sources: configured } = readConfig(folder, secretNeeds, null);
+  const { sources } = createSources(configured, Date.now, undefined, false);
+  const { migrations } = readUserMigrations(folder);
+  const trial = await store.openTrial({ ...where, migrations, policy, now: Date.now() });
+  if (trial === "copy" || "why" in trial) return trial;
+  return { handlers: await handlersOf(folder, [...sources.values()], trial) };
+}
+
+async function handlersOf(folder: string, sources: readonly Source[], trial: Trial): Promise<TriedHandler[]> {
+  const folders = sources.map(({ handlersOf: of }) => of);
+  const { code: read } = await readHandlers(folder, folders, trial.handlerModules);
+  const tried: TriedHandler[] = [];
+  for (const { source, key, code } of read) {
+    const handler = await trial.loadHandler(code);
+    // The check has reported its problems.
+    if (!("hash" in handler) || handler.alwaysFails !== undefined) continue;
+    tried.push({
+      file: code.file,
+      key,
+      sources: sources.filter(({ handlersOf: of }) => of === source),
+      run: (event) => trial.run(event, handler),
+      nullPaths: ({ input }) => (code.language === "sql" ? trial.nullPaths(code.text, input) : []),
+    });
+  }
+  return tried;
+}

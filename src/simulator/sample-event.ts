@@ -1,0 +1,54 @@
+import type { Incoming } from "../engines/engine.ts";
+import { HookonceError, messageOf } from "../errors.ts";
+import type { Delivery } from "../event.ts";
+import { keyOf } from "../handlers/find.ts";
+import { incomingOf } from "../inbox/receive.ts";
+import type { KnownTypes } from "../providers/known-types.ts";
+import type { Source } from "../providers/source.ts";
+import { seedOf } from "./example.ts";
+import { examples } from "./examples.ts";
+import { requestOf } from "./request.ts";
+
+/**
+ * A made-up event for a handler, as its source reads it.
+ *
+ * @param id 24 hex digits
+ * @param key the part of the handler's path that is matched with the event's type
+ * @param now Unix milliseconds
+ * @returns undefined if there is no sample: what such a source receives is up to its sender
+ */
+export function sampleEvent(
+  source: Source,
+  key: string,
+  known: ReadonlyMap<string, KnownTypes>,
+  id: string,
+  now: number,
+): Incoming | { readonly why: string } | undefined {
+  const { provider } = source;
+  const example = examples.get(provider.name);
+  if (example === undefined || provider.needs !== undefined) return undefined;
+  const type = typeFor(key, example.types, known.get(provider.name)?.types ?? []);
+  const request = requestOf(example, [seedOf(id, type, now)], "http://localhost");
+  const delivery: Delivery = { ...request, receivedAt: now, remoteAddress: () => null };
+  try {
+    const body = source.parse(delivery);
+    if (source.split === undefined) return incomingOf(source.identify(delivery, body), delivery, source);
+    const [first] = source.split(delivery, body);
+    if (first === undefined || first instanceof HookonceError) throw first;
+    return incomingOf(first, delivery, source, delivery);
+  } catch (error) {
+    // The config reads ids or events from elsewhere than the preset.
+    return { why: `the made-up event does not fit source "${source.name}": ${messageOf(error)}` };
+  }
+}
+
+/** The first type that runs this handler. */
+function typeFor(key: string, usual: readonly string[], known: readonly string[]): string {
+  if (key === "_any") return usual[0] ?? "";
+  const types = [...usual, ...known];
+  return (
+    types.find((type) => keyOf(type) === key) ??
+    types.find((type) => keyOf(type).startsWith(`${key}.`)) ??
+    key
+  );
+}

@@ -12,6 +12,8 @@ import { CONFIG_FILE } from "../config/load.ts";
 import { rawSources, tableOf } from "../config/schema.ts";
 import { readToml, TomlError } from "../config/toml.ts";
 import { HookonceError, messageOf } from "../errors.ts";
+import { providers } from "../providers/presets.ts";
+import { kindOf } from "../providers/schemes.ts";
 import { editorTypes } from "../templates/editor-types.ts";
 import { inboxFiles, inboxFilesFor } from "../templates/inbox-files.ts";
 
@@ -123,7 +125,11 @@ function databaseIn(folder: string): string | undefined {
 
 /** Whether a source in hookonce.toml is unsigned, so that only `serve --dev` serves it. */
 export function hasUnsignedSource(folder: string): boolean {
-  return rawSources(configIn(folder)).some(([, source]) => tableOf(source)["provider"] === "unsigned");
+  return rawSources(configIn(folder)).some(([, source]) => {
+    const { provider, allow_public: allowPublic } = tableOf(source);
+    const preset = typeof provider === "string" ? providers.get(provider) : undefined;
+    return preset !== undefined && kindOf(preset.scheme).proof === "none" && allowPublic !== true;
+  });
 }
 
 /** Returns hookonce.toml as far as it can be read, or an empty table. */

@@ -88,14 +88,21 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   const settings = config ?? usableSettings(inboxFolder);
   const path = options.database ?? settings.database;
   const rules = read === null ? null : rulesIn(inboxFolder, read, sources, options);
-  const rehearsed = await rehearse(path, inboxFolder, read, problems, {
-    convertToWal: settings.convertToWal,
-    rules,
-    acceptIdChange: options.acceptIdChange ?? false,
-    migrations: files.migrations,
-    now: options.clock(),
-    durations: options.forStart !== true,
-  });
+  const refusals: HookonceError[] = [];
+  const rehearsed = await rehearse(
+    path,
+    inboxFolder,
+    read,
+    { problems, refusals },
+    {
+      convertToWal: settings.convertToWal,
+      rules,
+      acceptIdChange: options.acceptIdChange ?? false,
+      migrations: files.migrations,
+      now: options.clock(),
+      durations: options.forStart !== true,
+    },
+  );
   const sql = "the migrations and the SQL of the handlers";
   if (rehearsed === null && path !== null) {
     unchecked.push(`${sql}, because the database cannot be read`);
@@ -128,7 +135,12 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   const changedRules = rehearsed?.changedRules.length ?? 0;
   return {
     problems,
-    code: problems.length === changedRules ? "event_id_rule_changed" : "config_invalid",
+    code:
+      problems.length === changedRules
+        ? "event_id_rule_changed"
+        : problems.length === 1
+          ? (refusals[0]?.code ?? "config_invalid")
+          : "config_invalid",
     failing: bound.failing,
     warnings,
     config,
@@ -175,7 +187,7 @@ async function rehearse(
   path: string | null,
   inboxFolder: string,
   read: ReadConfig | null,
-  problems: Problem[],
+  { problems, refusals }: { readonly problems: Problem[]; readonly refusals: HookonceError[] },
   plan: Omit<StartPlan, "database"> & { readonly durations: boolean },
 ): Promise<Rehearsed | null> {
   if (path === null) return null;
@@ -187,7 +199,7 @@ async function rehearse(
     problems.push({ file: CONFIG_FILE, line: read?.databaseLine, message });
     return null;
   }
-  return attempt(problems, () => store.rehearse({ ...plan, database: path }, plan));
+  return attempt(problems, () => store.rehearse({ ...plan, database: path }, plan), refusals);
 }
 
 /**
@@ -242,15 +254,17 @@ function createAll(
   return created.sources;
 }
 
-/** Runs `work`. If it throws a refusal, adds the problems to the list and returns null. */
+/** Runs `work`. If it throws a refusal, adds it and its problems to the lists and returns null. */
 async function attempt<Result>(
   problems: Problem[],
   work: () => Result | Promise<Result>,
+  refusals: HookonceError[] = [],
 ): Promise<Result | null> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof HookonceError)) throw error;
+    refusals.push(error);
     problems.push(...(error.problems.length > 0 ? error.problems : [{ message: messageOf(error) }]));
     return null;
   }

@@ -13,6 +13,7 @@ import { createRoutes, type Env } from "../http/routes.ts";
 import { policy } from "../inbox/decide.ts";
 import { createQueue, type Queue, type QueueOptions } from "../inbox/queue.ts";
 import type { Source } from "../providers/source.ts";
+import type { Healing } from "./healing.ts";
 import type { Service, Services } from "./services.ts";
 import { rulesOf } from "./source-rules.ts";
 import { readUserMigrations } from "./user-migrations.ts";
@@ -41,6 +42,8 @@ export interface OpenInboxOptions {
   readonly signal?: AbortSignal;
   /** After which time a run of a handler ends the process. Undefined: never. */
   readonly watch?: WatchLimits;
+  /** Repeats what may succeed later. Without it, the first refusal counts. */
+  readonly healing?: Healing;
 }
 
 /** An inbox that can be written to. Receiving webhooks and applying owed events both use it. */
@@ -60,9 +63,10 @@ export interface Inbox {
  */
 export async function openInbox(services: Services, options: OpenInboxOptions): Promise<Inbox> {
   try {
-    const lock = await services.start(() => lockStep(options));
+    const { healing = once } = options;
+    const lock = await services.start(() => healing(() => lockStep(options)));
     if (options.onLocked !== undefined) await services.start(options.onLocked);
-    const { engine, handlers } = await services.start(() => engineStep(options));
+    const { engine, handlers } = await services.start(() => healing(() => engineStep(options)));
     const queue = createQueue(engine, {
       ...options.queue,
       handlers: () => handlers,
@@ -75,6 +79,8 @@ export async function openInbox(services: Services, options: OpenInboxOptions): 
     throw error;
   }
 }
+
+const once: Healing = async (step) => step();
 
 async function lockStep({ config, log, lockWaitMs, signal }: OpenInboxOptions) {
   const lock: ServeLock = await store.lock(config.database, {

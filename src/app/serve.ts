@@ -12,6 +12,7 @@ import { createBackgroundJobs } from "../inbox/background-jobs.ts";
 import type { Source } from "../providers/source.ts";
 import { check, type Checked } from "./check.ts";
 import { exitNow, failStop } from "./fail-stop.ts";
+import { createHealing } from "./healing.ts";
 import type { Log } from "../logging/log.ts";
 import { createReceiver, openInbox, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
 import { createServices, type Services } from "./services.ts";
@@ -28,7 +29,10 @@ export interface ServeOptions {
   readonly acceptIdChange?: boolean | undefined;
   readonly log: Log;
   /** Only tests and measurements change these. */
-  readonly open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs" | "watch">;
+  readonly open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs" | "watch"> & {
+    /** See {@link HealingOptions.waitMs}. */
+    readonly healMs?: number;
+  };
 }
 
 const WHY_ENDED: Partial<Record<ErrorCode, string>> & { readonly storage_failed: string } = {
@@ -50,9 +54,21 @@ const DRAIN_MS = 8000;
  */
 export async function serve(options: ServeOptions): Promise<number> {
   const { log } = options;
-  const { logger } = log;
-  const { config, sources, handlers } = await checked(options);
   const stop = stopBySignal(log);
+  try {
+    return await serveUntil(stop, options);
+  } catch (error) {
+    if (error instanceof HookonceError && error.code === "shutting_down") return ending(log, 0);
+    throw error;
+  }
+}
+
+async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<number> {
+  const { log } = options;
+  const { logger } = log;
+  const { healMs: waitMs, ...open } = options.open ?? {};
+  const healing = createHealing({ log: logger, signal: stop, waitMs });
+  const { config, sources, handlers } = await healing(() => checked(options));
   const ended = Promise.withResolvers<number>();
   failStop(config.inboxFolder, log, ended.resolve);
 
@@ -62,31 +78,26 @@ export async function serve(options: ServeOptions): Promise<number> {
     exitNow(log);
   };
   const services = createServices();
-  let inbox: Inbox;
   let port: HttpServer | undefined;
-  try {
-    inbox = await openInbox(services, {
-      config,
-      sources,
-      handlers,
-      log: logger,
-      clock: Date.now,
-      onFatal,
-      acceptIdChange: options.acceptIdChange ?? false,
-      signal: stop,
-      watch: WATCH_LIMITS,
-      // By now, another hookonce that was ending has released its port, and nothing is migrated yet.
-      onLocked: () => {
-        const server = listen(null, config.listen);
-        port = server;
-        return { name: "port", stop: () => server.stop(0) };
-      },
-      ...options.open,
-    });
-  } catch (error) {
-    if (error instanceof HookonceError && error.code === "shutting_down") return ending(log, 0);
-    throw error;
-  }
+  const inbox = await openInbox(services, {
+    config,
+    sources,
+    handlers,
+    log: logger,
+    clock: Date.now,
+    onFatal,
+    acceptIdChange: options.acceptIdChange ?? false,
+    signal: stop,
+    healing,
+    watch: WATCH_LIMITS,
+    // By now, another hookonce that was ending has released its port, and nothing is migrated yet.
+    onLocked: () => {
+      const server = listen(null, config.listen);
+      port = server;
+      return { name: "port", stop: () => server.stop(0) };
+    },
+    ...open,
+  });
   const server = port as HttpServer;
   await startAdmin(services, inbox, config.database, sources, logger);
   await startReceiving(services, server, inbox, { sources, onFatal, log });

@@ -1,14 +1,60 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { CONFIG_FILE, type ConfiguredSource } from "../config/load.ts";
+import { cutValuesIn } from "../config/secrets.ts";
+import { readTextFile } from "../config/text-file.ts";
 import type { HandlerDuration } from "../engines/store.ts";
 import type { Problem } from "../errors.ts";
+import { pathsOf } from "../http/paths.ts";
 import type { Source } from "../providers/source.ts";
 
-/** Warns of secrets that other users can read. */
+/** Warns of secrets that other users can read, and of those that a `#` has cut. */
 export function warnOfDotEnv(inboxFolder: string): Problem[] {
-  const mode = statSync(join(inboxFolder, ".env"), { throwIfNoEntry: false })?.mode ?? 0;
-  if (process.platform === "win32" || (mode & 0o077) === 0) return [];
-  return [{ file: ".env", message: "other users of this machine can read it: run chmod 600 .env" }];
+  const file = ".env";
+  const path = join(inboxFolder, file);
+  const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
+  const warnings: Problem[] = [];
+  if (process.platform !== "win32" && (mode & 0o077) !== 0)
+    warnings.push({ file, message: "other users of this machine can read it: run chmod 600 .env" });
+  for (const { name, line } of cutValues(path)) {
+    warnings.push({
+      file,
+      line,
+      message: `the value of ${name} ends at the #, because it is not in quotes. Write ${name}="…", or put a blank before the # of a comment`,
+    });
+  }
+  return warnings;
+}
+
+function cutValues(path: string): ReturnType<typeof cutValuesIn> {
+  try {
+    return cutValuesIn(readTextFile(path));
+  } catch {
+    return []; // the look-up of a secret reports it
+  }
+}
+
+/** Warns of sources with the same secret. */
+export function warnOfSharedSecrets(sources: readonly ConfiguredSource[]): Problem[] {
+  return sources.flatMap(({ name, secrets, line }, index) => {
+    const other = sources
+      .slice(0, index)
+      .find((one) => one.secrets.some((secret) => secrets.includes(secret)));
+    if (other === undefined) return [];
+    const message = `sources.${name}: it has the same secret as sources.${other.name}, so each accepts the other's deliveries. Use two secrets, unless the provider has only one`;
+    return [{ file: CONFIG_FILE, line, message }];
+  });
+}
+
+/** Warns of a `public_url` with a path that hookonce does not answer. */
+export function warnOfPublicUrls(sources: readonly ConfiguredSource[]): Problem[] {
+  return sources.flatMap(({ name, public_url: publicUrl, line }) => {
+    const { pathname } = publicUrl === undefined ? {} : (URL.parse(publicUrl) ?? {});
+    const paths = pathsOf({ name });
+    if (pathname === undefined || paths.includes(pathname.replace(/(?<=.)\/$/, ""))) return [];
+    const message = `sources.${name}.public_url: hookonce does not answer ${pathname}, but ${paths.join(" and ")}. Correct it, unless a proxy changes the path`;
+    return [{ file: CONFIG_FILE, line, message }];
+  });
 }
 
 /** Providers that wait longer than this are not checked, because handlers take less. In milliseconds. */

@@ -16,7 +16,7 @@ import type { Rehearsed, StartPlan } from "../engines/store.ts";
 import { bindHandlers, readHandlers, type BoundHandlers, type HandlersRead } from "../handlers/load.ts";
 import type { Fetch } from "../providers/context.ts";
 import type { Source } from "../providers/source.ts";
-import { warnOfDeadlines, warnOfDotEnv } from "./check-warnings.ts";
+import { warnOfDeadlines, warnOfDotEnv, warnOfPublicUrls, warnOfSharedSecrets } from "./check-warnings.ts";
 import { missingKeys } from "./missing-keys.ts";
 import { pathProblems } from "./path-problems.ts";
 import { rulesOf } from "./source-rules.ts";
@@ -34,6 +34,8 @@ export interface Checked {
   /** Handlers that fail at each run. They do not prevent a start. */
   readonly failing: readonly Problem[];
   readonly warnings: readonly Problem[];
+  /** Those of them that a start logs: they are about the config and the secrets. */
+  readonly configWarnings: readonly Problem[];
   /** Null if the config cannot be used. */
   readonly config: Config | null;
   readonly sources: ReadonlyMap<string, Source>;
@@ -119,7 +121,13 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     [...foldersIn(read), ...(config === null ? foldersOf(join(inboxFolder, "handlers")) : [])],
     () => store.handlerModules(),
   );
-  const warnings = [...warnOfDotEnv(inboxFolder), ...warnOfUnsigned(sources)];
+  const configured = read?.sources ?? [];
+  const configWarnings = [
+    ...warnOfDotEnv(inboxFolder),
+    ...warnOfSharedSecrets(configured),
+    ...warnOfPublicUrls(configured),
+  ];
+  const warnings = [...configWarnings, ...files.warnings, ...warnOfUnsigned(sources)];
   let bound: BoundHandlers = { handlers: NOTHING.table, problems: [], failing: [] };
   if (rehearsed === null) {
     problems.push(...handlers.problems);
@@ -143,6 +151,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
           : "config_invalid",
     failing: bound.failing,
     warnings,
+    configWarnings,
     config,
     sources,
     handlers,
@@ -166,6 +175,7 @@ const NOTHING: Checked = {
   code: "config_invalid",
   failing: [],
   warnings: [],
+  configWarnings: [],
   config: null,
   sources: new Map(),
   handlers: { code: [], files: [], problems: [], warnings: [] },

@@ -6,7 +6,7 @@ import type { Engine } from "../engines/engine.ts";
 import { WATCH_LIMITS } from "../engines/watchdog.ts";
 import { createAdminApp } from "../http/admin/routes.ts";
 import { HAS_SOCKET, listenOnSocket, socketPathOf } from "../http/admin/socket.ts";
-import { pathsOf } from "../http/routes.ts";
+import { pathsOf } from "../http/paths.ts";
 import { listen, type HttpServer } from "../http/server.ts";
 import { createBackgroundJobs } from "../inbox/background-jobs.ts";
 import type { Source } from "../providers/source.ts";
@@ -27,6 +27,8 @@ export interface ServeOptions {
   /** Also serves unsigned sources, but only to this machine. */
   readonly dev?: boolean | undefined;
   readonly acceptIdChange?: boolean | undefined;
+  /** SIGHUP then says that the terminal was closed, and is a stop. */
+  readonly onTerminal?: boolean | undefined;
   readonly log: Log;
   /** Only tests and measurements change these. */
   readonly open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs" | "watch"> & {
@@ -54,7 +56,7 @@ const DRAIN_MS = 8000;
  */
 export async function serve(options: ServeOptions): Promise<number> {
   const { log } = options;
-  const stop = stopBySignal(log);
+  const stop = stopBySignal(log, options.onTerminal === true);
   try {
     return await serveUntil(stop, options);
   } catch (error) {
@@ -185,7 +187,7 @@ async function startReceiving(
  * Returns a signal that is aborted by the first SIGTERM or SIGINT. Further ones do not shorten the stop:
  * requests in flight are still answered.
  */
-function stopBySignal(log: Log): AbortSignal {
+function stopBySignal(log: Log, onTerminal: boolean): AbortSignal {
   const controller = new AbortController();
   const stop = (signal: string): void => {
     if (controller.signal.aborted) return;
@@ -194,6 +196,14 @@ function stopBySignal(log: Log): AbortSignal {
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
+  // Log rotation and service managers send these, and without a listener each would end the process at once.
+  for (const name of ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const) {
+    process.on(name, (signal) => {
+      if (name === "SIGHUP" && onTerminal) stop(signal);
+      else
+        log.logger.info({ signal }, "this signal changes nothing: restart hookonce to load what has changed");
+    });
+  }
   return controller.signal;
 }
 
@@ -209,7 +219,7 @@ async function checked(
 ): Promise<Pick<Checked, "sources" | "handlers"> & { readonly config: Config }> {
   const folder = resolve(options.folder);
   const database = options.database === undefined ? undefined : resolve(options.database);
-  const { config, sources, handlers, problems, code, warnings } = await check(folder, {
+  const { config, sources, handlers, problems, code, configWarnings } = await check(folder, {
     environment: process.env,
     clock: Date.now,
     acceptIdChange: options.acceptIdChange,
@@ -224,8 +234,7 @@ async function checked(
       { problems: all },
     );
   }
-  for (const { file, message } of warnings.filter((warning) => warning.file === ".env"))
-    options.log.logger.warn({ file }, message);
+  for (const { message, ...where } of configWarnings) options.log.logger.warn(where, message);
   return {
     config: {
       ...config,

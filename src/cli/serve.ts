@@ -20,7 +20,8 @@ export async function runServe(folder: string, flags: ServeFlags): Promise<numbe
     const { written } = writeInbox(folder);
     process.stderr.write(`Made the inbox folder ${folder}: ${written.join(", ")}\n`);
   }
-  const log = await createLog({ readable: onTerminal() });
+  const terminal = onTerminal();
+  const log = await createLog({ readable: terminal });
   onStrayOutput(({ level, text }) => log.logger[level](text));
   try {
     return await serve({
@@ -29,6 +30,7 @@ export async function runServe(folder: string, flags: ServeFlags): Promise<numbe
       database: flags.database,
       dev: flags.dev,
       acceptIdChange: flags.acceptIdChange,
+      onTerminal: terminal,
       log,
     });
   } finally {

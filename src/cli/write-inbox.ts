@@ -10,6 +10,7 @@ import {
 import { dirname, join, relative, resolve } from "node:path";
 import { CONFIG_FILE } from "../config/load.ts";
 import { rawSources, tableOf } from "../config/schema.ts";
+import { readTextFile } from "../config/text-file.ts";
 import { readToml, TomlError } from "../config/toml.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { providers } from "../providers/presets.ts";
@@ -135,7 +136,7 @@ export function hasUnsignedSource(folder: string): boolean {
 /** Returns hookonce.toml as far as it can be read, or an empty table. */
 function configIn(folder: string): Readonly<Record<string, unknown>> {
   try {
-    return tableOf(readToml(readFileSync(join(folder, CONFIG_FILE), "utf8")).value);
+    return tableOf(readToml(readTextFile(join(folder, CONFIG_FILE))).value);
   } catch (error) {
     if (error instanceof TomlError || codeOf(error) !== undefined) return {};
     throw error;

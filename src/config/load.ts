@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { parseAddress } from "./address.ts";
@@ -14,6 +14,7 @@ import { CONFIG_FILE, problemsInMisnamedSources, problemsOf } from "./schema-pro
 import { createSecretLookup, type Environment } from "./secrets.ts";
 import { checkSource, type SecretNeeds, type Table } from "./source-checks.ts";
 import { readToml, TomlError, type TomlDocument } from "./toml.ts";
+import { readTextFile } from "./text-file.ts";
 import { databasePath } from "./usable-settings.ts";
 
 export { CONFIG_FILE };
@@ -159,7 +160,7 @@ function readDocument(inboxFolder: string): TomlDocument {
     );
   }
   try {
-    return readToml(readFileSync(path, "utf8"));
+    return readToml(readTextFile(path));
   } catch (error) {
     if (!(error instanceof TomlError)) {
       throw new HookonceError("config_invalid", `${path} cannot be read: ${messageOf(error)}`, {

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { messageOf } from "../errors.ts";
+import { readTextFile } from "./text-file.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -39,7 +40,7 @@ export function createSecretLookup(inboxFolder: string, environment: Environment
     const path = pathOf(name, inboxFolder, environment["CREDENTIALS_DIRECTORY"]);
     try {
       // Editors and `echo` end a file with a line break that is not part of the secret.
-      const secret = readFileSync(path, "utf8").replace(/\r?\n$/, "");
+      const secret = readTextFile(path).replace(/\r?\n$/, "");
       return secretOrEmpty(reference, secret, `put the secret into ${path}`);
     } catch (error) {
       return { problem: `${reference} cannot be read: ${messageOf(error)}` };
@@ -58,7 +59,23 @@ export function readDotEnv(inboxFolder: string): Environment {
   if (!existsSync(path)) return {};
   // Loaded only here: without a .env file a start is 4 ms faster.
   const { parseEnv } = process.getBuiltinModule("node:util");
-  return parseEnv(readFileSync(path, "utf8"));
+  return parseEnv(readTextFile(path));
+}
+
+const DOT_ENV_LINE =
+  /^[ \t]*(?:export[ \t]+)?(?<name>[\w.-]+)[ \t]*[=:](?:[ \t]*(?:"[^"]*"|'[^']*'|`[^`]*`)|(?<unquoted>[^\n]*))/gm;
+
+/**
+ * Finds the values in a `.env` that end at a `#`: without quotes, it begins a comment. After a blank that is probably
+ * meant, and elsewhere it has cut a secret.
+ */
+export function cutValuesIn(dotEnv: string): { readonly name: string; readonly line: number }[] {
+  return Array.from(dotEnv.matchAll(DOT_ENV_LINE))
+    .filter(({ groups }) => /(?:^|\S)#/.test(groups?.["unquoted"] ?? ""))
+    .map(({ index, groups }) => ({
+      name: String(groups?.["name"]),
+      line: dotEnv.slice(0, index).split("\n").length,
+    }));
 }
 
 function pathOf(name: string, inboxFolder: string, credentials: string | undefined): string {

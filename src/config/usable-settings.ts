@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { nearest } from "./nearest.ts";
 import { DEFAULT_DATABASE, tableOf } from "./schema.ts";
 import { CONFIG_FILE } from "./schema-problems.ts";
+import { readTextFile } from "./text-file.ts";
 import { readToml, TomlError } from "./toml.ts";
 
 /** The usable settings of a config that has problems. */
@@ -42,7 +42,7 @@ function readAround(path: string): { value: unknown; dropped: readonly string[] 
   const dropped: string[] = [];
   let lines: string[];
   try {
-    lines = readFileSync(path, "utf8").split("\n");
+    lines = readTextFile(path).split("\n");
   } catch {
     return { value: undefined, dropped };
   }

@@ -13,12 +13,13 @@ const CR = 13;
  */
 export function parseRequest(bytes: Uint8Array, nowMs: number, url?: string): Delivery {
   const end = endOfHead(bytes);
+  const start = markOf(bytes);
   if (end === undefined) {
     throw unreadable(
       "it has no blank line after the headers. Write the request line, the headers, a blank line, and the body.",
     );
   }
-  const lines = linesOf(Buffer.from(bytes.subarray(0, end.head)).toString("latin1"));
+  const lines = linesOf(Buffer.from(bytes.subarray(start, end.head)).toString("latin1"));
   const [method, target] = /^([A-Z]+) +(\S+)(?: +HTTP\/[\d.]+)?$/.exec(lines[0] ?? "")?.slice(1) ?? [];
   const headers = headersOf(method === undefined ? lines : lines.slice(1));
   return {
@@ -40,10 +41,19 @@ export function parseRequest(bytes: Uint8Array, nowMs: number, url?: string): De
  * @throws HookonceError `request_unreadable`
  */
 export function joinRequest(head: Uint8Array, body: Uint8Array, nowMs: number, url?: string): Delivery {
-  const text = Buffer.from(head).toString("latin1").trim();
+  const text = Buffer.from(head.subarray(markOf(head)))
+    .toString("latin1")
+    .trim();
   // Headers as they were sent are Latin-1. hookonce's own JSON is UTF-8.
-  const lines = text.startsWith("{") ? linesOfJson(Buffer.from(head).toString()) : text;
+  const lines = text.startsWith("{")
+    ? linesOfJson(Buffer.from(head.subarray(markOf(head))).toString())
+    : text;
   return parseRequest(Buffer.concat([Buffer.from(`${lines}\n\n`, "latin1"), body]), nowMs, url);
+}
+
+/** How many bytes the byte order mark takes that an editor has put before the text. */
+function markOf([first, second, third]: Uint8Array): number {
+  return first === 0xef && second === 0xbb && third === 0xbf ? 3 : 0;
 }
 
 function linesOfJson(text: string): string {

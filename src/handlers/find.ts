@@ -32,33 +32,35 @@ export function keyOf(type: string): string {
 
 /**
  * Reads `handlers/`, which has a folder for each source with a file for each type. `lib/` and `*.test.ts` are
- * not handlers.
+ * not handlers. Every other file that will not run is named, except those of editors and systems.
  */
 export function findHandlers(inboxFolder: string, sources: readonly string[]): FoundHandlers {
   const files: HandlerFile[] = [];
   const problems: Problem[] = [];
   const warnings: Problem[] = [];
-  for (const { name, isFolder } of entriesOf(join(inboxFolder, "handlers"), "handlers", problems)) {
+  const found = { files, problems, warnings };
+  for (const entry of entriesOf(join(inboxFolder, "handlers"), "handlers", problems)) {
+    const { name, kind } = entry;
     if (name === "lib") continue;
     const file = `handlers/${name}`;
-    if (!isFolder) {
-      if (languageOf(name) !== undefined) {
-        problems.push({
-          file,
-          message: "a handler belongs in its source's folder. Move it to handlers/<source>/<type>.sql or .ts",
-        });
-      }
-    } else if (!sources.includes(name)) {
+    if (kind === "folder" && !sources.includes(name)) {
       warnings.push({
         file,
         message: `no source is named "${name}", so nothing in this folder ever runs. Rename or remove the folder`,
       });
+    } else if (kind === "folder") {
+      collect(inboxFolder, name, "", [], found);
+    } else if (kind === "file" && languageOf(name) !== undefined) {
+      problems.push({
+        file,
+        message: "a handler belongs in its source's folder. Move it to handlers/<source>/<type>.sql or .ts",
+      });
     } else {
-      collect(inboxFolder, name, "", [], files, problems);
+      warnings.push(...whyNot(file, entry));
     }
   }
   problems.push(...twice(files));
-  return { files, problems, warnings };
+  return found;
 }
 
 function collect(
@@ -67,9 +69,9 @@ function collect(
   under: string,
   /** The real paths of the folders above this one. A link may lead back to one of them. */
   around: readonly string[],
-  files: HandlerFile[],
-  problems: Problem[],
+  found: { readonly files: HandlerFile[]; readonly problems: Problem[]; readonly warnings: Problem[] },
 ): void {
+  const { files, problems, warnings } = found;
   const folder = join(inbox, "handlers", source, under);
   const here = `handlers/${source}${under === "" ? "" : `/${under}`}`;
   const real = realpathSync(folder);
@@ -77,21 +79,23 @@ function collect(
     problems.push({ file: here, message: "leads back to a folder above it. Remove the link" });
     return;
   }
-  for (const { name, isFolder } of entriesOf(folder, here, problems)) {
+  for (const entry of entriesOf(folder, here, problems)) {
+    const { name, kind } = entry;
     const relative = under === "" ? name : `${under}/${name}`;
     const file = `handlers/${source}/${relative}`;
-    if (isFolder) {
-      collect(inbox, source, relative, [...around, real], files, problems);
+    if (kind === "folder") {
+      collect(inbox, source, relative, [...around, real], found);
       continue;
     }
     if (/\.(?:test|d)\.ts$/.test(name)) continue;
     const language = languageOf(name);
-    if (language === undefined) {
-      if (/\.(?:[cm]?js|jsx|tsx|[cm]ts)$/.test(name))
+    if (kind !== "file" || language === undefined) {
+      if (kind === "file" && /\.(?:[cm]?js|jsx|tsx|[cm]ts)$/.test(name))
         problems.push({
           file,
           message: "only .sql and .ts files are handlers. Rename the file, or move it to handlers/lib/",
         });
+      else warnings.push(...whyNot(file, entry));
       continue;
     }
     const key = relative.replace(/\.(?:sql|ts)$/, "");
@@ -104,6 +108,25 @@ function collect(
     }
     files.push({ source, key, file, path: join(folder, name), language });
   }
+}
+
+/** Files that editors, systems and package managers leave in any folder. */
+const JUNK =
+  /~$|^#.*#$|\.(?:sw[a-z]|bak|orig|rej|tmp|crdownload)$|^(?:Thumbs\.db|desktop\.ini|Icon\r|tsconfig\.json|package\.json|package-lock\.json|bun\.lockb?)$/i;
+
+/** Why a file that is neither a handler nor a problem will not run, as a warning. */
+function whyNot(file: string, { name, kind }: Entry): Problem[] {
+  if (JUNK.test(name)) return [];
+  const lower = name.replace(/\.[^.]*$/, (extension) => extension.toLowerCase());
+  const message =
+    kind === "nothing"
+      ? "this link leads to nothing. Correct or remove it"
+      : kind === "other"
+        ? "this is neither a file nor a folder. Remove it"
+        : languageOf(lower) === undefined
+          ? "only .sql and .ts files are handlers. Move the file out of handlers/, or to handlers/lib/"
+          : `the ending of a handler is in lower case. Rename the file to ${lower}`;
+  return [{ file, message: `never runs: ${message}` }];
 }
 
 function twice(files: readonly HandlerFile[]): Problem[] {
@@ -127,7 +150,13 @@ function languageOf(name: string): "sql" | "ts" | undefined {
   return name.endsWith(".sql") ? "sql" : name.endsWith(".ts") ? "ts" : undefined;
 }
 
-function entriesOf(folder: string, file: string, problems: Problem[]): { name: string; isFolder: boolean }[] {
+interface Entry {
+  readonly name: string;
+  /** What it is, or where a link leads. */
+  readonly kind: "file" | "folder" | "nothing" | "other";
+}
+
+function entriesOf(folder: string, file: string, problems: Problem[]): Entry[] {
   let names: string[] = [];
   try {
     names = readdirSync(folder);
@@ -135,16 +164,21 @@ function entriesOf(folder: string, file: string, problems: Problem[]): { name: s
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") problems.push(unreadable(file, error));
   }
   return names
-    .filter((name) => !name.startsWith("."))
+    .filter((name) => !name.startsWith(".") && name !== "node_modules")
     .sort()
     .flatMap((name) => {
       try {
-        // stat follows links. A link without a target is ignored.
-        const found = statSync(join(folder, name), { throwIfNoEntry: false });
-        return found === undefined ? [] : [{ name, isFolder: found.isDirectory() }];
+        return [{ name, kind: kindOf(join(folder, name)) }];
       } catch (error) {
         problems.push(unreadable(`${file}/${name}`, error));
         return [];
       }
     });
+}
+
+/** Reading a pipe or a device would wait for ever. */
+function kindOf(path: string): Entry["kind"] {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return "nothing";
+  return found.isDirectory() ? "folder" : found.isFile() ? "file" : "other";
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readTextFile } from "../config/text-file.ts";
 import type { Engine, HandlerCode, Handlers, LoadedHandler } from "../engines/engine.ts";
 import { unreadable, type Problem } from "../errors.ts";
 import { findHandlers, keyOf, type HandlerFile } from "./find.ts";
@@ -42,7 +42,7 @@ async function readCode(
 ): Promise<HandlerCode | Problem[]> {
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = readTextFile(path);
   } catch (error) {
     return [unreadable(file, error)];
   }

@@ -10,6 +10,7 @@ import type { Source } from "../providers/source.ts";
 import { answerBatch, answerError, answerReceived, answerReply } from "./answers.ts";
 import { readBody, releaseBody, type ByteBudget } from "./body.ts";
 import type { DeliveryLog } from "./log.ts";
+import { nearPath, pathsOf } from "./paths.ts";
 
 export interface RoutesOptions {
   readonly sources: ReadonlyMap<string, Source>;
@@ -48,7 +49,7 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
   // One route per path, and no two that overlap: if only one handler matches, Hono skips middleware and
   // parameters.
   for (const source of options.sources.values()) {
-    for (const path of pathsOf(source)) {
+    for (const path of pathsOf(source).flatMap((one) => [one, `${one}/`])) {
       app.post(path, (c) => take(options, source, c.req.raw, c.env));
       allowed.set(path, "POST");
       if (source.handshakes?.GET !== undefined) {
@@ -68,7 +69,7 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
     if (c.req.method === "POST")
       options.log.rejected(
         c.req.path.slice(0, MAX_LOGGED).replaceAll(/\p{C}/gu, "?"),
-        error,
+        withNearPath(error, c.req.path, [...options.sources.values()].flatMap(pathsOf)),
         performance.now(),
       );
     return answerError(
@@ -78,12 +79,6 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
   });
   app.onError((error) => answerError(error));
   return app;
-}
-
-/** The paths of a source. The source `default` also answers `/webhook`. */
-export function pathsOf(source: Pick<Source, "name">): string[] {
-  const path = `/webhook/${source.name}`;
-  return source.name === "default" ? ["/webhook", path] : [path];
 }
 
 /**
@@ -120,6 +115,14 @@ function refusalOf(path: string, allowed: string | undefined): HookonceError {
         "There is no source with this name. Add it as [sources.<name>] to hookonce.toml.",
       )
     : new HookonceError("not_found", "There is nothing at this path. Deliver to POST /webhook/<source>.");
+}
+
+/** For the log only: whoever asks must not learn which sources there are. */
+function withNearPath(error: HookonceError, path: string, paths: readonly string[]): HookonceError {
+  const near = nearPath(path, paths);
+  return near === undefined || near === path
+    ? error
+    : new HookonceError(error.code, `${error.message} Did the sender mean ${near}?`);
 }
 
 async function take(

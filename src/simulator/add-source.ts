@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { parseEnv } from "node:util";
 import { CONFIG_FILE, envName } from "../config/load.ts";
 import { rawSources, SOURCE_NAME, tableOf } from "../config/schema.ts";
+import { readTextFile } from "../config/text-file.ts";
 import { readToml, TomlError } from "../config/toml.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { keyOf } from "../handlers/find.ts";
@@ -134,7 +135,7 @@ function readConfig({ folder, name, provider, handlers }: AddOptions) {
       `"${name}" cannot name a source: use at most 64 lower-case letters, digits, - and _, and not "lib".`,
     );
   }
-  const text = readFileSync(path, "utf8");
+  const text = readTextFile(path);
   try {
     const { value } = readToml(text);
     const source = rawSources(value).find(([one]) => one === name);
@@ -200,7 +201,7 @@ function sourceText({ provider, name, publicUrl }: AddOptions): SourceText {
 
 function envOf(folder: string): NodeJS.Dict<string> {
   const path = join(folder, ".env");
-  return existsSync(path) ? parseEnv(readFileSync(path, "utf8")) : {};
+  return existsSync(path) ? parseEnv(readTextFile(path)) : {};
 }
 
 /** @returns whether anything was written; a name that exists is left unchanged */

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { inboxFiles, paid, run, scratch, serve, start } from "./support/hookonce.ts";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
@@ -8,6 +8,60 @@ import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 const secret = "whsec_0stripe0secret0of0the0serve0tests";
 
 describeUnless(onlyInFullRun(), "hookonce serve", () => {
+  test.skipIf(process.platform === "win32")(
+    "SIGHUP, SIGUSR1 and SIGUSR2 are a log line and nothing else",
+    async () => {
+      using inbox = scratch(inboxFiles);
+      await using server = await serve(inbox.path);
+      for (const name of ["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGHUP"] as const) {
+        server.signal(name);
+        await Bun.sleep(100);
+      }
+      expect((await server.post("/webhook", paid)).body).toMatchObject({ status: "processed" });
+      server.signal("SIGTERM");
+      expect((await server.ended).code).toBe(0);
+      const lines = server.log.filter(({ msg }) => String(msg).startsWith("this signal changes nothing"));
+      expect(lines.map(({ level, signal }) => [level, signal])).toEqual([
+        ["info", "SIGHUP"],
+        ["info", "SIGUSR1"],
+        ["info", "SIGUSR2"],
+        ["info", "SIGHUP"],
+      ]);
+    },
+  );
+
+  test("logs what check warns of in the config", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      ".env": "A=cut#here\n",
+      "hookonce.toml": `${inboxFiles["hookonce.toml"]}
+[sources.a]
+provider = "square"
+secret   = "env:A"
+public_url = "https://hooks.example.com/square"
+
+[sources.b]
+provider = "stripe"
+secret   = "env:A"
+`,
+    });
+    chmodSync(join(inbox.path, ".env"), 0o600);
+    await using server = await serve(inbox.path);
+    server.signal("SIGTERM");
+    const { stdout } = await server.ended;
+    expect(stdout).not.toContain("cut#");
+    const warnings = server.log.filter(({ level, file }) => level === "warn" && file !== undefined);
+    expect(warnings.map(({ file, line, msg }) => `${String(file)}:${String(line)}: ${String(msg)}`)).toEqual([
+      expect.stringMatching(/^\.env:1: the value of A ends at the #/) as string,
+      expect.stringMatching(
+        /^hookonce\.toml:\d+: sources\.b: it has the same secret as sources\.a/,
+      ) as string,
+      expect.stringMatching(
+        /^hookonce\.toml:\d+: sources\.a\.public_url: hookonce does not answer/,
+      ) as string,
+    ]);
+  });
+
   test("logs its sources, each delivery and its stop as JSON lines when its output is piped", async () => {
     using inbox = scratch({
       ...inboxFiles,

@@ -230,7 +230,7 @@ export default handler(({ event, db }) => {
   ).toEqual(['{"id":"evt_sql","type":"sql","data":{"n":7}}', '{"id":"evt_ts","type":"ts","data":{"n":7}}']);
 });
 
-test("links to handlers are followed, and a dangling link is ignored", async () => {
+test("links to handlers are followed, and a dangling link is a warning", async () => {
   await using own = await testInbox({
     files: { "migrations/0001.sql": "create table ran (event_id text, file text) strict;" },
   });
@@ -243,4 +243,11 @@ test("links to handlers are followed, and a dangling link is ignored", async () 
   expect((await own.deliver({ event_id: "evt_1", type: "linked" })).body.status).toBe("processed");
   expect((await own.deliver({ event_id: "evt_2", type: "dangling" })).body.status).toBe("unhandled");
   expect(own.rows("select file from ran")).toEqual([{ file: "elsewhere" }]);
+  expect(own.log).toContainEqual(
+    expect.objectContaining({
+      level: 40,
+      file: "handlers/default/dangling.sql",
+      msg: "never runs: this link leads to nothing. Correct or remove it",
+    }),
+  );
 });

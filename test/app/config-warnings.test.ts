@@ -1,0 +1,117 @@
+import { describe, expect, test } from "bun:test";
+import { check } from "../../src/app/check.ts";
+import type { Problem } from "../../src/errors.ts";
+import { scratch } from "../cli/support/hookonce.ts";
+
+const stripe = (name: string, secret: string, extra = "") =>
+  `[sources.${name}]\nprovider = "stripe"\nsecret = ${secret}\n${extra}`;
+
+const same = (name: string, other: string, line: number): Problem => ({
+  file: "hookonce.toml",
+  line,
+  message: `sources.${name}: it has the same secret as sources.${other}, so each accepts the other's deliveries. Use two secrets, unless the provider has only one`,
+});
+
+const square = (url: string, name = "square") =>
+  `[sources.${name}]\nprovider = "square"\nsecret = "env:A"\npublic_url = "${url}"\n`;
+
+/** What `check` warns of in an inbox folder with these files. */
+async function warningsOf(
+  config: string,
+  files: Record<string, string> = {},
+  environment: Record<string, string> | null = {},
+): Promise<readonly Problem[]> {
+  using inbox = scratch({ "hookonce.toml": `version = 1\n${config}`, ...files });
+  Bun.spawnSync(["chmod", "-f", "600", `${inbox.path}/.env`]);
+  const { warnings, problems } = await check(inbox.path, { environment, clock: Date.now });
+  expect(problems).toEqual([]);
+  return warnings;
+}
+
+describe("two sources with the same secret", () => {
+  test.each([
+    ["by one name", stripe("a", '"env:A"') + stripe("b", '"env:A"'), [same("b", "a", 5)]],
+    ["by two names", stripe("a", '"env:A"') + stripe("b", '"env:B"'), [same("b", "a", 5)]],
+    ["in a list", stripe("a", '"env:A"') + stripe("b", '["env:C", "env:B"]'), [same("b", "a", 5)]],
+    [
+      "three times",
+      stripe("a", '"env:A"') + stripe("b", '"env:B"') + stripe("c", '"env:A"'),
+      [same("b", "a", 5), same("c", "a", 8)],
+    ],
+    ["only in one source", stripe("a", '["env:A", "env:B"]') + stripe("b", '"env:C"'), []],
+  ])("%s", async (_, config, expected) => {
+    expect(await warningsOf(config, {}, { A: "one", B: "one", C: "two" })).toEqual(expected);
+  });
+
+  test("is not looked for by commands that need no secret", async () => {
+    expect(await warningsOf(stripe("a", '"env:A"') + stripe("b", '"env:A"'), {}, null)).toEqual([]);
+  });
+});
+
+describe("a public_url", () => {
+  test.each([
+    "https://hooks.example.com/webhook/square",
+    "https://hooks.example.com/webhook/square/",
+    "https://hooks.example.com:8443/webhook/square?a=1",
+  ])("that a route serves: %s", async (url) => {
+    expect(await warningsOf(square(url), {}, { A: "a" })).toEqual([]);
+  });
+
+  test("of the source default may be /webhook", async () => {
+    expect(await warningsOf(square("https://hooks.example.com/webhook", "default"), {}, { A: "a" })).toEqual(
+      [],
+    );
+  });
+
+  test.each([
+    ["https://hooks.example.com", "/"],
+    ["https://hooks.example.com/webhook", "/webhook"],
+    ["https://hooks.example.com/webhook/Square", "/webhook/Square"],
+    ["https://hooks.example.com/hooks/square", "/hooks/square"],
+  ])("that no route serves is a warning: %s", async (url, path) => {
+    expect(await warningsOf(square(url), {}, { A: "a" })).toEqual([
+      {
+        file: "hookonce.toml",
+        line: 2,
+        message: `sources.square.public_url: hookonce does not answer ${path}, but /webhook/square. Correct it, unless a proxy changes the path`,
+      },
+    ]);
+  });
+});
+
+test("a value in .env that ends at a # is a warning, with its line and without the value", async () => {
+  const dotEnv = [
+    "# a comment # with another",
+    "A=first#second",
+    'B="kept#whole" # a comment',
+    "C=whole # a comment",
+    "export D=#nothing",
+    "E='two",
+    "F=lines#in quotes'",
+    "  G = x#y",
+  ].join("\n");
+  const warnings = await warningsOf(stripe("a", '"env:A"'), { ".env": dotEnv });
+  expect(warnings.map(({ file, line, message }) => [file, line, message.split(" ends ")[0]])).toEqual([
+    [".env", 2, "the value of A"],
+    [".env", 5, "the value of D"],
+    [".env", 8, "the value of G"],
+  ]);
+  expect(warnings[0]?.message).toBe(
+    'the value of A ends at the #, because it is not in quotes. Write A="…", or put a blank before the # of a comment',
+  );
+  expect(JSON.stringify(warnings)).not.toContain("first");
+});
+
+test("a migration whose ending is in capitals is a warning", async () => {
+  const files = {
+    "migrations/0001.SQL": "create table t (n);",
+    "migrations/README.md": "",
+    "migrations/x.sql.bak": "",
+  };
+  expect(await warningsOf(stripe("a", '"env:A"'), files, { A: "a" })).toEqual([
+    {
+      file: "migrations/0001.SQL",
+      message: "is never applied: the ending is in capitals. Rename it to end in .sql",
+    },
+  ]);
+});

@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { nearPath } from "../../src/http/paths.ts";
+import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+
+const unsigned = (name: string): string =>
+  `[sources.${name}]\nprovider = "unsigned"\nevent_id = "body:$.event_id"\ntype = "body:$.type"\n`;
+
+let inbox: TestInbox;
+beforeAll(async () => {
+  inbox = await testInbox({
+    config: `${unsigned("default")}${unsigned("shop-eu")}[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n`,
+    environment: { S: "whsec_1" },
+  });
+});
+afterAll(() => inbox[Symbol.asyncDispose]());
+
+const post = (path: string) =>
+  inbox.request(path, { method: "POST", body: '{"event_id":"evt_1","type":"t"}' });
+
+describe("a slash at the end of a source's path", () => {
+  test("changes nothing", async () => {
+    expect((await post("/webhook/shop-eu")).status).toBe(200);
+    const repeated = await post("/webhook/shop-eu/");
+    expect([repeated.status, await repeated.json()]).toEqual([
+      200,
+      { status: "unhandled", event_id: "evt_1", message: "Webhook received" },
+    ]);
+    expect((await post("/webhook/")).status).toBe(200);
+    expect((await post("/webhook/stripe/")).status).toBe(401);
+    expect(inbox.rows("select source, deliveries from hookonce_events order by source")).toEqual([
+      { source: "default", deliveries: 1 },
+      { source: "shop-eu", deliveries: 2 },
+    ]);
+  });
+
+  test("changes nothing of a method that is not allowed", async () => {
+    const response = await inbox.request("/webhook/stripe/", { method: "PUT" });
+    expect([response.status, response.headers.get("allow")]).toEqual([405, "POST"]);
+  });
+});
+
+describe("a path that is near a source's", () => {
+  test.each([
+    ["/webhook/Stripe", "/webhook/stripe"],
+    ["/webhook/strpe", "/webhook/stripe"],
+    ["/webhooks/stripe", "/webhook/stripe"],
+    ["/stripe", "/webhook/stripe"],
+    ["/api/webhooks/stripe/events", "/webhook/stripe"],
+    ["//webhook//stripe//", "/webhook/stripe"],
+    ["/webhook/shop_eu", "/webhook/shop-eu"],
+    ["/webhok", "/webhook"],
+  ])("%s is answered 404, and only the log names it", async (path, near) => {
+    const before = inbox.log.length;
+    const response = await post(path);
+    expect(response.status).toBe(404);
+    expect(await response.text()).not.toContain(near === "/webhook" ? "mean" : near);
+    const [line, ...others] = inbox.log.slice(before);
+    expect(others).toEqual([]);
+    expect(line).toMatchObject({ outcome: "rejected", source: path });
+    expect(line?.["cause"]).toEndWith(` Did the sender mean ${near}?`);
+  });
+
+  test.each(["/", "/robots.txt", "/webhook/paypal", `/stripe/${"x".repeat(100)}`, "/wp-login.php"])(
+    "%s is near none",
+    async (path) => {
+      const before = inbox.log.length;
+      expect((await post(path)).status).toBe(404);
+      expect(String(inbox.log[before]?.["cause"])).not.toContain("mean");
+    },
+  );
+
+  test("is looked for in linear time", () => {
+    const paths = Array.from({ length: 100 }, (_, n) => `/webhook/source-${n}`);
+    const started = performance.now();
+    for (let n = 0; n < 100; n++) nearPath(`/${"/webhook".repeat(12)}`.slice(0, 100), paths);
+    expect((performance.now() - started) / 100).toBeLessThan(5);
+  });
+});

@@ -2,10 +2,10 @@ import type { Hono } from "hono";
 import type { Logger } from "pino";
 import type { Config } from "../config/load.ts";
 import { BODY_BUDGET } from "../config/schema.ts";
-import { SLOW_RUN_MS, type Engine, type Handlers, type RunNote } from "../engines/engine.ts";
+import { SLOW_RUN_MS, type Engine, type Handlers, type Health, type RunNote } from "../engines/engine.ts";
 import type { OpenStore, ServeLock, StartPlan, Store } from "../engines/store.ts";
 import type { WatchLimits } from "../engines/watchdog.ts";
-import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
+import { HookonceError, messageOf } from "../errors.ts";
 import { bindHandlers, type HandlersRead } from "../handlers/load.ts";
 import { createByteBudget } from "../http/body.ts";
 import { createDeliveryLog } from "../http/log.ts";
@@ -109,6 +109,11 @@ async function engineStep(options: OpenInboxOptions) {
       onNotWatched: (reason) =>
         log.warn({ reason }, "handlers are not watched: one that never returns stops hookonce"),
       onRun: (note) => logRun(log, note),
+      onLargeLog: (bytes) =>
+        log.warn(
+          { bytes },
+          "the write-ahead log is large: a long read transaction of another process keeps it from being emptied. End that transaction",
+        ),
       onSyncInCommit: (reason) =>
         log.warn({ reason }, "each commit waits for the disk, which is slower but just as durable"),
     });
@@ -163,7 +168,7 @@ export interface Receiver {
 
 export function createReceiver(
   { engine, queue }: Inbox,
-  options: Pick<OpenInboxOptions, "sources" | "log" | "clock" | "onFatal"> & {
+  options: Pick<OpenInboxOptions, "sources" | "log" | "clock"> & {
     /** See {@link createDeliveryLog}. */
     readonly writeDelivery?: ((fields: string) => void) | undefined;
   },
@@ -176,7 +181,7 @@ export function createReceiver(
     budget: createByteBudget(BODY_BUDGET),
     log: createDeliveryLog(log, options.writeDelivery),
     clock,
-    probe: createProbe(engine, clock, options.onFatal),
+    probe: createProbe(engine, clock),
     stopping: () => stopping,
   });
   return {
@@ -187,23 +192,13 @@ export function createReceiver(
   };
 }
 
-const FATAL: ReadonlySet<ErrorCode> = new Set(["storage_failed", "database_moved"]);
-
-/** The probe may be the first to find that the database can no longer be written. */
-function createProbe(
-  engine: Engine,
-  clock: () => number,
-  onFatal: (error: unknown) => void,
-): (withinMs: number) => Promise<void> {
-  let provenAt = Number.NEGATIVE_INFINITY;
+/** A proof of at most `withinMs` ago counts, on the monotonic clock. 0 always asks the engine. */
+function createProbe(engine: Engine, clock: () => number): (withinMs: number) => Promise<Health> {
+  let proof: { readonly at: number; readonly health: Health } | undefined;
   return async (withinMs) => {
-    if (performance.now() - provenAt < withinMs) return;
-    try {
-      await engine.probe(clock());
-      provenAt = performance.now();
-    } catch (error) {
-      if (error instanceof HookonceError && FATAL.has(error.code)) onFatal(error);
-      throw error;
-    }
+    if (proof !== undefined && withinMs > 0 && performance.now() - proof.at < withinMs) return proof.health;
+    const health = await engine.probe(clock());
+    proof = { at: performance.now(), health };
+    return health;
   };
 }

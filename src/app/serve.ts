@@ -102,7 +102,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   });
   const server = port as HttpServer;
   await startAdmin(services, inbox, config.database, sources, logger);
-  await startReceiving(services, server, inbox, { sources, onFatal, log });
+  await startReceiving(services, server, inbox, { sources, log });
   const end = (): void => {
     services.stop().then(
       () => ended.resolve(0),
@@ -167,10 +167,10 @@ async function startReceiving(
   services: Services,
   server: HttpServer,
   inbox: Inbox,
-  { sources, onFatal, log }: Pick<OpenInboxOptions, "sources" | "onFatal"> & { readonly log: Log },
+  { sources, log }: Pick<OpenInboxOptions, "sources"> & { readonly log: Log },
 ): Promise<void> {
   const { logger, writeDelivery } = log;
-  const receiver = createReceiver(inbox, { sources, log: logger, writeDelivery, clock: Date.now, onFatal });
+  const receiver = createReceiver(inbox, { sources, log: logger, writeDelivery, clock: Date.now });
   await services.start(() => {
     server.serve(receiver.routes);
     return {

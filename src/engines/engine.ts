@@ -132,12 +132,25 @@ export interface EngineOptions {
   readonly onFatal: (error: unknown) => void;
   /** Called if a promise rejects after its handler has already failed for returning it. */
   readonly onLateError: (file: string, error: unknown) => void;
+  /** Called with the bytes of the write-ahead log when there are 256 MiB of it, and at each doubling. */
+  readonly onLargeLog?: (bytes: number) => void;
   /** Called after the commit for each run that was slow or wrote output. */
   readonly onRun?: (note: RunNote) => void;
   /** After which time a run of a handler ends the process. Undefined: never, and no run is marked. */
   readonly watch?: WatchLimits | undefined;
   /** Called with the reason why runs of handlers are not marked or not watched. */
   readonly onNotWatched?: (reason: string) => void;
+}
+
+/** What a probe finds. */
+export interface Health {
+  readonly warnings: readonly HealthWarning[];
+}
+
+/** Deliveries can be stored, but somebody should look after this. */
+export interface HealthWarning {
+  readonly code: string;
+  readonly message: string;
 }
 
 /** A handler that an engine has loaded and checked. */
@@ -302,11 +315,13 @@ export interface Engine {
    */
   handlerModules(): Promise<Readonly<Record<string, object>>>;
   /**
-   * Writes one row durably, to prove that writing works. `now` is in Unix milliseconds.
+   * Proves that a delivery can be stored: on the real tables, durably, and with what it needs of the disk. `now` is in
+   * Unix milliseconds. An error after which this process can no longer trust the database is also passed to
+   * {@link EngineOptions.onFatal}.
    *
-   * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `storage_failed`
+   * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `storage_failed`, `database_moved`
    */
-  probe(now: number): void | Promise<void>;
+  probe(now: number): Health | Promise<Health>;
   /** Makes everything durable and releases the database. No commit may be under way. */
   close(): Promise<void>;
 }

@@ -15,6 +15,8 @@ export interface DeliveryLog {
   handshake(source: string, done: HandshakeDone, startedAt: number): void;
   /** Logs a delivery that was refused before anything was recorded. */
   rejected(source: string, error: unknown, startedAt: number): void;
+  /** Logs why /readyz is answered 503. */
+  unready(error: unknown): void;
 }
 
 /**
@@ -96,6 +98,10 @@ export function createDeliveryLog(log: Logger, writeLine?: (fields: string) => v
       };
       if (known === undefined) log.error({ ...line, err: error }, "delivery");
       else log.warn(line, "delivery");
+    },
+    unready(error) {
+      const code = error instanceof HookonceError ? error.code : "internal";
+      log.warn({ code, cause: messageOf(error), detail: detailOf(error) }, "not ready");
     },
   };
 }

@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import * as z from "zod/mini";
 import { HookonceError } from "../errors.ts";
 import type { Head, Headers } from "../event.ts";
+import type { Health } from "../engines/engine.ts";
 import type { Queue } from "../inbox/queue.ts";
 import { answerGet, receive } from "../inbox/receive.ts";
 import { isGzip } from "../providers/body/payload.ts";
@@ -20,7 +21,7 @@ export interface RoutesOptions {
   /** Unix milliseconds. */
   readonly clock: () => number;
   /** Throws if the database cannot be written. A successful write at most `withinMs` ago counts as proof. */
-  readonly probe: (withinMs: number) => Promise<void> | void;
+  readonly probe: (withinMs: number) => Promise<Health> | Health;
   /** Returns true during a stop. Requests that still arrive are then answered 503. */
   readonly stopping: () => boolean;
 }
@@ -43,8 +44,13 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
   app.get("/healthz", (c) => c.json({ status: "alive" }));
   app.get("/readyz", zValidator("query", readyQuery, refuseQuery), async (c) => {
     if (options.stopping()) throw new HookonceError("shutting_down", "hookonce is shutting down.");
-    await options.probe(c.req.valid("query").within);
-    return c.json({ status: "ready" });
+    try {
+      const { warnings } = await options.probe(c.req.valid("query").within);
+      return c.json({ status: "ready", ...(warnings.length === 0 ? {} : { warnings }) });
+    } catch (error) {
+      options.log.unready(error);
+      throw error;
+    }
   });
   // One route per path, and no two that overlap: if only one handler matches, Hono skips middleware and
   // parameters.

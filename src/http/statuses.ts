@@ -39,4 +39,5 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   starting: 503,
   shutting_down: 503,
   storage_failed: 503,
+  database_moved: 503,
 };

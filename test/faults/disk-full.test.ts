@@ -57,6 +57,12 @@ describe("a full disk", () => {
           expect(answer).toMatchObject({ httpStatus: 503, code: "disk_full" });
         for (const [, answer] of refused) expect(Number(answer.retryAfter)).toBeGreaterThan(0);
         expect((await fetch(`${url}/healthz`)).status).toBe(200);
+        const unready = await fetch(`${url}/readyz?within=0`);
+        expect([unready.status, await unready.json()]).toEqual([
+          503,
+          { error: { code: "disk_full", message: expect.any(String) as string } },
+        ]);
+        expect(server.output()).toContain("database or disk is full (SQLITE_FULL)");
 
         const whileFull = readEffects(inbox.database);
         expect([...whileFull.applied.keys()].sort()).toEqual(accepted.map(([{ id }]) => id).sort());
@@ -67,6 +73,7 @@ describe("a full disk", () => {
         });
 
         await disk.free();
+        expect((await fetch(`${url}/readyz?within=0`)).status).toBe(200);
         const again = await deliverAll(url, refused.map(([event]) => event).slice(0, 100));
         for (const [, answer] of again)
           expect(answer).toMatchObject({ httpStatus: 200, status: "processed" });

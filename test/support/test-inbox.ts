@@ -115,7 +115,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       ...options.open,
       ...extra,
     });
-    receiver = createReceiver(inbox, { sources, log: logger, clock, onFatal });
+    receiver = createReceiver(inbox, { sources, log: logger, clock });
     closed = undefined;
   };
   const stop = async (): Promise<void> => {

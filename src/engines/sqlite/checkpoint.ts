@@ -1,5 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { createCheckpointThread } from "./checkpoint-thread.ts";
+import { readPragma } from "./open.ts";
 import { troubleOf } from "./sqlite-error.ts";
 
 /**
@@ -36,6 +37,8 @@ export interface Checkpoint {
    * run moves the rest.
    */
   run(): void;
+  /** The length of the log when it was measured last, and how much of it was not in the database, in bytes. */
+  size(): { readonly used: number; readonly rest: number };
   /** Whether SQLite has restarted the log since the last call. */
   hasRestarted(): boolean;
   /** Ends the checkpoint thread and closes its connection. */
@@ -48,19 +51,21 @@ export function createCheckpoint(db: Database, onFatal: (error: unknown) => void
   const look = db.query("pragma wal_checkpoint(noop)");
   const move = db.query("pragma wal_checkpoint(passive)");
   const thread = createCheckpointThread(db.filename, onFatal);
+  // A page of the log has a header of 24 bytes: https://sqlite.org/fileformat2.html#walformat
+  const frame = (readPragma(db, "page_size") as number) + 24;
   /** Length of the log, in pages, at the last run. A reader may have held that run back. */
   let seen = 0;
-  /** Length of the log, in pages, when it was measured last. */
-  let latest = 0;
+  /** As they were measured last, in pages. */
+  let latest = { log: 0, rest: 0 };
   let restarted = false;
   /** Whether the last run was a pass in the thread, which leaves few pages. */
   let passed = false;
 
   function measure(): { log: number; rest: number } {
     const [, log, moved] = look.values()[0] as [number, number, number];
-    if (log < latest) restarted = true;
-    latest = log;
-    return { log, rest: log - moved };
+    if (log < latest.log) restarted = true;
+    latest = { log, rest: log - moved };
+    return latest;
   }
 
   function moveHere(): void {
@@ -88,6 +93,7 @@ export function createCheckpoint(db: Database, onFatal: (error: unknown) => void
       else if (thread.pass()) passed = true;
       else moveHere();
     },
+    size: () => ({ used: latest.log * frame, rest: latest.rest * frame }),
     hasRestarted() {
       const was = restarted;
       restarted = false;

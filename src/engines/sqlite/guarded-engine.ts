@@ -49,8 +49,14 @@ export function guardFiles(engine: Engine, files: FileWatch, onFatal: (error: un
       return { ...batch, results };
     },
     async probe(now) {
-      await explaining(() => engine.probe(now));
-      files.check();
+      const health = await explaining(() => engine.probe(now));
+      try {
+        files.check();
+      } catch (error) {
+        onFatal(error);
+        throw error;
+      }
+      return health;
     },
     async close() {
       try {

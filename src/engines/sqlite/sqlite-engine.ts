@@ -1,6 +1,5 @@
 import { Database } from "bun:sqlite";
 import { realpathSync } from "node:fs";
-import { HookonceError, messageOf } from "../../errors.ts";
 import type { Engine, EngineOptions, HandlerCode, LoadedHandler } from "../engine.ts";
 import { noMarker, type Marker } from "../marker.ts";
 import { watchRuns } from "../watchdog.ts";
@@ -15,8 +14,10 @@ import { createHandlerRuns } from "./handler-runs.ts";
 import { createInterruptedRuns } from "./interrupted-runs.ts";
 import { createJobs } from "./jobs.ts";
 import { markingLog } from "./log-mark.ts";
+import { watchLogSize } from "./log-size.ts";
 import { takeOverLogSync, type LogSync } from "./log-sync.ts";
 import { readMeta } from "./meta.ts";
+import { createProbe } from "./probe.ts";
 import { countingRows, OPTIMIZE } from "./row-counts.ts";
 import { loadSqlHandler } from "./sql-handler.ts";
 import { troubleOf, unavailable } from "./sqlite-error.ts";
@@ -52,9 +53,8 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
   const batches = createBatchWriter(transaction, createJobs(store, policy, runs, interrupted), store);
   const openGate = createGates(connection);
   let reader: ReturnType<typeof openReaderLater> | undefined;
-  const probe = connection.query(
-    "insert into hookonce_meta (key, value) values ('probed_at', ?) on conflict (key) do update set value = excluded.value",
-  );
+  const probe = createProbe(connection, transaction, checkpoint);
+  const logSize = watchLogSize(options.onLargeLog ?? (() => {}));
   let closed = false;
 
   /** Runs in a later turn of the event loop, after the answers have been sent. */
@@ -86,21 +86,27 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
       const begun = results.length;
       const durable = begun === 0 ? Promise.resolve() : durability.after(begun);
       if (checkpoint.due()) setImmediate(runCheckpoint);
+      logSize.see(checkpoint.size().used);
       return { begun, blocked, results: durable.then(() => results) };
     },
     loadHandler: (code) => loadHandler(connection, code, openGate, onLateError),
     handlerModules,
     probe(now) {
       try {
-        probe.run(String(now));
+        probe(now);
+      } catch (error) {
+        if (troubleOf(error) !== "fatal") throw error;
+        onFatal(error);
+        throw unavailable("fatal", error);
+      }
+      try {
         sync?.now();
       } catch (error) {
-        if (error instanceof HookonceError) throw error;
-        const trouble = troubleOf(error);
-        if (trouble !== "statement") throw unavailable(trouble, error);
-        const message = `The database cannot be written: ${messageOf(error)}`;
-        throw new HookonceError("storage_failed", message, { cause: error });
+        onFatal(error);
+        throw error;
       }
+      const warning = logSize.warning();
+      return { warnings: warning === undefined ? [] : [warning] };
     },
     async close() {
       closed = true;

@@ -20,6 +20,7 @@ import { migrate, ownSet, pendingMigrations, userSet, type MigrationSet } from "
 import { moveLog } from "./move-log.ts";
 import { openDatabase, tableExists, withoutSyncs, type OpenOptions } from "./open.ts";
 import { ownMigrations } from "./own-migrations.ts";
+import { refuseDamagedTables } from "./probe.ts";
 import { rehearse, rehearseMigrations } from "./rehearsal.ts";
 import { reconcileSources, refuseChanges } from "./source-rules.ts";
 import { createSqliteEngine, handlerModules, loadHandler } from "./sqlite-engine.ts";
@@ -127,6 +128,7 @@ export function openStore(
       migrateAll(connection, created, plan, log);
       reconcileSources(connection, plan.rules, plan);
       logRecovered(recoverRuns(connection, readLeft(realpathSync(plan.database))), log);
+      refuseDamagedTables(connection, plan.now);
       secure(connection);
       connection.run("pragma busy_timeout = 0");
     });

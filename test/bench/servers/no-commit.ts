@@ -45,7 +45,7 @@ const routes = createRoutes({
   budget: createByteBudget(64 * 1024 * 1024),
   log: createDeliveryLog(log.logger, log.writeDelivery),
   clock,
-  probe: () => {},
+  probe: () => ({ warnings: [] }),
   stopping: () => false,
 });
 listen(routes, { hostname: "127.0.0.1", port: Number(port) });

@@ -194,7 +194,7 @@ describe("while the files are in place", () => {
     await using inbox = await testInbox();
     expect((await inbox.request("/readyz?within=0")).status).toBe(200);
     rmSync(`${inbox.databasePath}-wal`);
-    expect((await inbox.request("/readyz?within=0")).status).toBe(500);
+    expect((await inbox.request("/readyz?within=0")).status).toBe(503);
     expect(inbox.fatal).toEqual([expect.objectContaining({ code: "database_moved" })]);
   });
 

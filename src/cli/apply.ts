@@ -59,8 +59,11 @@ export async function runApply(given: readonly string[], flags: ApplyFlags): Pro
     folder: flags.folder,
     database: flags.database,
     readOnly: flags.dryRun === true,
-    log: createJsonLogger("warn", (line) => {
-      process.stderr.write(`${readableLine(JSON.parse(line) as Record<string, unknown>)}\n`);
+    log: createJsonLogger("info", (line) => {
+      const fields = JSON.parse(line) as Record<string, unknown>;
+      // Below a warning, only what handlers print is shown.
+      if (fields["level"] === "info" && fields["event"] === undefined) return;
+      process.stderr.write(`${readableLine(fields)}\n`);
     }),
     onFatal(error) {
       writeSync(2, `hookonce: the database can no longer be trusted: ${messageOf(error)}\n`);

@@ -1,3 +1,5 @@
+import { isLoadingHandler } from "./handler-process.ts";
+
 /** Output that handlers write with `console` becomes log lines, because standard output is the log. */
 
 export interface HandlerOutput {
@@ -46,12 +48,15 @@ export function onStrayOutput(write: typeof stray): void {
 export function takeOverConsole(): void {
   if (patched) return;
   patched = true;
+  const toStandardError = console.error.bind(console);
   for (const [name, level] of Object.entries(LEVELS)) {
     const method = name as keyof typeof LEVELS;
     const original = console[method].bind(console);
     console[method] = (...values: unknown[]): void => {
-      if (current === undefined && stray === undefined) original(...values);
-      else write(level, values);
+      if (current !== undefined || stray !== undefined) write(level, values);
+      // Standard output belongs to the result of the command that loads the handlers.
+      else if (isLoadingHandler()) toStandardError(...values);
+      else original(...values);
     };
   }
 }

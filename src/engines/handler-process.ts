@@ -55,6 +55,10 @@ export function loadingHandler(now: boolean): void {
   loading = now;
 }
 
+export function isLoadingHandler(): boolean {
+  return loading;
+}
+
 function refusal(what: string): unknown {
   const message = loading
     ? `its top level calls ${what}, which would end hookonce`

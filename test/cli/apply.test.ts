@@ -90,6 +90,20 @@ secret   = "env:A_SECRET_THAT_IS_NOT_SET"
     expect(rows(inbox, "select cents from credits")).toEqual([{ cents: 10 }]);
   });
 
+  test("shows on standard error what handlers print, and keeps standard output for the result", async () => {
+    using inbox = scratch(files);
+    await receiveUnhandled(inbox, ["evt_1"]);
+    inbox.write({
+      "handlers/default/paid.ts":
+        'import { handler } from "hookonce";\nconsole.log("top level");\nexport default handler(({ event }) => console.log("pays", event.payload.cents));\n',
+    });
+    const { code, stdout, stderr } = await apply(inbox, "--json");
+    expect([code, jsonLines(stdout)]).toEqual([0, [expect.objectContaining({ processed: 1 })]]);
+    expect(stderr).toBe(
+      "top level\npays 5 (source: default, event: evt_1, type: paid, handler: handlers/default/paid.ts)\n",
+    );
+  });
+
   test("with a serve goes over its socket, which only its owner can use", async () => {
     using inbox = scratch({ ...files, "handlers/default/paid.sql": gated });
     await using server = await serve(inbox.path);

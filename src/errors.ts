@@ -13,6 +13,7 @@ export type ErrorCode =
   | "invalid_event_type"
   | "not_a_batch"
   | "incomplete_body"
+  | "body_timeout"
   // The delivery could not be authenticated.
   | "signature_missing"
   | "signature_malformed"

@@ -1,13 +1,13 @@
 import type { Hono } from "hono";
 import type { Logger } from "pino";
 import type { Config } from "../config/load.ts";
-import { BODY_BUDGET } from "../config/schema.ts";
+import { BODY_BUDGET, BODY_RESERVE } from "../config/schema.ts";
 import { SLOW_RUN_MS, type Engine, type Handlers, type Health, type RunNote } from "../engines/engine.ts";
 import type { OpenStore, ServeLock, StartPlan, Store } from "../engines/store.ts";
 import type { WatchLimits } from "../engines/watchdog.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { bindHandlers, type HandlersRead } from "../handlers/load.ts";
-import { createByteBudget } from "../http/body.ts";
+import { createBodyReader, type BodyLimits } from "../http/body.ts";
 import { createDeliveryLog } from "../http/log.ts";
 import { createRoutes, type Env } from "../http/routes.ts";
 import { policy } from "../inbox/decide.ts";
@@ -171,6 +171,8 @@ export function createReceiver(
   options: Pick<OpenInboxOptions, "sources" | "log" | "clock"> & {
     /** See {@link createDeliveryLog}. */
     readonly writeDelivery?: ((fields: string) => void) | undefined;
+    /** Only tests change these. */
+    readonly bodies?: Partial<BodyLimits> | undefined;
   },
 ): Receiver {
   const { sources, log, clock } = options;
@@ -178,7 +180,7 @@ export function createReceiver(
   const routes = createRoutes({
     sources,
     queue,
-    budget: createByteBudget(BODY_BUDGET),
+    bodies: createBodyReader({ total: BODY_BUDGET, reserve: BODY_RESERVE, ...options.bodies }),
     log: createDeliveryLog(log, options.writeDelivery),
     clock,
     probe: createProbe(engine, clock),

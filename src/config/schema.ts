@@ -44,6 +44,12 @@ export const DEFAULT_DATABASE = "data/hookonce.db";
 export const BODY_BUDGET = 64 * 1024 * 1024;
 
 /**
+ * How much of it bodies that are still arriving leave to those that arrive whole, in bytes: three hundred usual
+ * deliveries at a time.
+ */
+export const BODY_RESERVE = 3 * 1024 * 1024;
+
+/**
  * In bytes. A body as large as the whole budget would be accepted only while no other delivery is in flight,
  * so its retries would be refused as well.
  */

@@ -9,14 +9,14 @@ import { answerGet, receive } from "../inbox/receive.ts";
 import { isGzip } from "../providers/body/payload.ts";
 import type { Source } from "../providers/source.ts";
 import { answerBatch, answerError, answerReceived, answerReply } from "./answers.ts";
-import { readBody, releaseBody, type ByteBudget } from "./body.ts";
+import type { BodyReader } from "./body.ts";
 import type { DeliveryLog } from "./log.ts";
 import { nearPath, pathsOf } from "./paths.ts";
 
 export interface RoutesOptions {
   readonly sources: ReadonlyMap<string, Source>;
   readonly queue: Pick<Queue, "deliver">;
-  readonly budget: ByteBudget;
+  readonly bodies: BodyReader;
   readonly log: DeliveryLog;
   /** Unix milliseconds. */
   readonly clock: () => number;
@@ -150,12 +150,16 @@ async function take(
       method: request.method,
       url: request.url,
       headers,
-      remoteAddress: () => env?.remoteAddress?.(request) ?? null,
+      remoteAddress: once(() => env?.remoteAddress?.(request) ?? null),
     };
     const admission = source.admit(head);
-    const body = await readBody(request, headers["content-length"], admission, options.budget);
+    const body = await options.bodies.read(request, headers["content-length"], admission);
     try {
-      const received = await receive({ ...head, body, receivedAt: options.clock() }, source, options.queue);
+      const received = await receive(
+        { ...head, body: body.bytes, receivedAt: options.clock() },
+        source,
+        options.queue,
+      );
       if ("outcome" in received) {
         options.log.received(source.name, received, startedAt);
         return answerReceived(received, provider);
@@ -170,12 +174,23 @@ async function take(
       }
       return answerBatch(received, provider);
     } finally {
-      releaseBody(body, options.budget);
+      body.release();
     }
   } catch (error) {
     options.log.rejected(source.name, error, startedAt);
-    return answerError(error, {}, source.provider.emptyRefusals);
+    return answerError(error, closing(error), source.provider.emptyRefusals);
   }
+}
+
+/** Bun forgets the address of a client that has disconnected, and its delivery goes on. */
+function once(read: () => string | null): () => string | null {
+  let address: string | null | undefined;
+  return () => (address === undefined ? (address = read()) : address);
+}
+
+/** The rest of a body that has stopped arriving would be taken for the next request, if it ever came. */
+function closing(error: unknown): Record<string, string> {
+  return error instanceof HookonceError && error.code === "body_timeout" ? { connection: "close" } : {};
 }
 
 async function shakeHands(

@@ -20,8 +20,12 @@ export interface ListenOptions {
   readonly port: number;
 }
 
-/** In seconds, for the whole body of a request. Sending it a byte at a time does not extend it. */
-const BODY_TIMEOUT = 30;
+/**
+ * How long a connection may rest between two requests, in seconds. It is longer than a proxy keeps one (nginx
+ * 60 s, Caddy 120 s), so that the proxy closes it and never sends a request into a connection that hookonce is
+ * closing. Bodies have limits of their own (body.ts), and Bun gives the first headers 10 s.
+ */
+const KEEP_ALIVE = 180;
 
 /**
  * Starts listening.
@@ -42,7 +46,7 @@ export function listen(app: Hono<Env> | null, options: ListenOptions): HttpServe
       reusePort: false,
       // Bun's error pages show source code and paths, even in a compiled binary.
       development: false,
-      idleTimeout: BODY_TIMEOUT,
+      idleTimeout: KEEP_ALIVE,
       // Bun's own limit answers without a body and without a log line, so it is off. The limit of the source
       // (body.ts) is checked before a body is read and while it is read. Bun discards what is not read: a
       // client that went on to send 300 MB cost 11 MB of memory.

@@ -11,6 +11,7 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   invalid_event_type: 400,
   not_a_batch: 400,
   incomplete_body: 400,
+  body_timeout: 408,
   signature_missing: 401,
   signature_malformed: 401,
   signature_mismatch: 401,

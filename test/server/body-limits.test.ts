@@ -127,6 +127,40 @@ describe("max_body", () => {
   }
 });
 
+describe("a body of several MiB", () => {
+  for (const asChunks of [false, true]) {
+    test(`${asChunks ? "in chunks" : "with Content-Length"} is stored byte for byte`, async () => {
+      await using inbox = await testInbox(options);
+      const { url } = inbox.listen();
+      // Around the size from which a body is read into one buffer.
+      for (const bytes of [1, 255 * 1024, 256 * 1024, 256 * 1024 + 1, 300_001, 5 * MIB + 7]) {
+        const sent = crypto.getRandomValues(Buffer.alloc(Math.min(bytes, 65_536)));
+        const body = Buffer.concat(
+          Array.from({ length: Math.ceil(bytes / sent.length) }, () => sent),
+        ).subarray(0, bytes);
+        using client = await rawClient(url);
+        await client.send(
+          requestHead("/webhook/large", {
+            "x-id": `evt_${bytes}`,
+            "x-type": "blob",
+            ...(asChunks ? { "transfer-encoding": "chunked" } : { "content-length": bytes }),
+          }),
+        );
+        for (let at = 0; at < bytes; at += 100_000) {
+          const piece = body.subarray(at, at + 100_000);
+          await client.send(asChunks ? chunk(piece) : piece);
+        }
+        if (asChunks) await client.send(chunk(""));
+        expect(await client.answer).toMatchObject({ status: 200 });
+        const stored = inbox.value(
+          "select bytes from hookonce_bodies order by id desc limit 1",
+        ) as Uint8Array;
+        expect(Buffer.from(stored).equals(body)).toBe(true);
+      }
+    });
+  }
+});
+
 // The client ignores the answer and continues to send.
 test("memory stays bounded when a client sends 60 MB after it was refused", async () => {
   await using inbox = await testInbox(options);

@@ -147,6 +147,18 @@ describe("a client that disconnects", () => {
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
   });
 
+  // Bun closes the connection of a client that does not wait for its answer.
+  test("before its answer, because it sent a second delivery, does not undo the first", async () => {
+    await using inbox = await testInbox(options);
+    using client = await rawClient(inbox.listen().url);
+    await client.send(whole + whole.replace("evt_1", "evt_2"));
+    await client.closed;
+    const until = performance.now() + 3000;
+    while (left(inbox).events === 0 && performance.now() < until) await Bun.sleep(5);
+    expect((await inbox.deliver(body)).body.status).toBe("duplicate");
+    expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
+  });
+
   test("in one direction after a complete delivery still gets its answer", async () => {
     await using inbox = await testInbox(options);
     using client = await rawClient(inbox.listen().url);
@@ -172,22 +184,46 @@ async function sendNearlyAll(client: RawClient, bytes: number): Promise<void> {
   for (let rest = bytes - 1; rest > 0; rest -= PIECE.length) await client.send(PIECE.subarray(0, rest));
 }
 
-/** Sends two bodies except for their last bytes, so that there is no room for a third. */
+/** What bodies that are still arriving may take: 64 MiB less the reserve of 3 MiB. */
+const ARRIVING = 61 * MIB;
+
+/** Sends two bodies except for their last bytes, so that there is no room for a third that arrives slowly. */
 async function fill(url: string): Promise<RawClient[]> {
   const clients = [await rawClient(url), await rawClient(url)];
-  for (const client of clients) await sendNearlyAll(client, 32 * MIB - 3000);
+  for (const client of clients) await sendNearlyAll(client, ARRIVING / 2 - 8300);
   await Bun.sleep(100);
   return clients;
 }
 
+/** Sends the delivery in two pieces. */
+async function deliverInPieces(url: string): Promise<RawAnswer | null> {
+  using client = await rawClient(url);
+  await client.send(whole.slice(0, -5));
+  await Bun.sleep(20);
+  await client.send(whole.slice(-5));
+  return await client.answer;
+}
+
+async function deliverWhole(url: string, payload: unknown = { event_id: "evt_1" }): Promise<number> {
+  const response = await fetch(`${url}/webhook`, { method: "POST", body: JSON.stringify(payload) });
+  await response.text();
+  return response.status;
+}
+
 describe("bodies in memory are at most 64 MiB", () => {
-  test("a delivery that does not fit is answered 503 with Retry-After, and nothing is recorded", async () => {
+  test("a body that arrives slowly and does not fit is answered 503 with Retry-After, and nothing is recorded", async () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
     const clients = await fill(url);
-    for (const head of [declare(body.length), requestHead("/webhook", { "transfer-encoding": "chunked" })]) {
+    for (const sent of [
+      whole.slice(0, -5),
+      Buffer.concat([
+        Buffer.from(requestHead("/webhook", { "transfer-encoding": "chunked" })),
+        chunk(body.slice(0, 5)),
+      ]),
+    ]) {
       using client = await rawClient(url);
-      await client.send(head);
+      await client.send(sent);
       const answer = await client.answer;
       expect(answer?.status).toBe(503);
       expect(Number(answer?.headers["retry-after"])).toBeGreaterThan(0);
@@ -199,6 +235,29 @@ describe("bodies in memory are at most 64 MiB", () => {
     for (const client of clients) client.hangUp();
   });
 
+  test("a body that arrives at once still fits, because some room is reserved for such bodies", async () => {
+    await using inbox = await testInbox(options);
+    const { url } = inbox.listen();
+    const clients = await fill(url);
+    for (let n = 0; n < 100; n++) expect(await deliverWhole(url, { event_id: `evt_${n}` })).toBe(200);
+    expect(left(inbox).events).toBe(100);
+    for (const client of clients) client.hangUp();
+  });
+
+  test("a body that has paused for a second makes room for others", async () => {
+    await using inbox = await testInbox(options);
+    const { url } = inbox.listen();
+    const clients = await fill(url);
+    expect(await deliverInPieces(url)).toMatchObject({ status: 503 });
+    await Bun.sleep(1000);
+    expect(await deliverInPieces(url)).toMatchObject({ status: 200 });
+    // Only the one that has waited longest gives its memory back.
+    expect(await clients[0]?.answer).toMatchObject({ status: 503 });
+    expect(clients[1]?.answered).toBe(false);
+    clients[1]?.hangUp();
+    expect(left(inbox).events).toBe(1);
+  });
+
   test("a Content-Length alone reserves no memory: clients that send nothing do not block others", async () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
@@ -206,8 +265,37 @@ describe("bodies in memory are at most 64 MiB", () => {
     for (const client of clients) await client.send(declare(25 * MIB));
     await Bun.sleep(20);
     expect((await fetch(`${url}/webhook`, { method: "POST", body })).status).toBe(200);
+    expect(await deliverInPieces(url)).toMatchObject({ status: 200 });
     for (const client of clients) client.hangUp();
   });
+
+  for (const [name, sent] of [
+    ["nothing", 0],
+    ["one byte", 1],
+    ["all but one byte", 64 * 1024 - 1],
+  ] as const) {
+    test(`1,000 connections that declare 64 KiB and send ${name} do not block others`, async () => {
+      await using inbox = await testInbox(options);
+      const { url } = inbox.listen();
+      const idle: RawClient[] = [];
+      const piece = Buffer.alloc(sent, "x");
+      for (let n = 0; n < 1000; n++) {
+        const client = await rawClient(url);
+        idle.push(client);
+        await client.send(declare(64 * 1024));
+        if (sent > 0) await client.send(piece);
+        if (n % 100 === 0) expect(await deliverWhole(url, { event_id: `evt_${n}` })).toBe(200);
+      }
+      for (let n = 0; n < 20; n++) expect(await deliverWhole(url, { event_id: `evt_${n}` })).toBe(200);
+      await Bun.sleep(1000);
+      const padding = "x".repeat(MIB);
+      for (let n = 0; n < 5; n++) {
+        expect(await deliverWhole(url, { event_id: `large_${n}`, padding })).toBe(200);
+        expect(await deliverInPieces(url)).toMatchObject({ status: 200 });
+      }
+      for (const client of idle) client.hangUp();
+    }, 30_000);
+  }
 
   testUnless(
     onlyInFullRun(),
@@ -217,9 +305,7 @@ describe("bodies in memory are at most 64 MiB", () => {
       const { url } = inbox.listen();
       for (let round = 0; round < 5; round++) {
         const clients = await fill(url);
-        const full = await fetch(`${url}/webhook`, { method: "POST", body });
-        expect(full.status).toBe(503);
-        await full.text();
+        expect(await deliverInPieces(url)).toMatchObject({ status: 503 });
         const refused = inbox.log.filter((line) => line["code"] === "incomplete_body").length;
         for (const client of clients) client.hangUp();
         const until = performance.now() + 2000;
@@ -228,16 +314,14 @@ describe("bodies in memory are at most 64 MiB", () => {
           performance.now() < until
         )
           await Bun.sleep(5);
-        const free = await fetch(`${url}/webhook`, { method: "POST", body });
-        expect(free.status).toBe(200);
-        await free.text();
+        expect(await deliverInPieces(url)).toMatchObject({ status: 200 });
       }
       expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
     },
     30_000,
   );
 
-  test("a chunked body reserves memory as it arrives, and gives it back if it does not fit", async () => {
+  test("a chunked body takes memory as it arrives, and gives it back if it does not fit", async () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
     using first = await rawClient(url);
@@ -249,9 +333,61 @@ describe("bodies in memory are at most 64 MiB", () => {
       if (!(await second.send(chunk(PIECE)))) break;
     }
     expect(await second.answer).toMatchObject({ status: 503 });
-    using third = await rawClient(url);
-    await third.send(whole);
-    expect(statusOf(await third.answer)).toBe("processed");
+    expect(await deliverInPieces(url)).toMatchObject({ status: 200 });
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
+  });
+});
+
+describe("a body", () => {
+  const limits = { ...options, bodies: { pauseMs: 400, wholeMs: 1200 } };
+
+  for (const [name, pieces] of [
+    ["that stops arriving", [whole.slice(0, -5)]],
+    ["that never begins", [declare(body.length)]],
+    [
+      "in chunks that stops arriving",
+      [requestHead("/webhook", { "transfer-encoding": "chunked" }), chunk(body)],
+    ],
+    ["of 5 MiB that stops arriving", [declare(5 * MIB), PIECE, PIECE, PIECE]],
+  ] as const) {
+    test(`${name} is refused after the longest pause, and its connection is closed`, async () => {
+      await using inbox = await testInbox(limits);
+      using client = await rawClient(inbox.listen().url);
+      const started = performance.now();
+      for (const piece of pieces) await client.send(piece);
+      const answer = await client.answer;
+      expect(answer).toMatchObject({ status: 408, headers: { connection: "close" } });
+      expect(JSON.parse(answer?.body ?? "")).toMatchObject({ error: { code: "body_timeout" } });
+      expect(performance.now() - started).toBeGreaterThan(390);
+      await client.closed;
+      expect(left(inbox)).toEqual(nothing);
+      await logged(inbox, "body_timeout");
+    });
+  }
+
+  test("that pauses again and again is processed if it is complete in time", async () => {
+    await using inbox = await testInbox(limits);
+    using client = await rawClient(inbox.listen().url);
+    await client.send(whole.slice(0, -4));
+    for (const byte of whole.slice(-4)) {
+      await Bun.sleep(200);
+      await client.send(byte);
+    }
+    expect(statusOf(await client.answer)).toBe("processed");
+  });
+
+  test("that never pauses for long is refused if it takes too long in all", async () => {
+    await using inbox = await testInbox(limits);
+    using client = await rawClient(inbox.listen().url);
+    const started = performance.now();
+    await client.send(declare(1000));
+    while (!client.answered && performance.now() - started < 5000) {
+      await client.send("x");
+      await Bun.sleep(50);
+    }
+    const answer = await client.answer;
+    expect(JSON.parse(answer?.body ?? "")).toMatchObject({ error: { code: "body_timeout" } });
+    expect(performance.now() - started).toBeGreaterThan(1190);
+    expect(left(inbox)).toEqual(nothing);
   });
 });

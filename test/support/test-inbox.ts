@@ -13,6 +13,7 @@ import {
 import { createServices, type Services } from "../../src/app/services.ts";
 import { HookonceError } from "../../src/errors.ts";
 import type { Fetch } from "../../src/providers/context.ts";
+import type { BodyLimits } from "../../src/http/body.ts";
 import { listen, type HttpServer } from "../../src/http/server.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
@@ -28,6 +29,8 @@ export interface TestInboxOptions {
   fetch?: Fetch;
   /** The size that its folder grows to, if it needs more than the default of `temporaryFolder`. */
   mebibytes?: number;
+  /** Limits for bodies that differ from those of `serve`. */
+  bodies?: Partial<BodyLimits>;
   open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs" | "acceptIdChange">;
 }
 
@@ -115,7 +118,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       ...options.open,
       ...extra,
     });
-    receiver = createReceiver(inbox, { sources, log: logger, clock });
+    receiver = createReceiver(inbox, { sources, log: logger, clock, bodies: options.bodies });
     closed = undefined;
   };
   const stop = async (): Promise<void> => {

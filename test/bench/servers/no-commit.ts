@@ -3,7 +3,7 @@
 import { check } from "../../../src/app/check.ts";
 import { createLog } from "../../../src/logging/log.ts";
 import { openInbox } from "../../../src/app/open-inbox.ts";
-import { createByteBudget } from "../../../src/http/body.ts";
+import { createBodyReader } from "../../../src/http/body.ts";
 import { createDeliveryLog } from "../../../src/http/log.ts";
 import { createRoutes } from "../../../src/http/routes.ts";
 import { listen } from "../../../src/http/server.ts";
@@ -42,7 +42,7 @@ const routes = createRoutes({
         reply: null,
       }),
   },
-  budget: createByteBudget(64 * 1024 * 1024),
+  bodies: createBodyReader({ total: 64 * 1024 * 1024, reserve: 3 * 1024 * 1024 }),
   log: createDeliveryLog(log.logger, log.writeDelivery),
   clock,
   probe: () => ({ warnings: [] }),

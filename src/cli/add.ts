@@ -78,7 +78,7 @@ function nextSteps(
     lines.push(
       `  a tunnel: cloudflared tunnel --url http://${listen}   (use its https://… host in the URL above)`,
     );
-  const send = (source: string): string => `hookonce send ${providerName} --source ${source}${inFolder}`;
+  const send = (source: string): string => `hookonce send ${source}${inFolder}`;
   const { proof } = kindOf(scheme);
   if (proof === "fetched-key") {
     const [table, command] = [`[sources.${name}-dev]`, send(`${name}-dev`)];

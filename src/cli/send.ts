@@ -1,12 +1,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { resolve } from "node:path";
-import { secretNeeds, settingsOf } from "../app/sources.ts";
-import { loadConfig } from "../config/load.ts";
-import { createSecretLookup } from "../config/secrets.ts";
+import { failureCause } from "../app/failure-cause.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { visible } from "../logging/visible.ts";
-import type { SigningKeys } from "../providers/context.ts";
+import type { OutgoingRequest, SigningKeys } from "../providers/context.ts";
 import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
 import { kindOf, type Scheme } from "../providers/schemes.ts";
@@ -15,19 +13,16 @@ import { randomKeys } from "../providers/verifier.ts";
 import type { Example } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";
 import { staleAge, whyNotTampered } from "../simulator/request.ts";
-import { send, type SendReport, type Sent } from "../simulator/send.ts";
+import { NOTHING_LISTENS } from "../simulator/answer.ts";
+import { send, signedRequests, type SendOptions, type SendReport, type Sent } from "../simulator/send.ts";
 import { EXIT } from "./exit.ts";
+import { shellWord } from "./init.ts";
+import { lookUp, receiverOf, SendUsageError, type Receiver, type ReceiverFlags } from "./send-receiver.ts";
 import { warnOfUnknownType } from "./warning.ts";
 
-export interface SendFlags {
-  /** The inbox folder. */
-  folder: string;
-  to?: string;
-  source?: string;
-  secret?: string;
+export interface SendFlags extends ReceiverFlags {
   privateKey?: string;
   makeKeyPair?: string;
-  publicUrl?: string;
   data?: string;
   events: number;
   times: number;
@@ -38,47 +33,48 @@ export interface SendFlags {
   stale?: boolean;
   wrongSecret?: boolean;
   dropAnswers?: boolean;
+  /** Prints the requests and sends nothing. */
+  print?: boolean;
 }
 
 /** If there are more deliveries than this, only the summary is printed. */
 const MAX_PRINTED = 20;
 
-/** `hookonce send`. Exits with 1 if an answer is not the expected one. */
-export async function runSend(
-  provider: Provider,
-  type: string | undefined,
-  flags: SendFlags,
-): Promise<number> {
-  if (flags.makeKeyPair !== undefined) return makeKeyPair(provider, flags.makeKeyPair);
+/**
+ * `hookonce send`. Exits with 1 if an answer is not the expected one.
+ *
+ * @param name a source of the inbox folder, else a provider
+ * @throws SendUsageError
+ */
+export async function runSend(name: string, type: string | undefined, flags: SendFlags): Promise<number> {
+  if (flags.makeKeyPair !== undefined) return makeKeyPair(name, flags.makeKeyPair);
+  const receiver = receiverOf(name, flags);
+  const { provider, settings, to } = receiver;
   const example = examples.get(provider.name) as Example;
-  const { settings, to } = receiverOf(provider, flags);
   const scheme = settings.scheme ?? provider.scheme;
   const { proof, checksSecretFirst } = kindOf(scheme);
-  if (flags.wrongSecret === true && proof === "fetched-key" && !checksSecretFirst) {
-    console.error(
-      `error: --wrong-secret does not work for ${provider.title}: hookonce fetches the key from ${provider.title}, which has no key for a made-up signature.`,
+  if (flags.wrongSecret === true && proof === "fetched-key" && !checksSecretFirst)
+    throw new SendUsageError(
+      `--wrong-secret does not work for ${provider.title}: hookonce fetches the key from ${provider.title}, which has no key for a made-up signature.`,
     );
-    return EXIT.usage;
-  }
   refuseWhatHasNoEffect(provider, scheme, settings, flags);
   // fetch uses a proxy even for loopback addresses, unless NO_PROXY names them.
   if (/^(?:localhost|127\..*|\[::1\])$/.test(new URL(to).hostname))
-    for (const name of ["http_proxy", "HTTP_PROXY"]) delete process.env[name];
+    for (const one of ["http_proxy", "HTTP_PROXY"]) delete process.env[one];
 
   if (type !== undefined) await warnOfUnknownType(provider, type);
   const ended = new AbortController();
-  const end = (): void => ended.abort();
-  process.once("SIGINT", end);
   const total = flags.events * flags.times * (flags.dropAnswers === true ? 2 : 1);
   const progress = createProgress(total);
-  const report = await send({
+  const failed: string[] = [];
+  const options: SendOptions = {
     to,
     publicUrl: settings.publicUrl,
     example,
     type: type ?? example.types[0],
     provider: { ...settings.provider, scheme },
     source: createSource(withSomeSecret(settings, scheme, to), Date.now),
-    keys: keysOf(settings, scheme, flags),
+    keys: keysOf(receiver, scheme, flags),
     data: flags.data === undefined ? undefined : readData(flags.data),
     events: flags.events,
     times: flags.times,
@@ -93,12 +89,25 @@ export async function runSend(
     random: Math.random,
     signal: ended.signal,
     onAnswer(sent, done) {
-      if (total <= MAX_PRINTED) console.log(answerLine(sent));
-      else progress(done);
+      for (const [at, said] of sent.answer.said.entries())
+        if (said === "failed") failed.push(sent.eventIds[at] ?? "");
+      if (total > MAX_PRINTED) progress(done);
+      else if (sent.answer.said[0] !== NOTHING_LISTENS) console.log(answerLine(sent));
     },
-  });
+  };
+  if (flags.print === true) {
+    for (const [at, request] of (await signedRequests(options)).entries()) {
+      if (at > 0) process.stdout.write("\n\n");
+      printRequest(request);
+    }
+    return EXIT.done;
+  }
+  const end = (): void => ended.abort();
+  process.once("SIGINT", end);
+  const report = await send(options);
   process.off("SIGINT", end);
-  const code = summarize(report);
+  const code = summarize(report, to);
+  await explain(report, failed, receiver, flags);
   return ended.signal.aborted ? 128 + constants.signals.SIGINT : code;
 }
 
@@ -106,32 +115,7 @@ function refuse(message: string): never {
   throw new HookonceError("config_invalid", message);
 }
 
-/** The settings of the receiving source: those of a source of the inbox folder, or the provider's preset. */
-function receiverOf(provider: Provider, flags: SendFlags): { settings: SourceSettings; to: string } {
-  const { source: name, publicUrl } = flags;
-  if (name === undefined) {
-    const secrets = flags.secret === undefined ? [] : [lookUp(flags, flags.secret)];
-    return { settings: { name: provider.name, provider, secrets, publicUrl }, to: flags.to ?? "" };
-  }
-  const { sources, listen } = loadConfig(resolve(flags.folder), secretNeeds, process.env);
-  const source = sources.find((one) => one.name === name);
-  if (source === undefined)
-    refuse(
-      `There is no source "${name}" in hookonce.toml. Its sources are ${sources.map((one) => one.name).join(", ")}.`,
-    );
-  const host = listen.hostname.includes(":") ? `[${listen.hostname}]` : listen.hostname;
-  const to = flags.to ?? `http://${host}:${listen.port}/webhook/${name}`;
-  const configured = settingsOf(source, providers.get(source.provider) ?? provider, sources);
-  const secrets = flags.secret === undefined ? configured.secrets : [lookUp(flags, flags.secret)];
-  return { settings: { ...configured, secrets, publicUrl: publicUrl ?? configured.publicUrl }, to };
-}
-
-function lookUp({ folder }: SendFlags, reference: string): string {
-  const looked = createSecretLookup(resolve(folder), process.env)(reference);
-  return "secret" in looked ? looked.secret : refuse(`${looked.problem}.`);
-}
-
-function keysOf(settings: SourceSettings, scheme: Scheme, flags: SendFlags): SigningKeys {
+function keysOf({ settings, inbox }: Receiver, scheme: Scheme, flags: SendFlags): SigningKeys {
   const { proof } = kindOf(scheme);
   if (flags.wrongSecret === true || proof === "none") return { secret: "" };
   const [secret] = settings.secrets;
@@ -147,9 +131,9 @@ function keysOf(settings: SourceSettings, scheme: Scheme, flags: SendFlags): Sig
       `Only ${settings.provider.title} can sign, because hookonce fetches the key from ${settings.provider.title} itself. While developing, add an unsigned source with handlers = "${settings.provider.name}", and name it with --source.`,
     );
   }
-  if (secret === undefined && flags.source !== undefined)
+  if (secret === undefined && inbox !== undefined)
     refuse(
-      `The source "${flags.source}" has no secret yet: ${settings.provider.title} sends it once it has the URL, and hookonce serve logs it. Put it into .env, set the source's secret to it, and send again. Or use another one: --secret env:NAME or file:PATH.`,
+      `The source "${inbox.source}" has no secret yet: ${settings.provider.title} sends it once it has the URL, and hookonce serve logs it. Put it into .env, set the source's secret to it, and send again. Or use another one: --secret env:NAME or file:PATH.`,
     );
   if (secret === undefined)
     refuse(
@@ -193,7 +177,10 @@ function readData(path: string): Uint8Array {
   }
 }
 
-function makeKeyPair(provider: Provider, file: string): number {
+function makeKeyPair(name: string, file: string): number {
+  const provider = providers.get(name);
+  if (provider === undefined)
+    throw new SendUsageError(`--make-key-pair needs a provider, and "${name}" is not one`);
   const kind = kindOf(provider.scheme);
   if (kind.proof !== "key-pair")
     refuse(`--make-key-pair does not work for ${provider.title}: it does not sign with a private key.`);
@@ -232,7 +219,45 @@ function createProgress(total: number): (done: number) => void {
   };
 }
 
-function summarize({ deliveries, events, ms, said, wrong }: SendReport): number {
+/** Prints a request as it would be sent, in the form that `verify --request` reads. */
+function printRequest({ method, url, headers, body }: OutgoingRequest): void {
+  const { host, pathname, search } = new URL(url);
+  const all = { host, ...headers, "content-length": String(body.byteLength) };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
+  process.stdout.write(`${method} ${pathname}${search} HTTP/1.1\n${lines.join("\n")}\n\n`);
+  process.stdout.write(body);
+  // Elsewhere it would be a byte of the body.
+  if (process.stdout.isTTY) process.stdout.write("\n");
+}
+
+/** How many failed events are explained. */
+const MAX_EXPLAINED = 5;
+
+/** Says why events failed or were refused, if the receiver is a source of the inbox folder. */
+async function explain(
+  { wrong, said }: SendReport,
+  failed: readonly string[],
+  { inbox }: Receiver,
+  { folder }: SendFlags,
+): Promise<void> {
+  if (inbox === undefined || wrong.length === 0) return;
+  const { source, database } = inbox;
+  for (const eventId of new Set(failed.slice(0, MAX_EXPLAINED))) {
+    const cause = database === null ? undefined : await failureCause(database, source, eventId);
+    if (cause === undefined) continue;
+    const handler = cause.handler === null ? "" : `${cause.handler}: `;
+    console.error(visible(`${eventId} failed: ${handler}${cause.error} [${cause.code}]`));
+  }
+  const refused = [...said.keys()].some((word) => /^(?:signature|timestamp)_/.test(word));
+  const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
+  if (refused) console.error(`To find out why: hookonce verify --last --source ${source}${inFolder}`);
+}
+
+function summarize({ deliveries, events, ms, said, wrong }: SendReport, to: string): number {
+  if (said.size === 1 && said.has(NOTHING_LISTENS)) {
+    console.error(`nothing listens on ${new URL(to).origin}: is \`hookonce serve\` running?`);
+    return EXIT.failed;
+  }
   const counts = [...said].map(([word, count]) => `${count} ${visible(word)}`).join(", ");
   const perSecond = deliveries > MAX_PRINTED ? `, ${Math.round((1000 * deliveries) / ms)}/s` : "";
   console.log(

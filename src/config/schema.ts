@@ -39,6 +39,7 @@ const headerName = once(() =>
 );
 
 export const DEFAULT_DATABASE = "data/hookonce.db";
+export const DEFAULT_LISTEN = "127.0.0.1:8787";
 
 /** The most memory that all bodies together take while they are read or wait for their commit, in bytes. */
 export const BODY_BUDGET = 64 * 1024 * 1024;
@@ -174,7 +175,7 @@ function configWith(keys: readonly string[]) {
     }),
     listen: z._default(
       z.string({ error: notAnAddress }).check(z.regex(ADDRESS, { error: notAnAddress })),
-      "127.0.0.1:8787",
+      DEFAULT_LISTEN,
     ),
     database: z._default(z.string().check(z.minLength(1)), DEFAULT_DATABASE),
     convert_to_wal: z._default(z.boolean(), false),

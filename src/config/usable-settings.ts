@@ -1,6 +1,7 @@
 import { isAbsolute, join } from "node:path";
+import { ADDRESS, parseAddress } from "./address.ts";
 import { nearest } from "./nearest.ts";
-import { DEFAULT_DATABASE, tableOf } from "./schema.ts";
+import { DEFAULT_DATABASE, DEFAULT_LISTEN, tableOf } from "./schema.ts";
 import { CONFIG_FILE } from "./schema-problems.ts";
 import { readTextFile } from "./text-file.ts";
 import { readToml, TomlError } from "./toml.ts";
@@ -10,6 +11,8 @@ export interface UsableSettings {
   /** Absolute. Null if it is not clear which database is meant. */
   readonly database: string | null;
   readonly convertToWal: boolean;
+  /** The default if it cannot be read. */
+  readonly listen: { readonly hostname: string; readonly port: number };
 }
 
 /**
@@ -19,13 +22,14 @@ export interface UsableSettings {
  */
 export function usableSettings(inboxFolder: string): UsableSettings {
   const { value, dropped } = readAround(join(inboxFolder, CONFIG_FILE));
-  const { database, convert_to_wal: convertToWal, ...others } = tableOf(value);
+  const { database, convert_to_wal: convertToWal, listen, ...others } = tableOf(value);
   const isMeantElsewhere = [...keysIn(others), ...dropped.flatMap(keyOf)].some(isLikeDatabase);
   const path = database ?? (value === undefined || isMeantElsewhere ? null : DEFAULT_DATABASE);
   return {
     database: typeof path === "string" && path !== "" ? databasePath(inboxFolder, path) : null,
     // A start converts the database only if it is allowed. That cannot be judged here.
     convertToWal: typeof convertToWal === "boolean" ? convertToWal : true,
+    listen: parseAddress(typeof listen === "string" && ADDRESS.test(listen) ? listen : DEFAULT_LISTEN),
   };
 }
 

@@ -275,6 +275,14 @@ export interface FoundEvent {
   readonly outcome: RecordedOutcome | "failed";
 }
 
+/** Why an event's handler failed last. */
+export interface FailureCause {
+  /** Relative to the inbox folder; null if none ran. */
+  readonly handler: string | null;
+  readonly code: string;
+  readonly error: string;
+}
+
 /**
  * Reads that are not part of a delivery. Each call is one short query; none keeps a snapshot. SQLite answers
  * at once, a server after a round trip.
@@ -286,6 +294,8 @@ export interface Reader {
   owedByType(cap: number): readonly OwedCount[] | Promise<readonly OwedCount[]>;
   /** What has become of an id: one row for each of these sources that has it. */
   find(eventId: string, sources: readonly string[]): readonly FoundEvent[] | Promise<readonly FoundEvent[]>;
+  /** Why an event is owed as failed; undefined if it is not. */
+  failure(source: string, eventId: string): FailureCause | undefined | Promise<FailureCause | undefined>;
 }
 
 /**

@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, lstatSync, mkdirSync, readFileSync, writeFi
 import { dirname, join } from "node:path";
 import { parseEnv } from "node:util";
 import { CONFIG_FILE, envName } from "../config/load.ts";
-import { rawSources, SOURCE_NAME, tableOf } from "../config/schema.ts";
+import { DEFAULT_LISTEN, rawSources, SOURCE_NAME, tableOf } from "../config/schema.ts";
 import { readTextFile } from "../config/text-file.ts";
 import { readToml, TomlError } from "../config/toml.ts";
 import { HookonceError, messageOf } from "../errors.ts";
@@ -145,7 +145,7 @@ function readConfig({ folder, name, provider, handlers }: AddOptions) {
       );
     }
     const { listen } = tableOf(value);
-    const address = typeof listen === "string" ? listen : "127.0.0.1:8787";
+    const address = typeof listen === "string" ? listen : DEFAULT_LISTEN;
     return { text, listen: address, existed: source !== undefined };
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;

@@ -13,6 +13,9 @@ export interface Answer {
 /** The sender hung up before it read the answer. */
 export const LOST = "answer not read";
 
+/** The receiver's port is closed. */
+export const NOTHING_LISTENS = "no answer: nothing listens";
+
 /** @param events how many events the delivery carried */
 export function readAnswer(status: number, text: string, events: number, ms: number): Answer {
   const said = saidIn(text);

@@ -3,7 +3,7 @@ import type { Provider } from "../providers/provider.ts";
 import type { Source } from "../providers/source.ts";
 import { randomKeys, sign } from "../providers/verifier.ts";
 import { messageOf } from "../errors.ts";
-import { LOST, readAnswer, wrongWith, type Answer } from "./answer.ts";
+import { LOST, NOTHING_LISTENS, readAnswer, wrongWith, type Answer } from "./answer.ts";
 import { seedOf, type Example, type Seed } from "./example.ts";
 import { requestOf, staleAge, tampered } from "./request.ts";
 
@@ -127,15 +127,32 @@ async function keptOf(
   return { ...signed, ...source.redactBody({ ...signed, receivedAt: now, remoteAddress: () => null }) };
 }
 
+/** Makes and signs the deliveries, and sends nothing. */
+export async function signedRequests(options: SendOptions): Promise<OutgoingRequest[]> {
+  const keys = options.wrongSecret ? randomKeys(options.provider.scheme) : options.keys;
+  const requests: OutgoingRequest[] = [];
+  while (requests.length < options.events) {
+    const { request } = await plan(options);
+    const signed = await signedNow(request, { ...options, keys });
+    requests.push({ ...signed, url: targetOf(options.to, signed.url) });
+  }
+  return requests;
+}
+
+async function signedNow(request: OutgoingRequest, options: SendOptions): Promise<OutgoingRequest> {
+  const { provider, keys, tamper, stale, clock } = options;
+  const age = stale ? (staleAge(provider.scheme) ?? 0) : 0;
+  const signed = await sign(provider, request, keys, clock() - age);
+  return tamper ? tampered(signed, provider.scheme, provider) : signed;
+}
+
 async function deliverOnce(
   { request, eventIds }: Planned,
   options: SendOptions,
   hangUp: boolean,
 ): Promise<Answer> {
-  const { provider, keys, tamper, stale, clock } = options;
-  const age = stale ? (staleAge(provider.scheme) ?? 0) : 0;
-  const signed = await sign(provider, request, keys, clock() - age);
-  const { method, headers, body, url } = tamper ? tampered(signed, provider.scheme, provider) : signed;
+  const { provider } = options;
+  const { method, headers, body, url } = await signedNow(request, options);
   const startedAt = performance.now();
   const elapsed = (): number => performance.now() - startedAt;
   const lost = (): Answer => ({ status: 0, said: eventIds.map(() => LOST), ms: elapsed() });
@@ -151,8 +168,14 @@ async function deliverOnce(
     return hangUp ? lost() : readAnswer(response.status, text, eventIds.length, elapsed());
   } catch (error) {
     if (hangUp) return lost();
-    return { status: 0, said: eventIds.map(() => `no answer: ${messageOf(error)}`), ms: elapsed() };
+    const said = isRefused(error) ? NOTHING_LISTENS : `no answer: ${messageOf(error)}`;
+    return { status: 0, said: eventIds.map(() => said), ms: elapsed() };
   }
+}
+
+function isRefused(error: unknown): boolean {
+  const { code } = (error ?? {}) as { readonly code?: unknown };
+  return code === "ConnectionRefused" || code === "ECONNREFUSED";
 }
 
 /** The URL to deliver to, with the query that signing may have added. */

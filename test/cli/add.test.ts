@@ -59,7 +59,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
       "checkout.session.completed, invoice.paid, customer.subscription.deleted",
       "stripe listen --forward-to http://127.0.0.1:8787/webhook/stripe",
       "STRIPE_WEBHOOK_SECRET=",
-      "hookonce send stripe --source stripe --folder",
+      "hookonce send stripe --folder",
     ]) {
       expect(stdout).toContain(says);
     }
@@ -141,7 +141,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
       "3. Do this while hookonce serve is running: Notion sends its secret",
       "4. Confirm the webhook at Notion",
       "NOTION_WEBHOOK_SECRET=",
-      "hookonce send notion --source notion   (once you have the secret)",
+      "hookonce send notion   (once you have the secret)",
     ])
       expect(stdout).toContain(says);
     const sent = await run(["send", "notion", "--source", "notion"], { cwd: inbox.path });

@@ -19,7 +19,8 @@ let serving: Serving;
 async function start(): Promise<void> {
   inbox = scratch({
     ...inboxFiles,
-    "hookonce.toml": `${inboxFiles["hookonce.toml"]}
+    // Nothing listens there: the server takes a free port.
+    "hookonce.toml": `${inboxFiles["hookonce.toml"].replace("version = 1", 'version = 1\nlisten = "127.0.0.1:1"')}
 [sources.stripe]
 provider = "stripe"
 secret = "env:STRIPE"
@@ -61,6 +62,7 @@ public_url = "https://hooks.example.com/in"
     "shop.secret": "s3cret\n",
     "handlers/paypal/_any.sql": "insert into credits values (:event_id, 1);",
     "handlers/stripe/_any.sql": "insert into credits values (:event_id, 1);",
+    "handlers/stripe/invoice.created.sql": "insert into credits values ('twice', 1), ('twice', 1);",
   });
   const made = await run(["send", "discord", "--make-key-pair", join(inbox.path, "discord.pem")]);
   const publicKey = /public key as the secret: (\w+)/.exec(made.stdout)?.[1] ?? "";
@@ -109,8 +111,65 @@ describeUnless(onlyInFullRun(), "hookonce send", () => {
     expect([other.code, other.stderr]).toEqual([1, expect.stringContaining("got 401 signature_mismatch")]);
     const unset = await send("stripe", ...url, "--secret", "env:UNSET");
     expect([unset.code, unset.stderr]).toEqual([1, expect.stringContaining("env:UNSET is not set")]);
-    const none = await send("stripe", ...url);
+    const none = await send("resend", ...url);
     expect([none.code, none.stderr]).toEqual([1, expect.stringContaining("No secret to sign with")]);
+  });
+
+  test("takes the only source of a provider, and a source by its name", async () => {
+    for (const [name, source] of [
+      ["stripe", "stripe"],
+      ["hmac", "shop"],
+      ["shop", "shop"],
+      ["paypal-bare", "paypal-bare"],
+    ] as const) {
+      const sent = await send(name, "--to", `${serving.url}/webhook/${source}`);
+      expect([name, sent]).toEqual([name, expect.objectContaining({ code: 0, stderr: "" })]);
+    }
+    const several = await send("unsigned");
+    expect([several.code, several.stderr]).toEqual([
+      2,
+      expect.stringContaining("default, paypal-dev, paypal-bare"),
+    ]);
+  });
+
+  test("needs only the sources that it uses to be right", async () => {
+    using other = scratch({
+      "hookonce.toml": `version = 1\nlisten = "127.0.0.1:1"\n[sources.stripe]\nprovider = "stripe"\nsecret = "env:STRIPE"\n[sources.github]\nprovider = "github"\nsecret = "env:UNSET"\n`,
+    });
+    const to = ["--to", `${serving.url}/webhook/stripe`];
+    const sendFrom = (...args: string[]) => run(["send", ...args], { cwd: other.path, environment });
+    expect(await sendFrom("stripe", ...to)).toMatchObject({ code: 0, stderr: "" });
+    const unset = await sendFrom("github", ...to);
+    expect([unset.code, unset.stderr]).toEqual([1, expect.stringContaining("env:UNSET is not set")]);
+  });
+
+  test("shows why an event failed, and how to find out why a delivery was refused", async () => {
+    const failed = await send("stripe", "invoice.created", ...to("stripe"));
+    expect([failed.code, failed.stderr]).toEqual([
+      1,
+      expect.stringMatching(
+        /^evt_\w+ failed: handlers\/stripe\/invoice\.created\.sql: UNIQUE constraint failed: credits\.customer \[handler_error\]$/m,
+      ),
+    ]);
+    const refused = await send("stripe", ...to("stripe"), "--secret", "env:OTHER");
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringContaining(`hookonce verify --last --source stripe --folder ${inbox.path}`),
+    ]);
+  });
+
+  test("--print prints the request as verify reads it, and sends nothing", async () => {
+    const printed = await send("stripe", "invoice.paid", "--print");
+    expect([printed.code, printed.stderr]).toEqual([0, ""]);
+    expect(printed.stdout).toMatch(
+      /^POST \/webhook\/stripe HTTP\/1\.1\nhost: 127\.0\.0\.1:1\n[^]*\n\n\{"id":"evt_/,
+    );
+    const [, event] = /"id":"(evt_\w+)"/.exec(printed.stdout) ?? [];
+    expect(serving.log.filter((line) => line["event"] === event)).toEqual([]);
+    using scratched = scratch({ request: printed.stdout });
+    const verify = ["verify", "--source", "stripe", "--request", join(scratched.path, "request")];
+    const verified = await run([...verify, "--folder", inbox.path], { environment });
+    expect([verified.code, verified.stdout]).toEqual([0, expect.stringContaining("It verifies.")]);
   });
 
   test("prints only the summary of many deliveries, shuffled and with lost answers", async () => {
@@ -182,7 +241,12 @@ describeUnless(onlyInFullRun(), "hookonce send", () => {
 
   for (const { args, code, says } of [
     { args: ["strpe"], code: 2, says: "did you mean stripe?" },
-    { args: ["stripe"], code: 2, says: "no receiver" },
+    { args: ["resend"], code: 2, says: "To add one: hookonce add resend" },
+    {
+      args: ["stripe"],
+      code: 1,
+      says: "nothing listens on http://127.0.0.1:1: is `hookonce serve` running?",
+    },
     { args: ["stripe", "--to", "localhost"], code: 2, says: "full URL" },
     { args: ["stripe", "--to", "http://127.0.0.1:1", "--times", "0"], code: 2, says: "whole number" },
     {
@@ -196,7 +260,11 @@ describeUnless(onlyInFullRun(), "hookonce send", () => {
     { args: ["stripe", "--source", "stripe", "--batch", "2"], code: 1, says: "one event in each delivery" },
     { args: ["unsigned", "--source", "default", "--wrong-secret"], code: 1, says: "not signed" },
     { args: ["plaid", "--to", "http://127.0.0.1:1"], code: 1, says: "unsigned source" },
-    { args: ["stripe", "--source", "stripe", "--to", "http://127.0.0.1:1"], code: 1, says: "no answer" },
+    {
+      args: ["stripe", "--source", "stripe", "--to", "http://127.0.0.1:1"],
+      code: 1,
+      says: "nothing listens on http://127.0.0.1:1",
+    },
   ]) {
     test.concurrent(`refuses ${args.join(" ")}`, async () => {
       const [provider = "", ...rest] = args;

@@ -61,6 +61,7 @@ function remote(engine: Engine): Engine {
           owed: (...page) => call(() => reader.owed(...page)),
           owedByType: (cap) => call(() => reader.owedByType(cap)),
           find: (...event) => call(() => reader.find(...event)),
+          failure: (...event) => call(() => reader.failure(...event)),
         };
       }),
     loadHandler: (code) => call(() => engine.loadHandler(code)),

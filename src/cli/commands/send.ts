@@ -1,27 +1,24 @@
 import { Argument, Option } from "commander";
-import type { Provider } from "../../providers/provider.ts";
-import { count, providerNamed, reference, webUrl } from "../arguments.ts";
+import { count, reference, webUrl } from "../arguments.ts";
 import { defineCommand } from "../command.ts";
 import type { SendFlags } from "../send.ts";
 
-export const send = defineCommand<[Provider, string | undefined], Omit<SendFlags, "folder">>({
+export const send = defineCommand<[string, string | undefined], Omit<SendFlags, "folder">>({
   name: "send",
   group: "Write handlers",
   summary: "Deliver a made-up, signed event",
   description:
     "Deliver a made-up event, signed as the provider signs. Exits with 1 if an answer is not the expected one.",
   arguments: [
-    new Argument("<provider>", "The provider, such as stripe (for the list: hookonce providers)").argParser(
-      providerNamed,
+    new Argument(
+      "<name>",
+      "A source of the inbox folder, else a provider, such as stripe (for the list: hookonce providers)",
     ),
     new Argument("[type]", "Event type; by default the provider's usual one"),
   ],
   options: [
-    new Option(
-      "--to <url>",
-      "Deliver to this URL; with --source, by default where the inbox folder listens",
-    ).argParser(webUrl),
-    new Option("--source <name>", "Sign with the secret and scheme of this source of the inbox folder"),
+    new Option("--to <url>", "Deliver to this URL, not to where the inbox folder listens").argParser(webUrl),
+    new Option("--source <name>", "Deliver to this source of the inbox folder; NAME is then the provider"),
     new Option(
       "--secret <reference>",
       "Sign with this secret, not the source's: env:NAME or file:PATH",
@@ -44,12 +41,17 @@ export const send = defineCommand<[Provider, string | undefined], Omit<SendFlags
     new Option("--stale", "Sign with a time that is too old; expects 401"),
     new Option("--wrong-secret", "Sign with another secret; expects 401"),
     new Option("--drop-answers", "Hang up before each answer, then deliver again"),
+    new Option("--print", "Send nothing: print the signed requests, as verify --request reads them"),
   ],
-  async run({ args: [provider, type], flags, folder, refuse }) {
-    if (flags.to === undefined && flags.source === undefined && flags.makeKeyPair === undefined)
-      refuse("no receiver: use --to URL, or --source NAME for a source of the inbox folder");
+  async run({ args: [name, type], flags, folder, refuse }) {
     const { runSend } = await import("../send.ts");
-    return runSend(provider, type, { ...flags, folder });
+    const { SendUsageError } = await import("../send-receiver.ts");
+    try {
+      return await runSend(name, type, { ...flags, folder });
+    } catch (error) {
+      if (error instanceof SendUsageError) return refuse(error.message);
+      throw error;
+    }
   },
 });
 

@@ -18,6 +18,7 @@ export function explainReads<R extends Reader>(reader: R, files: FileWatch): R {
     owed: (...args) => explaining(() => reader.owed(...args)),
     owedByType: (...args) => explaining(() => reader.owedByType(...args)),
     find: (...args) => explaining(() => reader.find(...args)),
+    failure: (...args) => explaining(() => reader.failure(...args)),
   };
 }
 

@@ -204,6 +204,13 @@ export function openReader(connection: Database): Reader & { close(): void } {
         .where(and(inArray(failures.source, [...sources]), eq(failures.eventId, eventId), failedOnly));
       return [...recorded.all(), ...failed.all()];
     },
+    failure(source, eventId) {
+      return db
+        .select({ handler: failures.handler, code: failures.code, error: failures.error })
+        .from(failures)
+        .where(and(eq(failures.source, source), eq(failures.eventId, eventId), open))
+        .get();
+    },
     close: () => connection.close(true),
   };
 }

@@ -1,0 +1,24 @@
+import type { FailureCause } from "../engines/engine.ts";
+import { HookonceError } from "../errors.ts";
+import { store } from "./store.ts";
+
+/**
+ * Reads why an event failed, from a database that a `serve` may be using.
+ *
+ * @returns undefined if the database does not know, because the event was delivered elsewhere
+ */
+export async function failureCause(
+  database: string,
+  source: string,
+  eventId: string,
+): Promise<FailureCause | undefined> {
+  try {
+    const reader = await store.openForReading(database);
+    const cause = await reader?.failure(source, eventId);
+    reader?.close();
+    return cause;
+  } catch (error) {
+    if (error instanceof HookonceError) return undefined;
+    throw error;
+  }
+}

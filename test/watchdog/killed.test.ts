@@ -30,7 +30,7 @@ describe("the process is killed while a handler runs", () => {
     await using it = await start();
     const event = { event_id: "one", type: "long", ms: 300 };
     const delivered = it.deliver(event);
-    await Bun.sleep(150);
+    await it.running();
     it.server.signal("SIGKILL");
     await delivered;
     await it.restarted();
@@ -98,8 +98,8 @@ describe("the process is killed while a handler runs", () => {
     it.server.signal("SIGKILL");
     await it.restarted();
     for (const ends of [1, 2]) {
-      const delivered = it.deliver({ event_id: "one", type: "long", ms: 400 });
-      await Bun.sleep(200);
+      const delivered = it.deliver({ event_id: "one", type: "long", ms: 300 });
+      await it.running();
       it.server.signal("SIGKILL");
       await delivered;
       await it.restarted();
@@ -113,7 +113,7 @@ describe("the process is killed while a handler runs", () => {
 test("a machine that is suspended in the middle of a run kills nobody", async () => {
   await using it = await start();
   const delivered = it.deliver({ event_id: "one", type: "long", ms: 200 });
-  await Bun.sleep(100);
+  await it.running();
   it.server.signal("SIGSTOP");
   await Bun.sleep(2 * LIMIT * TICK_MS);
   it.server.signal("SIGCONT");

@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { readLeft } from "../../src/engines/marker.ts";
 import { startServer, type Server } from "../crash/server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -27,6 +28,8 @@ export interface Service extends AsyncDisposable {
   log(): Line[];
   /** Resolves with the first line that matches. Lines are written with a delay of up to 50 ms. */
   logged(matches: (line: Line) => boolean): Promise<Line>;
+  /** Resolves once a handler runs. */
+  running(): Promise<void>;
   /** Starts it. */
   start(): Promise<void>;
   /** Resolves with the exit code once the process has ended; -1 if a signal ended it. */
@@ -105,6 +108,11 @@ export async function service(files: Record<string, string>, command = watched):
         if (line !== undefined) return line;
       }
       throw new Error(`not logged: ${server.output()}`);
+    },
+    async running() {
+      for (const deadline = performance.now() + 5000; performance.now() < deadline; await Bun.sleep(2))
+        if (readLeft(database).run !== undefined) return;
+      throw new Error("no handler runs");
     },
     start,
     ended: () => server.exited,

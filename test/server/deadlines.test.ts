@@ -3,10 +3,10 @@ import { check } from "../../src/app/check.ts";
 import { testInbox } from "../support/test-inbox.ts";
 
 test("check warns of handlers that come near a provider's short deadline", async () => {
-  const environment = { S: "secret" };
+  const environment = { SLACK: "secret", STRIPE: "another" };
   await using inbox = await testInbox({
     config:
-      '[sources.slack]\nprovider = "slack"\nsecret = "env:S"\n[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n',
+      '[sources.slack]\nprovider = "slack"\nsecret = "env:SLACK"\n[sources.stripe]\nprovider = "stripe"\nsecret = "env:STRIPE"\n',
     environment,
   });
   const note = (source: string, n: number, durationUs: number, handler = "h.sql"): void => {

@@ -1,16 +1,32 @@
 import { beforeAll, describe, expect } from "bun:test";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { checkComplete, checkRecovered, emptyReport } from "../crash/checks.ts";
 import { needsShim, simulateDisk } from "../crash/fsync-shim.ts";
-import { makeInboxFolder } from "../crash/inbox-folder.ts";
+import { makeInboxFolder, readEffects } from "../crash/inbox-folder.ts";
 import { Ledger, redeliverAll, startLoad } from "../crash/load.ts";
-import { onlyInFullRun, testUnless } from "../crash/requirements.ts";
+import { needsCommand, needsLinux, onlyInFullRun, testUnless } from "../crash/requirements.ts";
 import { compiledServe, ensureBinary, startServer } from "../crash/server.ts";
 
 const reason = onlyInFullRun() ?? needsShim();
 
 function between(low: number, high: number): number {
   return low + Math.floor(Math.random() * (high - low + 1));
+}
+
+/** A process that keeps the snapshot of its first read, as a long report does. */
+async function startReader(database: string): Promise<Bun.Subprocess> {
+  const script = `const { Database } = await import("bun:sqlite");
+    const db = new Database(${JSON.stringify(database)}, { readonly: true });
+    db.run("begin");
+    db.query("select count(*) from hookonce_events").values();
+    console.log("reading");
+    await Bun.stdin.text();
+    db.close();`;
+  const child = Bun.spawn([process.execPath, "-e", script], { stdin: "pipe", stdout: "pipe" });
+  const { value } = await child.stdout.getReader().read();
+  expect(Buffer.from(value ?? []).toString()).toBe("reading\n");
+  return child;
 }
 
 // After a failed fsync, Linux takes the pages for clean. They are not on the disk, a later fsync succeeds
@@ -73,6 +89,49 @@ describe("a sync that fails once", () => {
       120_000,
     );
   }
+
+  // Not with the simulated disk: it does not see what Bun itself writes.
+  testUnless(
+    onlyInFullRun() ?? needsLinux() ?? needsCommand("strace"),
+    "of the log, while another process reads: the start writes all of the log again and syncs it before it listens",
+    async () => {
+      await using inbox = await makeInboxFolder();
+      const wal = `${inbox.database}-wal`;
+      const ledger = new Ledger("reads");
+      let reader: Bun.Subprocess | undefined;
+      {
+        await using server = startServer(compiledServe(inbox));
+        const load = startLoad(await server.listening, ledger);
+        reader = await startReader(inbox.database);
+        await Bun.sleep(200);
+        server.signal("SIGKILL");
+        await server.exited;
+        await load.stop();
+      }
+      const length = statSync(wal).size;
+      const trace = join(inbox.root, "trace");
+      const options = ["-f", "-P", wal, "-e", "trace=pwrite64,fsync,fdatasync", "-o", trace];
+      await using server = startServer(["strace", ...options, ...compiledServe(inbox)]);
+      await server.listening;
+      const calls = await Bun.file(trace).text();
+      let end = 0;
+      for (const [, call, from, written] of calls.matchAll(
+        /(pwrite64|fsync|fdatasync)\(\d+(?:, .*, \d+, (\d+))?\) += (\d+)/g,
+      )) {
+        if (call === "pwrite64" && Number(from) <= end) end = Math.max(end, Number(from) + Number(written));
+        else if (call !== "pwrite64" && end >= length) end = Number.POSITIVE_INFINITY;
+      }
+      // strace ends with the process that it started.
+      process.kill(Number(/"pid":(\d+)/.exec(server.output())?.[1]), "SIGTERM");
+      expect(await server.exited).toBe(0);
+      expect(length).toBeGreaterThan(100_000);
+      expect(end).toBe(Number.POSITIVE_INFINITY);
+      expect(readEffects(inbox.database).applied.size).toBeGreaterThanOrEqual(ledger.answered.size);
+      reader.kill("SIGKILL");
+      await reader.exited;
+    },
+    60_000,
+  );
 
   testUnless(
     reason,

@@ -1,7 +1,9 @@
 import { describe, expect } from "bun:test";
+import { linkSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { makeInboxFolder, readEffects } from "../crash/inbox-folder.ts";
 import { onlyInFullRun, testUnless } from "../crash/requirements.ts";
-import { serve } from "../crash/server.ts";
+import { compiledServe, serve, startServer, type Server } from "../crash/server.ts";
 import { deliver, makeEvent } from "../crash/stripe-events.ts";
 
 describe("two serves on one database", () => {
@@ -42,6 +44,37 @@ describe("two serves on one database", () => {
         expect(readEffects(inbox.database).applied).toEqual(new Map([[event.id, 1]]));
       },
       30_000,
+    );
+  }
+
+  for (const [name, link] of Object.entries({
+    "a symbolic link whose target does not exist yet": (target: string, path: string) =>
+      symlinkSync(target, path),
+    "a hard link": (target: string, path: string) => {
+      writeFileSync(target, "");
+      linkSync(target, path);
+    },
+  })) {
+    testUnless(
+      onlyInFullRun(),
+      `the second is refused through ${name}, in both orders`,
+      async () => {
+        for (const linkFirst of [true, false]) {
+          await using inbox = await makeInboxFolder();
+          const other = join(inbox.root, "other.db");
+          link(inbox.database, other);
+          const [one, two] = linkFirst ? [other, inbox.database] : [inbox.database, other];
+          const start = (database: string): Server =>
+            startServer([...compiledServe(inbox), "--database", database]);
+          await using first = start(one);
+          const url = await first.listening;
+          await using second = start(two);
+          expect(await second.exited).toBe(1);
+          expect(second.output()).toContain("[database_in_use]");
+          expect(await deliver(url, makeEvent("two", 0))).toMatchObject({ httpStatus: 200 });
+        }
+      },
+      60_000,
     );
   }
 });

@@ -79,6 +79,7 @@ export type ErrorCode =
   | "unknown_job"
   | "invalid_request"
   | "permission_denied"
+  | "not_serving"
   // The signature doctor cannot read the saved request.
   | "request_unreadable"
   // Files of the open database were removed, moved or replaced: the process ends.

@@ -4,6 +4,7 @@ import { loadConfig } from "../config/load.ts";
 import { WATCH_LIMITS } from "../engines/watchdog.ts";
 import { HookonceError } from "../errors.ts";
 import { createAdminApp } from "../http/admin/routes.ts";
+import { createRefusedRing } from "../http/refused.ts";
 import { connectToServe, createAdminClient, type AdminClient } from "../http/admin/socket.ts";
 import type { ApplyInbox } from "../inbox/apply.ts";
 import { createBackgroundJobs } from "../inbox/background-jobs.ts";
@@ -47,7 +48,10 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
 }
 
 /** @returns undefined if no `serve` runs */
-export async function connectAdmin({ folder, database }: AdminOptions): Promise<Admin | undefined> {
+export async function connectAdmin({
+  folder,
+  database,
+}: Pick<AdminOptions, "folder" | "database">): Promise<Admin | undefined> {
   const config = loadConfig(resolve(folder), secretNeeds, null);
   const client = await connectToServe(database === undefined ? config.database : resolve(database));
   if (client === undefined) return undefined;
@@ -90,7 +94,7 @@ async function writeFolder(
     clock,
   }));
   await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
-  const app = createAdminApp(jobs);
+  const app = createAdminApp(jobs, createRefusedRing());
   return {
     client: createAdminClient((request) => app.fetch(request)),
     ofServe: false,
@@ -113,7 +117,7 @@ async function readFolder(
     clock: Date.now,
   };
   const jobs = createBackgroundJobs(() => Promise.resolve(inbox));
-  const app = createAdminApp(jobs);
+  const app = createAdminApp(jobs, createRefusedRing());
   return {
     client: createAdminClient((request) => app.fetch(request)),
     ofServe: false,

@@ -9,6 +9,7 @@ import { HookonceError, messageOf } from "../errors.ts";
 import { bindHandlers, type HandlersRead } from "../handlers/load.ts";
 import { createBodyReader, type BodyLimits } from "../http/body.ts";
 import { createDeliveryLog } from "../http/log.ts";
+import type { RefusedRing } from "../http/refused.ts";
 import { createRoutes, type Env } from "../http/routes.ts";
 import { policy } from "../inbox/decide.ts";
 import { createQueue, type Queue, type QueueOptions } from "../inbox/queue.ts";
@@ -171,6 +172,7 @@ export function createReceiver(
   options: Pick<OpenInboxOptions, "sources" | "log" | "clock"> & {
     /** See {@link createDeliveryLog}. */
     readonly writeDelivery?: ((fields: string) => void) | undefined;
+    readonly refused?: RefusedRing | undefined;
     /** Only tests change these. */
     readonly bodies?: Partial<BodyLimits> | undefined;
   },
@@ -184,6 +186,7 @@ export function createReceiver(
     log: createDeliveryLog(log, options.writeDelivery),
     clock,
     probe: createProbe(engine, clock),
+    refused: options.refused,
     stopping: () => stopping,
   });
   return {

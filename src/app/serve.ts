@@ -6,6 +6,7 @@ import type { Engine } from "../engines/engine.ts";
 import { WATCH_LIMITS } from "../engines/watchdog.ts";
 import { createAdminApp } from "../http/admin/routes.ts";
 import { HAS_SOCKET, listenOnSocket, socketPathOf } from "../http/admin/socket.ts";
+import { createRefusedRing, type RefusedRing } from "../http/refused.ts";
 import { pathsOf } from "../http/paths.ts";
 import { listen, type HttpServer } from "../http/server.ts";
 import { createBackgroundJobs } from "../inbox/background-jobs.ts";
@@ -101,8 +102,9 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
     ...open,
   });
   const server = port as HttpServer;
-  await startAdmin(services, inbox, config.database, sources, logger);
-  await startReceiving(services, server, inbox, { sources, log });
+  const refused = createRefusedRing();
+  await startAdmin(services, inbox, config.database, { sources, refused, logger });
+  await startReceiving(services, server, inbox, { sources, refused, log });
   const end = (): void => {
     services.stop().then(
       () => ended.resolve(0),
@@ -122,6 +124,10 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   return ending(log, await ended.promise);
 }
 
+interface Received extends Pick<OpenInboxOptions, "sources"> {
+  readonly refused: RefusedRing;
+}
+
 /**
  * Starts the API for commands. If that fails, webhooks are still received, and commands report that they
  * cannot reach this process.
@@ -130,8 +136,7 @@ async function startAdmin(
   services: Services,
   inbox: Inbox,
   database: string,
-  sources: OpenInboxOptions["sources"],
-  logger: Log["logger"],
+  { sources, refused, logger }: Received & { readonly logger: Log["logger"] },
 ): Promise<void> {
   const { engine, queue } = inbox;
   const handlers = (): Inbox["handlers"] => inbox.handlers;
@@ -146,7 +151,7 @@ async function startAdmin(
   if (!HAS_SOCKET) return;
   try {
     await services.start(() => {
-      const socket = listenOnSocket(createAdminApp(jobs), socketPathOf(database));
+      const socket = listenOnSocket(createAdminApp(jobs, refused), socketPathOf(database));
       return { name: "socket", stop: () => socket.stop() };
     });
   } catch (error) {
@@ -167,10 +172,16 @@ async function startReceiving(
   services: Services,
   server: HttpServer,
   inbox: Inbox,
-  { sources, log }: Pick<OpenInboxOptions, "sources"> & { readonly log: Log },
+  { sources, refused, log }: Received & { readonly log: Log },
 ): Promise<void> {
   const { logger, writeDelivery } = log;
-  const receiver = createReceiver(inbox, { sources, log: logger, writeDelivery, clock: Date.now });
+  const receiver = createReceiver(inbox, {
+    sources,
+    refused,
+    log: logger,
+    writeDelivery,
+    clock: Date.now,
+  });
   await services.start(() => {
     server.serve(receiver.routes);
     return {

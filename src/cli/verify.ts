@@ -1,5 +1,10 @@
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { diagnoseInFolder } from "../app/diagnose-in-folder.ts";
+import { lastRefused } from "../app/last-refused.ts";
+import { secretNeeds } from "../app/sources.ts";
+import { loadConfig } from "../config/load.ts";
+import { nearest } from "../config/nearest.ts";
 import type { InboxDiagnosis } from "../doctor/in-inbox.ts";
 import type { Fact } from "../providers/schemes/scheme.ts";
 import { joinRequest, parseRequest } from "../doctor/saved-request.ts";
@@ -9,7 +14,9 @@ import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
 
 export interface VerifyFlags {
-  source: string;
+  source?: string;
+  /** The delivery that the running `serve` refused last. */
+  last?: boolean;
   request?: string;
   headers?: string;
   body?: string;
@@ -19,24 +26,91 @@ export interface VerifyFlags {
   log?: string;
 }
 
-/** `hookonce verify`: the signature doctor. Exits with 0 if the request verifies, else with 1. */
+/** The command line does not say what to verify. */
+export class VerifyUsageError extends Error {}
+
+/**
+ * `hookonce verify`: the signature doctor. Exits with 0 if the request verifies, else with 1.
+ *
+ * @throws VerifyUsageError
+ */
 export async function runVerify(folder: string, flags: VerifyFlags): Promise<number> {
+  if (flags.last === true) return verifyLast(folder, flags);
   const nowMs = flags.at ?? Date.now();
   const delivery = requestOf(flags, nowMs);
-  if (delivery === undefined) {
-    console.error("error: nothing to verify: use --request <file>, or --headers <file> with --body <file>");
-    return EXIT.usage;
-  }
+  if (delivery === undefined)
+    throw new VerifyUsageError(
+      "nothing to verify: use --last, --request <file>, or --headers <file> with --body <file>",
+    );
+  if (flags.source === undefined)
+    throw new VerifyUsageError(`--source is missing: name one of ${sourceNames(folder).join(", ")}`);
+  return diagnose(delivery, folder, flags.source, nowMs, flags);
+}
+
+async function diagnose(
+  delivery: Delivery,
+  folder: string,
+  source: string,
+  nowMs: number,
+  { log }: VerifyFlags,
+): Promise<number> {
   const diagnosis = await diagnoseInFolder(delivery, {
     folder,
-    source: flags.source,
+    source,
     environment: process.env,
     nowMs,
     fetch: globalThis.fetch,
-    log: flags.log === undefined ? undefined : read(flags.log).toString(),
+    log: log === undefined ? undefined : read(log).toString(),
   });
   process.stdout.write(report(diagnosis));
   return diagnosis.verified ? EXIT.done : EXIT.failed;
+}
+
+/** Diagnoses what the running `serve` refused last, as of the time when it arrived. */
+async function verifyLast(folder: string, flags: VerifyFlags): Promise<number> {
+  if ([flags.request, flags.headers, flags.body, flags.url].some((flag) => flag !== undefined))
+    throw new VerifyUsageError(
+      "--last takes the request from the running serve: leave out the files and --url",
+    );
+  const { source } = flags;
+  if (source !== undefined) sourceNames(folder, source);
+  const last = await lastRefused(folder, source);
+  if (last === undefined) {
+    const what = source === undefined ? "no delivery" : `no delivery to source "${source}"`;
+    console.error(`hookonce serve has refused ${what} since its start.`);
+    return EXIT.failed;
+  }
+  const { method, url, headers, received_at: receivedAt, body, body_missing: missing, code, message } = last;
+  const when = new Date(receivedAt).toISOString();
+  console.log(visible(`${method} ${url} was refused at ${when}: ${message} [${code}]`));
+  if (missing !== null) console.log(WHY_MISSING[missing]);
+  if (missing === "secret" || missing === "too_large") return EXIT.failed;
+  console.log("");
+  const { "content-length": _length, ...others } = headers;
+  const delivery: Delivery = {
+    method,
+    url,
+    // The length of a body that was not read would look like a fault.
+    headers: missing === null ? headers : others,
+    body: Buffer.from(body ?? "", "base64"),
+    receivedAt,
+    remoteAddress: () => "127.0.0.1",
+  };
+  return diagnose(delivery, folder, last.source, flags.at ?? receivedAt, flags);
+}
+
+const WHY_MISSING = {
+  not_read: "Its headers were enough to refuse it, so its body was not read.",
+  too_large: "Its body is larger than 1 MiB and was not kept. Save it, and verify it with --request.",
+  secret:
+    "The sender proves itself with the secret alone, and what it sent in its place is not kept. Compare the secret that is set at the provider with the one of this source.",
+} as const;
+
+/** @throws HookonceError `unknown_source` if there is no source of this name */
+function sourceNames(folder: string, name?: string): string[] {
+  const names = loadConfig(resolve(folder), secretNeeds, null).sources.map((source) => source.name);
+  if (name === undefined || names.includes(name)) return names;
+  throw new HookonceError("unknown_source", `There is no source "${name}"; ${nearest(name, names)}`);
 }
 
 function requestOf({ request, headers, body, url }: VerifyFlags, nowMs: number): Delivery | undefined {

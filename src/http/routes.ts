@@ -11,6 +11,7 @@ import type { Source } from "../providers/source.ts";
 import { answerBatch, answerError, answerReceived, answerReply } from "./answers.ts";
 import type { BodyReader } from "./body.ts";
 import type { DeliveryLog } from "./log.ts";
+import type { RefusedRing } from "./refused.ts";
 import { nearPath, pathsOf } from "./paths.ts";
 
 export interface RoutesOptions {
@@ -22,6 +23,8 @@ export interface RoutesOptions {
   readonly clock: () => number;
   /** Throws if the database cannot be written. A successful write at most `withinMs` ago counts as proof. */
   readonly probe: (withinMs: number) => Promise<Health> | Health;
+  /** Keeps deliveries that are refused, for `hookonce verify --last`. */
+  readonly refused?: RefusedRing | undefined;
   /** Returns true during a stop. Requests that still arrive are then answered 503. */
   readonly stopping: () => boolean;
 }
@@ -138,6 +141,12 @@ async function take(
   env: Env["Bindings"] | undefined,
 ): Promise<Response> {
   const startedAt = performance.now();
+  let read: { readonly head: Head; readonly body?: Uint8Array } | undefined;
+  /** Once: the body is freed with the delivery. */
+  const keepRefused = (error: unknown): void => {
+    if (read !== undefined) options.refused?.keep(source, read.head, options.clock, read.body, error);
+    read = undefined;
+  };
   try {
     if (options.stopping()) {
       throw new HookonceError("shutting_down", "hookonce is shutting down. Try again later.");
@@ -152,8 +161,10 @@ async function take(
       headers,
       remoteAddress: once(() => env?.remoteAddress?.(request) ?? null),
     };
+    read = { head };
     const admission = source.admit(head);
     const body = await options.bodies.read(request, headers["content-length"], admission);
+    read = { head, body: body.bytes };
     try {
       const received = await receive(
         { ...head, body: body.bytes, receivedAt: options.clock() },
@@ -169,14 +180,20 @@ async function take(
         return answerReply(received.reply);
       }
       for (const event of received.events) {
-        if (event instanceof HookonceError) options.log.rejected(source.name, event, startedAt);
-        else options.log.received(source.name, event, startedAt);
+        if (event instanceof HookonceError) {
+          options.log.rejected(source.name, event, startedAt);
+          keepRefused(event);
+        } else options.log.received(source.name, event, startedAt);
       }
       return answerBatch(received, provider);
+    } catch (error) {
+      keepRefused(error);
+      throw error;
     } finally {
       body.release();
     }
   } catch (error) {
+    keepRefused(error);
     options.log.rejected(source.name, error, startedAt);
     return answerError(error, closing(error), source.provider.emptyRefusals);
   }

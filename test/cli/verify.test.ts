@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { stripeSignature } from "../support/stripe.ts";
-import { run, scratch } from "./support/hookonce.ts";
+import { run, scratch, serve } from "./support/hookonce.ts";
 
 const SECRET = "whsec_Q2hlY2tNZU91dFBsZWFzZTEyMzQ1Njc4";
 const LISTEN = `whsec_${"0a1b2c3d".repeat(8)}`;
@@ -157,4 +157,52 @@ describeUnless(onlyInFullRun(), "hookonce verify", () => {
     expect(stderr).toContain("did you mean stripe?");
     expect((await run(["verify", ...folder])).code).toBe(2);
   });
+
+  test("--last diagnoses what the running serve refused last, for a source or for any", async () => {
+    using inbox = scratch({
+      ...files,
+      "hookonce.toml": `${files["hookonce.toml"]}[sources.gitlab]\nprovider = "gitlab-token"\nsecret = "env:STRIPE_LISTEN_SECRET"\n`,
+    });
+    const verify = (...args: string[]) => run(["verify", "--last", ...args], { cwd: inbox.path });
+    const dead = await verify();
+    expect([dead.code, dead.stderr]).toEqual([1, expect.stringContaining("[not_serving]")]);
+
+    await using server = await serve(inbox.path, { dev: false });
+    const nothing = await verify();
+    expect([nothing.code, nothing.stderr]).toEqual([
+      1,
+      "hookonce serve has refused no delivery since its start.\n",
+    ]);
+
+    const secret = ["--secret", "env:STRIPE_LISTEN_SECRET", "--to", `${server.url}/webhook/stripe`];
+    const sent = await run(["send", "stripe", ...secret], { cwd: inbox.path });
+    expect(sent.stderr).toContain("hookonce verify --last --source stripe");
+    const other = await fetch(`${server.url}/webhook/gitlab`, {
+      method: "POST",
+      headers: { "x-gitlab-token": "a secret of somebody else" },
+      body: "{}",
+    });
+    expect(other.status).toBe(401);
+
+    const stripe = await verify("--source", "stripe");
+    expect([stripe.code, stripe.stderr]).toEqual([1, ""]);
+    for (const says of [
+      /^POST \/webhook\/stripe was refused at .*Z: .* \[signature_mismatch\]$/m,
+      /^Cause: It is signed with the secret of the source gitlab/m,
+    ])
+      expect(stripe.stdout).toMatch(says);
+    // The last one of any source: its secret was blanked, so nothing is compared.
+    const any = await verify();
+    expect(any.stdout).toContain("POST /webhook/gitlab was refused");
+    expect(any.stdout).toContain("proves itself with the secret alone");
+    expect(any.stdout).not.toContain("somebody else");
+
+    for (const [args, code, says] of [
+      [["--source", "strip"], 1, "did you mean stripe?"],
+      [["--request", "good.http"], 2, "leave out the files"],
+    ] as const) {
+      const ended = await verify(...args);
+      expect([ended.code, ended.stderr]).toEqual([code, expect.stringContaining(says)]);
+    }
+  }, 30_000);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { createAdminApp } from "../../src/http/admin/routes.ts";
+import { createRefusedRing } from "../../src/http/refused.ts";
 import type { BackgroundJobs } from "../../src/inbox/background-jobs.ts";
 import type { ApplyRequest } from "../../src/inbox/apply.ts";
 
@@ -11,7 +12,7 @@ async function post(
   const jobs = {
     start: (request) => `job_${started.push(request)}`,
   } as Partial<BackgroundJobs> as BackgroundJobs;
-  const answer = await createAdminApp(jobs).request("/api/jobs", {
+  const answer = await createAdminApp(jobs, createRefusedRing()).request("/api/jobs", {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(job),

@@ -14,6 +14,7 @@ import { createServices, type Services } from "../../src/app/services.ts";
 import { HookonceError } from "../../src/errors.ts";
 import type { Fetch } from "../../src/providers/context.ts";
 import type { BodyLimits } from "../../src/http/body.ts";
+import { createRefusedRing, type RefusedRing } from "../../src/http/refused.ts";
 import { listen, type HttpServer } from "../../src/http/server.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
@@ -39,6 +40,8 @@ export type LogLine = Record<string, unknown> & { level: number; msg: string };
 
 export interface TestInbox extends AsyncDisposable {
   readonly folder: string;
+  /** The deliveries that it has refused. */
+  readonly refused: RefusedRing;
   readonly databasePath: string;
   readonly log: readonly LogLine[];
   /** Errors over which the writer gave up. */
@@ -81,6 +84,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   const logger = pino({ level: "debug" }, { write: (line) => void log.push(JSON.parse(line) as LogLine) });
   let inbox: Inbox;
   let receiver: Receiver;
+  const refused = createRefusedRing();
   let services: Services;
   let server: HttpServer | undefined;
   // Set from the beginning of a close until the next successful start.
@@ -118,7 +122,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       ...options.open,
       ...extra,
     });
-    receiver = createReceiver(inbox, { sources, log: logger, clock, bodies: options.bodies });
+    receiver = createReceiver(inbox, { sources, refused, log: logger, clock, bodies: options.bodies });
     closed = undefined;
   };
   const stop = async (): Promise<void> => {
@@ -154,6 +158,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   };
   return {
     folder,
+    refused,
     databasePath,
     log,
     fatal,

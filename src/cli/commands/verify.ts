@@ -7,9 +7,11 @@ export const verify = defineCommand<[], VerifyFlags>({
   name: "verify",
   group: "Write handlers",
   summary: "Find out why a delivery was refused",
-  description: "Find out why a delivery was refused: verify a saved request, and name what is wrong.",
+  description:
+    "Find out why a delivery was refused: verify the last one that the running serve refused, or a saved request, and name what is wrong.",
   options: [
-    new Option("--source <name>", "The source that the request was sent to").makeOptionMandatory(),
+    new Option("--source <name>", "The source that the request was sent to"),
+    new Option("--last", "The last delivery that the running serve refused, with --source by that source"),
     new Option(
       "--request <file>",
       "The request as it arrived: request line, headers, a blank line, the raw body",
@@ -22,8 +24,13 @@ export const verify = defineCommand<[], VerifyFlags>({
     ),
     new Option("--log <file>", "The JSON log of hookonce serve: shows whether the clock is wrong"),
   ],
-  async run({ flags, folder }) {
-    const { runVerify } = await import("../verify.ts");
-    return runVerify(folder, flags);
+  async run({ flags, folder, refuse }) {
+    const { runVerify, VerifyUsageError } = await import("../verify.ts");
+    try {
+      return await runVerify(folder, flags);
+    } catch (error) {
+      if (error instanceof VerifyUsageError) return refuse(error.message);
+      throw error;
+    }
   },
 });

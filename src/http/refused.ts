@@ -1,0 +1,123 @@
+import { HookonceError, type ErrorCode } from "../errors.ts";
+import type { Head, Headers } from "../event.ts";
+import type { Source } from "../providers/source.ts";
+import { statuses } from "./statuses.ts";
+
+/** A delivery that was refused for what it is, as it may be shown. */
+export interface Refused {
+  readonly source: string;
+  /** Unix milliseconds. */
+  readonly receivedAt: number;
+  readonly method: string;
+  /** Path and query. */
+  readonly url: string;
+  /** Without Authorization, cookies, and whatever is in the place of a static secret. */
+  readonly headers: Headers;
+  /** The raw bytes, or why they were not kept. */
+  readonly body: Uint8Array | BodyMissing;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/**
+ * `not_read`: the headers were enough to refuse it. `too_large`: for this memory. `secret`: the source's secret is sent
+ * as it is, and may be anywhere in the body.
+ */
+export type BodyMissing = "not_read" | "too_large" | "secret";
+
+/** The latest refused deliveries, in memory alone. */
+export interface RefusedRing {
+  /**
+   * Keeps a copy, if the error means that the delivery itself is not acceptable.
+   *
+   * @param body undefined if it was not read
+   */
+  keep(source: Source, head: Head, clock: () => number, body: Uint8Array | undefined, error: unknown): void;
+  /** The latest first. */
+  list(source: string | undefined, limit: number): readonly Refused[];
+}
+
+export interface RingLimits {
+  readonly perSource: number;
+  /** In bytes, of all of them. */
+  readonly total: number;
+  /** In bytes. */
+  readonly body: number;
+}
+
+/** Enough to see what a provider sends, and little memory whatever anybody sends. */
+const LIMITS: RingLimits = { perSource: 20, total: 16 * 1024 ** 2, body: 1024 ** 2 };
+
+/** What an entry takes beside its texts and bytes, in bytes. */
+const OVERHEAD = 512;
+
+export function createRefusedRing(limits: RingLimits = LIMITS): RefusedRing {
+  /** By source, the oldest first. */
+  const kept = new Map<
+    string,
+    { readonly refused: Refused; readonly bytes: number; readonly at: number }[]
+  >();
+  let total = 0;
+  let count = 0;
+
+  function dropFirst(source: string): void {
+    const entries = kept.get(source) ?? [];
+    total -= entries.shift()?.bytes ?? 0;
+    if (entries.length === 0) kept.delete(source);
+  }
+
+  function dropOldest(): void {
+    const oldest = [...kept].map(([source, [first]]) => ({ source, at: first?.at ?? 0 }));
+    const [first] = oldest.sort((a, b) => a.at - b.at);
+    if (first !== undefined) dropFirst(first.source);
+  }
+
+  return {
+    keep(source, head, clock, body, error) {
+      if (!(error instanceof HookonceError) || !isOfDelivery(error)) return;
+      const refused: Refused = {
+        source: source.name,
+        receivedAt: clock(),
+        method: head.method,
+        url: pathOf(head.url),
+        headers: source.keepableHeaders(head.headers),
+        body: keptBody(source, body, limits.body),
+        code: error.code,
+        message: error.message,
+      };
+      const bytes =
+        OVERHEAD + JSON.stringify(refused.headers).length + refused.url.length + refused.body.length;
+      const entries = kept.get(source.name) ?? [];
+      kept.set(source.name, entries);
+      entries.push({ refused, bytes, at: ++count });
+      total += bytes;
+      if (entries.length > limits.perSource) dropFirst(source.name);
+      while (total > limits.total) dropOldest();
+    },
+    list(source, limit) {
+      const entries = source === undefined ? [...kept.values()].flat() : (kept.get(source) ?? []);
+      return [...entries]
+        .sort((a, b) => b.at - a.at)
+        .slice(0, limit)
+        .map(({ refused }) => refused);
+    },
+  };
+}
+
+/** Whether the delivery is at fault, and not the state of hookonce. */
+function isOfDelivery({ code }: HookonceError): boolean {
+  const status = statuses[code] ?? 0;
+  return status >= 400 && status < 500;
+}
+
+function keptBody(source: Source, body: Uint8Array | undefined, max: number): Refused["body"] {
+  // Only these sources send a secret as it is.
+  if (source.redactBody !== undefined) return "secret";
+  if (body === undefined) return "not_read";
+  // A copy: the bytes of a large body are freed with its delivery.
+  return body.byteLength > max ? "too_large" : new Uint8Array(body);
+}
+
+function pathOf(url: string): string {
+  return URL.canParse(url) ? url.slice(new URL(url).origin.length) : url;
+}

@@ -1,0 +1,165 @@
+import { expect, test } from "bun:test";
+import { HookonceError, type ErrorCode } from "../../src/errors.ts";
+import { createAdminApp } from "../../src/http/admin/routes.ts";
+import { createRefusedRing, type RingLimits } from "../../src/http/refused.ts";
+import { createBackgroundJobs } from "../../src/inbox/background-jobs.ts";
+import { providers } from "../../src/providers/presets.ts";
+import { createSource } from "../../src/providers/source.ts";
+import { testInbox } from "../support/test-inbox.ts";
+
+const SECRET = "s3cret-of-the-source";
+
+const config = `
+[sources.stripe]
+provider = "stripe"
+secret = "env:S"
+max_body = "3 MiB"
+[sources.gitlab]
+provider = "gitlab-token"
+secret = "env:S"
+[sources.figma]
+provider = "figma"
+secret = "env:S"
+`;
+
+const inboxOf = () => testInbox({ config, environment: { S: SECRET }, clock: () => 1_700_000_000_000 });
+
+test("keeps a refused delivery as it came, with why it was refused", async () => {
+  await using inbox = await inboxOf();
+  const body = '{"id":"evt_1"}';
+  const headers = { "stripe-signature": "t=1,v1=00", cookie: "session=1" };
+  const { status } = await inbox.deliver(body, { source: "stripe", headers });
+  expect(status).toBe(401);
+  expect(inbox.refused.list("stripe", 20)).toEqual([
+    {
+      source: "stripe",
+      receivedAt: 1_700_000_000_000,
+      method: "POST",
+      url: "/webhook/stripe",
+      headers: expect.objectContaining({ "stripe-signature": "t=1,v1=00", cookie: "[redacted]" }),
+      body: new Uint8Array(Buffer.from(body)),
+      code: expect.stringMatching(/^(?:signature|timestamp)_/),
+      message: expect.any(String),
+    },
+  ]);
+});
+
+test("keeps no body that was not read or is larger than 1 MiB", async () => {
+  await using inbox = await inboxOf();
+  await inbox.deliver("{}", { source: "stripe" });
+  await inbox.deliver("x".repeat(1024 ** 2 + 1), {
+    source: "stripe",
+    headers: { "stripe-signature": "t=1700000000,v1=00" },
+  });
+  expect(inbox.refused.list("stripe", 20).map(({ code, body }) => [code, body])).toEqual([
+    ["signature_mismatch", "too_large"],
+    ["signature_missing", "not_read"],
+  ]);
+});
+
+test("blanks what was sent in the place of a static secret, whatever it is, and keeps no body that may hold it", async () => {
+  await using inbox = await inboxOf();
+  await inbox.deliver("{}", {
+    source: "gitlab",
+    headers: { "x-gitlab-token": "the-secret-of-another-project" },
+  });
+  await inbox.deliver({ passcode: "the-secret-of-another-team", event_type: "PING" }, { source: "figma" });
+  const kept = inbox.refused.list(undefined, 20);
+  expect(kept.map(({ source, code }) => [source, code])).toEqual([
+    ["figma", "signature_mismatch"],
+    ["gitlab", "signature_mismatch"],
+  ]);
+  const text = JSON.stringify(kept);
+  for (const secret of ["another", SECRET]) expect(text).not.toContain(secret);
+});
+
+test("keeps nothing of a delivery that is processed, or refused for a reason of hookonce's own", async () => {
+  await using inbox = await testInbox({ files: { "handlers/default/_any.sql": "select 1;" } });
+  await inbox.deliver({ event_id: "evt_1", type: "a" });
+  inbox.refuse();
+  expect((await inbox.deliver({ event_id: "evt_2", type: "a" })).status).toBe(503);
+  expect(inbox.refused.list(undefined, 20)).toEqual([]);
+});
+
+const source = createSource({ name: "a", provider: providers.get("github")!, secrets: ["s"] }, Date.now);
+const head = {
+  method: "POST",
+  url: "http://localhost/webhook/a?x=1",
+  headers: {},
+  remoteAddress: () => null,
+};
+
+function fill(limits: RingLimits, sizes: readonly (readonly [source: string, bytes: number])[]) {
+  const ring = createRefusedRing(limits);
+  for (const [at, [name, bytes]] of sizes.entries())
+    ring.keep(
+      { ...source, name },
+      head,
+      () => at,
+      new Uint8Array(bytes),
+      new HookonceError("signature_mismatch", "no"),
+    );
+  return ring;
+}
+
+test("keeps the last twenty of each source", () => {
+  const sizes = Array.from({ length: 50 }, (_, at) => [at % 2 === 0 ? "a" : "b", 1] as const);
+  const ring = fill({ perSource: 20, total: 1e6, body: 1e6 }, sizes);
+  expect(ring.list("a", 100).map(({ receivedAt }) => receivedAt)).toEqual(
+    Array.from({ length: 20 }, (_, at) => 48 - 2 * at),
+  );
+  expect(ring.list(undefined, 3).map(({ receivedAt }) => receivedAt)).toEqual([49, 48, 47]);
+});
+
+test("drops the oldest of all sources when all of them take more than the limit", () => {
+  const ring = fill({ perSource: 20, total: 10_000, body: 1e6 }, [
+    ["a", 4000],
+    ["b", 4000],
+    ["b", 4000],
+    ["c", 9999],
+  ]);
+  // The last one alone takes more than there is.
+  expect(ring.list(undefined, 100)).toEqual([]);
+  expect(
+    fill({ perSource: 20, total: 10_000, body: 1e6 }, [
+      ["a", 4000],
+      ["b", 4000],
+      ["b", 4000],
+    ])
+      .list(undefined, 100)
+      .map(({ receivedAt }) => receivedAt),
+  ).toEqual([2, 1]);
+});
+
+test("is shown by the API, with bodies on demand", async () => {
+  const ring = fill({ perSource: 20, total: 1e6, body: 10 }, [
+    ["a", 3],
+    ["b", 11],
+  ]);
+  const jobs = createBackgroundJobs(() => Promise.reject(new Error("no job is run")));
+  const get = async (query: string) => {
+    const response = await createAdminApp(jobs, ring).request(`/api/refused${query}`);
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  };
+  const item = {
+    method: "POST",
+    url: "/webhook/a?x=1",
+    headers: {},
+    code: "signature_mismatch" satisfies ErrorCode,
+    message: "no",
+  };
+  expect(await get("?body=true")).toEqual({
+    status: 200,
+    body: {
+      items: [
+        { ...item, source: "b", received_at: 1, body: null, body_missing: "too_large" },
+        { ...item, source: "a", received_at: 0, body: "AAAA", body_missing: null },
+      ],
+      next: null,
+    },
+  });
+  expect((await get("?source=a")).body["items"]).toEqual([
+    { ...item, source: "a", received_at: 0, body: null, body_missing: null },
+  ]);
+  expect((await get("?limit=0")).status).toBe(400);
+});

@@ -118,7 +118,9 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   else stop.addEventListener("abort", end);
   announce(server.url, config, sources, inbox, log);
   announceOwed(inbox.engine, logger).catch((error: unknown) => {
-    logger.warn({ cause: messageOf(error) }, "the events that are owed could not be counted");
+    // A stop closes the database, perhaps while they are being counted.
+    if (!stop.aborted)
+      logger.warn({ cause: messageOf(error) }, "the events that are owed could not be counted");
   });
   void log.flush();
   return ending(log, await ended.promise);

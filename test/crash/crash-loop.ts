@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { simulateDisk, type Disk } from "./fsync-shim.ts";
 import { checkComplete, checkRecovered, emptyReport, type CrashReport } from "./checks.ts";
@@ -43,6 +44,7 @@ export async function crashLoop({ command, rounds, ends }: CrashOptions): Promis
     report.forgotten += processed.intersection(before).size;
     report.wrong.push(...refused);
     checkComplete(inbox, ledger, report);
+    report.wrong.push(...readdirSync(inbox.data).filter((name) => name.includes("-wal.left-")));
     report.rounds++;
     await endNow(server, disk);
     if (report.wrong.length > 0) break;

@@ -19,14 +19,19 @@ const LOCK_UN = 8;
  * releases it however the process ends. It is separate from SQLite's locks, and the application whose
  * database it may be does not notice it.
  *
+ * Only Linux has such a lock: on macOS, flock excludes SQLite's own locks, and Windows has none. There, a file
+ * with a second name is refused.
+ *
  * Call it before SQLite opens the file, and release it after SQLite has closed the file, because closing the
  * descriptor drops SQLite's own locks.
  *
  * @param path without symbolic links
- * @returns undefined if another process has the lock. If the system has no flock, the lock has no effect.
+ * @returns undefined if another process has the lock
  * @throws NodeJS.ErrnoException if the file cannot be opened for writing
+ * @throws Error if it has a second name and cannot be locked
  */
-export function lockFile(path: string): FileLock | undefined {
+export function lockFile(path: string, platform = process.platform): FileLock | undefined {
+  if (platform !== "linux") return refuseSecondName(path);
   for (;;) {
     const made = makePrivateFile(path);
     const descriptor = openSync(path, constants.O_RDWR);
@@ -38,6 +43,17 @@ export function lockFile(path: string): FileLock | undefined {
     // The file was replaced between the open and the lock.
     closeSync(descriptor);
   }
+}
+
+function refuseSecondName(path: string): FileLock {
+  const made = makePrivateFile(path);
+  if (statSync(path).nlink > 1)
+    throw new Error("the file has a second name (a hard link), under which another process could use it");
+  return {
+    release() {
+      if (made && statSync(path, { throwIfNoEntry: false })?.size === 0) rmSync(path);
+    },
+  };
 }
 
 function tryFlock(descriptor: number): boolean {

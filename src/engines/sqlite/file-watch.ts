@@ -18,6 +18,8 @@ export interface FileWatch {
    * disk I/O error.
    */
   explain(error: unknown): unknown;
+  /** From now on the files are closed, and may be gone. */
+  end(): void;
 }
 
 interface WatchedFile {
@@ -44,7 +46,7 @@ type State = "in place" | "gone" | "empty" | "replaced";
  */
 export function watchFiles(connection: Database): FileWatch {
   // On Windows, open files cannot be removed or moved.
-  if (process.platform === "win32") return { check: () => {}, explain: (error) => error };
+  if (process.platform === "win32") return { check: () => {}, explain: (error) => error, end: () => {} };
   // SQLite opens the log in the first transaction.
   connection.query("select 1 from sqlite_schema").values();
   const realPath = realpathSync(connection.filename);
@@ -54,6 +56,7 @@ export function watchFiles(connection: Database): FileWatch {
   const index = watched("index of the write-ahead log", `${realPath}-shm`);
   const [descriptor] = descriptorsOf(realPath);
   let failed: HookonceError | undefined;
+  let ended = false;
 
   function look(): HookonceError | undefined {
     const problems = [database, log, index].flatMap((file) => {
@@ -77,7 +80,10 @@ export function watchFiles(connection: Database): FileWatch {
       failed ??= look();
       if (failed !== undefined) throw failed;
     },
-    explain: (error) => (failed ??= look()) ?? error,
+    explain: (error) => (ended ? error : ((failed ??= look()) ?? error)),
+    end() {
+      ended = true;
+    },
   };
 }
 

@@ -66,6 +66,7 @@ export function guardFiles(engine: Engine, files: FileWatch, onFatal: (error: un
         // The last write of the log must not reach a database that others may be using by now.
         onFatal(error);
       }
+      files.end();
       await engine.close();
     },
   };

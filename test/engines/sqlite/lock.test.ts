@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
+import { lockFile } from "../../../src/engines/sqlite/file-lock.ts";
 import { lockDatabase } from "../../../src/engines/sqlite/lock.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 import { refusalOf, testInbox } from "../../support/test-inbox.ts";
@@ -92,7 +93,7 @@ describe("the serve lock of a database", () => {
     lock.release();
   });
 
-  test.skipIf(process.platform === "win32")("is a lock on the file, whatever its name is", async () => {
+  test.skipIf(process.platform !== "linux")("is a lock on the file, whatever its name is", async () => {
     using folder = scratch();
     const { database } = folder;
     const lock = await lockDatabase(database);
@@ -106,6 +107,18 @@ describe("the serve lock of a database", () => {
     );
     lock.release();
     (await lockDatabase(`${database}.moved`, { waitMs: 0 })).release();
+  });
+
+  test("refuses a second name on systems that cannot lock the file itself", () => {
+    using folder = scratch();
+    const { database } = folder;
+    mkdirSync(dirname(database));
+    lockFile(database, "darwin")?.release();
+    expect(existsSync(database)).toBe(false);
+    writeFileSync(database, "");
+    lockFile(database, "darwin")?.release();
+    linkSync(database, `${database}.hard-link`);
+    expect(() => lockFile(database, "darwin")).toThrow("a second name (a hard link)");
   });
 
   test("leaves no database behind if nothing was written to it, and one that exists as it is", async () => {

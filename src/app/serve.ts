@@ -2,15 +2,13 @@ import { resolve } from "node:path";
 import { parseAddress } from "../config/address.ts";
 import type { Config } from "../config/load.ts";
 import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
-import type { Engine } from "../engines/engine.ts";
 import { WATCH_LIMITS } from "../engines/watchdog.ts";
 import { createAdminApp } from "../http/admin/routes.ts";
 import { HAS_SOCKET, listenOnSocket, socketPathOf } from "../http/admin/socket.ts";
 import { createRefusedRing, type RefusedRing } from "../http/refused.ts";
-import { pathsOf } from "../http/paths.ts";
 import { listen, type HttpServer } from "../http/server.ts";
 import { createBackgroundJobs } from "../inbox/background-jobs.ts";
-import type { Source } from "../providers/source.ts";
+import { announce, type Ready } from "./announce.ts";
 import { check, type Checked } from "./check.ts";
 import { exitNow, failStop } from "./fail-stop.ts";
 import { createHealing } from "./healing.ts";
@@ -30,6 +28,8 @@ export interface ServeOptions {
   readonly acceptIdChange?: boolean | undefined;
   /** SIGHUP then says that the terminal was closed, and is a stop. */
   readonly onTerminal?: boolean | undefined;
+  /** Called once it serves, in place of the lines in the log that say so. */
+  readonly onReady?: ((ready: Ready) => void) | undefined;
   readonly log: Log;
   /** Only tests and measurements change these. */
   readonly open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs" | "watch"> & {
@@ -42,9 +42,6 @@ const WHY_ENDED: Partial<Record<ErrorCode, string>> & { readonly storage_failed:
   storage_failed: "this process can no longer trust the database; a restart recovers it",
   database_moved: "ended without answering: files of the database are not in place any more",
 };
-
-/** A count of owed events stops here, because every start counts them. */
-const MAX_COUNTED = 10_000;
 
 /** How long a stop waits for requests in flight, in milliseconds. A stop may take 10 s in all. */
 const DRAIN_MS = 8000;
@@ -116,12 +113,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   };
   if (stop.aborted) end();
   else stop.addEventListener("abort", end);
-  announce(server.url, config, sources, inbox, log);
-  announceOwed(inbox.engine, logger).catch((error: unknown) => {
-    // A stop closes the database, perhaps while they are being counted.
-    if (!stop.aborted)
-      logger.warn({ cause: messageOf(error) }, "the events that are owed could not be counted");
-  });
+  void announce({ url: server.url, config, sources, inbox, log, stop }, options.onReady);
   void log.flush();
   return ending(log, await ended.promise);
 }
@@ -159,15 +151,6 @@ async function startAdmin(
   } catch (error) {
     logger.warn({ cause: messageOf(error) }, "commands such as hookonce apply cannot reach this process");
   }
-}
-
-/** Runs after the start, because loading drizzle and counting take time and nothing waits for the result. */
-async function announceOwed(engine: Engine, logger: Log["logger"]): Promise<void> {
-  const reader = await engine.reader();
-  const owed = await reader.owedByType(MAX_COUNTED);
-  if (owed.length === 0) return;
-  const events = owed.reduce((sum, { count }) => sum + count, 0);
-  logger.warn({ events, owed }, "events are owed. To run those that have a handler: hookonce apply");
 }
 
 async function startReceiving(
@@ -257,23 +240,4 @@ async function checked(
     sources,
     handlers,
   };
-}
-
-function announce(
-  url: string,
-  config: Config,
-  sources: ReadonlyMap<string, Source>,
-  inbox: Inbox,
-  { logger }: Log,
-): void {
-  for (const source of sources.values()) {
-    const handlers = inbox.handlers.files
-      .filter((file) => file.source === source.handlersOf)
-      .map(({ file }) => file);
-    logger.info(
-      { source: source.name, provider: source.provider.name, url: `${url}${pathsOf(source)[0]}`, handlers },
-      "source",
-    );
-  }
-  logger.info({ url, database: config.database, pid: process.pid }, "listening");
 }

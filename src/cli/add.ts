@@ -8,6 +8,7 @@ import { examples } from "../simulator/examples.ts";
 import { EXIT } from "./exit.ts";
 import { warnOfUnknownType } from "./warning.ts";
 import { shellWord } from "./init.ts";
+import { say } from "./terminal.ts";
 
 export interface AddFlags {
   handlers?: boolean;
@@ -27,7 +28,7 @@ export async function runAdd(
   const { publicUrl, handlers = false } = flags;
   const added = addSource({ folder: resolve(folder), provider, example, types, name, publicUrl, handlers });
   for (const type of types) await warnOfUnknownType(provider, type);
-  process.stdout.write(nextSteps(provider, example, name, added, { ...flags, folder }));
+  say(nextSteps(provider, example, name, added, { ...flags, folder }).trimEnd());
   return EXIT.done;
 }
 

@@ -9,6 +9,8 @@ import { createJsonLogger } from "../logging/log.ts";
 import { readableLine } from "../logging/readable-line.ts";
 import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
+import { complain, say } from "./terminal.ts";
+import { UsageError } from "./usage-error.ts";
 
 export interface ApplyFlags {
   /** The inbox folder. */
@@ -42,14 +44,12 @@ export async function runApply(given: readonly string[], flags: ApplyFlags): Pro
   const ids = [...new Set(given)];
   const folder = ids.find((id) => existsSync(join(id, "hookonce.toml")));
   if (folder !== undefined) {
-    console.error(`error: ${folder} is an inbox folder, not an event id: write --folder ${folder}`);
-    return EXIT.usage;
+    throw new UsageError(`${folder} is an inbox folder, not an event id: write --folder ${folder}`);
   }
   const ignored = ids.length === 0 ? [] : FILTERS.filter((name) => flags[name] !== undefined);
   if (ignored.length > 0) {
     const options = ignored.map((name) => `--${name}`).join(", ");
-    console.error(`error: ${options} cannot be used with event ids: leave out the ids or ${options}`);
-    return EXIT.usage;
+    throw new UsageError(`${options} cannot be used with event ids: leave out the ids or ${options}`);
   }
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
@@ -79,7 +79,7 @@ export async function runApply(given: readonly string[], flags: ApplyFlags): Pro
     views.push(view);
     ofServe = admin.ofServe;
     if (!yielded) break;
-    process.stderr.write("hookonce serve is starting. The rest runs there.\n");
+    complain("hookonce serve is starting. The rest runs there.");
     admin = await waitForServe(options);
   }
   process.off("SIGINT", onSignal);
@@ -187,9 +187,9 @@ function printResult(views: readonly JobView[], flags: ApplyFlags, ofServe: bool
         `failed  ${source}  ${visible(eventId)}  ${visible(type)}\n        ${code}: ${visible(error)}`,
       );
     if (last.state !== "failed" || all.length > 0)
-      for (const line of summaryOf(total, last, flags, ofServe)) console.log(line);
+      for (const line of summaryOf(total, last, flags, ofServe)) say(line);
   }
-  if (last.error !== null) console.error(`hookonce: ${visible(last.error.message)} [${last.error.code}]`);
+  if (last.error !== null) complain(`hookonce: ${visible(last.error.message)} [${last.error.code}]`);
   return last.state === "done" && total.failed === 0 ? EXIT.done : EXIT.failed;
 }
 

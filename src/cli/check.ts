@@ -4,6 +4,7 @@ import { byStoredName } from "../app/source-rules.ts";
 import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
 import { formatProblem } from "./refusal.ts";
+import { complain, say } from "./terminal.ts";
 import { reportTrial } from "./trial-report.ts";
 import { tryHandlers, type TriedAll } from "./try-handlers.ts";
 
@@ -35,41 +36,40 @@ export async function runCheck(folder: string, options: { database?: string }): 
   const tried = isTried ? await tryHandlers({ folder: inboxFolder, ...trial }) : NOTHING_TRIED;
   const report = reportTrial(tried);
   for (const warning of [...warnings.map(formatProblem), ...report.warnings.map(visible)])
-    console.error(`warning: ${warning}`);
-  for (const problem of problems) console.error(formatProblem(problem));
+    complain(`warning: ${warning}`);
+  for (const problem of problems) complain(formatProblem(problem));
   const willBeMade =
     newDatabase === null ? [] : [`the database does not exist yet: it will be made at ${newDatabase}`];
   if (problems.length > 0) {
-    for (const what of unchecked) console.error(`not checked: ${what}`);
-    for (const note of [...report.notes, ...willBeMade]) console.error(`note: ${visible(note)}`);
-    console.error(`\n${problems.length} ${problems.length === 1 ? "problem" : "problems"} in ${inboxFolder}`);
+    for (const what of unchecked) complain(`not checked: ${what}`);
+    for (const note of [...report.notes, ...willBeMade]) complain(`note: ${visible(note)}`);
+    complain(`\n${problems.length} ${problems.length === 1 ? "problem" : "problems"} in ${inboxFolder}`);
     return EXIT.failed;
   }
   for (const { name, provider, handlersOf } of sources.values()) {
     const files = handlers.files.filter(({ source }) => source === handlersOf).map(({ file }) => file);
-    console.log(
+    say(
       `source ${name} (${provider.title}): ${files.length === 0 ? "no handlers yet" : visible(files.join(", "))}`,
     );
   }
-  if (report.lines.length > 0) console.log("tried, and rolled back:");
-  for (const line of report.lines) console.log(`  ${visible(line)}`);
-  for (const note of [...report.notes, ...willBeMade]) console.log(`note: ${visible(note)}`);
-  if (pending.length > 0)
-    console.log(`migrations to apply at the next start: ${visible(pending.join(", "))}`);
+  if (report.lines.length > 0) say("tried, and rolled back:");
+  for (const line of report.lines) say(`  ${visible(line)}`);
+  for (const note of [...report.notes, ...willBeMade]) say(`note: ${visible(note)}`);
+  if (pending.length > 0) say(`migrations to apply at the next start: ${visible(pending.join(", "))}`);
   const stored = config === null ? sources : byStoredName(sources, config);
   for (const { source, type, outcome, count } of owed) {
     const handler = table.for(stored.get(source)?.handlersOf ?? source, type)?.file ?? "no handler";
-    console.log(
+    say(
       `owed: ${count} ${outcome}, source ${source}, type ${visible(type) || "(none)"} (${visible(handler)})`,
     );
   }
   if (owed.length > 0) {
     const where = folder === "." ? "" : ` --folder ${folder}`;
-    console.log(`To run the owed events that have a handler: hookonce apply${where}`);
-    console.log(
+    say(`To run the owed events that have a handler: hookonce apply${where}`);
+    say(
       "A running serve uses the handlers that it loaded at its start. Restart it first if you changed one.",
     );
   }
-  console.log("no problems found");
+  say("no problems found");
   return EXIT.done;
 }

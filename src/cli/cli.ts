@@ -4,6 +4,7 @@ import { LITERAL_SECRET } from "./arguments.ts";
 import { commands } from "./commands.ts";
 import { EXIT } from "./exit.ts";
 import { printRefusal } from "./refusal.ts";
+import { complain } from "./terminal.ts";
 import { TRY } from "./try-command.ts";
 import { unknownCommand } from "./unknown-command.ts";
 
@@ -23,7 +24,7 @@ export async function run(args: readonly string[]): Promise<number> {
   }
   const unknown = unknownIn(args, asked);
   if (unknown !== undefined) {
-    process.stderr.write(`${unknownCommand(unknown)}\n`);
+    complain(unknownCommand(unknown));
     return EXIT.usage;
   }
   const program = createProgram(asked, (result) => {
@@ -34,8 +35,7 @@ export async function run(args: readonly string[]): Promise<number> {
     return code;
   } catch (error) {
     // Commander has already printed the error, or the help that was asked for.
-    if (error instanceof CommanderError && error.code === LITERAL_SECRET)
-      process.stderr.write(`${error.message}\n`);
+    if (error instanceof CommanderError && error.code === LITERAL_SECRET) complain(error.message);
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     printRefusal(error);
     return EXIT.failed;
@@ -90,6 +90,7 @@ function createProgram(asked: string | undefined, done: (code: number) => void):
       new Command("help").argument("[command]").summary("Show the help of a command").helpGroup("Manage:"),
     )
     .showHelpAfterError("For help: hookonce --help")
+    .configureOutput({ writeErr: (text) => complain(text.trimEnd()) })
     .exitOverride();
   program
     .command("version", { hidden: true })

@@ -1,4 +1,5 @@
 import type { Argument, Command, Option } from "commander";
+import { UsageError } from "./usage-error.ts";
 
 /** The headings in `hookonce help`, in order. */
 export const GROUPS = ["Start", "Look", "Act", "Write handlers", "Manage"] as const;
@@ -28,8 +29,6 @@ export interface Call<Args extends readonly unknown[] = readonly [], Flags exten
   readonly folder: string;
   /** Whether the folder was named. */
   readonly folderIsGiven: boolean;
-  /** Ends the command with exit code 2, and names the command's own help. */
-  readonly refuse: (message: string) => never;
 }
 
 export interface CommandEntry {
@@ -67,8 +66,13 @@ export function defineCommand<Args extends readonly unknown[], Flags extends obj
           refuse(`two folders are named, ${asArgument} and --folder ${asOption}. Name one.`);
         // An empty variable counts as unset.
         const named = asArgument ?? asOption ?? (process.env["HOOKONCE_FOLDER"] || undefined);
-        const call = { args: args as unknown as Args, flags: flags as unknown as Flags, refuse };
-        done(await declaration.run({ ...call, folder: named ?? ".", folderIsGiven: named !== undefined }));
+        const call = { args: args as unknown as Args, flags: flags as unknown as Flags };
+        try {
+          done(await declaration.run({ ...call, folder: named ?? ".", folderIsGiven: named !== undefined }));
+        } catch (error) {
+          if (error instanceof UsageError) refuse(error.message);
+          throw error;
+        }
       });
     },
   };

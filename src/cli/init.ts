@@ -4,6 +4,7 @@ import { HookonceError } from "../errors.ts";
 import { inboxFiles } from "../templates/inbox-files.ts";
 import { EXIT } from "./exit.ts";
 import { hasUnsignedSource, writeInbox, type InitResult } from "./write-inbox.ts";
+import { say } from "./terminal.ts";
 
 export interface InitFlags {
   /** The application's own SQLite database, relative to the working directory. */
@@ -19,14 +20,14 @@ export function runInit(given: string | undefined, { database }: InitFlags): num
   if (database === undefined) {
     const folder = given ?? ".";
     const result = writeInbox(folder);
-    process.stdout.write(initSummary(result, folder, hasUnsignedSource(folder)));
+    say(initSummary(result, folder, hasUnsignedSource(folder)).trimEnd());
     return EXIT.done;
   }
   const exists = findDatabase(database);
   const folder = given ?? join(dirname(database), "hookonce");
   const named = isAbsolute(database) ? database : slashed(relative(resolve(folder), resolve(database)));
   const result = writeInbox(folder, named);
-  process.stdout.write(databaseSummary(result, folder, database, exists));
+  say(databaseSummary(result, folder, database, exists).trimEnd());
   return EXIT.done;
 }
 

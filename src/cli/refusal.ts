@@ -1,21 +1,17 @@
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { visible } from "../logging/visible.ts";
+import { complain } from "./terminal.ts";
 
 /** Prints every problem of a refused command on standard error. Only an unexpected error gets its stack. */
 export function printRefusal(error: unknown): void {
   if (!(error instanceof HookonceError)) {
     // A file system error already names the cause and the path: permission denied, open '…'.
     const told = error instanceof Error && !("syscall" in error) ? error.stack : undefined;
-    print(`hookonce: ${told ?? visible(messageOf(error))}`);
+    complain(`hookonce: ${told ?? visible(messageOf(error))}`);
     return;
   }
-  print(`hookonce: ${visible(error.message)} [${error.code}]`);
-  for (const problem of error.problems) print(`  ${formatProblem(problem)}`);
-}
-
-/** Does not use console.error, which a start takes over for the output of handlers. */
-function print(line: string): void {
-  process.stderr.write(`${line}\n`);
+  complain(`hookonce: ${visible(error.message)} [${error.code}]`);
+  for (const problem of error.problems) complain(`  ${formatProblem(problem)}`);
 }
 
 /** `file:line: message`, which editors and terminals turn into a link. */

@@ -10,6 +10,7 @@ import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
 import { kindOf } from "../providers/schemes.ts";
 import type { SourceSettings } from "../providers/source.ts";
+import { UsageError } from "./usage-error.ts";
 
 /** The flags of `send` that decide where it delivers. */
 export interface ReceiverFlags {
@@ -31,14 +32,11 @@ export interface Receiver {
   readonly inbox: { readonly source: string; readonly database: string | null } | undefined;
 }
 
-/** The command line does not say enough. */
-export class SendUsageError extends Error {}
-
 /**
  * Finds the receiver: the source of this name, else the only source of the provider of this name, else the provider's
  * preset with --to. One source is enough, whatever is wrong with the others.
  *
- * @throws SendUsageError
+ * @throws UsageError
  * @throws HookonceError `config_invalid`
  */
 export function receiverOf(name: string, flags: ReceiverFlags): Receiver {
@@ -46,20 +44,20 @@ export function receiverOf(name: string, flags: ReceiverFlags): Receiver {
   const read = readFolder(flags);
   const written = (read?.written ?? []).map(([one]) => one);
   if (flags.source !== undefined) {
-    if (provider === undefined) throw new SendUsageError(unknown(name, [...providers.keys()]));
+    if (provider === undefined) throw new UsageError(unknown(name, [...providers.keys()]));
     return ofSource(existing(flags.source, read, flags), read, flags, provider);
   }
   if (written.includes(name)) return ofSource(name, read, flags);
-  if (provider === undefined) throw new SendUsageError(unknown(name, [...written, ...providers.keys()]));
+  if (provider === undefined) throw new UsageError(unknown(name, [...written, ...providers.keys()]));
   const ofProvider = (read?.written ?? []).filter(([, source]) => source["provider"] === name);
   const [first, ...others] = ofProvider.map(([one]) => one);
   if (first !== undefined && others.length === 0) return ofSource(first, read, flags);
   if (first !== undefined)
-    throw new SendUsageError(
+    throw new UsageError(
       `several sources receive from ${provider.title}: ${[first, ...others].join(", ")}. Name one of them: hookonce send ${first}`,
     );
   if (flags.to === undefined)
-    throw new SendUsageError(
+    throw new UsageError(
       read === null
         ? "no receiver: use --to URL, or --folder for an inbox folder with a source"
         : `no receiver: no source receives from ${provider.title}. To add one: hookonce add ${name}. To deliver elsewhere: --to URL`,

@@ -17,8 +17,10 @@ import { NOTHING_LISTENS } from "../simulator/answer.ts";
 import { send, signedRequests, type SendOptions, type SendReport, type Sent } from "../simulator/send.ts";
 import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
-import { lookUp, receiverOf, SendUsageError, type Receiver, type ReceiverFlags } from "./send-receiver.ts";
+import { lookUp, receiverOf, type Receiver, type ReceiverFlags } from "./send-receiver.ts";
 import { warnOfUnknownType } from "./warning.ts";
+import { complain, say } from "./terminal.ts";
+import { UsageError } from "./usage-error.ts";
 
 export interface SendFlags extends ReceiverFlags {
   privateKey?: string;
@@ -44,7 +46,7 @@ const MAX_PRINTED = 20;
  * `hookonce send`. Exits with 1 if an answer is not the expected one.
  *
  * @param name a source of the inbox folder, else a provider
- * @throws SendUsageError
+ * @throws UsageError
  */
 export async function runSend(name: string, type: string | undefined, flags: SendFlags): Promise<number> {
   if (flags.makeKeyPair !== undefined) return makeKeyPair(name, flags.makeKeyPair);
@@ -54,7 +56,7 @@ export async function runSend(name: string, type: string | undefined, flags: Sen
   const scheme = settings.scheme ?? provider.scheme;
   const { proof, checksSecretFirst } = kindOf(scheme);
   if (flags.wrongSecret === true && proof === "fetched-key" && !checksSecretFirst)
-    throw new SendUsageError(
+    throw new UsageError(
       `--wrong-secret does not work for ${provider.title}: hookonce fetches the key from ${provider.title}, which has no key for a made-up signature.`,
     );
   refuseWhatHasNoEffect(provider, scheme, settings, flags);
@@ -92,7 +94,7 @@ export async function runSend(name: string, type: string | undefined, flags: Sen
       for (const [at, said] of sent.answer.said.entries())
         if (said === "failed") failed.push(sent.eventIds[at] ?? "");
       if (total > MAX_PRINTED) progress(done);
-      else if (sent.answer.said[0] !== NOTHING_LISTENS) console.log(answerLine(sent));
+      else if (sent.answer.said[0] !== NOTHING_LISTENS) say(answerLine(sent));
     },
   };
   if (flags.print === true) {
@@ -180,7 +182,7 @@ function readData(path: string): Uint8Array {
 function makeKeyPair(name: string, file: string): number {
   const provider = providers.get(name);
   if (provider === undefined)
-    throw new SendUsageError(`--make-key-pair needs a provider, and "${name}" is not one`);
+    throw new UsageError(`--make-key-pair needs a provider, and "${name}" is not one`);
   const kind = kindOf(provider.scheme);
   if (kind.proof !== "key-pair")
     refuse(`--make-key-pair does not work for ${provider.title}: it does not sign with a private key.`);
@@ -190,7 +192,7 @@ function makeKeyPair(name: string, file: string): number {
   } catch (error) {
     refuse(`Cannot write the private key: ${messageOf(error)}`);
   }
-  console.log(
+  say(
     `Wrote the private key. Sign with it: --private-key file:${resolve(file)}\nGive the source its public key as the secret: ${secret}`,
   );
   return EXIT.done;
@@ -246,24 +248,24 @@ async function explain(
     const cause = database === null ? undefined : await failureCause(database, source, eventId);
     if (cause === undefined) continue;
     const handler = cause.handler === null ? "" : `${cause.handler}: `;
-    console.error(visible(`${eventId} failed: ${handler}${cause.error} [${cause.code}]`));
+    complain(visible(`${eventId} failed: ${handler}${cause.error} [${cause.code}]`));
   }
   const refused = [...said.keys()].some((word) => /^(?:signature|timestamp)_/.test(word));
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
-  if (refused) console.error(`To find out why: hookonce verify --last --source ${source}${inFolder}`);
+  if (refused) complain(`To find out why: hookonce verify --last --source ${source}${inFolder}`);
 }
 
 function summarize({ deliveries, events, ms, said, wrong }: SendReport, to: string): number {
   if (said.size === 1 && said.has(NOTHING_LISTENS)) {
-    console.error(`nothing listens on ${new URL(to).origin}: is \`hookonce serve\` running?`);
+    complain(`nothing listens on ${new URL(to).origin}: is \`hookonce serve\` running?`);
     return EXIT.failed;
   }
   const counts = [...said].map(([word, count]) => `${count} ${visible(word)}`).join(", ");
   const perSecond = deliveries > MAX_PRINTED ? `, ${Math.round((1000 * deliveries) / ms)}/s` : "";
-  console.log(
+  say(
     `${deliveries} ${deliveries === 1 ? "delivery" : "deliveries"} of ${events} ${events === 1 ? "event" : "events"} in ${ms.toFixed(0)} ms${perSecond}: ${counts}`,
   );
-  for (const { eventId, what } of wrong.slice(0, 10)) console.error(visible(`wrong: ${eventId} ${what}`));
-  if (wrong.length > 10) console.error(`and ${wrong.length - 10} more`);
+  for (const { eventId, what } of wrong.slice(0, 10)) complain(visible(`wrong: ${eventId} ${what}`));
+  if (wrong.length > 10) complain(`and ${wrong.length - 10} more`);
   return wrong.length > 0 ? EXIT.failed : EXIT.done;
 }

@@ -2,6 +2,7 @@ import { existsSync, fstatSync } from "node:fs";
 import { join } from "node:path";
 import { onStrayOutput } from "../engines/handler-output.ts";
 import { createLog } from "../logging/log.ts";
+import type { Ready } from "../app/announce.ts";
 import { serve } from "../app/serve.ts";
 import { CONFIG_FILE } from "../config/load.ts";
 
@@ -31,12 +32,19 @@ export async function runServe(folder: string, flags: ServeFlags): Promise<numbe
       dev: flags.dev,
       acceptIdChange: flags.acceptIdChange,
       onTerminal: terminal,
+      onReady: terminal ? await bannerPrinter(folder, flags) : undefined,
       log,
     });
   } finally {
     // The problems of a refused start are printed with console as well.
     onStrayOutput(undefined);
   }
+}
+
+/** Loaded only for a terminal. */
+async function bannerPrinter(folder: string, { listen }: ServeFlags): Promise<(ready: Ready) => void> {
+  const [{ banner }, { say }] = await Promise.all([import("./banner.ts"), import("./terminal.ts")]);
+  return (ready) => say(banner(ready, { folder, elsewhere: listen !== undefined }));
 }
 
 /**

@@ -12,6 +12,8 @@ import { HookonceError, messageOf } from "../errors.ts";
 import type { Delivery } from "../event.ts";
 import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
+import { say, complain } from "./terminal.ts";
+import { UsageError } from "./usage-error.ts";
 
 export interface VerifyFlags {
   source?: string;
@@ -26,24 +28,21 @@ export interface VerifyFlags {
   log?: string;
 }
 
-/** The command line does not say what to verify. */
-export class VerifyUsageError extends Error {}
-
 /**
  * `hookonce verify`: the signature doctor. Exits with 0 if the request verifies, else with 1.
  *
- * @throws VerifyUsageError
+ * @throws UsageError
  */
 export async function runVerify(folder: string, flags: VerifyFlags): Promise<number> {
   if (flags.last === true) return verifyLast(folder, flags);
   const nowMs = flags.at ?? Date.now();
   const delivery = requestOf(flags, nowMs);
   if (delivery === undefined)
-    throw new VerifyUsageError(
+    throw new UsageError(
       "nothing to verify: use --last, --request <file>, or --headers <file> with --body <file>",
     );
   if (flags.source === undefined)
-    throw new VerifyUsageError(`--source is missing: name one of ${sourceNames(folder).join(", ")}`);
+    throw new UsageError(`--source is missing: name one of ${sourceNames(folder).join(", ")}`);
   return diagnose(delivery, folder, flags.source, nowMs, flags);
 }
 
@@ -62,30 +61,28 @@ async function diagnose(
     fetch: globalThis.fetch,
     log: log === undefined ? undefined : read(log).toString(),
   });
-  process.stdout.write(report(diagnosis));
+  say(report(diagnosis).trimEnd());
   return diagnosis.verified ? EXIT.done : EXIT.failed;
 }
 
 /** Diagnoses what the running `serve` refused last, as of the time when it arrived. */
 async function verifyLast(folder: string, flags: VerifyFlags): Promise<number> {
   if ([flags.request, flags.headers, flags.body, flags.url].some((flag) => flag !== undefined))
-    throw new VerifyUsageError(
-      "--last takes the request from the running serve: leave out the files and --url",
-    );
+    throw new UsageError("--last takes the request from the running serve: leave out the files and --url");
   const { source } = flags;
   if (source !== undefined) sourceNames(folder, source);
   const last = await lastRefused(folder, source);
   if (last === undefined) {
     const what = source === undefined ? "no delivery" : `no delivery to source "${source}"`;
-    console.error(`hookonce serve has refused ${what} since its start.`);
+    complain(`hookonce serve has refused ${what} since its start.`);
     return EXIT.failed;
   }
   const { method, url, headers, received_at: receivedAt, body, body_missing: missing, code, message } = last;
   const when = new Date(receivedAt).toISOString();
-  console.log(visible(`${method} ${url} was refused at ${when}: ${message} [${code}]`));
-  if (missing !== null) console.log(WHY_MISSING[missing]);
+  say(visible(`${method} ${url} was refused at ${when}: ${message} [${code}]`));
+  if (missing !== null) say(WHY_MISSING[missing]);
   if (missing === "secret" || missing === "too_large") return EXIT.failed;
-  console.log("");
+  say("");
   const { "content-length": _length, ...others } = headers;
   const delivery: Delivery = {
     method,

@@ -1,8 +1,9 @@
 import { unknownType } from "../app/unknown-types.ts";
 import type { Provider } from "../providers/provider.ts";
+import { complain } from "./terminal.ts";
 
 /** Warns of an event type that the provider does not seem to have. */
 export async function warnOfUnknownType(provider: Provider, type: string): Promise<void> {
   const unknown = await unknownType(provider, type);
-  if (unknown !== undefined) process.stderr.write(`warning: ${unknown}\n`);
+  if (unknown !== undefined) complain(`warning: ${unknown}`);
 }

@@ -6,6 +6,7 @@ import { err } from "pino-std-serializers";
 import { HookonceError } from "../errors.ts";
 import { createLineBuffer } from "./line-buffer.ts";
 import { readableLine } from "./readable-line.ts";
+import { wrapped } from "./wrap.ts";
 
 export interface Log {
   readonly logger: Logger;
@@ -45,7 +46,8 @@ export async function createLog(options: { readable: boolean }): Promise<Log> {
       translateTime: "SYS:HH:MM:ss",
       hideObject: true,
       ignore: "pid,hostname",
-      messageFormat: (line) => readableLine(line),
+      // The width may change. 17 columns are taken by the time and the level.
+      messageFormat: (line) => wrapped(readableLine(line), process.stdout.columns - 17),
     });
     const logger = pino({ level, base: null, timestamp: isoTime }, stream);
     return { logger, flush: () => Promise.resolve(), flushBeforeExit: () => {} };

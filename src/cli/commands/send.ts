@@ -43,15 +43,9 @@ export const send = defineCommand<[string, string | undefined], Omit<SendFlags, 
     new Option("--drop-answers", "Hang up before each answer, then deliver again"),
     new Option("--print", "Send nothing: print the signed requests, as verify --request reads them"),
   ],
-  async run({ args: [name, type], flags, folder, refuse }) {
+  async run({ args: [name, type], flags, folder }) {
     const { runSend } = await import("../send.ts");
-    const { SendUsageError } = await import("../send-receiver.ts");
-    try {
-      return await runSend(name, type, { ...flags, folder });
-    } catch (error) {
-      if (error instanceof SendUsageError) return refuse(error.message);
-      throw error;
-    }
+    return runSend(name, type, { ...flags, folder });
   },
 });
 

@@ -2,6 +2,7 @@ import { Option } from "commander";
 import { address } from "../arguments.ts";
 import { defineCommand } from "../command.ts";
 import type { ServeFlags } from "../serve.ts";
+import { UsageError } from "../usage-error.ts";
 
 export const serve = defineCommand<[], ServeFlags & { readonly production?: true }>({
   name: "serve",
@@ -23,9 +24,9 @@ export const serve = defineCommand<[], ServeFlags & { readonly production?: true
     ),
     new Option("--init", "Make the inbox folder first if it has no hookonce.toml"),
   ],
-  async run({ flags, folder, refuse }) {
+  async run({ flags, folder }) {
     if (flags.production === true)
-      refuse(
+      throw new UsageError(
         "--production was removed, because it is the default: unsigned sources are served only with --dev. Leave it out.",
       );
     const { runServe } = await import("../serve.ts");

@@ -24,13 +24,8 @@ export const verify = defineCommand<[], VerifyFlags>({
     ),
     new Option("--log <file>", "The JSON log of hookonce serve: shows whether the clock is wrong"),
   ],
-  async run({ flags, folder, refuse }) {
-    const { runVerify, VerifyUsageError } = await import("../verify.ts");
-    try {
-      return await runVerify(folder, flags);
-    } catch (error) {
-      if (error instanceof VerifyUsageError) return refuse(error.message);
-      throw error;
-    }
+  async run({ flags, folder }) {
+    const { runVerify } = await import("../verify.ts");
+    return runVerify(folder, flags);
   },
 });

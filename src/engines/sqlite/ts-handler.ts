@@ -1,6 +1,7 @@
 import { SQLiteError } from "bun:sqlite";
 import { DrizzleError } from "drizzle-orm";
-import { $ZodError, prettifyError } from "zod/v4/core";
+import { $ZodError } from "zod/v4/core";
+import { zodInWords } from "../../config/zod-words.ts";
 import { HookonceError } from "../../errors.ts";
 import type { Headers } from "../../event.ts";
 import type { HandlerCode } from "../engine.ts";
@@ -70,7 +71,7 @@ function readable(thrown: unknown): unknown {
   // drizzle's message names the query. Its cause says why the query failed.
   const error = thrown instanceof DrizzleError && thrown.cause !== undefined ? thrown.cause : thrown;
   if (error instanceof SQLiteError) return withMessage(error, error.message);
-  if (error instanceof $ZodError) return withMessage(error, prettifyError(error).replaceAll(/\n +→/g, " →"));
+  if (error instanceof $ZodError) return withMessage(error, zodInWords(error));
   return error;
 }
 

@@ -1,6 +1,7 @@
 import { zValidator } from "@hono/zod-validator";
 import { Hono } from "hono";
 import * as z from "zod/mini";
+import { zodInWords } from "../../config/zod-words.ts";
 import { HookonceError } from "../../errors.ts";
 import type { BackgroundJobs } from "../../inbox/background-jobs.ts";
 import { answerError } from "../answers.ts";
@@ -40,7 +41,7 @@ const time = z.number().check(z.nonnegative());
 const jobRequest = z
   .strictObject({
     action: z.literal("apply"),
-    ids: z.optional(z.array(text).check(z.minLength(1), z.maxLength(10_000))),
+    ids: z.optional(z.array(text).check(z.minLength(1), z.maxLength(10_000, "Give at most 10,000 ids."))),
     filter: z._default(
       z.strictObject({
         source: z.optional(text),
@@ -84,6 +85,6 @@ export type RefusedJson = ReturnType<typeof refusedJson>;
 
 function refuseRequest(result: { success: boolean; error?: unknown }): Response | undefined {
   if (result.success) return undefined;
-  const why = result.error instanceof z.core.$ZodError ? `: ${z.prettifyError(result.error)}` : "";
+  const why = result.error instanceof z.core.$ZodError ? `: ${zodInWords(result.error)}` : "";
   return answerError(new HookonceError("invalid_request", `The request is invalid${why}`));
 }

@@ -1,0 +1,90 @@
+import packageJson from "../../package.json" with { type: "json" };
+import type { Ready, ReadySource } from "../app/announce.ts";
+import { visible } from "../logging/visible.ts";
+import { kindOf } from "../providers/schemes.ts";
+import { shellWord } from "./init.ts";
+
+interface Where {
+  /** As the user named it. */
+  readonly folder: string;
+  /** Whether the address is another one than the config's, so that `send` must be told. */
+  readonly elsewhere: boolean;
+}
+
+/** How many handlers of a source are named. */
+const MAX_NAMED = 4;
+
+/** What a person sees at the end of a start: what is served where, what is owed, and what to do next. */
+export function banner(ready: Ready, where: Where): string {
+  const { sources, database, owed } = ready;
+  const urls = Math.max(...sources.map(({ url }) => url.length));
+  const titles = Math.max(...sources.map(({ provider }) => provider.title.length));
+  const events = owed.reduce((sum, { count }) => sum + count, 0);
+  const lines = [
+    "",
+    `hookonce ${packageJson.version} is ready. Process ${process.pid}; Ctrl+C stops it.`,
+    "",
+    ...sources.map(
+      (source) =>
+        `  ${source.url.padEnd(urls)}  ${source.provider.title.padEnd(titles)}  ${handlersOf(source)}`,
+    ),
+    `  database ${visible(database)}`,
+    "",
+    ...(events === 0
+      ? []
+      : [
+          `${events === 1 ? "1 event is" : `${events} events are`} owed:`,
+          ...owed.map(
+            ({ source, type, outcome, count }) =>
+              `  ${count} ${outcome}, source ${visible(source)}, type ${visible(type) || "(none)"}`,
+          ),
+          "",
+        ]),
+    "Next:",
+    ...nextSteps(ready, where).map(([what, command]) => `  ${command}   # ${what}`),
+    "",
+  ];
+  return lines.join("\n");
+}
+
+function handlersOf({ handlers }: ReadySource): string {
+  if (handlers.length === 0) return "no handlers yet";
+  const named = handlers.slice(0, MAX_NAMED).map((file) => visible(file.replace(/^handlers\//, "")));
+  const more = handlers.length - named.length;
+  return `${named.join(", ")}${more === 0 ? "" : ` and ${more} more`}`;
+}
+
+/** At most four, each with its command. */
+function nextSteps(ready: Ready, { folder, elsewhere }: Where): [what: string, command: string][] {
+  const { sources, owed } = ready;
+  const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
+  const steps: [string, string][] = [];
+  if (owed.length > 0) steps.push(["run what is owed and has a handler", `hookonce apply${inFolder}`]);
+  const bare = sources.find(
+    ({ handlers, provider }) => handlers.length === 0 && provider.needs === undefined,
+  );
+  if (bare !== undefined) {
+    const name = bare.name === bare.provider.name ? "" : ` --name ${bare.name}`;
+    const command = `hookonce add ${bare.provider.name}${name}${inFolder} --handlers`;
+    steps.push([`write starters in handlers/${bare.name}/`, command]);
+  }
+  const sendable = sources.find(isSendable);
+  const unsigned = sources.find(({ provider }) => provider.name === "unsigned");
+  if (sendable !== undefined) {
+    const to = elsewhere ? ` --to ${sendable.url}` : "";
+    steps.push(["deliver a made-up event", `hookonce send ${sendable.name}${inFolder}${to}`]);
+  } else if (unsigned !== undefined) {
+    const event = JSON.stringify({ event_id: "evt_1", type: "credit.added", customer: "ada", cents: 500 });
+    steps.push(["deliver an event", `curl -d '${event}' ${unsigned.url}`]);
+    steps.push(["add a provider", `hookonce add stripe${inFolder}`]);
+  }
+  const inThis = folder === "." ? "" : ` ${shellWord(folder)}`;
+  steps.push(["check a change, then restart", `hookonce check${inThis}`]);
+  return steps;
+}
+
+/** Whether hookonce can sign a delivery with what the source has. */
+function isSendable({ provider }: ReadySource): boolean {
+  const { proof } = kindOf(provider.scheme);
+  return proof !== "fetched-key" && proof !== "key-pair" && provider.needs === undefined;
+}

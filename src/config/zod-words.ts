@@ -1,0 +1,29 @@
+import type { $ZodError, $ZodIssue } from "zod/v4/core";
+
+/**
+ * The issues of a schema in words, one a line. zod's own text, as in "Invalid input: expected string, received
+ * undefined", does not name the field first, and `undefined` is no word of whoever sent the value.
+ */
+export function zodInWords({ issues }: Pick<$ZodError, "issues">): string {
+  return issues.map(inWords).join("\n");
+}
+
+function inWords(issue: $ZodIssue): string {
+  const field = issue.path.map(String).join(".") || "the value";
+  if (issue.code === "invalid_type") {
+    const received = /received (\w+)/.exec(issue.message)?.[1];
+    if (received === "undefined") return `${field} is missing: ${article(issue.expected)} is expected`;
+    if (received !== undefined)
+      return `${field} is ${article(received)}: ${article(issue.expected)} is expected`;
+  }
+  if (issue.code === "invalid_value")
+    return `${field} is not one of ${issue.values.map((value) => JSON.stringify(String(value))).join(", ")}`;
+  if (issue.code === "unrecognized_keys") return `${field} has unknown keys: ${issue.keys.join(", ")}`;
+  if (issue.message === "Invalid input") return `${field} is not valid`;
+  return `${field}: ${issue.message}`;
+}
+
+function article(type: string): string {
+  if (type === "null" || type === "nan" || type === "undefined") return type;
+  return `${/^[aeiou]/.test(type) ? "an" : "a"} ${type}`;
+}

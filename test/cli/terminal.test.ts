@@ -1,0 +1,151 @@
+import { describe, expect, test } from "bun:test";
+import { banner } from "../../src/cli/banner.ts";
+import type { ReadySource } from "../../src/app/announce.ts";
+import { wrapped } from "../../src/logging/wrap.ts";
+import { providers } from "../../src/providers/presets.ts";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
+import { fromSource, inboxFiles, scratch } from "./support/hookonce.ts";
+
+/** Runs a command on a terminal with this many columns. `until` ends it with SIGINT once it has written this. */
+async function onTerminal(
+  args: readonly string[],
+  {
+    columns = 60,
+    environment = {},
+    until,
+  }: { columns?: number; environment?: Record<string, string>; until?: string } = {},
+): Promise<{ code: number; text: string }> {
+  let text = "";
+  const decoder = new TextDecoder();
+  const child = Bun.spawn([...fromSource, ...args], {
+    env: { HOME: process.env["HOME"] ?? "/tmp", TERM: "xterm", ...environment },
+    terminal: {
+      cols: columns,
+      rows: 40,
+      data(_, chunk) {
+        text += decoder.decode(chunk, { stream: true });
+        if (until !== undefined && text.includes(until)) child.kill("SIGINT");
+      },
+    },
+  });
+  const code = await child.exited;
+  await Bun.sleep(50);
+  child.terminal?.close();
+  return { code, text: text.replaceAll("\r\n", "\n") };
+}
+
+describe("wrapped", () => {
+  for (const { name, text, columns, gives } of [
+    {
+      name: "breaks between words and indents the rest",
+      text: "a bb ccc dddd eeeee ffffff ggggggg hh",
+      columns: 30,
+      gives: "a bb ccc dddd eeeee ffffff\n  ggggggg hh",
+    },
+    {
+      name: "keeps the indentation",
+      text: "  aaaa bbbb cccc dddd eeee ffff gggg",
+      columns: 30,
+      gives: "  aaaa bbbb cccc dddd eeee\n    ffff gggg",
+    },
+    {
+      name: "leaves a command whole",
+      text: "  hookonce send stripe --folder /a/long/path/to/it",
+      columns: 30,
+      gives: "  hookonce send stripe --folder /a/long/path/to/it",
+    },
+    {
+      name: "leaves a long word whole",
+      text: `see https://example.com/${"a".repeat(40)} now`,
+      columns: 30,
+      gives: `see\n  https://example.com/${"a".repeat(40)}\n  now`,
+    },
+    {
+      name: "does nothing if the width is unknown",
+      text: "a ".repeat(40),
+      columns: Number.NaN,
+      gives: "a ".repeat(40),
+    },
+  ])
+    test(name, () => expect(wrapped(text, columns)).toBe(gives));
+});
+
+const source = (name: string, provider: string, handlers: string[]): ReadySource => ({
+  name,
+  provider: providers.get(provider)!,
+  url: `http://127.0.0.1:8787/webhook/${name}`,
+  handlers,
+});
+
+describe("the banner", () => {
+  const where = { folder: "my inbox", elsewhere: false };
+  const url = "http://127.0.0.1:8787";
+
+  test("names what is served where, what is owed, and what to do next", () => {
+    const text = banner(
+      {
+        url,
+        database: "/srv/app.db",
+        sources: [
+          source("stripe", "stripe", ["handlers/stripe/a.sql", "handlers/stripe/b.sql"]),
+          source("hub", "github", []),
+        ],
+        owed: [{ source: "hub", type: "push\u001B[2J", outcome: "unhandled", count: 3 }],
+      },
+      where,
+    );
+    for (const line of [
+      "  http://127.0.0.1:8787/webhook/stripe  Stripe  stripe/a.sql, stripe/b.sql",
+      "  http://127.0.0.1:8787/webhook/hub     GitHub  no handlers yet",
+      "  database /srv/app.db",
+      "3 events are owed:",
+      "  3 unhandled, source hub, type push\\u001b[2J",
+      "  hookonce apply --folder 'my inbox'   # run what is owed and has a handler",
+      "  hookonce add github --name hub --folder 'my inbox' --handlers   # write starters in handlers/hub/",
+      "  hookonce send stripe --folder 'my inbox'   # deliver a made-up event",
+    ])
+      expect(text.split("\n")).toContain(line);
+  });
+
+  test("shows how to deliver an event to the unsigned source of init", () => {
+    const sources = [source("default", "unsigned", ["handlers/default/_any.sql"])];
+    const text = banner({ url, database: "/x.db", sources, owed: [] }, { folder: ".", elsewhere: false });
+    expect(text).toContain(`curl -d '{"event_id":"evt_1",`);
+    expect(text).toContain("  hookonce add stripe   # add a provider\n");
+    expect(text).not.toContain("owed");
+  });
+});
+
+describeUnless(onlyInFullRun(), "on a terminal", () => {
+  test("check wraps its lines at the width, and warnings have a colour unless NO_COLOR is set", async () => {
+    using inbox = scratch(inboxFiles);
+    const { code, text } = await onTerminal(["check", inbox.path]);
+    expect(code).toBe(0);
+    expect(text).toContain("\u001B[33mwarning\u001B[39m: ");
+    const plain = Bun.stripANSI(text);
+    for (const line of plain.split("\n")) expect(line.length).toBeLessThanOrEqual(60);
+    expect(plain.replaceAll(/\n\s+/g, " ")).toContain("hookonce serve starts only with --dev");
+    const none = await onTerminal(["check", inbox.path], { environment: { NO_COLOR: "1" } });
+    expect(none.text).toBe(plain);
+  }, 20_000);
+
+  test("a wrong command line names the help of its command", async () => {
+    const { code, text } = await onTerminal(["send", "strpe"]);
+    expect([code, Bun.stripANSI(text).replaceAll(/\s+/g, " ").trim()]).toEqual([
+      2,
+      'error: "strpe" is neither a source nor a provider; did you mean stripe? For help: hookonce send --help',
+    ]);
+  });
+
+  test("a start of serve ends with the banner, and its log lines are wrapped and coloured", async () => {
+    using inbox = scratch(inboxFiles);
+    const args = ["serve", "--dev", inbox.path, "--listen", "127.0.0.1:0"];
+    const { code, text } = await onTerminal(args, { columns: 70, until: "# check a change" });
+    expect(code).toBe(0);
+    expect(text).toContain("\u001B[32mINFO\u001B[39m");
+    const plain = Bun.stripANSI(text);
+    expect(plain).toMatch(/is ready\. Process \d+; Ctrl\+C stops it\.\n/);
+    expect(plain).toMatch(/ {2}http:\/\/127\.0\.0\.1:\d+\/webhook {2}Unsigned/);
+    expect(plain).not.toContain("listening");
+  }, 20_000);
+});

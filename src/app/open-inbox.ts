@@ -7,7 +7,8 @@ import type { OpenStore, ServeLock, StartPlan, Store } from "../engines/store.ts
 import type { WatchLimits } from "../engines/watchdog.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { bindHandlers, type HandlersRead } from "../handlers/load.ts";
-import { createBodyReader, type BodyLimits } from "../http/body.ts";
+import type { BodyLimits } from "../http/body-budget.ts";
+import { createBodyReader } from "../http/body.ts";
 import { createDeliveryLog } from "../http/log.ts";
 import type { RefusedRing } from "../http/refused.ts";
 import { createRoutes, type Env } from "../http/routes.ts";
@@ -167,6 +168,13 @@ export interface Receiver {
   refuse(): void;
 }
 
+const BODY_LIMITS: BodyLimits = {
+  total: BODY_BUDGET,
+  reserve: BODY_RESERVE,
+  pauseMs: 10_000,
+  wholeMs: 60_000,
+};
+
 export function createReceiver(
   { engine, queue }: Inbox,
   options: Pick<OpenInboxOptions, "sources" | "log" | "clock"> & {
@@ -182,7 +190,7 @@ export function createReceiver(
   const routes = createRoutes({
     sources,
     queue,
-    bodies: createBodyReader({ total: BODY_BUDGET, reserve: BODY_RESERVE, ...options.bodies }),
+    bodies: createBodyReader({ ...BODY_LIMITS, ...options.bodies }),
     log: createDeliveryLog(log, options.writeDelivery),
     clock,
     probe: createProbe(engine, clock),

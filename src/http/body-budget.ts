@@ -1,6 +1,6 @@
 /**
- * The memory that all bodies together may take while they arrive or wait in the queue. Bytes are counted as
- * they arrive, so what a client declares and does not send costs nothing.
+ * The memory and the time that bodies may take. Bytes are counted as they arrive, so what a client declares and
+ * does not send costs nothing.
  */
 export interface BodyBudget {
   /** Begins a delivery. Returns undefined if there is no room for it. */
@@ -12,10 +12,10 @@ export interface Share {
   /** Counts a body that has arrived whole. Returns false if there is no room. */
   takeWhole(bytes: number): boolean;
   /**
-   * Waits for bytes from now on. If others need room, a body that has waited for more than a second is dropped,
-   * and `evict` is called.
+   * Waits for bytes from now on. `drop` is called if they take too long, or if others need the room. Returns
+   * false if there is no room.
    */
-  wait(evict: () => void): void;
+  wait(drop: (why: DropReason) => void): boolean;
   /** Counts bytes of a body that is still arriving. Returns false if there is no room. */
   take(bytes: number): boolean;
   /** The body has arrived. */
@@ -24,39 +24,77 @@ export interface Share {
   end(): void;
 }
 
-export interface BudgetLimits {
-  /** In bytes. */
+/**
+ * `pause`: no byte came for too long. `whole`: the body took too long in all. `room`: others need the room, and
+ * it has paused for more than a second.
+ */
+export type DropReason = "pause" | "whole" | "room";
+
+export interface BodyLimits {
+  /** The memory for all bodies that arrive or wait in the queue, in bytes. */
   readonly total: number;
   /** How much of it bodies that are still arriving leave to those that arrive whole, in bytes. */
   readonly reserve: number;
+  /** How long a body may pause, in milliseconds. */
+  readonly pauseMs: number;
+  /** How long it may take in all, in milliseconds. */
+  readonly wholeMs: number;
 }
 
-/** Memory that a delivery takes beside its body, in bytes: request, headers, promises, a place in the queue. */
-const OVERHEAD = 8 * 1024;
+/**
+ * Memory that a delivery takes beside its body, in bytes: request, headers, promises, a place in the queue. A
+ * body that is waited for takes more, for its connection and its stream (measured with 5,000 of them).
+ */
+const OVERHEAD = 4 * 1024;
+const WAITING_OVERHEAD = 12 * 1024;
 
 /** After how many milliseconds without a byte a body makes room for others that need it. */
 const PATIENCE_MS = 1000;
 
+/**
+ * How often to look for bodies that take too long, in milliseconds, and how many to drop at a time. Dropping
+ * 3,000 that began together would stop everything else for half a second.
+ */
+const SWEEP_MS = 100;
+const MAX_DROPPED = 50;
+
 interface Waiting {
   /** On the monotonic clock, in milliseconds. */
+  readonly startedAt: number;
   lastAt: number;
-  readonly evict: () => void;
+  readonly drop: (why: DropReason) => void;
 }
 
-export function createBodyBudget({ total, reserve }: BudgetLimits): BodyBudget {
+export function createBodyBudget({ total, reserve, pauseMs, wholeMs }: BodyLimits): BodyBudget {
   let taken = 0;
   /** What those take that are still arriving. */
   let unfinished = 0;
   /** The one that has waited longest comes first. */
   const waiting = new Set<Waiting>();
+  let sweeper: ReturnType<typeof setInterval> | undefined;
 
   function makeRoom(bytes: number, arriving: boolean): boolean {
     for (;;) {
       if (taken + bytes <= total && (!arriving || unfinished + bytes <= total - reserve)) return true;
       const [longest] = waiting;
       if (longest === undefined || performance.now() - longest.lastAt < PATIENCE_MS) return false;
-      longest.evict();
+      longest.drop("room");
     }
+  }
+
+  function sweep(): void {
+    const now = performance.now();
+    let dropped = 0;
+    for (const { startedAt, lastAt, drop } of waiting) {
+      if (dropped === MAX_DROPPED) return;
+      const why = now - lastAt >= pauseMs ? "pause" : now - startedAt >= wholeMs ? "whole" : undefined;
+      if (why === undefined) continue;
+      drop(why);
+      dropped++;
+    }
+    if (waiting.size > 0) return;
+    clearInterval(sweeper);
+    sweeper = undefined;
   }
 
   return {
@@ -86,16 +124,23 @@ export function createBodyBudget({ total, reserve }: BudgetLimits): BodyBudget {
           held += bytes;
           return true;
         },
-        wait(evict) {
+        wait(drop) {
+          if (!makeRoom(held + WAITING_OVERHEAD, true)) return false;
+          taken += WAITING_OVERHEAD;
+          held += WAITING_OVERHEAD;
+          const now = performance.now();
           own = {
-            lastAt: performance.now(),
-            evict: () => {
+            startedAt: now,
+            lastAt: now,
+            drop: (why) => {
               end();
-              evict();
+              drop(why);
             },
           };
           waiting.add(own);
           unfinished += held;
+          sweeper ??= setInterval(sweep, SWEEP_MS).unref();
+          return true;
         },
         take(bytes) {
           if (own === undefined) return false;

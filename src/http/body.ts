@@ -1,14 +1,7 @@
 import { HookonceError, messageOf } from "../errors.ts";
 import type { Admission } from "../providers/admission.ts";
-import { createBodyBudget, type BudgetLimits, type Share } from "./body-budget.ts";
+import { createBodyBudget, type BodyLimits, type DropReason, type Share } from "./body-budget.ts";
 import { createCollector, freeLarge } from "./body-collector.ts";
-
-export interface BodyLimits extends BudgetLimits {
-  /** How long a body may pause, in milliseconds. */
-  readonly pauseMs?: number;
-  /** How long it may take in all, in milliseconds. */
-  readonly wholeMs?: number;
-}
 
 export interface BodyReader {
   /**
@@ -28,9 +21,6 @@ export interface Body {
   release(): void;
 }
 
-const PAUSE_MS = 10_000;
-const WHOLE_MS = 60_000;
-
 const NOTHING = new Uint8Array();
 
 interface Reader {
@@ -39,7 +29,6 @@ interface Reader {
 }
 
 export function createBodyReader(limits: BodyLimits): BodyReader {
-  const { pauseMs = PAUSE_MS, wholeMs = WHOLE_MS } = limits;
   const budget = createBodyBudget(limits);
 
   async function readBytes(
@@ -76,21 +65,21 @@ export function createBodyReader(limits: BodyLimits): BodyReader {
     share: Share,
   ): Promise<Uint8Array> {
     const collector = createCollector(declared ?? maxBytes);
-    let failure: HookonceError | undefined;
-    const fail = (why: HookonceError): void => {
-      failure ??= why;
+    let dropped: HookonceError | undefined;
+    const isWaiting = share.wait((why) => {
+      dropped = droppedFor(why, limits);
       // Ends the pending read.
       reader.cancel().catch(() => {});
-    };
-    const pause = setTimeout(() => fail(timedOut(`paused for ${pauseMs / 1000} s`)), pauseMs);
-    const whole = setTimeout(() => fail(timedOut(`took longer than ${wholeMs / 1000} s`)), wholeMs);
-    share.wait(() => fail(noRoom(true)));
+    });
     try {
+      if (!isWaiting) {
+        first.catch(() => {}); // nothing waits for it any more
+        throw noRoom();
+      }
       for (let next = first; ; next = reader.read()) {
         const { value } = await next;
-        if (failure !== undefined) throw failure;
+        if (dropped !== undefined) throw dropped;
         if (value === undefined) break;
-        pause.refresh();
         if (collector.length + value.byteLength > maxBytes) throw refuse();
         if (!share.take(value.byteLength)) throw noRoom();
         collector.add(value);
@@ -101,10 +90,7 @@ export function createBodyReader(limits: BodyLimits): BodyReader {
     } catch (error) {
       collector.discard();
       reader.cancel().catch(() => {});
-      throw failure ?? error;
-    } finally {
-      clearTimeout(pause);
-      clearTimeout(whole);
+      throw dropped ?? error;
     }
   }
 
@@ -146,15 +132,25 @@ function nextTurn(): Promise<void> {
   }));
 }
 
+function droppedFor(why: DropReason, { pauseMs, wholeMs }: BodyLimits): HookonceError {
+  switch (why) {
+    case "pause":
+      return timedOut(`paused for ${pauseMs / 1000} s`);
+    case "whole":
+      return timedOut(`took longer than ${wholeMs / 1000} s`);
+    case "room":
+      return overloaded("The body paused while other deliveries needed its memory. Send it again.");
+  }
+}
+
 function timedOut(what: string): HookonceError {
   return new HookonceError("body_timeout", `The body ${what}. Send the delivery again.`);
 }
 
-function noRoom(evicted = false): HookonceError {
-  return new HookonceError(
-    "overloaded",
-    evicted
-      ? "The body paused while other deliveries needed its memory. Send it again."
-      : "Too many deliveries are waiting. Try again later.",
-  );
+function noRoom(): HookonceError {
+  return overloaded("Too many deliveries are waiting. Try again later.");
+}
+
+function overloaded(message: string): HookonceError {
+  return new HookonceError("overloaded", message);
 }

@@ -13,7 +13,7 @@ import {
 import { createServices, type Services } from "../../src/app/services.ts";
 import { HookonceError } from "../../src/errors.ts";
 import type { Fetch } from "../../src/providers/context.ts";
-import type { BodyLimits } from "../../src/http/body.ts";
+import type { BodyLimits } from "../../src/http/body-budget.ts";
 import { createRefusedRing, type RefusedRing } from "../../src/http/refused.ts";
 import { listen, type HttpServer } from "../../src/http/server.ts";
 import { temporaryFolder } from "./temporary-folder.ts";

@@ -42,7 +42,12 @@ const routes = createRoutes({
         reply: null,
       }),
   },
-  bodies: createBodyReader({ total: 64 * 1024 * 1024, reserve: 3 * 1024 * 1024 }),
+  bodies: createBodyReader({
+    total: 64 * 1024 * 1024,
+    reserve: 3 * 1024 * 1024,
+    pauseMs: 10_000,
+    wholeMs: 60_000,
+  }),
   log: createDeliveryLog(log.logger, log.writeDelivery),
   clock,
   probe: () => ({ warnings: [] }),

@@ -36,8 +36,8 @@ interface Started {
 const MAX_COUNTED = 10_000;
 
 /**
- * Says what is served and what is owed, in the log or, for a person, with `onReady`. Counting loads drizzle and takes
- * time, and nothing else waits for it.
+ * Says what is served and what is owed, in the log or, for a person, with `onReady`. Counting loads drizzle
+ * and takes time, and nothing else waits for it.
  */
 export async function announce(
   started: Started,

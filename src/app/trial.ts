@@ -33,8 +33,8 @@ export interface TriedHandler {
 }
 
 /**
- * Loads the handlers of a folder to try them. It runs user code, which cannot be interrupted, so call it in a process of
- * its own. The config may have problems; its sources without problems are used.
+ * Loads the handlers of a folder to try them. It runs user code, which cannot be interrupted, so call it in a
+ * process of its own. The config may have problems; its sources without problems are used.
  *
  * @returns "copy" if they cannot be tried in the real database, or why they cannot be tried at all
  */

@@ -5,8 +5,8 @@ import { unreadable, type Problem } from "../errors.ts";
 import type { Migration } from "../engines/store.ts";
 
 /**
- * The inbox folder's `migrations/*.sql` in the order of their names, a problem for each that cannot be read, and
- * a warning for each that will not be applied.
+ * The inbox folder's `migrations/*.sql` in the order of their names, a problem for each that cannot be read,
+ * and a warning for each that will not be applied.
  */
 export function readUserMigrations(inboxFolder: string): {
   migrations: Migration[];

@@ -33,8 +33,8 @@ export interface Receiver {
 }
 
 /**
- * Finds the receiver: the source of this name, else the only source of the provider of this name, else the provider's
- * preset with --to. One source is enough, whatever is wrong with the others.
+ * Finds the receiver: the source of this name, else the only source of the provider of this name, else the
+ * provider's preset with --to. One source is enough, whatever is wrong with the others.
  *
  * @throws UsageError
  * @throws HookonceError `config_invalid`

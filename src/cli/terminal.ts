@@ -1,6 +1,9 @@
 import { wrapped } from "../logging/wrap.ts";
 
-/** What a command writes for people. On a terminal it is wrapped at its width, and the kind of a line has a colour. */
+/**
+ * What a command writes for people. On a terminal it is wrapped at its width, and the kind of a line has a
+ * colour.
+ */
 
 const COLOURS: Readonly<Record<string, string>> = {
   error: "\u001B[31m",

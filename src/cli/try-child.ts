@@ -45,8 +45,8 @@ const MAX_WRONG = 2;
 const MAX_WAIT_MS = 500;
 
 /**
- * Tries the handlers of a folder, in a process of its own, because user code cannot be interrupted. Ends the process
- * without closing the database (engines/sqlite/trial.ts).
+ * Tries the handlers of a folder, in a process of its own, because user code cannot be interrupted. Ends the
+ * process without closing the database (engines/sqlite/trial.ts).
  */
 export async function runTryChild(): Promise<never> {
   const order = JSON.parse(await Bun.stdin.text()) as TryOrder;

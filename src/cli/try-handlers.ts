@@ -12,7 +12,9 @@ export interface TryOptions {
   readonly database: string;
   /** Where to begin. If that is not possible in the real database, a copy is used. */
   readonly place: TrialPlace;
-  /** Only tests change these: the command of this program, and how long all of it may take, in milliseconds. */
+  /**
+   * Only tests change these: the command of this program, and how long all of it may take, in milliseconds.
+   */
   readonly command?: readonly string[];
   readonly maxMs?: number;
 }
@@ -29,7 +31,10 @@ const MAX_LOCK_MS = 15;
 /** How long all of it may take, in milliseconds. */
 const MAX_MS = 30_000;
 
-/** Runs every handler on a made-up event and rolls back. Changes nothing, and ends within 30 s, whatever a handler does. */
+/**
+ * Runs every handler on a made-up event and rolls back. Changes nothing, and ends within 30 s, whatever a
+ * handler does.
+ */
 export async function tryHandlers(options: TryOptions): Promise<TriedAll> {
   const { folder, database, place: first, command = ownCommand(), maxMs = MAX_MS } = options;
   const tried: Tried[] = [];

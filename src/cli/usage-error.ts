@@ -1,2 +1,5 @@
-/** The command line is wrong in a way that only the command itself can see. Ends it with exit code 2 and its help. */
+/**
+ * The command line is wrong in a way that only the command itself can see. Ends it with exit code 2 and its
+ * help.
+ */
 export class UsageError extends Error {}

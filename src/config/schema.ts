@@ -45,8 +45,8 @@ export const DEFAULT_LISTEN = "127.0.0.1:8787";
 export const BODY_BUDGET = 64 * 1024 * 1024;
 
 /**
- * How much of it bodies that are still arriving leave to those that arrive whole, in bytes: three hundred usual
- * deliveries at a time.
+ * How much of it bodies that are still arriving leave to those that arrive whole, in bytes: three hundred
+ * usual deliveries at a time.
  */
 export const BODY_RESERVE = 3 * 1024 * 1024;
 

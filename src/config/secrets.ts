@@ -66,8 +66,8 @@ const DOT_ENV_LINE =
   /^[ \t]*(?:export[ \t]+)?(?<name>[\w.-]+)[ \t]*[=:](?:[ \t]*(?:"[^"]*"|'[^']*'|`[^`]*`)|(?<unquoted>[^\n]*))/gm;
 
 /**
- * Finds the values in a `.env` that end at a `#`: without quotes, it begins a comment. After a blank that is probably
- * meant, and elsewhere it has cut a secret.
+ * Finds the values in a `.env` that end at a `#`: without quotes, it begins a comment. After a blank that is
+ * probably meant, and elsewhere it has cut a secret.
  */
 export function cutValuesIn(dotEnv: string): { readonly name: string; readonly line: number }[] {
   return Array.from(dotEnv.matchAll(DOT_ENV_LINE))

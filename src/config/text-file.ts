@@ -2,10 +2,11 @@ import { readFileSync } from "node:fs";
 import { HookonceError } from "../errors.ts";
 
 /**
- * Reads a text file that a person has written, without the byte order mark that editors on Windows put before it.
+ * Reads a text file that a person has written, without the byte order mark that editors on Windows put before
+ * it.
  *
- * @throws HookonceError `config_invalid` if it is UTF-16, which `>` of Windows PowerShell writes; and the errors of
- *   readFileSync
+ * @throws HookonceError `config_invalid` if it is UTF-16, which `>` of Windows PowerShell writes; and the
+ *   errors of readFileSync
  */
 export function readTextFile(path: string): string {
   return withoutMark(readMarkedTextFile(path));

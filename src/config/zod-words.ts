@@ -1,8 +1,8 @@
 import type { $ZodError, $ZodIssue } from "zod/v4/core";
 
 /**
- * The issues of a schema in words, one a line. zod's own text, as in "Invalid input: expected string, received
- * undefined", does not name the field first, and `undefined` is no word of whoever sent the value.
+ * The issues of a schema in words, one a line. zod's own text, as in "Invalid input: expected string,
+ * received undefined", does not name the field first, and the user did not write `undefined`.
  */
 export function zodInWords({ issues }: Pick<$ZodError, "issues">): string {
   return issues.map(inWords).join("\n");

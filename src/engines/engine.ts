@@ -325,9 +325,9 @@ export interface Engine {
    */
   handlerModules(): Promise<Readonly<Record<string, object>>>;
   /**
-   * Proves that a delivery can be stored: on the real tables, durably, and with what it needs of the disk. `now` is in
-   * Unix milliseconds. An error after which this process can no longer trust the database is also passed to
-   * {@link EngineOptions.onFatal}.
+   * Proves that a delivery can be stored: on the real tables, durably, and with what it needs of the disk.
+   * `now` is in Unix milliseconds. An error after which this process can no longer trust the database is also
+   * passed to {@link EngineOptions.onFatal}.
    *
    * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `storage_failed`, `database_moved`
    */

@@ -2,14 +2,14 @@ import { closeSync, fchmodSync, fsyncSync, openSync, readFileSync, rmSync, write
 import { messageOf } from "../errors.ts";
 
 /**
- * The marker: a file that is mapped into memory and says which handler runs now. When the process ends in the middle of
- * a run, however it ends, the next start reads there which one it was. Marking a run takes less than half a microsecond
- * and no system call. Nothing is synced: what the process wrote stays in the kernel when the process is killed, and a
- * power cut blames no handler.
+ * The marker: a file that is mapped into memory and says which handler runs now. When the process ends in the
+ * middle of a run, however it ends, the next start reads there which one it was. Marking a run takes less
+ * than half a microsecond and no system call. Nothing is synced: what the process wrote stays in the kernel
+ * when the process is killed, and a power cut blames no handler.
  *
- * The layout, in 32-bit words: magic, state, number of the run, lengths of its name, headers and body, flags, number of
- * the sync that is under way; then the time of receipt as a double, the id of the process, name, headers and body. A
- * verdict (watchdog-worker.ts) is a copy of these bytes.
+ * The layout, in 32-bit words: magic, state, number of the run, lengths of its name, headers and body, flags,
+ * number of the sync that is under way; then the time of receipt as a double, the id of the process, name,
+ * headers and body. A verdict (watchdog-worker.ts) is a copy of these bytes.
  */
 
 const MAGIC = 0x314d4b48; // HKM1
@@ -85,7 +85,8 @@ export const verdictPathOf = (database: string): string => `${database}.verdict`
 export function openMarker(path: string): Marker | { readonly reason: string } {
   let bytes: Buffer;
   try {
-    // Every block is written: to touch a hole of a mapped file while the disk is full ends the process (SIGBUS).
+    // Every block is written: to touch a hole of a mapped file while the disk is full ends the process
+    // (SIGBUS).
     rmSync(path, { force: true });
     const file = openSync(path, "wx", 0o600);
     try {
@@ -156,7 +157,10 @@ function wordsOf(bytes: Uint8Array): Int32Array<ArrayBuffer> {
   return new Int32Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, PROCESS_ID / 4);
 }
 
-/** What the watchdog looks at: the number of the run that is marked now, and of the sync that is under way. 0: none. */
+/**
+ * What the watchdog looks at: the number of the run that is marked now, and of the sync that is under way. 0:
+ * none.
+ */
 export function lookAt(bytes: Buffer): { readonly run: number; readonly sync: number } {
   const words = wordsOf(bytes);
   const running = Atomics.load(words, WORD.state) === RUNNING;

@@ -109,8 +109,8 @@ export interface LockOptions {
 export type ClosableReader = Reader & { close(): void };
 
 /**
- * Where handlers are tried: in the real database, which each run locks until it is rolled back; in a copy; or in a new
- * database in memory, because there is none yet.
+ * Where handlers are tried: in the real database, which each run locks until it is rolled back; in a copy; or
+ * in a new database in memory, because there is none yet.
  */
 export type TrialPlace = "live" | "copy" | "new";
 
@@ -178,8 +178,8 @@ export interface Store extends Pick<Engine, "handlerModules"> {
   /**
    * Opens a database to try handlers on. Nothing closes it: the process ends.
    *
-   * @returns "copy" if handlers cannot be tried in the real database: a start would migrate it first, or it is not in WAL
-   *   mode; or why it cannot be copied
+   * @returns "copy" if handlers cannot be tried in the real database: a start would migrate it first, or it
+   *   is not in WAL mode; or why it cannot be copied
    */
   openTrial(options: TrialOptions): Promise<Trial | "copy" | { readonly why: string }>;
 }

@@ -5,9 +5,9 @@ import { openLibc } from "./libc.ts";
 import { lookAt, mapMarker, readRun, writeVerdict, type MarkedRun } from "./marker.ts";
 
 /**
- * The code of the watchdog's thread (watchdog.ts). It looks at the marker once per tick, and ends the process when the
- * same run has been marked for too many of them. Ticks are counted and not time, so a machine that was suspended in the
- * middle of a run kills nobody: its watchdog stood still, too.
+ * The code of the watchdog's thread (watchdog.ts). It looks at the marker once per tick, and ends the process
+ * when the same run has been marked for too many of them. Ticks are counted and not time, so a machine that
+ * was suspended in the middle of a run kills nobody: its watchdog stood still, too.
  */
 
 declare const self: Worker;
@@ -35,7 +35,10 @@ self.addEventListener("message", ({ data }: MessageEvent<WatchOrder>) => {
   }
 });
 
-/** A sync that takes so many ticks is logged, and again each time this has doubled. It is never a reason to kill. */
+/**
+ * A sync that takes so many ticks is logged, and again each time this has doubled. It is never a reason to
+ * kill.
+ */
 const SLOW_SYNC = 5;
 
 /** The exit code of a process that SIGKILL has ended, as shells report it. */

@@ -12,9 +12,9 @@ export interface WatchLimits {
 export const WATCH_LIMITS: WatchLimits = { tickMs: 1000, limit: 30 };
 
 /**
- * Marks the runs of a database's handlers, and ends the process if one never returns. That handler has the only thread
- * that could answer, even to `/healthz` and SIGTERM, so another thread watches. SQL handlers are watched, too: a
- * recursive query without an end hangs like a loop.
+ * Marks the runs of a database's handlers, and ends the process if one never returns. That handler has the
+ * only thread that could answer, even to `/healthz` and SIGTERM, so another thread watches. SQL handlers are
+ * watched, too: a recursive query without an end hangs like a loop.
  *
  * A start does not pay for the thread (7 MB, and 0.7 ms of the main thread): the first run does.
  *

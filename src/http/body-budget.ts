@@ -1,6 +1,6 @@
 /**
- * The memory and the time that bodies may take. Bytes are counted as they arrive, so what a client declares and
- * does not send costs nothing.
+ * The memory and the time that bodies may take. Bytes are counted as they arrive, so what a client declares
+ * and does not send costs nothing.
  */
 export interface BodyBudget {
   /** Begins a delivery. Returns undefined if there is no room for it. */
@@ -25,8 +25,8 @@ export interface Share {
 }
 
 /**
- * `pause`: no byte came for too long. `whole`: the body took too long in all. `room`: others need the room, and
- * it has paused for more than a second.
+ * `pause`: no byte came for too long. `whole`: the body took too long in all. `room`: others need the room,
+ * and it has paused for more than a second.
  */
 export type DropReason = "pause" | "whole" | "room";
 

@@ -5,8 +5,8 @@ import { createCollector, freeLarge } from "./body-collector.ts";
 
 export interface BodyReader {
   /**
-   * Reads the raw bytes of the body. They are read exactly once, so the bytes that are verified and stored are
-   * the bytes that were received. The caller must call {@link Body.release} once the answer is known.
+   * Reads the raw bytes of the body. They are read exactly once, so the bytes that are verified and stored
+   * are the bytes that were received. The caller must call {@link Body.release} once the answer is known.
    *
    * @param declared the Content-Length header, which the source's admission has compared with its limit
    * @throws HookonceError `overloaded`, `incomplete_body`, `body_timeout`, or what the admission throws for a

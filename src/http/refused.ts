@@ -20,8 +20,8 @@ export interface Refused {
 }
 
 /**
- * `not_read`: the headers were enough to refuse it. `too_large`: for this memory. `secret`: the source's secret is sent
- * as it is, and may be anywhere in the body.
+ * `not_read`: the headers were enough to refuse it. `too_large`: for this memory. `secret`: the source's
+ * secret is sent as it is, and may be anywhere in the body.
  */
 export type BodyMissing = "not_read" | "too_large" | "secret";
 

@@ -126,7 +126,7 @@ function refusalOf(path: string, allowed: string | undefined): HookonceError {
     : new HookonceError("not_found", "There is nothing at this path. Deliver to POST /webhook/<source>.");
 }
 
-/** For the log only: whoever asks must not learn which sources there are. */
+/** Names a near path in the log. The answer does not, because it would reveal which sources exist. */
 function withNearPath(error: HookonceError, path: string, paths: readonly string[]): HookonceError {
   const near = nearPath(path, paths);
   return near === undefined || near === path

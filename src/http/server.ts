@@ -22,8 +22,8 @@ export interface ListenOptions {
 
 /**
  * How long a connection may rest between two requests, in seconds. It is longer than a proxy keeps one (nginx
- * 60 s, Caddy 120 s), so that the proxy closes it and never sends a request into a connection that hookonce is
- * closing. Bodies have limits of their own (body.ts), and Bun gives the first headers 10 s.
+ * 60 s, Caddy 120 s), so that the proxy closes it and never sends a request into a connection that hookonce
+ * is closing. Bodies have limits of their own (body.ts), and Bun gives the first headers 10 s.
  */
 const KEEP_ALIVE = 180;
 

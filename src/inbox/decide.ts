@@ -42,8 +42,8 @@ export function isOwed(outcome: RecordedOutcome, handler: LoadedHandler | null):
 }
 
 /**
- * A handler that hung or ended the process would do so at each retry. It is not run again for that event until it
- * changes, or until somebody asks for the event by its id.
+ * A handler that hung or ended the process would do so at each retry. It is not run again for that event
+ * until it changes, or until somebody asks for the event by its id.
  */
 export function isQuarantined({ code, handlerHash }: RecordedFailure, handler: LoadedHandler): boolean {
   return (QUARANTINE_CODES as readonly string[]).includes(code) && handlerHash === handler.hash;

@@ -6,7 +6,9 @@ import { providers } from "../../src/providers/presets.ts";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { fromSource, inboxFiles, scratch } from "./support/hookonce.ts";
 
-/** Runs a command on a terminal with this many columns. `until` ends it with SIGINT once it has written this. */
+/**
+ * Runs a command on a terminal with this many columns. `until` ends it with SIGINT once it has written this.
+ */
 async function onTerminal(
   args: readonly string[],
   {

@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { findHandlers } from "../../src/handlers/find.ts";
 import { scratch } from "../cli/support/hookonce.ts";
 
-/** The files in handlers/ with what is said of each. Files that run, and those that nothing is said of, are left out. */
+/**
+ * The files in handlers/ with what is said of each. Files that run, and those that nothing is said of, are
+ * left out.
+ */
 function saidOf(
   files: readonly string[],
   prepare: (folder: string) => void = () => {},

@@ -187,7 +187,10 @@ async function sendNearlyAll(client: RawClient, bytes: number): Promise<void> {
 /** What bodies that are still arriving may take: 64 MiB less the reserve of 3 MiB. */
 const ARRIVING = 61 * MIB;
 
-/** Sends two bodies except for their last bytes, and each takes 16 KiB beside that, so that there is no room for a third that arrives slowly. */
+/**
+ * Sends two bodies except for their last bytes, and each takes 16 KiB beside that, so that there is no room
+ * for a third that arrives slowly.
+ */
 async function fill(url: string): Promise<RawClient[]> {
   const clients = [await rawClient(url), await rawClient(url)];
   for (const client of clients) await sendNearlyAll(client, ARRIVING / 2 - 16_500);

@@ -17,8 +17,8 @@ export interface KillReport {
 const CLIENTS = 8;
 
 /**
- * Kills the compiled binary at random moments while events arrive whose handler takes 1 ms. As a provider does, the
- * clients deliver what was not answered again, at once after the start.
+ * Kills the compiled binary at random moments while events arrive whose handler takes 1 ms. As a provider
+ * does, the clients deliver what was not answered again, at once after the start.
  */
 export async function killLoop(rounds: number): Promise<KillReport> {
   await ensureBinary();

@@ -1,4 +1,5 @@
-// `hookonce serve --dev` with a watchdog that is as impatient as a test: serve-watched.ts FOLDER TICK_MS LIMIT
+// `hookonce serve --dev` with a watchdog that is as impatient as a test: serve-watched.ts FOLDER TICK_MS
+// LIMIT
 import { serve } from "../../src/app/serve.ts";
 import { exitProcess } from "../../src/engines/handler-process.ts";
 import { createLog } from "../../src/logging/log.ts";

@@ -37,7 +37,9 @@ export interface Checkpoint {
    * run moves the rest.
    */
   run(): void;
-  /** The length of the log when it was measured last, and how much of it was not in the database, in bytes. */
+  /**
+   * The length of the log when it was measured last, and how much of it was not in the database, in bytes.
+   */
   size(): { readonly used: number; readonly rest: number };
   /** Whether SQLite has restarted the log since the last call. */
   hasRestarted(): boolean;

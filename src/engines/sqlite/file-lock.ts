@@ -19,8 +19,8 @@ const LOCK_UN = 8;
  * releases it however the process ends. It is separate from SQLite's locks, and the application whose
  * database it may be does not notice it.
  *
- * Only Linux has such a lock: on macOS, flock excludes SQLite's own locks, and Windows has none. There, a file
- * with a second name is refused.
+ * Only Linux has such a lock: on macOS, flock excludes SQLite's own locks, and Windows has none. There, a
+ * file with a second name is refused.
  *
  * Call it before SQLite opens the file, and release it after SQLite has closed the file, because closing the
  * descriptor drops SQLite's own locks.

@@ -35,7 +35,8 @@ export function createInterruptedRuns(db: Database): InterruptedRuns {
   const remove = db.query(
     "delete from hookonce_interrupted_runs where source = ? and event_id = ? returning code",
   );
-  // Almost always there is none, and then a delivery does without the look-up. Only this process writes the table.
+  // Almost always there is none, and then a delivery does without the look-up. Only this process writes the
+  // table.
   let any: boolean | undefined;
   const hasAny = (): boolean => (any ??= look.values()[0]?.[0] === 1);
   return {
@@ -65,12 +66,13 @@ export interface Recovered {
 }
 
 /**
- * Records what the last process has left beside the database (marker.ts). A verdict makes its event a failure. A run
- * without one blames nobody: it may have been `kill -9`, or the memory. Only when the process ends again during that
- * event, its handler is blamed.
+ * Records what the last process has left beside the database (marker.ts). A verdict makes its event a
+ * failure. A run without one blames nobody: it may have been `kill -9`, or the memory. Only when the process
+ * ends again during that event, its handler is blamed.
  *
- * If the process has also ended lately while no handler ran, or while one ran that then came to an end, something is
- * killing it. Then more ends are needed: 200 times `kill -9` under load would otherwise hit one event twice.
+ * If the process has also ended lately while no handler ran, or while one ran that then came to an end,
+ * something is killing it. Then more ends are needed: 200 times `kill -9` under load would otherwise hit one
+ * event twice.
  */
 export function recoverRuns(db: Database, { killed, run, verdict }: Left): readonly Recovered[] {
   if (!killed && verdict === undefined) {

@@ -16,7 +16,8 @@ const READS = new RegExp(
 );
 
 /**
- * Finds the JSON paths of a SQL handler that lead to nothing in this event, or to null. Only literal paths are read.
+ * Finds the JSON paths of a SQL handler that lead to nothing in this event, or to null. Only literal paths
+ * are read.
  *
  * @returns each as it is written in the handler, once
  */

@@ -12,11 +12,11 @@ import type { Transaction } from "./transaction.ts";
 const ROOM = 1024 * 1024;
 
 /**
- * Proves that a delivery can be stored: with the statements of a delivery on the real tables, with room on the disk,
- * and with a commit.
+ * Proves that a delivery can be stored: with the statements of a delivery on the real tables, with room on
+ * the disk, and with a commit.
  *
- * @returns a function that does it. It throws HookonceError `database_locked`, `disk_full`, `out_of_memory` or
- *   `storage_failed`, and whatever means that this process can no longer trust the database
+ * @returns a function that does it. It throws HookonceError `database_locked`, `disk_full`, `out_of_memory`
+ *   or `storage_failed`, and whatever means that this process can no longer trust the database
  */
 export function createProbe(
   connection: Database,
@@ -82,8 +82,8 @@ function createTrial(connection: Database): (now: number) => void {
 }
 
 /**
- * Tries at a start whether hookonce's tables are as they must be. The journal of the migrations alone does not say so:
- * somebody may have dropped one.
+ * Tries at a start whether hookonce's tables are as they must be. The journal of the migrations alone does
+ * not say so: somebody may have dropped one.
  *
  * @throws HookonceError `database_unusable`
  */

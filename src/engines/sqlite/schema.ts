@@ -140,8 +140,8 @@ export const failures = sqliteTable(
 );
 
 /**
- * Events during whose run the process ended (marker.ts). The next run is alone in its transaction, and removes the row
- * if it comes to an end.
+ * Events during whose run the process ended (marker.ts). The next run is alone in its transaction, and
+ * removes the row if it comes to an end.
  */
 export const interruptedRuns = sqliteTable(
   "hookonce_interrupted_runs",
@@ -152,8 +152,8 @@ export const interruptedRuns = sqliteTable(
     /** How often the process ended. */
     ends: integer().notNull(),
     /**
-     * What the next delivery is recorded with instead of a run: `handler_timeout` or `handler_died`. Null if it is to be
-     * run. The event itself could not be recorded, because its body was too large for the marker.
+     * What the next delivery is recorded with instead of a run: `handler_timeout` or `handler_died`. Null if
+     * it is to be run. The event itself could not be recorded, because its body was too large for the marker.
      */
     code: text(),
   },

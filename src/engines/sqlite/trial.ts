@@ -18,8 +18,8 @@ import { createTransaction } from "./transaction.ts";
 const MAX_COPIED = 2 * 1024 ** 3;
 
 /**
- * Opens a database to try handlers on. Nothing closes it: closing the last connection would move the log into the real
- * database, and a check changes nothing.
+ * Opens a database to try handlers on. Nothing closes it: closing the last connection would move the log into
+ * the real database, and a check changes nothing.
  */
 export function openTrial(options: TrialOptions): Trial | "copy" | { readonly why: string } {
   const { place, database, policy } = options;

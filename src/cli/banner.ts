@@ -69,7 +69,7 @@ function nextSteps(ready: Ready, { folder, elsewhere }: Where): [what: string, c
     steps.push([`write starters in handlers/${bare.name}/`, command]);
   }
   const sendable = sources.find(isSendable);
-  const unsigned = sources.find(({ provider }) => provider.name === "unsigned");
+  const unsigned = sources.find(({ provider }) => kindOf(provider.scheme).proof === "none");
   if (sendable !== undefined) {
     const to = elsewhere ? ` --to ${sendable.url}` : "";
     steps.push(["deliver a made-up event", `hookonce send ${sendable.name}${inFolder}${to}`]);

@@ -281,12 +281,12 @@ secret   = "env:A_SECRET_THAT_IS_NOT_SET"
     const named = await run(["apply", inbox.path]);
     expect([named.code, named.stderr]).toEqual([
       2,
-      `error: ${inbox.path} is an inbox folder, not an event id: write --folder ${inbox.path}\n`,
+      `error: ${inbox.path} is an inbox folder, not an event id: write --folder ${inbox.path}\nFor help: hookonce apply --help\n`,
     ]);
     const filtered = await run(["apply", "evt_1", "--type", "paid", "--limit", "1", "--folder", inbox.path]);
     expect([filtered.code, filtered.stderr]).toEqual([
       2,
-      "error: --type, --limit cannot be used with event ids: leave out the ids or --type, --limit\n",
+      "error: --type, --limit cannot be used with event ids: leave out the ids or --type, --limit\nFor help: hookonce apply --help\n",
     ]);
     expect((await run(["apply", "--since", "2w"])).stderr).toContain("or how long ago, such as 2h");
     for (const args of [["--limit", "0"], ["--since", "soon"], ["--outcome", "processed"], ["--nope"]]) {

@@ -12,9 +12,14 @@ export function cpuTimeUs(pid: number): number {
 }
 
 /** The peak resident memory of a process, in bytes. */
-export function peakMemory(pid: number): number {
+export const peakMemory = (pid: number): number => statusBytes(pid, "VmHWM");
+
+/** The resident memory of a process, in bytes. */
+export const residentMemory = (pid: number): number => statusBytes(pid, "VmRSS");
+
+function statusBytes(pid: number, field: string): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status)?.[1]) * 1024;
 }
 
 /** The time that all cores of the machine have spent since it started, in microseconds. */

@@ -45,6 +45,7 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
 }
 
 export interface Started extends AsyncDisposable {
+  readonly pid: number;
   /** The parsed lines it has logged so far. */
   readonly log: readonly Record<string, unknown>[];
   /** Resolves with the first line that has this message. Rejects if the process ends without one. */
@@ -98,6 +99,7 @@ export function start(folder: string, options: ServeOptions = {}): Started {
     return { code, stdout, stderr };
   })();
   return {
+    pid: child.pid,
     log,
     ended,
     async logged(message) {

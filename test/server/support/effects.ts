@@ -21,7 +21,7 @@ export interface Left {
 }
 
 /** Counts the rows that all deliveries so far have left in the database. */
-export function left(inbox: TestInbox): Left {
+export function left(inbox: Pick<TestInbox, "rows">): Left {
   return inbox.rows(`select
     (select count(*) from hookonce_events) as events,
     (select count(*) from hookonce_failures where settled_at is null) as failures,

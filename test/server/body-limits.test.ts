@@ -54,11 +54,7 @@ async function sendBytes(client: RawClient, bytes: number, asChunks: boolean): P
   if (asChunks && !client.answered) await client.send(chunk(""));
 }
 
-async function deliver(
-  url: string,
-  { path, bytes }: Scenario,
-  asChunks: boolean,
-): Promise<RawAnswer | null> {
+async function deliver(url: string, { path, bytes }: Scenario, asChunks: boolean): Promise<RawAnswer | null> {
   using client = await rawClient(url);
   const length = asChunks ? { "transfer-encoding": "chunked" } : { "content-length": bytes };
   await client.send(requestHead(path, { "x-id": "evt_1", "x-type": "blob", ...length }));

@@ -1,0 +1,149 @@
+import * as z from "zod/mini";
+
+/** What the API accepts. Times are Unix milliseconds. Other keys than these are refused. */
+
+const text = z.string().check(z.minLength(1), z.maxLength(1024, "Write at most 1,024 characters."));
+const time = z.int().check(z.nonnegative());
+const timeInQuery = z.pipe(
+  z.string().check(z.regex(/^\d{1,15}$/, "Write Unix milliseconds.")),
+  z.transform(Number),
+);
+const flag = z._default(z.enum(["true", "false"]), "false");
+const limit = (max: number, otherwise: number) =>
+  z._default(
+    z.pipe(
+      z.string().check(z.regex(/^[1-9]\d{0,4}$/, `Write a whole number from 1 to ${max}.`)),
+      z.pipe(z.transform(Number), z.int().check(z.maximum(max, `Write at most ${max}.`))),
+    ),
+    otherwise,
+  );
+
+export const EVENT_OUTCOMES = [
+  "processed",
+  "imported",
+  "ignored",
+  "stale",
+  "discarded",
+  "unhandled",
+  "failed",
+  "held",
+] as const;
+
+export const SCOPES = ["read", "steer", "forget"] as const;
+
+const eventFilter = {
+  source: z.optional(text),
+  /** Exact, or with `*` at its end. */
+  type: z.optional(text),
+  outcome: z.optional(z.enum(EVENT_OUTCOMES)),
+  /** Of the first receipt; included. */
+  since: z.optional(timeInQuery),
+  /** Not included. */
+  until: z.optional(timeInQuery),
+  /** An event id, or text in the payload. */
+  search: z.optional(text),
+};
+
+const cursor = z.optional(text);
+
+export const eventsQuery = z.strictObject({ ...eventFilter, limit: limit(500, 50), cursor });
+
+export const streamQuery = z.strictObject(eventFilter);
+
+/** Without a source, the id must belong to one source only. */
+export const eventQuery = z.strictObject({ source: z.optional(text), event_id: text });
+
+export const rawQuery = z.strictObject({
+  source: z.optional(text),
+  event_id: text,
+  /** The first delivery, or the latest whose body differs. */
+  which: z._default(z.enum(["first", "changed"]), "first"),
+});
+
+export const failuresQuery = z.strictObject({
+  group: z._default(z.enum(["handler", "none"]), "handler"),
+  source: z.optional(text),
+  type: z.optional(text),
+  since: z.optional(timeInQuery),
+  until: z.optional(timeInQuery),
+  search: z.optional(text),
+  limit: limit(500, 50),
+  cursor,
+});
+
+/** Bodies only on demand: twenty of a MiB each would take 30 ms to write. */
+export const refusedQuery = z
+  .strictObject({
+    source: z.optional(text),
+    id: z.optional(z.pipe(z.string().check(z.regex(/^\d{1,15}$/, "Write a number.")), z.transform(Number))),
+    limit: limit(20, 20),
+    body: flag,
+    verdict: flag,
+  })
+  .check(
+    z.refine(({ id, verdict }) => verdict === "false" || id !== undefined, {
+      path: ["id"],
+      error: "A verdict needs the id of one refused delivery.",
+    }),
+  );
+
+export const rollupsQuery = z.strictObject({
+  source: z.optional(text),
+  by: z._default(z.enum(["minute", "hour", "day"]), "hour"),
+  since: z.optional(timeInQuery),
+});
+
+export const auditQuery = z.strictObject({ limit: limit(500, 50), cursor });
+
+const jobFilter = z.strictObject({
+  source: z.optional(text),
+  type: z.optional(text),
+  outcome: z.optional(z.enum(EVENT_OUTCOMES)),
+  since: z.optional(time),
+  until: z.optional(time),
+  limit: z.optional(z.int().check(z.positive())),
+});
+
+const reason = text.check(z.regex(/\S/, "Write a reason."));
+
+export const jobRequest = z
+  .strictObject({
+    action: z.enum(["apply", "replay", "discard"]),
+    ids: z.optional(z.array(text).check(z.minLength(1), z.maxLength(10_000, "Give at most 10,000 ids."))),
+    filter: z._default(jobFilter, {}),
+    dry_run: z._default(z.boolean(), false),
+    /** Events per second. */
+    rate: z.optional(z.number().check(z.positive())),
+    reason: z.optional(reason),
+    even_stale: z._default(z.boolean(), false),
+  })
+  .check(
+    z.refine(
+      ({ ids, filter: { type, outcome, since, until } }) =>
+        ids === undefined || [type, outcome, since, until].every((value) => value === undefined),
+      "Give ids or a filter, not both. With ids, only source and limit are allowed.",
+    ),
+  );
+
+export const tokenRequest = z.strictObject({
+  name: z
+    .string()
+    .check(
+      z.regex(
+        /^[A-Za-z0-9](?:[\w.-]{0,62}[A-Za-z0-9])?$/,
+        "Write at most 64 letters, digits, dots, - and _.",
+      ),
+    ),
+  scopes: z._default(z.array(z.enum(SCOPES)).check(z.minLength(1)), ["read"]),
+  /** When it stops working; null if never. */
+  expires_at: z._default(z.nullable(time), null),
+});
+
+export const sessionRequest = z.strictObject({ token: text });
+
+export type EventsQuery = z.infer<typeof eventsQuery>;
+export type StreamQuery = z.infer<typeof streamQuery>;
+export type FailuresQuery = z.infer<typeof failuresQuery>;
+export type RollupsQuery = z.infer<typeof rollupsQuery>;
+export type JobRequest = z.infer<typeof jobRequest>;
+export type TokenRequest = z.infer<typeof tokenRequest>;

@@ -1,0 +1,265 @@
+/**
+ * What the API answers, for the page and the command line. Times are Unix milliseconds. This file has only
+ * types, so that the browser may import it.
+ */
+
+/** The outcome of an event that is recorded. The last three are owed. */
+export type EventOutcome =
+  | "processed"
+  | "imported"
+  | "ignored"
+  | "stale"
+  | "discarded"
+  | "unhandled"
+  | "failed"
+  | "held";
+
+/** How a delivery was answered. */
+export type DeliveryOutcome = EventOutcome | "duplicate" | "refused";
+
+export interface List<Item> {
+  readonly items: readonly Item[];
+  /** For the next page; null on the last one. A page may be empty and not the last one. */
+  readonly next: string | null;
+}
+
+export interface ErrorJson {
+  readonly error: { readonly code: string; readonly message: string };
+}
+
+export interface EventJson {
+  readonly source: string;
+  readonly event_id: string;
+  /** Empty if the delivery names none. */
+  readonly type: string;
+  readonly outcome: EventOutcome;
+  readonly received_at: number;
+  readonly last_delivery_at: number;
+  readonly deliveries: number;
+  /** Relative to the inbox folder; null if none ran. */
+  readonly handler: string | null;
+  readonly rows_changed: number | null;
+  readonly duration_us: number | null;
+}
+
+/** One page of events, the newest first. */
+export interface EventList extends List<EventJson> {
+  /**
+   * Back to which time the events have been looked at: the progress of a search. Null if nothing is left to
+   * look at.
+   */
+  readonly searched_back_to: number | null;
+}
+
+/** One entry in the history of an event. */
+export interface TimelineEntry {
+  readonly at: number;
+  /** Counts the deliveries from 1. Only the first ten and the latest ten are kept. */
+  readonly number: number;
+  readonly outcome: DeliveryOutcome;
+  /** Whether its body differed from the stored one. */
+  readonly changed_body: boolean;
+}
+
+/** What was delivered. */
+export interface StoredJson {
+  readonly received_at: number;
+  /** The JSON value, or the fields of a form; null if the body is neither, or too large or deep to show. */
+  readonly payload: unknown;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The length of the body, in bytes. */
+  readonly bytes: number;
+}
+
+export interface EventDetail extends EventJson {
+  /** The JSON value, or the fields of a form; null if the body is neither, or not stored. */
+  readonly payload: unknown;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The length of the body in bytes; null if the body is not stored. */
+  readonly bytes: number | null;
+  readonly timeline: readonly TimelineEntry[];
+  /** Why it is owed, if its handler failed. */
+  readonly failure: FailureDetail | null;
+  /** The latest delivery whose body differed from the first one. */
+  readonly changed: StoredJson | null;
+  /** Why somebody discarded or replayed it. */
+  readonly reason: string | null;
+}
+
+export interface FailureJson {
+  readonly source: string;
+  readonly event_id: string;
+  readonly type: string;
+  readonly handler: string | null;
+  readonly code: string;
+  readonly error: string;
+  readonly attempts: number;
+  readonly first_at: number;
+  readonly last_at: number;
+}
+
+export interface FailureDetail extends FailureJson {
+  readonly stack: string | null;
+  /** When hookonce runs it again on its own; null if it does not. */
+  readonly next_at: number | null;
+}
+
+/** Open failures with the same source, handler and error. */
+export interface FailureGroup {
+  readonly source: string;
+  readonly handler: string | null;
+  readonly code: string;
+  readonly error: string;
+  readonly count: number;
+  readonly types: readonly string[];
+  readonly first_at: number;
+  readonly last_at: number;
+  /** The one that failed last. */
+  readonly latest_event_id: string;
+}
+
+/** How many events of a type are owed. */
+export interface OwedJson {
+  readonly source: string;
+  readonly type: string;
+  readonly outcome: "unhandled" | "failed" | "held";
+  /** Stops at `owed_cap` of the status. */
+  readonly count: number;
+}
+
+export interface SourceJson {
+  readonly name: string;
+  readonly provider: string;
+  /** The provider's name for people, such as `Stripe`. */
+  readonly title: string;
+  /** The provider's page about its webhooks. */
+  readonly docs: string;
+  /** Where the provider delivers to. */
+  readonly url: string;
+  readonly handlers: readonly string[];
+  readonly last_delivery_at: number | null;
+  /** Deliveries in the last 60 minutes. */
+  readonly last_hour: number;
+  /** Of the handlers in the last 60 minutes, in microseconds; null if none ran. */
+  readonly p95_us: number | null;
+  readonly secrets: readonly SecretJson[];
+}
+
+/** A secret that is configured. Its value is never shown. */
+export interface SecretJson {
+  /** As the config names it, such as `env:STRIPE_NEW`. */
+  readonly name: string;
+  /** When it last verified a delivery since the start of this process; null if it has not. */
+  readonly matched_at: number | null;
+}
+
+/** Who sent the request. */
+export interface ActorJson {
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+}
+
+export interface StatusJson {
+  readonly version: string;
+  readonly now: number;
+  /** Null if no `serve` is running. */
+  readonly started_at: number | null;
+  /** Where webhooks are received; null if no `serve` is running. */
+  readonly url: string | null;
+  readonly actor: ActorJson;
+  readonly sources: readonly SourceJson[];
+  readonly owed: readonly OwedJson[];
+  /** A count of owed events stops here. */
+  readonly owed_cap: number;
+  /** Of the last 24 hours. */
+  readonly today: Counts;
+  readonly disk: DiskJson;
+}
+
+export interface DiskJson {
+  readonly database: string;
+  readonly database_bytes: number;
+  /** The write-ahead log. */
+  readonly log_bytes: number;
+  /** Free on the disk of the database; null if the system does not say. */
+  readonly free_bytes: number | null;
+}
+
+/** How many deliveries ended how. */
+export interface Counts {
+  readonly processed: number;
+  readonly duplicate: number;
+  readonly unhandled: number;
+  readonly ignored: number;
+  readonly failed: number;
+  readonly refused: number;
+}
+
+export interface RollupJson extends Counts {
+  readonly source: string;
+  /** The beginning of the minute, hour or day. */
+  readonly at: number;
+  /** How long handlers ran, in microseconds; null if none ran. */
+  readonly p50_us: number | null;
+  readonly p95_us: number | null;
+}
+
+/** A delivery that was refused. */
+export interface RefusedJson {
+  /** For `?id=`; unique since the start of `serve`. */
+  readonly id: number;
+  readonly source: string;
+  readonly received_at: number;
+  readonly method: string;
+  /** Path and query. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Base64, with `?body=true`. */
+  readonly body: string | null;
+  /** Why the body was not kept. */
+  readonly body_missing: "not_read" | "too_large" | "secret" | null;
+  readonly code: string;
+  readonly message: string;
+  /** The doctor's verdict, with `?verdict=true&id=`. */
+  readonly verdict?: VerdictJson;
+}
+
+export interface VerdictJson {
+  readonly verified: boolean;
+  readonly code: string | null;
+  readonly message: string | null;
+  readonly findings: readonly { readonly what: string; readonly remedy: string; readonly proven: boolean }[];
+  readonly docs: string;
+}
+
+export type Scope = "read" | "steer" | "forget";
+
+export interface TokenJson {
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  readonly created_at: number;
+  readonly expires_at: number | null;
+  readonly revoked_at: number | null;
+}
+
+/** The only answer that contains the token itself. */
+export interface NewTokenJson extends TokenJson {
+  readonly token: string;
+}
+
+/** What a login answers. */
+export interface SessionJson {
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  readonly expires_at: number | null;
+}
+
+export interface AuditJson {
+  readonly at: number;
+  /** The name of a token, or of the user on this machine. */
+  readonly actor: string;
+  readonly action: string;
+  /** What it was done to. */
+  readonly target: string;
+  readonly reason: string | null;
+}

@@ -189,6 +189,32 @@ export const samples: Readonly<Record<string, Sample>> = {
   openai: standard,
   anthropic: standard,
   replicate: standard,
+  discourse: {
+    headers: (n, attempt) => ({
+      "x-discourse-event": "post_created",
+      "x-discourse-event-id": `${n * 10 + attempt}`,
+    }),
+    body: (n) => ({ post: { id: n } }),
+  },
+  ghost: { body: (n) => ({ event: "post.edited", post: { current: { id: n }, previous: {} } }) },
+  cal: { body: (n) => ({ triggerEvent: "BOOKING_CREATED", payload: { bookingId: n } }) },
+  twitch: {
+    headers: (n, attempt) => ({
+      "twitch-eventsub-message-id": `id-${n}`,
+      "twitch-eventsub-message-type": "notification",
+      "twitch-eventsub-message-retry": `${attempt - 1}`,
+    }),
+    body: () => ({ subscription: { type: "stream.online" }, event: {} }),
+  },
+  btcpay: {
+    body: (n, attempt) => ({
+      deliveryId: `d${n}-${attempt}`,
+      originalDeliveryId: `d${n}-1`,
+      isRedelivery: attempt > 1,
+      type: "InvoiceSettled",
+    }),
+  },
+  revenuecat: { body: (n) => ({ api_version: "1.0", event: { id: `e${n}`, type: "RENEWAL" } }) },
 };
 
 /** A preset with the config of a source, and signed deliveries to it. */

@@ -115,6 +115,12 @@ const rows: Record<string, Row> = {
   netlify: { preset: "netlify", id: HASH },
   plaid: { preset: "plaid", id: /^[0-9a-f-]{36}$/ },
   paypal: { preset: "paypal" },
+  discourse: { preset: "discourse" },
+  ghost: { preset: "ghost", id: HASH },
+  cal: { preset: "cal", id: HASH },
+  twitch: { preset: "twitch" },
+  btcpay: { preset: "btcpay" },
+  revenuecat: { preset: "revenuecat" },
 };
 
 /** Plain hashes, which HubSpot still sends to older apps. The preset verifies v3 only. */

@@ -205,4 +205,28 @@ export const development: readonly Provider[] = [
     retries: "three times, 20 s apart; with your own delivery policy for up to an hour",
     caution: "MessageAttributes are not signed",
   },
+  {
+    name: "discourse",
+    title: "Discourse",
+    docs: "https://meta.discourse.org/t/configure-webhooks-that-trigger-on-discourse-events-to-integrate-with-external-services/49045",
+    scheme: { ...BODY_SHA256, signature: { header: "x-discourse-event-signature", prefix: "sha256=" } },
+    // x-discourse-event-id is that of an attempt: a retry has another one, and the same body.
+    eventId: [{ join: ["header:x-discourse-event", "sha256:body"], with: ":" }, "sha256:body"],
+    eventIdSigned: false,
+    type: ["header:x-discourse-event", "header:x-discourse-event-type"],
+    handshakes: [
+      {
+        name: "ping",
+        on: "signed",
+        when: [{ at: "body:$.ping", is: "OK" }],
+        onlyKeys: ["ping"],
+        answer: { status: 200, contentType: "text/plain" },
+      },
+    ],
+    timeoutMs: 20 * SECONDS,
+    retryWindowMs: 3 * HOURS,
+    retries: "after 1, 5, 25 and 125 min if retry_web_hook_events is on, which it is not by default",
+    caution: "404 and 410 are not retried",
+    unverified: "how long it waits for an answer; that no two events have the same name and body",
+  },
 ];

@@ -269,4 +269,38 @@ export const messaging: readonly Provider[] = [
     timeoutMs: 15 * SECONDS,
     retryWindowMs: 3 * DAYS,
   },
+  {
+    name: "twitch",
+    title: "Twitch EventSub",
+    docs: "https://dev.twitch.tv/docs/eventsub/handling-webhook-events/",
+    scheme: {
+      ...BODY_SHA256,
+      signature: { header: "twitch-eventsub-message-signature", prefix: "sha256=" },
+      signed: "{id}{timestamp}{body}",
+      timestamp: {
+        from: { header: "twitch-eventsub-message-timestamp" },
+        unit: "iso",
+        tolerance: 2 * FIVE_MINUTES,
+      },
+      idHeader: "twitch-eventsub-message-id",
+    },
+    eventId: "header:twitch-eventsub-message-id",
+    eventIdSigned: true,
+    // A revocation has the type of the subscription that it ends.
+    type: { join: ["header:twitch-eventsub-message-type", "body:$.subscription.type"], with: "." },
+    handshakes: [
+      {
+        name: "callback verification",
+        on: "signed",
+        when: [{ at: "body:$.challenge" }],
+        onlyKeys: ["challenge", "subscription"],
+        answer: { echo: "body:$.challenge" },
+      },
+    ],
+    timeoutMs: 3 * SECONDS,
+    retryWindowMs: 1 * HOURS,
+    retries: "a few times; after too many failures the subscription is revoked",
+    caution: "the signature does not cover the header that tells a revocation from a notification",
+    unverified: "timeout and retries, for which Twitch gives no numbers; whether a retry has a new time",
+  },
 ];

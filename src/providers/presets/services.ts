@@ -274,4 +274,47 @@ export const services: readonly Provider[] = [
     retryWindowMs: 1 * DAYS,
     unverified: "timeout and retries",
   },
+  {
+    name: "ghost",
+    title: "Ghost",
+    docs: "https://docs.ghost.org/webhooks",
+    scheme: {
+      ...BODY_SHA256,
+      signature: { header: "x-ghost-signature", separator: ", ", prefix: "sha256=" },
+      signed: "{body}{timestamp}",
+      timestamp: { from: { prefix: "t=" }, unit: "ms", tolerance: FIVE_MINUTES },
+    },
+    eventId: "sha256:body",
+    eventIdSigned: true,
+    // Older versions do not name the event, only its resource: post, page, member.
+    type: ["body:$.event", { key_beside: [] }],
+    timeoutMs: 2 * SECONDS,
+    retryWindowMs: 1 * HOURS,
+    retries: "never, as far as its code shows; 410 deletes the webhook",
+    caution:
+      "without the event's name in the body, two webhooks of one change are one event: give each its own source",
+    unverified: "whether a failed POST is retried; from which version on the body names the event",
+  },
+  {
+    name: "cal",
+    title: "Cal.com",
+    aliases: ["calcom", "cal.com"],
+    docs: "https://cal.com/docs/developing/guides/automation/webhooks",
+    scheme: { ...BODY_SHA256, signature: { header: "x-cal-signature-256" } },
+    eventId: "sha256:body",
+    eventIdSigned: true,
+    type: "body:$.triggerEvent",
+    handshakes: [
+      {
+        name: "ping test",
+        on: "signed",
+        when: [{ at: "body:$.triggerEvent", is: "PING" }],
+        answer: { status: 200, contentType: "text/plain" },
+      },
+    ],
+    timeoutMs: 10 * SECONDS,
+    retryWindowMs: 1 * DAYS,
+    caution: "a payload template of your own may leave out triggerEvent and createdAt, which hookonce needs",
+    unverified: "timeout and retries; that the body of a retry is the same byte for byte; the ping test",
+  },
 ];

@@ -222,4 +222,17 @@ export const development: Readonly<Record<string, Example>> = {
     subscribe: "nothing to tick: everything that is published to the topic",
     develop: "aws sns publish --topic-arn … --message …, through a tunnel",
   },
+  discourse: {
+    types: ["post_created", "topic_created", "user_created"],
+    headers: ({ number, type }) => ({
+      "x-discourse-instance": "https://forum.example.com",
+      "x-discourse-event-id": `${number}`,
+      "x-discourse-event-type": type.split("_")[0] ?? type,
+      "x-discourse-event": type,
+    }),
+    event: ({ number, type, iso }) => ({
+      [type.split("_")[0] ?? type]: { id: number, username: "ada", created_at: iso },
+    }),
+    dashboard: "https://your-forum/admin/api/web_hooks (content type application/json)",
+  },
 };

@@ -172,4 +172,25 @@ export const messaging: Readonly<Record<string, Example>> = {
     }),
     dashboard: "https://resend.com/webhooks",
   },
+  twitch: {
+    types: ["notification.stream.online", "notification.channel.follow"],
+    headers: (seed) => ({
+      "twitch-eventsub-message-id": uuidOf(seed),
+      "twitch-eventsub-message-type": seed.type.split(".")[0] ?? seed.type,
+      "twitch-eventsub-message-retry": "0",
+    }),
+    event: ({ id, type, iso }) => ({
+      subscription: {
+        id: "f1c2a387-161a-49f9-a165-0f21d7a4e1c4",
+        status: "enabled",
+        type: type.split(".").slice(1).join("."),
+        version: "1",
+        condition: { broadcaster_user_id: "1337" },
+        created_at: iso,
+      },
+      event: { id, broadcaster_user_id: "1337", broadcaster_user_name: "Ada", started_at: iso },
+    }),
+    dashboard: "POST https://api.twitch.tv/helix/eventsub/subscriptions",
+    subscribe: "a subscription for each type, with a secret of 10 to 100 characters",
+  },
 };

@@ -305,4 +305,34 @@ export const payments: Readonly<Record<string, Example>> = {
     subscribe: "nothing to tick: the product decides",
     develop: "/sandbox/item/fire_webhook of Plaid's API",
   },
+  btcpay: {
+    types: ["InvoiceSettled", "InvoiceExpired"],
+    event: ({ id, type, s }) => ({
+      deliveryId: id,
+      webhookId: "Lq4CGhKoGtGBqPvQJUkVS",
+      originalDeliveryId: id,
+      isRedelivery: false,
+      type,
+      timestamp: s,
+      storeId: "9CiNzKoANXxmk5ayZngSXrHTiVvvgCrwrpFQd4m2K776",
+      invoiceId: `inv_${id}`,
+    }),
+    dashboard: "https://your-server/stores (the store's Settings, Webhooks)",
+  },
+  revenuecat: {
+    types: ["INITIAL_PURCHASE", "RENEWAL", "CANCELLATION"],
+    event: (seed) => ({
+      api_version: "1.0",
+      event: {
+        id: uuidOf(seed).toUpperCase(),
+        type: seed.type,
+        event_timestamp_ms: seed.ms,
+        app_user_id: "user_1001",
+        product_id: "monthly",
+        store: "APP_STORE",
+        environment: "SANDBOX",
+      },
+    }),
+    dashboard: "https://app.revenuecat.com (the project, Integrations, Webhooks)",
+  },
 };

@@ -189,4 +189,29 @@ export const services: Readonly<Record<string, Example>> = {
     dashboard: "the webhook that your code gives when it creates a prediction",
     subscribe: "the webhook_events_filter that your code gives with it",
   },
+  ghost: {
+    types: ["post.published", "member.added"],
+    event: ({ id, type, iso }) => ({
+      event: type,
+      [type.split(".")[0] ?? type]: { current: { id, updated_at: iso }, previous: {} },
+    }),
+    dashboard: "https://your-site/ghost (Settings, Integrations, Add custom integration, Add webhook)",
+    subscribe: "a webhook for each event, each with the secret",
+  },
+  cal: {
+    types: ["BOOKING_CREATED", "BOOKING_CANCELLED", "BOOKING_RESCHEDULED"],
+    event: ({ id, number, type, iso }) => ({
+      triggerEvent: type,
+      createdAt: iso,
+      payload: {
+        uid: id,
+        bookingId: number,
+        title: "30 min with Ada",
+        startTime: iso,
+        attendees: [{ email: "ada@example.com", name: "Ada" }],
+        status: "ACCEPTED",
+      },
+    }),
+    dashboard: "https://app.cal.com/settings/developer/webhooks",
+  },
 };

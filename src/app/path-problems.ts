@@ -2,8 +2,9 @@ import { CONFIG_FILE, type ReadConfig } from "../config/load.ts";
 import { tableOf } from "../config/schema.ts";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { compileBatch } from "../providers/body/batch.ts";
-import { headerOf, parseValuePath } from "../providers/body/path.ts";
+import { headerOf, parameterOf, parseValuePath } from "../providers/body/path.ts";
 import { compileSelector } from "../providers/body/selector.ts";
+import { compilePlace } from "../providers/handshake.ts";
 
 /**
  * Returns the paths that cannot be read, by source, each with its line. Reads the sources as they are
@@ -36,11 +37,22 @@ function pathsIn(source: Readonly<Record<string, unknown>>): Checked[] {
       .filter((path) => path !== "basic")
       .map((path): Checked => [
         ["secret_in"],
-        () => parseValuePath(path, "header:name, body:$.path or basic"),
+        () => parameterOf(path) ?? parseValuePath(path, "header:name, query:name, body:$.path or basic"),
       ]),
+    ...handshakePathsIn(source["handshake"]).map((path): Checked => [
+      ["handshake"],
+      () => void compilePlace(path),
+    ]),
     ...textsOf(timestamp).map((path): Checked => [["signature", "timestamp"], () => parseValuePath(path)]),
     ...textsOf(id).map((path): Checked => [["signature", "id"], () => headerOf(path)]),
   ];
+}
+
+function handshakePathsIn(handshake: unknown): string[] {
+  return [handshake].flat().flatMap((one) => {
+    const { when, token, echo } = tableOf(one);
+    return Object.keys(tableOf(when)).concat(textsOf([token, echo]));
+  });
 }
 
 /** The paths in a selector. The config's schema reports everything else that is wrong with it. */

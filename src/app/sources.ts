@@ -5,6 +5,7 @@ import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
 import { kindOf } from "../providers/schemes.ts";
 import { createSource, learnsSecret, type Source, type SourceSettings } from "../providers/source.ts";
+import { handshakeProblems, withHandshakes } from "./handshakes.ts";
 import { standsIn } from "./missing-keys.ts";
 import { pointlessKeys } from "./pointless-keys.ts";
 
@@ -34,8 +35,9 @@ export function createSources(
     const provider = providers.get(source.provider);
     if (provider === undefined) continue; // config/source-checks.ts has reported it
     const settings = settingsOf(source, provider, configured);
-    const pointless = pointlessKeys(source, provider, settings.scheme ?? provider.scheme);
-    for (const message of pointless) problems.push(problemOf(source, message));
+    const pointless = pointlessKeys(source, settings.provider, settings.scheme ?? provider.scheme);
+    const wrong = handshakeProblems(source.handshake, source.verifyToken);
+    for (const message of [...pointless, ...wrong]) problems.push(problemOf(source, message));
     try {
       sources.set(source.name, createSource({ ...settings, receives }, clock, fetch));
     } catch (error) {
@@ -57,9 +59,10 @@ function problemOf({ name, line }: ConfiguredSource, message: string): Problem {
  */
 export function settingsOf(
   source: ConfiguredSource,
-  provider: Provider,
+  preset: Provider,
   all: readonly ConfiguredSource[],
 ): SourceSettings {
+  const provider = withHandshakes(preset, source.handshake);
   return {
     name: source.name,
     provider,

@@ -88,6 +88,31 @@ const signatureFields = {
   secret_encoding: () => z.optional(z.enum(["text", "hex", "base64", "whsec", "whsec-or-text"])),
 };
 
+/** A request with which the provider checks the URL. */
+const handshake = once(() =>
+  z.strictObject({
+    method: z._default(z.enum(["GET", "HEAD", "OPTIONS", "POST"]), "GET"),
+    /** Each path and its value; true if any value fits, false if it must be missing. */
+    when: z.optional(z.record(path(), z.union([z.string(), z.number(), z.boolean()]))),
+    /** Where the source's verify_token is. */
+    token: z.optional(path()),
+    /** What to send back. */
+    echo: z.optional(path()),
+    as: z.optional(
+      z
+        .string()
+        .check(
+          z.regex(
+            /^(?:text|json:.+|header:[!#$%&'*+.^_`|~\w-]+)$/,
+            'must be "text", "json:field" or "header:name"',
+          ),
+        ),
+    ),
+    /** A POST whose signature is verified first. */
+    signed: z.optional(z.boolean()),
+  }),
+);
+
 const sourceFields = {
   provider: () =>
     z.string({
@@ -129,6 +154,13 @@ const sourceFields = {
       }),
     ),
   verify_token: () => z.optional(secret()),
+  handshake: () =>
+    z.optional(
+      z.pipe(
+        z.transform((value: unknown): unknown => (Array.isArray(value) ? value : [value])),
+        listOf(handshake()),
+      ),
+    ),
   environment: () => z.optional(z.enum(["production", "sandbox"])),
 };
 
@@ -141,6 +173,7 @@ type SchemaOf<Fields extends Record<string, () => z.ZodMiniType>> = z.ZodMiniObj
 type SignatureSchema = SchemaOf<typeof signatureFields>;
 type SourceSchema = SchemaOf<typeof sourceFields>;
 export type SignatureConfig = z.infer<SignatureSchema>;
+export type HandshakeConfig = z.infer<ReturnType<typeof handshake>>;
 export type SourceConfig = z.infer<SourceSchema>;
 export type ConfigFile = z.infer<ReturnType<typeof configWith>>;
 
@@ -221,6 +254,7 @@ export function tableOf(value: unknown): Readonly<Record<string, unknown>> {
 export function keysAt(path: readonly PropertyKey[]): string[] {
   if (path.length === 0) return Object.keys(configWith([]).shape);
   if (path[0] === "sources" && path.length === 2) return Object.keys(sourceFields);
+  if (path[2] === "handshake") return Object.keys(handshake().shape);
   return path[2] === "signature" ? Object.keys(signatureFields) : ["join", "with"];
 }
 

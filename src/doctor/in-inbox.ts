@@ -3,7 +3,7 @@ import type { Environment } from "../config/secrets.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import type { Delivery } from "../event.ts";
 import type { Fetch } from "../providers/context.ts";
-import { noHandshake, type Handshake } from "../providers/handshake.ts";
+import { noHandshake, type Handshake, type HandshakeMethod } from "../providers/handshake.ts";
 import { createSource, type Source, type SourceSettings } from "../providers/source.ts";
 import { ageIn } from "./age.ts";
 import { diagnose } from "./diagnose.ts";
@@ -40,7 +40,7 @@ export async function diagnoseInInbox(delivery: Delivery, inbox: InboxToDiagnose
   const source = sources.find(({ name }) => name === inbox.source);
   if (source === undefined) throw noSource(inbox.source, sources);
   const ready = startedSource(source, nowMs);
-  const unsigned = await handshakeIn(delivery, ready, delivery.method === "GET" ? "GET" : "unsigned");
+  const unsigned = await handshakeIn(delivery, ready, methodIn(delivery, ready) ?? "unsigned");
   const diagnosis = await diagnose(delivery, source, {
     nowMs,
     fetch,
@@ -48,7 +48,7 @@ export async function diagnoseInInbox(delivery: Delivery, inbox: InboxToDiagnose
     otherSecrets: unusedSecrets(inbox),
     rejections: log === undefined ? [] : readRejections(log, source.name),
     handshake: unsigned,
-    refused: unsigned === undefined && asksByGet(delivery, ready) ? noHandshake() : undefined,
+    refused: unsigned === undefined && methodIn(delivery, ready) !== undefined ? noHandshake() : undefined,
   });
   if (unsigned !== undefined || !diagnosis.verified) return { ...diagnosis, handshake: unsigned, events: [] };
   const kept = ready instanceof HookonceError ? delivery : (ready.redactBody?.(delivery) ?? delivery);
@@ -89,9 +89,12 @@ async function handshakeIn(
   }
 }
 
-/** Whether `serve` would treat the delivery as a handshake, valid or not, and not look for a signature. */
-function asksByGet({ method }: Delivery, source: Source | HookonceError): boolean {
-  return method === "GET" && !(source instanceof HookonceError) && source.handshakes?.GET !== undefined;
+/**
+ * The method, if `serve` would treat the delivery as a handshake, valid or not, and not look for a signature.
+ */
+function methodIn({ method }: Delivery, source: Source | HookonceError): HandshakeMethod | undefined {
+  if (source instanceof HookonceError) return undefined;
+  return source.handshakes?.methods.find((one) => one === method);
 }
 
 function noSource(name: string, sources: readonly SourceSettings[]): HookonceError {

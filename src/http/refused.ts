@@ -79,7 +79,7 @@ export function createRefusedRing(limits: RingLimits = LIMITS): RefusedRing {
         source: source.name,
         receivedAt: clock(),
         method: head.method,
-        url: pathOf(head.url),
+        url: source.keepableUrl(pathOf(head.url)),
         headers: source.keepableHeaders(head.headers),
         body: keptBody(source, body, limits.body),
         code: error.code,

@@ -5,8 +5,9 @@ import { HookonceError } from "../errors.ts";
 import type { Head, Headers } from "../event.ts";
 import type { Health } from "../engines/engine.ts";
 import type { Queue } from "../inbox/queue.ts";
-import { answerGet, receive } from "../inbox/receive.ts";
+import { answerHandshake, receive } from "../inbox/receive.ts";
 import { isGzip } from "../providers/body/payload.ts";
+import type { HandshakeMethod } from "../providers/handshake.ts";
 import type { Source } from "../providers/source.ts";
 import { answerBatch, answerError, answerReceived, answerReply } from "./answers.ts";
 import type { BodyReader } from "./body.ts";
@@ -60,10 +61,15 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
   for (const source of options.sources.values()) {
     for (const path of pathsOf(source).flatMap((one) => [one, `${one}/`])) {
       app.post(path, (c) => take(options, source, c.req.raw, c.env));
-      allowed.set(path, "POST");
-      if (source.handshakes?.GET !== undefined) {
-        app.get(path, (c) => shakeHands(options, source, c.req.raw, c.env));
-        allowed.set(path, "GET, POST");
+      const methods = source.handshakes?.methods ?? [];
+      allowed.set(path, [...methods, "POST"].join(", "));
+      for (const method of methods) {
+        // Hono passes HEAD to the route of GET.
+        app.on(method === "HEAD" ? "GET" : method, path, (c, next) => {
+          const asked = c.req.raw.method === "HEAD" ? "HEAD" : method;
+          if (method === "HEAD" && c.req.raw.method !== "HEAD") return next();
+          return shakeHands(options, source, asked, c.req.raw, c.env);
+        });
       }
     }
   }
@@ -213,12 +219,13 @@ function closing(error: unknown): Record<string, string> {
 async function shakeHands(
   options: RoutesOptions,
   source: Source,
+  method: HandshakeMethod,
   request: Request,
   env: Env["Bindings"] | undefined,
 ): Promise<Response> {
   const startedAt = performance.now();
   try {
-    const done = await answerGet(
+    const done = await answerHandshake(
       {
         method: request.method,
         url: request.url,
@@ -227,6 +234,7 @@ async function shakeHands(
         receivedAt: options.clock(),
         remoteAddress: () => env?.remoteAddress?.(request) ?? null,
       },
+      method,
       source,
     );
     options.log.handshake(source.name, done, startedAt);

@@ -1,7 +1,7 @@
 import type { Incoming, Result } from "../engines/engine.ts";
 import type { Delivery } from "../event.ts";
 import { HookonceError } from "../errors.ts";
-import { noHandshake, type HandshakeDone } from "../providers/handshake.ts";
+import { noHandshake, type HandshakeDone, type HandshakeMethod } from "../providers/handshake.ts";
 import type { ParsedBody } from "../providers/body/payload.ts";
 import type { Identified, Source } from "../providers/source.ts";
 import type { Queue } from "./queue.ts";
@@ -66,13 +66,17 @@ async function receiveBatch(
 }
 
 /**
- * Answers a handshake that arrives as GET.
+ * Answers a handshake that does not arrive as POST.
  *
  * @throws HookonceError `handshake_refused` if it is not a handshake. It gives no reason, because anyone may
  *   ask
  */
-export async function answerGet(delivery: Delivery, source: Source): Promise<HandshakeDone> {
-  const done = await source.handshakes?.GET?.(delivery, () => source.parse(delivery));
+export async function answerHandshake(
+  delivery: Delivery,
+  method: HandshakeMethod,
+  source: Source,
+): Promise<HandshakeDone> {
+  const done = await source.handshakes?.[method]?.(delivery, () => source.parse(delivery));
   if (done === undefined) throw noHandshake();
   return done;
 }

@@ -4,6 +4,7 @@ import { isSecret } from "./schemes/comparison.ts";
 import type { VerifyContext } from "./context.ts";
 import type { ParsedBody } from "./body/payload.ts";
 import { checkPinned, fetchPinned } from "./schemes/pinned-fetch.ts";
+import { parameterIn, parameterOf } from "./body/path.ts";
 import { compileSelector, type Part } from "./body/selector.ts";
 
 /** `query:hub.mode`, or a part that a selector can read. */
@@ -14,15 +15,18 @@ export interface Handshake {
   /** In words. */
   readonly name: string;
   /**
-   * `signed`: answered after the signature has been verified. `unsigned`: answered without, because it has
-   * none.
+   * A method other than POST, or a POST. `signed`: answered after the signature has been verified.
+   * `unsigned`: answered without, because it has none.
    */
-  readonly on: "GET" | "unsigned" | "signed";
+  readonly on: HandshakeMethod | "unsigned" | "signed";
+  /** All of them hold. A POST has at least one, because other POST requests are events. */
   readonly when: readonly Condition[];
   /** The payload has these keys and no others. */
   readonly onlyKeys?: readonly string[];
   readonly answer: HandshakeAnswer;
 }
+
+export type HandshakeMethod = "GET" | "HEAD" | "OPTIONS";
 
 export interface Condition {
   readonly at: Place;
@@ -34,8 +38,11 @@ export interface Condition {
 }
 
 export type HandshakeAnswer =
-  /** Send back the value at this place, as text. */
-  | { readonly echo: Place }
+  /**
+   * Send back the value at this place: as text, as `{"name": value}` with `json:name`, or as the response
+   * header `name` with `header:name`.
+   */
+  | { readonly echo: Place; readonly as?: EchoForm }
   | { readonly status: number; readonly json?: unknown; readonly contentType?: string }
   /**
    * Send back the token at this place, and its HMAC-SHA256 in hex, keyed with the secret that signed the
@@ -49,6 +56,8 @@ export type HandshakeAnswer =
   | { readonly show: Place }
   /** Fetch the URL at this place, from this host only. */
   | { readonly confirm: Place; readonly host: RegExp };
+
+export type EchoForm = "text" | `json:${string}` | `header:${string}`;
 
 export interface HandshakeDone {
   readonly handshake: string;
@@ -64,6 +73,8 @@ export type Answer = (
 ) => HandshakeDone | Promise<HandshakeDone> | undefined;
 
 export interface Handshakes extends Readonly<Record<Handshake["on"], Answer | undefined>> {
+  /** The methods of its handshakes besides POST. */
+  readonly methods: readonly HandshakeMethod[];
   /** Whether the headers are those of a handshake without a signature, so that its body is worth reading. */
   readonly mayBeUnsigned: (head: Head) => boolean;
 }
@@ -98,8 +109,13 @@ export function compileHandshakes(
   const unsigned = of("unsigned").map(({ when }) =>
     when.filter(isInHead).map((condition) => compileCondition(condition, context.verifyToken)),
   );
+  const GET = at("GET");
+  // A server that answers GET answers HEAD in the same way, without the body (RFC 9110, 9.3.2).
   return {
-    GET: at("GET"),
+    GET,
+    HEAD: at("HEAD") ?? GET,
+    OPTIONS: at("OPTIONS"),
+    methods: (["GET", "HEAD", "OPTIONS"] as const).filter((method) => of(method).length > 0),
     unsigned: at("unsigned"),
     signed: at("signed"),
     mayBeUnsigned: ({ url, headers }) =>
@@ -123,11 +139,10 @@ type ReadPlace = (delivery: Readable, parse: () => ParsedBody) => unknown;
 
 type Readable = Pick<Delivery, "url" | "headers" | "body">;
 
-function compilePlace(place: Place): ReadPlace {
-  if (place.startsWith("query:")) {
-    const name = place.slice("query:".length);
-    return ({ url }) => new URL(url, "http://localhost").searchParams.get(name) ?? undefined;
-  }
+/** @throws HookonceError `config_invalid` */
+export function compilePlace(place: Place): ReadPlace {
+  const parameter = parameterOf(place);
+  if (parameter !== undefined) return ({ url }) => parameterIn(url, parameter);
   const read = compileSelector(place, "absent");
   const inBody = place.startsWith("body:");
   return ({ headers, body }, parse) => read({ headers, payload: inBody ? parse().payload : null, body });
@@ -172,7 +187,7 @@ const MAX_ECHO = 1000;
  */
 const MAX_SHOWN = 20;
 
-/** The text goes to a terminal. */
+/** For text that goes to a terminal or into a header. */
 const PRINTABLE = /^[\u0021-\u007e]+$/;
 
 // A browser must not render the echoed text as a page.
@@ -186,7 +201,14 @@ function compileAnswer(name: string, answer: HandshakeAnswer, context: Handshake
   });
   if ("echo" in answer) {
     const read = compilePlace(answer.echo);
-    return (delivery, parse) => done(200, TEXT, textOf(name, read(delivery, parse)));
+    const { as = "text" } = answer;
+    return (delivery, parse) => {
+      const text = textOf(name, read(delivery, parse));
+      if (as === "text") return done(200, TEXT, text);
+      const field = as.slice(as.indexOf(":") + 1);
+      if (as.startsWith("json:")) return done(200, JSON_TYPE, JSON.stringify({ [field]: text }));
+      return done(200, { ...TEXT, [field.toLowerCase()]: printableOf(name, text) }, "");
+    };
   }
   if ("hashed" in answer) {
     const read = compilePlace(answer.hashed);
@@ -205,12 +227,7 @@ function compileAnswer(name: string, answer: HandshakeAnswer, context: Handshake
     const shown = new Set<string>();
     return (delivery, parse) => {
       if (context.secrets.length > 0) return undefined;
-      const text = textOf(name, read(delivery, parse));
-      if (!PRINTABLE.test(text))
-        throw new HookonceError(
-          "handshake_refused",
-          `The ${name} is refused: it contains more than printable ASCII characters.`,
-        );
+      const text = printableOf(name, textOf(name, read(delivery, parse)));
       if (shown.has(text) || shown.size === MAX_SHOWN) return done(200, TEXT, "");
       shown.add(text);
       return { ...done(200, TEXT, ""), secret: { text, last: shown.size === MAX_SHOWN } };
@@ -230,7 +247,15 @@ function compileAnswer(name: string, answer: HandshakeAnswer, context: Handshake
   return () => done(status, headers, body);
 }
 
-/** For a GET that is not one of the source's handshakes. */
+function printableOf(name: string, text: string): string {
+  if (PRINTABLE.test(text)) return text;
+  throw new HookonceError(
+    "handshake_refused",
+    `The ${name} is refused: it contains more than printable ASCII characters.`,
+  );
+}
+
+/** For a GET, HEAD or OPTIONS that is not one of the source's handshakes. */
 export function noHandshake(): HookonceError {
   return new HookonceError(
     "handshake_refused",

@@ -7,7 +7,7 @@ import { compileHandshakes, type Handshakes } from "./handshake.ts";
 import { checkId, checkType } from "./body/identity.ts";
 import { parseBody, type ParsedBody, type Reading } from "./body/payload.ts";
 import type { Provider } from "./provider.ts";
-import { createBodyRedaction, createHeaderRedaction } from "./body/redaction.ts";
+import { createBodyRedaction, createHeaderRedaction, createUrlRedaction } from "./body/redaction.ts";
 import { canonical, compileSelector, ESCAPE, type Read, type Selector } from "./body/selector.ts";
 import { kindOf, type Scheme } from "./schemes.ts";
 import { coversUrl, secretOf } from "./verifier.ts";
@@ -96,6 +96,8 @@ export interface Source {
   readonly redactBody: ((delivery: Delivery) => Delivery) | undefined;
   /** The headers as they may be stored: names in lower case, secrets replaced. */
   readonly keepableHeaders: (headers: Headers) => Headers;
+  /** The URL as it may be shown: secrets replaced. */
+  readonly keepableUrl: (url: string) => string;
 }
 
 /** @throws HookonceError `not_a_batch`, or what is wrong with the body as a whole */
@@ -162,7 +164,10 @@ export function createSource(
     admit: createAdmission({
       maxBody,
       checkHeaders: receives ? kind.createHeaderCheck(scheme, context) : refuseAll,
-      signatureInBody: kind.proof !== "none" && kind.signatureHeader(scheme) === undefined,
+      signatureInBody:
+        kind.proof !== "none" &&
+        kind.signatureHeader(scheme) === undefined &&
+        kind.signatureParameter(scheme) === undefined,
       handshakes,
     }),
     verify: receives ? kind.createVerifier(scheme, context) : refuseAll,
@@ -175,6 +180,7 @@ export function createSource(
     redactBody:
       kind.proof === "secret-sent" ? createBodyRedaction(secrets, provider.formField, maxBody) : undefined,
     keepableHeaders: createHeaderRedaction(provider, scheme, secrets),
+    keepableUrl: createUrlRedaction(scheme, secrets),
   };
 }
 

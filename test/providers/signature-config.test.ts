@@ -428,7 +428,7 @@ describe("refuses to start with", () => {
       problems: [
         [
           5,
-          /^sources\.it\.secret_in: "sha256:body" is not a path: write header:name, body:\$\.path or basic/,
+          /^sources\.it\.secret_in: "sha256:body" is not a path: write header:name, query:name, body:\$\.path or basic/,
         ],
       ],
     },

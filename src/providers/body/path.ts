@@ -38,6 +38,26 @@ export function headerOf(path: string): string {
 }
 
 /**
+ * The parameter that `query:name` names, as it is after decoding.
+ *
+ * @returns undefined if it is another kind of path
+ * @throws HookonceError `config_invalid` if the name is missing
+ */
+export function parameterOf(path: string): string | undefined {
+  if (!path.startsWith("query:")) return undefined;
+  const name = path.slice("query:".length);
+  if (name === "") throw unreadable(path, "the name of a query parameter, such as query:token");
+  return name;
+}
+
+/** The first parameter of this name in the query of a URL. */
+export function parameterIn(url: string, name: string): string | undefined {
+  const query = url.indexOf("?");
+  if (query === -1) return undefined;
+  return new URLSearchParams(url.slice(query + 1).replace(/#.*$/su, "")).get(name) ?? undefined;
+}
+
+/**
  * The steps of the JSON path after the colon of `body:$.data.id`.
  *
  * @throws HookonceError `config_invalid`

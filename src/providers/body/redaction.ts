@@ -34,9 +34,28 @@ export function createHeaderRedaction(
     return { ...headers, ...Object.fromEntries(secret.map((name) => [name, REDACTED])) };
   };
   if (!isSent) return redact;
-  const redactText = createTextRedaction(secrets);
+  // Proxies repeat the URL in headers such as X-Original-URI and Referer.
+  const redactUrl = createUrlRedaction(scheme, secrets);
   return (headers) =>
-    Object.fromEntries(Object.entries(redact(headers)).map(([name, value]) => [name, redactText(value)]));
+    Object.fromEntries(Object.entries(redact(headers)).map(([name, value]) => [name, redactUrl(value)]));
+}
+
+/**
+ * Replaces secrets in a URL, or in text that contains URLs. Whatever is in the place of the secret is
+ * replaced, because a wrong secret may be another source's, and because a secret has many spellings in a URL.
+ */
+export function createUrlRedaction(scheme: Scheme, secrets: readonly string[]): (text: string) => string {
+  const kind = kindOf(scheme);
+  if (kind.proof !== "secret-sent") return (text) => text;
+  const redactText = createTextRedaction(secrets);
+  const parameter = kind.signatureParameter(scheme);
+  if (parameter === undefined) return redactText;
+  return (text) =>
+    redactText(
+      text.replaceAll(/(?<=[?&])([^?&=#\s]*)=([^&#\s]*)/gu, (pair, name: string) =>
+        new URLSearchParams(name).has(parameter) ? `${name}=${REDACTED}` : pair,
+      ),
+    );
 }
 
 /**

@@ -59,8 +59,14 @@ export type Proof = "none" | "secret-sent" | "shared-key" | "key-pair" | "fetche
 
 /** What a kind may leave out; {@link defineKind} has the defaults. */
 interface Optional<S> {
-  /** Where the signature is (or the secret, if that is sent). Default: undefined, it is in the body. */
+  /**
+   * Where the signature is (or the secret, if that is sent). Default: undefined, it is in the query or in the
+   * body.
+   */
   signatureHeader?(scheme: S): SignatureHeader | undefined;
+
+  /** The query parameter that holds the secret. Default: undefined. */
+  signatureParameter?(scheme: S): string | undefined;
 
   /**
    * Refuses what the headers alone can refuse, so that nobody can make hookonce read, inflate or parse a body
@@ -184,6 +190,7 @@ type Definition<S extends SchemeLiteral> = Omit<SchemeKind<S>, keyof Optional<S>
 export function defineKind<S extends SchemeLiteral>(definition: Definition<S>): SchemeKind<S> {
   const kind: SchemeKind<S> = {
     signatureHeader: () => undefined,
+    signatureParameter: () => undefined,
     createHeaderCheck: (scheme) => requireHeader(kind.signatureHeader(scheme)),
     timestampHeader: () => undefined,
     coversUrl: () => false,

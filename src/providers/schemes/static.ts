@@ -1,6 +1,6 @@
 import type { Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
-import { headerOf } from "../body/path.ts";
+import { headerOf, parameterIn, parameterOf } from "../body/path.ts";
 import { setInBody } from "../body/payload.ts";
 import { compileSelector, type Part } from "../body/selector.ts";
 import type { HeaderCheck, OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
@@ -9,12 +9,13 @@ import { randomSecret } from "./keys.ts";
 import { defineKind, type SignatureHeader } from "./scheme.ts";
 
 /**
- * The provider sends the secret itself: in a header, in the body, or as the password of basic authentication.
+ * The provider sends the secret itself: in a header, in the query, in the body, or as the password of basic
+ * authentication.
  * It is never stored.
  */
 export interface StaticScheme {
   readonly kind: "static";
-  /** A part; or `basic`, and then the secret is `user:password`. */
+  /** A part or `query:name`; or `basic`, and then the secret is `user:password`. */
   readonly secretIn: Part;
 }
 
@@ -33,6 +34,7 @@ export const staticSecret = defineKind<StaticScheme>({
     return { secret: secretIn === "basic" ? `hookonce:${secret}` : secret };
   },
   signatureHeader,
+  signatureParameter: ({ secretIn }) => parameterOf(secretIn),
   unsignedBody: "it sends its secret and signs nothing, so a changed body is accepted",
   expectedFacts: ({ secretIn }) => [
     { label: "secret in", text: secretIn === "basic" ? "authorization, as user:password" : secretIn },
@@ -52,6 +54,8 @@ function createHeaderCheck(scheme: StaticScheme, { secrets }: VerifyContext): He
   if (isInBody(scheme)) return () => {};
   const check = createSecretCheck(scheme, secrets);
   if (scheme.secretIn === "basic") return ({ headers }) => check(basicOf(headers));
+  const parameter = parameterOf(scheme.secretIn);
+  if (parameter !== undefined) return ({ url }) => check(parameterIn(url, parameter));
   const name = headerOf(scheme.secretIn);
   return ({ headers }) => check(headers[name]);
 }
@@ -100,6 +104,12 @@ function sign(
   }
   if (secretIn.startsWith("body:"))
     return { ...request, body: setInBody(request, secretIn, secret, formField) };
+  const parameter = parameterOf(secretIn);
+  if (parameter !== undefined) {
+    const url = new URL(request.url);
+    url.searchParams.set(parameter, secret);
+    return { ...request, url: url.href };
+  }
   return { ...request, headers: { ...request.headers, [secretIn.slice("header:".length)]: secret } };
 }
 

@@ -77,7 +77,17 @@ export type ErrorCode =
   | "unknown_event"
   | "ambiguous_event"
   | "unknown_job"
+  | "unknown_token"
+  | "token_exists"
+  | "event_not_stored"
+  | "invalid_cursor"
   | "invalid_request"
+  // The API refuses the request for who sent it, or from where.
+  | "unauthenticated"
+  | "scope_missing"
+  | "origin_refused"
+  | "host_refused"
+  | "too_many_attempts"
   | "permission_denied"
   | "not_serving"
   // The signature doctor cannot read the saved request.

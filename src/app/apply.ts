@@ -3,11 +3,12 @@ import type { Logger } from "pino";
 import { loadConfig } from "../config/load.ts";
 import { WATCH_LIMITS } from "../engines/watchdog.ts";
 import { HookonceError } from "../errors.ts";
+import { createSocketApp } from "../http/admin/listener.ts";
 import { createAdminApp } from "../http/admin/routes.ts";
 import { createRefusedRing } from "../http/refused.ts";
 import { connectToServe, createAdminClient, type AdminClient } from "../http/admin/socket.ts";
 import type { ApplyInbox } from "../inbox/apply.ts";
-import { createBackgroundJobs } from "../inbox/background-jobs.ts";
+import { createBackgroundJobs, type BackgroundJobs } from "../inbox/background-jobs.ts";
 import { check, type Checked } from "./check.ts";
 import { openInbox } from "./open-inbox.ts";
 import { createServices } from "./services.ts";
@@ -94,13 +95,19 @@ async function writeFolder(
     clock,
   }));
   await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
-  const app = createAdminApp(jobs, createRefusedRing());
   return {
-    client: createAdminClient((request) => app.fetch(request)),
+    client: clientWithin(jobs),
     ofServe: false,
     isWanted: inbox.isWanted,
     [Symbol.asyncDispose]: () => services.stop(),
   };
+}
+
+/** The API within this process, which has refused no delivery. */
+function clientWithin(jobs: BackgroundJobs): AdminClient {
+  const none = { refused: createRefusedRing(), verdictOf: () => Promise.resolve(undefined) };
+  const app = createSocketApp(createAdminApp({ jobs, ...none }));
+  return createAdminClient((request) => app.fetch(request));
 }
 
 /** Reads without the lock. A `serve` may start at the same time and is not disturbed. */
@@ -117,9 +124,8 @@ async function readFolder(
     clock: Date.now,
   };
   const jobs = createBackgroundJobs(() => Promise.resolve(inbox));
-  const app = createAdminApp(jobs, createRefusedRing());
   return {
-    client: createAdminClient((request) => app.fetch(request)),
+    client: clientWithin(jobs),
     ofServe: false,
     isWanted: () => false,
     async [Symbol.asyncDispose]() {

@@ -1,5 +1,5 @@
 import { HookonceError } from "../errors.ts";
-import type { RefusedJson } from "../http/admin/routes.ts";
+import type { RefusedJson } from "../http/admin/shapes.ts";
 import { connectAdmin } from "./apply.ts";
 
 /**

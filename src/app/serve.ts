@@ -3,11 +3,9 @@ import { parseAddress } from "../config/address.ts";
 import type { Config } from "../config/load.ts";
 import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
 import { WATCH_LIMITS } from "../engines/watchdog.ts";
-import { createAdminApp } from "../http/admin/routes.ts";
-import { HAS_SOCKET, listenOnSocket, socketPathOf } from "../http/admin/socket.ts";
 import { createRefusedRing, type RefusedRing } from "../http/refused.ts";
 import { listen, type HttpServer } from "../http/server.ts";
-import { createBackgroundJobs } from "../inbox/background-jobs.ts";
+import { startAdmin } from "./admin.ts";
 import { announce, type Ready } from "./announce.ts";
 import { check, type Checked } from "./check.ts";
 import { exitNow, failStop } from "./fail-stop.ts";
@@ -100,7 +98,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   });
   const server = port as HttpServer;
   const refused = createRefusedRing();
-  await startAdmin(services, inbox, config.database, { sources, refused, logger });
+  await startAdmin(services, inbox, { config, sources, refused, log: logger });
   await startReceiving(services, server, inbox, { sources, refused, log });
   const end = (): void => {
     services.stop().then(
@@ -120,37 +118,6 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
 
 interface Received extends Pick<OpenInboxOptions, "sources"> {
   readonly refused: RefusedRing;
-}
-
-/**
- * Starts the API for commands. If that fails, webhooks are still received, and commands report that they
- * cannot reach this process.
- */
-async function startAdmin(
-  services: Services,
-  inbox: Inbox,
-  database: string,
-  { sources, refused, logger }: Received & { readonly logger: Log["logger"] },
-): Promise<void> {
-  const { engine, queue } = inbox;
-  const handlers = (): Inbox["handlers"] => inbox.handlers;
-  const jobs = createBackgroundJobs(async () => ({
-    reader: await engine.reader(),
-    queue,
-    sources,
-    handlers,
-    clock: Date.now,
-  }));
-  await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
-  if (!HAS_SOCKET) return;
-  try {
-    await services.start(() => {
-      const socket = listenOnSocket(createAdminApp(jobs, refused), socketPathOf(database));
-      return { name: "socket", stop: () => socket.stop() };
-    });
-  } catch (error) {
-    logger.warn({ cause: messageOf(error) }, "commands such as hookonce apply cannot reach this process");
-  }
 }
 
 async function startReceiving(

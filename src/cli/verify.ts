@@ -10,6 +10,7 @@ import type { Fact } from "../providers/schemes/scheme.ts";
 import { joinRequest, parseRequest } from "../doctor/saved-request.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import type { Delivery } from "../event.ts";
+import { deliveryOf } from "../http/refused.ts";
 import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
 import { say, complain } from "./terminal.ts";
@@ -81,18 +82,10 @@ async function verifyLast(folder: string, flags: VerifyFlags): Promise<number> {
   const when = new Date(receivedAt).toISOString();
   say(visible(`${method} ${url} was refused at ${when}: ${message} [${code}]`));
   if (missing !== null) say(WHY_MISSING[missing]);
-  if (missing === "secret" || missing === "too_large") return EXIT.failed;
+  const kept = missing ?? Buffer.from(body ?? "", "base64");
+  const delivery = deliveryOf({ source: last.source, method, url, headers, receivedAt, body: kept });
+  if (delivery === undefined) return EXIT.failed;
   say("");
-  const { "content-length": _length, ...others } = headers;
-  const delivery: Delivery = {
-    method,
-    url,
-    // The length of a body that was not read would look like a fault.
-    headers: missing === null ? headers : others,
-    body: Buffer.from(body ?? "", "base64"),
-    receivedAt,
-    remoteAddress: () => "127.0.0.1",
-  };
   return diagnose(delivery, folder, last.source, flags.at ?? receivedAt, flags);
 }
 

@@ -10,3 +10,8 @@ export function parseAddress(address: string): { hostname: string; port: number 
     port: Number(address.slice(colon + 1)),
   };
 }
+
+/** Whether a host is this machine: an address in 127.0.0.0/8, `::1` or `localhost`. */
+export function isLoopbackHost(hostname: string): boolean {
+  return /^(?:localhost|127(?:\.\d{1,3}){3}|(?:0*:){2,7}0*1)$/i.test(hostname);
+}

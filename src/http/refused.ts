@@ -1,10 +1,12 @@
 import { HookonceError, type ErrorCode } from "../errors.ts";
-import type { Head, Headers } from "../event.ts";
+import type { Delivery, Head, Headers } from "../event.ts";
 import type { Source } from "../providers/source.ts";
 import { statuses } from "./statuses.ts";
 
 /** A delivery that was refused for what it is, as it may be shown. */
 export interface Refused {
+  /** Counts the refused deliveries of this process from 1. */
+  readonly id: number;
   readonly source: string;
   /** Unix milliseconds. */
   readonly receivedAt: number;
@@ -24,6 +26,23 @@ export interface Refused {
  * secret is sent as it is, and may be anywhere in the body.
  */
 export type BodyMissing = "not_read" | "too_large" | "secret";
+
+/**
+ * A refused delivery as it arrived, for the doctor. Undefined if its body was read and not kept.
+ */
+export function deliveryOf({
+  method,
+  url,
+  headers,
+  receivedAt,
+  body,
+}: Omit<Refused, "id" | "code" | "message">): Delivery | undefined {
+  if (body === "secret" || body === "too_large") return undefined;
+  // The length of a body that was not read would look like a fault.
+  const { "content-length": _length, ...others } = headers;
+  const [given, bytes] = body === "not_read" ? [others, new Uint8Array()] : [headers, body];
+  return { method, url, headers: given, body: bytes, receivedAt, remoteAddress: () => "127.0.0.1" };
+}
 
 /** The latest refused deliveries, in memory alone. */
 export interface RefusedRing {
@@ -53,10 +72,7 @@ const OVERHEAD = 512;
 
 export function createRefusedRing(limits: RingLimits = LIMITS): RefusedRing {
   /** By source, the oldest first. */
-  const kept = new Map<
-    string,
-    { readonly refused: Refused; readonly bytes: number; readonly at: number }[]
-  >();
+  const kept = new Map<string, { readonly refused: Refused; readonly bytes: number }[]>();
   let total = 0;
   let count = 0;
 
@@ -67,7 +83,7 @@ export function createRefusedRing(limits: RingLimits = LIMITS): RefusedRing {
   }
 
   function dropOldest(): void {
-    const oldest = [...kept].map(([source, [first]]) => ({ source, at: first?.at ?? 0 }));
+    const oldest = [...kept].map(([source, [first]]) => ({ source, at: first?.refused.id ?? 0 }));
     const [first] = oldest.sort((a, b) => a.at - b.at);
     if (first !== undefined) dropFirst(first.source);
   }
@@ -76,6 +92,7 @@ export function createRefusedRing(limits: RingLimits = LIMITS): RefusedRing {
     keep(source, head, clock, body, error) {
       if (!(error instanceof HookonceError) || !isOfDelivery(error)) return;
       const refused: Refused = {
+        id: ++count,
         source: source.name,
         receivedAt: clock(),
         method: head.method,
@@ -89,17 +106,17 @@ export function createRefusedRing(limits: RingLimits = LIMITS): RefusedRing {
         OVERHEAD + JSON.stringify(refused.headers).length + refused.url.length + refused.body.length;
       const entries = kept.get(source.name) ?? [];
       kept.set(source.name, entries);
-      entries.push({ refused, bytes, at: ++count });
+      entries.push({ refused, bytes });
       total += bytes;
       if (entries.length > limits.perSource) dropFirst(source.name);
       while (total > limits.total) dropOldest();
     },
     list(source, limit) {
       const entries = source === undefined ? [...kept.values()].flat() : (kept.get(source) ?? []);
-      return [...entries]
-        .sort((a, b) => b.at - a.at)
-        .slice(0, limit)
-        .map(({ refused }) => refused);
+      return entries
+        .map(({ refused }) => refused)
+        .sort((a, b) => b.id - a.id)
+        .slice(0, limit);
     },
   };
 }

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { createSocketApp } from "../../src/http/admin/listener.ts";
 import { createAdminApp } from "../../src/http/admin/routes.ts";
 import { createRefusedRing } from "../../src/http/refused.ts";
 import type { BackgroundJobs } from "../../src/inbox/background-jobs.ts";
@@ -12,7 +13,9 @@ async function post(
   const jobs = {
     start: (request) => `job_${started.push(request)}`,
   } as Partial<BackgroundJobs> as BackgroundJobs;
-  const answer = await createAdminApp(jobs, createRefusedRing()).request("/api/jobs", {
+  const refused = createRefusedRing();
+  const admin = createAdminApp({ jobs, refused, verdictOf: () => Promise.resolve(undefined) });
+  const answer = await createSocketApp(admin).request("/api/jobs", {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(job),

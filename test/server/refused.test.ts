@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { HookonceError, type ErrorCode } from "../../src/errors.ts";
+import { createSocketApp } from "../../src/http/admin/listener.ts";
 import { createAdminApp } from "../../src/http/admin/routes.ts";
 import { createRefusedRing, type RingLimits } from "../../src/http/refused.ts";
 import { createBackgroundJobs } from "../../src/inbox/background-jobs.ts";
@@ -32,6 +33,7 @@ test("keeps a refused delivery as it came, with why it was refused", async () =>
   expect(status).toBe(401);
   expect(inbox.refused.list("stripe", 20)).toEqual([
     {
+      id: 1,
       source: "stripe",
       receivedAt: 1_700_000_000_000,
       method: "POST",
@@ -137,8 +139,18 @@ test("is shown by the API, with bodies on demand", async () => {
     ["b", 11],
   ]);
   const jobs = createBackgroundJobs(() => Promise.reject(new Error("no job is run")));
+  const asked: number[] = [];
+  const verdict = { verified: false, code: "signature_mismatch", message: "no", findings: [], docs: "" };
+  const admin = createAdminApp({
+    jobs,
+    refused: ring,
+    verdictOf({ id }) {
+      asked.push(id);
+      return Promise.resolve(verdict);
+    },
+  });
   const get = async (query: string) => {
-    const response = await createAdminApp(jobs, ring).request(`/api/refused${query}`);
+    const response = await createSocketApp(admin).request(`/api/refused${query}`);
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   };
   const item = {
@@ -152,14 +164,25 @@ test("is shown by the API, with bodies on demand", async () => {
     status: 200,
     body: {
       items: [
-        { ...item, source: "b", received_at: 1, body: null, body_missing: "too_large" },
-        { ...item, source: "a", received_at: 0, body: "AAAA", body_missing: null },
+        { ...item, id: 2, source: "b", received_at: 1, body: null, body_missing: "too_large" },
+        { ...item, id: 1, source: "a", received_at: 0, body: "AAAA", body_missing: null },
       ],
       next: null,
     },
   });
   expect((await get("?source=a")).body["items"]).toEqual([
-    { ...item, source: "a", received_at: 0, body: null, body_missing: null },
+    { ...item, id: 1, source: "a", received_at: 0, body: null, body_missing: null },
   ]);
   expect((await get("?limit=0")).status).toBe(400);
+  // The doctor works only when it is asked about one delivery.
+  expect(asked).toEqual([]);
+  expect((await get("?verdict=true")).status).toBe(400);
+  expect((await get("?id=9&verdict=true")).body["items"]).toEqual([]);
+  expect(asked).toEqual([]);
+  expect((await get("?id=1&verdict=true")).body["items"]).toEqual([
+    { ...item, id: 1, source: "a", received_at: 0, body: null, body_missing: null, verdict },
+  ]);
+  const both = await Promise.all([get("?id=1&verdict=true"), get("?id=2&verdict=true")]);
+  expect(both.map(({ status }) => status)).toEqual([200, 503]);
+  expect(asked).toEqual([1, 1]);
 });

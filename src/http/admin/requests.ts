@@ -95,27 +95,22 @@ export const rollupsQuery = z.strictObject({
 
 export const auditQuery = z.strictObject({ limit: limit(500, 50), cursor });
 
-const jobFilter = z.strictObject({
-  source: z.optional(text),
-  type: z.optional(text),
-  outcome: z.optional(z.enum(EVENT_OUTCOMES)),
-  since: z.optional(time),
-  until: z.optional(time),
-  limit: z.optional(z.int().check(z.positive())),
-});
-
-const reason = text.check(z.regex(/\S/, "Write a reason."));
-
 export const jobRequest = z
   .strictObject({
-    action: z.enum(["apply", "replay", "discard"]),
+    action: z.literal("apply"),
     ids: z.optional(z.array(text).check(z.minLength(1), z.maxLength(10_000, "Give at most 10,000 ids."))),
-    filter: z._default(jobFilter, {}),
+    filter: z._default(
+      z.strictObject({
+        source: z.optional(text),
+        type: z.optional(text),
+        outcome: z.optional(z.enum(["unhandled", "failed"])),
+        since: z.optional(time),
+        until: z.optional(time),
+        limit: z.optional(z.int().check(z.positive())),
+      }),
+      {},
+    ),
     dry_run: z._default(z.boolean(), false),
-    /** Events per second. */
-    rate: z.optional(z.number().check(z.positive())),
-    reason: z.optional(reason),
-    even_stale: z._default(z.boolean(), false),
   })
   .check(
     z.refine(

@@ -1,77 +1,90 @@
 import { zValidator } from "@hono/zod-validator";
 import { Hono } from "hono";
+import { createMiddleware } from "hono/factory";
 import * as z from "zod/mini";
 import { zodInWords } from "../../config/zod-words.ts";
 import { HookonceError } from "../../errors.ts";
 import type { BackgroundJobs } from "../../inbox/background-jobs.ts";
 import { answerError } from "../answers.ts";
 import type { Refused, RefusedRing } from "../refused.ts";
+import { requireScope, type Actor } from "./access.ts";
+import { jobRequest, refusedQuery } from "./requests.ts";
+import type { List, RefusedJson, Scope, VerdictJson } from "./shapes.ts";
+
+export interface AdminOptions {
+  readonly jobs: BackgroundJobs;
+  readonly refused: RefusedRing;
+  /** Asks the doctor about a refused delivery. Undefined if its body was not kept. */
+  readonly verdictOf: (refused: Refused) => Promise<VerdictJson | undefined>;
+}
+
+/** What a listener knows of a request before the routes see it. */
+export interface AdminEnv {
+  Bindings: {
+    /** The address of the peer; empty if there is none. */
+    peer: string;
+  };
+  Variables: { actor: Actor };
+}
 
 /**
- * The API behind the unix socket. It needs no authentication, because only the owner can open the socket
- * (socket.ts).
+ * The one table of routes: for the page, the API and the command line. Each listener finds out who asks
+ * (listener.ts), and each route names the scope that it needs.
  */
-export function createAdminApp(jobs: BackgroundJobs, refused: RefusedRing) {
-  return new Hono()
-    .post("/api/jobs", zValidator("json", jobRequest, refuseRequest), (c) => {
+export function createAdminApp({ jobs, refused, verdictOf }: AdminOptions) {
+  const verdict = oneAtATime(verdictOf);
+  return new Hono<AdminEnv>()
+    .post("/api/jobs", needs("steer"), zValidator("json", jobRequest, refuseRequest), (c) => {
       const { ids, filter, dry_run: dryRun } = c.req.valid("json");
       const { limit, ...rest } = filter;
       return c.json({ id: jobs.start({ filter: { ...rest, ids }, limit, dryRun }) }, 202);
     })
-    .get("/api/jobs/:id", (c) => c.json(jobs.view(c.req.param("id"))))
-    .delete("/api/jobs/:id", (c) => {
+    .get("/api/jobs/:id", needs("read"), (c) => c.json(jobs.view(c.req.param("id"))))
+    .delete("/api/jobs/:id", needs("steer"), (c) => {
       jobs.stop(c.req.param("id"));
       return c.json({ status: "stopping" });
     })
-    .get("/api/refused", zValidator("query", refusedQuery, refuseRequest), (c) => {
-      const { source, limit, body } = c.req.valid("query");
-      const items = refused.list(source, limit).map((one) => refusedJson(one, body === "true"));
-      return c.json({ items, next: null });
+    .get("/api/refused", needs("read"), zValidator("query", refusedQuery, refuseRequest), async (c) => {
+      const { source, id, limit, body, verdict: asked } = c.req.valid("query");
+      const listed =
+        id === undefined
+          ? refused.list(source, limit)
+          : refused.list(source, Infinity).filter((one) => one.id === id);
+      const items: RefusedJson[] = [];
+      for (const one of listed) {
+        const json = refusedJson(one, body === "true");
+        items.push(asked === "true" ? { ...json, verdict: (await verdict(one)) ?? null } : json);
+      }
+      return c.json({ items, next: null } satisfies List<RefusedJson>);
     })
-    .notFound(() => answerError(new HookonceError("not_found", "There is nothing at this path.")))
     .onError((error) => answerError(error));
 }
 
 export type AdminApp = ReturnType<typeof createAdminApp>;
 
-const text = z.string().check(z.minLength(1));
-const time = z.number().check(z.nonnegative());
+/** @throws HookonceError `scope_missing` */
+function needs(scope: Scope) {
+  return createMiddleware<AdminEnv>(async (c, next) => {
+    requireScope(c.get("actor"), scope);
+    await next();
+  });
+}
 
-/** `since` and `until` are Unix milliseconds. */
-const jobRequest = z
-  .strictObject({
-    action: z.literal("apply"),
-    ids: z.optional(z.array(text).check(z.minLength(1), z.maxLength(10_000, "Give at most 10,000 ids."))),
-    filter: z._default(
-      z.strictObject({
-        source: z.optional(text),
-        type: z.optional(text),
-        outcome: z.optional(z.enum(["unhandled", "failed"])),
-        since: z.optional(time),
-        until: z.optional(time),
-        limit: z.optional(z.int().check(z.positive())),
-      }),
-      {},
-    ),
-    dry_run: z._default(z.boolean(), false),
-  })
-  .check(
-    z.refine(
-      ({ ids, filter: { type, outcome, since, until } }) =>
-        ids === undefined || [type, outcome, since, until].every((value) => value === undefined),
-      "Give ids or a filter, not both. With ids, only source and limit are allowed.",
-    ),
-  );
+/** A verdict can take a second of work, so there is one at a time. */
+function oneAtATime<Given, Found>(work: (given: Given) => Promise<Found>): (given: Given) => Promise<Found> {
+  let busy = false;
+  return async (given) => {
+    if (busy) throw new HookonceError("overloaded", "The doctor is looking at another delivery. Try again.");
+    busy = true;
+    try {
+      return await work(given);
+    } finally {
+      busy = false;
+    }
+  };
+}
 
-/** Bodies only on demand: twenty of a MiB each would take 30 ms to write. */
-const refusedQuery = z.object({
-  source: z.optional(text),
-  limit: z._default(z.pipe(z.coerce.number(), z.int().check(z.minimum(1), z.maximum(20))), 20),
-  body: z._default(z.enum(["true", "false"]), "false"),
-});
-
-/** A refused delivery. `body` is base64, or null: then `body_missing` says why it was not kept. */
-function refusedJson({ receivedAt, body, ...rest }: Refused, withBody: boolean) {
+function refusedJson({ receivedAt, body, ...rest }: Refused, withBody: boolean): RefusedJson {
   const missing = typeof body === "string" ? body : null;
   return {
     ...rest,
@@ -81,9 +94,8 @@ function refusedJson({ receivedAt, body, ...rest }: Refused, withBody: boolean) 
   };
 }
 
-export type RefusedJson = ReturnType<typeof refusedJson>;
-
-function refuseRequest(result: { success: boolean; error?: unknown }): Response | undefined {
+/** Answers a request that does not fit its schema with 400. */
+export function refuseRequest(result: { success: boolean; error?: unknown }): Response | undefined {
   if (result.success) return undefined;
   const why = result.error instanceof z.core.$ZodError ? `: ${zodInWords(result.error)}` : "";
   return answerError(new HookonceError("invalid_request", `The request is invalid${why}`));

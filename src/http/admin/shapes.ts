@@ -220,8 +220,8 @@ export interface RefusedJson {
   readonly body_missing: "not_read" | "too_large" | "secret" | null;
   readonly code: string;
   readonly message: string;
-  /** The doctor's verdict, with `?verdict=true&id=`. */
-  readonly verdict?: VerdictJson;
+  /** The doctor's verdict, with `?verdict=true&id=`. Null if too little was kept for one. */
+  readonly verdict?: VerdictJson | null;
 }
 
 export interface VerdictJson {

@@ -1,9 +1,9 @@
 import { chmodSync, existsSync, realpathSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
-import type { Hono } from "hono";
 import { hc } from "hono/client";
 import { HookonceError, messageOf } from "../../errors.ts";
+import { ACTOR_HEADER } from "./listener.ts";
 import type { AdminApp } from "./routes.ts";
 
 /** The longest path of a unix socket on Linux, in bytes: https://man7.org/linux/man-pages/man7/unix.7.html */
@@ -34,7 +34,10 @@ export interface AdminSocket {
  *
  * @throws HookonceError `listen_failed`
  */
-export function listenOnSocket(app: Pick<Hono, "fetch">, path: string): AdminSocket {
+export function listenOnSocket(
+  app: { fetch(request: Request): Response | Promise<Response> },
+  path: string,
+): AdminSocket {
   rmSync(path, { force: true });
   // The umask is set before the bind, so that other users can never open the socket.
   const umask = process.umask(0o177);
@@ -66,7 +69,17 @@ export type AdminClient = ReturnType<typeof createAdminClient>;
 export function createAdminClient(send: (request: Request) => Response | Promise<Response>) {
   const fetch = (input: string | URL | Request, init?: RequestInit): Promise<Response> =>
     Promise.resolve(send(new Request(input as string, init)));
-  return hc<AdminApp>("http://localhost", { fetch });
+  return hc<AdminApp>("http://localhost", { fetch, headers: { [ACTOR_HEADER]: userName() } });
+}
+
+/** The name of this process's user, as a header can hold it. */
+function userName(): string {
+  try {
+    return userInfo().username.replaceAll(/[^\x21-\x7e]/g, "?");
+  } catch {
+    // A container may run as a user without a name.
+    return `uid ${process.getuid?.() ?? "unknown"}`;
+  }
 }
 
 /**

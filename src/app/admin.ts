@@ -1,0 +1,70 @@
+import { messageOf } from "../errors.ts";
+import { createSocketApp } from "../http/admin/listener.ts";
+import { createAdminApp } from "../http/admin/routes.ts";
+import type { VerdictJson } from "../http/admin/shapes.ts";
+import { HAS_SOCKET, listenOnSocket, socketPathOf } from "../http/admin/socket.ts";
+import { deliveryOf, type Refused, type RefusedRing } from "../http/refused.ts";
+import { createBackgroundJobs } from "../inbox/background-jobs.ts";
+import type { Config } from "../config/load.ts";
+import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
+import type { Services } from "./services.ts";
+
+export interface AdminServiceOptions extends Pick<OpenInboxOptions, "sources" | "log"> {
+  readonly config: Config;
+  readonly refused: RefusedRing;
+}
+
+/**
+ * Starts the API for commands. If that fails, webhooks are still received, and commands report that they
+ * cannot reach this process.
+ */
+export async function startAdmin(
+  services: Services,
+  inbox: Inbox,
+  { config, sources, refused, log }: AdminServiceOptions,
+): Promise<void> {
+  const { engine, queue } = inbox;
+  const jobs = createBackgroundJobs(async () => ({
+    reader: await engine.reader(),
+    queue,
+    sources,
+    handlers: () => inbox.handlers,
+    clock: Date.now,
+  }));
+  await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
+  const admin = createAdminApp({
+    jobs,
+    refused,
+    verdictOf: (refused) => verdictOf(refused, config.inboxFolder),
+  });
+  if (!HAS_SOCKET) return;
+  try {
+    await services.start(() => {
+      const socket = listenOnSocket(createSocketApp(admin), socketPathOf(config.database));
+      return { name: "socket", stop: () => socket.stop() };
+    });
+  } catch (error) {
+    log.warn({ cause: messageOf(error) }, "commands such as hookonce apply cannot reach this process");
+  }
+}
+
+/** The doctor's verdict as of the time when the delivery arrived. */
+async function verdictOf(refused: Refused, folder: string): Promise<VerdictJson | undefined> {
+  const delivery = deliveryOf(refused);
+  if (delivery === undefined) return undefined;
+  const { diagnoseInFolder } = await import("./diagnose-in-folder.ts");
+  const { verified, refusal, findings, docs } = await diagnoseInFolder(delivery, {
+    folder,
+    source: refused.source,
+    environment: process.env,
+    nowMs: refused.receivedAt,
+    fetch: globalThis.fetch,
+  });
+  return {
+    verified,
+    code: refusal?.code ?? null,
+    message: refusal?.message ?? null,
+    findings: findings.map(({ what, remedy, proven }) => ({ what, remedy, proven })),
+    docs,
+  };
+}

@@ -1,0 +1,167 @@
+import { zValidator } from "@hono/zod-validator";
+import { Hono, type MiddlewareHandler } from "hono";
+import { HookonceError, messageOf } from "../../errors.ts";
+import { answerError } from "../answers.ts";
+import type { Access, Actor } from "./access.ts";
+import type { DashboardFile, DashboardFiles } from "./files.ts";
+import { sessionRequest } from "./requests.ts";
+import { refuseRequest, type AdminApp, type AdminEnv } from "./routes.ts";
+import type { SessionJson } from "./shapes.ts";
+
+/** The most bytes that a request may carry: 10,000 ids of 255 bytes, and room for JSON. */
+export const MAX_REQUEST_BYTES = 8 * 1024 * 1024;
+
+/**
+ * The page may load only its own files, and no other page may embed it. There is no `unsafe-inline` and no
+ * `unsafe-eval`, so a payload that became markup by mistake would still do nothing.
+ */
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "font-src 'self'",
+  "connect-src 'self'",
+  "manifest-src 'self'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+const SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  "content-security-policy": CONTENT_SECURITY_POLICY,
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "referrer-policy": "no-referrer",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+};
+
+/** A year, in seconds. */
+const IMMUTABLE = "public, max-age=31536000, immutable";
+
+/** The page, and the API for requests that come over HTTP. */
+export function createListenerApp({
+  admin,
+  access,
+  files,
+}: {
+  readonly admin: AdminApp;
+  readonly access: Access;
+  /** Read at the first request, so that a start does not wait for it. */
+  readonly files: () => Promise<DashboardFiles>;
+}) {
+  const authenticated: MiddlewareHandler<AdminEnv> = async (c, next) => {
+    c.set("actor", await access.actorOf(c.req.raw, c.env.peer));
+    await next();
+  };
+  return new Hono<AdminEnv>()
+    .use(async (c, next) => {
+      await next();
+      for (const [name, value] of Object.entries(SECURITY_HEADERS)) c.res.headers.set(name, value);
+      if (!c.res.headers.has("cache-control")) c.res.headers.set("cache-control", "no-store");
+    })
+    .use(async (c, next) => {
+      access.checkHost(c.req.raw);
+      access.checkOrigin(c.req.raw);
+      await next();
+    })
+    .post("/api/session", zValidator("json", sessionRequest, refuseRequest), async (c) => {
+      const { token, cookie } = await access.login(c.req.valid("json").token, c.env.peer);
+      c.header("set-cookie", cookie);
+      const { name, scopes, expiresAt } = token;
+      return c.json({ name, scopes, expires_at: expiresAt } satisfies SessionJson);
+    })
+    .delete("/api/session", (c) => {
+      c.header("set-cookie", access.logout(c.req.raw));
+      return c.json({ status: "ended" });
+    })
+    .use("/api/*", authenticated)
+    .route("/", admin)
+    .get("*", async (c) => {
+      const all = await files();
+      // The page has a path for each of its views. Only its files have a dot in their names.
+      const { path } = c.req;
+      const file = all.get(path) ?? (/^\/[\w-]*$/.test(path) ? all.get("/") : undefined);
+      if (file === undefined) throw nothingHere();
+      return answerFile(file, c.req.header("accept-encoding") ?? "");
+    })
+    .notFound(() => answerError(nothingHere()))
+    .onError((error) => answerError(error));
+}
+
+/** The API and the page's own routes, for the page's client. */
+export type ListenerApp = ReturnType<typeof createListenerApp>;
+
+function answerFile({ type, bytes, gzip, immutable }: DashboardFile, accepted: string): Response {
+  const packed = gzip !== null && /\bgzip\b/.test(accepted);
+  return new Response(packed ? gzip : bytes, {
+    headers: {
+      "content-type": type,
+      "cache-control": immutable ? IMMUTABLE : "no-cache",
+      vary: "accept-encoding",
+      ...(packed ? { "content-encoding": "gzip" } : {}),
+    },
+  });
+}
+
+function nothingHere(): HookonceError {
+  return new HookonceError("not_found", "There is nothing at this path.");
+}
+
+/** The API for commands of the socket's owner, who may do everything. */
+export function createSocketApp(admin: AdminApp): Hono<AdminEnv> {
+  return new Hono<AdminEnv>()
+    .use(async (c, next) => {
+      c.set("actor", ownerNamed(c.req.header(ACTOR_HEADER)));
+      await next();
+    })
+    .route("/", admin)
+    .notFound(() => answerError(nothingHere()))
+    .onError((error) => answerError(error));
+}
+
+/** The name of the user who runs a command. Only the socket believes it. */
+export const ACTOR_HEADER = "x-hookonce-actor";
+
+function ownerNamed(name: string | undefined): Actor {
+  return { name: name === undefined || name === "" ? "unknown" : name, scopes: ["read", "steer", "forget"] };
+}
+
+export interface AdminListener {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/**
+ * Listens for the page and the API.
+ *
+ * @throws HookonceError `listen_failed`
+ */
+export function listenForAdmin(
+  app: Pick<ListenerApp, "fetch">,
+  { hostname, port }: { readonly hostname: string; readonly port: number },
+): AdminListener {
+  try {
+    const server = Bun.serve({
+      hostname,
+      port,
+      reusePort: false,
+      development: false,
+      maxRequestBodySize: MAX_REQUEST_BYTES,
+      // In seconds, and longer than the heartbeat of the stream.
+      idleTimeout: 60,
+      fetch: (request, server) => app.fetch(request, { peer: server.requestIP(request)?.address ?? "" }),
+      error: (error) => answerError(error),
+    });
+    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+    return { url: `http://${host}:${server.port}`, stop: () => server.stop(true) };
+  } catch (error) {
+    const inUse = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+    throw new HookonceError(
+      "listen_failed",
+      `Cannot listen on ${hostname}:${port}: ${inUse ? "another process uses this port" : messageOf(error)}.`,
+      { cause: error },
+    );
+  }
+}

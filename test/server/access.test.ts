@@ -1,0 +1,477 @@
+import { describe, expect, test } from "bun:test";
+import { createAccess, hashOf, randomToken, type StoredToken } from "../../src/http/admin/access.ts";
+import type { DashboardFiles } from "../../src/http/admin/files.ts";
+import { createListenerApp, createSocketApp } from "../../src/http/admin/listener.ts";
+import { createAdminApp } from "../../src/http/admin/routes.ts";
+import { createRefusedRing } from "../../src/http/refused.ts";
+import type { ApplyRequest } from "../../src/inbox/apply.ts";
+import type { BackgroundJobs } from "../../src/inbox/background-jobs.ts";
+
+const DAY = 86_400_000;
+const START = 1_800_000_000_000;
+const LOCAL = "127.0.0.1:8788";
+const PUBLISHED = "https://hooks.example.com";
+/** Has a mark of its own, so that an answer that contains it is found. */
+const PAGE = "<!doctype html>the page";
+
+interface Sent {
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: unknown;
+  readonly peer?: string;
+}
+
+/** The page and the API as `serve` publishes them, with tokens that read, steer, expire and are revoked. */
+function published({ url = null }: { url?: string | null } = {}) {
+  const tokens = new Map<string, StoredToken>();
+  const started: ApplyRequest[] = [];
+  let now = START;
+  const add = (name: string, more: Partial<StoredToken> = {}): string => {
+    const token = randomToken();
+    const hash = hashOf(token);
+    tokens.set(hash, {
+      name,
+      hash,
+      scopes: ["read"],
+      createdAt: START,
+      expiresAt: null,
+      revokedAt: null,
+      ...more,
+    });
+    return token;
+  };
+  const access = createAccess({
+    tokenOf: (hash) => Promise.resolve(tokens.get(hash)),
+    url,
+    clock: () => now,
+  });
+  const jobs = { start: (request) => `job_${started.push(request)}` } as Partial<BackgroundJobs>;
+  const admin = createAdminApp({
+    jobs: jobs as BackgroundJobs,
+    refused: createRefusedRing(),
+    verdictOf: () => Promise.resolve(undefined),
+  });
+  const bytes = new Uint8Array(Buffer.from(PAGE));
+  const files: DashboardFiles = new Map([
+    [
+      "/",
+      {
+        type: "text/html; charset=utf-8",
+        bytes,
+        gzip: new Uint8Array(Bun.gzipSync(bytes)),
+        immutable: false,
+      },
+    ],
+    ["/assets/page-1.js", { type: "text/javascript", bytes, gzip: null, immutable: true }],
+  ]);
+  const app = createListenerApp({ admin, access, files: () => Promise.resolve(files) });
+  return {
+    started,
+    add,
+    socket: createSocketApp(admin),
+    wait: (ms: number): void => void (now += ms),
+    change(token: string, more: Partial<StoredToken>): void {
+      const stored = tokens.get(hashOf(token)) as StoredToken;
+      tokens.set(stored.hash, { ...stored, ...more });
+    },
+    async send({ method = "GET", path = "/api/refused", headers = {}, body, peer = "127.0.0.1" }: Sent = {}) {
+      const init = {
+        method,
+        headers: {
+          host: LOCAL,
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      };
+      const response = await app.request(path, init, { peer });
+      const text = await response.text();
+      const { error } = (text.startsWith("{") ? JSON.parse(text) : {}) as { error?: { code: string } };
+      return { status: response.status, code: error?.code, text, headers: response.headers };
+    },
+  };
+}
+
+type Published = ReturnType<typeof published>;
+
+/** Logs in as the page does. @returns the Cookie header that a browser then sends */
+async function login(
+  api: Published,
+  token: string,
+  origin = `http://${LOCAL}`,
+  host = LOCAL,
+): Promise<string> {
+  const { headers, status } = await api.send({
+    method: "POST",
+    path: "/api/session",
+    headers: { origin, host, "sec-fetch-site": "same-origin" },
+    body: { token },
+  });
+  expect(status).toBe(200);
+  return (headers.get("set-cookie") ?? "").split(";")[0] ?? "";
+}
+
+const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
+const JOB = { action: "apply" };
+
+/** What happens, and what must not: a job that starts although it was refused would change something. */
+interface Scenario {
+  readonly name: string;
+  readonly url?: string;
+  readonly request: (api: Published) => Sent | Promise<Sent>;
+  readonly answer: readonly [status: number, code?: string];
+  readonly starts?: number;
+}
+
+const post = (headers: Record<string, string>, more: Sent = {}): Sent => ({
+  method: "POST",
+  path: "/api/jobs",
+  body: JOB,
+  headers,
+  ...more,
+});
+
+const steer = (api: Published): string => api.add("ops", { scopes: ["read", "steer"] });
+const cookieWith = async (api: Published, token: string, headers: Record<string, string>): Promise<Sent> =>
+  post({ cookie: await login(api, token), ...headers });
+
+const SCENARIOS: readonly Scenario[] = [
+  { name: "no token", request: () => post({}), answer: [401, "unauthenticated"] },
+  { name: "no token, only to read", request: () => ({}), answer: [401, "unauthenticated"] },
+  {
+    name: "no token, a path that does not exist",
+    request: () => ({ path: "/api/x" }),
+    answer: [401, "unauthenticated"],
+  },
+  { name: "a token that reads", request: (api) => ({ headers: bearer(api.add("ci")) }), answer: [200] },
+  { name: "a token that steers", request: (api) => post(bearer(steer(api))), answer: [202], starts: 1 },
+  {
+    name: "a token that may only read",
+    request: (api) => post(bearer(api.add("ci"))),
+    answer: [403, "scope_missing"],
+  },
+  { name: "an unknown token", request: () => post(bearer(randomToken())), answer: [401, "unauthenticated"] },
+  {
+    name: "an empty token",
+    request: () => post({ authorization: "Bearer " }),
+    answer: [401, "unauthenticated"],
+  },
+  {
+    name: "Basic",
+    request: (api) => post({ authorization: `Basic ${btoa(`ops:${steer(api)}`)}` }),
+    answer: [401, "unauthenticated"],
+  },
+  {
+    name: "the hash in place of the token",
+    request: (api) => post(bearer(hashOf(steer(api)))),
+    answer: [401, "unauthenticated"],
+  },
+  {
+    name: "a token that has expired",
+    request(api) {
+      const token = api.add("ops", { scopes: ["steer"], expiresAt: START + DAY });
+      api.wait(DAY);
+      return post(bearer(token));
+    },
+    answer: [401, "unauthenticated"],
+  },
+  {
+    name: "a token a moment before it expires",
+    request(api) {
+      const token = api.add("ops", { scopes: ["steer"], expiresAt: START + DAY });
+      api.wait(DAY - 1);
+      return post(bearer(token));
+    },
+    answer: [202],
+    starts: 1,
+  },
+  {
+    name: "a token that was revoked a moment ago",
+    request(api) {
+      const token = steer(api);
+      api.change(token, { revokedAt: START });
+      return post(bearer(token));
+    },
+    answer: [401, "unauthenticated"],
+  },
+  {
+    name: "the actor of the socket, over HTTP",
+    request: () => post({ "x-hookonce-actor": "root" }),
+    answer: [401, "unauthenticated"],
+  },
+  {
+    name: "a session of this page",
+    request: (api) =>
+      cookieWith(api, steer(api), { origin: `http://${LOCAL}`, "sec-fetch-site": "same-origin" }),
+    answer: [202],
+    starts: 1,
+  },
+  {
+    name: "a session through an ssh tunnel to another port",
+    request: async (api) =>
+      post({
+        cookie: await login(api, steer(api), "http://localhost:9000", "localhost:9000"),
+        origin: "http://localhost:9000",
+        host: "localhost:9000",
+      }),
+    answer: [202],
+    starts: 1,
+  },
+  {
+    name: "a session, and the page of another site",
+    request: (api) =>
+      cookieWith(api, steer(api), { origin: "https://evil.example", "sec-fetch-site": "cross-site" }),
+    answer: [403, "origin_refused"],
+  },
+  {
+    name: "a session, and another port of this machine",
+    request: (api) =>
+      cookieWith(api, steer(api), { origin: "http://127.0.0.1:3000", "sec-fetch-site": "same-site" }),
+    answer: [403, "origin_refused"],
+  },
+  {
+    name: "a session, and a sandboxed frame",
+    request: (api) => cookieWith(api, steer(api), { origin: "null" }),
+    answer: [403, "origin_refused"],
+  },
+  {
+    name: "a session, and neither Origin nor Sec-Fetch-Site",
+    request: (api) => cookieWith(api, steer(api), {}),
+    answer: [403, "origin_refused"],
+  },
+  {
+    name: "a session, and only Sec-Fetch-Site: none",
+    request: (api) => cookieWith(api, steer(api), { "sec-fetch-site": "none" }),
+    answer: [403, "origin_refused"],
+  },
+  {
+    name: "a token from the page of another site",
+    request: (api) => post({ ...bearer(steer(api)), origin: "https://evil.example" }),
+    answer: [403, "origin_refused"],
+  },
+  {
+    name: "the published page without url in the config",
+    request: (api) => cookieWith(api, steer(api), { origin: PUBLISHED }),
+    answer: [403, "origin_refused"],
+  },
+  {
+    name: "a session of the published page",
+    url: PUBLISHED,
+    request: async (api) =>
+      post({
+        cookie: await login(api, steer(api), PUBLISHED, "hooks.example.com"),
+        origin: PUBLISHED,
+        host: "hooks.example.com",
+      }),
+    answer: [202],
+    starts: 1,
+  },
+  {
+    name: "the published page behind a proxy that sends its own Host",
+    url: PUBLISHED,
+    request: async (api) => post({ cookie: await login(api, steer(api), PUBLISHED), origin: PUBLISHED }),
+    answer: [202],
+    starts: 1,
+  },
+  {
+    name: "the published name over plain HTTP",
+    url: PUBLISHED,
+    request: async (api) =>
+      post({
+        cookie: await login(api, steer(api), PUBLISHED),
+        origin: "http://hooks.example.com",
+        host: "hooks.example.com",
+      }),
+    answer: [403, "origin_refused"],
+  },
+  {
+    name: "a session after seven days",
+    async request(api) {
+      const cookie = await login(api, steer(api));
+      api.wait(7 * DAY);
+      return post({ cookie, origin: `http://${LOCAL}` });
+    },
+    answer: [401, "unauthenticated"],
+  },
+  {
+    name: "a session whose token has expired",
+    async request(api) {
+      const cookie = await login(api, api.add("ops", { scopes: ["steer"], expiresAt: START + 1000 }));
+      api.wait(1000);
+      return post({ cookie, origin: `http://${LOCAL}` });
+    },
+    answer: [401, "unauthenticated"],
+  },
+  {
+    name: "a session whose token was revoked a moment ago",
+    async request(api) {
+      const token = steer(api);
+      const cookie = await login(api, token);
+      api.change(token, { revokedAt: START });
+      return post({ cookie, origin: `http://${LOCAL}` });
+    },
+    answer: [401, "unauthenticated"],
+  },
+  {
+    name: "a session that has ended",
+    async request(api) {
+      const cookie = await login(api, steer(api));
+      await api.send({
+        method: "DELETE",
+        path: "/api/session",
+        headers: { cookie, origin: `http://${LOCAL}` },
+      });
+      return post({ cookie, origin: `http://${LOCAL}` });
+    },
+    answer: [401, "unauthenticated"],
+  },
+  {
+    name: "the token itself as a cookie",
+    request: (api) => post({ cookie: `hookonce=${steer(api)}`, origin: `http://${LOCAL}` }),
+    answer: [401, "unauthenticated"],
+  },
+  {
+    name: "a name that points to this machine (DNS rebinding)",
+    request: (api) => post({ ...bearer(steer(api)), host: "evil.example:8788" }),
+    answer: [403, "host_refused"],
+  },
+  {
+    name: "a name that begins like this machine",
+    request: (api) => post({ ...bearer(steer(api)), host: "127.0.0.1.evil.example" }),
+    answer: [403, "host_refused"],
+  },
+  {
+    name: "a login from another site",
+    request: (api) => ({
+      method: "POST",
+      path: "/api/session",
+      headers: { origin: "https://evil.example" },
+      body: { token: steer(api) },
+    }),
+    answer: [403, "origin_refused"],
+  },
+  {
+    name: "the published name without url in the config",
+    request: () => ({ path: "/", headers: { host: "hooks.example.com" } }),
+    answer: [403, "host_refused"],
+  },
+];
+
+describe("the API over HTTP", () => {
+  test.each(SCENARIOS.map((scenario) => [scenario.name, scenario] as const))(
+    "%s",
+    async (_name, scenario) => {
+      const api = published({ url: scenario.url ?? null });
+      const { status, code, text, headers } = await api.send(await scenario.request(api));
+      expect([status, code]).toEqual([scenario.answer[0], scenario.answer[1]]);
+      expect(api.started.length).toBe(scenario.starts ?? 0);
+      if (status >= 400) {
+        expect(text).not.toContain(PAGE);
+        expect(headers.get("set-cookie")).toBeNull();
+      }
+      expect(headers.get("cache-control")).toBe("no-store");
+      expect(headers.get("access-control-allow-origin")).toBeNull();
+    },
+  );
+
+  test("a session cookie cannot be read by scripts or sent by other sites", async () => {
+    const local = published();
+    const answer = await local.send({
+      method: "POST",
+      path: "/api/session",
+      body: { token: local.add("ops") },
+      headers: { origin: `http://${LOCAL}` },
+    });
+    expect(answer.headers.get("set-cookie")).toMatch(
+      /^hookonce=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=604800$/,
+    );
+    expect(JSON.parse(answer.text)).toEqual({ name: "ops", scopes: ["read"], expires_at: null });
+    const remote = published({ url: PUBLISHED });
+    const { headers } = await remote.send({
+      method: "POST",
+      path: "/api/session",
+      body: { token: remote.add("ops", { expiresAt: START + 60_000 }) },
+      headers: { origin: PUBLISHED },
+    });
+    expect(headers.get("set-cookie")).toMatch(
+      /^__Host-hookonce=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Secure; Max-Age=60$/,
+    );
+  });
+
+  test("wrong tokens have to wait longer and longer, each address alone", async () => {
+    const api = published();
+    const token = api.add("ops");
+    const attempt = async (given: string, peer = "192.0.2.1"): Promise<number> =>
+      (await api.send({ headers: bearer(given), peer })).status;
+    for (let wrong = 1; wrong <= 5; wrong++) expect(await attempt("wrong")).toBe(401);
+    // The right token has to wait, too. Otherwise waiting would not slow down whoever tries all of them.
+    expect(await attempt(token)).toBe(429);
+    expect(await attempt(token, "192.0.2.2")).toBe(200);
+    api.wait(1000);
+    expect(await attempt("wrong")).toBe(401);
+    api.wait(1000);
+    expect(await attempt("wrong")).toBe(429);
+    api.wait(1000);
+    expect(await attempt(token)).toBe(200);
+    expect(await attempt("wrong")).toBe(401);
+    expect(await attempt(token)).toBe(200);
+  });
+
+  test("no wait is longer than a minute", async () => {
+    const api = published();
+    for (let wrong = 0; wrong < 40; wrong++) {
+      await api.send({ headers: bearer("wrong") });
+      api.wait(60_000);
+    }
+    expect((await api.send({ headers: bearer(api.add("ops")) })).status).toBe(200);
+  });
+
+  test("no token is 24 characters or shorter, or has another character than A–Z a–z 0–9 _ -", () => {
+    const tokens = Array.from({ length: 100 }, randomToken);
+    for (const token of tokens) expect(token).toMatch(/^[\w-]{43}$/);
+    expect(new Set(tokens).size).toBe(100);
+  });
+});
+
+describe("the page", () => {
+  test("loads nothing from elsewhere, runs no inline script, and no other page embeds it", async () => {
+    const { headers, text, status } = await published().send({ path: "/" });
+    expect([status, text]).toEqual([200, PAGE]);
+    const policy = headers.get("content-security-policy") ?? "";
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).toContain("frame-ancestors 'none'");
+    expect(policy).not.toMatch(/unsafe|https?:|\*|data:/);
+    expect(headers.get("x-content-type-options")).toBe("nosniff");
+    expect(headers.get("referrer-policy")).toBe("no-referrer");
+    expect(headers.get("cache-control")).toBe("no-cache");
+  });
+
+  test("has a path for each of its views, and none for anything else", async () => {
+    const api = published();
+    expect((await api.send({ path: "/events?source=stripe" })).text).toBe(PAGE);
+    for (const path of ["/assets/page-2.js", "/favicon.ico", "/a/b", "/..%2fhookonce.toml"])
+      expect((await api.send({ path })).status).toBe(404);
+    expect((await api.send({ path: "/", method: "POST" })).status).toBe(404);
+  });
+
+  test("is compressed if the browser says so, and its files are kept for a year", async () => {
+    const api = published();
+    const file = await api.send({ path: "/assets/page-1.js", headers: { "accept-encoding": "gzip, br" } });
+    expect(file.headers.get("cache-control")).toBe("public, max-age=31536000, immutable");
+    expect(file.headers.get("content-encoding")).toBeNull();
+    const page = await api.send({ path: "/", headers: { "accept-encoding": "gzip, br" } });
+    expect(page.headers.get("content-encoding")).toBe("gzip");
+    expect(page.headers.get("vary")).toBe("accept-encoding");
+  });
+});
+
+test("the owner of the socket may do everything without a token", async () => {
+  const api = published();
+  const answer = await api.socket.request("/api/jobs", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(JOB),
+  });
+  expect([answer.status, api.started.length]).toEqual([202, 1]);
+});

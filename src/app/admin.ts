@@ -4,7 +4,7 @@ import { createAdminApp } from "../http/admin/routes.ts";
 import type { VerdictJson } from "../http/admin/shapes.ts";
 import { HAS_SOCKET, listenOnSocket, socketPathOf } from "../http/admin/socket.ts";
 import { deliveryOf, type Refused, type RefusedRing } from "../http/refused.ts";
-import { createBackgroundJobs } from "../inbox/background-jobs.ts";
+import { createBackgroundJobs, type JobView } from "../inbox/background-jobs.ts";
 import type { Config } from "../config/load.ts";
 import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
@@ -24,13 +24,11 @@ export async function startAdmin(
   { config, sources, refused, log }: AdminServiceOptions,
 ): Promise<void> {
   const { engine, queue } = inbox;
-  const jobs = createBackgroundJobs(async () => ({
-    reader: await engine.reader(),
-    queue,
-    sources,
-    handlers: () => inbox.handlers,
-    clock: Date.now,
-  }));
+  const handlers = (): Inbox["handlers"] => inbox.handlers;
+  const jobs = createBackgroundJobs(
+    async () => ({ reader: await engine.reader(), queue, sources, handlers, clock: Date.now }),
+    (view) => logJob(log, view),
+  );
   await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
   const admin = createAdminApp({
     jobs,
@@ -67,4 +65,19 @@ async function verdictOf(refused: Refused, folder: string): Promise<VerdictJson 
     findings: findings.map(({ what, remedy, proven }) => ({ what, remedy, proven })),
     docs,
   };
+}
+
+/** A job that came over the socket leaves a line, because its result goes to the command alone. */
+function logJob(
+  log: AdminServiceOptions["log"],
+  { id, action, dryRun, state, error, groups }: JobView,
+): void {
+  const sum = (name: "wouldRun" | "processed" | "failed"): number =>
+    groups.reduce((total, group) => total + group[name], 0);
+  const counts = dryRun
+    ? { would_run: sum("wouldRun") }
+    : { processed: sum("processed"), failed: sum("failed") };
+  const line = { job: id, action, state, ...counts };
+  if (error === null) log.info(line, "job ended");
+  else log.error({ ...line, code: error.code, cause: error.message }, "job ended");
 }

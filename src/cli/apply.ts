@@ -180,6 +180,8 @@ function printResult(views: readonly JobView[], flags: ApplyFlags, ofServe: bool
   const total = totalOf(all);
   if (json === true) {
     for (const group of all) console.log(JSON.stringify(asJson(group, dryRun === true)));
+    for (const { source, eventId, type, code, error } of failures)
+      console.log(JSON.stringify({ failure: { source, event_id: eventId, type, code, error } }));
   } else {
     if (groups.length > 0) console.log(tableOf(groups, dryRun === true).join("\n"));
     for (const { source, eventId, type, code, error } of failures)

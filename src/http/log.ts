@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import { detailOf, HookonceError, messageOf } from "../errors.ts";
-import type { Result } from "../engines/engine.ts";
+import { QUARANTINE_CODES, type Result } from "../engines/engine.ts";
 import { placeOf } from "../engines/error-place.ts";
 import type { HandshakeDone } from "../providers/handshake.ts";
 import { statuses } from "./statuses.ts";
@@ -66,10 +66,12 @@ export function createDeliveryLog(log: Logger, writeLine?: (fields: string) => v
       if (outcome === "processed") line["rows"] = rowsChanged;
       if (changedBody) line["changed_body"] = true;
       if (outcome === "failed") {
-        line["code"] = error instanceof HookonceError ? error.code : "handler_error";
+        const code = error instanceof HookonceError ? error.code : "handler_error";
+        line["code"] = code;
         line["cause"] = messageOf(error);
         const at = placeOf(error);
         if (at !== undefined) line["at"] = at;
+        line["next"] = nextStep(code, at ?? handler);
         log.error(line, "delivery");
         return;
       }
@@ -104,6 +106,14 @@ export function createDeliveryLog(log: Logger, writeLine?: (fields: string) => v
       log.warn({ code, cause: messageOf(error), detail: detailOf(error) }, "not ready");
     },
   };
+}
+
+/** What to do about a failed event. `place` is the place of the error, or its handler; null if there is none. */
+function nextStep(code: string, place: string | null): string {
+  const change = `${place === null ? "add the handler" : `correct ${place}`} and restart serve`;
+  return (QUARANTINE_CODES as readonly string[]).includes(code)
+    ? `${change}. Until the handler changes, only hookonce apply ID runs this event again.`
+    : `${change}. The provider's next retry, or hookonce apply ID, runs this event again.`;
 }
 
 /** The fields that the logger would write, in the same order. */

@@ -37,7 +37,11 @@ interface Running {
   readonly ended: Promise<void>;
 }
 
-export function createBackgroundJobs(open: () => Promise<ApplyInbox>): BackgroundJobs {
+/** @param onEnd called when a job has ended */
+export function createBackgroundJobs(
+  open: () => Promise<ApplyInbox>,
+  onEnd?: (view: JobView) => void,
+): BackgroundJobs {
   const jobs = new Map<string, Running>();
 
   function find(id: string): Running {
@@ -72,6 +76,7 @@ export function createBackgroundJobs(open: () => Promise<ApplyInbox>): Backgroun
           const code = cause instanceof HookonceError ? cause.code : "internal";
           error = { code, message: messageOf(cause) };
         }
+        onEnd?.(view());
       };
       const view = (): JobView => ({
         id,

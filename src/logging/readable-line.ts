@@ -23,6 +23,7 @@ function delivery(fields: Readonly<Record<string, unknown>>): string {
     cause,
     detail,
     at,
+    next,
     changed_body: changedBody,
   } = fields;
   const parts = [
@@ -36,6 +37,7 @@ function delivery(fields: Readonly<Record<string, unknown>>): string {
     ...(code === undefined ? [] : [`${text(code)}: ${text(cause)}`]),
     ...(detail === undefined ? [] : [text(detail)]),
     ...(at === undefined ? [] : [`at ${text(at)}`]),
+    ...(next === undefined ? [] : [text(next)]),
   ];
   return parts.join("  ");
 }

@@ -120,6 +120,23 @@ secret   = "env:A_SECRET_THAT_IS_NOT_SET"
       { event_id: "evt_2", attempts: 1, deliveries: 1 },
     ]);
 
+    const inJson = await apply(inbox, "evt_2", "--json");
+    expect(jsonLines(inJson.stdout).at(-1)).toEqual({
+      failure: {
+        source: "default",
+        event_id: "evt_2",
+        type: "paid",
+        code: "handler_error",
+        error: expect.stringContaining("CHECK constraint failed"),
+      },
+    });
+    const endOfJobs = () => server.log.filter(({ msg }) => msg === "job ended");
+    const deadline = performance.now() + 10_000;
+    while (endOfJobs().length < 2 && performance.now() < deadline) await Bun.sleep(10);
+    const ended = endOfJobs();
+    expect(ended).toHaveLength(2);
+    expect(ended[1]).toMatchObject({ action: "apply", state: "done", processed: 0, failed: 1 });
+
     using db = new Database(join(inbox.path, "data/hookonce.db"));
     db.run("insert into gate values (1)");
     const { code, stdout } = await apply(inbox, "--json");

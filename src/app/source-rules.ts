@@ -8,6 +8,7 @@ export function rulesOf(config: Pick<Config, "sources">, sources: ReadonlyMap<st
     name: source.name,
     provider: source.provider.name,
     eventIdRule: source.eventIdRule,
+    earlierRules: source.earlierRules,
     retryWindowMs: source.provider.retryWindowMs,
     renamedFrom: config.sources.find(({ name }) => name === source.name)?.renamed_from,
   }));

@@ -98,10 +98,15 @@ function readsLike(
   const preset = other === undefined ? undefined : providers.get(other.provider);
   if (other === undefined || preset === undefined) return {};
   const { eventId, type, batch, maxBody } = settingsOf(other, preset, all);
-  const { formField } = preset;
+  const { formField, earlierEventIds = [] } = preset;
   return {
-    provider: { ...own, ...(formField === undefined ? {} : { formField }) },
-    eventId: eventId ?? preset.eventId,
+    provider: {
+      ...own,
+      ...(formField === undefined ? {} : { formField }),
+      eventId: preset.eventId,
+      earlierEventIds,
+    },
+    eventId,
     type: type ?? preset.type,
     batch: batch ?? preset.batch,
     maxBody: source.max_body ?? maxBody ?? preset.maxBody,

@@ -53,10 +53,10 @@ export interface Incoming {
    */
   readonly batch: object | undefined;
   /**
-   * The id that an earlier version of hookonce gave this event, if it is another one. An event that is
+   * Other ids that earlier versions of hookonce gave this event, the latest first. An event that is
    * recorded under it, or has failed under it, keeps it.
    */
-  readonly earlierId?: string | undefined;
+  readonly earlierIds?: readonly string[] | undefined;
 }
 
 /** One unit of writing. Each succeeds or fails alone, whatever else is in its transaction. */

@@ -30,6 +30,8 @@ export interface SourceRule {
   readonly provider: string;
   /** Where the event id comes from, in a normal form: two rules are the same if their texts are equal. */
   readonly eventIdRule: string;
+  /** Rules that earlier versions of the provider's preset had. A change from one of them is not refused. */
+  readonly earlierRules: readonly string[];
   /** How long after the last delivery the provider may still retry an event, in milliseconds. */
   readonly retryWindowMs: number;
   /** The name this source had before. */

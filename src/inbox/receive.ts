@@ -83,7 +83,7 @@ export async function answerHandshake(
 
 /** @param batch the delivery, if it carried several events */
 export function incomingOf(
-  { id, type, body, earlierId }: Identified,
+  { id, type, body, earlierIds }: Identified,
   delivery: Delivery,
   source: Source,
   batch?: Delivery,
@@ -91,7 +91,7 @@ export function incomingOf(
   return {
     source,
     batch,
-    earlierId,
+    earlierIds,
     input: {
       id,
       type,

@@ -70,6 +70,8 @@ function describeSelector(selector: Selector): string {
   if (typeof selector === "string") return selector;
   if ("key_beside" in selector)
     return `the first key of ${selector.of ?? "the body"}${selector.key_beside.length === 0 ? "" : ` besides ${selector.key_beside.join(", ")}`}`;
+  if ("hash_without" in selector)
+    return `the SHA-256 of the body without ${selector.hash_without.join(", ")}`;
   if (isList(selector)) return selector.map(describeSelector).join(", or ");
   return selector.join.join(` ${selector.with} `);
 }

@@ -29,6 +29,11 @@ export interface Provider {
   readonly secretIs?: string;
   readonly eventId: Selector;
   /**
+   * The rules that earlier versions of this preset had. An event that is recorded under one of them keeps its
+   * id, and the change of the preset does not refuse a start.
+   */
+  readonly earlierEventIds?: readonly Selector[];
+  /**
    * Whether the signature covers the event id. If not, anyone who has seen a delivery can send its body again
    * under another id.
    */

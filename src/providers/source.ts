@@ -4,11 +4,19 @@ import { createAdmission, maxUnverified, type Admission } from "./admission.ts";
 import { compileBatch, type BatchPath, type Split } from "./body/batch.ts";
 import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
 import { compileHandshakes, type Handshakes } from "./handshake.ts";
+import { NumberLiteral } from "./body/exact-numbers.ts";
 import { checkId, checkType } from "./body/identity.ts";
 import { parseBody, type ParsedBody, type Reading } from "./body/payload.ts";
 import type { Provider } from "./provider.ts";
 import { createBodyRedaction, createHeaderRedaction, createUrlRedaction } from "./body/redaction.ts";
-import { canonical, compileSelector, ESCAPE, type Read, type Selector } from "./body/selector.ts";
+import {
+  canonical,
+  compileSelector,
+  ESCAPE,
+  type Read,
+  type Readable,
+  type Selector,
+} from "./body/selector.ts";
 import { kindOf, type Scheme } from "./schemes.ts";
 import { coversUrl, secretOf } from "./verifier.ts";
 
@@ -43,8 +51,8 @@ export interface SourceSettings {
 
 export interface Identified extends Identity {
   readonly body: ParsedBody;
-  /** The id that an earlier version of hookonce gave this event, if it is another one. */
-  readonly earlierId: string | undefined;
+  /** Other ids that earlier versions of hookonce gave this event, the latest first. */
+  readonly earlierIds: readonly string[];
 }
 
 /** A source that is ready to receive. */
@@ -65,6 +73,8 @@ export interface Source {
    * joined is not in it: that changes with hookonce, not with the config, and must not refuse a start.
    */
   readonly eventIdRule: string;
+  /** The rules that earlier versions of its preset had, in the same form. */
+  readonly earlierRules: readonly string[];
   /**
    * Refuses what the headers alone can refuse: the size, the type and the missing or malformed signature.
    *
@@ -130,7 +140,9 @@ export function createSource(
   const type = settings.type ?? provider.type;
   const kind = kindOf(scheme);
   const parse = kind.reading(scheme, (delivery) => parseBody(delivery, provider.formField, maxBody));
-  const identify = createIdentifier(eventId, compileSelector(type, "skip"), parse);
+  // An id rule in the config replaces all of the preset's.
+  const earlier = settings.eventId === undefined ? (provider.earlierEventIds ?? []) : [];
+  const identify = createIdentifier(eventId, earlier, compileSelector(type, "skip"), parse);
   if (receives && secrets.length === 0 && kind.proof !== "none" && !learnsSecret(provider))
     throw new HookonceError("config_invalid", "A signed source needs a secret.");
   const context: VerifyContext = {
@@ -161,6 +173,7 @@ export function createSource(
     requireChange: settings.requireChange ?? false,
     sameBody: settings.sameBody === "duplicate",
     eventIdRule: ruleOf(eventId, batch),
+    earlierRules: earlier.map((rule) => ruleOf(rule, batch)),
     admit: createAdmission({
       maxBody,
       checkHeaders: receives ? kind.createHeaderCheck(scheme, context) : refuseAll,
@@ -214,9 +227,15 @@ export function createUrlOf(scheme: Scheme, publicUrl: string | undefined): Veri
   };
 }
 
-function createIdentifier(eventId: Selector, readType: Read, parse: Source["parse"]): Source["identify"] {
+function createIdentifier(
+  eventId: Selector,
+  earlier: readonly Selector[],
+  readType: Read,
+  parse: Source["parse"],
+): Source["identify"] {
   const readId = compileSelector(eventId, "absent");
-  const readEarlier = compileSelector(eventId, "absent", false);
+  const readUnescaped = compileSelector(eventId, "absent", false);
+  const readEarlier = earlier.map((rule) => compileSelector(rule, "absent"));
   return (delivery, body = parse(delivery)) => {
     const from = {
       headers: delivery.headers,
@@ -229,15 +248,21 @@ function createIdentifier(eventId: Selector, readType: Read, parse: Source["pars
     const type = readType(from);
     if ((read === undefined || type === undefined) && body.problem !== null) throw body.problem;
     const id = checkId(read);
-    return { id, type: checkType(type), body, earlierId: earlierIdOf(id, () => readEarlier(exact)) };
+    // Before the parts of an id were escaped, they were only joined.
+    const reads = id.includes(ESCAPE) ? [readUnescaped, ...readEarlier] : readEarlier;
+    const earlierIds = reads.length === 0 ? NO_IDS : otherIds(id, reads, exact);
+    return { id, type: checkType(type), body, earlierIds };
   };
 }
 
-/** Before the parts of an id were escaped, they were only joined. */
-function earlierIdOf(id: string, read: () => unknown): string | undefined {
-  if (!id.includes(ESCAPE)) return undefined;
-  const earlier = read();
-  return typeof earlier === "string" && earlier !== id ? earlier : undefined;
+const NO_IDS: readonly string[] = [];
+
+function otherIds(id: string, reads: readonly Read[], from: Readable): readonly string[] {
+  const ids = reads
+    .map((read) => read(from))
+    .filter((one) => typeof one === "string" || one instanceof NumberLiteral)
+    .map(String);
+  return [...new Set(ids)].filter((one) => one !== id);
 }
 
 function createBatchSplit(split: Split, identify: Source["identify"], parse: Source["parse"]): BatchSplit {
@@ -266,7 +291,8 @@ function createPayloadOf(parse: Reading, split: BatchSplit | undefined): Source[
     try {
       const elements = split(stored).filter((one): one is Identified => !(one instanceof HookonceError));
       const element =
-        elements.find(({ id }) => id === eventId) ?? elements.find(({ earlierId }) => earlierId === eventId);
+        elements.find(({ id }) => id === eventId) ??
+        elements.find(({ earlierIds }) => earlierIds.includes(eventId));
       return element?.body;
     } catch (error) {
       // The rule for batches has changed since this was stored.

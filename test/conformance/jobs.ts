@@ -114,7 +114,7 @@ function delivery(
   const event: Incoming = Object.freeze({
     source,
     batch,
-    earlierId,
+    earlierIds: earlierId === undefined ? [] : [earlierId],
     input: Object.freeze({
       id,
       type,

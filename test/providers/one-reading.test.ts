@@ -142,7 +142,9 @@ test("GitHub signs the whole form, so a field cannot be added", async () => {
     "x-hub-signature-256": `sha256=${digest}`,
   });
   expect(await send(inbox, honest)).toBe(200);
-  expect(handledIn(inbox)).toEqual([{ id: "id-1", type: "issues.opened", payload: { action: "opened" } }]);
+  expect(handledIn(inbox)).toEqual([
+    { id: "id-1:issues", type: "issues.opened", payload: { action: "opened" } },
+  ]);
   expect(await send(inbox, { ...honest, body: Buffer.from(`${body}&x=1`) })).toBe(401);
 });
 

@@ -329,12 +329,12 @@ describe("forms through the HTTP path", () => {
     expect(
       await deliver("form_gh", new URLSearchParams({ payload: JSON.stringify(payload) }).toString()),
     ).toEqual(PROCESSED);
-    expect(inbox.rows("select type, payload, field from seen where event_id = 'form_gh'")).toEqual([
+    expect(inbox.rows("select type, payload, field from seen where event_id = 'form_gh:issues'")).toEqual([
       { type: "issues.opened", payload: JSON.stringify(payload), field: "a+b & c" },
     ]);
     // Id and type are in headers, so a field that is not JSON is still an event.
     expect(await deliver("form_gh_2", "payload=oops")).toEqual(PROCESSED);
-    expect(inbox.rows("select type, payload from seen where event_id = 'form_gh_2'")).toEqual([
+    expect(inbox.rows("select type, payload from seen where event_id = 'form_gh_2:issues'")).toEqual([
       { type: "issues", payload: null },
     ]);
   });

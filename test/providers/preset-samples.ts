@@ -93,7 +93,8 @@ export const samples: Readonly<Record<string, Sample>> = {
   },
   bigcommerce: {
     headers: (n, attempt) => webhookId(n * 10 + attempt),
-    body: (n) => ({ scope: "store/order/updated", hash: `h${n}` }),
+    // Two updates of an order within their hash.
+    body: (n) => ({ scope: "store/order/updated", hash: "h1", created_at: n }),
   },
   xero: {
     body: (n, attempt) => ({
@@ -121,7 +122,10 @@ export const samples: Readonly<Record<string, Sample>> = {
   gitea: inHeader("x-gitea-delivery", { "x-gitea-event": "push" }),
   jira: inHeader("x-atlassian-webhook-identifier"),
   linear: inHeader("linear-delivery"),
-  sentry: inHeader("request-id", { "sentry-hook-resource": "issue" }),
+  sentry: {
+    headers: (n, attempt) => ({ "request-id": `${n}-${attempt}`, "sentry-hook-resource": "issue" }),
+    body: (n) => ({ action: "created", data: { issue: { id: n } } }),
+  },
   vercel: { body: id },
   netlify: { body: (n) => ({ id: `deploy-${n}`, state: "ready" }) },
   "cloudflare-stream": { body: (n) => ({ uid: `video-${n}`, status: { state: "ready" } }) },
@@ -176,7 +180,13 @@ export const samples: Readonly<Record<string, Sample>> = {
   notion: { body: (n, attempt) => ({ id: `n${n}`, type: "page.created", attempt_number: attempt }) },
   typeform: { body: (n) => ({ event_id: `tf${n}`, event_type: "form_response" }) },
   calendly: { body: (n) => ({ event: "invitee.created", payload: { uri: `https://calendly.com/${n}` } }) },
-  docusign: { body: (n) => ({ event: "envelope-completed", data: { envelopeId: `e-${n}` } }) },
+  docusign: {
+    body: (n, attempt) => ({
+      event: "envelope-completed",
+      retryCount: attempt,
+      data: { envelopeId: `e-${n}` },
+    }),
+  },
   dropbox: { body: () => ({ list_folder: { accounts: ["dbid:1"] } }), neverTheSame: true },
   figma: { body: (n) => ({ event_type: "FILE_UPDATE", timestamp: `2026-09-21T14:13:2${n}Z` }) },
   sanity: inHeader("idempotency-key", { "sanity-operation": "update" }),

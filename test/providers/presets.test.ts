@@ -238,10 +238,10 @@ const rows: {
   },
   {
     preset: "shopify-events",
-    what: "the id of the event if the delivery has none, as in Shopify's library",
+    what: "the id of the event with the topic if the delivery has none, as in Shopify's library",
     headers: { "shopify-event-id": "e1", "shopify-topic": "Order" },
     body: {},
-    id: "e1",
+    id: "e1:Order",
     type: "Order",
   },
   {

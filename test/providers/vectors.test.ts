@@ -43,7 +43,7 @@ const NO_EVENT = "";
 /** One row for each provider of the vectors. */
 const rows: Record<string, Row> = {
   stripe: { preset: "stripe" },
-  github: { preset: "github" },
+  github: { preset: "github", id: /^[0-9a-f-]{36}:[a-z]+$/ },
   razorpay: { preset: "razorpay", headers: { "x-razorpay-event-id": "evt_vector" }, id: "evt_vector" },
   standardwebhooks: { preset: "standard-webhooks" },
   "standardwebhooks-asymmetric": { preset: "standard-webhooks-asymmetric" },
@@ -53,7 +53,10 @@ const rows: Record<string, Row> = {
   openai: { preset: "openai" },
   anthropic: { preset: "anthropic" },
   polar: { preset: "polar" },
-  bigcommerce: { preset: "bigcommerce" },
+  bigcommerce: {
+    preset: "bigcommerce",
+    id: "store/order/statusUpdated:3f9ea420af83450d7ef9f78b08c8af25b2213637:1688588419",
+  },
   gitlab: { preset: "gitlab" },
   "gitlab-token": { preset: "gitlab-token" },
   replicate: { preset: "replicate" },
@@ -67,7 +70,7 @@ const rows: Record<string, Row> = {
   },
   // The body is "Hello World!", and the type would be in JSON.
   jira: { preset: "jira", id: NO_EVENT },
-  bitbucket: { preset: "bitbucket" },
+  bitbucket: { preset: "bitbucket", id: "2a4b0c7e-5d38-4c1f-9f4c-0c7b5d1f2a11/repo:push" },
   paddle: { preset: "paddle", id: NO_EVENT },
   square: { preset: "square" },
   // With pspReference and success, because a success that becomes a failure is another event.
@@ -103,7 +106,7 @@ const rows: Record<string, Row> = {
   lemonsqueezy: { preset: "lemon-squeezy", id: HASH },
   vercel: { preset: "vercel" },
   intercom: { preset: "intercom" },
-  sentry: { preset: "sentry", type: "issue.created" },
+  sentry: { preset: "sentry", id: /^issue:[0-9a-f]{64}$/, type: "issue.created" },
   patreon: { preset: "patreon", id: /^members\\:pledge\\:create:[0-9a-f]{64}$/ },
   "cloudflare-stream": { preset: "cloudflare-stream", id: HASH, type: "ready" },
   "cloudflare-notifications": { preset: "cloudflare-notifications", id: /^[0-9a-f-]{36}$/ },

@@ -5,6 +5,8 @@ import { testInbox } from "../support/test-inbox.ts";
 import { secrets, signedSources } from "./support/signed.ts";
 
 interface Example {
+  guid: string;
+  /** The event id that hookonce must read. */
   id: string;
   event: string;
   /** The type that hookonce must read. */
@@ -17,7 +19,8 @@ const all: Example[] = examples.flatMap(({ name, examples }) =>
   examples.map((payload, n) => {
     const action: unknown = (payload as { action?: unknown }).action;
     return {
-      id: `${name}-${n}`,
+      guid: `${name}-${n}`,
+      id: `${name}-${n}:${name}`,
       event: name,
       type: typeof action === "string" ? `${name}.${action}` : name,
       body: JSON.stringify(payload),
@@ -25,14 +28,14 @@ const all: Example[] = examples.flatMap(({ name, examples }) =>
   }),
 );
 
-async function deliver(url: string, { id, event, body }: Example): Promise<Record<string, unknown>> {
+async function deliver(url: string, { guid, event, body }: Example): Promise<Record<string, unknown>> {
   const response = await fetch(`${url}/webhook/github`, {
     method: "POST",
     body,
     headers: {
       "content-type": "application/json",
       "user-agent": "GitHub-Hookshot/044aadd",
-      "x-github-delivery": id,
+      "x-github-delivery": guid,
       "x-github-event": event,
       "x-github-hook-id": "292430182",
       "x-hub-signature-256": await sign(secrets.GITHUB_WEBHOOK_SECRET, body),

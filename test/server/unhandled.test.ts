@@ -169,7 +169,9 @@ secret   = "env:GITHUB_WEBHOOK_SECRET"
     expect(await send("first")).toBe("unhandled");
     await inbox.restart({ files: { "handlers/default/push.sql": tellAll } });
     expect(await send("second")).toBe("processed");
-    expect(inbox.rows("select event_id, note from told")).toEqual([{ event_id: "evt_1", note: "first" }]);
+    expect(inbox.rows("select event_id, note from told")).toEqual([
+      { event_id: "evt_1:push", note: "first" },
+    ]);
   });
 
   test("counts all of its deliveries, including failed ones", async () => {

@@ -49,15 +49,19 @@ export function createJobs(
    * window.
    */
   function asRecorded(incoming: Incoming): Incoming {
-    const { source, input, earlierId } = incoming;
-    if (earlierId === undefined) return incoming;
+    const { input, earlierIds } = incoming;
+    if (earlierIds === undefined || earlierIds.length === 0) return incoming;
+    const id = earlierIds.find((earlier) => isRecorded(incoming, earlier));
+    return id === undefined ? incoming : { ...incoming, input: { ...input, id } };
+  }
+
+  function isRecorded({ source, input }: Incoming, earlierId: string): boolean {
     const event = store.find(source, earlierId);
     const stored = event === undefined ? store.findFailure(source, earlierId) : store.bodyOf(event.id);
-    if (event === undefined && stored === undefined) return incoming;
-    // If the body is gone, the id alone counts.
-    const headers = JSON.parse(stored?.headersJson ?? "{}") as Headers;
-    const isThis = stored === undefined || source.carries({ headers, body: stored.body }, input.id);
-    return isThis ? { ...incoming, input: { ...input, id: earlierId } } : incoming;
+    // If the body is gone, id and type count.
+    if (stored === undefined) return event?.type === input.type;
+    const headers = JSON.parse(stored.headersJson) as Headers;
+    return source.carries({ headers, body: stored.body }, input.id);
   }
 
   function deliver(incoming: Incoming, handlers: Handlers, bodies: BatchBodies): Result {
@@ -256,8 +260,8 @@ export function createJobs(
 
   function runsAlone(job: Job, handlers: Handlers): boolean {
     if (job.kind === "delivery") {
-      const { source, input, earlierId } = job.event;
-      return [input.id, earlierId ?? input.id].some((id) => interrupted.find(source, id) !== undefined);
+      const { source, input, earlierIds = [] } = job.event;
+      return [input.id, ...earlierIds].some((id) => interrupted.find(source, id) !== undefined);
     }
     const { source, eventId, evenQuarantined } = job;
     if (interrupted.find(source, eventId) !== undefined) return true;

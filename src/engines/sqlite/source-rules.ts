@@ -56,6 +56,7 @@ export function refuseChanges(
       rules.find(({ renamedFrom }) => renamedFrom === stored.name) ??
       rules.find(({ name }) => name === stored.name);
     if (rule?.eventIdRule === stored.eventIdRule) continue;
+    if (rule?.earlierRules.includes(stored.eventIdRule) === true) continue;
     // A source that is gone matters only while its events may be retried. A changed rule always matters: no
     // recorded event of the source would be recognized again.
     const since = rule === undefined ? now - stored.retryWindowMs : 0;

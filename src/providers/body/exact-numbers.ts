@@ -45,6 +45,22 @@ const CLOSE_BRACE = 125;
  * @returns undefined if there is no number
  */
 export function numberAt(json: string, path: readonly (string | number)[]): NumberLiteral | undefined {
+  const at = placeOf(json, path);
+  if (at === undefined) return undefined;
+  const number = /-?\d[\d.eE+-]*/y;
+  number.lastIndex = at;
+  const digits = number.exec(json)?.[0];
+  return digits === undefined ? undefined : new NumberLiteral(digits);
+}
+
+/** The same text without the value at the end of a path. Undefined if there is none. */
+export function withoutValue(json: string, path: readonly (string | number)[]): string | undefined {
+  const at = placeOf(json, path);
+  return at === undefined ? undefined : json.slice(0, at) + json.slice(endOfValue(json, at));
+}
+
+/** Returns where the value at the end of a path begins. */
+function placeOf(json: string, path: readonly (string | number)[]): number | undefined {
   let at: number | undefined = skipSpace(json, 0);
   for (const step of path) {
     const opening = json.charCodeAt(at);
@@ -53,10 +69,7 @@ export function numberAt(json: string, path: readonly (string | number)[]): Numb
     else return undefined;
     if (at === undefined) return undefined;
   }
-  const number = /-?\d[\d.eE+-]*/y;
-  number.lastIndex = at;
-  const digits = number.exec(json)?.[0];
-  return digits === undefined ? undefined : new NumberLiteral(digits);
+  return at;
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
-import { NumberLiteral, numberAt } from "./exact-numbers.ts";
+import { NumberLiteral, numberAt, withoutValue } from "./exact-numbers.ts";
 import { parsePath, parseValuePath, stepsIn } from "./path.ts";
 
 /**
@@ -11,12 +11,21 @@ export type Selector =
   | Part
   | readonly Selector[]
   | { readonly join: readonly Part[]; readonly with: string }
-  | KeyBeside;
+  | KeyBeside
+  | HashWithout;
 
 /** `of` is a part. Its value is used instead of the payload. */
 export interface KeyBeside {
   readonly key_beside: readonly string[];
   readonly of?: Part | undefined;
+}
+
+/**
+ * `sha256:body` without the values of these parts, such as a count of attempts, which make each retry's body
+ * another one.
+ */
+export interface HashWithout {
+  readonly hash_without: readonly Part[];
 }
 
 /**
@@ -56,12 +65,13 @@ export function compileSelector(
 ): Read {
   if (typeof selector === "string") return compilePart(selector);
   if ("key_beside" in selector) return compileKeyBeside(selector);
+  if ("hash_without" in selector) return compileHashWithout(selector);
   if (!isList(selector)) return compileJoin(selector.join, selector.with, missing, escapes);
   const choices = selector.map((choice) => compileSelector(choice, missing, escapes));
   return (from) => {
     for (const read of choices) {
       const value = read(from);
-      if (value !== undefined) return value;
+      if (value !== undefined && value !== "") return value;
     }
     return undefined;
   };
@@ -118,8 +128,21 @@ function compileKeyBeside({ key_beside: others, of }: KeyBeside): Read {
   };
 }
 
+function compileHashWithout({ hash_without: parts }: HashWithout): Read {
+  const paths = parts.map(stepsIn);
+  return ({ json, body }) => {
+    let text: string | undefined;
+    for (const path of paths) text = withoutValue(text ?? json ?? "", path) ?? text;
+    return sha256(text ?? body);
+  };
+}
+
+function sha256(content: Uint8Array | string): string {
+  return new Bun.CryptoHasher("sha256").update(content).digest("hex");
+}
+
 function compilePart(part: Part): Read {
-  if (part === "sha256:body") return ({ body }) => new Bun.CryptoHasher("sha256").update(body).digest("hex");
+  if (part === "sha256:body") return ({ body }) => sha256(body);
   // A UUIDv7 grows with time, so new ids go to the end of the index.
   if (part === "new:delivery") return () => Bun.randomUUIDv7();
   if (part.startsWith("key:")) {
@@ -157,6 +180,7 @@ function compilePath(path: readonly (string | number)[]): Read {
 export function canonical(selector: Selector): Selector {
   if (typeof selector === "string") return canonicalPart(selector);
   if ("key_beside" in selector) return selector;
+  if ("hash_without" in selector) return { hash_without: selector.hash_without.map(canonicalPart) };
   if (!isList(selector)) return { join: selector.join.map(canonicalPart), with: selector.with };
   return selector.length === 1 && selector[0] !== undefined
     ? canonical(selector[0])

@@ -1,6 +1,17 @@
 import type { Provider } from "../provider.ts";
 import { BODY_SHA256, DAYS, HOURS, SECONDS, STANDARD_WEBHOOKS } from "./common.ts";
 
+const XERO_EVENT = {
+  join: [
+    "body:$.tenantId",
+    "body:$.eventCategory",
+    "body:$.eventType",
+    "body:$.resourceId",
+    "body:$.eventDateUtc",
+  ],
+  with: ":",
+} as const;
+
 /** Shops, and services that collect payments for creators. */
 export const commerce: readonly Provider[] = [
   {
@@ -23,7 +34,13 @@ export const commerce: readonly Provider[] = [
     scheme: { ...BODY_SHA256, encoding: "base64", signature: { header: "shopify-hmac-sha256" } },
     secretIs: "the app's client secret",
     // The documentation recognizes duplicates by the delivery's id; Shopify's library reads only the event's.
-    eventId: ["header:shopify-webhook-id", "header:shopify-event-id"],
+    // One event may set off several webhooks.
+    eventId: [
+      "header:shopify-webhook-id",
+      { join: ["header:shopify-event-id", "header:shopify-topic"], with: ":" },
+      "header:shopify-event-id",
+    ],
+    earlierEventIds: [["header:shopify-webhook-id", "header:shopify-event-id"]],
     eventIdSigned: false,
     type: "header:shopify-topic",
     timeoutMs: 5 * SECONDS,
@@ -61,13 +78,15 @@ export const commerce: readonly Provider[] = [
     docs: "https://developer.bigcommerce.com/docs/integrations/webhooks",
     scheme: { ...STANDARD_WEBHOOKS, key: "text" },
     secretIs: "the app's client secret",
-    eventId: ["body:$.hash", "header:webhook-id"],
+    // The hash is documented as that of the data, which may be only an order's number.
+    eventId: [{ join: ["body:$.scope", "body:$.hash", "body:$.created_at"], with: ":" }, "header:webhook-id"],
+    earlierEventIds: [["body:$.hash", "header:webhook-id"]],
     eventIdSigned: true,
     type: "body:$.scope",
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 2 * DAYS,
     retries: "eleven times over about 48 h, then the webhook is deactivated",
-    unverified: "how long it waits for an answer",
+    unverified: "how long it waits for an answer; that created_at is the same in a retry",
   },
   {
     name: "xero",
@@ -77,16 +96,8 @@ export const commerce: readonly Provider[] = [
     secretIs: "the webhooks key",
     // Xero's "intent to receive" sends empty batches, some with a right signature and some with a wrong one.
     batch: ["body:$.events[*]"],
-    eventId: {
-      join: [
-        "body:$.tenantId",
-        "body:$.eventCategory",
-        "body:$.eventType",
-        "body:$.resourceId",
-        "body:$.eventDateUtc",
-      ],
-      with: ":",
-    },
+    eventId: [XERO_EVENT, "sha256:body"],
+    earlierEventIds: [XERO_EVENT],
     eventIdSigned: true,
     type: { join: ["body:$.eventCategory", "body:$.eventType"], with: "." },
     answer: { status: 200 },

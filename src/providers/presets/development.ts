@@ -9,7 +9,12 @@ export const development: readonly Provider[] = [
     title: "GitHub",
     docs: "https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
     scheme: { ...BODY_SHA256, signature: { header: "x-hub-signature-256", prefix: "sha256=" } },
-    eventId: "header:x-github-delivery",
+    // One GUID may come with two events.
+    eventId: [
+      { join: ["header:x-github-delivery", "header:x-github-event"], with: ":" },
+      "header:x-github-delivery",
+    ],
+    earlierEventIds: ["header:x-github-delivery"],
     eventIdSigned: false,
     type: { join: ["header:x-github-event", "body:$.action"], with: "." },
     formField: "payload",
@@ -39,13 +44,24 @@ export const development: readonly Provider[] = [
     docs: "https://docs.gitlab.com/user/project/integrations/webhooks/",
     scheme: { kind: "static", secretIn: "header:x-gitlab-token" },
     secretIs: "the secret token",
-    eventId: ["header:idempotency-key", "header:webhook-id", "header:x-gitlab-event-uuid"],
+    // Before 17.4, GitLab sends only the event's UUID. All hooks that the event sets off share it, and so do
+    // the events that these cause in turn.
+    eventId: [
+      "header:idempotency-key",
+      "header:webhook-id",
+      {
+        join: ["header:x-gitlab-event-uuid", "header:x-gitlab-event", "sha256:body"],
+        with: ":",
+      },
+    ],
+    earlierEventIds: [["header:idempotency-key", "header:webhook-id", "header:x-gitlab-event-uuid"]],
     eventIdSigned: false,
     type: "header:x-gitlab-event",
     maxBody: 25 * MIB,
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * DAYS,
-    unverified: "retries; the largest body",
+    unverified:
+      "retries; the largest body; before GitLab 17.4, that the body of a retry is the same byte for byte",
   },
   {
     name: "bitbucket",
@@ -53,13 +69,19 @@ export const development: readonly Provider[] = [
     docs: "https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/",
     // The header's name is that of GitHub's SHA-1 signature.
     scheme: { ...BODY_SHA256, signature: { header: "x-hub-signature", prefix: "sha256=" } },
-    eventId: ["header:x-request-uuid", "header:x-request-id"], // Cloud, Data Center
+    // Cloud, Data Center. One request to Bitbucket may set off several events.
+    eventId: [
+      { join: ["header:x-request-uuid", "header:x-event-key"], with: "/" },
+      { join: ["header:x-request-id", "header:x-event-key", "sha256:body"], with: "/" },
+    ],
+    earlierEventIds: [["header:x-request-uuid", "header:x-request-id"]],
     eventIdSigned: false,
     type: "header:x-event-key",
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * HOURS,
     retries: "twice, if the answer is 5xx",
-    unverified: "that X-Request-UUID is the same in a retry",
+    unverified:
+      "that X-Request-UUID, or in Data Center X-Request-Id and the body, are the same in a retry; whether X-Request-Id is the event's",
   },
   {
     name: "gitea",
@@ -111,7 +133,7 @@ export const development: readonly Provider[] = [
     retryWindowMs: 8 * HOURS,
     retries: "three times, after 1 min, 1 h and 6 h",
     unverified:
-      'the schedule of retries; that a retry has a new webhookTimestamp (if not, set tolerance = "1d")',
+      'the schedule of retries; that Linear-Delivery is the same in a retry; that a retry has a new webhookTimestamp (if not, set tolerance = "1d")',
   },
   {
     name: "sentry",
@@ -119,12 +141,30 @@ export const development: readonly Provider[] = [
     docs: "https://docs.sentry.io/organization/integrations/integration-platform/webhooks/",
     scheme: { ...BODY_SHA256, signature: { header: "sentry-hook-signature" } },
     secretIs: "the integration's client secret",
-    eventId: "header:request-id",
+    // Request-ID is a new random UUID in each attempt, as Sentry's source shows (app_platform_event.py).
+    eventId: [
+      { join: ["header:sentry-hook-resource", "body:$.action", "body:$.data.error.event_id"], with: ":" },
+      {
+        join: [
+          "header:sentry-hook-resource",
+          "body:$.action",
+          "body:$.data.event.event_id",
+          "body:$.data.triggered_rule",
+        ],
+        with: ":",
+      },
+      { join: ["header:sentry-hook-resource", "sha256:body"], with: ":" },
+      "sha256:body",
+    ],
+    earlierEventIds: ["header:request-id"],
     eventIdSigned: false,
     type: { join: ["header:sentry-hook-resource", "body:$.action"], with: "." },
     timeoutMs: 1 * SECONDS,
     retryWindowMs: 1 * HOURS,
-    unverified: "that Request-ID is the same in a retry; retries",
+    retries: "three times, 5 min apart, if it times out or cannot connect",
+    caution:
+      "Sentry sends no id. An issue that changes twice and is then the same in every field counts as one event",
+    unverified: "that the body of a retry is the same byte for byte",
   },
   {
     name: "vercel",

@@ -218,14 +218,16 @@ export const messaging: readonly Provider[] = [
     },
     secretIs: "the verification key",
     batch: ["body:$[*]"],
-    eventId: "body:$.sg_event_id",
+    // An element without an id must not refuse the others.
+    eventId: ["body:$.sg_event_id", "sha256:body"],
+    earlierEventIds: ["body:$.sg_event_id"],
     eventIdSigned: true,
     type: "body:$.event",
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * DAYS,
     retries: "for 24 h",
     unverified:
-      "timeout and retries; how old a signature may be: SendGrid does not say, so any age is accepted",
+      "that sg_event_id is the same in a retry, and that each event has one; timeout and retries; how old a signature may be: SendGrid does not say, so any age is accepted",
   },
   {
     name: "mailgun",

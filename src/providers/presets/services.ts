@@ -1,3 +1,4 @@
+import type { Selector } from "../body/selector.ts";
 import type { Provider } from "../provider.ts";
 import {
   BODY_SHA256,
@@ -9,6 +10,35 @@ import {
   STANDARD_WEBHOOKS,
   SVIX,
 } from "./common.ts";
+
+/** HubSpot does not promise that eventId alone is unique. An association has two objects instead of one. */
+const HUBSPOT_EVENT: readonly Selector[] = [
+  {
+    join: ["body:$.eventId", "body:$.subscriptionId", "body:$.objectId", "body:$.occurredAt"],
+    with: ":",
+  },
+  {
+    join: [
+      "body:$.eventId",
+      "body:$.subscriptionId",
+      "body:$.fromObjectId",
+      "body:$.toObjectId",
+      "key:$.associationRemoved",
+      "body:$.occurredAt",
+    ],
+    with: ":",
+  },
+  {
+    join: [
+      "body:$.eventId",
+      "body:$.subscriptionId",
+      "body:$.fromObjectId",
+      "body:$.toObjectId",
+      "body:$.occurredAt",
+    ],
+    with: ":",
+  },
+];
 
 /** Documents, forms, calendars, CRM, sign-in and AI models. */
 export const services: readonly Provider[] = [
@@ -25,34 +55,12 @@ export const services: readonly Provider[] = [
     },
     secretIs: "the app's client secret",
     batch: ["body:$[*]"],
-    // HubSpot does not promise that eventId alone is unique. An association has two objects instead of one.
     eventId: [
-      {
-        join: ["body:$.eventId", "body:$.subscriptionId", "body:$.objectId", "body:$.occurredAt"],
-        with: ":",
-      },
-      {
-        join: [
-          "body:$.eventId",
-          "body:$.subscriptionId",
-          "body:$.fromObjectId",
-          "body:$.toObjectId",
-          "key:$.associationRemoved",
-          "body:$.occurredAt",
-        ],
-        with: ":",
-      },
-      {
-        join: [
-          "body:$.eventId",
-          "body:$.subscriptionId",
-          "body:$.fromObjectId",
-          "body:$.toObjectId",
-          "body:$.occurredAt",
-        ],
-        with: ":",
-      },
+      ...HUBSPOT_EVENT,
+      { join: ["body:$.eventId", "body:$.subscriptionId", "body:$.occurredAt"], with: ":" },
+      { hash_without: ["body:$.attemptNumber"] },
     ],
+    earlierEventIds: [HUBSPOT_EVENT],
     eventIdSigned: true,
     type: "body:$.subscriptionType",
     timeoutMs: 5 * SECONDS,
@@ -130,14 +138,16 @@ export const services: readonly Provider[] = [
       signature: { header: "x-docusign-signature-*", separator: "," }, // one for each active key
     },
     secretIs: "the Connect HMAC key",
-    eventId: "sha256:body",
+    eventId: { hash_without: ["body:$.retryCount"] },
+    earlierEventIds: ["sha256:body"],
     eventIdSigned: true,
     type: "body:$.event",
     timeoutMs: 100 * SECONDS,
     retryWindowMs: 15 * DAYS,
     retries: "after 5 min and twice as long each time, for 15 days",
     caution: "a body that contains documents is larger than 1 MiB: set max_body",
-    unverified: "how long it waits for an answer; that the body of a retry is the same byte for byte",
+    unverified:
+      "how long it waits for an answer; that the body of a retry is the same byte for byte, except for retryCount",
   },
   {
     name: "dropbox",
@@ -168,13 +178,14 @@ export const services: readonly Provider[] = [
     docs: "https://developers.figma.com/docs/rest-api/webhooks-security/",
     scheme: { kind: "static", secretIn: "body:$.passcode" },
     secretIs: "the webhook's passcode",
-    eventId: "sha256:body",
+    eventId: { hash_without: ["body:$.retries"] },
+    earlierEventIds: ["sha256:body"],
     eventIdSigned: false,
     type: "body:$.event_type",
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 4 * HOURS,
     retries: "three times, after 5 min, 30 min and 3 h",
-    unverified: "timeout and retries; that the body of a retry is the same byte for byte",
+    unverified: "timeout and retries; that the body of a retry is the same byte for byte, except for retries",
   },
   {
     name: "sanity",

@@ -168,12 +168,14 @@ describe("hookonce apply", () => {
     writeFileSync(flag, "");
     await hang({ event_id: "flagged", type: "flag" });
     const skipped = await apply("--type", "flag");
+    const named = { failure: expect.objectContaining({ event_id: "flagged", code: "handler_timeout" }) };
     expect(skipped).toEqual({
       code: 0,
-      groups: [expect.objectContaining({ type: "flag", processed: 0, failed: 0, quarantined: 1 })],
+      groups: [expect.objectContaining({ type: "flag", processed: 0, failed: 0, quarantined: 1 }), named],
     });
     expect((await apply("--type", "flag", "--dry-run")).groups).toEqual([
       expect.objectContaining({ type: "flag", would_run: 0, quarantined: 1 }),
+      named,
     ]);
 
     // It still hangs. The command loses its serve, and the failure stays.

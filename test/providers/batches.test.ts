@@ -202,3 +202,32 @@ type = "body:$.type"
   expect(await post(body.replace("EZ2", "EZ3"))).toBe(401);
   expect(effects(inbox)).toEqual(["EZ1", "EZ2"]);
 });
+
+test("a JSON request of Twilio's that is sent again as a form is refused", async () => {
+  const url = "https://hooks.example.test/webhook/it";
+  await using inbox = await testInbox({
+    config: `[sources.it]
+provider = "twilio"
+secret = "env:S"
+public_url = "${url}"
+event_id = "header:x-id"
+type = "header:x-id"
+`,
+    environment: { S: "token" },
+    files: failing,
+  });
+  const body = JSON.stringify({ id: "EZ1" });
+  const query = `?bodySHA256=${new Bun.CryptoHasher("sha256").update(body).digest("hex")}`;
+  const signature = twilio.getExpectedTwilioSignature("token", url + query, {});
+  const post = async (type: string, sent: string) => {
+    const headers = { "content-type": type, "x-twilio-signature": signature, "x-id": `${type} ${sent}` };
+    return (await inbox.request(`/webhook/it${query}`, { method: "POST", headers, body: sent })).status;
+  };
+  const form = "application/x-www-form-urlencoded";
+  expect(await post(form, "")).toBe(401);
+  expect(await post(`${form}; charset=utf-8`, "")).toBe(401);
+  expect(await post(form, body)).toBe(401);
+  expect(await post("application/json", "")).toBe(401);
+  expect(inbox.value("select count(*) from hookonce_events")).toBe(0);
+  expect(await post("application/json", body)).toBe(200);
+});

@@ -39,11 +39,14 @@ function createVerifier(_: TwilioScheme, { secrets, urlOf }: VerifyContext): Ver
   return (delivery) => {
     const given = headerIn(delivery.headers, HEADER);
     const url = urlOf(delivery);
+    const hash = new URL(url).searchParams.get("bodySHA256");
     const form = isForm(delivery.headers);
-    const fields = form ? textOf(delivery.body) : "";
-    for (const candidate of withAndWithoutPort(url)) {
-      for (const key of keys) {
-        if (equal(given, digest(key, candidate + fields)) && (form || hashFits(url, delivery.body))) return;
+    // The content type is not signed. A form whose URL holds a hash is a JSON request that somebody sends
+    // again: with an empty body, its signature would fit.
+    if (hash === null ? form : !form && isSecret(hash, sha256(delivery.body))) {
+      const fields = form ? textOf(delivery.body) : "";
+      for (const candidate of withAndWithoutPort(url)) {
+        for (const key of keys) if (equal(given, digest(key, candidate + fields))) return;
       }
     }
     throw new HookonceError(
@@ -64,11 +67,6 @@ function sign(_: TwilioScheme, request: OutgoingRequest, { secret }: SigningCont
 
 function digest(key: Uint8Array, text: string): string {
   return new Bun.CryptoHasher("sha1", key).update(text).digest("base64");
-}
-
-function hashFits(url: string, body: Uint8Array): boolean {
-  const given = new URL(url).searchParams.get("bodySHA256");
-  return given !== null && isSecret(given, sha256(body));
 }
 
 function sha256(body: Uint8Array): string {

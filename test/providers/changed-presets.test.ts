@@ -155,15 +155,19 @@ function asConfig(rule: Selector): string {
 const APPLIES = { "handlers/it/_any.sql": "insert into effects values (:source, :event_id, :type);" };
 const FAILS = { "handlers/it/_any.sql": "insert into effects values (:source, :event_id, json('{'));" };
 
-/** An inbox as an earlier version of the preset has left it. */
-function before(signer: Signer, rule: Selector, handler: Record<string, string>): Promise<TestInbox> {
+function inboxFor(signer: Signer, config: string, handler: Record<string, string>): Promise<TestInbox> {
   return testInbox({
-    config: `${signer.config}event_id = ${asConfig(rule)}\n`,
+    config,
     environment: { S: signer.keys.secret },
     clock: () => NOW,
     fetch: signer.fetch,
     files: { ...effectsTable, ...handler },
   });
+}
+
+/** An inbox as an earlier version of the preset has left it. */
+function before(signer: Signer, rule: Selector, handler: Record<string, string>): Promise<TestInbox> {
+  return inboxFor(signer, `${signer.config}event_id = ${asConfig(rule)}\n`, handler);
 }
 
 async function send(
@@ -237,12 +241,7 @@ describe("a count of attempts in the body", () => {
     ["figma", figma],
   ] as const)("does not make a retry another event: %s", async (name, body) => {
     const signer = signerFor(name, certificateFor);
-    await using inbox = await testInbox({
-      config: signer.config,
-      environment: { S: signer.keys.secret },
-      clock: () => NOW,
-      files: { ...effectsTable, ...APPLIES },
-    });
+    await using inbox = await inboxFor(signer, signer.config, APPLIES);
     for (const attempt of [0, 1, 2]) await send(inbox, signer, { body: body(attempt, "one") });
     expect(effects(inbox)).toBe(1);
     await send(inbox, signer, { body: body(0, "two") });
@@ -260,12 +259,7 @@ describe("an element without an id does not refuse its batch", () => {
     ["hubspot", [merge(0), { ...merge(0), eventId: 2, occurredAt: null }], [{ eventId: 9 }]],
   ])("%s", async (name, batch, more) => {
     const signer = signerFor(name, certificateFor);
-    await using inbox = await testInbox({
-      config: signer.config,
-      environment: { S: signer.keys.secret },
-      clock: () => NOW,
-      files: { ...effectsTable, ...APPLIES },
-    });
+    await using inbox = await inboxFor(signer, signer.config, APPLIES);
     expect(await send(inbox, signer, { body: batch })).toBe(200);
     expect(effects(inbox)).toBe(batch.length);
     const retried = JSON.parse(

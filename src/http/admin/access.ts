@@ -175,7 +175,8 @@ const MAX_WAIT_MS = 60_000;
 const MAX_PEERS = 1000;
 
 /**
- * Slows down whoever sends wrong tokens: after five, each further attempt has to wait, from 1 s to a minute.
+ * Slows down a peer that sends wrong tokens. After five of them, each attempt must wait: 1 s at first, and a
+ * minute at most.
  */
 function createAttempts(clock: () => number) {
   const peers = new Map<string, { wrong: number; waitUntil: number }>();

@@ -10,8 +10,7 @@ import { defineKind, type SignatureHeader } from "./scheme.ts";
 
 /**
  * The provider sends the secret itself: in a header, in the query, in the body, or as the password of basic
- * authentication.
- * It is never stored.
+ * authentication. It is never stored.
  */
 export interface StaticScheme {
   readonly kind: "static";

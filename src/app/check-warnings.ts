@@ -57,6 +57,21 @@ export function warnOfPublicUrls(sources: readonly ConfiguredSource[]): Problem[
   });
 }
 
+/** Warns of signatures in the config that leave the body unprotected. */
+export function warnOfWeakSignatures(sources: readonly ConfiguredSource[]): Problem[] {
+  return sources.flatMap(({ name, signature, line }) => {
+    const signed = signature?.signed;
+    if (signed === undefined) return [];
+    const why = !signed.includes("{body}")
+      ? "does not contain {body}, so anyone who has seen a delivery can send it again with another body. Use it only if your sender cannot sign the body"
+      : signed.includes("{secret}") && signed.endsWith("{body}")
+        ? "is a plain hash that ends with the body, so anyone who has seen a delivery can append bytes to its body. If your sender can sign with HMAC, leave out {secret}"
+        : undefined;
+    if (why === undefined) return [];
+    return [{ file: CONFIG_FILE, line, message: `sources.${name}.signature.signed: "${signed}" ${why}` }];
+  });
+}
+
 /** Providers that wait longer than this are not checked, because handlers take less. In milliseconds. */
 const SHORT_DEADLINE = 5000;
 

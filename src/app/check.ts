@@ -16,7 +16,13 @@ import type { Rehearsed, StartPlan } from "../engines/store.ts";
 import { bindHandlers, readHandlers, type BoundHandlers, type HandlersRead } from "../handlers/load.ts";
 import type { Fetch } from "../providers/context.ts";
 import type { Source } from "../providers/source.ts";
-import { warnOfDeadlines, warnOfDotEnv, warnOfPublicUrls, warnOfSharedSecrets } from "./check-warnings.ts";
+import {
+  warnOfDeadlines,
+  warnOfDotEnv,
+  warnOfPublicUrls,
+  warnOfSharedSecrets,
+  warnOfWeakSignatures,
+} from "./check-warnings.ts";
 import { missingKeys } from "./missing-keys.ts";
 import { pathProblems } from "./path-problems.ts";
 import { rulesOf } from "./source-rules.ts";
@@ -126,6 +132,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     ...warnOfDotEnv(inboxFolder),
     ...warnOfSharedSecrets(configured),
     ...warnOfPublicUrls(configured),
+    ...warnOfWeakSignatures(configured),
   ];
   const warnings = [...configWarnings, ...files.warnings, ...warnOfUnsigned(sources)];
   let bound: BoundHandlers = { handlers: NOTHING.table, problems: [], failing: [] };

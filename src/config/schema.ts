@@ -80,11 +80,16 @@ const signatureFields = {
   separator: () => z.optional(z.string().check(z.minLength(1))),
   signed: () =>
     z.optional(
-      z.string().check(z.includes("{body}", { error: "must contain {body}, so that the body is signed" })),
+      z.string().check(
+        z.regex(/\{(?!secret\})[^}]*\}/, {
+          error: "must name what is signed, so that not every delivery has the same signature: write {body}",
+        }),
+      ),
     ),
   timestamp: () => z.optional(path()),
   timestamp_unit: () => z.optional(z.enum(["s", "ms", "iso"])),
   id: () => z.optional(path()),
+  over: () => z.optional(z.enum(["raw", "decompressed"])),
   secret_encoding: () => z.optional(z.enum(["text", "hex", "base64", "whsec", "whsec-or-text"])),
 };
 

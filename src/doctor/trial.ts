@@ -1,7 +1,7 @@
 import { HookonceError } from "../errors.ts";
 import type { Delivery } from "../event.ts";
 import type { Fetch, VerifyContext } from "../providers/context.ts";
-import { parseBody } from "../providers/body/payload.ts";
+import { decompress, parseBody } from "../providers/body/payload.ts";
 import type { Provider } from "../providers/provider.ts";
 import { kindOf, type Scheme } from "../providers/schemes.ts";
 import { createUrlOf, type SourceSettings } from "../providers/source.ts";
@@ -66,6 +66,10 @@ function maxBodyOf({ maxBody, provider }: SourceSettings): number {
   return maxBody ?? provider.maxBody ?? MIB;
 }
 
+export function decompressor({ settings }: Pick<Examined, "settings">): VerifyContext["decompress"] {
+  return (delivery) => decompress(delivery, maxBodyOf(settings));
+}
+
 /** @returns why the delivery is refused; undefined if it is not */
 export async function refusalOf({
   settings,
@@ -79,6 +83,7 @@ export async function refusalOf({
       fetch: context.fetch,
       urlOf: trial.urlOf,
       parse: (delivery) => parseBody(delivery, settings.provider.formField, maxBodyOf(settings)),
+      decompress: decompressor({ settings }),
       environment: settings.environment ?? "production",
       allowPublic: settings.allowPublic === true,
     });

@@ -26,6 +26,11 @@ export interface VerifyContext {
    * compressed body may inflate at most tenfold, because its sender is not verified yet.
    */
   readonly parse: Reading;
+  /**
+   * The body without its compression, within the same limit. Throws `body_too_large`, or `invalid_json` if it
+   * is not compressed as its headers say.
+   */
+  readonly decompress: (delivery: Pick<Delivery, "headers" | "body">) => Uint8Array;
   /** The provider's environment, if it has several. */
   readonly environment: "production" | "sandbox";
   /** An unsigned source accepts requests from anyone, not only from this machine. */

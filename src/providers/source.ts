@@ -6,7 +6,7 @@ import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
 import { compileHandshakes, type Handshakes } from "./handshake.ts";
 import { NumberLiteral } from "./body/exact-numbers.ts";
 import { checkId, checkType } from "./body/identity.ts";
-import { parseBody, type ParsedBody, type Reading } from "./body/payload.ts";
+import { decompress, parseBody, type ParsedBody, type Reading } from "./body/payload.ts";
 import type { Provider } from "./provider.ts";
 import { createBodyRedaction, createHeaderRedaction, createUrlRedaction } from "./body/redaction.ts";
 import {
@@ -153,6 +153,7 @@ export function createSource(
     parse: kind.reading(scheme, (delivery) =>
       parseBody(delivery, provider.formField, Math.min(maxBody, maxUnverified(delivery.body))),
     ),
+    decompress: (delivery) => decompress(delivery, Math.min(maxBody, maxUnverified(delivery.body))),
     environment: settings.environment ?? "production",
     allowPublic: settings.allowPublic === true,
   };

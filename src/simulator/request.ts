@@ -29,7 +29,7 @@ function textOf(payload: unknown, form: Example["form"]): string {
 
 /** Why a receiver would not notice a changed body; undefined if it would. */
 export function whyNotTampered(scheme: Scheme): string | undefined {
-  return kindOf(scheme).unsignedBody;
+  return kindOf(scheme).unsignedBody(scheme);
 }
 
 /** Returns a signed request with one value of its body changed after signing. */

@@ -115,3 +115,24 @@ test("a migration whose ending is in capitals is a warning", async () => {
     },
   ]);
 });
+
+const signing = (signed: string): string =>
+  `[sources.it]\nprovider = "hmac"\nsecret = "env:A"\nsignature = { header = "x-sig", signed = "${signed}" }\nevent_id = "body:$.id"\ntype = "body:$.type"\n`;
+
+describe("a signature in the config", () => {
+  test.each(["{body}", "{body}{secret}", "{secret}{body}|", "{header:x-a}{body}"])(
+    "that protects the body is no warning: %s",
+    async (signed) => {
+      expect(await warningsOf(signing(signed), {}, { A: "a" })).toEqual([]);
+    },
+  );
+
+  test.each([
+    ["{header:x-nonce}", "does not contain {body}, so anyone who has seen a delivery"],
+    ["{secret}{body}", "is a plain hash that ends with the body, so anyone who has seen a delivery"],
+  ])("that does not is one: %s", async (signed, why) => {
+    const [warning, ...others] = await warningsOf(signing(signed), {}, { A: "a" });
+    expect(others).toEqual([]);
+    expect(warning?.message).toStartWith(`sources.it.signature.signed: "${signed}" ${why}`);
+  });
+});

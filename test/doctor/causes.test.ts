@@ -410,6 +410,54 @@ const headers: Planted[] = [
     says: "has the prefix sha256=",
   },
   {
+    name: "a plain hash instead of an HMAC",
+    source: source("github", TEXT),
+    delivery: () => signed("github", TEXT, { scheme: { ...hmacOf("github"), signed: "{secret}{body}" } }),
+    causes: ["signature_written_otherwise"],
+    says: "It is a plain hash, SHA256 over {secret}{body}, not HMAC-SHA256 over {body}",
+    remedy: 'signature.signed = "{secret}{body}"',
+  },
+  {
+    name: "an HMAC instead of a plain hash",
+    source: source("github", TEXT, { scheme: { ...hmacOf("github"), signed: "{body}{secret}" } }),
+    delivery: () => signed("github", TEXT),
+    causes: ["signature_written_otherwise"],
+    says: "It is a keyed hash, HMAC-SHA256 over {body}, not SHA256 over {body}{secret}",
+    remedy: 'signature.signed = "{body}"',
+  },
+  {
+    name: "a time in the signature's header, which the config does not name",
+    source: source("razorpay", TEXT),
+    delivery: () => {
+      const signature = { header: "x-razorpay-signature", separator: "." };
+      const timestamp = { from: { amongParts: true }, unit: "s" } as const;
+      const signedText = "{timestamp}.{body}";
+      return signed("razorpay", TEXT, {
+        scheme: { ...hmacOf("razorpay"), signature, timestamp, signed: signedText },
+      });
+    },
+    causes: ["signature_written_otherwise"],
+    says: "The header x-razorpay-signature also holds the time",
+    remedy: 'separator = "." and signed = "{timestamp}.{body}"',
+  },
+  {
+    name: "a body that was compressed after it was signed, as its headers say",
+    source: source("github", TEXT),
+    delivery: async () =>
+      withHeaders(withBody(await signed("github", TEXT), gzipSync(BODY)), { "content-encoding": "gzip" }),
+    causes: ["signature_written_otherwise"],
+    says: "The signature covers the body without its compression",
+    remedy: 'signature.over = "decompressed"',
+  },
+  {
+    name: "a body that was compressed before it was signed",
+    source: source("github", TEXT, { scheme: { ...hmacOf("github"), over: "decompressed" } }),
+    delivery: () => signed("github", TEXT, { body: gzipSync(BODY), headers: { "content-encoding": "gzip" } }),
+    causes: ["signature_written_otherwise"],
+    says: "The signature covers the body as it was sent, compressed",
+    remedy: 'signature.over = "raw"',
+  },
+  {
     name: "another hash algorithm",
     source: source("paystack", TEXT),
     delivery: () => signed("paystack", TEXT, { scheme: { ...hmacOf("paystack"), algorithm: "sha256" } }),

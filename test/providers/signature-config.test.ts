@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { createHmac, generateKeyPairSync, sign } from "node:crypto";
+import { createHash, createHmac, generateKeyPairSync, sign as signWith } from "node:crypto";
+import { gzipSync } from "node:zlib";
+import { BODY_SHA256 } from "../../src/providers/presets/common.ts";
+import { providers } from "../../src/providers/presets.ts";
+import type { Provider } from "../../src/providers/provider.ts";
+import type { HmacScheme } from "../../src/providers/schemes/hmac.ts";
+import { createSource } from "../../src/providers/source.ts";
+import { randomKeys, sign } from "../../src/providers/verifier.ts";
 import { refusedStart, type TestInbox } from "../support/test-inbox.ts";
 import { deliveryTo, NOTHING, NOW, ONE, post, recordingInbox } from "./signed-inbox.ts";
 
@@ -19,6 +26,9 @@ const AT = NOW / 1000;
 
 const hmac = (algorithm: string, key: string | Buffer, signed: string, encoding: "hex" | "base64"): string =>
   createHmac(algorithm, key).update(signed).digest(encoding);
+
+const hash = (algorithm: string, text: string | Buffer): string =>
+  createHash(algorithm).update(text).digest("hex");
 
 const upper =
   (name: string) =>
@@ -141,6 +151,50 @@ const shapes: Shape[] = [
     wrong: (headers) => ({ ...headers, "x-id": "other" }),
   },
   {
+    name: "a plain hash of the secret and the body",
+    config: 'signature = { header = "x-sig", signed = "{secret}{body}" }',
+    secret: "plain",
+    sign: (body) => ({ "x-sig": hash("sha256", `plain${body}`) }),
+    wrong: upper("x-sig"),
+  },
+  {
+    name: "a plain SHA-1 of the time, the body and a key in hex",
+    config:
+      'signature = { header = "x-sig", algorithm = "sha1", signed = "{timestamp}{body}{secret}", timestamp = "header:x-time", secret_encoding = "hex" }',
+    secret: KEY.toString("hex"),
+    sign: (body) => ({
+      "x-time": String(AT),
+      "x-sig": hash("sha1", Buffer.concat([Buffer.from(`${AT}${body}`), KEY])),
+    }),
+    wrong: (headers) => ({ ...headers, "x-time": String(AT + 1) }),
+  },
+  {
+    name: "the time before the signature, in one header",
+    config:
+      'signature = { header = "x-sig", separator = ".", signed = "{timestamp}.{body}", timestamp = "header:X-Sig" }',
+    secret: "one header",
+    sign: (body) => ({ "x-sig": `${AT}.${hmac("sha256", "one header", `${AT}.${body}`, "hex")}` }),
+    wrong: (headers) => ({ "x-sig": (headers["x-sig"] as string).replace(String(AT), String(AT - 1)) }),
+  },
+  {
+    name: "the time after the signature, in one header",
+    config:
+      'signature = { header = "x-sig", separator = ",", encoding = "base64", signed = "{body}{timestamp}", timestamp = "header:x-sig", timestamp_unit = "ms" }',
+    secret: "one header",
+    sign: (body) => ({ "x-sig": `${hmac("sha256", "one header", `${body}${NOW}`, "base64")},${NOW}` }),
+    wrong: (headers) => ({ "x-sig": (headers["x-sig"] as string).replace(/,.*/, "") }),
+  },
+  {
+    name: "named parts in one header, with the time between two signatures",
+    config:
+      'signature = { header = "x-sig", prefix = "v1=", separator = ";", signed = "{timestamp}:{body}", timestamp = "header:x-sig" }',
+    secret: "one header",
+    sign: (body) => ({
+      "x-sig": `v1=00;ts=${AT};v1=${hmac("sha256", "one header", `${AT}:${body}`, "hex")}`,
+    }),
+    wrong: (headers) => ({ "x-sig": (headers["x-sig"] as string).replaceAll("v1=", "v0=") }),
+  },
+  {
     name: "the preset stripe with a tolerance of two minutes and SHA-512",
     config: 'tolerance = "2m"\nsignature = { algorithm = "sha512" }',
     secret: "whsec_x",
@@ -196,6 +250,123 @@ describe("verifies a scheme that the config describes", () => {
       });
     },
   );
+});
+
+test("a parameter of the query is signed as it is after decoding, and must be there", async () => {
+  await using inbox = await recordingInbox({
+    config:
+      '[sources.it]\nprovider = "hmac"\nsecret = "env:S"\nsignature = { header = "x-sig", signed = "{query:account id}|{body}" }\nevent_id = "body:$.id"\ntype = "body:$.type"',
+    sources: ["it"],
+    environment: { S: "secret" },
+  });
+  const body = JSON.stringify({ id: "evt_1", type: "happened" });
+  const headers = { "x-sig": hmac("sha256", "secret", `Ä & b|${body}`, "hex") };
+  const said = async (query: string): Promise<string> =>
+    (await post(inbox, `it${query}`, body, headers)).said;
+  expect(await said("")).toBe("signature_malformed");
+  expect(await said("?account=%C3%84+%26+b")).toBe("signature_malformed");
+  expect(await said("?account+id=other")).toBe("signature_mismatch");
+  expect(await said("?account+id=other&account+id=%C3%84+%26+b")).toBe("signature_mismatch");
+  expect(await said("?x=1&account+id=%C3%84+%26+b")).toBe("processed");
+});
+
+const sourceOver = (over: string, id = "body:$.id"): Promise<TestInbox> =>
+  recordingInbox({
+    config: `[sources.it]\nprovider = "hmac"\nsecret = "env:S"\nmax_body = "256 KiB"\nsignature = { header = "x-sig", over = "${over}" }\nevent_id = "${id}"\ntype = "body:$.type"`,
+    sources: ["it"],
+    environment: { S: "secret" },
+  });
+const signatureOver = (body: string | Buffer): Record<string, string> => ({
+  "x-sig": createHmac("sha256", "secret").update(body).digest("hex"),
+});
+
+describe("a signature over the decompressed body", () => {
+  const text = JSON.stringify({ id: "evt_1", type: "happened", note: "a".repeat(1000) });
+  const zipped = { "content-encoding": "gzip" };
+
+  test("is accepted with and without compression, and only there", async () => {
+    await using inbox = await sourceOver("decompressed");
+    const bytes = gzipSync(text);
+    expect((await post(inbox, "it", bytes, { ...signatureOver(bytes), ...zipped })).said).toBe(
+      "signature_mismatch",
+    );
+    expect((await post(inbox, "it", bytes, signatureOver(text))).said).toBe("signature_mismatch");
+    expect((await post(inbox, "it", bytes, { ...signatureOver(text), ...zipped })).said).toBe("processed");
+    expect((await post(inbox, "it", text, signatureOver(text))).said).toBe("duplicate");
+    await using raw = await sourceOver("raw");
+    expect((await post(raw, "it", bytes, { ...signatureOver(text), ...zipped })).said).toBe(
+      "signature_mismatch",
+    );
+    expect((await post(raw, "it", bytes, { ...signatureOver(bytes), ...zipped })).said).toBe("processed");
+  });
+
+  test("gives retries that are compressed differently the same hash", async () => {
+    await using inbox = await sourceOver("decompressed", "sha256:body");
+    const headers = { ...signatureOver(text), ...zipped };
+    const [first, second] = [gzipSync(text, { level: 1 }), gzipSync(text, { level: 9 })];
+    expect(first.equals(second)).toBe(false);
+    expect((await post(inbox, "it", first, headers)).said).toBe("processed");
+    expect((await post(inbox, "it", second, headers)).said).toBe("duplicate");
+    expect(inbox.rows("select event_id from effects")).toEqual([{ event_id: hash("sha256", text) }]);
+  });
+
+  test("inflates an unverified body at most tenfold, and refuses what is not gzip", async () => {
+    await using inbox = await sourceOver("decompressed");
+    const bomb = gzipSync(Buffer.alloc(200 * 1024, 32));
+    expect((await post(inbox, "it", bomb, { ...signatureOver("x"), ...zipped })).said).toBe("body_too_large");
+    expect((await post(inbox, "it", text, { ...signatureOver(text), ...zipped })).said).toBe("invalid_json");
+    expect((await post(inbox, "it", bomb, zipped)).said).toBe("signature_missing");
+  });
+});
+
+test.each<[string, Partial<HmacScheme>]>([
+  ["a plain hash", { signed: "{secret}{body}" }],
+  ["a plain hash with a key in base64", { signed: "{body}|{secret}", key: "base64" }],
+  ["a parameter of the query", { signed: "{query:nonce}{body}" }],
+  ["nothing of the body", { signed: "{query:nonce}" }],
+  ["the decompressed body", { over: "decompressed" }],
+  [
+    "the time in the signature's header",
+    {
+      signed: "{timestamp}{body}",
+      signature: { header: "x-sig", separator: "." },
+      timestamp: { from: { amongParts: true }, unit: "ms", tolerance: 60 },
+    },
+  ],
+])("the simulator can sign %s", async (_, change) => {
+  const generic = providers.get("hmac") as Provider;
+  const scheme: HmacScheme = { ...BODY_SHA256, signature: { header: "x-sig" }, ...change };
+  const keys = randomKeys(scheme);
+  const source = createSource({ name: "it", provider: generic, scheme, secrets: [keys.secret] }, () => NOW);
+  const request = {
+    method: "POST",
+    url: "http://localhost/webhook/it",
+    headers: { "content-type": "application/json" },
+    body: Buffer.from('{"id":"1"}'),
+  };
+  const signed = await sign({ scheme }, request, keys, NOW);
+  const delivery = { ...signed, receivedAt: NOW, remoteAddress: () => null };
+  source.admit(delivery);
+  await source.verify(delivery);
+  const forged = await sign({ scheme }, request, randomKeys(scheme), NOW);
+  expect(() => source.verify({ ...delivery, ...forged })).toThrow("does not match");
+});
+
+test("a signature may leave out the body", async () => {
+  await using inbox = await recordingInbox({
+    config:
+      '[sources.it]\nprovider = "hmac"\nsecret = "env:S"\nsignature = { header = "x-sig", signed = "{timestamp}{header:x-nonce}", timestamp = "header:x-time" }\nevent_id = "header:x-nonce"\ntype = "body:$.type"',
+    sources: ["it"],
+    environment: { S: "secret" },
+  });
+  const headers = {
+    "x-time": String(AT),
+    "x-nonce": "n1",
+    "x-sig": hmac("sha256", "secret", `${AT}n1`, "hex"),
+  };
+  expect((await post(inbox, "it", "{}", { ...headers, "x-nonce": "n2" })).said).toBe("signature_mismatch");
+  expect((await post(inbox, "it", '{"type":"a"}', headers)).said).toBe("processed");
+  expect((await post(inbox, "it", '{"type":"b"}', headers)).said).toBe("duplicate");
 });
 
 test("a tolerance is exact to the second, in both directions", async () => {
@@ -262,7 +433,7 @@ id = "header:x-proxy-id"
   const signed = (ms: number, id = "a"): Record<string, string> => ({
     "x-proxy-id": id,
     "x-proxy-time": String(ms),
-    "x-proxy-signature": `other=AAAA ed=${sign(null, Buffer.from(`a.${ms}.${body}`), privateKey).toString("base64")}`,
+    "x-proxy-signature": `other=AAAA ed=${signWith(null, Buffer.from(`a.${ms}.${body}`), privateKey).toString("base64")}`,
   });
   const now = AT * 1000;
   expect((await post(inbox, "it", body, signed(now, "b"))).said).toBe("signature_mismatch");
@@ -444,10 +615,41 @@ describe("refuses to start with", () => {
       ],
     },
     {
-      name: "a template without the body",
-      source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{timestamp}"\n${rest}`,
+      name: "a template that names nothing of the delivery",
+      source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "v1:{secret}"\n${rest}`,
       secret: "x",
-      problems: [[5, /^sources\.it\.signature\.signed: must contain \{body\}/]],
+      problems: [[5, /^sources\.it\.signature\.signed: must name what is signed, .*: write \{body\}/]],
+    },
+    {
+      name: "a plain hash with a private key",
+      source: 'provider = "discord"\nsecret = "env:S"\nsignature.signed = "{secret}{timestamp}{body}"',
+      secret: "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c",
+      problems: [
+        [2, /signature\.signed = "\S+" names \{secret\}, but .* a private key; leave out \{secret\}/],
+      ],
+    },
+    {
+      name: "the time in the signature's header, and nothing that separates them",
+      source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{timestamp}{body}"\nsignature.timestamp = "header:x-sig"\n${rest}`,
+      secret: "x",
+      problems: [
+        [
+          2,
+          /signature\.timestamp = "header:x-sig" is in the signature's own header, .*write separator = "\."/,
+        ],
+      ],
+    },
+    {
+      name: "the time in a body that is not signed",
+      source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{header:x-a}"\nsignature.timestamp = "body:$.at"\n${rest}`,
+      secret: "x",
+      problems: [[2, /signature\.signed = "\{header:x-a\}" leaves the time unsigned, .*put \{body\} into/]],
+    },
+    {
+      name: "a body that is neither raw nor decompressed",
+      source: `provider = "hmac"\nsecret = "env:S"\nsignature.over = "gzip"\n${rest}`,
+      secret: "x",
+      problems: [[5, /^sources\.it\.signature\.over: .*raw.*decompressed/]],
     },
     {
       name: "a template with a time but no place for it",

@@ -66,14 +66,28 @@ export function readText(
   { headers, body }: Pick<Delivery, "headers" | "body">,
   maxInflated = MIB,
 ): string | ParsedBody {
-  const bytes = isGzip(headers) ? inflate(body, maxInflated) : body;
-  if (bytes === undefined)
-    return none("invalid_json", "Content-Encoding says gzip, but the body is not gzip.");
   try {
-    return utf8.decode(bytes);
-  } catch {
-    return none("invalid_utf8", "The body is not UTF-8.");
+    return utf8.decode(decompress({ headers, body }, maxInflated));
+  } catch (error) {
+    if (!(error instanceof HookonceError)) return none("invalid_utf8", "The body is not UTF-8.");
+    if (error.code === "invalid_json") return withoutPayload(error);
+    throw error;
   }
+}
+
+/**
+ * The bytes of a body without its compression.
+ *
+ * @throws HookonceError `invalid_json` if it is not gzip although its headers say so, `body_too_large`
+ */
+export function decompress(
+  { headers, body }: Pick<Delivery, "headers" | "body">,
+  maxInflated: number,
+): Uint8Array {
+  if (!isGzip(headers)) return body;
+  const bytes = inflate(body, maxInflated);
+  if (bytes !== undefined) return bytes;
+  throw new HookonceError("invalid_json", "Content-Encoding says gzip, but the body is not gzip.");
 }
 
 /** Whether the body is compressed. `x-gzip` is another name for gzip (RFC 9110, 8.4.1.3). */

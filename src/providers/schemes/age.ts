@@ -5,8 +5,15 @@ import type { VerifyContext } from "../context.ts";
 
 /** Where the time of signing is, and how old it may be. */
 export interface TimestampRule {
-  /** In a header, in the part of the signature header with this prefix, or in the signed body. */
-  readonly from: { readonly header: string } | { readonly prefix: string } | { readonly body: Part };
+  /**
+   * In a header, in the part of the signature header with this prefix, in the one part of the signature
+   * header that is a time, or in the signed body.
+   */
+  readonly from:
+    | { readonly header: string }
+    | { readonly prefix: string }
+    | { readonly amongParts: true }
+    | { readonly body: Part };
   /** `iso` is RFC 3339 text. */
   readonly unit: "s" | "ms" | "iso";
   /**
@@ -19,6 +26,7 @@ export interface TimestampRule {
 /** Names the place in a message. */
 export function placeOf({ from }: TimestampRule): string {
   if ("header" in from) return `header ${from.header}`;
+  if ("amongParts" in from) return "time in the signature header";
   return "prefix" in from ? `${from.prefix} part of the signature header` : `time in the body, ${from.body},`;
 }
 

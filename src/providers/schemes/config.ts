@@ -18,6 +18,7 @@ export interface SignatureKeys {
   readonly timestamp_unit?: "s" | "ms" | "iso" | undefined;
   /** `header:name`. */
   readonly id?: string | undefined;
+  readonly over?: "raw" | "decompressed" | undefined;
   readonly secret_encoding?: "text" | "hex" | "base64" | "whsec" | "whsec-or-text" | undefined;
 }
 

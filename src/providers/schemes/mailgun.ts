@@ -28,7 +28,7 @@ export const mailgun = defineKind<MailgunScheme>({
   describeKey: () => describeFormat("text"),
   makeKeys: () => ({ secret: randomSecret("text") }),
   reading: (_, asItCame) => withoutRepetition(asItCame),
-  unsignedBody: "it signs a time and a token but not the body, so a changed body is accepted",
+  unsignedBody: () => "it signs a time and a token but not the body, so a changed body is accepted",
 });
 
 /**

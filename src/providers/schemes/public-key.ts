@@ -14,7 +14,7 @@ import {
   type SignedRequest,
 } from "./signed-request.ts";
 import { expectedSignature, foundSignature, signedRequest } from "./signed-request-kind.ts";
-import { compileTemplate, partOf } from "./template.ts";
+import { compileTemplate, partOf, signsSecret } from "./template.ts";
 
 /** The provider signs with a private key, and the secret is the public key. */
 export interface PublicKeyScheme extends SignedRequest {
@@ -40,15 +40,24 @@ export const publicKey = defineKind<PublicKeyScheme>({
   },
   checkConfig: (scheme, config) => {
     const problems = signedRequest.checkConfig(scheme, config);
+    if (signsSecret(scheme.signed))
+      problems.push({
+        key: "signature.signed",
+        what: "names {secret}, but this provider signs with a private key",
+        remedy: "leave out {secret}",
+      });
     if (config.signature?.encoding !== "base64url") return problems;
     const what = "cannot be used: signatures made with a private key are hex or base64";
     return [{ key: "signature.encoding", what }, ...problems];
   },
   createVerifier,
-  createHeaderCheck:
-    (scheme) =>
-    ({ headers }) =>
-      void readSignatures(scheme, headers),
+  createHeaderCheck: (scheme) => {
+    const check = signedRequest.createHeaderCheck(scheme);
+    return (head) => {
+      check(head);
+      readSignatures(scheme, head.headers);
+    };
+  },
   sign,
   describe: ({ algorithm, signed }) => `${algorithm === "ed25519" ? "Ed25519" : "ECDSA"} over ${signed}`,
   describeKey: ({ key }) => KEYS[key],
@@ -78,7 +87,7 @@ function createVerifier(scheme: PublicKeyScheme, context: VerifyContext): Verify
 
   return (delivery) => {
     const read = readSignatures(scheme, delivery.headers);
-    const signed = { ...delivery, body: signedBodyOf(scheme, delivery) };
+    const signed = { ...delivery, body: signedBodyOf(scheme, delivery, context.decompress) };
     const message = join(template.map((part) => partOf(part, signed, read, context.urlOf)));
     for (const candidate of read.candidates) {
       const signature = decodeSignature(candidate, scheme.encoding);

@@ -122,7 +122,7 @@ interface Optional<S> {
   describeKey?(scheme: S): string | undefined;
 
   /** Why a receiver cannot notice a changed body. Default: undefined, it can. */
-  readonly unsignedBody?: string | undefined;
+  unsignedBody?(scheme: S): string | undefined;
 
   /** The name of a signed field, if only some fields of the body are signed. Default: undefined. */
   readonly signedField?: string | undefined;
@@ -140,7 +140,7 @@ interface Optional<S> {
   foundFacts?(
     scheme: S,
     delivery: Delivery,
-    context: Pick<VerifyContext, "secrets" | "urlOf">,
+    context: Pick<VerifyContext, "secrets" | "urlOf" | "decompress">,
   ): readonly Fact[];
 
   /** Other keys that a secret may mean. The doctor tries them. Default: none. */
@@ -202,7 +202,7 @@ export function defineKind<S extends SchemeLiteral>(definition: Definition<S>): 
     configure: (scheme) => scheme,
     checkConfig: () => [],
     describeKey: () => undefined,
-    unsignedBody: undefined,
+    unsignedBody: () => undefined,
     signedField: undefined,
     checksSecretFirst: false,
     expectedFacts: (scheme) => factsOf(kind, scheme),

@@ -1,15 +1,21 @@
-import type { Headers } from "../../event.ts";
+import type { Delivery, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
 import { isForm } from "../body/form.ts";
 import { headerOf, parseValuePath } from "../body/path.ts";
-import { parseBody, type Reading } from "../body/payload.ts";
+import { decompress, isGzip, parseBody, type Reading } from "../body/payload.ts";
 import { FIVE_MINUTES } from "../presets/common.ts";
 import { toMs, type TimestampRule } from "./age.ts";
 import type { HeaderCheck } from "../context.ts";
 import type { KeyProblem, SchemeConfig } from "./config.ts";
-import type { Fact, SignatureHeader } from "./scheme.ts";
-import { readSignature, signedBodyOf, type ReadSignature, type SignedRequest } from "./signed-request.ts";
-import { signsUrl } from "./template.ts";
+import type { Fact, Guess, SignatureHeader } from "./scheme.ts";
+import {
+  MAX_DECOMPRESSED,
+  readSignature,
+  signedBodyOf,
+  type ReadSignature,
+  type SignedRequest,
+} from "./signed-request.ts";
+import { signedParameter, signedParameters, signsUrl } from "./template.ts";
 
 /** What every kind of signed request has in common. */
 export const signedRequest = {
@@ -22,15 +28,19 @@ export const signedRequest = {
     "signature.timestamp",
     "signature.timestamp_unit",
     "signature.id",
+    "signature.over",
     "tolerance",
   ] as const,
   configure,
   checkConfig,
   signatureHeader: ({ signature }: SignedRequest): SignatureHeader => signature,
-  createHeaderCheck:
-    (scheme: SignedRequest): HeaderCheck =>
-    ({ headers }) =>
-      void readSignature(scheme, headers),
+  createHeaderCheck: (scheme: SignedRequest): HeaderCheck => {
+    const parameters = signedParameters(scheme.signed);
+    return ({ headers, url }) => {
+      readSignature(scheme, headers);
+      for (const name of parameters) signedParameter(url, name);
+    };
+  },
   timestampHeader: ({ timestamp }: SignedRequest): string | undefined =>
     timestamp !== undefined && "header" in timestamp.from ? timestamp.from.header : undefined,
   coversUrl: ({ signed }: SignedRequest): boolean => signsUrl(signed),
@@ -41,20 +51,36 @@ export const signedRequest = {
     scheme.timestamp === undefined
       ? scheme
       : { ...scheme, timestamp: { ...scheme.timestamp, tolerance: seconds } },
+  unsignedBody: ({ signed }: SignedRequest): string | undefined =>
+    signed.includes("{body}")
+      ? undefined
+      : `it signs ${signed} and not the body, so a changed body is accepted`,
+  otherForms: otherCompression,
   reading: (scheme: SignedRequest, asItCame: Reading): Reading => {
-    if (scheme.signedFormField === undefined) return asItCame;
+    const { signedFormField, over = "raw" } = scheme;
+    if (signedFormField === undefined && over === "raw") return asItCame;
     return (delivery) => {
-      if (!isForm(delivery.headers)) return asItCame(delivery);
-      const signed = signedBodyOf(scheme, delivery);
-      return { ...parseBody({ headers: {}, body: signed }), signed };
+      const { headers } = delivery;
+      if (signedFormField !== undefined && isForm(headers)) {
+        const signed = signedBodyOf(scheme, delivery, decompressTrusted);
+        return { ...parseBody({ headers: {}, body: signed }), signed };
+      }
+      const body = asItCame(delivery);
+      // A retry may be compressed into other bytes.
+      return over === "decompressed" && isGzip(headers)
+        ? { ...body, signed: decompressTrusted(delivery) }
+        : body;
     };
   },
 };
 
+const decompressTrusted = (delivery: Parameters<Reading>[0]): Uint8Array =>
+  decompress(delivery, MAX_DECOMPRESSED);
+
 /** Changes the parts of a scheme that every signed request has. */
 function configure<S extends SignedRequest>(preset: S, { signature = {}, tolerance }: SchemeConfig): S {
-  const { header, prefix, separator, signed, id } = signature;
-  const timestamp = timestampOf(preset.timestamp, signature, tolerance);
+  const { header, prefix, separator, signed, id, over } = signature;
+  const timestamp = timestampOf(preset, signature, tolerance);
   return {
     ...preset,
     signature: {
@@ -66,24 +92,26 @@ function configure<S extends SignedRequest>(preset: S, { signature = {}, toleran
     ...(signed === undefined ? {} : { signed }),
     ...(timestamp === undefined ? {} : { timestamp }),
     ...(id === undefined ? {} : { idHeader: headerOf(id) }),
+    ...(over === undefined ? {} : { over }),
   };
 }
 
 function timestampOf(
-  preset: TimestampRule | undefined,
-  { timestamp, timestamp_unit: unit }: NonNullable<SchemeConfig["signature"]>,
+  { timestamp: preset, signature }: SignedRequest,
+  { header = signature.header, timestamp, timestamp_unit: unit }: NonNullable<SchemeConfig["signature"]>,
   toleranceMs: number | undefined,
 ): TimestampRule | undefined {
-  const from = timestamp === undefined ? preset?.from : fromPath(timestamp);
+  const from = timestamp === undefined ? preset?.from : fromPath(timestamp, header);
   if (from === undefined) return undefined;
   const byDefault = preset === undefined ? FIVE_MINUTES : preset.tolerance;
   const tolerance = toleranceMs === undefined ? byDefault : toleranceMs / 1000;
   return { from, unit: unit ?? preset?.unit ?? "s", ...(tolerance === undefined ? {} : { tolerance }) };
 }
 
-function fromPath(path: string): TimestampRule["from"] {
+function fromPath(path: string, signatureHeader: string): TimestampRule["from"] {
   const read = parseValuePath(path);
-  return read.in === "header" ? { header: read.name } : { body: path };
+  if (read.in === "body") return { body: path };
+  return read.name === signatureHeader ? { amongParts: true } : { header: read.name };
 }
 
 function checkConfig(scheme: SignedRequest, { signature = {}, tolerance }: SchemeConfig): KeyProblem[] {
@@ -101,9 +129,15 @@ function checkConfig(scheme: SignedRequest, { signature = {}, tolerance }: Schem
     problems.push({
       key: signature.signed === undefined ? "signature.timestamp" : "signature.signed",
       what: "leaves the time unsigned, so anyone can send an old delivery with a new time",
-      remedy: `put {timestamp} into ${template}`,
+      remedy: `put ${"body" in timestamp.from ? "{body}" : "{timestamp}"} into ${template}`,
     });
   }
+  if (timestamp !== undefined && "amongParts" in timestamp.from && scheme.signature.separator === undefined)
+    problems.push({
+      key: "signature.timestamp",
+      what: "is in the signature's own header, and nothing separates the two",
+      remedy: 'write separator = "." in signature, or what your sender writes between them',
+    });
   if (signature.id !== undefined && !signed.includes("{id}"))
     problems.push({
       key: "signature.id",
@@ -114,8 +148,22 @@ function checkConfig(scheme: SignedRequest, { signature = {}, tolerance }: Schem
 }
 
 function signsTime({ signed }: SignedRequest, { from }: TimestampRule): boolean {
-  if ("body" in from || signed.includes("{timestamp}")) return true;
+  if (signed.includes("body" in from ? "{body}" : "{timestamp}")) return true;
   return "header" in from && signed.toLowerCase().includes(`{header:${from.header}}`);
+}
+
+function* otherCompression<S extends SignedRequest>(scheme: S, { headers }: Delivery): Generator<Guess<S>> {
+  if (!isGzip(headers)) return;
+  const over = scheme.over === "decompressed" ? "raw" : "decompressed";
+  const covered =
+    over === "raw"
+      ? "as it was sent, compressed"
+      : "without its compression: the provider compresses after it has signed, or a proxy does";
+  yield {
+    change: { scheme: { ...scheme, over } },
+    what: `The signature covers the body ${covered}.`,
+    remedy: `Set signature.over = "${over}" for this source.`,
+  };
 }
 
 /** What the doctor lists as expected. */
@@ -125,7 +173,10 @@ export function expectedSignature(scheme: SignedRequest, algorithm: string, key?
   return [
     { label: "header", text: `${signature.header}${prefix}` },
     { label: "algorithm", text: algorithm },
-    { label: "signed", text: signed },
+    {
+      label: "signed",
+      text: scheme.over === "decompressed" ? `${signed}, with the body decompressed` : signed,
+    },
     ...(key === undefined ? [] : [{ label: "key", text: key }]),
     ...(idHeader === undefined ? [] : [{ label: "id", text: `the header ${idHeader}` }]),
     ...(timestamp === undefined ? [] : [{ label: "time", text: describeTime(timestamp) }]),
@@ -134,7 +185,13 @@ export function expectedSignature(scheme: SignedRequest, algorithm: string, key?
 
 function describeTime({ from, unit, tolerance }: TimestampRule): string {
   const place =
-    "header" in from ? `the header ${from.header}` : "prefix" in from ? `the part ${from.prefix}` : from.body;
+    "header" in from
+      ? `the header ${from.header}`
+      : "prefix" in from
+        ? `the part ${from.prefix}`
+        : "amongParts" in from
+          ? "a part of the same header"
+          : from.body;
   const written = unit === "iso" ? "RFC 3339" : `Unix ${unit === "s" ? "seconds" : "milliseconds"}`;
   return `${place}, ${written}${tolerance === undefined ? "" : `, at most ${tolerance} s away`}`;
 }

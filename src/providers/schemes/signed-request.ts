@@ -1,11 +1,11 @@
 import type { Delivery, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
 import { formEntries, isForm } from "../body/form.ts";
-import { setInBody } from "../body/payload.ts";
-import type { OutgoingRequest } from "../context.ts";
+import { decompress, setInBody } from "../body/payload.ts";
+import type { OutgoingRequest, VerifyContext } from "../context.ts";
 import { fromMs, isTime, placeOf, type TimestampRule } from "./age.ts";
 import type { SignatureHeader } from "./scheme.ts";
-import { compileTemplate, partOf, type Template } from "./template.ts";
+import { compileTemplate, partOf, signedParameters, type Template } from "./template.ts";
 
 /**
  * Which parts of a request are signed, and where the signature is. Most providers sign like this, with a
@@ -13,6 +13,8 @@ import { compileTemplate, partOf, type Template } from "./template.ts";
  */
 export interface SignedRequest extends Template {
   readonly signature: SignatureHeader;
+  /** Whether `{body}` means the bytes as received (the default), or without their compression. */
+  readonly over?: "raw" | "decompressed";
   /** In a form, `{body}` means the text of this field. */
   readonly signedFormField?: string;
 }
@@ -34,7 +36,9 @@ export function readSignature(scheme: SignedRequest, headers: Headers): ReadSign
   if (given === undefined || given === "") {
     throw new HookonceError("signature_missing", `The header ${signature.header} is missing.`);
   }
-  const candidates = partsOf(given, signature.separator, signature.prefix ?? "");
+  const among =
+    rule !== undefined && "amongParts" in rule.from ? timeAmong(rule, given, signature) : undefined;
+  const candidates = among?.candidates ?? partsOf(given, signature.separator, signature.prefix ?? "");
   if (candidates.length === 0) {
     throw new HookonceError(
       "signature_malformed",
@@ -42,7 +46,9 @@ export function readSignature(scheme: SignedRequest, headers: Headers): ReadSign
     );
   }
   const timestamp =
-    rule === undefined || "body" in rule.from ? "" : readTimestamp(rule, headers, given, signature);
+    rule === undefined || "body" in rule.from
+      ? ""
+      : (among?.time ?? readTimestamp(rule, headers, given, signature));
   const id = idHeader === undefined ? "" : (headers[idHeader] ?? "");
   if (idHeader !== undefined && id === "") {
     throw new HookonceError(
@@ -73,6 +79,21 @@ function partsOf(given: string, separator: string | undefined, prefix: string): 
   return parts;
 }
 
+/** The first part of a header that is a time, with or without a name before it, and the signatures beside it. */
+function timeAmong(
+  rule: TimestampRule,
+  given: string,
+  { separator, prefix = "" }: SignatureHeader,
+): { readonly time: string | undefined; readonly candidates: readonly string[] } {
+  const parts = partsOf(given, separator, "");
+  const isSignature = (part: string): boolean => prefix !== "" && part.startsWith(prefix);
+  const times = parts.map((part) => (isSignature(part) ? "" : part.replace(/^[a-z][\w-]*=/i, "")));
+  // Times since 2001 have at least ten characters. Shorter numbers are versions and names of keys.
+  const at = times.findIndex((time) => time.length >= 10 && isTime(rule, time));
+  const others = parts.filter((part, index) => index !== at && part.startsWith(prefix));
+  return { time: times[at], candidates: others.map((part) => part.slice(prefix.length)) };
+}
+
 function readTimestamp(
   rule: TimestampRule,
   headers: Headers,
@@ -96,16 +117,24 @@ function readTimestamp(
 }
 
 /**
+ * In bytes. The limit for bodies that are trusted: a source's `max_body`, which is at most 60 MiB, has been
+ * checked.
+ */
+export const MAX_DECOMPRESSED = 64 * 1024 * 1024;
+
+/**
  * The bytes that `{body}` means. If the provider signs one field of its forms, they are that field's text.
  * The form must then have no other field, because nothing would sign it.
  *
- * @throws HookonceError `signature_malformed`
+ * @throws HookonceError `signature_malformed`, and what `decompressed` throws
  */
 export function signedBodyOf(
-  { signedFormField }: SignedRequest,
-  { headers, body }: Pick<Delivery, "headers" | "body">,
+  { signedFormField, over }: SignedRequest,
+  delivery: Pick<Delivery, "headers" | "body">,
+  decompressed: VerifyContext["decompress"],
 ): Uint8Array {
-  if (signedFormField === undefined || !isForm(headers)) return body;
+  const body = over === "decompressed" ? decompressed(delivery) : delivery.body;
+  if (signedFormField === undefined || !isForm(delivery.headers)) return body;
   const [field, ...others] = formEntries(Buffer.from(body).toString());
   if (field?.[0] !== signedFormField || others.length > 0) {
     throw new HookonceError(
@@ -120,12 +149,14 @@ export function signedBodyOf(
  * Signs a request: adds the time and the signature where the provider adds them.
  *
  * @param make makes the signature over these parts, and encodes it
+ * @param secret the key, for a plain hash
  */
 export function signRequest(
   scheme: SignedRequest,
   request: OutgoingRequest,
   nowMs: number,
   make: (parts: readonly (string | Uint8Array)[]) => string,
+  secret?: Uint8Array,
 ): OutgoingRequest {
   const { signature, timestamp: rule, idHeader } = scheme;
   const timestamp = rule === undefined ? "" : fromMs(rule.unit, nowMs);
@@ -140,22 +171,38 @@ export function signRequest(
     );
   } else if (rule !== undefined && "header" in rule.from) headers[rule.from.header] = timestamp;
   const id = idHeader === undefined ? "" : (headers[idHeader] ??= crypto.randomUUID());
-  const signedBody = signedBodyOf(scheme, { headers, body });
+  const signedBody = signedBodyOf(scheme, { headers, body }, (one) => decompress(one, MAX_DECOMPRESSED));
+  const url = withParameters(request.url, signedParameters(scheme.signed));
   const delivery: Delivery = {
     ...request,
+    url,
     headers,
     body: signedBody,
     receivedAt: nowMs,
     remoteAddress: () => null,
   };
   const parts = compileTemplate(scheme).map((part) =>
-    partOf(part, delivery, { timestamp, id }, () => request.url),
+    partOf(part, delivery, { timestamp, id, ...(secret === undefined ? {} : { secret }) }, () => url),
   );
   const value = `${signature.prefix ?? ""}${make(parts)}`;
-  const time =
-    rule !== undefined && "prefix" in rule.from
-      ? `${rule.from.prefix}${timestamp}${signature.separator ?? ","}`
-      : "";
+  const before =
+    rule === undefined
+      ? undefined
+      : "prefix" in rule.from
+        ? rule.from.prefix
+        : "amongParts" in rule.from
+          ? ""
+          : undefined;
+  const time = before === undefined ? "" : `${before}${timestamp}${signature.separator ?? ","}`;
   headers[signature.header.replace(/\*$/, "1")] = `${time}${value}`;
-  return { ...request, headers, body };
+  return { ...request, url, headers, body };
+}
+
+/** Adds a random value for each parameter that the URL lacks, as a provider would send one. */
+function withParameters(url: string, names: readonly string[]): string {
+  if (names.length === 0) return url;
+  const made = new URL(url);
+  for (const name of names)
+    if (!made.searchParams.has(name)) made.searchParams.set(name, crypto.randomUUID());
+  return made.href;
 }

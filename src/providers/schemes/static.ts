@@ -34,7 +34,7 @@ export const staticSecret = defineKind<StaticScheme>({
   },
   signatureHeader,
   signatureParameter: ({ secretIn }) => parameterOf(secretIn),
-  unsignedBody: "it sends its secret and signs nothing, so a changed body is accepted",
+  unsignedBody: () => "it sends its secret and signs nothing, so a changed body is accepted",
   expectedFacts: ({ secretIn }) => [
     { label: "secret in", text: secretIn === "basic" ? "authorization, as user:password" : secretIn },
   ],

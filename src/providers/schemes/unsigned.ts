@@ -19,7 +19,7 @@ export const unsigned = defineKind<UnsignedScheme>({
   sign: (_, request) => request,
   describe: () => "no signature: anyone who can reach the source is trusted",
   makeKeys: () => ({ secret: "" }),
-  unsignedBody: "nothing is signed",
+  unsignedBody: () => "nothing is signed",
 });
 
 const FORWARDED = /^(?:origin|sec-fetch-site|forwarded|x-forwarded-.*|cf-.*)$/;

@@ -6,6 +6,7 @@ export type ErrorCode =
   // The delivery is malformed.
   | "invalid_json"
   | "invalid_utf8"
+  | "invalid_multipart"
   | "json_too_deep"
   | "too_many_fields"
   | "missing_event_id"

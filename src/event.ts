@@ -35,9 +35,25 @@ export interface Event extends Identity {
   readonly receivedAt: number;
   /** The JSON value of the body, an object of the fields of a form body, or null if the body is neither. */
   readonly payload: unknown;
+  /** The files of a multipart/form-data body. */
+  readonly files: readonly EventFile[];
   /** Without Authorization, cookies and static secrets. */
   readonly headers: Headers;
   readonly body: Uint8Array;
+}
+
+/** A file in a multipart/form-data body, or a field whose bytes are not text. */
+export interface EventFile {
+  /** The name of its field. */
+  readonly field: string;
+  /** As its sender wrote it; null for a field. */
+  readonly filename: string | null;
+  readonly type: string;
+  /** In bytes. */
+  readonly size: number;
+  /** In hex. */
+  readonly sha256: string;
+  readonly bytes: Uint8Array;
 }
 
 /** What became of an event. */

@@ -36,7 +36,7 @@ export interface StoredDelivery {
 /**
  * An event for a handler. SQL binds these values. A TypeScript handler gets an {@link Event} made of them.
  */
-export interface HandlerInput extends Omit<Event, "payload" | "headers"> {
+export interface HandlerInput extends Omit<Event, "payload" | "headers" | "files"> {
   /** `:payload`; null if the body is neither JSON nor a form. */
   readonly payloadJson: string | null;
   /** `:headers` */

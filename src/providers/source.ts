@@ -241,7 +241,7 @@ function createIdentifier(
     const from = {
       headers: delivery.headers,
       payload: body.payload,
-      body: body.signed ?? delivery.body,
+      body: body.hashed ?? delivery.body,
     };
     // Ids are compared digit for digit: 9007199254740993 and …992 are two ids but one JavaScript number.
     const exact = { ...from, json: body.json };

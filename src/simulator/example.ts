@@ -19,6 +19,8 @@ export interface Example {
    * JSON.
    */
   readonly form?: "fields" | { readonly field: string };
+  /** The form is multipart/form-data, with these files. If absent, it is URL-encoded. */
+  readonly files?: (seed: Seed) => readonly ExampleFile[];
   readonly contentType?: string;
   /**
    * An update for a starter handler, with a line for each thing that users trip over; undefined for other
@@ -36,6 +38,14 @@ export interface Example {
    * tick.
    */
   readonly develop?: string;
+}
+
+export interface ExampleFile {
+  /** The name of its field. */
+  readonly field: string;
+  readonly filename: string;
+  readonly type: string;
+  readonly content: string;
 }
 
 /** The values that distinguish one made-up event from another. The same seed makes the same event. */

@@ -1,4 +1,5 @@
 import type { OutgoingRequest } from "../providers/context.ts";
+import { newPart, writeMultipart } from "../providers/body/multipart.ts";
 import { changeBody } from "../providers/body/payload.ts";
 import type { Provider } from "../providers/provider.ts";
 import { kindOf, type Scheme } from "../providers/schemes.ts";
@@ -6,25 +7,28 @@ import type { Example, Seed } from "./example.ts";
 
 /** A provider's delivery of these events, not yet signed. */
 export function requestOf(example: Example, seeds: readonly [Seed, ...Seed[]], url: string): OutgoingRequest {
-  const { event, wrap, headers, form, contentType = "application/json" } = example;
+  const { event, wrap, headers, form, files, contentType = "application/json" } = example;
   const [first] = seeds;
   const payload = wrap === undefined ? event(first) : wrap(seeds.map(event), first);
-  return {
+  const request = (type: string, body: Uint8Array): OutgoingRequest => ({
     method: "POST",
     url,
-    headers: {
-      "content-type": form === undefined ? contentType : "application/x-www-form-urlencoded",
-      ...headers?.(first),
-    },
-    body: Buffer.from(textOf(payload, form)),
-  };
-}
-
-function textOf(payload: unknown, form: Example["form"]): string {
-  if (form === undefined) return JSON.stringify(payload);
+    headers: { "content-type": type, ...headers?.(first) },
+    body,
+  });
+  if (form === undefined) return request(contentType, Buffer.from(JSON.stringify(payload)));
   const fields =
     form === "fields" ? (payload as Record<string, string>) : { [form.field]: JSON.stringify(payload) };
-  return new URLSearchParams(fields).toString();
+  if (files === undefined) {
+    const text = new URLSearchParams(fields).toString();
+    return request("application/x-www-form-urlencoded", Buffer.from(text));
+  }
+  const type = `multipart/form-data; boundary=hookonce-${first.id}`;
+  const parts = [
+    ...Object.entries(fields).map(([name, value]) => newPart(name, value)),
+    ...files(first).map(({ field, content, ...file }) => newPart(field, content, file)),
+  ];
+  return request(type, writeMultipart({ "content-type": type }, parts));
 }
 
 /** Why a receiver would not notice a changed body; undefined if it would. */

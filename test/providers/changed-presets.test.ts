@@ -118,6 +118,7 @@ const rows: readonly Row[] = [
   { preset: "bigcommerce", first: order(1), other: order(2) },
   { preset: "docusign", first: { body: docusign(0, "e1") } },
   { preset: "figma", first: { body: figma(0, "f1") } },
+  { preset: "mailgun", first: { body: { "event-data": { id: "m1", event: "opened" } } } },
   {
     preset: "sendgrid",
     first: { body: ["s1", "s2"].map((id) => ({ sg_event_id: id, event: "open" })) },

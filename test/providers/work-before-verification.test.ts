@@ -60,6 +60,9 @@ const hostileForms: Readonly<Record<string, string>> = {
   "a long name": repeat((n) => digits(n), ""),
 };
 
+const part = (name: string, value: string): string =>
+  `--X\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
+
 /** In milliseconds. The least of several runs, because others use the same processor. */
 async function least(work: () => unknown, runs: number, enough = 0): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
@@ -226,6 +229,34 @@ describe("an unverified body costs at most a few runs of JSON.parse", () => {
     },
     60_000,
   );
+});
+
+describe("an unverified multipart body costs as little, if the signature is in the body", () => {
+  const hostile: Readonly<Record<string, string>> = {
+    "many parts": repeat((n) => part(`k${digits(n)}`, "v"), ""),
+    "one field many times": repeat(() => part("a", ""), ""),
+    "as many parts as are read": `${Array.from({ length: 1000 }, (_, n) => part(`k${n}`, "v".repeat(60))).join("")}--X--\r\n`,
+    "as many parts, written unusually": `${Array.from({ length: 1000 }, () => part("%22", "v".repeat(60))).join("")}--X--\r\n`,
+    "no end": part("a", "\r\n--".repeat(SIZE / 4)),
+    "lines like the boundary": `${part("a", "\r\n--Xy".repeat(SIZE / 6))}--X--\r\n`,
+    "long headers": `${part(`a"; b="${'\\"'.repeat(3000)}`, "").repeat(20)}--X--\r\n`,
+    "a large file": `${part('a"; filename="f', "x".repeat(SIZE))}--X--\r\n`,
+    "a field that is not text": `${part("a", "\ud800".repeat(SIZE / 3))}--X--\r\n`,
+  };
+  const inBody = presets.filter(([name]) => {
+    const { scheme } = providers.get(name) as Provider;
+    const kind = kindOf(scheme);
+    return kind.proof !== "none" && kind.signatureHeader(scheme) === undefined;
+  });
+
+  test.each(inBody)("%s", async (name) => {
+    const forger = forgerOf(name);
+    for (const body of Object.values(hostile)) {
+      const request = await forger.forge(body, "multipart/form-data; boundary=X");
+      await expectCheap(forger, request, usual);
+      await expectCheap(forger, compressed(request), usual);
+    }
+  });
 });
 
 async function forgedHeaders(name: string): Promise<Headers> {

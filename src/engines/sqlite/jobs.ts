@@ -1,5 +1,6 @@
 import { HookonceError } from "../../errors.ts";
 import type { Headers } from "../../event.ts";
+import { isMultipart } from "../../providers/body/multipart.ts";
 import type {
   HandlerInput,
   Handlers,
@@ -131,11 +132,14 @@ export function createJobs(
     return { ...resultOf(ran), ...said, outcome: "processed" };
   }
 
-  /** A retry may carry the same event in another batch. Then only the event's own element is compared. */
+  /**
+   * A retry may carry the same event in another batch. Then only the event's own element is compared. And it may
+   * carry the same form with another boundary.
+   */
   function isUnchanged(incoming: Incoming, known: RecordedEvent): boolean {
     const { source, input, batch } = incoming;
     if (store.sameBytes(known.id, input.body)) return true;
-    if (batch === undefined) return false;
+    if (batch === undefined && !isMultipart(JSON.parse(input.headersJson) as Headers)) return false;
     // An event that failed at first was stored with only its own bytes.
     if (store.sameBytes(known.id, ownBytes(incoming))) return true;
     return store.stored(source, known)?.payloadJson === input.payloadJson;

@@ -3,7 +3,8 @@ import { DrizzleError } from "drizzle-orm";
 import { $ZodError } from "zod/v4/core";
 import { zodInWords } from "../../config/zod-words.ts";
 import { HookonceError } from "../../errors.ts";
-import type { Headers } from "../../event.ts";
+import type { EventFile, Headers } from "../../event.ts";
+import { filesOf } from "../../providers/body/payload.ts";
 import type { HandlerCode } from "../engine.ts";
 import { notePlace } from "../error-place.ts";
 import { collectingOutput } from "../handler-output.ts";
@@ -34,13 +35,18 @@ export function loadTsHandler(
       const gate = openGate((error) => onLateError(file, error));
       let returned: unknown;
       try {
+        const headers = JSON.parse(headersJson) as Headers;
+        let files: EventFile[] | undefined;
         const event = {
           id,
           type,
           source,
           receivedAt,
           payload: payloadJson === null ? null : parsePayload(payloadJson),
-          headers: JSON.parse(headersJson) as Headers,
+          headers,
+          get files() {
+            return (files ??= filesOf({ headers, body }));
+          },
           // Each read returns a copy, because the original bytes are stored after the handler has run.
           get body() {
             return body.slice();

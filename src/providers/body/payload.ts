@@ -1,8 +1,9 @@
-import type { Delivery, Headers } from "../../event.ts";
+import type { Delivery, EventFile, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
 import { nodeZlib } from "../node-modules.ts";
 import { exactJson, parseWithExactNumbers } from "./exact-numbers.ts";
 import { formFields, isFormText } from "./form.ts";
+import { fieldsOf, filesIn, isMultipart, newPart, partsOf, writeMultipart } from "./multipart.ts";
 import { parsePath } from "./path.ts";
 import type { Part } from "./selector.ts";
 
@@ -13,8 +14,8 @@ export interface ParsedBody {
   readonly json: string | null;
   /** Why there is no payload. This is no problem if id and type are in headers. */
   readonly problem: HookonceError | null;
-  /** What the provider signs, if that is not the bytes of the body. `sha256:body` is its hash. */
-  readonly signed?: Uint8Array | string;
+  /** What `sha256:body` hashes, if that is not the bytes of the body. */
+  readonly hashed?: Uint8Array | string;
 }
 
 /**
@@ -27,6 +28,12 @@ export type Reading = (delivery: Pick<Delivery, "headers" | "body">) => ParsedBo
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 const MIB = 1024 * 1024;
+
+/**
+ * In bytes. The limit for bodies that are trusted: a source's `max_body`, which is at most 60 MiB, has been
+ * checked.
+ */
+export const MAX_DECOMPRESSED = 64 * MIB;
 
 /** SQLite's JSON functions fail at about 1,000 levels. */
 export const MAX_DEPTH = 900;
@@ -41,6 +48,7 @@ export function parseBody(
   formField?: string,
   maxInflated = MIB,
 ): ParsedBody {
+  if (isMultipart(delivery.headers)) return parseMultipart(delivery, formField, maxInflated);
   const text = readText(delivery, maxInflated);
   if (typeof text !== "string") return text;
   if (!isFormText(delivery.headers, text)) return parseJson(withoutMark(text));
@@ -57,6 +65,43 @@ export function parseBody(
     : { payload: fields, json: JSON.stringify(fields), problem: null };
 }
 
+function parseMultipart(
+  delivery: Pick<Delivery, "headers" | "body">,
+  formField: string | undefined,
+  maxInflated: number,
+): ParsedBody {
+  try {
+    const fields = fieldsOf(partsOf(delivery.headers, decompress(delivery, maxInflated)));
+    // Each retry has another boundary, so its bytes are others.
+    const hashed = JSON.stringify(fields);
+    const inner = formField === undefined ? undefined : fields[formField];
+    return typeof inner === "string"
+      ? { ...parseJson(inner), hashed }
+      : { payload: fields, json: hashed, problem: null, hashed };
+  } catch (error) {
+    if (isUnreadable(error)) return withoutPayload(error);
+    throw error;
+  }
+}
+
+/** Whether a body is not what its headers say, so that it has no payload. */
+function isUnreadable(error: unknown): error is HookonceError {
+  return (
+    error instanceof HookonceError && (error.code === "invalid_json" || error.code === "invalid_multipart")
+  );
+}
+
+/** The files of a stored delivery. They are none if the body cannot be read: then it has no payload, either. */
+export function filesOf(stored: Pick<Delivery, "headers" | "body">): EventFile[] {
+  if (!isMultipart(stored.headers)) return [];
+  try {
+    return filesIn(stored.headers, decompress(stored, MAX_DECOMPRESSED));
+  } catch (error) {
+    if (isUnreadable(error)) return [];
+    throw error;
+  }
+}
+
 /**
  * The text of a body, inflated.
  *
@@ -70,7 +115,7 @@ export function readText(
     return utf8.decode(decompress({ headers, body }, maxInflated));
   } catch (error) {
     if (!(error instanceof HookonceError)) return none("invalid_utf8", "The body is not UTF-8.");
-    if (error.code === "invalid_json") return withoutPayload(error);
+    if (isUnreadable(error)) return withoutPayload(error);
     throw error;
   }
 }
@@ -163,6 +208,7 @@ export function changeBody(
   change: (payload: unknown) => unknown,
   formField?: string,
 ): Uint8Array {
+  if (isMultipart(headers)) return changeMultipart({ headers, body }, change, formField);
   const text = readText({ headers, body });
   const parsed = parseBody({ headers, body }, formField);
   if (typeof text !== "string" || parsed.json === null) return body;
@@ -180,6 +226,31 @@ export function changeBody(
     for (const one of [value].flat()) form.append(name, one);
   }
   return Buffer.from(form.toString());
+}
+
+/** Files stay as they are. */
+function changeMultipart(
+  { headers, body }: Pick<Delivery, "headers" | "body">,
+  change: (payload: unknown) => unknown,
+  formField: string | undefined,
+): Uint8Array {
+  const parts = partsOf(headers, body);
+  const fields = fieldsOf(parts);
+  const inner = formField === undefined ? undefined : fields[formField];
+  const changed = (
+    typeof inner === "string"
+      ? { ...fields, [formField ?? ""]: exactJson(change(parseWithExactNumbers(inner))) }
+      : change(fields)
+  ) as Record<string, unknown>;
+  const left = new Map(Object.entries(changed).map(([name, value]) => [name, [value].flat()]));
+  const written = parts.map(({ name, text, head, bytes }) => {
+    const value = left.get(name)?.shift();
+    return { head, bytes: text === undefined || typeof value !== "string" ? bytes : Buffer.from(value) };
+  });
+  const added = Array.from(left).flatMap(([name, values]) =>
+    values.map((value) => newPart(name, String(value))),
+  );
+  return writeMultipart(headers, [...written, ...added]);
 }
 
 /** A body with `value` at `body:$.path`. Missing objects on the way are created. */

@@ -1,7 +1,8 @@
 import type { Delivery, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
 import { formEntries, isFormText } from "./form.ts";
-import { parseJson, readText, withoutMark } from "./payload.ts";
+import { isMultipart, partsOf, writeMultipart } from "./multipart.ts";
+import { decompress, parseJson, readText, withoutMark } from "./payload.ts";
 import type { Provider } from "../provider.ts";
 import { kindOf, type Scheme } from "../schemes.ts";
 import { exactJson, NumberLiteral, parseWithExactNumbers } from "./exact-numbers.ts";
@@ -70,7 +71,14 @@ export function createBodyRedaction(
   maxInflated: number,
 ): (delivery: Delivery) => Delivery {
   const redactText = createTextRedaction(secrets);
+  const redactLatin1 = createTextRedaction(secrets.map((secret) => Buffer.from(secret).toString("latin1")));
 
+  /** Returns the bytes themselves if they do not contain a secret. */
+  const redactBytes = (bytes: Uint8Array): Uint8Array => {
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+    const redacted = redactLatin1(text);
+    return redacted === text ? bytes : Buffer.from(redacted, "latin1");
+  };
   const redactValue = (value: unknown): unknown => {
     if (typeof value === "string") return redactText(value);
     if (value instanceof NumberLiteral) return secrets.includes(value.digits) ? REDACTED : value;
@@ -97,16 +105,43 @@ export function createBodyRedaction(
       : new URLSearchParams(redacted).toString();
   };
 
+  /** Returns undefined if nothing has to be replaced. */
+  const redactMultipart = ({ headers, body }: Delivery): Uint8Array | undefined => {
+    const bytes = decompress({ headers, body }, maxInflated);
+    const parts = partsOf(headers, bytes);
+    const redacted = parts.map((part) => ({
+      head: redactBytes(part.head),
+      bytes:
+        part.name === formField && part.text !== undefined
+          ? Buffer.from(redactJson(part.text))
+          : redactBytes(part.bytes),
+    }));
+    const isSame = parts.every(({ head, bytes }, at) => {
+      const now = redacted[at];
+      return now?.head === head && Buffer.compare(now.bytes, bytes) === 0;
+    });
+    // The text before the first part, and after the last one, is not written again.
+    return isSame && redactBytes(bytes) === bytes ? undefined : writeMultipart(headers, redacted);
+  };
+
   return (delivery) => {
+    const { "content-encoding": _, ...headers } = delivery.headers;
+    if (isMultipart(delivery.headers)) {
+      try {
+        const body = redactMultipart(delivery);
+        return body === undefined ? delivery : { ...delivery, headers, body };
+      } catch (error) {
+        // It is no multipart body, but its bytes are stored all the same.
+        if (!(error instanceof HookonceError) || error.code !== "invalid_multipart") throw error;
+      }
+    }
     const text = readText(delivery, maxInflated);
     if (typeof text !== "string") {
-      const bytes = Buffer.from(delivery.body).toString("latin1");
-      const redacted = redactText(bytes);
-      return redacted === bytes ? delivery : { ...delivery, body: Buffer.from(redacted, "latin1") };
+      const body = redactBytes(delivery.body);
+      return body === delivery.body ? delivery : { ...delivery, body };
     }
     const redacted = isFormText(delivery.headers, text) ? redactForm(text) : redactJson(text);
     if (redacted === text) return delivery;
-    const { "content-encoding": _, ...headers } = delivery.headers;
     return { ...delivery, headers, body: Buffer.from(redacted) };
   };
 }

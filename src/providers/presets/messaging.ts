@@ -237,14 +237,21 @@ export const messaging: readonly Provider[] = [
     // retries.
     scheme: { kind: "mailgun", tolerance: 9 * 3600 },
     secretIs: "the HTTP webhook signing key",
-    eventId: "body:$['event-data'].id",
+    // Routes send mail as a form without an id. Its Message-Id comes from the sender of the mail.
+    eventId: [
+      "body:$['event-data'].id",
+      { hash_without: ["body:$.timestamp", "body:$.token", "body:$.signature"] },
+    ],
+    earlierEventIds: ["body:$['event-data'].id"],
     eventIdSigned: false,
     type: "body:$['event-data'].event",
+    maxBody: 30 * MIB, // a mail has at most 25 MB
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 8 * HOURS,
     retries: "after 5, 10 and 15 min, 1, 2 and 4 h; 406 stops them",
     caution: "only a time and a token are signed, not the body",
-    unverified: "timeout and retries",
+    unverified:
+      "timeout and retries; whether a retry of a mail is signed again, so its signature is not in its id",
   },
   {
     name: "postmark",
@@ -255,6 +262,7 @@ export const messaging: readonly Provider[] = [
     eventId: [{ join: ["body:$.RecordType", "body:$.ID"], with: ":" }, "sha256:body"],
     eventIdSigned: false,
     type: "body:$.RecordType",
+    maxBody: 35 * MIB, // inbound mail with its attachments
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * DAYS,
     retries: "bounces and inbound mail ten times over 10.5 h, other events less often; 403 stops them",

@@ -1,4 +1,6 @@
 import { HookonceError } from "../../errors.ts";
+import { isForm } from "../body/form.ts";
+import { isMultipart } from "../body/multipart.ts";
 import { setInBody } from "../body/payload.ts";
 import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
 import { createComparison } from "./comparison.ts";
@@ -58,7 +60,13 @@ function sign(
   const timestamp = String(Math.trunc(nowMs / 1000));
   const token = crypto.randomUUID().replaceAll("-", "").padEnd(50, "0");
   const signature = digest(decodeKey(secret, "text"), timestamp + token);
-  return { ...request, body: setInBody(request, "body:$.signature", { timestamp, token, signature }) };
+  const values = { timestamp, token, signature };
+  if (!isForm(request.headers) && !isMultipart(request.headers))
+    return { ...request, body: setInBody(request, "body:$.signature", values) };
+  let { body } = request;
+  for (const [name, value] of Object.entries(values))
+    body = setInBody({ ...request, body }, `body:$.${name}`, value);
+  return { ...request, body };
 }
 
 function digest(key: Uint8Array, text: string): string {

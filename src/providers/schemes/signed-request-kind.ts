@@ -2,19 +2,13 @@ import type { Delivery, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
 import { isForm } from "../body/form.ts";
 import { headerOf, parseValuePath } from "../body/path.ts";
-import { decompress, isGzip, parseBody, type Reading } from "../body/payload.ts";
+import { decompress, isGzip, MAX_DECOMPRESSED, parseBody, type Reading } from "../body/payload.ts";
 import { FIVE_MINUTES } from "../presets/common.ts";
 import { toMs, type TimestampRule } from "./age.ts";
 import type { HeaderCheck } from "../context.ts";
 import type { KeyProblem, SchemeConfig } from "./config.ts";
 import type { Fact, Guess, SignatureHeader } from "./scheme.ts";
-import {
-  MAX_DECOMPRESSED,
-  readSignature,
-  signedBodyOf,
-  type ReadSignature,
-  type SignedRequest,
-} from "./signed-request.ts";
+import { readSignature, signedBodyOf, type ReadSignature, type SignedRequest } from "./signed-request.ts";
 import { signedParameter, signedParameters, signsUrl } from "./template.ts";
 
 /** What every kind of signed request has in common. */
@@ -63,12 +57,12 @@ export const signedRequest = {
       const { headers } = delivery;
       if (signedFormField !== undefined && isForm(headers)) {
         const signed = signedBodyOf(scheme, delivery, decompressTrusted);
-        return { ...parseBody({ headers: {}, body: signed }), signed };
+        return { ...parseBody({ headers: {}, body: signed }), hashed: signed };
       }
       const body = asItCame(delivery);
       // A retry may be compressed into other bytes.
       return over === "decompressed" && isGzip(headers)
-        ? { ...body, signed: decompressTrusted(delivery) }
+        ? { hashed: decompressTrusted(delivery), ...body }
         : body;
     };
   },

@@ -1,7 +1,7 @@
 import type { Delivery, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
 import { formEntries, isForm } from "../body/form.ts";
-import { decompress, setInBody } from "../body/payload.ts";
+import { decompress, MAX_DECOMPRESSED, setInBody } from "../body/payload.ts";
 import type { OutgoingRequest, VerifyContext } from "../context.ts";
 import { fromMs, isTime, placeOf, type TimestampRule } from "./age.ts";
 import type { SignatureHeader } from "./scheme.ts";
@@ -115,12 +115,6 @@ function readTimestamp(
   }
   return value;
 }
-
-/**
- * In bytes. The limit for bodies that are trusted: a source's `max_body`, which is at most 60 MiB, has been
- * checked.
- */
-export const MAX_DECOMPRESSED = 64 * 1024 * 1024;
 
 /**
  * The bytes that `{body}` means. If the provider signs one field of its forms, they are that field's text.

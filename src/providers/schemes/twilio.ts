@@ -93,7 +93,7 @@ function readForm(body: Uint8Array): ParsedBody {
   const fields = signedFields(body).map(([name, values]) => [name, values.length === 1 ? values[0] : values]);
   const payload: unknown = Object.fromEntries(fields);
   const json = JSON.stringify(payload);
-  return { payload, json, problem: null, signed: json };
+  return { payload, json, problem: null, hashed: json };
 }
 
 /** Twilio signs some URLs with their default port and some without. */

@@ -12,6 +12,21 @@ import type { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
 /** Header names are in lower case. Repeated headers are joined by ", ". */
 export type Headers = Readonly<Record<string, string>>;
 
+/** A file in a multipart/form-data body, or a field whose bytes are not text. */
+export interface EventFile {
+  /** The name of its field. */
+  readonly field: string;
+  /** As its sender wrote it: do not use it as a path. Null for a field. */
+  readonly filename: string | null;
+  /** Its media type, as its sender named it. */
+  readonly type: string;
+  /** In bytes. */
+  readonly size: number;
+  /** In hex. */
+  readonly sha256: string;
+  readonly bytes: Uint8Array;
+}
+
 /** An event as a handler sees it. */
 export interface Event<Payload = any> {
   /** The same for every delivery of the event, and unique within its source. */
@@ -23,12 +38,15 @@ export interface Event<Payload = any> {
   /** When the first delivery arrived, in Unix milliseconds. It stays the same if the handler runs again. */
   readonly receivedAt: number;
   /**
-   * The JSON value of the body, or for a form an object of its fields. Null if the body is neither.
+   * The JSON value of the body, or for a form an object of its fields. Null if the body is neither. A file is
+   * `{ filename, type, size, sha256 }`; its bytes are in `files`.
    *
    * An integer outside ±9007199254740991 (`Number.MAX_SAFE_INTEGER`), which a number cannot hold exactly, is
    * a `bigint`. All other numbers are a `number`.
    */
   readonly payload: Payload;
+  /** The files of a multipart/form-data body, in their order, with their bytes. Read on first use. */
+  readonly files: readonly EventFile[];
   /** The headers of this delivery, with Authorization, cookies and static secrets replaced. */
   readonly headers: Headers;
   /** The raw bytes that were signed. */

@@ -54,7 +54,7 @@ function asksForToken({ handshakes = [] }: Provider): boolean {
 
 /** A key and its value as they are in the config. For a secret, only the key. */
 function shown(source: ConfiguredSource, key: Key): string {
-  if (key === "verify_token") return key;
+  if (key === "verify_token" || key === "signature.public_key") return key;
   if (key === "tolerance") return `tolerance = ${literal(formatDuration(source.tolerance ?? 0))}`;
   const table: Readonly<Record<string, unknown>> = { ...source, ...prefixed(source.signature) };
   return `${key} = ${literal(table[key])}`;

@@ -16,6 +16,7 @@ export const secretNeeds: ReadonlyMap<string, SecretNeeds> = new Map(
     {
       secret:
         kindOf(provider.scheme).proof === "none" ? "never" : learnsSecret(provider) ? "later" : "always",
+      isPublicKey: kindOf(provider.scheme).proof === "key-pair",
       aliases: provider.aliases ?? [],
     },
   ]),

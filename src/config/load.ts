@@ -100,7 +100,7 @@ export function readConfig(
   for (const [name, table] of written) {
     const checked = checkSource(name, Object.fromEntries(written), providers, lookUp);
     for (const { key, text, at } of checked.problems) {
-      const line = document.lineOf(["sources", name, ...(at === undefined ? [] : [at])]);
+      const line = document.lineOf(["sources", name, ...(at?.split(".") ?? [])]);
       const field = key === undefined ? "" : `.${key}`;
       problems.push({ file: CONFIG_FILE, line, message: `sources.${name}${field}${text}` });
     }

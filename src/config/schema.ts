@@ -26,6 +26,15 @@ const NO_SECRET =
   'the config must not contain a secret: write "env:NAME" and put NAME=… into .env, or write "file:path"';
 const secret = once(() => z.string(NO_SECRET).check(z.regex(/^(?:env|file):./, NO_SECRET)));
 
+const NO_PUBLIC_KEY =
+  'is not a public key: write the PEM text, which begins with -----BEGIN, or "file:path" or "env:NAME"';
+const publicKey = once(() =>
+  z.string(NO_PUBLIC_KEY).check(
+    z.regex(/^(?:env|file):.|^\s*-----BEGIN /, NO_PUBLIC_KEY),
+    z.refine((text) => !text.includes("PRIVATE KEY"), "is a private key: write the provider's public key"),
+  ),
+);
+
 const headerName = once(() =>
   z.pipe(
     z.string().check(
@@ -74,7 +83,23 @@ const maxBody = once(() =>
 /** How deliveries are signed: for provider = "hmac", or to change a preset key by key. */
 const signatureFields = {
   header: () => z.optional(headerName()),
-  algorithm: () => z.optional(z.enum(["md5", "sha1", "sha256", "sha512"])),
+  /** Each kind of signature uses some of them. */
+  algorithm: () =>
+    z.optional(
+      z.enum([
+        "md5",
+        "sha1",
+        "sha256",
+        "sha512",
+        "ed25519",
+        "ecdsa-sha256",
+        "rsa-sha1",
+        "rsa-sha256",
+        "rsa-sha512",
+        "RS256",
+        "ES256",
+      ]),
+    ),
   encoding: () => z.optional(z.enum(["hex", "base64", "base64url"])),
   prefix: () => z.optional(z.string()),
   separator: () => z.optional(z.string().check(z.minLength(1))),
@@ -89,6 +114,7 @@ const signatureFields = {
   timestamp: () => z.optional(path()),
   timestamp_unit: () => z.optional(z.enum(["s", "ms", "iso"])),
   id: () => z.optional(path()),
+  public_key: () => z.optional(z.union([publicKey(), listOf(publicKey())], oneOrMore(NO_PUBLIC_KEY))),
   over: () => z.optional(z.enum(["raw", "decompressed"])),
   secret_encoding: () => z.optional(z.enum(["text", "hex", "base64", "whsec", "whsec-or-text"])),
 };

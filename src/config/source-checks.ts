@@ -7,6 +7,8 @@ export type Table = Readonly<Record<string, unknown>>;
 export interface SecretNeeds {
   /** `never`: the provider does not sign. `later`: it sends its secret once it has the URL. */
   readonly secret: "always" | "later" | "never";
+  /** The secret is a public key, which the config may contain. */
+  readonly isPublicKey?: boolean;
   /** Other names that users give it. */
   readonly aliases: readonly string[];
 }
@@ -52,11 +54,16 @@ export function checkSource(
     problem("provider", `: "${provider}" is not a provider; ${remedy}`);
   }
   let hasSecrets = true;
-  if (needs?.secret === "always" && secret === undefined) {
+  const publicKeys = needs?.isPublicKey === true ? [publicKeyOf(all[name])].flat() : [];
+  if (needs?.secret === "always" && secret === undefined && publicKeys.length === 0) {
     hasSecrets = false;
-    const remedy = `write secret = "env:${envName(name)}" and put ${envName(name)}=… into .env`;
+    const env = `write secret = "env:${envName(name)}" and put ${envName(name)}=… into .env`;
+    const remedy =
+      needs.isPublicKey === true ? `${env}, or write public_key = "file:path" in signature` : env;
     problem("secret", ` is missing: ${remedy}`, "provider");
   }
+  if (secret !== undefined && publicKeys.length > 0)
+    problem("secret", ": signature.public_key already has the provider's key; remove one of them");
   if (needs?.secret === "never" && secret !== undefined) {
     const remedy = "remove it, or name the provider that signs";
     problem("secret", `: deliveries to this source are not signed, so no secret is checked; ${remedy}`);
@@ -70,9 +77,20 @@ export function checkSource(
       problem(key, `: ${found.problem}`);
       return [];
     });
-  const secrets = lookUpAll("secret", referencesIn(secret));
+  const secrets = [
+    ...lookUpAll("secret", referencesIn(secret)),
+    ...lookUpAll("signature.public_key", referencesIn(publicKeys)),
+    ...publicKeys.filter((one) => typeof one === "string" && one.includes("-----BEGIN ")),
+  ] as string[];
   const [token] = lookUpAll("verify_token", referencesIn(verifyToken));
   return { problems, secrets, verifyToken: token, hasSecrets };
+}
+
+/** The value of `signature.public_key`; an empty list if there is none. */
+function publicKeyOf(source: Table | undefined): unknown {
+  const signature = source?.["signature"];
+  const isTable = typeof signature === "object" && signature !== null && "public_key" in signature;
+  return isTable ? signature.public_key : [];
 }
 
 /** The references that can be looked up. The schema reports the others. */

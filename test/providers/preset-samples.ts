@@ -2,7 +2,9 @@ import { generateKeyPairSync } from "node:crypto";
 import type { Fetch, OutgoingRequest, SigningKeys } from "../../src/providers/context.ts";
 import { providers } from "../../src/providers/presets.ts";
 import type { Provider } from "../../src/providers/provider.ts";
-import { generateKeyPair } from "../../src/providers/schemes/public-key.ts";
+import type { Scheme } from "../../src/providers/schemes.ts";
+import type { HmacScheme } from "../../src/providers/schemes/hmac.ts";
+import { generateKeyPair, type PublicKeyScheme } from "../../src/providers/schemes/public-key.ts";
 import { coversUrl, sign } from "../../src/providers/verifier.ts";
 
 /** The headers and the body of a delivery with the event number `n`. */
@@ -35,6 +37,7 @@ const inHeader = (name: string, more: Record<string, string> = {}): Sample => ({
 export const samples: Readonly<Record<string, Sample>> = {
   hmac: { body: id },
   static: { body: id },
+  "public-key": { body: id },
   "standard-webhooks": standard,
   "standard-webhooks-asymmetric": standard,
   svix,
@@ -247,6 +250,7 @@ const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
 
 const extra: Readonly<Record<string, string>> = {
   hmac: 'signature = { header = "x-signature" }\nevent_id = "body:$.id"\ntype = "body:$.type"\n',
+  "public-key": 'signature = { header = "x-signature" }\nevent_id = "body:$.id"\ntype = "body:$.type"\n',
   static: 'secret_in = "header:authorization"\nevent_id = "body:$.id"\ntype = "body:$.type"\n',
   "mollie-classic": "allow_public = true\n",
 };
@@ -255,8 +259,8 @@ const extra: Readonly<Record<string, string>> = {
 export function signerFor(name: string, certificate: (rsaPrivateKey: string) => string): Signer {
   const preset = providers.get(name) as Provider;
   const provider =
-    name === "hmac" && preset.scheme.kind === "hmac"
-      ? { ...preset, scheme: { ...preset.scheme, signature: { header: "x-signature" } } }
+    preset.scheme.kind === "hmac" || preset.scheme.kind === "public-key"
+      ? { ...preset, scheme: withHeader(preset.scheme) }
       : preset;
   const { keys, fetch } = keysFor(provider, certificate);
   const sample = samples[name] as Sample;
@@ -281,6 +285,11 @@ export function signerFor(name: string, certificate: (rsaPrivateKey: string) => 
       );
     },
   };
+}
+
+/** Fills in what only the config can say. */
+function withHeader(scheme: HmacScheme | PublicKeyScheme): Scheme {
+  return scheme.signature.header === "" ? { ...scheme, signature: { header: "x-signature" } } : scheme;
 }
 
 const nothing: Fetch = () => Promise.reject(new Error("nothing to fetch"));

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll } from "bun:test";
+import type { Fetch } from "../../src/providers/context.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { fourProviders } from "./four-providers.ts";
 
@@ -42,12 +43,16 @@ export function recordingInbox(options: {
   sources: readonly string[];
   environment?: Record<string, string>;
   clock?: () => number;
+  files?: Record<string, string>;
+  fetch?: Fetch;
 }): Promise<TestInbox> {
   return testInbox({
     config: options.config,
     environment: options.environment ?? {},
     clock: options.clock ?? (() => NOW),
+    ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
     files: {
+      ...options.files,
       ...effectsTable,
       ...Object.fromEntries(options.sources.map((source) => [`handlers/${source}/_any.sql`, EFFECT])),
     },

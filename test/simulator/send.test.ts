@@ -14,7 +14,10 @@ import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 /** A preset, completed with what `hmac` and `static` leave to the config. */
 function presetOf(preset: Provider): { provider: Provider; config: string } {
   const selectors = 'event_id = "body:$.id"\ntype = "body:$.type"';
-  if (preset.name === "hmac" && preset.scheme.kind === "hmac") {
+  if (
+    (preset.name === "hmac" && preset.scheme.kind === "hmac") ||
+    (preset.name === "public-key" && preset.scheme.kind === "public-key")
+  ) {
     const scheme = { ...preset.scheme, signature: { header: "x-signature" } };
     return {
       provider: { ...preset, scheme },

@@ -15,6 +15,7 @@ import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 const names = [...providers.keys()].filter((name) => name !== "unsigned");
 
 const spelledOut: Record<string, string> = {
+  "public-key": 'signature = { header = "x-signature" }\nevent_id = "body:$.id"\ntype = "body:$.type"',
   hmac: 'signature = { header = "x-signature" }\nevent_id = "body:$.id"\ntype = "body:$.type"',
   static: 'secret_in = "header:x-secret"\nevent_id = "body:$.id"\ntype = "body:$.type"',
 };

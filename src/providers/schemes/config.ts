@@ -8,7 +8,7 @@ export interface SchemeConfig {
 
 export interface SignatureKeys {
   readonly header?: string | undefined;
-  readonly algorithm?: "md5" | "sha1" | "sha256" | "sha512" | undefined;
+  readonly algorithm?: Algorithm | undefined;
   readonly encoding?: "hex" | "base64" | "base64url" | undefined;
   readonly prefix?: string | undefined;
   readonly separator?: string | undefined;
@@ -19,8 +19,16 @@ export interface SignatureKeys {
   /** `header:name`. */
   readonly id?: string | undefined;
   readonly over?: "raw" | "decompressed" | undefined;
+  /** PEM, or `env:NAME` or `file:path`. */
+  readonly public_key?: string | readonly string[] | undefined;
   readonly secret_encoding?: "text" | "hex" | "base64" | "whsec" | "whsec-or-text" | undefined;
 }
+
+/** Each kind of scheme uses some of them. */
+type Algorithm =
+  | ("md5" | "sha1" | "sha256" | "sha512")
+  | ("ed25519" | "ecdsa-sha256" | "rsa-sha1" | "rsa-sha256" | "rsa-sha512")
+  | ("RS256" | "ES256");
 
 /** A key of a source that some schemes use and others do not. */
 export type SchemeKey =

@@ -21,19 +21,29 @@ export interface HmacScheme extends SignedRequest {
   readonly key: KeyFormat;
 }
 
-export type HmacAlgorithm = "md5" | "sha1" | "sha256" | "sha512";
+const HASHES = ["md5", "sha1", "sha256", "sha512"] as const;
+export type HmacAlgorithm = (typeof HASHES)[number];
 
 export const hmac = defineKind<HmacScheme>({
   ...signedRequest,
   kind: "hmac",
   proof: "shared-key",
   configKeys: [...signedRequest.configKeys, "signature.algorithm", "signature.secret_encoding"],
+  checkConfig: (scheme, config) => {
+    const problems = signedRequest.checkConfig(scheme, config);
+    const { algorithm } = config.signature ?? {};
+    if (algorithm !== undefined && !HASHES.some((one) => one === algorithm)) {
+      const what = "cannot be used: it signs with a private key, and this source has a shared secret";
+      problems.unshift({ key: "signature.algorithm", what, remedy: `write one of ${HASHES.join(", ")}` });
+    }
+    return problems;
+  },
   configure: (preset, config) => {
     const scheme = signedRequest.configure(preset, config);
     const { algorithm, encoding, secret_encoding: key } = config.signature ?? {};
     return {
       ...scheme,
-      algorithm: algorithm ?? scheme.algorithm,
+      algorithm: HASHES.find((one) => one === algorithm) ?? scheme.algorithm,
       encoding: encoding ?? scheme.encoding,
       key: key ?? scheme.key,
     };

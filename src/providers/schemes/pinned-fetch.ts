@@ -83,12 +83,22 @@ export async function fetchPinned(
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     if (!response.ok) throw new Error(`it answered ${response.status}`);
-    const bytes = await response.bytes();
-    if (bytes.byteLength > MAX_BYTES) throw new Error("it is larger than 64 KiB");
-    return Buffer.from(bytes).toString();
+    return await readText(response);
   } catch (cause) {
     throw new HookonceError("key_unavailable", `The ${what} cannot be fetched: ${messageOf(cause)}`, {
       cause,
     });
   }
+}
+
+/** Stops reading at the limit: a host that is not what it should be could send without end. */
+async function readText({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    length += chunk.byteLength;
+    if (length > MAX_BYTES) throw new Error("it is larger than 64 KiB");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }

@@ -1,11 +1,11 @@
 import type { KeyObject } from "node:crypto";
-import type { Headers } from "../../event.ts";
+import type { Delivery, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
 import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
 import { nodeCrypto } from "../node-modules.ts";
 import { compileAgeCheck } from "./age.ts";
 import { decodeBase64, privateKeyOf, withoutPrefix } from "./keys.ts";
-import { defineKind } from "./scheme.ts";
+import { defineKind, type Guess } from "./scheme.ts";
 import {
   readSignature,
   signedBodyOf,
@@ -19,24 +19,33 @@ import { compileTemplate, partOf, signsSecret } from "./template.ts";
 /** The provider signs with a private key, and the secret is the public key. */
 export interface PublicKeyScheme extends SignedRequest {
   readonly kind: "public-key";
-  readonly algorithm: "ed25519" | "ecdsa-sha256";
+  readonly algorithm: Algorithm;
   readonly encoding: "hex" | "base64";
   /**
-   * `raw-hex` and `whpk` (base64 after an optional `whpk_`): the 32 bytes of an ed25519 key. `spki`: base64
-   * of a DER structure.
+   * `raw-hex` and `whpk` (base64 after an optional `whpk_`): the 32 bytes of an ed25519 key. `spki`: PEM, or
+   * base64 of a DER structure.
    */
   readonly key: "raw-hex" | "whpk" | "spki";
 }
+
+/** RSA with PKCS #1 v1.5 padding, and ECDSA with DER-encoded signatures. */
+const ALGORITHMS = ["ed25519", "ecdsa-sha256", "rsa-sha1", "rsa-sha256", "rsa-sha512"] as const;
+type Algorithm = (typeof ALGORITHMS)[number];
 
 export const publicKey = defineKind<PublicKeyScheme>({
   ...signedRequest,
   kind: "public-key",
   proof: "key-pair",
+  configKeys: [...signedRequest.configKeys, "signature.algorithm", "signature.public_key"],
   configure: (preset, config) => {
     const scheme = signedRequest.configure(preset, config);
-    const { encoding } = config.signature ?? {};
-    // checkConfig refuses base64url.
-    return encoding === undefined || encoding === "base64url" ? scheme : { ...scheme, encoding };
+    const { encoding = preset.encoding, algorithm } = config.signature ?? {};
+    // checkConfig refuses what is not used here.
+    return {
+      ...scheme,
+      encoding: encoding === "base64url" ? preset.encoding : encoding,
+      algorithm: ALGORITHMS.find((one) => one === algorithm) ?? preset.algorithm,
+    };
   },
   checkConfig: (scheme, config) => {
     const problems = signedRequest.checkConfig(scheme, config);
@@ -46,9 +55,16 @@ export const publicKey = defineKind<PublicKeyScheme>({
         what: "names {secret}, but this provider signs with a private key",
         remedy: "leave out {secret}",
       });
-    if (config.signature?.encoding !== "base64url") return problems;
-    const what = "cannot be used: signatures made with a private key are hex or base64";
-    return [{ key: "signature.encoding", what }, ...problems];
+    const { encoding, algorithm } = config.signature ?? {};
+    if (encoding === "base64url") {
+      const what = "cannot be used: signatures made with a private key are hex or base64";
+      problems.unshift({ key: "signature.encoding", what });
+    }
+    if (algorithm !== undefined && !ALGORITHMS.some((one) => one === algorithm)) {
+      const what = "cannot be used: these signatures are made with a private key";
+      problems.unshift({ key: "signature.algorithm", what, remedy: `write one of ${ALGORITHMS.join(", ")}` });
+    }
+    return problems;
   },
   createVerifier,
   createHeaderCheck: (scheme) => {
@@ -59,12 +75,21 @@ export const publicKey = defineKind<PublicKeyScheme>({
     };
   },
   sign,
-  describe: ({ algorithm, signed }) => `${algorithm === "ed25519" ? "Ed25519" : "ECDSA"} over ${signed}`,
+  describe: ({ algorithm, signed }) => `${NAMES[algorithm]} over ${signed}`,
   describeKey: ({ key }) => KEYS[key],
   makeKeys: generateKeyPair,
-  expectedFacts: (scheme) => expectedSignature(scheme, `${scheme.algorithm}, in ${scheme.encoding}`),
+  expectedFacts: (scheme) => expectedSignature(scheme, `${NAMES[scheme.algorithm]}, in ${scheme.encoding}`),
   foundFacts: (scheme, { headers }) => foundSignature(scheme, headers),
+  otherForms,
 });
+
+const NAMES: Readonly<Record<Algorithm, string>> = {
+  ed25519: "Ed25519",
+  "ecdsa-sha256": "ECDSA-SHA256",
+  "rsa-sha1": "RSA-SHA1",
+  "rsa-sha256": "RSA-SHA256",
+  "rsa-sha512": "RSA-SHA512",
+};
 
 const KEYS: Readonly<Record<PublicKeyScheme["key"], string>> = {
   "raw-hex": "the secret's 64 hex digits, which are the 32 bytes of a public key",
@@ -125,28 +150,48 @@ function sign(scheme: PublicKeyScheme, request: OutgoingRequest, context: Signin
 
 /** Makes a key pair for tests. The source is configured with `secret`, and `privateKey` signs. */
 export function generateKeyPair(scheme: PublicKeyScheme): { secret: string; privateKey: string } {
-  const { generateKeyPairSync } = nodeCrypto();
-  const { publicKey, privateKey } =
-    scheme.algorithm === "ed25519"
-      ? generateKeyPairSync("ed25519")
-      : generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const { publicKey, privateKey } = pairOf(scheme.algorithm);
   return {
     secret: textOf(scheme, publicKey),
     privateKey: privateKey.export({ format: "pem", type: "pkcs8" }),
   };
 }
 
-function digestOf({ algorithm }: PublicKeyScheme): "sha256" | null {
-  return algorithm === "ed25519" ? null : "sha256";
+function pairOf(algorithm: Algorithm): { readonly publicKey: KeyObject; readonly privateKey: KeyObject } {
+  const { generateKeyPairSync } = nodeCrypto();
+  if (algorithm === "ed25519") return generateKeyPairSync("ed25519");
+  if (algorithm === "ecdsa-sha256") return generateKeyPairSync("ec", { namedCurve: "P-256" });
+  return generateKeyPairSync("rsa", { modulusLength: 2048 });
 }
+
+function digestOf({ algorithm }: PublicKeyScheme): string | null {
+  return algorithm === "ed25519" ? null : (algorithm.split("-")[1] ?? null);
+}
+
+/** The `asymmetricKeyType` of a key for this algorithm. */
+function keyTypeOf({ algorithm }: PublicKeyScheme): string {
+  if (algorithm === "ed25519") return algorithm;
+  return algorithm === "ecdsa-sha256" ? "ec" : "rsa";
+}
+
+/** In bits. A shorter RSA key can be factored. */
+const MIN_RSA_KEY = 1024;
 
 function publicKeyOf(scheme: PublicKeyScheme, secret: string): KeyObject {
   const { createPublicKey } = nodeCrypto();
+  if (secret.includes("PRIVATE KEY")) {
+    throw new HookonceError(
+      "config_invalid",
+      "The secret is a private key, but only the provider may have that: configure its public key.",
+    );
+  }
   try {
     if (scheme.key === "spki") {
-      const der = decodeBase64(secret.replace(/-----[^-]+-----|\s/g, ""));
-      const key = createPublicKey({ key: der ?? Buffer.of(), format: "der", type: "spki" });
-      if (key.asymmetricKeyType !== "ec") throw new Error("another kind of key");
+      const der = secret.includes("-----") ? undefined : decodeBase64(secret.replace(/\s/g, ""));
+      const key = createPublicKey(der === undefined ? secret : { key: der, format: "der", type: "spki" });
+      if (key.asymmetricKeyType !== keyTypeOf(scheme)) throw new Error("another kind of key");
+      const { modulusLength = MIN_RSA_KEY } = key.asymmetricKeyDetails ?? {};
+      if (modulusLength < MIN_RSA_KEY) throw new Error("too short");
       return key;
     }
     const raw =
@@ -162,7 +207,7 @@ function publicKeyOf(scheme: PublicKeyScheme, secret: string): KeyObject {
     const wanted = {
       "raw-hex": "64 hex digits",
       whpk: "32 bytes in base64, after whpk_",
-      spki: "the public key in base64",
+      spki: `a public key for ${NAMES[scheme.algorithm]}, as PEM or in base64`,
     }[scheme.key];
     throw new HookonceError(
       "config_invalid",
@@ -189,4 +234,24 @@ function decodeSignature(text: string, encoding: "hex" | "base64"): Buffer | und
 
 function join(parts: readonly (string | Uint8Array)[]): Buffer {
   return Buffer.concat(parts.map((part) => (typeof part === "string" ? Buffer.from(part) : part)));
+}
+
+/** Another encoding, or another hash with the same key. */
+function* otherForms(scheme: PublicKeyScheme, delivery: Delivery): Generator<Guess<PublicKeyScheme>> {
+  const encoding = scheme.encoding === "hex" ? "base64" : "hex";
+  yield {
+    change: { scheme: { ...scheme, encoding } },
+    what: `The signature is right but written in ${encoding} instead of ${scheme.encoding}.`,
+    remedy: `Set signature.encoding = "${encoding}" for this source.`,
+    half: { what: `The signature is written in ${encoding} instead of ${scheme.encoding}.` },
+  };
+  for (const algorithm of ALGORITHMS) {
+    if (algorithm === scheme.algorithm || keyTypeOf({ ...scheme, algorithm }) !== keyTypeOf(scheme)) continue;
+    yield {
+      change: { scheme: { ...scheme, algorithm } },
+      what: `It is signed with ${NAMES[algorithm]}, not ${NAMES[scheme.algorithm]}.`,
+      remedy: `Set signature.algorithm = "${algorithm}" for this source.`,
+    };
+  }
+  yield* signedRequest.otherForms(scheme, delivery);
 }

@@ -12,6 +12,7 @@ import { createSource, type SourceSettings } from "../providers/source.ts";
 import { randomKeys } from "../providers/verifier.ts";
 import type { Example } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";
+import { fitExample } from "../simulator/fitted-example.ts";
 import { staleAge, whyNotTampered } from "../simulator/request.ts";
 import { NOTHING_LISTENS } from "../simulator/answer.ts";
 import { send, signedRequests, type SendOptions, type SendReport, type Sent } from "../simulator/send.ts";
@@ -52,7 +53,7 @@ export async function runSend(name: string, type: string | undefined, flags: Sen
   if (flags.makeKeyPair !== undefined) return makeKeyPair(name, flags.makeKeyPair);
   const receiver = receiverOf(name, flags);
   const { provider, settings, to } = receiver;
-  const example = examples.get(provider.name) as Example;
+  const example = fitExample(examples.get(provider.name) as Example, settings);
   const scheme = settings.scheme ?? provider.scheme;
   const { proof, checksSecretFirst } = kindOf(scheme);
   if (flags.wrongSecret === true && proof === "fetched-key" && !checksSecretFirst)

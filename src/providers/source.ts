@@ -73,6 +73,8 @@ export interface Source {
    * joined is not in it: that changes with hookonce, not with the config, and must not refuse a start.
    */
   readonly eventIdRule: string;
+  /** What the config has instead of the preset's rules. */
+  readonly ownRules: Pick<SourceSettings, "eventId" | "type" | "batch">;
   /** The rules that earlier versions of its preset had, in the same form. */
   readonly earlierRules: readonly string[];
   /**
@@ -174,6 +176,7 @@ export function createSource(
     requireChange: settings.requireChange ?? false,
     sameBody: settings.sameBody === "duplicate",
     eventIdRule: ruleOf(eventId, batch),
+    ownRules: { eventId: settings.eventId, type: settings.type, batch: settings.batch },
     earlierRules: earlier.map((rule) => ruleOf(rule, batch)),
     admit: createAdmission({
       maxBody,

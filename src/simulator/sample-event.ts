@@ -7,6 +7,7 @@ import type { KnownTypes } from "../providers/known-types.ts";
 import type { Source } from "../providers/source.ts";
 import { seedOf } from "./example.ts";
 import { examples } from "./examples.ts";
+import { fitExample } from "./fitted-example.ts";
 import { requestOf } from "./request.ts";
 
 /**
@@ -28,7 +29,8 @@ export function sampleEvent(
   const example = examples.get(provider.name);
   if (example === undefined || provider.needs !== undefined) return undefined;
   const type = typeFor(key, example.types, known.get(provider.name)?.types ?? []);
-  const request = requestOf(example, [seedOf(id, type, now)], "http://localhost");
+  const fitted = fitExample(example, source.ownRules);
+  const request = requestOf(fitted, [seedOf(id, type, now)], "http://localhost");
   const delivery: Delivery = { ...request, receivedAt: now, remoteAddress: () => null };
   try {
     const body = source.parse(delivery);

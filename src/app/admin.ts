@@ -34,6 +34,10 @@ export async function startAdmin(
     jobs,
     refused,
     verdictOf: (refused) => verdictOf(refused, config.inboxFolder),
+    shownSecrets: () =>
+      [...sources.values()].flatMap(({ name, handshakes }) =>
+        (handshakes?.shown() ?? []).map((secret) => ({ source: name, secret })),
+      ),
   });
   if (!HAS_SOCKET) return;
   try {

@@ -178,7 +178,8 @@ const BODY_LIMITS: BodyLimits = {
 export function createReceiver(
   { engine, queue }: Inbox,
   options: Pick<OpenInboxOptions, "sources" | "log" | "clock"> & {
-    /** See {@link createDeliveryLog}. */
+    /** See {@link createDeliveryLog}, as is `writeDelivery`. */
+    readonly terminal?: boolean | undefined;
     readonly writeDelivery?: ((fields: string) => void) | undefined;
     readonly refused?: RefusedRing | undefined;
     /** Only tests change these. */
@@ -191,7 +192,7 @@ export function createReceiver(
     sources,
     queue,
     bodies: createBodyReader({ ...BODY_LIMITS, ...options.bodies }),
-    log: createDeliveryLog(log, options.writeDelivery),
+    log: createDeliveryLog(log, { terminal: options.terminal, writeLine: options.writeDelivery }),
     clock,
     probe: createProbe(engine, clock),
     refused: options.refused,

@@ -126,11 +126,12 @@ async function startReceiving(
   inbox: Inbox,
   { sources, refused, log }: Received & { readonly log: Log },
 ): Promise<void> {
-  const { logger, writeDelivery } = log;
+  const { logger, terminal, writeDelivery } = log;
   const receiver = createReceiver(inbox, {
     sources,
     refused,
     log: logger,
+    terminal,
     writeDelivery,
     clock: Date.now,
   });

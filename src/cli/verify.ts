@@ -72,8 +72,15 @@ async function verifyLast(folder: string, flags: VerifyFlags): Promise<number> {
     throw new UsageError("--last takes the request from the running serve: leave out the files and --url");
   const { source } = flags;
   if (source !== undefined) sourceNames(folder, source);
-  const last = await lastRefused(folder, source);
+  const { refused: last, shown } = await lastRefused(folder, source);
+  for (const one of shown)
+    say(
+      visible(
+        `Source ${one.source} has received the secret ${one.secret}. Anyone may have sent it: enter it at the provider first, which accepts only its own.`,
+      ),
+    );
   if (last === undefined) {
+    if (shown.length > 0) return EXIT.done;
     const what = source === undefined ? "no delivery" : `no delivery to source "${source}"`;
     complain(`hookonce serve has refused ${what} since its start.`);
     return EXIT.failed;

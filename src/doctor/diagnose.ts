@@ -9,13 +9,14 @@ import { elsewhere, otherForms } from "./headers.ts";
 import { asRefused, hints, isOfNoSignature, unknownCause } from "./hints.ts";
 import { MAX_BODY_OF_PAIRS, type Hypothesis } from "./hypothesis.ts";
 import { otherProviders, otherSources } from "./other-provider.ts";
-import { otherKeys, otherSecrets, otherSpellings } from "./secrets.ts";
+import { carriedSecret, otherKeys, otherSecrets, otherSpellings } from "./secrets.ts";
 import { examine, fits, isAge, refusalOf, tooLarge, type Examined } from "./trial.ts";
 import { otherUrls } from "./urls.ts";
 
 /** What may be wrong. Each is tried alone, then every two together. */
 const HYPOTHESES: readonly ((examined: Examined) => Iterable<Hypothesis>)[] = [
   otherSources,
+  carriedSecret,
   otherSecrets,
   otherSpellings,
   otherKeys,

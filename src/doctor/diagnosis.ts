@@ -51,6 +51,7 @@ export interface Diagnosis {
 export type Cause =
   | "age"
   | "clock"
+  | "carried_secret"
   | "secret_of_another_source"
   | "another_secret"
   | "secret_spelled_otherwise"

@@ -4,13 +4,14 @@ import { coversUrl } from "../providers/verifier.ts";
 import type { Finding } from "./diagnosis.ts";
 import { nearHeaderFinding } from "./headers.ts";
 import { otherProviderFinding } from "./other-provider.ts";
-import type { Examined } from "./trial.ts";
+import { secretIn, type Examined } from "./trial.ts";
 
 /** What the request itself shows, if trying has found nothing. The likeliest first. */
 const HINTS: readonly ((examined: Examined, refusal: HookonceError) => Finding | undefined)[] = [
   noSecret,
   // In another provider's delivery every header has another name, so the nearest one says nothing.
-  (examined) => otherProviderFinding(examined) ?? nearHeaderFinding(examined),
+  (examined) =>
+    secretWhileThereIsOne(examined) ?? otherProviderFinding(examined) ?? nearHeaderFinding(examined),
   missingPublicUrl,
   bodyLength,
   stripeListen,
@@ -26,7 +27,19 @@ function noSecret({ secrets, scheme, provider }: Examined): Finding | undefined 
     cause: "no_secret",
     proven: true,
     what: "The source has no secret yet, so nothing can be verified.",
-    remedy: `${provider.title} sends its secret once, with its first delivery, and hookonce logs it. Put it into .env and make it the source's secret.`,
+    remedy: `${provider.title} sends its secret once, with its first delivery, and hookonce shows it: on the terminal, or with hookonce verify --last. Put it into .env and make it the source's secret.`,
+  };
+}
+
+/** Unsigned, so anyone could replace the secret of the source. */
+function secretWhileThereIsOne({ delivery, provider, secrets }: Examined): Finding | undefined {
+  const carried = secretIn(delivery, provider);
+  if (carried === undefined || secrets.length === 0) return undefined;
+  return {
+    cause: "carried_secret",
+    proven: true,
+    what: `It is the request with which ${provider.title} hands out its secret, and the source has a secret already. Without a signature, such a request is answered only while there is none.`,
+    remedy: `If the ${carried.name} is the source's secret, nothing is wrong. For a new one, remove secret from the source, restart hookonce, and let ${provider.title} send it again.`,
   };
 }
 

@@ -1,6 +1,18 @@
 import { kindOf } from "../providers/schemes.ts";
 import type { Hypothesis } from "./hypothesis.ts";
-import type { Examined } from "./trial.ts";
+import { secretIn, type Examined } from "./trial.ts";
+
+/** The secret that the delivery carries, if this is how its provider hands out the secret. */
+export function* carriedSecret({ delivery, provider, secrets }: Examined): Generator<Hypothesis> {
+  const carried = secretIn(delivery, provider);
+  if (carried === undefined || secrets.includes(carried.secret)) return;
+  yield {
+    change: { secrets: [carried.secret] },
+    cause: "carried_secret",
+    what: `It is the request with which ${provider.title} hands out its secret: it is signed with the ${carried.name} that it carries, which is not the secret of the source.`,
+    remedy: `Make that ${carried.name} the source's secret, restart hookonce, and enter it at ${provider.title}.`,
+  };
+}
 
 /** The secret of another source, or one that no source uses. */
 export function* otherSecrets({ settings, secrets, context }: Examined): Generator<Hypothesis> {

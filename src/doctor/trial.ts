@@ -22,6 +22,21 @@ export interface Examined extends Trial {
   readonly context: DoctorContext;
 }
 
+/** The secret that a provider hands out with this delivery, and the name of its field. */
+export function secretIn(
+  delivery: Delivery,
+  { handshakes = [] }: Provider,
+): { name: string; secret: string } | undefined {
+  for (const { answer, onlyKeys: [name, ...others] = [] } of handshakes) {
+    if (!("show" in answer) || name === undefined || others.length > 0) continue;
+    const payload = parseBody(delivery).payload as Record<string, unknown> | null;
+    const secret = payload?.[name];
+    if (typeof secret === "string" && secret !== "" && Object.keys(payload ?? {}).length === 1)
+      return { name, secret };
+  }
+  return undefined;
+}
+
 const MIB = 1024 * 1024;
 
 export function examine(delivery: Delivery, settings: SourceSettings, context: DoctorContext): Examined {

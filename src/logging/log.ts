@@ -10,6 +10,8 @@ import { wrapped } from "./wrap.ts";
 
 export interface Log {
   readonly logger: Logger;
+  /** Whether it is on a terminal, in readable lines, and not kept. */
+  readonly terminal: boolean;
   /**
    * Writes the line of a delivery from its JSON fields. Absent for readable lines and for levels above
    * `info`.
@@ -50,7 +52,7 @@ export async function createLog(options: { readable: boolean }): Promise<Log> {
       messageFormat: (line) => wrapped(readableLine(line), process.stdout.columns - 17),
     });
     const logger = pino({ level, base: null, timestamp: isoTime }, stream);
-    return { logger, flush: () => Promise.resolve(), flushBeforeExit: () => {} };
+    return { logger, terminal: true, flush: () => Promise.resolve(), flushBeforeExit: () => {} };
   }
   const lines = createLineBuffer(
     1,
@@ -60,6 +62,7 @@ export async function createLog(options: { readable: boolean }): Promise<Log> {
   const logger = createJsonLogger(level, (line) => lines.write(line));
   return {
     logger,
+    terminal: false,
     ...(logger.isLevelEnabled("info")
       ? {
           writeDelivery: (fields) => lines.write(`{"level":"info"${isoTime()},${fields},"msg":"delivery"}\n`),

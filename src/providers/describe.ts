@@ -10,7 +10,7 @@ export function describeProvider(provider: Provider): [name: string, text: strin
     ["signature", describeSignature(scheme)],
     ["secret", kind.proof === "none" ? "none" : (provider.secretIs ?? "the webhook's secret")],
     ["key", kind.describeKey(scheme)],
-    ["tolerance", kind.proof === "none" ? undefined : describeTolerance(scheme)],
+    ["tolerance", kind.proof === "none" ? undefined : describeTolerance(provider)],
     ["needs", kind.coversUrl(scheme) ? "public_url, because the signature covers the URL" : undefined],
     ["event id", describeTrust(provider)],
     ["type", provider.needs?.["type"] === undefined ? describeSelector(provider.type) : "type is required"],
@@ -21,7 +21,10 @@ export function describeProvider(provider: Provider): [name: string, text: strin
     ],
     ["waits", duration(timeoutMs)],
     ["retries", `${retries ?? "not known"} (counted as ${duration(retryWindowMs)})`],
-    ["handshakes", handshakes.length === 0 ? undefined : handshakes.map(({ name }) => name).join(", ")],
+    [
+      "handshakes",
+      handshakes.length === 0 ? undefined : [...new Set(handshakes.map(({ name }) => name))].join(", "),
+    ],
     ["answer", answer === undefined ? undefined : `${answer.status} ${answer.body ?? "without a body"}`],
     ["beware", provider.caution],
     ["unsure", provider.unverified],
@@ -40,10 +43,13 @@ export function describeSignature(scheme: Scheme): string {
   return `${header === "" ? "a header" : header}: ${text}`;
 }
 
-function describeTolerance(scheme: Scheme): string {
+function describeTolerance({ scheme, signsRetries }: Provider): string {
   const kind = kindOf(scheme);
   const tolerance = kind.tolerance(scheme);
-  return tolerance === undefined ? `none: ${kind.whyNoTolerance(scheme)}` : `${tolerance} s either way`;
+  if (tolerance === undefined) return `none: ${kind.whyNoTolerance(scheme)}`;
+  const why =
+    signsRetries === true ? "each attempt is signed again" : "so that a retry may have the first time";
+  return `${duration(tolerance * 1000)} either way; ${why}`;
 }
 
 function describeTrust(provider: Provider): string {

@@ -2,7 +2,7 @@ import type { Delivery, Head, Reply } from "../event.ts";
 import { HookonceError } from "../errors.ts";
 import { isSecret } from "./schemes/comparison.ts";
 import type { VerifyContext } from "./context.ts";
-import type { ParsedBody } from "./body/payload.ts";
+import { isGzip, type ParsedBody } from "./body/payload.ts";
 import { checkPinned, fetchPinned } from "./schemes/pinned-fetch.ts";
 import { parameterIn, parameterOf } from "./body/path.ts";
 import { compileSelector, type Part } from "./body/selector.ts";
@@ -50,8 +50,8 @@ export type HandshakeAnswer =
    */
   | { readonly hashed: Place; readonly as: readonly [plain: string, hashed: string] }
   /**
-   * The secret is at this place, but nothing proves that the provider sent it. Each one is shown to the user
-   * once, and only while no secret is configured.
+   * The secret is at this place, but nothing proves that the provider sent it, even if the request is signed
+   * with it. Each one is shown to the user once, and only while no secret is configured.
    */
   | { readonly show: Place }
   /** Fetch the URL at this place, from this host only. */
@@ -75,6 +75,8 @@ export type Answer = (
 export interface Handshakes extends Readonly<Record<Handshake["on"], Answer | undefined>> {
   /** The methods of its handshakes besides POST. */
   readonly methods: readonly HandshakeMethod[];
+  /** The secrets that have arrived in handshakes, the first one first. */
+  readonly shown: () => readonly string[];
   /** Whether the headers are those of a handshake without a signature, so that its body is worth reading. */
   readonly mayBeUnsigned: (head: Head) => boolean;
 }
@@ -87,6 +89,8 @@ export interface HandshakeContext extends Pick<VerifyContext, "secrets" | "fetch
   readonly verifyToken: string | undefined;
   /** If there are several secrets (rotation), the one that signed the delivery. */
   readonly secretOf: (delivery: Delivery) => Promise<string | undefined>;
+  /** Why the delivery would be refused if this were the source's secret. */
+  readonly refusalWith: (secret: string, delivery: Delivery) => Promise<HookonceError | undefined>;
 }
 
 export function compileHandshakes(
@@ -94,11 +98,18 @@ export function compileHandshakes(
   context: HandshakeContext,
 ): Handshakes | undefined {
   if (handshakes === undefined) return undefined;
-  const of = (on: Handshake["on"]): readonly Handshake[] => handshakes.filter((one) => one.on === on);
-  const at = (on: Handshake["on"]): Answer | undefined => {
-    const compiled = of(on).map((one) => compileHandshake(one, context));
+  const shown = new Set<string>();
+  const hasSecret = context.secrets.length > 0;
+  const of = (on: Handshake["on"]): readonly Handshake[] =>
+    handshakes.filter((one) => one.on === on && !(hasSecret && "show" in one.answer));
+  const at = (
+    on: Handshake["on"],
+    mayBe: (delivery: Delivery) => boolean = () => true,
+  ): Answer | undefined => {
+    const compiled = of(on).map((one) => compileHandshake(one, context, shown));
     if (compiled.length === 0) return undefined;
     return (delivery, parse) => {
+      if (!mayBe(delivery)) return undefined;
       for (const answer of compiled) {
         const done = answer(delivery, parse);
         if (done !== undefined) return done;
@@ -115,14 +126,20 @@ export function compileHandshakes(
     GET,
     HEAD: at("HEAD") ?? GET,
     OPTIONS: at("OPTIONS"),
+    shown: () => [...shown],
     methods: (["GET", "HEAD", "OPTIONS"] as const).filter((method) => of(method).length > 0),
-    unsigned: at("unsigned"),
+    unsigned: at("unsigned", isSmall),
     signed: at("signed"),
     mayBeUnsigned: ({ url, headers }) =>
       unsigned.some((conditions) =>
         conditions.every((holds) => holds({ url, headers, body: NO_BODY }, notYetRead)),
       ),
   };
+}
+
+/** Whether the body may be parsed before anything is verified. */
+function isSmall({ headers, body }: Delivery): boolean {
+  return body.byteLength <= MAX_UNSIGNED_HANDSHAKE && !isGzip(headers);
 }
 
 const NO_BODY = new Uint8Array();
@@ -148,9 +165,13 @@ export function compilePlace(place: Place): ReadPlace {
   return ({ headers, body }, parse) => read({ headers, payload: inBody ? parse().payload : null, body });
 }
 
-function compileHandshake({ name, when, onlyKeys, answer }: Handshake, context: HandshakeContext): Answer {
+function compileHandshake(
+  { name, when, onlyKeys, answer }: Handshake,
+  context: HandshakeContext,
+  shown: Set<string>,
+): Answer {
   const conditions = when.map((condition) => compileCondition(condition, context.verifyToken));
-  const respond = compileAnswer(name, answer, context);
+  const respond = compileAnswer(name, answer, context, shown);
   return (delivery, parse) => {
     if (!conditions.every((holds) => holds(delivery, parse))) return undefined;
     if (onlyKeys !== undefined && !hasOnlyKeys(parse().payload, onlyKeys)) return undefined;
@@ -194,7 +215,12 @@ const PRINTABLE = /^[\u0021-\u007e]+$/;
 const TEXT = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" };
 const JSON_TYPE = { "content-type": "application/json" };
 
-function compileAnswer(name: string, answer: HandshakeAnswer, context: HandshakeContext): Answer {
+function compileAnswer(
+  name: string,
+  answer: HandshakeAnswer,
+  context: HandshakeContext,
+  shown: Set<string>,
+): Answer {
   const done = (status: number, headers: Record<string, string>, body: string): HandshakeDone => ({
     handshake: name,
     reply: { status, headers, body },
@@ -224,10 +250,11 @@ function compileAnswer(name: string, answer: HandshakeAnswer, context: Handshake
   }
   if ("show" in answer) {
     const read = compilePlace(answer.show);
-    const shown = new Set<string>();
-    return (delivery, parse) => {
-      if (context.secrets.length > 0) return undefined;
+    return async (delivery, parse) => {
       const text = printableOf(name, textOf(name, read(delivery, parse)));
+      const refusal = await context.refusalWith(text, delivery);
+      // Without a signature it is accepted, too.
+      if (refusal !== undefined && refusal.code !== "signature_missing") throw refusal;
       if (shown.has(text) || shown.size === MAX_SHOWN) return done(200, TEXT, "");
       shown.add(text);
       return { ...done(200, TEXT, ""), secret: { text, last: shown.size === MAX_SHOWN } };

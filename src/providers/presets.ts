@@ -2,13 +2,14 @@ import { commerce } from "./presets/commerce.ts";
 import { development } from "./presets/development.ts";
 import { generic } from "./presets/generic.ts";
 import { messaging } from "./presets/messaging.ts";
+import { models } from "./presets/models.ts";
 import { payments } from "./presets/payments.ts";
 import { services } from "./presets/services.ts";
 import type { Provider } from "./provider.ts";
 
 /** Every provider by its name in the config. */
 export const providers: ReadonlyMap<string, Provider> = new Map(
-  [generic, payments, commerce, development, messaging, services]
+  [generic, payments, commerce, development, messaging, services, models]
     .flat()
     .map((preset) => [preset.name, preset]),
 );

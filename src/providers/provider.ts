@@ -58,6 +58,11 @@ export interface Provider {
   readonly timeoutMs: number;
   /** How long it keeps retrying, in milliseconds. */
   readonly retryWindowMs: number;
+  /**
+   * Each attempt is signed with its own time. If that is not known, the tolerance covers the retries, because
+   * ids are deduplicated, and a retry that is refused is lost.
+   */
+  readonly signsRetries?: true;
   /** How often and when it retries, in words. */
   readonly retries?: string;
   /** What the signature does not protect. No receiver can make up for that. */

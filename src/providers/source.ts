@@ -18,7 +18,7 @@ import {
   type Selector,
 } from "./body/selector.ts";
 import { kindOf, type Scheme } from "./schemes.ts";
-import { coversUrl, secretOf } from "./verifier.ts";
+import { coversUrl, refusalWith, secretOf } from "./verifier.ts";
 
 /**
  * A source as the config has it, with its secrets looked up. The provider's preset is the default for every
@@ -164,6 +164,7 @@ export function createSource(
     fetch,
     verifyToken: settings.verifyToken,
     secretOf: (delivery) => secretOf(delivery, scheme, context),
+    refusalWith: (secret, delivery) => refusalWith(secret, delivery, scheme, context),
   });
   const split = batch === undefined ? undefined : createBatchSplit(compileBatch(batch), identify, parse);
   return {

@@ -15,15 +15,25 @@ export async function secretOf(
   scheme: Scheme,
   context: VerifyContext,
 ): Promise<string | undefined> {
-  for (const secret of context.secrets) {
-    try {
-      await kindOf(scheme).createVerifier(scheme, { ...context, secrets: [secret] })(delivery);
-      return secret;
-    } catch (error) {
-      if (!(error instanceof HookonceError)) throw error;
-    }
-  }
+  for (const secret of context.secrets)
+    if ((await refusalWith(secret, delivery, scheme, context)) === undefined) return secret;
   return undefined;
+}
+
+/** Why a source with this one secret would refuse the delivery. */
+export async function refusalWith(
+  secret: string,
+  delivery: Delivery,
+  scheme: Scheme,
+  context: VerifyContext,
+): Promise<HookonceError | undefined> {
+  try {
+    await kindOf(scheme).createVerifier(scheme, { ...context, secrets: [secret] })(delivery);
+    return undefined;
+  } catch (error) {
+    if (error instanceof HookonceError) return error;
+    throw error;
+  }
 }
 
 /**

@@ -14,8 +14,8 @@ describeUnless(onlyInFullRun(), "help", () => {
     { args: ["check", "--help"], says: ["Usage: hookonce check", "folder", "--database"] },
     { args: ["providers"], says: ["stripe", "slack", "a new one for every delivery"] },
     { args: ["providers", "square"], says: ["Square", "public_url", "covered by the signature", "https://"] },
-    { args: ["providers", "paddle"], says: ["5 s either way", "the secret's text as it is"] },
-    { args: ["providers", "svix"], says: ["300 s either way", "without whsec_, decoded from base64"] },
+    { args: ["providers", "paddle"], says: ["5 min either way", "the secret's text as it is"] },
+    { args: ["providers", "svix"], says: ["5 min either way", "without whsec_, decoded from base64"] },
     { args: ["providers", "discord"], says: ["any age is accepted", "64 hex digits"] },
     {
       args: ["providers", "paypal"],

@@ -161,7 +161,7 @@ describeUnless(onlyInFullRun(), "hookonce verify", () => {
   test("--last diagnoses what the running serve refused last, for a source or for any", async () => {
     using inbox = scratch({
       ...files,
-      "hookonce.toml": `${files["hookonce.toml"]}[sources.gitlab]\nprovider = "gitlab-token"\nsecret = "env:STRIPE_LISTEN_SECRET"\n`,
+      "hookonce.toml": `${files["hookonce.toml"]}[sources.gitlab]\nprovider = "gitlab-token"\nsecret = "env:STRIPE_LISTEN_SECRET"\n[sources.notion]\nprovider = "notion"\n`,
     });
     const verify = (...args: string[]) => run(["verify", "--last", ...args], { cwd: inbox.path });
     const dead = await verify();
@@ -196,6 +196,15 @@ describeUnless(onlyInFullRun(), "hookonce verify", () => {
     expect(any.stdout).toContain("POST /webhook/gitlab was refused");
     expect(any.stdout).toContain("proves itself with the secret alone");
     expect(any.stdout).not.toContain("somebody else");
+
+    // Notion hands out its secret, which the log does not contain.
+    const body = '{"verification_token":"secret_notion"}';
+    expect((await fetch(`${server.url}/webhook/notion`, { method: "POST", body })).status).toBe(200);
+    const notion = await verify("--source", "notion");
+    expect([notion.code, notion.stdout]).toEqual([
+      0,
+      expect.stringContaining("Source notion has received the secret secret_notion."),
+    ]);
 
     for (const [args, code, says] of [
       [["--source", "strip"], 1, "did you mean stripe?"],

@@ -384,6 +384,24 @@ const headers: Planted[] = [
     says: "no secret yet",
   },
   {
+    name: "a request that hands out another secret than the source's, signed with it",
+    source: source("notion", TEXT),
+    delivery: () => signed("notion", OTHER, { text: JSON.stringify({ verification_token: OTHER }) }),
+    causes: ["carried_secret"],
+    says: "signed with the verification_token that it carries",
+  },
+  {
+    name: "a request that hands out a secret, unsigned, to a source that has one",
+    source: source("notion", TEXT),
+    delivery: async () => ({
+      ...(await signed("notion", OTHER, { text: JSON.stringify({ verification_token: OTHER }) })),
+      headers: {},
+    }),
+    causes: ["carried_secret"],
+    says: "answered only while there is none",
+    remedy: "remove secret from the source",
+  },
+  {
     name: "another provider's delivery, with this source's secret",
     source: source("stripe", TEXT),
     delivery: async () => withHeaders(await signed("linear", TEXT, { at: NOW }), { "linear-delivery": "1" }),

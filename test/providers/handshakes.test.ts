@@ -5,6 +5,8 @@ import { sign } from "../../src/providers/verifier.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { NOW } from "./signed-inbox.ts";
 
+const NOTION = '[sources.it]\nprovider = "notion"';
+
 const source = (provider: string, more = ""): string =>
   `[sources.it]\nprovider = "${provider}"\nsecret = "env:S"\n${more}`;
 
@@ -106,7 +108,7 @@ test("echoes Dropbox's challenge as text unless it is too long", async () => {
 
 test("shows Notion's token once, and only while there is no secret", async () => {
   const token = { verification_token: "secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl" };
-  await using inbox = await testInbox({ config: '[sources.it]\nprovider = "notion"' });
+  await using inbox = await testInbox({ config: NOTION, terminal: true });
   const send = () => inbox.request("/webhook/it", { method: "POST", body: JSON.stringify(token) });
   expect((await send()).status).toBe(200);
   expect((await send()).status).toBe(200);
@@ -126,8 +128,35 @@ test("shows Notion's token once, and only while there is no secret", async () =>
   nothingKept(inbox);
 });
 
+test("shows a token that is signed with itself, as Notion's is, and refuses one that is signed wrongly", async () => {
+  await using inbox = await testInbox({ config: NOTION, clock: () => NOW, terminal: true });
+  const shown = (): unknown[] => inbox.log.map(({ secret }) => secret).filter((one) => one !== undefined);
+  const token = { verification_token: "secret_real" };
+  expect((await postSigned(inbox, "notion", token, "secret_other")).status).toBe(401);
+  expect(shown()).toEqual([]);
+  expect((await postSigned(inbox, "notion", token, "secret_real")).status).toBe(200);
+  expect(shown()).toEqual(["secret_real"]);
+  // The source has its secret now. Notion may send it again, and nobody can replace it.
+  await inbox.restart({ config: source("notion"), files: { ".env": "S=secret_real" } });
+  expect((await postSigned(inbox, "notion", token, "secret_real")).status).toBe(200);
+  const another = { verification_token: "attacker" };
+  expect((await postSigned(inbox, "notion", another, "attacker")).status).toBe(401);
+  expect(shown()).toEqual(["secret_real"]);
+  expect((await postSigned(inbox, "notion", { id: "1", type: "page.created" }, "secret_real")).status).toBe(
+    200,
+  );
+  expect(inbox.rows("select event_id from hookonce_events")).toEqual([{ event_id: "1" }]);
+});
+
+test("never writes Notion's token to a log that is kept, and says how to see it", async () => {
+  await using inbox = await testInbox({ config: NOTION, clock: () => NOW });
+  await postSigned(inbox, "notion", { verification_token: "secret_real" }, "secret_real");
+  expect(JSON.stringify(inbox.log)).not.toContain("secret_real");
+  expect(JSON.stringify(inbox.log)).toContain("hookonce verify --last --source it");
+});
+
 test("shows Notion's token even if someone else sent a token before", async () => {
-  await using inbox = await testInbox({ config: '[sources.it]\nprovider = "notion"' });
+  await using inbox = await testInbox({ config: NOTION, terminal: true });
   const send = async (token: unknown): Promise<number> => {
     const body = JSON.stringify({ verification_token: token });
     return (await inbox.request("/webhook/it", { method: "POST", body })).status;

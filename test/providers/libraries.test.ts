@@ -37,7 +37,7 @@ async function compare(name: string, library: Library): Promise<Comparison> {
   let now = NOW;
   const inbox = await testInbox({
     // Store nothing: thousands of commits would wait for the disk and prove nothing about signatures.
-    config: `${signer.config.replace('"env:S"', '["env:S", "env:OLD"]')}unhandled = "ignore"\n`,
+    config: `${signer.config.replace('"env:S"', '["env:S", "env:OLD"]')}${library.tolerance === undefined ? "" : `tolerance = "${library.tolerance}"\n`}unhandled = "ignore"\n`,
     environment: { S: keys.current.secret, OLD: keys.old.secret },
     clock: () => now,
     fetch: signer.fetch,

@@ -46,7 +46,7 @@ function expectNothingOf(kept: string): void {
 test("replaces a secret in the body everywhere it occurs", async () => {
   await using inbox = await inboxFor("figma");
   const escaped = encodeURIComponent(SECRET);
-  const text = `{"note":"first ${SECRET}","note":"second","event_type":"PING","passcode":${JSON.stringify(SECRET)},
+  const text = `{"note":"first ${SECRET}","note":"second","event_type":"FILE_UPDATE","passcode":${JSON.stringify(SECRET)},
     "url":"https://h.example/?p=${escaped}&q=1","list":["a ${SECRET} b"],"${SECRET}":1,"big":12345678901234567890,
     "basic":"Basic ${Buffer.from(SECRET).toString("base64")}","longer":"${SECRET}-and-more"}`;
   const kept = await keptOf(inbox, text, {
@@ -86,9 +86,9 @@ test("replaces a secret in the form fields beside the one with the JSON", async 
 test("stores JSON that is sent with the type of a form as JSON", async () => {
   for (const blank of ["", " ", "\n\t", "\ufeff"]) {
     await using inbox = await inboxFor("figma");
-    const body = `${blank}${JSON.stringify({ passcode: SECRET, event_type: "PING", n: { a: 1 } })}`;
+    const body = `${blank}${JSON.stringify({ passcode: SECRET, event_type: "FILE_UPDATE", n: { a: 1 } })}`;
     const kept = await keptOf(inbox, body, { "content-type": FORM });
-    expect(kept.payload).toEqual({ passcode: "[redacted]", event_type: "PING", n: { a: 1 } });
+    expect(kept.payload).toEqual({ passcode: "[redacted]", event_type: "FILE_UPDATE", n: { a: 1 } });
     expect(JSON.parse(kept.body)).toEqual(kept.payload);
   }
 });

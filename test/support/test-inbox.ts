@@ -32,6 +32,8 @@ export interface TestInboxOptions {
   mebibytes?: number;
   /** Limits for bodies that differ from those of `serve`. */
   bodies?: Partial<BodyLimits>;
+  /** The log is that of a terminal, which is not kept. */
+  terminal?: boolean;
   open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs" | "acceptIdChange">;
 }
 
@@ -122,7 +124,8 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       ...options.open,
       ...extra,
     });
-    receiver = createReceiver(inbox, { sources, refused, log: logger, clock, bodies: options.bodies });
+    const { bodies, terminal } = options;
+    receiver = createReceiver(inbox, { sources, refused, log: logger, clock, bodies, terminal });
     closed = undefined;
   };
   const stop = async (): Promise<void> => {

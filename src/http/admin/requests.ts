@@ -87,6 +87,8 @@ export const refusedQuery = z
     }),
   );
 
+export const shownSecretsQuery = z.strictObject({ source: z.optional(text) });
+
 export const rollupsQuery = z.strictObject({
   source: z.optional(text),
   by: z._default(z.enum(["minute", "hour", "day"]), "hour"),

@@ -8,14 +8,16 @@ import type { BackgroundJobs } from "../../inbox/background-jobs.ts";
 import { answerError } from "../answers.ts";
 import type { Refused, RefusedRing } from "../refused.ts";
 import { requireScope, type Actor } from "./access.ts";
-import { jobRequest, refusedQuery } from "./requests.ts";
-import type { List, RefusedJson, Scope, VerdictJson } from "./shapes.ts";
+import { jobRequest, refusedQuery, shownSecretsQuery } from "./requests.ts";
+import type { List, RefusedJson, Scope, ShownSecretJson, VerdictJson } from "./shapes.ts";
 
 export interface AdminOptions {
   readonly jobs: BackgroundJobs;
   readonly refused: RefusedRing;
   /** Asks the doctor about a refused delivery. Undefined if its body was not kept. */
   readonly verdictOf: (refused: Refused) => Promise<VerdictJson | undefined>;
+  /** The secrets that have arrived in handshakes. Default: none. */
+  readonly shownSecrets?: () => readonly ShownSecretJson[];
 }
 
 /** What a listener knows of a request before the routes see it. */
@@ -31,7 +33,7 @@ export interface AdminEnv {
  * The one table of routes: for the page, the API and the command line. Each listener finds out who asks
  * (listener.ts), and each route names the scope that it needs.
  */
-export function createAdminApp({ jobs, refused, verdictOf }: AdminOptions) {
+export function createAdminApp({ jobs, refused, verdictOf, shownSecrets = () => [] }: AdminOptions) {
   const verdict = oneAtATime(verdictOf);
   return new Hono<AdminEnv>()
     .post("/api/jobs", needs("steer"), zValidator("json", jobRequest, refuseRequest), (c) => {
@@ -56,6 +58,11 @@ export function createAdminApp({ jobs, refused, verdictOf }: AdminOptions) {
         items.push(asked === "true" ? { ...json, verdict: (await verdict(one)) ?? null } : json);
       }
       return c.json({ items, next: null } satisfies List<RefusedJson>);
+    })
+    .get("/api/shown-secrets", needs("steer"), zValidator("query", shownSecretsQuery, refuseRequest), (c) => {
+      const { source } = c.req.valid("query");
+      const items = shownSecrets().filter((one) => source === undefined || one.source === source);
+      return c.json({ items, next: null } satisfies List<ShownSecretJson>);
     })
     .onError((error) => answerError(error));
 }

@@ -224,6 +224,12 @@ export interface RefusedJson {
   readonly verdict?: VerdictJson | null;
 }
 
+/** A secret that arrived in a handshake. Anyone may have sent it. */
+export interface ShownSecretJson {
+  readonly source: string;
+  readonly secret: string;
+}
+
 export interface VerdictJson {
   readonly verified: boolean;
   readonly code: string | null;

@@ -85,6 +85,7 @@ export const commerce: readonly Provider[] = [
     type: "body:$.scope",
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 2 * DAYS,
+    signsRetries: true,
     retries: "eleven times over about 48 h, then the webhook is deactivated",
     unverified: "how long it waits for an answer; that created_at is the same in a retry",
   },

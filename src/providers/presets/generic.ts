@@ -75,6 +75,7 @@ export const generic: readonly Provider[] = [
     type: "body:$.type",
     timeoutMs: 15 * SECONDS,
     retryWindowMs: 4 * DAYS, // the recommended schedule adds up to 75 h
+    signsRetries: true,
     retries: "recommended: after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h",
   },
   {
@@ -94,6 +95,7 @@ export const generic: readonly Provider[] = [
     type: "body:$.type",
     timeoutMs: 15 * SECONDS,
     retryWindowMs: 4 * DAYS,
+    signsRetries: true,
   },
   {
     name: "svix",
@@ -105,6 +107,7 @@ export const generic: readonly Provider[] = [
     type: "body:$.type",
     timeoutMs: 15 * SECONDS,
     retryWindowMs: 3 * DAYS,
+    signsRetries: true,
     retries: "eight attempts over about 28 h",
   },
 ];

@@ -26,9 +26,28 @@ export const messaging: readonly Provider[] = [
         when: [{ at: "body:$.type", is: "url_verification" }],
         answer: { echo: "body:$.challenge" },
       },
+      // A check of the certificate. Whether it is signed is not documented.
+      { name: "SSL check", on: "GET", when: [{ at: "query:ssl_check", is: "1" }], answer: { status: 200 } },
+      {
+        name: "SSL check",
+        on: "signed",
+        when: [{ at: "body:$.ssl_check", is: "1" }],
+        answer: { status: 200 },
+      },
+      {
+        name: "SSL check",
+        on: "unsigned",
+        when: [
+          { at: "header:x-slack-signature", absent: true },
+          { at: "body:$.ssl_check", is: "1" },
+        ],
+        onlyKeys: ["ssl_check", "token"],
+        answer: { status: 200 },
+      },
     ],
     timeoutMs: 3 * SECONDS,
     retryWindowMs: 1 * HOURS,
+    signsRetries: true,
     retries: "three times: at once, after 1 min and after 5 min",
     unverified: "the schedule of retries; trigger_id of interactive payloads",
   },
@@ -40,7 +59,7 @@ export const messaging: readonly Provider[] = [
       ...BODY_SHA256,
       signature: { header: "x-zm-signature", prefix: "v0=" },
       signed: "v0:{timestamp}:{body}",
-      timestamp: { from: { header: "x-zm-request-timestamp" }, unit: "s", tolerance: FIVE_MINUTES },
+      timestamp: { from: { header: "x-zm-request-timestamp" }, unit: "s", tolerance: 2 * 3600 },
     },
     secretIs: "the app's secret token",
     eventId: "sha256:body",
@@ -57,7 +76,8 @@ export const messaging: readonly Provider[] = [
     timeoutMs: 3 * SECONDS,
     retryWindowMs: 2 * HOURS,
     retries: "three times, after 5, 20 and 60 min",
-    unverified: "how old a signature may be; retries; that the body of a retry is the same byte for byte",
+    unverified:
+      "how old a signature may be; whether a retry is signed again; retries; that the body of a retry is the same byte for byte",
   },
   {
     name: "discord",
@@ -198,6 +218,11 @@ export const messaging: readonly Provider[] = [
     eventId: "body:$.id",
     eventIdSigned: true,
     type: "body:$.topic",
+    handshakes: [
+      { name: "URL check", on: "HEAD", when: [], answer: { status: 200 } },
+      // Its id is null.
+      { name: "ping", on: "signed", when: [{ at: "body:$.topic", is: "ping" }], answer: { status: 200 } },
+    ],
     timeoutMs: 5 * SECONDS,
     retryWindowMs: 2 * HOURS,
     retries: "once, after 1 min",
@@ -278,6 +303,7 @@ export const messaging: readonly Provider[] = [
     type: "body:$.type",
     timeoutMs: 15 * SECONDS,
     retryWindowMs: 3 * DAYS,
+    signsRetries: true,
   },
   {
     name: "twitch",
@@ -290,7 +316,7 @@ export const messaging: readonly Provider[] = [
       timestamp: {
         from: { header: "twitch-eventsub-message-timestamp" },
         unit: "iso",
-        tolerance: 2 * FIVE_MINUTES,
+        tolerance: 3600, // a retry may have the first time
       },
       idHeader: "twitch-eventsub-message-id",
     },

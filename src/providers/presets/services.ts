@@ -1,15 +1,6 @@
 import type { Selector } from "../body/selector.ts";
 import type { Provider } from "../provider.ts";
-import {
-  BODY_SHA256,
-  DAYS,
-  FIVE_MINUTES,
-  HOURS,
-  MINUTES,
-  SECONDS,
-  STANDARD_WEBHOOKS,
-  SVIX,
-} from "./common.ts";
+import { BODY_SHA256, DAYS, FIVE_MINUTES, HOURS, MINUTES, SECONDS, SVIX } from "./common.ts";
 
 /** HubSpot does not promise that eventId alone is unique. An association has two objects instead of one. */
 const HUBSPOT_EVENT: readonly Selector[] = [
@@ -40,7 +31,7 @@ const HUBSPOT_EVENT: readonly Selector[] = [
   },
 ];
 
-/** Documents, forms, calendars, CRM, sign-in and AI models. */
+/** Documents, forms, calendars, CRM and sign-in. */
 export const services: readonly Provider[] = [
   {
     name: "hubspot",
@@ -65,6 +56,7 @@ export const services: readonly Provider[] = [
     type: "body:$.subscriptionType",
     timeoutMs: 5 * SECONDS,
     retryWindowMs: 1 * DAYS,
+    signsRetries: true,
     retries: "up to ten times over 24 h",
     unverified: "timeout and retries; that eventId is not unique",
   },
@@ -73,7 +65,7 @@ export const services: readonly Provider[] = [
     title: "Notion",
     docs: "https://developers.notion.com/reference/webhooks",
     scheme: { ...BODY_SHA256, signature: { header: "x-notion-signature", prefix: "sha256=" } },
-    secretIs: "the verification token, which Notion sends first and hookonce logs",
+    secretIs: "the verification token, which Notion sends first and hookonce shows",
     eventId: "body:$.id",
     eventIdSigned: true,
     type: "body:$.type",
@@ -81,9 +73,16 @@ export const services: readonly Provider[] = [
       {
         name: "verification token",
         on: "unsigned",
-        when: [{ at: "header:x-notion-signature", absent: true }, { at: "body:$.verification_token" }],
+        when: [{ at: "body:$.verification_token" }],
         onlyKeys: ["verification_token"],
         answer: { show: "body:$.verification_token" },
+      },
+      {
+        name: "verification token",
+        on: "signed",
+        when: [{ at: "body:$.verification_token" }],
+        onlyKeys: ["verification_token"],
+        answer: { status: 200 },
       },
     ],
     timeoutMs: 10 * SECONDS,
@@ -117,7 +116,7 @@ export const services: readonly Provider[] = [
       ...BODY_SHA256,
       signature: { header: "calendly-webhook-signature", separator: ",", prefix: "v1=" },
       signed: "{timestamp}.{body}",
-      timestamp: { from: { prefix: "t=" }, unit: "s", tolerance: 180 },
+      timestamp: { from: { prefix: "t=" }, unit: "s", tolerance: 25 * 3600 },
     },
     secretIs: "the subscription's signing key",
     eventId: "sha256:body",
@@ -126,7 +125,8 @@ export const services: readonly Provider[] = [
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * DAYS,
     retries: "for 24 h at growing intervals, then disabled",
-    unverified: "timeout and retries; that the body of a retry is the same byte for byte",
+    unverified:
+      "whether a retry is signed again; timeout and retries; that the body of a retry is the same byte for byte",
   },
   {
     name: "docusign",
@@ -182,6 +182,14 @@ export const services: readonly Provider[] = [
     earlierEventIds: ["sha256:body"],
     eventIdSigned: false,
     type: "body:$.event_type",
+    handshakes: [
+      {
+        name: "ping of a new webhook",
+        on: "signed",
+        when: [{ at: "body:$.event_type", is: "PING" }],
+        answer: { status: 200 },
+      },
+    ],
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 4 * HOURS,
     retries: "three times, after 5 min, 30 min and 3 h",
@@ -196,7 +204,7 @@ export const services: readonly Provider[] = [
       encoding: "base64url",
       signature: { header: "sanity-webhook-signature", separator: ",", prefix: "v1=" },
       signed: "{timestamp}.{body}",
-      timestamp: { from: { prefix: "t=" }, unit: "ms", tolerance: FIVE_MINUTES },
+      timestamp: { from: { prefix: "t=" }, unit: "ms", tolerance: 3600 },
     },
     eventId: "header:idempotency-key",
     eventIdSigned: false,
@@ -210,13 +218,15 @@ export const services: readonly Provider[] = [
     name: "contentful",
     title: "Contentful",
     docs: "https://www.contentful.com/developers/docs/webhooks/request-verification/",
-    scheme: { kind: "contentful", tolerance: 30 },
+    // Contentful's own library allows 30 s.
+    scheme: { kind: "contentful", tolerance: FIVE_MINUTES },
     eventId: { join: ["header:x-contentful-topic", "sha256:body"], with: ":" },
     eventIdSigned: true,
     type: "header:x-contentful-topic",
     caution: "the topic is signed only if x-contentful-signed-headers names it",
     timeoutMs: 30 * SECONDS,
     retryWindowMs: 1 * HOURS,
+    signsRetries: true,
     retries: "twice, about 30 s apart, on 429 and 5xx",
     unverified: "timeout and retries; that the body of a retry is the same byte for byte",
   },
@@ -230,6 +240,7 @@ export const services: readonly Provider[] = [
     type: "body:$.type",
     timeoutMs: 15 * SECONDS,
     retryWindowMs: 3 * DAYS,
+    signsRetries: true,
   },
   {
     name: "workos",
@@ -246,43 +257,7 @@ export const services: readonly Provider[] = [
     type: "body:$.event",
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 3 * DAYS,
-    unverified: "timeout and retries",
-  },
-  {
-    name: "openai",
-    title: "OpenAI",
-    docs: "https://platform.openai.com/docs/guides/webhooks",
-    scheme: { ...STANDARD_WEBHOOKS, key: "whsec-or-text" },
-    eventId: "header:webhook-id",
-    eventIdSigned: true,
-    type: "body:$.type",
-    timeoutMs: 20 * SECONDS,
-    retryWindowMs: 3 * DAYS,
-    retries: "for up to 72 h",
-    unverified: "retries",
-  },
-  {
-    name: "anthropic",
-    title: "Anthropic",
-    docs: "https://platform.claude.com/docs/en/managed-agents/webhooks",
-    scheme: STANDARD_WEBHOOKS,
-    eventId: "header:webhook-id",
-    eventIdSigned: true,
-    type: ["body:$.data.type", "body:$.type"],
-    timeoutMs: 15 * SECONDS,
-    retryWindowMs: 4 * DAYS,
-    unverified: "the documentation page; timeout and retries; the shape of the body",
-  },
-  {
-    name: "replicate",
-    title: "Replicate",
-    docs: "https://replicate.com/docs/topics/webhooks/verify-webhook",
-    scheme: STANDARD_WEBHOOKS,
-    eventId: "header:webhook-id",
-    eventIdSigned: true,
-    type: "body:$.status",
-    timeoutMs: 15 * SECONDS,
-    retryWindowMs: 1 * DAYS,
+    signsRetries: true,
     unverified: "timeout and retries",
   },
   {
@@ -293,7 +268,7 @@ export const services: readonly Provider[] = [
       ...BODY_SHA256,
       signature: { header: "x-ghost-signature", separator: ", ", prefix: "sha256=" },
       signed: "{body}{timestamp}",
-      timestamp: { from: { prefix: "t=" }, unit: "ms", tolerance: FIVE_MINUTES },
+      timestamp: { from: { prefix: "t=" }, unit: "ms", tolerance: 3600 },
     },
     eventId: "sha256:body",
     eventIdSigned: true,

@@ -48,7 +48,7 @@ const routes = createRoutes({
     pauseMs: 10_000,
     wholeMs: 60_000,
   }),
-  log: createDeliveryLog(log.logger, log.writeDelivery),
+  log: createDeliveryLog(log.logger, { writeLine: log.writeDelivery }),
   clock,
   probe: () => ({ warnings: [] }),
   stopping: () => false,

@@ -18,6 +18,8 @@ export interface Arrival {
 export interface Library {
   /** The preset, if it does not have the row's name. */
   readonly preset?: string;
+  /** The library's own tolerance, if the preset's is wider so that it loses no retries. */
+  readonly tolerance?: string;
   /** A secret to use instead of a generated one. */
   readonly secret?: string;
   /** Headers that the library requires and a preset does not need. */

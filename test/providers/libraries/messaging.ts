@@ -126,6 +126,7 @@ export const messaging: Readonly<Record<string, Library>> = {
     },
   },
   zoom: {
+    tolerance: "5m",
     accepts: async ({ body, headers }, secret) => {
       // The library prints every delivery.
       using _ = spyOn(console, "debug").mockImplementation(() => undefined);

@@ -182,6 +182,7 @@ export const payments: Readonly<Record<string, Library>> = {
     laxer: { "reads bytes that are not UTF-8 as U+FFFD": verifiesTheText },
   },
   paddle: {
+    tolerance: "5s",
     accepts: ({ body, headers }, secret) =>
       new Paddle("key").webhooks.isSignatureValid(body, secret, headers["paddle-signature"] ?? ""),
     laxer: {

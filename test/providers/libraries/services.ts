@@ -86,6 +86,7 @@ export const services: Readonly<Record<string, Library>> = {
     },
   },
   linear: {
+    tolerance: "60s",
     accepts: ({ body, headers }, secret) => {
       const { webhookTimestamp } = JSON.parse(body) as { webhookTimestamp: number };
       return new LinearWebhookClient(secret).verify(
@@ -132,6 +133,7 @@ export const services: Readonly<Record<string, Library>> = {
       }),
   },
   sanity: {
+    tolerance: "5m",
     signs: async ({ body, headers }, secret) => {
       const at = Number(/^t=(\d+)/.exec(headers["sanity-webhook-signature"] ?? "")?.[1]);
       return { headers: { "sanity-webhook-signature": await encodeSignatureHeader(body, at, secret) } };
@@ -147,6 +149,7 @@ export const services: Readonly<Record<string, Library>> = {
     },
   },
   contentful: {
+    tolerance: "30s",
     signs: (request, secret) => {
       const {
         "x-contentful-timestamp": at,

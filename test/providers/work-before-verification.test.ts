@@ -80,6 +80,12 @@ const usual = `[${repeat((n) => JSON.stringify({ id: `evt_${n}`, data: { amount:
 /** How much of it the work may take, in runs of JSON.parse over the same bytes, or over usual JSON. */
 const MAX_RATIO = 4;
 
+/**
+ * The same for multipart bodies. The headers of 1,000 parts, the most that are read, take up to 1.5 ms, and
+ * these bodies hold little else.
+ */
+const PARTS_RATIO = 6;
+
 /** An inbox that commits nothing. */
 const nowhere = {
   deliver: () => Promise.resolve({ outcome: "processed" }),
@@ -170,24 +176,29 @@ function compressed(request: OutgoingRequest): OutgoingRequest {
 const references = new Map<string, number>();
 
 /** What the work may take, in milliseconds. */
-async function measureAllowed(comparison: string): Promise<number> {
+async function measureAllowed(comparison: string, ratio: number): Promise<number> {
   const reference = Math.max(
     await least(() => JSON.parse(comparison), 5),
     await least(() => JSON.parse(usual), 5),
   );
   references.set(comparison, reference);
-  return MAX_RATIO * reference;
+  return ratio * reference;
 }
 
-async function expectCheap(forger: Forger, request: OutgoingRequest, comparison: string): Promise<void> {
+async function expectCheap(
+  forger: Forger,
+  request: OutgoingRequest,
+  comparison: string,
+  ratio = MAX_RATIO,
+): Promise<void> {
   let refusal = "";
   const work = async (): Promise<string> => (refusal = await refuse(forger.source, request));
   const known = references.get(comparison);
-  let allowed = known === undefined ? await measureAllowed(comparison) : MAX_RATIO * known;
+  let allowed = known === undefined ? await measureAllowed(comparison, ratio) : ratio * known;
   let took = await least(work, 3, allowed);
   // Others may use the processor now and did not before, and code becomes fast only after some runs.
   for (let tries = 0; took > allowed && tries < 5; tries++) {
-    allowed = await measureAllowed(comparison);
+    allowed = await measureAllowed(comparison, ratio);
     took = await least(work, 10, allowed);
   }
   expect(took).toBeLessThan(allowed);
@@ -253,8 +264,8 @@ describe("an unverified multipart body costs as little, if the signature is in t
     const forger = forgerOf(name);
     for (const body of Object.values(hostile)) {
       const request = await forger.forge(body, "multipart/form-data; boundary=X");
-      await expectCheap(forger, request, usual);
-      await expectCheap(forger, compressed(request), usual);
+      await expectCheap(forger, request, usual, PARTS_RATIO);
+      await expectCheap(forger, compressed(request), usual, PARTS_RATIO);
     }
   });
 });

@@ -148,7 +148,7 @@ const scenarios: {
   {
     name: "a body that cannot hold the signature",
     path: "mailgun",
-    headers: { ...LONG, "content-type": "multipart/form-data; boundary=x" },
+    headers: { ...LONG, "content-type": "image/png" },
     status: 415,
     code: "unsupported_content_type",
   },

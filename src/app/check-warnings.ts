@@ -36,30 +36,30 @@ function cutValues(path: string): ReturnType<typeof cutValuesIn> {
 
 /** Warns of sources with the same secret. */
 export function warnOfSharedSecrets(sources: readonly ConfiguredSource[]): Problem[] {
-  return sources.flatMap(({ name, secrets, line }, index) => {
+  return sources.flatMap(({ name, secrets, lineOf }, index) => {
     const other = sources
       .slice(0, index)
       .find((one) => one.secrets.some((secret) => secrets.includes(secret)));
     if (other === undefined) return [];
     const message = `sources.${name}: it has the same secret as sources.${other.name}, so each accepts the other's deliveries. Use two secrets, unless the provider has only one`;
-    return [{ file: CONFIG_FILE, line, message }];
+    return [{ file: CONFIG_FILE, line: lineOf("secret"), message }];
   });
 }
 
 /** Warns of a `public_url` with a path that hookonce does not answer. */
 export function warnOfPublicUrls(sources: readonly ConfiguredSource[]): Problem[] {
-  return sources.flatMap(({ name, public_url: publicUrl, line }) => {
+  return sources.flatMap(({ name, public_url: publicUrl, lineOf }) => {
     const { pathname } = publicUrl === undefined ? {} : (URL.parse(publicUrl) ?? {});
     const paths = pathsOf({ name });
     if (pathname === undefined || paths.includes(pathname.replace(/(?<=.)\/$/, ""))) return [];
     const message = `sources.${name}.public_url: hookonce does not answer ${pathname}, but ${paths.join(" and ")}. Correct it, unless a proxy changes the path`;
-    return [{ file: CONFIG_FILE, line, message }];
+    return [{ file: CONFIG_FILE, line: lineOf("public_url"), message }];
   });
 }
 
 /** Warns of signatures in the config that leave the body unprotected. */
 export function warnOfWeakSignatures(sources: readonly ConfiguredSource[]): Problem[] {
-  return sources.flatMap(({ name, signature, line }) => {
+  return sources.flatMap(({ name, signature, lineOf }) => {
     const signed = signature?.signed;
     if (signed === undefined) return [];
     const why = !signed.includes("{body}")
@@ -68,7 +68,8 @@ export function warnOfWeakSignatures(sources: readonly ConfiguredSource[]): Prob
         ? "is a plain hash that ends with the body, so anyone who has seen a delivery can append bytes to its body. If your sender can sign with HMAC, leave out {secret}"
         : undefined;
     if (why === undefined) return [];
-    return [{ file: CONFIG_FILE, line, message: `sources.${name}.signature.signed: "${signed}" ${why}` }];
+    const message = `sources.${name}.signature.signed: "${signed}" ${why}`;
+    return [{ file: CONFIG_FILE, line: lineOf("signature", "signed"), message }];
   });
 }
 

@@ -1,6 +1,7 @@
 import type { HandshakeConfig } from "../config/schema.ts";
 import type { Condition, EchoForm, Handshake } from "../providers/handshake.ts";
 import type { Provider } from "../providers/provider.ts";
+import type { KeyedMessage } from "./pointless-keys.ts";
 
 /** A provider with the handshakes of the config before its own. */
 export function withHandshakes(provider: Provider, configured: readonly HandshakeConfig[] = []): Provider {
@@ -28,32 +29,43 @@ function conditionOf(at: string, is: string | number | boolean): Condition {
   return is ? { at } : { at, absent: true };
 }
 
-/** What is wrong with the handshakes of a source, as a message that follows the source's name. */
+/** What is wrong with the handshakes of a source. Each message follows the source's name. */
 export function handshakeProblems(
   configured: readonly HandshakeConfig[] = [],
   verifyToken: string | undefined,
-): string[] {
-  return configured.flatMap(({ method, when = {}, token, echo, as, signed }) => {
-    const problems: string[] = [];
+): KeyedMessage[] {
+  return configured.flatMap(({ method, when = {}, token, echo, as, signed }, index) => {
+    const problems: KeyedMessage[] = [];
+    const add = (key: string, message: string): void =>
+      void problems.push({ key: `handshake.${index}.${key}`, message });
     if (method === "POST" && Object.keys(when).length === 0) {
-      problems.push(
+      add(
+        "method",
         'handshake.method = "POST" would answer every event without recording it; add when = { "body:$.type" = "ping" }, or what tells the handshake from an event',
       );
     }
     if (signed !== undefined && method !== "POST")
-      problems.push(`handshake.signed = ${signed} has no effect: a ${method} is never signed; remove it`);
+      add("signed", `handshake.signed = ${signed} has no effect: a ${method} is never signed; remove it`);
     if (as !== undefined && echo === undefined)
-      problems.push(
+      add(
+        "as",
         `handshake.as = ${JSON.stringify(as)} has no effect: nothing is sent back; add echo = "query:challenge", or remove it`,
       );
     if (token !== undefined && verifyToken === undefined)
-      problems.push(
+      add(
+        "token",
         `handshake.token = ${JSON.stringify(token)} is compared with verify_token, which is missing; add verify_token = "env:NAME"`,
       );
-    const unread = [...Object.keys(when), token, echo].filter((path) => path?.startsWith("body:") === true);
-    if (method !== "POST" && unread.length > 0)
-      problems.push(
-        `handshake: ${String(unread[0])} is in the body, which a ${method} does not have; write a query:name or header:name`,
+    const paths = [
+      ...Object.keys(when).map((path) => ["when", path] as const),
+      ["token", token],
+      ["echo", echo],
+    ];
+    const [key, path] = paths.find(([, path]) => path?.startsWith("body:") === true) ?? [];
+    if (method !== "POST" && key !== undefined)
+      add(
+        key,
+        `handshake: ${path} is in the body, which a ${method} does not have; write a query:name or header:name`,
       );
     return problems;
   });

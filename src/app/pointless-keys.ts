@@ -5,6 +5,13 @@ import type { Provider } from "../providers/provider.ts";
 import { kindOf, type Scheme } from "../providers/schemes.ts";
 import type { SchemeKey } from "../providers/schemes/config.ts";
 
+/** What is wrong with a key of a source. */
+export interface KeyedMessage {
+  /** As in TOML, without the source: `signature.header`. */
+  readonly key: string;
+  readonly message: string;
+}
+
 /** A key of a source, or of its `signature`. */
 type Key = SchemeKey | "public_url" | "verify_token";
 
@@ -14,7 +21,7 @@ type Key = SchemeKey | "public_url" | "verify_token";
  *
  * @param scheme the provider's scheme, changed by the config
  */
-export function pointlessKeys(source: ConfiguredSource, provider: Provider, scheme: Scheme): string[] {
+export function pointlessKeys(source: ConfiguredSource, provider: Provider, scheme: Scheme): KeyedMessage[] {
   const kind = kindOf(scheme);
   const used = new Set<Key>(kind.configKeys);
   if (kind.coversUrl(scheme)) used.add("public_url");
@@ -30,10 +37,14 @@ export function pointlessKeys(source: ConfiguredSource, provider: Provider, sche
   return [
     ...keysOf(source)
       .filter((key) => !used.has(key))
-      .map((key) => `${shown(source, key)} has no effect: ${why(key)}; remove it`),
-    ...kind
-      .checkConfig(scheme, source)
-      .map(({ key, what, remedy = "remove it" }) => `${shown(source, key)} ${what}; ${remedy}`),
+      .map((key) => ({
+        key,
+        message: `${shown(source, key)} has no effect: ${why(key)}; remove it`,
+      })),
+    ...kind.checkConfig(scheme, source).map(({ key, what, remedy = "remove it" }) => ({
+      key,
+      message: `${shown(source, key)} ${what}; ${remedy}`,
+    })),
   ];
 }
 

@@ -38,7 +38,7 @@ export function createSources(
     const settings = settingsOf(source, provider, configured);
     const pointless = pointlessKeys(source, settings.provider, settings.scheme ?? provider.scheme);
     const wrong = handshakeProblems(source.handshake, source.verifyToken);
-    for (const message of [...pointless, ...wrong]) problems.push(problemOf(source, message));
+    for (const { key, message } of [...pointless, ...wrong]) problems.push(problemOf(source, message, key));
     try {
       sources.set(source.name, createSource({ ...settings, receives }, clock, fetch));
     } catch (error) {
@@ -49,7 +49,8 @@ export function createSources(
   return { sources, problems };
 }
 
-function problemOf({ name, line }: ConfiguredSource, message: string): Problem {
+function problemOf({ name, lineOf }: ConfiguredSource, message: string, key?: string): Problem {
+  const line = lineOf(...(key?.split(".") ?? []));
   return { file: CONFIG_FILE, line, message: `sources.${name}: ${message}` };
 }
 

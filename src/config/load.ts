@@ -26,8 +26,11 @@ export interface ConfiguredSource extends Omit<SourceConfig, "secret" | "verify_
   /** Empty if they were not looked up. */
   readonly secrets: readonly string[];
   readonly verifyToken: string | undefined;
-  /** Its line in hookonce.toml, for problems that are found later. */
-  readonly line: number | undefined;
+  /**
+   * The line of one of its keys in hookonce.toml, for problems that are found later. If the key is missing,
+   * the line of the table where it would be.
+   */
+  readonly lineOf: (...keys: readonly PropertyKey[]) => number | undefined;
 }
 
 export interface Config {
@@ -109,7 +112,9 @@ export function readConfig(
     const { secret: _references, verify_token: _reference, ...rest } = source;
     const { verifyToken } = checked;
     const secrets = environment === null ? [] : checked.secrets;
-    sources.push({ ...rest, name, secrets, verifyToken, line: document.lineOf(["sources", name]) });
+    const lineOf = (...keys: readonly PropertyKey[]): number | undefined =>
+      document.lineOf(["sources", name, ...keys]);
+    sources.push({ ...rest, name, secrets, verifyToken, lineOf });
   }
   return {
     config: parsed.success && problems.length === 0 ? configOf(inboxFolder, parsed.data, sources) : null,

@@ -40,7 +40,15 @@ export function readToml(text: string): TomlDocument {
         ...pair.key.keys.map((key) => (key.type === "TOMLBare" ? key.name : key.value)),
       ];
       note(path, pair.loc.start.line);
-      if (pair.value.type === "TOMLInlineTable") noteKeyValues(path, pair.value.body);
+      noteTables(path, pair.value);
+    }
+  };
+  const noteTables = (path: readonly PropertyKey[], value: AST.TOMLContentNode): void => {
+    if (value.type === "TOMLInlineTable") noteKeyValues(path, value.body);
+    if (value.type !== "TOMLArray") return;
+    for (const [index, element] of value.elements.entries()) {
+      note([...path, index], element.loc.start.line);
+      noteTables([...path, index], element);
     }
   };
   for (const node of ast.body[0].body) {

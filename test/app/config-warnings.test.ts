@@ -30,13 +30,13 @@ async function warningsOf(
 
 describe("two sources with the same secret", () => {
   test.each([
-    ["by one name", stripe("a", '"env:A"') + stripe("b", '"env:A"'), [same("b", "a", 5)]],
-    ["by two names", stripe("a", '"env:A"') + stripe("b", '"env:B"'), [same("b", "a", 5)]],
-    ["in a list", stripe("a", '"env:A"') + stripe("b", '["env:C", "env:B"]'), [same("b", "a", 5)]],
+    ["by one name", stripe("a", '"env:A"') + stripe("b", '"env:A"'), [same("b", "a", 7)]],
+    ["by two names", stripe("a", '"env:A"') + stripe("b", '"env:B"'), [same("b", "a", 7)]],
+    ["in a list", stripe("a", '"env:A"') + stripe("b", '["env:C", "env:B"]'), [same("b", "a", 7)]],
     [
       "three times",
       stripe("a", '"env:A"') + stripe("b", '"env:B"') + stripe("c", '"env:A"'),
-      [same("b", "a", 5), same("c", "a", 8)],
+      [same("b", "a", 7), same("c", "a", 10)],
     ],
     ["only in one source", stripe("a", '["env:A", "env:B"]') + stripe("b", '"env:C"'), []],
   ])("%s", async (_, config, expected) => {
@@ -72,7 +72,7 @@ describe("a public_url", () => {
     expect(await warningsOf(square(url), {}, { A: "a" })).toEqual([
       {
         file: "hookonce.toml",
-        line: 2,
+        line: 5,
         message: `sources.square.public_url: hookonce does not answer ${path}, but /webhook/square. Correct it, unless a proxy changes the path`,
       },
     ]);

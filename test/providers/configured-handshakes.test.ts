@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { HookonceError } from "../../src/errors.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 
 const BASE = `[sources.it]
@@ -98,7 +99,11 @@ test("an unsigned test request is answered, and everything else needs the secret
   expect(events(inbox)).toBe(0);
 });
 
-for (const [toml, message] of [
+const SECOND = 'handshake = [\n  { method = "HEAD" },\n  { method = "POST", echo = "query:c" },\n]';
+
+for (const [toml, message, line = 8] of [
+  [SECOND, "would answer every event without recording it", 10],
+  ['[[sources.it.handshake]]\necho = "query:c"\nsigned = true', "handshake.signed = true has no effect", 10],
   ['handshake = { method = "POST" }', "would answer every event without recording it; add when"],
   ['handshake = { signed = true, echo = "query:c" }', "handshake.signed = true has no effect"],
   ['handshake = { as = "text" }', 'handshake.as = "text" has no effect'],
@@ -112,8 +117,8 @@ for (const [toml, message] of [
       () => undefined,
       (error: unknown) => error,
     );
-    expect(JSON.stringify((refusal as { problems?: unknown } | undefined)?.problems)).toContain(
-      JSON.stringify(message).slice(1, -1),
-    );
+    const [problem] = (refusal as HookonceError).problems;
+    expect(problem?.message).toContain(message);
+    expect(problem?.line).toBe(line);
   });
 }

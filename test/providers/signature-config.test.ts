@@ -508,12 +508,12 @@ describe("refuses to start with", () => {
         'provider = "discord"\nsecret = "env:S"\nsecret_in = "basic"\nsignature.algorithm = "sha1"\nsignature.encoding = "base64url"',
       secret: "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c",
       problems: [
-        [2, /^sources\.it: secret_in = "basic" has no effect/],
+        [5, /^sources\.it: secret_in = "basic" has no effect/],
         [
-          2,
+          6,
           /^sources\.it: signature\.algorithm = "sha1" cannot be used: .* private key; write one of ed25519, /,
         ],
-        [2, /^sources\.it: signature\.encoding = "base64url" cannot be used: .*hex or base64; remove it/],
+        [7, /^sources\.it: signature\.encoding = "base64url" cannot be used: .*hex or base64; remove it/],
       ],
     },
     {
@@ -521,8 +521,8 @@ describe("refuses to start with", () => {
       source: 'provider = "adyen"\nsecret = "env:S"\nsignature.prefix = "v1="\nsignature.header = "x-sig"',
       secret: "abcdef",
       problems: [
-        [2, /^sources\.it: signature\.header = "x-sig" has no effect/],
-        [2, /^sources\.it: signature\.prefix = "v1=" has no effect/],
+        [5, /^sources\.it: signature\.prefix = "v1=" has no effect/],
+        [6, /^sources\.it: signature\.header = "x-sig" has no effect/],
       ],
     },
     {
@@ -531,23 +531,23 @@ describe("refuses to start with", () => {
       secret: "x",
       problems: [
         [
-          2,
+          5,
           /^sources\.it: tolerance = "1m" has no effect: no time is signed; name the signed time with signature\.timestamp/,
         ],
-        [2, /^sources\.it: signature\.timestamp_unit = "ms" has no effect: no time is signed/],
+        [6, /^sources\.it: signature\.timestamp_unit = "ms" has no effect: no time is signed/],
       ],
     },
     {
       name: "a tolerance for a preset without a signed time",
       source: 'provider = "github"\nsecret = "env:S"\ntolerance = "60s"',
       secret: "x",
-      problems: [[2, /^sources\.it: tolerance = "1m" has no effect: no time is signed/]],
+      problems: [[5, /^sources\.it: tolerance = "1m" has no effect: no time is signed/]],
     },
     {
       name: "a tolerance for a preset with a static secret",
       source: 'provider = "telegram"\nsecret = "env:S"\ntolerance = "60s"',
       secret: "x",
-      problems: [[2, /tolerance = "1m" has no effect: no time is signed; remove it/]],
+      problems: [[5, /tolerance = "1m" has no effect: no time is signed; remove it/]],
     },
     {
       name: "a time in a header that is not signed, so that anyone could change it",
@@ -555,7 +555,7 @@ describe("refuses to start with", () => {
       secret: "x",
       problems: [
         [
-          2,
+          5,
           /^sources\.it: signature\.timestamp = "header:x-time" leaves the time unsigned, .*put \{timestamp\} into signature\.signed = "\{body\}"/,
         ],
       ],
@@ -564,7 +564,7 @@ describe("refuses to start with", () => {
       name: "a template that leaves out the preset's time",
       source: 'provider = "stripe"\nsecret = "env:S"\nsignature.signed = "{body}"',
       secret: "x",
-      problems: [[2, /^sources\.it: signature\.signed = "\{body\}" leaves the time unsigned/]],
+      problems: [[5, /^sources\.it: signature\.signed = "\{body\}" leaves the time unsigned/]],
     },
     {
       name: "a time that is neither in a header nor in the body",
@@ -586,7 +586,7 @@ describe("refuses to start with", () => {
       secret: "x",
       problems: [
         [
-          2,
+          5,
           /signature\.id = "header:x-id" has no effect: signature\.signed = "\{body\}" does not contain \{id\}/,
         ],
       ],
@@ -609,9 +609,9 @@ describe("refuses to start with", () => {
         'provider = "stripe"\nsecret = "env:S"\npublic_url = "https://a.example/in"\nverify_token = "env:S"\nallow_public = true',
       secret: "verify-me",
       problems: [
-        [2, /allow_public = true has no effect: its deliveries are signed; remove it/],
-        [2, /public_url = "https:\S+ has no effect: the signature does not cover the URL; remove it/],
-        [2, /verify_token has no effect: provider = "stripe" never sends one; remove it/],
+        [5, /public_url = "https:\S+ has no effect: the signature does not cover the URL; remove it/],
+        [6, /verify_token has no effect: provider = "stripe" never sends one; remove it/],
+        [7, /allow_public = true has no effect: its deliveries are signed; remove it/],
       ],
     },
     {
@@ -625,7 +625,7 @@ describe("refuses to start with", () => {
       source: 'provider = "discord"\nsecret = "env:S"\nsignature.signed = "{secret}{timestamp}{body}"',
       secret: "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c",
       problems: [
-        [2, /signature\.signed = "\S+" names \{secret\}, but .* a private key; leave out \{secret\}/],
+        [5, /signature\.signed = "\S+" names \{secret\}, but .* a private key; leave out \{secret\}/],
       ],
     },
     {
@@ -634,7 +634,7 @@ describe("refuses to start with", () => {
       secret: "x",
       problems: [
         [
-          2,
+          6,
           /signature\.timestamp = "header:x-sig" is in the signature's own header, .*write separator = "\."/,
         ],
       ],
@@ -643,7 +643,7 @@ describe("refuses to start with", () => {
       name: "the time in a body that is not signed",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{header:x-a}"\nsignature.timestamp = "body:$.at"\n${rest}`,
       secret: "x",
-      problems: [[2, /signature\.signed = "\{header:x-a\}" leaves the time unsigned, .*put \{body\} into/]],
+      problems: [[5, /signature\.signed = "\{header:x-a\}" leaves the time unsigned, .*put \{body\} into/]],
     },
     {
       name: "a body that is neither raw nor decompressed",

@@ -14,8 +14,8 @@ export const secretNeeds: ReadonlyMap<string, SecretNeeds> = new Map(
   [...providers].map(([name, provider]) => [
     name,
     {
-      secret:
-        kindOf(provider.scheme).proof === "none" ? "never" : learnsSecret(provider) ? "later" : "always",
+      secret: !kindOf(provider.scheme).needsSecret ? "never" : learnsSecret(provider) ? "later" : "always",
+      isSigned: kindOf(provider.scheme).proof !== "none",
       isPublicKey: kindOf(provider.scheme).proof === "key-pair",
       aliases: provider.aliases ?? [],
     },

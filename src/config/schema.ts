@@ -115,6 +115,19 @@ const signatureFields = {
   timestamp_unit: () => z.optional(z.enum(["s", "ms", "iso"])),
   id: () => z.optional(path()),
   public_key: () => z.optional(z.union([publicKey(), listOf(publicKey())], oneOrMore(NO_PUBLIC_KEY))),
+  jwks_url: () =>
+    z.optional(
+      z.url({
+        protocol: /^https$/,
+        error: ({ input }) =>
+          `${literal(input)} is not a URL that begins with https: write where the issuer publishes its keys, as in jwks_url = "https://…"`,
+      }),
+    ),
+  issuer: () =>
+    z.optional(z.union([z.string(), listOf(z.string())], oneOrMore("write text, or a list of texts"))),
+  audience: () =>
+    z.optional(z.union([z.string(), listOf(z.string())], oneOrMore("write text, or a list of texts"))),
+  claims: () => z.optional(z.record(z.string(), z.string())),
   over: () => z.optional(z.enum(["raw", "decompressed"])),
   secret_encoding: () => z.optional(z.enum(["text", "hex", "base64", "whsec", "whsec-or-text"])),
 };

@@ -5,8 +5,9 @@ export type Table = Readonly<Record<string, unknown>>;
 
 /** What the config must know about a provider. */
 export interface SecretNeeds {
-  /** `never`: the provider does not sign. `later`: it sends its secret once it has the URL. */
+  /** `never`: there is none. `later`: the provider sends its secret once it has the URL. */
   readonly secret: "always" | "later" | "never";
+  readonly isSigned?: boolean;
   /** The secret is a public key, which the config may contain. */
   readonly isPublicKey?: boolean;
   /** Other names that users give it. */
@@ -65,8 +66,11 @@ export function checkSource(
   if (secret !== undefined && publicKeys.length > 0)
     problem("secret", ": signature.public_key already has the provider's key; remove one of them");
   if (needs?.secret === "never" && secret !== undefined) {
-    const remedy = "remove it, or name the provider that signs";
-    problem("secret", `: deliveries to this source are not signed, so no secret is checked; ${remedy}`);
+    const why =
+      needs.isSigned === true
+        ? "the keys are fetched from signature.jwks_url, so no secret is checked; remove it"
+        : "deliveries to this source are not signed, so no secret is checked; remove it, or name the provider that signs";
+    problem("secret", `: ${why}`);
   }
   for (const [key, text] of contradictionsOf(name, all)) problem(key, `: ${text}`);
   const lookUpAll = (key: string, references: readonly string[]): string[] =>

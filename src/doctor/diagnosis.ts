@@ -66,6 +66,7 @@ export type Cause =
   | "other_provider"
   | "other_source"
   | "no_secret"
+  | "claims"
   | "stripe_listen"
   | "as_refused"
   | "unknown";

@@ -14,7 +14,7 @@ export function expectedOf({ scheme, settings, secrets }: Examined): Fact[] {
       text: publicUrl === undefined ? "public_url is not set" : withoutQuery(publicUrl),
     });
   }
-  if (kind.proof !== "none") facts.push({ label: "secret", text: countOf(secrets) });
+  if (kind.needsSecret) facts.push({ label: "secret", text: countOf(secrets) });
   return facts;
 }
 

@@ -9,6 +9,7 @@ import { secretIn, type Examined } from "./trial.ts";
 /** What the request itself shows, if trying has found nothing. The likeliest first. */
 const HINTS: readonly ((examined: Examined, refusal: HookonceError) => Finding | undefined)[] = [
   noSecret,
+  wrongClaim,
   // In another provider's delivery every header has another name, so the nearest one says nothing.
   (examined) =>
     secretWhileThereIsOne(examined) ?? otherProviderFinding(examined) ?? nearHeaderFinding(examined),
@@ -22,7 +23,7 @@ export function hints(examined: Examined, refusal: HookonceError): Finding[] {
 }
 
 function noSecret({ secrets, scheme, provider }: Examined): Finding | undefined {
-  if (secrets.length > 0 || kindOf(scheme).proof === "none") return undefined;
+  if (secrets.length > 0 || !kindOf(scheme).needsSecret) return undefined;
   return {
     cause: "no_secret",
     proven: true,
@@ -41,6 +42,12 @@ function secretWhileThereIsOne({ delivery, provider, secrets }: Examined): Findi
     what: `It is the request with which ${provider.title} hands out its secret, and the source has a secret already. Without a signature, such a request is answered only while there is none.`,
     remedy: `If the ${carried.name} is the source's secret, nothing is wrong. For a new one, remove secret from the source, restart hookonce, and let ${provider.title} send it again.`,
   };
+}
+
+function wrongClaim({ scheme, delivery }: Examined): Finding | undefined {
+  for (const { what, remedy } of kindOf(scheme).wrongClaims(scheme, delivery))
+    return { cause: "claims", proven: true, what, remedy };
+  return undefined;
 }
 
 function missingPublicUrl({ scheme, settings }: Examined): Finding | undefined {
@@ -89,7 +96,11 @@ export function unknownCause({ provider, settings, scheme }: Examined): Finding 
   const { publicUrl = "", name } = settings;
   const byUrl = coversUrl(scheme);
   const url = `the URL is wrong: compare public_url = "${publicUrl}" letter for letter with the provider's dashboard (https or http, the path, a slash at the end)`;
-  const secret = `the secret is wrong: set ${provider.secretIs ?? "the secret"} again, both at the provider and for the source ${name}`;
+  const key =
+    "the token was not made with a key that is at signature.jwks_url: compare that URL with the provider's documentation";
+  const secret = !kindOf(scheme).needsSecret
+    ? key
+    : `the secret is wrong: set ${provider.secretIs ?? "the secret"} again, both at the provider and for the source ${name}`;
   return {
     cause: "unknown",
     proven: false,

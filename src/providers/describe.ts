@@ -8,7 +8,7 @@ export function describeProvider(provider: Provider): [name: string, text: strin
   const kind = kindOf(scheme);
   const lines: [string, string | undefined][] = [
     ["signature", describeSignature(scheme)],
-    ["secret", kind.proof === "none" ? "none" : (provider.secretIs ?? "the webhook's secret")],
+    ["secret", !kind.needsSecret ? "none" : (provider.secretIs ?? "the webhook's secret")],
     ["key", kind.describeKey(scheme)],
     ["tolerance", kind.proof === "none" ? undefined : describeTolerance(provider)],
     ["needs", kind.coversUrl(scheme) ? "public_url, because the signature covers the URL" : undefined],

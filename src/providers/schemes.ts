@@ -9,6 +9,7 @@ import { publicKey } from "./schemes/public-key.ts";
 import type { SchemeKind } from "./schemes/scheme.ts";
 import { sns } from "./schemes/sns.ts";
 import { staticSecret } from "./schemes/static.ts";
+import { token } from "./schemes/token.ts";
 import { twilio } from "./schemes/twilio.ts";
 import { unsigned } from "./schemes/unsigned.ts";
 
@@ -26,6 +27,7 @@ const kinds = [
   plaid,
   sns,
   paypal,
+  token,
 ] as const;
 
 /** How a provider signs: a literal of one of the kinds. */

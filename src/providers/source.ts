@@ -145,7 +145,7 @@ export function createSource(
   // An id rule in the config replaces all of the preset's.
   const earlier = settings.eventId === undefined ? (provider.earlierEventIds ?? []) : [];
   const identify = createIdentifier(eventId, earlier, compileSelector(type, "skip"), parse);
-  if (receives && secrets.length === 0 && kind.proof !== "none" && !learnsSecret(provider))
+  if (receives && secrets.length === 0 && kind.needsSecret && !learnsSecret(provider))
     throw new HookonceError("config_invalid", "A signed source needs a secret.");
   const context: VerifyContext = {
     secrets,

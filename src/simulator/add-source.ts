@@ -175,7 +175,7 @@ function sourceText({ provider, name, publicUrl }: AddOptions): SourceText {
     lines.push(
       `# secret = "env:${secret}"   # ${provider.title} sends it, and hookonce logs it; then remove the first #`,
     );
-  } else if (kindOf(scheme).proof !== "none") {
+  } else if (kindOf(scheme).needsSecret) {
     names.push(secret);
     lines.push(`secret = "env:${secret}"`);
   } else if (thinPing === true) {

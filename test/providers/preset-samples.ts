@@ -2,10 +2,11 @@ import { generateKeyPairSync } from "node:crypto";
 import type { Fetch, OutgoingRequest, SigningKeys } from "../../src/providers/context.ts";
 import { providers } from "../../src/providers/presets.ts";
 import type { Provider } from "../../src/providers/provider.ts";
-import type { Scheme } from "../../src/providers/schemes.ts";
-import type { HmacScheme } from "../../src/providers/schemes/hmac.ts";
-import { generateKeyPair, type PublicKeyScheme } from "../../src/providers/schemes/public-key.ts";
+import { kindOf, type Scheme } from "../../src/providers/schemes.ts";
+import { generateKeyPair } from "../../src/providers/schemes/public-key.ts";
 import { coversUrl, sign } from "../../src/providers/verifier.ts";
+
+export const URL_OF_IT = "https://hooks.example.test/webhook/it";
 
 /** The headers and the body of a delivery with the event number `n`. */
 export interface Sample {
@@ -38,6 +39,7 @@ export const samples: Readonly<Record<string, Sample>> = {
   hmac: { body: id },
   static: { body: id },
   "public-key": { body: id },
+  jwt: { body: id },
   "standard-webhooks": standard,
   "standard-webhooks-asymmetric": standard,
   svix,
@@ -242,8 +244,6 @@ export interface Signer {
   request(n: number, attempt: number, nowMs: number, signingKeys?: SigningKeys): Promise<OutgoingRequest>;
 }
 
-export const URL_OF_IT = "https://hooks.example.test/webhook/it";
-
 // Generating keys takes time, so all samples share these.
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -251,6 +251,13 @@ const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const extra: Readonly<Record<string, string>> = {
   hmac: 'signature = { header = "x-signature" }\nevent_id = "body:$.id"\ntype = "body:$.type"\n',
   "public-key": 'signature = { header = "x-signature" }\nevent_id = "body:$.id"\ntype = "body:$.type"\n',
+  jwt: `${Object.entries({
+    jwks_url: "https://issuer.test/jwks.json",
+    issuer: "https://issuer.test",
+    audience: URL_OF_IT,
+  })
+    .map(([key, value]) => `signature.${key} = "${value}"\n`)
+    .join("")}event_id = "body:$.id"\ntype = "body:$.type"\n`,
   static: 'secret_in = "header:authorization"\nevent_id = "body:$.id"\ntype = "body:$.type"\n',
   "mollie-classic": "allow_public = true\n",
 };
@@ -258,17 +265,14 @@ const extra: Readonly<Record<string, string>> = {
 /** @param certificate PEM of the RSA key above, for SNS and PayPal */
 export function signerFor(name: string, certificate: (rsaPrivateKey: string) => string): Signer {
   const preset = providers.get(name) as Provider;
-  const provider =
-    preset.scheme.kind === "hmac" || preset.scheme.kind === "public-key"
-      ? { ...preset, scheme: withHeader(preset.scheme) }
-      : preset;
+  const provider = { ...preset, scheme: completed(preset.scheme) };
   const { keys, fetch } = keysFor(provider, certificate);
   const sample = samples[name] as Sample;
   return {
     provider,
     keys,
     fetch,
-    config: `[sources.it]\nprovider = "${name}"\n${provider.scheme.kind === "unsigned" ? "" : 'secret = "env:S"\n'}${coversUrl(provider.scheme) ? `public_url = "${URL_OF_IT}"\n` : ""}${extra[name] ?? ""}`,
+    config: `[sources.it]\nprovider = "${name}"\n${kindOf(provider.scheme).needsSecret ? 'secret = "env:S"\n' : ""}${coversUrl(provider.scheme) ? `public_url = "${URL_OF_IT}"\n` : ""}${extra[name] ?? ""}`,
     request(n, attempt, nowMs, signingKeys = keys) {
       const payload = sample.body(n, attempt);
       const body =
@@ -288,7 +292,15 @@ export function signerFor(name: string, certificate: (rsaPrivateKey: string) => 
 }
 
 /** Fills in what only the config can say. */
-function withHeader(scheme: HmacScheme | PublicKeyScheme): Scheme {
+export function completed(scheme: Scheme): Scheme {
+  if (scheme.kind === "jwt")
+    return {
+      ...scheme,
+      jwksUrl: "https://issuer.test/jwks.json",
+      issuer: ["https://issuer.test"],
+      audience: [URL_OF_IT],
+    };
+  if (scheme.kind !== "hmac" && scheme.kind !== "public-key") return scheme;
   return scheme.signature.header === "" ? { ...scheme, signature: { header: "x-signature" } } : scheme;
 }
 
@@ -312,6 +324,14 @@ function keysFor(
         keys: { secret, privateKey: rsaKey },
         fetch: (url) =>
           Promise.resolve(new Response(pem, { status: /-simulated(?:\.pem)?$/.test(url) ? 200 : 404 })),
+      };
+    }
+    case "jwt": {
+      const key = { ...ec.publicKey.export({ format: "jwk" }), kid: "k1", use: "sig" };
+      const privateKey = JSON.stringify({ ...ec.privateKey.export({ format: "jwk" }), kid: "k1" });
+      return {
+        keys: { secret: "", privateKey },
+        fetch: () => Promise.resolve(Response.json({ keys: [key] })),
       };
     }
     case "plaid": {

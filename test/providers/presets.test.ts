@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { providers } from "../../src/providers/presets.ts";
 import type { OutgoingRequest } from "../../src/providers/context.ts";
 import type { Provider } from "../../src/providers/provider.ts";
+import { kindOf } from "../../src/providers/schemes.ts";
 import { HookonceError } from "../../src/errors.ts";
 import { certificateFor } from "../support/certificate.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
@@ -33,7 +34,7 @@ test("each preset names its documentation, and its timeouts and handshakes can b
 function inboxFor(signer: Signer, clock: () => number): Promise<TestInbox> {
   const like = (name: string, secret: string): string =>
     signer.config.replace("[sources.it]", `[sources.${name}]`).replace('"env:S"', secret);
-  const signed = signer.provider.scheme.kind !== "unsigned";
+  const signed = kindOf(signer.provider.scheme).needsSecret;
   return testInbox({
     config: signed
       ? signer.config + like("wrong", '"env:OTHER"') + like("both", '["env:OTHER", "env:S"]')
@@ -111,6 +112,7 @@ describe.each(names.map((name) => [name, samples[name] as Sample] as const))("%s
   });
 
   test("another secret is refused, and either of two secrets is accepted", async () => {
+    if (!kindOf(signer.provider.scheme).needsSecret) return;
     const request = await signer.request(1, 1, now);
     const response = await send(inbox, request, "wrong");
     // Plaid's secret is for its API, which in this test answers everybody.

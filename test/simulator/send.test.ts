@@ -2,18 +2,27 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { SigningKeys } from "../../src/providers/context.ts";
 import { providers } from "../../src/providers/presets.ts";
 import type { Provider } from "../../src/providers/provider.ts";
+import { kindOf } from "../../src/providers/schemes.ts";
 import { createSource } from "../../src/providers/source.ts";
 import { coversUrl, randomKeys } from "../../src/providers/verifier.ts";
 import type { Example } from "../../src/simulator/example.ts";
 import { examples } from "../../src/simulator/examples.ts";
 import { staleAge, whyNotTampered } from "../../src/simulator/request.ts";
 import { send, type SendOptions, type SendReport } from "../../src/simulator/send.ts";
+import { completed, URL_OF_IT } from "../providers/preset-samples.ts";
 import { certificateFor } from "../support/certificate.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 
 /** A preset, completed with what `hmac` and `static` leave to the config. */
 function presetOf(preset: Provider): { provider: Provider; config: string } {
   const selectors = 'event_id = "body:$.id"\ntype = "body:$.type"';
+  if (preset.scheme.kind === "jwt") {
+    const signature = `jwks_url = "https://issuer.test/jwks.json", issuer = "https://issuer.test", audience = "${URL_OF_IT}"`;
+    return {
+      provider: { ...preset, scheme: completed(preset.scheme) },
+      config: `signature = { ${signature} }\n${selectors}`,
+    };
+  }
   if (
     (preset.name === "hmac" && preset.scheme.kind === "hmac") ||
     (preset.name === "public-key" && preset.scheme.kind === "public-key")
@@ -43,8 +52,9 @@ function configOf(): string {
       const made = randomKeys(provider.scheme);
       keys.set(name, made);
       const secretName = name.toUpperCase().replaceAll("-", "_");
-      if (provider.scheme.kind !== "unsigned") environment[secretName] = made.secret;
-      const secret = provider.scheme.kind === "unsigned" ? "" : `secret = "env:${secretName}"`;
+      const { needsSecret } = kindOf(provider.scheme);
+      if (needsSecret) environment[secretName] = made.secret;
+      const secret = needsSecret ? `secret = "env:${secretName}"` : "";
       const url = coversUrl(provider.scheme) ? `public_url = "${publicUrl}"` : "";
       const type = name === "unsigned" ? 'type = "body:$.type"' : "";
       return `[sources.${name}]\nprovider = "${name}"\n${secret}\n${url}\n${type}\n${config}\n`;
@@ -57,6 +67,10 @@ function providersHosts(url: string): Promise<Response> {
   if (url.startsWith("https://production.plaid.com/")) {
     const { d: _, ...key } = JSON.parse(keys.get("plaid")?.privateKey ?? "{}") as Record<string, string>;
     return Promise.resolve(Response.json({ key }));
+  }
+  if (url.startsWith("https://issuer.test/")) {
+    const { d: _, ...key } = JSON.parse(keys.get("jwt")?.privateKey ?? "{}") as Record<string, string>;
+    return Promise.resolve(Response.json({ keys: [key] }));
   }
   const name = url.startsWith("https://sns.") ? "aws-sns" : "paypal";
   return Promise.resolve(new Response(certificateFor(keys.get(name)?.privateKey ?? "")));

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { check } from "../../src/app/check.ts";
 import { providers } from "../../src/providers/presets.ts";
+import { kindOf } from "../../src/providers/schemes.ts";
 import type { Source } from "../../src/providers/source.ts";
 import { coversUrl, randomKeys } from "../../src/providers/verifier.ts";
 import type { Example } from "../../src/simulator/example.ts";
@@ -17,6 +18,7 @@ const names = [...providers.keys()].filter((name) => name !== "unsigned");
 const spelledOut: Record<string, string> = {
   "public-key": 'signature = { header = "x-signature" }\nevent_id = "body:$.id"\ntype = "body:$.type"',
   hmac: 'signature = { header = "x-signature" }\nevent_id = "body:$.id"\ntype = "body:$.type"',
+  jwt: 'signature = { jwks_url = "https://issuer.test/jwks.json", issuer = "https://issuer.test", audience = "us" }\nevent_id = "body:$.id"\ntype = "body:$.type"',
   static: 'secret_in = "header:x-secret"\nevent_id = "body:$.id"\ntype = "body:$.type"',
 };
 
@@ -27,7 +29,7 @@ const config = names
     const { scheme } = providers.get(name)!;
     const variable = name.toUpperCase().replaceAll("-", "_");
     environment[variable] = randomKeys(scheme).secret;
-    const secret = scheme.kind === "unsigned" ? "" : `secret = "env:${variable}"`;
+    const secret = !kindOf(scheme).needsSecret ? "" : `secret = "env:${variable}"`;
     return `[sources.${name}]
 provider = "${name}"
 ${coversUrl(scheme) ? 'public_url = "https://hooks.example.com/x"' : ""}

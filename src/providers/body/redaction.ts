@@ -23,16 +23,22 @@ export function createHeaderRedaction(
 ): (headers: Headers) => Headers {
   const kind = kindOf(scheme);
   const isSent = kind.proof === "secret-sent";
-  const header = isSent ? kind.signatureHeader(scheme)?.header : undefined;
-  const names = [
+  const { redactSignature } = kind;
+  const header = isSent || redactSignature !== undefined ? kind.signatureHeader(scheme)?.header : undefined;
+  const names = new Set([
     ...SECRET_HEADERS,
     ...(provider.secretHeaders ?? []),
     ...(header === undefined ? [] : [header]),
-  ];
+  ]);
+  const redactOne = (name: string, value = ""): string =>
+    (name === header ? redactSignature?.(value) : undefined) ?? REDACTED;
   const redact = (headers: Headers): Headers => {
-    const secret = names.filter((name) => Object.hasOwn(headers, name));
+    const secret = [...names].filter((name) => Object.hasOwn(headers, name));
     if (secret.length === 0) return headers;
-    return { ...headers, ...Object.fromEntries(secret.map((name) => [name, REDACTED])) };
+    return {
+      ...headers,
+      ...Object.fromEntries(secret.map((name) => [name, redactOne(name, headers[name])])),
+    };
   };
   if (!isSent) return redact;
   // Proxies repeat the URL in headers such as X-Original-URI and Referer.

@@ -21,6 +21,10 @@ export interface SignatureKeys {
   readonly over?: "raw" | "decompressed" | undefined;
   /** PEM, or `env:NAME` or `file:path`. */
   readonly public_key?: string | readonly string[] | undefined;
+  readonly jwks_url?: string | undefined;
+  readonly issuer?: string | readonly string[] | undefined;
+  readonly audience?: string | readonly string[] | undefined;
+  readonly claims?: Readonly<Record<string, string>> | undefined;
   readonly secret_encoding?: "text" | "hex" | "base64" | "whsec" | "whsec-or-text" | undefined;
 }
 

@@ -118,6 +118,15 @@ interface Optional<S> {
    */
   checkConfig?(scheme: S, config: SchemeConfig): readonly KeyProblem[];
 
+  /** Whether a source must have a secret. Default: unless `proof` is `none`. */
+  readonly needsSecret?: boolean;
+
+  /**
+   * What is stored of the signature's header, for signatures with which their holder can send other deliveries;
+   * undefined for nothing of it. Default: all of it.
+   */
+  readonly redactSignature?: ((value: string) => string | undefined) | undefined;
+
   /** How the secret becomes a key, in words. Default: undefined, the secret is not a key. */
   describeKey?(scheme: S): string | undefined;
 
@@ -142,6 +151,9 @@ interface Optional<S> {
     delivery: Delivery,
     context: Pick<VerifyContext, "secrets" | "urlOf" | "decompress">,
   ): readonly Fact[];
+
+  /** Signed values that are not what the source expects, and what to do. The doctor lists them. Default: none. */
+  wrongClaims?(scheme: S, delivery: Delivery): Iterable<{ readonly what: string; readonly remedy: string }>;
 
   /** Other keys that a secret may mean. The doctor tries them. Default: none. */
   otherKeys?(scheme: S, secrets: readonly string[]): Iterable<Guess<S>>;
@@ -201,6 +213,9 @@ export function defineKind<S extends SchemeLiteral>(definition: Definition<S>): 
     configKeys: [],
     configure: (scheme) => scheme,
     checkConfig: () => [],
+    needsSecret: definition.proof !== "none",
+    redactSignature: undefined,
+    wrongClaims: () => [],
     describeKey: () => undefined,
     unsignedBody: () => undefined,
     signedField: undefined,

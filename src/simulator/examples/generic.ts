@@ -38,6 +38,16 @@ export const generic: Readonly<Record<string, Example>> = {
     }),
     dashboard: EVERYWHERE,
   },
+  jwt: {
+    types: ["order.paid"],
+    event: ({ id, type, iso }) => ({
+      id: `evt_${id}`,
+      type,
+      created_at: iso,
+      data: { order: "order_1001", total: 4900, currency: "EUR" },
+    }),
+    dashboard: EVERYWHERE,
+  },
   "standard-webhooks": {
     types: ["contact.updated"],
     headers: ({ id }) => ({ "webhook-id": `msg_${id}` }),

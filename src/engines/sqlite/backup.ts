@@ -1,5 +1,6 @@
 import type { Database } from "bun:sqlite";
-import { rmSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { HookonceError, withCode } from "../../errors.ts";
 import { makePrivateFile } from "./private-file.ts";
 import { refusalOf } from "./sqlite-error.ts";
@@ -13,8 +14,9 @@ export interface Copy {
 }
 
 /**
- * Copies the whole database to a file beside it, before an existing database is migrated. Blocks for about 2
- * ms per MB.
+ * Copies the whole database to a file beside it, before an existing database is migrated. The copy gets its
+ * name only when it is complete and on the disk, so an interrupted copy is never taken for a backup. Blocks
+ * for about 2 ms per MB, and for the sync. Call it only while holding the lock of the database.
  *
  * @throws HookonceError `migration_failed` if the copy exists already or cannot be made. Nothing has been
  * migrated then.
@@ -22,19 +24,20 @@ export interface Copy {
 export function copyBeforeMigration(db: Database, path: string, migration: string, now: number): Copy {
   const stamp = new Date(now).toISOString().replaceAll(/[:.]/g, "-");
   const copy = `${path}.before-${migration.replace(/\.sql$/, "").replaceAll(/[^\w-]/g, "_")}-${stamp}`;
-  const discard = (): void => rmSync(copy, { force: true });
+  const unfinished = `${path}.copying`;
   try {
+    if (existsSync(copy)) throw existsAlready(copy);
+    removeUnfinished(unfinished);
     // It holds payloads, so only the owner may read it. VACUUM INTO accepts an empty file.
-    if (!makePrivateFile(copy)) {
-      throw new HookonceError(
-        "migration_failed",
-        `The copy ${copy} exists already. Move it away, then start again.`,
-      );
-    }
-    db.query("vacuum into ?").run(copy);
+    makePrivateFile(unfinished);
+    db.query("vacuum into ?").run(unfinished);
+    sync(unfinished, "r+");
+    nameCopy(unfinished, copy);
+    // Windows cannot open a folder.
+    if (process.platform !== "win32") sync(dirname(copy), "r");
   } catch (error) {
+    removeUnfinished(unfinished);
     if (error instanceof HookonceError) throw error;
-    discard();
     const full = refusalOf(error, path, "");
     if (full.code === "disk_full") throw full;
     throw new HookonceError(
@@ -43,5 +46,43 @@ export function copyBeforeMigration(db: Database, path: string, migration: strin
       { cause: error },
     );
   }
-  return { path: copy, discard };
+  return { path: copy, discard: () => rmSync(copy, { force: true }) };
+}
+
+/** A journal that an interrupted copy left would be rolled back into the next one. */
+function removeUnfinished(unfinished: string): void {
+  for (const suffix of ["", "-journal"]) rmSync(unfinished + suffix, { force: true });
+}
+
+/** The errors of a file system without hard links, for example exFAT. */
+const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
+
+/** Gives the copy its name. Unlike a rename, a link never replaces a file. */
+function nameCopy(unfinished: string, copy: string): void {
+  try {
+    linkSync(unfinished, copy);
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" || (NO_LINKS.has(code) && existsSync(copy))) throw existsAlready(copy);
+    if (!NO_LINKS.has(code)) throw error;
+    renameSync(unfinished, copy);
+    return;
+  }
+  rmSync(unfinished);
+}
+
+function existsAlready(copy: string): HookonceError {
+  return new HookonceError(
+    "migration_failed",
+    `The copy ${copy} exists already. Move it away, then start again.`,
+  );
+}
+
+function sync(path: string, flags: "r" | "r+"): void {
+  const descriptor = openSync(path, flags);
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }

@@ -1,7 +1,7 @@
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
-import { messageOf, stackOf } from "../errors.ts";
-import { isOfHandler } from "../engines/late-error.ts";
+import { stackOf } from "../errors.ts";
+import { isOfHandler, reportOf } from "../engines/late-error.ts";
 import type { Log } from "../logging/log.ts";
 import { endProcess } from "./end-process.ts";
 
@@ -18,7 +18,7 @@ export function failStop(inboxFolder: string, log: Log, end: (code: number) => v
     const stack = stackOf(error) ?? "";
     if (isOfHandler(error) || !stack.includes(ownCode) || handlers.some((folder) => stack.includes(folder))) {
       log.logger.error(
-        { cause: messageOf(error) },
+        reportOf(error),
         "a handler failed after it had returned; none of its late writes were stored",
       );
       return;

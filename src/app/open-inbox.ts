@@ -5,7 +5,8 @@ import { BODY_BUDGET, BODY_RESERVE } from "../config/schema.ts";
 import { SLOW_RUN_MS, type Engine, type Handlers, type Health, type RunNote } from "../engines/engine.ts";
 import type { OpenStore, ServeLock, StartPlan, Store } from "../engines/store.ts";
 import type { WatchLimits } from "../engines/watchdog.ts";
-import { HookonceError, messageOf } from "../errors.ts";
+import { reportOf } from "../engines/late-error.ts";
+import { HookonceError } from "../errors.ts";
 import { bindHandlers, type HandlersRead } from "../handlers/load.ts";
 import type { BodyLimits } from "../http/body-budget.ts";
 import { createBodyReader } from "../http/body.ts";
@@ -104,7 +105,7 @@ async function engineStep(options: OpenInboxOptions) {
       onFatal,
       onLateError: (handler, error) =>
         log.error(
-          { handler, cause: messageOf(error) },
+          { handler, ...reportOf(error) },
           "a handler's promise was rejected after the handler had failed",
         ),
       watch: options.watch,

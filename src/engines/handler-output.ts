@@ -23,7 +23,12 @@ const LEVELS = {
 const MAX_LINES = 1000;
 const MAX_LENGTH = 64 * 1024;
 
-/** The lines of the handler that runs now. */
+/*
+ * This state is per module, because there is one `console` for the whole process. One run at a time uses it:
+ * handlers are synchronous, and runs do not nest.
+ */
+
+/** The lines of the handler that runs now; undefined if none does. */
 let current: HandlerOutput[] | undefined;
 /** How many more characters it may write. */
 let room = 0;

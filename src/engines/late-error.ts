@@ -1,5 +1,6 @@
 import { $ZodError } from "zod/v4/core";
-import { HookonceError } from "../errors.ts";
+import { zodInWords } from "../config/zod-words.ts";
+import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
 
 /**
  * Errors that the gate has thrown. They are remembered because a stack may not lead to the handler:
@@ -49,6 +50,25 @@ export function isOfHandler(thrown: unknown): boolean {
 function isOne(error: Error): boolean {
   if (leftGate.has(error) || thrownByModules.some((one) => error instanceof one)) return true;
   return error instanceof HookonceError && error.code === "invalid_reply";
+}
+
+/**
+ * What to log of a late error. drizzle wraps the error of the gate, and its own message only names the query.
+ */
+export function reportOf(thrown: unknown): { readonly code?: ErrorCode; readonly cause: string } {
+  const error = ofGate(thrown) ?? thrown;
+  return {
+    ...(error instanceof HookonceError ? { code: error.code } : {}),
+    cause: error instanceof $ZodError ? zodInWords(error) : messageOf(error),
+  };
+}
+
+function ofGate(thrown: unknown): Error | undefined {
+  try {
+    return causesOf(thrown).find((error) => leftGate.has(error));
+  } catch {
+    return undefined; // reading a cause ran code of the handler, which has thrown
+  }
 }
 
 /** The error itself, then its causes. */

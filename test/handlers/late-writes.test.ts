@@ -22,6 +22,16 @@ const LATE: Record<string, string> = {
   own: "setTimeout(() => { throw new Error('no'); }, 1);",
 };
 
+/** What the log says, if it is not that the handler has returned. */
+const REPORTED: Record<string, string> = {
+  at_once: "no such table: nowhere",
+  refused: "statement_refused A handler's statement must start with",
+  zod: "the value is a number: a string is expected",
+  reply: "invalid_reply The reply cannot be sent",
+  odd: "odd",
+  own: "no",
+};
+
 const handlers = Object.fromEntries(
   Object.entries(LATE).map(([name, body]) => [
     `handlers/default/${name}.ts`,
@@ -48,6 +58,13 @@ describe("a handler with an uncaught late error", () => {
       expect(server.log.filter(({ level }) => level === "fatal")).toEqual([]);
       const late = server.log.filter(({ msg }) => String(msg).startsWith("a handler failed after"));
       expect(late).toHaveLength(Object.keys(LATE).length);
+      const said = late.map(({ code, cause }) => [code, cause].filter(Boolean).join(" "));
+      for (const name of Object.keys(LATE)) {
+        const expected = REPORTED[name] ?? "handler_finished This handler has returned";
+        const index = said.findIndex((text) => text.startsWith(expected));
+        expect([name, said, index]).not.toEqual([name, said, -1]);
+        said.splice(index, 1);
+      }
     });
   }
 });

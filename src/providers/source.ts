@@ -6,7 +6,7 @@ import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
 import { compileHandshakes, type Handshakes } from "./handshake.ts";
 import { NumberLiteral } from "./body/exact-numbers.ts";
 import { checkId, checkType } from "./body/identity.ts";
-import { decompress, parseBody, type ParsedBody, type Reading } from "./body/payload.ts";
+import { decompress, isOtherContent, parseBody, type ParsedBody, type Reading } from "./body/payload.ts";
 import type { Provider } from "./provider.ts";
 import { createBodyRedaction, createHeaderRedaction, createUrlRedaction } from "./body/redaction.ts";
 import {
@@ -251,7 +251,8 @@ function createIdentifier(
     const exact = { ...from, json: body.json };
     const read = readId(exact);
     const type = readType(from);
-    if ((read === undefined || type === undefined) && body.problem !== null) throw body.problem;
+    const isTyped = type !== undefined || isOtherContent(delivery.headers);
+    if ((read === undefined || !isTyped) && body.problem !== null) throw body.problem;
     const id = checkId(read);
     // Before the parts of an id were escaped, they were only joined.
     const reads = id.includes(ESCAPE) ? [readUnescaped, ...readEarlier] : readEarlier;

@@ -4,6 +4,7 @@ import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } fro
 import { join } from "node:path";
 import { check } from "../../src/app/check.ts";
 import { providers } from "../../src/providers/presets.ts";
+import { kindOf } from "../../src/providers/schemes.ts";
 import { randomKeys } from "../../src/providers/verifier.ts";
 import { addSource } from "../../src/simulator/add-source.ts";
 import { examples } from "../../src/simulator/examples.ts";
@@ -26,7 +27,7 @@ describeUnless(
         name,
         handlers: true,
       });
-      const needsNone = provider.scheme.kind === "unsigned" || name === "notion";
+      const needsNone = !kindOf(provider.scheme).needsSecret || name === "notion";
       expect(wanted.length > 0).toBe(!needsNone);
       const { secret } = randomKeys(provider.scheme);
       const environment = Object.fromEntries(

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createHmac } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { parseBody } from "../../src/providers/body/payload.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
@@ -387,4 +388,52 @@ test("gzip is inflated after the bytes received have been verified, up to max_bo
   expect(own.rows("select * from seen")).toEqual([{ payload: "evt_1" }, { payload: "evt_5" }]);
   const unsigned = { "content-encoding": "gzip", "stripe-signature": "t=1,v1=00" };
   expect((await post(own, "it", gzipSync("0".repeat(1e6)), unsigned)).status).toBe(401);
+});
+
+const docusignHeaders = (body: string): Record<string, string> => ({
+  "content-type": "text/xml; charset=utf-8",
+  "x-docusign-signature-1": createHmac("sha256", "key").update(body).digest("base64"),
+});
+const docusignInbox = (more: string): Promise<TestInbox> =>
+  testInbox({
+    config: `[sources.it]\nprovider = "docusign"\nsecret = "env:S"\n${more}`,
+    environment: { S: "key" },
+    files: {
+      "migrations/0001.sql": "create table seen (type text, payload text, body text) strict;",
+      "handlers/it/_any.ts": `import { handler } from "hookonce"; import { sql } from "drizzle-orm";
+export default handler(({ event, db }) => void db.run(sql\`insert into seen values (\${event.type}, \${event.payload}, \${new TextDecoder().decode(event.body)})\`));`,
+    },
+  });
+const deliverTo = async (inbox: TestInbox, body: string, headers: Record<string, string>): Promise<unknown> =>
+  (await inbox.request("/webhook/it", { method: "POST", body, headers })).json();
+
+describe("a body that its Content-Type calls neither JSON nor a form", () => {
+  const XML =
+    '<?xml version="1.0"?><DocuSignEnvelopeInformation><Status>Completed</Status></DocuSignEnvelopeInformation>';
+  test("has no payload and no type, and is applied once", async () => {
+    await using inbox = await docusignInbox("");
+    expect(await deliverTo(inbox, XML, docusignHeaders(`${XML} `))).toMatchObject({
+      error: { code: "signature_mismatch" },
+    });
+    expect(await deliverTo(inbox, XML, docusignHeaders(XML))).toMatchObject({ status: "processed" });
+    expect(await deliverTo(inbox, XML, docusignHeaders(XML))).toMatchObject({ status: "duplicate" });
+    expect(inbox.rows("select * from seen")).toEqual([{ type: "", payload: null, body: XML }]);
+  });
+
+  test("has the type that its header names", async () => {
+    await using inbox = await docusignInbox('type = "header:x-event"\nevent_id = "header:x-id"\n');
+    const headers = { ...docusignHeaders(XML), "x-event": "completed", "x-id": "1" };
+    expect(await deliverTo(inbox, XML, headers)).toMatchObject({ status: "processed", event_id: "1" });
+    expect(inbox.rows("select type, payload from seen")).toEqual([{ type: "completed", payload: null }]);
+  });
+
+  test("is refused if its id is in the body, and so is broken JSON", async () => {
+    await using inbox = await docusignInbox('event_id = "body:$.id"\n');
+    expect(await deliverTo(inbox, XML, docusignHeaders(XML))).toMatchObject({
+      error: { code: "invalid_json" },
+    });
+    const json = { ...docusignHeaders("{"), "content-type": "application/json" };
+    expect(await deliverTo(inbox, "{", json)).toMatchObject({ error: { code: "invalid_json" } });
+    expect(inbox.value("select count(*) from hookonce_events")).toBe(0);
+  });
 });

@@ -141,6 +141,15 @@ export function isGzip(headers: Headers): boolean {
   return encoding === "gzip" || encoding === "x-gzip";
 }
 
+/**
+ * Whether the sender says that the body is neither JSON nor a form, such as XML. Then it is no mistake that it
+ * has no payload.
+ */
+export function isOtherContent(headers: Headers): boolean {
+  const type = headers["content-type"] ?? "";
+  return type !== "" && !/json|x-www-form-urlencoded|form-data|text\/plain|octet-stream/i.test(type);
+}
+
 /** Drops the byte order mark that some editors write before JSON. */
 export function withoutMark(text: string): string {
   return text.codePointAt(0) === 0xfeff ? text.slice(1) : text;

@@ -1,15 +1,11 @@
 import { describe, expect } from "bun:test";
-import { generateKeyPairSync } from "node:crypto";
-import { join } from "node:path";
-import { scratch, serve, type Scratch } from "../cli/support/hookonce.ts";
+import { scratch, serve } from "../cli/support/hookonce.ts";
 import { needsCommand, onlyInFullRun, testUnless } from "../crash/requirements.ts";
 import { binary, ensureBinary } from "../crash/server.ts";
-import { certificateFor } from "../support/certificate.ts";
-import { block } from "../support/readme.ts";
 import { stripeSignature } from "../support/stripe.ts";
-import { startCaddy, startNginx, type Proxy } from "./proxies.ts";
+import type { Proxy } from "./proxies.ts";
+import { proxies, request } from "./readme-proxies.ts";
 
-const HOST = "hooks.example.com";
 const SECRET = "whsec_recipes";
 
 const inbox = {
@@ -27,36 +23,6 @@ secret   = "env:GITHUB_WEBHOOK_SECRET"
   "handlers/stripe/_any.sql": "select 1;",
   "handlers/github/_any.sql": "select 1;",
 };
-
-/** The README's nginx block, with the path of an old endpoint in it. */
-function nginxServer(): string {
-  const server = block("nginx", "listen 443 ssl");
-  const moved = block("nginx", "location = /stripe/webhook");
-  return server.replace(/ *location \/ /, `${moved}$&`);
-}
-
-function caddySite(): string {
-  const site = block("caddyfile", HOST);
-  const moved = block("caddyfile", "/stripe/webhook");
-  return site.replace(/\thandle \{/, `${moved}$&`);
-}
-
-function certificateIn(folder: Scratch): { certificate: string; key: string } {
-  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-  const key = privateKey.export({ type: "pkcs8", format: "pem" });
-  folder.write({ "key.pem": key, "certificate.pem": certificateFor(key) });
-  return { certificate: join(folder.path, "certificate.pem"), key: join(folder.path, "key.pem") };
-}
-
-/** Sends a request to the proxy as the provider does, by its public name. */
-function request({ port }: Proxy, path: string, init: RequestInit = {}): Promise<Response> {
-  return fetch(`https://127.0.0.1:${port}${path}`, {
-    ...init,
-    headers: { ...(init.headers as Record<string, string>), host: HOST },
-    redirect: "manual",
-    tls: { rejectUnauthorized: false, serverName: HOST },
-  });
-}
 
 async function deliver(proxy: Proxy, path: string, id: string, secret = SECRET): Promise<unknown> {
   const body = JSON.stringify({ id, type: "invoice.paid" });
@@ -76,18 +42,6 @@ async function deliverToGithub(proxy: Proxy, bytes: number): Promise<number> {
   };
   return (await request(proxy, "/webhook/github", { method: "POST", body, headers })).status;
 }
-
-const proxies = [
-  {
-    name: "nginx",
-    start: (folder: Scratch, upstream: number) =>
-      startNginx(folder.path, nginxServer(), upstream, certificateIn(folder)),
-  },
-  {
-    name: "caddy",
-    start: (folder: Scratch, upstream: number) => startCaddy(folder.path, caddySite(), upstream),
-  },
-];
 
 for (const { name, start } of proxies) {
   describe(`the README's recipe for ${name}`, () => {

@@ -55,9 +55,14 @@ export function createCollector(maxBytes: number): Collector {
   };
 }
 
+/** @param length in bytes */
+export function isLarge(length: number): boolean {
+  return length > LARGE;
+}
+
 /** Frees a body that was read into one buffer. */
 export function freeLarge(bytes: Uint8Array): void {
-  if (bytes.byteLength > LARGE) free(bytes);
+  if (isLarge(bytes.byteLength)) free(bytes);
 }
 
 /**

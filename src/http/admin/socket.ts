@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, realpathSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, realpathSync, rmSync, statSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { hc } from "hono/client";
@@ -86,11 +86,12 @@ function userName(): string {
  * Connects to the process that serves a database.
  *
  * @returns undefined if no process does. The client throws `shutting_down` if that process ends
- * @throws HookonceError `permission_denied` if it runs as another user
+ * @throws HookonceError `permission_denied` if it runs as another user, or if the socket is a stranger's
  */
 export async function connectToServe(database: string): Promise<AdminClient | undefined> {
   const unix = socketPathOf(database);
   if (!HAS_SOCKET || !existsSync(unix)) return undefined;
+  requireTrusted(unix, database);
   const send = async (request: Request): Promise<Response> => {
     const { method, headers } = request;
     const body = request.body === null ? undefined : await request.text();
@@ -117,5 +118,21 @@ export async function connectToServe(database: string): Promise<AdminClient | un
         { cause },
       );
     }),
+  );
+}
+
+/**
+ * A socket in a folder that everyone may write to, such as /tmp, could have been made by anyone who waits for
+ * commands. The owner of the database and root can change the database anyway.
+ *
+ * @throws HookonceError `permission_denied`
+ */
+function requireTrusted(unix: string, database: string): void {
+  const { uid } = lstatSync(unix);
+  const owner = statSync(database, { throwIfNoEntry: false })?.uid;
+  if (uid === 0 || uid === process.getuid?.() || uid === owner) return;
+  throw new HookonceError(
+    "permission_denied",
+    `The socket ${unix} belongs to the user with the id ${uid}, who owns neither the database nor this process, so it is not used. Remove the socket, and restart hookonce serve.`,
   );
 }

@@ -2,7 +2,7 @@ import { messageOf } from "../errors.ts";
 import { createSocketApp } from "../http/admin/listener.ts";
 import { createAdminApp } from "../http/admin/routes.ts";
 import type { VerdictJson } from "../http/admin/shapes.ts";
-import { HAS_SOCKET, listenOnSocket, socketPathOf } from "../http/admin/socket.ts";
+import { HAS_SOCKET, listenOnSocket } from "../http/admin/socket.ts";
 import { deliveryOf, type Refused, type RefusedRing } from "../http/refused.ts";
 import { createBackgroundJobs, type JobView } from "../inbox/background-jobs.ts";
 import type { Config } from "../config/load.ts";
@@ -42,7 +42,7 @@ export async function startAdmin(
   if (!HAS_SOCKET) return;
   try {
     await services.start(() => {
-      const socket = listenOnSocket(createSocketApp(admin), socketPathOf(config.database));
+      const socket = listenOnSocket(createSocketApp(admin), config.database);
       return { name: "socket", stop: () => socket.stop() };
     });
   } catch (error) {

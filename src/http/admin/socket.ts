@@ -1,10 +1,11 @@
-import { chmodSync, existsSync, lstatSync, realpathSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { hc } from "hono/client";
 import { HookonceError, messageOf } from "../../errors.ts";
 import { ACTOR_HEADER } from "./listener.ts";
 import type { AdminApp } from "./routes.ts";
+import { refuseForeignFolder, refuseForeignSocket } from "./socket-owner.ts";
 
 /** The longest path of a unix socket on Linux, in bytes: https://man7.org/linux/man-pages/man7/unix.7.html */
 const MAX_PATH = 107;
@@ -32,16 +33,18 @@ export interface AdminSocket {
  * Listens on a unix socket that only its owner can use. Call it only while holding the lock of the database,
  * because it removes a socket that a killed process left behind.
  *
- * @throws HookonceError `listen_failed`
+ * @throws HookonceError `listen_failed`, or `permission_denied` if another user could replace the socket
  */
 export function listenOnSocket(
   app: { fetch(request: Request): Response | Promise<Response> },
-  path: string,
+  database: string,
 ): AdminSocket {
-  rmSync(path, { force: true });
+  const path = socketPathOf(database);
   // The umask is set before the bind, so that other users can never open the socket.
   const umask = process.umask(0o177);
   try {
+    refuseForeignFolder(path, database);
+    rmSync(path, { force: true });
     const server = Bun.serve({ unix: path, development: false, fetch: (request) => app.fetch(request) });
     chmodSync(path, 0o600);
     return {
@@ -51,6 +54,7 @@ export function listenOnSocket(
       },
     };
   } catch (error) {
+    if (error instanceof HookonceError) throw error;
     throw new HookonceError("listen_failed", `Cannot listen on the socket ${path}: ${messageOf(error)}`, {
       cause: error,
     });
@@ -86,12 +90,13 @@ function userName(): string {
  * Connects to the process that serves a database.
  *
  * @returns undefined if no process does. The client throws `shutting_down` if that process ends
- * @throws HookonceError `permission_denied` if it runs as another user, or if the socket is a stranger's
+ * @throws HookonceError `permission_denied` if it runs as another user, or if the socket is another user's
  */
 export async function connectToServe(database: string): Promise<AdminClient | undefined> {
   const unix = socketPathOf(database);
   if (!HAS_SOCKET || !existsSync(unix)) return undefined;
-  requireTrusted(unix, database);
+  refuseForeignFolder(unix, database);
+  refuseForeignSocket(unix, database);
   const send = async (request: Request): Promise<Response> => {
     const { method, headers } = request;
     const body = request.body === null ? undefined : await request.text();
@@ -118,21 +123,5 @@ export async function connectToServe(database: string): Promise<AdminClient | un
         { cause },
       );
     }),
-  );
-}
-
-/**
- * A socket in a folder that everyone may write to, such as /tmp, could have been made by anyone who waits for
- * commands. The owner of the database and root can change the database anyway.
- *
- * @throws HookonceError `permission_denied`
- */
-function requireTrusted(unix: string, database: string): void {
-  const { uid } = lstatSync(unix);
-  const owner = statSync(database, { throwIfNoEntry: false })?.uid;
-  if (uid === 0 || uid === process.getuid?.() || uid === owner) return;
-  throw new HookonceError(
-    "permission_denied",
-    `The socket ${unix} belongs to the user with the id ${uid}, who owns neither the database nor this process, so it is not used. Remove the socket, and restart hookonce serve.`,
   );
 }

@@ -33,7 +33,7 @@ export async function runAdd(
 }
 
 function nextSteps(
-  { title, name: providerName, secretIs, scheme, docs }: Provider,
+  { title, name: providerName, secretIs, scheme, docs, needs }: Provider,
   example: Example,
   name: string,
   added: Added,
@@ -83,7 +83,8 @@ function nextSteps(
   const { proof } = kindOf(scheme);
   if (proof === "fetched-key") {
     const [table, command] = [`[sources.${name}-dev]`, send(`${name}-dev`)];
-    lines.push(`  only ${title} can sign its deliveries, so add an unsigned source to hookonce.toml:`);
+    const signer = needs === undefined ? title : "the sender";
+    lines.push(`  only ${signer} can sign its deliveries, so add an unsigned source to hookonce.toml:`);
     lines.push(`    ${table}`, `    provider = "unsigned"`, `    handlers = "${name}"`, `  and send to it:`);
     lines.push(`    ${command}`);
   } else {

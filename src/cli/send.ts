@@ -120,6 +120,7 @@ function refuse(message: string): never {
 
 function keysOf({ settings, inbox }: Receiver, scheme: Scheme, flags: SendFlags): SigningKeys {
   const { proof } = kindOf(scheme);
+  const signer = signerOf(settings.provider);
   if (flags.wrongSecret === true || proof === "none") return { secret: "" };
   const [secret] = settings.secrets;
   if (flags.privateKey !== undefined)
@@ -131,7 +132,7 @@ function keysOf({ settings, inbox }: Receiver, scheme: Scheme, flags: SendFlags)
   }
   if (proof === "fetched-key") {
     refuse(
-      `Only ${settings.provider.title} can sign, because hookonce fetches the key from ${settings.provider.title} itself. While developing, add an unsigned source with handlers = "${settings.provider.name}", and name it with --source.`,
+      `Only ${signer} can sign, because hookonce fetches the key from ${signer} itself. While developing, add an unsigned source with handlers = "${settings.name}", and name it with --source.`,
     );
   }
   if (secret === undefined && inbox !== undefined)
@@ -143,6 +144,11 @@ function keysOf({ settings, inbox }: Receiver, scheme: Scheme, flags: SendFlags)
       "No secret to sign with: use --source NAME for a source of the inbox folder, or --secret env:NAME or file:PATH.",
     );
   return { secret };
+}
+
+/** Who signs, in words. */
+function signerOf({ needs, title }: Provider): string {
+  return needs === undefined ? title : "the sender";
 }
 
 /**

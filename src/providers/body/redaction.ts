@@ -25,15 +25,17 @@ export function createHeaderRedaction(
   const isSent = kind.proof === "secret-sent";
   const { redactSignature } = kind;
   const header = isSent || redactSignature !== undefined ? kind.signatureHeader(scheme)?.header : undefined;
-  const names = new Set([
-    ...SECRET_HEADERS,
-    ...(provider.secretHeaders ?? []),
-    ...(header === undefined ? [] : [header]),
-  ]);
+  const names = [
+    ...new Set([
+      ...SECRET_HEADERS,
+      ...(provider.secretHeaders ?? []),
+      ...(header === undefined ? [] : [header]),
+    ]),
+  ];
   const redactOne = (name: string, value = ""): string =>
     (name === header ? redactSignature?.(value) : undefined) ?? REDACTED;
   const redact = (headers: Headers): Headers => {
-    const secret = [...names].filter((name) => Object.hasOwn(headers, name));
+    const secret = names.filter((name) => Object.hasOwn(headers, name));
     if (secret.length === 0) return headers;
     return {
       ...headers,

@@ -46,7 +46,7 @@ export const generic: readonly Provider[] = [
   },
   {
     name: "public-key",
-    title: "A signature made with a private key, spelled out in the config",
+    title: "Public key, spelled out in the config",
     aliases: ["rsa", "ecdsa", "ed25519"],
     docs: "README.md, Sources",
     scheme: {
@@ -67,7 +67,7 @@ export const generic: readonly Provider[] = [
   },
   {
     name: "jwt",
-    title: "A token (JWT) whose keys are published, spelled out in the config",
+    title: "JWT with published keys, spelled out in the config",
     aliases: ["jwks", "oidc"],
     docs: "README.md, Sources",
     scheme: {

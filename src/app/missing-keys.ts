@@ -18,9 +18,18 @@ export function missingKeys({ written, lineOf }: ReadConfig): Problem[] {
       .map(([key, example]) => ({
         file: CONFIG_FILE,
         line: lineOf(name),
-        message: `sources.${name}.${key} is missing: provider = "${String(source["provider"])}" has no default for it; write ${example}`,
+        message: `sources.${name}.${key} is missing: ${whyMissing(String(source["provider"]), key, example)}`,
       }));
   });
+}
+
+function whyMissing(name: string, key: string, example: string): string {
+  const preset = providers.get(name);
+  const parameter =
+    preset === undefined ? undefined : kindOf(preset.scheme).signatureParameter(preset.scheme);
+  if (preset === undefined || key !== "secret_in" || parameter === undefined)
+    return `provider = "${name}" has no default for it; write ${example}`;
+  return `${preset.title} signs nothing, so the URL that you enter there must end with ?${parameter}= and the secret; write ${example}`;
 }
 
 function has(source: Table, key: string): boolean {

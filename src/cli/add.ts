@@ -40,6 +40,7 @@ function nextSteps(
   { folder, publicUrl, handlers = false }: AddFlags & { readonly folder: string },
 ): string {
   const { written, kept, types, wanted, wantedLater, listen } = added;
+  const parameter = kindOf(scheme).signatureParameter(scheme);
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const local = `http://${listen}/webhook/${name}`;
   const ticked = tickedFor(example, types);
@@ -56,7 +57,10 @@ function nextSteps(
     ),
     "2. Register the webhook with the provider:",
     `     where   ${example.dashboard}`,
-    `     URL     ${publicUrl ?? `https://your.host/webhook/${name}`}`,
+    `     URL     ${publicUrl ?? `https://your.host/webhook/${name}`}${parameter === undefined ? "" : `?${parameter}=…`}`,
+    ...(parameter === undefined
+      ? []
+      : [`             … is the secret: ${title} signs nothing, and sends it with the URL`]),
     `     events  ${example.subscribe ?? `${ticked.join(", ")}${boxes}`}`,
   );
   if (wanted.length > 0) lines.push("3. Fill in the values in .env:");

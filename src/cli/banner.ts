@@ -1,6 +1,7 @@
 import packageJson from "../../package.json" with { type: "json" };
 import type { Ready, ReadySource } from "../app/announce.ts";
 import { visible } from "../logging/visible.ts";
+import { isOnlyScheme } from "../providers/provider.ts";
 import { kindOf } from "../providers/schemes.ts";
 import { shellWord } from "./init.ts";
 
@@ -60,9 +61,7 @@ function nextSteps(ready: Ready, { folder, elsewhere }: Where): [what: string, c
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const steps: [string, string][] = [];
   if (owed.length > 0) steps.push(["run what is owed and has a handler", `hookonce apply${inFolder}`]);
-  const bare = sources.find(
-    ({ handlers, provider }) => handlers.length === 0 && provider.needs === undefined,
-  );
+  const bare = sources.find(({ handlers, provider }) => handlers.length === 0 && !isOnlyScheme(provider));
   if (bare !== undefined) {
     const name = bare.name === bare.provider.name ? "" : ` --name ${bare.name}`;
     const command = `hookonce add ${bare.provider.name}${name}${inFolder} --handlers`;
@@ -86,5 +85,5 @@ function nextSteps(ready: Ready, { folder, elsewhere }: Where): [what: string, c
 /** Whether hookonce can sign a delivery with what the source has. */
 function isSendable({ provider }: ReadySource): boolean {
   const { proof } = kindOf(provider.scheme);
-  return proof !== "fetched-key" && proof !== "key-pair" && provider.needs === undefined;
+  return proof !== "fetched-key" && proof !== "key-pair" && !isOnlyScheme(provider);
 }

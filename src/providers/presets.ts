@@ -1,3 +1,4 @@
+import { applications } from "./presets/applications.ts";
 import { commerce } from "./presets/commerce.ts";
 import { development } from "./presets/development.ts";
 import { generic } from "./presets/generic.ts";
@@ -9,7 +10,7 @@ import type { Provider } from "./provider.ts";
 
 /** Every provider by its name in the config. */
 export const providers: ReadonlyMap<string, Provider> = new Map(
-  [generic, payments, commerce, development, messaging, services, models]
+  [generic, payments, commerce, development, messaging, services, applications, models]
     .flat()
     .map((preset) => [preset.name, preset]),
 );

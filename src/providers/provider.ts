@@ -16,8 +16,7 @@ export interface Provider {
   readonly docs: string;
   readonly scheme: Scheme;
   /**
-   * The keys that each source must have, with an example of each. Only for presets that are a scheme, for
-   * senders that hookonce does not know, because they have no defaults for these keys.
+   * The keys that each source must have, with an example of each, because the preset has no default for them.
    */
   readonly needs?: Readonly<Record<string, string>>;
   /**
@@ -75,4 +74,9 @@ export interface ExactAnswer {
   readonly status: number;
   readonly contentType?: string;
   readonly body?: string;
+}
+
+/** Whether the preset is only a scheme, for senders that hookonce does not know. */
+export function isOnlyScheme({ needs }: Pick<Provider, "needs">): boolean {
+  return needs?.["type"] !== undefined;
 }

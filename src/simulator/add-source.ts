@@ -7,7 +7,7 @@ import { readTextFile } from "../config/text-file.ts";
 import { readToml, TomlError } from "../config/toml.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { keyOf } from "../handlers/find.ts";
-import type { Provider } from "../providers/provider.ts";
+import { isOnlyScheme, type Provider } from "../providers/provider.ts";
 import { kindOf } from "../providers/schemes.ts";
 import { learnsSecret } from "../providers/source.ts";
 import { coversUrl } from "../providers/verifier.ts";
@@ -191,9 +191,15 @@ function sourceText({ provider, name, publicUrl }: AddOptions): SourceText {
     const url = publicUrl ?? `https://your.host/webhook/${name}`;
     lines.push(`public_url = "${url}" # exactly as you enter it at the provider: the signature covers it`);
   }
-  if (provider.needs !== undefined) {
-    const { event_id: _id, type: _type, ...others } = provider.needs;
-    for (const example of Object.values(others)) lines.push(`${example} # as your sender does it`);
+  const { event_id: _id, type: _type, ...others } = provider.needs ?? {};
+  const onlyScheme = isOnlyScheme(provider);
+  for (const example of Object.values(others)) {
+    const why = onlyScheme
+      ? "as your sender does it"
+      : `${provider.title} signs nothing, so it sends your secret`;
+    lines.push(`${example} # ${why}`);
+  }
+  if (onlyScheme) {
     lines.push(`event_id = ${JSON.stringify(provider.eventId)}`, `type = ${JSON.stringify(provider.type)}`);
   }
   return { text: `${lines.join("\n")}\n`, names, later };

@@ -1,4 +1,5 @@
 import type { Example } from "./example.ts";
+import { applications } from "./examples/applications.ts";
 import { commerce } from "./examples/commerce.ts";
 import { development } from "./examples/development.ts";
 import { generic } from "./examples/generic.ts";
@@ -8,5 +9,7 @@ import { services } from "./examples/services.ts";
 
 /** One example for each preset, by the preset's name. */
 export const examples: ReadonlyMap<string, Example> = new Map(
-  [generic, payments, commerce, development, messaging, services].flatMap((group) => Object.entries(group)),
+  [generic, payments, commerce, development, messaging, services, applications].flatMap((group) =>
+    Object.entries(group),
+  ),
 );

@@ -4,6 +4,7 @@ import type { Delivery } from "../event.ts";
 import { keyOf } from "../handlers/find.ts";
 import { incomingOf } from "../inbox/receive.ts";
 import type { KnownTypes } from "../providers/known-types.ts";
+import { isOnlyScheme } from "../providers/provider.ts";
 import type { Source } from "../providers/source.ts";
 import { seedOf } from "./example.ts";
 import { examples } from "./examples.ts";
@@ -27,7 +28,7 @@ export function sampleEvent(
 ): Incoming | { readonly why: string } | undefined {
   const { provider } = source;
   const example = examples.get(provider.name);
-  if (example === undefined || provider.needs !== undefined) return undefined;
+  if (example === undefined || isOnlyScheme(provider)) return undefined;
   const type = typeFor(key, example.types, known.get(provider.name)?.types ?? []);
   const fitted = fitExample(example, source.ownRules);
   const request = requestOf(fitted, [seedOf(id, type, now)], "http://localhost");

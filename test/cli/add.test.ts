@@ -47,6 +47,15 @@ describeUnless(
 );
 
 describeUnless(onlyInFullRun(), "hookonce add", () => {
+  test("shows the URL with the secret's place if the provider signs nothing", async () => {
+    using inbox = scratch(inboxFiles);
+    const { code, stdout } = await run(["add", "strava", "--folder", inbox.path]);
+    expect(code).toBe(0);
+    expect(stdout).toContain("https://your.host/webhook/strava?token=…");
+    expect(stdout).toContain("openssl rand");
+    expect(read(inbox.path, "hookonce.toml")).toContain('\nsecret_in = "query:token" # Strava signs nothing');
+  });
+
   test("writes the source and the name of its secret, no handlers, and prints what to do next", async () => {
     using inbox = scratch(inboxFiles);
     const { code, stdout, stderr } = await run(["add", "stripe", "--folder", inbox.path]);

@@ -97,6 +97,8 @@ test.each([
   ["hmac", ["signature.header", "event_id", "type"]],
   ["static", ["secret_in", "event_id", "type"]],
   ["unsigned", ["type"]],
+  ["strava", ["secret_in"]],
+  ["supabase-database", ["secret_in"]],
 ])("provider = %p needs %p", async (provider, keys) => {
   const secret = provider === "unsigned" ? "" : 'secret = "env:S"\n';
   const { problems } = await refusedStart({

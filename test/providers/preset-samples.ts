@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import type { Fetch, OutgoingRequest, SigningKeys } from "../../src/providers/context.ts";
 import { providers } from "../../src/providers/presets.ts";
+import { newPart, writeMultipart } from "../../src/providers/body/multipart.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import { kindOf, type Scheme } from "../../src/providers/schemes.ts";
 import { generateKeyPair } from "../../src/providers/schemes/public-key.ts";
@@ -12,8 +13,8 @@ export const URL_OF_IT = "https://hooks.example.test/webhook/it";
 export interface Sample {
   readonly headers?: (n: number, attempt: number) => Record<string, string>;
   readonly body: (n: number, attempt: number) => unknown;
-  /** Sent as a form instead of JSON. */
-  readonly form?: true;
+  /** Sent as a form instead of JSON. Each multipart form has another boundary, and a file. */
+  readonly form?: true | "multipart";
   /** A retry cannot be recognized, so it is another event. */
   readonly neverTheSame?: true;
   /** How many events are in a delivery. */
@@ -28,6 +29,14 @@ const standard: Sample = {
   body: () => ({ type: "thing.happened", status: "succeeded" }),
 };
 const svix: Sample = { headers: svixId, body: () => ({ type: "thing.happened" }) };
+const alerts = (n: number): unknown => ({
+  status: "firing",
+  alerts: ["a", "b"].map((fingerprint) => ({
+    status: "firing",
+    startsAt: `2026-09-21T14:13:2${n}Z`,
+    fingerprint,
+  })),
+});
 /** The id is in a header, and the bodies of all events are the same. */
 const inHeader = (name: string, more: Record<string, string> = {}): Sample => ({
   headers: (n) => ({ [name]: `id-${n}`, ...more }),
@@ -229,6 +238,51 @@ export const samples: Readonly<Record<string, Sample>> = {
       type: "InvoiceSettled",
     }),
   },
+  strava: {
+    body: (n) => ({
+      object_type: "activity",
+      object_id: n,
+      aspect_type: "create",
+      event_time: 1_790_000_000,
+    }),
+  },
+  "docker-hub": {
+    body: (n) => ({
+      push_data: { tag: "latest", pushed_at: 1_790_000_000 + n },
+      repository: { repo_name: "a/b" },
+    }),
+  },
+  gumroad: {
+    form: true,
+    body: (n, attempt) => ({
+      sale_id: `s${n}==`,
+      resource_name: "sale",
+      "card[visual]": "**** 4242",
+      ...(attempt > 1 ? { retry_count: `${attempt - 1}` } : {}),
+    }),
+  },
+  "uptime-kuma": {
+    body: (n) => ({
+      heartbeat: { monitorID: 1, status: 0, time: `2026-09-21 14:13:2${n}.000` },
+      msg: "down",
+    }),
+  },
+  alertmanager: { body: alerts, events: 2 },
+  grafana: { body: alerts, events: 2 },
+  supabase: {
+    headers: (n, attempt) => webhookId(n * 10 + attempt),
+    body: (n) => ({ metadata: { uuid: `u${n}`, name: "send-email" }, user: {} }),
+  },
+  "supabase-database": {
+    body: () => ({ type: "UPDATE", table: "orders", schema: "public", record: {}, old_record: {} }),
+    neverTheSame: true,
+  },
+  trello: { body: (n) => ({ action: { id: `a${n}`, type: "updateCard" }, model: {} }) },
+  plex: {
+    form: "multipart",
+    body: () => ({ payload: JSON.stringify({ event: "media.play", Metadata: {} }) }),
+    neverTheSame: true,
+  },
   revenuecat: { body: (n) => ({ api_version: "1.0", event: { id: `e${n}`, type: "RENEWAL" } }) },
 };
 
@@ -272,23 +326,38 @@ export function signerFor(name: string, certificate: (rsaPrivateKey: string) => 
     provider,
     keys,
     fetch,
-    config: `[sources.it]\nprovider = "${name}"\n${kindOf(provider.scheme).needsSecret ? 'secret = "env:S"\n' : ""}${coversUrl(provider.scheme) ? `public_url = "${URL_OF_IT}"\n` : ""}${extra[name] ?? ""}`,
+    config: `[sources.it]\nprovider = "${name}"\n${kindOf(provider.scheme).needsSecret ? 'secret = "env:S"\n' : ""}${coversUrl(provider.scheme) ? `public_url = "${URL_OF_IT}"\n` : ""}${extra[name] ?? neededBy(provider)}`,
     request(n, attempt, nowMs, signingKeys = keys) {
-      const payload = sample.body(n, attempt);
-      const body =
-        sample.form === true
-          ? new URLSearchParams(payload as Record<string, string>).toString()
-          : JSON.stringify(payload);
-      const contentType = sample.form === true ? "application/x-www-form-urlencoded" : "application/json";
-      const headers = { "content-type": contentType, ...sample.headers?.(n, attempt) };
-      return sign(
-        provider,
-        { method: "POST", url: URL_OF_IT, headers, body: Buffer.from(body) },
-        signingKeys,
-        nowMs,
-      );
+      const { type, body } = encoded(sample.body(n, attempt), sample.form);
+      const headers = { "content-type": type, ...sample.headers?.(n, attempt) };
+      return sign(provider, { method: "POST", url: URL_OF_IT, headers, body }, signingKeys, nowMs);
     },
   };
+}
+
+/** The lines of a config that the preset requires. */
+export function neededBy({ needs = {} }: Provider): string {
+  return Object.values(needs)
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
+function encoded(payload: unknown, form: Sample["form"]): { type: string; body: Buffer } {
+  if (form === undefined) return { type: "application/json", body: Buffer.from(JSON.stringify(payload)) };
+  const fields = Object.entries(payload as Record<string, string>);
+  if (form === true)
+    return {
+      type: "application/x-www-form-urlencoded",
+      body: Buffer.from(new URLSearchParams(fields).toString()),
+    };
+  const type = `multipart/form-data; boundary=${crypto.randomUUID()}`;
+  const file = { filename: "thumb.jpg", type: "image/jpeg" };
+  const parts = fields.map(([name, value]) => newPart(name, value));
+  const body = writeMultipart({ "content-type": type }, [
+    ...parts,
+    newPart("thumb", Buffer.of(0xff, 0xd8, 0), file),
+  ]);
+  return { type, body };
 }
 
 /** Fills in what only the config can say. */

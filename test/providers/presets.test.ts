@@ -7,7 +7,7 @@ import { HookonceError } from "../../src/errors.ts";
 import { certificateFor } from "../support/certificate.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { sourceOf } from "./handed-on.ts";
-import { samples, signerFor, type Sample, type Signer } from "./preset-samples.ts";
+import { samples, signerFor, URL_OF_IT, type Sample, type Signer } from "./preset-samples.ts";
 import { effectsTable, NOW } from "./signed-inbox.ts";
 
 const names = [...providers.keys()].filter((name) => name !== "unsigned");
@@ -132,7 +132,10 @@ describe.each(names.map((name) => [name, samples[name] as Sample] as const))("%s
 export default handler(({ event, db }) => void db.run(sql\`insert into seen values (\${JSON.stringify(event.payload)}, \${JSON.stringify(event.headers)}, \${new TextDecoder().decode(event.body)})\`));`,
       },
     });
-    expect((await send(inbox, await signer.request(1, 1, NOW))).ok).toBe(true);
+    const request = await signer.request(1, 1, NOW);
+    // nginx and others repeat the URL in a header.
+    const headers = { ...request.headers, "x-original-uri": request.url };
+    expect((await send(inbox, { ...request, headers })).ok).toBe(true);
     const kept = JSON.stringify([
       inbox.rows("select headers, cast(bytes as text) as body from hookonce_bodies"),
       inbox.rows("select * from seen"),
@@ -184,7 +187,28 @@ function* hostileTo(
     for (const [what, text] of Object.entries(wrong))
       if (text !== value) yield [`${header}: ${what}`, { ...valid, headers: { ...others, [header]: text } }];
   }
-  if (added.some((header) => /sig|verification|hmac/.test(header))) {
+  const parameter = kindOf(scheme).signatureParameter(scheme);
+  if (parameter !== undefined) {
+    const { origin, pathname, searchParams } = new URL(valid.url);
+    const secret = encodeURIComponent(searchParams.get(parameter) ?? "");
+    const queries = {
+      "no query": "",
+      "an empty secret": `?${parameter}=`,
+      "no value": `?${parameter}`,
+      "another name": `?x${parameter}=${secret}`,
+      "a name in capitals": `?${parameter.toUpperCase()}=${secret}`,
+      "a wrong secret before the right one": `?${parameter}=x&${parameter}=${secret}`,
+      "a secret with a space after it": `?${parameter}=${secret}%20`,
+      "a secret encoded twice": `?${parameter}=${encodeURIComponent(secret)}`,
+      "an array": `?${parameter}[]=${secret}`,
+      "half an escape": `?${parameter}=%`,
+      "8 kB": `?${parameter}=${"a".repeat(8192)}`,
+      "a thousand parameters": `?${"a=1&".repeat(1000)}`,
+    };
+    for (const [what, query] of Object.entries(queries))
+      yield [`query: ${what}`, { ...valid, url: `${origin}${pathname}${query}` }];
+  }
+  if (added.some((header) => /sig|verification|hmac|trello/.test(header))) {
     const text = Buffer.from(valid.body).toString();
     yield ["a space after the body", { ...valid, body: Buffer.from(`${text} `) }];
     yield ["a line break after the body", { ...valid, body: Buffer.from(`${text}\n`) }];
@@ -196,7 +220,7 @@ function* hostileTo(
   const bodies = ["", "{", "[]", "null", "7", '"x"', "{}", '{"signature":{}}', '{"notificationItems":[{}]}'];
   for (const body of bodies) {
     const headers = { "content-type": "application/json" };
-    yield [`unsigned: ${body}`, { ...valid, headers, body: Buffer.from(body) }];
+    yield [`unsigned: ${body}`, { ...valid, url: URL_OF_IT, headers, body: Buffer.from(body) }];
   }
 }
 

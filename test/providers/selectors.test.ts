@@ -157,3 +157,16 @@ describe("refuses to start with a selector that cannot be read", () => {
     expect(error.problems[0]?.message).toMatch(message);
   });
 });
+
+test.each([
+  ['{"a":1,"n":2}', '{"a":1}'],
+  ['{"n":2,"a":1}', '{"a":1}'],
+  ['{ "a" : 1 , "n" : {"x":[",\\""]} , "b" : 2 }', '{ "a" : 1 , "b" : 2 }'],
+  ['{"n":"2"}', "{}"],
+  ['{"a":{"n":1}}', '{"a":{"n":1}}'],
+  ['{"a":1, "n":"2" }', '{"a":1 }'],
+])("the hash of %s without n is that of %s", (json, without) => {
+  const read = compileSelector({ hash_without: ["body:$.n"] }, "absent");
+  const body = { headers: {}, payload: JSON.parse(json) as unknown, json, body: json };
+  expect(read(body)).toBe(new Bun.CryptoHasher("sha256").update(without).digest("hex"));
+});

@@ -6,6 +6,7 @@ import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import examples from "../fixtures/provider-examples.json";
 import vectors from "../fixtures/provider-vectors.json";
 import { isAccepted, libraries } from "./libraries/libraries.ts";
+import { neededBy } from "./preset-samples.ts";
 import type { Library } from "./libraries/library.ts";
 import { addedSince, effectsTable, NOTHING, ONE, storedIn } from "./signed-inbox.ts";
 
@@ -130,6 +131,16 @@ const rows: Record<string, Row> = {
   twitch: { preset: "twitch" },
   btcpay: { preset: "btcpay" },
   revenuecat: { preset: "revenuecat" },
+  strava: { preset: "strava", id: HASH },
+  "docker-hub": { preset: "docker-hub" },
+  gumroad: { preset: "gumroad", id: HASH },
+  "uptime-kuma": { preset: "uptime-kuma", id: /^1\/2026|^[0-9a-f-]{36}$/ },
+  alertmanager: { preset: "alertmanager" },
+  grafana: { preset: "grafana" },
+  supabase: { preset: "supabase" },
+  "supabase-database": { preset: "supabase-database", id: /^[0-9a-f-]{36}$/ },
+  trello: { preset: "trello" },
+  plex: { preset: "plex", id: /^[0-9a-f-]{36}$/ },
 };
 
 /** Plain hashes, which HubSpot still sends to older apps. The preset verifies v3 only. */
@@ -194,12 +205,14 @@ function configOf({ vector, source }: (typeof taken)[number], environment: Recor
     return `env:${name}`;
   };
   const { preset, tolerance } = rows[vector.provider] as Row;
-  const { scheme } = providers.get(preset) ?? {};
+  const provider = providers.get(preset);
+  const { scheme } = provider ?? {};
   const secrets = setUp(vector).secrets.map((secret, index) => named(`${index}`, secret));
   return `[sources.${source}]
 provider = "${preset}"
 secret = ${JSON.stringify(secrets)}
 ${tolerance === undefined ? "" : `tolerance = "${tolerance}"`}
+${provider === undefined ? "" : neededBy(provider)}
 ${scheme !== undefined && coversUrl(scheme) ? `public_url = "${vector.url}"` : ""}
 ${vector.verify_token === undefined ? "" : `verify_token = "${named("token", vector.verify_token)}"`}
 `;
@@ -238,7 +251,7 @@ test.each(named)("%s", async (_, { vector, source }) => {
   const response = await inbox.request(`/webhook/${source}${search}`, {
     method: vector.method,
     headers: { ...row.headers, ...vector.headers },
-    ...(vector.method === "GET" ? {} : { body: vector.body }),
+    ...(vector.method !== "POST" ? {} : { body: vector.body }),
   });
   const text = await response.text();
   const { handshake_response: handshake } = vector;

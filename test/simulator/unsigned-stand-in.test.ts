@@ -7,6 +7,7 @@ import { coversUrl, randomKeys } from "../../src/providers/verifier.ts";
 import type { Example } from "../../src/simulator/example.ts";
 import { examples } from "../../src/simulator/examples.ts";
 import { send } from "../../src/simulator/send.ts";
+import { neededBy } from "../providers/preset-samples.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 
 /**
@@ -26,7 +27,8 @@ const environment: Record<string, string> = {};
 
 const config = names
   .map((name) => {
-    const { scheme } = providers.get(name)!;
+    const preset = providers.get(name)!;
+    const { scheme } = preset;
     const variable = name.toUpperCase().replaceAll("-", "_");
     environment[variable] = randomKeys(scheme).secret;
     const secret = !kindOf(scheme).needsSecret ? "" : `secret = "env:${variable}"`;
@@ -34,7 +36,7 @@ const config = names
 provider = "${name}"
 ${coversUrl(scheme) ? 'public_url = "https://hooks.example.com/x"' : ""}
 ${secret}
-${spelledOut[name] ?? ""}
+${spelledOut[name] ?? neededBy(preset)}
 [sources.${name}-dev]
 provider = "unsigned"
 handlers = "${name}"

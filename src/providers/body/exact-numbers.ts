@@ -53,10 +53,21 @@ export function numberAt(json: string, path: readonly (string | number)[]): Numb
   return digits === undefined ? undefined : new NumberLiteral(digits);
 }
 
-/** The same text without the value at the end of a path. Undefined if there is none. */
-export function withoutValue(json: string, path: readonly (string | number)[]): string | undefined {
-  const at = placeOf(json, path);
-  return at === undefined ? undefined : json.slice(0, at) + json.slice(endOfValue(json, at));
+/**
+ * The same text without the member at the end of a path, as if it had never been there. Undefined if there is
+ * none.
+ */
+export function withoutMember(json: string, path: readonly (string | number)[]): string | undefined {
+  const object = placeOf(json, path.slice(0, -1));
+  if (object === undefined || json.charCodeAt(object) !== OPEN_BRACE) return undefined;
+  const member = findMember(json, object, String(path.at(-1)));
+  if (member === undefined) return undefined;
+  const end = endOfValue(json, member.value);
+  const next = afterComma(json, end);
+  if (next > skipSpace(json, end)) return json.slice(0, member.name) + json.slice(next);
+  // It is the last member, so the comma before it goes, too.
+  const before = json.slice(0, member.name).trimEnd();
+  return (before.endsWith(",") ? before.slice(0, -1) : before) + json.slice(end);
 }
 
 /** Returns where the value at the end of a path begins. */
@@ -72,16 +83,21 @@ function placeOf(json: string, path: readonly (string | number)[]): number | und
   return at;
 }
 
-/**
- * Returns where the value of a member begins. If a name occurs twice, the last one counts, as in JSON.parse.
- */
 function memberOf(json: string, open: number, name: string): number | undefined {
-  let found: number | undefined;
+  return findMember(json, open, name)?.value;
+}
+
+/**
+ * Returns where the name and the value of a member begin. If a name occurs twice, the last one counts, as in
+ * JSON.parse.
+ */
+function findMember(json: string, open: number, name: string): { name: number; value: number } | undefined {
+  let found: { name: number; value: number } | undefined;
   let at = skipSpace(json, open + 1);
   while (json.charCodeAt(at) === QUOTE) {
     const end = endOfString(json, at);
     const value = skipSpace(json, skipSpace(json, end) + 1);
-    if (isName(json, at, end, name)) found = value;
+    if (isName(json, at, end, name)) found = { name: at, value };
     at = afterComma(json, endOfValue(json, value));
   }
   return found;

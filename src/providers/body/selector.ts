@@ -1,6 +1,6 @@
 import type { Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
-import { NumberLiteral, numberAt, withoutValue } from "./exact-numbers.ts";
+import { NumberLiteral, numberAt, withoutMember } from "./exact-numbers.ts";
 import { parsePath, parseValuePath, stepsIn } from "./path.ts";
 
 /**
@@ -21,8 +21,8 @@ export interface KeyBeside {
 }
 
 /**
- * `sha256:body` without the values of these parts, such as a count of attempts, which make each retry's body
- * another one.
+ * A hash of the payload without these parts, such as a count of attempts, which make each retry's body another
+ * one.
  */
 export interface HashWithout {
   readonly hash_without: readonly Part[];
@@ -132,8 +132,9 @@ function compileHashWithout({ hash_without: parts }: HashWithout): Read {
   const paths = parts.map(stepsIn);
   return ({ json, body }) => {
     let text: string | undefined;
-    for (const path of paths) text = withoutValue(text ?? json ?? "", path) ?? text;
-    return sha256(text ?? body);
+    for (const path of paths) text = withoutMember(text ?? json ?? "", path) ?? text;
+    // A form has its fields as JSON, with these parts and without.
+    return sha256(text ?? json ?? body);
   };
 }
 

@@ -57,6 +57,24 @@ export const messaging: Readonly<Record<string, Library>> = {
     },
     laxer: ofStandardWebhooks("webhook"),
   },
+  supabase: {
+    signs: ({ body, headers }, secret) => {
+      const at = new Date(Number(headers["webhook-timestamp"]) * 1000);
+      const signature = new StandardWebhook(secret).sign(headers["webhook-id"] ?? "", at, body);
+      return { headers: { "webhook-signature": signature } };
+    },
+    accepts: ({ body, headers }, secret) => {
+      new StandardWebhook(secret).verify(body, { ...headers }, { jsonParse: false });
+      return true;
+    },
+    laxer: {
+      ...ofStandardWebhooks("webhook"),
+      "separates signatures at a space": {
+        covers: ({ headers }) => /[^,] /.test(headers["webhook-signature"] ?? ""),
+        example: (valid) => withHeader(valid, "webhook-signature", (value) => `${value} v1,AAAA`),
+      },
+    },
+  },
   svix: {
     signs: ({ body, headers }, secret) => {
       const at = new Date(Number(headers["svix-timestamp"]) * 1000);

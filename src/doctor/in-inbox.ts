@@ -51,7 +51,7 @@ export async function diagnoseInInbox(delivery: Delivery, inbox: InboxToDiagnose
     refused: unsigned === undefined && methodIn(delivery, ready) !== undefined ? noHandshake() : undefined,
   });
   if (unsigned !== undefined || !diagnosis.verified) return { ...diagnosis, handshake: unsigned, events: [] };
-  const kept = ready instanceof HookonceError ? delivery : (ready.redactBody?.(delivery) ?? delivery);
+  const kept = ready instanceof HookonceError ? delivery : keptOf(delivery, ready);
   const signed = await handshakeIn(kept, ready, "signed");
   return { ...diagnosis, handshake: signed, events: signed === undefined ? eventsIn(kept, ready) : [] };
 }
@@ -131,6 +131,12 @@ function readLine(line: string): Record<string, unknown> | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The delivery as its events are read from it. */
+function keptOf(delivery: Delivery, source: Source): Delivery {
+  const redacted = source.redactBody?.(delivery) ?? delivery;
+  return source.keepQuery?.(redacted) ?? redacted;
 }
 
 /** The events of a delivery. Even a verified delivery is refused if it has no event id. */

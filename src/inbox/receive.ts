@@ -29,7 +29,8 @@ export async function receive(
 
   const verified = source.verify(delivery);
   if (verified !== undefined) await verified;
-  const kept = source.redactBody === undefined ? delivery : source.redactBody(delivery);
+  const redacted = source.redactBody === undefined ? delivery : source.redactBody(delivery);
+  const kept = source.keepQuery === undefined ? redacted : source.keepQuery(redacted);
   const body = source.parse(kept);
   if (handshakes?.signed !== undefined) {
     const done = await handshakes.signed(kept, () => body);

@@ -1,5 +1,6 @@
 import type { Delivery, Head, Headers, Identity } from "../event.ts";
 import { HookonceError } from "../errors.ts";
+import { createQueryKeeping, parametersIn } from "./body/kept-query.ts";
 import { createAdmission, maxUnverified, type Admission } from "./admission.ts";
 import { compileBatch, type BatchPath, type Split } from "./body/batch.ts";
 import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
@@ -104,6 +105,11 @@ export interface Source {
   /** Whether a stored delivery, or a stored event of a batch, has this id by the present rule. */
   readonly carries: (stored: Pick<Delivery, "headers" | "body">, eventId: string) => boolean;
   readonly handshakes: Handshakes | undefined;
+  /**
+   * Keeps the parameters of the query that ids and types are read from. Identify and split what it returns.
+   * Undefined if there are none.
+   */
+  readonly keepQuery: ((delivery: Delivery) => Delivery) | undefined;
   /** Replaces secrets in the body, before it is stored or passed on. Undefined if there can be none. */
   readonly redactBody: ((delivery: Delivery) => Delivery) | undefined;
   /** The headers as they may be stored: names in lower case, secrets replaced. */
@@ -142,6 +148,15 @@ export function createSource(
   const type = settings.type ?? provider.type;
   const kind = kindOf(scheme);
   const parse = kind.reading(scheme, (delivery) => parseBody(delivery, provider.formField, maxBody));
+  const parameters = parametersIn([eventId, type]);
+  const keepableUrl = createUrlRedaction(scheme, secrets);
+  const secretIn = kind.signatureParameter(scheme);
+  if (secretIn !== undefined && parameters.includes(secretIn)) {
+    throw new HookonceError(
+      "config_invalid",
+      `event_id or type is query:${secretIn}, where the secret is, which is never stored: read it from elsewhere.`,
+    );
+  }
   // An id rule in the config replaces all of the preset's.
   const earlier = settings.eventId === undefined ? (provider.earlierEventIds ?? []) : [];
   const identify = createIdentifier(eventId, earlier, compileSelector(type, "skip"), parse);
@@ -195,10 +210,11 @@ export function createSource(
     payloadOf: createPayloadOf(parse, split),
     carries: createCarries(identify, split),
     handshakes,
+    keepQuery: createQueryKeeping(parameters, keepableUrl),
     redactBody:
       kind.proof === "secret-sent" ? createBodyRedaction(secrets, provider.formField, maxBody) : undefined,
     keepableHeaders: createHeaderRedaction(provider, scheme, secrets),
-    keepableUrl: createUrlRedaction(scheme, secrets),
+    keepableUrl,
   };
 }
 

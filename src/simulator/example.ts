@@ -14,6 +14,8 @@ export interface Example {
   readonly wrap?: (events: readonly unknown[], seed: Seed) => unknown;
   /** The headers that carry id and type; names in lower case. */
   readonly headers?: (seed: Seed) => Readonly<Record<string, string>>;
+  /** The parameters of the query that carry id and type. */
+  readonly query?: (seed: Seed) => Readonly<Record<string, string>>;
   /**
    * Encode the body as a form: the event's fields, or one field that holds the JSON. If absent, the body is
    * JSON.

@@ -1,4 +1,5 @@
-import { parsePath, parseValuePath } from "../providers/body/path.ts";
+import { parametersIn } from "../providers/body/kept-query.ts";
+import { parameterOf, parsePath, parseValuePath } from "../providers/body/path.ts";
 import {
   compileSelector,
   isList,
@@ -47,6 +48,14 @@ export function fitExample(example: Example, { eventId, type, batch }: OwnRules)
         placesOf(seed).flatMap(({ at, value }) => (at.in === "header" ? [[at.name, value]] : [])),
       ),
     }),
+    ...(parametersIn([eventId ?? [], type ?? []]).length === 0
+      ? {}
+      : {
+          query: (seed) =>
+            Object.fromEntries(
+              placesOf(seed).flatMap(({ at, value }) => (at.in === "query" ? [[at.name, value]] : [])),
+            ),
+        }),
   };
 }
 
@@ -55,14 +64,18 @@ function readable(example: Example, seed: Seed): Readable {
 }
 
 interface Place {
-  readonly at: ReturnType<typeof parseValuePath>;
+  readonly at: ReturnType<typeof parseValuePath> | { readonly in: "query"; readonly name: string };
   readonly value: string;
 }
 
 /** The places that a selector reads, and what to write there so that it reads this value. */
 function placesIn(selector: Selector | undefined, value: string): Place[] {
   if (selector === undefined || value === "") return [];
-  if (typeof selector === "string") return isPlace(selector) ? [{ at: parseValuePath(selector), value }] : [];
+  if (typeof selector === "string") {
+    const name = parameterOf(selector);
+    if (name !== undefined) return [{ at: { in: "query", name }, value }];
+    return isPlace(selector) ? [{ at: parseValuePath(selector), value }] : [];
+  }
   if ("key_beside" in selector || "hash_without" in selector) return [];
   if (isList(selector)) {
     for (const choice of selector) {

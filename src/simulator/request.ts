@@ -7,12 +7,12 @@ import type { Example, Seed } from "./example.ts";
 
 /** A provider's delivery of these events, not yet signed. */
 export function requestOf(example: Example, seeds: readonly [Seed, ...Seed[]], url: string): OutgoingRequest {
-  const { event, wrap, headers, form, files, contentType = "application/json" } = example;
+  const { event, wrap, headers, query, form, files, contentType = "application/json" } = example;
   const [first] = seeds;
   const payload = wrap === undefined ? event(first) : wrap(seeds.map(event), first);
   const request = (type: string, body: Uint8Array): OutgoingRequest => ({
     method: "POST",
-    url,
+    url: query === undefined ? url : withQuery(url, query(first)),
     headers: { "content-type": type, ...headers?.(first) },
     body,
   });
@@ -29,6 +29,12 @@ export function requestOf(example: Example, seeds: readonly [Seed, ...Seed[]], u
     ...files(first).map(({ field, content, ...file }) => newPart(field, content, file)),
   ];
   return request(type, writeMultipart({ "content-type": type }, parts));
+}
+
+function withQuery(url: string, query: Readonly<Record<string, string>>): string {
+  const made = new URL(url);
+  for (const [name, value] of Object.entries(query)) made.searchParams.set(name, value);
+  return made.href;
 }
 
 /** Why a receiver would not notice a changed body; undefined if it would. */

@@ -32,7 +32,8 @@ export function sampleEvent(
   const type = typeFor(key, example.types, known.get(provider.name)?.types ?? []);
   const fitted = fitExample(example, source.ownRules);
   const request = requestOf(fitted, [seedOf(id, type, now)], "http://localhost");
-  const delivery: Delivery = { ...request, receivedAt: now, remoteAddress: () => null };
+  const made: Delivery = { ...request, receivedAt: now, remoteAddress: () => null };
+  const delivery = source.keepQuery?.(made) ?? made;
   try {
     const body = source.parse(delivery);
     if (source.split === undefined) return incomingOf(source.identify(delivery, body), delivery, source);

@@ -16,7 +16,7 @@ export interface SendOptions {
   /** The provider, with the scheme of the receiving source. */
   readonly provider: Pick<Provider, "scheme" | "formField" | "timeoutMs">;
   /** Reads the events that the receiver will find in a delivery. */
-  readonly source: Pick<Source, "identify" | "split" | "redactBody">;
+  readonly source: Pick<Source, "identify" | "split" | "redactBody" | "keepQuery">;
   readonly keys: SigningKeys;
   /** The body to send instead of the example's. */
   readonly data?: Uint8Array | undefined;
@@ -116,15 +116,20 @@ async function plan(options: SendOptions): Promise<Planned> {
   return { request, eventIds, neverDuplicate: idsOf().join("\n") !== eventIds.join("\n"), answers: [] };
 }
 
-/** The request from which the receiver reads ids. If the body contains the secret, the secret is replaced. */
+/**
+ * The request from which the receiver reads ids, with what it keeps of the query. If the body contains the
+ * secret, the secret is replaced.
+ */
 async function keptOf(
   request: OutgoingRequest,
   { source, provider, keys }: SendOptions,
   now: number,
 ): Promise<OutgoingRequest> {
-  if (source.redactBody === undefined) return request;
+  if (source.redactBody === undefined && source.keepQuery === undefined) return request;
   const signed = await sign(provider, request, keys, now);
-  return { ...signed, ...source.redactBody({ ...signed, receivedAt: now, remoteAddress: () => null }) };
+  const delivery = { ...signed, receivedAt: now, remoteAddress: () => null };
+  const redacted = source.redactBody?.(delivery) ?? delivery;
+  return { ...signed, ...(source.keepQuery?.(redacted) ?? redacted) };
 }
 
 /** Makes and signs the deliveries, and sends nothing. */

@@ -1,7 +1,7 @@
 import type { Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
 import { NumberLiteral, numberAt, withoutMember } from "./exact-numbers.ts";
-import { parsePath, parseValuePath, stepsIn } from "./path.ts";
+import { parameterOf, parsePath, parseValuePath, stepsIn } from "./path.ts";
 
 /**
  * Where a value is: a part, a list (the first that is present), several parts joined, or the name of the one
@@ -29,7 +29,7 @@ export interface HashWithout {
 }
 
 /**
- * `header:x-github-event`, `body:$.data.object.id` or `key:$.message.is_deleted` (the last name itself, if
+ * `header:x-github-event`, `query:id`, `body:$.data.object.id` or `key:$.message.is_deleted` (the last name itself, if
  * its value is there and not false). For ids also:
  *
  * - `sha256:body`, a hash of the body (in a batch: of the element). Use it if a retry has the same body, byte
@@ -154,9 +154,16 @@ function compilePart(part: Part): Read {
       return value === undefined || value === false ? undefined : steps.at(-1);
     };
   }
-  const path = parseValuePath(part, "header:name, body:$.path, key:$.path, sha256:body or new:delivery");
-  if (path.in === "body") return compilePath(path.steps);
-  const { name } = path;
+  // kept-query.ts has put the parameter there.
+  if (parameterOf(part) !== undefined) return headerAt(part);
+  const path = parseValuePath(
+    part,
+    "header:name, query:name, body:$.path, key:$.path, sha256:body or new:delivery",
+  );
+  return path.in === "body" ? compilePath(path.steps) : headerAt(path.name);
+}
+
+function headerAt(name: string): Read {
   return ({ headers }) => (Object.hasOwn(headers, name) && headers[name] !== "" ? headers[name] : undefined);
 }
 
@@ -192,7 +199,7 @@ const NAME = /^[\p{L}\p{N}_$-]+$/u;
 
 function canonicalPart(part: Part): Part {
   const [, kind, path] = /^(body|key):(.*)$/su.exec(part) ?? [];
-  if (kind === undefined || path === undefined) return part.toLowerCase();
+  if (kind === undefined || path === undefined) return part.startsWith("query:") ? part : part.toLowerCase();
   const steps = parsePath(path) ?? [];
   const spelled = steps.map((step) =>
     typeof step === "string" && NAME.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`,

@@ -212,6 +212,8 @@ function createProbe(engine: Engine, clock: () => number): (withinMs: number) =>
   let proof: { readonly at: number; readonly health: Health } | undefined;
   return async (withinMs) => {
     if (proof !== undefined && withinMs > 0 && performance.now() - proof.at < withinMs) return proof.health;
+    // If this fails, the earlier proof no longer counts.
+    proof = undefined;
     const health = await engine.probe(clock());
     proof = { at: performance.now(), health };
     return health;

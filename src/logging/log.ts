@@ -6,6 +6,7 @@ import { err } from "pino-std-serializers";
 import { HookonceError } from "../errors.ts";
 import { createLineBuffer } from "./line-buffer.ts";
 import { readableLine } from "./readable-line.ts";
+import { visibleJson } from "./visible.ts";
 import { wrapped } from "./wrap.ts";
 
 export interface Log {
@@ -59,13 +60,14 @@ export async function createLog(options: { readable: boolean }): Promise<Log> {
     (count) =>
       `{"level":"warn"${isoTime()},"lines":${count},"msg":"log lines were dropped because their reader stalled"}\n`,
   );
-  const logger = createJsonLogger(level, (line) => lines.write(line));
+  const logger = createJsonLogger(level, (line) => lines.write(visibleJson(line)));
   return {
     logger,
     terminal: false,
     ...(logger.isLevelEnabled("info")
       ? {
-          writeDelivery: (fields) => lines.write(`{"level":"info"${isoTime()},${fields},"msg":"delivery"}\n`),
+          writeDelivery: (fields) =>
+            lines.write(visibleJson(`{"level":"info"${isoTime()},${fields},"msg":"delivery"}\n`)),
         }
       : {}),
     flush: () => lines.flush(),

@@ -4,6 +4,9 @@
  */
 const HIDDEN = /(?!\t)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
+/** The same without the line break that ends each line. */
+const HIDDEN_IN_JSON = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
 /**
  * Text from outside, such as an id, a type or an error, made safe to show. Hidden characters are shown as
  * JSON writes them, so that they cannot move the cursor, or reorder or imitate the text beside them. Lines
@@ -14,6 +17,24 @@ export function visible(text: string): string {
     .split(/\r?\n/)
     .map((line) => line.replace(HIDDEN, shown))
     .join("\n    ");
+}
+
+/** All hidden characters and lone surrogates are beyond this. Most lines of the log have none. */
+const BEYOND_ASCII = /[^\n\x20-\x7e]/;
+
+/**
+ * JSON with the same content, in which hidden characters are escaped. JSON itself escapes only those below
+ * U+0020, and people read a log in JSON on a terminal, too.
+ */
+export function visibleJson(json: string): string {
+  return BEYOND_ASCII.test(json) ? json.replace(HIDDEN_IN_JSON, escaped) : json;
+}
+
+function escaped(character: string): string {
+  return Array.from(
+    { length: character.length },
+    (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`,
+  ).join("");
 }
 
 function shown(character: string): string {

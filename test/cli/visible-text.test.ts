@@ -30,7 +30,7 @@ export default handler(() => {
     await server.post("/webhook", { event_id: `evt_${BIDI}1`, type: `paid${BIDI}` });
     await server.post("/webhook", { event_id: "evt_2", type: `other${BIDI}` });
     server.signal("SIGTERM");
-    await server.ended;
+    expectNoHidden(await server.ended);
 
     const applied = await run(["apply", "--folder", inbox.path]);
     expectNoHidden(applied);

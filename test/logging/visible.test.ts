@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { readableLine } from "../../src/logging/readable-line.ts";
-import { visible } from "../../src/logging/visible.ts";
+import { visible, visibleJson } from "../../src/logging/visible.ts";
 
 test.each([
   ["plain text stays", "evt_1 invoice.paid é 日本 🐙 \\n", "evt_1 invoice.paid é 日本 🐙 \\n"],
@@ -26,6 +26,17 @@ test.each([
   ],
 ])("%s", (_, text, shown) => {
   expect(visible(text)).toBe(shown);
+});
+
+test.each([
+  ["plain text", "evt_1 é 日本 🐙 \\n\t\n", "evt_1 é 日本 🐙 \\\\n\\t\\n"],
+  ["controls that JSON leaves", "\u007f\u009b31m\u0085", "\\u007f\\u009b31m\\u0085"],
+  ["marks that reorder text", "\u202egpj.\u2069", "\\u202egpj.\\u2069"],
+  ["invisible characters", "a\u200b\u{e0041}", "a\\u200b\\udb40\\udc41"],
+])("JSON keeps its content and shows %s", (_, text, shown) => {
+  const line = visibleJson(`${JSON.stringify({ text })}\n`);
+  expect(line).toBe(`{"text":"${shown}"}\n`);
+  expect(JSON.parse(line)).toEqual({ text });
 });
 
 test("a readable log line shows ids, types, errors and other fields as text", () => {

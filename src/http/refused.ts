@@ -97,7 +97,7 @@ export function createRefusedRing(limits: RingLimits = LIMITS): RefusedRing {
         receivedAt: clock(),
         method: head.method,
         url: source.keepableUrl(pathOf(head.url)),
-        headers: source.keepableHeaders(head.headers),
+        headers: source.headersForDoctor(head.headers),
         body: keptBody(source, body, limits.body),
         code: error.code,
         message: error.message,

@@ -114,6 +114,8 @@ export interface Source {
   readonly redactBody: ((delivery: Delivery) => Delivery) | undefined;
   /** The headers as they may be stored: names in lower case, secrets replaced. */
   readonly keepableHeaders: (headers: Headers) => Headers;
+  /** The same with what the doctor needs. They are kept in memory alone. */
+  readonly headersForDoctor: (headers: Headers) => Headers;
   /** The URL as it may be shown: secrets replaced. */
   readonly keepableUrl: (url: string) => string;
 }
@@ -214,6 +216,7 @@ export function createSource(
     redactBody:
       kind.proof === "secret-sent" ? createBodyRedaction(secrets, provider.formField, maxBody) : undefined,
     keepableHeaders: createHeaderRedaction(provider, scheme, secrets),
+    headersForDoctor: createHeaderRedaction(provider, scheme, secrets, true),
     keepableUrl,
   };
 }

@@ -125,6 +125,45 @@ test("the simulator makes a form with files, and Mailgun's signature in its fiel
   expect(() => source.verify({ ...delivery, ...other })).toThrow("does not match");
 });
 
+test("refuses a damaged body, or reads what it would write, and throws nothing unexpected", () => {
+  const whole =
+    field("a") +
+    part('Content-Disposition: form-data; name="f"; filename="x"', "text") +
+    field("c", "") +
+    END;
+  const bits = [
+    "\r\n",
+    "--X",
+    "--",
+    "\r",
+    '"',
+    ";",
+    "=",
+    "\\",
+    "%22",
+    "\r\n--X\r\n",
+    "\u00e4",
+    'name="b"',
+    "",
+  ];
+  const splice = fc.record({
+    at: fc.nat(whole.length),
+    remove: fc.nat(6),
+    put: fc.constantFrom(...bits),
+  });
+  fc.assert(
+    fc.property(fc.array(splice, { minLength: 1, maxLength: 3 }), (splices) => {
+      let text = whole;
+      for (const { at, remove, put } of splices) text = text.slice(0, at) + put + text.slice(at + remove);
+      const refusal = refusalOf(text);
+      if (refusal !== "none") return expect(refusal).toStartWith("invalid_multipart: ");
+      const parts = read(text);
+      expect(read(writeMultipart(HEADERS, parts))).toEqual(parts);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
 test("writes what it reads", () => {
   fc.assert(
     fc.property(
@@ -208,6 +247,11 @@ describe("a body", () => {
       "with a part of a huge header",
       part(`Content-Disposition: form-data; name="a"; x="${"y".repeat(8200)}"`) + END,
       "no end of its headers within 8192 bytes",
+    ],
+    [
+      "with a header without a colon",
+      part('Content-Disposition: form-data; name="a"\r\nb') + END,
+      "a header without a colon",
     ],
     [
       "with two names for a part",

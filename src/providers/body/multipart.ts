@@ -151,12 +151,13 @@ function readHead(head: Buffer): Record<"name" | "filename" | "given", string | 
 
 function headersIn(head: Buffer): Map<string, string> {
   const headers = new Map<string, string>();
+  if (head.byteLength === 0) return headers;
   // A line that begins with a blank continues the one before it.
   for (const line of textOfHead(head)
     .replaceAll(/\r\n[ \t]+/g, " ")
     .split(CRLF)) {
     const colon = line.indexOf(":");
-    if (colon === -1) continue;
+    if (colon === -1) throw invalid("a part has a header without a colon");
     const name = line.slice(0, colon).trim().toLowerCase();
     if (headers.has(name)) throw invalid(`a part has the header ${JSON.stringify(name)} twice`);
     headers.set(name, line.slice(colon + 1).trim());

@@ -15,11 +15,14 @@ const SECRET_HEADERS = ["authorization", "proxy-authorization", "cookie"];
 /**
  * Replaces secrets in headers before they are stored: the whole value of headers that hold secrets and, if
  * the provider sends the secret itself, the secret wherever else it is.
+ *
+ * @param forDoctor leaves what the doctor needs of a signature, and nobody else can use. It is not stored
  */
 export function createHeaderRedaction(
   provider: Provider,
   scheme: Scheme,
   secrets: readonly string[],
+  forDoctor = false,
 ): (headers: Headers) => Headers {
   const kind = kindOf(scheme);
   const isSent = kind.proof === "secret-sent";
@@ -33,7 +36,7 @@ export function createHeaderRedaction(
     ]),
   ];
   const redactOne = (name: string, value = ""): string =>
-    (name === header ? redactSignature?.(value) : undefined) ?? REDACTED;
+    (forDoctor && name === header ? redactSignature?.(value) : undefined) ?? REDACTED;
   const redact = (headers: Headers): Headers => {
     const secret = names.filter((name) => Object.hasOwn(headers, name));
     if (secret.length === 0) return headers;

@@ -122,8 +122,8 @@ interface Optional<S> {
   readonly needsSecret?: boolean;
 
   /**
-   * What is stored of the signature's header, for signatures with which their holder can send other deliveries;
-   * undefined for nothing of it. Default: all of it.
+   * For signatures with which their holder can send other deliveries, so they are not stored: what is kept of the
+   * header in memory, for the doctor; undefined for nothing of it. Default: the header is stored.
    */
   readonly redactSignature?: ((value: string) => string | undefined) | undefined;
 

@@ -3,6 +3,7 @@ import type { Environment } from "../config/secrets.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import type { Delivery } from "../event.ts";
 import type { Fetch } from "../providers/context.ts";
+import { readable } from "../providers/body/form.ts";
 import { noHandshake, type Handshake, type HandshakeMethod } from "../providers/handshake.ts";
 import { createSource, type Source, type SourceSettings } from "../providers/source.ts";
 import { ageIn } from "./age.ts";
@@ -135,7 +136,8 @@ function readLine(line: string): Record<string, unknown> | undefined {
 
 /** The delivery as its events are read from it. */
 function keptOf(delivery: Delivery, source: Source): Delivery {
-  const redacted = source.redactBody?.(delivery) ?? delivery;
+  const read = readable(delivery);
+  const redacted = source.redactBody?.(read) ?? read;
   return source.keepQuery?.(redacted) ?? redacted;
 }
 

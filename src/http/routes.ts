@@ -61,8 +61,14 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
   for (const source of options.sources.values()) {
     for (const path of pathsOf(source).flatMap((one) => [one, `${one}/`])) {
       app.post(path, (c) => take(options, source, c.req.raw, c.env));
+      const { deliversByGet } = source.provider;
+      // Hono passes HEAD to the route of GET.
+      if (deliversByGet)
+        app.get(path, (c, next) =>
+          c.req.raw.method === "GET" ? take(options, source, c.req.raw, c.env) : next(),
+        );
       const methods = source.handshakes?.methods ?? [];
-      allowed.set(path, [...methods, "POST"].join(", "));
+      allowed.set(path, [...methods, ...(deliversByGet ? ["GET"] : []), "POST"].join(", "));
       for (const method of methods) {
         // Hono passes HEAD to the route of GET.
         app.on(method === "HEAD" ? "GET" : method, path, (c, next) => {

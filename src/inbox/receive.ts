@@ -2,6 +2,7 @@ import type { Incoming, Result } from "../engines/engine.ts";
 import type { Delivery } from "../event.ts";
 import { HookonceError } from "../errors.ts";
 import { noHandshake, type HandshakeDone, type HandshakeMethod } from "../providers/handshake.ts";
+import { readable } from "../providers/body/form.ts";
 import type { ParsedBody } from "../providers/body/payload.ts";
 import type { Identified, Source } from "../providers/source.ts";
 import type { Queue } from "./queue.ts";
@@ -29,7 +30,8 @@ export async function receive(
 
   const verified = source.verify(delivery);
   if (verified !== undefined) await verified;
-  const redacted = source.redactBody === undefined ? delivery : source.redactBody(delivery);
+  const read = readable(delivery);
+  const redacted = source.redactBody === undefined ? read : source.redactBody(read);
   const kept = source.keepQuery === undefined ? redacted : source.keepQuery(redacted);
   const body = source.parse(kept);
   if (handshakes?.signed !== undefined) {

@@ -1,4 +1,5 @@
 import type { Delivery, Head } from "../event.ts";
+import type { BatchPath } from "./body/batch.ts";
 import type { Reading } from "./body/payload.ts";
 
 /** Unix milliseconds. */
@@ -31,6 +32,8 @@ export interface VerifyContext {
    * is not compressed as its headers say.
    */
   readonly decompress: (delivery: Pick<Delivery, "headers" | "body">) => Uint8Array;
+  /** Where the events are, if a delivery carries several. */
+  readonly batch?: readonly BatchPath[] | undefined;
   /** The provider's environment, if it has several. */
   readonly environment: "production" | "sandbox";
   /** An unsigned source accepts requests from anyone, not only from this machine. */

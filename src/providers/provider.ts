@@ -47,6 +47,8 @@ export interface Provider {
   /** Headers that hold secrets, besides those of the scheme. In lower case. */
   readonly secretHeaders?: readonly string[];
   readonly handshakes?: readonly Handshake[];
+  /** It can be told to deliver by GET, with the fields of a form in the query. */
+  readonly deliversByGet?: true;
   /** The answer it wants after success, instead of 200 and JSON. */
   readonly answer?: ExactAnswer;
   /** Refusals are answered without a body. */

@@ -173,6 +173,7 @@ export function createSource(
       parseBody(delivery, provider.formField, Math.min(maxBody, maxUnverified(delivery.body))),
     ),
     decompress: (delivery) => decompress(delivery, Math.min(maxBody, maxUnverified(delivery.body))),
+    batch,
     environment: settings.environment ?? "production",
     allowPublic: settings.allowPublic === true,
   };

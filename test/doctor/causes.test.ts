@@ -563,6 +563,27 @@ const pairs: Planted[] = [
     remedy: "secret of the source gh",
   },
   {
+    name: "Svix's headers without its name, as senders built on Svix can have them",
+    source: source("svix", STRIPE),
+    delivery: async () =>
+      withHeaders(await signed("standard-webhooks", STRIPE, { headers: { "webhook-id": "msg_1" } }), {}),
+    causes: ["other_provider"],
+    says: "Standard Webhooks",
+    remedy: 'provider = "standard-webhooks"',
+  },
+  {
+    name: "a signature in capitals",
+    source: source("github", TEXT),
+    delivery: async () => {
+      const delivery = await signed("github", TEXT);
+      const given = delivery.headers["x-hub-signature-256"] ?? "";
+      return withHeaders(delivery, { "x-hub-signature-256": `sha256=${given.slice(7).toUpperCase()}` });
+    },
+    causes: ["signature_written_otherwise"],
+    says: "written in capitals",
+    remedy: 'provider = "hmac"',
+  },
+  {
     name: "another source's delivery by its secret, although its headers differ",
     source: source("stripe", STRIPE),
     context: { sources: [source("standard-webhooks", OTHER, { name: "gl" })] },

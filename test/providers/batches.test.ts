@@ -231,3 +231,47 @@ type = "header:x-id"
   expect(inbox.value("select count(*) from hookonce_events")).toBe(0);
   expect(await post("application/json", body)).toBe(200);
 });
+
+const SECRET = "the-secret-of-every-element";
+
+test.each([
+  ["body:$[*]", "body:$[0].token", (events: unknown[]) => events],
+  [
+    "body:$.events[*]",
+    "body:$.events[0].auth.token",
+    (events: unknown[]) => ({ events: events.map(deeper) }),
+  ],
+  [
+    "body:$.entry[*].changes[*]",
+    "body:$.entry[0].token",
+    (entry: unknown[]) => ({ entry: entry.map(withChange) }),
+  ],
+])("a secret in the elements of the batch %s must be in each of them", async (batch, secretIn, wrap) => {
+  const id = batch.includes("changes") ? "body:$.changes[0].id" : "body:$.id";
+  await using inbox = await testInbox({
+    config: `[sources.it]\nprovider = "static"\nsecret = "env:S"\nsecret_in = "${secretIn}"\nevent_id = "${id}"\ntype = "body:$.type"\nbatch = "${batch}"\n`,
+    environment: { S: SECRET },
+    files: failing,
+  });
+  const send = async (...events: unknown[]): Promise<number> =>
+    (await inbox.deliver(wrap(events), { source: "it" })).status;
+  const own = { id: "a", type: "thing", token: SECRET };
+
+  expect(await send(own, { id: "forged", type: "thing" })).toBe(401);
+  expect(await send(own, { id: "forged", type: "thing", token: "guessed" })).toBe(401);
+  expect(await send(own, own, { id: "forged", type: "thing", token: null })).toBe(401);
+  expect(await send(own, { id: "forged", type: "thing", token: [SECRET] })).toBe(401);
+  expect(await send()).toBe(401);
+  expect(effects(inbox)).toEqual([]);
+
+  expect(await send(own, { id: "b", type: "thing", token: SECRET })).toBe(200);
+  expect(effects(inbox)).toEqual(["a", "b"]);
+});
+
+function deeper(event: unknown): object {
+  return { ...(event as object), auth: { token: (event as { token?: unknown }).token } };
+}
+
+function withChange(event: unknown): object {
+  return { ...(event as object), changes: [{ id: (event as { id: string }).id }] };
+}

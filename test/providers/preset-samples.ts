@@ -134,7 +134,9 @@ export const samples: Readonly<Record<string, Sample>> = {
   "gitlab-token": inHeader("idempotency-key", { "x-gitlab-event": "Push Hook" }),
   bitbucket: inHeader("x-request-uuid", { "x-event-key": "repo:push" }),
   gitea: inHeader("x-gitea-delivery", { "x-gitea-event": "push" }),
+  gogs: inHeader("x-gogs-delivery", { "x-gogs-event": "push" }),
   jira: inHeader("x-atlassian-webhook-identifier"),
+  "jira-data-center": inHeader("x-atlassian-webhook-identifier"),
   linear: inHeader("linear-delivery"),
   sentry: {
     headers: (n, attempt) => ({ "request-id": `${n}-${attempt}`, "sentry-hook-resource": "issue" }),
@@ -191,6 +193,19 @@ export const samples: Readonly<Record<string, Sample>> = {
       })),
     events: 2,
   },
+  "hubspot-v1": {
+    body: (n, attempt) =>
+      [0, 1].map((item) => ({
+        eventId: n * 10 + item,
+        subscriptionId: 1,
+        objectId: 123,
+        occurredAt: 1_564_113_600_000,
+        subscriptionType: "contact.creation",
+        attemptNumber: attempt,
+      })),
+    events: 2,
+  },
+  "hubspot-workflow": { body: (n) => ({ vid: n, properties: { email: { value: "a@example.com" } } }) },
   notion: { body: (n, attempt) => ({ id: `n${n}`, type: "page.created", attempt_number: attempt }) },
   typeform: { body: (n) => ({ event_id: `tf${n}`, event_type: "form_response" }) },
   calendly: { body: (n) => ({ event: "invitee.created", payload: { uri: `https://calendly.com/${n}` } }) },

@@ -30,11 +30,12 @@ const hmac = (algorithm: string, key: string | Buffer, signed: string, encoding:
 const hash = (algorithm: string, text: string | Buffer): string =>
   createHash(algorithm).update(text).digest("hex");
 
-const upper =
+/** With another last digit. */
+const altered =
   (name: string) =>
   (headers: Record<string, string>): Record<string, string> => ({
     ...headers,
-    [name]: (headers[name] as string).toUpperCase(),
+    [name]: (headers[name] as string).replace(/.$/, (digit) => (digit === "0" ? "1" : "0")),
   });
 const without =
   (name: string, text: string) =>
@@ -49,7 +50,7 @@ const shapes: Shape[] = [
     config: 'signature = { header = "X-Signature" }',
     secret: "plain text",
     sign: (body) => ({ "x-signature": hmac("sha256", "plain text", body, "hex") }),
-    wrong: upper("x-signature"),
+    wrong: altered("x-signature"),
   },
   {
     name: "SHA-1 in hex with a prefix, as GitHub once did",
@@ -96,14 +97,14 @@ const shapes: Shape[] = [
     config: 'signature = { header = "x-sig", secret_encoding = "base64" }',
     secret: KEY.toString("base64"),
     sign: (body) => ({ "x-sig": hmac("sha256", KEY, body, "hex") }),
-    wrong: upper("x-sig"),
+    wrong: altered("x-sig"),
   },
   {
     name: "a key in base64url, without padding",
     config: 'signature = { header = "x-sig", secret_encoding = "base64" }',
     secret: KEY.toString("base64url"),
     sign: (body) => ({ "x-sig": hmac("sha256", KEY, body, "hex") }),
-    wrong: upper("x-sig"),
+    wrong: altered("x-sig"),
   },
   {
     name: "a whsec key, the time and the id, as in Standard Webhooks",
@@ -155,7 +156,7 @@ const shapes: Shape[] = [
     config: 'signature = { header = "x-sig", signed = "{secret}{body}" }',
     secret: "plain",
     sign: (body) => ({ "x-sig": hash("sha256", `plain${body}`) }),
-    wrong: upper("x-sig"),
+    wrong: altered("x-sig"),
   },
   {
     name: "a plain SHA-1 of the time, the body and a key in hex",
@@ -202,6 +203,13 @@ const shapes: Shape[] = [
       "stripe-signature": `t=${AT - 120},v1=${hmac("sha512", "whsec_x", `${AT - 120}.${body}`, "hex")}`,
     }),
     wrong: (headers) => ({ "stripe-signature": (headers["stripe-signature"] as string).replace("v1", "v2") }),
+  },
+  {
+    name: "a signature in capitals",
+    config: 'signature = { header = "x-sig" }',
+    secret: "capitals",
+    sign: (body) => ({ "x-sig": hmac("sha256", "capitals", body, "hex").toUpperCase() }),
+    wrong: altered("x-sig"),
   },
 ];
 

@@ -93,6 +93,8 @@ const rows: Record<string, Row> = {
   },
   // HubSpot does not promise that eventId is unique.
   "hubspot-v3": { preset: "hubspot", id: "1:12345:123:1564113600000" },
+  "hubspot-v1": { preset: "hubspot-v1", id: "1:12345:123:1564113600000" },
+  "hubspot-v2": { preset: "hubspot-workflow", id: HASH },
   workos: { preset: "workos" },
   mollie: { preset: "mollie" },
   "aws-sns": { preset: "aws-sns" },
@@ -143,9 +145,6 @@ const rows: Record<string, Row> = {
   plex: { preset: "plex", id: /^[0-9a-f-]{36}$/ },
 };
 
-/** Plain hashes, which HubSpot still sends to older apps. The preset verifies v3 only. */
-const LEFT_OUT = new Set(["hubspot-v1", "hubspot-v2"]);
-
 /** The types of requests that carry no event: of SNS and of Figma. */
 const HANDSHAKES = new Set(["SubscriptionConfirmation", "PING"]);
 
@@ -157,7 +156,7 @@ const all = [...vectors, ...examples] as unknown as Vector[];
 
 test("each provider of the vectors has a row, and each row has a preset", () => {
   const known = new Set(all.map(({ provider }) => provider));
-  expect([...known].filter((name) => !LEFT_OUT.has(name)).sort()).toEqual(Object.keys(rows).sort());
+  expect([...known].sort()).toEqual(Object.keys(rows).sort());
   for (const { preset } of Object.values(rows)) expect(providers.has(preset)).toBe(true);
 });
 
@@ -193,9 +192,7 @@ function setUp({ provider, secret, secrets, webhook_id: webhookId }: Vector): {
   }
 }
 
-const taken = all
-  .filter(({ provider }) => !LEFT_OUT.has(provider))
-  .map((vector, index) => ({ vector, source: `vector-${index}` }));
+const taken = all.map((vector, index) => ({ vector, source: `vector-${index}` }));
 
 /** @param environment receives the secrets */
 function configOf({ vector, source }: (typeof taken)[number], environment: Record<string, string>): string {

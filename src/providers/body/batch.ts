@@ -47,6 +47,50 @@ export function compileBatch(paths: readonly BatchPath[]): Split {
   };
 }
 
+/**
+ * Reads a value that is in an element of a batch from every element: `body:$.events[0].token` from each of
+ * `body:$.events[*]`. Otherwise a delivery could carry elements that nobody has checked.
+ *
+ * @param batch undefined if a delivery is one event
+ * @returns at least one value; undefined is a value that is missing
+ */
+export function compileInEach(
+  batch: readonly BatchPath[] | undefined,
+  steps: Steps,
+): (payload: unknown) => unknown[] {
+  const [indexes = []] = (batch ?? [])
+    .map((path) => indexesIn(stepsOf(path), steps))
+    .sort((a, b) => b.length - a.length);
+  const pieces: Steps[] = [];
+  let start = 0;
+  for (const index of indexes) {
+    pieces.push(steps.slice(start, index));
+    start = index + 1;
+  }
+  const last = steps.slice(start);
+  const read = (value: unknown, depth: number): unknown[] => {
+    const list = pieces[depth];
+    if (list === undefined) return [valueAt(value, last)];
+    const elements = valueAt(value, list);
+    if (!Array.isArray(elements) || elements.length === 0) return [undefined];
+    return elements.flatMap((element) => read(element, depth + 1));
+  };
+  return (payload) => read(payload, 0);
+}
+
+/** The positions of the steps that are an index of one of a batch's arrays. */
+function indexesIn(pieces: readonly Steps[], steps: Steps): number[] {
+  const indexes: number[] = [];
+  let at = 0;
+  for (const piece of pieces.slice(0, -1)) {
+    const index = at + piece.length;
+    if (piece.some((step, n) => steps[at + n] !== step) || typeof steps[index] !== "number") break;
+    indexes.push(index);
+    at = index + 1;
+  }
+  return indexes;
+}
+
 type Steps = readonly (string | number)[];
 
 /** What the paths of a batch name in the body, or in one element. */

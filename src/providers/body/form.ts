@@ -1,4 +1,4 @@
-import type { Headers } from "../../event.ts";
+import type { Delivery, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
 
 /**
@@ -9,6 +9,17 @@ export const MAX_FIELDS = 1000;
 
 export function isForm(headers: Headers): boolean {
   return headers["content-type"]?.toLowerCase().startsWith("application/x-www-form-urlencoded") === true;
+}
+
+/** A delivery by GET as the form that it would be by POST, because what is stored of it has no URL. */
+export function readable(delivery: Delivery): Delivery {
+  if (delivery.method !== "GET") return delivery;
+  const query = delivery.url.indexOf("?");
+  return {
+    ...delivery,
+    headers: { ...delivery.headers, "content-type": "application/x-www-form-urlencoded" },
+    body: Buffer.from(query === -1 ? "" : delivery.url.slice(query + 1).replace(/#.*$/su, "")),
+  };
 }
 
 /**

@@ -106,7 +106,7 @@ export const development: readonly Provider[] = [
   {
     name: "gitea",
     title: "Gitea, Forgejo",
-    aliases: ["forgejo", "gogs", "codeberg"],
+    aliases: ["forgejo", "codeberg"],
     docs: "https://docs.gitea.com/usage/webhooks",
     scheme: {
       ...BODY_SHA256,
@@ -124,6 +124,21 @@ export const development: readonly Provider[] = [
     unverified: "redelivery by hand; the largest body",
   },
   {
+    name: "gogs",
+    title: "Gogs",
+    docs: "https://gogs.io/features/webhook",
+    scheme: { ...BODY_SHA256, signature: { header: "x-gogs-signature" }, signedFormField: "payload" },
+    formField: "payload",
+    eventId: "header:x-gogs-delivery",
+    eventIdSigned: false,
+    type: { join: ["header:x-gogs-event", "body:$.action"], with: "." },
+    maxBody: 25 * MIB,
+    timeoutMs: 5 * SECONDS,
+    retryWindowMs: 3 * DAYS,
+    retries: "not automatically; by hand",
+    unverified: "redelivery by hand; the largest body",
+  },
+  {
     name: "jira",
     title: "Jira",
     aliases: ["atlassian"],
@@ -136,6 +151,21 @@ export const development: readonly Provider[] = [
     retryWindowMs: 2 * HOURS,
     retries: "up to five times, 5 to 15 min apart",
     unverified: "timeout and retries",
+  },
+  {
+    name: "jira-data-center",
+    title: "Jira Data Center",
+    docs: "https://confluence.atlassian.com/adminjiraserver/managing-webhooks-938846912.html",
+    // It signs nothing, so the secret is part of the URL that is entered there.
+    scheme: { kind: "static", secretIn: "query:secret" },
+    secretIs: "a long random text that you choose",
+    eventId: ["header:x-atlassian-webhook-identifier", "sha256:body"],
+    eventIdSigned: false,
+    type: "body:$.webhookEvent",
+    timeoutMs: 30 * SECONDS,
+    retryWindowMs: 2 * HOURS,
+    retries: "not at all in most versions",
+    unverified: "the header X-Atlassian-Webhook-Identifier; timeout and retries",
   },
   {
     name: "linear",

@@ -23,7 +23,7 @@ export const generic: readonly Provider[] = [
     title: "HMAC, spelled out in the config",
     aliases: ["generic", "custom"],
     docs: "README.md, Sources",
-    scheme: { ...BODY_SHA256, signature: { header: "" } },
+    scheme: { ...BODY_SHA256, signature: { header: "" }, anyCase: true },
     needs: { "signature.header": 'signature = { header = "x-signature" }', ...EVENT_ID, ...TYPE },
     eventId: "body:$.id",
     eventIdSigned: false,

@@ -201,6 +201,7 @@ export const messaging: readonly Provider[] = [
     ],
     eventIdSigned: true,
     type: ["body:$.MessageStatus", "body:$.SmsStatus", "body:$.CallStatus"],
+    deliversByGet: true,
     answer: { status: 200, contentType: "text/xml", body: "<Response/>" },
     timeoutMs: 15 * SECONDS,
     retryWindowMs: 1 * HOURS,

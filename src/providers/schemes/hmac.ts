@@ -19,6 +19,8 @@ export interface HmacScheme extends SignedRequest {
   readonly algorithm: HmacAlgorithm;
   readonly encoding: "hex" | "base64" | "base64url";
   readonly key: KeyFormat;
+  /** A signature in hex may have capitals. The official libraries of the providers refuse them. */
+  readonly anyCase?: true;
 }
 
 const HASHES = ["md5", "sha1", "sha256", "sha512"] as const;
@@ -70,6 +72,7 @@ function createVerifier(scheme: HmacScheme, context: VerifyContext): Verify {
   const checkAge = compileAgeCheck(scheme.timestamp, context);
   const isAsReceived = scheme.signedFormField === undefined && scheme.over !== "decompressed";
   const equal = createComparison(new Bun.CryptoHasher(scheme.algorithm).digest(scheme.encoding).length);
+  const foldsCase = scheme.anyCase === true && scheme.encoding === "hex";
 
   return (delivery) => {
     const read = readSignature(scheme, delivery.headers);
@@ -83,7 +86,7 @@ function createVerifier(scheme: HmacScheme, context: VerifyContext): Verify {
       }
       const expected = hasher.digest(scheme.encoding);
       for (const candidate of read.candidates) {
-        if (!equal(candidate, expected)) continue;
+        if (!equal(foldsCase ? candidate.toLowerCase() : candidate, expected)) continue;
         checkAge?.(delivery, read.timestamp);
         return;
       }
@@ -193,7 +196,7 @@ function* otherForms(scheme: HmacScheme, delivery: Delivery): Generator<Guess<Hm
       remedy: `Set signature.encoding = "${encoding}" for this source, or make the sender write ${scheme.encoding}.`,
     };
   }
-  if (scheme.encoding === "hex") {
+  if (scheme.encoding === "hex" && scheme.anyCase !== true) {
     const start = prefix ?? "";
     const lower = given.startsWith(start)
       ? start + given.slice(start.length).toLowerCase()
@@ -201,7 +204,8 @@ function* otherForms(scheme: HmacScheme, delivery: Delivery): Generator<Guess<Hm
     yield {
       change: { delivery: { ...delivery, headers: { ...delivery.headers, [header]: lower } } },
       ...rightBut("written in capitals."),
-      remedy: "Make the sender write it in lower case.",
+      remedy:
+        'Make the sender write it in lower case, or describe the sender with provider = "hmac", which accepts capitals.',
     };
   }
   for (const algorithm of ["sha1", "sha256", "sha512", "md5"] as const) {

@@ -3,8 +3,8 @@ import type { SigningKeys } from "../context.ts";
 import { nodeCrypto } from "../node-modules.ts";
 
 /**
- * How the text of a secret becomes the key. `whsec`: base64 after an optional `whsec_` (Standard Webhooks).
- * `whsec-or-text`: the same, but only if the secret has the prefix. `whsec-and-text`: either of the two,
+ * How the text of a secret becomes the key. `whsec`: base64 after an optional `whsec_` (Standard Webhooks) or
+ * `v1,whsec_`, as Supabase shows it. `whsec-or-text`: the same, but only if the secret has the prefix. `whsec-and-text`: either of the two,
  * because the secret does not show which one it is. Stripe's secrets look the same and are `text`.
  */
 export type KeyFormat = "text" | "hex" | "base64" | "whsec" | "whsec-or-text" | "whsec-and-text";
@@ -61,9 +61,9 @@ function bytesOf(secret: string, format: KeyFormat): Uint8Array | undefined {
     case "base64":
       return decodeBase64(secret);
     case "whsec":
-      return decodeBase64(withoutPrefix(secret, "whsec_"));
+      return decodeBase64(secret.replace(/^(?:v1,)?whsec_/, ""));
     case "whsec-or-text":
-      return bytesOf(secret, secret.startsWith("whsec_") ? "whsec" : "text");
+      return bytesOf(secret, /^(?:v1,)?whsec_/.test(secret) ? "whsec" : "text");
     case "whsec-and-text":
       return bytesOf(secret, isWhsec(secret) ? "whsec" : "text");
   }
@@ -71,7 +71,7 @@ function bytesOf(secret: string, format: KeyFormat): Uint8Array | undefined {
 
 /** Whether it is a Standard Webhooks secret, not a text that happens to begin like one. */
 function isWhsec(secret: string): boolean {
-  return /^whsec_(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(secret);
+  return /^(?:v1,)?whsec_(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(secret);
 }
 
 /**

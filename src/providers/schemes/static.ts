@@ -1,8 +1,9 @@
 import type { Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
-import { headerOf, parameterIn, parameterOf } from "../body/path.ts";
+import { compileInEach } from "../body/batch.ts";
+import { headerOf, parameterIn, parameterOf, stepsIn } from "../body/path.ts";
 import { setInBody } from "../body/payload.ts";
-import { compileSelector, type Part } from "../body/selector.ts";
+import type { Part } from "../body/selector.ts";
 import type { HeaderCheck, OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
 import { isSecret } from "./comparison.ts";
 import { randomSecret } from "./keys.ts";
@@ -44,9 +45,11 @@ export const staticSecret = defineKind<StaticScheme>({
 function createVerifier(scheme: StaticScheme, context: VerifyContext): Verify {
   if (!isInBody(scheme)) return createHeaderCheck(scheme, context);
   const check = createSecretCheck(scheme, context.secrets);
-  const read = compileSelector(scheme.secretIn, "absent");
-  return (delivery) =>
-    check(read({ headers: delivery.headers, payload: context.parse(delivery).payload, body: delivery.body }));
+  // Whoever knows one element of a batch must not be able to add another.
+  const valuesIn = compileInEach(context.batch, stepsIn(scheme.secretIn));
+  return (delivery) => {
+    for (const value of valuesIn(context.parse(delivery).payload)) check(value);
+  };
 }
 
 function createHeaderCheck(scheme: StaticScheme, { secrets }: VerifyContext): HeaderCheck {

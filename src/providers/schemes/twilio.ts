@@ -40,12 +40,15 @@ function createVerifier(_: TwilioScheme, { secrets, urlOf }: VerifyContext): Ver
     const given = headerIn(delivery.headers, HEADER);
     const url = urlOf(delivery);
     const hash = new URL(url).searchParams.get("bodySHA256");
-    const form = isForm(delivery.headers);
-    // The content type is not signed. A form whose URL holds a hash is a JSON request that somebody sends
-    // again: with an empty body, its signature would fit.
-    if (hash === null ? form : !form && isSecret(hash, sha256(delivery.body))) {
-      const fields = form ? textOf(delivery.body) : "";
-      for (const candidate of withAndWithoutPort(url)) {
+    const byGet = delivery.method === "GET";
+    const form = !byGet && isForm(delivery.headers);
+    const fields = form ? textOf(delivery.body) : "";
+    // The method and the content type are not signed. A form without fields is a delivery by GET, or one with
+    // JSON, that somebody sends again: its signature would fit.
+    const mayFit =
+      hash === null ? byGet || fields !== "" : !byGet && !form && isSecret(hash, sha256(delivery.body));
+    if (mayFit) {
+      for (const candidate of spellingsOf(url)) {
         for (const key of keys) if (equal(given, digest(key, candidate + fields))) return;
       }
     }
@@ -96,7 +99,30 @@ function readForm(body: Uint8Array): ParsedBody {
   return { payload, json, problem: null, hashed: json };
 }
 
-/** Twilio signs some URLs with their default port and some without. */
+/**
+ * The ways in which Twilio may have written the URL: with its default port or without, and with these
+ * characters of the query as they are. Bun and proxies escape them.
+ */
+function spellingsOf(url: string): Set<string> {
+  const query = url.indexOf("?");
+  const base = query === -1 ? url : url.slice(0, query);
+  const escaped = query === -1 ? "" : url.slice(query);
+  const queries = [
+    escaped,
+    escaped.replaceAll("%27", "'"),
+    escaped.replaceAll(/%(?:22|27|3C|3E)/gi, decodeURIComponent),
+    legacyOf(escaped),
+  ];
+  return new Set(queries.flatMap((one) => withAndWithoutPort(base + one)));
+}
+
+/** As Node's querystring module writes it. Twilio's own library accepts that, because some of its servers use it. */
+function legacyOf(query: string): string {
+  if (query.length < 2) return query;
+  const { parse, stringify } = require("node:querystring") as typeof import("node:querystring");
+  return `?${stringify(parse(query.slice(1), "&", "=", { maxKeys: 0 }))}`;
+}
+
 function withAndWithoutPort(url: string): string[] {
   const [, scheme, host, port, rest] = /^(https?:\/\/)([^/?#:]+)(:\d+)?(.*)$/i.exec(url) ?? [];
   if (scheme === undefined || host === undefined || rest === undefined) return [url];

@@ -105,7 +105,32 @@ export const development: Readonly<Record<string, Example>> = {
     dashboard: "the repository's Settings, Webhooks, Add Webhook",
     develop: "the webhook's Test Delivery button",
   },
+  gogs: {
+    types: ["push", "issues.opened"],
+    ticksHeads: true,
+    headers: (seed) => ({ "x-gogs-event": halvesOf(seed.type).head, "x-gogs-delivery": uuidOf(seed) }),
+    event: ({ id, type }) => ({
+      ...(halvesOf(type).tail === undefined ? {} : { action: halvesOf(type).tail }),
+      ref: "refs/heads/main",
+      after: id.padEnd(40, "0"),
+      repository: { id: 1, name: "engine", full_name: "ada/engine" },
+      sender: { id: 1, login: "ada" },
+    }),
+    dashboard: "the repository's Settings, Webhooks, Add Webhook",
+    develop: "the webhook's Test Delivery button",
+  },
   jira: {
+    types: ["jira:issue_created", "jira:issue_updated"],
+    headers: ({ id }) => ({ "x-atlassian-webhook-identifier": id }),
+    event: ({ type, ms }) => ({
+      timestamp: ms,
+      webhookEvent: type,
+      user: { accountId: "99:27935d01", displayName: "Ada" },
+      issue: { id: "10002", key: "ENG-1", fields: { summary: "It works", status: { name: "To Do" } } },
+    }),
+    dashboard: "https://YOUR-SITE.atlassian.net/plugins/servlet/webhooks (Settings, System, WebHooks)",
+  },
+  "jira-data-center": {
     types: ["jira:issue_created", "jira:issue_updated"],
     headers: ({ id }) => ({ "x-atlassian-webhook-identifier": id }),
     event: ({ type, ms }) => ({

@@ -1,22 +1,40 @@
 import { uuidOf, type Example } from "../example.ts";
 
+const hubspot: Example = {
+  types: ["contact.creation", "deal.propertyChange"],
+  event: ({ number, type, ms }) => ({
+    eventId: number,
+    subscriptionId: 12345,
+    portalId: 62515,
+    appId: 54321,
+    occurredAt: ms,
+    subscriptionType: type,
+    attemptNumber: 0,
+    objectId: 123,
+    changeSource: "CRM",
+    changeFlag: "NEW",
+  }),
+  wrap: (events) => events,
+  dashboard: "https://app.hubspot.com/developer (your app, Webhooks)",
+};
+
 export const services: Readonly<Record<string, Example>> = {
-  hubspot: {
-    types: ["contact.creation", "deal.propertyChange"],
-    event: ({ number, type, ms }) => ({
-      eventId: number,
-      subscriptionId: 12345,
-      portalId: 62515,
-      appId: 54321,
-      occurredAt: ms,
-      subscriptionType: type,
-      attemptNumber: 0,
-      objectId: 123,
-      changeSource: "CRM",
-      changeFlag: "NEW",
+  hubspot,
+  "hubspot-v1": hubspot,
+  "hubspot-workflow": {
+    types: [""],
+    event: ({ number, ms }) => ({
+      vid: number,
+      "portal-id": 62515,
+      "is-contact": true,
+      properties: {
+        firstname: { value: "Ada" },
+        email: { value: "ada@example.com" },
+        lastmodifieddate: { value: `${ms}` },
+      },
     }),
-    wrap: (events) => events,
-    dashboard: "https://app.hubspot.com/developer (your app, Webhooks)",
+    dashboard: "https://app.hubspot.com/workflows (the workflow, Send a webhook, with a request signature)",
+    subscribe: "nothing to tick: every run of the workflow",
   },
   notion: {
     types: ["page.content_updated", "page.created"],

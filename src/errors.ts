@@ -7,6 +7,7 @@ export type ErrorCode =
   | "invalid_json"
   | "invalid_utf8"
   | "invalid_multipart"
+  | "invalid_xml"
   | "json_too_deep"
   | "too_many_fields"
   | "missing_event_id"

@@ -99,7 +99,7 @@ function readsLike(
   const other = all.find(({ name }) => name === source.handlers);
   const preset = other === undefined ? undefined : providers.get(other.provider);
   if (other === undefined || preset === undefined) return {};
-  const { eventId, type, batch, maxBody } = settingsOf(other, preset, all);
+  const { scheme, eventId, type, batch, maxBody } = settingsOf(other, preset, all);
   const { formField, earlierEventIds = [] } = preset;
   return {
     provider: {
@@ -108,6 +108,7 @@ function readsLike(
       eventId: preset.eventId,
       earlierEventIds,
     },
+    readAs: scheme,
     eventId,
     type: type ?? preset.type,
     batch: batch ?? preset.batch,

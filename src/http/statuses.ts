@@ -5,6 +5,7 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   invalid_json: 400,
   invalid_utf8: 400,
   invalid_multipart: 400,
+  invalid_xml: 400,
   json_too_deep: 400,
   too_many_fields: 400,
   missing_event_id: 400,

@@ -49,6 +49,8 @@ export type HandshakeAnswer =
    * request.
    */
   | { readonly hashed: Place; readonly as: readonly [plain: string, hashed: string] }
+  /** Send back what the scheme answers to the challenge at this place. */
+  | { readonly signed: Place }
   /**
    * The secret is at this place, but nothing proves that the provider sent it, even if the request is signed
    * with it. Each one is shown to the user once, and only while no secret is configured.
@@ -89,6 +91,8 @@ export interface HandshakeContext extends Pick<VerifyContext, "secrets" | "fetch
   readonly verifyToken: string | undefined;
   /** If there are several secrets (rotation), the one that signed the delivery. */
   readonly secretOf: (delivery: Delivery) => Promise<string | undefined>;
+  /** What the scheme answers to a challenge. Undefined if it must not be answered. */
+  readonly answerChallenge: (challenge: string) => string | undefined;
   /** Why the delivery would be refused if this were the source's secret. */
   readonly refusalWith: (secret: string, delivery: Delivery) => Promise<HookonceError | undefined>;
 }
@@ -246,6 +250,14 @@ function compileAnswer(
         throw new HookonceError("handshake_refused", `The ${name} is not signed with any of the secrets.`);
       const hash = new Bun.CryptoHasher("sha256", secret).update(token).digest("hex");
       return done(200, JSON_TYPE, JSON.stringify({ [plain]: token, [hashed]: hash }));
+    };
+  }
+  if ("signed" in answer) {
+    const read = compilePlace(answer.signed);
+    return (delivery, parse) => {
+      const text = context.answerChallenge(textOf(name, read(delivery, parse)));
+      if (text !== undefined) return done(200, TEXT, text);
+      throw new HookonceError("handshake_refused", `The ${name} is not one that the provider sends.`);
     };
   }
   if ("show" in answer) {

@@ -1,4 +1,5 @@
 import { adyen } from "./schemes/adyen.ts";
+import { braintree } from "./schemes/braintree.ts";
 import { contentful } from "./schemes/contentful.ts";
 import { hmac } from "./schemes/hmac.ts";
 import { mailgun } from "./schemes/mailgun.ts";
@@ -22,6 +23,7 @@ const kinds = [
   twilio,
   mailgun,
   adyen,
+  braintree,
   contentful,
   netlify,
   plaid,

@@ -33,6 +33,8 @@ export interface SourceSettings {
   readonly receives?: boolean | undefined;
   /** The preset's scheme, changed by the config. */
   readonly scheme?: Scheme | undefined;
+  /** The scheme of the source that this one replaces during development. It reads bodies in the same way. */
+  readonly readAs?: Scheme | undefined;
   readonly eventId?: Selector | undefined;
   readonly type?: Selector | undefined;
   readonly batch?: readonly BatchPath[] | undefined;
@@ -149,7 +151,9 @@ export function createSource(
   const batch = settings.batch ?? provider.batch;
   const type = settings.type ?? provider.type;
   const kind = kindOf(scheme);
-  const parse = kind.reading(scheme, (delivery) => parseBody(delivery, provider.formField, maxBody));
+  const readAs = settings.readAs ?? scheme;
+  const { reading } = kindOf(readAs);
+  const parse = reading(readAs, (delivery) => parseBody(delivery, provider.formField, maxBody));
   const parameters = parametersIn([eventId, type]);
   const keepableUrl = createUrlRedaction(scheme, secrets);
   const secretIn = kind.signatureParameter(scheme);
@@ -169,7 +173,7 @@ export function createSource(
     clock,
     fetch,
     urlOf: createUrlOf(scheme, settings.publicUrl),
-    parse: kind.reading(scheme, (delivery) =>
+    parse: reading(readAs, (delivery) =>
       parseBody(delivery, provider.formField, Math.min(maxBody, maxUnverified(delivery.body))),
     ),
     decompress: (delivery) => decompress(delivery, Math.min(maxBody, maxUnverified(delivery.body))),
@@ -181,6 +185,9 @@ export function createSource(
     secrets,
     fetch,
     verifyToken: settings.verifyToken,
+    // While a secret is replaced, the first one is the current one.
+    answerChallenge: (challenge) =>
+      secrets[0] === undefined ? undefined : kind.answerChallenge(scheme, challenge, secrets[0]),
     secretOf: (delivery) => secretOf(delivery, scheme, context),
     refusalWith: (secret, delivery) => refusalWith(secret, delivery, scheme, context),
   });

@@ -253,6 +253,14 @@ export const samples: Readonly<Record<string, Sample>> = {
       type: "InvoiceSettled",
     }),
   },
+  braintree: {
+    form: true,
+    body: (n) => ({
+      bt_payload: Buffer.from(
+        `<notification><timestamp type="datetime">2026-09-21T14:13:20Z</timestamp><kind>subscription_canceled</kind><subject><subscription><id>s${n}</id><transactions type="array"/><discounts type="array"/><add-ons type="array"/></subscription></subject></notification>`,
+      ).toString("base64"),
+    }),
+  },
   strava: {
     body: (n) => ({
       object_type: "activity",
@@ -439,6 +447,8 @@ function keysFor(
         },
         fetch: nothing,
       };
+    case "braintree":
+      return { keys: { secret: "public_key:private_key" }, fetch: nothing };
     case "adyen":
       return { keys: { secret: "deadbeef" }, fetch: nothing };
     case "contentful":

@@ -133,6 +133,7 @@ const rows: Record<string, Row> = {
   twitch: { preset: "twitch" },
   btcpay: { preset: "btcpay" },
   revenuecat: { preset: "revenuecat" },
+  braintree: { preset: "braintree" },
   strava: { preset: "strava", id: HASH },
   "docker-hub": { preset: "docker-hub" },
   gumroad: { preset: "gumroad", id: HASH },

@@ -12,3 +12,22 @@ declare module "sns-validator" {
     validate(message: string, callback: (error: Error | null) => void): void;
   }
 }
+
+declare module "braintree" {
+  interface Notification {
+    readonly kind: string;
+    readonly timestamp: Date;
+  }
+  export class BraintreeGateway {
+    constructor(config: { environment: unknown; merchantId: string; publicKey: string; privateKey: string });
+    readonly webhookNotification: {
+      parse(signature: string, payload: string): Promise<Notification>;
+      verify(challenge: string): string;
+    };
+    readonly webhookTesting: {
+      sampleNotification(kind: string, id: string): Promise<{ bt_signature: string; bt_payload: string }>;
+    };
+  }
+  export const Environment: { readonly Sandbox: unknown };
+  export const WebhookNotification: { readonly Kind: Readonly<Record<string, string>> };
+}

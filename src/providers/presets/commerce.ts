@@ -146,4 +146,34 @@ export const commerce: readonly Provider[] = [
     retryWindowMs: 7 * DAYS,
     unverified: "timeout and retries; whether two changes of a pledge can have the same body",
   },
+  {
+    name: "braintree",
+    title: "Braintree",
+    docs: "https://developer.paypal.com/braintree/docs/guides/webhooks/parse",
+    scheme: { kind: "braintree" },
+    secretIs: "the public and the private key of the API, as PUBLIC_KEY:PRIVATE_KEY",
+    eventId: "sha256:body",
+    eventIdSigned: true,
+    type: "body:$.kind",
+    handshakes: [
+      {
+        name: "challenge",
+        on: "GET",
+        when: [{ at: "query:bt_challenge" }],
+        answer: { signed: "query:bt_challenge" },
+      },
+      {
+        name: "check of the URL",
+        on: "signed",
+        when: [{ at: "body:$.kind", is: "check" }],
+        answer: { status: 200, contentType: "text/plain" },
+      },
+    ],
+    timeoutMs: 30 * SECONDS,
+    retryWindowMs: 1 * DAYS,
+    retries: "every hour for 24 h, in the sandbox for 3 h",
+    caution:
+      "the payload is the XML as JSON, with _ for - in names; two events of one second with the same subject are one event",
+    unverified: "that bt_payload is the same in a retry",
+  },
 ];

@@ -155,6 +155,12 @@ interface Optional<S> {
   /** Signed values that are not what the source expects, and what to do. The doctor lists them. Default: none. */
   wrongClaims?(scheme: S, delivery: Delivery): Iterable<{ readonly what: string; readonly remedy: string }>;
 
+  /**
+   * What shows a provider that the receiver has the secret, in answer to its challenge. Default: undefined, as
+   * for a challenge that must not be answered.
+   */
+  answerChallenge?(scheme: S, challenge: string, secret: string): string | undefined;
+
   /** Other keys that a secret may mean. The doctor tries them. Default: none. */
   otherKeys?(scheme: S, secrets: readonly string[]): Iterable<Guess<S>>;
 
@@ -222,6 +228,7 @@ export function defineKind<S extends SchemeLiteral>(definition: Definition<S>): 
     checksSecretFirst: false,
     expectedFacts: (scheme) => factsOf(kind, scheme),
     foundFacts: () => [],
+    answerChallenge: () => undefined,
     otherKeys: () => [],
     otherForms: () => [],
     ...definition,

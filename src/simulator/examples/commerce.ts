@@ -15,6 +15,14 @@ function shopifyOrder({ number, iso }: Seed): unknown {
   };
 }
 
+/** https://developer.paypal.com/braintree/docs/guides/webhooks/testing-go-live */
+function braintreeXml({ id, type, iso }: Seed): string {
+  const subject = type.startsWith("dispute")
+    ? `<dispute><id>${id}</id><amount>250.00</amount><status>open</status></dispute>`
+    : `<subscription><id>${id}</id><status>Active</status><price>19.99</price><transactions type="array"/></subscription>`;
+  return `<notification><timestamp type="datetime">${iso.slice(0, 19)}Z</timestamp><kind>${type}</kind><subject>${subject}</subject></notification>`;
+}
+
 export const commerce: Readonly<Record<string, Example>> = {
   shopify: {
     types: ["orders/paid", "orders/create", "app/uninstalled"],
@@ -144,5 +152,12 @@ export const commerce: Readonly<Record<string, Example>> = {
     }),
     dashboard: "https://www.patreon.com/portal/registration/register-webhooks",
     develop: "the Send Test button on that page",
+  },
+  braintree: {
+    types: ["subscription_charged_successfully", "subscription_canceled", "dispute_opened"],
+    form: "fields",
+    event: (seed) => ({ bt_payload: Buffer.from(braintreeXml(seed)).toString("base64") }),
+    dashboard: "https://www.braintreegateway.com (Settings, API, Webhooks)",
+    develop: "the Check URL button there, and gateway.webhookTesting of Braintree's libraries",
   },
 };

@@ -6,6 +6,7 @@ import { ApiVersion, LogSeverity, type Shopify, shopifyApi } from "@shopify/shop
 import { Webhook as Coinbase } from "coinbase-commerce-node";
 import { sign as signAsGitHub } from "@octokit/webhooks-methods";
 import { SignatureValidator } from "mollie-api-typescript/utils/webhooks/index.js";
+import { BraintreeGateway, Environment } from "braintree";
 import Razorpay from "razorpay";
 import { Webhook } from "standardwebhooks";
 import { Stripe } from "stripe";
@@ -22,6 +23,17 @@ import {
   acceptsFutureTimes,
   withHeader,
 } from "./library.ts";
+
+/** @param secret PUBLIC_KEY:PRIVATE_KEY */
+export function braintreeGateway(secret: string): BraintreeGateway {
+  const [publicKey = "", privateKey = ""] = secret.split(":");
+  return new BraintreeGateway({
+    environment: Environment.Sandbox,
+    merchantId: "merchant",
+    publicKey,
+    privateKey,
+  });
+}
 
 const adyen = new HmacValidator();
 
@@ -125,6 +137,18 @@ const stripeHeader =
 const stripe = Stripe.webhooks.signature;
 
 export const payments: Readonly<Record<string, Library>> = {
+  braintree: {
+    signedInBody: true,
+    accepts: async ({ body }, secret) => {
+      const form = new URLSearchParams(body);
+      const [signature, ...others] = form.getAll("bt_signature");
+      const [payload, ...more] = form.getAll("bt_payload");
+      // A framework passes repeated fields as an array, which the library refuses.
+      if (others.length > 0 || more.length > 0) return false;
+      await braintreeGateway(secret).webhookNotification.parse(signature ?? "", payload ?? "");
+      return true;
+    },
+  },
   stripe: {
     signs: async ({ body, headers }, secret) => ({
       headers: {

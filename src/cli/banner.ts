@@ -12,6 +12,9 @@ interface Where {
   readonly elsewhere: boolean;
 }
 
+/** A longer title, such as that of init's source, does not widen the column, so that 80 columns are enough. */
+const WIDEST_TITLE = 20;
+
 /** How many handlers of a source are named. */
 const MAX_NAMED = 4;
 
@@ -19,7 +22,8 @@ const MAX_NAMED = 4;
 export function banner(ready: Ready, where: Where): string {
   const { sources, database, owed } = ready;
   const urls = Math.max(...sources.map(({ url }) => url.length));
-  const titles = Math.max(...sources.map(({ provider }) => provider.title.length));
+  const lengths = sources.map(({ provider }) => provider.title.length);
+  const titles = Math.max(0, ...lengths.filter((length) => length <= WIDEST_TITLE));
   const events = owed.reduce((sum, { count }) => sum + count, 0);
   const lines = [
     "",

@@ -4,6 +4,7 @@ import { HookonceError } from "../../src/errors.ts";
 import { statuses } from "../../src/http/statuses.ts";
 import type { Queue } from "../../src/inbox/queue.ts";
 import { receive } from "../../src/inbox/receive.ts";
+import { newPart, writeMultipart } from "../../src/providers/body/multipart.ts";
 import type { OutgoingRequest } from "../../src/providers/context.ts";
 import { providers } from "../../src/providers/presets.ts";
 import type { Source } from "../../src/providers/source.ts";
@@ -129,6 +130,62 @@ describe("answers or refuses a payload with an unexpected value, and never throw
     expect(change(text)).not.toBe(text);
     expect(await statusOf(sourceOf(signer), json(change(text), honest))).toBe(401);
   });
+});
+
+/** With the fields of a payload, each of them perhaps a file or twice, and perhaps cut. */
+const hostileForm = (
+  fields: readonly [string, unknown][],
+  shapes: readonly number[],
+  cut: number,
+): Buffer => {
+  const parts = fields.flatMap(([name, value], at) => {
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    const one = newPart(name, text);
+    const file = newPart(name, text, { filename: "f", type: "text/plain" });
+    return (
+      [[one], [file], [one, one], [one, file], [newPart(name, Uint8Array.of(0xff))]][(shapes[at] ?? 0) % 5] ??
+      []
+    );
+  });
+  const body = writeMultipart(MULTIPART, parts);
+  return body.subarray(0, body.byteLength - (cut > 20 ? 0 : cut));
+};
+const MULTIPART = { "content-type": "multipart/form-data; boundary=X" };
+
+describe("answers or refuses a multipart form, and never throws anything else", () => {
+  test.each([...providers.keys()].filter((name) => name !== "unsigned").map((name) => [name]))(
+    "%s",
+    async (name) => {
+      const signer = signerFor(name, certificateFor);
+      const source = sourceOf(signer);
+      const honest = await signer.request(1, 1, NOW);
+      const text = Buffer.from(honest.body).toString();
+      const payload = (text.startsWith("{") ? JSON.parse(text) : { id: "1", type: "a" }) as object;
+      const fields = [...Object.entries(payload), ["payload", text], ["__proto__", "x"]] as [
+        string,
+        unknown,
+      ][];
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.nat(4), { maxLength: fields.length }),
+          fc.nat(100),
+          fc.boolean(),
+          async (shapes, cut, signed) => {
+            const request = {
+              ...honest,
+              headers: { ...honest.headers, ...MULTIPART },
+              body: hostileForm(fields, shapes, cut),
+            };
+            const sent = signed
+              ? await sign(signer.provider, request, signer.keys, NOW).catch(() => request)
+              : request;
+            expect([200, 400, 401, 403, 503]).toContain(await statusOf(source, sent));
+          },
+        ),
+        { numRuns: 60 },
+      );
+    },
+  );
 });
 
 const item = (fields: object): Buffer =>

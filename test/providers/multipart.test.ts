@@ -93,6 +93,36 @@ test("reads what browsers and fetch write, as they read it", async () => {
   );
 });
 
+describe("a signed body cannot be made to say something else by another Content-Type", () => {
+  const other = `--X\r\nContent-Disposition: form-data; name="id"\r\n\r\nFORGED\r\n--X--\r\n`;
+  const bodies: [name: string, type: string, body: string][] = [
+    [
+      "a form with files",
+      "multipart/form-data; boundary=X",
+      `${field("mail", `&id=FORGED&type=x&\r\n--Y\r\n${other.replaceAll("--X", "--Y")}`)}${field("id", "1")}${END}`,
+    ],
+    ["JSON", "application/json", `{"id":1,"type":"a","mail":${JSON.stringify(other)},\r\n--X\r\n`],
+    ["JSON with a form between its tokens", "application/json", `\r\n {"id":1,"mail":"&id=FORGED"}`],
+    ["a URL-encoded form", "application/x-www-form-urlencoded", `id=1&mail=${encodeURIComponent(other)}`],
+  ];
+  const types = [
+    "multipart/form-data; boundary=X",
+    "multipart/form-data; boundary=Y",
+    'multipart/form-data; boundary="mail"',
+    "application/x-www-form-urlencoded",
+    "application/json",
+    "text/plain",
+    "",
+  ];
+  test.each(bodies)("%s", (_, type, body) => {
+    for (const disguise of types) {
+      if (disguise === type) continue;
+      const read = parseBody({ headers: { "content-type": disguise }, body: Buffer.from(body) });
+      expect(read.json ?? "").not.toMatch(/"id":"?FORGED/);
+    }
+  });
+});
+
 test("the simulator makes a form with files, and Mailgun's signature in its fields", async () => {
   const example: Example = {
     types: [""],
@@ -186,7 +216,7 @@ test("writes what it reads", () => {
 
 describe("a body", () => {
   test.each<[string, string, [name: string, text: string | undefined][]]>([
-    ["with text before and after it", `ignored\r\n${field("a")}${END}ignored --X`, [["a", "1"]]],
+    ["with a line break before it and text after it", `\r\n${field("a")}${END}ignored --X`, [["a", "1"]]],
     ["without a part", END, []],
     ["with blanks after a boundary", field("a").replace("--X", "--X \t"), [["a", "1"]]],
     [
@@ -227,8 +257,13 @@ describe("a body", () => {
     ],
     ["with a boundary that is too long", "", "names no boundary", withBoundary("b".repeat(71))],
     ["with an empty boundary", "", "names no boundary", withBoundary('""')],
-    ["that is empty", "", "its last boundary is missing"],
-    ["of another boundary", (field("a") + END).replaceAll("--X", "--Y"), "its last boundary is missing"],
+    ["that is empty", "", "it does not begin with its boundary"],
+    ["with text before it", `text\r\n${field("a")}${END}`, "it does not begin with its boundary"],
+    [
+      "of another boundary",
+      (field("a") + END).replaceAll("--X", "--Y"),
+      "it does not begin with its boundary",
+    ],
     ["that is cut", (field("a") + field("b") + END).slice(0, -5), "its last boundary is missing"],
     ["that is cut in the headers of a part", field("a").slice(0, 20), "its last boundary is missing"],
     [

@@ -24,10 +24,11 @@ export function readable(delivery: Delivery): Delivery {
 
 /**
  * `curl -d` calls everything a form, but no form starts with a brace or a bracket. (`\s` matches a byte order
- * mark, too.)
+ * mark, too.) Nor does it start with the first line of a multipart body. Read as a form, a mail in such a body
+ * could bring other fields.
  */
 export function isFormText(headers: Headers, text: string): boolean {
-  return isForm(headers) && !/^\s*[{[]/.test(text);
+  return isForm(headers) && !/^\s*[{[]|^--[^\r\n]*\r\n/.test(text);
 }
 
 /**

@@ -60,10 +60,11 @@ interface Place {
 /** Where the parts are, without the lines of the boundary. Nothing else is read before they are counted. */
 function placesOf(body: Buffer, boundary: string): Place[] {
   const delimiter = Buffer.from(`${CRLF}--${boundary}`);
-  const first = delimiter.subarray(CRLF.length);
-  const isFirst = body.subarray(0, first.length).equals(first);
-  // The first delimiter has no line break before it if nothing is before it.
-  let at = isFirst ? first.length : nextDelimiter(body, delimiter, 0).after;
+  // RFC 2046 allows text before the first boundary, but nobody sends any. If it were accepted, whoever has one
+  // signed body could name a boundary that is somewhere in it, and have it read as a form.
+  const first = delimiter.subarray(body[0] === CR ? 0 : CRLF.length);
+  if (!body.subarray(0, first.length).equals(first)) throw invalid("it does not begin with its boundary");
+  let at = first.length;
   const places: Place[] = [];
   while (!isLast(body, at)) {
     if (places.length === MAX_FIELDS) {
@@ -102,6 +103,7 @@ function nextDelimiter(body: Buffer, delimiter: Buffer, from: number): { at: num
 }
 
 const DASH = 45;
+const CR = 13;
 const SPACE = 32;
 const TAB = 9;
 
@@ -113,7 +115,7 @@ function isLast(body: Buffer, after: number): boolean {
 function lineEnd(body: Buffer, after: number): number | undefined {
   let at = after;
   while (at < after + MAX_BLANKS && (body[at] === SPACE || body[at] === TAB)) at++;
-  return body[at] === 13 && body[at + 1] === 10 ? at : undefined;
+  return body[at] === CR && body[at + 1] === 10 ? at : undefined;
 }
 
 /** RFC 2046 allows any number. Nobody sends any. */

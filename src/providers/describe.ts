@@ -27,6 +27,7 @@ export function describeProvider(provider: Provider): [name: string, text: strin
     ],
     ["answer", answer === undefined ? undefined : `${answer.status} ${answer.body ?? "without a body"}`],
     ["beware", provider.caution],
+    ["checked", provider.checkedAgainst === undefined ? undefined : `against ${provider.checkedAgainst}`],
     ["unsure", provider.unverified],
     ["documentation", provider.docs],
   ];

@@ -2,6 +2,8 @@ import { applications } from "./presets/applications.ts";
 import { commerce } from "./presets/commerce.ts";
 import { development } from "./presets/development.ts";
 import { generic } from "./presets/generic.ts";
+import { hubspot } from "./presets/hubspot.ts";
+import { mail } from "./presets/mail.ts";
 import { messaging } from "./presets/messaging.ts";
 import { models } from "./presets/models.ts";
 import { payments } from "./presets/payments.ts";
@@ -10,7 +12,7 @@ import type { Provider } from "./provider.ts";
 
 /** Every provider by its name in the config. */
 export const providers: ReadonlyMap<string, Provider> = new Map(
-  [generic, payments, commerce, development, messaging, services, applications, models]
+  [generic, payments, commerce, development, messaging, mail, hubspot, services, applications, models]
     .flat()
     .map((preset) => [preset.name, preset]),
 );

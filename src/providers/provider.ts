@@ -68,6 +68,11 @@ export interface Provider {
   readonly retries?: string;
   /** What the signature does not protect. No receiver can make up for that. */
   readonly caution?: string;
+  /**
+   * What the signature and the payloads were compared with: the provider's own library, its source, its
+   * documentation, or the code of receivers. Absent from presets that are only a scheme.
+   */
+  readonly checkedAgainst?: string;
   /** What could not be verified with the provider's own documentation or library. */
   readonly unverified?: string;
 }

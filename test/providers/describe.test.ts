@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import { describeProvider } from "../../src/providers/describe.ts";
 import { providers } from "../../src/providers/presets.ts";
+import packageJson from "../../package.json";
+import { libraries } from "./libraries/libraries.ts";
 import { readme } from "../support/readme.ts";
 
 test("the README lists every provider by its name and title", () => {
@@ -33,4 +35,17 @@ test.each([
 ])("describes %s", (name, lines) => {
   const described = Object.fromEntries(describeProvider(providers.get(name)!));
   for (const [label, text] of Object.entries(lines)) expect(described[label]).toBe(text);
+});
+
+/** Schemes for senders that hookonce does not know. */
+const SCHEMES = new Set(["unsigned", "hmac", "static", "public-key", "jwt"]);
+
+test("each preset says what it was checked against, in the version that the tests use", () => {
+  const { devDependencies } = packageJson as { devDependencies: Record<string, string> };
+  for (const { name, checkedAgainst } of providers.values()) {
+    expect({ name, says: checkedAgainst !== undefined }).toEqual({ name, says: !SCHEMES.has(name) });
+    const [, library = "", version] = /npm (\S+) ([\d.]+)$/.exec(checkedAgainst ?? "") ?? [];
+    if (libraries[name] !== undefined)
+      expect({ name, library, version }).toEqual({ name, library, version: devDependencies[library] });
+  }
 });

@@ -29,6 +29,7 @@ export const applications: readonly Provider[] = [
     name: "strava",
     title: "Strava",
     docs: "https://developers.strava.com/docs/webhooks/",
+    checkedAgainst: "its documentation",
     // Two updates of one second differ in what was updated.
     eventId: "sha256:body",
     type: { join: ["body:$.object_type", "body:$.aspect_type"], with: "." },
@@ -55,6 +56,7 @@ export const applications: readonly Provider[] = [
     title: "Docker Hub",
     aliases: ["docker", "dockerhub"],
     docs: "https://docs.docker.com/docker-hub/repos/manage/webhooks/",
+    checkedAgainst: "its documentation",
     eventId: [
       {
         join: ["body:$.repository.repo_name", "body:$.push_data.tag", "body:$.push_data.pushed_at"],
@@ -73,6 +75,7 @@ export const applications: readonly Provider[] = [
     name: "gumroad",
     title: "Gumroad",
     docs: "https://gumroad.com/ping",
+    checkedAgainst: "Gumroad's source",
     // A refund has the id of its sale, so there is no id of the event.
     eventId: { hash_without: ["body:$.retry_count"] },
     type: "body:$.resource_name",
@@ -88,6 +91,7 @@ export const applications: readonly Provider[] = [
     name: "uptime-kuma",
     title: "Uptime Kuma",
     docs: "https://github.com/louislam/uptime-kuma/wiki/Notification-Methods",
+    checkedAgainst: "Uptime Kuma's source",
     formField: "data", // with the content type multipart/form-data
     // Tests and warnings of certificates have no heartbeat.
     eventId: [
@@ -109,6 +113,7 @@ export const applications: readonly Provider[] = [
     title: "Prometheus Alertmanager",
     aliases: ["prometheus"],
     docs: "https://prometheus.io/docs/alerting/latest/configuration/#webhook_config",
+    checkedAgainst: "Alertmanager's source",
     timeoutMs: 60 * SECONDS,
     retryWindowMs: 1 * HOURS,
     retries: "at growing intervals until group_interval is over, if it cannot connect or the answer is 5xx",
@@ -120,6 +125,7 @@ export const applications: readonly Provider[] = [
     name: "grafana",
     title: "Grafana Alerting",
     docs: "https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/",
+    checkedAgainst: "Grafana's source",
     scheme: { ...BODY_SHA256, signature: { header: "x-grafana-alerting-signature" } },
     secretIs: "the secret of the contact point's HMAC signature (Grafana 12 and later)",
     eventIdSigned: true,
@@ -132,6 +138,7 @@ export const applications: readonly Provider[] = [
     name: "supabase",
     title: "Supabase (auth hooks)",
     docs: "https://supabase.com/docs/guides/auth/auth-hooks",
+    checkedAgainst: "npm standardwebhooks 1.1.1",
     // Supabase joins the signatures of several secrets with a comma and a space.
     scheme: {
       ...STANDARD_WEBHOOKS,
@@ -155,6 +162,7 @@ export const applications: readonly Provider[] = [
     name: "supabase-database",
     title: "Supabase (database webhooks)",
     docs: "https://supabase.com/docs/guides/database/webhooks",
+    checkedAgainst: "its documentation",
     scheme: { kind: "static", secretIn: "header:x-webhook-secret" },
     needs: { secret_in: 'secret_in = "header:x-webhook-secret"' },
     secretIs: "the value of a header that you add to the webhook; to make one: openssl rand -hex 24",
@@ -171,6 +179,7 @@ export const applications: readonly Provider[] = [
     name: "trello",
     title: "Trello",
     docs: "https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/",
+    checkedAgainst: "its documentation",
     scheme: {
       ...BODY_SHA256,
       algorithm: "sha1",
@@ -196,6 +205,7 @@ export const applications: readonly Provider[] = [
     name: "plex",
     title: "Plex",
     docs: "https://support.plex.tv/articles/115002267687-webhooks/",
+    checkedAgainst: "its documentation",
     formField: "payload",
     // Playing an item twice may send the same text twice, and no retries are documented.
     eventId: "new:delivery",

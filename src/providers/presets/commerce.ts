@@ -18,6 +18,7 @@ export const commerce: readonly Provider[] = [
     name: "shopify",
     title: "Shopify",
     docs: "https://shopify.dev/docs/apps/build/webhooks/verify-deliveries",
+    checkedAgainst: "npm @shopify/shopify-api 15.0.0",
     scheme: { ...BODY_SHA256, encoding: "base64", signature: { header: "x-shopify-hmac-sha256" } },
     secretIs: "the app's client secret",
     eventId: "header:x-shopify-webhook-id",
@@ -31,6 +32,7 @@ export const commerce: readonly Provider[] = [
     name: "shopify-events",
     title: "Shopify (Events, headers without x-)",
     docs: "https://shopify.dev/docs/apps/build/events/verify-deliveries",
+    checkedAgainst: "npm @shopify/shopify-api 15.0.0",
     scheme: { ...BODY_SHA256, encoding: "base64", signature: { header: "shopify-hmac-sha256" } },
     secretIs: "the app's client secret",
     // The documentation recognizes duplicates by the delivery's id; Shopify's library reads only the event's.
@@ -51,6 +53,7 @@ export const commerce: readonly Provider[] = [
     name: "woocommerce",
     title: "WooCommerce",
     docs: "https://woocommerce.com/document/webhooks/",
+    checkedAgainst: "its documentation",
     scheme: { ...BODY_SHA256, encoding: "base64", signature: { header: "x-wc-webhook-signature" } },
     // The delivery id is made of the webhook and the second, so two orders in one second get the same id.
     eventId: {
@@ -76,6 +79,7 @@ export const commerce: readonly Provider[] = [
     name: "bigcommerce",
     title: "BigCommerce",
     docs: "https://developer.bigcommerce.com/docs/integrations/webhooks",
+    checkedAgainst: "its documentation, with npm standardwebhooks 1.1.1",
     scheme: { ...STANDARD_WEBHOOKS, key: "text" },
     secretIs: "the app's client secret",
     // The hash is documented as that of the data, which may be only an order's number.
@@ -93,6 +97,7 @@ export const commerce: readonly Provider[] = [
     name: "xero",
     title: "Xero",
     docs: "https://developer.xero.com/documentation/guides/webhooks/configuring-your-server/",
+    checkedAgainst: "its documentation",
     scheme: { ...BODY_SHA256, encoding: "base64", signature: { header: "x-xero-signature" } },
     secretIs: "the webhooks key",
     // Xero's "intent to receive" sends empty batches, some with a right signature and some with a wrong one.
@@ -111,6 +116,7 @@ export const commerce: readonly Provider[] = [
     name: "ko-fi",
     title: "Ko-fi",
     docs: "https://ko-fi.com/manage/webhooks",
+    checkedAgainst: "its documentation",
     scheme: { kind: "static", secretIn: "body:$.verification_token" },
     secretIs: "the verification token",
     formField: "data",
@@ -126,6 +132,7 @@ export const commerce: readonly Provider[] = [
     title: "Buy Me a Coffee",
     aliases: ["bmac", "bmc"],
     docs: "https://studio.buymeacoffee.com/webhooks",
+    checkedAgainst: "the code of a receiver",
     scheme: { ...BODY_SHA256, signature: { header: "x-signature-sha256" } },
     eventId: "body:$.event_id",
     eventIdSigned: true,
@@ -138,6 +145,7 @@ export const commerce: readonly Provider[] = [
     name: "patreon",
     title: "Patreon",
     docs: "https://docs.patreon.com/#webhooks",
+    checkedAgainst: "its documentation",
     scheme: { ...BODY_SHA256, algorithm: "md5", signature: { header: "x-patreon-signature" } },
     eventId: { join: ["header:x-patreon-event", "sha256:body"], with: ":" },
     eventIdSigned: false,

@@ -8,6 +8,7 @@ export const development: readonly Provider[] = [
     name: "github",
     title: "GitHub",
     docs: "https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
+    checkedAgainst: "npm @octokit/webhooks-methods 6.0.0",
     scheme: { ...BODY_SHA256, signature: { header: "x-hub-signature-256", prefix: "sha256=" } },
     // One GUID may come with two events.
     eventId: [
@@ -27,6 +28,7 @@ export const development: readonly Provider[] = [
     name: "gitlab",
     title: "GitLab (signing token)",
     docs: "https://docs.gitlab.com/user/project/integrations/webhooks/",
+    checkedAgainst: "its documentation, with npm standardwebhooks 1.1.1",
     scheme: STANDARD_WEBHOOKS,
     secretIs: "the signing token, whsec_…",
     secretHeaders: ["x-gitlab-token"],
@@ -43,6 +45,7 @@ export const development: readonly Provider[] = [
     name: "gitlab-token",
     title: "GitLab (secret token)",
     docs: "https://docs.gitlab.com/user/project/integrations/webhooks/",
+    checkedAgainst: "its documentation",
     scheme: { kind: "static", secretIn: "header:x-gitlab-token" },
     secretIs: "the secret token",
     // Before 17.4, GitLab sends only the event's UUID. All hooks that the event sets off share it, and so do
@@ -68,6 +71,7 @@ export const development: readonly Provider[] = [
     name: "bitbucket",
     title: "Bitbucket",
     docs: "https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/",
+    checkedAgainst: "its documentation",
     // The header's name is that of GitHub's SHA-1 signature.
     scheme: { ...BODY_SHA256, signature: { header: "x-hub-signature", prefix: "sha256=" } },
     // Cloud, Data Center. One request to Bitbucket may set off several events.
@@ -108,6 +112,7 @@ export const development: readonly Provider[] = [
     title: "Gitea, Forgejo",
     aliases: ["forgejo", "codeberg"],
     docs: "https://docs.gitea.com/usage/webhooks",
+    checkedAgainst: "Gitea's source",
     scheme: {
       ...BODY_SHA256,
       signature: { header: "x-gitea-signature" },
@@ -127,6 +132,7 @@ export const development: readonly Provider[] = [
     name: "gogs",
     title: "Gogs",
     docs: "https://gogs.io/features/webhook",
+    checkedAgainst: "Gitea's source, which sends Gogs's headers, too",
     scheme: { ...BODY_SHA256, signature: { header: "x-gogs-signature" }, signedFormField: "payload" },
     formField: "payload",
     eventId: "header:x-gogs-delivery",
@@ -143,6 +149,7 @@ export const development: readonly Provider[] = [
     title: "Jira",
     aliases: ["atlassian"],
     docs: "https://developer.atlassian.com/cloud/jira/platform/webhooks/",
+    checkedAgainst: "its documentation",
     scheme: { ...BODY_SHA256, signature: { header: "x-hub-signature", prefix: "sha256=" } },
     eventId: "header:x-atlassian-webhook-identifier",
     eventIdSigned: false,
@@ -156,6 +163,7 @@ export const development: readonly Provider[] = [
     name: "jira-data-center",
     title: "Jira Data Center",
     docs: "https://confluence.atlassian.com/adminjiraserver/managing-webhooks-938846912.html",
+    checkedAgainst: "its documentation",
     // It signs nothing, so the secret is part of the URL that is entered there.
     scheme: { kind: "static", secretIn: "query:secret" },
     secretIs: "a long random text that you choose",
@@ -171,6 +179,7 @@ export const development: readonly Provider[] = [
     name: "linear",
     title: "Linear",
     docs: "https://linear.app/developers/webhooks",
+    checkedAgainst: "npm @linear/sdk 98.0.0",
     scheme: {
       ...BODY_SHA256,
       signature: { header: "linear-signature" },
@@ -191,6 +200,7 @@ export const development: readonly Provider[] = [
     name: "sentry",
     title: "Sentry",
     docs: "https://docs.sentry.io/organization/integrations/integration-platform/webhooks/",
+    checkedAgainst: "its documentation",
     scheme: { ...BODY_SHA256, signature: { header: "sentry-hook-signature" } },
     secretIs: "the integration's client secret",
     // Request-ID is a new random UUID in each attempt, as Sentry's source shows (app_platform_event.py).
@@ -222,6 +232,7 @@ export const development: readonly Provider[] = [
     name: "vercel",
     title: "Vercel",
     docs: "https://vercel.com/docs/webhooks/webhooks-api",
+    checkedAgainst: "its documentation",
     scheme: { ...BODY_SHA256, algorithm: "sha1", signature: { header: "x-vercel-signature" } },
     eventId: "body:$.id",
     eventIdSigned: true,
@@ -234,6 +245,7 @@ export const development: readonly Provider[] = [
     name: "netlify",
     title: "Netlify",
     docs: "https://docs.netlify.com/site-deploys/notifications/#payload-signature",
+    checkedAgainst: "its documentation",
     scheme: { kind: "netlify" },
     eventId: "sha256:body",
     eventIdSigned: true,
@@ -246,6 +258,7 @@ export const development: readonly Provider[] = [
     name: "cloudflare-stream",
     title: "Cloudflare Stream",
     docs: "https://developers.cloudflare.com/stream/manage-video-library/using-webhooks/",
+    checkedAgainst: "its documentation",
     scheme: {
       ...BODY_SHA256,
       signature: { header: "webhook-signature", separator: ",", prefix: "sig1=" },
@@ -264,6 +277,7 @@ export const development: readonly Provider[] = [
     name: "cloudflare-notifications",
     title: "Cloudflare Notifications",
     docs: "https://developers.cloudflare.com/notifications/get-started/configure-webhooks/",
+    checkedAgainst: "its documentation",
     scheme: { kind: "static", secretIn: "header:cf-webhook-auth" },
     // Two alerts may have the same text.
     eventId: [{ join: ["body:$.ts", "sha256:body"], with: ":" }, "new:delivery"],
@@ -278,6 +292,7 @@ export const development: readonly Provider[] = [
     title: "Amazon SNS",
     aliases: ["sns", "amazon-sns", "aws", "amazon"],
     docs: "https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html",
+    checkedAgainst: "npm sns-validator 0.3.5",
     scheme: { kind: "sns" },
     secretIs: "the topic's ARN: only its messages are accepted",
     eventId: "body:$.MessageId",
@@ -301,6 +316,7 @@ export const development: readonly Provider[] = [
     name: "discourse",
     title: "Discourse",
     docs: "https://meta.discourse.org/t/configure-webhooks-that-trigger-on-discourse-events-to-integrate-with-external-services/49045",
+    checkedAgainst: "Discourse's source",
     scheme: { ...BODY_SHA256, signature: { header: "x-discourse-event-signature", prefix: "sha256=" } },
     // x-discourse-event-id is that of an attempt: a retry has another one, and the same body.
     eventId: [{ join: ["header:x-discourse-event", "sha256:body"], with: ":" }, "sha256:body"],

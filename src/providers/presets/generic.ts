@@ -96,6 +96,7 @@ export const generic: readonly Provider[] = [
     name: "standard-webhooks",
     title: "Standard Webhooks",
     docs: "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
+    checkedAgainst: "npm standardwebhooks 1.1.1",
     scheme: STANDARD_WEBHOOKS,
     eventId: "header:webhook-id",
     eventIdSigned: true,
@@ -109,6 +110,7 @@ export const generic: readonly Provider[] = [
     name: "standard-webhooks-asymmetric",
     title: "Standard Webhooks, signed with a private key (v1a)",
     docs: "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
+    checkedAgainst: "the test of the standard's Go library",
     scheme: {
       ...STANDARD_WEBHOOKS,
       kind: "public-key",
@@ -128,6 +130,7 @@ export const generic: readonly Provider[] = [
     name: "svix",
     title: "Svix",
     docs: "https://docs.svix.com/receiving/verifying-payloads/how-manual",
+    checkedAgainst: "npm svix 1.99.1",
     scheme: SVIX,
     eventId: "header:svix-id",
     eventIdSigned: true,

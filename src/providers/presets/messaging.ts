@@ -1,12 +1,13 @@
 import type { Provider } from "../provider.ts";
-import { BODY_SHA256, DAYS, FIVE_MINUTES, HOURS, MIB, MINUTES, SECONDS, SVIX } from "./common.ts";
+import { BODY_SHA256, DAYS, FIVE_MINUTES, HOURS, MIB, MINUTES, SECONDS } from "./common.ts";
 
-/** Chat, email and calls. */
+/** Chat and calls. */
 export const messaging: readonly Provider[] = [
   {
     name: "slack",
     title: "Slack",
     docs: "https://docs.slack.dev/authentication/verifying-requests-from-slack",
+    checkedAgainst: "npm @slack/bolt 5.1.0",
     scheme: {
       ...BODY_SHA256,
       signature: { header: "x-slack-signature", prefix: "v0=" },
@@ -55,6 +56,7 @@ export const messaging: readonly Provider[] = [
     name: "zoom",
     title: "Zoom",
     docs: "https://developers.zoom.us/docs/api/webhooks/",
+    checkedAgainst: "npm @zoom/rivet 0.4.0",
     scheme: {
       ...BODY_SHA256,
       signature: { header: "x-zm-signature", prefix: "v0=" },
@@ -83,6 +85,7 @@ export const messaging: readonly Provider[] = [
     name: "discord",
     title: "Discord",
     docs: "https://discord.com/developers/docs/interactions/overview#setting-up-an-endpoint",
+    checkedAgainst: "npm discord-interactions 4.4.0",
     scheme: {
       kind: "public-key",
       algorithm: "ed25519",
@@ -123,6 +126,7 @@ export const messaging: readonly Provider[] = [
     name: "telegram",
     title: "Telegram Bot API",
     docs: "https://core.telegram.org/bots/api#setwebhook",
+    checkedAgainst: "its documentation",
     scheme: { kind: "static", secretIn: "header:x-telegram-bot-api-secret-token" },
     secretIs: "the secret_token given to setWebhook",
     eventId: "body:$.update_id",
@@ -138,6 +142,7 @@ export const messaging: readonly Provider[] = [
     title: "Meta (WhatsApp, Facebook, Instagram)",
     aliases: ["whatsapp", "facebook", "instagram", "messenger"],
     docs: "https://developers.facebook.com/docs/graph-api/webhooks/getting-started",
+    checkedAgainst: "its documentation",
     scheme: { ...BODY_SHA256, signature: { header: "x-hub-signature-256", prefix: "sha256=" } },
     secretIs: "the app secret",
     // An entry without any of these lists is the event itself: some only name the fields that changed.
@@ -189,6 +194,7 @@ export const messaging: readonly Provider[] = [
     name: "twilio",
     title: "Twilio",
     docs: "https://www.twilio.com/docs/usage/webhooks/webhooks-security",
+    checkedAgainst: "npm twilio 6.2.0",
     scheme: { kind: "twilio" },
     secretIs: "the account's auth token",
     eventId: [
@@ -214,6 +220,7 @@ export const messaging: readonly Provider[] = [
     name: "intercom",
     title: "Intercom",
     docs: "https://developers.intercom.com/docs/webhooks/setting-up-webhooks",
+    checkedAgainst: "its documentation",
     scheme: { ...BODY_SHA256, algorithm: "sha1", signature: { header: "x-hub-signature", prefix: "sha1=" } },
     secretIs: "the app's client secret",
     eventId: "body:$.id",
@@ -230,86 +237,10 @@ export const messaging: readonly Provider[] = [
     unverified: "timeout and retries",
   },
   {
-    name: "sendgrid",
-    title: "SendGrid Event Webhook",
-    docs: "https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features",
-    scheme: {
-      kind: "public-key",
-      algorithm: "ecdsa-sha256",
-      encoding: "base64",
-      key: "spki",
-      signature: { header: "x-twilio-email-event-webhook-signature" },
-      signed: "{timestamp}{body}",
-      timestamp: { from: { header: "x-twilio-email-event-webhook-timestamp" }, unit: "s" },
-    },
-    secretIs: "the verification key",
-    batch: ["body:$[*]"],
-    // An element without an id must not refuse the others.
-    eventId: ["body:$.sg_event_id", "sha256:body"],
-    earlierEventIds: ["body:$.sg_event_id"],
-    eventIdSigned: true,
-    type: "body:$.event",
-    timeoutMs: 10 * SECONDS,
-    retryWindowMs: 1 * DAYS,
-    retries: "for 24 h",
-    unverified:
-      "that sg_event_id is the same in a retry, and that each event has one; timeout and retries; how old a signature may be: SendGrid does not say, so any age is accepted",
-  },
-  {
-    name: "mailgun",
-    title: "Mailgun",
-    docs: "https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks",
-    // Mailgun does not say whether it signs a retry again, so a signature is accepted for as long as Mailgun
-    // retries.
-    scheme: { kind: "mailgun", tolerance: 9 * 3600 },
-    secretIs: "the HTTP webhook signing key",
-    // Routes send mail as a form without an id. Its Message-Id comes from the sender of the mail.
-    eventId: [
-      "body:$['event-data'].id",
-      { hash_without: ["body:$.timestamp", "body:$.token", "body:$.signature"] },
-    ],
-    earlierEventIds: ["body:$['event-data'].id"],
-    eventIdSigned: false,
-    type: "body:$['event-data'].event",
-    maxBody: 30 * MIB, // a mail has at most 25 MB
-    timeoutMs: 10 * SECONDS,
-    retryWindowMs: 8 * HOURS,
-    retries: "after 5, 10 and 15 min, 1, 2 and 4 h; 406 stops them",
-    caution: "only a time and a token are signed, not the body",
-    unverified:
-      "timeout and retries; whether a retry of a mail is signed again, so its signature is not in its id",
-  },
-  {
-    name: "postmark",
-    title: "Postmark",
-    docs: "https://postmarkapp.com/developer/webhooks/webhooks-overview",
-    scheme: { kind: "static", secretIn: "basic" },
-    secretIs: "user:password, as in the webhook's URL",
-    eventId: [{ join: ["body:$.RecordType", "body:$.ID"], with: ":" }, "sha256:body"],
-    eventIdSigned: false,
-    type: "body:$.RecordType",
-    maxBody: 35 * MIB, // inbound mail with its attachments
-    timeoutMs: 10 * SECONDS,
-    retryWindowMs: 1 * DAYS,
-    retries: "bounces and inbound mail ten times over 10.5 h, other events less often; 403 stops them",
-    unverified: "timeout and retries; that the body of a retry is the same byte for byte",
-  },
-  {
-    name: "resend",
-    title: "Resend",
-    docs: "https://resend.com/docs/dashboard/webhooks/verify-webhooks-requests",
-    scheme: SVIX,
-    eventId: "header:svix-id",
-    eventIdSigned: true,
-    type: "body:$.type",
-    timeoutMs: 15 * SECONDS,
-    retryWindowMs: 3 * DAYS,
-    signsRetries: true,
-  },
-  {
     name: "twitch",
     title: "Twitch EventSub",
     docs: "https://dev.twitch.tv/docs/eventsub/handling-webhook-events/",
+    checkedAgainst: "its documentation",
     scheme: {
       ...BODY_SHA256,
       signature: { header: "twitch-eventsub-message-signature", prefix: "sha256=" },

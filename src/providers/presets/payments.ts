@@ -6,6 +6,7 @@ export const payments: readonly Provider[] = [
     name: "stripe",
     title: "Stripe",
     docs: "https://docs.stripe.com/webhooks#verify-manually",
+    checkedAgainst: "npm stripe 23.1.0",
     scheme: {
       ...BODY_SHA256,
       key: "text", // the whole secret, with its whsec_
@@ -26,6 +27,7 @@ export const payments: readonly Provider[] = [
     name: "razorpay",
     title: "Razorpay",
     docs: "https://razorpay.com/docs/webhooks/validate-test/",
+    checkedAgainst: "npm razorpay 2.9.8",
     scheme: { ...BODY_SHA256, signature: { header: "x-razorpay-signature" } },
     eventId: "header:x-razorpay-event-id",
     eventIdSigned: false,
@@ -39,6 +41,7 @@ export const payments: readonly Provider[] = [
     name: "paddle",
     title: "Paddle Billing",
     docs: "https://developer.paddle.com/webhooks/signature-verification",
+    checkedAgainst: "npm @paddle/paddle-node-sdk 3.10.0",
     scheme: {
       ...BODY_SHA256,
       signature: { header: "paddle-signature", separator: ";", prefix: "h1=" },
@@ -58,6 +61,7 @@ export const payments: readonly Provider[] = [
     name: "lemon-squeezy",
     title: "Lemon Squeezy",
     docs: "https://docs.lemonsqueezy.com/help/webhooks/signing-requests",
+    checkedAgainst: "its documentation",
     scheme: { ...BODY_SHA256, signature: { header: "x-signature" } },
     eventId: "sha256:body",
     eventIdSigned: true,
@@ -71,6 +75,7 @@ export const payments: readonly Provider[] = [
     name: "paystack",
     title: "Paystack",
     docs: "https://paystack.com/docs/payments/webhooks/",
+    checkedAgainst: "its documentation",
     scheme: { ...BODY_SHA256, algorithm: "sha512", signature: { header: "x-paystack-signature" } },
     secretIs: "the API secret key, sk_…",
     // event and data.id are the same for every reminder of a dispute and every update of an invoice.
@@ -86,6 +91,7 @@ export const payments: readonly Provider[] = [
     name: "flutterwave-v3",
     title: "Flutterwave v3",
     docs: "https://developer.flutterwave.com/docs/integration-guides/webhooks/",
+    checkedAgainst: "its documentation",
     scheme: { kind: "static", secretIn: "header:verif-hash" },
     secretIs: "the secret hash",
     eventId: "sha256:body",
@@ -100,6 +106,7 @@ export const payments: readonly Provider[] = [
     name: "flutterwave-v4",
     title: "Flutterwave v4",
     docs: "https://developer.flutterwave.com/docs/webhooks",
+    checkedAgainst: "the code of receivers",
     scheme: { ...BODY_SHA256, encoding: "base64", signature: { header: "flutterwave-signature" } },
     secretIs: "the secret hash",
     eventId: "sha256:body",
@@ -115,6 +122,7 @@ export const payments: readonly Provider[] = [
     name: "square",
     title: "Square",
     docs: "https://developer.squareup.com/docs/webhooks/step3validate",
+    checkedAgainst: "npm square 46.0.0",
     scheme: {
       ...BODY_SHA256,
       encoding: "base64",
@@ -134,6 +142,7 @@ export const payments: readonly Provider[] = [
     name: "mollie",
     title: "Mollie (signed webhooks)",
     docs: "https://docs.mollie.com/reference/webhooks-best-practices",
+    checkedAgainst: "npm mollie-api-typescript 1.12.28",
     scheme: {
       ...BODY_SHA256,
       // While a secret is rotated, there are two headers. They are joined into one.
@@ -151,6 +160,7 @@ export const payments: readonly Provider[] = [
     name: "mollie-classic",
     title: "Mollie (classic payment webhooks)",
     docs: "https://docs.mollie.com/reference/webhooks",
+    checkedAgainst: "its documentation",
     scheme: { kind: "unsigned" },
     thinPing: true,
     // The body is id=tr_… each time the payment changes, but each change is an event.
@@ -166,6 +176,7 @@ export const payments: readonly Provider[] = [
     title: "Coinbase Commerce",
     aliases: ["coinbase"],
     docs: "https://docs.cdp.coinbase.com/commerce/docs/webhooks-security",
+    checkedAgainst: "npm coinbase-commerce-node 1.0.4",
     scheme: { ...BODY_SHA256, signature: { header: "x-cc-webhook-signature" } },
     eventId: "body:$.event.id", // the outer id is the delivery attempt's
     eventIdSigned: true,
@@ -179,6 +190,7 @@ export const payments: readonly Provider[] = [
     name: "polar",
     title: "Polar",
     docs: "https://polar.sh/docs/integrate/webhooks/delivery",
+    checkedAgainst: "npm @polar-sh/sdk 1.0.1",
     // For secrets made before 8 September 2026, the key is the text. Later ones are decoded as the standard
     // says. Both may begin with whsec_.
     // https://github.com/polarsource/polar/pull/14117
@@ -195,6 +207,7 @@ export const payments: readonly Provider[] = [
     name: "adyen",
     title: "Adyen (payment webhooks)",
     docs: "https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures",
+    checkedAgainst: "npm @adyen/api-library 32.1.0",
     scheme: { kind: "adyen" },
     secretIs: "the HMAC key, in hex",
     batch: ["body:$.notificationItems[*].NotificationRequestItem"],
@@ -212,6 +225,7 @@ export const payments: readonly Provider[] = [
     name: "adyen-platform",
     title: "Adyen (management and balance platform)",
     docs: "https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures",
+    checkedAgainst: "npm @adyen/api-library 32.1.0",
     scheme: {
       ...BODY_SHA256,
       encoding: "base64",
@@ -230,6 +244,7 @@ export const payments: readonly Provider[] = [
     name: "paypal",
     title: "PayPal",
     docs: "https://developer.paypal.com/api/rest/webhooks/rest/",
+    checkedAgainst: "its documentation",
     scheme: { kind: "paypal" },
     secretIs: "the webhook's id, from the dashboard",
     eventId: "body:$.id",
@@ -246,6 +261,7 @@ export const payments: readonly Provider[] = [
     name: "plaid",
     title: "Plaid",
     docs: "https://plaid.com/docs/api/webhooks/webhook-verification/",
+    checkedAgainst: "its documentation",
     scheme: { kind: "plaid", tolerance: FIVE_MINUTES },
     secretIs: "client_id:secret, as for Plaid's API, which hands out the keys",
     // "New transactions for this item" is the same text each time.
@@ -262,6 +278,7 @@ export const payments: readonly Provider[] = [
     name: "btcpay",
     title: "BTCPay Server",
     docs: "https://docs.btcpayserver.org/API/Greenfield/v1/#tag/Webhooks",
+    checkedAgainst: "BTCPay Server's source",
     scheme: { ...BODY_SHA256, signature: { header: "btcpay-sig", prefix: "sha256=" } },
     // deliveryId is another one for each delivery of an event.
     eventId: ["body:$.originalDeliveryId", "body:$.deliveryId"],
@@ -276,6 +293,7 @@ export const payments: readonly Provider[] = [
     name: "revenuecat",
     title: "RevenueCat",
     docs: "https://www.revenuecat.com/docs/integrations/webhooks",
+    checkedAgainst: "its documentation",
     scheme: { kind: "static", secretIn: "header:authorization" },
     secretIs: "the whole authorization header that you enter for the webhook",
     eventId: "body:$.event.id",

@@ -1,104 +1,13 @@
-import type { Selector } from "../body/selector.ts";
 import type { Provider } from "../provider.ts";
 import { BODY_SHA256, DAYS, FIVE_MINUTES, HOURS, MINUTES, SECONDS, SVIX } from "./common.ts";
 
-/** HubSpot does not promise that eventId alone is unique. An association has two objects instead of one. */
-const HUBSPOT_EVENT: readonly Selector[] = [
-  {
-    join: ["body:$.eventId", "body:$.subscriptionId", "body:$.objectId", "body:$.occurredAt"],
-    with: ":",
-  },
-  {
-    join: [
-      "body:$.eventId",
-      "body:$.subscriptionId",
-      "body:$.fromObjectId",
-      "body:$.toObjectId",
-      "key:$.associationRemoved",
-      "body:$.occurredAt",
-    ],
-    with: ":",
-  },
-  {
-    join: [
-      "body:$.eventId",
-      "body:$.subscriptionId",
-      "body:$.fromObjectId",
-      "body:$.toObjectId",
-      "body:$.occurredAt",
-    ],
-    with: ":",
-  },
-];
-
-const HUBSPOT: Provider = {
-  name: "hubspot",
-  title: "HubSpot",
-  docs: "https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation",
-  scheme: {
-    ...BODY_SHA256,
-    encoding: "base64",
-    signature: { header: "x-hubspot-signature-v3" },
-    signed: "{method}{decoded_url}{body}{timestamp}",
-    timestamp: { from: { header: "x-hubspot-request-timestamp" }, unit: "ms", tolerance: FIVE_MINUTES },
-  },
-  secretIs: "the app's client secret",
-  batch: ["body:$[*]"],
-  eventId: [
-    ...HUBSPOT_EVENT,
-    { join: ["body:$.eventId", "body:$.subscriptionId", "body:$.occurredAt"], with: ":" },
-    { hash_without: ["body:$.attemptNumber"] },
-  ],
-  eventIdSigned: true,
-  type: "body:$.subscriptionType",
-  timeoutMs: 5 * SECONDS,
-  retryWindowMs: 1 * DAYS,
-  signsRetries: true,
-  retries: "up to ten times over 24 h",
-  unverified: "timeout and retries; that eventId is not unique",
-};
-
-/** Documents, forms, calendars, CRM and sign-in. */
+/** Documents, forms, calendars and sign-in. */
 export const services: readonly Provider[] = [
-  { ...HUBSPOT, earlierEventIds: [HUBSPOT_EVENT] },
-  {
-    ...HUBSPOT,
-    name: "hubspot-v1",
-    title: "HubSpot (signature v1)",
-    // Without a time: what a receiver that has only X-HubSpot-Signature can check.
-    scheme: {
-      ...BODY_SHA256,
-      signature: { header: "x-hubspot-signature" },
-      signed: "{secret}{body}",
-    },
-    caution:
-      "the signature has no time and is a plain hash: anyone who has seen a delivery can send it again, or with bytes added at its end",
-  },
-  {
-    name: "hubspot-workflow",
-    title: "HubSpot workflows (signature v2)",
-    docs: HUBSPOT.docs,
-    scheme: {
-      ...BODY_SHA256,
-      signature: { header: "x-hubspot-signature" },
-      signed: "{secret}{method}{url}{body}",
-    },
-    secretIs: "the app's client secret",
-    // The body is a record, which has no id for the event.
-    eventId: "sha256:body",
-    eventIdSigned: true,
-    type: [],
-    caution:
-      "two enrollments of a record that has not changed are one event, because nothing in the request distinguishes them; the signature has no time and is a plain hash: anyone who has seen a delivery can send it again, or with bytes added at its end",
-    timeoutMs: 5 * SECONDS,
-    retryWindowMs: 3 * DAYS,
-    retries: "for up to 3 days, at growing intervals",
-    unverified: "timeout and retries; that the body of a retry is the same byte for byte",
-  },
   {
     name: "notion",
     title: "Notion",
     docs: "https://developers.notion.com/reference/webhooks",
+    checkedAgainst: "npm @notionhq/client 5.26.0",
     scheme: { ...BODY_SHA256, signature: { header: "x-notion-signature", prefix: "sha256=" } },
     secretIs: "the verification token, which Notion sends first and hookonce shows",
     eventId: "body:$.id",
@@ -129,6 +38,7 @@ export const services: readonly Provider[] = [
     name: "typeform",
     title: "Typeform",
     docs: "https://www.typeform.com/developers/webhooks/secure-your-webhooks/",
+    checkedAgainst: "its documentation",
     scheme: {
       ...BODY_SHA256,
       encoding: "base64", // although the prefix looks like GitHub's
@@ -147,6 +57,7 @@ export const services: readonly Provider[] = [
     name: "calendly",
     title: "Calendly",
     docs: "https://developer.calendly.com/api-docs/4c305798a61d3-webhook-signatures",
+    checkedAgainst: "its documentation",
     scheme: {
       ...BODY_SHA256,
       signature: { header: "calendly-webhook-signature", separator: ",", prefix: "v1=" },
@@ -167,6 +78,7 @@ export const services: readonly Provider[] = [
     name: "docusign",
     title: "DocuSign Connect",
     docs: "https://developers.docusign.com/platform/webhooks/connect/hmac/",
+    checkedAgainst: "its documentation",
     scheme: {
       ...BODY_SHA256,
       encoding: "base64",
@@ -188,6 +100,7 @@ export const services: readonly Provider[] = [
     name: "dropbox",
     title: "Dropbox",
     docs: "https://www.dropbox.com/developers/reference/webhooks",
+    checkedAgainst: "its documentation",
     scheme: { ...BODY_SHA256, signature: { header: "x-dropbox-signature" } },
     secretIs: "the app secret",
     // "Something changed in this account" is the same text each time.
@@ -211,6 +124,7 @@ export const services: readonly Provider[] = [
     name: "figma",
     title: "Figma",
     docs: "https://developers.figma.com/docs/rest-api/webhooks-security/",
+    checkedAgainst: "its documentation",
     scheme: { kind: "static", secretIn: "body:$.passcode" },
     secretIs: "the webhook's passcode",
     eventId: { hash_without: ["body:$.retries"] },
@@ -234,6 +148,7 @@ export const services: readonly Provider[] = [
     name: "sanity",
     title: "Sanity",
     docs: "https://www.sanity.io/docs/content-lake/webhook-best-practices",
+    checkedAgainst: "npm @sanity/webhook 4.0.4",
     scheme: {
       ...BODY_SHA256,
       encoding: "base64url",
@@ -253,6 +168,7 @@ export const services: readonly Provider[] = [
     name: "contentful",
     title: "Contentful",
     docs: "https://www.contentful.com/developers/docs/webhooks/request-verification/",
+    checkedAgainst: "npm @contentful/node-apps-toolkit 3.16.1",
     // Contentful's own library allows 30 s.
     scheme: { kind: "contentful", tolerance: FIVE_MINUTES },
     eventId: { join: ["header:x-contentful-topic", "sha256:body"], with: ":" },
@@ -269,6 +185,7 @@ export const services: readonly Provider[] = [
     name: "clerk",
     title: "Clerk",
     docs: "https://clerk.com/docs/webhooks/sync-data",
+    checkedAgainst: "npm @clerk/backend 3.25.0",
     scheme: SVIX,
     eventId: "header:svix-id",
     eventIdSigned: true,
@@ -281,6 +198,7 @@ export const services: readonly Provider[] = [
     name: "workos",
     title: "WorkOS",
     docs: "https://workos.com/docs/events/data-syncing/webhooks",
+    checkedAgainst: "npm @workos-inc/node 11.0.0",
     scheme: {
       ...BODY_SHA256,
       signature: { header: "workos-signature", separator: ", ", prefix: "v1=" }, // with the space
@@ -299,6 +217,7 @@ export const services: readonly Provider[] = [
     name: "ghost",
     title: "Ghost",
     docs: "https://docs.ghost.org/webhooks",
+    checkedAgainst: "Ghost's source",
     scheme: {
       ...BODY_SHA256,
       signature: { header: "x-ghost-signature", separator: ", ", prefix: "sha256=" },
@@ -321,6 +240,7 @@ export const services: readonly Provider[] = [
     title: "Cal.com",
     aliases: ["calcom", "cal.com"],
     docs: "https://cal.com/docs/developing/guides/automation/webhooks",
+    checkedAgainst: "Cal.com's source",
     scheme: { ...BODY_SHA256, signature: { header: "x-cal-signature-256" } },
     eventId: "sha256:body",
     eventIdSigned: true,

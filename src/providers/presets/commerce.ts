@@ -158,6 +158,7 @@ export const commerce: readonly Provider[] = [
     name: "braintree",
     title: "Braintree",
     docs: "https://developer.paypal.com/braintree/docs/guides/webhooks/parse",
+    checkedAgainst: "npm braintree 3.40.0",
     scheme: { kind: "braintree" },
     secretIs: "the public and the private key of the API, as PUBLIC_KEY:PRIVATE_KEY",
     eventId: "sha256:body",

@@ -1,3 +1,4 @@
+import { applications } from "./event-types/applications.ts";
 import { commerce } from "./event-types/commerce.ts";
 import { development } from "./event-types/development.ts";
 import { messaging } from "./event-types/messaging.ts";
@@ -10,5 +11,5 @@ import type { KnownTypes } from "./known-types.ts";
  * start needs it.
  */
 export const eventTypes: ReadonlyMap<string, KnownTypes> = new Map(
-  Object.entries({ ...payments, ...commerce, ...development, ...messaging, ...services }),
+  Object.entries({ ...payments, ...commerce, ...development, ...messaging, ...services, ...applications }),
 );

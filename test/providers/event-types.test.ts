@@ -7,6 +7,7 @@ import { check } from "../../src/app/check.ts";
 import { eventTypes } from "../../src/providers/event-types.ts";
 import { providers } from "../../src/providers/presets.ts";
 import { examples } from "../../src/simulator/examples.ts";
+import { readme } from "../support/readme.ts";
 import { scratch } from "../cli/support/hookonce.ts";
 
 const modules = join(import.meta.dir, "../../node_modules");
@@ -26,6 +27,7 @@ describe("the event types that hookonce knows", () => {
   test("are those of at least twenty providers", () => {
     expect(eventTypes.size).toBeGreaterThanOrEqual(20);
     for (const name of eventTypes.keys()) expect(providers.has(name)).toBe(true);
+    expect(readme).toContain(`For ${eventTypes.size} of them it lists the event types`);
   });
 
   test.each(libraries)("are all in the library of the provider: %s", (name, { from, types }) => {
@@ -61,7 +63,15 @@ describe("an unknown event type", () => {
     ["github", "isues.opened", "did you mean issues.opened?"],
     ["gitlab", "Push hook", "did you mean Push Hook?"],
     ["shopify", "order/paid", "did you mean orders/paid?"],
+    ["twitch", "notification.stream.onlin", "did you mean notification.stream.online?"],
+    ["grafana", "fireing", "did you mean firing?"],
+    ["uptime-kuma", "down", "hookonce providers uptime-kuma"],
+    ["supabase", "custom-access-token", "did you mean customize-access-token?"],
+    ["gumroad", "sales", "did you mean sale?"],
     // Known, or not surely wrong.
+    ["twitch", "revocation.stream.online", undefined],
+    ["ghost", "post", undefined],
+    ["trello", "someNewAction", undefined],
     ["stripe", "invoice", undefined],
     ["stripe", "v2.core.account.created", undefined],
     ["github", "issues.some_new_action", undefined],

@@ -26,6 +26,16 @@ const gitlab: KnownTypes = {
 };
 
 export const development: Readonly<Record<string, KnownTypes>> = {
+  discourse: {
+    from: "https://meta.discourse.org/t/configure-webhooks-that-trigger-on-discourse-events-to-integrate-with-external-services/49045",
+    whole: false,
+    types: words(`
+      topic_created topic_revised topic_edited topic_destroyed topic_recovered post_created post_edited
+      post_destroyed post_recovered user_logged_in user_logged_out user_confirmed_email user_created
+      user_approved user_updated user_destroyed group_created group_updated group_destroyed category_created
+      category_updated category_destroyed tag_created tag_updated tag_destroyed reviewable_created
+      reviewable_updated notification_created`),
+  },
   github: {
     from: "@octokit/webhooks-examples 7.6.1",
     whole: false,

@@ -1,6 +1,37 @@
 import { words, type KnownTypes } from "../known-types.ts";
 
 export const messaging: Readonly<Record<string, KnownTypes>> = {
+  twitch: {
+    from: "https://dev.twitch.tv/docs/eventsub/eventsub-subscription-types/",
+    whole: false,
+    others: /^revocation(?:\.|$)/,
+    types: words(`
+      automod.message.hold automod.message.update automod.settings.update automod.terms.update
+      channel.ad_break.begin channel.ban channel.bits.use
+      channel.channel_points_automatic_reward_redemption.add channel.channel_points_custom_reward.add
+      channel.channel_points_custom_reward.remove channel.channel_points_custom_reward.update
+      channel.channel_points_custom_reward_redemption.add
+      channel.channel_points_custom_reward_redemption.update channel.charity_campaign.donate
+      channel.charity_campaign.progress channel.charity_campaign.start channel.charity_campaign.stop
+      channel.chat.clear channel.chat.clear_user_messages channel.chat.message channel.chat.message_delete
+      channel.chat.notification channel.chat.user_message_hold channel.chat.user_message_update
+      channel.chat_settings.update channel.cheer channel.follow channel.goal.begin channel.goal.end
+      channel.goal.progress channel.guest_star_guest.update channel.guest_star_session.begin
+      channel.guest_star_session.end channel.guest_star_settings.update channel.hype_train.begin
+      channel.hype_train.end channel.hype_train.progress channel.moderate channel.moderator.add
+      channel.moderator.remove channel.poll.begin channel.poll.end channel.poll.progress
+      channel.prediction.begin channel.prediction.end channel.prediction.lock channel.prediction.progress
+      channel.raid channel.shared_chat.begin channel.shared_chat.end channel.shared_chat.update
+      channel.shield_mode.begin channel.shield_mode.end channel.shoutout.create channel.shoutout.receive
+      channel.subscribe channel.subscription.end channel.subscription.gift channel.subscription.message
+      channel.suspicious_user.message channel.suspicious_user.update channel.unban
+      channel.unban_request.create channel.unban_request.resolve channel.update channel.vip.add
+      channel.vip.remove channel.warning.acknowledge channel.warning.send conduit.shard.disabled
+      drop.entitlement.grant extension.bits_transaction.create stream.offline stream.online
+      user.authorization.grant user.authorization.revoke user.update user.whisper.message`).map(
+      (type) => `notification.${type}`,
+    ),
+  },
   slack: {
     from: "@slack/types 3.2.0",
     whole: false,

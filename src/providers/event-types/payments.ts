@@ -1,6 +1,23 @@
 import { words, type KnownTypes } from "../known-types.ts";
 
 export const payments: Readonly<Record<string, KnownTypes>> = {
+  btcpay: {
+    from: "https://docs.btcpayserver.org/API/Greenfield/v1/#tag/Webhooks",
+    whole: false,
+    types: words(`
+      InvoiceCreated InvoiceReceivedPayment InvoiceProcessing InvoiceExpired InvoiceExpiredPaidPartial
+      InvoicePaidAfterExpiration InvoiceSettled InvoiceInvalid InvoicePaymentSettled PayoutCreated
+      PayoutApproved PayoutUpdated PaymentRequestCreated PaymentRequestUpdated PaymentRequestArchived
+      PaymentRequestStatusChanged PaymentRequestCompleted`),
+  },
+  revenuecat: {
+    from: "https://www.revenuecat.com/docs/integrations/webhooks/event-types-and-fields",
+    whole: false,
+    types: words(`
+      TEST INITIAL_PURCHASE RENEWAL CANCELLATION UNCANCELLATION NON_RENEWING_PURCHASE SUBSCRIPTION_PAUSED
+      EXPIRATION BILLING_ISSUE PRODUCT_CHANGE TRANSFER SUBSCRIPTION_EXTENDED TEMPORARY_ENTITLEMENT_GRANT
+      REFUND_REVERSED INVOICE_ISSUANCE VIRTUAL_CURRENCY_TRANSACTION EXPERIMENT_ENROLLMENT`),
+  },
   stripe: {
     from: "stripe 23.1.0",
     whole: true,

@@ -1,6 +1,27 @@
 import { words, type KnownTypes } from "../known-types.ts";
 
 export const services: Readonly<Record<string, KnownTypes>> = {
+  ghost: {
+    from: "https://docs.ghost.org/webhooks",
+    whole: false,
+    // Older versions do not name the event.
+    others: /^(?:post|page|tag|member)$/,
+    types: words(`
+      site.changed post.added post.deleted post.edited post.published post.published.edited post.unpublished
+      post.scheduled post.unscheduled post.rescheduled page.added page.deleted page.edited page.published
+      page.published.edited page.unpublished page.scheduled page.unscheduled page.rescheduled tag.added
+      tag.edited tag.deleted post.tag.attached post.tag.detached page.tag.attached page.tag.detached
+      member.added member.edited member.deleted`),
+  },
+  cal: {
+    from: "https://cal.com/docs/developing/guides/automation/webhooks",
+    whole: false,
+    types: words(`
+      BOOKING_CREATED BOOKING_RESCHEDULED BOOKING_CANCELLED BOOKING_REJECTED BOOKING_REQUESTED
+      BOOKING_PAYMENT_INITIATED BOOKING_PAID BOOKING_NO_SHOW_UPDATED MEETING_STARTED MEETING_ENDED
+      RECORDING_READY RECORDING_TRANSCRIPTION_GENERATED INSTANT_MEETING FORM_SUBMITTED
+      FORM_SUBMITTED_NO_EVENT OOO_CREATED AFTER_HOSTS_CAL_VIDEO_NO_SHOW AFTER_GUESTS_CAL_VIDEO_NO_SHOW`),
+  },
   clerk: {
     from: "@clerk/backend 3.25.0",
     whole: true,

@@ -44,6 +44,9 @@ function fieldsOf(body: string): Record<string, string | string[]> {
   );
 }
 
+/** Supabase's documentation removes the v1, before it calls the library. */
+const standardOf = (secret: string): StandardWebhook => new StandardWebhook(secret.replace(/^v1,/, ""));
+
 export const messaging: Readonly<Record<string, Library>> = {
   "standard-webhooks": {
     signs: ({ body, headers }, secret) => {
@@ -60,11 +63,11 @@ export const messaging: Readonly<Record<string, Library>> = {
   supabase: {
     signs: ({ body, headers }, secret) => {
       const at = new Date(Number(headers["webhook-timestamp"]) * 1000);
-      const signature = new StandardWebhook(secret).sign(headers["webhook-id"] ?? "", at, body);
+      const signature = standardOf(secret).sign(headers["webhook-id"] ?? "", at, body);
       return { headers: { "webhook-signature": signature } };
     },
     accepts: ({ body, headers }, secret) => {
-      new StandardWebhook(secret).verify(body, { ...headers }, { jsonParse: false });
+      standardOf(secret).verify(body, { ...headers }, { jsonParse: false });
       return true;
     },
     laxer: {

@@ -58,7 +58,7 @@ export async function runSend(name: string, type: string | undefined, flags: Sen
   const { proof, checksSecretFirst } = kindOf(scheme);
   if (flags.wrongSecret === true && proof === "fetched-key" && !checksSecretFirst)
     throw new UsageError(
-      `--wrong-secret does not work for ${provider.title}: hookonce fetches the key from ${provider.title}, which has no key for a made-up signature.`,
+      `--wrong-secret does not work for ${provider.title}: hookonce fetches the key from ${signerOf(provider)}, which has no key for a made-up signature.`,
     );
   refuseWhatHasNoEffect(provider, scheme, settings, flags);
   // fetch uses a proxy even for loopback addresses, unless NO_PROXY names them.

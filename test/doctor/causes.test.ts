@@ -98,6 +98,35 @@ const secrets: Planted[] = [
     says: "the source telegram",
   },
   {
+    name: "a secret in the URL of another source",
+    source: source("strava", TEXT),
+    context: { sources: [source("plex", OTHER)] },
+    delivery: () => signed("strava", OTHER),
+    causes: ["secret_of_another_source"],
+    says: "the source plex",
+  },
+  {
+    name: "a Trello delivery to another URL than public_url",
+    source: source("trello", TEXT, { publicUrl: "https://a.example/webhook/trello" }),
+    delivery: () => signed("trello", TEXT, { url: "https://a.example/webhook/trello/" }),
+    causes: ["url"],
+    says: "another URL than public_url: the signature was made for https://a.example/webhook/trello/",
+  },
+  {
+    name: "Braintree's keys in the wrong order",
+    source: source("braintree", "private:public"),
+    delivery: () =>
+      signed("braintree", "public:private", {
+        text: new URLSearchParams({
+          bt_payload: Buffer.from("<notification/>").toString("base64"),
+        }).toString(),
+        headers: { "content-type": "application/x-www-form-urlencoded" },
+      }),
+    causes: ["key_decoding"],
+    says: "the private key first",
+    remedy: "PUBLIC_KEY:PRIVATE_KEY",
+  },
+  {
     name: "a secret in quotation marks",
     source: source("razorpay", `"${OTHER}"`),
     delivery: () => signed("razorpay", OTHER),

@@ -120,6 +120,21 @@ describe.each(names.map((name) => [name, samples[name] as Sample] as const))("%s
     expect((await send(inbox, request, "both")).ok).toBe(true);
   });
 
+  test("with a secret that is sent, no body is more than a refusal or an event", async () => {
+    if (signer.provider.scheme.kind !== "static" || signer.provider.scheme.secretIn.startsWith("body:"))
+      return;
+    const valid = await signer.request(4, 1, now);
+    const sent: unknown[] = [];
+    for (const [what, body, type] of unreadable(valid)) {
+      const headers = { ...valid.headers, "content-type": type };
+      const { status } = await send(inbox, { ...valid, headers, body });
+      if (![200, 400].includes(status)) sent.push([what, status]);
+    }
+    expect(sent).toEqual([]);
+    expect(inbox.value("select count(*) from hookonce_failures")).toBe(0);
+    expect(inbox.fatal).toEqual([]);
+  });
+
   test("a static secret is neither stored nor logged nor passed to the handler", async () => {
     if (signer.provider.scheme.kind !== "static") return;
     await using inbox = await testInbox({
@@ -219,11 +234,60 @@ function* hostileTo(
     yield ["the body in UTF-16", { ...valid, body: Buffer.from(text, "utf16le") }];
     yield ["a body that is not UTF-8", { ...valid, body: Buffer.from([0xff, 0xfe, 0x7b]) }];
   }
+  for (const [what, body, type] of unreadable(valid))
+    yield [
+      `unsigned: ${what}`,
+      { ...valid, url: URL_OF_IT, headers: { "content-type": type }, body: Buffer.from(body) },
+    ];
   const bodies = ["", "{", "[]", "null", "7", '"x"', "{}", '{"signature":{}}', '{"notificationItems":[{}]}'];
   for (const body of bodies) {
     const headers = { "content-type": "application/json" };
     yield [`unsigned: ${body}`, { ...valid, url: URL_OF_IT, headers, body: Buffer.from(body) }];
   }
+}
+
+const field = (name: string, value: string): string =>
+  `--X\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
+
+/** Bodies that are not what their headers say, or not what the provider sends. */
+function* unreadable({
+  body,
+}: OutgoingRequest): Generator<[what: string, body: Uint8Array, contentType: string]> {
+  const json = "application/json";
+  const form = "application/x-www-form-urlencoded";
+  const multipart = "multipart/form-data; boundary=X";
+  const texts: [string, string, string][] = [
+    ["nothing", "", json],
+    ["half of JSON", '{"alerts":[{"status":', json],
+    [
+      "lists instead of objects",
+      '{"alerts":{},"heartbeat":[],"push_data":[],"event":[],"metadata":[]}',
+      json,
+    ],
+    ["objects instead of texts", '{"alerts":[{"status":{},"fingerprint":[]}],"event":{},"type":{}}', json],
+    ["names that every object has", '{"__proto__":{"event":"x"},"constructor":{"prototype":1}}', json],
+    ["deep JSON", `${"[".repeat(5000)}${"]".repeat(5000)}`, json],
+    [
+      "numbers that JavaScript rounds",
+      '{"object_id":1e999,"alerts":[{"fingerprint":9007199254740993}]}',
+      json,
+    ],
+    ["many fields", "a=1&".repeat(2000), form],
+    ["escapes that are not UTF-8", "payload=%ff%fe&data=%c3", form],
+    ["half of JSON in a form", "payload=%7B%22event&data=%7B", form],
+    ["multipart without an end", field("payload", "{}"), multipart],
+    ["multipart without a boundary", `${field("payload", "{}")}--X--\r\n`, "multipart/form-data"],
+    ["multipart with many parts", `${field("payload", "{}").repeat(2000)}--X--\r\n`, multipart],
+    [
+      "multipart whose field is half of JSON",
+      `${field("payload", "{")}${field("data", "{")}--X--\r\n`,
+      multipart,
+    ],
+    ["multipart with a field twice", `${field("payload", "{}").repeat(2)}--X--\r\n`, multipart],
+  ];
+  for (const [what, text, type] of texts) yield [what, Buffer.from(text), type];
+  yield ["bytes", Buffer.from([0, 0xff, 0xfe, 0x7b]), json];
+  yield ["the provider's body as another type", body, multipart];
 }
 
 function otherSecret({ provider, keys }: Signer): string {

@@ -132,7 +132,8 @@ export const applications: readonly Provider[] = [
     timeoutMs: 30 * SECONDS,
     retryWindowMs: 1 * HOURS,
     caution: `${ABOUT_ALERTS}; a timestamp header needs signature = { signed = "{timestamp}:{body}", timestamp = "header:its-name" }`,
-    unverified: "timeout and retries; that an alert which fires again has another startsAt",
+    retries: "when its group runs next (group interval)",
+    unverified: "how long it waits for an answer; that an alert which fires again has another startsAt",
   },
   {
     name: "supabase",

@@ -30,6 +30,14 @@ export const braintree = defineKind<BraintreeScheme>({
   },
   reading: () => read,
   signedField: "bt_payload",
+  otherKeys: function* (_, secrets) {
+    for (const secret of secrets)
+      yield {
+        change: { secrets: [secret.replace(/^([^:]+):(.+)$/, "$2:$1")] },
+        what: "The secret has the private key first.",
+        remedy: "Write the public key first: PUBLIC_KEY:PRIVATE_KEY.",
+      };
+  },
   answerChallenge: (_, challenge, secret) => {
     // The answer to any other text could be the signature of a payload.
     if (!/^[a-f0-9]{20,32}$/.test(challenge)) return undefined;

@@ -75,7 +75,7 @@ export const applications: Readonly<Record<string, Example>> = {
     }),
     dashboard: "https://gumroad.com/settings/advanced (Ping endpoint), or PUT /v2/resource_subscriptions",
     subscribe: "nothing to tick for Ping, which sends sales; a resource subscription for each other type",
-    develop: "the Send test ping to URL button on that page",
+    develop: "the button for a test ping on that page",
   },
   "uptime-kuma": {
     types: ["heartbeat.0", "heartbeat.1"],

@@ -158,6 +158,6 @@ export const commerce: Readonly<Record<string, Example>> = {
     form: "fields",
     event: (seed) => ({ bt_payload: Buffer.from(braintreeXml(seed)).toString("base64") }),
     dashboard: "https://www.braintreegateway.com (Settings, API, Webhooks)",
-    develop: "the Check URL button there, and gateway.webhookTesting of Braintree's libraries",
+    develop: "gateway.webhookTesting of Braintree's libraries, or the button there that checks the webhook",
   },
 };

@@ -6,12 +6,18 @@ import { HAS_SOCKET, listenOnSocket } from "../http/admin/socket.ts";
 import { deliveryOf, type Refused, type RefusedRing } from "../http/refused.ts";
 import { createBackgroundJobs, type JobView } from "../inbox/background-jobs.ts";
 import type { Config } from "../config/load.ts";
-import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
+import { createProbe, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
+import { healthOf, statusOf } from "./status.ts";
+
+/** A proof of at most this age counts, so that asking for the status costs little. In milliseconds. */
+const PROOF_MS = 1000;
 
 export interface AdminServiceOptions extends Pick<OpenInboxOptions, "sources" | "log"> {
   readonly config: Config;
   readonly refused: RefusedRing;
+  /** Where webhooks are received. */
+  readonly url: string;
 }
 
 /**
@@ -21,7 +27,7 @@ export interface AdminServiceOptions extends Pick<OpenInboxOptions, "sources" | 
 export async function startAdmin(
   services: Services,
   inbox: Inbox,
-  { config, sources, refused, log }: AdminServiceOptions,
+  { config, sources, refused, url, log }: AdminServiceOptions,
 ): Promise<void> {
   const { engine, queue } = inbox;
   const handlers = (): Inbox["handlers"] => inbox.handlers;
@@ -30,7 +36,17 @@ export async function startAdmin(
     (view) => logJob(log, view),
   );
   await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
+  const startedAt = Date.now();
+  const probe = createProbe(engine, Date.now);
   const admin = createAdminApp({
+    status: async () =>
+      statusOf({
+        config,
+        sources,
+        handlers,
+        reader: () => engine.reader(),
+        serving: { url, started_at: startedAt, ...(await healthOf(() => probe(PROOF_MS))) },
+      }),
     jobs,
     refused,
     verdictOf: (refused) => verdictOf(refused, config.inboxFolder),

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { Logger } from "pino";
 import { loadConfig } from "../config/load.ts";
+import type { Reader } from "../engines/engine.ts";
 import { WATCH_LIMITS } from "../engines/watchdog.ts";
 import { HookonceError } from "../errors.ts";
 import { createSocketApp } from "../http/admin/listener.ts";
@@ -14,6 +15,7 @@ import { openInbox } from "./open-inbox.ts";
 import { createServices } from "./services.ts";
 import { byStoredName } from "./source-rules.ts";
 import { secretNeeds } from "./sources.ts";
+import { statusOf, type StatusSubject } from "./status.ts";
 import { store } from "./store.ts";
 
 export interface AdminOptions {
@@ -95,8 +97,10 @@ async function writeFolder(
     clock,
   }));
   await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
+  const reader = (): Promise<Reader> => inbox.engine.reader();
+  const status = { config, sources, handlers: () => inbox.handlers, reader, serving: null };
   return {
-    client: clientWithin(jobs),
+    client: clientWithin(jobs, status),
     ofServe: false,
     isWanted: inbox.isWanted,
     [Symbol.asyncDispose]: () => services.stop(),
@@ -104,11 +108,18 @@ async function writeFolder(
 }
 
 /** The API within this process, which has refused no delivery. */
-function clientWithin(jobs: BackgroundJobs): AdminClient {
+function clientWithin(jobs: BackgroundJobs, subject: StatusSubject): AdminClient {
   const none = { refused: createRefusedRing(), verdictOf: () => Promise.resolve(undefined) };
-  const app = createSocketApp(createAdminApp({ jobs, ...none }));
+  const app = createSocketApp(createAdminApp({ jobs, status: () => statusOf(subject), ...none }));
   return createAdminClient((request) => app.fetch(request));
 }
+
+/** The database does not exist yet. */
+const NOTHING_STORED: Pick<Reader, "owed" | "find" | "owedByType"> = {
+  owed: () => ({ items: [], next: undefined }),
+  find: () => [],
+  owedByType: () => [],
+};
 
 /** Reads without the lock. A `serve` may start at the same time and is not disturbed. */
 async function readFolder(
@@ -116,16 +127,24 @@ async function readFolder(
   { sources, table }: Checked,
 ): Promise<Admin> {
   const reader = await store.openForReading(config.database);
+  const readable = reader ?? NOTHING_STORED;
   const inbox: ApplyInbox = {
-    reader: reader ?? { owed: () => ({ items: [], next: undefined }), find: () => [] },
+    reader: readable,
     queue: { write: () => Promise.reject(new Error("a dry run writes nothing")) },
     sources: byStoredName(sources, config),
     handlers: () => table,
     clock: Date.now,
   };
   const jobs = createBackgroundJobs(() => Promise.resolve(inbox));
+  const status = {
+    config,
+    sources,
+    handlers: () => table,
+    reader: () => Promise.resolve(readable),
+    serving: null,
+  };
   return {
-    client: clientWithin(jobs),
+    client: clientWithin(jobs, status),
     ofServe: false,
     isWanted: () => false,
     async [Symbol.asyncDispose]() {

@@ -208,7 +208,7 @@ export function createReceiver(
 }
 
 /** A proof of at most `withinMs` ago counts, on the monotonic clock. 0 always asks the engine. */
-function createProbe(engine: Engine, clock: () => number): (withinMs: number) => Promise<Health> {
+export function createProbe(engine: Engine, clock: () => number): (withinMs: number) => Promise<Health> {
   let proof: { readonly at: number; readonly health: Health } | undefined;
   return async (withinMs) => {
     if (proof !== undefined && withinMs > 0 && performance.now() - proof.at < withinMs) return proof.health;

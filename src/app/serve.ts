@@ -98,7 +98,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   });
   const server = port as HttpServer;
   const refused = createRefusedRing();
-  await startAdmin(services, inbox, { config, sources, refused, log: logger });
+  await startAdmin(services, inbox, { config, sources, refused, url: server.url, log: logger });
   await startReceiving(services, server, inbox, { sources, refused, log });
   const end = (): void => {
     services.stop().then(

@@ -7,6 +7,7 @@ import { init } from "./commands/init.ts";
 import { providers } from "./commands/providers.ts";
 import { send } from "./commands/send.ts";
 import { serve } from "./commands/serve.ts";
+import { status } from "./commands/status.ts";
 import { verify } from "./commands/verify.ts";
 
 /** Every command, in the order of `hookonce help`. */
@@ -16,6 +17,7 @@ export const commands: readonly CommandEntry[] = [
   check,
   serve,
   demo,
+  status,
   apply,
   send,
   verify,

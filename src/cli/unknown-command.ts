@@ -21,7 +21,6 @@ const READ_FAILURES = `read the table with sqlite3 DATABASE "select * from hooko
 
 /** Planned commands, and what to use until they exist. Empty if nothing can replace the command. */
 const PLANNED: Readonly<Record<string, string>> = {
-  status: "use hookonce check, which counts what is owed",
   events: READ_EVENTS,
   event: READ_EVENTS,
   failures: READ_FAILURES,

@@ -17,6 +17,15 @@ import type {
  * return at once, except for `lock` and `openForReading`.
  */
 
+/** In bytes. */
+export interface DiskUse {
+  readonly databaseBytes: number;
+  /** The write-ahead log. */
+  readonly logBytes: number;
+  /** What its disk has left; null if the system does not say. */
+  readonly freeBytes: number | null;
+}
+
 export interface Migration {
   /** The file's name. Migrations are applied in the order of their names. */
   readonly name: string;
@@ -177,6 +186,8 @@ export interface Store extends Pick<Engine, "handlerModules"> {
    * @throws HookonceError `database_older` if a start would change hookonce's own tables first
    */
   openForReading(database: string): Promise<ClosableReader | undefined>;
+  /** How much a database takes, and how much its disk has left. */
+  diskUse(database: string): DiskUse;
   /**
    * Opens a database to try handlers on. Nothing closes it: the process ends.
    *

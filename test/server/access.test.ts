@@ -48,6 +48,7 @@ function published({ url = null }: { url?: string | null } = {}) {
   });
   const jobs = { start: (request) => `job_${started.push(request)}` } as Partial<BackgroundJobs>;
   const admin = createAdminApp({
+    status: () => Promise.reject(new Error("nobody asks")),
     jobs: jobs as BackgroundJobs,
     refused: createRefusedRing(),
     verdictOf: () => Promise.resolve(undefined),

@@ -14,7 +14,12 @@ async function post(
     start: (request) => `job_${started.push(request)}`,
   } as Partial<BackgroundJobs> as BackgroundJobs;
   const refused = createRefusedRing();
-  const admin = createAdminApp({ jobs, refused, verdictOf: () => Promise.resolve(undefined) });
+  const admin = createAdminApp({
+    status: () => Promise.reject(new Error("nobody asks")),
+    jobs,
+    refused,
+    verdictOf: () => Promise.resolve(undefined),
+  });
   const answer = await createSocketApp(admin).request("/api/jobs", {
     method: "POST",
     headers: { "content-type": "application/json" },

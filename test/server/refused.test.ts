@@ -142,6 +142,7 @@ test("is shown by the API, with bodies on demand", async () => {
   const asked: number[] = [];
   const verdict = { verified: false, code: "signature_mismatch", message: "no", findings: [], docs: "" };
   const admin = createAdminApp({
+    status: () => Promise.reject(new Error("nobody asks")),
     jobs,
     refused: ring,
     verdictOf({ id }) {

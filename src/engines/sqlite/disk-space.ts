@@ -1,5 +1,6 @@
-import { statfsSync } from "node:fs";
+import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import type { DiskUse } from "../store.ts";
 
 /** With less than this, in bytes, a disk is full: SQLite needs as much for the index of the log. */
 const LITTLE = 32 * 1024;
@@ -23,4 +24,25 @@ export function freeBytes(path: string): number {
   const { bsize, bavail, bfree } = statfsSync(dirname(path));
   // A part of the disk may be kept for root.
   return bsize * (process.getuid?.() === 0 ? bfree : bavail);
+}
+
+/** How much a database takes, and how much its disk has left. */
+export function diskUse(database: string): DiskUse {
+  return {
+    databaseBytes: bytesOf(database),
+    logBytes: bytesOf(`${database}-wal`),
+    freeBytes: orNull(() => freeBytes(database)),
+  };
+}
+
+function bytesOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function orNull(read: () => number): number | null {
+  try {
+    return read();
+  } catch {
+    return null;
+  }
 }

@@ -1,4 +1,5 @@
 import type { Store } from "../store.ts";
+import { diskUse } from "./disk-space.ts";
 import { lockDatabase } from "./lock.ts";
 import { handlerModules } from "./sqlite-engine.ts";
 import { openForReading, openStore, rehearseStart } from "./start.ts";
@@ -9,6 +10,7 @@ export const sqliteStore: Store = {
   lock: lockDatabase,
   open: openStore,
   openForReading,
+  diskUse,
   // Only the child of a check needs it.
   openTrial: async (options) => (await import("./trial.ts")).openTrial(options),
 };

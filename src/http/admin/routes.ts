@@ -9,13 +9,14 @@ import { answerError } from "../answers.ts";
 import type { Refused, RefusedRing } from "../refused.ts";
 import { requireScope, type Actor } from "./access.ts";
 import { jobRequest, refusedQuery, shownSecretsQuery } from "./requests.ts";
-import type { List, RefusedJson, Scope, ShownSecretJson, VerdictJson } from "./shapes.ts";
+import type { List, RefusedJson, Scope, ShownSecretJson, StatusJson, VerdictJson } from "./shapes.ts";
 
 export interface AdminOptions {
   readonly jobs: BackgroundJobs;
   readonly refused: RefusedRing;
   /** Asks the doctor about a refused delivery. Undefined if its body was not kept. */
   readonly verdictOf: (refused: Refused) => Promise<VerdictJson | undefined>;
+  readonly status: () => Promise<Omit<StatusJson, "actor">>;
   /** The secrets that have arrived in handshakes. Default: none. */
   readonly shownSecrets?: () => readonly ShownSecretJson[];
 }
@@ -33,9 +34,13 @@ export interface AdminEnv {
  * The one table of routes: for the page, the API and the command line. Each listener finds out who asks
  * (listener.ts), and each route names the scope that it needs.
  */
-export function createAdminApp({ jobs, refused, verdictOf, shownSecrets = () => [] }: AdminOptions) {
+export function createAdminApp({ jobs, refused, verdictOf, status, shownSecrets = () => [] }: AdminOptions) {
   const verdict = oneAtATime(verdictOf);
   return new Hono<AdminEnv>()
+    .get("/api/status", needs("read"), async (c) => {
+      const { name, scopes } = c.get("actor");
+      return c.json({ ...(await status()), actor: { name, scopes } } satisfies StatusJson);
+    })
     .post("/api/jobs", needs("steer"), zValidator("json", jobRequest, refuseRequest), (c) => {
       const { ids, filter, dry_run: dryRun } = c.req.valid("json");
       const { limit, ...rest } = filter;

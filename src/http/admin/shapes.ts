@@ -134,7 +134,7 @@ export interface SourceJson {
   readonly title: string;
   /** The provider's page about its webhooks. */
   readonly docs: string;
-  /** Where the provider delivers to. */
+  /** Where the provider delivers to; only the path if no `serve` is running. */
   readonly url: string;
   readonly handlers: readonly string[];
   readonly last_delivery_at: number | null;
@@ -162,19 +162,29 @@ export interface ActorJson {
 export interface StatusJson {
   readonly version: string;
   readonly now: number;
-  /** Null if no `serve` is running. */
-  readonly started_at: number | null;
-  /** Where webhooks are received; null if no `serve` is running. */
-  readonly url: string | null;
+  /** The `serve` that answered; null if none is running. */
+  readonly serving: ServingJson | null;
   readonly actor: ActorJson;
-  readonly sources: readonly SourceJson[];
+  readonly sources: readonly ServedSourceJson[];
   readonly owed: readonly OwedJson[];
   /** A count of owed events stops here. */
   readonly owed_cap: number;
-  /** Of the last 24 hours. */
-  readonly today: Counts;
   readonly disk: DiskJson;
 }
+
+export interface ServingJson {
+  /** Where webhooks are received. */
+  readonly url: string;
+  readonly started_at: number;
+  /** Whether a delivery can be stored now. */
+  readonly ready: boolean;
+  /** Why not; null if it can. */
+  readonly error: { readonly code: string; readonly message: string } | null;
+  /** What somebody should look after. */
+  readonly warnings: readonly { readonly code: string; readonly message: string }[];
+}
+
+export type ServedSourceJson = Pick<SourceJson, "name" | "provider" | "title" | "docs" | "url" | "handlers">;
 
 export interface DiskJson {
   readonly database: string;

@@ -1,0 +1,94 @@
+import { openAdmin } from "../app/apply.ts";
+import { formatSize } from "../config/size.ts";
+import type { StatusJson } from "../http/admin/shapes.ts";
+import { createJsonLogger } from "../logging/log.ts";
+import { visible } from "../logging/visible.ts";
+import { answerOf } from "./answer.ts";
+import { columns, terminalWidth } from "./columns.ts";
+import { EXIT } from "./exit.ts";
+import { counted, shortTime } from "./moments.ts";
+import { say } from "./terminal.ts";
+
+export interface StatusFlags {
+  json?: boolean;
+  database?: string;
+}
+
+/**
+ * `hookonce status`: whether deliveries are received, what is owed, and the disk. Exits with 1 if a running
+ * `serve` cannot store a delivery.
+ */
+export async function runStatus(folder: string, flags: StatusFlags): Promise<number> {
+  await using admin = await openAdmin({
+    folder,
+    database: flags.database,
+    readOnly: true,
+    log: createJsonLogger("error", (line) => process.stderr.write(`${line}\n`)),
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+  const status = await answerOf<StatusJson>(await admin.client.api.status.$get());
+  say(flags.json === true ? JSON.stringify(status) : statusReport(status, terminalWidth()));
+  return status.serving?.ready === false ? EXIT.failed : EXIT.done;
+}
+
+/** @param width of the terminal; undefined if the output goes elsewhere */
+export function statusReport(status: StatusJson, width: number | undefined): string {
+  const { sources } = status;
+  const table = columns(
+    ["source", "provider", "url", "handlers"],
+    sources.map(({ name, title, url, handlers }) => [name, title, url, String(handlers.length)]),
+    { width, flexible: [0, 1, 2] },
+  );
+  return [
+    ...servingLines(status),
+    "",
+    ...(sources.length === 0 ? ["No source yet. To add one: hookonce add stripe"] : table),
+    "",
+    ...owedLines(status),
+    "",
+    diskLine(status),
+  ].join("\n");
+}
+
+function servingLines({ version, serving, now }: StatusJson): string[] {
+  if (serving === null)
+    return [`hookonce ${version}. No hookonce serve is running, so no webhooks are received.`];
+  const { url, started_at: startedAt, ready, error, warnings } = serving;
+  return [
+    `hookonce ${version} serves ${url} since ${shortTime(startedAt, now)}.`,
+    ready
+      ? "Ready: deliveries can be stored."
+      : `Not ready: ${visible(error?.message ?? "")} [${error?.code}]`,
+    ...warnings.map(({ code, message }) => `Warning: ${visible(message)} [${code}]`),
+  ];
+}
+
+function owedLines({ owed, owed_cap: cap }: StatusJson): string[] {
+  const total = owed.reduce((sum, { count }) => sum + count, 0);
+  if (total === 0) return ["Nothing is owed."];
+  const numberOf = (count: number): string => `${count.toLocaleString("en")}${count >= cap ? "+" : ""}`;
+  return [
+    total >= cap
+      ? `${numberOf(total)} events are owed:`
+      : `${counted(total, "event is", "events are")} owed:`,
+    ...owed.map(
+      ({ source, type, outcome, count }) =>
+        `  ${numberOf(count)} ${outcome}, source ${visible(source)}, type ${visible(type) || "(none)"}`,
+    ),
+    "To run those that have a handler: hookonce apply",
+  ];
+}
+
+function diskLine({ disk }: StatusJson): string {
+  if (disk.database_bytes === 0) return `Database ${visible(disk.database)}: not made yet`;
+  const free = disk.free_bytes === null ? "" : `, ${roundSize(disk.free_bytes)} free on its disk`;
+  return `Database ${visible(disk.database)}: ${roundSize(disk.database_bytes)}, log ${roundSize(disk.log_bytes)}${free}`;
+}
+
+/** In the unit that keeps it short. */
+function roundSize(bytes: number): string {
+  const unit = bytes >= 10 * 1024 ** 3 ? 1024 ** 3 : bytes >= 10 * 1024 ** 2 ? 1024 ** 2 : 1024;
+  return formatSize(Math.round(bytes / unit) * unit);
+}

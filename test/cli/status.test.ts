@@ -1,0 +1,98 @@
+import { expect, test } from "bun:test";
+import type { StatusJson } from "../../src/http/admin/shapes.ts";
+import { healthOf } from "../../src/app/status.ts";
+import { statusReport } from "../../src/cli/status.ts";
+import { HookonceError } from "../../src/errors.ts";
+import { run, scratch, serve } from "./support/hookonce.ts";
+
+const files = {
+  "hookonce.toml": `version = 1
+
+[sources.default]
+provider = "unsigned"
+event_id = "body:$.event_id"
+type     = "body:$.type"
+`,
+};
+const event = { event_id: "evt_1", type: "nobody.handles.this" };
+
+test("status says what runs, what is owed and how large the database is", async () => {
+  using inbox = scratch(files);
+  const before = await run(["status", inbox.path]);
+  expect({ code: before.code, stderr: before.stderr }).toEqual({ code: 0, stderr: "" });
+  expect(before.stdout).toContain("No hookonce serve is running, so no webhooks are received.");
+  expect(before.stdout).toContain("Nothing is owed.");
+
+  let url: string;
+  {
+    await using serving = await serve(inbox.path);
+    url = serving.url;
+    expect((await serving.post("/webhook", event)).status).toBe(200);
+    const shown = await run(["status", "--folder", inbox.path]);
+    expect(shown.code).toBe(0);
+    expect(shown.stdout).toMatch(
+      /^hookonce \S+ serves http:\/\/127\.0\.0\.1:\d+ since \d\d-\d\d \d\d:\d\d:\d\d\.\nReady/,
+    );
+    expect(shown.stdout).toContain(`${url}/webhook`);
+    expect(shown.stdout).toContain(
+      "1 event is owed:\n  1 unhandled, source default, type nobody.handles.this\n",
+    );
+    expect(shown.stdout).toMatch(
+      /Database .*hookonce\.db: \d+ KiB, log \d+ KiB, \d+ [MG]iB free on its disk/,
+    );
+
+    const status = JSON.parse((await run(["status", inbox.path, "--json"])).stdout) as StatusJson;
+    expect(status.serving).toEqual({
+      url,
+      started_at: expect.any(Number) as number,
+      ready: true,
+      error: null,
+      warnings: [],
+    });
+    expect(status.owed).toEqual([
+      { source: "default", type: "nobody.handles.this", outcome: "unhandled", count: 1 },
+    ]);
+  }
+
+  const after = JSON.parse((await run(["status", inbox.path, "--json"])).stdout) as StatusJson;
+  expect(after.serving).toBeNull();
+  expect(after.sources.map((source) => source.url)).toContain("/webhook");
+  expect(after.owed).toHaveLength(1);
+  expect(after.disk.database_bytes).toBeGreaterThan(0);
+});
+
+const status: StatusJson = {
+  version: "1.2.3",
+  now: Date.parse("2026-11-27T12:00:00Z"),
+  serving: {
+    url: "http://127.0.0.1:8787",
+    started_at: Date.parse("2026-11-27T11:00:00Z"),
+    ready: true,
+    error: null,
+    warnings: [],
+  },
+  actor: { name: "ada", scopes: ["read"] },
+  sources: [],
+  owed: [{ source: "s", type: "\u001b[31m", outcome: "failed", count: 10_000 }],
+  owed_cap: 10_000,
+  disk: { database: "/d/x.db", database_bytes: 20 * 1024 ** 3, log_bytes: 300 * 1024 ** 2, free_bytes: null },
+};
+
+test("status shows a large log as /readyz does, and why deliveries cannot be stored", async () => {
+  const message = "The write-ahead log has 300 MiB.";
+  const large = await healthOf(() => Promise.resolve({ warnings: [{ code: "log_large", message }] }));
+  const serving = { url: "http://127.0.0.1:8787", started_at: 0 };
+  expect(statusReport({ ...status, serving: { ...serving, ...large } }, 80)).toContain(
+    "Ready: deliveries can be stored.\nWarning: The write-ahead log has 300 MiB. [log_large]\n",
+  );
+  const full = await healthOf(() => Promise.reject(new HookonceError("disk_full", "The disk is full.")));
+  expect(statusReport({ ...status, serving: { ...serving, ...full } }, 80)).toContain(
+    "Not ready: The disk is full. [disk_full]\n",
+  );
+});
+
+test("status prints text from outside as text, and says where a count stops", () => {
+  const report = statusReport(status, 80);
+  expect(report).toContain("10,000+ events are owed:\n  10,000+ failed, source s, type \\u001b[31m\n");
+  expect(report).toContain("Database /d/x.db: 20 GiB, log 300 MiB");
+});

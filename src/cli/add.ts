@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { Provider } from "../providers/provider.ts";
+import { signerOf, type Provider } from "../providers/provider.ts";
 import { kindOf } from "../providers/schemes.ts";
 import type { Proof } from "../providers/schemes/scheme.ts";
 import { addSource, type Added } from "../simulator/add-source.ts";
@@ -87,8 +87,9 @@ function nextSteps(
   const { proof } = kindOf(scheme);
   if (proof === "fetched-key") {
     const [table, command] = [`[sources.${name}-dev]`, send(`${name}-dev`)];
-    const signer = needs === undefined ? title : "the sender";
-    lines.push(`  only ${signer} can sign its deliveries, so add an unsigned source to hookonce.toml:`);
+    lines.push(
+      `  only ${signerOf({ title, needs })} can sign its deliveries, so add an unsigned source to hookonce.toml:`,
+    );
     lines.push(`    ${table}`, `    provider = "unsigned"`, `    handlers = "${name}"`, `  and send to it:`);
     lines.push(`    ${command}`);
   } else {

@@ -6,7 +6,7 @@ import { HookonceError, messageOf } from "../errors.ts";
 import { visible } from "../logging/visible.ts";
 import type { OutgoingRequest, SigningKeys } from "../providers/context.ts";
 import { providers } from "../providers/presets.ts";
-import type { Provider } from "../providers/provider.ts";
+import { signerOf, type Provider } from "../providers/provider.ts";
 import { kindOf, type Scheme } from "../providers/schemes.ts";
 import { createSource, type SourceSettings } from "../providers/source.ts";
 import { randomKeys } from "../providers/verifier.ts";
@@ -144,11 +144,6 @@ function keysOf({ settings, inbox }: Receiver, scheme: Scheme, flags: SendFlags)
       "No secret to sign with: use --source NAME for a source of the inbox folder, or --secret env:NAME or file:PATH.",
     );
   return { secret };
-}
-
-/** Who signs, in words. */
-function signerOf({ needs, title }: Provider): string {
-  return needs === undefined ? title : "the sender";
 }
 
 /**

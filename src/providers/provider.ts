@@ -84,6 +84,13 @@ export interface ExactAnswer {
 }
 
 /** Whether the preset is only a scheme, for senders that hookonce does not know. */
-export function isOnlyScheme({ needs }: Pick<Provider, "needs">): boolean {
+export function isOnlyScheme({ needs }: { readonly needs?: Provider["needs"] | undefined }): boolean {
   return needs?.["type"] !== undefined;
+}
+
+/** Who signs its deliveries, in words. */
+export function signerOf(
+  provider: Pick<Provider, "title"> & { readonly needs?: Provider["needs"] | undefined },
+): string {
+  return isOnlyScheme(provider) ? "the sender" : provider.title;
 }

@@ -50,7 +50,7 @@ export function createSecretLookup(inboxFolder: string, environment: Environment
 
 function secretOrEmpty(reference: string, secret: string, remedy: string): ReturnType<SecretLookup> {
   if (secret !== "") return { secret };
-  return { problem: `${reference} is empty, and anyone could sign with an empty secret: ${remedy}` };
+  return { problem: `${reference} is empty, and nothing can be verified with an empty value: ${remedy}` };
 }
 
 /** Returns the variables in the inbox folder's `.env`, or none if the file does not exist. */

@@ -97,7 +97,7 @@ describe("env:NAME", () => {
       environment: { SECRET: "" },
       dotEnv: "SECRET=x",
       found: {
-        problem: /^env:SECRET is empty, and anyone could sign with an empty secret: put SECRET=… into /,
+        problem: /^env:SECRET is empty, and nothing can be verified with an empty value: put SECRET=… into /,
       },
     },
     {
@@ -213,7 +213,7 @@ describe("file:path", () => {
     [
       "an empty file is refused",
       "file:empty",
-      /^file:empty is empty, and anyone could sign with an empty secret: put the secret into .*empty$/,
+      /^file:empty is empty, and nothing can be verified with an empty value: put the secret into .*empty$/,
     ],
     ["a file with only a line break is refused", "file:break", /^file:break is empty/],
     ["a missing file is refused", "file:absent", /^file:absent cannot be read: .*ENOENT|no such file/],

@@ -49,7 +49,8 @@ export function createSecretLookup(inboxFolder: string, environment: Environment
 }
 
 function secretOrEmpty(reference: string, secret: string, remedy: string): ReturnType<SecretLookup> {
-  if (secret !== "") return { secret };
+  // Blanks alone can be guessed as easily as nothing.
+  if (secret.trim() !== "") return { secret };
   return { problem: `${reference} is empty, and nothing can be verified with an empty value: ${remedy}` };
 }
 

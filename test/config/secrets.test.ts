@@ -101,6 +101,12 @@ describe("env:NAME", () => {
       },
     },
     {
+      name: "a variable that holds only blanks is refused",
+      environment: {},
+      dotEnv: 'SECRET=" \t"\n',
+      found: { problem: /^env:SECRET is empty/ },
+    },
+    {
       name: "an empty variable in .env is refused",
       environment: {},
       dotEnv: "SECRET=\n",

@@ -98,6 +98,7 @@ function logJob(
     ? { would_run: sum("wouldRun") }
     : { processed: sum("processed"), failed: sum("failed") };
   const line = { job: id, action, state, ...counts };
-  if (error === null) log.info(line, "job ended");
-  else log.error({ ...line, code: error.code, cause: error.message }, "job ended");
+  const what = dryRun ? `a dry run of ${action}` : action;
+  if (error === null) log.info(line, `${what} ended`);
+  else log.error({ ...line, code: error.code, cause: error.message }, `${what} failed`);
 }

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { HookonceError } from "../errors.ts";
 import type { RefusedJson, ShownSecretJson } from "../http/admin/shapes.ts";
 import { connectAdmin } from "./apply.ts";
@@ -20,7 +21,7 @@ export async function lastRefused(folder: string, source: string | undefined): P
   if (admin === undefined)
     throw new HookonceError(
       "not_serving",
-      `No hookonce serve is running on ${folder}, and only a running one knows what it refused: it keeps that in memory. Start it and wait for the next delivery, or verify a saved request with --request.`,
+      `No hookonce serve is running on ${resolve(folder)}, and only a running one knows what it refused: it keeps that in memory. Start it and wait for the next delivery, or verify a saved request with --request.`,
     );
   await using client = admin;
   const of = source === undefined ? {} : { source };

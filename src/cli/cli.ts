@@ -90,7 +90,7 @@ function createProgram(asked: string | undefined, done: (code: number) => void):
       new Command("help").argument("[command]").summary("Show the help of a command").helpGroup("Manage:"),
     )
     .showHelpAfterError("For help: hookonce --help")
-    .configureOutput({ writeErr: (text) => complain(text.trimEnd()) })
+    .configureOutput({ writeErr: (text) => complain(plainly(text.trimEnd())) })
     .exitOverride();
   program
     .command("version", { hidden: true })
@@ -99,4 +99,12 @@ function createProgram(asked: string | undefined, done: (code: number) => void):
   const one = commands.find(({ name }) => name === asked);
   for (const command of one === undefined ? commands : [one]) command.addTo(program, done);
   return program;
+}
+
+/** Without commander's words around what is wrong with an argument. */
+function plainly(text: string): string {
+  return text.replace(
+    /command-argument value '([^']*)' is invalid for argument '[^']*'\. (\S)/,
+    (_, value: string, first: string) => `${value}: ${first.toLowerCase()}`,
+  );
 }

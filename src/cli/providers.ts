@@ -1,4 +1,4 @@
-import { describeId, describeProvider } from "../providers/describe.ts";
+import { describeProvider } from "../providers/describe.ts";
 import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
 import { EXIT } from "./exit.ts";
@@ -7,8 +7,9 @@ import { EXIT } from "./exit.ts";
 export async function runProviders(provider: Provider | undefined): Promise<number> {
   if (provider === undefined) {
     const width = Math.max(...[...providers.keys()].map((key) => key.length));
-    for (const provider of providers.values())
-      console.log(`${provider.name.padEnd(width)}  ${provider.title}; event id: ${describeId(provider)}`);
+    for (const { name, title } of [...providers.values()].sort((a, b) => (a.name < b.name ? -1 : 1)))
+      console.log(`${name.padEnd(width)}  ${title}`);
+    console.log("\nTo see how one signs, retries and is read: hookonce providers NAME");
     return EXIT.done;
   }
   console.log(`${provider.title} (provider = "${provider.name}")`);

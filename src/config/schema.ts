@@ -266,7 +266,7 @@ function configWith(keys: readonly string[]) {
 }
 
 function notAnAddress({ input }: { readonly input?: unknown }): string {
-  return `${literal(input)} is not host:port: write it as in listen = "127.0.0.1:8787"`;
+  return `${literal(input)} is not host:port, with a port from 0 to 65535: write it as in listen = "127.0.0.1:8787"`;
 }
 
 const ADD_SOURCE = "add a source, as in [sources.stripe]";

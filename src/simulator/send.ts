@@ -173,7 +173,7 @@ async function deliverOnce(
     return hangUp ? lost() : readAnswer(response.status, text, eventIds.length, elapsed());
   } catch (error) {
     if (hangUp) return lost();
-    const said = isRefused(error) ? NOTHING_LISTENS : `no answer: ${messageOf(error)}`;
+    const said = isRefused(error) ? NOTHING_LISTENS : `no answer: ${whyNone(error, provider.timeoutMs)}`;
     return { status: 0, said: eventIds.map(() => said), ms: elapsed() };
   }
 }
@@ -181,6 +181,15 @@ async function deliverOnce(
 function isRefused(error: unknown): boolean {
   const { code } = (error ?? {}) as { readonly code?: unknown };
   return code === "ConnectionRefused" || code === "ECONNREFUSED";
+}
+
+/** @param timeoutMs how long the provider waits */
+function whyNone(error: unknown, timeoutMs: number): string {
+  const { code, name } = (error ?? {}) as { readonly code?: unknown; readonly name?: unknown };
+  if (name === "TimeoutError") return `none within ${timeoutMs / 1000} s, after which the provider gives up`;
+  if (code === "ECONNRESET" || code === "ConnectionClosed") return "the server closed the connection";
+  // Bun adds advice for programmers.
+  return messageOf(error).replace(/\s*For more information,.*$/su, "");
 }
 
 /** The URL to deliver to, with the query that signing may have added. */

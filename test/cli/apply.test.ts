@@ -130,7 +130,7 @@ secret   = "env:A_SECRET_THAT_IS_NOT_SET"
         error: expect.stringContaining("CHECK constraint failed"),
       },
     });
-    const endOfJobs = () => server.log.filter(({ msg }) => msg === "job ended");
+    const endOfJobs = () => server.log.filter(({ msg }) => String(msg).endsWith("apply ended"));
     const deadline = performance.now() + 10_000;
     while (endOfJobs().length < 2 && performance.now() < deadline) await Bun.sleep(10);
     const ended = endOfJobs();

@@ -100,7 +100,7 @@ describe("the banner", () => {
     for (const line of [
       "  http://127.0.0.1:8787/webhook/stripe  Stripe  stripe/a.sql, stripe/b.sql",
       "  http://127.0.0.1:8787/webhook/hub     GitHub  no handlers yet",
-      "  http://127.0.0.1:8787/webhook/a       Unsigned, for trying things out  no handlers yet",
+      "  http://127.0.0.1:8787/webhook/a       Unsigned (development)  no handlers yet",
       "  database /srv/app.db",
       "3 events are owed:",
       "  3 unhandled, source hub, type push\\u001b[2J",

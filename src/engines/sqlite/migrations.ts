@@ -281,7 +281,7 @@ function problemOf(migration: Migration, line: number | undefined, error: unknow
   return {
     file: fileOf(migration),
     line,
-    message: `migration failed, and none of it was applied: ${messageOf(error)}`,
+    message: `the migration fails, so none of it is applied: ${messageOf(error)}`,
   };
 }
 

@@ -8,7 +8,7 @@ const TYPE = { type: 'type = "body:$.type"' };
 export const generic: readonly Provider[] = [
   {
     name: "unsigned",
-    title: "Unsigned, for trying things out",
+    title: "Unsigned (development)",
     docs: "README.md, Sources",
     scheme: { kind: "unsigned" },
     needs: TYPE,
@@ -20,7 +20,7 @@ export const generic: readonly Provider[] = [
   },
   {
     name: "hmac",
-    title: "HMAC, spelled out in the config",
+    title: "HMAC (generic)",
     aliases: ["generic", "custom"],
     docs: "README.md, Sources",
     scheme: { ...BODY_SHA256, signature: { header: "" }, anyCase: true },
@@ -33,7 +33,7 @@ export const generic: readonly Provider[] = [
   },
   {
     name: "static",
-    title: "A secret that is sent as it is, spelled out in the config",
+    title: "Static secret (generic)",
     aliases: ["basic-auth", "token"],
     docs: "README.md, Sources",
     scheme: { kind: "static", secretIn: "header:authorization" },
@@ -46,7 +46,7 @@ export const generic: readonly Provider[] = [
   },
   {
     name: "public-key",
-    title: "Public key, spelled out in the config",
+    title: "Public key (generic)",
     aliases: ["rsa", "ecdsa", "ed25519"],
     docs: "README.md, Sources",
     scheme: {
@@ -67,7 +67,7 @@ export const generic: readonly Provider[] = [
   },
   {
     name: "jwt",
-    title: "JWT with published keys, spelled out in the config",
+    title: "JWT (generic)",
     aliases: ["jwks", "oidc"],
     docs: "README.md, Sources",
     scheme: {

@@ -377,7 +377,7 @@ describe("an inbox's migrations", () => {
       {
         file: "migrations/0002.sql",
         line: 2,
-        message: "migration failed, and none of it was applied: no such table: nowhere",
+        message: "the migration fails, so none of it is applied: no such table: nowhere",
       },
     ]);
     expect(inbox.rows("select name from sqlite_schema where name = 'half'")).toEqual([]);
@@ -408,7 +408,7 @@ describe("an inbox's migrations", () => {
     const refused = await refusalOf(() => inbox.restart({ files }));
     expect(refused.code).toBe("migration_failed");
     expect(refused.message).toStartWith(
-      "migrations/0003.sql:2: migration failed, and none of it was applied: UNIQUE constraint failed",
+      "migrations/0003.sql:2: the migration fails, so none of it is applied: UNIQUE constraint failed",
     );
     // The copy from before the first migration is the only one: starts that migrate nothing leave none.
     for (let attempt = 0; attempt < 2; attempt++)
@@ -441,7 +441,7 @@ insert into half select n from u;`,
       {
         file: "migrations/0002.sql",
         line: undefined,
-        message: "migration failed, and none of it was applied: FOREIGN KEY constraint failed",
+        message: "the migration fails, so none of it is applied: FOREIGN KEY constraint failed",
       },
     ]);
     expect(inbox.rows("select name from sqlite_schema where name = 'half'")).toEqual([]);

@@ -181,12 +181,22 @@ describe("a mistake in the config is reported with its line, its field and the r
       {
         name: "an address without a host",
         toml: `version = 1\nlisten = "8787"\n${SOURCE}`,
-        problems: [[2, 'listen: "8787" is not host:port, with a port from 0 to 65535: write it as in listen = "127.0.0.1:8787"']],
+        problems: [
+          [
+            2,
+            'listen: "8787" is not host:port, with a port from 0 to 65535: write it as in listen = "127.0.0.1:8787"',
+          ],
+        ],
       },
       {
         name: "a port as a number",
         toml: `version = 1\nlisten = 8787\n${SOURCE}`,
-        problems: [[2, 'listen: 8787 is not host:port, with a port from 0 to 65535: write it as in listen = "127.0.0.1:8787"']],
+        problems: [
+          [
+            2,
+            'listen: 8787 is not host:port, with a port from 0 to 65535: write it as in listen = "127.0.0.1:8787"',
+          ],
+        ],
       },
       {
         name: "a size in an unknown unit",

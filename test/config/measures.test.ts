@@ -98,6 +98,8 @@ describe("a size", () => {
     [4096, '4096 has no unit: write max_body = "4 KiB"'],
     [1_073_741_824, '1073741824 has no unit: write max_body = "1 GiB"'],
     // Rounded up, so that no body that was accepted is refused.
+    // A number this small was meant in MiB.
+    [25, '25 has no unit: write max_body = "25 MiB"'],
     [1000, '1000 has no unit: write max_body = "1 KiB"'],
     [100_000, '100000 has no unit: write max_body = "98 KiB"'],
     [0, '0 is not a size: write a whole number with KiB, MiB or GiB, as in max_body = "5 MiB"'],

@@ -166,7 +166,8 @@ export const applications: readonly Provider[] = [
     checkedAgainst: "its documentation",
     scheme: { kind: "static", secretIn: "header:x-webhook-secret" },
     needs: { secret_in: 'secret_in = "header:x-webhook-secret"' },
-    secretIs: "the value of a header that you add to the webhook; to make one: openssl rand -hex 24",
+    secretIs:
+      "the value of a header that you add to the webhook (secret_in has its name); to make one: openssl rand -hex 24",
     // Two changes of a row can have the same body, and there are no retries.
     eventId: "new:delivery",
     eventIdSigned: false,

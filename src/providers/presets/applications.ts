@@ -176,6 +176,7 @@ export const applications: readonly Provider[] = [
     retryWindowMs: 1 * HOURS,
     retries: "never: pg_net sends each request once",
     caution: "pg_net waits only as long as the webhook's timeout says, and a delivery that fails is lost",
+    unverified: "that pg_net never sends a request again",
   },
   {
     name: "trello",
@@ -200,7 +201,7 @@ export const applications: readonly Provider[] = [
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * HOURS,
     retries: "after 30, 60 and 120 s; 410 deletes the webhook",
-    unverified: "how long it waits for an answer; the signature of a body that is not ASCII",
+    unverified: "timeout and retries; the signature of a body that is not ASCII",
   },
   {
     ...SECRET_IN_URL,

@@ -166,7 +166,7 @@ export const development: readonly Provider[] = [
     checkedAgainst: "its documentation",
     // It signs nothing, so the secret is part of the URL that is entered there.
     scheme: { kind: "static", secretIn: "query:secret" },
-    secretIs: "a long random text that you choose",
+    secretIs: "a secret that you choose; to make one: openssl rand -hex 24",
     eventId: ["header:x-atlassian-webhook-identifier", "sha256:body"],
     eventIdSigned: false,
     type: "body:$.webhookEvent",

@@ -139,7 +139,7 @@ export const development: Readonly<Record<string, Example>> = {
       user: { accountId: "99:27935d01", displayName: "Ada" },
       issue: { id: "10002", key: "ENG-1", fields: { summary: "It works", status: { name: "To Do" } } },
     }),
-    dashboard: "https://YOUR-SITE.atlassian.net/plugins/servlet/webhooks (Settings, System, WebHooks)",
+    dashboard: "https://YOUR-JIRA/plugins/servlet/webhooks (Administration, System, WebHooks)",
   },
   linear: {
     types: ["Issue.create", "Issue.update"],

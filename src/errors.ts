@@ -70,6 +70,7 @@ export type ErrorCode =
   | "database_newer"
   | "database_older"
   | "database_unusable"
+  | "database_missing"
   | "database_in_use"
   | "not_in_wal_mode"
   | "event_id_rule_changed"

@@ -158,14 +158,15 @@ export interface Store extends Pick<Engine, "handlerModules"> {
    *
    * @param options.durations whether to read how long handlers took, which takes longer than everything else
    *   here
-   * @throws HookonceError `database_unusable`, `database_locked`, `disk_full`
+   * @throws HookonceError `database_unusable`, `database_missing`, `database_locked`, `disk_full`
    */
   rehearse(plan: StartPlan, options: { readonly durations: boolean }): Rehearsed | Promise<Rehearsed>;
   /**
    * Makes this process the only one that serves the database. If a database server allows several, it locks
    * nothing.
    *
-   * @throws HookonceError `database_in_use`, `shutting_down`, `disk_full`, `database_unusable`
+   * @throws HookonceError `database_in_use`, `shutting_down`, `disk_full`, `database_unusable`,
+   *   `database_missing`
    */
   lock(database: string, options: LockOptions): Promise<ServeLock>;
   /**

@@ -15,9 +15,18 @@ interface Loss {
   readonly name: string;
   readonly lose: (inbox: InboxFolder) => void;
   /** What a person does before the next start. */
-  readonly putBack?: (inbox: InboxFolder) => void;
+  readonly putBack?: (inbox: InboxFolder) => void | Promise<void>;
   /** Whether the next start must have every event that was answered. */
   readonly keepsAll: boolean;
+}
+
+/** The next start is refused until the files beside the lost database are deleted. */
+async function beginEmpty(inbox: InboxFolder): Promise<void> {
+  await using refused = startServer(compiledServe(inbox));
+  expect(await stopped(refused)).toBe(1);
+  expect(refused.output()).toContain("database_missing");
+  for (const suffix of ["-wal", "-shm", ".marker", ".lock.txt"])
+    rmSync(inbox.database + suffix, { force: true });
 }
 
 const losses: readonly Loss[] = [
@@ -45,7 +54,12 @@ const losses: readonly Loss[] = [
     },
     keepsAll: true,
   },
-  { name: "the database is deleted", lose: ({ database }) => rmSync(database), keepsAll: false },
+  {
+    name: "the database is deleted",
+    lose: ({ database }) => rmSync(database),
+    putBack: beginEmpty,
+    keepsAll: false,
+  },
   {
     name: "the database is replaced by an earlier copy",
     lose: ({ database }) => {
@@ -59,6 +73,7 @@ const losses: readonly Loss[] = [
     lose: ({ database }) => {
       for (const suffix of ["", "-wal", "-shm"]) rmSync(database + suffix);
     },
+    putBack: beginEmpty,
     keepsAll: false,
   },
 ];
@@ -142,7 +157,7 @@ for (const { name, lose, putBack, keepsAll } of losses) {
         expect(clients.late.filter((status) => status === 200)).toEqual([]);
         answers += clients.answered.size;
 
-        putBack?.(inbox);
+        await putBack?.(inbox);
         await using server = startServer(compiledServe(inbox));
         await server.listening;
         const report = emptyReport();

@@ -15,6 +15,10 @@ import { readMark } from "./log-mark.ts";
  */
 const LOG_HEADER_BYTES = 32;
 
+export function hasEntries(log: string): boolean {
+  return (statSync(log, { throwIfNoEntry: false })?.size ?? 0) > LOG_HEADER_BYTES;
+}
+
 /** The first bytes of a database file, and the position that shows whether it is in WAL mode. */
 const FILE_HEADER = "SQLite format 3\0";
 const READ_VERSION = 19;
@@ -32,8 +36,7 @@ export function hasForeignLog(path: string): boolean {
   const size = statSync(path, { throwIfNoEntry: false })?.size;
   if (size === undefined) return false;
   const realPath = realpathSync(path);
-  const log = statSync(`${realPath}-wal`, { throwIfNoEntry: false });
-  if (log === undefined || log.size <= LOG_HEADER_BYTES) return false;
+  if (!hasEntries(`${realPath}-wal`)) return false;
   if (size === 0) return true;
   // This process has the log open, so it is in use. Opening and closing the file again would drop SQLite's
   // locks.

@@ -1,20 +1,13 @@
 import { Database } from "bun:sqlite";
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  readlinkSync,
-  realpathSync,
-  rmSync,
-  statSync,
-} from "node:fs";
-import { hostname } from "node:os";
-import { dirname, resolve } from "node:path";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { HookonceError, withCode } from "../../errors.ts";
 import type { LockOptions, ServeLock } from "../store.ts";
-import { holderOfFile, lockFile, type FileLock } from "./file-lock.ts";
+import { lockFile, type FileLock } from "./file-lock.ts";
+import { holderOf, lockFileOf, tellHolder } from "./lock-text.ts";
+import { refuseLostDatabase } from "./lost-database.ts";
 import { makePrivateFile, writePrivateFile } from "./private-file.ts";
+import { realPath } from "./real-path.ts";
 import { refusalOf, troubleOf } from "./sqlite-error.ts";
 
 /**
@@ -30,7 +23,8 @@ import { refusalOf, troubleOf } from "./sqlite-error.ts";
  *
  * Makes the database file if it does not exist. The release removes a file to which nothing was written.
  *
- * @throws HookonceError `database_in_use`, `shutting_down`, `disk_full`, `database_unusable`
+ * @throws HookonceError `database_in_use`, `shutting_down`, `disk_full`, `database_unusable`,
+ *   `database_missing`
  */
 export async function lockDatabase(databasePath: string, options: LockOptions = {}): Promise<ServeLock> {
   const database = realPath(databasePath);
@@ -40,7 +34,7 @@ export async function lockDatabase(databasePath: string, options: LockOptions = 
     const file = await untilLocked(() => tryLock(lock, database), { database, named: databasePath }, options);
     held.add(lock);
     rmSync(wantedFile(path), { force: true });
-    tellHolder(path);
+    tellHolder(database);
     return {
       isWanted: () => existsSync(wantedFile(path)),
       release() {
@@ -72,7 +66,7 @@ async function untilLocked(
         "The start was cancelled while it waited for another hookonce to release the database.",
       );
     }
-    const holder = holderOf(path, database);
+    const holder = holderOf(database);
     if (performance.now() >= deadline) {
       throw new HookonceError(
         "database_in_use",
@@ -87,10 +81,6 @@ async function untilLocked(
   }
 }
 
-function lockFileOf(database: string): string {
-  return `${database}.lock`;
-}
-
 /** A command that holds the lock looks for this file, and yields to a `serve` that starts. */
 function wantedFile(path: string): string {
   return `${path}.wanted`;
@@ -101,27 +91,6 @@ function markWanted(path: string): void {
     writePrivateFile(wantedFile(path), "");
   } catch {
     // For example, the disk is full. Then the holder does not learn that this process waits.
-  }
-}
-
-/**
- * Resolves links, so that two names of one database share one lock. Before the first start a link may lead to
- * a database that does not exist yet.
- */
-function realPath(path: string): string {
-  if (existsSync(path)) return realpathSync(path);
-  const link = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
-  // Following a loop of links would never end, so SQLite refuses it. A relative link starts in its own
-  // folder.
-  return link && !isLoop(path) ? realPath(resolve(realpathSync(dirname(path)), readlinkSync(path))) : path;
-}
-
-function isLoop(path: string): boolean {
-  try {
-    statSync(path);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ELOOP";
   }
 }
 
@@ -145,6 +114,8 @@ function openLockFile(path: string): Database {
 function tryLock(lock: Database, database: string): FileLock | undefined {
   if (!refusing(lock.filename, () => tryBegin(lock))) return undefined;
   try {
+    // Under the first lock, and before the second one makes the file.
+    refuseLostDatabase(database);
     const file = refusing(database, () => lockFile(database));
     if (file === undefined) lock.run("rollback");
     return file;
@@ -175,24 +146,4 @@ function refusing<Result>(path: string, work: () => Result): Result {
       `Cannot lock the database with ${path}: ${withCode(cause)}. The user that runs hookonce must be able to write this file and its folder.`,
     );
   }
-}
-
-function tellHolder(lockPath: string): void {
-  try {
-    const since = new Date().toISOString();
-    writePrivateFile(`${lockPath}.txt`, `process ${process.pid} on ${hostname()} since ${since}\n`);
-  } catch {
-    // For example, the disk is full. The lock holds without this file.
-  }
-}
-
-function holderOf(lockPath: string, database: string): string {
-  const process = holderOfFile(database);
-  let text: string | undefined;
-  try {
-    text = readFileSync(`${lockPath}.txt`, "utf8").trim() || undefined;
-  } catch {
-    // The holder could not write it, or uses the database under another name.
-  }
-  return process === undefined || text?.startsWith(`${process} `) === true ? (text ?? "unknown") : process;
 }

@@ -4,6 +4,7 @@ import { messageOf, withCode, type Problem } from "../../errors.ts";
 import type { HandlerDuration, Migration } from "../store.ts";
 import { handlerDurations } from "./handler-durations.ts";
 import { openToRead } from "./leftover-log.ts";
+import { refuseLostDatabase } from "./lost-database.ts";
 import { isEmpty, isServed, tableExists } from "./open.ts";
 import { refusalOf } from "./sqlite-error.ts";
 import { createJournal, historyOf, problemsOf, tryMigration, type MigrationSet } from "./migrations.ts";
@@ -29,7 +30,7 @@ export interface Rehearsal {
  * use.
  *
  * @param options.look is called with the real database, if it exists and is not empty
- * @throws HookonceError `database_unusable`
+ * @throws HookonceError `database_unusable`, `database_missing`
  */
 export function rehearse(
   path: string,
@@ -37,6 +38,7 @@ export function rehearse(
 ): Rehearsal {
   const connection = new Database(":memory:", { strict: true });
   connection.run("pragma foreign_keys = on");
+  refuseLostDatabase(path);
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0)
     return { connection, journalMode: null, served: false, durations: [] };
   try {

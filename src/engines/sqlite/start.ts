@@ -14,6 +14,7 @@ import { readLeft } from "../marker.ts";
 import { copyBeforeMigration } from "./backup.ts";
 import { recoverRuns, type Recovered } from "./interrupted-runs.ts";
 import { openToRead, setForeignLogAside } from "./leftover-log.ts";
+import { tellServed } from "./lock-text.ts";
 import { repeatMark, writeNewMark } from "./log-mark.ts";
 import { readMeta, writeMeta } from "./meta.ts";
 import { migrate, ownSet, pendingMigrations, userSet, type MigrationSet } from "./migrations.ts";
@@ -32,7 +33,7 @@ import { refusingStart } from "./sqlite-error.ts";
  * Does what a start would do, on a copy of the schema in memory. The real database is only read.
  *
  * @param durations whether to read how long handlers took, which takes longer than everything else here
- * @throws HookonceError `database_unusable`
+ * @throws HookonceError `database_unusable`, `database_missing`
  */
 export function rehearseStart(plan: StartPlan, { durations }: { readonly durations: boolean }): Rehearsed {
   const problems: Problem[] = [];
@@ -130,6 +131,7 @@ export function openStore(
       logRecovered(recoverRuns(connection, readLeft(realpathSync(plan.database))), log);
       refuseDamagedTables(connection, plan.now);
       secure(connection);
+      tellServed(realpathSync(plan.database));
       connection.run("pragma busy_timeout = 0");
     });
   } catch (error) {

@@ -105,6 +105,6 @@ function createProgram(asked: string | undefined, done: (code: number) => void):
 function plainly(text: string): string {
   return text.replace(
     /command-argument value '([^']*)' is invalid for argument '[^']*'\. (\S)/,
-    (_, value: string, first: string) => `${value}: ${first.toLowerCase()}`,
+    (_, value: string, first: string) => (value.trim() === "" ? first : `${value}: ${first.toLowerCase()}`),
   );
 }

@@ -1,5 +1,6 @@
 import type { Head } from "../event.ts";
 import { HookonceError } from "../errors.ts";
+import { isMultipart } from "./body/multipart.ts";
 import { isGzip } from "./body/payload.ts";
 import type { HeaderCheck } from "./context.ts";
 import { MAX_UNSIGNED_HANDSHAKE, type Handshakes } from "./handshake.ts";
@@ -15,6 +16,11 @@ export interface Admission {
 export interface AdmissionRules {
   /** In bytes. */
   readonly maxBody: number;
+  /**
+   * The same for a body that is not multipart, in bytes. JSON of 30 MiB that is not verified could take a
+   * gigabyte once it is parsed; a multipart body has at most 1,000 fields.
+   */
+  readonly maxOther: number;
   readonly checkHeaders: HeaderCheck;
   /** The body must be read before anything can be verified. */
   readonly signatureInBody: boolean;
@@ -28,9 +34,14 @@ export interface AdmissionRules {
  *   check throws
  */
 export function createAdmission(rules: AdmissionRules): (head: Head) => Admission {
-  const { maxBody, checkHeaders, signatureInBody, handshakes } = rules;
-  const delivery: Admission = { maxBytes: maxBody, refuse: () => tooLarge(maxBody) };
+  const { checkHeaders, signatureInBody, handshakes } = rules;
+  const [multipart, other] = [rules.maxBody, rules.maxOther].map((limit): Admission => ({
+    maxBytes: limit,
+    refuse: () => tooLarge(limit),
+  })) as [Admission, Admission];
   return (head) => {
+    const delivery = multipart.maxBytes !== other.maxBytes && isMultipart(head.headers) ? multipart : other;
+    const maxBody = delivery.maxBytes;
     const declared = Number(head.headers["content-length"] ?? 0);
     if (declared > maxBody) throw tooLarge(maxBody);
     if (signatureInBody) requireReadable(head.headers["content-type"]);

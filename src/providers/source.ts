@@ -19,7 +19,7 @@ import {
   type Selector,
 } from "./body/selector.ts";
 import { kindOf, type Scheme } from "./schemes.ts";
-import { coversUrl, refusalWith, secretOf } from "./verifier.ts";
+import { coversUrl, refusalWith, secretOf, signsInBody } from "./verifier.ts";
 
 /**
  * A source as the config has it, with its secrets looked up. The provider's preset is the default for every
@@ -154,6 +154,7 @@ export function createSource(
   const readAs = settings.readAs ?? scheme;
   const { reading } = kindOf(readAs);
   const parse = reading(readAs, (delivery) => parseBody(delivery, provider.formField, maxBody));
+  const signatureInBody = signsInBody(scheme);
   const parameters = parametersIn([eventId, type]);
   const keepableUrl = createUrlRedaction(scheme, secrets);
   const secretIn = kind.signatureParameter(scheme);
@@ -206,11 +207,9 @@ export function createSource(
     earlierRules: earlier.map((rule) => ruleOf(rule, batch)),
     admit: createAdmission({
       maxBody,
+      maxOther: settings.maxBody ?? (signatureInBody ? Math.min(maxBody, MIB) : maxBody),
       checkHeaders: receives ? kind.createHeaderCheck(scheme, context) : refuseAll,
-      signatureInBody:
-        kind.proof !== "none" &&
-        kind.signatureHeader(scheme) === undefined &&
-        kind.signatureParameter(scheme) === undefined,
+      signatureInBody,
       handshakes,
     }),
     verify: receives ? kind.createVerifier(scheme, context) : refuseAll,

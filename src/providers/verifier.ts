@@ -58,6 +58,14 @@ export function coversUrl(scheme: Scheme): boolean {
   return kindOf(scheme).coversUrl(scheme);
 }
 
+/** Whether the signature, or the secret, is in the body, so that the body must be read to verify anything. */
+export function signsInBody(scheme: Scheme): boolean {
+  const kind = kindOf(scheme);
+  const isElsewhere =
+    kind.signatureHeader(scheme) !== undefined || kind.signatureParameter(scheme) !== undefined;
+  return kind.proof !== "none" && !isElsewhere;
+}
+
 /** Returns random keys for a scheme: to sign with a wrong secret, or if none is configured. */
 export function randomKeys(scheme: Scheme): SigningKeys {
   return kindOf(scheme).makeKeys(scheme);

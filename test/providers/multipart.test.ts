@@ -267,6 +267,11 @@ describe("a body", () => {
     ["that is cut", (field("a") + field("b") + END).slice(0, -5), "its last boundary is missing"],
     ["that is cut in the headers of a part", field("a").slice(0, 20), "its last boundary is missing"],
     [
+      "with a thousand lines that begin like its boundary",
+      field("a", "\r\n--Xy".repeat(1000)) + END,
+      "1000 lines of a part begin like its boundary",
+    ],
+    [
       "with a quotation mark that is not closed",
       part('Content-Disposition: form-data; name="a') + END,
       "a value whose quotation mark is not closed",
@@ -324,6 +329,7 @@ describe("a body", () => {
 
   test.each<[string, string]>([
     ["of lines that begin like its boundary", field("a", "\r\n--x".repeat(1_600_000)) + END],
+    ["of such lines in each part", field("a", "\r\n--Xy".repeat(990)).repeat(900) + END],
     ["of boundaries that are content", field("a", "\r\n--Xy".repeat(1_400_000)) + END],
     ["of line breaks", field("a", "\r\n".repeat(4_000_000)) + END],
     ["of line breaks, cut", field("a", "\r\n".repeat(4_000_000))],
@@ -567,6 +573,26 @@ export default handler(({ event, db }) => {
     });
     expect(JSON.stringify(inbox.log)).not.toContain(secret);
   });
+});
+
+test("only a multipart body may be large if the signature is in the body, unless the config says so", async () => {
+  const provider = providers.get("mailgun") as Provider;
+  const large = String(2 * 1024 * 1024);
+  const limit = (type: string, length: string, maxBody?: number): unknown => {
+    const source = createSource({ name: "it", provider, secrets: ["key"], maxBody }, () => NOW);
+    const headers = { "content-type": type, "content-length": length };
+    try {
+      return source.admit({ method: "POST", url: "/webhook/it", headers, remoteAddress: () => null })
+        .maxBytes;
+    } catch (error) {
+      return (error as HookonceError).code;
+    }
+  };
+  expect(limit("multipart/form-data; boundary=X", large)).toBe(30 * 1024 * 1024);
+  expect(limit("application/json", "2")).toBe(1024 * 1024);
+  for (const type of ["application/json", "application/x-www-form-urlencoded", "text/plain"])
+    expect(limit(type, large)).toBe("body_too_large");
+  expect(limit("application/json", large, 3 * 1024 * 1024)).toBe(3 * 1024 * 1024);
 });
 
 test("a mail that Mailgun's routes forward is one event, even if a retry is signed again", async () => {

@@ -92,12 +92,17 @@ function boundaryOf(headers: Headers): string {
   throw invalid("its Content-Type names no boundary of at most 70 characters");
 }
 
+/** More lines than these would take most of the time, and no real body has one. */
+const MAX_ALIKE = 1000;
+
 /** @throws HookonceError `invalid_multipart` if there is none */
 function nextDelimiter(body: Buffer, delimiter: Buffer, from: number): { at: number; after: number } {
+  let alike = 0;
   for (let at = body.indexOf(delimiter, from); at !== -1; at = body.indexOf(delimiter, at + 1)) {
     const after = at + delimiter.length;
     if (isLast(body, after) || lineEnd(body, after) !== undefined) return { at, after };
     // A line that only begins like the delimiter is content.
+    if (++alike === MAX_ALIKE) throw invalid(`${MAX_ALIKE} lines of a part begin like its boundary`);
   }
   throw invalid("its last boundary is missing, so it may be incomplete");
 }

@@ -47,7 +47,7 @@ export const mail: readonly Provider[] = [
     earlierEventIds: ["body:$['event-data'].id"],
     eventIdSigned: false,
     type: "body:$['event-data'].event",
-    maxBody: 30 * MIB, // a mail has at most 25 MB
+    maxBody: 30 * MIB, // a mail has at most 25 MB; JSON, which is parsed to be verified, 1 MiB
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 8 * HOURS,
     retries: "after 5, 10 and 15 min, 1, 2 and 4 h; 406 stops them",

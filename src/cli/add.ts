@@ -27,64 +27,60 @@ export async function runAdd(
   const name = flags.name ?? provider.name;
   const { publicUrl, handlers = false } = flags;
   const added = addSource({ folder: resolve(folder), provider, example, types, name, publicUrl, handlers });
-  for (const type of types) await warnOfUnknownType(provider, type);
-  say(nextSteps(provider, example, name, added, { ...flags, folder }).trimEnd());
+  const unknown: string[] = [];
+  for (const type of types) if (await warnOfUnknownType(provider, type)) unknown.push(type);
+  say(nextSteps(provider, example, added, { ...flags, folder, name, given: types, unknown }).trimEnd());
   return EXIT.done;
 }
 
-function nextSteps(
-  { title, name: providerName, secretIs, scheme, docs, needs }: Provider,
-  example: Example,
-  name: string,
-  added: Added,
-  { folder, publicUrl, handlers = false }: AddFlags & { readonly folder: string },
-): string {
-  const { written, kept, types, wanted, wantedLater, listen } = added;
-  const parameter = kindOf(scheme).signatureParameter(scheme);
+interface Asked extends AddFlags {
+  readonly folder: string;
+  readonly name: string;
+  /** The types that were given. */
+  readonly given: readonly string[];
+  /** Those that the provider does not seem to have. */
+  readonly unknown: readonly string[];
+}
+
+function nextSteps(provider: Provider, example: Example, added: Added, asked: Asked): string {
+  const { title, scheme, docs, needs, name: providerName } = provider;
+  const { folder, name, handlers = false } = asked;
+  const { written, kept, types, wantedLater, listen } = added;
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const local = `http://${listen}/webhook/${name}`;
   const ticked = tickedFor(example, types);
-  const boxes = example.ticksHeads === true ? "   (each box covers all its actions)" : "";
   const lines = written.length === 0 ? [] : [`Wrote ${written.join(", ")}.`];
   if (kept.length > 0) lines.push(`Left unchanged: ${kept.join(", ")}.`);
   const check = `Then run: hookonce check${folder === "." ? "" : ` ${shellWord(folder)}`}`;
   if (added.existed) return `${[...lines, "", ...finish, check].join("\n")}\n`;
-  const again = `hookonce add ${[providerName, ...nameFlag(providerName, name)].join(" ")}${inFolder} --handlers`;
-  lines.push(
-    "",
-    ...(handlers ? finish : writeHandlers(added.files, title, again)).map((line, at) =>
-      at === 0 ? `1. ${line}` : `   ${line}`,
-    ),
-    "2. Register the webhook with the provider:",
-    `     where   ${example.dashboard}`,
-    `     URL     ${publicUrl ?? `https://your.host/webhook/${name}`}${parameter === undefined ? "" : `?${parameter}=…`}`,
-    ...(parameter === undefined
-      ? []
-      : [`             … is the secret: ${title} signs nothing, and sends it with the URL`]),
-    `     events  ${example.subscribe ?? `${ticked.join(", ")}${boxes}`}`,
-  );
-  if (wanted.length > 0) lines.push("3. Fill in the values in .env:");
-  for (const one of wanted) lines.push(`     ${one}=   ${whatIs(one, secretIs)}`);
-  if (wantedLater !== undefined) {
-    lines.push(
-      `3. Do this while hookonce serve is running: ${title} sends its secret to the URL,`,
-      `   and hookonce writes it to its log, once.`,
-      `4. Confirm the webhook at ${title} with that secret.`,
-      `5. In .env, remove the # before this line and add the secret:`,
-      `     ${wantedLater}=   ${whatIs(wantedLater, secretIs)}`,
-      `   In hookonce.toml, remove the # before secret. Then restart hookonce serve.`,
-    );
-  }
+  const again = [
+    "hookonce add",
+    providerName,
+    ...asked.given.map(shellWord),
+    ...nameFlag(providerName, name),
+  ];
+  const { proof } = kindOf(scheme);
+  const isLocal = proof === "none" && provider.thinPing !== true;
+  const steps = [
+    ...settings(added),
+    handlers
+      ? finish
+      : writeHandlers(added, title, `${again.join(" ")}${inFolder} --handlers`, asked.unknown),
+    isLocal ? sendUnsigned(local) : register(provider, example, added, asked),
+    ...values(provider, added),
+  ];
+  lines.push("");
+  for (const [at, step] of steps.entries())
+    lines.push(...step.map((line, row) => `${row === 0 ? `${at + 1}.` : "  "} ${line}`));
   if (docs.startsWith("https:")) lines.push(`   Documentation: ${docs}`);
   lines.push("", "While developing:");
   if (example.develop !== undefined)
     lines.push(`  ${example.develop.replace("URL", local).replace("EVENTS", ticked.join(","))}`);
-  else
+  else if (!isLocal)
     lines.push(
       `  a tunnel: cloudflared tunnel --url http://${listen}   (use its https://… host in the URL above)`,
     );
   const send = (source: string): string => `hookonce send ${source}${inFolder}`;
-  const { proof } = kindOf(scheme);
   if (proof === "fetched-key") {
     const [table, command] = [`[sources.${name}-dev]`, send(`${name}-dev`)];
     lines.push(
@@ -105,12 +101,87 @@ const finish = [
   "hookonce apply runs them later.",
 ];
 
-function writeHandlers(files: readonly string[], title: string, again: string): string[] {
+/** What the sender decides, so that `add` could only guess it. */
+function settings({ guessed, needsPublicUrl }: Added): string[][] {
+  return [
+    ...(guessed.length === 0
+      ? []
+      : [[`In hookonce.toml, correct what is only guessed: ${guessed.join(", ")}.`]]),
+    ...(needsPublicUrl
+      ? [
+          [
+            "In hookonce.toml, set public_url to the URL that you register: the signature covers it,",
+            "so one wrong character refuses every delivery.",
+          ],
+        ]
+      : []),
+  ];
+}
+
+function writeHandlers(
+  { files, types }: Added,
+  title: string,
+  again: string,
+  unknown: readonly string[],
+): string[] {
+  const remark = (at: number): string =>
+    unknown.includes(types[at] ?? "") ? "   (an unknown type: see the warning)" : "";
   return [
     "Write what an event does, in SQL or in TypeScript (.ts), in a file for each type:",
-    ...files.map((file) => `  ${file}`),
+    ...files.map((file, at) => `  ${file}${remark(at)}`),
     "Until then these events are kept as unhandled, and hookonce apply runs them later.",
     `To write starters with the paths of ${title}'s payload: ${again}`,
+  ];
+}
+
+function sendUnsigned(local: string): string[] {
+  return [
+    "Serve it with: hookonce serve --dev. Only this machine can then send to it, because nothing",
+    "proves who sends:",
+    `  URL     ${local}`,
+    "To receive from everyone, set allow_public = true in hookonce.toml: anybody can then send events.",
+  ];
+}
+
+function register(
+  { title, scheme }: Provider,
+  example: Example,
+  { types }: Added,
+  { name, publicUrl, unknown }: Asked,
+): string[] {
+  const parameter = kindOf(scheme).signatureParameter(scheme);
+  const boxes = example.ticksHeads === true ? "   (each box covers all its actions)" : "";
+  const remark = unknown.length === 0 ? "" : `   (unknown: ${unknown.join(", ")})`;
+  return [
+    "Register the webhook with the provider:",
+    `  where   ${example.dashboard}`,
+    `  URL     ${publicUrl ?? `https://your.host/webhook/${name}`}${parameter === undefined ? "" : `?${parameter}=…`}`,
+    ...(parameter === undefined
+      ? []
+      : [`          … is the secret: ${title} signs nothing, and sends it with the URL`]),
+    `  events  ${example.subscribe ?? `${tickedFor(example, types).join(", ")}${boxes}${remark}`}`,
+  ];
+}
+
+/** The values for .env. */
+function values({ title, secretIs }: Provider, { wanted, wantedLater }: Added): string[][] {
+  const given =
+    wanted.length === 0
+      ? []
+      : [["Fill in the values in .env:", ...wanted.map((one) => `  ${one}=   ${whatIs(one, secretIs)}`)]];
+  if (wantedLater === undefined) return given;
+  return [
+    ...given,
+    [
+      `Do this while hookonce serve is running: ${title} sends its secret to the URL,`,
+      "and hookonce writes it to its log, once.",
+    ],
+    [`Confirm the webhook at ${title} with that secret.`],
+    [
+      "In .env, remove the # before this line and add the secret:",
+      `  ${wantedLater}=   ${whatIs(wantedLater, secretIs)}`,
+      "In hookonce.toml, remove the # before secret. Then restart hookonce serve.",
+    ],
   ];
 }
 

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { HookonceError } from "../errors.ts";
 import { inboxFiles } from "../templates/inbox-files.ts";
@@ -41,6 +41,11 @@ function findDatabase(path: string): boolean {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found?.isDirectory() === true)
     throw new HookonceError("config_invalid", `--database ${path}: this is a folder. Name the file in it.`);
+  if (found !== undefined && !isSqlite(path))
+    throw new HookonceError(
+      "config_invalid",
+      `--database ${path}: this is not a SQLite database. Name your application's SQLite file.`,
+    );
   const folder = dirname(path);
   if (found === undefined && statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new HookonceError(
@@ -48,6 +53,18 @@ function findDatabase(path: string): boolean {
       `--database ${path}: the folder ${folder} does not exist. Correct the path, or make the folder.`,
     );
   return found !== undefined;
+}
+
+/** https://sqlite.org/fileformat2.html#the_database_header. An empty file is an empty database. */
+function isSqlite(path: string): boolean {
+  const header = Buffer.alloc(16);
+  const descriptor = openSync(path, "r");
+  try {
+    const length = readSync(descriptor, header, 0, header.length, 0);
+    return length === 0 || header.toString("latin1") === "SQLite format 3\0";
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 function slashed(path: string): string {
@@ -79,8 +96,14 @@ function databaseSummary(result: InitResult, folder: string, database: string, e
   const file = basename(database);
   const word = shellWord(folder);
   const lines = [
+    ...(exists
+      ? []
+      : [
+          `The database ${database} does not exist. hookonce will make it at its first start.`,
+          `If you meant another file, correct database in ${join(folder, "hookonce.toml")}.`,
+          "",
+        ]),
     ...filesIn(result, folder),
-    ...(exists ? [] : [`The database ${database} does not exist yet: it will be made at the first start.`]),
     "",
     `hookonce adds tables named hookonce_… to ${file}, and files beside it. Add these two lines to the`,
     `.gitignore in ${dirname(resolve(database))}:`,

@@ -41,6 +41,10 @@ export interface Added {
   readonly wanted: readonly string[];
   /** The name that is commented out in .env, because the provider sends the secret only later. */
   readonly wantedLater: string | undefined;
+  /** Keys in hookonce.toml whose values depend on the sender, and are only guessed. */
+  readonly guessed: readonly string[];
+  /** Whether `public_url` in hookonce.toml is a placeholder. */
+  readonly needsPublicUrl: boolean;
   /** `host:port` that the folder listens on. */
   readonly listen: string;
 }
@@ -105,6 +109,8 @@ export function addSource(options: AddOptions): Added {
     files: starters.map(({ file }) => file),
     wanted: source.names.filter((one) => (has[one] ?? "") === ""),
     wantedLater: source.later,
+    guessed: source.guessed,
+    needsPublicUrl: coversUrl(provider.scheme) && options.publicUrl === undefined,
     listen: config.listen,
   };
 }
@@ -162,6 +168,7 @@ interface SourceText {
   readonly names: readonly string[];
   /** The name of a secret that the provider sends later. */
   readonly later: string | undefined;
+  readonly guessed: readonly string[];
 }
 
 function sourceText({ provider, name, publicUrl }: AddOptions): SourceText {
@@ -202,7 +209,8 @@ function sourceText({ provider, name, publicUrl }: AddOptions): SourceText {
   if (onlyScheme) {
     lines.push(`event_id = ${JSON.stringify(provider.eventId)}`, `type = ${JSON.stringify(provider.type)}`);
   }
-  return { text: `${lines.join("\n")}\n`, names, later };
+  const guessed = onlyScheme ? [...Object.keys(others), "event_id", "type"] : [];
+  return { text: `${lines.join("\n")}\n`, names, later, guessed };
 }
 
 function envOf(folder: string): NodeJS.Dict<string> {

@@ -133,6 +133,43 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
       expect(existsSync(join(inbox.path, "handlers/square-eu", file))).toBe(true);
   });
 
+  test("says first which values are guessed, and that public_url must be set", async () => {
+    for (const [provider, ...says] of [
+      ["hmac", "1. In hookonce.toml, correct what is only guessed: signature.header, event_id, type."],
+      ["static", "1. In hookonce.toml, correct what is only guessed: secret_in, event_id, type."],
+      ["public-key", "1. In hookonce.toml, correct what is only guessed: signature.header, event_id, type."],
+      ["jwt", "only guessed: signature.jwks_url, signature.issuer, signature.audience, event_id, type."],
+      ["twilio", "1. In hookonce.toml, set public_url to the URL that you register"],
+      ["square", "1. In hookonce.toml, set public_url to the URL that you register"],
+    ] as const) {
+      using inbox = scratch(inboxFiles);
+      const { code, stdout } = await run(["add", provider, "--folder", inbox.path]);
+      expect(code).toBe(0);
+      for (const each of says) expect(stdout).toContain(each);
+    }
+  }, 30_000);
+
+  test("explains who can send to an unsigned source, instead of where to register it", async () => {
+    using inbox = scratch(inboxFiles);
+    const { stdout } = await run(["add", "unsigned", "--folder", inbox.path]);
+    expect(stdout).toContain("hookonce serve --dev");
+    expect(stdout).toContain("allow_public = true");
+    expect(stdout).toContain("http://127.0.0.1:8787/webhook/unsigned");
+    expect(stdout).not.toMatch(/your\.host|cloudflared|Register/);
+  });
+
+  test("repeats the types in the command for --handlers, and marks those that are unknown", async () => {
+    using inbox = scratch(inboxFiles);
+    const { stdout, stderr } = await run(["add", "stripe", "invoice.payd", "invoice.paid"], {
+      cwd: inbox.path,
+    });
+    expect(stderr).toContain("did you mean invoice.paid?");
+    expect(stdout).toContain("hookonce add stripe invoice.payd invoice.paid --handlers\n");
+    expect(stdout).toContain("handlers/stripe/invoice.payd.sql   (an unknown type: see the warning)\n");
+    expect(stdout).toContain("handlers/stripe/invoice.paid.sql\n");
+    expect(stdout).toContain("invoice.payd, invoice.paid   (unknown: invoice.payd)\n");
+  });
+
   test("makes a handler file for a Slack command", async () => {
     using inbox = scratch(inboxFiles);
     expect((await run(["add", "slack", "/weather", "--folder", inbox.path, "--handlers"])).code).toBe(0);

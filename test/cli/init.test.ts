@@ -44,7 +44,7 @@ describe("hookonce init in an application's folder", () => {
     const { code, stdout, stderr } = await run(["init", "--database", "app.db"], { cwd: app.path });
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout).toContain("\n  app.db-*\n  app.db.*\n");
-    expect(stdout).toContain("app.db does not exist yet");
+    expect(stdout).toStartWith("The database app.db does not exist.");
     const folder = join(app.path, "hookonce");
     expect(readdirSync(folder).sort()).toEqual([
       ".env",
@@ -61,6 +61,17 @@ describe("hookonce init in an application's folder", () => {
     expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("hookonce is complete")]);
     expect(again.stdout).not.toContain("--dev");
     expect(readdirSync(folder)).not.toContain("migrations");
+  }, 20_000);
+
+  test("with --database refuses a file that is not a SQLite database, and writes nothing", async () => {
+    using app = scratch({ "users.csv": "id,name\n1,Ada Lovelace\n", "empty.db": "" });
+    const { code, stdout, stderr } = await run(["init", "--database", "users.csv"], { cwd: app.path });
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toContain("--database users.csv: this is not a SQLite database");
+    expect(readdirSync(app.path).sort()).toEqual(["empty.db", "users.csv"]);
+    const empty = await run(["init", "--database", "empty.db"], { cwd: app.path });
+    expect([empty.code, empty.stdout]).toEqual([0, expect.stringContaining("Wrote to hookonce:")]);
+    expect(empty.stdout).not.toContain("does not exist");
   }, 20_000);
 
   test("with --database uses the folder that is named, and the steps that it prints work", async () => {

@@ -15,7 +15,7 @@ function backUp({ folder, data }: InboxFolder): string {
   const before = new Set(copies());
   const command = /^- \*\*Backup\.\*\* `([^`]+)`/m.exec(readme)?.[1] ?? "the README has no backup command";
   expect(Bun.spawnSync(["sh", "-c", command], { cwd: folder }).exitCode).toBe(0);
-  const [name = ""] = copies().filter((one) => !before.has(one));
+  const name = copies().find((one) => !before.has(one)) ?? "none";
   const file = join(data, name);
   expect(statSync(file).mode & 0o777).toBe(0o600);
   return file;

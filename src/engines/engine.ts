@@ -241,6 +241,7 @@ export interface OwedEvent {
   readonly source: string;
   readonly eventId: string;
   readonly type: string;
+  /** `failed` also if the event was unhandled and its handler has failed since. */
   readonly outcome: "unhandled" | "failed";
   /** Of a failure with one of the {@link QUARANTINE_CODES}. */
   readonly quarantine?: RecordedFailure | undefined;

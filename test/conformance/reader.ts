@@ -65,10 +65,10 @@ export function createReaderTests(name: string, harness: EngineHarness): void {
       },
     );
 
-    test("gives source, type and outcome; an event in both tables is unhandled, and owed once", async () => {
+    test("gives source, type and outcome; an event in both tables has failed, and is owed once", async () => {
       await using it = await mixed(harness);
       const { items } = await (await it.engine.reader()).owed({}, undefined, 100);
-      expect(items[2]).toEqual({ source: "shop", eventId: "b2", type: "credit", outcome: "unhandled" });
+      expect(items[2]).toEqual({ source: "shop", eventId: "b2", type: "credit", outcome: "failed" });
       expect(items[4]).toEqual({ source: "shop", eventId: "f5", type: "reply", outcome: "failed" });
       expect(items[7]).toEqual({ source: "branch", eventId: "u8", type: "other.one", outcome: "unhandled" });
     });
@@ -79,8 +79,8 @@ export function createReaderTests(name: string, harness: EngineHarness): void {
       ["the start of a type", { type: "other*" }, ["u6", "u8"]],
       ["the start of no type", { type: "other.two*" }, []],
       ["all types", { type: "*" }, owed],
-      ["one outcome", { outcome: "failed" }, ["f0", "f4", "f5", "f7", "f9"]],
-      ["the other outcome", { outcome: "unhandled" }, ["u1", "b2", "u6", "u8"]],
+      ["one outcome", { outcome: "failed" }, ["f0", "b2", "f4", "f5", "f7", "f9"]],
+      ["the other outcome", { outcome: "unhandled" }, ["u1", "u6", "u8"]],
       ["the first receipt, from and until", { since: 1002, until: 1007 }, ["b2", "f4", "f5", "u6"]],
       ["ids", { ids: ["u8", "f0", "p3", "none"] }, ["f0", "u8"]],
       ["no ids", { ids: [] }, []],
@@ -166,8 +166,8 @@ export function createReaderTests(name: string, harness: EngineHarness): void {
       expect(lines.sort()).toEqual([
         "branch credit failed 1",
         "branch other.one unhandled 1",
-        "shop credit failed 3",
-        "shop credit unhandled 2",
+        "shop credit failed 4",
+        "shop credit unhandled 1",
         "shop other unhandled 1",
         "shop reply failed 1",
       ]);
@@ -208,7 +208,7 @@ export function createReaderTests(name: string, harness: EngineHarness): void {
       expect(await find("p3", ["shop"])).toEqual(["shop credit processed"]);
       expect(await find("p3", [])).toEqual([]);
       expect(await find("f4", ["shop", "branch"])).toEqual(["shop credit failed"]);
-      expect(await find("b2", ["shop", "branch"])).toEqual(["shop credit unhandled"]);
+      expect(await find("b2", ["shop", "branch"])).toEqual(["shop credit failed"]);
       expect(await find("none", ["shop", "branch"])).toEqual([]);
     });
   });

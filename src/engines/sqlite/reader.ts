@@ -17,7 +17,15 @@ import {
 } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
-import { QUARANTINE_CODES, type Cursor, type EventFilter, type OwedEvent, type Reader } from "../engine.ts";
+import {
+  QUARANTINE_CODES,
+  type Cursor,
+  type EventFilter,
+  type FoundEvent,
+  type OwedCount,
+  type OwedEvent,
+  type Reader,
+} from "../engine.ts";
 import { events, failures } from "./schema.ts";
 
 /**
@@ -44,7 +52,9 @@ export function openReader(connection: Database): Reader & { close(): void } {
   const openFailures = sql`${failures} indexed by hookonce_failures_open`;
   const unhandled = sql`${events.outcome} = 'unhandled'`;
   const open = isNull(failures.settledAt);
-  /** An event that was unhandled and has failed since is in both tables, but it is owed once. */
+  /** An event that was unhandled and has failed since is in both tables. It is owed once, as failed. */
+  const failedSince = and(eq(failures.source, events.source), eq(failures.eventId, events.eventId), open);
+  const outcomeOf = sql<OwedEvent["outcome"]>`iif(${failures.id} is null, 'unhandled', 'failed')`;
   const failedOnly = and(
     open,
     notExists(
@@ -64,17 +74,14 @@ export function openReader(connection: Database): Reader & { close(): void } {
       .orderBy(asc(events.id))
       .limit(1)
       .offset(MAX_LOOKED_AT);
-    const failure = db
+    const failed = db
       .select({ position: of(failures.position), failure: of(failures.id) })
       .from(openFailures)
       .where(and(open, failuresAfter(after)))
       .orderBy(asc(failures.position), asc(failures.id))
       .limit(1)
       .offset(MAX_LOOKED_AT);
-    const ends = [
-      ...(outcome === "failed" ? [] : event.all()),
-      ...(outcome === "unhandled" ? [] : failure.all()),
-    ];
+    const ends = [...event.all(), ...(outcome === "unhandled" ? [] : failed.all())];
     return ends.sort((a, b) => a.position - b.position || a.failure - b.failure)[0];
   }
 
@@ -87,14 +94,16 @@ export function openReader(connection: Database): Reader & { close(): void } {
         source: of(events.source),
         eventId: of(events.eventId),
         type: of(events.type),
-        outcome: sql<OwedEvent["outcome"]>`'unhandled'`.as("outcome"),
-        code: sql<string>`''`.as("code"),
-        handlerHash: sql<string | null>`null`.as("handler_hash"),
+        outcome: outcomeOf.as("outcome"),
+        code: sql<string>`coalesce(${failures.code}, '')`.as("code"),
+        handlerHash: of(failures.handlerHash).as("handler_hash"),
       })
       .from(unhandledEvents)
+      .leftJoin(failures, failedSince)
       .where(
         and(
           unhandled,
+          outcome === undefined ? undefined : sql`${outcomeOf} = ${outcome}`,
           gt(events.id, after.position),
           end === undefined ? undefined : lte(events.id, end.position),
           ...matching(filter, events, events.receivedAt),
@@ -131,11 +140,6 @@ export function openReader(connection: Database): Reader & { close(): void } {
         .orderBy(...order)
         .limit(limit)
         .all();
-    if (outcome === "failed")
-      return failed
-        .orderBy(...order)
-        .limit(limit)
-        .all();
     return unionAll(recorded, failed)
       .orderBy(...order)
       .limit(limit)
@@ -165,21 +169,22 @@ export function openReader(connection: Database): Reader & { close(): void } {
         .select({
           source: of(events.source).as("source"),
           type: of(events.type).as("type"),
-          outcome: sql<string>`'unhandled'`.as("outcome"),
+          outcome: outcomeOf.as("outcome"),
         })
         .from(unhandledEvents)
+        .leftJoin(failures, failedSince)
         .where(unhandled)
         .limit(cap);
       const failed = db
         .select({
           source: of(failures.source).as("source"),
           type: of(failures.type).as("type"),
-          outcome: sql<string>`'failed'`.as("outcome"),
+          outcome: sql<OwedEvent["outcome"]>`'failed'`.as("outcome"),
         })
         .from(openFailures)
         .where(failedOnly)
         .limit(cap);
-      return [recorded.as("recorded"), failed.as("failed")].flatMap((owed) =>
+      const counts = [recorded.as("recorded"), failed.as("failed")].flatMap((owed) =>
         db
           .select({
             source: owed.source,
@@ -188,15 +193,27 @@ export function openReader(connection: Database): Reader & { close(): void } {
             count: sql<number>`count(*)`,
           })
           .from(owed)
-          .groupBy(sql`1`, sql`2`)
-          .orderBy(sql`1`, sql`2`)
+          .groupBy(sql`1`, sql`2`, sql`3`)
+          .orderBy(sql`1`, sql`2`, sql`3 desc`)
           .all(),
       );
+      const totals = new Map<string, OwedCount>();
+      for (const { source, type, outcome, count } of counts) {
+        const key = JSON.stringify([source, type, outcome]);
+        const sum = Math.min(cap, (totals.get(key)?.count ?? 0) + count);
+        totals.set(key, { source, type, outcome, count: sum });
+      }
+      return [...totals.values()];
     },
     find(eventId, sources) {
       const recorded = db
-        .select({ source: events.source, type: events.type, outcome: events.outcome })
+        .select({
+          source: events.source,
+          type: events.type,
+          outcome: sql<FoundEvent["outcome"]>`iif(${unhandled}, ${outcomeOf}, ${events.outcome})`,
+        })
         .from(events)
+        .leftJoin(failures, failedSince)
         .where(and(inArray(events.source, [...sources]), eq(events.eventId, eventId)));
       const failed = db
         .select({ source: failures.source, type: failures.type, outcome: sql<"failed">`'failed'` })

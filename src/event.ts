@@ -56,8 +56,15 @@ export interface EventFile {
   readonly bytes: Uint8Array;
 }
 
-/** What became of an event. */
-export type Outcome = "processed" | "duplicate" | "unhandled" | "ignored" | "failed";
+/** What became of an event, or how a delivery was answered. */
+export type Outcome =
+  | "processed"
+  | "duplicate"
+  | "unhandled"
+  | "ignored"
+  | "imported"
+  | "discarded"
+  | "failed";
 
 /** An HTTP answer that a handler or a handshake defines. */
 export interface Reply {

@@ -11,6 +11,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["cli"],
   ["demo", "simulator"],
   ["app"],
+  ["dashboard"],
   ["http"],
   ["inbox"],
   ["handlers"],
@@ -37,6 +38,7 @@ const PACKAGES: readonly { name: RegExp; value: readonly string[]; type: readonl
   { name: /^bun:sqlite$/, value: ["engines", "demo"], type: [] },
   { name: /^drizzle-orm(?:\/|$)/, value: ["engines"], type: [] },
   { name: /^(?:hono|@hono\/.*)$/, value: ["http"], type: ["app"] },
+  { name: /^(?:hono\/jsx.*|uplot)$/, value: ["dashboard"], type: [] },
   { name: /^commander$/, value: ["cli"], type: [] },
   { name: /^toml-eslint-parser$/, value: ["config"], type: [] },
   { name: /^pino(?:-pretty|-std-serializers|\/.*)?$/, value: ["logging", "demo"], type: ["app", "http"] },
@@ -47,15 +49,15 @@ interface Import {
   readonly typeOnly: boolean;
 }
 
-const transpiler = new Bun.Transpiler({ loader: "ts" });
+const transpilers = { ts: new Bun.Transpiler({ loader: "ts" }), tsx: new Bun.Transpiler({ loader: "tsx" }) };
 
 /** Lists every import of a module, including type imports, which scanImports leaves out. */
-function importsOf(source: string): Import[] {
+function importsOf(source: string, language: "ts" | "tsx" = "ts"): Import[] {
   const found = new Map<string, boolean>();
   const note = (from: string, typeOnly: boolean): void => {
     found.set(from, (found.get(from) ?? true) && typeOnly);
   };
-  for (const { path } of transpiler.scanImports(source)) note(path, false);
+  for (const { path } of transpilers[language].scanImports(source)) note(path, false);
   const code = source.replaceAll(/^\s*(?:\/\/|\*|\/\*).*$/gm, "");
   for (const [, , from] of code.matchAll(/^(?:import|export)\b([^;'"]*?)\bfrom\s*["']([^"']+)["']/gm)) {
     note(from as string, true);
@@ -72,9 +74,14 @@ type Program = ReadonlyMap<string, readonly Import[]>;
 function readProgram(folder: string): Program {
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" })
     .map((file) => file.replaceAll("\\", "/"))
-    .filter((file) => file.endsWith(".ts") && !ASIDE.some((aside) => file.startsWith(aside)))
+    .filter((file) => /\.tsx?$/.test(file) && !ASIDE.some((aside) => file.startsWith(aside)))
     .sort();
-  return new Map(files.map((file) => [file, importsOf(readFileSync(join(folder, file), "utf8"))]));
+  return new Map(
+    files.map((file) => [
+      file,
+      importsOf(readFileSync(join(folder, file), "utf8"), file.endsWith("x") ? "tsx" : "ts"),
+    ]),
+  );
 }
 
 const folderOf = (file: string): string => (file.split("/")[0] as string).replace(/\.ts$/, "");
@@ -148,6 +155,17 @@ describe("src", () => {
 
   test("has no import cycle", () => {
     expect(circleIn(ours)).toBeNull();
+  });
+
+  test("has browser code that imports only types from the rest", () => {
+    const page = [...ours].filter(([file]) => file.startsWith("dashboard/page/"));
+    const values = page.flatMap(([file, imports]) =>
+      imports
+        .filter((one) => isOwn(one) && !one.typeOnly && !targetOf(file, one).startsWith("dashboard/page/"))
+        .map(({ from }) => `${file} imports ${from}`),
+    );
+    expect(values).toEqual([]);
+    expect(page.length).toBeGreaterThan(15);
   });
 
   test("has no file that is too long", () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
+import { commands } from "../src/cli/commands.ts";
 import { keysAt } from "../src/config/schema.ts";
 import { providers } from "../src/providers/presets.ts";
 import { block, readme } from "./support/readme.ts";
@@ -109,6 +110,7 @@ describe("the README", () => {
   test("names every key of the config, every provider and every command", () => {
     for (const key of [
       ...keysAt([]),
+      ...keysAt(["admin"]),
       ...keysAt(["sources", "x"]),
       ...keysAt(["sources", "x", "signature"]),
     ]) {
@@ -117,8 +119,8 @@ describe("the README", () => {
     }
     for (const name of providers.keys())
       expect({ name, listed: readme.includes(`| \`${name}\` |`) }).toEqual({ name, listed: true });
-    for (const command of ["init", "serve", "check", "add", "send", "verify", "providers", "demo"])
-      expect(readme.includes(`hookonce ${command}`)).toBe(true);
+    for (const { name } of commands)
+      expect([name, readme.includes(`hookonce ${name}`)]).toEqual([name, true]);
   });
 
   test("has a table of contents with every section, in order", () => {

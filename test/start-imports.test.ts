@@ -42,6 +42,8 @@ test.each([
   "drizzle-orm",
   "drizzle-orm/bun-sqlite",
   "drizzle-orm/sqlite-core",
+  join("app", "admin-apps.ts"),
+  join("http", "admin", "routes.ts"),
   join("handlers", "modules.ts"),
   join("handlers", "ts-module.ts"),
   join("engines", "sqlite", "ts-handler.ts"),

@@ -1,14 +1,14 @@
-import { messageOf } from "../errors.ts";
-import { createSocketApp } from "../http/admin/listener.ts";
-import { createAdminApp } from "../http/admin/routes.ts";
+import type { Config } from "../config/load.ts";
+import { messageOf, stackOf } from "../errors.ts";
+import { listenForAdmin } from "../http/admin/listen.ts";
 import type { VerdictJson } from "../http/admin/shapes.ts";
 import { HAS_SOCKET, listenOnSocket } from "../http/admin/socket.ts";
 import { deliveryOf, type Refused, type RefusedRing } from "../http/refused.ts";
-import { createBackgroundJobs, type JobView } from "../inbox/background-jobs.ts";
-import type { Config } from "../config/load.ts";
+import { createBackgroundJobs, type BackgroundJobs, type JobView } from "../inbox/background-jobs.ts";
+import type { AdminApps } from "./admin-apps.ts";
 import { createProbe, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
-import { healthOf, statusOf } from "./status.ts";
+import { healthOf } from "./health.ts";
 
 /** A proof of at most this age counts, so that asking for the status costs little. In milliseconds. */
 const PROOF_MS = 1000;
@@ -21,14 +21,18 @@ export interface AdminServiceOptions extends Pick<OpenInboxOptions, "sources" | 
 }
 
 /**
- * Starts the API for commands. If that fails, webhooks are still received, and commands report that they
- * cannot reach this process.
+ * Starts the API, for commands and for the page. If either fails, webhooks are still received, and the log says
+ * what cannot be reached.
+ *
+ * @returns the jobs, and the address of the page; null if it is off
  */
 export async function startAdmin(
   services: Services,
   inbox: Inbox,
-  { config, sources, refused, url, log }: AdminServiceOptions,
-): Promise<void> {
+  options: AdminServiceOptions,
+): Promise<{ readonly page: string | null; readonly jobs: BackgroundJobs }> {
+  const { config, sources, refused, log, url } = options;
+  const startedAt = Date.now();
   const { engine, queue } = inbox;
   const handlers = (): Inbox["handlers"] => inbox.handlers;
   const jobs = createBackgroundJobs(
@@ -36,33 +40,79 @@ export async function startAdmin(
     (view) => logJob(log, view),
   );
   await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
-  const startedAt = Date.now();
   const probe = createProbe(engine, Date.now);
-  const admin = createAdminApp({
-    status: async () =>
-      statusOf({
+  const stopping = new AbortController();
+  const apps = loadedOnce(async () => {
+    const { createAdminApps } = await import("./admin-apps.ts");
+    return createAdminApps(
+      {
         config,
         sources,
-        handlers,
+        files: () => inbox.handlers.files,
         reader: () => engine.reader(),
-        serving: { url, started_at: startedAt, ...(await healthOf(() => probe(PROOF_MS))) },
-      }),
-    jobs,
-    refused,
-    verdictOf: (refused) => verdictOf(refused, config.inboxFolder),
-    shownSecrets: () =>
-      [...sources.values()].flatMap(({ name, handshakes }) =>
-        (handshakes?.shown() ?? []).map((secret) => ({ source: name, secret })),
-      ),
+        jobs,
+        refused,
+        verdictOf: (refused) => verdictOf(refused, config.inboxFolder),
+        record: async (entries) => void (await queue.write({ kind: "record", entries })),
+        onError: (error) => log.error({ cause: messageOf(error), stack: stackOf(error) }, "the API failed"),
+        serving: { url, startedAt },
+        health: () => healthOf(() => probe(PROOF_MS)),
+        shownSecrets: () =>
+          [...sources.values()].flatMap(({ name, handshakes }) =>
+            (handshakes?.shown() ?? []).map((secret) => ({ source: name, secret })),
+          ),
+        stopping: stopping.signal,
+      },
+      config.admin.url,
+    );
   });
+  await services.start(() => ({ name: "streams", stop: () => stopping.abort() }));
+  await startSocket(services, apps, options);
+  return { page: await startPage(services, apps, options), jobs };
+}
+
+/** The API takes 20 ms to load, and a start does not wait for it. The first request does. */
+function loadedOnce(load: () => Promise<AdminApps>): () => Promise<AdminApps> {
+  let loaded: Promise<AdminApps> | undefined;
+  return () => (loaded ??= load());
+}
+
+async function startSocket(
+  services: Services,
+  apps: () => Promise<AdminApps>,
+  { config, log }: AdminServiceOptions,
+): Promise<void> {
   if (!HAS_SOCKET) return;
+  const app = { fetch: async (request: Request) => (await apps()).socket.fetch(request) };
   try {
     await services.start(() => {
-      const socket = listenOnSocket(createSocketApp(admin), config.database);
+      const socket = listenOnSocket(app, config.database);
       return { name: "socket", stop: () => socket.stop() };
     });
   } catch (error) {
     log.warn({ cause: messageOf(error) }, "commands such as hookonce apply cannot reach this process");
+  }
+}
+
+/** A port that is taken turns the page off, and webhooks are still received. */
+async function startPage(
+  services: Services,
+  apps: () => Promise<AdminApps>,
+  { config, log }: AdminServiceOptions,
+): Promise<string | null> {
+  const { listen, url } = config.admin;
+  if (listen === null) return null;
+  const app = {
+    fetch: async (request: Request, env: { readonly peer: string }) =>
+      (await apps()).page.fetch(request, env),
+  };
+  try {
+    const listener = await services.start(() => ({ name: "page", ...listenForAdmin(app, listen) }));
+    return url ?? listener.url;
+  } catch (error) {
+    const remedy = 'set another address with listen under [admin] in hookonce.toml, or "off"';
+    log.warn({ cause: messageOf(error), remedy }, "the page is off");
+    return null;
   }
 }
 

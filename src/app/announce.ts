@@ -1,5 +1,6 @@
 import type { Config } from "../config/load.ts";
-import type { OwedCount } from "../engines/engine.ts";
+import type { OwedCount } from "../engines/reader.ts";
+import type { Token } from "../engines/records.ts";
 import { messageOf } from "../errors.ts";
 import { pathsOf } from "../http/paths.ts";
 import type { Log } from "../logging/log.ts";
@@ -10,6 +11,10 @@ import type { Inbox } from "./open-inbox.ts";
 /** What a start has come to. */
 export interface Ready {
   readonly url: string;
+  /** The address of the page; null if it is off. */
+  readonly page: string | null;
+  /** Whether somebody can log in to it. */
+  readonly hasToken: boolean;
   readonly database: string;
   readonly sources: readonly ReadySource[];
   readonly owed: readonly OwedCount[];
@@ -25,6 +30,7 @@ export interface ReadySource {
 
 interface Started {
   readonly url: string;
+  readonly page: string | null;
   readonly config: Config;
   readonly sources: ReadonlyMap<string, Source>;
   readonly inbox: Inbox;
@@ -43,28 +49,35 @@ export async function announce(
   started: Started,
   onReady: ((ready: Ready) => void) | undefined,
 ): Promise<void> {
-  const { url, config, inbox, log, stop } = started;
+  const { url, page, config, inbox, log, stop } = started;
   const { logger } = log;
   const sources = sourcesOf(started);
   if (onReady === undefined) {
     for (const { name, provider, ...rest } of sources)
       logger.info({ source: name, provider: provider.name, ...rest }, "source");
-    logger.info({ url, database: config.database, pid: process.pid }, "listening");
+    logger.info({ url, page, database: config.database, pid: process.pid }, "listening");
   }
   let owed: readonly OwedCount[] = [];
+  let hasToken = false;
   try {
-    owed = await (await inbox.engine.reader()).owedByType(MAX_COUNTED);
+    const reader = await inbox.engine.reader();
+    owed = await reader.owedByType(MAX_COUNTED);
+    hasToken = (await reader.tokens()).some((token) => isValid(token, Date.now()));
   } catch (error) {
     // A stop closes the database, perhaps while they are being counted.
     if (stop.aborted) return;
     logger.warn({ cause: messageOf(error) }, "the events that are owed could not be counted");
   }
   if (onReady !== undefined) {
-    onReady({ url, database: config.database, sources, owed });
+    onReady({ url, page, hasToken, database: config.database, sources, owed });
   } else if (owed.length > 0) {
     const events = owed.reduce((sum, { count }) => sum + count, 0);
     logger.warn({ events, owed }, "events are owed. To run those that have a handler: hookonce apply");
   }
+}
+
+function isValid({ revokedAt, expiresAt }: Token, now: number): boolean {
+  return revokedAt === null && (expiresAt === null || expiresAt > now);
 }
 
 function sourcesOf({ url, sources, inbox }: Started): ReadySource[] {

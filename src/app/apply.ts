@@ -1,21 +1,19 @@
 import { resolve } from "node:path";
 import type { Logger } from "pino";
 import { loadConfig } from "../config/load.ts";
-import type { Reader } from "../engines/engine.ts";
 import { WATCH_LIMITS } from "../engines/watchdog.ts";
 import { HookonceError } from "../errors.ts";
 import { createSocketApp } from "../http/admin/listener.ts";
 import { createAdminApp } from "../http/admin/routes.ts";
-import { createRefusedRing } from "../http/refused.ts";
 import { connectToServe, createAdminClient, type AdminClient } from "../http/admin/socket.ts";
-import type { ApplyInbox } from "../inbox/apply.ts";
-import { createBackgroundJobs, type BackgroundJobs } from "../inbox/background-jobs.ts";
+import { createBackgroundJobs, type BackgroundInbox } from "../inbox/background-jobs.ts";
+import { createAdminInbox, type AdminParts } from "./admin-inbox.ts";
 import { check, type Checked } from "./check.ts";
+import { EMPTY } from "./empty-reader.ts";
 import { openInbox } from "./open-inbox.ts";
 import { createServices } from "./services.ts";
 import { byStoredName } from "./source-rules.ts";
 import { secretNeeds } from "./sources.ts";
-import { statusOf, type StatusSubject } from "./status.ts";
 import { store } from "./store.ts";
 
 export interface AdminOptions {
@@ -97,29 +95,25 @@ async function writeFolder(
     clock,
   }));
   await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
-  const reader = (): Promise<Reader> => inbox.engine.reader();
-  const status = { config, sources, handlers: () => inbox.handlers, reader, serving: null };
   return {
-    client: clientWithin(jobs, status),
+    client: clientWithin({
+      config,
+      sources,
+      files: () => inbox.handlers.files,
+      reader: () => inbox.engine.reader(),
+      jobs,
+    }),
     ofServe: false,
     isWanted: inbox.isWanted,
     [Symbol.asyncDispose]: () => services.stop(),
   };
 }
 
-/** The API within this process, which has refused no delivery. */
-function clientWithin(jobs: BackgroundJobs, subject: StatusSubject): AdminClient {
-  const none = { refused: createRefusedRing(), verdictOf: () => Promise.resolve(undefined) };
-  const app = createSocketApp(createAdminApp({ jobs, status: () => statusOf(subject), ...none }));
+/** The API within this process, for its own command. */
+export function clientWithin(parts: AdminParts): AdminClient {
+  const app = createSocketApp(createAdminApp(createAdminInbox(parts)));
   return createAdminClient((request) => app.fetch(request));
 }
-
-/** The database does not exist yet. */
-const NOTHING_STORED: Pick<Reader, "owed" | "find" | "owedByType"> = {
-  owed: () => ({ items: [], next: undefined }),
-  find: () => [],
-  owedByType: () => [],
-};
 
 /** Reads without the lock. A `serve` may start at the same time and is not disturbed. */
 async function readFolder(
@@ -127,24 +121,22 @@ async function readFolder(
   { sources, table }: Checked,
 ): Promise<Admin> {
   const reader = await store.openForReading(config.database);
-  const readable = reader ?? NOTHING_STORED;
-  const inbox: ApplyInbox = {
-    reader: readable,
+  const inbox: BackgroundInbox = {
+    reader: reader ?? EMPTY,
     queue: { write: () => Promise.reject(new Error("a dry run writes nothing")) },
     sources: byStoredName(sources, config),
     handlers: () => table,
     clock: Date.now,
   };
   const jobs = createBackgroundJobs(() => Promise.resolve(inbox));
-  const status = {
-    config,
-    sources,
-    handlers: () => table,
-    reader: () => Promise.resolve(readable),
-    serving: null,
-  };
   return {
-    client: clientWithin(jobs, status),
+    client: clientWithin({
+      config,
+      sources,
+      files: () => table.files,
+      reader: () => Promise.resolve(reader ?? EMPTY),
+      jobs,
+    }),
     ofServe: false,
     isWanted: () => false,
     async [Symbol.asyncDispose]() {

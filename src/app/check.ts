@@ -11,7 +11,8 @@ import {
 import type { Environment } from "../config/secrets.ts";
 import { usableSettings } from "../config/usable-settings.ts";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
-import type { Handlers, OwedCount } from "../engines/engine.ts";
+import type { Handlers } from "../engines/engine.ts";
+import type { OwedCount } from "../engines/reader.ts";
 import type { Rehearsed, StartPlan } from "../engines/store.ts";
 import { bindHandlers, readHandlers, type BoundHandlers, type HandlersRead } from "../handlers/load.ts";
 import type { Fetch } from "../providers/context.ts";

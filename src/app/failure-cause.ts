@@ -1,4 +1,4 @@
-import type { FailureCause } from "../engines/engine.ts";
+import type { FailureCause } from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
 import { store } from "./store.ts";
 

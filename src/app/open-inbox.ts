@@ -12,7 +12,7 @@ import type { BodyLimits } from "../http/body-budget.ts";
 import { createBodyReader } from "../http/body.ts";
 import { createDeliveryLog } from "../http/log.ts";
 import type { RefusedRing } from "../http/refused.ts";
-import { createRoutes, type Env } from "../http/routes.ts";
+import { createRoutes, type Env, type RoutesOptions } from "../http/routes.ts";
 import { policy } from "../inbox/decide.ts";
 import { createQueue, type Queue, type QueueOptions } from "../inbox/queue.ts";
 import type { Source } from "../providers/source.ts";
@@ -183,6 +183,7 @@ export function createReceiver(
     readonly terminal?: boolean | undefined;
     readonly writeDelivery?: ((fields: string) => void) | undefined;
     readonly refused?: RefusedRing | undefined;
+    readonly onAccepted?: RoutesOptions["onAccepted"];
     /** Only tests change these. */
     readonly bodies?: Partial<BodyLimits> | undefined;
   },
@@ -197,6 +198,7 @@ export function createReceiver(
     clock,
     probe: createProbe(engine, clock),
     refused: options.refused,
+    onAccepted: options.onAccepted,
     stopping: () => stopping,
   });
   return {

@@ -6,12 +6,15 @@ import { WATCH_LIMITS } from "../engines/watchdog.ts";
 import { createRefusedRing, type RefusedRing } from "../http/refused.ts";
 import { listen, type HttpServer } from "../http/server.ts";
 import { startAdmin } from "./admin.ts";
+import { startMinutes, type MatchedSecrets } from "./minutes.ts";
+import { startRetries } from "./retries.ts";
 import { announce, type Ready } from "./announce.ts";
 import { check, type Checked } from "./check.ts";
 import { exitNow, failStop } from "./fail-stop.ts";
 import { createHealing } from "./healing.ts";
 import type { Log } from "../logging/log.ts";
 import { createReceiver, openInbox, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
+import type { BackgroundJobs } from "../inbox/background-jobs.ts";
 import { createServices, type Services } from "./services.ts";
 import { refuseUnsigned } from "./unsigned-sources.ts";
 
@@ -98,8 +101,18 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   });
   const server = port as HttpServer;
   const refused = createRefusedRing();
-  await startAdmin(services, inbox, { config, sources, refused, url: server.url, log: logger });
-  await startReceiving(services, server, inbox, { sources, refused, log });
+  const { page, jobs } = await startAdmin(services, inbox, {
+    config,
+    sources,
+    refused,
+    log: logger,
+    url: server.url,
+  });
+  const upkeep = { config, sources, refused, log: logger, clock: Date.now };
+  const matched = await startMinutes(services, inbox, upkeep);
+  await startRetries(services, inbox, upkeep);
+  await startReceiving(services, server, inbox, { sources, refused, onAccepted: matched.note, log });
+  resumeJobs(jobs, logger);
   const end = (): void => {
     services.stop().then(
       () => ended.resolve(0),
@@ -111,25 +124,27 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   };
   if (stop.aborted) end();
   else stop.addEventListener("abort", end);
-  void announce({ url: server.url, config, sources, inbox, log, stop }, options.onReady);
+  void announce({ url: server.url, page, config, sources, inbox, log, stop }, options.onReady);
   void log.flush();
   return ending(log, await ended.promise);
 }
 
 interface Received extends Pick<OpenInboxOptions, "sources"> {
   readonly refused: RefusedRing;
+  readonly onAccepted: MatchedSecrets["note"];
 }
 
 async function startReceiving(
   services: Services,
   server: HttpServer,
   inbox: Inbox,
-  { sources, refused, log }: Received & { readonly log: Log },
+  { sources, refused, onAccepted, log }: Received & { readonly log: Log },
 ): Promise<void> {
   const { logger, terminal, writeDelivery } = log;
   const receiver = createReceiver(inbox, {
     sources,
     refused,
+    onAccepted,
     log: logger,
     terminal,
     writeDelivery,
@@ -144,6 +159,13 @@ async function startReceiving(
         return server.stop(DRAIN_MS);
       },
     };
+  });
+}
+
+/** Reading the jobs takes 20 ms for the first time, and no delivery waits for it. */
+function resumeJobs(jobs: BackgroundJobs, log: Log["logger"]): void {
+  jobs.resume().catch((error: unknown) => {
+    log.warn({ cause: messageOf(error) }, "interrupted jobs could not go on: start them again");
   });
 }
 
@@ -199,13 +221,21 @@ async function checked(
     );
   }
   for (const { message, ...where } of configWarnings) options.log.logger.warn(where, message);
+  const listen = options.listen === undefined ? config.listen : parseAddress(options.listen);
   return {
     config: {
       ...config,
-      ...(options.listen === undefined ? {} : { listen: parseAddress(options.listen) }),
+      listen,
+      admin: adminBeside(listen, config.admin),
       ...(database === undefined ? {} : { database }),
     },
     sources,
     handlers,
   };
+}
+
+/** A second `serve` on a free port, as tests start it, takes a free port for its page as well. */
+function adminBeside({ port }: Config["listen"], admin: Config["admin"]): Config["admin"] {
+  if (port !== 0 || admin.listen === null) return admin;
+  return { ...admin, listen: { ...admin.listen, port: 0 } };
 }

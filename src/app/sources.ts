@@ -78,6 +78,7 @@ export function settingsOf(
     unhandled: source.unhandled,
     requireChange: source.require_change,
     sameBody: source.same_body,
+    retryFor: source.retry_for,
     handlers: source.handlers,
     publicUrl: source.public_url,
     verifyToken: source.verifyToken,

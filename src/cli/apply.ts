@@ -2,12 +2,13 @@ import { existsSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { connectAdmin, openAdmin, type Admin, type AdminOptions } from "../app/apply.ts";
 import { endProcess } from "../app/end-process.ts";
-import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
-import type { ApplyGroup } from "../inbox/apply.ts";
+import { HookonceError, messageOf } from "../errors.ts";
 import type { JobView } from "../inbox/background-jobs.ts";
+import type { JobGroup } from "../inbox/job-progress.ts";
 import { createJsonLogger } from "../logging/log.ts";
 import { readableLine } from "../logging/readable-line.ts";
 import { visible } from "../logging/visible.ts";
+import { answerOf } from "./answer.ts";
 import { EXIT } from "./exit.ts";
 import { complain, say } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
@@ -99,13 +100,13 @@ async function runJob(
   const started = await client.api.jobs.$post({
     json: { action: "apply", filter, dry_run: dryRun, ...(ids.length === 0 ? {} : { ids: [...ids] }) },
   });
-  const { id } = await read<{ id: string }>(started);
+  const { id } = await answerOf<{ id: string }>(started);
   const param = { id };
   const progress = createProgressLine(flags);
   let yielded = false;
   let stopping = false;
   for (;;) {
-    const view = await read<JobView>(await client.api.jobs[":id"].$get({ param }));
+    const view = await answerOf<JobView>(await client.api.jobs[":id"].$get({ param }));
     progress.show(view);
     if (view.state !== "running") {
       progress.clear();
@@ -118,14 +119,6 @@ async function runJob(
     }
     await Bun.sleep(POLL_MS);
   }
-}
-
-/** @throws HookonceError what the API refused */
-async function read<Body>(response: { ok: boolean; json(): Promise<unknown> }): Promise<Body> {
-  const body = await response.json();
-  if (response.ok) return body as Body;
-  const { error } = body as { error: { code: ErrorCode; message: string } };
-  throw new HookonceError(error.code, error.message);
 }
 
 async function waitForServe(options: AdminOptions): Promise<Admin> {
@@ -155,11 +148,11 @@ function createProgressLine({ json, dryRun }: ApplyFlags) {
 }
 
 type Totals = Pick<
-  ApplyGroup,
+  JobGroup,
   "wouldRun" | "processed" | "failed" | "quarantined" | "noHandler" | "alreadyDone"
 >;
 
-function totalOf(groups: readonly ApplyGroup[]): Totals {
+function totalOf(groups: readonly JobGroup[]): Totals {
   const total = { wouldRun: 0, processed: 0, failed: 0, quarantined: 0, noHandler: 0, alreadyDone: 0 };
   for (const group of groups) {
     for (const name of Object.keys(total) as (keyof Totals)[]) total[name] += group[name];
@@ -199,7 +192,7 @@ function printResult(views: readonly JobView[], flags: ApplyFlags, ofServe: bool
  * Merges the views of a job that continued in another process. The second process looked again at everything
  * that the first one had not applied, so only the applied events are added up.
  */
-function merged(views: readonly JobView[]): ApplyGroup[] {
+function merged(views: readonly JobView[]): JobGroup[] {
   const last = views.length - 1;
   const all = views.flatMap(({ groups }, at) =>
     groups.map((group) =>
@@ -211,11 +204,11 @@ function merged(views: readonly JobView[]): ApplyGroup[] {
 }
 
 /** Whether nothing ran in the group and nothing in it is owed, because all of it was done already. */
-function isDone({ wouldRun, processed, failed, quarantined, noHandler }: ApplyGroup): boolean {
+function isDone({ wouldRun, processed, failed, quarantined, noHandler }: JobGroup): boolean {
   return wouldRun + processed + failed + quarantined + noHandler === 0;
 }
 
-function asJson(group: ApplyGroup, dryRun: boolean): object {
+function asJson(group: JobGroup, dryRun: boolean): object {
   const { source, type, outcome, handler, wouldRun, processed, failed, quarantined, noHandler, alreadyDone } =
     group;
   return {
@@ -230,7 +223,7 @@ function asJson(group: ApplyGroup, dryRun: boolean): object {
   };
 }
 
-function tableOf(groups: readonly ApplyGroup[], dryRun: boolean): string[] {
+function tableOf(groups: readonly JobGroup[], dryRun: boolean): string[] {
   const counted = dryRun ? (["would run"] as const) : (["applied", "failed"] as const);
   const head = ["source", "type", "outcome", ...counted, "no handler", "handler"];
   const rows = groups.map(({ source, type, outcome, handler, wouldRun, processed, failed, noHandler }) => [

@@ -32,6 +32,28 @@ export function ids(id: string, before: readonly string[] = []): string[] {
   throw new InvalidArgumentError("Write an event id, or leave out all ids to apply everything that is owed.");
 }
 
+export function nonEmpty(value: string): string {
+  if (value !== "") return value;
+  throw new InvalidArgumentError("Write a value, or leave out the option.");
+}
+
+const SCOPES = ["read", "steer", "forget"] as const;
+
+/** A list of scopes, as in `read,steer`. */
+export function scopes(value: string): (typeof SCOPES)[number][] {
+  const given = value.split(",").map((one) => one.trim());
+  const known = SCOPES.filter((scope) => given.includes(scope));
+  if (known.length === new Set(given).size) return known;
+  throw new InvalidArgumentError("Write read, steer and forget, with commas between them, as in read,steer.");
+}
+
+/** @returns milliseconds */
+export function duration(value: string): number {
+  const ms = parseDuration(value);
+  if (ms !== undefined && ms > 0) return ms;
+  throw new InvalidArgumentError("Write a whole number with s, m, h or d, as in 90d.");
+}
+
 export function address(value: string): string {
   if (ADDRESS.test(value)) return value;
   throw new InvalidArgumentError("Write host:port, such as 127.0.0.1:8787.");

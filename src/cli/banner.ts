@@ -20,7 +20,7 @@ const MAX_NAMED = 4;
 
 /** What a person sees at the end of a start: what is served where, what is owed, and what to do next. */
 export function banner(ready: Ready, where: Where): string {
-  const { sources, database, owed } = ready;
+  const { sources, database, page, owed } = ready;
   const urls = Math.max(...sources.map(({ url }) => url.length));
   const lengths = sources.map(({ provider }) => provider.title.length);
   const titles = Math.max(0, ...lengths.filter((length) => length <= WIDEST_TITLE));
@@ -34,6 +34,7 @@ export function banner(ready: Ready, where: Where): string {
         `  ${source.url.padEnd(urls)}  ${source.provider.title.padEnd(titles)}  ${handlersOf(source)}`,
     ),
     `  database ${visible(database)}`,
+    ...(page === null ? [] : [`  page ${page}`]),
     "",
     ...(events === 0
       ? []
@@ -59,9 +60,9 @@ function handlersOf({ handlers }: ReadySource): string {
   return `${named.join(", ")}${more === 0 ? "" : ` and ${more} more`}`;
 }
 
-/** At most four, each with its command. */
+/** At most five, each with its command. */
 function nextSteps(ready: Ready, { folder, elsewhere }: Where): [what: string, command: string][] {
-  const { sources, owed } = ready;
+  const { sources, owed, page, hasToken } = ready;
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const steps: [string, string][] = [];
   if (owed.length > 0) steps.push(["run what is owed and has a handler", `hookonce apply${inFolder}`]);
@@ -81,6 +82,8 @@ function nextSteps(ready: Ready, { folder, elsewhere }: Where): [what: string, c
     steps.push(["deliver an event", `curl -d '${event}' ${unsigned.url}`]);
     steps.push(["add a provider", `hookonce add stripe${inFolder}`]);
   }
+  if (page !== null && !hasToken)
+    steps.push(["log in to the page", `hookonce token create --name me --scopes read,steer${inFolder}`]);
   const inThis = folder === "." ? "" : ` ${shellWord(folder)}`;
   steps.push(["check a change, then restart", `hookonce check${inThis}`]);
   return steps;

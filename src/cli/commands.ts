@@ -3,11 +3,15 @@ import { add } from "./commands/add.ts";
 import { apply } from "./commands/apply.ts";
 import { check } from "./commands/check.ts";
 import { demo } from "./commands/demo.ts";
+import { event } from "./commands/event.ts";
+import { events } from "./commands/events.ts";
+import { failures } from "./commands/failures.ts";
 import { init } from "./commands/init.ts";
 import { providers } from "./commands/providers.ts";
 import { send } from "./commands/send.ts";
 import { serve } from "./commands/serve.ts";
 import { status } from "./commands/status.ts";
+import { token } from "./commands/token.ts";
 import { verify } from "./commands/verify.ts";
 
 /** Every command, in the order of `hookonce help`. */
@@ -18,8 +22,12 @@ export const commands: readonly CommandEntry[] = [
   serve,
   demo,
   status,
+  events,
+  event,
+  failures,
   apply,
   send,
   verify,
+  token,
   providers,
 ];

@@ -16,6 +16,21 @@ function two(number: number): string {
   return String(number).padStart(2, "0");
 }
 
+/** Writes how long ago a time was: `8 s`, `5 min`, `3 h` or `12 d`. */
+export function ago(ms: number, now: number): string {
+  const seconds = Math.max(0, Math.round((now - ms) / 1000));
+  if (seconds < 60) return `${seconds} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h ago`;
+  return `${Math.floor(seconds / 86_400)} d ago`;
+}
+
+/** Writes a time that was measured in microseconds: `0.4 ms`, `12 ms` or `3.2 s`. */
+export function tookText(us: number): string {
+  if (us < 10_000) return `${(us / 1000).toFixed(1)} ms`;
+  return us < 1_000_000 ? `${Math.round(us / 1000)} ms` : `${(us / 1_000_000).toFixed(1)} s`;
+}
+
 /** `1 row`, `2 rows`. */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;

@@ -1,12 +1,11 @@
-import { openAdmin } from "../app/apply.ts";
+import { openToLook } from "../app/look.ts";
 import { formatSize } from "../config/size.ts";
 import type { StatusJson } from "../http/admin/shapes.ts";
-import { createJsonLogger } from "../logging/log.ts";
 import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
 import { columns, terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
-import { counted, shortTime } from "./moments.ts";
+import { ago, counted, shortTime, tookText } from "./moments.ts";
 import { say } from "./terminal.ts";
 
 export interface StatusFlags {
@@ -19,15 +18,7 @@ export interface StatusFlags {
  * `serve` cannot store a delivery.
  */
 export async function runStatus(folder: string, flags: StatusFlags): Promise<number> {
-  await using admin = await openAdmin({
-    folder,
-    database: flags.database,
-    readOnly: true,
-    log: createJsonLogger("error", (line) => process.stderr.write(`${line}\n`)),
-    onFatal: (error) => {
-      throw error;
-    },
-  });
+  await using admin = await openToLook({ folder, database: flags.database });
   const status = await answerOf<StatusJson>(await admin.client.api.status.$get());
   say(flags.json === true ? JSON.stringify(status) : statusReport(status, terminalWidth()));
   return status.serving?.ready === false ? EXIT.failed : EXIT.done;
@@ -35,14 +26,22 @@ export async function runStatus(folder: string, flags: StatusFlags): Promise<num
 
 /** @param width of the terminal; undefined if the output goes elsewhere */
 export function statusReport(status: StatusJson, width: number | undefined): string {
-  const { sources } = status;
+  const { sources, now } = status;
   const table = columns(
-    ["source", "provider", "url", "handlers"],
-    sources.map(({ name, title, url, handlers }) => [name, title, url, String(handlers.length)]),
+    ["source", "provider", "url", "last delivery", "last hour", "p95"],
+    sources.map(({ name, title, url, last_delivery_at: last, last_hour: count, p95_us: p95 }) => [
+      name,
+      title,
+      url,
+      last === null ? "never" : ago(last, now),
+      count.toLocaleString("en"),
+      p95 === null ? "" : tookText(p95),
+    ]),
     { width, flexible: [0, 1, 2] },
   );
   return [
     ...servingLines(status),
+    todayLine(status),
     "",
     ...(sources.length === 0 ? ["No source yet. To add one: hookonce add stripe"] : table),
     "",
@@ -63,6 +62,14 @@ function servingLines({ version, serving, now }: StatusJson): string[] {
       : `Not ready: ${visible(error?.message ?? "")} [${error?.code}]`,
     ...warnings.map(({ code, message }) => `Warning: ${visible(message)} [${code}]`),
   ];
+}
+
+function todayLine({ today }: StatusJson): string {
+  const { processed, duplicate, failed, refused } = today;
+  const [done, stopped, wrong, turnedAway] = [processed, duplicate, failed, refused].map((count) =>
+    count.toLocaleString("en"),
+  );
+  return `Last 24 hours: ${done} processed, ${stopped} duplicates stopped, ${wrong} failed, ${turnedAway} refused.`;
 }
 
 function owedLines({ owed, owed_cap: cap }: StatusJson): string[] {

@@ -16,14 +16,8 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   pull: "listen",
 };
 
-const READ_EVENTS = `read the table with sqlite3 DATABASE "select * from hookonce_events order by id desc limit 20"`;
-const READ_FAILURES = `read the table with sqlite3 DATABASE "select * from hookonce_failures"`;
-
 /** Planned commands, and what to use until they exist. Empty if nothing can replace the command. */
 const PLANNED: Readonly<Record<string, string>> = {
-  events: READ_EVENTS,
-  event: READ_EVENTS,
-  failures: READ_FAILURES,
   messages: "",
   replay: "",
   discard: "",
@@ -36,7 +30,6 @@ const PLANNED: Readonly<Record<string, string>> = {
   test: "use hookonce check, or deliver an event with hookonce send",
   listen: "use a tunnel, such as cloudflared tunnel --url http://127.0.0.1:8787",
   import: "",
-  token: "",
   backup: `run sqlite3 DATABASE "vacuum into 'backup.db'"`,
 };
 

@@ -2,6 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { parseAddress } from "./address.ts";
+import { DEFAULT_ADMIN_LISTEN } from "./admin-schema.ts";
 import {
   rawSources,
   readConfigFile,
@@ -25,6 +26,8 @@ export interface ConfiguredSource extends Omit<SourceConfig, "secret" | "verify_
   readonly name: string;
   /** Empty if they were not looked up. */
   readonly secrets: readonly string[];
+  /** The references to them, in the same order, such as `env:STRIPE_SECRET`. */
+  readonly secretNames: readonly string[];
   readonly verifyToken: string | undefined;
   /**
    * The line of one of its keys in hookonce.toml, for problems that are found later. If the key is missing,
@@ -35,11 +38,25 @@ export interface ConfiguredSource extends Omit<SourceConfig, "secret" | "verify_
 
 export interface Config {
   readonly inboxFolder: string;
-  readonly listen: { readonly hostname: string; readonly port: number };
+  readonly listen: Address;
+  readonly admin: AdminConfig;
   /** Absolute. */
   readonly database: string;
   readonly convertToWal: boolean;
   readonly sources: readonly ConfiguredSource[];
+}
+
+interface Address {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** `[admin]` */
+export interface AdminConfig {
+  /** Null if the page is off. */
+  readonly listen: Address | null;
+  /** The origin at which a proxy publishes the page. */
+  readonly url: string | null;
 }
 
 /** `hookonce.toml` as far as it can be read. */
@@ -109,12 +126,13 @@ export function readConfig(
     }
     const source = parsed.success ? parsed.data.sources[name] : readSource(table).data;
     if (source === undefined || !checked.hasSecrets) continue;
-    const { secret: _references, verify_token: _reference, ...rest } = source;
+    const { secret: references, verify_token: _reference, ...rest } = source;
     const { verifyToken } = checked;
     const secrets = environment === null ? [] : checked.secrets;
+    const secretNames = references === undefined ? [] : [references].flat();
     const lineOf = (...keys: readonly PropertyKey[]): number | undefined =>
       document.lineOf(["sources", name, ...keys]);
-    sources.push({ ...rest, name, secrets, verifyToken, lineOf });
+    sources.push({ ...rest, name, secrets, secretNames, verifyToken, lineOf });
   }
   return {
     config: parsed.success && problems.length === 0 ? configOf(inboxFolder, parsed.data, sources) : null,
@@ -130,15 +148,23 @@ const withoutLookingUp = (): { secret: string } => ({ secret: "" });
 
 function configOf(
   inboxFolder: string,
-  { listen, database, convert_to_wal: convertToWal }: ConfigFile,
+  { listen, admin = {}, database, convert_to_wal: convertToWal }: ConfigFile,
   sources: readonly ConfiguredSource[],
 ): Config {
   return {
     inboxFolder,
     listen: parseAddress(listen),
+    admin: adminOf(admin),
     database: databasePath(inboxFolder, database),
     convertToWal,
     sources,
+  };
+}
+
+function adminOf({ listen = DEFAULT_ADMIN_LISTEN, url }: NonNullable<ConfigFile["admin"]>): AdminConfig {
+  return {
+    listen: listen === "off" ? null : parseAddress(listen),
+    url: url === undefined ? null : new URL(url).origin,
   };
 }
 

@@ -1,6 +1,7 @@
 // zod/mini has the same schemas without their methods, which took a tenth of every start to create.
 import * as z from "zod/mini";
 import { ADDRESS } from "./address.ts";
+import { adminKeys, adminTable } from "./admin-schema.ts";
 import { durationProblem, parseDuration } from "./duration.ts";
 import { inWords } from "./issue-text.ts";
 import { literal } from "./literal.ts";
@@ -180,6 +181,8 @@ const sourceFields = {
   max_body: () => z.optional(maxBody()),
   unhandled: () => z.optional(z.enum(["record", "ignore", "fail"])),
   require_change: () => z.optional(z.boolean()),
+  /** How long hookonce runs a failed event again by itself. */
+  retry_for: () => z.optional(duration()),
   same_body: () => z.optional(z.literal("duplicate")),
   renamed_from: () => z.optional(z.string()),
   allow_public: () => z.optional(z.boolean()),
@@ -255,6 +258,7 @@ function configWith(keys: readonly string[]) {
       DEFAULT_LISTEN,
     ),
     database: z._default(z.string().check(z.minLength(1)), DEFAULT_DATABASE),
+    admin: z.optional(adminTable()),
     convert_to_wal: z._default(z.boolean(), false),
     sources: z
       .record(sourceName, sourceWith(keys), {
@@ -297,6 +301,7 @@ export function tableOf(value: unknown): Readonly<Record<string, unknown>> {
 /** The keys that a table may have, to suggest the nearest for an unknown one. */
 export function keysAt(path: readonly PropertyKey[]): string[] {
   if (path.length === 0) return Object.keys(configWith([]).shape);
+  if (path[0] === "admin") return adminKeys();
   if (path[0] === "sources" && path.length === 2) return Object.keys(sourceFields);
   if (path[2] === "handshake") return Object.keys(handshake().shape);
   return path[2] === "signature" ? Object.keys(signatureFields) : ["join", "with"];

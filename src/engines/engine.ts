@@ -1,6 +1,8 @@
 import type { HookonceError, Problem } from "../errors.ts";
-import type { Event, Headers, Outcome, Reply } from "../event.ts";
+import type { Event, Outcome, Reply } from "../event.ts";
 import type { HandlerOutput } from "./handler-output.ts";
+import type { Reader, RecordedFailure, RecordedOutcome, StoredDelivery } from "./reader.ts";
+import type { Entry } from "./records.ts";
 import type { WatchLimits } from "./watchdog.ts";
 
 /**
@@ -18,6 +20,8 @@ export interface EventSource {
   readonly requireChange: boolean;
   /** `same_body = "duplicate"`: the same bytes under another id are the same event. */
   readonly sameBody: boolean;
+  /** How long hookonce runs a failure again by itself, from its first attempt on, in milliseconds. */
+  readonly retryForMs: number;
   /**
    * Reads a stored delivery again. Returns the event's payload as JSON text, or undefined if it does not
    * contain the event.
@@ -25,12 +29,6 @@ export interface EventSource {
   readonly payloadOf: (stored: StoredDelivery, eventId: string) => { json: string | null } | undefined;
   /** Whether a stored delivery carried the event that has this id by the present rule. */
   readonly carries: (stored: StoredDelivery, eventId: string) => boolean;
-}
-
-/** What is kept of a delivery. Secrets in `headers` are replaced. `body` is the raw bytes. */
-export interface StoredDelivery {
-  readonly headers: Headers;
-  readonly body: Uint8Array;
 }
 
 /**
@@ -59,19 +57,67 @@ export interface Incoming {
   readonly earlierIds?: readonly string[] | undefined;
 }
 
+/** A job about one event that is stored. */
+interface EventJob {
+  readonly source: EventSource;
+  readonly eventId: string;
+  /** The time of this run, in Unix milliseconds. */
+  readonly at: number;
+}
+
 /** One unit of writing. Each succeeds or fails alone, whatever else is in its transaction. */
 export type Job =
   | { readonly kind: "delivery"; readonly event: Incoming }
-  /** Run an owed event now. */
-  | {
+  /** Run an owed event now. The outcome `duplicate` means that it is done. */
+  | (EventJob & {
       readonly kind: "apply";
-      readonly source: EventSource;
-      readonly eventId: string;
-      /** The time of this run, in Unix milliseconds. */
-      readonly at: number;
       /** Somebody has asked for this event by its id, so it runs even if it is quarantined. */
       readonly evenQuarantined?: boolean;
-    };
+      /** Also runs the event if it was discarded. */
+      readonly reason?: string | undefined;
+      /** hookonce runs it on its own initiative: if it is still owed afterwards, its next run is set. */
+      readonly isRetry?: boolean;
+    })
+  /**
+   * Run a processed event again, at most once for each `job`. If it fails, nothing changes. The outcome
+   * `duplicate` means that the event is not processed, or that its body is gone.
+   */
+  | (EventJob & { readonly kind: "replay"; readonly reason: string; readonly job: string })
+  /** Give up on an owed event. The outcome `duplicate` means that it is done. */
+  | (EventJob & { readonly kind: "discard"; readonly reason: string })
+  /** Record events that were applied elsewhere. No handler runs. Give at most 1,000, for the others' sake. */
+  | {
+      readonly kind: "import";
+      readonly source: EventSource;
+      readonly events: readonly ImportedEvent[];
+      readonly at: number;
+    }
+  /** Record other things than events. */
+  | { readonly kind: "record"; readonly entries: readonly Entry[] };
+
+/** An event that was applied elsewhere. */
+export interface ImportedEvent {
+  readonly id: string;
+  readonly type: string;
+  /** When it was received there, in Unix milliseconds. */
+  readonly at: number;
+}
+
+/** How many of the imported events were new, already done here, or owed here until now. */
+export interface Imported {
+  readonly fresh: number;
+  readonly known: number;
+  readonly owed: number;
+}
+
+/** What a job results in. */
+export type ResultOf<J extends Job> = J extends { readonly kind: "import" }
+  ? Imported
+  : J extends { readonly kind: "record" }
+    ? null
+    : Result;
+
+export type JobResult = ResultOf<Job>;
 
 /** What became of an event. */
 export interface Result {
@@ -103,9 +149,9 @@ export interface Batch {
   /**
    * One for each job that was begun, in order. Resolves once they are durable, so no delivery is answered
    * before that. An error means that nothing of the job was recorded (`disk_full`, `out_of_memory`,
-   * `storage_failed`, `database_locked`). Rejects if this process can no longer trust the database.
+   * `storage_failed`, `database_locked`, and what an entry is refused for). Rejects if this process can no longer trust the database.
    */
-  readonly results: Promise<readonly (Result | HookonceError)[]>;
+  readonly results: Promise<readonly (JobResult | HookonceError)[]>;
 }
 
 /** What to log about a handler's run, once the run or its failure is committed. */
@@ -197,10 +243,21 @@ export interface Policy {
   isOwed(outcome: RecordedOutcome, handler: LoadedHandler | null): boolean;
   /** Whether a failure is not run again with this handler, unless somebody asks for it by its id. */
   isQuarantined(failure: RecordedFailure, handler: LoadedHandler): boolean;
+  /** When hookonce itself runs a failure again, in Unix milliseconds; null if it does not. */
+  retryAt(source: EventSource, failure: RetriedFailure, now: number): number | null;
   /** How a delivery of a recorded event is answered when nothing runs. */
   repeatedAs(outcome: RecordedOutcome): Outcome;
   /** Throws `no_rows_changed` if the source requires a change and there was none. */
   checkChange(source: EventSource, handler: LoadedHandler, rowsChanged: number): void;
+}
+
+/** What the schedule of own retries depends on. */
+export interface RetriedFailure {
+  readonly code: string;
+  /** Unix milliseconds. */
+  readonly firstAt: number;
+  /** How often hookonce itself has run it again. */
+  readonly retries: number;
 }
 
 /** The decision about a new event, before anything runs. */
@@ -208,96 +265,6 @@ export type NewEvent =
   | { readonly run: LoadedHandler }
   | { readonly record: "unhandled" | "ignored" }
   | { readonly fail: HookonceError };
-
-/** Codes of failures whose handler hung or ended the process. */
-export const QUARANTINE_CODES = ["handler_timeout", "handler_died"] as const;
-
-export type QuarantineCode = (typeof QUARANTINE_CODES)[number];
-
-/** What the policy must know of a failure. */
-export interface RecordedFailure {
-  readonly code: string;
-  /** Which version of the handler failed; null if none ran. */
-  readonly handlerHash: string | null;
-}
-
-/** Outcomes of an event in the table of events. A failed event is in the table of failures instead. */
-export type RecordedOutcome = "processed" | "unhandled" | "ignored";
-
-/** Which events a command or a page selects. */
-export interface EventFilter {
-  readonly ids?: readonly string[] | undefined;
-  readonly source?: string | undefined;
-  /** Exact, or with `*` at its end. */
-  readonly type?: string | undefined;
-  readonly outcome?: "unhandled" | "failed" | undefined;
-  /** Unix milliseconds, of the first receipt; `since` is included, `until` is not. */
-  readonly since?: number | undefined;
-  readonly until?: number | undefined;
-}
-
-/** An event that is stored and not done. */
-export interface OwedEvent {
-  readonly source: string;
-  readonly eventId: string;
-  readonly type: string;
-  /** `failed` also if the event was unhandled and its handler has failed since. */
-  readonly outcome: "unhandled" | "failed";
-  /** Of a failure with one of the {@link QUARANTINE_CODES}. */
-  readonly quarantine?: RecordedFailure | undefined;
-}
-
-/** Where the next page begins: after this position in the order received. */
-export interface Cursor {
-  /** The row id of an event, or the highest event id at a failure's first attempt. */
-  readonly position: number;
-  /** The row id of a failure; 0 for an event. */
-  readonly failure: number;
-}
-
-/**
- * One page of owed events. `next` is undefined on the last page. An earlier page may hold fewer events than
- * asked for, or none, because each page looks at a limited number of rows.
- */
-export interface OwedPage {
-  readonly items: readonly OwedEvent[];
-  readonly next: Cursor | undefined;
-}
-
-/** How many events of a source, type and outcome are owed. */
-export interface OwedCount extends Omit<OwedEvent, "eventId" | "quarantine"> {
-  readonly count: number;
-}
-
-/** An event as {@link Reader.find} finds it. */
-export interface FoundEvent {
-  readonly source: string;
-  readonly type: string;
-  readonly outcome: RecordedOutcome | "failed";
-}
-
-/** Why an event's handler failed last. */
-export interface FailureCause {
-  /** Relative to the inbox folder; null if none ran. */
-  readonly handler: string | null;
-  readonly code: string;
-  readonly error: string;
-}
-
-/**
- * Reads that are not part of a delivery. Each call is one short query; none keeps a snapshot. SQLite answers
- * at once, a server after a round trip.
- */
-export interface Reader {
-  /** Owed events in the order received, at most `limit`. */
-  owed(filter: EventFilter, after: Cursor | undefined, limit: number): OwedPage | Promise<OwedPage>;
-  /** How many events are owed, by source, type and outcome. A count stops at `cap`. */
-  owedByType(cap: number): readonly OwedCount[] | Promise<readonly OwedCount[]>;
-  /** What has become of an id: one row for each of these sources that has it. */
-  find(eventId: string, sources: readonly string[]): readonly FoundEvent[] | Promise<readonly FoundEvent[]>;
-  /** Why an event is owed as failed; undefined if it is not. */
-  failure(source: string, eventId: string): FailureCause | undefined | Promise<FailureCause | undefined>;
-}
 
 /**
  * A database with hookonce's tables, migrated, and this process its only writer. Nothing in here calls the

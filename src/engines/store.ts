@@ -7,9 +7,9 @@ import type {
   Incoming,
   LoadedHandler,
   Policy,
-  Reader,
   Result,
 } from "./engine.ts";
+import type { Reader } from "./reader.ts";
 
 /**
  * How a command reaches an engine: the steps of a start, each usable alone. src/engines/<name>/store.ts

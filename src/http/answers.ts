@@ -18,6 +18,8 @@ const MESSAGES = {
   duplicate: "Event already processed",
   unhandled: "Webhook received",
   ignored: "Webhook received",
+  imported: "Event already processed",
+  discarded: "Event already processed",
   failed: "Internal Server Error",
 } as const;
 

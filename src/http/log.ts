@@ -1,7 +1,8 @@
 import type { Logger } from "pino";
 import { detailOf, HookonceError, messageOf } from "../errors.ts";
-import { QUARANTINE_CODES, type Result } from "../engines/engine.ts";
+import type { Result } from "../engines/engine.ts";
 import { placeOf } from "../engines/error-place.ts";
+import { QUARANTINE_CODES } from "../engines/reader.ts";
 import type { HandshakeDone } from "../providers/handshake.ts";
 import { statuses } from "./statuses.ts";
 

@@ -52,6 +52,8 @@ export interface RefusedRing {
    * @param body undefined if it was not read
    */
   keep(source: Source, head: Head, clock: () => number, body: Uint8Array | undefined, error: unknown): void;
+  /** How many deliveries each source has refused since the last call, for whatever reason. */
+  takeCounts(): ReadonlyMap<string, number>;
   /** The latest first. */
   list(source: string | undefined, limit: number): readonly Refused[];
 }
@@ -75,6 +77,7 @@ export function createRefusedRing(limits: RingLimits = LIMITS): RefusedRing {
   const kept = new Map<string, { readonly refused: Refused; readonly bytes: number }[]>();
   let total = 0;
   let count = 0;
+  let counts = new Map<string, number>();
 
   function dropFirst(source: string): void {
     const entries = kept.get(source) ?? [];
@@ -90,6 +93,7 @@ export function createRefusedRing(limits: RingLimits = LIMITS): RefusedRing {
 
   return {
     keep(source, head, clock, body, error) {
+      counts.set(source.name, (counts.get(source.name) ?? 0) + 1);
       if (!(error instanceof HookonceError) || !isOfDelivery(error)) return;
       const refused: Refused = {
         id: ++count,
@@ -110,6 +114,11 @@ export function createRefusedRing(limits: RingLimits = LIMITS): RefusedRing {
       total += bytes;
       if (entries.length > limits.perSource) dropFirst(source.name);
       while (total > limits.total) dropOldest();
+    },
+    takeCounts() {
+      const taken = counts;
+      counts = new Map();
+      return taken;
     },
     list(source, limit) {
       const entries = source === undefined ? [...kept.values()].flat() : (kept.get(source) ?? []);

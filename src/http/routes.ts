@@ -2,7 +2,7 @@ import { zValidator } from "@hono/zod-validator";
 import { Hono } from "hono";
 import * as z from "zod/mini";
 import { HookonceError } from "../errors.ts";
-import type { Head, Headers } from "../event.ts";
+import type { Delivery, Head, Headers } from "../event.ts";
 import type { Health } from "../engines/engine.ts";
 import type { Queue } from "../inbox/queue.ts";
 import { answerHandshake, receive } from "../inbox/receive.ts";
@@ -26,6 +26,8 @@ export interface RoutesOptions {
   readonly probe: (withinMs: number) => Promise<Health> | Health;
   /** Keeps deliveries that are refused, for `hookonce verify --last`. */
   readonly refused?: RefusedRing | undefined;
+  /** Called with each delivery that was accepted. */
+  readonly onAccepted?: ((source: Source, delivery: Delivery) => void) | undefined;
   /** Returns true during a stop. Requests that still arrive are then answered 503. */
   readonly stopping: () => boolean;
 }
@@ -178,11 +180,9 @@ async function take(
     const body = await options.bodies.read(request, headers["content-length"], admission);
     read = { head, body: body.bytes };
     try {
-      const received = await receive(
-        { ...head, body: body.bytes, receivedAt: options.clock() },
-        source,
-        options.queue,
-      );
+      const delivery = { ...head, body: body.bytes, receivedAt: options.clock() };
+      const received = await receive(delivery, source, options.queue);
+      options.onAccepted?.(source, delivery);
       if ("outcome" in received) {
         options.log.received(source.name, received, startedAt);
         return answerReceived(received, provider);

@@ -1,35 +1,58 @@
+import type { Reader } from "../engines/reader.ts";
+import type { Entry, KeptJob } from "../engines/records.ts";
 import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
-import {
-  applyOwed,
-  createProgressLog,
-  type ApplyInbox,
-  type ApplyProgress,
-  type ApplyRequest,
-} from "./apply.ts";
+import { runEventJob, type JobInbox } from "./event-jobs.ts";
+import { importEvents, type ImportCounts, type ImportRequest } from "./import.ts";
+import { createProgressLog, type JobProgress } from "./job-progress.ts";
+import type { EventJobRequest, JobPosition } from "./job-selection.ts";
+
+export type JobRequest = EventJobRequest | ImportRequest;
 
 /** A command that runs for a while, as its caller sees it. */
-export interface JobView extends ApplyProgress {
+export interface JobView extends JobProgress {
   readonly id: string;
-  readonly action: "apply";
+  readonly action: JobRequest["action"];
+  readonly actor: string;
+  readonly reason: string | null;
   readonly dryRun: boolean;
+  /** Unix milliseconds. */
+  readonly startedAt: number;
+  readonly endedAt: number | null;
   /** `stopped`: a caller ended it. `failed`: it could not continue, and `error` says why. */
   readonly state: "running" | "done" | "stopped" | "failed";
   readonly error: { readonly code: ErrorCode; readonly message: string } | null;
+  /** Of an import. */
+  readonly imported: ImportCounts | null;
 }
 
 export interface BackgroundJobs {
-  /** Begins a job. @returns its id */
-  start(request: ApplyRequest): string;
+  /**
+   * Begins a job, and records it in the audit list.
+   *
+   * @returns its id
+   */
+  start(request: JobRequest, actor: string): Promise<string>;
   /** @throws HookonceError `unknown_job` */
-  view(id: string): JobView;
+  view(id: string): Promise<JobView>;
+  /** The latest first. */
+  list(limit: number): Promise<readonly JobView[]>;
   /** Ends a job after the events that have begun. @throws HookonceError `unknown_job` */
   stop(id: string): void;
-  /** Ends all of them, and resolves when they have ended. */
+  /** Goes on with the jobs that a crash or a stop of hookonce has interrupted. */
+  resume(): Promise<void>;
+  /** Ends all of them, and resolves when they have ended. They go on at the next start. */
   close(): Promise<void>;
 }
 
-/** How many ended jobs can still be looked at. */
+export interface BackgroundInbox extends JobInbox {
+  readonly reader: JobInbox["reader"] & Pick<Reader, "jobs" | "job">;
+}
+
+/** How many ended jobs are kept in memory. */
 const MAX_ENDED = 100;
+
+/** How often the progress of a job is recorded, in milliseconds. */
+const RECORD_MS = 1000;
 
 interface Running {
   readonly view: () => JobView;
@@ -37,17 +60,35 @@ interface Running {
   readonly ended: Promise<void>;
 }
 
+/** An import whose events are gone with the process. */
+const CUT: Pick<JobView, "state" | "error"> = {
+  state: "failed",
+  error: {
+    code: "shutting_down",
+    message: "hookonce ended during this import. Import the file again: what was imported is known by now.",
+  },
+};
+
+/** What is recorded of a job's progress. */
+interface Kept extends Pick<JobView, "state" | "error" | "imported" | "groups" | "failures"> {
+  readonly position?: JobPosition | undefined;
+  /** What is left of the limit. */
+  readonly left?: number | undefined;
+}
+
+/** Jobs of a process that is stopping are not stopped for good. */
+const CLOSING = "closing";
+
 /** @param onEnd called when a job has ended */
 export function createBackgroundJobs(
-  open: () => Promise<ApplyInbox>,
+  open: () => Promise<BackgroundInbox>,
   onEnd?: (view: JobView) => void,
 ): BackgroundJobs {
   const jobs = new Map<string, Running>();
+  let closing = false;
 
-  function find(id: string): Running {
-    const job = jobs.get(id);
-    if (job !== undefined) return job;
-    throw new HookonceError("unknown_job", `There is no job "${id}". Jobs are kept until hookonce stops.`);
+  function find(id: string): Running | undefined {
+    return jobs.get(id);
   }
 
   function forgetOldest(): void {
@@ -59,41 +100,185 @@ export function createBackgroundJobs(
     }
   }
 
-  return {
-    start(request) {
-      forgetOldest();
-      const id = crypto.randomUUID();
-      const abort = new AbortController();
-      const log = createProgressLog();
-      let state: JobView["state"] = "running";
-      let error: JobView["error"] = null;
-      const run = async (): Promise<void> => {
-        try {
-          await applyOwed(await open(), request, log, abort.signal);
-          state = abort.signal.aborted ? "stopped" : "done";
-        } catch (cause) {
-          state = "failed";
-          const code = cause instanceof HookonceError ? cause.code : "internal";
-          error = { code, message: messageOf(cause) };
-        }
-        onEnd?.(view());
-      };
-      const view = (): JobView => ({
+  function run(inbox: BackgroundInbox, job: Started, before: Kept | undefined): void {
+    forgetOldest();
+    const { id, request } = job;
+    const abort = new AbortController();
+    // A stop while interrupted jobs are being resumed.
+    if (closing) abort.abort(CLOSING);
+    const log = createProgressLog(before);
+    let state: JobView["state"] = "running";
+    let error: JobView["error"] = null;
+    let imported: ImportCounts | null = null;
+    let endedAt: number | null = null;
+    /** What was done up to a position: after a crash the job goes on from there. */
+    let kept: Pick<Kept, "groups" | "failures" | "position" | "left"> = before ?? log.progress();
+    let recordedAt = performance.now();
+
+    const view = (): JobView => ({ ...viewOf(job), state, error, imported, endedAt, ...log.progress() });
+
+    async function record(): Promise<void> {
+      if (request.dryRun) return;
+      const progress: Kept = { ...kept, state, error, imported };
+      await inbox.queue.write({ kind: "record", entries: [entryOf(job, endedAt, progress)] });
+    }
+
+    function recordSometimes(): void {
+      if (performance.now() - recordedAt < RECORD_MS) return;
+      recordedAt = performance.now();
+      // Without it the job would repeat more after a crash. The end of the job reports what is wrong.
+      record().catch(() => {});
+    }
+
+    async function work(): Promise<void> {
+      if (request.action === "import") {
+        await importEvents(inbox, request, abort.signal, (counts) => (imported = counts));
+        return;
+      }
+      await runEventJob(inbox, before === undefined ? request : { ...request, limit: before.left }, {
         id,
-        action: "apply",
-        dryRun: request.dryRun,
-        state,
-        error,
-        ...log.progress(),
+        progress: log,
+        from: before?.position,
+        onPosition(position, left) {
+          kept = { ...log.progress(), position, ...(Number.isFinite(left) ? { left } : {}) };
+          recordSometimes();
+        },
+        signal: abort.signal,
       });
-      jobs.set(id, { view, abort, ended: run() });
-      return id;
+    }
+
+    async function untilEnd(): Promise<void> {
+      try {
+        await work();
+        if (abort.signal.reason !== CLOSING) state = abort.signal.aborted ? "stopped" : "done";
+      } catch (cause) {
+        if (abort.signal.reason === CLOSING) return;
+        state = "failed";
+        const code = cause instanceof HookonceError ? cause.code : "internal";
+        error = { code, message: messageOf(cause) };
+      }
+      if (state !== "running") {
+        endedAt = inbox.clock();
+        kept = log.progress();
+      }
+      // A full disk is reported by the job's own error. Then the job goes on at the next start.
+      await record().catch(() => {});
+      onEnd?.(view());
+    }
+
+    jobs.set(id, { view, abort, ended: untilEnd() });
+  }
+
+  return {
+    async start(request, actor) {
+      const inbox = await open();
+      const job = { id: crypto.randomUUID(), request, actor, startedAt: inbox.clock() };
+      if (!request.dryRun) {
+        const progress: Kept = { state: "running", error: null, imported: null, groups: [], failures: [] };
+        await inbox.queue.write({
+          kind: "record",
+          entries: [entryOf(job, null, progress), auditOf(job)],
+        });
+      }
+      run(inbox, job, undefined);
+      return job.id;
     },
-    view: (id) => find(id).view(),
-    stop: (id) => find(id).abort.abort(),
+    async view(id) {
+      const running = find(id);
+      if (running !== undefined) return running.view();
+      const kept = await (await open()).reader.job(id);
+      if (kept === undefined) throw unknown(id);
+      return viewOfKept(kept);
+    },
+    async list(limit) {
+      const kept = await (await open()).reader.jobs(limit);
+      const inMemory = [...jobs.values()].map(({ view }) => view());
+      const ids = new Set(inMemory.map(({ id }) => id));
+      return [...inMemory, ...kept.filter(({ id }) => !ids.has(id)).map(viewOfKept)]
+        .sort((a, b) => b.startedAt - a.startedAt)
+        .slice(0, limit);
+    },
+    stop(id) {
+      const job = find(id);
+      if (job === undefined) throw unknown(id);
+      job.abort.abort();
+    },
+    async resume() {
+      const inbox = await open();
+      const interrupted = (await inbox.reader.jobs(MAX_ENDED)).filter(({ endedAt }) => endedAt === null);
+      for (const kept of interrupted.toReversed()) {
+        const { id, actor, startedAt } = kept;
+        const job = { id, actor, startedAt, request: JSON.parse(kept.request) as JobRequest };
+        const before = JSON.parse(kept.progress) as Kept;
+        if (job.request.action !== "import") run(inbox, job, before);
+        else
+          await inbox.queue.write({
+            kind: "record",
+            entries: [entryOf(job, inbox.clock(), { ...before, ...CUT })],
+          });
+      }
+    },
     async close() {
-      for (const { abort } of jobs.values()) abort.abort();
+      closing = true;
+      for (const { abort, view } of jobs.values()) if (view().state === "running") abort.abort(CLOSING);
       await Promise.all([...jobs.values()].map(({ ended }) => ended));
     },
   };
 }
+
+interface Started {
+  readonly id: string;
+  readonly request: JobRequest;
+  readonly actor: string;
+  readonly startedAt: number;
+}
+
+function unknown(id: string): HookonceError {
+  return new HookonceError("unknown_job", `There is no job "${id}".`);
+}
+
+function viewOf({ id, request, actor, startedAt }: Started) {
+  const { action, dryRun, reason = null } = request;
+  return { id, action, actor, reason, dryRun, startedAt };
+}
+
+function viewOfKept({ id, actor, startedAt, endedAt, request, progress }: KeptJob): JobView {
+  const started = { id, actor, startedAt, request: JSON.parse(request) as JobRequest };
+  const { state, error, imported, groups, failures } = JSON.parse(progress) as Kept;
+  return { ...viewOf(started), endedAt, state, error, imported, groups, failures };
+}
+
+function entryOf({ id, request, actor, startedAt }: Started, endedAt: number | null, progress: Kept): Entry {
+  // The events of an import are too many to keep. Its sender sends them again.
+  const kept = request.action === "import" ? { ...request, events: [] } : request;
+  return {
+    entry: "job",
+    job: {
+      id,
+      action: request.action,
+      actor,
+      startedAt,
+      endedAt,
+      request: JSON.stringify(kept),
+      progress: JSON.stringify(progress),
+    },
+  };
+}
+
+function auditOf({ request, actor, startedAt: at }: Started): Entry {
+  const { action, reason = null } = request;
+  return { entry: "audit", change: { at, actor, action, target: targetOf(request), reason } };
+}
+
+/** The events of a job, in words. */
+function targetOf(request: JobRequest): string {
+  if (request.action === "import") return `${request.source}: ${request.events.length} ids`;
+  const { ids, source, type, outcome, since, until } = request.filter;
+  const parts = Object.entries({ source, type, outcome, since: iso(since), until: iso(until) })
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}:${value}`);
+  const listed = ids === undefined ? [] : [ids.length > 3 ? `${ids.length} ids` : ids.join(", ")];
+  return [...listed, ...parts].join(" ") || "all";
+}
+
+const iso = (time?: number): string | undefined => (time === undefined ? time : new Date(time).toISOString());

@@ -1,20 +1,15 @@
-import type {
-  EventSource,
-  LoadedHandler,
-  NewEvent,
-  Policy,
-  RecordedFailure,
-  RecordedOutcome,
-} from "../engines/engine.ts";
-import { QUARANTINE_CODES } from "../engines/engine.ts";
+import type { EventSource, LoadedHandler, NewEvent, Policy, RetriedFailure } from "../engines/engine.ts";
+import type { RecordedFailure, RecordedOutcome } from "../engines/reader.ts";
+import { QUARANTINE_CODES } from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
 import type { Outcome } from "../event.ts";
+import { nextRetryAt } from "./retry-schedule.ts";
 
 /**
  * The policy: what becomes of an event. Pure functions that know no database. An engine asks them inside its
  * transaction, so that every engine decides alike.
  */
-export const policy: Policy = { decideNew, isOwed, isQuarantined, repeatedAs, checkChange };
+export const policy: Policy = { decideNew, isOwed, isQuarantined, retryAt, repeatedAs, checkChange };
 
 /** What to do with an event that is not recorded yet. Only `run` runs the handler. */
 export function decideNew(source: EventSource, type: string, handler: LoadedHandler | null): NewEvent {
@@ -47,6 +42,15 @@ export function isOwed(outcome: RecordedOutcome, handler: LoadedHandler | null):
  */
 export function isQuarantined({ code, handlerHash }: RecordedFailure, handler: LoadedHandler): boolean {
   return (QUARANTINE_CODES as readonly string[]).includes(code) && handlerHash === handler.hash;
+}
+
+/** When hookonce itself runs a failure again: see retry-schedule.ts. */
+export function retryAt(
+  { retryForMs }: Pick<EventSource, "retryForMs">,
+  failure: RetriedFailure,
+  now: number,
+): number | null {
+  return nextRetryAt(failure, { now, retryForMs, random: Math.random() });
 }
 
 /** A copy of an owed event is answered with that outcome. A copy of any other is a duplicate. */

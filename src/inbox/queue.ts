@@ -1,4 +1,13 @@
-import type { Batch, Engine, Handlers, Incoming, Job, Result } from "../engines/engine.ts";
+import type {
+  Batch,
+  Engine,
+  Handlers,
+  Incoming,
+  Job,
+  JobResult,
+  Result,
+  ResultOf,
+} from "../engines/engine.ts";
 import { HookonceError } from "../errors.ts";
 
 export interface QueueOptions {
@@ -29,7 +38,7 @@ export interface Queue {
    *
    * @param signal refuses the job with the signal's reason if it has not begun by then
    */
-  write(job: Job, signal?: AbortSignal): Promise<Result>;
+  write<J extends Job>(job: J, signal?: AbortSignal): Promise<ResultOf<J>>;
   /**
    * Resolves when nothing is waiting any more. The caller may then close the engine. Background work that has
    * not begun is refused (`shutting_down`).
@@ -60,7 +69,7 @@ interface Waiting {
   /** On the monotonic clock, in milliseconds. */
   deadline: number;
   readonly signal: AbortSignal | undefined;
-  readonly resolve: (result: Result) => void;
+  readonly resolve: (result: JobResult) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -98,11 +107,17 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
   let watching = false;
   let drained: PromiseWithResolvers<void> | undefined;
 
-  function add(list: Waiting[], job: Job, deadline: number, signal?: AbortSignal): Promise<Result> {
-    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+  function add<J extends Job>(
+    list: Waiting[],
+    job: J,
+    deadline: number,
+    signal?: AbortSignal,
+  ): Promise<ResultOf<J>> {
+    const { promise, resolve, reject } = Promise.withResolvers<JobResult>();
     list.push({ job, deadline, signal, resolve, reject });
     schedule();
-    return promise;
+    // The engine answers each job with its own kind of result.
+    return promise as Promise<ResultOf<J>>;
   }
 
   function schedule(): void {
@@ -186,7 +201,7 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
     unsynced -= waiting.length;
     unsyncedDeliveries -= events;
     for (const [index, { resolve, reject }] of waiting.entries()) {
-      const result = results[index] as Result | HookonceError;
+      const result = results[index] as JobResult | HookonceError;
       if (result instanceof HookonceError) reject(result);
       else resolve(result);
     }

@@ -4,7 +4,8 @@ import { HookonceError } from "../errors.ts";
 import { noHandshake, type HandshakeDone, type HandshakeMethod } from "../providers/handshake.ts";
 import { readable } from "../providers/body/form.ts";
 import type { ParsedBody } from "../providers/body/payload.ts";
-import type { Identified, Source } from "../providers/source.ts";
+import type { Identified } from "../providers/identify.ts";
+import type { Source } from "../providers/source.ts";
 import type { Queue } from "./queue.ts";
 
 /** What became of each event of a batch, or why it could not be identified. */

@@ -64,6 +64,11 @@ export interface Provider {
    * ids are deduplicated, and a retry that is refused is lost.
    */
   readonly signsRetries?: true;
+  /**
+   * How long hookonce runs a failed event again by itself, in milliseconds. Set it for a provider that does
+   * not retry by itself. Default: 0.
+   */
+  readonly retryForMs?: number;
   /** How often and when it retries, in words. */
   readonly retries?: string;
   /** What the signature does not protect. No receiver can make up for that. */

@@ -1,23 +1,15 @@
-import type { Delivery, Head, Headers, Identity } from "../event.ts";
+import type { Delivery, Head, Headers } from "../event.ts";
 import { HookonceError } from "../errors.ts";
 import { createQueryKeeping, parametersIn } from "./body/kept-query.ts";
 import { createAdmission, maxUnverified, type Admission } from "./admission.ts";
 import { compileBatch, type BatchPath, type Split } from "./body/batch.ts";
 import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
 import { compileHandshakes, type Handshakes } from "./handshake.ts";
-import { NumberLiteral } from "./body/exact-numbers.ts";
-import { checkId, checkType } from "./body/identity.ts";
-import { decompress, isOtherContent, parseBody, type ParsedBody, type Reading } from "./body/payload.ts";
+import { decompress, parseBody, type ParsedBody, type Reading } from "./body/payload.ts";
+import { createIdentifier, type Identified, type Identify } from "./identify.ts";
 import type { Provider } from "./provider.ts";
 import { createBodyRedaction, createHeaderRedaction, createUrlRedaction } from "./body/redaction.ts";
-import {
-  canonical,
-  compileSelector,
-  ESCAPE,
-  type Read,
-  type Readable,
-  type Selector,
-} from "./body/selector.ts";
+import { canonical, compileSelector, type Selector } from "./body/selector.ts";
 import { kindOf, type Scheme } from "./schemes.ts";
 import { coversUrl, refusalWith, secretOf, signsInBody } from "./verifier.ts";
 
@@ -43,6 +35,8 @@ export interface SourceSettings {
   readonly unhandled?: "record" | "ignore" | "fail" | undefined;
   readonly requireChange?: boolean | undefined;
   readonly sameBody?: "duplicate" | undefined;
+  /** In milliseconds. */
+  readonly retryFor?: number | undefined;
   /** The source whose handlers this one shares. */
   readonly handlers?: string | undefined;
   /** The URL that the provider was given. */
@@ -50,12 +44,6 @@ export interface SourceSettings {
   /** Looked up like a secret. */
   readonly verifyToken?: string | undefined;
   readonly environment?: "production" | "sandbox" | undefined;
-}
-
-export interface Identified extends Identity {
-  readonly body: ParsedBody;
-  /** Other ids that earlier versions of hookonce gave this event, the latest first. */
-  readonly earlierIds: readonly string[];
 }
 
 /** A source that is ready to receive. */
@@ -71,6 +59,8 @@ export interface Source {
   readonly unhandled: "record" | "ignore" | "fail";
   readonly requireChange: boolean;
   readonly sameBody: boolean;
+  /** How long hookonce runs a failed event again by itself, in milliseconds. */
+  readonly retryForMs: number;
   /**
    * Two sources have the same text here if and only if they have the same rule for event ids. How parts are
    * joined is not in it: that changes with hookonce, not with the config, and must not refuse a start.
@@ -88,9 +78,13 @@ export interface Source {
   readonly admit: (head: Head) => Admission;
   /** Throws or rejects unless the provider sent the delivery. The error's code says why. */
   readonly verify: Verify;
+  /**
+   * Which of its secrets a verified delivery is signed with, by its index. With several, it is verified once
+   * more. Undefined if that cannot be known.
+   */
+  readonly matchedSecret: (delivery: Delivery) => Promise<number | undefined>;
   readonly parse: Reading;
-  /** @throws HookonceError if the event id is missing or not valid */
-  readonly identify: (delivery: Pick<Delivery, "headers" | "body">, body?: ParsedBody) => Identified;
+  readonly identify: Identify;
   /**
    * Takes a delivery apart, if the source's deliveries carry several events. An event that cannot be
    * identified is returned as the error that says why.
@@ -202,6 +196,7 @@ export function createSource(
     unhandled: settings.unhandled ?? "record",
     requireChange: settings.requireChange ?? false,
     sameBody: settings.sameBody === "duplicate",
+    retryForMs: settings.retryFor ?? provider.retryForMs ?? 0,
     eventIdRule: ruleOf(eventId, batch),
     ownRules: { eventId: settings.eventId, type: settings.type, batch: settings.batch },
     earlierRules: earlier.map((rule) => ruleOf(rule, batch)),
@@ -213,6 +208,11 @@ export function createSource(
       handshakes,
     }),
     verify: receives ? kind.createVerifier(scheme, context) : refuseAll,
+    async matchedSecret(delivery) {
+      if (secrets.length <= 1) return secrets.length === 1 ? 0 : undefined;
+      const index = secrets.indexOf((await secretOf(delivery, scheme, context)) ?? "");
+      return index === -1 ? undefined : index;
+    },
     parse,
     identify,
     split,
@@ -256,45 +256,6 @@ export function createUrlOf(scheme: Scheme, publicUrl: string | undefined): Veri
     const query = url.indexOf("?");
     return query === -1 ? base : base + url.slice(query);
   };
-}
-
-function createIdentifier(
-  eventId: Selector,
-  earlier: readonly Selector[],
-  readType: Read,
-  parse: Source["parse"],
-): Source["identify"] {
-  const readId = compileSelector(eventId, "absent");
-  const readUnescaped = compileSelector(eventId, "absent", false);
-  const readEarlier = earlier.map((rule) => compileSelector(rule, "absent"));
-  return (delivery, body = parse(delivery)) => {
-    const from = {
-      headers: delivery.headers,
-      payload: body.payload,
-      body: body.hashed ?? delivery.body,
-    };
-    // Ids are compared digit for digit: 9007199254740993 and …992 are two ids but one JavaScript number.
-    const exact = { ...from, json: body.json };
-    const read = readId(exact);
-    const type = readType(from);
-    const isTyped = type !== undefined || isOtherContent(delivery.headers);
-    if ((read === undefined || !isTyped) && body.problem !== null) throw body.problem;
-    const id = checkId(read);
-    // Before the parts of an id were escaped, they were only joined.
-    const reads = id.includes(ESCAPE) ? [readUnescaped, ...readEarlier] : readEarlier;
-    const earlierIds = reads.length === 0 ? NO_IDS : otherIds(id, reads, exact);
-    return { id, type: checkType(type), body, earlierIds };
-  };
-}
-
-const NO_IDS: readonly string[] = [];
-
-function otherIds(id: string, reads: readonly Read[], from: Readable): readonly string[] {
-  const ids = reads
-    .map((read) => read(from))
-    .filter((one) => typeof one === "string" || one instanceof NumberLiteral)
-    .map(String);
-  return [...new Set(ids)].filter((one) => one !== id);
 }
 
 function createBatchSplit(split: Split, identify: Source["identify"], parse: Source["parse"]): BatchSplit {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { StatusJson } from "../../src/http/admin/shapes.ts";
-import { healthOf } from "../../src/app/status.ts";
+import { healthOf } from "../../src/app/health.ts";
 import { statusReport } from "../../src/cli/status.ts";
 import { HookonceError } from "../../src/errors.ts";
 import { run, scratch, serve } from "./support/hookonce.ts";
@@ -75,6 +75,7 @@ const status: StatusJson = {
   sources: [],
   owed: [{ source: "s", type: "\u001b[31m", outcome: "failed", count: 10_000 }],
   owed_cap: 10_000,
+  today: { processed: 4812, duplicate: 37, unhandled: 0, ignored: 0, failed: 1, refused: 2 },
   disk: { database: "/d/x.db", database_bytes: 20 * 1024 ** 3, log_bytes: 300 * 1024 ** 2, free_bytes: null },
 };
 
@@ -95,4 +96,25 @@ test("status prints text from outside as text, and says where a count stops", ()
   const report = statusReport(status, 80);
   expect(report).toContain("10,000+ events are owed:\n  10,000+ failed, source s, type \\u001b[31m\n");
   expect(report).toContain("Database /d/x.db: 20 GiB, log 300 MiB");
+});
+
+test("status shows what each source has received lately", () => {
+  const source = {
+    name: "stripe",
+    provider: "stripe",
+    title: "Stripe",
+    docs: "https://stripe.com/docs",
+    url: "http://127.0.0.1:8787/webhook/stripe",
+    handlers: [],
+    last_delivery_at: status.now - 8000,
+    last_hour: 12,
+    p95_us: 500,
+    secrets: [],
+  };
+  const report = statusReport({ ...status, sources: [source] }, 100);
+  expect(report).toContain("Last 24 hours: 4,812 processed, 37 duplicates stopped, 1 failed, 2 refused.\n");
+  expect(report).toContain(`
+source  provider  url                                   last delivery  last hour  p95
+stripe  Stripe    http://127.0.0.1:8787/webhook/stripe  8 s ago        12         0.5 ms
+`);
 });

@@ -87,6 +87,8 @@ describe("the banner", () => {
     const text = banner(
       {
         url,
+        page: "http://127.0.0.1:8788",
+        hasToken: false,
         database: "/srv/app.db",
         sources: [
           source("stripe", "stripe", ["handlers/stripe/a.sql", "handlers/stripe/b.sql"]),
@@ -102,21 +104,25 @@ describe("the banner", () => {
       "  http://127.0.0.1:8787/webhook/hub     GitHub  no handlers yet",
       "  http://127.0.0.1:8787/webhook/a       Unsigned (development)  no handlers yet",
       "  database /srv/app.db",
+      "  page http://127.0.0.1:8788",
       "3 events are owed:",
       "  3 unhandled, source hub, type push\\u001b[2J",
       "  hookonce apply --folder 'my inbox'   # run what is owed and has a handler",
       "  hookonce add github --name hub --folder 'my inbox' --handlers   # write starters in handlers/hub/",
       "  hookonce send stripe --folder 'my inbox'   # deliver a made-up event",
+      "  hookonce token create --name me --scopes read,steer --folder 'my inbox'   # log in to the page",
     ])
       expect(text.split("\n")).toContain(line);
   });
 
   test("shows how to deliver an event to the unsigned source of init", () => {
     const sources = [source("default", "unsigned", ["handlers/default/_any.sql"])];
-    const text = banner({ url, database: "/x.db", sources, owed: [] }, { folder: ".", elsewhere: false });
+    const ready = { url, page: null, hasToken: false, database: "/x.db", sources, owed: [] };
+    const text = banner(ready, { folder: ".", elsewhere: false });
     expect(text).toContain(`curl -d '{"event_id":"evt_1",`);
     expect(text).toContain("  hookonce add stripe   # add a provider\n");
     expect(text).not.toContain("owed");
+    expect(text).not.toContain("page");
   });
 });
 

@@ -48,7 +48,7 @@ describe("a mistake in the config is reported with its line, its field and the r
         name: "an unknown key",
         toml: `version = 1\ncolour = "blue"\n${SOURCE}`,
         problems: [
-          [2, "colour is not a key; choose from version, listen, database, convert_to_wal, sources"],
+          [2, "colour is not a key; choose from version, listen, database, admin, convert_to_wal, sources"],
         ],
       },
       {
@@ -197,6 +197,43 @@ describe("a mistake in the config is reported with its line, its field and the r
             'listen: 8787 is not host:port, with a port from 0 to 65535: write it as in listen = "127.0.0.1:8787"',
           ],
         ],
+      },
+      {
+        name: "an address of the page without a port",
+        toml: `version = 1\n[admin]\nlisten = "none"\n${SOURCE}`,
+        problems: [
+          [
+            3,
+            'admin.listen: "none" is not host:port: write it as in listen = "127.0.0.1:8788", or listen = "off" for no page',
+          ],
+        ],
+      },
+      {
+        name: "a page that other machines can reach, without its url",
+        toml: `version = 1\n[admin]\nlisten = "0.0.0.0:8788"\n${SOURCE}`,
+        problems: [
+          [
+            3,
+            'admin.listen: "0.0.0.0:8788" can be reached from other machines: add the address that browsers use, as in url = "https://hooks.example.com", or listen on 127.0.0.1',
+          ],
+        ],
+      },
+      ...["hooks.example.com", "https://hooks.example.com/admin", "ftp://hooks.example.com", ""].map(
+        (url) => ({
+          name: `admin.url = "${url}"`,
+          toml: `version = 1\n[admin]\nurl = "${url}"\n${SOURCE}`,
+          problems: [
+            [
+              3,
+              `admin.url: "${url}" is not the address of the page: write it without a path, as in url = "https://hooks.example.com"`,
+            ] satisfies [number, string],
+          ],
+        }),
+      ),
+      {
+        name: "an unknown key of the page",
+        toml: `version = 1\n[admin]\nport = 8788\n${SOURCE}`,
+        problems: [[3, "admin.port is not a key; choose from listen, url"]],
       },
       {
         name: "a size in an unknown unit",
@@ -481,11 +518,43 @@ describe("a valid config", () => {
       expect(config).toEqual({
         inboxFolder: folder,
         listen: { hostname: "127.0.0.1", port: 8787 },
+        admin: { listen: { hostname: "127.0.0.1", port: 8788 }, url: null },
         database: join(folder, "data/hookonce.db"),
         convertToWal: false,
-        sources: [{ name: "default", provider: "unsigned", secrets: [], verifyToken: undefined, lineOf }],
+        sources: [
+          {
+            name: "default",
+            provider: "unsigned",
+            secrets: [],
+            secretNames: [],
+            verifyToken: undefined,
+            lineOf,
+          },
+        ],
       });
       expect(config.sources[0]?.lineOf()).toBe(2);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test.each([
+    ["", { listen: { hostname: "127.0.0.1", port: 8788 }, url: null }],
+    ['listen = "off"', { listen: null, url: null }],
+    ['listen = "[::1]:9000"', { listen: { hostname: "::1", port: 9000 }, url: null }],
+    ['listen = "localhost:0"', { listen: { hostname: "localhost", port: 0 }, url: null }],
+    [
+      'listen = "0.0.0.0:80"\nurl = "https://Hooks.example.com/"',
+      { listen: { hostname: "0.0.0.0", port: 80 }, url: "https://hooks.example.com" },
+    ],
+  ])("may have [admin] %s", (table, admin) => {
+    const folder = temporaryFolder("config");
+    try {
+      writeFileSync(
+        join(folder, "hookonce.toml"),
+        `version = 1\n[admin]\n${table}\n[sources.a]\nprovider = "unsigned"\n`,
+      );
+      expect(loadConfig(folder, secretNeeds, {}).admin).toEqual(admin);
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -45,6 +45,8 @@ await Promise.all(reports);
 await it[Symbol.asyncDispose]();
 
 function report(results: Awaited<Awaited<ReturnType<typeof it.engine.commit>>["results"]>): void {
-  const lines = results.map((result) => ("outcome" in result ? `${result.eventId} ${result.outcome}\n` : ""));
+  const lines = results.map((result) =>
+    result !== null && "outcome" in result ? `${result.eventId} ${result.outcome}\n` : "",
+  );
   writeSync(1, lines.join(""));
 }

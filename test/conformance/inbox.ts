@@ -1,11 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Handlers, Result } from "../../src/engines/engine.ts";
-import {
-  applyOwed,
-  createProgressLog,
-  type ApplyProgress,
-  type ApplyRequest,
-} from "../../src/inbox/apply.ts";
+import { runEventJob } from "../../src/inbox/event-jobs.ts";
+import { createProgressLog, type JobProgress } from "../../src/inbox/job-progress.ts";
+import type { EventJobRequest } from "../../src/inbox/job-selection.ts";
 import { createQueue } from "../../src/inbox/queue.ts";
 import type { EngineHarness } from "./harness.ts";
 import { deliver, shop, type Delivery, type Types } from "./jobs.ts";
@@ -29,15 +26,14 @@ function inboxOn(it: OpenEngine) {
       handlers = it.bind(types);
     },
     deliver: ({ event }: Delivery): Promise<Result> => queue.deliver(event),
-    async apply(request: Partial<ApplyRequest> = {}): Promise<ApplyProgress> {
+    async apply(request: Partial<EventJobRequest> = {}): Promise<JobProgress> {
       const log = createProgressLog();
       const reader = await it.engine.reader();
       const sources = new Map([[shop.name, shop]]);
-      await applyOwed(
+      await runEventJob(
         { reader, queue, sources, handlers: () => handlers, clock: () => 9000 },
-        { filter: {}, dryRun: false, ...request },
-        log,
-        new AbortController().signal,
+        { action: "apply", filter: {}, dryRun: false, ...request },
+        { id: "job", progress: log, signal: new AbortController().signal },
       );
       return log.progress();
     },

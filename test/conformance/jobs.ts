@@ -6,7 +6,7 @@ import type {
   Incoming,
   Job,
   LoadedHandler,
-  Result,
+  JobResult,
 } from "../../src/engines/engine.ts";
 import { HookonceError } from "../../src/errors.ts";
 import type { Event, Reply } from "../../src/event.ts";
@@ -52,6 +52,7 @@ export function sourceWith(change: Partial<EventSource> = {}): EventSource {
     unhandled: "record",
     requireChange: false,
     sameBody: false,
+    retryForMs: 0,
     payloadOf,
     carries,
     ...change,
@@ -130,6 +131,36 @@ function delivery(
 
 export function apply(eventId: string, { source = shop, at = 9000 } = {}): Job {
   return Object.freeze({ kind: "apply", source, eventId, at });
+}
+
+/** hookonce's own retry of a failure. */
+export function retry(eventId: string, { source = shop, at = 9000 } = {}): Job {
+  return Object.freeze({ kind: "apply", source, eventId, at, isRetry: true });
+}
+
+/** `apply ID` of an event that was discarded. */
+export function applyAfterAll(eventId: string): Job {
+  return Object.freeze({
+    kind: "apply",
+    source: shop,
+    eventId,
+    at: 9000,
+    evenQuarantined: true,
+    reason: "it was needed",
+  });
+}
+
+export function replay(eventId: string, { source = shop, job = "job 1" } = {}): Job {
+  return Object.freeze({ kind: "replay", source, eventId, at: 9000, reason: "a test", job });
+}
+
+export function discard(eventId: string, { source = shop } = {}): Job {
+  return Object.freeze({ kind: "discard", source, eventId, at: 9000, reason: "a test" });
+}
+
+export function importOf(...ids: readonly string[]): Job {
+  const events = ids.map((id) => ({ id, type: "credit", at: 500 }));
+  return Object.freeze({ kind: "import", source: shop, events, at: 9000 });
 }
 
 /** Null if the engine cannot have it. */
@@ -240,8 +271,8 @@ export async function commitAll(
   engine: Engine,
   jobs: readonly Job[],
   handlers: Handlers,
-): Promise<(Result | HookonceError)[]> {
-  const results: (Result | HookonceError)[] = [];
+): Promise<(JobResult | HookonceError)[]> {
+  const results: (JobResult | HookonceError)[] = [];
   while (results.length < jobs.length) {
     const batch = await engine.commit(jobs.slice(results.length), {
       workMs: Number.POSITIVE_INFINITY,
@@ -254,8 +285,10 @@ export async function commitAll(
 }
 
 /** A result in a few words, for example `failed handler_error` or `duplicate, changed body, reply a: 1`. */
-export function inWords(result: Result | HookonceError): string {
+export function inWords(result: JobResult | HookonceError): string {
   if (result instanceof HookonceError) return `refused ${result.code}`;
+  if (result === null) return "recorded";
+  if ("fresh" in result) return `${result.fresh} new, ${result.known} known, ${result.owed} owed`;
   const { outcome, error, changedBody, reply } = result;
   const code = error instanceof HookonceError ? error.code : "handler_error";
   return [

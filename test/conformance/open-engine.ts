@@ -1,4 +1,4 @@
-import type { Engine, Handlers, Job, Result, RunNote } from "../../src/engines/engine.ts";
+import type { Engine, Handlers, Job, JobResult, RunNote } from "../../src/engines/engine.ts";
 import type { HookonceError } from "../../src/errors.ts";
 import type { Contents, EngineHarness, Store } from "./harness.ts";
 import { bindTo, commitAll, handlersIn, type Bind, type Types } from "./jobs.ts";
@@ -11,7 +11,7 @@ export interface OpenEngine extends AsyncDisposable {
   /** What the engine has said of runs. */
   readonly notes: readonly RunNote[];
   /** Commits all of these jobs together, with the handlers of {@link Bind}. */
-  commit(jobs: readonly Job[], types?: Types): Promise<(Result | HookonceError)[]>;
+  commit(jobs: readonly Job[], types?: Types): Promise<(JobResult | HookonceError)[]>;
   contents(): Promise<Contents>;
   /** Closes the engine and opens another one on the same store. */
   reopen(): Promise<void>;

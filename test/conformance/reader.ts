@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Cursor, EventFilter, OwedEvent, Reader } from "../../src/engines/engine.ts";
+import type { Cursor, EventFilter, OwedEvent, Reader } from "../../src/engines/reader.ts";
 import type { EngineHarness } from "./harness.ts";
 import { apply, deliver, sourceWith } from "./jobs.ts";
 import { openEngine, type OpenEngine } from "./open-engine.ts";

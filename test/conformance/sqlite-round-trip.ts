@@ -1,4 +1,5 @@
-import type { Engine, Reader } from "../../src/engines/engine.ts";
+import type { Engine } from "../../src/engines/engine.ts";
+import type { Reader } from "../../src/engines/reader.ts";
 import type { EngineHarness, Store } from "./harness.ts";
 import * as sqlite from "./sqlite.ts";
 
@@ -57,12 +58,12 @@ function remote(engine: Engine): Engine {
     reader: () =>
       call(async (): Promise<Reader> => {
         const reader = await engine.reader();
-        return {
-          owed: (...page) => call(() => reader.owed(...page)),
-          owedByType: (cap) => call(() => reader.owedByType(cap)),
-          find: (...event) => call(() => reader.find(...event)),
-          failure: (...event) => call(() => reader.failure(...event)),
-        };
+        return new Proxy(reader, {
+          get(target, name) {
+            const read: unknown = Reflect.get(target, name);
+            return typeof read === "function" ? (...args: unknown[]) => call(() => read(...args)) : read;
+          },
+        });
       }),
     loadHandler: (code) => call(() => engine.loadHandler(code)),
     handlerModules: () => call(() => engine.handlerModules()),

@@ -18,6 +18,7 @@ const source: EventSource = {
   unhandled: "record",
   requireChange: false,
   sameBody: false,
+  retryForMs: 0,
   payloadOf: () => undefined,
   carries: () => false,
 };

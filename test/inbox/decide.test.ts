@@ -1,7 +1,16 @@
 import { describe, expect, test } from "bun:test";
-import type { EventSource, LoadedHandler, RecordedOutcome } from "../../src/engines/engine.ts";
+import type { EventSource, LoadedHandler } from "../../src/engines/engine.ts";
+import type { RecordedOutcome } from "../../src/engines/reader.ts";
 import { HookonceError } from "../../src/errors.ts";
-import { checkChange, decideNew, isOwed, isQuarantined, policy, repeatedAs } from "../../src/inbox/decide.ts";
+import {
+  checkChange,
+  decideNew,
+  isOwed,
+  isQuarantined,
+  policy,
+  repeatedAs,
+  retryAt,
+} from "../../src/inbox/decide.ts";
 
 const handler: LoadedHandler = { file: "handlers/stripe/invoice.paid.sql", hash: "1", language: "sql" };
 
@@ -12,6 +21,7 @@ function source(change: Partial<EventSource> = {}): EventSource {
     unhandled: "record",
     requireChange: false,
     sameBody: false,
+    retryForMs: 0,
     // The policy reads no delivery.
     payloadOf: () => {
       throw new Error("a delivery was read");
@@ -111,5 +121,5 @@ describe("a failure", () => {
 });
 
 test("an engine gets exactly these rules", () => {
-  expect(policy).toEqual({ decideNew, isOwed, isQuarantined, repeatedAs, checkChange });
+  expect(policy).toEqual({ decideNew, isOwed, isQuarantined, retryAt, repeatedAs, checkChange });
 });

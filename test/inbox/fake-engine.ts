@@ -8,6 +8,7 @@ const source: EventSource = {
   unhandled: "record",
   requireChange: false,
   sameBody: false,
+  retryForMs: 0,
   payloadOf: () => undefined,
   carries: () => false,
 };
@@ -30,7 +31,10 @@ function observed(promise: Promise<Result>): Promise<Result> {
   return promise;
 }
 
-export const idOf = (job: Job): string => (job.kind === "delivery" ? job.event.input.id : job.eventId);
+export function idOf(job: Job): string {
+  if (job.kind === "delivery") return job.event.input.id;
+  return "eventId" in job ? job.eventId : job.kind;
+}
 
 /** Another process holds the write lock. */
 export const locked = new HookonceError("database_locked", "locked");

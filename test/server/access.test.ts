@@ -3,9 +3,9 @@ import { createAccess, hashOf, randomToken, type StoredToken } from "../../src/h
 import type { DashboardFiles } from "../../src/http/admin/files.ts";
 import { createListenerApp, createSocketApp } from "../../src/http/admin/listener.ts";
 import { createAdminApp } from "../../src/http/admin/routes.ts";
-import { createRefusedRing } from "../../src/http/refused.ts";
-import type { ApplyRequest } from "../../src/inbox/apply.ts";
+import type { JobRequest } from "../../src/inbox/background-jobs.ts";
 import type { BackgroundJobs } from "../../src/inbox/background-jobs.ts";
+import { adminInbox } from "../support/admin-inbox.ts";
 
 const DAY = 86_400_000;
 const START = 1_800_000_000_000;
@@ -25,7 +25,7 @@ interface Sent {
 /** The page and the API as `serve` publishes them, with tokens that read, steer, expire and are revoked. */
 function published({ url = null }: { url?: string | null } = {}) {
   const tokens = new Map<string, StoredToken>();
-  const started: ApplyRequest[] = [];
+  const started: JobRequest[] = [];
   let now = START;
   const add = (name: string, more: Partial<StoredToken> = {}): string => {
     const token = randomToken();
@@ -46,13 +46,10 @@ function published({ url = null }: { url?: string | null } = {}) {
     url,
     clock: () => now,
   });
-  const jobs = { start: (request) => `job_${started.push(request)}` } as Partial<BackgroundJobs>;
-  const admin = createAdminApp({
-    status: () => Promise.reject(new Error("nobody asks")),
-    jobs: jobs as BackgroundJobs,
-    refused: createRefusedRing(),
-    verdictOf: () => Promise.resolve(undefined),
-  });
+  const jobs = {
+    start: (request) => Promise.resolve(`job_${started.push(request)}`),
+  } as Partial<BackgroundJobs>;
+  const admin = createAdminApp(adminInbox({ jobs: jobs as BackgroundJobs }));
   const bytes = new Uint8Array(Buffer.from(PAGE));
   const files: DashboardFiles = new Map([
     [
@@ -61,14 +58,16 @@ function published({ url = null }: { url?: string | null } = {}) {
         type: "text/html; charset=utf-8",
         bytes,
         gzip: new Uint8Array(Bun.gzipSync(bytes)),
+        etag: '"1"',
         immutable: false,
       },
     ],
-    ["/assets/page-1.js", { type: "text/javascript", bytes, gzip: null, immutable: true }],
+    ["/assets/page-1.js", { type: "text/javascript", bytes, gzip: null, etag: '"2"', immutable: true }],
   ]);
   const app = createListenerApp({ admin, access, files: () => Promise.resolve(files) });
   return {
     started,
+    routes: app.routes,
     add,
     socket: createSocketApp(admin),
     wait: (ms: number): void => void (now += ms),
@@ -376,6 +375,18 @@ describe("the API over HTTP", () => {
     },
   );
 
+  test("no route answers without a token", async () => {
+    const api = published();
+    const asked = new Set<string>();
+    for (const { method, path } of api.routes) {
+      if (!path.startsWith("/api/") || path === "/api/session" || path === "/api/*") continue;
+      const { status, code } = await api.send({ method, path: path.replace(/:\w+/, "x") });
+      expect([method, path, status, code]).toEqual([method, path, 401, "unauthenticated"]);
+      asked.add(path);
+    }
+    expect(asked.size).toBeGreaterThan(8);
+  });
+
   test("a session cookie cannot be read by scripts or sent by other sites", async () => {
     const local = published();
     const answer = await local.send({
@@ -464,6 +475,16 @@ describe("the page", () => {
     const page = await api.send({ path: "/", headers: { "accept-encoding": "gzip, br" } });
     expect(page.headers.get("content-encoding")).toBe("gzip");
     expect(page.headers.get("vary")).toBe("accept-encoding");
+  });
+
+  test("is not sent again to a browser that has it", async () => {
+    const api = published();
+    const etag = (await api.send({ path: "/" })).headers.get("etag") ?? "";
+    const again = await api.send({ path: "/", headers: { "if-none-match": etag } });
+    expect([again.status, again.text]).toEqual([304, ""]);
+    expect(again.headers.get("content-security-policy")).toContain("default-src 'none'");
+    const other = await api.send({ path: "/", headers: { "if-none-match": '"other"' } });
+    expect([other.status, other.text]).toEqual([200, PAGE]);
   });
 });
 

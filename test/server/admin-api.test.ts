@@ -1,25 +1,16 @@
 import { expect, test } from "bun:test";
 import { createSocketApp } from "../../src/http/admin/listener.ts";
 import { createAdminApp } from "../../src/http/admin/routes.ts";
-import { createRefusedRing } from "../../src/http/refused.ts";
-import type { BackgroundJobs } from "../../src/inbox/background-jobs.ts";
-import type { ApplyRequest } from "../../src/inbox/apply.ts";
+import type { BackgroundJobs, JobRequest } from "../../src/inbox/background-jobs.ts";
+import { adminInbox } from "../support/admin-inbox.ts";
 
 /** Posts a job. Returns the answer and the jobs that were started. */
-async function post(
-  job: object,
-): Promise<{ status: number; text: string; started: readonly ApplyRequest[] }> {
-  const started: ApplyRequest[] = [];
+async function post(job: object): Promise<{ status: number; text: string; started: readonly JobRequest[] }> {
+  const started: JobRequest[] = [];
   const jobs = {
-    start: (request) => `job_${started.push(request)}`,
+    start: (request) => Promise.resolve(`job_${started.push(request)}`),
   } as Partial<BackgroundJobs> as BackgroundJobs;
-  const refused = createRefusedRing();
-  const admin = createAdminApp({
-    status: () => Promise.reject(new Error("nobody asks")),
-    jobs,
-    refused,
-    verdictOf: () => Promise.resolve(undefined),
-  });
+  const admin = createAdminApp(adminInbox({ jobs }));
   const answer = await createSocketApp(admin).request("/api/jobs", {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -35,7 +26,9 @@ test("POST /api/jobs takes ids with a source and a limit", async () => {
     filter: { source: "shop", limit: 1 },
   });
   expect(status).toBe(202);
-  expect(started).toEqual([{ filter: { source: "shop", ids: ["evt_1"] }, limit: 1, dryRun: false }]);
+  expect(started).toEqual([
+    { action: "apply", filter: { source: "shop", ids: ["evt_1"] }, limit: 1, dryRun: false },
+  ]);
 });
 
 for (const filter of [{ type: "paid" }, { outcome: "failed" }, { since: 1 }, { until: 1 }])

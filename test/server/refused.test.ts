@@ -3,9 +3,9 @@ import { HookonceError, type ErrorCode } from "../../src/errors.ts";
 import { createSocketApp } from "../../src/http/admin/listener.ts";
 import { createAdminApp } from "../../src/http/admin/routes.ts";
 import { createRefusedRing, type RingLimits } from "../../src/http/refused.ts";
-import { createBackgroundJobs } from "../../src/inbox/background-jobs.ts";
 import { providers } from "../../src/providers/presets.ts";
 import { createSource } from "../../src/providers/source.ts";
+import { adminInbox } from "../support/admin-inbox.ts";
 import { testInbox } from "../support/test-inbox.ts";
 
 const SECRET = "s3cret-of-the-source";
@@ -138,18 +138,17 @@ test("is shown by the API, with bodies on demand", async () => {
     ["a", 3],
     ["b", 11],
   ]);
-  const jobs = createBackgroundJobs(() => Promise.reject(new Error("no job is run")));
   const asked: number[] = [];
   const verdict = { verified: false, code: "signature_mismatch", message: "no", findings: [], docs: "" };
-  const admin = createAdminApp({
-    status: () => Promise.reject(new Error("nobody asks")),
-    jobs,
-    refused: ring,
-    verdictOf({ id }) {
-      asked.push(id);
-      return Promise.resolve(verdict);
-    },
-  });
+  const admin = createAdminApp(
+    adminInbox({
+      refused: ring,
+      verdictOf({ id }) {
+        asked.push(id);
+        return Promise.resolve(verdict);
+      },
+    }),
+  );
   const get = async (query: string) => {
     const response = await createSocketApp(admin).request(`/api/refused${query}`);
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };

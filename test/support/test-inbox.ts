@@ -10,12 +10,16 @@ import {
   type OpenInboxOptions,
   type Receiver,
 } from "../../src/app/open-inbox.ts";
+import { createAdminApps, type AdminApps } from "../../src/app/admin-apps.ts";
+import { startMinutes } from "../../src/app/minutes.ts";
+import { startRetries } from "../../src/app/retries.ts";
 import { createServices, type Services } from "../../src/app/services.ts";
 import { HookonceError } from "../../src/errors.ts";
 import type { Fetch } from "../../src/providers/context.ts";
 import type { BodyLimits } from "../../src/http/body-budget.ts";
 import { createRefusedRing, type RefusedRing } from "../../src/http/refused.ts";
 import { listen, type HttpServer } from "../../src/http/server.ts";
+import { createBackgroundJobs } from "../../src/inbox/background-jobs.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 export interface TestInboxOptions {
@@ -35,6 +39,10 @@ export interface TestInboxOptions {
   /** The log is that of a terminal, which is not kept. */
   terminal?: boolean;
   open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs" | "acceptIdChange">;
+  /**
+   * Also runs what `serve` does by itself: own retries every 10 ms, the counters every `minuteMs`.
+   */
+  upkeep?: { readonly minuteMs: number };
 }
 
 /** A log line, parsed. */
@@ -55,6 +63,8 @@ export interface TestInbox extends AsyncDisposable {
     payload: unknown,
     options?: { source?: string; headers?: Record<string, string> },
   ): Promise<{ status: number; body: any }>; // oxlint-disable-line typescript/no-explicit-any -- tests read single values of an answer
+  /** Asks the API, as its unix socket does. */
+  api(path: string, init?: RequestInit): Promise<Response>;
   /** Listens on a free loopback port, until the inbox is disposed of or restarted. */
   listen(): HttpServer;
   /** The rows of a query, on a new connection. */
@@ -88,6 +98,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   let receiver: Receiver;
   const refused = createRefusedRing();
   let services: Services;
+  let admin: AdminApps;
   let server: HttpServer | undefined;
   // Set from the beginning of a close until the next successful start.
   let closed: Promise<void> | undefined;
@@ -124,8 +135,36 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       ...options.open,
       ...extra,
     });
+    const { engine, queue } = inbox;
+    const reader = (): ReturnType<typeof engine.reader> => engine.reader();
+    const jobs = createBackgroundJobs(async () => ({
+      reader: await reader(),
+      queue,
+      sources,
+      handlers: () => inbox.handlers,
+      clock,
+    }));
+    await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
+    admin = createAdminApps(
+      {
+        config,
+        sources,
+        files: () => inbox.handlers.files,
+        reader,
+        jobs,
+        refused,
+        record: async (entries) => void (await queue.write({ kind: "record", entries })),
+        clock,
+        onError: (error) => void fatal.push(error),
+      },
+      null,
+    );
+    const { upkeep } = options;
+    const own = { config, sources, refused, log: logger, clock };
+    const matched = upkeep && (await startMinutes(services, inbox, { ...own, everyMs: upkeep.minuteMs }));
+    if (upkeep !== undefined) await startRetries(services, inbox, { ...own, everyMs: 10 });
     const { bodies, terminal } = options;
-    receiver = createReceiver(inbox, { sources, refused, log: logger, clock, bodies, terminal });
+    receiver = createReceiver(inbox, { ...own, bodies, terminal, onAccepted: matched?.note });
     closed = undefined;
   };
   const stop = async (): Promise<void> => {
@@ -174,6 +213,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       });
       return { status: response.status, body: await response.json() };
     },
+    api: async (path, init) => admin.socket.request(path, init),
     listen() {
       server ??= listen(receiver.routes, { hostname: "127.0.0.1", port: 0 });
       return server;

@@ -1,12 +1,13 @@
 import { HookonceError, messageOf } from "../../errors.ts";
-import type { Handlers, Job, Result, RunNote } from "../engine.ts";
+import type { Handlers, Job, JobResult, Result, RunNote } from "../engine.ts";
 import type { EventStore } from "./event-store.ts";
 import type { BatchBodies, Jobs } from "./jobs.ts";
 import { troubleOf, unavailable } from "./sqlite-error.ts";
+import type { RollupWrites } from "./rollup-writes.ts";
 import type { Transaction } from "./transaction.ts";
 
 export interface Committed {
-  readonly results: readonly (Result | HookonceError)[];
+  readonly results: readonly (JobResult | HookonceError)[];
   readonly blocked: HookonceError | undefined;
   /** The notes of runs that were committed, or whose failures were committed. */
   readonly notes: readonly RunNote[];
@@ -35,7 +36,12 @@ const SUSPECT_FOR = 1000;
  * 4. If an event ends the whole transaction, or COMMIT fails on a constraint, each event runs again in a
  *    separate transaction.
  */
-export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: EventStore): BatchWriter {
+export function createBatchWriter(
+  transaction: Transaction,
+  jobs: Jobs,
+  store: EventStore,
+  rollups: RollupWrites,
+): BatchWriter {
   /** The row in which the bytes of a batch are stored. Only committed rows. */
   const storedBodies = new WeakMap<object, number>();
   /** Handler file → the value of `events` when it failed last. */
@@ -44,7 +50,7 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
   let events = 0;
 
   function isLikelyToFail(job: Job, handlers: Handlers): boolean {
-    if (job.kind === "apply") return true;
+    if (job.kind !== "delivery") return true;
     const { source, input } = job.event;
     if (source.requireChange || source.unhandled === "fail") return true;
     if (store.findFailure(source, input.id) !== undefined) return true;
@@ -65,7 +71,7 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
       get: (delivery) => bodies.get(delivery) ?? storedBodies.get(delivery),
       set: (delivery, row) => bodies.set(delivery, row),
     };
-    const results: Result[] = [];
+    const results: (JobResult | HookonceError)[] = [];
     let begun = 0;
     let committing = false;
     jobs.takeNotes(); // drop the notes of runs that were undone
@@ -79,6 +85,7 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
         results.push(careful ? runInSavepoint(job, handlers, known) : jobs.run(job, handlers, known));
         if (alone || performance.now() > until) break;
       }
+      rollups.add(list, results);
       committing = true;
       transaction.commit();
     } catch (error) {
@@ -98,7 +105,7 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
     return { results, notes: jobs.takeNotes() };
   }
 
-  function runInSavepoint(job: Job, handlers: Handlers, bodies: BatchBodies): Result {
+  function runInSavepoint(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult | HookonceError {
     transaction.savepoint();
     try {
       const result = jobs.run(job, handlers, bodies);
@@ -111,9 +118,9 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
     }
   }
 
-  function fail(job: Job, handlers: Handlers, error: unknown): Result {
+  function fail(job: Job, handlers: Handlers, error: unknown): Result | HookonceError {
     const result = jobs.recordFailure(job, handlers, error);
-    if (result.handler !== null) suspects.set(result.handler, events);
+    if (!(result instanceof HookonceError) && result.handler !== null) suspects.set(result.handler, events);
     return result;
   }
 
@@ -121,7 +128,7 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
    * @param notes receives what to log
    * @returns undefined if another process has taken the write lock
    */
-  function runAlone(job: Job, handlers: Handlers, notes: RunNote[]): Result | HookonceError | undefined {
+  function runAlone(job: Job, handlers: Handlers, notes: RunNote[]): JobResult | HookonceError | undefined {
     const done = attempt([job], handlers, 0, "all");
     if ("results" in done) {
       notes.push(...done.notes);
@@ -133,6 +140,7 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
     try {
       if (!transaction.begin()) return undefined;
       const result = fail(job, handlers, failureAlone(done));
+      rollups.add([job], [result]);
       transaction.commit();
       notes.push(...jobs.takeNotes());
       return result;
@@ -144,7 +152,7 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
 
   function runEachAlone(list: readonly Job[], handlers: Handlers, workMs: number): Committed {
     const until = performance.now() + workMs;
-    const results: (Result | HookonceError)[] = [];
+    const results: (JobResult | HookonceError)[] = [];
     const notes: RunNote[] = [];
     for (const job of list) {
       const result = runAlone(job, handlers, notes);
@@ -178,7 +186,7 @@ export function createBatchWriter(transaction: Transaction, jobs: Jobs, store: E
   };
 }
 
-type Attempt = { readonly results: readonly Result[]; readonly notes: readonly RunNote[] } | Undone;
+type Attempt = { readonly results: Committed["results"]; readonly notes: readonly RunNote[] } | Undone;
 
 /** Nothing of it was committed. */
 interface Undone {

@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite";
+import { ADD_TO_MINUTE } from "./rollup-writes.ts";
 
 /**
  * The statements that a delivery runs, as plain SQL, all in this file. drizzle's prepared queries cost 3 to 4
@@ -8,6 +9,7 @@ import type { Database } from "bun:sqlite";
  * would scan (test/engines/sqlite/plans.test.ts).
  */
 export const SQL = {
+  addToMinute: ADD_TO_MINUTE,
   // RETURNING alone decides whether the event is new: lastInsertRowid is stale on a duplicate, and OR IGNORE
   // would swallow other errors.
   insertEvent: `
@@ -22,8 +24,15 @@ export const SQL = {
     insert into hookonce_results (event, body, rows_changed, duration_us, reply, handler_hash)
     values (?1, ?2, ?3, ?4, ?5, ?6)`,
   completeResult: `
-    update hookonce_results set rows_changed = ?2, duration_us = ?3, reply = ?4, handler_hash = ?5 where event = ?1`,
+    update hookonce_results
+    set rows_changed = ?2, duration_us = ?3, reply = ?4, handler_hash = ?5, reason = coalesce(?6, reason)
+    where event = ?1`,
   completeEvent: `update hookonce_events set outcome = 'processed', handler = ?2 where id = ?1`,
+  discardEvent: `update hookonce_events set outcome = 'discarded' where id = ?1`,
+  giveReason: `update hookonce_results set reason = ?2 where event = ?1`,
+  findReplay: `select replayed_by from hookonce_results where event = ?1`,
+  countReplay: `
+    update hookonce_results set replays = replays + 1, replayed_by = ?2, reason = ?3 where event = ?1`,
   findEvent: `
     select id, event_id, type, outcome, deliveries, received_at from hookonce_events
     where source = ?1 and event_id = ?2`,
@@ -37,7 +46,9 @@ export const SQL = {
     select coalesce(sha256 = ?2, bytes = ?3) from hookonce_bodies
     where id = (select body from hookonce_results where event = ?1)`,
   findBody: `
-    select headers, bytes from hookonce_bodies where id = (select body from hookonce_results where event = ?1)`,
+    select headers, bytes, (select element from hookonce_results where event = ?1) from hookonce_bodies
+    where id = (select body from hookonce_results where event = ?1)`,
+  markElement: `update hookonce_results set element = 1 where event = ?1`,
   countDelivery: `
     update hookonce_events
     set deliveries = deliveries + 1, last_delivery_at = ?2, changed_bodies = changed_bodies + ?3
@@ -57,27 +68,31 @@ export const SQL = {
   dropDelivery: `delete from hookonce_deliveries where source = ?1 and event_id = ?2 and number = ?3`,
   hasOpenFailures: `select exists (select 1 from hookonce_failures where settled_at is null)`,
   findFailure: `
-    select type, handler_hash, code, error, deliveries, first_at, last_at, last_headers, last_body, element
+    select type, handler_hash, code, error, deliveries, first_at, last_at, last_headers, last_body, element,
+      retries, next_at
     from hookonce_failures
     where source = ?1 and event_id = ?2 and settled_at is null`,
   recordFailure: `
     insert into hookonce_failures
       (source, event_id, type, handler, code, error, stack, deliveries, first_at, last_at,
-       first_headers, first_body, last_headers, last_body, element, handler_hash, position)
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8, ?9, ?10, ?9, ?10, ?11, ?12,
+       first_headers, first_body, last_headers, last_body, element, handler_hash, next_at, position)
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8, ?9, ?10, ?9, ?10, ?11, ?12, ?13,
       (select coalesce(max(id), 0) from hookonce_events))
     on conflict (source, event_id) do update
     set type = excluded.type, handler = excluded.handler, handler_hash = excluded.handler_hash,
       code = excluded.code, error = excluded.error,
       stack = excluded.stack, attempts = attempts + 1, deliveries = deliveries + 1, last_at = excluded.last_at,
       last_headers = excluded.last_headers, last_body = excluded.last_body, element = excluded.element,
-      settled_at = null
+      next_at = excluded.next_at, settled_at = null
     returning deliveries`,
   // A run by `hookonce apply` is not a delivery: it has no body and no time of receipt.
   failAgain: `
     update hookonce_failures
     set handler = ?3, code = ?4, error = ?5, stack = ?6, handler_hash = ?7, attempts = attempts + 1
     where source = ?1 and event_id = ?2`,
+  setRetry: `
+    update hookonce_failures set retries = ?3, next_at = ?4
+    where source = ?1 and event_id = ?2 and settled_at is null`,
   // A delivery that runs nothing.
   skipFailure: `
     update hookonce_failures
@@ -85,7 +100,8 @@ export const SQL = {
     where source = ?1 and event_id = ?2 and settled_at is null
     returning deliveries`,
   settleFailure: `
-    update hookonce_failures set settled_at = ?3 where source = ?1 and event_id = ?2 and settled_at is null`,
+    update hookonce_failures set settled_at = ?3, next_at = null
+    where source = ?1 and event_id = ?2 and settled_at is null`,
 } as const;
 
 type Value = string | number | Uint8Array | null;

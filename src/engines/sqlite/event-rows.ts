@@ -1,4 +1,5 @@
-import type { RecordedOutcome } from "../engine.ts";
+import type { HandlerInput } from "../engine.ts";
+import type { RecordedOutcome } from "../reader.ts";
 
 /** What the statements of delivery-statements.ts return, by name. */
 
@@ -29,6 +30,9 @@ export interface OpenFailure {
   readonly body: Uint8Array;
   /** Whether the body is the event's own part of a batch. */
   readonly element: boolean;
+  /** How often hookonce itself has run it again, and when it does so next. */
+  readonly retries: number;
+  readonly nextAt: number | null;
 }
 
 export function recorded(row: unknown[] | undefined): RecordedEvent | undefined {
@@ -46,7 +50,20 @@ export function recorded(row: unknown[] | undefined): RecordedEvent | undefined 
 
 export function openFailure(row: unknown[] | undefined): OpenFailure | undefined {
   if (row === undefined) return undefined;
-  const [type, handlerHash, code, error, deliveries, firstAt, lastAt, headersJson, body, element] = row as [
+  const [
+    type,
+    handlerHash,
+    code,
+    error,
+    deliveries,
+    firstAt,
+    lastAt,
+    headersJson,
+    body,
+    element,
+    retries,
+    nextAt,
+  ] = row as [
     string,
     string | null,
     string,
@@ -57,6 +74,8 @@ export function openFailure(row: unknown[] | undefined): OpenFailure | undefined
     string,
     Uint8Array,
     number,
+    number,
+    number | null,
   ];
   return {
     type,
@@ -69,5 +88,12 @@ export function openFailure(row: unknown[] | undefined): OpenFailure | undefined
     headersJson,
     body,
     element: element === 1,
+    retries,
+    nextAt,
   };
+}
+
+/** A retry of a failed event keeps the time at which the event was first received. */
+export function withReceipt(input: HandlerInput, failure: OpenFailure | undefined): HandlerInput {
+  return failure === undefined ? input : { ...input, receivedAt: failure.firstAt };
 }

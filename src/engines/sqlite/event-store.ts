@@ -1,7 +1,8 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf, stackOf } from "../../errors.ts";
 import type { Headers, Outcome, Reply } from "../../event.ts";
-import type { EventSource, HandlerInput, Incoming, LoadedHandler, RecordedOutcome } from "../engine.ts";
+import type { EventSource, HandlerInput, Incoming, LoadedHandler } from "../engine.ts";
+import type { RecordedOutcome } from "../reader.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
 import { openFailure, recorded, type OpenFailure, type RecordedEvent } from "./event-rows.ts";
 
@@ -21,6 +22,14 @@ export interface FailedRun {
 type SourceName = Pick<EventSource, "name">;
 /** Null if none ran. */
 type FailedHandler = Pick<LoadedHandler, "file" | "hash"> | null;
+
+/** The body that an event is run with. */
+interface StoredBody {
+  readonly headersJson: string;
+  readonly body: Uint8Array;
+  /** Whether the body is the event's own part of a batch. */
+  readonly element: boolean;
+}
 
 /** What a handler's run changed and returned. */
 export interface Run {
@@ -74,13 +83,18 @@ export function createEventStore(db: Database) {
   }
 
   /** The delivery that brought a recorded event; undefined if its body is gone. */
-  function bodyOf(event: number): { headersJson: string; body: Uint8Array } | undefined {
-    const [headersJson, body] = sql.findBody.row(event) ?? [];
+  function bodyOf(event: number): StoredBody | undefined {
+    const [headersJson, body, element] = sql.findBody.row(event) ?? [];
     if (typeof headersJson !== "string" || !(body instanceof Uint8Array)) return undefined;
-    return { headersJson, body };
+    return { headersJson, body, element: element === 1 };
   }
 
-  function recordFailedRun(failed: FailedRun, handler: FailedHandler, error: unknown): number {
+  function recordFailedRun(
+    failed: FailedRun,
+    handler: FailedHandler,
+    error: unknown,
+    nextAt: number | null = null,
+  ): number {
     open = true;
     const row = sql.recordFailure.row(
       failed.source,
@@ -95,6 +109,7 @@ export function createEventStore(db: Database) {
       failed.body,
       failed.element ? 1 : 0,
       handler?.hash ?? null,
+      nextAt,
     );
     return row?.[0] as number;
   }
@@ -126,11 +141,12 @@ export function createEventStore(db: Database) {
       return row?.[0] as number | undefined;
     },
 
-    /** Records an event that had failed and has now been applied without a delivery. */
-    insertApplied(
+    /** Records an event that had failed and has now been settled without a delivery. */
+    insertSettled(
       source: EventSource,
-      input: HandlerInput,
-      handler: string,
+      input: Pick<HandlerInput, "id" | "type">,
+      outcome: "processed" | "discarded",
+      handler: string | null,
       failure: OpenFailure,
     ): number | undefined {
       const row = sql.insertEvent.row(
@@ -138,7 +154,7 @@ export function createEventStore(db: Database) {
         input.id,
         input.type,
         failure.firstAt,
-        "processed",
+        outcome,
         handler,
         failure.deliveries,
         failure.lastAt,
@@ -155,17 +171,43 @@ export function createEventStore(db: Database) {
     }: Pick<HandlerInput, "receivedAt" | "headersJson" | "body">): number =>
       sql.insertBody.insert(receivedAt, headersJson, body, sha256(body)),
 
+    /** Stores the body and the result of a failure that is settled without a delivery. */
+    insertSettledResult(
+      event: number,
+      { firstAt, headersJson, body, element }: OpenFailure,
+      { rowsChanged, durationUs, reply, handlerHash }: Run,
+    ): void {
+      const row = sql.insertBody.insert(firstAt, headersJson, body, sha256(body));
+      sql.insertResult.run(event, row, rowsChanged, durationUs, replyJson(reply), handlerHash);
+      if (element) sql.markElement.run(event);
+    },
+
     insertResult(event: number, body: number, { rowsChanged, durationUs, reply, handlerHash }: Run): void {
       sql.insertResult.run(event, body, rowsChanged, durationUs, replyJson(reply), handlerHash);
     },
 
-    /** Records that an unhandled event has been applied. */
-    complete(source: EventSource, event: RecordedEvent, run: Run): void {
+    /** Records that an event has been applied which was unhandled or discarded. */
+    complete(source: EventSource, event: RecordedEvent, run: Run, reason?: string): void {
       const { handler, handlerHash, rowsChanged, durationUs, reply } = run;
       keepFirstDelivery(source, event);
       sql.completeEvent.run(event.id, handler);
-      sql.completeResult.run(event.id, rowsChanged, durationUs, replyJson(reply), handlerHash);
+      const result = [rowsChanged, durationUs, replyJson(reply), handlerHash] as const;
+      sql.completeResult.run(event.id, ...result, reason ?? null);
     },
+
+    discard(source: EventSource, event: RecordedEvent, reason: string): void {
+      keepFirstDelivery(source, event);
+      sql.discardEvent.run(event.id);
+      sql.giveReason.run(event.id, reason);
+    },
+
+    giveReason: (event: number, reason: string): void => sql.giveReason.run(event, reason),
+
+    /** The job that replayed an event last. */
+    replayedBy: (event: number): string | null => (sql.findReplay.row(event)?.[0] ?? null) as string | null,
+
+    countReplay: (event: number, job: string, reason: string): void =>
+      sql.countReplay.run(event, job, reason),
 
     find: (source: SourceName, eventId: string): RecordedEvent | undefined =>
       recorded(sql.findEvent.row(source.name, eventId)),
@@ -187,9 +229,11 @@ export function createEventStore(db: Database) {
     stored(source: EventSource, { id, eventId, type, receivedAt }: RecordedEvent): HandlerInput | undefined {
       const found = bodyOf(id);
       if (found === undefined) return undefined;
-      const { headersJson, body } = found;
+      const { headersJson, body, element } = found;
       const headers = JSON.parse(headersJson) as Headers;
-      const payload = source.payloadOf({ headers, body }, eventId);
+      const payload = element
+        ? { json: Buffer.from(body).toString() }
+        : source.payloadOf({ headers, body }, eventId);
       if (payload === undefined) return undefined;
       return {
         id: eventId,
@@ -215,6 +259,7 @@ export function createEventStore(db: Database) {
       { eventId, type }: Pick<RecordedEvent, "eventId" | "type">,
       handler: FailedHandler,
       error: unknown,
+      nextAt: number | null,
     ): number =>
       recordFailedRun(
         {
@@ -228,6 +273,7 @@ export function createEventStore(db: Database) {
         },
         handler,
         error,
+        nextAt,
       ),
 
     /** Another run of a failure has failed, and it was no delivery. */
@@ -235,6 +281,10 @@ export function createEventStore(db: Database) {
       const { file = null, hash = null } = handler ?? {};
       sql.failAgain.run(source.name, eventId, file, codeOf(error), messageOf(error), stackOf(error), hash);
     },
+
+    /** Sets when hookonce itself runs a failure again. */
+    setRetry: (source: SourceName, eventId: string, retries: number, nextAt: number | null): void =>
+      sql.setRetry.run(source.name, eventId, retries, nextAt),
 
     /**
      * A failure was delivered again, and nothing ran.

@@ -1,4 +1,5 @@
-import type { Engine, Reader } from "../engine.ts";
+import type { Engine } from "../engine.ts";
+import type { Reader } from "../reader.ts";
 import type { FileWatch } from "./file-watch.ts";
 
 /**
@@ -13,13 +14,14 @@ export function explainReads<R extends Reader>(reader: R, files: FileWatch): R {
       throw files.explain(error);
     }
   };
-  return {
-    ...reader,
-    owed: (...args) => explaining(() => reader.owed(...args)),
-    owedByType: (...args) => explaining(() => reader.owedByType(...args)),
-    find: (...args) => explaining(() => reader.find(...args)),
-    failure: (...args) => explaining(() => reader.failure(...args)),
-  };
+  return new Proxy(reader, {
+    get(target, name) {
+      const found: unknown = Reflect.get(target, name);
+      return typeof found === "function"
+        ? (...args: unknown[]): unknown => explaining(() => found(...args))
+        : found;
+    },
+  });
 }
 
 /**

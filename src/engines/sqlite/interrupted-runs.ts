@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError } from "../../errors.ts";
-import type { EventSource, QuarantineCode } from "../engine.ts";
+import type { EventSource } from "../engine.ts";
+import type { QuarantineCode } from "../reader.ts";
 import type { Left, MarkedRun } from "../marker.ts";
 import { WATCH_LIMITS } from "../watchdog.ts";
 import { createEventStore } from "./event-store.ts";
@@ -113,7 +114,7 @@ function record(db: Database, run: MarkedRun, error: HookonceError): Recovered {
     store.failAgain(source, eventId, handler, error);
   } else if (known !== undefined) {
     // If it is not owed any more, another run has applied it.
-    if (stored !== undefined) store.recordFailedRun({ ...run, ...stored, element: false }, handler, error);
+    if (stored !== undefined) store.recordFailedRun({ ...run, ...stored }, handler, error);
   } else if (run.delivery !== undefined) {
     const deliveries = store.recordFailedRun({ ...run, ...run.delivery }, handler, error);
     store.keepDelivery(source, eventId, deliveries, run.receivedAt, "failed", false);

@@ -1,4 +1,5 @@
-import { HookonceError } from "../../errors.ts";
+import type { Database } from "bun:sqlite";
+import { HookonceError, messageOf } from "../../errors.ts";
 import type { Headers } from "../../event.ts";
 import { isMultipart } from "../../providers/body/multipart.ts";
 import type {
@@ -6,16 +7,19 @@ import type {
   Handlers,
   Incoming,
   Job,
+  EventSource,
+  JobResult,
   LoadedHandler,
   Policy,
-  QuarantineCode,
   Result,
   RunNote,
 } from "../engine.ts";
-import type { OpenFailure, RecordedEvent } from "./event-rows.ts";
-import { ownBytes, type EventStore, type Run } from "./event-store.ts";
+import { withReceipt, type OpenFailure, type RecordedEvent } from "./event-rows.ts";
+import { ownBytes, type EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
+import { createOtherJobs } from "./other-jobs.ts";
+import { nothing, quarantined, resultOf, unreadable } from "./results.ts";
 
 /** The rows in which the open transaction, or an earlier one, has stored the bytes of batches. */
 export type BatchBodies = Pick<Map<object, number>, "get" | "set">;
@@ -23,9 +27,9 @@ export type BatchBodies = Pick<Map<object, number>, "get" | "set">;
 /** What each job does inside the open transaction. batch.ts handles savepoints and repeated runs. */
 export interface Jobs {
   /** @throws what the handler throws. The caller undoes the job and calls {@link Jobs.recordFailure} */
-  run(job: Job, handlers: Handlers, bodies: BatchBodies): Result;
-  /** Records that a job failed and was undone. */
-  recordFailure(job: Job, handlers: Handlers, error: unknown): Result;
+  run(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult;
+  /** Records that a job failed and was undone. Returns an error if nothing is recorded of it. */
+  recordFailure(job: Job, handlers: Handlers, error: unknown): Result | HookonceError;
   /** Whether a job is to be the only one of its transaction, because its handler may end the process. */
   runsAlone(job: Job, handlers: Handlers): boolean;
   /** Returns what to log about the runs since the last call. */
@@ -33,15 +37,47 @@ export interface Jobs {
 }
 
 type Apply = Extract<Job, { kind: "apply" }>;
+type Delivery = Extract<Job, { kind: "delivery" }>;
 
 export function createJobs(
+  db: Database,
   store: EventStore,
   policy: Policy,
   runs: HandlerRuns,
   interrupted: InterruptedRuns,
 ): Jobs {
-  function run(job: Job, handlers: Handlers, bodies: BatchBodies): Result {
-    return job.kind === "delivery" ? deliver(asRecorded(job.event), handlers, bodies) : apply(job, handlers);
+  const { replay, discard, importEvents, record } = createOtherJobs(db, store, runs, interrupted);
+
+  function run(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult {
+    switch (job.kind) {
+      case "delivery":
+        return deliver(asRecorded(job.event), handlers, bodies);
+      case "apply":
+        return job.isRetry === true ? retry(job, handlers) : apply(job, handlers);
+      case "replay":
+        return replay(job, handlers);
+      case "discard":
+        return discard(job);
+      case "import":
+        return importEvents(job.source, job.events, job.at);
+      case "record":
+        for (const entry of job.entries) record(entry);
+        return null;
+    }
+  }
+
+  /** If the event is still owed although nothing failed, its next run is set: its handler may come back. */
+  function retry(job: Apply, handlers: Handlers): Result {
+    const result = apply(job, handlers);
+    scheduleNext(job);
+    return result;
+  }
+
+  function scheduleNext({ source, eventId, at }: Apply): void {
+    const failure = store.findFailure(source, eventId);
+    if (failure === undefined) return;
+    const retries = failure.retries + 1;
+    store.setRetry(source, eventId, retries, policy.retryAt(source, { ...failure, retries }, at));
   }
 
   /**
@@ -77,7 +113,7 @@ export function createJobs(
       // failure.
       const known = store.find(source, input.id);
       return known === undefined
-        ? recordFailure({ kind: "delivery", event: incoming }, handlers, decided.fail)
+        ? recordFailedDelivery({ kind: "delivery", event: incoming }, handlers, decided.fail)
         : repeat(incoming, known, handlers);
     }
     const failure = store.findFailure(source, input.id);
@@ -164,12 +200,13 @@ export function createJobs(
       if (policy.isQuarantined(failure, handler)) return { ...said, ...quarantined(failure, handler) };
     }
     if (known !== undefined) {
-      if (handler === null || !policy.isOwed(known.outcome, handler))
+      const again = known.outcome === "discarded" && job.reason !== undefined;
+      if (handler === null || !(again || policy.isOwed(known.outcome, handler)))
         return { ...said, outcome: policy.repeatedAs(known.outcome) };
       const input = store.stored(source, known);
       if (input === undefined) throw unreadable(job);
       const ran = runs.run(source, handler, input);
-      store.complete(source, known, ran);
+      store.complete(source, known, ran, job.reason);
       store.settleFailure(source, eventId, at);
       return { ...said, ...resultOf(ran), outcome: "processed" };
     }
@@ -203,9 +240,9 @@ export function createJobs(
       headersJson,
       body,
     };
-    const id = store.insertApplied(source, input, handler.file, failure) as number;
+    const id = store.insertSettled(source, input, "processed", handler.file, failure) as number;
     const ran = runs.run(source, handler, input);
-    store.insertResult(id, store.insertBody(input), ran);
+    store.insertSettledResult(id, failure, ran);
     store.settleFailure(source, eventId, at);
     return { ...resultOf(ran), eventId, type, outcome: "processed" };
   }
@@ -215,15 +252,33 @@ export function createJobs(
     return "fail" in decided ? decided.fail : null;
   }
 
-  function recordFailure(job: Job, handlers: Handlers, error: unknown): Result {
-    if (job.kind === "apply") return recordFailedApply(job, handlers, error);
+  function recordFailure(job: Job, handlers: Handlers, error: unknown): Result | HookonceError {
+    switch (job.kind) {
+      case "delivery":
+        return recordFailedDelivery(job, handlers, error);
+      case "apply":
+        return recordFailedApply(job, handlers, error);
+      // It stays processed as before.
+      case "replay":
+        return { ...resultOf(nothing), eventId: job.eventId, type: "", outcome: "failed", error };
+      case "discard":
+      case "import":
+      case "record":
+        return error instanceof HookonceError
+          ? error
+          : new HookonceError("storage_failed", messageOf(error), { cause: error });
+    }
+  }
+
+  function recordFailedDelivery(job: Delivery, handlers: Handlers, error: unknown): Result {
     const incoming = asRecorded(job.event);
     const { source, input } = incoming;
     // If the event is still recorded after the undo, it was unhandled, and its new handler has now failed.
     const owed = store.find(source, input.id) ?? store.findSameBody(source, () => ownBytes(incoming));
     const { eventId, type } = owed ?? { eventId: input.id, type: input.type };
     const handler = handlers.for(source.handlersOf, type);
-    const deliveries = store.recordFailure(incoming, { eventId, type }, handler, error);
+    const nextAt = retryAfter(source, eventId, input.receivedAt, error);
+    const deliveries = store.recordFailure(incoming, { eventId, type }, handler, error, nextAt);
     interrupted.settle(source, eventId);
     if (owed === undefined) {
       store.keepDelivery(source, eventId, deliveries, input.receivedAt, "failed", false);
@@ -240,7 +295,16 @@ export function createJobs(
     };
   }
 
-  function recordFailedApply({ source, eventId, at }: Apply, handlers: Handlers, error: unknown): Result {
+  /** When hookonce itself runs an event again that has failed now. A run that is set stays. */
+  function retryAfter(source: EventSource, eventId: string, now: number, error: unknown): number | null {
+    const failure = store.findFailure(source, eventId);
+    const { firstAt, retries, nextAt } = failure ?? { firstAt: now, retries: 0, nextAt: null };
+    const code = error instanceof HookonceError ? error.code : "handler_error";
+    return nextAt ?? policy.retryAt(source, { code, firstAt, retries }, now);
+  }
+
+  function recordFailedApply(job: Apply, handlers: Handlers, error: unknown): Result {
+    const { source, eventId, at } = job;
     const known = store.find(source, eventId);
     const failure = store.findFailure(source, eventId);
     const type = known?.type ?? failure?.type ?? "";
@@ -248,6 +312,7 @@ export function createJobs(
     interrupted.settle(source, eventId);
     if (failure !== undefined) {
       store.failAgain(source, eventId, handler, error);
+      if (job.isRetry === true) scheduleNext(job);
     } else if (known !== undefined) {
       const input = store.stored(source, known);
       if (input !== undefined) {
@@ -256,6 +321,7 @@ export function createJobs(
           known,
           handler,
           error,
+          retryAfter(source, eventId, at, error),
         );
       }
     }
@@ -267,40 +333,14 @@ export function createJobs(
       const { source, input, earlierIds = [] } = job.event;
       return [input.id, ...earlierIds].some((id) => interrupted.find(source, id) !== undefined);
     }
-    const { source, eventId, evenQuarantined } = job;
+    if (job.kind === "import" || job.kind === "record") return false;
+    const { source, eventId } = job;
+    const evenQuarantined = job.kind === "apply" && job.evenQuarantined === true;
     if (interrupted.find(source, eventId) !== undefined) return true;
-    const failure = evenQuarantined === true ? store.findFailure(source, eventId) : undefined;
+    const failure = evenQuarantined ? store.findFailure(source, eventId) : undefined;
     const handler = failure === undefined ? null : handlers.for(source.handlersOf, failure.type);
     return failure !== undefined && handler !== null && policy.isQuarantined(failure, handler);
   }
 
   return { run, recordFailure, runsAlone, takeNotes: () => runs.takeNotes() };
-}
-
-const nothing: Run = { handler: null, handlerHash: null, rowsChanged: 0, durationUs: 0, reply: null };
-
-function resultOf({ handler, rowsChanged, durationUs, reply }: Run) {
-  return { handler, rowsChanged, durationUs, reply, changedBody: false, error: null };
-}
-
-function unreadable({ source, eventId }: Apply): HookonceError {
-  return new HookonceError(
-    "stored_event_unreadable",
-    `The stored delivery holds no event "${eventId}". If batch or event_id of source "${source.name}" was changed since, set it back.`,
-  );
-}
-
-/** Nothing has run. The failure stays as it is. */
-function quarantined({ code, error }: OpenFailure, { file }: LoadedHandler) {
-  return {
-    ...resultOf(nothing),
-    handler: file,
-    outcome: "failed" as const,
-    error: new HookonceError(code as QuarantineCode, error),
-  };
-}
-
-/** A retry of a failed event keeps the time at which the event was first received. */
-function withReceipt(input: HandlerInput, failure: OpenFailure | undefined): HandlerInput {
-  return failure === undefined ? input : { ...input, receivedAt: failure.firstAt };
 }

@@ -3,6 +3,7 @@ import inbox from "../../../drizzle/0000_inbox.sql" with { type: "text" };
 import replies from "../../../drizzle/0001_replies.sql" with { type: "text" };
 import onePath from "../../../drizzle/0002_one_path.sql" with { type: "text" };
 import interruptedRuns from "../../../drizzle/0003_interrupted_runs.sql" with { type: "text" };
+import lookAndAct from "../../../drizzle/0004_look_and_act.sql" with { type: "text" };
 
 /**
  * The migrations that drizzle-kit generated, embedded in the binary. Add each new file here: a test compares
@@ -13,4 +14,5 @@ export const ownMigrations: readonly Migration[] = [
   { name: "0001_replies.sql", sql: replies },
   { name: "0002_one_path.sql", sql: onePath },
   { name: "0003_interrupted_runs.sql", sql: interruptedRuns },
+  { name: "0004_look_and_act.sql", sql: lookAndAct },
 ];

@@ -2,6 +2,7 @@ import type { Database } from "bun:sqlite";
 import { realpathSync, statSync } from "node:fs";
 import { HookonceError, withCode } from "../../errors.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { NO_COUNTS } from "./rollup-writes.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
 import { freeBytes } from "./disk-space.ts";
 import { writeMeta } from "./meta.ts";
@@ -77,7 +78,8 @@ function createTrial(connection: Database): (now: number) => void {
     sql.countDelivery.run(id, now, 1);
     sql.insertDelivery.run(NOBODY, EVENT, 1, now, "processed", 1);
     sql.keepChangedBody.run(id, now, "{}", empty);
-    sql.recordFailure.row(NOBODY, EVENT, "", null, "internal", "", null, now, "{}", empty, 0, null);
+    sql.recordFailure.row(NOBODY, EVENT, "", null, "internal", "", null, now, "{}", empty, 0, null, null);
+    sql.addToMinute.run(now, NOBODY, now, ...NO_COUNTS);
   };
 }
 

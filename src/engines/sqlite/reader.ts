@@ -1,20 +1,5 @@
 import type { Database } from "bun:sqlite";
-import {
-  and,
-  asc,
-  eq,
-  gt,
-  gte,
-  inArray,
-  isNull,
-  lt,
-  lte,
-  notExists,
-  or,
-  sql,
-  type AnyColumn,
-  type SQL,
-} from "drizzle-orm";
+import { and, asc, eq, gt, gte, inArray, isNull, lt, lte, notExists, or, sql, type SQL } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import {
@@ -25,7 +10,11 @@ import {
   type OwedCount,
   type OwedEvent,
   type Reader,
-} from "../engine.ts";
+} from "../reader.ts";
+import { detailReads } from "./event-detail.ts";
+import { matching, of } from "./filters.ts";
+import { ledgerReads } from "./ledger-reads.ts";
+import { listReads } from "./lists.ts";
 import { events, failures } from "./schema.ts";
 
 /**
@@ -33,6 +22,9 @@ import { events, failures } from "./schema.ts";
  * at once: 60 ms for 300,000 in memory, while the deliveries wait.
  */
 const MAX_LOOKED_AT = 2000;
+
+/** How many recorded events one page looks at: 5 ms. */
+const MAX_RECORDED = 20_000;
 
 /**
  * Reads everything that is not a delivery. Each read is one query that fetches all its rows: no snapshot
@@ -84,6 +76,8 @@ export function openReader(connection: Database): Reader & { close(): void } {
     const ends = [...event.all(), ...(outcome === "unhandled" ? [] : failed.all())];
     return ends.sort((a, b) => a.position - b.position || a.failure - b.failure)[0];
   }
+
+  const none = { items: [], next: undefined };
 
   function owedRows(filter: EventFilter, after: Cursor, end: Cursor | undefined, limit: number) {
     const { outcome } = filter;
@@ -148,6 +142,8 @@ export function openReader(connection: Database): Reader & { close(): void } {
 
   return {
     owed(filter, after = { position: -1, failure: 0 }, limit) {
+      const { outcome } = filter;
+      if (outcome !== undefined && outcome !== "unhandled" && outcome !== "failed") return none;
       const end = endOfLook(filter, after);
       const rows = owedRows(filter, after, end, limit);
       const last = rows.length < limit ? end : rows.at(-1);
@@ -164,6 +160,49 @@ export function openReader(connection: Database): Reader & { close(): void } {
         next: last === undefined ? undefined : { position: last.position, failure: last.failure },
       };
     },
+    recorded(filter, after, limit, last) {
+      const from = after?.position ?? 0;
+      const end = Math.min(from + MAX_RECORDED, last);
+      const { outcome } = filter;
+      const rows = db
+        .select({
+          id: events.id,
+          source: events.source,
+          eventId: events.eventId,
+          type: events.type,
+          outcome: events.outcome,
+        })
+        .from(events)
+        .where(
+          and(
+            gt(events.id, from),
+            lte(events.id, end),
+            outcome === undefined ? undefined : sql`${events.outcome} = ${outcome}`,
+            ...matching(filter, events, events.receivedAt),
+          ),
+        )
+        .orderBy(asc(events.id))
+        .limit(limit)
+        .all();
+      const position = rows.length < limit ? end : (rows.at(-1)?.id ?? end);
+      return {
+        items: rows.map(({ id: _id, ...event }) => event),
+        next: position < last ? { position, failure: 0 } : undefined,
+      };
+    },
+    lastRecorded: () =>
+      db
+        .select({ id: sql<number>`coalesce(max(${events.id}), 0)` })
+        .from(events)
+        .get()?.id ?? 0,
+    due: (now, limit, sources) =>
+      db
+        .select({ source: of(failures.source), eventId: of(failures.eventId) })
+        .from(sql`${failures} indexed by hookonce_failures_next`)
+        .where(and(lte(failures.nextAt, now), inArray(failures.source, sources)))
+        .orderBy(asc(failures.nextAt))
+        .limit(limit)
+        .all(),
     owedByType(cap) {
       const recorded = db
         .select({
@@ -228,36 +267,11 @@ export function openReader(connection: Database): Reader & { close(): void } {
         .where(and(eq(failures.source, source), eq(failures.eventId, eventId), open))
         .get();
     },
+    ...listReads(db),
+    ...detailReads(db),
+    ...ledgerReads(db),
     close: () => connection.close(true),
   };
-}
-
-function matching(
-  { ids, source, type, since, until }: EventFilter,
-  table: typeof events | typeof failures,
-  receivedAt: typeof events.receivedAt | typeof failures.firstAt,
-): (SQL | undefined)[] {
-  return [
-    ids === undefined ? undefined : inArray(table.eventId, [...ids]),
-    source === undefined ? undefined : eq(table.source, source),
-    type === undefined
-      ? undefined
-      : type.endsWith("*")
-        ? startsWith(table.type, type.slice(0, -1))
-        : eq(table.type, type),
-    since === undefined ? undefined : gte(receivedAt, since),
-    until === undefined ? undefined : lt(receivedAt, until),
-  ];
-}
-
-function startsWith(column: typeof events.type | typeof failures.type, prefix: string): SQL {
-  // SQLite counts characters, JavaScript UTF-16 units.
-  return sql`substr(${column}, 1, length(${prefix})) = ${prefix}`;
-}
-
-/** Names a column for drizzle, which does not recognize a table followed by `indexed by`. */
-function of<Column extends AnyColumn>(column: Column): SQL<Column["_"]["data"]> {
-  return sql`${column}`;
 }
 
 function failuresAfter(after: Cursor): SQL | undefined {

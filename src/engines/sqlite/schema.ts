@@ -33,7 +33,7 @@ export const events = sqliteTable(
     type: text().notNull(),
     /** Of the first delivery. */
     receivedAt: integer("received_at").notNull(),
-    outcome: text({ enum: ["processed", "unhandled", "ignored"] }).notNull(),
+    outcome: text({ enum: ["processed", "imported", "ignored", "discarded", "unhandled"] }).notNull(),
     /** The file that ran, relative to the inbox folder. */
     handler: text(),
     /** How often it was delivered, failed attempts included. */
@@ -55,6 +55,12 @@ export const events = sqliteTable(
     index("hookonce_events_unhandled")
       .on(table.id)
       .where(sql`${table.outcome} = 'unhandled'`),
+    // Lists show the newest first, and go back to any time.
+    index("hookonce_events_received_at").on(table.receivedAt),
+    // Lists of one outcome that is rare.
+    index("hookonce_events_not_processed")
+      .on(table.outcome, table.receivedAt)
+      .where(sql`${table.outcome} <> 'processed'`),
   ],
 );
 
@@ -71,6 +77,14 @@ export const results = sqliteTable("hookonce_results", {
   reply: text(),
   /** Which version of the handler ran. Null if none did. */
   handlerHash: text("handler_hash"),
+  /** 1 if the body is the event's own part of a batch, as JSON, because the event had failed at first. */
+  element: integer().notNull().default(0),
+  /** How often `replay` ran the event. */
+  replays: integer().notNull().default(0),
+  /** The job that replayed it last, so that a job that goes on after a crash replays no event twice. */
+  replayedBy: text("replayed_by"),
+  /** Why it was discarded, applied after that, or replayed. */
+  reason: text(),
 });
 
 /**
@@ -86,7 +100,9 @@ export const deliveries = sqliteTable(
     number: integer().notNull(),
     at: integer().notNull(),
     /** How it was answered. */
-    outcome: text({ enum: ["processed", "unhandled", "ignored", "duplicate", "failed"] }).notNull(),
+    outcome: text({
+      enum: ["processed", "unhandled", "ignored", "imported", "discarded", "duplicate", "failed"],
+    }).notNull(),
     /** 1 if its body differed from the stored one. */
     changedBody: integer("changed_body").notNull().default(0),
   },
@@ -130,12 +146,22 @@ export const failures = sqliteTable(
     /** The highest id in `hookonce_events` at the first attempt: its place in the order received. */
     position: integer().notNull().default(0),
     settledAt: integer("settled_at"),
+    /** How often hookonce itself ran it again. */
+    retries: integer().notNull().default(0),
+    /** When hookonce itself runs it again. Null: it does not. */
+    nextAt: integer("next_at"),
   },
   (table) => [
     uniqueIndex("hookonce_failures_source_event_id").on(table.source, table.eventId),
     index("hookonce_failures_open")
       .on(table.position)
       .where(sql`${table.settledAt} is null`),
+    index("hookonce_failures_newest")
+      .on(table.firstAt)
+      .where(sql`${table.settledAt} is null`),
+    index("hookonce_failures_next")
+      .on(table.nextAt)
+      .where(sql`${table.nextAt} is not null`),
   ],
 );
 
@@ -170,6 +196,109 @@ export const sources = sqliteTable("hookonce_sources", {
   eventIdRule: text("event_id_rule").notNull(),
   retryWindowMs: integer("retry_window_ms").notNull(),
 });
+
+const count = () => integer().notNull().default(0);
+
+/**
+ * How deliveries were answered and how long handlers took. Minutes are written by the transactions of the
+ * deliveries; hours and days are added up from them.
+ */
+export const rollups = sqliteTable(
+  "hookonce_rollups",
+  {
+    span: text({ enum: ["minute", "hour", "day"] }).notNull(),
+    /** When the minute, hour or day begins. */
+    at: integer().notNull(),
+    source: text().notNull(),
+    /** The latest delivery that was not refused. */
+    lastAt: integer("last_at").notNull().default(0),
+    processed: count(),
+    duplicate: count(),
+    unhandled: count(),
+    ignored: count(),
+    failed: count(),
+    refused: count(),
+    /** Runs of handlers that took up to each of HANDLER_TIMES_US (handler-times.ts). */
+    t0: count(),
+    t1: count(),
+    t2: count(),
+    t3: count(),
+    t4: count(),
+    t5: count(),
+    t6: count(),
+    t7: count(),
+    t8: count(),
+    t9: count(),
+    t10: count(),
+    t11: count(),
+    t12: count(),
+    t13: count(),
+    t14: count(),
+    t15: count(),
+  },
+  (table) => [primaryKey({ columns: [table.span, table.at, table.source] })],
+);
+
+/** Which of a source's secrets verified a delivery last. */
+export const secrets = sqliteTable(
+  "hookonce_secrets",
+  {
+    source: text().notNull(),
+    /** As the config names it, never its value. */
+    secret: text().notNull(),
+    at: integer().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.source, table.secret] })],
+);
+
+/** Tokens for the page and the API. */
+export const tokens = sqliteTable(
+  "hookonce_tokens",
+  {
+    id: integer().primaryKey(),
+    name: text().notNull(),
+    /** SHA-256 of the token, in hex. */
+    hash: text().notNull(),
+    /** JSON array. */
+    scopes: text().notNull(),
+    createdAt: integer("created_at").notNull(),
+    expiresAt: integer("expires_at"),
+    revokedAt: integer("revoked_at"),
+  },
+  (table) => [
+    uniqueIndex("hookonce_tokens_hash").on(table.hash),
+    uniqueIndex("hookonce_tokens_name")
+      .on(table.name)
+      .where(sql`${table.revokedAt} is null`),
+  ],
+);
+
+/** What people have changed. Written in the transaction that makes the change or begins the job. */
+export const audit = sqliteTable("hookonce_audit", {
+  id: integer().primaryKey(),
+  at: integer().notNull(),
+  actor: text().notNull(),
+  action: text().notNull(),
+  target: text().notNull(),
+  reason: text(),
+});
+
+/** Jobs that change many events. One that has not ended goes on at the next start. */
+export const jobs = sqliteTable(
+  "hookonce_jobs",
+  {
+    id: text().primaryKey(),
+    action: text().notNull(),
+    actor: text().notNull(),
+    startedAt: integer("started_at").notNull(),
+    endedAt: integer("ended_at"),
+    /** JSON. */
+    request: text().notNull(),
+    /** JSON. */
+    progress: text().notNull(),
+  },
+  (table) => [index("hookonce_jobs_started_at").on(table.startedAt)],
+);
 
 /** Small facts about this database, for example whether hookonce created it. */
 export const meta = sqliteTable("hookonce_meta", {

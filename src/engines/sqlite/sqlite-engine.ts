@@ -18,6 +18,7 @@ import { watchLogSize } from "./log-size.ts";
 import { takeOverLogSync, type LogSync } from "./log-sync.ts";
 import { readMeta } from "./meta.ts";
 import { createProbe } from "./probe.ts";
+import { createRollupWrites } from "./rollup-writes.ts";
 import { countingRows, OPTIMIZE } from "./row-counts.ts";
 import { loadSqlHandler } from "./sql-handler.ts";
 import { troubleOf, unavailable } from "./sqlite-error.ts";
@@ -50,7 +51,8 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
   const interrupted = createInterruptedRuns(connection);
   const runs = createHandlerRuns(policy, interrupted, marker);
   const transaction = createTransaction(connection, sync === null ? marker : undefined);
-  const batches = createBatchWriter(transaction, createJobs(store, policy, runs, interrupted), store);
+  const jobs = createJobs(connection, store, policy, runs, interrupted);
+  const batches = createBatchWriter(transaction, jobs, store, createRollupWrites(connection));
   const openGate = createGates(connection);
   let reader: ReturnType<typeof openReaderLater> | undefined;
   const probe = createProbe(connection, transaction, checkpoint);
@@ -80,8 +82,8 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
       }
     },
     // oxlint-disable-next-line typescript/require-await -- SQLite is synchronous; what it throws is to reject
-    async commit(jobs, { workMs, handlers }) {
-      const { results, blocked, notes } = batches.commit(jobs, handlers, workMs);
+    async commit(list, { workMs, handlers }) {
+      const { results, blocked, notes } = batches.commit(list, handlers, workMs);
       for (const note of notes) onRun?.(note);
       const begun = results.length;
       const durable = begun === 0 ? Promise.resolve() : durability.after(begun);

@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { HookonceError } from "../../errors.ts";
+import type { Result } from "../engine.ts";
 import type { Trial, TrialOptions } from "../store.ts";
 import { createEventStore } from "./event-store.ts";
 import { createHandlerRuns } from "./handler-runs.ts";
@@ -52,7 +53,7 @@ export function openTrial(options: TrialOptions): Trial | "copy" | { readonly wh
   const interrupted = createInterruptedRuns(connection);
   // Unmarked: the parent of this process watches the run.
   const runs = createHandlerRuns(policy, interrupted, { begin() {}, end() {} });
-  const jobs = createJobs(createEventStore(connection), policy, runs, interrupted);
+  const jobs = createJobs(connection, createEventStore(connection), policy, runs, interrupted);
   return {
     handlerModules,
     loadHandler: async (code) => loadHandler(connection, code),
@@ -61,7 +62,8 @@ export function openTrial(options: TrialOptions): Trial | "copy" | { readonly wh
       if (!transaction.begin()) return undefined;
       try {
         const only = { for: () => handler, files: [] };
-        return jobs.run({ kind: "delivery", event }, only, new Map());
+        // A delivery results in this.
+        return jobs.run({ kind: "delivery", event }, only, new Map()) as Result;
       } finally {
         jobs.takeNotes();
         transaction.rollback();

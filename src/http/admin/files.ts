@@ -5,6 +5,8 @@ export interface DashboardFile {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The same, compressed. Null if that is not smaller. */
   readonly gzip: Uint8Array<ArrayBuffer> | null;
+  /** The hash of the bytes, in quotes. */
+  readonly etag: string;
   /** Its name contains a hash of its bytes, so browsers may keep it for a year. */
   readonly immutable: boolean;
 }

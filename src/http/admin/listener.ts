@@ -1,15 +1,14 @@
 import { zValidator } from "@hono/zod-validator";
 import { Hono, type MiddlewareHandler } from "hono";
-import { HookonceError, messageOf } from "../../errors.ts";
+import { HookonceError } from "../../errors.ts";
 import { answerError } from "../answers.ts";
 import type { Access, Actor } from "./access.ts";
 import type { DashboardFile, DashboardFiles } from "./files.ts";
 import { sessionRequest } from "./requests.ts";
-import { refuseRequest, type AdminApp, type AdminEnv } from "./routes.ts";
+import type { AdminApp } from "./routes.ts";
+import { refuseRequest, type AdminEnv } from "./routing.ts";
 import type { SessionJson } from "./shapes.ts";
-
-/** The most bytes that a request may carry: 10,000 ids of 255 bytes, and room for JSON. */
-export const MAX_REQUEST_BYTES = 8 * 1024 * 1024;
+import { ACTOR_HEADER } from "./socket.ts";
 
 /**
  * The page may load only its own files, and no other page may embed it. There is no `unsafe-inline` and no
@@ -52,7 +51,9 @@ export function createListenerApp({
   readonly files: () => Promise<DashboardFiles>;
 }) {
   const authenticated: MiddlewareHandler<AdminEnv> = async (c, next) => {
-    c.set("actor", await access.actorOf(c.req.raw, c.env.peer));
+    const actor = (): Promise<Actor> => access.actorOf(c.req.raw, c.env.peer);
+    c.set("actor", await actor());
+    c.set("stillAllowed", actor);
     await next();
   };
   return new Hono<AdminEnv>()
@@ -84,7 +85,7 @@ export function createListenerApp({
       const { path } = c.req;
       const file = all.get(path) ?? (/^\/[\w-]*$/.test(path) ? all.get("/") : undefined);
       if (file === undefined) throw nothingHere();
-      return answerFile(file, c.req.header("accept-encoding") ?? "");
+      return answerFile(file, c.req.raw.headers);
     })
     .notFound(() => answerError(nothingHere()))
     .onError((error) => answerError(error));
@@ -93,13 +94,15 @@ export function createListenerApp({
 /** The API and the page's own routes, for the page's client. */
 export type ListenerApp = ReturnType<typeof createListenerApp>;
 
-function answerFile({ type, bytes, gzip, immutable }: DashboardFile, accepted: string): Response {
-  const packed = gzip !== null && /\bgzip\b/.test(accepted);
+function answerFile({ type, bytes, gzip, etag, immutable }: DashboardFile, request: Headers): Response {
+  const kept = { etag, vary: "accept-encoding", "cache-control": immutable ? IMMUTABLE : "no-cache" };
+  if (request.get("if-none-match")?.includes(etag) === true)
+    return new Response(null, { status: 304, headers: kept });
+  const packed = gzip !== null && /\bgzip\b/.test(request.get("accept-encoding") ?? "");
   return new Response(packed ? gzip : bytes, {
     headers: {
+      ...kept,
       "content-type": type,
-      "cache-control": immutable ? IMMUTABLE : "no-cache",
-      vary: "accept-encoding",
       ...(packed ? { "content-encoding": "gzip" } : {}),
     },
   });
@@ -114,6 +117,7 @@ export function createSocketApp(admin: AdminApp): Hono<AdminEnv> {
   return new Hono<AdminEnv>()
     .use(async (c, next) => {
       c.set("actor", ownerNamed(c.req.header(ACTOR_HEADER)));
+      c.set("stillAllowed", () => Promise.resolve());
       await next();
     })
     .route("/", admin)
@@ -121,47 +125,6 @@ export function createSocketApp(admin: AdminApp): Hono<AdminEnv> {
     .onError((error) => answerError(error));
 }
 
-/** The name of the user who runs a command. Only the socket believes it. */
-export const ACTOR_HEADER = "x-hookonce-actor";
-
 function ownerNamed(name: string | undefined): Actor {
   return { name: name === undefined || name === "" ? "unknown" : name, scopes: ["read", "steer", "forget"] };
-}
-
-export interface AdminListener {
-  readonly url: string;
-  stop(): Promise<void>;
-}
-
-/**
- * Listens for the page and the API.
- *
- * @throws HookonceError `listen_failed`
- */
-export function listenForAdmin(
-  app: Pick<ListenerApp, "fetch">,
-  { hostname, port }: { readonly hostname: string; readonly port: number },
-): AdminListener {
-  try {
-    const server = Bun.serve({
-      hostname,
-      port,
-      reusePort: false,
-      development: false,
-      maxRequestBodySize: MAX_REQUEST_BYTES,
-      // In seconds, and longer than the heartbeat of the stream.
-      idleTimeout: 60,
-      fetch: (request, server) => app.fetch(request, { peer: server.requestIP(request)?.address ?? "" }),
-      error: (error) => answerError(error),
-    });
-    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-    return { url: `http://${host}:${server.port}`, stop: () => server.stop(true) };
-  } catch (error) {
-    const inUse = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
-    throw new HookonceError(
-      "listen_failed",
-      `Cannot listen on ${hostname}:${port}: ${inUse ? "another process uses this port" : messageOf(error)}.`,
-      { cause: error },
-    );
-  }
 }

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { EVENT_OUTCOMES } from "./event-outcomes.ts";
 
 /** What the API accepts. Times are Unix milliseconds. Other keys than these are refused. */
 
@@ -17,17 +18,6 @@ const limit = (max: number, otherwise: number) =>
     ),
     otherwise,
   );
-
-export const EVENT_OUTCOMES = [
-  "processed",
-  "imported",
-  "ignored",
-  "stale",
-  "discarded",
-  "unhandled",
-  "failed",
-  "held",
-] as const;
 
 export const SCOPES = ["read", "steer", "forget"] as const;
 
@@ -97,15 +87,17 @@ export const rollupsQuery = z.strictObject({
 
 export const auditQuery = z.strictObject({ limit: limit(500, 50), cursor });
 
-export const jobRequest = z
+const reason = z.optional(text.check(z.regex(/\S/, "Write a reason.")));
+
+const eventJob = z
   .strictObject({
-    action: z.literal("apply"),
+    action: z.enum(["apply", "replay", "discard"]),
     ids: z.optional(z.array(text).check(z.minLength(1), z.maxLength(10_000, "Give at most 10,000 ids."))),
     filter: z._default(
       z.strictObject({
         source: z.optional(text),
         type: z.optional(text),
-        outcome: z.optional(z.enum(["unhandled", "failed"])),
+        outcome: z.optional(z.enum(["processed", "unhandled", "failed"])),
         since: z.optional(time),
         until: z.optional(time),
         limit: z.optional(z.int().check(z.positive())),
@@ -113,6 +105,9 @@ export const jobRequest = z
       {},
     ),
     dry_run: z._default(z.boolean(), false),
+    /** Events per second. */
+    rate: z.optional(z.number().check(z.positive())),
+    reason,
   })
   .check(
     z.refine(
@@ -120,7 +115,25 @@ export const jobRequest = z
         ids === undefined || [type, outcome, since, until].every((value) => value === undefined),
       "Give ids or a filter, not both. With ids, only source and limit are allowed.",
     ),
+    z.refine(({ action, dry_run, reason: why }) => action === "apply" || dry_run || why !== undefined, {
+      path: ["reason"],
+      error: "Say why: replay and discard need a reason.",
+    }),
   );
+
+/** An event's id, its type, and when it was received elsewhere. */
+const importedEvent = z.tuple([text.check(z.maxLength(255)), z.string().check(z.maxLength(255)), time]);
+
+const importJob = z.strictObject({
+  action: z.literal("import"),
+  source: text,
+  events: z
+    .array(importedEvent)
+    .check(z.minLength(1), z.maxLength(50_000, "Give at most 50,000 events, and the rest in a next job.")),
+  reason,
+});
+
+export const jobRequest = z.discriminatedUnion("action", [eventJob, importJob]);
 
 export const tokenRequest = z.strictObject({
   name: z

@@ -82,8 +82,26 @@ export interface EventDetail extends EventJson {
   readonly failure: FailureDetail | null;
   /** The latest delivery whose body differed from the first one. */
   readonly changed: StoredJson | null;
-  /** Why somebody discarded or replayed it. */
+  /** How many deliveries had another body. */
+  readonly changed_bodies: number;
+  /** What its handler answered the provider. */
+  readonly reply: ReplyJson | null;
+  /** How often `replay` ran it. */
+  readonly replays: number;
+  /** Why it was discarded, applied after that, or replayed. */
   readonly reason: string | null;
+}
+
+export interface ReplyJson {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** Groups of failures, the largest first. */
+export interface FailureGroupList extends List<FailureGroup> {
+  /** Whether there are more failures than were counted. */
+  readonly capped: boolean;
 }
 
 export interface FailureJson {
@@ -165,10 +183,12 @@ export interface StatusJson {
   /** The `serve` that answered; null if none is running. */
   readonly serving: ServingJson | null;
   readonly actor: ActorJson;
-  readonly sources: readonly ServedSourceJson[];
+  readonly sources: readonly SourceJson[];
   readonly owed: readonly OwedJson[];
   /** A count of owed events stops here. */
   readonly owed_cap: number;
+  /** Of the last 24 hours. */
+  readonly today: Counts;
   readonly disk: DiskJson;
 }
 
@@ -183,8 +203,6 @@ export interface ServingJson {
   /** What somebody should look after. */
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
 }
-
-export type ServedSourceJson = Pick<SourceJson, "name" | "provider" | "title" | "docs" | "url" | "handlers">;
 
 export interface DiskJson {
   readonly database: string;

@@ -3,7 +3,6 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { hc } from "hono/client";
 import { HookonceError, messageOf } from "../../errors.ts";
-import { ACTOR_HEADER } from "./listener.ts";
 import type { AdminApp } from "./routes.ts";
 import { refuseForeignFolder, refuseForeignSocket } from "./socket-owner.ts";
 
@@ -23,6 +22,9 @@ export function socketPathOf(database: string): string {
     `hookonce-${new Bun.CryptoHasher("sha256").update(path).digest("hex").slice(0, 32)}.sock`,
   );
 }
+
+/** The name of the user who runs a command. Only the socket believes it. */
+export const ACTOR_HEADER = "x-hookonce-actor";
 
 export interface AdminSocket {
   /** Closes all connections and removes the socket. */

@@ -73,6 +73,7 @@ export const commerce: readonly Provider[] = [
     ],
     timeoutMs: 60 * SECONDS,
     retryWindowMs: 1 * HOURS,
+    retryForMs: 3 * DAYS,
     retries: "never; after five failures in a row the webhook is disabled",
   },
   {

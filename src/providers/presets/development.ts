@@ -22,6 +22,7 @@ export const development: readonly Provider[] = [
     maxBody: 25 * MIB,
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 3 * DAYS, // as long as a delivery can be redelivered by hand
+    retryForMs: 3 * DAYS,
     retries: "not automatically; by hand, with the same id",
   },
   {
@@ -125,6 +126,7 @@ export const development: readonly Provider[] = [
     maxBody: 25 * MIB,
     timeoutMs: 5 * SECONDS,
     retryWindowMs: 3 * DAYS,
+    retryForMs: 3 * DAYS,
     retries: "not automatically; by hand, with a new id",
     unverified: "redelivery by hand; the largest body",
   },
@@ -333,6 +335,7 @@ export const development: readonly Provider[] = [
     ],
     timeoutMs: 20 * SECONDS,
     retryWindowMs: 3 * HOURS,
+    retryForMs: 3 * DAYS,
     retries: "after 1, 5, 25 and 125 min if retry_web_hook_events is on, which it is not by default",
     caution: "404 and 410 are not retried",
     unverified: "how long it waits for an answer; that no two events have the same name and body",

@@ -230,6 +230,7 @@ export const services: readonly Provider[] = [
     type: ["body:$.event", { key_beside: [] }],
     timeoutMs: 2 * SECONDS,
     retryWindowMs: 1 * HOURS,
+    retryForMs: 3 * DAYS,
     retries: "never, as far as its code shows; 410 deletes the webhook",
     caution:
       "without the event's name in the body, two webhooks of one change are one event: give each its own source",

@@ -10,6 +10,7 @@ import { createEventStore } from "../../../src/engines/sqlite/event-store.ts";
 import { createHandlerRuns } from "../../../src/engines/sqlite/handler-runs.ts";
 import { createInterruptedRuns } from "../../../src/engines/sqlite/interrupted-runs.ts";
 import { createJobs } from "../../../src/engines/sqlite/jobs.ts";
+import { createRollupWrites } from "../../../src/engines/sqlite/rollup-writes.ts";
 import { createTransaction } from "../../../src/engines/sqlite/transaction.ts";
 import { policy } from "../../../src/inbox/decide.ts";
 
@@ -19,6 +20,7 @@ const source: EventSource = {
   unhandled: "record",
   requireChange: false,
   sameBody: false,
+  retryForMs: 0,
   payloadOf: ({ body }) => ({ json: Buffer.from(body).toString() }),
   carries: () => false,
 };
@@ -31,8 +33,9 @@ test("a failure whose body no longer holds the event is not run without its payl
   const runs = createHandlerRuns(policy, interrupted, noMarker);
   const writer = createBatchWriter(
     createTransaction(db),
-    createJobs(store, policy, runs, interrupted),
+    createJobs(db, store, policy, runs, interrupted),
     store,
+    createRollupWrites(db),
   );
   const payloads: (string | null)[] = [];
   let works = false;

@@ -2,7 +2,7 @@ import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Cursor, EventFilter } from "../../../src/engines/engine.ts";
+import type { Cursor, EventFilter } from "../../../src/engines/reader.ts";
 import { migrate, ownSet } from "../../../src/engines/sqlite/migrations.ts";
 import { openDatabase } from "../../../src/engines/sqlite/open.ts";
 import { ownMigrations } from "../../../src/engines/sqlite/own-migrations.ts";

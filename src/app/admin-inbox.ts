@@ -1,0 +1,64 @@
+import type { Config } from "../config/load.ts";
+import type { Handlers } from "../engines/engine.ts";
+import type { Reader } from "../engines/reader.ts";
+import type { Entry } from "../engines/records.ts";
+import { HookonceError, messageOf, stackOf } from "../errors.ts";
+import type { AdminInbox, DescribedSource } from "../http/admin/inbox.ts";
+import { pathsOf } from "../http/paths.ts";
+import { createRefusedRing } from "../http/refused.ts";
+import type { BackgroundJobs } from "../inbox/background-jobs.ts";
+import type { Source } from "../providers/source.ts";
+import { byStoredName } from "./source-rules.ts";
+import { store } from "./store.ts";
+
+/** What every inbox has that the API shows. */
+export interface AdminParts extends Partial<Omit<AdminInbox, "sources" | "described" | "disk">> {
+  readonly config: Config;
+  readonly sources: ReadonlyMap<string, Source>;
+  readonly files: () => Handlers["files"];
+  readonly reader: () => Promise<Reader>;
+  readonly jobs: BackgroundJobs;
+}
+
+/** Builds what the API shows. What is left out is as in an inbox that nobody serves. */
+export function createAdminInbox({ config, sources, files, ...parts }: AdminParts): AdminInbox {
+  const serving = parts.serving ?? null;
+  return {
+    refused: createRefusedRing(),
+    verdictOf: () => Promise.resolve(undefined),
+    record: refuseToRecord,
+    // Of a command: this is its own process.
+    onError: (error) => void process.stderr.write(`${stackOf(error) ?? messageOf(error)}\n`),
+    health: () => Promise.resolve({ ready: true, error: null, warnings: [] }),
+    shownSecrets: () => [],
+    clock: Date.now,
+    stopping: new AbortController().signal,
+    ...parts,
+    serving,
+    sources: byStoredName(sources, config),
+    described: () => describe(config, sources, files(), serving?.url ?? ""),
+    disk: () => ({ database: config.database, ...store.diskUse(config.database) }),
+  };
+}
+
+function refuseToRecord(_entries: readonly Entry[]): Promise<void> {
+  const why = "No hookonce serve is running, and only a running one changes this. Start it first.";
+  return Promise.reject(new HookonceError("not_serving", why));
+}
+
+function describe(
+  config: Config,
+  sources: ReadonlyMap<string, Source>,
+  files: Handlers["files"],
+  url: string,
+): DescribedSource[] {
+  return [...sources.values()].map((source) => ({
+    name: source.name,
+    provider: source.provider.name,
+    title: source.provider.title,
+    docs: source.provider.docs,
+    url: `${url}${pathsOf(source)[0]}`,
+    handlers: files.filter((one) => one.source === source.handlersOf).map(({ file }) => file),
+    secrets: config.sources.find(({ name }) => name === source.name)?.secretNames ?? [],
+  }));
+}

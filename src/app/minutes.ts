@@ -1,0 +1,85 @@
+import type { Config } from "../config/load.ts";
+import type { Entry } from "../engines/records.ts";
+import { messageOf } from "../errors.ts";
+import type { Delivery } from "../event.ts";
+import type { RefusedRing } from "../http/refused.ts";
+import type { Source } from "../providers/source.ts";
+import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
+import type { Services } from "./services.ts";
+
+export interface MinuteOptions extends Pick<OpenInboxOptions, "log" | "clock"> {
+  readonly config: Pick<Config, "sources">;
+  readonly refused: Pick<RefusedRing, "takeCounts">;
+  /** How often it writes, in milliseconds. Only tests change it. */
+  readonly everyMs?: number;
+}
+
+/** Finds out which of its secrets a source's deliveries are signed with. */
+export interface MatchedSecrets {
+  readonly note: (source: Pick<Source, "name" | "matchedSecret">, delivery: Delivery) => void;
+}
+
+/** To find the secret, a delivery is verified once more. Only small ones are. In bytes. */
+const MAX_VERIFIED_AGAIN = 64 * 1024;
+
+/** How many entries wait for a disk that is full. */
+const MAX_WAITING = 10_000;
+
+/**
+ * Writes once a minute what is counted in memory: a refusal never writes, because anyone can cause one. Also
+ * adds the minutes up to hours and days. A stop writes the rest.
+ */
+export async function startMinutes(
+  services: Services,
+  { queue }: Pick<Inbox, "queue">,
+  { config, refused, log, clock, everyMs = 60_000 }: MinuteOptions,
+): Promise<MatchedSecrets> {
+  const secretNames = new Map(config.sources.map((source) => [source.name, source.secretNames]));
+  /** One delivery of each source is looked at in a minute. */
+  const looked = new Set<string>();
+  let waiting: Entry[] = [];
+  let writing: Promise<void> = Promise.resolve();
+  let failing = false;
+
+  async function match(source: Pick<Source, "name" | "matchedSecret">, delivery: Delivery): Promise<void> {
+    const index = await source.matchedSecret(delivery);
+    const secret = index === undefined ? undefined : secretNames.get(source.name)?.[index];
+    if (secret !== undefined)
+      waiting.push({ entry: "secret", source: source.name, secret, at: delivery.receivedAt });
+  }
+
+  async function write(): Promise<void> {
+    const now = clock();
+    looked.clear();
+    for (const [source, count] of refused.takeCounts())
+      waiting.push({ entry: "refused", source, at: now, count });
+    const entries = waiting.slice(-MAX_WAITING);
+    waiting = [];
+    try {
+      await queue.write({ kind: "record", entries: [...entries, { entry: "rollups", now }] });
+      failing = false;
+    } catch (error) {
+      waiting = [...entries, ...waiting];
+      if (!failing) log.warn({ cause: messageOf(error) }, "the counters of this minute could not be written");
+      failing = true;
+    }
+  }
+
+  const writeNext = (): Promise<void> => (writing = writing.then(write));
+  const timer = setInterval(() => void writeNext(), everyMs);
+  await services.start(() => ({
+    name: "minutes",
+    stop() {
+      clearInterval(timer);
+      return writeNext();
+    },
+  }));
+  return {
+    note(source, delivery) {
+      if (looked.has(source.name) || delivery.body.length > MAX_VERIFIED_AGAIN) return;
+      looked.add(source.name);
+      // What a key server does not answer shows in the deliveries themselves.
+      match(source, delivery).catch(() => {});
+    },
+  };
+}

@@ -1,0 +1,119 @@
+import { openToLook } from "../app/look.ts";
+import type { AdminClient } from "../http/admin/socket.ts";
+import type { EventJson, EventList } from "../http/admin/shapes.ts";
+import { answerOf } from "./answer.ts";
+import { terminalWidth } from "./columns.ts";
+import { EXIT } from "./exit.ts";
+import { filterQuery, isFiltered, type LookFlags } from "./look-flags.ts";
+import { eventLine, eventsTable } from "./look-reports.ts";
+import { shortTime } from "./moments.ts";
+import { complain, say } from "./terminal.ts";
+
+export interface EventsFlags extends LookFlags {
+  follow?: boolean;
+}
+
+const DEFAULT_LIMIT = 50;
+
+/** The most events that the API gives at once. */
+const PAGE = 500;
+
+/** `hookonce events`: lists events, the newest first. With --follow it goes on until a signal ends it. */
+export async function runEvents(folder: string, flags: EventsFlags): Promise<number> {
+  await using admin = await openToLook({ folder, database: flags.database });
+  const { client } = admin;
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
+  if (flags.follow === true) return follow(client, flags, { stop: stop.signal, ofServe: admin.ofServe });
+  const events = await search(client, flags, stop.signal);
+  if (flags.json === true) for (const event of events) say(JSON.stringify(event));
+  else if (events.length > 0) printTable(eventsTable(events, display()));
+  else say(isFiltered(flags) ? "No event matches." : "No events yet.");
+  return stop.signal.aborted ? EXIT.failed : EXIT.done;
+}
+
+/** Reads pages until there are enough. A page of a search takes a limited time, so that it can be stopped. */
+async function search(client: AdminClient, flags: EventsFlags, stop: AbortSignal): Promise<EventJson[]> {
+  const found: EventJson[] = [];
+  const limit = flags.limit ?? DEFAULT_LIMIT;
+  const progress = createProgress(flags);
+  let cursor: string | undefined;
+  do {
+    const query = {
+      ...filterQuery(flags),
+      limit: String(Math.min(limit - found.length, PAGE)),
+      ...(cursor === undefined ? {} : { cursor }),
+    };
+    const page = await answerOf<EventList>(await client.api.events.$get({ query }));
+    found.push(...page.items);
+    cursor = page.next ?? undefined;
+    progress.show(found.length, page.searched_back_to);
+  } while (cursor !== undefined && found.length < limit && !stop.aborted);
+  progress.clear();
+  return found;
+}
+
+/** Shows how far a search has come, in one line of a terminal. */
+function createProgress({ json }: EventsFlags) {
+  const isShown = process.stderr.isTTY && json !== true;
+  return {
+    show(found: number, backTo: number | null): void {
+      if (!isShown || backTo === null) return;
+      process.stderr.write(
+        `\r\u001B[K${found} found back to ${shortTime(backTo, Date.now())}. Ctrl+C stops.`,
+      );
+    },
+    clear: (): void => void (isShown && process.stderr.write("\r\u001B[K")),
+  };
+}
+
+/** Prints events as they arrive. */
+async function follow(
+  client: AdminClient,
+  flags: EventsFlags,
+  { stop, ofServe }: { readonly stop: AbortSignal; readonly ofServe: boolean },
+): Promise<number> {
+  if (!ofServe) complain("note: hookonce serve is not running, so nothing arrives until it starts.");
+  const response = await client.api.stream.$get({ query: filterQuery(flags) }, { init: { signal: stop } });
+  if (!response.ok) await answerOf(response);
+  try {
+    for await (const { event, data } of messagesIn(response.body)) {
+      if (event === "more") complain("note: more events arrive than can be shown.");
+      if (event !== "event") continue;
+      say(flags.json === true ? data : eventLine(JSON.parse(data) as EventJson, display()));
+    }
+  } catch (error) {
+    if (!stop.aborted) throw error;
+  }
+  if (stop.aborted) return EXIT.done;
+  complain("hookonce serve stopped.");
+  return EXIT.failed;
+}
+
+/** The messages of a stream of server-sent events, each with one line of data. */
+async function* messagesIn(
+  body: ReadableStream<Uint8Array> | null,
+): AsyncGenerator<{ readonly event: string; readonly data: string }> {
+  if (body === null) return;
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of body) {
+    rest += decoder.decode(chunk, { stream: true });
+    const messages = rest.split("\n\n");
+    rest = messages.pop() ?? "";
+    for (const message of messages) {
+      const event = /^event: (.*)$/m.exec(message)?.[1] ?? "";
+      const data = /^data: (.*)$/m.exec(message)?.[1] ?? "";
+      if (event !== "") yield { event, data };
+    }
+  }
+}
+
+function display() {
+  return { width: terminalWidth(), now: Date.now() };
+}
+
+/** A table is not wrapped: its columns fit the terminal already. */
+export function printTable(lines: readonly string[]): void {
+  process.stdout.write(`${lines.join("\n")}\n`);
+}

@@ -1,0 +1,158 @@
+import type { EventDetail, EventJson, FailureGroup, FailureJson } from "../http/admin/shapes.ts";
+import { visible } from "../logging/visible.ts";
+import { columns, oneLine } from "./columns.ts";
+import { ago, counted, shortTime, tookText } from "./moments.ts";
+
+/** What the commands that look print for people. Everything from outside is made visible. */
+
+/** The terminal's width, or undefined, and the present time in Unix milliseconds. */
+export interface Display {
+  readonly width: number | undefined;
+  readonly now: number;
+}
+
+const EVENT_HEAD = ["time", "outcome", "source", "type", "id", "copies", "rows", "took"] as const;
+
+export function eventsTable(events: readonly EventJson[], display: Display): string[] {
+  const rows = events.map((event) => eventCells(event, display.now));
+  return columns(EVENT_HEAD, rows, { width: display.width, flexible: [2, 3, 4] });
+}
+
+/** One event in a line that does not depend on other lines, for `--follow`. */
+export function eventLine(event: EventJson, { now }: Display): string {
+  const [time = "", outcome = "", source = "", type = "", id = "", copies = "", rows = "", took = ""] =
+    eventCells(event, now).map(oneLine);
+  const more = [
+    ...(copies === "" ? [] : [`${copies} copies`]),
+    ...(rows === "" ? [] : [rows === "1" ? "1 row" : `${rows} rows`]),
+    ...(took === "" ? [] : [took]),
+  ];
+  return [time, outcome.padEnd(10), source, type, id, ...more].join("  ");
+}
+
+function eventCells(event: EventJson, now: number): string[] {
+  const { received_at: at, outcome, source, type, event_id: id, deliveries } = event;
+  const { rows_changed: rows, duration_us: took, handler } = event;
+  return [
+    shortTime(at, now),
+    outcome,
+    source,
+    type || "(none)",
+    id,
+    deliveries === 1 ? "" : `×${deliveries}`,
+    rows === null || handler === null ? "" : String(rows),
+    took === null || handler === null ? "" : tookText(took),
+  ];
+}
+
+export function failureGroupsText(groups: readonly FailureGroup[], { now }: Display): string {
+  return groups
+    .map(({ source, handler, code, error, count, types, first_at: first, last_at: last }) =>
+      [
+        `${counted(count, "event")} of ${visible(source)}: ${handler === null ? "no handler ran" : visible(handler)}`,
+        `  ${code}: ${cut(oneLine(error), MAX_LINE)}`,
+        `  types ${types.map((type) => oneLine(type) || "(none)").join(", ")}`,
+        `  first ${shortTime(first, now)}, last ${shortTime(last, now)}`,
+      ].join("\n"),
+    )
+    .join("\n\n");
+}
+
+export function failuresTable(failures: readonly FailureJson[], { width, now }: Display): string[] {
+  return columns(
+    ["last", "source", "type", "id", "tries", "error"],
+    failures.map(({ last_at: last, source, type, event_id: id, attempts, code, error }) => [
+      shortTime(last, now),
+      source,
+      type || "(none)",
+      id,
+      String(attempts),
+      `${code}: ${error}`,
+    ]),
+    { width, flexible: [1, 2, 3, 5] },
+  );
+}
+
+/** Longer payloads are cut on a terminal. `--json` prints all of it. */
+const MAX_LINES = 200;
+const MAX_LINE = 2000;
+const MAX_FRAMES = 5;
+
+export function eventReport(event: EventDetail, { now }: Display): string {
+  const { source, event_id: id, type, headers, payload, bytes, timeline, failure, changed } = event;
+  const lines = [
+    `${visible(id)}  source ${visible(source)}  type ${visible(type) || "(none)"}`,
+    sentenceOf(event, now),
+    ...(event.reason === null ? [] : [`Reason: ${visible(event.reason)}`]),
+  ];
+  if (failure !== null) {
+    const { code, error, stack, attempts, first_at: first, last_at: last, next_at: next } = failure;
+    lines.push(
+      "",
+      `Failed ${counted(attempts, "time")}, first ${shortTime(first, now)}, last ${shortTime(last, now)}`,
+      `  ${code}: ${visible(error)}`,
+      ...framesIn(stack).map((line) => `    ${visible(line)}`),
+      ...(next === null ? [] : [`  hookonce runs it again at ${shortTime(next, now)}`]),
+    );
+  }
+  lines.push("", "Deliveries");
+  for (const [at, entry] of timeline.entries()) {
+    const before = timeline[at - 1];
+    if (before !== undefined && entry.number > before.number + 1) lines.push("     …");
+    const body = entry.changed_body ? ", with another body" : "";
+    lines.push(`  ${String(entry.number).padStart(4)}  ${shortTime(entry.at, now)}  ${entry.outcome}${body}`);
+  }
+  if (changed !== null)
+    lines.push(
+      "",
+      `A later body differs (${shortTime(changed.received_at, now)}, ${counted(changed.bytes, "byte")}).`,
+    );
+  lines.push("", "Headers");
+  const names = Object.keys(headers);
+  const widest = Math.min(32, Math.max(0, ...names.map((name) => name.length)));
+  for (const [name, value] of Object.entries(headers))
+    lines.push(`  ${visible(name).padEnd(widest)}  ${cut(oneLine(value), MAX_LINE)}`);
+  lines.push("", bytes === null ? "The body is not stored." : `Payload, ${counted(bytes, "byte")}`);
+  if (bytes !== null && payload !== null) lines.push(...payloadLines(payload));
+  else if (bytes !== null) lines.push("  The body is neither JSON nor a form.");
+  return lines.join("\n");
+}
+
+/** The lines of a stack that are in the inbox folder. The others say nothing to who mends a handler. */
+function framesIn(stack: string | null): string[] {
+  const lines = (stack ?? "").split("\n").map((line) => line.trim());
+  return lines.filter((line) => /^at .*\bhandlers\//.test(line)).slice(0, MAX_FRAMES);
+}
+
+/** What became of it, in one sentence. */
+function sentenceOf(event: EventDetail, now: number): string {
+  const { outcome, received_at: at, handler, rows_changed: rows, duration_us: took, deliveries } = event;
+  const by = handler === null ? "" : ` by ${visible(handler)}`;
+  const changed = handler === null || rows === null ? "" : `, changed ${counted(rows, "row")}`;
+  const ms = handler === null || took === null ? "" : ` in ${tookText(took)}`;
+  const copies = deliveries === 1 ? "" : ` It was delivered ${counted(deliveries, "time")}.`;
+  const words = outcome === "processed" ? `Applied once${by}${changed}${ms}.` : SENTENCES[outcome];
+  return `Received ${shortTime(at, now)} (${ago(at, now)}). ${words}${copies}`;
+}
+
+const SENTENCES: Readonly<Record<Exclude<EventJson["outcome"], "processed">, string>> = {
+  imported: "Imported: it was applied elsewhere.",
+  ignored: "Ignored: only its id, type and time are kept.",
+  stale: "Stale: a newer one was applied before it.",
+  discarded: "Discarded: it does not run by itself.",
+  unhandled: "Owed: there was no handler for its type. To run it, add one and run hookonce apply.",
+  failed: "Owed: its handler failed. To run it again, correct the handler and run hookonce apply.",
+  held: "Owed: its source is paused. It runs when the source resumes.",
+};
+
+function payloadLines(payload: unknown): string[] {
+  const all = JSON.stringify(payload, null, 2).split("\n");
+  const shown = all.slice(0, MAX_LINES).map((line) => `  ${cut(visible(line), MAX_LINE)}`);
+  if (all.length <= MAX_LINES) return shown;
+  return [...shown, `  … ${counted(all.length - MAX_LINES, "more line")}: --json prints all`];
+}
+
+function cut(text: string, max: number | undefined): string {
+  if (max === undefined || text.length <= max) return text;
+  return `${text.slice(0, max).replace(/[\uD800-\uDBFF]$/, "")}… (${counted(text.length - max, "more character")})`;
+}

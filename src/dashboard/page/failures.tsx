@@ -1,0 +1,192 @@
+import { useState } from "hono/jsx/dom";
+import type { EventDetail, FailureGroup, FailureJson, List, StatusJson } from "../../http/admin/shapes.ts";
+import { api } from "./api.ts";
+import type { Act } from "./jobs.ts";
+import { Link } from "./location.tsx";
+import { Stack } from "./stack.tsx";
+import { applyOwed } from "./problems.ts";
+import { Empty, Failed, Loading, messageOf, Time, useLoaded } from "./ui.tsx";
+import { capped, count, counted, visible } from "./words.ts";
+
+interface FailuresProps {
+  readonly status: StatusJson;
+  readonly act: (act: Act) => void;
+  readonly settled: number;
+}
+
+export function Failures({ status, act, settled }: FailuresProps) {
+  const groups = useLoaded<List<FailureGroup>>(`groups ${settled}`, () => api.failureGroups(null), 10_000);
+  const mayAct = status.actor.scopes.includes("steer");
+  const items = groups.value?.items ?? [];
+  const unhandled = status.owed.filter(({ outcome }) => outcome === "unhandled");
+  return (
+    <div class="failures">
+      <h1>Failures</h1>
+      {groups.error === undefined ? null : <Failed error={groups.error} again={groups.again} />}
+      {groups.value === undefined && groups.error === undefined ? <Loading what="failures" /> : null}
+      {groups.value !== undefined && items.length === 0 && unhandled.length === 0 ? (
+        <Empty title="✓ Nothing owed">
+          <p>Every event that was received has been applied.</p>
+        </Empty>
+      ) : null}
+      {groups.value !== undefined && items.length === 0 && unhandled.length > 0 ? (
+        <p>✓ No handler fails.</p>
+      ) : null}
+      <ul class="groups">
+        {items.map((group) => (
+          <Group
+            key={`${group.source}\n${group.handler}\n${group.code}\n${group.error}`}
+            group={group}
+            mayAct={mayAct}
+            act={act}
+          />
+        ))}
+      </ul>
+      {unhandled.length === 0 ? null : (
+        <section aria-labelledby="unhandled-title">
+          <h2 id="unhandled-title">Stored without a handler</h2>
+          <table class="plain-table">
+            <thead>
+              <tr>
+                <th>Source</th>
+                <th>Type</th>
+                <th class="number">Owed</th>
+                <th>
+                  <span class="unseen">Actions</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {unhandled.map((one) => (
+                <tr key={`${one.source}\n${one.type}`}>
+                  <td>{one.source}</td>
+                  <td>
+                    <Link to={pathOf(one.source, one.type, "unhandled")}>
+                      {visible(one.type) || "no type"}
+                    </Link>
+                  </td>
+                  <td class="number">
+                    <span class="outcome owed">○ {capped(one.count, status.owed_cap)}</span>
+                  </td>
+                  <td class="number">
+                    {mayAct ? (
+                      <button type="button" onClick={() => act(applyOwed(one, status.owed_cap))}>
+                        Apply
+                      </button>
+                    ) : null}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </section>
+      )}
+    </div>
+  );
+}
+
+function pathOf(source: string, type: string, outcome: string): string {
+  return `/events?${new URLSearchParams({ source, ...(type === "" ? {} : { type }), outcome }).toString()}`;
+}
+
+function Group(props: {
+  readonly group: FailureGroup;
+  readonly mayAct: boolean;
+  readonly act: (act: Act) => void;
+}) {
+  const { group, mayAct, act } = props;
+  const { source, handler, code, error, types, latest_event_id: latest } = group;
+  const [isOpen, setOpen] = useState(false);
+  const [problem, setProblem] = useState("");
+  const begin = (action: "apply" | "discard"): void => {
+    setProblem("");
+    idsOf(group).then(
+      (ids) =>
+        act({
+          action,
+          title: `${action === "apply" ? "Apply" : "Discard"} ${counted(ids.length, "failed event")} of ${handler ?? source}`,
+          target: { ids, source },
+          resultPath: `/events?${new URLSearchParams({ source, ...(types.length === 1 ? { type: types[0] as string } : {}) }).toString()}`,
+        }),
+      (cause: unknown) => setProblem(messageOf(cause)),
+    );
+  };
+  return (
+    <li class="card group">
+      <div class="group-head">
+        <div>
+          <h2>
+            <span class="mark outcome bad" aria-hidden="true">
+              ✗
+            </span>{" "}
+            {handler ?? `${source}: no handler ran`}
+          </h2>
+          <p class="message">
+            <code>{code}</code> {visible(error).slice(0, 400)}
+          </p>
+          <p class="quiet">
+            <Link to={pathOf(source, types.length === 1 ? (types[0] as string) : "", "failed")}>
+              {counted(group.count, "event")}
+            </Link>{" "}
+            of {source}, {types.slice(0, 3).map(visible).join(", ")}
+            {types.length > 3 ? ` and ${count(types.length - 3)} more types` : ""} · first{" "}
+            <Time at={group.first_at} /> · last <Time at={group.last_at} />
+          </p>
+        </div>
+        {mayAct ? (
+          <div class="buttons">
+            <button type="button" class="primary" onClick={() => begin("apply")}>
+              Apply all
+            </button>
+            <button type="button" onClick={() => begin("discard")}>
+              Discard…
+            </button>
+          </div>
+        ) : null}
+      </div>
+      {problem === "" ? null : <Failed error={problem} />}
+      <button
+        type="button"
+        class="plain"
+        aria-expanded={isOpen ? "true" : "false"}
+        onClick={() => setOpen(!isOpen)}
+      >
+        {isOpen ? "▾ Hide the latest" : "▸ Show the latest"}
+      </button>
+      {isOpen ? <Latest source={source} id={latest} /> : null}
+    </li>
+  );
+}
+
+/** The ids of a group: a job takes at most 10,000. */
+async function idsOf({ source, handler, code, error }: FailureGroup): Promise<readonly string[]> {
+  const ids: string[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: List<FailureJson> = await api.failures(source, cursor);
+    for (const one of page.items)
+      if (one.handler === handler && one.code === code && one.error === error) ids.push(one.event_id);
+    cursor = page.next;
+  } while (cursor !== null && ids.length < 10_000);
+  return ids.slice(0, 10_000);
+}
+
+function Latest({ source, id }: { readonly source: string; readonly id: string }) {
+  const loaded = useLoaded<EventDetail>(`latest ${source}/${id}`, () => api.event(source, id));
+  if (loaded.error !== undefined) return <Failed error={loaded.error} again={loaded.again} />;
+  if (loaded.value === undefined) return <Loading what="the latest failure" />;
+  const { failure } = loaded.value;
+  return (
+    <div class="why">
+      <p>
+        <Link to={`/events?${new URLSearchParams({ open: `${source}/${id}` }).toString()}`}>
+          {visible(id)}
+        </Link>
+        {failure === null
+          ? " is not owed any more."
+          : `, ${failure.attempts === 1 ? "one attempt" : `${count(failure.attempts)} attempts`}`}
+      </p>
+      {failure === null ? null : <Stack text={failure.stack ?? failure.error} />}
+    </div>
+  );
+}

@@ -1,0 +1,210 @@
+import { useEffect, useRef, useState } from "hono/jsx/dom";
+import type { FailureGroup, List, RollupJson, SourceJson, StatusJson } from "../../http/admin/shapes.ts";
+import { api } from "./api.ts";
+import { beatsOf, type Beat } from "./beats.ts";
+import type { Act } from "./jobs.ts";
+import { Link } from "./location.tsx";
+import { problemsOf, sentenceOf, type Problem } from "./problems.ts";
+import { Code, Empty, Failed, Loading, useLoaded } from "./ui.tsx";
+import { ago, count, duration } from "./words.ts";
+
+const HOUR = 3_600_000;
+
+export function Home({ status, act }: { readonly status: StatusJson; readonly act: (act: Act) => void }) {
+  const failures = useLoaded<List<FailureGroup>>("groups", () => api.failureGroups(null), 15_000);
+  const minutes = useLoaded<List<RollupJson>>(
+    "minutes",
+    () => api.rollups("minute", Date.now() - HOUR),
+    15_000,
+  );
+  if (status.sources.length === 0) return <NoSource />;
+  const problems = problemsOf(status, failures.value?.items ?? []);
+  return (
+    <div class="home">
+      <h1 class={problems.length === 0 ? "sentence good" : "sentence bad"}>
+        <span class="mark" aria-hidden="true">
+          {problems.length === 0 ? "✓" : "✗"}
+        </span>{" "}
+        {sentenceOf(status, problems)}
+      </h1>
+      {failures.error === undefined ? null : <Failed error={failures.error} again={failures.again} />}
+      {problems.length === 0 ? null : (
+        <ul class="problems" aria-label="Problems">
+          {problems.slice(0, 8).map((one) => (
+            <Card key={one.key} problem={one} act={act} mayAct={status.actor.scopes.includes("steer")} />
+          ))}
+        </ul>
+      )}
+      <section aria-labelledby="sources-title">
+        <h2 id="sources-title">Sources, last 60 minutes</h2>
+        {minutes.error === undefined ? null : <Failed error={minutes.error} again={minutes.again} />}
+        <ul class="source-rows">
+          {status.sources.map((source) => (
+            <SourceRow
+              key={source.name}
+              source={source}
+              now={status.now}
+              beats={beatsOf(minutes.value?.items ?? [], source.name, status.now)}
+            />
+          ))}
+        </ul>
+      </section>
+      <Day minutes={minutes.value?.items ?? []} />
+    </div>
+  );
+}
+
+function Card(props: {
+  readonly problem: Problem;
+  readonly act: (act: Act) => void;
+  readonly mayAct: boolean;
+}) {
+  const { tone, title, detail, button } = props.problem;
+  return (
+    <li class={`card problem ${tone}`}>
+      <div>
+        <h2>
+          <span class="mark" aria-hidden="true">
+            {tone === "bad" ? "✗" : "○"}
+          </span>{" "}
+          {title}
+        </h2>
+        <p>{detail}</p>
+      </div>
+      {"to" in button ? (
+        <Link to={button.to} class="button">
+          {button.text}
+        </Link>
+      ) : props.mayAct ? (
+        <button type="button" class="primary" onClick={() => props.act(button.act)}>
+          {button.text}
+        </button>
+      ) : null}
+    </li>
+  );
+}
+
+function SourceRow(props: {
+  readonly source: SourceJson;
+  readonly now: number;
+  readonly beats: readonly Beat[];
+}) {
+  const { source, now, beats } = props;
+  const { name, title, last_delivery_at: last, last_hour: hour, p95_us: p95 } = source;
+  return (
+    <li>
+      <div class="who">
+        <Link to={`/events?source=${encodeURIComponent(name)}`}>{name}</Link>
+        <span class="quiet">{title}</span>
+      </div>
+      <Beats beats={beats} name={name} />
+      <dl>
+        <div>
+          <dt>Last seen</dt>
+          <dd>{last === null ? "waiting…" : ago(last, now)}</dd>
+        </div>
+        <div>
+          <dt>In an hour</dt>
+          <dd>{count(hour)}</dd>
+        </div>
+        <div>
+          <dt>Handler p95</dt>
+          <dd>{p95 === null ? "–" : duration(p95)}</dd>
+        </div>
+      </dl>
+    </li>
+  );
+}
+
+/** A bar a minute. Its height and its colour both show the worst outcome. */
+function Beats({ beats, name }: { readonly beats: readonly Beat[]; readonly name: string }) {
+  const busy = beats.filter(({ worst }) => worst !== "none").length;
+  const failed = beats.filter(({ worst }) => worst === "bad").length;
+  const label = `${name}: deliveries in ${busy} of the last 60 minutes, failures or refusals in ${failed}`;
+  return (
+    <svg class="beats" role="img" aria-label={label} viewBox="0 0 360 24" preserveAspectRatio="none">
+      {beats.map(({ worst, title }, index) => {
+        const height = { none: 3, good: 14, owed: 18, bad: 24 }[worst];
+        return (
+          <rect class={worst} x={index * 6} y={24 - height} width="4" height={height} rx="1">
+            <title>{title}</title>
+          </rect>
+        );
+      })}
+    </svg>
+  );
+}
+
+/** Hours are added up by a job, which has not seen the present one: its minutes stand in. */
+function withThisHour(hours: readonly RollupJson[], minutes: readonly RollupJson[]): readonly RollupJson[] {
+  const thisHour = Math.floor(Date.now() / HOUR) * HOUR;
+  const before = hours.filter(({ at }) => at < thisHour);
+  for (const one of minutes) if (one.at >= thisHour) before.push({ ...one, at: thisHour });
+  return before;
+}
+
+function Day({ minutes }: { readonly minutes: readonly RollupJson[] }) {
+  const hours = useLoaded<List<RollupJson>>(
+    "hours",
+    () => api.rollups("hour", Date.now() - 24 * HOUR),
+    60_000,
+  );
+  const items = hours.value === undefined ? undefined : withThisHour(hours.value.items, minutes);
+  return (
+    <section aria-labelledby="day-title">
+      <h2 id="day-title">Last 24 hours</h2>
+      {items === undefined ? (
+        hours.error === undefined ? (
+          <Loading what="the chart" />
+        ) : (
+          <Failed error={hours.error} again={hours.again} />
+        )
+      ) : (
+        <Chart items={items} />
+      )}
+    </section>
+  );
+}
+
+/** The library of the chart is loaded here only. */
+function Chart({ items }: { readonly items: readonly RollupJson[] }) {
+  const box = useRef<HTMLDivElement>(null);
+  const [error, setError] = useState<unknown>(undefined);
+  useEffect(() => {
+    let ended = false;
+    let end: (() => void) | undefined;
+    import("./chart.ts").then(
+      ({ draw }) => {
+        if (!ended && box.current !== null) end = draw(box.current, items);
+      },
+      (cause: unknown) => setError(cause),
+    );
+    return () => {
+      ended = true;
+      end?.();
+    };
+  }, [JSON.stringify(items)]);
+  if (error !== undefined) return <Failed error={error} />;
+  const sum = (key: "processed" | "duplicate" | "failed"): string =>
+    count(items.reduce((all, one) => all + one[key], 0));
+  return (
+    <figure class="chart">
+      <figcaption>
+        <span class="key good">✓ {sum("processed")} processed</span>
+        <span class="key quiet">= {sum("duplicate")} duplicates</span>
+        <span class="key bad">✗ {sum("failed")} failed</span>
+      </figcaption>
+      <div class="plot" ref={box} aria-hidden="true" />
+    </figure>
+  );
+}
+
+function NoSource() {
+  return (
+    <Empty title="No source yet">
+      <p>Add a provider to the inbox folder, then restart hookonce serve. This page notices it.</p>
+      <Code text="hookonce add stripe" />
+      <p class="quiet">hookonce providers lists all that it knows.</p>
+    </Empty>
+  );
+}

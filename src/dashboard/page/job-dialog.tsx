@@ -1,0 +1,244 @@
+import { useEffect, useRef, useState } from "hono/jsx/dom";
+import { api } from "./api.ts";
+import { VERB } from "./event-acts.ts";
+import { totalsOf, type Act, type JobJson } from "./jobs.ts";
+import { Link } from "./location.tsx";
+import { Failed, messageOf } from "./ui.tsx";
+import { count, counted, visible } from "./words.ts";
+
+export function useJobDialog() {
+  const [state, setState] = useState<{ act: Act | undefined; turn: number; settled: number }>({
+    act: undefined,
+    turn: 0,
+    settled: 0,
+  });
+  return {
+    act: state.act,
+    turn: state.turn,
+    /** Grows when a dialog closes, so that lists are read again. */
+    settled: state.settled,
+    open: (act: Act) => setState((old) => ({ ...old, act, turn: old.turn + 1 })),
+    close: () => setState((old) => ({ ...old, act: undefined, settled: old.settled + 1 })),
+  };
+}
+
+const NEEDS_REASON = { apply: false, replay: true, discard: true } as const;
+
+const RISK = {
+  apply: "Runs what is still owed, each event once. It is safe to repeat.",
+  replay: "Runs handlers again for events that were applied before. Their changes are made twice.",
+  discard: "Gives these events up. They never run by themselves again.",
+} as const;
+
+export function JobDialog(props: {
+  readonly act: Act;
+  readonly onSettled: () => void;
+  readonly onClose: () => void;
+}) {
+  const { act, onClose, onSettled } = props;
+  const { action, title, target } = act;
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [reason, setReason] = useState("");
+  const [rate, setRate] = useState("");
+  const dry = useJob();
+  const real = useJob();
+  const start = (dryRun: boolean): Promise<{ readonly id: string }> =>
+    api.startJob({
+      action,
+      target,
+      dryRun,
+      rate: dryRun || rate === "" ? undefined : Number(rate),
+      // A dry run changes nothing, and is not asked why.
+      reason: reason.trim() === "" && dryRun ? "dry run" : reason.trim(),
+    });
+  useEffect(() => {
+    dialog.current?.showModal();
+    dry.run(start(true));
+  }, []);
+  const running = real.job?.state === "running" || real.isStarting;
+  const ended = real.job !== undefined && !running;
+  useEffect(() => {
+    if (ended) onSettled();
+  }, [ended]);
+  const isReady = !NEEDS_REASON[action] || reason.trim() !== "";
+  return (
+    <dialog
+      ref={dialog}
+      aria-labelledby="job-title"
+      onClose={onClose}
+      onCancel={(event: Event) => {
+        // Escape must not hide a job that runs.
+        if (running) event.preventDefault();
+      }}
+    >
+      <h2 id="job-title">{title}</h2>
+      <p class="quiet">{RISK[action]}</p>
+      {real.job === undefined ? <DryRun of={dry} action={action} /> : <Progress job={real.job} />}
+      {real.error === undefined ? null : <Failed error={real.error} />}
+      {real.job === undefined && !real.isStarting ? (
+        <form
+          onSubmit={(event: Event) => {
+            event.preventDefault();
+            if (isReady) real.run(start(false));
+          }}
+        >
+          <label>
+            Reason{NEEDS_REASON[action] ? "" : " (optional)"}
+            <input
+              value={reason}
+              maxLength={500}
+              required={NEEDS_REASON[action]}
+              onInput={(event: Event) => setReason((event.target as HTMLInputElement).value)}
+            />
+          </label>
+          <label>
+            At most this many a second (optional)
+            <input
+              value={rate}
+              inputMode="numeric"
+              pattern="[1-9][0-9]{0,4}"
+              onInput={(event: Event) => setRate((event.target as HTMLInputElement).value)}
+            />
+          </label>
+          <div class="buttons">
+            <button type="button" onClick={() => dialog.current?.close()}>
+              Cancel
+            </button>
+            <button class="primary">{VERB[action]}</button>
+          </div>
+        </form>
+      ) : (
+        <div class="buttons">
+          {running ? (
+            <button type="button" class="danger" onClick={real.stop}>
+              Stop
+            </button>
+          ) : null}
+          {ended ? (
+            <>
+              <Link to={act.resultPath} class="button">
+                Show the events
+              </Link>
+              <button type="button" class="primary" onClick={() => dialog.current?.close()}>
+                Close
+              </button>
+            </>
+          ) : null}
+        </div>
+      )}
+    </dialog>
+  );
+}
+
+interface RunningJob {
+  readonly job: JobJson | undefined;
+  readonly error: unknown;
+  readonly isStarting: boolean;
+  readonly run: (started: Promise<{ readonly id: string }>) => void;
+  readonly stop: () => void;
+}
+
+/** Follows a job until it has ended. */
+function useJob(): RunningJob {
+  const [job, setJob] = useState<JobJson | undefined>(undefined);
+  const [error, setError] = useState<unknown>(undefined);
+  const [isStarting, setStarting] = useState(false);
+  const [leaving] = useState(() => new AbortController());
+  useEffect(() => () => leaving.abort(), []);
+  const follow = async (started: Promise<{ readonly id: string }>): Promise<void> => {
+    const { id } = await started;
+    for (let wait = 50; !leaving.signal.aborted; wait = Math.min(wait * 2, 500)) {
+      const seen = await api.job(id);
+      if (leaving.signal.aborted) return;
+      setJob(seen);
+      if (seen.state !== "running") return;
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  };
+  return {
+    job,
+    error,
+    isStarting,
+    run(started) {
+      setError(undefined);
+      setStarting(true);
+      follow(started)
+        .catch((cause: unknown) => setError(cause))
+        .finally(() => setStarting(false));
+    },
+    stop() {
+      if (job !== undefined) api.stopJob(job.id).catch((cause: unknown) => setError(cause));
+    },
+  };
+}
+
+function DryRun({
+  of: { job, error, isStarting },
+  action,
+}: {
+  readonly of: RunningJob;
+  readonly action: Act["action"];
+}) {
+  if (error !== undefined) return <p class="wrong">The dry run did not work: {messageOf(error)}</p>;
+  if (job === undefined || isStarting)
+    return (
+      <p class="loading" role="status">
+        Counting what would run…
+      </p>
+    );
+  const { wouldRun, quarantined, noHandler, alreadyDone } = totalsOf(job);
+  return (
+    <div class="dry-run" role="status">
+      <p>
+        <strong>
+          {counted(wouldRun, "event")} would {action === "discard" ? "be discarded" : "run"}.
+        </strong>
+        {noHandler > 0 ? ` ${count(noHandler)} have no handler and stay owed.` : ""}
+        {quarantined > 0 ? ` ${count(quarantined)} are skipped, because their handler hung or died.` : ""}
+        {alreadyDone > 0 ? ` ${count(alreadyDone)} are done already.` : ""}
+      </p>
+      <ul>
+        {job.groups.slice(0, 6).map((group) => (
+          <li>
+            {count(group.wouldRun)} {visible(group.type) || "events without a type"} of {group.source}
+            <span class="quiet"> {group.handler ?? "no handler"}</span>
+          </li>
+        ))}
+      </ul>
+      {job.error === null ? null : <p class="wrong">{job.error.message}</p>}
+    </div>
+  );
+}
+
+function Progress({ job }: { readonly job: JobJson }) {
+  const { processed, discarded, failed, quarantined, noHandler, alreadyDone } = totalsOf(job);
+  const state = { running: "Running…", done: "Done.", stopped: "Stopped.", failed: "It could not go on." };
+  return (
+    <div class="progress">
+      {job.state === "running" ? <progress aria-label="Running" /> : null}
+      <p role="status">
+        <strong>{state[job.state]}</strong>{" "}
+        {job.action === "discard" ? (
+          <span class="outcome quiet">✓ {count(discarded)} discarded</span>
+        ) : (
+          <span class="outcome good">✓ {count(processed)} processed</span>
+        )}{" "}
+        <span class="outcome bad">✗ {count(failed)} failed</span>{" "}
+        {alreadyDone > 0 ? <span class="outcome quiet">= {count(alreadyDone)} done already</span> : null}{" "}
+        {noHandler + quarantined > 0 ? (
+          <span class="outcome owed">○ {count(noHandler + quarantined)} still owed</span>
+        ) : null}
+      </p>
+      {job.error === null ? null : <p class="wrong">{job.error.message}</p>}
+      {job.failures.length === 0 ? null : (
+        <ul class="errors">
+          {job.failures.slice(0, 5).map((one) => (
+            <li>
+              <code>{visible(one.eventId)}</code> {visible(one.error).slice(0, 300)}
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,57 @@
+/** One step into a payload: a key or an index. */
+export type Path = readonly (string | number)[];
+
+const NAME = /^[A-Za-z_$][\w$]*$/;
+
+/** As a SQL handler reads the value: `:payload ->> '$.data.amount'`. */
+export function sqlOf(path: Path): string {
+  const steps = path.map((step) => {
+    if (typeof step === "number") return `[${step}]`;
+    return /^[A-Za-z_]\w*$/.test(step) ? `.${step}` : `."${step}"`;
+  });
+  return `:payload ->> '${`$${steps.join("")}`.replaceAll("'", "''")}'`;
+}
+
+/** As a TypeScript handler reads the value: `event.payload.data.amount`. */
+export function typeScriptOf(path: Path): string {
+  const steps = path.map((step) =>
+    typeof step === "string" && NAME.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`,
+  );
+  return `event.payload${steps.join("")}`;
+}
+
+/** A first handler for a type, which reads values that the payload really has. */
+export function starterOf(source: string, type: string, payload: unknown): { file: string; text: string } {
+  const file = `handlers/${source}/${type === "" ? "_any" : type.replaceAll(/[^\w./-]/g, "_")}.sql`;
+  const found = scalarPaths(payload).slice(0, 3);
+  const columns = ["event_id", ...found.map((path) => columnOf(path))];
+  const values = [":event_id", ...found.map((path) => sqlOf(path))];
+  return {
+    file,
+    text: `insert into my_table (${columns.join(", ")})\nvalues (${values.join(",\n        ")});\n`,
+  };
+}
+
+const columnOf = (path: Path): string => String(path.at(-1)).toLowerCase().replaceAll(/\W+/g, "_");
+
+/** Paths of plain values, of `data.object` first: that is where most providers have what matters. */
+function scalarPaths(payload: unknown): Path[] {
+  const found: Path[] = [];
+  const names = new Set<string>(["event_id"]);
+  const look = (value: unknown, path: Path): void => {
+    if (value === null || typeof value !== "object" || Array.isArray(value) || path.length > 4) return;
+    for (const [key, one] of Object.entries(value)) {
+      const step = [...path, key];
+      const name = columnOf(step);
+      if (["string", "number", "boolean"].includes(typeof one) && NAME.test(key) && !names.has(name)) {
+        names.add(name);
+        found.push(step);
+      }
+    }
+    for (const [key, one] of Object.entries(value)) if (NAME.test(key)) look(one, [...path, key]);
+  };
+  const inner = (payload as { data?: { object?: unknown } } | null)?.data?.object;
+  if (inner !== undefined) look(inner, ["data", "object"]);
+  else look(payload, []);
+  return found;
+}

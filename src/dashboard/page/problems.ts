@@ -1,0 +1,85 @@
+import type { FailureGroup, OwedJson, StatusJson } from "../../http/admin/shapes.ts";
+import type { Act } from "./jobs.ts";
+import { ago, bytesText, capped, count, counted, visible } from "./words.ts";
+
+/** Something that somebody should look after. */
+export interface Problem {
+  readonly key: string;
+  readonly tone: "bad" | "owed";
+  readonly title: string;
+  readonly detail: string;
+  /** The one button. */
+  readonly button:
+    | { readonly text: string; readonly to: string }
+    | { readonly text: string; readonly act: Act };
+}
+
+/** Less free space than this is a problem. */
+const LOW_DISK = 1024 ** 3;
+
+/** What is wrong, the worst first. */
+export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]): readonly Problem[] {
+  const { now, owed, owed_cap: cap, disk, today } = status;
+  const problems: Problem[] = [];
+  if (disk.free_bytes !== null && disk.free_bytes < LOW_DISK) {
+    problems.push({
+      key: "disk",
+      tone: "bad",
+      title: `Only ${bytesText(disk.free_bytes)} free on the disk of the database`,
+      detail: `The database takes ${bytesText(disk.database_bytes)}. Without space, deliveries are answered 503.`,
+      button: { text: "Show the disk", to: "/sources#machine" },
+    });
+  }
+  for (const group of failures) {
+    problems.push({
+      key: `failure ${group.source} ${group.handler} ${group.error}`,
+      tone: "bad",
+      title: `${group.handler ?? group.source} fails: ${visible(group.error).slice(0, 160)}`,
+      detail: `${counted(group.count, "event")} owed. First ${ago(group.first_at, now)}, last ${ago(group.last_at, now)}.`,
+      button: { text: "Why?", to: "/failures" },
+    });
+  }
+  for (const one of owed.filter(({ outcome }) => outcome === "unhandled")) {
+    problems.push({
+      key: `unhandled ${one.source} ${one.type}`,
+      tone: "owed",
+      title: `${capped(one.count, cap)} ${one.type === "" ? "" : `${visible(one.type)} `}${one.count === 1 ? "event" : "events"} of ${one.source} ${one.count === 1 ? "is" : "are"} not applied`,
+      detail: "No handler matched. Add one, restart hookonce serve, then apply.",
+      button: { text: `Apply ${capped(one.count, cap)}`, act: applyOwed(one, cap) },
+    });
+  }
+  if (today.refused > 0) {
+    problems.push({
+      key: "refused",
+      tone: "owed",
+      title: `${counted(today.refused, "delivery").replace("deliverys", "deliveries")} refused in the last 24 hours`,
+      detail: "A wrong secret, a clock that is wrong, or somebody who is not the provider.",
+      button: { text: "Why?", to: "/sources" },
+    });
+  }
+  return problems;
+}
+
+export function applyOwed({ source, type, outcome, count: owed }: OwedJson, cap: number): Act {
+  return {
+    action: "apply",
+    title: `Apply ${capped(owed, cap)} ${visible(type)} of ${source}`,
+    target: { filter: { source, outcome, ...(type === "" ? {} : { type }) } },
+    resultPath: `/events?${new URLSearchParams({ source, ...(type === "" ? {} : { type }) }).toString()}`,
+  };
+}
+
+/** The whole page in one sentence. */
+export function sentenceOf(status: StatusJson, problems: readonly Problem[]): string {
+  const { sources, today, owed, owed_cap: cap } = status;
+  const events = today.processed + today.unhandled + today.ignored + today.failed;
+  const sum = owed.reduce((all, one) => all + one.count, 0);
+  const fine =
+    problems.length > 0
+      ? `${counted(problems.length, "problem")}.`
+      : sources.length === 1
+        ? `${sources[0]?.title ?? ""} is fine.`
+        : `All ${count(sources.length)} sources are fine.`;
+  const nothing = sum === 0 ? "nothing owed" : `${capped(sum, cap)} owed`;
+  return `${fine} ${counted(events, "event")} in 24 hours, ${counted(today.duplicate, "duplicate")} stopped, ${nothing}.`;
+}

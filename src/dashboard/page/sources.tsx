@@ -1,0 +1,251 @@
+import { useState } from "hono/jsx/dom";
+import type {
+  AuditJson,
+  List,
+  RefusedJson,
+  SourceJson,
+  StatusJson,
+  VerdictJson,
+} from "../../http/admin/shapes.ts";
+import { api } from "./api.ts";
+import { Link } from "./location.tsx";
+import { Tokens } from "./tokens.tsx";
+import { Code, Empty, Failed, Loading, messageOf, Time, useLoaded } from "./ui.tsx";
+import { ago, bytesText, count, visible } from "./words.ts";
+
+export function Sources({ status }: { readonly status: StatusJson }) {
+  const { sources, disk, version, now, serving } = status;
+  return (
+    <div class="sources">
+      <h1>Sources</h1>
+      {sources.length === 0 ? (
+        <Empty title="No source yet">
+          <Code text="hookonce add stripe" />
+        </Empty>
+      ) : null}
+      {sources.map((source) => (
+        <Source key={source.name} source={source} now={now} />
+      ))}
+      <Tokens mayAct={status.actor.scopes.includes("steer")} me={status.actor.name} />
+      <Audit />
+      <section id="machine" class="card" aria-labelledby="machine-title">
+        <h2 id="machine-title">This hookonce</h2>
+        <dl class="pairs">
+          <div>
+            <dt>Version</dt>
+            <dd>{version}</dd>
+          </div>
+          {serving === null ? null : (
+            <div>
+              <dt>Running since</dt>
+              <dd>
+                <Time at={serving.started_at} />
+              </dd>
+            </div>
+          )}
+          <div>
+            <dt>Database</dt>
+            <dd>
+              {disk.database}, {bytesText(disk.database_bytes)} and a log of {bytesText(disk.log_bytes)}
+            </dd>
+          </div>
+          {disk.free_bytes === null ? null : (
+            <div>
+              <dt>Free on its disk</dt>
+              <dd>{bytesText(disk.free_bytes)}</dd>
+            </div>
+          )}
+        </dl>
+      </section>
+    </div>
+  );
+}
+
+function Source({ source, now }: { readonly source: SourceJson; readonly now: number }) {
+  const { name, title, docs, url, last_delivery_at: last, handlers, secrets } = source;
+  return (
+    <section class="card source-card" aria-labelledby={`source-${name}`}>
+      <h2 id={`source-${name}`}>
+        {name} <span class="quiet">{title}</span>
+      </h2>
+      {last === null ? (
+        <div class="waiting" role="status">
+          <p>
+            <span class="outcome owed">○ Waiting for the first delivery…</span> Give {title} the address
+            below, or send a made-up event:
+          </p>
+          <Code text={`hookonce send ${name}`} />
+        </div>
+      ) : (
+        <p>
+          <span class="outcome good">✓ Last delivery {ago(last, now)}</span>, {count(source.last_hour)} in the
+          last hour. <Link to={`/events?source=${encodeURIComponent(name)}`}>Show its events</Link>
+        </p>
+      )}
+      <dl class="pairs">
+        <div>
+          <dt>Address</dt>
+          <dd>
+            <Code text={url} />
+          </dd>
+        </div>
+        <div>
+          <dt>At the provider</dt>
+          <dd>
+            {handlers.length === 0
+              ? "No handler yet: add one to handlers/."
+              : `Tick ${listOf(handlers.map(typeOf))}.`}{" "}
+            <a href={docs} rel="noreferrer" target="_blank">
+              {title}'s page about webhooks
+            </a>
+          </dd>
+        </div>
+        {secrets.length === 0 ? null : (
+          <div>
+            <dt>Secrets</dt>
+            <dd>
+              <ul class="bare">
+                {secrets.map((one) => (
+                  <li key={one.name}>
+                    <code>{one.name}</code>{" "}
+                    {one.matched_at === null ? (
+                      <span class="quiet">○ has matched nothing since the start</span>
+                    ) : (
+                      <span class="outcome good">✓ matched {ago(one.matched_at, now)}</span>
+                    )}
+                  </li>
+                ))}
+              </ul>
+            </dd>
+          </div>
+        )}
+      </dl>
+      <Refused source={name} now={now} />
+    </section>
+  );
+}
+
+/** `handlers/stripe/invoice.paid.sql` runs `invoice.paid`. */
+function typeOf(handler: string): string {
+  const type = handler.replace(/^handlers\/[^/]+\//, "").replace(/\.(?:sql|ts)$/, "");
+  return type === "_any" ? "whatever else you want" : type;
+}
+
+function listOf(types: readonly string[]): string {
+  const most = types.slice(0, 12);
+  return `${most.join(", ")}${types.length > most.length ? ` and ${count(types.length - most.length)} more` : ""}`;
+}
+
+function Refused({ source, now }: { readonly source: string; readonly now: number }) {
+  const loaded = useLoaded<List<RefusedJson>>(`refused ${source}`, () => api.refused(source), 15_000);
+  if (loaded.error !== undefined) return <Failed error={loaded.error} again={loaded.again} />;
+  const items = loaded.value?.items ?? [];
+  if (items.length === 0) return null;
+  return (
+    <details class="refused">
+      <summary>
+        <span class="outcome bad">✗ {count(items.length)} refused</span>, the last{" "}
+        {ago(items[0]?.received_at ?? now, now)}
+      </summary>
+      <ul class="bare">
+        {items.map((one) => (
+          <RefusedOne key={one.id} one={one} />
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+function RefusedOne({ one }: { readonly one: RefusedJson }) {
+  const [verdict, setVerdict] = useState<VerdictJson | null | undefined>(undefined);
+  const [isAsking, setAsking] = useState(false);
+  const [problem, setProblem] = useState("");
+  const ask = (): void => {
+    setAsking(true);
+    setProblem("");
+    api.verdict(one.source, one.id).then(
+      (found) => {
+        setVerdict(found?.verdict ?? null);
+        setAsking(false);
+      },
+      (error: unknown) => {
+        setProblem(messageOf(error));
+        setAsking(false);
+      },
+    );
+  };
+  return (
+    <li class="refused-one">
+      <p>
+        <Time at={one.received_at} /> <code>{one.code}</code> {visible(one.message)}
+      </p>
+      {verdict === undefined && one.body_missing === null ? (
+        <button type="button" class="small" disabled={isAsking} onClick={ask}>
+          {isAsking ? "Finding out…" : "Why?"}
+        </button>
+      ) : null}
+      {one.body_missing === null ? null : <p class="quiet">{MISSING[one.body_missing]}</p>}
+      {problem === "" ? null : <p class="wrong">✗ {problem}</p>}
+      {verdict === undefined ? null : verdict === null ? (
+        <p class="quiet">There is not enough left of it to find out.</p>
+      ) : (
+        <Verdict verdict={verdict} />
+      )}
+    </li>
+  );
+}
+
+const MISSING = {
+  not_read: "Refused from its headers alone. Its body was not read.",
+  too_large: "Its body was too large to keep.",
+  secret: "Its body is not kept, because it may hold the secret.",
+} as const;
+
+function Verdict({ verdict }: { readonly verdict: VerdictJson }) {
+  return (
+    <div class="verdict" role="status">
+      {verdict.findings.length === 0 ? <p>The doctor found no cause.</p> : null}
+      <ul>
+        {verdict.findings.map((one) => (
+          <li>
+            <strong>{one.proven ? "✓ " : "○ Maybe: "}</strong>
+            {visible(one.what)} <em>{visible(one.remedy)}</em>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function Audit() {
+  const [cursor, setCursor] = useState<string | null>(null);
+  const loaded = useLoaded<List<AuditJson>>(`audit ${cursor}`, () => api.audit(cursor));
+  const items = loaded.value?.items;
+  return (
+    <section class="card" aria-labelledby="audit-title">
+      <h2 id="audit-title">Audit</h2>
+      {loaded.error === undefined ? null : <Failed error={loaded.error} again={loaded.again} />}
+      {items === undefined ? (
+        loaded.error === undefined ? (
+          <Loading what="the audit list" />
+        ) : null
+      ) : items.length === 0 ? (
+        <p class="quiet">Nothing has been changed yet.</p>
+      ) : (
+        <ul class="bare audit">
+          {items.map((one) => (
+            <li>
+              <Time at={one.at} /> <strong>{visible(one.actor)}</strong> {one.action} {visible(one.target)}
+              {one.reason === null ? null : <span class="quiet"> “{visible(one.reason)}”</span>}
+            </li>
+          ))}
+        </ul>
+      )}
+      {(loaded.value?.next ?? null) === null ? null : (
+        <button type="button" onClick={() => setCursor(loaded.value?.next ?? null)}>
+          Show older changes
+        </button>
+      )}
+    </section>
+  );
+}

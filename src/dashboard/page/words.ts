@@ -1,0 +1,127 @@
+import type { DeliveryOutcome, EventDetail } from "../../http/admin/shapes.ts";
+
+/** How an outcome looks. The mark says the same as the colour. */
+export interface Look {
+  readonly mark: "✓" | "=" | "○" | "✗";
+  readonly tone: "good" | "quiet" | "owed" | "bad";
+}
+
+export const LOOKS: Readonly<Record<DeliveryOutcome, Look>> = {
+  processed: { mark: "✓", tone: "good" },
+  imported: { mark: "✓", tone: "good" },
+  duplicate: { mark: "=", tone: "quiet" },
+  ignored: { mark: "=", tone: "quiet" },
+  stale: { mark: "=", tone: "quiet" },
+  discarded: { mark: "=", tone: "quiet" },
+  unhandled: { mark: "○", tone: "owed" },
+  held: { mark: "○", tone: "owed" },
+  failed: { mark: "✗", tone: "bad" },
+  refused: { mark: "✗", tone: "bad" },
+};
+
+const whole = new Intl.NumberFormat("en-US");
+
+export const count = (value: number): string => whole.format(value);
+
+/** `3 events`, `1 event`. */
+export const counted = (value: number, noun: string): string =>
+  `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+
+/** A count that was stopped at a limit. */
+export const capped = (value: number, cap: number): string =>
+  value >= cap ? `${count(cap)}+` : count(value);
+
+const clock = new Intl.DateTimeFormat("en-GB", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+});
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const dayOfYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+
+/** `12:04:11` for today, else `26 Nov 12:04:11`. */
+export function timeText(at: number, now = Date.now()): string {
+  const then = new Date(at);
+  const today = new Date(now);
+  if (then.toDateString() === today.toDateString()) return clock.format(then);
+  const date = then.getFullYear() === today.getFullYear() ? day : dayOfYear;
+  return `${date.format(then)} ${clock.format(then)}`;
+}
+
+export function ago(at: number, now: number): string {
+  const seconds = Math.max(0, Math.round((now - at) / 1000));
+  if (seconds < 5) return "just now";
+  if (seconds < 60) return `${seconds} s ago`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min ago`;
+  const hours = Math.round(minutes / 60);
+  if (hours < 48) return `${hours} h ago`;
+  return `${Math.round(hours / 24)} days ago`;
+}
+
+/** Microseconds as `400 µs`, `1.4 ms`, `12 ms` or `1.2 s`. */
+export function duration(us: number): string {
+  if (us < 1000) return `${us} µs`;
+  if (us < 10_000) return `${(us / 1000).toFixed(1)} ms`;
+  if (us < 1_000_000) return `${Math.round(us / 1000)} ms`;
+  return `${(us / 1_000_000).toFixed(1)} s`;
+}
+
+export function bytesText(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  const units = ["KiB", "MiB", "GiB", "TiB"];
+  let value = bytes;
+  let unit = -1;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}
+
+/**
+ * Characters that do not show, or that change the order of others, are written as escapes: a payload must not
+ * look like something else.
+ */
+export function visible(text: string): string {
+  return text.replaceAll(
+    // oxlint-disable-next-line no-control-regex -- these are the characters to find
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** What became of an event, in one sentence or two. */
+export function storyOf(event: EventDetail): string {
+  const { outcome, handler, rows_changed: rows, deliveries, failure } = event;
+  const at = timeText(event.received_at);
+  const copies = deliveries - 1;
+  const later =
+    copies === 0
+      ? ""
+      : ` ${copies === 1 ? "A later copy was" : `${count(copies)} later copies were`} stopped.`;
+  const why = event.reason === null ? "" : ` Reason: ${visible(event.reason)}`;
+  switch (outcome) {
+    case "processed": {
+      const by = handler === null ? "" : ` by ${handler}`;
+      const changed = rows === null ? "" : `, changed ${counted(rows, "row")}`;
+      return `Applied once${by}${changed}. Received at ${at}.${later}${why}`;
+    }
+    case "imported":
+      return `Imported as applied elsewhere. No handler ran here.${later}`;
+    case "ignored":
+      return `Received at ${at} and ignored, as the config says. Its payload is not kept.`;
+    case "stale":
+      return `Received at ${at}, but a newer event of the same object had been applied. Nothing was changed.${later}`;
+    case "discarded":
+      return `Given up. Nothing was changed, and it never runs by itself.${why}`;
+    case "unhandled":
+      return `Stored at ${at}, but no handler matched its type. Nothing was changed, and the event is owed.`;
+    case "held":
+      return `Stored at ${at} while its source was paused. It runs when the source resumes.`;
+    case "failed":
+      return failure === null
+        ? `Received at ${at}. Its handler failed, nothing was changed, and the event is owed.`
+        : `Failed ${failure.attempts === 1 ? "once" : `${count(failure.attempts)} times`}, the last time at ${timeText(failure.last_at)}${failure.handler === null ? "" : ` in ${failure.handler}`}. Everything was rolled back, and the event is owed.`;
+  }
+}

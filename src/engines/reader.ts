@@ -1,0 +1,294 @@
+import type { Headers, Outcome, Reply } from "../event.ts";
+import type { Change, KeptJob, Token } from "./records.ts";
+
+/** What an engine stores of events, and how it is read. */
+
+/** What is kept of a delivery. Secrets in `headers` are replaced. `body` is the raw bytes. */
+export interface StoredDelivery {
+  readonly headers: Headers;
+  readonly body: Uint8Array;
+}
+
+/** Codes of failures whose handler hung or ended the process. */
+export const QUARANTINE_CODES = ["handler_timeout", "handler_died"] as const;
+
+export type QuarantineCode = (typeof QUARANTINE_CODES)[number];
+
+/** What the policy must know of a failure. */
+export interface RecordedFailure {
+  readonly code: string;
+  /** Which version of the handler failed; null if none ran. */
+  readonly handlerHash: string | null;
+}
+
+/** Outcomes of an event in the table of events. A failed event is in the table of failures instead. */
+export type RecordedOutcome = "processed" | "imported" | "ignored" | "discarded" | "unhandled";
+
+/** Which events a command or a page selects. */
+export interface EventFilter {
+  readonly ids?: readonly string[] | undefined;
+  readonly source?: string | undefined;
+  /** Exact, or with `*` at its end. */
+  readonly type?: string | undefined;
+  /** An outcome that this version does not record matches nothing. */
+  readonly outcome?: RecordedOutcome | "failed" | "stale" | "held" | undefined;
+  /** Unix milliseconds, of the first receipt; `since` is included, `until` is not. */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+}
+
+/** An event that is stored and not done. */
+export interface OwedEvent {
+  readonly source: string;
+  readonly eventId: string;
+  readonly type: string;
+  /** `failed` also if the event was unhandled and its handler has failed since. */
+  readonly outcome: "unhandled" | "failed";
+  /** Of a failure with one of the {@link QUARANTINE_CODES}. */
+  readonly quarantine?: RecordedFailure | undefined;
+}
+
+/** Where the next page begins: after this position in the order received. */
+export interface Cursor {
+  /** The row id of an event, or the highest event id at a failure's first attempt. */
+  readonly position: number;
+  /** The row id of a failure; 0 for an event. */
+  readonly failure: number;
+}
+
+/**
+ * One page in the order received. `next` is undefined on the last page. An earlier page may hold fewer events
+ * than asked for, or none, because each page looks at a limited number of rows.
+ */
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly next: Cursor | undefined;
+}
+
+/** An event that is recorded. */
+export interface SelectedEvent {
+  readonly source: string;
+  readonly eventId: string;
+  readonly type: string;
+  readonly outcome: RecordedOutcome;
+}
+
+/** How many events of a source, type and outcome are owed. */
+export interface OwedCount extends Omit<OwedEvent, "eventId" | "quarantine"> {
+  readonly count: number;
+}
+
+/** An event as {@link Reader.find} finds it. */
+export interface FoundEvent {
+  readonly source: string;
+  readonly type: string;
+  readonly outcome: RecordedOutcome | "failed";
+}
+
+/** Why an event's handler failed last. */
+export interface FailureCause {
+  /** Relative to the inbox folder; null if none ran. */
+  readonly handler: string | null;
+  readonly code: string;
+  readonly error: string;
+}
+
+/** Which events a list shows. */
+export interface ListFilter extends Omit<EventFilter, "ids"> {
+  /** An event id, or text that the delivery's body contains, byte for byte. */
+  readonly search?: string | undefined;
+}
+
+/** The last row of a page that has the newest first. The next page begins after it. */
+export interface Newest {
+  /** Unix milliseconds, of the first receipt. */
+  readonly at: number;
+  /** 1 for a failure, 0 for an event. */
+  readonly failure: 0 | 1;
+  /** The row id. */
+  readonly id: number;
+}
+
+/**
+ * One page, the newest first. `next` is undefined on the last page. An earlier page may hold fewer items than
+ * asked for, or none: a page takes a limited time, and `next.at` says how far back it has looked.
+ */
+export interface NewestPage<Item> {
+  readonly items: readonly Item[];
+  readonly next: Newest | undefined;
+}
+
+/** An event in a list. */
+export interface ListedEvent {
+  readonly source: string;
+  readonly eventId: string;
+  readonly type: string;
+  readonly outcome: RecordedOutcome | "failed";
+  /** Unix milliseconds, of the first and the latest delivery. */
+  readonly receivedAt: number;
+  readonly lastDeliveryAt: number;
+  readonly deliveries: number;
+  /** Relative to the inbox folder; null if none ran. */
+  readonly handler: string | null;
+  /** Null if no handler has succeeded. */
+  readonly rowsChanged: number | null;
+  /** In microseconds. */
+  readonly durationUs: number | null;
+}
+
+export interface KeptDelivery {
+  /** Counts the deliveries of the event from 1. */
+  readonly number: number;
+  readonly at: number;
+  readonly outcome: Outcome;
+  readonly changedBody: boolean;
+}
+
+export interface ListedFailure extends FailureCause {
+  readonly source: string;
+  readonly eventId: string;
+  readonly type: string;
+  readonly attempts: number;
+  readonly firstAt: number;
+  readonly lastAt: number;
+  /** When hookonce runs it again; null if it does not. */
+  readonly nextAt: number | null;
+}
+
+/** A stored body. */
+export interface KeptBody extends StoredDelivery {
+  readonly receivedAt: number;
+  /** Whether the body is the event's own part of a batch. */
+  readonly element: boolean;
+}
+
+/** Everything that is stored of one event. */
+export interface EventDetail extends ListedEvent {
+  /** Null if only its id is kept. */
+  readonly stored: KeptBody | null;
+  /** The first ten and the latest ten. */
+  readonly timeline: readonly KeptDelivery[];
+  readonly failure: (ListedFailure & { readonly stack: string | null }) | null;
+  /** The latest delivery with another body. */
+  readonly changed: KeptBody | null;
+  readonly changedBodies: number;
+  readonly reply: Reply | null;
+  /** How often `replay` ran it. */
+  readonly replays: number;
+  /** Why it was discarded, applied after that, or replayed. */
+  readonly reason: string | null;
+}
+
+/** Open failures with the same source, handler, code and message. */
+export interface FailureGroup extends FailureCause {
+  readonly source: string;
+  readonly count: number;
+  readonly types: readonly string[];
+  readonly firstAt: number;
+  readonly lastAt: number;
+  /** The one that failed last. */
+  readonly latestEventId: string;
+}
+
+export interface FailureGroups {
+  /** The largest first. */
+  readonly groups: readonly FailureGroup[];
+  /** Whether there are more failures than were counted. */
+  readonly capped: boolean;
+}
+
+export type Span = "minute" | "hour" | "day";
+
+/** How the deliveries of a minute, hour or day were answered. Days and hours are those of UTC. */
+export interface Rollup {
+  readonly source: string;
+  /** Its beginning, in Unix milliseconds. */
+  readonly at: number;
+  readonly processed: number;
+  readonly duplicate: number;
+  readonly unhandled: number;
+  readonly ignored: number;
+  readonly failed: number;
+  readonly refused: number;
+  /** How many runs of handlers took up to each of HANDLER_TIMES_US (handler-times.ts), in its order. */
+  readonly handlerTimes: readonly number[];
+}
+
+export interface SourceSeen {
+  readonly source: string;
+  /** Unix milliseconds, of the latest delivery that was not refused. */
+  readonly lastDeliveryAt: number;
+}
+
+export interface MatchedSecret {
+  readonly source: string;
+  /** As the config names it, such as `env:STRIPE_NEW`. */
+  readonly secret: string;
+  /** When it last verified a delivery, to the minute. */
+  readonly at: number;
+}
+
+type MaybePromise<T> = T | Promise<T>;
+
+/**
+ * Reads that are not part of a delivery. Each call is one or a few short queries; none keeps a snapshot.
+ * SQLite answers at once, a server after a round trip.
+ */
+export interface Reader {
+  /** Owed events in the order received, at most `limit`. */
+  owed(filter: EventFilter, after: Cursor | undefined, limit: number): MaybePromise<Page<OwedEvent>>;
+  /** Recorded events in the order received, up to the row id `last`, at most `limit`. */
+  recorded(
+    filter: EventFilter,
+    after: Cursor | undefined,
+    limit: number,
+    last: number,
+  ): MaybePromise<Page<SelectedEvent>>;
+  /** The highest row id of a recorded event; 0 if there is none. */
+  lastRecorded(): MaybePromise<number>;
+  /** How many events are owed, by source, type and outcome. A count stops at `cap`. */
+  owedByType(cap: number): MaybePromise<readonly OwedCount[]>;
+  /** What has become of an id: one row for each of these sources that has it. */
+  find(eventId: string, sources: readonly string[]): MaybePromise<readonly FoundEvent[]>;
+  /** Why an event is owed as failed; undefined if it is not. */
+  failure(source: string, eventId: string): MaybePromise<FailureCause | undefined>;
+  /** Failures of these sources that are to be run again by now, the longest due first. */
+  due(
+    now: number,
+    limit: number,
+    sources: readonly string[],
+  ): MaybePromise<readonly Pick<OwedEvent, "source" | "eventId">[]>;
+
+  /** Events and open failures, the newest first. Takes about 10 ms at most, whatever the filter. */
+  events(filter: ListFilter, after: Newest | undefined, limit: number): MaybePromise<NewestPage<ListedEvent>>;
+  /** Undefined if the source has no such event. */
+  event(source: string, eventId: string): MaybePromise<EventDetail | undefined>;
+  /** Open failures, the one that was received last first. */
+  failures(
+    filter: ListFilter,
+    after: Newest | undefined,
+    limit: number,
+  ): MaybePromise<NewestPage<ListedFailure>>;
+  /** Looks at the newest `cap` open failures. */
+  failureGroups(filter: Pick<ListFilter, "source">, cap: number): MaybePromise<FailureGroups>;
+  /**
+   * In the order of time, and of the sources' names. Minutes are kept for three days, hours for a year, days
+   * for ever. An hour or a day lacks what happened in the last minute.
+   */
+  rollups(
+    span: Span,
+    range: { readonly since: number; readonly source?: string | undefined },
+  ): MaybePromise<readonly Rollup[]>;
+  /** Each source that has ever received a delivery. */
+  seen(): MaybePromise<readonly SourceSeen[]>;
+  matchedSecrets(): MaybePromise<readonly MatchedSecret[]>;
+  /** What was changed by people, the latest first; `before` is the last row of the page before. */
+  audit(before: number | undefined, limit: number): MaybePromise<readonly Change[]>;
+  /** Revoked and expired ones are included. The oldest first. */
+  tokens(): MaybePromise<readonly Token[]>;
+  /** The token with this hash, revoked or not. */
+  token(hash: string): MaybePromise<Token | undefined>;
+  /** The latest first. */
+  jobs(limit: number): MaybePromise<readonly KeptJob[]>;
+  job(id: string): MaybePromise<KeptJob | undefined>;
+}

@@ -1,0 +1,56 @@
+/** What hookonce records beside the events: tokens, the audit list, jobs and counters. */
+
+/** A token for the page and the API. Only its hash is stored. */
+export interface Token {
+  /** Unique among those that are not revoked. */
+  readonly name: string;
+  /** SHA-256 of the token, in hex. */
+  readonly hash: string;
+  readonly scopes: readonly string[];
+  /** Unix milliseconds. */
+  readonly createdAt: number;
+  /** Null: never. */
+  readonly expiresAt: number | null;
+  readonly revokedAt: number | null;
+}
+
+/** A line of the audit list. */
+export interface Change {
+  readonly id: number;
+  readonly at: number;
+  /** The name of a token, or of the user on this machine. */
+  readonly actor: string;
+  /** For example `apply` or `token create`. */
+  readonly action: string;
+  /** What it was done to. */
+  readonly target: string;
+  readonly reason: string | null;
+}
+
+/** A job that changes many events, as it is kept so that it can go on after a crash. */
+export interface KeptJob {
+  readonly id: string;
+  readonly action: string;
+  readonly actor: string;
+  /** Unix milliseconds. */
+  readonly startedAt: number;
+  /** Null while it runs, and after a crash. */
+  readonly endedAt: number | null;
+  /** JSON of the request. */
+  readonly request: string;
+  /** JSON of its progress. It may lag behind what the job has done. */
+  readonly progress: string;
+}
+
+/** Something to record. */
+export type Entry =
+  | { readonly entry: "token"; readonly token: Omit<Token, "revokedAt"> }
+  | { readonly entry: "revoke"; readonly name: string; readonly at: number }
+  | { readonly entry: "audit"; readonly change: Omit<Change, "id"> }
+  /** Replaces what was kept of the job before. */
+  | { readonly entry: "job"; readonly job: KeptJob }
+  /** Adds to the refusals of the minute of `at`. */
+  | { readonly entry: "refused"; readonly source: string; readonly at: number; readonly count: number }
+  | { readonly entry: "secret"; readonly source: string; readonly secret: string; readonly at: number }
+  /** Adds the minutes up to `now` to the hours and days, and removes minutes and hours that are too old. */
+  | { readonly entry: "rollups"; readonly now: number };

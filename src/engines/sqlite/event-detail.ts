@@ -1,0 +1,118 @@
+import { and, asc, eq, isNull } from "drizzle-orm";
+import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
+import type { Headers, Reply } from "../../event.ts";
+import type { EventDetail, KeptDelivery, Reader } from "../reader.ts";
+import { failureColumns } from "./lists.ts";
+import { bodies, changedBodies, deliveries, events, failures, results } from "./schema.ts";
+
+/** Everything that is stored of one event, each part by one look-up. */
+export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
+  function timelineOf(source: string, eventId: string): KeptDelivery[] {
+    return db
+      .select({
+        number: deliveries.number,
+        at: deliveries.at,
+        outcome: deliveries.outcome,
+        changedBody: deliveries.changedBody,
+      })
+      .from(deliveries)
+      .where(and(eq(deliveries.source, source), eq(deliveries.eventId, eventId)))
+      .orderBy(asc(deliveries.number))
+      .all()
+      .map(({ changedBody, ...rest }) => Object.assign(rest, { changedBody: changedBody === 1 }));
+  }
+
+  function failureOf(source: string, eventId: string) {
+    return db
+      .select({
+        shown: { ...failureColumns, stack: failures.stack },
+        deliveries: failures.deliveries,
+        headers: failures.lastHeaders,
+        body: failures.lastBody,
+        element: failures.element,
+      })
+      .from(failures)
+      .where(and(eq(failures.source, source), eq(failures.eventId, eventId), isNull(failures.settledAt)))
+      .get();
+  }
+
+  function recordedOf(source: string, eventId: string) {
+    return db
+      .select()
+      .from(events)
+      .where(and(eq(events.source, source), eq(events.eventId, eventId)))
+      .get();
+  }
+
+  function bodyOf({ body: id, element }: typeof results.$inferSelect) {
+    const body = db.select().from(bodies).where(eq(bodies.id, id)).get();
+    if (body === undefined) return null;
+    const { receivedAt, headers, bytes } = body;
+    return { receivedAt, headers: JSON.parse(headers) as Headers, body: bytes, element: element === 1 };
+  }
+
+  function changedOf(event: number): EventDetail["changed"] {
+    const changed = db.select().from(changedBodies).where(eq(changedBodies.event, event)).get();
+    if (changed === undefined) return null;
+    const { receivedAt, headers, body } = changed;
+    return { receivedAt, headers: JSON.parse(headers) as Headers, body, element: false };
+  }
+
+  function detailOfFailure(failure: NonNullable<ReturnType<typeof failureOf>>): EventDetail {
+    const { shown, deliveries: count, headers, body, element } = failure;
+    const { source, eventId, type, firstAt, lastAt, handler } = shown;
+    return {
+      source,
+      eventId,
+      type,
+      outcome: "failed",
+      receivedAt: firstAt,
+      lastDeliveryAt: lastAt,
+      deliveries: count,
+      handler,
+      rowsChanged: null,
+      durationUs: null,
+      stored: {
+        receivedAt: lastAt,
+        headers: JSON.parse(headers) as Headers,
+        body,
+        element: element === 1,
+      },
+      timeline: timelineOf(source, eventId),
+      failure: shown,
+      changed: null,
+      changedBodies: 0,
+      reply: null,
+      replays: 0,
+      reason: null,
+    };
+  }
+
+  return {
+    event(source, eventId) {
+      const event = recordedOf(source, eventId);
+      const failure = failureOf(source, eventId);
+      if (event === undefined) return failure === undefined ? undefined : detailOfFailure(failure);
+      const { id, bodySha256: _sha256, ...listed } = event;
+      const result = db.select().from(results).where(eq(results.event, id)).get();
+      const ran = listed.handler !== null && result !== undefined;
+      const timeline = timelineOf(source, eventId);
+      return {
+        ...listed,
+        rowsChanged: ran ? result.rowsChanged : null,
+        durationUs: ran ? result.durationUs : null,
+        stored: result === undefined ? null : bodyOf(result),
+        // Of an event that arrived once, no delivery is kept.
+        timeline:
+          timeline.length > 0 || event.deliveries !== 1
+            ? timeline
+            : [{ number: 1, at: event.receivedAt, outcome: event.outcome, changedBody: false }],
+        failure: failure?.shown ?? null,
+        changed: event.changedBodies === 0 ? null : changedOf(id),
+        reply: typeof result?.reply === "string" ? (JSON.parse(result.reply) as Reply) : null,
+        replays: result?.replays ?? 0,
+        reason: result?.reason ?? null,
+      };
+    },
+  };
+}

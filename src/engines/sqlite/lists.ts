@@ -1,0 +1,282 @@
+import { and, desc, eq, isNull, ne, notExists, or, sql, type SQL } from "drizzle-orm";
+import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
+import { unionAll } from "drizzle-orm/sqlite-core";
+import type { FailureGroups, ListedEvent, ListFilter, Newest, Reader } from "../reader.ts";
+import { matching, of } from "./filters.ts";
+import {
+  containsIn,
+  eventsBetween,
+  eventsOf,
+  failuresBetween,
+  inSteps,
+  newestColumns,
+  newestFirst,
+  startOf,
+} from "./newest-pages.ts";
+import { bodies, events, failures, results, sources } from "./schema.ts";
+
+type Lists = Pick<Reader, "events" | "failures" | "failureGroups">;
+
+/** Lists for people: the newest first, by the time of the first receipt. */
+export function listReads(db: BunSQLiteDatabase): Lists {
+  const open = isNull(failures.settledAt);
+  const openFailures = sql`${failures} indexed by hookonce_failures_newest`;
+  /** An event that was unhandled and has failed since is in both tables, but it is owed once. */
+  const failedOnly = and(
+    open,
+    notExists(
+      db
+        .select({ one: sql`1` })
+        .from(events)
+        .where(and(eq(events.source, failures.source), eq(events.eventId, failures.eventId))),
+    ),
+  );
+
+  const ofEvent = {
+    at: of(events.receivedAt).as("at"),
+    failure: sql<0 | 1>`0`.as("failure"),
+    id: of(events.id).as("id"),
+    source: of(events.source).as("source"),
+    eventId: of(events.eventId).as("event_id"),
+    type: of(events.type).as("type"),
+    outcome: sql<ListedEvent["outcome"]>`${events.outcome}`.as("outcome"),
+    receivedAt: of(events.receivedAt).as("received_at"),
+    lastDeliveryAt: of(events.lastDeliveryAt).as("last_delivery_at"),
+    deliveries: of(events.deliveries).as("deliveries"),
+    handler: of(events.handler).as("handler"),
+    // Subqueries, because SQLite might plan a join from the other side.
+    rowsChanged: sql<number | null>`case when ${events.handler} is null then null else
+      (select ${results.rowsChanged} from ${results} where ${results.event} = ${events.id}) end`.as("rows"),
+    durationUs: sql<number | null>`case when ${events.handler} is null then null else
+      (select ${results.durationUs} from ${results} where ${results.event} = ${events.id}) end`.as("us"),
+  };
+  const ofFailure = {
+    at: of(failures.firstAt).as("at"),
+    failure: sql<0 | 1>`1`.as("failure"),
+    id: of(failures.id).as("id"),
+    source: of(failures.source).as("source"),
+    eventId: of(failures.eventId).as("event_id"),
+    type: of(failures.type).as("type"),
+    outcome: sql<ListedEvent["outcome"]>`'failed'`.as("outcome"),
+    receivedAt: of(failures.firstAt).as("received_at"),
+    lastDeliveryAt: of(failures.lastAt).as("last_delivery_at"),
+    deliveries: of(failures.deliveries).as("deliveries"),
+    handler: of(failures.handler).as("handler"),
+    rowsChanged: sql<number | null>`null`.as("rows"),
+    durationUs: sql<number | null>`null`.as("us"),
+  };
+
+  const bodyOfEvent = sql`(select ${bodies.bytes} from ${bodies} where ${bodies.id} =
+    (select ${results.body} from ${results} where ${results.event} = ${events.id}))`;
+
+  /** The last of the next `count` rows of one table, or undefined if fewer follow. */
+  function endOfStep(filter: ListFilter, after: Newest, count: number): Newest | undefined {
+    const ends: Newest[] = [];
+    if (filter.outcome !== "failed") {
+      const { from, where } = eventsOf(filter);
+      // Only what the index holds, so that no row is read.
+      const indexed = filter.outcome === "processed" ? undefined : where;
+      ends.push(
+        ...db
+          .select({ at: of(events.receivedAt), failure: sql<0 | 1>`0`, id: of(events.id) })
+          .from(from)
+          .where(and(indexed, ...eventsBetween(filter, after, undefined)))
+          .orderBy(desc(events.receivedAt), desc(events.id))
+          .limit(1)
+          .offset(count - 1)
+          .all(),
+      );
+    }
+    if (filter.outcome === undefined || filter.outcome === "failed")
+      ends.push(...endOfFailures(filter, after, count));
+    return ends.sort(newestFirst)[0];
+  }
+
+  function endOfFailures(filter: ListFilter, after: Newest, count: number): Newest[] {
+    return db
+      .select({ at: of(failures.firstAt), failure: sql<0 | 1>`1`, id: of(failures.id) })
+      .from(openFailures)
+      .where(and(open, ...failuresBetween(filter, after, undefined)))
+      .orderBy(desc(failures.firstAt), desc(failures.id))
+      .limit(1)
+      .offset(count - 1)
+      .all();
+  }
+
+  function eventRows(filter: ListFilter, after: Newest, end: Newest | undefined, limit: number) {
+    const { search } = filter;
+    const { from, where } = eventsOf(filter);
+    const recorded = db
+      .select(ofEvent)
+      .from(from)
+      .where(
+        and(
+          where,
+          ...eventsBetween(filter, after, end),
+          ...matching(filter, events, events.receivedAt),
+          search === undefined
+            ? undefined
+            : and(ne(events.eventId, search), containsIn(bodyOfEvent, of(events.eventId) as SQL, search)),
+        ),
+      )
+      .$dynamic();
+    const failed = db
+      .select(ofFailure)
+      .from(openFailures)
+      .where(
+        and(
+          failedOnly,
+          ...failuresBetween(filter, after, end),
+          ...matching(filter, failures, failures.firstAt),
+          search === undefined
+            ? undefined
+            : and(
+                ne(failures.eventId, search),
+                containsIn(of(failures.lastBody) as SQL, of(failures.eventId) as SQL, search),
+              ),
+        ),
+      )
+      .$dynamic();
+    if (filter.outcome === undefined)
+      return unionAll(recorded, failed)
+        .orderBy(...newestColumns)
+        .limit(limit)
+        .all();
+    return (filter.outcome === "failed" ? failed : recorded)
+      .orderBy(...newestColumns)
+      .limit(limit)
+      .all();
+  }
+
+  /** Events whose id is the text that is searched for. */
+  function withId(filter: ListFilter, eventId: string) {
+    const inSources = db.select({ name: sources.name }).from(sources);
+    const ids = sql`in ${inSources} and`;
+    const recorded = db
+      .select(ofEvent)
+      .from(events)
+      .where(
+        and(
+          sql`${events.source} ${ids} ${events.eventId} = ${eventId}`,
+          filter.outcome === undefined ? undefined : sql`${events.outcome} = ${filter.outcome}`,
+          ...matching(filter, events, events.receivedAt),
+        ),
+      );
+    const failed = db
+      .select(ofFailure)
+      .from(failures)
+      .where(
+        and(
+          sql`${failures.source} ${ids} ${failures.eventId} = ${eventId}`,
+          failedOnly,
+          filter.outcome === undefined || filter.outcome === "failed" ? undefined : sql`false`,
+          ...matching(filter, failures, failures.firstAt),
+        ),
+      );
+    return [...recorded.all(), ...failed.all()];
+  }
+
+  function listFailures(filter: ListFilter, after: Newest, end: Newest | undefined, limit: number) {
+    const { search } = filter;
+    return db
+      .select({
+        at: of(failures.firstAt),
+        failure: sql<0 | 1>`1`,
+        id: of(failures.id),
+        ...failureColumns,
+      })
+      .from(openFailures)
+      .where(
+        and(
+          open,
+          ...failuresBetween(filter, after, end),
+          ...matching(filter, failures, failures.firstAt),
+          search === undefined
+            ? undefined
+            : or(
+                containsIn(of(failures.lastBody) as SQL, of(failures.eventId) as SQL, search),
+                sql`instr(${failures.error}, ${search}) > 0`,
+              ),
+        ),
+      )
+      .orderBy(desc(failures.firstAt), desc(failures.id))
+      .limit(limit)
+      .all();
+  }
+
+  return {
+    events(filter, after, limit) {
+      if (filter.outcome === "stale" || filter.outcome === "held") return { items: [], next: undefined };
+      const { search } = filter;
+      const first = search === undefined || after !== undefined ? [] : withId(filter, search);
+      const { items, next } = inSteps(
+        after ?? startOf(filter),
+        limit - first.length,
+        (from, count) => endOfStep(filter, from, count),
+        (from, end, most) => eventRows(filter, from, end, most),
+      );
+      return { items: [...first, ...items].map(withoutKey), next };
+    },
+    failures(filter, after, limit) {
+      if (filter.outcome !== undefined && filter.outcome !== "failed") return { items: [], next: undefined };
+      const { items, next } = inSteps(
+        after ?? startOf(filter),
+        limit,
+        (from, count) => endOfFailures(filter, from, count)[0],
+        (from, end, most) => listFailures(filter, from, end, most),
+      );
+      return { items: items.map(withoutKey), next };
+    },
+    failureGroups({ source }, cap): FailureGroups {
+      const newest = db
+        .select({ ...failureColumns })
+        .from(openFailures)
+        .where(and(open, source === undefined ? undefined : eq(failures.source, source)))
+        .orderBy(desc(failures.firstAt), desc(failures.id))
+        .limit(cap + 1)
+        .as("newest");
+      const rows = db
+        .select({
+          source: newest.source,
+          handler: newest.handler,
+          code: newest.code,
+          error: newest.error,
+          count: sql<number>`count(*)`,
+          types: sql<string>`json_group_array(distinct ${newest.type})`,
+          firstAt: sql<number>`min(${newest.firstAt})`,
+          // SQLite takes the other columns from the row with the maximum:
+          // https://sqlite.org/lang_select.html#bareagg
+          lastAt: sql<number>`max(${newest.lastAt})`,
+          latestEventId: newest.eventId,
+        })
+        .from(newest)
+        .groupBy(sql`1`, sql`2`, sql`3`, sql`4`)
+        .orderBy(sql`5 desc`, sql`8 desc`)
+        .all();
+      const counted = rows.reduce((sum, { count }) => sum + count, 0);
+      return {
+        groups: rows.map(({ types, ...rest }) =>
+          Object.assign(rest, { types: JSON.parse(types) as string[] }),
+        ),
+        capped: counted > cap,
+      };
+    },
+  };
+}
+
+export const failureColumns = {
+  source: of(failures.source).as("source"),
+  eventId: of(failures.eventId).as("event_id"),
+  type: of(failures.type).as("type"),
+  handler: of(failures.handler).as("handler"),
+  code: of(failures.code).as("code"),
+  error: of(failures.error).as("error"),
+  attempts: of(failures.attempts).as("attempts"),
+  firstAt: of(failures.firstAt).as("first_at"),
+  lastAt: of(failures.lastAt).as("last_at"),
+  nextAt: of(failures.nextAt).as("next_at"),
+};
+
+function withoutKey<Row extends Newest>({ at: _at, failure: _failure, id: _id, ...rest }: Row) {
+  return rest;
+}

@@ -1,0 +1,75 @@
+import type { Database } from "bun:sqlite";
+import { HookonceError } from "../../errors.ts";
+import type { EventSource, Handlers, Imported, ImportedEvent, Job, Result } from "../engine.ts";
+import type { Entry } from "../records.ts";
+import { createEntries } from "./entries.ts";
+import type { EventStore } from "./event-store.ts";
+import type { HandlerRuns } from "./handler-runs.ts";
+import { createImports } from "./imports.ts";
+import type { InterruptedRuns } from "./interrupted-runs.ts";
+import { nothing, resultOf, unreadable } from "./results.ts";
+
+type Replay = Extract<Job, { kind: "replay" }>;
+type Discard = Extract<Job, { kind: "discard" }>;
+
+/** What jobs do that neither deliver nor apply, inside the open transaction. */
+export interface OtherJobs {
+  /** @throws what the handler throws */
+  readonly replay: (job: Replay, handlers: Handlers) => Result;
+  readonly discard: (job: Discard) => Result;
+  readonly importEvents: (source: EventSource, events: readonly ImportedEvent[], now: number) => Imported;
+  /** @throws HookonceError `token_exists`, `unknown_token` */
+  readonly record: (entry: Entry) => void;
+}
+
+export function createOtherJobs(
+  db: Database,
+  store: EventStore,
+  runs: HandlerRuns,
+  interrupted: InterruptedRuns,
+): OtherJobs {
+  return {
+    replay(job, handlers) {
+      const { source, eventId, reason } = job;
+      const known = store.find(source, eventId);
+      const said = { ...resultOf(nothing), eventId, type: known?.type ?? "" };
+      if (known?.outcome !== "processed") return { ...said, outcome: "duplicate" };
+      if (store.replayedBy(known.id) === job.job) return { ...said, outcome: "processed" };
+      const handler = handlers.for(source.handlersOf, known.type);
+      if (handler === null)
+        throw new HookonceError(
+          "no_handler",
+          `There is no handler for the type "${known.type}" in handlers/${source.handlersOf}/.`,
+        );
+      const input = store.stored(source, known);
+      if (input === undefined) throw unreadable(job);
+      const ran = runs.run(source, handler, input);
+      store.complete(source, known, ran);
+      store.countReplay(known.id, job.job, reason);
+      return { ...said, ...resultOf(ran), outcome: "processed" };
+    },
+
+    discard({ source, eventId, at, reason }) {
+      const known = store.find(source, eventId);
+      const failure = store.findFailure(source, eventId);
+      const type = known?.type ?? failure?.type ?? "";
+      const said = { ...resultOf(nothing), eventId, type };
+      if (known === undefined) {
+        if (failure === undefined) return { ...said, outcome: "duplicate" };
+        const id = store.insertSettled(source, { id: eventId, type }, "discarded", null, failure) as number;
+        // Its body is kept, because it may be applied after all.
+        store.insertSettledResult(id, failure, nothing);
+        store.giveReason(id, reason);
+      } else {
+        if (known.outcome !== "unhandled") return { ...said, outcome: "duplicate" };
+        store.discard(source, known, reason);
+      }
+      store.settleFailure(source, eventId, at);
+      interrupted.settle(source, eventId);
+      return { ...said, outcome: "discarded" };
+    },
+
+    importEvents: createImports(db, store),
+    record: createEntries(db),
+  };
+}

@@ -1,0 +1,35 @@
+import { HookonceError } from "../../errors.ts";
+import type { EventSource, LoadedHandler } from "../engine.ts";
+import type { QuarantineCode } from "../reader.ts";
+import type { OpenFailure } from "./event-rows.ts";
+import type { Run } from "./event-store.ts";
+
+/** An event that no handler ran for. */
+export const nothing: Run = { handler: null, handlerHash: null, rowsChanged: 0, durationUs: 0, reply: null };
+
+export function resultOf({ handler, rowsChanged, durationUs, reply }: Run) {
+  return { handler, rowsChanged, durationUs, reply, changedBody: false, error: null };
+}
+
+export function unreadable({
+  source,
+  eventId,
+}: {
+  readonly source: EventSource;
+  readonly eventId: string;
+}): HookonceError {
+  return new HookonceError(
+    "stored_event_unreadable",
+    `The stored delivery holds no event "${eventId}". If batch or event_id of source "${source.name}" was changed since, set it back.`,
+  );
+}
+
+/** Nothing has run. The failure stays as it is. */
+export function quarantined({ code, error }: OpenFailure, { file }: LoadedHandler) {
+  return {
+    ...resultOf(nothing),
+    handler: file,
+    outcome: "failed" as const,
+    error: new HookonceError(code as QuarantineCode, error),
+  };
+}

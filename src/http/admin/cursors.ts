@@ -1,0 +1,27 @@
+import type { Newest } from "../../engines/reader.ts";
+import { HookonceError } from "../../errors.ts";
+
+/** Where the next page begins, as a text that a client only passes back. */
+
+export function writeNewest(position: Newest | undefined): string | null {
+  return position === undefined ? null : `${position.at}.${position.failure}.${position.id}`;
+}
+
+/** @throws HookonceError `invalid_cursor` */
+export function readNewest(cursor: string | undefined): Newest | undefined {
+  if (cursor === undefined) return undefined;
+  const found = /^(?<at>\d{1,15})\.(?<failure>[01])\.(?<id>\d{1,15})$/.exec(cursor)?.groups;
+  if (found === undefined) throw invalid();
+  return { at: Number(found["at"]), failure: found["failure"] === "1" ? 1 : 0, id: Number(found["id"]) };
+}
+
+/** @throws HookonceError `invalid_cursor` */
+export function readNumber(cursor: string | undefined): number | undefined {
+  if (cursor === undefined) return undefined;
+  if (!/^\d{1,15}$/.test(cursor)) throw invalid();
+  return Number(cursor);
+}
+
+function invalid(): HookonceError {
+  return new HookonceError("invalid_cursor", "The cursor is not one that a list has returned as next.");
+}

@@ -1,0 +1,104 @@
+import { zValidator } from "@hono/zod-validator";
+import { Hono } from "hono";
+import { streamSSE } from "hono/streaming";
+import type { ListFilter, Reader } from "../../engines/reader.ts";
+import { HookonceError } from "../../errors.ts";
+import { readNewest, writeNewest } from "./cursors.ts";
+import { detailJson, eventJson, failureJson, groupJson } from "./event-json.ts";
+import { followEvents } from "./follow.ts";
+import type { AdminInbox } from "./inbox.ts";
+import { eventQuery, eventsQuery, failuresQuery, rawQuery, streamQuery } from "./requests.ts";
+import { needs, refuseRequest, type AdminEnv } from "./routing.ts";
+import type { EventDetail, EventList, FailureGroupList, FailureJson, List } from "./shapes.ts";
+
+/** How many of the newest failures are grouped. */
+const MAX_GROUPED = 10_000;
+
+/** Events, failures, and the live list. */
+export function createEventRoutes(inbox: AdminInbox) {
+  return new Hono<AdminEnv>()
+    .get("/api/events", needs("read"), zValidator("query", eventsQuery, refuseRequest), async (c) => {
+      const { limit, cursor, ...filter } = c.req.valid("query");
+      const reader = await inbox.reader();
+      const { items, next } = await reader.events(filter, readNewest(cursor), limit);
+      return c.json({
+        items: items.map(eventJson),
+        next: writeNewest(next),
+        searched_back_to: next?.at ?? null,
+      } satisfies EventList);
+    })
+    .get("/api/event", needs("read"), zValidator("query", eventQuery, refuseRequest), async (c) => {
+      const { source, event_id: id } = c.req.valid("query");
+      const { event, reads } = await find(inbox, source, id);
+      return c.json(detailJson(event, reads) satisfies EventDetail);
+    })
+    .get("/api/event/raw", needs("read"), zValidator("query", rawQuery, refuseRequest), async (c) => {
+      const { source, event_id: id, which } = c.req.valid("query");
+      const { event } = await find(inbox, source, id);
+      const body = which === "first" ? event.stored : event.changed;
+      if (body === null)
+        throw new HookonceError(
+          "event_not_stored",
+          "This body is not stored. Of some events only the id is kept.",
+        );
+      return c.body(new Uint8Array(body.body), 200, {
+        // Never the type that the sender names: a browser must not show what a stranger has written.
+        "content-type": "application/octet-stream",
+        "content-disposition": `attachment; filename="${fileNameOf(id)}"`,
+        "x-content-type-options": "nosniff",
+      });
+    })
+    .get("/api/failures", needs("read"), zValidator("query", failuresQuery, refuseRequest), async (c) => {
+      const { group, limit, cursor, ...filter } = c.req.valid("query");
+      const after = readNewest(cursor);
+      const reader = await inbox.reader();
+      if (group === "handler") {
+        const { groups, capped } = await reader.failureGroups({ source: filter.source }, MAX_GROUPED);
+        return c.json({
+          items: groups.slice(0, limit).map(groupJson),
+          next: null,
+          capped,
+        } satisfies FailureGroupList);
+      }
+      const { items, next } = await reader.failures(filter, after, limit);
+      return c.json({ items: items.map(failureJson), next: writeNewest(next) } satisfies List<FailureJson>);
+    })
+    .get("/api/stream", needs("read"), zValidator("query", streamQuery, refuseRequest), (c) => {
+      const filter: ListFilter = c.req.valid("query");
+      return streamSSE(c, (stream) =>
+        followEvents(stream, { inbox, filter, stillAllowed: c.get("stillAllowed") }),
+      );
+    });
+}
+
+/** @throws HookonceError `unknown_event`, or `ambiguous_event` if several sources have it and none is named */
+async function find(inbox: AdminInbox, source: string | undefined, id: string) {
+  const reader = await inbox.reader();
+  const name = source ?? (await sourceOf(reader, inbox, id));
+  const event = await reader.event(name, id);
+  if (event === undefined) throw unknown(id, source);
+  return { event, reads: inbox.sources.get(name) };
+}
+
+async function sourceOf(reader: Reader, inbox: AdminInbox, id: string): Promise<string> {
+  const names = new Set([...inbox.sources.keys(), ...(await reader.seen()).map(({ source }) => source)]);
+  const [first, ...others] = await reader.find(id, [...names]);
+  if (first === undefined) throw unknown(id, undefined);
+  if (others.length === 0) return first.source;
+  const all = [first, ...others]
+    .map((one) => `${one.source} (${one.type || "no type"}, ${one.outcome})`)
+    .sort();
+  throw new HookonceError(
+    "ambiguous_event",
+    `Several sources have the event "${id}": ${all.join(", ")}. Add --source NAME.`,
+  );
+}
+
+function unknown(id: string, source: string | undefined): HookonceError {
+  const where = source === undefined ? "" : ` of source "${source}"`;
+  return new HookonceError("unknown_event", `There is no event "${id}"${where}.`);
+}
+
+function fileNameOf(id: string): string {
+  return `${id.replaceAll(/[^\w.-]/g, "_").slice(0, 100)}.body`;
+}

@@ -1,0 +1,46 @@
+import type { Reader } from "../../engines/reader.ts";
+import type { Entry } from "../../engines/records.ts";
+import type { EventSource } from "../../engines/engine.ts";
+import type { DiskUse } from "../../engines/store.ts";
+import type { BackgroundJobs } from "../../inbox/background-jobs.ts";
+import type { Refused, RefusedRing } from "../refused.ts";
+import type { ServingJson, ShownSecretJson, VerdictJson } from "./shapes.ts";
+
+/** The inbox as the API sees it: that of this process, or one that is only read. */
+export interface AdminInbox {
+  readonly reader: () => Promise<Reader>;
+  /** By the name under which its events are stored. */
+  readonly sources: ReadonlyMap<string, Pick<EventSource, "payloadOf">>;
+  readonly described: () => readonly DescribedSource[];
+  readonly jobs: BackgroundJobs;
+  readonly refused: RefusedRing;
+  /** Asks the doctor about a refused delivery. Undefined if its body was not kept. */
+  readonly verdictOf: (refused: Refused) => Promise<VerdictJson | undefined>;
+  /** Durable once it resolves. @throws HookonceError `not_serving` if the inbox is only read */
+  readonly record: (entries: readonly Entry[]) => Promise<void>;
+  readonly disk: () => DiskUse & { readonly database: string };
+  /** Called with an error that is answered as `internal`, because its message may reveal too much. */
+  readonly onError: (error: unknown) => void;
+  /** Null if no `serve` is running. */
+  readonly serving: { readonly url: string; readonly startedAt: number } | null;
+  /** Whether a running `serve` can store a delivery now. */
+  readonly health: () => Promise<Pick<ServingJson, "ready" | "error" | "warnings">>;
+  /** The secrets that have arrived in handshakes. */
+  readonly shownSecrets: () => readonly ShownSecretJson[];
+  /** Unix milliseconds. */
+  readonly clock: () => number;
+  /** Aborted when the process stops. */
+  readonly stopping: AbortSignal;
+}
+
+/** A source of the config, for people. */
+export interface DescribedSource {
+  readonly name: string;
+  readonly provider: string;
+  readonly title: string;
+  readonly docs: string;
+  readonly url: string;
+  readonly handlers: readonly string[];
+  /** As the config names them, such as `env:STRIPE_NEW`. */
+  readonly secrets: readonly string[];
+}

@@ -1,0 +1,35 @@
+import { zValidator } from "@hono/zod-validator";
+import { Hono } from "hono";
+import type { JobRequest } from "../../inbox/background-jobs.ts";
+import type { AdminInbox } from "./inbox.ts";
+import { jobRequest, type JobRequest as JobJson } from "./requests.ts";
+import { needs, refuseRequest, type AdminEnv } from "./routing.ts";
+
+/** How many jobs a list shows. */
+const MAX_LISTED = 100;
+
+/** Everything that changes many events is a job, so that progress and a stop are the same for all. */
+export function createJobRoutes({ jobs }: Pick<AdminInbox, "jobs">) {
+  return new Hono<AdminEnv>()
+    .post("/api/jobs", needs("steer"), zValidator("json", jobRequest, refuseRequest), async (c) => {
+      const id = await jobs.start(requestOf(c.req.valid("json")), c.get("actor").name);
+      return c.json({ id }, 202);
+    })
+    .get("/api/jobs", needs("read"), async (c) => c.json({ items: await jobs.list(MAX_LISTED), next: null }))
+    .get("/api/jobs/:id", needs("read"), async (c) => c.json(await jobs.view(c.req.param("id"))))
+    .delete("/api/jobs/:id", needs("steer"), (c) => {
+      jobs.stop(c.req.param("id"));
+      return c.json({ status: "stopping" });
+    });
+}
+
+function requestOf(json: JobJson): JobRequest {
+  if (json.action === "import") {
+    const { action, source, reason } = json;
+    const events = json.events.map(([id, type, at]) => ({ id, type, at }));
+    return { action, source, events, reason, dryRun: false };
+  }
+  const { action, ids, filter, rate, reason, dry_run: dryRun } = json;
+  const { limit, ...rest } = filter;
+  return { action, filter: { ...rest, ids }, limit, dryRun, rate, reason };
+}

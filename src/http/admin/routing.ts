@@ -1,0 +1,35 @@
+import { createMiddleware } from "hono/factory";
+import * as z from "zod/mini";
+import { zodInWords } from "../../config/zod-words.ts";
+import { HookonceError } from "../../errors.ts";
+import { answerError } from "../answers.ts";
+import { requireScope, type Actor } from "./access.ts";
+import type { Scope } from "./shapes.ts";
+
+/** What a listener knows of a request before the routes see it. */
+export interface AdminEnv {
+  Bindings: {
+    /** The address of the peer; empty if there is none. */
+    peer: string;
+  };
+  Variables: {
+    actor: Actor;
+    /** Asks again during an answer that goes on. Rejects once the token or session has ended. */
+    stillAllowed: () => Promise<unknown>;
+  };
+}
+
+/** @throws HookonceError `scope_missing` */
+export function needs(scope: Scope) {
+  return createMiddleware<AdminEnv>(async (c, next) => {
+    requireScope(c.get("actor"), scope);
+    await next();
+  });
+}
+
+/** Answers a request that does not fit its schema with 400. */
+export function refuseRequest(result: { success: boolean; error?: unknown }): Response | undefined {
+  if (result.success) return undefined;
+  const why = result.error instanceof z.core.$ZodError ? `: ${zodInWords(result.error)}` : "";
+  return answerError(new HookonceError("invalid_request", `The request is invalid${why}`));
+}

@@ -1,0 +1,179 @@
+import { zValidator } from "@hono/zod-validator";
+import { Hono } from "hono";
+import packageJson from "../../../package.json" with { type: "json" };
+import { percentileUs } from "../../engines/handler-times.ts";
+import type { Rollup } from "../../engines/reader.ts";
+import { HookonceError } from "../../errors.ts";
+import type { Refused } from "../refused.ts";
+import type { AdminInbox, DescribedSource } from "./inbox.ts";
+import { refusedQuery, rollupsQuery, shownSecretsQuery } from "./requests.ts";
+import { needs, refuseRequest, type AdminEnv } from "./routing.ts";
+import type {
+  Counts,
+  DiskJson,
+  List,
+  RefusedJson,
+  RollupJson,
+  ServingJson,
+  ShownSecretJson,
+  SourceJson,
+  StatusJson,
+} from "./shapes.ts";
+
+/** A count of owed events stops here: no page counts all rows. */
+const OWED_CAP = 10_000;
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+/** How far back the rollups go without `since`, in milliseconds. */
+const DEFAULT_RANGE = { minute: HOUR, hour: 2 * DAY, day: 90 * DAY } as const;
+
+/** The state of the inbox: counters, and what was refused. */
+export function createStatusRoutes(inbox: AdminInbox) {
+  const verdict = oneAtATime(inbox.verdictOf);
+  return new Hono<AdminEnv>()
+    .get("/api/status", needs("read"), async (c) => {
+      const { name, scopes } = c.get("actor");
+      return c.json({ ...(await statusOf(inbox)), actor: { name, scopes } } satisfies StatusJson);
+    })
+    .get("/api/rollups", needs("read"), zValidator("query", rollupsQuery, refuseRequest), async (c) => {
+      const { source, by, since } = c.req.valid("query");
+      const from = since ?? inbox.clock() - DEFAULT_RANGE[by];
+      const items = await (await inbox.reader()).rollups(by, { since: from, source });
+      return c.json({ items: items.map(rollupJson), next: null } satisfies List<RollupJson>);
+    })
+    .get("/api/shown-secrets", needs("steer"), zValidator("query", shownSecretsQuery, refuseRequest), (c) => {
+      const { source } = c.req.valid("query");
+      const items = inbox.shownSecrets().filter((one) => source === undefined || one.source === source);
+      return c.json({ items, next: null } satisfies List<ShownSecretJson>);
+    })
+    .get("/api/refused", needs("read"), zValidator("query", refusedQuery, refuseRequest), async (c) => {
+      const { source, id, limit, body, verdict: asked } = c.req.valid("query");
+      const { refused } = inbox;
+      const listed =
+        id === undefined
+          ? refused.list(source, limit)
+          : refused.list(source, Infinity).filter((one) => one.id === id);
+      const items: RefusedJson[] = [];
+      for (const one of listed) {
+        const json = refusedJson(one, body === "true");
+        items.push(asked === "true" ? { ...json, verdict: (await verdict(one)) ?? null } : json);
+      }
+      return c.json({ items, next: null } satisfies List<RefusedJson>);
+    });
+}
+
+async function statusOf(inbox: AdminInbox): Promise<Omit<StatusJson, "actor">> {
+  const now = inbox.clock();
+  const reader = await inbox.reader();
+  const minutes = await reader.rollups("minute", { since: now - HOUR });
+  const [owed, seen, matched] = await Promise.all([
+    reader.owedByType(OWED_CAP),
+    reader.seen(),
+    reader.matchedSecrets(),
+  ]);
+  const lastOf = new Map(seen.map(({ source, lastDeliveryAt }) => [source, lastDeliveryAt]));
+  const matchOf = new Map(matched.map(({ source, secret, at }) => [JSON.stringify([source, secret]), at]));
+  return {
+    version: packageJson.version,
+    now,
+    serving: await servingJson(inbox),
+    sources: inbox.described().map((source) => {
+      const own = minutes.filter((rollup) => rollup.source === source.name);
+      return sourceJson(source, own, lastOf.get(source.name) ?? null, (secret) =>
+        matchOf.get(JSON.stringify([source.name, secret])),
+      );
+    }),
+    owed,
+    owed_cap: OWED_CAP,
+    today: await countsOfLastDay(inbox, now),
+    disk: diskJson(inbox.disk()),
+  };
+}
+
+async function servingJson({ serving, health }: AdminInbox): Promise<ServingJson | null> {
+  return serving === null ? null : { url: serving.url, started_at: serving.startedAt, ...(await health()) };
+}
+
+function diskJson({
+  database,
+  databaseBytes,
+  logBytes,
+  freeBytes,
+}: ReturnType<AdminInbox["disk"]>): DiskJson {
+  return { database, database_bytes: databaseBytes, log_bytes: logBytes, free_bytes: freeBytes };
+}
+
+/** Whole hours, and the minutes of this one: the job that adds up hours is up to a minute late. */
+async function countsOfLastDay(inbox: AdminInbox, now: number): Promise<Counts> {
+  const reader = await inbox.reader();
+  const thisHour = Math.floor(now / HOUR) * HOUR;
+  const hours = await reader.rollups("hour", { since: thisHour - DAY + HOUR });
+  const minutes = await reader.rollups("minute", { since: thisHour });
+  return sumOf([...hours.filter(({ at }) => at < thisHour), ...minutes]);
+}
+
+function sumOf(rollups: readonly Rollup[]): Counts {
+  const sum = { processed: 0, duplicate: 0, unhandled: 0, ignored: 0, failed: 0, refused: 0 };
+  for (const rollup of rollups)
+    for (const name of Object.keys(sum) as (keyof Counts)[]) sum[name] += rollup[name];
+  return sum;
+}
+
+/** @param minutes of this source */
+function sourceJson(
+  { name, provider, title, docs, url, handlers, secrets }: DescribedSource,
+  minutes: readonly Rollup[],
+  lastDeliveryAt: number | null,
+  matchedAt: (secret: string) => number | undefined,
+): SourceJson {
+  const { refused: _refused, ...received } = sumOf(minutes);
+  return {
+    name,
+    provider,
+    title,
+    docs,
+    url,
+    handlers,
+    last_delivery_at: lastDeliveryAt,
+    last_hour: Object.values(received).reduce((sum, count) => sum + count, 0),
+    p95_us: percentileUs(timesOf(minutes), 0.95),
+    secrets: secrets.map((secret) => ({ name: secret, matched_at: matchedAt(secret) ?? null })),
+  };
+}
+
+function timesOf(rollups: readonly Rollup[]): number[] {
+  const sum: number[] = [];
+  for (const { handlerTimes } of rollups)
+    for (const [at, count] of handlerTimes.entries()) sum[at] = (sum[at] ?? 0) + count;
+  return sum;
+}
+
+function rollupJson({ handlerTimes, ...counts }: Rollup): RollupJson {
+  return { ...counts, p50_us: percentileUs(handlerTimes, 0.5), p95_us: percentileUs(handlerTimes, 0.95) };
+}
+
+function refusedJson({ receivedAt, body, ...rest }: Refused, withBody: boolean): RefusedJson {
+  const missing = typeof body === "string" ? body : null;
+  return {
+    ...rest,
+    received_at: receivedAt,
+    body: typeof body === "string" || !withBody ? null : Buffer.from(body).toString("base64"),
+    body_missing: missing,
+  };
+}
+
+/** A verdict can take a second of work, so there is one at a time. */
+function oneAtATime<Given, Found>(work: (given: Given) => Promise<Found>): (given: Given) => Promise<Found> {
+  let busy = false;
+  return async (given) => {
+    if (busy) throw new HookonceError("overloaded", "The doctor is looking at another delivery. Try again.");
+    busy = true;
+    try {
+      return await work(given);
+    } finally {
+      busy = false;
+    }
+  };
+}

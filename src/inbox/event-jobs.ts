@@ -1,0 +1,174 @@
+import type { EventSource, Handlers, Job } from "../engines/engine.ts";
+import type { EventFilter, Reader } from "../engines/reader.ts";
+import { HookonceError } from "../errors.ts";
+import { isQuarantined } from "./decide.ts";
+import type { ProgressLog } from "./job-progress.ts";
+import { isOwed, select, type EventJobRequest, type JobPosition, type Selected } from "./job-selection.ts";
+import type { Queue } from "./queue.ts";
+
+export interface JobInbox {
+  readonly reader: Pick<Reader, "owed" | "recorded" | "lastRecorded" | "find">;
+  readonly queue: Pick<Queue, "write">;
+  readonly sources: ReadonlyMap<string, EventSource>;
+  readonly handlers: () => Handlers;
+  /** Unix milliseconds. */
+  readonly clock: () => number;
+}
+
+export interface EventJobRun {
+  /** A replay runs no event twice under the same id. */
+  readonly id: string;
+  readonly progress: ProgressLog;
+  /** Where it goes on after a crash; undefined at first. */
+  readonly from?: JobPosition | undefined;
+  /** Called when the events up to a position are done with. */
+  readonly onPosition?: (position: JobPosition, left: number) => void;
+  /** Ends it after the events that have begun. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Applies, replays or discards events, in the order received. It may be interrupted at any moment and run
+ * again: each event has one transaction, which first checks that the event is still in the state that the
+ * action is for.
+ *
+ * @throws HookonceError what `select` refuses; `unknown_source`, `reason_missing`; what the queue refused
+ *   (`disk_full`, `database_locked`, …)
+ */
+export async function runEventJob(
+  inbox: JobInbox,
+  request: EventJobRequest,
+  { id, progress, from, onPosition, signal }: EventJobRun,
+): Promise<void> {
+  if (request.action !== "apply" && request.reason === undefined && !request.dryRun)
+    throw new HookonceError("reason_missing", `${request.action} needs a reason: add --reason TEXT.`);
+  const start = from ?? { ids: 0, last: await inbox.reader.lastRecorded() };
+  const pace = paceOf(request.rate);
+  let left = request.limit ?? Number.POSITIVE_INFINITY;
+  for await (const [events, position] of select(inbox, request, start)) {
+    // At a low rate, so few at a time that a stop does not wait long.
+    for (let at = 0; at < events.length && left > 0; at += pace.size) {
+      if (signal.aborted) return;
+      left = await runPage(inbox, request, events.slice(at, at + pace.size), { id, left, progress, signal });
+      await pace.wait(signal);
+    }
+    if (signal.aborted || left <= 0) return;
+    onPosition?.(position, left);
+  }
+  refuseUnknownSource(inbox, request.filter, progress);
+}
+
+/** Keeps a job to a number of events per second. */
+function paceOf(rate = Number.POSITIVE_INFINITY) {
+  const size = Math.max(1, Math.min(64, Math.ceil(rate / 10)));
+  const began = performance.now();
+  let done = 0;
+  return {
+    size,
+    async wait(signal: AbortSignal): Promise<void> {
+      done += size;
+      const until = began + (done / rate) * 1000;
+      while (!signal.aborted && performance.now() < until)
+        await Bun.sleep(Math.min(100, until - performance.now()));
+    },
+  };
+}
+
+/**
+ * A source that is no longer in the config may still have owed events. If it has none, its name is a mistake.
+ */
+function refuseUnknownSource({ sources }: JobInbox, { source }: EventFilter, log: ProgressLog): void {
+  if (source === undefined || sources.has(source) || log.progress().groups.length > 0) return;
+  throw new HookonceError(
+    "unknown_source",
+    `There is no source "${source}" in hookonce.toml. Its sources are ${[...sources.keys()].join(", ")}.`,
+  );
+}
+
+interface PageRun extends Pick<EventJobRun, "id" | "progress" | "signal"> {
+  readonly left: number;
+}
+
+/** @returns what is left of the limit */
+async function runPage(
+  { queue, sources, handlers, clock }: JobInbox,
+  request: EventJobRequest,
+  events: readonly Selected[],
+  { id, left: before, progress, signal }: PageRun,
+): Promise<number> {
+  const { action, dryRun, filter } = request;
+  const isNamed = filter.ids !== undefined;
+  let left = before;
+  const runs: Promise<void>[] = [];
+  for (const event of events) {
+    if (left <= 0) break;
+    const known = sources.get(event.source);
+    // Of a source that is no longer in the config, events can only be given up.
+    const source = known ?? (action === "discard" ? removedSource(event.source) : undefined);
+    const handler = source === undefined ? null : handlers().for(source.handlersOf, event.type);
+    const group = progress.groupOf(event, handler?.file ?? null);
+    const { quarantine } = event;
+    if (!isFor(request, event)) group.alreadyDone++;
+    else if (source === undefined || (handler === null && action !== "discard")) group.noHandler++;
+    else if (
+      action === "apply" &&
+      !isNamed &&
+      quarantine !== undefined &&
+      handler !== null &&
+      isQuarantined(quarantine, handler)
+    )
+      progress.skip(group, event, quarantine.code);
+    else {
+      left--;
+      if (dryRun) {
+        group.wouldRun++;
+        continue;
+      }
+      const job = jobFor(request, { source, eventId: event.eventId, at: clock() }, id);
+      runs.push(queue.write(job, signal).then((result) => progress.count(group, event, result)));
+    }
+  }
+  // Count the events that the queue accepted, and then throw the first refusal.
+  for (const run of await Promise.allSettled(runs)) {
+    if (run.status === "rejected" && !(signal.aborted && run.reason === signal.reason)) throw run.reason;
+  }
+  return left;
+}
+
+/** Whether an event is in the state that the action is for. */
+function isFor({ action, reason }: EventJobRequest, event: Selected): boolean {
+  if (action === "replay") return event.outcome === "processed";
+  return isOwed(event) || (action === "apply" && event.outcome === "discarded" && reason !== undefined);
+}
+
+type EventJob = Extract<Job, { kind: "apply" | "replay" | "discard" }>;
+
+function jobFor(
+  { action, reason = "", filter }: EventJobRequest,
+  event: Pick<EventJob, "source" | "eventId" | "at">,
+  job: string,
+): EventJob {
+  switch (action) {
+    case "apply":
+      return filter.ids === undefined
+        ? { kind: "apply", ...event }
+        : { kind: "apply", ...event, evenQuarantined: true, ...(reason === "" ? {} : { reason }) };
+    case "replay":
+      return { kind: "replay", ...event, reason, job };
+    case "discard":
+      return { kind: "discard", ...event, reason };
+  }
+}
+
+function removedSource(name: string): EventSource {
+  return {
+    name,
+    handlersOf: name,
+    unhandled: "record",
+    requireChange: false,
+    sameBody: false,
+    retryForMs: 0,
+    payloadOf: () => undefined,
+    carries: () => false,
+  };
+}

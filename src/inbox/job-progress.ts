@@ -1,0 +1,112 @@
+import { QUARANTINE_CODES, type FoundEvent } from "../engines/reader.ts";
+import type { Result } from "../engines/engine.ts";
+import { HookonceError, messageOf } from "../errors.ts";
+
+/** What became of the events of one source, type and outcome. */
+export interface JobGroup {
+  readonly source: string;
+  readonly type: string;
+  /** Their outcome before. */
+  readonly outcome: FoundEvent["outcome"];
+  /** The handler that runs them; null if there is none. */
+  readonly handler: string | null;
+  /** How many of them would be run or discarded. Only counted by a dry run. */
+  wouldRun: number;
+  processed: number;
+  failed: number;
+  discarded: number;
+  /** Not run, because its handler hung or ended the process. `hookonce apply ID` runs it. */
+  quarantined: number;
+  /** Not run, because no handler exists for the type, or its source is not in the config. */
+  noHandler: number;
+  /** Something else was done with them in the meantime, for example by the provider's retry. */
+  alreadyDone: number;
+}
+
+export interface JobFailure {
+  readonly source: string;
+  readonly eventId: string;
+  readonly type: string;
+  readonly code: string;
+  readonly error: string;
+}
+
+export interface JobProgress {
+  readonly groups: readonly JobGroup[];
+  /** The first {@link MAX_FAILURES}. */
+  readonly failures: readonly JobFailure[];
+}
+
+/** What a job looks at. */
+interface Looked {
+  readonly source: string;
+  readonly eventId: string;
+  readonly type: string;
+  readonly outcome: FoundEvent["outcome"];
+}
+
+const MAX_FAILURES = 20;
+
+const NOTHING = {
+  wouldRun: 0,
+  processed: 0,
+  failed: 0,
+  discarded: 0,
+  quarantined: 0,
+  noHandler: 0,
+  alreadyDone: 0,
+};
+
+export type ProgressLog = ReturnType<typeof createProgressLog>;
+
+/** @param before what the job had done when it was interrupted */
+export function createProgressLog(before: JobProgress = { groups: [], failures: [] }) {
+  const groups = new Map(before.groups.map((group) => [keyOf(group), { ...group }]));
+  const failures = [...before.failures];
+
+  function list({ source, eventId, type }: Looked, code: string, error: string): void {
+    if (failures.length < MAX_FAILURES) failures.push({ source, eventId, type, code, error });
+  }
+
+  function skip(group: JobGroup, event: Looked, code: string): void {
+    group.quarantined++;
+    const when = "until its handler is changed, or until you run";
+    list(event, code, `skipped ${when}: hookonce apply ${event.eventId}`);
+  }
+
+  return {
+    progress: (): JobProgress => ({
+      groups: structuredClone([...groups.values()]),
+      failures: [...failures],
+    }),
+    groupOf(event: Looked, handler: string | null): JobGroup {
+      const key = keyOf(event);
+      let group = groups.get(key);
+      if (group === undefined) {
+        const { source, type, outcome } = event;
+        group = { source, type, outcome, handler, ...NOTHING };
+        groups.set(key, group);
+      }
+      return group;
+    },
+    skip,
+    count(group: JobGroup, event: Looked, { outcome, error }: Result): void {
+      const code = error instanceof HookonceError ? error.code : "handler_error";
+      if (outcome === "processed") group.processed++;
+      else if (outcome === "discarded") group.discarded++;
+      else if (outcome === "failed") {
+        // Quarantined since the list was read.
+        if ((QUARANTINE_CODES as readonly string[]).includes(code)) skip(group, event, code);
+        else {
+          group.failed++;
+          list(event, code, messageOf(error));
+        }
+      } else if (outcome === "unhandled") group.noHandler++;
+      else group.alreadyDone++;
+    },
+  };
+}
+
+function keyOf({ source, type, outcome }: Omit<Looked, "eventId">): string {
+  return JSON.stringify([source, type, outcome]);
+}

@@ -1,0 +1,138 @@
+import type { EventSource } from "../engines/engine.ts";
+import type { Cursor, EventFilter, FoundEvent, OwedEvent, Reader } from "../engines/reader.ts";
+import { HookonceError } from "../errors.ts";
+
+/** Jobs that do something with each event of a selection. */
+export type EventAction = "apply" | "replay" | "discard";
+
+/** What to do, and with which events. */
+export interface EventJobRequest {
+  readonly action: EventAction;
+  /** Certain events, or all that match. */
+  readonly filter: EventFilter;
+  /**
+   * At most this many events are run or discarded. Events without a handler do not count, so a repeated run
+   * gets past them.
+   */
+  readonly limit?: number | undefined;
+  /** Only counts what would be done. */
+  readonly dryRun: boolean;
+  /** `replay` and `discard` need one, and so does `apply` of a discarded event. */
+  readonly reason?: string | undefined;
+  /** Events per second. */
+  readonly rate?: number | undefined;
+}
+
+/** An event that a job looks at. */
+export interface Selected extends Omit<OwedEvent, "outcome"> {
+  readonly outcome: FoundEvent["outcome"];
+}
+
+/** How far a job has come, so that it can go on after a crash. */
+export interface JobPosition {
+  /** The page that is looked at next. */
+  readonly after?: Cursor | undefined;
+  /** How many of the given ids are done with. */
+  readonly ids: number;
+  /** Of a replay: the last event that was recorded when the job began. */
+  readonly last: number;
+}
+
+/** How many events are read at once, and are in the queue at once, so that they share a sync. */
+export const PAGE = 64;
+
+interface Selecting {
+  readonly reader: Pick<Reader, "owed" | "recorded" | "find">;
+  readonly sources: ReadonlyMap<string, EventSource>;
+}
+
+/**
+ * The events of a job, a page at a time and in the order received, each page with the position after it.
+ *
+ * @throws HookonceError `unknown_event`, `ambiguous_event`, `not_owed`, `not_processed`, `reason_missing`
+ */
+export async function* select(
+  inbox: Selecting,
+  request: EventJobRequest,
+  from: JobPosition,
+): AsyncGenerator<readonly [events: readonly Selected[], position: JobPosition]> {
+  const { filter } = request;
+  if (filter.ids !== undefined) {
+    yield* named(inbox, request, filter.ids, from);
+    return;
+  }
+  const { reader } = inbox;
+  let { after } = from;
+  do {
+    const page =
+      request.action === "replay"
+        ? await reader.recorded({ ...filter, outcome: "processed" }, after, PAGE, from.last)
+        : await reader.owed(filter, after, PAGE);
+    after = page.next;
+    yield [page.items, { ...from, after }];
+    // Reading a page blocks. Let the deliveries in before the next one.
+    await Bun.sleep(0);
+  } while (after !== undefined);
+}
+
+/** Looks all of them up before anything is done with the first one. */
+async function* named(
+  { reader, sources }: Selecting,
+  request: EventJobRequest,
+  ids: readonly string[],
+  from: JobPosition,
+): AsyncGenerator<readonly [readonly Selected[], JobPosition]> {
+  const { source } = request.filter;
+  const names = source === undefined ? [...sources.keys()] : [source];
+  const events: Selected[] = [];
+  for (const eventId of ids) {
+    const event = oneEvent(eventId, request.filter, await reader.find(eventId, names));
+    // What this job has done before it was interrupted is no reason to refuse the rest.
+    if (events.length >= from.ids) refuseOther(request, event);
+    events.push(event);
+    // A look-up blocks for 0.15 ms. Let the deliveries in.
+    if (events.length % PAGE === 0) await Bun.sleep(0);
+  }
+  for (let done = from.ids; done < events.length; done += PAGE)
+    yield [events.slice(done, done + PAGE), { ...from, ids: done + PAGE }];
+}
+
+function oneEvent(eventId: string, { source }: EventFilter, found: readonly FoundEvent[]): Selected {
+  const [event, other] = found;
+  if (event === undefined) {
+    const where = source === undefined ? "" : ` in source "${source}"`;
+    throw new HookonceError("unknown_event", `There is no event with the id "${eventId}"${where}.`);
+  }
+  if (other !== undefined) {
+    const list = found.map((one) => `${one.source} (${one.type || "no type"}, ${one.outcome})`);
+    throw new HookonceError(
+      "ambiguous_event",
+      `Several sources have an event with the id "${eventId}": ${list.join(", ")}. Add --source NAME.`,
+    );
+  }
+  return { ...event, eventId };
+}
+
+export const isOwed = ({ outcome }: Selected): boolean => outcome === "unhandled" || outcome === "failed";
+
+/** A named event that the action is not for is a mistake. A filter only leaves it out. */
+function refuseOther({ action, reason }: EventJobRequest, event: Selected): void {
+  const { eventId, outcome } = event;
+  if (action === "discard" && !isOwed(event) && outcome !== "discarded")
+    throw new HookonceError(
+      "not_owed",
+      `The event "${eventId}" is ${outcome}. Only an owed event can be discarded.`,
+    );
+  if (action === "replay" && outcome !== "processed") {
+    const remedy = isOwed(event) ? ` To run it, use hookonce apply ${eventId}.` : "";
+    throw new HookonceError(
+      "not_processed",
+      `The event "${eventId}" is ${outcome}. Only a processed event can be replayed.${remedy}`,
+    );
+  }
+  if (action === "apply" && outcome === "discarded" && reason === undefined)
+    throw new HookonceError(
+      "reason_missing",
+      `The event "${eventId}" was discarded. To apply it after all, say why: add --reason TEXT.`,
+    );
+}

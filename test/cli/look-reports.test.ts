@@ -1,0 +1,173 @@
+import { describe, expect, test } from "bun:test";
+import { columns } from "../../src/cli/columns.ts";
+import {
+  eventLine,
+  eventReport,
+  eventsTable,
+  failureGroupsText,
+  failuresTable,
+} from "../../src/cli/look-reports.ts";
+import type { EventDetail, EventJson, FailureJson } from "../../src/http/admin/shapes.ts";
+
+const now = new Date(2026, 10, 27, 12, 0, 0).getTime();
+const terminal = { width: 80, now };
+const pipe = { width: undefined, now };
+
+const event = (more: Partial<EventJson> = {}): EventJson => ({
+  source: "stripe",
+  event_id: "evt_1",
+  type: "invoice.paid",
+  outcome: "processed",
+  received_at: now - 60_000,
+  last_delivery_at: now,
+  deliveries: 3,
+  handler: "handlers/stripe/invoice.paid.sql",
+  rows_changed: 1,
+  duration_us: 420,
+  ...more,
+});
+
+const detail = (more: Partial<EventDetail> = {}): EventDetail => ({
+  ...event(),
+  payload: { id: "evt_1" },
+  headers: { "content-type": "application/json" },
+  bytes: 14,
+  timeline: [
+    { at: now - 60_000, number: 1, outcome: "processed", changed_body: false },
+    { at: now - 1000, number: 14, outcome: "duplicate", changed_body: true },
+  ],
+  failure: null,
+  changed: null,
+  changed_bodies: 0,
+  reply: null,
+  replays: 0,
+  reason: null,
+  ...more,
+});
+
+/** Would move the cursor, set the title, colour the rest, ring, hide text, or reverse it. */
+const HOSTILE =
+  "\u001B[2J\u001B]0;owned\u0007\u001B[31m\r\b\u0000\u009B1A\u202Egnp.exe\u200B\n\nhookonce: all is well";
+
+/** Characters that a terminal acts on or does not show. */
+// oxlint-disable-next-line eslint/no-control-regex -- these are what must not be printed
+const ACTIVE = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u200B-\u200F\u202A-\u202E\u2066-\u2069]/;
+
+describe("a table", () => {
+  test("fits a terminal of 80 columns, whatever the ids and types are", () => {
+    const long = event({ event_id: "evt_".padEnd(255, "x"), type: "t".repeat(255), source: "s".repeat(64) });
+    const lines = eventsTable([event(), long], terminal);
+    for (const line of lines) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(80);
+    expect(lines[1]).toContain("evt_1");
+    expect(lines[2]).toContain("…");
+  });
+
+  test("is whole when it goes elsewhere than to a terminal", () => {
+    const id = "evt_".padEnd(255, "x");
+    expect(eventsTable([event({ event_id: id })], pipe).join("\n")).toContain(id);
+  });
+
+  test("has columns that line up with wide and combined characters", () => {
+    const lines = columns(
+      ["a", "b"],
+      [
+        ["日本", "x"],
+        ["e\u0301", "x"],
+        ["👩‍👩‍👧", "x"],
+      ],
+      { width: 80, flexible: [0] },
+    );
+    expect(new Set(lines.map((line) => Bun.stringWidth(line.replace(/[bx]$/, "")))).size).toBe(1);
+  });
+
+  test("cuts between characters, not within one", () => {
+    const [, wide, combined] = columns(["a"], [["日".repeat(20)], ["e\u0301".repeat(20)]], {
+      width: 10,
+      flexible: [0],
+    });
+    expect([wide, combined]).toEqual(["日日日日…", `${"e\u0301".repeat(9)}…`]);
+  });
+});
+
+describe("text from outside", () => {
+  const failure: FailureJson = {
+    source: "stripe",
+    event_id: HOSTILE,
+    type: HOSTILE,
+    handler: HOSTILE,
+    code: "handler_error",
+    error: HOSTILE,
+    attempts: 2,
+    first_at: now - 5000,
+    last_at: now,
+  };
+  const group = { ...failure, types: [HOSTILE], count: 2, latest_event_id: HOSTILE };
+  const hostile = { event_id: HOSTILE, type: HOSTILE, handler: HOSTILE };
+  for (const [name, text] of [
+    ["events", eventsTable([event(hostile)], pipe).join("\n")],
+    ["events --follow", eventLine(event(hostile), pipe)],
+    ["failures", failureGroupsText([group], pipe)],
+    ["failures with a filter", failuresTable([failure], pipe).join("\n")],
+    [
+      "event",
+      eventReport(
+        detail({
+          ...hostile,
+          payload: { [HOSTILE]: HOSTILE },
+          headers: { "x-evil": HOSTILE },
+          reason: HOSTILE,
+          failure: { ...failure, stack: `Error: ${HOSTILE}\n    at handlers/${HOSTILE}`, next_at: null },
+        }),
+        pipe,
+      ),
+    ],
+  ] as const)
+    test(`cannot act on the terminal or imitate another line: ${name}`, () => {
+      expect(text.replaceAll("\n", "")).not.toMatch(ACTIVE);
+      expect(text).toContain(String.raw`\u001b[2J`);
+      for (const line of text.split("\n")) expect(line).not.toStartWith("hookonce:");
+    });
+
+  test("a line of 1 MiB is cut, and says how much is missing", () => {
+    const text = eventReport(detail({ payload: { note: "x".repeat(1024 ** 2) } }), pipe);
+    expect(text.length).toBeLessThan(5000);
+    expect(text).toMatch(/… \(1,046,\d{3} more characters\)/);
+  });
+
+  test("a payload that is 900 levels deep takes 200 lines", () => {
+    const payload = JSON.parse(`${'{"a":'.repeat(900)}1${"}".repeat(900)}`) as unknown;
+    const lines = eventReport(detail({ payload }), pipe).split("\n");
+    expect(lines.length).toBeLessThan(230);
+    expect(lines.at(-1)).toBe("  … 1,601 more lines: --json prints all");
+  });
+});
+
+test("an event says in one sentence what became of it", () => {
+  expect(eventReport(detail(), pipe)).toBe(`evt_1  source stripe  type invoice.paid
+Received 11-27 11:59:00 (1 min ago). Applied once by handlers/stripe/invoice.paid.sql, changed 1 row in 0.4 ms. It was delivered 3 times.
+
+Deliveries
+     1  11-27 11:59:00  processed
+     …
+    14  11-27 11:59:59  duplicate, with another body
+
+Headers
+  content-type  application/json
+
+Payload, 14 bytes
+  {
+    "id": "evt_1"
+  }`);
+  const owed = detail({
+    outcome: "unhandled",
+    handler: null,
+    rows_changed: null,
+    duration_us: null,
+    deliveries: 1,
+  });
+  expect(eventReport(owed, pipe)).toContain(
+    "Owed: there was no handler for its type. To run it, add one and run hookonce apply.",
+  );
+  const bare = detail({ outcome: "ignored", bytes: null, payload: null, headers: {} });
+  expect(eventReport(bare, pipe)).toEndWith("The body is not stored.");
+});

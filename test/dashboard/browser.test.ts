@@ -1,0 +1,178 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import type { Page } from "playwright-core";
+import { describeUnless } from "../crash/requirements.ts";
+import { accessibilityProblems, noBrowser, startBrowser, type TestBrowser } from "./support/browser.ts";
+import { countIn, fillShop, latePayment, openShop, type Shop } from "./support/shop.ts";
+
+/** The page in a real browser, from login to apply. */
+
+const dialogOf = (page: Page) => page.getByRole("dialog");
+
+async function loaded(page: Page): Promise<void> {
+  await page.locator("main .loading").first().waitFor({ state: "detached" });
+}
+
+describeUnless(noBrowser, "the page in chromium", () => {
+  let browser: TestBrowser;
+  let shop: Shop;
+  beforeAll(async () => {
+    [browser, shop] = await Promise.all([startBrowser(), openShop()]);
+    await fillShop(shop);
+  }, 120_000);
+  afterAll(async () => {
+    await browser?.[Symbol.asyncDispose]();
+    await shop?.[Symbol.asyncDispose]();
+  });
+
+  async function loggedIn(): Promise<Awaited<ReturnType<TestBrowser["open"]>>> {
+    const opened = await browser.open();
+    const { page } = opened;
+    await page.goto(shop.page);
+    await page.getByLabel("Token").fill(shop.token);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("navigation").waitFor();
+    return opened;
+  }
+
+  test("a wrong token is refused, and shows nothing of the inbox", async () => {
+    const { page, wrong } = await browser.open();
+    await page.goto(`${shop.page}/events`);
+    await page.getByLabel("Token").fill("a-token-of-nobody-else");
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("alert").filter({ hasText: "✗" }).waitFor();
+    expect(await page.textContent("body")).not.toContain("evt_");
+    expect(wrong).toEqual([]);
+  }, 60_000);
+
+  test("from login to apply: a failure is found, run again when its cause is gone, and seen done", async () => {
+    const { page, wrong } = await loggedIn();
+    await page.getByRole("link", { name: /^Failures/ }).click();
+    await page.getByText("The payment of this refund has not arrived yet").first().waitFor();
+    expect(await countIn(shop, "refunds")).toBe(0);
+    for (let n = 1; n <= 3; n++) await shop.stripe(latePayment(n));
+    await page.getByRole("button", { name: "Apply all" }).click();
+    await dialogOf(page).getByText("3 events would run.").waitFor();
+    expect(await countIn(shop, "refunds")).toBe(0);
+    await dialogOf(page).getByRole("button", { name: "Apply", exact: true }).click();
+    await dialogOf(page).getByText("3 processed").waitFor();
+    await dialogOf(page).getByRole("button", { name: "Close" }).click();
+    await page.getByText("No handler fails").waitFor();
+    expect(await countIn(shop, "refunds")).toBe(3);
+    expect(wrong).toEqual([]);
+  }, 60_000);
+
+  test("a discard asks why, and the audit list names who did it and why", async () => {
+    const { page, wrong } = await loggedIn();
+    await shop.stripe({
+      id: "evt_refund9",
+      type: "charge.refunded",
+      object: { id: "re_9", payment_intent: "pi_never" },
+    });
+    await page.goto(`${shop.page}/events?open=${encodeURIComponent("stripe/evt_refund9")}`);
+    await page.getByRole("button", { name: "Discard…" }).click();
+    await dialogOf(page).getByText("1 event would be discarded.").waitFor();
+    await dialogOf(page).getByLabel("Reason").fill("refunded by hand");
+    await dialogOf(page).getByRole("button", { name: "Discard", exact: true }).click();
+    await dialogOf(page).getByText("1 discarded").waitFor();
+    await dialogOf(page).getByRole("button", { name: "Close" }).click();
+    const audit = await fetch(`${shop.page}/api/audit`, {
+      headers: { authorization: `Bearer ${shop.token}` },
+    });
+    const { items } = (await audit.json()) as { items: Record<string, unknown>[] };
+    expect(items[0]).toMatchObject({ actor: "me", action: "discard", reason: "refunded by hand" });
+    expect(wrong).toEqual([]);
+  }, 60_000);
+
+  test("a payload with markup, scripts and control characters is text, and does nothing", async () => {
+    const { page, wrong } = await loggedIn();
+    const hostile = [
+      "<img src=x onerror=alert(1)>",
+      "</script><script>alert(2)</script>",
+      "javascript:alert(3)",
+      "\u001b[31mred\u0007\u202Egnp.exe",
+    ];
+    await shop.stripeBody(
+      JSON.stringify({
+        id: "evt_<img src=x onerror=alert(4)>",
+        type: "<script>alert(5)</script>",
+        data: { object: Object.fromEntries(hostile.map((text, n) => [`<b>${n}</b>`, text])) },
+        long: "x".repeat(200_000),
+      }),
+    );
+    const deep = `{"id":"evt_deep","type":"deep","data":${"[".repeat(899)}${"]".repeat(899)}}`;
+    expect(await shop.stripeBody(deep)).toBe(200);
+    await page.getByRole("link", { name: "Events", exact: true }).click();
+    await page.getByRole("button", { name: /evt_<img/ }).click();
+    const drawer = page.getByRole("complementary");
+    await drawer.getByText("<img src=x onerror=alert(1)>").first().waitFor();
+    await page.getByRole("button", { name: "Close the event" }).click();
+    await page.getByRole("button", { name: "evt_deep", exact: true }).click();
+    await drawer.getByRole("heading", { name: "evt_deep" }).waitFor();
+    expect(await page.locator("#page img, #page script, #page b").count()).toBe(0);
+    expect(wrong).toEqual([]);
+  }, 60_000);
+
+  test("the list can be used with the keyboard alone", async () => {
+    const { page, wrong } = await loggedIn();
+    await page.goto(`${shop.page}/events`);
+    await page.getByRole("row").nth(2).waitFor();
+    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    await page.getByRole("complementary").getByRole("heading").first().waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("complementary").waitFor({ state: "detached" });
+    await page.keyboard.press("/");
+    await page.keyboard.type("outcome:unhandled");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/outcome=unhandled/);
+    expect(wrong).toEqual([]);
+  }, 60_000);
+
+  test.each(["light", "dark"] as const)(
+    "axe finds nothing on any page, in the %s colours",
+    async (colorScheme) => {
+      const { page, wrong } = await loggedIn();
+      await page.emulateMedia({ colorScheme });
+      for (const path of ["/", "/events", "/failures", "/sources", "/events?open=stripe%2Fevt_1QyX11Kd"]) {
+        await page.goto(`${shop.page}${path}`);
+        await page.getByRole("navigation").waitFor();
+        await page.waitForLoadState("load");
+        await loaded(page);
+        expect([path, await accessibilityProblems(page)]).toEqual([path, []]);
+      }
+      expect(wrong).toEqual([]);
+    },
+    120_000,
+  );
+
+  test("nothing is wider than a phone", async () => {
+    const { page } = await loggedIn();
+    await page.setViewportSize({ width: 360, height: 740 });
+    for (const path of ["/", "/events", "/failures", "/sources"]) {
+      await page.goto(`${shop.page}${path}`);
+      await page.getByRole("navigation").waitFor();
+      await loaded(page);
+      const overflow = await page.locator("html").evaluate((html) => html.scrollWidth - html.clientWidth);
+      expect([path, overflow]).toEqual([path, 0]);
+    }
+  }, 60_000);
+
+  test("a revoked token ends the session at its next request", async () => {
+    const { page } = await loggedIn();
+    const headers = { authorization: `Bearer ${shop.token}`, "content-type": "application/json" };
+    const answer = await fetch(`${shop.page}/api/tokens`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify({ name: "guest", scopes: ["read"] }),
+    });
+    const { token } = (await answer.json()) as { token: string };
+    const guest = await browser.open();
+    await guest.page.goto(shop.page);
+    await guest.page.getByLabel("Token").fill(token);
+    await guest.page.getByRole("button", { name: "Log in" }).click();
+    await guest.page.getByRole("navigation").waitFor();
+    await fetch(`${shop.page}/api/tokens/guest`, { method: "DELETE", headers });
+    await guest.page.getByLabel("Token").waitFor();
+    expect(await page.getByRole("navigation").count()).toBeGreaterThan(0);
+  }, 60_000);
+});

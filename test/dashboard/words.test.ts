@@ -1,0 +1,159 @@
+import { describe, expect, test } from "bun:test";
+import { beatsOf } from "../../src/dashboard/page/beats.ts";
+import { sqlOf, starterOf, typeScriptOf } from "../../src/dashboard/page/paths.ts";
+import { problemsOf, sentenceOf } from "../../src/dashboard/page/problems.ts";
+import { ago, bytesText, duration, storyOf, visible } from "../../src/dashboard/page/words.ts";
+import type { EventDetail, FailureGroup, SourceJson, StatusJson } from "../../src/http/admin/shapes.ts";
+
+const NOW = Date.UTC(2026, 10, 27, 12);
+const NONE = { processed: 0, duplicate: 0, unhandled: 0, ignored: 0, failed: 0, refused: 0 };
+
+const source = (name: string): SourceJson => ({
+  name,
+  provider: "stripe",
+  title: "Stripe",
+  docs: "https://docs.stripe.com/webhooks",
+  url: `https://hooks.example.com/webhook/${name}`,
+  handlers: [],
+  last_delivery_at: NOW,
+  last_hour: 1,
+  p95_us: 900,
+  secrets: [],
+});
+
+const status = (more: Partial<StatusJson> = {}): StatusJson => ({
+  version: "0.1.0",
+  now: NOW,
+  serving: { url: "http://127.0.0.1:8787", started_at: NOW, ready: true, error: null, warnings: [] },
+  actor: { name: "me", scopes: ["read", "steer"] },
+  sources: [source("stripe"), source("github"), source("shop")],
+  owed: [],
+  owed_cap: 10_000,
+  today: { ...NONE, processed: 4812, duplicate: 37 },
+  disk: { database: "data/hookonce.db", database_bytes: 4096, log_bytes: 0, free_bytes: 50 * 1024 ** 3 },
+  ...more,
+});
+
+const group: FailureGroup = {
+  source: "stripe",
+  handler: "handlers/stripe/invoice.paid.sql",
+  code: "handler_failed",
+  error: "no such table: credits",
+  count: 214,
+  types: ["invoice.paid"],
+  first_at: NOW - 600_000,
+  last_at: NOW - 3000,
+  latest_event_id: "evt_9",
+};
+
+describe("the sentence on Home", () => {
+  test("says that all is fine", () => {
+    expect(sentenceOf(status(), [])).toBe(
+      "All 3 sources are fine. 4,812 events in 24 hours, 37 duplicates stopped, nothing owed.",
+    );
+    expect(sentenceOf(status({ sources: [source("stripe")] }), [])).toStartWith("Stripe is fine. ");
+  });
+
+  test("says how many problems there are, and stops counting at the limit", () => {
+    const owed = [{ source: "stripe", type: "invoice.paid", outcome: "failed", count: 10_000 }] as const;
+    const one = status({ owed });
+    const problems = problemsOf(one, [group]);
+    expect(sentenceOf(one, problems)).toBe(
+      "1 problem. 4,812 events in 24 hours, 37 duplicates stopped, 10,000+ owed.",
+    );
+  });
+
+  test("lists the worst problem first, each with its button", () => {
+    const one = status({
+      owed: [{ source: "github", type: "push", outcome: "unhandled", count: 3 }],
+      today: { ...NONE, refused: 2 },
+      disk: { ...status().disk, free_bytes: 1024 },
+    });
+    expect(problemsOf(one, [group]).map(({ title, button }) => [title, button.text])).toEqual([
+      ["Only 1.0 KiB free on the disk of the database", "Show the disk"],
+      ["handlers/stripe/invoice.paid.sql fails: no such table: credits", "Why?"],
+      ["3 push events of github are not applied", "Apply 3"],
+      ["2 deliveries refused in the last 24 hours", "Why?"],
+    ]);
+  });
+});
+
+describe("heartbeats", () => {
+  test("are a minute each, coloured by the worst outcome", () => {
+    const at = NOW - 60_000;
+    const rollup = { ...NONE, source: "stripe", at, processed: 3, failed: 1, p50_us: null, p95_us: null };
+    const beats = beatsOf([rollup, { ...rollup, at: NOW, failed: 0 }], "stripe", NOW + 30_000);
+    expect(beats).toHaveLength(60);
+    expect(beats.slice(-3).map(({ worst }) => worst)).toEqual(["none", "bad", "good"]);
+    expect(beats.at(-2)?.title).toEndWith(": 3 processed, 1 failed");
+  });
+});
+
+describe("the path of a value", () => {
+  test.each([
+    [["data", "amount"], ":payload ->> '$.data.amount'", "event.payload.data.amount"],
+    [["items", 0, "id"], ":payload ->> '$.items[0].id'", "event.payload.items[0].id"],
+    [["a b", "it's"], ":payload ->> '$.\"a b\".\"it''s\"'", 'event.payload["a b"]["it\'s"]'],
+  ])("%p", (path, sql, typeScript) => {
+    expect(sqlOf(path)).toBe(sql);
+    expect(typeScriptOf(path)).toBe(typeScript);
+  });
+
+  test("a first handler reads what the payload has", () => {
+    const payload = { id: "evt_1", data: { object: { amount: 5, customer: "cus_1", meta: { a: 1 } } } };
+    expect(starterOf("stripe", "invoice.paid", payload)).toEqual({
+      file: "handlers/stripe/invoice.paid.sql",
+      text: `insert into my_table (event_id, amount, customer, a)
+values (:event_id,
+        :payload ->> '$.data.object.amount',
+        :payload ->> '$.data.object.customer',
+        :payload ->> '$.data.object.meta.a');
+`,
+    });
+  });
+});
+
+describe("words", () => {
+  test("times, durations and sizes", () => {
+    expect(ago(NOW - 2000, NOW)).toBe("just now");
+    expect(ago(NOW - 90_000, NOW)).toBe("2 min ago");
+    expect(duration(400)).toBe("400 µs");
+    expect(duration(1400)).toBe("1.4 ms");
+    expect(duration(12_300)).toBe("12 ms");
+    expect(duration(1_250_000)).toBe("1.3 s");
+    expect(bytesText(1536)).toBe("1.5 KiB");
+  });
+
+  test("characters that hide or turn text are shown as escapes", () => {
+    expect(visible("a\u001b[31mb\u202ec\u200bd\n\t✓")).toBe("a\\u001b[31mb\\u202ec\\u200bd\n\t✓");
+  });
+
+  test("the story of an event", () => {
+    const event: EventDetail = {
+      source: "stripe",
+      event_id: "evt_1",
+      type: "invoice.paid",
+      outcome: "processed",
+      received_at: NOW,
+      last_delivery_at: NOW,
+      deliveries: 4,
+      handler: "handlers/stripe/invoice.paid.sql",
+      rows_changed: 1,
+      duration_us: 400,
+      payload: {},
+      headers: {},
+      bytes: 2,
+      timeline: [],
+      failure: null,
+      changed: null,
+      changed_bodies: 0,
+      reply: null,
+      replays: 0,
+      reason: null,
+    };
+    expect(storyOf(event)).toMatch(
+      /^Applied once by handlers\/stripe\/invoice\.paid\.sql, changed 1 row\. Received at .+\. 3 later copies were stopped\.$/,
+    );
+    expect(storyOf({ ...event, outcome: "unhandled" })).toContain("the event is owed");
+  });
+});

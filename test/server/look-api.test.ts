@@ -1,0 +1,335 @@
+import { describe, expect, test } from "bun:test";
+import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+
+const START = 1_800_000_000_000;
+
+const CONFIG = `
+[sources.shop]
+provider = "unsigned"
+event_id = "body:$.id"
+type     = "body:$.type"
+
+[sources.other]
+provider = "unsigned"
+event_id = "body:$.id"
+type     = "body:$.type"
+`;
+
+const FILES = {
+  "migrations/1.sql": "create table credits (id text, cents integer not null) strict;",
+  "handlers/shop/invoice.paid.sql": "insert into credits values (:event_id, :payload ->> '$.cents');",
+};
+
+/** Each delivery comes a second after the one before. */
+async function filled(): Promise<TestInbox> {
+  let now = START;
+  const inbox = await testInbox({ config: CONFIG, files: FILES, clock: () => (now += 1000) });
+  for (const [id, type, more] of [
+    ["evt_1", "invoice.paid", { cents: 5, customer: "cus_ada" }],
+    ["evt_2", "invoice.created", { note: "nobody handles it" }],
+    ["evt_3", "invoice.paid", { cents: null }],
+    ["evt_4", "refund", { big: 1 }],
+  ] as const)
+    await inbox.deliver({ id, type, ...more }, { source: "shop" });
+  await inbox.deliver({ id: "evt_1", type: "invoice.paid", cents: 6 }, { source: "shop" });
+  await inbox.deliver({ id: "evt_1", type: "ping" }, { source: "other" });
+  return inbox;
+}
+
+async function get(inbox: TestInbox, path: string): Promise<{ status: number; body: Body }> {
+  const response = await inbox.api(path);
+  return { status: response.status, body: (await response.json()) as Body };
+}
+
+/** What an answer of one of these routes may hold. */
+interface Body extends Listed {
+  [name: string]: unknown;
+  error: { code: string; message: string };
+}
+
+interface Listed {
+  items: Record<string, unknown>[];
+  next: string | null;
+}
+
+const idsOf = ({ items }: Listed): string[] =>
+  items.map(({ source, event_id: id }) => `${String(source)}/${String(id)}`);
+
+describe("GET /api/events", () => {
+  for (const [query, ids] of [
+    ["", ["other/evt_1", "shop/evt_4", "shop/evt_3", "shop/evt_2", "shop/evt_1"]],
+    ["?source=other", ["other/evt_1"]],
+    ["?source=nobody", []],
+    ["?type=invoice.*", ["shop/evt_3", "shop/evt_2", "shop/evt_1"]],
+    ["?type=invoice.paid", ["shop/evt_3", "shop/evt_1"]],
+    ["?type=invoice", []],
+    ["?outcome=failed", ["shop/evt_3"]],
+    ["?outcome=unhandled", ["other/evt_1", "shop/evt_4", "shop/evt_2"]],
+    ["?outcome=processed&type=invoice.*", ["shop/evt_1"]],
+    ["?outcome=held", []],
+    ["?search=evt_2", ["shop/evt_2"]],
+    ["?search=cus_ada", ["shop/evt_1"]],
+    ["?search=%25", []],
+    [`?since=${START}&until=${START + 1}`, []],
+  ] as const)
+    test(`with ${query || "no filter"}`, async () => {
+      await using inbox = await filled();
+      const { status, body } = await get(inbox, `/api/events${query}`);
+      expect([status, idsOf(body), body.next]).toEqual([200, [...ids], null]);
+    });
+
+  test("pages from the newest to the oldest, each event once", async () => {
+    await using inbox = await filled();
+    const seen: string[] = [];
+    let cursor = "";
+    for (let page = 0; page < 20; page++) {
+      const { body } = await get(inbox, `/api/events?limit=2${cursor}`);
+      seen.push(...idsOf(body));
+      if (page === 0) await inbox.deliver({ id: "evt_9", type: "new" }, { source: "shop" });
+      if (body.next === null) break;
+      cursor = `&cursor=${body.next}`;
+    }
+    expect(seen).toEqual(["other/evt_1", "shop/evt_4", "shop/evt_3", "shop/evt_2", "shop/evt_1"]);
+  });
+
+  test("has the fields of the interface, and no others", async () => {
+    await using inbox = await filled();
+    const { body } = await get(inbox, "/api/events?source=shop&outcome=processed");
+    expect(body.items).toEqual([
+      {
+        source: "shop",
+        event_id: "evt_1",
+        type: "invoice.paid",
+        outcome: "processed",
+        received_at: expect.any(Number),
+        last_delivery_at: expect.any(Number),
+        deliveries: 2,
+        handler: "handlers/shop/invoice.paid.sql",
+        rows_changed: 1,
+        duration_us: expect.any(Number),
+      },
+    ]);
+  });
+});
+
+describe("a request that does not fit is answered 400 and names what is wrong", () => {
+  for (const [path, code, says] of [
+    ["/api/events?outcome=lost", "invalid_request", "outcome"],
+    ["/api/events?limit=0", "invalid_request", "limit"],
+    ["/api/events?limit=501", "invalid_request", "500"],
+    ["/api/events?since=yesterday", "invalid_request", "since"],
+    ["/api/events?colour=red", "invalid_request", "colour"],
+    ["/api/events?search=", "invalid_request", "search"],
+    ["/api/events?cursor=x", "invalid_cursor", "cursor"],
+    ["/api/events?cursor=1.2.3", "invalid_cursor", "cursor"],
+    ["/api/events?cursor=1.0.-1", "invalid_cursor", "cursor"],
+    ["/api/events?cursor=1e3.0.1", "invalid_cursor", "cursor"],
+    ["/api/events?cursor=9999999999999999999.0.1", "invalid_cursor", "cursor"],
+    ["/api/events?cursor=1.0.1%20or%201=1", "invalid_cursor", "cursor"],
+    ["/api/failures?group=colour", "invalid_request", "group"],
+    ["/api/failures?group=none&cursor=x", "invalid_cursor", "cursor"],
+    ["/api/audit?cursor=x", "invalid_cursor", "cursor"],
+    ["/api/event", "invalid_request", "event_id"],
+    ["/api/rollups?by=second", "invalid_request", "by"],
+    ["/api/stream?limit=2", "invalid_request", "limit"],
+  ] as const)
+    test(path, async () => {
+      await using inbox = await testInbox({ config: CONFIG });
+      const { status, body } = await get(inbox, path);
+      expect([status, body.error.code]).toEqual([400, code]);
+      expect(body.error.message).toContain(says);
+    });
+});
+
+describe("GET /api/event", () => {
+  test("has everything that is stored of it", async () => {
+    await using inbox = await filled();
+    const { status, body } = await get(inbox, "/api/event?source=shop&event_id=evt_1");
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      event_id: "evt_1",
+      outcome: "processed",
+      payload: { id: "evt_1", type: "invoice.paid", cents: 5, customer: "cus_ada" },
+      headers: { "content-type": "application/json" },
+      bytes: 67,
+      timeline: [
+        { number: 1, outcome: "processed", changed_body: false },
+        { number: 2, outcome: "duplicate", changed_body: true },
+      ],
+      failure: null,
+      changed: { payload: { id: "evt_1", type: "invoice.paid", cents: 6 } },
+      changed_bodies: 1,
+    });
+  });
+
+  test("says why it failed", async () => {
+    await using inbox = await filled();
+    const { body } = await get(inbox, "/api/event?source=shop&event_id=evt_3");
+    expect(body).toMatchObject({
+      outcome: "failed",
+      payload: { cents: null },
+      failure: { code: "handler_error", attempts: 1, handler: "handlers/shop/invoice.paid.sql" },
+    });
+  });
+
+  test("asks for the source if two have the id, and 404 names an unknown one", async () => {
+    await using inbox = await filled();
+    const both = await get(inbox, "/api/event?event_id=evt_1");
+    expect([both.status, both.body.error.code]).toEqual([409, "ambiguous_event"]);
+    expect(both.body.error.message).toMatch(/shop .*other|other .*shop/);
+    expect((await get(inbox, "/api/event?event_id=evt_2")).status).toBe(200);
+    for (const path of ["/api/event?event_id=evt_x", "/api/event?source=nobody&event_id=evt_1"])
+      expect((await get(inbox, path)).status).toBe(404);
+  });
+
+  test("finds ids with a slash, blanks and signs", async () => {
+    await using inbox = await filled();
+    const id = "a/b c&d=%2f?é";
+    await inbox.deliver({ id, type: "x" }, { source: "shop" });
+    const { body } = await get(inbox, `/api/event?event_id=${encodeURIComponent(id)}`);
+    expect(body["event_id"]).toBe(id);
+  });
+
+  test("keeps every digit of a number", async () => {
+    await using inbox = await filled();
+    await inbox.deliver('{"id":"big","type":"x","n":12345678901234567890,"f":1.10}', { source: "shop" });
+    const text = await (await inbox.api("/api/event?event_id=big")).text();
+    expect(text).toContain('"payload":{"id":"big","type":"x","n":12345678901234567890,"f":1.10}');
+  });
+});
+
+describe("GET /api/event/raw", () => {
+  test("gives the bytes, which no browser runs", async () => {
+    await using inbox = await testInbox({ config: CONFIG });
+    const raw = '{"id":"<b>\\u00e9","type":"x","html":"<script>alert(1)</script>"}';
+    await inbox.deliver(raw, { source: "shop", headers: { "content-type": "text/html" } });
+    const response = await inbox.api(`/api/event/raw?event_id=${encodeURIComponent("<b>é")}`);
+    expect(await response.text()).toBe(raw);
+    expect(response.headers.get("content-type")).toBe("application/octet-stream");
+    expect(response.headers.get("content-disposition")).toBe('attachment; filename="_b__.body"');
+    expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+  });
+
+  test("gives the latest other body, or 404 if there is none", async () => {
+    await using inbox = await filled();
+    const changed = await inbox.api("/api/event/raw?source=shop&event_id=evt_1&which=changed");
+    expect(await changed.text()).toContain('"cents":6');
+    const { status, body } = await get(inbox, "/api/event/raw?event_id=evt_2&which=changed");
+    expect([status, body["error"]]).toMatchObject([404, { code: "event_not_stored" }]);
+  });
+});
+
+test("GET /api/failures groups by handler and error, or lists one per event", async () => {
+  await using inbox = await filled();
+  await inbox.deliver({ id: "evt_5", type: "invoice.paid", cents: null }, { source: "shop" });
+  const grouped = await get(inbox, "/api/failures");
+  expect(grouped.body).toMatchObject({
+    items: [
+      {
+        source: "shop",
+        handler: "handlers/shop/invoice.paid.sql",
+        code: "handler_error",
+        count: 2,
+        types: ["invoice.paid"],
+        latest_event_id: "evt_5",
+      },
+    ],
+    next: null,
+    capped: false,
+  });
+  const listed = await get(inbox, "/api/failures?group=none");
+  expect(idsOf(listed.body)).toEqual(["shop/evt_5", "shop/evt_3"]);
+  expect(Object.keys(listed.body.items[0] ?? {}).sort()).toEqual(
+    ["source", "event_id", "type", "handler", "code", "error", "attempts", "first_at", "last_at"].sort(),
+  );
+});
+
+test("GET /api/status and /api/rollups count what came", async () => {
+  await using inbox = await filled();
+  const { body } = await get(inbox, "/api/status");
+  expect(body).toMatchObject({
+    serving: null,
+    actor: { scopes: ["read", "steer", "forget"] },
+    today: { processed: 1, duplicate: 1, unhandled: 3, failed: 1, refused: 0 },
+    owed_cap: 10_000,
+  });
+  expect(body["owed"]).toContainEqual({ source: "shop", type: "invoice.paid", outcome: "failed", count: 1 });
+  const [first] = body["sources"] as Record<string, unknown>[];
+  expect(first).toMatchObject({
+    name: "shop",
+    last_hour: 5,
+    last_delivery_at: expect.any(Number),
+    secrets: [],
+  });
+  const minutes = await get(inbox, `/api/rollups?source=shop&by=minute&since=${START}`);
+  expect(minutes.body.items).toMatchObject([
+    { source: "shop", processed: 1, duplicate: 1, unhandled: 2, failed: 1 },
+  ]);
+});
+
+test("tokens are made once per name, never shown again, and revoked", async () => {
+  await using inbox = await testInbox({ config: CONFIG });
+  const post = (json: object): Promise<Response> =>
+    inbox.api("/api/tokens", {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-hookonce-actor": "ada" },
+      body: JSON.stringify(json),
+    });
+  const made = await post({ name: "ci", scopes: ["read", "steer"] });
+  const { token, ...rest } = (await made.json()) as Record<string, unknown>;
+  expect([made.status, token]).toEqual([201, expect.stringMatching(/^[\w-]{43}$/)]);
+  expect(rest).toMatchObject({ name: "ci", scopes: ["read", "steer"], expires_at: null, revoked_at: null });
+  expect((await post({ name: "ci" })).status).toBe(409);
+  for (const wrong of [
+    {},
+    { name: "" },
+    { name: "a b" },
+    { name: "x", scopes: [] },
+    { name: "x", scopes: ["all"] },
+    { name: "x", expires_at: 1 },
+  ])
+    expect([wrong, (await post(wrong)).status]).toEqual([wrong, 400]);
+  const listed = await (await inbox.api("/api/tokens")).text();
+  expect(listed).not.toContain(String(token));
+  expect(JSON.stringify(inbox.rows("select * from hookonce_tokens"))).not.toContain(String(token));
+  const revoke = (): Promise<Response> => inbox.api("/api/tokens/ci", { method: "DELETE" });
+  expect([(await revoke()).status, (await revoke()).status]).toEqual([200, 404]);
+  expect((await post({ name: "ci" })).status).toBe(201);
+  const { items } = (await (await inbox.api("/api/audit")).json()) as { items: Record<string, unknown>[] };
+  expect(items.map(({ action, target }) => [action, target])).toEqual([
+    ["token create", "ci"],
+    ["token revoke", "ci"],
+    ["token create", "ci"],
+  ]);
+  expect(items.at(-1)).toMatchObject({ actor: "ada", reason: null, at: expect.any(Number) });
+});
+
+test("GET /api/stream sends each event that arrives, and matches", async () => {
+  await using inbox = await testInbox({ config: CONFIG, files: FILES });
+  await inbox.deliver({ id: "before", type: "invoice.paid", cents: 1 }, { source: "shop" });
+  const response = await inbox.api("/api/stream?source=shop&type=invoice.*");
+  expect(response.headers.get("content-type")).toBe("text/event-stream");
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  let text = "";
+  const until = async (part: string): Promise<void> => {
+    while (!text.includes(part)) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`the stream ended before ${part}: ${text}`);
+      text += Buffer.from(value).toString();
+    }
+  };
+  await until("event: open");
+  await inbox.deliver({ id: "other", type: "refund" }, { source: "shop" });
+  await inbox.deliver({ id: "evt_1", type: "invoice.paid", cents: 1 }, { source: "shop" });
+  await inbox.deliver({ id: "evt_1", type: "invoice.paid", cents: 1 }, { source: "shop" });
+  await inbox.deliver({ id: "evt_2", type: "invoice.paid", cents: null }, { source: "shop" });
+  await until("evt_2");
+  await reader.cancel();
+  const events = [...text.matchAll(/^data: (\{"source".*)$/gm)].map(
+    ([, json]) => JSON.parse(String(json)) as Record<string, unknown>,
+  );
+  expect(events.map(({ event_id: id, outcome }) => [id, outcome])).toEqual([
+    ["evt_1", "processed"],
+    ["evt_2", "failed"],
+  ]);
+});

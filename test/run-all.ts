@@ -13,7 +13,7 @@ const bun = process.execPath;
 
 /**
  * Programs and their Debian packages: a C compiler for the power-cut shim, strace for I/O errors, sqlite3 for
- * what a person does to the database, and what the README's recipes use.
+ * what a person does to the database, what the README's recipes use, and a browser for the page.
  */
 const PROGRAMS = {
   cc: ["gcc", "libc6-dev"],
@@ -23,6 +23,7 @@ const PROGRAMS = {
   caddy: ["caddy"],
   socat: ["socat"],
   "systemd-analyze": ["systemd"],
+  chromium: ["chromium"],
 } as const;
 
 function run(command: string, args: string[], environment: Record<string, string> = {}): number {

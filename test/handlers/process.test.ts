@@ -87,10 +87,15 @@ test("what a handler prints after it has returned is a log line", async () => {
 });
 
 test("hookonce itself still ends, and at once", async () => {
-  const before = performance.now();
-  server.signal("SIGTERM");
-  const { code } = await server.ended;
-  expect(code).toBe(0);
-  // It waits longer than a second if its own exit is refused, too.
-  expect(performance.now() - before).toBeLessThan(1000);
-});
+  // It always waits longer than a second if its own exit is refused, too. A busy machine delays some ends.
+  let fastest = Number.POSITIVE_INFINITY;
+  for (let n = 0; n < 5 && fastest > 1000; n++) {
+    if (n > 0) server = await serve(folder.path);
+    const before = performance.now();
+    server.signal("SIGTERM");
+    const { code } = await server.ended;
+    expect(code).toBe(0);
+    fastest = Math.min(fastest, performance.now() - before);
+  }
+  expect(fastest).toBeLessThan(1000);
+}, 60_000);

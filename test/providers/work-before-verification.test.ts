@@ -14,6 +14,7 @@ import { certificateFor } from "../support/certificate.ts";
 import { deliveryOf } from "./handed-on.ts";
 import { signerFor, URL_OF_IT, type Signer } from "./preset-samples.ts";
 import { NOW } from "./signed-inbox.ts";
+import { leastProcessorTime } from "../support/processor-time.ts";
 
 /** Anyone can send a body. An unverified body must cost little more than JSON.parse of the same bytes. */
 
@@ -62,17 +63,6 @@ const hostileForms: Readonly<Record<string, string>> = {
 
 const part = (name: string, value: string): string =>
   `--X\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
-
-/** In milliseconds. The least of several runs, because others use the same processor. */
-async function least(work: () => unknown, runs: number, enough = 0): Promise<number> {
-  let best = Number.POSITIVE_INFINITY;
-  for (let run = 0; run < runs && best > enough; run++) {
-    const started = performance.now();
-    await work();
-    best = Math.min(best, performance.now() - started);
-  }
-  return best;
-}
 
 /** A body of usual JSON of that size takes JSON.parse about 3 ms per MiB. */
 const usual = `[${repeat((n) => JSON.stringify({ id: `evt_${n}`, data: { amount: n, live: true } }), ",")}]`;
@@ -178,8 +168,8 @@ const references = new Map<string, number>();
 /** What the work may take, in milliseconds. */
 async function measureAllowed(comparison: string, ratio: number): Promise<number> {
   const reference = Math.max(
-    await least(() => JSON.parse(comparison), 5),
-    await least(() => JSON.parse(usual), 5),
+    await leastProcessorTime(() => JSON.parse(comparison), 5),
+    await leastProcessorTime(() => JSON.parse(usual), 5),
   );
   references.set(comparison, reference);
   return ratio * reference;
@@ -195,11 +185,11 @@ async function expectCheap(
   const work = async (): Promise<string> => (refusal = await refuse(forger.source, request));
   const known = references.get(comparison);
   let allowed = known === undefined ? await measureAllowed(comparison, ratio) : ratio * known;
-  let took = await least(work, 3, allowed);
+  let took = await leastProcessorTime(work, 3, allowed);
   // Others may use the processor now and did not before, and code becomes fast only after some runs.
   for (let tries = 0; took > allowed && tries < 5; tries++) {
     allowed = await measureAllowed(comparison, ratio);
-    took = await least(work, 10, allowed);
+    took = await leastProcessorTime(work, 10, allowed);
   }
   expect(took).toBeLessThan(allowed);
   if (forger.hasProof) expect(refusal).not.toBe("accepted");
@@ -288,7 +278,7 @@ describe("a gzip bomb of a form costs nothing", () => {
         body: bomb,
       };
       expect(await refuse(source, request)).not.toBe("accepted");
-      expect(await least(() => refuse(source, request), 10, 2)).toBeLessThan(20);
+      expect(await leastProcessorTime(() => refuse(source, request), 10, 2)).toBeLessThan(20);
     }
   });
 });
@@ -303,5 +293,5 @@ test("a form of too many fields costs little even if its sender knows the secret
     body: Buffer.from("a&".repeat(500_000)),
   };
   expect(await refuse(source, request)).toBe("too_many_fields");
-  expect(await least(() => refuse(source, request), 10, 2)).toBeLessThan(50);
+  expect(await leastProcessorTime(() => refuse(source, request), 10, 2)).toBeLessThan(50);
 });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { nearPath } from "../../src/http/paths.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { leastProcessorTime } from "../support/processor-time.ts";
 
 const unsigned = (name: string): string =>
   `[sources.${name}]\nprovider = "unsigned"\nevent_id = "body:$.event_id"\ntype = "body:$.type"\n`;
@@ -69,10 +70,9 @@ describe("a path that is near a source's", () => {
     },
   );
 
-  test("is looked for in linear time", () => {
+  test("is looked for in linear time", async () => {
     const paths = Array.from({ length: 100 }, (_, n) => `/webhook/source-${n}`);
-    const started = performance.now();
-    for (let n = 0; n < 100; n++) nearPath(`/${"/webhook".repeat(12)}`.slice(0, 100), paths);
-    expect((performance.now() - started) / 100).toBeLessThan(5);
+    const path = `/${"/webhook".repeat(12)}`.slice(0, 100);
+    expect(await leastProcessorTime(() => nearPath(path, paths), 100, 1)).toBeLessThan(5);
   });
 });

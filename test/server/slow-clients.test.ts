@@ -23,11 +23,25 @@ const whole = requestHead("/webhook", { "content-length": body.length }) + body;
 const statusOf = (answer: RawAnswer | null): string | undefined =>
   (JSON.parse(answer?.body ?? "{}") as { status?: string }).status;
 
+/** Resolves once the server has read what clients sent before. It reads from all connections in each turn. */
+async function received(url: string): Promise<void> {
+  for (let n = 0; n < 3; n++) expect((await fetch(`${url}/healthz`)).status).toBe(200);
+}
+
 /** Resolves once a log line has this code. */
 async function logged(inbox: TestInbox, code: string): Promise<void> {
-  const until = performance.now() + 3000;
+  const until = performance.now() + 20_000;
   while (!inbox.log.some((line) => line["code"] === code)) {
     if (performance.now() > until) throw new Error(`no log line has the code ${code}`);
+    await Bun.sleep(5);
+  }
+}
+
+/** Resolves once an event is stored. */
+async function stored(inbox: TestInbox): Promise<void> {
+  const until = performance.now() + 20_000;
+  while (left(inbox).events === 0) {
+    if (performance.now() > until) throw new Error("no event is stored");
     await Bun.sleep(5);
   }
 }
@@ -80,10 +94,9 @@ describe("a slow body", () => {
       await client.send(whole.slice(0, -5));
       stalled.push(client);
     }
-    const started = performance.now();
     const response = await fetch(`${url}/webhook`, { method: "POST", body });
     expect(((await response.json()) as { status: string }).status).toBe("processed");
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(stalled.filter(({ answered }) => answered)).toEqual([]);
     for (const client of stalled) await client.send(whole.slice(-5));
     for (const client of stalled) expect(statusOf(await client.answer)).toBe("duplicate");
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
@@ -108,10 +121,11 @@ describe("a client that disconnects", () => {
     for (const leave of ["hangUp", "halfClose"] as const) {
       test(`${name} (${leave === "hangUp" ? "closes" : "half-closes"}) leaves nothing behind`, async () => {
         await using inbox = await testInbox(options);
-        using client = await rawClient(inbox.listen().url);
+        const { url } = inbox.listen();
+        using client = await rawClient(url);
         await client.send(head);
         await client.send(sent);
-        await Bun.sleep(20);
+        await received(url);
         client[leave]();
         await logged(inbox, "incomplete_body");
         expect([null, 400]).toContain((await client.answer)?.status ?? null);
@@ -126,7 +140,7 @@ describe("a client that disconnects", () => {
     const { url } = inbox.listen();
     using client = await rawClient(url);
     await client.send("POST /webhook HTTP/1.1\r\nhost: local");
-    await Bun.sleep(20);
+    await received(url);
     client.hangUp();
     await client.closed;
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
@@ -141,8 +155,7 @@ describe("a client that disconnects", () => {
       using client = await rawClient(url);
       await client.send(whole);
     }
-    const until = performance.now() + 3000;
-    while (left(inbox).events === 0 && performance.now() < until) await Bun.sleep(5);
+    await stored(inbox);
     expect((await inbox.deliver(body)).body.status).toBe("duplicate");
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
   });
@@ -153,8 +166,7 @@ describe("a client that disconnects", () => {
     using client = await rawClient(inbox.listen().url);
     await client.send(whole + whole.replace("evt_1", "evt_2"));
     await client.closed;
-    const until = performance.now() + 3000;
-    while (left(inbox).events === 0 && performance.now() < until) await Bun.sleep(5);
+    await stored(inbox);
     expect((await inbox.deliver(body)).body.status).toBe("duplicate");
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
   });
@@ -178,34 +190,38 @@ const declare = (bytes: number): string => requestHead("/webhook", { "content-le
  */
 const PIECE = Buffer.alloc(256 * 1024, "x");
 
-/** Sends a body with Content-Length, except for its last byte. */
-async function sendNearlyAll(client: RawClient, bytes: number): Promise<void> {
-  await client.send(declare(bytes));
-  for (let rest = bytes - 1; rest > 0; rest -= PIECE.length) await client.send(PIECE.subarray(0, rest));
+/** The clients send a body with Content-Length each, except for its last bytes. They send in turn. */
+async function sendNearlyAll(clients: readonly RawClient[], bytes: number, kept = 1): Promise<void> {
+  for (const client of clients) await client.send(declare(bytes));
+  for (let rest = bytes - kept; rest > 0; rest -= PIECE.length)
+    for (const client of clients) await client.send(PIECE.subarray(0, rest));
 }
 
 /** What bodies that are still arriving may take: 64 MiB less the reserve of 3 MiB. */
 const ARRIVING = 61 * MIB;
 
 /**
- * Sends two bodies except for their last bytes, and each takes 16 KiB beside that, so that there is no room
- * for a third that arrives slowly.
+ * Sends two bodies except for their last two bytes. Each takes 16 KiB beside that, so there is no room for a
+ * third that arrives slowly.
  */
 async function fill(url: string): Promise<RawClient[]> {
   const clients = [await rawClient(url), await rawClient(url)];
-  for (const client of clients) await sendNearlyAll(client, ARRIVING / 2 - 16_500);
-  await Bun.sleep(100);
+  await sendNearlyAll(clients, ARRIVING / 2 - 16_500, 2);
+  // Until the server has read all of it. The probe is not JSON, so it leaves nothing behind if it still fits.
+  while ((await sendInPieces(url, `{${body}`))?.status !== 503);
   return clients;
 }
 
-/** Sends the delivery in two pieces. */
-async function deliverInPieces(url: string): Promise<RawAnswer | null> {
+/** The server reads the first piece before the second is sent. */
+async function sendInPieces(url: string, text: string): Promise<RawAnswer | null> {
   using client = await rawClient(url);
-  await client.send(whole.slice(0, -5));
-  await Bun.sleep(20);
-  await client.send(whole.slice(-5));
+  await client.send(declare(text.length) + text.slice(0, -5));
+  await received(url);
+  await client.send(text.slice(-5));
   return await client.answer;
 }
+
+const deliverInPieces = (url: string): Promise<RawAnswer | null> => sendInPieces(url, body);
 
 async function deliverWhole(url: string, payload: unknown = { event_id: "evt_1" }): Promise<number> {
   const response = await fetch(`${url}/webhook`, { method: "POST", body: JSON.stringify(payload) });
@@ -251,6 +267,10 @@ describe("bodies in memory are at most 64 MiB", () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
     const clients = await fill(url);
+    for (const client of clients) {
+      await client.send("x");
+      await received(url);
+    }
     expect(await deliverInPieces(url)).toMatchObject({ status: 503 });
     await Bun.sleep(1000);
     expect(await deliverInPieces(url)).toMatchObject({ status: 200 });
@@ -266,7 +286,7 @@ describe("bodies in memory are at most 64 MiB", () => {
     const { url } = inbox.listen();
     const clients = await Promise.all(Array.from({ length: 5 }, () => rawClient(url)));
     for (const client of clients) await client.send(declare(25 * MIB));
-    await Bun.sleep(20);
+    await received(url);
     expect((await fetch(`${url}/webhook`, { method: "POST", body })).status).toBe(200);
     expect(await deliverInPieces(url)).toMatchObject({ status: 200 });
     for (const client of clients) client.hangUp();
@@ -311,7 +331,7 @@ describe("bodies in memory are at most 64 MiB", () => {
         expect(await deliverInPieces(url)).toMatchObject({ status: 503 });
         const refused = inbox.log.filter((line) => line["code"] === "incomplete_body").length;
         for (const client of clients) client.hangUp();
-        const until = performance.now() + 2000;
+        const until = performance.now() + 20_000;
         while (
           inbox.log.filter((line) => line["code"] === "incomplete_body").length < refused + 2 &&
           performance.now() < until
@@ -328,12 +348,13 @@ describe("bodies in memory are at most 64 MiB", () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
     using first = await rawClient(url);
-    await sendNearlyAll(first, 40 * MIB);
-    await Bun.sleep(100);
+    await sendNearlyAll([first], 40 * MIB, 1000);
     using second = await rawClient(url);
     await second.send(requestHead("/webhook", { "transfer-encoding": "chunked" }));
     for (let sent = 0; sent < 30 * MIB && !second.answered; sent += PIECE.length) {
       if (!(await second.send(chunk(PIECE)))) break;
+      // A body that pauses for a second would make room.
+      await first.send("x");
     }
     expect(await second.answer).toMatchObject({ status: 503 });
     expect(await deliverInPieces(url)).toMatchObject({ status: 200 });
@@ -342,7 +363,7 @@ describe("bodies in memory are at most 64 MiB", () => {
 });
 
 describe("a body", () => {
-  const limits = { ...options, bodies: { pauseMs: 400, wholeMs: 1200 } };
+  const limits = { ...options, bodies: { pauseMs: 400, wholeMs: 30_000 } };
 
   for (const [name, pieces] of [
     ["that stops arriving", [whole.slice(0, -5)]],
@@ -369,22 +390,23 @@ describe("a body", () => {
   }
 
   test("that pauses again and again is processed if it is complete in time", async () => {
-    await using inbox = await testInbox(limits);
+    await using inbox = await testInbox({ ...options, bodies: { pauseMs: 1500, wholeMs: 30_000 } });
     using client = await rawClient(inbox.listen().url);
     await client.send(whole.slice(0, -4));
+    // In all, it pauses longer than one pause may be.
     for (const byte of whole.slice(-4)) {
-      await Bun.sleep(200);
+      await Bun.sleep(400);
       await client.send(byte);
     }
     expect(statusOf(await client.answer)).toBe("processed");
   });
 
   test("that never pauses for long is refused if it takes too long in all", async () => {
-    await using inbox = await testInbox(limits);
+    await using inbox = await testInbox({ ...options, bodies: { pauseMs: 10_000, wholeMs: 1200 } });
     using client = await rawClient(inbox.listen().url);
     const started = performance.now();
     await client.send(declare(1000));
-    while (!client.answered && performance.now() - started < 5000) {
+    while (!client.answered && performance.now() - started < 20_000) {
       await client.send("x");
       await Bun.sleep(50);
     }

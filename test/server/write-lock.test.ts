@@ -25,7 +25,7 @@ function holdWriteLock(inbox: TestInbox): Disposable & { release(): void } {
 
 describe("while another connection holds the write lock", () => {
   test("deliveries wait, /healthz answers, and all events are applied after it is released", async () => {
-    await using inbox = await testInbox({ files });
+    await using inbox = await testInbox({ files, open: { queue: { maxWaitMs: 60_000 } } });
     const { url } = inbox.listen();
     using lock = holdWriteLock(inbox);
     let answered = 0;
@@ -35,14 +35,16 @@ describe("while another connection holds the write lock", () => {
       return ((await response.json()) as { status: string }).status;
     });
 
-    let longest = 0;
-    for (const until = performance.now() + 300; performance.now() < until;) {
+    const times: number[] = [];
+    for (let n = 0; n < 15; n++) {
       const asked = performance.now();
       expect((await fetch(`${url}/healthz`)).status).toBe(200);
-      longest = Math.max(longest, performance.now() - asked);
+      times.push(performance.now() - asked);
       await Bun.sleep(20);
     }
-    expect(longest).toBeLessThan(1000);
+    // If the process waited for the lock, most answers would wait with it. Single ones may on a busy machine.
+    times.sort((a, b) => a - b);
+    expect(times[7]).toBeLessThan(1000);
     const ready = await fetch(`${url}/readyz`);
     expect(ready.status).toBe(503);
     expect(await ready.json()).toMatchObject({ error: { code: "database_locked" } });
@@ -55,7 +57,7 @@ describe("while another connection holds the write lock", () => {
     expect(statuses.filter((status) => status === "duplicate")).toHaveLength(10);
     expect(left(inbox)).toEqual({ events: 10, failures: 0, effects: 10 });
     expect((await fetch(`${url}/readyz`)).status).toBe(200);
-  });
+  }, 60_000);
 
   test("a delivery that waited too long is answered 503, nothing is recorded, and its retry is processed", async () => {
     await using inbox = await testInbox({ files, open: { queue: { maxWaitMs: 100 } } });

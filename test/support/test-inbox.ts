@@ -76,8 +76,12 @@ export interface TestInbox extends AsyncDisposable {
   restart(change?: Pick<TestInboxOptions, "config" | "files" | "open">): Promise<void>;
   /** The first step of a stop: from now on, new deliveries are answered 503. */
   refuse(): void;
-  /** Closes the inbox. Its folder stays until the inbox is disposed of. */
-  close(): Promise<void>;
+  /**
+   * Closes the inbox. Its folder stays until the inbox is disposed of.
+   *
+   * @param waitMs how long to wait for open requests, in milliseconds. 500 by default.
+   */
+  close(waitMs?: number): Promise<void>;
 }
 
 const DEFAULT_SOURCE = `
@@ -167,13 +171,13 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
     receiver = createReceiver(inbox, { ...own, bodies, terminal, onAccepted: matched?.note });
     closed = undefined;
   };
-  const stop = async (): Promise<void> => {
-    await server?.stop(500);
+  const stop = async (waitMs: number): Promise<void> => {
+    await server?.stop(waitMs);
     server = undefined;
     receiver.refuse();
     await services.stop();
   };
-  const close = (): Promise<void> => (closed ??= stop());
+  const close = (waitMs = 500): Promise<void> => (closed ??= stop(waitMs));
   const configure = (config: string): void => write({ "hookonce.toml": `version = 1\n${config}` });
 
   configure(options.config ?? DEFAULT_SOURCE);

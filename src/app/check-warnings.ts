@@ -1,14 +1,14 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { CONFIG_FILE, type ConfiguredSource } from "../config/load.ts";
-import { cutValuesIn } from "../config/secrets.ts";
+import { mistakesIn, type DotEnvMistake } from "../config/secrets.ts";
 import { readTextFile } from "../config/text-file.ts";
 import type { HandlerDuration } from "../engines/store.ts";
 import type { Problem } from "../errors.ts";
 import { pathsOf } from "../http/paths.ts";
 import type { Source } from "../providers/source.ts";
 
-/** Warns of secrets that other users can read, and of those that a `#` has cut. */
+/** Warns of secrets that other users can read, and of values that are not what they seem. */
 export function warnOfDotEnv(inboxFolder: string): Problem[] {
   const file = ".env";
   const path = join(inboxFolder, file);
@@ -16,22 +16,56 @@ export function warnOfDotEnv(inboxFolder: string): Problem[] {
   const warnings: Problem[] = [];
   if (process.platform !== "win32" && (mode & 0o077) !== 0)
     warnings.push({ file, message: "other users of this machine can read it: run chmod 600 .env" });
-  for (const { name, line } of cutValues(path)) {
-    warnings.push({
-      file,
-      line,
-      message: `the value of ${name} ends at the #, because it is not in quotes. Write ${name}="…", or put a blank before the # of a comment`,
-    });
-  }
+  for (const { name, line, what } of mistakes(path))
+    warnings.push({ file, line, message: DOT_ENV_TEXTS[what](name) });
   return warnings;
 }
 
-function cutValues(path: string): ReturnType<typeof cutValuesIn> {
+const DOT_ENV_TEXTS: Readonly<Record<DotEnvMistake["what"], (name: string) => string>> = {
+  cut: (name) =>
+    `the value of ${name} ends at the #, because it is not in quotes. Write ${name}="…", or put a blank before the # of a comment`,
+  unclosed: (name) =>
+    `the quotation mark before the value of ${name} is not closed, so the mark is part of the value, or the next lines are. Close it at the end of the line`,
+  repeated: (name) => `${name} is set a second time, and this value counts. Remove one of the lines`,
+};
+
+function mistakes(path: string): DotEnvMistake[] {
   try {
-    return cutValuesIn(readTextFile(path));
+    return mistakesIn(readTextFile(path));
   } catch {
     return []; // the look-up of a secret reports it
   }
+}
+
+/** The values that examples have in hookonce.toml, in .env and in the README. */
+const PLACEHOLDER = /…|\.\.\.$|^<[^>]*>$/;
+
+/** Warns of secrets and URLs that nobody has filled in yet. Never shows a secret. */
+export function warnOfPlaceholders(sources: readonly ConfiguredSource[]): Problem[] {
+  return sources.flatMap(({ name, secrets, verifyToken = "", signature, lineOf, ...source }) => {
+    const { jwks_url: keys = "", issuer = "", audience = "" } = signature ?? {};
+    const found: [key: string[], isPlaceholder: boolean][] = [
+      [["secret"], secrets.some((secret) => PLACEHOLDER.test(secret))],
+      [["verify_token"], PLACEHOLDER.test(verifyToken)],
+      [["public_url"], isExample(source.public_url ?? "")],
+      [["signature", "jwks_url"], isExample(keys)],
+      [["signature", "issuer"], [issuer].flat().some(isExample)],
+      [["signature", "audience"], [audience].flat().some((one) => one.endsWith("/webhook/NAME"))],
+    ];
+    return found
+      .filter(([, isPlaceholder]) => isPlaceholder)
+      .map(([key]) => ({
+        file: CONFIG_FILE,
+        line: lineOf(...key),
+        message: `sources.${name}.${key.join(".")}: its value is still that of an example. Put the real one in its place`,
+      }));
+  });
+}
+
+/** https://www.rfc-editor.org/rfc/rfc2606: no real host ends in .example. */
+function isExample(url: string): boolean {
+  const host = URL.parse(url)?.hostname ?? "";
+  return host === "your.host" || host.endsWith(".example");
 }
 
 /** Warns of sources with the same secret. */

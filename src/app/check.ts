@@ -20,6 +20,7 @@ import type { Source } from "../providers/source.ts";
 import {
   warnOfDeadlines,
   warnOfDotEnv,
+  warnOfPlaceholders,
   warnOfPublicUrls,
   warnOfSharedSecrets,
   warnOfWeakSignatures,
@@ -133,6 +134,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     ...warnOfDotEnv(inboxFolder),
     ...warnOfSharedSecrets(configured),
     ...warnOfPublicUrls(configured),
+    ...warnOfPlaceholders(configured),
     ...warnOfWeakSignatures(configured),
   ];
   const warnings = [...configWarnings, ...files.warnings, ...warnOfUnsigned(sources)];

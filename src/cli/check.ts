@@ -3,6 +3,7 @@ import { check } from "../app/check.ts";
 import { byStoredName } from "../app/source-rules.ts";
 import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
+import { counted } from "./moments.ts";
 import { formatProblem } from "./refusal.ts";
 import { complain, say } from "./terminal.ts";
 import { reportTrial } from "./trial-report.ts";
@@ -35,15 +36,15 @@ export async function runCheck(folder: string, options: { database?: string }): 
   const isTried = trial !== null && handlers.code.length > 0;
   const tried = isTried ? await tryHandlers({ folder: inboxFolder, ...trial }) : NOTHING_TRIED;
   const report = reportTrial(tried);
-  for (const warning of [...warnings.map(formatProblem), ...report.warnings.map(visible)])
-    complain(`warning: ${warning}`);
+  const warned = [...warnings.map(formatProblem), ...report.warnings.map(visible)];
+  for (const warning of warned) complain(`warning: ${warning}`);
   for (const problem of problems) complain(formatProblem(problem));
   const willBeMade =
     newDatabase === null ? [] : [`the database does not exist yet: it will be made at ${newDatabase}`];
   if (problems.length > 0) {
     for (const what of unchecked) complain(`not checked: ${what}`);
     for (const note of [...report.notes, ...willBeMade]) complain(`note: ${visible(note)}`);
-    complain(`\n${problems.length} ${problems.length === 1 ? "problem" : "problems"} in ${inboxFolder}`);
+    complain(`\n${counted(problems.length, "problem")} in ${inboxFolder}`);
     return EXIT.failed;
   }
   for (const { name, provider, handlersOf } of sources.values()) {
@@ -70,6 +71,7 @@ export async function runCheck(folder: string, options: { database?: string }): 
       "A running serve uses the handlers that it loaded at its start. Restart it first if you changed one.",
     );
   }
-  say("no problems found");
+  const { length } = warned;
+  say(length === 0 ? "no problems found" : `no problems found, ${counted(length, "warning")}`);
   return EXIT.done;
 }

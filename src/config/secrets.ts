@@ -64,19 +64,37 @@ export function readDotEnv(inboxFolder: string): Environment {
 }
 
 const DOT_ENV_LINE =
-  /^[ \t]*(?:export[ \t]+)?(?<name>[\w.-]+)[ \t]*[=:](?:[ \t]*(?:"[^"]*"|'[^']*'|`[^`]*`)|(?<unquoted>[^\n]*))/gm;
+  /^[ \t]*(?:export[ \t]+)?(?<name>[\w.-]+)[ \t]*[=:](?:[ \t]*(?<quoted>"[^"]*"|'[^']*'|`[^`]*`)(?<behind>[^\n]*)|(?<unquoted>[^\n]*))/gm;
 
-/**
- * Finds the values in a `.env` that end at a `#`: without quotes, it begins a comment. After a blank that is
- * probably meant, and elsewhere it has cut a secret.
- */
-export function cutValuesIn(dotEnv: string): { readonly name: string; readonly line: number }[] {
-  return Array.from(dotEnv.matchAll(DOT_ENV_LINE))
-    .filter(({ groups }) => /(?:^|\S)#/.test(groups?.["unquoted"] ?? ""))
-    .map(({ index, groups }) => ({
-      name: String(groups?.["name"]),
-      line: dotEnv.slice(0, index).split("\n").length,
-    }));
+/** A value in a `.env` that is probably not what its writer meant. */
+export interface DotEnvMistake {
+  readonly name: string;
+  /** Counted from 1. */
+  readonly line: number;
+  /**
+   * - `cut`: it ends at a `#`, which begins a comment without quotes. After a blank that is probably meant, and
+   *   elsewhere it has cut a secret.
+   * - `unclosed`: it begins with a quotation mark, and the line does not end with one. The mark is then part of the
+   *   value, or the lines up to the next mark are.
+   * - `repeated`: the name comes again. The last value counts.
+   */
+  readonly what: "cut" | "unclosed" | "repeated";
+}
+
+export function mistakesIn(dotEnv: string): DotEnvMistake[] {
+  const seen = new Set<string>();
+  return Array.from(dotEnv.matchAll(DOT_ENV_LINE)).flatMap(({ index, groups = {} }) => {
+    const { name = "", quoted = "", behind = "", unquoted = "" } = groups;
+    const isRepeated = seen.has(name);
+    seen.add(name);
+    const isUnclosed = /^\s*["'`]/.test(unquoted) || (quoted.includes("\n") && !/^\s*(?:#|$)/.test(behind));
+    const what: (DotEnvMistake["what"] | false)[] = [
+      isUnclosed ? "unclosed" : /(?:^|\S)#/.test(unquoted) && "cut",
+      isRepeated && "repeated",
+    ];
+    const line = dotEnv.slice(0, index).split("\n").length;
+    return what.filter((one) => one !== false).map((one) => ({ name, line, what: one }));
+  });
 }
 
 function pathOf(name: string, inboxFolder: string, credentials: string | undefined): string {

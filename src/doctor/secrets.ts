@@ -55,6 +55,12 @@ const SPELLINGS: readonly {
     remedy: "Remove them where the secret is stored.",
   },
   {
+    // In .env, an unclosed mark is part of the value, or the next lines are.
+    spell: (secret) => secret.trim().replace(/^["'`]|\n.*$/gs, ""),
+    what: "The configured secret begins with a quotation mark that is not closed, or the lines after it have become part of it.",
+    remedy: "Close the quotation mark, or remove it, where the secret is stored.",
+  },
+  {
     spell: (secret) => `whsec_${secret}`,
     what: "The configured secret lacks its beginning: whsec_ is part of the key.",
     remedy: "Copy the whole secret, with whsec_.",

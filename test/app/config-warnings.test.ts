@@ -102,6 +102,67 @@ test("a value in .env that ends at a # is a warning, with its line and without t
   expect(JSON.stringify(warnings)).not.toContain("first");
 });
 
+test("an unclosed quotation mark and a repeated name in .env are warnings, with the line, without the value", async () => {
+  const dotEnv = [
+    'A="first',
+    'B="second',
+    'C="third" # a comment',
+    "D='fourth",
+    "line' # a comment",
+    "  E=`fifth",
+    "F=x",
+    "F=y#z",
+  ].join("\n");
+  const warnings = await warningsOf(stripe("a", '"env:A"'), { ".env": dotEnv }, { A: "a" });
+  expect(warnings.map(({ file, line, message }) => [file, line, message])).toEqual([
+    [
+      ".env",
+      1,
+      "the quotation mark before the value of A is not closed, so the mark is part of the value, or the next lines are. Close it at the end of the line",
+    ],
+    [".env", 6, expect.stringContaining("the value of E is not closed") as string],
+    [".env", 8, expect.stringContaining("the value of F ends at the #") as string],
+    [".env", 8, "F is set a second time, and this value counts. Remove one of the lines"],
+  ]);
+});
+
+/** The lines and keys that it warns of as examples. */
+async function warned(config: string, environment: Record<string, string>): Promise<unknown[]> {
+  const warnings = await warningsOf(config, {}, environment);
+  return warnings.map(({ line, message }) => [
+    line,
+    message.replace(/: its value is still that of an example.*/, ""),
+  ]);
+}
+
+describe("a value that is still that of an example is a warning, with its line", () => {
+  test.each(["whsec_…", "sk_live_…", "whsec_...", "<your secret>"])("%s as a secret", async (secret) => {
+    expect(await warned(stripe("a", '["env:B", "env:A"]'), { A: secret, B: "real" })).toEqual([
+      [4, "sources.a.secret"],
+    ]);
+    expect(JSON.stringify(await warningsOf(stripe("a", '"env:A"'), {}, { A: secret }))).not.toContain(secret);
+  });
+
+  test("a URL", async () => {
+    expect(await warned(square("https://your.host/webhook/square"), { A: "a" })).toEqual([
+      [5, "sources.square.public_url"],
+    ]);
+  });
+
+  test("what add writes for a JWT", async () => {
+    const jwt = `[sources.j]\nprovider = "jwt"\nevent_id = "body:$.id"\ntype = "body:$.type"\nsignature.jwks_url = "https://issuer.example/jwks.json"\nsignature.issuer = "https://issuer.example"\nsignature.audience = "https://hooks.example.com/webhook/NAME"\n`;
+    expect(await warned(jwt, {})).toEqual([
+      [6, "sources.j.signature.jwks_url"],
+      [7, "sources.j.signature.issuer"],
+      [8, "sources.j.signature.audience"],
+    ]);
+  });
+
+  test.each(["whsec_abc", "a.b..c", "Az<b>"])("%s is no example", async (secret) => {
+    expect(await warned(stripe("a", '"env:A"'), { A: secret })).toEqual([]);
+  });
+});
+
 test("a migration whose ending is in capitals is a warning", async () => {
   const files = {
     "migrations/0001.SQL": "create table t (n);",

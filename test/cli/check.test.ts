@@ -160,9 +160,9 @@ secret   = "file:gone.secret"
     expect(code).toBe(1);
     expect(stderr.replace(unsignedWarning, "").trim().split("\n")).toEqual([
       expect.stringMatching(/^migrations\/0002\.sql:2: BEGIN is not allowed/),
-      expect.stringMatching(/^migrations\/0002\.sql:3: migration failed.*incomplete input/),
-      expect.stringMatching(/^migrations\/0002\.sql:4: migration failed.*no such table: nowhere/),
-      expect.stringMatching(/^migrations\/0003\.sql:2: migration failed.*near "tabel"/),
+      expect.stringMatching(/^migrations\/0002\.sql:3: the migration fails.*incomplete input/),
+      expect.stringMatching(/^migrations\/0002\.sql:4: the migration fails.*no such table: nowhere/),
+      expect.stringMatching(/^migrations\/0003\.sql:2: the migration fails.*near "tabel"/),
       expect.stringMatching(
         /^note: the database does not exist yet: it will be made at .*data\/hookonce\.db$/,
       ),

@@ -13,7 +13,7 @@ describe("hookonce init", () => {
     expect(statSync(join(parent.path, "my inbox/.env")).mode & 0o777).toBe(0o600);
     const checked = await run(["check", "my inbox"], { cwd: parent.path });
     expect([checked.code, checked.stderr]).toEqual([0, unsignedWarning]);
-    expect(checked.stdout).toContain("no problems found");
+    expect(checked.stdout).toEndWith("no problems found, 1 warning\n");
   });
 
   test("keeps the files that exist and adds those that are missing", async () => {

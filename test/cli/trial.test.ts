@@ -63,7 +63,7 @@ test("check tries each handler on a made-up event, rolls back, and says what fai
     "  handlers/stripe/customer.subscription.sql on a made-up customer.subscription.deleted: changed no rows",
     "  handlers/stripe/invoice.paid.ts on a made-up invoice.paid: changed 1 row",
     "note: handlers/stripe/checkout.session.completed.sql: :payload ->> '$.data.object.custmer' finds nothing in a made-up checkout.session.completed; did you mean $.data.object.customer?",
-    "no problems found",
+    "no problems found, 2 warnings",
   ])
     expect(stdout).toContain(`${line}\n`);
   for (const word of ["not shown", "comment"]) expect(stdout).not.toContain(word);

@@ -134,6 +134,20 @@ const secrets: Planted[] = [
     says: "quotation marks",
   },
   {
+    name: "a secret whose quotation mark is not closed in .env",
+    source: source("razorpay", `"${OTHER}`),
+    delivery: () => signed("razorpay", OTHER),
+    causes: ["secret_spelled_otherwise"],
+    says: "a quotation mark that is not closed",
+  },
+  {
+    name: "a secret that takes in the next line, because its quotation mark is not closed in .env",
+    source: source("razorpay", `${OTHER}\nNEXT=`),
+    delivery: () => signed("razorpay", OTHER),
+    causes: ["secret_spelled_otherwise"],
+    says: "the lines after it have become part of it",
+  },
+  {
     name: "a secret with a space after it",
     source: source("razorpay", `${OTHER} `),
     delivery: () => signed("razorpay", OTHER),

@@ -1,4 +1,5 @@
 import { getStaticTOMLValue, ParseError, parseTOML, type AST } from "toml-eslint-parser";
+import { inPlainWords } from "./toml-words.ts";
 
 /** A TOML document that knows the lines of its keys. */
 export interface TomlDocument {
@@ -22,8 +23,9 @@ export function readToml(text: string): TomlDocument {
   try {
     ast = parseTOML(text);
   } catch (error) {
-    if (error instanceof ParseError) throw new TomlError(error.message, error.lineNumber);
-    throw error;
+    if (!(error instanceof ParseError)) throw error;
+    const { message, line } = inPlainWords(text, { message: error.message, line: error.lineNumber });
+    throw new TomlError(message, line);
   }
   const lines = new Map<string, number>();
   const note = (path: readonly PropertyKey[], line: number): void => {

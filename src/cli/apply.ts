@@ -1,15 +1,11 @@
-import { existsSync, writeSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { connectAdmin, openAdmin, type Admin, type AdminOptions } from "../app/apply.ts";
-import { endProcess } from "../app/end-process.ts";
-import { HookonceError, messageOf } from "../errors.ts";
+import { openAdmin, type Admin } from "../app/apply.ts";
 import type { JobView } from "../inbox/background-jobs.ts";
 import type { JobGroup } from "../inbox/job-progress.ts";
-import { createJsonLogger } from "../logging/log.ts";
-import { readableLine } from "../logging/readable-line.ts";
 import { visible } from "../logging/visible.ts";
-import { answerOf } from "./answer.ts";
 import { EXIT } from "./exit.ts";
+import { openingOf, runJob, stopOnSignal, waitForServe } from "./run-job.ts";
 import { complain, say } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -24,18 +20,14 @@ export interface ApplyFlags {
   since?: number;
   until?: number;
   limit?: number | undefined;
+  /** For an event that was discarded. */
+  reason?: string;
   dryRun?: boolean;
   json?: boolean;
 }
 
 /** Filters for all owed events. With event ids, only the source may be given. */
 const FILTERS = ["type", "outcome", "since", "until", "limit"] as const;
-
-/** How often to ask for the progress of the job, in milliseconds. */
-const POLL_MS = 100;
-
-/** How long to wait for a `serve` that wanted the database, in milliseconds. */
-const MAX_WAIT_MS = 15_000;
 
 /**
  * `hookonce apply`: runs what is owed and can run now. Exits with 1 if an event failed or the job did not
@@ -52,86 +44,51 @@ export async function runApply(given: readonly string[], flags: ApplyFlags): Pro
     const options = ignored.map((name) => `--${name}`).join(", ");
     throw new UsageError(`${options} cannot be used with event ids: leave out the ids or ${options}`);
   }
-  const stop = new AbortController();
-  const onSignal = (): void => stop.abort();
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
-  const options: AdminOptions = {
+  using stop = stopOnSignal();
+  const options = openingOf({
     folder: flags.folder,
     database: flags.database,
     readOnly: flags.dryRun === true,
-    log: createJsonLogger("info", (line) => {
-      const fields = JSON.parse(line) as Record<string, unknown>;
-      // Below a warning, only what handlers print is shown.
-      if (fields["level"] === "info" && fields["event"] === undefined) return;
-      process.stderr.write(`${readableLine(fields)}\n`);
-    }),
-    onFatal(error) {
-      writeSync(2, `hookonce: the database can no longer be trusted: ${messageOf(error)}\n`);
-      endProcess(EXIT.failed);
-    },
-  };
+  });
   const views: JobView[] = [];
   let ofServe = false;
   for (let admin = await openAdmin(options); ;) {
     const limit = flags.limit === undefined ? undefined : flags.limit - processedIn(views);
-    const { view, yielded } = await runJob(admin, ids, { ...flags, limit }, stop.signal);
+    const { view, yielded } = await applyOnce(admin, ids, { ...flags, limit }, stop.signal);
     await admin[Symbol.asyncDispose]();
     views.push(view);
     ofServe = admin.ofServe;
     if (!yielded) break;
     complain("hookonce serve is starting. The rest runs there.");
-    admin = await waitForServe(options);
+    admin = await waitForServe(options, "hookonce apply");
   }
-  process.off("SIGINT", onSignal);
-  process.off("SIGTERM", onSignal);
   return printResult(views, flags, ofServe);
 }
 
-async function runJob(
-  { client, isWanted }: Admin,
+async function applyOnce(
+  admin: Admin,
   ids: readonly string[],
   flags: ApplyFlags,
   stop: AbortSignal,
 ): Promise<{ view: JobView; yielded: boolean }> {
-  const { source, type, outcome, since, until, limit, dryRun = false } = flags;
+  const { source, type, outcome, since, until, limit, reason, dryRun = false } = flags;
   const given = Object.entries({ source, type, outcome, since, until, limit });
   const filter = Object.fromEntries(given.filter(([, value]) => value !== undefined));
-  const started = await client.api.jobs.$post({
-    json: { action: "apply", filter, dry_run: dryRun, ...(ids.length === 0 ? {} : { ids: [...ids] }) },
-  });
-  const { id } = await answerOf<{ id: string }>(started);
-  const param = { id };
   const progress = createProgressLine(flags);
-  let yielded = false;
-  let stopping = false;
-  for (;;) {
-    const view = await answerOf<JobView>(await client.api.jobs[":id"].$get({ param }));
-    progress.show(view);
-    if (view.state !== "running") {
-      progress.clear();
-      return { view, yielded: yielded && view.state === "stopped" };
-    }
-    if (!stopping && (stop.aborted || isWanted())) {
-      stopping = true;
-      yielded = !stop.aborted;
-      await client.api.jobs[":id"].$delete({ param });
-    }
-    await Bun.sleep(POLL_MS);
-  }
-}
-
-async function waitForServe(options: AdminOptions): Promise<Admin> {
-  const deadline = performance.now() + MAX_WAIT_MS;
-  while (performance.now() < deadline) {
-    const admin = await connectAdmin(options);
-    if (admin !== undefined) return admin;
-    await Bun.sleep(POLL_MS);
-  }
-  throw new HookonceError(
-    "database_in_use",
-    "Another hookonce asked for the database but did not start. Run hookonce apply again. What was applied stays applied.",
+  const ended = await runJob(
+    admin,
+    {
+      action: "apply",
+      filter,
+      dry_run: dryRun,
+      ...(ids.length === 0 ? {} : { ids: [...ids] }),
+      ...(reason === undefined ? {} : { reason }),
+    },
+    stop,
+    (view) => progress.show(view),
   );
+  progress.clear();
+  return ended;
 }
 
 /** Shows progress on a terminal, in one line that is overwritten. Shows nothing elsewhere. */

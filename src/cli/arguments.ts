@@ -29,7 +29,7 @@ export function momentOrAgo(value: string): number {
 
 export function ids(id: string, before: readonly string[] = []): string[] {
   if (id !== "") return [...before, id];
-  throw new InvalidArgumentError("Write an event id, or leave out all ids to apply everything that is owed.");
+  throw new InvalidArgumentError("Write an event id, or leave out all ids.");
 }
 
 export function nonEmpty(value: string): string {

@@ -3,11 +3,13 @@ import { add } from "./commands/add.ts";
 import { apply } from "./commands/apply.ts";
 import { check } from "./commands/check.ts";
 import { demo } from "./commands/demo.ts";
+import { discard } from "./commands/discard.ts";
 import { event } from "./commands/event.ts";
 import { events } from "./commands/events.ts";
 import { failures } from "./commands/failures.ts";
 import { init } from "./commands/init.ts";
 import { providers } from "./commands/providers.ts";
+import { replay } from "./commands/replay.ts";
 import { send } from "./commands/send.ts";
 import { serve } from "./commands/serve.ts";
 import { status } from "./commands/status.ts";
@@ -26,6 +28,8 @@ export const commands: readonly CommandEntry[] = [
   event,
   failures,
   apply,
+  replay,
+  discard,
   send,
   verify,
   token,

@@ -19,8 +19,6 @@ const SYNONYMS: Readonly<Record<string, string>> = {
 /** Planned commands, and what to use until they exist. Empty if nothing can replace the command. */
 const PLANNED: Readonly<Record<string, string>> = {
   messages: "",
-  replay: "",
-  discard: "",
   resend: "",
   pause: "stop hookonce serve: providers deliver again what it missed",
   resume: "",

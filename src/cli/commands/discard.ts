@@ -1,0 +1,32 @@
+import { Argument } from "commander";
+import { ids } from "../arguments.ts";
+import { defineCommand } from "../command.ts";
+import type { SteerFlags } from "../steer.ts";
+import { look } from "./look-options.ts";
+import { steer } from "./steer-options.ts";
+
+export const discard = defineCommand<[string[] | undefined], SteerFlags>({
+  name: "discard",
+  group: "Act",
+  summary: "Give up on owed events",
+  description:
+    "Give up on owed events: nothing runs them any more, and the provider's next delivery is a duplicate. It needs a reason. hookonce apply ID --reason TEXT runs one after all.",
+  arguments: [new Argument("[ids...]", "Only these events").argParser(ids)],
+  options: [
+    look.source,
+    look.type,
+    steer.outcome,
+    steer.since,
+    look.until,
+    steer.limit,
+    steer.reason,
+    steer.yes,
+    steer.dryRun,
+    look.json,
+    look.database,
+  ],
+  async run({ args: [given = []], flags, folder }) {
+    const { runSteer } = await import("../steer.ts");
+    return runSteer("discard", given, folder, flags);
+  },
+});

@@ -1,0 +1,18 @@
+import { Option } from "commander";
+import { count, momentOrAgo, nonEmpty } from "../arguments.ts";
+
+/** Options of the commands that change many events and need a reason. */
+export const steer = {
+  reason: new Option("--reason <text>", "Why; kept with the event and in the audit list").argParser(nonEmpty),
+  outcome: new Option("--outcome <outcome>", "Only events with this outcome").choices([
+    "unhandled",
+    "failed",
+  ]),
+  since: new Option(
+    "--since <time>",
+    "Only events received at or after this: ISO 8601, Unix seconds, or how long ago, such as 2h",
+  ).argParser(momentOrAgo),
+  limit: new Option("--limit <n>", "At most this many events").argParser(count),
+  yes: new Option("--yes", "Do not ask, if it is more than one event"),
+  dryRun: new Option("--dry-run", "Only show what would be done"),
+} as const;

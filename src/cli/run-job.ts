@@ -1,0 +1,92 @@
+import { writeSync } from "node:fs";
+import { connectAdmin, type Admin, type AdminOptions } from "../app/apply.ts";
+import { endProcess } from "../app/end-process.ts";
+import { HookonceError, messageOf } from "../errors.ts";
+import type { JobView } from "../inbox/background-jobs.ts";
+import { createJsonLogger } from "../logging/log.ts";
+import { readableLine } from "../logging/readable-line.ts";
+import { answerOf } from "./answer.ts";
+import { EXIT } from "./exit.ts";
+
+/** What commands that change events have in common: they start a job, and wait until it has ended. */
+
+/** How often to ask for the progress of the job, in milliseconds. */
+const POLL_MS = 100;
+
+/** The first answers come sooner, because most jobs are short. */
+const FIRST_POLL_MS = 10;
+
+/** How long to wait for a `serve` that wanted the database, in milliseconds. */
+const MAX_WAIT_MS = 15_000;
+
+type JobJson = Parameters<Admin["client"]["api"]["jobs"]["$post"]>[0]["json"];
+
+/** How to open a folder if no `serve` runs. */
+export function openingOf(given: Pick<AdminOptions, "folder" | "database" | "readOnly">): AdminOptions {
+  return {
+    ...given,
+    log: createJsonLogger("info", (line) => {
+      const fields = JSON.parse(line) as Record<string, unknown>;
+      // Below a warning, only what handlers print is shown.
+      if (fields["level"] === "info" && fields["event"] === undefined) return;
+      process.stderr.write(`${readableLine(fields)}\n`);
+    }),
+    onFatal(error) {
+      writeSync(2, `hookonce: the database can no longer be trusted: ${messageOf(error)}\n`);
+      endProcess(EXIT.failed);
+    },
+  };
+}
+
+/** Aborted by Ctrl+C. The command then stops its job and says how far it came. */
+export function stopOnSignal(): { readonly signal: AbortSignal } & Disposable {
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  return {
+    signal: stop.signal,
+    [Symbol.dispose]() {
+      process.off("SIGINT", onSignal);
+      process.off("SIGTERM", onSignal);
+    },
+  };
+}
+
+/** @returns the ended job, and whether it was stopped because a `serve` wants the database */
+export async function runJob(
+  { client, isWanted }: Pick<Admin, "client" | "isWanted">,
+  json: JobJson,
+  stop: AbortSignal,
+  onView: (view: JobView) => void,
+): Promise<{ view: JobView; yielded: boolean }> {
+  const { id } = await answerOf<{ id: string }>(await client.api.jobs.$post({ json }));
+  const param = { id };
+  let yielded = false;
+  let stopping = false;
+  for (let wait = FIRST_POLL_MS; ; wait = Math.min(wait * 2, POLL_MS)) {
+    const view = await answerOf<JobView>(await client.api.jobs[":id"].$get({ param }));
+    onView(view);
+    if (view.state !== "running") return { view, yielded: yielded && view.state === "stopped" };
+    if (!stopping && (stop.aborted || isWanted())) {
+      stopping = true;
+      yielded = !stop.aborted;
+      await client.api.jobs[":id"].$delete({ param });
+    }
+    await Bun.sleep(wait);
+  }
+}
+
+/** @param again the command that goes on later */
+export async function waitForServe(options: AdminOptions, again: string): Promise<Admin> {
+  const deadline = performance.now() + MAX_WAIT_MS;
+  while (performance.now() < deadline) {
+    const admin = await connectAdmin(options);
+    if (admin !== undefined) return admin;
+    await Bun.sleep(POLL_MS);
+  }
+  throw new HookonceError(
+    "database_in_use",
+    `Another hookonce asked for the database but did not start. Run ${again} again. What was done stays done.`,
+  );
+}

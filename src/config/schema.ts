@@ -4,6 +4,7 @@ import { ADDRESS } from "./address.ts";
 import { adminKeys, adminTable } from "./admin-schema.ts";
 import { durationProblem, parseDuration } from "./duration.ts";
 import { inWords } from "./issue-text.ts";
+import { databaseFile } from "./database-file.ts";
 import { literal } from "./literal.ts";
 import { formatSize, parseSize, sizeProblem } from "./size.ts";
 
@@ -257,7 +258,7 @@ function configWith(keys: readonly string[]) {
       z.string({ error: notAnAddress }).check(z.regex(ADDRESS, { error: notAnAddress })),
       DEFAULT_LISTEN,
     ),
-    database: z._default(z.string().check(z.minLength(1)), DEFAULT_DATABASE),
+    database: z._default(databaseFile(), DEFAULT_DATABASE),
     admin: z.optional(adminTable()),
     convert_to_wal: z._default(z.boolean(), false),
     sources: z

@@ -20,20 +20,27 @@ export function inPlainWords(text: string, { message, line }: TomlMistake): Toml
   return { line, message: said ?? message };
 }
 
-/** A bracket in this line, or in the last one before it that is not empty, is not closed. */
+/**
+ * A bracket in this line, or in the last one before it that is not empty, is not closed. The parser complains about
+ * what follows.
+ */
 function unclosedIn(lines: readonly string[], line: number): TomlMistake | undefined {
   let before = line - 1;
   while (before > 0 && /^\s*(?:#.*)?$/.test(lines[before - 1] ?? "")) before--;
   for (const each of [line, before]) {
-    const text = lines[each - 1] ?? "";
-    const header = /^\s*(\[[^\]#]*?)\s*(?:#.*)?$/.exec(text)?.[1];
+    const header = /^\s*(\[[\w.\s"'-]+?)\s*(?:#.*)?$/.exec(lines[each - 1] ?? "")?.[1];
     if (header !== undefined)
       return { line: each, message: `the bracket of the table is not closed: write ${header}]` };
-    const value = KEY_VALUE.exec(text)?.groups?.["value"] ?? "";
-    if (/^\[[^\]]*$/.test(value))
-      return { line: each, message: "the bracket of the list is not closed: add ]" };
-    if (/^\{[^}]*$/.test(value)) return { line: each, message: "the brace is not closed in its line: add }" };
   }
+  // Inside a list there is no key and no table. Inside braces there is, so those must not be closed later either.
+  const follows = lines.slice(line - 1).join("\n");
+  if (follows.trim() !== "" && !KEY_VALUE.test(lines[line - 1] ?? "") && !/^\s*\[/.test(follows))
+    return undefined;
+  const value = KEY_VALUE.exec(lines[before - 1] ?? "")?.groups?.["value"] ?? "";
+  if (/^\[[^\]]*$/.test(value))
+    return { line: before, message: "the bracket of the list is not closed: add ]" };
+  if (/^\{[^}]*$/.test(value) && !/^[^{[]*\}/.test(follows))
+    return { line: before, message: "the brace is not closed: add }" };
   return undefined;
 }
 

@@ -293,6 +293,16 @@ describe("a mistake in the config is reported with its line, its field and the r
           [7, "sources.default.signature.separator is empty"],
         ],
       },
+      ...["~/app.db", "$HOME/app.db", "%APPDATA%/app.db"].map((path) => ({
+        name: `a database that begins as ${path} does`,
+        toml: `version = 1\ndatabase = "${path}"\n${SOURCE}`,
+        problems: [
+          [
+            2,
+            `database: "${path}" begins with something that only a shell replaces: write the whole path, from / on`,
+          ],
+        ] as [number, string][],
+      })),
       {
         name: "a mistake in a dotted key",
         toml: `version = 1\nsources.default.provider = "unsigned"\nsources.default.evnt_id = "body:$.id"\n`,

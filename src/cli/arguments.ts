@@ -1,6 +1,7 @@
 import { CommanderError, InvalidArgumentError } from "commander";
 import { ADDRESS } from "../config/address.ts";
 import { parseDuration } from "../config/duration.ts";
+import { readTime } from "../config/instant.ts";
 import { nearest } from "../config/nearest.ts";
 import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
@@ -9,8 +10,8 @@ import type { Provider } from "../providers/provider.ts";
 
 /** @returns Unix milliseconds */
 export function moment(value: string): number {
-  const ms = /^\d{1,11}$/.test(value) ? Number(value) * 1000 : Date.parse(value);
-  if (!Number.isNaN(ms)) return ms;
+  const ms = readTime(value);
+  if (ms !== undefined) return ms;
   throw new InvalidArgumentError("Write a time such as 2026-01-31T12:00:00Z, or Unix seconds.");
 }
 

@@ -7,6 +7,7 @@ import { discard } from "./commands/discard.ts";
 import { event } from "./commands/event.ts";
 import { events } from "./commands/events.ts";
 import { failures } from "./commands/failures.ts";
+import { importEvents } from "./commands/import.ts";
 import { init } from "./commands/init.ts";
 import { providers } from "./commands/providers.ts";
 import { replay } from "./commands/replay.ts";
@@ -32,6 +33,7 @@ export const commands: readonly CommandEntry[] = [
   discard,
   send,
   verify,
+  importEvents,
   token,
   providers,
 ];

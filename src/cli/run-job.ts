@@ -11,7 +11,7 @@ import { EXIT } from "./exit.ts";
 /** What commands that change events have in common: they start a job, and wait until it has ended. */
 
 /** How often to ask for the progress of the job, in milliseconds. */
-const POLL_MS = 100;
+const POLL_MS = 25;
 
 /** The first answers come sooner, because most jobs are short. */
 const FIRST_POLL_MS = 10;

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { checkId, checkType } from "../../providers/body/identity.ts";
 import { EVENT_OUTCOMES } from "./event-outcomes.ts";
 
 /** What the API accepts. Times are Unix milliseconds. Other keys than these are refused. */
@@ -122,7 +123,20 @@ const eventJob = z
   );
 
 /** An event's id, its type, and when it was received elsewhere. */
-const importedEvent = z.tuple([text.check(z.maxLength(255)), z.string().check(z.maxLength(255)), time]);
+const importedEvent = z.tuple([
+  z.string().check(z.refine((id) => isFit(() => checkId(id)), "An event id is not valid.")),
+  z.string().check(z.refine((type) => isFit(() => checkType(type)), "An event type is not valid.")),
+  time,
+]);
+
+function isFit(check: () => unknown): boolean {
+  try {
+    check();
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const importJob = z.strictObject({
   action: z.literal("import"),

@@ -1,4 +1,4 @@
-import type { FailureCause } from "../engines/reader.ts";
+import type { StackedFailure } from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
 import { store } from "./store.ts";
 
@@ -11,7 +11,7 @@ export async function failureCause(
   database: string,
   source: string,
   eventId: string,
-): Promise<FailureCause | undefined> {
+): Promise<StackedFailure | undefined> {
   try {
     const reader = await store.openForReading(database);
     const cause = await reader?.failure(source, eventId);

@@ -130,14 +130,16 @@ function printResult(views: readonly JobView[], flags: ApplyFlags, ofServe: bool
   const total = totalOf(all);
   if (json === true) {
     for (const group of all) console.log(JSON.stringify(asJson(group, dryRun === true)));
-    for (const { source, eventId, type, code, error } of failures)
-      console.log(JSON.stringify({ failure: { source, event_id: eventId, type, code, error } }));
+    for (const { source, eventId, type, code, error, at } of failures)
+      console.log(JSON.stringify({ failure: { source, event_id: eventId, type, code, error, at } }));
   } else {
     if (groups.length > 0) console.log(tableOf(groups, dryRun === true).join("\n"));
-    for (const { source, eventId, type, code, error } of failures)
+    for (const { source, eventId, type, code, error, at } of failures) {
       console.log(
         `failed  ${source}  ${visible(eventId)}  ${visible(type)}\n        ${code}: ${visible(error)}`,
       );
+      if (at !== undefined) console.log(`        at ${visible(at)}`);
+    }
     if (last.state !== "failed" || all.length > 0)
       for (const line of summaryOf(total, last, flags, ofServe)) say(line);
   }

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { resolve } from "node:path";
 import { failureCause } from "../app/failure-cause.ts";
+import type { StackedFailure } from "../engines/reader.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { visible } from "../logging/visible.ts";
 import type { OutgoingRequest, SigningKeys } from "../providers/context.ts";
@@ -249,12 +250,18 @@ async function explain(
   for (const eventId of new Set(failed.slice(0, MAX_EXPLAINED))) {
     const cause = database === null ? undefined : await failureCause(database, source, eventId);
     if (cause === undefined) continue;
-    const handler = cause.handler === null ? "" : `${cause.handler}: `;
+    const handler = cause.handler === null ? "" : `${cause.handler}${lineIn(cause)}: `;
     complain(visible(`${eventId} failed: ${handler}${cause.error} [${cause.code}]`));
   }
   const refused = [...said.keys()].some((word) => /^(?:signature|timestamp)_/.test(word));
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   if (refused) complain(`To find out why: hookonce verify --last --source ${source}${inFolder}`);
+}
+
+/** As `:12`, if the stack of the error has a line of the handler's file. */
+function lineIn({ handler, stack }: StackedFailure): string {
+  const [, behind = ""] = stack?.split(`/${handler}`) ?? [];
+  return /^:\d+/.exec(behind)?.[0] ?? "";
 }
 
 function summarize({ deliveries, events, ms, said, wrong }: SendReport, to: string): number {

@@ -93,6 +93,11 @@ export interface FailureCause {
   readonly error: string;
 }
 
+export interface StackedFailure extends FailureCause {
+  /** Null if the error has none. */
+  readonly stack: string | null;
+}
+
 /** Which events a list shows. */
 export interface ListFilter extends Omit<EventFilter, "ids"> {
   /** An event id, or text that the delivery's body contains, byte for byte. */
@@ -251,7 +256,7 @@ export interface Reader {
   /** What has become of an id: one row for each of these sources that has it. */
   find(eventId: string, sources: readonly string[]): MaybePromise<readonly FoundEvent[]>;
   /** Why an event is owed as failed; undefined if it is not. */
-  failure(source: string, eventId: string): MaybePromise<FailureCause | undefined>;
+  failure(source: string, eventId: string): MaybePromise<StackedFailure | undefined>;
   /** Failures of these sources that are to be run again by now, the longest due first. */
   due(
     now: number,

@@ -1,5 +1,6 @@
 import { QUARANTINE_CODES, type FoundEvent } from "../engines/reader.ts";
 import type { Result } from "../engines/engine.ts";
+import { placeOf } from "../engines/error-place.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 
 /** What became of the events of one source, type and outcome. */
@@ -29,6 +30,8 @@ export interface JobFailure {
   readonly type: string;
   readonly code: string;
   readonly error: string;
+  /** Where the error was thrown, as `handlers/stripe/invoice.paid.ts:12`, if that is known. */
+  readonly at?: string | undefined;
 }
 
 export interface JobProgress {
@@ -64,8 +67,8 @@ export function createProgressLog(before: JobProgress = { groups: [], failures: 
   const groups = new Map(before.groups.map((group) => [keyOf(group), { ...group }]));
   const failures = [...before.failures];
 
-  function list({ source, eventId, type }: Looked, code: string, error: string): void {
-    if (failures.length < MAX_FAILURES) failures.push({ source, eventId, type, code, error });
+  function list({ source, eventId, type }: Looked, code: string, error: string, at?: string): void {
+    if (failures.length < MAX_FAILURES) failures.push({ source, eventId, type, code, error, at });
   }
 
   function skip(group: JobGroup, event: Looked, code: string): void {
@@ -99,7 +102,7 @@ export function createProgressLog(before: JobProgress = { groups: [], failures: 
         if ((QUARANTINE_CODES as readonly string[]).includes(code)) skip(group, event, code);
         else {
           group.failed++;
-          list(event, code, messageOf(error));
+          list(event, code, messageOf(error), placeOf(error));
         }
       } else if (outcome === "unhandled") group.noHandler++;
       else group.alreadyDone++;

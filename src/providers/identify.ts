@@ -21,6 +21,7 @@ export function createIdentifier(
 ): Identify {
   const readId = compileSelector(eventId, "absent");
   const readUnescaped = compileSelector(eventId, "absent", false);
+  const isInBody = JSON.stringify(eventId).includes('"body:');
   const readEarlier = earlier.map((rule) => compileSelector(rule, "absent"));
   return (delivery, body = parse(delivery)) => {
     const from = {
@@ -34,7 +35,7 @@ export function createIdentifier(
     const type = readType(from);
     const isTyped = type !== undefined || isOtherContent(delivery.headers);
     if ((read === undefined || !isTyped) && body.problem !== null) throw body.problem;
-    const id = checkId(read);
+    const id = checkId(read, body.isForm === true && isInBody);
     // Before the parts of an id were escaped, they were only joined.
     const reads = id.includes(ESCAPE) ? [readUnescaped, ...readEarlier] : readEarlier;
     const earlierIds = reads.length === 0 ? NO_IDS : otherIds(id, reads, exact);

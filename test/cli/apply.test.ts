@@ -114,7 +114,9 @@ secret   = "env:A_SECRET_THAT_IS_NOT_SET"
     const refused = await apply(inbox, "evt_1");
     expect(refused.code).toBe(1);
     expect(refused.stdout).toContain("evt_1");
-    expect(refused.stdout).toContain("handler_error: CHECK constraint failed");
+    expect(refused.stdout).toMatch(
+      /handler_error: CHECK constraint failed.*\n +at handlers\/default\/paid\.sql:1\n/,
+    );
     expect(rows(inbox, "select event_id, attempts, deliveries from hookonce_failures order by id")).toEqual([
       { event_id: "evt_1", attempts: 2, deliveries: 1 },
       { event_id: "evt_2", attempts: 1, deliveries: 1 },
@@ -128,6 +130,7 @@ secret   = "env:A_SECRET_THAT_IS_NOT_SET"
         type: "paid",
         code: "handler_error",
         error: expect.stringContaining("CHECK constraint failed"),
+        at: "handlers/default/paid.sql:1",
       },
     });
     const endOfJobs = () => server.log.filter(({ msg }) => String(msg).endsWith("apply ended"));

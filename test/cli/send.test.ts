@@ -19,6 +19,11 @@ let serving: Serving;
 async function start(): Promise<void> {
   inbox = scratch({
     ...inboxFiles,
+    "handlers/stripe/charge.failed.ts": `import { handler } from "hookonce";
+export default handler(() => {
+  throw new Error("no such customer");
+});
+`,
     // Nothing listens there: the server takes a free port.
     "hookonce.toml": `${inboxFiles["hookonce.toml"].replace("version = 1", 'version = 1\nlisten = "127.0.0.1:1"')}
 [sources.stripe]
@@ -151,6 +156,10 @@ describeUnless(onlyInFullRun(), "hookonce send", () => {
         /^evt_\w+ failed: handlers\/stripe\/invoice\.created\.sql: UNIQUE constraint failed: credits\.customer \[handler_error\]$/m,
       ),
     ]);
+    const thrown = await send("stripe", "charge.failed", ...to("stripe"));
+    expect(thrown.stderr).toMatch(
+      /^evt_\w+ failed: handlers\/stripe\/charge\.failed\.ts:3: no such customer \[handler_error\]$/m,
+    );
     const refused = await send("stripe", ...to("stripe"), "--secret", "env:OTHER");
     expect([refused.code, refused.stderr]).toEqual([
       1,

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { HookonceError } from "../../src/errors.ts";
 import { formEntries, formFields, MAX_FIELDS } from "../../src/providers/body/form.ts";
-import { refusalOf } from "../support/test-inbox.ts";
+import { refusalOf, testInbox } from "../support/test-inbox.ts";
 import { leastProcessorTime } from "../support/processor-time.ts";
 
 /**
@@ -70,4 +70,20 @@ describe("a form", () => {
     for (const text of ["a=%FE", "%C3=x", "a=%ED%A0%80", "a=1&b=%F0%9F"])
       expect((await refusalOf(() => formEntries(text))).code).toBe("invalid_utf8");
   });
+});
+
+test("a missing id says that the body was read as a form, if the id is in the body", async () => {
+  await using inbox = await testInbox({
+    config: `[sources.default]\nprovider = "unsigned"\nevent_id = "body:$.event_id"\ntype = "body:$.type"\n[sources.other]\nprovider = "unsigned"\nevent_id = "header:x-id"\ntype = "body:$.type"\n`,
+  });
+  const refusal = async (path: string, type: string): Promise<unknown> => {
+    const headers = { "content-type": type };
+    const answer = await inbox.request(path, { method: "POST", headers, body: "event=evt_1" });
+    expect(answer.status).toBe(400);
+    return ((await answer.json()) as { error: { message: string } }).error.message;
+  };
+  const form = "application/x-www-form-urlencoded";
+  expect(await refusal("/webhook", form)).toContain("read as a form, because its Content-Type says");
+  expect(await refusal("/webhook/other", form)).not.toContain("form");
+  expect(await refusal("/webhook", "application/json")).not.toContain("form");
 });

@@ -262,7 +262,12 @@ export function openReader(connection: Database): Reader & { close(): void } {
     },
     failure(source, eventId) {
       return db
-        .select({ handler: failures.handler, code: failures.code, error: failures.error })
+        .select({
+          handler: failures.handler,
+          code: failures.code,
+          error: failures.error,
+          stack: failures.stack,
+        })
         .from(failures)
         .where(and(eq(failures.source, source), eq(failures.eventId, eventId), open))
         .get();

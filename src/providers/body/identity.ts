@@ -5,12 +5,18 @@ const MAX_BYTES = 255;
 // oxlint-disable-next-line no-control-regex -- it looks for control characters
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
-/** @throws HookonceError `missing_event_id`, `invalid_event_id` */
-export function checkId(id: unknown): string {
+/**
+ * @param isForm whether the id was looked for in the fields of a form
+ * @throws HookonceError `missing_event_id`, `invalid_event_id`
+ */
+export function checkId(id: unknown, isForm = false): string {
   if (id === undefined) {
+    const form = isForm
+      ? " Its body was read as a form, because its Content-Type says that it is one. curl -d says so, too: to send JSON, add -H 'content-type: application/json'."
+      : "";
     throw new HookonceError(
       "missing_event_id",
-      "The delivery has no event id at the path in this source's event_id.",
+      `The delivery has no event id at the path in this source's event_id.${form}`,
     );
   }
   if (id instanceof NumberLiteral) {

@@ -16,6 +16,8 @@ export interface ParsedBody {
   readonly problem: HookonceError | null;
   /** What `sha256:body` hashes, if that is not the bytes of the body. */
   readonly hashed?: Uint8Array | string;
+  /** The payload is the fields of a form that is not multipart. */
+  readonly isForm?: true;
 }
 
 /**
@@ -62,7 +64,7 @@ export function parseBody(
   const inner = formField === undefined ? undefined : fields[formField];
   return typeof inner === "string"
     ? parseJson(inner)
-    : { payload: fields, json: JSON.stringify(fields), problem: null };
+    : { payload: fields, json: JSON.stringify(fields), problem: null, isForm: true };
 }
 
 function parseMultipart(

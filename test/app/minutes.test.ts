@@ -1,0 +1,61 @@
+import { expect, test } from "bun:test";
+import { stripeSignature } from "../support/stripe.ts";
+import { testInbox } from "../support/test-inbox.ts";
+
+const NOW = 1_795_780_800_000;
+
+const CONFIG = `
+[sources.stripe]
+provider = "stripe"
+secret = ["env:STRIPE_NEW", "env:STRIPE_OLD"]
+`;
+
+async function until(done: () => boolean): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!done()) {
+    if (performance.now() > deadline) throw new Error("it did not happen within 20 s");
+    await Bun.sleep(10);
+  }
+}
+
+const stripe = (secret: string, id: string) => {
+  const body = JSON.stringify({ id, type: "invoice.paid" });
+  const seconds = Math.floor(NOW / 1000);
+  return [body, { "stripe-signature": stripeSignature(secret, body, seconds) }] as const;
+};
+
+test("refusals and matched secrets are counted in memory, and written each minute and at the stop", async () => {
+  await using inbox = await testInbox({
+    config: CONFIG,
+    environment: { STRIPE_NEW: "whsec_new", STRIPE_OLD: "whsec_old" },
+    clock: () => NOW,
+    upkeep: { minuteMs: 100 },
+  });
+  const deliver = async (secret: string, id: string): Promise<number> => {
+    const [body, headers] = stripe(secret, id);
+    return (await inbox.deliver(body, { source: "stripe", headers })).status;
+  };
+  expect(await deliver("whsec_old", "evt_1")).toBe(200);
+  for (let n = 0; n < 3; n++) expect(await deliver("whsec_wrong", "evt_2")).toBe(401);
+  const refused = () =>
+    inbox.rows("select refused, processed, unhandled from hookonce_rollups where span = 'minute'")[0];
+  await until(() => refused()?.refused === 3);
+  expect(refused()).toEqual({ refused: 3, processed: 0, unhandled: 1 });
+  await until(() => inbox.value("select count(*) from hookonce_secrets") === 1);
+  expect(inbox.rows("select source, secret, at from hookonce_secrets")).toEqual([
+    { source: "stripe", secret: "env:STRIPE_OLD", at: NOW },
+  ]);
+  const { sources } = (await (await inbox.api("/api/status")).json()) as {
+    sources: { secrets: unknown }[];
+  };
+  expect(sources[0]?.secrets).toEqual([
+    { name: "env:STRIPE_NEW", matched_at: null },
+    { name: "env:STRIPE_OLD", matched_at: NOW },
+  ]);
+  expect(inbox.rows("select refused from hookonce_rollups where span = 'hour'")).toEqual([{ refused: 3 }]);
+
+  await deliver("whsec_wrong", "evt_3");
+  await inbox.close();
+  expect(refused()?.refused).toBe(4);
+  expect(inbox.rows("select refused from hookonce_rollups where span = 'day'")).toEqual([{ refused: 4 }]);
+});

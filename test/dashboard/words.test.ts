@@ -46,6 +46,17 @@ const group: FailureGroup = {
   latest_event_id: "evt_9",
 };
 
+test("Home shows first that deliveries cannot be stored, and then its warnings", () => {
+  const serving = { url: "http://127.0.0.1:8787", started_at: NOW, ready: false };
+  const error = { code: "disk_full", message: "The disk is full." };
+  const warnings = [{ code: "log_large", message: "The log has 300 MiB." }];
+  const problems = problemsOf(status({ serving: { ...serving, error, warnings } }), []);
+  expect(problems.map(({ tone, detail }) => [tone, detail])).toEqual([
+    ["bad", "The disk is full."],
+    ["owed", "The log has 300 MiB."],
+  ]);
+});
+
 describe("the sentence on Home", () => {
   test("says that all is fine", () => {
     expect(sentenceOf(status(), [])).toBe(

@@ -19,8 +19,27 @@ const LOW_DISK = 1024 ** 3;
 
 /** What is wrong, the worst first. */
 export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]): readonly Problem[] {
-  const { now, owed, owed_cap: cap, disk, today } = status;
+  const { now, owed, owed_cap: cap, disk, today, serving } = status;
   const problems: Problem[] = [];
+  const button = { text: "Show the machine", to: "/sources#machine" };
+  if (serving !== null && !serving.ready) {
+    problems.push({
+      key: "not ready",
+      tone: "bad",
+      title: "Deliveries cannot be stored, and are answered 503",
+      detail: visible(serving.error?.message ?? ""),
+      button,
+    });
+  }
+  for (const { code, message } of serving?.warnings ?? []) {
+    problems.push({
+      key: `warning ${code}`,
+      tone: "owed",
+      title: "A warning",
+      detail: visible(message),
+      button,
+    });
+  }
   if (disk.free_bytes !== null && disk.free_bytes < LOW_DISK) {
     problems.push({
       key: "disk",

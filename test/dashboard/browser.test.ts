@@ -1,10 +1,16 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { describeUnless } from "../crash/requirements.ts";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { accessibilityProblems, noBrowser, startBrowser, type TestBrowser } from "./support/browser.ts";
 import { countIn, fillShop, latePayment, openShop, type Shop } from "./support/shop.ts";
 
 /** The page in a real browser, from login to apply. */
+
+const SCREENSHOTS = [
+  ["home", "/"],
+  ["event", "/events?open=stripe%2Fevt_1QyX11Kd"],
+] as const;
 
 const dialogOf = (page: Page) => page.getByRole("dialog");
 
@@ -12,7 +18,7 @@ async function loaded(page: Page): Promise<void> {
   await page.locator("main .loading").first().waitFor({ state: "detached" });
 }
 
-describeUnless(noBrowser, "the page in chromium", () => {
+describeUnless(noBrowser ?? onlyInFullRun(), "the page in chromium", () => {
   let browser: TestBrowser;
   let shop: Shop;
   beforeAll(async () => {
@@ -144,6 +150,24 @@ describeUnless(noBrowser, "the page in chromium", () => {
     },
     120_000,
   );
+
+  /** `HOOKONCE_SCREENSHOTS=1` writes them into docs/, where the README shows them. */
+  test("the README's screenshots take less than 300 kB", async () => {
+    const { page } = await loggedIn();
+    await page.setViewportSize({ width: 1200, height: 720 });
+    let bytes = 0;
+    for (const [name, path] of SCREENSHOTS) {
+      await page.goto(`${shop.page}${path}`);
+      await page.getByRole("navigation").waitFor();
+      await loaded(page);
+      await page.waitForLoadState("networkidle").catch(() => {});
+      const image = await page.screenshot({ type: "jpeg", quality: 80 });
+      bytes += image.length;
+      if (process.env["HOOKONCE_SCREENSHOTS"] === "1")
+        await Bun.write(join(import.meta.dir, `../../docs/${name}.jpg`), image);
+    }
+    expect(bytes).toBeLessThan(300_000);
+  }, 60_000);
 
   test("nothing is wider than a phone", async () => {
     const { page } = await loggedIn();

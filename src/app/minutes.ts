@@ -22,6 +22,9 @@ export interface MatchedSecrets {
 /** To find the secret, a delivery is verified once more. Only small ones are. In bytes. */
 const MAX_VERIFIED_AGAIN = 64 * 1024;
 
+/** How long a stop waits for another process that holds the write lock, in milliseconds. */
+const MAX_STOP_MS = 1000;
+
 /** How many entries wait for a disk that is full. */
 const MAX_WAITING = 10_000;
 
@@ -40,6 +43,7 @@ export async function startMinutes(
   let waiting: Entry[] = [];
   let writing: Promise<void> = Promise.resolve();
   let failing = false;
+  const stopping = new AbortController();
 
   async function match(source: Pick<Source, "name" | "matchedSecret">, delivery: Delivery): Promise<void> {
     const index = await source.matchedSecret(delivery);
@@ -56,7 +60,8 @@ export async function startMinutes(
     const entries = waiting.slice(-MAX_WAITING);
     waiting = [];
     try {
-      await queue.write({ kind: "record", entries: [...entries, { entry: "rollups", now }] });
+      const all: Entry[] = [...entries, { entry: "rollups", now }];
+      await queue.write({ kind: "record", entries: all }, stopping.signal);
       failing = false;
     } catch (error) {
       waiting = [...entries, ...waiting];
@@ -71,6 +76,7 @@ export async function startMinutes(
     name: "minutes",
     stop() {
       clearInterval(timer);
+      setTimeout(() => stopping.abort(), MAX_STOP_MS).unref();
       return writeNext();
     },
   }));

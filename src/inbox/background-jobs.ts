@@ -51,6 +51,9 @@ export interface BackgroundInbox extends JobInbox {
 /** How many ended jobs are kept in memory. */
 const MAX_ENDED = 100;
 
+/** How long a stop waits until the progress of a job is recorded, in milliseconds. */
+const MAX_CLOSE_MS = 1000;
+
 /** How often the progress of a job is recorded, in milliseconds. */
 const RECORD_MS = 1000;
 
@@ -120,7 +123,9 @@ export function createBackgroundJobs(
     async function record(): Promise<void> {
       if (request.dryRun) return;
       const progress: Kept = { ...kept, state, error, imported };
-      await inbox.queue.write({ kind: "record", entries: [entryOf(job, endedAt, progress)] });
+      // A stop does not wait for another process that holds the write lock.
+      const limit = closing ? AbortSignal.timeout(MAX_CLOSE_MS) : undefined;
+      await inbox.queue.write({ kind: "record", entries: [entryOf(job, endedAt, progress)] }, limit);
     }
 
     function recordSometimes(): void {

@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { stripeSignature } from "../support/stripe.ts";
 import { testInbox } from "../support/test-inbox.ts";
@@ -59,3 +60,21 @@ test("refusals and matched secrets are counted in memory, and written each minut
   expect(refused()?.refused).toBe(4);
   expect(inbox.rows("select refused from hookonce_rollups where span = 'day'")).toEqual([{ refused: 4 }]);
 });
+
+test("a stop does not wait for a process that holds the write lock", async () => {
+  await using inbox = await testInbox({
+    config: CONFIG,
+    environment: { STRIPE_NEW: "whsec_new", STRIPE_OLD: "whsec_old" },
+    clock: () => NOW,
+    upkeep: { minuteMs: 20 },
+  });
+  using other = new Database(inbox.databasePath);
+  other.run("pragma busy_timeout = 5000");
+  other.run("begin immediate");
+  // A write of the counters begins and cannot continue.
+  await Bun.sleep(100);
+  await inbox.close();
+  expect(inbox.log.map(({ msg }) => msg)).toContain("the counters of this minute could not be written");
+  expect(inbox.fatal).toEqual([]);
+  other.run("rollback");
+}, 20_000);

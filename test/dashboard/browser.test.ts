@@ -151,7 +151,7 @@ describeUnless(noBrowser ?? onlyInFullRun(), "the page in chromium", () => {
     120_000,
   );
 
-  /** `HOOKONCE_SCREENSHOTS=1` writes them into docs/, where the README shows them. */
+  /** `HOOKONCE_TEST_ALL=1 HOOKONCE_SCREENSHOTS=1` writes them into docs/, where the README shows them. */
   test("the README's screenshots take less than 300 kB", async () => {
     const { page } = await loggedIn();
     await page.setViewportSize({ width: 1200, height: 720 });

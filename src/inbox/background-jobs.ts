@@ -77,7 +77,19 @@ interface Kept extends Pick<JobView, "state" | "error" | "imported" | "groups" |
   readonly position?: JobPosition | undefined;
   /** What is left of the limit. */
   readonly left?: number | undefined;
+  /** Where it went on after the last interruption; null at the beginning. */
+  readonly resumedFrom?: JobPosition | null | undefined;
 }
+
+/** A job that was interrupted twice at the same place, perhaps by the handler of one of its events. */
+const STUCK: Pick<JobView, "state" | "error"> = {
+  state: "failed",
+  error: {
+    code: "shutting_down",
+    message:
+      "hookonce ended twice at the same place of this job. Find out why in its log, and run the command again.",
+  },
+};
 
 /** Jobs of a process that is stopping are not stopped for good. */
 const CLOSING = "closing";
@@ -89,6 +101,8 @@ export function createBackgroundJobs(
 ): BackgroundJobs {
   const jobs = new Map<string, Running>();
   let closing = false;
+  /** A stop does not wait for another process that holds the write lock. */
+  const closed = new AbortController();
 
   function find(id: string): Running | undefined {
     return jobs.get(id);
@@ -122,10 +136,8 @@ export function createBackgroundJobs(
 
     async function record(): Promise<void> {
       if (request.dryRun) return;
-      const progress: Kept = { ...kept, state, error, imported };
-      // A stop does not wait for another process that holds the write lock.
-      const limit = closing ? AbortSignal.timeout(MAX_CLOSE_MS) : undefined;
-      await inbox.queue.write({ kind: "record", entries: [entryOf(job, endedAt, progress)] }, limit);
+      const progress: Kept = { ...kept, state, error, imported, resumedFrom: before?.resumedFrom };
+      await inbox.queue.write({ kind: "record", entries: [entryOf(job, endedAt, progress)] }, closed.signal);
     }
 
     function recordSometimes(): void {
@@ -143,6 +155,7 @@ export function createBackgroundJobs(
       await runEventJob(inbox, before === undefined ? request : { ...request, limit: before.left }, {
         id,
         progress: log,
+        isResumed: before !== undefined,
         from: before?.position,
         onPosition(position, left) {
           kept = { ...log.progress(), position, ...(Number.isFinite(left) ? { left } : {}) };
@@ -215,16 +228,20 @@ export function createBackgroundJobs(
         const { id, actor, startedAt } = kept;
         const job = { id, actor, startedAt, request: JSON.parse(kept.request) as JobRequest };
         const before = JSON.parse(kept.progress) as Kept;
-        if (job.request.action !== "import") run(inbox, job, before);
-        else
-          await inbox.queue.write({
-            kind: "record",
-            entries: [entryOf(job, inbox.clock(), { ...before, ...CUT })],
-          });
+        const from = before.position ?? null;
+        const end =
+          job.request.action === "import" ? CUT : Bun.deepEquals(before.resumedFrom, from) ? STUCK : null;
+        const resumed: Kept = { ...before, resumedFrom: from, ...end };
+        await inbox.queue.write({
+          kind: "record",
+          entries: [entryOf(job, end === null ? null : inbox.clock(), resumed)],
+        });
+        if (end === null) run(inbox, job, resumed);
       }
     },
     async close() {
       closing = true;
+      setTimeout(() => closed.abort(), MAX_CLOSE_MS).unref();
       for (const { abort, view } of jobs.values()) if (view().state === "running") abort.abort(CLOSING);
       await Promise.all([...jobs.values()].map(({ ended }) => ended));
     },

@@ -19,6 +19,8 @@ export interface EventJobRun {
   /** A replay runs no event twice under the same id. */
   readonly id: string;
   readonly progress: ProgressLog;
+  /** A crash has interrupted it. The handler of a named event may be the reason, so it is not run again. */
+  readonly isResumed?: boolean;
   /** Where it goes on after a crash; undefined at first. */
   readonly from?: JobPosition | undefined;
   /** Called when the events up to a position are done with. */
@@ -38,7 +40,7 @@ export interface EventJobRun {
 export async function runEventJob(
   inbox: JobInbox,
   request: EventJobRequest,
-  { id, progress, from, onPosition, signal }: EventJobRun,
+  { id, progress, isResumed = false, from, onPosition, signal }: EventJobRun,
 ): Promise<void> {
   if (request.action !== "apply" && request.reason === undefined && !request.dryRun)
     throw new HookonceError("reason_missing", `${request.action} needs a reason: add --reason TEXT.`);
@@ -49,7 +51,13 @@ export async function runEventJob(
     // At a low rate, so few at a time that a stop does not wait long.
     for (let at = 0; at < events.length && left > 0; at += pace.size) {
       if (signal.aborted) return;
-      left = await runPage(inbox, request, events.slice(at, at + pace.size), { id, left, progress, signal });
+      left = await runPage(inbox, request, events.slice(at, at + pace.size), {
+        id,
+        left,
+        progress,
+        isResumed,
+        signal,
+      });
       await pace.wait(signal);
     }
     if (signal.aborted || left <= 0) return;
@@ -86,6 +94,7 @@ function refuseUnknownSource({ sources }: JobInbox, { source }: EventFilter, log
 }
 
 interface PageRun extends Pick<EventJobRun, "id" | "progress" | "signal"> {
+  readonly isResumed: boolean;
   readonly left: number;
 }
 
@@ -94,7 +103,7 @@ async function runPage(
   { queue, sources, handlers, clock }: JobInbox,
   request: EventJobRequest,
   events: readonly Selected[],
-  { id, left: before, progress, signal }: PageRun,
+  { id, left: before, progress, isResumed, signal }: PageRun,
 ): Promise<number> {
   const { action, dryRun, filter } = request;
   const isNamed = filter.ids !== undefined;
@@ -124,7 +133,7 @@ async function runPage(
         group.wouldRun++;
         continue;
       }
-      const job = jobFor(request, { source, eventId: event.eventId, at: clock() }, id);
+      const job = jobFor(request, { source, eventId: event.eventId, at: clock() }, id, isResumed);
       runs.push(queue.write(job, signal).then((result) => progress.count(group, event, result)));
     }
   }
@@ -147,12 +156,13 @@ function jobFor(
   { action, reason = "", filter }: EventJobRequest,
   event: Pick<EventJob, "source" | "eventId" | "at">,
   job: string,
+  isResumed: boolean,
 ): EventJob {
   switch (action) {
     case "apply":
       return filter.ids === undefined
         ? { kind: "apply", ...event }
-        : { kind: "apply", ...event, evenQuarantined: true, ...(reason === "" ? {} : { reason }) };
+        : { kind: "apply", ...event, evenQuarantined: !isResumed, ...(reason === "" ? {} : { reason }) };
     case "replay":
       return { kind: "replay", ...event, reason, job };
     case "discard":

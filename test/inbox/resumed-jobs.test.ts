@@ -1,0 +1,64 @@
+import { expect, test } from "bun:test";
+import type { Entry, KeptJob } from "../../src/engines/records.ts";
+import { createBackgroundJobs, type BackgroundInbox, type JobView } from "../../src/inbox/background-jobs.ts";
+
+/** Resumes a job that was interrupted, and returns what is recorded of it until it ends. */
+async function resumed(progress: object): Promise<{ readonly states: string[]; readonly looked: number }> {
+  const recorded: KeptJob[] = [];
+  let looked = 0;
+  const kept: KeptJob = {
+    id: "a-job",
+    action: "replay",
+    actor: "ada",
+    startedAt: 1,
+    endedAt: null,
+    request: JSON.stringify({ action: "replay", filter: {}, dryRun: false, reason: "a test" }),
+    progress: JSON.stringify({
+      state: "running",
+      error: null,
+      imported: null,
+      groups: [],
+      failures: [],
+      ...progress,
+    }),
+  };
+  const inbox = {
+    reader: {
+      jobs: () => [kept],
+      job: () => undefined,
+      lastRecorded: () => 9,
+      recorded() {
+        looked++;
+        return { items: [], next: undefined };
+      },
+    },
+    queue: {
+      write(job: { entries: readonly Entry[] }) {
+        for (const entry of job.entries) if (entry.entry === "job") recorded.push(entry.job);
+        return Promise.resolve();
+      },
+    },
+    sources: new Map(),
+    handlers: () => ({ for: () => null, files: [] }),
+    clock: () => 2,
+  } as unknown as BackgroundInbox;
+  const jobs = createBackgroundJobs(() => Promise.resolve(inbox));
+  await jobs.resume();
+  await jobs.close();
+  const states = recorded.map(
+    ({ endedAt, progress: text }) => `${(JSON.parse(text) as JobView).state}, ended ${String(endedAt)}`,
+  );
+  return { states, looked };
+}
+
+test("a job that was interrupted goes on where it was", async () => {
+  expect(await resumed({})).toMatchObject({ looked: 1, states: ["running, ended null", expect.anything()] });
+  const later = { position: { ids: 0, last: 9 }, resumedFrom: null };
+  expect((await resumed(later)).looked).toBe(1);
+});
+
+test("a job that was interrupted twice at the same place ends, so that no handler ends each start", async () => {
+  expect(await resumed({ resumedFrom: null })).toEqual({ looked: 0, states: ["failed, ended 2"] });
+  const position = { ids: 64, last: 9 };
+  expect((await resumed({ position, resumedFrom: position })).states).toEqual(["failed, ended 2"]);
+});

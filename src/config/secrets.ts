@@ -86,7 +86,9 @@ export function mistakesIn(dotEnv: string): DotEnvMistake[] {
   return Array.from(dotEnv.matchAll(DOT_ENV_LINE)).flatMap(({ index, groups = {} }) => {
     const { name = "", quoted = "", behind = "", unquoted = "" } = groups;
     const isRepeated = seen.has(name);
-    seen.add(name);
+    // `add` writes the name without a value, and users add the line with the value below.
+    const isEmpty = /^(?:["'`]{2})?$/.test(quoted) && /^\s*(?:#.*)?$/s.test(unquoted);
+    if (!isEmpty) seen.add(name);
     const isUnclosed = /^\s*["'`]/.test(unquoted) || (quoted.includes("\n") && !/^\s*(?:#|$)/.test(behind));
     const what: (DotEnvMistake["what"] | false)[] = [
       isUnclosed ? "unclosed" : /(?:^|\S)#/.test(unquoted) && "cut",

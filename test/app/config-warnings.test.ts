@@ -112,6 +112,9 @@ test("an unclosed quotation mark and a repeated name in .env are warnings, with 
     "  E=`fifth",
     "F=x",
     "F=y#z",
+    "G=",
+    'G="" # later',
+    "G=x",
   ].join("\n");
   const warnings = await warningsOf(stripe("a", '"env:A"'), { ".env": dotEnv }, { A: "a" });
   expect(warnings.map(({ file, line, message }) => [file, line, message])).toEqual([

@@ -55,7 +55,7 @@ export async function announce(
   if (onReady === undefined) {
     for (const { name, provider, ...rest } of sources)
       logger.info({ source: name, provider: provider.name, ...rest }, "source");
-    logger.info({ url, page, database: config.database, pid: process.pid }, "listening");
+    logger.info({ url, database: config.database, page, pid: process.pid }, "listening");
   }
   let owed: readonly OwedCount[] = [];
   let hasToken = false;

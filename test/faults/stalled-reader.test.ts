@@ -74,7 +74,7 @@ async function served(work: (url: string, pipe: StalledPipe, child: Bun.Subproce
     stderr: "inherit",
   });
   const text = await pipe.readUntil('"listening"');
-  await work(/"url":"(http:[^"]+)","page"/.exec(text)?.[1] ?? "", pipe, child);
+  await work(/"url":"(http:[^"]+)","database"/.exec(text)?.[1] ?? "", pipe, child);
 }
 
 const deliver = async (url: string, count: number): Promise<void> => {

@@ -1,7 +1,7 @@
 import { kindOf } from "../providers/schemes.ts";
 import type { Fact } from "../providers/schemes/scheme.ts";
 import { isMissing, signatureHeaderOf } from "./headers.ts";
-import { decompressor, type Examined } from "./trial.ts";
+import { contextOf, type Examined } from "./trial.ts";
 
 /** What the source expects. */
 export function expectedOf({ scheme, settings, secrets }: Examined): Fact[] {
@@ -31,9 +31,7 @@ export function foundIn(examined: Examined): Fact[] {
   const missing = isMissing(examined);
   return [
     ...(header === undefined ? [] : [{ label: header, text: missing ? "missing" : "present" }]),
-    ...(missing
-      ? []
-      : kind.foundFacts(scheme, delivery, { ...examined, decompress: decompressor(examined) })),
+    ...(missing ? [] : kind.foundFacts(scheme, delivery, contextOf(examined))),
     ...(kind.coversUrl(scheme) ? [{ label: "requested", text: withoutQuery(delivery.url) }] : []),
     { label: "body", text: bodyInWords(examined) },
   ];

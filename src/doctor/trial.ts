@@ -1,10 +1,10 @@
 import { HookonceError } from "../errors.ts";
 import type { Delivery } from "../event.ts";
 import type { Fetch, VerifyContext } from "../providers/context.ts";
-import { decompress, parseBody } from "../providers/body/payload.ts";
+import { parseBody } from "../providers/body/payload.ts";
 import type { Provider } from "../providers/provider.ts";
 import { kindOf, type Scheme } from "../providers/schemes.ts";
-import { createUrlOf, type SourceSettings } from "../providers/source.ts";
+import { createUrlOf, createVerifyContext, maxBodyOf, type SourceSettings } from "../providers/source.ts";
 import type { DoctorContext } from "./diagnosis.ts";
 
 /** Everything that a verdict depends on, except the time. A hypothesis changes some of it. */
@@ -36,8 +36,6 @@ export function secretIn(
   }
   return undefined;
 }
-
-const MIB = 1024 * 1024;
 
 export function examine(delivery: Delivery, settings: SourceSettings, context: DoctorContext): Examined {
   return { delivery, ...takenFor(settings), context: { ...context, fetch: once(context.fetch) } };
@@ -77,32 +75,22 @@ export function tooLarge({ delivery: { body }, settings }: Examined): HookonceEr
   );
 }
 
-function maxBodyOf({ maxBody, provider }: SourceSettings): number {
-  return maxBody ?? provider.maxBody ?? MIB;
-}
-
-export function decompressor({ settings }: Pick<Examined, "settings">): VerifyContext["decompress"] {
-  return (delivery) => decompress(delivery, maxBodyOf(settings));
+/** What a source like this verifies with. */
+export function contextOf({
+  settings,
+  scheme,
+  secrets,
+  urlOf,
+  context: { nowMs, fetch },
+}: Examined): VerifyContext {
+  return createVerifyContext({ ...settings, scheme }, { secrets, clock: () => nowMs, fetch, urlOf });
 }
 
 /** @returns why the delivery is refused; undefined if it is not */
-export async function refusalOf({
-  settings,
-  context,
-  ...trial
-}: Examined): Promise<HookonceError | undefined> {
+export async function refusalOf(examined: Examined): Promise<HookonceError | undefined> {
+  const { scheme, delivery } = examined;
   try {
-    const verify = kindOf(trial.scheme).createVerifier(trial.scheme, {
-      secrets: trial.secrets,
-      clock: () => context.nowMs,
-      fetch: context.fetch,
-      urlOf: trial.urlOf,
-      parse: (delivery) => parseBody(delivery, settings.provider.formField, maxBodyOf(settings)),
-      decompress: decompressor({ settings }),
-      environment: settings.environment ?? "production",
-      allowPublic: settings.allowPublic === true,
-    });
-    await verify(trial.delivery);
+    await kindOf(scheme).createVerifier(scheme, contextOf(examined))(delivery);
     return undefined;
   } catch (error) {
     if (error instanceof HookonceError) return error;

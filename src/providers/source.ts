@@ -140,7 +140,7 @@ export function createSource(
 ): Source {
   const { provider, secrets, receives = true } = settings;
   const scheme = settings.scheme ?? provider.scheme;
-  const maxBody = settings.maxBody ?? provider.maxBody ?? MIB;
+  const maxBody = maxBodyOf(settings);
   const eventId = settings.eventId ?? provider.eventId;
   const batch = settings.batch ?? provider.batch;
   const type = settings.type ?? provider.type;
@@ -163,19 +163,8 @@ export function createSource(
   const identify = createIdentifier(eventId, earlier, compileSelector(type, "skip"), parse);
   if (receives && secrets.length === 0 && kind.needsSecret && !learnsSecret(provider))
     throw new HookonceError("config_invalid", "A signed source needs a secret.");
-  const context: VerifyContext = {
-    secrets,
-    clock,
-    fetch,
-    urlOf: createUrlOf(scheme, settings.publicUrl),
-    parse: reading(readAs, (delivery) =>
-      parseBody(delivery, provider.formField, Math.min(maxBody, maxUnverified(delivery.body))),
-    ),
-    decompress: (delivery) => decompress(delivery, Math.min(maxBody, maxUnverified(delivery.body))),
-    batch,
-    environment: settings.environment ?? "production",
-    allowPublic: settings.allowPublic === true,
-  };
+  const urlOf = createUrlOf(scheme, settings.publicUrl);
+  const context = createVerifyContext(settings, { secrets, clock, fetch, urlOf });
   const handshakes = compileHandshakes(provider.handshakes, {
     secrets,
     fetch,
@@ -225,6 +214,30 @@ export function createSource(
     keepableHeaders: createHeaderRedaction(provider, scheme, secrets),
     headersForDoctor: createHeaderRedaction(provider, scheme, secrets, true),
     keepableUrl,
+  };
+}
+
+/** In bytes. */
+export function maxBodyOf({ maxBody, provider }: Pick<SourceSettings, "maxBody" | "provider">): number {
+  return maxBody ?? provider.maxBody ?? MIB;
+}
+
+/** What a source verifies with. The doctor verifies with the same, so that its verdict is that of `serve`. */
+export function createVerifyContext(
+  settings: SourceSettings,
+  given: Pick<VerifyContext, "secrets" | "clock" | "fetch" | "urlOf">,
+): VerifyContext {
+  const { provider, scheme = provider.scheme, readAs = scheme } = settings;
+  const limit = (body: Uint8Array): number => Math.min(maxBodyOf(settings), maxUnverified(body));
+  return {
+    ...given,
+    parse: kindOf(readAs).reading(readAs, (delivery) =>
+      parseBody(delivery, provider.formField, limit(delivery.body)),
+    ),
+    decompress: (delivery) => decompress(delivery, limit(delivery.body)),
+    batch: settings.batch ?? provider.batch,
+    environment: settings.environment ?? "production",
+    allowPublic: settings.allowPublic === true,
   };
 }
 

@@ -691,6 +691,17 @@ function expectNothingSecret(diagnosis: unknown, { headers, body }: Delivery, se
   for (const one of [...computed, ...given]) expect(text).not.toContain(one.slice(0, 10));
 }
 
+function unsigned(payload: unknown, url = "http://localhost:8787/webhook/it"): Delivery {
+  return {
+    method: "POST",
+    url,
+    headers: { "content-type": "application/json" },
+    body: Buffer.from(JSON.stringify(payload)),
+    receivedAt: NOW,
+    remoteAddress: () => "127.0.0.1",
+  };
+}
+
 describe("the doctor says", () => {
   test.each([
     ["stripe", STRIPE],
@@ -706,6 +717,17 @@ describe("the doctor says", () => {
     expect(diagnosis).toMatchObject({ verified: true, findings: [] });
     expect(diagnosis.refusal).toBeUndefined();
     expectNothingSecret(diagnosis, delivery, [secret]);
+  });
+
+  test("that one element without the secret refuses a batch, as serve does", async () => {
+    const batch = source("static", TEXT, {
+      scheme: { kind: "static", secretIn: "body:$[0].token" },
+      batch: ["body:$[*]"],
+    });
+    const own = { id: "a", token: TEXT };
+    expect((await examineIt(unsigned([own, { ...own, id: "b" }]), batch)).verified).toBe(true);
+    const { verified, refusal } = await examineIt(unsigned([own, { id: "forged" }]), batch);
+    expect({ verified, code: refusal?.code }).toEqual({ verified: false, code: "signature_missing" });
   });
 
   test("what is expected and what was found", async () => {

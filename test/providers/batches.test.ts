@@ -1,5 +1,9 @@
 import { expect, test } from "bun:test";
 import twilio from "twilio";
+import type { Part } from "../../src/providers/body/selector.ts";
+import { providers } from "../../src/providers/presets.ts";
+import type { Provider } from "../../src/providers/provider.ts";
+import { createSource } from "../../src/providers/source.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 
 const failing = {
@@ -266,6 +270,21 @@ test.each([
 
   expect(await send(own, { id: "b", type: "thing", token: SECRET })).toBe(200);
   expect(effects(inbox)).toEqual(["a", "b"]);
+});
+
+test.each([
+  [["body:$.a[*]", "body:$.b[*]"], "body:$.a[0].token", "body:$.b[*]"],
+  [["body:$.e[*].a[*]", "body:$.e[*].b[*]"], "body:$.e[0].b[0].token", "body:$.e[*].a[*]"],
+] as const)("a start is refused if only one of the lists %j holds the secret", (batch, secretIn, unread) => {
+  const provider = providers.get("static") as Provider;
+  const settings = { name: "it", provider, secrets: [SECRET], batch };
+  const start = (place: Part) => () =>
+    createSource({ ...settings, scheme: { kind: "static", secretIn: place } }, Date.now);
+  expect(start(secretIn)).toThrow(
+    `secret_in = "${secretIn}" is not in the elements of "${unread}", which batch also names`,
+  );
+  expect(start("body:$.token")).not.toThrow();
+  if (secretIn.startsWith("body:$.e")) expect(start("body:$.e[0].token")).not.toThrow();
 });
 
 function deeper(event: unknown): object {

@@ -1,7 +1,7 @@
 import { HookonceError } from "../../errors.ts";
 import { exactJson, parseWithExactNumbers } from "./exact-numbers.ts";
 import type { ParsedBody } from "./payload.ts";
-import { parsePath } from "./path.ts";
+import { parsePath, stepsIn } from "./path.ts";
 import type { Part } from "./selector.ts";
 
 /**
@@ -52,15 +52,24 @@ export function compileBatch(paths: readonly BatchPath[]): Split {
  * `body:$.events[*]`. Otherwise a delivery could carry elements that nobody has checked.
  *
  * @param batch undefined if a delivery is one event
- * @returns at least one value; undefined is a value that is missing
+ * @returns a function that returns at least one value; undefined is a value that is missing
+ * @throws HookonceError `config_invalid` if the elements of one of several lists would not be read
  */
 export function compileInEach(
   batch: readonly BatchPath[] | undefined,
-  steps: Steps,
+  place: Part,
 ): (payload: unknown) => unknown[] {
-  const [indexes = []] = (batch ?? [])
-    .map((path) => indexesIn(stepsOf(path), steps))
-    .sort((a, b) => b.length - a.length);
+  const steps = stepsIn(place);
+  const lists = (batch ?? [])
+    .map((path) => ({ path, indexes: indexesIn(stepsOf(path), steps) }))
+    .sort((a, b) => b.indexes.length - a.indexes.length);
+  const indexes = lists[0]?.indexes ?? [];
+  const unread = lists.find((list) => list.indexes.length < indexes.length);
+  if (unread !== undefined)
+    throw new HookonceError(
+      "config_invalid",
+      `secret_in = "${place}" is not in the elements of "${unread.path}", which batch also names, so nobody would check them: use a source for each list.`,
+    );
   const pieces: Steps[] = [];
   let start = 0;
   for (const index of indexes) {

@@ -1,7 +1,7 @@
 import type { Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
 import { compileInEach } from "../body/batch.ts";
-import { headerOf, parameterIn, parameterOf, stepsIn } from "../body/path.ts";
+import { headerOf, parameterIn, parameterOf } from "../body/path.ts";
 import { setInBody } from "../body/payload.ts";
 import type { Part } from "../body/selector.ts";
 import type { HeaderCheck, OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
@@ -46,7 +46,7 @@ function createVerifier(scheme: StaticScheme, context: VerifyContext): Verify {
   if (!isInBody(scheme)) return createHeaderCheck(scheme, context);
   const check = createSecretCheck(scheme, context.secrets);
   // Whoever knows one element of a batch must not be able to add another.
-  const valuesIn = compileInEach(context.batch, stepsIn(scheme.secretIn));
+  const valuesIn = compileInEach(context.batch, scheme.secretIn);
   return (delivery) => {
     for (const value of valuesIn(context.parse(delivery).payload)) check(value);
   };

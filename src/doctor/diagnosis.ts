@@ -63,6 +63,7 @@ export type Cause =
   | "signature_elsewhere"
   | "signature_written_otherwise"
   | "near_header"
+  | "near_parameter"
   | "other_provider"
   | "other_source"
   | "no_secret"

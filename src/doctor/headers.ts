@@ -1,4 +1,5 @@
 import { closest, distance } from "fastest-levenshtein";
+import type { HookonceError } from "../errors.ts";
 import { kindOf, type Scheme } from "../providers/schemes.ts";
 import type { Finding } from "./diagnosis.ts";
 import type { Hypothesis } from "./hypothesis.ts";
@@ -88,6 +89,38 @@ export function nearHeaderFinding(examined: Examined): Finding | undefined {
     what: `The header ${wanted} is missing; the request has ${near.join(", ")}.${sha1Hint(wanted, near)}`,
     remedy: `Is ${closest(wanted, near)} the right one? A proxy that renames or drops headers must pass on ${wanted}. The provider signs only if a secret is set for the webhook.`,
   };
+}
+
+/** What to say if the parameter of the URL that should hold the secret is missing. */
+export function nearParameterFinding(
+  { scheme, delivery: { url }, provider: { title } }: Examined,
+  { code }: HookonceError,
+): Finding | undefined {
+  const wanted = kindOf(scheme).signatureParameter(scheme);
+  if (wanted === undefined || code !== "signature_missing") return undefined;
+  const names = parametersOf(url);
+  // No other name is shown, because a secret may have been entered without a name.
+  const near = names.find(
+    (name) => name !== wanted && distance(name.toLowerCase(), wanted.toLowerCase()) <= 2,
+  );
+  const what =
+    near !== undefined
+      ? `The URL has the parameter ${near}, but this source expects the secret in ${wanted}.`
+      : names.includes(wanted)
+        ? `The parameter ${wanted} of the URL is empty, so the secret is missing.`
+        : names.length === 0
+          ? `The URL has no query, so the secret is missing: this source expects it in the parameter ${wanted}.`
+          : `The URL has a query, but not the parameter ${wanted}, in which this source expects the secret.`;
+  return {
+    cause: "near_parameter",
+    proven: true,
+    what,
+    remedy: `At ${title}, enter the URL with ?${wanted}= and the secret at its end. If it is entered like that, a proxy has removed the query.`,
+  };
+}
+
+function parametersOf(url: string): string[] {
+  return [...new URLSearchParams(/\?([^#]*)/.exec(url)?.[1]).keys()];
 }
 
 function sha1Hint(wanted: string, near: readonly string[]): string {

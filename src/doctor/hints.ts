@@ -2,7 +2,7 @@ import type { ErrorCode, HookonceError } from "../errors.ts";
 import { kindOf } from "../providers/schemes.ts";
 import { coversUrl } from "../providers/verifier.ts";
 import type { Finding } from "./diagnosis.ts";
-import { nearHeaderFinding } from "./headers.ts";
+import { nearHeaderFinding, nearParameterFinding } from "./headers.ts";
 import { otherProviderFinding } from "./other-provider.ts";
 import { secretIn, type Examined } from "./trial.ts";
 
@@ -11,8 +11,11 @@ const HINTS: readonly ((examined: Examined, refusal: HookonceError) => Finding |
   noSecret,
   wrongClaim,
   // In another provider's delivery every header has another name, so the nearest one says nothing.
-  (examined) =>
-    secretWhileThereIsOne(examined) ?? otherProviderFinding(examined) ?? nearHeaderFinding(examined),
+  (examined, refusal) =>
+    secretWhileThereIsOne(examined) ??
+    otherProviderFinding(examined) ??
+    nearHeaderFinding(examined) ??
+    nearParameterFinding(examined, refusal),
   missingPublicUrl,
   bodyLength,
   stripeListen,

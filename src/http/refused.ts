@@ -102,7 +102,7 @@ export function createRefusedRing(limits: RingLimits = LIMITS): RefusedRing {
         method: head.method,
         url: source.keepableUrl(pathOf(head.url)),
         headers: source.headersForDoctor(head.headers),
-        body: keptBody(source, body, limits.body),
+        body: keptBody(source, body, limits.body, error.code),
         code: error.code,
         message: error.message,
       };
@@ -136,7 +136,14 @@ function isOfDelivery({ code }: HookonceError): boolean {
   return status >= 400 && status < 500;
 }
 
-function keptBody(source: Source, body: Uint8Array | undefined, max: number): Refused["body"] {
+function keptBody(
+  source: Source,
+  body: Uint8Array | undefined,
+  max: number,
+  code: ErrorCode,
+): Refused["body"] {
+  // There is no secret to hide, and the doctor can say where it should be.
+  if (body === undefined && code === "signature_missing") return "not_read";
   // Only these sources send a secret as it is.
   if (source.redactBody !== undefined) return "secret";
   if (body === undefined) return "not_read";

@@ -346,6 +346,29 @@ const ages: Planted[] = [
   },
 ];
 
+const OF_STRAVA = source("strava", TEXT);
+
+const parameters: Planted[] = (
+  [
+    [`?tokn=${TEXT}`, "The URL has the parameter tokn, but this source expects the secret in token."],
+    [`?a=b&Token=${TEXT}`, "The URL has the parameter Token, but"],
+    ["", "The URL has no query, so the secret is missing: this source expects it in the parameter token."],
+    ["#token=x", "The URL has no query"],
+    ["?token=&a=b", "The parameter token of the URL is empty, so the secret is missing."],
+    [
+      `?${TEXT}`,
+      "The URL has a query, but not the parameter token, in which this source expects the secret.",
+    ],
+  ] as const
+).map(([query, says]) => ({
+  name: `a secret that is not in its parameter of the URL: ${query}`,
+  source: OF_STRAVA,
+  delivery: () => Promise.resolve(unsigned({}, `http://localhost:8787/webhook/strava${query}`)),
+  causes: ["near_parameter"],
+  says,
+  remedy: "At Strava, enter the URL with ?token= and the secret at its end.",
+}));
+
 const headers: Planted[] = [
   {
     name: "only GitHub's older signature",
@@ -659,7 +682,9 @@ function pythonic(json: string): string {
 
 describe("the doctor finds", () => {
   test.each(
-    [...secrets, ...bodies, ...urls, ...ages, ...headers, ...pairs].map((one) => [one.name, one] as const),
+    [...secrets, ...bodies, ...urls, ...ages, ...parameters, ...headers, ...pairs].map(
+      (one) => [one.name, one] as const,
+    ),
   )("%s", async (_, { source, delivery, context, causes, says, remedy }) => {
     const request = await delivery();
     const diagnosis = await examineIt(request, source, context);

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
+import { diagnoseInFolder } from "../../src/app/diagnose-in-folder.ts";
 import { HookonceError, type ErrorCode } from "../../src/errors.ts";
 import { createSocketApp } from "../../src/http/admin/listener.ts";
 import { createAdminApp } from "../../src/http/admin/routes.ts";
-import { createRefusedRing, type RingLimits } from "../../src/http/refused.ts";
+import { createRefusedRing, deliveryOf, type RingLimits } from "../../src/http/refused.ts";
 import { providers } from "../../src/providers/presets.ts";
 import { createSource } from "../../src/providers/source.ts";
 import { adminInbox } from "../support/admin-inbox.ts";
@@ -73,6 +74,29 @@ test("blanks what was sent in the place of a static secret, whatever it is, and 
   ]);
   const text = JSON.stringify(kept);
   for (const secret of ["another", SECRET]) expect(text).not.toContain(secret);
+});
+
+test("a delivery without its static secret is kept for the doctor, which names the misspelt parameter", async () => {
+  const environment = { S: SECRET };
+  await using inbox = await testInbox({
+    config: '[sources.strava]\nprovider = "strava"\nsecret = "env:S"\nsecret_in = "query:token"\n',
+    environment,
+  });
+  const response = await inbox.request(`/webhook/strava?tokn=${SECRET}`, { method: "POST", body: "{}" });
+  expect(response.status).toBe(401);
+  expect(await response.text()).not.toContain("tokn");
+  const [refused] = inbox.refused.list("strava", 1);
+  expect(refused).toMatchObject({ url: "/webhook/strava?tokn=[redacted]", body: "not_read" });
+  const { findings } = await diagnoseInFolder(deliveryOf(refused!)!, {
+    folder: inbox.folder,
+    source: "strava",
+    environment,
+    nowMs: Date.now(),
+    fetch: () => Promise.reject(new Error("nothing is fetched here")),
+  });
+  expect(findings.map(({ cause, what }) => [cause, what])).toEqual([
+    ["near_parameter", "The URL has the parameter tokn, but this source expects the secret in token."],
+  ]);
 });
 
 test("keeps nothing of a delivery that is processed, or refused for a reason of hookonce's own", async () => {

@@ -16,6 +16,13 @@ test("each preset has a sample, and each sample a preset", () => {
   expect(Object.keys(samples).sort()).toEqual([...names].sort());
 });
 
+test("hookonce runs failed events again for the providers that do not retry", () => {
+  const silent = [...providers.values()].filter(({ retries = "" }) => /^(?:never|not )/.test(retries));
+  expect(silent.map(({ name }) => name)).toContain("github");
+  for (const { name, retryForMs = 0 } of silent)
+    expect({ name, retried: retryForMs > 0 }).toEqual({ name, retried: true });
+});
+
 test("each preset names its documentation, and its timeouts and handshakes can be shown", () => {
   for (const { name, docs, timeoutMs, retryWindowMs, handshakes = [] } of providers.values()) {
     expect(name).toMatch(/^[a-z0-9-]+$/);

@@ -1,5 +1,5 @@
 import type { Provider } from "../provider.ts";
-import { BODY_SHA256, HOURS, MIB, SECONDS, STANDARD_WEBHOOKS } from "./common.ts";
+import { BODY_SHA256, DAYS, HOURS, MIB, SECONDS, STANDARD_WEBHOOKS } from "./common.ts";
 
 /** The provider signs nothing and has no field for a secret, so the URL that it is given holds one. */
 const SECRET_IN_URL = {
@@ -102,6 +102,7 @@ export const applications: readonly Provider[] = [
     type: [{ join: ["key:$.heartbeat", "body:$.heartbeat.status"], with: "." }, "key:$.msg"],
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * HOURS,
+    retryForMs: 3 * DAYS,
     retries: "never, as far as its code shows",
     caution: "the content type must be application/json or form-data, not a custom body, and the method POST",
     unverified: "how long it waits for an answer",
@@ -174,6 +175,7 @@ export const applications: readonly Provider[] = [
     type: { join: ["body:$.schema", "body:$.table", "body:$.type"], with: "." },
     timeoutMs: 1 * SECONDS,
     retryWindowMs: 1 * HOURS,
+    retryForMs: 3 * DAYS,
     retries: "never: pg_net sends each request once",
     caution: "pg_net waits only as long as the webhook's timeout says, and a delivery that fails is lost",
     unverified: "that pg_net never sends a request again",

@@ -174,7 +174,7 @@ function values({ title, secretIs }: Provider, { wanted, wantedLater }: Added): 
     ...given,
     [
       `Do this while hookonce serve is running: ${title} sends its secret to the URL,`,
-      "and hookonce writes it to its log, once.",
+      "and hookonce shows it: on the terminal, or elsewhere with hookonce verify --last.",
     ],
     [`Confirm the webhook at ${title} with that secret.`],
     [

@@ -42,7 +42,7 @@ export function createAdminInbox({ config, sources, files, ...parts }: AdminPart
 }
 
 function refuseToRecord(_entries: readonly Entry[]): Promise<void> {
-  const why = "No hookonce serve is running, and only a running one changes this. Start it first.";
+  const why = "hookonce serve is not running, and this change needs it. Start it first.";
   return Promise.reject(new HookonceError("not_serving", why));
 }
 

@@ -23,10 +23,10 @@ export function warnOfDotEnv(inboxFolder: string): Problem[] {
 
 const DOT_ENV_TEXTS: Readonly<Record<DotEnvMistake["what"], (name: string) => string>> = {
   cut: (name) =>
-    `the value of ${name} ends at the #, because it is not in quotes. Write ${name}="…", or put a blank before the # of a comment`,
+    `the value of ${name} ends at the #, because it is not in quotes. Write ${name}="…", or put a space before the # of a comment`,
   unclosed: (name) =>
-    `the quotation mark before the value of ${name} is not closed, so the mark is part of the value, or the next lines are. Close it at the end of the line`,
-  repeated: (name) => `${name} is set a second time, and this value counts. Remove one of the lines`,
+    `the quotation mark before the value of ${name} is not closed, so the value includes the mark or the next lines. Close it at the end of the line`,
+  repeated: (name) => `${name} is set a second time, and this value is used. Remove one of the lines`,
 };
 
 function mistakes(path: string): DotEnvMistake[] {
@@ -57,7 +57,7 @@ export function warnOfPlaceholders(sources: readonly ConfiguredSource[]): Proble
       .map(([key]) => ({
         file: CONFIG_FILE,
         line: lineOf(...key),
-        message: `sources.${name}.${key.join(".")}: its value is still that of an example. Put the real one in its place`,
+        message: `sources.${name}.${key.join(".")}: its value is still the one from an example. Replace it with the real one`,
       }));
   });
 }

@@ -30,7 +30,7 @@ export function createHealing({ log, waitMs = 60_000, signal }: HealingOptions):
     for (;;) {
       try {
         const result = await step();
-        if (told !== undefined) log.info({ code: told }, "the start goes on");
+        if (told !== undefined) log.info({ code: told }, "the start continues");
         return result;
       } catch (error) {
         if (!(error instanceof HookonceError) || !HEALS.has(error.code)) throw error;

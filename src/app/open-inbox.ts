@@ -110,7 +110,7 @@ async function engineStep(options: OpenInboxOptions) {
         ),
       watch: options.watch,
       onNotWatched: (reason) =>
-        log.warn({ reason }, "handlers are not watched: one that never returns stops hookonce"),
+        log.warn({ reason }, "handlers are not watched: one that never returns blocks hookonce"),
       onRun: (note) => logRun(log, note),
       onLargeLog: (bytes) =>
         log.warn(
@@ -144,7 +144,7 @@ function logRun(log: Logger, { source, eventId, type, handler, ms, output }: Run
   if (ms > SLOW_RUN_MS)
     log.warn(
       { ...fields, ms: Math.round(ms) },
-      "the handler was slow, and hookonce could do nothing else in that time: keep handlers below 1 s",
+      "the handler was slow, and hookonce could do nothing else during that time: keep handlers under 1 s",
     );
 }
 

@@ -50,7 +50,7 @@ export async function startRetries(
         failing = false;
       } catch (error) {
         if (signal.aborted) return;
-        if (!failing) log.warn({ cause: messageOf(error) }, "failed events could not be run again by now");
+        if (!failing) log.warn({ cause: messageOf(error) }, "failed events could not be run again");
         failing = true;
         wait = Math.max(AFTER_ERROR_MS, everyMs);
       }

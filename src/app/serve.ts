@@ -41,7 +41,7 @@ export interface ServeOptions {
 
 const WHY_ENDED: Partial<Record<ErrorCode, string>> & { readonly storage_failed: string } = {
   storage_failed: "this process can no longer trust the database; a restart recovers it",
-  database_moved: "ended without answering: files of the database are not in place any more",
+  database_moved: "ended without answering: files of the database are no longer in place",
 };
 
 /** How long a stop waits for requests in flight, in milliseconds. A stop may take 10 s in all. */
@@ -165,7 +165,7 @@ async function startReceiving(
 /** Reading the jobs takes 20 ms for the first time, and no delivery waits for it. */
 function resumeJobs(jobs: BackgroundJobs, log: Log["logger"]): void {
   jobs.resume().catch((error: unknown) => {
-    log.warn({ cause: messageOf(error) }, "interrupted jobs could not go on: start them again");
+    log.warn({ cause: messageOf(error) }, "interrupted jobs could not continue: start them again");
   });
 }
 

@@ -106,12 +106,12 @@ function settings({ guessed, needsPublicUrl }: Added): string[][] {
   return [
     ...(guessed.length === 0
       ? []
-      : [[`In hookonce.toml, correct what is only guessed: ${guessed.join(", ")}.`]]),
+      : [[`In hookonce.toml, correct the values that are only guesses: ${guessed.join(", ")}.`]]),
     ...(needsPublicUrl
       ? [
           [
             "In hookonce.toml, set public_url to the URL that you register: the signature covers it,",
-            "so one wrong character refuses every delivery.",
+            "so with one wrong character, every delivery is refused.",
           ],
         ]
       : []),
@@ -136,10 +136,10 @@ function writeHandlers(
 
 function sendUnsigned(local: string): string[] {
   return [
-    "Serve it with: hookonce serve --dev. Only this machine can then send to it, because nothing",
-    "proves who sends:",
+    "Serve it with: hookonce serve --dev. Only this machine can then send to it, because an unsigned",
+    "delivery does not prove who sent it:",
     `  URL     ${local}`,
-    "To receive from everyone, set allow_public = true in hookonce.toml: anybody can then send events.",
+    "To receive from anyone, set allow_public = true in hookonce.toml: anyone can then send events.",
   ];
 }
 

@@ -65,7 +65,7 @@ function nextSteps(ready: Ready, { folder, elsewhere }: Where): [what: string, c
   const { sources, owed, page, hasToken } = ready;
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const steps: [string, string][] = [];
-  if (owed.length > 0) steps.push(["run what is owed and has a handler", `hookonce apply${inFolder}`]);
+  if (owed.length > 0) steps.push(["run the owed events that have a handler", `hookonce apply${inFolder}`]);
   const bare = sources.find(({ handlers, provider }) => handlers.length === 0 && !isOnlyScheme(provider));
   if (bare !== undefined) {
     const name = bare.name === bare.provider.name ? "" : ` --name ${bare.name}`;

@@ -67,9 +67,7 @@ export async function runCheck(folder: string, options: { database?: string }): 
   if (owed.length > 0) {
     const where = folder === "." ? "" : ` --folder ${folder}`;
     say(`To run the owed events that have a handler: hookonce apply${where}`);
-    say(
-      "A running serve uses the handlers that it loaded at its start. Restart it first if you changed one.",
-    );
+    say("A running serve uses the handlers that it loaded at start. Restart it first if you changed one.");
   }
   const { length } = warned;
   say(length === 0 ? "no problems found" : `no problems found, ${counted(length, "warning")}`);

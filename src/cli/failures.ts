@@ -29,7 +29,7 @@ export async function runFailures(folder: string, flags: FailuresFlags): Promise
       limit: String(flags.limit ?? DEFAULT_LIMIT),
     };
     const { items, capped } = await answerOf<FailureGroupList>(await client.api.failures.$get({ query }));
-    if (items.length === 0) say("Nothing has failed that is still owed.");
+    if (items.length === 0) say("No failed event is owed.");
     else say(failureGroupsText(items, display));
     if (capped) say("Only the newest 10,000 failures were counted.");
     return EXIT.done;

@@ -55,7 +55,7 @@ export async function runImport(file: string, folder: string, flags: ImportFlags
       if (shown) process.stderr.write(`\r${total.fresh + total.known + total.owed} imported `);
       if (!yielded) return;
       await admin[Symbol.asyncDispose]();
-      complain("hookonce serve is starting. The rest goes there.");
+      complain("hookonce serve is starting. The rest goes to it.");
       admin = await waitForServe(options, "hookonce import");
     }
   }
@@ -89,7 +89,7 @@ export async function runImport(file: string, folder: string, flags: ImportFlags
   if (flags.json === true) say(JSON.stringify({ new: fresh, known, owed, refused }));
   else
     say(
-      `${stop.signal.aborted ? "Stopped. " : ""}${counted(fresh + known + owed, "event")} of ${flags.source}: ${inWords(fresh)} new, ${inWords(known)} known already, ${inWords(owed)} owed here until now. ${counted(refused, "line")} refused.`,
+      `${stop.signal.aborted ? "Stopped. " : ""}${counted(fresh + known + owed, "event")} of ${flags.source}: ${inWords(fresh)} new, ${inWords(known)} already known, ${inWords(owed)} owed until now. ${counted(refused, "line")} refused.`,
     );
   return refused > 0 || stop.signal.aborted ? EXIT.failed : EXIT.done;
 }

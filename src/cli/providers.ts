@@ -9,7 +9,7 @@ export async function runProviders(provider: Provider | undefined): Promise<numb
     const width = Math.max(...[...providers.keys()].map((key) => key.length));
     for (const { name, title } of [...providers.values()].sort((a, b) => (a.name < b.name ? -1 : 1)))
       console.log(`${name.padEnd(width)}  ${title}`);
-    console.log("\nTo see how one signs, retries and is read: hookonce providers NAME");
+    console.log("\nTo see how one signs and retries, and how it is read: hookonce providers NAME");
     return EXIT.done;
   }
   console.log(`${provider.title} (provider = "${provider.name}")`);
@@ -17,7 +17,7 @@ export async function runProviders(provider: Provider | undefined): Promise<numb
   const { eventTypes } = await import("../providers/event-types.ts");
   const known = eventTypes.get(provider.name);
   if (known !== undefined) {
-    const more = known.whole ? `${provider.title} adds more in time` : "there are more";
+    const more = known.whole ? `${provider.title} adds more over time` : "there are more";
     console.log(`  ${"event types".padEnd(13)}  from ${known.from}; ${more}:`);
     for (const type of known.types) console.log(`    ${type}`);
   }

@@ -56,7 +56,7 @@ function servingLines({ version, serving, now }: StatusJson): string[] {
     return [`hookonce ${version}. No hookonce serve is running, so no webhooks are received.`];
   const { url, started_at: startedAt, ready, error, warnings } = serving;
   return [
-    `hookonce ${version} serves ${url} since ${shortTime(startedAt, now)}.`,
+    `hookonce ${version} has served ${url} since ${shortTime(startedAt, now)}.`,
     ready
       ? "Ready: deliveries can be stored."
       : `Not ready: ${visible(error?.message ?? "")} [${error?.code}]`,
@@ -89,7 +89,7 @@ function owedLines({ owed, owed_cap: cap }: StatusJson): string[] {
 }
 
 function diskLine({ disk }: StatusJson): string {
-  if (disk.database_bytes === 0) return `Database ${visible(disk.database)}: not made yet`;
+  if (disk.database_bytes === 0) return `Database ${visible(disk.database)}: not created yet`;
   const free = disk.free_bytes === null ? "" : `, ${roundSize(disk.free_bytes)} free on its disk`;
   return `Database ${visible(disk.database)}: ${roundSize(disk.database_bytes)}, log ${roundSize(disk.log_bytes)}${free}`;
 }

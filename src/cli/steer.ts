@@ -170,7 +170,7 @@ function summaryOf(
     return action === "replay" ? "No processed event matches." : "Nothing that matches is owed.";
   }
   const parts = [`${counted(count, "event")} ${dryRun ? "would be " : ""}${DONE[action]}`];
-  if (failed > 0) parts.push(`${failed} failed, and their first run stays`);
+  if (failed > 0) parts.push(`${failed} failed, and the changes of their first run stay`);
   if (noHandler > 0) parts.push(`${noHandler} without a handler`);
   return `${stopped ? "Stopped. " : ""}${parts.join(", ")}.`;
 }

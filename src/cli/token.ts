@@ -40,7 +40,7 @@ export async function runToken(
   if (admin === undefined)
     throw new HookonceError(
       "not_serving",
-      `No hookonce serve is running on ${folder}, and it keeps the tokens. Start it: hookonce serve --folder ${folder}`,
+      `hookonce serve is not running on ${folder}, and only it can change tokens. Start it: hookonce serve --folder ${folder}`,
     );
   return action === "create" ? create(admin.client, given, flags) : revoke(admin.client, given);
 }

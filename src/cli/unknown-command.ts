@@ -20,7 +20,7 @@ const SYNONYMS: Readonly<Record<string, string>> = {
 const PLANNED: Readonly<Record<string, string>> = {
   messages: "",
   resend: "",
-  pause: "stop hookonce serve: providers deliver again what it missed",
+  pause: "stop hookonce serve: providers retry what it missed",
   resume: "",
   forget: "",
   reload: "restart hookonce serve",

@@ -76,13 +76,13 @@ async function verifyLast(folder: string, flags: VerifyFlags): Promise<number> {
   for (const one of shown)
     say(
       visible(
-        `Source ${one.source} has received the secret ${one.secret}. Anyone may have sent it: enter it at the provider first, which accepts only its own.`,
+        `Source ${one.source} has received the secret ${one.secret}. Anyone may have sent it, so enter it at the provider first: the provider accepts only its own secret.`,
       ),
     );
   if (last === undefined) {
     if (shown.length > 0) return EXIT.done;
     const what = source === undefined ? "no delivery" : `no delivery to source "${source}"`;
-    complain(`hookonce serve has refused ${what} since its start.`);
+    complain(`hookonce serve has refused ${what} since it started.`);
     return EXIT.failed;
   }
   const { method, url, headers, received_at: receivedAt, body, body_missing: missing, code, message } = last;
@@ -100,7 +100,7 @@ const WHY_MISSING = {
   not_read: "Its headers were enough to refuse it, so its body was not read.",
   too_large: "Its body is larger than 1 MiB and was not kept. Save it, and verify it with --request.",
   secret:
-    "The sender proves itself with the secret alone, and what it sent in its place is not kept. Compare the secret that is set at the provider with the one of this source.",
+    "The sender proves who it is only with the secret, and the value that it sent is not kept. Compare the secret at the provider with the secret of this source.",
 } as const;
 
 /** @throws HookonceError `unknown_source` if there is no source of this name */

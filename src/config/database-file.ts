@@ -12,5 +12,5 @@ function isWhole(path: string): boolean {
 }
 
 function beginsWithHome({ input }: { readonly input?: unknown }): string {
-  return `${literal(input)} begins with something that only a shell replaces: write the whole path, from / on`;
+  return `${literal(input)} begins with something that only a shell replaces: write the whole path, starting with /`;
 }

@@ -177,7 +177,7 @@ export function refuseFile(inboxFolder: string): void {
   if (statSync(inboxFolder, { throwIfNoEntry: false })?.isFile() !== true) return;
   throw new HookonceError(
     "config_invalid",
-    `${inboxFolder} is a file, not an inbox folder. Give the folder that it is in: ${dirname(inboxFolder)}`,
+    `${inboxFolder} is a file, not an inbox folder. Give the folder that contains it: ${dirname(inboxFolder)}`,
   );
 }
 

@@ -109,7 +109,7 @@ const signatureFields = {
     z.optional(
       z.string().check(
         z.regex(/\{(?!secret\})[^}]*\}/, {
-          error: "must name what is signed, so that not every delivery has the same signature: write {body}",
+          error: "must name what is signed, or every delivery has the same signature: write {body}",
         }),
       ),
     ),
@@ -198,7 +198,7 @@ const sourceFields = {
       z.url({
         protocol: /^https?$/,
         error: ({ input }) =>
-          `${literal(input)} is not a URL: write all of the URL that the provider delivers to, as in public_url = "https://…"`,
+          `${literal(input)} is not a URL: write the whole URL that the provider delivers to, as in public_url = "https://…"`,
       }),
     ),
   verify_token: () => z.optional(secret()),

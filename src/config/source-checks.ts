@@ -124,7 +124,7 @@ function contradictionsOf(
   }
   if (typeof renamedFrom !== "string") return found;
   if (Object.hasOwn(all, renamedFrom)) {
-    const why = "renamed_from is a name that no source has any more";
+    const why = "renamed_from must be a name that no source has now";
     found.push(["renamed_from", `"${renamedFrom}" is a source in this file; ${why}`]);
   }
   const first = Object.keys(all).find((one) => all[one]?.["renamed_from"] === renamedFrom);

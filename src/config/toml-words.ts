@@ -46,9 +46,9 @@ function unclosedIn(lines: readonly string[], line: number): TomlMistake | undef
 
 function sentenceOn(text: string, message: string): string | undefined {
   if (message.startsWith("Invalid character in escape"))
-    return String.raw`a backslash between double quotes begins an escape. Write the value in single quotes, as in 'C:\data\app.db', or a path with /`;
-  if (message.startsWith("Unterminated string")) return "the quotation mark is not closed in its line";
-  if (/[“”„‘’]/.test(text)) return `“ and ” are no quotation marks in TOML: write "`;
+    return String.raw`a backslash between double quotes begins an escape sequence. Write the value in single quotes, as in 'C:\data\app.db', or a path with /`;
+  if (message.startsWith("Unterminated string")) return "the quotation mark is not closed on its line";
+  if (/[“”„‘’]/.test(text)) return `“ and ” are not quotation marks in TOML: write "`;
   const colon = /^\s*([\w.-]+)\s*:/.exec(text)?.[1];
   if (colon !== undefined) return `write = between a key and its value, as in ${colon} = "…"`;
   const { key = "", value = "" } = KEY_VALUE.exec(text)?.groups ?? {};
@@ -66,11 +66,11 @@ function repeated(lines: readonly string[], line: number, message: string): stri
   if (header !== undefined) {
     const first = earlier.findIndex((one) => HEADER.exec(one)?.groups?.["header"] === header) + 1;
     return first === 0
-      ? `${header} is defined already`
-      : `${header} is defined already, in line ${first}: put its keys there, or give one of the two another name`;
+      ? `${header} is already defined`
+      : `${header} is already defined on line ${first}: put its keys there, or give one of the two another name`;
   }
   const key = KEY_VALUE.exec(text)?.groups?.["key"];
   if (key === undefined) return undefined;
   const first = earlier.findLastIndex((one) => KEY_VALUE.exec(one)?.groups?.["key"] === key) + 1;
-  return `${key} is set already${first === 0 ? "" : `, in line ${first}`}: remove one of the two`;
+  return `${key} is already set${first === 0 ? "" : ` on line ${first}`}: remove one of the two`;
 }

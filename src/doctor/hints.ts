@@ -42,7 +42,7 @@ function secretWhileThereIsOne({ delivery, provider, secrets }: Examined): Findi
   return {
     cause: "carried_secret",
     proven: true,
-    what: `It is the request with which ${provider.title} hands out its secret, and the source has a secret already. Without a signature, such a request is answered only while there is none.`,
+    what: `This is the request with which ${provider.title} sends its secret, but the source already has a secret. Without a signature, this request is answered only while the source has none.`,
     remedy: `If the ${carried.name} is the source's secret, nothing is wrong. For a new one, remove secret from the source, restart hookonce, and let ${provider.title} send it again.`,
   };
 }

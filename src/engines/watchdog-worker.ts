@@ -59,7 +59,7 @@ function watch(order: WatchOrder, marker: Buffer): void {
     if (syncs === 0 && syncTicks >= SLOW_SYNC) logSync("the sync has ended", syncTicks);
     syncTicks = syncs;
     if (Number.isInteger(Math.log2(syncTicks / SLOW_SYNC)))
-      logSync("the disk takes long to sync, and no delivery is answered until it has", syncTicks);
+      logSync("the disk is slow to sync, and no delivery is answered until it has", syncTicks);
     last = now;
     if (runTicks >= order.limit) {
       if (end(order, marker, now.run)) return;

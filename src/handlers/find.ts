@@ -125,7 +125,7 @@ function whyNot(file: string, { name, kind }: Entry): Problem[] {
         ? "this is neither a file nor a folder. Remove it"
         : languageOf(lower) === undefined
           ? "only .sql and .ts files are handlers. Move the file out of handlers/, or to handlers/lib/"
-          : `the ending of a handler is in lower case. Rename the file to ${lower}`;
+          : `the ending of a handler must be in lower case. Rename the file to ${lower}`;
   return [{ file, message: `never runs: ${message}` }];
 }
 

@@ -68,7 +68,8 @@ const CUT: Pick<JobView, "state" | "error"> = {
   state: "failed",
   error: {
     code: "shutting_down",
-    message: "hookonce ended during this import. Import the file again: what was imported is known by now.",
+    message:
+      "hookonce ended during this import. Import the file again: what was already imported counts as known.",
   },
 };
 
@@ -87,7 +88,7 @@ const STUCK: Pick<JobView, "state" | "error"> = {
   error: {
     code: "shutting_down",
     message:
-      "hookonce ended twice at the same place of this job. Find out why in its log, and run the command again.",
+      "hookonce ended twice at the same place in this job. Find the cause in its log, then run the command again.",
   },
 };
 

@@ -31,7 +31,7 @@ export async function importEvents(
       `There is no source "${name}" in hookonce.toml. Its sources are ${[...sources.keys()].join(", ")}.`,
     );
   let counts: ImportCounts = { fresh: 0, known: 0, owed: 0 };
-  if (dryRun) throw new HookonceError("invalid_request", "An import has no dry run. It may be repeated.");
+  if (dryRun) throw new HookonceError("invalid_request", "An import has no dry run, but it can be repeated.");
   for (let from = 0; from < events.length && !signal.aborted; from += PIECE) {
     const piece = events.slice(from, from + PIECE);
     const { fresh, known, owed } = await queue.write(

@@ -49,7 +49,9 @@ function describeTolerance({ scheme, signsRetries }: Provider): string {
   const tolerance = kind.tolerance(scheme);
   if (tolerance === undefined) return `none: ${kind.whyNoTolerance(scheme)}`;
   const why =
-    signsRetries === true ? "each attempt is signed again" : "so that a retry may have the first time";
+    signsRetries === true
+      ? "each attempt is signed again"
+      : "so that a retry may carry the time of the first attempt";
   return `${duration(tolerance * 1000)} either way; ${why}`;
 }
 

@@ -155,7 +155,7 @@ export function createSource(
   if (secretIn !== undefined && parameters.includes(secretIn)) {
     throw new HookonceError(
       "config_invalid",
-      `event_id or type is query:${secretIn}, where the secret is, which is never stored: read it from elsewhere.`,
+      `event_id or type is query:${secretIn}, which holds the secret and is never stored: read it from elsewhere.`,
     );
   }
   // An id rule in the config replaces all of the preset's.

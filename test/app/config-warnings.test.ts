@@ -97,7 +97,7 @@ test("a value in .env that ends at a # is a warning, with its line and without t
     [".env", 8, "the value of G"],
   ]);
   expect(warnings[0]?.message).toBe(
-    'the value of A ends at the #, because it is not in quotes. Write A="…", or put a blank before the # of a comment',
+    'the value of A ends at the #, because it is not in quotes. Write A="…", or put a space before the # of a comment',
   );
   expect(JSON.stringify(warnings)).not.toContain("first");
 });
@@ -121,11 +121,11 @@ test("an unclosed quotation mark and a repeated name in .env are warnings, with 
     [
       ".env",
       1,
-      "the quotation mark before the value of A is not closed, so the mark is part of the value, or the next lines are. Close it at the end of the line",
+      "the quotation mark before the value of A is not closed, so the value includes the mark or the next lines. Close it at the end of the line",
     ],
     [".env", 6, expect.stringContaining("the value of E is not closed") as string],
     [".env", 8, expect.stringContaining("the value of F ends at the #") as string],
-    [".env", 8, "F is set a second time, and this value counts. Remove one of the lines"],
+    [".env", 8, "F is set a second time, and this value is used. Remove one of the lines"],
   ]);
 });
 
@@ -134,11 +134,11 @@ async function warned(config: string, environment: Record<string, string>): Prom
   const warnings = await warningsOf(config, {}, environment);
   return warnings.map(({ line, message }) => [
     line,
-    message.replace(/: its value is still that of an example.*/, ""),
+    message.replace(/: its value is still the one from an example.*/, ""),
   ]);
 }
 
-describe("a value that is still that of an example is a warning, with its line", () => {
+describe("a value that is still the one from an example is a warning, with its line", () => {
   test.each(["whsec_…", "sk_live_…", "whsec_...", "<your secret>"])("%s as a secret", async (secret) => {
     expect(await warned(stripe("a", '["env:B", "env:A"]'), { A: secret, B: "real" })).toEqual([
       [4, "sources.a.secret"],

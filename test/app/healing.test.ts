@@ -42,7 +42,7 @@ test("repeats a step that meets a full disk or a lock, and tells once why", asyn
       msg: "the start is tried again for up to 10 s",
     }),
     expect.objectContaining({ code: "database_locked", msg: "the start is tried again for up to 10 s" }),
-    expect.objectContaining({ msg: "the start goes on" }),
+    expect.objectContaining({ msg: "the start continues" }),
   ]);
 });
 

@@ -38,7 +38,7 @@ describeUnless(
       expect(checked.failing).toHaveLength(types.length);
       // A public_url and the keys of a JWT are placeholders.
       const unsigned = checked.warnings
-        .filter(({ message }) => !message.includes("its value is still that of an example"))
+        .filter(({ message }) => !message.includes("its value is still the one from an example"))
         .map(({ message }) => /^source "(\w+)" is unsigned/.exec(message)?.[1]);
       expect(unsigned).toEqual(name === "unsigned" ? ["default", "unsigned"] : ["default"]);
       expect(checked.sources.get(name)?.provider.name).toBe(name);
@@ -136,10 +136,16 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
 
   test("says first which values are guessed, and that public_url must be set", async () => {
     for (const [provider, ...says] of [
-      ["hmac", "1. In hookonce.toml, correct what is only guessed: signature.header, event_id, type."],
-      ["static", "1. In hookonce.toml, correct what is only guessed: secret_in, event_id, type."],
-      ["public-key", "1. In hookonce.toml, correct what is only guessed: signature.header, event_id, type."],
-      ["jwt", "only guessed: signature.jwks_url, signature.issuer, signature.audience, event_id, type."],
+      [
+        "hmac",
+        "1. In hookonce.toml, correct the values that are only guesses: signature.header, event_id, type.",
+      ],
+      ["static", "1. In hookonce.toml, correct the values that are only guesses: secret_in, event_id, type."],
+      [
+        "public-key",
+        "1. In hookonce.toml, correct the values that are only guesses: signature.header, event_id, type.",
+      ],
+      ["jwt", "only guesses: signature.jwks_url, signature.issuer, signature.audience, event_id, type."],
       ["twilio", "1. In hookonce.toml, set public_url to the URL that you register"],
       ["square", "1. In hookonce.toml, set public_url to the URL that you register"],
     ] as const) {

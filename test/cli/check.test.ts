@@ -43,7 +43,7 @@ describeUnless(onlyInFullRun(), "hookonce check", () => {
       expect([args, code, stderr]).toEqual([
         args,
         1,
-        `hookonce: ${file} is a file, not an inbox folder. Give the folder that it is in: ${inbox.path} [config_invalid]\n`,
+        `hookonce: ${file} is a file, not an inbox folder. Give the folder that contains it: ${inbox.path} [config_invalid]\n`,
       ]);
     }
   });

@@ -37,7 +37,7 @@ test("import records ids once, closes what is owed, runs nothing, and names what
   const first = await importFile(inbox, "ids.txt", "--type", "paid", "--reason", "moved");
   expect([first.code, first.stdout.trim()]).toEqual([
     1,
-    "5 events of default: 3 new, 1 known already, 1 owed here until now. 1 line refused.",
+    "5 events of default: 3 new, 1 already known, 1 owed until now. 1 line refused.",
   ]);
   expect(first.stderr).toContain("line 6: The event id");
   const again = await importFile(inbox, "ids.txt", "--json");

@@ -45,7 +45,7 @@ test("status, events, event and failures answer the same with and without a serv
     return { events, json, failed, limited, event, eventJson, unknown, groups, failures, none };
   };
   const status = await command(inbox, "status");
-  expect(status.stdout).toContain(`serves ${server.url}`);
+  expect(status.stdout).toContain(`has served ${server.url}`);
   expect(status.stdout).toContain("1 processed, 1 duplicates stopped, 1 failed");
   expect(status.stdout).toContain("1 failed, source default, type push");
   const during = await ask();
@@ -88,7 +88,7 @@ test("status, events, event and failures answer the same with and without a serv
 test("a folder that has never been served has no events, and a wrong config is named", async () => {
   using inbox = scratch(files);
   expect((await command(inbox, "events")).stdout).toBe("No events yet.\n");
-  expect((await command(inbox, "failures")).stdout).toBe("Nothing has failed that is still owed.\n");
+  expect((await command(inbox, "failures")).stdout).toBe("No failed event is owed.\n");
   expect((await command(inbox, "event", "evt_1")).code).toBe(1);
   inbox.write({ "hookonce.toml": "version = 2\n" });
   const { code, stderr } = await command(inbox, "events");
@@ -238,5 +238,5 @@ test("listen = off publishes no page, and commands still reach the serve", async
   });
   await using server = await serve(inbox.path);
   expect(await server.logged("listening")).toMatchObject({ page: null });
-  expect((await command(inbox, "status")).stdout).toContain(`serves ${server.url}`);
+  expect((await command(inbox, "status")).stdout).toContain(`has served ${server.url}`);
 });

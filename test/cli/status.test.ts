@@ -31,7 +31,7 @@ test("status says what runs, what is owed and how large the database is", async 
     const shown = await run(["status", "--folder", inbox.path]);
     expect(shown.code).toBe(0);
     expect(shown.stdout).toMatch(
-      /^hookonce \S+ serves http:\/\/127\.0\.0\.1:\d+ since \d\d-\d\d \d\d:\d\d:\d\d\.\nReady/,
+      /^hookonce \S+ has served http:\/\/127\.0\.0\.1:\d+ since \d\d-\d\d \d\d:\d\d:\d\d\.\nReady/,
     );
     expect(shown.stdout).toContain(`${url}/webhook`);
     expect(shown.stdout).toContain(

@@ -107,7 +107,7 @@ describe("the banner", () => {
       "  page http://127.0.0.1:8788",
       "3 events are owed:",
       "  3 unhandled, source hub, type push\\u001b[2J",
-      "  hookonce apply --folder 'my inbox'   # run what is owed and has a handler",
+      "  hookonce apply --folder 'my inbox'   # run the owed events that have a handler",
       "  hookonce add github --name hub --folder 'my inbox' --handlers   # write starters in handlers/hub/",
       "  hookonce send stripe --folder 'my inbox'   # deliver a made-up event",
       "  hookonce token create --name me --scopes read,steer --folder 'my inbox'   # log in to the page",

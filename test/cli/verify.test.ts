@@ -171,7 +171,7 @@ describeUnless(onlyInFullRun(), "hookonce verify", () => {
     const nothing = await verify();
     expect([nothing.code, nothing.stderr]).toEqual([
       1,
-      "hookonce serve has refused no delivery since its start.\n",
+      "hookonce serve has refused no delivery since it started.\n",
     ]);
 
     const secret = ["--secret", "env:STRIPE_LISTEN_SECRET", "--to", `${server.url}/webhook/stripe`];
@@ -194,7 +194,7 @@ describeUnless(onlyInFullRun(), "hookonce verify", () => {
     // The last one of any source: its secret was blanked, so nothing is compared.
     const any = await verify();
     expect(any.stdout).toContain("POST /webhook/gitlab was refused");
-    expect(any.stdout).toContain("proves itself with the secret alone");
+    expect(any.stdout).toContain("proves who it is only with the secret");
     expect(any.stdout).not.toContain("somebody else");
 
     // Notion hands out its secret, which the log does not contain.

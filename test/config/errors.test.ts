@@ -299,7 +299,7 @@ describe("a mistake in the config is reported with its line, its field and the r
         problems: [
           [
             2,
-            `database: "${path}" begins with something that only a shell replaces: write the whole path, from / on`,
+            `database: "${path}" begins with something that only a shell replaces: write the whole path, starting with /`,
           ],
         ] as [number, string][],
       })),

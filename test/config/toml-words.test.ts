@@ -20,11 +20,11 @@ test.each<[text: string, line: number, says: string]>([
   ["[a # note\n\n# more\nb = 1", 1, "the bracket of the table is not closed: write [a]"],
   ['a = ["x", "y"\nb = 1', 1, "the bracket of the list is not closed: add ]"],
   ['a = { b = "x"\nc = 1', 1, "the brace is not closed: add }"],
-  ["[a]\nx = 1\n[b]\n[a] # again\ny = 2", 4, "[a] is defined already, in line 1: put its keys there"],
-  ["a = 1\nb = 2\na = 3", 3, "a is set already, in line 1: remove one of the two"],
-  [String.raw`database = "C:\data\x.db"`, 1, "a backslash between double quotes begins an escape"],
-  ['a = "x\nb = 1', 1, "the quotation mark is not closed in its line"],
-  ["a = “x”", 1, "“ and ” are no quotation marks in TOML"],
+  ["[a]\nx = 1\n[b]\n[a] # again\ny = 2", 4, "[a] is already defined on line 1: put its keys there"],
+  ["a = 1\nb = 2\na = 3", 3, "a is already set on line 1: remove one of the two"],
+  [String.raw`database = "C:\data\x.db"`, 1, "a backslash between double quotes begins an escape sequence"],
+  ['a = "x\nb = 1', 1, "the quotation mark is not closed on its line"],
+  ["a = “x”", 1, "“ and ” are not quotation marks in TOML"],
   ['secret: "x"', 1, 'write = between a key and its value, as in secret = "…"'],
 ])("a mistake is named in plain words: %j", (text, line, says) => {
   const [at, message] = mistakeIn(text);

@@ -81,7 +81,7 @@ describe("the sentence on Home", () => {
       disk: { ...status().disk, free_bytes: 1024 },
     });
     expect(problemsOf(one, [group]).map(({ title, button }) => [title, button.text])).toEqual([
-      ["Only 1.0 KiB free on the disk of the database", "Show the disk"],
+      ["Only 1.0 KiB free on the database's disk", "Show the disk"],
       ["handlers/stripe/invoice.paid.sql fails: no such table: credits", "Why?"],
       ["3 push events of github are not applied", "Apply 3"],
       ["2 deliveries refused in the last 24 hours", "Why?"],

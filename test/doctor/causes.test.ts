@@ -464,7 +464,7 @@ const headers: Planted[] = [
       headers: {},
     }),
     causes: ["carried_secret"],
-    says: "answered only while there is none",
+    says: "answered only while the source has none",
     remedy: "remove secret from the source",
   },
   {

@@ -10,7 +10,7 @@ import {
   testUnless,
 } from "../crash/requirements.ts";
 
-const FATAL = "ended without answering: files of the database are not in place any more";
+const FATAL = "ended without answering: files of the database are no longer in place";
 
 /** Delivers an event that must not be answered, and returns why the process ended. */
 async function endsUnanswered(server: Serving, event: object): Promise<string> {

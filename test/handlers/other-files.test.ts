@@ -42,9 +42,9 @@ test("every file among the handlers that will not run is named, with the reason"
   );
   expect(said).toEqual({
     "handlers/default/UPPER.SQL":
-      "never runs: the ending of a handler is in lower case. Rename the file to UPPER.sql",
+      "never runs: the ending of a handler must be in lower case. Rename the file to UPPER.sql",
     "handlers/default/Mixed.Ts":
-      "never runs: the ending of a handler is in lower case. Rename the file to Mixed.ts",
+      "never runs: the ending of a handler must be in lower case. Rename the file to Mixed.ts",
     "handlers/default/foo.py": notHandler,
     "handlers/default/deep/er/notes.txt": notHandler,
     "handlers/default/README.md": notHandler,

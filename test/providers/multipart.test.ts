@@ -286,7 +286,7 @@ describe("a body", () => {
     [
       "with a part of a huge header",
       part(`Content-Disposition: form-data; name="a"; x="${"y".repeat(8200)}"`) + END,
-      "no end of its headers within 8192 bytes",
+      "the headers of a part do not end within 8192 bytes",
     ],
     [
       "with a header without a colon",

@@ -84,7 +84,7 @@ test("a secret in the query is neither an id nor kept", async () => {
     environment: { S: "s3cret" },
   });
   expect(problems.map(({ message }) => message)).toEqual([
-    expect.stringContaining("event_id or type is query:token, where the secret is, which is never stored"),
+    expect.stringContaining("event_id or type is query:token, which holds the secret and is never stored"),
   ]);
   await using inbox = await testInbox({
     config: config('event_id = "query:id"\ntype = "query:event"', secret),

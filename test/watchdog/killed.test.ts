@@ -141,7 +141,7 @@ describeUnless(
       } finally {
         await tracer[Symbol.asyncDispose]();
       }
-      const slow = it.log().filter(({ msg }) => String(msg).startsWith("the disk takes long to sync"));
+      const slow = it.log().filter(({ msg }) => String(msg).startsWith("the disk is slow to sync"));
       expect(slow.map(({ level, ms }) => [level, Number(ms) / TICK_MS])).toEqual(
         [5, 10, 20, 40].map((ticks) => ["warn", ticks]),
       );

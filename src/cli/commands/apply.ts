@@ -20,7 +20,7 @@ export const apply = defineCommand<[string[] | undefined], Omit<ApplyFlags, "fol
     ).argParser(momentOrAgo),
     new Option("--until <time>", "Only events received before this").argParser(momentOrAgo),
     new Option("--limit <n>", "Run at most this many events").argParser(count),
-    new Option("--reason <text>", "Why an event that was discarded is to run after all").argParser(nonEmpty),
+    new Option("--reason <text>", "Why a discarded event should run after all").argParser(nonEmpty),
     new Option("--dry-run", "Only show what would run"),
     new Option("--json", "Print one JSON object per line"),
     new Option("--database <path>", "The database to use, in place of the one in the config"),

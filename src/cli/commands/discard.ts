@@ -10,7 +10,7 @@ export const discard = defineCommand<[string[] | undefined], SteerFlags>({
   group: "Act",
   summary: "Give up on owed events",
   description:
-    "Give up on owed events: nothing runs them any more, and the provider's next delivery is a duplicate. It needs a reason. hookonce apply ID --reason TEXT runs one after all.",
+    "Give up on owed events: they no longer run, and the provider's next delivery is a duplicate. It needs a reason. To run one after all, use hookonce apply ID --reason TEXT.",
   arguments: [new Argument("[ids...]", "Only these events").argParser(ids)],
   options: [
     look.source,

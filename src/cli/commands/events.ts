@@ -8,7 +8,7 @@ export const events = defineCommand<[], EventsFlags>({
   group: "Look",
   summary: "List events; --follow shows them live",
   description:
-    "List events, the newest first. While serve runs, it is asked; otherwise the database is only read. A search for text looks at the newest events first and can be stopped.",
+    "List events, newest first. If serve is running, the command asks it; otherwise it only reads the database. A search for text looks at the newest events first and can be stopped.",
   options: [
     look.source,
     look.type,

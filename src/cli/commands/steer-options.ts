@@ -13,6 +13,6 @@ export const steer = {
     "Only events received at or after this: ISO 8601, Unix seconds, or how long ago, such as 2h",
   ).argParser(momentOrAgo),
   limit: new Option("--limit <n>", "At most this many events").argParser(count),
-  yes: new Option("--yes", "Do not ask, if it is more than one event"),
+  yes: new Option("--yes", "Do not ask before changing more than one event"),
   dryRun: new Option("--dry-run", "Only show what would be done"),
 } as const;

@@ -9,7 +9,7 @@ export const token = defineCommand<["create" | "list" | "revoke", string | undef
   group: "Manage",
   summary: "Tokens for the page and the API",
   description:
-    "Make, list or revoke the tokens with which the page and the API are used. A new token is shown only once, alone on standard output.",
+    "Make, list or revoke tokens for the page and the API. A new token is shown only once, and nothing else goes to standard output.",
   arguments: [
     new Argument("<action>", "What to do").choices(["create", "list", "revoke"]),
     new Argument("[name]", "The token to revoke"),
@@ -17,7 +17,7 @@ export const token = defineCommand<["create" | "list" | "revoke", string | undef
   options: [
     new Option("--name <name>", "Who or what uses the token").argParser(nonEmpty),
     new Option("--scopes <list>", "What it may do: read, steer, forget (default: read)").argParser(scopes),
-    new Option("--expires <duration>", "How long it works, such as 90d (default: for ever)").argParser(
+    new Option("--expires <duration>", "How long it works, such as 90d (default: forever)").argParser(
       duration,
     ),
     look.json,

@@ -11,7 +11,10 @@ export const verify = defineCommand<[], VerifyFlags>({
     "Find out why a delivery was refused: verify the last one that the running serve refused, or a saved request, and name what is wrong.",
   options: [
     new Option("--source <name>", "The source that the request was sent to"),
-    new Option("--last", "The last delivery that the running serve refused, with --source by that source"),
+    new Option(
+      "--last",
+      "The last delivery that the running serve refused; with --source, the last of that source",
+    ),
     new Option(
       "--request <file>",
       "The request as it arrived: request line, headers, a blank line, the raw body",

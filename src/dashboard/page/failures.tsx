@@ -183,7 +183,7 @@ function Latest({ source, id }: { readonly source: string; readonly id: string }
           {visible(id)}
         </Link>
         {failure === null
-          ? " is not owed any more."
+          ? " is no longer owed."
           : `, ${failure.attempts === 1 ? "one attempt" : `${count(failure.attempts)} attempts`}`}
       </p>
       {failure === null ? null : <Stack text={failure.stack ?? failure.error} />}

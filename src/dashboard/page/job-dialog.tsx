@@ -27,7 +27,7 @@ const NEEDS_REASON = { apply: false, replay: true, discard: true } as const;
 const RISK = {
   apply: "Runs what is still owed, each event once. It is safe to repeat.",
   replay: "Runs handlers again for events that were applied before. Their changes are made twice.",
-  discard: "Gives these events up. They never run by themselves again.",
+  discard: "Gives up on these events. They never run again by themselves.",
 } as const;
 
 export function JobDialog(props: {
@@ -179,7 +179,7 @@ function DryRun({
   readonly of: RunningJob;
   readonly action: Act["action"];
 }) {
-  if (error !== undefined) return <p class="wrong">The dry run did not work: {messageOf(error)}</p>;
+  if (error !== undefined) return <p class="wrong">The dry run failed: {messageOf(error)}</p>;
   if (job === undefined || isStarting)
     return (
       <p class="loading" role="status">
@@ -195,7 +195,7 @@ function DryRun({
         </strong>
         {noHandler > 0 ? ` ${count(noHandler)} have no handler and stay owed.` : ""}
         {quarantined > 0 ? ` ${count(quarantined)} are skipped, because their handler hung or died.` : ""}
-        {alreadyDone > 0 ? ` ${count(alreadyDone)} are done already.` : ""}
+        {alreadyDone > 0 ? ` ${count(alreadyDone)} are already done.` : ""}
       </p>
       <ul>
         {job.groups.slice(0, 6).map((group) => (
@@ -212,7 +212,7 @@ function DryRun({
 
 function Progress({ job }: { readonly job: JobJson }) {
   const { processed, discarded, failed, quarantined, noHandler, alreadyDone } = totalsOf(job);
-  const state = { running: "Running…", done: "Done.", stopped: "Stopped.", failed: "It could not go on." };
+  const state = { running: "Running…", done: "Done.", stopped: "Stopped.", failed: "It could not continue." };
   return (
     <div class="progress">
       {job.state === "running" ? <progress aria-label="Running" /> : null}

@@ -44,7 +44,7 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
     problems.push({
       key: "disk",
       tone: "bad",
-      title: `Only ${bytesText(disk.free_bytes)} free on the disk of the database`,
+      title: `Only ${bytesText(disk.free_bytes)} free on the database's disk`,
       detail: `The database takes ${bytesText(disk.database_bytes)}. Without space, deliveries are answered 503.`,
       button: { text: "Show the disk", to: "/sources#machine" },
     });
@@ -72,7 +72,7 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
       key: "refused",
       tone: "owed",
       title: `${counted(today.refused, "delivery").replace("deliverys", "deliveries")} refused in the last 24 hours`,
-      detail: "A wrong secret, a clock that is wrong, or somebody who is not the provider.",
+      detail: "A wrong secret, a wrong clock, or a sender that is not the provider.",
       button: { text: "Why?", to: "/sources" },
     });
   }

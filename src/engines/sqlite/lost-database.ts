@@ -29,6 +29,6 @@ export function refuseLostDatabase(path: string): void {
   );
   throw new HookonceError(
     "database_missing",
-    `The database ${path} ${size === undefined ? "is gone" : "is empty (0 bytes)"}, but files beside it show that hookonce has served it. With a new database, hookonce would apply events again that it has applied. Put the database or a backup of it back. Or, to begin with an empty database, delete these files: ${left.join(" ")}`,
+    `The database ${path} ${size === undefined ? "is gone" : "is empty (0 bytes)"}, but files beside it show that hookonce has served it. With a new database, hookonce would apply events that it has already applied. Put the database or a backup of it back. Or, to begin with an empty database, delete these files: ${left.join(" ")}`,
   );
 }

@@ -116,7 +116,7 @@ export function openStore(
   if (foreignLog !== undefined) {
     log.warn(
       { database, log: foreignLog },
-      "beside the database was the write-ahead log of another one: it was renamed and has no effect",
+      "the write-ahead log of another database was beside this one: it was renamed and has no effect",
     );
   }
   const { connection, created, restored } = openDatabase(database, { convertToWal, ...options });

@@ -126,7 +126,7 @@ export function createAccess({ tokenOf, url, clock }: AccessOptions): Access {
       if (isOwn && (site === null || site === "same-origin")) return;
       throw new HookonceError(
         "origin_refused",
-        `Requests from ${origin ?? "another site"} may change nothing here. If a proxy publishes the page there, set url under [admin] in hookonce.toml.`,
+        `Requests from ${origin ?? "another site"} may not change anything here. If a proxy publishes the page there, set url under [admin] in hookonce.toml.`,
       );
     },
     async actorOf(request, peer) {

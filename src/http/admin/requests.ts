@@ -143,7 +143,7 @@ const importJob = z.strictObject({
   source: text,
   events: z
     .array(importedEvent)
-    .check(z.minLength(1), z.maxLength(50_000, "Give at most 50,000 events, and the rest in a next job.")),
+    .check(z.minLength(1), z.maxLength(50_000, "Give at most 50,000 events, and the rest in another job.")),
   reason,
 });
 

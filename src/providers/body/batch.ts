@@ -68,7 +68,7 @@ export function compileInEach(
   if (unread !== undefined)
     throw new HookonceError(
       "config_invalid",
-      `secret_in = "${place}" is not in the elements of "${unread.path}", which batch also names, so nobody would check them: use a source for each list.`,
+      `secret_in = "${place}" is not in the elements of "${unread.path}", which batch also names, so nothing would check them: use a source for each list.`,
     );
   const pieces: Steps[] = [];
   let start = 0;

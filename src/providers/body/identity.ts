@@ -12,7 +12,7 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 export function checkId(id: unknown, isForm = false): string {
   if (id === undefined) {
     const form = isForm
-      ? " Its body was read as a form, because its Content-Type says that it is one. curl -d says so, too: to send JSON, add -H 'content-type: application/json'."
+      ? " Its body was read as a form, because its Content-Type says that it is one. curl -d sets that Content-Type: to send JSON, add -H 'content-type: application/json'."
       : "";
     throw new HookonceError(
       "missing_event_id",

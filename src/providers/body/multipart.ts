@@ -45,7 +45,7 @@ export function partsOf(headers: Headers, bytes: Uint8Array): Part[] {
     const headLength = room.indexOf(BLANK_LINE);
     if (headLength === -1)
       throw invalid(
-        `a part has no end of its headers within ${MAX_HEAD} bytes, the most that hookonce reads`,
+        `the headers of a part do not end within ${MAX_HEAD} bytes, the most that hookonce reads`,
       );
     const content = start + headLength + BLANK_LINE.length;
     return partOf(room.subarray(0, headLength), body.subarray(content, end));

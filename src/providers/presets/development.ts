@@ -196,7 +196,7 @@ export const development: readonly Provider[] = [
     retryWindowMs: 8 * HOURS,
     retries: "three times, after 1 min, 1 h and 6 h",
     caution:
-      "the id is a header, which is not signed: whoever has seen a delivery can send it again under another id for 8 h, or for as long as tolerance allows",
+      "the id is a header, which is not signed: anyone who has seen a delivery can send it again under another id for 8 h, or for as long as tolerance allows",
     unverified:
       "the schedule of retries; that Linear-Delivery is the same in a retry; whether a retry has a new webhookTimestamp",
   },

@@ -90,7 +90,7 @@ export const generic: readonly Provider[] = [
     type: "body:$.type",
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 3 * DAYS,
-    caution: "a token says who sent a delivery and not what, unless a claim holds the hash of the body",
+    caution: "a token says who sent a delivery, not what was sent, unless a claim holds the hash of the body",
   },
   {
     name: "standard-webhooks",

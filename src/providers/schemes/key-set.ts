@@ -121,7 +121,7 @@ function entriesIn(text: string): Entry[] {
     keys = undefined;
   }
   if (!Array.isArray(keys))
-    throw new HookonceError("key_unavailable", "What was fetched as the set of keys is no JWKS.");
+    throw new HookonceError("key_unavailable", "What was fetched as the set of keys is not a JWKS.");
   return keys.slice(0, MAX_KEYS).flatMap(entryOf);
 }
 

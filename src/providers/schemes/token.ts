@@ -58,7 +58,7 @@ export const token = defineKind<TokenScheme>({
   unsignedBody: ({ claims }) =>
     Object.values(claims).includes(BODY_HASH)
       ? undefined
-      : "its token says who sent it and not what, so a changed body is accepted",
+      : "its token says who sent it, not what was sent, so a changed body is accepted",
   expectedFacts,
   foundFacts: (scheme, { headers }) => foundFacts(scheme, headers),
   wrongClaims: (scheme, { headers }) => wrongClaims(scheme, headers),

@@ -85,7 +85,7 @@ describe("a restored copy", () => {
       expect(others).toEqual([]);
       expect(inbox.log).toContainEqual(
         expect.objectContaining({
-          msg: "beside the database was the write-ahead log of another one: it was renamed and has no effect",
+          msg: "the write-ahead log of another database was beside this one: it was renamed and has no effect",
           log: join(dirname(databasePath), aside as string),
         }),
       );

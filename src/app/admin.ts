@@ -10,7 +10,7 @@ import { createProbe, type Inbox, type OpenInboxOptions } from "./open-inbox.ts"
 import type { Services } from "./services.ts";
 import { healthOf } from "./health.ts";
 
-/** A proof of at most this age counts, so that asking for the status costs little. In milliseconds. */
+/** A result of at most this age is reused, so that asking for the status costs little. In milliseconds. */
 const PROOF_MS = 1000;
 
 export interface AdminServiceOptions extends Pick<OpenInboxOptions, "sources" | "log"> {

@@ -101,7 +101,7 @@ function createProgram(asked: string | undefined, done: (code: number) => void):
   return program;
 }
 
-/** Without commander's words around what is wrong with an argument. */
+/** Removes commander's words around what is wrong with an argument. */
 function plainly(text: string): string {
   return text.replace(
     /command-argument value '([^']*)' is invalid for argument '[^']*'\. (\S)/,

@@ -36,7 +36,7 @@ export async function* linesOf(file: string): AsyncGenerator<string> {
   if (rest !== "") yield rest;
 }
 
-/** Knows the format by the first line. */
+/** Detects the format from the first line. */
 export function rowReader(first: string): RowReader {
   if (first.trimStart().startsWith("{")) return { isHeader: false, read: readJson };
   const head = cellsOf(first.replace(/^\uFEFF/, "")).map((name) => name.trim().toLowerCase());

@@ -11,7 +11,7 @@ import { complain, say } from "./terminal.ts";
 
 export interface ImportFlags {
   source: string;
-  /** Of rows that name none. */
+  /** For rows that do not name one. */
   type?: string;
   reason?: string;
   json?: boolean;

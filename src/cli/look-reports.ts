@@ -5,7 +5,7 @@ import { ago, counted, shortTime, tookText } from "./moments.ts";
 
 /** What the commands that look print for people. Everything from outside is made visible. */
 
-/** The terminal's width, or undefined, and the present time in Unix milliseconds. */
+/** The terminal's width, or undefined, and the current time in Unix milliseconds. */
 export interface Display {
   readonly width: number | undefined;
   readonly now: number;
@@ -118,7 +118,7 @@ export function eventReport(event: EventDetail, { now }: Display): string {
   return lines.join("\n");
 }
 
-/** The lines of a stack that are in the inbox folder. The others say nothing to who mends a handler. */
+/** The lines of a stack that are in the inbox folder. The others do not help to correct a handler. */
 function framesIn(stack: string | null): string[] {
   const lines = (stack ?? "").split("\n").map((line) => line.trim());
   return lines.filter((line) => /^at .*\bhandlers\//.test(line)).slice(0, MAX_FRAMES);

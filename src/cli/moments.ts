@@ -1,7 +1,7 @@
 /** Times for people, in the time zone of this machine. */
 
 /**
- * Writes a time as `11-27 10:04:11`, with the year if it is another one than now.
+ * Writes a time as `11-27 10:04:11`, with the year if it is not the current one.
  *
  * @param ms Unix milliseconds
  */

@@ -34,7 +34,7 @@ const DONE = { replay: "replayed", discard: "discarded" } as const;
 
 /**
  * `hookonce replay` and `hookonce discard`. If more than one event would be changed, asks on a terminal.
- * Elsewhere `--yes` must have answered.
+ * Elsewhere, `--yes` is required.
  */
 export async function runSteer(
   action: Action,

@@ -28,7 +28,7 @@ export function formatSize(bytes: number): string {
 export function sizeProblem(key: string, value: unknown): string {
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1 || value > UNITS.GiB)
     return `${literal(value)} is not a size: write a whole number with KiB, MiB or GiB, as in ${key} = "5 MiB"`;
-  // Nobody means so few bytes.
+  // Nobody wants a limit of so few bytes.
   const meant = value <= 500 ? `${value} MiB` : formatSize(value);
   return `${value} has no unit: write ${key} = ${JSON.stringify(meant)}`;
 }

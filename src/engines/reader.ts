@@ -287,7 +287,7 @@ export interface Reader {
   /** Each source that has ever received a delivery. */
   seen(): MaybePromise<readonly SourceSeen[]>;
   matchedSecrets(): MaybePromise<readonly MatchedSecret[]>;
-  /** What was changed by people, the latest first; `before` is the last row of the page before. */
+  /** What was changed by people, the latest first; `before` is the last row of the previous page. */
   audit(before: number | undefined, limit: number): MaybePromise<readonly Change[]>;
   /** Revoked and expired ones are included. The oldest first. */
   tokens(): MaybePromise<readonly Token[]>;

@@ -38,9 +38,9 @@ export interface BackgroundJobs {
   list(limit: number): Promise<readonly JobView[]>;
   /** Ends a job after the events that have begun. @throws HookonceError `unknown_job` */
   stop(id: string): void;
-  /** Goes on with the jobs that a crash or a stop of hookonce has interrupted. */
+  /** Continues the jobs that a crash or a stop of hookonce has interrupted. */
   resume(): Promise<void>;
-  /** Ends all of them, and resolves when they have ended. They go on at the next start. */
+  /** Ends all of them, and resolves when they have ended. They continue at the next start. */
   close(): Promise<void>;
 }
 
@@ -129,7 +129,7 @@ export function createBackgroundJobs(
     let error: JobView["error"] = null;
     let imported: ImportCounts | null = null;
     let endedAt: number | null = null;
-    /** What was done up to a position: after a crash the job goes on from there. */
+    /** What was done up to a position: after a crash, the job continues from there. */
     let kept: Pick<Kept, "groups" | "failures" | "position" | "left"> = before ?? log.progress();
     let recordedAt = performance.now();
 

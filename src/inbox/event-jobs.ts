@@ -21,7 +21,7 @@ export interface EventJobRun {
   readonly progress: ProgressLog;
   /** A crash has interrupted it. The handler of a named event may be the reason, so it is not run again. */
   readonly isResumed?: boolean;
-  /** Where it goes on after a crash; undefined at first. */
+  /** Where it continues after a crash; undefined at first. */
   readonly from?: JobPosition | undefined;
   /** Called when the events up to a position are done with. */
   readonly onPosition?: (position: JobPosition, left: number) => void;

@@ -11,7 +11,7 @@ export interface ImportRequest {
   readonly dryRun: boolean;
 }
 
-/** How many of the ids were new, known already, or owed here until now. */
+/** How many of the ids were new, already known, or owed here until now. */
 export type ImportCounts = Imported;
 
 /** How many are written at once: 3 ms. */

@@ -110,7 +110,7 @@ export interface Source {
   readonly redactBody: ((delivery: Delivery) => Delivery) | undefined;
   /** The headers as they may be stored: names in lower case, secrets replaced. */
   readonly keepableHeaders: (headers: Headers) => Headers;
-  /** The same with what the doctor needs. They are kept in memory alone. */
+  /** The same with what the doctor needs. They are kept only in memory. */
   readonly headersForDoctor: (headers: Headers) => Headers;
   /** The URL as it may be shown: secrets replaced. */
   readonly keepableUrl: (url: string) => string;

@@ -24,7 +24,7 @@ function rows(inbox: Scratch, sql: string): unknown[][] {
 const importFile = (inbox: Scratch, name: string, ...flags: string[]) =>
   run(["import", join(inbox.path, name), "--source", "default", ...flags, "--folder", inbox.path]);
 
-test("import records ids once, closes what is owed, runs nothing, and names what it refuses", async () => {
+test("import records ids once, settles what is owed, runs nothing, and names what it refuses", async () => {
   using inbox = scratch(files);
   await using server = await serve(inbox.path);
   const post = (id: string, cents: number | null) =>

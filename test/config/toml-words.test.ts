@@ -32,7 +32,7 @@ test.each<[text: string, line: number, says: string]>([
   expect(message).toStartWith(says);
 });
 
-test("a mistake inside a list or braces in several lines is not taken for an unclosed bracket", () => {
+test("a mistake inside a list or braces on several lines is not mistaken for an unclosed bracket", () => {
   for (const text of ["a = [\n  hello,\n]", "a = [\n  1 2\n]", "a = {\n  b = 1\n  c = 2\n}"])
     expect(mistakeIn(text)[1]).not.toContain("not closed");
 });
@@ -49,6 +49,6 @@ test("other mistakes keep the words of the parser, and no value is shown", () =>
     expect(mistakeIn(text)[1]).not.toContain("hidden-value");
 });
 
-test("lists in several lines are no mistake", () => {
+test("lists on several lines are not a mistake", () => {
   expect(readToml('a = [\n  "x",\n  "y",\n]\n').value).toEqual({ a: ["x", "y"] });
 });

@@ -51,13 +51,13 @@ async function resumed(progress: object): Promise<{ readonly states: string[]; r
   return { states, looked };
 }
 
-test("a job that was interrupted goes on where it was", async () => {
+test("a job that was interrupted continues where it was", async () => {
   expect(await resumed({})).toMatchObject({ looked: 1, states: ["running, ended null", expect.anything()] });
   const later = { position: { ids: 0, last: 9 }, resumedFrom: null };
   expect((await resumed(later)).looked).toBe(1);
 });
 
-test("a job that was interrupted twice at the same place ends, so that no handler ends each start", async () => {
+test("a job that was interrupted twice at the same place ends, so that a handler cannot end every start", async () => {
   expect(await resumed({ resumedFrom: null })).toEqual({ looked: 0, states: ["failed, ended 2"] });
   const position = { ids: 64, last: 9 };
   expect((await resumed({ position, resumedFrom: position })).states).toEqual(["failed, ended 2"]);

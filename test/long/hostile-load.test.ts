@@ -115,7 +115,7 @@ const percentiles = (times: readonly number[]): string =>
   [0.5, 0.95, 0.99, 1].map((part) => `p${part * 100} ${Math.round(percentile(times, part))}`).join(", ");
 
 describeUnless(onlyInLongRun() ?? needsLinux() ?? needsDescriptors(), "the compiled binary", () => {
-  test("5,000 idle connections, bombs and large bodies at once: a normal client's p99 stays below 250 ms, waits for a processor aside", async () => {
+  test("5,000 idle connections, bombs and large bodies at once: a normal client's p99 stays below 250 ms, not counting waits for a processor", async () => {
     await using it = await serve();
     beforeOthers(process.pid);
     // Real attackers are on other machines, so these only get what the server and the client leave.

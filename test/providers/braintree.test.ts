@@ -176,7 +176,7 @@ describe("XML", () => {
     }
   });
 
-  test("has own properties only", () => {
+  test("has only own properties", () => {
     expect(Object.keys(readXml("<__proto__ constructor='1'/>").attributes)).toEqual(["constructor"]);
   });
 });

@@ -60,7 +60,7 @@ describe("/readyz", () => {
     expect(await ready(inbox)).toEqual([200, "ready"]);
     inbox.rows(`drop table hookonce_${table}`);
     expect(await ready(inbox, 0)).toEqual([503, "storage_failed"]);
-    // The proof of a moment ago does not count any more.
+    // The earlier result no longer counts.
     expect(await ready(inbox, 60_000)).toEqual([503, "storage_failed"]);
     expect(inbox.log.at(-1)).toMatchObject({
       level: 40,

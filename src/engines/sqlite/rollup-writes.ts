@@ -76,7 +76,7 @@ function addedFor(all: Added[], source: string, minute: number): Added {
   return added;
 }
 
-/** A delivery of an event that is done is a duplicate, whatever it is done by. */
+/** A delivery of an event that is done is a duplicate, no matter what has done it. */
 function columnOf(outcome: Outcome): number {
   const index = COUNTED.findIndex((column) => column === outcome);
   return index === -1 ? COUNTED.indexOf("duplicate") : index;

@@ -8,8 +8,8 @@ const STICKY = 0o1000;
 
 /**
  * Refuses a shared folder, such as XDG_RUNTIME_DIR, in which another user could replace the socket. That user
- * could then read what commands send, and answer them. The folder of the database is not checked: whoever can
- * replace files there can replace the database.
+ * could then read what commands send, and answer them. The folder of the database is not checked: anyone who
+ * can replace files there can replace the database.
  *
  * @throws HookonceError `permission_denied`
  */

@@ -74,7 +74,7 @@ function parseMultipart(
 ): ParsedBody {
   try {
     const fields = fieldsOf(partsOf(delivery.headers, decompress(delivery, maxInflated)));
-    // Each retry has another boundary, so its bytes are others.
+    // Each retry has another boundary, so its bytes differ.
     const hashed = JSON.stringify(fields);
     const inner = formField === undefined ? undefined : fields[formField];
     return typeof inner === "string"
@@ -93,7 +93,7 @@ function isUnreadable(error: unknown): error is HookonceError {
   );
 }
 
-/** The files of a stored delivery. They are none if the body cannot be read: then it has no payload, either. */
+/** The files of a stored delivery. Empty if the body cannot be read: then it has no payload either. */
 export function filesOf(stored: Pick<Delivery, "headers" | "body">): EventFile[] {
   if (!isMultipart(stored.headers)) return [];
   try {
@@ -144,8 +144,8 @@ export function isGzip(headers: Headers): boolean {
 }
 
 /**
- * Whether the sender says that the body is neither JSON nor a form, such as XML. Then it is no mistake that it
- * has no payload.
+ * Whether the sender says that the body is neither JSON nor a form, such as XML. A missing
+ * payload is then not a mistake.
  */
 export function isOtherContent(headers: Headers): boolean {
   const type = headers["content-type"] ?? "";

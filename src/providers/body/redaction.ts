@@ -142,7 +142,7 @@ export function createBodyRedaction(
         const body = redactMultipart(delivery);
         return body === undefined ? delivery : { ...delivery, headers, body };
       } catch (error) {
-        // It is no multipart body, but its bytes are stored all the same.
+        // It is not a multipart body, but its bytes are stored anyway.
         if (!(error instanceof HookonceError) || error.code !== "invalid_multipart") throw error;
       }
     }

@@ -45,7 +45,7 @@ export const staticSecret = defineKind<StaticScheme>({
 function createVerifier(scheme: StaticScheme, context: VerifyContext): Verify {
   if (!isInBody(scheme)) return createHeaderCheck(scheme, context);
   const check = createSecretCheck(scheme, context.secrets);
-  // Whoever knows one element of a batch must not be able to add another.
+  // Someone who knows one element of a batch must not be able to add another.
   const valuesIn = compileInEach(context.batch, scheme.secretIn);
   return (delivery) => {
     for (const value of valuesIn(context.parse(delivery).payload)) check(value);

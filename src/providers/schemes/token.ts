@@ -64,10 +64,10 @@ export const token = defineKind<TokenScheme>({
   wrongClaims: (scheme, { headers }) => wrongClaims(scheme, headers),
 });
 
-/** How far the issuer's clock may be from this one, in seconds. */
+/** How far the issuer's clock may differ from this one, in seconds. */
 const CLOCK_TOLERANCE = 60;
 
-/** A token without an end is valid for this time, in seconds. */
+/** How long a token without an end is valid, in seconds. */
 const MAX_AGE = 300;
 
 function configure(preset: TokenScheme, { signature = {}, tolerance }: SchemeConfig): TokenScheme {

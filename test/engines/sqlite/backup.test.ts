@@ -41,7 +41,7 @@ function rowsIn(path: string): unknown {
 }
 
 describe("the copy before a migration", () => {
-  test("killed at any moment is never half there, and the next one removes what is left", async () => {
+  test("is never left incomplete under its name by a kill, and the next one removes what is left", async () => {
     const MEBIBYTES = 32;
     using it = folderWith(MEBIBYTES);
     const unfinished = `${it.path}.copying`;

@@ -9,7 +9,7 @@ export function rulesOf(config: Pick<Config, "sources">, sources: ReadonlyMap<st
     provider: source.provider.name,
     eventIdRule: source.eventIdRule,
     earlierRules: source.earlierRules,
-    retryWindowMs: source.provider.retryWindowMs,
+    retryWindowMs: source.retryWindowMs,
     renamedFrom: config.sources.find(({ name }) => name === source.name)?.renamed_from,
   }));
 }

@@ -22,6 +22,8 @@ export interface EventSource {
   readonly sameBody: boolean;
   /** How long hookonce runs a failure again by itself, from its first attempt on, in milliseconds. */
   readonly retryForMs: number;
+  /** How long the provider may retry a delivery, from its first attempt on, in milliseconds. */
+  readonly retryWindowMs: number;
   /**
    * Reads a stored delivery again. Returns the event's payload as JSON text, or undefined if it does not
    * contain the event.
@@ -243,12 +245,22 @@ export interface Policy {
   isOwed(outcome: RecordedOutcome, handler: LoadedHandler | null): boolean;
   /** Whether a failure is not run again with this handler, unless somebody asks for it by its id. */
   isQuarantined(failure: RecordedFailure, handler: LoadedHandler): boolean;
+  /** Whether an event may be the one that is recorded under its earlier id, if no stored body shows it. */
+  isLikelyRetry(source: EventSource, recorded: RecordedWithoutBody, input: HandlerInput): boolean;
   /** When hookonce itself runs a failure again, in Unix milliseconds; null if it does not. */
   retryAt(source: EventSource, failure: RetriedFailure, now: number): number | null;
   /** How a delivery of a recorded event is answered when nothing runs. */
   repeatedAs(outcome: RecordedOutcome): Outcome;
   /** Throws `no_rows_changed` if the source requires a change and there was none. */
   checkChange(source: EventSource, handler: LoadedHandler, rowsChanged: number): void;
+}
+
+/** What is known of a recorded event whose body is not stored. */
+export interface RecordedWithoutBody {
+  readonly type: string;
+  readonly outcome: RecordedOutcome;
+  /** Unix milliseconds, of the first delivery. */
+  readonly receivedAt: number;
 }
 
 /** What the schedule of own retries depends on. */

@@ -1,4 +1,12 @@
-import type { EventSource, LoadedHandler, NewEvent, Policy, RetriedFailure } from "../engines/engine.ts";
+import type {
+  EventSource,
+  HandlerInput,
+  LoadedHandler,
+  NewEvent,
+  Policy,
+  RecordedWithoutBody,
+  RetriedFailure,
+} from "../engines/engine.ts";
 import type { RecordedFailure, RecordedOutcome } from "../engines/reader.ts";
 import { QUARANTINE_CODES } from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
@@ -9,7 +17,15 @@ import { nextRetryAt } from "./retry-schedule.ts";
  * The policy: what becomes of an event. Pure functions that know no database. An engine asks them inside its
  * transaction, so that every engine decides alike.
  */
-export const policy: Policy = { decideNew, isOwed, isQuarantined, retryAt, repeatedAs, checkChange };
+export const policy: Policy = {
+  decideNew,
+  isOwed,
+  isQuarantined,
+  isLikelyRetry,
+  retryAt,
+  repeatedAs,
+  checkChange,
+};
 
 /** What to do with an event that is not recorded yet. Only `run` runs the handler. */
 export function decideNew(source: EventSource, type: string, handler: LoadedHandler | null): NewEvent {
@@ -42,6 +58,22 @@ export function isOwed(outcome: RecordedOutcome, handler: LoadedHandler | null):
  */
 export function isQuarantined({ code, handlerHash }: RecordedFailure, handler: LoadedHandler): boolean {
   return (QUARANTINE_CODES as readonly string[]).includes(code) && handlerHash === handler.hash;
+}
+
+/**
+ * Without a body, an event cannot be told from another one that had the same id under the earlier rule. An
+ * ignored event was never applied, so its retry may count as another event: nothing is applied twice, and no
+ * other event is lost. An imported event was applied elsewhere, so it counts as the same one, but only while
+ * its provider may still retry it. The time counts from the first delivery: from the last one, each event
+ * would extend it for the next.
+ */
+export function isLikelyRetry(
+  { retryWindowMs }: Pick<EventSource, "retryWindowMs">,
+  recorded: RecordedWithoutBody,
+  { type, receivedAt }: Pick<HandlerInput, "type" | "receivedAt">,
+): boolean {
+  if (recorded.outcome === "ignored" || recorded.type !== type) return false;
+  return receivedAt - recorded.receivedAt <= retryWindowMs;
 }
 
 /** When hookonce itself runs a failure again: see retry-schedule.ts. */

@@ -178,6 +178,7 @@ function removedSource(name: string): EventSource {
     requireChange: false,
     sameBody: false,
     retryForMs: 0,
+    retryWindowMs: 0,
     payloadOf: () => undefined,
     carries: () => false,
   };

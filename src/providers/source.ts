@@ -61,6 +61,8 @@ export interface Source {
   readonly sameBody: boolean;
   /** How long hookonce runs a failed event again by itself, in milliseconds. */
   readonly retryForMs: number;
+  /** How long the provider may retry a delivery, in milliseconds. */
+  readonly retryWindowMs: number;
   /**
    * Two sources have the same text here if and only if they have the same rule for event ids. How parts are
    * joined is not in it: that changes with hookonce, not with the config, and must not refuse a start.
@@ -186,6 +188,7 @@ export function createSource(
     requireChange: settings.requireChange ?? false,
     sameBody: settings.sameBody === "duplicate",
     retryForMs: settings.retryFor ?? provider.retryForMs ?? 0,
+    retryWindowMs: provider.retryWindowMs,
     eventIdRule: ruleOf(eventId, batch),
     ownRules: { eventId: settings.eventId, type: settings.type, batch: settings.batch },
     earlierRules: earlier.map((rule) => ruleOf(rule, batch)),

@@ -53,6 +53,7 @@ export function sourceWith(change: Partial<EventSource> = {}): EventSource {
     requireChange: false,
     sameBody: false,
     retryForMs: 0,
+    retryWindowMs: 10_000,
     payloadOf,
     carries,
     ...change,

@@ -6,6 +6,7 @@ import {
   checkChange,
   decideNew,
   isOwed,
+  isLikelyRetry,
   isQuarantined,
   policy,
   repeatedAs,
@@ -22,6 +23,7 @@ function source(change: Partial<EventSource> = {}): EventSource {
     requireChange: false,
     sameBody: false,
     retryForMs: 0,
+    retryWindowMs: 0,
     // The policy reads no delivery.
     payloadOf: () => {
       throw new Error("a delivery was read");
@@ -107,6 +109,20 @@ describe("a handler's run", () => {
   );
 });
 
+describe("an event whose earlier id is recorded without a body", () => {
+  const imported = { outcome: "imported", type: "invoice.paid", receivedAt: 1000 } as const;
+  test.each([
+    { recorded: imported, at: 1000, isRetry: true },
+    { recorded: imported, at: 1500, isRetry: true },
+    { recorded: imported, at: 1501, isRetry: false },
+    { recorded: { ...imported, type: "invoice.sent" }, at: 1000, isRetry: false },
+    { recorded: { ...imported, outcome: "ignored" }, at: 1000, isRetry: false },
+  ] as const)("$recorded is a retry at $at: $isRetry", ({ recorded, at, isRetry }) => {
+    const input = { type: "invoice.paid", receivedAt: at };
+    expect(isLikelyRetry(source({ retryWindowMs: 500 }), recorded, input)).toBe(isRetry);
+  });
+});
+
 describe("a failure", () => {
   test.each([
     { code: "handler_timeout", handlerHash: handler.hash, quarantined: true },
@@ -121,5 +137,13 @@ describe("a failure", () => {
 });
 
 test("an engine gets exactly these rules", () => {
-  expect(policy).toEqual({ decideNew, isOwed, isQuarantined, retryAt, repeatedAs, checkChange });
+  expect(policy).toEqual({
+    decideNew,
+    isOwed,
+    isQuarantined,
+    isLikelyRetry,
+    retryAt,
+    repeatedAs,
+    checkChange,
+  });
 });

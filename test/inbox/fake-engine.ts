@@ -9,6 +9,7 @@ const source: EventSource = {
   requireChange: false,
   sameBody: false,
   retryForMs: 0,
+  retryWindowMs: 0,
   payloadOf: () => undefined,
   carries: () => false,
 };

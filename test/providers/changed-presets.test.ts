@@ -236,6 +236,22 @@ describe.each(cases)("an event that an earlier version of the preset has recorde
   });
 });
 
+const confused = rows.flatMap((row) => (row.other === undefined ? [] : [{ ...row, other: row.other }]));
+test.each(confused.map((row, index) => [`${row.preset} ${index}`, row] as const))(
+  "an ignored event swallows no other event that had its id under the earlier rule: %s",
+  async (_, { preset, first, other }) => {
+    const signer = signerFor(preset, certificateFor);
+    const config = `${signer.config}unhandled = "ignore"\n`;
+    const [rule] = signer.provider.earlierEventIds as readonly Selector[];
+    await using inbox = await inboxFor(signer, `${config}event_id = ${asConfig(rule as Selector)}\n`, {});
+    expect(await send(inbox, signer, first)).toBe(200);
+    await inbox.restart({ config, files: APPLIES });
+    expect(await send(inbox, signer, other)).toBe(200);
+    expect(await send(inbox, signer, other)).toBe(200);
+    expect(effects(inbox)).toBe(1);
+  },
+);
+
 describe("a count of attempts in the body", () => {
   test.each([
     ["docusign", docusign],

@@ -83,7 +83,7 @@ export function createJobs(
   /**
    * Two events may have had the same id under the earlier rule, so what is stored tells whether the recorded
    * one is this one. That is exact however old the record is, and needs neither the time of the upgrade nor a
-   * window.
+   * window. Only if no body is stored, the policy decides by the type and the time.
    */
   function asRecorded(incoming: Incoming): Incoming {
     const { input, earlierIds } = incoming;
@@ -95,8 +95,7 @@ export function createJobs(
   function isRecorded({ source, input }: Incoming, earlierId: string): boolean {
     const event = store.find(source, earlierId);
     const stored = event === undefined ? store.findFailure(source, earlierId) : store.bodyOf(event.id);
-    // If the body is gone, id and type count.
-    if (stored === undefined) return event?.type === input.type;
+    if (stored === undefined) return event !== undefined && policy.isLikelyRetry(source, event, input);
     const headers = JSON.parse(stored.headersJson) as Headers;
     return source.carries({ headers, body: stored.body }, input.id);
   }

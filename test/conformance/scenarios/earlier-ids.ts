@@ -1,7 +1,10 @@
-import { apply, batchOf, deliver, sourceWith } from "../jobs.ts";
+import { apply, batchOf, deliver, importOf, shop, sourceWith } from "../jobs.ts";
 import { corrected, none, type Scenario } from "./scenario.ts";
 
 const ignoring = sourceWith({ unhandled: "ignore" });
+
+/** The last moment at which the provider may retry an event of `importOf`, which was received at 500. */
+const WINDOW_ENDS = 500 + shop.retryWindowMs;
 
 /** The event `a` by the present rule. By an earlier one it was `a` alone. */
 const a = (options: Parameters<typeof deliver>[1] = {}) =>
@@ -67,17 +70,64 @@ export const earlierIds: readonly Scenario[] = [
     failures: ["a handler_error"],
   },
   {
-    name: "an event that its source ignores has no body, and its earlier id alone counts",
+    name: "an event that its source ignored has no body, and its earlier id swallows no other event",
     steps: [
       { handlers: none, jobs: [deliver("a", { source: ignoring })] },
+      { handlers: none, jobs: [a({ source: ignoring })] },
       {
-        handlers: none,
-        jobs: [a({ source: ignoring }), deliver("present/b", { source: ignoring, earlierId: "a" })],
+        jobs: [
+          a({ source: ignoring }),
+          deliver("present/b", { source: ignoring, earlierId: "a", cents: 2 }),
+          deliver("present/b", { source: ignoring, earlierId: "a", cents: 2 }),
+        ],
       },
     ],
-    answers: ["ignored", "duplicate", "duplicate"],
-    events: ["a ignored ×3"],
-    bodies: 0,
+    answers: ["ignored", "ignored", "duplicate", "processed", "duplicate"],
+    effects: ["present/b 2"],
+    events: ["a ignored", "present/a ignored ×2", "present/b processed ×2"],
+    bodies: 1,
+  },
+  {
+    name: "an event that was imported under its earlier id is a duplicate while its provider may retry it",
+    steps: [
+      {
+        jobs: [
+          importOf("a"),
+          a({ at: WINDOW_ENDS }),
+          // A delivery does not extend the window.
+          deliver("present/b", { earlierId: "a", cents: 2, at: WINDOW_ENDS + 1 }),
+          deliver("present/b", { earlierId: "a", cents: 2, at: WINDOW_ENDS + 1 }),
+        ],
+      },
+    ],
+    answers: ["1 new, 0 known, 0 owed", "duplicate", "processed", "duplicate"],
+    effects: ["present/b 2"],
+    events: ["a imported", "present/b processed ×2"],
+    bodies: 1,
+  },
+  {
+    name: "an event of another type than the imported one is another event",
+    steps: [{ jobs: [importOf("a"), a({ type: "writeEffect" })] }],
+    answers: ["1 new, 0 known, 0 owed", "processed"],
+    effects: ["present/a 1"],
+    events: ["a imported ×0", "present/a processed"],
+    bodies: 1,
+  },
+  {
+    name: "an event of a batch that was imported under its earlier id is a duplicate for as long",
+    steps: [
+      {
+        jobs: [
+          importOf("a"),
+          ...batchOf([["present/a", { earlierId: "a", at: WINDOW_ENDS }]]),
+          ...batchOf([["present/b", { earlierId: "a", cents: 2, at: WINDOW_ENDS + 1 }]]),
+        ],
+      },
+    ],
+    answers: ["1 new, 0 known, 0 owed", "duplicate", "processed"],
+    effects: ["present/b 2"],
+    events: ["a imported", "present/b processed"],
+    bodies: 1,
   },
   {
     name: "an event of a batch keeps its earlier id",

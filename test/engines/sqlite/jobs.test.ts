@@ -21,6 +21,7 @@ const source: EventSource = {
   requireChange: false,
   sameBody: false,
   retryForMs: 0,
+  retryWindowMs: 0,
   payloadOf: ({ body }) => ({ json: Buffer.from(body).toString() }),
   carries: () => false,
 };

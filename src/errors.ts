@@ -98,8 +98,10 @@ export type ErrorCode =
   | "not_serving"
   // The signature doctor cannot read the saved request.
   | "request_unreadable"
-  // Files of the open database were removed, moved or replaced: the process ends.
+  // Files of the open database were removed, moved, replaced or overwritten: the process ends.
   | "database_moved"
+  // Code of the user dropped SQLite's locks: the process ends.
+  | "database_unlocked"
   // An unexpected error.
   | "storage_failed"
   | "internal";

@@ -42,6 +42,7 @@ export interface ServeOptions {
 const WHY_ENDED: Partial<Record<ErrorCode, string>> & { readonly storage_failed: string } = {
   storage_failed: "this process can no longer trust the database; a restart recovers it",
   database_moved: "ended without answering: files of the database are no longer in place",
+  database_unlocked: "ended without answering: SQLite's locks on the database were dropped",
 };
 
 /** How long a stop waits for requests in flight, in milliseconds. A stop may take 10 s in all. */

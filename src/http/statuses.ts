@@ -55,4 +55,5 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   shutting_down: 503,
   storage_failed: 503,
   database_moved: 503,
+  database_unlocked: 503,
 };

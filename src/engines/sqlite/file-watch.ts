@@ -1,18 +1,26 @@
 import type { Database } from "bun:sqlite";
 import { fstatSync, readlinkSync, realpathSync, statSync } from "node:fs";
-import { HookonceError } from "../../errors.ts";
+import { HookonceError, withCode } from "../../errors.ts";
+import { watchContent, type Overwritten } from "./content-watch.ts";
 import { descriptorsOf, OPEN_FILES } from "./descriptors.ts";
+import { watchIndexLock } from "./index-lock.ts";
 
-/** Checks whether the files that SQLite has open are still at their paths. */
+/** Checks whether the files that SQLite has open are still at their paths, and contain what it wrote. */
 export interface FileWatch {
   /**
-   * Takes about 15 µs for each batch of deliveries: three calls of stat. Call it after the sync and before
-   * the answer. A file that is in place then contains what is answered.
+   * Takes about 25 µs for each batch of deliveries. Call it after the sync and before the answer. A file that
+   * is in place then contains what is answered.
    *
-   * @throws HookonceError `database_moved`, which names every file that is gone or replaced. The process must
-   *   end.
+   * @throws HookonceError `database_moved`, which names every file that is gone, replaced or overwritten;
+   *   `database_unlocked`. The process must end.
    */
   check(): void;
+  /**
+   * Takes 3 µs. Call it when code of the user has run.
+   *
+   * @throws HookonceError `database_unlocked`: it has dropped SQLite's locks. The process must end.
+   */
+  checkLock(): void;
   /**
    * Returns the error that `check` throws, or else the given one. Without its files, SQLite reports only a
    * disk I/O error.
@@ -46,7 +54,8 @@ type State = "in place" | "gone" | "empty" | "replaced";
  */
 export function watchFiles(connection: Database): FileWatch {
   // On Windows, open files cannot be removed or moved.
-  if (process.platform === "win32") return { check: () => {}, explain: (error) => error, end: () => {} };
+  if (process.platform === "win32")
+    return { check: () => {}, checkLock: () => {}, explain: (error) => error, end: () => {} };
   // SQLite opens the log in the first transaction.
   connection.query("select 1 from sqlite_schema").values();
   const realPath = realpathSync(connection.filename);
@@ -55,10 +64,22 @@ export function watchFiles(connection: Database): FileWatch {
   // Without the index of the log, other processes create a new one, and both write to the same places.
   const index = watched("index of the write-ahead log", `${realPath}-shm`);
   const [descriptor] = descriptorsOf(realPath);
+  const [ofLog] = descriptorsOf(log.path);
+  const [ofIndex] = descriptorsOf(index.path);
+  // Without /proc, only the paths are checked.
+  const findOverwritten =
+    descriptor === undefined || ofLog === undefined || ofIndex === undefined
+      ? (): Overwritten[] => []
+      : watchContent({ database: descriptor, log: ofLog, index: ofIndex });
+  const lock = ofIndex === undefined ? undefined : watchIndexLock(ofIndex);
   let failed: HookonceError | undefined;
   let ended = false;
 
   function look(): HookonceError | undefined {
+    return lookAtPaths() ?? lookAtLock() ?? lookAtContents();
+  }
+
+  function lookAtPaths(): HookonceError | undefined {
     const problems = [database, log, index].flatMap((file) => {
       const state = stateOf(file);
       const what = state !== "empty" ? state : file === log ? "gone" : "replaced";
@@ -66,13 +87,41 @@ export function watchFiles(connection: Database): FileWatch {
     });
     if (problems.length === 0) return undefined;
     const saved = saveLog(connection, { realPath, descriptor, database, log, index });
-    const kept = saved
-      ? "All events answered so far are in the database file that was open."
-      : "Events answered recently may be only in the files that were open.";
-    return new HookonceError(
-      "database_moved",
-      `While hookonce served, files of the database were removed, moved or replaced: ${problems.join("; ")}. ${kept} Stop hookonce before you touch them.`,
+    return moved(
+      `files of the database were removed, moved or replaced: ${problems.join("; ")}`,
+      saved
+        ? "All events answered so far are in the database file that was open."
+        : "Events answered recently may be only in the files that were open.",
     );
+  }
+
+  function lookAtLock(): HookonceError | undefined {
+    if (lock === undefined || lock.isHeld()) return undefined;
+    return new HookonceError(
+      "database_unlocked",
+      `A handler, or code that it uses, opened and closed ${index.path}. That dropped SQLite's locks, so another process could damage the database. Change the handler so that it does not read the files of the database. To copy the database, use VACUUM INTO outside of a handler.`,
+    );
+  }
+
+  function lookAtContents(): HookonceError | undefined {
+    const problems = unexpected();
+    if (problems.length === 0) return undefined;
+    return moved(
+      `another program wrote to files of the database: ${problems.join("; ")}`,
+      "Events answered recently may be lost.",
+    );
+  }
+
+  function unexpected(): string[] {
+    try {
+      const named = { database, log };
+      return findOverwritten().map((which) => {
+        const { name, path } = named[which];
+        return `the ${name} ${path} was truncated or overwritten`;
+      });
+    } catch (error) {
+      return [`they can no longer be read (${withCode(error)})`];
+    }
   }
 
   return {
@@ -80,11 +129,23 @@ export function watchFiles(connection: Database): FileWatch {
       failed ??= look();
       if (failed !== undefined) throw failed;
     },
+    checkLock() {
+      failed ??= lookAtLock();
+      if (failed !== undefined) throw failed;
+    },
     explain: (error) => (ended ? error : ((failed ??= look()) ?? error)),
     end() {
       ended = true;
+      lock?.close();
     },
   };
+}
+
+function moved(what: string, kept: string): HookonceError {
+  return new HookonceError(
+    "database_moved",
+    `While hookonce served, ${what}. ${kept} Stop hookonce before you touch them.`,
+  );
 }
 
 function watched(name: string, path: string): WatchedFile {

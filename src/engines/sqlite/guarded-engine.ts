@@ -65,8 +65,10 @@ export function guardFiles(engine: Engine, files: FileWatch, onFatal: (error: un
       try {
         files.check();
       } catch (error) {
-        // The last write of the log must not reach a database that others may be using by now.
+        // The last write of the log must not reach a database that others may be using by now, and a damaged
+        // log must not reach any.
         onFatal(error);
+        return;
       }
       files.end();
       await engine.close();

@@ -27,6 +27,8 @@ export function createHandlerRuns(
   policy: Policy,
   interrupted: InterruptedRuns,
   marker: Pick<Marker, "begin" | "end">,
+  /** Called at the end of each run of a TypeScript handler, while it is still marked. */
+  checkAfterCode: () => void = () => {},
 ): HandlerRuns {
   let notes: RunNote[] = [];
 
@@ -49,6 +51,7 @@ export function createHandlerRuns(
         // Every handler in the table was loaded by this engine.
         ran = (handler as SqliteHandler).run(input);
       } finally {
+        if (handler.language === "ts") checkAfterCode();
         marker.end();
         ms = performance.now() - started;
         note(handler, input, ms);

@@ -49,7 +49,14 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
   const checkpoint = checkpointOf(connection, createdByUs, onFatal);
   const store = createEventStore(connection);
   const interrupted = createInterruptedRuns(connection);
-  const runs = createHandlerRuns(policy, interrupted, marker);
+  const runs = createHandlerRuns(policy, interrupted, marker, () => {
+    try {
+      files.checkLock();
+    } catch (error) {
+      // The marker stays, so that the next start knows which handler it was.
+      onFatal(error);
+    }
+  });
   const transaction = createTransaction(connection, sync === null ? marker : undefined);
   const jobs = createJobs(connection, store, policy, runs, interrupted);
   const batches = createBatchWriter(transaction, jobs, store, createRollupWrites(connection));

@@ -1,6 +1,15 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { HookonceError } from "../../../src/errors.ts";
 import { describeUnless, needsLinux } from "../../crash/requirements.ts";
@@ -36,6 +45,8 @@ function idsIn(path: string, withLog: boolean): string[] {
 
 const SAVED = "All events answered so far are in the database file that was open.";
 const LOST = "Events answered recently may be only in the files that were open.";
+
+const GONE = "Events answered recently may be lost.";
 
 interface Loss {
   readonly name: string;
@@ -116,6 +127,44 @@ const losses: readonly Loss[] = [
     kept: LOST,
   },
   {
+    name: "the write-ahead log is truncated",
+    lose: (path) => truncateSync(`${path}-wal`),
+    told: ["the write-ahead log DB-wal was truncated or overwritten"],
+    kept: GONE,
+  },
+  {
+    name: "the write-ahead log loses its last bytes",
+    lose: (path) => truncateSync(`${path}-wal`, statSync(`${path}-wal`).size - 100),
+    told: ["the write-ahead log DB-wal was truncated or overwritten"],
+    kept: GONE,
+  },
+  {
+    name: "another log is copied over the write-ahead log",
+    lose: (path) => {
+      using other = new Database(`${path}.other`);
+      other.run("pragma journal_mode = wal");
+      other.run("create table other (n)");
+      Bun.spawnSync(["cp", `${path}.other-wal`, `${path}-wal`]);
+    },
+    told: ["the write-ahead log DB-wal was truncated or overwritten"],
+    kept: GONE,
+  },
+  {
+    name: "the database is truncated",
+    lose: (path) => truncateSync(path),
+    told: ["the database DB was truncated or overwritten"],
+    kept: GONE,
+  },
+  {
+    name: "another database is copied over the database",
+    lose: (path) => {
+      new Database(`${path}.other`).run("create table other (n)");
+      Bun.spawnSync(["cp", `${path}.other`, path]);
+    },
+    told: ["the database DB was truncated or overwritten"],
+    kept: GONE,
+  },
+  {
     name: "the folder is moved",
     lose: (path) => {
       renameSync(dirname(path), `${dirname(path)}-old`);
@@ -188,6 +237,27 @@ describe("while the files are in place", () => {
       inbox.rows("pragma wal_checkpoint(truncate)");
     }
     expect(inbox.fatal).toEqual([]);
+  });
+
+  test("nor do a checkpoint of another process, its writes, and a new time of the files", async () => {
+    await using inbox = await testInbox();
+    const { databasePath } = inbox;
+    inbox.rows("create table theirs (n)");
+    for (let n = 0; n < 6; n++) {
+      expect(await statusOrError(inbox, n)).toBe(200);
+      inbox.rows(`insert into theirs values (${n})`);
+      if (n % 2 === 0) inbox.rows(`pragma wal_checkpoint(${n === 2 ? "restart" : "passive"})`);
+      else for (const suffix of ["", "-wal", "-shm"]) utimesSync(databasePath + suffix, n, n);
+    }
+    expect(inbox.fatal).toEqual([]);
+  });
+
+  test("a stop reports a log that was truncated, and does not move it into the database", async () => {
+    await using inbox = await testInbox();
+    expect(await statusOrError(inbox, 1)).toBe(200);
+    truncateSync(`${inbox.databasePath}-wal`);
+    await inbox.close();
+    expect(inbox.fatal).toEqual([expect.objectContaining({ code: "database_moved" })]);
   });
 
   test("/readyz ends the process as a delivery does if they are gone", async () => {

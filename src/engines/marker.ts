@@ -97,7 +97,7 @@ export function openMarker(path: string): Marker | { readonly reason: string } {
     }
     bytes = mapMarker(path);
   } catch (error) {
-    rmSync(path, { force: true });
+    removeQuietly(path);
     return { reason: messageOf(error) };
   }
   const words = wordsOf(bytes);
@@ -126,6 +126,14 @@ export function openMarker(path: string): Marker | { readonly reason: string } {
       rmSync(path, { force: true });
     },
   };
+}
+
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // For example, it is a folder.
+  }
 }
 
 /** @returns how many bytes the text takes */

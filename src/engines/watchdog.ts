@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs";
+import { messageOf } from "../errors.ts";
 import { markerPathOf, noMarker, openMarker, verdictPathOf, type Marker } from "./marker.ts";
 import type { WatchFailed, WatchOrder } from "./watchdog-worker.ts";
 
@@ -28,7 +29,14 @@ export function watchRuns(database: string, limits: WatchLimits, onFailed: (reas
     return noMarker;
   }
   const verdict = verdictPathOf(database);
-  rmSync(verdict, { force: true });
+  try {
+    rmSync(verdict, { force: true });
+  } catch (error) {
+    // For example, it is a folder.
+    onFailed(messageOf(error));
+    marker.close();
+    return noMarker;
+  }
   let worker: Worker | undefined;
   return {
     ...marker,

@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   lookAt,
   mapMarker,
   markerPathOf,
   MAX_MARKED_BODY,
+  noMarker,
   openMarker,
   readLeft,
   verdictPathOf,
@@ -13,6 +14,7 @@ import {
   type Marker,
   type Run,
 } from "../../src/engines/marker.ts";
+import { watchRuns } from "../../src/engines/watchdog.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 let folder: string;
@@ -164,5 +166,19 @@ describe("the files", () => {
     expect(openMarker(join(folder, "missing/hookonce.db.marker"))).toEqual({
       reason: expect.stringContaining("ENOENT") as string,
     });
+  });
+
+  test.each([
+    ["marker", markerPathOf],
+    ["verdict", verdictPathOf],
+  ])("are not needed: a folder at the path of the %s is reported, and left alone", (_, pathOf) => {
+    const database = join(folder, "app.db");
+    mkdirSync(join(pathOf(database), "inside"), { recursive: true });
+    const reasons: string[] = [];
+    const marker = watchRuns(database, { tickMs: 1000, limit: 30 }, (reason) => reasons.push(reason));
+    expect(marker).toBe(noMarker);
+    expect(reasons).toEqual([expect.stringContaining("EISDIR")]);
+    expect(existsSync(join(pathOf(database), "inside"))).toBe(true);
+    rmSync(pathOf(database), { recursive: true });
   });
 });

@@ -30,7 +30,7 @@ const WAL = 2;
  * - The database is empty.
  * - The file is not in WAL mode. SQLite marks the file before it makes a log, and deletes the log before it
  *   removes the mark. Copies by VACUUM INTO are not in WAL mode.
- * - File and log carry different marks (log-mark.ts).
+ * - The mark in the file is not one from which the log can continue (log-mark.ts).
  */
 export function hasForeignLog(path: string): boolean {
   const size = statSync(path, { throwIfNoEntry: false })?.size;
@@ -63,6 +63,7 @@ function hasOtherMark(realPath: string): boolean {
   const inFile = markIn(() => openWithoutLog(realPath));
   const withLog = markIn(() => new Database(realPath, { readonly: true }));
   if (inFile === undefined || withLog === undefined) return false;
+  if (withLog.needs !== undefined) return withLog.id !== inFile.id || inFile.count < withLog.needs;
   return withLog.id !== inFile.id && withLog.base !== inFile.id;
 }
 

@@ -8,7 +8,7 @@ import { holderOf, lockFileOf, tellHolder } from "./lock-text.ts";
 import { refuseLostDatabase } from "./lost-database.ts";
 import { makePrivateFile, writePrivateFile } from "./private-file.ts";
 import { realPath } from "./real-path.ts";
-import { refusalOf, troubleOf } from "./sqlite-error.ts";
+import { isDamage, refusalOf, troubleOf } from "./sqlite-error.ts";
 
 /**
  * Allows one `serve` per database. Two locks are held for its whole life, and the kernel releases both
@@ -130,8 +130,10 @@ function tryBegin(lock: Database): boolean {
     lock.run("begin immediate");
     return true;
   } catch (error) {
-    if (troubleOf(error) !== "busy") throw error;
-    return false;
+    if (troubleOf(error) === "busy") return false;
+    if (!isDamage(error)) throw error;
+    const message = `The lock file ${lock.filename} is damaged: ${withCode(error)}. Make sure that no hookonce uses the database, delete the file, and start again. It contains nothing.`;
+    throw new HookonceError("database_unusable", message, { cause: error });
   }
 }
 
@@ -140,6 +142,7 @@ function refusing<Result>(path: string, work: () => Result): Result {
   try {
     return work();
   } catch (cause) {
+    if (cause instanceof HookonceError) throw cause;
     throw refusalOf(
       cause,
       path,

@@ -1,4 +1,6 @@
-import { readSync } from "node:fs";
+import type { Database } from "bun:sqlite";
+import { readSync, realpathSync } from "node:fs";
+import { descriptorsOf } from "./descriptors.ts";
 
 /**
  * What the index of the write-ahead log (`-shm`) says. All processes that have the database open share it.
@@ -51,4 +53,15 @@ export function readLogIndex(descriptor: number): LogIndex | undefined {
     };
   }
   return undefined;
+}
+
+/**
+ * Returns a function that tells the log as it is now from earlier ones at the same path: SQLite gives it new
+ * salts each time it restarts it. The function returns undefined if the index cannot be read.
+ *
+ * @param connection in WAL mode, and has read from the database
+ */
+export function generationOf(connection: Database): () => string | undefined {
+  const [descriptor] = descriptorsOf(`${realpathSync(connection.filename)}-shm`);
+  return () => (descriptor === undefined ? undefined : readLogIndex(descriptor)?.salts);
 }

@@ -13,6 +13,7 @@ import { explainReads, guardFiles } from "./guarded-engine.ts";
 import { createHandlerRuns } from "./handler-runs.ts";
 import { createInterruptedRuns } from "./interrupted-runs.ts";
 import { createJobs } from "./jobs.ts";
+import { generationOf } from "./log-index.ts";
 import { markingLog } from "./log-mark.ts";
 import { watchLogSize } from "./log-size.ts";
 import { takeOverLogSync, type LogSync } from "./log-sync.ts";
@@ -179,7 +180,8 @@ function checkpointOf(
 ): Checkpoint {
   const checkpoint = createCheckpoint(connection, onFatal);
   // hookonce leaves no statistics (sqlite_stat1) in a database that belongs to an application.
-  return createdByUs ? markingLog(connection, countingRows(connection, checkpoint)) : checkpoint;
+  if (!createdByUs) return checkpoint;
+  return markingLog(connection, countingRows(connection, checkpoint), generationOf(connection));
 }
 
 async function openReaderLater(path: string, files: FileWatch) {

@@ -131,8 +131,20 @@ export function refusalOf(cause: unknown, path: string, otherwise: string): Hook
     case "full":
     case "fatal":
     case "statement":
-      return new HookonceError("database_unusable", otherwise, { cause });
+      return new HookonceError("database_unusable", damage(cause, path) ?? otherwise, { cause });
   }
+}
+
+/** Whether the file is no database, or a damaged one. */
+export function isDamage(cause: unknown): cause is SQLiteError {
+  return cause instanceof SQLiteError && [CORRUPT, NOTADB].includes(cause.errno & 0xff);
+}
+
+function damage(cause: unknown, path: string): string | undefined {
+  if (!isDamage(cause)) return undefined;
+  if ((cause.errno & 0xff) === NOTADB)
+    return `${path} is not a SQLite database: ${withCode(cause)}. If hookonce has used it, it is damaged: put a backup in its place. Or set database to another file.`;
+  return `The database ${path} is damaged: ${withCode(cause)}. Put a backup in its place, and move ${path}-wal and ${path}-shm away: they belong to the damaged one.`;
 }
 
 /**

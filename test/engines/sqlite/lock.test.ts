@@ -121,6 +121,16 @@ describe("the serve lock of a database", () => {
     expect(() => lockFile(database, "darwin")).toThrow("a second name (a hard link)");
   });
 
+  test("says to delete a lock file that is damaged", async () => {
+    using folder = scratch();
+    mkdirSync(dirname(folder.database));
+    writeFileSync(`${folder.database}.lock`, Buffer.alloc(5000, 7));
+    const error = await refusalOf(() => lockDatabase(folder.database));
+    expect(error.code).toBe("database_unusable");
+    expect(error.message).toContain(`The lock file ${folder.database}.lock is damaged`);
+    expect(error.message).toContain("delete the file");
+  });
+
   test("leaves no database behind if nothing was written to it, and one that exists as it is", async () => {
     using folder = scratch();
     const { database } = folder;

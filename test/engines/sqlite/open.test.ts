@@ -86,7 +86,7 @@ describe("the writer's connection", () => {
         );
         return join(folder, "x.db");
       },
-      /^Cannot open the database .*x\.db: file is not a database \(SQLITE_NOTADB\)\. Set database to /,
+      /x\.db is not a SQLite database: file is not a database \(SQLITE_NOTADB\)\. .* put a backup in its place/,
     ],
     [
       "a folder",

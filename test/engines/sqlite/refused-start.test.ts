@@ -41,6 +41,21 @@ describeUnless(onlyInFullRun(), "a start that cannot write is refused with a cod
     });
   }
 
+  test("if the database is damaged: the error says what to put in its place, and what to move away", async () => {
+    await using inbox = await testInbox();
+    const tables = inbox.rows("select rootpage from sqlite_schema where rootpage > 1") as {
+      rootpage: number;
+    }[];
+    await inbox.close();
+    const bytes = readFileSync(inbox.databasePath);
+    for (const { rootpage: page } of tables) bytes.fill(0xff, (page - 1) * 4096, page * 4096);
+    writeFileSync(inbox.databasePath, bytes);
+    const error = await refusalOf(() => inbox.restart());
+    expect(error.code).toBe("database_unusable");
+    expect(error.message).toContain(`The database ${inbox.databasePath} is damaged: `);
+    expect(error.message).toContain(`move ${inbox.databasePath}-wal and ${inbox.databasePath}-shm away`);
+  });
+
   test("if the disk fills up during a migration: disk_full, not migration_failed", async () => {
     using db = new Database(":memory:", { strict: true });
     db.run("pragma max_page_count = 20");

@@ -181,6 +181,37 @@ describe("the log beside a database", () => {
       ]);
     }));
 
+  test("is foreign if the file is a copy made while hookonce served, and the log has been restarted since", async () => {
+    await using inbox = await testInbox();
+    const { databasePath: path } = inbox;
+    const mark = (): string => String(inbox.value("select value from hookonce_meta where key = 'log_mark'"));
+    /** Moves the log into the file, and begins another one. */
+    async function nextLog(...events: number[]): Promise<void> {
+      inbox.rows("pragma wal_checkpoint(truncate)");
+      const before = mark();
+      for (const n of events) await statuses(inbox, n);
+      while (mark() === before) await Bun.sleep(1);
+    }
+    await statuses(inbox, 1, 2, 3, 4);
+    await nextLog(5, 6, 7, 8);
+    inbox.rows("pragma wal_checkpoint(passive)");
+    Bun.spawnSync(["cp", path, `${path}.early`]);
+    await nextLog(9, 10, 11, 12);
+    await nextLog(13);
+    Bun.spawnSync(["cp", path, `${path}.late`]);
+    await statuses(inbox, 14);
+    const killed = keepFiles(path);
+    expect(hasForeignLog(killed)).toBe(false);
+    Bun.spawnSync(["cp", `${path}.late`, killed]);
+    expect(hasForeignLog(killed)).toBe(false);
+    Bun.spawnSync(["cp", `${path}.early`, killed]);
+    expect(hasForeignLog(killed)).toBe(true);
+    setForeignLogAside(killed, 0);
+    using db = new Database(killed);
+    expect(db.prepare("select count(*) from hookonce_events").values()).toEqual([[8]]);
+    expect(db.prepare("pragma integrity_check").values()).toEqual([["ok"]]);
+  });
+
   test("without a frame is nobody's", () =>
     killed((path) => {
       writeFileSync(path, "");

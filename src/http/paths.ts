@@ -1,4 +1,5 @@
 import { closest, distance } from "fastest-levenshtein";
+import type { Source } from "../providers/source.ts";
 
 /** The paths of a source. The source `default` also answers `/webhook`. */
 export function pathsOf({ name }: { readonly name: string }): string[] {
@@ -26,4 +27,19 @@ export function nearPath(path: string, paths: readonly string[]): string | undef
   if (named !== undefined) return named;
   const best = closest(written, paths);
   return distance(written, best) <= MAX_DISTANCE ? best : undefined;
+}
+
+/**
+ * An unknown path as it may be logged. Somebody may have put a secret into it: a source's own, or a wrong one
+ * after the name of a source whose provider sends its secret.
+ */
+export function shownPath(
+  path: string,
+  sources: ReadonlyMap<string, Pick<Source, "hideSecrets" | "redactBody">>,
+): string {
+  const segments = path.split("/");
+  const name = segments.findIndex((one) => sources.get(one.toLowerCase())?.redactBody !== undefined);
+  const isLonger = name !== -1 && segments.slice(name + 1).some((one) => one !== "");
+  const shown = isLonger ? [...segments.slice(0, name + 1), "[redacted]"].join("/") : path;
+  return [...sources.values()].reduce((rest, { hideSecrets }) => hideSecrets(rest), shown);
 }

@@ -11,9 +11,9 @@ export interface Refused {
   /** Unix milliseconds. */
   readonly receivedAt: number;
   readonly method: string;
-  /** Path and query. */
+  /** Path and query. If the secret travels in the query, no value of it is kept. */
   readonly url: string;
-  /** Without Authorization, cookies, and whatever is in the place of a static secret. */
+  /** Without Authorization, cookies, and every value in which a static secret may be. */
   readonly headers: Headers;
   /** The raw bytes, or why they were not kept. */
   readonly body: Uint8Array | BodyMissing;
@@ -100,7 +100,7 @@ export function createRefusedRing(limits: RingLimits = LIMITS): RefusedRing {
         source: source.name,
         receivedAt: clock(),
         method: head.method,
-        url: source.keepableUrl(pathOf(head.url)),
+        url: source.urlForDoctor(pathOf(head.url)),
         headers: source.headersForDoctor(head.headers),
         body: keptBody(source, body, limits.body, error.code),
         code: error.code,

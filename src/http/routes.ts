@@ -13,7 +13,7 @@ import { answerBatch, answerError, answerReceived, answerReply } from "./answers
 import type { BodyReader } from "./body.ts";
 import type { DeliveryLog } from "./log.ts";
 import type { RefusedRing } from "./refused.ts";
-import { nearPath, pathsOf } from "./paths.ts";
+import { nearPath, pathsOf, shownPath } from "./paths.ts";
 
 export interface RoutesOptions {
   readonly sources: ReadonlyMap<string, Source>;
@@ -91,7 +91,7 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
     const error = refusalOf(c.req.path, allowed.get(c.req.path));
     if (c.req.method === "POST")
       options.log.rejected(
-        c.req.path.slice(0, MAX_LOGGED).replaceAll(/\p{C}/gu, "?"),
+        shownPath(c.req.path, options.sources).slice(0, MAX_LOGGED).replaceAll(/\p{C}/gu, "?"),
         withNearPath(error, c.req.path, [...options.sources.values()].flatMap(pathsOf)),
         performance.now(),
       );

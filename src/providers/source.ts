@@ -8,7 +8,14 @@ import { compileHandshakes, type Handshakes } from "./handshake.ts";
 import { decompress, parseBody, type ParsedBody, type Reading } from "./body/payload.ts";
 import { createIdentifier, type Identified, type Identify } from "./identify.ts";
 import type { Provider } from "./provider.ts";
-import { createBodyRedaction, createHeaderRedaction, createUrlRedaction } from "./body/redaction.ts";
+import {
+  createBodyRedaction,
+  createHeaderRedaction,
+  createRefusedHeaderRedaction,
+  createRefusedUrlRedaction,
+  createSecretHiding,
+  createUrlRedaction,
+} from "./body/redaction.ts";
 import { canonical, compileSelector, type Selector } from "./body/selector.ts";
 import { kindOf, type Scheme } from "./schemes.ts";
 import { coversUrl, refusalWith, secretOf, signsInBody } from "./verifier.ts";
@@ -114,8 +121,10 @@ export interface Source {
   readonly keepableHeaders: (headers: Headers) => Headers;
   /** The same with what the doctor needs. They are kept only in memory. */
   readonly headersForDoctor: (headers: Headers) => Headers;
-  /** The URL as it may be shown: secrets replaced. */
-  readonly keepableUrl: (url: string) => string;
+  /** The path and query of a refused delivery as they may be shown. */
+  readonly urlForDoctor: (url: string) => string;
+  /** Replaces the source's secrets in text that is shown, such as the path of another request. */
+  readonly hideSecrets: (text: string) => string;
 }
 
 /** @throws HookonceError `not_a_batch`, or what is wrong with the body as a whole */
@@ -152,7 +161,6 @@ export function createSource(
   const parse = reading(readAs, (delivery) => parseBody(delivery, provider.formField, maxBody));
   const signatureInBody = signsInBody(scheme);
   const parameters = parametersIn([eventId, type]);
-  const keepableUrl = createUrlRedaction(scheme, secrets);
   const secretIn = kind.signatureParameter(scheme);
   if (secretIn !== undefined && parameters.includes(secretIn)) {
     throw new HookonceError(
@@ -211,12 +219,13 @@ export function createSource(
     payloadOf: createPayloadOf(parse, split),
     carries: createCarries(identify, split),
     handshakes,
-    keepQuery: createQueryKeeping(parameters, keepableUrl),
+    keepQuery: createQueryKeeping(parameters, createUrlRedaction(scheme, secrets)),
     redactBody:
       kind.proof === "secret-sent" ? createBodyRedaction(secrets, provider.formField, maxBody) : undefined,
     keepableHeaders: createHeaderRedaction(provider, scheme, secrets),
-    headersForDoctor: createHeaderRedaction(provider, scheme, secrets, true),
-    keepableUrl,
+    headersForDoctor: createRefusedHeaderRedaction(provider, scheme, secrets),
+    urlForDoctor: createRefusedUrlRedaction(scheme, secrets),
+    hideSecrets: createSecretHiding(scheme, secrets),
   };
 }
 

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { diagnoseInFolder } from "../../src/app/diagnose-in-folder.ts";
 import { HookonceError, type ErrorCode } from "../../src/errors.ts";
 import { createSocketApp } from "../../src/http/admin/listener.ts";
@@ -97,6 +97,81 @@ test("a delivery without its static secret is kept for the doctor, which names t
   expect(findings.map(({ cause, what }) => [cause, what])).toEqual([
     ["near_parameter", "The URL has the parameter tokn, but this source expects the secret in token."],
   ]);
+});
+
+describe("no spelling of a secret is kept, logged or answered", () => {
+  const STATIC = "s3cr/et+va lue==";
+  const escaped = encodeURIComponent(STATIC);
+  const spellings = [
+    escaped,
+    escaped.replaceAll(/%../g, (one) => one.toLowerCase()),
+    encodeURI(STATIC),
+    escaped.replace("%2F", "/"),
+    encodeURIComponent(escaped),
+  ];
+  const inQuery = (secretIn = "query:token") =>
+    testInbox({
+      config: `[sources.strava]\nprovider = "static"\nsecret = "env:S"\nsecret_in = "${secretIn}"\nevent_id = "body:$.id"\ntype = "body:$.type"\n`,
+      environment: { S: STATIC },
+      files: { "handlers/strava/_any.sql": "select 1;" },
+    });
+
+  test.each(spellings)("%s", async (spelling) => {
+    await using inbox = await inQuery();
+    const answers: string[] = [];
+    const post = async (path: string, id: string, headers = {}): Promise<number> => {
+      const body = JSON.stringify({ id, type: "t", copy: spelling });
+      const response = await inbox.request(path, { method: "POST", body, headers });
+      answers.push(await response.text());
+      return response.status;
+    };
+    const copies = { "x-original-uri": `/webhook/strava?token=${spelling}`, "x-copy": `${spelling}!` };
+    expect(await post(`/webhook/strava?token=${escaped}`, "e1", copies)).toBe(200);
+    for (const path of ["?tokn=", "?Token=", "?", "?a=1&", "?token=no&x="])
+      expect(await post(`/webhook/strava${path}${spelling}`, "e2", copies)).toBe(401);
+    for (const path of ["/webhook/strava/", "/webhook/", "/strava/", "/hooks/a/"])
+      expect(await post(`${path}${spelling}`, "e3")).toBe(404);
+    const tables = ["hookonce_bodies", "hookonce_events"].map((one) => inbox.rows(`select * from ${one}`));
+    const bodies = inbox.rows("select cast(bytes as text) from hookonce_bodies");
+    const kept = JSON.stringify([answers, inbox.log, inbox.refused.list(undefined, 20), tables, bodies]);
+    for (const one of [STATIC, ...spellings, "s3cr"]) expect(kept).not.toContain(one);
+    expect(inbox.refused.list("strava", 20).map(({ url }) => url)).toEqual([
+      "/webhook/strava?token=[redacted]&x=[redacted]",
+      "/webhook/strava?a=[redacted]&[redacted]",
+      "/webhook/strava?[redacted]",
+      "/webhook/strava?Token=[redacted]",
+      "/webhook/strava?tokn=[redacted]",
+    ]);
+  });
+
+  test("a wrong secret under another name is not kept either", async () => {
+    await using query = await inQuery();
+    for (const path of ["?tokn=0ld-0ne", "?0ld-0ne", "?0ld-0ne==", "?a=0ld-0ne&token=", "?token=0ld-0ne"])
+      await query.request(`/webhook/strava${path}`, { method: "POST", body: "{}" });
+    await query.request("/webhook/strava/0ld-0ne", { method: "POST", body: "{}" });
+    expect(query.refused.list("strava", 20)).toHaveLength(5);
+    expect(query.refused.list("strava", 20)[1]?.url).toBe("/webhook/strava?a=[redacted]&token=");
+    expect(JSON.stringify([query.refused.list("strava", 20), query.log])).not.toContain("0ld-0ne");
+    expect(query.log.at(-1)).toMatchObject({ source: "/webhook/strava/[redacted]" });
+
+    await using header = await inQuery("header:x-token");
+    const headers = { "x-tokn": "0ld-0ne", "content-type": "application/json" };
+    await header.request("/webhook/strava?q=0ld-0ne", { method: "POST", body: "{}", headers });
+    const [refused] = header.refused.list("strava", 1);
+    expect(refused).toMatchObject({ url: "/webhook/strava?q=[redacted]", code: "signature_missing" });
+    expect(refused?.headers).toMatchObject({ "x-tokn": "[redacted]", "content-type": "application/json" });
+  });
+
+  test("a signing key is not kept if somebody sends it", async () => {
+    await using inbox = await inboxOf();
+    const headers = { "x-key": SECRET, "stripe-signature": "t=1,v1=00" };
+    await inbox.request(`/webhook/stripe?key=${SECRET}`, { method: "POST", body: "{}", headers });
+    await inbox.request(`/webhook/stripe/${SECRET}`, { method: "POST", body: "{}" });
+    const kept = inbox.refused.list("stripe", 20);
+    expect(kept[0]).toMatchObject({ url: "/webhook/stripe?key=[redacted]" });
+    expect(kept[0]?.headers).toMatchObject({ "x-key": "[redacted]", "stripe-signature": "t=1,v1=00" });
+    expect(JSON.stringify([kept, inbox.log])).not.toContain(SECRET);
+  });
 });
 
 test("keeps nothing of a delivery that is processed, or refused for a reason of hookonce's own", async () => {

@@ -5,62 +5,125 @@ import { isMultipart, partsOf, writeMultipart } from "./multipart.ts";
 import { decompress, parseJson, readText, withoutMark } from "./payload.ts";
 import type { Provider } from "../provider.ts";
 import { kindOf, type Scheme } from "../schemes.ts";
+import { createLatin1Redaction, createTextRedaction, REDACTED } from "./secret-spellings.ts";
 import { exactJson, NumberLiteral, parseWithExactNumbers } from "./exact-numbers.ts";
-
-const REDACTED = "[redacted]";
 
 /** Redacted in every source. */
 const SECRET_HEADERS = ["authorization", "proxy-authorization", "cookie"];
 
+/** They describe the request, and no sender puts a secret into them. */
+const HARMLESS_HEADERS = new Set([
+  "accept",
+  "accept-encoding",
+  "connection",
+  "content-encoding",
+  "content-length",
+  "content-type",
+  "date",
+  "host",
+  "transfer-encoding",
+  "user-agent",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-port",
+  "x-forwarded-proto",
+]);
+
+/** The fewest characters of a key that are looked for in text. Fewer would occur by chance. */
+const MIN_KEY = 8;
+
+/** Replaces the secrets of a source in text that is shown, whether the sender uses them in this way or not. */
+export function createSecretHiding(scheme: Scheme, secrets: readonly string[]): (text: string) => string {
+  return createTextRedaction(
+    isSecretSent(scheme) ? secrets : secrets.filter(({ length }) => length >= MIN_KEY),
+  );
+}
+
 /**
  * Replaces secrets in headers before they are stored: the whole value of headers that hold secrets and, if
  * the provider sends the secret itself, the secret wherever else it is.
- *
- * @param forDoctor leaves what the doctor needs of a signature, and nobody else can use. It is not stored
  */
 export function createHeaderRedaction(
   provider: Provider,
   scheme: Scheme,
   secrets: readonly string[],
-  forDoctor = false,
 ): (headers: Headers) => Headers {
+  const redact = createValueRedaction(namesOfSecrets(provider, scheme), () => REDACTED);
+  if (!isSecretSent(scheme)) return redact;
+  // Proxies repeat the URL in headers such as X-Original-URI and Referer.
+  const redactUrl = createUrlRedaction(scheme, secrets);
+  return (headers) => mapValues(redact(headers), redactUrl);
+}
+
+/**
+ * Replaces secrets in the headers of a refused delivery. They are kept only in memory, and are never stored.
+ * What the doctor needs of a signature, and nobody else can use, stays. If the provider sends the secret
+ * itself, a wrong one may be under any name, so only values that are known to be harmless stay.
+ */
+export function createRefusedHeaderRedaction(
+  provider: Provider,
+  scheme: Scheme,
+  secrets: readonly string[],
+): (headers: Headers) => Headers {
+  const { redactSignature, signatureHeader } = kindOf(scheme);
+  const header = signatureHeader(scheme)?.header;
+  const redact = createValueRedaction(
+    namesOfSecrets(provider, scheme),
+    (name, value) => (name === header ? redactSignature?.(value) : undefined) ?? REDACTED,
+  );
+  const hide = createSecretHiding(scheme, secrets);
+  const isSent = isSecretSent(scheme);
+  return (headers) =>
+    mapValues(redact(headers), (value, name) =>
+      // The doctor tells an empty header from a missing one.
+      isSent && value !== "" && !HARMLESS_HEADERS.has(name) ? REDACTED : hide(value),
+    );
+}
+
+function isSecretSent(scheme: Scheme): boolean {
+  return kindOf(scheme).proof === "secret-sent";
+}
+
+/** The headers whose whole values are secrets, or nearly. */
+function namesOfSecrets(provider: Provider, scheme: Scheme): string[] {
   const kind = kindOf(scheme);
-  const isSent = kind.proof === "secret-sent";
-  const { redactSignature } = kind;
-  const header = isSent || redactSignature !== undefined ? kind.signatureHeader(scheme)?.header : undefined;
+  const holdsSecret = kind.proof === "secret-sent" || kind.redactSignature !== undefined;
+  const header = holdsSecret ? kind.signatureHeader(scheme)?.header : undefined;
   const names = [
-    ...new Set([
-      ...SECRET_HEADERS,
-      ...(provider.secretHeaders ?? []),
-      ...(header === undefined ? [] : [header]),
-    ]),
+    ...SECRET_HEADERS,
+    ...(provider.secretHeaders ?? []),
+    ...(header === undefined ? [] : [header]),
   ];
-  const redactOne = (name: string, value = ""): string =>
-    (forDoctor && name === header ? redactSignature?.(value) : undefined) ?? REDACTED;
-  const redact = (headers: Headers): Headers => {
+  return [...new Set(names)];
+}
+
+/** Replaces the values of these headers. Headers without them are returned themselves. */
+function createValueRedaction(
+  names: readonly string[],
+  redact: (name: string, value: string) => string,
+): (headers: Headers) => Headers {
+  return (headers) => {
     const secret = names.filter((name) => Object.hasOwn(headers, name));
     if (secret.length === 0) return headers;
     return {
       ...headers,
-      ...Object.fromEntries(secret.map((name) => [name, redactOne(name, headers[name])])),
+      ...Object.fromEntries(secret.map((name) => [name, redact(name, headers[name] ?? "")])),
     };
   };
-  if (!isSent) return redact;
-  // Proxies repeat the URL in headers such as X-Original-URI and Referer.
-  const redactUrl = createUrlRedaction(scheme, secrets);
-  return (headers) =>
-    Object.fromEntries(Object.entries(redact(headers)).map(([name, value]) => [name, redactUrl(value)]));
+}
+
+function mapValues(headers: Headers, change: (value: string, name: string) => string): Headers {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, change(value, name)]));
 }
 
 /**
  * Replaces secrets in a URL, or in text that contains URLs. Whatever is in the place of the secret is
- * replaced, because a wrong secret may be another source's, and because a secret has many spellings in a URL.
+ * replaced, because a wrong secret may be another source's.
  */
 export function createUrlRedaction(scheme: Scheme, secrets: readonly string[]): (text: string) => string {
-  const kind = kindOf(scheme);
-  if (kind.proof !== "secret-sent") return (text) => text;
+  if (!isSecretSent(scheme)) return (text) => text;
   const redactText = createTextRedaction(secrets);
-  const parameter = kind.signatureParameter(scheme);
+  const parameter = kindOf(scheme).signatureParameter(scheme);
   if (parameter === undefined) return redactText;
   return (text) =>
     redactText(
@@ -68,6 +131,32 @@ export function createUrlRedaction(scheme: Scheme, secrets: readonly string[]): 
         new URLSearchParams(name).has(parameter) ? `${name}=${REDACTED}` : pair,
       ),
     );
+}
+
+/**
+ * Replaces secrets in the URL of a refused delivery, which is a path and a query. If the provider sends the
+ * secret itself, every value of the query is replaced: a wrong secret, or an old one, may be under a misspelt
+ * name. The names stay, because they show the mistake. A parameter without a value may be a secret without a
+ * name.
+ */
+export function createRefusedUrlRedaction(
+  scheme: Scheme,
+  secrets: readonly string[],
+): (url: string) => string {
+  const hide = createSecretHiding(scheme, secrets);
+  if (!isSecretSent(scheme)) return hide;
+  const parameter = kindOf(scheme).signatureParameter(scheme);
+  const redactPair = (pair: string): string => {
+    const [, name = "", value = ""] = /^([^=]*)=(.*)$/su.exec(pair) ?? [];
+    if (/[^=]/u.test(value)) return `${hide(name)}=${REDACTED}`;
+    const isEmpty = value === "" && parameter !== undefined && new URLSearchParams(name).has(parameter);
+    return isEmpty || pair === "" ? pair : REDACTED;
+  };
+  return (url) => {
+    const [, path = "", query] = /^([^?]*)\??(.*)$/su.exec(url) ?? [];
+    if (query === undefined || query === "") return hide(url);
+    return `${hide(path)}?${query.split("&").map(redactPair).join("&")}`;
+  };
 }
 
 /**
@@ -82,7 +171,7 @@ export function createBodyRedaction(
   maxInflated: number,
 ): (delivery: Delivery) => Delivery {
   const redactText = createTextRedaction(secrets);
-  const redactLatin1 = createTextRedaction(secrets.map((secret) => Buffer.from(secret).toString("latin1")));
+  const redactLatin1 = createLatin1Redaction(secrets);
 
   /** Returns the bytes themselves if they do not contain a secret. */
   const redactBytes = (bytes: Uint8Array): Uint8Array => {
@@ -170,15 +259,4 @@ function entriesOf(text: string): [name: string, value: string][] {
       return [...new URLSearchParams(text)];
     throw error;
   }
-}
-
-/**
- * Finds every secret as it is, in a URL, and as basic authentication encodes it. The longest first, because
- * one may contain another.
- */
-function createTextRedaction(secrets: readonly string[]): (text: string) => string {
-  const spellings = secrets
-    .flatMap((secret) => [secret, encodeURIComponent(secret), Buffer.from(secret).toString("base64")])
-    .sort((a, b) => b.length - a.length);
-  return (text) => spellings.reduce((rest, spelling) => rest.replaceAll(spelling, REDACTED), text);
 }

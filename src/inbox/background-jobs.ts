@@ -80,15 +80,21 @@ interface Kept extends Pick<JobView, "state" | "error" | "imported" | "groups" |
   readonly left?: number | undefined;
   /** Where it went on after the last interruption; null at the beginning. */
   readonly resumedFrom?: JobPosition | null | undefined;
+  /** How often it has gone on from there. */
+  readonly resumes?: number | undefined;
 }
 
-/** A job that was interrupted twice at the same place, perhaps by the handler of one of its events. */
+/**
+ * A job that is interrupted again and again at the same place ends. A handler that ends the process is
+ * quarantined before that: after two ends, or up to five if the process also ends for other reasons.
+ */
+const MAX_RESUMES = 10;
+
 const STUCK: Pick<JobView, "state" | "error"> = {
   state: "failed",
   error: {
     code: "shutting_down",
-    message:
-      "hookonce ended twice at the same place in this job. Find the cause in its log, then run the command again.",
+    message: `hookonce ended ${MAX_RESUMES + 1} times at the same place in this job. Find the cause in its log, then run the command again.`,
   },
 };
 
@@ -137,7 +143,8 @@ export function createBackgroundJobs(
 
     async function record(): Promise<void> {
       if (request.dryRun) return;
-      const progress: Kept = { ...kept, state, error, imported, resumedFrom: before?.resumedFrom };
+      const { resumedFrom, resumes } = before ?? {};
+      const progress: Kept = { ...kept, state, error, imported, resumedFrom, resumes };
       await inbox.queue.write({ kind: "record", entries: [entryOf(job, endedAt, progress)] }, closed.signal);
     }
 
@@ -230,9 +237,9 @@ export function createBackgroundJobs(
         const job = { id, actor, startedAt, request: JSON.parse(kept.request) as JobRequest };
         const before = JSON.parse(kept.progress) as Kept;
         const from = before.position ?? null;
-        const end =
-          job.request.action === "import" ? CUT : Bun.deepEquals(before.resumedFrom, from) ? STUCK : null;
-        const resumed: Kept = { ...before, resumedFrom: from, ...end };
+        const resumes = Bun.deepEquals(before.resumedFrom, from) ? (before.resumes ?? 1) : 0;
+        const end = job.request.action === "import" ? CUT : resumes < MAX_RESUMES ? null : STUCK;
+        const resumed: Kept = { ...before, resumedFrom: from, resumes: resumes + 1, ...end };
         await inbox.queue.write({
           kind: "record",
           entries: [entryOf(job, end === null ? null : inbox.clock(), resumed)],

@@ -57,8 +57,13 @@ test("a job that was interrupted continues where it was", async () => {
   expect((await resumed(later)).looked).toBe(1);
 });
 
-test("a job that was interrupted twice at the same place ends, so that a handler cannot end every start", async () => {
-  expect(await resumed({ resumedFrom: null })).toEqual({ looked: 0, states: ["failed, ended 2"] });
-  const position = { ids: 64, last: 9 };
-  expect((await resumed({ position, resumedFrom: position })).states).toEqual(["failed, ended 2"]);
+test("a job that is interrupted again and again at the same place ends", async () => {
+  const later = { position: { ids: 64, last: 9 }, resumedFrom: { ids: 64, last: 9 } };
+  for (const at of [{ resumedFrom: null }, later]) {
+    const goesOn = (await resumed({ ...at, resumes: 9 })).states[0];
+    expect(goesOn).toBe("running, ended null");
+    expect(await resumed({ ...at, resumes: 10 })).toEqual({ looked: 0, states: ["failed, ended 2"] });
+  }
+  const elsewhere = { ...later, resumedFrom: null, resumes: 10 };
+  expect((await resumed(elsewhere)).states[0]).toBe("running, ended null");
 });

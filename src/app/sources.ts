@@ -8,6 +8,7 @@ import { createSource, learnsSecret, type Source, type SourceSettings } from "..
 import { handshakeProblems, withHandshakes } from "./handshakes.ts";
 import { standsIn } from "./missing-keys.ts";
 import { pointlessKeys } from "./pointless-keys.ts";
+import { weakSecrets } from "./weak-secrets.ts";
 
 /** What the config must know about each provider. */
 export const secretNeeds: ReadonlyMap<string, SecretNeeds> = new Map(
@@ -36,9 +37,12 @@ export function createSources(
     const provider = providers.get(source.provider);
     if (provider === undefined) continue; // config/source-checks.ts has reported it
     const settings = settingsOf(source, provider, configured);
-    const pointless = pointlessKeys(source, settings.provider, settings.scheme ?? provider.scheme);
+    const scheme = settings.scheme ?? provider.scheme;
+    const pointless = pointlessKeys(source, settings.provider, scheme);
     const wrong = handshakeProblems(source.handshake, source.verifyToken);
-    for (const { key, message } of [...pointless, ...wrong]) problems.push(problemOf(source, message, key));
+    const weak = receives ? weakSecrets(source, scheme) : [];
+    for (const { key, message } of [...pointless, ...wrong, ...weak])
+      problems.push(problemOf(source, message, key));
     try {
       sources.set(source.name, createSource({ ...settings, receives }, clock, fetch));
     } catch (error) {

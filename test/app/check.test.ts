@@ -122,7 +122,7 @@ test("finds a changed id rule although a secret is missing, and says so if it co
   const stripe = `[sources.stripe]\nprovider = "stripe"\nsecret = "env:STRIPE"\n`;
   using inbox = scratch({ "hookonce.toml": `version = 1\n${source}${stripe}` });
   const { testInbox } = await import("../support/test-inbox.ts");
-  await using started = await testInbox({ config: `${source}${stripe}`, environment: { STRIPE: "x" } });
+  await using started = await testInbox({ config: `${source}${stripe}`, environment: { STRIPE: "whsec_x" } });
   expect((await started.deliver({ event_id: "evt_1", type: "paid" })).status).toBe(200);
   await started.close();
   const config = (of: string): string =>

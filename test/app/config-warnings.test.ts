@@ -54,13 +54,13 @@ describe("a public_url", () => {
     "https://hooks.example.com/webhook/square/",
     "https://hooks.example.com:8443/webhook/square?a=1",
   ])("that a route serves: %s", async (url) => {
-    expect(await warningsOf(square(url), {}, { A: "a" })).toEqual([]);
+    expect(await warningsOf(square(url), {}, { A: "a-secret" })).toEqual([]);
   });
 
   test("of the source default may be /webhook", async () => {
-    expect(await warningsOf(square("https://hooks.example.com/webhook", "default"), {}, { A: "a" })).toEqual(
-      [],
-    );
+    expect(
+      await warningsOf(square("https://hooks.example.com/webhook", "default"), {}, { A: "a-secret" }),
+    ).toEqual([]);
   });
 
   test.each([
@@ -69,7 +69,7 @@ describe("a public_url", () => {
     ["https://hooks.example.com/webhook/Square", "/webhook/Square"],
     ["https://hooks.example.com/hooks/square", "/hooks/square"],
   ])("that no route serves is a warning: %s", async (url, path) => {
-    expect(await warningsOf(square(url), {}, { A: "a" })).toEqual([
+    expect(await warningsOf(square(url), {}, { A: "a-secret" })).toEqual([
       {
         file: "hookonce.toml",
         line: 5,
@@ -116,7 +116,7 @@ test("an unclosed quotation mark and a repeated name in .env are warnings, with 
     'G="" # later',
     "G=x",
   ].join("\n");
-  const warnings = await warningsOf(stripe("a", '"env:A"'), { ".env": dotEnv }, { A: "a" });
+  const warnings = await warningsOf(stripe("a", '"env:A"'), { ".env": dotEnv }, { A: "a-secret" });
   expect(warnings.map(({ file, line, message }) => [file, line, message])).toEqual([
     [
       ".env",
@@ -147,7 +147,7 @@ describe("a value that is still the one from an example is a warning, with its l
   });
 
   test("a URL", async () => {
-    expect(await warned(square("https://your.host/webhook/square"), { A: "a" })).toEqual([
+    expect(await warned(square("https://your.host/webhook/square"), { A: "a-secret" })).toEqual([
       [5, "sources.square.public_url"],
     ]);
   });
@@ -172,7 +172,7 @@ test("a migration whose ending is in capitals is a warning", async () => {
     "migrations/README.md": "",
     "migrations/x.sql.bak": "",
   };
-  expect(await warningsOf(stripe("a", '"env:A"'), files, { A: "a" })).toEqual([
+  expect(await warningsOf(stripe("a", '"env:A"'), files, { A: "a-secret" })).toEqual([
     {
       file: "migrations/0001.SQL",
       message: "is never applied: the ending is in capitals. Rename it to end in .sql",
@@ -187,7 +187,7 @@ describe("a signature in the config", () => {
   test.each(["{body}", "{body}{secret}", "{secret}{body}|", "{header:x-a}{body}"])(
     "that protects the body is no warning: %s",
     async (signed) => {
-      expect(await warningsOf(signing(signed), {}, { A: "a" })).toEqual([]);
+      expect(await warningsOf(signing(signed), {}, { A: "a-secret" })).toEqual([]);
     },
   );
 
@@ -195,7 +195,7 @@ describe("a signature in the config", () => {
     ["{header:x-nonce}", "does not contain {body}, so anyone who has seen a delivery"],
     ["{secret}{body}", "is a plain hash that ends with the body, so anyone who has seen a delivery"],
   ])("that does not is one: %s", async (signed, why) => {
-    const [warning, ...others] = await warningsOf(signing(signed), {}, { A: "a" });
+    const [warning, ...others] = await warningsOf(signing(signed), {}, { A: "a-secret" });
     expect(others).toEqual([]);
     expect(warning?.message).toStartWith(`sources.it.signature.signed: "${signed}" ${why}`);
   });

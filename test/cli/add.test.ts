@@ -356,7 +356,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     using inbox = scratch(inboxFiles);
     for (const name of ["stripe", "github", "telegram"])
       expect((await run(["add", name, "--folder", inbox.path])).code).toBe(0);
-    const secrets = { GITHUB_WEBHOOK_SECRET: "g", TELEGRAM_WEBHOOK_SECRET: "t" };
+    const secrets = { GITHUB_WEBHOOK_SECRET: "g1", TELEGRAM_WEBHOOK_SECRET: "t1" };
     // In .env, a later line overrides an earlier one.
     appendFileSync(join(inbox.path, ".env"), "STRIPE_WEBHOOK_SECRET=whsec_x\n");
     const { code, stdout } = await run(["check", inbox.path], { environment: secrets });

@@ -550,7 +550,7 @@ const headers: Planted[] = [
   },
   {
     name: "a missing time of Discord, without blaming the secret",
-    source: source("discord", "00".repeat(32)),
+    source: source("discord", "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"),
     delivery: async () =>
       withHeaders(await signed("github", OTHER), {
         "x-hub-signature-256": undefined,

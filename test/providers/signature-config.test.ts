@@ -491,7 +491,7 @@ describe("refuses to start with", () => {
     {
       name: "hmac without the keys that it requires",
       source: 'provider = "hmac"\nsecret = "env:S"',
-      secret: "x",
+      secret: "a-secret",
       problems: [
         [2, /^sources\.it\.signature\.header is missing: .*write signature = \{ header = "x-signature" \}/],
         [2, /^sources\.it\.event_id is missing: .*write event_id = "body:\$\.id"/],
@@ -501,13 +501,13 @@ describe("refuses to start with", () => {
     {
       name: "a template with an unknown name",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{path}{body}"\n${rest}`,
-      secret: "x",
+      secret: "a-secret",
       problems: [[2, /names \{path\}; it can be \{body\}, \{timestamp\}, \{id\}, \{method\}, \{url\}/]],
     },
     {
       name: "a template with the URL but no public_url",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{url}{body}"\n${rest}`,
-      secret: "x",
+      secret: "a-secret",
       problems: [[2, /^sources\.it: public_url is missing/]],
     },
     {
@@ -536,7 +536,7 @@ describe("refuses to start with", () => {
     {
       name: "a tolerance without a signed time",
       source: `provider = "hmac"\nsecret = "env:S"\ntolerance = "60s"\nsignature.timestamp_unit = "ms"\n${rest}`,
-      secret: "x",
+      secret: "a-secret",
       problems: [
         [
           5,
@@ -548,19 +548,19 @@ describe("refuses to start with", () => {
     {
       name: "a tolerance for a preset without a signed time",
       source: 'provider = "github"\nsecret = "env:S"\ntolerance = "60s"',
-      secret: "x",
+      secret: "a-secret",
       problems: [[5, /^sources\.it: tolerance = "1m" has no effect: no time is signed/]],
     },
     {
       name: "a tolerance for a preset with a static secret",
       source: 'provider = "telegram"\nsecret = "env:S"\ntolerance = "60s"',
-      secret: "x",
+      secret: "a-secret",
       problems: [[5, /tolerance = "1m" has no effect: no time is signed; remove it/]],
     },
     {
       name: "a time in a header that is not signed, so that anyone could change it",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.timestamp = "header:x-time"\n${rest}`,
-      secret: "x",
+      secret: "a-secret",
       problems: [
         [
           5,
@@ -571,13 +571,13 @@ describe("refuses to start with", () => {
     {
       name: "a template that leaves out the preset's time",
       source: 'provider = "stripe"\nsecret = "env:S"\nsignature.signed = "{body}"',
-      secret: "x",
+      secret: "a-secret",
       problems: [[5, /^sources\.it: signature\.signed = "\{body\}" leaves the time unsigned/]],
     },
     {
       name: "a time that is neither in a header nor in the body",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.timestamp = "x-time"\n${rest}`,
-      secret: "x",
+      secret: "a-secret",
       problems: [
         [5, /^sources\.it\.signature\.timestamp: "x-time" is not a path: write header:name or body:\$\.path/],
       ],
@@ -585,13 +585,13 @@ describe("refuses to start with", () => {
     {
       name: "an id in the body, which a template cannot name",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.id = "body:$.id"\n${rest}`,
-      secret: "x",
+      secret: "a-secret",
       problems: [[5, /^sources\.it\.signature\.id: "body:\$\.id" is not in a header: write header:name/]],
     },
     {
       name: "a header with the id that is not signed",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.id = "header:x-id"\n${rest}`,
-      secret: "x",
+      secret: "a-secret",
       problems: [
         [
           5,
@@ -603,7 +603,7 @@ describe("refuses to start with", () => {
       name: "secret_in with a hash of the body",
       source:
         'provider = "static"\nsecret = "env:S"\nsecret_in = "sha256:body"\nevent_id = "body:$.id"\ntype = "body:$.type"',
-      secret: "x",
+      secret: "a-secret",
       problems: [
         [
           5,
@@ -625,7 +625,7 @@ describe("refuses to start with", () => {
     {
       name: "a template that names nothing of the delivery",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "v1:{secret}"\n${rest}`,
-      secret: "x",
+      secret: "a-secret",
       problems: [[5, /^sources\.it\.signature\.signed: must name what is signed, .*: write \{body\}/]],
     },
     {
@@ -639,7 +639,7 @@ describe("refuses to start with", () => {
     {
       name: "the time in the signature's header, and nothing that separates them",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{timestamp}{body}"\nsignature.timestamp = "header:x-sig"\n${rest}`,
-      secret: "x",
+      secret: "a-secret",
       problems: [
         [
           6,
@@ -650,31 +650,31 @@ describe("refuses to start with", () => {
     {
       name: "the time in a body that is not signed",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{header:x-a}"\nsignature.timestamp = "body:$.at"\n${rest}`,
-      secret: "x",
+      secret: "a-secret",
       problems: [[5, /signature\.signed = "\{header:x-a\}" leaves the time unsigned, .*put \{body\} into/]],
     },
     {
       name: "a body that is neither raw nor decompressed",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.over = "gzip"\n${rest}`,
-      secret: "x",
+      secret: "a-secret",
       problems: [[5, /^sources\.it\.signature\.over: .*raw.*decompressed/]],
     },
     {
       name: "a template with a time but no place for it",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{timestamp}.{body}"\n${rest}`,
-      secret: "x",
+      secret: "a-secret",
       problems: [[2, /names \{timestamp\}: write timestamp = "header:name" in signature/]],
     },
     {
       name: "a template with an id but no place for it",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.signed = "{id}.{body}"\n${rest}`,
-      secret: "x",
+      secret: "a-secret",
       problems: [[2, /names \{id\}: write id = "header:name" in signature/]],
     },
     {
       name: "an unknown algorithm, encoding, key format and unit",
       source: `provider = "hmac"\nsecret = "env:S"\nsignature.algorithm = "md4"\nsignature.encoding = "hexadecimal"\nsignature.secret_encoding = "utf8"\nsignature.timestamp_unit = "min"\n${rest}`,
-      secret: "x",
+      secret: "a-secret",
       problems: [
         [
           5,
@@ -697,14 +697,14 @@ describe("refuses to start with", () => {
     {
       name: "a tolerance of half a second",
       source: `provider = "hmac"\nsecret = "env:S"\ntolerance = 0.5\n${rest}`,
-      secret: "x",
+      secret: "a-secret",
       problems: [[5, /^sources\.it\.tolerance: 0\.5 is not a duration: .*tolerance = "5m"/]],
     },
     {
       name: "an invalid header name",
       source:
         'provider = "hmac"\nsecret = "env:S"\nsignature.header = "x sig"\nevent_id = "body:$.id"\ntype = "body:$.type"',
-      secret: "x",
+      secret: "a-secret",
       problems: [[5, /^sources\.it\.signature\.header: "x sig" is not a header name: write the name alone/]],
     },
   ];

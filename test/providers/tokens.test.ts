@@ -475,7 +475,10 @@ describe("a start is refused for", () => {
   test.each(refused.map(([name, lines, problem, more = ""]) => [name, lines, problem, more] as const))(
     "%s",
     async (_, lines, problem, more) => {
-      const { problems } = await refusedStart({ config: source(lines, more), environment: { S: "s" } });
+      const { problems } = await refusedStart({
+        config: source(lines, more),
+        environment: { S: "a-secret" },
+      });
       expect(problems.map(({ message }) => message).join("\n")).toMatch(problem);
     },
   );

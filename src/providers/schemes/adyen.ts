@@ -2,7 +2,7 @@ import { HookonceError } from "../../errors.ts";
 import { changeBody } from "../body/payload.ts";
 import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
 import { createComparison } from "./comparison.ts";
-import { decodeKey, describeFormat, randomSecret } from "./keys.ts";
+import { decodeKey, describeFormat, randomSecret, weaknessAs } from "./keys.ts";
 import { defineKind } from "./scheme.ts";
 import { signedText, withoutRepetition } from "./signed-fields.ts";
 
@@ -22,6 +22,7 @@ export const adyen = defineKind<AdyenScheme>({
   sign,
   describe: () => "HMAC-SHA256 in base64 over eight fields of each item",
   describeKey: () => describeFormat("hex"),
+  weakness: (_, secret) => weaknessAs(secret, "hex"),
   makeKeys: () => ({ secret: randomSecret("hex") }),
   reading: (_, asItCame) => withoutRepetition(asItCame),
   signedField: "pspReference",

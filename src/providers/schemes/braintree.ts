@@ -7,6 +7,7 @@ import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../
 import { createComparison, isSecret } from "./comparison.ts";
 import { randomSecret } from "./keys.ts";
 import { defineKind } from "./scheme.ts";
+import { weaknessOfLast } from "./weakness.ts";
 
 /**
  * Braintree sends a form of bt_payload, which is XML in base64, and bt_signature: pairs of a public key and a
@@ -24,6 +25,7 @@ export const braintree = defineKind<BraintreeScheme>({
   sign,
   describe: () => "HMAC-SHA1 in hex over bt_payload",
   describeKey: () => "the SHA-1 of the private key",
+  weakness: (_, secret) => weaknessOfLast(secret, "private key"),
   makeKeys: () => {
     const random = randomSecret("hex");
     return { secret: `${random.slice(0, 16)}:${random.slice(-32)}` };

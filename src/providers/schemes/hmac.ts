@@ -4,7 +4,7 @@ import { FIVE_MINUTES } from "../presets/common.ts";
 import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
 import { compileAgeCheck } from "./age.ts";
 import { createComparison } from "./comparison.ts";
-import { decodeKey, decodeKeys, describeFormat, randomSecret, type KeyFormat } from "./keys.ts";
+import { decodeKey, decodeKeys, describeFormat, randomSecret, weaknessAs, type KeyFormat } from "./keys.ts";
 import { defineKind, type Fact, type Guess } from "./scheme.ts";
 import { readSignature, signedBodyOf, signRequest, type SignedRequest } from "./signed-request.ts";
 import { expectedSignature, foundSignature, signedRequest } from "./signed-request-kind.ts";
@@ -54,6 +54,7 @@ export const hmac = defineKind<HmacScheme>({
   sign,
   describe: (scheme) => `${nameOf(scheme)} over ${scheme.signed}`,
   describeKey: ({ key }) => describeFormat(key),
+  weakness: ({ key }, secret) => weaknessAs(secret, key),
   makeKeys: ({ key }) => ({ secret: randomSecret(key) }),
   expectedFacts: (scheme) =>
     expectedSignature(scheme, `${nameOf(scheme)}, in ${scheme.encoding}`, describeFormat(scheme.key)),

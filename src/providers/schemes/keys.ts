@@ -1,6 +1,7 @@
 import { HookonceError } from "../../errors.ts";
 import type { SigningKeys } from "../context.ts";
 import { nodeCrypto } from "../node-modules.ts";
+import { weaknessOf, weaknessOfKey } from "./weakness.ts";
 
 /**
  * How the text of a secret becomes the key. `whsec`: base64 after an optional `whsec_` (Standard Webhooks) or
@@ -50,6 +51,13 @@ export function decodeKey(secret: string, format: KeyFormat): Uint8Array {
   if (bytes.byteLength === 0)
     throw new HookonceError("config_invalid", "The secret is empty: anybody could sign with it.");
   return bytes;
+}
+
+/** Why anybody could guess the secret or the key that it means. Undefined if it is not that weak, or cannot be read. */
+export function weaknessAs(secret: string, format: KeyFormat): string | undefined {
+  const key = bytesOf(secret, format);
+  if (key === undefined || key.byteLength === 0) return undefined;
+  return weaknessOf(secret) ?? weaknessOfKey(key);
 }
 
 function bytesOf(secret: string, format: KeyFormat): Uint8Array | undefined {

@@ -8,6 +8,7 @@ import { privateKeyOf, randomSecret } from "./keys.ts";
 import { createKeep, fetchPinned } from "./pinned-fetch.ts";
 import { defineKind, headerIn, withOwnTolerance } from "./scheme.ts";
 import { checkAge } from "./age.ts";
+import { weaknessOfLast } from "./weakness.ts";
 
 /**
  * Plaid sends a JWT (ES256) that holds the hash of the body, and its API returns the key. The secret is
@@ -30,6 +31,7 @@ export const plaid = defineKind<PlaidScheme>({
   describe: () => "a JWT (ES256) with the hash of the body; its key is fetched from Plaid",
   makeKeys: () => ({ secret: `${randomSecret("hex")}:${randomSecret("hex")}`, privateKey: randomKey() }),
   signatureHeader: () => ({ header: HEADER }),
+  weakness: (_, secret) => weaknessOfLast(secret, "secret"),
 });
 
 const HEADER = "plaid-verification";

@@ -77,6 +77,8 @@ export const publicKey = defineKind<PublicKeyScheme>({
   sign,
   describe: ({ algorithm, signed }) => `${NAMES[algorithm]} over ${signed}`,
   describeKey: ({ key }) => KEYS[key],
+  // What is not a key is refused, and so is a weak one.
+  weakness: () => undefined,
   makeKeys: generateKeyPair,
   expectedFacts: (scheme) => expectedSignature(scheme, `${NAMES[scheme.algorithm]}, in ${scheme.encoding}`),
   foundFacts: (scheme, { headers }) => foundSignature(scheme, headers),
@@ -106,6 +108,11 @@ const MAX_SIGNATURES = 3;
 /** @returns a function that throws the same codes as that of hmac.ts */
 function createVerifier(scheme: PublicKeyScheme, context: VerifyContext): Verify {
   const keys = context.secrets.map((secret) => publicKeyOf(scheme, secret));
+  if (keys.some(isSmallOrder))
+    throw new HookonceError(
+      "config_invalid",
+      "The secret is a public key for which anybody can sign: zeros, or another point of small order. Copy the provider's public key.",
+    );
   const template = compileTemplate(scheme);
   const checkAge = compileAgeCheck(scheme.timestamp, context);
   const { verify } = nodeCrypto();
@@ -215,6 +222,28 @@ function publicKeyOf(scheme: PublicKeyScheme, secret: string): KeyObject {
       { cause },
     );
   }
+}
+
+/**
+ * The points of small order on the curve of Ed25519, without the sign bit, in hex, as libsodium lists them
+ * (ge25519_has_small_order). For such a key, signatures can be made without a private key: for the key of zeros,
+ * one message in four is verified by a signature of zeros.
+ */
+const SMALL_ORDER = new Set([
+  "00".repeat(32),
+  `01${"00".repeat(31)}`,
+  "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+  "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+  `ec${"ff".repeat(30)}7f`,
+  `ed${"ff".repeat(30)}7f`,
+  `ee${"ff".repeat(30)}7f`,
+]);
+
+function isSmallOrder(key: KeyObject): boolean {
+  if (key.asymmetricKeyType !== "ed25519") return false;
+  const bytes = Buffer.from(key.export({ format: "jwk" }).x ?? "", "base64url");
+  bytes[31] = (bytes[31] ?? 0) & 0x7f;
+  return SMALL_ORDER.has(bytes.toString("hex"));
 }
 
 function textOf(scheme: PublicKeyScheme, key: KeyObject): string {

@@ -2,6 +2,7 @@ import type { Delivery, Headers } from "../../event.ts";
 import type { Reading } from "../body/payload.ts";
 import type { KeyProblem, SchemeConfig, SchemeKey } from "./config.ts";
 import { HookonceError } from "../../errors.ts";
+import { weaknessOf } from "./weakness.ts";
 import type {
   HeaderCheck,
   OutgoingRequest,
@@ -127,6 +128,12 @@ interface Optional<S> {
    */
   readonly redactSignature?: ((value: string) => string | undefined) | undefined;
 
+  /**
+   * Why anybody could guess a secret, in words that follow "it" and never show the secret. Undefined if it is not
+   * that weak, or cannot be read: {@link createVerifier} refuses that. Default: judged by its text.
+   */
+  weakness?(scheme: S, secret: string): string | undefined;
+
   /** How the secret becomes a key, in words. Default: undefined, the secret is not a key. */
   describeKey?(scheme: S): string | undefined;
 
@@ -222,6 +229,7 @@ export function defineKind<S extends SchemeLiteral>(definition: Definition<S>): 
     needsSecret: definition.proof !== "none",
     redactSignature: undefined,
     wrongClaims: () => [],
+    weakness: (_, secret) => weaknessOf(secret),
     describeKey: () => undefined,
     unsignedBody: () => undefined,
     signedField: undefined,

@@ -8,6 +8,7 @@ import type { HeaderCheck, OutgoingRequest, SigningContext, Verify, VerifyContex
 import { isSecret } from "./comparison.ts";
 import { randomSecret } from "./keys.ts";
 import { defineKind, type SignatureHeader } from "./scheme.ts";
+import { weaknessOf, weaknessOfLast } from "./weakness.ts";
 
 /**
  * The provider sends the secret itself: in a header, in the query, in the body, or as the password of basic
@@ -29,6 +30,8 @@ export const staticSecret = defineKind<StaticScheme>({
   sign,
   describe: ({ secretIn }) =>
     secretIn === "basic" ? "basic authentication" : `the secret itself in ${secretIn}`,
+  weakness: ({ secretIn }, secret) =>
+    secretIn === "basic" ? weaknessOfLast(secret, "password") : weaknessOf(secret),
   makeKeys: ({ secretIn }) => {
     const secret = randomSecret("hex");
     return { secret: secretIn === "basic" ? `hookonce:${secret}` : secret };
@@ -72,10 +75,10 @@ function createSecretCheck(
 ): (given: unknown) => void {
   if (secrets.includes(""))
     throw new HookonceError("config_invalid", "The secret is empty: anybody could send it.");
-  if (secretIn === "basic" && secrets.some((secret) => !secret.includes(":")))
+  if (secretIn === "basic" && secrets.some((secret) => !/:./s.test(secret)))
     throw new HookonceError(
       "config_invalid",
-      "The secret is not user:password, which basic authentication needs.",
+      "The secret is not user:password with a password that is not empty, which basic authentication needs.",
     );
   return (given) => {
     if (typeof given !== "string" || given === "") {

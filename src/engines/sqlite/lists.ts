@@ -152,9 +152,10 @@ export function listReads(db: BunSQLiteDatabase): Lists {
   function withId(filter: ListFilter, eventId: string) {
     const inSources = db.select({ name: sources.name }).from(sources);
     const ids = sql`in ${inSources} and`;
+    // After a first start, SQLite believes that the table has one row, and would read all of it.
     const recorded = db
       .select(ofEvent)
-      .from(events)
+      .from(sql`${events} indexed by hookonce_events_source_event_id`)
       .where(
         and(
           sql`${events.source} ${ids} ${events.eventId} = ${eventId}`,
@@ -164,7 +165,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
       );
     const failed = db
       .select(ofFailure)
-      .from(failures)
+      .from(sql`${failures} indexed by hookonce_failures_source_event_id`)
       .where(
         and(
           sql`${failures.source} ${ids} ${failures.eventId} = ${eventId}`,

@@ -24,6 +24,7 @@ export interface AdminParts extends Partial<Omit<AdminInbox, "sources" | "descri
 export function createAdminInbox({ config, sources, files, ...parts }: AdminParts): AdminInbox {
   const serving = parts.serving ?? null;
   return {
+    received: () => 0,
     refused: createRefusedRing(),
     verdictOf: () => Promise.resolve(undefined),
     record: refuseToRecord,

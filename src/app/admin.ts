@@ -51,6 +51,7 @@ export async function startAdmin(
         files: () => inbox.handlers.files,
         reader: () => engine.reader(),
         jobs,
+        received: () => queue.received,
         refused,
         verdictOf: (refused) => verdictOf(refused, config.inboxFolder),
         record: async (entries) => void (await queue.write({ kind: "record", entries })),

@@ -33,6 +33,8 @@ export interface Queue {
    *   nothing was recorded
    */
   deliver(event: Incoming): Promise<Result>;
+  /** How many events have been delivered so far, whatever became of them. */
+  readonly received: number;
   /**
    * The same for background work, for which no connection is waiting. It yields to deliveries.
    *
@@ -92,6 +94,7 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
   const deliveries: Waiting[] = [];
   const background: Waiting[] = [];
   let state: State = "idle";
+  let received = 0;
   let backgroundIsNext = false;
   let retryMs = FIRST_RETRY_MS;
   /** Why nothing could be written at the last try. */
@@ -260,7 +263,11 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
   }
 
   return {
+    get received() {
+      return received;
+    },
     deliver(event) {
+      received++;
       const result = add(deliveries, { kind: "delivery", event }, now() + maxWaitMs);
       watch();
       return result;

@@ -19,6 +19,7 @@ export function adminInbox(parts: Partial<AdminInbox> = {}): AdminInbox {
     },
     serving: null,
     health: () => Promise.reject(new Error("nobody asks")),
+    received: () => 0,
     shownSecrets: () => [],
     clock: Date.now,
     stopping: new AbortController().signal,

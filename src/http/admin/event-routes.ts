@@ -9,6 +9,7 @@ import { followEvents } from "./follow.ts";
 import type { AdminInbox } from "./inbox.ts";
 import { eventQuery, eventsQuery, failuresQuery, rawQuery, streamQuery } from "./requests.ts";
 import { needs, refuseRequest, type AdminEnv } from "./routing.ts";
+import { createSearchPace } from "./search-pace.ts";
 import type { EventDetail, EventList, FailureGroupList, FailureJson, List } from "./shapes.ts";
 
 /** How many of the newest failures are grouped. */
@@ -16,11 +17,12 @@ const MAX_GROUPED = 10_000;
 
 /** Events, failures, and the live list. */
 export function createEventRoutes(inbox: AdminInbox) {
+  const pace = createSearchPace(inbox.received);
   return new Hono<AdminEnv>()
     .get("/api/events", needs("read"), zValidator("query", eventsQuery, refuseRequest), async (c) => {
       const { limit, cursor, ...filter } = c.req.valid("query");
       const reader = await inbox.reader();
-      const { items, next } = await reader.events(filter, readNewest(cursor), limit);
+      const { items, next } = await pace(filter, () => reader.events(filter, readNewest(cursor), limit));
       return c.json({
         items: items.map(eventJson),
         next: writeNewest(next),
@@ -60,7 +62,7 @@ export function createEventRoutes(inbox: AdminInbox) {
           capped,
         } satisfies FailureGroupList);
       }
-      const { items, next } = await reader.failures(filter, after, limit);
+      const { items, next } = await pace(filter, () => reader.failures(filter, after, limit));
       return c.json({ items: items.map(failureJson), next: writeNewest(next) } satisfies List<FailureJson>);
     })
     .get("/api/stream", needs("read"), zValidator("query", streamQuery, refuseRequest), (c) => {

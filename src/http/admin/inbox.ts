@@ -13,6 +13,8 @@ export interface AdminInbox {
   readonly sources: ReadonlyMap<string, Pick<EventSource, "payloadOf">>;
   readonly described: () => readonly DescribedSource[];
   readonly jobs: BackgroundJobs;
+  /** How many events have been delivered since the start. */
+  readonly received: () => number;
   readonly refused: RefusedRing;
   /** Asks the doctor about a refused delivery. Undefined if its body was not kept. */
   readonly verdictOf: (refused: Refused) => Promise<VerdictJson | undefined>;

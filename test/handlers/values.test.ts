@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import * as fc from "fast-check";
+import { parsePayload } from "../../src/engines/payload.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { ts } from "./sources.ts";
 
@@ -221,13 +223,55 @@ describe("integers that a number cannot hold exactly", () => {
     );
   });
 
-  test("numbers with a fraction or an exponent, and digits in text, stay what they are", async () => {
+  test.each([
+    ["9007199254740993.0", "9007199254740993"],
+    ["9007199254740993e0", "9007199254740993"],
+    ["-9007199254740993.000E+0", "-9007199254740993"],
+    ["9.007199254740993e15", "9007199254740993"],
+    ["90071992547409930e-1", "9007199254740993"],
+    ["0.9007199254740993e+16", "9007199254740993"],
+    ["12345678901234567890e0", "12345678901234567890"],
+    ["1e20", "100000000000000000000"],
+    ["1e400", `1${"0".repeat(400)}`],
+    ["-1e400", `-1${"0".repeat(400)}`],
+    [`0.${"0".repeat(99)}1e117`, "100000000000000000"],
+  ])("are BigInts however they are spelled: %s", async (spelling, digits) => {
     await using one = await run(
       "effect(event.payload.data.map((one) => `${typeof one} ${one}`).join());",
-      `[1.5, 1e20, 9007199254740993.0, "9007199254740993", " 9007199254740993", 12345678901234567890e0]`,
+      `[${spelling},\n${spelling}, 9007199254740993]`,
     );
     expect(one.value("select note from effects")).toBe(
-      "number 1.5,number 100000000000000000000,number 9007199254740992,string 9007199254740993,string  9007199254740993,number 12345678901234567000",
+      `bigint ${digits},bigint ${digits},bigint 9007199254740993`,
+    );
+  });
+
+  test("any spelling of any integer means the same as its digits", () => {
+    const spellings = fc.record({
+      integer: fc.bigInt({ min: -(10n ** 40n), max: 10n ** 40n }),
+      point: fc.nat(60),
+      zeros: fc.nat(20),
+      sign: fc.constantFrom("e", "E", "e+"),
+    });
+    fc.assert(
+      fc.property(spellings, ({ integer, point, zeros, sign }) => {
+        const [digits, minus] = [String(integer).replace("-", ""), integer < 0n ? "-" : ""];
+        // Moves the decimal point to the left, and back by the exponent.
+        const padded = digits.padStart(point + 1, "0");
+        const whole = padded.slice(0, padded.length - point).replace(/^0+(?=.)/, "");
+        const spelled = `${minus}${whole}.${padded.slice(padded.length - point)}${"0".repeat(zeros + 1)}${sign}${point}`;
+        expect(parsePayload(`[${spelled}, 1]`)).toEqual(parsePayload(`[${integer}, 1]`));
+      }),
+      { numRuns: 500, seed: 20_261_127 },
+    );
+  });
+
+  test("numbers that are not integers, and digits in text, stay what they are", async () => {
+    await using one = await run(
+      "effect(event.payload.data.map((one) => `${typeof one} ${one}`).join());",
+      `[1.5, 1e15, 0e999, 1e-400, 9007199254740993.5, 90071992547409925e-1, "9007199254740993.0", " 1e400"]`,
+    );
+    expect(one.value("select note from effects")).toBe(
+      "number 1.5,number 1000000000000000,number 0,number 0,number 9007199254740994,number 9007199254740992,string 9007199254740993.0,string  1e400",
     );
   });
 
@@ -242,11 +286,12 @@ describe("integers that a number cannot hold exactly", () => {
     expect(one.rows("select * from effects")).toEqual([]);
   });
 
-  test("of more than 1,000 digits are Infinity, which is refused", async () => {
-    await using one = await run(
-      "db.run(sql`insert into notes values (${event.payload.data}, 1)`);",
-      "9".repeat(1001),
-    );
+  test.each([
+    ["of more than 1,000 digits", "9".repeat(1001)],
+    ["with more than 400 zeros by their exponent", "1e401"],
+    ["with an endless exponent", "1e99999999999999999999"],
+  ])("%s are Infinity, which is refused", async (_, number) => {
+    await using one = await run("db.run(sql`insert into notes values (${event.payload.data}, 1)`);", number);
     const { code, error } = failureOf(one) as { code: string; error: string };
     expect(code).toBe("value_refused");
     expect(error).toStartWith("Parameter 1 is Infinity");

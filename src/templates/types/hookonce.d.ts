@@ -42,7 +42,7 @@ export interface Event<Payload = any> {
    * `{ filename, type, size, sha256 }`; its bytes are in `files`.
    *
    * An integer outside ±9007199254740991 (`Number.MAX_SAFE_INTEGER`), which a number cannot hold exactly, is
-   * a `bigint`. All other numbers are a `number`.
+   * a `bigint`, however it is spelled (`1e16`, `9007199254740993.0`). All other numbers are a `number`.
    */
   readonly payload: Payload;
   /** The files of a multipart/form-data body, in their order, with their bytes. Read on first use. */

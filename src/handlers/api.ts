@@ -80,6 +80,9 @@ const MAX_REPLY = 64 * 1024;
 export function reply({ status = 200, headers = {}, body }: ReplyOptions = {}): HandlerReply {
   if (!Number.isInteger(status) || status < 200 || status > 599)
     throw invalid(`status ${String(status)} is not an integer from 200 to 599`);
+  // JSON would make an object of them, with one key for each byte.
+  if (ArrayBuffer.isView(body) || body instanceof ArrayBuffer)
+    throw invalid("body is bytes, and must be text or a JSON value: use new TextDecoder().decode(bytes)");
   const text = body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body, writeBigInt);
   if (typeof text !== "string") throw invalid("body must be text or a JSON value");
   if (text !== "" && (status === 204 || status === 205 || status === 304))

@@ -59,6 +59,8 @@ test.each([
   "reply({ status: 200.5 })",
   'reply({ status: 204, body: "x" })',
   "reply({ body: () => 1 })",
+  "reply({ body: new Uint8Array([104, 105]) })",
+  "reply({ body: new ArrayBuffer(2) })",
   'reply({ body: "x".repeat(65537) })',
   'reply({ body: "ä".repeat(40_000) })',
   'reply({ headers: { a: "x".repeat(65_536) } })',

@@ -21,6 +21,22 @@ const REFUSED: Readonly<Record<string, [code: string, message: RegExp]>> = {
   proxy: ["new Proxy({}, {})", /is an object/],
   symbol: ["Symbol('x')", /is a symbol/],
   function: ["() => 5", /is a function/],
+  detached_bytes: [
+    "(() => { const b = new Uint8Array([1, 2]); structuredClone(b, { transfer: [b.buffer] }); return b; })()",
+    /is bytes that are gone: their buffer was transferred.*Copy them before that, with value\.slice\(\)/,
+  ],
+  detached_buffer: [
+    "(() => { const b = new ArrayBuffer(2); structuredClone(b, { transfer: [b] }); return b; })()",
+    /is bytes that are gone/,
+  ],
+  detached_view: [
+    "(() => { const b = new ArrayBuffer(2); const v = new DataView(b); b.transfer(); return v; })()",
+    /is bytes that are gone/,
+  ],
+  shrunk_bytes: [
+    "(() => { const b = new ArrayBuffer(8, { maxByteLength: 8 }); const v = new Uint16Array(b, 4, 2); b.resize(2); return v; })()",
+    /is bytes that are gone/,
+  ],
 };
 
 /** Each stores `value` as the second of two parameters, or reads with it. */
@@ -127,6 +143,9 @@ describe("values at the limits are stored as they are", () => {
     ["null", "null", "null", null],
     ["text with a whole pair", '"\\ud83d\\ude00"', "text", "😀"],
     ["bytes", "new Uint8Array([104, 105])", "blob", "hi"],
+    ["no bytes", "new Uint8Array(0)", "blob", ""],
+    ["an empty buffer", "new ArrayBuffer(0)", "blob", ""],
+    ["a part of a buffer", "new DataView(new Uint8Array([120, 104, 105]).buffer, 1)", "blob", "hi"],
   ])("%s", async (_, code, type, text) => {
     await using one = await run(`db.run(sql\`insert into notes values (1, \${${code}})\`);`);
     expect(failureOf(one)).toBeUndefined();

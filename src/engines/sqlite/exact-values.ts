@@ -76,7 +76,13 @@ function checkValue(value: unknown, which: string): void {
     case "undefined":
       throw refused(`${which} is undefined. Pass null to store NULL.`);
     case "object":
-      if (value === null || isBytes(value)) return;
+      if (value === null) return;
+      if (isBytes(value)) {
+        if (isReadable(value)) return;
+        throw refused(
+          `${which} is bytes that are gone: their buffer was transferred (structuredClone or postMessage with transfer) or made smaller. Copy them before that, with value.slice().`,
+        );
+      }
       throw refused(
         value instanceof Date
           ? `${which} is a Date. Pass value.getTime() or value.toISOString().`
@@ -88,8 +94,23 @@ function checkValue(value: unknown, which: string): void {
   }
 }
 
-function isBytes(value: object): boolean {
+function isBytes(value: object): value is ArrayBufferView | ArrayBuffer | SharedArrayBuffer {
   return ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof SharedArrayBuffer;
+}
+
+/**
+ * Whether the bytes are still there. SQLite would store bytes that are not as an empty blob, and their length is
+ * 0, as that of an empty array. Only these methods tell the two apart.
+ */
+function isReadable(bytes: ArrayBufferView | ArrayBuffer | SharedArrayBuffer): boolean {
+  if (!ArrayBuffer.isView(bytes)) return bytes instanceof SharedArrayBuffer || !bytes.detached;
+  try {
+    if (bytes instanceof DataView) return bytes.byteLength >= 0;
+    Uint8Array.prototype.keys.call(bytes);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function short(digits: string): string {

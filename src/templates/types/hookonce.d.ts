@@ -73,8 +73,8 @@ export interface RunResult {
  *
  * Nothing is rounded. An integer column whose value is outside ±9007199254740991 is read as a `bigint`, and
  * any other integer as a `number`. A value that SQLite cannot store exactly is refused with its position
- * (`value_refused`): NaN, Infinity, a bigint outside 64 bits, text with half of a surrogate pair, and
- * `undefined` (use null).
+ * (`value_refused`): NaN, Infinity, a bigint outside 64 bits, text with half of a surrogate pair,
+ * bytes whose buffer was transferred, and `undefined` (use null).
  *
  * It is only valid during this call: after the handler has returned, every statement throws
  * `handler_finished`.
@@ -129,8 +129,8 @@ export interface Reply {
   status?: number;
   headers?: Record<string, string>;
   /**
-   * Text is sent as it is. Anything else becomes JSON, a bigint as its digits. At most 64 KiB with the
-   * headers.
+   * Text is sent as it is. Bytes are refused. Anything else becomes JSON, a bigint as its digits. At most
+   * 64 KiB with the headers.
    */
   body?: unknown;
 }

@@ -212,4 +212,65 @@ export function createReaderTests(name: string, harness: EngineHarness): void {
       expect(await find("none", ["shop", "branch"])).toEqual([]);
     });
   });
+
+  describe(`${name}: the outcome of an event`, () => {
+    test("is the same in every list, count and look-up", async () => {
+      await using it = await mixed(harness);
+      const reader = await it.engine.reader();
+      const said = await Promise.all(
+        owed.map(async (id) => {
+          const source = id === "f7" || id === "u8" ? "branch" : "shop";
+          const detail = await reader.event(source, id);
+          const listed = await reader.events({ source, type: "*" }, undefined, 100);
+          const all = await reader.events({}, undefined, 100);
+          const selected = await reader.owed({ ids: [id] }, undefined, 10);
+          const failed = await reader.failures({ source, search: id }, undefined, 10);
+          return [
+            id,
+            ...[detail, ...[listed, all].map(({ items }) => items.find((one) => one.eventId === id))].map(
+              (one) => one?.outcome,
+            ),
+            ...(await reader.find(id, [source])).map(({ outcome }) => outcome),
+            ...selected.items.map(({ outcome }) => outcome),
+            failed.items.length === 0 ? "unhandled" : "failed",
+          ];
+        }),
+      );
+      const unhandled = new Set(["u1", "u6", "u8"]);
+      expect(said).toEqual(
+        owed.map((id) => {
+          const outcome = unhandled.has(id) ? "unhandled" : "failed";
+          return [id, outcome, outcome, outcome, outcome, outcome, outcome];
+        }),
+      );
+      for (const outcome of ["unhandled", "failed"] as const) {
+        const { items } = await reader.events({ outcome }, undefined, 100);
+        const counts = (await reader.owedByType(100)).filter((one) => one.outcome === outcome);
+        expect(items.map(({ eventId }) => eventId).sort()).toEqual(
+          owed.filter((id) => unhandled.has(id) === (outcome === "unhandled")).sort(),
+        );
+        expect(items.every((one) => one.outcome === outcome)).toBe(true);
+        expect(counts.reduce((sum, { count }) => sum + count, 0)).toBe(items.length);
+      }
+    });
+
+    test("that failed after it was unhandled names the handler, and keeps its time of receipt", async () => {
+      await using it = await mixed(harness);
+      const reader = await it.engine.reader();
+      const both = {
+        outcome: "failed",
+        receivedAt: 1002,
+        deliveries: 2,
+        handler: "handlers/shop/credit.sql",
+      };
+      const { items } = await reader.events({ outcome: "failed", since: 1002, until: 1003 }, undefined, 10);
+      expect(items).toEqual([expect.objectContaining({ eventId: "b2", ...both })]);
+      expect(await reader.event("shop", "b2")).toMatchObject(both);
+      // The first delivery is still shown as it was answered.
+      expect((await reader.event("shop", "b2"))?.timeline.map(({ outcome }) => outcome)).toEqual([
+        "unhandled",
+        "failed",
+      ]);
+    });
+  });
 }

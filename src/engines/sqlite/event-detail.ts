@@ -1,8 +1,9 @@
-import { and, asc, eq, isNull } from "drizzle-orm";
+import { and, asc, eq, getTableColumns } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { Headers, Reply } from "../../event.ts";
 import type { EventDetail, KeptDelivery, Reader } from "../reader.ts";
 import { failureColumns } from "./lists.ts";
+import { handlerNow, isOpen, outcomeNow } from "./outcomes.ts";
 import { bodies, changedBodies, deliveries, events, failures, results } from "./schema.ts";
 
 /** Everything that is stored of one event, each part by one look-up. */
@@ -32,13 +33,13 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
         element: failures.element,
       })
       .from(failures)
-      .where(and(eq(failures.source, source), eq(failures.eventId, eventId), isNull(failures.settledAt)))
+      .where(and(eq(failures.source, source), eq(failures.eventId, eventId), isOpen))
       .get();
   }
 
   function recordedOf(source: string, eventId: string) {
     return db
-      .select()
+      .select({ ...getTableColumns(events), now: { outcome: outcomeNow, handler: handlerNow } })
       .from(events)
       .where(and(eq(events.source, source), eq(events.eventId, eventId)))
       .get();
@@ -93,12 +94,13 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
       const event = recordedOf(source, eventId);
       const failure = failureOf(source, eventId);
       if (event === undefined) return failure === undefined ? undefined : detailOfFailure(failure);
-      const { id, bodySha256: _sha256, ...listed } = event;
+      const { id, bodySha256: _sha256, now, ...listed } = event;
       const result = db.select().from(results).where(eq(results.event, id)).get();
       const ran = listed.handler !== null && result !== undefined;
       const timeline = timelineOf(source, eventId);
       return {
         ...listed,
+        ...now,
         rowsChanged: ran ? result.rowsChanged : null,
         durationUs: ran ? result.durationUs : null,
         stored: result === undefined ? null : bodyOf(result),

@@ -1,4 +1,4 @@
-import { and, desc, eq, isNull, ne, notExists, or, sql, type SQL } from "drizzle-orm";
+import { and, desc, eq, ne, or, sql, type SQL } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import type { FailureGroups, ListedEvent, ListFilter, Newest, Reader } from "../reader.ts";
@@ -13,24 +13,14 @@ import {
   newestFirst,
   startOf,
 } from "./newest-pages.ts";
+import { handlerNow, isOnlyFailed, isOpen, outcomeNow } from "./outcomes.ts";
 import { bodies, events, failures, results, sources } from "./schema.ts";
 
 type Lists = Pick<Reader, "events" | "failures" | "failureGroups">;
 
 /** Lists for people: the newest first, by the time of the first receipt. */
 export function listReads(db: BunSQLiteDatabase): Lists {
-  const open = isNull(failures.settledAt);
   const openFailures = sql`${failures} indexed by hookonce_failures_newest`;
-  /** An event that was unhandled and has failed since is in both tables, but it is owed once. */
-  const failedOnly = and(
-    open,
-    notExists(
-      db
-        .select({ one: sql`1` })
-        .from(events)
-        .where(and(eq(events.source, failures.source), eq(events.eventId, failures.eventId))),
-    ),
-  );
 
   const ofEvent = {
     at: of(events.receivedAt).as("at"),
@@ -39,11 +29,11 @@ export function listReads(db: BunSQLiteDatabase): Lists {
     source: of(events.source).as("source"),
     eventId: of(events.eventId).as("event_id"),
     type: of(events.type).as("type"),
-    outcome: sql<ListedEvent["outcome"]>`${events.outcome}`.as("outcome"),
+    outcome: outcomeNow.as("outcome"),
     receivedAt: of(events.receivedAt).as("received_at"),
     lastDeliveryAt: of(events.lastDeliveryAt).as("last_delivery_at"),
     deliveries: of(events.deliveries).as("deliveries"),
-    handler: of(events.handler).as("handler"),
+    handler: handlerNow.as("handler"),
     // Subqueries, because SQLite might plan a join from the other side.
     rowsChanged: sql<number | null>`case when ${events.handler} is null then null else
       (select ${results.rowsChanged} from ${results} where ${results.event} = ${events.id}) end`.as("rows"),
@@ -71,24 +61,17 @@ export function listReads(db: BunSQLiteDatabase): Lists {
 
   /** The last of the next `count` rows of one table, or undefined if fewer follow. */
   function endOfStep(filter: ListFilter, after: Newest, count: number): Newest | undefined {
-    const ends: Newest[] = [];
-    if (filter.outcome !== "failed") {
-      const { from, where } = eventsOf(filter);
-      // Only what the index holds, so that no row is read.
-      const indexed = filter.outcome === "processed" ? undefined : where;
-      ends.push(
-        ...db
-          .select({ at: of(events.receivedAt), failure: sql<0 | 1>`0`, id: of(events.id) })
-          .from(from)
-          .where(and(indexed, ...eventsBetween(filter, after, undefined)))
-          .orderBy(desc(events.receivedAt), desc(events.id))
-          .limit(1)
-          .offset(count - 1)
-          .all(),
-      );
-    }
-    if (filter.outcome === undefined || filter.outcome === "failed")
-      ends.push(...endOfFailures(filter, after, count));
+    // Only what the index holds, so that no row is read.
+    const { from, indexed } = eventsOf(filter);
+    const ends: Newest[] = db
+      .select({ at: of(events.receivedAt), failure: sql<0 | 1>`0`, id: of(events.id) })
+      .from(from)
+      .where(and(indexed, ...eventsBetween(filter, after, undefined)))
+      .orderBy(desc(events.receivedAt), desc(events.id))
+      .limit(1)
+      .offset(count - 1)
+      .all();
+    if (mayHaveFailed(filter)) ends.push(...endOfFailures(filter, after, count));
     return ends.sort(newestFirst)[0];
   }
 
@@ -96,7 +79,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
     return db
       .select({ at: of(failures.firstAt), failure: sql<0 | 1>`1`, id: of(failures.id) })
       .from(openFailures)
-      .where(and(open, ...failuresBetween(filter, after, undefined)))
+      .where(and(isOpen, ...failuresBetween(filter, after, undefined)))
       .orderBy(desc(failures.firstAt), desc(failures.id))
       .limit(1)
       .offset(count - 1)
@@ -105,12 +88,13 @@ export function listReads(db: BunSQLiteDatabase): Lists {
 
   function eventRows(filter: ListFilter, after: Newest, end: Newest | undefined, limit: number) {
     const { search } = filter;
-    const { from, where } = eventsOf(filter);
+    const { from, indexed, where } = eventsOf(filter);
     const recorded = db
       .select(ofEvent)
       .from(from)
       .where(
         and(
+          indexed,
           where,
           ...eventsBetween(filter, after, end),
           ...matching(filter, events, events.receivedAt),
@@ -125,7 +109,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
       .from(openFailures)
       .where(
         and(
-          failedOnly,
+          isOnlyFailed,
           ...failuresBetween(filter, after, end),
           ...matching(filter, failures, failures.firstAt),
           search === undefined
@@ -137,12 +121,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
         ),
       )
       .$dynamic();
-    if (filter.outcome === undefined)
-      return unionAll(recorded, failed)
-        .orderBy(...newestColumns)
-        .limit(limit)
-        .all();
-    return (filter.outcome === "failed" ? failed : recorded)
+    return (mayHaveFailed(filter) ? unionAll(recorded, failed) : recorded)
       .orderBy(...newestColumns)
       .limit(limit)
       .all();
@@ -159,7 +138,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
       .where(
         and(
           sql`${events.source} ${ids} ${events.eventId} = ${eventId}`,
-          filter.outcome === undefined ? undefined : sql`${events.outcome} = ${filter.outcome}`,
+          filter.outcome === undefined ? undefined : sql`${outcomeNow} = ${filter.outcome}`,
           ...matching(filter, events, events.receivedAt),
         ),
       );
@@ -169,8 +148,8 @@ export function listReads(db: BunSQLiteDatabase): Lists {
       .where(
         and(
           sql`${failures.source} ${ids} ${failures.eventId} = ${eventId}`,
-          failedOnly,
-          filter.outcome === undefined || filter.outcome === "failed" ? undefined : sql`false`,
+          isOnlyFailed,
+          mayHaveFailed(filter) ? undefined : sql`false`,
           ...matching(filter, failures, failures.firstAt),
         ),
       );
@@ -189,7 +168,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
       .from(openFailures)
       .where(
         and(
-          open,
+          isOpen,
           ...failuresBetween(filter, after, end),
           ...matching(filter, failures, failures.firstAt),
           search === undefined
@@ -232,7 +211,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
       const newest = db
         .select({ ...failureColumns })
         .from(openFailures)
-        .where(and(open, source === undefined ? undefined : eq(failures.source, source)))
+        .where(and(isOpen, source === undefined ? undefined : eq(failures.source, source)))
         .orderBy(desc(failures.firstAt), desc(failures.id))
         .limit(cap + 1)
         .as("newest");
@@ -264,6 +243,8 @@ export function listReads(db: BunSQLiteDatabase): Lists {
     },
   };
 }
+
+const mayHaveFailed = ({ outcome }: ListFilter): boolean => outcome === undefined || outcome === "failed";
 
 export const failureColumns = {
   source: of(failures.source).as("source"),

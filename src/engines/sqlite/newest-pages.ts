@@ -1,5 +1,6 @@
 import { and, desc, eq, or, sql, type SQL } from "drizzle-orm";
 import type { ListFilter, Newest, NewestPage } from "../reader.ts";
+import { hasFailed } from "./outcomes.ts";
 import { events, failures } from "./schema.ts";
 
 /** How long one page may take, in milliseconds. The deliveries wait meanwhile. */
@@ -20,15 +21,29 @@ export const startOf = ({ until = Number.MAX_SAFE_INTEGER }: ListFilter): Newest
   id: 0,
 });
 
-/** Which index lists the events of an outcome, and the condition that lets SQLite use it. */
-export function eventsOf({ outcome }: ListFilter): { from: SQL; where: SQL | undefined } {
+interface EventRows {
+  readonly from: SQL;
+  /** What lets SQLite use the index, and needs only the index. */
+  readonly indexed?: SQL | undefined;
+  /** The rest of the condition. */
+  readonly where?: SQL | undefined;
+}
+
+/** Which index lists the events of an outcome, and the conditions for it. */
+export function eventsOf({ outcome }: ListFilter): EventRows {
   if (outcome === undefined || outcome === "processed") {
     const where = outcome === undefined ? undefined : eq(events.outcome, outcome);
     return { from: sql`${events} indexed by hookonce_events_received_at`, where };
   }
-  // The second condition is the index's own.
-  const where = and(sql`${events.outcome} = ${outcome}`, sql`${events.outcome} <> 'processed'`);
-  return { from: sql`${events} indexed by hookonce_events_not_processed`, where };
+  const from = sql`${events} indexed by hookonce_events_not_processed`;
+  if (outcome === "failed") return { from, indexed: recordedAs("unhandled"), where: hasFailed };
+  if (outcome === "unhandled") return { from, indexed: recordedAs(outcome), where: sql`not ${hasFailed}` };
+  return { from, indexed: recordedAs(outcome) };
+}
+
+/** The second condition is the index's own. */
+function recordedAs(outcome: string): SQL | undefined {
+  return and(sql`${events.outcome} = ${outcome}`, sql`${events.outcome} <> 'processed'`);
 }
 
 export function containsIn(column: SQL, eventId: SQL, text: string): SQL | undefined {

@@ -1,12 +1,11 @@
 import type { Database } from "bun:sqlite";
-import { and, asc, eq, gt, gte, inArray, isNull, lt, lte, notExists, or, sql, type SQL } from "drizzle-orm";
+import { and, asc, eq, gt, gte, inArray, lt, lte, or, sql, type SQL } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import {
   QUARANTINE_CODES,
   type Cursor,
   type EventFilter,
-  type FoundEvent,
   type OwedCount,
   type OwedEvent,
   type Reader,
@@ -15,6 +14,7 @@ import { detailReads } from "./event-detail.ts";
 import { matching, of } from "./filters.ts";
 import { ledgerReads } from "./ledger-reads.ts";
 import { listReads } from "./lists.ts";
+import { isItsFailure, isOnlyFailed, isOpen, isUnhandled, outcomeNow } from "./outcomes.ts";
 import { events, failures } from "./schema.ts";
 
 /**
@@ -42,34 +42,21 @@ export function openReader(connection: Database): Reader & { close(): void } {
   // such as an application's, it would otherwise scan all processed events: 70 ms for 300,000.
   const unhandledEvents = sql`${events} indexed by hookonce_events_unhandled`;
   const openFailures = sql`${failures} indexed by hookonce_failures_open`;
-  const unhandled = sql`${events.outcome} = 'unhandled'`;
-  const open = isNull(failures.settledAt);
-  /** An event that was unhandled and has failed since is in both tables. It is owed once, as failed. */
-  const failedSince = and(eq(failures.source, events.source), eq(failures.eventId, events.eventId), open);
   const outcomeOf = sql<OwedEvent["outcome"]>`iif(${failures.id} is null, 'unhandled', 'failed')`;
-  const failedOnly = and(
-    open,
-    notExists(
-      db
-        .select({ one: sql`1` })
-        .from(events)
-        .where(and(eq(events.source, failures.source), eq(events.eventId, failures.eventId))),
-    ),
-  );
 
   /** The position after MAX_LOOKED_AT owed rows of one table, or undefined if fewer follow. */
   function endOfLook({ outcome }: EventFilter, after: Cursor): Cursor | undefined {
     const event = db
       .select({ position: of(events.id), failure: sql<number>`0` })
       .from(unhandledEvents)
-      .where(and(unhandled, gt(events.id, after.position)))
+      .where(and(isUnhandled, gt(events.id, after.position)))
       .orderBy(asc(events.id))
       .limit(1)
       .offset(MAX_LOOKED_AT);
     const failed = db
       .select({ position: of(failures.position), failure: of(failures.id) })
       .from(openFailures)
-      .where(and(open, failuresAfter(after)))
+      .where(and(isOpen, failuresAfter(after)))
       .orderBy(asc(failures.position), asc(failures.id))
       .limit(1)
       .offset(MAX_LOOKED_AT);
@@ -93,10 +80,10 @@ export function openReader(connection: Database): Reader & { close(): void } {
         handlerHash: of(failures.handlerHash).as("handler_hash"),
       })
       .from(unhandledEvents)
-      .leftJoin(failures, failedSince)
+      .leftJoin(failures, isItsFailure)
       .where(
         and(
-          unhandled,
+          isUnhandled,
           outcome === undefined ? undefined : sql`${outcomeOf} = ${outcome}`,
           gt(events.id, after.position),
           end === undefined ? undefined : lte(events.id, end.position),
@@ -118,7 +105,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
       .from(openFailures)
       .where(
         and(
-          failedOnly,
+          isOnlyFailed,
           failuresAfter(after),
           end === undefined ? undefined : lte(failures.position, end.position),
           end === undefined
@@ -208,11 +195,10 @@ export function openReader(connection: Database): Reader & { close(): void } {
         .select({
           source: of(events.source).as("source"),
           type: of(events.type).as("type"),
-          outcome: outcomeOf.as("outcome"),
+          outcome: sql<OwedEvent["outcome"]>`${outcomeNow}`.as("outcome"),
         })
         .from(unhandledEvents)
-        .leftJoin(failures, failedSince)
-        .where(unhandled)
+        .where(isUnhandled)
         .limit(cap);
       const failed = db
         .select({
@@ -221,7 +207,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
           outcome: sql<OwedEvent["outcome"]>`'failed'`.as("outcome"),
         })
         .from(openFailures)
-        .where(failedOnly)
+        .where(isOnlyFailed)
         .limit(cap);
       const counts = [recorded.as("recorded"), failed.as("failed")].flatMap((owed) =>
         db
@@ -249,15 +235,14 @@ export function openReader(connection: Database): Reader & { close(): void } {
         .select({
           source: events.source,
           type: events.type,
-          outcome: sql<FoundEvent["outcome"]>`iif(${unhandled}, ${outcomeOf}, ${events.outcome})`,
+          outcome: outcomeNow,
         })
         .from(events)
-        .leftJoin(failures, failedSince)
         .where(and(inArray(events.source, [...sources]), eq(events.eventId, eventId)));
       const failed = db
         .select({ source: failures.source, type: failures.type, outcome: sql<"failed">`'failed'` })
         .from(failures)
-        .where(and(inArray(failures.source, [...sources]), eq(failures.eventId, eventId), failedOnly));
+        .where(and(inArray(failures.source, [...sources]), eq(failures.eventId, eventId), isOnlyFailed));
       return [...recorded.all(), ...failed.all()];
     },
     failure(source, eventId) {
@@ -269,7 +254,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
           stack: failures.stack,
         })
         .from(failures)
-        .where(and(eq(failures.source, source), eq(failures.eventId, eventId), open))
+        .where(and(eq(failures.source, source), eq(failures.eventId, eventId), isOpen))
         .get();
     },
     ...listReads(db),

@@ -38,7 +38,20 @@ export function secretIn(
 }
 
 export function examine(delivery: Delivery, settings: SourceSettings, context: DoctorContext): Examined {
-  return { delivery, ...takenFor(settings), context: { ...context, fetch: once(context.fetch) } };
+  return {
+    delivery: withWholeUrl(delivery),
+    ...takenFor(settings),
+    context: { ...context, fetch: once(context.fetch) },
+  };
+}
+
+/** A refused delivery is kept with its path alone, and a saved request may have no host or an invalid one. */
+function withWholeUrl(delivery: Delivery): Delivery {
+  const { url, headers } = delivery;
+  if (URL.canParse(url)) return delivery;
+  const path = `/${url.replace(/^(?:https?:\/\/[^/?#]*)?\/?/i, "")}`;
+  const named = `http://${headers["host"] ?? ""}${path}`;
+  return { ...delivery, url: URL.canParse(named) ? named : `http://localhost${path}` };
 }
 
 /** How a source verifies any delivery. */

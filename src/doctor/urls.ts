@@ -50,7 +50,8 @@ function hostsOf({ delivery, settings }: Examined): Set<string> {
     for (const one of [host, bare, `${bare}:443`, `${bare}:80`]) hosts.add(one);
     if (port !== undefined && /^\d{1,5}$/.test(port)) hosts.add(`${bare}:${port}`);
   }
-  return hosts;
+  // Such as port 99999, or an invalid address.
+  return new Set([...hosts].filter((host) => URL.canParse(`http://${host}/`)));
 }
 
 function pathsOf({ delivery, settings }: Examined): Set<string> {

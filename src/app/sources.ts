@@ -41,8 +41,13 @@ export function createSources(
     const pointless = pointlessKeys(source, settings.provider, scheme);
     const wrong = handshakeProblems(source.handshake, source.verifyToken);
     const weak = receives ? weakSecrets(source, scheme) : [];
-    for (const { key, message } of [...pointless, ...wrong, ...weak])
-      problems.push(problemOf(source, message, key));
+    for (const { key, message } of weak)
+      problems.push({
+        file: CONFIG_FILE,
+        line: source.lineOf(key),
+        message: `sources.${source.name}.${key}: ${message}`,
+      });
+    for (const { key, message } of [...pointless, ...wrong]) problems.push(problemOf(source, message, key));
     try {
       sources.set(source.name, createSource({ ...settings, receives }, clock, fetch));
     } catch (error) {

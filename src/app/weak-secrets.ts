@@ -28,5 +28,5 @@ export function weakSecrets(source: ConfiguredSource, scheme: Scheme): KeyedMess
 }
 
 function problemOf(key: string, name: string, weakness: string, remedy: string): KeyedMessage {
-  return { key, message: `${key}: ${name} ${weakness}, so anybody could guess it: ${remedy}` };
+  return { key, message: `${name} ${weakness}, so anybody could guess it: ${remedy}` };
 }

@@ -139,12 +139,17 @@ async function warned(config: string, environment: Record<string, string>): Prom
 }
 
 describe("a value that is still the one from an example is a warning, with its line", () => {
-  test.each(["whsec_…", "sk_live_…", "whsec_...", "<your secret>"])("%s as a secret", async (secret) => {
-    expect(await warned(stripe("a", '["env:B", "env:A"]'), { A: secret, B: "real" })).toEqual([
-      [4, "sources.a.secret"],
-    ]);
-    expect(JSON.stringify(await warningsOf(stripe("a", '"env:A"'), {}, { A: secret }))).not.toContain(secret);
-  });
+  test.each(["whsec_…", "sk_live_…", "whsec_...", "<your secret>", "changeme", "your-secret-here"])(
+    "%s as a secret",
+    async (secret) => {
+      expect(await warned(stripe("a", '["env:B", "env:A"]'), { A: secret, B: "real" })).toEqual([
+        [4, "sources.a.secret"],
+      ]);
+      expect(JSON.stringify(await warningsOf(stripe("a", '"env:A"'), {}, { A: secret }))).not.toContain(
+        secret,
+      );
+    },
+  );
 
   test("a URL", async () => {
     expect(await warned(square("https://your.host/webhook/square"), { A: "a-secret" })).toEqual([

@@ -59,7 +59,7 @@ describe("a start is refused with", () => {
   ])("%s", async (_, lines, secret, shape) => {
     const problems = await problemsWith(lines, { S: secret });
     expect(problems).toEqual([
-      expect.stringMatching(/^3: sources\.it: secret: env:S /),
+      expect.stringMatching(/^3: sources\.it\.secret: env:S /),
     ] as unknown as string[]);
     expect(problems[0]).toContain(shape);
     expect(problems[0]).toContain(
@@ -72,6 +72,15 @@ describe("a start is refused with", () => {
       "2: sources.it: The secret is not user:password with a password that is not empty, which basic authentication needs.",
     ]);
   });
+
+  test.each(["whsec_A", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwx"])(
+    "base64 that was cut: %s",
+    async (secret) => {
+      expect(await problemsWith(preset("standard-webhooks"), { S: secret })).toEqual([
+        "2: sources.it: The secret is not base64, but this provider's secrets are.",
+      ]);
+    },
+  );
 
   test("one weak secret of several, each with its name", async () => {
     expect(
@@ -92,7 +101,9 @@ describe("a start is refused with", () => {
       files: { key: "\0\0\n" },
     });
     expect(problems.map(({ message }) => message)).toEqual([
-      expect.stringContaining("secret: file:key holds nothing but white space or invisible characters"),
+      expect.stringContaining(
+        "sources.it.secret: file:key holds nothing but white space or invisible characters",
+      ),
     ] as unknown as string[]);
   });
 
@@ -102,7 +113,7 @@ describe("a start is refused with", () => {
       environment: { S: "a-good-one", T: "1111" },
     });
     expect(problems.map(({ line, message }) => `${line}: ${message}`)).toEqual([
-      "5: sources.it: verify_token: its value is one character, repeated 4 times, so anybody could guess it: choose a random one (openssl rand -hex 32) and enter it at the provider",
+      "5: sources.it.verify_token: its value is one character, repeated 4 times, so anybody could guess it: choose a random one (openssl rand -hex 32) and enter it at the provider",
     ]);
   });
 

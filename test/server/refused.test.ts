@@ -162,6 +162,15 @@ describe("no spelling of a secret is kept, logged or answered", () => {
     expect(refused?.headers).toMatchObject({ "x-tokn": "[redacted]", "content-type": "application/json" });
   });
 
+  test("the secret of a delivery that was meant for another source is not kept", async () => {
+    await using inbox = await inboxOf();
+    const headers = { "x-gitlab-token": "of-gitlab", "x-telegram-bot-api-secret-token": "of-telegram" };
+    await inbox.request("/webhook/stripe", { method: "POST", body: "{}", headers });
+    const kept = inbox.refused.list("stripe", 1);
+    expect(Object.keys(kept[0]?.headers ?? {})).toEqual(expect.arrayContaining(Object.keys(headers)));
+    expect(JSON.stringify(kept)).not.toMatch(/of-gitlab|of-telegram/);
+  });
+
   test("a signing key is not kept if somebody sends it", async () => {
     await using inbox = await inboxOf();
     const headers = { "x-key": SECRET, "stripe-signature": "t=1,v1=00" };

@@ -3,6 +3,7 @@ import { HookonceError } from "../../errors.ts";
 import { formEntries, isFormText } from "./form.ts";
 import { isMultipart, partsOf, writeMultipart } from "./multipart.ts";
 import { decompress, parseJson, readText, withoutMark } from "./payload.ts";
+import { headersWithSecrets } from "../presets.ts";
 import type { Provider } from "../provider.ts";
 import { kindOf, type Scheme } from "../schemes.ts";
 import { createLatin1Redaction, createTextRedaction, REDACTED } from "./secret-spellings.ts";
@@ -67,8 +68,10 @@ export function createRefusedHeaderRedaction(
 ): (headers: Headers) => Headers {
   const { redactSignature, signatureHeader } = kindOf(scheme);
   const header = signatureHeader(scheme)?.header;
+  // The delivery may have been meant for a source of another provider.
+  const others = [...headersWithSecrets].filter((name) => name !== header);
   const redact = createValueRedaction(
-    namesOfSecrets(provider, scheme),
+    [...new Set([...namesOfSecrets(provider, scheme), ...others])],
     (name, value) => (name === header ? redactSignature?.(value) : undefined) ?? REDACTED,
   );
   const hide = createSecretHiding(scheme, secrets);

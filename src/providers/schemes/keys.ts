@@ -87,6 +87,8 @@ function isWhsec(secret: string): boolean {
  * would become another key.
  */
 export function decodeBase64(text: string): Buffer | undefined {
+  // Four characters are three bytes, so one alone is the rest of a text that was cut.
+  if (text.replace(/=+$/, "").length % 4 === 1) return undefined;
   return /^[A-Za-z0-9+/_-]*={0,2}$/.test(text) ? Buffer.from(text, "base64") : undefined;
 }
 

@@ -64,6 +64,21 @@ const xero = (resourceId: string): unknown => ({
   eventDateUtc: "2026-09-21T14:13:20",
 });
 
+const statusOf = (participant: string): unknown => ({
+  object: "whatsapp_business_account",
+  entry: [
+    {
+      id: "1",
+      changes: [
+        {
+          field: "messages",
+          value: { statuses: [{ id: "wamid.1", status: "read", recipient_participant_id: participant }] },
+        },
+      ],
+    },
+  ],
+});
+
 const rows: readonly Row[] = [
   {
     preset: "github",
@@ -129,6 +144,11 @@ const rows: readonly Row[] = [
     first: { body: [contact(1, 0), contact(2, 0)] },
     retry: { body: [contact(1, 1), contact(2, 1)] },
     events: 2,
+  },
+  {
+    preset: "meta",
+    first: { body: statusOf("a") },
+    other: { body: statusOf("b") },
   },
   { preset: "xero", first: { body: { events: [xero("r1"), xero("r2")] } }, events: 2 },
 ];

@@ -193,6 +193,49 @@ test("SNS: if a key occurs twice, SQL reads the value that was verified", async 
   expect(inbox.rows("select text from handled")).toEqual([{ text: "Hello wörld!" }]);
 });
 
+describe("a signed text field cannot be written as a number, which has many spellings", () => {
+  const DIGITS = "7914073381342284";
+  const spellings = [
+    DIGITS,
+    `${DIGITS}.0`,
+    `${DIGITS}.00`,
+    `${DIGITS}e0`,
+    `${DIGITS}E-0`,
+    "9915555555555555",
+  ];
+  // Where the text is in the body, and which number the signature may cover.
+  const cases = [
+    ["adyen", /("pspReference":)"[^"]*"/, /("value":)\d+/],
+    ["aws-sns", /("MessageId":)"[^"]*"/, undefined],
+  ] as const;
+
+  test.each(cases)("%s", async (name, field, amount) => {
+    const signer = signerFor(name, certificateFor);
+    await using inbox = await inboxFor(signer);
+    const plain = await signer.request(1, 1, NOW);
+    const text = Buffer.from(plain.body).toString();
+    expect(text).toMatch(field);
+    const honest = await sign(
+      signer.provider,
+      withBody(plain, text.replace(field, `$1"${DIGITS}"`)),
+      signer.keys,
+      NOW,
+    );
+    const signed = Buffer.from(honest.body).toString();
+    expect(await send(inbox, honest)).toBe(200);
+    const handled = handledIn(inbox);
+    for (const number of spellings)
+      expect(await send(inbox, withBody(honest, signed.replace(`"${DIGITS}"`, number)))).not.toBe(200);
+    if (amount !== undefined) {
+      expect(await send(inbox, withBody(honest, signed.replace(amount, "$19007199254740993")))).not.toBe(200);
+      // The same number: the same event.
+      const [, value = ""] = /"value":(\d+)/.exec(signed) ?? [];
+      expect(await send(inbox, withBody(honest, signed.replace(amount, `$1${value}.0`)))).toBe(200);
+    }
+    expect(handledIn(inbox)).toEqual(handled);
+  });
+});
+
 /** A gzip stream with a comment in its header, which the checksum does not cover. */
 function gzipWithComment(inflated: string, comment: string): Buffer {
   const plain = gzipSync(inflated);

@@ -45,6 +45,10 @@ const push = (tag: string, pushedAt: number): unknown => ({
   push_data: { tag, pushed_at: pushedAt },
   repository: { repo_name: "a/b" },
 });
+const whatsApp = (status: object): unknown => ({
+  object: "whatsapp_business_account",
+  entry: [{ id: "1", changes: [{ field: "messages", value: { statuses: [status] } }] }],
+});
 const notification = (id: string): string =>
   Buffer.from(`<notification><kind>check</kind><subject>${id}</subject></notification>`).toString("base64");
 
@@ -137,8 +141,52 @@ const rows: readonly Row[] = [
   },
   {
     preset: "supabase",
-    name: "a body without metadata is known by its hash",
-    sent: json({ user: { id: 1 } }, { user: { id: 1 } }, { user: { id: 2 } }),
+    name: "without metadata, each attempt of a user is an event",
+    sent: json(
+      { user_id: "u", valid: false },
+      { user_id: "u", valid: false },
+      { user_id: "v", valid: false },
+    ),
+    events: 3,
+  },
+  ...["r".repeat(256), "規".repeat(256), "a rule\twith a tab"].map((rule): Row => ({
+    preset: "sentry",
+    name: `an alert of the rule ${rule.slice(0, 12)}… is known by event and rule`,
+    sent: [rule, rule, `${rule}2`].map((triggered) => ({
+      json: { action: "triggered", data: { event: { event_id: "e" }, triggered_rule: triggered } },
+      headers: { "sentry-hook-resource": "event_alert" },
+    })),
+    events: 2,
+  })),
+  {
+    preset: "meta",
+    name: "in a WhatsApp group, each participant has a status of the message",
+    sent: json(
+      whatsApp({ id: "wamid.1", status: "delivered", recipient_participant_id: "a" }),
+      whatsApp({ id: "wamid.1", status: "delivered", recipient_participant_id: "b" }),
+      whatsApp({ id: "wamid.1", status: "delivered", recipient_participant_id: "a" }),
+      whatsApp({ id: "wamid.1", status: "read", recipient_participant_id: "a" }),
+      whatsApp({ id: "wamid.1", status: "delivered" }),
+      whatsApp({ id: "wamid.1", status: "delivered" }),
+    ),
+    events: 4,
+  },
+  {
+    preset: "meta",
+    name: "each transaction of a WhatsApp payment is an event",
+    sent: json(
+      ...["t1", "t2", "t2"].map((id) =>
+        whatsApp({ id: "wamid.1", status: "failed", type: "payment", payment: { transaction: { id } } }),
+      ),
+    ),
+    events: 2,
+  },
+  {
+    preset: "twilio",
+    name: "empty Sids are no id, so the bodies tell the events apart",
+    sent: ["hello", "good bye", "hello"].map((text) => ({
+      form: { MessageSid: "", MessageStatus: "", Body: text },
+    })),
     events: 2,
   },
   {

@@ -138,7 +138,7 @@ describe("refuses to start with a selector that cannot be read", () => {
   test.each([
     [
       '"$.id"',
-      /^sources\.a\.event_id: "\$\.id" is not a path: write header:name, query:name, body:\$\.path, key:\$\.path, sha256:body or new:delivery\.$/,
+      /^sources\.a\.event_id: "\$\.id" is not a path: write header:name, query:name, body:\$\.path, key:\$\.path, sha256:body, sha256:body:\$\.path or new:delivery\.$/,
     ],
     ['"cookie:id"', /^sources\.a\.event_id: "cookie:id" is not a path: write header:name/],
     ["1", /^sources\.a\.event_id: write "header:name"/],

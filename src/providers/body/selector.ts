@@ -34,6 +34,7 @@ export interface HashWithout {
  *
  * - `sha256:body`, a hash of the body (in a batch: of the element). Use it if a retry has the same body, byte
  *   for byte, and no two events have the same body.
+ * - `sha256:body:$.path`, a hash of the value at a path: for a text that may be too long for an id.
  * - `new:delivery`, a new id for every delivery. For pings that only say "something has changed": any other
  *   rule would lose events.
  */
@@ -96,7 +97,9 @@ function compileJoin(
       if (isText(value)) found.push(escape(String(value)));
       else if (missing === "absent") return undefined;
     }
-    return found.length === 0 ? undefined : found.join(separator);
+    // If all parts of an id are empty, every such delivery would be the same event.
+    if (found.length === 0 || (missing === "absent" && found.every((part) => part === ""))) return undefined;
+    return found.join(separator);
   };
 }
 
@@ -142,8 +145,17 @@ function sha256(content: Uint8Array | string): string {
   return new Bun.CryptoHasher("sha256").update(content).digest("hex");
 }
 
+const HASH_OF_BODY = "sha256:body";
+
 function compilePart(part: Part): Read {
-  if (part === "sha256:body") return ({ body }) => sha256(body);
+  if (part === HASH_OF_BODY) return ({ body }) => sha256(body);
+  if (part.startsWith(`${HASH_OF_BODY}:`)) {
+    const read = compilePath(stepsIn(part.slice("sha256:".length)));
+    return (from) => {
+      const value = read(from);
+      return isText(value) ? sha256(String(value)) : undefined;
+    };
+  }
   // A UUIDv7 grows with time, so new ids go to the end of the index.
   if (part === "new:delivery") return () => Bun.randomUUIDv7();
   if (part.startsWith("key:")) {
@@ -158,7 +170,7 @@ function compilePart(part: Part): Read {
   if (parameterOf(part) !== undefined) return headerAt(part);
   const path = parseValuePath(
     part,
-    "header:name, query:name, body:$.path, key:$.path, sha256:body or new:delivery",
+    "header:name, query:name, body:$.path, key:$.path, sha256:body, sha256:body:$.path or new:delivery",
   );
   return path.in === "body" ? compilePath(path.steps) : headerAt(path.name);
 }
@@ -198,7 +210,7 @@ export function canonical(selector: Selector): Selector {
 const NAME = /^[\p{L}\p{N}_$-]+$/u;
 
 function canonicalPart(part: Part): Part {
-  const [, kind, path] = /^(body|key):(.*)$/su.exec(part) ?? [];
+  const [, kind, path] = /^(body|key|sha256:body):(.*)$/su.exec(part) ?? [];
   if (kind === undefined || path === undefined) return part.startsWith("query:") ? part : part.toLowerCase();
   const steps = parsePath(path) ?? [];
   const spelled = steps.map((step) =>

@@ -147,8 +147,9 @@ export const applications: readonly Provider[] = [
       signature: { header: "webhook-signature", separator: ", ", prefix: "v1," },
     },
     secretIs: "the hook's secret, v1,whsec_…",
-    // webhook-id is a new one for each attempt.
-    eventId: ["body:$.metadata.uuid", "sha256:body"],
+    // webhook-id is a new one for each attempt. Older versions of Supabase send no uuid, and for them each wrong
+    // password of a user has the same body. A retry follows only if nothing was recorded.
+    eventId: ["body:$.metadata.uuid", "new:delivery"],
     eventIdSigned: true,
     type: "body:$.metadata.name",
     answer: { status: 200, contentType: "application/json", body: "{}" },
@@ -158,7 +159,7 @@ export const applications: readonly Provider[] = [
     retries: "up to twice, all within 5 s, if it cannot connect or the answer is 503 with Retry-After",
     caution:
       "a user waits for the answer, and a failed handler makes the sign-in fail; a handler of customize-access-token must reply with the claims",
-    unverified: "from which version on the body names the hook",
+    unverified: "from which version on the body has metadata; without it each delivery is its own event",
   },
   {
     name: "supabase-database",

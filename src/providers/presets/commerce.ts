@@ -92,6 +92,8 @@ export const commerce: readonly Provider[] = [
     retryWindowMs: 2 * DAYS,
     signsRetries: true,
     retries: "eleven times over about 48 h, then the webhook is deactivated",
+    caution:
+      "a delivery only says that something has changed; two changes of the same thing within one second count as one event, so a handler should fetch it",
     unverified: "how long it waits for an answer; that created_at is the same in a retry",
   },
   {

@@ -215,14 +215,31 @@ export const development: readonly Provider[] = [
           "header:sentry-hook-resource",
           "body:$.action",
           "body:$.data.event.event_id",
-          "body:$.data.triggered_rule",
+          // The name of a rule has up to 256 characters, too many for an id.
+          "sha256:body:$.data.triggered_rule",
         ],
         with: ":",
       },
       { join: ["header:sentry-hook-resource", "sha256:body"], with: ":" },
       "sha256:body",
     ],
-    earlierEventIds: ["header:request-id"],
+    earlierEventIds: [
+      [
+        { join: ["header:sentry-hook-resource", "body:$.action", "body:$.data.error.event_id"], with: ":" },
+        {
+          join: [
+            "header:sentry-hook-resource",
+            "body:$.action",
+            "body:$.data.event.event_id",
+            "body:$.data.triggered_rule",
+          ],
+          with: ":",
+        },
+        { join: ["header:sentry-hook-resource", "sha256:body"], with: ":" },
+        "sha256:body",
+      ],
+      "header:request-id",
+    ],
     eventIdSigned: false,
     type: { join: ["header:sentry-hook-resource", "body:$.action"], with: "." },
     timeoutMs: 1 * SECONDS,

@@ -1,6 +1,11 @@
 import type { Provider } from "../provider.ts";
 import { BODY_SHA256, DAYS, FIVE_MINUTES, HOURS, MIB, MINUTES, SECONDS } from "./common.ts";
 
+const META_STATUS = [
+  "body:$.changes[0].value.statuses[0].id",
+  "body:$.changes[0].value.statuses[0].status",
+] as const;
+
 /** Chat and calls. */
 export const messaging: readonly Provider[] = [
   {
@@ -154,10 +159,13 @@ export const messaging: readonly Provider[] = [
     ],
     eventId: [
       "body:$.changes[0].value.messages[0].id",
+      // In a group, each participant has a status. A payment may be tried several times.
       {
-        join: ["body:$.changes[0].value.statuses[0].id", "body:$.changes[0].value.statuses[0].status"],
+        join: [...META_STATUS, "body:$.changes[0].value.statuses[0].recipient_participant_id"],
         with: ":",
       },
+      { join: [...META_STATUS, "body:$.changes[0].value.statuses[0].payment.transaction.id"], with: ":" },
+      { join: META_STATUS, with: ":" },
       // A deleted message arrives again with the same id.
       { join: ["body:$.messaging[0].message.mid", "key:$.messaging[0].message.is_deleted"], with: ":" },
       "body:$.messaging[0].message.mid",
@@ -165,6 +173,16 @@ export const messaging: readonly Provider[] = [
       // The hash covers the id and time of the entry, so the same change in another entry, or later, is
       // another event.
       "sha256:body",
+    ],
+    earlierEventIds: [
+      [
+        "body:$.changes[0].value.messages[0].id",
+        { join: META_STATUS, with: ":" },
+        { join: ["body:$.messaging[0].message.mid", "key:$.messaging[0].message.is_deleted"], with: ":" },
+        "body:$.messaging[0].message.mid",
+        "body:$.standby[0].message.mid",
+        "sha256:body",
+      ],
     ],
     eventIdSigned: true,
     type: [
@@ -213,7 +231,7 @@ export const messaging: readonly Provider[] = [
     retryWindowMs: 1 * HOURS,
     retries: "once, if it cannot connect, unless the URL says otherwise (#rc=…)",
     caution:
-      "if there is no Sid, the id is a header, which is not signed; the boundaries between the fields of a form are not signed either",
+      "if there is no Sid, the id is a header, which is not signed; the boundaries between the fields of a form, and between the query and the form, are not signed either",
     unverified: "the header I-Twilio-Idempotency-Token; timeout and retries",
   },
   {

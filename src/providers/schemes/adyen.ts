@@ -4,7 +4,7 @@ import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../
 import { createComparison } from "./comparison.ts";
 import { decodeKey, describeFormat, randomSecret, weaknessAs } from "./keys.ts";
 import { defineKind } from "./scheme.ts";
-import { signedText, withoutRepetition } from "./signed-fields.ts";
+import { signedInteger, signedText, withoutRepetition } from "./signed-fields.ts";
 
 /**
  * In Adyen's payment webhooks each item carries a signature over some of its fields. The other fields are not
@@ -86,19 +86,16 @@ function itemsOf(payload: unknown): Fields[] {
  */
 function signedFields(item: Fields): string {
   const amount = (item["amount"] ?? {}) as Fields;
-  const fields: [name: string, value: unknown][] = [
-    ["pspReference", item["pspReference"]],
-    ["originalReference", item["originalReference"]],
-    ["merchantAccountCode", item["merchantAccountCode"]],
-    ["merchantReference", item["merchantReference"]],
-    ["amount.value", amount["value"]],
-    ["amount.currency", amount["currency"]],
-    ["eventCode", item["eventCode"]],
-    ["success", item["success"]],
-  ];
-  return fields
-    .map(([name, value]) => signedText(name, value, name === "merchantReference" ? undefined : ":"))
-    .join(":");
+  return [
+    signedText("pspReference", item["pspReference"], ":"),
+    signedText("originalReference", item["originalReference"], ":"),
+    signedText("merchantAccountCode", item["merchantAccountCode"], ":"),
+    signedText("merchantReference", item["merchantReference"]),
+    signedInteger("amount.value", amount["value"], ":"),
+    signedText("amount.currency", amount["currency"], ":"),
+    signedText("eventCode", item["eventCode"], ":"),
+    signedText("success", item["success"], ":"),
+  ].join(":");
 }
 
 function digest(key: Uint8Array, text: string): string {

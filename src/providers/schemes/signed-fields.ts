@@ -3,26 +3,34 @@ import { exactJson, NumberLiteral, parseWithExactNumbers } from "../body/exact-n
 import type { Reading } from "../body/payload.ts";
 
 /**
- * A field of a body as its provider signs it. An object or a list is refused: the provider did not sign the
- * text that JavaScript makes of it.
+ * A text field of a body as its provider signs it. Anything else than text is refused: the provider did not
+ * sign the text that JavaScript makes of it. A number has many spellings (7, 7.0, 7e0), and with each of them
+ * one delivery would be another event.
  *
  * @param separator what separates the signed fields; a field that contains it is refused
  * @throws HookonceError `signature_malformed`
  */
 export function signedText(name: string, value: unknown, separator?: string): string {
   if (value === undefined || value === null) return "";
-  const text = textOf(value);
-  if (text === undefined) throw malformed(name, "is neither text nor a number");
+  const text = typeof value === "boolean" ? String(value) : value;
+  if (typeof text !== "string") throw malformed(name, "is not text");
   if (separator !== undefined && text.includes(separator))
     throw malformed(name, "contains what separates the signed fields");
   return text;
 }
 
-function textOf(value: unknown): string | undefined {
-  if (typeof value === "string") return value;
-  if (typeof value === "number" || typeof value === "boolean") return String(value);
+/**
+ * The same for a field that is a whole number. It may also be its text.
+ *
+ * @throws HookonceError `signature_malformed`
+ */
+export function signedInteger(name: string, value: unknown, separator: string): string {
   // Bodies that are about to be signed are parsed with exact numbers.
-  return value instanceof NumberLiteral ? value.digits : undefined;
+  const number = value instanceof NumberLiteral ? Number(value.digits) : value;
+  if (typeof number !== "number") return signedText(name, value, separator);
+  // A larger one would be verified as its neighbour.
+  if (!Number.isSafeInteger(number)) throw malformed(name, "is not a whole number below 2^53");
+  return String(number);
 }
 
 function malformed(name: string, why: string): HookonceError {

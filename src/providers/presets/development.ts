@@ -1,6 +1,14 @@
+import type { Part, Selector } from "../body/selector.ts";
 import type { Provider } from "../provider.ts";
 import { SNS_HOST } from "../schemes/sns.ts";
 import { BODY_SHA256, DAYS, HOURS, MIB, SECONDS, STANDARD_WEBHOOKS } from "./common.ts";
+
+const sentryIds = (rule: Part): Selector => [
+  { join: ["header:sentry-hook-resource", "body:$.action", "body:$.data.error.event_id"], with: ":" },
+  { join: ["header:sentry-hook-resource", "body:$.action", "body:$.data.event.event_id", rule], with: ":" },
+  { join: ["header:sentry-hook-resource", "sha256:body"], with: ":" },
+  "sha256:body",
+];
 
 /** Code hosting, deployment and monitoring. */
 export const development: readonly Provider[] = [
@@ -208,38 +216,9 @@ export const development: readonly Provider[] = [
     scheme: { ...BODY_SHA256, signature: { header: "sentry-hook-signature" } },
     secretIs: "the integration's client secret",
     // Request-ID is a new random UUID in each attempt, as Sentry's source shows (app_platform_event.py).
-    eventId: [
-      { join: ["header:sentry-hook-resource", "body:$.action", "body:$.data.error.event_id"], with: ":" },
-      {
-        join: [
-          "header:sentry-hook-resource",
-          "body:$.action",
-          "body:$.data.event.event_id",
-          // The name of a rule has up to 256 characters, too many for an id.
-          "sha256:body:$.data.triggered_rule",
-        ],
-        with: ":",
-      },
-      { join: ["header:sentry-hook-resource", "sha256:body"], with: ":" },
-      "sha256:body",
-    ],
-    earlierEventIds: [
-      [
-        { join: ["header:sentry-hook-resource", "body:$.action", "body:$.data.error.event_id"], with: ":" },
-        {
-          join: [
-            "header:sentry-hook-resource",
-            "body:$.action",
-            "body:$.data.event.event_id",
-            "body:$.data.triggered_rule",
-          ],
-          with: ":",
-        },
-        { join: ["header:sentry-hook-resource", "sha256:body"], with: ":" },
-        "sha256:body",
-      ],
-      "header:request-id",
-    ],
+    // The name of a rule has up to 256 characters, too many for an id.
+    eventId: sentryIds("sha256:body:$.data.triggered_rule"),
+    earlierEventIds: [sentryIds("body:$.data.triggered_rule"), "header:request-id"],
     eventIdSigned: false,
     type: { join: ["header:sentry-hook-resource", "body:$.action"], with: "." },
     timeoutMs: 1 * SECONDS,

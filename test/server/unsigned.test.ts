@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { providers } from "../../src/providers/presets.ts";
+import { kindOf } from "../../src/providers/schemes.ts";
+import { samples } from "../providers/preset-samples.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { effectsTable, left, noteEffect, nothing } from "./support/effects.ts";
 import { rawClient, requestHead } from "./support/raw-client.ts";
@@ -21,7 +24,11 @@ const scenarios: Scenario[] = [
   { name: "Host: localhost with a port", headers: { host: "localhost:8787" }, taken: true },
   { name: "Host: LOCALHOST", headers: { host: "LOCALHOST" }, taken: true },
   { name: "Host: 127.0.0.1", headers: { host: "127.0.0.1:8787" }, taken: true },
-  { name: "a client's own headers", headers: { "x-request-id": "1", via: "1.1 me" }, taken: true },
+  {
+    name: "a client's own headers",
+    headers: { "x-request-id": "1", "x-client-version": "10.2.0.1" },
+    taken: true,
+  },
 
   { name: "another machine in the local network", remoteAddress: "192.168.1.7", taken: false },
   { name: "another machine", remoteAddress: "203.0.113.9", taken: false },
@@ -58,6 +65,22 @@ const scenarios: Scenario[] = [
   { name: "a tunnel (CF-Ray)", headers: { "CF-Ray": "8f" }, taken: false },
 ];
 
+/** What browsers, proxies, load balancers, content delivery networks and tunnels add, by their documentation. */
+const added = `
+  Via CDN-Loop Client-Cert Proxy-Connection Sec-CH-UA Sec-Fetch-Mode X-Real-IP True-Client-IP
+  X-Client-IP Client-IP X-Cluster-Client-IP Remote-Addr X-Forwarded X-Original-URI X-Original-Host
+  X-Original-Method X-Rewrite-URL X-Real-Port X-Scheme X-URL-Scheme X-Host Front-End-Https
+  X-SSL-Client-Verify X-Request-Start X-Envoy-External-Address X-Envoy-Expected-Rq-Timeout-Ms
+  X-Nginx-Proxy X-Varnish X-Amzn-Trace-Id X-Amz-Cf-Id X-Cloud-Trace-Context X-AppEngine-User-IP
+  X-Azure-ClientIP X-Azure-Ref X-ARR-LOG-ID X-Vercel-Id X-NF-Request-ID Fly-Client-IP Fly-Region
+  CF-Connecting-IP CF-IPCountry CloudFront-Viewer-Address Fastly-Client-IP Fastly-FF Akamai-Origin-Hop
+  Incap-Client-IP DO-Connecting-IP Ngrok-Skip-Browser-Warning Ngrok-Auth-User-Email Tailscale-User-Login
+  Tailscale-Funnel-Request X-LocalTunnel-Client Remote-User X-Auth-Request-Email
+  X-Goog-Authenticated-User-Email X-MS-Client-Principal-Name
+`
+  .trim()
+  .split(/\s+/);
+
 const post = (scenario: Scenario): RequestInit => ({ method: "POST", body, headers: scenario.headers ?? {} });
 
 describe("an unsigned source", () => {
@@ -81,6 +104,55 @@ describe("an unsigned source", () => {
       }
     });
   }
+
+  for (const name of added) {
+    test(`refuses ${name}`, async () => {
+      const response = await shared.request("/webhook", { method: "POST", body, headers: { [name]: "1" } });
+      expect(response.status).toBe(403);
+      expect(await response.text()).toContain(`it carries the header ${name.toLowerCase()}`);
+      expect(left(shared)).toEqual(nothing);
+    });
+  }
+
+  for (const value of [
+    "203.0.113.9",
+    "203.0.113.9:4711",
+    "127.0.0.1, 10.0.0.7",
+    "[2001:db8::1]:443",
+    "::2",
+  ]) {
+    test(`refuses any header with the address of another machine: ${value}`, async () => {
+      const headers = { "x-unheard-of": value };
+      const response = await shared.request("/webhook", { method: "POST", body, headers });
+      expect(await response.text()).toContain("it carries the header x-unheard-of");
+      expect(left(shared)).toEqual(nothing);
+    });
+  }
+
+  test("takes what providers, their command lines and curl send", async () => {
+    await using inbox = await testInbox({ files });
+    const clients: Record<string, string>[] = [
+      { "user-agent": "curl/8.5.0", accept: "*/*", "content-type": "application/x-www-form-urlencoded" },
+      {
+        "user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+        accept: "*/*; q=0.5, application/xml",
+        "cache-control": "no-cache",
+        "content-type": "application/json; charset=utf-8",
+        "stripe-signature": "t=1,v1=00",
+        "accept-encoding": "gzip",
+      },
+      { "x-vercel-signature": "00", "x-amz-sns-message-type": "Notification", "x-goog-channel-id": "1" },
+      ...Object.values(samples).map(({ headers }) => headers?.(1, 1) ?? {}),
+    ];
+    for (const { scheme } of providers.values()) {
+      const signature = kindOf(scheme).signatureHeader(scheme);
+      if (signature !== undefined && signature.header !== "") clients.push({ [signature.header]: "1" });
+    }
+    for (const headers of clients) {
+      const response = await inbox.request("/webhook", { method: "POST", body, headers });
+      expect([headers, response.status]).toEqual([headers, 200]);
+    }
+  });
 
   test("answers every request if allow_public = true", async () => {
     await using inbox = await testInbox({

@@ -1,5 +1,6 @@
 import { HookonceError } from "../../errors.ts";
 import type { HeaderCheck, VerifyContext } from "../context.ts";
+import { forwardedHeader, isLoopback } from "./forwarded.ts";
 import { defineKind } from "./scheme.ts";
 
 /**
@@ -22,8 +23,6 @@ export const unsigned = defineKind<UnsignedScheme>({
   unsignedBody: () => "nothing is signed",
 });
 
-const FORWARDED = /^(?:origin|sec-fetch-site|forwarded|x-forwarded-.*|cf-.*)$/;
-
 /** The headers and the peer's address decide. */
 function createCheck(_: UnsignedScheme, { allowPublic }: VerifyContext): HeaderCheck {
   return allowPublic ? () => {} : createLoopbackCheck();
@@ -38,14 +37,14 @@ function createCheck(_: UnsignedScheme, { allowPublic }: VerifyContext): HeaderC
 function createLoopbackCheck(): HeaderCheck {
   return ({ headers, remoteAddress }) => {
     const address = remoteAddress();
-    const forwarded = Object.keys(headers).find((name) => FORWARDED.test(name));
+    const forwarded = forwardedHeader(headers);
     const why =
       address === null || !isLoopback(address)
         ? "it did not come from this machine"
         : !isLoopbackHost(headers["host"] ?? "")
           ? "its Host is not localhost"
           : forwarded !== undefined
-            ? `it carries the header ${forwarded}, so a browser or proxy sent it`
+            ? `it carries the header ${forwarded}, so a browser, proxy or tunnel sent it`
             : undefined;
     if (why === undefined) return;
     throw new HookonceError(
@@ -53,10 +52,6 @@ function createLoopbackCheck(): HeaderCheck {
       `This source is unsigned and only answers requests from this machine: ${why}. Give the source a provider and a secret, or set allow_public = true.`,
     );
   };
-}
-
-function isLoopback(address: string): boolean {
-  return /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/.test(address) || address === "::1";
 }
 
 function isLoopbackHost(host: string): boolean {

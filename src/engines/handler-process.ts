@@ -31,18 +31,48 @@ export function guardProcess(): void {
   guarded = true;
   for (const name of ["exit", "reallyExit", "abort", "execve"]) {
     if (!(name in process)) continue;
-    Object.defineProperty(process, name, {
-      value: () => {
-        throw refusal(`process.${name}`);
-      },
-      configurable: true,
-      writable: true,
+    replace(process, name, () => {
+      throw refusal(`process.${name}`);
     });
   }
-  process.kill = (pid, signal) => {
-    if (isOwn(pid) && signal !== 0) throw refusal("process.kill on its own process");
-    return kill(pid, signal);
-  };
+  for (const [name, original] of [
+    ["kill", kill],
+    ["_kill", (process as unknown as Record<string, typeof kill>)["_kill"]?.bind(process)],
+  ] as const) {
+    if (original === undefined) continue;
+    replace(process, name, (pid: number, signal?: string | number) => {
+      if (isOwn(pid) && signal !== 0) throw refusal(`process.${name} on its own process`);
+      return original(pid, signal);
+    });
+  }
+  guardListeners();
+}
+
+/** Names of the events with which the system, or an error, ends the process. */
+const ENDING = /^(?:SIG[A-Z\d]+|uncaughtException|unhandledRejection)$/;
+
+/**
+ * Keeps handlers from calling or removing hookonce's own listeners. Bun calls them from native code for a real
+ * signal or error, and does not use these functions. They are on the prototype, from which libraries may take
+ * them.
+ */
+function guardListeners(): void {
+  const prototype = Object.getPrototypeOf(process) as NodeJS.Process;
+  const emit = process.emit.bind(process) as (name: string | symbol, ...values: unknown[]) => boolean;
+  const removeAll = process.removeAllListeners.bind(process);
+  replace(prototype, "emit", (name: string | symbol, ...values: unknown[]) => {
+    if (ENDING.test(String(name))) throw refusal(`process.emit("${String(name)}")`);
+    return emit(name, ...values);
+  });
+  replace(prototype, "removeAllListeners", (name?: string | symbol) => {
+    if (name === undefined) throw refusal("process.removeAllListeners()");
+    if (ENDING.test(String(name))) throw refusal(`process.removeAllListeners("${String(name)}")`);
+    return removeAll(name);
+  });
+}
+
+function replace(target: object, name: string, value: unknown): void {
+  Object.defineProperty(target, name, { value, configurable: true, writable: true });
 }
 
 /** This process, its group, or every process. */

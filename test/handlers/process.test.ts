@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { inboxFiles, scratch, serve, type Scratch, type Serving } from "../cli/support/hookonce.ts";
 import { ts } from "./sources.ts";
 
-const CALLED = /^The handler called process\.\w+( on its own process)?, which would end hookonce\. To fail/;
+const CALLED =
+  /^The handler called process\.\w+(?: on its own process|\("\w+"\)|\(\))?, which would end hookonce\. To fail/;
 
 /** Each ends the process if nothing stops it. */
 const ends: Record<string, string> = {
@@ -14,6 +15,14 @@ const ends: Record<string, string> = {
   kill: ts("process.kill(process.pid, 'SIGKILL');"),
   kill_group: ts("process.kill(0, 'SIGTERM');"),
   execve: ts("process.execve('/bin/true', ['true'], {});"),
+  _kill: ts("process._kill(process.pid, 15);"),
+  emit_sigterm: ts("process.emit('SIGTERM');"),
+  emit_sigint: ts("process.emit('SIGINT', 'SIGINT', 2);"),
+  emit_sighup: ts("process.emit('SIGHUP');"),
+  emit_uncaught: ts("process.emit('uncaughtException', Object.assign(new Error('x'), { stack: '' }));"),
+  emit_of_prototype: ts("Object.getPrototypeOf(process).emit.call(process, 'SIGTERM');"),
+  remove_listeners: ts("process.removeAllListeners('SIGTERM');"),
+  remove_all_listeners: ts("process.removeAllListeners();"),
   imported: ts("exit(3);", 'import { exit } from "node:process";'),
   default_import: ts("p.exit(3);", 'import p from "process";'),
   required: ts("require('node:process').exit(3);"),
@@ -23,6 +32,7 @@ const ends: Record<string, string> = {
 
 const late: Record<string, string> = {
   timer: ts("setTimeout(() => process.exit(3), 1);"),
+  emit_in_timer: ts("setTimeout(() => process.emit('SIGTERM'), 1);"),
   promise: ts("void Promise.resolve().then(() => process.exit(3));"),
 };
 
@@ -33,6 +43,9 @@ beforeAll(async () => {
     ...inboxFiles,
     "handlers/lib/stop.ts": "export const stop = () => process.exit(3);\n",
     "handlers/default/prints_late.ts": ts("setTimeout(() => console.log('%s later', 'a moment'), 1);"),
+    "handlers/default/emits.ts": ts(
+      "process.once('mine', () => {}); if (!process.emit('mine')) throw new Error('not emitted');",
+    ),
     "handlers/default/asks.ts": ts("process.kill(process.pid, 0);"),
     ...Object.fromEntries(
       Object.entries({ ...ends, ...late }).map(([type, text]) => [`handlers/default/${type}.ts`, text]),
@@ -74,6 +87,10 @@ describe("a handler that would end the process fails like any other", () => {
       ({ cause }) => CALLED.test(String(cause)),
     );
     expect(line?.["level"]).toBe("error");
+  });
+
+  test("an event that ends nothing is still emitted", async () => {
+    expect((await deliver("emits")).body["status"]).toBe("processed");
   });
 
   test("a signal that ends nothing is still sent", async () => {

@@ -38,7 +38,7 @@ function mistakes(path: string): DotEnvMistake[] {
 }
 
 /** The values that examples have in hookonce.toml, in .env and in the README. */
-const PLACEHOLDER = /…|\.\.\.$|^<[^>]*>$|^(?:change[-_ ]?me|password|secret|your[-_ ].*)$/i;
+const PLACEHOLDER = /…|\.\.\.$|^<[^>]*>$|^(?:change[-_ ]?me|your[-_ ].*)$/i;
 
 /** Warns of secrets and URLs that nobody has filled in yet. Never shows a secret. */
 export function warnOfPlaceholders(sources: readonly ConfiguredSource[]): Problem[] {

@@ -75,7 +75,8 @@ export interface Provider {
   readonly caution?: string;
   /**
    * What the signature and the payloads were compared with: the provider's own library, its source, its
-   * documentation, or the code of receivers. Absent from presets that are only a scheme.
+   * documentation, or the code of receivers. What the tests do not run has the month in which it was read.
+   * Absent from presets that are only a scheme.
    */
   readonly checkedAgainst?: string;
   /** What could not be verified with the provider's own documentation or library. */

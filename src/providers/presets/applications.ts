@@ -29,7 +29,7 @@ export const applications: readonly Provider[] = [
     name: "strava",
     title: "Strava",
     docs: "https://developers.strava.com/docs/webhooks/",
-    checkedAgainst: "its documentation",
+    checkedAgainst: "its documentation, November 2026",
     // Two updates of one second differ in what was updated.
     eventId: "sha256:body",
     type: { join: ["body:$.object_type", "body:$.aspect_type"], with: "." },
@@ -56,7 +56,7 @@ export const applications: readonly Provider[] = [
     title: "Docker Hub",
     aliases: ["docker", "dockerhub"],
     docs: "https://docs.docker.com/docker-hub/repos/manage/webhooks/",
-    checkedAgainst: "its documentation",
+    checkedAgainst: "its documentation, November 2026",
     eventId: [
       {
         join: ["body:$.repository.repo_name", "body:$.push_data.tag", "body:$.push_data.pushed_at"],
@@ -75,7 +75,7 @@ export const applications: readonly Provider[] = [
     name: "gumroad",
     title: "Gumroad",
     docs: "https://gumroad.com/ping",
-    checkedAgainst: "Gumroad's source",
+    checkedAgainst: "Gumroad's source, November 2026",
     // A refund has the id of its sale, so there is no id of the event.
     eventId: { hash_without: ["body:$.retry_count"] },
     type: "body:$.resource_name",
@@ -91,7 +91,7 @@ export const applications: readonly Provider[] = [
     name: "uptime-kuma",
     title: "Uptime Kuma",
     docs: "https://github.com/louislam/uptime-kuma/wiki/Notification-Methods",
-    checkedAgainst: "Uptime Kuma's source",
+    checkedAgainst: "Uptime Kuma's source, November 2026",
     formField: "data", // with the content type multipart/form-data
     // Tests and warnings of certificates have no heartbeat.
     eventId: [
@@ -114,7 +114,7 @@ export const applications: readonly Provider[] = [
     title: "Prometheus Alertmanager",
     aliases: ["prometheus"],
     docs: "https://prometheus.io/docs/alerting/latest/configuration/#webhook_config",
-    checkedAgainst: "Alertmanager's source",
+    checkedAgainst: "Alertmanager's source, November 2026",
     timeoutMs: 60 * SECONDS,
     retryWindowMs: 1 * HOURS,
     retries: "at growing intervals until group_interval is over, if it cannot connect or the answer is 5xx",
@@ -126,7 +126,7 @@ export const applications: readonly Provider[] = [
     name: "grafana",
     title: "Grafana Alerting",
     docs: "https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/",
-    checkedAgainst: "Grafana's source",
+    checkedAgainst: "Grafana's source, November 2026",
     scheme: { ...BODY_SHA256, signature: { header: "x-grafana-alerting-signature" } },
     secretIs: "the secret of the contact point's HMAC signature (Grafana 12 and later)",
     eventIdSigned: true,
@@ -165,7 +165,7 @@ export const applications: readonly Provider[] = [
     name: "supabase-database",
     title: "Supabase (database webhooks)",
     docs: "https://supabase.com/docs/guides/database/webhooks",
-    checkedAgainst: "its documentation",
+    checkedAgainst: "its documentation, November 2026",
     scheme: { kind: "static", secretIn: "header:x-webhook-secret" },
     needs: { secret_in: 'secret_in = "header:x-webhook-secret"' },
     secretIs:
@@ -185,7 +185,7 @@ export const applications: readonly Provider[] = [
     name: "trello",
     title: "Trello",
     docs: "https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/",
-    checkedAgainst: "its documentation",
+    checkedAgainst: "its documentation, November 2026",
     scheme: {
       ...BODY_SHA256,
       algorithm: "sha1",
@@ -211,7 +211,7 @@ export const applications: readonly Provider[] = [
     name: "plex",
     title: "Plex",
     docs: "https://support.plex.tv/articles/115002267687-webhooks/",
-    checkedAgainst: "its documentation",
+    checkedAgainst: "its documentation, November 2026",
     formField: "payload",
     // Playing an item twice may send the same text twice, and no retries are documented.
     eventId: "new:delivery",

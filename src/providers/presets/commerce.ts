@@ -53,7 +53,7 @@ export const commerce: readonly Provider[] = [
     name: "woocommerce",
     title: "WooCommerce",
     docs: "https://woocommerce.com/document/webhooks/",
-    checkedAgainst: "its documentation",
+    checkedAgainst: "its documentation, November 2026",
     scheme: { ...BODY_SHA256, encoding: "base64", signature: { header: "x-wc-webhook-signature" } },
     // The delivery id is made of the webhook and the second, so two orders in one second get the same id.
     eventId: {
@@ -80,7 +80,7 @@ export const commerce: readonly Provider[] = [
     name: "bigcommerce",
     title: "BigCommerce",
     docs: "https://developer.bigcommerce.com/docs/integrations/webhooks",
-    checkedAgainst: "its documentation, with npm standardwebhooks 1.1.1",
+    checkedAgainst: "its documentation, November 2026, with npm standardwebhooks 1.1.1",
     scheme: { ...STANDARD_WEBHOOKS, key: "text" },
     secretIs: "the app's client secret",
     // The hash is documented as that of the data, which may be only an order's number.
@@ -100,7 +100,7 @@ export const commerce: readonly Provider[] = [
     name: "xero",
     title: "Xero",
     docs: "https://developer.xero.com/documentation/guides/webhooks/configuring-your-server/",
-    checkedAgainst: "its documentation",
+    checkedAgainst: "its documentation, November 2026",
     scheme: { ...BODY_SHA256, encoding: "base64", signature: { header: "x-xero-signature" } },
     secretIs: "the webhooks key",
     // Xero's "intent to receive" sends empty batches, some with a right signature and some with a wrong one.
@@ -119,7 +119,7 @@ export const commerce: readonly Provider[] = [
     name: "ko-fi",
     title: "Ko-fi",
     docs: "https://ko-fi.com/manage/webhooks",
-    checkedAgainst: "its documentation",
+    checkedAgainst: "its documentation, November 2026",
     scheme: { kind: "static", secretIn: "body:$.verification_token" },
     secretIs: "the verification token",
     formField: "data",
@@ -135,7 +135,7 @@ export const commerce: readonly Provider[] = [
     title: "Buy Me a Coffee",
     aliases: ["bmac", "bmc"],
     docs: "https://studio.buymeacoffee.com/webhooks",
-    checkedAgainst: "the code of a receiver",
+    checkedAgainst: "the code of a receiver, November 2026",
     scheme: { ...BODY_SHA256, signature: { header: "x-signature-sha256" } },
     eventId: "body:$.event_id",
     eventIdSigned: true,
@@ -148,7 +148,7 @@ export const commerce: readonly Provider[] = [
     name: "patreon",
     title: "Patreon",
     docs: "https://docs.patreon.com/#webhooks",
-    checkedAgainst: "its documentation",
+    checkedAgainst: "its documentation, November 2026",
     scheme: { ...BODY_SHA256, algorithm: "md5", signature: { header: "x-patreon-signature" } },
     eventId: { join: ["header:x-patreon-event", "sha256:body"], with: ":" },
     eventIdSigned: false,

@@ -110,7 +110,7 @@ export const generic: readonly Provider[] = [
     name: "standard-webhooks-asymmetric",
     title: "Standard Webhooks, signed with a private key (v1a)",
     docs: "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
-    checkedAgainst: "the test of the standard's Go library",
+    checkedAgainst: "the test of the standard's Go library, November 2026",
     scheme: {
       ...STANDARD_WEBHOOKS,
       kind: "public-key",

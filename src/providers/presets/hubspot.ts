@@ -66,7 +66,7 @@ export const hubspot: readonly Provider[] = [
     ...HUBSPOT,
     name: "hubspot-v1",
     title: "HubSpot (signature v1)",
-    checkedAgainst: "the tests of npm @hubspot/api-client 13.5.0",
+    checkedAgainst: "the tests of npm @hubspot/api-client 13.5.0, November 2026",
     // Without a time: what a receiver that has only X-HubSpot-Signature can check.
     scheme: {
       ...BODY_SHA256,
@@ -80,7 +80,7 @@ export const hubspot: readonly Provider[] = [
     name: "hubspot-workflow",
     title: "HubSpot workflows (signature v2)",
     docs: HUBSPOT.docs,
-    checkedAgainst: "the tests of npm @hubspot/api-client 13.5.0",
+    checkedAgainst: "the tests of npm @hubspot/api-client 13.5.0, November 2026",
     scheme: {
       ...BODY_SHA256,
       signature: { header: "x-hubspot-signature" },

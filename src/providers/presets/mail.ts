@@ -34,7 +34,7 @@ export const mail: readonly Provider[] = [
     name: "mailgun",
     title: "Mailgun",
     docs: "https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks",
-    checkedAgainst: "its documentation",
+    checkedAgainst: "its documentation, November 2026",
     // Mailgun does not say whether it signs a retry again, so a signature is accepted for as long as Mailgun
     // retries.
     scheme: { kind: "mailgun", tolerance: 9 * 3600 },
@@ -59,7 +59,7 @@ export const mail: readonly Provider[] = [
     name: "postmark",
     title: "Postmark",
     docs: "https://postmarkapp.com/developer/webhooks/webhooks-overview",
-    checkedAgainst: "its documentation",
+    checkedAgainst: "its documentation, November 2026",
     scheme: { kind: "static", secretIn: "basic" },
     secretIs: "user:password, as in the webhook's URL",
     eventId: [{ join: ["body:$.RecordType", "body:$.ID"], with: ":" }, "sha256:body"],

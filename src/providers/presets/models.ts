@@ -22,7 +22,7 @@ export const models: readonly Provider[] = [
     name: "anthropic",
     title: "Anthropic",
     docs: "https://platform.claude.com/docs/en/managed-agents/webhooks",
-    checkedAgainst: "npm @anthropic-ai/sdk 1.12.0, once",
+    checkedAgainst: "npm @anthropic-ai/sdk 1.12.0, November 2026",
     scheme: STANDARD_WEBHOOKS,
     eventId: "header:webhook-id",
     eventIdSigned: true,

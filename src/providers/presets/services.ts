@@ -38,7 +38,7 @@ export const services: readonly Provider[] = [
     name: "typeform",
     title: "Typeform",
     docs: "https://www.typeform.com/developers/webhooks/secure-your-webhooks/",
-    checkedAgainst: "its documentation",
+    checkedAgainst: "its documentation, November 2026",
     scheme: {
       ...BODY_SHA256,
       encoding: "base64", // although the prefix looks like GitHub's
@@ -57,7 +57,7 @@ export const services: readonly Provider[] = [
     name: "calendly",
     title: "Calendly",
     docs: "https://developer.calendly.com/api-docs/4c305798a61d3-webhook-signatures",
-    checkedAgainst: "its documentation",
+    checkedAgainst: "its documentation, November 2026",
     scheme: {
       ...BODY_SHA256,
       signature: { header: "calendly-webhook-signature", separator: ",", prefix: "v1=" },
@@ -78,7 +78,7 @@ export const services: readonly Provider[] = [
     name: "docusign",
     title: "DocuSign Connect",
     docs: "https://developers.docusign.com/platform/webhooks/connect/hmac/",
-    checkedAgainst: "its documentation",
+    checkedAgainst: "its documentation, November 2026",
     scheme: {
       ...BODY_SHA256,
       encoding: "base64",
@@ -100,7 +100,7 @@ export const services: readonly Provider[] = [
     name: "dropbox",
     title: "Dropbox",
     docs: "https://www.dropbox.com/developers/reference/webhooks",
-    checkedAgainst: "its documentation",
+    checkedAgainst: "its documentation, November 2026",
     scheme: { ...BODY_SHA256, signature: { header: "x-dropbox-signature" } },
     secretIs: "the app secret",
     // "Something changed in this account" is the same text each time.
@@ -124,7 +124,7 @@ export const services: readonly Provider[] = [
     name: "figma",
     title: "Figma",
     docs: "https://developers.figma.com/docs/rest-api/webhooks-security/",
-    checkedAgainst: "its documentation",
+    checkedAgainst: "its documentation, November 2026",
     scheme: { kind: "static", secretIn: "body:$.passcode" },
     secretIs: "the webhook's passcode",
     eventId: { hash_without: ["body:$.retries"] },
@@ -217,7 +217,7 @@ export const services: readonly Provider[] = [
     name: "ghost",
     title: "Ghost",
     docs: "https://docs.ghost.org/webhooks",
-    checkedAgainst: "Ghost's source",
+    checkedAgainst: "Ghost's source, November 2026",
     scheme: {
       ...BODY_SHA256,
       signature: { header: "x-ghost-signature", separator: ", ", prefix: "sha256=" },
@@ -241,7 +241,7 @@ export const services: readonly Provider[] = [
     title: "Cal.com",
     aliases: ["calcom", "cal.com"],
     docs: "https://cal.com/docs/developing/guides/automation/webhooks",
-    checkedAgainst: "Cal.com's source",
+    checkedAgainst: "Cal.com's source, November 2026",
     scheme: { ...BODY_SHA256, signature: { header: "x-cal-signature-256" } },
     eventId: "sha256:body",
     eventIdSigned: true,

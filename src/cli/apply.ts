@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { openAdmin, type Admin } from "../app/apply.ts";
 import type { JobView } from "../inbox/background-jobs.ts";
 import type { JobGroup } from "../inbox/job-progress.ts";
+import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
 import { openingOf, runJob, stopOnSignal, waitForServe } from "./run-job.ts";
@@ -183,8 +184,8 @@ function asJson(group: JobGroup, dryRun: boolean): object {
 }
 
 function tableOf(groups: readonly JobGroup[], dryRun: boolean): string[] {
-  const counted = dryRun ? (["would run"] as const) : (["applied", "failed"] as const);
-  const head = ["source", "type", "outcome", ...counted, "no handler", "handler"];
+  const counts = dryRun ? (["would run"] as const) : (["applied", "failed"] as const);
+  const head = ["source", "type", "outcome", ...counts, "no handler", "handler"];
   const rows = groups.map(({ source, type, outcome, handler, wouldRun, processed, failed, noHandler }) => [
     source,
     visible(type) || "(none)",
@@ -208,10 +209,13 @@ function tableOf(groups: readonly JobGroup[], dryRun: boolean): string[] {
 function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe: boolean): string[] {
   const { wouldRun, processed, failed, quarantined, noHandler, alreadyDone } = total;
   if (state === "done" && wouldRun + processed + failed + quarantined + noHandler === 0) {
-    if (alreadyDone > 0) return [`Nothing to apply: ${events(alreadyDone)} already done.`];
+    if (alreadyDone > 0) return [`Nothing to apply: ${counted(alreadyDone, "event")} already done.`];
     return [isFiltered(flags) ? "Nothing that matches is owed." : "Nothing is owed."];
   }
-  const parts = flags.dryRun === true ? [`${events(wouldRun)} would run`] : [`${events(processed)} applied`];
+  const parts =
+    flags.dryRun === true
+      ? [`${counted(wouldRun, "event")} would run`]
+      : [`${counted(processed, "event")} applied`];
   if (failed > 0) parts.push(`${failed} failed`);
   if (quarantined > 0) parts.push(`${quarantined} skipped`);
   if (noHandler > 0) parts.push(`${noHandler} without a handler`);
@@ -232,8 +236,4 @@ function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe
 
 function isFiltered(flags: ApplyFlags): boolean {
   return flags.source !== undefined || FILTERS.some((name) => name !== "limit" && flags[name] !== undefined);
-}
-
-function events(count: number): string {
-  return `${count} ${count === 1 ? "event" : "events"}`;
 }

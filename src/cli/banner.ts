@@ -1,5 +1,6 @@
 import packageJson from "../../package.json" with { type: "json" };
 import type { Ready, ReadySource } from "../app/announce.ts";
+import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { isOnlyScheme } from "../providers/provider.ts";
 import { kindOf } from "../providers/schemes.ts";
@@ -39,7 +40,7 @@ export function banner(ready: Ready, where: Where): string {
     ...(events === 0
       ? []
       : [
-          `${events === 1 ? "1 event is" : `${events} events are`} owed:`,
+          `${counted(events, "event is", "events are")} owed:`,
           ...owed.map(
             ({ source, type, outcome, count }) =>
               `  ${count} ${outcome}, source ${visible(source)}, type ${visible(type) || "(none)"}`,

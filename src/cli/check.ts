@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { check } from "../app/check.ts";
 import { byStoredName } from "../app/source-rules.ts";
+import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
-import { counted } from "./moments.ts";
 import { formatProblem } from "./refusal.ts";
 import { complain, say } from "./terminal.ts";
 import { reportTrial } from "./trial-report.ts";

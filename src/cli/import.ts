@@ -1,11 +1,11 @@
 import { HookonceError } from "../errors.ts";
 import { openAdmin } from "../app/apply.ts";
 import { readTime } from "../config/instant.ts";
+import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { checkId, checkType } from "../providers/body/identity.ts";
 import { EXIT } from "./exit.ts";
 import { linesOf, rowReader, type ImportRow } from "./import-rows.ts";
-import { counted } from "./moments.ts";
 import { openingOf, runJob, stopOnSignal, waitForServe } from "./run-job.ts";
 import { complain, say } from "./terminal.ts";
 

@@ -1,7 +1,8 @@
 import type { EventDetail, EventJson, FailureGroup, FailureJson } from "../http/admin/shapes.ts";
+import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { columns, oneLine } from "./columns.ts";
-import { ago, counted, shortTime, tookText } from "./moments.ts";
+import { ago, shortTime, tookText } from "./moments.ts";
 
 /** What the commands that look print for people. Everything from outside is made visible. */
 

@@ -30,8 +30,3 @@ export function tookText(us: number): string {
   if (us < 10_000) return `${(us / 1000).toFixed(1)} ms`;
   return us < 1_000_000 ? `${Math.round(us / 1000)} ms` : `${(us / 1_000_000).toFixed(1)} s`;
 }
-
-/** `1 row`, `2 rows`. */
-export function counted(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
-}

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { failureCause } from "../app/failure-cause.ts";
 import type { StackedFailure } from "../engines/reader.ts";
 import { HookonceError, messageOf } from "../errors.ts";
+import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import type { OutgoingRequest, SigningKeys } from "../providers/context.ts";
 import { providers } from "../providers/presets.ts";
@@ -272,7 +273,7 @@ function summarize({ deliveries, events, ms, said, wrong }: SendReport, to: stri
   const counts = [...said].map(([word, count]) => `${count} ${visible(word)}`).join(", ");
   const perSecond = deliveries > MAX_PRINTED ? `, ${Math.round((1000 * deliveries) / ms)}/s` : "";
   say(
-    `${deliveries} ${deliveries === 1 ? "delivery" : "deliveries"} of ${events} ${events === 1 ? "event" : "events"} in ${ms.toFixed(0)} ms${perSecond}: ${counts}`,
+    `${counted(deliveries, "delivery", "deliveries")} of ${counted(events, "event")} in ${ms.toFixed(0)} ms${perSecond}: ${counts}`,
   );
   for (const { eventId, what } of wrong.slice(0, 10)) complain(visible(`wrong: ${eventId} ${what}`));
   if (wrong.length > 10) complain(`and ${wrong.length - 10} more`);

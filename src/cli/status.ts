@@ -1,11 +1,12 @@
 import { openToLook } from "../app/look.ts";
 import { formatSize } from "../config/size.ts";
 import type { StatusJson } from "../http/admin/shapes.ts";
+import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
 import { columns, terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
-import { ago, counted, shortTime, tookText } from "./moments.ts";
+import { ago, shortTime, tookText } from "./moments.ts";
 import { say } from "./terminal.ts";
 
 export interface StatusFlags {
@@ -65,11 +66,11 @@ function servingLines({ version, serving, now }: StatusJson): string[] {
 }
 
 function todayLine({ today }: StatusJson): string {
-  const { processed, duplicate, failed, refused } = today;
-  const [done, stopped, wrong, turnedAway] = [processed, duplicate, failed, refused].map((count) =>
+  const [processed, failed, refused] = [today.processed, today.failed, today.refused].map((count) =>
     count.toLocaleString("en"),
   );
-  return `Last 24 hours: ${done} processed, ${stopped} duplicates stopped, ${wrong} failed, ${turnedAway} refused.`;
+  const stopped = counted(today.duplicate, "duplicate");
+  return `Last 24 hours: ${processed} processed, ${stopped} stopped, ${failed} failed, ${refused} refused.`;
 }
 
 function owedLines({ owed, owed_cap: cap }: StatusJson): string[] {

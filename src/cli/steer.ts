@@ -2,10 +2,10 @@ import { connectAdmin, openAdmin, type Admin } from "../app/apply.ts";
 import { HookonceError } from "../errors.ts";
 import type { JobView } from "../inbox/background-jobs.ts";
 import type { JobGroup } from "../inbox/job-progress.ts";
+import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { columns, terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
-import { counted } from "./moments.ts";
 import { openingOf, runJob, stopOnSignal, waitForServe } from "./run-job.ts";
 import { complain, say } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
@@ -170,7 +170,8 @@ function summaryOf(
     return action === "replay" ? "No processed event matches." : "Nothing that matches is owed.";
   }
   const parts = [`${counted(count, "event")} ${dryRun ? "would be " : ""}${DONE[action]}`];
-  if (failed > 0) parts.push(`${failed} failed, and the changes of their first run stay`);
+  if (failed > 0)
+    parts.push(`${failed} failed, and the changes of ${failed === 1 ? "its" : "their"} first run stay`);
   if (noHandler > 0) parts.push(`${noHandler} without a handler`);
   return `${stopped ? "Stopped. " : ""}${parts.join(", ")}.`;
 }

@@ -1,3 +1,4 @@
+import { counted } from "../logging/counted.ts";
 import type { TriedAll } from "./try-handlers.ts";
 import type { Tried } from "./try-child.ts";
 
@@ -40,6 +41,5 @@ function madeUp(type: string): string {
 }
 
 function changed(rows: number): string {
-  if (rows === 0) return "changed no rows";
-  return `changed ${rows} ${rows === 1 ? "row" : "rows"}`;
+  return rows === 0 ? "changed no rows" : `changed ${counted(rows, "row")}`;
 }

@@ -1,4 +1,5 @@
 import type { ErrorCode, HookonceError } from "../errors.ts";
+import { counted } from "../logging/counted.ts";
 import { kindOf } from "../providers/schemes.ts";
 import { coversUrl } from "../providers/verifier.ts";
 import type { Finding } from "./diagnosis.ts";
@@ -69,11 +70,11 @@ function bodyLength({ delivery: { headers, body } }: Examined): Finding | undefi
   if (declared === undefined || !/^\d+$/.test(declared)) return undefined;
   const difference = body.byteLength - Number(declared);
   if (difference === 0) return undefined;
-  const amount = `${Math.abs(difference)} ${difference > 0 ? "too many" : "are missing"}`;
+  const amount = difference > 0 ? `${difference} too many` : `${counted(-difference, "is", "are")} missing`;
   return {
     cause: "body_length",
     proven: true,
-    what: `The body has ${body.byteLength} bytes, but Content-Length is ${declared}: ${amount}. It is not the body that was sent.`,
+    what: `The body has ${counted(body.byteLength, "byte")}, but Content-Length is ${declared}: ${amount}. It is not the body that was sent.`,
     remedy: "Save the request byte for byte. Editors and terminals change line breaks and the end of a file.",
   };
 }

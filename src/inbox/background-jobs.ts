@@ -1,6 +1,7 @@
 import type { Reader } from "../engines/reader.ts";
 import type { Entry, KeptJob } from "../engines/records.ts";
 import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
+import { counted } from "../logging/counted.ts";
 import { runEventJob, type JobInbox } from "./event-jobs.ts";
 import { importEvents, type ImportCounts, type ImportRequest } from "./import.ts";
 import { createProgressLog, type JobProgress } from "./job-progress.ts";
@@ -302,7 +303,7 @@ function auditOf({ request, actor, startedAt: at }: Started): Entry {
 
 /** The events of a job, in words. */
 function targetOf(request: JobRequest): string {
-  if (request.action === "import") return `${request.source}: ${request.events.length} ids`;
+  if (request.action === "import") return `${request.source}: ${counted(request.events.length, "id")}`;
   const { ids, source, type, outcome, since, until } = request.filter;
   const parts = Object.entries({ source, type, outcome, since: iso(since), until: iso(until) })
     .filter(([, value]) => value !== undefined)

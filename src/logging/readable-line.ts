@@ -1,3 +1,4 @@
+import { counted } from "./counted.ts";
 import { visible } from "./visible.ts";
 
 /** Formats a log line for a terminal, with the same facts as the JSON line. */
@@ -31,7 +32,7 @@ function delivery(fields: Readonly<Record<string, unknown>>): string {
     text(source),
     ...[event, type].filter((part) => part !== undefined && part !== "").map(text),
     ...(handler === undefined ? [] : [`→ ${text(handler)}`]),
-    ...(rows === undefined ? [] : [`${text(rows)} ${rows === 1 ? "row" : "rows"}`]),
+    ...(rows === undefined ? [] : [counted(Number(rows), "row")]),
     ...(changedBody === true ? ["with another body"] : []),
     `${text(ms)} ms`,
     ...(code === undefined ? [] : [`${text(code)}: ${text(cause)}`]),

@@ -98,6 +98,14 @@ test("status prints text from outside as text, and says where a count stops", ()
   expect(report).toContain("Database /d/x.db: 20 GiB, log 300 MiB");
 });
 
+test("status counts one of a thing in the singular", () => {
+  const today = { ...status.today, processed: 1, duplicate: 1 };
+  const owed = [{ source: "s", type: "t", outcome: "failed", count: 1 }] as const;
+  const report = statusReport({ ...status, today, owed }, 80);
+  expect(report).toContain("1 processed, 1 duplicate stopped, 1 failed, 2 refused.\n");
+  expect(report).toContain("\n1 event is owed:\n");
+});
+
 test("status shows what each source has received lately", () => {
   const source = {
     name: "stripe",

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { beatsOf } from "../../src/dashboard/page/beats.ts";
 import { sqlOf, starterOf, typeScriptOf } from "../../src/dashboard/page/paths.ts";
 import { problemsOf, sentenceOf } from "../../src/dashboard/page/problems.ts";
-import { ago, bytesText, duration, storyOf, visible } from "../../src/dashboard/page/words.ts";
+import { ago, bytesText, duration, forecastOf, storyOf, visible } from "../../src/dashboard/page/words.ts";
 import type { EventDetail, FailureGroup, SourceJson, StatusJson } from "../../src/http/admin/shapes.ts";
 
 const NOW = Date.UTC(2026, 10, 27, 12);
@@ -63,6 +63,15 @@ describe("the sentence on Home", () => {
       "All 3 sources are fine. 4,812 events in 24 hours, 37 duplicates stopped, nothing owed.",
     );
     expect(sentenceOf(status({ sources: [source("stripe")] }), [])).toStartWith("Stripe is fine. ");
+  });
+
+  test("counts one of a thing in the singular", () => {
+    const one = status({ today: { ...NONE, processed: 1, duplicate: 1, refused: 1 } });
+    const problems = problemsOf(one, []);
+    expect(problems.map(({ title }) => title)).toEqual(["1 delivery refused in the last 24 hours"]);
+    expect(sentenceOf(one, problems)).toBe(
+      "1 problem. 1 event in 24 hours, 1 duplicate stopped, nothing owed.",
+    );
   });
 
   test("says how many problems there are, and stops counting at the limit", () => {
@@ -137,6 +146,26 @@ describe("words", () => {
 
   test("characters that hide or turn text are shown as escapes", () => {
     expect(visible("a\u001b[31mb\u202ec\u200bd\n\t✓")).toBe("a\\u001b[31mb\\u202ec\\u200bd\n\t✓");
+  });
+
+  test("what a dry run found, in the singular and in the plural", () => {
+    const one = { wouldRun: 1, noHandler: 1, quarantined: 1, alreadyDone: 1 };
+    expect(forecastOf(one, "discard")).toEqual([
+      "1 event would be discarded.",
+      "1 has no handler and stays owed.",
+      "1 is skipped, because its handler hung or died.",
+      "1 is already done.",
+    ]);
+    const many = { wouldRun: 2000, noHandler: 2, quarantined: 2, alreadyDone: 2 };
+    expect(forecastOf(many, "apply")).toEqual([
+      "2,000 events would run.",
+      "2 have no handler and stay owed.",
+      "2 are skipped, because their handler hung or died.",
+      "2 are already done.",
+    ]);
+    expect(forecastOf({ wouldRun: 0, noHandler: 0, quarantined: 0, alreadyDone: 0 }, "replay")).toEqual([
+      "0 events would run.",
+    ]);
   });
 
   test("the story of an event", () => {

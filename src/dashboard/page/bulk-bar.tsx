@@ -51,7 +51,7 @@ export function BulkBar(props: {
         </button>
       ) : null}
       {buttons.length === 0 ? (
-        <span class="quiet">{counted(events.length, "event")} need nothing.</span>
+        <span class="quiet">{counted(events.length, "event needs", "events need")} nothing.</span>
       ) : null}
       <button type="button" class="plain" onClick={props.onClear}>
         Clear

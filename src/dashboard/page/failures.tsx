@@ -6,7 +6,7 @@ import { Link } from "./location.tsx";
 import { Stack } from "./stack.tsx";
 import { applyOwed } from "./problems.ts";
 import { Empty, Failed, Loading, messageOf, Time, useLoaded } from "./ui.tsx";
-import { capped, count, counted, visible } from "./words.ts";
+import { capped, counted, visible } from "./words.ts";
 
 interface FailuresProps {
   readonly status: StatusJson;
@@ -129,7 +129,7 @@ function Group(props: {
               {counted(group.count, "event")}
             </Link>{" "}
             of {source}, {types.slice(0, 3).map(visible).join(", ")}
-            {types.length > 3 ? ` and ${count(types.length - 3)} more types` : ""} · first{" "}
+            {types.length > 3 ? ` and ${counted(types.length - 3, "more type")}` : ""} · first{" "}
             <Time at={group.first_at} /> · last <Time at={group.last_at} />
           </p>
         </div>
@@ -182,9 +182,7 @@ function Latest({ source, id }: { readonly source: string; readonly id: string }
         <Link to={`/events?${new URLSearchParams({ open: `${source}/${id}` }).toString()}`}>
           {visible(id)}
         </Link>
-        {failure === null
-          ? " is no longer owed."
-          : `, ${failure.attempts === 1 ? "one attempt" : `${count(failure.attempts)} attempts`}`}
+        {failure === null ? " is no longer owed." : `, ${counted(failure.attempts, "attempt")}`}
       </p>
       {failure === null ? null : <Stack text={failure.stack ?? failure.error} />}
     </div>

@@ -6,7 +6,7 @@ import type { Act } from "./jobs.ts";
 import { Link } from "./location.tsx";
 import { problemsOf, sentenceOf, type Problem } from "./problems.ts";
 import { Code, Empty, Failed, Loading, useLoaded } from "./ui.tsx";
-import { ago, count, duration } from "./words.ts";
+import { ago, count, counted, duration } from "./words.ts";
 
 const HOUR = 3_600_000;
 
@@ -185,14 +185,14 @@ function Chart({ items }: { readonly items: readonly RollupJson[] }) {
     };
   }, [JSON.stringify(items)]);
   if (error !== undefined) return <Failed error={error} />;
-  const sum = (key: "processed" | "duplicate" | "failed"): string =>
-    count(items.reduce((all, one) => all + one[key], 0));
+  const sum = (key: "processed" | "duplicate" | "failed"): number =>
+    items.reduce((all, one) => all + one[key], 0);
   return (
     <figure class="chart">
       <figcaption>
-        <span class="key good">✓ {sum("processed")} processed</span>
-        <span class="key quiet">= {sum("duplicate")} duplicates</span>
-        <span class="key bad">✗ {sum("failed")} failed</span>
+        <span class="key good">✓ {count(sum("processed"))} processed</span>
+        <span class="key quiet">= {counted(sum("duplicate"), "duplicate")}</span>
+        <span class="key bad">✗ {count(sum("failed"))} failed</span>
       </figcaption>
       <div class="plot" ref={box} aria-hidden="true" />
     </figure>

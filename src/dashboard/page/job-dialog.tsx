@@ -4,7 +4,7 @@ import { VERB } from "./event-acts.ts";
 import { totalsOf, type Act, type JobJson } from "./jobs.ts";
 import { Link } from "./location.tsx";
 import { Failed, messageOf } from "./ui.tsx";
-import { count, counted, visible } from "./words.ts";
+import { count, forecastOf, visible } from "./words.ts";
 
 export function useJobDialog() {
   const [state, setState] = useState<{ act: Act | undefined; turn: number; settled: number }>({
@@ -186,16 +186,11 @@ function DryRun({
         Counting what would run…
       </p>
     );
-  const { wouldRun, quarantined, noHandler, alreadyDone } = totalsOf(job);
+  const [first, ...others] = forecastOf(totalsOf(job), action);
   return (
     <div class="dry-run" role="status">
       <p>
-        <strong>
-          {counted(wouldRun, "event")} would {action === "discard" ? "be discarded" : "run"}.
-        </strong>
-        {noHandler > 0 ? ` ${count(noHandler)} have no handler and stay owed.` : ""}
-        {quarantined > 0 ? ` ${count(quarantined)} are skipped, because their handler hung or died.` : ""}
-        {alreadyDone > 0 ? ` ${count(alreadyDone)} are already done.` : ""}
+        <strong>{first}</strong> {others.join(" ")}
       </p>
       <ul>
         {job.groups.slice(0, 6).map((group) => (

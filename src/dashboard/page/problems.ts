@@ -71,7 +71,7 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
     problems.push({
       key: "refused",
       tone: "owed",
-      title: `${counted(today.refused, "delivery").replace("deliverys", "deliveries")} refused in the last 24 hours`,
+      title: `${counted(today.refused, "delivery", "deliveries")} refused in the last 24 hours`,
       detail: "A wrong secret, a wrong clock, or a sender that is not the provider.",
       button: { text: "Why?", to: "/sources" },
     });

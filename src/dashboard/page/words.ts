@@ -23,9 +23,9 @@ const whole = new Intl.NumberFormat("en-US");
 
 export const count = (value: number): string => whole.format(value);
 
-/** `3 events`, `1 event`. */
-export const counted = (value: number, noun: string): string =>
-  `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+/** `1 event`, `2,000 events`. */
+export const counted = (value: number, one: string, many = `${one}s`): string =>
+  `${count(value)} ${value === 1 ? one : many}`;
 
 /** A count that was stopped at a limit. */
 export const capped = (value: number, cap: number): string =>
@@ -90,6 +90,27 @@ export function visible(text: string): string {
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
+
+/** What a dry run found, in sentences. */
+export function forecastOf(
+  { wouldRun, noHandler, quarantined, alreadyDone }: Totals,
+  action: "apply" | "replay" | "discard",
+): string[] {
+  return [
+    `${counted(wouldRun, "event")} would ${action === "discard" ? "be discarded" : "run"}.`,
+    ...(noHandler > 0
+      ? [`${counted(noHandler, "has no handler and stays", "have no handler and stay")} owed.`]
+      : []),
+    ...(quarantined > 0
+      ? [
+          `${counted(quarantined, "is skipped, because its", "are skipped, because their")} handler hung or died.`,
+        ]
+      : []),
+    ...(alreadyDone > 0 ? [`${counted(alreadyDone, "is", "are")} already done.`] : []),
+  ];
+}
+
+type Totals = Readonly<Record<"wouldRun" | "noHandler" | "quarantined" | "alreadyDone", number>>;
 
 /** What became of an event, in one sentence or two. */
 export function storyOf(event: EventDetail): string {

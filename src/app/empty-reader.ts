@@ -2,6 +2,8 @@ import type { Reader } from "../engines/reader.ts";
 
 const NO_PAGE = { items: [], next: undefined };
 
+const NOTHING_FOLLOWED = { event: 0, failure: 0, change: 0 };
+
 /** The reader of a database in which hookonce has not started yet. */
 export const EMPTY: Reader = {
   owed: () => NO_PAGE,
@@ -12,6 +14,8 @@ export const EMPTY: Reader = {
   failure: () => undefined,
   due: () => [],
   events: () => NO_PAGE,
+  followed: () => NOTHING_FOLLOWED,
+  changes: () => ({ items: [], isCut: false, followed: NOTHING_FOLLOWED }),
   event: () => undefined,
   failures: () => NO_PAGE,
   failureGroups: () => ({ groups: [], capped: false }),

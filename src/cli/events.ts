@@ -67,7 +67,7 @@ function createProgress({ json }: EventsFlags) {
   };
 }
 
-/** Prints events as they arrive. */
+/** Prints events as they arrive, and again when their outcome changes. */
 async function follow(
   client: AdminClient,
   flags: EventsFlags,

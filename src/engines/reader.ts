@@ -123,6 +123,25 @@ export interface NewestPage<Item> {
   readonly next: Newest | undefined;
 }
 
+/** How far a follower has read: the last event, the last failure, and the last change of an outcome. */
+export interface Followed {
+  readonly event: number;
+  readonly failure: number;
+  readonly change: number;
+}
+
+/** What was recorded, failed or changed since the last look. */
+export interface Changes {
+  /**
+   * In the order of their commits, except that new events come before changes of older ones. A changed event is
+   * here whatever its outcome is now.
+   */
+  readonly items: readonly ListedEvent[];
+  /** Whether older ones were left out. */
+  readonly isCut: boolean;
+  readonly followed: Followed;
+}
+
 /** An event in a list. */
 export interface ListedEvent {
   readonly source: string;
@@ -266,6 +285,10 @@ export interface Reader {
 
   /** Events and open failures, the newest first. Takes about 10 ms at most, whatever the filter. */
   events(filter: ListFilter, after: Newest | undefined, limit: number): MaybePromise<NewestPage<ListedEvent>>;
+  /** Where to begin to follow the events. */
+  followed(): MaybePromise<Followed>;
+  /** At most the newest `limit` of each kind. */
+  changes(filter: ListFilter, after: Followed, limit: number): MaybePromise<Changes>;
   /** Undefined if the source has no such event. */
   event(source: string, eventId: string): MaybePromise<EventDetail | undefined>;
   /** Open failures, the one that was received last first. */

@@ -304,32 +304,140 @@ test("tokens are made once per name, never shown again, and revoked", async () =
   expect(items.at(-1)).toMatchObject({ actor: "ada", reason: null, at: expect.any(Number) });
 });
 
-test("GET /api/stream sends each event that arrives, and matches", async () => {
-  await using inbox = await testInbox({ config: CONFIG, files: FILES });
-  await inbox.deliver({ id: "before", type: "invoice.paid", cents: 1 }, { source: "shop" });
-  const response = await inbox.api("/api/stream?source=shop&type=invoice.*");
+interface Following {
+  /** Resolves with all messages so far, once one of them contains this text. */
+  readonly until: (part: string) => Promise<[message: string, id: string, outcome: string][]>;
+  readonly end: () => Promise<void>;
+}
+
+async function follow(inbox: TestInbox, query: string): Promise<Following> {
+  const response = await inbox.api(`/api/stream${query}`);
   expect(response.headers.get("content-type")).toBe("text/event-stream");
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
   let text = "";
-  const until = async (part: string): Promise<void> => {
+  const until: Following["until"] = async (part) => {
     while (!text.includes(part)) {
       const { value, done } = await reader.read();
       if (done) throw new Error(`the stream ended before ${part}: ${text}`);
       text += Buffer.from(value).toString();
     }
+    return [...text.matchAll(/^event: (event|changed)\ndata: (.*)$/gm)].map(([, message, json]) => {
+      const { event_id: id, outcome } = JSON.parse(String(json)) as Record<string, string>;
+      return [String(message), String(id), String(outcome)];
+    });
   };
   await until("event: open");
-  await inbox.deliver({ id: "other", type: "refund" }, { source: "shop" });
-  await inbox.deliver({ id: "evt_1", type: "invoice.paid", cents: 1 }, { source: "shop" });
-  await inbox.deliver({ id: "evt_1", type: "invoice.paid", cents: 1 }, { source: "shop" });
-  await inbox.deliver({ id: "evt_2", type: "invoice.paid", cents: null }, { source: "shop" });
-  await until("evt_2");
-  await reader.cancel();
-  const events = [...text.matchAll(/^data: (\{"source".*)$/gm)].map(
-    ([, json]) => JSON.parse(String(json)) as Record<string, unknown>,
-  );
-  expect(events.map(({ event_id: id, outcome }) => [id, outcome])).toEqual([
-    ["evt_1", "processed"],
-    ["evt_2", "failed"],
-  ]);
+  return { until, end: () => reader.cancel() };
+}
+
+/** Owed events, and what else may happen to an event, all of them received a day ago. */
+async function aDayLater(): Promise<TestInbox> {
+  let now = START;
+  const inbox = await testInbox({ config: CONFIG, files: FILES, clock: () => now });
+  for (const id of ["redelivered", "applied", "given_up", "imported", "same"])
+    await inbox.deliver({ id, type: "invoice.paid", cents: null }, { source: "shop" });
+  for (const id of ["unhandled", "breaks", "closed", "dropped"])
+    await inbox.deliver({ id, type: "later", cents: id === "breaks" ? null : 1 }, { source: "shop" });
+  await inbox.deliver({ id: "again", type: "invoice.paid", cents: 1 }, { source: "shop" });
+  await inbox.restart({
+    files: {
+      "handlers/shop/later.sql": "insert into credits values (:event_id, :payload ->> '$.cents');",
+      // Also applies what failed so far.
+      "handlers/shop/invoice.paid.sql": "insert into credits values (:event_id, 1);",
+    },
+  });
+  now = START + 24 * 3_600_000;
+  return inbox;
+}
+
+async function job(inbox: TestInbox, request: object): Promise<void> {
+  const begun = await inbox.api("/api/jobs", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(request),
+  });
+  expect(begun.status).toBe(202);
+  const { id } = (await begun.json()) as { id: string };
+  for (let state: unknown = "running"; state === "running"; await Bun.sleep(5))
+    ({ state } = (await get(inbox, `/api/jobs/${id}`)).body);
+}
+
+/** Each outcome that changes a day after its event was received. */
+async function changeAll(inbox: TestInbox): Promise<void> {
+  await inbox.deliver({ id: "redelivered", type: "invoice.paid", cents: 1 }, { source: "shop" });
+  await job(inbox, { action: "apply", ids: ["applied", "unhandled", "breaks"] });
+  await job(inbox, { action: "discard", ids: ["given_up", "dropped"], reason: "not ours" });
+  const events = ["imported", "closed"].map((id) => [id, "invoice.paid", START]);
+  await job(inbox, { action: "import", source: "shop", events });
+  await job(inbox, { action: "replay", ids: ["again"], reason: "a lost receipt" });
+  await inbox.deliver({ id: "last", type: "invoice.paid", cents: 1 }, { source: "shop" });
+}
+
+describe("GET /api/stream", () => {
+  test("sends each event that arrives, and matches", async () => {
+    await using inbox = await testInbox({ config: CONFIG, files: FILES });
+    await inbox.deliver({ id: "before", type: "invoice.paid", cents: 1 }, { source: "shop" });
+    const { until, end } = await follow(inbox, "?source=shop&type=invoice.*");
+    await inbox.deliver({ id: "other", type: "refund" }, { source: "shop" });
+    await inbox.deliver({ id: "evt_1", type: "invoice.paid", cents: 1 }, { source: "shop" });
+    await inbox.deliver({ id: "evt_1", type: "invoice.paid", cents: 1 }, { source: "shop" });
+    await inbox.deliver({ id: "evt_2", type: "invoice.paid", cents: null }, { source: "shop" });
+    expect(await until("evt_2")).toEqual([
+      ["event", "evt_1", "processed"],
+      ["event", "evt_2", "failed"],
+    ]);
+    await end();
+  });
+
+  test("sends each outcome that changes, however long ago the event arrived", async () => {
+    await using inbox = await aDayLater();
+    const { until, end } = await follow(inbox, "");
+    await changeAll(inbox);
+    await until("last");
+    const sent = (await until("again")).filter(([, id]) => id !== "last");
+    expect(sent.map(([message, id, outcome]) => `${message} ${id} ${outcome}`).sort()).toEqual([
+      "event again processed",
+      "event applied processed",
+      "event breaks failed",
+      "event closed imported",
+      "event dropped discarded",
+      "event given_up discarded",
+      "event imported imported",
+      "event redelivered processed",
+      "event unhandled processed",
+    ]);
+    await end();
+  });
+
+  test("with an outcome says which events have another one now", async () => {
+    await using inbox = await aDayLater();
+    const { until, end } = await follow(inbox, "?outcome=failed");
+    await job(inbox, { action: "apply", ids: ["applied", "breaks", "unhandled"] });
+    await until("breaks");
+    const sent = (await until("unhandled")).map((one) => one.join(" ")).sort();
+    expect(sent).toEqual(["changed applied processed", "changed unhandled processed", "event breaks failed"]);
+    await end();
+  });
+
+  test("sends an event that the clock dates before the stream began", async () => {
+    let now = START;
+    await using inbox = await testInbox({ config: CONFIG, files: FILES, clock: () => now });
+    const { until, end } = await follow(inbox, "?source=shop");
+    // The clock is set back, as after a correction, and the event is "older" than the stream.
+    now = START - 60_000;
+    await inbox.deliver({ id: "evt_1", type: "invoice.paid", cents: 1 }, { source: "shop" });
+    expect(await until("evt_1")).toEqual([["event", "evt_1", "processed"]]);
+    await end();
+  });
+
+  test("says that it left some out, and sends the newest", async () => {
+    await using inbox = await testInbox({ config: CONFIG, files: FILES });
+    const { until, end } = await follow(inbox, "");
+    const events = Array.from({ length: 1000 }, (_, n) => [`old_${n}`, "invoice.paid", START]);
+    await job(inbox, { action: "import", source: "shop", events });
+    const sent = await until("old_999");
+    expect(sent.length).toBeLessThan(1000);
+    await until("event: more");
+    await end();
+  });
 });

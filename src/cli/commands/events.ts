@@ -17,7 +17,7 @@ export const events = defineCommand<[], EventsFlags>({
     look.until,
     look.search,
     look.limit,
-    new Option("--follow", "Show events as they arrive, until Ctrl+C"),
+    new Option("--follow", "Show events as they arrive and as their outcome changes, until Ctrl+C"),
     look.json,
     look.database,
   ],

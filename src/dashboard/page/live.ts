@@ -86,14 +86,23 @@ export function useLiveList(filter: ApiFilter, settled: number, isPaused: () => 
 
   const paused = useRef(isPaused);
   paused.current = isPaused;
+  const listed = useRef(state.items);
+  listed.current = state.items;
   useEffect(() => {
     const stream = new EventSource(api.streamPath(filter));
     stream.addEventListener("open", () => setConnected(true));
     stream.addEventListener("error", () => setConnected(false));
     stream.addEventListener("event", ({ data }: MessageEvent<string>) => {
       const event = JSON.parse(data) as EventJson;
-      if (paused.current?.() ?? false) setWaiting((old) => withEvent(old, event));
-      else setState((old) => ({ ...old, items: withEvent(old.items, event) }));
+      const isNew = !(listed.current ?? []).some((one) => keyOf(one) === keyOf(event));
+      if (isNew && (paused.current?.() ?? false)) setWaiting((old) => withEvent(old, event, false));
+      else setState((old) => ({ ...old, items: withEvent(old.items, event, old.next !== null) }));
+    });
+    // It stays where it is until the list is read again, so that nobody clicks on another row.
+    stream.addEventListener("changed", ({ data }: MessageEvent<string>) => {
+      const event = JSON.parse(data) as EventJson;
+      setWaiting((old) => replaced(old, event));
+      setState((old) => ({ ...old, items: replaced(old.items, event) }));
     });
     return () => stream.close();
   }, [key]);
@@ -109,14 +118,27 @@ export function useLiveList(filter: ApiFilter, settled: number, isPaused: () => 
     },
     again: () => setTurn((old) => old + 1),
     show: () => {
-      setState((old) => ({ ...old, items: waiting.toReversed().reduce(withEvent, old.items) }));
+      setState((old) => ({
+        ...old,
+        items: waiting.reduceRight((items, one) => withEvent(items, one, old.next !== null), old.items),
+      }));
       setWaiting([]);
     },
   };
 }
 
-/** An event that is in the list is replaced where it is. Another one is put at the top. */
-function withEvent(items: readonly EventJson[], event: EventJson): readonly EventJson[] {
+/**
+ * An event that is in the list is replaced where it is. Another one is put where its time is, unless that is
+ * after the last row and older events are not loaded yet.
+ */
+function withEvent(items: readonly EventJson[], event: EventJson, hasOlder: boolean): readonly EventJson[] {
+  if (items.some((one) => keyOf(one) === keyOf(event))) return replaced(items, event);
+  const index = items.findIndex((one) => one.received_at <= event.received_at);
+  if (index !== -1) return items.toSpliced(index, 0, event).slice(0, MAX_ROWS);
+  return hasOlder ? items : [...items, event].slice(0, MAX_ROWS);
+}
+
+function replaced(items: readonly EventJson[], event: EventJson): readonly EventJson[] {
   const index = items.findIndex((one) => keyOf(one) === keyOf(event));
-  return index === -1 ? [event, ...items].slice(0, MAX_ROWS) : items.with(index, event);
+  return index === -1 ? items : items.with(index, event);
 }

@@ -29,6 +29,11 @@ export const SQL = {
     where event = ?1`,
   completeEvent: `update hookonce_events set outcome = 'processed', handler = ?2 where id = ?1`,
   discardEvent: `update hookonce_events set outcome = 'discarded' where id = ?1`,
+  markChanged: `
+    update hookonce_events set change = (
+      select coalesce(max(change), 0) + 1 from hookonce_events indexed by hookonce_events_change
+      where change is not null)
+    where id = ?1`,
   giveReason: `update hookonce_results set reason = ?2 where event = ?1`,
   findReplay: `select replayed_by from hookonce_results where event = ?1`,
   countReplay: `

@@ -120,6 +120,9 @@ export function createEventStore(db: Database) {
     keepDelivery,
     countDelivery,
 
+    /** The outcome of an event that was recorded or had failed before is another one now. */
+    markChanged: (event: number): void => sql.markChanged.run(event),
+
     /** @returns the new row's id, or undefined if the event is recorded already */
     insert(
       { source, input, batch }: Incoming,
@@ -138,7 +141,9 @@ export function createEventStore(db: Database) {
         input.receivedAt,
         source.sameBody ? sha256(ownBytes({ input, batch })) : null,
       );
-      return row?.[0] as number | undefined;
+      const id = row?.[0] as number | undefined;
+      if (failure !== undefined && id !== undefined) sql.markChanged.run(id);
+      return id;
     },
 
     /** Records an event that had failed and has now been settled without a delivery. */
@@ -160,7 +165,9 @@ export function createEventStore(db: Database) {
         failure.lastAt,
         source.sameBody ? sha256(failure.body) : null,
       );
-      return row?.[0] as number | undefined;
+      const id = row?.[0] as number | undefined;
+      if (id !== undefined) sql.markChanged.run(id);
+      return id;
     },
 
     /** @returns the id of the new row in the table of bodies */
@@ -191,6 +198,7 @@ export function createEventStore(db: Database) {
       const { handler, handlerHash, rowsChanged, durationUs, reply } = run;
       keepFirstDelivery(source, event);
       sql.completeEvent.run(event.id, handler);
+      sql.markChanged.run(event.id);
       const result = [rowsChanged, durationUs, replyJson(reply), handlerHash] as const;
       sql.completeResult.run(event.id, ...result, reason ?? null);
     },
@@ -198,6 +206,7 @@ export function createEventStore(db: Database) {
     discard(source: EventSource, event: RecordedEvent, reason: string): void {
       keepFirstDelivery(source, event);
       sql.discardEvent.run(event.id);
+      sql.markChanged.run(event.id);
       sql.giveReason.run(event.id, reason);
     },
 

@@ -22,6 +22,12 @@ const CLOSE_FAILED = `
   where source = ?1 and event_id in (select value ->> 0 from json_each(?2)) and settled_at is null
   returning event_id`;
 
+const MARK_CHANGED = `
+  update hookonce_events set change = (
+    select coalesce(max(change), 0) + 1 from hookonce_events indexed by hookonce_events_change
+    where change is not null)
+  where source = ?1 and event_id in (select value from json_each(?2))`;
+
 /** Records events as applied elsewhere, in the transaction that the caller has open. */
 export function createImports(db: Database, store: EventStore) {
   return (source: EventSource, events: readonly ImportedEvent[], now: number): Imported => {
@@ -30,6 +36,8 @@ export function createImports(db: Database, store: EventStore) {
     const unhandled = new Set(ids(db.query(CLOSE_UNHANDLED).values(name, rows)));
     const failed = store.hasOpenFailures() ? ids(db.query(CLOSE_FAILED).values(name, rows, now)) : [];
     const inserted = db.query(INSERT).run(name, rows).changes;
+    const closed = [...unhandled, ...failed];
+    if (closed.length > 0) db.query(MARK_CHANGED).run(name, JSON.stringify(closed));
     // An event that was unhandled and has failed since is in both tables.
     const onlyFailed = failed.filter((id) => !unhandled.has(id)).length;
     const fresh = inserted - onlyFailed;

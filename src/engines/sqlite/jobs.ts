@@ -283,6 +283,7 @@ export function createJobs(
       store.keepDelivery(source, eventId, deliveries, input.receivedAt, "failed", false);
     } else {
       store.countDelivery(owed, incoming, "failed", !isUnchanged(incoming, owed));
+      if (deliveries === 1) store.markChanged(owed.id);
     }
     return {
       ...resultOf(nothing),
@@ -322,6 +323,7 @@ export function createJobs(
           error,
           retryAfter(source, eventId, at, error),
         );
+        store.markChanged(known.id);
       }
     }
     return { ...resultOf(nothing), eventId, type, handler: handler?.file ?? null, outcome: "failed", error };

@@ -1,10 +1,10 @@
-import { and, desc, eq, ne, or, sql, type SQL } from "drizzle-orm";
+import { and, desc, eq, ne, or, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
-import type { FailureGroups, ListedEvent, ListFilter, Newest, Reader } from "../reader.ts";
+import type { FailureGroups, ListFilter, Newest, Reader } from "../reader.ts";
 import { matching, of } from "./filters.ts";
+import { eventContains, failureContains, ofEvent, ofFailure } from "./listed-events.ts";
 import {
-  containsIn,
   eventsBetween,
   eventsOf,
   failuresBetween,
@@ -13,51 +13,14 @@ import {
   newestFirst,
   startOf,
 } from "./newest-pages.ts";
-import { handlerNow, isOnlyFailed, isOpen, outcomeNow } from "./outcomes.ts";
-import { bodies, events, failures, results, sources } from "./schema.ts";
+import { isOnlyFailed, isOpen, outcomeNow } from "./outcomes.ts";
+import { events, failures, sources } from "./schema.ts";
 
 type Lists = Pick<Reader, "events" | "failures" | "failureGroups">;
 
 /** Lists for people: the newest first, by the time of the first receipt. */
 export function listReads(db: BunSQLiteDatabase): Lists {
   const openFailures = sql`${failures} indexed by hookonce_failures_newest`;
-
-  const ofEvent = {
-    at: of(events.receivedAt).as("at"),
-    failure: sql<0 | 1>`0`.as("failure"),
-    id: of(events.id).as("id"),
-    source: of(events.source).as("source"),
-    eventId: of(events.eventId).as("event_id"),
-    type: of(events.type).as("type"),
-    outcome: outcomeNow.as("outcome"),
-    receivedAt: of(events.receivedAt).as("received_at"),
-    lastDeliveryAt: of(events.lastDeliveryAt).as("last_delivery_at"),
-    deliveries: of(events.deliveries).as("deliveries"),
-    handler: handlerNow.as("handler"),
-    // Subqueries, because SQLite might plan a join from the other side.
-    rowsChanged: sql<number | null>`case when ${events.handler} is null then null else
-      (select ${results.rowsChanged} from ${results} where ${results.event} = ${events.id}) end`.as("rows"),
-    durationUs: sql<number | null>`case when ${events.handler} is null then null else
-      (select ${results.durationUs} from ${results} where ${results.event} = ${events.id}) end`.as("us"),
-  };
-  const ofFailure = {
-    at: of(failures.firstAt).as("at"),
-    failure: sql<0 | 1>`1`.as("failure"),
-    id: of(failures.id).as("id"),
-    source: of(failures.source).as("source"),
-    eventId: of(failures.eventId).as("event_id"),
-    type: of(failures.type).as("type"),
-    outcome: sql<ListedEvent["outcome"]>`'failed'`.as("outcome"),
-    receivedAt: of(failures.firstAt).as("received_at"),
-    lastDeliveryAt: of(failures.lastAt).as("last_delivery_at"),
-    deliveries: of(failures.deliveries).as("deliveries"),
-    handler: of(failures.handler).as("handler"),
-    rowsChanged: sql<number | null>`null`.as("rows"),
-    durationUs: sql<number | null>`null`.as("us"),
-  };
-
-  const bodyOfEvent = sql`(select ${bodies.bytes} from ${bodies} where ${bodies.id} =
-    (select ${results.body} from ${results} where ${results.event} = ${events.id}))`;
 
   /** The last of the next `count` rows of one table, or undefined if fewer follow. */
   function endOfStep(filter: ListFilter, after: Newest, count: number): Newest | undefined {
@@ -98,9 +61,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
           where,
           ...eventsBetween(filter, after, end),
           ...matching(filter, events, events.receivedAt),
-          search === undefined
-            ? undefined
-            : and(ne(events.eventId, search), containsIn(bodyOfEvent, of(events.eventId) as SQL, search)),
+          search === undefined ? undefined : and(ne(events.eventId, search), eventContains(search)),
         ),
       )
       .$dynamic();
@@ -112,12 +73,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
           isOnlyFailed,
           ...failuresBetween(filter, after, end),
           ...matching(filter, failures, failures.firstAt),
-          search === undefined
-            ? undefined
-            : and(
-                ne(failures.eventId, search),
-                containsIn(of(failures.lastBody) as SQL, of(failures.eventId) as SQL, search),
-              ),
+          search === undefined ? undefined : and(ne(failures.eventId, search), failureContains(search)),
         ),
       )
       .$dynamic();
@@ -173,10 +129,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
           ...matching(filter, failures, failures.firstAt),
           search === undefined
             ? undefined
-            : or(
-                containsIn(of(failures.lastBody) as SQL, of(failures.eventId) as SQL, search),
-                sql`instr(${failures.error}, ${search}) > 0`,
-              ),
+            : or(failureContains(search), sql`instr(${failures.error}, ${search}) > 0`),
         ),
       )
       .orderBy(desc(failures.firstAt), desc(failures.id))

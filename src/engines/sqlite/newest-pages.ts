@@ -1,4 +1,4 @@
-import { and, desc, eq, or, sql, type SQL } from "drizzle-orm";
+import { and, desc, eq, sql, type SQL } from "drizzle-orm";
 import type { ListFilter, Newest, NewestPage } from "../reader.ts";
 import { hasFailed } from "./outcomes.ts";
 import { events, failures } from "./schema.ts";
@@ -44,10 +44,6 @@ export function eventsOf({ outcome }: ListFilter): EventRows {
 /** The second condition is the index's own. */
 function recordedAs(outcome: string): SQL | undefined {
   return and(sql`${events.outcome} = ${outcome}`, sql`${events.outcome} <> 'processed'`);
-}
-
-export function containsIn(column: SQL, eventId: SQL, text: string): SQL | undefined {
-  return or(sql`instr(${eventId}, ${text}) > 0`, sql`instr(${column}, ${Buffer.from(text)}) > 0`);
 }
 
 export const newestColumns = [desc(sql`1`), desc(sql`2`), desc(sql`3`)] as const;

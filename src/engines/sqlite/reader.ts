@@ -10,6 +10,7 @@ import {
   type OwedEvent,
   type Reader,
 } from "../reader.ts";
+import { changeReads } from "./changes.ts";
 import { detailReads } from "./event-detail.ts";
 import { matching, of } from "./filters.ts";
 import { ledgerReads } from "./ledger-reads.ts";
@@ -258,6 +259,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
         .get();
     },
     ...listReads(db),
+    ...changeReads(db),
     ...detailReads(db),
     ...ledgerReads(db),
     close: () => connection.close(true),

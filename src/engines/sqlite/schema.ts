@@ -43,6 +43,8 @@ export const events = sqliteTable(
     changedBodies: integer("changed_bodies").notNull().default(0),
     /** SHA-256 of the event's own bytes, kept only for a source with `same_body = "duplicate"`. */
     bodySha256: blob("body_sha256", { mode: "buffer" }),
+    /** Counts the changes of outcomes of all events, up to the last one of this event. Null until then. */
+    change: integer(),
   },
   (table) => [
     // The columns are in this order and not hashed, so that ids that grow with time stay on neighbouring
@@ -61,6 +63,10 @@ export const events = sqliteTable(
     index("hookonce_events_not_processed")
       .on(table.outcome, table.receivedAt)
       .where(sql`${table.outcome} <> 'processed'`),
+    // Who follows the events reads what has changed since the last look.
+    index("hookonce_events_change")
+      .on(table.change)
+      .where(sql`${table.change} is not null`),
   ],
 );
 

@@ -79,6 +79,7 @@ test("nor does one that lists and finds events", () =>
       ...(["processed", "failed", "unhandled", "discarded"] as const).map((outcome) => ({ outcome })),
     ];
     for (const filter of filters) {
+      void reader.changes(filter, { event: 0, failure: 0, change: 0 }, 10);
       for (const after of [undefined, { at: 9, failure: 0, id: 9 } as const]) {
         void reader.events(filter, after, 10);
         void reader.failures(filter, after, 10);
@@ -86,6 +87,6 @@ test("nor does one that lists and finds events", () =>
     }
     void reader.event("default", "evt_1");
     expect(statements.size).toBeGreaterThan(20);
-    const ordered = "open|newest|received_at|not_processed|unhandled";
+    const ordered = "open|newest|received_at|not_processed|unhandled|change";
     expect([...statements].flatMap((sql) => scansOf(connection, sql, ordered))).toEqual([]);
   }));

@@ -32,6 +32,7 @@ export function createAdminInbox({ config, sources, files, ...parts }: AdminPart
     onError: (error) => void process.stderr.write(`${stackOf(error) ?? messageOf(error)}\n`),
     health: () => Promise.resolve({ ready: true, error: null, warnings: [] }),
     shownSecrets: () => [],
+    outdated: () => [],
     clock: Date.now,
     stopping: new AbortController().signal,
     ...parts,

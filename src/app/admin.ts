@@ -3,12 +3,13 @@ import { messageOf, stackOf } from "../errors.ts";
 import { listenForAdmin } from "../http/admin/listen.ts";
 import type { VerdictJson } from "../http/admin/shapes.ts";
 import { HAS_SOCKET, listenOnSocket } from "../http/admin/socket.ts";
-import { deliveryOf, type Refused, type RefusedRing } from "../http/refused.ts";
+import type { Refused, RefusedRing } from "../http/refused.ts";
 import { createBackgroundJobs, type BackgroundJobs, type JobView } from "../inbox/background-jobs.ts";
 import type { AdminApps } from "./admin-apps.ts";
 import { createProbe, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
 import { healthOf } from "./health.ts";
+import { hashesOf, outdatedParts } from "./outdated.ts";
 
 /** A result of at most this age is reused, so that asking for the status costs little. In milliseconds. */
 const PROOF_MS = 1000;
@@ -53,7 +54,8 @@ export async function startAdmin(
         jobs,
         received: () => queue.received,
         refused,
-        verdictOf: (refused) => verdictOf(refused, config.inboxFolder),
+        verdictOf: (refused) => verdictOf(refused, config),
+        outdated: (source, hashes, salt) => outdatedParts(config, source, hashes, salt),
         record: async (entries) => void (await queue.write({ kind: "record", entries })),
         onError: (error) => log.error({ cause: messageOf(error), stack: stackOf(error) }, "the API failed"),
         serving: { url, startedAt },
@@ -118,16 +120,14 @@ async function startPage(
 }
 
 /** The doctor's verdict as of the time when the delivery arrived. */
-async function verdictOf(refused: Refused, folder: string): Promise<VerdictJson | undefined> {
-  const delivery = deliveryOf(refused);
-  if (delivery === undefined) return undefined;
-  const { diagnoseInFolder } = await import("./diagnose-in-folder.ts");
-  const { verified, refusal, findings, docs } = await diagnoseInFolder(delivery, {
-    folder,
-    source: refused.source,
+async function verdictOf(refused: Refused, config: Config): Promise<VerdictJson> {
+  const { diagnoseRefused } = await import("./diagnose-in-folder.ts");
+  const { verified, refusal, findings, docs } = await diagnoseRefused(refused, {
+    folder: config.inboxFolder,
     environment: process.env,
     nowMs: refused.receivedAt,
     fetch: globalThis.fetch,
+    outdated: (source) => outdatedParts(config, source.name, hashesOf(source, ""), ""),
   });
   return {
     verified,

@@ -1,13 +1,19 @@
 import { resolve } from "node:path";
+import { readConfig, type ConfiguredSource } from "../config/load.ts";
+import { usableSettings } from "../config/usable-settings.ts";
 import { HookonceError } from "../errors.ts";
-import type { RefusedJson, ShownSecretJson } from "../http/admin/shapes.ts";
-import { connectAdmin } from "./apply.ts";
+import type { OutdatedJson, RefusedJson, ShownSecretJson } from "../http/admin/shapes.ts";
+import { connectToServe, type AdminClient } from "../http/admin/socket.ts";
+import { hashesOf } from "./outdated.ts";
+import { secretNeeds } from "./sources.ts";
 
 export interface LastRefused {
   /** The delivery that it refused last. Undefined if it has refused none since its start. */
   readonly refused: RefusedJson | undefined;
   /** The secrets that have arrived in handshakes. */
   readonly shown: readonly ShownSecretJson[];
+  /** Asks it what of a source has changed in the inbox folder since it started. It sends no secret. */
+  readonly outdated: (source: ConfiguredSource) => Promise<readonly OutdatedJson[]>;
 }
 
 /**
@@ -17,23 +23,44 @@ export interface LastRefused {
  * @throws HookonceError `not_serving` if no `serve` runs, `config_invalid`, `permission_denied`
  */
 export async function lastRefused(folder: string, source: string | undefined): Promise<LastRefused> {
-  const admin = await connectAdmin({ folder });
-  if (admin === undefined)
-    throw new HookonceError(
-      "not_serving",
-      `No hookonce serve is running on ${resolve(folder)}, and only a running one knows what it refused: it keeps that in memory. Start it and wait for the next delivery, or verify a saved request with --request.`,
-    );
-  await using client = admin;
+  const { api } = await connect(resolve(folder));
   const of = source === undefined ? {} : { source };
-  const { api } = client.client;
   const [refused] = await itemsIn<RefusedJson>(
     api.refused.$get({ query: { limit: "1", body: "true", ...of } }),
   );
-  return { refused, shown: await itemsIn<ShownSecretJson>(api["shown-secrets"].$get({ query: of })) };
+  return {
+    refused,
+    shown: await itemsIn<ShownSecretJson>(api["shown-secrets"].$get({ query: of })),
+    outdated: (configured) => {
+      const salt = crypto.randomUUID();
+      const query = { source: configured.name, salt, ...hashesOf(configured, salt) };
+      return itemsIn<OutdatedJson>(api.outdated.$get({ query }));
+    },
+  };
 }
 
-async function itemsIn<Item>(asked: Promise<{ json: () => Promise<unknown> }>): Promise<Item[]> {
-  const body = (await (await asked).json()) as { items: Item[] } | { error: { message: string } };
+async function connect(folder: string): Promise<AdminClient> {
+  const { config, problems } = readConfig(folder, secretNeeds, null);
+  const { database } = config ?? usableSettings(folder);
+  if (database === null)
+    throw new HookonceError("config_invalid", "hookonce.toml does not say which database is used.", {
+      problems,
+    });
+  const client = await connectToServe(database);
+  if (client !== undefined) return client;
+  throw new HookonceError(
+    "not_serving",
+    `No hookonce serve is running on ${folder}, and only a running one knows what it refused: it keeps that in memory. Start it and wait for the next delivery, or verify a saved request with --request.`,
+  );
+}
+
+async function itemsIn<Item>(
+  asked: Promise<{ readonly status: number; json(): Promise<unknown> }>,
+): Promise<Item[]> {
+  const response = await asked;
+  // It is an earlier version that was not restarted yet, and has no answer to this question.
+  if (response.status === 404) return [];
+  const body = (await response.json()) as { items: Item[] } | { error: { message: string } };
   if ("error" in body) throw new HookonceError("invalid_request", body.error.message);
   return body.items;
 }

@@ -1,7 +1,13 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { secretNeeds, settingsOf } from "../app/sources.ts";
-import { CONFIG_FILE, readConfig, type ConfiguredSource, type ReadConfig } from "../config/load.ts";
+import {
+  CONFIG_FILE,
+  readConfig,
+  sourceInvalid,
+  type ConfiguredSource,
+  type ReadConfig,
+} from "../config/load.ts";
 import { nearest } from "../config/nearest.ts";
 import { createSecretLookup } from "../config/secrets.ts";
 import { usableSettings } from "../config/usable-settings.ts";
@@ -84,15 +90,13 @@ function existing(name: string, read: ReadConfig | null, { folder }: ReceiverFla
 }
 
 function ofSource(name: string, read: ReadConfig | null, flags: ReceiverFlags, as?: Provider): Receiver {
-  const { config, sources, problems } = read as ReadConfig;
+  const { config } = read as ReadConfig;
+  // With --secret, the source's own one may be missing.
+  const { sources, problems } =
+    flags.secret === undefined ? (read as ReadConfig) : readConfig(resolve(flags.folder), secretNeeds, null);
   const source = sources.find((one) => one.name === name);
   const preset = source === undefined ? undefined : providers.get(source.provider);
-  if (source === undefined || preset === undefined) {
-    const own = problems.filter(({ message }) => message.startsWith(`sources.${name}.`));
-    throw new HookonceError("config_invalid", `The source "${name}" has errors in ${CONFIG_FILE}.`, {
-      problems: own.length > 0 ? own : problems,
-    });
-  }
+  if (source === undefined || preset === undefined) throw sourceInvalid(name, { problems });
   const { listen, database } = config ?? usableSettings(resolve(flags.folder));
   const host = listen.hostname.includes(":") ? `[${listen.hostname}]` : listen.hostname;
   const to = flags.to ?? `http://${host}:${listen.port}/webhook/${name}`;

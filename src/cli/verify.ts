@@ -1,16 +1,15 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { diagnoseInFolder } from "../app/diagnose-in-folder.ts";
+import { diagnoseInFolder, diagnoseRefused } from "../app/diagnose-in-folder.ts";
 import { lastRefused } from "../app/last-refused.ts";
 import { secretNeeds } from "../app/sources.ts";
-import { loadConfig } from "../config/load.ts";
+import { readConfig } from "../config/load.ts";
 import { nearest } from "../config/nearest.ts";
 import type { InboxDiagnosis } from "../doctor/in-inbox.ts";
 import type { Fact } from "../providers/schemes/scheme.ts";
 import { joinRequest, parseRequest } from "../doctor/saved-request.ts";
-import { HookonceError, messageOf } from "../errors.ts";
+import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
 import type { Delivery } from "../event.ts";
-import { deliveryOf } from "../http/refused.ts";
 import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
 import { say, complain } from "./terminal.ts";
@@ -52,16 +51,21 @@ async function diagnose(
   folder: string,
   source: string,
   nowMs: number,
-  { log }: VerifyFlags,
+  flags: VerifyFlags,
 ): Promise<number> {
-  const diagnosis = await diagnoseInFolder(delivery, {
-    folder,
-    source,
+  return shown(await diagnoseInFolder(delivery, { folder, source, ...contextOf(nowMs, flags) }));
+}
+
+function contextOf(nowMs: number, { log }: VerifyFlags) {
+  return {
     environment: process.env,
     nowMs,
     fetch: globalThis.fetch,
     log: log === undefined ? undefined : read(log).toString(),
-  });
+  };
+}
+
+function shown(diagnosis: InboxDiagnosis): number {
   say(report(diagnosis).trimEnd());
   return diagnosis.verified ? EXIT.done : EXIT.failed;
 }
@@ -72,40 +76,42 @@ async function verifyLast(folder: string, flags: VerifyFlags): Promise<number> {
     throw new UsageError("--last takes the request from the running serve: leave out the files and --url");
   const { source } = flags;
   if (source !== undefined) sourceNames(folder, source);
-  const { refused: last, shown } = await lastRefused(folder, source);
-  for (const one of shown)
+  const { refused: last, shown: secrets, outdated } = await lastRefused(folder, source);
+  for (const one of secrets)
     say(
       visible(
         `Source ${one.source} has received the secret ${one.secret}. Anyone may have sent it, so enter it at the provider first: the provider accepts only its own secret.`,
       ),
     );
   if (last === undefined) {
-    if (shown.length > 0) return EXIT.done;
+    if (secrets.length > 0) return EXIT.done;
     const what = source === undefined ? "no delivery" : `no delivery to source "${source}"`;
     complain(`hookonce serve has refused ${what} since it started.`);
     return EXIT.failed;
   }
-  const { method, url, headers, received_at: receivedAt, body, body_missing: missing, code, message } = last;
+  const { received_at: receivedAt, body, body_missing: missing, ...refused } = last;
+  const { method, url, message, code } = refused;
   const when = new Date(receivedAt).toISOString();
   say(visible(`${method} ${url} was refused at ${when}: ${message} [${code}]`));
   if (missing !== null) say(WHY_MISSING[missing]);
-  const kept = missing ?? Buffer.from(body ?? "", "base64");
-  const delivery = deliveryOf({ source: last.source, method, url, headers, receivedAt, body: kept });
-  if (delivery === undefined) return EXIT.failed;
   say("");
-  return diagnose(delivery, folder, last.source, flags.at ?? receivedAt, flags);
+  return shown(
+    await diagnoseRefused(
+      { ...refused, code: code as ErrorCode, receivedAt, body: missing ?? Buffer.from(body ?? "", "base64") },
+      { folder, outdated, ...contextOf(flags.at ?? receivedAt, flags) },
+    ),
+  );
 }
 
 const WHY_MISSING = {
   not_read: "Its headers were enough to refuse it, so its body was not read.",
-  too_large: "Its body is larger than 1 MiB and was not kept. Save it, and verify it with --request.",
-  secret:
-    "The sender proves who it is only with the secret, and the value that it sent is not kept. Compare the secret at the provider with the secret of this source.",
+  too_large: "Its body is larger than 1 MiB and was not kept.",
+  secret: "Any value in it may be the secret, so its values and its body are not kept.",
 } as const;
 
 /** @throws HookonceError `unknown_source` if there is no source of this name */
 function sourceNames(folder: string, name?: string): string[] {
-  const names = loadConfig(resolve(folder), secretNeeds, null).sources.map((source) => source.name);
+  const names = readConfig(resolve(folder), secretNeeds, null).written.map(([one]) => one);
   if (name === undefined || names.includes(name)) return names;
   throw new HookonceError("unknown_source", `There is no source "${name}"; ${nearest(name, names)}`);
 }
@@ -137,7 +143,7 @@ export function report(diagnosis: InboxDiagnosis): string {
     ...listed("expected", expected),
     ...listed("found", found),
     "",
-    verified ? "It verifies." : `It is refused: ${refusal?.message ?? ""} [${refusal?.code ?? ""}]`,
+    verified ? verdictOf(findings) : `It is refused: ${refusal?.message ?? ""} [${refusal?.code ?? ""}]`,
     ...(handshake === undefined
       ? []
       : [`handshake ${handshake}: hookonce answers it, and it carries no event`]),
@@ -151,7 +157,13 @@ export function report(diagnosis: InboxDiagnosis): string {
   return `${lines.map((line) => visible(line)).join("\n")}\n`;
 }
 
+function verdictOf(findings: InboxDiagnosis["findings"]): string {
+  const isOutdated = findings.some(({ cause }) => cause === "outdated");
+  return isOutdated ? "It verifies with what the config says now." : "It verifies.";
+}
+
 function listed(title: string, facts: readonly Fact[]): string[] {
+  if (facts.length === 0) return [];
   const width = Math.max(...facts.map(({ label }) => label.length));
   return ["", `${title}:`, ...facts.map(({ label, text }) => `  ${label.padEnd(width)}  ${text}`)];
 }

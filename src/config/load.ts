@@ -168,6 +168,14 @@ function adminOf({ listen = DEFAULT_ADMIN_LISTEN, url }: NonNullable<ConfigFile[
   };
 }
 
+/** The refusal of a source that has errors. If only others have some, the source may need them. */
+export function sourceInvalid(name: string, { problems }: Pick<ReadConfig, "problems">): HookonceError {
+  const own = problems.filter(({ message }) => /^sources\.([\w-]+)[.:]/.exec(message)?.[1] === name);
+  return new HookonceError("config_invalid", `The source "${name}" has errors in ${CONFIG_FILE}.`, {
+    problems: own.length > 0 ? own : problems,
+  });
+}
+
 /**
  * Refuses a path to a file, such as hookonce.toml itself, where an inbox folder is expected.
  *

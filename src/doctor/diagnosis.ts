@@ -68,6 +68,9 @@ export type Cause =
   | "other_source"
   | "no_secret"
   | "claims"
+  | "outdated"
+  | "secret_sent"
+  | "not_kept"
   | "stripe_listen"
   | "as_refused"
   | "unknown";

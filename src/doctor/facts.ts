@@ -1,10 +1,10 @@
 import { kindOf } from "../providers/schemes.ts";
 import type { Fact } from "../providers/schemes/scheme.ts";
 import { isMissing, signatureHeaderOf } from "./headers.ts";
-import { contextOf, type Examined } from "./trial.ts";
+import { contextOf, type Examined, type Trial } from "./trial.ts";
 
 /** What the source expects. */
-export function expectedOf({ scheme, settings, secrets }: Examined): Fact[] {
+export function expectedOf({ scheme, settings, secrets }: Omit<Trial, "delivery">): Fact[] {
   const kind = kindOf(scheme);
   const facts = [...kind.expectedFacts(scheme)];
   if (kind.coversUrl(scheme)) {

@@ -123,12 +123,46 @@ const NOT_BY_SIGNATURE: Partial<Record<ErrorCode, string>> = {
   body_too_large: "If the provider sends bodies of this size, raise max_body for this source.",
 };
 
+/** Refusals of a delivery whose signature is right. */
+const BY_CONTENT: Partial<Record<ErrorCode, string>> = {
+  missing_event_id:
+    'Set event_id for this source to the place of the id, such as "body:$.id". If the sender sends no id, write "sha256:body", or "new:delivery" if each delivery is an event.',
+  invalid_event_id: "Set event_id for this source to a place that holds text or a whole number.",
+  invalid_event_type: "Set type for this source to a place that holds text or a number.",
+  not_a_batch:
+    "Set batch for this source to the path of the list of events. If each delivery is one event, remove batch.",
+};
+
+const OF_BODY =
+  "Nothing is wrong with the secret. Look at the body: the sender, or a proxy, must write it correctly.";
+
+const BODY_CODES: ReadonlySet<ErrorCode> = new Set([
+  "invalid_json",
+  "invalid_utf8",
+  "invalid_multipart",
+  "invalid_xml",
+  "json_too_deep",
+  "too_many_fields",
+  "incomplete_body",
+  "body_timeout",
+  "unsupported_content_encoding",
+  "unsupported_content_type",
+]);
+
+/** What to say if the content of a delivery is refused, and no secret or signature. */
+export function contentFinding({ code, message }: Refusal): Finding | undefined {
+  const remedy = BY_CONTENT[code] ?? (BODY_CODES.has(code) ? OF_BODY : undefined);
+  return remedy === undefined ? undefined : { cause: "as_refused", proven: true, what: message, remedy };
+}
+
+type Refusal = Pick<HookonceError, "code" | "message">;
+
 export function isOfNoSignature({ code }: HookonceError): boolean {
   return code in NOT_BY_SIGNATURE;
 }
 
 /** What to say if the refusal itself is the cause, so that no secret would change it. */
-export function asRefused({ code, message }: HookonceError, { provider }: Examined): Finding {
+export function asRefused({ code, message }: Refusal, { provider }: Pick<Examined, "provider">): Finding {
   return {
     cause: "as_refused",
     proven: true,

@@ -1,13 +1,14 @@
 import { closest } from "fastest-levenshtein";
 import type { Environment } from "../config/secrets.ts";
 import { HookonceError, messageOf } from "../errors.ts";
-import type { Delivery } from "../event.ts";
+import type { Delivery, Identity } from "../event.ts";
 import type { Fetch } from "../providers/context.ts";
 import { readable } from "../providers/body/form.ts";
 import { noHandshake, type Handshake, type HandshakeMethod } from "../providers/handshake.ts";
 import { createSource, type Source, type SourceSettings } from "../providers/source.ts";
 import { ageIn } from "./age.ts";
 import { diagnose } from "./diagnose.ts";
+import { contentFinding } from "./hints.ts";
 import type { Diagnosis, NamedSecret, Rejection } from "./diagnosis.ts";
 
 export interface InboxToDiagnose {
@@ -39,7 +40,11 @@ export interface InboxDiagnosis extends Diagnosis {
 export async function diagnoseInInbox(delivery: Delivery, inbox: InboxToDiagnose): Promise<InboxDiagnosis> {
   const { sources, nowMs, fetch, log } = inbox;
   const source = sources.find(({ name }) => name === inbox.source);
-  if (source === undefined) throw noSource(inbox.source, sources);
+  if (source === undefined)
+    throw noSource(
+      inbox.source,
+      sources.map(({ name }) => name),
+    );
   const ready = startedSource(source, nowMs);
   const unsigned = await handshakeIn(delivery, ready, methodIn(delivery, ready) ?? "unsigned");
   const diagnosis = await diagnose(delivery, source, {
@@ -54,7 +59,16 @@ export async function diagnoseInInbox(delivery: Delivery, inbox: InboxToDiagnose
   if (unsigned !== undefined || !diagnosis.verified) return { ...diagnosis, handshake: unsigned, events: [] };
   const kept = ready instanceof HookonceError ? delivery : keptOf(delivery, ready);
   const signed = await handshakeIn(kept, ready, "signed");
-  return { ...diagnosis, handshake: signed, events: signed === undefined ? eventsIn(kept, ready) : [] };
+  if (signed !== undefined) return { ...diagnosis, handshake: signed, events: [] };
+  const events = eventsIn(kept, ready);
+  const refusal = events.find((one) => one instanceof HookonceError);
+  const finding = refusal === undefined ? undefined : contentFinding(refusal);
+  return {
+    ...diagnosis,
+    findings: finding === undefined ? [] : [finding],
+    handshake: undefined,
+    events: events.map(inWords),
+  };
 }
 
 /**
@@ -98,8 +112,7 @@ function methodIn({ method }: Delivery, source: Source | HookonceError): Handsha
   return source.handshakes?.methods.find((one) => one === method);
 }
 
-function noSource(name: string, sources: readonly SourceSettings[]): HookonceError {
-  const names = sources.map((source) => source.name);
+export function noSource(name: string, names: readonly string[]): HookonceError {
   const hint =
     names.length === 0
       ? "it has no sources"
@@ -141,18 +154,18 @@ function keptOf(delivery: Delivery, source: Source): Delivery {
   return source.keepQuery?.(redacted) ?? redacted;
 }
 
-/** The events of a delivery. Even a verified delivery is refused if it has no event id. */
-function eventsIn(delivery: Delivery, source: Source | HookonceError): string[] {
+/** The events of a delivery, or why it is refused although it is verified. */
+function eventsIn(delivery: Delivery, source: Source | HookonceError): readonly (Identity | HookonceError)[] {
   try {
     if (source instanceof HookonceError) throw source;
-    const identified = source.split?.(delivery) ?? [source.identify(delivery)];
-    return identified.map((one) =>
-      one instanceof HookonceError
-        ? `none: ${one.message} [${one.code}]`
-        : `${one.id}${one.type === "" ? "" : `, ${one.type}`}`,
-    );
+    return source.split?.(delivery) ?? [source.identify(delivery)];
   } catch (error) {
-    if (error instanceof HookonceError) return [`none: ${messageOf(error)} [${error.code}]`];
+    if (error instanceof HookonceError) return [error];
     throw error;
   }
+}
+
+function inWords(event: Identity | HookonceError): string {
+  if (event instanceof HookonceError) return `none: ${messageOf(event)} [${event.code}]`;
+  return `${event.id}${event.type === "" ? "" : `, ${event.type}`}`;
 }

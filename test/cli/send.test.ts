@@ -146,6 +146,10 @@ describeUnless(onlyInFullRun(), "hookonce send", () => {
     expect(await sendFrom("stripe", ...to)).toMatchObject({ code: 0, stderr: "" });
     const unset = await sendFrom("github", ...to);
     expect([unset.code, unset.stderr]).toEqual([1, expect.stringContaining("env:UNSET is not set")]);
+    // With a secret of its own, it needs none of the source's.
+    const given = await sendFrom("github", "--to", to[1] ?? "", "--secret", "env:OTHER");
+    expect([given.code, given.stderr]).toEqual([1, expect.not.stringContaining("env:UNSET")]);
+    expect(given.stdout).toContain("401");
   });
 
   test("shows why an event failed, and how to find out why a delivery was refused", async () => {

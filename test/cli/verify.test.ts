@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { stripeSignature } from "../support/stripe.ts";
 import { run, scratch, serve } from "./support/hookonce.ts";
@@ -174,8 +176,9 @@ describeUnless(onlyInFullRun(), "hookonce verify", () => {
       "hookonce serve has refused no delivery since it started.\n",
     ]);
 
-    const secret = ["--secret", "env:STRIPE_LISTEN_SECRET", "--to", `${server.url}/webhook/stripe`];
-    const sent = await run(["send", "stripe", ...secret], { cwd: inbox.path });
+    const toStripe = ["--to", `${server.url}/webhook/stripe`];
+    const secret = ["--secret", "env:STRIPE_LISTEN_SECRET"];
+    const sent = await run(["send", "stripe", ...secret, ...toStripe], { cwd: inbox.path });
     expect(sent.stderr).toContain("hookonce verify --last --source stripe");
     const other = await fetch(`${server.url}/webhook/gitlab`, {
       method: "POST",
@@ -205,6 +208,15 @@ describeUnless(onlyInFullRun(), "hookonce verify", () => {
       0,
       expect.stringContaining("Source notion has received the secret secret_notion."),
     ]);
+
+    // The secret changes, and serve is not restarted.
+    writeFileSync(join(inbox.path, ".env"), files[".env"].replace(SECRET, LISTEN));
+    expect(await run(["send", "stripe", ...toStripe], { cwd: inbox.path })).toMatchObject({ code: 1 });
+    const changed = await verify("--source", "stripe");
+    expect([changed.code, changed.stderr]).toEqual([0, ""]);
+    expect(changed.stdout).toContain("It verifies with what the config says now.");
+    expect(changed.stdout).toContain("Cause: serve still has the old secret");
+    expect(changed.stdout).not.toContain(LISTEN);
 
     for (const [args, code, says] of [
       [["--source", "strip"], 1, "did you mean stripe?"],

@@ -21,6 +21,7 @@ export function adminInbox(parts: Partial<AdminInbox> = {}): AdminInbox {
     health: () => Promise.reject(new Error("nobody asks")),
     received: () => 0,
     shownSecrets: () => [],
+    outdated: () => [],
     clock: Date.now,
     stopping: new AbortController().signal,
     ...parts,

@@ -4,7 +4,7 @@ import type { EventSource } from "../../engines/engine.ts";
 import type { DiskUse } from "../../engines/store.ts";
 import type { BackgroundJobs } from "../../inbox/background-jobs.ts";
 import type { Refused, RefusedRing } from "../refused.ts";
-import type { ServingJson, ShownSecretJson, VerdictJson } from "./shapes.ts";
+import type { OutdatedJson, ServingJson, ShownSecretJson, VerdictJson } from "./shapes.ts";
 
 /** The inbox as the API sees it: that of this process, or one that is only read. */
 export interface AdminInbox {
@@ -29,6 +29,12 @@ export interface AdminInbox {
   readonly health: () => Promise<Pick<ServingJson, "ready" | "error" | "warnings">>;
   /** The secrets that have arrived in handshakes. */
   readonly shownSecrets: () => readonly ShownSecretJson[];
+  /** The parts of a source's config that differ from those with these hashes. */
+  readonly outdated: (
+    source: string,
+    hashes: Readonly<Record<OutdatedJson, string>>,
+    salt: string,
+  ) => readonly OutdatedJson[];
   /** Unix milliseconds. */
   readonly clock: () => number;
   /** Aborted when the process stops. */

@@ -80,6 +80,15 @@ export const refusedQuery = z
 
 export const shownSecretsQuery = z.strictObject({ source: z.optional(text) });
 
+const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/, "Write a SHA-256 in hex."));
+export const outdatedQuery = z.strictObject({
+  source: text,
+  salt: text,
+  secret: hash,
+  verify_token: hash,
+  settings: hash,
+});
+
 export const rollupsQuery = z.strictObject({
   source: z.optional(text),
   by: z._default(z.enum(["minute", "hour", "day"]), "hour"),

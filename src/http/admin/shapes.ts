@@ -252,6 +252,9 @@ export interface RefusedJson {
   readonly verdict?: VerdictJson | null;
 }
 
+/** A part of a source's config that has changed since `serve` read it. */
+export type OutdatedJson = "secret" | "verify_token" | "settings";
+
 /** A secret that arrived in a handshake. Anyone may have sent it. */
 export interface ShownSecretJson {
   readonly source: string;

@@ -6,12 +6,13 @@ import type { Rollup } from "../../engines/reader.ts";
 import { HookonceError } from "../../errors.ts";
 import type { Refused } from "../refused.ts";
 import type { AdminInbox, DescribedSource } from "./inbox.ts";
-import { refusedQuery, rollupsQuery, shownSecretsQuery } from "./requests.ts";
+import { outdatedQuery, refusedQuery, rollupsQuery, shownSecretsQuery } from "./requests.ts";
 import { needs, refuseRequest, type AdminEnv } from "./routing.ts";
 import type {
   Counts,
   DiskJson,
   List,
+  OutdatedJson,
   RefusedJson,
   RollupJson,
   ServingJson,
@@ -47,6 +48,11 @@ export function createStatusRoutes(inbox: AdminInbox) {
       const { source } = c.req.valid("query");
       const items = inbox.shownSecrets().filter((one) => source === undefined || one.source === source);
       return c.json({ items, next: null } satisfies List<ShownSecretJson>);
+    })
+    .get("/api/outdated", needs("steer"), zValidator("query", outdatedQuery, refuseRequest), (c) => {
+      const { source, salt, ...hashes } = c.req.valid("query");
+      const items = inbox.outdated(source, hashes, salt);
+      return c.json({ items, next: null } satisfies List<OutdatedJson>);
     })
     .get("/api/refused", needs("read"), zValidator("query", refusedQuery, refuseRequest), async (c) => {
       const { source, id, limit, body, verdict: asked } = c.req.valid("query");

@@ -3,7 +3,7 @@ import { signerOf, type Provider } from "../providers/provider.ts";
 import { kindOf } from "../providers/schemes.ts";
 import type { Proof } from "../providers/schemes/scheme.ts";
 import { addSource, type Added } from "../simulator/add-source.ts";
-import { tickedFor, type Example } from "../simulator/example.ts";
+import { exampleFor, tickedFor, type Example } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";
 import { EXIT } from "./exit.ts";
 import { warnOfUnknownType } from "./warning.ts";
@@ -48,7 +48,7 @@ function nextSteps(provider: Provider, example: Example, added: Added, asked: As
   const { written, kept, types, wantedLater, listen } = added;
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const local = `http://${listen}/webhook/${name}`;
-  const ticked = tickedFor(example, types);
+  const ticked = tickedFor(example, typedIn(example, types));
   const lines = written.length === 0 ? [] : [`Wrote ${written.join(", ")}.`];
   if (kept.length > 0) lines.push(`Left unchanged: ${kept.join(", ")}.`);
   const check = `Then run: hookonce check${folder === "." ? "" : ` ${shellWord(folder)}`}`;
@@ -152,15 +152,26 @@ function register(
   const parameter = kindOf(scheme).signatureParameter(scheme);
   const boxes = example.ticksHeads === true ? "   (each box covers all its actions)" : "";
   const remark = unknown.length === 0 ? "" : `   (unknown: ${unknown.join(", ")})`;
+  const typed = typedIn(example, types);
+  const events = example.subscribe ?? `${tickedFor(example, typed).join(", ")}${boxes}${remark}`;
   return [
     "Register the webhook with the provider:",
-    `  where   ${example.dashboard}`,
+    ...(typed.length === 0 ? [] : [`  where   ${example.dashboard}`]),
     `  URL     ${publicUrl ?? `https://your.host/webhook/${name}`}${parameter === undefined ? "" : `?${parameter}=…`}`,
     ...(parameter === undefined
       ? []
       : [`          … is the secret: ${title} signs nothing, and sends it with the URL`]),
-    `  events  ${example.subscribe ?? `${tickedFor(example, types).join(", ")}${boxes}${remark}`}`,
+    ...(typed.length === 0 ? [] : [`  events  ${events}`]),
+    ...Object.values(example.untyped ?? {}).flatMap(({ dashboard, subscribe }) => [
+      `  mail    ${dashboard}`,
+      `          ${subscribe ?? ""}; its handler is handlers/${name}/_any`,
+    ]),
   ];
+}
+
+/** Without the words that are not types, such as `inbound`. */
+function typedIn(example: Example, words: readonly string[]): string[] {
+  return words.filter((word) => exampleFor(example, word).type === word);
 }
 
 /** The values for .env. */

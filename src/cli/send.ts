@@ -12,7 +12,7 @@ import { signerOf, type Provider } from "../providers/provider.ts";
 import { kindOf, type Scheme } from "../providers/schemes.ts";
 import { createSource, type SourceSettings } from "../providers/source.ts";
 import { randomKeys } from "../providers/verifier.ts";
-import type { Example } from "../simulator/example.ts";
+import { exampleFor, type Example } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";
 import { fitExample } from "../simulator/fitted-example.ts";
 import { staleAge, whyNotTampered } from "../simulator/request.ts";
@@ -49,13 +49,15 @@ const MAX_PRINTED = 20;
  * `hookonce send`. Exits with 1 if an answer is not the expected one.
  *
  * @param name a source of the inbox folder, else a provider
+ * @param word an event type, or a word in the example's `untyped`
  * @throws UsageError
  */
-export async function runSend(name: string, type: string | undefined, flags: SendFlags): Promise<number> {
+export async function runSend(name: string, word: string | undefined, flags: SendFlags): Promise<number> {
   if (flags.makeKeyPair !== undefined) return makeKeyPair(name, flags.makeKeyPair);
   const receiver = receiverOf(name, flags);
   const { provider, settings, to } = receiver;
-  const example = fitExample(examples.get(provider.name) as Example, settings);
+  const usual = examples.get(provider.name) as Example;
+  const made = exampleFor(usual, word ?? usual.types[0]);
   const scheme = settings.scheme ?? provider.scheme;
   const { proof, checksSecretFirst } = kindOf(scheme);
   if (flags.wrongSecret === true && proof === "fetched-key" && !checksSecretFirst)
@@ -67,7 +69,7 @@ export async function runSend(name: string, type: string | undefined, flags: Sen
   if (/^(?:localhost|127\..*|\[::1\])$/.test(new URL(to).hostname))
     for (const one of ["http_proxy", "HTTP_PROXY"]) delete process.env[one];
 
-  if (type !== undefined) await warnOfUnknownType(provider, type);
+  if (word !== undefined) await warnOfUnknownType(provider, word);
   const ended = new AbortController();
   const total = flags.events * flags.times * (flags.dropAnswers === true ? 2 : 1);
   const progress = createProgress(total);
@@ -75,8 +77,8 @@ export async function runSend(name: string, type: string | undefined, flags: Sen
   const options: SendOptions = {
     to,
     publicUrl: settings.publicUrl,
-    example,
-    type: type ?? example.types[0],
+    example: fitExample(made.example, settings),
+    type: made.type,
     provider: { ...settings.provider, scheme },
     source: createSource(withSomeSecret(settings, scheme, to), Date.now),
     keys: keysOf(receiver, scheme, flags),

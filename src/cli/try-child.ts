@@ -7,7 +7,7 @@ import type { Incoming } from "../engines/engine.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { placeOf } from "../engines/error-place.ts";
 import { eventTypes } from "../providers/event-types.ts";
-import { sampleEvent } from "../simulator/sample-event.ts";
+import { sampleEvents } from "../simulator/sample-event.ts";
 import { pathsIn } from "../simulator/starter-handler.ts";
 
 /** What the child is told, as JSON on standard input. */
@@ -75,28 +75,44 @@ async function tryAll(
   for (const handler of handlers) {
     const { file } = handler;
     if (done.includes(file)) continue;
-    const event = eventFor(handler);
-    if ("why" in event) {
-      say({ is: "end", file, type: "", why: event.why });
+    const events = eventsFor(handler);
+    if ("why" in events) {
+      say({ is: "end", file, type: "", why: events.why });
       continue;
     }
-    const { type } = event.input;
-    const until = performance.now() + MAX_WAIT_MS;
-    for (;;) {
-      say({ is: "begin", file, type });
-      const tried = tryOne(handler, event);
-      if (tried !== undefined) {
-        say({ is: "end", file, type, ...tried, nullPaths: nullPathsOf(handler, event) });
-        break;
-      }
-      if (place === "live" && performance.now() > until) return say({ is: "copy" });
-      await Bun.sleep(5);
+    const all: Tried[] = [];
+    for (const event of events) {
+      const one = await tryOn(event, handler, place, say);
+      if (one === undefined) return say({ is: "copy" });
+      all.push(one);
     }
+    // One event that fits is enough: `_any` need not be for all of them.
+    const best = all.find(({ failure, nullPaths }) => failure === undefined && nullPaths?.length === 0);
+    say({ is: "end", ...((best ?? all[0]) as Tried) });
   }
 }
 
 /** @returns undefined if another process holds the write lock */
-function tryOne(handler: TriedHandler, event: Incoming): Pick<Tried, "rows" | "failure"> | undefined {
+async function tryOn(
+  event: Incoming,
+  handler: TriedHandler,
+  place: TryOrder["place"],
+  say: (line: TryLine) => void,
+): Promise<Tried | undefined> {
+  const { file } = handler;
+  const { type } = event.input;
+  const until = performance.now() + MAX_WAIT_MS;
+  for (;;) {
+    say({ is: "begin", file, type });
+    const tried = tryOnce(handler, event);
+    if (tried !== undefined) return { file, type, ...tried, nullPaths: nullPathsOf(handler, event) };
+    if (place === "live" && performance.now() > until) return undefined;
+    await Bun.sleep(5);
+  }
+}
+
+/** @returns undefined if another process holds the write lock */
+function tryOnce(handler: TriedHandler, event: Incoming): Pick<Tried, "rows" | "failure"> | undefined {
   try {
     const ran = handler.run(event);
     return ran === undefined ? undefined : { rows: ran.rowsChanged };
@@ -116,13 +132,19 @@ function nullPathsOf(handler: TriedHandler, event: Incoming): NonNullable<Tried[
   });
 }
 
-function eventFor({ key, sources }: TriedHandler): Incoming | { readonly why: string } {
+/** The events to try a handler on: at least one. */
+function eventsFor({ key, sources }: TriedHandler): Incoming[] | { readonly why: string } {
   const id = Buffer.from(crypto.getRandomValues(new Uint8Array(12))).toString("hex");
   let why = "there is no source for it";
   for (const source of sources) {
-    const event = sampleEvent(source, key, eventTypes, id, Date.now());
-    if (event !== undefined && !("why" in event)) return event;
-    why = event?.why ?? `there is no sample of what source "${source.name}" receives`;
+    const samples = sampleEvents(source, key, eventTypes, id, Date.now());
+    const events = samples.filter((sample) => !("why" in sample)) as Incoming[];
+    if (events.length > 0) return events;
+    const [first] = samples;
+    why =
+      first !== undefined && "why" in first
+        ? first.why
+        : `there is no sample of what source "${source.name}" receives`;
   }
   return { why };
 }

@@ -14,6 +14,7 @@ export function describeProvider(provider: Provider): [name: string, text: strin
     ["needs", kind.coversUrl(scheme) ? "public_url, because the signature covers the URL" : undefined],
     ["event id", describeTrust(provider)],
     ["type", provider.needs?.["type"] === undefined ? describeSelector(provider.type) : "type is required"],
+    ["payload", describePayload(provider)],
     ["batch", provider.batch?.join(", ")],
     [
       "largest body",
@@ -32,6 +33,18 @@ export function describeProvider(provider: Provider): [name: string, text: strin
     ["documentation", provider.docs],
   ];
   return lines.filter((line): line is [string, string] => line[1] !== undefined);
+}
+
+/** What handlers need to know of a payload that is not the JSON of the body. */
+function describePayload({ formField, deliversByGet, untyped }: Provider): string | undefined {
+  const notes = [
+    formField === undefined
+      ? undefined
+      : `if the body is a form, the JSON in its field ${formField}: $ begins there; its files are event.files of a TypeScript handler`,
+    deliversByGet === undefined ? undefined : "a form's fields; if it delivers by GET, those of the query",
+    untyped,
+  ];
+  return notes.filter((one) => one !== undefined).join("; ") || undefined;
 }
 
 /** How a provider signs, in one line. */

@@ -47,6 +47,8 @@ export interface Provider {
   /** Headers that hold secrets, besides those of the scheme. In lower case. */
   readonly secretHeaders?: readonly string[];
   readonly handshakes?: readonly Handshake[];
+  /** What it also delivers, without a type, and where a handler finds it; in words. */
+  readonly untyped?: string;
   /** It can be told to deliver by GET, with the fields of a form in the query. */
   readonly deliversByGet?: true;
   /** The answer it wants after success, instead of 200 and JSON. */

@@ -25,6 +25,11 @@ export interface Example {
   readonly files?: (seed: Seed) => readonly ExampleFile[];
   readonly contentType?: string;
   /**
+   * What the provider delivers without a type, by the word that `send` and `add` take for it, such as
+   * `inbound`. Only the handler `_any` runs for it.
+   */
+  readonly untyped?: Readonly<Record<string, UntypedExample>>;
+  /**
    * An update for a starter handler, with a line for each thing that users trip over; undefined for other
    * types.
    */
@@ -40,6 +45,15 @@ export interface Example {
    * tick.
    */
   readonly develop?: string;
+}
+
+export type UntypedExample = Omit<Example, "types" | "untyped">;
+
+/** The example for a type, or for a word in `untyped`; and the type that the provider names. */
+export function exampleFor(example: Example, word: string): { example: Example; type: string } {
+  const { types, untyped = {} } = example;
+  const own = Object.hasOwn(untyped, word) ? untyped[word] : undefined;
+  return own === undefined ? { example, type: word } : { example: { types, ...own }, type: "" };
 }
 
 export interface ExampleFile {

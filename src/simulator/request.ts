@@ -31,6 +31,16 @@ export function requestOf(example: Example, seeds: readonly [Seed, ...Seed[]], u
   return request(type, writeMultipart({ "content-type": type }, parts));
 }
 
+/** The content type of a body that a user gives, if its first bytes show that it is not the usual one. */
+export function contentTypeOf(body: Uint8Array, usual: string): string {
+  const start = Buffer.from(body.subarray(0, 200)).toString("latin1");
+  const boundary = /^(?:\r\n)?--([^\r\n]{1,70}?)[ \t]*\r?\n/.exec(start)?.[1];
+  if (boundary !== undefined) return `multipart/form-data; boundary="${boundary}"`;
+  if (/^\uFEFF?\s*[[{]/.test(start.replace("\u00ef\u00bb\u00bf", "")))
+    return usual.startsWith("multipart/") ? "application/json" : usual;
+  return /^[^\s=&<]+=/.test(start) ? "application/x-www-form-urlencoded" : usual;
+}
+
 function withQuery(url: string, query: Readonly<Record<string, string>>): string {
   const made = new URL(url);
   for (const [name, value] of Object.entries(query)) made.searchParams.set(name, value);

@@ -6,33 +6,44 @@ import { incomingOf } from "../inbox/receive.ts";
 import type { KnownTypes } from "../providers/known-types.ts";
 import { isOnlyScheme } from "../providers/provider.ts";
 import type { Source } from "../providers/source.ts";
-import { seedOf } from "./example.ts";
+import { exampleFor, seedOf, type Example, type Seed } from "./example.ts";
 import { examples } from "./examples.ts";
 import { fitExample } from "./fitted-example.ts";
 import { requestOf } from "./request.ts";
 
+/** An event, or why there is none. */
+export type Sample = Incoming | { readonly why: string };
+
 /**
- * A made-up event for a handler, as its source reads it.
+ * The made-up events for a handler, as its source reads them: one, or for `_any` also one of each kind that
+ * has no type.
  *
  * @param id 24 hex digits
  * @param key the part of the handler's path that is matched with the event's type
  * @param now Unix milliseconds
- * @returns undefined if there is no sample: what such a source receives is up to its sender
+ * @returns none if there is no sample: what such a source receives is up to its sender
  */
-export function sampleEvent(
+export function sampleEvents(
   source: Source,
   key: string,
   known: ReadonlyMap<string, KnownTypes>,
   id: string,
   now: number,
-): Incoming | { readonly why: string } | undefined {
+): Sample[] {
   const { provider } = source;
   const example = examples.get(provider.name);
-  if (example === undefined || isOnlyScheme(provider)) return undefined;
+  if (example === undefined || isOnlyScheme(provider)) return [];
   const type = typeFor(key, example.types, known.get(provider.name)?.types ?? []);
-  const fitted = fitExample(example, source.ownRules);
-  const request = requestOf(fitted, [seedOf(id, type, now)], "http://localhost");
-  const made: Delivery = { ...request, receivedAt: now, remoteAddress: () => null };
+  const words = key === "_any" ? [type, ...Object.keys(example.untyped ?? {})] : [type];
+  return words.map((word) => {
+    const made = exampleFor(example, word);
+    return sampleOf(source, made.example, seedOf(id, made.type, now));
+  });
+}
+
+function sampleOf(source: Source, example: Example, seed: Seed): Sample {
+  const request = requestOf(fitExample(example, source.ownRules), [seed], "http://localhost");
+  const made: Delivery = { ...request, receivedAt: seed.ms, remoteAddress: () => null };
   const delivery = source.keepQuery?.(made) ?? made;
   try {
     const body = source.parse(delivery);

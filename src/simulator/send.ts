@@ -5,7 +5,7 @@ import { randomKeys, sign } from "../providers/verifier.ts";
 import { messageOf } from "../errors.ts";
 import { LOST, NOTHING_LISTENS, readAnswer, wrongWith, type Answer } from "./answer.ts";
 import { seedOf, type Example, type Seed } from "./example.ts";
-import { requestOf, staleAge, tampered } from "./request.ts";
+import { contentTypeOf, requestOf, staleAge, tampered } from "./request.ts";
 
 export interface SendOptions {
   readonly to: string;
@@ -103,7 +103,7 @@ async function plan(options: SendOptions): Promise<Planned> {
   const newSeed = (): Seed => seedOf(hex(24, options.random), type, now);
   const rest = Array.from({ length: options.batch - 1 }, newSeed);
   const made = requestOf(example, [newSeed(), ...rest], options.publicUrl ?? options.to);
-  const request = data === undefined ? made : { ...made, body: data };
+  const request = data === undefined ? made : withBody(made, data);
   const kept = await keptOf(request, options, now);
   const idsOf = (): string[] => {
     if (source.split === undefined) return [source.identify(kept).id];
@@ -114,6 +114,11 @@ async function plan(options: SendOptions): Promise<Planned> {
   };
   const eventIds = idsOf();
   return { request, eventIds, neverDuplicate: idsOf().join("\n") !== eventIds.join("\n"), answers: [] };
+}
+
+function withBody(made: OutgoingRequest, body: Uint8Array): OutgoingRequest {
+  const type = contentTypeOf(body, made.headers["content-type"] ?? "");
+  return { ...made, headers: { ...made.headers, "content-type": type }, body };
 }
 
 /**

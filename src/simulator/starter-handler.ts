@@ -3,7 +3,7 @@ import { keyOf } from "../handlers/find.ts";
 import { compileBatch } from "../providers/body/batch.ts";
 import { parseBody } from "../providers/body/payload.ts";
 import type { Provider } from "../providers/provider.ts";
-import { seedOf, type Example } from "./example.ts";
+import { exampleFor, seedOf, type Example } from "./example.ts";
 import { requestOf } from "./request.ts";
 
 export interface StarterHandler {
@@ -15,20 +15,25 @@ export interface StarterHandler {
 /** Enough paths to show how the payload is built. */
 const MAX_PATHS = 8;
 
-/** A handler that fails until it is edited, and shows the paths of this provider's payload. */
+/**
+ * A handler that fails until it is edited, and shows the paths of this provider's payload.
+ *
+ * @param word a type, or a word in the example's `untyped`
+ */
 export function starterHandler(
   provider: Provider,
-  example: Example,
+  usual: Example,
   source: string,
-  type: string,
+  word: string,
 ): StarterHandler {
+  const { example, type } = exampleFor(usual, word);
   const columns = columnsOf(payloadOf(provider, example, type));
   const width = Math.max(...columns.map(({ expression }) => expression.length));
   const select = columns.map(({ expression, name }, index) => {
     const comma = index === columns.length - 1 ? "" : ",";
     return `  ${expression.padEnd(width)} as ${name}${comma}`;
   });
-  const what = type === "" ? "every event" : type;
+  const what = word === "" ? "every event" : word;
   const table = `insert into your_table (event_id, ${columns[0]?.name ?? "payload"}) values (:event_id, ${columns[0]?.expression ?? ":payload"});`;
   const update = example.update?.(type) ?? `  ${table}`;
   const text = `${UNFINISHED_LINE}. Until you delete this line, each event fails and is kept: hookonce apply runs it later.

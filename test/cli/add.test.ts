@@ -177,6 +177,27 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     expect(stdout).toContain("invoice.payd, invoice.paid   (unknown: invoice.payd)\n");
   });
 
+  test("says where inbound mail comes from, which has no type, and writes its starter", async () => {
+    using inbox = scratch(inboxFiles);
+    const { code, stdout, stderr } = await run([
+      "add",
+      "mailgun",
+      "inbound",
+      "--handlers",
+      "--folder",
+      inbox.path,
+    ]);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).not.toContain("  events ");
+    expect(stdout).toContain("a route that forwards to this URL; its handler is handlers/mailgun/_any\n");
+    const starter = read(inbox.path, "handlers/mailgun/_any.sql");
+    for (const words of ["-- Mailgun: inbound.", `'$."body-plain"'`, "event.files"])
+      expect(starter).toContain(words);
+    const events = await run(["add", "mailgun", "--name", "mg", "--folder", inbox.path]);
+    for (const words of ["  events  delivered, failed, opened\n", "a route that forwards to this URL"])
+      expect(events.stdout).toContain(words);
+  });
+
   test("makes a handler file for a Slack command", async () => {
     using inbox = scratch(inboxFiles);
     expect((await run(["add", "slack", "/weather", "--folder", inbox.path, "--handlers"])).code).toBe(0);

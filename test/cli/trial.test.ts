@@ -172,3 +172,19 @@ test("has a sample event for every provider that does not leave its payload to t
   );
   expect(notes).toHaveLength(named.length);
 });
+
+test.each([
+  ["mailgun", `:payload ->> '$."attachment-1".filename'`],
+  ["mailgun", ":payload ->> '$.\"event-data\".recipient'"],
+  ["postmark", ":payload ->> '$.TextBody'"],
+])("_any of %s is tried on the made-up event that it reads: %s", async (name, path) => {
+  await using inbox = await inboxWith({
+    [`handlers/${name}/_any.sql`]: `insert into credits values (${path}, 1);`,
+  });
+  inbox.write({
+    "hookonce.toml": `version = 1\n[sources.${name}]\nprovider = "${name}"\nsecret = "env:S"\n`,
+  });
+  const { warnings, notes, lines } = await tried(inbox.folder, inbox.databasePath);
+  expect([warnings, notes]).toEqual([[], []]);
+  expect(lines).toEqual([expect.stringContaining("changed 1 row")]);
+});

@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { SigningKeys } from "../../src/providers/context.ts";
+import { filesOf, parseBody } from "../../src/providers/body/payload.ts";
 import { providers } from "../../src/providers/presets.ts";
 import { isOnlyScheme, type Provider } from "../../src/providers/provider.ts";
 import { kindOf } from "../../src/providers/schemes.ts";
 import { createSource } from "../../src/providers/source.ts";
 import { coversUrl, randomKeys } from "../../src/providers/verifier.ts";
-import type { Example } from "../../src/simulator/example.ts";
+import { exampleFor, type Example } from "../../src/simulator/example.ts";
 import { examples } from "../../src/simulator/examples.ts";
 import { staleAge, whyNotTampered } from "../../src/simulator/request.ts";
-import { send, type SendOptions, type SendReport } from "../../src/simulator/send.ts";
+import { send, signedRequests, type SendOptions, type SendReport } from "../../src/simulator/send.ts";
 import { completed, neededBy, URL_OF_IT } from "../providers/preset-samples.ts";
 import { certificateFor } from "../support/certificate.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
@@ -200,6 +201,59 @@ describe.each(names)("%s", (name) => {
       expect([report.wrong, report.deliveries, report.events]).toEqual([[], 2, 3]);
       expect(stored(name)).toHaveLength(before + 3);
     });
+  }
+});
+
+const untyped = Array.from(examples).flatMap(([name, { untyped: words = {} }]) =>
+  Object.keys(words).map((word) => [name, word] as const),
+);
+
+test.each(untyped)("%s %s has no type, is processed, then a duplicate", async (name, word) => {
+  const before = stored(name).length;
+  const change = exampleFor(examples.get(name) as Example, word);
+  const report = await sendTo(name, change);
+  expect([...report.said]).toEqual([
+    ["processed", 1],
+    ["duplicate", 1],
+  ]);
+  expect(stored(name).slice(before)).toEqual([{ type: "", deliveries: 2 }]);
+  const refused = await sendTo(name, { ...change, wrongSecret: true, times: 1 });
+  expect([...refused.said.keys()]).toEqual(["signature_mismatch"]);
+});
+
+test("Mailgun's route sends a multipart form with an attachment", async () => {
+  const change = exampleFor(examples.get("mailgun") as Example, "inbound");
+  const [request] = await signedRequests(optionsFor("mailgun", { ...change, wrongSecret: true }));
+  expect(request?.headers["content-type"]).toStartWith("multipart/form-data; boundary=");
+  expect(parseBody(request!).payload).toMatchObject({
+    recipient: "orders@mg.example.com",
+    "attachment-count": "1",
+    "attachment-1": { filename: "order.txt", type: "text/plain", size: 31 },
+    timestamp: expect.stringMatching(/^\d+$/),
+    token: expect.stringMatching(/^\w{50}$/),
+    signature: expect.stringMatching(/^[0-9a-f]{64}$/),
+  });
+  const [file] = filesOf(request!);
+  expect([file?.field, Buffer.from(file?.bytes ?? []).toString()]).toEqual([
+    "attachment-1",
+    expect.stringMatching(/^Order [0-9a-f]{24}\n$/),
+  ]);
+});
+
+test.each([
+  [
+    'multipart/form-data; boundary="X y"',
+    '--X y\r\nContent-Disposition: form-data; name="subject"\r\n\r\nhello\r\n--X y--\r\n',
+  ],
+  ["application/x-www-form-urlencoded", "subject=hello&recipient=a%40b"],
+  ["application/json", '{"event-data":{"event":"opened","id":"from-a-file"}}'],
+])("a body from a file is signed and sent as %s", async (type, text) => {
+  for (const word of ["delivered", "inbound"]) {
+    const change = exampleFor(examples.get("mailgun") as Example, word);
+    const options = { ...change, data: Buffer.from(text), times: 1 };
+    const [request] = await signedRequests(optionsFor("mailgun", options));
+    expect(request?.headers["content-type"]).toBe(type);
+    expect((await sendTo("mailgun", options)).wrong).toEqual([]);
   }
 });
 

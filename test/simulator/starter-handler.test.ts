@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { providers } from "../../src/providers/presets.ts";
-import type { Example } from "../../src/simulator/example.ts";
+import { exampleFor, type Example } from "../../src/simulator/example.ts";
 import { examples } from "../../src/simulator/examples.ts";
 import { payloadOf, starterHandler } from "../../src/simulator/starter-handler.ts";
 
@@ -13,9 +13,10 @@ describe("a starter handler", () => {
     const provider = providers.get(name)!;
     const example = examples.get(name) as Example;
     using db = new Database(":memory:", { strict: true });
-    for (const type of example.types) {
-      const { text } = starterHandler(provider, example, name, type);
-      const payload = JSON.stringify(payloadOf(provider, example, type));
+    for (const word of [...example.types, ...Object.keys(example.untyped ?? {})]) {
+      const { text } = starterHandler(provider, example, name, word);
+      const made = exampleFor(example, word);
+      const payload = JSON.stringify(payloadOf(provider, made.example, made.type));
       const row = db.prepare(text).get({ payload }) as Record<string, unknown>;
       expect(Object.keys(row).length).toBeGreaterThan(0);
       for (const [column, value] of Object.entries(row))
@@ -27,5 +28,7 @@ describe("a starter handler", () => {
     expect(fileOf("shopify", "orders/paid")).toBe("handlers/shopify/orders/paid.sql");
     expect(fileOf("gitlab", "Push Hook")).toBe("handlers/gitlab/Push_Hook.sql");
     expect(fileOf("mollie-classic", "")).toBe("handlers/mollie-classic/_any.sql");
+    expect(fileOf("mailgun", "inbound")).toBe("handlers/mailgun/_any.sql");
+    expect(fileOf("mailgun", "constructor")).toBe("handlers/mailgun/constructor.sql");
   });
 });

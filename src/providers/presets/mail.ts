@@ -47,10 +47,12 @@ export const mail: readonly Provider[] = [
     earlierEventIds: ["body:$['event-data'].id"],
     eventIdSigned: false,
     type: "body:$['event-data'].event",
+    untyped:
+      "a route forwards inbound mail as a form, which has no type: the handler is _any, and an attachment is in the field attachment-1, its bytes in event.files; without attachments it may have 1 MiB, unless max_body says more",
     maxBody: 30 * MIB, // a mail has at most 25 MB; JSON, which is parsed to be verified, 1 MiB
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 8 * HOURS,
-    retries: "after 5, 10 and 15 min, 1, 2 and 4 h; 406 stops them",
+    retries: "after 5 or 10 min, then at growing intervals of up to 4 h; 406 stops them",
     caution: "only a time and a token are signed, not the body",
     unverified:
       "timeout and retries; whether a retry of a mail is signed again, so its signature is not in its id",
@@ -65,6 +67,7 @@ export const mail: readonly Provider[] = [
     eventId: [{ join: ["body:$.RecordType", "body:$.ID"], with: ":" }, "sha256:body"],
     eventIdSigned: false,
     type: "body:$.RecordType",
+    untyped: "inbound mail has no RecordType: the handler is _any; $.Attachments has the files in Base64",
     maxBody: 35 * MIB, // inbound mail with its attachments
     timeoutMs: 10 * SECONDS,
     retryWindowMs: 1 * DAYS,

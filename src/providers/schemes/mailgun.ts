@@ -1,4 +1,5 @@
 import { HookonceError } from "../../errors.ts";
+import type { Headers } from "../../event.ts";
 import { isForm } from "../body/form.ts";
 import { isMultipart } from "../body/multipart.ts";
 import { setInBody } from "../body/payload.ts";
@@ -41,7 +42,7 @@ function createVerifier({ tolerance }: MailgunScheme, { secrets, clock, parse }:
   const keys = secrets.map((secret) => decodeKey(secret, "text"));
   const equal = createComparison(64);
   return (delivery) => {
-    const { timestamp, token, signature } = partsOf(parse(delivery).payload);
+    const { timestamp, token, signature } = partsOf(parse(delivery).payload, isFormOf(delivery.headers));
     if (!keys.some((key) => equal(signature, digest(key, timestamp + token)))) {
       throw new HookonceError(
         "signature_mismatch",
@@ -61,8 +62,7 @@ function sign(
   const token = crypto.randomUUID().replaceAll("-", "").padEnd(50, "0");
   const signature = digest(decodeKey(secret, "text"), timestamp + token);
   const values = { timestamp, token, signature };
-  if (!isForm(request.headers) && !isMultipart(request.headers))
-    return { ...request, body: setInBody(request, "body:$.signature", values) };
+  if (!isFormOf(request.headers)) return { ...request, body: setInBody(request, "body:$.signature", values) };
   let { body } = request;
   for (const [name, value] of Object.entries(values))
     body = setInBody({ ...request, body }, `body:$.${name}`, value);
@@ -73,8 +73,13 @@ function digest(key: Uint8Array, text: string): string {
   return new Bun.CryptoHasher("sha256", key).update(text).digest("hex");
 }
 
+/** Mailgun sends events as JSON, and the mail of a route as a form. */
+function isFormOf(headers: Headers): boolean {
+  return isForm(headers) || isMultipart(headers);
+}
+
 /** In JSON they are in the object `signature`. In a form they are fields. */
-function partsOf(payload: unknown): { timestamp: string; token: string; signature: string } {
+function partsOf(payload: unknown, inForm: boolean): { timestamp: string; token: string; signature: string } {
   const fields = (payload ?? {}) as Record<string, unknown>;
   const nested = fields["signature"];
   const { timestamp, token, signature } = (
@@ -89,7 +94,9 @@ function partsOf(payload: unknown): { timestamp: string; token: string; signatur
   ) {
     throw new HookonceError(
       "signature_missing",
-      "The body has no signature. Mailgun sends { timestamp, token, signature } under signature.",
+      inForm
+        ? "The form has no signature. Mailgun's routes send it in the fields timestamp, token and signature."
+        : "The body has no signature. Mailgun sends { timestamp, token, signature } under signature.",
     );
   }
   return { timestamp, token, signature };

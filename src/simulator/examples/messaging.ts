@@ -1,4 +1,82 @@
-import { uuidOf, type Example } from "../example.ts";
+import { uuidOf, type Example, type UntypedExample } from "../example.ts";
+
+/**
+ * A mail that a route forwards: its parsed parts, and each of its headers as a field.
+ * https://documentation.mailgun.com/docs/mailgun/user-manual/receive-forward-store/receive-http
+ */
+const mailgunRoute: UntypedExample = {
+  form: "fields",
+  event: ({ id, ms }) => {
+    const headers = {
+      "Message-Id": `<${id}@mail.example.com>`,
+      Date: new Date(ms).toUTCString(),
+      From: "Ada <ada@example.com>",
+      To: "orders@mg.example.com",
+      Subject: "Re: your order",
+    };
+    return {
+      recipient: "orders@mg.example.com",
+      from: headers.From,
+      subject: headers.Subject,
+      "stripped-text": "Thank you.",
+      "body-plain": "Thank you.\r\n\r\n> Your order is on its way.\r\n",
+      "body-html": "<p>Thank you.</p><blockquote>Your order is on its way.</blockquote>",
+      "stripped-html": "<p>Thank you.</p>",
+      "stripped-signature": "",
+      sender: "ada@example.com",
+      ...headers,
+      "message-headers": JSON.stringify(Object.entries(headers)),
+      "attachment-count": "1",
+      "content-id-map": "{}",
+    };
+  },
+  files: ({ id }) => [
+    { field: "attachment-1", filename: "order.txt", type: "text/plain", content: `Order ${id}\n` },
+  ],
+  update: () => `  insert into mails (event_id, sender, subject, body) values
+    (:event_id, :payload ->> '$.from', :payload ->> '$.subject', :payload ->> '$."body-plain"');
+
+The bytes of an attachment are in event.files of a TypeScript handler, under its field: attachment-1.`,
+  dashboard: "https://app.mailgun.com/mg/receiving/routes",
+  subscribe: "for inbound mail, a route that forwards to this URL",
+};
+
+/** A mail as Postmark's inbound stream delivers it: npm postmark 4.0.7, InboundWebhook.d.ts. */
+const postmarkInbound: UntypedExample = {
+  event: (seed) => ({
+    From: "ada@example.com",
+    FromName: "Ada",
+    FromFull: { Email: "ada@example.com", Name: "Ada", MailboxHash: "" },
+    To: "orders@example.com",
+    ToFull: [{ Email: "orders@example.com", Name: "", MailboxHash: "" }],
+    Cc: "",
+    CcFull: [],
+    Bcc: "",
+    BccFull: [],
+    ReplyTo: "",
+    OriginalRecipient: "orders@example.com",
+    Subject: "Re: your order",
+    Date: new Date(seed.ms).toUTCString(),
+    MailboxHash: "",
+    MessageID: uuidOf(seed),
+    MessageStream: "inbound",
+    TextBody: "Thank you.\n\n> Your order is on its way.\n",
+    HtmlBody: "<p>Thank you.</p>",
+    StrippedTextReply: "Thank you.",
+    Headers: [{ Name: "Message-ID", Value: `<${seed.id}@mail.example.com>` }],
+    Attachments: [
+      {
+        Name: "order.txt",
+        Content: btoa(`Order ${seed.id}\n`),
+        ContentType: "text/plain",
+        ContentLength: 31,
+      },
+    ],
+  }),
+  dashboard: "https://account.postmarkapp.com/servers (the server's inbound stream, Settings)",
+  subscribe: "for inbound mail, the webhook of the inbound stream",
+  develop: "the Check button beside the webhook's URL on that page",
+};
 
 export const messaging: Readonly<Record<string, Example>> = {
   slack: {
@@ -147,9 +225,10 @@ export const messaging: Readonly<Record<string, Example>> = {
     }),
     dashboard: "https://app.mailgun.com/mg/sending/webhooks",
     develop: "the Test webhook button on that page",
+    untyped: { inbound: mailgunRoute },
   },
   postmark: {
-    types: ["Bounce", "Delivery", "Inbound"],
+    types: ["Bounce", "Delivery"],
     event: ({ type, number, iso }) => ({
       RecordType: type,
       ID: number,
@@ -161,6 +240,7 @@ export const messaging: Readonly<Record<string, Example>> = {
     }),
     dashboard: "https://account.postmarkapp.com/servers (the server's message stream, Webhooks)",
     develop: "the Send test button on that page",
+    untyped: { Inbound: postmarkInbound },
   },
   resend: {
     types: ["email.delivered", "email.bounced"],

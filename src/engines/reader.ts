@@ -28,7 +28,10 @@ export type RecordedOutcome = "processed" | "imported" | "ignored" | "discarded"
 export interface EventFilter {
   readonly ids?: readonly string[] | undefined;
   readonly source?: string | undefined;
-  /** Exact, or with `*` at its end. */
+  /**
+   * Exact, or the beginning of a type and `*`. Empty: events without a type. `\\*` at the end is a `*` that belongs
+   * to the type.
+   */
   readonly type?: string | undefined;
   /** An outcome that this version does not record matches nothing. */
   readonly outcome?: RecordedOutcome | "failed" | "stale" | "held" | undefined;

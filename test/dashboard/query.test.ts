@@ -23,6 +23,7 @@ describe("the query line", () => {
     ["two words", { search: "two words" }],
     ['type:"a b" x', { type: "a b", search: "x" }],
     ["source:", {}],
+    ['type:""', { type: "" }],
     ["other:thing", { search: "other:thing" }],
     ["https://example.com/?a=1&b=2", { search: "https://example.com/?a=1&b=2" }],
   ])("reads %p", (line, filter) => {
@@ -32,6 +33,7 @@ describe("the query line", () => {
   test.each([
     "source:stripe type:invoice.* outcome:failed since:1h cus_123",
     'type:"a b"',
+    'source:stripe type:"" outcome:unhandled',
     "<script>alert(1)</script>",
     "évènement ✓",
   ])("%p is the same after it was a URL", (line) => {

@@ -2,6 +2,7 @@ import { Argument, Option } from "commander";
 import type { ApplyFlags } from "../apply.ts";
 import { count, ids, momentOrAgo, nonEmpty } from "../arguments.ts";
 import { defineCommand } from "../command.ts";
+import { look } from "./look-options.ts";
 
 export const apply = defineCommand<[string[] | undefined], Omit<ApplyFlags, "folder">>({
   name: "apply",
@@ -12,7 +13,7 @@ export const apply = defineCommand<[string[] | undefined], Omit<ApplyFlags, "fol
   arguments: [new Argument("[ids...]", "Only these events").argParser(ids)],
   options: [
     new Option("--source <name>", "Only events of this source"),
-    new Option("--type <type>", "Only events of this type; a * at the end matches anything"),
+    look.type,
     new Option("--outcome <outcome>", "Only events with this outcome").choices(["unhandled", "failed"]),
     new Option(
       "--since <time>",

@@ -5,8 +5,9 @@ import { count, momentOrAgo, nonEmpty } from "../arguments.ts";
 /** Options that the commands that look share. */
 export const look = {
   source: new Option("--source <name>", "Only events of this source").argParser(nonEmpty),
-  type: new Option("--type <type>", "Only events of this type; a * at the end matches anything").argParser(
-    nonEmpty,
+  type: new Option(
+    "--type <type>",
+    "Only events of this type; a * at the end matches anything, '' events without a type",
   ),
   outcome: new Option("--outcome <outcome>", "Only events with this outcome").choices(EVENT_OUTCOMES),
   since: new Option(

@@ -33,7 +33,7 @@ type Query = Readonly<Record<string, string | number | undefined>>;
 
 function pathWith(path: string, query: Query): string {
   const given = Object.entries(query).flatMap(([key, value]) =>
-    value === undefined || value === "" ? [] : [[key, String(value)]],
+    value === undefined ? [] : [[key, String(value)]],
   );
   return given.length === 0 ? path : `${path}?${new URLSearchParams(given).toString()}`;
 }

@@ -5,6 +5,7 @@ import type { Act } from "./jobs.ts";
 import { Link } from "./location.tsx";
 import { Stack } from "./stack.tsx";
 import { applyOwed } from "./problems.ts";
+import { eventsPath, exactly } from "./query.ts";
 import { Empty, Failed, Loading, messageOf, Time, useLoaded } from "./ui.tsx";
 import { capped, counted, visible } from "./words.ts";
 
@@ -61,7 +62,7 @@ export function Failures({ status, act, settled }: FailuresProps) {
                 <tr key={`${one.source}\n${one.type}`}>
                   <td>{one.source}</td>
                   <td>
-                    <Link to={pathOf(one.source, one.type, "unhandled")}>
+                    <Link to={pathOf(one.source, [one.type], "unhandled")}>
                       {visible(one.type) || "no type"}
                     </Link>
                   </td>
@@ -85,8 +86,14 @@ export function Failures({ status, act, settled }: FailuresProps) {
   );
 }
 
-function pathOf(source: string, type: string, outcome: string): string {
-  return `/events?${new URLSearchParams({ source, ...(type === "" ? {} : { type }), outcome }).toString()}`;
+/** With a type only if there is one type. */
+function pathOf(source: string, types: readonly string[], outcome?: string): string {
+  const [type, other] = types;
+  return eventsPath({
+    source,
+    ...(type === undefined || other !== undefined ? {} : { type: exactly(type) }),
+    ...(outcome === undefined ? {} : { outcome }),
+  });
 }
 
 function Group(props: {
@@ -106,7 +113,7 @@ function Group(props: {
           action,
           title: `${action === "apply" ? "Apply" : "Discard"} ${counted(ids.length, "failed event")} of ${handler ?? source}`,
           target: { ids, source },
-          resultPath: `/events?${new URLSearchParams({ source, ...(types.length === 1 ? { type: types[0] as string } : {}) }).toString()}`,
+          resultPath: pathOf(source, types),
         }),
       (cause: unknown) => setProblem(messageOf(cause)),
     );
@@ -125,10 +132,11 @@ function Group(props: {
             <code>{code}</code> {visible(error).slice(0, 400)}
           </p>
           <p class="quiet">
-            <Link to={pathOf(source, types.length === 1 ? (types[0] as string) : "", "failed")}>
-              {counted(group.count, "event")}
-            </Link>{" "}
-            of {source}, {types.slice(0, 3).map(visible).join(", ")}
+            <Link to={pathOf(source, types, "failed")}>{counted(group.count, "event")}</Link> of {source},{" "}
+            {types
+              .slice(0, 3)
+              .map((type) => visible(type) || "no type")
+              .join(", ")}
             {types.length > 3 ? ` and ${counted(types.length - 3, "more type")}` : ""} · first{" "}
             <Time at={group.first_at} /> · last <Time at={group.last_at} />
           </p>

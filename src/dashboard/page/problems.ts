@@ -1,5 +1,6 @@
 import type { FailureGroup, OwedJson, StatusJson } from "../../http/admin/shapes.ts";
 import type { Act } from "./jobs.ts";
+import { eventsPath, exactly } from "./query.ts";
 import { ago, bytesText, capped, count, counted, visible } from "./words.ts";
 
 /** Something that somebody should look after. */
@@ -79,12 +80,13 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
   return problems;
 }
 
+/** The job selects what the count has counted: events of this source, type and outcome. */
 export function applyOwed({ source, type, outcome, count: owed }: OwedJson, cap: number): Act {
   return {
     action: "apply",
-    title: `Apply ${capped(owed, cap)} ${visible(type)} of ${source}`,
-    target: { filter: { source, outcome, ...(type === "" ? {} : { type }) } },
-    resultPath: `/events?${new URLSearchParams({ source, ...(type === "" ? {} : { type }) }).toString()}`,
+    title: `Apply ${capped(owed, cap)} ${visible(type) || "events without a type"} of ${source}`,
+    target: { filter: { source, outcome, type: exactly(type) } },
+    resultPath: eventsPath({ source, type: exactly(type) }),
   };
 }
 

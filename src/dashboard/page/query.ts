@@ -62,7 +62,8 @@ export function filterOf(params: URLSearchParams): Filter {
   const filter: Partial<Record<Key | "search", string>> = {};
   for (const key of [...KEYS, "search"] as const) {
     const value = params.get(key);
-    if (value !== null && value !== "") filter[key] = value;
+    // `type=` is for events without a type.
+    if (value !== null && (value !== "" || key === "type")) filter[key] = value;
   }
   return filter;
 }
@@ -155,4 +156,7 @@ function isKey(key: string | undefined): key is Key {
 }
 
 const unquoted = (text: string): string => text.replaceAll('"', "");
-const quoted = (text: string): string => (/\s/.test(text) ? `"${text}"` : text);
+const quoted = (text: string): string => (text === "" || /\s/.test(text) ? `"${text}"` : text);
+
+/** The filter for one type only, even if the type itself ends with a `*`. */
+export const exactly = (type: string): string => (type.endsWith("*") ? `${type.slice(0, -1)}\\*` : type);

@@ -11,14 +11,15 @@ export function matching(
   return [
     ids === undefined ? undefined : inArray(table.eventId, [...ids]),
     source === undefined ? undefined : eq(table.source, source),
-    type === undefined
-      ? undefined
-      : type.endsWith("*")
-        ? startsWith(table.type, type.slice(0, -1))
-        : eq(table.type, type),
+    type === undefined ? undefined : ofType(table.type, type),
     since === undefined ? undefined : gte(receivedAt, since),
     until === undefined ? undefined : lt(receivedAt, until),
   ];
+}
+
+function ofType(column: typeof events.type | typeof failures.type, type: string): SQL {
+  if (type.endsWith("\\*")) return eq(column, `${type.slice(0, -2)}*`);
+  return type.endsWith("*") ? startsWith(column, type.slice(0, -1)) : eq(column, type);
 }
 
 function startsWith(column: typeof events.type | typeof failures.type, prefix: string): SQL {

@@ -5,6 +5,8 @@ import { EVENT_OUTCOMES } from "./event-outcomes.ts";
 /** What the API accepts. Times are Unix milliseconds. Other keys than these are refused. */
 
 const text = z.string().check(z.minLength(1), z.maxLength(1024, "Write at most 1,024 characters."));
+/** Empty: events without a type. */
+const type = z.string().check(z.maxLength(1024, "Write at most 1,024 characters."));
 const time = z.int().check(z.nonnegative());
 const timeInQuery = z.pipe(
   z.string().check(z.regex(/^\d{1,15}$/, "Write Unix milliseconds.")),
@@ -24,8 +26,8 @@ export const SCOPES = ["read", "steer", "forget"] as const;
 
 const eventFilter = {
   source: z.optional(text),
-  /** Exact, or with `*` at its end. */
-  type: z.optional(text),
+  /** Exact, or with `*` at its end; `\\*` is a `*` that belongs to the type. */
+  type: z.optional(type),
   outcome: z.optional(z.enum(EVENT_OUTCOMES)),
   /** Of the first receipt; included. */
   since: z.optional(timeInQuery),
@@ -54,7 +56,7 @@ export const rawQuery = z.strictObject({
 export const failuresQuery = z.strictObject({
   group: z._default(z.enum(["handler", "none"]), "handler"),
   source: z.optional(text),
-  type: z.optional(text),
+  type: z.optional(type),
   since: z.optional(timeInQuery),
   until: z.optional(timeInQuery),
   search: z.optional(text),
@@ -106,7 +108,7 @@ const eventJob = z
     filter: z._default(
       z.strictObject({
         source: z.optional(text),
-        type: z.optional(text),
+        type: z.optional(type),
         outcome: z.optional(z.enum(["processed", "unhandled", "failed"])),
         since: z.optional(time),
         until: z.optional(time),

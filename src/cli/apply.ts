@@ -20,6 +20,7 @@ export interface ApplyFlags {
   /** Unix milliseconds. */
   since?: number;
   until?: number;
+  search?: string;
   limit?: number | undefined;
   /** For an event that was discarded. */
   reason?: string;
@@ -28,7 +29,7 @@ export interface ApplyFlags {
 }
 
 /** Filters for all owed events. With event ids, only the source may be given. */
-const FILTERS = ["type", "outcome", "since", "until", "limit"] as const;
+const FILTERS = ["type", "outcome", "since", "until", "search", "limit"] as const;
 
 /**
  * `hookonce apply`: runs what is owed and can run now. Exits with 1 if an event failed or the job did not
@@ -72,8 +73,8 @@ async function applyOnce(
   flags: ApplyFlags,
   stop: AbortSignal,
 ): Promise<{ view: JobView; yielded: boolean }> {
-  const { source, type, outcome, since, until, limit, reason, dryRun = false } = flags;
-  const given = Object.entries({ source, type, outcome, since, until, limit });
+  const { source, type, outcome, since, until, search, limit, reason, dryRun = false } = flags;
+  const given = Object.entries({ source, type, outcome, since, until, search, limit });
   const filter = Object.fromEntries(given.filter(([, value]) => value !== undefined));
   const progress = createProgressLine(flags);
   const ended = await runJob(

@@ -18,6 +18,7 @@ export interface SteerFlags {
   /** Unix milliseconds. */
   since?: number;
   until?: number;
+  search?: string;
   limit?: number;
   reason?: string;
   yes?: boolean;
@@ -28,7 +29,7 @@ export interface SteerFlags {
 type Action = "replay" | "discard";
 
 /** Filters. With event ids, only the source may be given. */
-const FILTERS = ["type", "outcome", "since", "until", "limit"] as const;
+const FILTERS = ["type", "outcome", "since", "until", "search", "limit"] as const;
 
 const DONE = { replay: "replayed", discard: "discarded" } as const;
 
@@ -90,8 +91,8 @@ async function connectToReplay(folder: string, { database }: SteerFlags): Promis
 }
 
 function jsonOf(action: Action, ids: readonly string[], flags: SteerFlags, dryRun: boolean) {
-  const { source, type, outcome, since, until, limit, reason } = flags;
-  const given = Object.entries({ source, type, outcome, since, until, limit });
+  const { source, type, outcome, since, until, search, limit, reason } = flags;
+  const given = Object.entries({ source, type, outcome, since, until, search, limit });
   return {
     action,
     filter: Object.fromEntries(given.filter(([, value]) => value !== undefined)),

@@ -38,6 +38,8 @@ export interface EventFilter {
   /** Unix milliseconds, of the first receipt; `since` is included, `until` is not. */
   readonly since?: number | undefined;
   readonly until?: number | undefined;
+  /** An event id, or text that the event's id or body contains, byte for byte. */
+  readonly search?: string | undefined;
 }
 
 /** An event that is stored and not done. */
@@ -102,10 +104,7 @@ export interface StackedFailure extends FailureCause {
 }
 
 /** Which events a list shows. */
-export interface ListFilter extends Omit<EventFilter, "ids"> {
-  /** An event id, or text that the delivery's body contains, byte for byte. */
-  readonly search?: string | undefined;
-}
+export type ListFilter = Omit<EventFilter, "ids">;
 
 /** The last row of a page that has the newest first. The next page begins after it. */
 export interface Newest {

@@ -304,8 +304,8 @@ function auditOf({ request, actor, startedAt: at }: Started): Entry {
 /** The events of a job, in words. */
 function targetOf(request: JobRequest): string {
   if (request.action === "import") return `${request.source}: ${counted(request.events.length, "id")}`;
-  const { ids, source, type, outcome, since, until } = request.filter;
-  const parts = Object.entries({ source, type, outcome, since: iso(since), until: iso(until) })
+  const { ids, source, type, outcome, since, until, search } = request.filter;
+  const parts = Object.entries({ source, type, outcome, since: iso(since), until: iso(until), search })
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}:${value}`);
   const listed = ids === undefined ? [] : [ids.length > 3 ? `${ids.length} ids` : ids.join(", ")];

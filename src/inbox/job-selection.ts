@@ -41,6 +41,9 @@ export interface JobPosition {
 /** How many events are read at once, and are in the queue at once, so that they share a sync. */
 export const PAGE = 64;
 
+/** A search reads bodies, 10 ms for a page. It rests so many times as long, so that deliveries keep their rate. */
+const REST = 9;
+
 interface Selecting {
   readonly reader: Pick<Reader, "owed" | "recorded" | "find">;
   readonly sources: ReadonlyMap<string, EventSource>;
@@ -63,15 +66,18 @@ export async function* select(
   }
   const { reader } = inbox;
   let { after } = from;
+  const rest = filter.search === undefined ? 0 : REST;
   do {
+    const began = performance.now();
     const page =
       request.action === "replay"
         ? await reader.recorded({ ...filter, outcome: "processed" }, after, PAGE, from.last)
         : await reader.owed(filter, after, PAGE);
+    const took = performance.now() - began;
     after = page.next;
     yield [page.items, { ...from, after }];
     // Reading a page blocks. Let the deliveries in before the next one.
-    await Bun.sleep(0);
+    await Bun.sleep(rest * took);
   } while (after !== undefined);
 }
 

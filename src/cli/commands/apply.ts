@@ -12,14 +12,15 @@ export const apply = defineCommand<[string[] | undefined], Omit<ApplyFlags, "fol
     "Run what is owed and can run now: unhandled events that now have a handler, and failed events. Safe to interrupt and to repeat: each event is applied once.",
   arguments: [new Argument("[ids...]", "Only these events").argParser(ids)],
   options: [
-    new Option("--source <name>", "Only events of this source"),
+    look.source,
     look.type,
     new Option("--outcome <outcome>", "Only events with this outcome").choices(["unhandled", "failed"]),
     new Option(
       "--since <time>",
       "Only events received at or after this: ISO 8601, Unix seconds, or how long ago, such as 2h",
     ).argParser(momentOrAgo),
-    new Option("--until <time>", "Only events received before this").argParser(momentOrAgo),
+    look.until,
+    look.search,
     new Option("--limit <n>", "Run at most this many events").argParser(count),
     new Option("--reason <text>", "Why a discarded event should run after all").argParser(nonEmpty),
     new Option("--dry-run", "Only show what would run"),

@@ -18,6 +18,7 @@ export const discard = defineCommand<[string[] | undefined], SteerFlags>({
     steer.outcome,
     steer.since,
     look.until,
+    look.search,
     steer.limit,
     steer.reason,
     steer.yes,

@@ -17,6 +17,7 @@ export const replay = defineCommand<[string[] | undefined], SteerFlags>({
     look.type,
     steer.since,
     look.until,
+    look.search,
     steer.limit,
     steer.reason,
     steer.yes,

@@ -22,10 +22,7 @@ export function BulkBar(props: {
       return fitting.length === 0 ? [] : [{ action, source, fitting }];
     });
   });
-  const canApplyAll =
-    all !== undefined &&
-    all.search === undefined &&
-    (all.outcome === "failed" || all.outcome === "unhandled");
+  const canApplyAll = all !== undefined && (all.outcome === "failed" || all.outcome === "unhandled");
   return (
     <div class="bulk" role="region" aria-label="Selected events">
       <strong>{count(events.length)} selected</strong>

@@ -13,6 +13,7 @@ import {
 import { changeReads } from "./changes.ts";
 import { detailReads } from "./event-detail.ts";
 import { matching, of } from "./filters.ts";
+import { eventContains, failureContains } from "./listed-events.ts";
 import { ledgerReads } from "./ledger-reads.ts";
 import { listReads } from "./lists.ts";
 import { isItsFailure, isOnlyFailed, isOpen, isUnhandled, outcomeNow } from "./outcomes.ts";
@@ -26,6 +27,10 @@ const MAX_LOOKED_AT = 2000;
 
 /** How many recorded events one page looks at: 5 ms. */
 const MAX_RECORDED = 20_000;
+
+/** A search reads bodies, of up to some MiB, so it looks at fewer rows at a time, for at most so long. */
+const MAX_SEARCHED = 64;
+const MAX_SEARCH_MS = 10;
 
 /**
  * Reads everything that is not a delivery. Each read is one query that fetches all its rows: no snapshot
@@ -46,21 +51,22 @@ export function openReader(connection: Database): Reader & { close(): void } {
   const outcomeOf = sql<OwedEvent["outcome"]>`iif(${failures.id} is null, 'unhandled', 'failed')`;
 
   /** The position after MAX_LOOKED_AT owed rows of one table, or undefined if fewer follow. */
-  function endOfLook({ outcome }: EventFilter, after: Cursor): Cursor | undefined {
+  function endOfLook({ outcome, search }: EventFilter, after: Cursor): Cursor | undefined {
+    const looked = search === undefined ? MAX_LOOKED_AT : MAX_SEARCHED;
     const event = db
       .select({ position: of(events.id), failure: sql<number>`0` })
       .from(unhandledEvents)
       .where(and(isUnhandled, gt(events.id, after.position)))
       .orderBy(asc(events.id))
       .limit(1)
-      .offset(MAX_LOOKED_AT);
+      .offset(looked);
     const failed = db
       .select({ position: of(failures.position), failure: of(failures.id) })
       .from(openFailures)
       .where(and(isOpen, failuresAfter(after)))
       .orderBy(asc(failures.position), asc(failures.id))
       .limit(1)
-      .offset(MAX_LOOKED_AT);
+      .offset(looked);
     const ends = [...event.all(), ...(outcome === "unhandled" ? [] : failed.all())];
     return ends.sort((a, b) => a.position - b.position || a.failure - b.failure)[0];
   }
@@ -68,7 +74,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
   const none = { items: [], next: undefined };
 
   function owedRows(filter: EventFilter, after: Cursor, end: Cursor | undefined, limit: number) {
-    const { outcome } = filter;
+    const { outcome, search } = filter;
     const recorded = db
       .select({
         position: of(events.id),
@@ -89,6 +95,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
           gt(events.id, after.position),
           end === undefined ? undefined : lte(events.id, end.position),
           ...matching(filter, events, events.receivedAt),
+          search === undefined ? undefined : eventContains(search),
         ),
       )
       .$dynamic();
@@ -113,6 +120,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
             ? undefined
             : or(lt(failures.position, end.position), lte(failures.id, end.failure)),
           ...matching(filter, failures, failures.firstAt),
+          search === undefined ? undefined : failureContains(search),
         ),
       )
       .$dynamic();
@@ -127,6 +135,33 @@ export function openReader(connection: Database): Reader & { close(): void } {
       .limit(limit)
       .all();
   }
+
+  /** Recorded events with ids after one and up to another. */
+  function recordedRows(filter: EventFilter, from: number, end: number, limit: number) {
+    const { outcome, search } = filter;
+    return db
+      .select({
+        id: events.id,
+        source: events.source,
+        eventId: events.eventId,
+        type: events.type,
+        outcome: events.outcome,
+      })
+      .from(events)
+      .where(
+        and(
+          gt(events.id, from),
+          lte(events.id, end),
+          outcome === undefined ? undefined : sql`${events.outcome} = ${outcome}`,
+          ...matching(filter, events, events.receivedAt),
+          search === undefined ? undefined : eventContains(search),
+        ),
+      )
+      .orderBy(asc(events.id))
+      .limit(limit)
+      .all();
+  }
+  type RecordedRow = ReturnType<typeof recordedRows>[number];
 
   return {
     owed(filter, after = { position: -1, failure: 0 }, limit) {
@@ -149,34 +184,20 @@ export function openReader(connection: Database): Reader & { close(): void } {
       };
     },
     recorded(filter, after, limit, last) {
-      const from = after?.position ?? 0;
-      const end = Math.min(from + MAX_RECORDED, last);
-      const { outcome } = filter;
-      const rows = db
-        .select({
-          id: events.id,
-          source: events.source,
-          eventId: events.eventId,
-          type: events.type,
-          outcome: events.outcome,
-        })
-        .from(events)
-        .where(
-          and(
-            gt(events.id, from),
-            lte(events.id, end),
-            outcome === undefined ? undefined : sql`${events.outcome} = ${outcome}`,
-            ...matching(filter, events, events.receivedAt),
-          ),
-        )
-        .orderBy(asc(events.id))
-        .limit(limit)
-        .all();
-      const position = rows.length < limit ? end : (rows.at(-1)?.id ?? end);
-      return {
-        items: rows.map(({ id: _id, ...event }) => event),
-        next: position < last ? { position, failure: 0 } : undefined,
-      };
+      const until = performance.now() + MAX_SEARCH_MS;
+      const step = filter.search === undefined ? MAX_RECORDED : MAX_SEARCHED;
+      const rows: RecordedRow[] = [];
+      for (let from = after?.position ?? 0; ;) {
+        const end = Math.min(from + step, last);
+        rows.push(...recordedRows(filter, from, end, limit - rows.length));
+        const isFull = rows.length === limit;
+        from = isFull ? (rows.at(-1)?.id ?? end) : end;
+        if (!isFull && from < last && filter.search !== undefined && performance.now() < until) continue;
+        return {
+          items: rows.map(({ id: _id, ...event }) => event),
+          next: from < last ? { position: from, failure: 0 } : undefined,
+        };
+      }
     },
     lastRecorded: () =>
       db

@@ -112,6 +112,8 @@ const eventJob = z
         outcome: z.optional(z.enum(["processed", "unhandled", "failed"])),
         since: z.optional(time),
         until: z.optional(time),
+        /** An event id, or text in the payload. */
+        search: z.optional(text),
         limit: z.optional(z.int().check(z.positive())),
       }),
       {},
@@ -123,8 +125,8 @@ const eventJob = z
   })
   .check(
     z.refine(
-      ({ ids, filter: { type, outcome, since, until } }) =>
-        ids === undefined || [type, outcome, since, until].every((value) => value === undefined),
+      ({ ids, filter: { source: _source, limit: _limit, ...others } }) =>
+        ids === undefined || Object.values(others).every((value) => value === undefined),
       "Give ids or a filter, not both. With ids, only source and limit are allowed.",
     ),
     z.refine(({ action, dry_run, reason: why }) => action === "apply" || dry_run || why !== undefined, {

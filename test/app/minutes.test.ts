@@ -61,6 +61,36 @@ test("refusals and matched secrets are counted in memory, and written each minut
   expect(inbox.rows("select refused from hookonce_rollups where span = 'day'")).toEqual([{ refused: 4 }]);
 });
 
+test("the counters of an idle inbox are not written, and its log does not grow", async () => {
+  await using inbox = await testInbox({
+    config: CONFIG,
+    environment: { STRIPE_NEW: "whsec_new", STRIPE_OLD: "whsec_old" },
+    clock: () => NOW,
+    upkeep: { minuteMs: 10 },
+  });
+  const deliver = (id: string): ReturnType<typeof inbox.deliver> => {
+    const [body, headers] = stripe("whsec_new", id);
+    return inbox.deliver(body, { source: "stripe", headers });
+  };
+  const hour = (): unknown => inbox.rows("select unhandled from hookonce_rollups where span = 'hour'")[0];
+  // Changes with each commit that writes something.
+  using watch = new Database(inbox.databasePath, { readonly: true });
+  const version = (): unknown => watch.query("pragma data_version").values()[0]?.[0];
+  await deliver("evt_1");
+  await until(() => inbox.value("select count(*) from hookonce_secrets") === 1);
+  // Twenty turns of the job without a commit.
+  const idle = async (): Promise<boolean> => {
+    const before = version();
+    await Bun.sleep(200);
+    return version() === before;
+  };
+  const deadline = performance.now() + 20_000;
+  while (!(await idle())) if (performance.now() > deadline) throw new Error("each turn writes");
+  expect(hour()).toEqual({ unhandled: 1 });
+  await deliver("evt_2");
+  await until(() => Bun.deepEquals(hour(), { unhandled: 2 }));
+}, 30_000);
+
 test("a stop does not wait for a process that holds the write lock", async () => {
   await using inbox = await testInbox({
     config: CONFIG,

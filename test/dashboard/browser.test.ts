@@ -3,7 +3,8 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { accessibilityProblems, noBrowser, startBrowser, type TestBrowser } from "./support/browser.ts";
-import { countIn, fillShop, latePayment, openShop, type Shop } from "./support/shop.ts";
+import { run } from "../cli/support/hookonce.ts";
+import { countIn, fillShop, latePayment, openShop, refund, type Shop } from "./support/shop.ts";
 
 /** The page in a real browser, from login to apply. */
 
@@ -64,6 +65,24 @@ describeUnless(noBrowser ?? onlyInFullRun(), "the page in chromium", () => {
     await dialogOf(page).getByRole("button", { name: "Close" }).click();
     await page.getByText("No handler fails").waitFor();
     expect(await countIn(shop, "refunds")).toBe(3);
+    expect(wrong).toEqual([]);
+  }, 60_000);
+
+  test("the live list shows where it is what became of an older event", async () => {
+    const { page, wrong } = await loggedIn();
+    await shop.stripe(refund(4));
+    await page.goto(`${shop.page}/events?source=stripe`);
+    await page.getByText("● Live").waitFor();
+    const row = page.getByRole("row").filter({ hasText: "evt_refund4" });
+    await row.getByText("failed").waitFor();
+    // A newer event moves it down.
+    await shop.stripe(latePayment(4));
+    await page.getByRole("row").nth(1).filter({ hasText: "evt_late4" }).waitFor();
+    const applied = await run(["apply", "evt_refund4", "--folder", shop.folder.path]);
+    expect(applied.code).toBe(0);
+    await row.getByText("processed").waitFor();
+    expect(await page.getByRole("row").nth(2).textContent()).toContain("evt_refund4");
+    expect(await row.count()).toBe(1);
     expect(wrong).toEqual([]);
   }, 60_000);
 

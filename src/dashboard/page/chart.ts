@@ -1,16 +1,13 @@
 import uPlot from "uplot";
-import type { RollupJson } from "../../http/admin/shapes.ts";
-
-const HOUR = 3_600_000;
-const SERIES = ["processed", "duplicate", "failed"] as const;
+import type { HourOfDay } from "./day.ts";
 
 /** Draws the hours of a day. Returns what ends it. */
-export function draw(box: HTMLElement, rollups: readonly RollupJson[]): () => void {
-  let chart = create(box, rollups);
+export function draw(box: HTMLElement, hours: readonly HourOfDay[]): () => void {
+  let chart = create(box, hours);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const redraw = (): void => {
     chart.destroy();
-    chart = create(box, rollups);
+    chart = create(box, hours);
   };
   const watch = new ResizeObserver(() => chart.setSize({ width: box.clientWidth, height: 180 }));
   watch.observe(box);
@@ -22,7 +19,7 @@ export function draw(box: HTMLElement, rollups: readonly RollupJson[]): () => vo
   };
 }
 
-function create(box: HTMLElement, rollups: readonly RollupJson[]): uPlot {
+function create(box: HTMLElement, hours: readonly HourOfDay[]): uPlot {
   const style = getComputedStyle(box);
   const color = (name: string): string => style.getPropertyValue(`--${name}`).trim();
   const axis = {
@@ -52,17 +49,22 @@ function create(box: HTMLElement, rollups: readonly RollupJson[]): uPlot {
       ],
       series: [
         {},
+        { label: "processed", fill: color("good"), paths: bars(), points: { show: false } },
         {
-          label: "processed",
-          fill: color("good"),
-          paths: uPlot.paths.bars?.({ size: [0.6, 40], radius: 0.15 }) as uPlot.Series.PathBuilder,
+          label: "processed so far",
+          fill: color("good-tint"),
+          stroke: color("good"),
+          width: 1,
+          paths: bars(),
           points: { show: false },
         },
         line("duplicates", color("muted"), [6, 4]),
+        point("duplicates so far", color("muted")),
         line("failed", color("bad"), [2, 2]),
+        point("failed so far", color("bad")),
       ],
     },
-    dataOf(rollups),
+    dataOf(hours),
     box,
   );
 }
@@ -71,15 +73,28 @@ function line(label: string, stroke: string, dash: number[]): uPlot.Series {
   return { label, stroke, dash, width: 2, points: { show: false } };
 }
 
+/** Of the present hour. A line to it would look like a fall. */
+function point(label: string, stroke: string): uPlot.Series {
+  return {
+    label,
+    stroke,
+    width: 0,
+    points: { show: true, size: 6, width: 1.5, stroke, fill: "transparent" },
+  };
+}
+
+const bars = (): uPlot.Series.PathBuilder =>
+  uPlot.paths.bars?.({ size: [0.6, 40], radius: 0.15 }) as uPlot.Series.PathBuilder;
+
 const hourText = (seconds: number): string =>
   new Date(seconds * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 
-/** The sums of all sources, with a zero for each hour without a delivery. */
-function dataOf(rollups: readonly RollupJson[]): uPlot.AlignedData {
-  const last = Math.floor(Date.now() / HOUR) * HOUR;
-  const hours = Array.from({ length: 24 }, (_, index) => last - (23 - index) * HOUR);
-  const sums = SERIES.map((key) =>
-    hours.map((at) => rollups.reduce((sum, one) => (one.at === at ? sum + one[key] : sum), 0)),
-  );
-  return [hours.map((at) => at / 1000), ...sums] as uPlot.AlignedData;
+/** Each number of whole hours and of the present one are two series, so that they look different. */
+function dataOf(hours: readonly HourOfDay[]): uPlot.AlignedData {
+  const last = hours.length - 1;
+  const series = (["processed", "duplicate", "failed"] as const).flatMap((key) => [
+    hours.map((hour, index) => (index === last ? null : hour[key])),
+    hours.map((hour, index) => (index === last ? hour[key] : null)),
+  ]);
+  return [hours.map(({ at }) => at / 1000), ...series] as uPlot.AlignedData;
 }

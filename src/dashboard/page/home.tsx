@@ -2,19 +2,18 @@ import { useEffect, useRef, useState } from "hono/jsx/dom";
 import type { FailureGroup, List, RollupJson, SourceJson, StatusJson } from "../../http/admin/shapes.ts";
 import { api } from "./api.ts";
 import { beatsOf, type Beat } from "./beats.ts";
+import { HOUR, hoursOf, minutesSince, type HourOfDay } from "./day.ts";
 import type { Act } from "./jobs.ts";
 import { Link } from "./location.tsx";
 import { problemsOf, sentenceOf, type Problem } from "./problems.ts";
 import { Code, Empty, Failed, Loading, useLoaded } from "./ui.tsx";
 import { ago, count, counted, duration } from "./words.ts";
 
-const HOUR = 3_600_000;
-
 export function Home({ status, act }: { readonly status: StatusJson; readonly act: (act: Act) => void }) {
   const failures = useLoaded<List<FailureGroup>>("groups", () => api.failureGroups(null), 15_000);
   const minutes = useLoaded<List<RollupJson>>(
     "minutes",
-    () => api.rollups("minute", Date.now() - HOUR),
+    () => api.rollups("minute", minutesSince(Date.now())),
     15_000,
   );
   if (status.sources.length === 0) return <NoSource />;
@@ -49,7 +48,7 @@ export function Home({ status, act }: { readonly status: StatusJson; readonly ac
           ))}
         </ul>
       </section>
-      <Day minutes={minutes.value?.items ?? []} />
+      <Day minutes={minutes.value?.items} now={status.now} />
     </div>
   );
 }
@@ -135,39 +134,36 @@ function Beats({ beats, name }: { readonly beats: readonly Beat[]; readonly name
   );
 }
 
-/** Hours are added up by a job, which has not seen the present one: its minutes stand in. */
-function withThisHour(hours: readonly RollupJson[], minutes: readonly RollupJson[]): readonly RollupJson[] {
-  const thisHour = Math.floor(Date.now() / HOUR) * HOUR;
-  const before = hours.filter(({ at }) => at < thisHour);
-  for (const one of minutes) if (one.at >= thisHour) before.push({ ...one, at: thisHour });
-  return before;
-}
-
-function Day({ minutes }: { readonly minutes: readonly RollupJson[] }) {
+function Day({
+  minutes,
+  now,
+}: {
+  readonly minutes: readonly RollupJson[] | undefined;
+  readonly now: number;
+}) {
   const hours = useLoaded<List<RollupJson>>(
     "hours",
     () => api.rollups("hour", Date.now() - 24 * HOUR),
     60_000,
   );
-  const items = hours.value === undefined ? undefined : withThisHour(hours.value.items, minutes);
   return (
     <section aria-labelledby="day-title">
       <h2 id="day-title">Last 24 hours</h2>
-      {items === undefined ? (
+      {hours.value === undefined || minutes === undefined ? (
         hours.error === undefined ? (
           <Loading what="the chart" />
         ) : (
           <Failed error={hours.error} again={hours.again} />
         )
       ) : (
-        <Chart items={items} />
+        <Chart hours={hoursOf(hours.value.items, minutes, now)} now={now} />
       )}
     </section>
   );
 }
 
 /** The library of the chart is loaded here only. */
-function Chart({ items }: { readonly items: readonly RollupJson[] }) {
+function Chart({ hours, now }: { readonly hours: readonly HourOfDay[]; readonly now: number }) {
   const box = useRef<HTMLDivElement>(null);
   const [error, setError] = useState<unknown>(undefined);
   useEffect(() => {
@@ -175,7 +171,7 @@ function Chart({ items }: { readonly items: readonly RollupJson[] }) {
     let end: (() => void) | undefined;
     import("./chart.ts").then(
       ({ draw }) => {
-        if (!ended && box.current !== null) end = draw(box.current, items);
+        if (!ended && box.current !== null) end = draw(box.current, hours);
       },
       (cause: unknown) => setError(cause),
     );
@@ -183,21 +179,28 @@ function Chart({ items }: { readonly items: readonly RollupJson[] }) {
       ended = true;
       end?.();
     };
-  }, [JSON.stringify(items)]);
+  }, [JSON.stringify(hours)]);
   if (error !== undefined) return <Failed error={error} />;
   const sum = (key: "processed" | "duplicate" | "failed"): number =>
-    items.reduce((all, one) => all + one[key], 0);
+    hours.reduce((all, one) => all + one[key], 0);
+  const last = hours.at(-1)?.at ?? now;
   return (
     <figure class="chart">
       <figcaption>
         <span class="key good">✓ {count(sum("processed"))} processed</span>
         <span class="key quiet">= {counted(sum("duplicate"), "duplicate")}</span>
         <span class="key bad">✗ {count(sum("failed"))} failed</span>
+        <span class="quiet">
+          The outlined bar is this hour so far: {clock(last)} to {clock(now)}.
+        </span>
       </figcaption>
       <div class="plot" ref={box} aria-hidden="true" />
     </figure>
   );
 }
+
+const clock = (time: number): string =>
+  new Date(time).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 
 function NoSource() {
   return (

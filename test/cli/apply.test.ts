@@ -89,7 +89,9 @@ secret   = "env:A_SECRET_THAT_IS_NOT_SET"
     expect([again.code, again.stdout]).toEqual([0, "Nothing is owed.\n"]);
     expect(rows(inbox, "select cents from credits")).toEqual([{ cents: 10 }]);
   });
+});
 
+describeUnless(onlyInFullRun(), "hookonce apply with its options", () => {
   test("shows on standard error what handlers print, and keeps standard output for the result", async () => {
     using inbox = scratch(files);
     await receiveUnhandled(inbox, ["evt_1"]);

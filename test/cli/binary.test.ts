@@ -1,10 +1,11 @@
 import { Database } from "bun:sqlite";
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { writeInbox } from "../../src/cli/write-inbox.ts";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { inboxFiles, paid, run, scratch, serve, unsignedWarning } from "./support/hookonce.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "hookonce-binary-"));
@@ -20,25 +21,25 @@ function buildCommand(): string[] {
   return [process.execPath, ...flags, `--outfile=${binary}`];
 }
 
-beforeAll(async () => {
-  const build = Bun.spawn(buildCommand(), {
-    cwd: join(import.meta.dir, "../.."),
-    stdin: "ignore",
-    stdout: "ignore",
-    stderr: "pipe",
-  });
-  const said = await new Response(build.stderr).text();
-  if ((await build.exited) !== 0) throw new Error(`the build failed: ${said}`);
-}, 60_000);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
 /** A package of this name that must not be loaded. */
 const impostor = (name: string): Record<string, string> => ({
   [`node_modules/${name}/package.json`]: JSON.stringify({ name, main: "index.js" }),
   [`node_modules/${name}/index.js`]: "throw new Error('an impostor was loaded');",
 });
 
-describe("the compiled binary", () => {
+describeUnless(onlyInFullRun(), "the compiled binary", () => {
+  beforeAll(async () => {
+    const build = Bun.spawn(buildCommand(), {
+      cwd: join(import.meta.dir, "../.."),
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "pipe",
+    });
+    const said = await new Response(build.stderr).text();
+    if ((await build.exited) !== 0) throw new Error(`the build failed: ${said}`);
+  }, 60_000);
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
   test("works in an empty folder with nothing installed, from init to processed events and their duplicates", async () => {
     using empty = scratch();
     const cwd = empty.path;
@@ -217,6 +218,7 @@ export default handler(({ db }) => {
       "migrations/0001_credits.sql": inboxFiles["migrations/0001_credits.sql"],
       "handlers/stripe/invoice.paid.ts": `import { handler } from "hookonce";
 import { sql } from "drizzle-orm";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 export default handler(({ event, db }) => {
   db.run(sql\`insert into credits values (\${event.payload.data.object.customer}, 1)\`);
 });

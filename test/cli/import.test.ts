@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { rowReader } from "../../src/cli/import-rows.ts";
 import { run, scratch, serve, type Scratch } from "./support/hookonce.ts";
 
@@ -24,39 +25,41 @@ function rows(inbox: Scratch, sql: string): unknown[][] {
 const importFile = (inbox: Scratch, name: string, ...flags: string[]) =>
   run(["import", join(inbox.path, name), "--source", "default", ...flags, "--folder", inbox.path]);
 
-test("import records ids once, settles what is owed, runs nothing, and names what it refuses", async () => {
-  using inbox = scratch(files);
-  await using server = await serve(inbox.path);
-  const post = (id: string, cents: number | null) =>
-    server.post("/webhook", { event_id: id, type: "paid", cents });
-  await post("evt_here", 1);
-  expect((await post("evt_owed", null)).status).toBe(500);
-  inbox.write({
-    "ids.txt": `evt_1\r\nevt_2\n\nevt_here\nevt_owed\n${"x".repeat(256)}\nevt_3`,
-  });
-  const first = await importFile(inbox, "ids.txt", "--type", "paid", "--reason", "moved");
-  expect([first.code, first.stdout.trim()]).toEqual([
-    1,
-    "5 events of default: 3 new, 1 already known, 1 owed until now. 1 line refused.",
-  ]);
-  expect(first.stderr).toContain("line 6: The event id");
-  const again = await importFile(inbox, "ids.txt", "--json");
-  expect(JSON.parse(again.stdout)).toEqual({ new: 0, known: 5, owed: 0, refused: 1 });
+describeUnless(onlyInFullRun(), "hookonce import beside a serve", () => {
+  test("import records ids once, settles what is owed, runs nothing, and names what it refuses", async () => {
+    using inbox = scratch(files);
+    await using server = await serve(inbox.path);
+    const post = (id: string, cents: number | null) =>
+      server.post("/webhook", { event_id: id, type: "paid", cents });
+    await post("evt_here", 1);
+    expect((await post("evt_owed", null)).status).toBe(500);
+    inbox.write({
+      "ids.txt": `evt_1\r\nevt_2\n\nevt_here\nevt_owed\n${"x".repeat(256)}\nevt_3`,
+    });
+    const first = await importFile(inbox, "ids.txt", "--type", "paid", "--reason", "moved");
+    expect([first.code, first.stdout.trim()]).toEqual([
+      1,
+      "5 events of default: 3 new, 1 already known, 1 owed until now. 1 line refused.",
+    ]);
+    expect(first.stderr).toContain("line 6: The event id");
+    const again = await importFile(inbox, "ids.txt", "--json");
+    expect(JSON.parse(again.stdout)).toEqual({ new: 0, known: 5, owed: 0, refused: 1 });
 
-  expect((await post("evt_2", 7)).body["status"]).toBe("duplicate");
-  expect((await post("evt_owed", 7)).body["status"]).toBe("duplicate");
-  expect(rows(inbox, "select event_id from effects")).toEqual([["evt_here"]]);
-  expect(rows(inbox, "select event_id, type, outcome from hookonce_events order by id")).toEqual([
-    ["evt_here", "paid", "processed"],
-    ["evt_1", "paid", "imported"],
-    ["evt_2", "paid", "imported"],
-    ["evt_owed", "paid", "imported"],
-    ["evt_3", "paid", "imported"],
-  ]);
-  expect(rows(inbox, "select action, target, reason from hookonce_audit order by id limit 1")).toEqual([
-    ["import", "default: 5 ids", "moved"],
-  ]);
-}, 60_000);
+    expect((await post("evt_2", 7)).body["status"]).toBe("duplicate");
+    expect((await post("evt_owed", 7)).body["status"]).toBe("duplicate");
+    expect(rows(inbox, "select event_id from effects")).toEqual([["evt_here"]]);
+    expect(rows(inbox, "select event_id, type, outcome from hookonce_events order by id")).toEqual([
+      ["evt_here", "paid", "processed"],
+      ["evt_1", "paid", "imported"],
+      ["evt_2", "paid", "imported"],
+      ["evt_owed", "paid", "imported"],
+      ["evt_3", "paid", "imported"],
+    ]);
+    expect(rows(inbox, "select action, target, reason from hookonce_audit order by id limit 1")).toEqual([
+      ["import", "default: 5 ids", "moved"],
+    ]);
+  }, 60_000);
+});
 
 test("import works without a serve, and refuses an unknown source and a missing file", async () => {
   using inbox = scratch({ ...files, "ids.csv": 'type,event_id,received_at\npaid,"evt,1",1796083200\n' });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { run, scratch, serve, unsignedWarning } from "./support/hookonce.ts";
 
 describe("hookonce init", () => {
@@ -39,7 +40,20 @@ describe("hookonce init in an application's folder", () => {
     expect(readdirSync(app.path)).toEqual(["migrations"]);
   }, 20_000);
 
-  test("with --database makes hookonce/ beside the database, without samples and without an unsigned source", async () => {
+  test("with --database refuses a file that is not a SQLite database, and writes nothing", async () => {
+    using app = scratch({ "users.csv": "id,name\n1,Ada Lovelace\n", "empty.db": "" });
+    const { code, stdout, stderr } = await run(["init", "--database", "users.csv"], { cwd: app.path });
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toContain("--database users.csv: this is not a SQLite database");
+    expect(readdirSync(app.path).sort()).toEqual(["empty.db", "users.csv"]);
+    const empty = await run(["init", "--database", "empty.db"], { cwd: app.path });
+    expect([empty.code, empty.stdout]).toEqual([0, expect.stringContaining("Wrote to hookonce:")]);
+    expect(empty.stdout).not.toContain("does not exist");
+  }, 20_000);
+});
+
+describeUnless(onlyInFullRun(), "hookonce init with --database", () => {
+  test("makes hookonce/ beside the database, without samples and without an unsigned source", async () => {
     using app = scratch({ "migrations/001_users.sql": "create table users (id integer);" });
     const { code, stdout, stderr } = await run(["init", "--database", "app.db"], { cwd: app.path });
     expect([code, stderr]).toEqual([0, ""]);
@@ -63,18 +77,7 @@ describe("hookonce init in an application's folder", () => {
     expect(readdirSync(folder)).not.toContain("migrations");
   }, 20_000);
 
-  test("with --database refuses a file that is not a SQLite database, and writes nothing", async () => {
-    using app = scratch({ "users.csv": "id,name\n1,Ada Lovelace\n", "empty.db": "" });
-    const { code, stdout, stderr } = await run(["init", "--database", "users.csv"], { cwd: app.path });
-    expect([code, stdout]).toEqual([1, ""]);
-    expect(stderr).toContain("--database users.csv: this is not a SQLite database");
-    expect(readdirSync(app.path).sort()).toEqual(["empty.db", "users.csv"]);
-    const empty = await run(["init", "--database", "empty.db"], { cwd: app.path });
-    expect([empty.code, empty.stdout]).toEqual([0, expect.stringContaining("Wrote to hookonce:")]);
-    expect(empty.stdout).not.toContain("does not exist");
-  }, 20_000);
-
-  test("with --database uses the folder that is named, and the steps that it prints work", async () => {
+  test("uses the folder that is named, and the steps that it prints work", async () => {
     using app = scratch();
     const made = await run(["init", "hooks", "--database", "db/app's $1.db"], { cwd: app.path });
     expect([made.code, made.stderr]).toEqual([1, expect.stringContaining("the folder db does not exist")]);

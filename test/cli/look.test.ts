@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { inboxFiles, paid, run, scratch, serve, start, type Scratch } from "./support/hookonce.ts";
 
 // Each command is a process of its own, which takes up to a second on a loaded machine.
@@ -21,69 +22,6 @@ async function command(inbox: Scratch, ...args: string[]) {
 
 const jsonOf = (lines: readonly string[]): Record<string, unknown>[] =>
   lines.filter((line) => line !== "").map((line) => JSON.parse(line) as Record<string, unknown>);
-
-test("status, events, event and failures answer the same with and without a serve", async () => {
-  using inbox = scratch(files);
-  await using server = await serve(inbox.path);
-  await server.post("/webhook", paid);
-  await server.post("/webhook", paid);
-  await server.post("/webhook", { event_id: "evt_2", type: "push", broken: "{" });
-  const ask = async () => {
-    const [events, json, failed, limited, event, eventJson, unknown, groups, failures, none] =
-      await Promise.all([
-        command(inbox, "events"),
-        command(inbox, "events", "--json"),
-        command(inbox, "events", "--outcome", "failed", "--json"),
-        command(inbox, "events", "--limit", "1", "--json"),
-        command(inbox, "event", "evt_1"),
-        command(inbox, "event", "evt_1", "--json"),
-        command(inbox, "event", "evt_9"),
-        command(inbox, "failures"),
-        command(inbox, "failures", "--json"),
-        command(inbox, "events", "--search", "nothing has this"),
-      ]);
-    return { events, json, failed, limited, event, eventJson, unknown, groups, failures, none };
-  };
-  const status = await command(inbox, "status");
-  expect(status.stdout).toContain(`has served ${server.url}`);
-  expect(status.stdout).toContain("1 processed, 1 duplicates stopped, 1 failed");
-  expect(status.stdout).toContain("1 failed, source default, type push");
-  const during = await ask();
-  server.signal("SIGTERM");
-  await server.ended;
-  const after = await ask();
-  expect({ ...after, event: null, groups: null }).toEqual({ ...during, event: null, groups: null });
-  expect((await command(inbox, "status")).stdout).toContain("No hookonce serve is running");
-
-  expect(during.events.lines[0]).toMatch(/^time +outcome +source +type +id +copies +rows +took$/);
-  expect(during.events.lines[2]).toMatch(
-    /^\d\d-\d\d [\d:]{8} {2}processed {2}default {2}paid {2}evt_1 {2}×2 +1 +[\d.]+ ms$/,
-  );
-  expect(jsonOf(during.json.lines).map(({ event_id: id, outcome }) => [id, outcome])).toEqual([
-    ["evt_2", "failed"],
-    ["evt_1", "processed"],
-  ]);
-  expect(jsonOf(during.failed.lines).map(({ event_id: id }) => id)).toEqual(["evt_2"]);
-  expect(jsonOf(during.limited.lines).map(({ event_id: id }) => id)).toEqual(["evt_2"]);
-  expect(during.event.stdout).toContain(`Applied once by ${HANDLER}, changed 1 row`);
-  expect(during.event.stdout).toContain('"customer": "ada"');
-  expect(jsonOf(during.eventJson.lines)[0]).toMatchObject({
-    event_id: "evt_1",
-    deliveries: 2,
-    payload: paid,
-  });
-  expect([during.unknown.code, during.unknown.stderr]).toEqual([
-    1,
-    'hookonce: There is no event "evt_9". [unknown_event]\n',
-  ]);
-  expect(during.groups.stdout).toMatch(
-    /^1 event of default: handlers\/default\/push\.sql\n {2}handler_error: /,
-  );
-  expect(jsonOf(during.failures.lines)).toMatchObject([
-    { event_id: "evt_2", handler: "handlers/default/push.sql", attempts: 1 },
-  ]);
-  expect([during.none.code, during.none.stdout]).toEqual([0, "No event matches.\n"]);
-});
 
 test("a folder that has never been served has no events, and a wrong config is named", async () => {
   using inbox = scratch(files);
@@ -111,132 +49,197 @@ test("looking needs no secret and no handler that loads", async () => {
   expect([stderr, jsonOf(lines).map(({ event_id: id }) => id)]).toEqual(["", ["evt_1"]]);
 });
 
-test("an id that two sources have asks for --source", async () => {
-  using inbox = scratch({
-    ...files,
-    "hookonce.toml": `${inboxFiles["hookonce.toml"]}\n[sources.b]\nprovider = "unsigned"\nevent_id = "body:$.event_id"\ntype = "body:$.type"\n`,
-  });
-  await using server = await serve(inbox.path);
-  await server.post("/webhook", paid);
-  await server.post("/webhook/b", paid);
-  const { code, stderr } = await command(inbox, "event", "evt_1");
-  expect([code, stderr]).toEqual([
-    1,
-    expect.stringMatching(
-      /: b \(paid, unhandled\), default \(paid, processed\)\. Add --source NAME\. \[ambiguous_event\]/,
-    ),
-  ]);
-  expect((await command(inbox, "event", "evt_1", "--source", "b")).stdout).toContain("source b");
-});
+describeUnless(onlyInFullRun(), "beside a running serve", () => {
+  test("status, events, event and failures answer the same with and without a serve", async () => {
+    using inbox = scratch(files);
+    await using server = await serve(inbox.path);
+    await server.post("/webhook", paid);
+    await server.post("/webhook", paid);
+    await server.post("/webhook", { event_id: "evt_2", type: "push", broken: "{" });
+    const ask = async () => {
+      const [events, json, failed, limited, event, eventJson, unknown, groups, failures, none] =
+        await Promise.all([
+          command(inbox, "events"),
+          command(inbox, "events", "--json"),
+          command(inbox, "events", "--outcome", "failed", "--json"),
+          command(inbox, "events", "--limit", "1", "--json"),
+          command(inbox, "event", "evt_1"),
+          command(inbox, "event", "evt_1", "--json"),
+          command(inbox, "event", "evt_9"),
+          command(inbox, "failures"),
+          command(inbox, "failures", "--json"),
+          command(inbox, "events", "--search", "nothing has this"),
+        ]);
+      return { events, json, failed, limited, event, eventJson, unknown, groups, failures, none };
+    };
+    const status = await command(inbox, "status");
+    expect(status.stdout).toContain(`has served ${server.url}`);
+    expect(status.stdout).toContain("1 processed, 1 duplicate stopped, 1 failed");
+    expect(status.stdout).toContain("1 failed, source default, type push");
+    const during = await ask();
+    server.signal("SIGTERM");
+    await server.ended;
+    const after = await ask();
+    expect({ ...after, event: null, groups: null }).toEqual({ ...during, event: null, groups: null });
+    expect((await command(inbox, "status")).stdout).toContain("No hookonce serve is running");
 
-test("events --follow prints what arrives, until a signal ends it", async () => {
-  using inbox = scratch(files);
-  await using server = await serve(inbox.path);
-  await server.post("/webhook", paid);
-  const child = Bun.spawn(
-    [
-      process.execPath,
-      join(import.meta.dir, "../../src/main.ts"),
-      "events",
-      "--follow",
-      "--json",
-      "--folder",
-      inbox.path,
-    ],
-    { stdout: "pipe", stderr: "pipe", env: { HOME: process.env["HOME"] ?? "/tmp", NO_COLOR: "1" } },
-  );
-  let text = "";
-  const arrived = (async () => {
-    for await (const chunk of child.stdout) {
-      text += Buffer.from(chunk).toString();
-      if (text.includes("\n")) return true;
-    }
-    throw new Error(`it ended: ${await new Response(child.stderr).text()}`);
-  })();
-  // The stream begins at some moment after the command, so events are delivered until one arrives.
-  for (let at = 1; at < 200; at++) {
-    await server.post("/webhook", { ...paid, event_id: `live_${at}` });
-    if (await Promise.race([arrived, Bun.sleep(100)])) break;
-  }
-  expect(text).not.toContain("evt_1");
-  expect(jsonOf([text.split("\n")[0] ?? ""])[0]).toMatchObject({ type: "paid", outcome: "processed" });
-  child.kill("SIGINT");
-  expect(await child.exited).toBe(0);
-});
-
-test("a token works until it is revoked, and only its hash is stored", async () => {
-  using inbox = scratch(files);
-  expect((await command(inbox, "token", "create", "--name", "ci")).stderr).toContain("[not_serving]");
-  await using server = await serve(inbox.path);
-  const page = String((await server.logged("listening"))["page"]);
-  expect(page).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
-  const created = await command(inbox, "token", "create", "--name", "ci", "--expires", "90d");
-  expect([created.code, created.stdout]).toEqual([0, expect.stringMatching(/^[\w-]{43}\n$/)]);
-  expect(created.stderr).toContain('The token "ci" may read until');
-  const token = created.stdout.trim();
-  const ask = (path: string, body?: object): Promise<Response> =>
-    fetch(`${page}${path}`, {
-      method: body === undefined ? "GET" : "POST",
-      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    expect(during.events.lines[0]).toMatch(/^time +outcome +source +type +id +copies +rows +took$/);
+    expect(during.events.lines[2]).toMatch(
+      /^\d\d-\d\d [\d:]{8} {2}processed {2}default {2}paid {2}evt_1 {2}×2 +1 +[\d.]+ ms$/,
+    );
+    expect(jsonOf(during.json.lines).map(({ event_id: id, outcome }) => [id, outcome])).toEqual([
+      ["evt_2", "failed"],
+      ["evt_1", "processed"],
+    ]);
+    expect(jsonOf(during.failed.lines).map(({ event_id: id }) => id)).toEqual(["evt_2"]);
+    expect(jsonOf(during.limited.lines).map(({ event_id: id }) => id)).toEqual(["evt_2"]);
+    expect(during.event.stdout).toContain(`Applied once by ${HANDLER}, changed 1 row`);
+    expect(during.event.stdout).toContain('"customer": "ada"');
+    expect(jsonOf(during.eventJson.lines)[0]).toMatchObject({
+      event_id: "evt_1",
+      deliveries: 2,
+      payload: paid,
     });
-  expect((await ask("/api/status")).status).toBe(200);
-  expect((await fetch(`${page}/api/status`)).status).toBe(401);
-  expect((await ask("/api/jobs", { action: "apply" })).status).toBe(403);
-  const login = await fetch(`${page}/api/session`, {
-    method: "POST",
-    headers: { "content-type": "application/json", origin: page },
-    body: JSON.stringify({ token }),
+    expect([during.unknown.code, during.unknown.stderr]).toEqual([
+      1,
+      'hookonce: There is no event "evt_9". [unknown_event]\n',
+    ]);
+    expect(during.groups.stdout).toMatch(
+      /^1 event of default: handlers\/default\/push\.sql\n {2}handler_error: /,
+    );
+    expect(jsonOf(during.failures.lines)).toMatchObject([
+      { event_id: "evt_2", handler: "handlers/default/push.sql", attempts: 1 },
+    ]);
+    expect([during.none.code, during.none.stdout]).toEqual([0, "No event matches.\n"]);
   });
-  const cookie = (login.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
-  const withCookie = (): Promise<Response> => fetch(`${page}/api/status`, { headers: { cookie } });
-  expect((await withCookie()).status).toBe(200);
-  expect((await command(inbox, "token", "list")).stdout).toMatch(
-    /^name +scopes +created +expires\nci +read +/,
-  );
-  using db = new Database(join(inbox.path, "data/hookonce.db"), { readonly: true });
-  expect(JSON.stringify(db.query("select * from hookonce_tokens").all())).not.toContain(token);
-  expect((await command(inbox, "token", "revoke", "ci")).code).toBe(0);
-  expect((await ask("/api/status")).status).toBe(401);
-  expect((await withCookie()).status).toBe(401);
-  expect((await command(inbox, "token", "revoke", "ci")).stderr).toContain("[unknown_token]");
-  expect(server.log.map((line) => JSON.stringify(line)).join("\n")).not.toContain(token);
-});
 
-test("a port that is taken turns the page off, and webhooks are still received", async () => {
-  const taken = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("another program") });
-  try {
+  test("an id that two sources have asks for --source", async () => {
     using inbox = scratch({
       ...files,
-      "hookonce.toml": `${inboxFiles["hookonce.toml"]}\n[admin]\nlisten = "127.0.0.1:${taken.port}"\n`,
+      "hookonce.toml": `${inboxFiles["hookonce.toml"]}\n[sources.b]\nprovider = "unsigned"\nevent_id = "body:$.event_id"\ntype = "body:$.type"\n`,
     });
-    // With port 0 for the webhooks, the page would take a free port as well.
-    const free = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
-    const { port } = free;
-    await free.stop(true);
-    await using server = start(inbox.path, { flags: ["--listen", `127.0.0.1:${port}`] });
-    expect(await server.logged("the page is off")).toMatchObject({
-      cause: expect.stringContaining("another process uses this port"),
-      remedy: expect.stringContaining("[admin]"),
-    });
-    expect(await server.logged("listening")).toMatchObject({ page: null });
-    const answer = await fetch(`http://127.0.0.1:${port}/webhook`, {
-      method: "POST",
-      body: JSON.stringify(paid),
-    });
-    expect(answer.status).toBe(200);
-    expect((await command(inbox, "status")).code).toBe(0);
-  } finally {
-    await taken.stop(true);
-  }
-});
-
-test("listen = off publishes no page, and commands still reach the serve", async () => {
-  using inbox = scratch({
-    ...files,
-    "hookonce.toml": `${inboxFiles["hookonce.toml"]}\n[admin]\nlisten = "off"\n`,
+    await using server = await serve(inbox.path);
+    await server.post("/webhook", paid);
+    await server.post("/webhook/b", paid);
+    const { code, stderr } = await command(inbox, "event", "evt_1");
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(
+        /: b \(paid, unhandled\), default \(paid, processed\)\. Add --source NAME\. \[ambiguous_event\]/,
+      ),
+    ]);
+    expect((await command(inbox, "event", "evt_1", "--source", "b")).stdout).toContain("source b");
   });
-  await using server = await serve(inbox.path);
-  expect(await server.logged("listening")).toMatchObject({ page: null });
-  expect((await command(inbox, "status")).stdout).toContain(`has served ${server.url}`);
+
+  test("events --follow prints what arrives, until a signal ends it", async () => {
+    using inbox = scratch(files);
+    await using server = await serve(inbox.path);
+    await server.post("/webhook", paid);
+    const child = Bun.spawn(
+      [
+        process.execPath,
+        join(import.meta.dir, "../../src/main.ts"),
+        "events",
+        "--follow",
+        "--json",
+        "--folder",
+        inbox.path,
+      ],
+      { stdout: "pipe", stderr: "pipe", env: { HOME: process.env["HOME"] ?? "/tmp", NO_COLOR: "1" } },
+    );
+    let text = "";
+    const arrived = (async () => {
+      for await (const chunk of child.stdout) {
+        text += Buffer.from(chunk).toString();
+        if (text.includes("\n")) return true;
+      }
+      throw new Error(`it ended: ${await new Response(child.stderr).text()}`);
+    })();
+    // The stream begins at some moment after the command, so events are delivered until one arrives.
+    for (let at = 1; at < 200; at++) {
+      await server.post("/webhook", { ...paid, event_id: `live_${at}` });
+      if (await Promise.race([arrived, Bun.sleep(100)])) break;
+    }
+    expect(text).not.toContain("evt_1");
+    expect(jsonOf([text.split("\n")[0] ?? ""])[0]).toMatchObject({ type: "paid", outcome: "processed" });
+    child.kill("SIGINT");
+    expect(await child.exited).toBe(0);
+  });
+
+  test("a token works until it is revoked, and only its hash is stored", async () => {
+    using inbox = scratch(files);
+    expect((await command(inbox, "token", "create", "--name", "ci")).stderr).toContain("[not_serving]");
+    await using server = await serve(inbox.path);
+    const page = String((await server.logged("listening"))["page"]);
+    expect(page).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    const created = await command(inbox, "token", "create", "--name", "ci", "--expires", "90d");
+    expect([created.code, created.stdout]).toEqual([0, expect.stringMatching(/^[\w-]{43}\n$/)]);
+    expect(created.stderr).toContain('The token "ci" may read until');
+    const token = created.stdout.trim();
+    const ask = (path: string, body?: object): Promise<Response> =>
+      fetch(`${page}${path}`, {
+        method: body === undefined ? "GET" : "POST",
+        headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    expect((await ask("/api/status")).status).toBe(200);
+    expect((await fetch(`${page}/api/status`)).status).toBe(401);
+    expect((await ask("/api/jobs", { action: "apply" })).status).toBe(403);
+    const login = await fetch(`${page}/api/session`, {
+      method: "POST",
+      headers: { "content-type": "application/json", origin: page },
+      body: JSON.stringify({ token }),
+    });
+    const cookie = (login.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
+    const withCookie = (): Promise<Response> => fetch(`${page}/api/status`, { headers: { cookie } });
+    expect((await withCookie()).status).toBe(200);
+    expect((await command(inbox, "token", "list")).stdout).toMatch(
+      /^name +scopes +created +expires\nci +read +/,
+    );
+    using db = new Database(join(inbox.path, "data/hookonce.db"), { readonly: true });
+    expect(JSON.stringify(db.query("select * from hookonce_tokens").all())).not.toContain(token);
+    expect((await command(inbox, "token", "revoke", "ci")).code).toBe(0);
+    expect((await ask("/api/status")).status).toBe(401);
+    expect((await withCookie()).status).toBe(401);
+    expect((await command(inbox, "token", "revoke", "ci")).stderr).toContain("[unknown_token]");
+    expect(server.log.map((line) => JSON.stringify(line)).join("\n")).not.toContain(token);
+  });
+
+  test("a port that is taken turns the page off, and webhooks are still received", async () => {
+    const taken = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("another program") });
+    try {
+      using inbox = scratch({
+        ...files,
+        "hookonce.toml": `${inboxFiles["hookonce.toml"]}\n[admin]\nlisten = "127.0.0.1:${taken.port}"\n`,
+      });
+      // With port 0 for the webhooks, the page would take a free port as well.
+      const free = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
+      const { port } = free;
+      await free.stop(true);
+      await using server = start(inbox.path, { flags: ["--listen", `127.0.0.1:${port}`] });
+      expect(await server.logged("the page is off")).toMatchObject({
+        cause: expect.stringContaining("another process uses this port"),
+        remedy: expect.stringContaining("[admin]"),
+      });
+      expect(await server.logged("listening")).toMatchObject({ page: null });
+      const answer = await fetch(`http://127.0.0.1:${port}/webhook`, {
+        method: "POST",
+        body: JSON.stringify(paid),
+      });
+      expect(answer.status).toBe(200);
+      expect((await command(inbox, "status")).code).toBe(0);
+    } finally {
+      await taken.stop(true);
+    }
+  });
+
+  test("listen = off publishes no page, and commands still reach the serve", async () => {
+    using inbox = scratch({
+      ...files,
+      "hookonce.toml": `${inboxFiles["hookonce.toml"]}\n[admin]\nlisten = "off"\n`,
+    });
+    await using server = await serve(inbox.path);
+    expect(await server.logged("listening")).toMatchObject({ page: null });
+    expect((await command(inbox, "status")).stdout).toContain(`has served ${server.url}`);
+  });
 });

@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { run, scratch, serve, type Scratch } from "./support/hookonce.ts";
 
 /** replay and discard, as a person runs them. */
@@ -26,78 +27,80 @@ function rows(inbox: Scratch, sql: string): unknown[][] {
 
 const command = (inbox: Scratch, ...args: string[]) => run([...args, "--folder", inbox.path]);
 
-test("replay runs a processed event again, with a reason, and only with a serve", async () => {
-  using inbox = scratch(files);
-  {
-    await using server = await serve(inbox.path);
-    for (const id of ["evt_1", "evt_2"]) await server.post("/webhook", paid(id, 5));
-    await server.post("/webhook", paid("evt_bad", null));
-
-    const bare = await command(inbox, "replay", "--reason", "x");
-    expect([bare.code, bare.stderr]).toEqual([2, expect.stringContaining("name the events")]);
-    const silent = await command(inbox, "replay", "evt_1");
-    expect([silent.code, silent.stderr]).toEqual([2, expect.stringContaining("--reason TEXT")]);
-    const many = await command(inbox, "replay", "--type", "paid", "--reason", "x");
-    expect([many.code, many.stderr]).toEqual([
-      2,
-      expect.stringContaining("2 events would be replayed. To do it without being asked, add --yes"),
-    ]);
-    const owed = await command(inbox, "replay", "evt_bad", "--reason", "x");
-    expect([owed.code, owed.stderr]).toEqual([1, expect.stringContaining("use hookonce apply evt_bad")]);
-    const dry = await command(inbox, "replay", "--type", "paid", "--dry-run");
-    expect([dry.code, dry.stdout]).toEqual([0, expect.stringContaining("2 events would be replayed.")]);
-    expect(rows(inbox, "select count(*) from effects")).toEqual([[2]]);
-
-    const one = await command(inbox, "replay", "evt_1", "--reason", "the receipt was lost");
-    expect([one.code, one.stdout]).toEqual([0, expect.stringContaining("1 event replayed.")]);
-    const all = await command(inbox, "replay", "--type", "pa*", "--reason", "again", "--yes", "--json");
-    expect([all.code, JSON.parse(all.stdout)]).toEqual([
-      0,
-      expect.objectContaining({ type: "paid", outcome: "processed", replayed: 2, failed: 0 }),
-    ]);
-    expect(rows(inbox, "select event_id, count(*) from effects group by 1")).toEqual([
-      ["evt_1", 3],
-      ["evt_2", 2],
-    ]);
-    expect(rows(inbox, "select action, target, reason from hookonce_audit order by id")).toEqual([
-      ["replay", "evt_bad", "x"],
-      ["replay", "evt_1", "the receipt was lost"],
-      ["replay", "type:pa*", "again"],
-    ]);
-  }
-  const alone = await command(inbox, "replay", "evt_1", "--reason", "x");
-  expect([alone.code, alone.stderr]).toEqual([1, expect.stringContaining("replay needs one. Start it")]);
-  expect(rows(inbox, "select count(*) from effects")).toEqual([[5]]);
-}, 60_000);
-
-test.each(["with", "without"])(
-  "discard gives up on owed events %s a serve, and apply with a reason runs one after all",
-  async (how) => {
+describeUnless(onlyInFullRun(), "hookonce replay and hookonce discard", () => {
+  test("replay runs a processed event again, with a reason, and only with a serve", async () => {
     using inbox = scratch(files);
-    const server = await serve(inbox.path);
-    await using _ = server;
-    for (const id of ["evt_1", "evt_2", "evt_3"]) await server.post("/webhook", paid(id, null));
-    await server.post("/webhook", paid("evt_done", 1));
-    if (how === "without") {
-      server.signal("SIGTERM");
-      await server.ended;
+    {
+      await using server = await serve(inbox.path);
+      for (const id of ["evt_1", "evt_2"]) await server.post("/webhook", paid(id, 5));
+      await server.post("/webhook", paid("evt_bad", null));
+
+      const bare = await command(inbox, "replay", "--reason", "x");
+      expect([bare.code, bare.stderr]).toEqual([2, expect.stringContaining("name the events")]);
+      const silent = await command(inbox, "replay", "evt_1");
+      expect([silent.code, silent.stderr]).toEqual([2, expect.stringContaining("--reason TEXT")]);
+      const many = await command(inbox, "replay", "--type", "paid", "--reason", "x");
+      expect([many.code, many.stderr]).toEqual([
+        2,
+        expect.stringContaining("2 events would be replayed. To do it without being asked, add --yes"),
+      ]);
+      const owed = await command(inbox, "replay", "evt_bad", "--reason", "x");
+      expect([owed.code, owed.stderr]).toEqual([1, expect.stringContaining("use hookonce apply evt_bad")]);
+      const dry = await command(inbox, "replay", "--type", "paid", "--dry-run");
+      expect([dry.code, dry.stdout]).toEqual([0, expect.stringContaining("2 events would be replayed.")]);
+      expect(rows(inbox, "select count(*) from effects")).toEqual([[2]]);
+
+      const one = await command(inbox, "replay", "evt_1", "--reason", "the receipt was lost");
+      expect([one.code, one.stdout]).toEqual([0, expect.stringContaining("1 event replayed.")]);
+      const all = await command(inbox, "replay", "--type", "pa*", "--reason", "again", "--yes", "--json");
+      expect([all.code, JSON.parse(all.stdout)]).toEqual([
+        0,
+        expect.objectContaining({ type: "paid", outcome: "processed", replayed: 2, failed: 0 }),
+      ]);
+      expect(rows(inbox, "select event_id, count(*) from effects group by 1")).toEqual([
+        ["evt_1", 3],
+        ["evt_2", 2],
+      ]);
+      expect(rows(inbox, "select action, target, reason from hookonce_audit order by id")).toEqual([
+        ["replay", "evt_bad", "x"],
+        ["replay", "evt_1", "the receipt was lost"],
+        ["replay", "type:pa*", "again"],
+      ]);
     }
-    const done = await command(inbox, "discard", "evt_done", "--reason", "x");
-    expect([done.code, done.stderr]).toEqual([1, expect.stringContaining("Only an owed event")]);
-    const one = await command(inbox, "discard", "evt_1", "--reason", "by hand");
-    expect([one.code, one.stdout]).toEqual([0, expect.stringContaining("1 event discarded.")]);
-    const many = await command(inbox, "discard", "--source", "default", "--reason", "x");
-    expect(many.code).toBe(2);
-    const rest = await command(inbox, "discard", "--type", "paid", "--reason", "by hand", "--yes");
-    expect([rest.code, rest.stdout]).toEqual([0, expect.stringContaining("2 events discarded.")]);
-    const none = await command(inbox, "apply");
-    expect([none.code, none.stdout]).toEqual([0, expect.stringContaining("Nothing is owed.")]);
-    const silent = await command(inbox, "apply", "evt_1");
-    expect([silent.code, silent.stderr]).toEqual([1, expect.stringContaining("add --reason TEXT")]);
-    // Its handler still fails: it has no cents.
-    const again = await command(inbox, "apply", "evt_1", "--reason", "it was needed");
-    expect([again.code, again.stdout]).toEqual([1, expect.stringContaining("NOT NULL")]);
-    expect(rows(inbox, "select event_id from effects")).toEqual([["evt_done"]]);
-  },
-  60_000,
-);
+    const alone = await command(inbox, "replay", "evt_1", "--reason", "x");
+    expect([alone.code, alone.stderr]).toEqual([1, expect.stringContaining("replay needs one. Start it")]);
+    expect(rows(inbox, "select count(*) from effects")).toEqual([[5]]);
+  }, 60_000);
+
+  test.each(["with", "without"])(
+    "discard gives up on owed events %s a serve, and apply with a reason runs one after all",
+    async (how) => {
+      using inbox = scratch(files);
+      const server = await serve(inbox.path);
+      await using _ = server;
+      for (const id of ["evt_1", "evt_2", "evt_3"]) await server.post("/webhook", paid(id, null));
+      await server.post("/webhook", paid("evt_done", 1));
+      if (how === "without") {
+        server.signal("SIGTERM");
+        await server.ended;
+      }
+      const done = await command(inbox, "discard", "evt_done", "--reason", "x");
+      expect([done.code, done.stderr]).toEqual([1, expect.stringContaining("Only an owed event")]);
+      const one = await command(inbox, "discard", "evt_1", "--reason", "by hand");
+      expect([one.code, one.stdout]).toEqual([0, expect.stringContaining("1 event discarded.")]);
+      const many = await command(inbox, "discard", "--source", "default", "--reason", "x");
+      expect(many.code).toBe(2);
+      const rest = await command(inbox, "discard", "--type", "paid", "--reason", "by hand", "--yes");
+      expect([rest.code, rest.stdout]).toEqual([0, expect.stringContaining("2 events discarded.")]);
+      const none = await command(inbox, "apply");
+      expect([none.code, none.stdout]).toEqual([0, expect.stringContaining("Nothing is owed.")]);
+      const silent = await command(inbox, "apply", "evt_1");
+      expect([silent.code, silent.stderr]).toEqual([1, expect.stringContaining("add --reason TEXT")]);
+      // Its handler still fails: it has no cents.
+      const again = await command(inbox, "apply", "evt_1", "--reason", "it was needed");
+      expect([again.code, again.stdout]).toEqual([1, expect.stringContaining("NOT NULL")]);
+      expect(rows(inbox, "select event_id from effects")).toEqual([["evt_done"]]);
+    },
+    60_000,
+  );
+});

@@ -6,7 +6,10 @@ import { describe, test } from "bun:test";
  */
 export type Reason = string | undefined;
 
-/** The long loops take minutes. Plain `bun test` is to finish within one minute. */
+/**
+ * What takes long: loops, and suites that start a process for each step. Plain `bun test` is to finish within
+ * two minutes.
+ */
 export function onlyInFullRun(): Reason {
   return process.env["HOOKONCE_TEST_ALL"] === "1" ? undefined : "set HOOKONCE_TEST_ALL=1 to run it";
 }

@@ -1,7 +1,8 @@
 import { Database } from "bun:sqlite";
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { appendFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { run, scratch, serve, type Serving } from "../cli/support/hookonce.ts";
 import { block, blocks, commands, readme } from "../support/readme.ts";
 import { stripeSignature } from "../support/stripe.ts";
@@ -62,7 +63,7 @@ async function deliver(server: Serving, body: string): Promise<unknown> {
 const credits = ({ database }: Application): unknown =>
   database.query("select credits from users where id = 'ada'").values()[0]?.[0];
 
-describe("the README's recipe for an application's own database", () => {
+describeUnless(onlyInFullRun(), "the README's recipe for an application's own database", () => {
   test("applies a payment once to the application's table, while the application uses it", async () => {
     using app = await application(block("sql", "<> 'unpaid';"));
     expect(app.sources).toEqual(["[sources.stripe]"]);
@@ -87,7 +88,7 @@ describe("the README's recipe for an application's own database", () => {
   });
 });
 
-describe("the README's recipe for moving from an endpoint of one's own", () => {
+describeUnless(onlyInFullRun(), "the README's recipe for moving from an endpoint of one's own", () => {
   test("by time, applies the events created at the moment and later, and none before", async () => {
     const handler = block("sql", "'$.created'");
     const moment = Number(/>= (\d+)/.exec(handler)?.[1]);

@@ -39,6 +39,9 @@ export function guardFiles(engine: Engine, files: FileWatch, onFatal: (error: un
     }
   }
 
+  /** Resolves once all results are known. */
+  let known: Promise<unknown> = Promise.resolve();
+
   return {
     ...engine,
     async commit(jobs, how) {
@@ -49,6 +52,7 @@ export function guardFiles(engine: Engine, files: FileWatch, onFatal: (error: un
         files.check();
         return durable;
       });
+      known = Promise.allSettled([known, results]);
       return { ...batch, results };
     },
     async probe(now) {
@@ -62,6 +66,8 @@ export function guardFiles(engine: Engine, files: FileWatch, onFatal: (error: un
       return health;
     },
     async close() {
+      // They are compared with the files, which a close changes.
+      await known;
       try {
         files.check();
       } catch (error) {

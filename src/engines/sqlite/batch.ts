@@ -2,7 +2,7 @@ import { HookonceError, messageOf } from "../../errors.ts";
 import type { Handlers, Job, JobResult, Result, RunNote } from "../engine.ts";
 import type { EventStore } from "./event-store.ts";
 import type { BatchBodies, Jobs } from "./jobs.ts";
-import { troubleOf, unavailable } from "./sqlite-error.ts";
+import { isOwnFailure, ownFailure, troubleOf, unavailable } from "./sqlite-error.ts";
 import type { RollupWrites } from "./rollup-writes.ts";
 import type { Transaction } from "./transaction.ts";
 
@@ -33,7 +33,8 @@ const SUSPECT_FOR = 1000;
  * 2. If an event fails, the whole batch is rolled back and runs again with a savepoint for each event, so a
  *    failing handler costs the others no more than a second try.
  * 3. An event during whose run the process ended runs alone.
- * 4. If an event ends the whole transaction, or COMMIT fails on a constraint, each event runs again in a
+ * 4. If a statement of hookonce itself fails, nothing is recorded of the event, and its handler is not blamed.
+ * 5. If an event ends the whole transaction, or COMMIT fails on a constraint, each event runs again in a
  *    separate transaction.
  */
 export function createBatchWriter(
@@ -82,10 +83,10 @@ export function createBatchWriter(
         if (alone && begun > 0) break;
         begun++;
         const careful = savepoints === "all" || alone || isLikelyToFail(job, handlers);
-        results.push(careful ? runInSavepoint(job, handlers, known) : jobs.run(job, handlers, known));
+        results.push((careful ? runInSavepoint : run)(job, handlers, known));
         if (alone || performance.now() > until) break;
       }
-      rollups.add(list, results);
+      count(list, results);
       committing = true;
       transaction.commit();
     } catch (error) {
@@ -105,16 +106,32 @@ export function createBatchWriter(
     return { results, notes: jobs.takeNotes() };
   }
 
+  function run(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult {
+    try {
+      return jobs.run(job, handlers, bodies);
+    } catch (error) {
+      throw jobs.isOfHandler(error) ? error : ownFailure(error);
+    }
+  }
+
+  function count(list: readonly Job[], results: readonly (JobResult | HookonceError)[]): void {
+    try {
+      rollups.add(list, results);
+    } catch (error) {
+      throw ownFailure(error);
+    }
+  }
+
   function runInSavepoint(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult | HookonceError {
     transaction.savepoint();
     try {
-      const result = jobs.run(job, handlers, bodies);
+      const result = run(job, handlers, bodies);
       transaction.release();
       return result;
     } catch (error) {
       if (!transaction.open || troubleOf(error) !== "statement") throw error;
       transaction.rollbackToSavepoint();
-      return fail(job, handlers, error);
+      return isOwnFailure(error) ? error : fail(job, handlers, error);
     }
   }
 
@@ -135,12 +152,12 @@ export function createBatchWriter(
       return done.results[0];
     }
     if (done.why === "locked") return undefined;
-    if (done.why === "trouble") return refusal(done.error);
+    if (done.why === "trouble" || isOwnFailure(done.error)) return refusal(done.error);
     // The transaction of the failed event is gone, so its failure is recorded in another one.
     try {
       if (!transaction.begin()) return undefined;
       const result = fail(job, handlers, failureAlone(done));
-      rollups.add([job], [result]);
+      count([job], [result]);
       transaction.commit();
       notes.push(...jobs.takeNotes());
       return result;
@@ -203,6 +220,7 @@ interface Undone {
 
 /** Returns the error if nothing was recorded. The provider's retry delivers the event again. */
 function refusal(cause: unknown): HookonceError {
+  if (isOwnFailure(cause)) return cause;
   const trouble = troubleOf(cause);
   if (trouble === "fatal") throw cause;
   if (trouble !== "statement") return unavailable(trouble, cause);

@@ -19,6 +19,8 @@ export interface HandlerRuns {
    * @throws whatever the handler throws
    */
   run(source: EventSource, handler: LoadedHandler, input: HandlerInput, element?: boolean): Run;
+  /** Whether a handler has thrown this error. Otherwise a statement of hookonce itself has. */
+  readonly hasThrown: (error: unknown) => boolean;
   /** What is to be logged of the runs since the last call. */
   takeNotes(): readonly RunNote[];
 }
@@ -31,6 +33,7 @@ export function createHandlerRuns(
   checkAfterCode: () => void = () => {},
 ): HandlerRuns {
   let notes: RunNote[] = [];
+  const thrown = new WeakSet<object>();
 
   function note({ file }: LoadedHandler, { source, id, type }: HandlerInput, ms: number): void {
     const output = takeOutput();
@@ -50,6 +53,9 @@ export function createHandlerRuns(
       try {
         // Every handler in the table was loaded by this engine.
         ran = (handler as SqliteHandler).run(input);
+      } catch (error) {
+        if (typeof error === "object" && error !== null) thrown.add(error);
+        throw error;
       } finally {
         if (handler.language === "ts") checkAfterCode();
         marker.end();
@@ -62,6 +68,7 @@ export function createHandlerRuns(
       policy.checkChange(source, handler, rowsChanged);
       return { handler: handler.file, handlerHash: handler.hash, rowsChanged, durationUs, reply };
     },
+    hasThrown: (error) => typeof error === "object" && error !== null && thrown.has(error),
     takeNotes() {
       const taken = notes;
       if (taken.length > 0) notes = [];

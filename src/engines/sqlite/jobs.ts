@@ -32,6 +32,8 @@ export interface Jobs {
   recordFailure(job: Job, handlers: Handlers, error: unknown): Result | HookonceError;
   /** Whether a job is to be the only one of its transaction, because its handler may end the process. */
   runsAlone(job: Job, handlers: Handlers): boolean;
+  /** Whether an error of {@link Jobs.run} is a handler's. */
+  isOfHandler(error: unknown): boolean;
   /** Returns what to log about the runs since the last call. */
   takeNotes(): readonly RunNote[];
 }
@@ -343,5 +345,5 @@ export function createJobs(
     return failure !== undefined && handler !== null && policy.isQuarantined(failure, handler);
   }
 
-  return { run, recordFailure, runsAlone, takeNotes: () => runs.takeNotes() };
+  return { run, recordFailure, runsAlone, isOfHandler: runs.hasThrown, takeNotes: () => runs.takeNotes() };
 }

@@ -55,6 +55,23 @@ export function troubleOf(error: unknown): Trouble {
   }
 }
 
+/**
+ * What an error of one of hookonce's own statements means: no handler is at fault. For example, another
+ * program has dropped one of hookonce's tables.
+ */
+export function ownFailure(error: unknown): unknown {
+  if (!(error instanceof SQLiteError) || troubleOf(error) !== "statement") return error;
+  return new HookonceError(
+    "storage_failed",
+    "A statement of hookonce itself failed, so nothing was recorded. Has another program changed its tables?",
+    { cause: error },
+  );
+}
+
+export function isOwnFailure(error: unknown): error is HookonceError {
+  return error instanceof HookonceError && error.code === "storage_failed";
+}
+
 /** The error to answer with if no event is at fault. */
 export function unavailable(trouble: Exclude<Trouble, "statement">, cause: unknown): HookonceError {
   switch (trouble) {

@@ -117,12 +117,15 @@ export interface ErrorDetails {
   cause?: unknown;
   /** All problems, if a start or a check is refused for several reasons. */
   problems?: readonly Problem[];
+  /** The key of a source that is at fault, as in TOML: `signature.signed`. */
+  key?: string;
 }
 
 /** The only error type of hookonce. `message` names the field, the value and the remedy. */
 export class HookonceError extends Error {
   override readonly name = "HookonceError";
   readonly problems: readonly Problem[];
+  readonly key: string | undefined;
 
   constructor(
     readonly code: ErrorCode,
@@ -131,6 +134,7 @@ export class HookonceError extends Error {
   ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.problems = details.problems ?? [];
+    this.key = details.key;
   }
 }
 

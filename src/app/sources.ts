@@ -52,10 +52,15 @@ export function createSources(
       sources.set(source.name, createSource({ ...settings, receives }, clock, fetch));
     } catch (error) {
       if (!(error instanceof HookonceError)) throw error;
-      problems.push(problemOf(source, messageOf(error)));
+      problems.push(problemOf(source, messageOf(error), keyAtFault(source, error)));
     }
   }
   return { sources, problems };
+}
+
+/** A public key may be in the table that describes the signature. */
+function keyAtFault({ secretNames }: ConfiguredSource, { key }: HookonceError): string | undefined {
+  return key === "secret" && secretNames.length === 0 ? "signature.public_key" : key;
 }
 
 function problemOf({ name, lineOf }: ConfiguredSource, message: string, key?: string): Problem {

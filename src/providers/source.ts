@@ -166,6 +166,7 @@ export function createSource(
     throw new HookonceError(
       "config_invalid",
       `event_id or type is query:${secretIn}, which holds the secret and is never stored: read it from elsewhere.`,
+      { key: parametersIn([eventId]).includes(secretIn) ? "event_id" : "type" },
     );
   }
   // An id rule in the config replaces all of the preset's.

@@ -69,7 +69,7 @@ describe("a start is refused with", () => {
 
   test.each([":", "user:"])("basic authentication without a password: %s", async (secret) => {
     expect(await problemsWith(BASIC, { S: secret })).toEqual([
-      "2: sources.it: The secret is not user:password with a password that is not empty, which basic authentication needs.",
+      "3: sources.it: The secret is not user:password with a password that is not empty, which basic authentication needs.",
     ]);
   });
 
@@ -77,7 +77,7 @@ describe("a start is refused with", () => {
     "base64 that was cut: %s",
     async (secret) => {
       expect(await problemsWith(preset("standard-webhooks"), { S: secret })).toEqual([
-        "2: sources.it: The secret is not base64, but this provider's secrets are.",
+        "3: sources.it: The secret is not base64, but this provider's secrets are.",
       ]);
     },
   );

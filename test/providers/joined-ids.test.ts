@@ -39,7 +39,7 @@ event_id = { join = ["body:$.a", "body:$.b"], with = ${JSON.stringify(separator)
 `,
     });
     expect(problems).toHaveLength(1);
-    expect(problems[0]).toMatchObject({ file: "hookonce.toml", line: 2 });
+    expect(problems[0]).toMatchObject({ file: "hookonce.toml", line: 5 });
     expect(problems[0]?.message).toStartWith(
       `sources.default: event_id: with = ${JSON.stringify(separator)} cannot separate the parts of an id`,
     );

@@ -82,6 +82,16 @@ test("a signature made with another key, or with another hash, is refused", asyn
   }
 });
 
+test("a public key that cannot be used is reported at its line", async () => {
+  const config = source('public_key = "env:PRIVATE"');
+  const environment = { PRIVATE: rsa.privateKey.export({ format: "pem", type: "pkcs8" }) };
+  const { problems } = await refusedStart({ config, environment });
+  const line = `version = 1\n${config}`.split("\n").findIndex((one) => one.startsWith("public_key")) + 1;
+  expect(problems).toEqual([
+    { file: "hookonce.toml", line, message: expect.stringContaining("is a private key") as string },
+  ]);
+});
+
 describe("a start is refused for", () => {
   const short = generateKeyPairSync("rsa", { modulusLength: 512 });
   test.each<[string, string, RegExp, string?]>([

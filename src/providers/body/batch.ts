@@ -69,6 +69,7 @@ export function compileInEach(
     throw new HookonceError(
       "config_invalid",
       `secret_in = "${place}" is not in the elements of "${unread.path}", which batch also names, so nothing would check them: use a source for each list.`,
+      { key: "secret_in" },
     );
   const pieces: Steps[] = [];
   let start = 0;
@@ -127,6 +128,7 @@ function stepsOf(path: BatchPath): Steps[] {
     throw new HookonceError(
       "config_invalid",
       `"${path}" is not the path of a batch: write a path with [*] in it, such as body:$[*] or body:$.events[*].`,
+      { key: "batch" },
     );
   }
   return known;

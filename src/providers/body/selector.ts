@@ -115,6 +115,7 @@ function escapeOf(separator: string): (part: string) => string {
     throw new HookonceError(
       "config_invalid",
       `event_id: with = ${JSON.stringify(separator)} cannot separate the parts of an id, because other parts could join to the same id. Write a separator without a backslash, such as ":".`,
+      { key: "event_id" },
     );
   }
   const special = new RegExp(`[${RegExp.escape(separator)}\\\\]`, "gu");

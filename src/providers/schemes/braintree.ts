@@ -149,6 +149,7 @@ function keysOf(secret: string): { publicKey: string; key: Uint8Array } {
     throw new HookonceError(
       "config_invalid",
       "The secret is not PUBLIC_KEY:PRIVATE_KEY, the two keys of Braintree's API with a colon between them.",
+      { key: "secret" },
     );
   return { publicKey, key: new Bun.CryptoHasher("sha1").update(privateKey).digest() };
 }

@@ -46,10 +46,13 @@ export function decodeKey(secret: string, format: KeyFormat): Uint8Array {
     throw new HookonceError(
       "config_invalid",
       `The secret is not ${format === "hex" ? "hex" : "base64"}, but this provider's secrets are.`,
+      { key: "secret" },
     );
   }
   if (bytes.byteLength === 0)
-    throw new HookonceError("config_invalid", "The secret is empty: anybody could sign with it.");
+    throw new HookonceError("config_invalid", "The secret is empty: anybody could sign with it.", {
+      key: "secret",
+    });
   return bytes;
 }
 

@@ -112,7 +112,11 @@ async function sign(
 function credentialsOf(secret: string): { client_id: string; secret: string } {
   const colon = secret.indexOf(":");
   if (colon < 1 || colon === secret.length - 1)
-    throw new HookonceError("config_invalid", "The secret is not client_id:secret, which Plaid's API needs.");
+    throw new HookonceError(
+      "config_invalid",
+      "The secret is not client_id:secret, which Plaid's API needs.",
+      { key: "secret" },
+    );
   return { client_id: secret.slice(0, colon), secret: secret.slice(colon + 1) };
 }
 

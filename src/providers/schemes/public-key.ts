@@ -112,6 +112,7 @@ function createVerifier(scheme: PublicKeyScheme, context: VerifyContext): Verify
     throw new HookonceError(
       "config_invalid",
       "The secret is a public key for which anybody can sign: zeros, or another point of small order. Copy the provider's public key.",
+      { key: "secret" },
     );
   const template = compileTemplate(scheme);
   const checkAge = compileAgeCheck(scheme.timestamp, context);
@@ -190,6 +191,7 @@ function publicKeyOf(scheme: PublicKeyScheme, secret: string): KeyObject {
     throw new HookonceError(
       "config_invalid",
       "The secret is a private key, but only the provider may have that: configure its public key.",
+      { key: "secret" },
     );
   }
   try {
@@ -219,7 +221,7 @@ function publicKeyOf(scheme: PublicKeyScheme, secret: string): KeyObject {
     throw new HookonceError(
       "config_invalid",
       `The secret is not a public key of this provider, which is ${wanted}.`,
-      { cause },
+      { cause, key: "secret" },
     );
   }
 }

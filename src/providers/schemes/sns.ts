@@ -48,7 +48,9 @@ const CONFIRMATION = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Toke
  */
 function createVerifier(_: SnsScheme, context: VerifyContext): Verify {
   if (context.secrets.some((arn) => !/^arn:aws[a-z-]*:sns:/.test(arn)))
-    throw new HookonceError("config_invalid", "The secret is not the ARN of a topic: arn:aws:sns:…");
+    throw new HookonceError("config_invalid", "The secret is not the ARN of a topic: arn:aws:sns:…", {
+      key: "secret",
+    });
   const verify = createCertificateVerify(context);
   return async (delivery) => {
     const message = context.parse(delivery).payload as Record<string, unknown> | null;

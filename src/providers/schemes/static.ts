@@ -74,11 +74,14 @@ function createSecretCheck(
   secrets: VerifyContext["secrets"],
 ): (given: unknown) => void {
   if (secrets.includes(""))
-    throw new HookonceError("config_invalid", "The secret is empty: anybody could send it.");
+    throw new HookonceError("config_invalid", "The secret is empty: anybody could send it.", {
+      key: "secret",
+    });
   if (secretIn === "basic" && secrets.some((secret) => !/:./s.test(secret)))
     throw new HookonceError(
       "config_invalid",
       "The secret is not user:password with a password that is not empty, which basic authentication needs.",
+      { key: "secret" },
     );
   return (given) => {
     if (typeof given !== "string" || given === "") {

@@ -55,7 +55,9 @@ export function compileTemplate({ signed, timestamp, idHeader }: Template): Temp
 }
 
 function unusable(signed: string, why: string): HookonceError {
-  return new HookonceError("config_invalid", `signature.signed = "${signed}" ${why}.`);
+  return new HookonceError("config_invalid", `signature.signed = "${signed}" ${why}.`, {
+    key: "signature.signed",
+  });
 }
 
 /** Whether the signature is a plain hash of a text that contains the secret. */

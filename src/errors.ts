@@ -169,15 +169,23 @@ export function withCode(thrown: unknown): string {
 /**
  * Returns the stack of a thrown value, cut at 64 KiB, or null. For a HookonceError with a cause, returns the
  * stack of the cause.
+ *
+ * @param place a frame that comes first, as `file:line`, unless the stack has one of this file
  */
-export function stackOf(thrown: unknown): string | null {
+export function stackOf(thrown: unknown, place?: string): string | null {
   try {
     const error = thrown instanceof HookonceError && thrown.cause instanceof Error ? thrown.cause : thrown;
     const stack: unknown = error instanceof Error ? error.stack : null;
-    return typeof stack === "string" ? cutText(stack) : null;
+    return typeof stack === "string" ? cutText(withFrame(stack, place)) : null;
   } catch {
     return null;
   }
+}
+
+function withFrame(stack: string, place: string | undefined): string {
+  if (place === undefined || stack.includes(place.replace(/:\d+$/, ""))) return stack;
+  const frames = /\n\s+at /.exec(stack)?.index ?? stack.length;
+  return `${stack.slice(0, frames)}\n    at ${place}${stack.slice(frames)}`;
 }
 
 /** In bytes of UTF-8. A handler that included a response in its error stored 50 MB with every attempt. */

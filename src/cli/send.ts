@@ -263,7 +263,7 @@ async function explain(
 
 /** As `:12`, if the stack of the error has a line of the handler's file. */
 function lineIn({ handler, stack }: StackedFailure): string {
-  const [, behind = ""] = stack?.split(`/${handler}`) ?? [];
+  const [, behind = ""] = stack?.split(String(handler)) ?? [];
   return /^:\d+/.exec(behind)?.[0] ?? "";
 }
 

@@ -1,3 +1,5 @@
+import { stackOf } from "../errors.ts";
+
 /** Where in the inbox folder errors of handlers were thrown, as `handlers/stripe/invoice.paid.ts:12`. */
 const places = new WeakMap<object, string>();
 
@@ -16,4 +18,12 @@ export function placeOf(thrown: unknown): string | undefined {
   } catch {
     return undefined; // a getter of the user's error
   }
+}
+
+/**
+ * The stack of an error as it is stored. That of a SQL handler's error has only hookonce's own code, so its
+ * statement comes first.
+ */
+export function stackWithPlace(thrown: unknown): string | null {
+  return stackOf(thrown, placeOf(thrown));
 }

@@ -157,7 +157,7 @@ describeUnless(onlyInFullRun(), "hookonce send", () => {
     expect([failed.code, failed.stderr]).toEqual([
       1,
       expect.stringMatching(
-        /^evt_\w+ failed: handlers\/stripe\/invoice\.created\.sql: UNIQUE constraint failed: credits\.customer \[handler_error\]$/m,
+        /^evt_\w+ failed: handlers\/stripe\/invoice\.created\.sql:1: UNIQUE constraint failed: credits\.customer \[handler_error\]$/m,
       ),
     ]);
     const thrown = await send("stripe", "charge.failed", ...to("stripe"));

@@ -23,6 +23,19 @@ function inboxAt(time: Time, files: Record<string, string> = {}, config?: string
 
 const text = (body: unknown): string => Buffer.from(body as Uint8Array).toString();
 
+test("the error of a SQL handler is stored with the line of its statement first", async () => {
+  await using inbox = await testInbox({
+    files: {
+      "migrations/0001.sql": "create table one (n integer primary key) strict; insert into one values (1);",
+      "handlers/default/_any.sql": "select 1;\n\ninsert into one values (1);",
+    },
+  });
+  await inbox.deliver({ event_id: "evt_1" });
+  expect(inbox.value("select stack from hookonce_failures")).toMatch(
+    /^SQLiteError: UNIQUE constraint failed: one\.n\n {4}at handlers\/default\/_any\.sql:3\n/,
+  );
+});
+
 test("an error that ends the whole transaction is stored with the handler's stack", async () => {
   await using inbox = await testInbox({
     files: {

@@ -1,7 +1,8 @@
 import type { Database } from "bun:sqlite";
-import { HookonceError, messageOf, stackOf } from "../../errors.ts";
+import { HookonceError, messageOf } from "../../errors.ts";
 import type { Headers, Outcome, Reply } from "../../event.ts";
 import type { EventSource, HandlerInput, Incoming, LoadedHandler } from "../engine.ts";
+import { stackWithPlace } from "../error-place.ts";
 import type { RecordedOutcome } from "../reader.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
 import { openFailure, recorded, type OpenFailure, type RecordedEvent } from "./event-rows.ts";
@@ -103,7 +104,7 @@ export function createEventStore(db: Database) {
       handler?.file ?? null,
       codeOf(error),
       messageOf(error),
-      stackOf(error),
+      stackWithPlace(error),
       failed.receivedAt,
       failed.headersJson,
       failed.body,
@@ -288,7 +289,15 @@ export function createEventStore(db: Database) {
     /** Another run of a failure has failed, and it was no delivery. */
     failAgain(source: SourceName, eventId: string, handler: FailedHandler, error: unknown): void {
       const { file = null, hash = null } = handler ?? {};
-      sql.failAgain.run(source.name, eventId, file, codeOf(error), messageOf(error), stackOf(error), hash);
+      sql.failAgain.run(
+        source.name,
+        eventId,
+        file,
+        codeOf(error),
+        messageOf(error),
+        stackWithPlace(error),
+        hash,
+      );
     },
 
     /** Sets when hookonce itself runs a failure again. */

@@ -5,6 +5,7 @@ import type { VerdictJson } from "../http/admin/shapes.ts";
 import { HAS_SOCKET, listenOnSocket } from "../http/admin/socket.ts";
 import type { Refused, RefusedRing } from "../http/refused.ts";
 import { createBackgroundJobs, type BackgroundJobs, type JobView } from "../inbox/background-jobs.ts";
+import type { TryEvents } from "../inbox/dry-run.ts";
 import type { AdminApps } from "./admin-apps.ts";
 import { createProbe, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
@@ -36,8 +37,10 @@ export async function startAdmin(
   const startedAt = Date.now();
   const { engine, queue } = inbox;
   const handlers = (): Inbox["handlers"] => inbox.handlers;
+  const tryEvents: TryEvents = async (...events) =>
+    (await import("./dry-run.ts")).createDryRun(config)(...events);
   const jobs = createBackgroundJobs(
-    async () => ({ reader: await engine.reader(), queue, sources, handlers, clock: Date.now }),
+    async () => ({ reader: await engine.reader(), queue, sources, handlers, tryEvents, clock: Date.now }),
     (view) => logJob(log, view),
   );
   await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));

@@ -9,6 +9,7 @@ import { connectToServe, createAdminClient, type AdminClient } from "../http/adm
 import { createBackgroundJobs, type BackgroundInbox } from "../inbox/background-jobs.ts";
 import { createAdminInbox, type AdminParts } from "./admin-inbox.ts";
 import { check, type Checked } from "./check.ts";
+import { createDryRun } from "./dry-run.ts";
 import { EMPTY } from "./empty-reader.ts";
 import { openInbox } from "./open-inbox.ts";
 import { createServices } from "./services.ts";
@@ -126,6 +127,7 @@ async function readFolder(
     queue: { write: () => Promise.reject(new Error("a dry run writes nothing")) },
     sources: byStoredName(sources, config),
     handlers: () => table,
+    tryEvents: createDryRun(config),
     clock: Date.now,
   };
   const jobs = createBackgroundJobs(() => Promise.resolve(inbox));

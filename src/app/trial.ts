@@ -1,9 +1,10 @@
 import { readConfig } from "../config/load.ts";
 import type { Incoming, Result } from "../engines/engine.ts";
 import type { Trial, TrialPlace } from "../engines/store.ts";
-import { readHandlers } from "../handlers/load.ts";
+import { bindHandlers, readHandlers } from "../handlers/load.ts";
 import { policy } from "../inbox/decide.ts";
 import type { Source } from "../providers/source.ts";
+import { byStoredName } from "./source-rules.ts";
 import { createSources, secretNeeds } from "./sources.ts";
 import { store } from "./store.ts";
 import { readUserMigrations } from "./user-migrations.ts";
@@ -45,6 +46,32 @@ export async function openTrialOf({ folder, ...where }: TrialPlan) {
   const trial = await store.openTrial({ ...where, migrations, policy, now: Date.now() });
   if (trial === "copy" || "why" in trial) return trial;
   return { handlers: await handlersOf(folder, [...sources.values()], trial) };
+}
+
+/** What the events of a job do, with the handlers of the folder as they are now. */
+export async function openDryRunOf({ folder, ...where }: TrialPlan) {
+  const { sources: configured } = readConfig(folder, secretNeeds, null);
+  const { sources } = createSources(configured, Date.now, undefined, false);
+  const { migrations } = readUserMigrations(folder);
+  const trial = await store.openTrial({ ...where, migrations, policy, now: Date.now() });
+  if (trial === "copy" || "why" in trial) return trial;
+  const folders = [...sources.values()].map(({ handlersOf: of }) => of);
+  const { handlers } = await bindHandlers(await readHandlers(folder, folders, trial.handlerModules), trial);
+  return { sources: byStoredName(sources, { sources: configured }), handlers, trial };
+}
+
+/** How long to wait for another process's write lock before a copy is used instead, in milliseconds. */
+const MAX_WAIT_MS = 500;
+
+/** @returns undefined if another process holds the write lock of the real database for too long */
+export async function withLock<Ran>(place: TrialPlace, run: () => Ran | undefined): Promise<Ran | undefined> {
+  const until = performance.now() + MAX_WAIT_MS;
+  for (;;) {
+    const ran = run();
+    if (ran !== undefined) return ran;
+    if (place === "live" && performance.now() > until) return undefined;
+    await Bun.sleep(5);
+  }
 }
 
 async function handlersOf(folder: string, sources: readonly Source[], trial: Trial): Promise<TriedHandler[]> {

@@ -5,6 +5,7 @@ import type { JobView } from "../inbox/background-jobs.ts";
 import type { JobGroup } from "../inbox/job-progress.ts";
 import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
+import { triedJson, triedLines } from "./dry-run-report.ts";
 import { EXIT } from "./exit.ts";
 import { openingOf, runJob, stopOnSignal, waitForServe } from "./run-job.ts";
 import { complain, say } from "./terminal.ts";
@@ -134,14 +135,16 @@ function printResult(views: readonly JobView[], flags: ApplyFlags, ofServe: bool
     for (const group of all) console.log(JSON.stringify(asJson(group, dryRun === true)));
     for (const { source, eventId, type, code, error, at } of failures)
       console.log(JSON.stringify({ failure: { source, event_id: eventId, type, code, error, at } }));
+    for (const line of triedJson(last)) console.log(line);
   } else {
     if (groups.length > 0) console.log(tableOf(groups, dryRun === true).join("\n"));
     for (const { source, eventId, type, code, error, at } of failures) {
       console.log(
-        `failed  ${source}  ${visible(eventId)}  ${visible(type)}\n        ${code}: ${visible(error)}`,
+        `${dryRun === true ? "would fail" : "failed"}  ${source}  ${visible(eventId)}  ${visible(type)}\n        ${code}: ${visible(error)}`,
       );
       if (at !== undefined) console.log(`        at ${visible(at)}`);
     }
+    for (const line of triedLines(last)) say(line);
     if (last.state !== "failed" || all.length > 0)
       for (const line of summaryOf(total, last, flags, ofServe)) say(line);
   }

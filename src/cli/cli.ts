@@ -5,7 +5,7 @@ import { commands } from "./commands.ts";
 import { EXIT } from "./exit.ts";
 import { printRefusal } from "./refusal.ts";
 import { complain } from "./terminal.ts";
-import { TRY } from "./try-command.ts";
+import { TRY } from "../app/trial-process.ts";
 import { unknownCommand } from "./unknown-command.ts";
 
 /**

@@ -5,6 +5,7 @@ import type { JobGroup } from "../inbox/job-progress.ts";
 import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { columns, terminalWidth } from "./columns.ts";
+import { triedJson, triedLines } from "./dry-run-report.ts";
 import { EXIT } from "./exit.ts";
 import { openingOf, runJob, stopOnSignal, waitForServe } from "./run-job.ts";
 import { complain, say } from "./terminal.ts";
@@ -59,11 +60,11 @@ export async function runSteer(
   let admin =
     action === "replay" && !dryRun ? await connectToReplay(folder, flags) : await openAdmin(options);
   try {
-    if (!dryRun && ids.length !== 1) {
+    if (!dryRun && ids.length !== 1 && flags.yes !== true) {
       const { view } = await runJob(admin, jsonOf(action, ids, flags, true), stop.signal, () => {});
       if (view.error !== null) return printResult(action, view, flags);
       const count = totalOf(view.groups).wouldRun;
-      if (count > 1 && !(await isWanted(action, count, flags))) {
+      if (count > 1 && !(await isWanted(action, count, view))) {
         say("Nothing was changed.");
         return EXIT.failed;
       }
@@ -102,12 +103,12 @@ function jsonOf(action: Action, ids: readonly string[], flags: SteerFlags, dryRu
   };
 }
 
-async function isWanted(action: Action, count: number, { yes }: SteerFlags): Promise<boolean> {
-  if (yes === true) return true;
+async function isWanted(action: Action, count: number, view: JobView): Promise<boolean> {
   const what = `${counted(count, "event")} would be ${DONE[action]}`;
   if (!process.stdin.isTTY || !process.stderr.isTTY)
     throw new UsageError(`${what}. To do it without being asked, add --yes`);
   const risk = action === "replay" ? " Their handlers' changes are made a second time." : "";
+  for (const line of triedLines(view)) complain(line);
   process.stderr.write(`${what}.${risk} Continue? [y/N] `);
   for await (const line of console) return /^y(?:es)?$/i.test(line.trim());
   return false;
@@ -137,6 +138,7 @@ function printResult(action: Action, view: JobView, { dryRun = false, json }: St
     }
     for (const { source, eventId, type, code, error: why } of failures)
       console.log(JSON.stringify({ failure: { source, event_id: eventId, type, code, error: why } }));
+    for (const line of triedJson(view)) console.log(line);
   } else {
     if (shown.length > 0) {
       const head = ["source", "type", "outcome", dryRun ? "would be" : DONE[action], "failed", "no handler"];
@@ -152,7 +154,10 @@ function printResult(action: Action, view: JobView, { dryRun = false, json }: St
       console.log([...table, ""].join("\n"));
     }
     for (const { source, eventId, code, error: why } of failures)
-      console.log(`failed  ${source}  ${visible(eventId)}\n        ${code}: ${visible(why)}`);
+      console.log(
+        `${dryRun ? "would fail" : "failed"}  ${source}  ${visible(eventId)}\n        ${code}: ${visible(why)}`,
+      );
+    for (const line of triedLines(view)) say(line);
     if (error === null) say(summaryOf(action, total, done(total), { dryRun, stopped: state === "stopped" }));
   }
   if (error !== null) complain(`hookonce: ${visible(error.message)} [${error.code}]`);

@@ -1,6 +1,8 @@
 import { closest, distance } from "fastest-levenshtein";
 import { writeSync } from "node:fs";
-import { openTrialOf, type TrialPlan, type TriedHandler } from "../app/trial.ts";
+import { openTrialOf, withLock, type TrialPlan, type TriedHandler } from "../app/trial.ts";
+import { runEvents, type DryRunLine, type DryRunOrder } from "../app/dry-run-child.ts";
+import type { TrialLine, TrialOrder } from "../app/trial-process.ts";
 import { onStrayOutput } from "../engines/handler-output.ts";
 import { exitProcess } from "../engines/handler-process.ts";
 import type { Incoming } from "../engines/engine.ts";
@@ -11,19 +13,18 @@ import { sampleEvents } from "../simulator/sample-event.ts";
 import { pathsIn } from "../simulator/starter-handler.ts";
 
 /** What the child is told, as JSON on standard input. */
-export interface TryOrder extends TrialPlan {
-  /** Begins each of its lines, because handlers may write to standard output as well. */
-  readonly token: string;
+export interface TryOrder extends TrialPlan, TrialOrder {
   /** Handlers that have been tried. */
   readonly done: readonly string[];
 }
 
-/** What the child says: one line of JSON each. */
-export type TryLine =
-  | { readonly is: "copy" }
-  | { readonly is: "refused"; readonly why: string }
-  | { readonly is: "begin"; readonly file: string; readonly type: string }
-  | ({ readonly is: "end" } & Tried);
+/** A handler that runs. */
+export interface Trying {
+  readonly file: string;
+  readonly type: string;
+}
+
+type TryLine = TrialLine<Trying, Tried>;
 
 /** What became of a handler. */
 export interface Tried {
@@ -41,21 +42,22 @@ export interface Tried {
 /** How many letters of a path may be wrong. */
 const MAX_WRONG = 2;
 
-/** How long to wait for another process's write lock before a copy is used instead, in milliseconds. */
-const MAX_WAIT_MS = 500;
-
 /**
  * Tries the handlers of a folder, in a process of its own, because user code cannot be interrupted. Ends the
  * process without closing the database (engines/sqlite/trial.ts).
  */
 export async function runTryChild(): Promise<never> {
-  const order = JSON.parse(await Bun.stdin.text()) as TryOrder;
-  const say = (line: TryLine): void => {
+  const order = JSON.parse(await Bun.stdin.text()) as TryOrder | DryRunOrder;
+  const say = (line: TryLine | DryRunLine): void => {
     writeSync(1, `\n${order.token}${JSON.stringify(line)}\n`);
   };
   // What handlers write is for the log of a serve.
   onStrayOutput(() => {});
   try {
+    if ("events" in order) {
+      await runEvents(order, say);
+      return exitProcess(0);
+    }
     const opened = await openTrialOf(order);
     if (opened === "copy") say({ is: "copy" });
     else if ("why" in opened) say({ is: "refused", why: opened.why });
@@ -77,7 +79,7 @@ async function tryAll(
     if (done.includes(file)) continue;
     const events = eventsFor(handler);
     if ("why" in events) {
-      say({ is: "end", file, type: "", why: events.why });
+      say({ is: "end", ran: { file, type: "", why: events.why } });
       continue;
     }
     const all: Tried[] = [];
@@ -88,7 +90,7 @@ async function tryAll(
     }
     // One event that fits is enough: `_any` need not be for all of them.
     const best = all.find(({ failure, nullPaths }) => failure === undefined && nullPaths?.length === 0);
-    say({ is: "end", ...((best ?? all[0]) as Tried) });
+    say({ is: "end", ran: (best ?? all[0]) as Tried });
   }
 }
 
@@ -101,14 +103,11 @@ async function tryOn(
 ): Promise<Tried | undefined> {
   const { file } = handler;
   const { type } = event.input;
-  const until = performance.now() + MAX_WAIT_MS;
-  for (;;) {
+  const tried = await withLock(place, () => {
     say({ is: "begin", file, type });
-    const tried = tryOnce(handler, event);
-    if (tried !== undefined) return { file, type, ...tried, nullPaths: nullPathsOf(handler, event) };
-    if (place === "live" && performance.now() > until) return undefined;
-    await Bun.sleep(5);
-  }
+    return tryOnce(handler, event);
+  });
+  return tried === undefined ? undefined : { file, type, ...tried, nullPaths: nullPathsOf(handler, event) };
 }
 
 /** @returns undefined if another process holds the write lock */

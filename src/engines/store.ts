@@ -4,7 +4,9 @@ import type {
   EngineOptions,
   HandlerCode,
   HandlerInput,
+  Handlers,
   Incoming,
+  Job,
   LoadedHandler,
   Policy,
   Result,
@@ -138,6 +140,14 @@ export interface TrialOptions {
   readonly now: number;
 }
 
+/** How many rows of one of the user's tables were changed. */
+export interface ChangedTable {
+  readonly table: string;
+  readonly inserted: number;
+  readonly updated: number;
+  readonly deleted: number;
+}
+
 /** Runs handlers and undoes what they did. */
 export interface Trial extends Pick<Engine, "handlerModules"> {
   readonly loadHandler: (code: HandlerCode) => Promise<LoadedHandler | readonly Problem[]>;
@@ -148,6 +158,16 @@ export interface Trial extends Pick<Engine, "handlerModules"> {
    * @throws what the handler throws
    */
   run(event: Incoming, handler: LoadedHandler): Result | undefined;
+  /**
+   * Does what a job does, and rolls back.
+   *
+   * @returns the rows that would change in the user's tables; undefined if another process holds the write lock
+   * @throws what the handler throws
+   */
+  dryRun(
+    job: Extract<Job, { kind: "apply" | "replay" }>,
+    handlers: Handlers,
+  ): { readonly tables?: readonly ChangedTable[] } | undefined;
   /** The paths of a SQL handler that found nothing in an event. */
   nullPaths(sql: string, input: HandlerInput): readonly string[];
 }

@@ -276,7 +276,7 @@ function viewOf({ id, request, actor, startedAt }: Started) {
 function viewOfKept({ id, actor, startedAt, endedAt, request, progress }: KeptJob): JobView {
   const started = { id, actor, startedAt, request: JSON.parse(request) as JobRequest };
   const { state, error, imported, groups, failures } = JSON.parse(progress) as Kept;
-  return { ...viewOf(started), endedAt, state, error, imported, groups, failures };
+  return { ...viewOf(started), endedAt, state, error, imported, groups, failures, tried: null };
 }
 
 function entryOf({ id, request, actor, startedAt }: Started, endedAt: number | null, progress: Kept): Entry {

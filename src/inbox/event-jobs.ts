@@ -2,6 +2,7 @@ import type { EventSource, Handlers, Job } from "../engines/engine.ts";
 import type { EventFilter, Reader } from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
 import { isQuarantined } from "./decide.ts";
+import { createSample, type TryEvents } from "./dry-run.ts";
 import type { ProgressLog } from "./job-progress.ts";
 import { isOwed, select, type EventJobRequest, type JobPosition, type Selected } from "./job-selection.ts";
 import type { Queue } from "./queue.ts";
@@ -11,6 +12,8 @@ export interface JobInbox {
   readonly queue: Pick<Queue, "write">;
   readonly sources: ReadonlyMap<string, EventSource>;
   readonly handlers: () => Handlers;
+  /** Runs events and rolls back. Without it, a dry run only counts. */
+  readonly tryEvents?: TryEvents | undefined;
   /** Unix milliseconds. */
   readonly clock: () => number;
 }
@@ -46,6 +49,7 @@ export async function runEventJob(
     throw new HookonceError("reason_missing", `${request.action} needs a reason: add --reason TEXT.`);
   const start = from ?? { ids: 0, last: await inbox.reader.lastRecorded() };
   const pace = paceOf(request.rate);
+  const sample = createSample();
   let left = request.limit ?? Number.POSITIVE_INFINITY;
   for await (const [events, position] of select(inbox, request, start)) {
     // At a low rate, so few at a time that a stop does not wait long.
@@ -55,15 +59,23 @@ export async function runEventJob(
         id,
         left,
         progress,
+        sample,
         isResumed,
         signal,
       });
       await pace.wait(signal);
     }
-    if (signal.aborted || left <= 0) return;
+    if (signal.aborted) return;
+    if (left <= 0) break;
     onPosition?.(position, left);
   }
-  refuseUnknownSource(inbox, request.filter, progress);
+  if (left > 0) refuseUnknownSource(inbox, request.filter, progress);
+  const { action } = request;
+  const { events } = sample;
+  if (events.length > 0 && action !== "discard" && inbox.tryEvents !== undefined)
+    progress.setTried(
+      await inbox.tryEvents({ action, events }, (failure) => progress.addFailure(failure), signal),
+    );
 }
 
 /** Keeps a job to a number of events per second. */
@@ -94,6 +106,8 @@ function refuseUnknownSource({ sources }: JobInbox, { source }: EventFilter, log
 }
 
 interface PageRun extends Pick<EventJobRun, "id" | "progress" | "signal"> {
+  /** Of a dry run. */
+  readonly sample: ReturnType<typeof createSample>;
   readonly isResumed: boolean;
   readonly left: number;
 }
@@ -103,7 +117,7 @@ async function runPage(
   { queue, sources, handlers, clock }: JobInbox,
   request: EventJobRequest,
   events: readonly Selected[],
-  { id, left: before, progress, isResumed, signal }: PageRun,
+  { id, left: before, progress, sample, isResumed, signal }: PageRun,
 ): Promise<number> {
   const { action, dryRun, filter } = request;
   const isNamed = filter.ids !== undefined;
@@ -131,6 +145,7 @@ async function runPage(
       left--;
       if (dryRun) {
         group.wouldRun++;
+        if (handler !== null) sample.add(group, event, handler);
         continue;
       }
       const job = jobFor(request, { source, eventId: event.eventId, at: clock() }, id, isResumed);

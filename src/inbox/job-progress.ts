@@ -1,4 +1,5 @@
 import { QUARANTINE_CODES, type FoundEvent } from "../engines/reader.ts";
+import type { ChangedTable } from "../engines/store.ts";
 import type { Result } from "../engines/engine.ts";
 import { placeOf } from "../engines/error-place.ts";
 import { HookonceError, messageOf } from "../errors.ts";
@@ -34,10 +35,23 @@ export interface JobFailure {
   readonly at?: string | undefined;
 }
 
+/** What the events did that were tried. */
+export interface TriedEvents {
+  /** How many ran, failed ones included. */
+  readonly events: number;
+  readonly failed: number;
+  /** Of the user's tables. */
+  readonly tables: readonly ChangedTable[];
+  /** Why the others of the sample were not tried; null if all were. */
+  readonly why: string | null;
+}
+
 export interface JobProgress {
   readonly groups: readonly JobGroup[];
   /** The first {@link MAX_FAILURES}. */
   readonly failures: readonly JobFailure[];
+  /** What a dry run tried and rolled back; null if nothing was. */
+  readonly tried: TriedEvents | null;
 }
 
 /** What a job looks at. */
@@ -63,11 +77,17 @@ const NOTHING = {
 export type ProgressLog = ReturnType<typeof createProgressLog>;
 
 /** @param before what the job had done when it was interrupted */
-export function createProgressLog(before: JobProgress = { groups: [], failures: [] }) {
+export function createProgressLog(before: Omit<JobProgress, "tried"> = { groups: [], failures: [] }) {
   const groups = new Map(before.groups.map((group) => [keyOf(group), { ...group }]));
   const failures = [...before.failures];
+  let tried: TriedEvents | null = null;
 
-  function list({ source, eventId, type }: Looked, code: string, error: string, at?: string): void {
+  function list(
+    { source, eventId, type }: Omit<Looked, "outcome">,
+    code: string,
+    error: string,
+    at?: string,
+  ): void {
     if (failures.length < MAX_FAILURES) failures.push({ source, eventId, type, code, error, at });
   }
 
@@ -81,7 +101,12 @@ export function createProgressLog(before: JobProgress = { groups: [], failures: 
     progress: (): JobProgress => ({
       groups: structuredClone([...groups.values()]),
       failures: [...failures],
+      tried,
     }),
+    setTried: (events: TriedEvents): void => void (tried = events),
+    addFailure({ source, eventId, type, code, error, at }: JobFailure): void {
+      list({ source, eventId, type }, code, error, at);
+    },
     groupOf(event: Looked, handler: string | null): JobGroup {
       const key = keyOf(event);
       let group = groups.get(key);

@@ -180,6 +180,14 @@ describeUnless(onlyInFullRun(), "hookonce apply with its options", () => {
     expect(jsonLines(stdout)).toEqual([
       { ...counted, source: "default", handler: "handlers/default/paid.sql", would_run: 2, no_handler: 0 },
       { ...counted, source: "other", handler: null, would_run: 0, no_handler: 1 },
+      {
+        tried: {
+          events: 2,
+          failed: 0,
+          tables: ["applied", "credits"].map((table) => ({ table, inserted: 2, updated: 0, deleted: 0 })),
+          why: null,
+        },
+      },
     ]);
     expect((await apply(inbox, "--dry-run")).stdout).toContain("2 events would run, 1 without a handler.");
     const checked = await run(["check", inbox.path]);

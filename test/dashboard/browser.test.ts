@@ -59,6 +59,8 @@ describeUnless(noBrowser ?? onlyInFullRun(), "the page in chromium", () => {
     for (let n = 1; n <= 3; n++) await shop.stripe(latePayment(n));
     await page.getByRole("button", { name: "Apply all" }).click();
     await dialogOf(page).getByText("3 events would run.").waitFor();
+    await dialogOf(page).getByText("Tried 3 events and rolled back:").waitFor();
+    await dialogOf(page).getByText("refunds 3 inserted").waitFor();
     expect(await countIn(shop, "refunds")).toBe(0);
     await dialogOf(page).getByRole("button", { name: "Apply", exact: true }).click();
     await dialogOf(page).getByText("3 processed").waitFor();

@@ -1,10 +1,10 @@
 import { useEffect, useRef, useState } from "hono/jsx/dom";
 import { api } from "./api.ts";
 import { VERB } from "./event-acts.ts";
-import { totalsOf, type Act, type JobJson } from "./jobs.ts";
+import { totalsOf, type Act, type JobJson, type TriedEvents } from "./jobs.ts";
 import { Link } from "./location.tsx";
 import { Failed, messageOf } from "./ui.tsx";
-import { count, forecastOf, visible } from "./words.ts";
+import { count, counted, forecastOf, visible } from "./words.ts";
 
 export function useJobDialog() {
   const [state, setState] = useState<{ act: Act | undefined; turn: number; settled: number }>({
@@ -200,8 +200,53 @@ function DryRun({
           </li>
         ))}
       </ul>
+      {job.tried === null ? null : <Trial tried={job.tried} failures={job.failures} />}
       {job.error === null ? null : <p class="wrong">{job.error.message}</p>}
     </div>
+  );
+}
+
+/** What the events did that the dry run tried. */
+function Trial({ tried, failures }: { readonly tried: TriedEvents; readonly failures: JobJson["failures"] }) {
+  const { events, failed, tables, why } = tried;
+  const rows = tables.map(({ table, inserted, updated, deleted }) => {
+    const parts = Object.entries({ inserted, updated, deleted })
+      .filter(([, rows]) => rows > 0)
+      .map(([what, rows]) => `${count(rows)} ${what}`);
+    return (
+      <li>
+        <code>{visible(table)}</code> {parts.join(", ")}
+      </li>
+    );
+  });
+  return (
+    <>
+      {events === 0 ? null : (
+        <>
+          <p>
+            Tried {counted(events, "event")} and rolled back:
+            {failed > 0 ? <span class="outcome bad"> ✗ {count(failed)} failed</span> : null}
+          </p>
+          <ul aria-label="Rows per table">
+            {rows.length === 0 && events > failed ? <li>no row of your tables changed</li> : rows}
+          </ul>
+          {failures.length === 0 ? null : <Errors failures={failures} />}
+        </>
+      )}
+      {why === null ? null : <p class="quiet">Not tried: {visible(why)}.</p>}
+    </>
+  );
+}
+
+function Errors({ failures }: Pick<JobJson, "failures">) {
+  return (
+    <ul class="errors">
+      {failures.slice(0, 5).map((one) => (
+        <li>
+          <code>{visible(one.eventId)}</code> {visible(one.error).slice(0, 300)}
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -225,15 +270,7 @@ function Progress({ job }: { readonly job: JobJson }) {
         ) : null}
       </p>
       {job.error === null ? null : <p class="wrong">{job.error.message}</p>}
-      {job.failures.length === 0 ? null : (
-        <ul class="errors">
-          {job.failures.slice(0, 5).map((one) => (
-            <li>
-              <code>{visible(one.eventId)}</code> {visible(one.error).slice(0, 300)}
-            </li>
-          ))}
-        </ul>
-      )}
+      {job.failures.length === 0 ? null : <Errors failures={job.failures} />}
     </div>
   );
 }

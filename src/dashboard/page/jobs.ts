@@ -22,6 +22,20 @@ export interface JobJson {
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly groups: readonly JobGroup[];
   readonly failures: readonly JobFailure[];
+  readonly tried: TriedEvents | null;
+}
+
+/** What a dry run tried and rolled back. */
+export interface TriedEvents {
+  readonly events: number;
+  readonly failed: number;
+  readonly tables: readonly {
+    readonly table: string;
+    readonly inserted: number;
+    readonly updated: number;
+    readonly deleted: number;
+  }[];
+  readonly why: string | null;
 }
 
 export interface JobGroup {

@@ -3,7 +3,8 @@ import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { HookonceError } from "../../errors.ts";
 import type { Result } from "../engine.ts";
-import type { Trial, TrialOptions } from "../store.ts";
+import type { ChangedTable, Trial, TrialOptions } from "../store.ts";
+import { countChanges } from "./changed-tables.ts";
 import { createEventStore } from "./event-store.ts";
 import { createHandlerRuns } from "./handler-runs.ts";
 import { createInterruptedRuns } from "./interrupted-runs.ts";
@@ -53,11 +54,23 @@ export function openTrial(options: TrialOptions): Trial | "copy" | { readonly wh
   const interrupted = createInterruptedRuns(connection);
   // Unmarked: the parent of this process watches the run.
   const runs = createHandlerRuns(policy, interrupted, { begin() {}, end() {} });
+  let changes: (() => readonly ChangedTable[]) | undefined;
   const jobs = createJobs(connection, createEventStore(connection), policy, runs, interrupted);
   return {
     handlerModules,
     loadHandler: async (code) => loadHandler(connection, code),
     nullPaths: (sql, input) => nullPaths(connection, sql, input),
+    dryRun(job, handlers) {
+      changes ??= countChanges(connection);
+      if (!transaction.begin()) return undefined;
+      try {
+        const { outcome } = jobs.run(job, handlers, new Map()) as Result;
+        return outcome === "processed" ? { tables: changes() } : {};
+      } finally {
+        jobs.takeNotes();
+        transaction.rollback();
+      }
+    },
     run(event, handler) {
       if (!transaction.begin()) return undefined;
       try {

@@ -1,2 +1,0 @@
-/** The hidden command of the child that tries handlers. */
-export const TRY = "try-handlers-and-roll-back";

@@ -5,6 +5,9 @@ import type { ReceivedBatch } from "../inbox/receive.ts";
 import type { Provider } from "../providers/provider.ts";
 import { statuses } from "./statuses.ts";
 
+/** Ends each answer in JSON, so that curl leaves the prompt on a line by itself. */
+const END = "\n";
+
 const JSON_HEADERS = { "content-type": "application/json" };
 // Bun copies a Headers object natively. Reading a plain object takes 1 µs longer.
 const OK = { headers: new Headers(JSON_HEADERS) };
@@ -29,9 +32,9 @@ const MESSAGES = {
  */
 export function answerReceived(received: Result, { answer }: Provider): Response {
   const { outcome, reply } = received;
-  if (outcome === "failed") return new Response(outcomeJson(received), FAILED);
+  if (outcome === "failed") return new Response(outcomeJson(received) + END, FAILED);
   if (reply !== null) return answerReply(reply);
-  return answer === undefined ? new Response(outcomeJson(received), OK) : answerReply(replyOf(answer));
+  return answer === undefined ? new Response(outcomeJson(received) + END, OK) : answerReply(replyOf(answer));
 }
 
 function outcomeJson({ outcome, eventId }: Result): string {
@@ -52,10 +55,14 @@ export function answerBatch({ events }: ReceivedBatch, { answer }: Provider): Re
       ? JSON.stringify({ status: "rejected", error: { code: event.code, message: event.message } })
       : outcomeJson(event),
   );
-  return new Response(`{"status":"batch","events":[${each.join(",")}]}`, {
+  return new Response(`{"status":"batch","events":[${each.join(",")}]}${END}`, {
     status: failed ? 500 : unknown ? 400 : 200,
     headers: JSON_HEADERS,
   });
+}
+
+export function answerJson(body: object): Response {
+  return new Response(JSON.stringify(body) + END, OK);
 }
 
 export function answerReply({ status, headers, body }: Reply): Response {
@@ -84,5 +91,5 @@ export function answerError(error: unknown, extra: Record<string, string> = {}, 
       ? [500, "internal" satisfies ErrorCode, "Internal Server Error"]
       : [known, (error as HookonceError).code, (error as HookonceError).message];
   const headers = { ...JSON_HEADERS, ...(status === 503 ? { "retry-after": RETRY_AFTER } : {}), ...extra };
-  return new Response(empty ? null : JSON.stringify({ error: { code, message } }), { status, headers });
+  return new Response(empty ? null : JSON.stringify({ error: { code, message } }) + END, { status, headers });
 }

@@ -9,7 +9,7 @@ import { answerHandshake, receive } from "../inbox/receive.ts";
 import { isGzip } from "../providers/body/payload.ts";
 import type { HandshakeMethod } from "../providers/handshake.ts";
 import type { Source } from "../providers/source.ts";
-import { answerBatch, answerError, answerReceived, answerReply } from "./answers.ts";
+import { answerBatch, answerError, answerJson, answerReceived, answerReply } from "./answers.ts";
 import type { BodyReader } from "./body.ts";
 import type { DeliveryLog } from "./log.ts";
 import type { RefusedRing } from "./refused.ts";
@@ -47,12 +47,12 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
     ["/readyz", "GET"],
   ]);
 
-  app.get("/healthz", (c) => c.json({ status: "alive" }));
+  app.get("/healthz", () => answerJson({ status: "alive" }));
   app.get("/readyz", zValidator("query", readyQuery, refuseQuery), async (c) => {
     if (options.stopping()) throw new HookonceError("shutting_down", "hookonce is shutting down.");
     try {
       const { warnings } = await options.probe(c.req.valid("query").within);
-      return c.json({ status: "ready", ...(warnings.length === 0 ? {} : { warnings }) });
+      return answerJson({ status: "ready", ...(warnings.length === 0 ? {} : { warnings }) });
     } catch (error) {
       options.log.unready(error);
       throw error;

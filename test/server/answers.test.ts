@@ -53,7 +53,7 @@ interface Scenario {
   remoteAddress?: string;
   /** The status of the answer. */
   status: number;
-  /** The exact body of the answer. */
+  /** The exact body of the answer, without the line break at its end. */
   answer?: string;
   /** The error code in the answer. */
   code?: string;
@@ -487,7 +487,8 @@ describe("a delivery is answered", () => {
 
       expect({ status: response.status, text }).toEqual({
         status: scenario.status,
-        text: scenario.answer ?? expect.any(String),
+        // A line break ends each answer, for a terminal.
+        text: scenario.answer === undefined ? expect.stringMatching(/\}\n$/) : `${scenario.answer}\n`,
       });
       expect(response.headers.get("content-type")).toBe("application/json");
       if (scenario.code !== undefined) {
@@ -551,7 +552,7 @@ describe("a delivery is answered", () => {
     const response = await send(inbox, { name: "", status: 500, body, left: nothing });
     broken = false;
     expect(response.status).toBe(500);
-    expect(await response.text()).toBe('{"error":{"code":"internal","message":"Internal Server Error"}}');
+    expect(await response.text()).toBe('{"error":{"code":"internal","message":"Internal Server Error"}}\n');
     const line = inbox.log.find(({ outcome }) => outcome === "rejected");
     expect(line).toMatchObject({ code: "internal", cause: "the clock of /home/ada has stopped" });
     expect(line?.["err"]).toMatchObject({ type: "RangeError", stack: expect.stringContaining("at ") });

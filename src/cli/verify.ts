@@ -65,8 +65,9 @@ function contextOf(nowMs: number, { log }: VerifyFlags) {
   };
 }
 
-function shown(diagnosis: InboxDiagnosis): number {
-  say(report(diagnosis).trimEnd());
+/** @param said the message of a refusal that has been shown */
+function shown(diagnosis: InboxDiagnosis, said?: string): number {
+  say(report(diagnosis, said).trimEnd());
   return diagnosis.verified ? EXIT.done : EXIT.failed;
 }
 
@@ -100,6 +101,7 @@ async function verifyLast(folder: string, flags: VerifyFlags): Promise<number> {
       { ...refused, code: code as ErrorCode, receivedAt, body: missing ?? Buffer.from(body ?? "", "base64") },
       { folder, outdated, ...contextOf(flags.at ?? receivedAt, flags) },
     ),
+    message,
   );
 }
 
@@ -134,8 +136,12 @@ function read(path: string): Buffer {
   }
 }
 
-/** The diagnosis as text: what is expected, what was found, the verdict, its causes, and the remedies. */
-export function report(diagnosis: InboxDiagnosis): string {
+/**
+ * The diagnosis as text: what is expected, what was found, the verdict, its causes, and the remedies.
+ *
+ * @param said a message that has been shown, and is not repeated
+ */
+export function report(diagnosis: InboxDiagnosis, said?: string): string {
   const { source, provider, expected, found, verified, refusal, findings, events, handshake, docs } =
     diagnosis;
   const lines = [
@@ -143,18 +149,26 @@ export function report(diagnosis: InboxDiagnosis): string {
     ...listed("expected", expected),
     ...listed("found", found),
     "",
-    verified ? verdictOf(findings) : `It is refused: ${refusal?.message ?? ""} [${refusal?.code ?? ""}]`,
+    verified ? verdictOf(findings) : refusedAs(refusal, said),
     ...(handshake === undefined
       ? []
       : [`handshake ${handshake}: hookonce answers it, and it carries no event`]),
-    ...events.map((event) => `event ${event}`),
+    ...events
+      .filter((event) => said === undefined || !event.startsWith(`none: ${said} [`))
+      .map((event) => `event ${event}`),
   ];
   for (const { what, remedy, proven } of findings) {
-    lines.push("", `${proven ? "Cause" : "Possible cause"}: ${what}`, `  Fix: ${remedy}`);
+    if (what === said) lines.push("", `Fix: ${remedy}`);
+    else lines.push("", `${proven ? "Cause" : "Possible cause"}: ${what}`, `  Fix: ${remedy}`);
   }
   if (!verified) lines.push("", `How ${provider} signs: ${docs}`);
   // Parts of the text come from the sender of the request.
   return `${lines.map((line) => visible(line)).join("\n")}\n`;
+}
+
+function refusedAs(refusal: InboxDiagnosis["refusal"], said: string | undefined): string {
+  if (refusal !== undefined && refusal.message === said) return "It is refused again, for the same reason.";
+  return `It is refused: ${refusal?.message ?? ""} [${refusal?.code ?? ""}]`;
 }
 
 function verdictOf(findings: InboxDiagnosis["findings"]): string {

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { report } from "../../src/cli/verify.ts";
+import type { InboxDiagnosis } from "../../src/doctor/in-inbox.ts";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { stripeSignature } from "../support/stripe.ts";
 import { run, scratch, serve } from "./support/hookonce.ts";
@@ -128,6 +130,31 @@ const scenarios: Scenario[] = [
     says: ["2026-01-31T12:00:00Z"],
   },
 ];
+
+test("the report does not repeat the message with which the delivery was refused", () => {
+  const said = "The body is not JSON.";
+  const finding = { cause: "as_refused", proven: true, what: said, remedy: "Look at the body." } as const;
+  const diagnosis: InboxDiagnosis = {
+    source: "default",
+    provider: "Unsigned",
+    docs: "https://example.com",
+    expected: [],
+    found: [],
+    verified: true,
+    refusal: undefined,
+    findings: [finding],
+    handshake: undefined,
+    events: [`none: ${said} [invalid_json]`],
+  };
+  expect(report(diagnosis)).toContain(`event none: ${said} [invalid_json]\n\nCause: ${said}\n  Fix: Look at`);
+  expect(report(diagnosis, said)).toBe(
+    "source default, Unsigned\n\nIt verifies.\n\nFix: Look at the body.\n",
+  );
+  const refusal = { code: "invalid_json", message: said } as const;
+  const again = report({ ...diagnosis, verified: false, refusal, events: [] }, said);
+  expect(again).toContain("It is refused again, for the same reason.\n\nFix: Look at the body.\n");
+  expect(again).not.toContain(said);
+});
 
 describeUnless(onlyInFullRun(), "hookonce verify", () => {
   test.concurrent.each(scenarios.map((one) => [one.name, one] as const))(

@@ -38,7 +38,9 @@ export async function runCheck(folder: string, options: { database?: string }): 
   const report = reportTrial(tried);
   const warned = [...warnings.map(formatProblem), ...report.warnings.map(visible)];
   for (const warning of warned) complain(`warning: ${warning}`);
-  for (const problem of problems) complain(formatProblem(problem));
+  // Elsewhere each line begins with the file, which editors turn into a link.
+  const label = process.stderr.isTTY ? "error: " : "";
+  for (const problem of problems) complain(label + formatProblem(problem));
   const willBeMade =
     newDatabase === null ? [] : [`the database does not exist yet: it will be made at ${newDatabase}`];
   if (problems.length > 0) {

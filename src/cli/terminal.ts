@@ -10,9 +10,10 @@ const COLOURS: Readonly<Record<string, string>> = {
   hookonce: "\u001B[31m",
   warning: "\u001B[33m",
   note: "\u001B[36m",
+  "not checked": "\u001B[33m",
 };
 const RESET = "\u001B[39m";
-const KIND = /^(error|hookonce|warning|note)(?=:)/gm;
+const KIND = /^(error|hookonce|warning|note|not checked)(?=:)/gm;
 
 /** Writes a text and a line break to standard output. */
 export function say(text: string): void {

@@ -82,7 +82,9 @@ export function createDeliveryLog(
         line["cause"] = messageOf(error);
         const at = placeOf(error);
         if (at !== undefined) line["at"] = at;
-        line["next"] = nextStep(code, at ?? handler);
+        const next = nextStep(code, handler);
+        // A person who watches the log needs it once.
+        if (!terminal || once(`next ${String(handler)} ${next}`)) line["next"] = next;
         log.error(line, "delivery");
         return;
       }
@@ -119,12 +121,12 @@ export function createDeliveryLog(
   };
 }
 
-/** What to do about a failed event. `place` is the place of the error, or its handler; null if there is none. */
-function nextStep(code: string, place: string | null): string {
-  const change = `${place === null ? "add the handler" : `correct ${place}`} and restart serve`;
+/** What to do about a failed event. */
+function nextStep(code: string, handler: string | null): string {
+  const change = `${handler === null ? "Add a handler" : "Correct the handler"} and restart serve`;
   return (QUARANTINE_CODES as readonly string[]).includes(code)
-    ? `${change}. Until the handler changes, only hookonce apply ID runs this event again.`
-    : `${change}. The provider's next retry, or hookonce apply ID, runs this event again.`;
+    ? `${change}. Until the handler changes, only hookonce apply ID runs the event again.`
+    : `${change}: the provider's next retry, or hookonce apply ID, runs the event again.`;
 }
 
 /** The fields that the logger would write, in the same order. */

@@ -49,8 +49,8 @@ export async function createLog(options: { readable: boolean }): Promise<Log> {
       translateTime: "SYS:HH:MM:ss",
       hideObject: true,
       ignore: "pid,hostname",
-      // The width may change. 17 columns are taken by the time and the level.
-      messageFormat: (line) => wrapped(readableLine(line), process.stdout.columns - 17),
+      // The width may change. 18 columns are taken by the time and the level.
+      messageFormat: (line) => wrapped(readableLine(line), process.stdout.columns, 18),
     });
     const logger = pino({ level, base: null, timestamp: isoTime }, stream);
     return { logger, terminal: true, flush: () => Promise.resolve(), flushBeforeExit: () => {} };

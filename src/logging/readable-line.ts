@@ -27,11 +27,16 @@ function delivery(fields: Readonly<Record<string, unknown>>): string {
     next,
     changed_body: changedBody,
   } = fields;
+  // The place of an error names the handler's file, and so does the text of some errors.
+  const isNamed = at !== undefined || (typeof handler === "string" && text(cause).includes(handler));
+  const file = handler === undefined || isNamed ? undefined : handlerOf(text(handler), text(source));
+  // A file that is named by the type says it, too.
+  const isOfType = file?.replace(/\.(?:sql|ts)$/, "") === type;
   const parts = [
     text(outcome).padEnd(9),
     text(source),
-    ...[event, type].filter((part) => part !== undefined && part !== "").map(text),
-    ...(handler === undefined ? [] : [`→ ${text(handler)}`]),
+    ...[event, isOfType ? "" : type].filter((part) => part !== undefined && part !== "").map(text),
+    ...(file === undefined ? [] : [`→ ${file}`]),
     ...(rows === undefined ? [] : [counted(Number(rows), "row")]),
     ...(changedBody === true ? ["with another body"] : []),
     `${text(ms)} ms`,
@@ -41,6 +46,12 @@ function delivery(fields: Readonly<Record<string, unknown>>): string {
     ...(next === undefined ? [] : [text(next)]),
   ];
   return parts.join("  ");
+}
+
+/** Without the folders in which the handlers of the source are. */
+function handlerOf(file: string, source: string): string {
+  const path = file.replace(/^handlers\//, "");
+  return path.startsWith(`${source}/`) ? path.slice(source.length + 1) : path;
 }
 
 function handlers(files: unknown): string {

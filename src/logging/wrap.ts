@@ -11,13 +11,16 @@ const MIN_COLUMNS = 30;
  * Breaks long lines between words.
  *
  * @param columns of the terminal
+ * @param taken how many columns of the first line are taken by what precedes the text
  */
-export function wrapped(text: string, columns: number): string {
-  if (!(columns >= MIN_COLUMNS)) return text;
-  return text
+export function wrapped(text: string, columns: number, taken = 0): string {
+  if (!(columns - taken >= MIN_COLUMNS)) return text;
+  const before = "x".repeat(taken);
+  return (before + text)
     .split("\n")
     .map((line) => wrappedLine(line, columns))
-    .join("\n");
+    .join("\n")
+    .slice(taken);
 }
 
 function wrappedLine(line: string, columns: number): string {

@@ -70,6 +70,13 @@ describe("wrapped", () => {
     },
   ])
     test(name, () => expect(wrapped(text, columns)).toBe(gives));
+
+  test("leaves room on the first line for what precedes it, and uses the width of the others", () => {
+    const text = "aaaa bbbb cccc dddd eeee ffff gggg hhhh iiii";
+    expect(wrapped(text, 40, 10)).toBe("aaaa bbbb cccc dddd eeee\n  ffff gggg hhhh iiii");
+    expect(wrapped("short", 40, 10)).toBe("short");
+    expect(wrapped(text, 40, 20)).toBe(text);
+  });
 });
 
 const source = (name: string, provider: string, handlers: string[]): ReadySource => ({
@@ -137,6 +144,16 @@ describeUnless(onlyInFullRun(), "on a terminal", () => {
     expect(plain.replaceAll(/\n\s+/g, " ")).toContain("hookonce serve starts only with --dev");
     const none = await onTerminal(["check", inbox.path], { environment: { NO_COLOR: "1" } });
     expect(none.text).toBe(plain);
+  }, 20_000);
+
+  test("check labels its problems, in colours unless NO_COLOR is set", async () => {
+    using inbox = scratch({ ...inboxFiles, "handlers/default/_any.sql": "select * from nowhere;\n" });
+    const { code, text } = await onTerminal(["check", inbox.path], { columns: 100 });
+    expect(code).toBe(1);
+    expect(text).toContain("\u001B[31merror\u001B[39m: handlers/default/_any.sql:1: no such table: nowhere");
+    expect(text).toContain("\u001B[33mwarning\u001B[39m: ");
+    const none = await onTerminal(["check", inbox.path], { columns: 100, environment: { NO_COLOR: "1" } });
+    expect(none.text).toBe(Bun.stripANSI(text));
   }, 20_000);
 
   test("a wrong command line names the help of its command", async () => {

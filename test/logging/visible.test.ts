@@ -52,9 +52,7 @@ test("a readable log line shows ids, types, errors and other fields as text", ()
       code: "handler_error",
       cause: "\u001b[2J\nno",
     }),
-  ).toBe(
-    "failed     default  evt_\\u202e1  paid\\u2066  → handlers/default/_any.ts  1 ms  handler_error: \\u001b[2J\n    no",
-  );
+  ).toBe("failed     default  evt_\\u202e1  paid\\u2066  → _any.ts  1 ms  handler_error: \\u001b[2J\n    no");
   expect(readableLine({ msg: "said\u001b[2J", args: ["\u009b", "\u202e"], owed: [{ type: "\u202e" }] })).toBe(
     'said\\u001b[2J (args: ["\\u009b","\\u202e"], owed: \\u202e)',
   );

@@ -90,9 +90,8 @@ describeUnless(onlyInFullRun(), "moving from an endpoint by import", () => {
     expect(listed).not.toContain("evt_220 ");
     expect(status).toContain("Nothing is owed.");
     using database = new Database(join(inbox.path, "data/hookonce.db"), { readonly: true });
-    expect(database.query("select event_id from effects order by rowid").values().flat().sort()).toEqual(
-      ids.slice(220).sort(),
-    );
+    const effects = database.query("select event_id from effects").values().map(String);
+    expect(effects.sort()).toEqual(ids.slice(220).sort());
     expect(database.query("select outcome, count(*) from hookonce_events group by 1").values()).toEqual([
       ["imported", 220],
       ["processed", 80],

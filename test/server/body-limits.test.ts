@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { onlyInFullRun, testUnless } from "../crash/requirements.ts";
 import { peakMemory, residentMemory } from "../bench/process-stats.ts";
 import { scratch, serve } from "../cli/support/hookonce.ts";
 import { testInbox } from "../support/test-inbox.ts";
@@ -127,20 +128,25 @@ describe("max_body", () => {
   });
 
   for (const asChunks of [false, true]) {
-    test(`memory stays bounded while ten clients send 60 MB ${asChunks ? "in chunks" : "with Content-Length"} to a source with a limit of 1 MiB`, async () => {
-      await using server = await serveInChild();
-      const { url } = server;
-      const scenario = { name: "", path: "/webhook", bytes: 60_000_000, status: 413 };
-      await deliver(url, scenario, asChunks); // warms up
-      const before = residentMemory(server.pid);
-      const answers = await Promise.all(Array.from({ length: 10 }, () => deliver(url, scenario, asChunks)));
-      for (const answer of answers) expect(answer?.status).toBe(413);
-      // The clients offered 600 MB. Of each, the server keeps at most 1 MiB and what the system had buffered.
-      expect((peakMemory(server.pid) - before) / MIB).toBeLessThan(80);
-      expect(left(server)).toEqual(nothing);
-      const headers = { "x-id": "evt_1", "x-type": "blob" };
-      expect((await fetch(`${url}/webhook`, { method: "POST", headers, body: "{}" })).status).toBe(200);
-    });
+    testUnless(
+      asChunks ? onlyInFullRun() : undefined,
+      `memory stays bounded while ten clients send 60 MB ${asChunks ? "in chunks" : "with Content-Length"} to a source with a limit of 1 MiB`,
+      async () => {
+        await using server = await serveInChild();
+        const { url } = server;
+        const scenario = { name: "", path: "/webhook", bytes: 60_000_000, status: 413 };
+        await deliver(url, scenario, asChunks); // warms up
+        const before = residentMemory(server.pid);
+        const answers = await Promise.all(Array.from({ length: 10 }, () => deliver(url, scenario, asChunks)));
+        for (const answer of answers) expect(answer?.status).toBe(413);
+        // The clients offered 600 MB. Of each, the server keeps at most 1 MiB and what the system had buffered.
+        expect((peakMemory(server.pid) - before) / MIB).toBeLessThan(80);
+        expect(left(server)).toEqual(nothing);
+        const headers = { "x-id": "evt_1", "x-type": "blob" };
+        expect((await fetch(`${url}/webhook`, { method: "POST", headers, body: "{}" })).status).toBe(200);
+      },
+      60_000,
+    );
   }
 });
 

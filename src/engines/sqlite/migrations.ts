@@ -73,7 +73,7 @@ const ALLOWED = new Set([
 
 /** Finds the statements that a migration must not contain. Needs no database. */
 export function problemsOf(migration: Migration): Problem[] {
-  return splitStatements(migration.sql).flatMap((statement) => {
+  return statementsOf(migration).flatMap((statement) => {
     const message = refusalOf(statement);
     return message === undefined ? [] : [{ file: fileOf(migration), line: statement.line, message }];
   });
@@ -104,7 +104,7 @@ export function tryMigration(db: Database, migration: Migration, keepsOwnTables:
     problems.push(problemOf(migration, line, error));
   };
   db.run("begin");
-  const allowed = splitStatements(migration.sql).filter((statement) => refusalOf(statement) === undefined);
+  const allowed = statementsOf(migration).filter((statement) => refusalOf(statement) === undefined);
   runStatements(db, allowed, keepsOwnTables, (line, error) => {
     told(line, error);
     if (!db.inTransaction) db.run("begin");
@@ -116,6 +116,15 @@ export function tryMigration(db: Database, migration: Migration, keepsOwnTables:
     db.run("rollback");
   }
   return problems;
+}
+
+/** A start reads each migration three times: to check it, to rehearse it and to run it. */
+const statements = new WeakMap<Migration, readonly SqlStatement[]>();
+
+function statementsOf(migration: Migration): readonly SqlStatement[] {
+  const known = statements.get(migration) ?? splitStatements(migration.sql);
+  statements.set(migration, known);
+  return known;
 }
 
 /** How a set of migrations relates to a database. */
@@ -208,7 +217,7 @@ export function createJournal(db: Database, { journal }: MigrationSet): void {
 }
 
 function runScript(db: Database, migration: Migration, keepsOwnTables: boolean): void {
-  runStatements(db, splitStatements(migration.sql), keepsOwnTables, (line, error) => {
+  runStatements(db, statementsOf(migration), keepsOwnTables, (line, error) => {
     throw failed(migration, line, error);
   });
 }

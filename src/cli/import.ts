@@ -37,6 +37,8 @@ export async function runImport(file: string, folder: string, flags: ImportFlags
   let rows: Row[] = [];
 
   async function send(): Promise<void> {
+    // In the order of the index, each transaction changes few of its pages: random ids go in twice as fast.
+    rows.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
     while (rows.length > 0 && !stop.signal.aborted) {
       const { source, reason } = flags;
       const json = {

@@ -48,12 +48,12 @@ describeUnless(onlyInFullRun(), "hookonce import beside a serve", () => {
     expect((await post("evt_2", 7)).body["status"]).toBe("duplicate");
     expect((await post("evt_owed", 7)).body["status"]).toBe("duplicate");
     expect(rows(inbox, "select event_id from effects")).toEqual([["evt_here"]]);
-    expect(rows(inbox, "select event_id, type, outcome from hookonce_events order by id")).toEqual([
-      ["evt_here", "paid", "processed"],
+    expect(rows(inbox, "select event_id, type, outcome from hookonce_events order by event_id")).toEqual([
       ["evt_1", "paid", "imported"],
       ["evt_2", "paid", "imported"],
-      ["evt_owed", "paid", "imported"],
       ["evt_3", "paid", "imported"],
+      ["evt_here", "paid", "processed"],
+      ["evt_owed", "paid", "imported"],
     ]);
     expect(rows(inbox, "select action, target, reason from hookonce_audit order by id limit 1")).toEqual([
       ["import", "default: 5 ids", "moved"],

@@ -31,6 +31,11 @@ test("POST /api/jobs takes ids with a source and a limit", async () => {
   ]);
 });
 
+test("answers and refusals end with one line break", async () => {
+  for (const job of [{ action: "apply", ids: ["evt_1"] }, { action: "none" }])
+    expect((await post(job)).text).toMatch(/\}\n$/);
+});
+
 for (const filter of [{ type: "paid" }, { outcome: "failed" }, { since: 1 }, { until: 1 }])
   test(`POST /api/jobs refuses ids with ${JSON.stringify(filter)} instead of ignoring the filter`, async () => {
     const { status, text, started } = await post({ action: "apply", ids: ["evt_1"], filter });

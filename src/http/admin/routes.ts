@@ -5,7 +5,7 @@ import { statuses } from "../statuses.ts";
 import { createEventRoutes } from "./event-routes.ts";
 import type { AdminInbox } from "./inbox.ts";
 import { createJobRoutes } from "./job-routes.ts";
-import type { AdminEnv } from "./routing.ts";
+import { endJson, type AdminEnv } from "./routing.ts";
 import { createStatusRoutes } from "./status-routes.ts";
 import { createTokenRoutes } from "./token-routes.ts";
 
@@ -15,6 +15,7 @@ import { createTokenRoutes } from "./token-routes.ts";
  */
 export function createAdminApp(inbox: AdminInbox) {
   return new Hono<AdminEnv>()
+    .use(endJson)
     .route("/", createStatusRoutes(inbox))
     .route("/", createEventRoutes(inbox))
     .route("/", createJobRoutes(inbox))

@@ -27,6 +27,14 @@ export function needs(scope: Scope) {
   });
 }
 
+/** Ends answers in JSON with a line break, as the answers to deliveries do. */
+export const endJson = createMiddleware<AdminEnv>(async (c, next) => {
+  await next();
+  if (c.res.headers.get("content-type") !== "application/json") return;
+  const text = await c.res.text();
+  c.res = new Response(text.endsWith("\n") ? text : `${text}\n`, c.res);
+});
+
 /** Answers a request that does not fit its schema with 400. */
 export function refuseRequest(result: { success: boolean; error?: unknown }): Response | undefined {
   if (result.success) return undefined;

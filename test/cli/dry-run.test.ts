@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createDryRun } from "../../src/app/dry-run.ts";
 import type { EventToTry } from "../../src/inbox/dry-run.ts";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { fromSource, run, scratch, serve, type Scratch } from "./support/hookonce.ts";
 
 /** Dry runs: what the handlers would do, and that nothing of it stays. */
@@ -69,22 +70,31 @@ const changed = [
   { table: "totals", inserted: 0, updated: 2, deleted: 2 },
 ];
 
-test.each(["with", "without"])(
-  "a dry run of apply and replay %s a serve says which rows would change and what would fail, and changes nothing",
-  async (how) => {
-    using inbox = scratch(files);
-    await using server = await serve(inbox.path);
-    for (const id of ["evt_1", "evt_2"]) await server.post("/webhook", paid(id, 5, "later"));
-    await server.post("/webhook", paid("evt_bad", null));
-    server.signal("SIGTERM");
-    await server.ended;
-    writeFileSync(join(inbox.path, "handlers/default/later.sql"), files["handlers/default/paid.sql"]);
-    await using again = how === "with" ? await serve(inbox.path) : undefined;
-    expect(again === undefined).toBe(how === "without");
-    await check(inbox);
-  },
-  60_000,
-);
+test("a dry run of replay tries processed events, and of discard none", async () => {
+  using inbox = scratch(files);
+  await using server = await serve(inbox.path);
+  await server.post("/webhook", paid("evt_1", 5));
+  await server.post("/webhook", paid("evt_bad", null));
+  const before = contents(inbox);
+  const replay = await command(inbox, "replay", "--type", "paid", "--dry-run");
+  expect(replay.stdout).toContain("Tried 1 event and rolled back:\n  effects: 2 inserted\n");
+  expect([replay.code, contents(inbox)]).toEqual([0, before]);
+  const discard = await command(inbox, "discard", "--type", "paid", "--dry-run");
+  expect(discard.stdout).not.toContain("Tried");
+  expect([discard.code, contents(inbox)]).toEqual([0, before]);
+}, 60_000);
+
+test("a handler that was changed after serve had loaded it is not tried, because the job runs the old one", async () => {
+  using inbox = scratch(files);
+  await using server = await serve(inbox.path);
+  await server.post("/webhook", paid("evt_1", 5));
+  writeFileSync(join(inbox.path, "handlers/default/paid.sql"), "delete from effects;");
+  const { stdout } = await command(inbox, "replay", "--type", "paid", "--dry-run");
+  expect(stdout).toContain(
+    "Not tried: handlers/default/paid.sql was changed after hookonce serve had loaded it",
+  );
+  expect(stdout).toContain("1 event would be replayed.");
+}, 60_000);
 
 async function check(inbox: Scratch): Promise<void> {
   const before = contents(inbox);
@@ -116,77 +126,70 @@ async function check(inbox: Scratch): Promise<void> {
   expect(copies()).toEqual([]);
 }
 
-test("a dry run of replay tries processed events, and of discard none", async () => {
-  using inbox = scratch(files);
-  await using server = await serve(inbox.path);
-  await server.post("/webhook", paid("evt_1", 5));
-  await server.post("/webhook", paid("evt_bad", null));
-  const before = contents(inbox);
-  const replay = await command(inbox, "replay", "--type", "paid", "--dry-run");
-  expect(replay.stdout).toContain("Tried 1 event and rolled back:\n  effects: 2 inserted\n");
-  expect([replay.code, contents(inbox)]).toEqual([0, before]);
-  const discard = await command(inbox, "discard", "--type", "paid", "--dry-run");
-  expect(discard.stdout).not.toContain("Tried");
-  expect([discard.code, contents(inbox)]).toEqual([0, before]);
-}, 60_000);
-
-test("a handler that takes longer than 15 ms is tried in a copy, and deliveries go on meanwhile", async () => {
-  using inbox = scratch(files);
-  await using server = await serve(inbox.path);
-  await server.post("/webhook", paid("evt_slow", 1, "slow"));
-  const dry = command(inbox, "replay", "--type", "slow", "--dry-run");
-  const ended = dry.then(() => true);
-  let delivered = 0;
-  do {
-    const { status } = await server.post("/webhook", paid(`evt_${delivered}`, 1));
-    expect(status).toBe(200);
-    delivered++;
-  } while (!(await Promise.race([ended, Bun.sleep(5).then(() => false)])));
-  expect((await dry).stdout).toContain("Tried 1 event and rolled back:\n  effects: 1 inserted\n");
-  using database = new Database(join(inbox.path, "data/hookonce.db"), { readonly: true });
-  expect(database.query("select count(*) from effects").values()).toEqual([[1 + 2 * delivered]]);
-  expect(copies()).toEqual([]);
-}, 60_000);
-
-test("a handler that was changed after serve had loaded it is not tried, because the job runs the old one", async () => {
-  using inbox = scratch(files);
-  await using server = await serve(inbox.path);
-  await server.post("/webhook", paid("evt_1", 5));
-  writeFileSync(join(inbox.path, "handlers/default/paid.sql"), "delete from effects;");
-  const { stdout } = await command(inbox, "replay", "--type", "paid", "--dry-run");
-  expect(stdout).toContain(
-    "Not tried: handlers/default/paid.sql was changed after hookonce serve had loaded it",
-  );
-  expect(stdout).toContain("1 event would be replayed.");
-}, 60_000);
-
-test("a handler that never returns ends with the time for the dry run, and the rest is not tried", async () => {
-  using inbox = scratch(files);
-  await using server = await serve(inbox.path);
-  await server.post("/webhook", paid("evt_hangs", 5, "hangs"));
-  await server.post("/webhook", paid("evt_1", 5));
-  const hangs = ts("for (;;);");
-  writeFileSync(join(inbox.path, "handlers/default/hangs.ts"), hangs);
-  const failures: string[] = [];
-  const dryRun = createDryRun({
-    inboxFolder: inbox.path,
-    database: join(inbox.path, "data/hookonce.db"),
-    command: fromSource,
-    maxMs: 4000,
-  });
-  const tried = await dryRun(
-    {
-      action: "apply",
-      events: [
-        toTry("evt_hangs", "hangs", "hangs.ts", hangs),
-        toTry("evt_1", "paid", "paid.sql", files["handlers/default/paid.sql"]),
-      ],
+describeUnless(onlyInFullRun(), "dry runs that take longer", () => {
+  test.each(["with", "without"])(
+    "a dry run of apply and replay %s a serve says which rows would change and what would fail, and changes nothing",
+    async (how) => {
+      using inbox = scratch(files);
+      await using server = await serve(inbox.path);
+      for (const id of ["evt_1", "evt_2"]) await server.post("/webhook", paid(id, 5, "later"));
+      await server.post("/webhook", paid("evt_bad", null));
+      server.signal("SIGTERM");
+      await server.ended;
+      writeFileSync(join(inbox.path, "handlers/default/later.sql"), files["handlers/default/paid.sql"]);
+      await using again = how === "with" ? await serve(inbox.path) : undefined;
+      expect(again === undefined).toBe(how === "without");
+      await check(inbox);
     },
-    ({ eventId, error }) => failures.push(`${eventId}: ${error}`),
-    new AbortController().signal,
+    60_000,
   );
-  expect(failures).toEqual(["evt_hangs: it did not return within 4 s"]);
-  expect(tried).toEqual({ events: 1, failed: 1, tables: [], why: "the time for it, 4 s, is over" });
-  expect((await server.post("/webhook", paid("evt_2", 5))).status).toBe(200);
-  expect(copies()).toEqual([]);
-}, 60_000);
+
+  test("a handler that takes longer than 15 ms is tried in a copy, and deliveries go on meanwhile", async () => {
+    using inbox = scratch(files);
+    await using server = await serve(inbox.path);
+    await server.post("/webhook", paid("evt_slow", 1, "slow"));
+    const dry = command(inbox, "replay", "--type", "slow", "--dry-run");
+    const ended = dry.then(() => true);
+    let delivered = 0;
+    do {
+      const { status } = await server.post("/webhook", paid(`evt_${delivered}`, 1));
+      expect(status).toBe(200);
+      delivered++;
+    } while (!(await Promise.race([ended, Bun.sleep(5).then(() => false)])));
+    expect((await dry).stdout).toContain("Tried 1 event and rolled back:\n  effects: 1 inserted\n");
+    using database = new Database(join(inbox.path, "data/hookonce.db"), { readonly: true });
+    expect(database.query("select count(*) from effects").values()).toEqual([[1 + 2 * delivered]]);
+    expect(copies()).toEqual([]);
+  }, 60_000);
+
+  test("a handler that never returns ends with the time for the dry run, and the rest is not tried", async () => {
+    using inbox = scratch(files);
+    await using server = await serve(inbox.path);
+    await server.post("/webhook", paid("evt_hangs", 5, "hangs"));
+    await server.post("/webhook", paid("evt_1", 5));
+    const hangs = ts("for (;;);");
+    writeFileSync(join(inbox.path, "handlers/default/hangs.ts"), hangs);
+    const failures: string[] = [];
+    const dryRun = createDryRun({
+      inboxFolder: inbox.path,
+      database: join(inbox.path, "data/hookonce.db"),
+      command: fromSource,
+      maxMs: 4000,
+    });
+    const tried = await dryRun(
+      {
+        action: "apply",
+        events: [
+          toTry("evt_hangs", "hangs", "hangs.ts", hangs),
+          toTry("evt_1", "paid", "paid.sql", files["handlers/default/paid.sql"]),
+        ],
+      },
+      ({ eventId, error }) => failures.push(`${eventId}: ${error}`),
+      new AbortController().signal,
+    );
+    expect(failures).toEqual(["evt_hangs: it did not return within 4 s"]);
+    expect(tried).toEqual({ events: 1, failed: 1, tables: [], why: "the time for it, 4 s, is over" });
+    expect((await server.post("/webhook", paid("evt_2", 5))).status).toBe(200);
+    expect(copies()).toEqual([]);
+  }, 60_000);
+});

@@ -65,7 +65,10 @@ export function JobDialog(props: {
     <dialog
       ref={dialog}
       aria-labelledby="job-title"
-      onClose={onClose}
+      onClose={() => {
+        dry.stop();
+        onClose();
+      }}
       onCancel={(event: Event) => {
         // Escape must not hide a job that runs.
         if (running) event.preventDefault();
@@ -79,7 +82,10 @@ export function JobDialog(props: {
         <form
           onSubmit={(event: Event) => {
             event.preventDefault();
-            if (isReady) real.run(start(false));
+            if (!isReady) return;
+            // It may still be trying events, for up to 30 s.
+            dry.stop();
+            real.run(start(false));
           }}
         >
           <label>
@@ -167,7 +173,7 @@ function useJob(): RunningJob {
         .finally(() => setStarting(false));
     },
     stop() {
-      if (job !== undefined) api.stopJob(job.id).catch((cause: unknown) => setError(cause));
+      if (job?.state === "running") api.stopJob(job.id).catch((cause: unknown) => setError(cause));
     },
   };
 }

@@ -42,7 +42,9 @@ export function changeReads(db: BunSQLiteDatabase): Pick<Reader, "followed" | "c
         ...matching(filter, events, events.receivedAt),
         search === undefined ? undefined : eventContains(search),
       );
-      const arrived = newestRows(now.event, after.event, limit, until, () =>
+      // A failed event is in the table of failures, or was unhandled before and is among the changes.
+      const lastArrived = outcome === "failed" ? after.event : now.event;
+      const arrived = newestRows(lastArrived, after.event, limit, until, () =>
         db
           .select(ofEvent)
           .from(events)

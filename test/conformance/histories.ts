@@ -57,7 +57,7 @@ export function createHistoryTests(name: string, harness: EngineHarness): void {
         expect(contents).toEqual(await alone.contents());
         checkOnce(contents);
       }),
-      { numRuns: onlyInFullRun() === undefined ? 200 : 60, seed: 20_261_127 },
+      { numRuns: onlyInFullRun() === undefined ? 200 : 20, seed: 20_261_127 },
     );
   }, 120_000);
 }

@@ -5,6 +5,7 @@ import { secretNeeds } from "../../src/app/sources.ts";
 import { readConfig } from "../../src/config/load.ts";
 import { providers } from "../../src/providers/presets.ts";
 import { coversUrl } from "../../src/providers/verifier.ts";
+import { onlyInFullRun } from "../crash/requirements.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import type { Scheme } from "../../src/providers/schemes.ts";
 import { report } from "../../src/cli/verify.ts";
@@ -39,10 +40,11 @@ describe("a delivery is diagnosed without a whole URL, whatever its headers say 
     ["http://a b/webhook/x?bodySHA256=1", { host: "no host at all" }],
     ["", { host: "[::::]:99999", "x-forwarded-host": "1.2.3.999", "x-forwarded-port": "99999" }],
   ];
-  const names = [...providers.values()]
-    .filter(({ scheme }) => coversUrl(scheme))
-    .map(({ name }) => name)
-    .concat("stripe");
+  const signUrls = [...providers.values()].filter(({ scheme }) => coversUrl(scheme));
+  const ofEachKind = Map.groupBy(signUrls, ({ scheme }) => scheme.kind);
+  const tried =
+    onlyInFullRun() === undefined ? signUrls : [...ofEachKind.values()].flatMap(([first]) => first ?? []);
+  const names = tried.map(({ name }) => name).concat("stripe");
   test.each(names)("%s", async (name) => {
     const made = await signed(name, "quite another secret", { url: PUBLIC });
     const settings = source(name, "the right secret", { publicUrl: PUBLIC });

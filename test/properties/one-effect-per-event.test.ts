@@ -96,6 +96,6 @@ test("any sequence of deliveries, failures, restarts and new handlers leaves one
       for (const step of steps) await run(inbox, model, step);
       expectAsModelled(inbox, model);
     }),
-    { numRuns: onlyInFullRun() === undefined ? 100 : 30, seed },
+    { numRuns: onlyInFullRun() === undefined ? 100 : 15, seed },
   );
 }, 30_000);

@@ -253,8 +253,10 @@ async function explain(
   for (const eventId of new Set(failed.slice(0, MAX_EXPLAINED))) {
     const cause = database === null ? undefined : await failureCause(database, source, eventId);
     if (cause === undefined) continue;
-    const handler = cause.handler === null ? "" : `${cause.handler}${lineIn(cause)}: `;
-    complain(visible(`${eventId} failed: ${handler}${cause.error} [${cause.code}]`));
+    const { handler, error, code } = cause;
+    // Some errors begin with the handler's file.
+    const place = handler === null || error.startsWith(handler) ? "" : `${handler}${lineIn(cause)}: `;
+    complain(visible(`${eventId} failed: ${place}${error} [${code}]`));
   }
   const refused = [...said.keys()].some((word) => /^(?:signature|timestamp)_/.test(word));
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;

@@ -67,6 +67,7 @@ public_url = "https://hooks.example.com/in"
     "shop.secret": "s3cret\n",
     "handlers/paypal/_any.sql": "insert into credits values (:event_id, 1);",
     "handlers/stripe/_any.sql": "insert into credits values (:event_id, 1);",
+    "handlers/stripe/charge.refunded.sql": "-- hookonce: unfinished\nselect 1;",
     "handlers/stripe/invoice.created.sql": "insert into credits values ('twice', 1), ('twice', 1);",
   });
   const made = await run(["send", "discord", "--make-key-pair", join(inbox.path, "discord.pem")]);
@@ -163,6 +164,10 @@ describeUnless(onlyInFullRun(), "hookonce send", () => {
     const thrown = await send("stripe", "charge.failed", ...to("stripe"));
     expect(thrown.stderr).toMatch(
       /^evt_\w+ failed: handlers\/stripe\/charge\.failed\.ts:3: no such customer \[handler_error\]$/m,
+    );
+    const unfinished = await send("stripe", "charge.refunded", ...to("stripe"));
+    expect(unfinished.stderr).toMatch(
+      /^evt_\w+ failed: handlers\/stripe\/charge\.refunded\.sql is not finished, .* \[handler_unfinished\]$/m,
     );
     const refused = await send("stripe", ...to("stripe"), "--secret", "env:OTHER");
     expect([refused.code, refused.stderr]).toEqual([

@@ -1,3 +1,4 @@
+import { counted } from "../logging/counted.ts";
 import { isLoadingHandler } from "./handler-process.ts";
 
 /** Output that handlers write with `console` becomes log lines, because standard output is the log. */
@@ -96,7 +97,10 @@ export function collectingOutput<Result>(run: () => Result): Result {
   try {
     return run();
   } finally {
-    if (dropped > 0) current.push({ level: "warn", text: `${dropped} more lines of this run were dropped` });
+    if (dropped > 0) {
+      const text = counted(dropped, "more line of this run was", "more lines of this run were");
+      current.push({ level: "warn", text: `${text} dropped` });
+    }
     collected = current;
     current = undefined;
   }

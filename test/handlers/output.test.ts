@@ -80,7 +80,7 @@ describe("what a handler writes with console", () => {
     expect(lines.map(({ msg }) => msg)).toHaveLength(1002);
     expect(lines.at(-2)).toMatchObject({
       level: LEVELS.warn,
-      msg: "4000 more lines of this run were dropped",
+      msg: "4,000 more lines of this run were dropped",
     });
   });
 

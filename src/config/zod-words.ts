@@ -18,9 +18,17 @@ function inWords(issue: $ZodIssue): string {
   }
   if (issue.code === "invalid_value")
     return `${field} is not one of ${issue.values.map((value) => JSON.stringify(String(value))).join(", ")}`;
-  if (issue.code === "unrecognized_keys") return `${field} has unknown keys: ${issue.keys.join(", ")}`;
+  if (issue.code === "unrecognized_keys") return `${field} has unknown keys: ${someOf(issue.keys)}`;
   if (issue.message === "Invalid input") return `${field} is not valid`;
   return `${field}: ${issue.message}`;
+}
+
+/** The most keys that a message names. */
+const MAX_NAMED = 20;
+
+function someOf(keys: readonly string[]): string {
+  const named = keys.slice(0, MAX_NAMED).join(", ");
+  return keys.length > MAX_NAMED ? `${named} and ${keys.length - MAX_NAMED} more` : named;
 }
 
 function article(type: string): string {

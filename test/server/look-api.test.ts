@@ -304,6 +304,13 @@ test("tokens are made once per name, never shown again, and revoked", async () =
   expect(items.at(-1)).toMatchObject({ actor: "ada", reason: null, at: expect.any(Number) });
 });
 
+test("HEAD /api/stream ends at once, because nobody reads it", async () => {
+  await using inbox = await testInbox({ config: CONFIG, files: FILES });
+  const response = await inbox.api("/api/stream", { method: "HEAD" });
+  expect([response.status, response.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
+  expect(await response.text()).toBe("");
+});
+
 interface Following {
   /** Resolves with all messages so far, once one of them contains this text. */
   readonly until: (part: string) => Promise<[message: string, id: string, outcome: string][]>;

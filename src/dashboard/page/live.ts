@@ -89,22 +89,51 @@ export function useLiveList(filter: ApiFilter, settled: number, isPaused: () => 
   const listed = useRef(state.items);
   listed.current = state.items;
   useEffect(() => {
-    const stream = new EventSource(api.streamPath(filter));
-    stream.addEventListener("open", () => setConnected(true));
-    stream.addEventListener("error", () => setConnected(false));
-    stream.addEventListener("event", ({ data }: MessageEvent<string>) => {
-      const event = JSON.parse(data) as EventJson;
-      const isNew = !(listed.current ?? []).some((one) => keyOf(one) === keyOf(event));
-      if (isNew && (paused.current?.() ?? false)) setWaiting((old) => withEvent(old, event, false));
-      else setState((old) => ({ ...old, items: withEvent(old.items, event, old.next !== null) }));
-    });
-    // It stays where it is until the list is read again, so that nobody clicks on another row.
-    stream.addEventListener("changed", ({ data }: MessageEvent<string>) => {
-      const event = JSON.parse(data) as EventJson;
-      setWaiting((old) => replaced(old, event));
-      setState((old) => ({ ...old, items: replaced(old.items, event) }));
-    });
-    return () => stream.close();
+    let stream: EventSource | null = null;
+    let wasHidden = false;
+    const open = (): void => {
+      stream = new EventSource(api.streamPath(filter));
+      stream.addEventListener("open", () => setConnected(true));
+      stream.addEventListener("error", () => setConnected(false));
+      stream.addEventListener("event", ({ data }: MessageEvent<string>) => {
+        const event = JSON.parse(data) as EventJson;
+        const isNew = !(listed.current ?? []).some((one) => keyOf(one) === keyOf(event));
+        if (isNew && (paused.current?.() ?? false)) setWaiting((old) => withEvent(old, event, false));
+        else setState((old) => ({ ...old, items: withEvent(old.items, event, old.next !== null) }));
+      });
+      // It stays where it is until the list is read again, so that nobody clicks on another row.
+      stream.addEventListener("changed", ({ data }: MessageEvent<string>) => {
+        const event = JSON.parse(data) as EventJson;
+        setWaiting((old) => replaced(old, event));
+        setState((old) => ({ ...old, items: replaced(old.items, event) }));
+      });
+    };
+    const close = (): void => {
+      stream?.close();
+      stream = null;
+    };
+    // A browser opens six connections to a server in all. A page that nobody sees must not hold one, and the
+    // one before it in the history is only hidden.
+    const follow = (): void => {
+      if (document.hidden) {
+        wasHidden = true;
+        close();
+      } else if (stream === null) {
+        open();
+        // What came meanwhile.
+        if (wasHidden) setTurn((old) => old + 1);
+      }
+    };
+    follow();
+    document.addEventListener("visibilitychange", follow);
+    addEventListener("pagehide", close);
+    addEventListener("pageshow", follow);
+    return () => {
+      document.removeEventListener("visibilitychange", follow);
+      removeEventListener("pagehide", close);
+      removeEventListener("pageshow", follow);
+      close();
+    };
   }, [key]);
 
   return {

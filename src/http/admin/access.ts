@@ -7,6 +7,8 @@ export interface Actor {
   /** The name of a token, or of the user who runs a command on this machine. */
   readonly name: string;
   readonly scopes: readonly Scope[];
+  /** Until when it may ask, in Unix milliseconds. Null if there is no limit. */
+  readonly expiresAt: number | null;
 }
 
 /** A token as it is stored. */
@@ -15,8 +17,6 @@ export interface StoredToken extends Actor {
   readonly hash: string;
   /** Unix milliseconds. */
   readonly createdAt: number;
-  /** Null if it never expires. */
-  readonly expiresAt: number | null;
   readonly revokedAt: number | null;
 }
 
@@ -86,14 +86,13 @@ export function createAccess({ tokenOf, url, clock }: AccessOptions): Access {
   }
 
   async function tokenNamed(given: string, peer: string): Promise<StoredToken> {
-    attempts.check(peer);
     const token = await tokenWith(hashOf(given));
-    if (token === undefined) {
-      attempts.failed(peer);
-      throw unauthenticated("This token is unknown, revoked or expired.");
-    }
-    attempts.succeeded(peer);
-    return token;
+    // A right token is never made to wait: behind a proxy, all have the same peer, and anyone could keep the
+    // owner out.
+    if (token !== undefined) return token;
+    attempts.check(peer);
+    attempts.failed(peer);
+    throw unauthenticated("This token is unknown, revoked or expired.");
   }
 
   function sessionId(request: Request): string | undefined {
@@ -171,12 +170,15 @@ const FREE_ATTEMPTS = 5;
 /** The longest wait between two attempts, in milliseconds. */
 const MAX_WAIT_MS = 60_000;
 
+/** How long wrong tokens are remembered, in milliseconds. */
+const FORGET_MS = 15 * 60_000;
+
 /** Peers that are remembered. */
 const MAX_PEERS = 1000;
 
 /**
- * Slows down a peer that sends wrong tokens. After five of them, each attempt must wait: 1 s at first, and a
- * minute at most.
+ * Slows down a peer that sends wrong tokens. After five of them, each wrong one must wait: 1 s at first, and a
+ * minute at most. A peer that has sent none for a while begins again.
  */
 function createAttempts(clock: () => number) {
   const peers = new Map<string, { wrong: number; waitUntil: number }>();
@@ -188,7 +190,9 @@ function createAttempts(clock: () => number) {
       throw new HookonceError("too_many_attempts", `Too many wrong tokens. Try again in ${seconds} s.`);
     },
     failed(peer: string): void {
-      const wrong = (peers.get(peer)?.wrong ?? 0) + 1;
+      const before = peers.get(peer);
+      const isForgotten = before === undefined || before.waitUntil + FORGET_MS < clock();
+      const wrong = (isForgotten ? 0 : before.wrong) + 1;
       const waitMs = wrong < FREE_ATTEMPTS ? 0 : Math.min(1000 * 2 ** (wrong - FREE_ATTEMPTS), MAX_WAIT_MS);
       // Moves it to the end, so that the first one is the longest unused.
       peers.delete(peer);
@@ -196,12 +200,11 @@ function createAttempts(clock: () => number) {
       const [oldest] = peers.keys();
       if (peers.size > MAX_PEERS && oldest !== undefined) peers.delete(oldest);
     },
-    succeeded: (peer: string): void => void peers.delete(peer),
   };
 }
 
-function actorIn({ name, scopes }: StoredToken): Actor {
-  return { name, scopes };
+function actorIn({ name, scopes, expiresAt }: StoredToken): Actor {
+  return { name, scopes, expiresAt };
 }
 
 /** @throws HookonceError `scope_missing` */
@@ -210,6 +213,18 @@ export function requireScope({ name, scopes }: Actor, scope: Scope): void {
   throw new HookonceError(
     "scope_missing",
     `The token "${name}" may only ${scopes.join(" and ")}. This needs the scope ${scope}: hookonce token create --name NAME --scopes read,${scope}`,
+  );
+}
+
+/**
+ * @param until Unix milliseconds; null: for ever
+ * @throws HookonceError `invalid_request`
+ */
+export function requireTime({ name, expiresAt }: Actor, until: number | null): void {
+  if (expiresAt === null || (until !== null && until <= expiresAt)) return;
+  throw new HookonceError(
+    "invalid_request",
+    `The request is invalid: the token "${name}" expires at ${new Date(expiresAt).toISOString()}, and cannot make one that is valid for longer. Set expires_at to ${expiresAt} or earlier.`,
   );
 }
 

@@ -66,6 +66,8 @@ export function createEventRoutes(inbox: AdminInbox) {
       return c.json({ items: items.map(failureJson), next: writeNewest(next) } satisfies List<FailureJson>);
     })
     .get("/api/stream", needs("read"), zValidator("query", streamQuery, refuseRequest), (c) => {
+      // Nobody reads the events of a HEAD, and nothing would end their stream.
+      if (c.req.method === "HEAD") return c.body(null, 200, { "content-type": "text/event-stream" });
       const filter: ListFilter = c.req.valid("query");
       return streamSSE(c, (stream) =>
         followEvents(stream, { inbox, filter, stillAllowed: c.get("stillAllowed") }),

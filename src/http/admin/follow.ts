@@ -6,8 +6,11 @@ import type { AdminInbox } from "./inbox.ts";
 /** How often new events are looked for, in milliseconds. */
 const POLL_MS = 500;
 
-/** A comment is sent after this time without an event, so that proxies keep the connection. In milliseconds. */
-const HEARTBEAT_MS = 15_000;
+/**
+ * A comment is sent after this time without an event, so that proxies keep the connection. In milliseconds. Bun
+ * closes a connection of the unix socket after 10 s.
+ */
+const HEARTBEAT_MS = 5000;
 
 /** At most this many events of a kind are sent at a time. Of a faster stream, the newest are shown. */
 const MAX_AT_ONCE = 200;

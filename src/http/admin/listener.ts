@@ -1,12 +1,13 @@
 import { zValidator } from "@hono/zod-validator";
 import { Hono, type MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
 import { HookonceError } from "../../errors.ts";
 import { answerError } from "../answers.ts";
 import type { Access, Actor } from "./access.ts";
 import type { DashboardFile, DashboardFiles } from "./files.ts";
 import { sessionRequest } from "./requests.ts";
 import type { AdminApp } from "./routes.ts";
-import { refuseRequest, type AdminEnv } from "./routing.ts";
+import { asRefusal, refuseRequest, type AdminEnv } from "./routing.ts";
 import type { SessionJson } from "./shapes.ts";
 import { ACTOR_HEADER } from "./socket.ts";
 
@@ -36,6 +37,9 @@ const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   "cross-origin-resource-policy": "same-origin",
 };
 
+/** A login carries only a token of 43 characters. */
+const MAX_LOGIN_BYTES = 4096;
+
 /** A year, in seconds. */
 const IMMUTABLE = "public, max-age=31536000, immutable";
 
@@ -56,39 +60,43 @@ export function createListenerApp({
     c.set("stillAllowed", actor);
     await next();
   };
-  return new Hono<AdminEnv>()
-    .use(async (c, next) => {
-      await next();
-      for (const [name, value] of Object.entries(SECURITY_HEADERS)) c.res.headers.set(name, value);
-      if (!c.res.headers.has("cache-control")) c.res.headers.set("cache-control", "no-store");
-    })
-    .use(async (c, next) => {
-      access.checkHost(c.req.raw);
-      access.checkOrigin(c.req.raw);
-      await next();
-    })
-    .post("/api/session", zValidator("json", sessionRequest, refuseRequest), async (c) => {
-      const { token, cookie } = await access.login(c.req.valid("json").token, c.env.peer);
-      c.header("set-cookie", cookie);
-      const { name, scopes, expiresAt } = token;
-      return c.json({ name, scopes, expires_at: expiresAt } satisfies SessionJson);
-    })
-    .delete("/api/session", (c) => {
-      c.header("set-cookie", access.logout(c.req.raw));
-      return c.json({ status: "ended" });
-    })
-    .use("/api/*", authenticated)
-    .route("/", admin)
-    .get("*", async (c) => {
-      const all = await files();
-      // The page has a path for each of its views. Only its files have a dot in their names.
-      const { path } = c.req;
-      const file = all.get(path) ?? (/^\/[\w-]*$/.test(path) ? all.get("/") : undefined);
-      if (file === undefined) throw nothingHere();
-      return answerFile(file, c.req.raw.headers);
-    })
-    .notFound(() => answerError(nothingHere()))
-    .onError((error) => answerError(error));
+  return (
+    new Hono<AdminEnv>()
+      .use(async (c, next) => {
+        await next();
+        for (const [name, value] of Object.entries(SECURITY_HEADERS)) c.res.headers.set(name, value);
+        if (!c.res.headers.has("cache-control")) c.res.headers.set("cache-control", "no-store");
+      })
+      .use(async (c, next) => {
+        access.checkHost(c.req.raw);
+        access.checkOrigin(c.req.raw);
+        await next();
+      })
+      // Anyone may send this one. The others are read only after it is known who asks.
+      .use("/api/session", bodyLimit({ maxSize: MAX_LOGIN_BYTES, onError: () => answerError(tooLarge()) }))
+      .post("/api/session", zValidator("json", sessionRequest, refuseRequest), async (c) => {
+        const { token, cookie } = await access.login(c.req.valid("json").token, c.env.peer);
+        c.header("set-cookie", cookie);
+        const { name, scopes, expiresAt } = token;
+        return c.json({ name, scopes, expires_at: expiresAt } satisfies SessionJson);
+      })
+      .delete("/api/session", (c) => {
+        c.header("set-cookie", access.logout(c.req.raw));
+        return c.json({ status: "ended" });
+      })
+      .use("/api/*", authenticated)
+      .route("/", admin)
+      .get("*", async (c) => {
+        const all = await files();
+        // The page has a path for each of its views. Only its files have a dot in their names.
+        const { path } = c.req;
+        const file = all.get(path) ?? (/^\/[\w-]*$/.test(path) ? all.get("/") : undefined);
+        if (file === undefined) throw nothingHere();
+        return answerFile(file, c.req.raw.headers);
+      })
+      .notFound(() => answerError(nothingHere()))
+      .onError((error) => answerError(asRefusal(error)))
+  );
 }
 
 /** The API and the page's own routes, for the page's client. */
@@ -106,6 +114,10 @@ function answerFile({ type, bytes, gzip, etag, immutable }: DashboardFile, reque
       ...(packed ? { "content-encoding": "gzip" } : {}),
     },
   });
+}
+
+function tooLarge(): HookonceError {
+  return new HookonceError("invalid_request", `A login has at most ${MAX_LOGIN_BYTES} bytes.`);
 }
 
 function nothingHere(): HookonceError {
@@ -126,5 +138,9 @@ export function createSocketApp(admin: AdminApp): Hono<AdminEnv> {
 }
 
 function ownerNamed(name: string | undefined): Actor {
-  return { name: name === undefined || name === "" ? "unknown" : name, scopes: ["read", "steer", "forget"] };
+  return {
+    name: name === undefined || name === "" ? "unknown" : name,
+    scopes: ["read", "steer", "forget"],
+    expiresAt: null,
+  };
 }

@@ -5,7 +5,7 @@ import { statuses } from "../statuses.ts";
 import { createEventRoutes } from "./event-routes.ts";
 import type { AdminInbox } from "./inbox.ts";
 import { createJobRoutes } from "./job-routes.ts";
-import { endJson, type AdminEnv } from "./routing.ts";
+import { asRefusal, endJson, type AdminEnv } from "./routing.ts";
 import { createStatusRoutes } from "./status-routes.ts";
 import { createTokenRoutes } from "./token-routes.ts";
 
@@ -20,7 +20,8 @@ export function createAdminApp(inbox: AdminInbox) {
     .route("/", createEventRoutes(inbox))
     .route("/", createJobRoutes(inbox))
     .route("/", createTokenRoutes(inbox))
-    .onError((error) => {
+    .onError((thrown) => {
+      const error = asRefusal(thrown);
       if (!(error instanceof HookonceError) || statuses[error.code] === undefined) inbox.onError(error);
       return answerError(error);
     });

@@ -1,4 +1,5 @@
 import { createMiddleware } from "hono/factory";
+import { HTTPException } from "hono/http-exception";
 import * as z from "zod/mini";
 import { zodInWords } from "../../config/zod-words.ts";
 import { HookonceError } from "../../errors.ts";
@@ -34,6 +35,14 @@ export const endJson = createMiddleware<AdminEnv>(async (c, next) => {
   const text = await c.res.text();
   c.res = new Response(text.endsWith("\n") ? text : `${text}\n`, c.res);
 });
+
+/** A body that is no JSON is refused by Hono, with an error that is not ours. */
+export function asRefusal(error: unknown): unknown {
+  if (!(error instanceof HTTPException) || error.status !== 400) return error;
+  return new HookonceError("invalid_request", "The request is invalid: its body is not JSON.", {
+    cause: error,
+  });
+}
 
 /** Answers a request that does not fit its schema with 400. */
 export function refuseRequest(result: { success: boolean; error?: unknown }): Response | undefined {

@@ -100,9 +100,9 @@ export async function connectToServe(database: string): Promise<AdminClient | un
   refuseForeignFolder(unix, database);
   refuseForeignSocket(unix, database);
   const send = async (request: Request): Promise<Response> => {
-    const { method, headers } = request;
+    const { method, headers, signal } = request;
     const body = request.body === null ? undefined : await request.text();
-    return fetch(request.url, { unix, method, headers, ...(body === undefined ? {} : { body }) });
+    return fetch(request.url, { unix, method, headers, signal, ...(body === undefined ? {} : { body }) });
   };
   try {
     await send(new Request("http://localhost/"));

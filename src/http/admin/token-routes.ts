@@ -2,7 +2,7 @@ import { zValidator } from "@hono/zod-validator";
 import { Hono } from "hono";
 import type { Token } from "../../engines/records.ts";
 import { HookonceError } from "../../errors.ts";
-import { hashOf, randomToken, requireScope, type Actor } from "./access.ts";
+import { hashOf, randomToken, requireScope, requireTime, type Actor } from "./access.ts";
 import { readNumber } from "./cursors.ts";
 import type { AdminInbox } from "./inbox.ts";
 import { auditQuery, SCOPES, tokenRequest } from "./requests.ts";
@@ -34,8 +34,9 @@ export function createTokenRoutes(inbox: AdminInbox) {
     .post("/api/tokens", needs("steer"), zValidator("json", tokenRequest, refuseRequest), async (c) => {
       const { name, scopes, expires_at: expiresAt } = c.req.valid("json");
       const actor = c.get("actor");
-      // A token cannot make one that may do more than itself.
+      // A token cannot make one that may do more than itself, or for longer.
       for (const scope of scopes) requireScope(actor, scope);
+      requireTime(actor, expiresAt);
       const createdAt = inbox.clock();
       if (expiresAt !== null && expiresAt <= createdAt)
         throw new HookonceError("invalid_request", "The request is invalid: expires_at is in the past.");

@@ -245,7 +245,7 @@ export function createVerifyContext(
   return {
     ...given,
     parse: kindOf(readAs).reading(readAs, (delivery) =>
-      parseBody(delivery, provider.formField, limit(delivery.body)),
+      parseBody(delivery, provider.formField, limit(delivery.body), false),
     ),
     decompress: (delivery) => decompress(delivery, limit(delivery.body)),
     batch: settings.batch ?? provider.batch,

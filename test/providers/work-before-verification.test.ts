@@ -50,6 +50,7 @@ const hostileValues: Readonly<Record<string, string>> = {
   "numbers that JavaScript writes otherwise": `[${repeat(() => "1.0", ",")}]`,
   "many texts": `[${repeat(() => '""', ",")}]`,
   "a text of escapes": `"${repeat(() => "\\u0041", "")}"`,
+  "a text of escaped control characters": `"中${repeat(() => "\\u0001", "")}"`,
 };
 
 const hostileForms: Readonly<Record<string, string>> = {
@@ -60,6 +61,10 @@ const hostileForms: Readonly<Record<string, string>> = {
   "a value of signs that are not escapes": `a=${repeat(() => "%4", "")}`,
   "a value of plus signs": `a=${repeat(() => "+", "")}`,
   "a long name": repeat((n) => digits(n), ""),
+  // In JSON, each takes six bytes.
+  "control characters": `a=${"\u0001".repeat(SIZE)}`,
+  "control characters in a text of two bytes each": `a=中${"\u0001".repeat(SIZE)}`,
+  "escaped control characters": `a=${repeat(() => "%01", "")}`,
 };
 
 const part = (name: string, value: string): string =>
@@ -260,6 +265,11 @@ describe("an unverified multipart body costs as little, if the signature is in t
     "lines like the boundary": `${part("a", "\r\n--Xy".repeat(SIZE / 6))}--X--\r\n`,
     "long headers": `${part(`a"; b="${'\\"'.repeat(3000)}`, "").repeat(20)}--X--\r\n`,
     "a large file": `${part('a"; filename="f', "x".repeat(SIZE))}--X--\r\n`,
+    "control characters": `${part("a", "\u0001".repeat(SIZE))}--X--\r\n`,
+    "control characters in a text of two bytes each": `${part("a", `中${"\u0001".repeat(SIZE)}`)}--X--\r\n`,
+    "a slow encoding": `${part(`a"\r\nContent-Type: text/plain; charset=windows-1252; b="`, "é".repeat(SIZE / 2))}--X--\r\n`,
+    "short fields in a slow encoding": `${part(`a"\r\nContent-Type: text/plain; charset=windows-1252; b="`, "é".repeat(400)).repeat(150)}--X--\r\n`,
+    "quotation marks": `${part("a", '"'.repeat(SIZE))}--X--\r\n`,
     "a field that is not text": `${part("a", "\ud800".repeat(SIZE / 3))}--X--\r\n`,
   };
   const inBody = presets.filter(([name]) => {

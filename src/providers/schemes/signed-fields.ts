@@ -45,13 +45,18 @@ function malformed(name: string, why: string): HookonceError {
 export function withoutRepetition(asItCame: Reading): Reading {
   return (delivery) => {
     const body = asItCame(delivery);
-    const { json } = body;
-    if (json === null) return body;
+    const { payload, problem, isForm } = body;
+    if (problem !== null) return body;
     let written: string | undefined;
     return {
-      ...body,
+      payload,
+      problem,
+      isForm,
+      get hashed() {
+        return body.hashed;
+      },
       get json() {
-        return (written ??= exactJson(parseWithExactNumbers(json)));
+        return (written ??= exactJson(parseWithExactNumbers(body.json ?? "null")));
       },
     };
   };

@@ -225,6 +225,11 @@ describe("a body", () => {
       [["a", "\r\n--Xy\r\n--X-\r\n--"]],
     ],
     ["with a folded header", part('Content-Disposition: form-data;\r\n name="a"'), [["a", "1"]]],
+    ...["7bit", "8BIT", "binary"].map((encoding): [string, string, [string, string][]] => [
+      `with a part in ${encoding}`,
+      part(`Content-Disposition: form-data; name="a"\r\nContent-Transfer-Encoding: ${encoding}`),
+      [["a", "1"]],
+    ]),
     ["with a name without quotation marks", part("content-disposition:form-data;name=a"), [["a", "1"]]],
     [
       "with a name of escapes",
@@ -298,6 +303,13 @@ describe("a body", () => {
       part('Content-Disposition: form-data; name="a"; name="b"') + END,
       'two values for "name"',
     ],
+    // Read as it came, `bTQ=` would be the id of an event whose id is `m4`.
+    ...["base64", "Quoted-Printable", "x-unknown"].map((encoding): [string, string, string] => [
+      `with a part in ${encoding}`,
+      part(`Content-Disposition: form-data; name="id"\r\nContent-Transfer-Encoding: ${encoding}`, "bTQ=") +
+        END,
+      `the Content-Transfer-Encoding "${encoding}"`,
+    ]),
     [
       "with two dispositions for a part",
       part('Content-Disposition: form-data; name="a"\r\ncontent-disposition: form-data; name="b"') + END,

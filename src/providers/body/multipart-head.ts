@@ -17,6 +17,11 @@ export function readHead(head: Buffer): Head {
 
 function readAnyHead(head: Buffer): Head {
   const headers = headersIn(head);
+  const encoding = headers.get("content-transfer-encoding");
+  if (encoding !== undefined && !/^(?:7bit|8bit|binary)$/i.test(encoding))
+    throw invalid(
+      `a part has the Content-Transfer-Encoding ${JSON.stringify(encoding.slice(0, 40))}, and only 7bit, 8bit and binary are read (RFC 7578, 4.7)`,
+    );
   const parameters = parametersOf(headers.get("content-disposition") ?? "");
   return {
     name: parameters.get("name"),

@@ -25,8 +25,8 @@ export interface Share {
 }
 
 /**
- * `pause`: no byte came for too long. `whole`: the body took too long in all. `room`: others need the room,
- * and it has paused for more than a second.
+ * `pause`: no byte came for too long. `whole`: the body took too long in all. `room`: others need the room, and
+ * this one is slow.
  */
 export type DropReason = "pause" | "whole" | "room";
 
@@ -48,8 +48,14 @@ export interface BodyLimits {
 const OVERHEAD = 4 * 1024;
 const WAITING_OVERHEAD = 12 * 1024;
 
-/** After how many milliseconds without a byte a body makes room for others that need it. */
-const PATIENCE_MS = 1000;
+/**
+ * A body makes room for others that need it if it has not received another KiB within a second, or if it has
+ * been arriving for more than five. Without the first rule, clients that send a byte from time to time would
+ * keep everyone else out; without the second, those that send a KiB.
+ */
+const PROGRESS_BYTES = 1024;
+const PROGRESS_MS = 1000;
+const SLOW_MS = 5000;
 
 /**
  * How often to look for bodies that take too long, in milliseconds, and how many to drop at a time. Dropping
@@ -62,6 +68,9 @@ interface Waiting {
   /** On the monotonic clock, in milliseconds. */
   readonly startedAt: number;
   lastAt: number;
+  /** When it last had another KiB, and what has come since. */
+  progressAt: number;
+  sinceProgress: number;
   readonly drop: (why: DropReason) => void;
 }
 
@@ -69,17 +78,27 @@ export function createBodyBudget({ total, reserve, pauseMs, wholeMs }: BodyLimit
   let taken = 0;
   /** What those take that are still arriving. */
   let unfinished = 0;
-  /** The one that has waited longest comes first. */
+  /** The one that began first comes first. */
   const waiting = new Set<Waiting>();
+  /** The same ones. The one without progress for longest comes first. */
+  const byProgress = new Set<Waiting>();
   let sweeper: ReturnType<typeof setInterval> | undefined;
 
   function makeRoom(bytes: number, arriving: boolean): boolean {
     for (;;) {
       if (taken + bytes <= total && (!arriving || unfinished + bytes <= total - reserve)) return true;
-      const [longest] = waiting;
-      if (longest === undefined || performance.now() - longest.lastAt < PATIENCE_MS) return false;
-      longest.drop("room");
+      const slow = slowOne();
+      if (slow === undefined) return false;
+      slow.drop("room");
     }
+  }
+
+  function slowOne(): Waiting | undefined {
+    const now = performance.now();
+    const [stalled] = byProgress;
+    if (stalled !== undefined && now - stalled.progressAt >= PROGRESS_MS) return stalled;
+    const [oldest] = waiting;
+    return oldest !== undefined && now - oldest.startedAt >= SLOW_MS ? oldest : undefined;
   }
 
   function sweep(): void {
@@ -107,6 +126,7 @@ export function createBodyBudget({ total, reserve, pauseMs, wholeMs }: BodyLimit
       function stopWaiting(): void {
         if (own === undefined) return;
         waiting.delete(own);
+        byProgress.delete(own);
         own = undefined;
         unfinished -= held;
       }
@@ -132,12 +152,15 @@ export function createBodyBudget({ total, reserve, pauseMs, wholeMs }: BodyLimit
           own = {
             startedAt: now,
             lastAt: now,
+            progressAt: now,
+            sinceProgress: 0,
             drop: (why) => {
               end();
               drop(why);
             },
           };
           waiting.add(own);
+          byProgress.add(own);
           unfinished += held;
           sweeper ??= setInterval(sweep, SWEEP_MS).unref();
           return true;
@@ -145,8 +168,13 @@ export function createBodyBudget({ total, reserve, pauseMs, wholeMs }: BodyLimit
         take(bytes) {
           if (own === undefined) return false;
           own.lastAt = performance.now();
-          waiting.delete(own);
-          waiting.add(own);
+          own.sinceProgress += bytes;
+          if (own.sinceProgress >= PROGRESS_BYTES) {
+            own.progressAt = own.lastAt;
+            own.sinceProgress = 0;
+            byProgress.delete(own);
+            byProgress.add(own);
+          }
           if (!makeRoom(bytes, true)) return false;
           taken += bytes;
           unfinished += bytes;

@@ -150,7 +150,7 @@ function droppedFor(why: DropReason, { pauseMs, wholeMs }: BodyLimits): Hookonce
     case "whole":
       return timedOut(`took longer than ${wholeMs / 1000} s`);
     case "room":
-      return overloaded("The body paused while other deliveries needed its memory. Send it again.");
+      return overloaded("The body arrived slowly while other deliveries needed its memory. Send it again.");
   }
 }
 

@@ -201,14 +201,14 @@ async function sendNearlyAll(clients: readonly RawClient[], bytes: number, kept 
 const ARRIVING = 61 * MIB;
 
 /**
- * Sends two bodies except for their last two bytes. Each takes 16 KiB beside that, so there is no room for a
+ * Sends two bodies except for their last bytes. Each takes 16 KiB beside that, so there is no room for a
  * third that arrives slowly.
  */
-async function fill(url: string): Promise<RawClient[]> {
+async function fill(url: string, { free = 16_500, rest = 2, probe = body } = {}): Promise<RawClient[]> {
   const clients = [await rawClient(url), await rawClient(url)];
-  await sendNearlyAll(clients, ARRIVING / 2 - 16_500, 2);
+  await sendNearlyAll(clients, ARRIVING / 2 - free + rest - 2, rest);
   // Until the server has read all of it. The probe is not JSON, so it leaves nothing behind if it still fits.
-  while ((await sendInPieces(url, `{${body}`))?.status !== 503);
+  while ((await sendInPieces(url, `{${probe}`))?.status !== 503);
   return clients;
 }
 
@@ -227,6 +227,25 @@ async function deliverWhole(url: string, payload: unknown = { event_id: "evt_1" 
   const response = await fetch(`${url}/webhook`, { method: "POST", body: JSON.stringify(payload) });
   await response.text();
   return response.status;
+}
+
+/** Only one of them gives its memory back. */
+async function oneIsDropped(clients: readonly RawClient[]): Promise<void> {
+  expect(await Promise.race(clients.map(({ answer }) => answer))).toMatchObject({ status: 503 });
+  expect(clients.filter(({ answered }) => answered)).toHaveLength(1);
+  for (const client of clients) client.hangUp();
+}
+
+/** Sends this to each client again and again, until it ends. */
+async function dripping(
+  clients: readonly RawClient[],
+  bytes: number,
+  work: () => Promise<void>,
+): Promise<void> {
+  const timer = setInterval(() => {
+    for (const client of clients) void client.send(Buffer.alloc(bytes)).catch(() => {});
+  }, 200);
+  await work().finally(() => clearInterval(timer));
 }
 
 describe("bodies in memory are at most 64 MiB", () => {
@@ -274,12 +293,41 @@ describe("bodies in memory are at most 64 MiB", () => {
     expect(await deliverInPieces(url)).toMatchObject({ status: 503 });
     await Bun.sleep(1000);
     expect(await deliverInPieces(url)).toMatchObject({ status: 200 });
-    // Only the one that has waited longest gives its memory back.
-    expect(await clients[0]?.answer).toMatchObject({ status: 503 });
-    expect(clients[1]?.answered).toBe(false);
-    clients[1]?.hangUp();
+    await oneIsDropped(clients);
     expect(left(inbox).events).toBe(1);
   });
+
+  test("a body that gets only a byte from time to time makes room for others", async () => {
+    await using inbox = await testInbox(options);
+    const { url } = inbox.listen();
+    const clients = await fill(url, { rest: 1000 });
+    await dripping(clients, 1, async () => {
+      await Bun.sleep(1100);
+      expect(await deliverInPieces(url)).toMatchObject({ status: 200 });
+    });
+    await oneIsDropped(clients);
+    expect(left(inbox).events).toBe(1);
+  });
+
+  testUnless(
+    onlyInFullRun(),
+    "a body that has been arriving for five seconds makes room for others, however it progresses",
+    async () => {
+      await using inbox = await testInbox(options);
+      const { url } = inbox.listen();
+      const large = JSON.stringify({ event_id: "evt_1", pad: "x".repeat(MIB) });
+      const clients = await fill(url, { free: 300 * 1024, rest: MIB, probe: large });
+      await dripping(clients, 2048, async () => {
+        await Bun.sleep(1500);
+        expect(await sendInPieces(url, large)).toMatchObject({ status: 503 });
+        await Bun.sleep(4000);
+        expect(await sendInPieces(url, large)).toMatchObject({ status: 200 });
+      });
+      await oneIsDropped(clients);
+      expect(left(inbox).events).toBe(1);
+    },
+    20_000,
+  );
 
   test("a Content-Length alone reserves no memory: clients that send nothing do not block others", async () => {
     await using inbox = await testInbox(options);
@@ -353,13 +401,13 @@ describe("bodies in memory are at most 64 MiB", () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
     using first = await rawClient(url);
-    await sendNearlyAll([first], 40 * MIB, 1000);
+    await sendNearlyAll([first], 40 * MIB, 2 * MIB);
     using second = await rawClient(url);
     await second.send(requestHead("/webhook", { "transfer-encoding": "chunked" }));
     for (let sent = 0; sent < 30 * MIB && !second.answered; sent += PIECE.length) {
       if (!(await second.send(chunk(PIECE)))) break;
-      // A body that pauses for a second would make room.
-      await first.send("x");
+      // A body that does not progress for a second would make room.
+      await first.send(Buffer.alloc(2048));
     }
     expect(await second.answer).toMatchObject({ status: 503 });
     expect(await deliverInPieces(url)).toMatchObject({ status: 200 });

@@ -56,7 +56,7 @@ export async function diagnoseRefused(
   const read =
     delivery === undefined
       ? undefined
-      : await diagnoseInInbox(delivery, { ...options, source, sources, dotEnv });
+      : await diagnoseInInbox(delivery, { ...options, source, sources, dotEnv, refused });
   // Without its body, only what the headers refuse can be refused again.
   const isUnread = read === undefined || (refused.body === "not_read" && read.refusal?.code !== refused.code);
   const diagnosis = isUnread ? diagnoseUnread(refused, settings) : read;

@@ -65,7 +65,11 @@ export async function diagnose(
 
 async function findingsOf(examined: Examined, refusal: HookonceError): Promise<Finding[]> {
   const { rejections, nowMs } = examined.context;
-  if (isAge(refusal) && (await fits(examined))) return ageFindings(refusal, rejections, nowMs);
+  // serve checks the age of a token only once its signature is right, and the doctor may not have the signature.
+  if (isAge(refusal) && (examined.context.refused === refusal || (await fits(examined)))) {
+    const found = ageFindings(refusal, rejections, nowMs);
+    return found.length > 0 ? found : [asRefused(refusal, examined)];
+  }
   if (isOfNoSignature(refusal)) return [asRefused(refusal, examined)];
 
   const { found, trial } = await tryOut(examined);

@@ -1,5 +1,6 @@
 import { closest, distance } from "fastest-levenshtein";
 import type { HookonceError } from "../errors.ts";
+import { isOnlyScheme, signerOf } from "../providers/provider.ts";
 import { kindOf, type Scheme } from "../providers/schemes.ts";
 import type { Finding } from "./diagnosis.ts";
 import type { Hypothesis } from "./hypothesis.ts";
@@ -73,27 +74,38 @@ export function nearHeaderFinding(examined: Examined): Finding | undefined {
   const wanted = signatureHeaderOf(examined.scheme);
   if (wanted === undefined || !isMissing(examined)) return undefined;
   const near = nearHeaders(examined, wanted);
+  const kind = kindOf(examined.scheme);
+  const configurable = kind.configKeys.includes("signature.header");
   const [nearest] = near;
   if (nearest === undefined) {
+    const sender = isOnlyScheme(examined.provider)
+      ? `${signerOf(examined.provider)} writes no such header`
+      : "no secret is set for the webhook in the provider's dashboard: without one it does not sign";
+    const elsewhere =
+      configurable && isOnlyScheme(examined.provider)
+        ? " If the header has another name, set signature.header for this source."
+        : "";
     return {
       cause: "near_header",
       proven: true,
       what: `The header ${wanted} is missing, and no other header resembles it.`,
-      remedy:
-        "Either a proxy has dropped the header, or no secret is set for the webhook in the provider's dashboard: without one it does not sign.",
+      remedy: `Either a proxy has dropped the header, or ${sender}.${elsewhere}`,
     };
   }
+  const meant = closest(wanted, near);
+  const rename = configurable ? ` If so, set signature.header = "${meant}" for this source.` : "";
+  const needsSecret = kind.needsSecret && !isOnlyScheme(examined.provider);
   return {
     cause: "near_header",
     proven: true,
     what: `The header ${wanted} is missing; the request has ${near.join(", ")}.${sha1Hint(wanted, near)}`,
-    remedy: `Is ${closest(wanted, near)} the right one? A proxy that renames or drops headers must pass on ${wanted}. The provider signs only if a secret is set for the webhook.`,
+    remedy: `Is ${meant} the right one?${isOnlyScheme(examined.provider) ? rename : ""} A proxy that renames or drops headers must pass on ${wanted}.${needsSecret ? " The provider signs only if a secret is set for the webhook." : ""}`,
   };
 }
 
 /** What to say if the parameter of the URL that should hold the secret is missing. */
 export function nearParameterFinding(
-  { scheme, delivery: { url }, provider: { title } }: Examined,
+  { scheme, delivery: { url }, provider }: Examined,
   { code }: HookonceError,
 ): Finding | undefined {
   const wanted = kindOf(scheme).signatureParameter(scheme);
@@ -115,7 +127,7 @@ export function nearParameterFinding(
     cause: "near_parameter",
     proven: true,
     what,
-    remedy: `At ${title}, enter the URL with ?${wanted}= and the secret at its end. If it is entered like that, a proxy has removed the query.`,
+    remedy: `At ${signerOf(provider)}, enter the URL with ?${wanted}= and the secret at its end.${names.length === 0 ? " If it is entered like that, a proxy has removed the query." : ""}`,
   };
 }
 

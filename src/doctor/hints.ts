@@ -1,5 +1,6 @@
 import type { ErrorCode, HookonceError } from "../errors.ts";
 import { counted } from "../logging/counted.ts";
+import { isOnlyScheme, signerOf } from "../providers/provider.ts";
 import { kindOf } from "../providers/schemes.ts";
 import { coversUrl } from "../providers/verifier.ts";
 import type { Finding } from "./diagnosis.ts";
@@ -11,11 +12,13 @@ import { secretIn, type Examined } from "./trial.ts";
 const HINTS: readonly ((examined: Examined, refusal: HookonceError) => Finding | undefined)[] = [
   noSecret,
   wrongClaim,
-  // In another provider's delivery every header has another name, so the nearest one says nothing.
+  // In another provider's delivery every header has another name, so the nearest one says nothing. A source that
+  // is only a scheme may have the wrong name in its config.
+  (examined) => (isOnlyScheme(examined.provider) ? nearHeaderFinding(examined) : undefined),
   (examined, refusal) =>
     secretWhileThereIsOne(examined) ??
     otherProviderFinding(examined) ??
-    nearHeaderFinding(examined) ??
+    (isOnlyScheme(examined.provider) ? undefined : nearHeaderFinding(examined)) ??
     nearParameterFinding(examined, refusal),
   missingPublicUrl,
   bodyLength,
@@ -104,7 +107,7 @@ export function unknownCause({ provider, settings, scheme }: Examined): Finding 
     "the token was not made with a key that is at signature.jwks_url: compare that URL with the provider's documentation";
   const secret = !kindOf(scheme).needsSecret
     ? key
-    : `the secret is wrong: set ${provider.secretIs ?? "the secret"} again, both at the provider and for the source ${name}`;
+    : `the secret is wrong: set ${provider.secretIs ?? "the secret"} again, both at ${isOnlyScheme(provider) ? signerOf(provider) : "the provider"} and for the source ${name}`;
   return {
     cause: "unknown",
     proven: false,
@@ -169,6 +172,8 @@ export function asRefused({ code, message }: Refusal, { provider }: Pick<Examine
     what: message,
     remedy:
       NOT_BY_SIGNATURE[code] ??
-      `${provider.title} does not send requests like this. Either it was changed on the way (a proxy must pass on all headers, and the body unchanged), or somebody else sent it.`,
+      (isOnlyScheme(provider)
+        ? "Compare what the sender writes with what this source expects, and change the sender or the source's signature. A proxy must pass on all headers, and the body unchanged."
+        : `${provider.title} does not send requests like this. Either it was changed on the way (a proxy must pass on all headers, and the body unchanged), or somebody else sent it.`),
   };
 }

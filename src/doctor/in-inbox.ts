@@ -5,6 +5,8 @@ import type { Delivery, Identity } from "../event.ts";
 import type { Fetch } from "../providers/context.ts";
 import { readable } from "../providers/body/form.ts";
 import { noHandshake, type Handshake, type HandshakeMethod } from "../providers/handshake.ts";
+import { REDACTED } from "../providers/body/secret-spellings.ts";
+import { kindOf } from "../providers/schemes.ts";
 import { createSource, type Source, type SourceSettings } from "../providers/source.ts";
 import { ageIn } from "./age.ts";
 import { diagnose } from "./diagnose.ts";
@@ -21,6 +23,8 @@ export interface InboxToDiagnose {
   /** The time to verify at, in Unix milliseconds. */
   readonly nowMs: number;
   readonly fetch: Fetch;
+  /** Why `serve` refused it. Some signatures are not kept, so that only `serve` could verify them. */
+  readonly refused?: Pick<HookonceError, "code" | "message"> | undefined;
   /** Lines of hookonce's own JSON log. */
   readonly log?: string | undefined;
 }
@@ -54,7 +58,10 @@ export async function diagnoseInInbox(delivery: Delivery, inbox: InboxToDiagnose
     otherSecrets: unusedSecrets(inbox),
     rejections: log === undefined ? [] : readRejections(log, source.name),
     handshake: unsigned,
-    refused: unsigned === undefined && methodIn(delivery, ready) !== undefined ? noHandshake() : undefined,
+    refused:
+      unsigned === undefined && methodIn(delivery, ready) !== undefined
+        ? noHandshake()
+        : keptRefusal(delivery, source, inbox),
   });
   if (unsigned !== undefined || !diagnosis.verified) return { ...diagnosis, handshake: unsigned, events: [] };
   const kept = ready instanceof HookonceError ? delivery : keptOf(delivery, ready);
@@ -69,6 +76,18 @@ export async function diagnoseInInbox(delivery: Delivery, inbox: InboxToDiagnose
     handshake: undefined,
     events: events.map(inWords),
   };
+}
+
+/** The refusal that `serve` gave, if the signature was not kept. */
+function keptRefusal(
+  { headers }: Delivery,
+  { scheme, provider }: SourceSettings,
+  { refused }: InboxToDiagnose,
+): HookonceError | undefined {
+  const kind = kindOf(scheme ?? provider.scheme);
+  const header = kind.signatureHeader(scheme ?? provider.scheme)?.header ?? "";
+  const isKept = kind.redactSignature === undefined || headers[header]?.includes(REDACTED) !== true;
+  return refused === undefined || isKept ? undefined : new HookonceError(refused.code, refused.message);
 }
 
 /**

@@ -16,11 +16,21 @@ function namesOf({ scheme, eventId, type }: Provider): Set<string> {
   if (header !== undefined) names.add(header.replace(/\*$/, "1"));
   const timestamp = kindOf(scheme).timestampHeader(scheme);
   if (timestamp !== undefined) names.add(timestamp);
-  // Many providers send these, so they identify none.
-  for (const name of ["authorization", "request-id", "x-request-id", "idempotency-key", ""])
-    names.delete(name);
+  for (const name of COMMON_NAMES) names.delete(name);
   return names;
 }
+
+/** Many senders use these, so they identify none. */
+const COMMON_NAMES = [
+  "authorization",
+  "request-id",
+  "x-request-id",
+  "idempotency-key",
+  "signature",
+  "x-signature",
+  "x-webhook-signature",
+  "",
+];
 
 /** How many of a preset's own headers the delivery has. */
 function signsOf(provider: Provider, { headers }: Delivery): number {
@@ -35,8 +45,13 @@ function bestOf(delivery: Delivery): Provider[] {
 }
 
 /** The other presets that the headers point to. */
-function looksLike({ delivery, provider }: Examined): Provider[] {
-  const best = bestOf(delivery);
+function looksLike({ delivery, provider, scheme, settings }: Examined): Provider[] {
+  const { eventId = provider.eventId, type = provider.type } = settings;
+  // The config may name the same headers as another preset.
+  const own = namesOf({ ...provider, scheme, eventId, type });
+  const headers = Object.fromEntries(Object.entries(delivery.headers).filter(([name]) => !own.has(name)));
+  const fits = signsOf(provider, delivery) > 0 ? delivery.headers : headers;
+  const best = bestOf({ ...delivery, headers: fits });
   // If the source's own preset fits as well, the headers do not point to another one.
   return best.some(({ name }) => name === provider.name) ? [] : best;
 }

@@ -86,7 +86,7 @@ type Claims = Readonly<Record<string, unknown>>;
 
 /** @returns undefined if it is not a token */
 function unverified(text: string): [header: Claims, payload: Claims] | undefined {
-  const [, header, payload] = /^([\w-]+)\.([\w-]+)\.(?:[\w-]+|\[redacted\])$/.exec(text) ?? [];
+  const [, header, payload] = /^([\w-]+)\.([\w-]+)\.(?:[\w-]*|\[redacted\])$/.exec(text) ?? [];
   const read = [header, payload].map(claimsIn);
   return read[0] === undefined || read[1] === undefined ? undefined : [read[0], read[1]];
 }
@@ -175,6 +175,17 @@ export function* wrongClaims(
   scheme: TokenScheme,
   headers: Headers,
 ): Generator<{ what: string; remedy: string }> {
+  const given = headers[scheme.signature.header];
+  const { prefix = "" } = scheme.signature;
+  if (given !== undefined && given.slice(0, prefix.length).toLowerCase() !== prefix.toLowerCase()) {
+    const [, other = "", token = ""] = /^([\w-]+ )?(.*)$/s.exec(given) ?? [];
+    if (unverified(token) !== undefined)
+      yield {
+        what: `The token in ${scheme.signature.header} comes ${other === "" ? "without a prefix" : `after ${JSON.stringify(other)}`}, and this source expects ${JSON.stringify(prefix)} before it.`,
+        remedy: `Set signature.prefix = ${JSON.stringify(other)} for this source, or make the sender write ${JSON.stringify(prefix)}.`,
+      };
+    return;
+  }
   const [header, payload] = readUnverified(scheme, headers) ?? [];
   if (header === undefined || payload === undefined) return;
   const { iss, aud } = payload;

@@ -144,7 +144,7 @@ function expired({ iat }: Jose.JWTPayload, nowMs: number): HookonceError {
 
 /** The doctor needs what a token says. Without its signature it lets nobody in. */
 function withoutSignature(value: string): string | undefined {
-  const [, rest] = /^((?:bearer )?[\w-]+\.[\w-]+\.)[\w-]+$/i.exec(value) ?? [];
+  const [, rest] = /^((?:[\w-]+ )?[\w-]+\.[\w-]+\.)[\w-]*$/i.exec(value) ?? [];
   return rest === undefined ? undefined : `${rest}[redacted]`;
 }
 

@@ -1,0 +1,95 @@
+import { describe, expect, test } from "bun:test";
+import { generateKeyPairSync, sign } from "node:crypto";
+import { diagnoseRefused } from "../../src/app/diagnose-in-folder.ts";
+import { report } from "../../src/cli/verify.ts";
+import type { Scheme } from "../../src/providers/schemes.ts";
+import { testInbox } from "../support/test-inbox.ts";
+import { BODY, examineIt, NOW, preset, signed, source, withHeaders } from "./patient.ts";
+
+const hmacIn = (header: string) => ({ ...preset("hmac").scheme, signature: { header } }) as Scheme;
+
+describe("a header that a preset shares with the source does not point to that preset", () => {
+  test.each(["x-signature", "x-webhook-signature", "x-hub-signature-256", "x-razorpay-signature"])(
+    "%s, with a wrong secret",
+    async (header) => {
+      const scheme = hmacIn(header);
+      const delivery = await signed("hmac", "a wrong secret", { scheme });
+      const { findings } = await examineIt(delivery, source("hmac", "the right secret", { scheme }));
+      expect(findings.map(({ cause }) => cause)).toEqual(["unknown"]);
+      expect(findings[0]?.remedy).toContain("both at the sender and for the source hmac");
+    },
+  );
+
+  test("the right signature is in another header, whether the body was read or not", async () => {
+    const delivery = await signed("hmac", "the right secret", { scheme: hmacIn("x-signature") });
+    const settings = source("hmac", "the right secret", { scheme: hmacIn("x-plain-signature") });
+    const read = await examineIt(delivery, settings);
+    expect(read.findings.map(({ cause }) => cause)).toEqual(["signature_elsewhere"]);
+    const unread = await examineIt({ ...delivery, body: new Uint8Array() }, settings);
+    expect(unread.findings.map(({ cause }) => cause)).toEqual(["near_header"]);
+    expect(unread.findings[0]?.remedy).toContain('set signature.header = "x-signature"');
+  });
+
+  test("another provider's own headers still point to it", async () => {
+    const delivery = withHeaders(await signed("lemon-squeezy", "a wrong secret"), {
+      "x-event-name": "order_created",
+    });
+    const scheme = hmacIn("x-signature");
+    const { findings } = await examineIt(delivery, source("hmac", "the right secret", { scheme }));
+    expect(findings[0]?.what).toContain(
+      "This looks like a delivery of Lemon Squeezy: it carries x-event-name",
+    );
+  });
+});
+
+const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+
+describe("what was wrong with a refused token (JWT)", () => {
+  const seconds = NOW / 1000;
+  const claims = { iss: "https://i.example", aud: "us", iat: seconds - 4000, exp: seconds - 1000 };
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const tokenOf = (payload: object, alg = "ES256"): string => {
+    const text = `${encode({ alg, kid: "k", typ: "JWT" })}.${encode(payload)}`;
+    if (alg === "none") return `${text}.`;
+    const signature = sign("sha256", Buffer.from(text), { key: privateKey, dsaEncoding: "ieee-p1363" });
+    return `${text}.${signature.toString("base64url")}`;
+  };
+  const expired = tokenOf(claims);
+  const cases: [name: string, authorization: string | undefined, what: RegExp, remedy: RegExp][] = [
+    ["expired", `Bearer ${expired}`, /its age is not/, /clock|tolerance/],
+    ["not signed", `Bearer ${tokenOf(claims, "none")}`, /algorithm is "none"/, /./],
+    ["without its prefix", expired, /comes without a prefix/, /^Set signature\.prefix = "" /],
+    ["after another prefix", `JWT ${expired}`, /comes after "JWT "/, /^Set signature\.prefix = "JWT " /],
+    ["for somebody else", `Bearer ${tokenOf({ ...claims, aud: "them" })}`, /audience is "them"/, /audience/],
+    ["missing", undefined, /authorization is missing/, /the sender writes no such header/],
+  ];
+  test.each(cases)("%s", async (_, authorization, what, remedy) => {
+    await using inbox = await testInbox({
+      config: `[sources.idp]\nprovider = "jwt"\nevent_id = "body:$.id"\ntype = "body:$.type"\nsignature = { jwks_url = "https://i.example/jwks", issuer = "https://i.example", audience = "us" }\n`,
+      clock: () => NOW,
+      fetch: () =>
+        Promise.resolve(
+          Response.json({ keys: [{ ...publicKey.export({ format: "jwk" }), kid: "k", alg: "ES256" }] }),
+        ),
+    });
+    const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
+    const { status } = await inbox.deliver(BODY, { source: "idp", headers });
+    expect(status).toBe(401);
+    const [refused] = inbox.refused.list("idp", 1);
+    const diagnosis = await diagnoseRefused(refused!, {
+      folder: inbox.folder,
+      environment: {},
+      nowMs: NOW,
+      fetch: () => Promise.reject(new Error("nothing is fetched here")),
+      outdated: () => [],
+    });
+    expect(diagnosis.findings.some((one) => what.test(one.what) && remedy.test(one.remedy))).toBe(true);
+    const text = report(diagnosis);
+    expect(text).not.toMatch(/Most likely|dashboard|does not send requests like this/);
+    for (const part of (authorization ?? "")
+      .split(".")
+      .slice(2)
+      .filter((one) => one !== ""))
+      expect(text).not.toContain(part.slice(0, 10));
+  });
+});

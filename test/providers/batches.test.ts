@@ -131,6 +131,41 @@ test("the numbers in an element keep their digits", async () => {
   ]);
 });
 
+test("the hash of an element does not depend on the other elements", () => {
+  const source = createSource(
+    {
+      name: "it",
+      provider: providers.get("unsigned") as Provider,
+      secrets: [],
+      batch: ["body:$.events[*]"],
+      eventId: "sha256:body",
+      type: "body:$.type",
+    },
+    Date.now,
+  );
+  const idsOf = (...elements: string[]): (string | undefined)[] =>
+    (source.split?.({ headers: {}, body: Buffer.from(`{"events":[${elements.join(",")}]}`) }) ?? []).map(
+      (one) => ("id" in one ? one.id : one.code),
+    );
+  const elements = [
+    "1.10",
+    "1e2",
+    "-0",
+    "1e400",
+    "0.1234567890123456789",
+    "12345678901234567890",
+    '"1234567890123456"',
+  ].map((x) => `{"type":"t","x":${x}}`);
+  const alone = elements.flatMap((one) => idsOf(one));
+  expect(new Set(alone).size).toBe(elements.length);
+  expect(idsOf(...elements)).toEqual(alone);
+  expect(idsOf(...elements.toReversed())).toEqual(alone.toReversed());
+  const neighbours = [1, 2].flatMap((n) =>
+    idsOf(`{"type":"t","x":900719925474099${n}}`, `{"type":"t","x":9007199254740993}`),
+  );
+  expect(new Set(neighbours).size).toBe(3);
+});
+
 test("an owed event is applied from its own part of the stored batch", async () => {
   await using inbox = await testInbox({
     config: `[sources.it]\nprovider = "unsigned"\nevent_id = "body:$.id"\ntype = "body:$.type"\nbatch = "body:$.events[*]"`,

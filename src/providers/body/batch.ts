@@ -1,5 +1,5 @@
 import { HookonceError } from "../../errors.ts";
-import { exactJson, parseWithExactNumbers } from "./exact-numbers.ts";
+import { exactJson, parseWithLongNumbers } from "./exact-numbers.ts";
 import type { ParsedBody } from "./payload.ts";
 import { parsePath, stepsIn } from "./path.ts";
 import type { Part } from "./selector.ts";
@@ -30,7 +30,7 @@ export function compileBatch(paths: readonly BatchPath[]): Split {
   return ({ payload, json }) => {
     if (json === null) return undefined;
     // JavaScript would round numbers of 16 digits or more. Reading them exactly takes ten times as long.
-    const source = /\d{16}/.test(json) ? parseWithExactNumbers(json) : payload;
+    const source = /\d{16}/.test(json) ? parseWithLongNumbers(json) : payload;
     const arrays = root.lists.filter(({ steps }) => Array.isArray(valueAt(source, steps)));
     if (arrays.length === 0) return undefined;
     let total = 0;

@@ -14,6 +14,18 @@ export function parseWithExactNumbers(text: string): unknown {
   return JSON.parse(text, keepDigits);
 }
 
+/**
+ * The same for numbers of 16 digits or more, which JavaScript rounds. Every other one is a JavaScript number,
+ * so how a value is written again does not depend on what else is in the text.
+ */
+export function parseWithLongNumbers(text: string): unknown {
+  return JSON.parse(text, (_key: string, value: unknown, context?: { source?: string }) =>
+    typeof value === "number" && /\d{16}/.test(context?.source ?? "")
+      ? new NumberLiteral(context?.source ?? "")
+      : value,
+  );
+}
+
 /** TypeScript's library does not declare the reviver's third argument yet. */
 function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
   return typeof value === "number" ? new NumberLiteral(context?.source ?? String(value)) : value;
@@ -157,7 +169,8 @@ function endOfValue(json: string, start: number): number {
   return at;
 }
 
-function endOfString(json: string, start: number): number {
+/** Returns where the string that begins at `start` ends. */
+export function endOfString(json: string, start: number): number {
   for (let at = json.indexOf('"', start + 1); at !== -1; at = json.indexOf('"', at + 1)) {
     let backslashes = 0;
     while (json.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes++;

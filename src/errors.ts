@@ -98,6 +98,8 @@ export type ErrorCode =
   | "not_serving"
   // The signature doctor cannot read the saved request.
   | "request_unreadable"
+  // The process can open no further file or connection.
+  | "too_many_files"
   // Files of the open database were removed, moved, replaced or overwritten: the process ends.
   | "database_moved"
   // Code of the user dropped SQLite's locks: the process ends.

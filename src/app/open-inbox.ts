@@ -16,6 +16,7 @@ import { createRoutes, type Env, type RoutesOptions } from "../http/routes.ts";
 import { policy } from "../inbox/decide.ts";
 import { createQueue, type Queue, type QueueOptions } from "../inbox/queue.ts";
 import type { Source } from "../providers/source.ts";
+import { requireFreeDescriptor } from "./free-descriptors.ts";
 import type { Healing } from "./healing.ts";
 import type { Service, Services } from "./services.ts";
 import { rulesOf } from "./source-rules.ts";
@@ -213,6 +214,7 @@ export function createReceiver(
 export function createProbe(engine: Engine, clock: () => number): (withinMs: number) => Promise<Health> {
   let proof: { readonly at: number; readonly health: Health } | undefined;
   return async (withinMs) => {
+    requireFreeDescriptor();
     if (proof !== undefined && withinMs > 0 && performance.now() - proof.at < withinMs) return proof.health;
     // If this fails, the earlier proof no longer counts.
     proof = undefined;

@@ -7,6 +7,7 @@ import { createRefusedRing, type RefusedRing } from "../http/refused.ts";
 import { listen, type HttpServer } from "../http/server.ts";
 import { startAdmin } from "./admin.ts";
 import { startMinutes, type MatchedSecrets } from "./minutes.ts";
+import { watchDescriptors } from "./free-descriptors.ts";
 import { startRetries } from "./retries.ts";
 import { announce, type Ready } from "./announce.ts";
 import { check, type Checked } from "./check.ts";
@@ -112,6 +113,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   const upkeep = { config, sources, refused, log: logger, clock: Date.now };
   const matched = await startMinutes(services, inbox, upkeep);
   await startRetries(services, inbox, upkeep);
+  await watchDescriptors(services, logger);
   await startReceiving(services, server, inbox, { sources, refused, onAccepted: matched.note, log });
   resumeJobs(jobs, logger);
   const end = (): void => {

@@ -54,6 +54,7 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   starting: 503,
   shutting_down: 503,
   storage_failed: 503,
+  too_many_files: 503,
   database_moved: 503,
   database_unlocked: 503,
 };

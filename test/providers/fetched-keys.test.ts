@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
 import { SignJWT } from "jose";
+import { SNS_HOST } from "../../src/providers/schemes/sns.ts";
 import { sign } from "../../src/providers/verifier.ts";
 import { certificateFor } from "../support/certificate.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
@@ -57,6 +58,14 @@ test("refuses a URL whose host only looks like the provider's, and fetches nothi
     "https://xsns.us-east-1.amazonaws.com/x.pem",
     "https://s3.us-east-1.amazonaws.com/x.pem",
     "https://sns.us-east-1.amazonaws.com/x",
+    "https://sns.us-east-1.amazonaws.com/x.pem?n=1",
+    "https://sns.us-east-1.amazonaws.com/x.pem#1",
+    // Buckets that anybody may have.
+    "https://sns.s3-us-west-2.amazonaws.com/x.pem",
+    "https://sns.s3-website-us-east-1.amazonaws.com/x.pem",
+    "https://sns.s3.amazonaws.com/x.pem",
+    "https://api.paypal.com/v1/notifications/certs/CERT-simulated?n=1",
+    "https://api.paypal.com/v1/notifications/certs/CERT-simulated#1",
     "file:///etc/passwd",
     "https://127.0.0.1/x.pem",
     "https://api.paypal.com.evil.test/v1/notifications/certs/x",
@@ -82,6 +91,41 @@ test("refuses a URL whose host only looks like the provider's, and fetches nothi
     ).toBe(401);
   expect([...fetched, ...paypal.fetched]).toEqual([]);
 });
+
+test("other certificates do not displace the one in use, whether they exist or not", async () => {
+  const real = "https://api.paypal.com/v1/notifications/certs/CERT-simulated";
+  const signer = signerFor("paypal", certificateFor);
+  const fetched: string[] = [];
+  await using inbox = await testInbox({
+    config: signer.config,
+    environment: { S: signer.keys.secret },
+    clock: () => NOW,
+    fetch: (url, init) => {
+      fetched.push(url);
+      return signer.fetch(url.includes("exists") ? real : url, init);
+    },
+  });
+  for (let n = 0; n < 30; n++) {
+    const { headers, body } = await signer.request(n, 1, NOW);
+    expect((await post(inbox, headers, body)).status).toBe(200);
+    for (const [name, status] of [
+      ["exists", 401],
+      ["missing", 503],
+    ] as const) {
+      const forged = { ...headers, "paypal-cert-url": `${real}-${name}-${n}`, "paypal-transmission-id": "x" };
+      expect((await post(inbox, forged, body)).status).toBe(status);
+    }
+  }
+  expect(fetched).toHaveLength(61);
+  expect(fetched.filter((url) => url === real)).toHaveLength(1);
+});
+
+test.each(["us-east-1", "us-gov-west-1", "ap-southeast-2", "us-iso-east-1"])(
+  "Amazon's host in %s is its own",
+  (region) => {
+    expect(SNS_HOST.test(`sns.${region}.amazonaws.com`)).toBe(true);
+  },
+);
 
 test("refuses a message of another topic before anything is fetched", async () => {
   await using fetching = await fetchingInbox("aws-sns");

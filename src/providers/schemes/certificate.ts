@@ -14,7 +14,7 @@ export type CertificateVerify = (
 /**
  * Fetches each certificate once. A certificate is trusted because it came from the provider's host, over TLS.
  *
- * @returns a function that rejects with `signature_mismatch` or `key_unavailable`
+ * @returns a function that rejects with `signature_malformed`, `signature_mismatch` or `key_unavailable`
  */
 export function createCertificateVerify({ clock, fetch }: VerifyContext): CertificateVerify {
   const { verify, X509Certificate } = nodeCrypto();
@@ -33,6 +33,9 @@ export function createCertificateVerify({ clock, fetch }: VerifyContext): Certif
     }
   });
   return async (url, algorithm, message, signature) => {
+    // No provider has one, and each would be fetched and kept as another certificate.
+    if (url.href !== url.origin + url.pathname)
+      throw new HookonceError("signature_malformed", "The URL of the signing certificate has a query.");
     const certificate = await certificateAt(url.href);
     const now = clock();
     if (now < Date.parse(certificate.validFrom) || now > Date.parse(certificate.validTo))

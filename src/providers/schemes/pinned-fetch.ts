@@ -10,7 +10,7 @@ const TIMEOUT_MS = 5000;
 
 /**
  * The most that are kept. A provider has a handful. The limit keeps an attacker who knows more of its URLs
- * from filling the memory.
+ * from filling the memory. The ones that were used last stay.
  */
 const MAX_KEPT = 20;
 
@@ -34,15 +34,25 @@ export function createKeep<Kept>(
   let pending = 0;
   return (key) => {
     const found = kept.get(key);
-    if (found !== undefined && clock() < found.until) return found.value;
+    if (found !== undefined && clock() < found.until) {
+      kept.delete(key);
+      kept.set(key, found);
+      return found.value;
+    }
     if (pending >= MAX_PENDING)
       throw new HookonceError("key_unavailable", "Too many keys are being fetched already; try again.");
-    if (kept.size >= MAX_KEPT) kept.clear();
     pending++;
     const value = fetchIt(key).finally(() => pending--);
     kept.set(key, { until: clock() + KEEP_MS, value });
-    // After a failed fetch, the next delivery tries again.
-    value.catch(() => kept.delete(key));
+    value.then(
+      () => {
+        // Only one that exists takes the place of another.
+        const [oldest] = kept.keys();
+        if (oldest !== undefined && kept.size - pending > MAX_KEPT) kept.delete(oldest);
+      },
+      // After a failed fetch, the next delivery tries again.
+      () => kept.delete(key),
+    );
     return value;
   };
 }

@@ -35,8 +35,11 @@ export const sns = defineKind<SnsScheme>({
   checksSecretFirst: true,
 });
 
-/** Amazon's hosts in every partition, and no others: `sns.eu-west-1.amazonaws.com`. */
-export const SNS_HOST = /^sns\.[a-z0-9-]{3,}\.amazonaws\.com(?:\.cn)?$/;
+/**
+ * Amazon's hosts in every region, and no others: `sns.eu-west-1.amazonaws.com`. `sns.s3-us-west-2.amazonaws.com`
+ * would be a bucket of anybody.
+ */
+export const SNS_HOST = /^sns\.[a-z]{2,}(?:-[a-z]+)+-\d{1,2}\.amazonaws\.com(?:\.cn)?$/;
 
 /** The fields in the order in which they are signed. A missing Subject is left out. */
 const NOTIFICATION = ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"];

@@ -1,12 +1,12 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { CONFIG_FILE, type ConfiguredSource } from "../config/load.ts";
+import { CONFIG_FILE, envName, type ConfiguredSource } from "../config/load.ts";
 import { mistakesIn, type DotEnvMistake } from "../config/secrets.ts";
 import { readTextFile } from "../config/text-file.ts";
 import type { HandlerDuration } from "../engines/store.ts";
 import type { Problem } from "../errors.ts";
 import { pathsOf } from "../http/paths.ts";
-import type { Source } from "../providers/source.ts";
+import { learnsSecret, type Source } from "../providers/source.ts";
 
 /** Warns of secrets that other users can read, and of values that are not what they seem. */
 export function warnOfDotEnv(inboxFolder: string): Problem[] {
@@ -35,6 +35,21 @@ function mistakes(path: string): DotEnvMistake[] {
   } catch {
     return []; // the look-up of a secret reports it
   }
+}
+
+/** Warns of sources that cannot verify anything yet, because their provider sends its secret later. */
+export function warnOfNoSecrets(
+  configured: readonly ConfiguredSource[],
+  sources: ReadonlyMap<string, Source>,
+): Problem[] {
+  return configured.flatMap(({ name, secrets, secretNames, lineOf }) => {
+    const source = sources.get(name);
+    if (source === undefined || secrets.length + secretNames.length > 0 || !learnsSecret(source.provider))
+      return [];
+    const { title } = source.provider;
+    const message = `sources.${name}: it has no secret yet, so every delivery is refused. Enter its URL at ${title}, and ${title} sends the secret, which hookonce verify --last shows. Put it into .env, set secret = "env:${envName(name)}", and restart hookonce`;
+    return [{ file: CONFIG_FILE, line: lineOf(), message }];
+  });
 }
 
 /** The values that examples have in hookonce.toml, in .env and in the README. */

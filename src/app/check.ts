@@ -20,6 +20,7 @@ import type { Source } from "../providers/source.ts";
 import {
   warnOfDeadlines,
   warnOfDotEnv,
+  warnOfNoSecrets,
   warnOfPlaceholders,
   warnOfPublicUrls,
   warnOfSharedSecrets,
@@ -132,6 +133,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   const configured = read?.sources ?? [];
   const configWarnings = [
     ...warnOfDotEnv(inboxFolder),
+    ...(options.environment === null ? [] : warnOfNoSecrets(configured, sources)),
     ...warnOfSharedSecrets(configured),
     ...warnOfPublicUrls(configured),
     ...warnOfPlaceholders(configured),

@@ -121,7 +121,7 @@ const NOT_BY_SIGNATURE: Partial<Record<ErrorCode, string>> = {
   key_unavailable:
     "The provider's key must be fetched to verify this: try again on a machine that can reach the provider.",
   handshake_refused:
-    "Enter the same token in the provider's dashboard and where the source's verify_token is looked up, then restart hookonce.",
+    "If the provider sent this, enter the same token in its dashboard and where the source's verify_token is looked up, then restart hookonce. A browser that opens the URL sends no handshake.",
   unsigned_not_loopback: "Send it from this machine, or give the source a provider that signs.",
   body_too_large: "If the provider sends bodies of this size, raise max_body for this source.",
 };

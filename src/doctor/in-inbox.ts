@@ -4,7 +4,7 @@ import { HookonceError, messageOf } from "../errors.ts";
 import type { Delivery, Identity } from "../event.ts";
 import type { Fetch } from "../providers/context.ts";
 import { readable } from "../providers/body/form.ts";
-import { noHandshake, type Handshake, type HandshakeMethod } from "../providers/handshake.ts";
+import type { Handshake, HandshakeMethod } from "../providers/handshake.ts";
 import { REDACTED } from "../providers/body/secret-spellings.ts";
 import { kindOf } from "../providers/schemes.ts";
 import { createSource, type Source, type SourceSettings } from "../providers/source.ts";
@@ -59,9 +59,9 @@ export async function diagnoseInInbox(delivery: Delivery, inbox: InboxToDiagnose
     rejections: log === undefined ? [] : readRejections(log, source.name),
     handshake: unsigned,
     refused:
-      unsigned === undefined && methodIn(delivery, ready) !== undefined
-        ? noHandshake()
-        : keptRefusal(delivery, source, inbox),
+      unsigned === undefined
+        ? (refusedHandshake(delivery, ready) ?? keptRefusal(delivery, source, inbox))
+        : undefined,
   });
   if (unsigned !== undefined || !diagnosis.verified) return { ...diagnosis, handshake: unsigned, events: [] };
   const kept = ready instanceof HookonceError ? delivery : keptOf(delivery, ready);
@@ -76,6 +76,12 @@ export async function diagnoseInInbox(delivery: Delivery, inbox: InboxToDiagnose
     handshake: undefined,
     events: events.map(inWords),
   };
+}
+
+function refusedHandshake(delivery: Delivery, source: Source | HookonceError): HookonceError | undefined {
+  const method = methodIn(delivery, source);
+  if (method === undefined || source instanceof HookonceError) return undefined;
+  return new HookonceError("handshake_refused", source.handshakes?.whyNone(delivery, method) ?? "");
 }
 
 /** The refusal that `serve` gave, if the signature was not kept. */

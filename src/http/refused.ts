@@ -1,5 +1,6 @@
 import { HookonceError, type ErrorCode } from "../errors.ts";
 import type { Delivery, Head, Headers } from "../event.ts";
+import { whyRefused } from "../providers/refused-handshake.ts";
 import type { Source } from "../providers/source.ts";
 import { statuses } from "./statuses.ts";
 
@@ -104,7 +105,7 @@ export function createRefusedRing(limits: RingLimits = LIMITS): RefusedRing {
         headers: source.headersForDoctor(head.headers),
         body: keptBody(source, body, limits.body, error.code),
         code: error.code,
-        message: error.message,
+        message: whyRefused(error),
       };
       const bytes =
         OVERHEAD + JSON.stringify(refused.headers).length + refused.url.length + refused.body.length;

@@ -230,22 +230,20 @@ async function shakeHands(
   env: Env["Bindings"] | undefined,
 ): Promise<Response> {
   const startedAt = performance.now();
+  const delivery: Delivery = {
+    method: request.method,
+    url: request.url,
+    headers: request.headers.toJSON(),
+    body: new Uint8Array(),
+    receivedAt: options.clock(),
+    remoteAddress: () => env?.remoteAddress?.(request) ?? null,
+  };
   try {
-    const done = await answerHandshake(
-      {
-        method: request.method,
-        url: request.url,
-        headers: request.headers.toJSON(),
-        body: new Uint8Array(),
-        receivedAt: options.clock(),
-        remoteAddress: () => env?.remoteAddress?.(request) ?? null,
-      },
-      method,
-      source,
-    );
+    const done = await answerHandshake(delivery, method, source);
     options.log.handshake(source.name, done, startedAt);
     return answerReply(done.reply);
   } catch (error) {
+    options.refused?.keep(source, delivery, options.clock, delivery.body, error);
     options.log.rejected(source.name, error, startedAt);
     return answerError(error);
   }

@@ -1,7 +1,8 @@
 import type { Incoming, Result } from "../engines/engine.ts";
 import type { Delivery } from "../event.ts";
 import { HookonceError } from "../errors.ts";
-import { noHandshake, type HandshakeDone, type HandshakeMethod } from "../providers/handshake.ts";
+import type { HandshakeDone, HandshakeMethod } from "../providers/handshake.ts";
+import { noHandshake } from "../providers/refused-handshake.ts";
 import { readable } from "../providers/body/form.ts";
 import type { ParsedBody } from "../providers/body/payload.ts";
 import type { Identified } from "../providers/identify.ts";
@@ -81,7 +82,7 @@ export async function answerHandshake(
   source: Source,
 ): Promise<HandshakeDone> {
   const done = await source.handshakes?.[method]?.(delivery, () => source.parse(delivery));
-  if (done === undefined) throw noHandshake();
+  if (done === undefined) throw noHandshake(source.handshakes?.whyNone(delivery, method) ?? "");
   return done;
 }
 

@@ -2,6 +2,7 @@ import type { Delivery, Head, Reply } from "../event.ts";
 import { HookonceError } from "../errors.ts";
 import { isSecret } from "./schemes/comparison.ts";
 import type { VerifyContext } from "./context.ts";
+import { NO_HANDSHAKE } from "./refused-handshake.ts";
 import { isGzip, type ParsedBody } from "./body/payload.ts";
 import { checkPinned, fetchPinned } from "./schemes/pinned-fetch.ts";
 import { parameterIn, parameterOf } from "./body/path.ts";
@@ -77,6 +78,8 @@ export type Answer = (
 export interface Handshakes extends Readonly<Record<Handshake["on"], Answer | undefined>> {
   /** The methods of its handshakes besides POST. */
   readonly methods: readonly HandshakeMethod[];
+  /** Why a request is none of the handshakes of its method, without any value that was sent. */
+  readonly whyNone: (delivery: Delivery, method: HandshakeMethod) => string;
   /** The secrets that have arrived in handshakes, the first one first. */
   readonly shown: () => readonly string[];
   /** Whether the headers are those of a handshake without a signature, so that its body is worth reading. */
@@ -130,6 +133,10 @@ export function compileHandshakes(
     GET,
     HEAD: at("HEAD") ?? GET,
     OPTIONS: at("OPTIONS"),
+    whyNone: (delivery, method) => {
+      const own = of(method);
+      return whyNone(own.length === 0 && method === "HEAD" ? of("GET") : own, delivery, context.verifyToken);
+    },
     shown: () => [...shown],
     methods: (["GET", "HEAD", "OPTIONS"] as const).filter((method) => of(method).length > 0),
     unsigned: at("unsigned", isSmall),
@@ -195,6 +202,31 @@ function compileCondition(
       return verifyToken !== undefined && typeof value === "string" && isSecret(value, verifyToken);
     return is === undefined ? value !== undefined : value === is;
   };
+}
+
+/** Names the conditions that do not hold, of the handshake that is nearest to the request. */
+function whyNone(
+  handshakes: readonly Handshake[],
+  delivery: Delivery,
+  verifyToken: string | undefined,
+): string {
+  const failed = handshakes
+    .map(({ when }) =>
+      when.filter((condition) => !compileCondition(condition, verifyToken)(delivery, notYetRead)),
+    )
+    .sort((a, b) => a.length - b.length);
+  const reasons = (failed[0] ?? []).map((condition) => {
+    const { at, is, absent, isVerifyToken } = condition;
+    if (absent === true) return `${at} is there`;
+    if (compilePlace(at)(delivery, notYetRead) === undefined) return `${at} is missing`;
+    if (isVerifyToken === true && verifyToken === undefined) return "the source has no verify_token";
+    return isVerifyToken === true
+      ? `the verify token in ${at} is not that of the source`
+      : `${at} is not ${JSON.stringify(is)}`;
+  });
+  return reasons.length === 0
+    ? NO_HANDSHAKE
+    : `The request is no handshake that this source answers: ${reasons.join(", and ")}.`;
 }
 
 function hasOnlyKeys(payload: unknown, keys: readonly string[]): boolean {
@@ -291,14 +323,6 @@ function printableOf(name: string, text: string): string {
   throw new HookonceError(
     "handshake_refused",
     `The ${name} is refused: it contains more than printable ASCII characters.`,
-  );
-}
-
-/** For a GET, HEAD or OPTIONS that is not one of the source's handshakes. */
-export function noHandshake(): HookonceError {
-  return new HookonceError(
-    "handshake_refused",
-    "This source does not answer this handshake. If the provider asks for a verify token, the source's verify_token must be the same.",
   );
 }
 

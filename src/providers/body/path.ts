@@ -46,7 +46,9 @@ export function headerOf(path: string): string {
 export function parameterOf(path: string): string | undefined {
   if (!path.startsWith("query:")) return undefined;
   const name = path.slice("query:".length);
-  if (name === "") throw unreadable(path, "the name of a query parameter, such as query:token");
+  // The whole query was written, as in query:?key=, and no parameter has such a name.
+  if (name === "" || /[?&=#\s]/.test(name))
+    throw unreadable(path, "the name of a query parameter alone, such as query:token");
   return name;
 }
 

@@ -11,7 +11,10 @@ export interface IndexLock {
  * The byte that every process locks which has the index mapped: https://sqlite.org/walformat.html#locks calls
  * it the dead-man switch. A process that gets it exclusively truncates the index.
  */
-const LOCK = / READ .* 128 128$/m;
+const LOCKED_BYTE = 128;
+
+/** The kernel shows locks on bytes that follow each other as one, as in `POSIX ADVISORY READ 7 fe:00:9 127 128`. */
+const READ_LOCKS = / READ .* (\d+) (\d+)$/gm;
 
 /** Large enough for all locks that one process can have on the index. */
 const BYTES = 4096;
@@ -33,7 +36,12 @@ export function watchIndexLock(descriptor: number): IndexLock | undefined {
   }
   const bytes = Buffer.alloc(BYTES);
   const lock: IndexLock = {
-    isHeld: () => LOCK.test(bytes.toString("latin1", 0, readSync(info, bytes, 0, BYTES, 0))),
+    isHeld() {
+      const text = bytes.toString("latin1", 0, readSync(info, bytes, 0, BYTES, 0));
+      return [...text.matchAll(READ_LOCKS)].some(
+        ([, first, last]) => Number(first) <= LOCKED_BYTE && LOCKED_BYTE <= Number(last),
+      );
+    },
     close: () => closeSync(info),
   };
   if (lock.isHeld()) return lock;

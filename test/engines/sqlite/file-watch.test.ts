@@ -252,6 +252,30 @@ describe("while the files are in place", () => {
     expect(inbox.fatal).toEqual([]);
   });
 
+  // SQLite then locks the byte before the one that shows whether the locks are held, and the kernel joins both.
+  test("nor do readers that hold all other places in the index", async () => {
+    await using inbox = await testInbox({
+      files: {
+        "migrations/0001.sql": "create table effects (id text) strict;",
+        "handlers/default/_any.ts": `import { handler } from "hookonce";
+          export default handler(({ event, db }) => {
+            db.$client.run("insert into effects values (?)", event.id);
+          });`,
+      },
+    });
+    const readers: Database[] = [];
+    for (let n = 0; n < 8; n++) {
+      expect(await statusOrError(inbox, n)).toBe(200);
+      const reader = new Database(inbox.databasePath, { readonly: true });
+      reader.run("begin");
+      reader.query("select count(*) from effects").all();
+      readers.push(reader);
+    }
+    expect(inbox.value("select count(*) from effects")).toBe(8);
+    for (const reader of readers) reader.close(true);
+    expect(inbox.fatal).toEqual([]);
+  });
+
   test("a stop reports a log that was truncated, and does not move it into the database", async () => {
     await using inbox = await testInbox();
     expect(await statusOrError(inbox, 1)).toBe(200);

@@ -3,7 +3,7 @@ import type { Delivery } from "../event.ts";
 import type { SourceSettings } from "../providers/source.ts";
 import { ageFindings } from "./age.ts";
 import { otherBodies } from "./bodies.ts";
-import type { Diagnosis, DoctorContext, Finding } from "./diagnosis.ts";
+import { docsOf, type Diagnosis, type DoctorContext, type Finding } from "./diagnosis.ts";
 import { expectedOf, foundIn } from "./facts.ts";
 import { elsewhere, otherForms } from "./headers.ts";
 import { asRefused, hints, isOfNoSignature, unknownCause } from "./hints.ts";
@@ -54,7 +54,7 @@ export async function diagnose(
   return {
     source: source.name,
     provider: source.provider.title,
-    docs: source.provider.docs,
+    docs: docsOf(source.provider),
     verified: refusal === undefined,
     refusal: refusal === undefined ? undefined : { code: refusal.code, message: refusal.message },
     expected: expectedOf(examined),

@@ -1,6 +1,7 @@
 import type { ErrorCode, HookonceError } from "../errors.ts";
 import type { Fetch } from "../providers/context.ts";
 import type { Fact } from "../providers/schemes/scheme.ts";
+import type { Provider } from "../providers/provider.ts";
 import type { SourceSettings } from "../providers/source.ts";
 
 /** What the doctor knows besides the request and its source. */
@@ -46,6 +47,11 @@ export interface Diagnosis {
   readonly found: readonly Fact[];
   /** What is wrong, the likeliest cause first. */
   readonly findings: readonly Finding[];
+}
+
+/** How the provider signs: its own page, or a command that describes a scheme. */
+export function docsOf({ name, docs }: Pick<Provider, "name" | "docs">): string {
+  return docs.startsWith("https:") ? docs : `hookonce providers ${name}`;
 }
 
 export type Cause =

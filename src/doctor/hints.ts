@@ -153,9 +153,11 @@ const BODY_CODES: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** What to say if the content of a delivery is refused, and no secret or signature. */
-export function contentFinding({ code, message }: Refusal): Finding | undefined {
+export function contentFinding({ code, message }: Refusal, shape?: string): Finding | undefined {
   const remedy = BY_CONTENT[code] ?? (BODY_CODES.has(code) ? OF_BODY : undefined);
-  return remedy === undefined ? undefined : { cause: "as_refused", proven: true, what: message, remedy };
+  if (remedy === undefined) return undefined;
+  const what = shape !== undefined && code in BY_CONTENT ? `${message} ${shape}` : message;
+  return { cause: "as_refused", proven: true, what, remedy };
 }
 
 type Refusal = Pick<HookonceError, "code" | "message">;

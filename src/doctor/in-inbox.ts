@@ -69,7 +69,7 @@ export async function diagnoseInInbox(delivery: Delivery, inbox: InboxToDiagnose
   if (signed !== undefined) return { ...diagnosis, handshake: signed, events: [] };
   const events = eventsIn(kept, ready);
   const refusal = events.find((one) => one instanceof HookonceError);
-  const finding = refusal === undefined ? undefined : contentFinding(refusal);
+  const finding = refusal === undefined ? undefined : contentFinding(refusal, shapeOf(kept, ready));
   return {
     ...diagnosis,
     findings: finding === undefined ? [] : [finding],
@@ -188,6 +188,23 @@ function eventsIn(delivery: Delivery, source: Source | HookonceError): readonly 
     if (error instanceof HookonceError) return [error];
     throw error;
   }
+}
+
+/** How many keys of a body are named, and how many characters of each. */
+const MAX_KEYS = 20;
+const MAX_KEY = 40;
+
+/** What is at the top of the body, in words. */
+function shapeOf(delivery: Delivery, source: Source | HookonceError): string | undefined {
+  if (source instanceof HookonceError) return undefined;
+  const { payload } = source.parse(delivery);
+  if (Array.isArray(payload)) return `The body is a list of ${payload.length}.`;
+  if (typeof payload !== "object" || payload === null) return undefined;
+  const keys = Object.keys(payload);
+  if (keys.length === 0) return "The body has no keys.";
+  const more = keys.length > MAX_KEYS ? `, and ${keys.length - MAX_KEYS} more` : "";
+  const named = keys.slice(0, MAX_KEYS).map((key) => key.slice(0, MAX_KEY));
+  return `The body has ${keys.length === 1 ? "the key" : "the keys"} ${named.join(", ")}${more}.`;
 }
 
 function inWords(event: Identity | HookonceError): string {

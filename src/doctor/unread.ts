@@ -1,7 +1,7 @@
 import type { ErrorCode } from "../errors.ts";
 import { signerOf } from "../providers/provider.ts";
 import type { SourceSettings } from "../providers/source.ts";
-import type { Finding } from "./diagnosis.ts";
+import { docsOf, type Finding } from "./diagnosis.ts";
 import { expectedOf } from "./facts.ts";
 import { asRefused, contentFinding } from "./hints.ts";
 import type { InboxDiagnosis } from "./in-inbox.ts";
@@ -18,11 +18,11 @@ export interface Unread {
 /** Says why a delivery was refused, from the refusal alone. */
 export function diagnoseUnread(refused: Unread, settings: SourceSettings): InboxDiagnosis {
   const { code, message } = refused;
-  const { docs, title } = settings.provider;
+  const { title } = settings.provider;
   return {
     source: settings.name,
     provider: title,
-    docs,
+    docs: docsOf(settings.provider),
     verified: false,
     refusal: { code, message },
     expected: expectedOf(takenFor(settings)),

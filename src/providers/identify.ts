@@ -2,7 +2,14 @@ import type { Delivery, Identity } from "../event.ts";
 import { NumberLiteral } from "./body/exact-numbers.ts";
 import { checkId, checkType } from "./body/identity.ts";
 import { isOtherContent, type ParsedBody, type Reading } from "./body/payload.ts";
-import { compileSelector, ESCAPE, type Read, type Readable, type Selector } from "./body/selector.ts";
+import {
+  compileSelector,
+  ESCAPE,
+  inWords,
+  type Read,
+  type Readable,
+  type Selector,
+} from "./body/selector.ts";
 
 export interface Identified extends Identity {
   readonly body: ParsedBody;
@@ -20,6 +27,7 @@ export function createIdentifier(
   parse: Reading,
 ): Identify {
   const readId = compileSelector(eventId, "absent");
+  const place = inWords(eventId);
   const readUnescaped = compileSelector(eventId, "absent", false);
   const isInBody = JSON.stringify(eventId).includes('"body:');
   const readEarlier = earlier.map((rule) => compileSelector(rule, "absent"));
@@ -35,7 +43,7 @@ export function createIdentifier(
     const type = readType(from);
     const isTyped = type !== undefined || isOtherContent(delivery.headers);
     if ((read === undefined || !isTyped) && body.problem !== null) throw body.problem;
-    const id = checkId(read, body.isForm === true && isInBody);
+    const id = checkId(read, body.isForm === true && isInBody, place);
     // Before the parts of an id were escaped, they were only joined.
     const reads = id.includes(ESCAPE) ? [readUnescaped, ...readEarlier] : readEarlier;
     const earlierIds = reads.length === 0 ? NO_IDS : otherIds(id, reads, exact);

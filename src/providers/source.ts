@@ -2,7 +2,7 @@ import type { Delivery, Head, Headers } from "../event.ts";
 import { HookonceError } from "../errors.ts";
 import { createQueryKeeping, parametersIn } from "./body/kept-query.ts";
 import { createAdmission, maxUnverified, type Admission } from "./admission.ts";
-import { compileBatch, type BatchPath, type Split } from "./body/batch.ts";
+import { compileBatch, type BatchPath } from "./body/batch.ts";
 import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
 import { compileHandshakes, type Handshakes } from "./handshake.ts";
 import { decompress, parseBody, type ParsedBody, type Reading } from "./body/payload.ts";
@@ -186,7 +186,7 @@ export function createSource(
     secretOf: (delivery) => secretOf(delivery, scheme, context),
     refusalWith: (secret, delivery) => refusalWith(secret, delivery, scheme, context),
   });
-  const split = batch === undefined ? undefined : createBatchSplit(compileBatch(batch), identify, parse);
+  const split = batch === undefined ? undefined : createBatchSplit(batch, identify, parse);
   return {
     name: settings.name,
     provider,
@@ -284,13 +284,21 @@ export function createUrlOf(scheme: Scheme, publicUrl: string | undefined): Veri
   };
 }
 
-function createBatchSplit(split: Split, identify: Source["identify"], parse: Source["parse"]): BatchSplit {
+function createBatchSplit(
+  paths: readonly BatchPath[],
+  identify: Source["identify"],
+  parse: Source["parse"],
+): BatchSplit {
+  const split = compileBatch(paths);
   return ({ headers, body: bytes }, body = parse({ headers, body: bytes })) => {
     const elements = split(body);
     if (elements === undefined) {
       throw (
         body.problem ??
-        new HookonceError("not_a_batch", "The body has no list of events at the path in this source's batch.")
+        new HookonceError(
+          "not_a_batch",
+          `The body has no list of events at ${paths.join(" or ")}, where this source's batch expects it.`,
+        )
       );
     }
     return elements.map((element) => {

@@ -93,3 +93,70 @@ describe("what was wrong with a refused token (JWT)", () => {
       expect(text).not.toContain(part.slice(0, 10));
   });
 });
+
+const ownSource = (more: string) =>
+  `[sources.own]\nprovider = "hmac"\nsecret = "env:S"\ntype = "body:$.type"\nsignature = { header = "x-sig" }\n${more}\n`;
+
+describe("an event that cannot be found is explained with the path and the body's keys", () => {
+  test.each([
+    [
+      'event_id = "body:$.event.id"',
+      '{"ident":1,"kind":"a"}',
+      "at body:$.event.id, where",
+      "the keys ident, kind.",
+    ],
+    ['event_id = ["header:x-id", "body:$.id"]', "{}", "at header:x-id or body:$.id, where", "has no keys."],
+    [
+      'event_id = { join = ["body:$.a", "body:$.b"], with = ":" }',
+      '{"a":1}',
+      "at body:$.a and body:$.b",
+      "the key a.",
+    ],
+    [
+      'event_id = "body:$.id"\nbatch = "body:$.events[*]"',
+      '{"items":[]}',
+      "at body:$.events[*], where",
+      "the key items.",
+    ],
+    ['event_id = "body:$.id"', "[1,2]", "at body:$.id, where", "The body is a list of 2."],
+  ])("%s", async (more, body, place, shape) => {
+    await using inbox = await testInbox({ config: ownSource(more), environment: { S: "a-secret-1" } });
+    const delivery = await signed("hmac", "a-secret-1", { scheme: hmacIn("x-sig"), text: body });
+    const response = await inbox.deliver(body, { source: "own", headers: delivery.headers });
+    expect(response.status).toBe(400);
+    expect(response.body.error.message).toContain(place);
+    expect(response.body.error.message).not.toContain("key");
+    const diagnosis = await diagnoseRefused(inbox.refused.list("own", 1)[0]!, {
+      folder: inbox.folder,
+      environment: { S: "a-secret-1" },
+      nowMs: NOW,
+      fetch: () => Promise.reject(new Error("nothing is fetched here")),
+      outdated: () => [],
+    });
+    expect(diagnosis).toMatchObject({ verified: true, findings: [{ cause: "as_refused" }] });
+    expect(diagnosis.findings[0]?.what).toContain(place);
+    expect(diagnosis.findings[0]?.what).toContain(shape);
+  });
+});
+
+describe("a source that is only a scheme has a sender, not a provider", () => {
+  test.each([
+    ["?KEY=a", "has the parameter KEY", false],
+    ["?other=a", "not the parameter key", false],
+    ["?key=", "is empty", false],
+    ["", "has no query", true],
+  ])("a secret in the query: %s", async (query, what, byProxy) => {
+    const scheme = { kind: "static", secretIn: "query:key" } as const;
+    const settings = source("static", "the right secret", { scheme });
+    const delivery = {
+      ...(await signed("hmac", "x", { scheme: hmacIn("x") })),
+      url: `http://h/webhook/static${query}`,
+    };
+    const { findings, docs } = await examineIt(delivery, settings);
+    const found = findings.find(({ cause }) => cause === "near_parameter");
+    expect(found?.what).toContain(what);
+    expect(found?.remedy).toStartWith("At the sender, enter the URL with ?key=");
+    expect(found?.remedy.includes("a proxy has removed the query")).toBe(byProxy);
+    expect(docs).toBe("hookonce providers static");
+  });
+});

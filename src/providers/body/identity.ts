@@ -6,17 +6,18 @@ const MAX_BYTES = 255;
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
 /**
+ * @param place where it was looked for, in words
  * @param isForm whether the id was looked for in the fields of a form
  * @throws HookonceError `missing_event_id`, `invalid_event_id`
  */
-export function checkId(id: unknown, isForm = false): string {
+export function checkId(id: unknown, isForm = false, place?: string): string {
   if (id === undefined) {
     const form = isForm
       ? " Its body was read as a form, because its Content-Type says that it is one. curl -d sets that Content-Type: to send JSON, add -H 'content-type: application/json'."
       : "";
     throw new HookonceError(
       "missing_event_id",
-      `The delivery has no event id at the path in this source's event_id.${form}`,
+      `The delivery has no event id${place === undefined ? "" : ` at ${place}, where this source's event_id expects it`}.${form}`,
     );
   }
   if (id instanceof NumberLiteral) {

@@ -208,6 +208,14 @@ export function canonical(selector: Selector): Selector {
     : selector.map(canonical);
 }
 
+/** Where a selector looks, in words. */
+export function inWords(selector: Selector): string {
+  if (typeof selector === "string") return selector;
+  if ("key_beside" in selector) return selector.of ?? "the top of the body";
+  if ("hash_without" in selector) return "sha256:body";
+  return isList(selector) ? selector.map(inWords).join(" or ") : selector.join.join(" and ");
+}
+
 const NAME = /^[\p{L}\p{N}_$-]+$/u;
 
 function canonicalPart(part: Part): Part {

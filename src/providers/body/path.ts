@@ -47,7 +47,7 @@ export function parameterOf(path: string): string | undefined {
   if (!path.startsWith("query:")) return undefined;
   const name = path.slice("query:".length);
   // The whole query was written, as in query:?key=, and no parameter has such a name.
-  if (name === "" || /[?&=#\s]/.test(name))
+  if (name === "" || /^\?|[&=]/.test(name))
     throw unreadable(path, "the name of a query parameter alone, such as query:token");
   return name;
 }

@@ -18,6 +18,9 @@ const KEEP_MS = 24 * FRESH_MS;
 /** At most one fetch in this time, whatever keys the tokens name: anyone can make up names. In milliseconds. */
 const COOLDOWN_MS = 30 * 1000;
 
+/** The same after a fetch that failed: some providers do not retry a delivery that is answered 503. */
+const RETRY_MS = 2000;
+
 /** Providers have two or three, and the largest known set has thirty. */
 const MAX_KEYS = 100;
 
@@ -45,19 +48,22 @@ export type KeyOf = (kid: string | undefined, alg: TokenAlgorithm) => Promise<Ke
 export function createKeySet(url: string, { clock, fetch }: Pick<VerifyContext, "clock" | "fetch">): KeyOf {
   let known: { readonly entries: readonly Entry[]; readonly at: number } | undefined;
   let triedAt = Number.NEGATIVE_INFINITY;
+  let cooldown = COOLDOWN_MS;
   let pending: Promise<void> | undefined;
 
   async function fetchSet(): Promise<void> {
     const text = await fetchPinned(fetch, url, "set of keys", { headers: { accept: "application/json" } });
     known = { entries: entriesIn(text), at: clock() };
+    cooldown = COOLDOWN_MS;
   }
 
   /** Returns undefined if the last fetch was only a moment ago. */
   function refresh(): Promise<void> | undefined {
     if (pending !== undefined) return pending;
     const now = clock();
-    if (elapsed(triedAt, now) < COOLDOWN_MS) return undefined;
+    if (elapsed(triedAt, now) < cooldown) return undefined;
     triedAt = now;
+    cooldown = RETRY_MS;
     pending = fetchSet().finally(() => {
       pending = undefined;
     });
@@ -72,7 +78,7 @@ export function createKeySet(url: string, { clock, fetch }: Pick<VerifyContext, 
       if (refreshed === undefined) {
         throw new HookonceError(
           "key_unavailable",
-          `The key of the token is not known, and the keys were fetched less than ${COOLDOWN_MS / 1000} s ago; try again.`,
+          `The key of the token is not known, and the keys were fetched less than ${cooldown / 1000} s ago; try again.`,
         );
       }
       await refreshed;

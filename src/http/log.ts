@@ -96,7 +96,7 @@ export function createDeliveryLog(
       if (secret !== undefined) {
         log.warn(
           terminal ? { source, secret: secret.text } : { source },
-          `a secret arrived, and anyone may have sent it.${terminal ? "" : ` To see it, run: hookonce verify --last --source ${source}.`} Enter it at the provider first: the provider accepts only its own secret. If it does, put the secret into .env, name it as the secret of this source, and restart.${secret.last ? " No more are shown until then." : ""}`,
+          `a secret arrived, and anyone may have sent it.${terminal ? "" : ` To see it, run: hookonce verify --last --source ${source}.`} Enter it at the provider first: the provider accepts only its own secret. If it does, put the secret into .env, name it as the secret of this source, and restart.${secret.last ? ` No more are logged until then. For the latest 20, run: hookonce verify --last --source ${source}.` : ""}`,
         );
       }
     },

@@ -38,8 +38,12 @@ export function shownPath(
   sources: ReadonlyMap<string, Pick<Source, "hideSecrets" | "redactBody">>,
 ): string {
   const segments = path.split("/");
-  const name = segments.findIndex((one) => sources.get(one.toLowerCase())?.redactBody !== undefined);
-  const isLonger = name !== -1 && segments.slice(name + 1).some((one) => one !== "");
-  const shown = isLonger ? [...segments.slice(0, name + 1), "[redacted]"].join("/") : path;
+  const names = segments.map((one) => /^[\w-]+/.exec(one)?.[0] ?? "");
+  const at = names.findIndex((name) => sources.get(name.toLowerCase())?.redactBody !== undefined);
+  // What follows the name may be a secret: `/webhook/figma/SECRET`, `/webhook/figma&key=SECRET`.
+  const before = [...segments.slice(0, at), names[at] ?? ""].join("/");
+  const isLonger = at !== -1 && /[^/]/.test(path.slice(before.length));
+  const separator = segments[at] === names[at] ? "/" : "";
+  const shown = isLonger ? `${before}${separator}[redacted]` : path;
   return [...sources.values()].reduce((rest, { hideSecrets }) => hideSecrets(rest), shown);
 }

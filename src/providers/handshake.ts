@@ -65,7 +65,7 @@ export type EchoForm = "text" | `json:${string}` | `header:${string}`;
 export interface HandshakeDone {
   readonly handshake: string;
   readonly reply: Reply;
-  /** To be shown to the user. `last` means that no more will be shown, because too many have come. */
+  /** To be logged. `last` means that no more will be logged, because too many have come. */
   readonly secret?: { readonly text: string; readonly last: boolean };
 }
 
@@ -80,7 +80,7 @@ export interface Handshakes extends Readonly<Record<Handshake["on"], Answer | un
   readonly methods: readonly HandshakeMethod[];
   /** Why a request is none of the handshakes of its method, without any value that was sent. */
   readonly whyNone: (delivery: Delivery, method: HandshakeMethod) => string;
-  /** The secrets that have arrived in handshakes, the first one first. */
+  /** The latest secrets that have arrived in handshakes, the latest one last. */
   readonly shown: () => readonly string[];
   /** Whether the headers are those of a handshake without a signature, so that its body is worth reading. */
   readonly mayBeUnsigned: (head: Head) => boolean;
@@ -98,6 +98,18 @@ export interface HandshakeContext extends Pick<VerifyContext, "secrets" | "fetch
   readonly answerChallenge: (challenge: string) => string | undefined;
   /** Why the delivery would be refused if this were the source's secret. */
   readonly refusalWith: (secret: string, delivery: Delivery) => Promise<HookonceError | undefined>;
+}
+
+/** The parameters of the query in which the provider sends the verify token. */
+export function tokenParametersOf({
+  handshakes = [],
+}: {
+  readonly handshakes?: readonly Handshake[];
+}): string[] {
+  return handshakes
+    .flatMap(({ when }) => when)
+    .map(({ at, isVerifyToken }) => (isVerifyToken === true ? parameterOf(at) : undefined))
+    .filter((one) => one !== undefined);
 }
 
 export function compileHandshakes(
@@ -238,10 +250,7 @@ function hasOnlyKeys(payload: unknown, keys: readonly string[]): boolean {
 /** In UTF-16 units. Challenges are short. Longer texts are not echoed. */
 const MAX_ECHO = 1000;
 
-/**
- * Anyone can send tokens, so a few may arrive before the provider's. The limit keeps them from filling the
- * log.
- */
+/** Anyone can send tokens. The limit keeps them from filling the log; the latest are shown on request. */
 const MAX_SHOWN = 20;
 
 /** For text that goes to a terminal or into a header. */
@@ -294,14 +303,18 @@ function compileAnswer(
   }
   if ("show" in answer) {
     const read = compilePlace(answer.show);
+    let logged = 0;
     return async (delivery, parse) => {
       const text = printableOf(name, textOf(name, read(delivery, parse)));
       const refusal = await context.refusalWith(text, delivery);
       // Without a signature it is accepted, too.
       if (refusal !== undefined && refusal.code !== "signature_missing") throw refusal;
-      if (shown.has(text) || shown.size === MAX_SHOWN) return done(200, TEXT, "");
+      const isKnown = shown.delete(text);
       shown.add(text);
-      return { ...done(200, TEXT, ""), secret: { text, last: shown.size === MAX_SHOWN } };
+      const [oldest] = shown;
+      if (oldest !== undefined && shown.size > MAX_SHOWN) shown.delete(oldest);
+      if (isKnown || logged === MAX_SHOWN) return done(200, TEXT, "");
+      return { ...done(200, TEXT, ""), secret: { text, last: ++logged === MAX_SHOWN } };
     };
   }
   if ("confirm" in answer) {

@@ -4,7 +4,7 @@ import { createQueryKeeping, parametersIn } from "./body/kept-query.ts";
 import { createAdmission, maxUnverified, type Admission } from "./admission.ts";
 import { compileBatch, type BatchPath } from "./body/batch.ts";
 import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
-import { compileHandshakes, type Handshakes } from "./handshake.ts";
+import { compileHandshakes, tokenParametersOf, type Handshakes } from "./handshake.ts";
 import { decompress, parseBody, type ParsedBody, type Reading } from "./body/payload.ts";
 import { createIdentifier, type Identified, type Identify } from "./identify.ts";
 import type { Provider } from "./provider.ts";
@@ -187,6 +187,7 @@ export function createSource(
     refusalWith: (secret, delivery) => refusalWith(secret, delivery, scheme, context),
   });
   const split = batch === undefined ? undefined : createBatchSplit(batch, identify, parse);
+  const hidden = [...secrets, ...(settings.verifyToken === undefined ? [] : [settings.verifyToken])];
   return {
     name: settings.name,
     provider,
@@ -224,9 +225,9 @@ export function createSource(
     redactBody:
       kind.proof === "secret-sent" ? createBodyRedaction(secrets, provider.formField, maxBody) : undefined,
     keepableHeaders: createHeaderRedaction(provider, scheme, secrets),
-    headersForDoctor: createRefusedHeaderRedaction(provider, scheme, secrets),
-    urlForDoctor: createRefusedUrlRedaction(scheme, secrets),
-    hideSecrets: createSecretHiding(scheme, secrets),
+    headersForDoctor: createRefusedHeaderRedaction(provider, scheme, hidden),
+    urlForDoctor: createRefusedUrlRedaction(scheme, hidden, tokenParametersOf(provider)),
+    hideSecrets: createSecretHiding(scheme, hidden),
   };
 }
 

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { providers } from "../../src/providers/presets.ts";
 import type { Provider } from "../../src/providers/provider.ts";
+import { createSource } from "../../src/providers/source.ts";
 import { sign } from "../../src/providers/verifier.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { NOW } from "./signed-inbox.ts";
@@ -173,7 +174,29 @@ test("shows Notion's token even if someone else sent a token before", async () =
   }
   for (let n = 0; n < 50; n++) await send(`token-${n}`);
   expect(shown()).toHaveLength(20);
-  expect(inbox.log.findLast(({ secret }) => secret !== undefined)?.msg).toContain("No more are shown");
+  expect(inbox.log.findLast(({ secret }) => secret !== undefined)?.msg).toContain("No more are logged");
+});
+
+test("the latest of Notion's tokens are kept to be shown, however many came before", async () => {
+  const provider = providers.get("notion") as Provider;
+  const { handshakes, parse } = createSource({ name: "it", provider, secrets: [] }, Date.now);
+  const logged: boolean[] = [];
+  for (const token of [...Array.from({ length: 50 }, (_, n) => `token-${n}`), "real", "token-49", "real"]) {
+    const body = Buffer.from(JSON.stringify({ verification_token: token }));
+    const delivery = {
+      method: "POST",
+      url: "/",
+      headers: {},
+      body,
+      receivedAt: 0,
+      remoteAddress: () => null,
+    };
+    const done = await handshakes?.unsigned?.(delivery, () => parse(delivery));
+    expect(done?.reply.status).toBe(200);
+    logged.push(done?.secret !== undefined);
+  }
+  expect(logged.filter(Boolean)).toHaveLength(20);
+  expect(handshakes?.shown()).toEqual([...Array.from({ length: 19 }, (_, n) => `token-${n + 31}`), "real"]);
 });
 
 test("answers WooCommerce's ping, and refuses requests that only look like it", async () => {

@@ -76,3 +76,19 @@ describe("a path that is near a source's", () => {
     expect(await leastProcessorTime(() => nearPath(path, paths), 100, 1)).toBeLessThan(5);
   });
 });
+
+test.each(["&key=", ";key=", "%3Fkey=", "%26", "/", "/x/", ":", "%2F"])(
+  "what follows the name of a source whose sender sends its secret is not logged: %s",
+  async (between) => {
+    await using inbox = await testInbox({
+      config: '[sources.a]\nprovider = "figma"\nsecret = "env:S"\n',
+      environment: { S: "the-secret-of-now" },
+    });
+    for (const secret of ["the-secret-of-now", "a-secret-of-before"])
+      await inbox.request(`/webhook/A${between}${secret}`, { method: "POST", body: "{}" });
+    const lines = inbox.log.filter(({ outcome }) => outcome === "rejected");
+    expect(lines).toHaveLength(2);
+    for (const { source } of lines) expect(source).toMatch(/^\/webhook\/A\/?\[redacted\]$/);
+    expect(JSON.stringify(inbox.log)).not.toContain("secret-of");
+  },
+);

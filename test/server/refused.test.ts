@@ -183,6 +183,20 @@ describe("no spelling of a secret is kept, logged or answered", () => {
   });
 });
 
+test.each(["", "a-token-of-mine"])("a verify token is not kept: %j", async (mine) => {
+  await using inbox = await testInbox({
+    config: '[sources.meta]\nprovider = "meta"\nsecret = "env:S"\nverify_token = "env:V"\n',
+    environment: { S: SECRET, V: "a-token-of-mine" },
+  });
+  const token = mine === "" ? "a-token-of-another" : mine;
+  const name = mine === "" ? "hub%2Everify_token" : "hub.verify_token";
+  const url = `/webhook/meta?hub.mode=subscribe&${name}=${token}&hub.challenge=1`;
+  await inbox.request(url, { method: "POST", body: "{}", headers: { referer: `/x?t=${mine}` } });
+  const [refused] = inbox.refused.list("meta", 1);
+  expect(refused?.url).toBe(`/webhook/meta?hub.mode=subscribe&${name}=[redacted]&hub.challenge=1`);
+  expect(JSON.stringify([refused, inbox.log])).not.toContain("a-token-of");
+});
+
 test("keeps nothing of a delivery that is processed, or refused for a reason of hookonce's own", async () => {
   await using inbox = await testInbox({ files: { "handlers/default/_any.sql": "select 1;" } });
   await inbox.deliver({ event_id: "evt_1", type: "a" });

@@ -140,14 +140,21 @@ export function createUrlRedaction(scheme: Scheme, secrets: readonly string[]): 
  * Replaces secrets in the URL of a refused delivery, which is a path and a query. If the provider sends the
  * secret itself, every value of the query is replaced: a wrong secret, or an old one, may be under a misspelt
  * name. The names stay, because they show the mistake. A parameter without a value may be a secret without a
- * name.
+ * name. Otherwise only the values of the parameters that hold a verify token are replaced.
  */
 export function createRefusedUrlRedaction(
   scheme: Scheme,
   secrets: readonly string[],
+  tokenParameters: readonly string[],
 ): (url: string) => string {
   const hide = createSecretHiding(scheme, secrets);
-  if (!isSecretSent(scheme)) return hide;
+  if (!isSecretSent(scheme))
+    return (url) =>
+      hide(
+        url.replaceAll(/(?<=[?&#])([^?&=#]*)=([^&#]*)/gu, (pair, name: string) =>
+          tokenParameters.some((one) => new URLSearchParams(name).has(one)) ? `${name}=${REDACTED}` : pair,
+        ),
+      );
   const parameter = kindOf(scheme).signatureParameter(scheme);
   const redactPair = (pair: string): string => {
     const [, name = "", value = ""] = /^([^=]*)=(.*)$/su.exec(pair) ?? [];
@@ -156,9 +163,9 @@ export function createRefusedUrlRedaction(
     return isEmpty || pair === "" ? pair : REDACTED;
   };
   return (url) => {
-    const [, path = "", query] = /^([^?]*)\??(.*)$/su.exec(url) ?? [];
-    if (query === undefined || query === "") return hide(url);
-    return `${hide(path)}?${query.split("&").map(redactPair).join("&")}`;
+    const [, path = "", mark = "", query = ""] = /^([^?#]*)(.?)(.*)$/su.exec(url) ?? [];
+    if (query === "") return hide(url);
+    return `${hide(path)}${mark}${query.split("&").map(redactPair).join("&")}`;
   };
 }
 

@@ -112,9 +112,7 @@ export function nearParameterFinding(
   if (wanted === undefined || code !== "signature_missing") return undefined;
   const names = parametersOf(url);
   // No other name is shown, because a secret may have been entered without a name.
-  const near = names.find(
-    (name) => name !== wanted && distance(name.toLowerCase(), wanted.toLowerCase()) <= 2,
-  );
+  const near = names.find((name) => name !== wanted && isNear(name.toLowerCase(), wanted.toLowerCase()));
   const what =
     near !== undefined
       ? `The URL has the parameter ${near}, but this source expects the secret in ${wanted}.`
@@ -129,6 +127,11 @@ export function nearParameterFinding(
     what,
     remedy: `At ${signerOf(provider)}, enter the URL with ?${wanted}= and the secret at its end.${names.length === 0 ? " If it is entered like that, a proxy has removed the query." : ""}`,
   };
+}
+
+/** Of a short name, two characters are most of it: `my` is not `key`. */
+function isNear(name: string, wanted: string): boolean {
+  return distance(name, wanted) <= Math.min(2, Math.floor(wanted.length / 3));
 }
 
 function parametersOf(url: string): string[] {

@@ -180,7 +180,7 @@ function sourceText({ provider, name, publicUrl }: AddOptions): SourceText {
   const later = learnsSecret(provider) ? secret : undefined;
   if (later !== undefined) {
     lines.push(
-      `# secret = "env:${secret}"   # ${provider.title} sends it, and hookonce logs it; then remove the first #`,
+      `# secret = "env:${secret}"   # ${provider.title} sends it: see hookonce verify --last; then remove the first #`,
     );
   } else if (kindOf(scheme).needsSecret) {
     names.push(secret);

@@ -207,6 +207,9 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
   test("explains how to get the secret of a provider that sends it later", async () => {
     using inbox = scratch(inboxFiles);
     const { code, stdout } = await run(["add", "notion"], { cwd: inbox.path });
+    expect(read(inbox.path, "hookonce.toml")).toContain(
+      '# secret = "env:NOTION_WEBHOOK_SECRET"   # Notion sends it: see hookonce verify --last; then remove',
+    );
     expect(code).toBe(0);
     expect(read(inbox.path, ".env")).toEndWith("\n# NOTION_WEBHOOK_SECRET=\n");
     for (const says of [

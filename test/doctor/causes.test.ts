@@ -352,6 +352,8 @@ const parameters: Planted[] = (
   [
     [`?tokn=${TEXT}`, "The URL has the parameter tokn, but this source expects the secret in token."],
     [`?a=b&Token=${TEXT}`, "The URL has the parameter Token, but"],
+    // Two other characters make another name of a short one.
+    ["?open=x", "The URL has a query, but not the parameter token"],
     ["", "The URL has no query, so the secret is missing: this source expects it in the parameter token."],
     ["#token=x", "The URL has no query"],
     ["?token=&a=b", "The parameter token of the URL is empty, so the secret is missing."],

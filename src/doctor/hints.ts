@@ -107,7 +107,7 @@ export function unknownCause({ provider, settings, scheme }: Examined): Finding 
     "the token was not made with a key that is at signature.jwks_url: compare that URL with the provider's documentation";
   const secret = !kindOf(scheme).needsSecret
     ? key
-    : `the secret is wrong: set ${provider.secretIs ?? "the secret"} again, both at ${isOnlyScheme(provider) ? signerOf(provider) : "the provider"} and for the source ${name}`;
+    : `the secret is wrong: set ${provider.secretIs?.split(/[;:,] /)[0] ?? "the secret"} again, both at ${isOnlyScheme(provider) ? signerOf(provider) : "the provider"} and for the source ${name}`;
   return {
     cause: "unknown",
     proven: false,

@@ -75,6 +75,12 @@ const SPELLINGS: readonly {
     what: "The provider's secret ends with a line break, and the configured one does not.",
     remedy: "Enter the secret again at the provider, without the line break.",
   },
+  ...["\r", "\r\n"].map((end) => ({
+    spell: (secret: string) => secret + end,
+    what: "The provider's secret ends with a carriage return, and the configured one does not.",
+    remedy:
+      "Enter the secret again at the provider. If the sender reads it from a file, save that file with LF.",
+  })),
   {
     spell: (secret) => secret.toLowerCase(),
     what: "The configured secret has capitals, and the provider's has none.",

@@ -160,3 +160,46 @@ describe("a source that is only a scheme has a sender, not a provider", () => {
     expect(docs).toBe("hookonce providers static");
   });
 });
+
+const hashOf = (signed: string) => ({ ...hmacIn("x-sig"), signed }) as Scheme;
+
+describe("the doctor tries what senders of their own often do", () => {
+  test.each([
+    ["{body}{secret}", "{secret}{body}"],
+    ["{secret}{body}", "{body}.{secret}"],
+    ["{body}", "{secret}:{body}"],
+    ["{body}{secret}", "{body}"],
+  ])("the source expects %s, and the sender signs %s", async (expected, sent) => {
+    const delivery = await signed("hmac", "the right secret", { scheme: hashOf(sent) });
+    const settings = source("hmac", "the right secret", { scheme: hashOf(expected) });
+    const { findings } = await examineIt(delivery, settings);
+    expect(findings.map(({ remedy }) => remedy).join()).toContain(`Set signature.signed = "${sent}"`);
+  });
+
+  test.each(["\r", "\r\n"])("the sender's secret ends with %j", async (end) => {
+    const scheme = hmacIn("x-sig");
+    const delivery = await signed("hmac", `the right secret${end}`, { scheme });
+    const { findings } = await examineIt(delivery, source("hmac", "the right secret", { scheme }));
+    expect(findings[0]?.what).toContain("ends with a carriage return");
+  });
+});
+
+test("a PEM that .env has cut off at its first line is refused with the remedy", async () => {
+  const config = `[sources.bank]\nprovider = "public-key"\nsecret = "env:PEM"\nevent_id = "body:$.id"\ntype = "body:$.type"\nsignature = { header = "x-sig" }\n`;
+  const opened = testInbox({ config, environment: { PEM: "-----BEGIN PUBLIC KEY-----" } });
+  expect(await opened.then(String, String)).toContain(
+    "put the whole key in quotation marks, or keep it in a file",
+  );
+});
+
+test("the name of a secret is put into a sentence without its explanation", async () => {
+  const wrong = { headers: { "content-type": "application/json", "x-sig": "AAAA" } };
+  const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const pem = publicKey.export({ format: "pem", type: "spki" });
+  const scheme = { ...preset("public-key").scheme, signature: { header: "x-sig" } } as Scheme;
+  const delivery = { ...(await signed("hmac", "x", { scheme: hmacIn("x-y") })), ...wrong };
+  const { findings } = await examineIt(delivery, source("public-key", pem, { scheme }));
+  expect(findings.at(-1)?.remedy).toContain(
+    "the secret is wrong: set the public key again, both at the sender and for the source public-key",
+  );
+});

@@ -233,9 +233,12 @@ function* otherForms(scheme: HmacScheme, delivery: Delivery): Generator<Guess<Hm
 /** A plain hash instead of an HMAC, or the other way round. */
 function* otherHashes(scheme: HmacScheme): Generator<Guess<HmacScheme>> {
   const { signed } = scheme;
-  const others = signsSecret(signed)
-    ? [signed.replaceAll("{secret}", "")]
-    : [`{secret}${signed}`, `${signed}{secret}`];
+  const keyed = signed.replaceAll("{secret}", "");
+  const plain = ["", ".", ":", "|", "-", "_"].flatMap((between) => [
+    `{secret}${between}${keyed}`,
+    `${keyed}${between}{secret}`,
+  ]);
+  const others = (signsSecret(signed) ? [keyed, ...plain] : plain).filter((one) => one !== signed);
   for (const other of others) {
     if (other === "") continue;
     const changed = { ...scheme, signed: other };

@@ -213,6 +213,12 @@ function publicKeyOf(scheme: PublicKeyScheme, secret: string): KeyObject {
       format: "jwk",
     });
   } catch (cause) {
+    if (secret.includes("-----BEGIN ") && !secret.includes("-----END "))
+      throw new HookonceError(
+        "config_invalid",
+        "The secret is a PEM that is cut off. In .env, put the whole key in quotation marks, or keep it in a file: file:key.pem.",
+        { cause, key: "secret" },
+      );
     const wanted = {
       "raw-hex": "64 hex digits",
       whpk: "32 bytes in base64, after whpk_",

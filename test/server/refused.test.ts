@@ -99,6 +99,34 @@ test("a delivery without its static secret is kept for the doctor, which names t
   ]);
 });
 
+test.each([
+  ["?key=", "The parameter key of the URL is empty, so the secret is missing."],
+  ["?a=b&key=", "The parameter key of the URL is empty, so the secret is missing."],
+  [
+    "?my=an-old-one",
+    "The URL has a query, but not the parameter key, in which this source expects the secret.",
+  ],
+  ["?an-old-one", "The URL has a query, but not the parameter key, in which this source expects the secret."],
+  ["?kkey=an-old-one", "The URL has the parameter kkey, but this source expects the secret in key."],
+])("the doctor says what the URL of a kept delivery lacks: %s", async (query, says) => {
+  const environment = { S: SECRET };
+  await using inbox = await testInbox({
+    config: '[sources.strava]\nprovider = "strava"\nsecret = "env:S"\nsecret_in = "query:key"\n',
+    environment,
+  });
+  await inbox.request(`/webhook/strava${query}`, { method: "POST", body: "{}" });
+  const [refused] = inbox.refused.list("strava", 1);
+  expect(JSON.stringify(refused)).not.toContain("an-old-one");
+  const { findings } = await diagnoseInFolder(deliveryOf(refused!)!, {
+    folder: inbox.folder,
+    source: "strava",
+    environment,
+    nowMs: Date.now(),
+    fetch: () => Promise.reject(new Error("nothing is fetched here")),
+  });
+  expect(findings.map(({ what }) => what)).toEqual([says]);
+});
+
 describe("no spelling of a secret is kept, logged or answered", () => {
   const STATIC = "s3cr/et+va lue==";
   const escaped = encodeURIComponent(STATIC);

@@ -24,6 +24,9 @@ export function explainReads<R extends Reader>(reader: R, files: FileWatch): R {
   });
 }
 
+/** How often to check the files while nothing is delivered, in milliseconds. */
+const EVERY_MS = 1000;
+
 /**
  * Returns an engine that answers nothing once files of its database are gone or replaced. It names these
  * files instead of SQLite's disk I/O error.
@@ -42,10 +45,29 @@ export function guardFiles(engine: Engine, files: FileWatch, onFatal: (error: un
   /** Resolves once all results are known. */
   let known: Promise<unknown> = Promise.resolve();
 
+  function checkNow(): boolean {
+    try {
+      files.check();
+      return true;
+    } catch (error) {
+      clearInterval(timer);
+      onFatal(error);
+      return false;
+    }
+  }
+
+  // A checkpoint that ends after the last look has changed the database lawfully. Without another look soon
+  // after it, a copy that is put in place later would be taken for its work.
+  const timer = setInterval(checkNow, EVERY_MS).unref();
+
   return {
     ...engine,
     async commit(jobs, how) {
-      const batch = await explaining(() => engine.commit(jobs, how));
+      const batch = await explaining(() => {
+        // The commit may restart the log, and then the database cannot be compared with it any more.
+        files.checkContents();
+        return engine.commit(jobs, how);
+      });
       const results = explaining(async () => {
         const durable = await batch.results;
         // Check after the sync, because these are the files that it wrote to.
@@ -66,16 +88,12 @@ export function guardFiles(engine: Engine, files: FileWatch, onFatal: (error: un
       return health;
     },
     async close() {
+      clearInterval(timer);
       // They are compared with the files, which a close changes.
       await known;
-      try {
-        files.check();
-      } catch (error) {
-        // The last write of the log must not reach a database that others may be using by now, and a damaged
-        // log must not reach any.
-        onFatal(error);
-        return;
-      }
+      // The last write of the log must not reach a database that others may be using by now, and a damaged log
+      // must not reach any.
+      if (!checkNow()) return;
       files.end();
       await engine.close();
     },

@@ -161,7 +161,7 @@ function damage(cause: unknown, path: string): string | undefined {
   if (!isDamage(cause)) return undefined;
   if ((cause.errno & 0xff) === NOTADB)
     return `${path} is not a SQLite database: ${withCode(cause)}. If hookonce has used it, it is damaged: put a backup in its place. Or set database to another file.`;
-  return `The database ${path} is damaged: ${withCode(cause)}. Put a backup in its place, and move ${path}-wal and ${path}-shm away: they belong to the damaged one.`;
+  return `The database ${path} is damaged: ${withCode(cause)}. Stop everything that uses it, and move ${path}-wal and ${path}-shm away. If you have just put a backup in its place, that is all, because they belong to the database that was there before. Otherwise put a backup in its place.`;
 }
 
 /**

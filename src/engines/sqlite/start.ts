@@ -80,24 +80,33 @@ function collect(problems: Problem[], work: () => void): void {
  * Opens the database only to read it, while another process may be serving it.
  *
  * @returns undefined if it holds no event yet: it does not exist, or hookonce has never started on it
- * @throws HookonceError `database_older` if a start would change hookonce's own tables first
+ * @throws HookonceError `database_older` if a start would change hookonce's own tables first;
+ *   `database_unusable`, `database_locked`
  */
 export async function openForReading(database: string): Promise<ClosableReader | undefined> {
   if (!existsSync(database)) return undefined;
+  if (!refusingStart(database, () => isReadable(database))) return undefined;
+  const { openReader } = await import("./reader.ts");
+  return openReader(openToRead(database));
+}
+
+/**
+ * Whether the database holds hookonce's tables.
+ *
+ * @throws HookonceError `database_older`
+ */
+function isReadable(database: string): boolean {
   const connection = openToRead(database);
   try {
-    if (!tableExists(connection, "hookonce_events")) return undefined;
-    if (pendingMigrations(connection, ownSet(ownMigrations)).length > 0) {
-      throw new HookonceError(
-        "database_older",
-        `An older hookonce made the database ${database}. Start hookonce serve once, which brings it up to date.`,
-      );
-    }
+    if (!tableExists(connection, "hookonce_events")) return false;
+    if (pendingMigrations(connection, ownSet(ownMigrations)).length === 0) return true;
+    throw new HookonceError(
+      "database_older",
+      `An older hookonce made the database ${database}. Start hookonce serve once, which brings it up to date.`,
+    );
   } finally {
     connection.close(true);
   }
-  const { openReader } = await import("./reader.ts");
-  return openReader(openToRead(database));
 }
 
 /**

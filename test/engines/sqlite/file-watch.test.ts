@@ -229,6 +229,46 @@ describeUnless(needsLinux(), "nothing is answered once", () => {
   });
 });
 
+async function ended(inbox: TestInbox): Promise<void> {
+  while (inbox.fatal.length === 0) await Bun.sleep(20);
+  expect(inbox.fatal[0]).toMatchObject({ code: "database_moved" });
+}
+
+describeUnless(needsLinux(), "while nothing is delivered", () => {
+  test("files that are gone are noticed within about a second", async () => {
+    await using inbox = await testInbox();
+    expect(await statusOrError(inbox, 1)).toBe(200);
+    rmSync(`${inbox.databasePath}-wal`);
+    await ended(inbox);
+  });
+
+  test("an old copy put in place after a checkpoint is noticed", async () => {
+    await using inbox = await testInbox();
+    const { databasePath } = inbox;
+    Bun.spawnSync(["cp", databasePath, `${databasePath}.old`]);
+    for (let n = 0; n < 5; n++) expect(await statusOrError(inbox, n)).toBe(200);
+    inbox.rows("pragma wal_checkpoint(passive)");
+    await Bun.sleep(1200);
+    Bun.spawnSync(["cp", `${databasePath}.old`, databasePath]);
+    await ended(inbox);
+  });
+
+  test("the next delivery notices it before it restarts a log that was moved whole", async () => {
+    await using inbox = await testInbox();
+    const { databasePath } = inbox;
+    Bun.spawnSync(["cp", databasePath, `${databasePath}.old`]);
+    for (let n = 0; n < 5; n++) expect(await statusOrError(inbox, n)).toBe(200);
+    inbox.rows("pragma wal_checkpoint(passive)");
+    expect((await inbox.request("/readyz?within=0")).status).toBe(200);
+    inbox.rows("pragma wal_checkpoint(passive)");
+    await Bun.sleep(1200);
+    Bun.spawnSync(["cp", `${databasePath}.old`, databasePath]);
+    expect(await statusOrError(inbox, 9)).toContain(
+      `the database ${databasePath} was truncated or overwritten`,
+    );
+  });
+});
+
 describe("while the files are in place", () => {
   test("a log that another process moves into the database, and a reader, change nothing", async () => {
     await using inbox = await testInbox();

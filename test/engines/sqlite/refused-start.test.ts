@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
+import { openForReading } from "../../../src/engines/sqlite/start.ts";
 import { migrate, userSet } from "../../../src/engines/sqlite/migrations.ts";
 import { refusingStart } from "../../../src/engines/sqlite/sqlite-error.ts";
 import { refusalOf, testInbox } from "../../support/test-inbox.ts";
@@ -50,10 +51,15 @@ describeUnless(onlyInFullRun(), "a start that cannot write is refused with a cod
     const bytes = readFileSync(inbox.databasePath);
     for (const { rootpage: page } of tables) bytes.fill(0xff, (page - 1) * 4096, page * 4096);
     writeFileSync(inbox.databasePath, bytes);
+    for (const use of [() => inbox.restart(), () => openForReading(inbox.databasePath)]) {
+      const error = await refusalOf(use);
+      expect(error.code).toBe("database_unusable");
+      expect(error.message).toContain(`The database ${inbox.databasePath} is damaged: `);
+    }
     const error = await refusalOf(() => inbox.restart());
-    expect(error.code).toBe("database_unusable");
-    expect(error.message).toContain(`The database ${inbox.databasePath} is damaged: `);
-    expect(error.message).toContain(`move ${inbox.databasePath}-wal and ${inbox.databasePath}-shm away`);
+    expect(error.message).toContain(
+      `move ${inbox.databasePath}-wal and ${inbox.databasePath}-shm away. If you have just put a backup`,
+    );
   });
 
   test("if the disk fills up during a migration: disk_full, not migration_failed", async () => {

@@ -62,16 +62,30 @@ export async function runJob(
 ): Promise<{ view: JobView; yielded: boolean }> {
   const { id } = await answerOf<{ id: string }>(await client.api.jobs.$post({ json }));
   const param = { id };
+  // An import's events are gone with the process, and a dry run is not recorded.
+  const goesOn = json.action !== "import" && json.dry_run !== true;
+  const begun = <T>(answer: Promise<T>): Promise<T> =>
+    answer.catch((cause: unknown) => {
+      if (!(cause instanceof HookonceError) || cause.code !== "shutting_down") throw cause;
+      const rest = goesOn
+        ? "The job continues when serve starts again. Do not run the command again"
+        : "Run the command again";
+      throw new HookonceError(
+        "shutting_down",
+        `hookonce serve stopped before the command was done. What was done stays done. ${rest}.`,
+        { cause },
+      );
+    });
   let yielded = false;
   let stopping = false;
   for (let wait = FIRST_POLL_MS; ; wait = Math.min(wait * 2, POLL_MS)) {
-    const view = await answerOf<JobView>(await client.api.jobs[":id"].$get({ param }));
+    const view = await answerOf<JobView>(await begun(client.api.jobs[":id"].$get({ param })));
     onView(view);
     if (view.state !== "running") return { view, yielded: yielded && view.state === "stopped" };
     if (!stopping && (stop.aborted || isWanted())) {
       stopping = true;
       yielded = !stop.aborted;
-      await client.api.jobs[":id"].$delete({ param });
+      await begun(client.api.jobs[":id"].$delete({ param }));
     }
     await Bun.sleep(wait);
   }

@@ -460,7 +460,7 @@ describeUnless(onlyInFullRun(), "hookonce apply, interrupted and raced", () => {
       expect([code, stdout, stderr]).toEqual([
         1,
         "",
-        "hookonce: hookonce serve stopped before the command was done. What was applied stays applied. Run the command again to continue. [shutting_down]\n",
+        "hookonce: hookonce serve stopped before the command was done. What was done stays done. The job continues when serve starts again. Do not run the command again. [shutting_down]\n",
       ]);
       expect((await apply(inbox)).code).toBe(0);
       expect(await someApplied(inbox, OWED)).toBe(OWED);

@@ -121,7 +121,7 @@ export async function connectToServe(database: string): Promise<AdminClient | un
     send(request).catch((cause: unknown) => {
       throw new HookonceError(
         "shutting_down",
-        "hookonce serve stopped before the command was done. What was applied stays applied. Run the command again to continue.",
+        "hookonce serve stopped before the command was done. What was done stays done. If a job had begun, it continues when serve starts again.",
         { cause },
       );
     }),

@@ -79,6 +79,8 @@ interface Kept extends Pick<JobView, "state" | "error" | "imported" | "groups" |
   readonly position?: JobPosition | undefined;
   /** What is left of the limit. */
   readonly left?: number | undefined;
+  /** Events after the position that count against the limit already. */
+  readonly counted?: readonly string[] | undefined;
   /** Where it went on after the last interruption; null at the beginning. */
   readonly resumedFrom?: JobPosition | null | undefined;
   /** How often it has gone on from there. */
@@ -109,6 +111,8 @@ export function createBackgroundJobs(
 ): BackgroundJobs {
   const jobs = new Map<string, Running>();
   let closing = false;
+  /** The end of the latest replay. */
+  let replayed: Promise<void> = Promise.resolve();
   /** A stop does not wait for another process that holds the write lock. */
   const closed = new AbortController();
 
@@ -125,7 +129,7 @@ export function createBackgroundJobs(
     }
   }
 
-  function run(inbox: BackgroundInbox, job: Started, before: Kept | undefined): void {
+  function run(inbox: BackgroundInbox, job: Started, before: Kept | undefined, from?: JobPosition): void {
     forgetOldest();
     const { id, request } = job;
     const abort = new AbortController();
@@ -137,7 +141,10 @@ export function createBackgroundJobs(
     let imported: ImportCounts | null = null;
     let endedAt: number | null = null;
     /** What was done up to a position: after a crash, the job continues from there. */
-    let kept: Pick<Kept, "groups" | "failures" | "position" | "left"> = before ?? log.progress();
+    let kept: Pick<Kept, "groups" | "failures" | "position" | "left" | "counted"> = before ?? {
+      ...log.progress(),
+      position: from,
+    };
     let recordedAt = performance.now();
 
     const view = (): JobView => ({ ...viewOf(job), state, error, imported, endedAt, ...log.progress() });
@@ -161,17 +168,26 @@ export function createBackgroundJobs(
         await importEvents(inbox, request, abort.signal, (counts) => (imported = counts));
         return;
       }
-      await runEventJob(inbox, before === undefined ? request : { ...request, limit: before.left }, {
-        id,
-        progress: log,
-        isResumed: before !== undefined,
-        from: before?.position,
-        onPosition(position, left) {
-          kept = { ...log.progress(), position, ...(Number.isFinite(left) ? { left } : {}) };
-          recordSometimes();
+      await runEventJob(
+        inbox,
+        { ...request, limit: before?.left ?? request.limit },
+        {
+          id,
+          progress: log,
+          isResumed: before !== undefined,
+          from: before?.position ?? from,
+          onPosition(position, left) {
+            kept = { ...log.progress(), position, ...(Number.isFinite(left) ? { left } : {}) };
+            recordSometimes();
+          },
+          counted: before?.counted,
+          async onCounted(counted, left) {
+            kept = { ...kept, counted, left };
+            await record();
+          },
+          signal: abort.signal,
         },
-        signal: abort.signal,
-      });
+      );
     }
 
     async function untilEnd(): Promise<void> {
@@ -193,21 +209,32 @@ export function createBackgroundJobs(
       onEnd?.(view());
     }
 
-    jobs.set(id, { view, abort, ended: untilEnd() });
+    // One replay at a time: an event remembers only the last replay that ran it.
+    const ended =
+      request.action === "replay" && !request.dryRun
+        ? afterAbort(replayed, abort.signal).then(untilEnd)
+        : untilEnd();
+    if (request.action === "replay" && !request.dryRun)
+      replayed = Promise.all([replayed, ended]).then(() => {});
+    jobs.set(id, { view, abort, ended });
   }
 
   return {
     async start(request, actor) {
       const inbox = await open();
       const job = { id: crypto.randomUUID(), request, actor, startedAt: inbox.clock() };
+      // Recorded before it begins, so that it never takes events that arrive after an interruption.
+      const position =
+        request.action === "import" ? undefined : { ids: 0, last: await inbox.reader.lastRecorded() };
       if (!request.dryRun) {
-        const progress: Kept = { state: "running", error: null, imported: null, groups: [], failures: [] };
+        const nothing = { error: null, imported: null, groups: [], failures: [] };
+        const progress: Kept = { state: "running", ...nothing, position };
         await inbox.queue.write({
           kind: "record",
           entries: [entryOf(job, null, progress), auditOf(job)],
         });
       }
-      run(inbox, job, undefined);
+      run(inbox, job, undefined, position);
       return job.id;
     },
     async view(id) {
@@ -262,6 +289,14 @@ interface Started {
   readonly request: JobRequest;
   readonly actor: string;
   readonly startedAt: number;
+}
+
+/** Resolves when a job has ended, or when the signal is aborted. */
+function afterAbort(ended: Promise<void>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  const aborted = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => aborted.resolve(), { once: true });
+  return Promise.race([ended, aborted.promise]);
 }
 
 function unknown(id: string): HookonceError {

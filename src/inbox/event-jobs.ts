@@ -28,6 +28,10 @@ export interface EventJobRun {
   readonly from?: JobPosition | undefined;
   /** Called when the events up to a position are done with. */
   readonly onPosition?: (position: JobPosition, left: number) => void;
+  /** Events that count against the limit already: they may have run before an interruption. */
+  readonly counted?: readonly string[] | undefined;
+  /** Called before events of a limited job run, with all that count and may run again after a crash. */
+  readonly onCounted?: (counted: readonly string[], left: number) => Promise<void>;
   /** Ends it after the events that have begun. */
   readonly signal: AbortSignal;
 }
@@ -43,7 +47,7 @@ export interface EventJobRun {
 export async function runEventJob(
   inbox: JobInbox,
   request: EventJobRequest,
-  { id, progress, isResumed = false, from, onPosition, signal }: EventJobRun,
+  { id, progress, isResumed = false, from, onPosition, counted, onCounted, signal }: EventJobRun,
 ): Promise<void> {
   if (request.action !== "apply" && request.reason === undefined && !request.dryRun)
     throw new HookonceError("reason_missing", `${request.action} needs a reason: add --reason TEXT.`);
@@ -51,9 +55,10 @@ export async function runEventJob(
   const pace = paceOf(request.rate);
   const sample = createSample();
   let left = request.limit ?? Number.POSITIVE_INFINITY;
+  const page = new Set(counted);
   for await (const [events, position] of select(inbox, request, start)) {
     // At a low rate, so few at a time that a stop does not wait long.
-    for (let at = 0; at < events.length && left > 0; at += pace.size) {
+    for (let at = 0; at < events.length && (left > 0 || page.size > 0); at += pace.size) {
       if (signal.aborted) return;
       left = await runPage(inbox, request, events.slice(at, at + pace.size), {
         id,
@@ -61,12 +66,15 @@ export async function runEventJob(
         progress,
         sample,
         isResumed,
+        counted: page,
+        onCounted,
         signal,
       });
       await pace.wait(signal);
     }
     if (signal.aborted) return;
     if (left <= 0) break;
+    page.clear();
     onPosition?.(position, left);
   }
   if (left > 0) refuseUnknownSource(inbox, request.filter, progress);
@@ -106,6 +114,8 @@ function refuseUnknownSource({ sources }: JobInbox, { source }: EventFilter, log
 }
 
 interface PageRun extends Pick<EventJobRun, "id" | "progress" | "signal"> {
+  readonly counted: Set<string>;
+  readonly onCounted: EventJobRun["onCounted"];
   /** Of a dry run. */
   readonly sample: ReturnType<typeof createSample>;
   readonly isResumed: boolean;
@@ -117,14 +127,15 @@ async function runPage(
   { queue, sources, handlers, clock }: JobInbox,
   request: EventJobRequest,
   events: readonly Selected[],
-  { id, left: before, progress, sample, isResumed, signal }: PageRun,
+  { id, left: before, progress, sample, isResumed, counted, onCounted, signal }: PageRun,
 ): Promise<number> {
   const { action, dryRun, filter } = request;
   const isNamed = filter.ids !== undefined;
   let left = before;
-  const runs: Promise<void>[] = [];
+  const chosen: (() => Promise<void>)[] = [];
   for (const event of events) {
-    if (left <= 0) break;
+    const key = JSON.stringify([event.source, event.eventId]);
+    if (left <= 0 && !counted.has(key)) continue;
     const known = sources.get(event.source);
     // Of a source that is no longer in the config, events can only be given up.
     const source = known ?? (action === "discard" ? removedSource(event.source) : undefined);
@@ -142,16 +153,22 @@ async function runPage(
     )
       progress.skip(group, event, quarantine.code);
     else {
-      left--;
+      if (!counted.has(key)) left--;
       if (dryRun) {
         group.wouldRun++;
         if (handler !== null) sample.add(group, event, handler);
         continue;
       }
-      const job = jobFor(request, { source, eventId: event.eventId, at: clock() }, id, isResumed);
-      runs.push(queue.write(job, signal).then((result) => progress.count(group, event, result)));
+      if (Number.isFinite(left)) counted.add(key);
+      chosen.push(() => {
+        const job = jobFor(request, { source, eventId: event.eventId, at: clock() }, id, isResumed);
+        return queue.write(job, signal).then((result) => progress.count(group, event, result));
+      });
     }
   }
+  // Before they run. Otherwise as many others would run after a crash.
+  if (chosen.length > 0 && Number.isFinite(left)) await onCounted?.([...counted], left);
+  const runs = chosen.map((begin) => begin());
   // Count the events that the queue accepted, and then throw the first refusal.
   for (const run of await Promise.allSettled(runs)) {
     if (run.status === "rejected" && !(signal.aborted && run.reason === signal.reason)) throw run.reason;

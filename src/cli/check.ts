@@ -4,6 +4,7 @@ import { byStoredName } from "../app/source-rules.ts";
 import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
+import { shellWord } from "./init.ts";
 import { formatProblem } from "./refusal.ts";
 import { complain, say } from "./terminal.ts";
 import { reportTrial } from "./trial-report.ts";
@@ -67,7 +68,7 @@ export async function runCheck(folder: string, options: { database?: string }): 
     );
   }
   if (owed.length > 0) {
-    const where = folder === "." ? "" : ` --folder ${folder}`;
+    const where = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
     say(`To run the owed events that have a handler: hookonce apply${where}`);
     say("A running serve uses the handlers that it loaded at start. Restart it first if you changed one.");
   }

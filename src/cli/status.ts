@@ -6,6 +6,7 @@ import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
 import { columns, terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
+import { shellWord } from "./init.ts";
 import { ago, shortTime, tookText } from "./moments.ts";
 import { say } from "./terminal.ts";
 
@@ -21,12 +22,16 @@ export interface StatusFlags {
 export async function runStatus(folder: string, flags: StatusFlags): Promise<number> {
   await using admin = await openToLook({ folder, database: flags.database });
   const status = await answerOf<StatusJson>(await admin.client.api.status.$get());
-  say(flags.json === true ? JSON.stringify(status) : statusReport(status, terminalWidth()));
+  say(flags.json === true ? JSON.stringify(status) : statusReport(status, terminalWidth(), folder));
   return status.serving?.ready === false ? EXIT.failed : EXIT.done;
 }
 
-/** @param width of the terminal; undefined if the output goes elsewhere */
-export function statusReport(status: StatusJson, width: number | undefined): string {
+/**
+ * @param width of the terminal; undefined if the output goes elsewhere
+ * @param folder as the user named it
+ */
+export function statusReport(status: StatusJson, width: number | undefined, folder = "."): string {
+  const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const { sources, now } = status;
   const table = columns(
     ["source", "provider", "url", "last delivery", "last hour", "p95"],
@@ -44,9 +49,9 @@ export function statusReport(status: StatusJson, width: number | undefined): str
     ...servingLines(status),
     todayLine(status),
     "",
-    ...(sources.length === 0 ? ["No source yet. To add one: hookonce add stripe"] : table),
+    ...(sources.length === 0 ? [`No source yet. To add one: hookonce add stripe${inFolder}`] : table),
     "",
-    ...owedLines(status),
+    ...owedLines(status, inFolder),
     "",
     diskLine(status),
   ].join("\n");
@@ -73,7 +78,7 @@ function todayLine({ today }: StatusJson): string {
   return `Last 24 hours: ${processed} processed, ${stopped} stopped, ${failed} failed, ${refused} refused.`;
 }
 
-function owedLines({ owed, owed_cap: cap }: StatusJson): string[] {
+function owedLines({ owed, owed_cap: cap }: StatusJson, inFolder: string): string[] {
   const total = owed.reduce((sum, { count }) => sum + count, 0);
   if (total === 0) return ["Nothing is owed."];
   const numberOf = (count: number): string => `${count.toLocaleString("en")}${count >= cap ? "+" : ""}`;
@@ -85,7 +90,7 @@ function owedLines({ owed, owed_cap: cap }: StatusJson): string[] {
       ({ source, type, outcome, count }) =>
         `  ${numberOf(count)} ${outcome}, source ${visible(source)}, type ${visible(type) || "(none)"}`,
     ),
-    "To run those that have a handler: hookonce apply",
+    `To run those that have a handler: hookonce apply${inFolder}`,
   ];
 }
 

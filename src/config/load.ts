@@ -195,7 +195,7 @@ function readDocument(inboxFolder: string): TomlDocument {
   if (!existsSync(path)) {
     throw new HookonceError(
       "config_invalid",
-      `${path} does not exist. To make an inbox folder: hookonce init ${inboxFolder}`,
+      `${path} does not exist. To make an inbox folder: hookonce init ${inboxFolder}. If you have one, name it with --folder.`,
     );
   }
   try {

@@ -90,6 +90,8 @@ export function addSource(options: AddOptions): Added {
       }
     }
     if (!config.existed) {
+      // For the handlers that the user writes next.
+      for (const { file } of starters) mkdirSync(dirname(join(folder, file)), { recursive: true });
       if (addToEnv(folder, source, provider)) written.push(".env");
       // The config is written last, because hookonce uses the other files only once the source exists.
       appendFileSync(join(folder, CONFIG_FILE), text);
@@ -135,7 +137,9 @@ function checkType(type: string): void {
 function readConfig({ folder, name, provider, handlers }: AddOptions) {
   const path = join(folder, CONFIG_FILE);
   if (!existsSync(path))
-    throw refusal(`${path} does not exist. To make an inbox folder: hookonce init ${folder}`);
+    throw refusal(
+      `${path} does not exist. To make an inbox folder: hookonce init ${folder}. If you have one, name it with --folder.`,
+    );
   if (!SOURCE_NAME.test(name) || name === "lib") {
     throw refusal(
       `"${name}" cannot name a source: use at most 64 lower-case letters, digits, - and _, and not "lib".`,

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
-import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { check } from "../../src/app/check.ts";
 import { providers } from "../../src/providers/presets.ts";
@@ -79,7 +79,8 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     );
     expect(read(inbox.path, ".env")).toBe("# Stripe: the signing secret\nSTRIPE_WEBHOOK_SECRET=\n");
     expect(statSync(join(inbox.path, ".env")).mode & 0o777).toBe(0o600);
-    expect(existsSync(join(inbox.path, "handlers/stripe"))).toBe(false);
+    // The folder is there, so that the user can write into it.
+    expect(readdirSync(join(inbox.path, "handlers/stripe"))).toEqual([]);
     const unset = await run(["check", inbox.path]);
     expect([unset.code, unset.stderr]).toEqual([
       1,

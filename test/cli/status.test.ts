@@ -98,6 +98,14 @@ test("status prints text from outside as text, and says where a count stops", ()
   expect(report).toContain("Database /d/x.db: 20 GiB, log 300 MiB");
 });
 
+test("status names the folder in its commands", () => {
+  expect(statusReport(status, 80, "my inbox")).toContain(": hookonce apply --folder 'my inbox'\n");
+  expect(statusReport({ ...status, sources: [], owed: [] }, 80, "vps")).toContain(
+    "hookonce add stripe --folder vps\n",
+  );
+  expect(statusReport(status, 80)).toContain(": hookonce apply\n");
+});
+
 test("status counts one of a thing in the singular", () => {
   const today = { ...status.today, processed: 1, duplicate: 1 };
   const owed = [{ source: "s", type: "t", outcome: "failed", count: 1 }] as const;

@@ -469,7 +469,7 @@ describe("without a config", () => {
       expect(config).toBeNull();
       expect(problems).toHaveLength(1);
       expect(problems[0]?.message).toEndWith(
-        `hookonce.toml does not exist. To make an inbox folder: hookonce init ${folder}`,
+        `hookonce.toml does not exist. To make an inbox folder: hookonce init ${folder}. If you have one, name it with --folder.`,
       );
     } finally {
       rmSync(folder, { recursive: true });

@@ -24,6 +24,12 @@ describe("a starter handler", () => {
     }
   });
 
+  test("of an inbound SMS reads its text", () => {
+    const { text } = starterHandler(providers.get("twilio")!, examples.get("twilio")!, "twilio", "received");
+    expect(text).toContain(":payload ->> '$.Body'");
+    expect(text).not.toContain("MessageStatus");
+  });
+
   test("has the file name that hookonce looks for", () => {
     expect(fileOf("shopify", "orders/paid")).toBe("handlers/shopify/orders/paid.sql");
     expect(fileOf("gitlab", "Push Hook")).toBe("handlers/gitlab/Push_Hook.sql");

@@ -174,9 +174,17 @@ export const messaging: Readonly<Record<string, Example>> = {
       AccountSid: `AC${"0".repeat(32)}`,
       ApiVersion: "2010-04-01",
       MessageSid: `SM${id.padEnd(32, "0")}`,
-      MessageStatus: type,
       From: "+15017122661",
       To: "+15558675310",
+      ...(type === "received"
+        ? {
+            SmsStatus: type,
+            SmsMessageSid: `SM${id.padEnd(32, "0")}`,
+            Body: "Hello",
+            NumSegments: "1",
+            NumMedia: "0",
+          }
+        : { MessageStatus: type }),
     }),
     dashboard: "https://console.twilio.com (the number, or the statusCallback of a message)",
     subscribe: "nothing to tick: every status of a message or call",

@@ -55,6 +55,8 @@ export interface RefusedRing {
   keep(source: Source, head: Head, clock: () => number, body: Uint8Array | undefined, error: unknown): void;
   /** How many deliveries each source has refused since the last call, for whatever reason. */
   takeCounts(): ReadonlyMap<string, number>;
+  /** How many deliveries were refused since the last `takeCounts`. */
+  countNow(): number;
   /** The latest first. */
   list(source: string | undefined, limit: number): readonly Refused[];
 }
@@ -116,6 +118,7 @@ export function createRefusedRing(limits: RingLimits = LIMITS): RefusedRing {
       if (entries.length > limits.perSource) dropFirst(source.name);
       while (total > limits.total) dropOldest();
     },
+    countNow: () => counts.values().reduce((sum, count) => sum + count, 0),
     takeCounts() {
       const taken = counts;
       counts = new Map();

@@ -336,3 +336,17 @@ test("is shown by the API, with bodies on demand", async () => {
   expect(both.map(({ status }) => status)).toEqual([200, 503]);
   expect(asked).toEqual([1, 1]);
 });
+
+test("status counts what was refused since the last minute was written, and counts it once", async () => {
+  await using inbox = await inboxOf();
+  const app = createSocketApp(createAdminApp(adminInbox({ refused: inbox.refused })));
+  const refusedToday = async (): Promise<unknown> => {
+    const { today } = (await (await app.request("/api/status")).json()) as { today: { refused: number } };
+    return today.refused;
+  };
+  expect(await refusedToday()).toBe(0);
+  for (const source of ["stripe", "stripe", "gitlab"]) await inbox.deliver("{}", { source });
+  expect(await refusedToday()).toBe(3);
+  inbox.refused.takeCounts();
+  expect(await refusedToday()).toBe(0);
+});

@@ -117,7 +117,9 @@ async function countsOfLastDay(inbox: AdminInbox, now: number): Promise<Counts> 
   const thisHour = Math.floor(now / HOUR) * HOUR;
   const hours = await reader.rollups("hour", { since: thisHour - DAY + HOUR });
   const minutes = await reader.rollups("minute", { since: thisHour });
-  return sumOf([...hours.filter(({ at }) => at < thisHour), ...minutes]);
+  const counts = sumOf([...hours.filter(({ at }) => at < thisHour), ...minutes]);
+  // A refusal is written up to a minute later, and people who set up a source look within that minute.
+  return { ...counts, refused: counts.refused + inbox.refused.countNow() };
 }
 
 function sumOf(rollups: readonly Rollup[]): Counts {

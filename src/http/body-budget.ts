@@ -175,7 +175,8 @@ export function createBodyBudget({ total, reserve, pauseMs, wholeMs }: BodyLimit
             byProgress.delete(own);
             byProgress.add(own);
           }
-          if (!makeRoom(bytes, true)) return false;
+          // The slow one that makes room may be this one.
+          if (!makeRoom(bytes, true) || !waiting.has(own)) return false;
           taken += bytes;
           unfinished += bytes;
           held += bytes;

@@ -113,7 +113,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   const upkeep = { config, sources, refused, log: logger, clock: Date.now };
   const matched = await startMinutes(services, inbox, upkeep);
   await startRetries(services, inbox, upkeep);
-  await watchDescriptors(services, logger);
+  await watchDescriptors(services, server, logger);
   await startReceiving(services, server, inbox, { sources, refused, onAccepted: matched.note, log });
   resumeJobs(jobs, logger);
   const end = (): void => {

@@ -17,7 +17,8 @@ export const WATCH_LIMITS: WatchLimits = { tickMs: 1000, limit: 30 };
  * only thread that could answer, even to `/healthz` and SIGTERM, so another thread watches. SQL handlers are
  * watched, too: a recursive query without an end hangs like a loop.
  *
- * A start does not pay for the thread (7 MB, and 0.7 ms of the main thread): the first run does.
+ * The thread (7 MB, and 0.7 ms of the main thread) starts at once. Bun ends the process if it starts a thread
+ * while no file descriptor is free, so clients with many connections could do that to the first delivery.
  *
  * @param database the real path
  * @param onFailed hears why nothing is marked or watched
@@ -37,15 +38,11 @@ export function watchRuns(database: string, limits: WatchLimits, onFailed: (reas
     marker.close();
     return noMarker;
   }
-  let worker: Worker | undefined;
+  const worker = startWorker({ marker: markerPathOf(database), verdict, ...limits }, onFailed);
   return {
     ...marker,
-    begin(run) {
-      worker ??= startWorker({ marker: markerPathOf(database), verdict, ...limits }, onFailed);
-      marker.begin(run);
-    },
     close() {
-      worker?.terminate();
+      worker.terminate();
       marker.close();
     },
   };

@@ -7,6 +7,8 @@ export interface HttpServer {
   readonly url: string;
   /** Answers requests with these routes from now on. */
   serve(app: Hono<Env>): void;
+  /** Closes the connections on which no request is in progress. Returns how many. */
+  closeIdle(): number;
   /**
    * Stops accepting connections. Resolves once every request has been answered. After `timeoutMs` it closes
    * the connections that are still open.
@@ -71,6 +73,7 @@ export function listen(app: Hono<Env> | null, options: ListenOptions): HttpServe
     serve(app) {
       routes = app;
     },
+    closeIdle: () => server.closeIdleConnections(),
     async stop(timeoutMs) {
       const timer = setTimeout(() => void server.stop(true), timeoutMs);
       await server.stop();

@@ -1,4 +1,5 @@
 import { HookonceError } from "../../errors.ts";
+import { canStartThread } from "../free-descriptors.ts";
 import type { Order, Report } from "./checkpoint-worker.ts";
 
 /**
@@ -65,7 +66,10 @@ export function createCheckpointThread(
       return orders > 0;
     },
     pass() {
-      if (worker === undefined) start();
+      if (worker === undefined) {
+        if (!canStartThread()) return false;
+        start();
+      }
       if (worker === null) return false;
       order("pass");
       return true;

@@ -87,6 +87,7 @@ async function writeFolder(
     onFatal,
     lockWaitMs: 0,
     watch: WATCH_LIMITS,
+    forCommand: true,
   });
   const jobs = createBackgroundJobs(async () => ({
     reader: await inbox.engine.reader(),

@@ -46,6 +46,8 @@ export interface OpenInboxOptions {
   readonly signal?: AbortSignal;
   /** After which time a run of a handler ends the process. Undefined: never. */
   readonly watch?: WatchLimits;
+  /** Does not warn of handlers that always fail: a command reports the events that failed. */
+  readonly forCommand?: true;
   /** Repeats what may succeed later. Without it, the first refusal counts. */
   readonly healing?: Healing;
 }
@@ -130,7 +132,7 @@ async function engineStep(options: OpenInboxOptions) {
     if (problems.length > 0)
       throw new HookonceError("handlers_invalid", "Some handlers cannot be used.", { problems });
     for (const { file, message } of options.handlers.warnings) log.warn({ file }, message);
-    for (const { file, message } of failing)
+    for (const { file, message } of options.forCommand === true ? [] : failing)
       log.warn({ handler: file, cause: message }, "every event of this handler will fail");
     return { name: "database", engine, handlers, stop: () => engine.close() };
   } catch (error) {

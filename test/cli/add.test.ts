@@ -203,6 +203,13 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
       expect(events.stdout).toContain(words);
   });
 
+  test("apply does not warn of starters if nothing is owed", async () => {
+    using inbox = scratch(inboxFiles);
+    await run(["add", "stripe", "--handlers", "--folder", inbox.path]);
+    const { code, stdout, stderr } = await run(["apply", "--folder", inbox.path]);
+    expect([code, stdout, stderr]).toEqual([0, "Nothing is owed.\n", ""]);
+  });
+
   test("makes a handler file for a Slack command", async () => {
     using inbox = scratch(inboxFiles);
     expect((await run(["add", "slack", "/weather", "--folder", inbox.path, "--handlers"])).code).toBe(0);

@@ -316,7 +316,8 @@ export function createJobs(
       store.failAgain(source, eventId, handler, error);
       if (job.isRetry === true) scheduleNext(job);
     } else if (known !== undefined) {
-      const input = store.stored(source, known);
+      // A discarded event stays discarded. With a failure, it would be owed as well.
+      const input = known.outcome === "discarded" ? undefined : store.stored(source, known);
       if (input !== undefined) {
         store.recordFailure(
           { source, input: { ...input, receivedAt: at }, batch: undefined },

@@ -87,6 +87,31 @@ export const otherJobs: readonly Scenario[] = [
     settled: ["a"],
   },
   {
+    name: "a discarded event that fails when it is applied stays discarded",
+    steps: [
+      { handlers: none, jobs: [deliver("a", { cents: 3, fail: true }), discard("a")] },
+      { jobs: [applyAfterAll("a"), deliver("a", { cents: 3, fail: true }), applyAfterAll("a")] },
+    ],
+    answers: ["unhandled", "discarded", "failed handler_error", "duplicate", "failed handler_error"],
+    events: ["a discarded ×2"],
+  },
+  {
+    name: "a discarded failure that fails when it is applied stays discarded",
+    steps: [
+      {
+        jobs: [
+          deliver("a", { fail: true, source: retrying }),
+          discard("a", { source: retrying }),
+          applyAfterAll("a"),
+          retry("a", { source: retrying }),
+        ],
+      },
+    ],
+    answers: ["failed handler_error", "discarded", "failed handler_error", "duplicate"],
+    events: ["a discarded"],
+    settled: ["a"],
+  },
+  {
     name: "discard changes nothing of a processed event and of an unknown one",
     steps: [{ jobs: [deliver("a"), discard("a"), discard("b")] }],
     answers: ["processed", "duplicate", "duplicate"],

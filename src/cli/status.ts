@@ -34,11 +34,11 @@ export function statusReport(status: StatusJson, width: number | undefined, fold
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const { sources, now } = status;
   const table = columns(
-    ["source", "provider", "url", "last delivery", "last hour", "p95"],
+    ["source", "provider", "path", "last delivery", "last hour", "p95"],
     sources.map(({ name, title, url, last_delivery_at: last, last_hour: count, p95_us: p95 }) => [
       name,
       title,
-      url,
+      url.replace(/^https?:\/\/[^/]+/, ""),
       last === null ? "never" : ago(last, now),
       count.toLocaleString("en"),
       p95 === null ? "" : tookText(p95),

@@ -33,7 +33,7 @@ test("status says what runs, what is owed and how large the database is", async 
     expect(shown.stdout).toMatch(
       /^hookonce \S+ has served http:\/\/127\.0\.0\.1:\d+ since \d\d-\d\d \d\d:\d\d:\d\d\.\nReady/,
     );
-    expect(shown.stdout).toContain(`${url}/webhook`);
+    expect(shown.stdout).toMatch(/^default  Unsigned \(development\)  \/webhook  /m);
     expect(shown.stdout).toContain(
       "1 event is owed:\n  1 unhandled, source default, type nobody.handles.this\n",
     );
@@ -130,7 +130,7 @@ test("status shows what each source has received lately", () => {
   const report = statusReport({ ...status, sources: [source] }, 100);
   expect(report).toContain("Last 24 hours: 4,812 processed, 37 duplicates stopped, 1 failed, 2 refused.\n");
   expect(report).toContain(`
-source  provider  url                                   last delivery  last hour  p95
-stripe  Stripe    http://127.0.0.1:8787/webhook/stripe  8 s ago        12         0.5 ms
+source  provider  path             last delivery  last hour  p95
+stripe  Stripe    /webhook/stripe  8 s ago        12         0.5 ms
 `);
 });

@@ -67,7 +67,7 @@ const scenarios: Scenario[] = [
 
 /** What browsers, proxies, load balancers, content delivery networks and tunnels add, by their documentation. */
 const added = `
-  Via CDN-Loop Client-Cert Proxy-Connection Sec-CH-UA Sec-Fetch-Mode X-Real-IP True-Client-IP
+  Via CDN-Loop Client-Cert Proxy-Connection Sec-CH-UA Sec-Fetch-Dest X-Real-IP True-Client-IP
   X-Client-IP Client-IP X-Cluster-Client-IP Remote-Addr X-Forwarded X-Original-URI X-Original-Host
   X-Original-Method X-Rewrite-URL X-Real-Port X-Scheme X-URL-Scheme X-Host Front-End-Https
   X-SSL-Client-Verify X-Request-Start X-Envoy-External-Address X-Envoy-Expected-Rq-Timeout-Ms
@@ -140,6 +140,15 @@ describe("an unsigned source", () => {
         "content-type": "application/json; charset=utf-8",
         "stripe-signature": "t=1,v1=00",
         "accept-encoding": "gzip",
+      },
+      // The fetch of Node.js.
+      {
+        "user-agent": "node",
+        accept: "*/*",
+        "accept-language": "*",
+        "sec-fetch-mode": "cors",
+        "accept-encoding": "gzip, deflate",
+        "content-type": "text/plain;charset=UTF-8",
       },
       { "x-vercel-signature": "00", "x-amz-sns-message-type": "Notification", "x-goog-channel-id": "1" },
       ...Object.values(samples).map(({ headers }) => headers?.(1, 1) ?? {}),

@@ -7,8 +7,8 @@ import type { Headers } from "../../event.ts";
  * provider sends with its events is among them either (unsigned.test.ts).
  */
 const ADDED: readonly RegExp[] = [
-  // Browsers: Fetch Metadata, client hints, CORS.
-  /^(?:origin|sec-.+)$/,
+  // Browsers: Fetch Metadata, client hints, CORS. The fetch of Node.js sends Sec-Fetch-Mode, and no other.
+  /^(?:origin|sec-(?!fetch-mode$).+)$/,
   // Standards: RFC 7239, RFC 9110, RFC 8586, RFC 9440.
   /^(?:forwarded|via|cdn-loop|client-cert.*|proxy-.+)$/,
   // The client's address: X-Real-IP, True-Client-IP, X-Azure-ClientIP, Remote-Addr, CloudFront-Viewer-Address.

@@ -151,7 +151,8 @@ export interface Batch {
   /**
    * One for each job that was begun, in order. Resolves once they are durable, so no delivery is answered
    * before that. An error means that nothing of the job was recorded (`disk_full`, `out_of_memory`,
-   * `storage_failed`, `database_locked`, and what an entry is refused for). Rejects if this process can no longer trust the database.
+   * `storage_failed`, `database_locked`, and what an entry is refused for). Rejects if this process can no
+   * longer trust the database.
    */
   readonly results: Promise<readonly (JobResult | HookonceError)[]>;
 }

@@ -8,7 +8,7 @@ import type { Event, Reply } from "../event.ts";
 // oxlint-disable-next-line typescript/no-explicit-any -- a payload is whatever the provider sends
 export type AnyPayload = any;
 
-// oxlint-disable-next-line typescript/no-explicit-any -- each engine has its own type; editors get it from the inbox folder
+// oxlint-disable-next-line typescript/no-explicit-any -- each engine has its own; an inbox folder's types name it
 export type AnyDatabase = any;
 
 export interface HandlerContext<Payload = AnyPayload, Db = AnyDatabase> {

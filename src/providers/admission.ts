@@ -74,7 +74,10 @@ export function maxUnverified(body: Uint8Array): number {
   return Math.max(ALWAYS_INFLATED, body.byteLength * MAX_RATIO);
 }
 
-/** Content types under which providers send JSON and forms. Mailgun sends mail as multipart/form-data. SNS calls its JSON text/plain. */
+/**
+ * Content types under which providers send JSON and forms. Mailgun sends mail as multipart/form-data. SNS calls
+ * its JSON text/plain.
+ */
 const READABLE =
   /^(?:text\/|multipart\/form-data(?:\s*;|$)|application\/(?:[\w.+-]*json|x-www-form-urlencoded|octet-stream)(?:\s*;|$))/i;
 

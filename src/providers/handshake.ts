@@ -78,7 +78,7 @@ export type Answer = (
 export interface Handshakes extends Readonly<Record<Handshake["on"], Answer | undefined>> {
   /** The methods of its handshakes besides POST. */
   readonly methods: readonly HandshakeMethod[];
-  /** Why a request is none of the handshakes of its method, without any value that was sent. */
+  /** Says why no handshake of this method matches the request. It repeats no value that was sent. */
   readonly whyNone: (delivery: Delivery, method: HandshakeMethod) => string;
   /** The latest secrets that have arrived in handshakes, the latest one last. */
   readonly shown: () => readonly string[];

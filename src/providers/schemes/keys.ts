@@ -5,8 +5,9 @@ import { weaknessOf, weaknessOfKey } from "./weakness.ts";
 
 /**
  * How the text of a secret becomes the key. `whsec`: base64 after an optional `whsec_` (Standard Webhooks) or
- * `v1,whsec_`, as Supabase shows it. `whsec-or-text`: the same, but only if the secret has the prefix. `whsec-and-text`: either of the two,
- * because the secret does not show which one it is. Stripe's secrets look the same and are `text`.
+ * `v1,whsec_`, as Supabase shows it. `whsec-or-text`: the same, but only if the secret has the prefix.
+ * `whsec-and-text`: either of the two, because the secret does not show which one it is. Stripe's secrets look
+ * the same and are `text`.
  */
 export type KeyFormat = "text" | "hex" | "base64" | "whsec" | "whsec-or-text" | "whsec-and-text";
 

@@ -1,4 +1,7 @@
-/** White space, control characters, and everything else that shows nothing. U+2800 is a Braille pattern without dots. */
+/**
+ * White space, control characters, and everything else that shows nothing. U+2800 is a Braille pattern without
+ * dots.
+ */
 const INVISIBLE = /[\s\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/gu;
 
 /** What precedes the secret itself in a provider's secrets. */

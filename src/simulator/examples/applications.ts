@@ -43,6 +43,7 @@ export const applications: Readonly<Record<string, Example>> = {
   "docker-hub": {
     types: ["push_data"],
     event: ({ id, number, s }) => ({
+      // Docker Hub's own address, as in its documentation.
       callback_url: `https://registry.hub.docker.com/u/example/shop/hook/${id}/`,
       push_data: { pushed_at: s, pusher: "ada", tag: `1.${number}`, media_type: "" },
       repository: {

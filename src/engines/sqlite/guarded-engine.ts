@@ -64,7 +64,6 @@ export function guardFiles(engine: Engine, files: FileWatch, onFatal: (error: un
     ...engine,
     async commit(jobs, how) {
       const batch = await explaining(() => {
-        // The commit may restart the log, and then the database cannot be compared with it any more.
         files.checkContents();
         return engine.commit(jobs, how);
       });
@@ -74,7 +73,8 @@ export function guardFiles(engine: Engine, files: FileWatch, onFatal: (error: un
         files.check();
         return durable;
       });
-      known = Promise.allSettled([known, results]);
+      // Without the last step, each would keep the results of all before it.
+      known = Promise.allSettled([known, results]).then(() => {});
       return { ...batch, results };
     },
     async probe(now) {

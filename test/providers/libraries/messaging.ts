@@ -35,7 +35,8 @@ function isDer(signature: string): boolean {
 
 /** As Express reads a form: a field that is given more than once is an array. */
 function fieldsOf(body: string): Record<string, string | string[]> {
-  const form = new URLSearchParams(body);
+  // Without the &, it would leave out a question mark at the beginning, which is part of a name.
+  const form = new URLSearchParams(`&${body}`);
   return Object.fromEntries(
     [...form.keys()].map((name) => {
       const values = form.getAll(name);

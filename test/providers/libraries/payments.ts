@@ -140,7 +140,8 @@ export const payments: Readonly<Record<string, Library>> = {
   braintree: {
     signedInBody: true,
     accepts: async ({ body }, secret) => {
-      const form = new URLSearchParams(body);
+      // Without the &, it would leave out a question mark at the beginning, which is part of a name.
+      const form = new URLSearchParams(`&${body}`);
       const [signature, ...others] = form.getAll("bt_signature");
       const [payload, ...more] = form.getAll("bt_payload");
       // A framework passes repeated fields as an array, which the library refuses.

@@ -60,7 +60,7 @@ export async function startMinutes(
     const entries = waiting.slice(-MAX_WAITING);
     waiting = [];
     try {
-      const all: Entry[] = [...entries, { entry: "rollups", now }];
+      const all: Entry[] = [...entries, { entry: "rollups" }];
       await queue.write({ kind: "record", entries: all }, stopping.signal);
       failing = false;
     } catch (error) {

@@ -302,15 +302,15 @@ export interface Reader {
   /** Looks at the newest `cap` open failures. */
   failureGroups(filter: Pick<ListFilter, "source">, cap: number): MaybePromise<FailureGroups>;
   /**
-   * In the order of time, and of the sources' names. Minutes are kept for three days, hours for a year, days
-   * for ever. An hour or a day lacks what happened in the last minute.
+   * Those that begin from `since` to `until`, in the order of time, and of the sources' names. Minutes are kept
+   * for three days at least, hours for a year, days for ever.
    */
   rollups(
     span: Span,
-    range: { readonly since: number; readonly source?: string | undefined },
+    range: { readonly since: number; readonly until: number; readonly source?: string | undefined },
   ): MaybePromise<readonly Rollup[]>;
-  /** Each source that has ever received a delivery. */
-  seen(): MaybePromise<readonly SourceSeen[]>;
+  /** Each source that has received a delivery up to `now`. What a clock that was ahead has left is not counted. */
+  seen(now: number): MaybePromise<readonly SourceSeen[]>;
   matchedSecrets(): MaybePromise<readonly MatchedSecret[]>;
   /** What was changed by people, the latest first; `before` is the last row of the previous page. */
   audit(before: number | undefined, limit: number): MaybePromise<readonly Change[]>;

@@ -52,5 +52,5 @@ export type Entry =
   /** Adds to the refusals of the minute of `at`. */
   | { readonly entry: "refused"; readonly source: string; readonly at: number; readonly count: number }
   | { readonly entry: "secret"; readonly source: string; readonly secret: string; readonly at: number }
-  /** Adds the minutes up to `now` to the hours and days, and removes minutes and hours that are too old. */
-  | { readonly entry: "rollups"; readonly now: number };
+  /** Adds what was counted since the last time to its minutes, hours and days, and removes old ones. */
+  | { readonly entry: "rollups" };

@@ -1,4 +1,5 @@
 import { createCommitTests } from "./commits.ts";
+import { createCounterTests } from "./counters.ts";
 import type { EngineHarness } from "./harness.ts";
 import { createHistoryTests } from "./histories.ts";
 import { createInboxTests } from "./inbox.ts";
@@ -15,6 +16,7 @@ export function engineConformance(name: string, harness: EngineHarness): void {
   createTableTests(name, harness);
   createCommitTests(name, harness);
   createReaderTests(name, harness);
+  createCounterTests(name, harness);
   createInboxTests(name, harness);
   createKillTests(name, harness);
 }

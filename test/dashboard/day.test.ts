@@ -29,7 +29,7 @@ test("the chart has 24 hours, and the last is the present one so far", () => {
   expect(hours.slice(0, -1).every(({ processed }) => processed === 0)).toBe(true);
 });
 
-test("the last two hours are those of the minutes, because the job that adds up hours is late", () => {
+test("the last two hours are those of the minutes, because hours are loaded less often", () => {
   const late = [rollup(NOON - HOUR, 5), rollup(NOON, 1)];
   const minutes = [
     ...[0, 30, 59].map((minute) => rollup(NOON - HOUR + minute * MINUTE, 2)),

@@ -267,6 +267,33 @@ test("GET /api/status and /api/rollups count what came", async () => {
   ]);
 });
 
+test("what a clock that was ahead has counted is not of today, nor of the last hour", async () => {
+  let now = START;
+  await using inbox = await testInbox({ config: CONFIG, clock: () => now, upkeep: { minuteMs: 10 } });
+  const added = async (days: number): Promise<void> => {
+    const deadline = performance.now() + 20_000;
+    while (inbox.value("select count(*) from hookonce_rollups where span = 'day'") !== days) {
+      if (performance.now() > deadline) throw new Error("the counts were not added up within 20 s");
+      await Bun.sleep(10);
+    }
+  };
+  await inbox.deliver({ id: "evt_1", type: "ping" }, { source: "shop" });
+  await added(1);
+  for (const ahead of [5 * 24, 0.2]) {
+    now = START + ahead * 3_600_000;
+    await inbox.deliver({ id: `evt_${ahead}`, type: "ping" }, { source: "shop" });
+  }
+  await added(2);
+  now = START + 2000;
+  const { body } = await get(inbox, "/api/status");
+  expect(body).toMatchObject({
+    today: { unhandled: 1 },
+    sources: [{ last_hour: 1, last_delivery_at: START }, {}],
+  });
+  const minutes = await get(inbox, "/api/rollups?by=minute");
+  expect(minutes.body.items).toMatchObject([{ source: "shop", unhandled: 1 }]);
+});
+
 test("tokens are made once per name, never shown again, and revoked", async () => {
   await using inbox = await testInbox({ config: CONFIG });
   const post = (json: object): Promise<Response> =>

@@ -15,8 +15,8 @@ export interface HourOfDay {
 export const minutesSince = (now: number): number => Math.floor(now / HOUR) * HOUR - HOUR;
 
 /**
- * The last 24 hours, the oldest first; the last one has only begun. Hours are added up by a job that is up to a
- * minute late, so the last two are added up from their minutes.
+ * The last 24 hours, the oldest first; the last one has only begun. Hours are loaded less often than minutes, so
+ * the last two are added up from their minutes.
  */
 export function hoursOf(
   hours: readonly RollupJson[],

@@ -1,7 +1,8 @@
-import { and, asc, desc, eq, gte, lt, max } from "drizzle-orm";
+import { asc, desc, eq, lt, sql, type SQL } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
-import type { Reader, Rollup } from "../reader.ts";
+import type { Reader, Rollup, SourceSeen, Span } from "../reader.ts";
 import type { Token } from "../records.ts";
+import { SPAN_MS, SUMMED } from "./rollup-sums.ts";
 import { audit, jobs, rollups, secrets, tokens } from "./schema.ts";
 
 type Ledger = Pick<
@@ -12,36 +13,32 @@ type Ledger = Pick<
 /** What is recorded beside the events. */
 export function ledgerReads(db: BunSQLiteDatabase): Ledger {
   return {
-    rollups: (span, { since, source }) =>
-      db
-        .select()
-        .from(rollups)
-        .where(
-          and(
-            eq(rollups.span, span),
-            gte(rollups.at, since),
-            source === undefined ? undefined : eq(rollups.source, source),
-          ),
+    rollups(span, { since, until, source }) {
+      const ms = sql.raw(String(SPAN_MS[span]));
+      const columns = sql.raw(["source", ...SUMMED].join(", "));
+      const sums = sql.raw(SUMMED.map((column) => `sum(${column}) as ${column}`).join(", "));
+      return db
+        .all<Summed>(
+          sql`select at, source, ${sums} from (
+            select at, ${columns} from ${rollups} where span = ${span} and at between ${since} and ${until}
+            union all
+            select at - at % ${ms} as at, ${columns} from ${rollups} where span = 'new')
+          where at between ${since} and ${until} ${source === undefined ? sql`` : sql`and source = ${source}`}
+          group by at, source order by at, source`,
         )
-        .orderBy(asc(rollups.at), asc(rollups.source))
-        .all()
-        .map(rollupOf),
-    seen() {
-      const latest = new Map<string, number>();
-      // A day lacks the last minute, and minutes are kept only for some days.
-      for (const span of ["day", "minute"] as const) {
-        const rows = db
-          .select({ source: rollups.source, at: max(rollups.lastAt) })
-          .from(rollups)
-          .where(eq(rollups.span, span))
-          .groupBy(rollups.source)
-          .all();
-        for (const { source, at } of rows) latest.set(source, Math.max(at ?? 0, latest.get(source) ?? 0));
-      }
-      return [...latest]
-        .filter(([, lastDeliveryAt]) => lastDeliveryAt > 0)
-        .map(([source, lastDeliveryAt]) => ({ source, lastDeliveryAt }));
+        .map(rollupOf);
     },
+    seen: (now) =>
+      // A day, hour or minute in which the clock was ahead does not show the latest delivery before that. A
+      // shorter span does.
+      db.all<SourceSeen>(
+        sql`select source, max(last_at) as lastDeliveryAt from (
+          select source, last_at from ${rollups} where span = 'new'
+          union all select source, last_at from ${rollups} where span = 'day'
+          union all ${seenIn("hour", now - 2 * SPAN_MS.day)}
+          union all ${seenIn("minute", now - 2 * SPAN_MS.hour)})
+        where last_at between 1 and ${now} group by source order by source`,
+      ),
     matchedSecrets: () => db.select().from(secrets).orderBy(asc(secrets.source), asc(secrets.secret)).all(),
     audit: (before, limit) =>
       db
@@ -65,7 +62,12 @@ function tokenOf({ id: _id, scopes, ...token }: typeof tokens.$inferSelect): Tok
   return { ...token, scopes: JSON.parse(scopes) as string[] };
 }
 
-function rollupOf(row: typeof rollups.$inferSelect): Rollup {
+const seenIn = (span: Span, since: number): SQL =>
+  sql`select source, last_at from ${rollups} where span = ${span} and at >= ${since}`;
+
+type Summed = Omit<typeof rollups.$inferSelect, "span" | "lastAt">;
+
+function rollupOf(row: Summed): Rollup {
   const { source, at, processed, duplicate, unhandled, ignored, failed, refused, ...rest } = row;
   const { t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15 } = rest;
   const handlerTimes = [t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15];

@@ -14,10 +14,13 @@ const COLUMNS = [...COUNTED, ...TIMES];
 /** Adds nothing. */
 export const NO_COUNTS: readonly number[] = COLUMNS.map(() => 0);
 
-/** One statement for each source and minute of a batch. */
+/**
+ * One statement for each source and minute of a batch. The row is new until a job adds it to its minute, hour
+ * and day (rollup-sums.ts).
+ */
 export const ADD_TO_MINUTE = `
   insert into hookonce_rollups (span, at, source, last_at, ${COLUMNS.join(", ")})
-  values ('minute', ?1, ?2, ?3, ${COLUMNS.map((_, index) => `?${index + 4}`).join(", ")})
+  values ('new', ?1, ?2, ?3, ${COLUMNS.map((_, index) => `?${index + 4}`).join(", ")})
   on conflict (span, at, source) do update set last_at = max(last_at, excluded.last_at),
   ${COLUMNS.map((column) => `${column} = ${column} + excluded.${column}`).join(", ")}`;
 

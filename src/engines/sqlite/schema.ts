@@ -206,13 +206,14 @@ export const sources = sqliteTable("hookonce_sources", {
 const count = () => integer().notNull().default(0);
 
 /**
- * How deliveries were answered and how long handlers took. Minutes are written by the transactions of the
- * deliveries; hours and days are added up from them.
+ * How deliveries were answered and how long handlers took. The transactions of the deliveries write minutes of
+ * the span `new`. A job moves them to the other spans, which are only ever added to, so a wrong clock damages
+ * no sum.
  */
 export const rollups = sqliteTable(
   "hookonce_rollups",
   {
-    span: text({ enum: ["minute", "hour", "day"] }).notNull(),
+    span: text({ enum: ["new", "minute", "hour", "day"] }).notNull(),
     /** When the minute, hour or day begins. */
     at: integer().notNull(),
     source: text().notNull(),

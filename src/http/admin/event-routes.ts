@@ -85,7 +85,10 @@ async function find(inbox: AdminInbox, source: string | undefined, id: string) {
 }
 
 async function sourceOf(reader: Reader, inbox: AdminInbox, id: string): Promise<string> {
-  const names = new Set([...inbox.sources.keys(), ...(await reader.seen()).map(({ source }) => source)]);
+  const names = new Set([
+    ...inbox.sources.keys(),
+    ...(await reader.seen(inbox.clock())).map(({ source }) => source),
+  ]);
   const [first, ...others] = await reader.find(id, [...names]);
   if (first === undefined) throw unknown(id, undefined);
   if (others.length === 0) return first.source;

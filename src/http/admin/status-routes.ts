@@ -40,8 +40,9 @@ export function createStatusRoutes(inbox: AdminInbox) {
     })
     .get("/api/rollups", needs("read"), zValidator("query", rollupsQuery, refuseRequest), async (c) => {
       const { source, by, since } = c.req.valid("query");
-      const from = since ?? inbox.clock() - DEFAULT_RANGE[by];
-      const items = await (await inbox.reader()).rollups(by, { since: from, source });
+      const until = inbox.clock();
+      const range = { since: since ?? until - DEFAULT_RANGE[by], until, source };
+      const items = await (await inbox.reader()).rollups(by, range);
       return c.json({ items: items.map(rollupJson), next: null } satisfies List<RollupJson>);
     })
     .get("/api/shown-secrets", needs("steer"), zValidator("query", shownSecretsQuery, refuseRequest), (c) => {
@@ -73,10 +74,10 @@ export function createStatusRoutes(inbox: AdminInbox) {
 async function statusOf(inbox: AdminInbox): Promise<Omit<StatusJson, "actor">> {
   const now = inbox.clock();
   const reader = await inbox.reader();
-  const minutes = await reader.rollups("minute", { since: now - HOUR });
+  const minutes = await reader.rollups("minute", { since: now - HOUR, until: now });
   const [owed, seen, matched] = await Promise.all([
     reader.owedByType(OWED_CAP),
-    reader.seen(),
+    reader.seen(now),
     reader.matchedSecrets(),
   ]);
   const lastOf = new Map(seen.map(({ source, lastDeliveryAt }) => [source, lastDeliveryAt]));
@@ -111,13 +112,13 @@ function diskJson({
   return { database, database_bytes: databaseBytes, log_bytes: logBytes, free_bytes: freeBytes };
 }
 
-/** Whole hours, and the minutes of this one: the job that adds up hours is up to a minute late. */
+/** Whole hours, and the minutes of this one: a clock that was ahead may have left later minutes in it. */
 async function countsOfLastDay(inbox: AdminInbox, now: number): Promise<Counts> {
   const reader = await inbox.reader();
   const thisHour = Math.floor(now / HOUR) * HOUR;
-  const hours = await reader.rollups("hour", { since: thisHour - DAY + HOUR });
-  const minutes = await reader.rollups("minute", { since: thisHour });
-  const counts = sumOf([...hours.filter(({ at }) => at < thisHour), ...minutes]);
+  const hours = await reader.rollups("hour", { since: thisHour - DAY + HOUR, until: thisHour - 1 });
+  const minutes = await reader.rollups("minute", { since: thisHour, until: now });
+  const counts = sumOf([...hours, ...minutes]);
   // A refusal is written up to a minute later, and people who set up a source look within that minute.
   return { ...counts, refused: counts.refused + inbox.refused.countNow() };
 }

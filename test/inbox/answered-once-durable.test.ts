@@ -44,6 +44,8 @@ function event(id: string): Incoming {
 /** A queue and an engine on a real database, whose disk answers when the test says so. */
 interface Writer extends Disposable {
   readonly commit: (id: string) => Promise<Result>;
+  /** A job that writes nothing. */
+  readonly writeNothing: () => Promise<null>;
   readonly drain: Queue["drain"];
   /** One for each sync that the disk was asked for. */
   readonly asked: PromiseWithResolvers<void>[];
@@ -95,6 +97,7 @@ function writer(durableBy: "sync" | "commit" = "sync"): Writer {
   );
   return {
     commit: (id) => queue.deliver(event(id)),
+    writeNothing: () => queue.write({ kind: "record", entries: [] }, new AbortController().signal),
     drain: () => queue.drain(),
     asked,
     fatal,
@@ -112,7 +115,7 @@ function writer(durableBy: "sync" | "commit" = "sync"): Writer {
 }
 
 /** The ids of those that are answered after 5 ms. */
-async function answeredOf(answers: Record<string, Promise<Result>>): Promise<string[]> {
+async function answeredOf(answers: Record<string, Promise<unknown>>): Promise<string[]> {
   const answered: string[] = [];
   for (const [id, answer] of Object.entries(answers)) {
     void answer.then(() => answered.push(id));
@@ -151,6 +154,19 @@ describe("a delivery is answered after a sync that began after its commit", () =
     expect(await answeredOf(again)).toEqual([]);
     it.asked[1]?.resolve();
     expect(await answeredOf(again)).toEqual(["a", "b"]);
+  });
+
+  test("and a job that writes nothing asks for no sync, but waits for one that is under way", async () => {
+    using it = writer();
+    await it.writeNothing();
+    expect(it.asked).toEqual([]);
+    const answers: Record<string, Promise<unknown>> = { a: it.commit("a"), b: it.commit("b") };
+    await it.committed(2);
+    answers["nothing"] = it.writeNothing();
+    expect(await answeredOf(answers)).toEqual([]);
+    it.asked[0]?.resolve();
+    expect((await answeredOf(answers)).sort()).toEqual(["a", "b", "nothing"]);
+    expect(it.asked).toHaveLength(1);
   });
 
   test("and a stop waits for the last sync", async () => {

@@ -3,7 +3,7 @@ import type { LogSync } from "./log-sync.ts";
 /** Reports when committed data is on the disk. */
 export interface Durability {
   /**
-   * @param events how many were committed just now
+   * @param events how many were committed just now; 0 if nothing was written
    * @returns a promise that resolves once everything committed so far is on the disk
    */
   after(events: number): Promise<void>;
@@ -38,6 +38,8 @@ export function createDurability(sync: LogSync): Durability {
 
   return {
     after(events) {
+      // What was read may still be on its way to the disk.
+      if (events === 0) return next ?? running ?? Promise.resolve();
       if (running === undefined) return begin(events);
       next ??= running.then(() => {
         next = undefined;

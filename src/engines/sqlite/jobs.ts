@@ -2,24 +2,14 @@ import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf } from "../../errors.ts";
 import type { Headers } from "../../event.ts";
 import { isMultipart } from "../../providers/body/multipart.ts";
-import type {
-  HandlerInput,
-  Handlers,
-  Incoming,
-  Job,
-  EventSource,
-  JobResult,
-  LoadedHandler,
-  Policy,
-  Result,
-  RunNote,
-} from "../engine.ts";
-import { withReceipt, type OpenFailure, type RecordedEvent } from "./event-rows.ts";
+import type { Handlers, Incoming, Job, JobResult, Policy, Result, RunNote } from "../engine.ts";
+import { withReceipt, type RecordedEvent } from "./event-rows.ts";
 import { ownBytes, type EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
+import { createApplies } from "./apply-jobs.ts";
 import { createOtherJobs } from "./other-jobs.ts";
-import { nothing, quarantined, resultOf, unreadable } from "./results.ts";
+import { nothing, quarantined, resultOf } from "./results.ts";
 
 /** The rows in which the open transaction, or an earlier one, has stored the bytes of batches. */
 export type BatchBodies = Pick<Map<object, number>, "get" | "set">;
@@ -38,7 +28,6 @@ export interface Jobs {
   takeNotes(): readonly RunNote[];
 }
 
-type Apply = Extract<Job, { kind: "apply" }>;
 type Delivery = Extract<Job, { kind: "delivery" }>;
 
 export function createJobs(
@@ -48,6 +37,7 @@ export function createJobs(
   runs: HandlerRuns,
   interrupted: InterruptedRuns,
 ): Jobs {
+  const applies = createApplies(store, policy, runs, interrupted);
   const { replay, discard, importEvents, record } = createOtherJobs(db, store, runs, interrupted);
 
   function run(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult {
@@ -55,7 +45,7 @@ export function createJobs(
       case "delivery":
         return deliver(asRecorded(job.event), handlers, bodies);
       case "apply":
-        return job.isRetry === true ? retry(job, handlers) : apply(job, handlers);
+        return applies.apply(job, handlers);
       case "replay":
         return replay(job, handlers);
       case "discard":
@@ -66,20 +56,6 @@ export function createJobs(
         for (const entry of job.entries) record(entry);
         return null;
     }
-  }
-
-  /** If the event is still owed although nothing failed, its next run is set: its handler may come back. */
-  function retry(job: Apply, handlers: Handlers): Result {
-    const result = apply(job, handlers);
-    scheduleNext(job);
-    return result;
-  }
-
-  function scheduleNext({ source, eventId, at }: Apply): void {
-    const failure = store.findFailure(source, eventId);
-    if (failure === undefined) return;
-    const retries = failure.retries + 1;
-    store.setRetry(source, eventId, retries, policy.retryAt(source, { ...failure, retries }, at));
   }
 
   /**
@@ -190,75 +166,12 @@ export function createJobs(
     return id;
   }
 
-  function apply(job: Apply, handlers: Handlers): Result {
-    const { source, eventId, at } = job;
-    const known = store.find(source, eventId);
-    const failure = store.findFailure(source, eventId);
-    const type = known?.type ?? failure?.type ?? "";
-    const said = { ...resultOf(nothing), eventId, type };
-    const handler = handlers.for(source.handlersOf, type);
-    if (job.evenQuarantined !== true && handler !== null && failure !== undefined) {
-      if (policy.isQuarantined(failure, handler)) return { ...said, ...quarantined(failure, handler) };
-    }
-    if (known !== undefined) {
-      const again = known.outcome === "discarded" && job.reason !== undefined;
-      if (handler === null || !(again || policy.isOwed(known.outcome, handler)))
-        return { ...said, outcome: policy.repeatedAs(known.outcome) };
-      const input = store.stored(source, known);
-      if (input === undefined) throw unreadable(job);
-      const ran = runs.run(source, handler, input);
-      store.complete(source, known, ran, job.reason);
-      store.settleFailure(source, eventId, at);
-      return { ...said, ...resultOf(ran), outcome: "processed" };
-    }
-    // The failure has been settled in the meantime, under this id or by a change of the config.
-    if (failure === undefined) return { ...said, outcome: "duplicate" };
-    if (handler === null) return { ...said, outcome: "failed", error: failureOf(job, type, handlers) };
-    const same = store.findSameBody(source, () => failure.body);
-    if (same !== undefined) {
-      store.settleFailure(source, eventId, at);
-      return { ...said, outcome: "duplicate" };
-    }
-    return applyFailure(job, handler, failure);
-  }
-
-  /** A failure runs with its latest verified body and the time of its first receipt. */
-  function applyFailure(job: Apply, handler: LoadedHandler, failure: OpenFailure): Result {
-    const { source, eventId, at } = job;
-    const { type, headersJson, body, element, firstAt } = failure;
-    const headers = JSON.parse(headersJson) as Record<string, string>;
-    const payload = element
-      ? { json: Buffer.from(body).toString() }
-      : source.payloadOf({ headers, body }, eventId);
-    // Without the payload, a handler could succeed and do the wrong thing.
-    if (payload === undefined) throw unreadable(job);
-    const input: HandlerInput = {
-      id: eventId,
-      type,
-      source: source.name,
-      receivedAt: firstAt,
-      payloadJson: payload.json,
-      headersJson,
-      body,
-    };
-    const id = store.insertSettled(source, input, "processed", handler.file, failure) as number;
-    const ran = runs.run(source, handler, input);
-    store.insertSettledResult(id, failure, ran);
-    store.settleFailure(source, eventId, at);
-    return { ...resultOf(ran), eventId, type, outcome: "processed" };
-  }
-
-  function failureOf({ source }: Apply, type: string, handlers: Handlers): unknown {
-    const decided = policy.decideNew(source, type, handlers.for(source.handlersOf, type));
-    return "fail" in decided ? decided.fail : null;
-  }
-
   function recordFailure(job: Job, handlers: Handlers, error: unknown): Result | HookonceError {
     switch (job.kind) {
       case "delivery":
         return recordFailedDelivery(job, handlers, error);
       case "apply":
-        return recordFailedApply(job, handlers, error);
+        return applies.recordFailed(job, handlers, error);
       // It stays processed as before.
       case "replay":
         return { ...resultOf(nothing), eventId: job.eventId, type: "", outcome: "failed", error };
@@ -278,7 +191,7 @@ export function createJobs(
     const owed = store.find(source, input.id) ?? store.findSameBody(source, () => ownBytes(incoming));
     const { eventId, type } = owed ?? { eventId: input.id, type: input.type };
     const handler = handlers.for(source.handlersOf, type);
-    const nextAt = retryAfter(source, eventId, input.receivedAt, error);
+    const nextAt = applies.retryAfter(source, eventId, input.receivedAt, error);
     const deliveries = store.recordFailure(incoming, { eventId, type }, handler, error, nextAt);
     interrupted.settle(source, eventId);
     if (owed === undefined) {
@@ -295,41 +208,6 @@ export function createJobs(
       outcome: "failed",
       error,
     };
-  }
-
-  /** When hookonce itself runs an event again that has failed now. A run that is set stays. */
-  function retryAfter(source: EventSource, eventId: string, now: number, error: unknown): number | null {
-    const failure = store.findFailure(source, eventId);
-    const { firstAt, retries, nextAt } = failure ?? { firstAt: now, retries: 0, nextAt: null };
-    const code = error instanceof HookonceError ? error.code : "handler_error";
-    return nextAt ?? policy.retryAt(source, { code, firstAt, retries }, now);
-  }
-
-  function recordFailedApply(job: Apply, handlers: Handlers, error: unknown): Result {
-    const { source, eventId, at } = job;
-    const known = store.find(source, eventId);
-    const failure = store.findFailure(source, eventId);
-    const type = known?.type ?? failure?.type ?? "";
-    const handler = handlers.for(source.handlersOf, type);
-    interrupted.settle(source, eventId);
-    if (failure !== undefined) {
-      store.failAgain(source, eventId, handler, error);
-      if (job.isRetry === true) scheduleNext(job);
-    } else if (known !== undefined) {
-      // A discarded event stays discarded. With a failure, it would be owed as well.
-      const input = known.outcome === "discarded" ? undefined : store.stored(source, known);
-      if (input !== undefined) {
-        store.recordFailure(
-          { source, input: { ...input, receivedAt: at }, batch: undefined },
-          known,
-          handler,
-          error,
-          retryAfter(source, eventId, at, error),
-        );
-        store.markChanged(known.id);
-      }
-    }
-    return { ...resultOf(nothing), eventId, type, handler: handler?.file ?? null, outcome: "failed", error };
   }
 
   function runsAlone(job: Job, handlers: Handlers): boolean {

@@ -1,0 +1,142 @@
+import { HookonceError } from "../../errors.ts";
+import type { EventSource, HandlerInput, Handlers, Job, LoadedHandler, Policy, Result } from "../engine.ts";
+import type { OpenFailure } from "./event-rows.ts";
+import type { EventStore } from "./event-store.ts";
+import type { HandlerRuns } from "./handler-runs.ts";
+import type { InterruptedRuns } from "./interrupted-runs.ts";
+import { nothing, quarantined, resultOf, unreadable } from "./results.ts";
+
+type Apply = Extract<Job, { kind: "apply" }>;
+
+/** Runs owed events that are stored, inside the open transaction. */
+export interface Applies {
+  /** @throws what the handler throws. The caller undoes the job and calls {@link Applies.recordFailed} */
+  apply(job: Apply, handlers: Handlers): Result;
+  recordFailed(job: Apply, handlers: Handlers, error: unknown): Result;
+  /** When hookonce itself runs an event again that has failed now. A run that is set stays. */
+  retryAfter(source: EventSource, eventId: string, now: number, error: unknown): number | null;
+}
+
+export function createApplies(
+  store: EventStore,
+  policy: Policy,
+  runs: HandlerRuns,
+  interrupted: InterruptedRuns,
+): Applies {
+  /** If the event is still owed although nothing failed, its next run is set: its handler may come back. */
+  function retry(job: Apply, handlers: Handlers): Result {
+    const result = applyNow(job, handlers);
+    scheduleNext(job);
+    return result;
+  }
+
+  function scheduleNext({ source, eventId, at }: Apply): void {
+    const failure = store.findFailure(source, eventId);
+    if (failure === undefined) return;
+    const retries = failure.retries + 1;
+    store.setRetry(source, eventId, retries, policy.retryAt(source, { ...failure, retries }, at));
+  }
+
+  function applyNow(job: Apply, handlers: Handlers): Result {
+    const { source, eventId, at } = job;
+    const known = store.find(source, eventId);
+    const failure = store.findFailure(source, eventId);
+    const type = known?.type ?? failure?.type ?? "";
+    const said = { ...resultOf(nothing), eventId, type };
+    const handler = handlers.for(source.handlersOf, type);
+    if (job.evenQuarantined !== true && handler !== null && failure !== undefined) {
+      if (policy.isQuarantined(failure, handler)) return { ...said, ...quarantined(failure, handler) };
+    }
+    if (known !== undefined) {
+      const again = known.outcome === "discarded" && job.reason !== undefined;
+      if (handler === null || !(again || policy.isOwed(known.outcome, handler)))
+        return { ...said, outcome: policy.repeatedAs(known.outcome) };
+      const input = store.stored(source, known);
+      if (input === undefined) throw unreadable(job);
+      const ran = runs.run(source, handler, input);
+      store.complete(source, known, ran, job.reason);
+      store.settleFailure(source, eventId, at);
+      return { ...said, ...resultOf(ran), outcome: "processed" };
+    }
+    // The failure has been settled in the meantime, under this id or by a change of the config.
+    if (failure === undefined) return { ...said, outcome: "duplicate" };
+    if (handler === null) return { ...said, outcome: "failed", error: failureOf(job, type, handlers) };
+    const same = store.findSameBody(source, () => failure.body);
+    if (same !== undefined) {
+      store.settleFailure(source, eventId, at);
+      return { ...said, outcome: "duplicate" };
+    }
+    return applyFailure(job, handler, failure);
+  }
+
+  /** A failure runs with its latest verified body and the time of its first receipt. */
+  function applyFailure(job: Apply, handler: LoadedHandler, failure: OpenFailure): Result {
+    const { source, eventId, at } = job;
+    const { type, headersJson, body, element, firstAt } = failure;
+    const headers = JSON.parse(headersJson) as Record<string, string>;
+    const payload = element
+      ? { json: Buffer.from(body).toString() }
+      : source.payloadOf({ headers, body }, eventId);
+    // Without the payload, a handler could succeed and do the wrong thing.
+    if (payload === undefined) throw unreadable(job);
+    const input: HandlerInput = {
+      id: eventId,
+      type,
+      source: source.name,
+      receivedAt: firstAt,
+      payloadJson: payload.json,
+      headersJson,
+      body,
+    };
+    const id = store.insertSettled(source, input, "processed", handler.file, failure) as number;
+    const ran = runs.run(source, handler, input);
+    store.insertSettledResult(id, failure, ran);
+    store.settleFailure(source, eventId, at);
+    return { ...resultOf(ran), eventId, type, outcome: "processed" };
+  }
+
+  function failureOf({ source }: Apply, type: string, handlers: Handlers): unknown {
+    const decided = policy.decideNew(source, type, handlers.for(source.handlersOf, type));
+    return "fail" in decided ? decided.fail : null;
+  }
+
+  function retryAfter(source: EventSource, eventId: string, now: number, error: unknown): number | null {
+    const failure = store.findFailure(source, eventId);
+    const { firstAt, retries, nextAt } = failure ?? { firstAt: now, retries: 0, nextAt: null };
+    const code = error instanceof HookonceError ? error.code : "handler_error";
+    return nextAt ?? policy.retryAt(source, { code, firstAt, retries }, now);
+  }
+
+  function recordFailed(job: Apply, handlers: Handlers, error: unknown): Result {
+    const { source, eventId, at } = job;
+    const known = store.find(source, eventId);
+    const failure = store.findFailure(source, eventId);
+    const type = known?.type ?? failure?.type ?? "";
+    const handler = handlers.for(source.handlersOf, type);
+    interrupted.settle(source, eventId);
+    if (failure !== undefined) {
+      store.failAgain(source, eventId, handler, error);
+      if (job.isRetry === true) scheduleNext(job);
+    } else if (known !== undefined) {
+      // A discarded event stays discarded. With a failure, it would be owed as well.
+      const input = known.outcome === "discarded" ? undefined : store.stored(source, known);
+      if (input !== undefined) {
+        store.recordFailure(
+          { source, input: { ...input, receivedAt: at }, batch: undefined },
+          known,
+          handler,
+          error,
+          retryAfter(source, eventId, at, error),
+        );
+        store.markChanged(known.id);
+      }
+    }
+    return { ...resultOf(nothing), eventId, type, handler: handler?.file ?? null, outcome: "failed", error };
+  }
+
+  return {
+    apply: (job, handlers) => (job.isRetry === true ? retry(job, handlers) : applyNow(job, handlers)),
+    recordFailed,
+    retryAfter,
+  };
+}

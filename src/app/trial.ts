@@ -2,6 +2,7 @@ import { readConfig } from "../config/load.ts";
 import type { Incoming, Result } from "../engines/engine.ts";
 import type { Trial, TrialPlace } from "../engines/store.ts";
 import { bindHandlers, readHandlers } from "../handlers/load.ts";
+import { pathsRead, type PathRead } from "../handlers/sql-paths.ts";
 import { policy } from "../inbox/decide.ts";
 import type { Source } from "../providers/source.ts";
 import { byStoredName } from "./source-rules.ts";
@@ -29,8 +30,8 @@ export interface TriedHandler {
   readonly sources: readonly Source[];
   /** @returns undefined if another process holds the write lock */
   readonly run: (event: Incoming) => Result | undefined;
-  /** Its JSON paths that find nothing in an event. */
-  readonly nullPaths: (event: Incoming) => readonly string[];
+  /** The paths of a SQL handler. */
+  readonly paths: readonly PathRead[];
 }
 
 /**
@@ -87,7 +88,7 @@ async function handlersOf(folder: string, sources: readonly Source[], trial: Tri
       key,
       sources: sources.filter(({ handlersOf: of }) => of === source),
       run: (event) => trial.run(event, handler),
-      nullPaths: ({ input }) => (code.language === "sql" ? trial.nullPaths(code.text, input) : []),
+      paths: code.language === "sql" ? pathsRead(code.text) : [],
     });
   }
   return tried;

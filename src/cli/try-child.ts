@@ -1,4 +1,3 @@
-import { closest, distance } from "fastest-levenshtein";
 import { writeSync } from "node:fs";
 import { openTrialOf, withLock, type TrialPlan, type TriedHandler } from "../app/trial.ts";
 import { runEvents, type DryRunLine, type DryRunOrder } from "../app/dry-run-child.ts";
@@ -8,9 +7,9 @@ import { exitProcess } from "../engines/handler-process.ts";
 import type { Incoming } from "../engines/engine.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { placeOf } from "../engines/error-place.ts";
+import { lookUp, nearestPath } from "../handlers/payload-paths.ts";
 import { eventTypes } from "../providers/event-types.ts";
 import { sampleEvents } from "../simulator/sample-event.ts";
-import { pathsIn } from "../simulator/starter-handler.ts";
 
 /** What the child is told, as JSON on standard input. */
 export interface TryOrder extends TrialPlan, TrialOrder {
@@ -38,9 +37,6 @@ export interface Tried {
   /** Why it was not tried. */
   readonly why?: string;
 }
-
-/** How many letters of a path may be wrong. */
-const MAX_WRONG = 2;
 
 /**
  * Tries the handlers of a folder, in a process of its own, because user code cannot be interrupted. Ends the
@@ -120,15 +116,15 @@ function tryOnce(handler: TriedHandler, event: Incoming): Pick<Tried, "rows" | "
   }
 }
 
-function nullPathsOf(handler: TriedHandler, event: Incoming): NonNullable<Tried["nullPaths"]> {
-  const { payloadJson } = event.input;
-  const paths = payloadJson === null ? [] : pathsIn(JSON.parse(payloadJson));
-  return handler.nullPaths(event).map((read) => {
-    const path = /'(\$[^']*)'/.exec(read)?.[1];
-    const best = path === undefined || paths.length === 0 ? undefined : closest(path, paths);
-    const isMeant = best !== undefined && distance(path ?? "", best) <= MAX_WRONG;
-    return { read, meant: isMeant ? best : undefined };
+function nullPathsOf({ paths }: TriedHandler, { input }: Incoming): NonNullable<Tried["nullPaths"]> {
+  const payload: unknown = JSON.parse(input.payloadJson ?? "null");
+  const headers: unknown = JSON.parse(input.headersJson);
+  const found = paths.flatMap(({ of, read, steps }) => {
+    const value = of === "payload" ? payload : headers;
+    return lookUp(value, steps) === "found" ? [] : [{ read, meant: nearestPath([value], steps) }];
   });
+  // Once, however often the handler reads it.
+  return [...new Map(found.map((one) => [one.read, one])).values()];
 }
 
 /** The events to try a handler on: at least one. */

@@ -3,7 +3,6 @@ import type {
   Engine,
   EngineOptions,
   HandlerCode,
-  HandlerInput,
   Handlers,
   Incoming,
   Job,
@@ -168,8 +167,6 @@ export interface Trial extends Pick<Engine, "handlerModules"> {
     job: Extract<Job, { kind: "apply" | "replay" }>,
     handlers: Handlers,
   ): { readonly tables?: readonly ChangedTable[] } | undefined;
-  /** The paths of a SQL handler that found nothing in an event. */
-  nullPaths(sql: string, input: HandlerInput): readonly string[];
 }
 
 export interface Store extends Pick<Engine, "handlerModules"> {

@@ -1,5 +1,6 @@
 import { UNFINISHED_LINE } from "../engines/unfinished.ts";
 import { keyOf } from "../handlers/find.ts";
+import { jsonPath } from "../handlers/payload-paths.ts";
 import { compileBatch } from "../providers/body/batch.ts";
 import { parseBody } from "../providers/body/payload.ts";
 import type { Provider } from "../providers/provider.ts";
@@ -81,11 +82,6 @@ function columnsOf(payload: unknown): Column[] {
   return columns;
 }
 
-/** The paths of all values in a payload, in SQLite's notation. */
-export function pathsIn(payload: unknown): string[] {
-  return leavesOf(payload, []).map(jsonPath);
-}
-
 type Path = readonly (string | number)[];
 
 /** The paths of all values that are neither object nor list. Of a list, only the first element is read. */
@@ -93,13 +89,4 @@ function leavesOf(value: unknown, path: Path): Path[] {
   if (Array.isArray(value)) return value.length === 0 ? [] : leavesOf(value[0], [...path, 0]);
   if (typeof value !== "object" || value === null) return value === null || value === undefined ? [] : [path];
   return Object.entries(value).flatMap(([key, one]) => leavesOf(one, [...path, key]));
-}
-
-/** In SQLite's notation: https://sqlite.org/json1.html#path_arguments */
-function jsonPath(path: Path): string {
-  const steps = path.map((step) => {
-    if (typeof step === "number") return `[${step}]`;
-    return /^[A-Za-z_]\w*$/.test(step) ? `.${step}` : `."${step.replaceAll("'", "''")}"`;
-  });
-  return `$${steps.join("")}`;
 }

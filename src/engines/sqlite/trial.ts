@@ -10,7 +10,6 @@ import { createHandlerRuns } from "./handler-runs.ts";
 import { createInterruptedRuns } from "./interrupted-runs.ts";
 import { createJobs } from "./jobs.ts";
 import { migrate, ownSet, pendingMigrations, userSet } from "./migrations.ts";
-import { nullPaths } from "./null-paths.ts";
 import { readPragma } from "./open.ts";
 import { ownMigrations } from "./own-migrations.ts";
 import { handlerModules, loadHandler } from "./sqlite-engine.ts";
@@ -59,7 +58,6 @@ export function openTrial(options: TrialOptions): Trial | "copy" | { readonly wh
   return {
     handlerModules,
     loadHandler: async (code) => loadHandler(connection, code),
-    nullPaths: (sql, input) => nullPaths(connection, sql, input),
     dryRun(job, handlers) {
       changes ??= countChanges(connection);
       if (!transaction.begin()) return undefined;

@@ -1,0 +1,219 @@
+import { EACH, type Step } from "./payload-paths.ts";
+
+/** A literal JSON path in a SQL handler. */
+export interface PathRead {
+  readonly of: "payload" | "headers";
+  /** As the handler has it: `:payload -> '$.data' ->> 'id'`. */
+  readonly read: string;
+  /** The line of its first character, counted from 1. */
+  readonly line: number;
+  readonly steps: readonly Step[];
+}
+
+/** SQLite's tokens, as far as {@link pathsRead} must tell them apart. */
+const TOKEN =
+  /(?<blank>\s+|--[^\n]*|\/\*[^]*?(?:\*\/|$))|(?<text>'(?:[^']|'')*')|(?<quoted>"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\[[^\]]*\]?)|(?<parameter>[:@$][\w$\u0080-\uffff]+)|(?<arrow>->>?)|(?<number>-?\d+(?![\w.]))|(?<word>[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)|[^]/gy;
+
+/** Functions of SQLite with paths as their other arguments. Those that end in `each` read every element. */
+const WITH_PATHS = /^jsonb?_(?:extract|each|tree)$|^json_(?:type|array_length)$/i;
+
+interface Token {
+  readonly text: string;
+  readonly at: number;
+  readonly groups: Readonly<Record<string, string | undefined>>;
+}
+
+/** What an expression reads. */
+interface Value {
+  readonly of: PathRead["of"];
+  /** Null if it is put together from several values. */
+  readonly steps: readonly Step[] | null;
+  /** The token after it. */
+  readonly next: number;
+}
+
+/**
+ * Finds the literal paths that a SQL handler reads from `:payload` and `:headers`, with `->`, `->>` or a
+ * function: https://sqlite.org/json1.html. `value` of a json_each() is followed. A path that is put together at
+ * run time is left out.
+ */
+export function pathsRead(sql: string): PathRead[] {
+  const all = Array.from(sql.matchAll(TOKEN), ({ 0: text, index: at, groups = {} }) => ({
+    text,
+    at,
+    groups,
+  }));
+  const tokens = all.filter(({ groups }) => groups["blank"] === undefined);
+  const found = new Map<number, PathRead[]>();
+  let start = 0;
+  for (const [index, { text }] of tokens.entries()) {
+    if (text !== ";" && index < tokens.length - 1) continue;
+    readStatement(sql, tokens.slice(start, index + 1), found);
+    start = index + 1;
+  }
+  return [...found.entries()].sort(([a], [b]) => a - b).flatMap(([, reads]) => reads);
+}
+
+interface Located extends Value {
+  readonly steps: readonly Step[];
+}
+
+/** Adds the reads of a statement, by the position of their first character. */
+function readStatement(sql: string, tokens: readonly Token[], found: Map<number, PathRead[]>): void {
+  // A select list comes before the json_each() that it reads, so everything is read twice.
+  const elements = new Map<string, Located>();
+  const ambiguous = new Set<string>();
+  for (const isLast of [false, true]) {
+    for (let at = 0; at < tokens.length;) {
+      const reads: PathRead[] = [];
+      const value = readValue(at, reads);
+      if (isLast && reads.length > 0) found.set(tokens[at]?.at ?? 0, reads);
+      at = value?.next ?? at + 1;
+    }
+  }
+
+  /** An expression, and the arrows after it. */
+  function readValue(first: number, reads: PathRead[]): Value | undefined {
+    const operand = readOperand(first, reads);
+    if (operand === undefined || operand.steps === null) return operand;
+    const steps = [...operand.steps];
+    let { next } = operand;
+    while (tokens[next]?.groups["arrow"] !== undefined) {
+      const more = stepsOfOperand(tokens[next + 1]);
+      if (more === undefined) break;
+      steps.push(...more);
+      next += 2;
+    }
+    const value = { of: operand.of, steps, next };
+    // The longer path says more than the one that it begins with.
+    if (next > operand.next) reads.splice(0, reads.length, readOf(value, first, textOf(first, next)));
+    return value;
+  }
+
+  function readOperand(first: number, reads: PathRead[]): Value | undefined {
+    const token = tokens[first];
+    if (token === undefined) return undefined;
+    if (token.text === ":payload") return { of: "payload", steps: [], next: first + 1 };
+    if (token.text === ":headers") return { of: "headers", steps: [], next: first + 1 };
+    const { word } = token.groups;
+    const isCall = word !== undefined && tokens[first + 1]?.text === "(";
+    if (token.text === "(" || (isCall && /^jsonb?$/i.test(word))) {
+      const inner = readValue(first + (isCall ? 2 : 1), reads);
+      if (inner !== undefined && tokens[inner.next]?.text === ")") return { ...inner, next: inner.next + 1 };
+      reads.length = 0;
+      return undefined;
+    }
+    return isCall && WITH_PATHS.test(word) ? readCall(first, word, reads) : readElement(first);
+  }
+
+  /** A function: the value, then any number of paths. */
+  function readCall(first: number, name: string, reads: PathRead[]): Value | undefined {
+    const readsOfValue: PathRead[] = [];
+    const from = readValue(first + 2, readsOfValue);
+    if (from === undefined || from.steps === null) return undefined;
+    const paths: Located[] = [];
+    let { next } = from;
+    while (tokens[next]?.text === ",") {
+      const steps = stepsOfPath(tokens[next + 1]);
+      if (steps === undefined) return undefined;
+      next += 2;
+      paths.push({ of: from.of, steps: [...from.steps, ...steps], next });
+    }
+    if (tokens[next]?.text !== ")") return undefined;
+    const value = textOf(first + 2, from.next);
+    if (paths.length === 0) reads.push(...readsOfValue);
+    for (const path of paths)
+      reads.push(readOf(path, first, `${name}(${value}, ${tokens[path.next - 1]?.text})`));
+    const steps = paths.length > 1 ? null : (paths[0]?.steps ?? from.steps);
+    if (/each$/i.test(name) && steps !== null) nameElements(name, { of: from.of, steps, next: next + 1 });
+    return { of: from.of, steps, next: next + 1 };
+  }
+
+  /** `json_each(…) item`, `json_each(…) as item`, or `json_each(…)` alone. */
+  function nameElements(name: string, { of, steps, next }: Located): void {
+    const { word } = tokens[/^as$/i.test(tokens[next]?.text ?? "") ? next + 1 : next]?.groups ?? {};
+    const alias = word === undefined || AFTER_TABLE.test(word) ? name : word;
+    const element: Located = { of, steps: [...steps, EACH], next: 0 };
+    for (const column of [`${alias}.value`.toLowerCase(), "value"]) {
+      const known = elements.get(column);
+      if (known === undefined) elements.set(column, element);
+      else if (!isSame(known.steps, element.steps)) ambiguous.add(column);
+    }
+  }
+
+  /** The `value` of a json_each(). */
+  function readElement(first: number): Value | undefined {
+    if (tokens[first - 1]?.text === ".") return undefined;
+    const length = tokens[first + 1]?.text === "." ? 3 : 1;
+    const words = tokens.slice(first, first + length).map(({ text }) => text.toLowerCase());
+    const column = words.join("");
+    const element = ambiguous.has(column) ? undefined : elements.get(column);
+    return element === undefined ? undefined : { ...element, next: first + length };
+  }
+
+  function readOf({ of, steps }: Located, first: number, read: string): PathRead {
+    const line = sql.slice(0, tokens[first]?.at).split("\n").length;
+    return { of, read, line, steps };
+  }
+
+  function textOf(first: number, next: number): string {
+    const last = tokens[next - 1];
+    return sql.slice(tokens[first]?.at, (last?.at ?? 0) + (last?.text.length ?? 0));
+  }
+}
+
+/** Words that may follow a table, so that they are not its name. */
+const AFTER_TABLE =
+  /^(?:where|join|left|right|full|inner|cross|natural|on|using|order|group|limit|having|union|intersect|except|window|returning|set|do)$/i;
+
+function isSame(a: readonly Step[], b: readonly Step[]): boolean {
+  return a.length === b.length && a.every((step, index) => step === b[index]);
+}
+
+/** What is in a string literal. `"$.a"` is one, too, since no column has this name. */
+function literalOf(token: Token | undefined): string | undefined {
+  if (token?.groups["text"] !== undefined) return token.text.slice(1, -1).replaceAll("''", "'");
+  return token?.text.startsWith('"$') === true ? token.text.slice(1, -1) : undefined;
+}
+
+/** What follows an arrow: an index, a path, or a key. */
+function stepsOfOperand(token: Token | undefined): Step[] | undefined {
+  if (token?.groups["number"] !== undefined) return [Number(token.text)];
+  const label = literalOf(token);
+  if (label === undefined || label === "") return undefined;
+  if (label.startsWith("$")) return stepsOfText(label);
+  if (/^\[.+\]$/s.test(label)) return stepsOfText(`$${label}`);
+  return label.includes('"') ? undefined : [label];
+}
+
+function stepsOfPath(token: Token | undefined): Step[] | undefined {
+  const path = literalOf(token);
+  return path === undefined ? undefined : stepsOfText(path);
+}
+
+/** https://sqlite.org/json1.html#path_arguments */
+const STEP = /\.(?:"(?<quoted>(?:[^"\\]|\\.)*)"|(?<key>[^".[][^.[]*))|\[(?:(?<index>\d+)|#-(?<back>\d+))\]/sy;
+
+/** @returns undefined if SQLite refuses the path */
+function stepsOfText(path: string): Step[] | undefined {
+  if (!path.startsWith("$")) return undefined;
+  const steps: Step[] = [];
+  STEP.lastIndex = 1;
+  while (STEP.lastIndex < path.length) {
+    const { quoted, key, index, back } = STEP.exec(path)?.groups ?? {};
+    if (quoted !== undefined) steps.push(unescaped(quoted));
+    else if (key !== undefined) steps.push(key);
+    else if (index !== undefined) steps.push(Number(index));
+    else if (back !== undefined && Number(back) > 0) steps.push(-Number(back));
+    else return undefined;
+  }
+  return steps;
+}
+
+function unescaped(key: string): string {
+  try {
+    return JSON.parse(`"${key}"`) as string;
+  } catch {
+    return key;
+  }
+}

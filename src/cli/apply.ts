@@ -7,6 +7,7 @@ import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { triedJson, triedLines } from "./dry-run-report.ts";
 import { EXIT } from "./exit.ts";
+import { failureJson, failureLines } from "./failure-lines.ts";
 import { openingOf, runJob, stopOnSignal, waitForServe } from "./run-job.ts";
 import { complain, say } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
@@ -109,11 +110,19 @@ function createProgressLine({ json, dryRun }: ApplyFlags) {
 
 type Totals = Pick<
   JobGroup,
-  "wouldRun" | "processed" | "failed" | "quarantined" | "noHandler" | "alreadyDone"
+  "wouldRun" | "processed" | "failed" | "quarantined" | "noHandler" | "alreadyDone" | "unfit"
 >;
 
 function totalOf(groups: readonly JobGroup[]): Totals {
-  const total = { wouldRun: 0, processed: 0, failed: 0, quarantined: 0, noHandler: 0, alreadyDone: 0 };
+  const total = {
+    wouldRun: 0,
+    processed: 0,
+    failed: 0,
+    quarantined: 0,
+    noHandler: 0,
+    alreadyDone: 0,
+    unfit: 0,
+  };
   for (const group of groups) {
     for (const name of Object.keys(total) as (keyof Totals)[]) total[name] += group[name];
   }
@@ -133,23 +142,17 @@ function printResult(views: readonly JobView[], flags: ApplyFlags, ofServe: bool
   const total = totalOf(all);
   if (json === true) {
     for (const group of all) console.log(JSON.stringify(asJson(group, dryRun === true)));
-    for (const { source, eventId, type, code, error, at } of failures)
-      console.log(JSON.stringify({ failure: { source, event_id: eventId, type, code, error, at } }));
+    for (const line of failureJson(failures)) console.log(line);
     for (const line of triedJson(last)) console.log(line);
   } else {
     if (groups.length > 0) console.log(tableOf(groups, dryRun === true).join("\n"));
-    for (const { source, eventId, type, code, error, at } of failures) {
-      console.log(
-        `${dryRun === true ? "would fail" : "failed"}  ${source}  ${visible(eventId)}  ${visible(type)}\n        ${code}: ${visible(error)}`,
-      );
-      if (at !== undefined) console.log(`        at ${visible(at)}`);
-    }
+    for (const line of failureLines(failures, dryRun === true)) console.log(line);
     for (const line of triedLines(last)) say(line);
     if (last.state !== "failed" || all.length > 0)
       for (const line of summaryOf(total, last, flags, ofServe)) say(line);
   }
   if (last.error !== null) complain(`hookonce: ${visible(last.error.message)} [${last.error.code}]`);
-  return last.state === "done" && total.failed === 0 ? EXIT.done : EXIT.failed;
+  return last.state === "done" && total.failed + total.unfit === 0 ? EXIT.done : EXIT.failed;
 }
 
 /**
@@ -160,7 +163,7 @@ function merged(views: readonly JobView[]): JobGroup[] {
   const last = views.length - 1;
   const all = views.flatMap(({ groups }, at) =>
     groups.map((group) =>
-      at === last ? group : { ...group, failed: 0, quarantined: 0, noHandler: 0, alreadyDone: 0 },
+      at === last ? group : { ...group, failed: 0, quarantined: 0, noHandler: 0, alreadyDone: 0, unfit: 0 },
     ),
   );
   const byKey = Map.groupBy(all, ({ source, type, outcome }) => JSON.stringify([source, type, outcome]));
@@ -173,8 +176,8 @@ function isDone({ wouldRun, processed, failed, quarantined, noHandler }: JobGrou
 }
 
 function asJson(group: JobGroup, dryRun: boolean): object {
-  const { source, type, outcome, handler, wouldRun, processed, failed, quarantined, noHandler, alreadyDone } =
-    group;
+  const { source, type, outcome, handler, wouldRun, processed, failed } = group;
+  const { quarantined, noHandler, alreadyDone, unfit } = group;
   return {
     source,
     type,
@@ -184,6 +187,7 @@ function asJson(group: JobGroup, dryRun: boolean): object {
     ...(quarantined > 0 ? { quarantined } : {}),
     no_handler: noHandler,
     already_done: alreadyDone,
+    ...(unfit > 0 ? { unfit } : {}),
   };
 }
 
@@ -211,8 +215,8 @@ function tableOf(groups: readonly JobGroup[], dryRun: boolean): string[] {
 
 /** One sentence that says what happened, and one that says what to do next. */
 function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe: boolean): string[] {
-  const { wouldRun, processed, failed, quarantined, noHandler, alreadyDone } = total;
-  if (state === "done" && wouldRun + processed + failed + quarantined + noHandler === 0) {
+  const { wouldRun, processed, failed, quarantined, noHandler, alreadyDone, unfit } = total;
+  if (state === "done" && wouldRun + processed + failed + quarantined + noHandler + unfit === 0) {
     if (alreadyDone > 0) return [`Nothing to apply: ${counted(alreadyDone, "event")} already done.`];
     return [isFiltered(flags) ? "Nothing that matches is owed." : "Nothing is owed."];
   }
@@ -221,7 +225,7 @@ function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe
       ? [`${counted(wouldRun, "event")} would run`]
       : [`${counted(processed, "event")} applied`];
   if (failed > 0) parts.push(`${failed} failed`);
-  if (quarantined > 0) parts.push(`${quarantined} skipped`);
+  if (quarantined + unfit > 0) parts.push(`${quarantined + unfit} skipped`);
   if (noHandler > 0) parts.push(`${noHandler} without a handler`);
   if (alreadyDone > 0) parts.push(`${alreadyDone} already done`);
   const sentence = `${parts.join(", ")}.`;

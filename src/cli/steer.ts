@@ -7,6 +7,7 @@ import { visible } from "../logging/visible.ts";
 import { columns, terminalWidth } from "./columns.ts";
 import { triedJson, triedLines } from "./dry-run-report.ts";
 import { EXIT } from "./exit.ts";
+import { failureJson, failureLines } from "./failure-lines.ts";
 import { openingOf, runJob, stopOnSignal, waitForServe } from "./run-job.ts";
 import { complain, say } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
@@ -114,10 +115,21 @@ async function isWanted(action: Action, count: number, view: JobView): Promise<b
   return false;
 }
 
-type Totals = Pick<JobGroup, "wouldRun" | "processed" | "failed" | "discarded" | "noHandler" | "alreadyDone">;
+type Totals = Pick<
+  JobGroup,
+  "wouldRun" | "processed" | "failed" | "discarded" | "noHandler" | "alreadyDone" | "unfit"
+>;
 
 function totalOf(groups: readonly JobGroup[]): Totals {
-  const total = { wouldRun: 0, processed: 0, failed: 0, discarded: 0, noHandler: 0, alreadyDone: 0 };
+  const total = {
+    wouldRun: 0,
+    processed: 0,
+    failed: 0,
+    discarded: 0,
+    noHandler: 0,
+    alreadyDone: 0,
+    unfit: 0,
+  };
   for (const group of groups)
     for (const name of Object.keys(total) as (keyof Totals)[]) total[name] += group[name];
   return total;
@@ -131,13 +143,12 @@ function printResult(action: Action, view: JobView, { dryRun = false, json }: St
   const shown = groups.filter((group) => done(group) + group.failed + group.noHandler > 0);
   if (json === true) {
     for (const group of groups) {
-      const { source, type, outcome, failed, noHandler, alreadyDone } = group;
+      const { source, type, outcome, failed, noHandler, alreadyDone, unfit } = group;
       const what = dryRun ? "would_run" : DONE[action];
-      const counts = { [what]: done(group), failed, no_handler: noHandler, already_done: alreadyDone };
+      const counts = { [what]: done(group), failed, no_handler: noHandler, already_done: alreadyDone, unfit };
       console.log(JSON.stringify({ source, type, outcome, ...counts }));
     }
-    for (const { source, eventId, type, code, error: why } of failures)
-      console.log(JSON.stringify({ failure: { source, event_id: eventId, type, code, error: why } }));
+    for (const line of failureJson(failures)) console.log(line);
     for (const line of triedJson(view)) console.log(line);
   } else {
     if (shown.length > 0) {
@@ -153,15 +164,12 @@ function printResult(action: Action, view: JobView, { dryRun = false, json }: St
       const table = columns(head, rows, { width: terminalWidth(), flexible: [0, 1] });
       console.log([...table, ""].join("\n"));
     }
-    for (const { source, eventId, code, error: why } of failures)
-      console.log(
-        `${dryRun ? "would fail" : "failed"}  ${source}  ${visible(eventId)}\n        ${code}: ${visible(why)}`,
-      );
+    for (const line of failureLines(failures, dryRun)) console.log(line);
     for (const line of triedLines(view)) say(line);
     if (error === null) say(summaryOf(action, total, done(total), { dryRun, stopped: state === "stopped" }));
   }
   if (error !== null) complain(`hookonce: ${visible(error.message)} [${error.code}]`);
-  return state === "done" && total.failed + total.noHandler === 0 ? EXIT.done : EXIT.failed;
+  return state === "done" && total.failed + total.noHandler + total.unfit === 0 ? EXIT.done : EXIT.failed;
 }
 
 function summaryOf(
@@ -170,8 +178,8 @@ function summaryOf(
   count: number,
   { dryRun, stopped }: { readonly dryRun: boolean; readonly stopped: boolean },
 ): string {
-  const { failed, noHandler, alreadyDone } = total;
-  if (!stopped && count + failed + noHandler === 0) {
+  const { failed, noHandler, alreadyDone, unfit } = total;
+  if (!stopped && count + failed + noHandler + unfit === 0) {
     if (alreadyDone > 0) return `Nothing to do: ${counted(alreadyDone, "event is", "events are")} done.`;
     return action === "replay" ? "No processed event matches." : "Nothing that matches is owed.";
   }
@@ -179,5 +187,7 @@ function summaryOf(
   if (failed > 0)
     parts.push(`${failed} failed, and the changes of ${failed === 1 ? "its" : "their"} first run stay`);
   if (noHandler > 0) parts.push(`${noHandler} without a handler`);
+  if (alreadyDone > 0) parts.push(`${alreadyDone} already done`);
+  if (unfit > 0) parts.push(`${unfit} skipped`);
   return `${stopped ? "Stopped. " : ""}${parts.join(", ")}.`;
 }

@@ -4,7 +4,14 @@ import { HookonceError } from "../errors.ts";
 import { isQuarantined } from "./decide.ts";
 import { createSample, type TryEvents } from "./dry-run.ts";
 import type { ProgressLog } from "./job-progress.ts";
-import { isOwed, select, type EventJobRequest, type JobPosition, type Selected } from "./job-selection.ts";
+import {
+  isOwed,
+  misfitOf,
+  select,
+  type EventJobRequest,
+  type JobPosition,
+  type Selected,
+} from "./job-selection.ts";
 import type { Queue } from "./queue.ts";
 
 export interface JobInbox {
@@ -142,7 +149,9 @@ async function runPage(
     const handler = source === undefined ? null : handlers().for(source.handlersOf, event.type);
     const group = progress.groupOf(event, handler?.file ?? null);
     const { quarantine } = event;
-    if (!isFor(request, event)) group.alreadyDone++;
+    const misfit = isNamed ? misfitOf(request, event) : undefined;
+    if (misfit !== undefined) progress.leaveOut(group, event, misfit);
+    else if (!isFor(request, event)) group.alreadyDone++;
     else if (source === undefined || (handler === null && action !== "discard")) group.noHandler++;
     else if (
       action === "apply" &&

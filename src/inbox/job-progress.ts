@@ -23,6 +23,8 @@ export interface JobGroup {
   noHandler: number;
   /** Something else was done with them in the meantime, for example by the provider's retry. */
   alreadyDone: number;
+  /** Named by their ids, but not in the state that the action is for. A failure of the job says which state. */
+  unfit: number;
 }
 
 export interface JobFailure {
@@ -48,7 +50,7 @@ export interface TriedEvents {
 
 export interface JobProgress {
   readonly groups: readonly JobGroup[];
-  /** The first {@link MAX_FAILURES}. */
+  /** The first {@link MAX_FAILURES}, with events that were skipped or did not fit. */
   readonly failures: readonly JobFailure[];
   /** What a dry run tried and rolled back; null if nothing was. */
   readonly tried: TriedEvents | null;
@@ -72,6 +74,7 @@ const NOTHING = {
   quarantined: 0,
   noHandler: 0,
   alreadyDone: 0,
+  unfit: 0,
 };
 
 export type ProgressLog = ReturnType<typeof createProgressLog>;
@@ -118,6 +121,10 @@ export function createProgressLog(before: Omit<JobProgress, "tried"> = { groups:
       return group;
     },
     skip,
+    leaveOut(group: JobGroup, event: Looked, { code, message }: HookonceError): void {
+      group.unfit++;
+      list(event, code, message);
+    },
     count(group: JobGroup, event: Looked, { outcome, error }: Result): void {
       const code = error instanceof HookonceError ? error.code : "handler_error";
       if (outcome === "processed") group.processed++;

@@ -81,7 +81,10 @@ export async function* select(
   } while (after !== undefined);
 }
 
-/** Looks all of them up before anything is done with the first one. */
+/**
+ * Looks all of them up before anything is done with the first one. Some may have been settled meanwhile, so only
+ * a selection in which no event fits is refused.
+ */
 async function* named(
   { reader, sources }: Selecting,
   request: EventJobRequest,
@@ -92,13 +95,13 @@ async function* named(
   const names = source === undefined ? [...sources.keys()] : [source];
   const events: Selected[] = [];
   for (const eventId of ids) {
-    const event = oneEvent(eventId, request.filter, await reader.find(eventId, names));
-    // What this job has done before it was interrupted is no reason to refuse the rest.
-    if (events.length >= from.ids) refuseOther(request, event);
-    events.push(event);
+    events.push(oneEvent(eventId, request.filter, await reader.find(eventId, names)));
     // A look-up blocks for 0.15 ms. Let the deliveries in.
     if (events.length % PAGE === 0) await Bun.sleep(0);
   }
+  const misfits = events.map((event) => misfitOf(request, event));
+  const [first] = misfits;
+  if (first !== undefined && !misfits.includes(undefined)) throw first;
   for (let done = from.ids; done < events.length; done += PAGE)
     yield [events.slice(done, done + PAGE), { ...from, ids: done + PAGE }];
 }
@@ -121,24 +124,28 @@ function oneEvent(eventId: string, { source }: EventFilter, found: readonly Foun
 
 export const isOwed = ({ outcome }: Selected): boolean => outcome === "unhandled" || outcome === "failed";
 
-/** A named event that the action is not for is a mistake. A filter only leaves it out. */
-function refuseOther({ action, reason }: EventJobRequest, event: Selected): void {
+/**
+ * Why an action is not for an event that somebody has named. Undefined if it is, or if the event is already as the
+ * action would leave it. A filter leaves out what does not fit.
+ */
+export function misfitOf({ action, reason }: EventJobRequest, event: Selected): HookonceError | undefined {
   const { eventId, outcome } = event;
   if (action === "discard" && !isOwed(event) && outcome !== "discarded")
-    throw new HookonceError(
+    return new HookonceError(
       "not_owed",
       `The event "${eventId}" is ${outcome}. Only an owed event can be discarded.`,
     );
   if (action === "replay" && outcome !== "processed") {
     const remedy = isOwed(event) ? ` To run it, use hookonce apply ${eventId}.` : "";
-    throw new HookonceError(
+    return new HookonceError(
       "not_processed",
       `The event "${eventId}" is ${outcome}. Only a processed event can be replayed.${remedy}`,
     );
   }
   if (action === "apply" && outcome === "discarded" && reason === undefined)
-    throw new HookonceError(
+    return new HookonceError(
       "reason_missing",
       `The event "${eventId}" was discarded. To apply it after all, say why: add --reason TEXT.`,
     );
+  return undefined;
 }

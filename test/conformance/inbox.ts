@@ -5,9 +5,9 @@ import { createProgressLog, type JobProgress } from "../../src/inbox/job-progres
 import type { EventJobRequest } from "../../src/inbox/job-selection.ts";
 import { createQueue } from "../../src/inbox/queue.ts";
 import type { EngineHarness } from "./harness.ts";
-import { deliver, shop, type Delivery, type Types } from "./jobs.ts";
+import { deliver, retry, shop, type Delivery, type Types } from "./jobs.ts";
 import { openEngine, type OpenEngine } from "./open-engine.ts";
-import { none, summaryOf } from "./scenarios/scenario.ts";
+import { corrected, none, summaryOf } from "./scenarios/scenario.ts";
 
 const ids = Array.from({ length: 300 }, (_, n) => `evt_${n}`);
 
@@ -26,14 +26,15 @@ function inboxOn(it: OpenEngine) {
       handlers = it.bind(types);
     },
     deliver: ({ event }: Delivery): Promise<Result> => queue.deliver(event),
-    async apply(request: Partial<EventJobRequest> = {}): Promise<JobProgress> {
+    /** By default, applies everything. */
+    async run(request: Partial<EventJobRequest> = {}, id = "job"): Promise<JobProgress> {
       const log = createProgressLog();
       const reader = await it.engine.reader();
       const sources = new Map([[shop.name, shop]]);
       await runEventJob(
         { reader, queue, sources, handlers: () => handlers, clock: () => 9000 },
         { action: "apply", filter: {}, dryRun: false, ...request },
-        { id: "job", progress: log, signal: new AbortController().signal },
+        { id, progress: log, signal: new AbortController().signal },
       );
       return log.progress();
     },
@@ -67,8 +68,8 @@ export function createInboxTests(name: string, harness: EngineHarness): void {
       await Promise.all(events.map((event) => inbox.deliver(event)));
       inbox.replaceHandlers();
       const [first, second, ...answers] = await Promise.all([
-        inbox.apply(),
-        inbox.apply(),
+        inbox.run(),
+        inbox.run(),
         ...events.toReversed().map((event) => inbox.deliver(event)),
       ]);
       const applied = [first, second].flatMap(({ groups }) => groups.map(({ processed }) => processed));
@@ -91,10 +92,10 @@ export function createInboxTests(name: string, harness: EngineHarness): void {
       await Promise.all(events.map((event) => inbox.deliver(event)));
       inbox.replaceHandlers();
       const before = await it.contents();
-      const [wouldRun] = (await inbox.apply({ dryRun: true })).groups;
+      const [wouldRun] = (await inbox.run({ dryRun: true })).groups;
       expect(wouldRun).toMatchObject({ type: "credit", wouldRun: 150, processed: 0 });
       expect(await it.contents()).toEqual(before);
-      const { groups, failures } = await inbox.apply({ filter: { type: "cr*" } });
+      const { groups, failures } = await inbox.run({ filter: { type: "cr*" } });
       expect(groups).toEqual([
         expect.objectContaining({ type: "credit", processed: 140, failed: 10, noHandler: 0 }),
       ]);
@@ -103,6 +104,89 @@ export function createInboxTests(name: string, harness: EngineHarness): void {
       expect(effects.map(({ eventId }) => eventId)).toEqual(
         ids.filter((_, n) => n % 2 === 0 && n % 30 !== 0),
       );
+      await inbox.queue.drain();
+    });
+
+    test("events that were settled meanwhile do not refuse the others of a selection", async () => {
+      await using it = await openEngine(harness);
+      const inbox = inboxOn(it);
+      for (const id of ["f1", "f2", "f3", "given up"]) await inbox.deliver(deliver(id, { fail: true }));
+      await inbox.deliver(deliver("done"));
+      await inbox.run({ action: "discard", filter: { ids: ["given up"] }, reason: "a test" });
+      inbox.replaceHandlers(corrected);
+      const run = async (
+        action: EventJobRequest["action"],
+        reason: string | undefined,
+        ...named: string[]
+      ) => {
+        const { groups, failures } = await inbox.run({ action, reason, filter: { ids: named } }, action);
+        const sum = (name: "processed" | "discarded" | "alreadyDone" | "unfit"): number =>
+          groups.reduce((total, group) => total + group[name], 0);
+        return {
+          changed: sum("processed") + sum("discarded"),
+          done: sum("alreadyDone"),
+          unfit: sum("unfit"),
+          why: failures.map(({ eventId, code }) => `${eventId}: ${code}`),
+        };
+      };
+      expect(await run("apply", undefined, "given up", "f1", "done")).toEqual({
+        changed: 1,
+        done: 1,
+        unfit: 1,
+        why: ["given up: reason_missing"],
+      });
+      expect(await run("discard", "a test", "f1", "f2", "given up")).toEqual({
+        changed: 1,
+        done: 1,
+        unfit: 1,
+        why: ["f1: not_owed"],
+      });
+      expect(await run("replay", "a test", "f3", "f1", "f2")).toEqual({
+        changed: 1,
+        done: 0,
+        unfit: 2,
+        why: ["f3: not_processed", "f2: not_processed"],
+      });
+      for (const [action, code, ...named] of [
+        ["apply", "reason_missing", "given up", "f2"],
+        ["discard", "not_owed", "done", "f1"],
+        ["replay", "not_processed", "f3", "f2"],
+      ] as const) {
+        const refused = run(action, action === "apply" ? undefined : "a test", ...named);
+        expect(await refused.catch((error: unknown) => error)).toMatchObject({ code });
+      }
+      expect(summaryOf(await it.contents())).toMatchObject({
+        effects: ["done 1", "f1 1", "f1 1"],
+        events: ["done processed", "given up discarded", "f1 processed", "f2 discarded"],
+        failures: ["f3 handler_error"],
+      });
+      await inbox.queue.drain();
+    });
+
+    test("jobs for the same ids, own retries and redeliveries race to one effect of each event", async () => {
+      await using it = await openEngine(harness);
+      const inbox = inboxOn(it);
+      const named = ids.slice(0, 100);
+      const events = named.map((id) => deliver(id, { fail: true }));
+      await Promise.all(events.map((event) => inbox.deliver(event)));
+      inbox.replaceHandlers(corrected);
+      const [applied, discarded] = await Promise.all([
+        inbox.run({ filter: { ids: named } }),
+        inbox.run({ action: "discard", filter: { ids: named.toReversed() }, reason: "a test" }),
+        ...named.filter((_, n) => n % 2 === 0).map((id) => inbox.queue.write(retry(id))),
+        ...events.filter((_, n) => n % 3 === 0).map((event) => inbox.deliver(event)),
+      ]);
+      for (const { groups } of [applied, discarded])
+        expect([
+          groups.reduce((sum, { failed }) => sum + failed, 0),
+          groups.reduce((sum, one) => sum + one.processed + one.discarded + one.alreadyDone + one.unfit, 0),
+        ]).toEqual([0, 100]);
+      const { effects, events: recorded, failures } = await it.contents();
+      expect(recorded).toHaveLength(100);
+      const done = recorded.filter(({ outcome }) => outcome === "processed").map(({ eventId }) => eventId);
+      expect(effects.map(({ eventId }) => eventId).sort()).toEqual(done.sort());
+      expect(recorded.every(({ outcome }) => outcome === "processed" || outcome === "discarded")).toBe(true);
+      expect(failures.filter(({ settled }) => !settled)).toEqual([]);
       await inbox.queue.drain();
     });
 

@@ -257,7 +257,7 @@ function Errors({ failures }: Pick<JobJson, "failures">) {
 }
 
 function Progress({ job }: { readonly job: JobJson }) {
-  const { processed, discarded, failed, quarantined, noHandler, alreadyDone } = totalsOf(job);
+  const { processed, discarded, failed, quarantined, noHandler, alreadyDone, unfit } = totalsOf(job);
   const state = { running: "Running…", done: "Done.", stopped: "Stopped.", failed: "It could not continue." };
   return (
     <div class="progress">
@@ -271,6 +271,7 @@ function Progress({ job }: { readonly job: JobJson }) {
         )}{" "}
         <span class="outcome bad">✗ {count(failed)} failed</span>{" "}
         {alreadyDone > 0 ? <span class="outcome quiet">= {count(alreadyDone)} done already</span> : null}{" "}
+        {unfit > 0 ? <span class="outcome quiet">= {count(unfit)} skipped</span> : null}{" "}
         {noHandler + quarantined > 0 ? (
           <span class="outcome owed">○ {count(noHandler + quarantined)} still owed</span>
         ) : null}

@@ -50,6 +50,7 @@ export interface JobGroup {
   readonly quarantined: number;
   readonly noHandler: number;
   readonly alreadyDone: number;
+  readonly unfit: number;
 }
 
 export interface JobFailure {
@@ -71,6 +72,7 @@ export function totalsOf({ groups }: Pick<JobJson, "groups">): Record<Counted, n
     quarantined: sum("quarantined"),
     noHandler: sum("noHandler"),
     alreadyDone: sum("alreadyDone"),
+    unfit: sum("unfit"),
   };
 }
 
@@ -81,4 +83,5 @@ type Counted =
   | "discarded"
   | "quarantined"
   | "noHandler"
-  | "alreadyDone";
+  | "alreadyDone"
+  | "unfit";

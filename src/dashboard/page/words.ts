@@ -93,7 +93,7 @@ export function visible(text: string): string {
 
 /** What a dry run found, in sentences. */
 export function forecastOf(
-  { wouldRun, noHandler, quarantined, alreadyDone }: Totals,
+  { wouldRun, noHandler, quarantined, alreadyDone, unfit }: Totals,
   action: "apply" | "replay" | "discard",
 ): string[] {
   return [
@@ -107,10 +107,17 @@ export function forecastOf(
         ]
       : []),
     ...(alreadyDone > 0 ? [`${counted(alreadyDone, "is", "are")} already done.`] : []),
+    ...(unfit > 0 ? [`${counted(unfit, "is", "are")} skipped, because ${UNFIT[action]}.`] : []),
   ];
 }
 
-type Totals = Readonly<Record<"wouldRun" | "noHandler" | "quarantined" | "alreadyDone", number>>;
+const UNFIT = {
+  apply: "a discarded event needs a reason",
+  replay: "only a processed event can be replayed",
+  discard: "only an owed event can be discarded",
+} as const;
+
+type Totals = Readonly<Record<"wouldRun" | "noHandler" | "quarantined" | "alreadyDone" | "unfit", number>>;
 
 /** What became of an event, in one sentence or two. */
 export function storyOf(event: EventDetail): string {

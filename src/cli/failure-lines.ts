@@ -1,0 +1,30 @@
+import { QUARANTINE_CODES } from "../engines/reader.ts";
+import type { JobFailure } from "../inbox/job-progress.ts";
+import { visible } from "../logging/visible.ts";
+
+/** The codes of events that did not run. */
+const SKIPPED: ReadonlySet<string> = new Set([
+  ...QUARANTINE_CODES,
+  "not_owed",
+  "not_processed",
+  "reason_missing",
+]);
+
+/** What went wrong with events of a job, in lines. */
+export function failureLines(failures: readonly JobFailure[], dryRun: boolean): string[] {
+  return failures.flatMap(({ source, eventId, type, code, error, at }) => {
+    const what = SKIPPED.has(code) ? "skipped" : dryRun ? "would fail" : "failed";
+    return [
+      `${what}  ${source}  ${visible(eventId)}  ${visible(type)}`.trimEnd(),
+      `        ${code}: ${visible(error)}`,
+      ...(at === undefined ? [] : [`        at ${visible(at)}`]),
+    ];
+  });
+}
+
+/** The same as lines of JSON. */
+export function failureJson(failures: readonly JobFailure[]): string[] {
+  return failures.map(({ source, eventId, type, code, error, at }) =>
+    JSON.stringify({ failure: { source, event_id: eventId, type, code, error, at } }),
+  );
+}

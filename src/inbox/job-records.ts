@@ -1,0 +1,98 @@
+import type { Entry, KeptJob } from "../engines/records.ts";
+import type { ErrorCode } from "../errors.ts";
+import { counted } from "../logging/counted.ts";
+import type { ImportCounts, ImportRequest } from "./import.ts";
+import type { JobProgress } from "./job-progress.ts";
+import type { EventJobRequest, JobPosition } from "./job-selection.ts";
+
+/** A job as its caller sees it, and as it is recorded. */
+
+export type JobRequest = EventJobRequest | ImportRequest;
+
+/** A command that runs for a while, as its caller sees it. */
+export interface JobView extends JobProgress {
+  readonly id: string;
+  readonly action: JobRequest["action"];
+  readonly actor: string;
+  readonly reason: string | null;
+  readonly dryRun: boolean;
+  /** Unix milliseconds. */
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  /** `stopped`: a caller ended it. `failed`: it could not continue, and `error` says why. */
+  readonly state: "running" | "done" | "stopped" | "failed";
+  readonly error: { readonly code: ErrorCode; readonly message: string } | null;
+  /** Of an import. */
+  readonly imported: ImportCounts | null;
+}
+
+/** A job that has begun. */
+export interface Started {
+  readonly id: string;
+  readonly request: JobRequest;
+  readonly actor: string;
+  readonly startedAt: number;
+}
+
+/** What is recorded of a job's progress. */
+export interface Kept extends Pick<JobView, "state" | "error" | "imported" | "groups" | "failures"> {
+  readonly position?: JobPosition | undefined;
+  /** What is left of the limit. */
+  readonly left?: number | undefined;
+  /** Events after the position that count against the limit already. */
+  readonly counted?: readonly string[] | undefined;
+  /** Where it went on after the last interruption; null at the beginning. */
+  readonly resumedFrom?: JobPosition | null | undefined;
+  /** How often it has gone on from there. */
+  readonly resumes?: number | undefined;
+}
+
+export function viewOf({ id, request, actor, startedAt }: Started) {
+  const { action, dryRun, reason = null } = request;
+  return { id, action, actor, reason, dryRun, startedAt };
+}
+
+export function viewOfKept({ id, actor, startedAt, endedAt, request, progress }: KeptJob): JobView {
+  const started = { id, actor, startedAt, request: JSON.parse(request) as JobRequest };
+  const { state, error, imported, groups, failures } = JSON.parse(progress) as Kept;
+  return { ...viewOf(started), endedAt, state, error, imported, groups, failures, tried: null };
+}
+
+export function entryOf(
+  { id, request, actor, startedAt }: Started,
+  endedAt: number | null,
+  progress: Kept,
+): Entry {
+  // The events of an import are too many to keep. Its sender sends them again.
+  const kept = request.action === "import" ? { ...request, events: [] } : request;
+  return {
+    entry: "job",
+    job: {
+      id,
+      action: request.action,
+      actor,
+      startedAt,
+      endedAt,
+      request: JSON.stringify(kept),
+      progress: JSON.stringify(progress),
+    },
+  };
+}
+
+export function auditOf({ request, actor, startedAt: at }: Started): Entry {
+  const { action, reason = null } = request;
+  return { entry: "audit", change: { at, actor, action, target: targetOf(request), reason } };
+}
+
+/** The events of a job, in words. */
+function targetOf(request: JobRequest): string {
+  if (request.action === "import") return `${request.source}: ${counted(request.events.length, "id")}`;
+  const { ids, source, type, outcome, since, until, search } = request.filter;
+  const parts = Object.entries({ source, type, outcome, since: iso(since), until: iso(until), search })
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}:${value}`);
+  const listed = ids === undefined ? [] : [ids.length > 3 ? `${ids.length} ids` : ids.join(", ")];
+  return [...listed, ...parts].join(" ") || "all";
+}
+
+const iso = (time?: number): string | undefined => (time === undefined ? time : new Date(time).toISOString());

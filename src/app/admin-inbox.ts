@@ -7,6 +7,7 @@ import type { AdminInbox, DescribedSource } from "../http/admin/inbox.ts";
 import { pathsOf } from "../http/paths.ts";
 import { createRefusedRing } from "../http/refused.ts";
 import type { BackgroundJobs } from "../inbox/background-jobs.ts";
+import { visibleLines } from "../logging/visible.ts";
 import type { Source } from "../providers/source.ts";
 import { byStoredName } from "./source-rules.ts";
 import { store } from "./store.ts";
@@ -29,7 +30,7 @@ export function createAdminInbox({ config, sources, files, ...parts }: AdminPart
     verdictOf: () => Promise.resolve(undefined),
     record: refuseToRecord,
     // Of a command: this is its own process.
-    onError: (error) => void process.stderr.write(`${stackOf(error) ?? messageOf(error)}\n`),
+    onError: (error) => void process.stderr.write(`${visibleLines(stackOf(error) ?? messageOf(error))}\n`),
     health: () => Promise.resolve({ ready: true, error: null, warnings: [] }),
     shownSecrets: () => [],
     outdated: () => [],

@@ -5,11 +5,12 @@ import type { JobView } from "../inbox/background-jobs.ts";
 import type { JobGroup } from "../inbox/job-progress.ts";
 import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
+import { columns, terminalWidth } from "./columns.ts";
 import { triedJson, triedLines } from "./dry-run-report.ts";
 import { EXIT } from "./exit.ts";
 import { failureJson, failureLines } from "./failure-lines.ts";
 import { openingOf, runJob, stopOnSignal, waitForServe } from "./run-job.ts";
-import { complain, say } from "./terminal.ts";
+import { complain, progress, say, sayJson, sayTable } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface ApplyFlags {
@@ -78,7 +79,6 @@ async function applyOnce(
   const { source, type, outcome, since, until, search, limit, reason, dryRun = false } = flags;
   const given = Object.entries({ source, type, outcome, since, until, search, limit });
   const filter = Object.fromEntries(given.filter(([, value]) => value !== undefined));
-  const progress = createProgressLine(flags);
   const ended = await runJob(
     admin,
     {
@@ -89,23 +89,15 @@ async function applyOnce(
       ...(reason === undefined ? {} : { reason }),
     },
     stop,
-    (view) => progress.show(view),
+    (view) => (flags.json === true || dryRun ? undefined : progress(progressOf(view))),
   );
-  progress.clear();
+  progress("");
   return ended;
 }
 
-/** Shows progress on a terminal, in one line that is overwritten. Shows nothing elsewhere. */
-function createProgressLine({ json, dryRun }: ApplyFlags) {
-  const shown = process.stderr.isTTY && json !== true && dryRun !== true;
-  return {
-    show({ groups }: JobView): void {
-      if (!shown) return;
-      const { processed, failed } = totalOf(groups);
-      process.stderr.write(`\r${processed} applied${failed === 0 ? "" : `, ${failed} failed`} `);
-    },
-    clear: (): void => void (shown && process.stderr.write("\r\u001B[K")),
-  };
+function progressOf({ groups }: JobView): string {
+  const { processed, failed } = totalOf(groups);
+  return `${processed} applied${failed === 0 ? "" : `, ${failed} failed`} `;
 }
 
 type Totals = Pick<
@@ -141,12 +133,12 @@ function printResult(views: readonly JobView[], flags: ApplyFlags, ofServe: bool
   const { failures } = last;
   const total = totalOf(all);
   if (json === true) {
-    for (const group of all) console.log(JSON.stringify(asJson(group, dryRun === true)));
-    for (const line of failureJson(failures)) console.log(line);
-    for (const line of triedJson(last)) console.log(line);
+    for (const group of all) sayJson(JSON.stringify(asJson(group, dryRun === true)));
+    for (const line of failureJson(failures)) sayJson(line);
+    for (const line of triedJson(last)) sayJson(line);
   } else {
-    if (groups.length > 0) console.log(tableOf(groups, dryRun === true).join("\n"));
-    for (const line of failureLines(failures, dryRun === true)) console.log(line);
+    if (groups.length > 0) sayTable(tableOf(groups, dryRun === true));
+    for (const line of failureLines(failures, dryRun === true)) say(line);
     for (const line of triedLines(last)) say(line);
     if (last.state !== "failed" || all.length > 0)
       for (const line of summaryOf(total, last, flags, ofServe)) say(line);
@@ -196,21 +188,14 @@ function tableOf(groups: readonly JobGroup[], dryRun: boolean): string[] {
   const head = ["source", "type", "outcome", ...counts, "no handler", "handler"];
   const rows = groups.map(({ source, type, outcome, handler, wouldRun, processed, failed, noHandler }) => [
     source,
-    visible(type) || "(none)",
+    type || "(none)",
     outcome,
     ...(dryRun ? [wouldRun] : [processed, failed]).map(String),
     String(noHandler),
     handler?.replace(/^handlers\//, "") ?? "none",
   ]);
-  const widths = head.map((name, column) =>
-    Math.max(name.length, ...rows.map((row) => Bun.stringWidth(row[column] ?? ""))),
-  );
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd();
-  return [line(head), ...rows.map(line), ""];
+  const flexible = [0, 1, head.length - 1];
+  return [...columns(head, rows, { width: terminalWidth(), flexible }), ""];
 }
 
 /** One sentence that says what happened, and one that says what to do next. */

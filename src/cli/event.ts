@@ -5,7 +5,7 @@ import { terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
 import type { LookFlags } from "./look-flags.ts";
 import { eventReport } from "./look-reports.ts";
-import { say } from "./terminal.ts";
+import { say, sayJson } from "./terminal.ts";
 
 export type EventFlags = Pick<LookFlags, "source" | "json" | "database">;
 
@@ -15,7 +15,7 @@ export async function runEvent(id: string, folder: string, flags: EventFlags): P
   const query = { event_id: id, ...(flags.source === undefined ? {} : { source: flags.source }) };
   const response = await admin.client.api.event.$get({ query });
   // The text as it came: parsing would round long numbers in the payload.
-  if (flags.json === true && response.ok) say(await response.text());
+  if (flags.json === true && response.ok) sayJson(await response.text());
   else say(eventReport(await answerOf<EventDetail>(response), { width: terminalWidth(), now: Date.now() }));
   return EXIT.done;
 }

@@ -7,7 +7,7 @@ import { EXIT } from "./exit.ts";
 import { filterQuery, isFiltered, type LookFlags } from "./look-flags.ts";
 import { eventLine, eventsTable } from "./look-reports.ts";
 import { shortTime } from "./moments.ts";
-import { complain, say } from "./terminal.ts";
+import { complain, progress, say, sayJson, sayTable } from "./terminal.ts";
 
 export interface EventsFlags extends LookFlags {
   follow?: boolean;
@@ -24,10 +24,11 @@ export async function runEvents(folder: string, flags: EventsFlags): Promise<num
   const { client } = admin;
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
-  if (flags.follow === true) return follow(client, flags, { stop: stop.signal, ofServe: admin.ofServe });
+  if (flags.follow === true)
+    return await follow(client, flags, { stop: stop.signal, ofServe: admin.ofServe });
   const events = await search(client, flags, stop.signal);
-  if (flags.json === true) for (const event of events) say(JSON.stringify(event));
-  else if (events.length > 0) printTable(eventsTable(events, display()));
+  if (flags.json === true) for (const event of events) sayJson(JSON.stringify(event));
+  else if (events.length > 0) sayTable(eventsTable(events, display()));
   else say(isFiltered(flags) ? "No event matches." : "No events yet.");
   return stop.signal.aborted ? EXIT.failed : EXIT.done;
 }
@@ -36,7 +37,8 @@ export async function runEvents(folder: string, flags: EventsFlags): Promise<num
 async function search(client: AdminClient, flags: EventsFlags, stop: AbortSignal): Promise<EventJson[]> {
   const found: EventJson[] = [];
   const limit = flags.limit ?? DEFAULT_LIMIT;
-  const progress = createProgress(flags);
+  // Shows how far a search has come.
+  const show = flags.json === true ? (): void => {} : progress;
   let cursor: string | undefined;
   do {
     const query = {
@@ -47,24 +49,12 @@ async function search(client: AdminClient, flags: EventsFlags, stop: AbortSignal
     const page = await answerOf<EventList>(await client.api.events.$get({ query }));
     found.push(...page.items);
     cursor = page.next ?? undefined;
-    progress.show(found.length, page.searched_back_to);
+    const backTo = page.searched_back_to;
+    if (backTo !== null)
+      show(`${found.length} found back to ${shortTime(backTo, Date.now())}. Ctrl+C stops.`);
   } while (cursor !== undefined && found.length < limit && !stop.aborted);
-  progress.clear();
+  show("");
   return found;
-}
-
-/** Shows how far a search has come, in one line of a terminal. */
-function createProgress({ json }: EventsFlags) {
-  const isShown = process.stderr.isTTY && json !== true;
-  return {
-    show(found: number, backTo: number | null): void {
-      if (!isShown || backTo === null) return;
-      process.stderr.write(
-        `\r\u001B[K${found} found back to ${shortTime(backTo, Date.now())}. Ctrl+C stops.`,
-      );
-    },
-    clear: (): void => void (isShown && process.stderr.write("\r\u001B[K")),
-  };
 }
 
 /** Prints events as they arrive, and again when their outcome changes. */
@@ -80,7 +70,8 @@ async function follow(
     for await (const { event, data } of messagesIn(response.body)) {
       if (event === "more") complain("note: more events arrive than can be shown.");
       if (event !== "event") continue;
-      say(flags.json === true ? data : eventLine(JSON.parse(data) as EventJson, display()));
+      if (flags.json === true) sayJson(data);
+      else sayTable([eventLine(JSON.parse(data) as EventJson, display())]);
     }
   } catch (error) {
     if (!stop.aborted) throw error;
@@ -111,9 +102,4 @@ async function* messagesIn(
 
 function display() {
   return { width: terminalWidth(), now: Date.now() };
-}
-
-/** A table is not wrapped: its columns fit the terminal already. */
-export function printTable(lines: readonly string[]): void {
-  process.stdout.write(`${lines.join("\n")}\n`);
 }

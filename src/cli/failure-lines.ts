@@ -1,6 +1,7 @@
 import { QUARANTINE_CODES } from "../engines/reader.ts";
 import type { JobFailure } from "../inbox/job-progress.ts";
 import { visible } from "../logging/visible.ts";
+import { nameFor, terminalWidth } from "./columns.ts";
 
 /** The codes of events that did not run. */
 const SKIPPED: ReadonlySet<string> = new Set([
@@ -12,10 +13,11 @@ const SKIPPED: ReadonlySet<string> = new Set([
 
 /** What went wrong with events of a job, in lines. */
 export function failureLines(failures: readonly JobFailure[], dryRun: boolean): string[] {
+  const width = terminalWidth();
   return failures.flatMap(({ source, eventId, type, code, error, at }) => {
     const what = SKIPPED.has(code) ? "skipped" : dryRun ? "would fail" : "failed";
     return [
-      `${what}  ${source}  ${visible(eventId)}  ${visible(type)}`.trimEnd(),
+      `${what}  ${nameFor(source, width)}  ${visible(eventId)}  ${nameFor(type, width)}`.trimEnd(),
       `        ${code}: ${visible(error)}`,
       ...(at === undefined ? [] : [`        at ${visible(at)}`]),
     ];

@@ -3,11 +3,10 @@ import type { AdminClient } from "../http/admin/socket.ts";
 import type { FailureGroupList, FailureJson, List } from "../http/admin/shapes.ts";
 import { answerOf } from "./answer.ts";
 import { terminalWidth } from "./columns.ts";
-import { printTable } from "./events.ts";
 import { EXIT } from "./exit.ts";
 import { filterQuery, type LookFlags } from "./look-flags.ts";
 import { failureGroupsText, failuresTable } from "./look-reports.ts";
-import { say } from "./terminal.ts";
+import { say, sayJson, sayTable } from "./terminal.ts";
 
 export type FailuresFlags = Omit<LookFlags, "outcome">;
 
@@ -35,9 +34,9 @@ export async function runFailures(folder: string, flags: FailuresFlags): Promise
     return EXIT.done;
   }
   const failures = await list(client, flags);
-  if (flags.json === true) for (const failure of failures) say(JSON.stringify(failure));
+  if (flags.json === true) for (const failure of failures) sayJson(JSON.stringify(failure));
   else if (failures.length === 0) say("No failure matches.");
-  else printTable(failuresTable(failures, display));
+  else sayTable(failuresTable(failures, display));
   return EXIT.done;
 }
 

@@ -7,7 +7,7 @@ import { checkId, checkType } from "../providers/body/identity.ts";
 import { EXIT } from "./exit.ts";
 import { linesOf, rowReader, type ImportRow } from "./import-rows.ts";
 import { openingOf, runJob, stopOnSignal, waitForServe } from "./run-job.ts";
-import { complain, say } from "./terminal.ts";
+import { complain, progress, say, sayJson } from "./terminal.ts";
 
 export interface ImportFlags {
   source: string;
@@ -32,7 +32,6 @@ export async function runImport(file: string, folder: string, flags: ImportFlags
   const total = { fresh: 0, known: 0, owed: 0, refused: 0 };
   const options = openingOf({ folder, database: flags.database, readOnly: false });
   const now = Date.now();
-  const shown = process.stderr.isTTY && flags.json !== true;
   let admin = await openAdmin(options);
   let rows: Row[] = [];
 
@@ -54,7 +53,7 @@ export async function runImport(file: string, folder: string, flags: ImportFlags
       total.known += known;
       total.owed += owed;
       rows = rows.slice(fresh + known + owed);
-      if (shown) process.stderr.write(`\r${total.fresh + total.known + total.owed} imported `);
+      if (flags.json !== true) progress(`${total.fresh + total.known + total.owed} imported `);
       if (!yielded) return;
       await admin[Symbol.asyncDispose]();
       complain("hookonce serve is starting. The rest goes to it.");
@@ -84,11 +83,11 @@ export async function runImport(file: string, folder: string, flags: ImportFlags
     }
     await send();
   } finally {
-    if (shown) process.stderr.write("\r\u001B[K");
+    progress("");
     await admin[Symbol.asyncDispose]();
   }
   const { fresh, known, owed, refused } = total;
-  if (flags.json === true) say(JSON.stringify({ new: fresh, known, owed, refused }));
+  if (flags.json === true) sayJson(JSON.stringify({ new: fresh, known, owed, refused }));
   else
     say(
       `${stop.signal.aborted ? "Stopped. " : ""}${counted(fresh + known + owed, "event")} of ${flags.source}: ${inWords(fresh)} new, ${inWords(known)} already known, ${inWords(owed)} owed until now. ${counted(refused, "line")} refused.`,

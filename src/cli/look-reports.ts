@@ -1,8 +1,8 @@
 import type { EventDetail, EventJson, FailureGroup, FailureJson } from "../http/admin/shapes.ts";
 import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
-import { columns, oneLine } from "./columns.ts";
-import { ago, shortTime, tookText } from "./moments.ts";
+import { columns, cutEnd, oneLine } from "./columns.ts";
+import { ago, listTime, shortTime, tookText } from "./moments.ts";
 
 /** What the commands that look print for people. Everything from outside is made visible. */
 
@@ -12,37 +12,50 @@ export interface Display {
   readonly now: number;
 }
 
-const EVENT_HEAD = ["time", "outcome", "source", "type", "id", "copies", "rows", "took"] as const;
+const EVENT_HEAD = ["time", "outcome", "source", "type", "copies", "rows", "took", "id"] as const;
 
-export function eventsTable(events: readonly EventJson[], display: Display): string[] {
-  const rows = events.map((event) => eventCells(event, display.now));
-  return columns(EVENT_HEAD, rows, { width: display.width, flexible: [2, 3, 4] });
+const EVENT_LAYOUT = { flexible: [2, 3], optional: [6, 5, 4], endsWithId: true } as const;
+
+export function eventsTable(events: readonly EventJson[], { width, now }: Display): string[] {
+  const rows = events.map((event) => eventCells(event, now, width));
+  return columns(EVENT_HEAD, rows, { ...EVENT_LAYOUT, width });
 }
 
-/** One event in a line that does not depend on other lines, for `--follow`. */
-export function eventLine(event: EventJson, { now }: Display): string {
-  const [time = "", outcome = "", source = "", type = "", id = "", copies = "", rows = "", took = ""] =
-    eventCells(event, now).map(oneLine);
-  const more = [
-    ...(copies === "" ? [] : [`${copies} copies`]),
-    ...(rows === "" ? [] : [rows === "1" ? "1 row" : `${rows} rows`]),
-    ...(took === "" ? [] : [took]),
+/** One event without a heading, for `--follow`. It does not depend on other events. */
+export function eventLine(event: EventJson, { width, now }: Display): string {
+  const cells = eventCells(event, now, width);
+  const [time = "", outcome = "", source = "", type = "", copies = "", rows = "", took = "", id = ""] = cells;
+  const words = [
+    time,
+    outcome.padEnd(10),
+    source,
+    type,
+    copies === "" ? "" : `${event.deliveries} copies`,
+    rows === "" ? "" : rows === "1" ? "1 row" : `${rows} rows`,
+    took,
+    id,
   ];
-  return [time, outcome.padEnd(10), source, type, id, ...more].join("  ");
+  const [, line = ""] = columns(
+    words.map(() => ""),
+    [words],
+    { ...EVENT_LAYOUT, width },
+  );
+  return line;
 }
 
-function eventCells(event: EventJson, now: number): string[] {
+/** On a terminal, the times of today have no day. */
+function eventCells(event: EventJson, now: number, width: number | undefined): string[] {
   const { received_at: at, outcome, source, type, event_id: id, deliveries } = event;
   const { rows_changed: rows, duration_us: took, handler } = event;
   return [
-    shortTime(at, now),
+    width === undefined ? shortTime(at, now) : listTime(at, now),
     outcome,
     source,
     type || "(none)",
-    id,
     deliveries === 1 ? "" : `×${deliveries}`,
     rows === null || handler === null ? "" : String(rows),
     took === null || handler === null ? "" : tookText(took),
+    id,
   ];
 }
 
@@ -60,18 +73,21 @@ export function failureGroupsText(groups: readonly FailureGroup[], { now }: Disp
 }
 
 export function failuresTable(failures: readonly FailureJson[], { width, now }: Display): string[] {
-  return columns(
-    ["last", "source", "type", "id", "tries", "error"],
-    failures.map(({ last_at: last, source, type, event_id: id, attempts, code, error }) => [
-      shortTime(last, now),
-      source,
-      type || "(none)",
-      id,
-      String(attempts),
-      `${code}: ${error}`,
-    ]),
-    { width, flexible: [1, 2, 3, 5] },
-  );
+  const cells = failures.map(({ last_at: last, source, type, event_id: id, attempts }) => [
+    width === undefined ? shortTime(last, now) : listTime(last, now),
+    source,
+    type || "(none)",
+    String(attempts),
+    id,
+  ]);
+  const errors = failures.map(({ code, error }) => `${code}: ${error}`);
+  const head = ["last", "source", "type", "tries", "id"];
+  if (width === undefined) {
+    const rows = cells.map((row, at) => [...row, errors[at] ?? ""]);
+    return columns([...head, "error"], rows, { width, flexible: [] });
+  }
+  const [first = "", ...rows] = columns(head, cells, { width, flexible: [1, 2], endsWithId: true });
+  return [first, ...rows.flatMap((row, at) => [row, `    ${cutEnd(oneLine(errors[at] ?? ""), width - 4)}`])];
 }
 
 /** Longer payloads are cut on a terminal. `--json` prints all of it. */

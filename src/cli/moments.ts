@@ -12,6 +12,13 @@ export function shortTime(ms: number, now: number): string {
   return `${year}${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 }
 
+/** The same without the day if that is today, to leave room for ids. */
+export function listTime(ms: number, now: number): string {
+  const text = shortTime(ms, now);
+  const [today] = shortTime(now, now).split(" ");
+  return text.startsWith(`${today} `) ? text.slice(text.indexOf(" ") + 1) : text;
+}
+
 function two(number: number): string {
   return String(number).padStart(2, "0");
 }

@@ -2,24 +2,25 @@ import { describeProvider } from "../providers/describe.ts";
 import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
 import { EXIT } from "./exit.ts";
+import { say } from "./terminal.ts";
 
 /** `hookonce providers [name]`: lists all providers, one a line, or prints everything about one. */
 export async function runProviders(provider: Provider | undefined): Promise<number> {
   if (provider === undefined) {
     const width = Math.max(...[...providers.keys()].map((key) => key.length));
     for (const { name, title } of [...providers.values()].sort((a, b) => (a.name < b.name ? -1 : 1)))
-      console.log(`${name.padEnd(width)}  ${title}`);
-    console.log("\nTo see how one signs and retries, and how it is read: hookonce providers NAME");
+      say(`${name.padEnd(width)}  ${title}`);
+    say("\nTo see how one signs and retries, and how it is read: hookonce providers NAME");
     return EXIT.done;
   }
-  console.log(`${provider.title} (provider = "${provider.name}")`);
-  for (const [label, text] of describeProvider(provider)) console.log(`  ${label.padEnd(13)}  ${text}`);
+  say(`${provider.title} (provider = "${provider.name}")`);
+  for (const [label, text] of describeProvider(provider)) say(`  ${label.padEnd(13)}  ${text}`);
   const { eventTypes } = await import("../providers/event-types.ts");
   const known = eventTypes.get(provider.name);
   if (known !== undefined) {
     const more = known.whole ? `${provider.title} adds more over time` : "there are more";
-    console.log(`  ${"event types".padEnd(13)}  from ${known.from}; ${more}:`);
-    for (const type of known.types) console.log(`    ${type}`);
+    say(`  ${"event types".padEnd(13)}  from ${known.from}; ${more}:`);
+    for (const type of known.types) say(`    ${type}`);
   }
   return EXIT.done;
 }

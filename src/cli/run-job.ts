@@ -5,8 +5,10 @@ import { HookonceError, messageOf } from "../errors.ts";
 import type { JobView } from "../inbox/background-jobs.ts";
 import { createJsonLogger } from "../logging/log.ts";
 import { readableLine } from "../logging/readable-line.ts";
+import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
 import { EXIT } from "./exit.ts";
+import { complain } from "./terminal.ts";
 
 /** What commands that change events have in common: they start a job, and wait until it has ended. */
 
@@ -29,10 +31,10 @@ export function openingOf(given: Pick<AdminOptions, "folder" | "database" | "rea
       const fields = JSON.parse(line) as Record<string, unknown>;
       // Below a warning, only what handlers print is shown.
       if (fields["level"] === "info" && fields["event"] === undefined) return;
-      process.stderr.write(`${readableLine(fields)}\n`);
+      complain(readableLine(fields));
     }),
     onFatal(error) {
-      writeSync(2, `hookonce: the database can no longer be trusted: ${messageOf(error)}\n`);
+      writeSync(2, `hookonce: the database can no longer be trusted: ${visible(messageOf(error))}\n`);
       endProcess(EXIT.failed);
     },
   };

@@ -22,7 +22,7 @@ import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
 import { lookUp, receiverOf, type Receiver, type ReceiverFlags } from "./send-receiver.ts";
 import { warnOfUnknownType } from "./warning.ts";
-import { complain, say } from "./terminal.ts";
+import { complain, say, sayTable } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface SendFlags extends ReceiverFlags {
@@ -104,7 +104,7 @@ export async function runSend(name: string, word: string | undefined, flags: Sen
   };
   if (flags.print === true) {
     for (const [at, request] of (await signedRequests(options)).entries()) {
-      if (at > 0) process.stdout.write("\n\n");
+      if (at > 0) say("\n");
       printRequest(request);
     }
     return EXIT.done;
@@ -232,10 +232,10 @@ function printRequest({ method, url, headers, body }: OutgoingRequest): void {
   const { host, pathname, search } = new URL(url);
   const all = { host, ...headers, "content-length": String(body.byteLength) };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
-  process.stdout.write(`${method} ${pathname}${search} HTTP/1.1\n${lines.join("\n")}\n\n`);
-  process.stdout.write(body);
-  // Elsewhere it would be a byte of the body.
-  if (process.stdout.isTTY) process.stdout.write("\n");
+  sayTable([`${method} ${pathname}${search} HTTP/1.1`, ...lines, ""]);
+  // Elsewhere, the bytes stay as they are, and a line break would be one of them.
+  if (process.stdout.isTTY) sayTable([new TextDecoder().decode(body)]);
+  else process.stdout.write(body);
 }
 
 /** How many failed events are explained. */

@@ -17,9 +17,12 @@ export interface ServeFlags {
 /** `hookonce serve`: runs until a signal ends it. */
 export async function runServe(folder: string, flags: ServeFlags): Promise<number> {
   if (flags.init === true && !existsSync(join(folder, CONFIG_FILE))) {
-    const { writeInbox } = await import("./write-inbox.ts");
+    const [{ writeInbox }, { complain }] = await Promise.all([
+      import("./write-inbox.ts"),
+      import("./terminal.ts"),
+    ]);
     const { written } = writeInbox(folder);
-    process.stderr.write(`Made the inbox folder ${folder}: ${written.join(", ")}\n`);
+    complain(`Made the inbox folder ${folder}: ${written.join(", ")}`);
   }
   const terminal = onTerminal();
   const log = await createLog({ readable: terminal });

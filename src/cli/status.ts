@@ -4,11 +4,11 @@ import type { StatusJson } from "../http/admin/shapes.ts";
 import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
-import { columns, terminalWidth } from "./columns.ts";
+import { columns, nameFor, terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
 import { ago, shortTime, tookText } from "./moments.ts";
-import { say } from "./terminal.ts";
+import { say, sayJson } from "./terminal.ts";
 
 export interface StatusFlags {
   json?: boolean;
@@ -22,7 +22,8 @@ export interface StatusFlags {
 export async function runStatus(folder: string, flags: StatusFlags): Promise<number> {
   await using admin = await openToLook({ folder, database: flags.database });
   const status = await answerOf<StatusJson>(await admin.client.api.status.$get());
-  say(flags.json === true ? JSON.stringify(status) : statusReport(status, terminalWidth(), folder));
+  if (flags.json === true) sayJson(JSON.stringify(status));
+  else say(statusReport(status, terminalWidth(), folder));
   return status.serving?.ready === false ? EXIT.failed : EXIT.done;
 }
 
@@ -51,7 +52,7 @@ export function statusReport(status: StatusJson, width: number | undefined, fold
     "",
     ...(sources.length === 0 ? [`No source yet. To add one: hookonce add stripe${inFolder}`] : table),
     "",
-    ...owedLines(status, inFolder),
+    ...owedLines(status, width, inFolder),
     "",
     diskLine(status),
   ].join("\n");
@@ -78,7 +79,11 @@ function todayLine({ today }: StatusJson): string {
   return `Last 24 hours: ${processed} processed, ${stopped} stopped, ${failed} failed, ${refused} refused.`;
 }
 
-function owedLines({ owed, owed_cap: cap }: StatusJson, inFolder: string): string[] {
+function owedLines(
+  { owed, owed_cap: cap }: StatusJson,
+  width: number | undefined,
+  inFolder: string,
+): string[] {
   const total = owed.reduce((sum, { count }) => sum + count, 0);
   if (total === 0) return ["Nothing is owed."];
   const numberOf = (count: number): string => `${count.toLocaleString("en")}${count >= cap ? "+" : ""}`;
@@ -88,7 +93,7 @@ function owedLines({ owed, owed_cap: cap }: StatusJson, inFolder: string): strin
       : `${counted(total, "event is", "events are")} owed:`,
     ...owed.map(
       ({ source, type, outcome, count }) =>
-        `  ${numberOf(count)} ${outcome}, source ${visible(source)}, type ${visible(type) || "(none)"}`,
+        `  ${numberOf(count)} ${outcome}, source ${nameFor(source, width)}, type ${nameFor(type, width) || "(none)"}`,
     ),
     `To run those that have a handler: hookonce apply${inFolder}`,
   ];

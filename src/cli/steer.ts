@@ -9,7 +9,7 @@ import { triedJson, triedLines } from "./dry-run-report.ts";
 import { EXIT } from "./exit.ts";
 import { failureJson, failureLines } from "./failure-lines.ts";
 import { openingOf, runJob, stopOnSignal, waitForServe } from "./run-job.ts";
-import { complain, say } from "./terminal.ts";
+import { complain, say, sayJson, sayTable } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface SteerFlags {
@@ -146,10 +146,10 @@ function printResult(action: Action, view: JobView, { dryRun = false, json }: St
       const { source, type, outcome, failed, noHandler, alreadyDone, unfit } = group;
       const what = dryRun ? "would_run" : DONE[action];
       const counts = { [what]: done(group), failed, no_handler: noHandler, already_done: alreadyDone, unfit };
-      console.log(JSON.stringify({ source, type, outcome, ...counts }));
+      sayJson(JSON.stringify({ source, type, outcome, ...counts }));
     }
-    for (const line of failureJson(failures)) console.log(line);
-    for (const line of triedJson(view)) console.log(line);
+    for (const line of failureJson(failures)) sayJson(line);
+    for (const line of triedJson(view)) sayJson(line);
   } else {
     if (shown.length > 0) {
       const head = ["source", "type", "outcome", dryRun ? "would be" : DONE[action], "failed", "no handler"];
@@ -162,9 +162,9 @@ function printResult(action: Action, view: JobView, { dryRun = false, json }: St
         String(group.noHandler),
       ]);
       const table = columns(head, rows, { width: terminalWidth(), flexible: [0, 1] });
-      console.log([...table, ""].join("\n"));
+      sayTable([...table, ""]);
     }
-    for (const line of failureLines(failures, dryRun)) console.log(line);
+    for (const line of failureLines(failures, dryRun)) say(line);
     for (const line of triedLines(view)) say(line);
     if (error === null) say(summaryOf(action, total, done(total), { dryRun, stopped: state === "stopped" }));
   }

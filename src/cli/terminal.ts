@@ -1,3 +1,4 @@
+import { visibleJson, visibleLines } from "../logging/visible.ts";
 import { wrapped } from "../logging/wrap.ts";
 
 /**
@@ -17,17 +18,34 @@ const KIND = /^(error|hookonce|warning|note|not checked)(?=:)/gm;
 
 /** Writes a text and a line break to standard output. */
 export function say(text: string): void {
-  process.stdout.write(`${forTerminal(text, process.stdout)}\n`);
+  process.stdout.write(`${forPeople(text, process.stdout)}\n`);
 }
 
 /** The same to standard error. Not console.error, which a start takes over for the output of handlers. */
 export function complain(text: string): void {
-  process.stderr.write(`${forTerminal(text, process.stderr)}\n`);
+  process.stderr.write(`${forPeople(text, process.stderr)}\n`);
 }
 
-function forTerminal(text: string, stream: NodeJS.WriteStream): string {
-  if (!stream.isTTY) return text;
-  const lines = wrapped(text, stream.columns);
+/** Writes lines that fit the terminal already. */
+export function sayTable(lines: readonly string[]): void {
+  process.stdout.write(`${visibleLines(lines.join("\n"))}\n`);
+}
+
+/** Writes one line of JSON for programs. Its content is the same, and a terminal shows all of it. */
+export function sayJson(json: string): void {
+  process.stdout.write(`${visibleJson(json)}\n`);
+}
+
+/** Shows progress in one line of a terminal, which the next text replaces. An empty text removes it. */
+export function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${visibleLines(text)}`);
+}
+
+/** Text from outside is made visible once more here, so that no command can forget it. */
+function forPeople(text: string, stream: NodeJS.WriteStream): string {
+  const shown = visibleLines(text);
+  if (!stream.isTTY) return shown;
+  const lines = wrapped(shown, stream.columns);
   return hasColours() ? lines.replace(KIND, (kind) => `${COLOURS[kind] ?? ""}${kind}${RESET}`) : lines;
 }
 

@@ -6,10 +6,9 @@ import type { List, NewTokenJson, Scope, TokenJson } from "../http/admin/shapes.
 import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
 import { columns, terminalWidth } from "./columns.ts";
-import { printTable } from "./events.ts";
 import { EXIT } from "./exit.ts";
 import { shortTime } from "./moments.ts";
-import { complain, say } from "./terminal.ts";
+import { complain, say, sayJson, sayTable } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface TokenFlags {
@@ -69,9 +68,9 @@ async function revoke(client: AdminClient, name: string): Promise<number> {
 async function list(folder: string, { json, database }: TokenFlags): Promise<number> {
   await using admin = await openToLook({ folder, database });
   const { items } = await answerOf<List<TokenJson>>(await admin.client.api.tokens.$get());
-  if (json === true) for (const token of items) say(JSON.stringify(token));
+  if (json === true) for (const token of items) sayJson(JSON.stringify(token));
   else if (items.length === 0) say("There are no tokens. To make one: hookonce token create --name NAME");
-  else printTable(tableOf(items));
+  else sayTable(tableOf(items));
   return EXIT.done;
 }
 

@@ -4,8 +4,8 @@
  */
 const HIDDEN = /(?!\t)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
-/** The same without the line break that ends each line. */
-const HIDDEN_IN_JSON = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+/** The same, except line breaks. */
+const HIDDEN_IN_LINES = /(?![\t\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 /**
  * Text from outside, such as an id, a type or an error, made safe to show. Hidden characters are shown as
@@ -19,6 +19,11 @@ export function visible(text: string): string {
     .join("\n    ");
 }
 
+/** Text of several lines, in which hidden characters are shown. Changes nothing in text that is visible. */
+export function visibleLines(text: string): string {
+  return BEYOND_ASCII.test(text) ? text.replace(HIDDEN_IN_LINES, shown) : text;
+}
+
 /** All hidden characters and lone surrogates are beyond this. Most lines of the log have none. */
 const BEYOND_ASCII = /[^\n\x20-\x7e]/;
 
@@ -27,7 +32,7 @@ const BEYOND_ASCII = /[^\n\x20-\x7e]/;
  * U+0020, and people read a log in JSON on a terminal, too.
  */
 export function visibleJson(json: string): string {
-  return BEYOND_ASCII.test(json) ? json.replace(HIDDEN_IN_JSON, escaped) : json;
+  return BEYOND_ASCII.test(json) ? json.replace(HIDDEN_IN_LINES, escaped) : json;
 }
 
 function escaped(character: string): string {

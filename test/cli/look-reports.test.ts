@@ -27,6 +27,18 @@ const event = (more: Partial<EventJson> = {}): EventJson => ({
   ...more,
 });
 
+const failure: FailureJson = {
+  source: "stripe",
+  event_id: "evt_1",
+  type: "invoice.paid",
+  handler: "handlers/stripe/invoice.paid.sql",
+  code: "handler_error",
+  error: "no such customer: cus_1, who is not in the table of customers and was not there yesterday",
+  attempts: 2,
+  first_at: now - 5000,
+  last_at: now,
+};
+
 const detail = (more: Partial<EventDetail> = {}): EventDetail => ({
   ...event(),
   payload: { id: "evt_1" },
@@ -54,12 +66,38 @@ const HOSTILE =
 const ACTIVE = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u200B-\u200F\u202A-\u202E\u2066-\u2069]/;
 
 describe("a table", () => {
-  test("fits a terminal of 80 columns, whatever the ids and types are", () => {
-    const long = event({ event_id: "evt_".padEnd(255, "x"), type: "t".repeat(255), source: "s".repeat(64) });
-    const lines = eventsTable([event(), long], terminal);
-    for (const line of lines) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(80);
-    expect(lines[1]).toContain("evt_1");
-    expect(lines[2]).toContain("…");
+  const uuid = "6f1ed002-ab59-4d3c-9f2e-1c0a7a1b2c3d";
+  const hash = "9".repeat(64);
+
+  test("fits a terminal of 80 columns, and its ids are whole", () => {
+    const names = { type: "t".repeat(255), source: "s".repeat(64) };
+    const events = ["evt_1", uuid, hash].map((id) => event({ event_id: id, ...names }));
+    const failures = events.map((one) => ({ ...failure, event_id: one.event_id, ...names }));
+    for (const lines of [eventsTable(events, terminal), failuresTable(failures, terminal)]) {
+      const text = lines.join("\n");
+      for (const line of text.split("\n")) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(80);
+      for (const id of ["evt_1", uuid, hash]) expect(text).toMatch(new RegExp(`(?:^|  )${id}$`, "m"));
+      expect(text).toContain("ttt…ttt");
+    }
+    for (const one of events) {
+      const lines = eventLine(one, terminal).split("\n");
+      for (const line of lines) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(80);
+      expect(lines.at(-1)).toEndWith(`  ${one.event_id}`);
+    }
+  });
+
+  test("leaves out what is least important before it cuts types, and puts only longer ids in the next line", () => {
+    const [head, first, second, third] = eventsTable(
+      [event({ event_id: uuid }), event(), event({ event_id: hash })],
+      terminal,
+    );
+    expect(head).toBe("time      outcome    source  type          copies  rows  took    id");
+    expect(first).toBe(`11:59:00  processed  stripe  invoice.paid  ×3      1     0.4 ms\n    ${uuid}`);
+    expect(second).toBe("11:59:00  processed  stripe  invoice.paid  ×3      1     0.4 ms  evt_1");
+    expect(third).toEndWith(`\n    ${hash}`);
+    const [headOfOne, only] = eventsTable([event({ event_id: uuid })], terminal);
+    expect(headOfOne).toBe("time      outcome    source  type          id");
+    expect(only).toBe(`11:59:00  processed  stripe  invoice.paid  ${uuid}`);
   });
 
   test("is whole when it goes elsewhere than to a terminal", () => {
@@ -85,29 +123,19 @@ describe("a table", () => {
       width: 10,
       flexible: [0],
     });
-    expect([wide, combined]).toEqual(["日日日日…", `${"e\u0301".repeat(9)}…`]);
+    expect([wide, combined]).toEqual(["日日…日日", `${"e\u0301".repeat(5)}…${"e\u0301".repeat(4)}`]);
   });
 });
 
 describe("text from outside", () => {
-  const failure: FailureJson = {
-    source: "stripe",
-    event_id: HOSTILE,
-    type: HOSTILE,
-    handler: HOSTILE,
-    code: "handler_error",
-    error: HOSTILE,
-    attempts: 2,
-    first_at: now - 5000,
-    last_at: now,
-  };
-  const group = { ...failure, types: [HOSTILE], count: 2, latest_event_id: HOSTILE };
+  const hostileFailure = { ...failure, event_id: HOSTILE, type: HOSTILE, handler: HOSTILE, error: HOSTILE };
+  const group = { ...hostileFailure, types: [HOSTILE], count: 2, latest_event_id: HOSTILE };
   const hostile = { event_id: HOSTILE, type: HOSTILE, handler: HOSTILE };
   for (const [name, text] of [
     ["events", eventsTable([event(hostile)], pipe).join("\n")],
     ["events --follow", eventLine(event(hostile), pipe)],
     ["failures", failureGroupsText([group], pipe)],
-    ["failures with a filter", failuresTable([failure], pipe).join("\n")],
+    ["failures with a filter", failuresTable([hostileFailure], pipe).join("\n")],
     [
       "event",
       eventReport(
@@ -116,7 +144,11 @@ describe("text from outside", () => {
           payload: { [HOSTILE]: HOSTILE },
           headers: { "x-evil": HOSTILE },
           reason: HOSTILE,
-          failure: { ...failure, stack: `Error: ${HOSTILE}\n    at handlers/${HOSTILE}`, next_at: null },
+          failure: {
+            ...hostileFailure,
+            stack: `Error: ${HOSTILE}\n    at handlers/${HOSTILE}`,
+            next_at: null,
+          },
         }),
         pipe,
       ),

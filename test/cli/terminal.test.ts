@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { banner } from "../../src/cli/banner.ts";
 import type { ReadySource } from "../../src/app/announce.ts";
 import { wrapped } from "../../src/logging/wrap.ts";
 import { providers } from "../../src/providers/presets.ts";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
-import { fromSource, inboxFiles, scratch } from "./support/hookonce.ts";
+import { fromSource, inboxFiles, scratch, serve } from "./support/hookonce.ts";
 
 /**
  * Runs a command on a terminal with this many columns. `until` ends it with SIGINT once it has written this.
@@ -133,7 +135,25 @@ describe("the banner", () => {
   });
 });
 
+test("commands write to standard output only through terminal.ts, which makes text visible", () => {
+  const folder = join(import.meta.dir, "../../src/cli");
+  const writing = readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".ts"))
+    .filter((file) => /console\.log|std(?:out|err)\.write/.test(readFileSync(join(folder, file), "utf8")));
+  // Beside constants, these write a request as its bytes, a question, and numbers.
+  expect(writing.sort()).toEqual(["cli.ts", "demo.ts", "send.ts", "steer.ts", "terminal.ts"]);
+});
+
 describeUnless(onlyInFullRun(), "on a terminal", () => {
+  test("--json is one object a line, whatever the width is", async () => {
+    using inbox = scratch(inboxFiles);
+    const words = "a sentence that is wider than the terminal".split(" ");
+    await using server = await serve(inbox.path);
+    await server.post("/webhook", { event_id: "evt_1", type: "paid", customer: words.join(" "), cents: 5 });
+    const { text } = await onTerminal(["event", "evt_1", "--json", "--folder", inbox.path], { columns: 40 });
+    expect(JSON.parse(text)).toMatchObject({ payload: { customer: words.join(" ") } });
+  }, 20_000);
+
   test("check wraps its lines at the width, and warnings have a colour unless NO_COLOR is set", async () => {
     using inbox = scratch(inboxFiles);
     const { code, text } = await onTerminal(["check", inbox.path]);

@@ -1,14 +1,17 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
-import { run, scratch, serve, type Ended } from "./support/hookonce.ts";
+import { inboxFiles, run, scratch, serve, type Ended } from "./support/hookonce.ts";
 
 const ESCAPE = "\u001b[2J";
 const BIDI = "\u202e";
+const ZERO_WIDTH = "\u200b";
+/** C0, DEL, C1, marks that reorder text, invisible characters and separators of lines. */
+const HOSTILE = `\0${ESCAPE}\b\u007f\u009b31m${BIDI}\u2066${ZERO_WIDTH}\ufeff\u2028\u2029\u{e0041}end`;
 
 /** Whatever was printed, a terminal shows it and does nothing else. */
 function expectNoHidden({ stdout, stderr }: Ended): void {
-  expect(`${stdout}${stderr}`.match(/(?![\n\t])[\p{Cc}\p{Cf}]/gu)).toBeNull();
+  expect(`${stdout}${stderr}`.match(/(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu)).toBeNull();
 }
 
 describeUnless(onlyInFullRun(), "text of senders and handlers on a terminal", () => {
@@ -75,4 +78,60 @@ export default handler(() => {
     expectNoHidden(verified);
     expect(verified.code).toBe(1);
   });
+
+  test("is the same value in --json, and a terminal shows all of it", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "handlers/default/_any.sql": "select 1;",
+      "handlers/default/evil.ts": `import { handler } from "hookonce";
+export default handler(({ event }) => {
+  throw new Error((event.payload as { text: string }).text);
+});
+`,
+      "ids.txt": `evt_${ZERO_WIDTH}imported`,
+    });
+    await using server = await serve(inbox.path);
+    const delivered = { event_id: `evt_${BIDI}1`, type: "evil", text: HOSTILE, [HOSTILE]: HOSTILE };
+    await server.post("/webhook", delivered);
+    await server.post("/webhook", { ...delivered, event_id: "evt_2", type: `evil${BIDI}` });
+
+    const inFolder = ["--json", "--folder", inbox.path];
+    async function jsonOf(...args: string[]): Promise<Record<string, unknown>[]> {
+      const ended = await run([...args, ...inFolder]);
+      expectNoHidden(ended);
+      return ended.stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
+    }
+    const [event] = await jsonOf("event", delivered.event_id);
+    expect(event?.["payload"]).toEqual(delivered);
+    expect(event?.["failure"]).toMatchObject({ error: HOSTILE });
+    expect((await jsonOf("events")).map(({ type }) => type)).toEqual([`evil${BIDI}`, "evil"]);
+    expect(await jsonOf("failures")).toMatchObject([{ event_id: delivered.event_id, error: HOSTILE }]);
+    expect((await jsonOf("status"))[0]).toMatchObject({ owed: [{ source: "default", type: "evil" }] });
+    const applied = await jsonOf("apply");
+    expect(applied.at(-1)).toMatchObject({ failure: { event_id: delivered.event_id, error: HOSTILE } });
+    const [dryRun] = await jsonOf("apply", "--dry-run");
+    expect(dryRun).toMatchObject({ would_run: 1 });
+    const discarded = await jsonOf("discard", delivered.event_id, "--reason", HOSTILE.replace("\0", ""));
+    expect(discarded).toMatchObject([{ type: "evil", discarded: 1 }]);
+    expect(await jsonOf("import", join(inbox.path, "ids.txt"), "--source", "default")).toEqual([
+      { new: 1, known: 0, owed: 0, refused: 0 },
+    ]);
+    const [imported] = await jsonOf("event", `evt_${ZERO_WIDTH}imported`);
+    expect(imported).toMatchObject({ event_id: `evt_${ZERO_WIDTH}imported`, outcome: "imported" });
+    for (const args of [
+      ["event", delivered.event_id],
+      ["events"],
+      ["failures"],
+      ["status"],
+      ["apply", `evt_${ESCAPE}${BIDI}`],
+      ["import", join(inbox.path, `no${ESCAPE}`), "--source", "default"],
+      ["verify", "--source", `no${BIDI}`, "--last"],
+      ["check"],
+      [`no${ESCAPE}`],
+    ])
+      expectNoHidden(await run([...args, "--folder", inbox.path]));
+  }, 60_000);
 });

@@ -22,14 +22,11 @@ export async function runFailures(folder: string, flags: FailuresFlags): Promise
   const { client } = admin;
   const display = { width: terminalWidth(), now: Date.now() };
   if (flags.json !== true && SINGLE.every((name) => flags[name] === undefined)) {
-    const query = {
-      ...filterQuery(flags),
-      group: "handler" as const,
-      limit: String(flags.limit ?? DEFAULT_LIMIT),
-    };
-    const { items, capped } = await answerOf<FailureGroupList>(await client.api.failures.$get({ query }));
+    const { items, total, capped } = await listGroups(client, flags);
     if (items.length === 0) say("No failed event is owed.");
     else say(failureGroupsText(items, display));
+    if (items.length < total)
+      say(`\n${items.length} of ${total}${capped ? "+" : ""} groups are shown. --limit shows more.`);
     if (capped) say("Only the newest 10,000 failures were counted.");
     return EXIT.done;
   }
@@ -40,21 +37,36 @@ export async function runFailures(folder: string, flags: FailuresFlags): Promise
   return EXIT.done;
 }
 
-async function list(client: AdminClient, flags: FailuresFlags): Promise<FailureJson[]> {
-  const found: FailureJson[] = [];
-  const limit = flags.limit ?? DEFAULT_LIMIT;
+function listGroups(client: AdminClient, flags: FailuresFlags): Promise<FailureGroupList> {
+  return pagesOf(flags, async (page) => {
+    const query = { ...filterQuery(flags), ...page, group: "handler" as const };
+    return answerOf<FailureGroupList>(await client.api.failures.$get({ query }));
+  });
+}
+
+async function list(client: AdminClient, flags: FailuresFlags): Promise<readonly FailureJson[]> {
+  const { source, type, since, until, search } = filterQuery(flags);
+  const given = Object.entries({ source, type, since, until, search });
+  const filter = Object.fromEntries(given.filter(([, value]) => value !== undefined));
+  const { items } = await pagesOf(flags, async (page) => {
+    const query = { ...filter, ...page, group: "none" as const };
+    return answerOf<List<FailureJson>>(await client.api.failures.$get({ query }));
+  });
+  return items;
+}
+
+/** Reads pages until there are enough items. Returns the last page, with the items of all. */
+async function pagesOf<Item, Page extends List<Item>>(
+  { limit = DEFAULT_LIMIT }: FailuresFlags,
+  read: (page: { readonly limit: string; readonly cursor?: string }) => Promise<Page & List<Item>>,
+): Promise<Page> {
+  const items: Item[] = [];
   let cursor: string | undefined;
-  do {
-    const { source, type, since, until, search } = filterQuery(flags);
-    const given = Object.entries({ source, type, since, until, search, cursor });
-    const query = {
-      ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
-      group: "none" as const,
-      limit: String(Math.min(limit - found.length, PAGE)),
-    };
-    const page = await answerOf<List<FailureJson>>(await client.api.failures.$get({ query }));
-    found.push(...page.items);
-    cursor = page.next ?? undefined;
-  } while (cursor !== undefined && found.length < limit);
-  return found;
+  for (;;) {
+    const rest = String(Math.min(limit - items.length, PAGE));
+    const page = await read({ limit: rest, ...(cursor === undefined ? {} : { cursor }) });
+    items.push(...page.items);
+    if (page.next === null || items.length >= limit) return { ...page, items };
+    cursor = page.next;
+  }
 }

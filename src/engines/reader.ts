@@ -170,6 +170,7 @@ export interface KeptDelivery {
   readonly changedBody: boolean;
 }
 
+/** In a list, `error` is the first 500 characters of the message. */
 export interface ListedFailure extends FailureCause {
   readonly source: string;
   readonly eventId: string;
@@ -205,10 +206,11 @@ export interface EventDetail extends ListedEvent {
   readonly reason: string | null;
 }
 
-/** Open failures with the same source, handler, code and message. */
+/** Open failures with the same source, handler, code and first 500 characters of the message. */
 export interface FailureGroup extends FailureCause {
   readonly source: string;
   readonly count: number;
+  /** At most 100. */
   readonly types: readonly string[];
   readonly firstAt: number;
   readonly lastAt: number;
@@ -299,7 +301,7 @@ export interface Reader {
     after: Newest | undefined,
     limit: number,
   ): MaybePromise<NewestPage<ListedFailure>>;
-  /** Looks at the newest `cap` open failures. */
+  /** Counts the newest `cap` open failures, a slice at a time, so that deliveries are received meanwhile. */
   failureGroups(filter: Pick<ListFilter, "source">, cap: number): MaybePromise<FailureGroups>;
   /**
    * Those that begin from `since` to `until`, in the order of time, and of the sources' names. Minutes are kept

@@ -49,6 +49,8 @@ test("looking needs no secret and no handler that loads", async () => {
   expect([stderr, jsonOf(lines).map(({ event_id: id }) => id)]).toEqual(["", ["evt_1"]]);
 });
 
+const groupsIn = (stdout: string): number => stdout.split("handler_error").length - 1;
+
 describeUnless(onlyInFullRun(), "beside a running serve", () => {
   test("status, events, event and failures answer the same with and without a serve", async () => {
     using inbox = scratch(files);
@@ -111,6 +113,25 @@ describeUnless(onlyInFullRun(), "beside a running serve", () => {
       { event_id: "evt_2", handler: "handlers/default/push.sql", attempts: 1 },
     ]);
     expect([during.none.code, during.none.stdout]).toEqual([0, "No event matches.\n"]);
+  });
+
+  test("failures say how many groups there are, and take as large a limit as events", async () => {
+    using inbox = scratch({
+      ...files,
+      "handlers/default/boom.ts": `import { handler } from "hookonce";
+export default handler(({ event }) => { throw new Error(event.id); });
+`,
+    });
+    await using server = await serve(inbox.path);
+    for (let n = 0; n < 7; n++) await server.post("/webhook", { event_id: `evt_${n}`, type: "boom" });
+    const three = await command(inbox, "failures", "--limit", "3");
+    expect(groupsIn(three.stdout)).toBe(3);
+    expect(three.lines.at(-1)).toBe("3 of 7 groups are shown. --limit shows more.");
+    const all = await command(inbox, "failures", "--limit", "1000");
+    expect([all.code, groupsIn(all.stdout)]).toEqual([0, 7]);
+    expect(all.stdout).not.toContain("are shown");
+    const json = await command(inbox, "failures", "--limit", "1000", "--json");
+    expect(jsonOf(json.lines)).toHaveLength(7);
   });
 
   test("an id that two sources have asks for --source", async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Cursor, EventFilter, OwedEvent, Reader } from "../../src/engines/reader.ts";
 import type { EngineHarness } from "./harness.ts";
-import { apply, deliver, sourceWith } from "./jobs.ts";
+import { apply, deliver, shop, sourceWith } from "./jobs.ts";
 import { openEngine, type OpenEngine } from "./open-engine.ts";
 import { corrected, none } from "./scenarios/scenario.ts";
 
@@ -51,6 +51,11 @@ async function mixed(harness: EngineHarness): Promise<OpenEngine> {
 }
 
 const owed = ["f0", "u1", "b2", "f4", "f5", "u6", "f7", "u8", "f9"];
+
+/** Events that fail, each with another message. */
+async function failed(it: OpenEngine, ids: readonly string[], at: number, source = shop): Promise<void> {
+  await it.commit(ids.map((id, n) => deliver(id, { fail: true, type: "reply", at: at + n, source })));
+}
 
 /** What a reader says of owed events. */
 export function createReaderTests(name: string, harness: EngineHarness): void {
@@ -189,6 +194,62 @@ export function createReaderTests(name: string, harness: EngineHarness): void {
     test("finds nothing in an empty database", async () => {
       await using it = await openEngine(harness);
       expect(await (await it.engine.reader()).owedByType(10)).toEqual([]);
+    });
+  });
+
+  describe(`${name}: grouping failures`, () => {
+    const long = "x".repeat(500);
+
+    test("gives the largest group first, with its types and its latest event", async () => {
+      await using it = await mixed(harness);
+      const { groups, capped } = await (await it.engine.reader()).failureGroups({}, 1000);
+      expect(capped).toBe(false);
+      const lines = groups.map((one) => [
+        one.source,
+        one.handler,
+        one.count,
+        one.types,
+        one.firstAt,
+        one.lastAt,
+      ]);
+      expect(lines).toEqual([
+        ["shop", "handlers/shop/credit.sql", 4, ["credit"], 1000, 2002],
+        ["branch", "handlers/shop/credit.sql", 1, ["credit"], 1007, 1007],
+        ["shop", "handlers/shop/reply.ts", 1, ["reply"], 1005, 1005],
+      ]);
+      expect(groups[0]?.latestEventId).toBe("f0");
+      const branches = await (await it.engine.reader()).failureGroups({ source: "branch" }, 1000);
+      expect(branches.groups).toEqual(groups.slice(1, 2));
+    });
+
+    test("puts messages together that begin with the same 500 characters, and lists only these", async () => {
+      await using it = await openEngine(harness);
+      await failed(it, [`${long}a`, `${long}b`, "c"], 1000);
+      const reader = await it.engine.reader();
+      const { groups } = await reader.failureGroups({}, 1000);
+      expect(groups.map(({ error, count }) => [error, count])).toEqual([
+        [long, 2],
+        ["c is refused", 1],
+      ]);
+      const { items } = await reader.failures({}, undefined, 10);
+      expect(items.map(({ error }) => error)).toEqual(["c is refused", long, long]);
+      expect((await reader.event("shop", `${long}a`))?.failure?.error).toBe(`${long}a is refused`);
+    });
+
+    test("counts the newest up to the cap, of all or of one source, however many differ", async () => {
+      await using it = await openEngine(harness);
+      const ids = Array.from({ length: 700 }, (_, n) => `evt_${n}`);
+      await failed(it, ids, 1000);
+      await failed(it, ids.slice(0, 3), 500, branch);
+      const reader = await it.engine.reader();
+      const counted = async (source: string | undefined, cap: number): Promise<unknown[]> => {
+        const { groups, capped } = await reader.failureGroups({ source }, cap);
+        return [groups.length, groups[0]?.latestEventId, capped];
+      };
+      expect(await counted(undefined, 703)).toEqual([703, "evt_699", false]);
+      expect(await counted(undefined, 702)).toEqual([702, "evt_699", true]);
+      expect(await counted("branch", 3)).toEqual([3, "evt_2", false]);
+      expect(await counted("branch", 2)).toEqual([2, "evt_2", true]);
     });
   });
 

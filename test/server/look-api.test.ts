@@ -237,11 +237,33 @@ test("GET /api/failures groups by handler and error, or lists one per event", as
     next: null,
     capped: false,
   });
+  expect(grouped.body["total"]).toBe(1);
   const listed = await get(inbox, "/api/failures?group=none");
   expect(idsOf(listed.body)).toEqual(["shop/evt_5", "shop/evt_3"]);
   expect(Object.keys(listed.body.items[0] ?? {}).sort()).toEqual(
     ["source", "event_id", "type", "handler", "code", "error", "attempts", "first_at", "last_at"].sort(),
   );
+});
+
+test("GET /api/failures gives groups page by page, and says how many there are", async () => {
+  await using inbox = await testInbox({
+    config: CONFIG,
+    files: {
+      "handlers/shop/_any.ts":
+        'import { handler } from "hookonce"; export default handler(({ event }) => { throw new Error(event.id); });',
+    },
+  });
+  for (let n = 0; n < 7; n++) await inbox.deliver({ id: `evt_${n}`, type: "x" }, { source: "shop" });
+  const found: string[] = [];
+  let cursor = "";
+  do {
+    const { body } = await get(inbox, `/api/failures?limit=3${cursor}`);
+    expect(body).toMatchObject({ total: 7, capped: false });
+    found.push(...body.items.map(({ error }) => String(error)));
+    cursor = body.next === null ? "" : `&cursor=${body.next}`;
+  } while (cursor !== "");
+  expect(found.sort()).toEqual(Array.from({ length: 7 }, (_, n) => `evt_${n}`));
+  expect((await get(inbox, "/api/failures?cursor=x")).body.error.code).toBe("invalid_cursor");
 });
 
 test("GET /api/status and /api/rollups count what came", async () => {

@@ -3,7 +3,7 @@ import type {
   ErrorJson,
   EventDetail,
   EventList,
-  FailureGroup,
+  FailureGroupList,
   FailureJson,
   List,
   NewTokenJson,
@@ -99,8 +99,7 @@ export const api = {
   rawPath: (source: string, id: string, which: "first" | "changed" = "first") =>
     pathWith("/api/event/raw", { source, event_id: id, which }),
   raw: async (source: string, id: string) => (await send("GET", api.rawPath(source, id))).text(),
-  failureGroups: (cursor: string | null) =>
-    get<List<FailureGroup>>("/api/failures", { group: "handler", cursor: cursor ?? undefined }),
+  failureGroups: (limit: number) => get<FailureGroupList>("/api/failures", { group: "handler", limit }),
   failures: (source: string, cursor: string | null) =>
     get<List<FailureJson>>("/api/failures", {
       group: "none",

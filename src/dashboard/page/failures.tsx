@@ -1,5 +1,12 @@
 import { useState } from "hono/jsx/dom";
-import type { EventDetail, FailureGroup, FailureJson, List, StatusJson } from "../../http/admin/shapes.ts";
+import type {
+  EventDetail,
+  FailureGroup,
+  FailureGroupList,
+  FailureJson,
+  List,
+  StatusJson,
+} from "../../http/admin/shapes.ts";
 import { api } from "./api.ts";
 import type { Act } from "./jobs.ts";
 import { Link } from "./location.tsx";
@@ -7,7 +14,7 @@ import { Stack } from "./stack.tsx";
 import { applyOwed } from "./problems.ts";
 import { eventsPath, exactly } from "./query.ts";
 import { Empty, Failed, Loading, messageOf, Time, useLoaded } from "./ui.tsx";
-import { capped, counted, visible } from "./words.ts";
+import { capped, count, counted, visible } from "./words.ts";
 
 interface FailuresProps {
   readonly status: StatusJson;
@@ -15,8 +22,18 @@ interface FailuresProps {
   readonly settled: number;
 }
 
+const PAGE = 50;
+
+/** The most that the API gives at once. */
+const MAX_GROUPS = 500;
+
 export function Failures({ status, act, settled }: FailuresProps) {
-  const groups = useLoaded<List<FailureGroup>>(`groups ${settled}`, () => api.failureGroups(null), 10_000);
+  const [limit, setLimit] = useState(PAGE);
+  const groups = useLoaded<FailureGroupList>(
+    `groups ${settled} ${limit}`,
+    () => api.failureGroups(limit),
+    10_000,
+  );
   const mayAct = status.actor.scopes.includes("steer");
   const items = groups.value?.items ?? [];
   const unhandled = status.owed.filter(({ outcome }) => outcome === "unhandled");
@@ -43,6 +60,17 @@ export function Failures({ status, act, settled }: FailuresProps) {
           />
         ))}
       </ul>
+      {groups.value === undefined || items.length >= groups.value.total ? null : (
+        <p>
+          {count(items.length)} of {count(groups.value.total)}
+          {groups.value.capped ? "+" : ""} groups are shown, the largest first.{" "}
+          {limit < MAX_GROUPS ? (
+            <button type="button" onClick={() => setLimit(Math.min(MAX_GROUPS, limit * 2))}>
+              Show more
+            </button>
+          ) : null}
+        </p>
+      )}
       {unhandled.length === 0 ? null : (
         <section aria-labelledby="unhandled-title">
           <h2 id="unhandled-title">Stored without a handler</h2>

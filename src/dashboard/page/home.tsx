@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "hono/jsx/dom";
-import type { FailureGroup, List, RollupJson, SourceJson, StatusJson } from "../../http/admin/shapes.ts";
+import type { FailureGroupList, List, RollupJson, SourceJson, StatusJson } from "../../http/admin/shapes.ts";
 import { api } from "./api.ts";
 import { beatsOf, type Beat } from "./beats.ts";
 import { HOUR, hoursOf, minutesSince, type HourOfDay } from "./day.ts";
@@ -10,7 +10,7 @@ import { Code, Empty, Failed, Loading, useLoaded } from "./ui.tsx";
 import { ago, count, counted, duration } from "./words.ts";
 
 export function Home({ status, act }: { readonly status: StatusJson; readonly act: (act: Act) => void }) {
-  const failures = useLoaded<List<FailureGroup>>("groups", () => api.failureGroups(null), 15_000);
+  const failures = useLoaded<FailureGroupList>("groups", () => api.failureGroups(50), 15_000);
   const minutes = useLoaded<List<RollupJson>>(
     "minutes",
     () => api.rollups("minute", minutesSince(Date.now())),

@@ -26,7 +26,7 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
   function failureOf(source: string, eventId: string) {
     return db
       .select({
-        shown: { ...failureColumns, stack: failures.stack },
+        shown: { ...failureColumns, error: failures.error, stack: failures.stack },
         deliveries: failures.deliveries,
         headers: failures.lastHeaders,
         body: failures.lastBody,

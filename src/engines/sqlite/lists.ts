@@ -1,7 +1,7 @@
-import { and, desc, eq, ne, or, sql } from "drizzle-orm";
+import { and, desc, ne, or, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
-import type { FailureGroups, ListFilter, Newest, Reader } from "../reader.ts";
+import type { ListFilter, Newest, Reader } from "../reader.ts";
 import { matching, of } from "./filters.ts";
 import { eventContains, failureContains, ofEvent, ofFailure } from "./listed-events.ts";
 import {
@@ -16,7 +16,7 @@ import {
 import { isOnlyFailed, isOpen, outcomeNow } from "./outcomes.ts";
 import { events, failures, sources } from "./schema.ts";
 
-type Lists = Pick<Reader, "events" | "failures" | "failureGroups">;
+type Lists = Pick<Reader, "events" | "failures">;
 
 /** Lists for people: the newest first, by the time of the first receipt. */
 export function listReads(db: BunSQLiteDatabase): Lists {
@@ -160,52 +160,19 @@ export function listReads(db: BunSQLiteDatabase): Lists {
       );
       return { items: items.map(withoutKey), next };
     },
-    failureGroups({ source }, cap): FailureGroups {
-      const newest = db
-        .select({ ...failureColumns })
-        .from(openFailures)
-        .where(and(isOpen, source === undefined ? undefined : eq(failures.source, source)))
-        .orderBy(desc(failures.firstAt), desc(failures.id))
-        .limit(cap + 1)
-        .as("newest");
-      const rows = db
-        .select({
-          source: newest.source,
-          handler: newest.handler,
-          code: newest.code,
-          error: newest.error,
-          count: sql<number>`count(*)`,
-          types: sql<string>`json_group_array(distinct ${newest.type})`,
-          firstAt: sql<number>`min(${newest.firstAt})`,
-          // SQLite takes the other columns from the row with the maximum:
-          // https://sqlite.org/lang_select.html#bareagg
-          lastAt: sql<number>`max(${newest.lastAt})`,
-          latestEventId: newest.eventId,
-        })
-        .from(newest)
-        .groupBy(sql`1`, sql`2`, sql`3`, sql`4`)
-        .orderBy(sql`5 desc`, sql`8 desc`)
-        .all();
-      const counted = rows.reduce((sum, { count }) => sum + count, 0);
-      return {
-        groups: rows.map(({ types, ...rest }) =>
-          Object.assign(rest, { types: JSON.parse(types) as string[] }),
-        ),
-        capped: counted > cap,
-      };
-    },
   };
 }
 
 const mayHaveFailed = ({ outcome }: ListFilter): boolean => outcome === undefined || outcome === "failed";
 
+/** The index of open failures holds all of them. */
 export const failureColumns = {
   source: of(failures.source).as("source"),
   eventId: of(failures.eventId).as("event_id"),
   type: of(failures.type).as("type"),
   handler: of(failures.handler).as("handler"),
   code: of(failures.code).as("code"),
-  error: of(failures.error).as("error"),
+  error: sql<string>`${failures.summary}`.as("error"),
   attempts: of(failures.attempts).as("attempts"),
   firstAt: of(failures.firstAt).as("first_at"),
   lastAt: of(failures.lastAt).as("last_at"),

@@ -5,6 +5,7 @@ import onePath from "../../../drizzle/0002_one_path.sql" with { type: "text" };
 import interruptedRuns from "../../../drizzle/0003_interrupted_runs.sql" with { type: "text" };
 import lookAndAct from "../../../drizzle/0004_look_and_act.sql" with { type: "text" };
 import changes from "../../../drizzle/0005_changes.sql" with { type: "text" };
+import failureSummaries from "../../../drizzle/0006_failure_summaries.sql" with { type: "text" };
 
 /**
  * The migrations that drizzle-kit generated, embedded in the binary. Add each new file here: a test compares
@@ -17,4 +18,5 @@ export const ownMigrations: readonly Migration[] = [
   { name: "0003_interrupted_runs.sql", sql: interruptedRuns },
   { name: "0004_look_and_act.sql", sql: lookAndAct },
   { name: "0005_changes.sql", sql: changes },
+  { name: "0006_failure_summaries.sql", sql: failureSummaries },
 ];

@@ -12,6 +12,7 @@ import {
 } from "../reader.ts";
 import { changeReads } from "./changes.ts";
 import { detailReads } from "./event-detail.ts";
+import { groupReads } from "./failure-groups.ts";
 import { matching, of } from "./filters.ts";
 import { eventContains, failureContains } from "./listed-events.ts";
 import { ledgerReads } from "./ledger-reads.ts";
@@ -280,6 +281,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
         .get();
     },
     ...listReads(db),
+    ...groupReads(db),
     ...changeReads(db),
     ...detailReads(db),
     ...ledgerReads(db),

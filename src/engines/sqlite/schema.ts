@@ -123,6 +123,9 @@ export const changedBodies = sqliteTable("hookonce_changed_bodies", {
   body: blob({ mode: "buffer" }).notNull(),
 });
 
+/** With this many, an entry of the index of open failures usually fits its page. */
+const SUMMARY_CHARACTERS = 500;
+
 /** Events whose handler failed: rolled back, and kept until a later run succeeds (`settled_at`). */
 export const failures = sqliteTable(
   "hookonce_failures",
@@ -136,6 +139,10 @@ export const failures = sqliteTable(
     handlerHash: text("handler_hash"),
     code: text().notNull(),
     error: text().notNull(),
+    /** The beginning of the error. Lists and groups read it from the index, however long the errors are. */
+    summary: text().generatedAlwaysAs(sql.raw(`substr(error, 1, ${SUMMARY_CHARACTERS})`), {
+      mode: "virtual",
+    }),
     stack: text(),
     /** How often a handler failed for it, in deliveries and in `hookonce apply`. */
     attempts: integer().notNull().default(1),
@@ -162,8 +169,22 @@ export const failures = sqliteTable(
     index("hookonce_failures_open")
       .on(table.position)
       .where(sql`${table.settledAt} is null`),
+    // It holds what lists and groups show, so that they read no row: a row may take some MiB.
     index("hookonce_failures_newest")
-      .on(table.firstAt)
+      .on(
+        table.firstAt,
+        table.id,
+        table.source,
+        table.eventId,
+        table.type,
+        table.handler,
+        table.code,
+        table.summary,
+        table.attempts,
+        table.deliveries,
+        table.lastAt,
+        table.nextAt,
+      )
       .where(sql`${table.settledAt} is null`),
     index("hookonce_failures_next")
       .on(table.nextAt)

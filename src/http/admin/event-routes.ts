@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import type { ListFilter, Reader } from "../../engines/reader.ts";
 import { HookonceError } from "../../errors.ts";
-import { readNewest, writeNewest } from "./cursors.ts";
+import { readNewest, readNumber, writeNewest } from "./cursors.ts";
 import { detailJson, eventJson, failureJson, groupJson } from "./event-json.ts";
 import { followEvents } from "./follow.ts";
 import type { AdminInbox } from "./inbox.ts";
@@ -52,16 +52,19 @@ export function createEventRoutes(inbox: AdminInbox) {
     })
     .get("/api/failures", needs("read"), zValidator("query", failuresQuery, refuseRequest), async (c) => {
       const { group, limit, cursor, ...filter } = c.req.valid("query");
-      const after = readNewest(cursor);
       const reader = await inbox.reader();
       if (group === "handler") {
+        const from = readNumber(cursor) ?? 0;
         const { groups, capped } = await reader.failureGroups({ source: filter.source }, MAX_GROUPED);
+        const to = from + limit;
         return c.json({
-          items: groups.slice(0, limit).map(groupJson),
-          next: null,
+          items: groups.slice(from, to).map(groupJson),
+          next: to < groups.length ? String(to) : null,
+          total: groups.length,
           capped,
         } satisfies FailureGroupList);
       }
+      const after = readNewest(cursor);
       const { items, next } = await pace(filter, () => reader.failures(filter, after, limit));
       return c.json({ items: items.map(failureJson), next: writeNewest(next) } satisfies List<FailureJson>);
     })

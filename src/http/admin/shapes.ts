@@ -100,6 +100,8 @@ export interface ReplyJson {
 
 /** Groups of failures, the largest first. */
 export interface FailureGroupList extends List<FailureGroup> {
+  /** How many groups there are; if `capped`, there may be more. */
+  readonly total: number;
   /** Whether there are more failures than were counted. */
   readonly capped: boolean;
 }
@@ -110,6 +112,7 @@ export interface FailureJson {
   readonly type: string;
   readonly handler: string | null;
   readonly code: string;
+  /** In a list, the first 500 characters. */
   readonly error: string;
   readonly attempts: number;
   readonly first_at: number;
@@ -122,13 +125,14 @@ export interface FailureDetail extends FailureJson {
   readonly next_at: number | null;
 }
 
-/** Open failures with the same source, handler and error. */
+/** Open failures with the same source, handler and error, up to its 500th character. */
 export interface FailureGroup {
   readonly source: string;
   readonly handler: string | null;
   readonly code: string;
   readonly error: string;
   readonly count: number;
+  /** At most 100. */
   readonly types: readonly string[];
   readonly first_at: number;
   readonly last_at: number;

@@ -55,19 +55,25 @@ test("no statement of a delivery scans a table, even if SQLite has counted one r
     expect(Object.values(SQL).flatMap((sql) => scansOf(connection, sql, "open|newest"))).toEqual([]);
   }));
 
+/** The statements that are prepared on the connection from now on. */
+function spyOn(connection: Database): { spy: Database; statements: Set<string> } {
+  const statements = new Set<string>();
+  const spy = new Proxy(connection, {
+    get(target, name) {
+      const found: unknown = Reflect.get(target, name);
+      if (typeof found !== "function") return found;
+      return (...args: unknown[]): unknown => {
+        if (name === "prepare" || name === "query") statements.add(String(args[0]));
+        return found.apply(target, args);
+      };
+    },
+  });
+  return { spy, statements };
+}
+
 test("nor does one that lists and finds events", () =>
   withCountedRows((connection) => {
-    const statements = new Set<string>();
-    const spy = new Proxy(connection, {
-      get(target, name) {
-        const found: unknown = Reflect.get(target, name);
-        if (typeof found !== "function") return found;
-        return (...args: unknown[]): unknown => {
-          if (name === "prepare" || name === "query") statements.add(String(args[0]));
-          return found.apply(target, args);
-        };
-      },
-    });
+    const { spy, statements } = spyOn(connection);
     const reader = openReader(spy);
     const filters: ListFilter[] = [
       {},
@@ -85,8 +91,34 @@ test("nor does one that lists and finds events", () =>
         void reader.failures(filter, after, 10);
       }
     }
+    void reader.failureGroups({}, 10);
     void reader.event("default", "evt_1");
     expect(statements.size).toBeGreaterThan(20);
     const ordered = "open|newest|received_at|not_processed|unhandled|change";
     expect([...statements].flatMap((sql) => scansOf(connection, sql, ordered))).toEqual([]);
+  }));
+
+/** From which tables a statement reads columns. It may open a table and read only its index. */
+function rowsReadBy(connection: Database, sql: string): number {
+  const steps = connection.prepare(`explain ${sql}`).values() as [number, string, number, ...unknown[]][];
+  const tables = new Set(
+    steps
+      .filter(([, name, , , , key]) => name === "OpenRead" && !String(key).startsWith("k("))
+      .map(([, , cursor]) => cursor),
+  );
+  return steps.filter(([, name, cursor]) => name === "Column" && tables.has(cursor)).length;
+}
+
+test("lists and groups of failures read only their index, because a row may take some MiB", () =>
+  withCountedRows((connection) => {
+    const { spy, statements } = spyOn(connection);
+    const reader = openReader(spy);
+    for (const filter of [{}, { source: "default", type: "x*", since: 0, until: 9 }])
+      void reader.failures(filter, undefined, 10);
+    void reader.failureGroups({ source: "default" }, 10);
+    expect(statements.size).toBeGreaterThan(3);
+    expect([...statements].filter((sql) => rowsReadBy(connection, sql) > 0)).toEqual([]);
+    expect(
+      rowsReadBy(connection, "select error from hookonce_failures where settled_at is null"),
+    ).toBeGreaterThan(0);
   }));

@@ -1,0 +1,3 @@
+DROP INDEX `hookonce_failures_newest`;--> statement-breakpoint
+ALTER TABLE `hookonce_failures` ADD `summary` text GENERATED ALWAYS AS (substr(error, 1, 500)) VIRTUAL;--> statement-breakpoint
+CREATE INDEX `hookonce_failures_newest` ON `hookonce_failures` (`first_at`,`id`,`source`,`event_id`,`type`,`handler`,`code`,`summary`,`attempts`,`deliveries`,`last_at`,`next_at`) WHERE "hookonce_failures"."settled_at" is null;

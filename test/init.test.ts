@@ -37,6 +37,7 @@ const everything = [
   "migrations/0001_credits.sql",
   "handlers/default/_any.sql",
   "handlers/default/user.created.ts",
+  "handlers/default/_any.test.ts",
   ".env",
   ".gitignore",
   "tsconfig.json",

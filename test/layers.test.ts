@@ -9,6 +9,7 @@ import { dirname, join, normalize } from "node:path";
 const LAYERS: readonly (readonly string[])[] = [
   ["main"],
   ["cli"],
+  ["testing"],
   ["demo", "simulator"],
   ["app"],
   ["dashboard"],
@@ -34,8 +35,8 @@ const ASIDE = ["assets.d.ts", "build-all.ts", "templates/inbox/", "templates/typ
  */
 const PACKAGES: readonly { name: RegExp; value: readonly string[]; type: readonly string[] }[] = [
   // All SQL is in the engines and handlers. The demo contains the tutorial's receiver, which has its own
-  // database.
-  { name: /^bun:sqlite$/, value: ["engines", "demo"], type: [] },
+  // database, and a user's test reads its tables.
+  { name: /^bun:sqlite$/, value: ["engines", "demo", "testing"], type: [] },
   { name: /^drizzle-orm(?:\/|$)/, value: ["engines"], type: [] },
   { name: /^(?:hono|@hono\/.*)$/, value: ["http"], type: ["app"] },
   { name: /^(?:hono\/jsx.*|uplot)$/, value: ["dashboard"], type: [] },
@@ -306,11 +307,11 @@ describe("the check itself", () => {
     ],
     [
       { "inbox/a.ts": 'import type { Database } from "bun:sqlite";' },
-      "inbox/a.ts imports types of bun:sqlite, which only engines, demo may import",
+      "inbox/a.ts imports types of bun:sqlite, which only engines, demo, testing may import",
     ],
     [
       { "app/a.ts": 'import { Database } from "bun:sqlite"; new Database();' },
-      "app/a.ts imports bun:sqlite, which only engines, demo may import",
+      "app/a.ts imports bun:sqlite, which only engines, demo, testing may import",
     ],
     [
       { "http/a.ts": 'import { eq } from "drizzle-orm/sqlite-core"; eq();' },

@@ -6,6 +6,7 @@ import {
   readConfig,
   refuseFile,
   type Config,
+  type ConfiguredSource,
   type ReadConfig,
 } from "../config/load.ts";
 import type { Environment } from "../config/secrets.ts";
@@ -67,6 +68,10 @@ export interface Checked {
 export interface CheckOptions {
   /** Null if no secrets are needed, because the sources only read what is stored. */
   readonly environment: Environment | null;
+  /** The secrets of a source instead of those that the config names. The environment must be null. */
+  readonly secretsOf?:
+    | ((source: ConfiguredSource) => Pick<ConfiguredSource, "secrets" | "verifyToken">)
+    | undefined;
   readonly clock: () => number;
   /** Fetches providers' keys and certificates. Only tests pass one. */
   readonly fetch?: Fetch | undefined;
@@ -88,7 +93,9 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   refuseFile(inboxFolder);
   const problems: Problem[] = [];
   const unchecked: string[] = [];
-  const read = await attempt(problems, () => readConfig(inboxFolder, secretNeeds, options.environment));
+  const read = await attempt(problems, () =>
+    withSecrets(readConfig(inboxFolder, secretNeeds, options.environment), options),
+  );
   // In a folder that is not an inbox folder, handlers/ belongs to another program and must not be loaded.
   if (!existsSync(join(inboxFolder, CONFIG_FILE))) return { ...NOTHING, problems };
   const config = read?.config ?? null;
@@ -174,6 +181,12 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     unchecked,
     trial: trialIn(path, rehearsed),
   };
+}
+
+function withSecrets(read: ReadConfig, { secretsOf }: CheckOptions): ReadConfig {
+  if (secretsOf === undefined) return read;
+  const sources = read.sources.map((source) => ({ ...source, ...secretsOf(source) }));
+  return { ...read, sources, config: read.config === null ? null : { ...read.config, sources } };
 }
 
 function trialIn(path: string | null, rehearsed: Rehearsed | null): Checked["trial"] {
@@ -264,13 +277,13 @@ async function owedIn(database: string): Promise<Checked["owed"]> {
 /** Creates the sources that have no problem, and reports the problems of the others. */
 function createAll(
   read: ReadConfig | null,
-  { clock, fetch, environment }: CheckOptions,
+  { clock, fetch, environment, secretsOf }: CheckOptions,
   problems: Problem[],
 ): ReadonlyMap<string, Source> {
   if (read === null) return new Map();
   const paths = pathProblems(read);
   const readable = read.sources.filter(({ name }) => paths.get(name)?.length === 0);
-  const created = createSources(readable, clock, fetch, environment !== null);
+  const created = createSources(readable, clock, fetch, environment !== null || secretsOf !== undefined);
   const found = [...read.problems, ...missingKeys(read), ...[...paths.values()].flat(), ...created.problems];
   problems.push(...inOrder(found));
   return created.sources;

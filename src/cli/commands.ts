@@ -14,6 +14,7 @@ import { replay } from "./commands/replay.ts";
 import { send } from "./commands/send.ts";
 import { serve } from "./commands/serve.ts";
 import { status } from "./commands/status.ts";
+import { test } from "./commands/test.ts";
 import { token } from "./commands/token.ts";
 import { verify } from "./commands/verify.ts";
 
@@ -31,6 +32,7 @@ export const commands: readonly CommandEntry[] = [
   apply,
   replay,
   discard,
+  test,
   send,
   verify,
   importEvents,

@@ -17,8 +17,8 @@ const dialectSwitch = "drizzle-orm/column-builder.d.ts";
 const nodeModules = join(import.meta.dir, "../../node_modules");
 
 /**
- * The types of drizzle-orm, drizzle-orm/sqlite-core, zod and hookonce, and everything that they import, as
- * the base64 of a zstd-compressed JSON object from path to text. It takes 73 kB, with gzip 87 kB.
+ * The types of drizzle-orm, drizzle-orm/sqlite-core, zod, hookonce, bun:test and bun:sqlite, and everything that
+ * they import, as the base64 of a zstd-compressed JSON object from path to text.
  *
  * Throws if a declaration file is missing or has an unknown kind of import, so that a new version of a
  * package breaks the build and not the user's editor.
@@ -27,11 +27,21 @@ export function editorTypesArchive(): string {
   const files: Record<string, string> = {
     "README.md": readme(),
     "hookonce.d.ts": readFileSync(join(import.meta.dir, "types/hookonce.d.ts"), "utf8"),
+    "test.d.ts": readFileSync(join(import.meta.dir, "types/test.d.ts"), "utf8"),
     "globals.d.ts": readFileSync(join(import.meta.dir, "inbox/types/globals.d.ts"), "utf8"),
+    "bun-test.d.ts": bunTypes("test").replace(/^.*import\("\.\/vendor\/expect-type"\).*\n/m, ""),
+    "bun-sqlite.d.ts": bunTypes("sqlite"),
     "zod/LICENSE": readFileSync(join(nodeModules, "zod/LICENSE"), "utf8"),
   };
   for (const entry of entries) addWithImports(entry, files);
   return Bun.zstdCompressSync(JSON.stringify(files), { level: 19 }).toBase64();
+}
+
+/** The declarations of "bun:test" and "bun:sqlite", each complete in one file. */
+function bunTypes(name: string): string {
+  const text = readFileSync(join(nodeModules, `bun-types/${name}.d.ts`), "utf8");
+  if (!text.includes(`declare module "bun:${name}"`)) throw new Error(`bun-types has no bun:${name}`);
+  return text;
 }
 
 function addWithImports(path: string, files: Record<string, string>): void {
@@ -85,7 +95,7 @@ function standIns(names: string, importer: string): string {
 }
 
 function readme(): string {
-  const described = ["drizzle-orm", "zod"].map((name) => {
+  const described = ["drizzle-orm", "zod", "bun-types"].map((name) => {
     const { version, license, homepage } = JSON.parse(
       readFileSync(join(nodeModules, name, "package.json"), "utf8"),
     );
@@ -93,7 +103,7 @@ function readme(): string {
   });
   return `Types for your editor. \`hookonce init\` writes and updates them. Nothing here is run.
 
-hookonce supplies these packages to handlers, and the declarations are theirs:
+hookonce supplies these packages to handlers and tests, and the declarations are theirs:
 
 ${described.join("\n")}
 

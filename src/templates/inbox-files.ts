@@ -43,6 +43,12 @@ export const inboxFiles: readonly InboxFile[] = [
     purpose: "or in TypeScript",
     sample: true,
   },
+  {
+    path: "handlers/default/_any.test.ts",
+    text: templateText("inbox/handlers/default/_any.test.ts"),
+    purpose: "a first test: hookonce test",
+    sample: true,
+  },
   ...commonFiles,
 ];
 

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
@@ -39,6 +39,20 @@ describeUnless(onlyInFullRun(), "the compiled binary", () => {
     if ((await build.exited) !== 0) throw new Error(`the build failed: ${said}`);
   }, 60_000);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  test("runs the tests of a new folder with nothing installed", async () => {
+    using empty = scratch();
+    const cwd = empty.path;
+    await run(["init"], { program, cwd });
+    const tested = await run(["test"], { program, cwd });
+    expect(tested.stderr).toContain(" 2 pass\n 0 fail\n");
+    expect([tested.code, existsSync(join(cwd, "data"))]).toEqual([0, false]);
+    await run(["add", "stripe", "invoice.paid"], { program, cwd });
+    writeFileSync(join(cwd, "handlers/stripe/invoice.paid.sql"), "insert into credits values ('ada', 1, 2);");
+    const refused = await run(["test"], { program, cwd });
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain("table credits has 2 columns but 3 values were supplied");
+  }, 30_000);
 
   test("works in an empty folder with nothing installed, from init to processed events and their duplicates", async () => {
     using empty = scratch();

@@ -5,7 +5,7 @@ import { report } from "../../src/cli/verify.ts";
 
 import { generateKeyPair, type PublicKeyScheme } from "../../src/providers/schemes/public-key.ts";
 import { randomKeys, sign } from "../../src/providers/verifier.ts";
-import { certificateFor } from "../support/certificate.ts";
+import { certificateFor } from "../../src/providers/schemes/self-signed.ts";
 import { stripeSignature } from "../support/stripe.ts";
 import { testInbox } from "../support/test-inbox.ts";
 import { BODY, examineIt, NOW, preset, signed, source, withBody } from "./patient.ts";

@@ -3,7 +3,7 @@ import { providers } from "../../src/providers/presets.ts";
 import type { Selector } from "../../src/providers/body/selector.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import { sign } from "../../src/providers/verifier.ts";
-import { certificateFor } from "../support/certificate.ts";
+import { certificateFor } from "../../src/providers/schemes/self-signed.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { signerFor, URL_OF_IT, type Signer } from "./preset-samples.ts";
 import { effectsTable, NOW } from "./signed-inbox.ts";

@@ -9,7 +9,7 @@ import type { OutgoingRequest } from "../../src/providers/context.ts";
 import { providers } from "../../src/providers/presets.ts";
 import type { Source } from "../../src/providers/source.ts";
 import { sign } from "../../src/providers/verifier.ts";
-import { certificateFor } from "../support/certificate.ts";
+import { certificateFor } from "../../src/providers/schemes/self-signed.ts";
 import { deliveryOf, sourceOf } from "./handed-on.ts";
 import { signerFor } from "./preset-samples.ts";
 import { NOW } from "./signed-inbox.ts";

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import type { SigningKeys } from "../../src/providers/context.ts";
 import { randomKeys } from "../../src/providers/verifier.ts";
-import { certificateFor } from "../support/certificate.ts";
+import { certificateFor } from "../../src/providers/schemes/self-signed.ts";
 import { testInbox } from "../support/test-inbox.ts";
 import { isAccepted, libraries, signWith } from "./libraries/libraries.ts";
 import type { Arrival, Difference, Library } from "./libraries/library.ts";

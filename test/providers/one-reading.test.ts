@@ -5,7 +5,7 @@ import type { OutgoingRequest } from "../../src/providers/context.ts";
 import { providers } from "../../src/providers/presets.ts";
 import { kindOf } from "../../src/providers/schemes.ts";
 import { sign } from "../../src/providers/verifier.ts";
-import { certificateFor } from "../support/certificate.ts";
+import { certificateFor } from "../../src/providers/schemes/self-signed.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { signerFor, type Signer } from "./preset-samples.ts";
 import { handedOn, sourceOf, type Handled } from "./handed-on.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { HookonceError } from "../../src/errors.ts";
 import type { Headers } from "../../src/event.ts";
-import { certificateFor } from "../support/certificate.ts";
+import { certificateFor } from "../../src/providers/schemes/self-signed.ts";
 import { sourceOf } from "./handed-on.ts";
 import { signerFor } from "./preset-samples.ts";
 

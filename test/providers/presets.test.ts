@@ -4,7 +4,7 @@ import type { OutgoingRequest } from "../../src/providers/context.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import { kindOf } from "../../src/providers/schemes.ts";
 import { HookonceError } from "../../src/errors.ts";
-import { certificateFor } from "../support/certificate.ts";
+import { certificateFor } from "../../src/providers/schemes/self-signed.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { sourceOf } from "./handed-on.ts";
 import { samples, signerFor, URL_OF_IT, type Sample, type Signer } from "./preset-samples.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { providers } from "../../src/providers/presets.ts";
 import { kindOf } from "../../src/providers/schemes.ts";
-import { certificateFor } from "../support/certificate.ts";
+import { certificateFor } from "../../src/providers/schemes/self-signed.ts";
 import { testInbox } from "../support/test-inbox.ts";
 import { samples, signerFor } from "./preset-samples.ts";
 import { effectsTable, NOW } from "./signed-inbox.ts";

@@ -11,7 +11,7 @@ import type { Provider } from "../../src/providers/provider.ts";
 import { kindOf } from "../../src/providers/schemes.ts";
 import { createSource, type Source } from "../../src/providers/source.ts";
 import { randomKeys, sign } from "../../src/providers/verifier.ts";
-import { certificateFor } from "../support/certificate.ts";
+import { certificateFor } from "../../src/providers/schemes/self-signed.ts";
 import { deliveryOf } from "./handed-on.ts";
 import { signerFor, URL_OF_IT, type Signer } from "./preset-samples.ts";
 import { NOW } from "./signed-inbox.ts";

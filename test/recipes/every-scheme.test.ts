@@ -2,7 +2,7 @@ import { describe, expect } from "bun:test";
 import { scratch } from "../cli/support/hookonce.ts";
 import { needsCommand, onlyInFullRun, testUnless } from "../crash/requirements.ts";
 import { samples, signerFor } from "../providers/preset-samples.ts";
-import { certificateFor } from "../support/certificate.ts";
+import { certificateFor } from "../../src/providers/schemes/self-signed.ts";
 import { testInbox } from "../support/test-inbox.ts";
 import { proxies, request } from "./readme-proxies.ts";
 

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
 import type { Scratch } from "../cli/support/hookonce.ts";
-import { certificateFor } from "../support/certificate.ts";
+import { certificateFor } from "../../src/providers/schemes/self-signed.ts";
 import { block } from "../support/readme.ts";
 import { startCaddy, startNginx, type Proxy } from "./proxies.ts";
 

@@ -11,7 +11,7 @@ import { examples } from "../../src/simulator/examples.ts";
 import { staleAge, whyNotTampered } from "../../src/simulator/request.ts";
 import { send, signedRequests, type SendOptions, type SendReport } from "../../src/simulator/send.ts";
 import { completed, neededBy, URL_OF_IT } from "../providers/preset-samples.ts";
-import { certificateFor } from "../support/certificate.ts";
+import { certificateFor } from "../../src/providers/schemes/self-signed.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 
 /** A preset, completed with what `hmac` and `static` leave to the config. */

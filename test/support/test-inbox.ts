@@ -2,24 +2,18 @@ import { Database } from "bun:sqlite";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import pino from "pino";
-import { check } from "../../src/app/check.ts";
-import {
-  createReceiver,
-  openInbox,
-  type Inbox,
-  type OpenInboxOptions,
-  type Receiver,
-} from "../../src/app/open-inbox.ts";
+import type { Inbox, OpenInboxOptions } from "../../src/app/open-inbox.ts";
 import { createAdminApps, type AdminApps } from "../../src/app/admin-apps.ts";
 import { startMinutes } from "../../src/app/minutes.ts";
 import { startRetries } from "../../src/app/retries.ts";
-import { createServices, type Services } from "../../src/app/services.ts";
+import type { Services } from "../../src/app/services.ts";
 import { HookonceError } from "../../src/errors.ts";
 import type { Fetch } from "../../src/providers/context.ts";
 import type { BodyLimits } from "../../src/http/body-budget.ts";
 import { createRefusedRing, type RefusedRing } from "../../src/http/refused.ts";
 import { listen, type HttpServer } from "../../src/http/server.ts";
 import { createBackgroundJobs } from "../../src/inbox/background-jobs.ts";
+import { createReceiver, openFolder, requestTo, type Receiver } from "../../src/testing/open-inbox.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 export interface TestInboxOptions {
@@ -115,30 +109,19 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
     }
   };
   const open = async (extra: TestInboxOptions["open"]): Promise<void> => {
-    const { config, sources, handlers, problems, code } = await check(folder, {
-      environment: options.environment ?? {},
-      clock,
-      acceptIdChange: { ...options.open, ...extra }.acceptIdChange,
-      // No test may use the network.
-      fetch: options.fetch ?? (() => Promise.reject(new Error("a test has fetched"))),
-    });
-    if (config === null || problems.length > 0) {
-      throw new HookonceError(code, problems.map(({ message }) => message).join("\n"), {
-        problems,
-      });
-    }
-    services = createServices();
-    inbox = await openInbox(services, {
-      config,
-      sources,
-      handlers,
-      log: logger,
-      clock,
-      onFatal,
-      lockWaitMs: 0,
-      ...options.open,
-      ...extra,
-    });
+    const opened = await openFolder(
+      folder,
+      {
+        environment: options.environment ?? {},
+        clock,
+        acceptIdChange: { ...options.open, ...extra }.acceptIdChange,
+        // No test may use the network.
+        fetch: options.fetch ?? (() => Promise.reject(new Error("a test has fetched"))),
+      },
+      { log: logger, onFatal, ...options.open, ...extra },
+    );
+    const { config, sources } = opened;
+    ({ services, inbox } = opened);
     const { engine, queue } = inbox;
     const reader = (): ReturnType<typeof engine.reader> => engine.reader();
     const jobs = createBackgroundJobs(async () => ({
@@ -196,12 +179,8 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
     db.run("pragma busy_timeout = 5000");
     return db.prepare(sql).all(...values);
   };
-  const request: TestInbox["request"] = async (path, init = {}, remoteAddress = "127.0.0.1") => {
-    const headers = new Headers(init.headers);
-    if (!headers.has("host")) headers.set("host", "localhost");
-    if (typeof init.body === "string") headers.set("content-length", String(Buffer.byteLength(init.body)));
-    return receiver.routes.request(path, { ...init, headers }, { remoteAddress: () => remoteAddress });
-  };
+  const request: TestInbox["request"] = (path, init, remoteAddress) =>
+    requestTo(receiver, path, init, remoteAddress);
   return {
     folder,
     refused,

@@ -122,3 +122,12 @@ export function privateKeyOf({ privateKey }: SigningKeys): string {
     "This provider signs with a private key, and a source's secret is only the public key.",
   );
 }
+
+/** The public half of a private key. Both are JWKs; the private one is JSON. */
+export function publicJwkOf(privateKey: string): Readonly<Record<string, unknown>> {
+  const jwk = JSON.parse(privateKey) as Record<string, unknown>;
+  return Object.fromEntries(Object.entries(jwk).filter(([name]) => !PRIVATE_MEMBERS.has(name)));
+}
+
+/** https://www.rfc-editor.org/rfc/rfc7518#section-6 */
+const PRIVATE_MEMBERS = new Set(["d", "p", "q", "dp", "dq", "qi", "oth"]);

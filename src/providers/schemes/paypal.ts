@@ -6,6 +6,7 @@ import { createCertificateVerify } from "./certificate.ts";
 import { privateKeyOf, randomRsaKey, randomSecret } from "./keys.ts";
 import { checkPinned } from "./pinned-fetch.ts";
 import { defineKind, headerIn } from "./scheme.ts";
+import { certificateFor } from "./self-signed.ts";
 
 /**
  * PayPal signs the id and time of the transmission, the id of the webhook and a checksum of the body, with a
@@ -29,6 +30,8 @@ export const paypal = defineKind<PayPalScheme>({
     "RSA over id, time, webhook id and a checksum of the body; the certificate is fetched from PayPal",
   whyNoTolerance: () => "its age is not checked",
   makeKeys: () => ({ secret: randomSecret("hex"), privateKey: randomRsaKey() }),
+  servedKey: (_, keys, url) =>
+    HOST.test(new URL(url).hostname) ? certificateFor(privateKeyOf(keys)) : undefined,
   signatureHeader: () => ({ header: SIGNATURE }),
   timestampHeader: () => TIMESTAMP,
 });

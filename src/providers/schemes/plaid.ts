@@ -4,7 +4,7 @@ import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../
 import { nodeCrypto } from "../node-modules.ts";
 import { isSecret } from "./comparison.ts";
 import { bodyHash, loadJose, tokenMismatch } from "./jwt.ts";
-import { privateKeyOf, randomSecret } from "./keys.ts";
+import { privateKeyOf, publicJwkOf, randomSecret } from "./keys.ts";
 import { createKeep, fetchPinned } from "./pinned-fetch.ts";
 import { defineKind, headerIn, withOwnTolerance } from "./scheme.ts";
 import { checkAge } from "./age.ts";
@@ -30,6 +30,10 @@ export const plaid = defineKind<PlaidScheme>({
   sign,
   describe: () => "a JWT (ES256) with the hash of the body; its key is fetched from Plaid",
   makeKeys: () => ({ secret: `${randomSecret("hex")}:${randomSecret("hex")}`, privateKey: randomKey() }),
+  servedKey: (_, keys, url) =>
+    Object.values(HOSTS).some((host) => url.startsWith(host))
+      ? JSON.stringify({ key: publicJwkOf(privateKeyOf(keys)) })
+      : undefined,
   signatureHeader: () => ({ header: HEADER }),
   weakness: (_, secret) => weaknessOfLast(secret, "secret"),
 });

@@ -137,6 +137,12 @@ interface Optional<S> {
   /** How the secret becomes a key, in words. Default: undefined, the secret is not a key. */
   describeKey?(scheme: S): string | undefined;
 
+  /**
+   * What is answered when the public key of `keys` is fetched from `url`. A test inbox answers with it, so that it
+   * needs no network. Default: undefined, no key is fetched from there.
+   */
+  servedKey?(scheme: S, keys: SigningKeys, url: string): string | undefined;
+
   /** Why a receiver cannot notice a changed body. Default: undefined, it can. */
   unsignedBody?(scheme: S): string | undefined;
 
@@ -231,6 +237,7 @@ export function defineKind<S extends SchemeLiteral>(definition: Definition<S>): 
     wrongClaims: () => [],
     weakness: (_, secret) => weaknessOf(secret),
     describeKey: () => undefined,
+    servedKey: () => undefined,
     unsignedBody: () => undefined,
     signedField: undefined,
     checksSecretFirst: false,

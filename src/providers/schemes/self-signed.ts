@@ -1,7 +1,11 @@
-import { createPrivateKey, createPublicKey, sign } from "node:crypto";
+import { nodeCrypto } from "../node-modules.ts";
 
-/** Makes a minimal self-signed X.509 certificate, valid from 2020 to 2049. Takes and returns PEM. */
+/**
+ * Makes a minimal self-signed X.509 certificate, valid from 2020 to 2049, for tests without a network. Takes and
+ * returns PEM.
+ */
 export function certificateFor(privateKey: string): string {
+  const { createPrivateKey, createPublicKey, sign } = nodeCrypto();
   const key = createPrivateKey(privateKey);
   const spki = createPublicKey(key).export({ format: "der", type: "spki" });
   const sha256WithRsa = sequence(oid("2a864886f70d01010b"), Buffer.of(5, 0));

@@ -7,6 +7,7 @@ import { isSecret } from "./comparison.ts";
 import { privateKeyOf, randomRsaKey, randomSecret } from "./keys.ts";
 import { checkPinned } from "./pinned-fetch.ts";
 import { defineKind } from "./scheme.ts";
+import { certificateFor } from "./self-signed.ts";
 import { signedText, withoutRepetition } from "./signed-fields.ts";
 
 /**
@@ -29,6 +30,8 @@ export const sns = defineKind<SnsScheme>({
     secret: `arn:aws:sns:us-east-1:000000000000:${randomSecret("hex")}`,
     privateKey: randomRsaKey(),
   }),
+  servedKey: (_, keys, url) =>
+    SNS_HOST.test(new URL(url).hostname) ? certificateFor(privateKeyOf(keys)) : undefined,
   reading: (_, asItCame) => withoutRepetition(asItCame),
   signedField: "Message",
   // A wrong secret is the ARN of another topic, and nothing is fetched for that.

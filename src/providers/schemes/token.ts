@@ -7,7 +7,7 @@ import type { SchemeConfig } from "./config.ts";
 import { isSecret } from "./comparison.ts";
 import { bodyHash, loadJose } from "./jwt.ts";
 import { createKeySet, TOKEN_ALGORITHMS } from "./key-set.ts";
-import { privateKeyOf } from "./keys.ts";
+import { privateKeyOf, publicJwkOf } from "./keys.ts";
 import { defineKind } from "./scheme.ts";
 import {
   BODY_HASH,
@@ -50,6 +50,8 @@ export const token = defineKind<TokenScheme>({
   describe: ({ algorithm, jwksUrl }) =>
     `a JWT (${algorithm ?? TOKEN_ALGORITHMS.join(" or ")}); its key is fetched from ${jwksUrl === "" ? "signature.jwks_url" : jwksUrl}`,
   makeKeys: () => ({ secret: "", privateKey: randomKey() }),
+  servedKey: ({ jwksUrl }, keys, url) =>
+    url === jwksUrl ? JSON.stringify({ keys: [publicJwkOf(privateKeyOf(keys))] }) : undefined,
   signatureHeader: ({ signature }) => signature,
   redactSignature: withoutSignature,
   tolerance: ({ tolerance }) => tolerance,

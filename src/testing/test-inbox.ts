@@ -1,0 +1,146 @@
+import { Database } from "bun:sqlite";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { CONFIG_FILE } from "../config/load.ts";
+import { nearest } from "../config/nearest.ts";
+import { createJsonLogger } from "../logging/log.ts";
+import { readableLine } from "../logging/readable-line.ts";
+import { readAnswer, type Answer, type DeliveryLine } from "./answer.ts";
+import { requestFor, type DeliverOptions } from "./deliver.ts";
+import { fetchKey, secretsOf, signingSource } from "./keys.ts";
+import { createReceiver, openFolder, requestTo } from "./open-inbox.ts";
+
+export interface TestInboxOptions {
+  /** The inbox folder. Default: the nearest one at or above the test file, else the working directory. */
+  readonly folder?: string;
+  /** Runs on the empty database before the migrations, to make the tables that an application owns. */
+  readonly prepare?: (db: Database) => void;
+}
+
+/** What a test has of an inbox. Its types for users are in templates/types/test.d.ts. */
+export interface TestInbox extends AsyncDisposable {
+  readonly db: Database;
+  get clock(): number;
+  set clock(time: number | string | Date);
+  deliver(source: string, payload: unknown, options?: DeliverOptions): Promise<Answer[]>;
+}
+
+/**
+ * Opens an inbox with the config, the migrations and the handlers of an inbox folder, on a new database in a
+ * temporary folder. Its secrets are made up, and it uses no network.
+ *
+ * @throws HookonceError with every problem for which `serve` would refuse to start
+ */
+export async function testInbox({ folder: given, prepare }: TestInboxOptions = {}): Promise<TestInbox> {
+  const folder = given === undefined ? nearestFolder(dirname(Bun.main)) : resolve(given);
+  const temporary = mkdtempSync(join(tmpdir(), "hookonce-test-"));
+  const remove = (): void => rmSync(temporary, { recursive: true, force: true });
+  try {
+    return await open(folder, join(temporary, "hookonce.db"), prepare, remove);
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
+function nearestFolder(from: string): string {
+  for (let folder = from; ; folder = dirname(folder)) {
+    if (existsSync(join(folder, CONFIG_FILE))) return folder;
+    if (folder === dirname(folder)) return resolve(".");
+  }
+}
+
+/** The log lines of the delivery that is being answered. */
+const lines = new AsyncLocalStorage<DeliveryLine[]>();
+
+async function open(
+  folder: string,
+  database: string,
+  prepare: TestInboxOptions["prepare"],
+  remove: () => void,
+): Promise<TestInbox> {
+  if (prepare !== undefined) {
+    using empty = new Database(database, { strict: true });
+    empty.run("pragma journal_mode = wal");
+    prepare(empty);
+  }
+  let time: number | undefined;
+  const clock = (): number => time ?? Date.now();
+  const log = createJsonLogger("info", show);
+  const { services, config, sources, inbox } = await openFolder(
+    folder,
+    { environment: null, secretsOf, fetch: fetchKey, clock, database, forStart: true },
+    {
+      log,
+      onFatal: (error) => {
+        throw error;
+      },
+    },
+  );
+  const receiver = createReceiver(inbox, { sources, log, clock });
+  // Closing it must also finalize the statements, or the files stay open until garbage collection.
+  const db = new Database(database, { strict: true });
+  db.run("pragma busy_timeout = 5000");
+  db.run("pragma foreign_keys = on");
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    db.close();
+    receiver.refuse();
+    await services.stop();
+    remove();
+  };
+
+  return {
+    db,
+    get clock(): number {
+      return clock();
+    },
+    set clock(to: number | string | Date) {
+      const at = new Date(to).getTime();
+      if (Number.isNaN(at))
+        throw new TypeError(
+          `box.clock: ${String(to)} is not a time. Set a Date, Unix milliseconds or ISO 8601`,
+        );
+      time = at;
+    },
+    async deliver(name, payload, options = {}) {
+      const source = sources.get(name);
+      const configured = config.sources.find((one) => one.name === name);
+      if (source === undefined || configured === undefined)
+        throw new TypeError(`there is no source "${name}": ${nearest(name, [...sources.keys()])}`);
+      const signing = signingSource(configured, config.sources);
+      const request = requestFor({ source, ...signing }, payload, options, clock);
+      const deliverOnce = async (): Promise<Answer> => {
+        const { url, ...init } = await request();
+        const read: DeliveryLine[] = [];
+        const response = await lines.run(read, () =>
+          requestTo(receiver, `/webhook/${name}${new URL(url).search}`, init),
+        );
+        return readAnswer(response, read);
+      };
+      const { times = 1, concurrently = false } = options;
+      if (concurrently) return Promise.all(Array.from({ length: times }, deliverOnce));
+      const answers: Answer[] = [];
+      while (answers.length < times) answers.push(await deliverOnce());
+      return answers;
+    },
+    [Symbol.asyncDispose]: () => (closed ??= close()),
+  };
+}
+
+/**
+ * Passes the line of a delivery on to its answer. What a handler writes to the console, warnings and failures
+ * are shown between the results of the tests.
+ */
+function show(text: string): void {
+  const line = JSON.parse(text) as DeliveryLine;
+  if (line.msg === "delivery") lines.getStore()?.push(line);
+  const isOutput = line.level === "info" && line.msg !== "delivery" && line.handler !== undefined;
+  if (isOutput) console.log(`${line.handler}: ${line.msg}`);
+  else if (line.outcome === "failed") {
+    const { next: _next, ...cause } = line;
+    console.error(readableLine(cause));
+  } else if (line.msg !== "delivery" && line.level !== "info") console.warn(readableLine(line));
+}

@@ -55,6 +55,9 @@ function whyNot({ type, handler }: EventToTry, source: Source, handlers: Handler
     : `${handler.file} was changed after hookonce serve had loaded it; restart hookonce serve first`;
 }
 
+/** Everything that is processed now. */
+const NOW = { event: Number.MAX_SAFE_INTEGER, change: Number.MAX_SAFE_INTEGER };
+
 function jobFor(
   action: EventsToTry["action"],
   source: Source,
@@ -62,6 +65,6 @@ function jobFor(
 ): Extract<Job, { kind: "apply" | "replay" }> {
   const event = { source, eventId, at: Date.now() };
   return action === "replay"
-    ? { kind: "replay", ...event, reason: "dry run", job: "dry run" }
+    ? { kind: "replay", ...event, reason: "dry run", job: "dry run", ordered: NOW }
     : { kind: "apply", ...event, evenQuarantined: true, reason: "dry run" };
 }

@@ -8,7 +8,6 @@ const NOTHING_FOLLOWED = { event: 0, failure: 0, change: 0 };
 export const EMPTY: Reader = {
   owed: () => NO_PAGE,
   recorded: () => NO_PAGE,
-  lastRecorded: () => 0,
   owedByType: () => [],
   find: () => [],
   failure: () => undefined,

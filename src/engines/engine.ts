@@ -1,7 +1,7 @@
 import type { HookonceError, Problem } from "../errors.ts";
 import type { Event, Outcome, Reply } from "../event.ts";
 import type { HandlerOutput } from "./handler-output.ts";
-import type { Reader, RecordedFailure, RecordedOutcome, StoredDelivery } from "./reader.ts";
+import type { Followed, Reader, RecordedFailure, RecordedOutcome, StoredDelivery } from "./reader.ts";
 import type { Entry } from "./records.ts";
 import type { WatchLimits } from "./watchdog.ts";
 
@@ -82,9 +82,15 @@ export type Job =
     })
   /**
    * Run a processed event again, at most once for each `job`. If it fails, nothing changes. The outcome
-   * `duplicate` means that the event is not processed, or that its body is gone.
+   * `duplicate` means that the event was not processed when the job was ordered, or that its body is gone.
    */
-  | (EventJob & { readonly kind: "replay"; readonly reason: string; readonly job: string })
+  | (EventJob & {
+      readonly kind: "replay";
+      readonly reason: string;
+      readonly job: string;
+      /** The last event and the last change at that time. Jobs that replay run in the order of their orders. */
+      readonly ordered: Pick<Followed, "event" | "change">;
+    })
   /** Give up on an owed event. The outcome `duplicate` means that it is done. */
   | (EventJob & { readonly kind: "discard"; readonly reason: string })
   /** Record events that were applied elsewhere. No handler runs. Give at most 1,000, for the others' sake. */

@@ -265,15 +265,16 @@ type MaybePromise<T> = T | Promise<T>;
 export interface Reader {
   /** Owed events in the order received, at most `limit`. */
   owed(filter: EventFilter, after: Cursor | undefined, limit: number): MaybePromise<Page<OwedEvent>>;
-  /** Recorded events in the order received, up to the row id `last`, at most `limit`. */
+  /**
+   * Events in the order received, at most `limit`, that were recorded up to a moment. Those that had another
+   * outcome at that moment are left out.
+   */
   recorded(
     filter: EventFilter,
     after: Cursor | undefined,
     limit: number,
-    last: number,
+    until: Pick<Followed, "event" | "change">,
   ): MaybePromise<Page<SelectedEvent>>;
-  /** The highest row id of a recorded event; 0 if there is none. */
-  lastRecorded(): MaybePromise<number>;
   /** How many events are owed, by source, type and outcome. A count stops at `cap`. */
   owedByType(cap: number): MaybePromise<readonly OwedCount[]>;
   /** What has become of an id: one row for each of these sources that has it. */
@@ -289,7 +290,7 @@ export interface Reader {
 
   /** Events and open failures, the newest first. Takes about 10 ms at most, whatever the filter. */
   events(filter: ListFilter, after: Newest | undefined, limit: number): MaybePromise<NewestPage<ListedEvent>>;
-  /** Where to begin to follow the events. */
+  /** How far the events have come. */
   followed(): MaybePromise<Followed>;
   /** At most the newest `limit` of each kind. */
   changes(filter: ListFilter, after: Followed, limit: number): MaybePromise<Changes>;

@@ -1,6 +1,6 @@
 import type { Reader } from "../engines/reader.ts";
 import { HookonceError, messageOf } from "../errors.ts";
-import { runEventJob, type JobInbox } from "./event-jobs.ts";
+import { beginningOf, runEventJob, type JobInbox } from "./event-jobs.ts";
 import { importEvents, type ImportCounts } from "./import.ts";
 import { createProgressLog } from "./job-progress.ts";
 import {
@@ -153,7 +153,7 @@ export function createBackgroundJobs(
           id,
           progress: log,
           isResumed: before !== undefined,
-          from: before?.position ?? from,
+          from: before?.position ?? from ?? (await beginningOf(inbox)),
           onPosition(position, left) {
             kept = { ...log.progress(), position, ...(Number.isFinite(left) ? { left } : {}) };
             recordSometimes();
@@ -202,8 +202,7 @@ export function createBackgroundJobs(
       const inbox = await open();
       const job = { id: crypto.randomUUID(), request, actor, startedAt: inbox.clock() };
       // Recorded before it begins, so that it never takes events that arrive after an interruption.
-      const position =
-        request.action === "import" ? undefined : { ids: 0, last: await inbox.reader.lastRecorded() };
+      const position = request.action === "import" ? undefined : await beginningOf(inbox);
       if (!request.dryRun) {
         const nothing = { error: null, imported: null, groups: [], failures: [] };
         const progress: Kept = { state: "running", ...nothing, position };

@@ -10,12 +10,13 @@ import {
   select,
   type EventJobRequest,
   type JobPosition,
+  type Ordered,
   type Selected,
 } from "./job-selection.ts";
 import type { Queue } from "./queue.ts";
 
 export interface JobInbox {
-  readonly reader: Pick<Reader, "owed" | "recorded" | "lastRecorded" | "find">;
+  readonly reader: Pick<Reader, "owed" | "recorded" | "followed" | "find">;
   readonly queue: Pick<Queue, "write">;
   readonly sources: ReadonlyMap<string, EventSource>;
   readonly handlers: () => Handlers;
@@ -31,8 +32,8 @@ export interface EventJobRun {
   readonly progress: ProgressLog;
   /** A crash has interrupted it. The handler of a named event may be the reason, so it is not run again. */
   readonly isResumed?: boolean;
-  /** Where it continues after a crash; undefined at first. */
-  readonly from?: JobPosition | undefined;
+  /** Where it begins, or continues after a crash. */
+  readonly from: JobPosition;
   /** Called when the events up to a position are done with. */
   readonly onPosition?: (position: JobPosition, left: number) => void;
   /** Events that count against the limit already: they may have run before an interruption. */
@@ -41,6 +42,12 @@ export interface EventJobRun {
   readonly onCounted?: (counted: readonly string[], left: number) => Promise<void>;
   /** Ends it after the events that have begun. */
   readonly signal: AbortSignal;
+}
+
+/** Where a job begins that is ordered now. */
+export async function beginningOf({ reader }: Pick<JobInbox, "reader">): Promise<JobPosition> {
+  const { event, change } = await reader.followed();
+  return { ids: 0, ordered: { event, change } };
 }
 
 /**
@@ -58,18 +65,18 @@ export async function runEventJob(
 ): Promise<void> {
   if (request.action !== "apply" && request.reason === undefined && !request.dryRun)
     throw new HookonceError("reason_missing", `${request.action} needs a reason: add --reason TEXT.`);
-  const start = from ?? { ids: 0, last: await inbox.reader.lastRecorded() };
   const pace = paceOf(request.rate);
   const sample = createSample();
   let left = request.limit ?? Number.POSITIVE_INFINITY;
   const page = new Set(counted);
-  for await (const [events, position] of select(inbox, request, start)) {
+  for await (const [events, position] of select(inbox, request, from)) {
     // At a low rate, so few at a time that a stop does not wait long.
     for (let at = 0; at < events.length && (left > 0 || page.size > 0); at += pace.size) {
       if (signal.aborted) return;
       left = await runPage(inbox, request, events.slice(at, at + pace.size), {
         id,
         left,
+        ordered: from.ordered,
         progress,
         sample,
         isResumed,
@@ -121,6 +128,7 @@ function refuseUnknownSource({ sources }: JobInbox, { source }: EventFilter, log
 }
 
 interface PageRun extends Pick<EventJobRun, "id" | "progress" | "signal"> {
+  readonly ordered: Ordered;
   readonly counted: Set<string>;
   readonly onCounted: EventJobRun["onCounted"];
   /** Of a dry run. */
@@ -134,7 +142,7 @@ async function runPage(
   { queue, sources, handlers, clock }: JobInbox,
   request: EventJobRequest,
   events: readonly Selected[],
-  { id, left: before, progress, sample, isResumed, counted, onCounted, signal }: PageRun,
+  { id, ordered, left: before, progress, sample, isResumed, counted, onCounted, signal }: PageRun,
 ): Promise<number> {
   const { action, dryRun, filter } = request;
   const isNamed = filter.ids !== undefined;
@@ -170,7 +178,8 @@ async function runPage(
       }
       if (Number.isFinite(left)) counted.add(key);
       chosen.push(() => {
-        const job = jobFor(request, { source, eventId: event.eventId, at: clock() }, id, isResumed);
+        const about = { source, eventId: event.eventId, at: clock() };
+        const job = jobFor(request, about, { job: id, ordered }, isResumed);
         return queue.write(job, signal).then((result) => progress.count(group, event, result));
       });
     }
@@ -191,12 +200,13 @@ function isFor({ action, reason }: EventJobRequest, event: Selected): boolean {
   return isOwed(event) || (action === "apply" && event.outcome === "discarded" && reason !== undefined);
 }
 
+type Replay = Extract<Job, { kind: "replay" }>;
 type EventJob = Extract<Job, { kind: "apply" | "replay" | "discard" }>;
 
 function jobFor(
   { action, reason = "", filter }: EventJobRequest,
   event: Pick<EventJob, "source" | "eventId" | "at">,
-  job: string,
+  replay: Pick<Replay, "job" | "ordered">,
   isResumed: boolean,
 ): EventJob {
   switch (action) {
@@ -205,7 +215,7 @@ function jobFor(
         ? { kind: "apply", ...event }
         : { kind: "apply", ...event, evenQuarantined: !isResumed, ...(reason === "" ? {} : { reason }) };
     case "replay":
-      return { kind: "replay", ...event, reason, job };
+      return { kind: "replay", ...event, reason, ...replay };
     case "discard":
       return { kind: "discard", ...event, reason };
   }

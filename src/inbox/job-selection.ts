@@ -1,4 +1,4 @@
-import type { EventSource } from "../engines/engine.ts";
+import type { EventSource, Job } from "../engines/engine.ts";
 import type { Cursor, EventFilter, FoundEvent, OwedEvent, Reader } from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
 
@@ -28,14 +28,16 @@ export interface Selected extends Omit<OwedEvent, "outcome"> {
   readonly outcome: FoundEvent["outcome"];
 }
 
+export type Ordered = Extract<Job, { kind: "replay" }>["ordered"];
+
 /** How far a job has come, so that it can go on after a crash. */
 export interface JobPosition {
   /** The page that is looked at next. */
   readonly after?: Cursor | undefined;
   /** How many of the given ids are done with. */
   readonly ids: number;
-  /** Of a replay: the last event that was recorded when the job began. */
-  readonly last: number;
+  /** Of a replay: the last event and the last change when it was ordered. */
+  readonly ordered: Ordered;
 }
 
 /** How many events are read at once, and are in the queue at once, so that they share a sync. */
@@ -71,7 +73,7 @@ export async function* select(
     const began = performance.now();
     const page =
       request.action === "replay"
-        ? await reader.recorded({ ...filter, outcome: "processed" }, after, PAGE, from.last)
+        ? await reader.recorded({ ...filter, outcome: "processed" }, after, PAGE, from.ordered)
         : await reader.owed(filter, after, PAGE);
     const took = performance.now() - began;
     after = page.next;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Handlers, Result } from "../../src/engines/engine.ts";
-import { runEventJob } from "../../src/inbox/event-jobs.ts";
+import { beginningOf, runEventJob } from "../../src/inbox/event-jobs.ts";
 import { createProgressLog, type JobProgress } from "../../src/inbox/job-progress.ts";
-import type { EventJobRequest } from "../../src/inbox/job-selection.ts";
+import type { EventJobRequest, JobPosition } from "../../src/inbox/job-selection.ts";
 import { createQueue } from "../../src/inbox/queue.ts";
 import type { EngineHarness } from "./harness.ts";
 import { deliver, retry, shop, type Delivery, type Types } from "./jobs.ts";
@@ -27,14 +27,22 @@ function inboxOn(it: OpenEngine) {
     },
     deliver: ({ event }: Delivery): Promise<Result> => queue.deliver(event),
     /** By default, applies everything. */
-    async run(request: Partial<EventJobRequest> = {}, id = "job"): Promise<JobProgress> {
+    async run(
+      request: Partial<EventJobRequest> = {},
+      { id = "job", from }: { readonly id?: string; readonly from?: JobPosition } = {},
+    ): Promise<JobProgress> {
       const log = createProgressLog();
       const reader = await it.engine.reader();
       const sources = new Map([[shop.name, shop]]);
       await runEventJob(
         { reader, queue, sources, handlers: () => handlers, clock: () => 9000 },
         { action: "apply", filter: {}, dryRun: false, ...request },
-        { id, progress: log, signal: new AbortController().signal },
+        {
+          id,
+          progress: log,
+          from: from ?? (await beginningOf({ reader })),
+          signal: new AbortController().signal,
+        },
       );
       return log.progress();
     },
@@ -119,7 +127,10 @@ export function createInboxTests(name: string, harness: EngineHarness): void {
         reason: string | undefined,
         ...named: string[]
       ) => {
-        const { groups, failures } = await inbox.run({ action, reason, filter: { ids: named } }, action);
+        const { groups, failures } = await inbox.run(
+          { action, reason, filter: { ids: named } },
+          { id: action },
+        );
         const sum = (name: "processed" | "discarded" | "alreadyDone" | "unfit"): number =>
           groups.reduce((total, group) => total + group[name], 0);
         return {
@@ -162,6 +173,30 @@ export function createInboxTests(name: string, harness: EngineHarness): void {
       });
       await inbox.queue.drain();
     });
+
+    test.each<Partial<EventJobRequest>>([{}, { filter: { ids: ["u", "f", "p", "new"] } }, { limit: 1 }])(
+      "a replay leaves alone what is processed while it waits or runs: %j",
+      async (selection) => {
+        await using it = await openEngine(harness);
+        const inbox = inboxOn(it);
+        inbox.replaceHandlers(none);
+        await inbox.deliver(deliver("u"));
+        inbox.replaceHandlers();
+        await inbox.deliver(deliver("f", { fail: true }));
+        await inbox.deliver(deliver("p"));
+        const from = await beginningOf({ reader: await it.engine.reader() });
+        inbox.replaceHandlers(corrected);
+        await inbox.deliver(deliver("new"));
+        await inbox.run();
+        const replay = { action: "replay", reason: "a test", ...selection } as const;
+        await inbox.run(replay, { id: "first", from });
+        expect(summaryOf(await it.contents()).effects).toEqual(["p 1", "new 1", "u 1", "f 1", "p 1"]);
+        // One that was ordered at the same time takes the same events.
+        await inbox.run(replay, { id: "second", from });
+        expect(summaryOf(await it.contents()).effects.slice(5)).toEqual(["p 1"]);
+        await inbox.queue.drain();
+      },
+    );
 
     test("jobs for the same ids, own retries and redeliveries race to one effect of each event", async () => {
       await using it = await openEngine(harness);

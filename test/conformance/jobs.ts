@@ -151,8 +151,10 @@ export function applyAfterAll(eventId: string): Job {
   });
 }
 
-export function replay(eventId: string, { source = shop, job = "job 1" } = {}): Job {
-  return Object.freeze({ kind: "replay", source, eventId, at: 9000, reason: "a test", job });
+const LAST = { event: Number.MAX_SAFE_INTEGER, change: Number.MAX_SAFE_INTEGER };
+
+export function replay(eventId: string, { source = shop, job = "job 1", ordered = LAST } = {}): Job {
+  return Object.freeze({ kind: "replay", source, eventId, at: 9000, reason: "a test", job, ordered });
 }
 
 export function discard(eventId: string, { source = shop } = {}): Job {

@@ -26,7 +26,7 @@ async function resumed(progress: object): Promise<{ readonly states: string[]; r
     reader: {
       jobs: () => [kept],
       job: () => undefined,
-      lastRecorded: () => 9,
+      followed: () => ({ event: 9, failure: 0, change: 0 }),
       recorded() {
         looked++;
         return { items: [], next: undefined };
@@ -53,12 +53,15 @@ async function resumed(progress: object): Promise<{ readonly states: string[]; r
 
 test("a job that was interrupted continues where it was", async () => {
   expect(await resumed({})).toMatchObject({ looked: 1, states: ["running, ended null", expect.anything()] });
-  const later = { position: { ids: 0, last: 9 }, resumedFrom: null };
+  const later = { position: { ids: 0, ordered: { event: 9, change: 0 } }, resumedFrom: null };
   expect((await resumed(later)).looked).toBe(1);
 });
 
 test("a job that is interrupted again and again at the same place ends", async () => {
-  const later = { position: { ids: 64, last: 9 }, resumedFrom: { ids: 64, last: 9 } };
+  const later = {
+    position: { ids: 64, ordered: { event: 9, change: 0 } },
+    resumedFrom: { ids: 64, ordered: { event: 9, change: 0 } },
+  };
   for (const at of [{ resumedFrom: null }, later]) {
     const goesOn = (await resumed({ ...at, resumes: 9 })).states[0];
     expect(goesOn).toBe("running, ended null");

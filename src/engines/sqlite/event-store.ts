@@ -213,8 +213,11 @@ export function createEventStore(db: Database) {
 
     giveReason: (event: number, reason: string): void => sql.giveReason.run(event, reason),
 
-    /** The job that replayed an event last. */
-    replayedBy: (event: number): string | null => (sql.findReplay.row(event)?.[0] ?? null) as string | null,
+    /** The job that replayed an event last, and the number of the event's last change; 0 if there is none. */
+    replayOf(event: number): { readonly job: string | null; readonly change: number } {
+      const [job, change] = sql.findReplay.row(event) ?? [];
+      return { job: (job ?? null) as string | null, change: Number(change ?? 0) };
+    },
 
     countReplay: (event: number, job: string, reason: string): void =>
       sql.countReplay.run(event, job, reason),

@@ -30,11 +30,15 @@ export function createOtherJobs(
 ): OtherJobs {
   return {
     replay(job, handlers) {
-      const { source, eventId, reason } = job;
+      const { source, eventId, reason, ordered } = job;
       const known = store.find(source, eventId);
       const said = { ...resultOf(nothing), eventId, type: known?.type ?? "" };
       if (known?.outcome !== "processed") return { ...said, outcome: "duplicate" };
-      if (store.replayedBy(known.id) === job.job) return { ...said, outcome: "processed" };
+      const before = store.replayOf(known.id);
+      if (before.job === job.job) return { ...said, outcome: "processed" };
+      // A replay is a change, too. But what an earlier job has replayed was processed when that one was ordered.
+      const isLater = known.id > ordered.event || before.change > ordered.change;
+      if (before.job === null && isLater) return { ...said, outcome: "duplicate" };
       const handler = handlers.for(source.handlersOf, known.type);
       if (handler === null)
         throw new HookonceError(

@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import { and, asc, eq, gt, gte, inArray, lt, lte, or, sql, type SQL } from "drizzle-orm";
+import { and, asc, eq, gt, gte, inArray, isNull, lt, lte, or, sql, type SQL } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import {
@@ -18,7 +18,7 @@ import { eventContains, failureContains } from "./listed-events.ts";
 import { ledgerReads } from "./ledger-reads.ts";
 import { listReads } from "./lists.ts";
 import { isItsFailure, isOnlyFailed, isOpen, isUnhandled, outcomeNow } from "./outcomes.ts";
-import { events, failures } from "./schema.ts";
+import { events, failures, results } from "./schema.ts";
 
 /**
  * How many owed rows of a table one page looks at. Otherwise a filter without matches would read all of them
@@ -137,8 +137,8 @@ export function openReader(connection: Database): Reader & { close(): void } {
       .all();
   }
 
-  /** Recorded events with ids after one and up to another. */
-  function recordedRows(filter: EventFilter, from: number, end: number, limit: number) {
+  /** Recorded events with ids after one and up to another. Those that have changed later are left out. */
+  function recordedRows(filter: EventFilter, from: number, end: number, limit: number, lastChange: number) {
     const { outcome, search } = filter;
     return db
       .select({
@@ -154,6 +154,12 @@ export function openReader(connection: Database): Reader & { close(): void } {
           gt(events.id, from),
           lte(events.id, end),
           outcome === undefined ? undefined : sql`${events.outcome} = ${outcome}`,
+          // A replay changes no outcome.
+          or(
+            isNull(events.change),
+            lte(events.change, lastChange),
+            sql`exists (select 1 from ${results} where ${results.event} = ${events.id} and ${results.replays} > 0)`,
+          ),
           ...matching(filter, events, events.receivedAt),
           search === undefined ? undefined : eventContains(search),
         ),
@@ -184,13 +190,13 @@ export function openReader(connection: Database): Reader & { close(): void } {
         next: last === undefined ? undefined : { position: last.position, failure: last.failure },
       };
     },
-    recorded(filter, after, limit, last) {
+    recorded(filter, after, limit, { event: last, change }) {
       const until = performance.now() + MAX_SEARCH_MS;
       const step = filter.search === undefined ? MAX_RECORDED : MAX_SEARCHED;
       const rows: RecordedRow[] = [];
       for (let from = after?.position ?? 0; ;) {
         const end = Math.min(from + step, last);
-        rows.push(...recordedRows(filter, from, end, limit - rows.length));
+        rows.push(...recordedRows(filter, from, end, limit - rows.length, change));
         const isFull = rows.length === limit;
         from = isFull ? (rows.at(-1)?.id ?? end) : end;
         if (!isFull && from < last && filter.search !== undefined && performance.now() < until) continue;
@@ -200,11 +206,6 @@ export function openReader(connection: Database): Reader & { close(): void } {
         };
       }
     },
-    lastRecorded: () =>
-      db
-        .select({ id: sql<number>`coalesce(max(${events.id}), 0)` })
-        .from(events)
-        .get()?.id ?? 0,
     due: (now, limit, sources) =>
       db
         .select({ source: of(failures.source), eventId: of(failures.eventId) })

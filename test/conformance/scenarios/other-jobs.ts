@@ -136,6 +136,54 @@ export const otherJobs: readonly Scenario[] = [
     events: ["a processed ×2"],
   },
   {
+    name: "a replay leaves alone what was processed after it was ordered",
+    steps: [
+      { handlers: none, jobs: [deliver("a")] },
+      { jobs: [deliver("b", { fail: true })] },
+      {
+        handlers: corrected,
+        jobs: [
+          apply("a"),
+          apply("b"),
+          deliver("c"),
+          ...["a", "b", "c"].map((id) => replay(id, { ordered: { event: 1, change: 0 } })),
+          ...["a", "b", "c"].map((id) => replay(id, { job: "job 2", ordered: { event: 3, change: 2 } })),
+        ],
+      },
+    ],
+    answers: [
+      "unhandled",
+      "failed handler_error",
+      "processed",
+      "processed",
+      "processed",
+      "duplicate",
+      "duplicate",
+      "duplicate",
+      "processed",
+      "processed",
+      "processed",
+    ],
+    effects: ["a 1", "b 1", "c 1", "a 1", "b 1", "c 1"],
+    events: ["a processed", "b processed", "c processed"],
+    settled: ["b"],
+  },
+  {
+    name: "a replay that was ordered while another one ran replays the same events",
+    steps: [
+      {
+        jobs: [
+          deliver("a"),
+          replay("a", { job: "job 1", ordered: { event: 1, change: 0 } }),
+          replay("a", { job: "job 2", ordered: { event: 1, change: 0 } }),
+        ],
+      },
+    ],
+    answers: ["processed", "processed", "processed"],
+    effects: ["a 1", "a 1", "a 1"],
+    events: ["a processed"],
+  },
+  {
     name: "a replay that fails undoes its own run alone, and the event stays processed",
     steps: [
       { handlers: corrected, jobs: [deliver("a", { fail: true })] },

@@ -10,6 +10,7 @@ export const EMPTY: Reader = {
   recorded: () => NO_PAGE,
   owedByType: () => [],
   find: () => [],
+  countKnown: () => ({ known: 0, owed: 0 }),
   failure: () => undefined,
   due: () => [],
   events: () => NO_PAGE,

@@ -3,6 +3,12 @@ import type { Change, KeptJob, Token } from "./records.ts";
 
 /** What an engine stores of events, and how it is read. */
 
+/** How many of some ids are recorded and done, and how many are owed. */
+export interface KnownCounts {
+  readonly known: number;
+  readonly owed: number;
+}
+
 /** What is kept of a delivery. Secrets in `headers` are replaced. `body` is the raw bytes. */
 export interface StoredDelivery {
   readonly headers: Headers;
@@ -279,6 +285,8 @@ export interface Reader {
   owedByType(cap: number): MaybePromise<readonly OwedCount[]>;
   /** What has become of an id: one row for each of these sources that has it. */
   find(eventId: string, sources: readonly string[]): MaybePromise<readonly FoundEvent[]>;
+  /** How many of these ids are recorded and done, and how many are owed. Give at most 1,000: 9 µs each. */
+  countKnown(source: string, ids: readonly string[]): MaybePromise<KnownCounts>;
   /** Why an event is owed as failed; undefined if it is not. */
   failure(source: string, eventId: string): MaybePromise<StackedFailure | undefined>;
   /** Failures of these sources that are to be run again by now, the longest due first. */

@@ -16,7 +16,7 @@ import {
 import type { Queue } from "./queue.ts";
 
 export interface JobInbox {
-  readonly reader: Pick<Reader, "owed" | "recorded" | "followed" | "find">;
+  readonly reader: Pick<Reader, "owed" | "recorded" | "followed" | "find" | "countKnown">;
   readonly queue: Pick<Queue, "write">;
   readonly sources: ReadonlyMap<string, EventSource>;
   readonly handlers: () => Handlers;

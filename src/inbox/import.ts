@@ -1,4 +1,4 @@
-import type { Imported, ImportedEvent } from "../engines/engine.ts";
+import type { EventSource, Imported, ImportedEvent } from "../engines/engine.ts";
 import { HookonceError } from "../errors.ts";
 import type { JobInbox } from "./event-jobs.ts";
 
@@ -12,14 +12,17 @@ export interface ImportRequest {
 }
 
 /** How many of the ids were new, already known, or owed here until now. */
-export type ImportCounts = Imported;
+export interface ImportCounts extends Imported {
+  /** How many of them, of each kind, were received before their provider's retries may go back to. */
+  readonly old: number;
+}
 
 /** How many are written at once: 3 ms. */
 const PIECE = 1000;
 
 /** @throws HookonceError `unknown_source`; what the queue refused */
 export async function importEvents(
-  { queue, sources, clock }: Pick<JobInbox, "queue" | "sources" | "clock">,
+  { queue, sources, clock, reader }: Pick<JobInbox, "queue" | "sources" | "clock" | "reader">,
   { source: name, events, dryRun }: ImportRequest,
   signal: AbortSignal,
   onProgress: (counts: ImportCounts) => void,
@@ -30,15 +33,30 @@ export async function importEvents(
       "unknown_source",
       `There is no source "${name}" in hookonce.toml. Its sources are ${[...sources.keys()].join(", ")}.`,
     );
-  let counts: ImportCounts = { fresh: 0, known: 0, owed: 0 };
-  if (dryRun) throw new HookonceError("invalid_request", "An import has no dry run, but it can be repeated.");
-  for (let from = 0; from < events.length && !signal.aborted; from += PIECE) {
+  const counted = async (piece: readonly ImportedEvent[]): Promise<Imported> => {
+    const ids = [...new Set(piece.map(({ id }) => id))];
+    const { known, owed } = await reader.countKnown(source.name, ids);
+    const fresh = ids.length - known - owed;
+    return { fresh, known: piece.length - fresh - owed, owed };
+  };
+  let counts: ImportCounts = { fresh: 0, known: 0, owed: 0, old: 0 };
+  for (let from = 0; from < events.length && !signal.aborted;) {
     const piece = events.slice(from, from + PIECE);
-    const { fresh, known, owed } = await queue.write(
-      { kind: "import", source, events: piece, at: clock() },
-      signal,
-    );
-    counts = { fresh: counts.fresh + fresh, known: counts.known + known, owed: counts.owed + owed };
+    const done = dryRun
+      ? await counted(piece)
+      : await queue.write({ kind: "import", source, events: piece, at: clock() }, signal);
+    const count = done.fresh + done.known + done.owed;
+    counts = {
+      fresh: counts.fresh + done.fresh,
+      known: counts.known + done.known,
+      owed: counts.owed + done.owed,
+      old: counts.old + oldOf(piece.slice(0, count), source, clock()),
+    };
+    from += count;
     onProgress(counts);
   }
+}
+
+function oldOf(events: readonly ImportedEvent[], { retryWindowMs }: EventSource, now: number): number {
+  return events.reduce((sum, { at }) => sum + (at < now - retryWindowMs ? 1 : 0), 0);
 }

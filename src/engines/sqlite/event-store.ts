@@ -151,7 +151,7 @@ export function createEventStore(db: Database) {
     insertSettled(
       source: EventSource,
       input: Pick<HandlerInput, "id" | "type">,
-      outcome: "processed" | "discarded",
+      outcome: "processed" | "discarded" | "imported",
       handler: string | null,
       failure: OpenFailure,
     ): number | undefined {

@@ -1,6 +1,8 @@
 import type { Database } from "bun:sqlite";
 import type { EventSource, Imported, ImportedEvent } from "../engine.ts";
 import type { EventStore } from "./event-store.ts";
+import type { InterruptedRuns } from "./interrupted-runs.ts";
+import { nothing } from "./results.ts";
 
 /**
  * One statement each for all events of a job, 3 µs an event; with a statement for each event it is 7. The
@@ -12,43 +14,90 @@ const INSERT = `
   select ?1, value ->> 0, value ->> 1, value ->> 2, 'imported', 0, value ->> 2 from json_each(?2) where true
   on conflict (source, event_id) do nothing`;
 
+const FIND_FAILED = `
+  select event_id from hookonce_failures
+  where source = ?1 and event_id in (select value ->> 0 from json_each(?2)) and settled_at is null`;
+
 /** Most inboxes have none, and then nothing is to be looked up: 9 µs for each event. */
 const HAS_UNHANDLED = `
   select exists (select 1 from hookonce_events indexed by hookonce_events_unhandled where outcome = 'unhandled')`;
-
-/** What was owed here has been applied elsewhere. */
+const FIND_UNHANDLED = `
+  select id from hookonce_events
+  where source = ?1 and event_id in (select value ->> 0 from json_each(?2)) and outcome = 'unhandled'`;
+/** Of an event that arrived once, only its outcome tells how that delivery was answered. */
+const KEEP_FIRST_DELIVERIES = `
+  insert into hookonce_deliveries (source, event_id, number, at, outcome)
+  select source, event_id, 1, received_at, outcome from hookonce_events
+  where id in (select value from json_each(?1)) and deliveries = 1
+  on conflict (source, event_id, number) do nothing`;
 const CLOSE_UNHANDLED = `
-  update hookonce_events set outcome = 'imported'
-  where source = ?1 and event_id in (select value ->> 0 from json_each(?2)) and outcome = 'unhandled'
-  returning event_id`;
-const CLOSE_FAILED = `
-  update hookonce_failures set settled_at = ?3, next_at = null
-  where source = ?1 and event_id in (select value ->> 0 from json_each(?2)) and settled_at is null
-  returning event_id`;
-
-const MARK_CHANGED = `
-  update hookonce_events set change = (
+  update hookonce_events set outcome = 'imported', change = (
     select coalesce(max(change), 0) + 1 from hookonce_events indexed by hookonce_events_change
     where change is not null)
-  where source = ?1 and event_id in (select value from json_each(?2))`;
+  where id in (select value from json_each(?1))`;
 
-/** Records events as applied elsewhere, in the transaction that the caller has open. */
-export function createImports(db: Database, store: EventStore) {
-  return (source: EventSource, events: readonly ImportedEvent[], now: number): Imported => {
-    const rows = JSON.stringify(events.map(({ id, type, at }) => [id, type, at]));
-    const { name } = source;
-    const isAnyUnhandled = db.query(HAS_UNHANDLED).values()[0]?.[0] === 1;
-    const unhandled = new Set(isAnyUnhandled ? ids(db.query(CLOSE_UNHANDLED).values(name, rows)) : []);
-    const failed = store.hasOpenFailures() ? ids(db.query(CLOSE_FAILED).values(name, rows, now)) : [];
-    const inserted = db.query(INSERT).run(name, rows).changes;
-    const closed = [...unhandled, ...failed];
-    if (closed.length > 0) db.query(MARK_CHANGED).run(name, JSON.stringify(closed));
-    // An event that was unhandled and has failed since is in both tables.
-    const onlyFailed = failed.filter((id) => !unhandled.has(id)).length;
-    const fresh = inserted - onlyFailed;
-    const owed = unhandled.size + onlyFailed;
+/** A failure's body is copied, so a job closes at most so many failures and bytes. */
+const MAX_CLOSED = 64;
+const MAX_COPIED = 1024 * 1024;
+
+/**
+ * Records events as applied elsewhere, in the transaction that the caller has open. What was owed here keeps
+ * its body, its deliveries, its type and its time.
+ */
+export function createImports(db: Database, store: EventStore, interrupted: InterruptedRuns) {
+  function closeUnhandled(source: EventSource, rows: string): number {
+    if (db.query(HAS_UNHANDLED).values()[0]?.[0] !== 1) return 0;
+    const found = db.query(FIND_UNHANDLED).values(source.name, rows);
+    if (found.length === 0) return 0;
+    const ids = JSON.stringify(found.map(([id]) => id));
+    db.query(KEEP_FIRST_DELIVERIES).run(ids);
+    db.query(CLOSE_UNHANDLED).run(ids);
+    return found.length;
+  }
+
+  /** @returns how many bytes were copied */
+  function closeFailed(source: EventSource, eventId: string, now: number): number {
+    const failure = store.findFailure(source, eventId);
+    if (failure === undefined) return 0;
+    const known = store.find(source, eventId);
+    if (known === undefined) {
+      const id = store.insertSettled(source, { id: eventId, type: failure.type }, "imported", null, failure);
+      store.insertSettledResult(id as number, failure, nothing);
+    } else if (known.outcome === "unhandled") {
+      const id = JSON.stringify([known.id]);
+      db.query(KEEP_FIRST_DELIVERIES).run(id);
+      db.query(CLOSE_UNHANDLED).run(id);
+    }
+    store.settleFailure(source, eventId, now);
+    interrupted.settle(source, eventId);
+    return known === undefined ? failure.body.byteLength : 0;
+  }
+
+  return (source: EventSource, given: readonly ImportedEvent[], now: number): Imported => {
+    const failed = new Set(
+      store.hasOpenFailures()
+        ? db
+            .query(FIND_FAILED)
+            .values(source.name, rowsOf(given))
+            .map(([id]) => id)
+        : [],
+    );
+    let closed = 0;
+    let copied = 0;
+    let count = failed.size === 0 ? given.length : 0;
+    for (; count < given.length && closed < MAX_CLOSED && copied < MAX_COPIED; count++) {
+      const { id } = given[count] as ImportedEvent;
+      if (!failed.delete(id)) continue;
+      copied += closeFailed(source, id, now);
+      closed++;
+    }
+    const events = given.slice(0, count);
+    const rows = rowsOf(events);
+    const fresh = db.query(INSERT).run(source.name, rows).changes;
+    const owed = closed + (fresh < events.length ? closeUnhandled(source, rows) : 0);
     return { fresh, known: events.length - fresh - owed, owed };
   };
 }
 
-const ids = (rows: unknown[][]): unknown[] => rows.map(([id]) => id);
+const rowsOf = (events: readonly ImportedEvent[]): string =>
+  JSON.stringify(events.map(({ id, type, at }) => [id, type, at]));

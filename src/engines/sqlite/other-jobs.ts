@@ -73,7 +73,7 @@ export function createOtherJobs(
       return { ...said, outcome: "discarded" };
     },
 
-    importEvents: createImports(db, store),
+    importEvents: createImports(db, store, interrupted),
     record: createEntries(db),
   };
 }

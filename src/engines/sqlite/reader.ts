@@ -6,6 +6,7 @@ import {
   QUARANTINE_CODES,
   type Cursor,
   type EventFilter,
+  type KnownCounts,
   type OwedCount,
   type OwedEvent,
   type Reader,
@@ -268,6 +269,17 @@ export function openReader(connection: Database): Reader & { close(): void } {
         .from(failures)
         .where(and(inArray(failures.source, [...sources]), eq(failures.eventId, eventId), isOnlyFailed));
       return [...recorded.all(), ...failed.all()];
+    },
+    countKnown(source, ids) {
+      const [counts] = db.all<KnownCounts>(sql`
+        select count(*) - total(owed) as known, total(owed) as owed from (
+          select ${isOpen} and ${failures.id} is not null and ${events.id} is null or ${isUnhandled} as owed
+          from json_each(${JSON.stringify(ids)}) as wanted
+          left join ${events} on ${events.source} = ${source} and ${events.eventId} = wanted.value
+          left join ${failures}
+            on ${failures.source} = ${source} and ${failures.eventId} = wanted.value and ${isOpen}
+          where ${events.id} is not null or ${failures.id} is not null)`);
+      return counts ?? { known: 0, owed: 0 };
     },
     failure(source, eventId) {
       return db

@@ -25,9 +25,9 @@ export function createJobRoutes({ jobs }: Pick<AdminInbox, "jobs">) {
 
 function requestOf(json: JobJson): JobRequest {
   if (json.action === "import") {
-    const { action, source, reason } = json;
+    const { action, source, reason, dry_run: dryRun } = json;
     const events = json.events.map(([id, type, at]) => ({ id, type, at }));
-    return { action, source, events, reason, dryRun: false };
+    return { action, source, events, reason, dryRun };
   }
   const { action, ids, filter, rate, reason, dry_run: dryRun } = json;
   const { limit, ...rest } = filter;

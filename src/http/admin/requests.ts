@@ -157,6 +157,7 @@ const importJob = z.strictObject({
   events: z
     .array(importedEvent)
     .check(z.minLength(1), z.maxLength(50_000, "Give at most 50,000 events, and the rest in another job.")),
+  dry_run: z._default(z.boolean(), false),
   reason,
 });
 

@@ -88,6 +88,8 @@ export type ErrorCode =
   | "event_not_stored"
   | "invalid_cursor"
   | "invalid_request"
+  // A file to import is not what it should be. Nothing of it, or nothing more, is recorded.
+  | "file_unreadable"
   // The API refuses the request for who sent it, or from where.
   | "unauthenticated"
   | "scope_missing"

@@ -1,19 +1,24 @@
+import { statSync } from "node:fs";
+import { openAdmin, type Admin } from "../app/apply.ts";
 import { HookonceError } from "../errors.ts";
-import { openAdmin } from "../app/apply.ts";
-import { readTime } from "../config/instant.ts";
+import type { ImportCounts } from "../inbox/import.ts";
 import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { checkId, checkType } from "../providers/body/identity.ts";
+import { columns, terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
-import { linesOf, rowReader, type ImportRow } from "./import-rows.ts";
+import { linesOf } from "./import-lines.ts";
+import { createRowReader, type ImportRow } from "./import-rows.ts";
+import { timeOf } from "./import-time.ts";
 import { openingOf, runJob, stopOnSignal, waitForServe } from "./run-job.ts";
-import { complain, progress, say, sayJson } from "./terminal.ts";
+import { complain, progress, say, sayJson, sayTable } from "./terminal.ts";
 
 export interface ImportFlags {
   source: string;
   /** For rows that do not name one. */
   type?: string;
   reason?: string;
+  dryRun?: boolean;
   json?: boolean;
   database?: string;
 }
@@ -24,86 +29,158 @@ const PER_JOB = 20_000;
 /** How many refused rows are listed. */
 const MAX_LISTED = 20;
 
+/** How many of the first events a dry run shows. */
+const MAX_SHOWN = 5;
+
 type Row = [id: string, type: string, at: number];
 
 /** `hookonce import`: records events as applied elsewhere. Exits with 1 if a row was refused. */
 export async function runImport(file: string, folder: string, flags: ImportFlags): Promise<number> {
   using stop = stopOnSignal();
-  const total = { fresh: 0, known: 0, owed: 0, refused: 0 };
-  const options = openingOf({ folder, database: flags.database, readOnly: false });
+  const { source, reason, dryRun = false } = flags;
+  const total: Total = { fresh: 0, known: 0, owed: 0, old: 0, refused: 0 };
+  const options = openingOf({ folder, database: flags.database, readOnly: dryRun });
   const now = Date.now();
-  let admin = await openAdmin(options);
+  // Opened for the first rows: a file that cannot be read leaves no trace.
+  let admin: Admin | undefined;
   let rows: Row[] = [];
+  const first: Row[] = [];
 
   async function send(): Promise<void> {
     // In the order of the index, each transaction changes few of its pages: random ids go in twice as fast.
     rows.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
     while (rows.length > 0 && !stop.signal.aborted) {
-      const { source, reason } = flags;
+      admin ??= await openAdmin(options);
       const json = {
         action: "import" as const,
         source,
-        events: rows,
+        events: rows.slice(0, PER_JOB),
+        dry_run: dryRun,
         ...(reason === undefined ? {} : { reason }),
       };
       const { view, yielded } = await runJob(admin, json, stop.signal, () => {});
       if (view.error !== null) throw new HookonceError(view.error.code, view.error.message);
-      const { fresh, known, owed } = view.imported ?? { fresh: 0, known: 0, owed: 0 };
+      const { fresh, known, owed, old } = view.imported ?? NONE;
       total.fresh += fresh;
       total.known += known;
       total.owed += owed;
+      total.old += old;
       rows = rows.slice(fresh + known + owed);
-      if (flags.json !== true) progress(`${total.fresh + total.known + total.owed} imported `);
-      if (!yielded) return;
+      if (flags.json !== true) progress(counted(doneOf(total), "event"));
+      if (!yielded) continue;
       await admin[Symbol.asyncDispose]();
+      progress("");
       complain("hookonce serve is starting. The rest goes to it.");
       admin = await waitForServe(options, "hookonce import");
     }
   }
 
+  function take(row: ImportRow): void {
+    const event = rowOf(row, flags.type, now);
+    if (first.length < MAX_SHOWN) first.push(event);
+    rows.push(event);
+  }
+
   try {
-    let read: ReturnType<typeof rowReader> | undefined;
-    let number = 0;
-    for await (const line of linesOf(file)) {
-      number++;
-      if (line.trim() === "") continue;
-      if (read === undefined) {
-        read = rowReader(line);
-        if (read.isHeader) continue;
+    const reader = createRowReader();
+    if (file !== "-" && statSync(file).isDirectory())
+      throw new HookonceError("file_unreadable", "This is a folder.");
+    const stream = file === "-" ? Bun.stdin.stream() : Bun.file(file).stream();
+    for await (const lines of linesOf(stream, stop.signal)) {
+      for (const line of lines) {
+        try {
+          const row = reader.push(line);
+          if (row !== undefined) take(row);
+        } catch (error) {
+          if (!(error instanceof HookonceError) || error.code === "file_unreadable") throw error;
+          total.refused++;
+          if (total.refused > MAX_LISTED) continue;
+          progress("");
+          complain(`line ${reader.line}: ${visible(error.message)}`);
+        }
+        if (rows.length >= PER_JOB) await send();
+        if (stop.signal.aborted) break;
       }
-      try {
-        rows.push(rowOf(read.read(line), flags.type, now));
-      } catch (error) {
-        if (!(error instanceof HookonceError)) throw error;
-        total.refused++;
-        if (total.refused <= MAX_LISTED) complain(`line ${number}: ${visible(error.message)}`);
-      }
-      if (rows.length === PER_JOB) await send();
-      if (stop.signal.aborted) break;
     }
+    if (!stop.signal.aborted) reader.end();
     await send();
+  } catch (error) {
+    if (!(error instanceof HookonceError) || error.code !== "file_unreadable") throw error;
+    throw located(error, file, doneOf(total));
   } finally {
     progress("");
-    await admin[Symbol.asyncDispose]();
+    await admin?.[Symbol.asyncDispose]();
   }
-  const { fresh, known, owed, refused } = total;
-  if (flags.json === true) sayJson(JSON.stringify({ new: fresh, known, owed, refused }));
-  else
-    say(
-      `${stop.signal.aborted ? "Stopped. " : ""}${counted(fresh + known + owed, "event")} of ${flags.source}: ${inWords(fresh)} new, ${inWords(known)} already known, ${inWords(owed)} owed until now. ${counted(refused, "line")} refused.`,
-    );
-  return refused > 0 || stop.signal.aborted ? EXIT.failed : EXIT.done;
+  const stopped = stop.signal.aborted;
+  if (flags.json === true) printJson(total, dryRun ? first : undefined);
+  else printTotal(total, first, { source, dryRun, stopped, now });
+  return total.refused > 0 || stopped ? EXIT.failed : EXIT.done;
 }
 
 /** @throws HookonceError `invalid_event_id`, `invalid_event_type`, `invalid_request` */
 function rowOf({ id, type, time }: ImportRow, otherwise: string | undefined, now: number): Row {
-  const at = time === undefined ? now : readTime(time);
-  if (at === undefined)
-    throw new HookonceError(
-      "invalid_request",
-      `The time "${time}" is neither ISO 8601, such as 2026-01-31T12:00:00Z, nor Unix seconds.`,
+  return [checkId(id ?? ""), checkType(type ?? otherwise), time === undefined ? now : timeOf(time, now)];
+}
+
+const NONE: ImportCounts = { fresh: 0, known: 0, owed: 0, old: 0 };
+
+type Total = { -readonly [Name in keyof ImportCounts]: number } & { refused: number };
+
+const doneOf = ({ fresh, known, owed }: ImportCounts): number => fresh + known + owed;
+
+/** What is wrong with a file, and what became of it. */
+function located(error: HookonceError, file: string, done: number): HookonceError {
+  const name = file === "-" ? "standard input" : file;
+  const rest =
+    done === 0
+      ? "Nothing was imported."
+      : `${counted(done, "event")} before that ${done === 1 ? "was" : "were"} imported. Correct the file and import it again.`;
+  return new HookonceError(error.code, `${name}: ${error.message} ${rest}`, { cause: error });
+}
+
+function printJson({ fresh, known, owed, old, refused }: Total, first: readonly Row[] | undefined): void {
+  const shown = first?.map(([event_id, type, received_at]) => ({ event_id, type, received_at }));
+  sayJson(
+    JSON.stringify({
+      new: fresh,
+      known,
+      owed,
+      old,
+      refused,
+      ...(shown === undefined ? {} : { first: shown }),
+    }),
+  );
+}
+
+interface Report {
+  readonly source: string;
+  readonly dryRun: boolean;
+  readonly stopped: boolean;
+  readonly now: number;
+}
+
+function printTotal(total: Total, first: readonly Row[], { source, dryRun, stopped, now }: Report): void {
+  const { fresh, known, owed, old, refused } = total;
+  const timeText = (at: number): string => (at === now ? "now" : new Date(at).toISOString());
+  if (dryRun && first.length > 0) {
+    const cells = first.map(([id, type, at]) => [timeText(at), type || "(none)", id]);
+    const layout = { width: terminalWidth(), flexible: [1], endsWithId: true };
+    const table = columns(["received", "type", "event id"], cells, layout);
+    sayTable([...table, ""]);
+  } else if (first[0] !== undefined) {
+    const [id, type, at] = first[0];
+    say(
+      `First id: ${visible(id)}, ${type === "" ? "no type" : `type ${visible(type)}`}, received ${timeText(at)}.`,
     );
-  return [checkId(id), checkType(type ?? otherwise), at];
+  }
+  const begin = `${stopped ? "Stopped. " : ""}${dryRun ? "Nothing was changed. " : ""}`;
+  say(
+    `${begin}${counted(doneOf(total), "event")} of ${source}: ${inWords(fresh)} new, ${inWords(known)} already known, ${inWords(owed)} owed until now. ${counted(refused, "line")} refused.`,
+  );
+  if (old > 0)
+    say(
+      `${counted(old, "event is", "events are")} older than the time for which the provider retries: only a redelivery by hand can bring ${old === 1 ? "it" : "them"} again.`,
+    );
 }
 
 const inWords = (count: number): string => count.toLocaleString("en");

@@ -1,8 +1,8 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
-import { rowReader } from "../../src/cli/import-rows.ts";
 import { run, scratch, serve, type Scratch } from "./support/hookonce.ts";
 
 const files = {
@@ -39,11 +39,11 @@ describeUnless(onlyInFullRun(), "hookonce import beside a serve", () => {
     const first = await importFile(inbox, "ids.txt", "--type", "paid", "--reason", "moved");
     expect([first.code, first.stdout.trim()]).toEqual([
       1,
-      "5 events of default: 3 new, 1 already known, 1 owed until now. 1 line refused.",
+      "First id: evt_1, type paid, received now.\n5 events of default: 3 new, 1 already known, 1 owed until now. 1 line refused.",
     ]);
     expect(first.stderr).toContain("line 6: The event id");
     const again = await importFile(inbox, "ids.txt", "--json");
-    expect(JSON.parse(again.stdout)).toEqual({ new: 0, known: 5, owed: 0, refused: 1 });
+    expect(JSON.parse(again.stdout)).toEqual({ new: 0, known: 5, owed: 0, old: 0, refused: 1 });
 
     expect((await post("evt_2", 7)).body["status"]).toBe("duplicate");
     expect((await post("evt_owed", 7)).body["status"]).toBe("duplicate");
@@ -62,11 +62,11 @@ describeUnless(onlyInFullRun(), "hookonce import beside a serve", () => {
 });
 
 test("import works without a serve, and refuses an unknown source and a missing file", async () => {
-  using inbox = scratch({ ...files, "ids.csv": 'type,event_id,received_at\npaid,"evt,1",1796083200\n' });
+  using inbox = scratch({ ...files, "ids.csv": 'type,event_id,received_at\npaid,"evt,1",1764547200\n' });
   const done = await importFile(inbox, "ids.csv");
   expect([done.code, done.stderr]).toEqual([0, ""]);
   expect(rows(inbox, "select event_id, type, received_at from hookonce_events")).toEqual([
-    ["evt,1", "paid", 1_796_083_200_000],
+    ["evt,1", "paid", 1_764_547_200_000],
   ]);
   const missing = await importFile(inbox, "nothing.csv");
   expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining("nothing.csv")]);
@@ -81,31 +81,51 @@ test("import works without a serve, and refuses an unknown source and a missing 
   expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining('There is no source "shop"')]);
 }, 60_000);
 
-test.each([
-  ["lines", "evt_1", [["evt_2", "evt_2", undefined, undefined]]],
-  [
-    "CSV",
-    "id,type,created",
-    [['"a ""b"", c",x,2026-01-31T12:00:00Z', 'a "b", c', "x", "2026-01-31T12:00:00Z"]],
-  ],
-  [
-    "NDJSON",
-    "{}",
-    [
-      ['{"event_id":9007199254740993,"type":"t","time":1796083200}', "9007199254740993", "t", "1796083200"],
-      ['{"id":"evt_1"}', "evt_1", undefined, undefined],
-    ],
-  ],
-] as const)("reads %s", (_, first, lines) => {
-  const { read } = rowReader(first);
-  for (const [line, id, type, time] of lines) expect(read(line)).toEqual({ id, type, time });
-});
+test("a dry run says what would be recorded, with and without a database, and records nothing", async () => {
+  using inbox = scratch({
+    ...files,
+    "ids.csv": "event_id,type,received_at\nevt_1,paid,2026-01-31 12:00:00\nevt_2,,\n",
+    "one.txt": "evt_2\n",
+  });
+  const untouched = await importFile(inbox, "ids.csv", "--dry-run");
+  expect([untouched.code, untouched.stderr]).toEqual([0, ""]);
+  expect(untouched.stdout.trim().split("\n")).toEqual([
+    "received                  type    event id",
+    "2026-01-31T12:00:00.000Z  paid    evt_1",
+    "now                       (none)  evt_2",
+    "",
+    "Nothing was changed. 2 events of default: 2 new, 0 already known, 0 owed until now. 0 lines refused.",
+    expect.stringContaining("1 event is older than"),
+  ]);
+  expect(existsSync(join(inbox.path, "data"))).toBe(false);
 
-test.each([
-  ["id,type", "evt_1", "1 columns"],
-  ["id,type", 'evt_1,"x', "quotes"],
-  ["{}", "evt_1", "not a JSON object"],
-  ["{}", "null", "not a JSON object"],
-])("refuses a line that is not like the first: %s, then %s", (first, line, why) => {
-  expect(() => rowReader(first).read(line)).toThrow(why);
-});
+  await importFile(inbox, "one.txt");
+  const { stdout } = await importFile(inbox, "ids.csv", "--dry-run", "--json");
+  expect(JSON.parse(stdout)).toMatchObject({
+    new: 1,
+    known: 1,
+    owed: 0,
+    old: 1,
+    refused: 0,
+    first: [
+      {
+        event_id: "evt_1",
+        type: "paid",
+        received_at: 17698608e5,
+      },
+      { event_id: "evt_2" },
+    ],
+  });
+  expect(rows(inbox, "select event_id from hookonce_events")).toEqual([["evt_2"]]);
+}, 60_000);
+
+test("a file that is not what it should be is refused before anything is opened", async () => {
+  using inbox = scratch({ ...files, "ids.csv": "evt_1,paid\n" });
+  const { code, stdout, stderr } = await importFile(inbox, "ids.csv");
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toContain(
+    'ids.csv: Line 1 has several columns, and none of them is called event_id: "evt_1,paid".',
+  );
+  expect(stderr).toContain("Nothing was imported. [file_unreadable]");
+  expect(existsSync(join(inbox.path, "data"))).toBe(false);
+}, 60_000);

@@ -88,7 +88,7 @@ export default handler(({ event }) => {
   throw new Error((event.payload as { text: string }).text);
 });
 `,
-      "ids.txt": `evt_${ZERO_WIDTH}imported`,
+      "ids.txt": `evt_${ZERO_WIDTH}1_imported`,
     });
     await using server = await serve(inbox.path);
     const delivered = { event_id: `evt_${BIDI}1`, type: "evil", text: HOSTILE, [HOSTILE]: HOSTILE };
@@ -117,10 +117,10 @@ export default handler(({ event }) => {
     const discarded = await jsonOf("discard", delivered.event_id, "--reason", HOSTILE.replace("\0", ""));
     expect(discarded).toMatchObject([{ type: "evil", discarded: 1 }]);
     expect(await jsonOf("import", join(inbox.path, "ids.txt"), "--source", "default")).toEqual([
-      { new: 1, known: 0, owed: 0, refused: 0 },
+      { new: 1, known: 0, owed: 0, old: 0, refused: 0 },
     ]);
-    const [imported] = await jsonOf("event", `evt_${ZERO_WIDTH}imported`);
-    expect(imported).toMatchObject({ event_id: `evt_${ZERO_WIDTH}imported`, outcome: "imported" });
+    const [imported] = await jsonOf("event", `evt_${ZERO_WIDTH}1_imported`);
+    expect(imported).toMatchObject({ event_id: `evt_${ZERO_WIDTH}1_imported`, outcome: "imported" });
     for (const args of [
       ["event", delivered.event_id],
       ["events"],

@@ -9,7 +9,7 @@ export const importEvents = defineCommand<[string], ImportFlags>({
   group: "Manage",
   summary: "Mark ids as applied elsewhere",
   description:
-    "Record events that another endpoint has applied, so that their retries are duplicates here. No handler runs. The file has one id per line, or is CSV with the columns event_id, type and received_at, or has one JSON object with these keys per line. It can be repeated.",
+    "Record events that another endpoint has applied, so that their retries are duplicates here. No handler runs. The file has one id per line, or is CSV whose header names event_id and optionally type and received_at, or has one JSON object with these keys per line. It can be repeated.",
   arguments: [new Argument("<file>", "The file, or - for standard input").argParser(nonEmpty)],
   options: [
     new Option("--source <name>", "The source that delivers these events")
@@ -17,6 +17,7 @@ export const importEvents = defineCommand<[string], ImportFlags>({
       .makeOptionMandatory(),
     new Option("--type <type>", "The type of events that name none").argParser(nonEmpty),
     new Option("--reason <text>", "Why; kept in the audit list").argParser(nonEmpty),
+    new Option("--dry-run", "Show what would be recorded, and change nothing"),
     look.json,
     look.database,
   ],

@@ -36,7 +36,8 @@ export const SQL = {
     where id = ?1`,
   giveReason: `update hookonce_results set reason = ?2 where event = ?1`,
   findReplay: `
-    select replayed_by, change from hookonce_results join hookonce_events on id = event where event = ?1`,
+    select replayed_by, (select change from hookonce_events where id = ?1)
+    from hookonce_results where event = ?1`,
   countReplay: `
     update hookonce_results set replays = replays + 1, replayed_by = ?2, reason = ?3 where event = ?1`,
   findEvent: `

@@ -1,6 +1,6 @@
 import packageJson from "../../package.json" with { type: "json" };
 import type { Ready, ReadySource } from "../app/announce.ts";
-import { counted } from "../logging/counted.ts";
+import { sumOf } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { isOnlyScheme } from "../providers/provider.ts";
 import { kindOf } from "../providers/schemes.ts";
@@ -40,10 +40,10 @@ export function banner(ready: Ready, where: Where): string {
     ...(events === 0
       ? []
       : [
-          `${counted(events, "event is", "events are")} owed:`,
+          `${sumOf(owed)} ${events === 1 ? "event is" : "events are"} owed:`,
           ...owed.map(
-            ({ source, type, outcome, count }) =>
-              `  ${count} ${outcome}, source ${visible(source)}, type ${visible(type) || "(none)"}`,
+            (one) =>
+              `  ${sumOf([one])} ${one.outcome}, source ${visible(one.source)}, type ${visible(one.type) || "(none)"}`,
           ),
           "",
         ]),

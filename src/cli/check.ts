@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { check } from "../app/check.ts";
 import { byStoredName } from "../app/source-rules.ts";
-import { counted } from "../logging/counted.ts";
+import { counted, sumOf } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
@@ -61,10 +61,11 @@ export async function runCheck(folder: string, options: { database?: string }): 
   for (const note of [...report.notes, ...willBeMade]) say(`note: ${visible(note)}`);
   if (pending.length > 0) say(`migrations to apply at the next start: ${visible(pending.join(", "))}`);
   const stored = config === null ? sources : byStoredName(sources, config);
-  for (const { source, type, outcome, count } of owed) {
+  for (const one of owed) {
+    const { source, type, outcome } = one;
     const handler = table.for(stored.get(source)?.handlersOf ?? source, type)?.file ?? "no handler";
     say(
-      `owed: ${count} ${outcome}, source ${source}, type ${visible(type) || "(none)"} (${visible(handler)})`,
+      `owed: ${sumOf([one])} ${outcome}, source ${source}, type ${visible(type) || "(none)"} (${visible(handler)})`,
     );
   }
   if (owed.length > 0) {

@@ -1,7 +1,7 @@
 import { openToLook } from "../app/look.ts";
 import { formatSize } from "../config/size.ts";
 import type { StatusJson } from "../http/admin/shapes.ts";
-import { counted } from "../logging/counted.ts";
+import { counted, sumOf } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
 import { columns, nameFor, terminalWidth } from "./columns.ts";
@@ -79,21 +79,14 @@ function todayLine({ today }: StatusJson): string {
   return `Last 24 hours: ${processed} processed, ${stopped} stopped, ${failed} failed, ${refused} refused.`;
 }
 
-function owedLines(
-  { owed, owed_cap: cap }: StatusJson,
-  width: number | undefined,
-  inFolder: string,
-): string[] {
+function owedLines({ owed }: StatusJson, width: number | undefined, inFolder: string): string[] {
   const total = owed.reduce((sum, { count }) => sum + count, 0);
   if (total === 0) return ["Nothing is owed."];
-  const numberOf = (count: number): string => `${count.toLocaleString("en")}${count >= cap ? "+" : ""}`;
   return [
-    total >= cap
-      ? `${numberOf(total)} events are owed:`
-      : `${counted(total, "event is", "events are")} owed:`,
+    `${sumOf(owed)} ${total === 1 ? "event is" : "events are"} owed:`,
     ...owed.map(
-      ({ source, type, outcome, count }) =>
-        `  ${numberOf(count)} ${outcome}, source ${nameFor(source, width)}, type ${nameFor(type, width) || "(none)"}`,
+      (one) =>
+        `  ${sumOf([one])} ${one.outcome}, source ${nameFor(one.source, width)}, type ${nameFor(one.type, width) || "(none)"}`,
     ),
     `To run those that have a handler: hookonce apply${inFolder}`,
   ];

@@ -87,6 +87,8 @@ export interface SelectedEvent {
 /** How many events of a source, type and outcome are owed. */
 export interface OwedCount extends Omit<OwedEvent, "eventId" | "quarantine"> {
   readonly count: number;
+  /** Whether there may be more. */
+  readonly capped: boolean;
 }
 
 /** An event as {@link Reader.find} finds it. */
@@ -281,7 +283,7 @@ export interface Reader {
     limit: number,
     until: Pick<Followed, "event" | "change">,
   ): MaybePromise<Page<SelectedEvent>>;
-  /** How many events are owed, by source, type and outcome. A count stops at `cap`. */
+  /** How many events are owed, by source, type and outcome: at most `cap` of each, and 1,000 types. */
   owedByType(cap: number): MaybePromise<readonly OwedCount[]>;
   /** What has become of an id: one row for each of these sources that has it. */
   find(eventId: string, sources: readonly string[]): MaybePromise<readonly FoundEvent[]>;

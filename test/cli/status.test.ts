@@ -50,7 +50,7 @@ test("status says what runs, what is owed and how large the database is", async 
       warnings: [],
     });
     expect(status.owed).toEqual([
-      { source: "default", type: "nobody.handles.this", outcome: "unhandled", count: 1 },
+      { source: "default", type: "nobody.handles.this", outcome: "unhandled", count: 1, capped: false },
     ]);
   }
 
@@ -73,8 +73,7 @@ const status: StatusJson = {
   },
   actor: { name: "ada", scopes: ["read"] },
   sources: [],
-  owed: [{ source: "s", type: "\u001b[31m", outcome: "failed", count: 10_000 }],
-  owed_cap: 10_000,
+  owed: [{ source: "s", type: "\u001b[31m", outcome: "failed", count: 10_000, capped: true }],
   today: { processed: 4812, duplicate: 37, unhandled: 0, ignored: 0, failed: 1, refused: 2 },
   disk: { database: "/d/x.db", database_bytes: 20 * 1024 ** 3, log_bytes: 300 * 1024 ** 2, free_bytes: null },
 };
@@ -108,7 +107,7 @@ test("status names the folder in its commands", () => {
 
 test("status counts one of a thing in the singular", () => {
   const today = { ...status.today, processed: 1, duplicate: 1 };
-  const owed = [{ source: "s", type: "t", outcome: "failed", count: 1 }] as const;
+  const owed = [{ source: "s", type: "t", outcome: "failed", count: 1, capped: false }] as const;
   const report = statusReport({ ...status, today, owed }, 80);
   expect(report).toContain("1 processed, 1 duplicate stopped, 1 failed, 2 refused.\n");
   expect(report).toContain("\n1 event is owed:\n");

@@ -104,7 +104,7 @@ describe("the banner", () => {
           source("hub", "github", []),
           source("a", "unsigned", []),
         ],
-        owed: [{ source: "hub", type: "push\u001B[2J", outcome: "unhandled", count: 3 }],
+        owed: [{ source: "hub", type: "push\u001B[2J", outcome: "unhandled", count: 3, capped: false }],
       },
       where,
     );

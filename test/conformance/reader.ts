@@ -184,10 +184,42 @@ export function createReaderTests(name: string, harness: EngineHarness): void {
         deliver(`evt_${n}`, { fail: n % 2 === 0, type: n % 2 === 0 ? "credit" : "other" }),
       );
       await it.commit(jobs);
-      const counts = await (await it.engine.reader()).owedByType(10);
-      expect(counts.map(({ outcome, count }) => `${outcome} ${count}`).sort()).toEqual([
-        "failed 10",
-        "unhandled 10",
+      const reader = await it.engine.reader();
+      const counts = async (cap: number): Promise<string[]> =>
+        (await reader.owedByType(cap))
+          .map(({ outcome, count, capped }) => `${outcome} ${count}${capped ? "+" : ""}`)
+          .sort();
+      expect(await counts(10)).toEqual(["failed 10+", "unhandled 10+"]);
+      expect(await counts(15)).toEqual(["failed 15", "unhandled 15"]);
+    });
+
+    test("counts each type, however many events the others have", async () => {
+      await using it = await openEngine(harness);
+      const types = { a: 70, b: 60, c: 3 };
+      const jobs = Object.entries(types).flatMap(([type, count]) =>
+        Array.from({ length: count }, (_, n) => deliver(`${type}_${n}`, { type })),
+      );
+      await it.commit(jobs, none);
+      const counts = await (await it.engine.reader()).owedByType(65);
+      expect(counts).toEqual([
+        { source: "shop", type: "a", outcome: "unhandled", count: 65, capped: true },
+        { source: "shop", type: "b", outcome: "unhandled", count: 60, capped: false },
+        { source: "shop", type: "c", outcome: "unhandled", count: 3, capped: false },
+      ]);
+    });
+
+    test("counts an event that was unhandled and failed since as failed, however many there are", async () => {
+      await using it = await openEngine(harness);
+      const ids = Array.from({ length: 1200 }, (_, n) => `evt_${n}`);
+      await it.commit(
+        ids.map((id) => deliver(id, { fail: true })),
+        none,
+      );
+      await it.commit(ids.filter((_, n) => n % 400 !== 0).map((id) => apply(id)));
+      const counts = await (await it.engine.reader()).owedByType(2000);
+      expect(counts.map(({ outcome, count }) => `${outcome} ${count}`)).toEqual([
+        "unhandled 3",
+        "failed 1197",
       ]);
     });
 

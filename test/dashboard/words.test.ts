@@ -28,7 +28,6 @@ const status = (more: Partial<StatusJson> = {}): StatusJson => ({
   actor: { name: "me", scopes: ["read", "steer"] },
   sources: [source("stripe"), source("github"), source("shop")],
   owed: [],
-  owed_cap: 10_000,
   today: { ...NONE, processed: 4812, duplicate: 37 },
   disk: { database: "data/hookonce.db", database_bytes: 4096, log_bytes: 0, free_bytes: 50 * 1024 ** 3 },
   ...more,
@@ -75,17 +74,21 @@ describe("the sentence on Home", () => {
   });
 
   test("says how many problems there are, and stops counting at the limit", () => {
-    const owed = [{ source: "stripe", type: "invoice.paid", outcome: "failed", count: 10_000 }] as const;
+    const type = { source: "stripe", outcome: "failed" } as const;
+    const owed = [
+      { ...type, type: "invoice.paid", count: 10_000, capped: true },
+      { ...type, type: "refund", count: 3, capped: false },
+    ] as const;
     const one = status({ owed });
     const problems = problemsOf(one, [group]);
     expect(sentenceOf(one, problems)).toBe(
-      "1 problem. 4,812 events in 24 hours, 37 duplicates stopped, 10,000+ owed.",
+      "1 problem. 4,812 events in 24 hours, 37 duplicates stopped, 10,003+ owed.",
     );
   });
 
   test("lists the worst problem first, each with its button", () => {
     const one = status({
-      owed: [{ source: "github", type: "push", outcome: "unhandled", count: 3 }],
+      owed: [{ source: "github", type: "push", outcome: "unhandled", count: 3, capped: false }],
       today: { ...NONE, refused: 2 },
       disk: { ...status().disk, free_bytes: 1024 },
     });

@@ -273,9 +273,14 @@ test("GET /api/status and /api/rollups count what came", async () => {
     serving: null,
     actor: { scopes: ["read", "steer", "forget"] },
     today: { processed: 1, duplicate: 1, unhandled: 3, failed: 1, refused: 0 },
-    owed_cap: 10_000,
   });
-  expect(body["owed"]).toContainEqual({ source: "shop", type: "invoice.paid", outcome: "failed", count: 1 });
+  expect(body["owed"]).toContainEqual({
+    source: "shop",
+    type: "invoice.paid",
+    outcome: "failed",
+    count: 1,
+    capped: false,
+  });
   const [first] = body["sources"] as Record<string, unknown>[];
   expect(first).toMatchObject({
     name: "shop",

@@ -14,7 +14,7 @@ import { Stack } from "./stack.tsx";
 import { applyOwed } from "./problems.ts";
 import { eventsPath, exactly } from "./query.ts";
 import { Empty, Failed, Loading, messageOf, Time, useLoaded } from "./ui.tsx";
-import { capped, count, counted, visible } from "./words.ts";
+import { count, counted, sumOf, visible } from "./words.ts";
 
 interface FailuresProps {
   readonly status: StatusJson;
@@ -95,11 +95,11 @@ export function Failures({ status, act, settled }: FailuresProps) {
                     </Link>
                   </td>
                   <td class="number">
-                    <span class="outcome owed">○ {capped(one.count, status.owed_cap)}</span>
+                    <span class="outcome owed">○ {sumOf([one])}</span>
                   </td>
                   <td class="number">
                     {mayAct ? (
-                      <button type="button" onClick={() => act(applyOwed(one, status.owed_cap))}>
+                      <button type="button" onClick={() => act(applyOwed(one))}>
                         Apply
                       </button>
                     ) : null}

@@ -9,7 +9,7 @@ import { Link, usePlace, type View } from "./location.tsx";
 import { Login } from "./login.tsx";
 import { Sources } from "./sources.tsx";
 import { Failed, Loading, LOGGED_OUT, useLoaded } from "./ui.tsx";
-import { capped } from "./words.ts";
+import { sumOf } from "./words.ts";
 
 const NAMES: readonly { readonly view: View; readonly path: string; readonly name: string }[] = [
   { view: "home", path: "/", name: "Home" },
@@ -86,12 +86,11 @@ function Shell({ onLogout }: { readonly onLogout: () => void }) {
 }
 
 function Owed({ status }: { readonly status: StatusJson | undefined }) {
-  const failed =
-    status?.owed.filter(({ outcome }) => outcome === "failed").reduce((sum, one) => sum + one.count, 0) ?? 0;
-  if (failed === 0 || status === undefined) return null;
+  const failed = status?.owed.filter(({ outcome }) => outcome === "failed") ?? [];
+  if (failed.length === 0) return null;
   return (
     <span class="badge">
-      {capped(failed, status.owed_cap)}
+      {sumOf(failed)}
       <span class="unseen"> failed</span>
     </span>
   );

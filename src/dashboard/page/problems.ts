@@ -1,7 +1,7 @@
 import type { FailureGroup, OwedJson, StatusJson } from "../../http/admin/shapes.ts";
 import type { Act } from "./jobs.ts";
 import { eventsPath, exactly } from "./query.ts";
-import { ago, bytesText, capped, count, counted, visible } from "./words.ts";
+import { ago, bytesText, count, counted, sumOf, visible } from "./words.ts";
 
 /** Something that somebody should look after. */
 export interface Problem {
@@ -20,7 +20,7 @@ const LOW_DISK = 1024 ** 3;
 
 /** What is wrong, the worst first. */
 export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]): readonly Problem[] {
-  const { now, owed, owed_cap: cap, disk, today, serving } = status;
+  const { now, owed, disk, today, serving } = status;
   const problems: Problem[] = [];
   const button = { text: "Show the machine", to: "/sources#machine" };
   if (serving !== null && !serving.ready) {
@@ -63,9 +63,9 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
     problems.push({
       key: `unhandled ${one.source} ${one.type}`,
       tone: "owed",
-      title: `${capped(one.count, cap)} ${one.type === "" ? "" : `${visible(one.type)} `}${one.count === 1 ? "event" : "events"} of ${one.source} ${one.count === 1 ? "is" : "are"} not applied`,
+      title: `${sumOf([one])} ${one.type === "" ? "" : `${visible(one.type)} `}${one.count === 1 ? "event" : "events"} of ${one.source} ${one.count === 1 ? "is" : "are"} not applied`,
       detail: "No handler matched. Add one, restart hookonce serve, then apply.",
-      button: { text: `Apply ${capped(one.count, cap)}`, act: applyOwed(one, cap) },
+      button: { text: `Apply ${sumOf([one])}`, act: applyOwed(one) },
     });
   }
   if (today.refused > 0) {
@@ -81,10 +81,11 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
 }
 
 /** The job selects what the count has counted: events of this source, type and outcome. */
-export function applyOwed({ source, type, outcome, count: owed }: OwedJson, cap: number): Act {
+export function applyOwed(one: OwedJson): Act {
+  const { source, type, outcome } = one;
   return {
     action: "apply",
-    title: `Apply ${capped(owed, cap)} ${visible(type) || "events without a type"} of ${source}`,
+    title: `Apply ${sumOf([one])} ${visible(type) || "events without a type"} of ${source}`,
     target: { filter: { source, outcome, type: exactly(type) } },
     resultPath: eventsPath({ source, type: exactly(type) }),
   };
@@ -92,15 +93,14 @@ export function applyOwed({ source, type, outcome, count: owed }: OwedJson, cap:
 
 /** The whole page in one sentence. */
 export function sentenceOf(status: StatusJson, problems: readonly Problem[]): string {
-  const { sources, today, owed, owed_cap: cap } = status;
+  const { sources, today, owed } = status;
   const events = today.processed + today.unhandled + today.ignored + today.failed;
-  const sum = owed.reduce((all, one) => all + one.count, 0);
   const fine =
     problems.length > 0
       ? `${counted(problems.length, "problem")}.`
       : sources.length === 1
         ? `${sources[0]?.title ?? ""} is fine.`
         : `All ${count(sources.length)} sources are fine.`;
-  const nothing = sum === 0 ? "nothing owed" : `${capped(sum, cap)} owed`;
+  const nothing = owed.length === 0 ? "nothing owed" : `${sumOf(owed)} owed`;
   return `${fine} ${counted(events, "event")} in 24 hours, ${counted(today.duplicate, "duplicate")} stopped, ${nothing}.`;
 }

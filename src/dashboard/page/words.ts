@@ -27,9 +27,15 @@ export const count = (value: number): string => whole.format(value);
 export const counted = (value: number, one: string, many = `${one}s`): string =>
   `${count(value)} ${value === 1 ? one : many}`;
 
-/** A count that was stopped at a limit. */
-export const capped = (value: number, cap: number): string =>
-  value >= cap ? `${count(cap)}+` : count(value);
+interface Owed {
+  readonly count: number;
+  /** Whether there may be more. */
+  readonly capped: boolean;
+}
+
+/** The sum of counts: `13,003`, or `13,003+` if there may be more. */
+export const sumOf = (owed: readonly Owed[]): string =>
+  `${count(owed.reduce((sum, one) => sum + one.count, 0))}${owed.some(({ capped }) => capped) ? "+" : ""}`;
 
 const clock = new Intl.DateTimeFormat("en-GB", {
   hour: "2-digit",

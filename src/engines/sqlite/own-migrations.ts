@@ -6,6 +6,7 @@ import interruptedRuns from "../../../drizzle/0003_interrupted_runs.sql" with { 
 import lookAndAct from "../../../drizzle/0004_look_and_act.sql" with { type: "text" };
 import changes from "../../../drizzle/0005_changes.sql" with { type: "text" };
 import failureSummaries from "../../../drizzle/0006_failure_summaries.sql" with { type: "text" };
+import owedTypes from "../../../drizzle/0007_owed_types.sql" with { type: "text" };
 
 /**
  * The migrations that drizzle-kit generated, embedded in the binary. Add each new file here: a test compares
@@ -19,4 +20,5 @@ export const ownMigrations: readonly Migration[] = [
   { name: "0004_look_and_act.sql", sql: lookAndAct },
   { name: "0005_changes.sql", sql: changes },
   { name: "0006_failure_summaries.sql", sql: failureSummaries },
+  { name: "0007_owed_types.sql", sql: owedTypes },
 ];

@@ -7,7 +7,6 @@ import {
   type Cursor,
   type EventFilter,
   type KnownCounts,
-  type OwedCount,
   type OwedEvent,
   type Reader,
 } from "../reader.ts";
@@ -18,6 +17,7 @@ import { matching, of } from "./filters.ts";
 import { eventContains, failureContains } from "./listed-events.ts";
 import { ledgerReads } from "./ledger-reads.ts";
 import { listReads } from "./lists.ts";
+import { owedCounts } from "./owed-counts.ts";
 import { isItsFailure, isOnlyFailed, isOpen, isUnhandled, outcomeNow } from "./outcomes.ts";
 import { events, failures, results } from "./schema.ts";
 
@@ -215,46 +215,6 @@ export function openReader(connection: Database): Reader & { close(): void } {
         .orderBy(asc(failures.nextAt))
         .limit(limit)
         .all(),
-    owedByType(cap) {
-      const recorded = db
-        .select({
-          source: of(events.source).as("source"),
-          type: of(events.type).as("type"),
-          outcome: sql<OwedEvent["outcome"]>`${outcomeNow}`.as("outcome"),
-        })
-        .from(unhandledEvents)
-        .where(isUnhandled)
-        .limit(cap);
-      const failed = db
-        .select({
-          source: of(failures.source).as("source"),
-          type: of(failures.type).as("type"),
-          outcome: sql<OwedEvent["outcome"]>`'failed'`.as("outcome"),
-        })
-        .from(openFailures)
-        .where(isOnlyFailed)
-        .limit(cap);
-      const counts = [recorded.as("recorded"), failed.as("failed")].flatMap((owed) =>
-        db
-          .select({
-            source: owed.source,
-            type: owed.type,
-            outcome: sql<OwedEvent["outcome"]>`${owed.outcome}`,
-            count: sql<number>`count(*)`,
-          })
-          .from(owed)
-          .groupBy(sql`1`, sql`2`, sql`3`)
-          .orderBy(sql`1`, sql`2`, sql`3 desc`)
-          .all(),
-      );
-      const totals = new Map<string, OwedCount>();
-      for (const { source, type, outcome, count } of counts) {
-        const key = JSON.stringify([source, type, outcome]);
-        const sum = Math.min(cap, (totals.get(key)?.count ?? 0) + count);
-        totals.set(key, { source, type, outcome, count: sum });
-      }
-      return [...totals.values()];
-    },
     find(eventId, sources) {
       const recorded = db
         .select({
@@ -293,6 +253,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
         .where(and(eq(failures.source, source), eq(failures.eventId, eventId), isOpen))
         .get();
     },
+    ...owedCounts(db),
     ...listReads(db),
     ...groupReads(db),
     ...changeReads(db),

@@ -57,6 +57,10 @@ export const events = sqliteTable(
     index("hookonce_events_unhandled")
       .on(table.id)
       .where(sql`${table.outcome} = 'unhandled'`),
+    // Owed events of one type are counted, and the types are found, without those of the other types.
+    index("hookonce_events_owed_types")
+      .on(table.source, table.type, table.eventId)
+      .where(sql`${table.outcome} = 'unhandled'`),
     // Lists show the newest first, and go back to any time.
     index("hookonce_events_received_at").on(table.receivedAt),
     // Lists of one outcome that is rare.
@@ -185,6 +189,9 @@ export const failures = sqliteTable(
         table.lastAt,
         table.nextAt,
       )
+      .where(sql`${table.settledAt} is null`),
+    index("hookonce_failures_owed_types")
+      .on(table.source, table.type, table.eventId)
       .where(sql`${table.settledAt} is null`),
     index("hookonce_failures_next")
       .on(table.nextAt)

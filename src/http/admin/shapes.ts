@@ -145,8 +145,9 @@ export interface OwedJson {
   readonly source: string;
   readonly type: string;
   readonly outcome: "unhandled" | "failed" | "held";
-  /** Stops at `owed_cap` of the status. */
   readonly count: number;
+  /** Whether there may be more. At most 10,000 of each type are counted. */
+  readonly capped: boolean;
 }
 
 export interface SourceJson {
@@ -188,9 +189,8 @@ export interface StatusJson {
   readonly serving: ServingJson | null;
   readonly actor: ActorJson;
   readonly sources: readonly SourceJson[];
+  /** At most 1,000 types of each outcome. */
   readonly owed: readonly OwedJson[];
-  /** A count of owed events stops here. */
-  readonly owed_cap: number;
   /** Of the last 24 hours. */
   readonly today: Counts;
   readonly disk: DiskJson;

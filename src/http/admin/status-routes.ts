@@ -93,7 +93,6 @@ async function statusOf(inbox: AdminInbox): Promise<Omit<StatusJson, "actor">> {
       );
     }),
     owed,
-    owed_cap: OWED_CAP,
     today: await countsOfLastDay(inbox, now),
     disk: diskJson(inbox.disk()),
   };

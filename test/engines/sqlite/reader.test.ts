@@ -82,10 +82,10 @@ for (const [name, filter, all] of cases)
 test("counts what is owed by type", async () => {
   const reader = openReader(new Database(path, { readonly: true }));
   expect(await reader.owedByType(10_000)).toEqual([
-    { source: "default", type: "paid", outcome: "unhandled", count: 5994 },
-    { source: "default", type: "😀a", outcome: "unhandled", count: 6 },
-    { source: "default", type: "paid", outcome: "failed", count: 5994 },
-    { source: "default", type: "😀a", outcome: "failed", count: 6 },
+    { source: "default", type: "paid", outcome: "unhandled", count: 5994, capped: false },
+    { source: "default", type: "😀a", outcome: "unhandled", count: 6, capped: false },
+    { source: "default", type: "paid", outcome: "failed", count: 5994, capped: false },
+    { source: "default", type: "😀a", outcome: "failed", count: 6, capped: false },
   ]);
   reader.close();
 });

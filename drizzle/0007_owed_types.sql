@@ -1,0 +1,2 @@
+CREATE INDEX `hookonce_events_owed_types` ON `hookonce_events` (`source`,`type`,`event_id`) WHERE "hookonce_events"."outcome" = 'unhandled';--> statement-breakpoint
+CREATE INDEX `hookonce_failures_owed_types` ON `hookonce_failures` (`source`,`type`,`event_id`) WHERE "hookonce_failures"."settled_at" is null;

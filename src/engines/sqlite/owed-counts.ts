@@ -1,0 +1,106 @@
+import { sql, type SQL } from "drizzle-orm";
+import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
+import type { OwedCount, Reader } from "../reader.ts";
+import { hasFailed, isOpen, isUnhandled } from "./outcomes.ts";
+import { events, failures } from "./schema.ts";
+
+/** How long the deliveries wait for the counts at most, in milliseconds. */
+const MAX_TURN_MS = 3;
+
+/** How many types of each outcome are counted. */
+const MAX_TYPES = 1000;
+
+/** How many events that were unhandled are asked at once whether they have failed since. */
+const SLICE = 500;
+
+/** How many of them are asked in all, as a multiple of the cap. */
+const MAX_ASKED = 10;
+
+interface OfType {
+  readonly source: string;
+  readonly type: string;
+}
+
+/** Where the owed events of one kind are, by source, type and id. */
+interface Owed {
+  readonly from: SQL;
+  readonly where: SQL | undefined;
+}
+
+const UNHANDLED: Owed = {
+  from: sql`${events} indexed by hookonce_events_owed_types`,
+  where: isUnhandled,
+};
+const FAILED: Owed = { from: sql`${failures} indexed by hookonce_failures_owed_types`, where: isOpen };
+
+/** Counts what is owed type by type, so that a type with many events hides no other. */
+export function owedCounts(db: BunSQLiteDatabase): Pick<Reader, "owedByType"> {
+  /** The first type of the index, or the next one. */
+  function typeAfter({ from, where }: Owed, after: OfType | undefined): OfType | undefined {
+    const next = after === undefined ? sql`` : sql`and (source, type) > (${after.source}, ${after.type})`;
+    const first = sql`select source, type from ${from} where ${where} ${next} order by source, type limit 1`;
+    return db.all<OfType>(first)[0];
+  }
+
+  function countOf({ from, where }: Owed, one: OfType, cap: number): number {
+    const ofType = sql`source = ${one.source} and type = ${one.type}`;
+    const rows = sql`select 1 from ${from} where ${where} and ${ofType} limit ${cap + 1}`;
+    return db.all<{ count: number }>(sql`select count(*) as count from (${rows})`)[0]?.count ?? 0;
+  }
+
+  /** Some events of a type that were unhandled, after an id, and whether they have failed since. */
+  function sliceOf(one: OfType, after: string) {
+    const { from, where } = UNHANDLED;
+    const rows = sql`select ${events.eventId} as id, ${hasFailed} as failed from ${from}
+      where ${where} and ${events.source} = ${one.source} and ${events.type} = ${one.type}
+        and ${events.eventId} > ${after} order by ${events.eventId} limit ${SLICE}`;
+    return db.all<{ failed: 0 | 1; id: string }>(rows);
+  }
+
+  return {
+    async owedByType(cap) {
+      const turn = createTurn();
+      const counts: OwedCount[] = [];
+      const add = (one: OfType, outcome: OwedCount["outcome"], count: number, isCut = false): void => {
+        const capped = isCut || count > cap;
+        if (count > 0) counts.push({ ...one, outcome, count: Math.min(count, cap), capped });
+      };
+
+      async function addUnhandled(one: OfType): Promise<void> {
+        // Most often none has failed since, and the index says it all.
+        if (countOf(FAILED, one, 0) === 0) return add(one, "unhandled", countOf(UNHANDLED, one, cap));
+        let count = 0;
+        let last = "";
+        for (let looked = 0; looked < MAX_ASKED * cap && count <= cap;) {
+          const slice = sliceOf(one, last);
+          count += slice.filter(({ failed }) => failed === 0).length;
+          if (slice.length < SLICE) return add(one, "unhandled", count);
+          looked += slice.length;
+          last = slice.at(-1)?.id ?? last;
+          await turn();
+        }
+        return add(one, "unhandled", count, true);
+      }
+
+      for (const owed of [UNHANDLED, FAILED]) {
+        let one = typeAfter(owed, undefined);
+        for (let types = 0; one !== undefined && types < MAX_TYPES; types++) {
+          if (owed === FAILED) add(one, "failed", countOf(FAILED, one, cap));
+          else await addUnhandled(one);
+          await turn();
+          one = typeAfter(owed, one);
+        }
+      }
+      return counts;
+    },
+  };
+}
+
+/** Lets others have a turn if this one has taken its time. */
+function createTurn(): () => Promise<void> | undefined {
+  let until = performance.now() + MAX_TURN_MS;
+  return () => {
+    if (performance.now() < until) return undefined;
+    return Bun.sleep(0).then(() => void (until = performance.now() + MAX_TURN_MS));
+  };
+}

@@ -98,6 +98,7 @@ export type ErrorCode =
   | "too_many_attempts"
   | "permission_denied"
   | "not_serving"
+  | "serve_unreachable"
   // The signature doctor cannot read the saved request.
   | "request_unreadable"
   // The process can open no further file or connection.

@@ -5,13 +5,14 @@ import { WATCH_LIMITS } from "../engines/watchdog.ts";
 import { HookonceError } from "../errors.ts";
 import { createSocketApp } from "../http/admin/listener.ts";
 import { createAdminApp } from "../http/admin/routes.ts";
-import { connectToServe, createAdminClient, type AdminClient } from "../http/admin/socket.ts";
+import { createAdminClient, type AdminClient } from "../http/admin/socket.ts";
 import { createBackgroundJobs, type BackgroundInbox } from "../inbox/background-jobs.ts";
 import { createAdminInbox, type AdminParts } from "./admin-inbox.ts";
 import { check, type Checked } from "./check.ts";
 import { createDryRun } from "./dry-run.ts";
 import { EMPTY } from "./empty-reader.ts";
 import { openInbox } from "./open-inbox.ts";
+import { reachServe } from "./reach-serve.ts";
 import { createServices } from "./services.ts";
 import { byStoredName } from "./source-rules.ts";
 import { secretNeeds } from "./sources.ts";
@@ -49,13 +50,16 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
   return (await connectAdmin(options)) ?? (await openFolder(options));
 }
 
-/** @returns undefined if no `serve` runs */
+/**
+ * @returns undefined if no `serve` runs
+ * @throws HookonceError `serve_unreachable`, `permission_denied`, `config_invalid`
+ */
 export async function connectAdmin({
   folder,
   database,
 }: Pick<AdminOptions, "folder" | "database">): Promise<Admin | undefined> {
   const config = loadConfig(resolve(folder), secretNeeds, null);
-  const client = await connectToServe(database === undefined ? config.database : resolve(database));
+  const client = await reachServe(database === undefined ? config.database : resolve(database));
   if (client === undefined) return undefined;
   return { client, ofServe: true, isWanted: () => false, [Symbol.asyncDispose]: () => Promise.resolve() };
 }

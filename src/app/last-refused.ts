@@ -3,8 +3,9 @@ import { readConfig, type ConfiguredSource } from "../config/load.ts";
 import { usableSettings } from "../config/usable-settings.ts";
 import { HookonceError } from "../errors.ts";
 import type { OutdatedJson, RefusedJson, ShownSecretJson } from "../http/admin/shapes.ts";
-import { connectToServe, type AdminClient } from "../http/admin/socket.ts";
+import type { AdminClient } from "../http/admin/socket.ts";
 import { hashesOf } from "./outdated.ts";
+import { reachServe } from "./reach-serve.ts";
 import { secretNeeds } from "./sources.ts";
 
 export interface LastRefused {
@@ -20,7 +21,8 @@ export interface LastRefused {
  * Asks the `serve` of an inbox folder what has gone wrong last.
  *
  * @param source undefined for any source
- * @throws HookonceError `not_serving` if no `serve` runs, `config_invalid`, `permission_denied`
+ * @throws HookonceError `not_serving` if no `serve` runs, `serve_unreachable`, `config_invalid`,
+ *   `permission_denied`
  */
 export async function lastRefused(folder: string, source: string | undefined): Promise<LastRefused> {
   const { api } = await connect(resolve(folder));
@@ -46,7 +48,7 @@ async function connect(folder: string): Promise<AdminClient> {
     throw new HookonceError("config_invalid", "hookonce.toml does not say which database is used.", {
       problems,
     });
-  const client = await connectToServe(database);
+  const client = await reachServe(database);
   if (client !== undefined) return client;
   throw new HookonceError(
     "not_serving",

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { loadConfig, type Config } from "../config/load.ts";
 import { createBackgroundJobs } from "../inbox/background-jobs.ts";
+import type { Reader } from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
 import { clientWithin, connectAdmin, type Admin } from "./apply.ts";
 import { EMPTY } from "./empty-reader.ts";
@@ -14,19 +15,37 @@ export interface LookOptions {
 }
 
 /**
- * Reaches the API of a running `serve`. If none runs, reads the database: nothing is changed, and neither the
+ * Reaches the API of a running `serve`. If none runs, or it cannot be reached, reads the database: nothing is changed, and neither the
  * secrets nor the handlers have to be right.
  *
  * @throws HookonceError `config_invalid`, `database_older`, `permission_denied`
  */
-export async function openToLook(options: LookOptions): Promise<Admin> {
-  return (await connectAdmin(options)) ?? (await readOnly(options));
+export async function openToLook(options: LookOptions): Promise<LookingAdmin> {
+  try {
+    const admin = await connectAdmin(options);
+    if (admin !== undefined) return { ...admin, unreachable: null };
+    return await readOnly(options, null);
+  } catch (error) {
+    if (!(error instanceof HookonceError) || error.code !== "serve_unreachable") throw error;
+    return await readOnly(options, error.message);
+  }
 }
 
-async function readOnly({ folder, database }: LookOptions): Promise<Admin> {
+export interface LookingAdmin extends Admin {
+  /** Why the `serve` that runs cannot be reached, so that the database was read without it. */
+  readonly unreachable: string | null;
+}
+
+async function readOnly(
+  { folder, database }: LookOptions,
+  unreachable: string | null,
+): Promise<LookingAdmin> {
   const loaded = loadConfig(resolve(folder), secretNeeds, null);
   const config: Config = database === undefined ? loaded : { ...loaded, database: resolve(database) };
-  const reader = await store.openForReading(config.database);
+  let opened = await store.openForReading(config.database);
+  // A serve that starts meanwhile may make the database.
+  const reader = async (): Promise<Reader> =>
+    (opened ??= await store.openForReading(config.database)) ?? EMPTY;
   const jobs = createBackgroundJobs(() =>
     Promise.reject(new HookonceError("not_serving", "Nothing runs here.")),
   );
@@ -36,16 +55,17 @@ async function readOnly({ folder, database }: LookOptions): Promise<Admin> {
       config,
       sources: createSources(config.sources, Date.now, undefined, false).sources,
       files: () => [],
-      reader: () => Promise.resolve(reader ?? EMPTY),
+      reader,
       jobs,
       stopping: stop.signal,
     }),
     ofServe: false,
+    unreachable,
     isWanted: () => false,
     async [Symbol.asyncDispose]() {
       stop.abort();
       await jobs.close();
-      reader?.close();
+      opened?.close();
     },
   };
 }

@@ -88,10 +88,11 @@ export async function openInbox(services: Services, options: OpenInboxOptions): 
 
 const once: Healing = async (step) => step();
 
-async function lockStep({ config, log, lockWaitMs, signal }: OpenInboxOptions) {
+async function lockStep({ config, log, lockWaitMs, signal, forCommand }: OpenInboxOptions) {
   const lock: ServeLock = await store.lock(config.database, {
     ...(lockWaitMs === undefined ? {} : { waitMs: lockWaitMs }),
     signal,
+    forCommand: forCommand === true,
     onWait: (holder) =>
       log.warn({ database: config.database, holder }, "waiting for another hookonce to release the database"),
   });

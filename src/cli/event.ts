@@ -1,8 +1,8 @@
-import { openToLook } from "../app/look.ts";
 import type { EventDetail } from "../http/admin/shapes.ts";
 import { answerOf } from "./answer.ts";
 import { terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
+import { openLooking } from "./open-looking.ts";
 import type { LookFlags } from "./look-flags.ts";
 import { eventReport } from "./look-reports.ts";
 import { say, sayJson } from "./terminal.ts";
@@ -11,7 +11,7 @@ export type EventFlags = Pick<LookFlags, "source" | "json" | "database">;
 
 /** `hookonce event ID`: everything that is known of one event. */
 export async function runEvent(id: string, folder: string, flags: EventFlags): Promise<number> {
-  await using admin = await openToLook({ folder, database: flags.database });
+  await using admin = await openLooking(folder, flags);
   const query = { event_id: id, ...(flags.source === undefined ? {} : { source: flags.source }) };
   const response = await admin.client.api.event.$get({ query });
   // The text as it came: parsing would round long numbers in the payload.

@@ -1,9 +1,9 @@
-import { openToLook } from "../app/look.ts";
 import type { AdminClient } from "../http/admin/socket.ts";
 import type { EventJson, EventList } from "../http/admin/shapes.ts";
 import { answerOf } from "./answer.ts";
 import { terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
+import { openLooking } from "./open-looking.ts";
 import { filterQuery, isFiltered, type LookFlags } from "./look-flags.ts";
 import { eventLine, eventsTable } from "./look-reports.ts";
 import { shortTime } from "./moments.ts";
@@ -20,12 +20,14 @@ const PAGE = 500;
 
 /** `hookonce events`: lists events, the newest first. With --follow it goes on until a signal ends it. */
 export async function runEvents(folder: string, flags: EventsFlags): Promise<number> {
-  await using admin = await openToLook({ folder, database: flags.database });
+  await using admin = await openLooking(folder, flags);
   const { client } = admin;
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
-  if (flags.follow === true)
-    return await follow(client, flags, { stop: stop.signal, ofServe: admin.ofServe });
+  if (flags.follow === true) {
+    const isIdle = !admin.ofServe && admin.unreachable === null;
+    return await follow(client, flags, { stop: stop.signal, isIdle });
+  }
   const events = await search(client, flags, stop.signal);
   if (flags.json === true) for (const event of events) sayJson(JSON.stringify(event));
   else if (events.length > 0) sayTable(eventsTable(events, display()));
@@ -61,13 +63,16 @@ async function search(client: AdminClient, flags: EventsFlags, stop: AbortSignal
 async function follow(
   client: AdminClient,
   flags: EventsFlags,
-  { stop, ofServe }: { readonly stop: AbortSignal; readonly ofServe: boolean },
+  { stop, isIdle }: { readonly stop: AbortSignal; readonly isIdle: boolean },
 ): Promise<number> {
-  if (!ofServe) complain("note: hookonce serve is not running, so nothing arrives until it starts.");
+  if (isIdle) complain("note: hookonce serve is not running, so nothing arrives until it starts.");
   const response = await client.api.stream.$get({ query: filterQuery(flags) }, { init: { signal: stop } });
   if (!response.ok) await answerOf(response);
+  const reader = response.body?.getReader();
+  // Ends the read at once. Without a serve, nothing else would.
+  stop.addEventListener("abort", () => void reader?.cancel().catch(() => {}));
   try {
-    for await (const { event, data } of messagesIn(response.body)) {
+    for await (const { event, data } of messagesIn(reader)) {
       if (event === "more") complain("note: more events arrive than can be shown.");
       if (event !== "event") continue;
       if (flags.json === true) sayJson(data);
@@ -83,13 +88,14 @@ async function follow(
 
 /** The messages of a stream of server-sent events, each with one line of data. */
 async function* messagesIn(
-  body: ReadableStream<Uint8Array> | null,
+  reader: { read(): Promise<{ done: boolean; value?: Uint8Array | undefined }> } | undefined,
 ): AsyncGenerator<{ readonly event: string; readonly data: string }> {
-  if (body === null) return;
   const decoder = new TextDecoder();
   let rest = "";
-  for await (const chunk of body) {
-    rest += decoder.decode(chunk, { stream: true });
+  for (;;) {
+    const { done = true, value } = (await reader?.read()) ?? {};
+    if (done) return;
+    rest += decoder.decode(value, { stream: true });
     const messages = rest.split("\n\n");
     rest = messages.pop() ?? "";
     for (const message of messages) {

@@ -1,9 +1,9 @@
-import { openToLook } from "../app/look.ts";
 import type { AdminClient } from "../http/admin/socket.ts";
 import type { FailureGroupList, FailureJson, List } from "../http/admin/shapes.ts";
 import { answerOf } from "./answer.ts";
 import { terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
+import { openLooking } from "./open-looking.ts";
 import { filterQuery, type LookFlags } from "./look-flags.ts";
 import { failureGroupsText, failuresTable } from "./look-reports.ts";
 import { say, sayJson, sayTable } from "./terminal.ts";
@@ -18,7 +18,7 @@ const SINGLE = ["type", "since", "until", "search"] as const;
 
 /** `hookonce failures`: what fails, grouped by handler and error. */
 export async function runFailures(folder: string, flags: FailuresFlags): Promise<number> {
-  await using admin = await openToLook({ folder, database: flags.database });
+  await using admin = await openLooking(folder, flags);
   const { client } = admin;
   const display = { width: terminalWidth(), now: Date.now() };
   if (flags.json !== true && SINGLE.every((name) => flags[name] === undefined)) {

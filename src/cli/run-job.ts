@@ -97,7 +97,11 @@ export async function runJob(
 export async function waitForServe(options: AdminOptions, again: string): Promise<Admin> {
   const deadline = performance.now() + MAX_WAIT_MS;
   while (performance.now() < deadline) {
-    const admin = await connectAdmin(options);
+    const admin = await connectAdmin(options).catch((error: unknown) => {
+      // It is still starting.
+      if (error instanceof HookonceError && error.code === "serve_unreachable") return undefined;
+      throw error;
+    });
     if (admin !== undefined) return admin;
     await Bun.sleep(POLL_MS);
   }

@@ -8,7 +8,7 @@ import { columns, nameFor, terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
 import { ago, shortTime, tookText } from "./moments.ts";
-import { say, sayJson } from "./terminal.ts";
+import { complain, say, sayJson } from "./terminal.ts";
 
 export interface StatusFlags {
   json?: boolean;
@@ -17,21 +17,28 @@ export interface StatusFlags {
 
 /**
  * `hookonce status`: whether deliveries are received, what is owed, and the disk. Exits with 1 if a running
- * `serve` cannot store a delivery.
+ * `serve` cannot store a delivery, or cannot be reached.
  */
 export async function runStatus(folder: string, flags: StatusFlags): Promise<number> {
   await using admin = await openToLook({ folder, database: flags.database });
   const status = await answerOf<StatusJson>(await admin.client.api.status.$get());
+  if (flags.json === true && admin.unreachable !== null) complain(`note: ${admin.unreachable}`);
   if (flags.json === true) sayJson(JSON.stringify(status));
-  else say(statusReport(status, terminalWidth(), folder));
-  return status.serving?.ready === false ? EXIT.failed : EXIT.done;
+  else say(statusReport(status, terminalWidth(), folder, admin.unreachable));
+  return status.serving?.ready === false || admin.unreachable !== null ? EXIT.failed : EXIT.done;
 }
 
 /**
  * @param width of the terminal; undefined if the output goes elsewhere
  * @param folder as the user named it
+ * @param unreachable why the `serve` that runs cannot be reached
  */
-export function statusReport(status: StatusJson, width: number | undefined, folder = "."): string {
+export function statusReport(
+  status: StatusJson,
+  width: number | undefined,
+  folder = ".",
+  unreachable: string | null = null,
+): string {
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const { sources, now } = status;
   const table = columns(
@@ -47,7 +54,7 @@ export function statusReport(status: StatusJson, width: number | undefined, fold
     { width, flexible: [0, 1, 2] },
   );
   return [
-    ...servingLines(status),
+    ...servingLines(status, unreachable),
     todayLine(status),
     "",
     ...(sources.length === 0 ? [`No source yet. To add one: hookonce add stripe${inFolder}`] : table),
@@ -58,7 +65,8 @@ export function statusReport(status: StatusJson, width: number | undefined, fold
   ].join("\n");
 }
 
-function servingLines({ version, serving, now }: StatusJson): string[] {
+function servingLines({ version, serving, now }: StatusJson, unreachable: string | null): string[] {
+  if (unreachable !== null) return [`hookonce ${version}. ${visible(unreachable)}`];
   if (serving === null)
     return [`hookonce ${version}. No hookonce serve is running, so no webhooks are received.`];
   const { url, started_at: startedAt, ready, error, warnings } = serving;

@@ -1,5 +1,4 @@
 import { connectAdmin } from "../app/apply.ts";
-import { openToLook } from "../app/look.ts";
 import { HookonceError } from "../errors.ts";
 import type { AdminClient } from "../http/admin/socket.ts";
 import type { List, NewTokenJson, Scope, TokenJson } from "../http/admin/shapes.ts";
@@ -7,6 +6,7 @@ import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
 import { columns, terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
+import { openLooking } from "./open-looking.ts";
 import { shortTime } from "./moments.ts";
 import { complain, say, sayJson, sayTable } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
@@ -66,7 +66,7 @@ async function revoke(client: AdminClient, name: string): Promise<number> {
 }
 
 async function list(folder: string, { json, database }: TokenFlags): Promise<number> {
-  await using admin = await openToLook({ folder, database });
+  await using admin = await openLooking(folder, { database });
   const { items } = await answerOf<List<TokenJson>>(await admin.client.api.tokens.$get());
   if (json === true) for (const token of items) sayJson(JSON.stringify(token));
   else if (items.length === 0) say("There are no tokens. To make one: hookonce token create --name NAME");

@@ -115,6 +115,8 @@ export interface LockOptions {
   onWait?: (holder: string) => void;
   /** Ends the wait. */
   signal?: AbortSignal | undefined;
+  /** The process is not a `serve`, so that no command looks for its socket. */
+  forCommand?: boolean;
 }
 
 /** Opens the database only to read it. */
@@ -186,6 +188,12 @@ export interface Store extends Pick<Engine, "handlerModules"> {
    *   `database_missing`
    */
   lock(database: string, options: LockOptions): Promise<ServeLock>;
+  /**
+   * Names the `serve` that has the database.
+   *
+   * @returns undefined if there is none, or if this system does not tell
+   */
+  servedBy(database: string): string | undefined;
   /**
    * Opens the database and migrates it. Everything that can be refused is refused before anything is changed.
    *

@@ -1,8 +1,18 @@
 import { Database } from "bun:sqlite";
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
-import { inboxFiles, paid, run, scratch, serve, start, type Scratch } from "./support/hookonce.ts";
+import {
+  fromSource,
+  inboxFiles,
+  paid,
+  run,
+  scratch,
+  serve,
+  start,
+  type Scratch,
+} from "./support/hookonce.ts";
 
 // Each command is a process of its own, which takes up to a second on a loaded machine.
 setDefaultTimeout(60_000);
@@ -262,5 +272,56 @@ export default handler(({ event }) => { throw new Error(event.id); });
     await using server = await serve(inbox.path);
     expect(await server.logged("listening")).toMatchObject({ page: null });
     expect((await command(inbox, "status")).stdout).toContain(`has served ${server.url}`);
+  });
+
+  test("events --follow waits for a serve to start, shows its events, and ends at Ctrl+C", async () => {
+    using inbox = scratch(files);
+    const child = Bun.spawn([...fromSource, "events", "--follow", "--json", "--folder", inbox.path], {
+      env: { NO_COLOR: "1", HOME: process.env["HOME"] ?? "/tmp" },
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const errors = child.stderr.getReader();
+    expect(new TextDecoder().decode((await errors.read()).value)).toBe(
+      "note: hookonce serve is not running, so nothing arrives until it starts.\n",
+    );
+    await using server = await serve(inbox.path);
+    await server.post("/webhook", paid);
+    const { value } = await child.stdout.getReader().read();
+    expect(jsonOf([new TextDecoder().decode(value).trimEnd()])).toMatchObject([{ event_id: "evt_1" }]);
+    child.kill("SIGINT");
+    expect(await child.exited).toBe(0);
+    expect((await errors.read()).done).toBe(true);
+  });
+
+  test("a serve whose socket is gone is named, and the database is read without it", async () => {
+    using inbox = scratch(files);
+    await using server = await serve(inbox.path);
+    await server.post("/webhook", paid);
+    rmSync(join(inbox.path, "data/hookonce.db.sock"));
+    const message = new RegExp(
+      `A hookonce serve runs \\(process ${server.pid} on .+\\), but its socket \\S+/hookonce.db.sock is gone\\.`,
+    );
+    const status = await command(inbox, "status");
+    expect([status.code, status.stdout]).toEqual([1, expect.stringMatching(message)]);
+    const events = await command(inbox, "events", "--json");
+    expect([events.code, events.stderr]).toEqual([0, expect.stringMatching(message)]);
+    expect(jsonOf(events.lines)).toMatchObject([{ event_id: "evt_1" }]);
+    for (const args of [["apply"], ["token", "create", "--name", "ci"], ["verify", "--last"]]) {
+      const { code, stdout, stderr } = await command(inbox, ...args);
+      expect([code, stdout, stderr]).toEqual([1, "", expect.stringMatching(message)]);
+    }
+  });
+
+  test("a serve that is stopped is named, and the database is read without it", async () => {
+    using inbox = scratch(files);
+    await using server = await serve(inbox.path);
+    await server.post("/webhook", paid);
+    server.signal("SIGSTOP");
+    const [status, applied] = await Promise.all([command(inbox, "status"), command(inbox, "apply")]);
+    const message = expect.stringMatching(/hookonce serve has not answered on \S+ for 10 s\./);
+    expect([status.code, status.stdout]).toEqual([1, message]);
+    expect(status.stdout).toContain("1 processed");
+    expect([applied.code, applied.stderr]).toEqual([1, message]);
   });
 });

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { holderOfFile } from "./file-lock.ts";
 import { writePrivateFile } from "./private-file.ts";
+import { realPath } from "./real-path.ts";
 
 /**
  * The text beside the lock file. The first line names the process that has the lock, for messages. The second
@@ -9,13 +10,17 @@ import { writePrivateFile } from "./private-file.ts";
  * made (lost-database.ts).
  */
 
+/** Ends the first line if the holder is a command, which has no socket. */
+const FOR_COMMAND = " for a command";
+
 const SERVED = "hookonce has served this database";
 
 export const lockFileOf = (database: string): string => `${database}.lock`;
 export const lockTextOf = (database: string): string => `${lockFileOf(database)}.txt`;
 
-export function tellHolder(database: string): void {
-  const holder = `process ${process.pid} on ${hostname()} since ${new Date().toISOString()}`;
+export function tellHolder(database: string, forCommand: boolean): void {
+  const since = `since ${new Date().toISOString()}${forCommand ? FOR_COMMAND : ""}`;
+  const holder = `process ${process.pid} on ${hostname()} ${since}`;
   write(database, wasServed(database) ? [holder, SERVED] : [holder]);
 }
 
@@ -36,6 +41,18 @@ export function holderOf(database: string): string {
   const text = read(database)[0] ?? "";
   if (process === undefined || text.startsWith(`${process} `)) return text === "" ? "unknown" : text;
   return process;
+}
+
+/**
+ * The process that serves the database, in words.
+ *
+ * @returns undefined if none does, or if it cannot be seen from here: without /proc, or from another container
+ */
+export function servedBy(databasePath: string): string | undefined {
+  const database = realPath(databasePath);
+  if (holderOfFile(database) === undefined) return undefined;
+  const holder = holderOf(database);
+  return holder.endsWith(FOR_COMMAND) ? undefined : holder;
 }
 
 function read(database: string): string[] {

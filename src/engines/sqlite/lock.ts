@@ -34,7 +34,7 @@ export async function lockDatabase(databasePath: string, options: LockOptions = 
     const file = await untilLocked(() => tryLock(lock, database), { database, named: databasePath }, options);
     held.add(lock);
     rmSync(wantedFile(path), { force: true });
-    tellHolder(database);
+    tellHolder(database, options.forCommand === true);
     return {
       isWanted: () => existsSync(wantedFile(path)),
       release() {

@@ -1,6 +1,7 @@
 import type { Store } from "../store.ts";
 import { diskUse } from "./disk-space.ts";
 import { lockDatabase } from "./lock.ts";
+import { servedBy } from "./lock-text.ts";
 import { handlerModules } from "./sqlite-engine.ts";
 import { openForReading, openStore, rehearseStart } from "./start.ts";
 
@@ -8,6 +9,7 @@ export const sqliteStore: Store = {
   handlerModules,
   rehearse: rehearseStart,
   lock: lockDatabase,
+  servedBy,
   open: openStore,
   openForReading,
   diskUse,

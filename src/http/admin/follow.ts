@@ -33,18 +33,19 @@ export async function followEvents(
   stream: SSEStreamingApi,
   { inbox, filter, stillAllowed }: Following,
 ): Promise<void> {
-  const reader = await inbox.reader();
-  let followed = await reader.followed();
+  let followed = await (await inbox.reader()).followed();
   let quiet = 0;
   await stream.writeSSE({ event: "open", data: "{}" });
-  while (!stream.aborted && !inbox.stopping.aborted) {
+  for (;;) {
     await stream.sleep(POLL_MS);
+    // The database may be closed by now.
+    if (stream.aborted || inbox.stopping.aborted) return;
     try {
       await stillAllowed();
     } catch {
       return;
     }
-    const { items, isCut, ...seen } = await reader.changes(filter, followed, MAX_AT_ONCE);
+    const { items, isCut, ...seen } = await (await inbox.reader()).changes(filter, followed, MAX_AT_ONCE);
     followed = seen.followed;
     if (isCut) await stream.writeSSE({ event: "more", data: "{}" });
     for (const event of items) {

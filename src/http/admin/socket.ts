@@ -1,26 +1,29 @@
 import { chmodSync, existsSync, realpathSync, rmSync } from "node:fs";
-import { tmpdir, userInfo } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { hc } from "hono/client";
 import { HookonceError, messageOf } from "../../errors.ts";
 import type { AdminApp } from "./routes.ts";
-import { refuseForeignFolder, refuseForeignSocket } from "./socket-owner.ts";
+import { refuseForeignSocket } from "./socket-owner.ts";
+import { userName } from "./user-name.ts";
 
-/** The longest path of a unix socket on Linux, in bytes: https://man7.org/linux/man-pages/man7/unix.7.html */
-const MAX_PATH = 107;
+/**
+ * The longest file name of a socket, in bytes. Linux allows 107 for the whole path, and Bun shortens the folder to
+ * /proc/self/fd/N: https://man7.org/linux/man-pages/man7/unix.7.html
+ */
+const MAX_NAME = 80;
 
 /** Whether this system can restrict a unix socket to its owner. Windows cannot. */
 export const HAS_SOCKET = process.platform !== "win32";
 
-/** The path of the socket for a database. It is the same for all names of the database. */
+/**
+ * The path of the socket for a database: beside it, whatever the environment of a process is. It is the same for
+ * all names of the database.
+ */
 export function socketPathOf(database: string): string {
   const path = `${existsSync(database) ? realpathSync(database) : database}.sock`;
-  if (Buffer.byteLength(path) <= MAX_PATH) return path;
-  const runtime = process.env["XDG_RUNTIME_DIR"] ?? tmpdir();
-  return join(
-    runtime,
-    `hookonce-${new Bun.CryptoHasher("sha256").update(path).digest("hex").slice(0, 32)}.sock`,
-  );
+  if (Buffer.byteLength(basename(path)) <= MAX_NAME) return path;
+  const name = new Bun.CryptoHasher("sha256").update(basename(path)).digest("hex").slice(0, 32);
+  return join(dirname(path), `hookonce-${name}.sock`);
 }
 
 /** The name of the user who runs a command. Only the socket believes it. */
@@ -45,7 +48,6 @@ export function listenOnSocket(
   // The umask is set before the bind, so that other users can never open the socket.
   const umask = process.umask(0o177);
   try {
-    refuseForeignFolder(path, database);
     rmSync(path, { force: true });
     const server = Bun.serve({ unix: path, development: false, fetch: (request) => app.fetch(request) });
     chmodSync(path, 0o600);
@@ -75,37 +77,49 @@ export type AdminClient = ReturnType<typeof createAdminClient>;
 export function createAdminClient(send: (request: Request) => Response | Promise<Response>) {
   const fetch = (input: string | URL | Request, init?: RequestInit): Promise<Response> =>
     Promise.resolve(send(new Request(input as string, init)));
-  return hc<AdminApp>("http://localhost", { fetch, headers: { [ACTOR_HEADER]: userName() } });
-}
-
-/** The name of this process's user, as a header can hold it. */
-function userName(): string {
-  try {
-    return userInfo().username.replaceAll(/[^\x21-\x7e]/g, "?");
-  } catch {
-    // A container may run as a user without a name.
-    return `uid ${process.getuid?.() ?? "unknown"}`;
-  }
+  let actor: string | undefined;
+  return hc<AdminApp>("http://localhost", {
+    fetch,
+    headers: () => ({ [ACTOR_HEADER]: (actor ??= userName()) }),
+  });
 }
 
 /**
  * Connects to the process that serves a database.
  *
- * @returns undefined if no process does. The client throws `shutting_down` if that process ends
- * @throws HookonceError `permission_denied` if it runs as another user, or if the socket is another user's
+ * @returns undefined if no process does. The client throws `shutting_down` if that process ends, and
+ *   `serve_unreachable` if it does not answer
+ * @throws HookonceError `permission_denied` if it runs as another user, or if the socket is another user's.
+ *   `serve_unreachable` if it does not answer
  */
-export async function connectToServe(database: string): Promise<AdminClient | undefined> {
+export async function connectToServe(
+  database: string,
+  { firstMs, laterMs }: AnswerLimits = ANSWER_LIMITS,
+): Promise<AdminClient | undefined> {
   const unix = socketPathOf(database);
   if (!HAS_SOCKET || !existsSync(unix)) return undefined;
-  refuseForeignFolder(unix, database);
   refuseForeignSocket(unix, database);
-  const send = async (request: Request): Promise<Response> => {
-    const { method, headers, signal } = request;
+  const send = async (request: Request, limitMs: number): Promise<Response> => {
+    const { method, headers } = request;
     const body = request.body === null ? undefined : await request.text();
-    return fetch(request.url, { unix, method, headers, signal, ...(body === undefined ? {} : { body }) });
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(silent(unix, limitMs)), limitMs);
+    try {
+      const signal = AbortSignal.any([request.signal, late.signal]);
+      return await fetch(request.url, {
+        unix,
+        method,
+        headers,
+        signal,
+        ...(body === undefined ? {} : { body }),
+      });
+    } finally {
+      // Only until the answer begins: a stream of events goes on.
+      clearTimeout(timer);
+    }
   };
   try {
-    await send(new Request("http://localhost/"));
+    await send(new Request("http://localhost/"), firstMs);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "EACCES" || code === "EPERM") {
@@ -114,16 +128,34 @@ export async function connectToServe(database: string): Promise<AdminClient | un
         `You may not use the socket ${unix}. Run this as the user of hookonce serve, for example: sudo -u hookonce hookonce …`,
       );
     }
+    if (error instanceof HookonceError) throw error;
     // A killed process left the socket behind.
     return undefined;
   }
   return createAdminClient((request) =>
-    send(request).catch((cause: unknown) => {
+    send(request, laterMs).catch((cause: unknown) => {
+      if (cause instanceof HookonceError || request.signal.aborted) throw cause;
       throw new HookonceError(
         "shutting_down",
         "hookonce serve stopped before the command was done. What was done stays done. If a job had begun, it continues when serve starts again.",
         { cause },
       );
     }),
+  );
+}
+
+/** How long to wait for an answer, in milliseconds. */
+interface AnswerLimits {
+  readonly firstMs: number;
+  readonly laterMs: number;
+}
+
+/** A handler can keep the process busy for 30 s, until the watchdog ends it. */
+const ANSWER_LIMITS: AnswerLimits = { firstMs: 10_000, laterMs: 60_000 };
+
+function silent(socket: string, limitMs: number): HookonceError {
+  return new HookonceError(
+    "serve_unreachable",
+    `hookonce serve has not answered on ${socket} for ${limitMs / 1000} s. Either the process is stopped (SIGSTOP), or a handler keeps it busy. Wait and run the command again, or restart hookonce serve.`,
   );
 }

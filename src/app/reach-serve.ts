@@ -1,0 +1,29 @@
+import { HookonceError } from "../errors.ts";
+import { connectToServe, socketPathOf, type AdminClient } from "../http/admin/socket.ts";
+import { store } from "./store.ts";
+
+/** A `serve` has no socket for a moment when it starts and when it stops. In milliseconds. */
+const WAIT_MS = 1000;
+const POLL_MS = 50;
+
+/**
+ * Reaches the `serve` of a database over its socket.
+ *
+ * @returns undefined if none runs
+ * @throws HookonceError `serve_unreachable` if one runs but has no socket or does not answer, `permission_denied`
+ */
+export async function reachServe(database: string): Promise<AdminClient | undefined> {
+  const deadline = performance.now() + WAIT_MS;
+  for (;;) {
+    const client = await connectToServe(database);
+    if (client !== undefined) return client;
+    const holder = store.servedBy(database);
+    if (holder === undefined) return undefined;
+    if (performance.now() >= deadline)
+      throw new HookonceError(
+        "serve_unreachable",
+        `A hookonce serve runs (${holder}), but its socket ${socketPathOf(database)} is gone. If it has just started, wait until it is ready. Otherwise restart it.`,
+      );
+    await Bun.sleep(POLL_MS);
+  }
+}

@@ -57,6 +57,13 @@ export type ErrorCode =
   | "value_refused"
   | "no_rows_changed"
   | "no_handler"
+  // newest_wins cannot tell whether the event is newer than the one that was applied.
+  | "missing_key"
+  | "invalid_key"
+  | "missing_version"
+  | "invalid_version"
+  | "mixed_versions"
+  | "version_tie"
   | "constraint_at_commit"
   | "stored_event_unreadable"
   // A start is refused.

@@ -62,6 +62,7 @@ export type Outcome =
   | "duplicate"
   | "unhandled"
   | "ignored"
+  | "stale"
   | "imported"
   | "discarded"
   | "failed";

@@ -107,12 +107,39 @@ describe("the README", () => {
     expect(inbox.rows("select * from pushes")).toEqual([{ repo: "ada/engine", sha: "abc" }]);
   });
 
+  test("has a rule of newest_wins that works", async () => {
+    await using inbox = await testInbox({
+      config: block("toml", "newest_wins"),
+      files: {
+        "migrations/0001.sql": "create table plans (id text primary key, plan text not null) strict;",
+        "handlers/stripe/customer.subscription.sql":
+          "insert into plans values (:payload ->> '$.data.object.id', :payload ->> '$.data.object.plan') on conflict do update set plan = excluded.plan;",
+      },
+      environment: { STRIPE_WEBHOOK_SECRET: "whsec_readme" },
+    });
+    const deliver = (id: string, type: string, created: number, plan: string) => {
+      const body = JSON.stringify({
+        id,
+        type: `customer.subscription.${type}`,
+        created,
+        data: { object: { id: "sub_1", plan } },
+      });
+      const headers = { "stripe-signature": stripeSignature("whsec_readme", body) };
+      return inbox.deliver(body, { source: "stripe", headers });
+    };
+    await deliver("evt_2", "updated", 2, "large");
+    const { status, body } = await deliver("evt_1", "created", 1, "small");
+    expect([status, body.status, body.message]).toEqual([200, "stale", "Webhook received"]);
+    expect(inbox.rows("select * from plans")).toEqual([{ id: "sub_1", plan: "large" }]);
+  });
+
   test("names every key of the config, every provider and every command", () => {
     for (const key of [
       ...keysAt([]),
       ...keysAt(["admin"]),
       ...keysAt(["sources", "x"]),
       ...keysAt(["sources", "x", "signature"]),
+      ...keysAt(["sources", "x", "newest_wins"]),
     ]) {
       if (key !== "sources")
         expect({ key, told: new RegExp(`\\b${key}\\b`).test(readme) }).toEqual({ key, told: true });

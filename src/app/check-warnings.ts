@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { CONFIG_FILE, envName, type ConfiguredSource } from "../config/load.ts";
 import { mistakesIn, type DotEnvMistake } from "../config/secrets.ts";
 import { readTextFile } from "../config/text-file.ts";
+import type { Handlers } from "../engines/engine.ts";
 import type { HandlerDuration } from "../engines/store.ts";
 import type { Problem } from "../errors.ts";
 import { pathsOf } from "../http/paths.ts";
@@ -104,6 +105,34 @@ export function warnOfPublicUrls(sources: readonly ConfiguredSource[]): Problem[
     const message = `sources.${name}.public_url: hookonce does not answer ${pathname}, but ${paths.join(" and ")}. Correct it, unless a proxy changes the path`;
     return [{ file: CONFIG_FILE, line: lineOf("public_url"), message }];
   });
+}
+
+/** Warns of rules of `newest_wins` whose types have several handlers. */
+export function warnOfSharedOrders(
+  sources: readonly ConfiguredSource[],
+  handlers: Handlers,
+  code: readonly { readonly source: string; readonly key: string }[],
+): Problem[] {
+  return sources.flatMap(({ name, handlers: folder = name, newest_wins: rules = [], lineOf }) => {
+    const keys = code.filter(({ source }) => source === folder).map(({ key }) => key);
+    return rules.flatMap(({ types }, index) => {
+      const found = types
+        .flatMap((type) => someTypesOf(type, keys))
+        .map((type) => handlers.for(folder, type));
+      const [one, other] = new Set(found.flatMap((handler) => handler?.file ?? []));
+      if (one === undefined || other === undefined) return [];
+      const message = `sources.${name}.newest_wins: one rule covers types of ${one} and of ${other}, so an event for one of them can make an older event for the other stale, and its handler then never runs for that event. Use one handler for these types, or a rule for each`;
+      return [{ file: CONFIG_FILE, line: lineOf("newest_wins", index, "types"), message }];
+    });
+  });
+}
+
+/** A type, or for a `*` those that have a handler by name and one that has none. */
+function someTypesOf(pattern: string, keys: readonly string[]): string[] {
+  if (!pattern.endsWith("*") || pattern.endsWith("\\*")) return [pattern.replace(/\\\*$/, "*")];
+  const start = pattern.slice(0, -1);
+  const others = start === "" || start.endsWith(".") ? [`${start}x`] : [start, `${start}.x`];
+  return [...keys.filter((key) => key !== "_any" && key.startsWith(start)), ...others];
 }
 
 /** Warns of signatures in the config that leave the body unprotected. */

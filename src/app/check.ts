@@ -24,6 +24,7 @@ import {
   warnOfNoSecrets,
   warnOfPlaceholders,
   warnOfPublicUrls,
+  warnOfSharedOrders,
   warnOfSharedSecrets,
   warnOfWeakSignatures,
 } from "./check-warnings.ts";
@@ -155,6 +156,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     warnings.push(...warnOfDeadlines(sources, rehearsed.durations));
     bound = await bindHandlers(handlers, rehearsed);
     problems.push(...bound.problems);
+    warnings.push(...warnOfSharedOrders(configured, bound.handlers, handlers.code));
     rehearsed.close();
   }
   warnings.push(...handlers.warnings);

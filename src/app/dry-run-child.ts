@@ -65,6 +65,6 @@ function jobFor(
 ): Extract<Job, { kind: "apply" | "replay" }> {
   const event = { source, eventId, at: Date.now() };
   return action === "replay"
-    ? { kind: "replay", ...event, reason: "dry run", job: "dry run", ordered: NOW }
-    : { kind: "apply", ...event, evenQuarantined: true, reason: "dry run" };
+    ? { kind: "replay", ...event, reason: "dry run", job: "dry run", ordered: NOW, evenStale: true }
+    : { kind: "apply", ...event, isNamed: true, reason: "dry run" };
 }

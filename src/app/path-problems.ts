@@ -32,6 +32,16 @@ function pathsIn(source: Readonly<Record<string, unknown>>): Checked[] {
   return [
     ...partsOf(eventId).map((part): Checked => [["event_id"], () => compileSelector(part, "absent")]),
     ...partsOf(type).map((part): Checked => [["type"], () => compileSelector(part, "skip")]),
+    ...[source["newest_wins"]]
+      .flat()
+      .flatMap((rule) =>
+        (["key", "version"] as const).flatMap((key) =>
+          partsOf(tableOf(rule)[key]).map((part): Checked => [
+            ["newest_wins", key],
+            () => compileSelector(part, "absent"),
+          ]),
+        ),
+      ),
     ...textsOf(batch).map((path): Checked => [["batch"], () => compileBatch([path])]),
     ...textsOf(secretIn)
       .filter((path) => path !== "basic")

@@ -102,7 +102,7 @@ function progressOf({ groups }: JobView): string {
 
 type Totals = Pick<
   JobGroup,
-  "wouldRun" | "processed" | "failed" | "quarantined" | "noHandler" | "alreadyDone" | "unfit"
+  "wouldRun" | "processed" | "failed" | "stale" | "quarantined" | "noHandler" | "alreadyDone" | "unfit"
 >;
 
 function totalOf(groups: readonly JobGroup[]): Totals {
@@ -110,6 +110,7 @@ function totalOf(groups: readonly JobGroup[]): Totals {
     wouldRun: 0,
     processed: 0,
     failed: 0,
+    stale: 0,
     quarantined: 0,
     noHandler: 0,
     alreadyDone: 0,
@@ -163,19 +164,20 @@ function merged(views: readonly JobView[]): JobGroup[] {
 }
 
 /** Whether nothing ran in the group and nothing in it is owed, because all of it was done already. */
-function isDone({ wouldRun, processed, failed, quarantined, noHandler }: JobGroup): boolean {
-  return wouldRun + processed + failed + quarantined + noHandler === 0;
+function isDone({ wouldRun, processed, failed, stale, quarantined, noHandler }: JobGroup): boolean {
+  return wouldRun + processed + failed + stale + quarantined + noHandler === 0;
 }
 
 function asJson(group: JobGroup, dryRun: boolean): object {
   const { source, type, outcome, handler, wouldRun, processed, failed } = group;
-  const { quarantined, noHandler, alreadyDone, unfit } = group;
+  const { stale, quarantined, noHandler, alreadyDone, unfit } = group;
   return {
     source,
     type,
     outcome,
     handler,
     ...(dryRun ? { would_run: wouldRun } : { processed, failed }),
+    ...(stale > 0 ? { stale } : {}),
     ...(quarantined > 0 ? { quarantined } : {}),
     no_handler: noHandler,
     already_done: alreadyDone,
@@ -200,8 +202,8 @@ function tableOf(groups: readonly JobGroup[], dryRun: boolean): string[] {
 
 /** One sentence that says what happened, and one that says what to do next. */
 function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe: boolean): string[] {
-  const { wouldRun, processed, failed, quarantined, noHandler, alreadyDone, unfit } = total;
-  if (state === "done" && wouldRun + processed + failed + quarantined + noHandler + unfit === 0) {
+  const { wouldRun, processed, failed, stale, quarantined, noHandler, alreadyDone, unfit } = total;
+  if (state === "done" && wouldRun + processed + failed + stale + quarantined + noHandler + unfit === 0) {
     if (alreadyDone > 0) return [`Nothing to apply: ${counted(alreadyDone, "event")} already done.`];
     return [isFiltered(flags) ? "Nothing that matches is owed." : "Nothing is owed."];
   }
@@ -210,6 +212,7 @@ function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe
       ? [`${counted(wouldRun, "event")} would run`]
       : [`${counted(processed, "event")} applied`];
   if (failed > 0) parts.push(`${failed} failed`);
+  if (stale > 0) parts.push(`${stale} stale, because newer ones were applied`);
   if (quarantined + unfit > 0) parts.push(`${quarantined + unfit} skipped`);
   if (noHandler > 0) parts.push(`${noHandler} without a handler`);
   if (alreadyDone > 0) parts.push(`${alreadyDone} already done`);

@@ -100,7 +100,7 @@ export function eventReport(event: EventDetail, { now }: Display): string {
   const lines = [
     `${visible(id)}  source ${visible(source)}  type ${visible(type) || "(none)"}`,
     sentenceOf(event, now),
-    ...(event.reason === null ? [] : [`Reason: ${visible(event.reason)}`]),
+    ...(event.reason === null || event.outcome === "stale" ? [] : [`Reason: ${visible(event.reason)}`]),
   ];
   if (failure !== null) {
     const { code, error, stack, attempts, first_at: first, last_at: last, next_at: next } = failure;
@@ -148,7 +148,12 @@ function sentenceOf(event: EventDetail, now: number): string {
   const changed = handler === null || rows === null ? "" : `, changed ${counted(rows, "row")}`;
   const ms = handler === null || took === null ? "" : ` in ${tookText(took)}`;
   const copies = deliveries === 1 ? "" : ` It was delivered ${counted(deliveries, "time")}.`;
-  const words = outcome === "processed" ? `Applied once${by}${changed}${ms}.` : SENTENCES[outcome];
+  const words =
+    outcome === "processed"
+      ? `Applied once${by}${changed}${ms}.`
+      : outcome === "stale" && event.reason !== null
+        ? `Stale, so no handler ran. ${visible(event.reason)}`
+        : SENTENCES[outcome];
   return `Received ${shortTime(at, now)} (${ago(at, now)}). ${words}${copies}`;
 }
 

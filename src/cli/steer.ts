@@ -23,6 +23,7 @@ export interface SteerFlags {
   search?: string;
   limit?: number;
   reason?: string;
+  evenStale?: boolean;
   yes?: boolean;
   dryRun?: boolean;
   json?: boolean;
@@ -93,7 +94,7 @@ async function connectToReplay(folder: string, { database }: SteerFlags): Promis
 }
 
 function jsonOf(action: Action, ids: readonly string[], flags: SteerFlags, dryRun: boolean) {
-  const { source, type, outcome, since, until, search, limit, reason } = flags;
+  const { source, type, outcome, since, until, search, limit, reason, evenStale } = flags;
   const given = Object.entries({ source, type, outcome, since, until, search, limit });
   return {
     action,
@@ -101,6 +102,7 @@ function jsonOf(action: Action, ids: readonly string[], flags: SteerFlags, dryRu
     dry_run: dryRun,
     ...(ids.length === 0 ? {} : { ids: [...ids] }),
     ...(reason === undefined ? {} : { reason }),
+    ...(evenStale === true ? { even_stale: true } : {}),
   };
 }
 

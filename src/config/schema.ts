@@ -2,27 +2,26 @@
 import * as z from "zod/mini";
 import { ADDRESS } from "./address.ts";
 import { adminKeys, adminTable } from "./admin-schema.ts";
-import { durationProblem, parseDuration } from "./duration.ts";
 import { inWords } from "./issue-text.ts";
 import { databaseFile } from "./database-file.ts";
 import { literal } from "./literal.ts";
+import {
+  duration,
+  listOf,
+  measure,
+  newestWins,
+  newestWinsKeys,
+  once,
+  oneOrMore,
+  path,
+  selector,
+} from "./schema-parts.ts";
 import { formatSize, parseSize, sizeProblem } from "./size.ts";
 
 /*
  * Every key of `hookonce.toml`. Any other key is an error. The schema of a key is only created if the config
  * has the key: creating all of them takes 8 ms of a start, and most configs have five keys.
  */
-
-/** Only checks that it is text. app/path-problems.ts checks paths with the grammar that compiles them. */
-const path = once(() => z.string());
-const joined = once(() => z.strictObject({ join: listOf(path()), with: z.string() }));
-const keyBeside = once(() => z.strictObject({ key_beside: z.array(z.string()), of: z.optional(path()) }));
-const selector = once(() =>
-  z.union(
-    [path(), joined(), keyBeside(), listOf(z.union([path(), joined(), keyBeside()]))],
-    oneOrMore('write "header:name", "body:$.path", a list of these, or { join = […], with = "…" }'),
-  ),
-);
 
 const NO_SECRET =
   'the config must not contain a secret: write "env:NAME" and put NAME=… into .env, or write "file:path"';
@@ -66,9 +65,6 @@ export const BODY_RESERVE = 3 * 1024 * 1024;
  * so its retries would be refused as well.
  */
 const MAX_BODY = 60 * 1024 * 1024;
-
-/** In milliseconds. */
-const duration = once(() => measure(parseDuration, durationProblem));
 
 /** In bytes. */
 const size = once(() => measure(parseSize, sizeProblem));
@@ -184,6 +180,8 @@ const sourceFields = {
   require_change: () => z.optional(z.boolean()),
   /** How long hookonce runs a failed event again by itself. */
   retry_for: () => z.optional(duration()),
+  /** Of the events with one key, an older one is not applied after a newer one. */
+  newest_wins: () => z.optional(newestWins()),
   same_body: () => z.optional(z.literal("duplicate")),
   renamed_from: () => z.optional(z.string()),
   allow_public: () => z.optional(z.boolean()),
@@ -304,6 +302,7 @@ export function keysAt(path: readonly PropertyKey[]): string[] {
   if (path.length === 0) return Object.keys(configWith([]).shape);
   if (path[0] === "admin") return adminKeys();
   if (path[0] === "sources" && path.length === 2) return Object.keys(sourceFields);
+  if (path[2] === "newest_wins") return newestWinsKeys();
   if (path[2] === "handshake") return Object.keys(handshake().shape);
   return path[2] === "signature" ? Object.keys(signatureFields) : ["join", "with"];
 }
@@ -316,35 +315,4 @@ export function problemWith(key: string, value: unknown): string | undefined {
   if (schema === undefined) return undefined;
   // The value is in a table, so that the message can name the key.
   return z.object({ [name]: schema }).safeParse({ [name]: value }, reading).error?.issues[0]?.message;
-}
-
-/**
- * The message for a value that may also be a list of such values. For a union zod only says "invalid input".
- */
-function oneOrMore(message: string): { error: (issue: { readonly input?: unknown }) => string } {
-  return {
-    error: ({ input }) => (Array.isArray(input) && input.length === 0 ? "is an empty list" : message),
-  };
-}
-
-/** Text that `parse` turns into a number. */
-function measure(
-  parse: (text: string) => number | undefined,
-  problem: (key: string, value: unknown) => string,
-): z.ZodMiniType<number> {
-  return z.pipe(
-    z.custom<string>((value) => typeof value === "string" && parse(value) !== undefined, {
-      error: ({ input, path = [] }) => problem(String(path.at(-1)), input),
-    }),
-    z.transform((text: string) => parse(text) ?? 0),
-  );
-}
-
-function listOf<Item extends z.ZodMiniType>(item: Item): z.ZodMiniArray<Item> {
-  return z.array(item).check(z.minLength(1));
-}
-
-function once<Made>(make: () => Made): () => Made {
-  let made: Made | undefined;
-  return () => (made ??= make());
 }

@@ -1,7 +1,9 @@
 import type { HookonceError, Problem } from "../errors.ts";
 import type { Event, Outcome, Reply } from "../event.ts";
+import type { Place, PlaceOf } from "../providers/newest.ts";
 import type { HandlerOutput } from "./handler-output.ts";
 import type { Followed, Reader, RecordedFailure, RecordedOutcome, StoredDelivery } from "./reader.ts";
+import type { Newest, PlacedRun, Verdict } from "./order.ts";
 import type { Entry } from "./records.ts";
 import type { WatchLimits } from "./watchdog.ts";
 
@@ -24,6 +26,8 @@ export interface EventSource {
   readonly retryForMs: number;
   /** How long the provider may retry a delivery, from its first attempt on, in milliseconds. */
   readonly retryWindowMs: number;
+  /** The place of an event in the order of its key. Undefined if the source has no `newest_wins`. */
+  readonly placeOf?: PlaceOf | undefined;
   /**
    * Reads a stored delivery again. Returns the event's payload as JSON text, or undefined if it does not
    * contain the event.
@@ -73,8 +77,8 @@ export type Job =
   /** Run an owed event now. The outcome `duplicate` means that it is done. */
   | (EventJob & {
       readonly kind: "apply";
-      /** Somebody has asked for this event by its id, so it runs even if it is quarantined. */
-      readonly evenQuarantined?: boolean;
+      /** Somebody has asked for this event by its id, so it runs even if it is quarantined or tied. */
+      readonly isNamed?: boolean;
       /** Also runs the event if it was discarded. */
       readonly reason?: string | undefined;
       /** hookonce runs it on its own initiative: if it is still owed afterwards, its next run is set. */
@@ -90,6 +94,8 @@ export type Job =
       readonly job: string;
       /** The last event and the last change at that time. Jobs that replay run in the order of their orders. */
       readonly ordered: Pick<Followed, "event" | "change">;
+      /** Also runs the event if it is stale. */
+      readonly evenStale?: boolean | undefined;
     })
   /** Give up on an owed event. The outcome `duplicate` means that it is done. */
   | (EventJob & { readonly kind: "discard"; readonly reason: string })
@@ -251,6 +257,8 @@ export interface Handlers {
 export interface Policy {
   /** What to do with an event that is not recorded yet. */
   decideNew(source: EventSource, type: string, handler: LoadedHandler | null): NewEvent;
+  /** Whether a run may go on, if its event has a place in the order of a key. */
+  judge(place: Place, newest: Newest | undefined, run: PlacedRun): Verdict;
   /** Whether a recorded event must run now. */
   isOwed(outcome: RecordedOutcome, handler: LoadedHandler | null): boolean;
   /** Whether a failure is not run again with this handler, unless somebody asks for it by its id. */

@@ -28,7 +28,7 @@ export interface RecordedFailure {
 }
 
 /** Outcomes of an event in the table of events. A failed event is in the table of failures instead. */
-export type RecordedOutcome = "processed" | "imported" | "ignored" | "discarded" | "unhandled";
+export type RecordedOutcome = "processed" | "imported" | "ignored" | "stale" | "discarded" | "unhandled";
 
 /** Which events a command or a page selects. */
 export interface EventFilter {
@@ -40,7 +40,7 @@ export interface EventFilter {
    */
   readonly type?: string | undefined;
   /** An outcome that this version does not record matches nothing. */
-  readonly outcome?: RecordedOutcome | "failed" | "stale" | "held" | undefined;
+  readonly outcome?: RecordedOutcome | "failed" | "held" | undefined;
   /** Unix milliseconds, of the first receipt; `since` is included, `until` is not. */
   readonly since?: number | undefined;
   readonly until?: number | undefined;
@@ -210,7 +210,7 @@ export interface EventDetail extends ListedEvent {
   readonly reply: Reply | null;
   /** How often `replay` ran it. */
   readonly replays: number;
-  /** Why it was discarded, applied after that, or replayed. */
+  /** Why it was discarded, applied after that, or replayed, or which event is newer than a stale one. */
   readonly reason: string | null;
 }
 
@@ -244,6 +244,7 @@ export interface Rollup {
   readonly duplicate: number;
   readonly unhandled: number;
   readonly ignored: number;
+  readonly stale: number;
   readonly failed: number;
   readonly refused: number;
   /** How many runs of handlers took up to each of HANDLER_TIMES_US (handler-times.ts), in its order. */

@@ -21,24 +21,31 @@ const MESSAGES = {
   duplicate: "Event already processed",
   unhandled: "Webhook received",
   ignored: "Webhook received",
+  stale: "Webhook received",
   imported: "Event already processed",
   discarded: "Event already processed",
   failed: "Internal Server Error",
 } as const;
 
+/** The failure waits for somebody to decide, so the provider must not deliver the event again and again. */
+const isAccepted = ({ outcome, error }: Result): boolean =>
+  outcome === "failed" && error instanceof HookonceError && error.code === "version_tie";
+
 /**
  * The answer to a delivery of one event: the handler's reply, or else the preset's own answer, or else JSON
- * with the outcome. A failure is always 500 with JSON.
+ * with the outcome. A failure is 500 with JSON, except a tie of `newest_wins`.
  */
 export function answerReceived(received: Result, { answer }: Provider): Response {
   const { outcome, reply } = received;
-  if (outcome === "failed") return new Response(outcomeJson(received) + END, FAILED);
+  if (outcome === "failed" && !isAccepted(received)) return new Response(outcomeJson(received) + END, FAILED);
   if (reply !== null) return answerReply(reply);
   return answer === undefined ? new Response(outcomeJson(received) + END, OK) : answerReply(replyOf(answer));
 }
 
-function outcomeJson({ outcome, eventId }: Result): string {
-  return `{"status":"${outcome}","event_id":${JSON.stringify(eventId)},"message":"${MESSAGES[outcome]}"}`;
+function outcomeJson(received: Result): string {
+  const { outcome, eventId } = received;
+  const message = isAccepted(received) ? MESSAGES.stale : MESSAGES[outcome];
+  return `{"status":"${outcome}","event_id":${JSON.stringify(eventId)},"message":"${message}"}`;
 }
 
 /**
@@ -47,7 +54,9 @@ function outcomeJson({ outcome, eventId }: Result): string {
  * processed are duplicates.
  */
 export function answerBatch({ events }: ReceivedBatch, { answer }: Provider): Response {
-  const failed = events.some((event) => !(event instanceof HookonceError) && event.outcome === "failed");
+  const failed = events.some(
+    (event) => !(event instanceof HookonceError) && event.outcome === "failed" && !isAccepted(event),
+  );
   const unknown = events.some((event) => event instanceof HookonceError);
   if (answer !== undefined && !failed && !unknown) return answerReply(replyOf(answer));
   const each = events.map((event) =>

@@ -7,10 +7,13 @@ import type {
   RecordedWithoutBody,
   RetriedFailure,
 } from "../engines/engine.ts";
+import type { Newest, PlacedRun, Verdict } from "../engines/order.ts";
 import type { RecordedFailure, RecordedOutcome } from "../engines/reader.ts";
 import { QUARANTINE_CODES } from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
 import type { Outcome } from "../event.ts";
+import type { Place } from "../providers/newest.ts";
+import { compareVersions, parseVersion } from "../providers/version.ts";
 import { nextRetryAt } from "./retry-schedule.ts";
 
 /**
@@ -19,6 +22,7 @@ import { nextRetryAt } from "./retry-schedule.ts";
  */
 export const policy: Policy = {
   decideNew,
+  judge,
   isOwed,
   isQuarantined,
   isLikelyRetry,
@@ -45,6 +49,30 @@ export function decideNew(source: EventSource, type: string, handler: LoadedHand
       };
     }
   }
+}
+
+/**
+ * An event runs if it is not older than the newest one of its key that was applied. Two of one version are in no
+ * order: `ties` says whether the last one to commit wins, or somebody decides.
+ */
+export function judge(place: Place, newest: Newest | undefined, { eventId, isNamed }: PlacedRun): Verdict {
+  if (newest === undefined) return "newest";
+  const order = orderOf(place.version, newest.version);
+  const other = `The event ${newest.eventId} with the version ${newest.version}`;
+  if (order === undefined) {
+    if (isNamed) return "newest";
+    const message = `${other} was applied for the key ${place.key}, and the version ${place.version} cannot be compared with it, because one is a whole number and the other a time. If this event is the newer one, run: hookonce apply ${eventId}. Otherwise discard it.`;
+    return { fail: new HookonceError("mixed_versions", message) };
+  }
+  if (order < 0) return { stale: `${other} was applied before this one with the version ${place.version}.` };
+  if (order > 0 || place.ties === "apply" || newest.eventId === eventId || isNamed) return "newest";
+  const message = `${other} was applied for the key ${place.key}, and this one has the same version. To apply it after all, run: hookonce apply ${eventId}. Otherwise discard it.`;
+  return { fail: new HookonceError("version_tie", message) };
+}
+
+function orderOf(version: string, other: string): number | undefined {
+  const [one, two] = [parseVersion(version), parseVersion(other)];
+  return one === undefined || two === undefined ? undefined : compareVersions(one, two);
 }
 
 /** An unhandled event is owed until a handler has run. Every other recorded event is done. */
@@ -76,12 +104,13 @@ export function isLikelyRetry(
   return receivedAt - recorded.receivedAt <= retryWindowMs;
 }
 
-/** When hookonce itself runs a failure again: see retry-schedule.ts. */
+/** When hookonce itself runs a failure again: see retry-schedule.ts. A tie is for somebody to decide. */
 export function retryAt(
   { retryForMs }: Pick<EventSource, "retryForMs">,
   failure: RetriedFailure,
   now: number,
 ): number | null {
+  if (failure.code === "version_tie") return null;
   return nextRetryAt(failure, { now, retryForMs, random: Math.random() });
 }
 

@@ -7,6 +7,7 @@ import type { ProgressLog } from "./job-progress.ts";
 import {
   isOwed,
   misfitOf,
+  isReplayable,
   select,
   type EventJobRequest,
   type JobPosition,
@@ -195,8 +196,8 @@ async function runPage(
 }
 
 /** Whether an event is in the state that the action is for. */
-function isFor({ action, reason }: EventJobRequest, event: Selected): boolean {
-  if (action === "replay") return event.outcome === "processed";
+function isFor({ action, reason, evenStale }: EventJobRequest, event: Selected): boolean {
+  if (action === "replay") return isReplayable(event, evenStale);
   return isOwed(event) || (action === "apply" && event.outcome === "discarded" && reason !== undefined);
 }
 
@@ -204,7 +205,7 @@ type Replay = Extract<Job, { kind: "replay" }>;
 type EventJob = Extract<Job, { kind: "apply" | "replay" | "discard" }>;
 
 function jobFor(
-  { action, reason = "", filter }: EventJobRequest,
+  { action, reason = "", filter, evenStale }: EventJobRequest,
   event: Pick<EventJob, "source" | "eventId" | "at">,
   replay: Pick<Replay, "job" | "ordered">,
   isResumed: boolean,
@@ -213,9 +214,9 @@ function jobFor(
     case "apply":
       return filter.ids === undefined
         ? { kind: "apply", ...event }
-        : { kind: "apply", ...event, evenQuarantined: !isResumed, ...(reason === "" ? {} : { reason }) };
+        : { kind: "apply", ...event, isNamed: !isResumed, ...(reason === "" ? {} : { reason }) };
     case "replay":
-      return { kind: "replay", ...event, reason, ...replay };
+      return { kind: "replay", ...event, reason, ...replay, evenStale };
     case "discard":
       return { kind: "discard", ...event, reason };
   }

@@ -17,6 +17,8 @@ export interface JobGroup {
   processed: number;
   failed: number;
   discarded: number;
+  /** Not run, because newer events have been applied. They are done. */
+  stale: number;
   /** Not run, because its handler hung or ended the process. `hookonce apply ID` runs it. */
   quarantined: number;
   /** Not run, because no handler exists for the type, or its source is not in the config. */
@@ -71,6 +73,7 @@ const NOTHING = {
   processed: 0,
   failed: 0,
   discarded: 0,
+  stale: 0,
   quarantined: 0,
   noHandler: 0,
   alreadyDone: 0,
@@ -79,9 +82,9 @@ const NOTHING = {
 
 export type ProgressLog = ReturnType<typeof createProgressLog>;
 
-/** @param before what the job had done when it was interrupted */
+/** @param before what the job had done when it was interrupted. An older version did not count everything */
 export function createProgressLog(before: Omit<JobProgress, "tried"> = { groups: [], failures: [] }) {
-  const groups = new Map(before.groups.map((group) => [keyOf(group), { ...group }]));
+  const groups = new Map(before.groups.map((group) => [keyOf(group), { ...NOTHING, ...group }]));
   const failures = [...before.failures];
   let tried: TriedEvents | null = null;
 
@@ -129,6 +132,7 @@ export function createProgressLog(before: Omit<JobProgress, "tried"> = { groups:
       const code = error instanceof HookonceError ? error.code : "handler_error";
       if (outcome === "processed") group.processed++;
       else if (outcome === "discarded") group.discarded++;
+      else if (outcome === "stale") group.stale++;
       else if (outcome === "failed") {
         // Quarantined since the list was read.
         if ((QUARANTINE_CODES as readonly string[]).includes(code)) skip(group, event, code);

@@ -19,6 +19,8 @@ export interface EventJobRequest {
   readonly dryRun: boolean;
   /** `replay` and `discard` need one, and so does `apply` of a discarded event. */
   readonly reason?: string | undefined;
+  /** `replay` also runs stale events. */
+  readonly evenStale?: boolean | undefined;
   /** Events per second. */
   readonly rate?: number | undefined;
 }
@@ -73,7 +75,7 @@ export async function* select(
     const began = performance.now();
     const page =
       request.action === "replay"
-        ? await reader.recorded({ ...filter, outcome: "processed" }, after, PAGE, from.ordered)
+        ? await recordedPage(reader, request, after, from.ordered)
         : await reader.owed(filter, after, PAGE);
     const took = performance.now() - began;
     after = page.next;
@@ -81,6 +83,22 @@ export async function* select(
     // Reading a page blocks. Let the deliveries in before the next one.
     await Bun.sleep(rest * took);
   } while (after !== undefined);
+}
+
+/** Processed events, and stale ones if they are asked for. */
+async function recordedPage(
+  reader: Selecting["reader"],
+  { filter, evenStale = false }: EventJobRequest,
+  after: Cursor | undefined,
+  ordered: JobPosition["ordered"],
+) {
+  const outcome = evenStale ? filter.outcome : "processed";
+  const page = await reader.recorded({ ...filter, outcome }, after, PAGE, ordered);
+  return { ...page, items: page.items.filter((event) => isReplayable(event, evenStale)) };
+}
+
+export function isReplayable({ outcome }: Pick<Selected, "outcome">, evenStale = false): boolean {
+  return outcome === "processed" || (evenStale && outcome === "stale");
 }
 
 /**
@@ -130,18 +148,24 @@ export const isOwed = ({ outcome }: Selected): boolean => outcome === "unhandled
  * Why an action is not for an event that somebody has named. Undefined if it is, or if the event is already as the
  * action would leave it. A filter leaves out what does not fit.
  */
-export function misfitOf({ action, reason }: EventJobRequest, event: Selected): HookonceError | undefined {
+export function misfitOf(
+  { action, reason, evenStale }: EventJobRequest,
+  event: Selected,
+): HookonceError | undefined {
   const { eventId, outcome } = event;
   if (action === "discard" && !isOwed(event) && outcome !== "discarded")
     return new HookonceError(
       "not_owed",
       `The event "${eventId}" is ${outcome}. Only an owed event can be discarded.`,
     );
-  if (action === "replay" && outcome !== "processed") {
+  if (action === "replay" && !isReplayable(event, evenStale)) {
+    const what = `The event "${eventId}" is ${outcome}`;
     const remedy = isOwed(event) ? ` To run it, use hookonce apply ${eventId}.` : "";
     return new HookonceError(
       "not_processed",
-      `The event "${eventId}" is ${outcome}. Only a processed event can be replayed.${remedy}`,
+      outcome === "stale"
+        ? `${what}, because a newer one was applied before it. To run it after all, add --even-stale.`
+        : `${what}. Only a processed event can be replayed.${remedy}`,
     );
   }
   if (action === "apply" && outcome === "discarded" && reason === undefined)

@@ -2,11 +2,11 @@ import type { Delivery, Head, Headers } from "../event.ts";
 import { HookonceError } from "../errors.ts";
 import { createQueryKeeping, parametersIn } from "./body/kept-query.ts";
 import { createAdmission, maxUnverified, type Admission } from "./admission.ts";
-import { compileBatch, type BatchPath } from "./body/batch.ts";
+import type { BatchPath } from "./body/batch.ts";
 import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
 import { compileHandshakes, tokenParametersOf, type Handshakes } from "./handshake.ts";
-import { decompress, parseBody, type ParsedBody, type Reading } from "./body/payload.ts";
-import { createIdentifier, type Identified, type Identify } from "./identify.ts";
+import { decompress, parseBody, type Reading } from "./body/payload.ts";
+import { createIdentifier, type Identify } from "./identify.ts";
 import type { Provider } from "./provider.ts";
 import {
   createBodyRedaction,
@@ -16,6 +16,14 @@ import {
   createSecretHiding,
   createUrlRedaction,
 } from "./body/redaction.ts";
+import {
+  createBatchSplit,
+  createCarries,
+  createPayloadOf,
+  type BatchSplit,
+  type StoredReads,
+} from "./batch-split.ts";
+import { compileNewest, type NewestRule, type PlaceOf } from "./newest.ts";
 import { canonical, compileSelector, type Selector } from "./body/selector.ts";
 import { kindOf, type Scheme } from "./schemes.ts";
 import { coversUrl, refusalWith, secretOf, signsInBody } from "./verifier.ts";
@@ -42,6 +50,7 @@ export interface SourceSettings {
   readonly unhandled?: "record" | "ignore" | "fail" | undefined;
   readonly requireChange?: boolean | undefined;
   readonly sameBody?: "duplicate" | undefined;
+  readonly newestWins?: readonly NewestRule[] | undefined;
   /** In milliseconds. */
   readonly retryFor?: number | undefined;
   /** The source whose handlers this one shares. */
@@ -54,7 +63,7 @@ export interface SourceSettings {
 }
 
 /** A source that is ready to receive. */
-export interface Source {
+export interface Source extends StoredReads {
   readonly name: string;
   readonly provider: Provider;
   /** The source whose handlers run; usually its own name. */
@@ -66,6 +75,8 @@ export interface Source {
   readonly unhandled: "record" | "ignore" | "fail";
   readonly requireChange: boolean;
   readonly sameBody: boolean;
+  /** The place of an event in the order of its key. Undefined if the source has no `newest_wins`. */
+  readonly placeOf: PlaceOf | undefined;
   /** How long hookonce runs a failed event again by itself, in milliseconds. */
   readonly retryForMs: number;
   /** How long the provider may retry a delivery, in milliseconds. */
@@ -99,16 +110,6 @@ export interface Source {
    * identified is returned as the error that says why.
    */
   readonly split: BatchSplit | undefined;
-  /**
-   * Reads a stored delivery again. Returns the payload of one event as JSON text, or undefined if it is not
-   * in there.
-   */
-  readonly payloadOf: (
-    stored: Pick<Delivery, "headers" | "body">,
-    eventId: string,
-  ) => { json: string | null } | undefined;
-  /** Whether a stored delivery, or a stored event of a batch, has this id by the present rule. */
-  readonly carries: (stored: Pick<Delivery, "headers" | "body">, eventId: string) => boolean;
   readonly handshakes: Handshakes | undefined;
   /**
    * Keeps the parameters of the query that ids and types are read from. Identify and split what it returns.
@@ -126,12 +127,6 @@ export interface Source {
   /** Replaces the source's secrets in text that is shown, such as the path of another request. */
   readonly hideSecrets: (text: string) => string;
 }
-
-/** @throws HookonceError `not_a_batch`, or what is wrong with the body as a whole */
-export type BatchSplit = (
-  delivery: Pick<Delivery, "headers" | "body">,
-  body?: ParsedBody,
-) => readonly (Identified | HookonceError)[];
 
 const MIB = 1024 * 1024;
 
@@ -160,7 +155,12 @@ export function createSource(
   const { reading } = kindOf(readAs);
   const parse = reading(readAs, (delivery) => parseBody(delivery, provider.formField, maxBody));
   const signatureInBody = signsInBody(scheme);
-  const parameters = parametersIn([eventId, type]);
+  const { newestWins = [] } = settings;
+  const parameters = parametersIn([
+    eventId,
+    type,
+    ...newestWins.flatMap(({ key, version }) => [key, version]),
+  ]);
   const secretIn = kind.signatureParameter(scheme);
   if (secretIn !== undefined && parameters.includes(secretIn)) {
     throw new HookonceError(
@@ -197,6 +197,7 @@ export function createSource(
     unhandled: settings.unhandled ?? "record",
     requireChange: settings.requireChange ?? false,
     sameBody: settings.sameBody === "duplicate",
+    placeOf: newestWins.length === 0 ? undefined : compileNewest(newestWins),
     retryForMs: settings.retryFor ?? provider.retryForMs ?? 0,
     retryWindowMs: provider.retryWindowMs,
     eventIdRule: ruleOf(eventId, batch),
@@ -283,63 +284,4 @@ export function createUrlOf(scheme: Scheme, publicUrl: string | undefined): Veri
     const query = url.indexOf("?");
     return query === -1 ? base : base + url.slice(query);
   };
-}
-
-function createBatchSplit(
-  paths: readonly BatchPath[],
-  identify: Source["identify"],
-  parse: Source["parse"],
-): BatchSplit {
-  const split = compileBatch(paths);
-  return ({ headers, body: bytes }, body = parse({ headers, body: bytes })) => {
-    const elements = split(body);
-    if (elements === undefined) {
-      throw (
-        body.problem ??
-        new HookonceError(
-          "not_a_batch",
-          `The body has no list of events at ${paths.join(" or ")}, where this source's batch expects it.`,
-        )
-      );
-    }
-    return elements.map((element) => {
-      try {
-        return identify({ headers, body: Buffer.from(element.json ?? "") }, element);
-      } catch (error) {
-        if (error instanceof HookonceError) return error;
-        throw error;
-      }
-    });
-  };
-}
-
-function createPayloadOf(parse: Reading, split: BatchSplit | undefined): Source["payloadOf"] {
-  if (split === undefined) return (stored) => parse(stored);
-  return (stored, eventId) => {
-    try {
-      const elements = split(stored).filter((one): one is Identified => !(one instanceof HookonceError));
-      const element =
-        elements.find(({ id }) => id === eventId) ??
-        elements.find(({ earlierIds }) => earlierIds.includes(eventId));
-      return element?.body;
-    } catch (error) {
-      // The rule for batches has changed since this was stored.
-      if (error instanceof HookonceError) return undefined;
-      throw error;
-    }
-  };
-}
-
-function createCarries(identify: Source["identify"], split: BatchSplit | undefined): Source["carries"] {
-  // An event of a batch that has failed is stored with its own bytes alone, so both are tried.
-  const reads: BatchSplit[] = [(stored) => [identify(stored)], ...(split === undefined ? [] : [split])];
-  return (stored, eventId) =>
-    reads.some((read) => {
-      try {
-        return read(stored).some((one) => !(one instanceof HookonceError) && one.id === eventId);
-      } catch (error) {
-        if (error instanceof HookonceError) return false;
-        throw error;
-      }
-    });
 }

@@ -205,3 +205,43 @@ describe("a signature in the config", () => {
     expect(warning?.message).toStartWith(`sources.it.signature.signed: "${signed}" ${why}`);
   });
 });
+
+const rule = (...types: string[]): string =>
+  stripe(
+    "a",
+    '"env:A"',
+    `newest_wins = { types = ${JSON.stringify(types)}, key = "body:$.id", version = "body:$.created" }\n`,
+  );
+
+const handlers = (...names: string[]): Record<string, string> =>
+  Object.fromEntries(names.map((name) => [`handlers/a/${name}.sql`, "select 1;"]));
+
+describe("a rule of newest_wins", () => {
+  test.each([
+    [["invoice.*"], ["invoice"], undefined],
+    [["invoice.*"], ["invoice.paid"], undefined],
+    [["invoice.paid"], ["invoice.paid", "invoice.created", "_any"], undefined],
+    [["invoice.paid", "charge.refunded"], ["_any"], undefined],
+    [
+      ["invoice.*"],
+      ["invoice.paid", "invoice.created"],
+      /invoice\.created\.sql and of handlers\/a\/invoice\.paid\.sql/,
+    ],
+    [["invoice.*"], ["invoice.paid", "_any"], /invoice\.paid\.sql and of handlers\/a\/_any\.sql/],
+    [
+      ["invoice.paid", "invoice.created"],
+      ["invoice.paid", "invoice"],
+      /invoice\.paid\.sql and of handlers\/a\/invoice\.sql/,
+    ],
+    [["*"], ["invoice", "charge"], /charge\.sql and of handlers\/a\/invoice\.sql/],
+  ] as const)("for %j with handlers for %j", async (types, names, expected) => {
+    const found = (await warningsOf(rule(...types), handlers(...names), { A: "whsec_a" })).filter(
+      ({ message }) => message.includes("newest_wins"),
+    );
+    if (expected === undefined) expect(found).toEqual([]);
+    else
+      expect(found).toEqual([
+        { file: "hookonce.toml", line: 5, message: expect.stringMatching(expected) as string },
+      ]);
+  });
+});

@@ -2,6 +2,7 @@ import { writeSync } from "node:fs";
 import type { EngineHarness } from "./harness.ts";
 import { apply, batchOf, deliver } from "./jobs.ts";
 import { openEngine } from "./open-engine.ts";
+import { ordered } from "./ordered-events.ts";
 import { corrected } from "./scenarios/scenario.ts";
 
 /**
@@ -20,6 +21,7 @@ function id(n: number): string {
 
 /** What arrives at once: new events, a repeat of an older one, a batch, an event that fails. */
 function arrivals(n: number): Parameters<typeof it.commit>[0] {
+  if (what === "ordered") return [n, n + 1, n + 2, n + 3, Math.max(0, n - 7)].map((one) => ordered(one));
   if (what === "apply") return Array.from({ length: 4 }, (_, k) => apply(id(n + k)));
   return [
     deliver(id(n)),

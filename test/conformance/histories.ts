@@ -10,6 +10,7 @@ import { batches } from "./scenarios/batches.ts";
 import { earlierIds } from "./scenarios/earlier-ids.ts";
 import { newEvents } from "./scenarios/events.ts";
 import { failures } from "./scenarios/failures.ts";
+import { newestWins } from "./scenarios/newest-wins.ts";
 import { otherJobs } from "./scenarios/other-jobs.ts";
 import { corrected, none, summaryOf, type Scenario, type Step } from "./scenarios/scenario.ts";
 
@@ -33,7 +34,15 @@ export function createHistoryTests(name: string, harness: EngineHarness): void {
     asyncHandlers,
     synchronousHandlers: !asyncHandlers,
   };
-  const scenarios = [...newEvents, ...failures, ...batches, ...applied, ...earlierIds, ...otherJobs]
+  const scenarios = [
+    ...newEvents,
+    ...failures,
+    ...batches,
+    ...applied,
+    ...earlierIds,
+    ...otherJobs,
+    ...newestWins,
+  ]
     .filter(({ needs }) => needs === undefined || has[needs])
     .map((scenario): [string, Scenario] => [scenario.name, scenario]);
 

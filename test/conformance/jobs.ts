@@ -146,7 +146,7 @@ export function applyAfterAll(eventId: string): Job {
     source: shop,
     eventId,
     at: 9000,
-    evenQuarantined: true,
+    isNamed: true,
     reason: "it was needed",
   });
 }

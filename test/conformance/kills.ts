@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { onlyInFullRun } from "../crash/requirements.ts";
-import type { EngineHarness, Store } from "./harness.ts";
+import type { Contents, EngineHarness, Store } from "./harness.ts";
 import { deliver, inWords } from "./jobs.ts";
 import { openEngine } from "./open-engine.ts";
+import { newestOf, ordered } from "./ordered-events.ts";
 import { none } from "./scenarios/scenario.ts";
 
 /** How long a child may take. Loading it takes most of that. */
@@ -17,7 +18,7 @@ const TIMEOUT = 60_000;
 async function runUntilKilled(
   harness: EngineHarness,
   store: Store,
-  what: "deliver" | "apply",
+  what: "deliver" | "apply" | "ordered",
   numbers: readonly [from: number, to: number],
   lines: number,
 ): Promise<Map<string, string[]>> {
@@ -46,6 +47,16 @@ async function runUntilKilled(
     reported.set(id, [...(reported.get(id) ?? []), outcome]);
   }
   return reported;
+}
+
+/** The effects of each key are in the order of their versions, each once. */
+function checkOrder({ effects }: Pick<Contents, "effects">): void {
+  const newest = new Map<string, number>();
+  for (const { eventId, cents } of effects) {
+    const [key = ""] = eventId.split("_");
+    expect(cents).toBeGreaterThan(newest.get(key) ?? -1);
+    newest.set(key, cents);
+  }
 }
 
 /** What a process that is killed leaves behind. */
@@ -102,6 +113,37 @@ export function createKillTests(name: string, harness: EngineHarness): void {
         expect(answers).toEqual(ids.map((id) => (before.has(id) ? "duplicate" : "processed")));
         const { effects } = await it.contents();
         expect(effects.map(({ eventId }) => eventId).sort()).toEqual(ids.toSorted());
+      },
+      TIMEOUT,
+    );
+
+    test(
+      "no older event of a key was applied after a newer one, and the newest one is applied in the end",
+      async () => {
+        await using store = await harness.create();
+        let next = 0;
+        for (let round = 0; round < rounds; round++) {
+          const reported = await runUntilKilled(
+            harness,
+            store,
+            "ordered",
+            [next, next + 400],
+            30 + 23 * round,
+          );
+          // A provider begins with what it has not been told to be stored.
+          next += reported.size === 0 ? 0 : 4 * Math.floor(reported.size / 5);
+          checkOrder(await store.contents());
+        }
+        await using it = await openEngine(harness, store);
+        // Every event is delivered again, in another order, and does not fail.
+        await it.commit(Array.from({ length: next }, (_, n) => ordered(next - 1 - n, { fails: false })));
+        const { effects, failures } = await it.contents();
+        checkOrder({ effects });
+        expect(
+          failures.filter(({ settled, eventId }) => !settled && Number(eventId.split("_")[1]) < next),
+        ).toEqual([]);
+        const last = new Map(effects.map(({ eventId, cents }) => [eventId.split("_")[0] ?? "", cents]));
+        for (const [key, version] of newestOf(next)) expect(last.get(key)).toBeGreaterThanOrEqual(version);
       },
       TIMEOUT,
     );

@@ -15,6 +15,7 @@ const rollup = (at: number, processed: number, source = "shop"): RollupJson => (
   duplicate: 2 * processed,
   unhandled: 0,
   ignored: 0,
+  stale: 0,
   failed: 3 * processed,
   refused: 0,
   p50_us: null,

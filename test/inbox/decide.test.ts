@@ -6,6 +6,7 @@ import {
   checkChange,
   decideNew,
   isOwed,
+  judge,
   isLikelyRetry,
   isQuarantined,
   policy,
@@ -139,6 +140,7 @@ describe("a failure", () => {
 test("an engine gets exactly these rules", () => {
   expect(policy).toEqual({
     decideNew,
+    judge,
     isOwed,
     isQuarantined,
     isLikelyRetry,

@@ -20,6 +20,7 @@ export const replay = defineCommand<[string[] | undefined], SteerFlags>({
     look.search,
     steer.limit,
     steer.reason,
+    steer.evenStale,
     steer.yes,
     steer.dryRun,
     look.json,

@@ -13,6 +13,10 @@ export const steer = {
     "Only events received at or after this: ISO 8601, Unix seconds, or how long ago, such as 2h",
   ).argParser(momentOrAgo),
   limit: new Option("--limit <n>", "At most this many events").argParser(count),
+  evenStale: new Option(
+    "--even-stale",
+    "Also run stale events, although newer ones were applied before them",
+  ),
   yes: new Option("--yes", "Do not ask before changing more than one event"),
   dryRun: new Option("--dry-run", "Only show what would be done"),
 } as const;

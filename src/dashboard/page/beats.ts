@@ -22,7 +22,7 @@ export function beatsOf(rollups: readonly RollupJson[], source: string, now: num
 }
 
 function beatOf(one: RollupJson, time: string): Beat {
-  const parts = (["processed", "duplicate", "ignored", "unhandled", "failed", "refused"] as const)
+  const parts = (["processed", "duplicate", "ignored", "stale", "unhandled", "failed", "refused"] as const)
     .filter((key) => one[key] > 0)
     .map((key) => `${count(one[key])} ${key}`);
   const worst =

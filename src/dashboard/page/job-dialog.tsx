@@ -257,7 +257,7 @@ function Errors({ failures }: Pick<JobJson, "failures">) {
 }
 
 function Progress({ job }: { readonly job: JobJson }) {
-  const { processed, discarded, failed, quarantined, noHandler, alreadyDone, unfit } = totalsOf(job);
+  const { processed, discarded, failed, stale, quarantined, noHandler, alreadyDone, unfit } = totalsOf(job);
   const state = { running: "Running…", done: "Done.", stopped: "Stopped.", failed: "It could not continue." };
   return (
     <div class="progress">
@@ -270,6 +270,7 @@ function Progress({ job }: { readonly job: JobJson }) {
           <span class="outcome good">✓ {count(processed)} processed</span>
         )}{" "}
         <span class="outcome bad">✗ {count(failed)} failed</span>{" "}
+        {stale > 0 ? <span class="outcome quiet">= {count(stale)} stale</span> : null}{" "}
         {alreadyDone > 0 ? <span class="outcome quiet">= {count(alreadyDone)} done already</span> : null}{" "}
         {unfit > 0 ? <span class="outcome quiet">= {count(unfit)} skipped</span> : null}{" "}
         {noHandler + quarantined > 0 ? (

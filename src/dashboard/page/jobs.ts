@@ -47,6 +47,7 @@ export interface JobGroup {
   readonly processed: number;
   readonly failed: number;
   readonly discarded: number;
+  readonly stale: number;
   readonly quarantined: number;
   readonly noHandler: number;
   readonly alreadyDone: number;
@@ -69,6 +70,7 @@ export function totalsOf({ groups }: Pick<JobJson, "groups">): Record<Counted, n
     processed: sum("processed"),
     failed: sum("failed"),
     discarded: sum("discarded"),
+    stale: sum("stale"),
     quarantined: sum("quarantined"),
     noHandler: sum("noHandler"),
     alreadyDone: sum("alreadyDone"),
@@ -81,6 +83,7 @@ type Counted =
   | "processed"
   | "failed"
   | "discarded"
+  | "stale"
   | "quarantined"
   | "noHandler"
   | "alreadyDone"

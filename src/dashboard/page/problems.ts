@@ -94,7 +94,7 @@ export function applyOwed(one: OwedJson): Act {
 /** The whole page in one sentence. */
 export function sentenceOf(status: StatusJson, problems: readonly Problem[]): string {
   const { sources, today, owed } = status;
-  const events = today.processed + today.unhandled + today.ignored + today.failed;
+  const events = today.processed + today.unhandled + today.ignored + today.stale + today.failed;
   const fine =
     problems.length > 0
       ? `${counted(problems.length, "problem")}.`

@@ -146,7 +146,7 @@ export function storyOf(event: EventDetail): string {
     case "ignored":
       return `Received at ${at} and ignored, as the config says. Its payload is not kept.`;
     case "stale":
-      return `Received at ${at}, but a newer event of the same object had been applied. Nothing was changed.${later}`;
+      return `Received at ${at}, but a newer event had been applied. Nothing was changed.${event.reason === null ? "" : ` ${visible(event.reason)}`}${later}`;
     case "discarded":
       return `Given up. Nothing was changed, and it never runs by itself.${why}`;
     case "unhandled":

@@ -4,6 +4,7 @@ import type { OpenFailure } from "./event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
+import type { Positions } from "./positions.ts";
 import { nothing, quarantined, resultOf, unreadable } from "./results.ts";
 
 type Apply = Extract<Job, { kind: "apply" }>;
@@ -19,6 +20,7 @@ export interface Applies {
 
 export function createApplies(
   store: EventStore,
+  positions: Positions,
   policy: Policy,
   runs: HandlerRuns,
   interrupted: InterruptedRuns,
@@ -44,16 +46,22 @@ export function createApplies(
     const type = known?.type ?? failure?.type ?? "";
     const said = { ...resultOf(nothing), eventId, type };
     const handler = handlers.for(source.handlersOf, type);
-    if (job.evenQuarantined !== true && handler !== null && failure !== undefined) {
-      if (policy.isQuarantined(failure, handler)) return { ...said, ...quarantined(failure, handler) };
-    }
     if (known !== undefined) {
       const again = known.outcome === "discarded" && job.reason !== undefined;
       if (handler === null || !(again || policy.isOwed(known.outcome, handler)))
         return { ...said, outcome: policy.repeatedAs(known.outcome) };
       const input = store.stored(source, known);
-      if (input === undefined) throw unreadable(job);
+      const judged = input === undefined ? undefined : judge(job, input);
+      if (judged !== undefined && "stale" in judged) {
+        store.close(source, known, "stale", judged.stale);
+        store.settleFailure(source, eventId, at);
+        return { ...said, outcome: "stale" };
+      }
+      if (isSkipped(job, failure, handler)) return { ...said, ...quarantined(failure, handler) };
+      if (input === undefined || judged === undefined) throw unreadable(job);
+      if ("fail" in judged) throw judged.fail;
       const ran = runs.run(source, handler, input);
+      positions.move(source, eventId, judged.place);
       store.complete(source, known, ran, job.reason);
       store.settleFailure(source, eventId, at);
       return { ...said, ...resultOf(ran), outcome: "processed" };
@@ -69,6 +77,18 @@ export function createApplies(
     return applyFailure(job, handler, failure);
   }
 
+  /** Whether the event is not run again, because its handler hung or ended the process. */
+  function isSkipped(
+    { isNamed }: Apply,
+    failure: OpenFailure | undefined,
+    handler: LoadedHandler,
+  ): failure is OpenFailure {
+    return isNamed !== true && failure !== undefined && policy.isQuarantined(failure, handler);
+  }
+
+  const judge = ({ source, isNamed = false }: Apply, input: HandlerInput) =>
+    positions.judge(source, input, { isNamed });
+
   /** A failure runs with its latest verified body and the time of its first receipt. */
   function applyFailure(job: Apply, handler: LoadedHandler, failure: OpenFailure): Result {
     const { source, eventId, at } = job;
@@ -77,9 +97,8 @@ export function createApplies(
     const payload = element
       ? { json: Buffer.from(body).toString() }
       : source.payloadOf({ headers, body }, eventId);
-    // Without the payload, a handler could succeed and do the wrong thing.
-    if (payload === undefined) throw unreadable(job);
-    const input: HandlerInput = {
+    const said = { eventId, type };
+    const input: HandlerInput | undefined = payload && {
       id: eventId,
       type,
       source: source.name,
@@ -88,11 +107,25 @@ export function createApplies(
       headersJson,
       body,
     };
+    const judged = input === undefined ? undefined : judge(job, input);
+    if (judged !== undefined && "stale" in judged) {
+      const id = store.insertSettled(source, { id: eventId, type }, "stale", null, failure) as number;
+      store.insertSettledResult(id, failure, nothing);
+      store.giveReason(id, judged.stale);
+      store.settleFailure(source, eventId, at);
+      interrupted.settle(source, eventId);
+      return { ...resultOf(nothing), ...said, outcome: "stale" };
+    }
+    if (isSkipped(job, failure, handler)) return { ...quarantined(failure, handler), ...said };
+    // Without the payload, a handler could succeed and do the wrong thing.
+    if (input === undefined || judged === undefined) throw unreadable(job);
+    if ("fail" in judged) throw judged.fail;
     const id = store.insertSettled(source, input, "processed", handler.file, failure) as number;
     const ran = runs.run(source, handler, input);
+    positions.move(source, eventId, judged.place);
     store.insertSettledResult(id, failure, ran);
     store.settleFailure(source, eventId, at);
-    return { ...resultOf(ran), eventId, type, outcome: "processed" };
+    return { ...resultOf(ran), ...said, outcome: "processed" };
   }
 
   function failureOf({ source }: Apply, type: string, handlers: Handlers): unknown {
@@ -104,6 +137,7 @@ export function createApplies(
     const failure = store.findFailure(source, eventId);
     const { firstAt, retries, nextAt } = failure ?? { firstAt: now, retries: 0, nextAt: null };
     const code = error instanceof HookonceError ? error.code : "handler_error";
+    if (isTie(error)) return null;
     return nextAt ?? policy.retryAt(source, { code, firstAt, retries }, now);
   }
 
@@ -117,6 +151,8 @@ export function createApplies(
     if (failure !== undefined) {
       store.failAgain(source, eventId, handler, error);
       if (job.isRetry === true) scheduleNext(job);
+      // It may have failed for another reason before.
+      else if (isTie(error)) store.setRetry(source, eventId, failure.retries, null);
     } else if (known !== undefined) {
       // A discarded event stays discarded. With a failure, it would be owed as well.
       const input = known.outcome === "discarded" ? undefined : store.stored(source, known);
@@ -139,4 +175,9 @@ export function createApplies(
     recordFailed,
     retryAfter,
   };
+}
+
+/** Somebody has to decide. */
+function isTie(error: unknown): boolean {
+  return error instanceof HookonceError && error.code === "version_tie";
 }

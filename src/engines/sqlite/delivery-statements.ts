@@ -28,13 +28,18 @@ export const SQL = {
     set rows_changed = ?2, duration_us = ?3, reply = ?4, handler_hash = ?5, reason = coalesce(?6, reason)
     where event = ?1`,
   completeEvent: `update hookonce_events set outcome = 'processed', handler = ?2 where id = ?1`,
-  discardEvent: `update hookonce_events set outcome = 'discarded' where id = ?1`,
+  closeEvent: `update hookonce_events set outcome = ?2 where id = ?1`,
   markChanged: `
     update hookonce_events set change = (
       select coalesce(max(change), 0) + 1 from hookonce_events indexed by hookonce_events_change
       where change is not null)
     where id = ?1`,
   giveReason: `update hookonce_results set reason = ?2 where event = ?1`,
+  findPosition: `
+    select version, event_id from hookonce_positions where source = ?1 and rule = ?2 and key = ?3`,
+  movePosition: `
+    insert into hookonce_positions (source, rule, key, version, event_id) values (?1, ?2, ?3, ?4, ?5)
+    on conflict (source, rule, key) do update set version = excluded.version, event_id = excluded.event_id`,
   findReplay: `
     select replayed_by, (select change from hookonce_events where id = ?1)
     from hookonce_results where event = ?1`,

@@ -151,7 +151,7 @@ export function createEventStore(db: Database) {
     insertSettled(
       source: EventSource,
       input: Pick<HandlerInput, "id" | "type">,
-      outcome: "processed" | "discarded" | "imported",
+      outcome: "processed" | "stale" | "discarded" | "imported",
       handler: string | null,
       failure: OpenFailure,
     ): number | undefined {
@@ -204,9 +204,10 @@ export function createEventStore(db: Database) {
       sql.completeResult.run(event.id, ...result, reason ?? null);
     },
 
-    discard(source: EventSource, event: RecordedEvent, reason: string): void {
+    /** An event that was recorded is done now, and no handler has run. */
+    close(source: EventSource, event: RecordedEvent, outcome: "stale" | "discarded", reason: string): void {
       keepFirstDelivery(source, event);
-      sql.discardEvent.run(event.id);
+      sql.closeEvent.run(event.id, outcome);
       sql.markChanged.run(event.id);
       sql.giveReason.run(event.id, reason);
     },

@@ -2,13 +2,24 @@ import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf } from "../../errors.ts";
 import type { Headers } from "../../event.ts";
 import { isMultipart } from "../../providers/body/multipart.ts";
-import type { Handlers, Incoming, Job, JobResult, Policy, Result, RunNote } from "../engine.ts";
-import { withReceipt, type RecordedEvent } from "./event-rows.ts";
+import type {
+  EventSource,
+  HandlerInput,
+  Handlers,
+  Incoming,
+  Job,
+  JobResult,
+  Policy,
+  Result,
+  RunNote,
+} from "../engine.ts";
+import { withReceipt, type OpenFailure, type RecordedEvent } from "./event-rows.ts";
 import { ownBytes, type EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { createApplies } from "./apply-jobs.ts";
 import { createOtherJobs } from "./other-jobs.ts";
+import { createPositions } from "./positions.ts";
 import { nothing, quarantined, resultOf } from "./results.ts";
 
 /** The rows in which the open transaction, or an earlier one, has stored the bytes of batches. */
@@ -37,8 +48,9 @@ export function createJobs(
   runs: HandlerRuns,
   interrupted: InterruptedRuns,
 ): Jobs {
-  const applies = createApplies(store, policy, runs, interrupted);
-  const { replay, discard, importEvents, record } = createOtherJobs(db, store, runs, interrupted);
+  const positions = createPositions(db, policy);
+  const applies = createApplies(store, positions, policy, runs, interrupted);
+  const { replay, discard, importEvents, record } = createOtherJobs(db, store, positions, runs, interrupted);
 
   function run(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult {
     switch (job.kind) {
@@ -84,7 +96,8 @@ export function createJobs(
     // An event recorded under this id takes precedence, because it may still be owed.
     if (same !== undefined) return repeat(incoming, store.find(source, input.id) ?? same, handlers);
 
-    const decided = policy.decideNew(source, input.type, handlers.for(source.handlersOf, input.type));
+    const failure = store.findFailure(source, input.id);
+    const decided = decideNew(source, input, failure, handlers);
     if ("fail" in decided) {
       // No insert shows whether the event is recorded, so look it up: a recorded event never becomes a
       // failure.
@@ -93,7 +106,6 @@ export function createJobs(
         ? recordFailedDelivery({ kind: "delivery", event: incoming }, handlers, decided.fail)
         : repeat(incoming, known, handlers);
     }
-    const failure = store.findFailure(source, input.id);
     const handler = "run" in decided ? decided.run : null;
     if (handler !== null && failure !== undefined && policy.isQuarantined(failure, handler)) {
       const known = store.find(source, input.id);
@@ -102,7 +114,7 @@ export function createJobs(
       store.keepDelivery(source, input.id, number, input.receivedAt, "failed", false);
       return { ...quarantined(failure, handler), eventId: input.id, type: input.type };
     }
-    const outcome = "run" in decided ? "processed" : decided.record;
+    const outcome = "run" in decided ? "processed" : "stale" in decided ? "stale" : decided.record;
     const id = store.insert(incoming, outcome, handler?.file ?? null, failure);
     if (id === undefined) return repeat(incoming, store.find(source, input.id) as RecordedEvent, handlers);
 
@@ -110,13 +122,34 @@ export function createJobs(
       handler === null
         ? nothing
         : runs.run(source, handler, withReceipt(input, failure), incoming.batch !== undefined);
+    if ("run" in decided) positions.move(source, input.id, decided.place);
     // Of an ignored event, only the id, type and time are kept.
     if (outcome !== "ignored") store.insertResult(id, bodyOf(incoming, bodies), ran);
+    if ("stale" in decided) {
+      store.giveReason(id, decided.stale);
+      interrupted.settle(source, input.id);
+    }
     if (failure !== undefined) {
       store.settleFailure(source, input.id, input.receivedAt);
       store.keepDelivery(source, input.id, failure.deliveries + 1, input.receivedAt, outcome, false);
     }
     return { ...resultOf(ran), eventId: input.id, type: input.type, outcome };
+  }
+
+  /** What to do with an event that is not recorded yet. Nothing is written before that is known. */
+  function decideNew(
+    source: EventSource,
+    input: HandlerInput,
+    failure: OpenFailure | undefined,
+    handlers: Handlers,
+  ) {
+    const decided = policy.decideNew(source, input.type, handlers.for(source.handlersOf, input.type));
+    if (!("run" in decided)) return decided;
+    const judged = positions.judge(source, input, { isNamed: false });
+    if ("place" in judged) return { ...decided, ...judged };
+    // It is not run either way, and another code would end its quarantine.
+    const isSkipped = failure !== undefined && policy.isQuarantined(failure, decided.run);
+    return "fail" in judged && isSkipped ? { ...decided, place: undefined } : judged;
   }
 
   /** The event is recorded already. Count the delivery, and run the event if it is still owed. */
@@ -132,13 +165,24 @@ export function createJobs(
       if (known.eventId !== input.id) store.settleFailure(source, input.id, input.receivedAt);
       return { ...resultOf(nothing), ...said, outcome, reply: store.replyOf(known.id) };
     }
+    // The stored delivery is applied, whichever delivery causes the run.
+    const stored = store.stored(source, known) ?? input;
+    const judged = positions.judge(source, stored, { isNamed: false });
+    if ("stale" in judged) {
+      store.countDelivery(known, incoming, "stale", changedBody);
+      store.close(source, known, "stale", judged.stale);
+      store.settleFailure(source, known.eventId, input.receivedAt);
+      return { ...resultOf(nothing), ...said, outcome: "stale" };
+    }
     const failure = store.findFailure(source, known.eventId);
     if (failure !== undefined && policy.isQuarantined(failure, handler)) {
       store.countDelivery(known, incoming, "failed", changedBody);
       return { ...quarantined(failure, handler), ...said };
     }
-    // The stored delivery is applied, whichever delivery causes the run.
-    const ran = runs.run(source, handler, store.stored(source, known) ?? input);
+    if ("fail" in judged)
+      return recordFailedDelivery({ kind: "delivery", event: incoming }, handlers, judged.fail);
+    const ran = runs.run(source, handler, stored);
+    positions.move(source, known.eventId, judged.place);
     store.countDelivery(known, incoming, "processed", changedBody);
     store.complete(source, known, ran);
     store.settleFailure(source, known.eventId, input.receivedAt);
@@ -217,9 +261,9 @@ export function createJobs(
     }
     if (job.kind === "import" || job.kind === "record") return false;
     const { source, eventId } = job;
-    const evenQuarantined = job.kind === "apply" && job.evenQuarantined === true;
+    const isNamed = job.kind === "apply" && job.isNamed === true;
     if (interrupted.find(source, eventId) !== undefined) return true;
-    const failure = evenQuarantined ? store.findFailure(source, eventId) : undefined;
+    const failure = isNamed ? store.findFailure(source, eventId) : undefined;
     const handler = failure === undefined ? null : handlers.for(source.handlersOf, failure.type);
     return failure !== undefined && handler !== null && policy.isQuarantined(failure, handler);
   }

@@ -68,8 +68,8 @@ const seenIn = (span: Span, since: number): SQL =>
 type Summed = Omit<typeof rollups.$inferSelect, "span" | "lastAt">;
 
 function rollupOf(row: Summed): Rollup {
-  const { source, at, processed, duplicate, unhandled, ignored, failed, refused, ...rest } = row;
+  const { source, at, processed, duplicate, unhandled, ignored, stale, failed, refused, ...rest } = row;
   const { t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15 } = rest;
   const handlerTimes = [t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15];
-  return { source, at, processed, duplicate, unhandled, ignored, failed, refused, handlerTimes };
+  return { source, at, processed, duplicate, unhandled, ignored, stale, failed, refused, handlerTimes };
 }

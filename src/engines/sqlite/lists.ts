@@ -139,7 +139,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
 
   return {
     events(filter, after, limit) {
-      if (filter.outcome === "stale" || filter.outcome === "held") return { items: [], next: undefined };
+      if (filter.outcome === "held") return { items: [], next: undefined };
       const { search } = filter;
       const first = search === undefined || after !== undefined ? [] : withId(filter, search);
       const { items, next } = inSteps(

@@ -7,6 +7,7 @@ import type { EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import { createImports } from "./imports.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
+import type { Positions } from "./positions.ts";
 import { nothing, resultOf, unreadable } from "./results.ts";
 
 type Replay = Extract<Job, { kind: "replay" }>;
@@ -25,6 +26,7 @@ export interface OtherJobs {
 export function createOtherJobs(
   db: Database,
   store: EventStore,
+  positions: Positions,
   runs: HandlerRuns,
   interrupted: InterruptedRuns,
 ): OtherJobs {
@@ -33,7 +35,8 @@ export function createOtherJobs(
       const { source, eventId, reason, ordered } = job;
       const known = store.find(source, eventId);
       const said = { ...resultOf(nothing), eventId, type: known?.type ?? "" };
-      if (known?.outcome !== "processed") return { ...said, outcome: "duplicate" };
+      if (known?.outcome !== "processed" && !(job.evenStale === true && known?.outcome === "stale"))
+        return { ...said, outcome: "duplicate" };
       const before = store.replayOf(known.id);
       if (before.job === job.job) return { ...said, outcome: "processed" };
       // A replay is a change, too. But what an earlier job has replayed was processed when that one was ordered.
@@ -47,7 +50,9 @@ export function createOtherJobs(
         );
       const input = store.stored(source, known);
       if (input === undefined) throw unreadable(job);
+      const place = positions.placeToMoveTo(source, input);
       const ran = runs.run(source, handler, input);
+      positions.move(source, eventId, place);
       store.complete(source, known, ran);
       store.countReplay(known.id, job.job, reason);
       return { ...said, ...resultOf(ran), outcome: "processed" };
@@ -66,7 +71,7 @@ export function createOtherJobs(
         store.giveReason(id, reason);
       } else {
         if (known.outcome !== "unhandled") return { ...said, outcome: "duplicate" };
-        store.discard(source, known, reason);
+        store.close(source, known, "discarded", reason);
       }
       store.settleFailure(source, eventId, at);
       interrupted.settle(source, eventId);

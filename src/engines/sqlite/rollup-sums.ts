@@ -23,6 +23,7 @@ export const SUMMED = [
   "duplicate",
   "unhandled",
   "ignored",
+  "stale",
   "failed",
   "refused",
   ...HANDLER_TIMES_US.map((_, index) => `t${index}`),

@@ -7,7 +7,7 @@ import { HANDLER_TIMES_US, timeIndexOf } from "../handler-times.ts";
 export const MINUTE_MS = 60_000;
 
 /** The columns that count deliveries, in the order in which the statement binds them. */
-const COUNTED = ["processed", "duplicate", "unhandled", "ignored", "failed"] as const;
+const COUNTED = ["processed", "duplicate", "unhandled", "ignored", "stale", "failed"] as const;
 const TIMES = HANDLER_TIMES_US.map((_, index) => `t${index}`);
 const COLUMNS = [...COUNTED, ...TIMES];
 

@@ -1,6 +1,8 @@
 import { sql } from "drizzle-orm";
 import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 
+export * from "./ledger-schema.ts";
+
 /**
  * hookonce's own tables. `drizzle/` is generated from this file (`bun run db:generate`). Times are Unix
  * milliseconds. Every name starts with `hookonce_`, because the database may belong to the user's
@@ -33,7 +35,9 @@ export const events = sqliteTable(
     type: text().notNull(),
     /** Of the first delivery. */
     receivedAt: integer("received_at").notNull(),
-    outcome: text({ enum: ["processed", "imported", "ignored", "discarded", "unhandled"] }).notNull(),
+    outcome: text({
+      enum: ["processed", "imported", "ignored", "stale", "discarded", "unhandled"],
+    }).notNull(),
     /** The file that ran, relative to the inbox folder. */
     handler: text(),
     /** How often it was delivered, failed attempts included. */
@@ -93,7 +97,7 @@ export const results = sqliteTable("hookonce_results", {
   replays: integer().notNull().default(0),
   /** The job that replayed it last, so that a job that goes on after a crash replays no event twice. */
   replayedBy: text("replayed_by"),
-  /** Why it was discarded, applied after that, or replayed. */
+  /** Why it was discarded, applied after that, or replayed, or which event is newer than a stale one. */
   reason: text(),
 });
 
@@ -111,7 +115,7 @@ export const deliveries = sqliteTable(
     at: integer().notNull(),
     /** How it was answered. */
     outcome: text({
-      enum: ["processed", "unhandled", "ignored", "imported", "discarded", "duplicate", "failed"],
+      enum: ["processed", "unhandled", "ignored", "stale", "imported", "discarded", "duplicate", "failed"],
     }).notNull(),
     /** 1 if its body differed from the stored one. */
     changedBody: integer("changed_body").notNull().default(0),
@@ -231,108 +235,23 @@ export const sources = sqliteTable("hookonce_sources", {
   retryWindowMs: integer("retry_window_ms").notNull(),
 });
 
-const count = () => integer().notNull().default(0);
-
 /**
- * How deliveries were answered and how long handlers took. The transactions of the deliveries write minutes of
- * the span `new`. A job moves them to the other spans, which are only ever added to, so a wrong clock damages
- * no sum.
+ * The newest event that was applied, for each key of a rule in `newest_wins`. Only a run that commits writes
+ * it.
  */
-export const rollups = sqliteTable(
-  "hookonce_rollups",
-  {
-    span: text({ enum: ["new", "minute", "hour", "day"] }).notNull(),
-    /** When the minute, hour or day begins. */
-    at: integer().notNull(),
-    source: text().notNull(),
-    /** The latest delivery that was not refused. */
-    lastAt: integer("last_at").notNull().default(0),
-    processed: count(),
-    duplicate: count(),
-    unhandled: count(),
-    ignored: count(),
-    failed: count(),
-    refused: count(),
-    /** Runs of handlers that took up to each of HANDLER_TIMES_US (handler-times.ts). */
-    t0: count(),
-    t1: count(),
-    t2: count(),
-    t3: count(),
-    t4: count(),
-    t5: count(),
-    t6: count(),
-    t7: count(),
-    t8: count(),
-    t9: count(),
-    t10: count(),
-    t11: count(),
-    t12: count(),
-    t13: count(),
-    t14: count(),
-    t15: count(),
-  },
-  (table) => [primaryKey({ columns: [table.span, table.at, table.source] })],
-);
-
-/** Which of a source's secrets verified a delivery last. */
-export const secrets = sqliteTable(
-  "hookonce_secrets",
+export const positions = sqliteTable(
+  "hookonce_positions",
   {
     source: text().notNull(),
-    /** As the config names it, never its value. */
-    secret: text().notNull(),
-    at: integer().notNull(),
+    /** The rule's types and the place of its version, as JSON. The rule survives other names of handlers. */
+    rule: text().notNull(),
+    key: text().notNull(),
+    /** As the event has it: a whole number, or a time. */
+    version: text().notNull(),
+    /** The id of that event. */
+    eventId: text("event_id").notNull(),
   },
-  (table) => [primaryKey({ columns: [table.source, table.secret] })],
-);
-
-/** Tokens for the page and the API. */
-export const tokens = sqliteTable(
-  "hookonce_tokens",
-  {
-    id: integer().primaryKey(),
-    name: text().notNull(),
-    /** SHA-256 of the token, in hex. */
-    hash: text().notNull(),
-    /** JSON array. */
-    scopes: text().notNull(),
-    createdAt: integer("created_at").notNull(),
-    expiresAt: integer("expires_at"),
-    revokedAt: integer("revoked_at"),
-  },
-  (table) => [
-    uniqueIndex("hookonce_tokens_hash").on(table.hash),
-    uniqueIndex("hookonce_tokens_name")
-      .on(table.name)
-      .where(sql`${table.revokedAt} is null`),
-  ],
-);
-
-/** What people have changed. Written in the transaction that makes the change or begins the job. */
-export const audit = sqliteTable("hookonce_audit", {
-  id: integer().primaryKey(),
-  at: integer().notNull(),
-  actor: text().notNull(),
-  action: text().notNull(),
-  target: text().notNull(),
-  reason: text(),
-});
-
-/** Jobs that change many events. One that has not ended goes on at the next start. */
-export const jobs = sqliteTable(
-  "hookonce_jobs",
-  {
-    id: text().primaryKey(),
-    action: text().notNull(),
-    actor: text().notNull(),
-    startedAt: integer("started_at").notNull(),
-    endedAt: integer("ended_at"),
-    /** JSON. */
-    request: text().notNull(),
-    /** JSON. */
-    progress: text().notNull(),
-  },
-  (table) => [index("hookonce_jobs_started_at").on(table.startedAt)],
+  (table) => [primaryKey({ columns: [table.source, table.rule, table.key] })],
 );
 
 /** Small facts about this database, for example whether hookonce created it. */

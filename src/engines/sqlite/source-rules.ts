@@ -110,6 +110,8 @@ function renameSource(connection: Database, from: string, to: string): void {
   connection.query("delete from hookonce_failures where source = ?").run(from);
   connection.query("update or ignore hookonce_deliveries set source = ? where source = ?").run(to, from);
   connection.query("delete from hookonce_deliveries where source = ?").run(from);
+  connection.query("update or ignore hookonce_positions set source = ? where source = ?").run(to, from);
+  connection.query("delete from hookonce_positions where source = ?").run(from);
   connection.query("delete from hookonce_sources where name = ?").run(from);
 }
 

@@ -73,8 +73,10 @@ export function openTrial(options: TrialOptions): Trial | "copy" | { readonly wh
       if (!transaction.begin()) return undefined;
       try {
         const only = { for: () => handler, files: [] };
+        // A made-up event may be older than the real ones.
+        const unordered = { ...event, source: { ...event.source, placeOf: undefined } };
         // A delivery results in this.
-        return jobs.run({ kind: "delivery", event }, only, new Map()) as Result;
+        return jobs.run({ kind: "delivery", event: unordered }, only, new Map()) as Result;
       } finally {
         jobs.takeNotes();
         transaction.rollback();

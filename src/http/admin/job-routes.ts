@@ -29,7 +29,7 @@ function requestOf(json: JobJson): JobRequest {
     const events = json.events.map(([id, type, at]) => ({ id, type, at }));
     return { action, source, events, reason, dryRun };
   }
-  const { action, ids, filter, rate, reason, dry_run: dryRun } = json;
+  const { action, ids, filter, rate, reason, dry_run: dryRun, even_stale: evenStale } = json;
   const { limit, ...rest } = filter;
-  return { action, filter: { ...rest, ids }, limit, dryRun, rate, reason };
+  return { action, filter: { ...rest, ids }, limit, dryRun, rate, reason, evenStale };
 }

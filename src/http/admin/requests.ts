@@ -109,7 +109,7 @@ const eventJob = z
       z.strictObject({
         source: z.optional(text),
         type: z.optional(type),
-        outcome: z.optional(z.enum(["processed", "unhandled", "failed"])),
+        outcome: z.optional(z.enum(["processed", "stale", "unhandled", "failed"])),
         since: z.optional(time),
         until: z.optional(time),
         /** An event id, or text in the payload. */
@@ -119,6 +119,8 @@ const eventJob = z
       {},
     ),
     dry_run: z._default(z.boolean(), false),
+    /** A replay also runs stale events. */
+    even_stale: z.optional(z.boolean()),
     /** Events per second. */
     rate: z.optional(z.number().check(z.positive())),
     reason,

@@ -88,7 +88,7 @@ export interface EventDetail extends EventJson {
   readonly reply: ReplyJson | null;
   /** How often `replay` ran it. */
   readonly replays: number;
-  /** Why it was discarded, applied after that, or replayed. */
+  /** Why it was discarded, applied after that, or replayed, or which event is newer than a stale one. */
   readonly reason: string | null;
 }
 
@@ -223,6 +223,7 @@ export interface Counts {
   readonly duplicate: number;
   readonly unhandled: number;
   readonly ignored: number;
+  readonly stale: number;
   readonly failed: number;
   readonly refused: number;
 }

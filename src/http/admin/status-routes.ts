@@ -123,7 +123,7 @@ async function countsOfLastDay(inbox: AdminInbox, now: number): Promise<Counts> 
 }
 
 function sumOf(rollups: readonly Rollup[]): Counts {
-  const sum = { processed: 0, duplicate: 0, unhandled: 0, ignored: 0, failed: 0, refused: 0 };
+  const sum = { processed: 0, duplicate: 0, unhandled: 0, ignored: 0, stale: 0, failed: 0, refused: 0 };
   for (const rollup of rollups)
     for (const name of Object.keys(sum) as (keyof Counts)[]) sum[name] += rollup[name];
   return sum;

@@ -42,7 +42,8 @@ export function checkType(type: unknown): string {
   return text;
 }
 
-function unfit(text: string): string | undefined {
+/** What makes a text unfit to be stored as an id, in words. */
+export function unfit(text: string): string | undefined {
   if (text === "") return "is empty";
   // A UTF-16 unit takes at most three bytes of UTF-8, so most ids are short enough without counting.
   if (text.length * 3 > MAX_BYTES && Buffer.byteLength(text) > MAX_BYTES)

@@ -1,0 +1,76 @@
+import * as z from "zod/mini";
+import { literal } from "./literal.ts";
+import { durationProblem, parseDuration } from "./duration.ts";
+
+/** What several keys of `hookonce.toml` are made of. */
+
+/** Only checks that it is text. app/path-problems.ts checks paths with the grammar that compiles them. */
+export const path = once(() => z.string());
+const joined = once(() => z.strictObject({ join: listOf(path()), with: z.string() }));
+const keyBeside = once(() => z.strictObject({ key_beside: z.array(z.string()), of: z.optional(path()) }));
+export const selector = once(() =>
+  z.union(
+    [path(), joined(), keyBeside(), listOf(z.union([path(), joined(), keyBeside()]))],
+    oneOrMore('write "header:name", "body:$.path", a list of these, or { join = […], with = "…" }'),
+  ),
+);
+
+/** In milliseconds. */
+export const duration = once(() => measure(parseDuration, durationProblem));
+
+const newestRule = once(() =>
+  z.strictObject({
+    types: listOf(
+      z.string().check(
+        z.regex(/^[^*]*\*?$/, {
+          error: ({ input }) =>
+            `${literal(input)} has a * that is not its last character: write a whole type, or the beginning of types and *, as in "customer.subscription.*"`,
+        }),
+      ),
+    ),
+    key: selector(),
+    version: selector(),
+    ties: z._default(z.enum(["apply", "fail"]), "apply"),
+  }),
+);
+
+/** One table, or a list of them. */
+export const newestWins = once(() =>
+  z.pipe(
+    z.transform((value: unknown): unknown => (Array.isArray(value) ? value : [value])),
+    listOf(newestRule()),
+  ),
+);
+
+export const newestWinsKeys = (): string[] => Object.keys(newestRule().shape);
+
+/**
+ * The message for a value that may also be a list of such values. For a union zod only says "invalid input".
+ */
+export function oneOrMore(message: string): { error: (issue: { readonly input?: unknown }) => string } {
+  return {
+    error: ({ input }) => (Array.isArray(input) && input.length === 0 ? "is an empty list" : message),
+  };
+}
+
+/** Text that `parse` turns into a number. */
+export function measure(
+  parse: (text: string) => number | undefined,
+  problem: (key: string, value: unknown) => string,
+): z.ZodMiniType<number> {
+  return z.pipe(
+    z.custom<string>((value) => typeof value === "string" && parse(value) !== undefined, {
+      error: ({ input, path = [] }) => problem(String(path.at(-1)), input),
+    }),
+    z.transform((text: string) => parse(text) ?? 0),
+  );
+}
+
+export function listOf<Item extends z.ZodMiniType>(item: Item): z.ZodMiniArray<Item> {
+  return z.array(item).check(z.minLength(1));
+}
+
+export function once<Made>(make: () => Made): () => Made {
+  let made: Made | undefined;
+  return () => (made ??= make());
+}

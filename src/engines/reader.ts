@@ -122,6 +122,8 @@ export interface Newest {
   readonly failure: 0 | 1;
   /** The row id. */
   readonly id: number;
+  /** Set if it is one of the events that a search finds by their id. These come before all others. */
+  readonly byId?: true;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Cursor, EventFilter, OwedEvent, Reader } from "../../src/engines/reader.ts";
+import type { Cursor, EventFilter, Newest, OwedEvent, Reader } from "../../src/engines/reader.ts";
 import type { EngineHarness } from "./harness.ts";
 import { apply, deliver, shop, sourceWith } from "./jobs.ts";
 import { openEngine, type OpenEngine } from "./open-engine.ts";
@@ -283,6 +283,32 @@ export function createReaderTests(name: string, harness: EngineHarness): void {
       expect(await counted("branch", 3)).toEqual([3, "evt_2", false]);
       expect(await counted("branch", 2)).toEqual([2, "evt_2", true]);
     });
+  });
+
+  describe(`${name}: searching`, () => {
+    test.each([1, 2, 3, 4, 100])(
+      "in pages of %i gives each event once, those with the id first",
+      async (limit) => {
+        await using it = await mixed(harness);
+        const body = JSON.stringify({ id: "f4", cents: 1, fail: true });
+        await it.commit([
+          deliver("f4", { at: 3000, source: branch }),
+          deliver("f4", { at: 2500, source: sourceWith({ name: "third", handlersOf: "shop" }), body }),
+          deliver("of f4", { at: 4000, body }),
+          deliver("f4 too", { at: 900 }),
+        ]);
+        const reader = await it.engine.reader();
+        const found: string[] = [];
+        let after: Newest | undefined;
+        do {
+          const { items, next } = await reader.events({ search: "f4" }, after, limit);
+          expect(items.length).toBeLessThanOrEqual(limit);
+          found.push(...items.map(({ source, eventId }) => `${source}/${eventId}`));
+          after = next;
+        } while (after !== undefined);
+        expect(found).toEqual(["branch/f4", "third/f4", "shop/f4", "shop/of f4", "shop/f4 too"]);
+      },
+    );
   });
 
   describe(`${name}: finding an id`, () => {

@@ -92,6 +92,21 @@ describe("GET /api/events", () => {
     expect(seen).toEqual(["other/evt_1", "shop/evt_4", "shop/evt_3", "shop/evt_2", "shop/evt_1"]);
   });
 
+  test("of a search are walked page by page, the events with this id first", async () => {
+    await using inbox = await filled();
+    await inbox.deliver({ id: "evt_5", type: "about", of: "evt_1" }, { source: "shop" });
+    const seen: string[] = [];
+    let cursor = "";
+    do {
+      const { status, body } = await get(inbox, `/api/events?search=evt_1&limit=1${cursor}`);
+      expect([status, body.items.length <= 1]).toEqual([200, true]);
+      seen.push(...idsOf(body));
+      expect(body["searched_back_to"] === null).toBe(body.next === null);
+      cursor = body.next === null ? "" : `&cursor=${body.next}`;
+    } while (cursor !== "");
+    expect(seen).toEqual(["other/evt_1", "shop/evt_1", "shop/evt_5"]);
+  });
+
   test("has the fields of the interface, and no others", async () => {
     await using inbox = await filled();
     const { body } = await get(inbox, "/api/events?source=shop&outcome=processed");

@@ -1,4 +1,4 @@
-import { and, desc, ne, or, sql } from "drizzle-orm";
+import { and, desc, ne, or, sql, type SQL } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import type { ListFilter, Newest, Reader } from "../reader.ts";
@@ -9,12 +9,13 @@ import {
   eventsOf,
   failuresBetween,
   inSteps,
+  keyOf,
   newestColumns,
   newestFirst,
   startOf,
 } from "./newest-pages.ts";
 import { isOnlyFailed, isOpen, outcomeNow } from "./outcomes.ts";
-import { events, failures, sources } from "./schema.ts";
+import { events, failures } from "./schema.ts";
 
 type Lists = Pick<Reader, "events" | "failures">;
 
@@ -83,33 +84,35 @@ export function listReads(db: BunSQLiteDatabase): Lists {
       .all();
   }
 
-  /** Events whose id is the text that is searched for. */
-  function withId(filter: ListFilter, eventId: string) {
-    const inSources = db.select({ name: sources.name }).from(sources);
-    const ids = sql`in ${inSources} and`;
+  /** Events whose id is the text that is searched for: at most one of each source, the newest first. */
+  function withId(filter: ListFilter, eventId: string, after: Newest | undefined) {
     // After a first start, SQLite believes that the table has one row, and would read all of it.
+    const eventsById = sql`${events} indexed by hookonce_events_source_event_id`;
+    const failuresById = sql`${failures} indexed by hookonce_failures_source_event_id`;
     const recorded = db
       .select(ofEvent)
-      .from(sql`${events} indexed by hookonce_events_source_event_id`)
+      .from(eventsById)
       .where(
         and(
-          sql`${events.source} ${ids} ${events.eventId} = ${eventId}`,
+          sql`${events.source} in ${sourcesIn(eventsById)} and ${events.eventId} = ${eventId}`,
           filter.outcome === undefined ? undefined : sql`${outcomeNow} = ${filter.outcome}`,
           ...matching(filter, events, events.receivedAt),
         ),
       );
     const failed = db
       .select(ofFailure)
-      .from(sql`${failures} indexed by hookonce_failures_source_event_id`)
+      .from(failuresById)
       .where(
         and(
-          sql`${failures.source} ${ids} ${failures.eventId} = ${eventId}`,
+          sql`${failures.source} in ${sourcesIn(failuresById)} and ${failures.eventId} = ${eventId}`,
           isOnlyFailed,
           mayHaveFailed(filter) ? undefined : sql`false`,
           ...matching(filter, failures, failures.firstAt),
         ),
       );
-    return [...recorded.all(), ...failed.all()];
+    return [...recorded.all(), ...failed.all()]
+      .filter((one) => after === undefined || newestFirst(after, one) < 0)
+      .sort(newestFirst);
   }
 
   function listFailures(filter: ListFilter, after: Newest, end: Newest | undefined, limit: number) {
@@ -141,9 +144,17 @@ export function listReads(db: BunSQLiteDatabase): Lists {
     events(filter, after, limit) {
       if (filter.outcome === "held") return { items: [], next: undefined };
       const { search } = filter;
-      const first = search === undefined || after !== undefined ? [] : withId(filter, search);
+      const isFirst = after === undefined || after.byId === true;
+      const first = search === undefined || !isFirst ? [] : withId(filter, search, after);
+      const last = first[limit - 1];
+      if (last !== undefined)
+        return {
+          items: first.slice(0, limit).map(withoutKey),
+          next: { ...keyOf(last), byId: true },
+        };
       const { items, next } = inSteps(
-        after ?? startOf(filter),
+        filter,
+        isFirst ? startOf(filter) : after,
         limit - first.length,
         (from, count) => endOfStep(filter, from, count),
         (from, end, most) => eventRows(filter, from, end, most),
@@ -153,6 +164,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
     failures(filter, after, limit) {
       if (filter.outcome !== undefined && filter.outcome !== "failed") return { items: [], next: undefined };
       const { items, next } = inSteps(
+        filter,
         after ?? startOf(filter),
         limit,
         (from, count) => endOfFailures(filter, from, count)[0],
@@ -162,6 +174,15 @@ export function listReads(db: BunSQLiteDatabase): Lists {
     },
   };
 }
+
+/** The sources in a table, found by one look-up each. */
+const sourcesIn = (table: SQL): SQL => sql`(
+  with recursive names (name) as (
+    select min(source) from ${table}
+    union all
+    select (select min(source) from ${table} where source > name) from names where name is not null
+  )
+  select name from names where name is not null)`;
 
 const mayHaveFailed = ({ outcome }: ListFilter): boolean => outcome === undefined || outcome === "failed";
 

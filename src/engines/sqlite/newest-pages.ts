@@ -52,8 +52,13 @@ export function newestFirst(a: Newest, b: Newest): number {
   return b.at - a.at || b.failure - a.failure || b.id - a.id;
 }
 
-/** Looks at more and more rows until the page is full, the time is over, or nothing is left. */
+/**
+ * Looks at more and more rows until the page is full, the time is over, or nothing is left.
+ *
+ * @param limit at least 1
+ */
 export function inSteps<Row extends Newest>(
+  { search }: ListFilter,
   after: Newest,
   limit: number,
   endOf: (from: Newest, count: number) => Newest | undefined,
@@ -62,7 +67,7 @@ export function inSteps<Row extends Newest>(
   const until = performance.now() + MAX_PAGE_MS;
   const items: Row[] = [];
   let from = after;
-  for (let count = Math.max(FIRST_STEP, limit); ;) {
+  for (let count = search === undefined ? Math.max(FIRST_STEP, limit) : FIRST_STEP; ;) {
     const began = performance.now();
     const end = endOf(from, count);
     items.push(...rowsOf(from, end, limit - items.length));
@@ -76,7 +81,7 @@ export function inSteps<Row extends Newest>(
   }
 }
 
-function keyOf({ at, failure, id }: Newest): Newest {
+export function keyOf({ at, failure, id }: Newest): Newest {
   return { at, failure, id };
 }
 

@@ -4,15 +4,22 @@ import { HookonceError } from "../../errors.ts";
 /** Where the next page begins, as a text that a client only passes back. */
 
 export function writeNewest(position: Newest | undefined): string | null {
-  return position === undefined ? null : `${position.at}.${position.failure}.${position.id}`;
+  if (position === undefined) return null;
+  const { at, failure, id, byId = false } = position;
+  return `${at}.${failure}.${id}${byId ? ".id" : ""}`;
 }
 
 /** @throws HookonceError `invalid_cursor` */
 export function readNewest(cursor: string | undefined): Newest | undefined {
   if (cursor === undefined) return undefined;
-  const found = /^(?<at>\d{1,15})\.(?<failure>[01])\.(?<id>\d{1,15})$/.exec(cursor)?.groups;
+  const found = /^(?<at>\d{1,15})\.(?<failure>[01])\.(?<id>\d{1,15})(?<byId>\.id)?$/.exec(cursor)?.groups;
   if (found === undefined) throw invalid();
-  return { at: Number(found["at"]), failure: found["failure"] === "1" ? 1 : 0, id: Number(found["id"]) };
+  return {
+    at: Number(found["at"]),
+    failure: found["failure"] === "1" ? 1 : 0,
+    id: Number(found["id"]),
+    ...(found["byId"] === undefined ? {} : { byId: true }),
+  };
 }
 
 /** @throws HookonceError `invalid_cursor` */

@@ -26,7 +26,7 @@ export function createEventRoutes(inbox: AdminInbox) {
       return c.json({
         items: items.map(eventJson),
         next: writeNewest(next),
-        searched_back_to: next?.at ?? null,
+        searched_back_to: next === undefined ? null : next.byId ? inbox.clock() : next.at,
       } satisfies EventList);
     })
     .get("/api/event", needs("read"), zValidator("query", eventQuery, refuseRequest), async (c) => {

@@ -98,7 +98,7 @@ function nextSteps(provider: Provider, example: Example, added: Added, asked: As
 
 const finish = [
   "Finish the handlers. Until you delete the first line of one, it fails, and its events are kept:",
-  "hookonce apply runs them later.",
+  "hookonce apply runs them later. To run their tests: hookonce test",
 ];
 
 /** What the sender decides, so that `add` could only guess it. */

@@ -81,12 +81,14 @@ export function addSource(options: AddOptions): Added {
   const isHandled = (file: string): boolean =>
     existsSync(join(folder, file)) || existsSync(join(folder, file.replace(/\.sql$/, ".ts")));
   try {
-    for (const { file, text } of handlers ? starters : []) {
+    for (const { file, text, test } of handlers ? starters : []) {
       if (isHandled(file)) kept.push(file);
       else {
-        mkdirSync(dirname(join(folder, file)), { recursive: true });
-        writeFileSync(join(folder, file), text, { flag: "wx" });
-        written.push(file);
+        for (const one of [{ file, text }, test].filter((wanted) => !existsSync(join(folder, wanted.file)))) {
+          mkdirSync(dirname(join(folder, one.file)), { recursive: true });
+          writeFileSync(join(folder, one.file), one.text, { flag: "wx" });
+          written.push(one.file);
+        }
       }
     }
     if (!config.existed) {

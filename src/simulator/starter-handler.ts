@@ -11,6 +11,8 @@ export interface StarterHandler {
   /** Relative to the inbox folder, with `/`. */
   readonly file: string;
   readonly text: string;
+  /** A first test beside it, which passes until the handler is edited. */
+  readonly test: { readonly file: string; readonly text: string };
 }
 
 /** Enough paths to show how the payload is built. */
@@ -48,7 +50,31 @@ ${update.replaceAll(/^/gm, "-- ").replaceAll(/^-- $/gm, "--")}
 select
 ${select.join("\n")};
 `;
-  return { file: `handlers/${source}/${type === "" ? "_any" : keyOf(type)}.sql`, text };
+  const path = `handlers/${source}/${type === "" ? "_any" : keyOf(type)}`;
+  const test = { file: `${path}.test.ts`, text: starterTest(provider.name, source, word) };
+  return { file: `${path}.sql`, text, test };
+}
+
+/** @param word as {@link starterHandler} takes it */
+function starterTest(provider: string, source: string, word: string): string {
+  const of = /^[a-z]\w*$/.test(provider) ? `.${provider}` : `[${JSON.stringify(provider)}]`;
+  const what = JSON.stringify(`${word === "" ? "an event" : word} is applied once`);
+  return `// Run it with: hookonce test
+
+import { expect, test } from "bun:test";
+import { fixtures, testInbox } from "hookonce/test";
+
+test(${what}, async () => {
+  await using box = await testInbox();
+  const event = fixtures${of}[${JSON.stringify(word)}]();
+
+  const answers = await box.deliver(${JSON.stringify(source)}, event, { times: 2 });
+
+  // A starter fails. Once the handler is written, expect ["processed", "duplicate"], and check its rows:
+  // expect(box.db.query("select * from your_table").all()).toEqual([…]);
+  expect(answers.map(({ code, outcome }) => code ?? outcome)).toEqual(["handler_unfinished", "handler_unfinished"]);
+});
+`;
 }
 
 /** The payload that a handler gets for the example. */

@@ -68,12 +68,14 @@ async function open(
   }
   let time: number | undefined;
   const clock = (): number => time ?? Date.now();
-  const log = createJsonLogger("info", show);
+  const log = createJsonLogger("info", createShow());
   const { services, config, sources, inbox } = await openFolder(
     folder,
     { environment: null, secretsOf, fetch: fetchKey, clock, database, forStart: true },
     {
       log,
+      // Its tests see the failures of a handler that always fails.
+      forCommand: true,
       onFatal: (error) => {
         throw error;
       },
@@ -131,16 +133,20 @@ async function open(
 }
 
 /**
- * Passes the line of a delivery on to its answer. What a handler writes to the console, warnings and failures
- * are shown between the results of the tests.
+ * Passes the line of a delivery on to its answer. What a handler writes to the console, warnings, and each cause
+ * of a failure once are shown between the results of the tests.
  */
-function show(text: string): void {
-  const line = JSON.parse(text) as DeliveryLine;
-  if (line.msg === "delivery") lines.getStore()?.push(line);
-  const isOutput = line.level === "info" && line.msg !== "delivery" && line.handler !== undefined;
-  if (isOutput) console.log(`${line.handler}: ${line.msg}`);
-  else if (line.outcome === "failed") {
-    const { next: _next, ...cause } = line;
-    console.error(readableLine(cause));
-  } else if (line.msg !== "delivery" && line.level !== "info") console.warn(readableLine(line));
+function createShow(): (line: string) => void {
+  const causes = new Set<string>();
+  return (text) => {
+    const line = JSON.parse(text) as DeliveryLine;
+    if (line.msg === "delivery") {
+      lines.getStore()?.push(line);
+      const { next: _next, ...shown } = line;
+      const cause = `${line.handler} ${line.cause}`;
+      if (line.outcome === "failed" && !causes.has(cause)) console.error(readableLine(shown));
+      causes.add(cause);
+    } else if (line.level !== "info") console.warn(readableLine(line));
+    else if (line.handler !== undefined) console.log(`${line.handler}: ${line.msg}`);
+  };
 }

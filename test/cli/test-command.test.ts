@@ -1,6 +1,11 @@
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { providers } from "../../src/providers/presets.ts";
+import type { Provider } from "../../src/providers/provider.ts";
+import { addSource } from "../../src/simulator/add-source.ts";
+import type { Example } from "../../src/simulator/example.ts";
+import { examples } from "../../src/simulator/examples.ts";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { block } from "../support/readme.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -100,6 +105,29 @@ test("is credited", async () => {
       ["(pass) of a", "(pass) of b"],
     ]);
   }, 60_000);
+
+  test("passes the first tests that hookonce add writes", async () => {
+    const path = inboxFolder({ "hookonce.toml": "version = 1\n" });
+    const names = ["razorpay", "github", "slack", "shopify", "aws-sns", "sendgrid", "postmark"];
+    for (const name of names) {
+      const provider = providers.get(name) as Provider;
+      const example = examples.get(name) as Example;
+      const types = [...example.types.slice(0, 1), ...Object.keys(example.untyped ?? {})];
+      addSource({ folder: path, provider, example, types, name, handlers: true });
+    }
+    const ended = await run(["test", path]);
+    expect(results(ended)).toEqual([
+      "(pass) Notification is applied once",
+      "(pass) push is applied once",
+      "(pass) Bounce is applied once",
+      "(pass) Inbound is applied once",
+      "(pass) payment.captured is applied once",
+      "(pass) delivered is applied once",
+      "(pass) orders/paid is applied once",
+      "(pass) app_mention is applied once",
+    ]);
+    expect(ended.code).toBe(0);
+  }, 120_000);
 
   test("says what is missing", async () => {
     const path = inboxFolder({});

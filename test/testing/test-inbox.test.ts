@@ -4,10 +4,14 @@ import { dirname, join } from "node:path";
 import { providers } from "../../src/providers/presets.ts";
 import { kindOf } from "../../src/providers/schemes.ts";
 import { coversUrl } from "../../src/providers/verifier.ts";
+import { addSource } from "../../src/simulator/add-source.ts";
+import type { Example } from "../../src/simulator/example.ts";
 import { examples } from "../../src/simulator/examples.ts";
 import { staleAge, whyNotTampered } from "../../src/simulator/request.ts";
+import { starterHandler } from "../../src/simulator/starter-handler.ts";
 import * as actual from "../../src/testing/index.ts";
 import type * as declared from "../../src/templates/types/test.d.ts";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { neededBy } from "../providers/preset-samples.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -299,6 +303,25 @@ describe("with every preset", () => {
     if (staleAge(scheme) !== undefined)
       expect((await box.deliver(name, payload, { late: true }))[0]).toMatchObject({ status: 401 });
   });
+});
+
+describeUnless(onlyInFullRun(), "the first test of a starter handler passes", () => {
+  test.each([...providers.values()].map((preset) => [preset.name, preset] as const))(
+    "%s",
+    async (name, provider) => {
+      const folder = inboxFolder({ "hookonce.toml": "version = 1\n" });
+      const example = examples.get(name) as Example;
+      const words = [...example.types, ...Object.keys(example.untyped ?? {})];
+      addSource({ folder, provider, example, types: words, name, handlers: true });
+      await using box = await testInbox({ folder });
+      for (const word of words) {
+        const { test } = starterHandler(provider, example, name, word);
+        expect(existsSync(join(folder, test.file))).toBe(true);
+        const answers = await box.deliver(name, fixtures[name as "stripe"][word]?.(), { times: 2 });
+        expect(answers.map(({ code }) => code)).toEqual(["handler_unfinished", "handler_unfinished"]);
+      }
+    },
+  );
 });
 
 test("the types that users see are those of the code, with every provider and its usual types", () => {

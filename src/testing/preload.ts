@@ -1,6 +1,6 @@
 import { store } from "../app/store.ts";
 import { supplyModules } from "../handlers/modules.ts";
-import * as testing from "./index.ts";
+import * as testing from "./test.ts";
 
 /** Runs before the tests of `hookonce test`, so that they find their imports with nothing installed. */
 supplyModules({ ...(await store.handlerModules()), "hookonce/test": testing });

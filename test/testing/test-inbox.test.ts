@@ -9,7 +9,7 @@ import type { Example } from "../../src/simulator/example.ts";
 import { examples } from "../../src/simulator/examples.ts";
 import { staleAge, whyNotTampered } from "../../src/simulator/request.ts";
 import { starterHandler } from "../../src/simulator/starter-handler.ts";
-import * as actual from "../../src/testing/index.ts";
+import * as actual from "../../src/testing/test.ts";
 import type * as declared from "../../src/templates/types/test.d.ts";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { neededBy } from "../providers/preset-samples.ts";
@@ -282,7 +282,7 @@ describe("with every preset", () => {
       ...Object.fromEntries(handlers),
     });
     box = await testInbox({ folder });
-  });
+  }, 60_000);
   afterAll(() => box[Symbol.asyncDispose]());
 
   test.each(all.map((preset) => [preset.name, preset] as const))("%s", async (name, { scheme }) => {

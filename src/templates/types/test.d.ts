@@ -2,7 +2,7 @@
  * The exports of "hookonce/test" for tests of handlers.
  *
  * Written by hand for editors. `hookonce init` copies it to `.hookonce/types/`. The code that runs is in
- * testing/index.ts, and test/testing/types.test.ts checks that the two agree.
+ * testing/test.ts, and test/testing/types.test.ts checks that the two agree.
  */
 
 /* eslint-disable typescript/no-explicit-any -- the provider decides what a payload is; tests read single values of it */

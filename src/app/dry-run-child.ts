@@ -1,15 +1,16 @@
 import { placeOf } from "../engines/error-place.ts";
 import type { Handlers, Job } from "../engines/engine.ts";
-import type { ChangedTable } from "../engines/store.ts";
+import type { ChangedTable } from "../engines/trial.ts";
 import { HookonceError, messageOf } from "../errors.ts";
+import { bindHandlers } from "../handlers/load.ts";
 import type { EventsToTry, EventToTry } from "../inbox/dry-run.ts";
 import type { JobFailure } from "../inbox/job-progress.ts";
 import type { Source } from "../providers/source.ts";
-import { openDryRunOf, withLock, type TrialPlan } from "./trial.ts";
+import { openTrialOf, withLock } from "./trial.ts";
 import type { TrialLine, TrialOrder } from "./trial-process.ts";
 
 /** What the child is told, as JSON on standard input. */
-export interface DryRunOrder extends TrialPlan, TrialOrder, EventsToTry {}
+export interface DryRunOrder extends TrialOrder, EventsToTry {}
 
 /** What an event did. It was done already if nothing is here. */
 export interface RanEvent {
@@ -21,10 +22,11 @@ export type DryRunLine = TrialLine<EventToTry, RanEvent>;
 
 /** Runs the events of a dry run, each on its own, and rolls each back. */
 export async function runEvents(order: DryRunOrder, say: (line: DryRunLine) => void): Promise<void> {
-  const opened = await openDryRunOf(order);
+  const opened = await openTrialOf(order);
   if (opened === "copy") return say({ is: "copy" });
   if ("why" in opened) return say({ is: "refused", why: opened.why });
-  const { sources, handlers, trial } = opened;
+  const { trial, read, storedSources: sources } = opened;
+  const { handlers } = await bindHandlers(read, trial);
   for (const event of order.events) {
     const source = sources.get(event.source);
     const why = source === undefined ? otherConfig(event.source) : whyNot(event, source, handlers);

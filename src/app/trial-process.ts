@@ -1,4 +1,9 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { TrialPlace } from "../engines/store.ts";
+import { messageOf } from "../errors.ts";
+import type { TrialPlan } from "./trial.ts";
 
 /** The hidden command of the child that tries handlers. */
 export const TRY = "try-handlers-and-roll-back";
@@ -6,12 +11,14 @@ export const TRY = "try-handlers-and-roll-back";
 /** How long the real database may be locked for one run, in milliseconds. */
 const MAX_LOCK_MS = 15;
 
+/** Begins the name of the folder in which a copy of the database is made. */
+export const TEMPORARY = "hookonce-trial-";
+
 /** How long all runs may take, in milliseconds. */
 export const MAX_TRIAL_MS = 30_000;
 
 /** What each child is told, as JSON on standard input. */
-export interface TrialOrder {
-  readonly place: TrialPlace;
+export interface TrialOrder extends TrialPlan {
   /** Begins each of its lines, because handlers may write to standard output as well. */
   readonly token: string;
 }
@@ -23,7 +30,75 @@ export type TrialLine<Begun, Ended> =
   | ({ readonly is: "begin" } & Begun)
   | { readonly is: "end"; readonly ran: Ended };
 
-export type TrialEnd<Begun> =
+export interface TrialOptions<Begun> {
+  readonly folder: string;
+  /** Absolute. */
+  readonly database: string;
+  /** Where to begin. If that is not possible in the real database, a copy is used. */
+  readonly place: TrialPlace;
+  /** What is left to be run, as the rest of the child's order; undefined if nothing is. */
+  readonly left: () => object | undefined;
+  readonly onEnded: (ran: unknown) => void;
+  /** The process has ended during this run. */
+  readonly onDied: (running: Begun, failure: { readonly code: string; readonly error: string }) => void;
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Only tests change these: the command of this program, and how long all of it may take, in milliseconds.
+   */
+  readonly command?: readonly string[] | undefined;
+  readonly maxMs?: number | undefined;
+}
+
+/**
+ * Runs handlers and rolls back, in child processes, because user code cannot be interrupted. It begins in the
+ * real database, which each run locks for at most 15 ms, and goes on in a copy if that is not enough. Ends
+ * within 30 s, whatever a handler does.
+ *
+ * @returns why not all were run
+ */
+export async function runTrials<Begun extends object>({
+  folder,
+  database,
+  place: first,
+  left,
+  onEnded,
+  onDied,
+  signal,
+  command = ownCommand(),
+  maxMs = MAX_TRIAL_MS,
+}: TrialOptions<Begun>): Promise<string | undefined> {
+  const until = performance.now() + maxMs;
+  let temporary: string | undefined;
+  let place = first;
+  const isStopped = (): boolean => signal?.aborted === true;
+  try {
+    for (let rest = left(); rest !== undefined && !isStopped(); rest = left()) {
+      // Only its owner can read it. A copy is removed even if the child is killed.
+      temporary ??= mkdtempSync(join(tmpdir(), TEMPORARY));
+      const copy = join(temporary, `${crypto.randomUUID()}.db`);
+      const order: TrialOrder = { ...rest, folder, database, place, copy, token: crypto.randomUUID() };
+      const end = await runTrial<Begun>(command, order, until, onEnded, signal);
+      if (end.is === "done") return undefined;
+      if (end.is === "refused") return end.why;
+      if (end.is === "copy") place = "copy";
+      if (end.is !== "ended" || isStopped()) continue;
+      const isLate = performance.now() >= until;
+      if (end.running !== undefined) {
+        const error = isLate ? `it did not return within ${maxMs / 1000} s` : "it ended the process";
+        onDied(end.running, { code: isLate ? "handler_timeout" : "handler_died", error });
+      }
+      if (isLate) return `the time for it, ${maxMs / 1000} s, is over`;
+      if (end.running === undefined) return `the process that tries them ended: ${end.said}`;
+    }
+    return isStopped() ? "it was stopped" : undefined;
+  } catch (error) {
+    return messageOf(error);
+  } finally {
+    if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+type TrialEnd<Begun> =
   | { readonly is: "done" }
   /** The runs that are left need a copy of the database. */
   | { readonly is: "copy" }
@@ -32,12 +107,12 @@ export type TrialEnd<Begun> =
   | { readonly is: "ended"; readonly running: Begun | undefined; readonly said: string };
 
 /**
- * Runs handlers in a child process, because user code cannot be interrupted. The child is killed when a run
- * locks the real database for too long; SQLite then rolls back what it had not committed.
+ * Runs handlers in one child. It is killed when a run locks the real database for too long; SQLite then rolls
+ * back what it had not committed.
  *
  * @param until when all of it must be over, by `performance.now()`
  */
-export async function runTrial<Begun extends object>(
+async function runTrial<Begun extends object>(
   command: readonly string[],
   order: TrialOrder,
   until: number,

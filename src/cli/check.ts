@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { check } from "../app/check.ts";
 import { byStoredName } from "../app/source-rules.ts";
+import { runTries, type TriedAll, type Try } from "../app/tries.ts";
 import { counted, sumOf } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
@@ -8,7 +9,6 @@ import { shellWord } from "./init.ts";
 import { formatProblem } from "./refusal.ts";
 import { complain, say } from "./terminal.ts";
 import { reportTrial } from "./trial-report.ts";
-import { tryHandlers, type TriedAll } from "./try-handlers.ts";
 
 const NOTHING_TRIED: TriedAll = { tried: [], why: undefined };
 
@@ -34,8 +34,12 @@ export async function runCheck(folder: string, options: { database?: string }): 
     database: options.database === undefined ? undefined : resolve(options.database),
   });
   const problems = [...refused, ...failing];
-  const isTried = trial !== null && handlers.code.length > 0;
-  const tried = isTried ? await tryHandlers({ folder: inboxFolder, ...trial }) : NOTHING_TRIED;
+  const tries = handlers.code
+    .map(({ code: { file } }) => file)
+    .filter((file) => problems.every((one) => one.file !== file))
+    .map((file): Try => ({ file, event: { from: "sample" } }));
+  const isTried = trial !== null && tries.length > 0;
+  const tried = isTried ? await runTries({ folder: inboxFolder, ...trial, tries }) : NOTHING_TRIED;
   const report = reportTrial(tried);
   const warned = [...warnings.map(formatProblem), ...report.warnings.map(visible)];
   for (const warning of warned) complain(`warning: ${warning}`);

@@ -16,6 +16,7 @@ import { serve } from "./commands/serve.ts";
 import { status } from "./commands/status.ts";
 import { test } from "./commands/test.ts";
 import { token } from "./commands/token.ts";
+import { tryCommand } from "./commands/try.ts";
 import { verify } from "./commands/verify.ts";
 
 /** Every command, in the order of `hookonce help`. */
@@ -32,6 +33,7 @@ export const commands: readonly CommandEntry[] = [
   apply,
   replay,
   discard,
+  tryCommand,
   test,
   send,
   verify,

@@ -1,45 +1,26 @@
 import { writeSync } from "node:fs";
-import { openTrialOf, withLock, type TrialPlan, type TriedHandler } from "../app/trial.ts";
+import { join } from "node:path";
 import { runEvents, type DryRunLine, type DryRunOrder } from "../app/dry-run-child.ts";
-import type { TrialLine, TrialOrder } from "../app/trial-process.ts";
+import { openTrialOf, withLock } from "../app/trial.ts";
+import { nothingDone, type Try, type TryLine, type TryOrder } from "../app/tries.ts";
+import { readTextFile } from "../config/text-file.ts";
+import type { Incoming, LoadedHandler } from "../engines/engine.ts";
+import { placeOf } from "../engines/error-place.ts";
 import { onStrayOutput } from "../engines/handler-output.ts";
 import { exitProcess } from "../engines/handler-process.ts";
-import type { Incoming } from "../engines/engine.ts";
-import { HookonceError, messageOf } from "../errors.ts";
-import { placeOf } from "../engines/error-place.ts";
-import { lookUp, nearestPath } from "../handlers/payload-paths.ts";
+import type { StoredEvent, Trial } from "../engines/store.ts";
+import type { ObservedRun } from "../engines/trial.ts";
+import { HookonceError, messageOf, type Problem } from "../errors.ts";
+import type { HandlersRead } from "../handlers/load.ts";
+import { nullPathsIn } from "../handlers/null-paths.ts";
+import type { TriedJson } from "../http/admin/shapes.ts";
 import { eventTypes } from "../providers/event-types.ts";
+import type { Source } from "../providers/source.ts";
+import { eventOf } from "../simulator/given-event.ts";
 import { sampleEvents } from "../simulator/sample-event.ts";
 
-/** What the child is told, as JSON on standard input. */
-export interface TryOrder extends TrialPlan, TrialOrder {
-  /** Handlers that have been tried. */
-  readonly done: readonly string[];
-}
-
-/** A handler that runs. */
-export interface Trying {
-  readonly file: string;
-  readonly type: string;
-}
-
-type TryLine = TrialLine<Trying, Tried>;
-
-/** What became of a handler. */
-export interface Tried {
-  readonly file: string;
-  /** The type of the made-up event; empty if there was none. */
-  readonly type: string;
-  readonly rows?: number;
-  readonly failure?: { readonly message: string; readonly at: string | undefined };
-  /** Reads of a JSON path that found nothing in the event, and the path that was probably meant. */
-  readonly nullPaths?: readonly { readonly read: string; readonly meant: string | undefined }[];
-  /** Why it was not tried. */
-  readonly why?: string;
-}
-
 /**
- * Tries the handlers of a folder, in a process of its own, because user code cannot be interrupted. Ends the
+ * Tries handlers of a folder, in a process of its own, because user code cannot be interrupted. Ends the
  * process without closing the database (engines/sqlite/trial.ts).
  */
 export async function runTryChild(): Promise<never> {
@@ -47,94 +28,97 @@ export async function runTryChild(): Promise<never> {
   const say = (line: TryLine | DryRunLine): void => {
     writeSync(1, `\n${order.token}${JSON.stringify(line)}\n`);
   };
-  // What handlers write is for the log of a serve.
+  // What handlers write while they do not run is for the log of a serve.
   onStrayOutput(() => {});
   try {
-    if ("events" in order) {
-      await runEvents(order, say);
-      return exitProcess(0);
-    }
-    const opened = await openTrialOf(order);
-    if (opened === "copy") say({ is: "copy" });
-    else if ("why" in opened) say({ is: "refused", why: opened.why });
-    else await tryAll(opened.handlers, order, say);
+    if ("tries" in order) await tryAll(order, say);
+    else await runEvents(order, say);
   } catch (error) {
     if (!(error instanceof HookonceError)) throw error;
-    say({ is: "refused", why: messageOf(error) });
+    say({ is: "refused", why: refusalOf(error) });
   }
   return exitProcess(0);
 }
 
-async function tryAll(
-  handlers: readonly TriedHandler[],
-  { done, place }: TryOrder,
-  say: (line: TryLine) => void,
-): Promise<void> {
-  for (const handler of handlers) {
-    const { file } = handler;
-    if (done.includes(file)) continue;
-    const events = eventsFor(handler);
-    if ("why" in events) {
-      say({ is: "end", ran: { file, type: "", why: events.why } });
+function refusalOf(error: HookonceError): string {
+  const [first] = error.problems;
+  return first === undefined ? messageOf(error) : `${messageOf(error)} ${placed(first)}`;
+}
+
+const placed = ({ file, line, message }: Problem): string =>
+  `${file === undefined ? "" : `${file}${line === undefined ? "" : `:${line}`}: `}${message}`;
+
+async function tryAll(order: TryOrder, say: (line: TryLine) => void): Promise<void> {
+  const files = new Set(order.tries.map(({ file }) => file));
+  const opened = await openTrialOf(order, (file) => files.has(file));
+  if (opened === "copy") return say({ is: "copy" });
+  if ("why" in opened) return say({ is: "refused", why: opened.why });
+  for (const one of order.tries) {
+    const handler = await loaded(one.file, opened);
+    const chosen = "failure" in handler ? handler : eventsFor(one, opened);
+    if ("failure" in handler || !("events" in chosen)) {
+      say({ is: "end", ran: { ...nothingDone(one.file, one.event), ...chosen } });
       continue;
     }
-    const all: Tried[] = [];
-    for (const event of events) {
-      const one = await tryOn(event, handler, place, say);
-      if (one === undefined) return say({ is: "copy" });
-      all.push(one);
+    const all: TriedJson[] = [];
+    for (const event of chosen.events) {
+      const tried = await tryOn(event, handler, one, order, opened, say);
+      if (tried === undefined) return say({ is: "copy" });
+      all.push(tried);
     }
-    // One event that fits is enough: `_any` need not be for all of them.
-    const best = all.find(({ failure, nullPaths }) => failure === undefined && nullPaths?.length === 0);
-    say({ is: "end", ran: (best ?? all[0]) as Tried });
+    // One sample that fits is enough: `_any` need not be for all of them.
+    const best = all.find(({ failure, null_paths: paths }) => failure === null && paths.length === 0);
+    say({ is: "end", ran: best ?? (all[0] as TriedJson) });
   }
 }
 
-/** @returns undefined if another process holds the write lock */
-async function tryOn(
-  event: Incoming,
-  handler: TriedHandler,
-  place: TryOrder["place"],
-  say: (line: TryLine) => void,
-): Promise<Tried | undefined> {
-  const { file } = handler;
-  const { type } = event.input;
-  const tried = await withLock(place, () => {
-    say({ is: "begin", file, type });
-    return tryOnce(handler, event);
-  });
-  return tried === undefined ? undefined : { file, type, ...tried, nullPaths: nullPathsOf(handler, event) };
+interface Opened {
+  readonly trial: Trial;
+  readonly read: HandlersRead;
+  readonly sources: ReadonlyMap<string, Source>;
+  readonly storedSources: ReadonlyMap<string, Source>;
 }
 
-/** @returns undefined if another process holds the write lock */
-function tryOnce(handler: TriedHandler, event: Incoming): Pick<Tried, "rows" | "failure"> | undefined {
-  try {
-    const ran = handler.run(event);
-    return ran === undefined ? undefined : { rows: ran.rowsChanged };
-  } catch (error) {
-    return { failure: { message: messageOf(error), at: placeOf(error) } };
-  }
+/** The handler, or why it does not load. */
+async function loaded(
+  file: string,
+  { trial, read }: Opened,
+): Promise<LoadedHandler | Pick<TriedJson, "failure">> {
+  const code = read.code.find((one) => one.code.file === file)?.code;
+  const handler = code === undefined ? read.problems : await trial.loadHandler(code);
+  if ("hash" in handler) return handler;
+  const problem = handler.find((one) => one.file === file) ?? { message: "it was not found", file };
+  const at = problem.line === undefined ? file : `${file}:${problem.line}`;
+  return { failure: { code: "handlers_invalid", error: problem.message, at, line: null } };
 }
 
-function nullPathsOf({ paths }: TriedHandler, { input }: Incoming): NonNullable<Tried["nullPaths"]> {
-  const payload: unknown = JSON.parse(input.payloadJson ?? "null");
-  const headers: unknown = JSON.parse(input.headersJson);
-  const found = paths.flatMap(({ of, read, steps }) => {
-    const value = of === "payload" ? payload : headers;
-    return lookUp(value, steps) === "found" ? [] : [{ read, meant: nearestPath([value], steps) }];
-  });
-  // Once, however often the handler reads it.
-  return [...new Map(found.map((one) => [one.read, one])).values()];
-}
+type Chosen = Incoming | StoredEvent;
 
-/** The events to try a handler on: at least one. */
-function eventsFor({ key, sources }: TriedHandler): Incoming[] | { readonly why: string } {
+/** The events to try a handler on, at least one, or why there are none. */
+function eventsFor(
+  { file, event }: Try,
+  opened: Opened,
+): { readonly events: readonly Chosen[] } | { readonly why: string } {
+  const { sources, storedSources } = opened;
+  const { key = "", source: folder } = opened.read.code.find((one) => one.code.file === file) ?? {};
   const id = Buffer.from(crypto.getRandomValues(new Uint8Array(12))).toString("hex");
+  if (event.from === "stored") {
+    const source = storedSources.get(event.source);
+    if (source === undefined) return noSource(event.source);
+    return { events: [{ source, eventId: event.eventId }] };
+  }
+  if (event.from === "data") {
+    const source = sources.get(event.source);
+    if (source === undefined) return noSource(event.source);
+    const given = { key, type: event.type, id, now: Date.now() };
+    return { events: [eventOf(Buffer.from(event.body, "base64"), source, given)] };
+  }
   let why = "there is no source for it";
-  for (const source of sources) {
-    const samples = sampleEvents(source, key, eventTypes, id, Date.now());
+  for (const source of sources.values()) {
+    if (event.source === undefined ? source.handlersOf !== folder : source.name !== event.source) continue;
+    const samples = sampleEvents(source, event.type ?? key, eventTypes, id, Date.now());
     const events = samples.filter((sample) => !("why" in sample)) as Incoming[];
-    if (events.length > 0) return events;
+    if (events.length > 0) return { events };
     const [first] = samples;
     why =
       first !== undefined && "why" in first
@@ -142,4 +126,73 @@ function eventsFor({ key, sources }: TriedHandler): Incoming[] | { readonly why:
         : `there is no sample of what source "${source.name}" receives`;
   }
   return { why };
+}
+
+function noSource(name: string): { readonly why: string } {
+  return { why: `source "${name}" has a problem, or hookonce.toml does not have it` };
+}
+
+/** @returns undefined if another process holds the write lock */
+async function tryOn(
+  event: Chosen,
+  handler: LoadedHandler,
+  one: Try,
+  order: TryOrder,
+  opened: Opened,
+  say: (line: TryLine) => void,
+): Promise<TriedJson | undefined> {
+  const base = nothingDone(one.file, one.event);
+  const about = "input" in event ? aboutIncoming(event) : {};
+  const { source, event_id, type } = { ...base, ...about };
+  const ran = await withLock(order.place, () => {
+    say({ is: "begin", source, event_id, type });
+    return opened.trial.observe(event, handler);
+  });
+  if (ran === undefined) return undefined;
+  // A body that is given may be that of an event that is stored. It runs as another event.
+  if (!ran.ran && one.event.from === "data" && "input" in event && !event_id.startsWith("try_")) {
+    const input = { ...event.input, id: `try_${event_id}` };
+    return tryOn({ ...event, input, earlierIds: [] }, handler, one, order, opened, say);
+  }
+  return {
+    ...base,
+    source,
+    event_id,
+    type,
+    why: ran.ran ? null : "its body is not stored",
+    failure: ran.error === undefined ? null : failureOf(ran.error, order.folder),
+    ...shown(ran),
+  };
+}
+
+function aboutIncoming({ source, input: { id, type } }: Incoming) {
+  return { source: source.name, event_id: id, type };
+}
+
+function shown({ rowsChanged, durationUs, reply, tables, statements, bound, output }: ObservedRun) {
+  return {
+    rows_changed: rowsChanged,
+    duration_us: durationUs,
+    reply: reply === null ? null : { status: reply.status, body: reply.body },
+    tables,
+    statements,
+    null_paths: nullPathsIn(bound),
+    output,
+  };
+}
+
+function failureOf(error: unknown, folder: string): NonNullable<TriedJson["failure"]> {
+  const code = error instanceof HookonceError ? error.code : "handler_error";
+  const at = placeOf(error) ?? null;
+  return { code, error: messageOf(error), at, line: at === null ? null : lineAt(at, folder) };
+}
+
+/** The line of the inbox folder that `handlers/x.ts:12` names. */
+function lineAt(at: string, folder: string): string | null {
+  const [, file = "", line = ""] = /^(.*?):(\d+)(?::\d+)?$/.exec(at) ?? [];
+  try {
+    return readTextFile(join(folder, file)).split("\n")[Number(line) - 1]?.trim() ?? null;
+  } catch {
+    return null; // it has been removed since
+  }
 }

@@ -2,15 +2,16 @@ import type { Problem } from "../errors.ts";
 import type {
   Engine,
   EngineOptions,
+  EventSource,
   HandlerCode,
   Handlers,
   Incoming,
   Job,
   LoadedHandler,
   Policy,
-  Result,
 } from "./engine.ts";
 import type { Reader } from "./reader.ts";
+import type { ChangedTable, ObservedRun } from "./trial.ts";
 
 /**
  * How a command reaches an engine: the steps of a start, each usable alone. src/engines/<name>/store.ts
@@ -141,24 +142,15 @@ export interface TrialOptions {
   readonly now: number;
 }
 
-/** How many rows of one of the user's tables were changed. */
-export interface ChangedTable {
-  readonly table: string;
-  readonly inserted: number;
-  readonly updated: number;
-  readonly deleted: number;
+/** An event in the database. */
+export interface StoredEvent {
+  readonly source: EventSource;
+  readonly eventId: string;
 }
 
 /** Runs handlers and undoes what they did. */
 export interface Trial extends Pick<Engine, "handlerModules"> {
   readonly loadHandler: (code: HandlerCode) => Promise<LoadedHandler | readonly Problem[]>;
-  /**
-   * Runs a handler on an event, as its delivery would, and rolls back.
-   *
-   * @returns undefined if another process holds the write lock
-   * @throws what the handler throws
-   */
-  run(event: Incoming, handler: LoadedHandler): Result | undefined;
   /**
    * Does what a job does, and rolls back.
    *
@@ -169,6 +161,13 @@ export interface Trial extends Pick<Engine, "handlerModules"> {
     job: Extract<Job, { kind: "apply" | "replay" }>,
     handlers: Handlers,
   ): { readonly tables?: readonly ChangedTable[] } | undefined;
+  /**
+   * Runs a handler on an event, as its delivery would, or as an apply or a replay of a stored event would. Rolls
+   * back, and says what the handler did.
+   *
+   * @returns undefined if another process holds the write lock
+   */
+  observe(event: Incoming | StoredEvent, handler: LoadedHandler): ObservedRun | undefined;
 }
 
 export interface Store extends Pick<Engine, "handlerModules"> {

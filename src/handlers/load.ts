@@ -1,7 +1,8 @@
 import { readTextFile } from "../config/text-file.ts";
 import type { Engine, HandlerCode, Handlers, LoadedHandler } from "../engines/engine.ts";
 import { unreadable, type Problem } from "../errors.ts";
-import { findHandlers, keyOf, type HandlerFile } from "./find.ts";
+import { findHandlers, type HandlerFile } from "./find.ts";
+import { lookUp } from "./look-up.ts";
 
 /**
  * The code of every handler of an inbox folder, read once. It can be bound to a rehearsal and to the
@@ -23,11 +24,14 @@ export async function readHandlers(
   inboxFolder: string,
   sources: readonly string[],
   engineModules: HandlerEngine["handlerModules"],
+  /** Reads only these files. */
+  only: (file: string) => boolean = () => true,
 ): Promise<HandlersRead> {
   const found = findHandlers(inboxFolder, sources);
   const problems = [...found.problems];
   const code: { source: string; key: string; code: HandlerCode }[] = [];
   for (const file of found.files) {
+    if (!only(file.file)) continue;
     const read = await readCode(file, engineModules);
     if (Array.isArray(read)) problems.push(...read);
     else code.push({ source: file.source, key: file.key, code: read });
@@ -96,29 +100,10 @@ function createLookUp(table: ReadonlyMap<string, LoadedHandler>): Handlers["for"
     if (ofSource === undefined) remembered.set(source, (ofSource = new Map()));
     let handler = ofSource.get(type);
     if (handler === undefined) {
-      handler = lookUp(table, source, keyOf(type));
+      handler = lookUp(table, source, type);
       if (ofSource.size >= MAX_REMEMBERED) ofSource.clear();
       ofSource.set(type, handler);
     }
     return handler;
   };
-}
-
-/** `issues.opened`, then `issues`, then `_any`: the last dotted part is dropped until a file is found. */
-function lookUp(
-  table: ReadonlyMap<string, LoadedHandler>,
-  source: string,
-  key: string,
-): LoadedHandler | null {
-  for (let rest = key; rest !== ""; rest = withoutLastPart(rest)) {
-    const handler = table.get(`${source}/${rest}`);
-    if (handler !== undefined) return handler;
-  }
-  return table.get(`${source}/_any`) ?? null;
-}
-
-function withoutLastPart(key: string): string {
-  const dot = key.lastIndexOf(".");
-  // Do not go beyond a slash: `v1.2/orders` has no more general form.
-  return dot > key.lastIndexOf("/") ? key.slice(0, dot) : "";
 }

@@ -54,11 +54,15 @@ export function nearestPath(payloads: readonly unknown[], steps: readonly Step[]
   const allowed = Math.max(2, Math.floor(String(name).length / 3));
   const misspelled = closest(written, [...paths.keys()]);
   if (distance(written, misspelled) <= allowed) return misspelled;
+  // A name beside it that is longer: $.amount_paid for $.amount.
+  const begun = [...paths].filter(([, path]) => isLonger(path, wanted)).map(([path]) => path);
+  if (begun.length > 0) return closest(written, begun);
   const elsewhere = [...paths].filter(([, path]) => path.at(-1) === name).map(([path]) => path);
   return typeof name === "string" && elsewhere.length > 0 ? closest(written, elsewhere) : undefined;
 }
 
-function valuesAt(payload: unknown, [step, ...rest]: readonly Step[]): unknown[] {
+/** What a path leads to: one value or none, or one for each element. */
+export function valuesAt(payload: unknown, [step, ...rest]: readonly Step[]): unknown[] {
   if (step === undefined) return [payload];
   if (typeof payload !== "object" || payload === null) return [];
   if (step === EACH) return Object.values(payload).flatMap((one) => valuesAt(one, rest));
@@ -78,6 +82,14 @@ function addPaths(value: unknown, path: readonly Step[], paths: Map<string, read
   } else if (typeof value === "object" && value !== null) {
     for (const [key, one] of Object.entries(value)) addPaths(one, [...path, key], paths);
   }
+}
+
+/** Whether a path differs from another only in that its last name goes on. */
+function isLonger(path: readonly Step[], begin: readonly Step[]): boolean {
+  const [long, short] = [path.at(-1), begin.at(-1)];
+  // One or two letters begin too many names.
+  if (typeof long !== "string" || typeof short !== "string" || short.length < 3) return false;
+  return jsonPath(path.slice(0, -1)) === jsonPath(begin.slice(0, -1)) && long.startsWith(short);
 }
 
 /** Whether a path has these steps in this order, with others between them. */

@@ -1,8 +1,18 @@
 import { EACH, type Step } from "./payload-paths.ts";
 
 /** A literal JSON path in a SQL handler. */
-export interface PathRead {
+export interface PathRead extends Omit<JsonRead, "of" | "index" | "keepsNull"> {
   readonly of: "payload" | "headers";
+}
+
+/** A literal JSON path that a statement reads from one of its parameters. */
+export interface JsonRead {
+  /** The parameter without its first character: `payload`. Empty for `?`. */
+  readonly of: string;
+  /** Of the parameter, as SQLite numbers them, from 0. */
+  readonly index: number;
+  /** `->` and json_type() return the text `null` for null. What else reads JSON returns NULL. */
+  readonly keepsNull: boolean;
   /** As the handler has it: `:payload -> '$.data' ->> 'id'`. */
   readonly read: string;
   /** The line of its first character, counted from 1. */
@@ -12,7 +22,7 @@ export interface PathRead {
 
 /** SQLite's tokens, as far as {@link pathsRead} must tell them apart. */
 const TOKEN =
-  /(?<blank>\s+|--[^\n]*|\/\*[^]*?(?:\*\/|$))|(?<text>'(?:[^']|'')*')|(?<quoted>"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\[[^\]]*\]?)|(?<parameter>[:@$][\w$\u0080-\uffff]+)|(?<arrow>->>?)|(?<number>-?\d+(?![\w.]))|(?<word>[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)|[^]/gy;
+  /(?<blank>\s+|--[^\n]*|\/\*[^]*?(?:\*\/|$))|(?<text>'(?:[^']|'')*')|(?<quoted>"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\[[^\]]*\]?)|(?<parameter>\?\d*|[:@$][\w$\u0080-\uffff]+)|(?<arrow>->>?)|(?<number>-?\d+(?![\w.]))|(?<word>[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)|[^]/gy;
 
 /** Functions of SQLite with paths as their other arguments. Those that end in `each` read every element. */
 const WITH_PATHS = /^jsonb?_(?:extract|each|tree)$|^json_(?:type|array_length)$/i;
@@ -24,8 +34,7 @@ interface Token {
 }
 
 /** What an expression reads. */
-interface Value {
-  readonly of: PathRead["of"];
+interface Value extends Pick<JsonRead, "of" | "index" | "keepsNull"> {
   /** Null if it is put together from several values. */
   readonly steps: readonly Step[] | null;
   /** The token after it. */
@@ -38,13 +47,20 @@ interface Value {
  * run time is left out.
  */
 export function pathsRead(sql: string): PathRead[] {
+  return jsonReads(sql).flatMap(({ of, read, line, steps }) =>
+    of === "payload" || of === "headers" ? [{ of, read, line, steps }] : [],
+  );
+}
+
+/** The same for every parameter, such as those of the statements that drizzle makes. */
+export function jsonReads(sql: string): JsonRead[] {
   const all = Array.from(sql.matchAll(TOKEN), ({ 0: text, index: at, groups = {} }) => ({
     text,
     at,
     groups,
   }));
   const tokens = all.filter(({ groups }) => groups["blank"] === undefined);
-  const found = new Map<number, PathRead[]>();
+  const found = new Map<number, JsonRead[]>();
   let start = 0;
   for (const [index, { text }] of tokens.entries()) {
     if (text !== ";" && index < tokens.length - 1) continue;
@@ -59,13 +75,14 @@ interface Located extends Value {
 }
 
 /** Adds the reads of a statement, by the position of their first character. */
-function readStatement(sql: string, tokens: readonly Token[], found: Map<number, PathRead[]>): void {
+function readStatement(sql: string, tokens: readonly Token[], found: Map<number, JsonRead[]>): void {
   // A select list comes before the json_each() that it reads, so everything is read twice.
+  const indexes = indexesIn(tokens);
   const elements = new Map<string, Located>();
   const ambiguous = new Set<string>();
   for (const isLast of [false, true]) {
     for (let at = 0; at < tokens.length;) {
-      const reads: PathRead[] = [];
+      const reads: JsonRead[] = [];
       const value = readValue(at, reads);
       if (isLast && reads.length > 0) found.set(tokens[at]?.at ?? 0, reads);
       at = value?.next ?? at + 1;
@@ -73,28 +90,30 @@ function readStatement(sql: string, tokens: readonly Token[], found: Map<number,
   }
 
   /** An expression, and the arrows after it. */
-  function readValue(first: number, reads: PathRead[]): Value | undefined {
+  function readValue(first: number, reads: JsonRead[]): Value | undefined {
     const operand = readOperand(first, reads);
     if (operand === undefined || operand.steps === null) return operand;
     const steps = [...operand.steps];
-    let { next } = operand;
+    let { next, keepsNull } = operand;
     while (tokens[next]?.groups["arrow"] !== undefined) {
       const more = stepsOfOperand(tokens[next + 1]);
       if (more === undefined) break;
       steps.push(...more);
+      keepsNull = tokens[next]?.text === "->";
       next += 2;
     }
-    const value = { of: operand.of, steps, next };
+    const value = { ...operand, keepsNull, steps, next };
     // The longer path says more than the one that it begins with.
     if (next > operand.next) reads.splice(0, reads.length, readOf(value, first, textOf(first, next)));
     return value;
   }
 
-  function readOperand(first: number, reads: PathRead[]): Value | undefined {
+  function readOperand(first: number, reads: JsonRead[]): Value | undefined {
     const token = tokens[first];
     if (token === undefined) return undefined;
-    if (token.text === ":payload") return { of: "payload", steps: [], next: first + 1 };
-    if (token.text === ":headers") return { of: "headers", steps: [], next: first + 1 };
+    const index = indexes.get(first);
+    if (index !== undefined)
+      return { of: token.text.slice(1), index, keepsNull: true, steps: [], next: first + 1 };
     const { word } = token.groups;
     const isCall = word !== undefined && tokens[first + 1]?.text === "(";
     if (token.text === "(" || (isCall && /^jsonb?$/i.test(word))) {
@@ -107,17 +126,18 @@ function readStatement(sql: string, tokens: readonly Token[], found: Map<number,
   }
 
   /** A function: the value, then any number of paths. */
-  function readCall(first: number, name: string, reads: PathRead[]): Value | undefined {
-    const readsOfValue: PathRead[] = [];
+  function readCall(first: number, name: string, reads: JsonRead[]): Value | undefined {
+    const readsOfValue: JsonRead[] = [];
     const from = readValue(first + 2, readsOfValue);
     if (from === undefined || from.steps === null) return undefined;
+    const keepsNull = !/extract$/i.test(name);
     const paths: Located[] = [];
     let { next } = from;
     while (tokens[next]?.text === ",") {
       const steps = stepsOfPath(tokens[next + 1]);
       if (steps === undefined) return undefined;
       next += 2;
-      paths.push({ of: from.of, steps: [...from.steps, ...steps], next });
+      paths.push({ ...from, keepsNull, steps: [...from.steps, ...steps], next });
     }
     if (tokens[next]?.text !== ")") return undefined;
     const value = textOf(first + 2, from.next);
@@ -125,15 +145,15 @@ function readStatement(sql: string, tokens: readonly Token[], found: Map<number,
     for (const path of paths)
       reads.push(readOf(path, first, `${name}(${value}, ${tokens[path.next - 1]?.text})`));
     const steps = paths.length > 1 ? null : (paths[0]?.steps ?? from.steps);
-    if (/each$/i.test(name) && steps !== null) nameElements(name, { of: from.of, steps, next: next + 1 });
-    return { of: from.of, steps, next: next + 1 };
+    if (/each$/i.test(name) && steps !== null) nameElements(name, { ...from, steps, next: next + 1 });
+    return { ...from, keepsNull, steps, next: next + 1 };
   }
 
   /** `json_each(…) item`, `json_each(…) as item`, or `json_each(…)` alone. */
-  function nameElements(name: string, { of, steps, next }: Located): void {
+  function nameElements(name: string, { steps, next, ...from }: Located): void {
     const { word } = tokens[/^as$/i.test(tokens[next]?.text ?? "") ? next + 1 : next]?.groups ?? {};
     const alias = word === undefined || AFTER_TABLE.test(word) ? name : word;
-    const element: Located = { of, steps: [...steps, EACH], next: 0 };
+    const element: Located = { ...from, keepsNull: true, steps: [...steps, EACH], next: 0 };
     for (const column of [`${alias}.value`.toLowerCase(), "value"]) {
       const known = elements.get(column);
       if (known === undefined) elements.set(column, element);
@@ -151,15 +171,29 @@ function readStatement(sql: string, tokens: readonly Token[], found: Map<number,
     return element === undefined ? undefined : { ...element, next: first + length };
   }
 
-  function readOf({ of, steps }: Located, first: number, read: string): PathRead {
+  function readOf({ of, index, keepsNull, steps }: Located, first: number, read: string): JsonRead {
     const line = sql.slice(0, tokens[first]?.at).split("\n").length;
-    return { of, read, line, steps };
+    return { of, index, keepsNull, read, line, steps };
   }
 
   function textOf(first: number, next: number): string {
     const last = tokens[next - 1];
     return sql.slice(tokens[first]?.at, (last?.at ?? 0) + (last?.text.length ?? 0));
   }
+}
+
+/** The index of each parameter, by its place among the tokens. SQLite counts a name once. */
+function indexesIn(tokens: readonly Token[]): ReadonlyMap<number, number> {
+  const names: string[] = [];
+  const indexes = new Map<number, number>();
+  for (const [at, { text, groups }] of tokens.entries()) {
+    if (groups["parameter"] === undefined) continue;
+    const number = /^\?(\d+)$/.exec(text)?.[1];
+    if (text === "?" || !names.includes(text)) names.push(text);
+    const index = text === "?" ? names.length - 1 : names.indexOf(text);
+    indexes.set(at, number === undefined ? index : Number(number) - 1);
+  }
+  return indexes;
 }
 
 /** Words that may follow a table, so that they are not its name. */

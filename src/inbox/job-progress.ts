@@ -1,5 +1,5 @@
 import { QUARANTINE_CODES, type FoundEvent } from "../engines/reader.ts";
-import type { ChangedTable } from "../engines/store.ts";
+import type { ChangedTable } from "../engines/trial.ts";
 import type { Result } from "../engines/engine.ts";
 import { placeOf } from "../engines/error-place.ts";
 import { HookonceError, messageOf } from "../errors.ts";

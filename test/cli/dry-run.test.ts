@@ -4,6 +4,7 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createDryRun } from "../../src/app/dry-run.ts";
+import { TEMPORARY } from "../../src/app/trial-process.ts";
 import type { EventToTry } from "../../src/inbox/dry-run.ts";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { fromSource, run, scratch, serve, type Scratch } from "./support/hookonce.ts";
@@ -55,7 +56,7 @@ function contents(inbox: Scratch): unknown {
   return [schema, names.map((name) => [name, database.query(`select * from "${name}"`).values()])];
 }
 
-const copies = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith("hookonce-dry-run-"));
+const copies = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith(TEMPORARY));
 
 const toTry = (eventId: string, type: string, file: string, text: string): EventToTry => ({
   source: "default",

@@ -31,8 +31,11 @@ export function checkKeyword(keyword: string): void {
 /** Bound values, of any type that bun:sqlite accepts. */
 type Values = Parameters<Statement["run"]>;
 
+/** The part of bun:sqlite's `Statement` that runs a handler's statement. */
+export type HandlerStatement = Pick<Statement, "run" | "all" | "get" | "values" | "safeIntegers">;
+
 export interface AllowedStatement {
-  readonly statement: Statement;
+  readonly statement: HandlerStatement;
   readonly reads: boolean;
   /** SQLite counts no rows for it, because an INSTEAD OF trigger changes them. */
   readonly writesView: boolean;
@@ -74,6 +77,18 @@ export function countTotalChanges(db: Database): () => number {
   return () => statement.values()[0]?.[0] as number;
 }
 
+/** How the statements of handlers reach SQLite. A trial observes them on this way. */
+export interface StatementAccess {
+  /** See {@link prepareAllowed}. */
+  readonly prepare: (statement: SqlStatement) => AllowedStatement;
+  /** See {@link countTotalChanges}. */
+  readonly totalChanges: () => number;
+}
+
+export function directAccess(db: Database): StatementAccess {
+  return { prepare: (statement) => prepareAllowed(db, statement), totalChanges: countTotalChanges(db) };
+}
+
 /**
  * How many prepared statements are kept for a connection. The limit is for handlers that build SQL from data.
  */
@@ -109,9 +124,9 @@ export interface Gate {
 /** Opens a gate for one call of a handler. `onLateError` receives the error of a promise that was refused. */
 export type OpenGate = (onLateError?: (error: unknown) => void) => Gate;
 
-export function createGates(db: Database): OpenGate {
+export function createGates(db: Database, access = directAccess(db)): OpenGate {
   const cache = new Map<string, AllowedStatement>();
-  const totalChanges = countTotalChanges(db);
+  const { prepare: prepareOne, totalChanges } = access;
   const changesOf = db.query("select changes()");
   const changes = (): number => changesOf.values()[0]?.[0] as number;
 
@@ -126,7 +141,7 @@ export function createGates(db: Database): OpenGate {
         `Run one statement per call. SQLite would silently drop "${second.text.slice(0, 40)}".`,
       );
     }
-    const made = prepareAllowed(db, first as SqlStatement);
+    const made = prepareOne(first as SqlStatement);
     // A number would round some integers. withNumbers() and asNumber() convert the others to numbers.
     made.statement.safeIntegers(true);
     if (cache.size >= MAX_CACHED) {
@@ -185,7 +200,7 @@ export function createGates(db: Database): OpenGate {
     function reading<Rows extends readonly unknown[]>(
       sql: string,
       values: Values,
-      read: (statement: Statement, values: Values) => Rows,
+      read: (statement: HandlerStatement, values: Values) => Rows,
     ): Rows {
       return guarded(() => {
         const { statement, reads, writesView, parameters } = cached(sql);

@@ -1,10 +1,9 @@
-import type { Database } from "bun:sqlite";
 import { SQLiteError } from "bun:sqlite";
 import { messageOf, type Problem } from "../../errors.ts";
 import type { HandlerCode, HandlerInput } from "../engine.ts";
 import { notePlace } from "../error-place.ts";
 import { isUnfinished, unfinished, WHY_UNFINISHED } from "../unfinished.ts";
-import { checkKeyword, countTotalChanges, prepareAllowed } from "./gate.ts";
+import { checkKeyword, type StatementAccess } from "./gate.ts";
 import type { SqliteHandler } from "./handler.ts";
 import { splitStatements, type SqlStatement } from "./sql-text.ts";
 
@@ -26,17 +25,16 @@ const BINDINGS: Readonly<Record<string, Binding>> = {
  * @returns the handler, or every problem with its line
  */
 export function loadSqlHandler(
-  db: Database,
+  { prepare, totalChanges }: StatementAccess,
   { file, hash, text }: Extract<HandlerCode, { language: "sql" }>,
 ): SqliteHandler | Problem[] {
   const problems: Problem[] = [];
-  const totalChanges = countTotalChanges(db);
   const steps = splitStatements(text).flatMap((statement) => {
     const found = problemsOf(statement);
     for (const message of found) problems.push({ file, line: statement.line, message });
     if (found.length > 0) return [];
     try {
-      const { statement: prepared, writesView } = prepareAllowed(db, statement);
+      const { statement: prepared, writesView } = prepare(statement);
       // Bind by position: SQLite numbers named parameters in the order in which they first appear.
       const bindings = statement.parameters.map((name) => BINDINGS[name] as Binding);
       return [{ prepared, writesView, bindings, line: statement.line }];

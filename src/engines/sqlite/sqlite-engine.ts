@@ -8,7 +8,7 @@ import { createCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { createDurability, durableAtCommit, type Durability } from "./durability.ts";
 import { createEventStore } from "./event-store.ts";
 import { watchFiles, type FileWatch } from "./file-watch.ts";
-import { createGates } from "./gate.ts";
+import { createGates, directAccess, type OpenGate } from "./gate.ts";
 import { explainReads, guardFiles } from "./guarded-engine.ts";
 import { createHandlerRuns } from "./handler-runs.ts";
 import { createInterruptedRuns } from "./interrupted-runs.ts";
@@ -211,8 +211,11 @@ async function loadTs(
 export function loadHandler(
   connection: Database,
   code: HandlerCode,
-  openGate = createGates(connection),
+  openGate?: OpenGate,
   onLateError: SqliteEngineOptions["onLateError"] = () => {},
+  access = directAccess(connection),
 ): ReturnType<Engine["loadHandler"]> {
-  return code.language === "sql" ? loadSqlHandler(connection, code) : loadTs(code, openGate, onLateError);
+  return code.language === "sql"
+    ? loadSqlHandler(access, code)
+    : loadTs(code, openGate ?? createGates(connection, access), onLateError);
 }

@@ -2,14 +2,17 @@ import { Database } from "bun:sqlite";
 import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { HookonceError } from "../../errors.ts";
-import type { Result } from "../engine.ts";
-import type { ChangedTable, Trial, TrialOptions } from "../store.ts";
-import { countChanges } from "./changed-tables.ts";
-import { createEventStore } from "./event-store.ts";
+import type { Incoming, Job, Result } from "../engine.ts";
+import type { StoredEvent, Trial, TrialOptions } from "../store.ts";
+import type { ObservedRun } from "../trial.ts";
+import { watchChanges, type ChangeWatch } from "./changed-tables.ts";
+import { createEventStore, type EventStore } from "./event-store.ts";
+import { createGates } from "./gate.ts";
 import { createHandlerRuns } from "./handler-runs.ts";
-import { createInterruptedRuns } from "./interrupted-runs.ts";
-import { createJobs } from "./jobs.ts";
+import { createInterruptedRuns, type InterruptedRuns } from "./interrupted-runs.ts";
+import { createJobs, type Jobs } from "./jobs.ts";
 import { migrate, ownSet, pendingMigrations, userSet } from "./migrations.ts";
+import { createObservation } from "./observation.ts";
 import { readPragma } from "./open.ts";
 import { ownMigrations } from "./own-migrations.ts";
 import { handlerModules, loadHandler } from "./sqlite-engine.ts";
@@ -50,39 +53,83 @@ export function openTrial(options: TrialOptions): Trial | "copy" | { readonly wh
     migrate(connection, userSet(options.migrations), options.now);
   }
   const transaction = createTransaction(connection);
-  const interrupted = createInterruptedRuns(connection);
-  // Unmarked: the parent of this process watches the run.
-  const runs = createHandlerRuns(policy, interrupted, { begin() {}, end() {} });
-  let changes: (() => readonly ChangedTable[]) | undefined;
-  const jobs = createJobs(connection, createEventStore(connection), policy, runs, interrupted);
+  const changes = watchChanges(connection);
+  const observation = createObservation(connection, () => changes.written());
+  const openGate = createGates(connection, observation.access(false));
+  const store = createEventStore(connection);
+  const dryJobs = jobsOf(connection, store, policy, createInterruptedRuns(connection));
+  // A handler that hung or ended the process is tried again, because it may have been corrected.
+  const jobs = jobsOf(connection, store, policy, { any: false, find: () => undefined, settle() {} });
+
+  /**
+   * What a delivery of an event does, or an apply or a replay of a stored one. It runs whether a newer one was
+   * applied or not.
+   */
+  function jobFor(event: Incoming | StoredEvent): Job {
+    const source = { ...event.source, placeOf: undefined };
+    if ("input" in event) return { kind: "delivery", event: { ...event, source } };
+    const { eventId } = event;
+    const one = { source, eventId, at: options.now, reason: "try" };
+    const outcome = store.find(source, eventId)?.outcome;
+    return outcome === "processed" || outcome === "stale"
+      ? { kind: "replay", ...one, job: "try", ordered: NOW, evenStale: true }
+      : { kind: "apply", ...one, isNamed: true };
+  }
+
   return {
     handlerModules,
-    loadHandler: async (code) => loadHandler(connection, code),
+    loadHandler: async (code) => loadHandler(connection, code, openGate, undefined, observation.access(true)),
     dryRun(job, handlers) {
-      changes ??= countChanges(connection);
       if (!transaction.begin()) return undefined;
       try {
-        const { outcome } = jobs.run(job, handlers, new Map()) as Result;
-        return outcome === "processed" ? { tables: changes() } : {};
+        const { outcome } = dryJobs.run(job, handlers, new Map()) as Result;
+        const tables = changes.rows().map(({ rows: _rows, ...counts }) => counts);
+        return outcome === "processed" ? { tables } : {};
       } finally {
-        jobs.takeNotes();
+        dryJobs.takeNotes();
         transaction.rollback();
       }
     },
-    run(event, handler) {
+    observe(event, handler) {
+      observation.begin();
       if (!transaction.begin()) return undefined;
+      let ran: Ran;
       try {
         const only = { for: () => handler, files: [] };
-        // A made-up event may be older than the real ones.
-        const unordered = { ...event, source: { ...event.source, placeOf: undefined } };
-        // A delivery results in this.
-        return jobs.run({ kind: "delivery", event: unordered }, only, new Map()) as Result;
+        ran = ranOf(() => jobs.run(jobFor(event), only, new Map()) as Result, changes);
       } finally {
-        jobs.takeNotes();
         transaction.rollback();
       }
+      const output = jobs.takeNotes().flatMap((note) => note.output);
+      return { ...ran, statements: observation.statements(), bound: observation.bound(), output };
     },
   };
+}
+
+/** Everything that is processed now. */
+const NOW = { event: Number.MAX_SAFE_INTEGER, change: Number.MAX_SAFE_INTEGER };
+
+type Ran = Omit<ObservedRun, "statements" | "bound" | "output">;
+
+function ranOf(run: () => Result, changes: ChangeWatch): Ran {
+  try {
+    const { outcome, rowsChanged, durationUs, reply } = run();
+    const ran = outcome === "processed";
+    return { ran, error: undefined, rowsChanged, durationUs, reply, tables: ran ? changes.rows() : [] };
+  } catch (error) {
+    return { ran: true, error, rowsChanged: 0, durationUs: 0, reply: null, tables: [] };
+  }
+}
+
+function jobsOf(
+  connection: Database,
+  store: EventStore,
+  policy: TrialOptions["policy"],
+  interrupted: InterruptedRuns,
+): Jobs {
+  // Unmarked: the parent of this process watches the run.
+  const runs = createHandlerRuns(policy, interrupted, { begin() {}, end() {} });
+  return createJobs(connection, store, policy, runs, interrupted);
 }
 
 function isReady(real: Database, { migrations }: TrialOptions): boolean {

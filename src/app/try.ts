@@ -1,0 +1,246 @@
+import { realpathSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { nearest } from "../config/nearest.ts";
+import type { Config } from "../config/load.ts";
+import type { ListedEvent, Newest, Reader } from "../engines/reader.ts";
+import { HookonceError } from "../errors.ts";
+import { findHandlers, type HandlerFile } from "../handlers/find.ts";
+import { lookUp, typesOf } from "../handlers/look-up.ts";
+import type { TryJson } from "../http/admin/shapes.ts";
+import type { Source } from "../providers/source.ts";
+import { EMPTY } from "./empty-reader.ts";
+import { byStoredName } from "./source-rules.ts";
+import { createSources } from "./sources.ts";
+import { store } from "./store.ts";
+import { runTries, type TriesOptions, type Try } from "./tries.ts";
+
+/** What to try. */
+export interface TryRequest {
+  /** Its path below the inbox folder; by default the handler that the event runs. */
+  readonly handler?: string | undefined;
+  readonly source?: string | undefined;
+  readonly on:
+    | { readonly from: "stored"; readonly eventId: string }
+    /** The newest stored events that the handler would run. */
+    | { readonly from: "last"; readonly count: number }
+    | { readonly from: "sample"; readonly type: string }
+    /** A body in base64. */
+    | { readonly from: "data"; readonly body: string; readonly type?: string | undefined }
+    /** The newest stored event, else the sample. */
+    | { readonly from: "any" };
+}
+
+export interface TryPlan {
+  readonly tries: readonly Try[];
+  readonly notes: readonly string[];
+}
+
+export interface Tried extends TryJson {
+  /** Why not all were tried. */
+  readonly why: string | undefined;
+}
+
+type RunOptions = Pick<TriesOptions, "signal" | "command" | "maxMs">;
+
+/**
+ * Tries a handler, as its file is now, and rolls back.
+ *
+ * @throws HookonceError `unknown_handler`, `unknown_source`, `unknown_event`, `ambiguous_event`,
+ *   `nothing_to_try`
+ */
+export async function tryHandler(
+  config: Config,
+  request: TryRequest,
+  options: RunOptions = {},
+): Promise<Tried> {
+  const { inboxFolder: folder, database } = config;
+  const { tries, notes } = await planTry(config, request);
+  const place = store.diskUse(database).databaseBytes === 0 ? "new" : "live";
+  const { tried, why } = await runTries({ folder, database, place, tries, ...options });
+  return { items: tried, notes, why };
+}
+
+async function planTry(config: Config, request: TryRequest): Promise<TryPlan> {
+  const { sources } = createSources(config.sources, Date.now, undefined, false);
+  const { files } = findHandlers(
+    config.inboxFolder,
+    [...sources.values()].map(({ handlersOf: of }) => of),
+  );
+  const reader = await store.openForReading(config.database);
+  try {
+    const inbox: Inbox = {
+      folder: config.inboxFolder,
+      files,
+      sources,
+      stored: byStoredName(sources, config),
+      reader: reader ?? EMPTY,
+    };
+    const { on } = request;
+    return on.from === "stored"
+      ? await planStored(inbox, request, on.eventId)
+      : await planOthers(inbox, request, on);
+  } finally {
+    reader?.close();
+  }
+}
+
+interface Inbox {
+  readonly folder: string;
+  readonly files: readonly HandlerFile[];
+  readonly sources: ReadonlyMap<string, Source>;
+  /** By the name under which its events are stored. */
+  readonly stored: ReadonlyMap<string, Source>;
+  readonly reader: Reader;
+}
+
+async function planStored(inbox: Inbox, request: TryRequest, eventId: string): Promise<TryPlan> {
+  const { stored, reader } = inbox;
+  const named = request.handler === undefined ? undefined : fileOf(inbox, request.handler);
+  if (request.source !== undefined && !stored.has(request.source))
+    throw unknownSource(request.source, stored);
+  const names = request.source === undefined ? [...stored.keys()] : [request.source];
+  const found = await reader.find(eventId, names);
+  // An event of another source has the same id, but not the same handlers.
+  const own = found.filter(({ source }) => named === undefined || runs(stored.get(source), named));
+  const [event, other] = own.length === 0 ? found : own;
+  if (event === undefined) {
+    const where = request.source === undefined ? "" : ` in source "${request.source}"`;
+    throw new HookonceError("unknown_event", `There is no event with the id "${eventId}"${where}.`);
+  }
+  if (other !== undefined) {
+    const list = found.map((one) => `${one.source} (${one.type || "no type"}, ${one.outcome})`).join(", ");
+    const message = `Several sources have an event with the id "${eventId}": ${list}. Add --source NAME.`;
+    throw new HookonceError("ambiguous_event", message);
+  }
+  const source = stored.get(event.source) as Source;
+  const usual = handlerFor(inbox, source, event.type);
+  const file = named ?? usual;
+  if (file === null) {
+    const what = event.type === "" ? "events without a type" : `the type "${event.type}"`;
+    const message = `There is no handler for ${what} in handlers/${source.handlersOf}/.`;
+    throw new HookonceError("unknown_handler", message);
+  }
+  const notes = [
+    ...(usual?.file === file.file
+      ? []
+      : [`${eventId} does not run ${file.file}: it runs ${usual?.file ?? "no handler"}.`]),
+    ...(event.outcome === "processed" ? [ALREADY] : []),
+    ...(event.outcome === "stale"
+      ? ["The event is stale: a newer one was applied, so it runs only here."]
+      : []),
+  ];
+  return { tries: [{ file: file.file, event: storedEvent({ ...event, eventId }) }], notes };
+}
+
+const ALREADY = "The event was applied before, so what its handler wrote then may be in your tables already.";
+
+async function planOthers(
+  inbox: Inbox,
+  request: TryRequest,
+  on: Exclude<TryRequest["on"], { readonly from: "stored" }>,
+): Promise<TryPlan> {
+  if (request.handler === undefined)
+    throw new HookonceError("invalid_request", "Name a handler, or an event that is stored.");
+  const file = fileOf(inbox, request.handler);
+  const sources = sourcesFor(inbox, file, request.source);
+  const one = (event: Try["event"]): TryPlan => ({ tries: [{ file: file.file, event }], notes: [] });
+  if (on.from === "sample") return one({ from: "sample", source: request.source, type: on.type });
+  if (on.from === "data")
+    return one({ from: "data", source: (sources[0] as Source).name, body: on.body, type: on.type });
+  const { events, isCut } = await lastEvents(inbox, file, sources, on.from === "last" ? on.count : 1);
+  const notes = isCut ? ["The search for stored events ended after 5 s. Older ones were not looked at."] : [];
+  if (events.length > 0) {
+    if (events.some(({ outcome }) => outcome === "processed")) notes.push(ALREADY);
+    return { tries: events.map((event) => ({ file: file.file, event: storedEvent(event) })), notes };
+  }
+  const none = `No stored event runs ${file.file}`;
+  if (on.from === "last") {
+    const type = file.key === "_any" ? "TYPE" : file.key;
+    const message = `${none}. Try it with --sample ${type}, or with --data FILE.`;
+    throw new HookonceError("nothing_to_try", message);
+  }
+  const { tries } = one({ from: "sample", source: request.source });
+  return { tries, notes: [...notes, `${none} yet. It was tried on its provider's sample.`] };
+}
+
+const storedEvent = ({ source, eventId, type }: Pick<ListedEvent, "source" | "eventId" | "type">) =>
+  ({ from: "stored", source, eventId, type }) as const;
+
+const runs = (source: Source | undefined, { source: folder }: HandlerFile): boolean =>
+  source?.handlersOf === folder;
+
+function handlerFor({ files }: Inbox, { handlersOf: of }: Source, type: string): HandlerFile | null {
+  return lookUp(new Map(files.map((file) => [`${file.source}/${file.key}`, file])), of, type);
+}
+
+/** The sources whose events a handler runs: at least one. */
+function sourcesFor({ sources }: Inbox, file: HandlerFile, named: string | undefined): Source[] {
+  const all = [...sources.values()].filter((source) => runs(source, file));
+  if (named === undefined) return all;
+  const source = all.find(({ name }) => name === named);
+  if (source !== undefined) return [source];
+  if (!sources.has(named)) throw unknownSource(named, sources);
+  const message = `Source "${named}" does not run ${file.file}, but the handlers in handlers/${sources.get(named)?.handlersOf}/.`;
+  throw new HookonceError("unknown_source", message);
+}
+
+function unknownSource(name: string, sources: ReadonlyMap<string, Source>): HookonceError {
+  const message = `There is no source "${name}"; ${nearest(name, [...sources.keys()])}`;
+  return new HookonceError("unknown_source", message);
+}
+
+/** The handler with this path: below the inbox folder, below `handlers/`, absolute, or as the shell completes it. */
+function fileOf({ folder, files }: Inbox, given: string): HandlerFile {
+  const paths = new Set([join(folder, given), join(folder, "handlers", given), resolve(given)].map(realPath));
+  const file = files.find(({ path }) => paths.has(realPath(path)));
+  if (file !== undefined) return file;
+  const all = files.map((one) => one.file);
+  const remedy =
+    all.length === 0
+      ? "there are no handlers yet: hookonce add writes some"
+      : nearest(given, all, `the handlers are ${all.slice(0, 8).join(", ")}${all.length > 8 ? ", …" : ""}`);
+  throw new HookonceError("unknown_handler", `There is no handler ${given} in ${folder}; ${remedy}`);
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+/** How long stored events are searched, in milliseconds. */
+const MAX_SEARCH_MS = 5000;
+
+/** The newest stored events that run this handler. Of an ignored or imported event there is no body. */
+async function lastEvents(
+  inbox: Inbox,
+  file: HandlerFile,
+  sources: readonly Source[],
+  count: number,
+): Promise<{ readonly events: readonly ListedEvent[]; readonly isCut: boolean }> {
+  const until = performance.now() + MAX_SEARCH_MS;
+  const events: ListedEvent[] = [];
+  let isCut = false;
+  for (const [name, source] of inbox.stored) {
+    if (!sources.includes(source)) continue;
+    let after: Newest | undefined;
+    let found = 0;
+    do {
+      const page = await inbox.reader.events({ source: name, type: typesOf(file.key) }, after, 500);
+      const own = page.items.filter(
+        ({ type, outcome }) =>
+          outcome !== "ignored" &&
+          outcome !== "imported" &&
+          handlerFor(inbox, source, type)?.file === file.file,
+      );
+      events.push(...own);
+      found += own.length;
+      after = page.next;
+      if (after !== undefined && performance.now() > until) isCut = true;
+    } while (after !== undefined && found < count && !isCut);
+  }
+  events.sort((a, b) => b.receivedAt - a.receivedAt);
+  return { events: events.slice(0, count), isCut };
+}

@@ -1,0 +1,115 @@
+import type { ChangedRow, ChangedRows, RunStatement, ShownValue } from "../engines/trial.ts";
+import type { NullPath } from "../handlers/null-paths.ts";
+import type { TriedJson } from "../http/admin/shapes.ts";
+import { counted } from "../logging/counted.ts";
+import { visible } from "../logging/visible.ts";
+import { wrapped } from "../logging/wrap.ts";
+import { columns, oneLine } from "./columns.ts";
+import { tookText } from "./moments.ts";
+
+/** What a handler did when it was tried, in lines of at most this width. */
+export function tryReport(tried: TriedJson, width: number): string {
+  const { handler, failure, why, tables, statements, null_paths: paths, output } = tried;
+  const text = (...lines: string[]): string => lines.map((line) => wrapped(visible(line), width)).join("\n");
+  const parts = [text(`${handler} on ${eventIn(tried)}`)];
+  if (why !== null) return [...parts, text(`Not run: ${why}.`)].join("\n");
+  if (failure !== null) {
+    const { at, error, code, line } = failure;
+    const where = at === null ? "" : `${at}: `;
+    parts.push(text(`error: ${where}${error} [${code}]`, ...(line === null ? [] : [`  ${line}`])));
+  }
+  for (const table of tables) parts.push([text(countsOf(table)), ...rowLines(table, width)].join("\n"));
+  if (tables.length === 0 && failure === null) parts.push("No row of your tables changed.");
+  if (paths.length > 0) {
+    const title = `warning: ${counted(paths.length, "JSON path")} found NULL`;
+    parts.push(text(title, ...paths.flatMap((path) => pathLines(path))));
+  }
+  if (statements.length > 0) parts.push(statementLines(statements, width).join("\n"));
+  if (output.length > 0)
+    parts.push(text("Output", ...output.map(({ level, text: said }) => `  ${level}  ${oneLine(said)}`)));
+  parts.push(text(endOf(tried)));
+  return parts.join("\n\n");
+}
+
+function eventIn({ from, source, event_id: id, type }: TriedJson): string {
+  const named = `source ${source || "(none)"}, type ${type || "(none)"}`;
+  if (from === "sample") return `a sample event (${named})`;
+  return from === "data" ? `the given body (${named})` : `${id} (${named})`;
+}
+
+function endOf({ failure, reply, rows_changed: rows, duration_us: us }: TriedJson): string {
+  if (failure !== null) return "It would answer 500. Rolled back.";
+  const answer =
+    reply === null ? "200, the usual answer" : `${reply.status} ${oneLine(reply.body)}`.trimEnd();
+  return `Changed ${counted(rows, "row")} in ${tookText(us)}, and rolled back. It would answer ${answer}.`;
+}
+
+function countsOf({ table, inserted, updated, deleted }: ChangedRows): string {
+  const counts = [
+    ...(inserted > 0 ? [`${inserted} inserted`] : []),
+    ...(updated > 0 ? [`${updated} updated`] : []),
+    ...(deleted > 0 ? [`${deleted} deleted`] : []),
+  ];
+  return `${table}: ${counts.join(", ")}`;
+}
+
+const MARK = { inserted: "+", updated: "~", deleted: "-" } as const;
+
+/** Narrower columns would show too little of their values. */
+const MIN_COLUMN = 10;
+
+function rowLines({ rows, inserted, updated, deleted }: ChangedRows, width: number): string[] {
+  const [first] = rows;
+  if (first === undefined) return [];
+  const names = Object.keys(first.after ?? first.before ?? {});
+  const left = inserted + updated + deleted - rows.length;
+  const more = left > 0 ? [`  and ${left} more`] : [];
+  if (names.length * MIN_COLUMN > width) return [...rows.flatMap((row) => longLines(row, width)), ...more];
+  const cells = rows.map((row) => [MARK[row.change], ...names.map((name) => cellOf(row, name))]);
+  const flexible = names.map((_, at) => at + 1);
+  const table = columns(["", ...names.map(oneLine)], cells, { width: width - 2, flexible });
+  return [...table.map((line) => `  ${line}`.trimEnd()), ...more];
+}
+
+/** A row of a wide table: one line for each column that matters. */
+function longLines(row: ChangedRow, width: number): string[] {
+  const all = Object.keys(row.after ?? row.before ?? {});
+  const shown =
+    row.change === "updated"
+      ? all.filter((name, at) => at === 0 || row.changed.includes(name))
+      : all.filter((name) => (row.after ?? row.before)?.[name] !== null);
+  const cells = shown.map((name) => [oneLine(name), cellOf(row, name)]);
+  const lines = columns(["", ""], cells, { width: width - 4, flexible: [1] }).slice(1);
+  return lines.map((line, at) => `  ${at === 0 ? MARK[row.change] : " "} ${line}`);
+}
+
+function cellOf({ before, after, changed, change }: ChangedRow, name: string): string {
+  const was = textOf(before?.[name]);
+  const is = textOf(after?.[name]);
+  if (change === "updated" && changed.includes(name)) return `${was} → ${is}`;
+  return change === "deleted" ? was : is;
+}
+
+function textOf(value: ShownValue | undefined): string {
+  return value === null || value === undefined ? "NULL" : oneLine(String(value));
+}
+
+function statementLines(statements: readonly RunStatement[], width: number): string[] {
+  const rows = statements.map(({ line, runs, rows: count, us, sql, error }) => [
+    line === null ? "" : String(line),
+    error === null ? String(count) : "failed",
+    tookText(us),
+    `${runs === 1 ? "" : `×${runs} `}${sql.replaceAll(/\s+/g, " ")}`,
+  ]);
+  return columns(["line", "rows", "time", "statement"], rows, { width, flexible: [3] });
+}
+
+function pathLines({ line, read, found, path, meant, elements }: NullPath): string[] {
+  const where = line === null ? "" : `line ${line}: `;
+  const what = found === "missing" ? `${path} is not in the JSON` : `${path} is null in the JSON`;
+  const inList = elements === null ? "" : ` of ${elements.null} of ${counted(elements.of, "element")}`;
+  return [
+    `  ${where}${oneLine(read)}`,
+    `    ${what}${inList}${meant === null ? "" : `; did you mean ${meant}?`}`,
+  ];
+}

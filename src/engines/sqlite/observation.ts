@@ -1,0 +1,141 @@
+import type { Database } from "bun:sqlite";
+import { messageOf } from "../../errors.ts";
+import type { BoundValues, RunStatement } from "../trial.ts";
+import { directAccess, type AllowedStatement, type StatementAccess } from "./gate.ts";
+
+/** So many different statements of a run are noted. */
+const MAX_STATEMENTS = 100;
+
+/** Of so many runs of a statement, the values are kept. */
+const MAX_RUNS = 20;
+
+interface Noted {
+  readonly text: string;
+  readonly parameters: readonly string[];
+  readonly line: number | null;
+  runs: number;
+  rows: number;
+  us: number;
+  error: string | null;
+  readonly bound: (readonly unknown[])[];
+}
+
+/** Notes the statements that handlers run. */
+export interface Observation {
+  /** @param isFile whether the lines of the statements are those of the handler's file */
+  readonly access: (isFile: boolean) => StatementAccess;
+  /** Forgets what was noted before. */
+  begin(): void;
+  statements(): RunStatement[];
+  /** What the statements were given. */
+  bound(): BoundValues[];
+}
+
+/** @param ownChanges how many of the changes that SQLite counts are not the handler's */
+export function createObservation(db: Database, ownChanges: () => number): Observation {
+  const direct = directAccess(db);
+  let noted = new Map<string, Noted>();
+
+  const totalChanges = (): number => direct.totalChanges() - ownChanges();
+
+  function observed(allowed: AllowedStatement, text: string, line: number | null): AllowedStatement {
+    const { statement, reads, writesView, parameters } = allowed;
+    type Values = Parameters<typeof statement.run>;
+    const note = <Result>(values: Values, work: () => Result, rowsOf: (result: Result) => number): Result => {
+      const one = noteOf(text, parameters, line);
+      if (one.bound.length < MAX_RUNS) one.bound.push(valuesIn(values, parameters));
+      const before = writesView ? totalChanges() : 0;
+      const began = performance.now();
+      let result: Result;
+      try {
+        result = work();
+      } catch (error) {
+        one.error = messageOf(error);
+        throw error;
+      } finally {
+        one.runs++;
+        one.us += Math.round((performance.now() - began) * 1000);
+      }
+      one.rows += writesView ? totalChanges() - before : rowsOf(result);
+      return result;
+    };
+    return {
+      ...allowed,
+      statement: {
+        run: (...values) =>
+          reads
+            ? note(
+                values,
+                () => nothingChanged(statement.values(...values)),
+                ({ rows }) => rows,
+              )
+            : note(
+                values,
+                () => statement.run(...values),
+                ({ changes }) => changes,
+              ),
+        all: (...values) => note(values, () => statement.all(...values), count),
+        get: (...values) =>
+          note(
+            values,
+            () => statement.get(...values),
+            (row) => (row === null || row === undefined ? 0 : 1),
+          ),
+        values: (...values) => note(values, () => statement.values(...values), count),
+        safeIntegers: (on) => statement.safeIntegers(on),
+      } as AllowedStatement["statement"],
+    };
+  }
+
+  function noteOf(text: string, parameters: readonly string[], line: number | null): Noted {
+    const key = `${line}:${text}`;
+    let one = noted.get(key);
+    if (one === undefined) {
+      one = { text, parameters, line, runs: 0, rows: 0, us: 0, error: null, bound: [] };
+      if (noted.size < MAX_STATEMENTS) noted.set(key, one);
+    }
+    return one;
+  }
+
+  return {
+    access: (isFile) => ({
+      totalChanges,
+      prepare: (statement) =>
+        observed(direct.prepare(statement), statement.text, isFile ? statement.line : null),
+    }),
+    begin() {
+      noted = new Map();
+    },
+    statements: () =>
+      [...noted.values()].map(({ text: sql, line, runs, rows, us, error }) => ({
+        sql,
+        line,
+        runs,
+        rows,
+        us,
+        error,
+      })),
+    bound: () =>
+      [...noted.values()].flatMap(({ text: sql, line, bound }) =>
+        bound.map((one) => ({ sql, line, bound: one })),
+      ),
+  };
+}
+
+const count = (rows: readonly unknown[]): number => rows.length;
+
+/** What `run` returns for a statement that only reads. */
+function nothingChanged(rows: readonly unknown[]) {
+  return { changes: 0, lastInsertRowid: 0, rows: rows.length };
+}
+
+/** The values in the order in which SQLite numbers the parameters. */
+function valuesIn(values: readonly unknown[], parameters: readonly string[]): readonly unknown[] {
+  const [first] = values;
+  const isNamed =
+    values.length === 1 && typeof first === "object" && first !== null && !ArrayBuffer.isView(first);
+  if (!isNamed) return values;
+  if (Array.isArray(first)) return first;
+  const named = first as Readonly<Record<string, unknown>>;
+  return parameters.map((name) => named[name.slice(1)] ?? named[name]);
+}

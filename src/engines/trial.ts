@@ -1,0 +1,66 @@
+import type { Reply } from "../event.ts";
+import type { HandlerOutput } from "./handler-output.ts";
+
+/** What a handler does while it is tried: it runs in a transaction that is rolled back. */
+
+/** How many rows of one of the user's tables were changed. */
+export interface ChangedTable {
+  readonly table: string;
+  readonly inserted: number;
+  readonly updated: number;
+  readonly deleted: number;
+}
+
+/** A value of SQLite. Long text is cut, a blob is written as `x'…'`, and a large integer as its digits. */
+export type ShownValue = string | number | null;
+
+export interface ChangedRow {
+  readonly change: "inserted" | "updated" | "deleted";
+  /** By column; null if the row was inserted. */
+  readonly before: Readonly<Record<string, ShownValue>> | null;
+  /** Null if the row was deleted. */
+  readonly after: Readonly<Record<string, ShownValue>> | null;
+  /** The columns that differ. */
+  readonly changed: readonly string[];
+}
+
+/** The changed rows of a table. If there are many, only some of them. */
+export interface ChangedRows extends ChangedTable {
+  readonly rows: readonly ChangedRow[];
+}
+
+/** A statement, with all its runs. */
+export interface RunStatement {
+  readonly sql: string;
+  /** In the handler's file; null if the statement was made by code. */
+  readonly line: number | null;
+  readonly runs: number;
+  /** Rows that were changed, or returned by a SELECT. */
+  readonly rows: number;
+  /** In microseconds. */
+  readonly us: number;
+  /** Null if it did not fail. */
+  readonly error: string | null;
+}
+
+/** What a statement was given, as SQLite numbers its parameters. */
+export interface BoundValues extends Pick<RunStatement, "sql" | "line"> {
+  readonly bound: readonly unknown[];
+}
+
+export interface ObservedRun {
+  /** False if the event's body is not stored. */
+  readonly ran: boolean;
+  /** What the handler threw; undefined if it did not fail. */
+  readonly error: unknown;
+  readonly rowsChanged: number;
+  /** In microseconds. */
+  readonly durationUs: number;
+  readonly reply: Reply | null;
+  /** Empty if the handler failed. */
+  readonly tables: readonly ChangedRows[];
+  readonly statements: readonly RunStatement[];
+  /** What the statements were given, for the first runs of each. */
+  readonly bound: readonly BoundValues[];
+  readonly output: readonly HandlerOutput[];
+}

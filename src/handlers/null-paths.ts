@@ -1,0 +1,77 @@
+import { EACH, jsonPath, lookUp, nearestPath, valuesAt, type Found } from "./payload-paths.ts";
+import { jsonReads, type JsonRead } from "./sql-paths.ts";
+
+/** A statement that has run. */
+export interface BoundStatement {
+  readonly sql: string;
+  /** Of its first word, in the handler's file; null if code has made it. */
+  readonly line: number | null;
+  /** What its parameters were, as SQLite numbers them. */
+  readonly bound: readonly unknown[];
+}
+
+/** A read of JSON that returned NULL. */
+export interface NullPath {
+  /** As written in the statement, in one line. */
+  readonly read: string;
+  /** In the handler's file; null if code has made the statement. */
+  readonly line: number | null;
+  /** Whether the JSON has no value there, or null. */
+  readonly found: "missing" | "null";
+  readonly path: string;
+  /** The path that was probably meant; null if none is near. */
+  readonly meant: string | null;
+  /** Of how many elements of a list the read returned NULL; null if it reads no list. */
+  readonly elements: { readonly null: number; readonly of: number } | null;
+}
+
+/** The reads of JSON in statements that returned NULL. Each is named once. */
+export function nullPathsIn(statements: readonly BoundStatement[]): NullPath[] {
+  const found = new Map<string, NullPath>();
+  for (const { sql, line, bound } of statements) {
+    for (const read of jsonReads(sql)) {
+      const value = parsed(bound[read.index]);
+      const one = value === undefined ? undefined : nullPath(read, value, line);
+      const key = `${one?.line}:${one?.read}`;
+      if (one !== undefined && !found.has(key)) found.set(key, one);
+    }
+  }
+  return [...found.values()];
+}
+
+/** @returns undefined if it is not JSON. SQLite then tells the handler so */
+function parsed(value: unknown): unknown {
+  if (typeof value !== "string") return undefined;
+  try {
+    return JSON.parse(value) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function nullPath(read: JsonRead, value: unknown, line: number | null): NullPath | undefined {
+  // In the elements of a list, the path begins at the element.
+  const from = read.steps.lastIndexOf(EACH) + 1;
+  const steps = read.steps.slice(from);
+  const values = valuesAt(value, read.steps.slice(0, from));
+  const lost = values
+    .map((one) => ({ one, found: lookUp(one, steps) }))
+    .filter(({ one, found }) => found === "missing" || (found === "null" && !isKept(read, one, steps)));
+  if (lost.length === 0) return undefined;
+  const found: Exclude<Found, "found"> = lost.some((one) => one.found === "missing") ? "missing" : "null";
+  // What some elements have is the path that was meant, and an index is no name that could be misspelled.
+  const isLooked = lost.length === values.length && found === "missing" && typeof steps.at(-1) === "string";
+  return {
+    read: read.read.replaceAll(/\s+/g, " "),
+    line: line === null ? null : line + read.line - 1,
+    found,
+    path: jsonPath(steps),
+    meant: isLooked ? (nearestPath([value], read.steps) ?? null) : null,
+    elements: from > 0 ? { null: lost.length, of: values.length } : null,
+  };
+}
+
+/** Whether a null is returned as text. It is not if it is further up: `$.a.b` of `{"a": null}` is NULL. */
+function isKept({ keepsNull }: JsonRead, value: unknown, steps: JsonRead["steps"]): boolean {
+  return keepsNull && lookUp(value, steps.slice(0, -1)) !== "null";
+}

@@ -1,0 +1,498 @@
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { secretNeeds } from "../../src/app/sources.ts";
+import { TEMPORARY } from "../../src/app/trial-process.ts";
+import { tryHandler, type TryRequest } from "../../src/app/try.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import type { TriedJson } from "../../src/http/admin/shapes.ts";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
+import { block, readme } from "../support/readme.ts";
+import { stripeSignature } from "../support/stripe.ts";
+import { testInbox } from "../support/test-inbox.ts";
+import { fromSource, run, scratch, serve } from "./support/hookonce.ts";
+
+/** `hookonce try`: what a handler does with an event, of which nothing stays. */
+
+const ts = (body: string, imports = ""): string => `import { handler, reply } from "hookonce";
+import { sql } from "drizzle-orm";
+${imports}
+export default handler(({ event, db }) => {
+  ${body}
+});
+`;
+
+const source = (name: string, more = ""): string =>
+  `[sources.${name}]\nprovider = "unsigned"\nevent_id = "body:$.id"\ntype = "body:$.type"\n${more}`;
+
+const tables = `create table credits (customer text primary key, cents integer not null);
+insert into credits values ('ada', 5), ('bob', 7), ('eve', 9);`;
+
+async function inboxWith(files: Record<string, string>, config = source("default")) {
+  return testInbox({ config, files: { "migrations/1.sql": tables, ...files } });
+}
+
+type Inbox = Awaited<ReturnType<typeof inboxWith>>;
+
+const tried = (inbox: Inbox, request: TryRequest, maxMs?: number) =>
+  tryHandler(loadConfig(inbox.folder, secretNeeds, null), request, { command: fromSource, maxMs });
+
+const body = (payload: unknown): TryRequest["on"] => ({
+  from: "data",
+  body: Buffer.from(JSON.stringify(payload)).toString("base64"),
+});
+
+/** Tries the handler on this payload. */
+async function ran(inbox: Inbox, handler: string, payload: unknown = { id: "1" }): Promise<TriedJson> {
+  const { items, why } = await tried(inbox, { handler, on: body(payload) });
+  expect([items.length, why]).toEqual([1, undefined]);
+  return items[0] as TriedJson;
+}
+
+/** Everything in a database. */
+function dump(path: string): unknown {
+  using database = new Database(path, { readonly: true });
+  const names = database
+    .query("select name from sqlite_schema where type = 'table' and name <> 'hookonce_rollups' order by name")
+    .values()
+    .map(([name]) => String(name).replaceAll('"', '""'));
+  return [
+    database.query("select * from sqlite_schema order by name").values(),
+    names.map((name) => [name, database.query(`select * from "${name}"`).values()]),
+  ];
+}
+
+const copies = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith(TEMPORARY));
+
+const row = (customer: string, cents: number | string) => ({ customer, cents });
+
+/** Without times, and without what is cut for their sake. */
+const timeless = (text: string): string =>
+  text.replaceAll(/\d+(?:\.\d)? m?s\b/g, "T").replace(/^(1 +1 +T +insert into).*/m, "$1");
+
+const upsert = `insert into credits values (:payload ->> '$.customer', :payload ->> '$.cents')
+on conflict do update set cents = cents + excluded.cents;`;
+
+test("shows the rows of a table before and after, however they were changed", async () => {
+  await using inbox = await inboxWith({
+    "migrations/2.sql": `create table pairs (a text, b integer, v blob, primary key (a, b)) without rowid;
+insert into pairs values ('x', 1, x'00'), ('x', 2, null);
+create table "odd "" one" (rowid text, _rowid_ text, oid text, note text);
+create table log (n integer primary key, note text);
+insert into log values (1, 'same'), (2, 'old');`,
+    "handlers/default/_any.sql": `update credits set cents = cents + 1 where customer = 'ada';
+delete from credits where customer = 'bob';
+insert or replace into credits values ('eve', 1);
+insert into credits values ('new', 1);
+update credits set cents = 9007199254740993 where customer = 'new';
+insert into credits values ('gone', 1);
+delete from credits where customer = 'gone';
+update pairs set v = x'0102', b = 3 where b = 1;
+insert or ignore into pairs values ('x', 2, x'ff');
+insert into "odd "" one" values ('a', 'b', 'c', 'd');
+update log set note = 'same' where n = 1;
+insert into log values (2, 'twice') on conflict do update set note = excluded.note;`,
+  });
+  const before = dump(inbox.databasePath);
+  const { tables: changed, rows_changed: count } = await ran(inbox, "handlers/default/_any.sql");
+  expect(changed).toEqual([
+    {
+      table: "credits",
+      inserted: 1,
+      updated: 2,
+      deleted: 1,
+      rows: [
+        { change: "updated", before: row("ada", 5), after: row("ada", 6), changed: ["cents"] },
+        { change: "deleted", before: row("bob", 7), after: null, changed: ["customer", "cents"] },
+        { change: "updated", before: row("eve", 9), after: row("eve", 1), changed: ["cents"] },
+        {
+          change: "inserted",
+          before: null,
+          after: row("new", "9007199254740993"),
+          changed: ["customer", "cents"],
+        },
+      ],
+    },
+    {
+      table: "log",
+      inserted: 0,
+      updated: 1,
+      deleted: 0,
+      rows: [
+        {
+          change: "updated",
+          before: { n: 2, note: "old" },
+          after: { n: 2, note: "twice" },
+          changed: ["note"],
+        },
+      ],
+    },
+    // Its rows have no name by which they could be told apart.
+    { table: 'odd " one', inserted: 1, updated: 0, deleted: 0, rows: [] },
+    {
+      table: "pairs",
+      inserted: 1,
+      updated: 0,
+      deleted: 1,
+      rows: [
+        {
+          change: "deleted",
+          before: { a: "x", b: 1, v: "x'00'" },
+          after: null,
+          changed: ["a", "b", "v"],
+        },
+        {
+          change: "inserted",
+          before: null,
+          after: { a: "x", b: 3, v: "x'0102'" },
+          changed: ["a", "b", "v"],
+        },
+      ],
+    },
+  ]);
+  expect(count).toBe(11);
+  expect(dump(inbox.databasePath)).toEqual(before);
+});
+
+test("counts the rows of a large change, and shows twenty of them", async () => {
+  await using inbox = await inboxWith({
+    "handlers/default/_any.sql": `insert into credits
+select 'c' || value, 0 from json_each('[' || substr(replace(hex(zeroblob(1000)), '00', ',1'), 2) || ']')
+where true on conflict do nothing;
+insert into credits select 'n' || key, 0 from json_each('[' || substr(replace(hex(zeroblob(1000)), '00', ',1'), 2) || ']');`,
+  });
+  const { tables: changed } = await ran(inbox, "handlers/default/_any.sql");
+  expect(changed).toMatchObject([{ table: "credits", inserted: 1001, updated: 0, deleted: 0 }]);
+  expect(changed[0]?.rows).toHaveLength(20);
+  const { stdout } = await run(["try", "handlers/default/_any.sql", "--sample", "x"], { cwd: inbox.folder });
+  expect(stdout).toContain("there is no sample of what source");
+});
+
+test("rows that a view's trigger changes are counted as a delivery counts them", async () => {
+  await using inbox = await inboxWith({
+    "migrations/2.sql": `create view accounts as select * from credits;
+create trigger accounts_insert instead of insert on accounts begin
+  insert into credits values (new.customer, new.cents); end;`,
+    "handlers/default/_any.sql": "insert into accounts values ('new', 1);",
+    "handlers/default/code.ts": ts("db.run(sql`insert into accounts values ('new', 1)`);"),
+  });
+  for (const handler of ["_any.sql", "code.ts"]) {
+    const one = await ran(inbox, `handlers/default/${handler}`);
+    expect([one.rows_changed, one.tables[0]?.inserted, one.statements[0]?.rows]).toEqual([1, 1, 1]);
+  }
+});
+
+test("shows the statements of SQL and of TypeScript with rows and time, what it wrote, and its reply", async () => {
+  await using inbox = await inboxWith({
+    "handlers/default/_any.sql": `\n-- first\nselect * from credits;\n${upsert}\n`,
+    "handlers/default/code.ts": ts(`for (const one of db.all(sql\`select customer from credits\`))
+      db.run(sql\`update credits set cents = \${event.payload.cents} where customer = \${one.customer}\`);
+    db.run(sql\`insert into credits values (\${JSON.stringify(event.payload)} ->> '$.custmer', 1)\`);
+    console.log("said", 1);
+    return reply({ status: 201, body: "made" });`),
+  });
+  const payload = { id: "1", customer: "ada", cents: 2 };
+  const inSql = await ran(inbox, "handlers/default/_any.sql", payload);
+  expect(inSql.statements).toMatchObject([
+    { line: 3, runs: 1, rows: 3, error: null },
+    { line: 4, runs: 1, rows: 1, error: null },
+  ]);
+  expect(inSql).toMatchObject({ event_id: "1", reply: null, rows_changed: 1, null_paths: [] });
+  const inCode = await ran(inbox, "handlers/default/code.ts", payload);
+  expect(inCode.statements).toMatchObject([
+    { line: null, runs: 1, rows: 3 },
+    { line: null, runs: 3, rows: 3 },
+    { line: null, runs: 1, rows: 1 },
+  ]);
+  expect(inCode).toMatchObject({
+    failure: null,
+    reply: { status: 201, body: "made" },
+    output: [{ level: "info", text: "said 1" }],
+    null_paths: [{ read: "? ->> '$.custmer'", found: "missing", meant: "$.customer" }],
+  });
+});
+
+test("a handler that fails is shown with its line, and with what it read before", async () => {
+  await using inbox = await inboxWith(
+    {
+      "handlers/default/_any.sql": `select 1;\n\n${upsert}`,
+      "handlers/default/code.ts": ts("const a: string[] = [];\n  throw new Error(`no ${a.length}`);"),
+      "handlers/default/nothing.sql": "delete from credits where customer = 'nobody';",
+    },
+    source("default", "require_change = true\n"),
+  );
+  inbox.write({
+    "handlers/default/broken.sql": "select 1;\nselec 2;",
+    "handlers/default/ends.ts": ts("process.exit(0);"),
+    "handlers/default/outside.sql": "attach 'other.db' as other;",
+    "handlers/default/own.sql": "delete from hookonce_events;",
+  });
+  const failures: [string, object][] = [
+    [
+      "_any.sql",
+      {
+        failure: {
+          code: "handler_error",
+          error: "NOT NULL constraint failed: credits.cents",
+          at: "handlers/default/_any.sql:3",
+          line: "insert into credits values (:payload ->> '$.customer', :payload ->> '$.cents')",
+        },
+        null_paths: [{ read: ":payload ->> '$.customer'", line: 3 }, { line: 3 }],
+        tables: [],
+        statements: [{ error: null }, { error: "NOT NULL constraint failed: credits.cents" }],
+      },
+    ],
+    [
+      "code.ts",
+      {
+        failure: {
+          error: "no 0",
+          at: "handlers/default/code.ts:6",
+          line: "throw new Error(`no ${a.length}`);",
+        },
+      },
+    ],
+    ["broken.sql", { failure: { code: "handlers_invalid", at: "handlers/default/broken.sql:2" } }],
+    ["nothing.sql", { failure: { code: "no_rows_changed" } }],
+    ["outside.sql", { failure: { code: "handlers_invalid", error: expect.stringContaining("ATTACH") } }],
+    ["own.sql", { failure: { code: "handlers_invalid", error: expect.stringContaining("hookonce_events") } }],
+    ["ends.ts", { failure: { code: "handler_error", error: expect.stringContaining("process.exit") } }],
+  ];
+  const before = dump(inbox.databasePath);
+  for (const [file, expected] of failures)
+    expect(await ran(inbox, `handlers/default/${file}`)).toMatchObject(expected);
+  expect(dump(inbox.databasePath)).toEqual(before);
+  expect(existsSync(join(inbox.folder, "other.db"))).toBe(false);
+}, 30_000);
+
+test("stored events run again whatever became of them, the newest first", async () => {
+  await using inbox = await inboxWith(
+    { "handlers/default/paid.sql": upsert, "handlers/default/_any.sql": "select 1;" },
+    `${source("default")}${source("other", 'handlers = "default"\n')}`,
+  );
+  const deliver = (payload: object, to = "default") => inbox.deliver(payload, { source: to });
+  const bad = { id: "bad", type: "paid", customer: "ada" };
+  expect((await deliver({ id: "old", type: "paid", customer: "ada", cents: 1 })).status).toBe(200);
+  expect((await deliver(bad)).status).toBe(500);
+  expect((await deliver({ id: "new", type: "paid.late", customer: "ada", cents: 2 })).status).toBe(200);
+  expect((await deliver({ id: "old", type: "paid", customer: "bob", cents: 3 }, "other")).status).toBe(200);
+  await deliver({ id: "any", type: "refunded" });
+  const before = dump(inbox.databasePath);
+
+  const handler = "handlers/default/paid.sql";
+  const last = await tried(inbox, { handler, source: "default", on: { from: "last", count: 9 } });
+  expect(last.items.map((one) => [one.event_id, one.type, one.failure?.code, one.rows_changed])).toEqual([
+    ["new", "paid.late", undefined, 1],
+    ["bad", "paid", "handler_error", 0],
+    ["old", "paid", undefined, 1],
+  ]);
+  expect(last.notes).toEqual([expect.stringContaining("was applied before")]);
+  const any = await tried(inbox, { handler, on: { from: "any" } });
+  expect(any.items).toMatchObject([{ source: "other", event_id: "old", from: "stored" }]);
+  expect(any.items[0]?.tables[0]?.rows).toEqual([
+    {
+      change: "updated",
+      before: { customer: "bob", cents: 10 },
+      after: { customer: "bob", cents: 13 },
+      changed: ["cents"],
+    },
+  ]);
+
+  const event = (eventId: string, more: Partial<TryRequest> = {}) =>
+    tried(inbox, { ...more, on: { from: "stored", eventId } });
+  expect(event("old")).rejects.toThrow(
+    'Several sources have an event with the id "old": default (paid, processed), other (paid, processed). Add --source NAME.',
+  );
+  expect(event("none")).rejects.toThrow('There is no event with the id "none".');
+  expect(event("old", { source: "othr" })).rejects.toThrow('There is no source "othr"; did you mean other?');
+  expect((await event("old", { source: "other" })).items).toMatchObject([{ source: "other", handler }]);
+  // Without a handler, the one that it runs; a handler of another type only if it is named.
+  expect((await event("bad")).items).toMatchObject([{ handler, failure: { code: "handler_error" } }]);
+  const named = await event("any", { handler: "default/paid.sql" });
+  expect(named.items).toMatchObject([{ handler, failure: { code: "handler_error" } }]);
+  expect(named.notes[0]).toBe(`any does not run ${handler}: it runs handlers/default/_any.sql.`);
+  expect(dump(inbox.databasePath)).toEqual(before);
+}, 60_000);
+
+test("a body that is given may be that of a stored event, and need not have an id", async () => {
+  await using inbox = await inboxWith({ "handlers/default/paid.sql": upsert });
+  const payload = { id: "1", type: "paid", customer: "ada", cents: 1 };
+  await inbox.deliver(payload);
+  const again = await ran(inbox, "handlers/default/paid.sql", payload);
+  expect(again).toMatchObject({ event_id: "try_1", why: null, failure: null, rows_changed: 1 });
+  const { id: _id, type: _type, ...rest } = payload;
+  const without = await ran(inbox, "handlers/default/paid.sql", rest);
+  expect(without).toMatchObject({ type: "paid", failure: null, rows_changed: 1 });
+  expect(without.event_id).toMatch(/^try_[0-9a-f]{24}$/);
+});
+
+test("the README's handler is tried, and prints what the README shows", async () => {
+  await using inbox = await testInbox({
+    config: '[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n',
+    environment: { S: "whsec_x" },
+    files: {
+      "migrations/1.sql": "create table invoices (event_id text primary key, customer text, cents integer);",
+    },
+  });
+  inbox.write({ "handlers/stripe/invoice.paid.sql": block("sql", "amount_payed") });
+  const object = { customer: "cus_123", amount_paid: 500 };
+  const sent = JSON.stringify({ id: "evt_1", type: "invoice.paid", data: { object } });
+  const headers = { "stripe-signature": stripeSignature("whsec_x", sent) };
+  expect((await inbox.deliver(sent, { source: "stripe", headers })).body.status).toBe("unhandled");
+  const [, command = "", shown = ""] = /^\$ hookonce (try .*)\n([^]*?)^```/m.exec(readme) ?? [];
+  const args = command.split(" ");
+  const { code, stdout, stderr } = await run(args, { cwd: inbox.folder });
+  expect(timeless(stdout)).toBe(timeless(shown));
+  expect([code, stderr]).toEqual([0, ""]);
+  for (const line of stdout.split("\n")) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(80);
+
+  const json = await run([...args, "--json"], { cwd: inbox.folder });
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    handler: "handlers/stripe/invoice.paid.sql",
+    from: "stored",
+    event_id: "evt_1",
+    tables: [{ table: "invoices", inserted: 1 }],
+    null_paths: [{ path: "$.data.object.amount_payed", meant: "$.data.object.amount_paid" }],
+  });
+});
+
+describeUnless(onlyInFullRun(), "tries that take longer", () => {
+  test("a handler that loops or ends the process is killed, and the database is as before", async () => {
+    await using inbox = await inboxWith({
+      "handlers/default/loops.ts": ts("db.run(sql`delete from credits`); for (;;);"),
+      "handlers/default/grows.sql":
+        "insert into credits with recursive n(i) as (select 1 union all select i + 1 from n) select i, 1 from n;",
+    });
+    const before = dump(inbox.databasePath);
+    const copiesBefore = copies();
+    for (const file of ["loops.ts", "grows.sql"]) {
+      const { items, why } = await tried(inbox, { handler: `default/${file}`, on: body({ id: "1" }) }, 3000);
+      expect(items).toMatchObject([
+        { failure: { code: "handler_timeout", error: "it did not return within 3 s" }, event_id: "1" },
+      ]);
+      expect(why).toBe("the time for it, 3 s, is over");
+      expect(dump(inbox.databasePath)).toEqual(before);
+    }
+    writeFileSync(
+      join(inbox.folder, "handlers/default/dies.ts"),
+      ts('db.run(sql`delete from credits`); Bun.spawnSync(["kill", "-9", String(process.pid)]);'),
+    );
+    const { items } = await tried(inbox, { handler: "default/dies.ts", on: body({ id: "1" }) });
+    expect(items).toMatchObject([{ failure: { code: "handler_died", error: "it ended the process" } }]);
+    expect(dump(inbox.databasePath)).toEqual(before);
+    // It can still be written.
+    expect((await inbox.deliver({ id: "2", type: "x" })).status).toBe(200);
+    expect(copies()).toEqual(copiesBefore);
+  }, 40_000);
+
+  test("says which handlers there are, and what to do if no event is stored", async () => {
+    await using inbox = await inboxWith({ "handlers/default/paid.sql": upsert });
+    const cwd = inbox.folder;
+    const misspelt = await run(["try", "handlers/default/payd.sql"], { cwd });
+    expect([misspelt.code, misspelt.stderr]).toEqual([
+      1,
+      `hookonce: There is no handler handlers/default/payd.sql in ${cwd}; did you mean handlers/default/paid.sql? [unknown_handler]\n`,
+    ]);
+    const none = await run(["try", join(cwd, "handlers/default/paid.sql"), "--last", "--folder", cwd]);
+    expect([none.code, none.stderr]).toEqual([
+      1,
+      "hookonce: No stored event runs handlers/default/paid.sql. Try it with --sample paid, or with --data FILE. [nothing_to_try]\n",
+    ]);
+    const both = await run(["try", "handlers/default/paid.sql", "--last", "--event", "x"], { cwd });
+    expect([both.code, both.stderr]).toEqual([
+      2,
+      "error: choose one of --event, --last, --sample and --data.\nFor help: hookonce try --help\n",
+    ]);
+  });
+
+  test("pending migrations are applied to a copy only", async () => {
+    await using inbox = await inboxWith({ "handlers/default/paid.sql": upsert });
+    const before = dump(inbox.databasePath);
+    inbox.write({
+      "migrations/2.sql": "create table later (a text);",
+      "handlers/default/later.sql": "insert into later values (:event_id);",
+    });
+    expect((await ran(inbox, "default/later.sql")).tables).toMatchObject([{ table: "later", inserted: 1 }]);
+    expect(dump(inbox.databasePath)).toEqual(before);
+  });
+
+  test("deliveries go on while a slow handler is tried, and nothing of it stays", async () => {
+    using inbox = scratch({
+      "hookonce.toml": `version = 1\n${source("default")}`,
+      "migrations/1.sql": tables,
+      "handlers/default/_any.sql": "update credits set cents = cents + 1 where customer = 'ada';",
+      "handlers/default/slow.ts": ts(`const end = performance.now() + 300;
+        while (performance.now() < end);
+        db.run(sql\`update credits set cents = cents + 1000 where customer = 'bob'\`);`),
+    });
+    await using server = await serve(inbox.path);
+    await server.post("/webhook", { id: "first", type: "slow" });
+    const tries = Promise.all(
+      ["slow.ts", "_any.sql"].map((file) =>
+        run(["try", `handlers/default/${file}`, "--last", "2", "--json"], { cwd: inbox.path }),
+      ),
+    );
+    const ended = tries.then(() => true);
+    let delivered = 0;
+    do {
+      const { status } = await server.post("/webhook", { id: `evt_${delivered}`, type: "x" });
+      expect(status).toBe(200);
+      delivered++;
+    } while (!(await Promise.race([ended, Bun.sleep(5).then(() => false)])));
+    for (const { code } of await tries) expect(code).toBe(0);
+    using database = new Database(join(inbox.path, "data/hookonce.db"), { readonly: true });
+    expect(database.query("select customer, cents from credits order by 1").values()).toEqual([
+      ["ada", 5 + delivered],
+      ["bob", 1007],
+      ["eve", 9],
+    ]);
+  }, 60_000);
+
+  test("--watch runs it again after a change of the handler or of what it imports, until a signal", async () => {
+    await using inbox = await inboxWith({
+      "handlers/lib/amount.ts": "export const amount = 1;",
+      "handlers/default/paid.ts": ts(
+        "db.run(sql`update credits set cents = ${amount} where customer = 'ada'`);",
+        'import { amount } from "../lib/amount.ts";',
+      ),
+      "p.json": '{"id":"1"}',
+    });
+    const args = ["try", "handlers/default/paid.ts", "--data", "p.json", "--watch", "--json"];
+    const child = Bun.spawn([...fromSource, ...args], {
+      cwd: inbox.folder,
+      env: { HOME: process.env["HOME"] ?? tmpdir() },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    try {
+      const lines = jsonLines(child.stdout);
+      const cents = async (): Promise<unknown> =>
+        (await lines.next()).value?.tables[0]?.rows[0]?.after?.["cents"];
+      expect(await cents()).toBe(1);
+      inbox.write({ "handlers/lib/amount.ts": "export const amount = 22;" });
+      expect(await cents()).toBe(22);
+      inbox.write({
+        "handlers/default/paid.ts": ts("db.run(sql`update credits set cents = 333 where customer = 'ada'`);"),
+      });
+      expect(await cents()).toBe(333);
+      child.kill("SIGINT");
+      expect(await child.exited).toBe(0);
+    } finally {
+      child.kill("SIGKILL");
+    }
+    expect(inbox.value("select cents from credits where customer = 'ada'")).toBe(5);
+  }, 60_000);
+});
+
+async function* jsonLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<TriedJson> {
+  let rest = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of stream) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) yield JSON.parse(line) as TriedJson;
+  }
+}

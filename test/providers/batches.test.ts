@@ -124,9 +124,9 @@ test("the numbers in an element keep their digits", async () => {
       "handlers/it/_any.sql": "insert into effects values (:event_id, :payload);",
     },
   });
-  await inbox.deliver('[{"id":9007199254740993,"n":1},{"id":9007199254740992}]', { source: "it" });
+  await inbox.deliver('[{"id":9007199254740993,"n":1},{"id":9007199254740992,"n":1e400}]', { source: "it" });
   expect(inbox.rows("select event_id, payload from effects order by event_id")).toEqual([
-    { event_id: "9007199254740992", payload: '{"id":9007199254740992}' },
+    { event_id: "9007199254740992", payload: '{"id":9007199254740992,"n":1e400}' },
     { event_id: "9007199254740993", payload: '{"id":9007199254740993,"n":1}' },
   ]);
 });

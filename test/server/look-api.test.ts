@@ -55,6 +55,9 @@ interface Listed {
 const idsOf = ({ items }: Listed): string[] =>
   items.map(({ source, event_id: id }) => `${String(source)}/${String(id)}`);
 
+const large = (n: string): string =>
+  `{\r\n  "id": "big",\n  "type": "x",\n\t"n": ${n}, "t": "a\\n  b $& ${"x".repeat(100_000)}"\n}\n`;
+
 describe("GET /api/events", () => {
   for (const [query, ids] of [
     ["", ["other/evt_1", "shop/evt_4", "shop/evt_3", "shop/evt_2", "shop/evt_1"]],
@@ -210,6 +213,20 @@ describe("GET /api/event", () => {
     await inbox.deliver('{"id":"big","type":"x","n":12345678901234567890,"f":1.10}', { source: "shop" });
     const text = await (await inbox.api("/api/event?event_id=big")).text();
     expect(text).toContain('"payload":{"id":"big","type":"x","n":12345678901234567890,"f":1.10}');
+  });
+
+  test("keeps them in a large payload, in one line, and beside those of another body", async () => {
+    await using inbox = await filled();
+    await inbox.deliver(large("1.10"), { source: "shop" });
+    await inbox.deliver(large("1e400"), { source: "shop" });
+    const text = await (await inbox.api("/api/event?event_id=big")).text();
+    expect(text.trimEnd()).not.toMatch(/[\r\n]/);
+    for (const n of ["1.10", "1e400"])
+      expect(text).toContain(`"payload":{"id": "big","type": "x","n": ${n}, "t": "a\\n  b $& xxx`);
+    expect(JSON.parse(text)).toMatchObject({
+      payload: { n: 1.1 },
+      changed: { payload: { t: expect.any(String) } },
+    });
   });
 });
 

@@ -36,14 +36,19 @@ export function loadTsHandler(
       let returned: unknown;
       try {
         const headers = JSON.parse(headersJson) as Headers;
+        let payload: { readonly value: unknown } | undefined;
         let files: EventFile[] | undefined;
         const event = {
           id,
           type,
           source,
           receivedAt,
-          payload: payloadJson === null ? null : parsePayload(payloadJson),
           headers,
+          // Parsed when it is first read: 20 MiB take a second at worst.
+          get payload() {
+            payload ??= { value: payloadJson === null ? null : parsePayload(payloadJson) };
+            return payload.value;
+          },
           get files() {
             return (files ??= filesOf({ headers, body }));
           },

@@ -61,16 +61,30 @@ export function groupJson(group: StoredGroup): FailureGroup {
 }
 
 /**
+ * Everything that is stored of an event, as JSON text. A payload is in it as it was sent, so no number is
+ * rounded: an id may have twenty digits.
+ *
  * @param source undefined if it is not in the config any more: then the body can only be read as JSON
  */
-export function detailJson(
-  event: StoredEvent,
-  source: Pick<EventSource, "payloadOf"> | undefined,
-): EventDetail {
+export function detailText(event: StoredEvent, source: Pick<EventSource, "payloadOf"> | undefined): string {
+  const payloads: string[] = [];
+  // Nothing that was stored before can contain it.
+  const mark = crypto.randomUUID();
+  const detail = detailJson(event, (stored) => {
+    const payload = payloadIn(stored, event.eventId, source);
+    return payload === null ? null : `${mark}${payloads.push(payload) - 1}`;
+  });
+  return JSON.stringify(detail).replaceAll(
+    new RegExp(`"${mark}(\\d)"`, "g"),
+    (_, index: string) => payloads[Number(index)] ?? "null",
+  );
+}
+
+function detailJson(event: StoredEvent, payloadOf: (stored: KeptBody) => string | null): EventDetail {
   const { stored, changed, failure, timeline, changedBodies, reply, replays, reason } = event;
   return {
     ...eventJson(event),
-    payload: stored === null ? null : payloadIn(stored, event.eventId, source),
+    payload: stored === null ? null : payloadOf(stored),
     headers: stored?.headers ?? {},
     bytes: stored?.body.byteLength ?? null,
     timeline: timeline.map(({ at, number, outcome, changedBody }) => ({
@@ -80,7 +94,7 @@ export function detailJson(
       changed_body: changedBody,
     })),
     failure: failure === null ? null : failureDetail(failure),
-    changed: changed === null ? null : storedJson(changed, event.eventId, source),
+    changed: changed === null ? null : storedJson(changed, payloadOf(changed)),
     changed_bodies: changedBodies,
     reply,
     replays,
@@ -92,14 +106,10 @@ function failureDetail(failure: NonNullable<StoredEvent["failure"]>): FailureDet
   return { ...failureJson(failure), stack: failure.stack, next_at: failure.nextAt };
 }
 
-function storedJson(
-  body: KeptBody,
-  eventId: string,
-  source: Pick<EventSource, "payloadOf"> | undefined,
-): StoredJson {
+function storedJson(body: KeptBody, payload: string | null): StoredJson {
   return {
     received_at: body.receivedAt,
-    payload: payloadIn(body, eventId, source),
+    payload,
     headers: body.headers,
     bytes: body.body.byteLength,
   };
@@ -108,41 +118,27 @@ function storedJson(
 /** A larger payload is not shown, because a browser cannot show it either. In bytes. */
 const MAX_SHOWN = 4 * 1024 * 1024;
 
+/** @returns JSON text in one line; null if there is none, or too much */
 function payloadIn(
   stored: KeptBody,
   eventId: string,
   source: Pick<EventSource, "payloadOf"> | undefined,
-): unknown {
+): string | null {
   if (stored.body.byteLength > MAX_SHOWN) return null;
   const text =
     stored.element || source === undefined
       ? new TextDecoder().decode(stored.body)
       : source.payloadOf(stored, eventId)?.json;
+  if (typeof text !== "string" || !isJson(text)) return null;
+  // A string in JSON contains no line break, so each is between two values.
+  return text.replaceAll(/[\r\n]\s*/g, "");
+}
+
+function isJson(text: string): boolean {
   try {
-    return typeof text === "string" ? parseExactly(text) : null;
+    JSON.parse(text);
+    return true;
   } catch {
-    return null;
+    return false;
   }
 }
-
-/** In UTF-16 units. */
-const LARGE = 64 * 1024;
-
-/** JavaScript holds every number of fewer digits exactly. */
-const MAY_BE_ROUNDED = /\d{16}/;
-
-/**
- * Keeps numbers as they were written: an id of twenty digits must not be rounded. To ask for the text of each
- * number takes 150 ms per MiB, so in a large payload `1.50` becomes `1.5` if no number may be rounded.
- */
-function parseExactly(text: string): unknown {
-  if (text.length > LARGE && !MAY_BE_ROUNDED.test(text)) return JSON.parse(text);
-  return JSON.parse(text, (_key: string, value: unknown, context?: { source?: string }) =>
-    typeof value === "number" && context?.source !== undefined && String(value) !== context.source
-      ? rawJson(context.source)
-      : value,
-  );
-}
-
-/** TypeScript's library does not declare it yet. */
-const rawJson = (JSON as unknown as { rawJSON: (text: string) => unknown }).rawJSON;

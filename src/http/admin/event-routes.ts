@@ -4,13 +4,13 @@ import { streamSSE } from "hono/streaming";
 import type { ListFilter, Reader } from "../../engines/reader.ts";
 import { HookonceError } from "../../errors.ts";
 import { readNewest, readNumber, writeNewest } from "./cursors.ts";
-import { detailJson, eventJson, failureJson, groupJson } from "./event-json.ts";
+import { detailText, eventJson, failureJson, groupJson } from "./event-json.ts";
 import { followEvents } from "./follow.ts";
 import type { AdminInbox } from "./inbox.ts";
 import { eventQuery, eventsQuery, failuresQuery, rawQuery, streamQuery } from "./requests.ts";
 import { needs, refuseRequest, type AdminEnv } from "./routing.ts";
 import { createSearchPace } from "./search-pace.ts";
-import type { EventDetail, EventList, FailureGroupList, FailureJson, List } from "./shapes.ts";
+import type { EventList, FailureGroupList, FailureJson, List } from "./shapes.ts";
 
 /** How many of the newest failures are grouped. */
 const MAX_GROUPED = 10_000;
@@ -32,7 +32,7 @@ export function createEventRoutes(inbox: AdminInbox) {
     .get("/api/event", needs("read"), zValidator("query", eventQuery, refuseRequest), async (c) => {
       const { source, event_id: id } = c.req.valid("query");
       const { event, reads } = await find(inbox, source, id);
-      return c.json(detailJson(event, reads) satisfies EventDetail);
+      return c.body(detailText(event, reads), 200, { "content-type": "application/json" });
     })
     .get("/api/event/raw", needs("read"), zValidator("query", rawQuery, refuseRequest), async (c) => {
       const { source, event_id: id, which } = c.req.valid("query");

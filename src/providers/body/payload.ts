@@ -1,7 +1,7 @@
 import type { Delivery, EventFile, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
 import { nodeZlib } from "../node-modules.ts";
-import { exactJson, parseWithExactNumbers } from "./exact-numbers.ts";
+import { parseWithExactNumbers } from "./exact-numbers.ts";
 import { formFields, isFormText } from "./form.ts";
 import {
   fieldsOf,
@@ -263,11 +263,11 @@ export function changeBody(
   const parsed = parseBody({ headers, body }, formField);
   if (typeof text !== "string" || parsed.json === null) return body;
   const changed = change(parseWithExactNumbers(parsed.json));
-  if (!isFormText(headers, text)) return Buffer.from(exactJson(changed));
+  if (!isFormText(headers, text)) return Buffer.from(JSON.stringify(changed));
   if (formField !== undefined) {
     const form = new URLSearchParams(text);
     if (form.has(formField)) {
-      form.set(formField, exactJson(changed));
+      form.set(formField, JSON.stringify(changed));
       return Buffer.from(form.toString());
     }
   }
@@ -289,7 +289,7 @@ function changeMultipart(
   const inner = formField === undefined ? undefined : fields[formField];
   const changed = (
     typeof inner === "string"
-      ? { ...fields, [formField ?? ""]: exactJson(change(parseWithExactNumbers(inner))) }
+      ? { ...fields, [formField ?? ""]: JSON.stringify(change(parseWithExactNumbers(inner))) }
       : change(fields)
   ) as Record<string, unknown>;
   const left = new Map(Object.entries(changed).map(([name, value]) => [name, [value].flat()]));

@@ -7,7 +7,7 @@ import { headersWithSecrets } from "../presets.ts";
 import type { Provider } from "../provider.ts";
 import { kindOf, type Scheme } from "../schemes.ts";
 import { createLatin1Redaction, createTextRedaction, REDACTED } from "./secret-spellings.ts";
-import { endOfString, exactJson, NumberLiteral, parseWithExactNumbers } from "./exact-numbers.ts";
+import { endOfString, NumberLiteral, parseWithExactNumbers } from "./exact-numbers.ts";
 
 /** Redacted in every source. */
 const SECRET_HEADERS = ["authorization", "proxy-authorization", "cookie"];
@@ -191,7 +191,8 @@ export function createBodyRedaction(
   };
   const redactValue = (value: unknown): unknown => {
     if (typeof value === "string") return redactText(value);
-    if (value instanceof NumberLiteral) return secrets.includes(value.digits) ? REDACTED : value;
+    if (typeof value === "number" || value instanceof NumberLiteral)
+      return secrets.includes(String(value)) ? REDACTED : value;
     if (Array.isArray(value)) return value.map(redactValue);
     if (typeof value !== "object" || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([key, one]) => [redactText(key), redactValue(one)]));
@@ -218,9 +219,9 @@ export function createBodyRedaction(
     const { json } = parseJson(withoutMark(text));
     if (json === null) return redactText(text);
     const value = parseWithExactNumbers(json);
-    const redacted = exactJson(redactValue(value));
+    const redacted = JSON.stringify(redactValue(value));
     // If a key occurs twice, the value has only the last one, so the text is searched as well.
-    return redacted === exactJson(value) && redactText(text) === text ? text : redacted;
+    return redacted === JSON.stringify(value) && redactText(text) === text ? text : redacted;
   };
   const redactForm = (text: string): string => {
     const form = entriesOf(text);

@@ -32,6 +32,7 @@ export function createAdminInbox({ config, sources, files, ...parts }: AdminPart
     // Of a command: this is its own process.
     onError: (error) => void process.stderr.write(`${visibleLines(stackOf(error) ?? messageOf(error))}\n`),
     health: () => Promise.resolve({ ready: true, error: null, warnings: [] }),
+    recentMatches: () => [],
     shownSecrets: () => [],
     outdated: () => [],
     clock: Date.now,

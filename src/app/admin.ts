@@ -10,6 +10,7 @@ import type { AdminApps } from "./admin-apps.ts";
 import { createProbe, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
 import { healthOf } from "./health.ts";
+import type { MatchedSecrets } from "./minutes.ts";
 import { hashesOf, outdatedParts } from "./outdated.ts";
 
 /** A result of at most this age is reused, so that asking for the status costs little. In milliseconds. */
@@ -18,6 +19,7 @@ const PROOF_MS = 1000;
 export interface AdminServiceOptions extends Pick<OpenInboxOptions, "sources" | "log"> {
   readonly config: Config;
   readonly refused: RefusedRing;
+  readonly matched: Pick<MatchedSecrets, "recent">;
   /** Where webhooks are received. */
   readonly url: string;
 }
@@ -33,7 +35,7 @@ export async function startAdmin(
   inbox: Inbox,
   options: AdminServiceOptions,
 ): Promise<{ readonly page: string | null; readonly jobs: BackgroundJobs }> {
-  const { config, sources, refused, log, url } = options;
+  const { config, sources, refused, matched, log, url } = options;
   const startedAt = Date.now();
   const { engine, queue } = inbox;
   const handlers = (): Inbox["handlers"] => inbox.handlers;
@@ -57,6 +59,7 @@ export async function startAdmin(
         jobs,
         received: () => queue.received,
         refused,
+        recentMatches: matched.recent,
         verdictOf: (refused) => verdictOf(refused, config),
         outdated: (source, hashes, salt) => outdatedParts(config, source, hashes, salt),
         record: async (entries) => void (await queue.write({ kind: "record", entries })),

@@ -1,4 +1,5 @@
 import type { Config } from "../config/load.ts";
+import type { MatchedSecret } from "../engines/reader.ts";
 import type { Entry } from "../engines/records.ts";
 import { messageOf } from "../errors.ts";
 import type { Delivery } from "../event.ts";
@@ -17,6 +18,8 @@ export interface MinuteOptions extends Pick<OpenInboxOptions, "log" | "clock"> {
 /** Finds out which of its secrets a source's deliveries are signed with. */
 export interface MatchedSecrets {
   readonly note: (source: Pick<Source, "name" | "matchedSecret">, delivery: Delivery) => void;
+  /** Since the start. They are written up to a minute later. */
+  readonly recent: () => readonly MatchedSecret[];
 }
 
 /** To find the secret, a delivery is verified once more. Only small ones are. In bytes. */
@@ -40,6 +43,7 @@ export async function startMinutes(
   const secretNames = new Map(config.sources.map((source) => [source.name, source.secretNames]));
   /** One delivery of each source is looked at in a minute. */
   const looked = new Set<string>();
+  const recent = new Map<string, MatchedSecret>();
   let waiting: Entry[] = [];
   let writing: Promise<void> = Promise.resolve();
   let failing = false;
@@ -48,8 +52,10 @@ export async function startMinutes(
   async function match(source: Pick<Source, "name" | "matchedSecret">, delivery: Delivery): Promise<void> {
     const index = await source.matchedSecret(delivery);
     const secret = index === undefined ? undefined : secretNames.get(source.name)?.[index];
-    if (secret !== undefined)
-      waiting.push({ entry: "secret", source: source.name, secret, at: delivery.receivedAt });
+    if (secret === undefined) return;
+    const matched = { source: source.name, secret, at: delivery.receivedAt };
+    recent.set(JSON.stringify([source.name, secret]), matched);
+    waiting.push({ entry: "secret", ...matched });
   }
 
   async function write(): Promise<void> {
@@ -87,5 +93,6 @@ export async function startMinutes(
       // What a key server does not answer shows in the deliveries themselves.
       match(source, delivery).catch(() => {});
     },
+    recent: () => [...recent.values()],
   };
 }

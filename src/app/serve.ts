@@ -103,15 +103,10 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   });
   const server = port as HttpServer;
   const refused = createRefusedRing();
-  const { page, jobs } = await startAdmin(services, inbox, {
-    config,
-    sources,
-    refused,
-    log: logger,
-    url: server.url,
-  });
   const upkeep = { config, sources, refused, log: logger, clock: Date.now };
   const matched = await startMinutes(services, inbox, upkeep);
+  const shown = { config, sources, refused, matched, log: logger, url: server.url };
+  const { page, jobs } = await startAdmin(services, inbox, shown);
   await startRetries(services, inbox, upkeep);
   await watchDescriptors(services, server, logger);
   await startReceiving(services, server, inbox, { sources, refused, onAccepted: matched.note, log });

@@ -108,3 +108,22 @@ test("a stop does not wait for a process that holds the write lock", async () =>
   expect(inbox.fatal).toEqual([]);
   other.run("rollback");
 }, 20_000);
+
+test("the status shows at once which secret a delivery has matched", async () => {
+  await using inbox = await testInbox({
+    config: CONFIG,
+    environment: { STRIPE_NEW: "whsec_new", STRIPE_OLD: "whsec_old" },
+    clock: () => NOW,
+    upkeep: { minuteMs: 3_600_000 },
+  });
+  const [body, headers] = stripe("whsec_new", "evt_1");
+  await inbox.deliver(body, { source: "stripe", headers });
+  const { sources } = (await (await inbox.api("/api/status")).json()) as {
+    sources: { secrets: unknown }[];
+  };
+  expect(sources[0]?.secrets).toEqual([
+    { name: "env:STRIPE_NEW", matched_at: NOW },
+    { name: "env:STRIPE_OLD", matched_at: null },
+  ]);
+  expect(inbox.value("select count(*) from hookonce_secrets")).toBe(0);
+});

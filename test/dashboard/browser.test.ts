@@ -117,6 +117,7 @@ describeUnless(noBrowser ?? onlyInFullRun(), "the page in chromium", () => {
       "</script><script>alert(2)</script>",
       "javascript:alert(3)",
       "\u001b[31mred\u0007\u202Egnp.exe",
+      "\0\u007f\u009b\u2066\u200b\ufeff\u2028\u2029\u00ad\u{e0041}end",
     ];
     await shop.stripeBody(
       JSON.stringify({
@@ -132,6 +133,13 @@ describeUnless(noBrowser ?? onlyInFullRun(), "the page in chromium", () => {
     await page.getByRole("button", { name: /evt_<img/ }).click();
     const drawer = page.getByRole("complementary");
     await drawer.getByText("<img src=x onerror=alert(1)>").first().waitFor();
+    for (const tab of ["Payload", "Raw"]) {
+      await drawer.getByRole("tab", { name: tab }).click();
+      await drawer.getByText("\\u2028\\u2029\\u00ad\\u{e0041}end").first().waitFor();
+      expect(
+        await drawer.evaluate(({ textContent }) => /(?![\n\t])[\p{C}\p{Zl}\p{Zp}]/u.test(textContent)),
+      ).toBe(false);
+    }
     await page.getByRole("button", { name: "Close the event" }).click();
     await page.getByRole("button", { name: "evt_deep", exact: true }).click();
     await drawer.getByRole("heading", { name: "evt_deep" }).waitFor();

@@ -3,6 +3,7 @@ import { beatsOf } from "../../src/dashboard/page/beats.ts";
 import { sqlOf, starterOf, typeScriptOf } from "../../src/dashboard/page/paths.ts";
 import { problemsOf, sentenceOf } from "../../src/dashboard/page/problems.ts";
 import { ago, bytesText, duration, forecastOf, storyOf, visible } from "../../src/dashboard/page/words.ts";
+import { visibleLines } from "../../src/logging/visible.ts";
 import type { EventDetail, FailureGroup, SourceJson, StatusJson } from "../../src/http/admin/shapes.ts";
 
 const NOW = Date.UTC(2026, 10, 27, 12);
@@ -201,4 +202,12 @@ describe("words", () => {
     );
     expect(storyOf({ ...event, outcome: "unhandled" })).toContain("the event is owed");
   });
+});
+
+test("the page and the commands write the same characters out", () => {
+  for (let code = 0; code <= 0xe0100; code++) {
+    const text = String.fromCodePoint(code);
+    if (visible(text) !== visibleLines(text)) throw new Error(`U+${code.toString(16)} differs`);
+  }
+  expect(visible("a\u2028b\u00ad\u{e0041}")).toBe("a\\u2028b\\u00ad\\u{e0041}");
 });

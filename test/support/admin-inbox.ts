@@ -20,6 +20,7 @@ export function adminInbox(parts: Partial<AdminInbox> = {}): AdminInbox {
     serving: null,
     health: () => Promise.reject(new Error("nobody asks")),
     received: () => 0,
+    recentMatches: () => [],
     shownSecrets: () => [],
     outdated: () => [],
     clock: Date.now,

@@ -132,6 +132,9 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       clock,
     }));
     await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
+    const { upkeep } = options;
+    const own = { config, sources, refused, log: logger, clock };
+    const matched = upkeep && (await startMinutes(services, inbox, { ...own, everyMs: upkeep.minuteMs }));
     admin = createAdminApps(
       {
         config,
@@ -140,15 +143,13 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
         reader,
         jobs,
         refused,
+        recentMatches: () => matched?.recent() ?? [],
         record: async (entries) => void (await queue.write({ kind: "record", entries })),
         clock,
         onError: (error) => void fatal.push(error),
       },
       null,
     );
-    const { upkeep } = options;
-    const own = { config, sources, refused, log: logger, clock };
-    const matched = upkeep && (await startMinutes(services, inbox, { ...own, everyMs: upkeep.minuteMs }));
     if (upkeep !== undefined) await startRetries(services, inbox, { ...own, everyMs: 10 });
     const { bodies, terminal } = options;
     receiver = createReceiver(inbox, { ...own, bodies, terminal, onAccepted: matched?.note });

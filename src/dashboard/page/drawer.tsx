@@ -6,7 +6,7 @@ import type { Act } from "./jobs.ts";
 import { JsonTree } from "./json-tree.tsx";
 import { Stack } from "./stack.tsx";
 import { starterOf } from "./paths.ts";
-import { Code, Copy, Failed, Loading, Outcome, Time, useLoaded } from "./ui.tsx";
+import { Code, Copy, Failed, Loading, Name, Outcome, Time, useLoaded } from "./ui.tsx";
 import { bytesText, count, duration, storyOf, timeText, visible } from "./words.ts";
 
 interface DrawerProps {
@@ -62,7 +62,9 @@ function Detail(props: {
         <span>{event.type === "" ? "no type" : visible(event.type)}</span>
         {event.duration_us === null ? null : <span> {duration(event.duration_us)}</span>}
       </p>
-      <p class="story">{storyOf(event)}</p>
+      <p class="story">
+        <Name text={storyOf(event)} />
+      </p>
       {event.outcome === "processed" && event.rows_changed === 0 && event.handler !== null ? (
         <p class="warn">○ Its handler changed no row. Is that what it should do?</p>
       ) : null}
@@ -125,7 +127,12 @@ function Timeline({ event }: { readonly event: EventDetail }) {
           <li key={one.number}>
             <Gap before={timeline[index - 1]} at={one} />
             <Time at={one.at} /> <span>Delivery {count(one.number)}</span> <Outcome of={one.outcome} />
-            {one.outcome === "processed" && handler !== null ? <span class="quiet"> {handler}</span> : null}
+            {one.outcome === "processed" && handler !== null ? (
+              <span class="quiet">
+                {" "}
+                <Name text={handler} />
+              </span>
+            ) : null}
             {one.changed_body ? <span class="warn"> ○ another body</span> : null}
           </li>
         ))}

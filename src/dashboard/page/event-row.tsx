@@ -2,7 +2,7 @@ import { memo } from "hono/jsx/dom";
 import type { EventJson } from "../../http/admin/shapes.ts";
 import { keyOf } from "./live.ts";
 import { Name, Outcome, Time } from "./ui.tsx";
-import { count, duration } from "./words.ts";
+import { count, duration, visible } from "./words.ts";
 
 interface RowProps {
   readonly event: EventJson;
@@ -26,7 +26,12 @@ export const EventRow = memo(
       >
         {mayAct ? (
           <td role="cell" class="pick">
-            <input type="checkbox" aria-label={`Select ${id}`} checked={isSelected} onChange={onToggle} />
+            <input
+              type="checkbox"
+              aria-label={`Select ${visible(id)}`}
+              checked={isSelected}
+              onChange={onToggle}
+            />
           </td>
         ) : null}
         <td role="cell" class="time">

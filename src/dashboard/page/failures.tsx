@@ -13,7 +13,7 @@ import { Link } from "./location.tsx";
 import { Stack } from "./stack.tsx";
 import { applyOwed } from "./problems.ts";
 import { eventsPath, exactly } from "./query.ts";
-import { Empty, Failed, Loading, messageOf, Time, useLoaded } from "./ui.tsx";
+import { Empty, Failed, Loading, messageOf, Name, Time, useLoaded } from "./ui.tsx";
 import { count, counted, sumOf, visible } from "./words.ts";
 
 interface FailuresProps {
@@ -91,7 +91,7 @@ export function Failures({ status, act, settled }: FailuresProps) {
                   <td>{one.source}</td>
                   <td>
                     <Link to={pathOf(one.source, [one.type], "unhandled")}>
-                      {visible(one.type) || "no type"}
+                      {one.type === "" ? "no type" : <Name text={one.type} />}
                     </Link>
                   </td>
                   <td class="number">

@@ -207,7 +207,7 @@ function DryRun({
         ))}
       </ul>
       {job.tried === null ? null : <Trial tried={job.tried} failures={job.failures} />}
-      {job.error === null ? null : <p class="wrong">{job.error.message}</p>}
+      {job.error === null ? null : <p class="wrong">{visible(job.error.message)}</p>}
     </div>
   );
 }
@@ -277,7 +277,7 @@ function Progress({ job }: { readonly job: JobJson }) {
           <span class="outcome owed">○ {count(noHandler + quarantined)} still owed</span>
         ) : null}
       </p>
-      {job.error === null ? null : <p class="wrong">{job.error.message}</p>}
+      {job.error === null ? null : <p class="wrong">{visible(job.error.message)}</p>}
       {job.failures.length === 0 ? null : <Errors failures={job.failures} />}
     </div>
   );

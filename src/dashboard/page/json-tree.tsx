@@ -73,7 +73,7 @@ function Node({ value, path, copy }: NodeProps) {
         type="button"
         class="fold"
         aria-expanded={isOpen ? "true" : "false"}
-        aria-label={`${name ?? "payload"}, ${isOpen ? "close" : "open"}`}
+        aria-label={`${visible(String(name ?? "payload")).slice(0, 200)}, ${isOpen ? "close" : "open"}`}
         disabled={entries.length === 0}
         onClick={() => setOpen(!isOpen)}
       >

@@ -80,7 +80,9 @@ export function Code({ text, label }: { readonly text: string; readonly label?: 
   return (
     <div class="code">
       <pre tabIndex={0}>
-        <code>{text}</code>
+        <code>
+          <Name text={text} />
+        </code>
       </pre>
       <Copy text={text} label={label ?? "Copy"} />
     </div>
@@ -121,7 +123,7 @@ export function Empty(props: { readonly title: string; readonly children?: Child
 }
 
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return visible(error instanceof Error ? error.message : String(error));
 }
 
 /** Something that is read from the API, and read again on request and every `everyMs`. */

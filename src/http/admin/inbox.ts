@@ -1,4 +1,4 @@
-import type { Reader } from "../../engines/reader.ts";
+import type { MatchedSecret, Reader } from "../../engines/reader.ts";
 import type { Entry } from "../../engines/records.ts";
 import type { EventSource } from "../../engines/engine.ts";
 import type { DiskUse } from "../../engines/store.ts";
@@ -27,6 +27,8 @@ export interface AdminInbox {
   readonly serving: { readonly url: string; readonly startedAt: number } | null;
   /** Whether a running `serve` can store a delivery now. */
   readonly health: () => Promise<Pick<ServingJson, "ready" | "error" | "warnings">>;
+  /** The secrets that deliveries have matched since the start. The reader has them up to a minute later. */
+  readonly recentMatches: () => readonly MatchedSecret[];
   /** The secrets that have arrived in handshakes. */
   readonly shownSecrets: () => readonly ShownSecretJson[];
   /** The parts of a source's config that differ from those with these hashes. */

@@ -81,7 +81,8 @@ async function statusOf(inbox: AdminInbox): Promise<Omit<StatusJson, "actor">> {
     reader.matchedSecrets(),
   ]);
   const lastOf = new Map(seen.map(({ source, lastDeliveryAt }) => [source, lastDeliveryAt]));
-  const matchOf = new Map(matched.map(({ source, secret, at }) => [JSON.stringify([source, secret]), at]));
+  const matches = [...matched, ...inbox.recentMatches()];
+  const matchOf = new Map(matches.map(({ source, secret, at }) => [JSON.stringify([source, secret]), at]));
   return {
     version: packageJson.version,
     now,

@@ -4,13 +4,14 @@ import { listenForAdmin } from "../http/admin/listen.ts";
 import type { VerdictJson } from "../http/admin/shapes.ts";
 import { HAS_SOCKET, listenOnSocket } from "../http/admin/socket.ts";
 import type { Refused, RefusedRing } from "../http/refused.ts";
-import { createBackgroundJobs, type BackgroundJobs, type JobView } from "../inbox/background-jobs.ts";
+import { createBackgroundJobs, type BackgroundJobs } from "../inbox/background-jobs.ts";
 import type { TryEvents } from "../inbox/dry-run.ts";
 import type { AdminApps } from "./admin-apps.ts";
 import { createProbe, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
 import { healthOf } from "./health.ts";
 import type { MatchedSecrets } from "./minutes.ts";
+import { logEnd, logResume } from "./job-log.ts";
 import { hashesOf, outdatedParts } from "./outdated.ts";
 
 /** A result of at most this age is reused, so that asking for the status costs little. In milliseconds. */
@@ -43,7 +44,7 @@ export async function startAdmin(
     (await import("./dry-run.ts")).createDryRun(config)(...events);
   const jobs = createBackgroundJobs(
     async () => ({ reader: await engine.reader(), queue, sources, handlers, tryEvents, clock: Date.now }),
-    (view) => logJob(log, view),
+    { onResume: (view) => logResume(log, view), onEnd: (view) => logEnd(log, view) },
   );
   await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
   const probe = createProbe(engine, Date.now);
@@ -142,20 +143,4 @@ async function verdictOf(refused: Refused, config: Config): Promise<VerdictJson>
     findings: findings.map(({ what, remedy, proven }) => ({ what, remedy, proven })),
     docs,
   };
-}
-
-/** A job that came over the socket leaves a line, because its result goes to the command alone. */
-function logJob(
-  log: AdminServiceOptions["log"],
-  { id, action, dryRun, state, error, groups }: JobView,
-): void {
-  const sum = (name: "wouldRun" | "processed" | "failed"): number =>
-    groups.reduce((total, group) => total + group[name], 0);
-  const counts = dryRun
-    ? { would_run: sum("wouldRun") }
-    : { processed: sum("processed"), failed: sum("failed") };
-  const line = { job: id, action, state, ...counts };
-  const what = dryRun ? `a dry run of ${action}` : action;
-  if (error === null) log.info(line, `${what} ended`);
-  else log.error({ ...line, code: error.code, cause: error.message }, `${what} failed`);
 }

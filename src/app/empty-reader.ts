@@ -26,5 +26,6 @@ export const EMPTY: Reader = {
   tokens: () => [],
   token: () => undefined,
   jobs: () => [],
+  unendedJobs: () => [],
   job: () => undefined,
 };

@@ -337,4 +337,6 @@ export interface Reader {
   /** The latest first. */
   jobs(limit: number): MaybePromise<readonly KeptJob[]>;
   job(id: string): MaybePromise<KeptJob | undefined>;
+  /** The first that began first. */
+  unendedJobs(): MaybePromise<readonly KeptJob[]>;
 }

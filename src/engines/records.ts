@@ -49,6 +49,8 @@ export type Entry =
   | { readonly entry: "audit"; readonly change: Omit<Change, "id"> }
   /** Replaces what was kept of the job before. */
   | { readonly entry: "job"; readonly job: KeptJob }
+  /** A job that has changed nothing leaves no trace. */
+  | { readonly entry: "no job"; readonly id: string }
   /** Adds to the refusals of the minute of `at`. */
   | { readonly entry: "refused"; readonly source: string; readonly at: number; readonly count: number }
   | { readonly entry: "secret"; readonly source: string; readonly secret: string; readonly at: number }

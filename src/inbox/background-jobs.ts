@@ -1,4 +1,5 @@
 import type { Reader } from "../engines/reader.ts";
+import type { Entry } from "../engines/records.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { beginningOf, runEventJob, type JobInbox } from "./event-jobs.ts";
 import { importEvents, type ImportCounts } from "./import.ts";
@@ -6,6 +7,7 @@ import { createProgressLog } from "./job-progress.ts";
 import {
   auditOf,
   entryOf,
+  stopOf,
   viewOf,
   viewOfKept,
   type JobRequest,
@@ -13,23 +15,23 @@ import {
   type Kept,
   type Started,
 } from "./job-records.ts";
-import type { JobPosition } from "./job-selection.ts";
 
 export type { JobRequest, JobView } from "./job-records.ts";
 
 export interface BackgroundJobs {
   /**
-   * Begins a job, and records it in the audit list.
+   * Begins a job. It is recorded at once, so that it goes on after a crash, and in the audit list before it
+   * changes the first event.
    *
    * @returns its id
    */
   start(request: JobRequest, actor: string): Promise<string>;
   /** @throws HookonceError `unknown_job` */
   view(id: string): Promise<JobView>;
-  /** The latest first. */
+  /** Those that run, and then the others, each the latest first. */
   list(limit: number): Promise<readonly JobView[]>;
-  /** Ends a job after the events that have begun. @throws HookonceError `unknown_job` */
-  stop(id: string): void;
+  /** Ends a job after the events that have begun, if it runs. @throws HookonceError `unknown_job` */
+  stop(id: string, actor: string): Promise<void>;
   /** Continues the jobs that a crash or a stop of hookonce has interrupted. */
   resume(): Promise<void>;
   /** Ends all of them, and resolves when they have ended. They continue at the next start. */
@@ -37,7 +39,14 @@ export interface BackgroundJobs {
 }
 
 export interface BackgroundInbox extends JobInbox {
-  readonly reader: JobInbox["reader"] & Pick<Reader, "jobs" | "job">;
+  readonly reader: JobInbox["reader"] & Pick<Reader, "jobs" | "job" | "unendedJobs">;
+}
+
+export interface JobObserver {
+  /** A job goes on that was interrupted. */
+  readonly onResume?: (view: JobView) => void;
+  /** A job has ended, or this process is stopping: then its state is still `running`. */
+  readonly onEnd?: (view: JobView) => void;
 }
 
 /** How many ended jobs are kept in memory. */
@@ -82,15 +91,21 @@ const STUCK: Pick<JobView, "state" | "error"> = {
 /** Jobs of a process that is stopping are not stopped for good. */
 const CLOSING = "closing";
 
-/** @param onEnd called when a job has ended */
+/** Somebody has stopped a job. */
+interface Stop {
+  readonly by: string;
+}
+
 export function createBackgroundJobs(
   open: () => Promise<BackgroundInbox>,
-  onEnd?: (view: JobView) => void,
+  { onResume, onEnd }: JobObserver = {},
 ): BackgroundJobs {
   const jobs = new Map<string, Running>();
   let closing = false;
   /** The end of the latest replay. */
   let replayed: Promise<void> = Promise.resolve();
+  /** Interrupted jobs go on before later ones begin. */
+  let resuming: Promise<void> = Promise.resolve();
   /** A stop does not wait for another process that holds the write lock. */
   const closed = new AbortController();
 
@@ -107,7 +122,8 @@ export function createBackgroundJobs(
     }
   }
 
-  function run(inbox: BackgroundInbox, job: Started, before: Kept | undefined, from?: JobPosition): void {
+  /** @param before what is recorded of it */
+  function run(inbox: BackgroundInbox, job: Started, before: Kept, isResumed: boolean): void {
     forgetOldest();
     const { id, request } = job;
     const abort = new AbortController();
@@ -119,19 +135,30 @@ export function createBackgroundJobs(
     let imported: ImportCounts | null = null;
     let endedAt: number | null = null;
     /** What was done up to a position: after a crash, the job continues from there. */
-    let kept: Pick<Kept, "groups" | "failures" | "position" | "left" | "counted"> = before ?? {
-      ...log.progress(),
-      position: from,
-    };
+    let kept: Pick<Kept, "groups" | "failures" | "position" | "left" | "counted"> = before;
+    let isAudited = before.isAudited;
     let recordedAt = performance.now();
 
     const view = (): JobView => ({ ...viewOf(job), state, error, imported, endedAt, ...log.progress() });
 
-    async function record(): Promise<void> {
+    async function record(...others: readonly Entry[]): Promise<void> {
       if (request.dryRun) return;
-      const { resumedFrom, resumes } = before ?? {};
-      const progress: Kept = { ...kept, state, error, imported, resumedFrom, resumes };
-      await inbox.queue.write({ kind: "record", entries: [entryOf(job, endedAt, progress)] }, closed.signal);
+      const { resumedFrom, resumes } = before;
+      const progress: Kept = { ...kept, state, error, imported, isAudited, resumedFrom, resumes };
+      const entries = [entryOf(job, endedAt, progress), ...others];
+      await inbox.queue.write({ kind: "record", entries }, closed.signal);
+    }
+
+    async function recordEnd(): Promise<void> {
+      const at = endedAt;
+      if (!isAudited && error === null && at !== null && !request.dryRun) {
+        // It found nothing to change.
+        await inbox.queue.write({ kind: "record", entries: [{ entry: "no job", id }] }, closed.signal);
+        return;
+      }
+      const stop = abort.signal.reason as Stop | undefined;
+      const isStopped = isAudited && state === "stopped" && stop !== undefined && at !== null;
+      await record(...(isStopped ? [stopOf(job, stop.by, at)] : []));
     }
 
     function recordSometimes(): void {
@@ -148,20 +175,26 @@ export function createBackgroundJobs(
       }
       await runEventJob(
         inbox,
-        { ...request, limit: before?.left ?? request.limit },
+        { ...request, limit: before.left ?? request.limit },
         {
           id,
           progress: log,
-          isResumed: before !== undefined,
-          from: before?.position ?? from ?? (await beginningOf(inbox)),
+          isResumed,
+          from: before.position ?? (await beginningOf(inbox)),
           onPosition(position, left) {
             kept = { ...log.progress(), position, ...(Number.isFinite(left) ? { left } : {}) };
             recordSometimes();
           },
-          counted: before?.counted,
-          async onCounted(counted, left) {
-            kept = { ...kept, counted, left };
-            await record();
+          counted: before.counted,
+          async onRuns(counted, left) {
+            if (counted !== undefined) kept = { ...kept, counted, left };
+            if (isAudited && counted === undefined) return;
+            const audit = isAudited ? [] : [auditOf(job)];
+            isAudited = true;
+            await record(...audit).catch((cause: unknown) => {
+              isAudited = audit.length === 0;
+              throw cause;
+            });
           },
           signal: abort.signal,
         },
@@ -173,17 +206,18 @@ export function createBackgroundJobs(
         await work();
         if (abort.signal.reason !== CLOSING) state = abort.signal.aborted ? "stopped" : "done";
       } catch (cause) {
-        if (abort.signal.reason === CLOSING) return;
-        state = "failed";
-        const code = cause instanceof HookonceError ? cause.code : "internal";
-        error = { code, message: messageOf(cause) };
+        if (abort.signal.reason !== CLOSING) {
+          state = "failed";
+          const code = cause instanceof HookonceError ? cause.code : "internal";
+          error = { code, message: messageOf(cause) };
+        }
       }
       if (state !== "running") {
         endedAt = inbox.clock();
         kept = log.progress();
       }
       // A full disk is reported by the job's own error. Then the job goes on at the next start.
-      await record().catch(() => {});
+      await recordEnd().catch(() => {});
       onEnd?.(view());
     }
 
@@ -195,23 +229,40 @@ export function createBackgroundJobs(
     if (request.action === "replay" && !request.dryRun)
       replayed = Promise.all([replayed, ended]).then(() => {});
     jobs.set(id, { view, abort, ended });
+    if (isResumed) onResume?.(view());
+  }
+
+  async function resume(): Promise<void> {
+    const inbox = await open();
+    for (const { id, actor, startedAt, request, progress } of await inbox.reader.unendedJobs()) {
+      const job = { id, actor, startedAt, request: JSON.parse(request) as JobRequest };
+      const before = JSON.parse(progress) as Kept;
+      const from = before.position ?? null;
+      const resumes = Bun.deepEquals(before.resumedFrom, from) ? (before.resumes ?? 1) : 0;
+      const end = job.request.action === "import" ? CUT : resumes < MAX_RESUMES ? null : STUCK;
+      const resumed: Kept = { ...before, resumedFrom: from, resumes: resumes + 1, ...end };
+      const endedAt = end === null ? null : inbox.clock();
+      await inbox.queue.write({ kind: "record", entries: [entryOf(job, endedAt, resumed)] });
+      if (end === null) run(inbox, job, resumed, true);
+    }
   }
 
   return {
     async start(request, actor) {
       const inbox = await open();
+      await resuming.catch(() => {});
       const job = { id: crypto.randomUUID(), request, actor, startedAt: inbox.clock() };
       // Recorded before it begins, so that it never takes events that arrive after an interruption.
       const position = request.action === "import" ? undefined : await beginningOf(inbox);
+      // Reading its request is most of an import's work, so it is recorded whatever it finds.
+      const isAudited = request.action === "import";
+      const nothing = { error: null, imported: null, groups: [], failures: [] };
+      const before: Kept = { state: "running", ...nothing, position, isAudited };
       if (!request.dryRun) {
-        const nothing = { error: null, imported: null, groups: [], failures: [] };
-        const progress: Kept = { state: "running", ...nothing, position };
-        await inbox.queue.write({
-          kind: "record",
-          entries: [entryOf(job, null, progress), auditOf(job)],
-        });
+        const audit = isAudited ? [auditOf(job)] : [];
+        await inbox.queue.write({ kind: "record", entries: [entryOf(job, null, before), ...audit] });
       }
-      run(inbox, job, undefined, position);
+      run(inbox, job, before, false);
       return job.id;
     },
     async view(id) {
@@ -222,36 +273,20 @@ export function createBackgroundJobs(
       return viewOfKept(kept);
     },
     async list(limit) {
-      const kept = await (await open()).reader.jobs(limit);
-      const inMemory = [...jobs.values()].map(({ view }) => view());
-      const ids = new Set(inMemory.map(({ id }) => id));
-      return [...inMemory, ...kept.filter(({ id }) => !ids.has(id)).map(viewOfKept)]
-        .sort((a, b) => b.startedAt - a.startedAt)
+      const { reader } = await open();
+      const kept = [...(await reader.unendedJobs()), ...(await reader.jobs(limit))].map(viewOfKept);
+      // What is in memory is newer.
+      const all = [...kept, ...[...jobs.values()].map(({ view }) => view())];
+      return [...new Map(all.map((view) => [view.id, view])).values()]
+        .sort((a, b) => Number(b.endedAt === null) - Number(a.endedAt === null) || b.startedAt - a.startedAt)
         .slice(0, limit);
     },
-    stop(id) {
+    async stop(id, by) {
       const job = find(id);
-      if (job === undefined) throw unknown(id);
-      job.abort.abort();
+      if (job !== undefined) job.abort.abort({ by } satisfies Stop);
+      else if ((await (await open()).reader.job(id)) === undefined) throw unknown(id);
     },
-    async resume() {
-      const inbox = await open();
-      const interrupted = (await inbox.reader.jobs(MAX_ENDED)).filter(({ endedAt }) => endedAt === null);
-      for (const kept of interrupted.toReversed()) {
-        const { id, actor, startedAt } = kept;
-        const job = { id, actor, startedAt, request: JSON.parse(kept.request) as JobRequest };
-        const before = JSON.parse(kept.progress) as Kept;
-        const from = before.position ?? null;
-        const resumes = Bun.deepEquals(before.resumedFrom, from) ? (before.resumes ?? 1) : 0;
-        const end = job.request.action === "import" ? CUT : resumes < MAX_RESUMES ? null : STUCK;
-        const resumed: Kept = { ...before, resumedFrom: from, resumes: resumes + 1, ...end };
-        await inbox.queue.write({
-          kind: "record",
-          entries: [entryOf(job, end === null ? null : inbox.clock(), resumed)],
-        });
-        if (end === null) run(inbox, job, resumed);
-      }
-    },
+    resume: () => (resuming = resume()),
     async close() {
       closing = true;
       setTimeout(() => closed.abort(), MAX_CLOSE_MS).unref();

@@ -39,8 +39,8 @@ export interface EventJobRun {
   readonly onPosition?: (position: JobPosition, left: number) => void;
   /** Events that count against the limit already: they may have run before an interruption. */
   readonly counted?: readonly string[] | undefined;
-  /** Called before events of a limited job run, with all that count and may run again after a crash. */
-  readonly onCounted?: (counted: readonly string[], left: number) => Promise<void>;
+  /** Called before events run. Of a limited job: with all that count and may run again after a crash. */
+  readonly onRuns?: (counted: readonly string[] | undefined, left: number) => Promise<void>;
   /** Ends it after the events that have begun. */
   readonly signal: AbortSignal;
 }
@@ -62,7 +62,7 @@ export async function beginningOf({ reader }: Pick<JobInbox, "reader">): Promise
 export async function runEventJob(
   inbox: JobInbox,
   request: EventJobRequest,
-  { id, progress, isResumed = false, from, onPosition, counted, onCounted, signal }: EventJobRun,
+  { id, progress, isResumed = false, from, onPosition, counted, onRuns, signal }: EventJobRun,
 ): Promise<void> {
   if (request.action !== "apply" && request.reason === undefined && !request.dryRun)
     throw new HookonceError("reason_missing", `${request.action} needs a reason: add --reason TEXT.`);
@@ -82,7 +82,7 @@ export async function runEventJob(
         sample,
         isResumed,
         counted: page,
-        onCounted,
+        onRuns,
         signal,
       });
       await pace.wait(signal);
@@ -131,7 +131,7 @@ function refuseUnknownSource({ sources }: JobInbox, { source }: EventFilter, log
 interface PageRun extends Pick<EventJobRun, "id" | "progress" | "signal"> {
   readonly ordered: Ordered;
   readonly counted: Set<string>;
-  readonly onCounted: EventJobRun["onCounted"];
+  readonly onRuns: EventJobRun["onRuns"];
   /** Of a dry run. */
   readonly sample: ReturnType<typeof createSample>;
   readonly isResumed: boolean;
@@ -143,7 +143,7 @@ async function runPage(
   { queue, sources, handlers, clock }: JobInbox,
   request: EventJobRequest,
   events: readonly Selected[],
-  { id, ordered, left: before, progress, sample, isResumed, counted, onCounted, signal }: PageRun,
+  { id, ordered, left: before, progress, sample, isResumed, counted, onRuns, signal }: PageRun,
 ): Promise<number> {
   const { action, dryRun, filter } = request;
   const isNamed = filter.ids !== undefined;
@@ -185,8 +185,8 @@ async function runPage(
       });
     }
   }
-  // Before they run. Otherwise as many others would run after a crash.
-  if (chosen.length > 0 && Number.isFinite(left)) await onCounted?.([...counted], left);
+  // Otherwise as many others would run after a crash.
+  if (chosen.length > 0) await onRuns?.(Number.isFinite(left) ? [...counted] : undefined, left);
   const runs = chosen.map((begin) => begin());
   // Count the events that the queue accepted, and then throw the first refusal.
   for (const run of await Promise.allSettled(runs)) {

@@ -22,6 +22,8 @@ export interface JobView extends JobProgress {
   /** `stopped`: a caller ended it. `failed`: it could not continue, and `error` says why. */
   readonly state: "running" | "done" | "stopped" | "failed";
   readonly error: { readonly code: ErrorCode; readonly message: string } | null;
+  /** Its events, in words, such as `type:invoice.* limit:3`. */
+  readonly target: string;
   /** Of an import. */
   readonly imported: ImportCounts | null;
 }
@@ -41,6 +43,10 @@ export interface Kept extends Pick<JobView, "state" | "error" | "imported" | "gr
   readonly left?: number | undefined;
   /** Events after the position that count against the limit already. */
   readonly counted?: readonly string[] | undefined;
+  /** Of an import that was interrupted: its events are gone. */
+  readonly target?: string;
+  /** Whether its beginning is in the audit list. */
+  readonly isAudited: boolean;
   /** Where it went on after the last interruption; null at the beginning. */
   readonly resumedFrom?: JobPosition | null | undefined;
   /** How often it has gone on from there. */
@@ -49,13 +55,14 @@ export interface Kept extends Pick<JobView, "state" | "error" | "imported" | "gr
 
 export function viewOf({ id, request, actor, startedAt }: Started) {
   const { action, dryRun, reason = null } = request;
-  return { id, action, actor, reason, dryRun, startedAt };
+  return { id, action, actor, reason, dryRun, startedAt, target: targetOf(request) };
 }
 
 export function viewOfKept({ id, actor, startedAt, endedAt, request, progress }: KeptJob): JobView {
   const started = { id, actor, startedAt, request: JSON.parse(request) as JobRequest };
-  const { state, error, imported, groups, failures } = JSON.parse(progress) as Kept;
-  return { ...viewOf(started), endedAt, state, error, imported, groups, failures, tried: null };
+  const { target, state, error, imported, groups, failures } = JSON.parse(progress) as Kept &
+    Pick<JobView, "target">;
+  return { ...viewOf(started), target, endedAt, state, error, imported, groups, failures, tried: null };
 }
 
 export function entryOf(
@@ -63,8 +70,6 @@ export function entryOf(
   endedAt: number | null,
   progress: Kept,
 ): Entry {
-  // The events of an import are too many to keep. Its sender sends them again.
-  const kept = request.action === "import" ? { ...request, events: [] } : request;
   return {
     entry: "job",
     job: {
@@ -73,10 +78,17 @@ export function entryOf(
       actor,
       startedAt,
       endedAt,
-      request: JSON.stringify(kept),
-      progress: JSON.stringify(progress),
+      request: JSON.stringify(keptOf(request, endedAt)),
+      progress: JSON.stringify({ target: targetOf(request), ...progress }),
     },
   };
+}
+
+/** Up to 50,000 events or ids are too many to keep for longer than they are needed. */
+function keptOf(request: JobRequest, endedAt: number | null): JobRequest {
+  // An import does not go on after a crash. Its sender sends the events again.
+  if (request.action === "import") return { ...request, events: [] };
+  return endedAt === null ? request : { ...request, filter: { ...request.filter, ids: undefined } };
 }
 
 export function auditOf({ request, actor, startedAt: at }: Started): Entry {
@@ -84,11 +96,18 @@ export function auditOf({ request, actor, startedAt: at }: Started): Entry {
   return { entry: "audit", change: { at, actor, action, target: targetOf(request), reason } };
 }
 
+/** Somebody has stopped a job. */
+export function stopOf({ request }: Started, actor: string, at: number): Entry {
+  const target = `${request.action} ${targetOf(request)}`;
+  return { entry: "audit", change: { at, actor, action: "stop", target, reason: null } };
+}
+
 /** The events of a job, in words. */
 function targetOf(request: JobRequest): string {
   if (request.action === "import") return `${request.source}: ${counted(request.events.length, "id")}`;
   const { ids, source, type, outcome, since, until, search } = request.filter;
-  const parts = Object.entries({ source, type, outcome, since: iso(since), until: iso(until), search })
+  const { limit } = request;
+  const parts = Object.entries({ source, type, outcome, since: iso(since), until: iso(until), search, limit })
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}:${value}`);
   const listed = ids === undefined ? [] : [ids.length > 3 ? `${ids.length} ids` : ids.join(", ")];

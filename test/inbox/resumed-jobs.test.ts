@@ -24,7 +24,7 @@ async function resumed(progress: object): Promise<{ readonly states: string[]; r
   };
   const inbox = {
     reader: {
-      jobs: () => [kept],
+      unendedJobs: () => [kept],
       job: () => undefined,
       followed: () => ({ event: 9, failure: 0, change: 0 }),
       recorded() {

@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError } from "../../errors.ts";
 import type { Entry } from "../records.ts";
+import { recordChange, recordJob } from "./job-entries.ts";
 import { createRollupSums } from "./rollup-sums.ts";
 import { MINUTE_MS } from "./rollup-writes.ts";
 
@@ -30,26 +31,15 @@ export function createEntries(db: Database): (entry: Entry) => void {
           throw new HookonceError("unknown_token", `There is no token named "${entry.name}".`);
         return;
       }
-      case "audit": {
-        const { at, actor, action, target, reason } = entry.change;
-        db.query("insert into hookonce_audit (at, actor, action, target, reason) values (?, ?, ?, ?, ?)").run(
-          at,
-          actor,
-          action,
-          target,
-          reason,
-        );
+      case "audit":
+        recordChange(db, entry.change);
         return;
-      }
-      case "job": {
-        const { id, action, actor, startedAt, endedAt, request, progress } = entry.job;
-        db.query(
-          `insert into hookonce_jobs (id, action, actor, started_at, ended_at, request, progress)
-           values (?, ?, ?, ?, ?, ?, ?)
-           on conflict (id) do update set ended_at = excluded.ended_at, progress = excluded.progress`,
-        ).run(id, action, actor, startedAt, endedAt, request, progress);
+      case "job":
+        recordJob(db, entry.job);
         return;
-      }
+      case "no job":
+        db.query("delete from hookonce_jobs where id = ?").run(entry.id);
+        return;
       case "refused": {
         const { source, at, count } = entry;
         db.query(

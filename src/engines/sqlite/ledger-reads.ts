@@ -1,4 +1,4 @@
-import { asc, desc, eq, lt, sql, type SQL } from "drizzle-orm";
+import { asc, desc, eq, isNull, lt, sql, type SQL } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { Reader, Rollup, SourceSeen, Span } from "../reader.ts";
 import type { Token } from "../records.ts";
@@ -7,7 +7,7 @@ import { audit, jobs, rollups, secrets, tokens } from "./schema.ts";
 
 type Ledger = Pick<
   Reader,
-  "rollups" | "seen" | "matchedSecrets" | "audit" | "tokens" | "token" | "jobs" | "job"
+  "rollups" | "seen" | "matchedSecrets" | "audit" | "tokens" | "token" | "jobs" | "job" | "unendedJobs"
 >;
 
 /** What is recorded beside the events. */
@@ -54,6 +54,8 @@ export function ledgerReads(db: BunSQLiteDatabase): Ledger {
       return row === undefined ? undefined : tokenOf(row);
     },
     jobs: (limit) => db.select().from(jobs).orderBy(desc(jobs.startedAt), desc(jobs.id)).limit(limit).all(),
+    unendedJobs: () =>
+      db.select().from(jobs).where(isNull(jobs.endedAt)).orderBy(asc(jobs.startedAt), asc(jobs.id)).all(),
     job: (id) => db.select().from(jobs).where(eq(jobs.id, id)).get(),
   };
 }

@@ -81,7 +81,10 @@ export const tokens = sqliteTable(
   ],
 );
 
-/** What people have changed. Written in the transaction that makes the change or begins the job. */
+/**
+ * What people have changed. Written in the transaction that makes the change, or before a job changes its first
+ * event. A line is removed after 400 days if there are 10,000 later ones.
+ */
 export const audit = sqliteTable("hookonce_audit", {
   id: integer().primaryKey(),
   at: integer().notNull(),
@@ -91,7 +94,10 @@ export const audit = sqliteTable("hookonce_audit", {
   reason: text(),
 });
 
-/** Jobs that change many events. One that has not ended goes on at the next start. */
+/**
+ * Jobs that change many events. One that has not ended goes on at the next start. Of those that have ended, the
+ * latest 1,000 are kept, unless they found nothing to change.
+ */
 export const jobs = sqliteTable(
   "hookonce_jobs",
   {

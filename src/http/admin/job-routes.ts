@@ -17,8 +17,8 @@ export function createJobRoutes({ jobs }: Pick<AdminInbox, "jobs">) {
     })
     .get("/api/jobs", needs("read"), async (c) => c.json({ items: await jobs.list(MAX_LISTED), next: null }))
     .get("/api/jobs/:id", needs("read"), async (c) => c.json(await jobs.view(c.req.param("id"))))
-    .delete("/api/jobs/:id", needs("steer"), (c) => {
-      jobs.stop(c.req.param("id"));
+    .delete("/api/jobs/:id", needs("steer"), async (c) => {
+      await jobs.stop(c.req.param("id"), c.get("actor").name);
       return c.json({ status: "stopping" });
     });
 }

@@ -153,7 +153,9 @@ function sentenceOf(event: EventDetail, now: number): string {
       ? `Applied once${by}${changed}${ms}.`
       : outcome === "stale" && event.reason !== null
         ? `Stale, so no handler ran. ${visible(event.reason)}`
-        : SENTENCES[outcome];
+        : event.same_as === null
+          ? SENTENCES[outcome]
+          : `Ignored: its body is that of the event ${visible(event.same_as)}, which stands for it (same_body).`;
   return `Received ${shortTime(at, now)} (${ago(at, now)}). ${words}${copies}`;
 }
 

@@ -214,6 +214,8 @@ export interface EventDetail extends ListedEvent {
   readonly replays: number;
   /** Why it was discarded, applied after that, or replayed, or which event is newer than a stale one. */
   readonly reason: string | null;
+  /** The id of the event with the same bytes that stands for it (`same_body`). Null if it stands for itself. */
+  readonly sameAs: string | null;
 }
 
 /** Open failures with the same source, handler, code and first 500 characters of the message. */

@@ -54,6 +54,7 @@ const detail = (more: Partial<EventDetail> = {}): EventDetail => ({
   reply: null,
   replays: 0,
   reason: null,
+  same_as: null,
   ...more,
 });
 
@@ -190,6 +191,9 @@ Payload, 14 bytes
   {
     "id": "evt_1"
   }`);
+  expect(eventReport(detail({ outcome: "ignored", same_as: "evt_0" }), pipe)).toContain(
+    "Ignored: its body is that of the event evt_0, which stands for it (same_body).",
+  );
   const owed = detail({
     outcome: "unhandled",
     handler: null,

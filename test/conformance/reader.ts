@@ -332,6 +332,39 @@ export function createReaderTests(name: string, harness: EngineHarness): void {
     });
   });
 
+  describe(`${name}: an event with the same body`, () => {
+    test("as one that is applied is found by its id, and names that one", async () => {
+      await using it = await openEngine(harness);
+      const source = sourceWith({ sameBody: true });
+      const body = '{"fail":true}';
+      await it.commit(["a", "b"].map((id) => deliver(id, { source, body })));
+      await it.commit(
+        ["a", "b"].map((id) => apply(id, { source })),
+        corrected,
+      );
+      const reader = await it.engine.reader();
+      const said = async (id: string): Promise<unknown> => {
+        const [event, { items }] = [
+          await reader.event("shop", id),
+          await reader.events({ search: id }, undefined, 9),
+        ];
+        return [
+          event?.outcome,
+          event?.sameAs,
+          event?.failure,
+          items.map(({ eventId, outcome }) => `${eventId} ${outcome}`),
+        ];
+      };
+      expect(await said("a")).toEqual(["processed", null, null, ["a processed"]]);
+      expect(await said("b")).toEqual(["ignored", "a", null, ["b ignored"]]);
+      expect(await reader.owedByType(10)).toEqual([]);
+      await it.commit([
+        deliver("c", { source: sourceWith({ sameBody: true, unhandled: "ignore" }), type: "other" }),
+      ]);
+      expect(await said("c")).toEqual(["ignored", null, null, ["c ignored"]]);
+    });
+  });
+
   describe(`${name}: the outcome of an event`, () => {
     test("is the same in every list, count and look-up", async () => {
       await using it = await mixed(harness);

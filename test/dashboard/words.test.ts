@@ -196,11 +196,14 @@ describe("words", () => {
       reply: null,
       replays: 0,
       reason: null,
+      same_as: null,
     };
     expect(storyOf(event)).toMatch(
       /^Applied once by handlers\/stripe\/invoice\.paid\.sql, changed 1 row\. Received at .+\. 3 later copies were stopped\.$/,
     );
     expect(storyOf({ ...event, outcome: "unhandled" })).toContain("the event is owed");
+    const same = storyOf({ ...event, outcome: "ignored", same_as: "evt_0" });
+    expect(same).toContain("Its body is that of the event evt_0, which stands for it (same_body).");
   });
 });
 

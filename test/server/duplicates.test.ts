@@ -250,7 +250,12 @@ insert into effects select null, null, null where not exists (select 1 from hook
     expect(await sendAs(inbox, "a", { type: "paid" })).toBe("failed");
     expect(await sendAs(inbox, "b", { type: "paid" })).toBe("processed");
     expect(await sendAs(inbox, "a", { type: "paid" })).toBe("duplicate");
-    expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
+    expect(left(inbox)).toEqual({ events: 2, failures: 0, effects: 1 });
+    expect(inbox.rows("select event_id, outcome from hookonce_events order by id")).toEqual([
+      { event_id: "b", outcome: "processed" },
+      { event_id: "a", outcome: "ignored" },
+    ]);
+    expect(await (await inbox.api("/api/event?event_id=a")).json()).toMatchObject({ same_as: "b" });
   });
 
   test("is off by default, because two events can have the same bytes", async () => {

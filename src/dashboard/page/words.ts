@@ -143,7 +143,9 @@ export function storyOf(event: EventDetail): string {
     case "imported":
       return `Imported as applied elsewhere. No handler ran here.${later}`;
     case "ignored":
-      return `Received at ${at} and ignored, as the config says. Its payload is not kept.`;
+      return event.same_as === null
+        ? `Received at ${at} and ignored, as the config says. Its payload is not kept.`
+        : `Received at ${at}. Its body is that of the event ${visible(event.same_as)}, which stands for it (same_body). It never runs.`;
     case "stale":
       return `Received at ${at}, but a newer event had been applied. Nothing was changed.${event.reason === null ? "" : ` ${visible(event.reason)}`}${later}`;
     case "discarded":

@@ -6,6 +6,7 @@ import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import type { Positions } from "./positions.ts";
 import { nothing, quarantined, resultOf, unreadable } from "./results.ts";
+import type { SameBody } from "./same-body.ts";
 
 type Apply = Extract<Job, { kind: "apply" }>;
 
@@ -20,6 +21,7 @@ export interface Applies {
 
 export function createApplies(
   store: EventStore,
+  sameBody: SameBody,
   positions: Positions,
   policy: Policy,
   runs: HandlerRuns,
@@ -69,9 +71,8 @@ export function createApplies(
     // The failure has been settled in the meantime, under this id or by a change of the config.
     if (failure === undefined) return { ...said, outcome: "duplicate" };
     if (handler === null) return { ...said, outcome: "failed", error: failureOf(job, type, handlers) };
-    const same = store.findSameBody(source, () => failure.body);
-    if (same !== undefined) {
-      store.settleFailure(source, eventId, at);
+    if (sameBody.find(source, () => failure.body) !== undefined) {
+      sameBody.close(source, eventId, failure.body, at);
       return { ...said, outcome: "duplicate" };
     }
     return applyFailure(job, handler, failure);

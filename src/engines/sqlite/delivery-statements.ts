@@ -50,7 +50,12 @@ export const SQL = {
     where source = ?1 and event_id = ?2`,
   findSameBody: `
     select id, event_id, type, outcome, deliveries, received_at from hookonce_events
-    where source = ?1 and body_sha256 = ?2 limit 1`,
+    where source = ?1 and body_sha256 = ?2 order by id limit 1`,
+  dropSameBody: `
+    delete from hookonce_events
+    where source = ?1 and event_id = ?2 and outcome = 'ignored' and body_sha256 <> ?3 and id > (
+      select first.id from hookonce_events as first
+      where first.source = ?1 and first.body_sha256 = hookonce_events.body_sha256 order by first.id limit 1)`,
   findReply: `select reply from hookonce_results where event = ?1`,
   // Bodies that an older version stored have no hash. No row means that the body is gone, so nothing can
   // differ.

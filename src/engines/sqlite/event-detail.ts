@@ -59,6 +59,19 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
     return { receivedAt, headers: JSON.parse(headers) as Headers, body, element: false };
   }
 
+  /** An event that has failed is ignored once another one with its bytes is recorded (same-body.ts). */
+  function sameAs({ id, source, outcome, bodySha256 }: typeof events.$inferSelect): string | null {
+    if (outcome !== "ignored" || bodySha256 === null) return null;
+    const first = db
+      .select({ id: events.id, eventId: events.eventId })
+      .from(events)
+      .where(and(eq(events.source, source), eq(events.bodySha256, bodySha256)))
+      .orderBy(asc(events.id))
+      .limit(1)
+      .get();
+    return first === undefined || first.id === id ? null : first.eventId;
+  }
+
   function detailOfFailure(failure: NonNullable<ReturnType<typeof failureOf>>): EventDetail {
     const { shown, deliveries: count, headers, body, element } = failure;
     const { source, eventId, type, firstAt, lastAt, handler } = shown;
@@ -86,6 +99,7 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
       reply: null,
       replays: 0,
       reason: null,
+      sameAs: null,
     };
   }
 
@@ -114,6 +128,7 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
         reply: typeof result?.reply === "string" ? (JSON.parse(result.reply) as Reply) : null,
         replays: result?.replays ?? 0,
         reason: result?.reason ?? null,
+        sameAs: sameAs(event),
       };
     },
   };

@@ -151,7 +151,7 @@ export function createEventStore(db: Database) {
     insertSettled(
       source: EventSource,
       input: Pick<HandlerInput, "id" | "type">,
-      outcome: "processed" | "stale" | "discarded" | "imported",
+      outcome: "processed" | "stale" | "discarded" | "imported" | "ignored",
       handler: string | null,
       failure: OpenFailure,
     ): number | undefined {
@@ -225,10 +225,6 @@ export function createEventStore(db: Database) {
 
     find: (source: SourceName, eventId: string): RecordedEvent | undefined =>
       recorded(sql.findEvent.row(source.name, eventId)),
-
-    /** Finds an event with the same bytes and another id, if the source has `same_body = "duplicate"`. */
-    findSameBody: (source: EventSource, own: () => Uint8Array): RecordedEvent | undefined =>
-      source.sameBody ? recorded(sql.findSameBody.row(source.name, sha256(own()))) : undefined,
 
     replyOf(event: number): Reply | null {
       const reply = sql.findReply.row(event)?.[0];
@@ -344,6 +340,6 @@ function replyJson(reply: Reply | null): string | null {
   return reply === null ? null : JSON.stringify(reply);
 }
 
-function sha256(bytes: Uint8Array): Uint8Array {
+export function sha256(bytes: Uint8Array): Uint8Array {
   return Bun.SHA256.hash(bytes) as Uint8Array;
 }

@@ -21,6 +21,7 @@ import { createApplies } from "./apply-jobs.ts";
 import { createOtherJobs } from "./other-jobs.ts";
 import { createPositions } from "./positions.ts";
 import { nothing, quarantined, resultOf } from "./results.ts";
+import { createSameBody } from "./same-body.ts";
 
 /** The rows in which the open transaction, or an earlier one, has stored the bytes of batches. */
 export type BatchBodies = Pick<Map<object, number>, "get" | "set">;
@@ -49,13 +50,14 @@ export function createJobs(
   interrupted: InterruptedRuns,
 ): Jobs {
   const positions = createPositions(db, policy);
-  const applies = createApplies(store, positions, policy, runs, interrupted);
+  const sameBody = createSameBody(db, store, interrupted);
+  const applies = createApplies(store, sameBody, positions, policy, runs, interrupted);
   const { replay, discard, importEvents, record } = createOtherJobs(db, store, positions, runs, interrupted);
 
   function run(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult {
     switch (job.kind) {
       case "delivery":
-        return deliver(asRecorded(job.event), handlers, bodies);
+        return deliver(prepared(job.event), handlers, bodies);
       case "apply":
         return applies.apply(job, handlers);
       case "replay":
@@ -68,6 +70,12 @@ export function createJobs(
         for (const entry of job.entries) record(entry);
         return null;
     }
+  }
+
+  function prepared(event: Incoming): Incoming {
+    const incoming = asRecorded(event);
+    sameBody.reopen(incoming);
+    return incoming;
   }
 
   /**
@@ -92,9 +100,8 @@ export function createJobs(
 
   function deliver(incoming: Incoming, handlers: Handlers, bodies: BatchBodies): Result {
     const { source, input } = incoming;
-    const same = store.findSameBody(source, () => ownBytes(incoming));
-    // An event recorded under this id takes precedence, because it may still be owed.
-    if (same !== undefined) return repeat(incoming, store.find(source, input.id) ?? same, handlers);
+    const same = sameBody.find(source, () => ownBytes(incoming));
+    if (same !== undefined) return repeat(incoming, sameBody.repeatedBy(incoming) ?? same, handlers);
 
     const failure = store.findFailure(source, input.id);
     const decided = decideNew(source, input, failure, handlers);
@@ -161,8 +168,7 @@ export function createJobs(
     if (handler === null || !policy.isOwed(known.outcome, handler)) {
       const outcome = policy.repeatedAs(known.outcome);
       store.countDelivery(known, incoming, outcome, changedBody);
-      // Close the failure recorded under this id, because the event was applied under another one.
-      if (known.eventId !== input.id) store.settleFailure(source, input.id, input.receivedAt);
+      if (known.eventId !== input.id) sameBody.close(source, input.id, ownBytes(incoming), input.receivedAt);
       return { ...resultOf(nothing), ...said, outcome, reply: store.replyOf(known.id) };
     }
     // The stored delivery is applied, whichever delivery causes the run.
@@ -229,10 +235,10 @@ export function createJobs(
   }
 
   function recordFailedDelivery(job: Delivery, handlers: Handlers, error: unknown): Result {
-    const incoming = asRecorded(job.event);
+    const incoming = prepared(job.event);
     const { source, input } = incoming;
     // If the event is still recorded after the undo, it was unhandled, and its new handler has now failed.
-    const owed = store.find(source, input.id) ?? store.findSameBody(source, () => ownBytes(incoming));
+    const owed = sameBody.repeatedBy(incoming);
     const { eventId, type } = owed ?? { eventId: input.id, type: input.type };
     const handler = handlers.for(source.handlersOf, type);
     const nextAt = applies.retryAfter(source, eventId, input.receivedAt, error);

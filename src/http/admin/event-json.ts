@@ -99,6 +99,7 @@ function detailJson(event: StoredEvent, payloadOf: (stored: KeptBody) => string 
     reply,
     replays,
     reason,
+    same_as: event.sameAs,
   };
 }
 

@@ -91,6 +91,8 @@ export interface EventDetail extends EventJson {
   readonly reply: ReplyJson | null;
   /** How often `replay` ran it. */
   readonly replays: number;
+  /** The id of the event with the same body that stands for it (`same_body`); null if it stands for itself. */
+  readonly same_as: string | null;
   /** Why it was discarded, applied after that, or replayed, or which event is newer than a stale one. */
   readonly reason: string | null;
 }

@@ -1,4 +1,4 @@
-import { apply, batchOf, batchShop, deliver, sourceWith } from "../jobs.ts";
+import { apply, batchOf, batchShop, deliver, discard, replay, sourceWith } from "../jobs.ts";
 import { corrected, none, type Scenario } from "./scenario.ts";
 
 const sameBody = sourceWith({ sameBody: true });
@@ -205,7 +205,8 @@ export const batches: readonly Scenario[] = [
     ],
     answers: ["failed handler_error", "processed", "duplicate", "duplicate", "duplicate"],
     effects: ["b 0"],
-    events: ["b processed ×2"],
+    events: ["b processed ×2", "a ignored"],
+    bodies: 1,
     settled: ["a"],
   },
   {
@@ -222,7 +223,62 @@ export const batches: readonly Scenario[] = [
     ],
     answers: ["failed handler_error", "processed", "duplicate"],
     effects: ["b 0"],
-    events: ["b processed ×2"],
+    events: ["b processed ×2", "a ignored"],
+    bodies: 1,
+    settled: ["a"],
+  },
+  {
+    name: "same_body: of two failures with the same bytes one is applied, and the other is ignored for good",
+    steps: [
+      {
+        jobs: ["a", "b"].map((id) => deliver(id, { source: sameBody, body: '{"fail":true}' })),
+      },
+      {
+        handlers: corrected,
+        jobs: [
+          ...["a", "b", "b"].map((id) => apply(id, { source: sameBody })),
+          replay("b", { source: sameBody }),
+          discard("b", { source: sameBody }),
+          deliver("b", { source: sameBody, body: '{"fail":true}' }),
+          deliver("a", { source: sameBody, body: '{"fail":true}' }),
+        ],
+      },
+    ],
+    answers: [
+      "failed handler_error",
+      "failed handler_error",
+      "processed",
+      "duplicate",
+      "duplicate",
+      "duplicate",
+      "duplicate",
+      "duplicate",
+      "duplicate",
+    ],
+    effects: ["a 0"],
+    events: ["a processed ×3", "b ignored"],
+    settled: ["a", "b"],
+    bodies: 1,
+  },
+  {
+    name: "same_body: an ignored event whose handler fails on other bytes is owed, and not ignored any more",
+    steps: [
+      {
+        jobs: ["a", "b"].map((id) => deliver(id, { source: sameBody, body: '{"fail":true}' })),
+      },
+      { handlers: corrected, jobs: ["a", "b"].map((id) => apply(id, { source: sameBody })) },
+      { jobs: [deliver("b", { source: sameBody, body: '{"fail":true,"cents":2}' })] },
+    ],
+    answers: [
+      "failed handler_error",
+      "failed handler_error",
+      "processed",
+      "duplicate",
+      "failed handler_error",
+    ],
+    effects: ["a 0"],
+    events: ["a processed"],
+    failures: ["b handler_error ×2, 2 deliveries"],
     settled: ["a"],
   },
   {

@@ -129,7 +129,7 @@ async function readFolder(
   const reader = await store.openForReading(config.database);
   const inbox: BackgroundInbox = {
     reader: reader ?? EMPTY,
-    queue: { write: () => Promise.reject(new Error("a dry run writes nothing")) },
+    queue: { received: 0, write: () => Promise.reject(new Error("a dry run writes nothing")) },
     sources: byStoredName(sources, config),
     handlers: () => table,
     tryEvents: createDryRun(config),

@@ -100,7 +100,7 @@ export type Job =
   /** Give up on an owed event. The outcome `duplicate` means that it is done. */
   | (EventJob & { readonly kind: "discard"; readonly reason: string })
   /**
-   * Record events that were applied elsewhere. No handler runs. Give at most 1,000, for the others' sake. If many
+   * Record events that were applied elsewhere. No handler runs. Give at most 5,000, for the others' sake. If many
    * of them are owed here, only the first are recorded: as many as the result counts.
    */
   | {

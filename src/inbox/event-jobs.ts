@@ -18,7 +18,7 @@ import type { Queue } from "./queue.ts";
 
 export interface JobInbox {
   readonly reader: Pick<Reader, "owed" | "recorded" | "followed" | "find" | "countKnown">;
-  readonly queue: Pick<Queue, "write">;
+  readonly queue: Pick<Queue, "write" | "received">;
   readonly sources: ReadonlyMap<string, EventSource>;
   readonly handlers: () => Handlers;
   /** Runs events and rolls back. Without it, a dry run only counts. */

@@ -17,8 +17,12 @@ export interface ImportCounts extends Imported {
   readonly old: number;
 }
 
-/** How many are written at once: 3 ms. */
+/**
+ * How many are written at once: 5 ms, and 20 ms while no deliveries come. Random ids or times that are not in the
+ * order of the ids change fewer pages together: beside a million others, 1.4 kB for each in place of 3.9.
+ */
 const PIECE = 1000;
+const LARGE_PIECE = 5000;
 
 /** @throws HookonceError `unknown_source`; what the queue refused */
 export async function importEvents(
@@ -40,8 +44,11 @@ export async function importEvents(
     return { fresh, known: piece.length - fresh - owed, owed };
   };
   let counts: ImportCounts = { fresh: 0, known: 0, owed: 0, old: 0 };
+  let received: number | undefined;
   for (let from = 0; from < events.length && !signal.aborted;) {
-    const piece = events.slice(from, from + PIECE);
+    const isQuiet = queue.received === received;
+    received = queue.received;
+    const piece = events.slice(from, from + (isQuiet && !dryRun ? LARGE_PIECE : PIECE));
     const done = dryRun
       ? await counted(piece)
       : await queue.write({ kind: "import", source, events: piece, at: clock() }, signal);

@@ -4,26 +4,29 @@ import type { EventStore } from "./event-store.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { nothing } from "./results.ts";
 
-/**
- * One statement each for all events of a job, 3 µs an event; with a statement for each event it is 7. The
- * condition `true` keeps SQLite from reading ON CONFLICT as part of a join.
- */
-const INSERT = `
+/** How many rows go into a statement: 7 µs for each. With one row it is 10 µs, with rows as JSON 8.5 µs. */
+const ROWS = 100;
+
+const insertOf = (rows: number): string => `
   insert into hookonce_events
     (source, event_id, type, received_at, outcome, deliveries, last_delivery_at)
-  select ?1, value ->> 0, value ->> 1, value ->> 2, 'imported', 0, value ->> 2 from json_each(?2) where true
+  values ${Array.from({ length: rows }, (_, row) => {
+    const [id, type, at] = [2, 3, 4].map((parameter) => `?${row * 3 + parameter}`);
+    return `(?1, ${id}, ${type}, ${at}, 'imported', 0, ${at})`;
+  }).join(", ")}
   on conflict (source, event_id) do nothing`;
+const INSERT = insertOf(ROWS);
 
 const FIND_FAILED = `
   select event_id from hookonce_failures
-  where source = ?1 and event_id in (select value ->> 0 from json_each(?2)) and settled_at is null`;
+  where source = ?1 and event_id in (select value from json_each(?2)) and settled_at is null`;
 
 /** Most inboxes have none, and then nothing is to be looked up: 9 µs for each event. */
 const HAS_UNHANDLED = `
   select exists (select 1 from hookonce_events indexed by hookonce_events_unhandled where outcome = 'unhandled')`;
 const FIND_UNHANDLED = `
   select id from hookonce_events
-  where source = ?1 and event_id in (select value ->> 0 from json_each(?2)) and outcome = 'unhandled'`;
+  where source = ?1 and event_id in (select value from json_each(?2)) and outcome = 'unhandled'`;
 /** Of an event that arrived once, only its outcome tells how that delivery was answered. */
 const KEEP_FIRST_DELIVERIES = `
   insert into hookonce_deliveries (source, event_id, number, at, outcome)
@@ -45,9 +48,21 @@ const MAX_COPIED = 1024 * 1024;
  * its body, its deliveries, its type and its time.
  */
 export function createImports(db: Database, store: EventStore, interrupted: InterruptedRuns) {
-  function closeUnhandled(source: EventSource, rows: string): number {
+  /** @returns how many were new */
+  function insert(source: EventSource, events: readonly ImportedEvent[]): number {
+    let fresh = 0;
+    for (let from = 0; from < events.length; from += ROWS) {
+      const rows = events.slice(from, from + ROWS);
+      const statement = rows.length === ROWS ? INSERT : insertOf(rows.length);
+      const values = rows.flatMap(({ id, type, at }) => [id, type, at]);
+      fresh += db.query(statement).run(source.name, ...values).changes;
+    }
+    return fresh;
+  }
+
+  function closeUnhandled(source: EventSource, eventIds: string): number {
     if (db.query(HAS_UNHANDLED).values()[0]?.[0] !== 1) return 0;
-    const found = db.query(FIND_UNHANDLED).values(source.name, rows);
+    const found = db.query(FIND_UNHANDLED).values(source.name, eventIds);
     if (found.length === 0) return 0;
     const ids = JSON.stringify(found.map(([id]) => id));
     db.query(KEEP_FIRST_DELIVERIES).run(ids);
@@ -78,7 +93,7 @@ export function createImports(db: Database, store: EventStore, interrupted: Inte
       store.hasOpenFailures()
         ? db
             .query(FIND_FAILED)
-            .values(source.name, rowsOf(given))
+            .values(source.name, idsOf(given))
             .map(([id]) => id)
         : [],
     );
@@ -92,12 +107,10 @@ export function createImports(db: Database, store: EventStore, interrupted: Inte
       closed++;
     }
     const events = given.slice(0, count);
-    const rows = rowsOf(events);
-    const fresh = db.query(INSERT).run(source.name, rows).changes;
-    const owed = closed + (fresh < events.length ? closeUnhandled(source, rows) : 0);
+    const fresh = insert(source, events);
+    const owed = closed + (fresh < events.length ? closeUnhandled(source, idsOf(events)) : 0);
     return { fresh, known: events.length - fresh - owed, owed };
   };
 }
 
-const rowsOf = (events: readonly ImportedEvent[]): string =>
-  JSON.stringify(events.map(({ id, type, at }) => [id, type, at]));
+const idsOf = (events: readonly ImportedEvent[]): string => JSON.stringify(events.map(({ id }) => id));

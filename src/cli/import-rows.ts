@@ -287,7 +287,7 @@ function objectOf(text: string): Record<string, unknown> {
 /** Ids are compared digit for digit, and a JavaScript number may have lost some. */
 function digitsOf(text: string, key: string): unknown {
   const id = (parseWithExactNumbers(text) as Record<string, unknown>)[key];
-  return id instanceof NumberLiteral ? id : undefined;
+  return typeof id === "number" ? new NumberLiteral(String(id)) : id;
 }
 
 const shortened = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);

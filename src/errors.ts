@@ -95,6 +95,7 @@ export type ErrorCode =
   | "try_running"
   | "unknown_token"
   | "token_exists"
+  | "fixture_not_written"
   | "event_not_stored"
   | "invalid_cursor"
   | "invalid_request"

@@ -11,6 +11,7 @@ import { visibleLines } from "../logging/visible.ts";
 import type { Source } from "../providers/source.ts";
 import { byStoredName } from "./source-rules.ts";
 import { store } from "./store.ts";
+import { writeFixture } from "./write-fixture.ts";
 
 /** What every inbox has that the API shows. */
 export interface AdminParts extends Partial<Omit<AdminInbox, "sources" | "described" | "disk">> {
@@ -24,6 +25,7 @@ export interface AdminParts extends Partial<Omit<AdminInbox, "sources" | "descri
 /** Builds what the API shows. What is left out is as in an inbox that nobody serves. */
 export function createAdminInbox({ config, sources, files, ...parts }: AdminParts): AdminInbox {
   const serving = parts.serving ?? null;
+  const byName = byStoredName(sources, config);
   return {
     received: () => 0,
     refused: createRefusedRing(),
@@ -39,8 +41,13 @@ export function createAdminInbox({ config, sources, files, ...parts }: AdminPart
     stopping: new AbortController().signal,
     ...parts,
     serving,
-    sources: byStoredName(sources, config),
+    sources: byName,
     described: () => describe(config, sources, files(), serving?.url ?? ""),
+    saveFixture(source, type, json) {
+      const handlersOf = byName.get(source)?.handlersOf;
+      if (handlersOf !== undefined) return writeFixture(config.inboxFolder, handlersOf, type, json);
+      throw new HookonceError("unknown_source", `hookonce.toml has no source "${source}" any more.`);
+    },
     disk: () => ({ database: config.database, ...store.diskUse(config.database) }),
   };
 }

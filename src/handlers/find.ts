@@ -31,8 +31,8 @@ export function keyOf(type: string): string {
 }
 
 /**
- * Reads `handlers/`, which has a folder for each source with a file for each type. `lib/` and `*.test.ts` are
- * not handlers. Every other file that will not run is named, except those of editors and systems.
+ * Reads `handlers/`, which has a folder for each source with a file for each type. `lib/`, `<source>/fixtures/`
+ * and `*.test.ts` are not handlers. Every other file that will not run is named, except those of editors and systems.
  */
 export function findHandlers(inboxFolder: string, sources: readonly string[]): FoundHandlers {
   const files: HandlerFile[] = [];
@@ -84,6 +84,7 @@ function collect(
     const relative = under === "" ? name : `${under}/${name}`;
     const file = `handlers/${source}/${relative}`;
     if (kind === "folder") {
+      if (under === "" && name === "fixtures") continue;
       collect(inbox, source, relative, [...around, real], found);
       continue;
     }

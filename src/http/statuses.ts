@@ -33,6 +33,7 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   ambiguous_event: 409,
   token_exists: 409,
   try_running: 409,
+  fixture_not_written: 409,
   not_owed: 409,
   not_processed: 409,
   reason_missing: 400,

@@ -43,11 +43,22 @@ const results = ({ stderr }: Ended): string[] =>
 describeUnless(onlyInFullRun(), "hookonce test", () => {
   test("runs the README's tests of the README's handler", async () => {
     const path = inboxFolder({ "handlers/stripe/checkout.test.ts": block("ts", "hookonce/test") });
+    write(path, {
+      "handlers/stripe/fixtures/old.json": '{"id":"evt_old","type":"checkout.session.completed","data":{}}',
+      "handlers/stripe/saved.test.ts": handled(`import old from "./fixtures/old.json";
+test("a fixture is delivered as it was saved", async () => {
+  await using box = await testInbox();
+  const [answer] = await box.deliver("stripe", old);
+  expect(answer?.events[0]).toMatchObject({ id: "evt_old", type: "checkout.session.completed" });
+});
+`),
+    });
     const before = readdirSync(path, { recursive: true, encoding: "utf8" }).sort();
     const ended = await run(["test", path]);
     expect(results(ended)).toEqual([
       "(pass) a checkout is credited once, however often it arrives",
       "(pass) a delivery that was changed on the way, or comes too late, has no effect",
+      "(pass) a fixture is delivered as it was saved",
     ]);
     expect(ended.code).toBe(0);
     expect(readdirSync(path, { recursive: true, encoding: "utf8" }).sort()).toEqual(before);

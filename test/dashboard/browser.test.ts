@@ -110,6 +110,27 @@ describeUnless(noBrowser ?? onlyInFullRun(), "the page in chromium", () => {
     expect(wrong).toEqual([]);
   }, 60_000);
 
+  test("an event is saved as a fixture, without what its reader masks", async () => {
+    const { page, wrong } = await loggedIn();
+    await page.goto(`${shop.page}/events?open=${encodeURIComponent("stripe/evt_1QyX1Kd")}`);
+    await page.getByRole("button", { name: "Save as fixture…" }).click();
+    const mask = dialogOf(page).getByLabel("Values to mask, one path on each line");
+    expect(await mask.inputValue()).toBe("");
+    await mask.fill("body:$.data.object.custommer");
+    await dialogOf(page).getByRole("button", { name: "Save" }).click();
+    await dialogOf(page).getByText("finds nothing in this payload").waitFor();
+    await mask.fill("body:$.data.object.customer");
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await dialogOf(page).getByRole("button", { name: "Save" }).click();
+    const file = "handlers/stripe/fixtures/payment_intent.succeeded.json";
+    await dialogOf(page).getByText(`Saved as ${file}.`).waitFor();
+    const saved = await Bun.file(join(shop.folder.path, file)).json();
+    expect(saved.data.object).toMatchObject({ id: "pi_3QyX1", customer: "masked" });
+    await dialogOf(page).getByRole("button", { name: "Close" }).click();
+    // The refused request is an error in the console.
+    expect(wrong.filter((line) => !line.includes("400"))).toEqual([]);
+  }, 60_000);
+
   test("a payload with markup, scripts and control characters is text, and does nothing", async () => {
     const { page, wrong } = await loggedIn();
     const hostile = [

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { beatsOf } from "../../src/dashboard/page/beats.ts";
-import { sqlOf, starterOf, typeScriptOf } from "../../src/dashboard/page/paths.ts";
+import { fixtureText } from "../../src/http/admin/fixture-json.ts";
+import { bodyPathOf, personalPaths, sqlOf, starterOf, typeScriptOf } from "../../src/dashboard/page/paths.ts";
 import { problemsOf, sentenceOf } from "../../src/dashboard/page/problems.ts";
 import { ago, bytesText, duration, forecastOf, storyOf, visible } from "../../src/dashboard/page/words.ts";
 import { visibleLines } from "../../src/logging/visible.ts";
@@ -213,4 +214,28 @@ test("the page and the commands write the same characters out", () => {
     if (visible(text) !== visibleLines(text)) throw new Error(`U+${code.toString(16)} differs`);
   }
   expect(visible("a\u2028b\u00ad\u{e0041}")).toBe("a\\u2028b\\u00ad\\u{e0041}");
+});
+
+test("a fixture is to hide what is probably about a person, by paths that the API reads", () => {
+  const payload = {
+    id: "evt_1",
+    type: "invoice.paid",
+    customer_email: "ada@example.com",
+    data: {
+      "strange key's": { name: "Ada" },
+      amount: 5,
+      plan: "pro",
+      shipping: { address: { line1: "1 Road", lines: ["a", null, ""] } },
+      users: [{ phone: "1" }],
+    },
+  };
+  const paths = personalPaths(payload).map(bodyPathOf);
+  expect(paths).toEqual([
+    "body:$.customer_email",
+    `body:$.data["strange key's"].name`,
+    "body:$.data.shipping.address.line1",
+    "body:$.data.shipping.address.lines[0]",
+    "body:$.data.users[0].phone",
+  ]);
+  expect(fixtureText(JSON.stringify(payload), paths)).not.toMatch(/ada@|Ada|Road|"a"|"1"/);
 });

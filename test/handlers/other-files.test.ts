@@ -56,6 +56,19 @@ test("every file among the handlers that will not run is named, with the reason"
   });
 });
 
+test("tests and their fixtures are neither handlers nor named", () => {
+  expect(
+    saidOf([
+      "default/paid.test.ts",
+      "default/orders/paid.test.ts",
+      "default/fixtures/paid.json",
+      "default/fixtures/paid.sql",
+      "default/fixtures/old/paid.ts",
+      "lib/sums.test.ts",
+    ]),
+  ).toEqual({});
+});
+
 test("files of editors, systems and package managers are not named", () => {
   const junk = [
     ".DS_Store",

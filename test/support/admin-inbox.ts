@@ -13,6 +13,9 @@ export function adminInbox(parts: Partial<AdminInbox> = {}): AdminInbox {
     refused: createRefusedRing(),
     verdictOf: () => Promise.resolve(undefined),
     record: () => Promise.reject(new Error("nothing is recorded")),
+    saveFixture() {
+      throw new Error("nothing is saved");
+    },
     disk: () => ({ database: "data/hookonce.db", databaseBytes: 0, logBytes: 0, freeBytes: null }),
     onError(error) {
       throw error;

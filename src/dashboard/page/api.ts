@@ -119,6 +119,9 @@ export const api = {
     post<NewTokenJson>("/api/tokens", { name, scopes, expires_at: expiresAt }),
   revokeToken: (name: string) => send("DELETE", `/api/tokens/${encodeURIComponent(name)}`),
   audit: (cursor: string | null) => get<List<AuditJson>>("/api/audit", { cursor: cursor ?? undefined }),
+  /** @returns the file, relative to the inbox folder */
+  saveFixture: (source: string, id: string, redact: readonly string[]) =>
+    post<{ readonly file: string }>("/api/fixtures", { source, event_id: id, redact }),
   startJob: ({ action, target, dryRun, rate, reason }: JobRequest) =>
     post<{ readonly id: string }>("/api/jobs", {
       action,

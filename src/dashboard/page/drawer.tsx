@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from "hono/jsx/dom";
 import type { EventDetail, TimelineEntry } from "../../http/admin/shapes.ts";
 import { api } from "./api.ts";
 import { actFor, actOn } from "./event-acts.ts";
+import { FixtureDialog } from "./fixture-dialog.tsx";
 import type { Act } from "./jobs.ts";
 import { JsonTree } from "./json-tree.tsx";
 import { Stack } from "./stack.tsx";
@@ -55,6 +56,7 @@ function Detail(props: {
 }) {
   const { event, mayAct, act } = props;
   const action = actOn(event.outcome);
+  const [isSaving, setSaving] = useState(false);
   return (
     <>
       <p class="facts">
@@ -68,22 +70,30 @@ function Detail(props: {
       {event.outcome === "processed" && event.rows_changed === 0 && event.handler !== null ? (
         <p class="warn">○ Its handler changed no row. Is that what it should do?</p>
       ) : null}
-      {mayAct && action !== undefined ? (
+      {mayAct && (action !== undefined || event.payload !== null) ? (
         <div class="buttons">
-          <button
-            type="button"
-            class={action === "apply" ? "primary" : undefined}
-            onClick={() => act(actFor(action, event))}
-          >
-            {action === "apply" ? "Apply" : "Replay…"}
-          </button>
+          {action === undefined ? null : (
+            <button
+              type="button"
+              class={action === "apply" ? "primary" : undefined}
+              onClick={() => act(actFor(action, event))}
+            >
+              {action === "apply" ? "Apply" : "Replay…"}
+            </button>
+          )}
           {event.outcome === "failed" || event.outcome === "unhandled" ? (
             <button type="button" onClick={() => act(actFor("discard", event))}>
               Discard…
             </button>
           ) : null}
+          {event.payload === null ? null : (
+            <button type="button" onClick={() => setSaving(true)}>
+              Save as fixture…
+            </button>
+          )}
         </div>
       ) : null}
+      {isSaving ? <FixtureDialog event={event} onClose={() => setSaving(false)} /> : null}
       <Why event={event} />
       <Timeline event={event} />
       <Tabs event={event} />

@@ -20,6 +20,37 @@ export function typeScriptOf(path: Path): string {
   return `event.payload${steps.join("")}`;
 }
 
+/** As a config names the value: `body:$.data.amount`. */
+export function bodyPathOf(path: Path): string {
+  const steps = path.map((step) => {
+    if (typeof step === "number") return `[${step}]`;
+    if (/^[\w$-]+$/.test(step)) return `.${step}`;
+    return step.includes("'") ? `["${step}"]` : `['${step}']`;
+  });
+  return `body:$${steps.join("")}`;
+}
+
+/** Keys whose values are often about a person. */
+const PERSONAL =
+  /e?mail|phone|(?:^|_)(?:first|last|full|sur|given|family|user|nick|display)?_?name$|address|^line[12]$|^city$|postal|zip|(?:^|_)ip(?:_|$)|birth|iban|card|last4|passport|tax_id|secret|token/i;
+
+/** Paths of plain values that are probably about a person, at most a hundred. */
+export function personalPaths(payload: unknown): Path[] {
+  const found: Path[] = [];
+  const look = (value: unknown, path: Path, isPersonal: boolean): void => {
+    if (found.length >= 100 || path.length > 20 || value === null) return;
+    if (typeof value !== "object") {
+      if (isPersonal && value !== "" && typeof value !== "boolean") found.push(path);
+      return;
+    }
+    const entries = Array.isArray(value) ? value.map((one, at) => [at, one] as const) : Object.entries(value);
+    for (const [key, one] of entries)
+      look(one, [...path, key], isPersonal || (typeof key === "string" && PERSONAL.test(key)));
+  };
+  look(payload, [], false);
+  return found;
+}
+
 /** A first handler for a type, which reads values that the payload really has. */
 export function starterOf(source: string, type: string, payload: unknown): { file: string; text: string } {
   const file = `handlers/${source}/${type === "" ? "_any" : type.replaceAll(/[^\w./-]/g, "_")}.sql`;

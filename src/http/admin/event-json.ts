@@ -120,7 +120,7 @@ function storedJson(body: KeptBody, payload: string | null): StoredJson {
 const MAX_SHOWN = 4 * 1024 * 1024;
 
 /** @returns JSON text in one line; null if there is none, or too much */
-function payloadIn(
+export function payloadIn(
   stored: KeptBody,
   eventId: string,
   source: Pick<EventSource, "payloadOf"> | undefined,

@@ -31,12 +31,12 @@ export function createEventRoutes(inbox: AdminInbox) {
     })
     .get("/api/event", needs("read"), zValidator("query", eventQuery, refuseRequest), async (c) => {
       const { source, event_id: id } = c.req.valid("query");
-      const { event, reads } = await find(inbox, source, id);
+      const { event, reads } = await findEvent(inbox, source, id);
       return c.body(detailText(event, reads), 200, { "content-type": "application/json" });
     })
     .get("/api/event/raw", needs("read"), zValidator("query", rawQuery, refuseRequest), async (c) => {
       const { source, event_id: id, which } = c.req.valid("query");
-      const { event } = await find(inbox, source, id);
+      const { event } = await findEvent(inbox, source, id);
       const body = which === "first" ? event.stored : event.changed;
       if (body === null)
         throw new HookonceError(
@@ -79,7 +79,7 @@ export function createEventRoutes(inbox: AdminInbox) {
 }
 
 /** @throws HookonceError `unknown_event`, or `ambiguous_event` if several sources have it and none is named */
-async function find(inbox: AdminInbox, source: string | undefined, id: string) {
+export async function findEvent(inbox: AdminInbox, source: string | undefined, id: string) {
   const reader = await inbox.reader();
   const name = source ?? (await sourceOf(reader, inbox, id));
   const event = await reader.event(name, id);

@@ -20,6 +20,13 @@ export interface AdminInbox {
   readonly verdictOf: (refused: Refused) => Promise<VerdictJson | undefined>;
   /** Durable once it resolves. @throws HookonceError `not_serving` if the inbox is only read */
   readonly record: (entries: readonly Entry[]) => Promise<void>;
+  /**
+   * Saves the payload of an event beside the handlers of its source, and never over another file.
+   *
+   * @returns the file, relative to the inbox folder
+   * @throws HookonceError `unknown_source`, `fixture_not_written`
+   */
+  readonly saveFixture: (source: string, type: string, json: string) => string;
   readonly disk: () => DiskUse & { readonly database: string };
   /** Called with an error that is answered as `internal`, because its message may reveal too much. */
   readonly onError: (error: unknown) => void;

@@ -187,6 +187,13 @@ export const tokenRequest = z.strictObject({
   expires_at: z._default(z.nullable(time), null),
 });
 
+export const fixtureRequest = z.strictObject({
+  source: text,
+  event_id: text,
+  /** What is masked, as in `body:$.data.object.email`. */
+  redact: z._default(z.array(text).check(z.maxLength(1000, "Write at most 1,000 paths.")), []),
+});
+
 export const sessionRequest = z.strictObject({ token: text });
 
 export type EventsQuery = z.infer<typeof eventsQuery>;

@@ -3,6 +3,7 @@ import { HookonceError } from "../../errors.ts";
 import { answerError } from "../answers.ts";
 import { statuses } from "../statuses.ts";
 import { createEventRoutes } from "./event-routes.ts";
+import { createFixtureRoutes } from "./fixture-routes.ts";
 import type { AdminInbox } from "./inbox.ts";
 import { createJobRoutes } from "./job-routes.ts";
 import { asRefusal, endJson, type AdminEnv } from "./routing.ts";
@@ -20,6 +21,7 @@ export function createAdminApp(inbox: AdminInbox) {
     .route("/", createEventRoutes(inbox))
     .route("/", createJobRoutes(inbox))
     .route("/", createTokenRoutes(inbox))
+    .route("/", createFixtureRoutes(inbox))
     .onError((thrown) => {
       const error = asRefusal(thrown);
       if (!(error instanceof HookonceError) || statuses[error.code] === undefined) inbox.onError(error);

@@ -14,7 +14,7 @@ import { usableSettings } from "../config/usable-settings.ts";
 import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
 import type { Handlers } from "../engines/engine.ts";
 import type { OwedCount } from "../engines/reader.ts";
-import type { Rehearsed, StartPlan } from "../engines/store.ts";
+import type { ClosableReader, Rehearsed, StartPlan } from "../engines/store.ts";
 import { bindHandlers, readHandlers, type BoundHandlers, type HandlersRead } from "../handlers/load.ts";
 import type { Fetch } from "../providers/context.ts";
 import type { Source } from "../providers/source.ts";
@@ -30,7 +30,8 @@ import {
 } from "./check-warnings.ts";
 import { missingKeys } from "./missing-keys.ts";
 import { pathProblems } from "./path-problems.ts";
-import { rulesOf } from "./source-rules.ts";
+import { warnOfMissingPaths } from "./missing-paths.ts";
+import { byStoredName, rulesOf } from "./source-rules.ts";
 import { createSources, secretNeeds } from "./sources.ts";
 import type { TrialPlace } from "./trial.ts";
 import { warnOfUnknownTypes } from "./unknown-types.ts";
@@ -157,10 +158,25 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     bound = await bindHandlers(handlers, rehearsed);
     problems.push(...bound.problems);
     warnings.push(...warnOfSharedOrders(configured, bound.handlers, handlers.code));
+    if (options.forStart !== true) {
+      for (const { code } of handlers.code) {
+        if (bound.problems.every(({ file }) => file !== code.file))
+          warnings.push(...rehearsed.doubtsOf(code));
+      }
+    }
     rehearsed.close();
   }
   warnings.push(...handlers.warnings);
   if (options.forStart !== true) warnings.push(...(await warnOfUnknownTypes(read?.sources ?? [], handlers)));
+  const stored = options.forStart === true || rehearsed === null ? null : await openStored(path);
+  if (stored !== null) {
+    const byName = config === null ? sources : byStoredName(sources, config);
+    warnings.push(
+      ...(await warnOfMissingPaths(handlers, { reader: stored, sources: byName, table: bound.handlers })),
+    );
+  }
+  const owed = (await stored?.owedByType(MAX_COUNTED)) ?? [];
+  stored?.close();
   const changedRules = rehearsed?.changedRules.length ?? 0;
   return {
     problems,
@@ -177,7 +193,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     sources,
     handlers,
     table: bound.handlers,
-    owed: options.forStart === true || rehearsed === null || path === null ? [] : await owedIn(path),
+    owed,
     pending: rehearsed?.pending.map(({ name }) => name) ?? [],
     newDatabase: rehearsed?.isNew === true ? path : null,
     unchecked,
@@ -263,15 +279,12 @@ function rulesIn(
 /** A count of owed events stops here. */
 const MAX_COUNTED = 10_000;
 
-async function owedIn(database: string): Promise<Checked["owed"]> {
+async function openStored(database: string | null): Promise<ClosableReader | null> {
   try {
-    const reader = await store.openForReading(database);
-    const owed = (await reader?.owedByType(MAX_COUNTED)) ?? [];
-    reader?.close();
-    return owed;
+    return database === null ? null : ((await store.openForReading(database)) ?? null);
   } catch (error) {
     // The tables are those of another version. The rehearsal has reported what a start would refuse.
-    if (error instanceof HookonceError) return [];
+    if (error instanceof HookonceError) return null;
     throw error;
   }
 }

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { check } from "../app/check.ts";
 import { byStoredName } from "../app/source-rules.ts";
 import { runTries, type TriedAll, type Try } from "../app/tries.ts";
+import type { Problem } from "../errors.ts";
 import { counted, sumOf } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { EXIT } from "./exit.ts";
@@ -12,8 +13,19 @@ import { reportTrial } from "./trial-report.ts";
 
 const NOTHING_TRIED: TriedAll = { tried: [], why: undefined };
 
+const asProblem = (message: string): Problem => ({ message });
+
+/** One object a line, for scripts. */
+function sayFound(kind: "problem" | "warning" | "note", found: readonly Problem[]): void {
+  for (const { file = null, line = null, message } of found)
+    say(JSON.stringify({ kind, file, line, message }));
+}
+
 /** `hookonce check`: prints every problem and warning it finds. Exits with 1 if there is a problem. */
-export async function runCheck(folder: string, options: { database?: string }): Promise<number> {
+export async function runCheck(
+  folder: string,
+  options: { database?: string; json?: boolean },
+): Promise<number> {
   const inboxFolder = resolve(folder);
   const {
     problems: refused,
@@ -42,12 +54,21 @@ export async function runCheck(folder: string, options: { database?: string }): 
   const tried = isTried ? await runTries({ folder: inboxFolder, ...trial, tries }) : NOTHING_TRIED;
   const report = reportTrial(tried);
   const warned = [...warnings.map(formatProblem), ...report.warnings.map(visible)];
+  const willBeMade =
+    newDatabase === null ? [] : [`the database does not exist yet: it will be made at ${newDatabase}`];
+  if (options.json === true) {
+    sayFound("problem", problems);
+    sayFound("warning", [...warnings, ...report.warnings.map(asProblem)]);
+    sayFound(
+      "note",
+      [...unchecked.map((what) => `not checked: ${what}`), ...report.notes, ...willBeMade].map(asProblem),
+    );
+    return problems.length > 0 ? EXIT.failed : EXIT.done;
+  }
   for (const warning of warned) complain(`warning: ${warning}`);
   // Elsewhere each line begins with the file, which editors turn into a link.
   const label = process.stderr.isTTY ? "error: " : "";
   for (const problem of problems) complain(label + formatProblem(problem));
-  const willBeMade =
-    newDatabase === null ? [] : [`the database does not exist yet: it will be made at ${newDatabase}`];
   if (problems.length > 0) {
     for (const what of unchecked) complain(`not checked: ${what}`);
     for (const note of [...report.notes, ...willBeMade]) complain(`note: ${visible(note)}`);

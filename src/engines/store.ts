@@ -80,6 +80,8 @@ export interface Rehearsed extends Pick<Engine, "handlerModules"> {
   /** The user's migrations that a start would apply. */
   readonly pending: readonly Migration[];
   readonly durations: readonly HandlerDuration[];
+  /** Statements of a handler that can be loaded and are probably a mistake. */
+  readonly doubtsOf: (code: HandlerCode) => readonly Problem[];
   readonly loadHandler: (code: HandlerCode) => Promise<LoadedHandler | readonly Problem[]>;
   close(): void;
 }
@@ -174,7 +176,8 @@ export interface Store extends Pick<Engine, "handlerModules"> {
   /**
    * Does what a start would do, without changing the database.
    *
-   * @param options.durations whether to read how long handlers took, which takes longer than everything else
+   * @param options.durations whether to read how long handlers took and which tables are large, which takes
+   *   longer than everything else
    *   here
    * @throws HookonceError `database_unusable`, `database_missing`, `database_locked`, `disk_full`
    */

@@ -352,6 +352,38 @@ export default handler(({ db }) => { db.run(sql\`delete from credits\`); });
     expect((await server.post("/webhook", { ...paid, id: "evt_1" })).body).toMatchObject({
       status: "duplicate",
     });
+  }, 20_000);
+
+  test("prints problems, warnings and notes as objects with --json", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "handlers/default/a.sql": "replace into users values (1);\nselect 1;",
+      "migrations/0002_users.sql": "create table users (id integer);",
+    });
+    const objects = async () => {
+      const { code, stdout, stderr } = await run(["check", inbox.path, "--json"]);
+      expect(stderr).toBe("");
+      const all = stdout.trim().split("\n");
+      return { code, found: all.map((line) => JSON.parse(line) as Record<string, unknown>) };
+    };
+    const warned = await objects();
+    expect(warned.code).toBe(0);
+    expect(warned.found).toContainEqual({
+      kind: "warning",
+      file: "handlers/default/a.sql",
+      line: 1,
+      message: expect.stringContaining('"replace" never finds a conflict') as string,
+    });
+    expect(warned.found.map(({ kind }) => kind)).toContain("note");
+    inbox.write({ "handlers/default/a.sql": "insert into users values (1) on conflict (id) do nothing;" });
+    const refused = await objects();
+    expect(refused.code).toBe(1);
+    expect(refused.found[0]).toEqual({
+      kind: "problem",
+      file: "handlers/default/a.sql",
+      line: 1,
+      message: expect.stringContaining("create unique index users_id on users (id);") as string,
+    });
   });
 
   test("runs while serve is running and does not disturb it", async () => {

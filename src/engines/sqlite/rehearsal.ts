@@ -3,6 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import { messageOf, withCode, type Problem } from "../../errors.ts";
 import type { HandlerDuration, Migration } from "../store.ts";
 import { handlerDurations } from "./handler-durations.ts";
+import { largeTables } from "./large-tables.ts";
 import { openToRead } from "./leftover-log.ts";
 import { refuseLostDatabase } from "./lost-database.ts";
 import { isEmpty, isServed, tableExists } from "./open.ts";
@@ -23,6 +24,8 @@ export interface Rehearsal {
   readonly served: boolean;
   /** Empty unless requested: measuring takes longer than everything else here. */
   readonly durations: readonly HandlerDuration[];
+  /** Empty unless requested, too. */
+  readonly large: ReadonlySet<string>;
 }
 
 /**
@@ -40,14 +43,15 @@ export function rehearse(
   connection.run("pragma foreign_keys = on");
   refuseLostDatabase(path);
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0)
-    return { connection, journalMode: null, served: false, durations: [] };
+    return { connection, journalMode: null, served: false, durations: [], large: new Set() };
   try {
     // An interrupted first start leaves a journal, and a read-only connection cannot roll it back.
     const halfMade = existsSync(`${path}-journal`);
     const real = halfMade ? new Database(path, { readwrite: true, strict: true }) : openToRead(path);
     try {
       real.run("pragma busy_timeout = 5000");
-      if (isEmpty(real)) return { connection, journalMode: null, served: false, durations: [] };
+      if (isEmpty(real))
+        return { connection, journalMode: null, served: false, durations: [], large: new Set() };
       copySchema(real, connection);
       look(real);
       return {
@@ -55,6 +59,7 @@ export function rehearse(
         journalMode: String(real.query("pragma journal_mode").values()[0]?.[0]),
         served: isServed(real),
         durations: durations ? handlerDurations(real) : [],
+        large: durations ? largeTables(real) : new Set(),
       };
     } finally {
       // Finalizes the statements too. Otherwise the files would stay open until the next garbage collection.

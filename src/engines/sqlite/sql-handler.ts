@@ -6,6 +6,7 @@ import { isUnfinished, unfinished, WHY_UNFINISHED } from "../unfinished.ts";
 import { checkKeyword, type StatementAccess } from "./gate.ts";
 import type { SqliteHandler } from "./handler.ts";
 import { splitStatements, type SqlStatement } from "./sql-text.ts";
+import { explainConflict } from "./statement-doubts.ts";
 
 type Binding = (input: HandlerInput) => string | number | null;
 
@@ -39,7 +40,11 @@ export function loadSqlHandler(
       const bindings = statement.parameters.map((name) => BINDINGS[name] as Binding);
       return [{ prepared, writesView, bindings, line: statement.line }];
     } catch (error) {
-      problems.push({ file, line: statement.line + linesInto(statement, error), message: messageOf(error) });
+      problems.push({
+        file,
+        line: statement.line + linesInto(statement, error),
+        message: messageIn(error, statement),
+      });
       return [];
     }
   });
@@ -71,6 +76,11 @@ export function loadSqlHandler(
       return { rowsChanged: changed, reply: null };
     },
   };
+}
+
+function messageIn(error: unknown, { text }: SqlStatement): string {
+  const message = messageOf(error);
+  return explainConflict(message, text) ?? message;
 }
 
 function problemsOf(statement: SqlStatement): string[] {

@@ -24,6 +24,7 @@ import { ownMigrations } from "./own-migrations.ts";
 import { refuseDamagedTables } from "./probe.ts";
 import { rehearse, rehearseMigrations } from "./rehearsal.ts";
 import { reconcileSources, refuseChanges } from "./source-rules.ts";
+import { doubtsOf } from "./statement-doubts.ts";
 import { createSqliteEngine, handlerModules, loadHandler } from "./sqlite-engine.ts";
 import { refusingStart } from "./sqlite-error.ts";
 
@@ -60,6 +61,7 @@ export function rehearseStart(plan: StartPlan, { durations }: { readonly duratio
     changedRules,
     pending: tried.pending,
     durations: rehearsal.durations,
+    doubtsOf: (code) => (code.language === "sql" ? doubtsOf(connection, code, rehearsal.large) : []),
     loadHandler: async (code) => loadHandler(connection, code),
     handlerModules,
     close: () => connection.close(true),

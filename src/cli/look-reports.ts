@@ -150,7 +150,9 @@ function sentenceOf(event: EventDetail, now: number): string {
   const copies = deliveries === 1 ? "" : ` It was delivered ${counted(deliveries, "time")}.`;
   const words =
     outcome === "processed"
-      ? `Applied once${by}${changed}${ms}.`
+      ? event.replays === 0
+        ? `Applied once${by}${changed}${ms}.`
+        : `Applied${by} and replayed ${times(event.replays)}. The last run${changed.slice(1)}${ms}.`
       : outcome === "stale" && event.reason !== null
         ? `Stale, so no handler ran. ${visible(event.reason)}`
         : event.same_as === null
@@ -158,6 +160,8 @@ function sentenceOf(event: EventDetail, now: number): string {
           : `Ignored: its body is that of the event ${visible(event.same_as)}, which stands for it (same_body).`;
   return `Received ${shortTime(at, now)} (${ago(at, now)}). ${words}${copies}`;
 }
+
+const times = (value: number): string => (value === 1 ? "once" : value === 2 ? "twice" : `${value} times`);
 
 const SENTENCES: Readonly<Record<Exclude<EventJson["outcome"], "processed">, string>> = {
   imported: "Imported: it was applied elsewhere.",

@@ -2,6 +2,8 @@ import { writeSync } from "node:fs";
 import { connectAdmin, type Admin, type AdminOptions } from "../app/apply.ts";
 import { endProcess } from "../app/end-process.ts";
 import { HookonceError, messageOf } from "../errors.ts";
+import { jobOf } from "../http/admin/job-json.ts";
+import type { JobJson } from "../http/admin/job-shapes.ts";
 import type { JobView } from "../inbox/background-jobs.ts";
 import { createJsonLogger } from "../logging/log.ts";
 import { readableLine } from "../logging/readable-line.ts";
@@ -21,7 +23,7 @@ const FIRST_POLL_MS = 10;
 /** How long to wait for a `serve` that wanted the database, in milliseconds. */
 const MAX_WAIT_MS = 15_000;
 
-type JobJson = Parameters<Admin["client"]["api"]["jobs"]["$post"]>[0]["json"];
+type RequestJson = Parameters<Admin["client"]["api"]["jobs"]["$post"]>[0]["json"];
 
 /** How to open a folder if no `serve` runs. */
 export function openingOf(given: Pick<AdminOptions, "folder" | "database" | "readOnly">): AdminOptions {
@@ -58,7 +60,7 @@ export function stopOnSignal(): { readonly signal: AbortSignal } & Disposable {
 /** @returns the ended job, and whether it was stopped because a `serve` wants the database */
 export async function runJob(
   { client, isWanted }: Pick<Admin, "client" | "isWanted">,
-  json: JobJson,
+  json: RequestJson,
   stop: AbortSignal,
   onView: (view: JobView) => void,
 ): Promise<{ view: JobView; yielded: boolean }> {
@@ -81,7 +83,7 @@ export async function runJob(
   let yielded = false;
   let stopping = false;
   for (let wait = FIRST_POLL_MS; ; wait = Math.min(wait * 2, POLL_MS)) {
-    const view = await answerOf<JobView>(await begun(client.api.jobs[":id"].$get({ param })));
+    const view = jobOf(await answerOf<JobJson>(await begun(client.api.jobs[":id"].$get({ param }))));
     onView(view);
     if (view.state !== "running") return { view, yielded: yielded && view.state === "stopped" };
     if (!stopping && (stop.aborted || isWanted())) {

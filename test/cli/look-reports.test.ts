@@ -176,6 +176,9 @@ describe("text from outside", () => {
 });
 
 test("an event says in one sentence what became of it", () => {
+  expect(eventReport(detail({ replays: 1, deliveries: 1 }), pipe).split("\n")[1]).toBe(
+    "Received 11-27 11:59:00 (1 min ago). Applied by handlers/stripe/invoice.paid.sql and replayed once. The last run changed 1 row in 0.4 ms.",
+  );
   expect(eventReport(detail(), pipe)).toBe(`evt_1  source stripe  type invoice.paid
 Received 11-27 11:59:00 (1 min ago). Applied once by handlers/stripe/invoice.paid.sql, changed 1 row in 0.4 ms. It was delivered 3 times.
 

@@ -23,7 +23,7 @@ type = "body:$.type"
 interface Job {
   readonly id: string;
   readonly state: string;
-  readonly groups: readonly { readonly processed: number; readonly alreadyDone: number }[];
+  readonly groups: readonly { readonly processed: number }[];
 }
 
 for (const action of ["apply", "replay"] as const)

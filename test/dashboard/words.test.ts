@@ -202,6 +202,9 @@ describe("words", () => {
     expect(storyOf(event)).toMatch(
       /^Applied once by handlers\/stripe\/invoice\.paid\.sql, changed 1 row\. Received at .+\. 3 later copies were stopped\.$/,
     );
+    expect(storyOf({ ...event, replays: 2, deliveries: 1, reason: "lost" })).toMatch(
+      /^Applied by handlers\/stripe\/invoice\.paid\.sql and replayed twice\. The last run changed 1 row\. Received at .+\. Reason: lost$/,
+    );
     expect(storyOf({ ...event, outcome: "unhandled" })).toContain("the event is owed");
     const same = storyOf({ ...event, outcome: "ignored", same_as: "evt_0" });
     expect(same).toContain("Its body is that of the event evt_0, which stands for it (same_body).");

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { JobView } from "../../src/inbox/background-jobs.ts";
+import type { JobJson } from "../../src/http/admin/job-shapes.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 
 /** What is kept of jobs, and for how long. */
@@ -19,11 +19,11 @@ async function start(inbox: TestInbox, request: object): Promise<string> {
   return ((await begun.json()) as { id: string }).id;
 }
 
-async function view(inbox: TestInbox, id: string): Promise<JobView> {
-  return (await (await inbox.api(`/api/jobs/${id}`)).json()) as JobView;
+async function view(inbox: TestInbox, id: string): Promise<JobJson> {
+  return (await (await inbox.api(`/api/jobs/${id}`)).json()) as JobJson;
 }
 
-async function ended(inbox: TestInbox, id: string): Promise<JobView> {
+async function ended(inbox: TestInbox, id: string): Promise<JobJson> {
   for (;;) {
     const seen = await view(inbox, id);
     if (seen.state !== "running") return seen;
@@ -31,7 +31,7 @@ async function ended(inbox: TestInbox, id: string): Promise<JobView> {
   }
 }
 
-const run = async (inbox: TestInbox, request: object): Promise<JobView> =>
+const run = async (inbox: TestInbox, request: object): Promise<JobJson> =>
   ended(inbox, await start(inbox, request));
 
 const audit = (inbox: TestInbox): unknown[] =>
@@ -66,7 +66,7 @@ test("a job that finds nothing to change leaves no row, and one that changes som
     { actor: "ada", action: "discard", target: "evt_3 source:default", reason: "too late" },
   ]);
   await inbox.restart();
-  const { items } = (await (await inbox.api("/api/jobs")).json()) as { items: JobView[] };
+  const { items } = (await (await inbox.api("/api/jobs")).json()) as { items: JobJson[] };
   expect(items.map(({ action, target, state }) => [action, target, state])).toEqual([
     ["discard", "evt_3 source:default", "done"],
     ["apply", "type:paid limit:2", "done"],
@@ -111,7 +111,7 @@ test("the latest 1,000 jobs are kept, and those that run, which are listed first
     { rows: 1001, first: 1 },
   ]);
   expect(inbox.value("select min(started_at) from hookonce_jobs where ended_at is not null")).toBe(202);
-  const { items } = (await (await inbox.api("/api/jobs")).json()) as { items: JobView[] };
+  const { items } = (await (await inbox.api("/api/jobs")).json()) as { items: JobJson[] };
   expect(items).toHaveLength(100);
   expect(items.slice(0, 3).map((one) => one.id)).toEqual(["job 1", id, "job 1200"]);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { EventDetail, EventJson, List, RollupJson, StatusJson } from "../../src/http/admin/shapes.ts";
-import type { JobView } from "../../src/inbox/background-jobs.ts";
+import type { JobJson } from "../../src/http/admin/job-shapes.ts";
 import { refusedStart, testInbox, type TestInbox, type TestInboxOptions } from "../support/test-inbox.ts";
 
 const MIGRATION = "create table state (key text primary key, version text not null) strict;";
@@ -36,7 +36,7 @@ async function json<Answer>(inbox: TestInbox, path: string): Promise<Answer> {
   return (await (await inbox.api(path)).json()) as Answer;
 }
 
-async function job(inbox: TestInbox, request: object): Promise<JobView> {
+async function job(inbox: TestInbox, request: object): Promise<JobJson> {
   const begun = await inbox.api("/api/jobs", {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -44,7 +44,7 @@ async function job(inbox: TestInbox, request: object): Promise<JobView> {
   });
   const { id } = (await begun.json()) as { id: string };
   for (;;) {
-    const view = await json<JobView>(inbox, `/api/jobs/${id}`);
+    const view = await json<JobJson>(inbox, `/api/jobs/${id}`);
     if (view.state !== "running") return view;
     await Bun.sleep(2);
   }

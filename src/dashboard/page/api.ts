@@ -14,7 +14,8 @@ import type {
   StatusJson,
   TokenJson,
 } from "../../http/admin/shapes.ts";
-import type { Act, JobJson, JobTarget } from "./jobs.ts";
+import type { JobJson } from "../../http/admin/job-shapes.ts";
+import type { Act, JobTarget } from "./jobs.ts";
 import type { ApiFilter } from "./query.ts";
 
 /** What the API refused, or why it could not be reached. */

@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from "hono/jsx/dom";
+import type { JobJson, TriedJson } from "../../http/admin/job-shapes.ts";
 import { api } from "./api.ts";
 import { VERB } from "./event-acts.ts";
-import { totalsOf, type Act, type JobJson, type TriedEvents } from "./jobs.ts";
+import { totalsOf, type Act } from "./jobs.ts";
 import { Link } from "./location.tsx";
 import { Failed, messageOf } from "./ui.tsx";
 import { count, counted, forecastOf, visible } from "./words.ts";
@@ -201,7 +202,7 @@ function DryRun({
       <ul>
         {job.groups.slice(0, 6).map((group) => (
           <li>
-            {count(group.wouldRun)} {visible(group.type) || "events without a type"} of {group.source}
+            {count(group.would_run)} {visible(group.type) || "events without a type"} of {group.source}
             <span class="quiet"> {group.handler ?? "no handler"}</span>
           </li>
         ))}
@@ -213,7 +214,7 @@ function DryRun({
 }
 
 /** What the events did that the dry run tried. */
-function Trial({ tried, failures }: { readonly tried: TriedEvents; readonly failures: JobJson["failures"] }) {
+function Trial({ tried, failures }: { readonly tried: TriedJson; readonly failures: JobJson["failures"] }) {
   const { events, failed, tables, why } = tried;
   const rows = tables.map(({ table, inserted, updated, deleted }) => {
     const parts = Object.entries({ inserted, updated, deleted })
@@ -249,7 +250,7 @@ function Errors({ failures }: Pick<JobJson, "failures">) {
     <ul class="errors">
       {failures.slice(0, 5).map((one) => (
         <li>
-          <code>{visible(one.eventId)}</code> {visible(one.error).slice(0, 300)}
+          <code>{visible(one.event_id)}</code> {visible(one.error).slice(0, 300)}
         </li>
       ))}
     </ul>

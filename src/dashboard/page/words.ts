@@ -124,6 +124,9 @@ const UNFIT = {
 
 type Totals = Readonly<Record<"wouldRun" | "noHandler" | "quarantined" | "alreadyDone" | "unfit", number>>;
 
+const times = (value: number): string =>
+  value === 1 ? "once" : value === 2 ? "twice" : `${count(value)} times`;
+
 /** What became of an event, in one sentence or two. */
 export function storyOf(event: EventDetail): string {
   const { outcome, handler, rows_changed: rows, deliveries, failure } = event;
@@ -138,6 +141,8 @@ export function storyOf(event: EventDetail): string {
     case "processed": {
       const by = handler === null ? "" : ` by ${handler}`;
       const changed = rows === null ? "" : `, changed ${counted(rows, "row")}`;
+      if (event.replays > 0)
+        return `Applied${by} and replayed ${times(event.replays)}. The last run${changed.slice(1)}. Received at ${at}.${later}${why}`;
       return `Applied once${by}${changed}. Received at ${at}.${later}${why}`;
     }
     case "imported":

@@ -2,7 +2,8 @@ import { zValidator } from "@hono/zod-validator";
 import { Hono } from "hono";
 import type { JobRequest } from "../../inbox/background-jobs.ts";
 import type { AdminInbox } from "./inbox.ts";
-import { jobRequest, type JobRequest as JobJson } from "./requests.ts";
+import { jobJson } from "./job-json.ts";
+import { jobRequest, type JobRequest as RequestJson } from "./requests.ts";
 import { needs, refuseRequest, type AdminEnv } from "./routing.ts";
 
 /** How many jobs a list shows. */
@@ -15,15 +16,18 @@ export function createJobRoutes({ jobs }: Pick<AdminInbox, "jobs">) {
       const id = await jobs.start(requestOf(c.req.valid("json")), c.get("actor").name);
       return c.json({ id }, 202);
     })
-    .get("/api/jobs", needs("read"), async (c) => c.json({ items: await jobs.list(MAX_LISTED), next: null }))
-    .get("/api/jobs/:id", needs("read"), async (c) => c.json(await jobs.view(c.req.param("id"))))
+    .get("/api/jobs", needs("read"), async (c) => {
+      const items = (await jobs.list(MAX_LISTED)).map(jobJson);
+      return c.json({ items, next: null });
+    })
+    .get("/api/jobs/:id", needs("read"), async (c) => c.json(jobJson(await jobs.view(c.req.param("id")))))
     .delete("/api/jobs/:id", needs("steer"), async (c) => {
       await jobs.stop(c.req.param("id"), c.get("actor").name);
       return c.json({ status: "stopping" });
     });
 }
 
-function requestOf(json: JobJson): JobRequest {
+function requestOf(json: RequestJson): JobRequest {
   if (json.action === "import") {
     const { action, source, reason, dry_run: dryRun } = json;
     const events = json.events.map(([id, type, at]) => ({ id, type, at }));

@@ -1,0 +1,35 @@
+import type { JobView } from "../../inbox/background-jobs.ts";
+import type { JobJson } from "./job-shapes.ts";
+
+export function jobJson({ dryRun, startedAt, endedAt, groups, failures, ...job }: JobView): JobJson {
+  return {
+    ...job,
+    dry_run: dryRun,
+    started_at: startedAt,
+    ended_at: endedAt,
+    groups: groups.map(({ wouldRun, noHandler, alreadyDone, ...group }) => ({
+      ...group,
+      would_run: wouldRun,
+      no_handler: noHandler,
+      already_done: alreadyDone,
+    })),
+    failures: failures.map(({ eventId, ...failure }) => ({ ...failure, event_id: eventId })),
+  };
+}
+
+/** Reads what {@link jobJson} has written. */
+export function jobOf(json: JobJson): JobView {
+  const { dry_run: dryRun, started_at: startedAt, ended_at: endedAt, groups, failures, ...job } = json;
+  const view = {
+    ...job,
+    dryRun,
+    startedAt,
+    endedAt,
+    groups: groups.map(
+      ({ would_run: wouldRun, no_handler: noHandler, already_done: alreadyDone, ...group }) =>
+        Object.assign(group, { wouldRun, noHandler, alreadyDone }),
+    ),
+    failures: failures.map(({ event_id: eventId, ...failure }) => Object.assign(failure, { eventId })),
+  };
+  return view as JobView;
+}

@@ -1,0 +1,75 @@
+/** How the API shows jobs. Times are Unix milliseconds. This file has only types, as shapes.ts has. */
+
+export interface JobJson {
+  readonly id: string;
+  readonly action: "apply" | "replay" | "discard" | "import";
+  readonly actor: string;
+  readonly reason: string | null;
+  readonly dry_run: boolean;
+  /** Its events, in words, such as `type:invoice.* limit:3`. */
+  readonly target: string;
+  readonly started_at: number;
+  readonly ended_at: number | null;
+  readonly state: "running" | "done" | "stopped" | "failed";
+  /** Why it could not continue. */
+  readonly error: { readonly code: string; readonly message: string } | null;
+  readonly groups: readonly JobGroupJson[];
+  /** The first 20, with events that were skipped. */
+  readonly failures: readonly JobFailureJson[];
+  /** What a dry run tried and rolled back; null if nothing was. */
+  readonly tried: TriedJson | null;
+  /** Of an import. */
+  readonly imported: ImportedJson | null;
+}
+
+/** What became of the events of one source, type and outcome. */
+export interface JobGroupJson {
+  readonly source: string;
+  readonly type: string;
+  /** Their outcome before. */
+  readonly outcome: string;
+  /** Null if there is none. */
+  readonly handler: string | null;
+  /** Only counted by a dry run. */
+  readonly would_run: number;
+  readonly processed: number;
+  readonly failed: number;
+  readonly discarded: number;
+  readonly stale: number;
+  /** Not run, because the handler hung or ended the process. */
+  readonly quarantined: number;
+  readonly no_handler: number;
+  readonly already_done: number;
+  /** Named by their ids, but not in the state that the action is for. */
+  readonly unfit: number;
+}
+
+export interface JobFailureJson {
+  readonly source: string;
+  readonly event_id: string;
+  readonly type: string;
+  readonly code: string;
+  readonly error: string;
+  /** Where the error was thrown, if that is known. */
+  readonly at?: string | undefined;
+}
+
+export interface TriedJson {
+  readonly events: number;
+  readonly failed: number;
+  readonly tables: readonly {
+    readonly table: string;
+    readonly inserted: number;
+    readonly updated: number;
+    readonly deleted: number;
+  }[];
+  /** Why the others were not tried; null if all were. */
+  readonly why: string | null;
+}
+
+export interface ImportedJson {
+  readonly fresh: number;
+  readonly known: number;
+  readonly owed: number;
+  readonly old: number;
+}

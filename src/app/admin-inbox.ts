@@ -69,6 +69,7 @@ function describe(
     title: source.provider.title,
     docs: source.provider.docs,
     url: `${url}${pathsOf(source)[0]}`,
+    typePlace: source.typePlace ?? null,
     handlers: files.filter((one) => one.source === source.handlersOf).map(({ file }) => file),
     secrets: config.sources.find(({ name }) => name === source.name)?.secretNames ?? [],
   }));

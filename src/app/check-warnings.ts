@@ -4,6 +4,7 @@ import { CONFIG_FILE, envName, type ConfiguredSource } from "../config/load.ts";
 import { mistakesIn, type DotEnvMistake } from "../config/secrets.ts";
 import { readTextFile } from "../config/text-file.ts";
 import type { Handlers } from "../engines/engine.ts";
+import type { OwedCount } from "../engines/reader.ts";
 import type { HandlerDuration } from "../engines/store.ts";
 import type { Problem } from "../errors.ts";
 import { pathsOf } from "../http/paths.ts";
@@ -86,13 +87,36 @@ function isExample(url: string): boolean {
 
 /** Warns of sources with the same secret. */
 export function warnOfSharedSecrets(sources: readonly ConfiguredSource[]): Problem[] {
-  return sources.flatMap(({ name, secrets, lineOf }, index) => {
+  return sources.flatMap((source, index) => {
+    const { name, secrets, lineOf } = source;
     const other = sources
       .slice(0, index)
-      .find((one) => one.secrets.some((secret) => secrets.includes(secret)));
+      .find(
+        (one) => one.secrets.some((secret) => secrets.includes(secret)) && proofOf(one) === proofOf(source),
+      );
     if (other === undefined) return [];
     const message = `sources.${name}: it has the same secret as sources.${other.name}, so each accepts the other's deliveries. Use two secrets, unless the provider has only one`;
     return [{ file: CONFIG_FILE, line: lineOf("secret"), message }];
+  });
+}
+
+/** Sources that look for the proof in different places do not accept each other's deliveries. */
+function proofOf({ provider, secret_in: secretIn, signature }: ConfiguredSource): string {
+  return JSON.stringify([provider, secretIn, signature?.header]);
+}
+
+/** Warns of a type that the config looks for where no owed event has one. */
+export function warnOfMissingTypes(
+  sources: readonly ConfiguredSource[],
+  created: ReadonlyMap<string, Source>,
+  owed: readonly OwedCount[],
+): Problem[] {
+  return sources.flatMap(({ name, lineOf }) => {
+    const place = created.get(name)?.typePlace;
+    const own = owed.filter(({ source }) => source === name);
+    if (place === undefined || own.length === 0 || own.some(({ type }) => type !== "")) return [];
+    const message = `sources.${name}.type: nothing is at ${place} in the events that are owed, so they have no type. Correct it if they should have one`;
+    return [{ file: CONFIG_FILE, line: lineOf("type"), message }];
   });
 }
 

@@ -25,6 +25,7 @@ import {
   warnOfPlaceholders,
   warnOfPublicUrls,
   warnOfSharedOrders,
+  warnOfMissingTypes,
   warnOfSharedSecrets,
   warnOfWeakSignatures,
 } from "./check-warnings.ts";
@@ -177,6 +178,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   }
   const owed = (await stored?.owedByType(MAX_COUNTED)) ?? [];
   stored?.close();
+  warnings.push(...warnOfMissingTypes(configured, sources, owed));
   const changedRules = rehearsed?.changedRules.length ?? 0;
   return {
     problems,

@@ -110,8 +110,7 @@ function settings({ guessed, needsPublicUrl }: Added): string[][] {
     ...(needsPublicUrl
       ? [
           [
-            "In hookonce.toml, set public_url to the URL that you register: the signature covers it,",
-            "so with one wrong character, every delivery is refused.",
+            "In hookonce.toml, set public_url to the URL that you register: the signature covers it, so with one wrong character, every delivery is refused.",
           ],
         ]
       : []),
@@ -136,8 +135,7 @@ function writeHandlers(
 
 function sendUnsigned(local: string): string[] {
   return [
-    "Serve it with: hookonce serve --dev. Only this machine can then send to it, because an unsigned",
-    "delivery does not prove who sent it:",
+    "Serve it with: hookonce serve --dev. Only this machine can then send to it, because an unsigned delivery does not prove who sent it:",
     `  URL     ${local}`,
     "To receive from anyone, set allow_public = true in hookonce.toml: anyone can then send events.",
   ];
@@ -184,8 +182,7 @@ function values({ title, secretIs }: Provider, { wanted, wantedLater }: Added): 
   return [
     ...given,
     [
-      `Do this while hookonce serve is running: ${title} sends its secret to the URL,`,
-      "and hookonce shows it: on the terminal, or elsewhere with hookonce verify --last.",
+      `Do this while hookonce serve is running: ${title} sends its secret to the URL, and hookonce shows it: on the terminal, or elsewhere with hookonce verify --last.`,
     ],
     [`Confirm the webhook at ${title} with that secret.`],
     [

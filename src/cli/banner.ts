@@ -23,7 +23,7 @@ const MAX_NAMED = 4;
 export function banner(ready: Ready, where: Where): string {
   const { sources, database, page, owed } = ready;
   const urls = Math.max(...sources.map(({ url }) => url.length));
-  const lengths = sources.map(({ provider }) => provider.title.length);
+  const lengths = sources.map(({ provider }) => titleOf(provider).length);
   const titles = Math.max(0, ...lengths.filter((length) => length <= WIDEST_TITLE));
   const events = owed.reduce((sum, { count }) => sum + count, 0);
   const lines = [
@@ -32,7 +32,7 @@ export function banner(ready: Ready, where: Where): string {
     "",
     ...sources.map(
       (source) =>
-        `  ${source.url.padEnd(urls)}  ${source.provider.title.padEnd(titles)}  ${handlersOf(source)}`,
+        `  ${source.url.padEnd(urls)}  ${titleOf(source.provider).padEnd(titles)}  ${handlersOf(source)}`,
     ),
     `  database ${visible(database)}`,
     ...(page === null ? [] : [`  page ${page}`]),
@@ -52,6 +52,11 @@ export function banner(ready: Ready, where: Where): string {
     "",
   ];
   return lines.join("\n");
+}
+
+/** A long title would not fit, and what is in brackets is the least of it. */
+function titleOf({ title }: ReadySource["provider"]): string {
+  return title.length <= WIDEST_TITLE + 4 ? title : title.replace(/ \(.*\)$/, "");
 }
 
 function handlersOf({ handlers }: ReadySource): string {

@@ -5,6 +5,7 @@ import { terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
 import { openLooking } from "./open-looking.ts";
 import { filterQuery, isFiltered, type LookFlags } from "./look-flags.ts";
+import { unknownSource } from "./unknown-source.ts";
 import { eventLine, eventsTable } from "./look-reports.ts";
 import { shortTime } from "./moments.ts";
 import { complain, progress, say, sayJson, sayTable } from "./terminal.ts";
@@ -31,7 +32,8 @@ export async function runEvents(folder: string, flags: EventsFlags): Promise<num
   const events = await search(client, flags, stop.signal);
   if (flags.json === true) for (const event of events) sayJson(JSON.stringify(event));
   else if (events.length > 0) sayTable(eventsTable(events, display()));
-  else say(isFiltered(flags) ? "No event matches." : "No events yet.");
+  else
+    say(`${isFiltered(flags) ? "No event matches." : "No events yet."}${await unknownSource(client, flags)}`);
   return stop.signal.aborted ? EXIT.failed : EXIT.done;
 }
 

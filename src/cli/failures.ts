@@ -6,6 +6,7 @@ import { EXIT } from "./exit.ts";
 import { openLooking } from "./open-looking.ts";
 import { filterQuery, type LookFlags } from "./look-flags.ts";
 import { failureGroupsText, failuresTable } from "./look-reports.ts";
+import { unknownSource } from "./unknown-source.ts";
 import { say, sayJson, sayTable } from "./terminal.ts";
 
 export type FailuresFlags = Omit<LookFlags, "outcome">;
@@ -23,7 +24,7 @@ export async function runFailures(folder: string, flags: FailuresFlags): Promise
   const display = { width: terminalWidth(), now: Date.now() };
   if (flags.json !== true && SINGLE.every((name) => flags[name] === undefined)) {
     const { items, total, capped } = await listGroups(client, flags);
-    if (items.length === 0) say("No failed event is owed.");
+    if (items.length === 0) say(`No failed event is owed.${await unknownSource(client, flags)}`);
     else say(failureGroupsText(items, display));
     if (items.length < total)
       say(`\n${items.length} of ${total}${capped ? "+" : ""} groups are shown. --limit shows more.`);
@@ -32,7 +33,7 @@ export async function runFailures(folder: string, flags: FailuresFlags): Promise
   }
   const failures = await list(client, flags);
   if (flags.json === true) for (const failure of failures) sayJson(JSON.stringify(failure));
-  else if (failures.length === 0) say("No failure matches.");
+  else if (failures.length === 0) say(`No failure matches.${await unknownSource(client, flags)}`);
   else sayTable(failuresTable(failures, display));
   return EXIT.done;
 }

@@ -100,6 +100,9 @@ export function eventReport(event: EventDetail, { now }: Display): string {
   const lines = [
     `${visible(id)}  source ${visible(source)}  type ${visible(type) || "(none)"}`,
     sentenceOf(event, now),
+    ...(event.type_missing_at === null
+      ? []
+      : [`It has no type: nothing is at ${event.type_missing_at}, where its source's type expects it.`]),
     ...(event.reason === null || event.outcome === "stale" ? [] : [`Reason: ${visible(event.reason)}`]),
   ];
   if (failure !== null) {

@@ -4,6 +4,9 @@ import type { Provider } from "../providers/provider.ts";
 import { EXIT } from "./exit.ts";
 import { say } from "./terminal.ts";
 
+/** On a terminal, a longer list of event types is not shown. */
+const MAX_LISTED = 20;
+
 /** `hookonce providers [name]`: lists all providers, one a line, or prints everything about one. */
 export async function runProviders(provider: Provider | undefined): Promise<number> {
   if (provider === undefined) {
@@ -19,8 +22,13 @@ export async function runProviders(provider: Provider | undefined): Promise<numb
   const known = eventTypes.get(provider.name);
   if (known !== undefined) {
     const more = known.whole ? `${provider.title} adds more over time` : "there are more";
-    say(`  ${"event types".padEnd(13)}  from ${known.from}; ${more}:`);
-    for (const type of known.types) say(`    ${type}`);
+    const { length } = known.types;
+    const from = `${length} from ${known.from}; ${more}`;
+    // The list would move the rest out of the terminal.
+    const isShown = !process.stdout.isTTY || length <= MAX_LISTED;
+    say(`  ${"event types".padEnd(13)}  ${from}${isShown ? ":" : ". To see them:"}`);
+    if (isShown) for (const type of known.types) say(`    ${type}`);
+    else say(`    hookonce providers ${provider.name} | less`);
   }
   return EXIT.done;
 }

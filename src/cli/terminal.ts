@@ -41,6 +41,11 @@ export function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${visibleLines(text)}`);
 }
 
+/** Removes everything from a terminal, and from its history. */
+export function clearScreen(): void {
+  if (process.stdout.isTTY) process.stdout.write("\u001B[H\u001B[2J\u001B[3J");
+}
+
 /** Text from outside is made visible once more here, so that no command can forget it. */
 function forPeople(text: string, stream: NodeJS.WriteStream): string {
   const shown = visibleLines(text);

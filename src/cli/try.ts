@@ -9,7 +9,7 @@ import { visible } from "../logging/visible.ts";
 import { terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
 import { printRefusal } from "./refusal.ts";
-import { complain, say } from "./terminal.ts";
+import { clearScreen, complain, say, sayJson, sayTable } from "./terminal.ts";
 import { tryReport } from "./try-report.ts";
 import { changedAfter, filesToWatch } from "./try-watch.ts";
 import { UsageError } from "./usage-error.ts";
@@ -43,7 +43,7 @@ export async function runTry(handler: string, folder: string, flags: TryFlags): 
   while (!stop.signal.aborted) {
     // Before the run, so that a change during it is noticed.
     const files = filesToWatch(inboxFolder, handler, flags.data);
-    if (process.stdout.isTTY) process.stdout.write("\u001B[H\u001B[2J\u001B[3J");
+    clearScreen();
     try {
       await runOnce(handler, inboxFolder, flags, stop.signal);
     } catch (error) {
@@ -86,11 +86,11 @@ function chosen({ event, last, sample, data }: TryFlags): TryRequest["on"] {
 
 function print({ items, notes, why }: Tried, { json }: TryFlags): void {
   if (json === true) {
-    for (const one of items) say(JSON.stringify(one));
+    for (const one of items) sayJson(JSON.stringify(one));
   } else {
     const width = terminalWidth() ?? USUAL_WIDTH;
     const reports = items.map((one) => tryReport(one, width));
-    if (reports.length > 0) process.stdout.write(`${reports.join("\n\n")}\n`);
+    if (reports.length > 0) sayTable([reports.join("\n\n")]);
   }
   if (items.some(({ from, why: notRun }) => from === "sample" && notRun !== null))
     complain("note: To try it on a body of your own, use --data FILE.");

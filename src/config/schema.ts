@@ -25,7 +25,13 @@ import { formatSize, parseSize, sizeProblem } from "./size.ts";
 
 const NO_SECRET =
   'the config must not contain a secret: write "env:NAME" and put NAME=… into .env, or write "file:path"';
-const secret = once(() => z.string(NO_SECRET).check(z.regex(/^(?:env|file):./, NO_SECRET)));
+/** The name of a variable without the env: before it. A secret never looks like this, so it may be repeated. */
+const VARIABLE = /^[A-Z][A-Z0-9]*_(?:[A-Z0-9]+_)*(?:SECRET|KEY|TOKEN)$/;
+const noSecret = ({ input }: { input?: unknown }): string =>
+  typeof input === "string" && VARIABLE.test(input)
+    ? `"${input}" is neither env:NAME nor file:path: write "env:${input}" and put ${input}=… into .env`
+    : NO_SECRET;
+const secret = once(() => z.string(NO_SECRET).check(z.regex(/^(?:env|file):./, { error: noSecret })));
 
 const NO_PUBLIC_KEY =
   'is not a public key: write the PEM text, which begins with -----BEGIN, or "file:path" or "env:NAME"';

@@ -74,7 +74,7 @@ export async function diagnoseInInbox(delivery: Delivery, inbox: InboxToDiagnose
     ...diagnosis,
     findings: finding === undefined ? [] : [finding],
     handshake: undefined,
-    events: events.map(inWords),
+    events: events.map((event) => inWords(event, ready)),
   };
 }
 
@@ -207,7 +207,9 @@ function shapeOf(delivery: Delivery, source: Source | HookonceError): string | u
   return `The body has ${keys.length === 1 ? "the key" : "the keys"} ${named.join(", ")}${more}.`;
 }
 
-function inWords(event: Identity | HookonceError): string {
+function inWords(event: Identity | HookonceError, source: Source | HookonceError): string {
   if (event instanceof HookonceError) return `none: ${messageOf(event)} [${event.code}]`;
-  return `${event.id}${event.type === "" ? "" : `, ${event.type}`}`;
+  if (event.type !== "") return `${event.id}, ${event.type}`;
+  const place = source instanceof HookonceError ? undefined : source.typePlace;
+  return `${event.id}, ${place === undefined ? "no type" : `no type: nothing is at ${place}, where this source's type expects it`}`;
 }

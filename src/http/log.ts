@@ -4,6 +4,7 @@ import type { Result } from "../engines/engine.ts";
 import { placeOf } from "../engines/error-place.ts";
 import { QUARANTINE_CODES } from "../engines/reader.ts";
 import type { HandshakeDone } from "../providers/handshake.ts";
+import type { Source } from "../providers/source.ts";
 import { statuses } from "./statuses.ts";
 
 /**
@@ -11,7 +12,7 @@ import { statuses } from "./statuses.ts";
  * a signature.
  */
 export interface DeliveryLog {
-  received(source: string, received: Result, startedAt: number): void;
+  received(source: Pick<Source, "name" | "typePlace">, received: Result, startedAt: number): void;
   /** Logs a handshake, which carries no event, and shows the user any secret that arrived with it. */
   handshake(source: string, done: HandshakeDone, startedAt: number): void;
   /** Logs a delivery that was refused before anything was recorded. */
@@ -48,7 +49,15 @@ export function createDeliveryLog(
     warned.add(key);
     return true;
   };
-  const warn = (source: string, { outcome, type, handler, rowsChanged }: Result): void => {
+  const warn = (
+    { name: source, typePlace }: Pick<Source, "name" | "typePlace">,
+    { outcome, type, handler, rowsChanged }: Result,
+  ): void => {
+    if (type === "" && typePlace !== undefined && once(`no type ${source}`))
+      log.warn(
+        { source },
+        `nothing is at ${typePlace}, where this source's type expects it, so the event has no type. Correct type in hookonce.toml if it should have one`,
+      );
     if (outcome === "processed" && rowsChanged === 0 && once(`rows ${String(handler)}`)) {
       log.warn(
         { source, type, handler },
@@ -65,11 +74,12 @@ export function createDeliveryLog(
     }
   };
   return {
-    received(source, received, startedAt) {
+    received(from, received, startedAt) {
+      const { name: source } = from;
       const { outcome, eventId, type, handler, rowsChanged, changedBody, error } = received;
       if (writeLine !== undefined && outcome !== "failed" && !changedBody) {
         writeLine(fieldsOf(source, received, elapsed(startedAt)));
-        warn(source, received);
+        warn(from, received);
         return;
       }
       const line: Record<string, unknown> = { source, event: eventId, type, outcome, ms: elapsed(startedAt) };
@@ -89,7 +99,7 @@ export function createDeliveryLog(
         return;
       }
       log.info(line, "delivery");
-      warn(source, received);
+      warn(from, received);
     },
     handshake(source, { handshake, secret }, startedAt) {
       log.info({ source, handshake, ms: elapsed(startedAt) }, "handshake");

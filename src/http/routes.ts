@@ -89,7 +89,7 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
       return app.fetch(new Request(`http://localhost${raw.url}`, raw), { remoteAddress });
     }
     const error = refusalOf(c.req.path, allowed.get(c.req.path));
-    if (c.req.method === "POST")
+    if (c.req.method === "POST" || error.code === "method_not_allowed")
       options.log.rejected(
         shownPath(c.req.path, options.sources).slice(0, MAX_LOGGED).replaceAll(/\p{C}/gu, "?"),
         withNearPath(error, c.req.path, [...options.sources.values()].flatMap(pathsOf)),
@@ -184,7 +184,7 @@ async function take(
       const received = await receive(delivery, source, options.queue);
       options.onAccepted?.(source, delivery);
       if ("outcome" in received) {
-        options.log.received(source.name, received, startedAt);
+        options.log.received(source, received, startedAt);
         return answerReceived(received, provider);
       }
       if ("handshake" in received) {
@@ -195,7 +195,7 @@ async function take(
         if (event instanceof HookonceError) {
           options.log.rejected(source.name, event, startedAt);
           keepRefused(event);
-        } else options.log.received(source.name, event, startedAt);
+        } else options.log.received(source, event, startedAt);
       }
       return answerBatch(received, provider);
     } catch (error) {

@@ -7,7 +7,8 @@ export function readableLine(line: Readonly<Record<string, unknown>>): string {
   if (msg === "delivery") return delivery(fields);
   if (msg === "source")
     return `${text(fields["url"])}  ${text(fields["provider"])}, ${handlers(fields["handlers"])}`;
-  const rest = Object.entries(fields).map(([name, value]) => `${name}: ${text(value)}`);
+  // A sentence in a list has no full stop.
+  const rest = Object.entries(fields).map(([name, value]) => `${name}: ${text(value).replace(/\.$/, "")}`);
   return rest.length === 0 ? text(msg) : `${text(msg)} (${rest.join(", ")})`;
 }
 

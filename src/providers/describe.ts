@@ -13,7 +13,7 @@ export function describeProvider(provider: Provider): [name: string, text: strin
     ["tolerance", kind.proof === "none" ? undefined : describeTolerance(provider)],
     ["needs", kind.coversUrl(scheme) ? "public_url, because the signature covers the URL" : undefined],
     ["event id", describeTrust(provider)],
-    ["type", provider.needs?.["type"] === undefined ? describeSelector(provider.type) : "type is required"],
+    ["type", describeType(provider)],
     ["payload", describePayload(provider)],
     ["batch", provider.batch?.join(", ")],
     [
@@ -82,6 +82,12 @@ export function describeId(provider: Pick<Provider, "eventId" | "needs">): strin
   if (selector === "new:delivery") return "a new one for every delivery";
   if (selector === "sha256:body") return "the SHA-256 of the body, because the provider sends no id";
   return describeSelector(selector);
+}
+
+function describeType({ type, needs }: Provider): string {
+  if (needs?.["type"] !== undefined) return "type is required";
+  const isNone = type === "" || (typeof type !== "string" && isList(type) && type.length === 0);
+  return isNone ? "none: the handler _any runs every event" : describeSelector(type);
 }
 
 function isRequired({ needs }: Pick<Provider, "needs">): boolean {

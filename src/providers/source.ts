@@ -24,7 +24,7 @@ import {
   type StoredReads,
 } from "./batch-split.ts";
 import { compileNewest, type NewestRule, type PlaceOf } from "./newest.ts";
-import { canonical, compileSelector, type Selector } from "./body/selector.ts";
+import { canonical, compileSelector, inWords, type Selector } from "./body/selector.ts";
 import { kindOf, type Scheme } from "./schemes.ts";
 import { coversUrl, refusalWith, secretOf, signsInBody } from "./verifier.ts";
 
@@ -88,6 +88,8 @@ export interface Source extends StoredReads {
   readonly eventIdRule: string;
   /** What the config has instead of the preset's rules. */
   readonly ownRules: Pick<SourceSettings, "eventId" | "type" | "batch">;
+  /** Where the config says that the type is, in words. Undefined if the preset's rule is used. */
+  readonly typePlace: string | undefined;
   /** The rules that earlier versions of its preset had, in the same form. */
   readonly earlierRules: readonly string[];
   /**
@@ -202,6 +204,7 @@ export function createSource(
     retryWindowMs: provider.retryWindowMs,
     eventIdRule: ruleOf(eventId, batch),
     ownRules: { eventId: settings.eventId, type: settings.type, batch: settings.batch },
+    typePlace: settings.type === undefined ? undefined : inWords(settings.type),
     earlierRules: earlier.map((rule) => ruleOf(rule, batch)),
     admit: createAdmission({
       maxBody,

@@ -210,7 +210,7 @@ function sourceText({ provider, name, publicUrl }: AddOptions): SourceText {
     const why = onlyScheme
       ? "as your sender does it"
       : `${provider.title} signs nothing, so it sends your secret`;
-    lines.push(`${example} # ${why}`);
+    lines.push(`${example.replace('/NAME"', `/${name}"`)} # ${why}`);
   }
   if (onlyScheme) {
     lines.push(`event_id = ${JSON.stringify(provider.eventId)}`, `type = ${JSON.stringify(provider.type)}`);

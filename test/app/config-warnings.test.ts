@@ -12,6 +12,9 @@ const same = (name: string, other: string, line: number): Problem => ({
   message: `sources.${name}: it has the same secret as sources.${other}, so each accepts the other's deliveries. Use two secrets, unless the provider has only one`,
 });
 
+const keyed = (name: string, place: string) =>
+  `[sources.${name}]\nprovider = "static"\nsecret = "env:A"\nsecret_in = "${place}"\nevent_id = "body:$.id"\ntype = "body:$.type"\n`;
+
 const square = (url: string, name = "square") =>
   `[sources.${name}]\nprovider = "square"\nsecret = "env:A"\npublic_url = "${url}"\n`;
 
@@ -37,6 +40,11 @@ describe("two sources with the same secret", () => {
       "three times",
       stripe("a", '"env:A"') + stripe("b", '"env:B"') + stripe("c", '"env:A"'),
       [same("b", "a", 7), same("c", "a", 10)],
+    ],
+    [
+      "in different places, so that neither accepts the other's deliveries",
+      `${keyed("a", "header:x-a")}${keyed("b", "header:x-b")}${stripe("c", '"env:A"')}`,
+      [],
     ],
     ["only in one source", stripe("a", '["env:A", "env:B"]') + stripe("b", '"env:C"'), []],
   ])("%s", async (_, config, expected) => {

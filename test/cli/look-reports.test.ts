@@ -43,6 +43,7 @@ const detail = (more: Partial<EventDetail> = {}): EventDetail => ({
   ...event(),
   payload: { id: "evt_1" },
   headers: { "content-type": "application/json" },
+  type_missing_at: null,
   bytes: 14,
   timeline: [
     { at: now - 60_000, number: 1, outcome: "processed", changed_body: false },

@@ -59,6 +59,30 @@ describe("wrapped", () => {
       gives: "  hookonce send stripe --folder /a/long/path/to/it",
     },
     {
+      name: "puts what is said about a command on the next line",
+      text: "  hookonce send stripe --folder /a/long/path/to/it   # deliver an event",
+      columns: 40,
+      gives: "  hookonce send stripe --folder /a/long/path/to/it\n    # deliver an event",
+    },
+    {
+      name: "does not take the name of a file for a command",
+      text: "  hookonce.toml:4: foo is not a key of it",
+      columns: 30,
+      gives: "  hookonce.toml:4: foo is\n    not a key of it",
+    },
+    {
+      name: "begins later lines of a step at its text",
+      text: "12. aaaa bbbb cccc dddd eeee ffff",
+      columns: 30,
+      gives: "12. aaaa bbbb cccc dddd eeee\n    ffff",
+    },
+    {
+      name: "begins later lines of a labelled text in the column of the text",
+      text: "  event id  aaaa bbbb cccc dddd eeee",
+      columns: 30,
+      gives: "  event id  aaaa bbbb cccc\n            dddd eeee",
+    },
+    {
       name: "leaves a long word whole",
       text: `see https://example.com/${"a".repeat(40)} now`,
       columns: 30,

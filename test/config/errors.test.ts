@@ -127,6 +127,16 @@ describe("a mistake in the config is reported with its line, its field and the r
         ],
       },
       {
+        name: "the name of a variable without env:",
+        toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = "STRIPE_WEBHOOK_SECRET"\n',
+        problems: [
+          [
+            4,
+            'sources.a.secret: "STRIPE_WEBHOOK_SECRET" is neither env:NAME nor file:path: write "env:STRIPE_WEBHOOK_SECRET" and put STRIPE_WEBHOOK_SECRET=… into .env',
+          ],
+        ],
+      },
+      {
         name: "a literal secret in a list",
         toml: 'version = 1\n[sources.a]\nprovider = "stripe"\nsecret = ["whsec_very_secret", "env:S"]\n',
         problems: [[4, "sources.a.secret: the config must not contain a secret"]],

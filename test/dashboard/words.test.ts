@@ -194,6 +194,7 @@ describe("words", () => {
       failure: null,
       changed: null,
       changed_bodies: 0,
+      type_missing_at: null,
       reply: null,
       replays: 0,
       reason: null,

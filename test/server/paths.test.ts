@@ -37,6 +37,7 @@ describe("a slash at the end of a source's path", () => {
   test("changes nothing of a method that is not allowed", async () => {
     const response = await inbox.request("/webhook/stripe/", { method: "PUT" });
     expect([response.status, response.headers.get("allow")]).toEqual([405, "POST"]);
+    expect(inbox.log.at(-1)).toMatchObject({ outcome: "rejected", code: "method_not_allowed" });
   });
 });
 

@@ -282,3 +282,19 @@ test("the log says whether an event without a handler is kept", async () => {
     ]);
   }
 });
+
+test("a type path that finds nothing is named once in the log, and by the event", async () => {
+  await using inbox = await testInbox({
+    config: '[sources.a]\nprovider = "unsigned"\nevent_id = "body:$.id"\ntype = "body:$.evnt"\n',
+    files: { "handlers/a/_any.sql": "select 1;" },
+  });
+  for (const id of ["evt_1", "evt_2"]) await inbox.deliver({ id, event: "paid" }, { source: "a" });
+  expect(inbox.log.filter(({ msg }) => msg.startsWith("nothing is at")).map(({ msg }) => msg)).toEqual([
+    "nothing is at body:$.evnt, where this source's type expects it, so the event has no type. Correct type in hookonce.toml if it should have one",
+  ]);
+  const event = await inbox.api("/api/event?event_id=evt_1");
+  expect(await event.json()).toMatchObject({ type: "", type_missing_at: "body:$.evnt" });
+  await inbox.deliver({ id: "evt_3", evnt: "paid" }, { source: "a" });
+  const typed = await inbox.api("/api/event?event_id=evt_3");
+  expect(await typed.json()).toMatchObject({ type: "paid", type_missing_at: null });
+});

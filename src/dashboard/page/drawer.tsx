@@ -67,6 +67,12 @@ function Detail(props: {
       <p class="story">
         <Name text={storyOf(event)} />
       </p>
+      {event.type_missing_at === null ? null : (
+        <p class="warn">
+          ○ It has no type: nothing is at <code>{event.type_missing_at}</code>, where its source's type
+          expects it.
+        </p>
+      )}
       {event.outcome === "processed" && event.rows_changed === 0 && event.handler !== null ? (
         <p class="warn">○ Its handler changed no row. Is that what it should do?</p>
       ) : null}

@@ -65,12 +65,17 @@ export function groupJson(group: StoredGroup): FailureGroup {
  * rounded: an id may have twenty digits.
  *
  * @param source undefined if it is not in the config any more: then the body can only be read as JSON
+ * @param typePlace where the config says that the type is, in words
  */
-export function detailText(event: StoredEvent, source: Pick<EventSource, "payloadOf"> | undefined): string {
+export function detailText(
+  event: StoredEvent,
+  source: Pick<EventSource, "payloadOf"> | undefined,
+  typePlace: string | null,
+): string {
   const payloads: string[] = [];
   // Nothing that was stored before can contain it.
   const mark = crypto.randomUUID();
-  const detail = detailJson(event, (stored) => {
+  const detail = detailJson(event, typePlace, (stored) => {
     const payload = payloadIn(stored, event.eventId, source);
     return payload === null ? null : `${mark}${payloads.push(payload) - 1}`;
   });
@@ -80,12 +85,17 @@ export function detailText(event: StoredEvent, source: Pick<EventSource, "payloa
   );
 }
 
-function detailJson(event: StoredEvent, payloadOf: (stored: KeptBody) => string | null): EventDetail {
+function detailJson(
+  event: StoredEvent,
+  typePlace: string | null,
+  payloadOf: (stored: KeptBody) => string | null,
+): EventDetail {
   const { stored, changed, failure, timeline, changedBodies, reply, replays, reason } = event;
   return {
     ...eventJson(event),
     payload: stored === null ? null : payloadOf(stored),
     headers: stored?.headers ?? {},
+    type_missing_at: event.type === "" ? typePlace : null,
     bytes: stored?.body.byteLength ?? null,
     timeline: timeline.map(({ at, number, outcome, changedBody }) => ({
       at,

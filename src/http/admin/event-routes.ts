@@ -32,7 +32,10 @@ export function createEventRoutes(inbox: AdminInbox) {
     .get("/api/event", needs("read"), zValidator("query", eventQuery, refuseRequest), async (c) => {
       const { source, event_id: id } = c.req.valid("query");
       const { event, reads } = await findEvent(inbox, source, id);
-      return c.body(detailText(event, reads), 200, { "content-type": "application/json" });
+      const described = inbox.described().find(({ name }) => name === event.source);
+      return c.body(detailText(event, reads, described?.typePlace ?? null), 200, {
+        "content-type": "application/json",
+      });
     })
     .get("/api/event/raw", needs("read"), zValidator("query", rawQuery, refuseRequest), async (c) => {
       const { source, event_id: id, which } = c.req.valid("query");

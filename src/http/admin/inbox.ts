@@ -58,6 +58,8 @@ export interface DescribedSource {
   readonly docs: string;
   readonly url: string;
   readonly handlers: readonly string[];
+  /** Where the config says that the type is, in words; null if the preset's rule is used. */
+  readonly typePlace: string | null;
   /** As the config names them, such as `env:STRIPE_NEW`. */
   readonly secrets: readonly string[];
 }

@@ -78,6 +78,8 @@ export interface EventDetail extends EventJson {
   /** The JSON value, or the fields of a form; null if the body is neither, or not stored. */
   readonly payload: unknown;
   readonly headers: Readonly<Record<string, string>>;
+  /** Where the config says that the type is, in words, if nothing was there; else null. */
+  readonly type_missing_at: string | null;
   /** The length of the body in bytes; null if the body is not stored. */
   readonly bytes: number | null;
   readonly timeline: readonly TimelineEntry[];

@@ -37,6 +37,7 @@ export const generic: readonly Provider[] = [
     aliases: ["basic-auth", "token"],
     docs: "README.md, Sources",
     scheme: { kind: "static", secretIn: "header:authorization" },
+    secretIs: "the secret that the sender sends",
     needs: { secret_in: 'secret_in = "header:x-secret"', ...EVENT_ID, ...TYPE },
     eventId: "body:$.id",
     eventIdSigned: false,

@@ -1,0 +1,16 @@
+import { nearest } from "../config/nearest.ts";
+import type { StatusJson } from "../http/admin/shapes.ts";
+import type { AdminClient } from "../http/admin/socket.ts";
+import { answerOf } from "./answer.ts";
+
+/** If nothing was found, and the config has no source of the given name, says so in a sentence that begins with a space. */
+export async function unknownSource(
+  { api }: AdminClient,
+  { source }: { readonly source?: string | undefined },
+): Promise<string> {
+  if (source === undefined) return "";
+  const { sources } = await answerOf<StatusJson>(await api.status.$get());
+  const names = sources.map(({ name }) => name);
+  if (names.includes(source) || names.length === 0) return "";
+  return ` hookonce.toml has no source "${source}"; ${nearest(source, names)}`;
+}

@@ -1,4 +1,4 @@
-import type { TriedJson } from "../http/admin/shapes.ts";
+import type { TriedJson } from "../http/admin/try-shapes.ts";
 import { runTrials, type TrialLine, type TrialOptions, type TrialOrder } from "./trial-process.ts";
 
 /** The event that a handler is tried on. */

@@ -6,7 +6,7 @@ import type { ListedEvent, Newest, Reader } from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
 import { findHandlers, type HandlerFile } from "../handlers/find.ts";
 import { lookUp, typesOf } from "../handlers/look-up.ts";
-import type { TryJson } from "../http/admin/shapes.ts";
+import type { TryJson } from "../http/admin/try-shapes.ts";
 import type { Source } from "../providers/source.ts";
 import { EMPTY } from "./empty-reader.ts";
 import { byStoredName } from "./source-rules.ts";

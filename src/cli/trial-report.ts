@@ -1,7 +1,7 @@
 import type { TriedAll } from "../app/tries.ts";
 import { counted } from "../logging/counted.ts";
 import type { NullPath } from "../handlers/null-paths.ts";
-import type { TriedJson } from "../http/admin/shapes.ts";
+import type { TriedJson } from "../http/admin/try-shapes.ts";
 
 export interface TrialReport {
   /** Failures on stored events, which a real event could have as well. */

@@ -13,7 +13,7 @@ import type { ObservedRun } from "../engines/trial.ts";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import type { HandlersRead } from "../handlers/load.ts";
 import { nullPathsIn } from "../handlers/null-paths.ts";
-import type { TriedJson } from "../http/admin/shapes.ts";
+import type { TriedJson } from "../http/admin/try-shapes.ts";
 import { eventTypes } from "../providers/event-types.ts";
 import type { Source } from "../providers/source.ts";
 import { eventOf } from "../simulator/given-event.ts";

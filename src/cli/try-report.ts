@@ -1,6 +1,6 @@
 import type { ChangedRow, ChangedRows, RunStatement, ShownValue } from "../engines/trial.ts";
 import type { NullPath } from "../handlers/null-paths.ts";
-import type { TriedJson } from "../http/admin/shapes.ts";
+import type { TriedJson } from "../http/admin/try-shapes.ts";
 import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { wrapped } from "../logging/wrap.ts";

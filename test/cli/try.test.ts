@@ -7,7 +7,7 @@ import { secretNeeds } from "../../src/app/sources.ts";
 import { TEMPORARY } from "../../src/app/trial-process.ts";
 import { tryHandler, type TryRequest } from "../../src/app/try.ts";
 import { loadConfig } from "../../src/config/load.ts";
-import type { TriedJson } from "../../src/http/admin/shapes.ts";
+import type { TriedJson } from "../../src/http/admin/try-shapes.ts";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { block, readme } from "../support/readme.ts";
 import { stripeSignature } from "../support/stripe.ts";

@@ -1,0 +1,41 @@
+import type { ChangedRows, RunStatement } from "../../engines/trial.ts";
+import type { NullPath } from "../../handlers/null-paths.ts";
+
+/** How the API shows what `hookonce try` has tried. This file has only types, as shapes.ts has. */
+
+/** What a handler did with an event, before all of it was rolled back. */
+export interface TriedJson {
+  readonly handler: string;
+  /** Where the event came from: the database, the samples of its provider, or a given body. */
+  readonly from: "stored" | "sample" | "data";
+  readonly source: string;
+  readonly event_id: string;
+  readonly type: string;
+  /** Why it was not run; null if it was. */
+  readonly why: string | null;
+  readonly failure: TriedFailureJson | null;
+  readonly rows_changed: number;
+  readonly duration_us: number;
+  /** What the handler returned in place of the usual answer. */
+  readonly reply: { readonly status: number; readonly body: string } | null;
+  readonly tables: readonly ChangedRows[];
+  readonly statements: readonly RunStatement[];
+  readonly null_paths: readonly NullPath[];
+  /** What it wrote with `console`. */
+  readonly output: readonly { readonly level: string; readonly text: string }[];
+}
+
+export interface TriedFailureJson {
+  readonly code: string;
+  readonly error: string;
+  /** As `handlers/stripe/invoice.paid.ts:12`; null if it is not known. */
+  readonly at: string | null;
+  /** The line there. */
+  readonly line: string | null;
+}
+
+/** The runs of a try, and what there is to know about the events that were chosen. */
+export interface TryJson {
+  readonly items: readonly TriedJson[];
+  readonly notes: readonly string[];
+}

@@ -268,6 +268,19 @@ export function createReaderTests(name: string, harness: EngineHarness): void {
       expect((await reader.event("shop", `${long}a`))?.failure?.error).toBe(`${long}a is refused`);
     });
 
+    test("ends early when the engine is closed meanwhile, and so does counting what is owed", async () => {
+      await using it = await openEngine(harness);
+      await failed(
+        it,
+        Array.from({ length: 700 }, (_, n) => `evt_${n}`),
+        1000,
+      );
+      const reader = await it.engine.reader();
+      const reading = Promise.all([reader.failureGroups({}, 1000), reader.owedByType(1000)]);
+      await it.reopen();
+      expect(await reading).toHaveLength(2);
+    });
+
     test("counts the newest up to the cap, of all or of one source, however many differ", async () => {
       await using it = await openEngine(harness);
       const ids = Array.from({ length: 700 }, (_, n) => `evt_${n}`);

@@ -16,7 +16,7 @@ const MAX_TYPES = 100;
 type Group = Omit<FailureGroup, "types"> & { readonly types: Set<string> };
 
 /** Groups the newest failures. Their messages may all differ, so neither the time nor the memory depends on that. */
-export function groupReads(db: BunSQLiteDatabase): Pick<Reader, "failureGroups"> {
+export function groupReads(db: BunSQLiteDatabase, isClosed: () => boolean): Pick<Reader, "failureGroups"> {
   function slice(after: Newest) {
     return db
       .select({ at: of(failures.firstAt).as("at"), id: of(failures.id).as("id"), ...failureColumns })
@@ -44,6 +44,7 @@ export function groupReads(db: BunSQLiteDatabase): Pick<Reader, "failureGroups">
         if (last === undefined || rows.length < SLICE) return { groups: sorted(groups), capped: false };
         after = { at: last.at, failure: 1, id: last.id };
         await Bun.sleep(0);
+        if (isClosed()) return { groups: [], capped: true };
       }
     },
   };

@@ -3,15 +3,19 @@ import type { Reader } from "../reader.ts";
 import type { FileWatch } from "./file-watch.ts";
 
 /**
- * Returns a reader whose errors name the files that are gone. It stays synchronous, because a stop closes the
- * connection after the reads that have begun.
+ * Returns a reader whose errors name the files that are gone. What is synchronous stays so, because a stop closes
+ * the connection after the reads that have begun.
  */
 export function explainReads<R extends Reader>(reader: R, files: FileWatch): R {
+  const explain = (error: unknown): never => {
+    throw files.explain(error);
+  };
   const explaining = <Result>(work: () => Result): Result => {
     try {
-      return work();
+      const result = work();
+      return result instanceof Promise ? (result.catch(explain) as Result) : result;
     } catch (error) {
-      throw files.explain(error);
+      return explain(error);
     }
   };
   return new Proxy(reader, {

@@ -34,7 +34,7 @@ const UNHANDLED: Owed = {
 const FAILED: Owed = { from: sql`${failures} indexed by hookonce_failures_owed_types`, where: isOpen };
 
 /** Counts what is owed type by type, so that a type with many events hides no other. */
-export function owedCounts(db: BunSQLiteDatabase): Pick<Reader, "owedByType"> {
+export function owedCounts(db: BunSQLiteDatabase, isClosed: () => boolean): Pick<Reader, "owedByType"> {
   /** The first type of the index, or the next one. */
   function typeAfter({ from, where }: Owed, after: OfType | undefined): OfType | undefined {
     const next = after === undefined ? sql`` : sql`and (source, type) > (${after.source}, ${after.type})`;
@@ -78,6 +78,7 @@ export function owedCounts(db: BunSQLiteDatabase): Pick<Reader, "owedByType"> {
           looked += slice.length;
           last = slice.at(-1)?.id ?? last;
           await turn();
+          if (isClosed()) return;
         }
         return add(one, "unhandled", count, true);
       }
@@ -88,6 +89,7 @@ export function owedCounts(db: BunSQLiteDatabase): Pick<Reader, "owedByType"> {
           if (owed === FAILED) add(one, "failed", countOf(FAILED, one, cap));
           else await addUnhandled(one);
           await turn();
+          if (isClosed()) return counts;
           one = typeAfter(owed, one);
         }
       }

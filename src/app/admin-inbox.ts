@@ -1,7 +1,6 @@
 import type { Config } from "../config/load.ts";
 import type { Handlers } from "../engines/engine.ts";
 import type { Reader } from "../engines/reader.ts";
-import type { Entry } from "../engines/records.ts";
 import { HookonceError, messageOf, stackOf } from "../errors.ts";
 import type { AdminInbox, DescribedSource } from "../http/admin/inbox.ts";
 import { pathsOf } from "../http/paths.ts";
@@ -30,7 +29,8 @@ export function createAdminInbox({ config, sources, files, ...parts }: AdminPart
     received: () => 0,
     refused: createRefusedRing(),
     verdictOf: () => Promise.resolve(undefined),
-    record: refuseToRecord,
+    tryHandler: refuse,
+    record: refuse,
     // Of a command: this is its own process.
     onError: (error) => void process.stderr.write(`${visibleLines(stackOf(error) ?? messageOf(error))}\n`),
     health: () => Promise.resolve({ ready: true, error: null, warnings: [] }),
@@ -52,7 +52,7 @@ export function createAdminInbox({ config, sources, files, ...parts }: AdminPart
   };
 }
 
-function refuseToRecord(_entries: readonly Entry[]): Promise<void> {
+function refuse(): Promise<never> {
   const why = "hookonce serve is not running, and this change needs it. Start it first.";
   return Promise.reject(new HookonceError("not_serving", why));
 }

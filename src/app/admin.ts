@@ -50,7 +50,10 @@ export async function startAdmin(
   const probe = createProbe(engine, Date.now);
   const stopping = new AbortController();
   const apps = loadedOnce(async () => {
-    const { createAdminApps } = await import("./admin-apps.ts");
+    const [{ createAdminApps }, { createTryApi }] = await Promise.all([
+      import("./admin-apps.ts"),
+      import("./try-api.ts"),
+    ]);
     return createAdminApps(
       {
         config,
@@ -63,6 +66,7 @@ export async function startAdmin(
         recentMatches: matched.recent,
         verdictOf: (refused) => verdictOf(refused, config),
         outdated: (source, hashes, salt) => outdatedParts(config, source, hashes, salt),
+        tryHandler: createTryApi(config, stopping.signal),
         record: async (entries) => void (await queue.write({ kind: "record", entries })),
         onError: (error) => log.error({ cause: messageOf(error), stack: stackOf(error) }, "the API failed"),
         serving: { url, startedAt },

@@ -35,11 +35,6 @@ export interface TryPlan {
   readonly notes: readonly string[];
 }
 
-export interface Tried extends TryJson {
-  /** Why not all were tried. */
-  readonly why: string | undefined;
-}
-
 type RunOptions = Pick<TriesOptions, "signal" | "command" | "maxMs">;
 
 /**
@@ -52,12 +47,12 @@ export async function tryHandler(
   config: Config,
   request: TryRequest,
   options: RunOptions = {},
-): Promise<Tried> {
+): Promise<TryJson> {
   const { inboxFolder: folder, database } = config;
   const { tries, notes } = await planTry(config, request);
   const place = store.diskUse(database).databaseBytes === 0 ? "new" : "live";
   const { tried, why } = await runTries({ folder, database, place, tries, ...options });
-  return { items: tried, notes, why };
+  return { items: tried, notes, why: why ?? null };
 }
 
 async function planTry(config: Config, request: TryRequest): Promise<TryPlan> {

@@ -2,9 +2,10 @@ import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { resolve } from "node:path";
 import { secretNeeds } from "../app/sources.ts";
-import { tryHandler, type Tried, type TryRequest } from "../app/try.ts";
+import { tryHandler, type TryRequest } from "../app/try.ts";
 import { loadConfig } from "../config/load.ts";
 import { HookonceError, messageOf } from "../errors.ts";
+import type { TryJson } from "../http/admin/try-shapes.ts";
 import { visible } from "../logging/visible.ts";
 import { terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
@@ -69,7 +70,7 @@ async function runOnce(
   if (signal.aborted) return EXIT.failed;
   print(tried, flags);
   if (tried.items.some(({ failure, why }) => failure !== null || why !== null)) return EXIT.failed;
-  return tried.why === undefined ? EXIT.done : EXIT.failed;
+  return tried.why === null ? EXIT.done : EXIT.failed;
 }
 
 function chosen({ event, last, sample, data }: TryFlags): TryRequest["on"] {
@@ -84,7 +85,7 @@ function chosen({ event, last, sample, data }: TryFlags): TryRequest["on"] {
   }
 }
 
-function print({ items, notes, why }: Tried, { json }: TryFlags): void {
+function print({ items, notes, why }: TryJson, { json }: TryFlags): void {
   if (json === true) {
     for (const one of items) sayJson(JSON.stringify(one));
   } else {
@@ -95,5 +96,5 @@ function print({ items, notes, why }: Tried, { json }: TryFlags): void {
   if (items.some(({ from, why: notRun }) => from === "sample" && notRun !== null))
     complain("note: To try it on a body of your own, use --data FILE.");
   else for (const note of notes) complain(visible(`note: ${note}`));
-  if (why !== undefined) complain(visible(`error: not tried: ${why}`));
+  if (why !== null) complain(visible(`error: not tried: ${why}`));
 }

@@ -7,8 +7,9 @@ import { secretNeeds } from "../../src/app/sources.ts";
 import { TEMPORARY } from "../../src/app/trial-process.ts";
 import { tryHandler, type TryRequest } from "../../src/app/try.ts";
 import { loadConfig } from "../../src/config/load.ts";
-import type { TriedJson } from "../../src/http/admin/try-shapes.ts";
+import type { TriedJson, TryJson } from "../../src/http/admin/try-shapes.ts";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
+import { fillShop, openShop } from "../dashboard/support/shop.ts";
 import { block, readme } from "../support/readme.ts";
 import { stripeSignature } from "../support/stripe.ts";
 import { testInbox } from "../support/test-inbox.ts";
@@ -47,7 +48,7 @@ const body = (payload: unknown): TryRequest["on"] => ({
 /** Tries the handler on this payload. */
 async function ran(inbox: Inbox, handler: string, payload: unknown = { id: "1" }): Promise<TriedJson> {
   const { items, why } = await tried(inbox, { handler, on: body(payload) });
-  expect([items.length, why]).toEqual([1, undefined]);
+  expect([items.length, why]).toEqual([1, null]);
   return items[0] as TriedJson;
 }
 
@@ -448,6 +449,52 @@ describeUnless(onlyInFullRun(), "tries that take longer", () => {
       ["bob", 1007],
       ["eve", 9],
     ]);
+  }, 60_000);
+
+  test("the API runs one try at a time, for a token that may steer", async () => {
+    await using shop = await openShop();
+    await fillShop(shop, 1);
+    const made = await run(["token", "create", "--name", "reader", "--folder", shop.folder.path]);
+    const post = async (json: object, token = shop.token) => {
+      const headers = { "content-type": "application/json", authorization: `Bearer ${token}` };
+      const answer = await fetch(`${shop.page}/api/try`, {
+        method: "POST",
+        headers,
+        body: JSON.stringify(json),
+      });
+      const answered = (await answer.json()) as TryJson & { error?: { code: string } };
+      return { status: answer.status, code: answered.error?.code, items: answered.items };
+    };
+    const event = { source: "stripe", event_id: "evt_1QyX1Kd" };
+    const handler = "handlers/stripe/payment_intent.succeeded.sql";
+    expect(await post(event)).toMatchObject({
+      status: 200,
+      items: [{ handler, failure: { error: "UNIQUE constraint failed: payments.id" } }],
+    });
+    expect(await post({ handler, sample: "payment_intent.succeeded" })).toMatchObject({
+      status: 200,
+      items: [{ from: "sample", source: "stripe", tables: [{ table: "payments", inserted: 1 }] }],
+    });
+    const refused: [object, number, string, string?][] = [
+      [event, 403, "scope_missing", made.stdout.trim()],
+      [{ source: "stripe" }, 400, "invalid_request"],
+      [{ ...event, last: 1 }, 400, "invalid_request"],
+      [{ handler: "handlers/stripe/none.sql" }, 404, "unknown_handler"],
+      [{ event_id: "none" }, 404, "unknown_event"],
+      [{ ...event, source: "other" }, 404, "unknown_source"],
+    ];
+    for (const [json, status, code, token] of refused)
+      expect(await post(json, token)).toEqual({ status, code, items: undefined as never });
+    shop.folder.write({
+      "handlers/github/push.ts": ts("const end = performance.now() + 3000; while (performance.now() < end);"),
+    });
+    const push = { handler: "handlers/github/push.ts", last: 1 };
+    const both = await Promise.all([post(push), Bun.sleep(300).then(() => post(push))]);
+    expect(both.map(({ status, code }) => [status, code])).toEqual([
+      [200, undefined],
+      [409, "try_running"],
+    ]);
+    expect(await shop.stripe({ id: "evt_new", type: "other", object: {} })).toBe(200);
   }, 60_000);
 
   test("--watch runs it again after a change of the handler or of what it imports, until a signal", async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
@@ -14,6 +15,10 @@ const SCREENSHOTS = [
 ] as const;
 
 const dialogOf = (page: Page) => page.getByRole("dialog");
+
+/** A handler that reads this path. */
+const sql = (path: string): string =>
+  `update payments set cents = 7 where id = 'pi_3QyX1';\ninsert into payments values (:event_id, :payload ->> '${path}', 1);`;
 
 async function loaded(page: Page): Promise<void> {
   await page.locator("main .loading").first().waitFor({ state: "detached" });
@@ -129,6 +134,30 @@ describeUnless(noBrowser ?? onlyInFullRun(), "the page in chromium", () => {
     await dialogOf(page).getByRole("button", { name: "Close" }).click();
     // The refused request is an error in the console.
     expect(wrong.filter((line) => !line.includes("400"))).toEqual([]);
+  }, 60_000);
+
+  test("Try shows what the handler that is on the disk does, and changes nothing", async () => {
+    const { page, wrong } = await loggedIn();
+    const id = "7b1f1a00-8c0e-11ef-9d5b-2f1c0f6e0001:push";
+    const before = await countIn(shop, "payments");
+    await page.goto(`${shop.page}/events?open=${encodeURIComponent(`github/${id}`)}`);
+    const report = page.getByRole("region", { name: "Try" });
+    await report.getByRole("button", { name: "Try" }).click();
+    await report.getByText('There is no handler for the type "push" in handlers/github/.').waitFor();
+    shop.folder.write({ "handlers/github/push.sql": sql("$.repository.fullname") });
+    await report.getByRole("button", { name: "Try" }).click();
+    await report.getByText("handlers/github/push.sql:2: NOT NULL constraint failed").waitFor();
+    await report.getByText("Did you mean $.repository.full_name?").waitFor();
+    shop.folder.write({ "handlers/github/push.sql": sql("$.repository.full_name") });
+    await report.getByRole("button", { name: "Try" }).click();
+    await report.getByText("payments: 1 inserted, 1 updated, 0 deleted").waitFor();
+    await report.getByText("acme/shop").waitFor();
+    await report.getByText("2000 → 7").waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+    expect(await countIn(shop, "payments")).toBe(before);
+    rmSync(join(shop.folder.path, "handlers/github/push.sql"));
+    // The refused request is an error in the console.
+    expect(wrong.filter((line) => !line.includes("404"))).toEqual([]);
   }, 60_000);
 
   test("a payload with markup, scripts and control characters is text, and does nothing", async () => {

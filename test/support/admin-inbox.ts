@@ -12,6 +12,7 @@ export function adminInbox(parts: Partial<AdminInbox> = {}): AdminInbox {
     jobs: createBackgroundJobs(() => Promise.reject(new Error("no job is run"))),
     refused: createRefusedRing(),
     verdictOf: () => Promise.resolve(undefined),
+    tryHandler: () => Promise.reject(new Error("nothing is tried")),
     record: () => Promise.reject(new Error("nothing is recorded")),
     saveFixture() {
       throw new Error("nothing is saved");

@@ -16,6 +16,7 @@ import type {
 } from "../../http/admin/shapes.ts";
 import type { JobJson } from "../../http/admin/job-shapes.ts";
 import type { Act, JobTarget } from "./jobs.ts";
+import type { TryJson } from "../../http/admin/try-shapes.ts";
 import type { ApiFilter } from "./query.ts";
 
 /** What the API refused, or why it could not be reached. */
@@ -138,5 +139,6 @@ export const api = {
     }),
   job: (id: string) => get<JobJson>(`/api/jobs/${encodeURIComponent(id)}`),
   stopJob: (id: string) => send("DELETE", `/api/jobs/${encodeURIComponent(id)}`),
+  tryEvent: (source: string, id: string) => post<TryJson>("/api/try", { source, event_id: id }),
   streamPath: (filter: ApiFilter) => pathWith("/api/stream", { ...filter }),
 };

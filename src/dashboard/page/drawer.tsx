@@ -7,6 +7,7 @@ import type { Act } from "./jobs.ts";
 import { JsonTree } from "./json-tree.tsx";
 import { Stack } from "./stack.tsx";
 import { starterOf } from "./paths.ts";
+import { Try } from "./try.tsx";
 import { Code, Copy, Failed, Loading, Name, Outcome, Time, useLoaded } from "./ui.tsx";
 import { bytesText, count, duration, storyOf, timeText, visible } from "./words.ts";
 
@@ -101,6 +102,7 @@ function Detail(props: {
       ) : null}
       {isSaving ? <FixtureDialog event={event} onClose={() => setSaving(false)} /> : null}
       <Why event={event} />
+      {mayAct && event.bytes !== null ? <Try event={event} /> : null}
       <Timeline event={event} />
       <Tabs event={event} />
     </>

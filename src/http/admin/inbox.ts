@@ -4,7 +4,9 @@ import type { EventSource } from "../../engines/engine.ts";
 import type { DiskUse } from "../../engines/store.ts";
 import type { BackgroundJobs } from "../../inbox/background-jobs.ts";
 import type { Refused, RefusedRing } from "../refused.ts";
+import type { TryRequest } from "./requests.ts";
 import type { OutdatedJson, ServingJson, ShownSecretJson, VerdictJson } from "./shapes.ts";
+import type { TryJson } from "./try-shapes.ts";
 
 /** The inbox as the API sees it: that of this process, or one that is only read. */
 export interface AdminInbox {
@@ -18,6 +20,8 @@ export interface AdminInbox {
   readonly refused: RefusedRing;
   /** Asks the doctor about a refused delivery. Undefined if its body was not kept. */
   readonly verdictOf: (refused: Refused) => Promise<VerdictJson | undefined>;
+  /** @throws HookonceError `try_running`, or why there is nothing to try */
+  readonly tryHandler: (request: TryRequest, signal: AbortSignal) => Promise<TryJson>;
   /** Durable once it resolves. @throws HookonceError `not_serving` if the inbox is only read */
   readonly record: (entries: readonly Entry[]) => Promise<void>;
   /**

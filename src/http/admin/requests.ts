@@ -173,6 +173,32 @@ const importJob = z.strictObject({
 
 export const jobRequest = z.discriminatedUnion("action", [eventJob, importJob]);
 
+/** With an event, the handler is by default the one that it runs. Without one, the newest stored event is used. */
+export const tryRequest = z
+  .strictObject({
+    /** Its path below the inbox folder. */
+    handler: z.optional(text),
+    source: z.optional(text),
+    event_id: z.optional(text),
+    /** How many of the newest stored events that the handler would run. */
+    last: z.optional(z.int().check(z.positive(), z.maximum(20, "Write at most 20."))),
+    /** A type. */
+    sample: z.optional(text),
+    /** A body. */
+    data: z.optional(z.string().check(z.maxLength(5 * 1024 * 1024, "Write at most 5 MiB."))),
+  })
+  .check(
+    z.refine(
+      ({ event_id: id, last, sample, data }) =>
+        [id, last, sample, data].filter((one) => one !== undefined).length < 2,
+      "Give one of event_id, last, sample and data.",
+    ),
+    z.refine(({ handler, event_id: id }) => handler !== undefined || id !== undefined, {
+      path: ["handler"],
+      error: "Name a handler, or an event that is stored.",
+    }),
+  );
+
 export const tokenRequest = z.strictObject({
   name: z
     .string()
@@ -201,4 +227,5 @@ export type StreamQuery = z.infer<typeof streamQuery>;
 export type FailuresQuery = z.infer<typeof failuresQuery>;
 export type RollupsQuery = z.infer<typeof rollupsQuery>;
 export type JobRequest = z.infer<typeof jobRequest>;
+export type TryRequest = z.infer<typeof tryRequest>;
 export type TokenRequest = z.infer<typeof tokenRequest>;

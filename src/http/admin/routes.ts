@@ -9,6 +9,7 @@ import { createJobRoutes } from "./job-routes.ts";
 import { asRefusal, endJson, type AdminEnv } from "./routing.ts";
 import { createStatusRoutes } from "./status-routes.ts";
 import { createTokenRoutes } from "./token-routes.ts";
+import { createTryRoutes } from "./try-routes.ts";
 
 /**
  * The one table of routes: for the page, the API and the command line. Each listener finds out who asks
@@ -22,6 +23,7 @@ export function createAdminApp(inbox: AdminInbox) {
     .route("/", createJobRoutes(inbox))
     .route("/", createTokenRoutes(inbox))
     .route("/", createFixtureRoutes(inbox))
+    .route("/", createTryRoutes(inbox))
     .onError((thrown) => {
       const error = asRefusal(thrown);
       if (!(error instanceof HookonceError) || statuses[error.code] === undefined) inbox.onError(error);

@@ -1,7 +1,7 @@
 import type { ChangedRows, RunStatement } from "../../engines/trial.ts";
 import type { NullPath } from "../../handlers/null-paths.ts";
 
-/** How the API shows what `hookonce try` has tried. This file has only types, as shapes.ts has. */
+/** What a try answers. Like shapes.ts, this file has only types. */
 
 /** What a handler did with an event, before all of it was rolled back. */
 export interface TriedJson {
@@ -38,4 +38,6 @@ export interface TriedFailureJson {
 export interface TryJson {
   readonly items: readonly TriedJson[];
   readonly notes: readonly string[];
+  /** Why not all of them were run; null if all were. */
+  readonly why: string | null;
 }

@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { afterAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -17,9 +18,12 @@ import { HookonceError } from "../src/errors.ts";
 import type * as actual from "../src/handlers/api.ts";
 import type * as sqlite from "../src/engines/sqlite/handler-database.ts";
 import type * as declared from "../src/templates/types/hookonce.d.ts";
+import { commands } from "../src/cli/commands.ts";
+import { testInbox } from "./support/test-inbox.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
 const project = join(import.meta.dir, "..");
+const template = (path: string): string => join(project, "src/templates/inbox", path);
 const scratch = temporaryFolder("init");
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
@@ -38,6 +42,7 @@ const everything = [
   "handlers/default/_any.sql",
   "handlers/default/user.created.ts",
   "handlers/default/_any.test.ts",
+  "AGENTS.md",
   ".env",
   ".gitignore",
   "tsconfig.json",
@@ -197,8 +202,52 @@ describe("runInit in an application's folder", () => {
     const folder = newFolder();
     write(folder, "hookonce.toml", "# mine");
     write(folder, "migrations/0001_mine.sql", "select 1;");
-    expect(writeInbox(folder).written).toEqual([".env", ".gitignore", "tsconfig.json", ".hookonce/types/"]);
+    expect(writeInbox(folder).written).toEqual([
+      "AGENTS.md",
+      ".env",
+      ".gitignore",
+      "tsconfig.json",
+      ".hookonce/types/",
+    ]);
     expect(readdirSync(join(folder, "migrations"))).toEqual(["0001_mine.sql"]);
+  });
+});
+
+describe("AGENTS.md", () => {
+  test("names only commands that there are, and files that init writes or the user makes", () => {
+    const folder = newFolder();
+    writeInbox(folder);
+    const text = read(folder, "AGENTS.md");
+    const names = Array.from(text.matchAll(/(?:^|`)hookonce ([a-z]+)/gm), ([, name]) => name);
+    for (const name of ["check", "try", "test"]) expect(names).toContain(name);
+    const known = new Set(commands.map(({ name }) => name));
+    expect(names.filter((name) => !known.has(name as string))).toEqual([]);
+    const paths = Array.from(text.matchAll(/^\| `([^`*<]+)`/gm), ([, path]) => path as string);
+    const missing = paths.filter((path) => !existsSync(join(folder, path)));
+    expect(missing.sort()).toEqual(["data/", "handlers/lib/"]);
+    for (const line of text.split("\n")) if (!line.startsWith("|")) expect(line.length).toBeLessThan(123);
+  });
+
+  test("has an example of a handler that works", async () => {
+    const [, handler = ""] = /```ts\n([^]*?)```/.exec(readFileSync(template("AGENTS.md"), "utf8")) ?? [];
+    await using inbox = await testInbox({
+      files: {
+        "migrations/1.sql": readFileSync(template("migrations/0001_credits.sql"), "utf8"),
+        "handlers/default/user.created.ts": handler,
+      },
+    });
+    const answer = await inbox.deliver({ event_id: "evt_1", type: "user.created", email: "a@b.example" });
+    expect(answer.body.status).toBe("processed");
+    expect(inbox.rows("select event_id, email from signups")).toEqual([
+      { event_id: "evt_1", email: "a@b.example" },
+    ]);
+  });
+
+  test("is left out if a link has its name", () => {
+    const folder = newFolder();
+    mkdirSync(folder);
+    symlinkSync("CLAUDE.md", join(folder, "AGENTS.md"));
+    expect(writeInbox(folder).written).toEqual(everything.filter((path) => path !== "AGENTS.md"));
   });
 });
 

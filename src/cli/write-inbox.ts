@@ -51,7 +51,11 @@ export function writeInbox(folder: string, database?: string): InitResult {
   }));
   try {
     const files = database === undefined ? inboxFiles : inboxFilesFor(database);
-    const wanted = files.filter(({ path, sample }) => sample !== true || isSampleWanted(folder, path));
+    const wanted = files.filter(
+      ({ path, sample, optional }) =>
+        (sample !== true || isSampleWanted(folder, path)) &&
+        (optional !== true || isFileOrNothing(folder, path)),
+    );
     const paths = [...wanted, ...types].map(({ path }) => path);
     refuseWhatIsInTheWay(folder, paths);
     refuseForeignFolders(folder);
@@ -106,6 +110,11 @@ function isSampleWanted(folder: string, path: string): boolean {
   if (isUsed && existsSync(join(folder, CONFIG_FILE))) return false;
   const database = databaseIn(folder);
   return database === undefined || !relative(resolve(folder), database).startsWith("..");
+}
+
+function isFileOrNothing(folder: string, path: string): boolean {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return true;
+  return lstatSync(join(folder, path), { throwIfNoEntry: false })?.isFile() !== false;
 }
 
 function refuseOtherDatabase(folder: string, database: string): void {

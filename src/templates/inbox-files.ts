@@ -10,6 +10,8 @@ export interface InboxFile {
   readonly secret?: boolean;
   /** Shows how it is done, and is not needed. */
   readonly sample?: boolean;
+  /** Left out if a link or a folder has its name. */
+  readonly optional?: boolean;
 }
 
 const config = { path: "hookonce.toml", purpose: "its address and its sources" };
@@ -17,6 +19,12 @@ const configText = templateText("inbox/hookonce.toml");
 
 /** `env` and `gitignore` have no dot in this repository, because git would treat them as its own. */
 const commonFiles: readonly InboxFile[] = [
+  {
+    path: "AGENTS.md",
+    text: templateText("inbox/AGENTS.md"),
+    purpose: "how to write a handler, for you and for coding agents",
+    optional: true,
+  },
   { path: ".env", text: templateText("inbox/env"), purpose: "your secrets", secret: true },
   { path: ".gitignore", text: templateText("inbox/gitignore"), purpose: "keeps data and secrets out of git" },
   { path: "tsconfig.json", text: templateText("inbox/tsconfig.json"), purpose: "for your editor" },

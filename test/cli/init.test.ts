@@ -64,6 +64,7 @@ describeUnless(onlyInFullRun(), "hookonce init with --database", () => {
       ".env",
       ".gitignore",
       ".hookonce",
+      "AGENTS.md",
       "hookonce.toml",
       "tsconfig.json",
     ]);

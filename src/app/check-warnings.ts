@@ -8,6 +8,10 @@ import type { OwedCount } from "../engines/reader.ts";
 import type { HandlerDuration } from "../engines/store.ts";
 import type { Problem } from "../errors.ts";
 import { pathsOf } from "../http/paths.ts";
+import { isProtected } from "../providers/dedup-window.ts";
+import { providers } from "../providers/presets.ts";
+import { kindOf } from "../providers/schemes.ts";
+import { settingsOf } from "./sources.ts";
 import { learnsSecret, type Source } from "../providers/source.ts";
 
 /** Warns of secrets that other users can read, and of values that are not what they seem. */
@@ -157,6 +161,23 @@ function someTypesOf(pattern: string, keys: readonly string[]): string[] {
   const start = pattern.slice(0, -1);
   const others = start === "" || start.endsWith(".") ? [`${start}x`] : [start, `${start}.x`];
   return [...keys.filter((key) => key !== "_any" && key.startsWith(start)), ...others];
+}
+
+/** Warns of windows after which anyone who has seen a delivery can have it applied again. */
+export function warnOfOpenWindows(sources: readonly ConfiguredSource[]): Problem[] {
+  return sources.flatMap((source) => {
+    const { name, provider, dedup_window: window, lineOf } = source;
+    const preset = providers.get(provider);
+    if (window === undefined || preset === undefined) return [];
+    const { scheme = preset.scheme } = settingsOf(source, preset, sources);
+    if (kindOf(scheme).proof === "none" || isProtected(scheme, window)) return [];
+    const why =
+      kindOf(scheme).tolerance(scheme) === undefined
+        ? "no time is signed"
+        : "the tolerance is longer than the window";
+    const message = `sources.${name}.dedup_window: ${why}, so anyone who has seen a delivery can have it applied again after the window. Use it only if events may repeat`;
+    return [{ file: CONFIG_FILE, line: lineOf("dedup_window"), message }];
+  });
 }
 
 /** Warns of signatures in the config that leave the body unprotected. */

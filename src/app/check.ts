@@ -24,6 +24,7 @@ import {
   warnOfNoSecrets,
   warnOfPlaceholders,
   warnOfPublicUrls,
+  warnOfOpenWindows,
   warnOfSharedOrders,
   warnOfMissingTypes,
   warnOfSharedSecrets,
@@ -148,6 +149,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     ...warnOfPublicUrls(configured),
     ...warnOfPlaceholders(configured),
     ...warnOfWeakSignatures(configured),
+    ...warnOfOpenWindows(configured),
   ];
   const warnings = [...configWarnings, ...files.warnings, ...warnOfUnsigned(sources)];
   let bound: BoundHandlers = { handlers: NOTHING.table, problems: [], failing: [] };

@@ -92,6 +92,7 @@ export function settingsOf(
     unhandled: source.unhandled,
     requireChange: source.require_change,
     sameBody: source.same_body,
+    dedupWindow: source.dedup_window,
     newestWins: source.newest_wins,
     retryFor: source.retry_for,
     handlers: source.handlers,

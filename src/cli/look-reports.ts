@@ -127,6 +127,10 @@ export function eventReport(event: EventDetail, { now }: Display): string {
       "",
       `A later body differs (${shortTime(changed.received_at, now)}, ${counted(changed.bytes, "byte")}).`,
     );
+  if (event.earlier.length > 0)
+    lines.push("", "Earlier events with this id, each applied once because dedup_window had ended");
+  for (const { received_at: at, deliveries } of event.earlier)
+    lines.push(`  ${shortTime(at, now)}  ${counted(deliveries, "delivery", "deliveries")}`);
   lines.push("", "Headers");
   const names = Object.keys(headers);
   const widest = Math.min(32, Math.max(0, ...names.map((name) => name.length)));

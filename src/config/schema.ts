@@ -186,6 +186,8 @@ const sourceFields = {
   require_change: () => z.optional(z.boolean()),
   /** How long hookonce runs a failed event again by itself. */
   retry_for: () => z.optional(duration()),
+  /** How long an id that is made from the body means the same event. */
+  dedup_window: () => z.optional(duration()),
   /** Of the events with one key, an older one is not applied after a newer one. */
   newest_wins: () => z.optional(newestWins()),
   same_body: () => z.optional(z.literal("duplicate")),

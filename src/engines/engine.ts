@@ -26,6 +26,11 @@ export interface EventSource {
   readonly retryForMs: number;
   /** How long the provider may retry a delivery, from its first attempt on, in milliseconds. */
   readonly retryWindowMs: number;
+  /**
+   * `dedup_window`, in milliseconds: how long after its first receipt an id that is made from the body still means
+   * the same event. Undefined: for ever.
+   */
+  readonly dedupWindowMs?: number | undefined;
   /** The place of an event in the order of its key. Undefined if the source has no `newest_wins`. */
   readonly placeOf?: PlaceOf | undefined;
   /**

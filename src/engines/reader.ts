@@ -209,6 +209,8 @@ export interface EventDetail extends ListedEvent {
   /** The latest delivery with another body. */
   readonly changed: KeptBody | null;
   readonly changedBodies: number;
+  /** Processed events that had this id before, the latest first; at most ten. Their windows are over. */
+  readonly earlier: readonly { readonly receivedAt: number; readonly deliveries: number }[];
   readonly reply: Reply | null;
   /** How often `replay` ran it. */
   readonly replays: number;

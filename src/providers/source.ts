@@ -23,6 +23,7 @@ import {
   type BatchSplit,
   type StoredReads,
 } from "./batch-split.ts";
+import { dedupWindowOf } from "./dedup-window.ts";
 import { compileNewest, type NewestRule, type PlaceOf } from "./newest.ts";
 import { canonical, compileSelector, inWords, type Selector } from "./body/selector.ts";
 import { kindOf, type Scheme } from "./schemes.ts";
@@ -50,6 +51,8 @@ export interface SourceSettings {
   readonly unhandled?: "record" | "ignore" | "fail" | undefined;
   readonly requireChange?: boolean | undefined;
   readonly sameBody?: "duplicate" | undefined;
+  /** In milliseconds. */
+  readonly dedupWindow?: number | undefined;
   readonly newestWins?: readonly NewestRule[] | undefined;
   /** In milliseconds. */
   readonly retryFor?: number | undefined;
@@ -75,6 +78,11 @@ export interface Source extends StoredReads {
   readonly unhandled: "record" | "ignore" | "fail";
   readonly requireChange: boolean;
   readonly sameBody: boolean;
+  /**
+   * How long after its first receipt an id that is made from the body still means the same event, in milliseconds.
+   * Undefined: for ever.
+   */
+  readonly dedupWindowMs: number | undefined;
   /** The place of an event in the order of its key. Undefined if the source has no `newest_wins`. */
   readonly placeOf: PlaceOf | undefined;
   /** How long hookonce runs a failed event again by itself, in milliseconds. */
@@ -199,6 +207,7 @@ export function createSource(
     unhandled: settings.unhandled ?? "record",
     requireChange: settings.requireChange ?? false,
     sameBody: settings.sameBody === "duplicate",
+    dedupWindowMs: dedupWindowOf(settings, scheme),
     placeOf: newestWins.length === 0 ? undefined : compileNewest(newestWins),
     retryForMs: settings.retryFor ?? provider.retryForMs ?? 0,
     retryWindowMs: provider.retryWindowMs,

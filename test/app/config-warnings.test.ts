@@ -214,6 +214,26 @@ describe("a signature in the config", () => {
   });
 });
 
+describe("a dedup_window", () => {
+  const lemon = '[sources.a]\nprovider = "lemon-squeezy"\nsecret = "env:A"\ndedup_window = "30d"\n';
+  const zoom = '[sources.a]\nprovider = "zoom"\nsecret = "env:A"\ndedup_window = "30d"\n';
+
+  test.each([
+    [lemon, /^sources\.a\.dedup_window: no time is signed/],
+    [`${zoom}tolerance = "31d"\n`, /^sources\.a\.dedup_window: the tolerance is longer than the window/],
+    [zoom, undefined],
+  ])("that leaves captured deliveries usable: %s", async (config, expected) => {
+    const found = (await warningsOf(config, {}, { A: "a-long-secret" })).filter(({ message }) =>
+      message.includes("dedup_window"),
+    );
+    expect(found).toEqual(
+      expected === undefined
+        ? []
+        : [{ file: "hookonce.toml", line: 5, message: expect.stringMatching(expected) as string }],
+    );
+  });
+});
+
 const rule = (...types: string[]): string =>
   stripe(
     "a",

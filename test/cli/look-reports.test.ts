@@ -52,6 +52,7 @@ const detail = (more: Partial<EventDetail> = {}): EventDetail => ({
   failure: null,
   changed: null,
   changed_bodies: 0,
+  earlier: [],
   reply: null,
   replays: 0,
   reason: null,

@@ -12,6 +12,7 @@ import { newEvents } from "./scenarios/events.ts";
 import { failures } from "./scenarios/failures.ts";
 import { newestWins } from "./scenarios/newest-wins.ts";
 import { otherJobs } from "./scenarios/other-jobs.ts";
+import { windows } from "./scenarios/windows.ts";
 import { corrected, none, summaryOf, type Scenario, type Step } from "./scenarios/scenario.ts";
 
 /** The jobs of a step in one commit, or each in a commit by itself. */
@@ -42,6 +43,7 @@ export function createHistoryTests(name: string, harness: EngineHarness): void {
     ...earlierIds,
     ...otherJobs,
     ...newestWins,
+    ...windows,
   ]
     .filter(({ needs }) => needs === undefined || has[needs])
     .map((scenario): [string, Scenario] => [scenario.name, scenario]);

@@ -195,6 +195,7 @@ describe("words", () => {
       changed: null,
       changed_bodies: 0,
       type_missing_at: null,
+      earlier: [],
       reply: null,
       replays: 0,
       reason: null,

@@ -5,7 +5,7 @@ import { ADD_TO_MINUTE } from "./rollup-writes.ts";
  * The statements that a delivery runs, as plain SQL, all in this file. drizzle's prepared queries cost 3 to 4
  * µs more for each insert that returns a row (18.7 µs against 15), and a delivery runs three inserts.
  *
- * No statement joins or scans tables. SQLite plans with its last row counts, and after a count of one row it
+ * No statement joins or scans tables, and some name their index. SQLite plans with its last row counts, and after a count of one row it
  * would scan (test/engines/sqlite/plans.test.ts).
  */
 export const SQL = {
@@ -16,7 +16,16 @@ export const SQL = {
     insert into hookonce_events
       (source, event_id, type, received_at, outcome, handler, deliveries, last_delivery_at, body_sha256)
     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-    on conflict (source, event_id) do nothing returning id`,
+    on conflict (source, event_id, era) do nothing returning id`,
+  endEra: `
+    update hookonce_events set era = id
+    where source = ?1 and event_id = ?2 and era = 0 and received_at < ?3 and outcome = 'processed'
+    returning id`,
+  endEraOfDeliveries: `
+    update hookonce_deliveries indexed by sqlite_autoindex_hookonce_deliveries_1
+    set era = ?3 where source = ?1 and event_id = ?2 and era = 0`,
+  dropSettledFailure: `
+    delete from hookonce_failures where source = ?1 and event_id = ?2 and settled_at is not null`,
   insertBody: `insert into hookonce_bodies (received_at, headers, bytes, sha256) values (?1, ?2, ?3, ?4)`,
   // An unhandled event has a result without a handler. Applying the event adds the handler and keeps the
   // body.
@@ -47,13 +56,13 @@ export const SQL = {
     update hookonce_results set replays = replays + 1, replayed_by = ?2, reason = ?3 where event = ?1`,
   findEvent: `
     select id, event_id, type, outcome, deliveries, received_at from hookonce_events
-    where source = ?1 and event_id = ?2`,
+    where source = ?1 and event_id = ?2 and era = 0`,
   findSameBody: `
     select id, event_id, type, outcome, deliveries, received_at from hookonce_events
     where source = ?1 and body_sha256 = ?2 order by id limit 1`,
   dropSameBody: `
     delete from hookonce_events
-    where source = ?1 and event_id = ?2 and outcome = 'ignored' and body_sha256 <> ?3 and id > (
+    where source = ?1 and event_id = ?2 and era = 0 and outcome = 'ignored' and body_sha256 <> ?3 and id > (
       select first.id from hookonce_events as first
       where first.source = ?1 and first.body_sha256 = hookonce_events.body_sha256 order by first.id limit 1)`,
   findReply: `select reply from hookonce_results where event = ?1`,
@@ -77,12 +86,14 @@ export const SQL = {
   insertDelivery: `
     insert into hookonce_deliveries (source, event_id, number, at, outcome, changed_body)
     values (?1, ?2, ?3, ?4, ?5, ?6)
-    on conflict (source, event_id, number) do update
+    on conflict (source, event_id, era, number) do update
     set at = excluded.at, outcome = excluded.outcome, changed_body = excluded.changed_body`,
   keepFirstDelivery: `
     insert into hookonce_deliveries (source, event_id, number, at, outcome) values (?1, ?2, 1, ?3, ?4)
-    on conflict (source, event_id, number) do nothing`,
-  dropDelivery: `delete from hookonce_deliveries where source = ?1 and event_id = ?2 and number = ?3`,
+    on conflict (source, event_id, era, number) do nothing`,
+  dropDelivery: `
+    delete from hookonce_deliveries indexed by sqlite_autoindex_hookonce_deliveries_1
+    where source = ?1 and event_id = ?2 and era = 0 and number = ?3`,
   hasOpenFailures: `select exists (select 1 from hookonce_failures where settled_at is null)`,
   findFailure: `
     select type, handler_hash, code, error, deliveries, first_at, last_at, last_headers, last_body, element,

@@ -1,4 +1,4 @@
-import { and, asc, eq, getTableColumns } from "drizzle-orm";
+import { and, asc, desc, eq, getTableColumns, gt } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { Headers, Reply } from "../../event.ts";
 import type { EventDetail, KeptDelivery, Reader } from "../reader.ts";
@@ -17,7 +17,7 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
         changedBody: deliveries.changedBody,
       })
       .from(deliveries)
-      .where(and(eq(deliveries.source, source), eq(deliveries.eventId, eventId)))
+      .where(and(eq(deliveries.source, source), eq(deliveries.eventId, eventId), eq(deliveries.era, 0)))
       .orderBy(asc(deliveries.number))
       .all()
       .map(({ changedBody, ...rest }) => Object.assign(rest, { changedBody: changedBody === 1 }));
@@ -41,8 +41,18 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
     return db
       .select({ ...getTableColumns(events), now: { outcome: outcomeNow, handler: handlerNow } })
       .from(events)
-      .where(and(eq(events.source, source), eq(events.eventId, eventId)))
+      .where(and(eq(events.source, source), eq(events.eventId, eventId), eq(events.era, 0)))
       .get();
+  }
+
+  function earlierOf(source: string, eventId: string): EventDetail["earlier"] {
+    return db
+      .select({ receivedAt: events.receivedAt, deliveries: events.deliveries })
+      .from(events)
+      .where(and(eq(events.source, source), eq(events.eventId, eventId), gt(events.era, 0)))
+      .orderBy(desc(events.era))
+      .limit(10)
+      .all();
   }
 
   function bodyOf({ body: id, element }: typeof results.$inferSelect) {
@@ -96,6 +106,7 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
       failure: shown,
       changed: null,
       changedBodies: 0,
+      earlier: earlierOf(source, eventId),
       reply: null,
       replays: 0,
       reason: null,
@@ -126,6 +137,7 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
         failure: failure?.shown ?? null,
         changed: event.changedBodies === 0 ? null : changedOf(id),
         reply: typeof result?.reply === "string" ? (JSON.parse(result.reply) as Reply) : null,
+        earlier: earlierOf(source, eventId),
         replays: result?.replays ?? 0,
         reason: result?.reason ?? null,
         sameAs: sameAs(event),

@@ -14,7 +14,7 @@ const insertOf = (rows: number): string => `
     const [id, type, at] = [2, 3, 4].map((parameter) => `?${row * 3 + parameter}`);
     return `(?1, ${id}, ${type}, ${at}, 'imported', 0, ${at})`;
   }).join(", ")}
-  on conflict (source, event_id) do nothing`;
+  on conflict (source, event_id, era) do nothing`;
 const INSERT = insertOf(ROWS);
 
 const FIND_FAILED = `
@@ -26,13 +26,13 @@ const HAS_UNHANDLED = `
   select exists (select 1 from hookonce_events indexed by hookonce_events_unhandled where outcome = 'unhandled')`;
 const FIND_UNHANDLED = `
   select id from hookonce_events
-  where source = ?1 and event_id in (select value from json_each(?2)) and outcome = 'unhandled'`;
+  where source = ?1 and event_id in (select value from json_each(?2)) and era = 0 and outcome = 'unhandled'`;
 /** Of an event that arrived once, only its outcome tells how that delivery was answered. */
 const KEEP_FIRST_DELIVERIES = `
   insert into hookonce_deliveries (source, event_id, number, at, outcome)
   select source, event_id, 1, received_at, outcome from hookonce_events
   where id in (select value from json_each(?1)) and deliveries = 1
-  on conflict (source, event_id, number) do nothing`;
+  on conflict (source, event_id, era, number) do nothing`;
 const CLOSE_UNHANDLED = `
   update hookonce_events set outcome = 'imported', change = (
     select coalesce(max(change), 0) + 1 from hookonce_events indexed by hookonce_events_change

@@ -110,6 +110,13 @@ function record(db: Database, run: MarkedRun, error: HookonceError): Recovered {
   const store = createEventStore(db);
   const known = store.find(source, eventId);
   const stored = known?.outcome === "unhandled" ? store.bodyOf(known.id) : undefined;
+  // A processed event that was received before the run belongs to an earlier era of the id, and only the next
+  // delivery knows whether its window is over.
+  const isOfNextEra = known?.outcome === "processed" && known.receivedAt < run.receivedAt;
+  if (isOfNextEra) {
+    remember(db, run, 0, code);
+    return { run, code };
+  }
   if (store.findFailure(source, eventId) !== undefined) {
     store.failAgain(source, eventId, handler, error);
   } else if (known !== undefined) {

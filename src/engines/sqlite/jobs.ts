@@ -18,6 +18,7 @@ import { ownBytes, type EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { createApplies } from "./apply-jobs.ts";
+import { createEras } from "./eras.ts";
 import { createOtherJobs } from "./other-jobs.ts";
 import { createPositions } from "./positions.ts";
 import { nothing, quarantined, resultOf } from "./results.ts";
@@ -49,6 +50,7 @@ export function createJobs(
   runs: HandlerRuns,
   interrupted: InterruptedRuns,
 ): Jobs {
+  const eras = createEras(db);
   const positions = createPositions(db, policy);
   const sameBody = createSameBody(db, store, interrupted);
   const applies = createApplies(store, sameBody, positions, policy, runs, interrupted);
@@ -109,7 +111,7 @@ export function createJobs(
       // No insert shows whether the event is recorded, so look it up: a recorded event never becomes a
       // failure.
       const known = store.find(source, input.id);
-      return known === undefined
+      return known === undefined || isAfterWindow(incoming)
         ? recordFailedDelivery({ kind: "delivery", event: incoming }, handlers, decided.fail)
         : repeat(incoming, known, handlers);
     }
@@ -122,7 +124,8 @@ export function createJobs(
       return { ...quarantined(failure, handler), eventId: input.id, type: input.type };
     }
     const outcome = "run" in decided ? "processed" : "stale" in decided ? "stale" : decided.record;
-    const id = store.insert(incoming, outcome, handler?.file ?? null, failure);
+    const insert = () => store.insert(incoming, outcome, handler?.file ?? null, failure);
+    const id = insert() ?? (isAfterWindow(incoming) ? insert() : undefined);
     if (id === undefined) return repeat(incoming, store.find(source, input.id) as RecordedEvent, handlers);
 
     const ran =
@@ -141,6 +144,15 @@ export function createJobs(
       store.keepDelivery(source, input.id, failure.deliveries + 1, input.receivedAt, outcome, false);
     }
     return { ...resultOf(ran), eventId: input.id, type: input.type, outcome };
+  }
+
+  /**
+   * Whether the id was recorded so long ago that it means another event now. Of deliveries that race, one gets
+   * true.
+   */
+  function isAfterWindow({ source, input }: Incoming): boolean {
+    const { dedupWindowMs: window } = source;
+    return window !== undefined && eras.end(source, input.id, input.receivedAt - window);
   }
 
   /** What to do with an event that is not recorded yet. Nothing is written before that is known. */
@@ -238,6 +250,8 @@ export function createJobs(
     const incoming = prepared(job.event);
     const { source, input } = incoming;
     // If the event is still recorded after the undo, it was unhandled, and its new handler has now failed.
+    // Nor is it recorded if its window was over, and the undo has brought it back.
+    isAfterWindow(incoming);
     const owed = sameBody.repeatedBy(incoming);
     const { eventId, type } = owed ?? { eventId: input.id, type: input.type };
     const handler = handlers.for(source.handlersOf, type);

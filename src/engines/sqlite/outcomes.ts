@@ -16,6 +16,7 @@ export const isOpen = isNull(failures.settledAt);
 export const isItsFailure = and(
   sql`${failures.source} = ${events.source}`,
   sql`${failures.eventId} = ${events.eventId}`,
+  sql`${events.era} = 0`,
   isOpen,
 );
 
@@ -34,5 +35,6 @@ export const handlerNow = sql<string | null>`iif(${isUnhandled},
 export const isOnlyFailed = and(
   isOpen,
   sql`not exists (select 1 from ${events}
-    where ${events.source} = ${failures.source} and ${events.eventId} = ${failures.eventId})`,
+    where ${events.source} = ${failures.source} and ${events.eventId} = ${failures.eventId}
+      and ${events.era} = 0)`,
 );

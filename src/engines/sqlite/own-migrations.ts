@@ -8,6 +8,7 @@ import changes from "../../../drizzle/0005_changes.sql" with { type: "text" };
 import failureSummaries from "../../../drizzle/0006_failure_summaries.sql" with { type: "text" };
 import owedTypes from "../../../drizzle/0007_owed_types.sql" with { type: "text" };
 import newestWins from "../../../drizzle/0008_newest_wins.sql" with { type: "text" };
+import eras from "../../../drizzle/0009_eras.sql" with { type: "text" };
 
 /**
  * The migrations that drizzle-kit generated, embedded in the binary. Add each new file here: a test compares
@@ -23,4 +24,5 @@ export const ownMigrations: readonly Migration[] = [
   { name: "0006_failure_summaries.sql", sql: failureSummaries },
   { name: "0007_owed_types.sql", sql: owedTypes },
   { name: "0008_newest_wins.sql", sql: newestWins },
+  { name: "0009_eras.sql", sql: eras },
 ];

@@ -157,6 +157,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
         and(
           gt(events.id, from),
           lte(events.id, end),
+          eq(events.era, 0),
           outcome === undefined ? undefined : sql`${events.outcome} = ${outcome}`,
           // A replay changes no outcome.
           or(
@@ -226,7 +227,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
           outcome: outcomeNow,
         })
         .from(events)
-        .where(and(inArray(events.source, [...sources]), eq(events.eventId, eventId)));
+        .where(and(inArray(events.source, [...sources]), eq(events.eventId, eventId), eq(events.era, 0)));
       const failed = db
         .select({ source: failures.source, type: failures.type, outcome: sql<"failed">`'failed'` })
         .from(failures)
@@ -238,7 +239,8 @@ export function openReader(connection: Database): Reader & { close(): void } {
         select count(*) - total(owed) as known, total(owed) as owed from (
           select ${isOpen} and ${failures.id} is not null and ${events.id} is null or ${isUnhandled} as owed
           from json_each(${JSON.stringify(ids)}) as wanted
-          left join ${events} on ${events.source} = ${source} and ${events.eventId} = wanted.value
+          left join ${events}
+            on ${events.source} = ${source} and ${events.eventId} = wanted.value and ${events.era} = 0
           left join ${failures}
             on ${failures.source} = ${source} and ${failures.eventId} = wanted.value and ${isOpen}
           where ${events.id} is not null or ${failures.id} is not null)`);

@@ -24,7 +24,7 @@ export const bodies = sqliteTable("hookonce_bodies", {
   sha256: blob({ mode: "buffer" }),
 });
 
-/** The recorded events. The unique index on (source, event_id) decides whether an event is new. */
+/** The recorded events. The unique index on (source, event_id, era) decides whether an event is new. */
 export const events = sqliteTable(
   "hookonce_events",
   {
@@ -47,13 +47,18 @@ export const events = sqliteTable(
     changedBodies: integer("changed_bodies").notNull().default(0),
     /** SHA-256 of the event's own bytes, kept only for a source with `same_body = "duplicate"`. */
     bodySha256: blob("body_sha256", { mode: "buffer" }),
+    /**
+     * 0, or the row's id once the window of its id is over and the same id may come again (`dedup_window`). So
+     * at most one event of each id has era 0, and every look-up by id takes that one.
+     */
+    era: integer().notNull().default(0),
     /** Counts the changes of outcomes of all events, up to the last one of this event. Null until then. */
     change: integer(),
   },
   (table) => [
     // The columns are in this order and not hashed, so that ids that grow with time stay on neighbouring
     // pages.
-    uniqueIndex("hookonce_events_source_event_id").on(table.source, table.eventId),
+    uniqueIndex("hookonce_events_source_event_id").on(table.source, table.eventId, table.era),
     index("hookonce_events_body_sha256")
       .on(table.source, table.bodySha256)
       .where(sql`${table.bodySha256} is not null`),
@@ -110,6 +115,8 @@ export const deliveries = sqliteTable(
   {
     source: text().notNull(),
     eventId: text("event_id").notNull(),
+    /** As in `hookonce_events`. */
+    era: integer().notNull().default(0),
     /** Counts the deliveries of the event from 1. */
     number: integer().notNull(),
     at: integer().notNull(),
@@ -120,7 +127,7 @@ export const deliveries = sqliteTable(
     /** 1 if its body differed from the stored one. */
     changedBody: integer("changed_body").notNull().default(0),
   },
-  (table) => [primaryKey({ columns: [table.source, table.eventId, table.number] })],
+  (table) => [primaryKey({ columns: [table.source, table.eventId, table.era, table.number] })],
 );
 
 /** The latest body of an event that arrived again with another body. */

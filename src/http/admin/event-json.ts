@@ -90,7 +90,7 @@ function detailJson(
   typePlace: string | null,
   payloadOf: (stored: KeptBody) => string | null,
 ): EventDetail {
-  const { stored, changed, failure, timeline, changedBodies, reply, replays, reason } = event;
+  const { stored, changed, failure, timeline, changedBodies, earlier, reply, replays, reason } = event;
   return {
     ...eventJson(event),
     payload: stored === null ? null : payloadOf(stored),
@@ -106,6 +106,7 @@ function detailJson(
     failure: failure === null ? null : failureDetail(failure),
     changed: changed === null ? null : storedJson(changed, payloadOf(changed)),
     changed_bodies: changedBodies,
+    earlier: earlier.map(({ receivedAt, deliveries }) => ({ received_at: receivedAt, deliveries })),
     reply,
     replays,
     reason,

@@ -3,6 +3,10 @@
  * types, so that the browser may import it.
  */
 
+import type { Scope } from "./token-shapes.ts";
+
+export type * from "./token-shapes.ts";
+
 /** The outcome of an event that is recorded. The last three are owed. */
 export type EventOutcome =
   | "processed"
@@ -84,15 +88,16 @@ export interface EventDetail extends EventJson {
   readonly failure: FailureDetail | null;
   /** The latest delivery whose body differed from the first one. */
   readonly changed: StoredJson | null;
-  /** How many deliveries had another body. */
   readonly changed_bodies: number;
+  /** Processed events that had this id before (`dedup_window`), the latest first; at most ten. */
+  readonly earlier: readonly { readonly received_at: number; readonly deliveries: number }[];
   /** What its handler answered the provider. */
   readonly reply: ReplyJson | null;
   /** How often `replay` ran it. */
   readonly replays: number;
   /** The id of the event with the same body that stands for it (`same_body`); null if it stands for itself. */
   readonly same_as: string | null;
-  /** Why it was discarded, applied after that, or replayed, or which event is newer than a stale one. */
+  /** Why it was discarded, applied after that or replayed, or which event is newer. */
   readonly reason: string | null;
 }
 
@@ -276,28 +281,6 @@ export interface VerdictJson {
   readonly message: string | null;
   readonly findings: readonly { readonly what: string; readonly remedy: string; readonly proven: boolean }[];
   readonly docs: string;
-}
-
-export type Scope = "read" | "steer" | "forget";
-
-export interface TokenJson {
-  readonly name: string;
-  readonly scopes: readonly Scope[];
-  readonly created_at: number;
-  readonly expires_at: number | null;
-  readonly revoked_at: number | null;
-}
-
-/** The only answer that contains the token itself. */
-export interface NewTokenJson extends TokenJson {
-  readonly token: string;
-}
-
-/** What a login answers. */
-export interface SessionJson {
-  readonly name: string;
-  readonly scopes: readonly Scope[];
-  readonly expires_at: number | null;
 }
 
 export interface AuditJson {

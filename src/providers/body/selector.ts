@@ -146,7 +146,7 @@ function sha256(content: Uint8Array | string): string {
   return new Bun.CryptoHasher("sha256").update(content).digest("hex");
 }
 
-const HASH_OF_BODY = "sha256:body";
+export const HASH_OF_BODY = "sha256:body";
 
 function compilePart(part: Part): Read {
   if (part === HASH_OF_BODY) return ({ body }) => sha256(body);

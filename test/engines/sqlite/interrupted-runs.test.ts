@@ -59,6 +59,19 @@ describe("a start after the process was killed", () => {
     ]);
   });
 
+  test("leaves it to the next delivery whether the run was that of another event with an id that is recorded", () => {
+    db.run(`insert into hookonce_events (source, event_id, type, received_at, outcome, last_delivery_at)
+      values ('shop', 'one', 'paid', 500, 'processed', 500)`);
+    expect(recover({ verdict: run() })).toEqual(["handler_timeout"]);
+    expect(interrupted()).toEqual([{ event_id: "one", ends: 0, code: "handler_timeout" }]);
+    expect(failures()).toEqual([]);
+    // Its own run is done.
+    expect(recover({ verdict: run({ receivedAt: 500 }) })).toEqual(["handler_timeout"]);
+    expect(db.query("select outcome, era from hookonce_events").all()).toEqual([
+      { outcome: "processed", era: 0 },
+    ]);
+  });
+
   test("counts a run once, even if it was itself killed before it had emptied the marker", () => {
     const left = { run: run() };
     expect([recover(left), recover(left), recover(left)]).toEqual([[null], [], []]);
@@ -106,7 +119,7 @@ describe("a start after the process was killed", () => {
 
   test("leaves an event alone that was applied meanwhile", () => {
     db.run(
-      "insert into hookonce_events (source, event_id, type, received_at, outcome, last_delivery_at) values ('shop', 'one', 'paid', 1, 'processed', 1)",
+      "insert into hookonce_events (source, event_id, type, received_at, outcome, last_delivery_at) values ('shop', 'one', 'paid', 1000, 'processed', 1000)",
     );
     recover({ verdict: run() });
     expect([failures(), interrupted()]).toEqual([[], []]);

@@ -64,8 +64,6 @@ export async function runJob(
   stop: AbortSignal,
   onView: (view: JobView) => void,
 ): Promise<{ view: JobView; yielded: boolean }> {
-  const { id } = await answerOf<{ id: string }>(await client.api.jobs.$post({ json }));
-  const param = { id };
   // An import's events are gone with the process, and a dry run is not recorded.
   const goesOn = json.action !== "import" && json.dry_run !== true;
   const begun = <T>(answer: Promise<T>): Promise<T> =>
@@ -80,6 +78,9 @@ export async function runJob(
         { cause },
       );
     });
+  const post = client.api.jobs.$post({ json });
+  const { id } = await answerOf<{ id: string }>(await (goesOn ? post : begun(post)));
+  const param = { id };
   let yielded = false;
   let stopping = false;
   for (let wait = FIRST_POLL_MS; ; wait = Math.min(wait * 2, POLL_MS)) {

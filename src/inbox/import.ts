@@ -43,15 +43,20 @@ export async function importEvents(
     const fresh = ids.length - known - owed;
     return { fresh, known: piece.length - fresh - owed, owed };
   };
+  /** @returns undefined if it was stopped while it waited for its turn */
+  const write = (piece: readonly ImportedEvent[]): Promise<Imported | undefined> =>
+    queue.write({ kind: "import", source, events: piece, at: clock() }, signal).catch((error: unknown) => {
+      if (signal.aborted && error === signal.reason) return undefined;
+      throw error;
+    });
   let counts: ImportCounts = { fresh: 0, known: 0, owed: 0, old: 0 };
   let received: number | undefined;
   for (let from = 0; from < events.length && !signal.aborted;) {
     const isQuiet = queue.received === received;
     received = queue.received;
     const piece = events.slice(from, from + (isQuiet && !dryRun ? LARGE_PIECE : PIECE));
-    const done = dryRun
-      ? await counted(piece)
-      : await queue.write({ kind: "import", source, events: piece, at: clock() }, signal);
+    const done = dryRun ? await counted(piece) : await write(piece);
+    if (done === undefined) return;
     const count = done.fresh + done.known + done.owed;
     counts = {
       fresh: counts.fresh + done.fresh,

@@ -22,25 +22,30 @@ async function get(inbox: TestInbox, path: string): Promise<Record<string, unkno
   return (await (await inbox.api(path)).json()) as Record<string, unknown>;
 }
 
-/** @returns the counts of the ended job */
-async function importIds(
-  inbox: TestInbox,
-  events: readonly (readonly [id: string, type: string, at: number])[],
-  how: object = {},
-): Promise<unknown> {
+type Events = readonly (readonly [id: string, type: string, at: number])[];
+
+/** @returns the job's id */
+async function begin(inbox: TestInbox, events: Events, how: object = {}): Promise<string> {
   const begun = await inbox.api("/api/jobs", {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ action: "import", source: "shop", events, ...how }),
   });
   expect(begun.status).toBe(202);
-  const { id } = (await begun.json()) as { id: string };
+  return ((await begun.json()) as { id: string }).id;
+}
+
+async function ended(inbox: TestInbox, id: string): Promise<Record<string, unknown>> {
   for (;;) {
     const job = await get(inbox, `/api/jobs/${id}`);
-    if (job["state"] !== "running") return job["imported"];
+    if (job["state"] !== "running") return job;
     await Bun.sleep(5);
   }
 }
+
+/** @returns the counts of the ended job */
+const importIds = async (inbox: TestInbox, events: Events, how?: object): Promise<unknown> =>
+  (await ended(inbox, await begin(inbox, events, how)))["imported"];
 
 test("an owed event that is imported keeps its body, deliveries, type and time", async () => {
   let now = START;
@@ -89,4 +94,19 @@ test("an import counts what is older than the provider's retries", async () => {
   await using inbox = await testInbox({ config: CONFIG, files: FILES, clock: () => START });
   const events = [0, 1, 2, 30].map((days) => [`evt_${days}`, "paid", START - days * DAY] as const);
   expect(await importIds(inbox, events)).toEqual({ fresh: 4, known: 0, owed: 0, old: 2 });
+});
+
+test("an import that is stopped says how far it came, and goes on where it is repeated", async () => {
+  await using inbox = await testInbox({ config: CONFIG, files: FILES, clock: () => START });
+  const events = Array.from({ length: 20_000 }, (_, n) => [`evt_${n}`, "paid", START] as const);
+  const ids = await Promise.all([begin(inbox, events.slice(0, 10_000)), begin(inbox, events.slice(10_000))]);
+  await Promise.all(ids.map((id) => inbox.api(`/api/jobs/${id}`, { method: "DELETE" })));
+  let done = 0;
+  for (const id of ids) {
+    const { state, error, imported } = await ended(inbox, id);
+    expect([["stopped", "done"].includes(String(state)), error]).toEqual([true, null]);
+    done += (imported as { fresh: number } | null)?.fresh ?? 0;
+  }
+  const again = await importIds(inbox, events);
+  expect(again).toEqual({ fresh: 20_000 - done, known: done, owed: 0, old: 0 });
 });

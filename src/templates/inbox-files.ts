@@ -22,7 +22,7 @@ const commonFiles: readonly InboxFile[] = [
   {
     path: "AGENTS.md",
     text: templateText("inbox/AGENTS.md"),
-    purpose: "how to write a handler, for you and for coding agents",
+    purpose: "how to write a handler; coding agents read it, too",
     optional: true,
   },
   { path: ".env", text: templateText("inbox/env"), purpose: "your secrets", secret: true },

@@ -113,7 +113,7 @@ export async function runSend(name: string, word: string | undefined, flags: Sen
   process.once("SIGINT", end);
   const report = await send(options);
   process.off("SIGINT", end);
-  const code = summarize(report, to);
+  const code = summarize(report, to, options.wrongSecret || options.tamper || options.stale);
   await explain(report, failed, receiver, flags);
   return ended.signal.aborted ? 128 + constants.signals.SIGINT : code;
 }
@@ -204,9 +204,11 @@ function makeKeyPair(name: string, file: string): number {
   return EXIT.done;
 }
 
-function answerLine({ eventIds, answer: { status, said, ms } }: Sent): string {
+function answerLine({ eventIds, neverDuplicate, answer: { status, said, ms } }: Sent): string {
   // An answer that is not hookonce's may be any text.
   const words = visible(said.join(", "));
+  // Its id is made by the receiver.
+  if (neverDuplicate) return `new event  ${status === 0 ? "" : `${status} `}${words}  ${ms.toFixed(0)} ms`;
   const id = eventIds.map((one) => (one.length > 40 ? `${one.slice(0, 39)}…` : one)).join(", ");
   return `${id}  ${status === 0 ? "" : `${status} `}${words}  ${ms.toFixed(0)} ms`;
 }
@@ -269,7 +271,12 @@ function lineIn({ handler, stack }: StackedFailure): string {
   return /^:\d+/.exec(behind)?.[0] ?? "";
 }
 
-function summarize({ deliveries, events, ms, said, wrong }: SendReport, to: string): number {
+/** @param isRefused whether every delivery is meant to be refused */
+function summarize(
+  { deliveries, events, ms, said, wrong }: SendReport,
+  to: string,
+  isRefused: boolean,
+): number {
   if (said.size === 1 && said.has(NOTHING_LISTENS)) {
     complain(`nothing listens on ${new URL(to).origin}: is \`hookonce serve\` running?`);
     return EXIT.failed;
@@ -277,7 +284,7 @@ function summarize({ deliveries, events, ms, said, wrong }: SendReport, to: stri
   const counts = [...said].map(([word, count]) => `${count} ${visible(word)}`).join(", ");
   const perSecond = deliveries > MAX_PRINTED ? `, ${Math.round((1000 * deliveries) / ms)}/s` : "";
   say(
-    `${counted(deliveries, "delivery", "deliveries")} of ${counted(events, "event")} in ${ms.toFixed(0)} ms${perSecond}: ${counts}`,
+    `${counted(deliveries, "delivery", "deliveries")} of ${counted(events, "event")} in ${ms.toFixed(0)} ms${perSecond}: ${counts}${isRefused && wrong.length === 0 ? ", as expected" : ""}`,
   );
   for (const { eventId, what } of wrong.slice(0, 10)) complain(visible(`wrong: ${eventId} ${what}`));
   if (wrong.length > 10) complain(`and ${wrong.length - 10} more`);

@@ -84,17 +84,29 @@ export function* otherSources({ settings, scheme, delivery, context }: Examined)
 
 /** A delivery of another provider, by its headers. Tried with this source's secrets. */
 export function* otherProviders(examined: Examined): Generator<Hypothesis> {
-  for (const { name, title, scheme } of looksLike(examined)) {
+  const likely = looksLike(examined);
+  const others = ofTheSameSender(examined).filter((one) => !likely.includes(one));
+  for (const one of [...likely, ...others]) {
+    const { name, title, scheme } = one;
     const { proof } = kindOf(scheme);
-    if (proof === "none" || proof === "secret-sent" || scheme === examined.scheme) continue;
+    if (proof === "none" || proof === "secret-sent" || Bun.deepEquals(scheme, examined.scheme)) continue;
     yield {
       change: { scheme },
       cause: "other_provider",
       what: `This is a delivery of ${title}: verified as one, its signature is right.`,
       remedy: `Set provider = "${name}" for this source.`,
       half: { what: `This is a delivery of ${title}.` },
+      unlikely: others.includes(one),
     };
   }
+}
+
+/** Other presets of the same sender: HubSpot has two older signatures in one header. */
+function ofTheSameSender({ provider }: Examined): Provider[] {
+  const [sender] = provider.name.split("-");
+  return [...providers.values()].filter(
+    (one) => one.name !== provider.name && one.needs === undefined && one.name.split("-")[0] === sender,
+  );
 }
 
 export function otherProviderFinding(examined: Examined): Finding | undefined {

@@ -285,7 +285,7 @@ export function createUrlOf(scheme: Scheme, publicUrl: string | undefined): Veri
     if (coversUrl(scheme)) {
       throw new HookonceError(
         "config_invalid",
-        "public_url is missing: this provider signs the URL that it was given, and hookonce cannot know it.",
+        'public_url is missing: this provider signs the URL that it was given, and hookonce cannot know it. Write that URL, as in public_url = "https://your.host/webhook/NAME".',
       );
     }
     return ({ url }) => url;

@@ -44,6 +44,8 @@ export interface SendOptions {
 
 export interface Sent {
   readonly eventIds: readonly string[];
+  /** The receiver makes a new id for each delivery, so that `eventIds` are not those that it stores. */
+  readonly neverDuplicate: boolean;
   readonly answer: Answer;
 }
 
@@ -83,7 +85,8 @@ export async function send(options: SendOptions): Promise<SendReport> {
   const deliver = async (one: Planned, hangUp: boolean): Promise<void> => {
     const answer = await deliverOnce(one, { ...options, keys }, hangUp);
     one.answers.push(answer);
-    options.onAnswer?.({ eventIds: one.eventIds, answer }, ++done, total);
+    const { eventIds, neverDuplicate } = one;
+    options.onAnswer?.({ eventIds, neverDuplicate, answer }, ++done, total);
   };
   const sender = async (): Promise<void> => {
     for (const one of queue) {
@@ -225,7 +228,11 @@ function report(planned: readonly Planned[], options: SendOptions, ms: number): 
       wrong.push(...found.map((what) => ({ eventId, what })));
     }
   }
-  const events = planned.reduce((sum, { eventIds }) => sum + eventIds.length, 0);
+  const events = planned.reduce(
+    (sum, { eventIds, neverDuplicate, answers }) =>
+      sum + eventIds.length * (neverDuplicate ? answers.length : 1),
+    0,
+  );
   return { deliveries, events, ms, said, wrong };
 }
 

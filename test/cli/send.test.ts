@@ -202,6 +202,7 @@ describeUnless(onlyInFullRun(), "hookonce send", () => {
     const { code, stdout, stderr } = await send("stripe", ...to("stripe"), flag);
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout).toContain(flag === "--stale" ? "401 timestamp_stale" : "401 signature_mismatch");
+    expect(stdout.trimEnd()).toEndWith(", as expected");
   });
 
   test("signs with a scheme from the config, and with a scheme that covers the URL", async () => {

@@ -203,3 +203,55 @@ test("the name of a secret is put into a sentence without its explanation", asyn
     "the secret is wrong: set the public key again, both at the sender and for the source public-key",
   );
 });
+
+describe("how the sender differs is found by trying", () => {
+  test("the secret is in another header, or in the URL", async () => {
+    const settings = source("static", "the secret", {
+      scheme: { kind: "static", secretIn: "header:x-secret" } as Scheme,
+    });
+    const delivery = await signed("static", "the secret", {
+      scheme: { kind: "static", secretIn: "header:x-api-key" } as Scheme,
+    });
+    const { findings } = await examineIt(delivery, settings);
+    expect(findings).toMatchObject([
+      {
+        cause: "signature_written_otherwise",
+        remedy: expect.stringContaining('secret_in = "header:x-api-key"'),
+      },
+    ]);
+    const inQuery = await signed("static", "the secret", {
+      scheme: { kind: "static", secretIn: "query:token" } as Scheme,
+    });
+    expect((await examineIt(inQuery, settings)).findings[0]?.remedy).toContain('secret_in = "query:token"');
+    const wrong = withHeaders(delivery, { "x-api-key": "another secret" });
+    for (const finding of (await examineIt(wrong, settings)).findings)
+      expect(finding.remedy).not.toContain("x-api-key");
+  });
+
+  test("Grafana signs the time of its timestamp header", async () => {
+    const scheme = preset("grafana").scheme as Extract<Scheme, { kind: "hmac" }>;
+    const delivery = await signed("grafana", "the secret", {
+      scheme: {
+        ...scheme,
+        signed: "{timestamp}:{body}",
+        timestamp: { from: { header: "x-grafana-time" }, unit: "s", tolerance: 300 },
+      },
+    });
+    const { findings } = await examineIt(delivery, source("grafana", "the secret"));
+    expect(findings.map(({ remedy }) => remedy)).toEqual([
+      'Set signature.timestamp = "header:x-grafana-time" and signed = "{timestamp}:{body}" for this source.',
+    ]);
+  });
+
+  test.each([
+    ["hubspot-v1", "hubspot-workflow"],
+    ["hubspot-workflow", "hubspot-v1"],
+  ])("HubSpot has signed as %s, and the source is %s", async (signer, own) => {
+    const url = "https://hooks.example/webhook/it";
+    const delivery = await signed(signer, "the secret", { url });
+    const { findings } = await examineIt(delivery, source(own, "the secret", { publicUrl: url }));
+    expect(findings.map(({ cause, remedy }) => [cause, remedy])).toEqual([
+      ["other_provider", `Set provider = "${signer}" for this source.`],
+    ]);
+  });
+});

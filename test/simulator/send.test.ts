@@ -149,6 +149,7 @@ describe.each(names)("%s", (name) => {
     const sent = new Set<string>();
     const report = await sendTo(name, { onAnswer: ({ eventIds }) => eventIds.forEach((id) => sent.add(id)) });
     expect(report.wrong).toEqual([]);
+    expect(report.events).toBe(thin ? 2 : 1);
     // The printed ids are the stored ones.
     if (!thin)
       expect(inbox.rows("select event_id from hookonce_events where source = ?", name)).toEqual(

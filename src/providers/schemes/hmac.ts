@@ -219,6 +219,7 @@ function* otherForms(scheme: HmacScheme, delivery: Delivery): Generator<Guess<Hm
   }
   yield* otherHashes(scheme);
   yield* timeInHeader(scheme, given);
+  yield* timeInAnotherHeader(scheme, delivery);
   yield* signedRequest.otherForms(scheme, delivery);
   if (scheme.signed !== "{body}") {
     yield {
@@ -276,6 +277,33 @@ function* timeInHeader(scheme: HmacScheme, given: string): Generator<Guess<HmacS
       what: `The header ${signature.header} also holds the time, which is signed.`,
       remedy: `Set signature.timestamp = "header:${signature.header}", timestamp_unit = "${unit}", separator = "${separator}" and signed = "${signed}" for this source.`,
     };
+  }
+}
+
+/** The most headers with a time that are tried. */
+const MAX_TIMES = 4;
+
+/** The time is in another header, as Grafana writes it if its timestamp header is set. */
+function* timeInAnotherHeader(scheme: HmacScheme, { headers }: Delivery): Generator<Guess<HmacScheme>> {
+  if (scheme.timestamp !== undefined) return;
+  const times = Object.entries(headers).filter(([, value]) => /^\d{10}(?:\d{3})?$/.test(value));
+  for (const [header, value] of times.slice(0, MAX_TIMES)) {
+    const unit = value.length > 10 ? "ms" : "s";
+    const unitKey = unit === "ms" ? ', timestamp_unit = "ms"' : "";
+    for (const signed of [
+      "{timestamp}:{body}",
+      "{timestamp}.{body}",
+      "{timestamp}{body}",
+      "{body}{timestamp}",
+    ]) {
+      yield {
+        change: {
+          scheme: { ...scheme, signed, timestamp: { from: { header }, unit, tolerance: FIVE_MINUTES } },
+        },
+        what: `The time in the header ${header} is signed as well: ${signed}, not ${scheme.signed}.`,
+        remedy: `Set signature.timestamp = "header:${header}"${unitKey} and signed = "${signed}" for this source.`,
+      };
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Headers } from "../../event.ts";
+import type { Delivery, Headers } from "../../event.ts";
 import { HookonceError } from "../../errors.ts";
 import { compileInEach } from "../body/batch.ts";
 import { headerOf, parameterIn, parameterOf } from "../body/path.ts";
@@ -7,7 +7,7 @@ import type { Part } from "../body/selector.ts";
 import type { HeaderCheck, OutgoingRequest, SigningContext, Verify, VerifyContext } from "../context.ts";
 import { isSecret } from "./comparison.ts";
 import { randomSecret } from "./keys.ts";
-import { defineKind, type SignatureHeader } from "./scheme.ts";
+import { defineKind, type Guess, type SignatureHeader } from "./scheme.ts";
 import { weaknessOf, weaknessOfLast } from "./weakness.ts";
 
 /**
@@ -37,6 +37,7 @@ export const staticSecret = defineKind<StaticScheme>({
     return { secret: secretIn === "basic" ? `hookonce:${secret}` : secret };
   },
   signatureHeader,
+  otherForms: elsewhere,
   signatureParameter: ({ secretIn }) => parameterOf(secretIn),
   unsignedBody: () => "it sends its secret and signs nothing, so a changed body is accepted",
   expectedFacts: ({ secretIn }) => [
@@ -94,6 +95,26 @@ function createSecretCheck(
     const matches = secrets.filter((secret) => isSecret(given, secret));
     if (matches.length === 0) throw new HookonceError("signature_mismatch", "The secret is wrong.");
   };
+}
+
+/** The secret is in another header, or in the URL. A parameter with another name is a case for the hints. */
+function* elsewhere(
+  { secretIn, ...scheme }: StaticScheme,
+  delivery: Delivery,
+): Generator<Guess<StaticScheme>> {
+  const query = secretIn.startsWith("query:") ? "" : /\?([^#]*)/.exec(delivery.url)?.[1];
+  const places: Part[] = [
+    ...Object.keys(delivery.headers).map((name): Part => `header:${name}`),
+    ...[...new URLSearchParams(query).keys()].map((name): Part => `query:${name}`),
+  ];
+  for (const place of places) {
+    if (place === secretIn) continue;
+    yield {
+      change: { scheme: { ...scheme, secretIn: place } },
+      what: `The secret is in ${place}, but this source expects it in ${secretIn}.`,
+      remedy: `Set secret_in = "${place}" for this source, or make the sender use the other place.`,
+    };
+  }
 }
 
 function basicOf(headers: Headers): string | undefined {

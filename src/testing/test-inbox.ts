@@ -6,6 +6,7 @@ import { dirname, join, resolve } from "node:path";
 import { CONFIG_FILE } from "../config/load.ts";
 import { nearest } from "../config/nearest.ts";
 import { createJsonLogger } from "../logging/log.ts";
+import { visible } from "../logging/visible.ts";
 import { readableLine } from "../logging/readable-line.ts";
 import { readAnswer, type Answer, type DeliveryLine } from "./answer.ts";
 import { requestFor, type DeliverOptions } from "./deliver.ts";
@@ -132,6 +133,11 @@ async function open(
   };
 }
 
+function causeOf({ handler = "", at = handler, cause = "" }: DeliveryLine): string {
+  // Some causes begin with the file.
+  return cause.startsWith(at) ? cause : `${at}: failed: ${cause}`;
+}
+
 /**
  * Passes the line of a delivery on to its answer. What a handler writes to the console, warnings, and each cause
  * of a failure once are shown between the results of the tests.
@@ -142,9 +148,8 @@ function createShow(): (line: string) => void {
     const line = JSON.parse(text) as DeliveryLine;
     if (line.msg === "delivery") {
       lines.getStore()?.push(line);
-      const { next: _next, ...shown } = line;
-      const cause = `${line.handler} ${line.cause}`;
-      if (line.outcome === "failed" && !causes.has(cause)) console.error(readableLine(shown));
+      const cause = visible(causeOf(line));
+      if (line.outcome === "failed" && !causes.has(cause)) console.error(cause);
       causes.add(cause);
     } else if (line.level !== "info") console.warn(readableLine(line));
     else if (line.handler !== undefined) console.log(`${line.handler}: ${line.msg}`);

@@ -234,6 +234,30 @@ export default handler(({ event }) => {
     expect(answer).toMatchObject({ outcome: "processed", events: [{ type: "invoice.paid" }] });
   });
 
+  test("says that an event is stale", async () => {
+    const folder = inboxFolder({
+      "hookonce.toml": `version = 1
+[sources.stripe]
+provider = "stripe"
+secret = "env:X"
+newest_wins = { types = ["customer.*"], key = "body:$.data.object.id", version = "body:$.created" }
+`,
+      "migrations/0001.sql": EFFECTS,
+      "handlers/stripe/_any.sql": EFFECT,
+    });
+    await using box = await testInbox({ folder });
+    for (const [created, outcome] of [
+      [2, "processed"],
+      [1, "stale"],
+    ] as const) {
+      const event = fixtures.stripe["customer.subscription.deleted"]({
+        created,
+        data: { object: { id: "sub_1" } },
+      });
+      expect(await box.deliver("stripe", event)).toMatchObject([{ status: 200, outcome }]);
+    }
+  });
+
   test("leaves the folder and its database alone, and removes its own", async () => {
     const before = filesIn(shop);
     let database: string;

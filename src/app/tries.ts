@@ -3,7 +3,13 @@ import { runTrials, type TrialLine, type TrialOptions, type TrialOrder } from ".
 
 /** The event that a handler is tried on. */
 export type TriedEvent =
-  | { readonly from: "stored"; readonly source: string; readonly eventId: string; readonly type: string }
+  | {
+      readonly from: "stored";
+      readonly source: string;
+      readonly eventId: string;
+      readonly type: string;
+      readonly applied: boolean;
+    }
   /** By default of any source that runs the handler. */
   | { readonly from: "sample"; readonly source?: string | undefined; readonly type?: string | undefined }
   | {
@@ -73,6 +79,7 @@ export function nothingDone(handler: string, event: TriedEvent): TriedJson {
     from: event.from,
     source: event.source ?? "",
     event_id: event.from === "stored" ? event.eventId : "",
+    applied: event.from === "stored" && event.applied,
     type: event.type ?? "",
     why: null,
     failure: null,

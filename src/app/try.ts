@@ -56,24 +56,38 @@ export async function tryHandler(
 }
 
 async function planTry(config: Config, request: TryRequest): Promise<TryPlan> {
-  const { sources } = createSources(config.sources, Date.now, undefined, false);
-  const { files } = findHandlers(
-    config.inboxFolder,
-    [...sources.values()].map(({ handlersOf: of }) => of),
+  const { on } = request;
+  return inInbox(config, (inbox) =>
+    on.from === "stored" ? planStored(inbox, request, on.eventId) : planOthers(inbox, request, on),
   );
-  const reader = await store.openForReading(config.database);
+}
+
+/** Tries of these handlers on the newest stored events of each. */
+export function triesOfLast(config: Config, handlers: readonly string[], count: number): Promise<Try[]> {
+  return inInbox(config, async (inbox) => {
+    const tries: Try[] = [];
+    for (const file of inbox.files.filter((one) => handlers.includes(one.file))) {
+      const { events } = await lastEvents(inbox, file, sourcesFor(inbox, file, undefined), count);
+      tries.push(...events.map((event) => ({ file: file.file, event: storedEvent(event) })));
+    }
+    return tries;
+  });
+}
+
+async function inInbox<Read>(config: Config, read: (inbox: Inbox) => Promise<Read>): Promise<Read> {
+  const { inboxFolder: folder, database } = config;
+  const { sources } = createSources(config.sources, Date.now, undefined, false);
+  const folders = [...sources.values()].map(({ handlersOf: of }) => of);
+  const { files } = findHandlers(folder, folders);
+  const reader = await store.openForReading(database);
   try {
-    const inbox: Inbox = {
-      folder: config.inboxFolder,
+    return await read({
+      folder,
       files,
       sources,
       stored: byStoredName(sources, config),
       reader: reader ?? EMPTY,
-    };
-    const { on } = request;
-    return on.from === "stored"
-      ? await planStored(inbox, request, on.eventId)
-      : await planOthers(inbox, request, on);
+    });
   } finally {
     reader?.close();
   }
@@ -158,8 +172,13 @@ async function planOthers(
   return { tries, notes: [...notes, `${none} yet. It was tried on its provider's sample.`] };
 }
 
-const storedEvent = ({ source, eventId, type }: Pick<ListedEvent, "source" | "eventId" | "type">) =>
-  ({ from: "stored", source, eventId, type }) as const;
+const storedEvent = ({
+  source,
+  eventId,
+  type,
+  outcome,
+}: Pick<ListedEvent, "source" | "eventId" | "type" | "outcome">) =>
+  ({ from: "stored", source, eventId, type, applied: outcome === "processed" }) as const;
 
 const runs = (source: Source | undefined, { source: folder }: HandlerFile): boolean =>
   source?.handlersOf === folder;

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { check } from "../app/check.ts";
 import { byStoredName } from "../app/source-rules.ts";
+import { triesOfLast } from "../app/try.ts";
 import { runTries, type TriedAll, type Try } from "../app/tries.ts";
 import type { Problem } from "../errors.ts";
 import { counted, sumOf } from "../logging/counted.ts";
@@ -21,11 +22,15 @@ function sayFound(kind: "problem" | "warning" | "note", found: readonly Problem[
     say(JSON.stringify({ kind, file, line, message }));
 }
 
+export interface CheckFlags {
+  database?: string;
+  json?: boolean;
+  /** On how many of its newest stored events each handler is tried. */
+  events?: number;
+}
+
 /** `hookonce check`: prints every problem and warning it finds. Exits with 1 if there is a problem. */
-export async function runCheck(
-  folder: string,
-  options: { database?: string; json?: boolean },
-): Promise<number> {
+export async function runCheck(folder: string, options: CheckFlags): Promise<number> {
   const inboxFolder = resolve(folder);
   const {
     problems: refused,
@@ -45,14 +50,20 @@ export async function runCheck(
     clock: Date.now,
     database: options.database === undefined ? undefined : resolve(options.database),
   });
-  const problems = [...refused, ...failing];
-  const tries = handlers.code
+  const known = [...refused, ...failing];
+  const files = handlers.code
     .map(({ code: { file } }) => file)
-    .filter((file) => problems.every((one) => one.file !== file))
-    .map((file): Try => ({ file, event: { from: "sample" } }));
+    .filter((file) => known.every((one) => one.file !== file));
+  const tries = [
+    ...files.map((file): Try => ({ file, event: { from: "sample" } })),
+    ...(options.events === undefined || config === null || trial === null
+      ? []
+      : await triesOfLast({ ...config, database: trial.database }, files, options.events)),
+  ];
   const isTried = trial !== null && tries.length > 0;
   const tried = isTried ? await runTries({ folder: inboxFolder, ...trial, tries }) : NOTHING_TRIED;
   const report = reportTrial(tried);
+  const problems = [...known, ...report.problems];
   const warned = [...warnings.map(formatProblem), ...report.warnings.map(visible)];
   const willBeMade =
     newDatabase === null ? [] : [`the database does not exist yet: it will be made at ${newDatabase}`];

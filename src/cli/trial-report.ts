@@ -1,11 +1,12 @@
 import type { TriedAll } from "../app/tries.ts";
+import type { Problem } from "../errors.ts";
 import { counted } from "../logging/counted.ts";
 import type { NullPath } from "../handlers/null-paths.ts";
 import type { TriedJson } from "../http/admin/try-shapes.ts";
 
 export interface TrialReport {
-  /** Failures on stored events, which a real event could have as well. */
-  readonly problems: readonly string[];
+  /** Failures on stored events, which other real events may have as well. */
+  readonly problems: readonly Problem[];
   /** What probably is a mistake. It is no problem, because a made-up event may lack what a real one has. */
   readonly warnings: readonly string[];
   /** Paths that found nothing. */
@@ -17,19 +18,18 @@ export interface TrialReport {
 /** Says what handlers did with made-up and with stored events. */
 export function reportTrial({ tried, why }: TriedAll): TrialReport {
   const ran = tried.filter((one) => one.why === null);
-  const failed = ran.flatMap((one) => {
-    const { handler, failure } = one;
-    if (failure === null) return [];
-    return [{ one, text: `${failure.at ?? handler}: failed on ${eventIn(one)}: ${failure.error}` }];
-  });
-  const textsOf = (from: "sample" | "stored"): string[] =>
-    failed.filter(({ one }) => one.from === from).map(({ text }) => text);
-  const notes = ran.flatMap((one) =>
-    one.null_paths.map((path) => `${one.handler}: ${path.read} ${foundIn(path, eventIn(one))}`),
+  const stored = ran.filter(({ from }) => from === "stored");
+  const samples = ran.filter(({ from }) => from === "sample");
+  const warnings = samples.flatMap((one) =>
+    one.failure === null
+      ? []
+      : [`${one.failure.at ?? one.handler}: failed on ${eventIn(one)}: ${one.failure.error}`],
   );
-  const lines = ran.flatMap((one) =>
+  const lines = samples.flatMap((one) =>
     one.failure === null ? [`${one.handler} on ${eventIn(one)}: ${changed(one.rows_changed)}`] : [],
   );
+  for (const [handler, all] of Map.groupBy(stored, (one) => one.handler))
+    lines.push(`${handler} on its last ${counted(all.length, "stored event")}: ${sumOf(all)}`);
   const notTried = Map.groupBy(
     tried.filter((one) => one.why !== null),
     (one) => one.why ?? "",
@@ -37,11 +37,61 @@ export function reportTrial({ tried, why }: TriedAll): TrialReport {
   for (const [reason, ofReason] of notTried)
     lines.push(`not tried: ${ofReason.map(({ handler }) => handler).join(", ")} (${reason})`);
   if (why !== undefined) lines.push(`other handlers were not tried: ${why}`);
-  return { problems: textsOf("stored"), warnings: textsOf("sample"), notes, lines };
+  return { problems: problemsOf(stored), warnings, notes: [...notesOf(samples), ...notesOf(stored)], lines };
+}
+
+/** An event that was applied has left rows, and an insert of the same ones fails, as it should. */
+const isThereAlready = ({ applied, failure }: TriedJson): boolean =>
+  applied && failure !== null && failure.error.startsWith("UNIQUE constraint failed");
+
+function sumOf(all: readonly TriedJson[]): string {
+  const failed = all.filter((one) => one.failure !== null && !isThereAlready(one)).length;
+  const there = all.filter(isThereAlready).length;
+  return [
+    changed(all.reduce((sum, one) => sum + one.rows_changed, 0)),
+    ...(there > 0 ? [`${there} had inserted the same rows before`] : []),
+    ...(failed > 0 ? [`${failed} failed`] : []),
+  ].join(", ");
+}
+
+/** A problem for each handler and error, however many events have it. */
+function problemsOf(stored: readonly TriedJson[]): Problem[] {
+  const failed = stored.filter((one) => one.failure !== null && !isThereAlready(one));
+  const groups = Map.groupBy(
+    failed,
+    ({ handler, failure }) => `${failure?.at ?? handler}: ${failure?.error}`,
+  );
+  return [...groups.values()].map((all): Problem => {
+    const { handler, failure } = all[0] as TriedJson;
+    const [, file = handler, line] = /^(.*?):(\d+)/.exec(failure?.at ?? "") ?? [];
+    return {
+      file,
+      line: line === undefined ? undefined : Number(line),
+      message: `failed on ${eventsIn(all)}: ${failure?.error}`,
+    };
+  });
+}
+
+/** A note for each handler and path. */
+function notesOf(tried: readonly TriedJson[]): string[] {
+  const reads = tried.flatMap((one) => one.null_paths.map((path) => ({ one, path })));
+  const groups = Map.groupBy(reads, ({ one, path }) => `${one.handler}: ${path.read} ${path.found}`);
+  return [...groups.values()].map((all) => {
+    const [first] = all;
+    const where = eventsIn(all.map(({ one }) => one));
+    return first === undefined
+      ? ""
+      : `${first.one.handler}: ${first.path.read} ${foundIn(first.path, where)}`;
+  });
+}
+
+function eventsIn([first, ...more]: readonly TriedJson[]): string {
+  const one = first === undefined ? "" : eventIn(first);
+  return more.length === 0 ? one : `${one} and ${counted(more.length, "more event")}`;
 }
 
 /** What a read of JSON found, with the path that was probably meant. */
-export function foundIn(
+function foundIn(
   { found, meant, elements }: Omit<NullPath, "read" | "line" | "path">,
   where: string,
 ): string {

@@ -32,7 +32,7 @@ export function tryReport(tried: TriedJson, width: number): string {
 }
 
 function eventIn({ from, source, event_id: id, type }: TriedJson): string {
-  const named = `source ${source || "(none)"}, type ${type || "(none)"}`;
+  const named = `${source === "" ? "" : `source ${source}, `}type ${type || "(none)"}`;
   if (from === "sample") return `a sample event (${named})`;
   return from === "data" ? `the given body (${named})` : `${id} (${named})`;
 }

@@ -54,6 +54,45 @@ describeUnless(onlyInFullRun(), "the compiled binary", () => {
     expect(refused.stderr).toContain("table credits has 2 columns but 3 values were supplied");
   }, 30_000);
 
+  test("try runs SQL and TypeScript handlers with nothing installed, ends one that loops after 30 s, and changes nothing", async () => {
+    using empty = scratch();
+    const cwd = empty.path;
+    await run(["init"], { program, cwd });
+    await using server = await serve(".", { program, cwd });
+    const credit = { event_id: "evt_1", type: "credit.added", customer: "ada", cents: 500 };
+    await server.post("/webhook", credit);
+    await server.post("/webhook", { ...credit, event_id: "evt_2", type: "loop" });
+    const rows = () => {
+      using database = new Database(join(cwd, "data/hookonce.db"), { readonly: true });
+      return ["credits", "signups", "hookonce_events", "hookonce_results", "hookonce_failures"].map((table) =>
+        database.query(`select * from ${table}`).values(),
+      );
+    };
+    const before = rows();
+    const sql = await run(["try", "handlers/default/_any.sql", "--event", "evt_1"], { program, cwd });
+    expect([sql.code, sql.stdout]).toEqual([0, expect.stringContaining("  ~  ada       1000 → 1500\n")]);
+    empty.write({ "user.json": '{"event_id":"u","type":"user.created","email":"ada@example.com"}' });
+    const args = ["try", "handlers/default/user.created.ts", "--data", "user.json"];
+    const code = await run(args, { program, cwd });
+    expect([code.code, code.stdout]).toEqual([0, expect.stringContaining("signups: 1 inserted\n")]);
+    empty.write({
+      "handlers/default/loop.ts": `import { handler } from "hookonce";
+import { sql } from "drizzle-orm";
+export default handler(({ db }) => {
+  db.run(sql\`delete from credits\`);
+  for (;;);
+});
+`,
+    });
+    const loop = await run(["try", "handlers/default/loop.ts", "--last"], { program, cwd });
+    expect([loop.code, loop.stdout]).toEqual([
+      1,
+      expect.stringContaining("error: it did not return within 30 s [handler_timeout]"),
+    ]);
+    expect(rows()).toEqual(before);
+    expect((await server.post("/webhook", { ...credit, event_id: "evt_3" })).status).toBe(200);
+  }, 90_000);
+
   test("works in an empty folder with nothing installed, from init to processed events and their duplicates", async () => {
     using empty = scratch();
     const cwd = empty.path;

@@ -451,6 +451,48 @@ describeUnless(onlyInFullRun(), "tries that take longer", () => {
     ]);
   }, 60_000);
 
+  test("check --events tries each handler on its newest stored events, and a failing one is a problem", async () => {
+    await using inbox = await inboxWith({
+      "migrations/2.sql": "create table seen (event_id text primary key, name text);",
+      "handlers/default/paid.sql": upsert,
+      "handlers/default/seen.sql": "insert into seen values (:event_id, :payload ->> '$.nam');",
+      "handlers/default/never.sql": "select 1;",
+    });
+    for (const [n, cents] of [1, 2, 3].entries())
+      await inbox.deliver({ id: `paid_${n}`, type: "paid", customer: "ada", cents });
+    await inbox.deliver({ id: "seen_1", type: "seen", name: "Ada" });
+    const cwd = inbox.folder;
+    const before = dump(inbox.databasePath);
+    const good = await run(["check", "--events", "2"], { cwd });
+    expect(good.code).toBe(0);
+    for (const line of [
+      "  handlers/default/paid.sql on its last 2 stored events: changed 2 rows",
+      "  handlers/default/seen.sql on its last 1 stored event: changed no rows, 1 had inserted the same rows before",
+      "note: handlers/default/seen.sql: :payload ->> '$.nam' finds nothing in seen_1 (seen); did you mean $.name?",
+    ])
+      expect(good.stdout).toContain(`${line}\n`);
+    expect(good.stdout).not.toContain("never.sql on its last");
+
+    inbox.write({ "handlers/default/paid.sql": `select 1;\n${upsert.replace("$.cents", "$.amount")}` });
+    const bad = await run(["check", "--events", "2", "--json"], { cwd });
+    const found = bad.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as object);
+    expect([bad.code, found]).toEqual([
+      1,
+      expect.arrayContaining([
+        {
+          kind: "problem",
+          file: "handlers/default/paid.sql",
+          line: 2,
+          message: "failed on paid_2 (paid) and 1 more event: NOT NULL constraint failed: credits.cents",
+        },
+      ]),
+    ]);
+    expect(dump(inbox.databasePath)).toEqual(before);
+  }, 60_000);
+
   test("the API runs one try at a time, for a token that may steer", async () => {
     await using shop = await openShop();
     await fillShop(shop, 1);

@@ -11,6 +11,8 @@ export interface TriedJson {
   readonly source: string;
   readonly event_id: string;
   readonly type: string;
+  /** Whether the event was applied before, so that what its handler wrote may be there already. */
+  readonly applied: boolean;
   /** Why it was not run; null if it was. */
   readonly why: string | null;
   readonly failure: TriedFailureJson | null;

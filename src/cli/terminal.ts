@@ -38,8 +38,12 @@ export function sayJson(json: string): void {
 
 /** Shows progress in one line of a terminal, which the next text replaces. An empty text removes it. */
 export function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${visibleLines(text)}`);
+  if (process.stderr.isTTY && (text !== "" || isProgressShown))
+    process.stderr.write(`\r\u001B[K${visibleLines(text)}`);
+  isProgressShown = text !== "";
 }
+
+let isProgressShown = false;
 
 /** Removes everything from a terminal, and from its history. */
 export function clearScreen(): void {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Cursor, EventFilter, Newest, OwedEvent, Reader } from "../../src/engines/reader.ts";
+import type { Cursor, EventFilter, ListFilter, Newest, OwedEvent, Reader } from "../../src/engines/reader.ts";
 import type { EngineHarness } from "./harness.ts";
 import { apply, deliver, shop, sourceWith } from "./jobs.ts";
 import { openEngine, type OpenEngine } from "./open-engine.ts";
@@ -295,6 +295,45 @@ export function createReaderTests(name: string, harness: EngineHarness): void {
       expect(await counted(undefined, 702)).toEqual([702, "evt_699", true]);
       expect(await counted("branch", 3)).toEqual([3, "evt_2", false]);
       expect(await counted("branch", 2)).toEqual([2, "evt_2", true]);
+    });
+  });
+
+  describe(`${name}: lists`, () => {
+    test.each([2, 7, 500])("in pages of %i give each event of one millisecond once", async (limit) => {
+      await using it = await openEngine(harness);
+      const jobs = [999, 1000, 1001].flatMap((at) =>
+        Array.from({ length: at === 1000 ? 30 : 2 }, (_, n) =>
+          deliver(`${n % 3 === 0 ? "f" : "p"}_${at}_${n}`, { at, fail: n % 3 === 0 }),
+        ),
+      );
+      await it.commit(jobs);
+      const reader = await it.engine.reader();
+      const idsOf = async (filter: ListFilter): Promise<string[]> => {
+        const ids: string[] = [];
+        let after: Newest | undefined;
+        do {
+          const { items, next } = await reader.events(filter, after, limit);
+          ids.push(...items.map(({ eventId }) => eventId));
+          after = next;
+        } while (after !== undefined);
+        return ids;
+      };
+      const newest = (kinds: string, times: readonly number[]): string[] =>
+        times.flatMap((at) =>
+          ["f", "p"]
+            .filter((kind) => kinds.includes(kind))
+            .flatMap((kind) =>
+              jobs
+                .map(({ event: { input } }) => input.id)
+                .filter((id) => id.startsWith(`${kind}_${at}_`))
+                .toReversed(),
+            ),
+        );
+      expect(await idsOf({})).toEqual(newest("fp", [1001, 1000, 999]));
+      expect(await idsOf({ since: 1000, until: 1001 })).toEqual(newest("fp", [1000]));
+      expect(await idsOf({ outcome: "failed", until: 1001 })).toEqual(newest("f", [1000, 999]));
+      expect(await idsOf({ outcome: "processed", since: 1000 })).toEqual(newest("p", [1001, 1000]));
+      expect(await idsOf({ search: "1000_" })).toEqual(newest("fp", [1000]));
     });
   });
 

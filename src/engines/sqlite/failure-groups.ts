@@ -1,9 +1,9 @@
 import { and, desc, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
-import type { FailureGroup, ListedFailure, Newest, Reader } from "../reader.ts";
+import type { FailureGroup, ListedFailure, Reader } from "../reader.ts";
 import { of } from "./filters.ts";
 import { failureColumns } from "./lists.ts";
-import { failuresBetween, startOf } from "./newest-pages.ts";
+import { failuresIn, startOf, stretchesOf, type Stretch } from "./newest-pages.ts";
 import { isOpen } from "./outcomes.ts";
 import { failures } from "./schema.ts";
 
@@ -17,13 +17,13 @@ type Group = Omit<FailureGroup, "types"> & { readonly types: Set<string> };
 
 /** Groups the newest failures. Their messages may all differ, so neither the time nor the memory depends on that. */
 export function groupReads(db: BunSQLiteDatabase, isClosed: () => boolean): Pick<Reader, "failureGroups"> {
-  function slice(after: Newest) {
+  function slice(stretch: Stretch, limit: number) {
     return db
       .select({ at: of(failures.firstAt).as("at"), id: of(failures.id).as("id"), ...failureColumns })
       .from(sql`${failures} indexed by hookonce_failures_newest`)
-      .where(and(isOpen, ...failuresBetween({}, after, undefined)))
+      .where(and(isOpen, ...failuresIn({}, stretch)))
       .orderBy(desc(failures.firstAt), desc(failures.id))
-      .limit(SLICE)
+      .limit(limit)
       .all();
   }
 
@@ -32,7 +32,9 @@ export function groupReads(db: BunSQLiteDatabase, isClosed: () => boolean): Pick
       const groups = new Map<string, Group>();
       let counted = 0;
       for (let after = startOf({}); ;) {
-        const rows = slice(after);
+        const rows: ReturnType<typeof slice> = [];
+        for (const stretch of stretchesOf(after, undefined))
+          if (rows.length < SLICE) rows.push(...slice(stretch, SLICE - rows.length));
         for (const row of rows) {
           if (source !== undefined && row.source !== source) continue;
           if (counted === cap) return { groups: sorted(groups), capped: true };

@@ -5,14 +5,16 @@ import type { ListFilter, Newest, Reader } from "../reader.ts";
 import { matching, of } from "./filters.ts";
 import { eventContains, failureContains, ofEvent, ofFailure } from "./listed-events.ts";
 import {
-  eventsBetween,
+  eventsIn,
   eventsOf,
-  failuresBetween,
+  failuresIn,
   inSteps,
   keyOf,
   newestColumns,
   newestFirst,
   startOf,
+  stretchesOf,
+  type Stretch,
 } from "./newest-pages.ts";
 import { isOnlyFailed, isOpen, outcomeNow } from "./outcomes.ts";
 import { events, failures } from "./schema.ts";
@@ -25,32 +27,51 @@ export function listReads(db: BunSQLiteDatabase): Lists {
 
   /** The last of the next `count` rows of one table, or undefined if fewer follow. */
   function endOfStep(filter: ListFilter, after: Newest, count: number): Newest | undefined {
-    // Only what the index holds, so that no row is read.
-    const { from, indexed } = eventsOf(filter);
-    const ends: Newest[] = db
-      .select({ at: of(events.receivedAt), failure: sql<0 | 1>`0`, id: of(events.id) })
-      .from(from)
-      .where(and(indexed, ...eventsBetween(filter, after, undefined)))
-      .orderBy(desc(events.receivedAt), desc(events.id))
-      .limit(1)
-      .offset(count - 1)
-      .all();
-    if (mayHaveFailed(filter)) ends.push(...endOfFailures(filter, after, count));
-    return ends.sort(newestFirst)[0];
+    const ends = [
+      endOf(after, count, (stretch) => eventKeys(filter, stretch)),
+      mayHaveFailed(filter) ? endOf(after, count, (stretch) => failureKeys(filter, stretch)) : undefined,
+    ];
+    return ends.filter((end) => end !== undefined).sort(newestFirst)[0];
   }
 
-  function endOfFailures(filter: ListFilter, after: Newest, count: number): Newest[] {
+  function endOf(
+    after: Newest,
+    count: number,
+    keysIn: (stretch: Stretch) => ReturnType<typeof eventKeys> | ReturnType<typeof failureKeys>,
+  ): Newest | undefined {
+    let rest = count;
+    for (const stretch of stretchesOf(after, undefined)) {
+      const [end] = keysIn(stretch)
+        .limit(1)
+        .offset(rest - 1)
+        .all();
+      if (end !== undefined) return end;
+      if (stretch.at !== undefined) rest -= keysIn(stretch).limit(rest).all().length;
+    }
+    return undefined;
+  }
+
+  // Only what the index holds, so that no row is read.
+  function eventKeys(filter: ListFilter, stretch: Stretch) {
+    const { from, indexed } = eventsOf(filter);
+    return db
+      .select({ at: of(events.receivedAt), failure: sql<0 | 1>`0`, id: of(events.id) })
+      .from(from)
+      .where(and(indexed, ...eventsIn(filter, stretch)))
+      .orderBy(desc(events.receivedAt), desc(events.id))
+      .$dynamic();
+  }
+
+  function failureKeys(filter: ListFilter, stretch: Stretch) {
     return db
       .select({ at: of(failures.firstAt), failure: sql<0 | 1>`1`, id: of(failures.id) })
       .from(openFailures)
-      .where(and(isOpen, ...failuresBetween(filter, after, undefined)))
+      .where(and(isOpen, ...failuresIn(filter, stretch)))
       .orderBy(desc(failures.firstAt), desc(failures.id))
-      .limit(1)
-      .offset(count - 1)
-      .all();
+      .$dynamic();
   }
 
-  function eventRows(filter: ListFilter, after: Newest, end: Newest | undefined, limit: number) {
+  function eventRows(filter: ListFilter, stretch: Stretch, limit: number) {
     const { search } = filter;
     const { from, indexed, where } = eventsOf(filter);
     const recorded = db
@@ -60,7 +81,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
         and(
           indexed,
           where,
-          ...eventsBetween(filter, after, end),
+          ...eventsIn(filter, stretch),
           ...matching(filter, events, events.receivedAt),
           search === undefined ? undefined : and(ne(events.eventId, search), eventContains(search)),
         ),
@@ -72,7 +93,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
       .where(
         and(
           isOnlyFailed,
-          ...failuresBetween(filter, after, end),
+          ...failuresIn(filter, stretch),
           ...matching(filter, failures, failures.firstAt),
           search === undefined ? undefined : and(ne(failures.eventId, search), failureContains(search)),
         ),
@@ -115,7 +136,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
       .sort(newestFirst);
   }
 
-  function listFailures(filter: ListFilter, after: Newest, end: Newest | undefined, limit: number) {
+  function listFailures(filter: ListFilter, stretch: Stretch, limit: number) {
     const { search } = filter;
     return db
       .select({
@@ -128,7 +149,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
       .where(
         and(
           isOpen,
-          ...failuresBetween(filter, after, end),
+          ...failuresIn(filter, stretch),
           ...matching(filter, failures, failures.firstAt),
           search === undefined
             ? undefined
@@ -157,7 +178,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
         isFirst ? startOf(filter) : after,
         limit - first.length,
         (from, count) => endOfStep(filter, from, count),
-        (from, end, most) => eventRows(filter, from, end, most),
+        (stretch, most) => eventRows(filter, stretch, most),
       );
       return { items: [...first, ...items].map(withoutKey), next };
     },
@@ -167,8 +188,8 @@ export function listReads(db: BunSQLiteDatabase): Lists {
         filter,
         after ?? startOf(filter),
         limit,
-        (from, count) => endOfFailures(filter, from, count)[0],
-        (from, end, most) => listFailures(filter, from, end, most),
+        (from, count) => endOf(from, count, (stretch) => failureKeys(filter, stretch)),
+        (stretch, most) => listFailures(filter, stretch, most),
       );
       return { items: items.map(withoutKey), next };
     },

@@ -62,7 +62,7 @@ export function inSteps<Row extends Newest>(
   after: Newest,
   limit: number,
   endOf: (from: Newest, count: number) => Newest | undefined,
-  rowsOf: (from: Newest, end: Newest | undefined, limit: number) => readonly Row[],
+  rowsOf: (stretch: Stretch, limit: number) => readonly Row[],
 ): NewestPage<Row> {
   const until = performance.now() + MAX_PAGE_MS;
   const items: Row[] = [];
@@ -70,7 +70,8 @@ export function inSteps<Row extends Newest>(
   for (let count = search === undefined ? Math.max(FIRST_STEP, limit) : FIRST_STEP; ;) {
     const began = performance.now();
     const end = endOf(from, count);
-    items.push(...rowsOf(from, end, limit - items.length));
+    for (const stretch of stretchesOf(from, end))
+      if (items.length < limit) items.push(...rowsOf(stretch, limit - items.length));
     const last = items.at(-1);
     if (items.length >= limit) return { items, next: keyOf(last ?? from) };
     if (end === undefined) return { items, next: undefined };
@@ -85,41 +86,56 @@ export function keyOf({ at, failure, id }: Newest): Newest {
   return { at, failure, id };
 }
 
-/** Events after one row and up to another, both in the order of the list. */
-export function eventsBetween({ since }: ListFilter, after: Newest, end: Newest | undefined) {
-  return between(
-    sql`(${events.receivedAt}, ${events.id})`,
-    events.receivedAt,
-    since,
-    after,
-    end,
-    idForEvents,
-  );
+/**
+ * A part of a list: the rows of one millisecond, or those of the time before it. The index finds either at
+ * once. With a comparison of the pair (time, id), SQLite would begin at the time and read all rows of that
+ * millisecond on each page, and an import may give two million events the same time.
+ */
+export interface Stretch {
+  /** Set if the rows are those of one millisecond. */
+  readonly at: number | undefined;
+  /** After this row. Undefined: from the first row of the millisecond. */
+  readonly after: Newest | undefined;
+  /** Up to this row. Undefined: to the last one. */
+  readonly end: Newest | undefined;
 }
 
-export function failuresBetween({ since }: ListFilter, after: Newest, end: Newest | undefined) {
-  return between(
-    sql`(${failures.firstAt}, ${failures.id})`,
-    failures.firstAt,
-    since,
-    after,
-    end,
-    idForFailures,
-  );
+/** The rows after one and up to another, in the order of the list. */
+export function stretchesOf(after: Newest, end: Newest | undefined): readonly Stretch[] {
+  if (end?.at === after.at) return [{ at: after.at, after, end }];
+  return [
+    // Row ids begin at 1, so nothing of this millisecond follows.
+    ...(after.id === 0 ? [] : [{ at: after.at, after, end: undefined }]),
+    { at: undefined, after, end },
+    ...(end === undefined ? [] : [{ at: end.at, after: undefined, end }]),
+  ];
 }
 
-function between(
-  key: SQL,
-  at: typeof events.receivedAt | typeof failures.firstAt,
+export const eventsIn = ({ since }: ListFilter, stretch: Stretch) =>
+  within(events.receivedAt, events.id, since, stretch, idForEvents);
+
+export const failuresIn = ({ since }: ListFilter, stretch: Stretch) =>
+  within(failures.firstAt, failures.id, since, stretch, idForFailures);
+
+function within(
+  time: typeof events.receivedAt | typeof failures.firstAt,
+  rowId: typeof events.id | typeof failures.id,
   since: number | undefined,
-  after: Newest,
-  end: Newest | undefined,
+  { at, after, end }: Stretch,
   id: (key: Newest) => number,
 ): (SQL | undefined)[] {
+  const from = since === undefined ? undefined : sql`${time} >= ${since}`;
+  if (at === undefined)
+    return [
+      from,
+      after === undefined ? undefined : sql`${time} < ${after.at}`,
+      end === undefined ? undefined : sql`${time} > ${end.at}`,
+    ];
   return [
-    sql`${key} < (${after.at}, ${id(after)})`,
-    end === undefined ? undefined : sql`${key} >= (${end.at}, ${id(end)})`,
-    since === undefined ? undefined : sql`${at} >= ${since}`,
+    from,
+    sql`${time} = ${at}`,
+    after === undefined ? undefined : sql`${rowId} < ${id(after)}`,
+    end === undefined ? undefined : sql`${rowId} >= ${id(end)}`,
   ];
 }
 

@@ -98,6 +98,34 @@ test("nor does one that lists and finds events", () =>
     expect([...statements].flatMap((sql) => scansOf(connection, sql, ordered))).toEqual([]);
   }));
 
+test("a page of a list does not read again what was received in the same millisecond", () =>
+  withCountedRows((connection) => {
+    const { spy, statements } = spyOn(connection);
+    const reader = openReader(spy);
+    void reader.events({}, { at: 9, failure: 0, id: 9 }, 10);
+    void reader.events({ outcome: "discarded" }, { at: 9, failure: 0, id: 9 }, 10);
+    void reader.failures({}, { at: 9, failure: 1, id: 9 }, 10);
+    const searches = [...statements].flatMap((sql) =>
+      connection
+        .prepare(`explain query plan ${sql}`)
+        .values()
+        .map(
+          (row) =>
+            /\((?<columns>[^()]*(?:received_at|first_at)[^()]*)\)$/.exec(String(row[3]))?.groups?.["columns"],
+        ),
+    );
+    expect(new Set(searches.filter((columns) => columns !== undefined))).toEqual(
+      new Set([
+        "received_at=? AND rowid<?",
+        "received_at<?",
+        "first_at=? AND id<?",
+        "first_at<?",
+        "outcome=? AND received_at=? AND rowid<?",
+        "outcome=? AND received_at<?",
+      ]),
+    );
+  }));
+
 /** From which tables a statement reads columns. It may open a table and read only its index. */
 function rowsReadBy(connection: Database, sql: string): number {
   const steps = connection.prepare(`explain ${sql}`).values() as [number, string, number, ...unknown[]][];

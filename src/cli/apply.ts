@@ -102,7 +102,15 @@ function progressOf({ groups }: JobView): string {
 
 type Totals = Pick<
   JobGroup,
-  "wouldRun" | "processed" | "failed" | "stale" | "quarantined" | "noHandler" | "alreadyDone" | "unfit"
+  | "wouldRun"
+  | "processed"
+  | "failed"
+  | "stale"
+  | "quarantined"
+  | "noHandler"
+  | "alreadyDone"
+  | "unfit"
+  | "forced"
 >;
 
 function totalOf(groups: readonly JobGroup[]): Totals {
@@ -115,6 +123,7 @@ function totalOf(groups: readonly JobGroup[]): Totals {
     noHandler: 0,
     alreadyDone: 0,
     unfit: 0,
+    forced: 0,
   };
   for (const group of groups) {
     for (const name of Object.keys(total) as (keyof Totals)[]) total[name] += group[name];
@@ -202,14 +211,16 @@ function tableOf(groups: readonly JobGroup[], dryRun: boolean): string[] {
 
 /** One sentence that says what happened, and one that says what to do next. */
 function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe: boolean): string[] {
-  const { wouldRun, processed, failed, stale, quarantined, noHandler, alreadyDone, unfit } = total;
+  const { wouldRun, processed, failed, stale, quarantined, noHandler, alreadyDone, unfit, forced } = total;
   if (state === "done" && wouldRun + processed + failed + stale + quarantined + noHandler + unfit === 0) {
     if (alreadyDone > 0) return [`Nothing to apply: ${counted(alreadyDone, "event")} already done.`];
     return [isFiltered(flags) ? "Nothing that matches is owed." : "Nothing is owed."];
   }
   const parts =
     flags.dryRun === true
-      ? [`${counted(wouldRun, "event")} would run`]
+      ? [
+          `${counted(wouldRun, "event")} would run${forced === 0 ? "" : ` (the handler of ${forced} had hung or ended hookonce)`}`,
+        ]
       : [`${counted(processed, "event")} applied`];
   if (failed > 0) parts.push(`${failed} failed`);
   if (stale > 0) parts.push(`${stale} stale, because newer ones were applied`);

@@ -297,7 +297,7 @@ export interface Reader {
   /** How many of these ids are recorded and done, and how many are owed. Give at most 1,000: 9 µs each. */
   countKnown(source: string, ids: readonly string[]): MaybePromise<KnownCounts>;
   /** Why an event is owed as failed; undefined if it is not. */
-  failure(source: string, eventId: string): MaybePromise<StackedFailure | undefined>;
+  failure(source: string, eventId: string): MaybePromise<(StackedFailure & RecordedFailure) | undefined>;
   /** Failures of these sources that are to be run again by now, the longest due first. */
   due(
     now: number,

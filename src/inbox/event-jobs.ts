@@ -17,7 +17,7 @@ import {
 import type { Queue } from "./queue.ts";
 
 export interface JobInbox {
-  readonly reader: Pick<Reader, "owed" | "recorded" | "followed" | "find" | "countKnown">;
+  readonly reader: Pick<Reader, "owed" | "recorded" | "followed" | "find" | "failure" | "countKnown">;
   readonly queue: Pick<Queue, "write" | "received">;
   readonly sources: ReadonlyMap<string, EventSource>;
   readonly handlers: () => Handlers;
@@ -158,20 +158,16 @@ async function runPage(
     const handler = source === undefined ? null : handlers().for(source.handlersOf, event.type);
     const group = progress.groupOf(event, handler?.file ?? null);
     const { quarantine } = event;
+    const isStuck = action === "apply" && handler !== null && quarantine !== undefined;
+    const stuck = isStuck && isQuarantined(quarantine, handler) ? quarantine : undefined;
     const misfit = isNamed ? misfitOf(request, event) : undefined;
     if (misfit !== undefined) progress.leaveOut(group, event, misfit);
     else if (!isFor(request, event)) group.alreadyDone++;
     else if (source === undefined || (handler === null && action !== "discard")) group.noHandler++;
-    else if (
-      action === "apply" &&
-      !isNamed &&
-      quarantine !== undefined &&
-      handler !== null &&
-      isQuarantined(quarantine, handler)
-    )
-      progress.skip(group, event, quarantine.code);
+    else if (stuck !== undefined && !isNamed) progress.skip(group, event, stuck.code);
     else {
       if (!counted.has(key)) left--;
+      if (stuck !== undefined && !isResumed) group.forced++;
       if (dryRun) {
         group.wouldRun++;
         if (handler !== null) sample.add(group, event, handler);

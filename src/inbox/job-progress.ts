@@ -27,6 +27,8 @@ export interface JobGroup {
   alreadyDone: number;
   /** Named by their ids, but not in the state that the action is for. A failure of the job says which state. */
   unfit: number;
+  /** Run although their handlers had hung or ended the process, because somebody named them by their ids. */
+  forced: number;
 }
 
 export interface JobFailure {
@@ -78,6 +80,7 @@ const NOTHING = {
   noHandler: 0,
   alreadyDone: 0,
   unfit: 0,
+  forced: 0,
 };
 
 export type ProgressLog = ReturnType<typeof createProgressLog>;

@@ -1,5 +1,12 @@
 import type { EventSource, Job } from "../engines/engine.ts";
-import type { Cursor, EventFilter, FoundEvent, OwedEvent, Reader } from "../engines/reader.ts";
+import {
+  QUARANTINE_CODES,
+  type Cursor,
+  type EventFilter,
+  type FoundEvent,
+  type OwedEvent,
+  type Reader,
+} from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
 
 /** Jobs that do something with each event of a selection. */
@@ -49,7 +56,7 @@ export const PAGE = 64;
 const REST = 9;
 
 interface Selecting {
-  readonly reader: Pick<Reader, "owed" | "recorded" | "find">;
+  readonly reader: Pick<Reader, "owed" | "recorded" | "find" | "failure">;
   readonly sources: ReadonlyMap<string, EventSource>;
 }
 
@@ -115,7 +122,10 @@ async function* named(
   const names = source === undefined ? [...sources.keys()] : [source];
   const events: Selected[] = [];
   for (const eventId of ids) {
-    events.push(oneEvent(eventId, request.filter, await reader.find(eventId, names)));
+    const event = oneEvent(eventId, request.filter, await reader.find(eventId, names));
+    const failure = event.outcome === "failed" ? await reader.failure(event.source, eventId) : undefined;
+    const quarantine = failure !== undefined && isQuarantineCode(failure.code) ? failure : undefined;
+    events.push({ ...event, quarantine });
     // A look-up blocks for 0.15 ms. Let the deliveries in.
     if (events.length % PAGE === 0) await Bun.sleep(0);
   }
@@ -125,6 +135,8 @@ async function* named(
   for (let done = from.ids; done < events.length; done += PAGE)
     yield [events.slice(done, done + PAGE), { ...from, ids: done + PAGE }];
 }
+
+const isQuarantineCode = (code: string): boolean => (QUARANTINE_CODES as readonly string[]).includes(code);
 
 function oneEvent(eventId: string, { source }: EventFilter, found: readonly FoundEvent[]): Selected {
   const [event, other] = found;

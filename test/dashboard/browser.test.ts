@@ -112,6 +112,13 @@ describeUnless(noBrowser ?? onlyInFullRun(), "the page in chromium", () => {
     });
     const { items } = (await audit.json()) as { items: Record<string, unknown>[] };
     expect(items[0]).toMatchObject({ actor: "me", action: "discard", reason: "refunded by hand" });
+    // To apply it after all needs a reason, too.
+    await page.getByRole("button", { name: "Apply", exact: true }).click();
+    await dialogOf(page).getByText("1 event would run.").waitFor();
+    expect(
+      await dialogOf(page).getByLabel("Reason", { exact: true }).getAttribute("required"),
+    ).not.toBeNull();
+    await dialogOf(page).getByRole("button", { name: "Cancel" }).click();
     expect(wrong).toEqual([]);
   }, 60_000);
 
@@ -158,6 +165,31 @@ describeUnless(noBrowser ?? onlyInFullRun(), "the page in chromium", () => {
     rmSync(join(shop.folder.path, "handlers/github/push.sql"));
     // The refused request is an error in the console.
     expect(wrong.filter((line) => !line.includes("404"))).toEqual([]);
+  }, 60_000);
+
+  test("all that match are replayed, and the job is seen and stopped on another page", async () => {
+    const { page, wrong } = await loggedIn();
+    await page.goto(`${shop.page}/events?type=payment_intent.succeeded&outcome=processed`);
+    await page.getByRole("row").nth(1).getByRole("checkbox").check();
+    await page.getByRole("button", { name: "Replay all that match…" }).click();
+    await dialogOf(page)
+      .getByText(/^\d+ events would run\./)
+      .waitFor();
+    await dialogOf(page).getByRole("button", { name: "Cancel" }).click();
+    // It is slow enough to be seen. Its payments exist already, so its runs fail and change nothing.
+    const filter = { type: "payment_intent.succeeded" };
+    await fetch(`${shop.page}/api/jobs`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${shop.token}`, "content-type": "application/json" },
+      body: JSON.stringify({ action: "replay", filter, rate: 1, reason: "a test" }),
+    });
+    await page.getByRole("link", { name: "Sources", exact: true }).click();
+    const job = page.getByRole("region", { name: "Jobs" }).getByRole("listitem").first();
+    await job.getByText("○ running").waitFor();
+    await job.getByRole("button", { name: "Stop replay type:payment_intent.succeeded" }).click();
+    await job.getByText("= stopped").waitFor();
+    expect(await job.getByRole("button").count()).toBe(0);
+    expect(wrong).toEqual([]);
   }, 60_000);
 
   test("a payload with markup, scripts and control characters is text, and does nothing", async () => {

@@ -154,24 +154,29 @@ describe("words", () => {
   });
 
   test("what a dry run found, in the singular and in the plural", () => {
-    const one = { wouldRun: 1, noHandler: 1, quarantined: 1, alreadyDone: 1, unfit: 1 };
+    const one = { wouldRun: 1, noHandler: 1, quarantined: 1, alreadyDone: 1, unfit: 1, forced: 1 };
     expect(forecastOf(one, "discard")).toEqual([
       "1 event would be discarded.",
+      "The handler of 1 one hung or ended hookonce before. Chosen by id, it runs all the same.",
       "1 has no handler and stays owed.",
       "1 is skipped, because its handler hung or died.",
       "1 is already done.",
       "1 is skipped, because only an owed event can be discarded.",
     ]);
-    const many = { wouldRun: 2000, noHandler: 2, quarantined: 2, alreadyDone: 2, unfit: 2 };
+    const many = { wouldRun: 2000, noHandler: 2, quarantined: 2, alreadyDone: 2, unfit: 2, forced: 2 };
     expect(forecastOf(many, "apply")).toEqual([
       "2,000 events would run.",
+      "The handler of 2 of them hung or ended hookonce before. Chosen by id, they run all the same.",
       "2 have no handler and stay owed.",
       "2 are skipped, because their handler hung or died.",
       "2 are already done.",
       "2 are skipped, because a discarded event needs a reason.",
     ]);
     expect(
-      forecastOf({ wouldRun: 0, noHandler: 0, quarantined: 0, alreadyDone: 0, unfit: 0 }, "replay"),
+      forecastOf(
+        { wouldRun: 0, noHandler: 0, quarantined: 0, alreadyDone: 0, unfit: 0, forced: 0 },
+        "replay",
+      ),
     ).toEqual(["0 events would run."]);
   });
 

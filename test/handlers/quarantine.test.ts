@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { JobJson } from "../../src/http/admin/job-shapes.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { TABLES } from "./sources.ts";
 
@@ -84,6 +85,31 @@ describe.each(["handler_timeout", "handler_died"])("an event that failed with %s
     });
     expect(await deliver(inbox)).toEqual([200, "processed"]);
   });
+});
+
+test("a dry run by ids says that quarantined events would run all the same", async () => {
+  await using inbox = await testInbox({
+    files: { "migrations/0001.sql": TABLES, "handlers/default/paid.sql": FAILS },
+  });
+  await deliver(inbox);
+  quarantine(inbox);
+  await deliver(inbox, { event_id: "two", type: "paid" });
+  const counts: unknown[] = [];
+  for (const selection of [{ ids: ["one", "two"] }, { filter: { type: "paid" } }]) {
+    const begun = await inbox.api("/api/jobs", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ action: "apply", dry_run: true, ...selection }),
+    });
+    const { id } = (await begun.json()) as { id: string };
+    let job: JobJson;
+    do {
+      await Bun.sleep(5);
+      job = (await (await inbox.api(`/api/jobs/${id}`)).json()) as JobJson;
+    } while (job.state === "running");
+    counts.push(job.groups.map((group) => [group.would_run, group.forced, group.quarantined]));
+  }
+  expect(counts).toEqual([[[2, 1, 0]], [[1, 0, 1]]]);
 });
 
 test("an event of the same handler that did not hang is run", async () => {

@@ -137,6 +137,7 @@ export const api = {
       ...(rate === undefined ? {} : { rate }),
       ...(reason === "" ? {} : { reason }),
     }),
+  jobs: () => get<List<JobJson>>("/api/jobs"),
   job: (id: string) => get<JobJson>(`/api/jobs/${encodeURIComponent(id)}`),
   stopJob: (id: string) => send("DELETE", `/api/jobs/${encodeURIComponent(id)}`),
   tryEvent: (source: string, id: string) => post<TryJson>("/api/try", { source, event_id: id }),

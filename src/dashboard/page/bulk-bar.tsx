@@ -22,7 +22,7 @@ export function BulkBar(props: {
       return fitting.length === 0 ? [] : [{ action, source, fitting }];
     });
   });
-  const canApplyAll = all !== undefined && (all.outcome === "failed" || all.outcome === "unhandled");
+  const forAll = all === undefined ? [] : actsOn(all);
   return (
     <div class="bulk" role="region" aria-label="Selected events">
       <strong>{count(events.length)} selected</strong>
@@ -32,21 +32,21 @@ export function BulkBar(props: {
           {sources.length > 1 ? ` of ${source}` : ""}
         </button>
       ))}
-      {canApplyAll ? (
+      {forAll.map((action) => (
         <button
           type="button"
           onClick={() =>
             act({
-              action: "apply",
-              title: `Apply all that match ${line}`,
-              target: { filter: all },
+              action,
+              title: `${VERB[action]} all that match ${line}`,
+              target: { filter: all ?? {} },
               resultPath: eventsPath(parseLine(line)),
             })
           }
         >
-          Apply all that match…
+          {VERB[action]} all that match…
         </button>
-      ) : null}
+      ))}
       {buttons.length === 0 ? (
         <span class="quiet">{counted(events.length, "event needs", "events need")} nothing.</span>
       ) : null}
@@ -55,4 +55,19 @@ export function BulkBar(props: {
       </button>
     </div>
   );
+}
+
+/** What can be done to all that match a filter. Without a filter, a replay would run everything again. */
+function actsOn(filter: ApiFilter): readonly ("apply" | "replay")[] {
+  switch (filter.outcome) {
+    case "failed":
+    case "unhandled":
+      return ["apply"];
+    case "processed":
+      return ["replay"];
+    case undefined:
+      return Object.keys(filter).length === 0 ? [] : ["apply", "replay"];
+    default:
+      return [];
+  }
 }

@@ -25,12 +25,13 @@ export function actOn(outcome: EventOutcome): "apply" | "replay" | undefined {
 
 export function actFor(
   action: ActionName,
-  { source, event_id: id }: Pick<EventJson, "source" | "event_id">,
+  { source, event_id: id, outcome }: Pick<EventJson, "source" | "event_id" | "outcome">,
 ): Act {
   return {
     action,
     title: `${VERB[action]} ${visible(id)}`,
     target: { ids: [id], source },
+    needsReason: outcome === "discarded",
     resultPath: `/events?${new URLSearchParams({ open: `${source}/${id}` }).toString()}`,
   };
 }
@@ -41,6 +42,7 @@ export function actForAll(action: ActionName, source: string, events: readonly E
     action,
     title: `${VERB[action]} ${counted(events.length, "event")} of ${source}`,
     target: { ids: events.map((one) => one.event_id), source },
+    needsReason: events.some(({ outcome }) => outcome === "discarded"),
     resultPath: `/events?${new URLSearchParams({ source }).toString()}`,
   };
 }

@@ -61,7 +61,8 @@ export function JobDialog(props: {
   useEffect(() => {
     if (ended) onSettled();
   }, [ended]);
-  const isReady = !NEEDS_REASON[action] || reason.trim() !== "";
+  const needsReason = NEEDS_REASON[action] || act.needsReason === true;
+  const isReady = !needsReason || reason.trim() !== "";
   return (
     <dialog
       ref={dialog}
@@ -90,11 +91,11 @@ export function JobDialog(props: {
           }}
         >
           <label>
-            Reason{NEEDS_REASON[action] ? "" : " (optional)"}
+            Reason{needsReason ? "" : " (optional)"}
             <input
               value={reason}
               maxLength={500}
-              required={NEEDS_REASON[action]}
+              required={needsReason}
               onInput={(event: Event) => setReason((event.target as HTMLInputElement).value)}
             />
           </label>

@@ -11,6 +11,8 @@ export interface Act {
   readonly action: "apply" | "replay" | "discard";
   readonly title: string;
   readonly target: JobTarget;
+  /** A discarded event is only applied with a reason. */
+  readonly needsReason?: boolean;
   /** Where the result is shown. */
   readonly resultPath: string;
 }
@@ -28,6 +30,7 @@ export function totalsOf({ groups }: Pick<JobJson, "groups">) {
     noHandler: sum("no_handler"),
     alreadyDone: sum("already_done"),
     unfit: sum("unfit"),
+    forced: sum("forced"),
   };
 }
 

@@ -8,6 +8,7 @@ import type {
   VerdictJson,
 } from "../../http/admin/shapes.ts";
 import { api } from "./api.ts";
+import { Jobs } from "./job-list.tsx";
 import { Link } from "./location.tsx";
 import { Tokens } from "./tokens.tsx";
 import { Code, Empty, Failed, Loading, messageOf, Time, useLoaded } from "./ui.tsx";
@@ -27,6 +28,7 @@ export function Sources({ status }: { readonly status: StatusJson }) {
         <Source key={source.name} source={source} now={now} />
       ))}
       <Tokens mayAct={status.actor.scopes.includes("steer")} me={status.actor.name} />
+      <Jobs mayAct={status.actor.scopes.includes("steer")} />
       <Audit />
       <section id="machine" class="card" aria-labelledby="machine-title">
         <h2 id="machine-title">This hookonce</h2>

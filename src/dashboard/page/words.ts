@@ -98,11 +98,16 @@ export function visible(text: string): string {
 
 /** What a dry run found, in sentences. */
 export function forecastOf(
-  { wouldRun, noHandler, quarantined, alreadyDone, unfit }: Totals,
+  { wouldRun, noHandler, quarantined, alreadyDone, unfit, forced }: Totals,
   action: "apply" | "replay" | "discard",
 ): string[] {
   return [
     `${counted(wouldRun, "event")} would ${action === "discard" ? "be discarded" : "run"}.`,
+    ...(forced > 0
+      ? [
+          `The handler of ${counted(forced, "one", "of them")} hung or ended hookonce before. Chosen by id, ${forced === 1 ? "it runs" : "they run"} all the same.`,
+        ]
+      : []),
     ...(noHandler > 0
       ? [`${counted(noHandler, "has no handler and stays", "have no handler and stay")} owed.`]
       : []),
@@ -122,7 +127,9 @@ const UNFIT = {
   discard: "only an owed event can be discarded",
 } as const;
 
-type Totals = Readonly<Record<"wouldRun" | "noHandler" | "quarantined" | "alreadyDone" | "unfit", number>>;
+type Totals = Readonly<
+  Record<"wouldRun" | "noHandler" | "quarantined" | "alreadyDone" | "unfit" | "forced", number>
+>;
 
 const times = (value: number): string =>
   value === 1 ? "once" : value === 2 ? "twice" : `${count(value)} times`;

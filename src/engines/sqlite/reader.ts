@@ -253,6 +253,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
           code: failures.code,
           error: failures.error,
           stack: failures.stack,
+          handlerHash: failures.handlerHash,
         })
         .from(failures)
         .where(and(eq(failures.source, source), eq(failures.eventId, eventId), isOpen))

@@ -42,6 +42,8 @@ export interface JobGroupJson {
   readonly already_done: number;
   /** Named by their ids, but not in the state that the action is for. */
   readonly unfit: number;
+  /** Run although the handler had hung or ended the process, because somebody named them by their ids. */
+  readonly forced: number;
 }
 
 export interface JobFailureJson {

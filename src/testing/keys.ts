@@ -14,8 +14,23 @@ export interface SigningSource {
   readonly keys: SigningKeys;
 }
 
-/** Made once for each scheme, because an RSA key takes 100 ms. Sources of the same scheme share them. */
+/**
+ * Made once for each scheme, because an RSA key takes 100 ms. Sources whose providers publish their keys also share
+ * them if their schemes differ, for example in the audience: the same URL must serve the keys of both.
+ */
 const made = new Map<string, SigningKeys>();
+
+/** The schemes that have keys. */
+const used = new Map<string, Scheme>();
+
+function keysFor(scheme: Scheme): SigningKeys {
+  const { kind, proof } = kindOf(scheme);
+  const id = proof === "fetched-key" ? kind : JSON.stringify(scheme);
+  let keys = made.get(id);
+  if (keys === undefined) made.set(id, (keys = randomKeys(scheme)));
+  used.set(JSON.stringify(scheme), scheme);
+  return keys;
+}
 
 /** @param all the sources of the config; without them, a source that replaces another one reads as itself */
 export function signingSource(
@@ -26,10 +41,7 @@ export function signingSource(
   const preset = providers.get(source.provider) as Provider;
   const settings = settingsOf(source, preset, all);
   const scheme = settings.scheme ?? preset.scheme;
-  const id = JSON.stringify(scheme);
-  let keys = made.get(id);
-  if (keys === undefined) made.set(id, (keys = randomKeys(scheme)));
-  return { settings, scheme, keys };
+  return { settings, scheme, keys: keysFor(scheme) };
 }
 
 /** Made-up secrets in place of those that the config names, so that a test needs none of them. */
@@ -43,9 +55,8 @@ export function secretsOf(source: ConfiguredSource): Pick<ConfiguredSource, "sec
 
 /** Answers when a source fetches its provider's key, in place of the network. */
 export async function fetchKey(url: string): Promise<Response> {
-  for (const [id, keys] of made) {
-    const scheme = JSON.parse(id) as Scheme;
-    const served = kindOf(scheme).servedKey(scheme, keys, url);
+  for (const scheme of used.values()) {
+    const served = kindOf(scheme).servedKey(scheme, keysFor(scheme), url);
     if (served !== undefined) return new Response(served);
   }
   throw new Error("a test inbox uses no network");

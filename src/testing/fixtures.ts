@@ -1,4 +1,5 @@
 import { nearest } from "../config/nearest.ts";
+import { atCallerSync, callerOf } from "./caller.ts";
 import { exampleFor, seedOf, type Example, type Seed, type UntypedExample } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";
 
@@ -75,11 +76,11 @@ function isObject(value: unknown): value is Record<string, unknown> {
 function byName(make: (name: string) => unknown): object {
   const made = new Map<string, unknown>();
   return new Proxy(Object.freeze(Object.create(null) as object), {
-    get(_, name) {
+    get: function get(_, name) {
       // Whoever prints or awaits it asks for these.
       if (typeof name === "symbol" || name === "then" || name === "toJSON") return undefined;
       let value = made.get(name);
-      if (value === undefined) made.set(name, (value = make(name)));
+      if (value === undefined) made.set(name, (value = atCallerSync(callerOf(get), () => make(name))));
       return value;
     },
   });

@@ -8,6 +8,7 @@ import { nearest } from "../config/nearest.ts";
 import { createJsonLogger } from "../logging/log.ts";
 import { visible } from "../logging/visible.ts";
 import { readableLine } from "../logging/readable-line.ts";
+import { atCaller, callerOf } from "./caller.ts";
 import { readAnswer, type Answer, type DeliveryLine } from "./answer.ts";
 import { requestFor, type DeliverOptions } from "./deliver.ts";
 import { fetchKey, secretsOf, signingSource } from "./keys.ts";
@@ -34,7 +35,11 @@ export interface TestInbox extends AsyncDisposable {
  *
  * @throws HookonceError with every problem for which `serve` would refuse to start
  */
-export async function testInbox({ folder: given, prepare }: TestInboxOptions = {}): Promise<TestInbox> {
+export function testInbox(options: TestInboxOptions = {}): Promise<TestInbox> {
+  return atCaller(callerOf(testInbox), () => openTemporary(options));
+}
+
+async function openTemporary({ folder: given, prepare }: TestInboxOptions): Promise<TestInbox> {
   const folder = given === undefined ? nearestFolder(dirname(Bun.main)) : resolve(given);
   const temporary = mkdtempSync(join(tmpdir(), "hookonce-test-"));
   const remove = (): void => rmSync(temporary, { recursive: true, force: true });
@@ -95,6 +100,28 @@ async function open(
     remove();
   };
 
+  const deliverAll: TestInbox["deliver"] = async (name, payload, options = {}) => {
+    const source = sources.get(name);
+    const configured = config.sources.find((one) => one.name === name);
+    if (source === undefined || configured === undefined)
+      throw new TypeError(`there is no source "${name}": ${nearest(name, [...sources.keys()])}`);
+    const signing = signingSource(configured, config.sources);
+    const request = requestFor({ source, ...signing }, payload, options, clock);
+    const deliverOnce = async (): Promise<Answer> => {
+      const { url, ...init } = await request();
+      const read: DeliveryLine[] = [];
+      const response = await lines.run(read, () =>
+        requestTo(receiver, `/webhook/${name}${new URL(url).search}`, init),
+      );
+      return readAnswer(response, read);
+    };
+    const { times = 1, concurrently = false } = options;
+    if (concurrently) return Promise.all(Array.from({ length: times }, deliverOnce));
+    const answers: Answer[] = [];
+    while (answers.length < times) answers.push(await deliverOnce());
+    return answers;
+  };
+
   return {
     db,
     get clock(): number {
@@ -108,26 +135,8 @@ async function open(
         );
       time = at;
     },
-    async deliver(name, payload, options = {}) {
-      const source = sources.get(name);
-      const configured = config.sources.find((one) => one.name === name);
-      if (source === undefined || configured === undefined)
-        throw new TypeError(`there is no source "${name}": ${nearest(name, [...sources.keys()])}`);
-      const signing = signingSource(configured, config.sources);
-      const request = requestFor({ source, ...signing }, payload, options, clock);
-      const deliverOnce = async (): Promise<Answer> => {
-        const { url, ...init } = await request();
-        const read: DeliveryLine[] = [];
-        const response = await lines.run(read, () =>
-          requestTo(receiver, `/webhook/${name}${new URL(url).search}`, init),
-        );
-        return readAnswer(response, read);
-      };
-      const { times = 1, concurrently = false } = options;
-      if (concurrently) return Promise.all(Array.from({ length: times }, deliverOnce));
-      const answers: Answer[] = [];
-      while (answers.length < times) answers.push(await deliverOnce());
-      return answers;
+    deliver: function deliver(name, payload, options = {}) {
+      return atCaller(callerOf(deliver), () => deliverAll(name, payload, options));
     },
     [Symbol.asyncDispose]: () => (closed ??= close()),
   };

@@ -364,3 +364,40 @@ test("the types that users see are those of the code, with every provider and it
     Object.fromEntries(written),
   );
 });
+
+/** The file of the first frame. */
+const lineOf = (stack: string | undefined): string | undefined =>
+  /[\w.-]+\.ts(?=:\d+)/.exec(stack ?? "")?.[0];
+
+describe("an error that a test has caused is shown at its own line", () => {
+  test("a folder that cannot start", async () => {
+    const folder = inboxFolder({ "hookonce.toml": "version = 2\n" });
+    const error = (await testInbox({ folder }).catch((thrown: unknown) => thrown)) as Error;
+    expect([error.message.includes("version"), lineOf(error.stack)]).toEqual([true, "test-inbox.test.ts"]);
+    expect(Object.keys(error)).not.toContain("problems");
+  });
+
+  test("a source that there is not", async () => {
+    await using box = await testInbox({
+      folder: inboxFolder({
+        "hookonce.toml": 'version = 1\n[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n',
+      }),
+    });
+    const error = (await box.deliver("strip", {}).catch((thrown: unknown) => thrown)) as Error;
+    expect([error.name, error.message.includes('"strip"'), lineOf(error.stack)]).toEqual([
+      "TypeError",
+      true,
+      "test-inbox.test.ts",
+    ]);
+  });
+
+  test("a provider that there is not", () => {
+    let stack: string | undefined;
+    try {
+      void fixtures["strip" as "stripe"];
+    } catch (error) {
+      stack = (error as Error).stack;
+    }
+    expect(lineOf(stack)).toBe("test-inbox.test.ts");
+  });
+});

@@ -35,7 +35,12 @@ export interface TryPlan {
   readonly notes: readonly string[];
 }
 
-type RunOptions = Pick<TriesOptions, "signal" | "command" | "maxMs">;
+type Pace = Pick<RunOptions, "signal" | "rest">;
+
+interface RunOptions extends Pick<TriesOptions, "signal" | "command" | "maxMs"> {
+  /** How many times as long as it reads a search rests, so that a serve goes on. */
+  readonly rest?: number;
+}
 
 /**
  * Tries a handler, as its file is now, and rolls back.
@@ -49,16 +54,16 @@ export async function tryHandler(
   options: RunOptions = {},
 ): Promise<TryJson> {
   const { inboxFolder: folder, database } = config;
-  const { tries, notes } = await planTry(config, request);
+  const { tries, notes } = await planTry(config, request, options);
   const place = store.diskUse(database).databaseBytes === 0 ? "new" : "live";
   const { tried, why } = await runTries({ folder, database, place, tries, ...options });
   return { items: tried, notes, why: why ?? null };
 }
 
-async function planTry(config: Config, request: TryRequest): Promise<TryPlan> {
+async function planTry(config: Config, request: TryRequest, pace: Pace): Promise<TryPlan> {
   const { on } = request;
   return inInbox(config, (inbox) =>
-    on.from === "stored" ? planStored(inbox, request, on.eventId) : planOthers(inbox, request, on),
+    on.from === "stored" ? planStored(inbox, request, on.eventId) : planOthers(inbox, request, on, pace),
   );
 }
 
@@ -84,6 +89,7 @@ async function inInbox<Read>(config: Config, read: (inbox: Inbox) => Promise<Rea
     return await read({
       folder,
       files,
+      table: new Map(files.map((file) => [`${file.source}/${file.key}`, file])),
       sources,
       stored: byStoredName(sources, config),
       reader: reader ?? EMPTY,
@@ -96,6 +102,8 @@ async function inInbox<Read>(config: Config, read: (inbox: Inbox) => Promise<Rea
 interface Inbox {
   readonly folder: string;
   readonly files: readonly HandlerFile[];
+  /** The same by folder and key. */
+  readonly table: ReadonlyMap<string, HandlerFile>;
   readonly sources: ReadonlyMap<string, Source>;
   /** By the name under which its events are stored. */
   readonly stored: ReadonlyMap<string, Source>;
@@ -147,6 +155,7 @@ async function planOthers(
   inbox: Inbox,
   request: TryRequest,
   on: Exclude<TryRequest["on"], { readonly from: "stored" }>,
+  pace: Pace,
 ): Promise<TryPlan> {
   if (request.handler === undefined)
     throw new HookonceError("invalid_request", "Name a handler, or an event that is stored.");
@@ -156,7 +165,7 @@ async function planOthers(
   if (on.from === "sample") return one({ from: "sample", source: request.source, type: on.type });
   if (on.from === "data")
     return one({ from: "data", source: (sources[0] as Source).name, body: on.body, type: on.type });
-  const { events, isCut } = await lastEvents(inbox, file, sources, on.from === "last" ? on.count : 1);
+  const { events, isCut } = await lastEvents(inbox, file, sources, on.from === "last" ? on.count : 1, pace);
   const notes = isCut ? ["The search for stored events ended after 5 s. Older ones were not looked at."] : [];
   if (events.length > 0) {
     if (events.some(({ outcome }) => outcome === "processed")) notes.push(ALREADY);
@@ -183,8 +192,8 @@ const storedEvent = ({
 const runs = (source: Source | undefined, { source: folder }: HandlerFile): boolean =>
   source?.handlersOf === folder;
 
-function handlerFor({ files }: Inbox, { handlersOf: of }: Source, type: string): HandlerFile | null {
-  return lookUp(new Map(files.map((file) => [`${file.source}/${file.key}`, file])), of, type);
+function handlerFor({ table }: Inbox, { handlersOf: of }: Source, type: string): HandlerFile | null {
+  return lookUp(table, of, type);
 }
 
 /** The sources whose events a handler runs: at least one. */
@@ -233,6 +242,7 @@ async function lastEvents(
   file: HandlerFile,
   sources: readonly Source[],
   count: number,
+  { signal, rest = 0 }: Pace = {},
 ): Promise<{ readonly events: readonly ListedEvent[]; readonly isCut: boolean }> {
   const until = performance.now() + MAX_SEARCH_MS;
   const events: ListedEvent[] = [];
@@ -242,6 +252,7 @@ async function lastEvents(
     let after: Newest | undefined;
     let found = 0;
     do {
+      const began = performance.now();
       const page = await inbox.reader.events({ source: name, type: typesOf(file.key) }, after, 500);
       const own = page.items.filter(
         ({ type, outcome }) =>
@@ -252,8 +263,11 @@ async function lastEvents(
       events.push(...own);
       found += own.length;
       after = page.next;
-      if (after !== undefined && performance.now() > until) isCut = true;
-    } while (after !== undefined && found < count && !isCut);
+      if (after === undefined || found >= count) break;
+      // Reading a page blocks. Let the deliveries and a signal in before the next one.
+      await Bun.sleep(rest * (performance.now() - began));
+      isCut = performance.now() > until || signal?.aborted === true;
+    } while (!isCut);
   }
   events.sort((a, b) => b.receivedAt - a.receivedAt);
   return { events: events.slice(0, count), isCut };

@@ -25,6 +25,7 @@ export type ErrorCode =
   | "timestamp_stale"
   | "timestamp_in_future"
   | "unsigned_not_loopback"
+  | "test_event"
   | "handshake_refused"
   // The key or certificate that verifies it could not be fetched.
   | "key_unavailable"

@@ -107,6 +107,21 @@ describe("the README", () => {
     expect(inbox.rows("select * from pushes")).toEqual([{ repo: "ada/engine", sha: "abc" }]);
   });
 
+  test("has a source that ignores test events", async () => {
+    await using inbox = await testInbox({
+      config: block("toml", "test_events"),
+      files: { "handlers/stripe/_any.sql": "select 1;" },
+      environment: { STRIPE_WEBHOOK_SECRET: "whsec_readme" },
+    });
+    const deliver = (id: string, livemode: boolean) => {
+      const body = JSON.stringify({ id, type: "invoice.paid", livemode });
+      const headers = { "stripe-signature": stripeSignature("whsec_readme", body) };
+      return inbox.deliver(body, { source: "stripe", headers });
+    };
+    expect((await deliver("evt_1", false)).body.status).toBe("ignored");
+    expect((await deliver("evt_2", true)).body.status).toBe("processed");
+  });
+
   test("has a rule of newest_wins that works", async () => {
     await using inbox = await testInbox({
       config: block("toml", "newest_wins"),

@@ -2,12 +2,12 @@ import { CONFIG_FILE, type ConfiguredSource, type SecretNeeds } from "../config/
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import type { Clock, Fetch } from "../providers/context.ts";
 import { providers } from "../providers/presets.ts";
-import type { Provider } from "../providers/provider.ts";
+import { signerOf, type Provider } from "../providers/provider.ts";
 import { kindOf } from "../providers/schemes.ts";
 import { createSource, learnsSecret, type Source, type SourceSettings } from "../providers/source.ts";
 import { handshakeProblems, withHandshakes } from "./handshakes.ts";
 import { standsIn } from "./missing-keys.ts";
-import { pointlessKeys } from "./pointless-keys.ts";
+import { pointlessKeys, type KeyedMessage } from "./pointless-keys.ts";
 import { weakSecrets } from "./weak-secrets.ts";
 
 /** What the config must know about each provider. */
@@ -39,6 +39,7 @@ export function createSources(
     const settings = settingsOf(source, provider, configured);
     const scheme = settings.scheme ?? provider.scheme;
     const pointless = pointlessKeys(source, settings.provider, scheme);
+    const untold = untoldTests(source, settings.provider);
     const wrong = handshakeProblems(source.handshake, source.verifyToken);
     const weak = receives ? weakSecrets(source, scheme) : [];
     for (const { key, message } of weak)
@@ -47,7 +48,8 @@ export function createSources(
         line: source.lineOf(key),
         message: `sources.${source.name}.${key}: ${message}`,
       });
-    for (const { key, message } of [...pointless, ...wrong]) problems.push(problemOf(source, message, key));
+    for (const { key, message } of [...pointless, ...untold, ...wrong])
+      problems.push(problemOf(source, message, key));
     try {
       sources.set(source.name, createSource({ ...settings, receives }, clock, fetch));
     } catch (error) {
@@ -56,6 +58,14 @@ export function createSources(
     }
   }
   return { sources, problems };
+}
+
+/** `test_events` of a provider whose events do not say that they are tests. */
+function untoldTests({ test_events: tests }: ConfiguredSource, provider: Provider): KeyedMessage[] {
+  if (tests === undefined || provider.testMarks !== undefined) return [];
+  const names = [...providers.values()].filter(({ testMarks }) => testMarks !== undefined);
+  const message = `test_events = "${tests}" has no effect: hookonce does not know how ${signerOf(provider)} marks a test, only ${names.map(({ name }) => name).join(", ")}; remove it, and use a source with another secret for tests`;
+  return [{ key: "test_events", message }];
 }
 
 /** A public key may be in the table that describes the signature. */
@@ -94,6 +104,7 @@ export function settingsOf(
     sameBody: source.same_body,
     dedupWindow: source.dedup_window,
     newestWins: source.newest_wins,
+    testEvents: source.test_events,
     retryFor: source.retry_for,
     handlers: source.handlers,
     publicUrl: source.public_url,
@@ -117,11 +128,12 @@ function readsLike(
   const preset = other === undefined ? undefined : providers.get(other.provider);
   if (other === undefined || preset === undefined) return {};
   const { scheme, eventId, type, batch, maxBody } = settingsOf(other, preset, all);
-  const { formField, earlierEventIds = [] } = preset;
+  const { formField, earlierEventIds = [], testMarks } = preset;
   return {
     provider: {
       ...own,
       ...(formField === undefined ? {} : { formField }),
+      ...(testMarks === undefined ? {} : { testMarks }),
       eventId: preset.eventId,
       earlierEventIds,
     },

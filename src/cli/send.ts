@@ -14,7 +14,7 @@ import { createSource, type SourceSettings } from "../providers/source.ts";
 import { randomKeys } from "../providers/verifier.ts";
 import { exampleFor, type Example } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";
-import { fitExample } from "../simulator/fitted-example.ts";
+import { fitExample, testExample } from "../simulator/fitted-example.ts";
 import { staleAge, whyNotTampered } from "../simulator/request.ts";
 import { NOTHING_LISTENS } from "../simulator/answer.ts";
 import { send, signedRequests, type SendOptions, type SendReport, type Sent } from "../simulator/send.ts";
@@ -36,6 +36,7 @@ export interface SendFlags extends ReceiverFlags {
   shuffle?: boolean;
   tamper?: boolean;
   stale?: boolean;
+  test?: boolean;
   wrongSecret?: boolean;
   dropAnswers?: boolean;
   /** Prints the requests and sends nothing. */
@@ -77,7 +78,7 @@ export async function runSend(name: string, word: string | undefined, flags: Sen
   const options: SendOptions = {
     to,
     publicUrl: settings.publicUrl,
-    example: fitExample(made.example, settings),
+    example: fitExample(flags.test === true ? testOf(made.example, provider) : made.example, settings),
     type: made.type,
     provider: { ...settings.provider, scheme },
     source: createSource(withSomeSecret(settings, scheme, to), Date.now),
@@ -175,6 +176,14 @@ function refuseWhatHasNoEffect(
     refuse(`--wrong-secret has no effect for ${title}: its deliveries are not signed.`);
   if (flags.batch > 1 && (settings.batch ?? settings.provider.batch) === undefined)
     refuse(`--batch does not work for ${title}: it sends one event in each delivery.`);
+}
+
+function testOf(example: Example, provider: Provider): Example {
+  const test = testExample(example, provider.testMarks);
+  if (test !== undefined) return test;
+  return refuse(
+    `--test does not work for ${provider.title}: hookonce does not know how to mark a made-up event as a test.`,
+  );
 }
 
 function readData(path: string): Uint8Array {

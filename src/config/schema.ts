@@ -190,6 +190,8 @@ const sourceFields = {
   dedup_window: () => z.optional(duration()),
   /** Of the events with one key, an older one is not applied after a newer one. */
   newest_wins: () => z.optional(newestWins()),
+  /** What to do with events that say that they are tests. */
+  test_events: () => z.optional(z.enum(["accept", "ignore", "refuse"])),
   same_body: () => z.optional(z.literal("duplicate")),
   renamed_from: () => z.optional(z.string()),
   allow_public: () => z.optional(z.boolean()),

@@ -66,6 +66,10 @@ export interface Incoming {
    * recorded under it, or has failed under it, keeps it.
    */
   readonly earlierIds?: readonly string[] | undefined;
+  /** The event says that it is a test. */
+  readonly isTest?: boolean | undefined;
+  /** No handler runs for it, and only its id, type and time are kept. */
+  readonly isIgnored?: boolean | undefined;
 }
 
 /** A job about one event that is stored. */
@@ -157,6 +161,8 @@ export interface Result {
   readonly error: unknown;
   /** The reply that its handler returned. */
   readonly reply: Reply | null;
+  /** The event says that it is a test. */
+  readonly isTest?: boolean | undefined;
 }
 
 /** What became of the first jobs of a commit. */

@@ -51,8 +51,15 @@ export function createDeliveryLog(
   };
   const warn = (
     { name: source, typePlace }: Pick<Source, "name" | "typePlace">,
-    { outcome, type, handler, rowsChanged }: Result,
+    { outcome, type, handler, rowsChanged, isTest = false }: Result,
   ): void => {
+    if (isTest && outcome !== "duplicate" && once(`test ${source}`))
+      log.warn(
+        { source },
+        outcome === "ignored"
+          ? 'a test event was ignored, and so is each later one (test_events = "ignore")'
+          : 'test events arrive and are applied like others. To ignore or refuse them, set test_events to "ignore" or "refuse"',
+      );
     if (type === "" && typePlace !== undefined && once(`no type ${source}`))
       log.warn(
         { source },
@@ -64,7 +71,7 @@ export function createDeliveryLog(
         "the handler changed no rows: did an UPDATE match nothing, or was a query built but not run?",
       );
     }
-    if ((outcome === "unhandled" || outcome === "ignored") && once(`type ${source} ${type}`)) {
+    if ((outcome === "unhandled" || (outcome === "ignored" && !isTest)) && once(`type ${source} ${type}`)) {
       log.warn(
         { source, type },
         outcome === "ignored"
@@ -96,6 +103,7 @@ export function createDeliveryLog(
         // A person who watches the log needs it once.
         if (!terminal || once(`next ${String(handler)} ${next}`)) line["next"] = next;
         log.error(line, "delivery");
+        if (received.isTest === true) warn(from, received);
         return;
       }
       log.info(line, "delivery");

@@ -22,6 +22,7 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   timestamp_stale: 401,
   timestamp_in_future: 401,
   unsigned_not_loopback: 403,
+  test_event: 403,
   handshake_refused: 403,
   unknown_source: 404,
   unknown_event: 404,

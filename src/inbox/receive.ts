@@ -42,7 +42,12 @@ export async function receive(
   }
 
   if (source.split !== undefined) return receiveBatch(kept, source, queue, body);
-  return await queue.deliver(incomingOf(source.identify(kept, body), kept, source));
+  return deliver(incomingOf(source.identify(kept, body), kept, source), queue);
+}
+
+async function deliver(incoming: Incoming, queue: Pick<Queue, "deliver">): Promise<Result> {
+  const result = await queue.deliver(incoming);
+  return incoming.isTest === true ? { ...result, isTest: true } : result;
 }
 
 /** Each event of a batch succeeds or fails alone. */
@@ -57,7 +62,7 @@ async function receiveBatch(
     elements.map(async (element) =>
       element instanceof HookonceError
         ? element
-        : queue.deliver(incomingOf(element, delivery, source, delivery)),
+        : deliver(incomingOf(element, delivery, source, delivery), queue),
     ),
   );
   return {
@@ -86,17 +91,27 @@ export async function answerHandshake(
   return done;
 }
 
-/** @param batch the delivery, if it carried several events */
+/**
+ * @param batch the delivery, if it carried several events
+ * @throws HookonceError `test_event`
+ */
 export function incomingOf(
   { id, type, body, earlierIds }: Identified,
   delivery: Delivery,
   source: Source,
   batch?: Delivery,
 ): Incoming {
+  const isTest = source.isTest?.({ headers: delivery.headers, payload: body.payload }) === true;
+  if (isTest && source.testEvents === "refuse")
+    throw new HookonceError(
+      "test_event",
+      `The event says that it is a test, and source "${source.name}" has test_events = "refuse".`,
+    );
   return {
     source,
     batch,
     earlierIds,
+    ...(isTest ? { isTest, isIgnored: source.testEvents === "ignore" } : {}),
     input: {
       id,
       type,

@@ -1,6 +1,7 @@
 import { isList, type Selector } from "./body/selector.ts";
 import type { Provider } from "./provider.ts";
 import { kindOf, type Scheme } from "./schemes.ts";
+import { describeTestMarks } from "./test-marks.ts";
 
 /** Everything to know about a provider, in lines of `name: text`. */
 export function describeProvider(provider: Provider): [name: string, text: string][] {
@@ -15,6 +16,7 @@ export function describeProvider(provider: Provider): [name: string, text: strin
     ["event id", describeTrust(provider)],
     ["type", describeType(provider)],
     ["payload", describePayload(provider)],
+    ["test events", provider.testMarks === undefined ? undefined : describeTestMarks(provider.testMarks)],
     ["batch", provider.batch?.join(", ")],
     [
       "largest body",

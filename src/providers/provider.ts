@@ -1,5 +1,5 @@
 import type { BatchPath } from "./body/batch.ts";
-import type { Selector } from "./body/selector.ts";
+import type { Part, Selector } from "./body/selector.ts";
 import type { Handshake } from "./handshake.ts";
 import type { Scheme } from "./schemes.ts";
 
@@ -57,6 +57,8 @@ export interface Provider {
   readonly emptyRefusals?: boolean;
   /** The largest body it sends, in bytes. Default: 1 MiB. */
   readonly maxBody?: number;
+  /** An event that has one of these values says that it is a test. Undefined if the provider's events do not say so. */
+  readonly testMarks?: readonly TestMark[];
   /** How long it waits for an answer, in milliseconds. */
   readonly timeoutMs: number;
   /** How long it keeps retrying, in milliseconds. */
@@ -83,6 +85,14 @@ export interface Provider {
   readonly checkedAgainst?: string;
   /** What could not be verified with the provider's own documentation or library. */
   readonly unverified?: string;
+}
+
+export interface TestMark {
+  /** A path, as in `body:$.livemode`. In a batch, it is read from each event with what encloses it. */
+  readonly at: Part;
+  /** The value, or how it begins. */
+  readonly is?: string | boolean;
+  readonly begins?: string;
 }
 
 export interface ExactAnswer {

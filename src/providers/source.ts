@@ -23,6 +23,7 @@ import {
   type BatchSplit,
   type StoredReads,
 } from "./batch-split.ts";
+import { compileTestMarks, type IsTest } from "./test-marks.ts";
 import { dedupWindowOf } from "./dedup-window.ts";
 import { compileNewest, type NewestRule, type PlaceOf } from "./newest.ts";
 import { canonical, compileSelector, inWords, type Selector } from "./body/selector.ts";
@@ -62,8 +63,12 @@ export interface SourceSettings {
   readonly publicUrl?: string | undefined;
   /** Looked up like a secret. */
   readonly verifyToken?: string | undefined;
+  readonly testEvents?: TestEvents | undefined;
   readonly environment?: "production" | "sandbox" | undefined;
 }
+
+/** What to do with events that say that they are tests. */
+export type TestEvents = "accept" | "ignore" | "refuse";
 
 /** A source that is ready to receive. */
 export interface Source extends StoredReads {
@@ -73,6 +78,9 @@ export interface Source extends StoredReads {
   readonly handlersOf: string;
   /** In bytes. */
   readonly maxBody: number;
+  readonly testEvents: TestEvents;
+  /** Undefined if the provider's events do not say whether they are tests. */
+  readonly isTest: IsTest | undefined;
   /** An unsigned source that answers everyone, even without `serve --dev`. */
   readonly allowPublic: boolean;
   readonly unhandled: "record" | "ignore" | "fail";
@@ -203,6 +211,8 @@ export function createSource(
     provider,
     handlersOf: settings.handlers ?? settings.name,
     maxBody,
+    testEvents: settings.testEvents ?? "accept",
+    isTest: provider.testMarks === undefined ? undefined : compileTestMarks(provider.testMarks),
     allowPublic: settings.allowPublic === true,
     unhandled: settings.unhandled ?? "record",
     requireChange: settings.requireChange ?? false,

@@ -7,6 +7,7 @@ import {
   type Readable,
   type Selector,
 } from "../providers/body/selector.ts";
+import type { TestMark } from "../providers/provider.ts";
 import type { SourceSettings } from "../providers/source.ts";
 import { seedOf, type Example, type Seed } from "./example.ts";
 
@@ -57,6 +58,25 @@ export function fitExample(example: Example, { eventId, type, batch }: OwnRules)
             ),
         }),
   };
+}
+
+/**
+ * The example as the provider sends it if it is a test. Undefined if the config cannot make one: the provider marks no
+ * tests, or marks them in a header that is part of the signature.
+ */
+export function testExample(example: Example, marks: readonly TestMark[] = []): Example | undefined {
+  for (const { at, is, begins = "" } of marks) {
+    const place = parseValuePath(at);
+    if (place.in !== "body") continue;
+    const marked = (body: unknown, { id }: Seed): unknown =>
+      withValue(body, place.steps, is ?? `${begins}${id}`);
+    const { wrap } = example;
+    // What encloses the events of a batch has the mark.
+    return wrap === undefined
+      ? { ...example, event: (seed) => marked(example.event(seed), seed) }
+      : { ...example, wrap: (events, seed) => marked(wrap(events, seed), seed) };
+  }
+  return undefined;
 }
 
 function readable(example: Example, seed: Seed): Readable {

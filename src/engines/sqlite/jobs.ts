@@ -2,17 +2,7 @@ import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf } from "../../errors.ts";
 import type { Headers } from "../../event.ts";
 import { isMultipart } from "../../providers/body/multipart.ts";
-import type {
-  EventSource,
-  HandlerInput,
-  Handlers,
-  Incoming,
-  Job,
-  JobResult,
-  Policy,
-  Result,
-  RunNote,
-} from "../engine.ts";
+import type { Handlers, Incoming, Job, JobResult, Policy, Result, RunNote } from "../engine.ts";
 import { withReceipt, type OpenFailure, type RecordedEvent } from "./event-rows.ts";
 import { ownBytes, type EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
@@ -106,7 +96,7 @@ export function createJobs(
     if (same !== undefined) return repeat(incoming, sameBody.repeatedBy(incoming) ?? same, handlers);
 
     const failure = store.findFailure(source, input.id);
-    const decided = decideNew(source, input, failure, handlers);
+    const decided = decideNew(incoming, failure, handlers);
     if ("fail" in decided) {
       // No insert shows whether the event is recorded, so look it up: a recorded event never becomes a
       // failure.
@@ -157,11 +147,11 @@ export function createJobs(
 
   /** What to do with an event that is not recorded yet. Nothing is written before that is known. */
   function decideNew(
-    source: EventSource,
-    input: HandlerInput,
+    { source, input, isIgnored = false }: Incoming,
     failure: OpenFailure | undefined,
     handlers: Handlers,
   ) {
+    if (isIgnored) return { record: "ignored" } as const;
     const decided = policy.decideNew(source, input.type, handlers.for(source.handlersOf, input.type));
     if (!("run" in decided)) return decided;
     const judged = positions.judge(source, input, { isNamed: false });

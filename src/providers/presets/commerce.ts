@@ -137,6 +137,7 @@ export const commerce: readonly Provider[] = [
     docs: "https://studio.buymeacoffee.com/webhooks",
     checkedAgainst: "the code of a receiver, November 2026",
     scheme: { ...BODY_SHA256, signature: { header: "x-signature-sha256" } },
+    testMarks: [{ at: "body:$.live_mode", is: false }],
     eventId: "body:$.event_id",
     eventIdSigned: true,
     type: "body:$.type",

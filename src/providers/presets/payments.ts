@@ -14,6 +14,7 @@ export const payments: readonly Provider[] = [
       signed: "{timestamp}.{body}",
       timestamp: { from: { prefix: "t=" }, unit: "s", tolerance: FIVE_MINUTES },
     },
+    testMarks: [{ at: "body:$.livemode", is: false }],
     eventId: "body:$.id",
     eventIdSigned: true,
     type: "body:$.type",
@@ -49,6 +50,11 @@ export const payments: readonly Provider[] = [
       timestamp: { from: { prefix: "ts=" }, unit: "s", tolerance: FIVE_MINUTES },
       // Paddle's own library allows 5 s, which a slow network takes.
     },
+    // https://developer.paddle.com/api-reference/simulation-events/overview
+    testMarks: [
+      { at: "body:$.event_id", begins: "ntfsimevt_" },
+      { at: "body:$.notification_id", begins: "ntfsimntf_" },
+    ],
     eventId: "body:$.event_id",
     eventIdSigned: true,
     type: "body:$.event_type",
@@ -63,6 +69,10 @@ export const payments: readonly Provider[] = [
     docs: "https://docs.lemonsqueezy.com/help/webhooks/signing-requests",
     checkedAgainst: "its documentation, November 2026",
     scheme: { ...BODY_SHA256, signature: { header: "x-signature" } },
+    testMarks: [
+      { at: "body:$.meta.test_mode", is: true },
+      { at: "body:$.data.attributes.test_mode", is: true },
+    ],
     eventId: "sha256:body",
     eventIdSigned: true,
     type: ["header:x-event-name", "body:$.meta.event_name"],
@@ -79,6 +89,7 @@ export const payments: readonly Provider[] = [
     scheme: { ...BODY_SHA256, algorithm: "sha512", signature: { header: "x-paystack-signature" } },
     secretIs: "the API secret key, sk_…",
     // event and data.id are the same for every reminder of a dispute and every update of an invoice.
+    testMarks: [{ at: "body:$.data.domain", is: "test" }],
     eventId: "sha256:body",
     eventIdSigned: true,
     type: "body:$.event",
@@ -211,6 +222,7 @@ export const payments: readonly Provider[] = [
     scheme: { kind: "adyen" },
     secretIs: "the HMAC key, in hex",
     batch: ["body:$.notificationItems[*].NotificationRequestItem"],
+    testMarks: [{ at: "body:$.live", is: "false" }],
     eventId: { join: ["body:$.eventCode", "body:$.pspReference", "body:$.success"], with: ":" },
     eventIdSigned: true,
     type: "body:$.eventCode",
@@ -233,6 +245,7 @@ export const payments: readonly Provider[] = [
       signature: { header: "hmacsignature" },
     },
     secretIs: "the HMAC key, in hex",
+    testMarks: [{ at: "body:$.environment", is: "test" }],
     eventId: "sha256:body",
     eventIdSigned: true,
     type: "body:$.type",
@@ -247,6 +260,7 @@ export const payments: readonly Provider[] = [
     checkedAgainst: "its documentation, November 2026",
     scheme: { kind: "paypal" },
     secretIs: "the webhook's id, from the dashboard",
+    testMarks: [{ at: "header:paypal-cert-url", begins: "https://api.sandbox.paypal.com/" }],
     eventId: "body:$.id",
     eventIdSigned: false,
     type: "body:$.event_type",
@@ -265,6 +279,7 @@ export const payments: readonly Provider[] = [
     scheme: { kind: "plaid", tolerance: FIVE_MINUTES },
     secretIs: "client_id:secret, as for Plaid's API, which hands out the keys",
     // "New transactions for this item" is the same text each time.
+    testMarks: [{ at: "body:$.environment", is: "sandbox" }],
     eventId: "new:delivery",
     eventIdSigned: false,
     type: { join: ["body:$.webhook_type", "body:$.webhook_code"], with: "." },
@@ -296,6 +311,10 @@ export const payments: readonly Provider[] = [
     checkedAgainst: "its documentation, November 2026",
     scheme: { kind: "static", secretIn: "header:authorization" },
     secretIs: "the whole authorization header that you enter for the webhook",
+    testMarks: [
+      { at: "body:$.event.environment", is: "SANDBOX" },
+      { at: "body:$.event.type", is: "TEST" },
+    ],
     eventId: "body:$.event.id",
     eventIdSigned: false,
     type: "body:$.event.type",

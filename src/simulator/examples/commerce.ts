@@ -126,7 +126,7 @@ export const commerce: Readonly<Record<string, Example>> = {
     types: ["donation.created", "membership.started"],
     event: ({ number, type, s }) => ({
       type,
-      live_mode: false,
+      live_mode: true,
       attempt: 1,
       created: s,
       event_id: number,

@@ -2,7 +2,7 @@ import { uuidOf, type Example, type Seed } from "../example.ts";
 
 /** Stripe's objects, by the first part of the event type: https://docs.stripe.com/api/events/types */
 function stripeObject({ id, type, s }: Seed): Record<string, unknown> {
-  const money = { currency: "eur", customer: "cus_NffrFeUfNV2Hib", livemode: false };
+  const money = { currency: "eur", customer: "cus_NffrFeUfNV2Hib", livemode: true };
   if (type.startsWith("invoice."))
     return { id: `in_${id}`, object: "invoice", amount_paid: 4900, ...money, status: "paid" };
   if (type.startsWith("customer.subscription."))
@@ -50,7 +50,7 @@ export const payments: Readonly<Record<string, Example>> = {
       api_version: "2026-08-27.basil",
       created: seed.s,
       type: seed.type,
-      livemode: false,
+      livemode: true,
       pending_webhooks: 1,
       data: { object: stripeObject(seed) },
     }),
@@ -255,7 +255,7 @@ export const payments: Readonly<Record<string, Example>> = {
       success: "true",
     }),
     wrap: (events) => ({
-      live: "false",
+      live: "true",
       notificationItems: events.map((event) => ({ NotificationRequestItem: event })),
     }),
     dashboard: "https://ca-test.adyen.com (Developers, Webhooks, Standard webhook)",
@@ -271,7 +271,7 @@ export const payments: Readonly<Record<string, Example>> = {
         amount: { currency: "EUR", value: 1130 },
         status: "received",
       },
-      environment: "test",
+      environment: "live",
       type,
     }),
     dashboard: "https://balanceplatform-test.adyen.com (Developers, Webhooks)",
@@ -299,7 +299,7 @@ export const payments: Readonly<Record<string, Example>> = {
       webhook_type: type.split(".")[0],
       webhook_code: type.split(".")[1],
       item_id: "wz666MBjYWTp2PDzzggYhM6oWWmBb",
-      environment: "sandbox",
+      environment: "production",
     }),
     dashboard: "the webhook that your code gives to /link/token/create",
     subscribe: "nothing to tick: the product decides",
@@ -330,7 +330,7 @@ export const payments: Readonly<Record<string, Example>> = {
         app_user_id: "user_1001",
         product_id: "monthly",
         store: "APP_STORE",
-        environment: "SANDBOX",
+        environment: "PRODUCTION",
       },
     }),
     dashboard: "https://app.revenuecat.com (the project, Integrations, Webhooks)",

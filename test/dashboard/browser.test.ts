@@ -60,6 +60,10 @@ describeUnless(noBrowser ?? onlyInFullRun(), "the page in chromium", () => {
     const { page, wrong } = await loggedIn();
     await page.getByRole("link", { name: /^Failures/ }).click();
     await page.getByText("The payment of this refund has not arrived yet").first().waitFor();
+    await page.getByRole("button", { name: "Show the latest" }).first().click();
+    await page.getByRole("button", { name: "Try the latest" }).first().click();
+    const tried = page.getByRole("region", { name: "Try" });
+    await tried.getByText(/charge\.refunded\.ts:7: The payment of this refund/).waitFor();
     expect(await countIn(shop, "refunds")).toBe(0);
     for (let n = 1; n <= 3; n++) await shop.stripe(latePayment(n));
     await page.getByRole("button", { name: "Apply all" }).click();

@@ -13,6 +13,7 @@ import { Link } from "./location.tsx";
 import { Stack } from "./stack.tsx";
 import { applyOwed } from "./problems.ts";
 import { eventsPath, exactly } from "./query.ts";
+import { Try } from "./try.tsx";
 import { Empty, Failed, Loading, messageOf, Name, Time, useLoaded } from "./ui.tsx";
 import { count, counted, sumOf, visible } from "./words.ts";
 
@@ -190,6 +191,7 @@ function Group(props: {
         {isOpen ? "▾ Hide the latest" : "▸ Show the latest"}
       </button>
       {isOpen ? <Latest source={source} id={latest} /> : null}
+      {isOpen && mayAct ? <Try event={{ source, event_id: latest }} label="Try the latest" /> : null}
     </li>
   );
 }

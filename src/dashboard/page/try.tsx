@@ -6,7 +6,11 @@ import { Failed } from "./ui.tsx";
 import { counted, duration, visible } from "./words.ts";
 
 /** What the handler of an event does now. It runs, and is rolled back. */
-export function Try({ event }: { readonly event: EventDetail }) {
+export function Try(props: {
+  readonly event: Pick<EventDetail, "source" | "event_id">;
+  readonly label?: string;
+}) {
+  const { event, label = "Try" } = props;
   const [state, setState] = useState<TryJson | "running" | { readonly error: unknown } | undefined>(
     undefined,
   );
@@ -18,7 +22,7 @@ export function Try({ event }: { readonly event: EventDetail }) {
     <section class="try" aria-label="Try">
       <p>
         <button type="button" onClick={run} disabled={state === "running"}>
-          {state === "running" ? "Trying…" : "Try"}
+          {state === "running" ? "Trying…" : label}
         </button>{" "}
         <span class="quiet">Runs the handler as its file is now, and rolls back.</span>
       </p>

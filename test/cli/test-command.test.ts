@@ -97,7 +97,7 @@ test("is credited", async () => {
       "handlers/stripe/a.test.ts": `${one("of a")}test("other of a", () => {});\n`,
       "handlers/stripe/b.test.ts": one("of b"),
       "handlers/lib/c.test.ts": handled(
-        'test("of c", () => { expect(process.env["FROM_DOT_ENV"]).toBeUndefined(); });\n',
+        'test("of c", () => { expect([process.env["FROM_DOT_ENV"], process.env["BUN_BE_BUN"]]).toEqual([undefined, undefined]); });\n',
       ),
       "elsewhere/d.test.ts": one("of d"),
       // Bun's own test runner would load it.

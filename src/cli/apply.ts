@@ -28,6 +28,7 @@ export interface ApplyFlags {
   /** For an event that was discarded. */
   reason?: string;
   dryRun?: boolean;
+  stop?: boolean;
   json?: boolean;
 }
 

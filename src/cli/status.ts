@@ -8,6 +8,7 @@ import { columns, nameFor, terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
 import { ago, shortTime, tookText } from "./moments.ts";
+import { runningJobs, runningLines } from "./stop-jobs.ts";
 import { complain, say, sayJson } from "./terminal.ts";
 
 export interface StatusFlags {
@@ -24,7 +25,11 @@ export async function runStatus(folder: string, flags: StatusFlags): Promise<num
   const status = await answerOf<StatusJson>(await admin.client.api.status.$get());
   if (flags.json === true && admin.unreachable !== null) complain(`note: ${admin.unreachable}`);
   if (flags.json === true) sayJson(JSON.stringify(status));
-  else say(statusReport(status, terminalWidth(), folder, admin.unreachable));
+  else {
+    say(statusReport(status, terminalWidth(), folder, admin.unreachable));
+    const running = admin.ofServe ? await runningJobs(admin) : [];
+    for (const line of runningLines(running)) say(line);
+  }
   return status.serving?.ready === false || admin.unreachable !== null ? EXIT.failed : EXIT.done;
 }
 

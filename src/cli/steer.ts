@@ -26,6 +26,7 @@ export interface SteerFlags {
   evenStale?: boolean;
   yes?: boolean;
   dryRun?: boolean;
+  stop?: boolean;
   json?: boolean;
 }
 

@@ -71,6 +71,42 @@ describeUnless(onlyInFullRun(), "hookonce replay and hookonce discard", () => {
     expect(rows(inbox, "select count(*) from effects")).toEqual([[5]]);
   }, 60_000);
 
+  test("a job that somebody else began is seen and stopped", async () => {
+    using inbox = scratch(files);
+    await using server = await serve(inbox.path);
+    for (let n = 1; n <= 20; n++) await server.post("/webhook", paid(`evt_${n}`, 5));
+    const none = await command(inbox, "replay", "--stop");
+    expect([none.code, none.stdout]).toEqual([0, "No replay is running.\n"]);
+    const begun = await fetch("http://localhost/api/jobs", {
+      unix: join(inbox.path, "data/hookonce.db.sock"),
+      method: "POST",
+      headers: { "content-type": "application/json", "x-hookonce-actor": "ada" },
+      body: JSON.stringify({ action: "replay", filter: { type: "paid" }, rate: 2, reason: "a test" }),
+    });
+    expect(begun.status).toBe(202);
+    while (rows(inbox, "select count(*) from hookonce_audit")[0]?.[0] !== 1) await Bun.sleep(20);
+    const seen = await command(inbox, "status");
+    expect(seen.stdout).toMatch(
+      /\nRunning: replay type:paid by ada, \d+ processed\. To stop it: hookonce replay --stop\n$/,
+    );
+    const other = await command(inbox, "apply", "--stop");
+    expect([other.code, other.stdout]).toEqual([0, "No apply is running.\n"]);
+    const wrong = await command(inbox, "replay", "--stop", "--type", "paid");
+    expect([wrong.code, wrong.stderr]).toEqual([
+      2,
+      expect.stringContaining("leave out ids and other options"),
+    ]);
+    const stopped = await command(inbox, "replay", "--stop");
+    expect([stopped.code, stopped.stdout]).toEqual([
+      0,
+      expect.stringMatching(/^Stopped: replay type:paid by ada, \d+ processed\.\n$/),
+    ]);
+    expect(rows(inbox, "select action, target from hookonce_audit order by id")).toEqual([
+      ["replay", "type:paid"],
+      ["stop", "replay type:paid"],
+    ]);
+  }, 60_000);
+
   test.each(["with", "without"])(
     "discard gives up on owed events %s a serve, and apply with a reason runs one after all",
     async (how) => {

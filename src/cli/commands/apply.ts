@@ -3,6 +3,7 @@ import type { ApplyFlags } from "../apply.ts";
 import { count, ids, momentOrAgo, nonEmpty } from "../arguments.ts";
 import { defineCommand } from "../command.ts";
 import { look } from "./look-options.ts";
+import { steer } from "./steer-options.ts";
 
 export const apply = defineCommand<[string[] | undefined], Omit<ApplyFlags, "folder">>({
   name: "apply",
@@ -24,10 +25,15 @@ export const apply = defineCommand<[string[] | undefined], Omit<ApplyFlags, "fol
     new Option("--limit <n>", "Run at most this many events").argParser(count),
     new Option("--reason <text>", "Why a discarded event should run after all").argParser(nonEmpty),
     new Option("--dry-run", "Only show what would run"),
+    steer.stop,
     new Option("--json", "Print one JSON object per line"),
     new Option("--database <path>", "The database to use, in place of the one in the config"),
   ],
   async run({ args: [ids = []], flags, folder }) {
+    if (flags.stop === true) {
+      const { runStop } = await import("../stop-jobs.ts");
+      return runStop("apply", ids, folder, flags);
+    }
     const { runApply } = await import("../apply.ts");
     return runApply(ids, { ...flags, folder });
   },

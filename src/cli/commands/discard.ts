@@ -23,10 +23,15 @@ export const discard = defineCommand<[string[] | undefined], SteerFlags>({
     steer.reason,
     steer.yes,
     steer.dryRun,
+    steer.stop,
     look.json,
     look.database,
   ],
   async run({ args: [given = []], flags, folder }) {
+    if (flags.stop === true) {
+      const { runStop } = await import("../stop-jobs.ts");
+      return runStop("discard", given, folder, flags);
+    }
     const { runSteer } = await import("../steer.ts");
     return runSteer("discard", given, folder, flags);
   },

@@ -23,10 +23,15 @@ export const replay = defineCommand<[string[] | undefined], SteerFlags>({
     steer.evenStale,
     steer.yes,
     steer.dryRun,
+    steer.stop,
     look.json,
     look.database,
   ],
   async run({ args: [given = []], flags, folder }) {
+    if (flags.stop === true) {
+      const { runStop } = await import("../stop-jobs.ts");
+      return runStop("replay", given, folder, flags);
+    }
     const { runSteer } = await import("../steer.ts");
     return runSteer("replay", given, folder, flags);
   },

@@ -1,0 +1,70 @@
+import { connectAdmin, type Admin } from "../app/apply.ts";
+import type { JobJson } from "../http/admin/job-shapes.ts";
+import { visible } from "../logging/visible.ts";
+import { answerOf } from "./answer.ts";
+import { EXIT } from "./exit.ts";
+import { say } from "./terminal.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** How often to ask whether a job has ended, in milliseconds. */
+const POLL_MS = 50;
+
+/** Flags that may be given with `--stop`. */
+const ALLOWED: ReadonlySet<string> = new Set(["stop", "folder", "database"]);
+
+type Action = "apply" | "replay" | "discard";
+
+/**
+ * `--stop` of apply, replay and discard: stops the jobs of a `serve` that have this action, whoever began them, and
+ * waits until they have ended.
+ */
+export async function runStop(
+  action: Action,
+  ids: readonly string[],
+  folder: string,
+  flags: { readonly database?: string },
+): Promise<number> {
+  const others = Object.entries(flags).filter(([name, value]) => !ALLOWED.has(name) && value !== undefined);
+  if (ids.length > 0 || others.length > 0)
+    throw new UsageError(`--stop ends each running ${action}: leave out ids and other options`);
+  const admin = await connectAdmin({ folder, database: flags.database });
+  const running = admin === undefined ? [] : await runningJobs(admin);
+  const wanted = running.filter((job) => job.action === action);
+  if (admin === undefined || wanted.length === 0) {
+    say(`No ${action} is running.`);
+    return EXIT.done;
+  }
+  const { jobs } = admin.client.api;
+  for (const { id } of wanted) await answerOf(await jobs[":id"].$delete({ param: { id } }));
+  for (const { id } of wanted) {
+    let job = await answerOf<JobJson>(await jobs[":id"].$get({ param: { id } }));
+    while (job.state === "running") {
+      await Bun.sleep(POLL_MS);
+      job = await answerOf<JobJson>(await jobs[":id"].$get({ param: { id } }));
+    }
+    say(`${job.state === "stopped" ? "Stopped" : "Ended"}: ${inWords(job)}.`);
+  }
+  return EXIT.done;
+}
+
+/** The jobs that change events now. */
+export async function runningJobs({ client }: Pick<Admin, "client">): Promise<readonly JobJson[]> {
+  const { items } = await answerOf<{ items: readonly JobJson[] }>(await client.api.jobs.$get());
+  return items.filter((job) => job.state === "running" && !job.dry_run);
+}
+
+export function runningLines(jobs: readonly JobJson[]): string[] {
+  return jobs.map((job) => {
+    const stop = job.action === "import" ? "" : ` To stop it: hookonce ${job.action} --stop`;
+    return `Running: ${inWords(job)}.${stop}`;
+  });
+}
+
+function inWords({ action, target, actor, groups }: JobJson): string {
+  const sum = (name: "processed" | "discarded" | "failed"): number =>
+    groups.reduce((total, group) => total + group[name], 0);
+  const did = action === "discard" ? `${sum("discarded")} discarded` : `${sum("processed")} processed`;
+  const failed = sum("failed") === 0 ? "" : `, ${sum("failed")} failed`;
+  const done = action === "import" ? "" : `, ${did}${failed}`;
+  return `${action} ${visible(target)} by ${visible(actor)}${done}`;
+}

@@ -98,7 +98,7 @@ function statementLines(statements: readonly RunStatement[], width: number): str
   const rows = statements.map(({ line, runs, rows: count, us, sql, error }) => [
     line === null ? "" : String(line),
     error === null ? String(count) : "failed",
-    tookText(us),
+    us < 1000 ? `${us} µs` : tookText(us),
     `${runs === 1 ? "" : `×${runs} `}${sql.replaceAll(/\s+/g, " ")}`,
   ]);
   return columns(["line", "rows", "time", "statement"], rows, { width, flexible: [3] });

@@ -71,7 +71,10 @@ const row = (customer: string, cents: number | string) => ({ customer, cents });
 
 /** Without times, and without what is cut for their sake. */
 const timeless = (text: string): string =>
-  text.replaceAll(/\d+(?:\.\d)? m?s\b/g, "T").replace(/^(1 +1 +T +insert into).*/m, "$1");
+  text
+    .replaceAll(/\d+(?:\.\d)? [mµ]?s\b/g, "T")
+    .replace(/^(line +rows +time) +(statement)$/m, "$1 $2")
+    .replace(/^(1 +1 +T) +(insert into).*/m, "$1 $2");
 
 const upsert = `insert into credits values (:payload ->> '$.customer', :payload ->> '$.cents')
 on conflict do update set cents = cents + excluded.cents;`;

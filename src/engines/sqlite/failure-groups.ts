@@ -3,7 +3,7 @@ import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { FailureGroup, ListedFailure, Reader } from "../reader.ts";
 import { of } from "./filters.ts";
 import { failureColumns } from "./lists.ts";
-import { failuresIn, startOf, stretchesOf, type Stretch } from "./newest-pages.ts";
+import { failuresIn, startOf, type Stretch } from "./newest-pages.ts";
 import { isOpen } from "./outcomes.ts";
 import { failures } from "./schema.ts";
 
@@ -17,13 +17,13 @@ type Group = Omit<FailureGroup, "types"> & { readonly types: Set<string> };
 
 /** Groups the newest failures. Their messages may all differ, so neither the time nor the memory depends on that. */
 export function groupReads(db: BunSQLiteDatabase, isClosed: () => boolean): Pick<Reader, "failureGroups"> {
-  function slice(stretch: Stretch, limit: number) {
+  function slice(stretch: Stretch) {
     return db
       .select({ at: of(failures.firstAt).as("at"), id: of(failures.id).as("id"), ...failureColumns })
       .from(sql`${failures} indexed by hookonce_failures_newest`)
       .where(and(isOpen, ...failuresIn({}, stretch)))
       .orderBy(desc(failures.firstAt), desc(failures.id))
-      .limit(limit)
+      .limit(SLICE)
       .all();
   }
 
@@ -32,9 +32,7 @@ export function groupReads(db: BunSQLiteDatabase, isClosed: () => boolean): Pick
       const groups = new Map<string, Group>();
       let counted = 0;
       for (let after = startOf({}); ;) {
-        const rows: ReturnType<typeof slice> = [];
-        for (const stretch of stretchesOf(after, undefined))
-          if (rows.length < SLICE) rows.push(...slice(stretch, SLICE - rows.length));
+        const rows = slice({ at: "pairs", after, end: undefined });
         for (const row of rows) {
           if (source !== undefined && row.source !== source) continue;
           if (counted === cap) return { groups: sorted(groups), capped: true };

@@ -13,12 +13,14 @@ import {
   newestColumns,
   newestFirst,
   startOf,
+  createCrowded,
   stretchesOf,
   type Stretch,
 } from "./newest-pages.ts";
 import { isOnlyFailed, isOpen, outcomeNow } from "./outcomes.ts";
 import { events, failures } from "./schema.ts";
 
+type IsCrowded = ReturnType<typeof createCrowded>;
 type Lists = Pick<Reader, "events" | "failures">;
 
 /** Lists for people: the newest first, by the time of the first receipt. */
@@ -26,10 +28,17 @@ export function listReads(db: BunSQLiteDatabase): Lists {
   const openFailures = sql`${failures} indexed by hookonce_failures_newest`;
 
   /** The last of the next `count` rows of one table, or undefined if fewer follow. */
-  function endOfStep(filter: ListFilter, after: Newest, count: number): Newest | undefined {
+  function endOfStep(
+    filter: ListFilter,
+    after: Newest,
+    count: number,
+    isCrowded: IsCrowded,
+  ): Newest | undefined {
     const ends = [
-      endOf(after, count, (stretch) => eventKeys(filter, stretch)),
-      mayHaveFailed(filter) ? endOf(after, count, (stretch) => failureKeys(filter, stretch)) : undefined,
+      endOf(after, count, isCrowded, (stretch) => eventKeys(filter, stretch)),
+      mayHaveFailed(filter)
+        ? endOf(after, count, isCrowded, (stretch) => failureKeys(filter, stretch))
+        : undefined,
     ];
     return ends.filter((end) => end !== undefined).sort(newestFirst)[0];
   }
@@ -37,16 +46,17 @@ export function listReads(db: BunSQLiteDatabase): Lists {
   function endOf(
     after: Newest,
     count: number,
+    isCrowded: IsCrowded,
     keysIn: (stretch: Stretch) => ReturnType<typeof eventKeys> | ReturnType<typeof failureKeys>,
   ): Newest | undefined {
     let rest = count;
-    for (const stretch of stretchesOf(after, undefined)) {
+    for (const stretch of stretchesOf(after, undefined, isCrowded)) {
       const [end] = keysIn(stretch)
         .limit(1)
         .offset(rest - 1)
         .all();
       if (end !== undefined) return end;
-      if (stretch.at !== undefined) rest -= keysIn(stretch).limit(rest).all().length;
+      if (typeof stretch.at === "number") rest -= keysIn(stretch).limit(rest).all().length;
     }
     return undefined;
   }
@@ -173,23 +183,27 @@ export function listReads(db: BunSQLiteDatabase): Lists {
           items: first.slice(0, limit).map(withoutKey),
           next: { ...keyOf(last), byId: true },
         };
+      const isCrowded = createCrowded(db);
       const { items, next } = inSteps(
         filter,
         isFirst ? startOf(filter) : after,
         limit - first.length,
-        (from, count) => endOfStep(filter, from, count),
+        (from, count) => endOfStep(filter, from, count, isCrowded),
         (stretch, most) => eventRows(filter, stretch, most),
+        isCrowded,
       );
       return { items: [...first, ...items].map(withoutKey), next };
     },
     failures(filter, after, limit) {
       if (filter.outcome !== undefined && filter.outcome !== "failed") return { items: [], next: undefined };
+      const isCrowded = createCrowded(db);
       const { items, next } = inSteps(
         filter,
         after ?? startOf(filter),
         limit,
-        (from, count) => endOf(from, count, (stretch) => failureKeys(filter, stretch)),
+        (from, count) => endOf(from, count, isCrowded, (stretch) => failureKeys(filter, stretch)),
         (stretch, most) => listFailures(filter, stretch, most),
+        isCrowded,
       );
       return { items: items.map(withoutKey), next };
     },

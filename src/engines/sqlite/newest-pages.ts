@@ -1,4 +1,5 @@
 import { and, desc, eq, sql, type SQL } from "drizzle-orm";
+import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { ListFilter, Newest, NewestPage } from "../reader.ts";
 import { hasFailed } from "./outcomes.ts";
 import { events, failures } from "./schema.ts";
@@ -63,6 +64,7 @@ export function inSteps<Row extends Newest>(
   limit: number,
   endOf: (from: Newest, count: number) => Newest | undefined,
   rowsOf: (stretch: Stretch, limit: number) => readonly Row[],
+  isCrowded: (at: number) => boolean,
 ): NewestPage<Row> {
   const until = performance.now() + MAX_PAGE_MS;
   const items: Row[] = [];
@@ -70,7 +72,7 @@ export function inSteps<Row extends Newest>(
   for (let count = search === undefined ? Math.max(FIRST_STEP, limit) : FIRST_STEP; ;) {
     const began = performance.now();
     const end = endOf(from, count);
-    for (const stretch of stretchesOf(from, end))
+    for (const stretch of stretchesOf(from, end, isCrowded))
       if (items.length < limit) items.push(...rowsOf(stretch, limit - items.length));
     const last = items.at(-1);
     if (items.length >= limit) return { items, next: keyOf(last ?? from) };
@@ -87,21 +89,30 @@ export function keyOf({ at, failure, id }: Newest): Newest {
 }
 
 /**
- * A part of a list: the rows of one millisecond, or those of the time before it. The index finds either at
- * once. With a comparison of the pair (time, id), SQLite would begin at the time and read all rows of that
- * millisecond on each page, and an import may give two million events the same time.
+ * A part of a list. With a comparison of the pair (time, id), SQLite begins at the time and reads all rows of
+ * that millisecond, and an import may give two million events the same time. So a crowded millisecond is read
+ * apart from the time before it: the index finds either at once.
  */
 export interface Stretch {
-  /** Set if the rows are those of one millisecond. */
-  readonly at: number | undefined;
+  /** One millisecond; `pairs` if it is any time and no end of it is crowded. */
+  readonly at: number | "pairs" | undefined;
   /** After this row. Undefined: from the first row of the millisecond. */
   readonly after: Newest | undefined;
   /** Up to this row. Undefined: to the last one. */
   readonly end: Newest | undefined;
 }
 
-/** The rows after one and up to another, in the order of the list. */
-export function stretchesOf(after: Newest, end: Newest | undefined): readonly Stretch[] {
+/**
+ * The rows after one and up to another, in the order of the list.
+ *
+ * @param isCrowded whether many events were received in a millisecond
+ */
+export function stretchesOf(
+  after: Newest,
+  end: Newest | undefined,
+  isCrowded: (at: number) => boolean,
+): readonly Stretch[] {
+  if (!isCrowded(after.at) && (end === undefined || !isCrowded(end.at))) return [{ at: "pairs", after, end }];
   if (end?.at === after.at) return [{ at: after.at, after, end }];
   return [
     // Row ids begin at 1, so nothing of this millisecond follows.
@@ -109,6 +120,24 @@ export function stretchesOf(after: Newest, end: Newest | undefined): readonly St
     { at: undefined, after, end },
     ...(end === undefined ? [] : [{ at: end.at, after: undefined, end }]),
   ];
+}
+
+/** A page may read as many rows in vain. */
+const CROWD = 64;
+
+/** Tells whether more events were received in a millisecond. For one page, because it keeps what it has found. */
+export function createCrowded(db: BunSQLiteDatabase): (at: number) => boolean {
+  const found = new Map<number, boolean>();
+  return (at) => {
+    const known = found.get(at);
+    if (known !== undefined) return known;
+    const row = db.values(
+      sql`select 1 from ${events} indexed by hookonce_events_received_at
+      where received_at = ${at} limit 1 offset ${CROWD}`,
+    );
+    found.set(at, row.length > 0);
+    return row.length > 0;
+  };
 }
 
 export const eventsIn = ({ since }: ListFilter, stretch: Stretch) =>
@@ -125,6 +154,12 @@ function within(
   id: (key: Newest) => number,
 ): (SQL | undefined)[] {
   const from = since === undefined ? undefined : sql`${time} >= ${since}`;
+  if (at === "pairs")
+    return [
+      from,
+      after === undefined ? undefined : sql`(${time}, ${rowId}) < (${after.at}, ${id(after)})`,
+      end === undefined ? undefined : sql`(${time}, ${rowId}) >= (${end.at}, ${id(end)})`,
+    ];
   if (at === undefined)
     return [
       from,

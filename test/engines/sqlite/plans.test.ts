@@ -100,6 +100,9 @@ test("nor does one that lists and finds events", () =>
 
 test("a page of a list does not read again what was received in the same millisecond", () =>
   withCountedRows((connection) => {
+    const insert = connection.prepare(SQL.insertEvent);
+    for (let n = 2; n < 100; n++)
+      insert.values("default", `evt_${n}`, "", 9, "processed", null, 1, 1, new Uint8Array(32));
     const { spy, statements } = spyOn(connection);
     const reader = openReader(spy);
     void reader.events({}, { at: 9, failure: 0, id: 9 }, 10);
@@ -116,6 +119,7 @@ test("a page of a list does not read again what was received in the same millise
     );
     expect(new Set(searches.filter((columns) => columns !== undefined))).toEqual(
       new Set([
+        "received_at=?",
         "received_at=? AND rowid<?",
         "received_at<?",
         "first_at=? AND id<?",

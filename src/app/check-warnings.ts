@@ -9,9 +9,9 @@ import type { HandlerDuration } from "../engines/store.ts";
 import type { Problem } from "../errors.ts";
 import { pathsOf } from "../http/paths.ts";
 import { isProtected } from "../providers/dedup-window.ts";
+import { settingsOf } from "./sources.ts";
 import { providers } from "../providers/presets.ts";
 import { kindOf } from "../providers/schemes.ts";
-import { settingsOf } from "./sources.ts";
 import { learnsSecret, type Source } from "../providers/source.ts";
 
 /** Warns of secrets that other users can read, and of values that are not what they seem. */
@@ -106,7 +106,9 @@ export function warnOfSharedSecrets(sources: readonly ConfiguredSource[]): Probl
 
 /** Sources that look for the proof in different places do not accept each other's deliveries. */
 function proofOf({ provider, secret_in: secretIn, signature }: ConfiguredSource): string {
-  return JSON.stringify([provider, secretIn, signature?.header]);
+  const scheme = providers.get(provider)?.scheme;
+  const header = scheme === undefined ? undefined : kindOf(scheme).signatureHeader(scheme)?.header;
+  return secretIn ?? `header:${signature?.header ?? header ?? ""}`;
 }
 
 /** Warns of a type that the config looks for where no owed event has one. */

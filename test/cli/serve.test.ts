@@ -41,8 +41,9 @@ secret   = "env:A"
 public_url = "https://hooks.example.com/square"
 
 [sources.b]
-provider = "stripe"
+provider = "square"
 secret   = "env:A"
+public_url = "https://hooks.example.com/webhook/b"
 `,
     });
     chmodSync(join(inbox.path, ".env"), 0o600);

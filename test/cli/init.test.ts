@@ -1,10 +1,10 @@
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { run, scratch, serve, unsignedWarning } from "./support/hookonce.ts";
 
-describe("hookonce init", () => {
+describeUnless(onlyInFullRun(), "hookonce init", () => {
   test("makes a folder in which check finds no problem", async () => {
     using parent = scratch();
     const made = await run(["init", "my inbox"], { cwd: parent.path });
@@ -28,7 +28,7 @@ describe("hookonce init", () => {
   });
 });
 
-describe("hookonce init in an application's folder", () => {
+describeUnless(onlyInFullRun(), "hookonce init in an application's folder", () => {
   test("refuses migrations/ that it did not make, and writes nothing, for serve --init as well", async () => {
     using app = scratch({ "migrations/001_users.sql": "create table users (id integer);" });
     for (const args of [["init"], ["serve", "--init", "--dev"]]) {

@@ -56,7 +56,12 @@ function contents(inbox: Scratch): unknown {
   return [schema, names.map((name) => [name, database.query(`select * from "${name}"`).values()])];
 }
 
-const copies = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith(TEMPORARY));
+const copiesNow = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith(TEMPORARY));
+
+/** A process that was killed has left its copy. */
+const left = new Set(copiesNow());
+
+const copies = (): string[] => copiesNow().filter((name) => !left.has(name));
 
 const toTry = (eventId: string, type: string, file: string, text: string): EventToTry => ({
   source: "default",

@@ -190,5 +190,5 @@ newest_wins = { types = ["paid"], key = "body:$.key", version = "body:$.version"
       { numRuns: onlyInFullRun() === undefined ? 100 : 12, seed },
     );
   },
-  60_000,
+  onlyInFullRun() === undefined ? 300_000 : 60_000,
 );

@@ -201,7 +201,7 @@ describeUnless(onlyInFullRun(), "hookonce apply after a handler that never retur
       program: fromSource,
     });
     expect(stdout).toContain(
-      "failed  default  one  loops\n        handler_timeout: skipped until its handler is changed",
+      "skipped  default  one  loops\n        handler_timeout: skipped until its handler is changed",
     );
     expect(stdout).toContain("0 events applied, 3 skipped.");
   });

@@ -278,8 +278,10 @@ type MaybePromise<T> = T | Promise<T>;
  * SQLite answers at once, a server after a round trip.
  */
 export interface Reader {
-  /** Owed events in the order received, at most `limit`. */
-  owed(filter: EventFilter, after: Cursor | undefined, limit: number): MaybePromise<Page<OwedEvent>>;
+  /** Owed events in the order received, at most `limit`. With `until`, only those that were stored up to it. */
+  owed(
+    ...page: [filter: EventFilter, after: Cursor | undefined, limit: number, until?: Followed]
+  ): MaybePromise<Page<OwedEvent>>;
   /**
    * Events in the order received, at most `limit`, that were recorded up to a moment. Those that had another
    * outcome at that moment are left out.

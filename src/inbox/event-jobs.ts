@@ -47,8 +47,7 @@ export interface EventJobRun {
 
 /** Where a job begins that is ordered now. */
 export async function beginningOf({ reader }: Pick<JobInbox, "reader">): Promise<JobPosition> {
-  const { event, change } = await reader.followed();
-  return { ids: 0, ordered: { event, change } };
+  return { ids: 0, ordered: await reader.followed() };
 }
 
 /**

@@ -1,8 +1,9 @@
-import type { EventSource, Job } from "../engines/engine.ts";
+import type { EventSource } from "../engines/engine.ts";
 import {
   QUARANTINE_CODES,
   type Cursor,
   type EventFilter,
+  type Followed,
   type FoundEvent,
   type OwedEvent,
   type Reader,
@@ -37,7 +38,12 @@ export interface Selected extends Omit<OwedEvent, "outcome"> {
   readonly outcome: FoundEvent["outcome"];
 }
 
-export type Ordered = Extract<Job, { kind: "replay" }>["ordered"];
+/** The last event, failure and change when a job was ordered. */
+export type Ordered = Followed;
+
+interface HasOutcome {
+  readonly outcome: NonNullable<EventFilter["outcome"]>;
+}
 
 /** How far a job has come, so that it can go on after a crash. */
 export interface JobPosition {
@@ -45,7 +51,7 @@ export interface JobPosition {
   readonly after?: Cursor | undefined;
   /** How many of the given ids are done with. */
   readonly ids: number;
-  /** Of a replay: the last event and the last change when it was ordered. */
+  /** By a filter, events that came later are not selected: nobody has seen them. */
   readonly ordered: Ordered;
 }
 
@@ -75,6 +81,7 @@ export async function* select(
     yield* named(inbox, request, filter.ids, from);
     return;
   }
+  refuseOutcome(request);
   const { reader } = inbox;
   let { after } = from;
   const rest = filter.search === undefined ? 0 : REST;
@@ -83,13 +90,32 @@ export async function* select(
     const page =
       request.action === "replay"
         ? await recordedPage(reader, request, after, from.ordered)
-        : await reader.owed(filter, after, PAGE);
+        : await reader.owed(filter, after, PAGE, from.ordered);
     const took = performance.now() - began;
     after = page.next;
     yield [page.items, { ...from, after }];
     // Reading a page blocks. Let the deliveries in before the next one.
     await Bun.sleep(rest * took);
   } while (after !== undefined);
+}
+
+/** An outcome that the action is not for selects nothing, which is a mistake. */
+function refuseOutcome({ action, filter: { outcome }, evenStale }: EventJobRequest): void {
+  if (outcome === undefined) return;
+  if (action === "replay") {
+    if (isReplayable({ outcome }, evenStale)) return;
+    const remedy =
+      outcome === "stale" ? "For stale ones, add --even-stale." : "To run what is owed, use hookonce apply.";
+    throw new HookonceError(
+      "not_processed",
+      `Only processed events can be replayed, and the filter asks for ${outcome} ones. ${remedy}`,
+    );
+  }
+  if (!isOwed({ outcome }))
+    throw new HookonceError(
+      "not_owed",
+      `Only owed events can be ${action === "apply" ? "applied" : "discarded"}, and the filter asks for ${outcome} ones. Use unhandled or failed.`,
+    );
 }
 
 /** Processed events, and stale ones if they are asked for. */
@@ -104,7 +130,7 @@ async function recordedPage(
   return { ...page, items: page.items.filter((event) => isReplayable(event, evenStale)) };
 }
 
-export function isReplayable({ outcome }: Pick<Selected, "outcome">, evenStale = false): boolean {
+export function isReplayable({ outcome }: HasOutcome, evenStale = false): boolean {
   return outcome === "processed" || (evenStale && outcome === "stale");
 }
 
@@ -154,7 +180,7 @@ function oneEvent(eventId: string, { source }: EventFilter, found: readonly Foun
   return { ...event, eventId };
 }
 
-export const isOwed = ({ outcome }: Selected): boolean => outcome === "unhandled" || outcome === "failed";
+export const isOwed = ({ outcome }: HasOutcome): boolean => outcome === "unhandled" || outcome === "failed";
 
 /**
  * Why an action is not for an event that somebody has named. Undefined if it is, or if the event is already as the

@@ -101,6 +101,26 @@ export function createReaderTests(name: string, harness: EngineHarness): void {
       expect(await owedIds(reader, filter, 1)).toEqual(expected);
     });
 
+    test("up to a moment leaves out what was stored later", async () => {
+      await using it = await mixed(harness);
+      const reader = await it.engine.reader();
+      const until = await reader.followed();
+      // The first failure has the position of the last event before it.
+      await it.commit([deliver("late", { fail: true })]);
+      await it.commit([deliver("later")], none);
+      await it.commit([deliver("f0", { fail: true }), apply("u1")]);
+      for (const limit of [1, 3, 9, 100]) {
+        const found: string[] = [];
+        let after: Cursor | undefined;
+        do {
+          const { items, next } = await reader.owed({}, after, limit, until);
+          found.push(...items.map(({ eventId }) => eventId));
+          after = next;
+        } while (after !== undefined);
+        expect(found).toEqual(owed.filter((id) => id !== "u1"));
+      }
+    });
+
     test("by the start of a type compares characters, not patterns", async () => {
       await using it = await openEngine(harness);
       const types = ["💶.paid", "💶paid", "a_b", "a%b", "axb", "A_b", "*"];

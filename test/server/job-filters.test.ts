@@ -172,3 +172,48 @@ test("ids and a search together are refused", async () => {
   });
   expect([response.status, await response.text()]).toEqual([400, expect.stringContaining("not both")]);
 });
+
+test("a filter by an outcome that an action is not for changes nothing", async () => {
+  await using inbox = await testInbox({
+    config: CONFIG,
+    files: {
+      "migrations/0001.sql": "create table effects (event_id text);",
+      "handlers/shop/paid.sql": "insert into effects values (:event_id);",
+    },
+  });
+  await deliver(inbox, "shop", "evt_1", "paid");
+  await deliver(inbox, "shop", "evt_2", "unknown");
+  const refused: [object, string][] = [
+    [{ action: "replay", filter: { outcome: "failed" }, reason: "a test" }, "not_processed"],
+    [
+      { action: "replay", filter: { outcome: "unhandled" }, even_stale: true, reason: "a test" },
+      "not_processed",
+    ],
+    [{ action: "replay", filter: { outcome: "stale" }, reason: "a test" }, "not_processed"],
+    [{ action: "apply", filter: { outcome: "processed" } }, "not_owed"],
+    [{ action: "discard", filter: { outcome: "processed" }, reason: "a test" }, "not_owed"],
+  ];
+  for (const [request, code] of refused) {
+    const { state, error } = await run(inbox, request);
+    expect([state, error?.code]).toEqual(["failed", code]);
+  }
+  expect(inbox.rows("select event_id from effects")).toEqual([{ event_id: "evt_1" }]);
+  expect(idsIn(inbox, "unhandled")).toEqual(["evt_2"]);
+});
+
+test("discard by a filter leaves what came after it was ordered", async () => {
+  await using inbox = await testInbox({ config: CONFIG });
+  for (let n = 0; n < 20; n++) await deliver(inbox, "shop", `evt_${n}`, "paid");
+  const request = { action: "discard", filter: { type: "paid" }, reason: "a test", rate: 20 };
+  const begun = await inbox.api("/api/jobs", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(request),
+  });
+  const { id } = (await begun.json()) as { id: string };
+  for (let n = 0; n < 5; n++) await deliver(inbox, "shop", `late_${n}`, "paid");
+  while (((await (await inbox.api(`/api/jobs/${id}`)).json()) as JobJson).state === "running")
+    await Bun.sleep(20);
+  expect(idsIn(inbox, "discarded")).toHaveLength(20);
+  expect(idsIn(inbox, "unhandled")).toEqual(["late_0", "late_1", "late_2", "late_3", "late_4"]);
+});

@@ -30,9 +30,35 @@ const MAX_LOOKED_AT = 2000;
 /** How many recorded events one page looks at: 5 ms. */
 const MAX_RECORDED = 20_000;
 
-/** A search reads bodies, of up to some MiB, so it looks at fewer rows at a time, for at most so long. */
-const MAX_SEARCHED = 64;
+/** How long a search goes on before it returns what it has found. */
 const MAX_SEARCH_MS = 10;
+
+/** A search reads bodies, at most so many in one query. */
+const MAX_SEARCHED = 64;
+
+/**
+ * How many rows the queries of one page look at. A search begins with one row, and takes more at a time as long as
+ * they are small: 64 bodies of 5 MiB in one query held up the deliveries for 1.4 s.
+ *
+ * @param rows without a search, the number for the page's only query
+ */
+function createLook(rows: number | undefined) {
+  const until = performance.now() + MAX_SEARCH_MS;
+  let searched = 1;
+  return {
+    get rows(): number {
+      return rows ?? searched;
+    },
+    time<T>(query: () => T): T {
+      const began = performance.now();
+      const result = query();
+      const isQuick = performance.now() - began < MAX_SEARCH_MS / 5;
+      searched = isQuick ? Math.min(2 * searched, MAX_SEARCHED) : 1;
+      return result;
+    },
+    goesOn: (): boolean => rows === undefined && performance.now() < until,
+  };
+}
 
 /**
  * Reads everything that is not a delivery. Each read is one query that fetches all its rows: no snapshot
@@ -55,9 +81,8 @@ export function openReader(connection: Database): Reader & { close(): void } {
   const openFailures = sql`${failures} indexed by hookonce_failures_open`;
   const outcomeOf = sql<OwedEvent["outcome"]>`iif(${failures.id} is null, 'unhandled', 'failed')`;
 
-  /** The position after MAX_LOOKED_AT owed rows of one table, or undefined if fewer follow. */
-  function endOfLook({ outcome, search }: EventFilter, after: Cursor): Cursor | undefined {
-    const looked = search === undefined ? MAX_LOOKED_AT : MAX_SEARCHED;
+  /** The position after so many owed rows of one table, or undefined if fewer follow. */
+  function endOfLook({ outcome }: EventFilter, after: Cursor, looked: number): Cursor | undefined {
     const event = db
       .select({ position: of(events.id), failure: sql<number>`0` })
       .from(unhandledEvents)
@@ -78,7 +103,13 @@ export function openReader(connection: Database): Reader & { close(): void } {
 
   const none = { items: [], next: undefined };
 
-  function owedRows(filter: EventFilter, after: Cursor, end: Cursor | undefined, limit: number) {
+  function owedRows(
+    filter: EventFilter,
+    after: Cursor,
+    end: Cursor | undefined,
+    limit: number,
+    until: Parameters<Reader["owed"]>[3],
+  ) {
     const { outcome, search } = filter;
     const recorded = db
       .select({
@@ -99,6 +130,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
           outcome === undefined ? undefined : sql`${outcomeOf} = ${outcome}`,
           gt(events.id, after.position),
           end === undefined ? undefined : lte(events.id, end.position),
+          until === undefined ? undefined : lte(events.id, until.event),
           ...matching(filter, events, events.receivedAt),
           search === undefined ? undefined : eventContains(search),
         ),
@@ -124,6 +156,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
           end === undefined
             ? undefined
             : or(lt(failures.position, end.position), lte(failures.id, end.failure)),
+          until === undefined ? undefined : lte(failures.id, until.failure),
           ...matching(filter, failures, failures.firstAt),
           search === undefined ? undefined : failureContains(search),
         ),
@@ -176,35 +209,44 @@ export function openReader(connection: Database): Reader & { close(): void } {
   type RecordedRow = ReturnType<typeof recordedRows>[number];
 
   return {
-    owed(filter, after = { position: -1, failure: 0 }, limit) {
-      const { outcome } = filter;
+    owed(filter, after = { position: -1, failure: 0 }, limit, until) {
+      const { outcome, search } = filter;
       if (outcome !== undefined && outcome !== "unhandled" && outcome !== "failed") return none;
-      const end = endOfLook(filter, after);
-      const rows = owedRows(filter, after, end, limit);
-      const last = rows.length < limit ? end : rows.at(-1);
-      return {
-        items: rows.map(({ source, eventId, type, outcome, code, handlerHash }) => ({
-          source,
-          eventId,
-          type,
-          outcome,
-          quarantine: (QUARANTINE_CODES as readonly string[]).includes(code)
-            ? { code, handlerHash }
-            : undefined,
-        })),
-        next: last === undefined ? undefined : { position: last.position, failure: last.failure },
-      };
+      const look = createLook(search === undefined ? MAX_LOOKED_AT : undefined);
+      const rows: ReturnType<typeof owedRows> = [];
+      for (let from = after; ;) {
+        const end = endOfLook(filter, from, look.rows);
+        rows.push(...look.time(() => owedRows(filter, from, end, limit - rows.length, until)));
+        const last = rows.length < limit ? end : rows.at(-1);
+        const isEnd = last === undefined || (until !== undefined && last.position > until.event);
+        if (!isEnd && rows.length < limit && look.goesOn()) {
+          from = last;
+          continue;
+        }
+        return {
+          items: rows.map(({ source, eventId, type, outcome: owedAs, code, handlerHash }) => ({
+            source,
+            eventId,
+            type,
+            outcome: owedAs,
+            quarantine: (QUARANTINE_CODES as readonly string[]).includes(code)
+              ? { code, handlerHash }
+              : undefined,
+          })),
+          next: isEnd ? undefined : { position: last.position, failure: last.failure },
+        };
+      }
     },
     recorded(filter, after, limit, { event: last, change }) {
-      const until = performance.now() + MAX_SEARCH_MS;
-      const step = filter.search === undefined ? MAX_RECORDED : MAX_SEARCHED;
+      const look = createLook(filter.search === undefined ? MAX_RECORDED : undefined);
       const rows: RecordedRow[] = [];
       for (let from = after?.position ?? 0; ;) {
-        const end = Math.min(from + step, last);
-        rows.push(...recordedRows(filter, from, end, limit - rows.length, change));
+        const begin = from;
+        const end = Math.min(from + look.rows, last);
+        rows.push(...look.time(() => recordedRows(filter, begin, end, limit - rows.length, change)));
         const isFull = rows.length === limit;
         from = isFull ? (rows.at(-1)?.id ?? end) : end;
-        if (!isFull && from < last && filter.search !== undefined && performance.now() < until) continue;
+        if (!isFull && from < last && look.goesOn()) continue;
         return {
           items: rows.map(({ id: _id, ...event }) => event),
           next: from < last ? { position: from, failure: 0 } : undefined,

@@ -1,5 +1,6 @@
 import type { AdminClient } from "../http/admin/socket.ts";
 import type { EventJson, EventList } from "../http/admin/shapes.ts";
+import { HookonceError } from "../errors.ts";
 import { answerOf } from "./answer.ts";
 import { terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
@@ -15,6 +16,9 @@ export interface EventsFlags extends LookFlags {
 }
 
 const DEFAULT_LIMIT = 50;
+
+/** A stream brings a sign of life every 5 s. A handler can keep the process busy for 30 s. In milliseconds. */
+const MAX_SILENCE_MS = 40_000;
 
 /** The most events that the API gives at once. */
 const PAGE = 500;
@@ -71,32 +75,51 @@ async function follow(
   const response = await client.api.stream.$get({ query: filterQuery(flags) }, { init: { signal: stop } });
   if (!response.ok) await answerOf(response);
   const reader = response.body?.getReader();
+  const end = (): void => void reader?.cancel().catch(() => {});
   // Ends the read at once. Without a serve, nothing else would.
-  stop.addEventListener("abort", () => void reader?.cancel().catch(() => {}));
+  stop.addEventListener("abort", end);
+  let isSilent = false;
+  const silence = setTimeout(() => {
+    isSilent = true;
+    end();
+  }, MAX_SILENCE_MS);
   try {
-    for await (const { event, data } of messagesIn(reader)) {
+    for await (const { event, data } of messagesIn(reader, () => silence.refresh())) {
       if (event === "more") complain("note: more events arrive than can be shown.");
       if (event !== "event") continue;
       if (flags.json === true) sayJson(data);
       else sayTable([eventLine(JSON.parse(data) as EventJson, display())]);
     }
   } catch (error) {
-    if (!stop.aborted) throw error;
+    // The connection of a process that was killed is reset.
+    if (error instanceof HookonceError) throw error;
+  } finally {
+    clearTimeout(silence);
   }
   if (stop.aborted) return EXIT.done;
-  complain("hookonce serve stopped.");
+  complain(
+    isSilent
+      ? `hookonce serve has sent nothing for ${MAX_SILENCE_MS / 1000} s. The process is stopped (SIGSTOP) or busy.`
+      : "hookonce serve stopped.",
+  );
   return EXIT.failed;
 }
 
-/** The messages of a stream of server-sent events, each with one line of data. */
+/**
+ * The messages of a stream of server-sent events, each with one line of data.
+ *
+ * @param onSign called whenever something arrives, also if it is only a sign of life
+ */
 async function* messagesIn(
   reader: { read(): Promise<{ done: boolean; value?: Uint8Array | undefined }> } | undefined,
+  onSign: () => void,
 ): AsyncGenerator<{ readonly event: string; readonly data: string }> {
   const decoder = new TextDecoder();
   let rest = "";
   for (;;) {
     const { done = true, value } = (await reader?.read()) ?? {};
     if (done) return;
+    onSign();
     rest += decoder.decode(value, { stream: true });
     const messages = rest.split("\n\n");
     rest = messages.pop() ?? "";

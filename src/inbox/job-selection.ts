@@ -147,7 +147,7 @@ async function* named(
   const { source } = request.filter;
   const names = source === undefined ? [...sources.keys()] : [source];
   const events: Selected[] = [];
-  for (const eventId of ids) {
+  for (const eventId of new Set(ids)) {
     const event = oneEvent(eventId, request.filter, await reader.find(eventId, names));
     const failure = event.outcome === "failed" ? await reader.failure(event.source, eventId) : undefined;
     const quarantine = failure !== undefined && isQuarantineCode(failure.code) ? failure : undefined;

@@ -197,6 +197,24 @@ export default handler(({ event }) => { throw new Error(event.id); });
     expect(await child.exited).toBe(0);
   });
 
+  test("events --follow says that serve stopped, also after kill -9", async () => {
+    using inbox = scratch(files);
+    await using server = await serve(inbox.path);
+    const child = Bun.spawn([...fromSource, "events", "--follow", "--json", "--folder", inbox.path], {
+      stdout: "pipe",
+      stderr: "pipe",
+      env: { HOME: process.env["HOME"] ?? "/tmp", NO_COLOR: "1" },
+    });
+    const arrived = child.stdout.getReader().read();
+    for (let at = 1; at < 200; at++) {
+      await server.post("/webhook", { ...paid, event_id: `live_${at}` });
+      if (await Promise.race([arrived.then(() => true), Bun.sleep(100)])) break;
+    }
+    server.signal("SIGKILL");
+    expect(await child.exited).toBe(1);
+    expect(await new Response(child.stderr).text()).toBe("hookonce serve stopped.\n");
+  });
+
   test("a token works until it is revoked, and only its hash is stored", async () => {
     using inbox = scratch(files);
     expect((await command(inbox, "token", "create", "--name", "ci")).stderr).toContain("[not_serving]");

@@ -5,7 +5,13 @@ import { bodyPathOf, personalPaths, sqlOf, starterOf, typeScriptOf } from "../..
 import { problemsOf, sentenceOf } from "../../src/dashboard/page/problems.ts";
 import { ago, bytesText, duration, forecastOf, storyOf, visible } from "../../src/dashboard/page/words.ts";
 import { visibleLines } from "../../src/logging/visible.ts";
-import type { EventDetail, FailureGroup, SourceJson, StatusJson } from "../../src/http/admin/shapes.ts";
+import type {
+  EventDetail,
+  FailureGroup,
+  SourceJson,
+  StatusJson,
+  TimelineEntry,
+} from "../../src/http/admin/shapes.ts";
 
 const NOW = Date.UTC(2026, 10, 27, 12);
 const NONE = { processed: 0, duplicate: 0, unhandled: 0, ignored: 0, stale: 0, failed: 0, refused: 0 };
@@ -34,6 +40,9 @@ const status = (more: Partial<StatusJson> = {}): StatusJson => ({
   disk: { database: "data/hookonce.db", database_bytes: 4096, log_bytes: 0, free_bytes: 50 * 1024 ** 3 },
   ...more,
 });
+
+const deliveriesOf = (...outcomes: TimelineEntry["outcome"][]): TimelineEntry[] =>
+  outcomes.map((outcome, at) => ({ at: NOW + at * 1000, number: at + 1, outcome, changed_body: false }));
 
 const group: FailureGroup = {
   source: "stripe",
@@ -195,7 +204,7 @@ describe("words", () => {
       payload: {},
       headers: {},
       bytes: 2,
-      timeline: [],
+      timeline: deliveriesOf("processed", "duplicate", "duplicate", "duplicate"),
       failure: null,
       changed: null,
       changed_bodies: 0,
@@ -209,12 +218,31 @@ describe("words", () => {
     expect(storyOf(event)).toMatch(
       /^Applied once by handlers\/stripe\/invoice\.paid\.sql, changed 1 row\. Received at .+\. 3 later copies were stopped\.$/,
     );
-    expect(storyOf({ ...event, replays: 2, deliveries: 1, reason: "lost" })).toMatch(
+    const once = { deliveries: 1, timeline: deliveriesOf("processed") };
+    expect(storyOf({ ...event, ...once, replays: 2, reason: "lost" })).toMatch(
       /^Applied by handlers\/stripe\/invoice\.paid\.sql and replayed twice\. The last run changed 1 row\. Received at .+\. Reason: lost$/,
     );
     expect(storyOf({ ...event, outcome: "unhandled" })).toContain("the event is owed");
     const same = storyOf({ ...event, outcome: "ignored", same_as: "evt_0" });
     expect(same).toContain("Its body is that of the event evt_0, which stands for it (same_body).");
+
+    const delivered = (...outcomes: TimelineEntry["outcome"][]): string =>
+      storyOf({ ...event, deliveries: outcomes.length, timeline: deliveriesOf(...outcomes) });
+    expect(delivered("failed", "failed")).not.toContain("stopped");
+    expect(delivered("unhandled", "unhandled")).not.toContain("stopped");
+    expect(delivered("failed", "processed")).not.toContain("stopped");
+    expect(delivered("processed", "duplicate", "duplicate")).toEndWith(" 2 later copies were stopped.");
+    expect(delivered("failed", "duplicate")).toEndWith(" A later copy was stopped.");
+    expect(storyOf({ ...event, outcome: "imported", deliveries: 0, timeline: [] })).not.toContain("stopped");
+    const imported = { outcome: "imported", deliveries: 1, timeline: deliveriesOf("duplicate") } as const;
+    expect(storyOf({ ...event, ...imported })).toEndWith(" A later copy was stopped.");
+    // The deliveries between the tenth and the tenth from the end are not kept.
+    const many = (first: TimelineEntry["outcome"]): string => {
+      const all = deliveriesOf(first, ...Array.from({ length: 29 }, () => "duplicate" as const));
+      return storyOf({ ...event, deliveries: 30, timeline: [...all.slice(0, 1), ...all.slice(20)] });
+    };
+    expect(many("processed")).toEndWith(" 29 later copies were stopped.");
+    expect(many("failed")).toEndWith(" At least 10 later copies were stopped.");
   });
 });
 

@@ -134,15 +134,28 @@ type Totals = Readonly<
 const times = (value: number): string =>
   value === 1 ? "once" : value === 2 ? "twice" : `${count(value)} times`;
 
+/**
+ * How many copies were stopped: those that came after the event was done. A delivery that failed, or found no
+ * handler, was not stopped.
+ */
+function stoppedOf({ deliveries, timeline }: EventDetail): string {
+  if (timeline.length === 0) return "";
+  const last = timeline.findLastIndex(({ outcome }) => outcome !== "duplicate");
+  const before = timeline[last]?.number ?? 0;
+  const next = timeline[last + 1]?.number ?? before + 1;
+  // Of many deliveries, those in the middle are not kept. They may have failed, unless the event was done before.
+  const isAtLeast = next > before + 1 && /^(?:failed|unhandled)$/.test(timeline[last]?.outcome ?? "");
+  const copies = deliveries - (isAtLeast ? next - 1 : before);
+  if (copies <= 0) return "";
+  if (isAtLeast) return ` At least ${counted(copies, "later copy was", "later copies were")} stopped.`;
+  return copies === 1 ? " A later copy was stopped." : ` ${count(copies)} later copies were stopped.`;
+}
+
 /** What became of an event, in one sentence or two. */
 export function storyOf(event: EventDetail): string {
-  const { outcome, handler, rows_changed: rows, deliveries, failure } = event;
+  const { outcome, handler, rows_changed: rows, failure } = event;
   const at = timeText(event.received_at);
-  const copies = deliveries - 1;
-  const later =
-    copies === 0
-      ? ""
-      : ` ${copies === 1 ? "A later copy was" : `${count(copies)} later copies were`} stopped.`;
+  const later = stoppedOf(event);
   const why = event.reason === null ? "" : ` Reason: ${visible(event.reason)}`;
   switch (outcome) {
     case "processed": {

@@ -149,15 +149,10 @@ async function tryOn(
     return opened.trial.observe(event, handler);
   });
   if (ran === undefined) return undefined;
-  // A body that is given may be that of an event that is stored. It runs as another event.
-  if (!ran.ran && one.event.from === "data" && "input" in event && !event_id.startsWith("try_")) {
-    const input = { ...event.input, id: `try_${event_id}` };
-    return tryOn({ ...event, input, earlierIds: [] }, handler, one, order, opened, say);
-  }
   return {
     ...base,
     source,
-    event_id,
+    event_id: ran.eventId,
     type,
     why: ran.ran ? null : "its body is not stored",
     failure: ran.error === undefined ? null : failureOf(ran.error, order.folder),

@@ -49,6 +49,8 @@ export interface BoundValues extends Pick<RunStatement, "sql" | "line"> {
 }
 
 export interface ObservedRun {
+  /** Another one than that of the given body if an event with its id is stored. */
+  readonly eventId: string;
   /** False if the event's body is not stored. */
   readonly ran: boolean;
   /** What the handler threw; undefined if it did not fail. */

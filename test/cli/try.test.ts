@@ -332,6 +332,43 @@ test("a body that is given may be that of a stored event, and need not have an i
   expect(without.event_id).toMatch(/^try_[0-9a-f]{24}$/);
 });
 
+test("a given body runs, not the stored one with its id, whatever became of that one", async () => {
+  await using inbox = await inboxWith(
+    { "handlers/default/paid.sql": upsert },
+    source("default", 'same_body = "duplicate"\n'),
+  );
+  const ada = { customer: "ada", cents: 1 };
+  expect((await inbox.deliver({ ...ada, id: "unhandled", type: "x" })).body.status).toBe("unhandled");
+  expect((await inbox.deliver({ ...ada, id: "failed", type: "paid", cents: null })).status).toBe(500);
+  expect((await inbox.deliver({ ...ada, id: "done", type: "paid" })).body.status).toBe("processed");
+  inbox.write({ "handlers/default/x.sql": upsert });
+  for (const [id, type] of [
+    ["unhandled", "x"],
+    ["failed", "paid"],
+    ["done", "paid"],
+  ] as const)
+    expect(
+      await ran(inbox, `handlers/default/${type}.sql`, { id, type, customer: "eve", cents: 4 }),
+    ).toMatchObject({
+      event_id: `try_${id}`,
+      failure: null,
+      tables: [{ rows: [{ before: row("eve", 9), after: row("eve", 13) }] }],
+    });
+  // The bytes of the stored event.
+  const again = await ran(inbox, "handlers/default/x.sql", { ...ada, id: "unhandled", type: "x" });
+  expect(again).toMatchObject({ event_id: "try_unhandled", rows_changed: 1 });
+});
+
+test("a given body that is a test event runs, even if the source ignores these", async () => {
+  await using inbox = await testInbox({
+    config: '[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\ntest_events = "ignore"\n',
+    environment: { S: "whsec_x" },
+    files: { "migrations/1.sql": tables, "handlers/stripe/paid.sql": "delete from credits;" },
+  });
+  const one = await ran(inbox, "handlers/stripe/paid.sql", { id: "1", type: "paid", livemode: false });
+  expect(one).toMatchObject({ event_id: "1", why: null, rows_changed: 3 });
+});
+
 test("the README's handler is tried, and prints what the README shows", async () => {
   await using inbox = await testInbox({
     config: '[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n',

@@ -2,7 +2,7 @@ import { Database } from "bun:sqlite";
 import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { HookonceError } from "../../errors.ts";
-import type { Incoming, Job, Result } from "../engine.ts";
+import type { EventSource, Incoming, Job, Result } from "../engine.ts";
 import type { StoredEvent, Trial, TrialOptions } from "../store.ts";
 import type { ObservedRun } from "../trial.ts";
 import { watchChanges, type ChangeWatch } from "./changed-tables.ts";
@@ -65,15 +65,27 @@ export function openTrial(options: TrialOptions): Trial | "copy" | { readonly wh
    * What a delivery of an event does, or an apply or a replay of a stored one. It runs whether a newer one was
    * applied or not.
    */
-  function jobFor(event: Incoming | StoredEvent): Job {
+  function jobFor(event: Incoming | StoredEvent): TriedJob {
     const source = { ...event.source, placeOf: undefined };
-    if ("input" in event) return { kind: "delivery", event: { ...event, source } };
+    if ("input" in event) return { kind: "delivery", event: asNew(event, source) };
     const { eventId } = event;
     const one = { source, eventId, at: options.now, reason: "try" };
     const outcome = store.find(source, eventId)?.outcome;
     return outcome === "processed" || outcome === "stale"
       ? { kind: "replay", ...one, job: "try", ordered: NOW, evenStale: true }
       : { kind: "apply", ...one, isNamed: true };
+  }
+
+  /**
+   * A body that is given runs even if its event is stored, or would be ignored. It then has another id, because
+   * a delivery with a known id runs the stored body, or nothing.
+   */
+  function asNew({ input, earlierIds = [], ...event }: Incoming, given: EventSource): Incoming {
+    const source = { ...given, sameBody: false };
+    const isStored = (id: string): boolean =>
+      store.find(source, id) !== undefined || store.findFailure(source, id) !== undefined;
+    const id = [input.id, ...earlierIds].some(isStored) ? `try_${input.id}` : input.id;
+    return { ...event, source, isIgnored: false, input: { ...input, id } };
   }
 
   return {
@@ -94,14 +106,17 @@ export function openTrial(options: TrialOptions): Trial | "copy" | { readonly wh
       observation.begin();
       if (!transaction.begin()) return undefined;
       let ran: Ran;
+      let eventId: string;
       try {
         const only = { for: () => handler, files: [] };
-        ran = ranOf(() => jobs.run(jobFor(event), only, new Map()) as Result, changes);
+        const job = jobFor(event);
+        eventId = job.kind === "delivery" ? job.event.input.id : job.eventId;
+        ran = ranOf(() => jobs.run(job, only, new Map()) as Result, changes);
       } finally {
         transaction.rollback();
       }
       const output = jobs.takeNotes().flatMap((note) => note.output);
-      return { ...ran, statements: observation.statements(), bound: observation.bound(), output };
+      return { ...ran, eventId, statements: observation.statements(), bound: observation.bound(), output };
     },
   };
 }
@@ -109,7 +124,9 @@ export function openTrial(options: TrialOptions): Trial | "copy" | { readonly wh
 /** Everything that is processed now. */
 const NOW = { event: Number.MAX_SAFE_INTEGER, change: Number.MAX_SAFE_INTEGER };
 
-type Ran = Omit<ObservedRun, "statements" | "bound" | "output">;
+type TriedJob = Extract<Job, { kind: "delivery" | "apply" | "replay" }>;
+
+type Ran = Omit<ObservedRun, "eventId" | "statements" | "bound" | "output">;
 
 function ranOf(run: () => Result, changes: ChangeWatch): Ran {
   try {

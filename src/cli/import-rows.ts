@@ -58,23 +58,23 @@ export function createRowReader(): RowReader {
       number++;
       if (open === undefined && line.trim() === "") return undefined;
       if (format === undefined) return begin(line);
-      if (format.isCsv) {
-        const odd = hasOddQuotes(line);
-        if (open !== undefined) {
-          open.text += `\n${line}`;
-          if (open.text.length > MAX_ROW)
-            throw unreadable(`The quotation mark that is opened in line ${open.line} is not closed.`);
-          if (!odd) return undefined;
-          const { line: from, text } = open;
-          open = undefined;
-          return format.read(text, from);
-        }
-        if (odd) {
-          open = { line: number, text: line };
-          return undefined;
-        }
+      const { row } = format;
+      if (row === undefined) return format.read(line, number);
+      // Many exports do not quote: a cell that begins with a quotation mark would swallow the rows below it.
+      if (open !== undefined && row.isWhole(line))
+        throw unreadable(
+          `Line ${open.line} opens a quotation mark, and line ${number} is a row before it is closed. Export only event_id, type and received_at, or quote each cell.`,
+        );
+      const { line: from, text } = open === undefined ? { line: number, text: line } : open;
+      const whole = open === undefined ? text : `${text}\n${line}`;
+      if ((open === undefined || line.includes('"')) && !row.isOpen(whole)) {
+        open = undefined;
+        return format.read(whole, from);
       }
-      return format.read(line, number);
+      if (whole.length > MAX_ROW)
+        throw unreadable(`The quotation mark that is opened in line ${from} is not closed.`);
+      open = { line: from, text: whole };
+      return undefined;
     },
     end() {
       if (open !== undefined)
@@ -89,7 +89,8 @@ export function createRowReader(): RowReader {
 const MAX_ROW = 16 * 1024 * 1024;
 
 interface Format {
-  readonly isCsv: boolean;
+  /** Of CSV: whether a line looks like a row by itself, and whether a text ends within a quoted cell. */
+  readonly row?: { isWhole(line: string): boolean; isOpen(text: string): boolean };
   readonly read: (text: string, line: number) => ImportRow;
 }
 
@@ -121,7 +122,7 @@ function formatOf(
     throw unreadable(
       `Line ${line} is "${shortened(id)}". If that is the name of a column, call it event_id. If it is an id, write event_id in a line before it.`,
     );
-  return { read: { isCsv: false, read: readId }, row: onlyIf(line, () => readId(text, line)) };
+  return { read: { read: readId }, row: onlyIf(line, () => readId(text, line)) };
 }
 
 /** What is wrong with the first line is wrong with the file. */
@@ -162,7 +163,14 @@ function headerOf(first: string, delimiter: string | undefined, line: number): H
 function csv({ names, delimiter, columns, line: headerLine }: Header): Format {
   const { id, type, time } = columns;
   return {
-    isCsv: true,
+    row: {
+      isWhole(line) {
+        if (isOpen(line, delimiter)) return false;
+        const cells = cellsIfAny(line, delimiter);
+        return cells.length === names.length && /^[\w.:/@+=-]*\d[\w.:/@+=-]*$/.test(cells[id] ?? "");
+      },
+      isOpen: (text) => isOpen(text, delimiter),
+    },
     read(text, line) {
       // Below the header, psql and other clients draw a line.
       if (line === headerLine + 1 && /^[-+=|:\s]+$/.test(text))
@@ -209,15 +217,30 @@ function cellsOf(text: string, delimiter: string): string[] {
   return cells;
 }
 
+/** A quotation mark within a cell that does not begin with one is text. */
 function cellPattern(delimiter: string): RegExp {
   const end = delimiter === "|" ? "\\|" : delimiter;
-  return new RegExp(` *(?:"((?:[^"]|"")*)" *|([^"${end}]*))(${end}|$)`, "y");
+  return new RegExp(` *(?:"((?:[^"]|"")*)" *|((?! *")[^${end}]*))(${end}|$)`, "y");
 }
 
-function hasOddQuotes(line: string): boolean {
-  let isOdd = false;
-  for (let at = line.indexOf('"'); at !== -1; at = line.indexOf('"', at + 1)) isOdd = !isOdd;
-  return isOdd;
+/** Whether a cell begins with a quotation mark and is not closed. */
+function isOpen(text: string, delimiter: string): boolean {
+  if (!text.includes('"')) return false;
+  const cell = cellPattern(delimiter);
+  for (let at = 0; ; at = cell.lastIndex) {
+    const found = cell.exec(text);
+    if (found === null) return /^ *"(?:[^"]|"")*$/.test(text.slice(at));
+    if (found[3] === "") return false;
+  }
+}
+
+/** None if its quotation marks do not match. */
+function cellsIfAny(text: string, delimiter: string): string[] {
+  try {
+    return cellsOf(text, delimiter);
+  } catch {
+    return [];
+  }
 }
 
 /** What exports and spreadsheets write in place of an id. */
@@ -253,7 +276,6 @@ function json(): Format {
   }
 
   return {
-    isCsv: false,
     read(text, line) {
       const row = objectOf(text);
       const keys = Object.keys(row).filter((key) => row[key] !== null);

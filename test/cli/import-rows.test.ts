@@ -60,8 +60,13 @@ describe("files that are read", () => {
     ["quotation marks within a cell", 'id,type\n"a ""b"", c",x\n', ['a "b", c x']],
     [
       "line breaks within a cell",
-      'event_id,payload,type\nevt_1,"{\n""id"": ""x"",\nevt_2,rubbish,line\n}",paid\nevt_3,{},paid\n',
+      'event_id,payload,type\nevt_1,"{\n""id"": ""x"",\n""y"": [1,2]\n}",paid\nevt_3,{},paid\n',
       ["evt_1 paid", "evt_3 paid"],
+    ],
+    [
+      "quotation marks that are text",
+      'event_id,note,type\nevt_1,5" pipe,paid\nevt_2,a "b" c,paid\nevt_3,6" pipe,paid\n',
+      ["evt_1 paid", "evt_2 paid", "evt_3 paid"],
     ],
     [
       "NDJSON",
@@ -103,7 +108,12 @@ describe("files that are refused", () => {
     ["an error", "Error: no such table: events\n", "none of them is called event_id"],
     ["HTML", "<!doctype html>\n", "none of them is called event_id"],
     ["single quotes", "'evt_1'\n", "is in single quotes"],
-    ["an open quotation mark", 'event_id,x\nevt_1,"a\nevt_2,b\n', "opened in line 2 is not closed"],
+    ["an open quotation mark", 'event_id,x\nevt_1,"a\n', "opened in line 2 is not closed"],
+    [
+      "a cell that begins with a quotation mark and is not quoted",
+      'event_id\tnote\nevt_1\t"5 inch\nevt_2\ta\nevt_3\t6 inch"\n',
+      "Line 2 opens a quotation mark, and line 3 is a row before it is closed",
+    ],
   ])("%s", async (_, text, why) => {
     expect(await refusalOf(text)).toContain(why);
   });

@@ -88,7 +88,7 @@ export interface Provider {
 }
 
 export interface TestMark {
-  /** A path, as in `body:$.livemode`. In a batch, it is read from each event with what encloses it. */
+  /** A path, as in `body:$.livemode`. In a batch, it is read from each event and from the whole body. */
   readonly at: Part;
   /** The value, or how it begins. */
   readonly is?: string | boolean;

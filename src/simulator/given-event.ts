@@ -46,7 +46,7 @@ export function eventOf(
   const delivery = source.keepQuery?.(given) ?? given;
   const parsed = source.parse(delivery);
   const [first] = elementsIn(source, delivery, parsed);
-  if (first !== undefined) return withType(incomingOf(first, delivery, source, delivery), named);
+  if (first !== undefined) return withType(incomingOf(first, delivery, source, parsed), named);
   try {
     return withType(incomingOf(source.identify(delivery, parsed), delivery, source), named);
   } catch (error) {

@@ -50,7 +50,7 @@ function sampleOf(source: Source, example: Example, seed: Seed): Sample {
     if (source.split === undefined) return incomingOf(source.identify(delivery, body), delivery, source);
     const [first] = source.split(delivery, body);
     if (first === undefined || first instanceof HookonceError) throw first;
-    return incomingOf(first, delivery, source, delivery);
+    return incomingOf(first, delivery, source, body);
   } catch (error) {
     // The config reads ids or events from elsewhere than the preset.
     return { why: `the made-up event does not fit source "${source.name}": ${messageOf(error)}` };

@@ -1,10 +1,17 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { check } from "../../src/app/check.ts";
+import type { SigningKeys } from "../../src/providers/context.ts";
 import { describeProvider } from "../../src/providers/describe.ts";
 import { providers } from "../../src/providers/presets.ts";
+import type { Provider } from "../../src/providers/provider.ts";
+import { kindOf } from "../../src/providers/schemes.ts";
+import type { Source } from "../../src/providers/source.ts";
 import { compileTestMarks } from "../../src/providers/test-marks.ts";
-import { exampleFor, seedOf } from "../../src/simulator/example.ts";
+import { randomKeys } from "../../src/providers/verifier.ts";
+import { exampleFor, seedOf, type Example } from "../../src/simulator/example.ts";
 import { examples } from "../../src/simulator/examples.ts";
 import { testExample } from "../../src/simulator/fitted-example.ts";
+import { send } from "../../src/simulator/send.ts";
 import { stripeSignature } from "../support/stripe.ts";
 import { refusedStart, testInbox, type TestInbox } from "../support/test-inbox.ts";
 
@@ -124,10 +131,105 @@ test.each(marking.map((provider) => [provider.name, provider] as const))(
   },
 );
 
-const from = (url: string) => ({ headers: { "paypal-cert-url": url }, payload: {} });
+const environment: Record<string, string> = {};
+const keysOf = new Map<string, SigningKeys>();
 
-test("PayPal's sandbox is told by the URL of its certificate", () => {
-  const isTest = compileTestMarks(providers.get("paypal")?.testMarks ?? []);
-  expect(isTest(from("https://api.sandbox.paypal.com/v1/notifications/certs/CERT-1"))).toBe(true);
-  expect(isTest(from("https://api.paypal.com/v1/notifications/certs/CERT-1"))).toBe(false);
+/** Nobody but the provider can sign what is checked with a fetched key. Its unsigned stand-in reads the same. */
+const receiverOf = ({ name, scheme }: Provider): string =>
+  kindOf(scheme).proof === "fetched-key" ? `${name}-dev` : name;
+
+const configWith = (tests: string): string =>
+  marking
+    .map(({ name, scheme }) => {
+      const variable = name.toUpperCase().replaceAll("-", "_");
+      const keys = keysOf.get(name) ?? randomKeys(scheme);
+      keysOf.set(name, keys);
+      environment[variable] = keys.secret;
+      return `[sources.${name}]
+provider = "${name}"
+secret = "env:${variable}"
+test_events = "${tests}"
+[sources.${name}-dev]
+provider = "unsigned"
+handlers = "${name}"
+test_events = "${tests}"
+`;
+    })
+    .join("\n");
+
+/** PayPal's mark is in a header. */
+const asTest = (example: Example, { name, testMarks }: Provider): Example =>
+  name === "paypal"
+    ? {
+        ...example,
+        headers: () => ({
+          "paypal-cert-url": "https://api.sandbox.paypal.com/v1/notifications/certs/CERT-1",
+        }),
+      }
+    : (testExample(example, testMarks) as Example);
+
+describe.each([
+  ["ignore", "ignored"],
+  ["refuse", "test_event"],
+])('whole deliveries of a source with test_events = "%s"', (tests, said) => {
+  let inbox: TestInbox;
+  let base: string;
+  let sources: ReadonlyMap<string, Source>;
+
+  beforeAll(async () => {
+    inbox = await testInbox({
+      config: configWith(tests),
+      environment,
+      files: {
+        "migrations/0001.sql": "create table effects (source text not null) strict;",
+        ...Object.fromEntries(
+          marking.map(({ name }) => [`handlers/${name}/_any.sql`, "insert into effects values (:source);"]),
+        ),
+      },
+    });
+    base = inbox.listen().url;
+    ({ sources } = await check(inbox.folder, { environment, clock: Date.now }));
+  });
+  afterAll(() => inbox[Symbol.asyncDispose]());
+
+  test.each(marking.map((provider) => [provider.name, provider] as const))("%s", async (name, provider) => {
+    const receiver = receiverOf(provider);
+    const source = sources.get(receiver);
+    const usual = examples.get(name) as Example;
+    const { example, type } = exampleFor(usual, usual.types[0]);
+    if (source === undefined) throw new Error(`no source ${receiver}`);
+    const batch = source.split === undefined ? 1 : 3;
+    const answers = async (sent: Example): Promise<unknown> =>
+      (
+        await send({
+          to: `${base}/webhook/${receiver}`,
+          example: sent,
+          type,
+          provider: source.provider,
+          source,
+          keys: receiver === name ? (keysOf.get(name) as SigningKeys) : { secret: "" },
+          events: 1,
+          times: 1,
+          batch,
+          concurrency: 1,
+          shuffle: false,
+          tamper: false,
+          stale: false,
+          wrongSecret: false,
+          dropAnswers: false,
+          clock: Date.now,
+          random: Math.random,
+        })
+      ).said;
+    const outcomes = (): unknown[] =>
+      inbox.rows("select outcome from hookonce_events where source = ?", receiver).map((row) => row.outcome);
+    // Adyen gets the answer that it asks for, which names no outcome.
+    const words = (word: string): string => (provider.answer === undefined ? word : "accepted");
+    const tested = await answers(asTest(example, provider));
+    expect(tested).toEqual(new Map([[said === "ignored" ? words(said) : said, batch]]));
+    expect(outcomes()).toEqual(said === "ignored" ? Array(batch).fill("ignored") : []);
+    expect(await answers(example)).toEqual(new Map([[words("processed"), batch]]));
+    expect(outcomes().filter((outcome) => outcome === "processed")).toHaveLength(batch);
+    expect(inbox.value("select count(*) from effects where source = ?", receiver)).toBe(batch);
+  });
 });

@@ -26,8 +26,9 @@ export function logEnd(log: Logger, view: JobView): void {
 }
 
 function lineOf(view: JobView): object {
-  const { id, action, target, state } = view;
-  return { job: id, action, target, state, ...countsOf(view) };
+  const { id, action, target, state, atLeast } = view;
+  const least = atLeast === true ? { at_least: true } : {};
+  return { job: id, action, target, state, ...countsOf(view), ...least };
 }
 
 function countsOf({ action, dryRun, groups, imported }: JobView): Readonly<Record<string, number>> {

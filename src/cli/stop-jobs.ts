@@ -60,11 +60,12 @@ export function runningLines(jobs: readonly JobJson[]): string[] {
   });
 }
 
-function inWords({ action, target, actor, groups }: JobJson): string {
+function inWords({ action, target, actor, groups, at_least: atLeast }: JobJson): string {
   const sum = (name: "processed" | "discarded" | "failed"): number =>
     groups.reduce((total, group) => total + group[name], 0);
   const did = action === "discard" ? `${sum("discarded")} discarded` : `${sum("processed")} processed`;
   const failed = sum("failed") === 0 ? "" : `, ${sum("failed")} failed`;
-  const done = action === "import" ? "" : `, ${did}${failed}`;
+  const least = atLeast === true ? "at least " : "";
+  const done = action === "import" ? "" : `, ${least}${did}${failed}`;
   return `${action} ${visible(target)} by ${visible(actor)}${done}`;
 }

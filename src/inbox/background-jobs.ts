@@ -135,16 +135,28 @@ export function createBackgroundJobs(
     let imported: ImportCounts | null = null;
     let endedAt: number | null = null;
     /** What was done up to a position: after a crash, the job continues from there. */
-    let kept: Pick<Kept, "groups" | "failures" | "position" | "left" | "counted"> = before;
+    let kept: Pick<Kept, "groups" | "failures" | "position" | "left" | "counted" | "done"> = before;
+    const done = new Set(before.done);
+    let isExact = false;
     let isAudited = before.isAudited;
     let recordedAt = performance.now();
 
-    const view = (): JobView => ({ ...viewOf(job), state, error, imported, endedAt, ...log.progress() });
+    const { resumedFrom, resumes, atLeast } = before;
+
+    const view = (): JobView => ({
+      ...viewOf(job),
+      state,
+      error,
+      imported,
+      endedAt,
+      atLeast,
+      ...log.progress(),
+    });
 
     async function record(...others: readonly Entry[]): Promise<void> {
       if (request.dryRun) return;
-      const { resumedFrom, resumes } = before;
-      const progress: Kept = { ...kept, state, error, imported, isAudited, resumedFrom, resumes };
+      const resumed = { resumedFrom, resumes, atLeast };
+      const progress: Kept = { ...kept, state, error, imported, isAudited, isExact, ...resumed };
       const entries = [entryOf(job, endedAt, progress), ...others];
       await inbox.queue.write({ kind: "record", entries }, closed.signal);
     }
@@ -196,6 +208,7 @@ export function createBackgroundJobs(
               throw cause;
             });
           },
+          done,
           signal: abort.signal,
         },
       );
@@ -215,6 +228,9 @@ export function createBackgroundJobs(
       if (state !== "running") {
         endedAt = inbox.clock();
         kept = log.progress();
+      } else {
+        kept = { ...kept, ...log.progress(), done: [...done] };
+        isExact = true;
       }
       // A full disk is reported by the job's own error. Then the job goes on at the next start.
       await recordEnd().catch(() => {});
@@ -240,7 +256,9 @@ export function createBackgroundJobs(
       const from = before.position ?? null;
       const resumes = Bun.deepEquals(before.resumedFrom, from) ? (before.resumes ?? 1) : 0;
       const end = job.request.action === "import" ? CUT : resumes < MAX_RESUMES ? null : STUCK;
-      const resumed: Kept = { ...before, resumedFrom: from, resumes: resumes + 1, ...end };
+      const atLeast = before.atLeast === true || isCutShort(job.request, before);
+      const again = { resumedFrom: from, resumes: resumes + 1, isExact: false, atLeast };
+      const resumed: Kept = { ...before, ...again, ...end };
       const endedAt = end === null ? null : inbox.clock();
       await inbox.queue.write({ kind: "record", entries: [entryOf(job, endedAt, resumed)] });
       if (end === null) run(inbox, job, resumed, true);
@@ -294,6 +312,14 @@ export function createBackgroundJobs(
       await Promise.all([...jobs.values()].map(({ ended }) => ended));
     },
   };
+}
+
+/**
+ * Whether a crash has lost counts: those of the events after the last position. A replay knows its events again,
+ * and a job that is not audited has changed nothing.
+ */
+function isCutShort({ action }: JobRequest, { isExact = false, isAudited }: Kept): boolean {
+  return isAudited && !isExact && (action === "apply" || action === "discard");
 }
 
 /** Resolves when a job has ended, or when the signal is aborted. */

@@ -41,6 +41,8 @@ export interface EventJobRun {
   readonly counted?: readonly string[] | undefined;
   /** Called before events run. Of a limited job: with all that count and may run again after a crash. */
   readonly onRuns?: (counted: readonly string[] | undefined, left: number) => Promise<void>;
+  /** The events after the last position that `progress` counts already. It is kept up to date. */
+  readonly done: Set<string>;
   /** Ends it after the events that have begun. */
   readonly signal: AbortSignal;
 }
@@ -61,7 +63,7 @@ export async function beginningOf({ reader }: Pick<JobInbox, "reader">): Promise
 export async function runEventJob(
   inbox: JobInbox,
   request: EventJobRequest,
-  { id, progress, isResumed = false, from, onPosition, counted, onRuns, signal }: EventJobRun,
+  { id, progress, isResumed = false, from, onPosition, counted, onRuns, done, signal }: EventJobRun,
 ): Promise<void> {
   if (request.action !== "apply" && request.reason === undefined && !request.dryRun)
     throw new HookonceError("reason_missing", `${request.action} needs a reason: add --reason TEXT.`);
@@ -82,6 +84,7 @@ export async function runEventJob(
         isResumed,
         counted: page,
         onRuns,
+        done,
         signal,
       });
       await pace.wait(signal);
@@ -89,6 +92,7 @@ export async function runEventJob(
     if (signal.aborted) return;
     if (left <= 0) break;
     page.clear();
+    done.clear();
     onPosition?.(position, left);
   }
   if (left > 0) refuseUnknownSource(inbox, request.filter, progress);
@@ -127,7 +131,7 @@ function refuseUnknownSource({ sources }: JobInbox, { source }: EventFilter, log
   );
 }
 
-interface PageRun extends Pick<EventJobRun, "id" | "progress" | "signal"> {
+interface PageRun extends Pick<EventJobRun, "id" | "progress" | "done" | "signal"> {
   readonly ordered: Ordered;
   readonly counted: Set<string>;
   readonly onRuns: EventJobRun["onRuns"];
@@ -142,7 +146,7 @@ async function runPage(
   { queue, sources, handlers, clock }: JobInbox,
   request: EventJobRequest,
   events: readonly Selected[],
-  { id, ordered, left: before, progress, sample, isResumed, counted, onRuns, signal }: PageRun,
+  { id, ordered, left: before, progress, sample, isResumed, counted, onRuns, done, signal }: PageRun,
 ): Promise<number> {
   const { action, dryRun, filter } = request;
   const isNamed = filter.ids !== undefined;
@@ -150,7 +154,7 @@ async function runPage(
   const chosen: (() => Promise<void>)[] = [];
   for (const event of events) {
     const key = JSON.stringify([event.source, event.eventId]);
-    if (left <= 0 && !counted.has(key)) continue;
+    if (done.has(key) || (left <= 0 && !counted.has(key))) continue;
     const known = sources.get(event.source);
     // Of a source that is no longer in the config, events can only be given up.
     const source = known ?? (action === "discard" ? removedSource(event.source) : undefined);
@@ -176,9 +180,14 @@ async function runPage(
       chosen.push(() => {
         const about = { source, eventId: event.eventId, at: clock() };
         const job = jobFor(request, about, { job: id, ordered }, isResumed);
-        return queue.write(job, signal).then((result) => progress.count(group, event, result));
+        return queue.write(job, signal).then((result) => {
+          progress.count(group, event, result);
+          done.add(key);
+        });
       });
+      continue;
     }
+    done.add(key);
   }
   // Otherwise as many others would run after a crash.
   if (chosen.length > 0) await onRuns?.(Number.isFinite(left) ? [...counted] : undefined, left);

@@ -26,6 +26,8 @@ export interface JobView extends JobProgress {
   readonly target: string;
   /** Of an import. */
   readonly imported: ImportCounts | null;
+  /** A crash has lost some of the counts: it did at least so much. */
+  readonly atLeast?: boolean | undefined;
 }
 
 /** A job that has begun. */
@@ -37,12 +39,19 @@ export interface Started {
 }
 
 /** What is recorded of a job's progress. */
-export interface Kept extends Pick<JobView, "state" | "error" | "imported" | "groups" | "failures"> {
+export interface Kept extends Pick<
+  JobView,
+  "state" | "error" | "imported" | "groups" | "failures" | "atLeast"
+> {
   readonly position?: JobPosition | undefined;
   /** What is left of the limit. */
   readonly left?: number | undefined;
   /** Events after the position that count against the limit already. */
   readonly counted?: readonly string[] | undefined;
+  /** Events after the position that `groups` and `failures` count already. */
+  readonly done?: readonly string[] | undefined;
+  /** Whether they count all that was done: the process stopped in good order. */
+  readonly isExact?: boolean | undefined;
   /** Of an import that was interrupted: its events are gone. */
   readonly target?: string;
   /** Whether its beginning is in the audit list. */
@@ -60,9 +69,10 @@ export function viewOf({ id, request, actor, startedAt }: Started) {
 
 export function viewOfKept({ id, actor, startedAt, endedAt, request, progress }: KeptJob): JobView {
   const started = { id, actor, startedAt, request: JSON.parse(request) as JobRequest };
-  const { target, state, error, imported, groups, failures } = JSON.parse(progress) as Kept &
+  const { target, state, error, imported, groups, failures, atLeast } = JSON.parse(progress) as Kept &
     Pick<JobView, "target">;
-  return { ...viewOf(started), target, endedAt, state, error, imported, groups, failures, tried: null };
+  const recorded = { target, endedAt, state, error, imported, groups, failures, atLeast };
+  return { ...viewOf(started), ...recorded, tried: null };
 }
 
 export function entryOf(

@@ -41,6 +41,7 @@ function inboxOn(it: OpenEngine) {
           id,
           progress: log,
           from: from ?? (await beginningOf({ reader })),
+          done: new Set(),
           signal: new AbortController().signal,
         },
       );

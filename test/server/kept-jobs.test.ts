@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { JobJson } from "../../src/http/admin/job-shapes.ts";
-import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { testInbox, type TestInbox, type TestInboxOptions } from "../support/test-inbox.ts";
 
 /** What is kept of jobs, and for how long. */
 
@@ -37,8 +37,8 @@ const run = async (inbox: TestInbox, request: object): Promise<JobJson> =>
 const audit = (inbox: TestInbox): unknown[] =>
   inbox.rows("select actor, action, target, reason from hookonce_audit order by id");
 
-async function withUnhandled(count: number): Promise<TestInbox> {
-  const inbox = await testInbox();
+async function withUnhandled(count: number, options: TestInboxOptions = {}): Promise<TestInbox> {
+  const inbox = await testInbox(options);
   for (let n = 1; n <= count; n++) await inbox.deliver({ event_id: `evt_${n}`, type: "paid" });
   await inbox.restart({ files: HANDLERS });
   return inbox;
@@ -93,6 +93,49 @@ test("a stop is in the audit list with who stopped what", async () => {
   expect((await inbox.api(`/api/jobs/${id}`, { method: "DELETE", headers })).status).toBe(200);
   expect((await inbox.api("/api/jobs/none", { method: "DELETE", headers })).status).toBe(404);
   expect(audit(inbox)).toHaveLength(2);
+});
+
+const FAILS_ON_TWO = `
+  insert into applied values (:event_id);
+  insert into applied select null where :event_id in ('evt_3', 'evt_30');`;
+
+const changed = (job: JobJson): number =>
+  job.groups.reduce((sum, one) => sum + one.processed + one.failed + one.discarded, 0);
+
+/** Runs a job whose serve stops twice in the middle of its page. */
+async function interrupted(inbox: TestInbox, request: object): Promise<JobJson> {
+  const id = await start(inbox, { ...request, rate: 50 });
+  for (const atLeast of [5, 15]) {
+    while (changed(await view(inbox, id)) < atLeast) await Bun.sleep(5);
+    await inbox.restart();
+  }
+  return ended(inbox, id);
+}
+
+const UPKEEP = { upkeep: { minuteMs: 60_000 } };
+const IDS = Array.from({ length: 40 }, (_, n) => `evt_${n + 1}`);
+
+test.each([
+  ["all", { filter: { type: "paid" } }, 38],
+  ["35", { filter: { type: "paid", limit: 35 } }, 33],
+  ["40 ids", { ids: IDS }, 38],
+])("a job of %s that was stopped within a page counts each event once", async (_, selection, processed) => {
+  await using inbox = await withUnhandled(IDS.length, UPKEEP);
+  await inbox.restart({ files: { ...HANDLERS, "handlers/default/paid.sql": FAILS_ON_TWO } });
+  const applied = await interrupted(inbox, { action: "apply", ...selection });
+  expect(applied.groups).toMatchObject([{ processed, failed: 2, already_done: 0 }]);
+  expect(applied.at_least).toBeUndefined();
+  expect(inbox.value("select count(*) from applied")).toBe(processed);
+});
+
+test("a replay and a discard that were stopped within a page count each event once", async () => {
+  await using inbox = await withUnhandled(IDS.length, UPKEEP);
+  const discarded = await interrupted(inbox, { action: "discard", ids: IDS.slice(20), reason: "a test" });
+  expect(discarded.groups).toMatchObject([{ discarded: 20, already_done: 0, unfit: 0 }]);
+  await run(inbox, { action: "apply" });
+  const replayed = await interrupted(inbox, { action: "replay", filter: { type: "paid" }, reason: "a test" });
+  expect(replayed.groups).toMatchObject([{ processed: 20, already_done: 0 }]);
+  expect(inbox.value("select count(*) from applied")).toBe(40);
 });
 
 const ADD_JOBS = `with recursive n (i) as (select 1 union all select i + 1 from n where i < ?)

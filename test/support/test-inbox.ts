@@ -34,7 +34,8 @@ export interface TestInboxOptions {
   terminal?: boolean;
   open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs" | "acceptIdChange">;
   /**
-   * Also runs what `serve` does by itself: own retries every 10 ms, the counters every `minuteMs`.
+   * Also runs what `serve` does by itself: own retries every 10 ms, the counters every `minuteMs`, interrupted
+   * jobs.
    */
   upkeep?: { readonly minuteMs: number };
 }
@@ -150,7 +151,10 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       },
       null,
     );
-    if (upkeep !== undefined) await startRetries(services, inbox, { ...own, everyMs: 10 });
+    if (upkeep !== undefined) {
+      await startRetries(services, inbox, { ...own, everyMs: 10 });
+      await jobs.resume();
+    }
     const { bodies, terminal } = options;
     receiver = createReceiver(inbox, { ...own, bodies, terminal, onAccepted: matched?.note });
     closed = undefined;

@@ -279,6 +279,9 @@ function Progress({ job }: { readonly job: JobJson }) {
           <span class="outcome owed">○ {count(noHandler + quarantined)} still owed</span>
         ) : null}
       </p>
+      {job.at_least === true ? (
+        <p class="quiet">hookonce was killed during this job. It did at least this much.</p>
+      ) : null}
       {job.error === null ? null : <p class="wrong">{visible(job.error.message)}</p>}
       {job.failures.length === 0 ? null : <Errors failures={job.failures} />}
     </div>

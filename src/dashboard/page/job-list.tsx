@@ -68,12 +68,13 @@ function State({ job }: { readonly job: JobJson }) {
 }
 
 /** What a job has done so far. */
-export function resultOf({ action, groups, imported }: JobJson): string {
+export function resultOf({ action, groups, imported, at_least: atLeast }: JobJson): string {
   if (action === "import") {
     const { fresh, known, owed } = imported ?? { fresh: 0, known: 0, owed: 0 };
     return `${count(fresh + known + owed)} imported`;
   }
   const { processed, discarded, failed } = totalsOf({ groups });
-  const did = action === "discard" ? `${count(discarded)} discarded` : `${count(processed)} processed`;
+  const least = atLeast === true ? "at least " : "";
+  const did = `${least}${action === "discard" ? `${count(discarded)} discarded` : `${count(processed)} processed`}`;
   return failed === 0 ? did : `${did}, ${count(failed)} failed`;
 }

@@ -18,6 +18,8 @@ export interface JobJson {
   readonly failures: readonly JobFailureJson[];
   /** What a dry run tried and rolled back; null if nothing was. */
   readonly tried: TriedJson | null;
+  /** hookonce was killed during the job and lost some of its counts: it did at least so much. */
+  readonly at_least?: true | undefined;
   /** Of an import. */
   readonly imported: ImportedJson | null;
 }

@@ -11,6 +11,10 @@ const TABLES = `
 create table credits (event_id text, customer text, cents integer);
 create table orders (id integer primary key, customer text, state text, total integer);
 create table users (email text primary key, name text) without rowid;
+create table guests (id integer primary key, email text not null);
+create table gifts (id integer primary key, event_id text not null, cents integer check (cents > 0));
+create table notes (id integer primary key, event_id text not null, slug text unique, lang text default 'en', word text);
+create unique index notes_lang on notes (lang, word);
 `;
 
 /** The warnings and problems, each as `file:line: message`. */
@@ -130,6 +134,10 @@ describe("an insert that finds no conflict", () => {
       "cents",
     ],
     ["insert or ignore into orders (customer) values (1)", "insert or ignore", "orders", "customer"],
+    ["insert into guests (email) values (1) on conflict do nothing", "on conflict do", "guests", "email"],
+    ["insert or replace into guests (email) values (1)", "insert or replace", "guests", "email"],
+    ["insert or ignore into notes (event_id) values (1)", "insert or ignore", "notes", "event_id"],
+    ["insert or ignore into notes (event_id, lang) values (1, 2)", "insert or ignore", "notes", "event_id"],
   ])("%s", async (sql, clause, table, column) => {
     await using inbox = await inboxWith({ paid: `select 1;\n${sql};` });
     expect(await said(inbox)).toEqual({
@@ -142,6 +150,12 @@ describe("an insert that finds no conflict", () => {
     "insert or ignore into users values ('a', 'b')",
     "insert or ignore into orders values (1, 'a', 'b', 2)",
     "insert or replace into orders (id) values (1)",
+    "insert or replace into orders (rowid, total) values (1, 2)",
+    "insert or ignore into guests (email) values (:payload ->> '$.email')",
+    "insert or ignore into gifts (event_id, cents) values (:event_id, :payload ->> '$.cents')",
+    "insert or ignore into notes (event_id, slug) values (:event_id, 'a')",
+    "insert or ignore into notes (event_id, word) values (:event_id, 'a')",
+    "insert or ignore into notes select 1, :event_id, 'a', 'en', 'b'",
     "insert into credits values (1, 2, 3)",
     "insert into credits values (1, 'insert or ignore into credits', 3) -- or ignore",
     "insert into users values ('a', 'b') on conflict do nothing",
@@ -172,6 +186,15 @@ describe("a scan of a large table", () => {
     ["select 1 from credits c join orders o on o.customer = c.customer where c.cents = 1", index("customer")],
     ["select exists (select 1 from orders where 'x' = state limit 1)", index("state")],
     ["select sum(total) from orders", `${many} Add a condition on a column with an index.`],
+    [
+      "select (select id from orders order by total limit 1) where :payload > 0",
+      `${many} Add a condition on a column with an index.`,
+    ],
+    ["select exists (select count(*) from orders)", `${many} Add a condition on a column with an index.`],
+    [
+      "select 1 from orders where exists (select 1 from orders)",
+      `${many} Add a condition on a column with an index.`,
+    ],
     ["update orders set total = total + 1", `${many} Add a condition on a column with an index.`],
   ])("%s", async (sql, message) => {
     await using inbox = await filled(`select 1;\n\n${sql};`);
@@ -181,6 +204,9 @@ describe("a scan of a large table", () => {
   test.each([
     "update orders set state = 'x' where id = 5",
     "select * from orders order by id desc limit 3",
+    "insert into credits select 1, 2, 3 where exists (select 1 from orders)",
+    "insert into credits select 1, 2, 3 where not exists (select 1 from orders o limit 1) and 1 = :payload ->> '$.id'",
+    "insert into credits select 1, (select customer from orders order by id desc limit 1), 3 where :payload ->> '$.id' > 0",
     "update credits set cents = 2 where customer = 'a'",
     "insert into orders (customer) select value from json_each(:payload, '$.id')",
   ])("none: %s", async (sql) => {

@@ -52,6 +52,8 @@ function withoutConflict(db: Database, sql: string): string | undefined {
   if (clause === undefined) return undefined;
   const table = unquoted(written);
   if (!isTable(db, table)) return undefined;
+  // It also ignores rows that another constraint forbids.
+  if (/^ignore$/i.test(or) && hasOtherConstraints(db, table)) return undefined;
   const given = columns?.split(",").map((column) => unquoted(column.trim()).toLowerCase());
   if (canConflict(db, table, given)) return undefined;
   const column = given?.find((one) => one === "event_id") ?? given?.[0] ?? columnsOf(db, table)[0]?.name;
@@ -62,10 +64,25 @@ function withoutConflict(db: Database, sql: string): string | undefined {
 interface Column {
   readonly name: string;
   readonly pk: number;
+  readonly notnull: 0 | 1;
+  readonly dflt_value: string | null;
+  /** 2 or 3 if it is generated. */
+  readonly hidden: number;
 }
 
 function columnsOf(db: Database, table: string): Column[] {
-  return db.query("select name, pk from pragma_table_info(?)").all(table) as Column[];
+  const sql = 'select name, pk, "notnull", dflt_value, hidden from pragma_table_xinfo(?)';
+  return db.query(sql).all(table) as Column[];
+}
+
+/** The event id is never NULL. */
+function hasOtherConstraints(db: Database, table: string): boolean {
+  const columns = columnsOf(db, table);
+  if (columns.some(({ name, notnull, pk }) => notnull === 1 && pk === 0 && !/^event_id$/i.test(name)))
+    return true;
+  const schema = db.query("select sql from sqlite_schema where name = ? collate nocase and type = 'table'");
+  const [sql] = schema.values(table)[0] as [string];
+  return /\bcheck\s*\(/i.test(withoutText(sql));
 }
 
 function isTable(db: Database, name: string): boolean {
@@ -75,11 +92,24 @@ function isTable(db: Database, name: string): boolean {
 
 /** @param given the columns that are inserted; undefined: all of them */
 function canConflict(db: Database, table: string, given: readonly string[] | undefined): boolean {
-  const indexes = db.query('select 1 from pragma_index_list(?) where "unique" = 1').all(table);
-  if (indexes.length > 0) return true;
+  const columns = columnsOf(db, table);
+  const isGiven = ({ name }: Column): boolean => given === undefined || given.includes(name.toLowerCase());
   // An INTEGER PRIMARY KEY that is not given gets a new number.
-  const key = columnsOf(db, table).filter(({ pk }) => pk > 0);
-  return key.some(({ name }) => given === undefined || given.includes(name.toLowerCase()));
+  if (columns.some((column) => column.pk > 0 && isGiven(column))) return true;
+  if (given?.some((name) => /^(?:rowid|_rowid_|oid)$/.test(name)) === true) return true;
+  // A column that is not given is NULL, and NULL is never equal to NULL. An expression has no name.
+  const missing = columns.filter(
+    (column) => !isGiven(column) && column.dflt_value === null && column.hidden === 0,
+  );
+  const without = new Set<string | null>(missing.map(({ name }) => name));
+  return uniqueIndexes(db, table).some((names) => names.every((name) => !without.has(name)));
+}
+
+/** The columns of each unique index. */
+function uniqueIndexes(db: Database, table: string): (string | null)[][] {
+  const indexes = db.query('select name from pragma_index_list(?) where "unique" = 1').values(table);
+  const columns = db.query("select name from pragma_index_info(?)");
+  return indexes.map(([index]) => columns.values(index as string).map(([name]) => name as string | null));
 }
 
 /** The tables that a statement reads from the first row to the last. */
@@ -87,13 +117,15 @@ function scans(db: Database, text: string, sql: string, large: ReadonlySet<strin
   // Without a condition, LIMIT ends it early.
   if (large.size === 0 || (/\blimit\b/i.test(sql) && !/\bwhere\b/i.test(sql))) return [];
   const plan = planOf(db, text);
-  // An automatic index is made of all rows, for this run alone.
-  const scanned = plan.map((detail) => /^(?:SCAN (\S+)|SEARCH (\S+) USING AUTOMATIC)/.exec(detail));
   const found = new Set<string>();
-  for (const match of scanned) {
-    const name = match?.[1] ?? match?.[2];
-    const table = name === undefined ? undefined : tableNamed(name, sql, large);
-    if (table !== undefined) found.add(table);
+  for (const { detail, parent } of plan) {
+    // An automatic index is made of all rows, for this run alone.
+    const [, name, automatic] = /^(?:SCAN (\S+)|SEARCH (\S+) USING AUTOMATIC)/.exec(detail) ?? [];
+    const table = name ?? automatic;
+    const known = table === undefined ? undefined : tableNamed(table, sql, large);
+    if (known === undefined) continue;
+    const isSorted = plan.some((step) => step.parent === parent && step.detail.startsWith("USE TEMP B-TREE"));
+    if (automatic !== undefined || isSorted || !endsEarly(known, sql)) found.add(known);
   }
   return [...found].map((table) => {
     const columns = conditionsOn(table, db, sql);
@@ -105,12 +137,17 @@ function scans(db: Database, text: string, sql: string, large: ReadonlySet<strin
   });
 }
 
-function planOf(db: Database, text: string): string[] {
+interface PlanStep {
+  readonly parent: number;
+  readonly detail: string;
+}
+
+function planOf(db: Database, text: string): PlanStep[] {
   try {
     const explain = db.query(`explain query plan ${text}`);
-    const rows = explain.all() as { detail: string }[];
+    const steps = explain.all() as PlanStep[];
     explain.finalize();
-    return rows.map(({ detail }) => detail);
+    return steps;
   } catch {
     return []; // loading the handler reports it
   }
@@ -122,6 +159,33 @@ function tableNamed(name: string, sql: string, large: ReadonlySet<string>): stri
   const names = [name, ...Array.from(sql.matchAll(alias), ([, table = ""]) => unquoted(table))];
   const lower = new Set(names.map((one) => one.toLowerCase()));
   return [...large].find((table) => lower.has(table.toLowerCase()));
+}
+
+/** Whether a table is read only in subqueries that need a few of its rows, whichever they are. */
+function endsEarly(table: string, sql: string): boolean {
+  const name = String.raw`["\`[]?${RegExp.escape(table)}["\`\]]?(?![\w$]|\s*\.)`;
+  const reads = new RegExp(String.raw`(?:\b(?:from|join|update)\b|,)\s*(?:${NAME}\s*\.\s*)?${name}`, "i");
+  const queries = queriesIn(sql).filter(({ text }) => reads.test(text));
+  return queries.length > 0 && queries.every(({ text, after }) => needsFew(text, after));
+}
+
+const READS_ALL =
+  /\b(?:where|group\s+by|having|distinct|over|(?:count|sum|total|avg|group_concat|string_agg|jsonb?_group_\w+)\s*\[\])/i;
+
+function needsFew(query: string, after: string): boolean {
+  return (/\blimit\b/i.test(query) || /\bexists\s*$/i.test(after)) && !READS_ALL.test(query);
+}
+
+/** What is between each pair of parentheses, and the whole, without what is between those inside it. */
+function queriesIn(sql: string): { readonly text: string; readonly after: string }[] {
+  const found: { text: string; after: string }[] = [];
+  let rest = sql;
+  for (;;) {
+    const inner = /\(([^()]*)\)/.exec(rest);
+    if (inner === null) return [...found, { text: rest, after: "" }];
+    found.push({ text: inner[1] ?? "", after: rest.slice(0, inner.index) });
+    rest = `${rest.slice(0, inner.index)}[]${rest.slice(inner.index + inner[0].length)}`;
+  }
 }
 
 /** The columns that are compared after WHERE or ON: those with `=` first, and at most one other. */

@@ -116,12 +116,22 @@ export function eventReport(event: EventDetail, { now }: Display): string {
     );
   }
   lines.push("", "Deliveries");
+  const { settled } = event;
+  const settledLine =
+    settled === null
+      ? []
+      : [
+          `        ${shortTime(settled.at, now)}  ${settled.outcome === "processed" ? "applied" : settled.outcome}`,
+        ];
+  const after = timeline.filter((entry) => entry.at <= (settled?.at ?? 0)).length;
   for (const [at, entry] of timeline.entries()) {
+    if (at === after) lines.push(...settledLine);
     const before = timeline[at - 1];
     if (before !== undefined && entry.number > before.number + 1) lines.push("     …");
     const body = entry.changed_body ? ", with another body" : "";
     lines.push(`  ${String(entry.number).padStart(4)}  ${shortTime(entry.at, now)}  ${entry.outcome}${body}`);
   }
+  if (after === timeline.length) lines.push(...settledLine);
   if (changed !== null)
     lines.push(
       "",

@@ -205,6 +205,8 @@ export interface EventDetail extends ListedEvent {
   readonly stored: KeptBody | null;
   /** The first ten and the latest ten. */
   readonly timeline: readonly KeptDelivery[];
+  /** When a job applied or closed it last, after it was owed. Null if a delivery did, or none. */
+  readonly settled: Pick<KeptDelivery, "at" | "outcome"> | null;
   readonly failure: (ListedFailure & { readonly stack: string | null }) | null;
   /** The latest delivery with another body. */
   readonly changed: KeptBody | null;
@@ -214,7 +216,7 @@ export interface EventDetail extends ListedEvent {
   readonly reply: Reply | null;
   /** How often `replay` ran it. */
   readonly replays: number;
-  /** Why it was discarded, applied after that, or replayed, or which event is newer than a stale one. */
+  /** Why it was discarded, applied or replayed, or which event is newer than a stale one. */
   readonly reason: string | null;
   /** The id of the event with the same bytes that stands for it (`same_body`). Null if it stands for itself. */
   readonly sameAs: string | null;

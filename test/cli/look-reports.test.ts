@@ -57,6 +57,7 @@ const detail = (more: Partial<EventDetail> = {}): EventDetail => ({
   replays: 0,
   reason: null,
   same_as: null,
+  settled: null,
   ...more,
 });
 
@@ -198,6 +199,22 @@ Payload, 14 bytes
   }`);
   expect(eventReport(detail({ outcome: "ignored", same_as: "evt_0" }), pipe)).toContain(
     "Ignored: its body is that of the event evt_0, which stands for it (same_body).",
+  );
+  const failedFirst = { number: 1, at: now - 60_000, outcome: "failed", changed_body: false } as const;
+  const copy = { number: 2, at: now, outcome: "duplicate", changed_body: false } as const;
+  const applied = detail({
+    timeline: [failedFirst, copy],
+    settled: { at: now - 2000, outcome: "processed" },
+    reason: "The handler is mended.",
+  });
+  expect(eventReport(applied, pipe)).toContain("\nReason: The handler is mended.\n");
+  expect(eventReport(applied, pipe)).toContain(`
+     1  11-27 11:59:00  failed
+        11-27 11:59:58  applied
+     2  11-27 12:00:00  duplicate
+`);
+  expect(eventReport({ ...applied, timeline: [failedFirst] }, pipe)).toContain(
+    "  failed\n        11-27 11:59:58  applied\n",
   );
   const owed = detail({
     outcome: "unhandled",

@@ -140,7 +140,7 @@ function contentsOf(db: Database): Contents {
   );
   const deliveries = all<Omit<KeptDelivery, "changedBody"> & { changedBody: number }>(
     `select event_id eventId, number, at, outcome, changed_body changedBody
-     from hookonce_deliveries order by event_id, number`,
+     from hookonce_deliveries where number > 0 order by event_id, number`,
   );
   return {
     effects,

@@ -214,6 +214,7 @@ describe("words", () => {
       replays: 0,
       reason: null,
       same_as: null,
+      settled: null,
     };
     expect(storyOf(event)).toMatch(
       /^Applied once by handlers\/stripe\/invoice\.paid\.sql, changed 1 row\. Received at .+\. 3 later copies were stopped\.$/,

@@ -63,7 +63,11 @@ test("an owed event that is imported keeps its body, deliveries, type and time",
   expect(before.map(({ outcome }) => outcome)).toEqual(["failed", "unhandled"]);
   const after = await Promise.all(paths.map((path) => get(inbox, path)));
   for (const [index, { outcome: _, failure: _why, handler: _file, ...kept }] of before.entries())
-    expect(after[index]).toMatchObject({ ...kept, outcome: "imported" });
+    expect(after[index]).toMatchObject({
+      ...kept,
+      outcome: "imported",
+      settled: { at: now, outcome: "imported" },
+    });
   const { items } = await get(inbox, "/api/failures?group=none");
   expect(items).toEqual([]);
 });

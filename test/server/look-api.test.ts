@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 
 const START = 1_800_000_000_000;
@@ -188,6 +189,41 @@ describe("GET /api/event", () => {
       payload: { cents: null },
       failure: { code: "handler_error", attempts: 1, handler: "handlers/shop/invoice.paid.sql" },
     });
+  });
+
+  test("says when an owed event was applied without a delivery, and why", async () => {
+    await using inbox = await filled();
+    const stored = async (id: string) => (await get(inbox, `/api/event?source=shop&event_id=${id}`)).body;
+    expect((await stored("evt_3"))["settled"]).toBeNull();
+    await Bun.write(
+      join(inbox.folder, "handlers/shop/invoice.paid.sql"),
+      "insert into credits values (:event_id, 1);",
+    );
+    await Bun.write(
+      join(inbox.folder, "handlers/shop/refund.sql"),
+      "insert into credits values (:event_id, 2);",
+    );
+    await inbox.restart();
+    const why = { action: "apply", reason: "The handler is mended." };
+    await job(inbox, { ...why, ids: ["evt_3", "evt_4"], filter: { source: "shop" } });
+    await job(inbox, {
+      action: "discard",
+      reason: "Not for us.",
+      ids: ["evt_2"],
+      filter: { source: "shop" },
+    });
+    for (const [id, first, settled, reason] of [
+      ["evt_3", "failed", "processed", why.reason],
+      ["evt_4", "unhandled", "processed", why.reason],
+      ["evt_2", "unhandled", "discarded", "Not for us."],
+    ] as const) {
+      const body = await stored(id);
+      expect(body).toMatchObject({ outcome: settled, reason, settled: { outcome: settled } });
+      expect(body["timeline"]).toMatchObject([{ number: 1, outcome: first }]);
+      expect((body["settled"] as { at: number }).at).toBeGreaterThan(body["last_delivery_at"] as number);
+    }
+    // A delivery that applies it is in the timeline.
+    expect((await stored("evt_1"))["settled"]).toBeNull();
   });
 
   test("asks for the source if two have the id, and 404 names an unknown one", async () => {

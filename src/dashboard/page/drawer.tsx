@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "hono/jsx/dom";
-import type { EventDetail, TimelineEntry } from "../../http/admin/shapes.ts";
+import type { EventDetail } from "../../http/admin/shapes.ts";
 import { api } from "./api.ts";
 import { actFor, actOn } from "./event-acts.ts";
 import { FixtureDialog } from "./fixture-dialog.tsx";
@@ -7,9 +7,10 @@ import type { Act } from "./jobs.ts";
 import { JsonTree } from "./json-tree.tsx";
 import { Stack } from "./stack.tsx";
 import { starterOf } from "./paths.ts";
+import { Timeline } from "./timeline.tsx";
 import { Try } from "./try.tsx";
 import { Code, Copy, Failed, Loading, Name, Outcome, Time, useLoaded } from "./ui.tsx";
-import { bytesText, count, duration, storyOf, timeText, visible } from "./words.ts";
+import { bytesText, duration, storyOf, timeText, visible } from "./words.ts";
 
 interface DrawerProps {
   readonly source: string;
@@ -133,36 +134,6 @@ function Why({ event }: { readonly event: EventDetail }) {
       <Code text={text} label="Copy" />
     </section>
   );
-}
-
-function Timeline({ event }: { readonly event: EventDetail }) {
-  const { timeline, handler } = event;
-  return (
-    <section aria-labelledby="timeline-title">
-      <h3 id="timeline-title">Deliveries</h3>
-      <ol class="timeline">
-        {timeline.map((one, index) => (
-          <li key={one.number}>
-            <Gap before={timeline[index - 1]} at={one} />
-            <Time at={one.at} /> <span>Delivery {count(one.number)}</span> <Outcome of={one.outcome} />
-            {one.outcome === "processed" && handler !== null ? (
-              <span class="quiet">
-                {" "}
-                <Name text={handler} />
-              </span>
-            ) : null}
-            {one.changed_body ? <span class="warn"> ○ another body</span> : null}
-          </li>
-        ))}
-      </ol>
-    </section>
-  );
-}
-
-/** Only the first and the latest deliveries of an event are kept. */
-function Gap({ before, at }: { readonly before: TimelineEntry | undefined; readonly at: TimelineEntry }) {
-  const missing = at.number - (before?.number ?? at.number - 1) - 1;
-  return missing > 0 ? <p class="quiet">… {count(missing)} more …</p> : null;
 }
 
 type Tab = "payload" | "raw" | "headers" | "changed";

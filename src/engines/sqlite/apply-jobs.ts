@@ -1,6 +1,6 @@
 import { HookonceError } from "../../errors.ts";
 import type { EventSource, HandlerInput, Handlers, Job, LoadedHandler, Policy, Result } from "../engine.ts";
-import type { OpenFailure } from "./event-rows.ts";
+import { SETTLED, type OpenFailure } from "./event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
@@ -56,7 +56,7 @@ export function createApplies(
       const judged = input === undefined ? undefined : judge(job, input);
       if (judged !== undefined && "stale" in judged) {
         store.close(source, known, "stale", judged.stale);
-        store.settleFailure(source, eventId, at);
+        settle(job, "stale");
         return { ...said, outcome: "stale" };
       }
       if (isSkipped(job, failure, handler)) return { ...said, ...quarantined(failure, handler) };
@@ -65,7 +65,7 @@ export function createApplies(
       const ran = runs.run(source, handler, input);
       positions.move(source, eventId, judged.place);
       store.complete(source, known, ran, job.reason);
-      store.settleFailure(source, eventId, at);
+      settle(job, "processed");
       return { ...said, ...resultOf(ran), outcome: "processed" };
     }
     // The failure has been settled in the meantime, under this id or by a change of the config.
@@ -76,6 +76,11 @@ export function createApplies(
       return { ...said, outcome: "duplicate" };
     }
     return applyFailure(job, handler, failure);
+  }
+
+  function settle({ source, eventId, at }: Apply, outcome: "processed" | "stale"): void {
+    store.settleFailure(source, eventId, at);
+    store.keepDelivery(source, eventId, SETTLED, at, outcome, false);
   }
 
   /** Whether the event is not run again, because its handler hung or ended the process. */
@@ -92,7 +97,7 @@ export function createApplies(
 
   /** A failure runs with its latest verified body and the time of its first receipt. */
   function applyFailure(job: Apply, handler: LoadedHandler, failure: OpenFailure): Result {
-    const { source, eventId, at } = job;
+    const { source, eventId } = job;
     const { type, headersJson, body, element, firstAt } = failure;
     const headers = JSON.parse(headersJson) as Record<string, string>;
     const payload = element
@@ -113,7 +118,7 @@ export function createApplies(
       const id = store.insertSettled(source, { id: eventId, type }, "stale", null, failure) as number;
       store.insertSettledResult(id, failure, nothing);
       store.giveReason(id, judged.stale);
-      store.settleFailure(source, eventId, at);
+      settle(job, "stale");
       interrupted.settle(source, eventId);
       return { ...resultOf(nothing), ...said, outcome: "stale" };
     }
@@ -125,7 +130,8 @@ export function createApplies(
     const ran = runs.run(source, handler, input);
     positions.move(source, eventId, judged.place);
     store.insertSettledResult(id, failure, ran);
-    store.settleFailure(source, eventId, at);
+    if (job.reason !== undefined) store.giveReason(id, job.reason);
+    settle(job, "processed");
     return { ...resultOf(ran), ...said, outcome: "processed" };
   }
 

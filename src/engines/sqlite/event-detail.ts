@@ -2,14 +2,15 @@ import { and, asc, desc, eq, getTableColumns, gt } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { Headers, Reply } from "../../event.ts";
 import type { EventDetail, KeptDelivery, Reader } from "../reader.ts";
+import { SETTLED } from "./event-rows.ts";
 import { failureColumns } from "./lists.ts";
 import { handlerNow, isOpen, outcomeNow } from "./outcomes.ts";
 import { bodies, changedBodies, deliveries, events, failures, results } from "./schema.ts";
 
 /** Everything that is stored of one event, each part by one look-up. */
 export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
-  function timelineOf(source: string, eventId: string): KeptDelivery[] {
-    return db
+  function deliveriesOf(source: string, eventId: string): Pick<EventDetail, "timeline" | "settled"> {
+    const rows = db
       .select({
         number: deliveries.number,
         at: deliveries.at,
@@ -20,7 +21,14 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
       .where(and(eq(deliveries.source, source), eq(deliveries.eventId, eventId), eq(deliveries.era, 0)))
       .orderBy(asc(deliveries.number))
       .all()
-      .map(({ changedBody, ...rest }) => Object.assign(rest, { changedBody: changedBody === 1 }));
+      .map(({ changedBody, ...rest }): KeptDelivery =>
+        Object.assign(rest, { changedBody: changedBody === 1 }),
+      );
+    const settled = rows.find(({ number }) => number === SETTLED);
+    return {
+      timeline: rows.filter((row) => row !== settled),
+      settled: settled === undefined ? null : { at: settled.at, outcome: settled.outcome },
+    };
   }
 
   function failureOf(source: string, eventId: string) {
@@ -102,7 +110,7 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
         body,
         element: element === 1,
       },
-      timeline: timelineOf(source, eventId),
+      ...deliveriesOf(source, eventId),
       failure: shown,
       changed: null,
       changedBodies: 0,
@@ -122,7 +130,7 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
       const { id, bodySha256: _sha256, now, ...listed } = event;
       const result = db.select().from(results).where(eq(results.event, id)).get();
       const ran = listed.handler !== null && result !== undefined;
-      const timeline = timelineOf(source, eventId);
+      const { timeline, settled } = deliveriesOf(source, eventId);
       return {
         ...listed,
         ...now,
@@ -134,6 +142,7 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
           timeline.length > 0 || event.deliveries !== 1
             ? timeline
             : [{ number: 1, at: event.receivedAt, outcome: event.outcome, changedBody: false }],
+        settled,
         failure: failure?.shown ?? null,
         changed: event.changedBodies === 0 ? null : changedOf(id),
         reply: typeof result?.reply === "string" ? (JSON.parse(result.reply) as Reply) : null,

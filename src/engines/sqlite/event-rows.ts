@@ -3,6 +3,12 @@ import type { RecordedOutcome } from "../reader.ts";
 
 /** What the statements of delivery-statements.ts return, by name. */
 
+/**
+ * In the table of deliveries, the row with this number is no delivery. It says when a job applied an event that
+ * was owed, or closed it.
+ */
+export const SETTLED = 0;
+
 /** An event that is recorded already. */
 export interface RecordedEvent {
   readonly id: number;

@@ -1,5 +1,6 @@
 import type { Database } from "bun:sqlite";
 import type { EventSource, Imported, ImportedEvent } from "../engine.ts";
+import { SETTLED } from "./event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { nothing } from "./results.ts";
@@ -39,6 +40,12 @@ const CLOSE_UNHANDLED = `
     where change is not null)
   where id in (select value from json_each(?1))`;
 
+const KEEP_SETTLED = `
+  insert into hookonce_deliveries (source, event_id, number, at, outcome)
+  select source, event_id, ${SETTLED}, ?2, outcome from hookonce_events
+  where id in (select value from json_each(?1))
+  on conflict (source, event_id, era, number) do update set at = excluded.at, outcome = excluded.outcome`;
+
 /** A failure's body is copied, so a job closes at most so many failures and bytes. */
 const MAX_CLOSED = 64;
 const MAX_COPIED = 1024 * 1024;
@@ -60,13 +67,14 @@ export function createImports(db: Database, store: EventStore, interrupted: Inte
     return fresh;
   }
 
-  function closeUnhandled(source: EventSource, eventIds: string): number {
+  function closeUnhandled(source: EventSource, eventIds: string, now: number): number {
     if (db.query(HAS_UNHANDLED).values()[0]?.[0] !== 1) return 0;
     const found = db.query(FIND_UNHANDLED).values(source.name, eventIds);
     if (found.length === 0) return 0;
     const ids = JSON.stringify(found.map(([id]) => id));
     db.query(KEEP_FIRST_DELIVERIES).run(ids);
     db.query(CLOSE_UNHANDLED).run(ids);
+    db.query(KEEP_SETTLED).run(ids, now);
     return found.length;
   }
 
@@ -84,6 +92,7 @@ export function createImports(db: Database, store: EventStore, interrupted: Inte
       db.query(CLOSE_UNHANDLED).run(id);
     }
     store.settleFailure(source, eventId, now);
+    store.keepDelivery(source, eventId, SETTLED, now, "imported", false);
     interrupted.settle(source, eventId);
     return known === undefined ? failure.body.byteLength : 0;
   }
@@ -108,7 +117,7 @@ export function createImports(db: Database, store: EventStore, interrupted: Inte
     }
     const events = given.slice(0, count);
     const fresh = insert(source, events);
-    const owed = closed + (fresh < events.length ? closeUnhandled(source, idsOf(events)) : 0);
+    const owed = closed + (fresh < events.length ? closeUnhandled(source, idsOf(events), now) : 0);
     return { fresh, known: events.length - fresh - owed, owed };
   };
 }

@@ -3,6 +3,7 @@ import { HookonceError } from "../../errors.ts";
 import type { EventSource, Handlers, Imported, ImportedEvent, Job, Result } from "../engine.ts";
 import type { Entry } from "../records.ts";
 import { createEntries } from "./entries.ts";
+import { SETTLED } from "./event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import { createImports } from "./imports.ts";
@@ -74,6 +75,7 @@ export function createOtherJobs(
         store.close(source, known, "discarded", reason);
       }
       store.settleFailure(source, eventId, at);
+      store.keepDelivery(source, eventId, SETTLED, at, "discarded", false);
       interrupted.settle(source, eventId);
       return { ...said, outcome: "discarded" };
     },

@@ -102,7 +102,7 @@ export const results = sqliteTable("hookonce_results", {
   replays: integer().notNull().default(0),
   /** The job that replayed it last, so that a job that goes on after a crash replays no event twice. */
   replayedBy: text("replayed_by"),
-  /** Why it was discarded, applied after that, or replayed, or which event is newer than a stale one. */
+  /** Why it was discarded, applied or replayed, or which event is newer than a stale one. */
   reason: text(),
 });
 
@@ -117,7 +117,7 @@ export const deliveries = sqliteTable(
     eventId: text("event_id").notNull(),
     /** As in `hookonce_events`. */
     era: integer().notNull().default(0),
-    /** Counts the deliveries of the event from 1. */
+    /** Counts the deliveries of the event from 1. 0 is when a job applied or closed the event (SETTLED). */
     number: integer().notNull(),
     at: integer().notNull(),
     /** How it was answered. */

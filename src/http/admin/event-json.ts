@@ -103,6 +103,7 @@ function detailJson(
       outcome,
       changed_body: changedBody,
     })),
+    settled: event.settled,
     failure: failure === null ? null : failureDetail(failure),
     changed: changed === null ? null : storedJson(changed, payloadOf(changed)),
     changed_bodies: changedBodies,

@@ -65,6 +65,11 @@ export interface TimelineEntry {
   readonly changed_body: boolean;
 }
 
+export interface SettledJson {
+  readonly at: number;
+  readonly outcome: DeliveryOutcome;
+}
+
 /** What was delivered. */
 export interface StoredJson {
   readonly received_at: number;
@@ -84,6 +89,8 @@ export interface EventDetail extends EventJson {
   /** The length of the body in bytes; null if the body is not stored. */
   readonly bytes: number | null;
   readonly timeline: readonly TimelineEntry[];
+  /** When a job applied or closed it last, after it was owed; null if a delivery did, or none. */
+  readonly settled: SettledJson | null;
   /** Why it is owed, if its handler failed. */
   readonly failure: FailureDetail | null;
   /** The latest delivery whose body differed from the first one. */
@@ -97,7 +104,7 @@ export interface EventDetail extends EventJson {
   readonly replays: number;
   /** The id of the event with the same body that stands for it (`same_body`); null if it stands for itself. */
   readonly same_as: string | null;
-  /** Why it was discarded, applied after that or replayed, or which event is newer. */
+  /** Why it was discarded, applied or replayed, or which event is newer. */
   readonly reason: string | null;
 }
 

@@ -121,7 +121,7 @@ export function warnOfMissingTypes(
     const place = created.get(name)?.typePlace;
     const own = owed.filter(({ source }) => source === name);
     if (place === undefined || own.length === 0 || own.some(({ type }) => type !== "")) return [];
-    const message = `sources.${name}.type: nothing is at ${place} in the events that are owed, so they have no type. Correct it if they should have one`;
+    const message = `sources.${name}.type: the owed events have nothing at ${place}, so they have no type. Correct it if they should have one`;
     return [{ file: CONFIG_FILE, line: lineOf("type"), message }];
   });
 }
@@ -151,7 +151,7 @@ export function warnOfSharedOrders(
         .map((type) => handlers.for(folder, type));
       const [one, other] = new Set(found.flatMap((handler) => handler?.file ?? []));
       if (one === undefined || other === undefined) return [];
-      const message = `sources.${name}.newest_wins: one rule covers types of ${one} and of ${other}, so an event for one of them can make an older event for the other stale, and its handler then never runs for that event. Use one handler for these types, or a rule for each`;
+      const message = `sources.${name}.newest_wins: one rule covers types of ${one} and of ${other}, so an event for one of them can make an older event for the other stale, and that older event then never runs. Use one handler for these types, or a rule for each`;
       return [{ file: CONFIG_FILE, line: lineOf("newest_wins", index, "types"), message }];
     });
   });

@@ -64,7 +64,7 @@ export function createSources(
 function untoldTests({ test_events: tests }: ConfiguredSource, provider: Provider): KeyedMessage[] {
   if (tests === undefined || provider.testMarks !== undefined) return [];
   const names = [...providers.values()].filter(({ testMarks }) => testMarks !== undefined);
-  const message = `test_events = "${tests}" has no effect: hookonce does not know how ${signerOf(provider)} marks a test, only ${names.map(({ name }) => name).join(", ")}; remove it, and use a source with another secret for tests`;
+  const message = `test_events = "${tests}" has no effect: hookonce does not know how ${signerOf(provider)} marks a test. It knows this for ${names.map(({ name }) => name).join(", ")}. Remove test_events, and use a source with another secret for tests`;
   return [{ key: "test_events", message }];
 }
 

@@ -87,7 +87,7 @@ export async function runTrials<Begun extends object>({
         const error = isLate ? `it did not return within ${maxMs / 1000} s` : "it ended the process";
         onDied(end.running, { code: isLate ? "handler_timeout" : "handler_died", error });
       }
-      if (isLate) return `the time for it, ${maxMs / 1000} s, is over`;
+      if (isLate) return `the time limit of ${maxMs / 1000} s was reached`;
       if (end.running === undefined) return `the process that tries them ended: ${end.said}`;
     }
     return isStopped() ? "it was stopped" : undefined;

@@ -143,13 +143,14 @@ async function planStored(inbox: Inbox, request: TryRequest, eventId: string): P
       : [`${eventId} does not run ${file.file}: it runs ${usual?.file ?? "no handler"}.`]),
     ...(event.outcome === "processed" ? [ALREADY] : []),
     ...(event.outcome === "stale"
-      ? ["The event is stale: a newer one was applied, so it runs only here."]
+      ? ["The event is stale, because a newer one was applied. Only a try runs it."]
       : []),
   ];
   return { tries: [{ file: file.file, event: storedEvent({ ...event, eventId }) }], notes };
 }
 
-const ALREADY = "The event was applied before, so what its handler wrote then may be in your tables already.";
+const ALREADY =
+  "The event was applied before, so your tables may already have the rows that its handler wrote.";
 
 async function planOthers(
   inbox: Inbox,
@@ -158,7 +159,7 @@ async function planOthers(
   pace: Pace,
 ): Promise<TryPlan> {
   if (request.handler === undefined)
-    throw new HookonceError("invalid_request", "Name a handler, or an event that is stored.");
+    throw new HookonceError("invalid_request", "Name a handler or a stored event.");
   const file = fileOf(inbox, request.handler);
   const sources = sourcesFor(inbox, file, request.source);
   const one = (event: Try["event"]): TryPlan => ({ tries: [{ file: file.file, event }], notes: [] });
@@ -166,7 +167,9 @@ async function planOthers(
   if (on.from === "data")
     return one({ from: "data", source: (sources[0] as Source).name, body: on.body, type: on.type });
   const { events, isCut } = await lastEvents(inbox, file, sources, on.from === "last" ? on.count : 1, pace);
-  const notes = isCut ? ["The search for stored events ended after 5 s. Older ones were not looked at."] : [];
+  const notes = isCut
+    ? ["The search for stored events stopped after 5 s. Older events were not searched."]
+    : [];
   if (events.length > 0) {
     if (events.some(({ outcome }) => outcome === "processed")) notes.push(ALREADY);
     return { tries: events.map((event) => ({ file: file.file, event: storedEvent(event) })), notes };
@@ -203,7 +206,7 @@ function sourcesFor({ sources }: Inbox, file: HandlerFile, named: string | undef
   const source = all.find(({ name }) => name === named);
   if (source !== undefined) return [source];
   if (!sources.has(named)) throw unknownSource(named, sources);
-  const message = `Source "${named}" does not run ${file.file}, but the handlers in handlers/${sources.get(named)?.handlersOf}/.`;
+  const message = `Source "${named}" does not run ${file.file}. It runs the handlers in handlers/${sources.get(named)?.handlersOf}/.`;
   throw new HookonceError("unknown_source", message);
 }
 

@@ -22,7 +22,7 @@ export function writeFixture(inboxFolder: string, folder: string, type: string, 
       if (create(join(inboxFolder, file), json)) return file;
     }
   } catch (error) {
-    const remedy = `Let the user of hookonce serve write to ${under}/, or copy the payload from the page`;
+    const remedy = `Allow the user that runs hookonce serve to write to ${under}/, or copy the payload from the page`;
     throw new HookonceError(
       "fixture_not_written",
       `The fixture cannot be written: ${messageOf(error)}. ${remedy}.`,

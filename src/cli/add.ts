@@ -110,7 +110,7 @@ function settings({ guessed, needsPublicUrl }: Added): string[][] {
     ...(needsPublicUrl
       ? [
           [
-            "In hookonce.toml, set public_url to the URL that you register: the signature covers it, so with one wrong character, every delivery is refused.",
+            "In hookonce.toml, set public_url to the URL that you register: the signature covers it, so if one character is wrong, every delivery is refused.",
           ],
         ]
       : []),
@@ -182,7 +182,7 @@ function values({ title, secretIs }: Provider, { wanted, wantedLater }: Added): 
   return [
     ...given,
     [
-      `Do this while hookonce serve is running: ${title} sends its secret to the URL, and hookonce shows it: on the terminal, or elsewhere with hookonce verify --last.`,
+      `Do this while hookonce serve is running: ${title} sends its secret to the URL, and hookonce shows it on the terminal. Elsewhere, run hookonce verify --last.`,
     ],
     [`Confirm the webhook at ${title} with that secret.`],
     [

@@ -220,7 +220,7 @@ function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe
   const parts =
     flags.dryRun === true
       ? [
-          `${counted(wouldRun, "event")} would run${forced === 0 ? "" : ` (the handler of ${forced} had hung or ended hookonce)`}`,
+          `${counted(wouldRun, "event")} would run${forced === 0 ? "" : ` (for ${forced} of them, the handler had hung or ended hookonce)`}`,
         ]
       : [`${counted(processed, "event")} applied`];
   if (failed > 0) parts.push(`${failed} failed`);

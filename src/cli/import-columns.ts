@@ -41,7 +41,7 @@ export function columnsOf(names: readonly string[]): Columns | undefined {
   if (ids.length > 1)
     throw new HookonceError(
       "file_unreadable",
-      `${quoted(ids.map((at) => names[at] ?? ""))} may all be the provider's id of the event. Call the right one event_id, and no other.`,
+      `${quoted(ids.map((at) => names[at] ?? ""))} could each be the event id. Name the right column event_id, and no other.`,
     );
   const firstOf = (wanted: readonly string[]): number | undefined =>
     wanted.map((name) => plain.indexOf(name)).find((at) => at !== -1);

@@ -63,7 +63,7 @@ export function createRowReader(): RowReader {
       // Many exports do not quote: a cell that begins with a quotation mark would swallow the rows below it.
       if (open !== undefined && row.isWhole(line))
         throw unreadable(
-          `Line ${open.line} opens a quotation mark, and line ${number} is a row before it is closed. Export only event_id, type and received_at, or quote each cell.`,
+          `Line ${open.line} opens a quotation mark, but line ${number} is a new row and the mark is not closed. Export only event_id, type and received_at, or quote each cell.`,
         );
       const { line: from, text } = open === undefined ? { line: number, text: line } : open;
       const whole = open === undefined ? text : `${text}\n${line}`;
@@ -71,15 +71,13 @@ export function createRowReader(): RowReader {
         open = undefined;
         return format.read(whole, from);
       }
-      if (whole.length > MAX_ROW)
-        throw unreadable(`The quotation mark that is opened in line ${from} is not closed.`);
+      if (whole.length > MAX_ROW) throw unreadable(`The quotation mark in line ${from} is not closed.`);
       open = { line: from, text: whole };
       return undefined;
     },
     end() {
-      if (open !== undefined)
-        throw unreadable(`The quotation mark that is opened in line ${open.line} is not closed.`);
-      if (number === 0) throw unreadable("The file is empty. Look whether the export failed.");
+      if (open !== undefined) throw unreadable(`The quotation mark in line ${open.line} is not closed.`);
+      if (number === 0) throw unreadable("The file is empty. Check whether the export failed.");
       if (format === undefined) throw unreadable("The file has only empty lines.");
     },
   };
@@ -175,11 +173,11 @@ function csv({ names, delimiter, columns, line: headerLine }: Header): Format {
       // Below the header, psql and other clients draw a line.
       if (line === headerLine + 1 && /^[-+=|:\s]+$/.test(text))
         throw unreadable(
-          `Line ${line} is part of a table that is drawn for people. Export CSV: psql --csv, sqlite3 -csv -header or mysql --batch.`,
+          `Line ${line} is part of a formatted table. Export CSV: psql --csv, sqlite3 -csv -header or mysql --batch.`,
         );
       const cells = cellsOf(text, delimiter);
       if (cells.length !== names.length)
-        throw invalid(`The line has ${cells.length} columns, and the header has ${names.length}.`);
+        throw invalid(`The line has ${cells.length} columns, but the header has ${names.length}.`);
       return {
         line,
         id: plausible(cells[id] as string),
@@ -194,7 +192,7 @@ function readId(given: string, line: number): ImportRow {
   const text = given.trim();
   if (isSeveral(text))
     throw invalid(
-      "The line has several columns, and the first line has one. If this is an id, use CSV: write event_id in the first line, and the id in quotation marks.",
+      "The line has several columns, but the first line has one. If the line is an id, use CSV: write event_id in the first line, and put the id in quotation marks.",
     );
   return { line, id: plausible(cellsOf(text, "\t").join("\t")), type: undefined, time: undefined };
 }
@@ -248,7 +246,7 @@ const NO_ID: readonly (readonly [RegExp, string])[] = [
   [/^\(\d+ rows?(?: affected)?\)$/, "is the count that a database client adds. Export CSV without it."],
   [/^\d(?:[.,]\d+)?E[+-]?\d+$/i, "is a number that a spreadsheet has rounded. Export the ids without it."],
   [/^'.*'$/, "is in single quotes. Write the id without them."],
-  [/^(?:null|\\N|undefined|none)$/i, "is no id. Export only rows that have one."],
+  [/^(?:null|\\N|undefined|none)$/i, "is not an id. Export only rows that have one."],
 ];
 
 function plausible(id: string): string {
@@ -299,7 +297,7 @@ function objectOf(text: string): Record<string, unknown> {
   try {
     row = JSON.parse(text);
   } catch {
-    throw invalid("The line is not a whole JSON object. Write one object per line, as jq -c . FILE does.");
+    throw invalid("The line is not a complete JSON object. Write one object per line, as jq -c . FILE does.");
   }
   if (typeof row !== "object" || row === null || Array.isArray(row))
     throw invalid("The line is not a JSON object.");

@@ -65,7 +65,7 @@ export async function runImport(file: string, folder: string, flags: ImportFlags
       if (!yielded.includes(true)) continue;
       await admin[Symbol.asyncDispose]();
       progress("");
-      complain("hookonce serve is starting. The rest goes to it.");
+      complain("hookonce serve is starting, so it imports the rest.");
       admin = await waitForServe(options, "hookonce import");
     }
   }
@@ -200,7 +200,7 @@ function printTotal(total: Total, first: readonly Row[], { source, dryRun, stopp
   );
   if (old > 0)
     say(
-      `${counted(old, "event is", "events are")} older than the time for which the provider retries: only a redelivery by hand can bring ${old === 1 ? "it" : "them"} again.`,
+      `${counted(old, "event is", "events are")} older than the provider's retries: only a manual redelivery can send ${old === 1 ? "it" : "them"} again.`,
     );
 }
 

@@ -102,7 +102,7 @@ export function eventReport(event: EventDetail, { now }: Display): string {
     sentenceOf(event, now),
     ...(event.type_missing_at === null
       ? []
-      : [`It has no type: nothing is at ${event.type_missing_at}, where its source's type expects it.`]),
+      : [`It has no type: its source looks for the type at ${event.type_missing_at}, but nothing is there.`]),
     ...(event.reason === null || event.outcome === "stale" ? [] : [`Reason: ${visible(event.reason)}`]),
   ];
   if (failure !== null) {
@@ -174,7 +174,7 @@ function sentenceOf(event: EventDetail, now: number): string {
         ? `Stale, so no handler ran. ${visible(event.reason)}`
         : event.same_as === null
           ? SENTENCES[outcome]
-          : `Ignored: its body is that of the event ${visible(event.same_as)}, which stands for it (same_body).`;
+          : `Ignored: it has the same body as the event ${visible(event.same_as)} (same_body).`;
   return `Received ${shortTime(at, now)} (${ago(at, now)}). ${words}${copies}`;
 }
 

@@ -26,7 +26,7 @@ export async function runStop(
 ): Promise<number> {
   const others = Object.entries(flags).filter(([name, value]) => !ALLOWED.has(name) && value !== undefined);
   if (ids.length > 0 || others.length > 0)
-    throw new UsageError(`--stop ends each running ${action}: leave out ids and other options`);
+    throw new UsageError(`--stop stops every running ${action}: leave out ids and other options`);
   const admin = await connectAdmin({ folder, database: flags.database });
   const running = admin === undefined ? [] : await runningJobs(admin);
   const wanted = running.filter((job) => job.action === action);

@@ -45,7 +45,7 @@ async function runOnce(folder: string, filters: readonly string[], flags: TestFl
     complain(
       all.length === 0
         ? `There is no *.test.ts below ${join(folder, "handlers")}. Write one beside a handler, as in handlers/stripe/invoice.paid.test.ts.`
-        : `No test file has ${filters.map((text) => `"${text}"`).join(" or ")} in its path. There are: ${all.join(", ")}`,
+        : `No test file has ${filters.map((text) => `"${text}"`).join(" or ")} in its path. The test files are: ${all.join(", ")}`,
     );
     return EXIT.failed;
   }
@@ -75,7 +75,7 @@ async function runAgain(folder: string, run: () => Promise<number>): Promise<num
   process.once("SIGTERM", () => ended.resolve(EXIT.done));
   for (;;) {
     await run();
-    say("Waiting for a change in handlers/, migrations/ or hookonce.toml. To stop: Ctrl-C");
+    say("Waiting for a change in handlers/, migrations/ or hookonce.toml. Ctrl+C stops.");
     const code = await Promise.race([changed.promise, ended.promise]);
     if (typeof code === "number") {
       watcher.close();

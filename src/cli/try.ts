@@ -94,7 +94,7 @@ function print({ items, notes, why }: TryJson, { json }: TryFlags): void {
     if (reports.length > 0) sayTable([reports.join("\n\n")]);
   }
   if (items.some(({ from, why: notRun }) => from === "sample" && notRun !== null))
-    complain("note: To try it on a body of your own, use --data FILE.");
+    complain("note: To try it on your own body, use --data FILE.");
   else for (const note of notes) complain(visible(`note: ${note}`));
   if (why !== null) complain(visible(`error: not tried: ${why}`));
 }

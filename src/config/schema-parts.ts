@@ -24,7 +24,7 @@ const newestRule = once(() =>
       z.string().check(
         z.regex(/^[^*]*\*?$/, {
           error: ({ input }) =>
-            `${literal(input)} has a * that is not its last character: write a whole type, or the beginning of types and *, as in "customer.subscription.*"`,
+            `${literal(input)} has a * that is not its last character: write a whole type, or a prefix and *, as in "customer.subscription.*"`,
         }),
       ),
     ),

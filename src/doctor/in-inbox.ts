@@ -211,5 +211,5 @@ function inWords(event: Identity | HookonceError, source: Source | HookonceError
   if (event instanceof HookonceError) return `none: ${messageOf(event)} [${event.code}]`;
   if (event.type !== "") return `${event.id}, ${event.type}`;
   const place = source instanceof HookonceError ? undefined : source.typePlace;
-  return `${event.id}, ${place === undefined ? "no type" : `no type: nothing is at ${place}, where this source's type expects it`}`;
+  return `${event.id}, ${place === undefined ? "no type" : `no type: this source looks for it at ${place}, but nothing is there`}`;
 }

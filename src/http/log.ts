@@ -57,13 +57,13 @@ export function createDeliveryLog(
       log.warn(
         { source },
         outcome === "ignored"
-          ? 'a test event was ignored, and so is each later one (test_events = "ignore")'
+          ? 'a test event was ignored, and so are later ones (test_events = "ignore")'
           : 'test events arrive and are applied like others. To ignore or refuse them, set test_events to "ignore" or "refuse"',
       );
     if (type === "" && typePlace !== undefined && once(`no type ${source}`))
       log.warn(
         { source },
-        `nothing is at ${typePlace}, where this source's type expects it, so the event has no type. Correct type in hookonce.toml if it should have one`,
+        `this source looks for the type at ${typePlace}, but nothing is there, so the event has no type. Correct type in hookonce.toml if it should have one`,
       );
     if (outcome === "processed" && rowsChanged === 0 && once(`rows ${String(handler)}`)) {
       log.warn(

@@ -64,7 +64,8 @@ export function judge(place: Place, newest: Newest | undefined, { eventId, isNam
     const message = `${other} was applied for the key ${place.key}, and the version ${place.version} cannot be compared with it, because one is a whole number and the other a time. If this event is the newer one, run: hookonce apply ${eventId}. Otherwise discard it.`;
     return { fail: new HookonceError("mixed_versions", message) };
   }
-  if (order < 0) return { stale: `${other} was applied before this one with the version ${place.version}.` };
+  if (order < 0)
+    return { stale: `${other} was applied before this one, which has the version ${place.version}.` };
   if (order > 0 || place.ties === "apply" || newest.eventId === eventId || isNamed) return "newest";
   const message = `${other} was applied for the key ${place.key}, and this one has the same version. To apply it after all, run: hookonce apply ${eventId}. Otherwise discard it.`;
   return { fail: new HookonceError("version_tie", message) };

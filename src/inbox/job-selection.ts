@@ -108,13 +108,13 @@ function refuseOutcome({ action, filter: { outcome }, evenStale }: EventJobReque
       outcome === "stale" ? "For stale ones, add --even-stale." : "To run what is owed, use hookonce apply.";
     throw new HookonceError(
       "not_processed",
-      `Only processed events can be replayed, and the filter asks for ${outcome} ones. ${remedy}`,
+      `Only processed events can be replayed, but the filter asks for ${outcome} ones. ${remedy}`,
     );
   }
   if (!isOwed({ outcome }))
     throw new HookonceError(
       "not_owed",
-      `Only owed events can be ${action === "apply" ? "applied" : "discarded"}, and the filter asks for ${outcome} ones. Use unhandled or failed.`,
+      `Only owed events can be ${action === "apply" ? "applied" : "discarded"}, but the filter asks for ${outcome} ones. Use unhandled or failed.`,
     );
 }
 

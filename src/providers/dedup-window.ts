@@ -41,7 +41,7 @@ export function dedupWindowOf(source: Windowed, scheme: Scheme): number | undefi
     );
   if (sameBody !== undefined)
     refuse(
-      'contradicts same_body = "duplicate", which takes equal bodies for one event for ever. Remove one of them',
+      'contradicts same_body = "duplicate", which treats equal bodies as one event for ever. Remove one of them',
     );
   if (!isOnlyScheme(provider) && window <= provider.retryWindowMs)
     refuse(

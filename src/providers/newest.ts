@@ -7,7 +7,7 @@ import { parseVersion } from "./version.ts";
 
 /** A rule of `newest_wins`: of the events with one key, an older one is not applied after a newer one. */
 export interface NewestRule {
-  /** Exact types, or the beginning of types and `*`. */
+  /** Exact types, or prefixes that end in `*`. */
   readonly types: readonly string[];
   readonly key: Selector;
   readonly version: Selector;
@@ -41,7 +41,7 @@ export function compileNewest(rules: readonly NewestRule[]): PlaceOf {
   return (event) => compiled.find(({ isFor }) => isFor(event.type))?.placeOf(event);
 }
 
-/** Whether a type is one of these: each is exact, or the beginning of types and `*`. */
+/** Whether a type matches one of these: exact types, or prefixes that end in `*`. */
 export function matchesType(patterns: readonly string[], type: string): boolean {
   return patterns.some((pattern) => {
     if (pattern.endsWith("\\*")) return type === `${pattern.slice(0, -2)}*`;

@@ -41,7 +41,7 @@ export function starterHandler(
   const update = example.update?.(type) ?? `  ${table}`;
   const text = `${UNFINISHED_LINE}. Until you delete this line, each event fails and is kept: hookonce apply runs it later.
 -- ${provider.title}: ${what}. Its changes are committed once per event, in the transaction that records the event.
--- Write your update, for example with a table of your own from migrations/:
+-- Write your update, for example to a table that you create in migrations/:
 --
 ${update.replaceAll(/^/gm, "-- ").replaceAll(/^-- $/gm, "--")}
 --
@@ -70,7 +70,7 @@ test(${what}, async () => {
 
   const answers = await box.deliver(${JSON.stringify(source)}, event, { times: 2 });
 
-  // A starter fails. Once the handler is written, expect ["processed", "duplicate"], and check its rows:
+  // The starter fails until you edit it. Then expect ["processed", "duplicate"], and check the rows:
   // expect(box.db.query("select * from your_table").all()).toEqual([…]);
   expect(answers.map(({ code, outcome }) => code ?? outcome)).toEqual(["handler_unfinished", "handler_unfinished"]);
 });

@@ -51,7 +51,7 @@ const deliver = async (inbox: TestInbox, id: string, type: string, more: object 
 };
 
 const never = (clause: string, table: string, column: string) =>
-  `"${clause}" never finds a conflict, because no unique index of ${table} covers what is inserted: each run adds a row. Add one in migrations/, such as: create unique index ${table}_${column} on ${table} (${column});`;
+  `"${clause}" never finds a conflict, because no unique index of ${table} covers the inserted columns, so each run adds a row. Add one in migrations/, such as: create unique index ${table}_${column} on ${table} (${column});`;
 
 /** With 10,001 orders and one credit. */
 async function filled(sql: string): Promise<TestInbox> {

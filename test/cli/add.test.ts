@@ -229,7 +229,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
       "handlers/notion/page.content_updated.sql",
       "handlers/notion/page.created.sql",
       "3. Do this while hookonce serve is running: Notion sends its secret",
-      "and hookonce shows it: on the terminal, or elsewhere with hookonce verify --last.",
+      "and hookonce shows it on the terminal. Elsewhere, run hookonce verify --last.",
       "4. Confirm the webhook at Notion",
       "NOTION_WEBHOOK_SECRET=",
       "hookonce send notion   (once you have the secret)",

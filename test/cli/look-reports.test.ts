@@ -198,7 +198,7 @@ Payload, 14 bytes
     "id": "evt_1"
   }`);
   expect(eventReport(detail({ outcome: "ignored", same_as: "evt_0" }), pipe)).toContain(
-    "Ignored: its body is that of the event evt_0, which stands for it (same_body).",
+    "Ignored: it has the same body as the event evt_0 (same_body).",
   );
   const failedFirst = { number: 1, at: now - 60_000, outcome: "failed", changed_body: false } as const;
   const copy = { number: 2, at: now, outcome: "duplicate", changed_body: false } as const;

@@ -151,7 +151,7 @@ test("is credited", async () => {
     const filtered = await run(["test", path, "b"]);
     expect([filtered.code, filtered.stderr]).toEqual([
       1,
-      'No test file has "b" in its path. There are: handlers/stripe/a.test.ts\n',
+      'No test file has "b" in its path. The test files are: handlers/stripe/a.test.ts\n',
     ]);
     const nowhere = await run(["test", join(path, "handlers")]);
     expect(nowhere.code).toBe(1);

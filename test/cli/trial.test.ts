@@ -131,7 +131,7 @@ describeUnless(onlyInFullRun(), "handlers are tried in a process of their own", 
     expect(warnings).toEqual([
       "handlers/stripe/invoice.paid.ts: failed on a made-up invoice.paid: it did not return within 4 s",
     ]);
-    expect(lines).toEqual(["other handlers were not tried: the time for it, 4 s, is over"]);
+    expect(lines).toEqual(["other handlers were not tried: the time limit of 4 s was reached"]);
   }, 20_000);
 
   test("a handler that exits, or writes to standard output, disturbs nothing", async () => {

@@ -413,7 +413,7 @@ describeUnless(onlyInFullRun(), "tries that take longer", () => {
       expect(items).toMatchObject([
         { failure: { code: "handler_timeout", error: "it did not return within 3 s" }, event_id: "1" },
       ]);
-      expect(why).toBe("the time for it, 3 s, is over");
+      expect(why).toBe("the time limit of 3 s was reached");
       expect(dump(inbox.databasePath)).toEqual(before);
     }
     writeFileSync(

@@ -225,7 +225,7 @@ describe("words", () => {
     );
     expect(storyOf({ ...event, outcome: "unhandled" })).toContain("the event is owed");
     const same = storyOf({ ...event, outcome: "ignored", same_as: "evt_0" });
-    expect(same).toContain("Its body is that of the event evt_0, which stands for it (same_body).");
+    expect(same).toContain("It has the same body as the event evt_0 (same_body), so it never runs.");
 
     const delivered = (...outcomes: TimelineEntry["outcome"][]): string =>
       storyOf({ ...event, deliveries: outcomes.length, timeline: deliveriesOf(...outcomes) });

@@ -76,7 +76,7 @@ describe("versions", () => {
   });
 });
 
-test("types are exact, or the beginning of types and a *", () => {
+test("types are exact, or prefixes that end in *", () => {
   expect(matchesType(["customer.*"], "customer.created")).toBe(true);
   expect(matchesType(["customer.*"], "customer")).toBe(false);
   expect(matchesType(["a", "b"], "b")).toBe(true);

@@ -161,7 +161,7 @@ describe("writeFixture", () => {
     expect(refused).toBeInstanceOf(HookonceError);
     expect((refused as HookonceError).code).toBe("fixture_not_written");
     expect((refused as HookonceError).message).toContain(
-      "Let the user of hookonce serve write to handlers/shop/",
+      "Allow the user that runs hookonce serve to write to handlers/shop/",
     );
   });
 });

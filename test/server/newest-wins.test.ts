@@ -63,7 +63,7 @@ describe("a stale event", () => {
     const detail = await json<EventDetail>(inbox, "/api/event?source=default&event_id=old");
     expect(detail).toMatchObject({
       outcome: "stale",
-      reason: "The event new with the version 2 was applied before this one with the version 1.",
+      reason: "The event new with the version 2 was applied before this one, which has the version 1.",
       payload: { version: 1 },
       timeline: [{ outcome: "stale" }, { outcome: "duplicate" }],
     });

@@ -102,7 +102,7 @@ test("test_events is an error for a provider whose events do not say that they a
     environment: { GITHUB: "secret" },
   });
   expect(problems.map(({ message, line }) => `${line}: ${message}`).join("\n")).toMatch(
-    /^5: sources\.github: test_events = "ignore" has no effect: hookonce does not know how GitHub marks a test, only stripe, paddle, /,
+    /^5: sources\.github: test_events = "ignore" has no effect: hookonce does not know how GitHub marks a test\. It knows this for stripe, paddle, /,
   );
 });
 

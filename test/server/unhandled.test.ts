@@ -289,8 +289,10 @@ test("a type path that finds nothing is named once in the log, and by the event"
     files: { "handlers/a/_any.sql": "select 1;" },
   });
   for (const id of ["evt_1", "evt_2"]) await inbox.deliver({ id, event: "paid" }, { source: "a" });
-  expect(inbox.log.filter(({ msg }) => msg.startsWith("nothing is at")).map(({ msg }) => msg)).toEqual([
-    "nothing is at body:$.evnt, where this source's type expects it, so the event has no type. Correct type in hookonce.toml if it should have one",
+  expect(
+    inbox.log.filter(({ msg }) => msg.startsWith("this source looks for")).map(({ msg }) => msg),
+  ).toEqual([
+    "this source looks for the type at body:$.evnt, but nothing is there, so the event has no type. Correct type in hookonce.toml if it should have one",
   ]);
   const event = await inbox.api("/api/event?event_id=evt_1");
   expect(await event.json()).toMatchObject({ type: "", type_missing_at: "body:$.evnt" });

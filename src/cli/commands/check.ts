@@ -12,12 +12,9 @@ export const check = defineCommand<[], CheckFlags>({
     new Option("--database <path>", "Check this database, not the one that the config names"),
     new Option(
       "--events <n>",
-      "Try each handler on its newest n stored events, too, and roll back; a handler that fails is a problem",
+      "Also try each handler on its newest n stored events, and roll back. A handler that fails is a problem",
     ).argParser(count),
-    new Option(
-      "--json",
-      "Print each problem, warning and note as a JSON object on a line of standard output",
-    ),
+    new Option("--json", "Print each problem, warning and note as a line of JSON on standard output"),
   ],
   async run({ flags, folder }) {
     const { runCheck } = await import("../check.ts");

@@ -18,6 +18,6 @@ export const steer = {
     "Also run stale events, although newer ones were applied before them",
   ),
   yes: new Option("--yes", "Do not ask before changing more than one event"),
-  stop: new Option("--stop", "Stop this job, wherever it was begun"),
+  stop: new Option("--stop", "Stop the running job, even if it was started elsewhere"),
   dryRun: new Option("--dry-run", "Only show what would be done"),
 } as const;

@@ -71,12 +71,12 @@ function Detail(props: {
       </p>
       {event.type_missing_at === null ? null : (
         <p class="warn">
-          ○ It has no type: nothing is at <code>{event.type_missing_at}</code>, where its source's type
-          expects it.
+          ○ It has no type: its source looks for the type at <code>{event.type_missing_at}</code>, but nothing
+          is there.
         </p>
       )}
       {event.outcome === "processed" && event.rows_changed === 0 && event.handler !== null ? (
-        <p class="warn">○ Its handler changed no row. Is that what it should do?</p>
+        <p class="warn">○ Its handler changed no row. Is that intended?</p>
       ) : null}
       {mayAct && (action !== undefined || event.payload !== null) ? (
         <div class="buttons">

@@ -100,7 +100,7 @@ export function JobDialog(props: {
             />
           </label>
           <label>
-            At most this many a second (optional)
+            Events per second, at most (optional)
             <input
               value={rate}
               inputMode="numeric"

@@ -24,7 +24,7 @@ export function Try(props: {
         <button type="button" onClick={run} disabled={state === "running"}>
           {state === "running" ? "Trying…" : label}
         </button>{" "}
-        <span class="quiet">Runs the handler as its file is now, and rolls back.</span>
+        <span class="quiet">Runs the current file of the handler, and rolls back.</span>
       </p>
       <div aria-live="polite">
         {state === undefined || state === "running" ? null : "error" in state ? (

@@ -170,7 +170,7 @@ export function storyOf(event: EventDetail): string {
     case "ignored":
       return event.same_as === null
         ? `Received at ${at} and ignored, as the config says. Its payload is not kept.`
-        : `Received at ${at}. Its body is that of the event ${visible(event.same_as)}, which stands for it (same_body). It never runs.`;
+        : `Received at ${at}. It has the same body as the event ${visible(event.same_as)} (same_body), so it never runs.`;
     case "stale":
       return `Received at ${at}, but a newer event had been applied. Nothing was changed.${event.reason === null ? "" : ` ${visible(event.reason)}`}${later}`;
     case "discarded":

@@ -58,7 +58,7 @@ function withoutConflict(db: Database, sql: string): string | undefined {
   if (canConflict(db, table, given)) return undefined;
   const column = given?.find((one) => one === "event_id") ?? given?.[0] ?? columnsOf(db, table)[0]?.name;
   const index = `create unique index ${table}_${column} on ${table} (${column});`;
-  return `"${clause}" never finds a conflict, because no unique index of ${table} covers what is inserted: each run adds a row. Add one in migrations/, such as: ${index}`;
+  return `"${clause}" never finds a conflict, because no unique index of ${table} covers the inserted columns, so each run adds a row. Add one in migrations/, such as: ${index}`;
 }
 
 interface Column {

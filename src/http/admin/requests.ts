@@ -195,7 +195,7 @@ export const tryRequest = z
     ),
     z.refine(({ handler, event_id: id }) => handler !== undefined || id !== undefined, {
       path: ["handler"],
-      error: "Name a handler, or an event that is stored.",
+      error: "Name a handler or a stored event.",
     }),
   );
 

@@ -55,8 +55,8 @@ async function tryAll(order: TryOrder, say: (line: TryLine) => void): Promise<vo
   if ("why" in opened) return say({ is: "refused", why: opened.why });
   for (const one of order.tries) {
     const handler = await loaded(one.file, opened);
-    const chosen = "failure" in handler ? handler : eventsFor(one, opened);
-    if ("failure" in handler || !("events" in chosen)) {
+    const chosen = "hash" in handler ? eventsFor(one, opened) : handler;
+    if (!("hash" in handler) || !("events" in chosen)) {
       say({ is: "end", ran: { ...nothingDone(one.file, one.event), ...chosen } });
       continue;
     }
@@ -83,11 +83,12 @@ interface Opened {
 async function loaded(
   file: string,
   { trial, read }: Opened,
-): Promise<LoadedHandler | Pick<TriedJson, "failure">> {
+): Promise<LoadedHandler | Pick<TriedJson, "failure"> | Pick<TriedJson, "why">> {
   const code = read.code.find((one) => one.code.file === file)?.code;
   const handler = code === undefined ? read.problems : await trial.loadHandler(code);
   if ("hash" in handler) return handler;
-  const problem = handler.find((one) => one.file === file) ?? { message: "it was not found", file };
+  const problem = handler.find((one) => one.file === file);
+  if (problem === undefined) return { why: "its source has a problem" };
   const at = problem.line === undefined ? file : `${file}:${problem.line}`;
   return { failure: { code: "handlers_invalid", error: problem.message, at, line: null } };
 }

@@ -83,6 +83,20 @@ describeUnless(onlyInFullRun(), "handlers are tried in a process of their own", 
     expect(readdirSync(inbox.path).sort()).toEqual(["handlers", "hookonce.toml", "migrations"]);
   }, 20_000);
 
+  test("check does not try the handlers of a source that has a problem", async () => {
+    using inbox = scratch({
+      "hookonce.toml": `${config}nothing = 1\n[sources.github]\nprovider = "github"\nsecret = "env:S"\n`,
+      "migrations/1.sql": credits,
+      "handlers/stripe/invoice.paid.sql": insert("customer"),
+      "handlers/github/push.ts": ts("null.length;"),
+    });
+    const { code, stderr } = await run(["check", inbox.path], { environment });
+    expect(code).toBe(1);
+    expect(stderr).toContain("sources.stripe.nothing");
+    expect(stderr).toContain("handlers/github/push.ts:4: failed on a made-up push");
+    expect(stderr).not.toContain("handlers/stripe");
+  }, 20_000);
+
   test("uses the real rows while it is served, and leaves no trace", async () => {
     const handler = "handlers/stripe/invoice.paid.sql";
     await using inbox = await inboxWith({

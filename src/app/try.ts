@@ -224,8 +224,19 @@ function fileOf({ folder, files }: Inbox, given: string): HandlerFile {
   const remedy =
     all.length === 0
       ? "there are no handlers yet: hookonce add writes some"
-      : nearest(given, all, `the handlers are ${all.slice(0, 8).join(", ")}${all.length > 8 ? ", …" : ""}`);
+      : nearestFile(
+          given,
+          all,
+          `the handlers are ${all.slice(0, 8).join(", ")}${all.length > 8 ? ", …" : ""}`,
+        );
   throw new HookonceError("unknown_handler", `There is no handler ${given} in ${folder}; ${remedy}`);
+}
+
+/** Compares as much of each path as is given: `paid.sql` with the names, `stripe/paid.sql` with the folders too. */
+function nearestFile(given: string, files: readonly string[], others: string): string {
+  const length = given.split("/").length;
+  const ends = new Map(files.map((file) => [file, { aliases: [file.split("/").slice(-length).join("/")] }]));
+  return nearest(given, ends, others);
 }
 
 function realPath(path: string): string {

@@ -31,10 +31,15 @@ export function tryReport(tried: TriedJson, width: number): string {
   return parts.join("\n\n");
 }
 
-function eventIn({ from, source, event_id: id, type }: TriedJson): string {
-  const named = `${source === "" ? "" : `source ${source}, `}type ${type || "(none)"}`;
-  if (from === "sample") return `a sample event (${named})`;
-  return from === "data" ? `the given body (${named})` : `${id} (${named})`;
+function eventIn({ from, source, event_id: id, type, failure, why }: TriedJson): string {
+  // If the handler did not begin, the event need not have been read.
+  const isRead = type !== "" || (why === null && failure?.code !== "handlers_invalid");
+  const named = [
+    ...(source === "" ? [] : [`source ${source}`]),
+    ...(isRead ? [`type ${type || "(none)"}`] : []),
+  ];
+  const what = from === "sample" ? "a sample event" : from === "data" ? "the given body" : id;
+  return named.length === 0 ? what : `${what} (${named.join(", ")})`;
 }
 
 function endOf({ failure, reply, rows_changed: rows, duration_us: us }: TriedJson): string {

@@ -369,6 +369,21 @@ test("a given body that is a test event runs, even if the source ignores these",
   expect(one).toMatchObject({ event_id: "1", why: null, rows_changed: 3 });
 });
 
+test("names the handler that was meant, and says no more of an event than is known", async () => {
+  await using inbox = await inboxWith({ "handlers/default/invoice.paid.sql": upsert });
+  for (const handler of ["invoice.payd.sql", "default/invoice.payd.sql", "handlers/default/invoice.payd.sql"])
+    expect(tried(inbox, { handler, on: body({}) })).rejects.toThrow(
+      "; did you mean handlers/default/invoice.paid.sql?",
+    );
+  inbox.write({ "handlers/default/broken.sql": "selec 1;", "body.json": "{}" });
+  const firstLine = async (...more: string[]): Promise<string | undefined> =>
+    (await run(["try", "default/broken.sql", ...more], { cwd: inbox.folder })).stdout.split("\n")[0];
+  expect(await firstLine()).toBe("handlers/default/broken.sql on a sample event");
+  expect(await firstLine("--data", `${inbox.folder}/body.json`)).toBe(
+    "handlers/default/broken.sql on the given body (source default)",
+  );
+}, 30_000);
+
 test("the README's handler is tried, and prints what the README shows", async () => {
   await using inbox = await testInbox({
     config: '[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n',

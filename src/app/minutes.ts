@@ -66,7 +66,7 @@ export async function startMinutes(
     const entries = waiting.slice(-MAX_WAITING);
     waiting = [];
     try {
-      const all: Entry[] = [...entries, { entry: "rollups" }];
+      const all: Entry[] = [...entries, { entry: "rollups", at: now }];
       await queue.write({ kind: "record", entries: all }, stopping.signal);
       failing = false;
     } catch (error) {

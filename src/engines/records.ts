@@ -54,5 +54,5 @@ export type Entry =
   /** Adds to the refusals of the minute of `at`. */
   | { readonly entry: "refused"; readonly source: string; readonly at: number; readonly count: number }
   | { readonly entry: "secret"; readonly source: string; readonly secret: string; readonly at: number }
-  /** Adds what was counted since the last time to its minutes, hours and days, and removes old ones. */
-  | { readonly entry: "rollups" };
+  /** Adds what was counted since the last time to its minutes, hours and days, and removes old ones. `at` is now. */
+  | { readonly entry: "rollups"; readonly at: number };

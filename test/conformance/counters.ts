@@ -14,7 +14,7 @@ const NOON = 20_000 * DAY + 12 * HOUR + 30 * MINUTE + 20_000;
 
 const branch = sourceWith({ name: "branch", handlersOf: "shop" });
 
-const addUp: Job = { kind: "record", entries: [{ entry: "rollups" }] };
+const addUp = (at: number): Job => ({ kind: "record", entries: [{ entry: "rollups", at }] });
 
 const refusal = (at: number): Job => ({
   kind: "record",
@@ -49,17 +49,26 @@ export function createCounterTests(name: string, harness: EngineHarness): void {
           let now = NOON;
           let delivered = 0;
           const perDay = new Map<number, number>();
+          const times: number[] = [];
+          let mostNow = 0;
           for (const { clock, does } of steps) {
             now += clock;
+            mostNow = Math.max(mostNow, now);
             if (does === "deliver") {
               await it.commit([counted(`evt_${delivered++}`, now)]);
+              times.push(now);
               const day = now - (now % DAY);
               perDay.set(day, (perDay.get(day) ?? 0) + 1);
             } else if (does === "reopen") await it.reopen();
-            else await it.commit([addUp]);
+            else await it.commit([addUp(now)]);
           }
           const reader = await it.engine.reader();
           for (const span of ["hour", "day"] as const) expect(await processed(reader, span)).toBe(delivered);
+          // No minute of the last five days goes, whatever the clock said in between.
+          const since = mostNow - 5 * DAY;
+          const kept = times.filter((at) => at - (at % MINUTE) >= since);
+          const minutes = await processed(reader, "minute", { ...EVER, since });
+          expect(minutes).toBeGreaterThanOrEqual(kept.length);
           const days = await reader.rollups("day", EVER);
           expect(new Map(days.map(({ at, processed }) => [at, processed]))).toEqual(perDay);
         }),
@@ -69,9 +78,14 @@ export function createCounterTests(name: string, harness: EngineHarness): void {
 
     test("a clock that was ahead for one delivery damages nothing else", async () => {
       await using it = await openEngine(harness);
-      await it.commit([counted("a", NOON - 3 * DAY), counted("b", NOON - 1), counted("c", NOON), addUp]);
-      await it.commit([counted("d", NOON + 5 * DAY), addUp]);
-      await it.commit([counted("e", NOON + 10 * MINUTE), addUp]);
+      await it.commit([
+        counted("a", NOON - 3 * DAY),
+        counted("b", NOON - 1),
+        counted("c", NOON),
+        addUp(NOON),
+      ]);
+      await it.commit([counted("d", NOON + 5 * DAY), addUp(NOON + 5 * DAY)]);
+      await it.commit([counted("e", NOON + 10 * MINUTE), addUp(NOON + 10 * MINUTE)]);
       await it.commit([counted("f", NOON + 1)]);
       const reader = await it.engine.reader();
       expect(await processed(reader, "day")).toBe(6);
@@ -85,6 +99,22 @@ export function createCounterTests(name: string, harness: EngineHarness): void {
       ]);
       expect(await reader.seen(NOON + 6 * DAY)).toEqual([{ source: "shop", lastDeliveryAt: NOON + 5 * DAY }]);
     });
+
+    test("minutes and hours of today are kept after the clock was ahead on many days", async () => {
+      await using it = await openEngine(harness);
+      for (let day = 1; day <= 401; day++) {
+        const at = NOON + day * DAY;
+        await it.commit([counted(`ahead_${day}`, at), addUp(at)]);
+      }
+      for (let n = 0; n < 3; n++) {
+        const at = NOON + n * MINUTE;
+        await it.commit([counted(`today_${n}`, at), addUp(at)]);
+      }
+      const reader = await it.engine.reader();
+      const today = { since: NOON - MINUTE, until: NOON + HOUR };
+      expect(await processed(reader, "minute", today)).toBe(3);
+      expect(await processed(reader, "hour", { ...today, since: NOON - HOUR })).toBe(3);
+    }, 20_000);
 
     test("counts show at once, and the same after they were added up", async () => {
       await using it = await openEngine(harness);
@@ -121,7 +151,7 @@ export function createCounterTests(name: string, harness: EngineHarness): void {
         ],
       ]);
       for (let n = 0; n < 2; n++) {
-        await it.commit([addUp]);
+        await it.commit([addUp(NOON + MINUTE)]);
         expect(await counts()).toEqual(expected);
       }
     });
@@ -129,8 +159,8 @@ export function createCounterTests(name: string, harness: EngineHarness): void {
     test("minutes are removed after five days with deliveries, and hours after 400", async () => {
       await using it = await openEngine(harness);
       const days = Array.from({ length: 402 }, (_, day) => NOON + day * DAY);
-      for (const at of days) await it.commit([counted(`evt_${at}`, at), addUp]);
-      await it.commit([addUp]);
+      for (const at of days) await it.commit([counted(`evt_${at}`, at), addUp(at)]);
+      await it.commit([addUp(days.at(-1) ?? 0)]);
       const reader = await it.engine.reader();
       const kept = await Promise.all(
         (["minute", "hour", "day"] as const).map((span) => processed(reader, span)),

@@ -55,7 +55,7 @@ export function createEntries(db: Database): (entry: Entry) => void {
         ).run(entry.source, entry.secret, entry.at);
         return;
       case "rollups":
-        addUpRollups();
+        addUpRollups(entry.at);
     }
   };
 }

@@ -12,8 +12,8 @@ export const SPAN_MS: Readonly<Record<Span, number>> = {
 };
 
 /**
- * On how many days with deliveries minutes and hours are kept. Days are counted and no time is compared,
- * because the clock may be wrong: a clock that was ahead on one delivery costs one day of these.
+ * For how many days minutes and hours are kept. What goes has deliveries on as many later days, and is older by
+ * the clock. The first rule keeps them while the clock is ahead, and the second one after it was ahead.
  */
 const KEPT_DAYS = { minute: 5, hour: 400 } as const;
 
@@ -51,8 +51,8 @@ const EARLIEST_KEPT = `
  * is added once, whenever this runs and whatever the clock says. Writes nothing if nothing is new. The caller
  * has a transaction open.
  */
-export function createRollupSums(db: Database): () => void {
-  return () => {
+export function createRollupSums(db: Database): (now: number) => void {
+  return (now) => {
     const [isAny] = db.query("select exists (select 1 from hookonce_rollups where span = 'new')").values();
     if (isAny?.[0] !== 1) return;
     for (const span of ["minute", "hour", "day"] as const) db.query(addTo(span)).run();
@@ -60,7 +60,10 @@ export function createRollupSums(db: Database): () => void {
     for (const [span, days] of Object.entries(KEPT_DAYS)) {
       const earliest = db.query(EARLIEST_KEPT).values(days)[0]?.[0];
       if (typeof earliest !== "number") continue;
-      db.query("delete from hookonce_rollups where span = ? and at < ?").run(span, earliest);
+      db.query("delete from hookonce_rollups where span = ? and at < ?").run(
+        span,
+        Math.min(earliest, now - days * SPAN_MS.day),
+      );
     }
   };
 }

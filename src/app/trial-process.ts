@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TrialPlace } from "../engines/store.ts";
@@ -21,6 +21,9 @@ export const MAX_TRIAL_MS = 30_000;
 export interface TrialOrder extends TrialPlan {
   /** Begins each of its lines, because handlers may write to standard output as well. */
   readonly token: string;
+  /** The process that waits for it, and how long, in milliseconds. */
+  readonly parent: number;
+  readonly leftMs: number;
 }
 
 /** What a child says: one line of JSON each. `begin` and `end` enclose each run. */
@@ -74,9 +77,18 @@ export async function runTrials<Begun extends object>({
   try {
     for (let rest = left(); rest !== undefined && !isStopped(); rest = left()) {
       // Only its owner can read it. A copy is removed even if the child is killed.
-      temporary ??= mkdtempSync(join(tmpdir(), TEMPORARY));
+      temporary ??= temporaryFolder();
       const copy = join(temporary, `${crypto.randomUUID()}.db`);
-      const order: TrialOrder = { ...rest, folder, database, place, copy, token: crypto.randomUUID() };
+      const order: TrialOrder = {
+        ...rest,
+        folder,
+        database,
+        place,
+        copy,
+        token: crypto.randomUUID(),
+        parent: process.pid,
+        leftMs: until - performance.now(),
+      };
       const end = await runTrial<Begun>(command, order, until, onEnded, signal);
       if (end.is === "done") return undefined;
       if (end.is === "refused") return end.why;
@@ -96,6 +108,22 @@ export async function runTrials<Begun extends object>({
   } finally {
     if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
   }
+}
+
+/** A parent that was killed could not remove its folder, with a copy of the database. No trial takes so long. */
+const LEFT_MS = 10 * 60 * 1000;
+
+function temporaryFolder(): string {
+  for (const name of readdirSync(tmpdir())) {
+    if (!name.startsWith(TEMPORARY)) continue;
+    const path = join(tmpdir(), name);
+    try {
+      if (Date.now() - statSync(path).mtimeMs > LEFT_MS) rmSync(path, { recursive: true, force: true });
+    } catch {
+      // It is another user's, or another process has removed it.
+    }
+  }
+  return mkdtempSync(join(tmpdir(), TEMPORARY));
 }
 
 type TrialEnd<Begun> =
@@ -120,6 +148,8 @@ async function runTrial<Begun extends object>(
   signal?: AbortSignal,
 ): Promise<TrialEnd<Begun>> {
   const child = Bun.spawn([...command, TRY], {
+    // The signals of a terminal (Ctrl+Z) would stop it while it holds the lock.
+    detached: true,
     stdin: new Blob([JSON.stringify(order)]),
     stdout: "pipe",
     stderr: "pipe",
@@ -152,6 +182,9 @@ async function runTrial<Begun extends object>(
   clearTimeout(unlock);
   signal?.removeEventListener("abort", stop);
   if (end !== undefined) return end;
+  // Its own limit of the lock (child-limits.ts).
+  if (child.signalCode === "SIGALRM" && running !== undefined && order.place === "live")
+    return { is: "copy" };
   if (code === 0 && running === undefined) return { is: "done" };
   return { is: "ended", running, said: said.trim().slice(-500) };
 }

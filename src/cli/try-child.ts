@@ -1,5 +1,6 @@
 import { writeSync } from "node:fs";
 import { join } from "node:path";
+import { limitChild } from "../app/child-limits.ts";
 import { runEvents, type DryRunLine, type DryRunOrder } from "../app/dry-run-child.ts";
 import { openTrialOf, withLock } from "../app/trial.ts";
 import { nothingDone, type Try, type TryLine, type TryOrder } from "../app/tries.ts";
@@ -25,6 +26,7 @@ import { sampleEvents } from "../simulator/sample-event.ts";
  */
 export async function runTryChild(): Promise<never> {
   const order = JSON.parse(await Bun.stdin.text()) as TryOrder | DryRunOrder;
+  limitChild(order.parent, order.leftMs);
   const say = (line: TryLine | DryRunLine): void => {
     writeSync(1, `\n${order.token}${JSON.stringify(line)}\n`);
   };

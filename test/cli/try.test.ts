@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { secretNeeds } from "../../src/app/sources.ts";
@@ -8,7 +8,7 @@ import { TEMPORARY } from "../../src/app/trial-process.ts";
 import { tryHandler, type TryRequest } from "../../src/app/try.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import type { TriedJson, TryJson } from "../../src/http/admin/try-shapes.ts";
-import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
+import { describeUnless, needsLinux, onlyInFullRun, testUnless } from "../crash/requirements.ts";
 import { fillShop, openShop } from "../dashboard/support/shop.ts";
 import { block, readme } from "../support/readme.ts";
 import { stripeSignature } from "../support/stripe.ts";
@@ -415,6 +415,31 @@ test("the README's handler is tried, and prints what the README shows", async ()
 });
 
 describeUnless(onlyInFullRun(), "tries that take longer", () => {
+  testUnless(
+    needsLinux(),
+    "kill -9 of the command ends a handler that loops in its child",
+    async () => {
+      const write = 'require("node:fs").writeFileSync(event.payload.file, String(process.pid)); for (;;);';
+      await using inbox = await inboxWith({ "handlers/default/loops.ts": ts(write) });
+      const file = join(inbox.folder, "pid");
+      writeFileSync(join(inbox.folder, "e.json"), JSON.stringify({ id: "1", file }));
+      const command = [...fromSource, "try", "handlers/default/loops.ts", "--data", "e.json"];
+      const parent = Bun.spawn(command, {
+        cwd: inbox.folder,
+        // Its folder for a copy stays.
+        env: { ...process.env, TMPDIR: inbox.folder },
+        stdout: "ignore",
+        stderr: "ignore",
+      });
+      while (!existsSync(file) || readFileSync(file, "utf8") === "") await Bun.sleep(20);
+      const child = `/proc/${readFileSync(file, "utf8")}`;
+      expect(existsSync(child)).toBe(true);
+      parent.kill("SIGKILL");
+      while (existsSync(child)) await Bun.sleep(20);
+    },
+    20_000,
+  );
+
   test("a handler that loops or ends the process is killed, and the database is as before", async () => {
     await using inbox = await inboxWith({
       "handlers/default/loops.ts": ts("db.run(sql`delete from credits`); for (;;);"),

@@ -57,6 +57,8 @@ export interface Checked {
   readonly handlers: HandlersRead;
   /** The handler for each type. These handlers are bound to the rehearsal, so they cannot run. */
   readonly table: Handlers;
+  /** The handlers whose JSON paths were compared with stored events. */
+  readonly compared: ReadonlySet<string>;
   /** Events that are owed, by source, type and outcome. Empty for a start, which counts them itself. */
   readonly owed: readonly OwedCount[];
   /** The user's migrations that the next start will apply. */
@@ -172,11 +174,13 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   warnings.push(...handlers.warnings);
   if (options.forStart !== true) warnings.push(...(await warnOfUnknownTypes(read?.sources ?? [], handlers)));
   const stored = options.forStart === true || rehearsed === null ? null : await openStored(path);
+  let compared = NOTHING.compared;
   if (stored !== null) {
     const byName = config === null ? sources : byStoredName(sources, config);
-    warnings.push(
-      ...(await warnOfMissingPaths(handlers, { reader: stored, sources: byName, table: bound.handlers })),
-    );
+    const inEvents = { reader: stored, sources: byName, table: bound.handlers };
+    const paths = await warnOfMissingPaths(handlers, inEvents);
+    warnings.push(...paths.warnings);
+    compared = paths.compared;
   }
   const owed = (await stored?.owedByType(MAX_COUNTED)) ?? [];
   stored?.close();
@@ -197,6 +201,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     sources,
     handlers,
     table: bound.handlers,
+    compared,
     owed,
     pending: rehearsed?.pending.map(({ name }) => name) ?? [],
     newDatabase: rehearsed?.isNew === true ? path : null,
@@ -227,6 +232,7 @@ const NOTHING: Checked = {
   sources: new Map(),
   handlers: { code: [], files: [], problems: [], warnings: [] },
   table: { for: () => null, files: [] },
+  compared: new Set(),
   owed: [],
   pending: [],
   newDatabase: null,

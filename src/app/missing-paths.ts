@@ -25,17 +25,25 @@ export interface StoredInbox {
   readonly table: Handlers;
 }
 
+export interface ComparedPaths {
+  readonly warnings: readonly Problem[];
+  /** The files of the handlers whose paths were compared with stored events. */
+  readonly compared: ReadonlySet<string>;
+}
+
 /** Warns of JSON paths in SQL handlers that none of the newest stored events has. */
 export async function warnOfMissingPaths(
   { code: handlers }: HandlersRead,
   inbox: StoredInbox,
-): Promise<Problem[]> {
+): Promise<ComparedPaths> {
   const warnings: Problem[] = [];
+  const compared = new Set<string>();
   for (const { source: folder, key, code } of handlers) {
     const reads = code.language === "sql" ? pathsRead(code.text) : [];
     if (reads.length === 0) continue;
     const samples = await samplesFor({ folder, key, file: code.file }, inbox);
     if (samples.length === 0) continue;
+    compared.add(code.file);
     const types = [...new Set(samples.map(({ type }) => type))].slice(0, 3).join(", ");
     const found = new Set<string>();
     for (const { of, read, line, steps } of reads) {
@@ -50,7 +58,7 @@ export async function warnOfMissingPaths(
       warnings.push({ file: code.file, line, message });
     }
   }
-  return warnings;
+  return { warnings, compared };
 }
 
 interface Sample {

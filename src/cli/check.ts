@@ -40,6 +40,7 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
     sources,
     handlers,
     table,
+    compared,
     owed,
     pending,
     newDatabase,
@@ -62,7 +63,7 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
   ];
   const isTried = trial !== null && tries.length > 0;
   const tried = isTried ? await runTries({ folder: inboxFolder, ...trial, tries }) : NOTHING_TRIED;
-  const report = reportTrial(tried);
+  const report = reportTrial(tried, compared);
   const problems = [...known, ...report.problems];
   const warned = [...warnings.map(formatProblem), ...report.warnings.map(visible)];
   const willBeMade =

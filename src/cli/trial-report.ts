@@ -9,14 +9,21 @@ export interface TrialReport {
   readonly problems: readonly Problem[];
   /** What probably is a mistake. It is no problem, because a made-up event may lack what a real one has. */
   readonly warnings: readonly string[];
-  /** Paths that found nothing. */
+  /** Paths that an event does not have, or that are null in it. */
   readonly notes: readonly string[];
   /** What each handler did. */
   readonly lines: readonly string[];
 }
 
-/** Says what handlers did with made-up and with stored events. */
-export function reportTrial({ tried, why }: TriedAll): TrialReport {
+/**
+ * Says what handlers did with made-up and with stored events.
+ *
+ * @param compared the handlers of which check says which paths no stored event has
+ */
+export function reportTrial(
+  { tried, why }: TriedAll,
+  compared: ReadonlySet<string> = new Set(),
+): TrialReport {
   const ran = tried.filter((one) => one.why === null);
   const stored = ran.filter(({ from }) => from === "stored");
   const samples = ran.filter(({ from }) => from === "sample");
@@ -37,7 +44,10 @@ export function reportTrial({ tried, why }: TriedAll): TrialReport {
   for (const [reason, ofReason] of notTried)
     lines.push(`not tried: ${ofReason.map(({ handler }) => handler).join(", ")} (${reason})`);
   if (why !== undefined) lines.push(`other handlers were not tried: ${why}`);
-  return { problems: problemsOf(stored), warnings, notes: [...notesOf(samples), ...notesOf(stored)], lines };
+  const paths = [...pathsOf(samples, compared), ...pathsOf(stored, compared)];
+  warnings.push(...paths.filter(({ isMistake }) => isMistake).map(({ text }) => text));
+  const notes = paths.filter(({ isMistake }) => !isMistake).map(({ text }) => text);
+  return { problems: problemsOf(stored), warnings, notes, lines };
 }
 
 /** An event that was applied has left rows, and an insert of the same ones fails, as it should. */
@@ -72,16 +82,31 @@ function problemsOf(stored: readonly TriedJson[]): Problem[] {
   });
 }
 
-/** A note for each handler and path. */
-function notesOf(tried: readonly TriedJson[]): string[] {
-  const reads = tried.flatMap((one) => one.null_paths.map((path) => ({ one, path })));
-  const groups = Map.groupBy(reads, ({ one, path }) => `${one.handler}: ${path.read} ${path.found}`);
-  return [...groups.values()].map((all) => {
+interface SaidPath {
+  readonly text: string;
+  readonly isMistake: boolean;
+}
+
+/** Says something of each handler and path. */
+function pathsOf(tried: readonly TriedJson[], compared: ReadonlySet<string>): SaidPath[] {
+  const runs = Map.groupBy(tried, ({ handler }) => handler);
+  const reads = tried.flatMap((one) => one.null_paths.map((path) => ({ handler: one.handler, one, path })));
+  const groups = Map.groupBy(reads, ({ handler, path }) => `${handler}: ${path.read} ${path.found}`);
+  return [...groups.values()].flatMap((all) => {
     const [first] = all;
-    const where = eventsIn(all.map(({ one }) => one));
-    return first === undefined
-      ? ""
-      : `${first.one.handler}: ${first.path.read} ${foundIn(first.path, where)}`;
+    if (first === undefined) return [];
+    const { handler, path } = first;
+    const events = [...new Set(all.map(({ one }) => one))];
+    const line = path.line === null ? "" : `:${path.line}`;
+    return {
+      text: `${handler}${line}: ${path.read} ${foundIn(path, eventsIn(events))}`,
+      // No event has it, and each has a path that is near.
+      isMistake:
+        path.found === "missing" &&
+        path.meant !== null &&
+        events.length === runs.get(handler)?.length &&
+        !compared.has(handler),
+    };
   });
 }
 
@@ -95,7 +120,7 @@ function foundIn(
   { found, meant, elements }: Omit<NullPath, "read" | "line" | "path">,
   where: string,
 ): string {
-  const what = found === "missing" ? "finds nothing" : "finds null";
+  const what = found === "missing" ? "is not" : "is null";
   const inList = elements === null ? "" : ` in ${elements.null} of ${counted(elements.of, "element")}`;
   return `${what}${inList} in ${where}${meant === null ? "" : `; did you mean ${meant}?`}`;
 }

@@ -59,6 +59,8 @@ describeUnless(onlyInFullRun(), "handlers are tried in a process of their own", 
       "handlers/stripe/checkout.session.completed.sql": `-- :payload ->> '$.comment'\n${insert("custmer")}`,
       "handlers/stripe/customer.subscription.sql":
         "update credits set cents = 0 where customer = :payload -> '$.data' ->> '$.object.customer';\n",
+      "handlers/stripe/invoice.created.sql":
+        "update credits set cents = 0\nwhere customer = :payload ->> '$.data.object.custmer' or :payload ->> '$.data.object.coupon' = 1;\n",
       "handlers/stripe/invoice.paid.ts": ts(
         'console.log("not shown"); db.run(sql`insert into credits values (${event.payload.data.object.customer}, 1)`);',
       ),
@@ -71,12 +73,15 @@ describeUnless(onlyInFullRun(), "handlers are tried in a process of their own", 
       expect.stringMatching(
         /^warning: handlers\/stripe\/invoice\.updated\.ts:4: failed on a made-up invoice\.updated: /,
       ),
+      "warning: handlers/stripe/checkout.session.completed.sql:2: :payload ->> '$.data.object.custmer' is not in a made-up checkout.session.completed; did you mean $.data.object.customer?",
+      "warning: handlers/stripe/invoice.created.sql:2: :payload ->> '$.data.object.custmer' is not in a made-up invoice.created; did you mean $.data.object.customer?",
     ] as string[]);
     for (const line of [
       "  handlers/stripe/customer.subscription.sql on a made-up customer.subscription.deleted: changed no rows",
       "  handlers/stripe/invoice.paid.ts on a made-up invoice.paid: changed 1 row",
-      "note: handlers/stripe/checkout.session.completed.sql: :payload ->> '$.data.object.custmer' finds nothing in a made-up checkout.session.completed; did you mean $.data.object.customer?",
-      "no problems found, 2 warnings",
+      "  handlers/stripe/invoice.created.sql on a made-up invoice.created: changed no rows",
+      "note: handlers/stripe/invoice.created.sql:2: :payload ->> '$.data.object.coupon' is not in a made-up invoice.created",
+      "no problems found, 4 warnings",
     ])
       expect(stdout).toContain(`${line}\n`);
     for (const word of ["not shown", "comment"]) expect(stdout).not.toContain(word);

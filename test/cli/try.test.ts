@@ -548,7 +548,7 @@ describeUnless(onlyInFullRun(), "tries that take longer", () => {
     for (const line of [
       "  handlers/default/paid.sql on its last 2 stored events: changed 2 rows",
       "  handlers/default/seen.sql on its last 1 stored event: changed no rows, 1 had inserted the same rows before",
-      "note: handlers/default/seen.sql: :payload ->> '$.nam' finds nothing in seen_1 (seen); did you mean $.name?",
+      "note: handlers/default/seen.sql:1: :payload ->> '$.nam' is not in seen_1 (seen); did you mean $.name?",
     ])
       expect(good.stdout).toContain(`${line}\n`);
     expect(good.stdout).not.toContain("never.sql on its last");

@@ -96,7 +96,9 @@ function reading(
         `The ${what} at ${place} is neither text nor a number. Correct ${what} of newest_wins.`,
       );
     const text = String(value);
-    const why = unfit(text);
+    // 1.0 and 1 are the same number, and would be different keys.
+    const isFraction = what === "key" && typeof value !== "string" && !/^-?\d+$/.test(text);
+    const why = isFraction ? "is a number but not a whole number" : unfit(text);
     return why === undefined
       ? text
       : new HookonceError(

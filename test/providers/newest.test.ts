@@ -142,6 +142,7 @@ describe("a place", () => {
     ['{"id":"","at":1}', "invalid_key"],
     ['{"id":{"a":1},"at":1}', "invalid_key"],
     [JSON.stringify({ id: "k".repeat(256), at: 1 }), "invalid_key"],
+    ['{"id":1.0,"at":1}', "invalid_key"],
     ['{"id":"k"}', "missing_version"],
     ['{"id":"k","at":true}', "invalid_version"],
     ['{"id":"k","at":1.5}', "invalid_version"],

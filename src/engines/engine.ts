@@ -27,8 +27,8 @@ export interface EventSource {
   /** How long the provider may retry a delivery, from its first attempt on, in milliseconds. */
   readonly retryWindowMs: number;
   /**
-   * `dedup_window`, in milliseconds: how long after its first receipt an id that is made from the body still means
-   * the same event. Undefined: for ever.
+   * `dedup_window`, in milliseconds: how long an id that is made from the body means the same event, from its first
+   * receipt, or from when it was applied if it had been owed. Undefined: for ever.
    */
   readonly dedupWindowMs?: number | undefined;
   /** The place of an event in the order of its key. Undefined if the source has no `newest_wins`. */

@@ -87,8 +87,7 @@ export interface Source extends StoredReads {
   readonly requireChange: boolean;
   readonly sameBody: boolean;
   /**
-   * How long after its first receipt an id that is made from the body still means the same event, in milliseconds.
-   * Undefined: for ever.
+   * How long an id that is made from the body means the same event, in milliseconds. Undefined: for ever.
    */
   readonly dedupWindowMs: number | undefined;
   /** The place of an event in the order of its key. Undefined if the source has no `newest_wins`. */

@@ -64,7 +64,7 @@ export function createApplies(
       if ("fail" in judged) throw judged.fail;
       const ran = runs.run(source, handler, input);
       positions.move(source, eventId, judged.place);
-      store.complete(source, known, ran, job.reason);
+      store.complete(source, known, ran, at, job.reason);
       settle(job, "processed");
       return { ...said, ...resultOf(ran), outcome: "processed" };
     }
@@ -130,6 +130,7 @@ export function createApplies(
     const ran = runs.run(source, handler, input);
     positions.move(source, eventId, judged.place);
     store.insertSettledResult(id, failure, ran);
+    store.markApplied(id, job.at);
     if (job.reason !== undefined) store.giveReason(id, job.reason);
     settle(job, "processed");
     return { ...resultOf(ran), ...said, outcome: "processed" };

@@ -19,7 +19,8 @@ export const SQL = {
     on conflict (source, event_id, era) do nothing returning id`,
   endEra: `
     update hookonce_events set era = id
-    where source = ?1 and event_id = ?2 and era = 0 and received_at < ?3 and outcome = 'processed'
+    where source = ?1 and event_id = ?2 and era = 0 and outcome = 'processed'
+      and coalesce(applied_at, received_at) < ?3
     returning id`,
   endEraOfDeliveries: `
     update hookonce_deliveries indexed by sqlite_autoindex_hookonce_deliveries_1
@@ -36,7 +37,12 @@ export const SQL = {
     update hookonce_results
     set rows_changed = ?2, duration_us = ?3, reply = ?4, handler_hash = ?5, reason = coalesce(?6, reason)
     where event = ?1`,
-  completeEvent: `update hookonce_events set outcome = 'processed', handler = ?2 where id = ?1`,
+  // A replay of a processed event does not move its window.
+  completeEvent: `
+    update hookonce_events
+    set outcome = 'processed', handler = ?2, applied_at = case outcome when 'processed' then applied_at else ?3 end
+    where id = ?1`,
+  markApplied: `update hookonce_events set applied_at = ?2 where id = ?1`,
   closeEvent: `update hookonce_events set outcome = ?2 where id = ?1`,
   markChanged: `
     update hookonce_events set change = (

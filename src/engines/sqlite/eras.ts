@@ -5,8 +5,7 @@ import { prepareDeliveryStatements } from "./delivery-statements.ts";
 /** The events of an id that are done with. Every call belongs to a transaction that the caller has open. */
 export interface Eras {
   /**
-   * Ends the era of an event that was processed and first received before a time, so that its id may be recorded
-   * again.
+   * Ends the era of a processed event whose window began before a time, so that its id may be recorded again.
    *
    * @param before Unix milliseconds
    * @returns whether there was one

@@ -143,9 +143,14 @@ export function createEventStore(db: Database) {
         source.sameBody ? sha256(ownBytes({ input, batch })) : null,
       );
       const id = row?.[0] as number | undefined;
-      if (failure !== undefined && id !== undefined) sql.markChanged.run(id);
+      if (failure === undefined || id === undefined) return id;
+      sql.markApplied.run(id, input.receivedAt);
+      sql.markChanged.run(id);
       return id;
     },
+
+    /** The owed event has been applied now, so the window of its id begins again. */
+    markApplied: (event: number, at: number): void => sql.markApplied.run(event, at),
 
     /** Records an event that had failed and has now been settled without a delivery. */
     insertSettled(
@@ -195,10 +200,10 @@ export function createEventStore(db: Database) {
     },
 
     /** Records that an event has been applied which was unhandled or discarded. */
-    complete(source: EventSource, event: RecordedEvent, run: Run, reason?: string): void {
+    complete(source: EventSource, event: RecordedEvent, run: Run, at: number, reason?: string): void {
       const { handler, handlerHash, rowsChanged, durationUs, reply } = run;
       keepFirstDelivery(source, event);
-      sql.completeEvent.run(event.id, handler);
+      sql.completeEvent.run(event.id, handler, at);
       sql.markChanged.run(event.id);
       const result = [rowsChanged, durationUs, replyJson(reply), handlerHash] as const;
       sql.completeResult.run(event.id, ...result, reason ?? null);

@@ -192,7 +192,7 @@ export function createJobs(
     const ran = runs.run(source, handler, stored);
     positions.move(source, known.eventId, judged.place);
     store.countDelivery(known, incoming, "processed", changedBody);
-    store.complete(source, known, ran);
+    store.complete(source, known, ran, input.receivedAt);
     store.settleFailure(source, known.eventId, input.receivedAt);
     return { ...resultOf(ran), ...said, outcome: "processed" };
   }

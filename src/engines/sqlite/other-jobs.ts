@@ -54,7 +54,7 @@ export function createOtherJobs(
       const place = positions.placeToMoveTo(source, input);
       const ran = runs.run(source, handler, input);
       positions.move(source, eventId, place);
-      store.complete(source, known, ran);
+      store.complete(source, known, ran, job.at);
       store.countReplay(known.id, job.job, reason);
       return { ...said, ...resultOf(ran), outcome: "processed" };
     },

@@ -9,6 +9,7 @@ import failureSummaries from "../../../drizzle/0006_failure_summaries.sql" with 
 import owedTypes from "../../../drizzle/0007_owed_types.sql" with { type: "text" };
 import newestWins from "../../../drizzle/0008_newest_wins.sql" with { type: "text" };
 import eras from "../../../drizzle/0009_eras.sql" with { type: "text" };
+import appliedAt from "../../../drizzle/0010_applied_at.sql" with { type: "text" };
 
 /**
  * The migrations that drizzle-kit generated, embedded in the binary. Add each new file here: a test compares
@@ -25,4 +26,5 @@ export const ownMigrations: readonly Migration[] = [
   { name: "0007_owed_types.sql", sql: owedTypes },
   { name: "0008_newest_wins.sql", sql: newestWins },
   { name: "0009_eras.sql", sql: eras },
+  { name: "0010_applied_at.sql", sql: appliedAt },
 ];

@@ -54,6 +54,11 @@ export const events = sqliteTable(
     era: integer().notNull().default(0),
     /** Counts the changes of outcomes of all events, up to the last one of this event. Null until then. */
     change: integer(),
+    /**
+     * When the event was applied, if it had been owed. Its window begins then. Null if its first delivery applied
+     * it: the window begins at `received_at`.
+     */
+    appliedAt: integer("applied_at"),
   },
   (table) => [
     // The columns are in this order and not hashed, so that ids that grow with time stay on neighbouring

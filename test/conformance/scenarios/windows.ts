@@ -1,4 +1,4 @@
-import { apply, deliver, discard, importOf, replay, sourceWith } from "../jobs.ts";
+import { apply, deliver, discard, importOf, replay, retry, sourceWith } from "../jobs.ts";
 import { corrected, none, type Scenario } from "./scenario.ts";
 
 /** An id that means the same event for a second. */
@@ -35,11 +35,51 @@ export const windows: readonly Scenario[] = [
     steps: [
       { handlers: none, jobs: [at(5000)] },
       { handlers: none, jobs: [at(9000)] },
-      { jobs: [apply("h", { source }), at(9001), at(9002)] },
+      { jobs: [apply("h", { source, at: 9000 }), at(9001), at(10_000), at(10_001), at(10_002)] },
     ],
-    answers: ["unhandled", "unhandled", "processed", "processed", "duplicate"],
+    answers: ["unhandled", "unhandled", "processed", "duplicate", "duplicate", "processed", "duplicate"],
     effects: ["h 1", "h 1"],
-    events: ["h processed ×2", "h processed ×2"],
+    events: ["h processed ×4", "h processed ×2"],
+  },
+  {
+    name: "an event that was owed is protected for a window from the delivery that applied it, once",
+    steps: [
+      { handlers: none, jobs: [at(5000)] },
+      { jobs: [at(5900), at(6001), at(6900), at(6901), at(6902)] },
+    ],
+    answers: ["unhandled", "processed", "duplicate", "duplicate", "processed", "duplicate"],
+    effects: ["h 1", "h 1"],
+    events: ["h processed ×4", "h processed ×2"],
+  },
+  {
+    name: "a failure that its own retry applies after the window is protected from then on",
+    steps: [
+      { jobs: [at(5000, { fail: true })] },
+      { handlers: corrected, jobs: [retry("h", { source, at: 8000 })] },
+      { jobs: [at(8001), at(8001), at(9000), at(9001), at(9002)] },
+    ],
+    answers: [
+      "failed handler_error",
+      "processed",
+      "duplicate, changed body",
+      "duplicate, changed body",
+      "duplicate, changed body",
+      "processed",
+      "duplicate",
+    ],
+    effects: ["h 1", "h 1"],
+    events: ["h processed ×4, 3 changed", "h processed ×2"],
+  },
+  {
+    name: "of deliveries that race to apply what is owed after the window, one applies it",
+    steps: [
+      { jobs: [at(5000, { fail: true })] },
+      { handlers: corrected, jobs: [at(8000), at(8000), at(8000), retry("h", { source, at: 8000 })] },
+    ],
+    answers: ["failed handler_error", "processed", "duplicate", "duplicate", "duplicate"],
+    effects: ["h 1"],
+    events: ["h processed ×4"],
+    settled: ["h"],
   },
   {
     name: "a failure after the window is another event, which is owed once and applied once",
@@ -60,15 +100,28 @@ export const windows: readonly Scenario[] = [
     settled: ["h"],
   },
   {
-    name: "a failure counts its window from its first receipt, and leaves no trace in the next era",
+    name: "a failure counts its window from the delivery that settles it, and leaves no trace in the next era",
     steps: [
-      { jobs: [at(5000, { fail: true }), at(6500), at(6501), at(6502, { fail: true })] },
-      { jobs: [at(7000)] },
+      { jobs: [at(5000, { fail: true }), at(6500), at(7500), at(7501), at(7502, { fail: true })] },
+      { jobs: [at(8000)] },
     ],
-    // First received at 5000, so its window was over at 6001, when it had just been applied.
-    answers: ["failed handler_error", "processed", "processed", "duplicate, changed body", "duplicate"],
+    answers: [
+      "failed handler_error",
+      "processed",
+      "duplicate",
+      "processed",
+      "duplicate, changed body",
+      "duplicate",
+    ],
     effects: ["h 1", "h 1"],
-    events: ["h processed ×2", "h processed ×3, 1 changed"],
+    events: ["h processed ×3", "h processed ×3, 1 changed"],
+  },
+  {
+    name: "a replay does not move the window",
+    steps: [{ jobs: [at(5000), replay("h", { source }), at(9001)] }],
+    answers: ["processed", "processed", "processed"],
+    effects: ["h 1", "h 1", "h 1"],
+    events: ["h processed", "h processed"],
   },
   {
     name: "replay, discard and import take the newest event of an id",

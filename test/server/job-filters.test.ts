@@ -217,3 +217,28 @@ test("discard by a filter leaves what came after it was ordered", async () => {
   expect(idsIn(inbox, "discarded")).toHaveLength(20);
   expect(idsIn(inbox, "unhandled")).toEqual(["late_0", "late_1", "late_2", "late_3", "late_4"]);
 });
+
+const THROWS = `import { handler } from "hookonce";
+export default handler(() => { throw new Error("no credit"); });`;
+
+test("a search looks at the errors of failed events, in every list and job", async () => {
+  await using inbox = await testInbox({ config: CONFIG });
+  await deliver(inbox, "shop", "was_unhandled", "paid");
+  await inbox.restart({
+    files: { "handlers/shop/paid.ts": THROWS },
+  });
+  await deliver(inbox, "shop", "only_failed", "paid", "<note/>", 500);
+  await deliver(inbox, "shop", "other", "unknown");
+  expect((await run(inbox, { action: "apply", filter: {} })).groups).toMatchObject([
+    { processed: 0, failed: 1 },
+    { processed: 0, failed: 1 },
+    { no_handler: 1 },
+  ]);
+  const search = "no credit";
+  const found = await inbox.api(`/api/events?search=${encodeURIComponent(search)}`);
+  const { items } = (await found.json()) as { items: { event_id: string }[] };
+  expect(items.map((item) => item.event_id).sort()).toEqual(["only_failed", "was_unhandled"]);
+  const job = { action: "discard", filter: { search }, reason: "a test" };
+  await run(inbox, job);
+  expect(new Set(idsIn(inbox, "discarded"))).toEqual(new Set(["only_failed", "was_unhandled"]));
+});

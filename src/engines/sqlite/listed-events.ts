@@ -1,7 +1,7 @@
 import { or, sql, type SQL } from "drizzle-orm";
 import type { ListedEvent } from "../reader.ts";
 import { of } from "./filters.ts";
-import { handlerNow, outcomeNow } from "./outcomes.ts";
+import { handlerNow, isItsFailure, isUnhandled, outcomeNow } from "./outcomes.ts";
 import { bodies, events, failures, results } from "./schema.ts";
 
 /** An event in a list, from the table of events. */
@@ -44,12 +44,18 @@ export const ofFailure = {
 const bodyOfEvent = sql`(select ${bodies.bytes} from ${bodies} where ${bodies.id} =
   (select ${results.body} from ${results} where ${results.event} = ${events.id}))`;
 
-/** Whether an event's id or body contains a text. */
+const errorOfEvent = sql`iif(${isUnhandled},
+  (select ${sql`${failures.error}`} from ${failures} where ${isItsFailure}), null)`;
+
+/** Whether an event's id or body contains a text, or the error with which it fails. */
 export const eventContains = (text: string): SQL | undefined =>
-  containsIn(bodyOfEvent, sql`${events.eventId}`, text);
+  or(containsIn(bodyOfEvent, sql`${events.eventId}`, text), sql`instr(${errorOfEvent}, ${text}) > 0`);
 
 export const failureContains = (text: string): SQL | undefined =>
-  containsIn(sql`${failures.lastBody}`, sql`${failures.eventId}`, text);
+  or(
+    containsIn(sql`${failures.lastBody}`, sql`${failures.eventId}`, text),
+    sql`instr(${failures.error}, ${text}) > 0`,
+  );
 
 function containsIn(body: SQL, eventId: SQL, text: string): SQL | undefined {
   return or(sql`instr(${eventId}, ${text}) > 0`, sql`instr(${body}, ${Buffer.from(text)}) > 0`);

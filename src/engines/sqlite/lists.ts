@@ -1,4 +1,4 @@
-import { and, desc, ne, or, sql, type SQL } from "drizzle-orm";
+import { and, desc, ne, sql, type SQL } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import type { ListFilter, Newest, Reader } from "../reader.ts";
@@ -161,9 +161,7 @@ export function listReads(db: BunSQLiteDatabase): Lists {
           isOpen,
           ...failuresIn(filter, stretch),
           ...matching(filter, failures, failures.firstAt),
-          search === undefined
-            ? undefined
-            : or(failureContains(search), sql`instr(${failures.error}, ${search}) > 0`),
+          search === undefined ? undefined : failureContains(search),
         ),
       )
       .orderBy(desc(failures.firstAt), desc(failures.id))

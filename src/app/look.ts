@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { loadConfig, type Config } from "../config/load.ts";
-import { createBackgroundJobs } from "../inbox/background-jobs.ts";
+import { createBackgroundJobs, type BackgroundJobs } from "../inbox/background-jobs.ts";
+import { viewOfKept } from "../inbox/job-records.ts";
 import type { Reader } from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
 import { clientWithin, connectAdmin, type Admin } from "./apply.ts";
@@ -46,9 +47,14 @@ async function readOnly(
   // A serve that starts meanwhile may make the database.
   const reader = async (): Promise<Reader> =>
     (opened ??= await store.openForReading(config.database)) ?? EMPTY;
-  const jobs = createBackgroundJobs(() =>
-    Promise.reject(new HookonceError("not_serving", "Nothing runs here.")),
-  );
+  const jobs: BackgroundJobs = {
+    ...createBackgroundJobs(() => Promise.reject(new HookonceError("not_serving", "Nothing runs here."))),
+    async list(limit) {
+      const read = await reader();
+      const ended = (await read.jobs(limit)).filter(({ endedAt }) => endedAt !== null);
+      return [...(await read.unendedJobs()), ...ended].slice(0, limit).map(viewOfKept);
+    },
+  };
   const stop = new AbortController();
   return {
     client: clientWithin({

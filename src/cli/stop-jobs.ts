@@ -1,4 +1,5 @@
 import { connectAdmin, type Admin } from "../app/apply.ts";
+import { openToLook, type LookOptions } from "../app/look.ts";
 import type { JobJson } from "../http/admin/job-shapes.ts";
 import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
@@ -28,9 +29,9 @@ export async function runStop(
   if (ids.length > 0 || others.length > 0)
     throw new UsageError(`--stop stops every running ${action}: leave out ids and other options`);
   const admin = await connectAdmin({ folder, database: flags.database });
-  const running = admin === undefined ? [] : await runningJobs(admin);
-  const wanted = running.filter((job) => job.action === action);
-  if (admin === undefined || wanted.length === 0) {
+  if (admin === undefined) return await sayInterrupted(action, { folder, database: flags.database });
+  const wanted = (await runningJobs(admin)).filter((job) => job.action === action);
+  if (wanted.length === 0) {
     say(`No ${action} is running.`);
     return EXIT.done;
   }
@@ -45,6 +46,21 @@ export async function runStop(
     say(`${job.state === "stopped" ? "Stopped" : "Ended"}: ${inWords(job)}.`);
   }
   return EXIT.done;
+}
+
+/** Only `serve` ends a job. Without it, those that will go on at its next start are named. */
+async function sayInterrupted(action: Action, options: LookOptions): Promise<number> {
+  await using admin = await openToLook(options);
+  const wanted = (await runningJobs(admin)).filter((job) => job.action === action);
+  if (wanted.length === 0) {
+    say(`No ${action} is running.`);
+    return EXIT.done;
+  }
+  for (const job of wanted) {
+    const what = `this ${action} goes on when it starts: ${inWords(job)}`;
+    say(`serve is not running; ${what}. To stop it then: hookonce ${action} --stop`);
+  }
+  return EXIT.failed;
 }
 
 /** The jobs that change events now. */

@@ -107,6 +107,32 @@ describeUnless(onlyInFullRun(), "hookonce replay and hookonce discard", () => {
     ]);
   }, 60_000);
 
+  test("--stop without a serve names the job that goes on at the next start", async () => {
+    using inbox = scratch(files);
+    {
+      await using server = await serve(inbox.path);
+      for (let n = 1; n <= 20; n++) await server.post("/webhook", paid(`evt_${n}`, 5));
+      await fetch("http://localhost/api/jobs", {
+        unix: join(inbox.path, "data/hookonce.db.sock"),
+        method: "POST",
+        headers: { "content-type": "application/json", "x-hookonce-actor": "ada" },
+        body: JSON.stringify({ action: "replay", filter: { type: "paid" }, rate: 2, reason: "a test" }),
+      });
+      while (rows(inbox, "select count(*) from hookonce_audit")[0]?.[0] !== 1) await Bun.sleep(20);
+      server.signal("SIGTERM");
+      await server.ended;
+    }
+    const stop = await command(inbox, "replay", "--stop");
+    expect([stop.code, stop.stdout]).toEqual([
+      1,
+      expect.stringMatching(
+        /^serve is not running; this replay goes on when it starts: replay type:paid by ada, \d+ processed\. To stop it then: hookonce replay --stop\n$/,
+      ),
+    ]);
+    const other = await command(inbox, "discard", "--stop");
+    expect([other.code, other.stdout]).toEqual([0, "No discard is running.\n"]);
+  }, 60_000);
+
   test.each(["with", "without"])(
     "discard gives up on owed events %s a serve, and apply with a reason runs one after all",
     async (how) => {

@@ -111,7 +111,7 @@ function proofOf({ provider, secret_in: secretIn, signature }: ConfiguredSource)
   return secretIn ?? `header:${signature?.header ?? header ?? ""}`;
 }
 
-/** Warns of a type that the config looks for where no owed event has one. */
+/** Warns if the configured path of the type finds nothing in the owed events. */
 export function warnOfMissingTypes(
   sources: readonly ConfiguredSource[],
   created: ReadonlyMap<string, Source>,
@@ -157,7 +157,7 @@ export function warnOfSharedOrders(
   });
 }
 
-/** A type, or for a `*` those that have a handler by name and one that has none. */
+/** The type. For a `*`, the types that have their own handler, and one that has none. */
 function someTypesOf(pattern: string, keys: readonly string[]): string[] {
   if (!pattern.endsWith("*") || pattern.endsWith("\\*")) return [pattern.replace(/\\\*$/, "*")];
   const start = pattern.slice(0, -1);
@@ -165,7 +165,7 @@ function someTypesOf(pattern: string, keys: readonly string[]): string[] {
   return [...keys.filter((key) => key !== "_any" && key.startsWith(start)), ...others];
 }
 
-/** Warns of windows after which anyone who has seen a delivery can have it applied again. */
+/** Warns if anyone who has seen a delivery can have it applied again after the window. */
 export function warnOfOpenWindows(sources: readonly ConfiguredSource[]): Problem[] {
   return sources.flatMap((source) => {
     const { name, provider, dedup_window: window, lineOf } = source;

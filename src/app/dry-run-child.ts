@@ -9,7 +9,7 @@ import type { Source } from "../providers/source.ts";
 import { openTrialOf, withLock } from "./trial.ts";
 import type { TrialLine, TrialOrder } from "./trial-process.ts";
 
-/** What the child is told, as JSON on standard input. */
+/** The child's input, as JSON on standard input. */
 export interface DryRunOrder extends TrialOrder, EventsToTry {}
 
 /** What an event did. It was done already if nothing is here. */

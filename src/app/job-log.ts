@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { JobView } from "../inbox/background-jobs.ts";
 
-/** What the log says of jobs. Their results go to the command or the page alone. */
+/** What the log says about jobs. Only the command or the page gets their results. */
 
 export function logResume(log: Logger, view: JobView): void {
   const { action } = view;

@@ -60,7 +60,7 @@ export function createSources(
   return { sources, problems };
 }
 
-/** `test_events` of a provider whose events do not say that they are tests. */
+/** `test_events` for a provider that does not mark tests. */
 function untoldTests({ test_events: tests }: ConfiguredSource, provider: Provider): KeyedMessage[] {
   if (tests === undefined || provider.testMarks !== undefined) return [];
   const names = [...providers.values()].filter(({ testMarks }) => testMarks !== undefined);

@@ -17,7 +17,7 @@ export const TEMPORARY = "hookonce-trial-";
 /** How long all runs may take, in milliseconds. */
 export const MAX_TRIAL_MS = 30_000;
 
-/** What each child is told, as JSON on standard input. */
+/** The input of each child, as JSON on standard input. */
 export interface TrialOrder extends TrialPlan {
   /** Begins each of its lines, because handlers may write to standard output as well. */
   readonly token: string;

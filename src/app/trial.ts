@@ -21,7 +21,7 @@ export interface TrialPlan {
 
 /**
  * Loads the handlers of a folder to try them. It runs user code, which cannot be interrupted, so call it in a
- * process of its own. The config may have problems; its sources without problems are used.
+ * separate process. The config may have problems. Its sources without problems are used.
  *
  * @param only reads only these files
  * @returns "copy" if they cannot be tried in the real database, or why they cannot be tried at all

@@ -26,7 +26,7 @@ export interface Try {
   readonly event: TriedEvent;
 }
 
-/** What the child is told, as JSON on standard input. */
+/** The child's input, as JSON on standard input. */
 export interface TryOrder extends TrialOrder {
   readonly tries: readonly Try[];
 }

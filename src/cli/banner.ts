@@ -54,7 +54,7 @@ export function banner(ready: Ready, where: Where): string {
   return lines.join("\n");
 }
 
-/** A long title would not fit, and what is in brackets is the least of it. */
+/** A long title does not fit, so the part in brackets is left out. */
 function titleOf({ title }: ReadySource["provider"]): string {
   return title.length <= WIDEST_TITLE + 4 ? title : title.replace(/ \(.*\)$/, "");
 }

@@ -17,7 +17,7 @@ export interface EventsFlags extends LookFlags {
 
 const DEFAULT_LIMIT = 50;
 
-/** A stream brings a sign of life every 5 s. A handler can keep the process busy for 30 s. In milliseconds. */
+/** In milliseconds. A stream sends a heartbeat every 5 s, and a handler can keep the process busy for 30 s. */
 const MAX_SILENCE_MS = 40_000;
 
 /** The most events that the API gives at once. */
@@ -108,7 +108,7 @@ async function follow(
 /**
  * The messages of a stream of server-sent events, each with one line of data.
  *
- * @param onSign called whenever something arrives, also if it is only a sign of life
+ * @param onSign called whenever something arrives, heartbeats included
  */
 async function* messagesIn(
   reader: { read(): Promise<{ done: boolean; value?: Uint8Array | undefined }> } | undefined,

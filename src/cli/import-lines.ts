@@ -1,11 +1,11 @@
 import { HookonceError } from "../errors.ts";
 
-/** Reads the lines of a text file of any size, and says what a file is that is no text. */
+/** Reads the lines of a text file of any size. If a file is not text, says what it is. */
 
 /** A longer line is not a list of events. */
 const MAX_LINE = 16 * 1024 * 1024;
 
-/** First bytes of files that are no text, and what to do with them. */
+/** First bytes of files that are not text, and what to do with them. */
 const BINARY: readonly (readonly [begins: string, what: string])[] = [
   ["PK\u0003\u0004", "a ZIP file or an Excel workbook. In Excel, save it as “CSV UTF-8”"],
   ["\u00D0\u00CF\u0011\u00E0", "an Excel workbook. In Excel, save it as “CSV UTF-8”"],

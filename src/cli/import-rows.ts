@@ -123,7 +123,7 @@ function formatOf(
   return { read: { read: readId }, row: onlyIf(line, () => readId(text, line)) };
 }
 
-/** What is wrong with the first line is wrong with the file. */
+/** An error in the first line refuses the whole file. */
 function onlyIf<T>(line: number, read: () => T): T {
   try {
     return read();
@@ -141,7 +141,7 @@ interface Header {
 
 const DELIMITERS = [",", ";", "\t", "|"];
 
-/** The delimiter is the one that makes the most columns of the header. */
+/** Picks the delimiter that gives the header the most columns. */
 function headerOf(first: string, delimiter: string | undefined, line: number): Header | undefined {
   let found: Header | undefined;
   for (const one of delimiter === undefined ? DELIMITERS : [delimiter]) {

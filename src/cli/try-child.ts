@@ -21,7 +21,7 @@ import { eventOf } from "../simulator/given-event.ts";
 import { sampleEvents } from "../simulator/sample-event.ts";
 
 /**
- * Tries handlers of a folder, in a process of its own, because user code cannot be interrupted. Ends the
+ * Tries handlers of a folder, in a separate process, because user code cannot be interrupted. Ends the
  * process without closing the database (engines/sqlite/trial.ts).
  */
 export async function runTryChild(): Promise<never> {

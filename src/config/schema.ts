@@ -188,9 +188,9 @@ const sourceFields = {
   retry_for: () => z.optional(duration()),
   /** How long an id that is made from the body means the same event. */
   dedup_window: () => z.optional(duration()),
-  /** Of the events with one key, an older one is not applied after a newer one. */
+  /** An older event is not applied after a newer one with the same key. */
   newest_wins: () => z.optional(newestWins()),
-  /** What to do with events that say that they are tests. */
+  /** What to do with test events. */
   test_events: () => z.optional(z.enum(["accept", "ignore", "refuse"])),
   same_body: () => z.optional(z.literal("duplicate")),
   renamed_from: () => z.optional(z.string()),

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 
 /**
- * Bundles the page, in a process of its own: a macro runs inside the bundler, which cannot start a second
+ * Bundles the page in a separate process: a macro runs inside the bundler, which cannot start a second
  * build. Returns a list of {@link BuiltFile} as JSON.
  */
 export function builtPage(): string {

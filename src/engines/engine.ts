@@ -31,7 +31,7 @@ export interface EventSource {
    * receipt, or from when it was applied if it had been owed. Undefined: for ever.
    */
   readonly dedupWindowMs?: number | undefined;
-  /** The place of an event in the order of its key. Undefined if the source has no `newest_wins`. */
+  /** The event's key and version. Undefined if the source has no `newest_wins`. */
   readonly placeOf?: PlaceOf | undefined;
   /**
    * Reads a stored delivery again. Returns the event's payload as JSON text, or undefined if it does not
@@ -66,7 +66,7 @@ export interface Incoming {
    * recorded under it, or has failed under it, keeps it.
    */
   readonly earlierIds?: readonly string[] | undefined;
-  /** The event says that it is a test. */
+  /** The event is marked as a test. */
   readonly isTest?: boolean | undefined;
   /** No handler runs for it, and only its id, type and time are kept. */
   readonly isIgnored?: boolean | undefined;
@@ -161,7 +161,7 @@ export interface Result {
   readonly error: unknown;
   /** The reply that its handler returned. */
   readonly reply: Reply | null;
-  /** The event says that it is a test. */
+  /** The event is marked as a test. */
   readonly isTest?: boolean | undefined;
 }
 

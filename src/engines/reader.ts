@@ -218,7 +218,7 @@ export interface EventDetail extends ListedEvent {
   readonly replays: number;
   /** Why it was discarded, applied or replayed, or which event is newer than a stale one. */
   readonly reason: string | null;
-  /** The id of the event with the same bytes that stands for it (`same_body`). Null if it stands for itself. */
+  /** The id of the recorded event with the same bytes (`same_body`). Null if there is none. */
   readonly sameAs: string | null;
 }
 

@@ -43,7 +43,7 @@ export interface BackgroundInbox extends JobInbox {
 }
 
 export interface JobObserver {
-  /** A job goes on that was interrupted. */
+  /** An interrupted job resumes. */
   readonly onResume?: (view: JobView) => void;
   /** A job has ended, or this process is stopping: then its state is still `running`. */
   readonly onEnd?: (view: JobView) => void;

@@ -47,7 +47,7 @@ export interface EventJobRun {
   readonly signal: AbortSignal;
 }
 
-/** Where a job begins that is ordered now. */
+/** The position at which a job begins if it is requested now. */
 export async function beginningOf({ reader }: Pick<JobInbox, "reader">): Promise<JobPosition> {
   return { ids: 0, ordered: await reader.followed() };
 }

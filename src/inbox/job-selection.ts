@@ -38,7 +38,7 @@ export interface Selected extends Omit<OwedEvent, "outcome"> {
   readonly outcome: FoundEvent["outcome"];
 }
 
-/** The last event, failure and change when a job was ordered. */
+/** The last event, failure and change at the time when a job was requested. */
 export type Ordered = Followed;
 
 interface HasOutcome {

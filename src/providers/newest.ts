@@ -5,7 +5,7 @@ import { canonical, compileSelector, inWords, type Read, type Selector } from ".
 import { NumberLiteral } from "./body/exact-numbers.ts";
 import { parseVersion } from "./version.ts";
 
-/** A rule of `newest_wins`: of the events with one key, an older one is not applied after a newer one. */
+/** A rule of `newest_wins`: an older event is not applied after a newer one with the same key. */
 export interface NewestRule {
   /** Exact types, or prefixes that end in `*`. */
   readonly types: readonly string[];

@@ -57,7 +57,7 @@ export interface Provider {
   readonly emptyRefusals?: boolean;
   /** The largest body it sends, in bytes. Default: 1 MiB. */
   readonly maxBody?: number;
-  /** An event that has one of these values says that it is a test. Undefined if the provider's events do not say so. */
+  /** An event that has one of these values is a test. Undefined if the provider does not mark tests. */
   readonly testMarks?: readonly TestMark[];
   /** How long it waits for an answer, in milliseconds. */
   readonly timeoutMs: number;

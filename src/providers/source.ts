@@ -67,7 +67,7 @@ export interface SourceSettings {
   readonly environment?: "production" | "sandbox" | undefined;
 }
 
-/** What to do with events that say that they are tests. */
+/** What to do with test events. */
 export type TestEvents = "accept" | "ignore" | "refuse";
 
 /** A source that is ready to receive. */
@@ -79,7 +79,7 @@ export interface Source extends StoredReads {
   /** In bytes. */
   readonly maxBody: number;
   readonly testEvents: TestEvents;
-  /** Undefined if the provider's events do not say whether they are tests. */
+  /** Undefined if the provider does not mark tests. */
   readonly isTest: IsTest | undefined;
   /** An unsigned source that answers everyone, even without `serve --dev`. */
   readonly allowPublic: boolean;
@@ -90,7 +90,7 @@ export interface Source extends StoredReads {
    * How long an id that is made from the body means the same event, in milliseconds. Undefined: for ever.
    */
   readonly dedupWindowMs: number | undefined;
-  /** The place of an event in the order of its key. Undefined if the source has no `newest_wins`. */
+  /** The event's key and version. Undefined if the source has no `newest_wins`. */
   readonly placeOf: PlaceOf | undefined;
   /** How long hookonce runs a failed event again by itself, in milliseconds. */
   readonly retryForMs: number;

@@ -2,7 +2,7 @@ import type { Headers } from "../event.ts";
 import { compileSelector } from "./body/selector.ts";
 import type { TestMark } from "./provider.ts";
 
-/** Whether an event says that it is a test. */
+/** Whether an event is marked as a test. */
 export type IsTest = (event: { readonly headers: Headers; readonly payload: unknown }) => boolean;
 
 export function compileTestMarks(marks: readonly TestMark[]): IsTest {
@@ -16,7 +16,7 @@ export function compileTestMarks(marks: readonly TestMark[]): IsTest {
   return ({ headers, payload }) => compiled.some((marks) => marks({ headers, payload, body: "" }));
 }
 
-/** Where events say that they are tests, in words. */
+/** The fields that mark a test, in words. */
 export function describeTestMarks(marks: readonly TestMark[]): string {
   return marks
     .map(({ at, is, begins }) =>

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 
-/** Bundles, in a process of its own: a macro runs inside the bundler, which cannot start a second build. */
+/** Bundles in a separate process: a macro runs inside the bundler, which cannot start a second build. */
 export function builtBundle(): string {
   const { status, stdout, stderr } = spawnSync(process.execPath, [join(import.meta.dir, "build.ts")], {
     cwd: import.meta.dir,

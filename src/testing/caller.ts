@@ -30,7 +30,7 @@ export function atCallerSync<T>(caller: Error, run: () => T): T {
   }
 }
 
-/** Only for errors that say all in their message. Of others, the place of the error is needed. */
+/** Only for errors whose message says everything. For other errors, the place is needed. */
 function atLine(caller: Error, error: unknown): unknown {
   if (!(error instanceof HookonceError || error instanceof TypeError)) return error;
   caller.name = error.name;

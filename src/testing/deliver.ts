@@ -21,7 +21,7 @@ export interface DeliverOptions {
   readonly late?: boolean | string;
   /** Added before it is signed. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** The event's type, for a payload of your own whose provider names the type in a header. */
+  /** The event's type. Needed for your own payload if the provider sends the type in a header. */
   readonly type?: string;
 }
 

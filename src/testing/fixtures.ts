@@ -77,7 +77,7 @@ function byName(make: (name: string) => unknown): object {
   const made = new Map<string, unknown>();
   return new Proxy(Object.freeze(Object.create(null) as object), {
     get: function get(_, name) {
-      // Whoever prints or awaits it asks for these.
+      // Printing or awaiting the object reads these.
       if (typeof name === "symbol" || name === "then" || name === "toJSON") return undefined;
       let value = made.get(name);
       if (value === undefined) made.set(name, (value = atCallerSync(callerOf(get), () => make(name))));

@@ -3,7 +3,7 @@ import type { Act } from "./jobs.ts";
 import { eventsPath, exactly } from "./query.ts";
 import { ago, bytesText, count, counted, sumOf, visible } from "./words.ts";
 
-/** Something that somebody should look after. */
+/** Something that needs attention. */
 export interface Problem {
   readonly key: string;
   readonly tone: "bad" | "owed";

@@ -3,10 +3,10 @@ import type { ChangedRow, ChangedRows, ShownValue } from "../trial.ts";
 
 const KINDS = ["insert", "update", "delete"] as const;
 
-/** So many rows of a table are shown. */
+/** How many rows of a table are shown. */
 const MAX_SHOWN = 20;
 
-/** So many are looked at, because some of them are as before in the end. */
+/** How many rows are kept, because some of them end up unchanged. */
 const MAX_TOUCHED = 100;
 
 /** Longer text is cut, in characters. */

@@ -46,7 +46,7 @@ const KEEP_SETTLED = `
   where id in (select value from json_each(?1))
   on conflict (source, event_id, era, number) do update set at = excluded.at, outcome = excluded.outcome`;
 
-/** A failure's body is copied, so a job closes at most so many failures and bytes. */
+/** Limits of one job, because the body of each failure that it closes is copied. */
 const MAX_CLOSED = 64;
 const MAX_COPIED = 1024 * 1024;
 

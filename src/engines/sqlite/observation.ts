@@ -3,10 +3,10 @@ import { messageOf } from "../../errors.ts";
 import type { BoundValues, RunStatement } from "../trial.ts";
 import { directAccess, type AllowedStatement, type StatementAccess } from "./gate.ts";
 
-/** So many different statements of a run are noted. */
+/** How many different statements of a run are noted. */
 const MAX_STATEMENTS = 100;
 
-/** Of so many runs of a statement, the values are kept. */
+/** For how many runs of a statement the values are kept. */
 const MAX_RUNS = 20;
 
 interface Noted {

@@ -4,16 +4,16 @@ import type { OwedCount, Reader } from "../reader.ts";
 import { hasFailed, isOpen, isUnhandled } from "./outcomes.ts";
 import { events, failures } from "./schema.ts";
 
-/** How long the deliveries wait for the counts at most, in milliseconds. */
+/** The longest time that deliveries wait for the counts, in milliseconds. */
 const MAX_TURN_MS = 3;
 
 /** How many types of each outcome are counted. */
 const MAX_TYPES = 1000;
 
-/** How many events that were unhandled are asked at once whether they have failed since. */
+/** How many unhandled events are checked at once for later failures. */
 const SLICE = 500;
 
-/** How many of them are asked in all, as a multiple of the cap. */
+/** How many of them are checked in all, as a multiple of the cap. */
 const MAX_ASKED = 10;
 
 interface OfType {
@@ -98,7 +98,7 @@ export function owedCounts(db: BunSQLiteDatabase, isClosed: () => boolean): Pick
   };
 }
 
-/** Lets others have a turn if this one has taken its time. */
+/** Yields if this turn has used up its time. */
 function createTurn(): () => Promise<void> | undefined {
   let until = performance.now() + MAX_TURN_MS;
   return () => {

@@ -7,7 +7,7 @@ import type { InterruptedRuns } from "./interrupted-runs.ts";
 
 /**
  * `same_body = "duplicate"`: the same bytes under another id are the same event. The event that was recorded
- * first stands for all. If another one had failed before, it becomes `ignored`, because it is found by its id
+ * first counts. If another one had failed before, it becomes `ignored`, because it is found by its id
  * and must never run: neither apply nor replay runs an ignored event.
  */
 export interface SameBody {
@@ -17,7 +17,7 @@ export interface SameBody {
   repeatedBy(incoming: Incoming): RecordedEvent | undefined;
   /** Closes the failure of an event, if there is one, because another event with these bytes is recorded. */
   close(source: EventSource, eventId: string, bytes: Uint8Array, at: number): void;
-  /** With other bytes than the event that stands for it, an event is one that has not been recorded. */
+  /** An event whose bytes differ from those of the recorded event is a new event. */
   reopen(incoming: Incoming): void;
 }
 

@@ -102,7 +102,7 @@ export interface EventDetail extends EventJson {
   readonly reply: ReplyJson | null;
   /** How often `replay` ran it. */
   readonly replays: number;
-  /** The id of the event with the same body that stands for it (`same_body`); null if it stands for itself. */
+  /** The id of the recorded event with the same body (`same_body`). Null if there is none. */
   readonly same_as: string | null;
   /** Why it was discarded, applied or replayed, or which event is newer. */
   readonly reason: string | null;

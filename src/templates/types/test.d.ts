@@ -27,7 +27,7 @@ export interface DeliverOptions {
   readonly late?: boolean | string;
   /** Added before it is signed. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** The event's type, for a payload of your own whose provider names the type in a header. */
+  /** The event's type. Needed for your own payload if the provider sends the type in a header. */
   readonly type?: string;
 }
 
@@ -75,7 +75,7 @@ export interface Answer {
 export interface TestInbox extends AsyncDisposable {
   /** The temporary database. */
   readonly db: Database;
-  /** In Unix milliseconds. Once it is set, to a Date, Unix milliseconds or ISO 8601, it stands still. */
+  /** In Unix milliseconds. Set it to a Date, Unix milliseconds or ISO 8601. From then on it does not move. */
   get clock(): number;
   set clock(time: number | string | Date);
   /**

@@ -5,6 +5,7 @@ import type { JobView } from "../inbox/background-jobs.ts";
 import type { JobGroup } from "../inbox/job-progress.ts";
 import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
+import { warnOfChangedHandlers } from "./changed-handlers.ts";
 import { columns, terminalWidth } from "./columns.ts";
 import { triedJson, triedLines } from "./dry-run-report.ts";
 import { EXIT } from "./exit.ts";
@@ -58,7 +59,9 @@ export async function runApply(given: readonly string[], flags: ApplyFlags): Pro
   });
   const views: JobView[] = [];
   let ofServe = false;
-  for (let admin = await openAdmin(options); ;) {
+  let admin = await openAdmin(options);
+  if (flags.dryRun !== true) await warnOfChangedHandlers(admin, flags.folder);
+  for (;;) {
     const limit = flags.limit === undefined ? undefined : flags.limit - processedIn(views);
     const { view, yielded } = await applyOnce(admin, ids, { ...flags, limit }, stop.signal);
     await admin[Symbol.asyncDispose]();

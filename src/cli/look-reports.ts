@@ -185,8 +185,10 @@ const SENTENCES: Readonly<Record<Exclude<EventJson["outcome"], "processed">, str
   ignored: "Ignored: only its id, type and time are kept.",
   stale: "Stale: a newer one was applied before it.",
   discarded: "Discarded: it does not run by itself.",
-  unhandled: "Owed: there was no handler for its type. To run it, add one and run hookonce apply.",
-  failed: "Owed: its handler failed. To run it again, correct the handler and run hookonce apply.",
+  unhandled:
+    "Owed: there was no handler for its type. To run it, add one, restart serve if it runs, and run hookonce apply.",
+  failed:
+    "Owed: its handler failed. To run it again, correct the handler, restart serve if it runs, and run hookonce apply.",
   held: "Owed: its source is paused. It runs when the source resumes.",
 };
 

@@ -26,10 +26,14 @@ export async function runTest(
   flags: TestFlags,
   named: string,
 ): Promise<number> {
-  const isFolder = first !== undefined && statSync(first, { throwIfNoEntry: false })?.isDirectory() === true;
+  // In an inbox folder, "stripe" is a filter, also if there is a folder with this name.
+  const isFolder =
+    first !== undefined &&
+    (isInbox(first) ||
+      (!isInbox(named) && statSync(first, { throwIfNoEntry: false })?.isDirectory() === true));
   const folder = resolve(isFolder ? first : named);
   const filters = isFolder || first === undefined ? others : [first, ...others];
-  if (!existsSync(join(folder, CONFIG_FILE)))
+  if (!isInbox(folder))
     throw new HookonceError(
       "config_invalid",
       `${join(folder, CONFIG_FILE)} does not exist. Name the inbox folder, as in hookonce test FOLDER.`,
@@ -37,6 +41,8 @@ export async function runTest(
   const run = (): Promise<number> => runOnce(folder, filters, flags);
   return flags.watch === true ? runAgain(folder, run) : run();
 }
+
+const isInbox = (folder: string): boolean => existsSync(join(folder, CONFIG_FILE));
 
 async function runOnce(folder: string, filters: readonly string[], flags: TestFlags): Promise<number> {
   const all = testFilesIn(folder);

@@ -8,7 +8,7 @@ import {
 } from "../app/open-inbox.ts";
 import { createServices, type Services } from "../app/services.ts";
 import type { Config } from "../config/load.ts";
-import { HookonceError } from "../errors.ts";
+import { HookonceError, type Problem } from "../errors.ts";
 import type { Source } from "../providers/source.ts";
 
 /** An inbox that was opened as `serve` opens it, without a socket. */
@@ -31,7 +31,7 @@ export async function openFolder(
 ): Promise<OpenedInbox> {
   const { config, sources, handlers, problems, code } = await check(folder, checked);
   if (config === null || problems.length > 0)
-    throw new HookonceError(code, problems.map(({ message }) => message).join("\n"), { problems });
+    throw new HookonceError(code, problems.map(withPlace).join("\n"), { problems });
   const services = createServices();
   const database = checked.database ?? config.database;
   const used = { ...config, database };
@@ -44,6 +44,12 @@ export async function openFolder(
     lockWaitMs: open.lockWaitMs ?? 0,
   });
   return { services, config: used, sources, inbox };
+}
+
+/** As `hookonce check` prints it. */
+function withPlace({ file, line, message }: Problem): string {
+  if (file === undefined) return message;
+  return line === undefined ? `${file}: ${message}` : `${file}:${line}: ${message}`;
 }
 
 export { createReceiver, type Receiver };

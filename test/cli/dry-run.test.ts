@@ -102,6 +102,20 @@ test("a handler that was changed after serve had loaded it is not tried, because
   expect(stdout).toContain("1 event would be replayed.");
 }, 60_000);
 
+test("apply warns that serve runs the handler that it loaded before the file was changed", async () => {
+  using inbox = scratch(files);
+  await using server = await serve(inbox.path);
+  await server.post("/webhook", paid("evt_bad", null));
+  const unchanged = await command(inbox, "apply", "evt_bad");
+  expect([unchanged.code, unchanged.stderr]).toEqual([1, ""]);
+  writeFileSync(join(inbox.path, "handlers/default/paid.sql"), "insert into effects values (:event_id, 0);");
+  const { code, stderr } = await command(inbox, "apply", "evt_bad");
+  expect(code).toBe(1);
+  expect(stderr).toBe(
+    "warning: handlers/default/paid.sql was changed after hookonce serve had started. The version that serve loaded will run. To run the new code, restart hookonce serve and apply again.\n",
+  );
+}, 60_000);
+
 async function check(inbox: Scratch): Promise<void> {
   const before = contents(inbox);
   const dry = await command(inbox, "apply", "--dry-run");

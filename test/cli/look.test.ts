@@ -114,10 +114,13 @@ describeUnless(onlyInFullRun(), "beside a running serve", () => {
     });
     expect([during.unknown.code, during.unknown.stderr]).toEqual([
       1,
-      'hookonce: There is no event "evt_9". [unknown_event]\n',
+      'hookonce: There is no event "evt_9". To search: hookonce events --search TEXT [unknown_event]\n',
     ]);
     expect(during.groups.stdout).toMatch(
       /^1 event of default: handlers\/default\/push\.sql\n {2}handler_error: /,
+    );
+    expect(during.groups.stdout).toEndWith(
+      "\nTo see one: hookonce event ID; to list them: hookonce events --outcome failed; after a fix: hookonce apply\n",
     );
     expect(jsonOf(during.failures.lines)).toMatchObject([
       { event_id: "evt_2", handler: "handlers/default/push.sql", attempts: 1 },

@@ -153,6 +153,10 @@ test("is credited", async () => {
       1,
       'No test file has "b" in its path. The test files are: handlers/stripe/a.test.ts\n',
     ]);
+    // In an inbox folder, only a folder with a hookonce.toml is another inbox folder.
+    write(path, { "stripe/notes.txt": "" });
+    const inFolder = await run(["test", "b", "stripe/", "--folder", path], { cwd: path });
+    expect(inFolder.stderr).toContain("handlers/stripe/a.test.ts");
     const nowhere = await run(["test", join(path, "handlers")]);
     expect(nowhere.code).toBe(1);
     expect(nowhere.stderr).toContain("hookonce.toml does not exist. Name the inbox folder");

@@ -150,7 +150,9 @@ export default handler(({ event }) => {
       "hookonce.toml": 'version = 1\n[sources.stripe]\nprovider = "stripe"\nsecret = "env:X"\n',
       "handlers/stripe/_any.sql": "insert into nowhere values (1);",
     });
-    expect(await refusalOf(testInbox({ folder }))).toContain("no such table: nowhere");
+    expect(await refusalOf(testInbox({ folder }))).toContain(
+      "handlers/stripe/_any.sql:1: no such table: nowhere",
+    );
     expect(readdirSync(temporary)).toEqual([]);
   });
 

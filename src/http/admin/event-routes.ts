@@ -109,7 +109,10 @@ async function sourceOf(reader: Reader, inbox: AdminInbox, id: string): Promise<
 
 function unknown(id: string, source: string | undefined): HookonceError {
   const where = source === undefined ? "" : ` of source "${source}"`;
-  return new HookonceError("unknown_event", `There is no event "${id}"${where}.`);
+  return new HookonceError(
+    "unknown_event",
+    `There is no event "${id}"${where}. To search: hookonce events --search TEXT`,
+  );
 }
 
 function fileNameOf(id: string): string {

@@ -70,7 +70,7 @@ test("Home shows first that deliveries cannot be stored, and then its warnings",
 describe("the sentence on Home", () => {
   test("says that all is fine", () => {
     expect(sentenceOf(status(), [])).toBe(
-      "All 3 sources are fine. 4,812 events in 24 hours, 37 duplicates stopped, nothing owed.",
+      "All 3 sources are fine. 4,849 deliveries in 24 hours, 37 duplicates stopped, nothing owed.",
     );
     expect(sentenceOf(status({ sources: [source("stripe")] }), [])).toStartWith("Stripe is fine. ");
   });
@@ -79,8 +79,9 @@ describe("the sentence on Home", () => {
     const one = status({ today: { ...NONE, processed: 1, duplicate: 1, refused: 1 } });
     const problems = problemsOf(one, []);
     expect(problems.map(({ title }) => title)).toEqual(["1 delivery refused in the last 24 hours"]);
+    expect(problems[0]?.detail).toContain("A restart of hookonce serve forgets the requests.");
     expect(sentenceOf(one, problems)).toBe(
-      "1 problem. 1 event in 24 hours, 1 duplicate stopped, nothing owed.",
+      "1 problem. 2 deliveries in 24 hours, 1 duplicate stopped, nothing owed.",
     );
   });
 
@@ -93,7 +94,7 @@ describe("the sentence on Home", () => {
     const one = status({ owed });
     const problems = problemsOf(one, [group]);
     expect(sentenceOf(one, problems)).toBe(
-      "1 problem. 4,812 events in 24 hours, 37 duplicates stopped, 10,003+ owed.",
+      "1 problem. 4,849 deliveries in 24 hours, 37 duplicates stopped, 10,003+ owed.",
     );
   });
 

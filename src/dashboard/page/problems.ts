@@ -73,7 +73,8 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
       key: "refused",
       tone: "owed",
       title: `${counted(today.refused, "delivery", "deliveries")} refused in the last 24 hours`,
-      detail: "A wrong secret, a wrong clock, or a sender that is not the provider.",
+      detail:
+        "A wrong secret, a wrong clock, or a sender that is not the provider. A restart of hookonce serve forgets the requests.",
       button: { text: "Why?", to: "/sources" },
     });
   }
@@ -94,7 +95,9 @@ export function applyOwed(one: OwedJson): Act {
 /** The whole page in one sentence. */
 export function sentenceOf(status: StatusJson, problems: readonly Problem[]): string {
   const { sources, today, owed } = status;
-  const events = today.processed + today.unhandled + today.ignored + today.stale + today.failed;
+  const { processed, unhandled, ignored, stale, failed, duplicate } = today;
+  // An event that failed is counted again at each retry, so these are deliveries.
+  const deliveries = processed + unhandled + ignored + stale + failed + duplicate;
   const fine =
     problems.length > 0
       ? `${counted(problems.length, "problem")}.`
@@ -102,5 +105,5 @@ export function sentenceOf(status: StatusJson, problems: readonly Problem[]): st
         ? `${sources[0]?.title ?? ""} is fine.`
         : `All ${count(sources.length)} sources are fine.`;
   const nothing = owed.length === 0 ? "nothing owed" : `${sumOf(owed)} owed`;
-  return `${fine} ${counted(events, "event")} in 24 hours, ${counted(today.duplicate, "duplicate")} stopped, ${nothing}.`;
+  return `${fine} ${counted(deliveries, "delivery", "deliveries")} in 24 hours, ${counted(duplicate, "duplicate")} stopped, ${nothing}.`;
 }

@@ -81,6 +81,7 @@ export function nothingDone(handler: string, event: TriedEvent): TriedJson {
     event_id: event.from === "stored" ? event.eventId : "",
     applied: event.from === "stored" && event.applied,
     type: event.type ?? "",
+    events_in_body: 1,
     why: null,
     failure: null,
     rows_changed: 0,

@@ -120,7 +120,7 @@ function foundIn(
   { found, meant, elements }: Omit<NullPath, "read" | "line" | "path">,
   where: string,
 ): string {
-  const what = found === "missing" ? "is not" : "is null";
+  const what = { missing: "is not", null: "is null", not_json: "is not JSON" }[found];
   const inList = elements === null ? "" : ` in ${elements.null} of ${counted(elements.of, "element")}`;
   return `${what}${inList} in ${where}${meant === null ? "" : `; did you mean ${meant}?`}`;
 }

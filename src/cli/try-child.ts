@@ -70,7 +70,7 @@ async function tryAll(order: TryOrder, say: (line: TryLine) => void): Promise<vo
     }
     // One sample that fits is enough: `_any` need not be for all of them.
     const best = all.find(({ failure, null_paths: paths }) => failure === null && paths.length === 0);
-    say({ is: "end", ran: best ?? (all[0] as TriedJson) });
+    say({ is: "end", ran: { ...(best ?? (all[0] as TriedJson)), events_in_body: chosen.inBody ?? 1 } });
   }
 }
 
@@ -101,7 +101,7 @@ type Chosen = Incoming | StoredEvent;
 function eventsFor(
   { file, event }: Try,
   opened: Opened,
-): { readonly events: readonly Chosen[] } | { readonly why: string } {
+): { readonly events: readonly Chosen[]; readonly inBody?: number } | { readonly why: string } {
   const { sources, storedSources } = opened;
   const { key = "", source: folder } = opened.read.code.find((one) => one.code.file === file) ?? {};
   const id = Buffer.from(crypto.getRandomValues(new Uint8Array(12))).toString("hex");
@@ -114,7 +114,8 @@ function eventsFor(
     const source = sources.get(event.source);
     if (source === undefined) return noSource(event.source);
     const given = { key, type: event.type, id, now: Date.now() };
-    return { events: [eventOf(Buffer.from(event.body, "base64"), source, given)] };
+    const read = eventOf(Buffer.from(event.body, "base64"), source, given);
+    return { events: [read.event], inBody: read.events };
   }
   let why = "there is no source for it";
   for (const source of sources.values()) {

@@ -21,7 +21,7 @@ export function tryReport(tried: TriedJson, width: number): string {
   for (const table of tables) parts.push([text(countsOf(table)), ...rowLines(table, width)].join("\n"));
   if (tables.length === 0 && failure === null) parts.push("No row of your tables changed.");
   if (paths.length > 0) {
-    const title = `warning: ${counted(paths.length, "JSON path")} found NULL`;
+    const title = `warning: ${counted(paths.length, "JSON path")} without a value`;
     parts.push(text(title, ...paths.flatMap((path) => pathLines(path))));
   }
   if (statements.length > 0) parts.push(statementLines(statements, width).join("\n"));
@@ -31,16 +31,27 @@ export function tryReport(tried: TriedJson, width: number): string {
   return parts.join("\n\n");
 }
 
-function eventIn({ from, source, event_id: id, type, failure, why }: TriedJson): string {
+function eventIn({
+  from,
+  source,
+  event_id: id,
+  type,
+  failure,
+  why,
+  events_in_body: events,
+}: TriedJson): string {
   // If the handler did not begin, the event need not have been read.
   const isRead = type !== "" || (why === null && failure?.code !== "handlers_invalid");
   const named = [
     ...(source === "" ? [] : [`source ${source}`]),
     ...(isRead ? [`type ${type || "(none)"}`] : []),
   ];
-  const what = from === "sample" ? "a sample event" : from === "data" ? "the given body" : id;
+  const what = from === "sample" ? "a sample event" : from === "data" ? givenBody(events) : id;
   return named.length === 0 ? what : `${what} (${named.join(", ")})`;
 }
+
+const givenBody = (events: number): string =>
+  events > 1 ? `the first of ${events} events in the given body` : "the given body";
 
 function endOf({ failure, reply, rows_changed: rows, duration_us: us }: TriedJson): string {
   if (failure !== null) return "It would answer 500. Rolled back.";
@@ -111,7 +122,11 @@ function statementLines(statements: readonly RunStatement[], width: number): str
 
 function pathLines({ line, read, found, path, meant, elements }: NullPath): string[] {
   const where = line === null ? "" : `line ${line}: `;
-  const what = found === "missing" ? `${path} is not in the JSON` : `${path} is null in the JSON`;
+  const what = {
+    missing: `${path} is not in the JSON`,
+    null: `${path} is null in the JSON`,
+    not_json: "the payload is not JSON, so each path is NULL",
+  }[found];
   const inList = elements === null ? "" : ` of ${elements.null} of ${counted(elements.of, "element")}`;
   return [
     `  ${where}${oneLine(read)}`,

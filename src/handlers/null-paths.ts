@@ -16,8 +16,8 @@ export interface NullPath {
   readonly read: string;
   /** In the handler's file; null if code has made the statement. */
   readonly line: number | null;
-  /** Whether the JSON has no value there, or null. */
-  readonly found: "missing" | "null";
+  /** Whether the JSON has no value there, or null, or the payload is not JSON. */
+  readonly found: "missing" | "null" | "not_json";
   readonly path: string;
   /** The path that was probably meant; null if none is near. */
   readonly meant: string | null;
@@ -31,7 +31,12 @@ export function nullPathsIn(statements: readonly BoundStatement[]): NullPath[] {
   for (const { sql, line, bound } of statements) {
     for (const read of jsonReads(sql)) {
       const value = parsed(bound[read.index]);
-      const one = value === undefined ? undefined : nullPath(read, value, line);
+      const isNotJson = read.of === "payload" && bound[read.index] === null;
+      const one = isNotJson
+        ? withoutJson(read, line)
+        : value === undefined
+          ? undefined
+          : nullPath(read, value, line);
       const key = `${one?.line}:${one?.read}`;
       if (one !== undefined && !found.has(key)) found.set(key, one);
     }
@@ -47,6 +52,19 @@ function parsed(value: unknown): unknown {
   } catch {
     return undefined;
   }
+}
+
+function withoutJson({ read, line: below, steps }: JsonRead, line: number | null): NullPath {
+  const where = line === null ? null : line + below - 1;
+  const path = jsonPath(steps.slice(steps.lastIndexOf(EACH) + 1));
+  return {
+    read: read.replaceAll(/\s+/g, " "),
+    line: where,
+    found: "not_json",
+    path,
+    meant: null,
+    elements: null,
+  };
 }
 
 function nullPath(read: JsonRead, value: unknown, line: number | null): NullPath | undefined {

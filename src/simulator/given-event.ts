@@ -21,7 +21,7 @@ export interface GivenEvent {
 }
 
 /**
- * An event with this body, as its source reads it. The headers are those of its provider. A body without an id
+ * The first event of this body, as its source reads it. The headers are those of its provider. A body without an id
  * gets one.
  *
  * @throws HookonceError if the body cannot be read, for example `invalid_json`
@@ -30,7 +30,7 @@ export function eventOf(
   body: Uint8Array,
   source: Source,
   { key, type: named, id, now }: GivenEvent,
-): Incoming {
+): { readonly event: Incoming; readonly events: number } {
   const usual = named ?? (key === "_any" ? "" : key);
   const example = examples.get(source.provider.name);
   const made = example === undefined ? undefined : exampleFor(example, usual).example;
@@ -45,14 +45,20 @@ export function eventOf(
   };
   const delivery = source.keepQuery?.(given) ?? given;
   const parsed = source.parse(delivery);
-  const [first] = elementsIn(source, delivery, parsed);
-  if (first !== undefined) return withType(incomingOf(first, delivery, source, parsed), named);
+  const elements = elementsIn(source, delivery, parsed);
+  const [first] = elements;
+  if (first !== undefined) {
+    const event = withType(incomingOf(first, delivery, source, parsed), named);
+    return { event, events: elements.length };
+  }
   try {
-    return withType(incomingOf(source.identify(delivery, parsed), delivery, source), named);
+    const event = withType(incomingOf(source.identify(delivery, parsed), delivery, source), named);
+    return { event, events: 1 };
   } catch (error) {
     if (!(error instanceof HookonceError)) throw error;
     // A body that was written by hand need not have an id.
-    return incomingOf({ id: `try_${id}`, type: usual, body: parsed, earlierIds: [] }, delivery, source);
+    const made = { id: `try_${id}`, type: usual, body: parsed, earlierIds: [] };
+    return { event: incomingOf(made, delivery, source), events: 1 };
   }
 }
 

@@ -369,6 +369,22 @@ test("a given body that is a test event runs, even if the source ignores these",
   expect(one).toMatchObject({ event_id: "1", why: null, rows_changed: 3 });
 });
 
+test("a body that is not JSON, and one with several events, are named", async () => {
+  await using inbox = await inboxWith(
+    { "handlers/default/_any.sql": "select :payload ->> '$.a', :payload ->> '$.b';" },
+    source("default", 'batch = "body:$[*]"\n'),
+  );
+  inbox.write({ "body.xml": "<a>1</a>", "body.json": '[{"id":"1","a":1,"b":2},{"id":"2"}]' });
+  const shown = async (file: string): Promise<string> =>
+    (await run(["try", "default/_any.sql", "--data", file], { cwd: inbox.folder })).stdout;
+  const xml = await shown(join(inbox.folder, "body.xml"));
+  expect(xml).toContain("warning: 2 JSON paths without a value\n");
+  expect(xml).toContain("    the payload is not JSON, so each path is NULL\n");
+  expect(await shown(join(inbox.folder, "body.json"))).toStartWith(
+    "handlers/default/_any.sql on the first of 2 events in the given body (source",
+  );
+}, 30_000);
+
 test("names the handler that was meant, and says no more of an event than is known", async () => {
   await using inbox = await inboxWith({ "handlers/default/invoice.paid.sql": upsert });
   for (const handler of ["invoice.payd.sql", "default/invoice.payd.sql", "handlers/default/invoice.payd.sql"])

@@ -92,9 +92,10 @@ test("reads positional and numbered parameters", () => {
   ]);
 });
 
-test("names the line, and says nothing of a body that is not JSON", () => {
+test("names the line, and and that the payload is not JSON", () => {
   const sql = "select 1,\n  :payload ->> '$.id',\n  :payload ->> '$.x'";
   expect(nullPathsIn([{ sql, line: 5, bound: [payload] }]).map(({ line }) => line)).toEqual([7]);
   expect(found(sql, ["no JSON"])).toEqual([]);
-  expect(found(sql, [null])).toEqual([]);
+  expect(found(sql, [null])).toEqual([":payload ->> '$.id' not_json", ":payload ->> '$.x' not_json"]);
+  expect(found("select ? ->> '$.id'", [null])).toEqual([]);
 });

@@ -9,7 +9,7 @@ export const tryCommand = defineCommand<[string], TryFlags>({
   group: "Write handlers",
   summary: "Run a handler on real events, roll back, show what it did",
   description:
-    "Run a handler on stored events and roll back. Shows the rows before and after, JSON paths that found NULL, the statements, and the reply. By default it runs on the newest stored event, or on the provider's sample if none is stored. The database stays as it is. Requests that the handler sends and files that it writes are not rolled back. Exits with 1 if the handler failed or there was nothing to try.",
+    "Run a handler on stored events and roll back. Shows the rows before and after, JSON paths without a value, the statements, and the reply. By default it runs on the newest stored event, or on the provider's sample if none is stored. The database stays as it is. Requests that the handler sends and files that it writes are not rolled back. Exits with 1 if the handler failed or there was nothing to try.",
   arguments: [
     new Argument("<handler>", "Its path, such as handlers/stripe/invoice.paid.sql").argParser(nonEmpty),
   ],

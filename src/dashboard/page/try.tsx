@@ -69,13 +69,12 @@ function Report({ tried }: { readonly tried: TriedJson }) {
       {tables.length === 0 && failure === null ? <p>No row of your tables changed.</p> : null}
       {paths.length === 0 ? null : (
         <div class="why">
-          <p class="warn">○ {counted(paths.length, "JSON path")} found NULL</p>
+          <p class="warn">○ {counted(paths.length, "JSON path")} without a value</p>
           <ul class="plain">
             {paths.map(({ read, line, found, path, meant, elements }) => (
               <li key={`${line} ${read}`}>
                 <code>{visible(read)}</code>
-                {line === null ? "" : `, line ${line}`}: <code>{visible(path)}</code>{" "}
-                {found === "missing" ? "is not in the JSON" : "is null in the JSON"}
+                {line === null ? "" : `, line ${line}`}: <code>{visible(path)}</code> {FOUND[found]}
                 {elements === null ? "" : ` of ${elements.null} of ${counted(elements.of, "element")}`}.
                 {meant === null ? null : (
                   <>
@@ -95,6 +94,12 @@ function Report({ tried }: { readonly tried: TriedJson }) {
     </>
   );
 }
+
+const FOUND = {
+  missing: "is not in the JSON",
+  null: "is null in the JSON",
+  not_json: "is NULL, because the payload is not JSON",
+} as const;
 
 function endOf({ failure, rows_changed: rows, duration_us: us, reply }: TriedJson): string {
   if (failure !== null) return "it failed. It would answer 500.";

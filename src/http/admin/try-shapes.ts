@@ -13,6 +13,8 @@ export interface TriedJson {
   readonly type: string;
   /** Whether the event was applied before, so that what its handler wrote may be there already. */
   readonly applied: boolean;
+  /** How many events a given body has. Only the first is run. */
+  readonly events_in_body: number;
   /** Why it was not run; null if it was. */
   readonly why: string | null;
   readonly failure: TriedFailureJson | null;

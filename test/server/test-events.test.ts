@@ -94,6 +94,26 @@ describe("an event that says that it is a test", () => {
     expect(await deliver(inbox, "evt_1", false)).toMatchObject({ status: 200, body: { status: "ignored" } });
     expect(inbox.value("select count(*) from hookonce_failures where settled_at is null")).toBe(0);
   });
+
+  test("settles an unhandled event if it is ignored since, and runs no handler", async () => {
+    await using inbox = await testInbox({
+      config: '[sources.stripe]\nprovider = "stripe"\nsecret = "env:STRIPE"',
+      files: { "migrations/0001.sql": "create table effects (event_id text not null) strict;" },
+      environment: { STRIPE: SECRET },
+    });
+    expect(await deliver(inbox, "evt_1", false)).toMatchObject({ body: { status: "unhandled" } });
+    await inbox.restart({
+      config: '[sources.stripe]\nprovider = "stripe"\nsecret = "env:STRIPE"\ntest_events = "ignore"',
+      files: { "handlers/stripe/_any.sql": "insert into effects values (:event_id);" },
+    });
+    expect(await deliver(inbox, "evt_1", false)).toMatchObject({ status: 200, body: { status: "ignored" } });
+    expect(await deliver(inbox, "evt_1", false)).toMatchObject({
+      status: 200,
+      body: { status: "duplicate" },
+    });
+    expect(effects(inbox)).toEqual([]);
+    expect(inbox.value("select outcome from hookonce_events")).toBe("ignored");
+  });
 });
 
 test("test_events is an error for a provider whose events do not say that they are tests", async () => {

@@ -210,7 +210,12 @@ export function createEventStore(db: Database) {
     },
 
     /** An event that was recorded is done now, and no handler has run. */
-    close(source: EventSource, event: RecordedEvent, outcome: "stale" | "discarded", reason: string): void {
+    close(
+      source: EventSource,
+      event: RecordedEvent,
+      outcome: "stale" | "discarded" | "ignored",
+      reason: string,
+    ): void {
       keepFirstDelivery(source, event);
       sql.closeEvent.run(event.id, outcome);
       sql.markChanged.run(event.id);

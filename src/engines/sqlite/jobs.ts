@@ -173,6 +173,12 @@ export function createJobs(
       if (known.eventId !== input.id) sameBody.close(source, input.id, ownBytes(incoming), input.receivedAt);
       return { ...resultOf(nothing), ...said, outcome, reply: store.replyOf(known.id) };
     }
+    if (incoming.isIgnored === true) {
+      store.countDelivery(known, incoming, "ignored", changedBody);
+      store.close(source, known, "ignored", "it says that it is a test");
+      store.settleFailure(source, known.eventId, input.receivedAt);
+      return { ...resultOf(nothing), ...said, outcome: "ignored" };
+    }
     // The stored delivery is applied, whichever delivery causes the run.
     const stored = store.stored(source, known) ?? input;
     const judged = positions.judge(source, stored, { isNamed: false });

@@ -282,7 +282,7 @@ function lineIn({ handler, stack }: StackedFailure): string {
 
 /** @param isRefused whether every delivery is meant to be refused */
 function summarize(
-  { deliveries, events, ms, said, wrong }: SendReport,
+  { deliveries, events, ms, said, wrong, tests }: SendReport,
   to: string,
   isRefused: boolean,
 ): number {
@@ -295,6 +295,12 @@ function summarize(
   say(
     `${counted(deliveries, "delivery", "deliveries")} of ${counted(events, "event")} in ${ms.toFixed(0)} ms${perSecond}: ${counts}${isRefused && wrong.length === 0 ? ", as expected" : ""}`,
   );
+  if (said.has("stale"))
+    say("stale: an event with a newer version has been applied for this key (newest_wins)");
+  if (said.has("ignored") && tests.has("ignored"))
+    say('ignored: the event says that it is a test (test_events = "ignore")');
+  if (said.has("test_event") && tests.has("refused"))
+    say('test_event: the event says that it is a test (test_events = "refuse")');
   for (const { eventId, what } of wrong.slice(0, 10)) complain(visible(`wrong: ${eventId} ${what}`));
   if (wrong.length > 10) complain(`and ${wrong.length - 10} more`);
   return wrong.length > 0 ? EXIT.failed : EXIT.done;

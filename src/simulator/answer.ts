@@ -45,11 +45,17 @@ function wordOf(body: unknown): string | undefined {
   return typeof status === "string" ? status : undefined;
 }
 
-const TAKEN = new Set(["processed", "duplicate", "unhandled", "accepted"]);
+const TAKEN = new Set(["processed", "duplicate", "unhandled", "ignored", "stale", "accepted"]);
+const NOT_APPLIED = new Set(["ignored", "duplicate", "accepted"]);
+
+/** What `test_events` does with a test: 200 without a run, or 403. */
+export type TestAnswer = "ignored" | "refused";
 
 export interface Expectation {
   /** 401 is expected, because the delivery was tampered with, is stale, or was signed with another secret. */
   readonly refused: boolean;
+  /** What the source's `test_events` does with the event, if the event says that it is a test. */
+  readonly test?: TestAnswer | undefined;
   /** Every delivery is a new event. */
   readonly neverDuplicate: boolean;
   /** The event may have been delivered in an earlier run. */
@@ -67,14 +73,26 @@ export interface Expectation {
 export function wrongWith(
   answers: readonly { status: number; said: string }[],
   lost: number,
-  { refused, neverDuplicate, maybeKnown, inOrder }: Expectation,
+  { refused, test, neverDuplicate, maybeKnown, inOrder }: Expectation,
 ): string[] {
   const wrong: string[] = [];
   for (const { status, said } of answers) {
-    if (refused ? status !== 401 : status < 200 || status > 299 || !TAKEN.has(said))
-      wrong.push(`got ${status === 0 ? "" : `${status} `}${said}, expected ${refused ? "401" : "200"}`);
+    const isTaken = status >= 200 && status <= 299;
+    const expected = refused
+      ? "401"
+      : test === "refused"
+        ? "403 test_event"
+        : test === "ignored"
+          ? "200 ignored"
+          : "200";
+    const isRight = refused
+      ? status === 401
+      : test === "refused"
+        ? said === "test_event"
+        : isTaken && (test === "ignored" ? NOT_APPLIED : TAKEN).has(said);
+    if (!isRight) wrong.push(`got ${status === 0 ? "" : `${status} `}${said}, expected ${expected}`);
   }
-  if (refused || wrong.length > 0) return wrong;
+  if (refused || test === "refused" || wrong.length > 0) return wrong;
   const words = answers.map(({ said }) => said);
   const processed = words.filter((word) => word === "processed").length;
   const duplicates = words.filter((word) => word === "duplicate").length;
@@ -83,7 +101,8 @@ export function wrongWith(
     return wrong;
   }
   if (processed > 1) wrong.push(`was processed ${processed} times`);
-  if (processed === 0 && duplicates > 0 && lost === 0 && !maybeKnown)
+  const recorded = words.filter((word) => word === "ignored" || word === "stale").length;
+  if (processed + recorded === 0 && duplicates > 0 && lost === 0 && !maybeKnown)
     wrong.push("got duplicate, but was never processed");
   if (inOrder && lost === 0 && processed === 1 && words[0] === "duplicate")
     wrong.push("got duplicate before it was processed");

@@ -1,9 +1,12 @@
 import type { OutgoingRequest, SigningKeys } from "../providers/context.ts";
+import type { Delivery } from "../event.ts";
+import type { Identified } from "../providers/identify.ts";
 import type { Provider } from "../providers/provider.ts";
+import { incomingOf } from "../inbox/receive.ts";
 import type { Source } from "../providers/source.ts";
 import { randomKeys, sign } from "../providers/verifier.ts";
-import { messageOf } from "../errors.ts";
-import { LOST, NOTHING_LISTENS, readAnswer, wrongWith, type Answer } from "./answer.ts";
+import { HookonceError, messageOf } from "../errors.ts";
+import { LOST, NOTHING_LISTENS, readAnswer, wrongWith, type Answer, type TestAnswer } from "./answer.ts";
 import { seedOf, type Example, type Seed } from "./example.ts";
 import { contentTypeOf, requestOf, staleAge, tampered } from "./request.ts";
 
@@ -16,7 +19,7 @@ export interface SendOptions {
   /** The provider, with the scheme of the receiving source. */
   readonly provider: Pick<Provider, "scheme" | "formField" | "timeoutMs">;
   /** Reads the events that the receiver will find in a delivery. */
-  readonly source: Pick<Source, "identify" | "split" | "redactBody" | "keepQuery">;
+  readonly source: Source;
   readonly keys: SigningKeys;
   /** The body to send instead of the example's. */
   readonly data?: Uint8Array | undefined;
@@ -56,11 +59,14 @@ export interface SendReport {
   /** How often each word of `Answer.said` was received. */
   readonly said: ReadonlyMap<string, number>;
   readonly wrong: readonly { eventId: string; what: string }[];
+  /** What `test_events` was expected to do with each event that says that it is a test. */
+  readonly tests: ReadonlySet<TestAnswer>;
 }
 
 interface Planned {
   readonly request: OutgoingRequest;
   readonly eventIds: readonly string[];
+  readonly tests: readonly (TestAnswer | undefined)[];
   readonly neverDuplicate: boolean;
   readonly answers: Answer[];
 }
@@ -108,15 +114,35 @@ async function plan(options: SendOptions): Promise<Planned> {
   const made = requestOf(example, [newSeed(), ...rest], options.publicUrl ?? options.to);
   const request = data === undefined ? made : withBody(made, data);
   const kept = await keptOf(request, options, now);
-  const idsOf = (): string[] => {
-    if (source.split === undefined) return [source.identify(kept).id];
+  const read = (): Identified[] => {
+    if (source.split === undefined) return [source.identify(kept)];
     return source.split(kept).map((event) => {
-      if ("id" in event) return event.id;
+      if ("id" in event) return event;
       throw event;
     });
   };
-  const eventIds = idsOf();
-  return { request, eventIds, neverDuplicate: idsOf().join("\n") !== eventIds.join("\n"), answers: [] };
+  const events = read();
+  const eventIds = events.map(({ id }) => id);
+  const again = read().map(({ id }) => id);
+  return {
+    request,
+    eventIds,
+    tests: events.map((event) =>
+      testAnswerOf(event, { ...kept, receivedAt: now, remoteAddress: () => null }, source),
+    ),
+    neverDuplicate: again.join("\n") !== eventIds.join("\n"),
+    answers: [],
+  };
+}
+
+function testAnswerOf(event: Identified, delivery: Delivery, source: Source): TestAnswer | undefined {
+  const whole = source.split === undefined ? undefined : source.parse(delivery);
+  try {
+    return incomingOf(event, delivery, source, whole).isIgnored === true ? "ignored" : undefined;
+  } catch (error) {
+    if (error instanceof HookonceError && error.code === "test_event") return "refused";
+    throw error;
+  }
 }
 
 function withBody(made: OutgoingRequest, body: Uint8Array): OutgoingRequest {
@@ -212,7 +238,7 @@ function report(planned: readonly Planned[], options: SendOptions, ms: number): 
   const said = new Map<string, number>();
   const wrong: { eventId: string; what: string }[] = [];
   let deliveries = 0;
-  for (const { answers, eventIds, neverDuplicate } of planned) {
+  for (const { answers, eventIds, tests, neverDuplicate } of planned) {
     deliveries += answers.length;
     for (const [index, eventId] of eventIds.entries()) {
       const read = answers.map((answer) => ({ status: answer.status, said: answer.said[index] ?? LOST }));
@@ -220,6 +246,7 @@ function report(planned: readonly Planned[], options: SendOptions, ms: number): 
       const known = read.filter((one) => one.said !== LOST);
       const expectation = {
         refused: options.tamper || options.stale || options.wrongSecret,
+        test: tests[index],
         neverDuplicate,
         maybeKnown: options.data !== undefined,
         inOrder: options.concurrency === 1,
@@ -233,7 +260,8 @@ function report(planned: readonly Planned[], options: SendOptions, ms: number): 
       sum + eventIds.length * (neverDuplicate ? answers.length : 1),
     0,
   );
-  return { deliveries, events, ms, said, wrong };
+  const tests = new Set(planned.flatMap((one) => one.tests).filter((one) => one !== undefined));
+  return { deliveries, events, ms, said, wrong, tests };
 }
 
 function hex(length: number, random: () => number): string {

@@ -10,6 +10,9 @@ const environment = {
   MAILGUN: "mg",
   XERO: "xero-key",
   SQUARE: "sq",
+  COFFEE: "coffee",
+  PAYSTACK: "sk_live_1",
+  ORDERED: "ordered-secret",
   PAYPAL: "8PT597110X687430L",
 };
 
@@ -63,7 +66,28 @@ handlers = "paypal"
 provider = "square"
 secret = "env:SQUARE"
 public_url = "https://hooks.example.com/in"
+
+[sources.coffee]
+provider = "buy-me-a-coffee"
+secret = "env:COFFEE"
+test_events = "ignore"
+
+[sources.paystack]
+provider = "paystack"
+secret = "env:PAYSTACK"
+test_events = "refuse"
+
+[sources.ordered]
+provider = "static"
+secret = "env:ORDERED"
+secret_in = "header:x-secret"
+event_id = "body:$.id"
+type = "body:$.type"
+newest_wins = { types = ["order"], key = "body:$.order", version = "body:$.version" }
 `,
+    "older.json": '{"id":"evt_older","type":"order","order":1,"version":1}',
+    "newer.json": '{"id":"evt_newer","type":"order","order":1,"version":2}',
+    "handlers/ordered/_any.sql": "insert into credits values (:event_id, 1);",
     "shop.secret": "s3cret\n",
     "handlers/paypal/_any.sql": "insert into credits values (:event_id, 1);",
     "handlers/stripe/_any.sql": "insert into credits values (:event_id, 1);",
@@ -108,6 +132,23 @@ describeUnless(onlyInFullRun(), "hookonce send", () => {
       undefined,
     ]);
     expect(lines[3]).toMatch(/^3 deliveries of 1 event in \d+ ms: 1 processed, 2 duplicate$/);
+  });
+
+  test("expects what the source's config does with tests and with older events, and says why", async () => {
+    const ignored = await send("buy-me-a-coffee", ...to("coffee"), "--test", "--times", "2");
+    expect([ignored.code, ignored.stderr]).toEqual([0, ""]);
+    expect(ignored.stdout).toContain("1 ignored, 1 duplicate");
+    expect(ignored.stdout).toContain('says that it is a test (test_events = "ignore")');
+    const refused = await send("paystack", ...to("paystack"), "--test");
+    expect([refused.code, refused.stderr]).toEqual([0, ""]);
+    expect(refused.stdout).toContain('says that it is a test (test_events = "refuse")');
+    const ordered = (file: string) =>
+      send("static", ...to("ordered"), "--data", join(inbox.path, file), "--times", "2");
+    expect(await ordered("newer.json")).toMatchObject({ code: 0, stderr: "" });
+    const older = await ordered("older.json");
+    expect([older.code, older.stderr]).toEqual([0, ""]);
+    expect(older.stdout).toContain("1 stale, 1 duplicate");
+    expect(older.stdout).toContain("an event with a newer version has been applied");
   });
 
   test("takes the secret from the environment or a file when no source is named", async () => {

@@ -21,6 +21,7 @@ export interface FailedRun {
 }
 
 type SourceName = Pick<EventSource, "name">;
+type ClosedOutcome = Extract<RecordedOutcome, "stale" | "discarded" | "ignored">;
 /** Null if none ran. */
 type FailedHandler = Pick<LoadedHandler, "file" | "hash"> | null;
 
@@ -210,12 +211,7 @@ export function createEventStore(db: Database) {
     },
 
     /** An event that was recorded is done now, and no handler has run. */
-    close(
-      source: EventSource,
-      event: RecordedEvent,
-      outcome: "stale" | "discarded" | "ignored",
-      reason: string,
-    ): void {
+    close(source: EventSource, event: RecordedEvent, outcome: ClosedOutcome, reason: string): void {
       keepFirstDelivery(source, event);
       sql.closeEvent.run(event.id, outcome);
       sql.markChanged.run(event.id);

@@ -7,19 +7,6 @@ import type { RecordedOutcome } from "../reader.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
 import { openFailure, recorded, type OpenFailure, type RecordedEvent } from "./event-rows.ts";
 
-/** What is kept of a run that failed. */
-export interface FailedRun {
-  readonly source: string;
-  readonly eventId: string;
-  readonly type: string;
-  /** Unix milliseconds. */
-  readonly receivedAt: number;
-  readonly headersJson: string;
-  readonly body: Uint8Array;
-  /** Whether the body is the event's own part of a batch. */
-  readonly element: boolean;
-}
-
 type SourceName = Pick<EventSource, "name">;
 type ClosedOutcome = Extract<RecordedOutcome, "stale" | "discarded" | "ignored">;
 /** Null if none ran. */
@@ -31,6 +18,15 @@ interface StoredBody {
   readonly body: Uint8Array;
   /** Whether the body is the event's own part of a batch. */
   readonly element: boolean;
+}
+
+/** What is kept of a run that failed. */
+export interface FailedRun extends StoredBody {
+  readonly source: string;
+  readonly eventId: string;
+  readonly type: string;
+  /** Unix milliseconds. */
+  readonly receivedAt: number;
 }
 
 /** What a handler's run changed and returned. */

@@ -26,12 +26,12 @@ export async function runFailures(folder: string, flags: FailuresFlags): Promise
     const { items, total, capped } = await listGroups(client, flags);
     if (items.length === 0) say(`No failed event is owed.${await unknownSource(client, flags)}`);
     else say(failureGroupsText(items, display));
-    if (items.length < total)
-      say(`\n${items.length} of ${total}${capped ? "+" : ""} groups are shown. --limit shows more.`);
     if (items.length > 0)
       say(
         "\nTo see one: hookonce event ID; to list them: hookonce events --outcome failed; after a fix: hookonce apply",
       );
+    if (items.length < total)
+      say(`\n${items.length} of ${total}${capped ? "+" : ""} groups are shown. --limit shows more.`);
     if (capped) say("Only the newest 10,000 failures were counted.");
     return EXIT.done;
   }

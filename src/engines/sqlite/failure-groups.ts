@@ -32,6 +32,7 @@ export function groupReads(db: BunSQLiteDatabase, isClosed: () => boolean): Pick
       const groups = new Map<string, Group>();
       let counted = 0;
       for (let after = startOf({}); ;) {
+        if (isClosed()) return { groups: [], capped: true };
         const rows = slice({ at: "pairs", after, end: undefined });
         for (const row of rows) {
           if (source !== undefined && row.source !== source) continue;
@@ -44,7 +45,6 @@ export function groupReads(db: BunSQLiteDatabase, isClosed: () => boolean): Pick
         if (last === undefined || rows.length < SLICE) return { groups: sorted(groups), capped: false };
         after = { at: last.at, failure: 1, id: last.id };
         await Bun.sleep(0);
-        if (isClosed()) return { groups: [], capped: true };
       }
     },
   };

@@ -84,6 +84,7 @@ export function owedCounts(db: BunSQLiteDatabase, isClosed: () => boolean): Pick
       }
 
       for (const owed of [UNHANDLED, FAILED]) {
+        if (isClosed()) return counts;
         let one = typeAfter(owed, undefined);
         for (let types = 0; one !== undefined && types < MAX_TYPES; types++) {
           if (owed === FAILED) add(one, "failed", countOf(FAILED, one, cap));

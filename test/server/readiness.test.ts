@@ -77,7 +77,9 @@ describe("/readyz", () => {
     await using inbox = await testInbox();
     inbox.rows("drop index hookonce_events_source_event_id");
     expect(await ready(inbox, 0)).toEqual([503, "storage_failed"]);
-    inbox.rows("create unique index hookonce_events_source_event_id on hookonce_events (source, event_id)");
+    inbox.rows(
+      "create unique index hookonce_events_source_event_id on hookonce_events (source, event_id, era)",
+    );
     expect(await ready(inbox, 0)).toEqual([200, "ready"]);
     inbox.rows(
       "create trigger no_more before insert on hookonce_bodies begin select raise(abort, 'no more'); end",

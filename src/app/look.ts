@@ -16,8 +16,8 @@ export interface LookOptions {
 }
 
 /**
- * Reaches the API of a running `serve`. If none runs, or it cannot be reached, reads the database: nothing is changed, and neither the
- * secrets nor the handlers have to be right.
+ * Reaches the API of a running `serve`. If none runs, or it cannot be reached, reads the database. Nothing is changed,
+ * and neither the secrets nor the handlers have to be right.
  *
  * @throws HookonceError `config_invalid`, `database_older`, `permission_denied`
  */

@@ -3,7 +3,7 @@ import type { StatusJson } from "../http/admin/shapes.ts";
 import type { AdminClient } from "../http/admin/socket.ts";
 import { answerOf } from "./answer.ts";
 
-/** If nothing was found, and the config has no source of the given name, says so in a sentence that begins with a space. */
+/** A sentence, after a space, that the config has no source of the given name. Empty if it has one. */
 export async function unknownSource(
   { api }: AdminClient,
   { source }: { readonly source?: string | undefined },

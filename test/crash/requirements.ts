@@ -31,6 +31,7 @@ export function needsCommand(name: string): Reason {
   return Bun.which(name) === null ? `needs ${name}, which is not installed` : undefined;
 }
 
+/** Skips with the reason in the name. `bun run test:all` or `bun run test:long` runs what takes long. */
 export function testUnless(
   reason: Reason,
   name: string,
@@ -41,6 +42,7 @@ export function testUnless(
   else test.skip(`${name} (${reason})`, body);
 }
 
+/** The same for a group of tests. */
 export function describeUnless(reason: Reason, name: string, body: () => void): void {
   if (reason === undefined) describe(name, body);
   else describe.skip(`${name} (${reason})`, body);

@@ -5,8 +5,8 @@ import { ADD_TO_MINUTE } from "./rollup-writes.ts";
  * The statements that a delivery runs, as plain SQL, all in this file. drizzle's prepared queries cost 3 to 4
  * µs more for each insert that returns a row (18.7 µs against 15), and a delivery runs three inserts.
  *
- * No statement joins or scans tables, and some name their index. SQLite plans with its last row counts, and after a count of one row it
- * would scan (test/engines/sqlite/plans.test.ts).
+ * No statement joins or scans tables, and some name their index. SQLite plans with its last row counts, and after a
+ * count of one row it would scan (test/engines/sqlite/plans.test.ts).
  */
 export const SQL = {
   addToMinute: ADD_TO_MINUTE,

@@ -5,7 +5,7 @@
  * testing/test.ts, and test/testing/types.test.ts checks that the two agree.
  */
 
-/* eslint-disable typescript/no-explicit-any -- the provider decides what a payload is; tests read single values of it */
+/* eslint-disable typescript/no-explicit-any -- the provider decides what a payload is; a test reads values of it */
 
 import type { Database } from "bun:sqlite";
 

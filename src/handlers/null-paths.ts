@@ -25,23 +25,32 @@ export interface NullPath {
   readonly elements: { readonly null: number; readonly of: number } | null;
 }
 
-/** The reads of JSON in statements that returned NULL. Each is named once. */
+/** The reads of JSON in statements that returned NULL. Each is named once, however often its statement has run. */
 export function nullPathsIn(statements: readonly BoundStatement[]): NullPath[] {
   const found = new Map<string, NullPath>();
+  const readsOf = remembered(jsonReads);
+  const valueOf = remembered(parsed);
   for (const { sql, line, bound } of statements) {
-    for (const read of jsonReads(sql)) {
-      const value = parsed(bound[read.index]);
+    for (const read of readsOf(sql)) {
+      const key = `${line}:${read.line}:${read.read}`;
+      if (found.has(key)) continue;
+      const value = valueOf(bound[read.index]);
       const isNotJson = read.of === "payload" && bound[read.index] === null;
-      const one = isNotJson
-        ? withoutJson(read, line)
-        : value === undefined
-          ? undefined
-          : nullPath(read, value, line);
-      const key = `${one?.line}:${one?.read}`;
-      if (one !== undefined && !found.has(key)) found.set(key, one);
+      if (isNotJson) found.set(key, withoutJson(read, line));
+      const one = value === undefined ? undefined : nullPath(read, value, line);
+      if (one !== undefined) found.set(key, one);
     }
   }
   return [...found.values()];
+}
+
+/** A loop runs one statement up to a thousand times, most often with the same payload. */
+function remembered<Given, Result>(work: (given: Given) => Result): (given: Given) => Result {
+  const results = new Map<Given, Result>();
+  return (given) => {
+    if (!results.has(given)) results.set(given, work(given));
+    return results.get(given) as Result;
+  };
 }
 
 /** @returns undefined if it is not JSON. SQLite then tells the handler so */

@@ -43,8 +43,8 @@ interface Value extends Pick<JsonRead, "of" | "index" | "keepsNull"> {
 
 /**
  * Finds the literal paths that a SQL handler reads from `:payload` and `:headers`, with `->`, `->>` or a
- * function: https://sqlite.org/json1.html. `value` of a json_each() is followed. A path that is put together at
- * run time is left out.
+ * function: https://sqlite.org/json1.html. `value` of a json_each() is followed, and so are the columns of subqueries
+ * and common table expressions that are named with `as`. A path that is put together at run time is left out.
  */
 export function pathsRead(sql: string): PathRead[] {
   return jsonReads(sql).flatMap(({ of, read, line, steps }) =>
@@ -78,12 +78,14 @@ interface Located extends Value {
 function readStatement(sql: string, tokens: readonly Token[], found: Map<number, JsonRead[]>): void {
   // A select list comes before the json_each() that it reads, so everything is read twice.
   const indexes = indexesIn(tokens);
+  const queries = queriesIn(tokens);
   const elements = new Map<string, Located>();
   const ambiguous = new Set<string>();
   for (const isLast of [false, true]) {
     for (let at = 0; at < tokens.length;) {
       const reads: JsonRead[] = [];
       const value = readValue(at, reads);
+      if (value !== undefined) nameColumn(at, value);
       if (isLast && reads.length > 0) found.set(tokens[at]?.at ?? 0, reads);
       at = value?.next ?? at + 1;
     }
@@ -151,17 +153,31 @@ function readStatement(sql: string, tokens: readonly Token[], found: Map<number,
 
   /** `json_each(…) item`, `json_each(…) as item`, or `json_each(…)` alone. */
   function nameElements(name: string, { steps, next, ...from }: Located): void {
-    const { word } = tokens[/^as$/i.test(tokens[next]?.text ?? "") ? next + 1 : next]?.groups ?? {};
+    const { word } = tokens[isWord(tokens[next], "as") ? next + 1 : next]?.groups ?? {};
     const alias = word === undefined || AFTER_TABLE.test(word) ? name : word;
     const element: Located = { ...from, keepsNull: true, steps: [...steps, EACH], next: 0 };
-    for (const column of [`${alias}.value`.toLowerCase(), "value"]) {
+    nameValue([`${alias}.value`, "value"], element);
+  }
+
+  /** `… as name` in a subquery or a common table expression, which is `name` or `query.name` outside. */
+  function nameColumn(first: number, { steps, ...from }: Value): void {
+    const query = queries.find(({ begin, end }) => begin < first && first < end);
+    if (steps === null || query === undefined || !isWord(tokens[from.next], "as")) return;
+    const name = nameOf(tokens[from.next + 1]);
+    if (name === undefined) return;
+    const qualified = query.name === undefined ? [] : [`${query.name}.${name}`];
+    nameValue([name, ...qualified], { ...from, steps, next: 0 });
+  }
+
+  function nameValue(columns: readonly string[], value: Located): void {
+    for (const column of columns.map((one) => one.toLowerCase())) {
       const known = elements.get(column);
-      if (known === undefined) elements.set(column, element);
-      else if (!isSame(known.steps, element.steps)) ambiguous.add(column);
+      if (known === undefined) elements.set(column, value);
+      else if (known.of !== value.of || !isSame(known.steps, value.steps)) ambiguous.add(column);
     }
   }
 
-  /** The `value` of a json_each(). */
+  /** The `value` of a json_each(), or a column that was named. */
   function readElement(first: number): Value | undefined {
     if (tokens[first - 1]?.text === ".") return undefined;
     const length = tokens[first + 1]?.text === "." ? 3 : 1;
@@ -180,6 +196,40 @@ function readStatement(sql: string, tokens: readonly Token[], found: Map<number,
     const last = tokens[next - 1];
     return sql.slice(tokens[first]?.at, (last?.at ?? 0) + (last?.text.length ?? 0));
   }
+}
+
+interface Query {
+  /** The tokens of its parentheses. */
+  readonly begin: number;
+  readonly end: number;
+  /** Of a common table expression, or of a subquery that has one. */
+  readonly name: string | undefined;
+}
+
+/** The queries in parentheses, the innermost first. */
+function queriesIn(tokens: readonly Token[]): Query[] {
+  const queries: Query[] = [];
+  const open: number[] = [];
+  for (const [at, { text }] of tokens.entries()) {
+    if (text === "(") open.push(at);
+    if (text !== ")") continue;
+    const begin = open.pop();
+    if (begin === undefined || !isWord(tokens[begin + 1], "select")) continue;
+    let before = begin - 1;
+    while (isWord(tokens[before], "materialized") || isWord(tokens[before], "not")) before--;
+    const after = tokens[isWord(tokens[at + 1], "as") ? at + 2 : at + 1];
+    const alias = AFTER_TABLE.test(after?.text ?? "") ? undefined : nameOf(after);
+    queries.push({ begin, end: at, name: isWord(tokens[before], "as") ? nameOf(tokens[before - 1]) : alias });
+  }
+  return queries;
+}
+
+const isWord = (token: Token | undefined, word: string): boolean => token?.text.toLowerCase() === word;
+
+/** A name, without its quotation marks. */
+function nameOf(token: Token | undefined): string | undefined {
+  if (token?.groups["word"] !== undefined) return token.text;
+  return token?.groups["quoted"] === undefined ? undefined : token.text.slice(1, -1);
 }
 
 /** The index of each parameter, by its place among the tokens. SQLite counts a name once. */

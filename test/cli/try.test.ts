@@ -271,6 +271,15 @@ test("a handler that fails is shown with its line, and with what it read before"
   expect(existsSync(join(inbox.folder, "other.db"))).toBe(false);
 }, 30_000);
 
+test("a path that finds nothing only in a late run of a loop is found", async () => {
+  const loop =
+    "for (const item of event.payload.items) db.run(sql`select ${JSON.stringify(item)} ->> ${sql.raw(\"'$.sku'\")}`);";
+  await using inbox = await inboxWith({ "handlers/default/paid.ts": ts(loop) });
+  const items = Array.from({ length: 40 }, (_, n) => (n === 39 ? { skuu: "b" } : { sku: "a" }));
+  const { null_paths: paths } = await ran(inbox, "default/paid.ts", { id: "1", items });
+  expect(paths).toMatchObject([{ path: "$.sku", found: "missing", meant: "$.skuu" }]);
+});
+
 test("stored events run again whatever became of them, the newest first", async () => {
   await using inbox = await inboxWith(
     { "handlers/default/paid.sql": upsert, "handlers/default/_any.sql": "select 1;" },

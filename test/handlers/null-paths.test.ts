@@ -77,6 +77,10 @@ test.each<[string, string[]]>([
     "select key from json_each(:payload, '$.data.object.line')",
     ["json_each(:payload, '$.data.object.line') missing ($.data.object.lines)"],
   ],
+  [
+    "with p as (select :payload -> '$.data.object' as o) select o ->> '$.amount_payed', o ->> '$.amount_paid' from p",
+    ["o ->> '$.amount_payed' missing ($.data.object.amount_paid)"],
+  ],
   // None of these is a read of a bound value.
   ["select ':payload ->> ''$.a''' -- :payload ->> '$.b'\n /* :payload ->> '$.c' */", []],
   ["select \":payload ->> '$.a'\", [:payload ->> '$.b'], stored.body ->> '$.c' from stored", []],

@@ -45,6 +45,30 @@ describe("the paths that a SQL handler reads", () => {
       "payload $.items[*].parts",
     ],
     ["select json_each.value ->> 'id' from json_each(:payload) order by 1", "payload $[*].id"],
+    // Columns that a subquery or a common table expression names.
+    [
+      "with p as (select :payload -> '$.data' as o) select o ->> 'id', p.o ->> '$.b' from p",
+      "payload $.data",
+      "payload $.data.id",
+      "payload $.data.b",
+    ],
+    [
+      "with p as materialized (select :payload as body), q as (select body -> 'list' as l from p) select item.value ->> 'sku' from q, json_each(q.l) item",
+      "payload $.list",
+      "payload $.list[*].sku",
+    ],
+    [
+      "insert into t select one.o ->> 'id' from (select :payload -> 'a' as o) as one where true",
+      "payload $.a.id",
+      "payload $.a",
+    ],
+    ["select s.data ->> '$.x' from (select :payload ->> '$.id' as data) p join t as s", "payload $.id"],
+    [
+      "select o ->> 'x' from (select :payload -> 'a' as o) union select o ->> 'y' from (select :payload -> 'b' as o)",
+      "payload $.a",
+      "payload $.b",
+    ],
+    ["select :payload -> 'a' as o, o ->> 'b' from t", "payload $.a"],
     // It is not clear which json_each() this is.
     [
       "select value ->> 'id' from json_each(:payload, '$.a') a, json_each(:payload, '$.b') b where value ->> 'c'",

@@ -4,10 +4,10 @@ import type { BoundValues, RunStatement } from "../trial.ts";
 import { directAccess, type AllowedStatement, type StatementAccess } from "./gate.ts";
 
 /** How many different statements of a run are noted. */
-const MAX_STATEMENTS = 100;
+const MAX_STATEMENTS = 1000;
 
 /** For how many runs of a statement the values are kept. */
-const MAX_RUNS = 20;
+const MAX_RUNS = 1000;
 
 interface Noted {
   readonly text: string;

@@ -1,6 +1,6 @@
 import { openToLook } from "../app/look.ts";
 import { formatSize } from "../config/size.ts";
-import type { StatusJson } from "../http/admin/shapes.ts";
+import type { Counts, StatusJson } from "../http/admin/shapes.ts";
 import { counted, sumOf } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
@@ -85,11 +85,16 @@ function servingLines({ version, serving, now }: StatusJson, unreachable: string
 }
 
 function todayLine({ today }: StatusJson): string {
-  const [processed, failed, refused] = [today.processed, today.failed, today.refused].map((count) =>
-    count.toLocaleString("en"),
-  );
-  const stopped = counted(today.duplicate, "duplicate");
-  return `Last 24 hours: ${processed} processed, ${stopped} stopped, ${failed} failed, ${refused} refused.`;
+  const named = (outcome: keyof Counts): string => counted(today[outcome], outcome, outcome);
+  const rare = (["unhandled", "ignored", "stale"] as const).filter((outcome) => today[outcome] > 0);
+  const parts = [
+    named("processed"),
+    `${counted(today.duplicate, "duplicate")} stopped`,
+    ...rare.map(named),
+    named("failed"),
+    named("refused"),
+  ];
+  return `Last 24 hours: ${parts.join(", ")}.`;
 }
 
 function owedLines({ owed }: StatusJson, width: number | undefined, inFolder: string): string[] {

@@ -9,7 +9,7 @@ import { tookText } from "./moments.ts";
 
 /** What a handler did when it was tried, in lines of at most this width. */
 export function tryReport(tried: TriedJson, width: number): string {
-  const { handler, failure, why, tables, statements, null_paths: paths, output } = tried;
+  const { handler, failure, why, tables, statements, null_paths: paths, output, rows_changed: rows } = tried;
   const text = (...lines: string[]): string => lines.map((line) => wrapped(visible(line), width)).join("\n");
   const parts = [text(`${handler} on ${eventIn(tried)}`)];
   if (why !== null) return [...parts, text(`Not run: ${why}.`)].join("\n");
@@ -19,7 +19,9 @@ export function tryReport(tried: TriedJson, width: number): string {
     parts.push(text(`error: ${where}${error} [${code}]`, ...(line === null ? [] : [`  ${line}`])));
   }
   for (const table of tables) parts.push([text(countsOf(table)), ...rowLines(table, width)].join("\n"));
-  if (tables.length === 0 && failure === null) parts.push("No row of your tables changed.");
+  // An update to the same values writes a row and changes nothing.
+  const unchanged = rows > 0 ? "The rows that it wrote have the values that they had." : "It wrote no row.";
+  if (tables.length === 0 && failure === null) parts.push(unchanged);
   if (paths.length > 0) {
     const title = `warning: ${counted(paths.length, "JSON path")} without a value`;
     parts.push(text(title, ...paths.flatMap((path) => pathLines(path))));

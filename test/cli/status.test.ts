@@ -113,6 +113,13 @@ test("status counts one of a thing in the singular", () => {
   expect(report).toContain("\n1 event is owed:\n");
 });
 
+test("status names the rarer outcomes of deliveries if there were any", () => {
+  const today = { ...status.today, unhandled: 3, stale: 1200 };
+  expect(statusReport({ ...status, today }, 120)).toContain(
+    "Last 24 hours: 4,812 processed, 37 duplicates stopped, 3 unhandled, 1,200 stale, 1 failed, 2 refused.\n",
+  );
+});
+
 test("status shows what each source has received lately", () => {
   const source = {
     name: "stripe",

@@ -47,7 +47,7 @@ export function Try(props: {
 }
 
 function Report({ tried }: { readonly tried: TriedJson }) {
-  const { handler, failure, why, tables, null_paths: paths, statements, output } = tried;
+  const { handler, failure, why, tables, null_paths: paths, statements, output, rows_changed: rows } = tried;
   if (why !== null) return <p class="warn">○ Not run: {visible(why)}.</p>;
   return (
     <>
@@ -66,7 +66,9 @@ function Report({ tried }: { readonly tried: TriedJson }) {
       {tables.map((table) => (
         <Rows key={table.table} table={table} />
       ))}
-      {tables.length === 0 && failure === null ? <p>No row of your tables changed.</p> : null}
+      {tables.length === 0 && failure === null ? (
+        <p>{rows > 0 ? "The rows that it wrote have the values that they had." : "It wrote no row."}</p>
+      ) : null}
       {paths.length === 0 ? null : (
         <div class="why">
           <p class="warn">○ {counted(paths.length, "JSON path")} without a value</p>

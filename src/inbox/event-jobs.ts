@@ -74,6 +74,7 @@ export async function runEventJob(
   for await (const [events, position] of select(inbox, request, from)) {
     // At a low rate, so few at a time that a stop does not wait long.
     for (let at = 0; at < events.length && (left > 0 || page.size > 0); at += pace.size) {
+      await pace.wait(signal);
       if (signal.aborted) return;
       left = await runPage(inbox, request, events.slice(at, at + pace.size), {
         id,
@@ -87,7 +88,6 @@ export async function runEventJob(
         done,
         signal,
       });
-      await pace.wait(signal);
     }
     if (signal.aborted) return;
     if (left <= 0) break;
@@ -104,7 +104,7 @@ export async function runEventJob(
     );
 }
 
-/** Keeps a job to a number of events per second. */
+/** Keeps a job to a number of events per second. It waits before it runs some, so that none waits after the last. */
 function paceOf(rate = Number.POSITIVE_INFINITY) {
   const size = Math.max(1, Math.min(64, Math.ceil(rate / 10)));
   const began = performance.now();
@@ -112,8 +112,8 @@ function paceOf(rate = Number.POSITIVE_INFINITY) {
   return {
     size,
     async wait(signal: AbortSignal): Promise<void> {
-      done += size;
       const until = began + (done / rate) * 1000;
+      done += size;
       while (!signal.aborted && performance.now() < until)
         await Bun.sleep(Math.min(100, until - performance.now()));
     },

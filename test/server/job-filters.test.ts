@@ -242,3 +242,13 @@ test("a search looks at the errors of failed events, in every list and job", asy
   await run(inbox, job);
   expect(new Set(idsIn(inbox, "discarded"))).toEqual(new Set(["only_failed", "was_unhandled"]));
 });
+
+test("a job with a low rate ends after its last event", async () => {
+  await using inbox = await testInbox({ config: CONFIG });
+  await deliver(inbox, "shop", "evt_1", "paid");
+  const began = performance.now();
+  const { state } = await run(inbox, { action: "discard", ids: ["evt_1"], reason: "a test", rate: 0.01 });
+  expect(state).toBe("done");
+  // The next event would run after 100 s.
+  expect(performance.now() - began).toBeLessThan(50_000);
+}, 60_000);

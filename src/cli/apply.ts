@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { openAdmin, type Admin } from "../app/apply.ts";
 import type { JobView } from "../inbox/background-jobs.ts";
-import type { JobGroup } from "../inbox/job-progress.ts";
+import { NOTHING, type JobGroup } from "../inbox/job-progress.ts";
 import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { warnOfChangedHandlers } from "./changed-handlers.ts";
@@ -104,31 +104,10 @@ function progressOf({ groups }: JobView): string {
   return `${processed} applied${failed === 0 ? "" : `, ${failed} failed`} `;
 }
 
-type Totals = Pick<
-  JobGroup,
-  | "wouldRun"
-  | "processed"
-  | "failed"
-  | "stale"
-  | "quarantined"
-  | "noHandler"
-  | "alreadyDone"
-  | "unfit"
-  | "forced"
->;
+type Totals = typeof NOTHING;
 
 function totalOf(groups: readonly JobGroup[]): Totals {
-  const total = {
-    wouldRun: 0,
-    processed: 0,
-    failed: 0,
-    stale: 0,
-    quarantined: 0,
-    noHandler: 0,
-    alreadyDone: 0,
-    unfit: 0,
-    forced: 0,
-  };
+  const total = { ...NOTHING };
   for (const group of groups) {
     for (const name of Object.keys(total) as (keyof Totals)[]) total[name] += group[name];
   }

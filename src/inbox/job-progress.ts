@@ -70,7 +70,8 @@ interface Looked {
 
 const MAX_FAILURES = 20;
 
-const NOTHING = {
+/** The counts of a group of which nothing was done. */
+export const NOTHING = {
   wouldRun: 0,
   processed: 0,
   failed: 0,

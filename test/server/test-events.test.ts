@@ -14,6 +14,7 @@ import { testExample } from "../../src/simulator/fitted-example.ts";
 import { send } from "../../src/simulator/send.ts";
 import { stripeSignature } from "../support/stripe.ts";
 import { refusedStart, testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { plainSend } from "../support/plain-send.ts";
 
 const SECRET = "whsec_test_events";
 
@@ -228,17 +229,8 @@ describe.each([
           provider: source.provider,
           source,
           keys: receiver === name ? (keysOf.get(name) as SigningKeys) : { secret: "" },
-          events: 1,
-          times: 1,
+          ...plainSend,
           batch,
-          concurrency: 1,
-          shuffle: false,
-          tamper: false,
-          stale: false,
-          wrongSecret: false,
-          dropAnswers: false,
-          clock: Date.now,
-          random: Math.random,
         })
       ).said;
     const outcomes = (): unknown[] =>

@@ -13,6 +13,7 @@ import { send, signedRequests, type SendOptions, type SendReport } from "../../s
 import { completed, neededBy, URL_OF_IT } from "../providers/preset-samples.ts";
 import { certificateFor } from "../../src/providers/schemes/self-signed.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { plainSend } from "../support/plain-send.ts";
 
 /** A preset, completed with what `hmac` and `static` leave to the config. */
 function presetOf(preset: Provider): { provider: Provider; config: string } {
@@ -114,17 +115,8 @@ function optionsFor(name: string, change: Partial<SendOptions> = {}): SendOption
     provider,
     source: createSource({ name, provider, secrets: [own.secret], publicUrl, ...selectors }, Date.now),
     keys: own,
-    events: 1,
+    ...plainSend,
     times: 2,
-    batch: 1,
-    concurrency: 1,
-    shuffle: false,
-    tamper: false,
-    stale: false,
-    wrongSecret: false,
-    dropAnswers: false,
-    clock: Date.now,
-    random: Math.random,
     ...change,
   };
 }

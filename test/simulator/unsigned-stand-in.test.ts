@@ -9,6 +9,7 @@ import { examples } from "../../src/simulator/examples.ts";
 import { send } from "../../src/simulator/send.ts";
 import { neededBy } from "../providers/preset-samples.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { plainSend } from "../support/plain-send.ts";
 
 /**
  * Each preset has a source, and an unsigned source that only shares its handlers, to deliver to while
@@ -80,17 +81,8 @@ describe("an unsigned source that only shares handlers reads ids, types and batc
       provider: source.provider,
       source,
       keys: { secret: "" },
-      events: 1,
-      times: 1,
+      ...plainSend,
       batch,
-      concurrency: 1,
-      shuffle: false,
-      tamper: false,
-      stale: false,
-      wrongSecret: false,
-      dropAnswers: false,
-      clock: Date.now,
-      random: Math.random,
     });
     expect([report.wrong, [...report.said]]).toEqual([[], [["processed", batch]]]);
     expect(inbox.rows("select type from effects where source = ?", `${name}-dev`)).toEqual(

@@ -14,7 +14,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["app"],
   ["dashboard"],
   ["http"],
-  ["inbox"],
+  ["inbox", "outbox"],
   ["handlers"],
   ["engines"],
   ["doctor"],

@@ -18,7 +18,7 @@ function signed(secret: string, text: string, encoding: "hex" | "base64"): strin
 
 describe("the README", () => {
   test("has a config that works, and so does the scheme that it spells out", async () => {
-    const config = block("toml", "[sources.github]").replace(/^version.*$/m, "");
+    const config = block("toml", "GITHUB_SECRET").replace(/^version.*$/m, "");
     const shop = block("toml", "[sources.shop]");
     await using inbox = await testInbox({
       config: `${config}\n${shop}`,
@@ -152,11 +152,14 @@ describe("the README", () => {
     for (const key of [
       ...keysAt([]),
       ...keysAt(["admin"]),
+      ...keysAt(["retention"]),
+      ...keysAt(["destinations", "x"]),
       ...keysAt(["sources", "x"]),
       ...keysAt(["sources", "x", "signature"]),
       ...keysAt(["sources", "x", "newest_wins"]),
+      ...keysAt(["sources", "x", "forward"]),
     ]) {
-      if (key !== "sources")
+      if (key !== "sources" && key !== "destinations")
         expect({ key, told: new RegExp(`\\b${key}\\b`).test(readme) }).toEqual({ key, told: true });
     }
     for (const name of providers.keys())

@@ -20,6 +20,9 @@ export function inWords(issue: z.core.$ZodRawIssue): string | undefined {
   return undefined;
 }
 
+/** `jitless`: zod would otherwise generate code for each schema, which takes longer than reading once. */
+export const reading = { error: inWords, jitless: true };
+
 const TYPES: Readonly<Record<string, string>> = {
   string: "text: write it in quotation marks",
   boolean: "true or false: write one of them, without quotation marks",

@@ -3,6 +3,8 @@ import { dirname, join } from "node:path";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { parseAddress } from "./address.ts";
 import { DEFAULT_ADMIN_LISTEN } from "./admin-schema.ts";
+import { readDestinations, type ConfiguredDestination } from "./destinations.ts";
+import { retentionOf, type Retention } from "./retention-schema.ts";
 import {
   rawSources,
   readConfigFile,
@@ -43,7 +45,11 @@ export interface Config {
   /** Absolute. */
   readonly database: string;
   readonly convertToWal: boolean;
+  readonly retention: Retention;
   readonly sources: readonly ConfiguredSource[];
+  readonly destinations: readonly ConfiguredDestination[];
+  /** The NAME of each `env:NAME` in the file. */
+  readonly secretVariables: readonly string[];
 }
 
 interface Address {
@@ -68,6 +74,8 @@ export interface ReadConfig {
    * The sources that have no problem themselves. They can be checked further, whatever is wrong elsewhere.
    */
   readonly sources: readonly ConfiguredSource[];
+  /** The destinations that have no problem themselves. */
+  readonly destinations: readonly ConfiguredDestination[];
   /** Every source as it is written, whatever is wrong with it. */
   readonly written: readonly [name: string, source: Table][];
   /**
@@ -134,10 +142,17 @@ export function readConfig(
       document.lineOf(["sources", name, ...keys]);
     sources.push({ ...rest, name, secrets, secretNames, verifyToken, lineOf });
   }
+  const { destinations, problems: wrong } = readDestinations(document, environment === null ? null : lookUp);
+  problems.push(...wrong);
+  const isWhole = parsed.success && problems.length === 0;
+  const secretVariables = [...new Set(variablesIn(document.value))];
   return {
-    config: parsed.success && problems.length === 0 ? configOf(inboxFolder, parsed.data, sources) : null,
+    config: isWhole
+      ? { ...settingsOf(inboxFolder, parsed.data), sources, destinations, secretVariables }
+      : null,
     problems: inOrder(problems),
     sources,
+    destinations,
     written,
     lineOf: (source, ...keys) => document.lineOf(["sources", source, ...keys]),
     databaseLine: document.lineOf(["database"]),
@@ -146,18 +161,24 @@ export function readConfig(
 
 const withoutLookingUp = (): { secret: string } => ({ secret: "" });
 
-function configOf(
+/** The names of variables in a value of the file. */
+function variablesIn(value: unknown): string[] {
+  if (typeof value === "string") return value.startsWith("env:") ? [value.slice("env:".length)] : [];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.values(value).flatMap(variablesIn);
+}
+
+function settingsOf(
   inboxFolder: string,
-  { listen, admin = {}, database, convert_to_wal: convertToWal }: ConfigFile,
-  sources: readonly ConfiguredSource[],
-): Config {
+  { listen, admin = {}, database, convert_to_wal: convertToWal, retention }: ConfigFile,
+): Omit<Config, "sources" | "destinations" | "secretVariables"> {
   return {
     inboxFolder,
     listen: parseAddress(listen),
     admin: adminOf(admin),
     database: databasePath(inboxFolder, database),
     convertToWal,
-    sources,
+    retention: retentionOf(retention),
   };
 }
 

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { literal } from "./literal.ts";
 import { durationProblem, parseDuration } from "./duration.ts";
+import { parseSize, sizeProblem } from "./size.ts";
 
 /** What several keys of `hookonce.toml` are made of. */
 
@@ -18,16 +19,46 @@ export const selector = once(() =>
 /** In milliseconds. */
 export const duration = once(() => measure(parseDuration, durationProblem));
 
+/** In bytes. */
+export const size = once(() => measure(parseSize, sizeProblem));
+
+export const NO_SECRET =
+  'the config must not contain a secret: write "env:NAME" and put NAME=… into .env, or write "file:path"';
+/** The name of a variable without the env: before it. A secret never looks like this, so it may be repeated. */
+const VARIABLE = /^[A-Z][A-Z0-9]*_(?:[A-Z0-9]+_)*(?:SECRET|KEY|TOKEN)$/;
+const noSecret = ({ input }: { input?: unknown }): string =>
+  typeof input === "string" && VARIABLE.test(input)
+    ? `"${input}" is neither env:NAME nor file:path: write "env:${input}" and put ${input}=… into .env`
+    : NO_SECRET;
+export const secret = once(() => z.string(NO_SECRET).check(z.regex(/^(?:env|file):./, { error: noSecret })));
+
+export const headerName = once(() =>
+  z.pipe(
+    z.string().check(
+      z.regex(/^[!#$%&'*+.^_`|~\w-]+$/, {
+        error: ({ input }) =>
+          `${literal(input)} is not a header name: write the name alone, as in header = "x-signature"`,
+      }),
+    ),
+    z.transform((name: string) => name.toLowerCase()),
+  ),
+);
+
+/** Whole types, or prefixes and `*`. */
+export const types = once(() =>
+  listOf(
+    z.string().check(
+      z.regex(/^[^*]*\*?$/, {
+        error: ({ input }) =>
+          `${literal(input)} has a * that is not its last character: write a whole type, or a prefix and *, as in "customer.subscription.*"`,
+      }),
+    ),
+  ),
+);
+
 const newestRule = once(() =>
   z.strictObject({
-    types: listOf(
-      z.string().check(
-        z.regex(/^[^*]*\*?$/, {
-          error: ({ input }) =>
-            `${literal(input)} has a * that is not its last character: write a whole type, or a prefix and *, as in "customer.subscription.*"`,
-        }),
-      ),
-    ),
+    types: types(),
     key: selector(),
     version: selector(),
     ties: z._default(z.enum(["apply", "fail"]), "apply"),
@@ -66,11 +97,23 @@ export function measure(
   );
 }
 
-export function listOf<Item extends z.ZodMiniType>(item: Item): z.ZodMiniArray<Item> {
-  return z.array(item).check(z.minLength(1));
+export function listOf<Item extends z.ZodMiniType>(item: Item, error?: string): z.ZodMiniArray<Item> {
+  return z.array(item, error).check(z.minLength(1));
 }
 
 export function once<Made>(make: () => Made): () => Made {
   let made: Made | undefined;
   return () => (made ??= make());
+}
+
+export type SchemaOf<Fields extends Record<string, () => z.ZodMiniType>> = z.ZodMiniObject<
+  { [Key in keyof Fields]: ReturnType<Fields[Key]> },
+  z.core.$strict
+>;
+/** Returns a schema for a table with these keys. Any other key is an error. */
+export function strictObjectOf<Fields extends Record<string, () => z.ZodMiniType>>(
+  fields: Fields,
+): SchemaOf<Fields> {
+  const shape = Object.fromEntries(Object.entries(fields).map(([key, make]) => [key, make()]));
+  return z.strictObject(shape) as SchemaOf<Fields>;
 }

@@ -62,11 +62,16 @@ function unknownKeysIn(issue: z.core.$ZodIssue): z.core.$ZodIssueUnrecognizedKey
 export function problemsInMisnamedSources(document: TomlDocument): Problem[] {
   return rawSources(document.value)
     .filter(([name]) => !SOURCE_NAME.test(name))
-    .flatMap(([name, value]) =>
-      (readSource(value).error?.issues ?? []).flatMap((issue) =>
-        problemsOf(under(["sources", name], issue), document),
-      ),
-    );
+    .flatMap(([name, value]) => problemsUnder(["sources", name], readSource(value), document));
+}
+
+/** The problems with a table that was read by itself. */
+export function problemsUnder(
+  path: readonly PropertyKey[],
+  { error }: z.core.util.SafeParseResult<unknown>,
+  document: TomlDocument,
+): Problem[] {
+  return (error?.issues ?? []).flatMap((issue) => problemsOf(under(path, issue), document));
 }
 
 function under(path: readonly PropertyKey[], issue: z.core.$ZodIssue): z.core.$ZodIssue {

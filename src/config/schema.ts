@@ -2,36 +2,33 @@
 import * as z from "zod/mini";
 import { ADDRESS } from "./address.ts";
 import { adminKeys, adminTable } from "./admin-schema.ts";
-import { inWords } from "./issue-text.ts";
 import { databaseFile } from "./database-file.ts";
 import { literal } from "./literal.ts";
+import { destinationKeys, forwardKeys, forwards } from "./destination-schema.ts";
+import { reading } from "./issue-text.ts";
+import { retentionKeys, retentionTable } from "./retention-schema.ts";
 import {
   duration,
+  headerName,
   listOf,
-  measure,
   newestWins,
   newestWinsKeys,
+  NO_SECRET,
   once,
   oneOrMore,
   path,
+  secret,
   selector,
+  size,
+  strictObjectOf,
+  type SchemaOf,
 } from "./schema-parts.ts";
-import { formatSize, parseSize, sizeProblem } from "./size.ts";
+import { formatSize } from "./size.ts";
 
 /*
  * Every key of `hookonce.toml`. Any other key is an error. The schema of a key is only created if the config
  * has the key: creating all of them takes 8 ms of a start, and most configs have five keys.
  */
-
-const NO_SECRET =
-  'the config must not contain a secret: write "env:NAME" and put NAME=… into .env, or write "file:path"';
-/** The name of a variable without the env: before it. A secret never looks like this, so it may be repeated. */
-const VARIABLE = /^[A-Z][A-Z0-9]*_(?:[A-Z0-9]+_)*(?:SECRET|KEY|TOKEN)$/;
-const noSecret = ({ input }: { input?: unknown }): string =>
-  typeof input === "string" && VARIABLE.test(input)
-    ? `"${input}" is neither env:NAME nor file:path: write "env:${input}" and put ${input}=… into .env`
-    : NO_SECRET;
-const secret = once(() => z.string(NO_SECRET).check(z.regex(/^(?:env|file):./, { error: noSecret })));
 
 const NO_PUBLIC_KEY =
   'is not a public key: write the PEM text, which begins with -----BEGIN, or "file:path" or "env:NAME"';
@@ -39,18 +36,6 @@ const publicKey = once(() =>
   z.string(NO_PUBLIC_KEY).check(
     z.regex(/^(?:env|file):.|^\s*-----BEGIN /, NO_PUBLIC_KEY),
     z.refine((text) => !text.includes("PRIVATE KEY"), "is a private key: write the provider's public key"),
-  ),
-);
-
-const headerName = once(() =>
-  z.pipe(
-    z.string().check(
-      z.regex(/^[!#$%&'*+.^_`|~\w-]+$/, {
-        error: ({ input }) =>
-          `${literal(input)} is not a header name: write the name alone, as in header = "x-signature"`,
-      }),
-    ),
-    z.transform((name: string) => name.toLowerCase()),
   ),
 );
 
@@ -71,9 +56,6 @@ export const BODY_RESERVE = 3 * 1024 * 1024;
  * so its retries would be refused as well.
  */
 const MAX_BODY = 60 * 1024 * 1024;
-
-/** In bytes. */
-const size = once(() => measure(parseSize, sizeProblem));
 
 const maxBody = once(() =>
   size().check(
@@ -194,6 +176,8 @@ const sourceFields = {
   test_events: () => z.optional(z.enum(["accept", "ignore", "refuse"])),
   same_body: () => z.optional(z.literal("duplicate")),
   renamed_from: () => z.optional(z.string()),
+  /** The destinations that its events are sent on to. */
+  forward: () => z.optional(forwards()),
   allow_public: () => z.optional(z.boolean()),
   batch: () =>
     z.optional(
@@ -222,10 +206,6 @@ const sourceFields = {
 
 export const SOURCE_NAME = /^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/;
 
-type SchemaOf<Fields extends Record<string, () => z.ZodMiniType>> = z.ZodMiniObject<
-  { [Key in keyof Fields]: ReturnType<Fields[Key]> },
-  z.core.$strict
->;
 type SignatureSchema = SchemaOf<typeof signatureFields>;
 type SourceSchema = SchemaOf<typeof sourceFields>;
 export type SignatureConfig = z.infer<SignatureSchema>;
@@ -237,13 +217,6 @@ export type ConfigFile = z.infer<ReturnType<typeof configWith>>;
 function sourceWith(keys: readonly string[]): SourceSchema {
   const fields = Object.entries(sourceFields).filter(([key]) => key === "provider" || keys.includes(key));
   return strictObjectOf(Object.fromEntries(fields) as typeof sourceFields);
-}
-
-function strictObjectOf<Fields extends Record<string, () => z.ZodMiniType>>(
-  fields: Fields,
-): SchemaOf<Fields> {
-  const shape = Object.fromEntries(Object.entries(fields).map(([key, make]) => [key, make()]));
-  return z.strictObject(shape) as SchemaOf<Fields>;
 }
 
 function configWith(keys: readonly string[]) {
@@ -269,12 +242,15 @@ function configWith(keys: readonly string[]) {
     database: z._default(databaseFile(), DEFAULT_DATABASE),
     admin: z.optional(adminTable()),
     convert_to_wal: z._default(z.boolean(), false),
+    retention: z.optional(z.lazy(retentionTable)),
     sources: z
       .record(sourceName, sourceWith(keys), {
         error: ({ code, input }) =>
           code === "invalid_type" && input === undefined ? `is missing: ${ADD_SOURCE}` : undefined,
       })
       .check(z.refine((sources) => Object.keys(sources).length > 0, `is empty: ${ADD_SOURCE}`)),
+    /** destinations.ts reads what is in it. */
+    destinations: z.optional(z.record(z.string(), z.unknown())),
   });
 }
 
@@ -283,9 +259,6 @@ function notAnAddress({ input }: { readonly input?: unknown }): string {
 }
 
 const ADD_SOURCE = "add a source, as in [sources.stripe]";
-
-/** `jitless`: zod would otherwise generate code for each schema, which takes longer than reading once. */
-const reading = { error: inWords, jitless: true };
 
 export function readConfigFile(value: unknown): z.core.util.SafeParseResult<ConfigFile> {
   const keys = rawSources(value).flatMap(([, source]) => Object.keys(tableOf(source)));
@@ -311,7 +284,10 @@ export function tableOf(value: unknown): Readonly<Record<string, unknown>> {
 export function keysAt(path: readonly PropertyKey[]): string[] {
   if (path.length === 0) return Object.keys(configWith([]).shape);
   if (path[0] === "admin") return adminKeys();
+  if (path[0] === "retention") return retentionKeys();
+  if (path[0] === "destinations") return destinationKeys();
   if (path[0] === "sources" && path.length === 2) return Object.keys(sourceFields);
+  if (path[2] === "forward") return forwardKeys();
   if (path[2] === "newest_wins") return newestWinsKeys();
   if (path[2] === "handshake") return Object.keys(handshake().shape);
   return path[2] === "signature" ? Object.keys(signatureFields) : ["join", "with"];

@@ -48,7 +48,10 @@ describe("a mistake in the config is reported with its line, its field and the r
         name: "an unknown key",
         toml: `version = 1\ncolour = "blue"\n${SOURCE}`,
         problems: [
-          [2, "colour is not a key; choose from version, listen, database, admin, convert_to_wal, sources"],
+          [
+            2,
+            "colour is not a key; choose from version, listen, database, admin, convert_to_wal, retention, sources, destinations",
+          ],
         ],
       },
       {
@@ -541,6 +544,9 @@ describe("a valid config", () => {
         admin: { listen: { hostname: "127.0.0.1", port: 8788 }, url: null },
         database: join(folder, "data/hookonce.db"),
         convertToWal: false,
+        retention: { payloadsMs: null, maxBytes: null },
+        destinations: [],
+        secretVariables: [],
         sources: [
           {
             name: "default",

@@ -34,15 +34,19 @@ export function contradictionsOf(name: string, table: Table): KeyProblem[] {
     if (has("secret") && !isSigned)
       refuse("secret", 'nothing is signed with it: write sign = "standard-webhooks", or remove secret');
     if (!has("secret") && isSigned) {
-      const env = `${name.toUpperCase().replaceAll("-", "_")}_SECRET`;
+      const env = variable(name, "SECRET");
       found.push({
         keys: ["secret"],
         text: `is missing: write secret = "env:${env}" and put ${env}=whsec_… into .env`,
       });
     }
   }
-  return [...found, ...headerProblems(tableOf(table["headers"]))];
+  return [...found, ...headerProblems(name, tableOf(table["headers"]))];
 }
+
+/** A name for `.env`. */
+const variable = (destination: string, what: string): string =>
+  `${destination}_${what}`.toUpperCase().replaceAll(/\W/g, "_");
 
 /** hookonce or the runtime sets these itself. */
 const OWN_HEADERS =
@@ -56,7 +60,7 @@ const SECRET_VALUE =
 const RANDOM = /^(?=.*\d)(?=.*[A-Za-z])[\w+/=-]{32,}$/;
 const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
-function headerProblems(headers: Table): KeyProblem[] {
+function headerProblems(destination: string, headers: Table): KeyProblem[] {
   const seen = new Set<string>();
   return Object.entries(headers).flatMap(([written, value]) => {
     const name = written.toLowerCase();
@@ -69,7 +73,7 @@ function headerProblems(headers: Table): KeyProblem[] {
     const isSecret =
       SECRET_NAME.test(name) || SECRET_VALUE.test(value) || (RANDOM.test(value) && !UUID.test(value));
     if (!isSecret) return [];
-    const env = name.toUpperCase().replaceAll(/\W/g, "_");
+    const env = variable(destination, name);
     const text = `the config must not contain a secret: write ${written} = "env:${env}" and put ${env}=… into .env, or write "file:path"`;
     return [{ keys, text }];
   });

@@ -5,9 +5,10 @@ import { reading } from "./issue-text.ts";
 import { literal } from "./literal.ts";
 import {
   duration,
-  headerName,
+  HEADER_NAME,
   listOf,
   once,
+  oneOrMore,
   secret,
   strictObjectOf,
   types,
@@ -31,7 +32,12 @@ const notACommand =
 /** destinations.ts says which of the values may not be written here. */
 const headers = once(() =>
   z.record(
-    headerName(),
+    z.pipe(
+      z
+        .string()
+        .check(z.regex(HEADER_NAME, "is not the name of a header: write one without blanks, as in x-tenant")),
+      z.transform((name: string) => name.toLowerCase()),
+    ),
     z.string('write the value as text, as in headers = { x-tenant = "7", authorization = "env:APP_TOKEN" }'),
     'is not a table: write it as in headers = { x-tenant = "7", authorization = "env:APP_TOKEN" }',
   ),
@@ -40,8 +46,8 @@ const headers = once(() =>
 const destinationFields = {
   url: () =>
     z.optional(
-      z.custom<string>((value) => typeof value === "string" && urlProblem(value) === undefined, {
-        error: ({ input }) => urlProblem(typeof input === "string" ? input : literal(input)),
+      z.custom<string>((value) => urlProblem(value) === undefined, {
+        error: ({ input }) => urlProblem(input),
       }),
     ),
   command: () =>
@@ -50,7 +56,12 @@ const destinationFields = {
         .array(
           z
             .string(notACommand)
-            .check(z.refine((text) => !text.includes("\0"), "has a NUL character in it: remove it")),
+            .check(
+              z.refine(
+                (text) => !text.includes("\0"),
+                "a file or an argument cannot contain a NUL character: remove it",
+              ),
+            ),
           notACommand,
         )
         .check(z.refine(([file = ""]) => file.trim() !== "", notACommand)),
@@ -59,7 +70,10 @@ const destinationFields = {
   secret: () =>
     z.optional(
       z.pipe(
-        z.custom<string>((value) => !Array.isArray(value), "is a list, but a destination has one secret"),
+        z.custom<string>(
+          (value) => !Array.isArray(value),
+          "is a list, but a destination has one secret: write it without [ and ]",
+        ),
         secret(),
       ),
     ),
@@ -136,7 +150,7 @@ export const forwards = once(() =>
         : value,
     ),
     z.pipe(
-      listOf(forward(), notADestination),
+      listOf(forward(), oneOrMore(notADestination)),
       z.transform((list): readonly ConfiguredForward[] =>
         list.map(({ to, types: some, where }) => ({ to, types: some, where })),
       ),

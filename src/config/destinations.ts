@@ -5,6 +5,7 @@ import { readDestination, type DestinationTable } from "./destination-schema.ts"
 import { rawSources, SOURCE_NAME, tableOf } from "./schema.ts";
 import { CONFIG_FILE, problemsUnder } from "./schema-problems.ts";
 import type { SecretLookup } from "./secrets.ts";
+import type { Table } from "./source-checks.ts";
 import type { TomlDocument } from "./toml.ts";
 
 interface DestinationCommon {
@@ -53,6 +54,9 @@ const DEFAULTS = {
   retryForMs: 3 * 86_400 * SECONDS,
 };
 
+const isTable = (value: unknown): value is Table =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
 const NOT_A_NAME =
   "is not the name of a destination: write at most 64 lower-case letters, digits, - and _, as for sources";
 
@@ -82,12 +86,14 @@ export function readDestinations(
     if (!SOURCE_NAME.test(name)) report({ keys: [], text: NOT_A_NAME });
     if (sources.some(([source]) => source === name))
       report({ keys: [], text: "is the name of a source, too: choose another name for the destination" });
+    if (!isTable(value)) {
+      report({ keys: [], text: `is not a table: write [destinations.${name}], and below it url or command` });
+      continue;
+    }
     const table = readDestination(value);
     problems.push(...problemsUnder(path, table, document));
-    const isTable = typeof value === "object" && value !== null && !Array.isArray(value);
-    for (const problem of isTable ? contradictionsOf(name, tableOf(value)) : []) report(problem);
     const secrets = lookUpAll(table.data, lookUp);
-    for (const problem of secrets.problems) report(problem);
+    for (const problem of [...contradictionsOf(name, value), ...secrets.problems]) report(problem);
     if (table.data !== undefined && problems.length === before)
       destinations.push(destinationOf({ name, lineOf }, table.data, secrets));
   }
@@ -134,7 +140,7 @@ function lookUpAll(table: DestinationTable | undefined, lookUp: SecretLookup | n
   return { secret, headers, names, problems };
 }
 
-export const isReference = (text: string): boolean => /^(?:env|file):./.test(text);
+const isReference = (text: string): boolean => /^(?:env|file):./.test(text);
 
 function destinationOf(
   place: Pick<DestinationCommon, "name" | "lineOf">,

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { duration, once, size } from "./schema-parts.ts";
+import { formatSize } from "./size.ts";
 
 /** The table `[retention]` of hookonce.toml: what is removed, and when. */
 
@@ -18,7 +19,7 @@ export const retentionTable = once(() =>
     max_size: z.optional(
       size().check(
         z.refine((bytes) => bytes >= SMALLEST, {
-          error: 'is too small: write at least 1 MiB, as in max_size = "2 GiB"',
+          error: ({ input }) => `${formatSize(Number(input))} is too small: write at least 1 MiB`,
         }),
       ),
     ),

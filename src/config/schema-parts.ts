@@ -32,10 +32,12 @@ const noSecret = ({ input }: { input?: unknown }): string =>
     : NO_SECRET;
 export const secret = once(() => z.string(NO_SECRET).check(z.regex(/^(?:env|file):./, { error: noSecret })));
 
+export const HEADER_NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
+
 export const headerName = once(() =>
   z.pipe(
     z.string().check(
-      z.regex(/^[!#$%&'*+.^_`|~\w-]+$/, {
+      z.regex(HEADER_NAME, {
         error: ({ input }) =>
           `${literal(input)} is not a header name: write the name alone, as in header = "x-signature"`,
       }),
@@ -97,8 +99,11 @@ export function measure(
   );
 }
 
-export function listOf<Item extends z.ZodMiniType>(item: Item, error?: string): z.ZodMiniArray<Item> {
-  return z.array(item, error).check(z.minLength(1));
+export function listOf<Item extends z.ZodMiniType>(
+  item: Item,
+  params?: { readonly error: (issue: { readonly input?: unknown }) => string },
+): z.ZodMiniArray<Item> {
+  return z.array(item, params).check(z.minLength(1));
 }
 
 export function once<Made>(make: () => Made): () => Made {

@@ -250,7 +250,9 @@ function configWith(keys: readonly string[]) {
       })
       .check(z.refine((sources) => Object.keys(sources).length > 0, `is empty: ${ADD_SOURCE}`)),
     /** destinations.ts reads what is in it. */
-    destinations: z.optional(z.record(z.string(), z.unknown())),
+    destinations: z.optional(
+      z.record(z.string(), z.unknown(), "is not a table: write a table for each, as in [destinations.app]"),
+    ),
   });
 }
 

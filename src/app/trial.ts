@@ -1,5 +1,6 @@
 import { readConfig } from "../config/load.ts";
 import type { TrialPlace } from "../engines/store.ts";
+import type { columnQueries } from "../handlers/column-queries.ts";
 import { readHandlers } from "../handlers/load.ts";
 import { policy } from "../inbox/decide.ts";
 import { limitLock } from "./child-limits.ts";
@@ -24,13 +25,19 @@ export interface TrialPlan {
  * separate process. The config may have problems. Its sources without problems are used.
  *
  * @param only reads only these files
+ * @param rowQueries see `TrialOptions`
  * @returns "copy" if they cannot be tried in the real database, or why they cannot be tried at all
  */
-export async function openTrialOf({ folder, ...where }: TrialPlan, only?: (file: string) => boolean) {
+export async function openTrialOf(
+  { folder, ...where }: TrialPlan,
+  only?: (file: string) => boolean,
+  rowQueries?: typeof columnQueries,
+) {
   const { sources: configured } = readConfig(folder, secretNeeds, null);
   const { sources } = createSources(configured, Date.now, undefined, false);
   const { migrations } = readUserMigrations(folder);
-  const trial = await store.openTrial({ ...where, migrations, policy, now: Date.now() });
+  const options = { ...where, migrations, policy, now: Date.now(), rowQueries };
+  const trial = await store.openTrial(options);
   if (trial === "copy" || "why" in trial) return trial;
   const folders = [...sources.values()].map(({ handlersOf: of }) => of);
   return {

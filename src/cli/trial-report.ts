@@ -117,12 +117,13 @@ function eventsIn([first, ...more]: readonly TriedJson[]): string {
 
 /** What a read of JSON found, with the path that was probably meant. */
 function foundIn(
-  { found, meant, elements }: Omit<NullPath, "read" | "line" | "path">,
+  { found, meant, elements, rows }: Omit<NullPath, "read" | "line" | "path">,
   where: string,
 ): string {
   const what = { missing: "is not", null: "is null", not_json: "is not JSON" }[found];
   const inList = elements === null ? "" : ` in ${elements.null} of ${counted(elements.of, "element")}`;
-  return `${what}${inList} in ${where}${meant === null ? "" : `; did you mean ${meant}?`}`;
+  const inRows = rows === null ? "" : ` in ${rows.null} of ${counted(rows.of, "row")}`;
+  return `${what}${inList}${inRows} ${rows === null ? "in" : "with"} ${where}${meant === null ? "" : `; did you mean ${meant}?`}`;
 }
 
 function eventIn({ from, event_id: id, type }: TriedJson): string {

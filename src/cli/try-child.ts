@@ -13,7 +13,8 @@ import type { StoredEvent, Trial } from "../engines/store.ts";
 import type { ObservedRun } from "../engines/trial.ts";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import type { HandlersRead } from "../handlers/load.ts";
-import { nullPathsIn } from "../handlers/null-paths.ts";
+import { columnQueries } from "../handlers/column-queries.ts";
+import { nullColumnPathsIn, nullPathsIn } from "../handlers/null-paths.ts";
 import type { TriedJson } from "../http/admin/try-shapes.ts";
 import { eventTypes } from "../providers/event-types.ts";
 import type { Source } from "../providers/source.ts";
@@ -52,7 +53,7 @@ const placed = ({ file, line, message }: Problem): string =>
 
 async function tryAll(order: TryOrder, say: (line: TryLine) => void): Promise<void> {
   const files = new Set(order.tries.map(({ file }) => file));
-  const opened = await openTrialOf(order, (file) => files.has(file));
+  const opened = await openTrialOf(order, (file) => files.has(file), columnQueries);
   if (opened === "copy") return say({ is: "copy" });
   if ("why" in opened) return say({ is: "refused", why: opened.why });
   for (const one of order.tries) {
@@ -168,14 +169,14 @@ function aboutIncoming({ source, input: { id, type } }: Incoming) {
   return { source: source.name, event_id: id, type };
 }
 
-function shown({ rowsChanged, durationUs, reply, tables, statements, bound, output }: ObservedRun) {
+function shown({ rowsChanged, durationUs, reply, tables, statements, output, ...read }: ObservedRun) {
   return {
     rows_changed: rowsChanged,
     duration_us: durationUs,
     reply: reply === null ? null : { status: reply.status, body: reply.body },
     tables,
     statements,
-    null_paths: nullPathsIn(bound),
+    null_paths: [...nullPathsIn(read.bound), ...nullColumnPathsIn(read.rowsRead)],
     output,
   };
 }

@@ -122,7 +122,7 @@ function statementLines(statements: readonly RunStatement[], width: number): str
   return columns(["line", "rows", "time", "statement"], rows, { width, flexible: [3] });
 }
 
-function pathLines({ line, read, found, path, meant, elements }: NullPath): string[] {
+function pathLines({ line, read, found, path, meant, elements, rows }: NullPath): string[] {
   const where = line === null ? "" : `line ${line}: `;
   const what = {
     missing: `${path} is not in the JSON`,
@@ -130,8 +130,9 @@ function pathLines({ line, read, found, path, meant, elements }: NullPath): stri
     not_json: "the payload is not JSON, so each path is NULL",
   }[found];
   const inList = elements === null ? "" : ` of ${elements.null} of ${counted(elements.of, "element")}`;
+  const inRows = rows === null ? "" : ` of ${rows.null} of ${counted(rows.of, "row")}`;
   return [
     `  ${where}${oneLine(read)}`,
-    `    ${what}${inList}${meant === null ? "" : `; did you mean ${meant}?`}`,
+    `    ${what}${inList}${inRows}${meant === null ? "" : `; did you mean ${meant}?`}`,
   ];
 }

@@ -11,7 +11,7 @@ import type {
   Policy,
 } from "./engine.ts";
 import type { Reader } from "./reader.ts";
-import type { ChangedTable, ObservedRun } from "./trial.ts";
+import type { ChangedTable, ObservedRun, RowQuery } from "./trial.ts";
 
 /**
  * How a command reaches an engine: the steps of a start, each usable alone. src/engines/<name>/store.ts
@@ -142,6 +142,8 @@ export interface TrialOptions {
   readonly policy: Policy;
   /** Unix milliseconds. */
   readonly now: number;
+  /** What to read before a statement of a handler runs. */
+  readonly rowQueries?: ((sql: string) => readonly RowQuery[]) | undefined;
 }
 
 /** An event in the database. */

@@ -48,6 +48,18 @@ export interface BoundValues extends Pick<RunStatement, "sql" | "line"> {
   readonly bound: readonly unknown[];
 }
 
+/** Rows to read before a statement runs. */
+export interface RowQuery {
+  /** Its parameters are numbered as those of the statement. */
+  readonly sql: string;
+}
+
+/** What the queries for a statement returned before its first runs. */
+export interface ReadRows extends Pick<RunStatement, "sql" | "line"> {
+  /** By query, in the order of `TrialOptions.rowQueries`. Empty for a query that SQLite refuses. */
+  readonly rows: readonly (readonly (readonly unknown[])[])[];
+}
+
 export interface ObservedRun {
   /** Another one than that of the given body if an event with its id is stored. */
   readonly eventId: string;
@@ -64,5 +76,6 @@ export interface ObservedRun {
   readonly statements: readonly RunStatement[];
   /** What the statements were given, for the first runs of each. */
   readonly bound: readonly BoundValues[];
+  readonly rowsRead: readonly ReadRows[];
   readonly output: readonly HandlerOutput[];
 }

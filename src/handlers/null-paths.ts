@@ -1,4 +1,5 @@
 import { EACH, jsonPath, lookUp, nearestPath, valuesAt, type Found } from "./payload-paths.ts";
+import { columnQueries } from "./column-queries.ts";
 import { jsonReads, type JsonRead } from "./sql-paths.ts";
 
 /** A statement that has run. */
@@ -23,6 +24,13 @@ export interface NullPath {
   readonly meant: string | null;
   /** Of how many elements of a list the read returned NULL; null if it reads no list. */
   readonly elements: { readonly null: number; readonly of: number } | null;
+  /** The same for the rows of a table; null if the read is not of a column. */
+  readonly rows: { readonly null: number; readonly of: number } | null;
+}
+
+/** What the queries of `columnQueries()` returned before the runs of a statement. */
+export interface StatementRows extends Omit<BoundStatement, "bound"> {
+  readonly rows: readonly (readonly (readonly unknown[])[])[];
 }
 
 /** The reads of JSON in statements that returned NULL. Each is named once, however often its statement has run. */
@@ -43,6 +51,25 @@ export function nullPathsIn(statements: readonly BoundStatement[]): NullPath[] {
   }
   return [...found.values()];
 }
+
+/** The reads of JSON in columns that returned NULL in some of the rows that a statement read. */
+export function nullColumnPathsIn(statements: readonly StatementRows[]): NullPath[] {
+  return statements.flatMap(({ sql, line, rows }) =>
+    columnQueries(sql).flatMap(({ reads }, query) =>
+      reads.flatMap((read, index) => {
+        // The reads have the last columns.
+        const values = (rows[query] ?? []).map((row) => parsed(row.at(index - reads.length)));
+        const known = values.filter((value) => value !== undefined);
+        const lost = lostIn(known, read, line);
+        if (lost === undefined) return [];
+        const { counts, ...path } = lost;
+        return [{ ...path, elements: null, rows: counts }];
+      }),
+    ),
+  );
+}
+
+type Read = Pick<JsonRead, "read" | "line" | "steps" | "keepsNull">;
 
 /** A loop runs one statement up to a thousand times, most often with the same payload. */
 function remembered<Given, Result>(work: (given: Given) => Result): (given: Given) => Result {
@@ -73,32 +100,44 @@ function withoutJson({ read, line: below, steps }: JsonRead, line: number | null
     path,
     meant: null,
     elements: null,
+    rows: null,
   };
 }
 
 function nullPath(read: JsonRead, value: unknown, line: number | null): NullPath | undefined {
   // In the elements of a list, the path begins at the element.
   const from = read.steps.lastIndexOf(EACH) + 1;
-  const steps = read.steps.slice(from);
-  const values = valuesAt(value, read.steps.slice(0, from));
+  const lost = lostIn(valuesAt(value, read.steps.slice(0, from)), read, line);
+  if (lost === undefined) return undefined;
+  const { counts, ...path } = lost;
+  return { ...path, elements: from > 0 ? counts : null, rows: null };
+}
+
+interface Lost extends Omit<NullPath, "elements" | "rows"> {
+  readonly counts: NonNullable<NullPath["rows"]>;
+}
+
+/** @returns undefined if the read returned NULL for none of the values */
+function lostIn(values: readonly unknown[], read: Read, line: number | null): Lost | undefined {
+  const steps = read.steps.slice(read.steps.lastIndexOf(EACH) + 1);
   const lost = values
     .map((one) => ({ one, found: lookUp(one, steps) }))
     .filter(({ one, found }) => found === "missing" || (found === "null" && !isKept(read, one, steps)));
   if (lost.length === 0) return undefined;
   const found: Exclude<Found, "found"> = lost.some((one) => one.found === "missing") ? "missing" : "null";
-  // What some elements have is the path that was meant, and an index is no name that could be misspelled.
+  // What some values have is the path that was meant, and an index is no name that could be misspelled.
   const isLooked = lost.length === values.length && found === "missing" && typeof steps.at(-1) === "string";
   return {
     read: read.read.replaceAll(/\s+/g, " "),
     line: line === null ? null : line + read.line - 1,
     found,
     path: jsonPath(steps),
-    meant: isLooked ? (nearestPath([value], read.steps) ?? null) : null,
-    elements: from > 0 ? { null: lost.length, of: values.length } : null,
+    meant: isLooked ? (nearestPath(values, steps) ?? null) : null,
+    counts: { null: lost.length, of: values.length },
   };
 }
 
 /** Whether a null is returned as text. It is not if it is further up: `$.a.b` of `{"a": null}` is NULL. */
-function isKept({ keepsNull }: JsonRead, value: unknown, steps: JsonRead["steps"]): boolean {
+function isKept({ keepsNull }: Read, value: unknown, steps: Read["steps"]): boolean {
   return keepsNull && lookUp(value, steps.slice(0, -1)) !== "null";
 }

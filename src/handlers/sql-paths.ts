@@ -1,4 +1,13 @@
 import { EACH, type Step } from "./payload-paths.ts";
+import {
+  indexesIn,
+  isWord,
+  nameOf,
+  statementsIn,
+  stepsOfOperand,
+  stepsOfPath,
+  type Token,
+} from "./sql-tokens.ts";
 
 /** A literal JSON path in a SQL handler. */
 export interface PathRead extends Omit<JsonRead, "of" | "index" | "keepsNull"> {
@@ -20,21 +29,21 @@ export interface JsonRead {
   readonly steps: readonly Step[];
 }
 
-/** SQLite's tokens, as far as {@link pathsRead} must tell them apart. */
-const TOKEN =
-  /(?<blank>\s+|--[^\n]*|\/\*[^]*?(?:\*\/|$))|(?<text>'(?:[^']|'')*')|(?<quoted>"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\[[^\]]*\]?)|(?<parameter>\?\d*|[:@$][\w$\u0080-\uffff]+)|(?<arrow>->>?)|(?<number>-?\d+(?![\w.]))|(?<word>[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)|[^]/gy;
+/** A literal JSON path that a statement reads from a column of a table. */
+export interface ColumnRead extends Omit<JsonRead, "of" | "index"> {
+  /** As the statement has it: `orders.data`. */
+  readonly column: string;
+  /** Its first token, counted in its statement. */
+  readonly first: number;
+}
 
 /** Functions of SQLite with paths as their other arguments. Those that end in `each` read every element. */
 const WITH_PATHS = /^jsonb?_(?:extract|each|tree)$|^json_(?:type|array_length)$/i;
 
-interface Token {
-  readonly text: string;
-  readonly at: number;
-  readonly groups: Readonly<Record<string, string | undefined>>;
-}
-
 /** What an expression reads. */
 interface Value extends Pick<JsonRead, "of" | "index" | "keepsNull"> {
+  /** Undefined if it reads a parameter. */
+  readonly column?: string | undefined;
   /** Null if it is put together from several values. */
   readonly steps: readonly Step[] | null;
   /** The token after it. */
@@ -54,28 +63,27 @@ export function pathsRead(sql: string): PathRead[] {
 
 /** The same for every parameter, such as those of the statements that drizzle makes. */
 export function jsonReads(sql: string): JsonRead[] {
-  const all = Array.from(sql.matchAll(TOKEN), ({ 0: text, index: at, groups = {} }) => ({
-    text,
-    at,
-    groups,
-  }));
-  const tokens = all.filter(({ groups }) => groups["blank"] === undefined);
-  const found = new Map<number, JsonRead[]>();
-  let start = 0;
-  for (const [index, { text }] of tokens.entries()) {
-    if (text !== ";" && index < tokens.length - 1) continue;
-    readStatement(sql, tokens.slice(start, index + 1), found);
-    start = index + 1;
-  }
-  return [...found.entries()].sort(([a], [b]) => a - b).flatMap(([, reads]) => reads);
+  return statementsIn(sql).flatMap((tokens) =>
+    readsIn(sql, tokens).filter(({ column }) => column === undefined),
+  );
 }
+
+/** The same for what else a statement reads: columns that are not followed to a parameter. */
+export function columnReads(sql: string, tokens: readonly Token[]): ColumnRead[] {
+  return readsIn(sql, tokens).flatMap(({ column, ...read }) =>
+    column === undefined ? [] : [{ ...read, column }],
+  );
+}
+
+interface Read extends JsonRead, Pick<Value, "column">, Pick<ColumnRead, "first"> {}
 
 interface Located extends Value {
   readonly steps: readonly Step[];
 }
 
-/** Adds the reads of a statement, by the position of their first character. */
-function readStatement(sql: string, tokens: readonly Token[], found: Map<number, JsonRead[]>): void {
+/** The reads of a statement, in order. */
+function readsIn(sql: string, tokens: readonly Token[]): Read[] {
+  const found: Read[] = [];
   // A select list comes before the json_each() that it reads, so everything is read twice.
   const indexes = indexesIn(tokens);
   const queries = queriesIn(tokens);
@@ -83,16 +91,17 @@ function readStatement(sql: string, tokens: readonly Token[], found: Map<number,
   const ambiguous = new Set<string>();
   for (const isLast of [false, true]) {
     for (let at = 0; at < tokens.length;) {
-      const reads: JsonRead[] = [];
+      const reads: Read[] = [];
       const value = readValue(at, reads);
       if (value !== undefined) nameColumn(at, value);
-      if (isLast && reads.length > 0) found.set(tokens[at]?.at ?? 0, reads);
+      if (isLast) found.push(...reads);
       at = value?.next ?? at + 1;
     }
   }
+  return found;
 
   /** An expression, and the arrows after it. */
-  function readValue(first: number, reads: JsonRead[]): Value | undefined {
+  function readValue(first: number, reads: Read[]): Value | undefined {
     const operand = readOperand(first, reads);
     if (operand === undefined || operand.steps === null) return operand;
     const steps = [...operand.steps];
@@ -110,7 +119,7 @@ function readStatement(sql: string, tokens: readonly Token[], found: Map<number,
     return value;
   }
 
-  function readOperand(first: number, reads: JsonRead[]): Value | undefined {
+  function readOperand(first: number, reads: Read[]): Value | undefined {
     const token = tokens[first];
     if (token === undefined) return undefined;
     const index = indexes.get(first);
@@ -118,18 +127,19 @@ function readStatement(sql: string, tokens: readonly Token[], found: Map<number,
       return { of: token.text.slice(1), index, keepsNull: true, steps: [], next: first + 1 };
     const { word } = token.groups;
     const isCall = word !== undefined && tokens[first + 1]?.text === "(";
-    if (token.text === "(" || (isCall && /^jsonb?$/i.test(word))) {
+    if ((token.text === "(" && !isArguments(first)) || (isCall && /^jsonb?$/i.test(word))) {
       const inner = readValue(first + (isCall ? 2 : 1), reads);
       if (inner !== undefined && tokens[inner.next]?.text === ")") return { ...inner, next: inner.next + 1 };
       reads.length = 0;
       return undefined;
     }
-    return isCall && WITH_PATHS.test(word) ? readCall(first, word, reads) : readElement(first);
+    if (isCall && WITH_PATHS.test(word)) return readCall(first, word, reads);
+    return isCall ? undefined : (readElement(first) ?? readColumn(first));
   }
 
   /** A function: the value, then any number of paths. */
-  function readCall(first: number, name: string, reads: JsonRead[]): Value | undefined {
-    const readsOfValue: JsonRead[] = [];
+  function readCall(first: number, name: string, reads: Read[]): Value | undefined {
+    const readsOfValue: Read[] = [];
     const from = readValue(first + 2, readsOfValue);
     if (from === undefined || from.steps === null) return undefined;
     const keepsNull = !/extract$/i.test(name);
@@ -173,7 +183,8 @@ function readStatement(sql: string, tokens: readonly Token[], found: Map<number,
     for (const column of columns.map((one) => one.toLowerCase())) {
       const known = elements.get(column);
       if (known === undefined) elements.set(column, value);
-      else if (known.of !== value.of || !isSame(known.steps, value.steps)) ambiguous.add(column);
+      else if (known.of !== value.of || known.column !== value.column || !isSame(known.steps, value.steps))
+        ambiguous.add(column);
     }
   }
 
@@ -184,12 +195,28 @@ function readStatement(sql: string, tokens: readonly Token[], found: Map<number,
     const words = tokens.slice(first, first + length).map(({ text }) => text.toLowerCase());
     const column = words.join("");
     const element = ambiguous.has(column) ? undefined : elements.get(column);
-    return element === undefined ? undefined : { ...element, next: first + length };
+    return element === undefined || element.column !== undefined
+      ? undefined
+      : { ...element, next: first + length };
   }
 
-  function readOf({ of, index, keepsNull, steps }: Located, first: number, read: string): JsonRead {
+  /** `column`, `table.column` or `schema.table.column`. */
+  function readColumn(first: number): Value | undefined {
+    if (tokens[first - 1]?.text === "." || !isName(tokens[first])) return undefined;
+    let next = first + 1;
+    while (tokens[next]?.text === "." && isName(tokens[next + 1])) next += 2;
+    return { of: "", index: -1, column: textOf(first, next), keepsNull: true, steps: [], next };
+  }
+
+  /** Whether a parenthesis begins the arguments of a function. */
+  function isArguments(at: number): boolean {
+    const word = tokens[at - 1]?.groups["word"];
+    return word !== undefined && !BEFORE_EXPRESSION.test(word);
+  }
+
+  function readOf({ of, index, column, keepsNull, steps }: Located, first: number, read: string): Read {
     const line = sql.slice(0, tokens[first]?.at).split("\n").length;
-    return { of, index, keepsNull, read, line, steps };
+    return { of, index, column, keepsNull, read, line, steps, first };
   }
 
   function textOf(first: number, next: number): string {
@@ -224,80 +251,18 @@ function queriesIn(tokens: readonly Token[]): Query[] {
   return queries;
 }
 
-const isWord = (token: Token | undefined, word: string): boolean => token?.text.toLowerCase() === word;
-
-/** A name, without its quotation marks. */
-function nameOf(token: Token | undefined): string | undefined {
-  if (token?.groups["word"] !== undefined) return token.text;
-  return token?.groups["quoted"] === undefined ? undefined : token.text.slice(1, -1);
-}
-
-/** The index of each parameter, by its place among the tokens. SQLite counts a name once. */
-function indexesIn(tokens: readonly Token[]): ReadonlyMap<number, number> {
-  const names: string[] = [];
-  const indexes = new Map<number, number>();
-  for (const [at, { text, groups }] of tokens.entries()) {
-    if (groups["parameter"] === undefined) continue;
-    const number = /^\?(\d+)$/.exec(text)?.[1];
-    if (text === "?" || !names.includes(text)) names.push(text);
-    const index = text === "?" ? names.length - 1 : names.indexOf(text);
-    indexes.set(at, number === undefined ? index : Number(number) - 1);
-  }
-  return indexes;
-}
-
 /** Words that may follow a table, so that they are not its name. */
 const AFTER_TABLE =
   /^(?:where|join|left|right|full|inner|cross|natural|on|using|order|group|limit|having|union|intersect|except|window|returning|set|do)$/i;
 
+/** Keywords that may come before an expression in parentheses. Other words there are functions. */
+const BEFORE_EXPRESSION =
+  /^(?:select|distinct|all|and|or|not|in|values|when|then|else|case|where|on|having|by|set|as|between|is|from|like|glob|match|regexp|escape|returning|limit|offset)$/i;
+
+/** `"$.a"` is text. */
+const isName = (token: Token | undefined): boolean =>
+  nameOf(token) !== undefined && !/^["'`]\$/.test(token?.text ?? "");
+
 function isSame(a: readonly Step[], b: readonly Step[]): boolean {
   return a.length === b.length && a.every((step, index) => step === b[index]);
-}
-
-/** What is in a string literal. `"$.a"` is one, too, since no column has this name. */
-function literalOf(token: Token | undefined): string | undefined {
-  if (token?.groups["text"] !== undefined) return token.text.slice(1, -1).replaceAll("''", "'");
-  return token?.text.startsWith('"$') === true ? token.text.slice(1, -1) : undefined;
-}
-
-/** What follows an arrow: an index, a path, or a key. */
-function stepsOfOperand(token: Token | undefined): Step[] | undefined {
-  if (token?.groups["number"] !== undefined) return [Number(token.text)];
-  const label = literalOf(token);
-  if (label === undefined || label === "") return undefined;
-  if (label.startsWith("$")) return stepsOfText(label);
-  if (/^\[.+\]$/s.test(label)) return stepsOfText(`$${label}`);
-  return label.includes('"') ? undefined : [label];
-}
-
-function stepsOfPath(token: Token | undefined): Step[] | undefined {
-  const path = literalOf(token);
-  return path === undefined ? undefined : stepsOfText(path);
-}
-
-/** https://sqlite.org/json1.html#path_arguments */
-const STEP = /\.(?:"(?<quoted>(?:[^"\\]|\\.)*)"|(?<key>[^".[][^.[]*))|\[(?:(?<index>\d+)|#-(?<back>\d+))\]/sy;
-
-/** @returns undefined if SQLite refuses the path */
-function stepsOfText(path: string): Step[] | undefined {
-  if (!path.startsWith("$")) return undefined;
-  const steps: Step[] = [];
-  STEP.lastIndex = 1;
-  while (STEP.lastIndex < path.length) {
-    const { quoted, key, index, back } = STEP.exec(path)?.groups ?? {};
-    if (quoted !== undefined) steps.push(unescaped(quoted));
-    else if (key !== undefined) steps.push(key);
-    else if (index !== undefined) steps.push(Number(index));
-    else if (back !== undefined && Number(back) > 0) steps.push(-Number(back));
-    else return undefined;
-  }
-  return steps;
-}
-
-function unescaped(key: string): string {
-  try {
-    return JSON.parse(`"${key}"`) as string;
-  } catch {
-    return key;
-  }
 }

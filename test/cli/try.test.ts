@@ -280,6 +280,84 @@ test("a path that finds nothing only in a late run of a loop is found", async ()
   expect(paths).toMatchObject([{ path: "$.sku", found: "missing", meant: "$.skuu" }]);
 });
 
+const orders = `create table customers (id text primary key, data text);
+create table orders (id text primary key, customer text, data, total integer);
+insert into customers values ('c', '{"tier": {"name": "gold"}}');
+insert into orders values ('1', 'c', '{"total": 5, "live": true, "items": [{"sku": "a"}, {"sku": "b", "gift": 1}]}', null),
+  ('2', 'c', '{"total": null, "live": true, "items": []}', 3),
+  ('3', 'c', null, 1),
+  ('4', 'x', jsonb('{"totl": 1}'), 1),
+  ('5', 'y', 'not JSON', 1);
+create table lines (id text, n text);`;
+
+/** What a handler reads from columns without finding it: what it found there, and in how many rows. */
+async function lostIn(inbox: Inbox, handler: string): Promise<string[]> {
+  const { failure, null_paths: paths } = await ran(inbox, handler, { id: "1", customer: "c" });
+  expect(failure).toBeNull();
+  return paths.map(({ line, read, found, rows, meant }) =>
+    [`${line}:`, read, found, `${rows?.null}/${rows?.of}`, ...(meant === null ? [] : [meant])].join(" "),
+  );
+}
+
+test("a path that finds nothing in a column of the rows that a statement reads is shown", async () => {
+  await using inbox = await inboxWith({
+    "migrations/2.sql": orders,
+    "handlers/default/_any.sql": `insert into lines values (:event_id, (select c.data ->> '$.tier.nam' from customers c where c.id = :payload ->> '$.customer' order by 1 limit 1));
+update orders set total = data ->> '$.totl' where id = :payload ->> '$.id';
+update orders set total = json_extract(data, '$.total') where customer = 'c';
+insert into lines select o.id, value -> '$.gift' from orders o, json_each(o.data, '$.items') where o.id = '1' on conflict do nothing;
+select value from orders, json_each(orders.data -> 'itms') where orders.id = '1';
+with one as (select data as body from orders where id = '4') select body ->> '$.total' from one;
+delete from orders where id < '4' and (data -> '$.live') ->> 'x' = 1;
+update orders set total = customers.data ->> 'teir' from customers where customers.id = orders.customer and orders.id = '2';
+select max(data ->> '$.total') from orders where id between '2' and '3' group by customer;`,
+    // Each path is in all rows that count.
+    "handlers/default/none.sql": `update orders set total = data ->> '$.total' where id = '1';
+select data -> '$.total' from orders where id = '2';
+select data ->> '$.live' from orders where id = '1' union select data ->> '$.totl' from orders where id = '4';
+select data ->> '$.total' from orders order by id limit 1;
+select value ->> 'sku' from orders, json_each(data, '$.items') where orders.id = '1';
+select id from orders where id = '1' and data ->> '$.live';`,
+  });
+  expect(await lostIn(inbox, "default/_any.sql")).toEqual([
+    "1: c.data ->> '$.tier.nam' missing 1/1 $.tier.name",
+    "2: data ->> '$.totl' missing 1/1 $.total",
+    "3: json_extract(data, '$.total') null 2/3",
+    "4: value -> '$.gift' missing 1/2",
+    "5: orders.data -> 'itms' missing 1/1 $.items",
+    "6: body ->> '$.total' missing 1/1 $.totl",
+    "7: (data -> '$.live') ->> 'x' missing 3/3 $.live",
+    "8: customers.data ->> 'teir' missing 1/1 $.tier",
+    "9: data ->> '$.total' null 2/2",
+  ]);
+  expect(await lostIn(inbox, "default/none.sql")).toEqual([]);
+}, 30_000);
+
+test("what cannot be read before a statement is left out, and its text is not run", async () => {
+  await using inbox = await inboxWith({
+    "migrations/2.sql": orders,
+    "handlers/default/_any.sql": `insert into orders values ('1', 'z', '{}', 1) on conflict do update set total = orders.data ->> '$.tot' returning data ->> '$.z';
+update orders set total = (select customers.data ->> '$.y' from customers where customers.id = orders.customer) where id = '1';
+select a.id from customers a left join orders b on b.id < '5' and b.data ->> '$.w' = a.id where b.data is null;
+select distinct json_type(data, '$.v') from orders where id = '1' limit 1;
+select id from (with one as (select data from orders where id = '1') select data ->> '$.u' as id from one);`,
+  });
+  const before = dump(inbox.databasePath);
+  expect(await lostIn(inbox, "default/_any.sql")).toEqual([]);
+  expect(dump(inbox.databasePath)).toEqual(before);
+}, 30_000);
+
+test("a path in a column is found in each run of a loop, and in what the handler wrote before", async () => {
+  const loop = `for (const id of ["1", "2", "4", "4"]) db.$client.query("select data ->> '$.total' from orders where id = ?").get(id);
+  db.run(sql\`insert into orders values ('6', 'c', '{"id": 6}', 0)\`);
+  db.run(sql\`update orders set total = data ->> '$.idd' where id = \${event.payload.id} or id = '6'\`);`;
+  await using inbox = await inboxWith({ "migrations/2.sql": orders, "handlers/default/paid.ts": ts(loop) });
+  expect(await lostIn(inbox, "default/paid.ts")).toEqual([
+    "null: data ->> '$.total' missing 3/4",
+    "null: data ->> '$.idd' missing 2/2 $.id",
+  ]);
+}, 30_000);
+
 test("stored events run again whatever became of them, the newest first", async () => {
   await using inbox = await inboxWith(
     { "handlers/default/paid.sql": upsert, "handlers/default/_any.sql": "select 1;" },

@@ -73,11 +73,12 @@ function Report({ tried }: { readonly tried: TriedJson }) {
         <div class="why">
           <p class="warn">○ {counted(paths.length, "JSON path")} without a value</p>
           <ul class="plain">
-            {paths.map(({ read, line, found, path, meant, elements }) => (
+            {paths.map(({ read, line, found, path, meant, elements, rows: inRows }) => (
               <li key={`${line} ${read}`}>
                 <code>{visible(read)}</code>
                 {line === null ? "" : `, line ${line}`}: <code>{visible(path)}</code> {FOUND[found]}
-                {elements === null ? "" : ` of ${elements.null} of ${counted(elements.of, "element")}`}.
+                {elements === null ? "" : ` of ${elements.null} of ${counted(elements.of, "element")}`}
+                {inRows === null ? "" : ` of ${inRows.null} of ${counted(inRows.of, "row")}`}.
                 {meant === null ? null : (
                   <>
                     {" "}

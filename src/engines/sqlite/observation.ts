@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { messageOf } from "../../errors.ts";
-import type { BoundValues, RunStatement } from "../trial.ts";
+import type { ObservedRun, RowQuery } from "../trial.ts";
+import { createRowReads, type RowReads } from "./row-reads.ts";
 import { directAccess, type AllowedStatement, type StatementAccess } from "./gate.ts";
 
 /** How many different statements of a run are noted. */
@@ -10,7 +11,7 @@ const MAX_STATEMENTS = 1000;
 const MAX_RUNS = 1000;
 
 interface Noted {
-  readonly text: string;
+  readonly sql: string;
   readonly parameters: readonly string[];
   readonly line: number | null;
   runs: number;
@@ -18,6 +19,7 @@ interface Noted {
   us: number;
   error: string | null;
   readonly bound: (readonly unknown[])[];
+  readonly reads: RowReads;
 }
 
 /** Notes the statements that handlers run. */
@@ -26,15 +28,20 @@ export interface Observation {
   readonly access: (isFile: boolean) => StatementAccess;
   /** Forgets what was noted before. */
   begin(): void;
-  statements(): RunStatement[];
-  /** What the statements were given. */
-  bound(): BoundValues[];
+  noted(): Pick<ObservedRun, "statements" | "bound" | "rowsRead">;
+  /** How long it read rows, in microseconds. */
+  readUs(): number;
 }
 
 /** @param ownChanges how many of the changes that SQLite counts are not the handler's */
-export function createObservation(db: Database, ownChanges: () => number): Observation {
+export function createObservation(
+  db: Database,
+  ownChanges: () => number,
+  rowQueries: (sql: string) => readonly RowQuery[] = () => [],
+): Observation {
   const direct = directAccess(db);
   let noted = new Map<string, Noted>();
+  let readUs = 0;
 
   const totalChanges = (): number => direct.totalChanges() - ownChanges();
 
@@ -43,7 +50,11 @@ export function createObservation(db: Database, ownChanges: () => number): Obser
     type Values = Parameters<typeof statement.run>;
     const note = <Result>(values: Values, work: () => Result, rowsOf: (result: Result) => number): Result => {
       const one = noteOf(text, parameters, line);
-      if (one.bound.length < MAX_RUNS) one.bound.push(valuesIn(values, parameters));
+      const bound = valuesIn(values, parameters);
+      if (one.bound.length < MAX_RUNS) one.bound.push(bound);
+      const beganReading = performance.now();
+      one.reads.read(bound);
+      readUs += Math.round((performance.now() - beganReading) * 1000);
       const before = writesView ? totalChanges() : 0;
       const began = performance.now();
       let result: Result;
@@ -91,7 +102,8 @@ export function createObservation(db: Database, ownChanges: () => number): Obser
     const key = `${line}:${text}`;
     let one = noted.get(key);
     if (one === undefined) {
-      one = { text, parameters, line, runs: 0, rows: 0, us: 0, error: null, bound: [] };
+      const reads = createRowReads(db, rowQueries(text));
+      one = { sql: text, parameters, line, runs: 0, rows: 0, us: 0, error: null, bound: [], reads };
       if (noted.size < MAX_STATEMENTS) noted.set(key, one);
     }
     return one;
@@ -105,20 +117,17 @@ export function createObservation(db: Database, ownChanges: () => number): Obser
     }),
     begin() {
       noted = new Map();
+      readUs = 0;
     },
-    statements: () =>
-      [...noted.values()].map(({ text: sql, line, runs, rows, us, error }) => ({
-        sql,
-        line,
-        runs,
-        rows,
-        us,
-        error,
-      })),
-    bound: () =>
-      [...noted.values()].flatMap(({ text: sql, line, bound }) =>
-        bound.map((one) => ({ sql, line, bound: one })),
-      ),
+    noted() {
+      const all = [...noted.values()];
+      return {
+        statements: all.map(({ sql, line, runs, rows, us, error }) => ({ sql, line, runs, rows, us, error })),
+        bound: all.flatMap(({ sql, line, bound }) => bound.map((one) => ({ sql, line, bound: one }))),
+        rowsRead: all.map(({ sql, line, reads }) => ({ sql, line, rows: reads.rows() })),
+      };
+    },
+    readUs: () => readUs,
   };
 }
 

@@ -54,7 +54,7 @@ export function openTrial(options: TrialOptions): Trial | "copy" | { readonly wh
   }
   const transaction = createTransaction(connection);
   const changes = watchChanges(connection);
-  const observation = createObservation(connection, () => changes.written());
+  const observation = createObservation(connection, () => changes.written(), options.rowQueries);
   const openGate = createGates(connection, observation.access(false));
   const store = createEventStore(connection);
   const dryJobs = jobsOf(connection, store, policy, createInterruptedRuns(connection));
@@ -116,7 +116,8 @@ export function openTrial(options: TrialOptions): Trial | "copy" | { readonly wh
         transaction.rollback();
       }
       const output = jobs.takeNotes().flatMap((note) => note.output);
-      return { ...ran, eventId, statements: observation.statements(), bound: observation.bound(), output };
+      const durationUs = Math.max(0, ran.durationUs - observation.readUs());
+      return { ...ran, durationUs, eventId, ...observation.noted(), output };
     },
   };
 }
@@ -126,7 +127,7 @@ const NOW = { event: Number.MAX_SAFE_INTEGER, change: Number.MAX_SAFE_INTEGER };
 
 type TriedJob = Extract<Job, { kind: "delivery" | "apply" | "replay" }>;
 
-type Ran = Omit<ObservedRun, "eventId" | "statements" | "bound" | "output">;
+type Ran = Omit<ObservedRun, "eventId" | "statements" | "bound" | "rowsRead" | "output">;
 
 function ranOf(run: () => Result, changes: ChangeWatch): Ran {
   try {

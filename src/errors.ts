@@ -58,6 +58,11 @@ export type ErrorCode =
   | "value_refused"
   | "no_rows_changed"
   | "no_handler"
+  // It is not sent on.
+  | "where_failed"
+  | "unknown_destination"
+  | "enqueue_refused"
+  | "message_invalid"
   // newest_wins cannot tell whether the event is newer than the one that was applied.
   | "missing_key"
   | "invalid_key"

@@ -1,10 +1,10 @@
 import type { HookonceError, Problem } from "../errors.ts";
 import type { Event, Outcome, Reply } from "../event.ts";
-import type { Place, PlaceOf } from "../providers/newest.ts";
+import type { Place } from "../providers/newest.ts";
 import type { HandlerOutput } from "./handler-output.ts";
-import type { Followed, Reader, RecordedFailure, RecordedOutcome, StoredDelivery } from "./reader.ts";
+import type { EventSource, HandlerInput, Job, JobResult } from "./job.ts";
 import type { Newest, PlacedRun, Verdict } from "./order.ts";
-import type { Entry } from "./records.ts";
+import type { Reader, RecordedFailure, RecordedOutcome } from "./reader.ts";
 import type { WatchLimits } from "./watchdog.ts";
 
 /**
@@ -13,157 +13,18 @@ import type { WatchLimits } from "./watchdog.ts";
  * engine.
  */
 
-/** What an engine needs to know about a source. */
-export interface EventSource {
-  readonly name: string;
-  /** The source whose handlers run: usually its own name. */
-  readonly handlersOf: string;
-  readonly unhandled: "record" | "ignore" | "fail";
-  readonly requireChange: boolean;
-  /** `same_body = "duplicate"`: the same bytes under another id are the same event. */
-  readonly sameBody: boolean;
-  /** How long hookonce runs a failure again by itself, from its first attempt on, in milliseconds. */
-  readonly retryForMs: number;
-  /** How long the provider may retry a delivery, from its first attempt on, in milliseconds. */
-  readonly retryWindowMs: number;
-  /**
-   * `dedup_window`, in milliseconds: how long an id that is made from the body means the same event, from its first
-   * receipt, or from when it was applied if it had been owed. Undefined: for ever.
-   */
-  readonly dedupWindowMs?: number | undefined;
-  /** The event's key and version. Undefined if the source has no `newest_wins`. */
-  readonly placeOf?: PlaceOf | undefined;
-  /**
-   * Reads a stored delivery again. Returns the event's payload as JSON text, or undefined if it does not
-   * contain the event.
-   */
-  readonly payloadOf: (stored: StoredDelivery, eventId: string) => { json: string | null } | undefined;
-  /** Whether a stored delivery carried the event that has this id by the present rule. */
-  readonly carries: (stored: StoredDelivery, eventId: string) => boolean;
-}
-
-/**
- * An event for a handler. SQL binds these values. A TypeScript handler gets an {@link Event} made of them.
- */
-export interface HandlerInput extends Omit<Event, "payload" | "headers" | "files"> {
-  /** `:payload`; null if the body is neither JSON nor a form. */
-  readonly payloadJson: string | null;
-  /** `:headers` */
-  readonly headersJson: string;
-}
-
-/** A verified and identified event, before it is recorded. */
-export interface Incoming {
-  readonly source: EventSource;
-  readonly input: HandlerInput;
-  /**
-   * The delivery, if it carried a batch. All events of one batch share this object, and its bytes are stored
-   * once.
-   */
-  readonly batch: object | undefined;
-  /**
-   * Other ids that earlier versions of hookonce gave this event, the latest first. An event that is
-   * recorded under it, or has failed under it, keeps it.
-   */
-  readonly earlierIds?: readonly string[] | undefined;
-  /** The event is marked as a test. */
-  readonly isTest?: boolean | undefined;
-  /** No handler runs for it, and only its id, type and time are kept. */
-  readonly isIgnored?: boolean | undefined;
-}
-
-/** A job about one event that is stored. */
-interface EventJob {
-  readonly source: EventSource;
-  readonly eventId: string;
-  /** The time of this run, in Unix milliseconds. */
-  readonly at: number;
-}
-
-/** One unit of writing. Each succeeds or fails alone, whatever else is in its transaction. */
-export type Job =
-  | { readonly kind: "delivery"; readonly event: Incoming }
-  /** Run an owed event now. The outcome `duplicate` means that it is done. */
-  | (EventJob & {
-      readonly kind: "apply";
-      /** Somebody has asked for this event by its id, so it runs even if it is quarantined or tied. */
-      readonly isNamed?: boolean;
-      /** Also runs the event if it was discarded. */
-      readonly reason?: string | undefined;
-      /** hookonce runs it on its own initiative: if it is still owed afterwards, its next run is set. */
-      readonly isRetry?: boolean;
-    })
-  /**
-   * Run a processed event again, at most once for each `job`. If it fails, nothing changes. The outcome
-   * `duplicate` means that the event was not processed when the job was ordered, or that its body is gone.
-   */
-  | (EventJob & {
-      readonly kind: "replay";
-      readonly reason: string;
-      readonly job: string;
-      /** The last event and the last change at that time. Jobs that replay run in the order of their orders. */
-      readonly ordered: Pick<Followed, "event" | "change">;
-      /** Also runs the event if it is stale. */
-      readonly evenStale?: boolean | undefined;
-    })
-  /** Give up on an owed event. The outcome `duplicate` means that it is done. */
-  | (EventJob & { readonly kind: "discard"; readonly reason: string })
-  /**
-   * Record events that were applied elsewhere. No handler runs. Give at most 5,000, for the others' sake. If many
-   * of them are owed here, only the first are recorded: as many as the result counts.
-   */
-  | {
-      readonly kind: "import";
-      readonly source: EventSource;
-      readonly events: readonly ImportedEvent[];
-      readonly at: number;
-    }
-  /** Record other things than events. */
-  | { readonly kind: "record"; readonly entries: readonly Entry[] };
-
-/** An event that was applied elsewhere. */
-export interface ImportedEvent {
-  readonly id: string;
-  readonly type: string;
-  /** When it was received there, in Unix milliseconds. */
-  readonly at: number;
-}
-
-/** How many of the imported events were new, already done here, or owed here until now. */
-export interface Imported {
-  readonly fresh: number;
-  readonly known: number;
-  readonly owed: number;
-}
-
-/** What a job results in. */
-export type ResultOf<J extends Job> = J extends { readonly kind: "import" }
-  ? Imported
-  : J extends { readonly kind: "record" }
-    ? null
-    : Result;
-
-export type JobResult = ResultOf<Job>;
-
-/** What became of an event. */
-export interface Result {
-  readonly eventId: string;
-  readonly type: string;
-  readonly outcome: Outcome;
-  /** Relative to the inbox folder; null if none ran. */
-  readonly handler: string | null;
-  readonly rowsChanged: number;
-  /** How long the handler ran, in microseconds. */
-  readonly durationUs: number;
-  /** Whether the body of a repeat differs from the stored one. */
-  readonly changedBody: boolean;
-  /** Why it failed. */
-  readonly error: unknown;
-  /** The reply that its handler returned. */
-  readonly reply: Reply | null;
-  /** The event is marked as a test. */
-  readonly isTest?: boolean | undefined;
-}
+export type {
+  EventSource,
+  HandlerInput,
+  Incoming,
+  Job,
+  ImportedEvent,
+  Imported,
+  ResultOf,
+  ChangedMessage,
+  JobResult,
+  Result,
+} from "./job.ts";
 
 /** What became of the first jobs of a commit. */
 export interface Batch {
@@ -215,6 +76,12 @@ export interface EngineOptions {
   readonly watch?: WatchLimits | undefined;
   /** Called with the reason why runs of handlers are not marked or not watched. */
   readonly onNotWatched?: (reason: string) => void;
+  /**
+   * Why nothing can be enqueued to a destination. Undefined if it can. By default there is no destination.
+   */
+  readonly enqueueProblem?: ((destination: string) => HookonceError | undefined) | undefined;
+  /** Called with destinations for which messages have become durable. */
+  readonly onMessages?: ((destinations: ReadonlySet<string>) => void) | undefined;
 }
 
 /** What a probe finds. */
@@ -266,12 +133,21 @@ export interface Handlers {
 
 /** The rules of inbox/decide.ts, as an engine asks for them inside its transaction. */
 export interface Policy {
-  /** What to do with an event that is not recorded yet. */
-  decideNew(source: EventSource, type: string, handler: LoadedHandler | null): NewEvent;
+  /**
+   * What to do with an event that is not recorded yet.
+   *
+   * @param isSentOn whether at least one destination gets it
+   */
+  decideNew(
+    source: EventSource,
+    type: string,
+    handler: LoadedHandler | null,
+    isSentOn: boolean,
+  ): NewEvent;
   /** Whether a run may go on, if its event has a place in the order of a key. */
   judge(place: Place, newest: Newest | undefined, run: PlacedRun): Verdict;
   /** Whether a recorded event must run now. */
-  isOwed(outcome: RecordedOutcome, handler: LoadedHandler | null): boolean;
+  isOwed(source: EventSource, outcome: RecordedOutcome, handler: LoadedHandler | null): boolean;
   /** Whether a failure is not run again with this handler, unless somebody asks for it by its id. */
   isQuarantined(failure: RecordedFailure, handler: LoadedHandler): boolean;
   /** Whether an event may be the one that is recorded under its earlier id, if no stored body shows it. */
@@ -303,7 +179,8 @@ export interface RetriedFailure {
 
 /** The decision about a new event, before anything runs. */
 export type NewEvent =
-  | { readonly run: LoadedHandler }
+  /** Null if there is no handler: the event is only sent on. */
+  | { readonly run: LoadedHandler | null }
   | { readonly record: "unhandled" | "ignored" }
   | { readonly fail: HookonceError };
 

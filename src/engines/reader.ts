@@ -1,4 +1,5 @@
 import type { Headers, Outcome, Reply } from "../event.ts";
+import type { MaybePromise, OutboxReader } from "./outbox.ts";
 import type { Change, KeptJob, Token } from "./records.ts";
 
 /** What an engine stores of events, and how it is read. */
@@ -273,13 +274,11 @@ export interface MatchedSecret {
   readonly at: number;
 }
 
-type MaybePromise<T> = T | Promise<T>;
-
 /**
  * Reads that are not part of a delivery. Each call is one or a few short queries; none keeps a snapshot.
  * SQLite answers at once, a server after a round trip.
  */
-export interface Reader {
+export interface Reader extends OutboxReader {
   /** Owed events in the order received, at most `limit`. With `until`, only those that were stored up to it. */
   owed(
     ...page: [filter: EventFilter, after: Cursor | undefined, limit: number, until?: Followed]

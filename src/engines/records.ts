@@ -1,4 +1,6 @@
-/** What hookonce records beside the events: tokens, the audit list, jobs and counters. */
+import type { CommandRun } from "./outbox.ts";
+
+/** What hookonce records beside the events: tokens, the audit list, jobs, counters and attempts to send. */
 
 /** A token for the page and the API. Only its hash is stored. */
 export interface Token {
@@ -54,5 +56,41 @@ export type Entry =
   /** Adds to the refusals of the minute of `at`. */
   | { readonly entry: "refused"; readonly source: string; readonly at: number; readonly count: number }
   | { readonly entry: "secret"; readonly source: string; readonly secret: string; readonly at: number }
+  | MessageEntry
   /** Adds what was counted since the last time to its minutes, hours and days, and removes old ones. `at` is now. */
   | { readonly entry: "rollups"; readonly at: number };
+
+/** What is recorded of messages. */
+export type MessageEntry =
+  /** An attempt has ended. A message that was discarded meanwhile stays discarded. */
+  | {
+      readonly entry: "attempt";
+      /** The message's row. */
+      readonly message: number;
+      /** Unix milliseconds. */
+      readonly at: number;
+      readonly ms: number;
+      readonly status: number | null;
+      readonly error: string | null;
+      readonly answer: string;
+      readonly next: AttemptNext;
+    }
+  /** A command begins to run, or runs in this process. It counts as an attempt. */
+  | { readonly entry: "command started"; readonly message: number; readonly run: CommandRun | null }
+  | {
+      readonly entry: "destination";
+      readonly name: string;
+      readonly state: "open" | "paused";
+      readonly reason: string | null;
+      readonly at: number;
+    }
+  /** Makes messages of the rows that other processes have inserted. */
+  | { readonly entry: "enqueued"; readonly at: number };
+
+/** What follows after an attempt. */
+export type AttemptNext =
+  | { readonly state: "delivered" | "dead" }
+  /** `nextAt` is in Unix milliseconds. */
+  | { readonly state: "waiting"; readonly nextAt: number }
+  /** It did not come to an end, and does not count as a try. */
+  | { readonly state: "interrupted"; readonly nextAt: number };

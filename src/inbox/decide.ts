@@ -31,9 +31,18 @@ export const policy: Policy = {
   checkChange,
 };
 
-/** What to do with an event that is not recorded yet. Only `run` runs the handler. */
-export function decideNew(source: EventSource, type: string, handler: LoadedHandler | null): NewEvent {
-  if (handler !== null) return { run: handler };
+/**
+ * What to do with an event that is not recorded yet. Only `run` runs the handler. Without a handler, an event of a
+ * source that sends on is done: it is sent, or no destination takes it.
+ */
+export function decideNew(
+  source: EventSource,
+  type: string,
+  handler: LoadedHandler | null,
+  isSentOn: boolean,
+): NewEvent {
+  if (handler !== null || isSentOn) return { run: handler };
+  if (sendsOn(source)) return { record: "ignored" };
   switch (source.unhandled) {
     case "record":
       return { record: "unhandled" };
@@ -76,9 +85,18 @@ function orderOf(version: string, other: string): number | undefined {
   return one === undefined || two === undefined ? undefined : compareVersions(one, two);
 }
 
-/** An unhandled event is owed until a handler has run. Every other recorded event is done. */
-export function isOwed(outcome: RecordedOutcome, handler: LoadedHandler | null): boolean {
-  return outcome === "unhandled" && handler !== null;
+/** An unhandled event is owed until a handler has run, or until it is sent on. Every other recorded event is done. */
+export function isOwed(
+  source: Pick<EventSource, "forwards">,
+  outcome: RecordedOutcome,
+  handler: LoadedHandler | null,
+): boolean {
+  return outcome === "unhandled" && (handler !== null || sendsOn(source));
+}
+
+/** Whether a source has destinations. */
+export function sendsOn({ forwards = [] }: Pick<EventSource, "forwards">): boolean {
+  return forwards.length > 0;
 }
 
 /**

@@ -291,6 +291,7 @@ export async function commitAll(
 export function inWords(result: JobResult | HookonceError): string {
   if (result instanceof HookonceError) return `refused ${result.code}`;
   if (result === null) return "recorded";
+  if ("state" in result) return result.changed ? `now ${result.state}` : `still ${result.state}`;
   if ("fresh" in result) return `${result.fresh} new, ${result.known} known, ${result.owed} owed`;
   const { outcome, error, changedBody, reply } = result;
   const code = error instanceof HookonceError ? error.code : "handler_error";

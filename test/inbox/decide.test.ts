@@ -36,7 +36,7 @@ function source(change: Partial<EventSource> = {}): EventSource {
 
 describe("a new event", () => {
   test.each(["record", "ignore", "fail"] as const)('runs its handler with unhandled = "%s"', (unhandled) => {
-    expect(decideNew(source({ unhandled }), "invoice.paid", handler)).toEqual({ run: handler });
+    expect(decideNew(source({ unhandled }), "invoice.paid", handler, false)).toEqual({ run: handler });
   });
 
   test.each([
@@ -45,12 +45,12 @@ describe("a new event", () => {
   ] as const)(
     'without a handler runs nothing with unhandled = "%s", and is recorded',
     (unhandled, decided) => {
-      expect(decideNew(source({ unhandled }), "invoice.paid", null)).toEqual(decided);
+      expect(decideNew(source({ unhandled }), "invoice.paid", null, false)).toEqual(decided);
     },
   );
 
   test('without a handler fails with unhandled = "fail", and the error names type, source and remedy', () => {
-    const decided = decideNew(source({ unhandled: "fail", handlersOf: "payments" }), "invoice.paid", null);
+    const decided = decideNew(source({ unhandled: "fail", handlersOf: "payments" }), "invoice.paid", null, false);
     expect(Object.keys(decided)).toEqual(["fail"]);
     const { fail } = decided as { fail: HookonceError };
     expect(fail).toBeInstanceOf(HookonceError);
@@ -61,7 +61,7 @@ describe("a new event", () => {
   });
 
   test("without a type is named so", () => {
-    const { fail } = decideNew(source({ unhandled: "fail" }), "", null) as { fail: HookonceError };
+    const { fail } = decideNew(source({ unhandled: "fail" }), "", null, false) as { fail: HookonceError };
     expect(fail.message).toStartWith("There is no handler for events without a type,");
   });
 });
@@ -80,8 +80,8 @@ const recorded: readonly {
 
 describe("a recorded event", () => {
   test.each(recorded)("that is $outcome", ({ outcome, owedWithHandler, owedWithout, repeat }) => {
-    expect(isOwed(outcome, handler)).toBe(owedWithHandler);
-    expect(isOwed(outcome, null)).toBe(owedWithout);
+    expect(isOwed(source(), outcome, handler)).toBe(owedWithHandler);
+    expect(isOwed(source(), outcome, null)).toBe(owedWithout);
     expect(repeatedAs(outcome)).toBe(repeat as ReturnType<typeof repeatedAs>);
   });
 });

@@ -5,7 +5,7 @@ import type { EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import type { Positions } from "./positions.ts";
-import { nothing, quarantined, resultOf, unreadable } from "./results.ts";
+import { NOT_SENT_ON, nothing, quarantined, resultOf, unreadable } from "./results.ts";
 import type { SameBody } from "./same-body.ts";
 
 type Apply = Extract<Job, { kind: "apply" }>;
@@ -50,7 +50,7 @@ export function createApplies(
     const handler = handlers.for(source.handlersOf, type);
     if (known !== undefined) {
       const again = known.outcome === "discarded" && job.reason !== undefined;
-      if (handler === null || !(again || policy.isOwed(known.outcome, handler)))
+      if (!(again ? canRun(source, handler) : policy.isOwed(source, known.outcome, handler)))
         return { ...said, outcome: policy.repeatedAs(known.outcome) };
       const input = store.stored(source, known);
       const judged = input === undefined ? undefined : judge(job, input);
@@ -62,7 +62,13 @@ export function createApplies(
       if (isSkipped(job, failure, handler)) return { ...said, ...quarantined(failure, handler) };
       if (input === undefined || judged === undefined) throw unreadable(job);
       if ("fail" in judged) throw judged.fail;
-      const ran = runs.run(source, handler, input);
+      const destinations = runs.destinationsOf(source, input);
+      if (handler === null && destinations.length === 0) {
+        store.close(source, known, "ignored", NOT_SENT_ON);
+        settle(job, "ignored");
+        return { ...said, outcome: "ignored" };
+      }
+      const ran = runs.run(source, handler, input, { event: known.id, at, destinations });
       positions.move(source, eventId, judged.place);
       store.complete(source, known, ran, at, job.reason);
       settle(job, "processed");
@@ -70,7 +76,8 @@ export function createApplies(
     }
     // The failure has been settled in the meantime, under this id or by a change of the config.
     if (failure === undefined) return { ...said, outcome: "duplicate" };
-    if (handler === null) return { ...said, outcome: "failed", error: failureOf(job, type, handlers) };
+    if (!canRun(source, handler))
+      return { ...said, outcome: "failed", error: failureOf(job, type, handlers) };
     if (sameBody.find(source, () => failure.body) !== undefined) {
       sameBody.close(source, eventId, failure.body, at);
       return { ...said, outcome: "duplicate" };
@@ -78,7 +85,7 @@ export function createApplies(
     return applyFailure(job, handler, failure);
   }
 
-  function settle({ source, eventId, at }: Apply, outcome: "processed" | "stale"): void {
+  function settle({ source, eventId, at }: Apply, outcome: "processed" | "stale" | "ignored"): void {
     store.settleFailure(source, eventId, at);
     store.keepDelivery(source, eventId, SETTLED, at, outcome, false);
   }
@@ -87,16 +94,21 @@ export function createApplies(
   function isSkipped(
     { isNamed }: Apply,
     failure: OpenFailure | undefined,
-    handler: LoadedHandler,
+    handler: LoadedHandler | null,
   ): failure is OpenFailure {
-    return isNamed !== true && failure !== undefined && policy.isQuarantined(failure, handler);
+    if (isNamed === true || failure === undefined || handler === null) return false;
+    return policy.isQuarantined(failure, handler);
   }
+
+  /** An event without a handler can be sent on. */
+  const canRun = ({ forwards = [] }: EventSource, handler: LoadedHandler | null): boolean =>
+    handler !== null || forwards.length > 0;
 
   const judge = ({ source, isNamed = false }: Apply, input: HandlerInput) =>
     positions.judge(source, input, { isNamed });
 
   /** A failure runs with its latest verified body and the time of its first receipt. */
-  function applyFailure(job: Apply, handler: LoadedHandler, failure: OpenFailure): Result {
+  function applyFailure(job: Apply, handler: LoadedHandler | null, failure: OpenFailure): Result {
     const { source, eventId } = job;
     const { type, headersJson, body, element, firstAt } = failure;
     const headers = JSON.parse(headersJson) as Record<string, string>;
@@ -126,8 +138,16 @@ export function createApplies(
     // Without the payload, a handler could succeed and do the wrong thing.
     if (input === undefined || judged === undefined) throw unreadable(job);
     if ("fail" in judged) throw judged.fail;
-    const id = store.insertSettled(source, input, "processed", handler.file, failure) as number;
-    const ran = runs.run(source, handler, input);
+    const destinations = runs.destinationsOf(source, input);
+    if (handler === null && destinations.length === 0) {
+      const id = store.insertSettled(source, input, "ignored", null, failure) as number;
+      store.insertSettledResult(id, failure, nothing);
+      store.giveReason(id, NOT_SENT_ON);
+      settle(job, "ignored");
+      return { ...resultOf(nothing), ...said, outcome: "ignored" };
+    }
+    const id = store.insertSettled(source, input, "processed", handler?.file ?? null, failure) as number;
+    const ran = runs.run(source, handler, input, { event: id, at: job.at, destinations });
     positions.move(source, eventId, judged.place);
     store.insertSettledResult(id, failure, ran);
     store.markApplied(id, job.at);
@@ -137,7 +157,7 @@ export function createApplies(
   }
 
   function failureOf({ source }: Apply, type: string, handlers: Handlers): unknown {
-    const decided = policy.decideNew(source, type, handlers.for(source.handlersOf, type));
+    const decided = policy.decideNew(source, type, handlers.for(source.handlersOf, type), false);
     return "fail" in decided ? decided.fail : null;
   }
 

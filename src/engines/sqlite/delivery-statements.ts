@@ -56,7 +56,7 @@ export const SQL = {
     insert into hookonce_positions (source, rule, key, version, event_id) values (?1, ?2, ?3, ?4, ?5)
     on conflict (source, rule, key) do update set version = excluded.version, event_id = excluded.event_id`,
   findReplay: `
-    select replayed_by, (select change from hookonce_events where id = ?1)
+    select replayed_by, replays, (select change from hookonce_events where id = ?1)
     from hookonce_results where event = ?1`,
   countReplay: `
     update hookonce_results set replays = replays + 1, replayed_by = ?2, reason = ?3 where event = ?1`,

@@ -2,12 +2,15 @@ import type { Database } from "bun:sqlite";
 import { HookonceError } from "../../errors.ts";
 import type { Entry } from "../records.ts";
 import { recordChange, recordJob } from "./job-entries.ts";
+import { createMessageEntries } from "./message-entries.ts";
+import type { Outbox } from "./outbox.ts";
 import { createRollupSums } from "./rollup-sums.ts";
 import { MINUTE_MS } from "./rollup-writes.ts";
 
 /** Writes what is recorded beside the events. The caller has a transaction open. */
-export function createEntries(db: Database): (entry: Entry) => void {
+export function createEntries(db: Database, outbox: Outbox): (entry: Entry) => void {
   const addUpRollups = createRollupSums(db);
+  const recordMessage = createMessageEntries(db, outbox);
   return (entry) => {
     switch (entry.entry) {
       case "token": {
@@ -56,6 +59,9 @@ export function createEntries(db: Database): (entry: Entry) => void {
         return;
       case "rollups":
         addUpRollups(entry.at);
+        return;
+      default:
+        recordMessage(entry);
     }
   };
 }

@@ -216,10 +216,17 @@ export function createEventStore(db: Database) {
 
     giveReason: (event: number, reason: string): void => sql.giveReason.run(event, reason),
 
-    /** The job that replayed an event last, and the number of the event's last change; 0 if there is none. */
-    replayOf(event: number): { readonly job: string | null; readonly change: number } {
-      const [job, change] = sql.findReplay.row(event) ?? [];
-      return { job: (job ?? null) as string | null, change: Number(change ?? 0) };
+    /**
+     * The job that replayed an event last, how often it was replayed, and the number of the event's last change; 0
+     * if there is none.
+     */
+    replayOf(event: number): { readonly job: string | null; readonly replays: number; readonly change: number } {
+      const [job, replays, change] = sql.findReplay.row(event) ?? [];
+      return {
+        job: (job ?? null) as string | null,
+        replays: Number(replays ?? 0),
+        change: Number(change ?? 0),
+      };
     },
 
     countReplay: (event: number, job: string, reason: string): void =>

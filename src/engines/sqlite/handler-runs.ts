@@ -11,14 +11,30 @@ import type { Marker, Run as Marked } from "../marker.ts";
 import type { Run } from "./event-store.ts";
 import type { HandlerRun, SqliteHandler } from "./handler.ts";
 import { quarantineError, type InterruptedRuns } from "./interrupted-runs.ts";
+import type { Outbox, Sending } from "./outbox.ts";
+import { nothing } from "./results.ts";
 
-/** Runs handlers inside the open transaction: marked, measured and noted. */
+/** How an event is run. */
+export interface HowToRun extends Sending {
+  /** Whether the event is its own part of a batch. */
+  readonly element?: boolean;
+  /** The destinations that get it, if they are known already. */
+  readonly destinations?: readonly string[] | undefined;
+}
+
+/** Runs handlers inside the open transaction: marked, measured and noted. Writes the messages of their events. */
 export interface HandlerRuns {
   /**
-   * @param element whether the event is its own part of a batch
+   * The destinations that get an event. They are chosen before its handler runs.
+   *
+   * @throws HookonceError `where_failed`
+   */
+  destinationsOf(source: EventSource, input: HandlerInput): readonly string[];
+  /**
+   * @param handler null if the event is only sent on
    * @throws whatever the handler throws
    */
-  run(source: EventSource, handler: LoadedHandler, input: HandlerInput, element?: boolean): Run;
+  run(source: EventSource, handler: LoadedHandler | null, input: HandlerInput, how: HowToRun): Run;
   /** Whether a handler has thrown this error. Otherwise a statement of hookonce itself has. */
   readonly hasThrown: (error: unknown) => boolean;
   /** What is to be logged of the runs since the last call. */
@@ -29,6 +45,7 @@ export function createHandlerRuns(
   policy: Policy,
   interrupted: InterruptedRuns,
   marker: Pick<Marker, "begin" | "end">,
+  outbox: Pick<Outbox, "destinationsOf" | "beforeHandler" | "write">,
   /** Called at the end of each run of a TypeScript handler, while it is still marked. */
   checkAfterCode: () => void = () => {},
 ): HandlerRuns {
@@ -41,32 +58,52 @@ export function createHandlerRuns(
       notes.push({ source, eventId: id, type, handler: file, ms, output });
   }
 
+  /** What it throws is the handler's fault, or that of the config. */
+  function blaming<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (typeof error === "object" && error !== null) thrown.add(error);
+      throw error;
+    }
+  }
+
+  function runHandler(source: EventSource, handler: LoadedHandler, input: HandlerInput, element: boolean): Run {
+    const before = interrupted.find(source, input.id);
+    const code = before?.handlerHash === handler.hash ? before.code : null;
+    if (code !== null) throw quarantineError(code, { handler: handler.file, eventId: input.id });
+    const started = performance.now();
+    let ms = 0;
+    let ran: HandlerRun;
+    marker.begin(markOf(handler, input, element));
+    try {
+      // Every handler in the table was loaded by this engine.
+      ran = blaming(() => (handler as SqliteHandler).run(input));
+    } finally {
+      if (handler.language === "ts") checkAfterCode();
+      marker.end();
+      ms = performance.now() - started;
+      note(handler, input, ms);
+    }
+    if (before !== undefined) interrupted.settle(source, input.id);
+    const { rowsChanged, reply } = ran;
+    const durationUs = Math.round(ms * 1000);
+    policy.checkChange(source, handler, rowsChanged);
+    return { handler: handler.file, handlerHash: handler.hash, rowsChanged, durationUs, reply };
+  }
+
+  const destinationsOf = (source: EventSource, input: HandlerInput): readonly string[] =>
+    blaming(() => outbox.destinationsOf(source, input));
+
   return {
-    run(source, handler, input, element = false) {
-      const before = interrupted.find(source, input.id);
-      const code = before?.handlerHash === handler.hash ? before.code : null;
-      if (code !== null) throw quarantineError(code, { handler: handler.file, eventId: input.id });
-      const started = performance.now();
-      let ms = 0;
-      let ran: HandlerRun;
-      marker.begin(markOf(handler, input, element));
-      try {
-        // Every handler in the table was loaded by this engine.
-        ran = (handler as SqliteHandler).run(input);
-      } catch (error) {
-        if (typeof error === "object" && error !== null) thrown.add(error);
-        throw error;
-      } finally {
-        if (handler.language === "ts") checkAfterCode();
-        marker.end();
-        ms = performance.now() - started;
-        note(handler, input, ms);
-      }
-      if (before !== undefined) interrupted.settle(source, input.id);
-      const { rowsChanged, reply } = ran;
-      const durationUs = Math.round(ms * 1000);
-      policy.checkChange(source, handler, rowsChanged);
-      return { handler: handler.file, handlerHash: handler.hash, rowsChanged, durationUs, reply };
+    destinationsOf,
+    run(source, handler, input, { element = false, destinations, ...sending }) {
+      const chosen = destinations ?? destinationsOf(source, input);
+      if (handler !== null) outbox.beforeHandler();
+      const ran = handler === null ? nothing : runHandler(source, handler, input, element);
+      if (chosen.length > 0 || handler !== null)
+        blaming(() => outbox.write(source, input, chosen, sending, handler !== null));
+      return ran;
     },
     hasThrown: (error) => typeof error === "object" && error !== null && thrown.has(error),
     takeNotes() {

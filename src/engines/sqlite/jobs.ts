@@ -10,8 +10,9 @@ import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { createApplies } from "./apply-jobs.ts";
 import { createEras } from "./eras.ts";
 import { createOtherJobs } from "./other-jobs.ts";
+import type { Outbox } from "./outbox.ts";
 import { createPositions } from "./positions.ts";
-import { nothing, quarantined, resultOf } from "./results.ts";
+import { NOT_SENT_ON, nothing, quarantined, resultOf } from "./results.ts";
 import { createSameBody } from "./same-body.ts";
 
 /** The rows in which the open transaction, or an earlier one, has stored the bytes of batches. */
@@ -39,12 +40,14 @@ export function createJobs(
   policy: Policy,
   runs: HandlerRuns,
   interrupted: InterruptedRuns,
+  outbox: Outbox,
 ): Jobs {
   const eras = createEras(db);
   const positions = createPositions(db, policy);
   const sameBody = createSameBody(db, store, interrupted);
   const applies = createApplies(store, sameBody, positions, policy, runs, interrupted);
-  const { replay, discard, importEvents, record } = createOtherJobs(db, store, positions, runs, interrupted);
+  const others = createOtherJobs(db, store, positions, runs, interrupted, outbox);
+  const { replay, discard, importEvents, record, forward, changeMessage } = others;
 
   function run(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult {
     switch (job.kind) {
@@ -58,6 +61,10 @@ export function createJobs(
         return discard(job);
       case "import":
         return importEvents(job.source, job.events, job.at);
+      case "forward":
+        return forward(job);
+      case "message":
+        return changeMessage(job);
       case "record":
         for (const entry of job.entries) record(entry);
         return null;
@@ -118,11 +125,13 @@ export function createJobs(
     const id = insert() ?? (isAfterWindow(incoming) ? insert() : undefined);
     if (id === undefined) return repeat(incoming, store.find(source, input.id) as RecordedEvent, handlers);
 
-    const ran =
-      handler === null
-        ? nothing
-        : runs.run(source, handler, withReceipt(input, failure), incoming.batch !== undefined);
-    if ("run" in decided) positions.move(source, input.id, decided.place);
+    let ran = nothing;
+    if ("run" in decided) {
+      const { destinations, place } = decided;
+      const how = { event: id, at: input.receivedAt, element: incoming.batch !== undefined, destinations };
+      ran = runs.run(source, handler, withReceipt(input, failure), how);
+      positions.move(source, input.id, place);
+    }
     // Of an ignored event, only the id, type and time are kept.
     if (outcome !== "ignored") store.insertResult(id, bodyOf(incoming, bodies), ran);
     if ("stale" in decided) {
@@ -152,13 +161,15 @@ export function createJobs(
     handlers: Handlers,
   ) {
     if (isIgnored) return { record: "ignored" } as const;
-    const decided = policy.decideNew(source, input.type, handlers.for(source.handlersOf, input.type));
+    const destinations = runs.destinationsOf(source, input);
+    const handler = handlers.for(source.handlersOf, input.type);
+    const decided = policy.decideNew(source, input.type, handler, destinations.length > 0);
     if (!("run" in decided)) return decided;
     const judged = positions.judge(source, input, { isNamed: false });
-    if ("place" in judged) return { ...decided, ...judged };
+    if ("place" in judged) return { ...decided, ...judged, destinations };
     // It is not run either way, and another code would end its quarantine.
-    const isSkipped = failure !== undefined && policy.isQuarantined(failure, decided.run);
-    return "fail" in judged && isSkipped ? { ...decided, place: undefined } : judged;
+    const isSkipped = failure !== undefined && handler !== null && policy.isQuarantined(failure, handler);
+    return "fail" in judged && isSkipped ? { ...decided, place: undefined, destinations } : judged;
   }
 
   /** The event is recorded already. Count the delivery, and run the event if it is still owed. */
@@ -167,7 +178,7 @@ export function createJobs(
     const changedBody = !isUnchanged(incoming, known);
     const handler = handlers.for(source.handlersOf, known.type);
     const said = { eventId: input.id, type: input.type, changedBody };
-    if (handler === null || !policy.isOwed(known.outcome, handler)) {
+    if (!policy.isOwed(source, known.outcome, handler)) {
       const outcome = policy.repeatedAs(known.outcome);
       store.countDelivery(known, incoming, outcome, changedBody);
       if (known.eventId !== input.id) sameBody.close(source, input.id, ownBytes(incoming), input.receivedAt);
@@ -189,13 +200,20 @@ export function createJobs(
       return { ...resultOf(nothing), ...said, outcome: "stale" };
     }
     const failure = store.findFailure(source, known.eventId);
-    if (failure !== undefined && policy.isQuarantined(failure, handler)) {
+    if (failure !== undefined && handler !== null && policy.isQuarantined(failure, handler)) {
       store.countDelivery(known, incoming, "failed", changedBody);
       return { ...quarantined(failure, handler), ...said };
     }
     if ("fail" in judged)
       return recordFailedDelivery({ kind: "delivery", event: incoming }, handlers, judged.fail);
-    const ran = runs.run(source, handler, stored);
+    const destinations = runs.destinationsOf(source, stored);
+    if (handler === null && destinations.length === 0) {
+      store.countDelivery(known, incoming, "ignored", changedBody);
+      store.close(source, known, "ignored", NOT_SENT_ON);
+      store.settleFailure(source, known.eventId, input.receivedAt);
+      return { ...resultOf(nothing), ...said, outcome: "ignored" };
+    }
+    const ran = runs.run(source, handler, stored, { event: known.id, at: input.receivedAt, destinations });
     positions.move(source, known.eventId, judged.place);
     store.countDelivery(known, incoming, "processed", changedBody);
     store.complete(source, known, ran, input.receivedAt);
@@ -235,6 +253,8 @@ export function createJobs(
         return { ...resultOf(nothing), eventId: job.eventId, type: "", outcome: "failed", error };
       case "discard":
       case "import":
+      case "forward":
+      case "message":
       case "record":
         return error instanceof HookonceError
           ? error
@@ -275,7 +295,7 @@ export function createJobs(
       const { source, input, earlierIds = [] } = job.event;
       return [input.id, ...earlierIds].some((id) => interrupted.find(source, id) !== undefined);
     }
-    if (job.kind === "import" || job.kind === "record") return false;
+    if (job.kind === "import" || job.kind === "record" || job.kind === "message") return false;
     const { source, eventId } = job;
     const isNamed = job.kind === "apply" && job.isNamed === true;
     if (interrupted.find(source, eventId) !== undefined) return true;

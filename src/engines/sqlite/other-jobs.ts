@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError } from "../../errors.ts";
-import type { EventSource, Handlers, Imported, ImportedEvent, Job, Result } from "../engine.ts";
+import type { ChangedMessage, EventSource, Handlers, Imported, ImportedEvent, Job, Result } from "../engine.ts";
 import type { Entry } from "../records.ts";
 import { createEntries } from "./entries.ts";
 import { SETTLED } from "./event-rows.ts";
@@ -8,6 +8,8 @@ import type { EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import { createImports } from "./imports.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
+import { createMessageChanges } from "./message-entries.ts";
+import type { Outbox } from "./outbox.ts";
 import type { Positions } from "./positions.ts";
 import { nothing, resultOf, unreadable } from "./results.ts";
 
@@ -19,6 +21,8 @@ export interface OtherJobs {
   /** @throws what the handler throws */
   readonly replay: (job: Replay, handlers: Handlers) => Result;
   readonly discard: (job: Discard) => Result;
+  readonly forward: (job: Extract<Job, { kind: "forward" }>) => Result;
+  readonly changeMessage: (job: Extract<Job, { kind: "message" }>) => ChangedMessage;
   readonly importEvents: (source: EventSource, events: readonly ImportedEvent[], now: number) => Imported;
   /** @throws HookonceError `token_exists`, `unknown_token` */
   readonly record: (entry: Entry) => void;
@@ -30,6 +34,7 @@ export function createOtherJobs(
   positions: Positions,
   runs: HandlerRuns,
   interrupted: InterruptedRuns,
+  outbox: Outbox,
 ): OtherJobs {
   return {
     replay(job, handlers) {
@@ -44,7 +49,7 @@ export function createOtherJobs(
       const isLater = known.id > ordered.event || before.change > ordered.change;
       if (before.job === null && isLater) return { ...said, outcome: "duplicate" };
       const handler = handlers.for(source.handlersOf, known.type);
-      if (handler === null)
+      if (handler === null && (source.forwards ?? []).length === 0)
         throw new HookonceError(
           "no_handler",
           `There is no handler for the type "${known.type}" in handlers/${source.handlersOf}/.`,
@@ -52,7 +57,9 @@ export function createOtherJobs(
       const input = store.stored(source, known);
       if (input === undefined) throw unreadable(job);
       const place = positions.placeToMoveTo(source, input);
-      const ran = runs.run(source, handler, input);
+      // The messages of a replay have other ids, or the receiver would take them for the first ones.
+      const run = `replay ${before.replays + 1}`;
+      const ran = runs.run(source, handler, input, { event: known.id, at: job.at, run });
       positions.move(source, eventId, place);
       store.complete(source, known, ran, job.at);
       store.countReplay(known.id, job.job, reason);
@@ -80,7 +87,18 @@ export function createOtherJobs(
       return { ...said, outcome: "discarded" };
     },
 
+    forward({ source, eventId, at, destination, job }) {
+      const known = store.find(source, eventId);
+      const type = known?.type ?? "";
+      const said = { ...resultOf(nothing), eventId, type };
+      const input = known === undefined ? undefined : store.stored(source, known);
+      if (known === undefined || input === undefined) return { ...said, outcome: "duplicate" };
+      outbox.write(source, input, [destination], { event: known.id, at, run: `job ${job}` }, false);
+      return { ...said, outcome: "processed" };
+    },
+
+    changeMessage: createMessageChanges(db),
     importEvents: createImports(db, store, interrupted),
-    record: createEntries(db),
+    record: createEntries(db, outbox),
   };
 }

@@ -17,6 +17,7 @@ import { matching, of } from "./filters.ts";
 import { eventContains, failureContains } from "./listed-events.ts";
 import { ledgerReads } from "./ledger-reads.ts";
 import { listReads } from "./lists.ts";
+import { messageReads } from "./message-reads.ts";
 import { owedCounts } from "./owed-counts.ts";
 import { isItsFailure, isOnlyFailed, isOpen, isUnhandled, outcomeNow } from "./outcomes.ts";
 import { events, failures, results } from "./schema.ts";
@@ -307,6 +308,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
     ...changeReads(db),
     ...detailReads(db),
     ...ledgerReads(db),
+    ...messageReads(connection),
     close() {
       closed = true;
       connection.close(true);

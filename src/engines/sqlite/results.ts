@@ -7,6 +7,9 @@ import type { Run } from "./event-store.ts";
 /** An event that no handler ran for. */
 export const nothing: Run = { handler: null, handlerHash: null, rowsChanged: 0, durationUs: 0, reply: null };
 
+/** Why an event is ignored that had no handler when it arrived. */
+export const NOT_SENT_ON = "there is no handler for it, and no destination takes it";
+
 export function resultOf({ handler, rowsChanged, durationUs, reply }: Run) {
   return { handler, rowsChanged, durationUs, reply, changedBody: false, error: null };
 }
@@ -25,10 +28,10 @@ export function unreadable({
 }
 
 /** Nothing has run. The failure stays as it is. */
-export function quarantined({ code, error }: OpenFailure, { file }: LoadedHandler) {
+export function quarantined({ code, error }: OpenFailure, handler: LoadedHandler | null) {
   return {
     ...resultOf(nothing),
-    handler: file,
+    handler: handler?.file ?? null,
     outcome: "failed" as const,
     error: new HookonceError(code as QuarantineCode, error),
   };

@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm";
 import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 
 export * from "./ledger-schema.ts";
+export * from "./outbox-schema.ts";
 
 /**
  * hookonce's own tables. `drizzle/` is generated from this file (`bun run db:generate`). Times are Unix

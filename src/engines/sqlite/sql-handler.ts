@@ -1,24 +1,13 @@
 import { SQLiteError } from "bun:sqlite";
 import { messageOf, type Problem } from "../../errors.ts";
-import type { HandlerCode, HandlerInput } from "../engine.ts";
+import type { HandlerCode } from "../engine.ts";
 import { notePlace } from "../error-place.ts";
 import { isUnfinished, unfinished, WHY_UNFINISHED } from "../unfinished.ts";
+import { bindingProblems, bindingsFor } from "./bindings.ts";
 import { checkKeyword, type StatementAccess } from "./gate.ts";
 import type { SqliteHandler } from "./handler.ts";
 import { splitStatements, type SqlStatement } from "./sql-text.ts";
 import { explainConflict } from "./statement-doubts.ts";
-
-type Binding = (input: HandlerInput) => string | number | null;
-
-/** The names a SQL handler may bind, and no others. */
-const BINDINGS: Readonly<Record<string, Binding>> = {
-  ":event_id": (input) => input.id,
-  ":type": (input) => input.type,
-  ":source": (input) => input.source,
-  ":received_at": (input) => input.receivedAt,
-  ":payload": (input) => input.payloadJson,
-  ":headers": (input) => input.headersJson,
-};
 
 /**
  * Prepares each statement of a `.sql` handler.
@@ -36,8 +25,7 @@ export function loadSqlHandler(
     if (found.length > 0) return [];
     try {
       const { statement: prepared, writesView } = prepare(statement);
-      // Bind by position: SQLite numbers named parameters in the order in which they first appear.
-      const bindings = statement.parameters.map((name) => BINDINGS[name] as Binding);
+      const bindings = bindingsFor(statement.parameters);
       return [{ prepared, writesView, bindings, line: statement.line }];
     } catch (error) {
       problems.push({
@@ -84,9 +72,7 @@ function messageIn(error: unknown, { text }: SqlStatement): string {
 }
 
 function problemsOf(statement: SqlStatement): string[] {
-  const found = statement.parameters
-    .filter((name) => !Object.hasOwn(BINDINGS, name))
-    .map((name) => `${name} is not a binding. Use one of ${Object.keys(BINDINGS).join(", ")}`);
+  const found = bindingProblems(statement.parameters);
   try {
     checkKeyword(statement.keyword);
   } catch (error) {

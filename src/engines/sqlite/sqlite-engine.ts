@@ -18,6 +18,7 @@ import { markingLog } from "./log-mark.ts";
 import { watchLogSize } from "./log-size.ts";
 import { takeOverLogSync, type LogSync } from "./log-sync.ts";
 import { readMeta } from "./meta.ts";
+import { createOutbox } from "./outbox.ts";
 import { createProbe } from "./probe.ts";
 import { createRollupWrites } from "./rollup-writes.ts";
 import { countingRows, OPTIMIZE } from "./row-counts.ts";
@@ -50,7 +51,8 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
   const checkpoint = checkpointOf(connection, createdByUs, onFatal);
   const store = createEventStore(connection);
   const interrupted = createInterruptedRuns(connection);
-  const runs = createHandlerRuns(policy, interrupted, marker, () => {
+  const outbox = createOutbox(connection, options.enqueueProblem);
+  const runs = createHandlerRuns(policy, interrupted, marker, outbox, () => {
     try {
       files.checkLock();
     } catch (error) {
@@ -59,7 +61,7 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
     }
   });
   const transaction = createTransaction(connection, sync === null ? marker : undefined);
-  const jobs = createJobs(connection, store, policy, runs, interrupted);
+  const jobs = createJobs(connection, store, policy, runs, interrupted, outbox);
   const batches = createBatchWriter(transaction, jobs, store, createRollupWrites(connection));
   const openGate = createGates(connection);
   let reader: ReturnType<typeof openReaderLater> | undefined;
@@ -101,7 +103,9 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
       const durable = durability.after(changes() === before ? 0 : begun);
       if (checkpoint.due()) setImmediate(runCheckpoint);
       logSize.see(checkpoint.size().used);
-      return { begun, blocked, results: durable.then(() => results) };
+      const sent = outbox.takeWritten();
+      const done = sent.size === 0 ? durable : durable.then(() => options.onMessages?.(sent));
+      return { begun, blocked, results: done.then(() => results) };
     },
     loadHandler: (code) => loadHandler(connection, code, openGate, onLateError),
     handlerModules,

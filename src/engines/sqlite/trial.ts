@@ -14,6 +14,7 @@ import { createJobs, type Jobs } from "./jobs.ts";
 import { migrate, ownSet, pendingMigrations, userSet } from "./migrations.ts";
 import { createObservation } from "./observation.ts";
 import { readPragma } from "./open.ts";
+import { createOutbox } from "./outbox.ts";
 import { ownMigrations } from "./own-migrations.ts";
 import { handlerModules, loadHandler } from "./sqlite-engine.ts";
 import { createTransaction } from "./transaction.ts";
@@ -145,9 +146,10 @@ function jobsOf(
   policy: TrialOptions["policy"],
   interrupted: InterruptedRuns,
 ): Jobs {
+  const outbox = createOutbox(connection);
   // Unmarked: the parent of this process watches the run.
-  const runs = createHandlerRuns(policy, interrupted, { begin() {}, end() {} });
-  return createJobs(connection, store, policy, runs, interrupted);
+  const runs = createHandlerRuns(policy, interrupted, { begin() {}, end() {} }, outbox);
+  return createJobs(connection, store, policy, runs, interrupted, outbox);
 }
 
 function isReady(real: Database, { migrations }: TrialOptions): boolean {

@@ -4,6 +4,7 @@ import type { EventSource, Handlers, Job } from "../../../src/engines/engine.ts"
 import { noMarker } from "../../../src/engines/marker.ts";
 import type { SqliteHandler } from "../../../src/engines/sqlite/handler.ts";
 import { migrate, ownSet } from "../../../src/engines/sqlite/migrations.ts";
+import { createOutbox } from "../../../src/engines/sqlite/outbox.ts";
 import { ownMigrations } from "../../../src/engines/sqlite/own-migrations.ts";
 import { createBatchWriter } from "../../../src/engines/sqlite/batch.ts";
 import { createEventStore } from "../../../src/engines/sqlite/event-store.ts";
@@ -31,10 +32,11 @@ test("a failure whose body no longer holds the event is not run without its payl
   migrate(db, ownSet(ownMigrations), 1);
   const store = createEventStore(db);
   const interrupted = createInterruptedRuns(db);
-  const runs = createHandlerRuns(policy, interrupted, noMarker);
+  const outbox = createOutbox(db);
+  const runs = createHandlerRuns(policy, interrupted, noMarker, outbox);
   const writer = createBatchWriter(
     createTransaction(db),
-    createJobs(db, store, policy, runs, interrupted),
+    createJobs(db, store, policy, runs, interrupted, outbox),
     store,
     createRollupWrites(db),
   );

@@ -1,0 +1,89 @@
+import type { Database } from "bun:sqlite";
+import type { ChangedMessage, Job } from "../engine.ts";
+import type { MessageState } from "../outbox.ts";
+import type { MessageEntry } from "../records.ts";
+import type { Outbox } from "./outbox.ts";
+
+/** How many attempts of a message are kept. */
+const KEPT_ATTEMPTS = 10;
+
+/** Writes what is recorded of messages. The caller has a transaction open. */
+export function createMessageEntries(db: Database, outbox: Outbox): (entry: MessageEntry) => void {
+  // A command counts as an attempt when it starts, so that its number is right after a crash.
+  const count = db.query(
+    `update hookonce_messages
+     set attempts = attempts + iif(state = 'sending', 0, 1) where id = ?1 returning attempts`,
+  );
+  const settle = db.query(
+    `update hookonce_messages
+     set state = iif(state = 'discarded', state, ?2), next_at = coalesce(?3, next_at), tries = tries + ?4,
+       settled_at = iif(state = 'discarded', settled_at, ?5), last_status = ?6, last_error = ?7, run = null
+     where id = ?1`,
+  );
+  const keep = db.query(
+    `insert into hookonce_attempts (message, number, at, ms, status, error, answer)
+     values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+     on conflict (message, number) do update set
+       at = excluded.at, ms = excluded.ms, status = excluded.status, error = excluded.error, answer = excluded.answer`,
+  );
+  const drop = db.query("delete from hookonce_attempts where message = ?1 and number <= ?2");
+  const start = db.query(
+    `update hookonce_messages
+     set attempts = attempts + iif(state = 'sending', 0, 1),
+       state = iif(state in ('waiting', 'interrupted'), 'sending', state), run = ?2
+     where id = ?1`,
+  );
+  return (entry) => {
+    switch (entry.entry) {
+      case "attempt": {
+        const { message, at, ms, status, error, answer, next } = entry;
+        const number = count.values(message)[0]?.[0];
+        // Retention, or somebody, has removed the message meanwhile.
+        if (typeof number !== "number") return;
+        const nextAt = "nextAt" in next ? next.nextAt : null;
+        const settledAt = nextAt === null ? at + ms : null;
+        const tried = next.state === "interrupted" ? 0 : 1;
+        settle.run(message, next.state, nextAt, tried, settledAt, status, error);
+        keep.run(message, number, at, ms, status, error, answer);
+        if (number > KEPT_ATTEMPTS) drop.run(message, number - KEPT_ATTEMPTS);
+        return;
+      }
+      case "command started":
+        start.run(entry.message, entry.run === null ? null : JSON.stringify(entry.run));
+        return;
+      case "destination":
+        db.query(
+          `insert into hookonce_destinations (name, state, reason, since) values (?1, ?2, ?3, ?4)
+           on conflict (name) do update set state = excluded.state, reason = excluded.reason, since = excluded.since`,
+        ).run(entry.name, entry.state, entry.reason, entry.at);
+        return;
+      case "enqueued":
+        outbox.adopt(entry.at);
+    }
+  };
+}
+
+type MessageJob = Extract<Job, { kind: "message" }>;
+
+/** Sends a message again, or gives up on it. */
+export function createMessageChanges(db: Database): (job: MessageJob) => ChangedMessage {
+  return ({ action, message, at, reason }) => {
+    const { changes } =
+      action === "resend"
+        ? db
+            .query(
+              `update hookonce_messages
+               set state = 'waiting', next_at = ?2, since = ?2, tries = 0, settled_at = null, reason = null
+               where id = ?1 and state <> 'sending'`,
+            )
+            .run(message, at)
+        : db
+            .query(
+              `update hookonce_messages set state = 'discarded', settled_at = ?2, reason = ?3
+               where id = ?1 and state in ('waiting', 'interrupted', 'dead')`,
+            )
+            .run(message, at, reason ?? null);
+    const state = db.query("select state from hookonce_messages where id = ?").values(message)[0]?.[0];
+    return { changed: changes > 0, state: (state ?? null) as MessageState | null };
+  };
+}

@@ -1,0 +1,236 @@
+import type { Database } from "bun:sqlite";
+import type { Headers } from "../../event.ts";
+import type {
+  CommandRun,
+  DestinationDepth,
+  KeptAttempt,
+  ListedMessage,
+  MessageDetail,
+  MessageFilter,
+  MessageState,
+  OutboxReader,
+  StoredMessage,
+} from "../outbox.ts";
+
+/** How many rows one page of a list looks at: 5 ms. */
+const MAX_LOOKED_AT = 10_000;
+
+/** States whose messages are in an index of their own, because they are rare. */
+const RARE: readonly MessageState[] = ["sending", "dead", "discarded"];
+
+const LISTED = `m.id as row, m.message_id as id, m.destination, m.source, m.event_id as eventId, m.type, m.state,
+  m.attempts, m.created_at as createdAt, m.next_at as nextAt, m.settled_at as settledAt,
+  m.last_status as lastStatus, m.last_error as lastError, m.reason`;
+
+/** The destinations that have messages, by one look-up each: DISTINCT would read the whole index. */
+const DESTINATIONS = `
+  with recursive names (destination) as (
+    select min(destination) from hookonce_messages
+    union all
+    select (select min(m.destination) from hookonce_messages m where m.destination > names.destination)
+    from names where names.destination is not null)
+  select destination from names where destination is not null`;
+
+/**
+ * What is read of messages. As plain SQL, because some statements name their index: SQLite uses a partial index only
+ * if it sees that the condition implies it.
+ */
+export function messageReads(connection: Database): OutboxReader {
+  const due = connection.query<{ row: number; nextAt: number }, [string, number, number]>(
+    `select id as row, next_at as nextAt from hookonce_messages indexed by hookonce_messages_due
+     where destination = ?1 and next_at <= ?2 and state in ('waiting', 'interrupted')
+     order by next_at, id limit ?3`,
+  );
+  const one = connection.query<MessageRow, [number]>(
+    `select m.id as row, m.message_id as id, m.destination, m.source, m.event_id as eventId, m.type, m.state,
+       m.attempts, m.tries, m.since, m.created_at as createdAt, m.headers as ownHeaders, m.body as ownBody,
+       m.event, e.received_at as receivedAt, b.headers, b.bytes, r.element
+     from hookonce_messages m
+     left join hookonce_events e on e.id = m.event
+     left join hookonce_results r on r.event = m.event
+     left join hookonce_bodies b on b.id = r.body
+     where m.id = ?1`,
+  );
+  const attemptsOf = connection.query<KeptAttempt, [number]>(
+    `select number, at, ms, status, error, answer from hookonce_attempts where message = ?1 order by number`,
+  );
+
+  function detailOf({ ownHeaders, ownBody, ...listed }: ListedMessage & OwnRow): MessageDetail {
+    return { ...shown(listed), kept: attemptsOf.all(listed.row), enqueued: enqueuedOf({ ownHeaders, ownBody }) };
+  }
+
+  function listOf(
+    { destination, state, source, eventId, since, until }: MessageFilter,
+    before: number | undefined,
+    limit: number,
+  ): { items: readonly ListedMessage[]; next: number | undefined } {
+    const conditions = ["m.id < ?1"];
+    const values: (string | number)[] = [before ?? Number.MAX_SAFE_INTEGER];
+    const add = (condition: string, value: string | number | undefined): void => {
+      if (value === undefined) return;
+      values.push(value);
+      conditions.push(condition.replace("?", `?${values.length}`));
+    };
+    add("m.destination = ?", destination);
+    add("m.state = ?", state);
+    add("m.source = ?", source);
+    add("m.event_id = ?", eventId);
+    add("m.created_at >= ?", since);
+    add("m.created_at < ?", until);
+    const isRare = state !== undefined && RARE.includes(state);
+    const from = isRare
+      ? `hookonce_messages m indexed by hookonce_messages_state`
+      : "hookonce_messages m not indexed";
+    const rare = isRare ? " and m.state in ('sending', 'dead', 'discarded')" : "";
+    // Only so many rows are looked at, or a filter that fits none would read the whole table.
+    const end = isRare
+      ? undefined
+      : (connection
+          .query("select id from hookonce_messages where id < ?1 order by id desc limit 1 offset ?2")
+          .values(values[0] as number, MAX_LOOKED_AT)[0]?.[0] as number | undefined);
+    const items = connection
+      .query<ListedMessage, (string | number)[]>(
+        `select ${LISTED} from ${from} where ${conditions.join(" and ")}${rare}
+         and m.id > ${end ?? -1} order by m.id desc limit ${limit}`,
+      )
+      .all(...values)
+      .map(shown);
+    return { items, next: items.length === limit ? items.at(-1)?.row : end === undefined ? undefined : end + 1 };
+  }
+
+  return {
+    dueMessages: (destination, now, limit) => due.all(destination, now, limit),
+    nextDue: (destination) =>
+      (connection
+        .query(
+          `select min(next_at) from hookonce_messages indexed by hookonce_messages_due
+           where destination = ?1 and state in ('waiting', 'interrupted')`,
+        )
+        .values(destination)[0]?.[0] ?? null) as number | null,
+    message(row) {
+      const found = one.get(row);
+      return found === null ? undefined : storedOf(found);
+    },
+    hasEnqueued: () => connection.query("select 1 from hookonce_enqueued limit 1").values().length > 0,
+    cutCommands: () =>
+      connection
+        .query<{ row: number; id: string; destination: string; attempts: number; run: string | null }, []>(
+          `select id as row, message_id as id, destination, attempts, run
+           from hookonce_messages indexed by hookonce_messages_state where state = 'sending'
+           and state in ('sending', 'dead', 'discarded')`,
+        )
+        .all()
+        .map(({ run, ...rest }) => ({ ...rest, run: run === null ? null : (JSON.parse(run) as CommandRun) })),
+    messages: listOf,
+    messageDetails: (id) =>
+      connection
+        .query<ListedMessage & OwnRow, [string]>(
+          `select ${LISTED}, m.headers as ownHeaders, m.body as ownBody
+           from (${DESTINATIONS}) d join hookonce_messages m on m.destination = d.destination and m.message_id = ?1`,
+        )
+        .all(id)
+        .map(detailOf),
+    messagesOf: (source, eventId, limit) =>
+      connection
+        .query<ListedMessage & OwnRow, [string, string, number]>(
+          `select ${LISTED}, m.headers as ownHeaders, null as ownBody
+           from hookonce_events e join hookonce_messages m on m.event = e.id
+           where e.source = ?1 and e.event_id = ?2 order by m.id limit ?3`,
+        )
+        .all(source, eventId, limit)
+        .map(detailOf),
+    depths: (cap) => depthsOf(connection, cap),
+    paused: () =>
+      connection
+        .query<{ destination: string; reason: string | null; since: number }, []>(
+          "select name as destination, reason, since from hookonce_destinations where state = 'paused' order by name",
+        )
+        .all(),
+  };
+}
+
+interface OwnRow {
+  readonly ownHeaders: string | null;
+  readonly ownBody: Uint8Array | string | null;
+}
+
+interface MessageRow extends OwnRow {
+  readonly row: number;
+  readonly id: string;
+  readonly destination: string;
+  readonly source: string;
+  readonly eventId: string;
+  readonly type: string;
+  readonly state: MessageState;
+  readonly attempts: number;
+  readonly tries: number;
+  readonly since: number;
+  readonly createdAt: number;
+  readonly event: number | null;
+  readonly receivedAt: number | null;
+  readonly headers: string | null;
+  readonly bytes: Uint8Array | null;
+  readonly element: number | null;
+}
+
+function storedOf(row: MessageRow): StoredMessage {
+  const { ownHeaders, ownBody, createdAt, event: _event, receivedAt, headers, bytes, element, ...rest } = row;
+  const enqueued = enqueuedOf({ ownHeaders, ownBody });
+  const delivery =
+    enqueued !== null || headers === null || bytes === null
+      ? null
+      : { headers: JSON.parse(headers) as Headers, body: bytes, element: element === 1 };
+  return { ...rest, receivedAt: receivedAt ?? createdAt, enqueued, delivery };
+}
+
+function enqueuedOf({ ownHeaders, ownBody }: OwnRow): StoredMessage["enqueued"] {
+  if (ownBody === null) return null;
+  const headers = ownHeaders === null ? {} : (JSON.parse(ownHeaders) as Headers);
+  const lower = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
+  return {
+    headers: Object.fromEntries(lower) as Headers,
+    body: typeof ownBody === "string" ? Buffer.from(ownBody) : ownBody,
+  };
+}
+
+/** A message that is settled is not sent any more. */
+function shown(message: ListedMessage): ListedMessage {
+  const isWaiting = message.state === "waiting" || message.state === "interrupted";
+  return isWaiting ? message : { ...message, nextAt: null };
+}
+
+/** Counts from the indexes, without reading a row. */
+function depthsOf(connection: Database, cap: number): DestinationDepth[] {
+  const names = connection
+    .query(DESTINATIONS)
+    .values()
+    .map(([name]) => name as string);
+  const waiting = connection.query<{ count: number; oldestAt: number | null }, [string, number]>(
+    `select count(*) as count, min(created_at) as oldestAt from (
+       select created_at from hookonce_messages indexed by hookonce_messages_due
+       where destination = ?1 and state in ('waiting', 'interrupted') order by next_at limit ?2)`,
+  );
+  const rare = connection.query<{ count: number; oldest: number | null }, [string, string, number]>(
+    `select count(*) as count, min(id) as oldest from (
+       select id from hookonce_messages indexed by hookonce_messages_state
+       where state = ?2 and destination = ?1 and state in ('sending', 'dead', 'discarded') order by id limit ?3)`,
+  );
+  const written = connection.query("select created_at from hookonce_messages where id = ?1");
+  return names.flatMap((destination) => {
+    const found = [{ state: "waiting" as MessageState, ...waiting.get(destination, cap + 1) }];
+    const counts = found.map(({ state, count = 0, oldestAt }) => ({ state, count, oldestAt: oldestAt ?? 0 }));
+    for (const state of RARE) {
+      const { count = 0, oldest = null } = rare.get(destination, state, cap + 1) ?? {};
+      const oldestAt = oldest === null ? 0 : (written.values(oldest)[0]?.[0] as number);
+      counts.push({ state, count, oldestAt });
+    }
+    return counts
+      .filter(({ count }) => count > 0)
+      .map(({ count, ...rest }) => ({
+        destination,
+        ...rest,
+        count: Math.min(count, cap),
+        capped: count > cap,
+      }));
+  });
+}

@@ -1,0 +1,202 @@
+import type { Database } from "bun:sqlite";
+import { HookonceError, messageOf } from "../../errors.ts";
+import type { EngineOptions, EventSource, HandlerInput } from "../engine.ts";
+import { createConditions } from "./bindings.ts";
+import { idProblem, messageIdOf } from "./message-ids.ts";
+
+/** What messages are written for. */
+export interface Sending {
+  /** The event's row. */
+  readonly event: number;
+  /** Unix milliseconds. */
+  readonly at: number;
+  /** What makes their ids differ from those of the first run: a replay, or a job that sends again. */
+  readonly run?: string | undefined;
+}
+
+/** Writes messages, inside the open transaction. */
+export interface Outbox {
+  /**
+   * The destinations that get this event.
+   *
+   * @throws HookonceError `where_failed`
+   */
+  destinationsOf(source: EventSource, input: HandlerInput): readonly string[];
+  /** Looks what other processes have inserted into the view `hookonce_outbox`, before a handler runs. */
+  beforeHandler(): void;
+  /**
+   * Writes a message for each destination, and makes messages of what the handler has inserted into the view.
+   *
+   * @throws HookonceError `unknown_destination`, `enqueue_refused`, `message_invalid`
+   */
+  write(
+    source: EventSource,
+    input: Pick<HandlerInput, "id" | "type" | "receivedAt">,
+    destinations: readonly string[],
+    sending: Sending,
+    /** Whether a handler has run. */
+    ran: boolean,
+  ): void;
+  /** Makes messages of what other processes have inserted into the view. */
+  adopt(at: number): void;
+  /** Returns the destinations for which messages were written since the last call. */
+  takeWritten(): ReadonlySet<string>;
+}
+
+/** How many rows of other processes become messages in one transaction. */
+const ADOPTED_AT_ONCE = 64;
+
+interface Enqueued {
+  readonly id: number;
+  readonly destination: string;
+  readonly body: Uint8Array | string;
+  readonly messageId: string | null;
+  /** JSON text. */
+  readonly headers: string | null;
+}
+
+/** @param enqueueProblem why nothing can be enqueued to a destination */
+export function createOutbox(
+  db: Database,
+  enqueueProblem: NonNullable<EngineOptions["enqueueProblem"]> = () => undefined,
+): Outbox {
+  const insert = db.query(
+    `insert into hookonce_messages
+       (message_id, destination, event, source, event_id, type, created_at, next_at, since, headers, body,
+        state, last_error, settled_at)
+     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?7, ?8, ?9,
+        iif(?10 is null, 'waiting', 'dead'), ?10, iif(?10 is null, null, ?7))
+     on conflict (destination, message_id) do nothing`,
+  );
+  const lastEnqueued = db.query("select max(id) from hookonce_enqueued");
+  const enqueuedAfter = db.query(
+    "select id, destination, body, message_id, headers from hookonce_enqueued where id > ?1 order by id limit ?2",
+  );
+  const dropEnqueued = db.query("delete from hookonce_enqueued where id > ?1 and id <= ?2");
+  const isTrue = createConditions(db);
+  let written = new Set<string>();
+  /** The last row that another process has inserted. */
+  let foreign = 0;
+
+  const rowsAfter = (row: number, limit: number): Enqueued[] =>
+    enqueuedAfter.values(row, limit).map(enqueuedOf);
+
+  return {
+    destinationsOf(source, input) {
+      const { forwards = [] } = source;
+      const taking = forwards.filter(({ takes, where, destination }) => {
+        if (!takes(input.type)) return false;
+        if (where === undefined) return true;
+        try {
+          return isTrue(where, input);
+        } catch (cause) {
+          throw new HookonceError(
+            "where_failed",
+            `The where for the destination "${destination}" failed: ${messageOf(cause)}. Correct it in forward of the source "${source.name}".`,
+            { cause },
+          );
+        }
+      });
+      return [...new Set(taking.map(({ destination }) => destination))];
+    },
+
+    beforeHandler() {
+      foreign = (lastEnqueued.values()[0]?.[0] ?? 0) as number;
+    },
+
+    write(source, input, destinations, { event, at, run }, ran) {
+      const { name, dedupWindowMs } = source;
+      const about = [event, name, input.id, input.type, at] as const;
+      // Once its window is over, the same id is another event.
+      const extra = [run, dedupWindowMs === undefined ? undefined : input.receivedAt];
+      const idOf = (destination: string, number: number): string =>
+        messageIdOf([name, input.id, destination, number, ...extra.filter((one) => one !== undefined)]);
+      for (const destination of destinations) {
+        insert.run(idOf(destination, 0), destination, ...about, null, null, null);
+        written.add(destination);
+      }
+      const rows = ran ? rowsAfter(foreign, -1) : [];
+      const last = rows.at(-1);
+      if (last === undefined) return;
+      const counts = new Map<string, number>();
+      for (const row of rows) {
+        const { destination, messageId, headers, body } = row;
+        const problem = enqueueProblem(destination) ?? problemOf(row);
+        if (problem !== undefined) throw problem;
+        const number = (counts.get(destination) ?? 0) + 1;
+        counts.set(destination, number);
+        insert.run(messageId ?? idOf(destination, number), destination, ...about, headers, body, null);
+        written.add(destination);
+      }
+      dropEnqueued.run(foreign, last.id);
+    },
+
+    adopt(at) {
+      const rows = rowsAfter(0, ADOPTED_AT_ONCE);
+      const last = rows.at(-1);
+      if (last === undefined) return;
+      for (const row of rows) {
+        const { destination, messageId, headers, body } = row;
+        const refused = enqueueProblem(destination);
+        // A destination may be added to the config later. Nobody would hear of another problem, so the message is
+        // kept as a dead one.
+        const problem = refused?.code === "unknown_destination" ? problemOf(row) : (refused ?? problemOf(row));
+        const id = messageId === null || idProblem(messageId) !== undefined ? newId() : messageId;
+        insert.run(id, destination, null, "", "", "", at, headers, body, problem?.message ?? null);
+        written.add(destination);
+      }
+      dropEnqueued.run(0, last.id);
+    },
+
+    takeWritten() {
+      const taken = written;
+      if (taken.size > 0) written = new Set();
+      return taken;
+    },
+  };
+}
+
+const newId = (): string => messageIdOf([crypto.randomUUID()]);
+
+function enqueuedOf([id, destination, body, messageId, headers]: unknown[]): Enqueued {
+  return {
+    id: id as number,
+    destination: String(destination),
+    body: body instanceof Uint8Array ? body : String(body),
+    messageId: messageId === null ? null : String(messageId),
+    headers: headers === null ? null : String(headers),
+  };
+}
+
+/** The largest body that can be enqueued, in bytes. */
+const MAX_BODY = 5 * 1024 * 1024;
+
+/** Why a row that was enqueued is no message. */
+function problemOf({ destination, messageId, body, headers }: Enqueued): HookonceError | undefined {
+  const invalid = (why: string): HookonceError =>
+    new HookonceError("message_invalid", `The message for the destination "${destination}" cannot be sent: ${why}.`);
+  const size = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
+  if (size > MAX_BODY) return invalid(`its body has ${size} bytes, and at most ${MAX_BODY} are allowed`);
+  const id = messageId === null ? undefined : idProblem(messageId);
+  if (id !== undefined) return invalid(id);
+  const header = headers === null ? undefined : headersProblem(headers);
+  return header === undefined ? undefined : invalid(header);
+}
+
+function headersProblem(json: string): string | undefined {
+  const what = 'headers must be a JSON object of texts, as in {"content-type": "text/plain"}';
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    return what;
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return what;
+  if (!Object.values(value).every((one) => typeof one === "string")) return what;
+  try {
+    new Headers(value as Record<string, string>);
+    return undefined;
+  } catch (error) {
+    return `a header cannot be sent (${messageOf(error)})`;
+  }
+}

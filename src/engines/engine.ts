@@ -106,6 +106,15 @@ export interface LoadedHandler {
   readonly alwaysFails?: string | undefined;
 }
 
+export interface EnqueueOptions {
+  /** Unique for the destination: a second message with the same id is not written. Default: made by hookonce. */
+  readonly id?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Writes a message to a destination, in the transaction of the event. */
+export type Enqueue = (destination: string, body: unknown, options?: EnqueueOptions) => void;
+
 /** A handler's code, read from the inbox folder and not yet bound to a database. */
 export type HandlerCode =
   | { readonly language: "sql"; readonly file: string; readonly hash: string; readonly text: string }
@@ -114,7 +123,7 @@ export type HandlerCode =
       readonly file: string;
       readonly hash: string;
       /** The user's function. */
-      readonly run: (context: { event: Event; db: unknown }) => unknown;
+      readonly run: (context: { event: Event; db: unknown; enqueue: Enqueue }) => unknown;
       /** The reply that the function returned, if it did. */
       readonly replyOf: (returned: unknown) => Reply | null;
       /**
@@ -138,12 +147,7 @@ export interface Policy {
    *
    * @param isSentOn whether at least one destination gets it
    */
-  decideNew(
-    source: EventSource,
-    type: string,
-    handler: LoadedHandler | null,
-    isSentOn: boolean,
-  ): NewEvent;
+  decideNew(source: EventSource, type: string, handler: LoadedHandler | null, isSentOn: boolean): NewEvent;
   /** Whether a run may go on, if its event has a place in the order of a key. */
   judge(place: Place, newest: Newest | undefined, run: PlacedRun): Verdict;
   /** Whether a recorded event must run now. */

@@ -59,3 +59,11 @@ const powers: bigint[] = [];
 function powerOf10(exponent: number): bigint {
   return (powers[exponent] ??= 10n ** BigInt(exponent));
 }
+
+/** Writes a value as JSON, a BigInt as its digits: an integer in a payload may be one. Undefined if it is no JSON value. */
+export function writeJson(value: unknown): string | undefined {
+  return JSON.stringify(value, (_, one: unknown) => (typeof one === "bigint" ? rawJson(String(one)) : one));
+}
+
+/** TypeScript's library does not declare it yet. */
+const rawJson = (JSON as unknown as { rawJSON: (text: string) => unknown }).rawJSON;

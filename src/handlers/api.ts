@@ -1,3 +1,5 @@
+import type { Enqueue } from "../engines/engine.ts";
+import { writeJson } from "../engines/payload.ts";
 import { HookonceError } from "../errors.ts";
 import type { Event, Reply } from "../event.ts";
 
@@ -14,6 +16,15 @@ export type AnyDatabase = any;
 export interface HandlerContext<Payload = AnyPayload, Db = AnyDatabase> {
   event: Omit<Event, "payload"> & { readonly payload: Payload };
   db: Db;
+  /**
+   * Writes a message to a destination of hookonce.toml, in the transaction of the event. It is sent after the commit,
+   * at least once, and always with the same id.
+   *
+   * @param body text, bytes or a JSON value
+   * @throws HookonceError `message_invalid`, `handler_finished`; the event fails if the destination does not exist, or
+   *   has `sign = "provider"`
+   */
+  enqueue: Enqueue;
 }
 
 export type HandlerFunction<Payload = AnyPayload> = (context: HandlerContext<Payload>) => unknown;
@@ -83,7 +94,7 @@ export function reply({ status = 200, headers = {}, body }: ReplyOptions = {}): 
   // JSON would make an object of them, with one key for each byte.
   if (ArrayBuffer.isView(body) || body instanceof ArrayBuffer)
     throw invalid("body is bytes, and must be text or a JSON value: use new TextDecoder().decode(bytes)");
-  const text = body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body, writeBigInt);
+  const text = body === undefined ? "" : typeof body === "string" ? body : writeJson(body);
   if (typeof text !== "string") throw invalid("body must be text or a JSON value");
   if (text !== "" && (status === 204 || status === 205 || status === 304))
     throw invalid(`status ${status} does not allow a body`);
@@ -103,14 +114,6 @@ export function reply({ status = 200, headers = {}, body }: ReplyOptions = {}): 
     reply: { status, headers: checked.toJSON(), body: text },
   });
 }
-
-/** Writes a BigInt digit for digit, because an integer in a payload may be one. */
-function writeBigInt(_key: string, value: unknown): unknown {
-  return typeof value === "bigint" ? rawJson(String(value)) : value;
-}
-
-/** TypeScript's library does not declare it yet. */
-const rawJson = (JSON as unknown as { rawJSON: (text: string) => unknown }).rawJSON;
 
 function invalid(why: string, cause?: unknown): HookonceError {
   return new HookonceError("invalid_reply", `The reply cannot be sent: ${why}.`, { cause });

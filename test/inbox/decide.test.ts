@@ -50,7 +50,12 @@ describe("a new event", () => {
   );
 
   test('without a handler fails with unhandled = "fail", and the error names type, source and remedy', () => {
-    const decided = decideNew(source({ unhandled: "fail", handlersOf: "payments" }), "invoice.paid", null, false);
+    const decided = decideNew(
+      source({ unhandled: "fail", handlersOf: "payments" }),
+      "invoice.paid",
+      null,
+      false,
+    );
     expect(Object.keys(decided)).toEqual(["fail"]);
     const { fail } = decided as { fail: HookonceError };
     expect(fail).toBeInstanceOf(HookonceError);

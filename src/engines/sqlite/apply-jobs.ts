@@ -100,10 +100,6 @@ export function createApplies(
     return policy.isQuarantined(failure, handler);
   }
 
-  /** An event without a handler can be sent on. */
-  const canRun = ({ forwards = [] }: EventSource, handler: LoadedHandler | null): boolean =>
-    handler !== null || forwards.length > 0;
-
   const judge = ({ source, isNamed = false }: Apply, input: HandlerInput) =>
     positions.judge(source, input, { isNamed });
 
@@ -208,4 +204,9 @@ export function createApplies(
 /** Somebody has to decide. */
 function isTie(error: unknown): boolean {
   return error instanceof HookonceError && error.code === "version_tie";
+}
+
+/** An event without a handler can be sent on. */
+function canRun({ forwards = [] }: EventSource, handler: LoadedHandler | null): boolean {
+  return handler !== null || forwards.length > 0;
 }

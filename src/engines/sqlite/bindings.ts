@@ -31,7 +31,10 @@ export function bindingProblems(parameters: readonly string[]): string[] {
 
 /** Evaluates expressions for events. Each is prepared once. */
 export function createConditions(db: Database): (expression: string, input: HandlerInput) => boolean {
-  const prepared = new Map<string, { readonly statement: Statement; readonly bindings: readonly Binding[] }>();
+  const prepared = new Map<
+    string,
+    { readonly statement: Statement; readonly bindings: readonly Binding[] }
+  >();
   return (expression, input) => {
     let one = prepared.get(expression);
     if (one === undefined) {

@@ -60,7 +60,10 @@ export function createEntries(db: Database, outbox: Outbox): (entry: Entry) => v
       case "rollups":
         addUpRollups(entry.at);
         return;
-      default:
+      case "attempt":
+      case "command started":
+      case "destination":
+      case "enqueued":
         recordMessage(entry);
     }
   };

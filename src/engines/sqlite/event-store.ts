@@ -5,6 +5,7 @@ import type { EventSource, HandlerInput, Incoming, LoadedHandler } from "../engi
 import { stackWithPlace } from "../error-place.ts";
 import type { RecordedOutcome } from "../reader.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
+import { ownBytes, sha256 } from "./event-bytes.ts";
 import { openFailure, recorded, type OpenFailure, type RecordedEvent } from "./event-rows.ts";
 
 type SourceName = Pick<EventSource, "name">;
@@ -220,7 +221,11 @@ export function createEventStore(db: Database) {
      * The job that replayed an event last, how often it was replayed, and the number of the event's last change; 0
      * if there is none.
      */
-    replayOf(event: number): { readonly job: string | null; readonly replays: number; readonly change: number } {
+    replayOf(event: number): {
+      readonly job: string | null;
+      readonly replays: number;
+      readonly change: number;
+    } {
       const [job, replays, change] = sql.findReplay.row(event) ?? [];
       return {
         job: (job ?? null) as string | null,
@@ -336,19 +341,10 @@ export function createEventStore(db: Database) {
   };
 }
 
-/** Returns the bytes that belong to this event alone. In a batch, that is the event's element. */
-export function ownBytes({ input, batch }: Pick<Incoming, "input" | "batch">): Uint8Array {
-  return batch === undefined ? input.body : Buffer.from(input.payloadJson ?? "");
-}
-
 function codeOf(error: unknown): string {
   return error instanceof HookonceError ? error.code : "handler_error";
 }
 
 function replyJson(reply: Reply | null): string | null {
   return reply === null ? null : JSON.stringify(reply);
-}
-
-export function sha256(bytes: Uint8Array): Uint8Array {
-  return Bun.SHA256.hash(bytes) as Uint8Array;
 }

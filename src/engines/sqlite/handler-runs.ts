@@ -68,7 +68,12 @@ export function createHandlerRuns(
     }
   }
 
-  function runHandler(source: EventSource, handler: LoadedHandler, input: HandlerInput, element: boolean): Run {
+  function runHandler(
+    source: EventSource,
+    handler: LoadedHandler,
+    input: HandlerInput,
+    element: boolean,
+  ): Run {
     const before = interrupted.find(source, input.id);
     const code = before?.handlerHash === handler.hash ? before.code : null;
     if (code !== null) throw quarantineError(code, { handler: handler.file, eventId: input.id });

@@ -36,27 +36,35 @@ const DESTINATIONS = `
  * if it sees that the condition implies it.
  */
 export function messageReads(connection: Database): OutboxReader {
-  const due = connection.query<{ row: number; nextAt: number }, [string, number, number]>(
-    `select id as row, next_at as nextAt from hookonce_messages indexed by hookonce_messages_due
-     where destination = ?1 and next_at <= ?2 and state in ('waiting', 'interrupted')
-     order by next_at, id limit ?3`,
-  );
-  const one = connection.query<MessageRow, [number]>(
-    `select m.id as row, m.message_id as id, m.destination, m.source, m.event_id as eventId, m.type, m.state,
-       m.attempts, m.tries, m.since, m.created_at as createdAt, m.headers as ownHeaders, m.body as ownBody,
-       m.event, e.received_at as receivedAt, b.headers, b.bytes, r.element
-     from hookonce_messages m
-     left join hookonce_events e on e.id = m.event
-     left join hookonce_results r on r.event = m.event
-     left join hookonce_bodies b on b.id = r.body
-     where m.id = ?1`,
-  );
-  const attemptsOf = connection.query<KeptAttempt, [number]>(
-    `select number, at, ms, status, error, answer from hookonce_attempts where message = ?1 order by number`,
-  );
+  // Prepared on first use. bun:sqlite keeps them by their text.
+  const due = () =>
+    connection.query<{ row: number; nextAt: number }, [string, number, number]>(
+      `select id as row, next_at as nextAt from hookonce_messages indexed by hookonce_messages_due
+       where destination = ?1 and next_at <= ?2 and state in ('waiting', 'interrupted')
+       order by next_at, id limit ?3`,
+    );
+  const one = () =>
+    connection.query<MessageRow, [number]>(
+      `select m.id as row, m.message_id as id, m.destination, m.source, m.event_id as eventId, m.type, m.state,
+         m.attempts, m.tries, m.since, m.created_at as createdAt, m.headers as ownHeaders, m.body as ownBody,
+         m.event, e.received_at as receivedAt, b.headers, b.bytes, r.element
+       from hookonce_messages m
+       left join hookonce_events e on e.id = m.event
+       left join hookonce_results r on r.event = m.event
+       left join hookonce_bodies b on b.id = r.body
+       where m.id = ?1`,
+    );
+  const attemptsOf = () =>
+    connection.query<KeptAttempt, [number]>(
+      "select number, at, ms, status, error, answer from hookonce_attempts where message = ?1 order by number",
+    );
 
   function detailOf({ ownHeaders, ownBody, ...listed }: ListedMessage & OwnRow): MessageDetail {
-    return { ...shown(listed), kept: attemptsOf.all(listed.row), enqueued: enqueuedOf({ ownHeaders, ownBody }) };
+    return {
+      ...shown(listed),
+      kept: attemptsOf().all(listed.row),
+      enqueued: enqueuedOf({ ownHeaders, ownBody }),
+    };
   }
 
   function listOf(
@@ -95,11 +103,14 @@ export function messageReads(connection: Database): OutboxReader {
       )
       .all(...values)
       .map(shown);
-    return { items, next: items.length === limit ? items.at(-1)?.row : end === undefined ? undefined : end + 1 };
+    return {
+      items,
+      next: items.length === limit ? items.at(-1)?.row : end === undefined ? undefined : end + 1,
+    };
   }
 
   return {
-    dueMessages: (destination, now, limit) => due.all(destination, now, limit),
+    dueMessages: (destination, now, limit) => due().all(destination, now, limit),
     nextDue: (destination) =>
       (connection
         .query(
@@ -108,7 +119,7 @@ export function messageReads(connection: Database): OutboxReader {
         )
         .values(destination)[0]?.[0] ?? null) as number | null,
     message(row) {
-      const found = one.get(row);
+      const found = one().get(row);
       return found === null ? undefined : storedOf(found);
     },
     hasEnqueued: () => connection.query("select 1 from hookonce_enqueued limit 1").values().length > 0,
@@ -120,7 +131,9 @@ export function messageReads(connection: Database): OutboxReader {
            and state in ('sending', 'dead', 'discarded')`,
         )
         .all()
-        .map(({ run, ...rest }) => ({ ...rest, run: run === null ? null : (JSON.parse(run) as CommandRun) })),
+        .map(({ run, ...rest }) =>
+          Object.assign(rest, { run: run === null ? null : (JSON.parse(run) as CommandRun) }),
+        ),
     messages: listOf,
     messageDetails: (id) =>
       connection
@@ -226,9 +239,10 @@ function depthsOf(connection: Database, cap: number): DestinationDepth[] {
     }
     return counts
       .filter(({ count }) => count > 0)
-      .map(({ count, ...rest }) => ({
+      .map(({ count, state, oldestAt }) => ({
         destination,
-        ...rest,
+        state,
+        oldestAt,
         count: Math.min(count, cap),
         capped: count > cap,
       }));

@@ -1,6 +1,14 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError } from "../../errors.ts";
-import type { ChangedMessage, EventSource, Handlers, Imported, ImportedEvent, Job, Result } from "../engine.ts";
+import type {
+  ChangedMessage,
+  EventSource,
+  Handlers,
+  Imported,
+  ImportedEvent,
+  Job,
+  Result,
+} from "../engine.ts";
 import type { Entry } from "../records.ts";
 import { createEntries } from "./entries.ts";
 import { SETTLED } from "./event-rows.ts";

@@ -140,7 +140,8 @@ export function createOutbox(
         const refused = enqueueProblem(destination);
         // A destination may be added to the config later. Nobody would hear of another problem, so the message is
         // kept as a dead one.
-        const problem = refused?.code === "unknown_destination" ? problemOf(row) : (refused ?? problemOf(row));
+        const problem =
+          refused?.code === "unknown_destination" ? problemOf(row) : (refused ?? problemOf(row));
         const id = messageId === null || idProblem(messageId) !== undefined ? newId() : messageId;
         insert.run(id, destination, null, "", "", "", at, headers, body, problem?.message ?? null);
         written.add(destination);
@@ -158,13 +159,25 @@ export function createOutbox(
 
 const newId = (): string => messageIdOf([crypto.randomUUID()]);
 
-function enqueuedOf([id, destination, body, messageId, headers]: unknown[]): Enqueued {
+/** SQLite keeps whatever type was inserted. */
+type Value = string | number | Uint8Array;
+
+function enqueuedOf(row: unknown[]): Enqueued {
+  const [id, destination, body, messageId, headers] = row as [
+    number,
+    Value,
+    Value,
+    Value | null,
+    Value | null,
+  ];
+  const textOf = (value: Value): string =>
+    value instanceof Uint8Array ? Buffer.from(value).toString() : String(value);
   return {
-    id: id as number,
-    destination: String(destination),
+    id,
+    destination: textOf(destination),
     body: body instanceof Uint8Array ? body : String(body),
-    messageId: messageId === null ? null : String(messageId),
-    headers: headers === null ? null : String(headers),
+    messageId: messageId === null ? null : textOf(messageId),
+    headers: headers === null ? null : textOf(headers),
   };
 }
 
@@ -174,7 +187,10 @@ const MAX_BODY = 5 * 1024 * 1024;
 /** Why a row that was enqueued is no message. */
 function problemOf({ destination, messageId, body, headers }: Enqueued): HookonceError | undefined {
   const invalid = (why: string): HookonceError =>
-    new HookonceError("message_invalid", `The message for the destination "${destination}" cannot be sent: ${why}.`);
+    new HookonceError(
+      "message_invalid",
+      `The message for the destination "${destination}" cannot be sent: ${why}.`,
+    );
   const size = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
   if (size > MAX_BODY) return invalid(`its body has ${size} bytes, and at most ${MAX_BODY} are allowed`);
   const id = messageId === null ? undefined : idProblem(messageId);
@@ -194,7 +210,7 @@ function headersProblem(json: string): string | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return what;
   if (!Object.values(value).every((one) => typeof one === "string")) return what;
   try {
-    new Headers(value as Record<string, string>);
+    void new Headers(value as Record<string, string>);
     return undefined;
   } catch (error) {
     return `a header cannot be sent (${messageOf(error)})`;

@@ -11,6 +11,7 @@ import { collectingOutput } from "../handler-output.ts";
 import { moduleThrows } from "../late-error.ts";
 import { parsePayload } from "../payload.ts";
 import { alwaysFails, refusePromise, refuseValue } from "../returned.ts";
+import { createEnqueue } from "./enqueue.ts";
 import type { OpenGate } from "./gate.ts";
 import { createHandlerDatabase } from "./handler-database.ts";
 import type { SqliteHandler } from "./handler.ts";
@@ -57,7 +58,9 @@ export function loadTsHandler(
             return body.slice();
           },
         };
-        returned = collectingOutput(() => run({ event, db: createHandlerDatabase(gate.client) }));
+        const db = createHandlerDatabase(gate.client);
+        const enqueue = createEnqueue(gate.client);
+        returned = collectingOutput(() => run({ event, db, enqueue }));
       } catch (error) {
         // The error that ended the transaction comes before one that followed from it.
         gate.close();

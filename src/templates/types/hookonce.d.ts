@@ -84,7 +84,24 @@ export type HandlerDatabase = BaseSQLiteDatabase<"sync", RunResult>;
 export interface HandlerContext<Payload = any> {
   event: Event<Payload>;
   db: HandlerDatabase;
+  /**
+   * Writes a message to a destination of hookonce.toml, in the transaction of the event. It is sent after the commit,
+   * at least once, and always with the same id.
+   *
+   * @param destination the NAME of `[destinations.NAME]`. The event fails if there is none, or if it has
+   *   `sign = "provider"`
+   * @param body text, bytes or a JSON value
+   */
+  enqueue: Enqueue;
 }
+
+export interface EnqueueOptions {
+  /** Unique for the destination: a second message with the same id is not written. Default: made by hookonce. */
+  readonly id?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+export type Enqueue = (destination: string, body: unknown, options?: EnqueueOptions) => void;
 
 /**
  * What a handler may return: nothing, or a {@link reply}. Any other value is a type error here, and fails the

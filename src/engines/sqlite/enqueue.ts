@@ -1,0 +1,31 @@
+import { HookonceError } from "../../errors.ts";
+import type { Enqueue } from "../engine.ts";
+import { writeJson } from "../payload.ts";
+import type { GatedClient } from "./gate.ts";
+
+const INSERT = "insert into hookonce_outbox (destination, body, id, headers) values (?, ?, ?, ?)";
+
+/**
+ * The `enqueue` of one call of a handler. It passes the gate like any other statement, so a message is undone with a
+ * `db.transaction`, and none is written once the handler has returned.
+ */
+export function createEnqueue(client: GatedClient): Enqueue {
+  return (destination, body, { id, headers } = {}) => {
+    const { text, type } = contentOf(destination, body);
+    const given = Object.entries(headers ?? {});
+    const hasType = given.some(([name]) => name.toLowerCase() === "content-type");
+    const all = Object.fromEntries(hasType ? given : [["content-type", type], ...given]);
+    client.run(INSERT, destination, text, id ?? null, JSON.stringify(all));
+  };
+}
+
+function contentOf(destination: string, body: unknown): { text: string | Uint8Array; type: string } {
+  if (typeof body === "string") return { text: body, type: "text/plain; charset=utf-8" };
+  if (body instanceof Uint8Array) return { text: body, type: "application/octet-stream" };
+  const json = writeJson(body);
+  if (typeof json === "string") return { text: json, type: "application/json" };
+  throw new HookonceError(
+    "message_invalid",
+    `The message for the destination "${destination}" cannot be sent: its body must be text, bytes or a JSON value.`,
+  );
+}

@@ -73,6 +73,11 @@ export const messaging: Readonly<Record<string, Library>> = {
     },
     laxer: {
       ...ofStandardWebhooks("webhook"),
+      // A comma and a blank separate two signatures, for hookonce as well.
+      "drops what follows a second comma": {
+        covers: ({ headers }) => /(?:^| )v1,[\w+/]{43}=,(?! )/.test(headers["webhook-signature"] ?? ""),
+        example: (valid) => withHeader(valid, "webhook-signature", (value) => `${value},junk`),
+      },
       "separates signatures at a space": {
         covers: ({ headers }) => /[^,] /.test(headers["webhook-signature"] ?? ""),
         example: (valid) => withHeader(valid, "webhook-signature", (value) => `${value} v1,AAAA`),

@@ -83,6 +83,8 @@ export interface Rehearsed extends Pick<Engine, "handlerModules"> {
   /** Statements of a handler that can be loaded and are probably a mistake. */
   readonly doubtsOf: (code: HandlerCode) => readonly Problem[];
   readonly loadHandler: (code: HandlerCode) => Promise<LoadedHandler | readonly Problem[]>;
+  /** What is wrong with the `where` of a destination; undefined if it can be evaluated. */
+  readonly checkWhere: (expression: string) => string | undefined;
   close(): void;
 }
 

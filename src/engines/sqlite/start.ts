@@ -12,6 +12,7 @@ import type {
 } from "../store.ts";
 import { readLeft } from "../marker.ts";
 import { copyBeforeMigration } from "./backup.ts";
+import { expressionProblem } from "./bindings.ts";
 import { recoverRuns, type Recovered } from "./interrupted-runs.ts";
 import { openToRead, setForeignLogAside } from "./leftover-log.ts";
 import { tellServed } from "./lock-text.ts";
@@ -64,6 +65,7 @@ export function rehearseStart(plan: StartPlan, { durations }: { readonly duratio
     doubtsOf: (code) => (code.language === "sql" ? doubtsOf(connection, code, rehearsal.large) : []),
     loadHandler: async (code) => loadHandler(connection, code),
     handlerModules,
+    checkWhere: (expression) => expressionProblem(connection, expression),
     close: () => connection.close(true),
   };
 }

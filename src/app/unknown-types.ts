@@ -18,6 +18,16 @@ export async function unknownType(provider: Provider, type: string): Promise<str
   return known === undefined ? undefined : problemWith(type, provider, known, known.types);
 }
 
+/**
+ * The elements of `types` in `forward` that cover a type and, as a handler's name does, all types below it:
+ * `issues.*` for `issues`.
+ */
+export async function patternsFor({ name }: Provider, type: string): Promise<string[]> {
+  const names = (await load()).get(name)?.types ?? [];
+  if (!names.some((one) => one.startsWith(`${type}.`))) return [type];
+  return names.includes(type) ? [type, `${type}.*`] : [`${type}.*`];
+}
+
 /** Warns about handlers whose name is not an event type of their source's provider. They would never run. */
 export async function warnOfUnknownTypes(
   sources: readonly ConfiguredSource[],

@@ -7,6 +7,7 @@ import { exampleFor, tickedFor, type Example } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";
 import { EXIT } from "./exit.ts";
 import { warnOfUnknownType } from "./warning.ts";
+import { patternsFor } from "../app/unknown-types.ts";
 import { shellWord } from "./init.ts";
 import { say } from "./terminal.ts";
 
@@ -14,6 +15,8 @@ export interface AddFlags {
   handlers?: boolean;
   name?: string;
   publicUrl?: string;
+  /** The file, then its arguments. */
+  run?: readonly string[];
 }
 
 /** `hookonce add`: adds a source and the name of its secret, and prints the next steps. */
@@ -26,11 +29,33 @@ export async function runAdd(
   const example = examples.get(provider.name) as Example;
   const name = flags.name ?? provider.name;
   const { publicUrl, handlers = false } = flags;
-  const added = addSource({ folder: resolve(folder), provider, example, types, name, publicUrl, handlers });
+  const run =
+    flags.run === undefined
+      ? undefined
+      : {
+          command: commandIn(flags.run),
+          types: (await Promise.all(types.map((type) => patternsFor(provider, type)))).flat(),
+        };
+  const added = addSource({
+    folder: resolve(folder),
+    provider,
+    example,
+    types,
+    name,
+    publicUrl,
+    handlers,
+    run,
+  });
   const unknown: string[] = [];
   for (const type of types) if (await warnOfUnknownType(provider, type)) unknown.push(type);
   say(nextSteps(provider, example, added, { ...flags, folder, name, given: types, unknown }).trimEnd());
   return EXIT.done;
+}
+
+/** A name without a slash is looked up in PATH. If it is not there, the file in the inbox folder is meant. */
+function commandIn([program = "", ...others]: readonly string[]): string[] {
+  const isFile = !/[/\\]/.test(program) && Bun.which(program) === null;
+  return [isFile ? `./${program}` : program, ...others];
 }
 
 interface Asked extends AddFlags {
@@ -52,7 +77,8 @@ function nextSteps(provider: Provider, example: Example, added: Added, asked: As
   const lines = written.length === 0 ? [] : [`Wrote ${written.join(", ")}.`];
   if (kept.length > 0) lines.push(`Left unchanged: ${kept.join(", ")}.`);
   const check = `Then run: hookonce check${folder === "." ? "" : ` ${shellWord(folder)}`}`;
-  if (added.existed) return `${[...lines, "", ...finish, check].join("\n")}\n`;
+  const command = asked.run === undefined ? [] : runsCommand(asked.run, added);
+  if (added.existed) return `${[...lines, "", ...(handlers ? finish : []), ...command, check].join("\n")}\n`;
   const again = [
     "hookonce add",
     providerName,
@@ -63,9 +89,11 @@ function nextSteps(provider: Provider, example: Example, added: Added, asked: As
   const isLocal = proof === "none" && provider.thinPing !== true;
   const steps = [
     ...settings(added),
-    handlers
-      ? finish
-      : writeHandlers(added, title, `${again.join(" ")}${inFolder} --handlers`, asked.unknown),
+    ...(handlers ? [finish] : []),
+    ...(command.length > 0 ? [command] : []),
+    ...(handlers || command.length > 0
+      ? []
+      : [writeHandlers(added, title, `${again.join(" ")}${inFolder} --handlers`, asked.unknown)]),
     isLocal ? sendUnsigned(local) : register(provider, example, added, asked),
     ...values(provider, added),
   ];
@@ -90,7 +118,9 @@ function nextSteps(provider: Provider, example: Example, added: Added, asked: As
     lines.push(`    ${command}`);
   } else {
     const once = wantedLater === undefined ? "" : "   (once you have the secret)";
-    lines.push(`  ${send(name)}${privateKeyHint(providerName, proof)}${once}`);
+    const [type] = asked.run === undefined ? [] : typedIn(example, asked.given);
+    const typed = type === undefined ? "" : ` ${shellWord(type)}`;
+    lines.push(`  ${send(name + typed)}${privateKeyHint(providerName, proof)}${once}`);
   }
   lines.push("", check);
   return `${lines.join("\n")}\n`;
@@ -100,6 +130,15 @@ const finish = [
   "Finish the handlers. Until you delete the first line of one, it fails, and its events are kept:",
   "hookonce apply runs them later. To run their tests: hookonce test",
 ];
+
+function runsCommand(command: readonly string[], { script }: Added): string[] {
+  if (script !== undefined)
+    return [
+      `Finish ${script}. It gets the payload on standard input. Until you delete its last two lines, it fails,`,
+      "and its messages are kept and sent again: hookonce messages lists them.",
+    ];
+  return [`The command gets the payload on standard input: ${command.join(" ")}`];
+}
 
 /** What the sender decides, so that `add` could only guess it. */
 function settings({ guessed, needsPublicUrl }: Added): string[][] {

@@ -38,6 +38,15 @@ export function nonEmpty(value: string): string {
   throw new InvalidArgumentError("Write a value, or leave out the option.");
 }
 
+/** A program and its arguments, with blanks between them. */
+export function commandLine(value: string): string[] {
+  const words = value.trim().split(/\s+/);
+  if (words[0] !== "" && !/["'`\\$|&;<>*?~(){}#]/.test(value)) return words;
+  throw new InvalidArgumentError(
+    "Write a program and its arguments, as in --run ./deploy.sh. No shell runs it, so put anything else into a script.",
+  );
+}
+
 const SCOPES = ["read", "steer", "forget"] as const;
 
 /** A list of scopes, as in `read,steer`. */

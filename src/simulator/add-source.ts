@@ -1,7 +1,18 @@
-import { appendFileSync, existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { parseEnv } from "node:util";
 import { CONFIG_FILE, envName } from "../config/load.ts";
+import { literal } from "../config/literal.ts";
 import { DEFAULT_LISTEN, rawSources, SOURCE_NAME, tableOf } from "../config/schema.ts";
 import { readTextFile } from "../config/text-file.ts";
 import { readToml, TomlError } from "../config/toml.ts";
@@ -11,8 +22,10 @@ import { isOnlyScheme, type Provider } from "../providers/provider.ts";
 import { kindOf } from "../providers/schemes.ts";
 import { learnsSecret } from "../providers/source.ts";
 import { coversUrl } from "../providers/verifier.ts";
+import { newConfig, planCommand, type CommandPlan, type RunOptions } from "./add-command.ts";
 import type { Example } from "./example.ts";
 import { starterHandler } from "./starter-handler.ts";
+import { scriptIn, starterScript, writeScript } from "./starter-script.ts";
 
 export interface AddOptions {
   readonly folder: string;
@@ -23,6 +36,8 @@ export interface AddOptions {
   readonly name: string;
   /** Writes a starter handler for each type. */
   readonly handlers: boolean;
+  /** A command to run for its events. */
+  readonly run?: RunOptions | undefined;
   /** The URL that the provider will deliver to. If absent, a placeholder is written. */
   readonly publicUrl?: string | undefined;
 }
@@ -30,9 +45,9 @@ export interface AddOptions {
 export interface Added {
   /** Relative to the folder. */
   readonly written: readonly string[];
-  /** Handlers that existed already. */
+  /** Handlers and scripts that existed already. */
   readonly kept: readonly string[];
-  /** Whether the source existed already, so that only handlers were added. */
+  /** Whether the source existed already, so that only handlers and a command were added. */
   readonly existed: boolean;
   readonly types: readonly string[];
   /** The handler files of these types, whether or not they exist. */
@@ -45,14 +60,16 @@ export interface Added {
   readonly guessed: readonly string[];
   /** Whether `public_url` in hookonce.toml is a placeholder. */
   readonly needsPublicUrl: boolean;
+  /** The script that was written for the command. */
+  readonly script: string | undefined;
   /** `host:port` that the folder listens on. */
   readonly listen: string;
 }
 
 /**
  * Adds a source to an inbox folder: appends it to the config, and adds the names of its secrets and, if
- * asked, starter handlers. Changes nothing that exists. To a source of this provider that exists, it only
- * adds handlers.
+ * asked, starter handlers and a command. Changes no file that exists, except that a source of this provider that
+ * exists gets the command in its `forward`.
  *
  * @throws HookonceError `config_invalid` before anything is written; `storage_failed` if the folder cannot be
  * written to
@@ -62,20 +79,12 @@ export function addSource(options: AddOptions): Added {
   const types = options.types.length === 0 ? example.types : [...new Set(options.types)];
   for (const type of types) checkType(type);
   const config = readConfig(options);
-  const source = sourceText(options);
-  const text = config.existed
-    ? ""
-    : `${config.text === "" || config.text.endsWith("\n") ? "" : "\n"}\n${source.text}`;
-  try {
-    readToml(config.text + text);
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    throw refusal(
-      `This source cannot be appended to the end of ${CONFIG_FILE}. Add it yourself:\n\n${source.text}`,
-    );
-  }
+  const plan = options.run === undefined ? undefined : planCommand(config.value, name, options.run);
+  const source = sourceText(options, plan);
+  const text = newConfig(config, source.text, name, plan);
 
   const starters = types.map((type) => starterHandler(provider, example, name, type));
+  const script = plan === undefined ? undefined : scriptIn(folder, options.run?.command ?? []);
   const written: string[] = [];
   const kept: string[] = [];
   const isHandled = (file: string): boolean =>
@@ -91,12 +100,22 @@ export function addSource(options: AddOptions): Added {
         }
       }
     }
+    if (script !== undefined && plan !== undefined) {
+      const what = options.types.length === 0 ? "each event" : types.join(", ");
+      const isNew = writeScript(join(folder, script), starterScript(plan.destination, what));
+      (isNew ? written : kept).push(script);
+    }
     if (!config.existed) {
       // For the handlers that the user writes next.
-      for (const { file } of starters) mkdirSync(dirname(join(folder, file)), { recursive: true });
+      for (const { file } of plan === undefined || handlers ? starters : [])
+        mkdirSync(dirname(join(folder, file)), { recursive: true });
       if (addToEnv(folder, source, provider)) written.push(".env");
-      // The config is written last, because hookonce uses the other files only once the source exists.
-      appendFileSync(join(folder, CONFIG_FILE), text);
+    }
+    // The config is written last, because hookonce uses the other files only once the source exists.
+    if (text !== config.text) {
+      if (text.startsWith(config.text))
+        appendFileSync(join(folder, CONFIG_FILE), text.slice(config.text.length));
+      else replaceFile(join(folder, CONFIG_FILE), text);
       written.unshift(CONFIG_FILE);
     }
   } catch (error) {
@@ -115,8 +134,17 @@ export function addSource(options: AddOptions): Added {
     wantedLater: source.later,
     guessed: source.guessed,
     needsPublicUrl: coversUrl(provider.scheme) && options.publicUrl === undefined,
+    script: written.includes(script ?? "") ? script : undefined,
     listen: config.listen,
   };
+}
+
+/** Replaces a file at once, so that a power cut leaves the old one or the new one. */
+function replaceFile(path: string, text: string): void {
+  const target = realpathSync(path);
+  const beside = `${target}.new-${process.pid}`;
+  writeFileSync(beside, text, { flag: "wx", mode: statSync(target).mode, flush: true });
+  renameSync(beside, target);
 }
 
 function refusal(message: string): HookonceError {
@@ -136,7 +164,7 @@ function checkType(type: string): void {
     );
 }
 
-function readConfig({ folder, name, provider, handlers }: AddOptions) {
+function readConfig({ folder, name, provider, handlers, run }: AddOptions) {
   const path = join(folder, CONFIG_FILE);
   if (!existsSync(path))
     throw refusal(
@@ -151,14 +179,15 @@ function readConfig({ folder, name, provider, handlers }: AddOptions) {
   try {
     const { value } = readToml(text);
     const source = rawSources(value).find(([one]) => one === name);
-    if (source !== undefined && !(handlers && tableOf(source[1])["provider"] === provider.name)) {
+    const adds = handlers || run !== undefined;
+    if (source !== undefined && !(adds && tableOf(source[1])["provider"] === provider.name)) {
       throw refusal(
-        `The source "${name}" exists already, and was not changed. Choose another name: --name ${name}-2. To add starter handlers to it: --handlers`,
+        `The source "${name}" exists already, and was not changed. Choose another name: --name ${name}-2. To add starter handlers to it: --handlers. To run a command for its events: --run`,
       );
     }
     const { listen } = tableOf(value);
     const address = typeof listen === "string" ? listen : DEFAULT_LISTEN;
-    return { text, listen: address, existed: source !== undefined };
+    return { text, value, listen: address, existed: source !== undefined };
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     throw new HookonceError("config_invalid", `${path} is not valid TOML.`, {
@@ -177,7 +206,7 @@ interface SourceText {
   readonly guessed: readonly string[];
 }
 
-function sourceText({ provider, name, publicUrl }: AddOptions): SourceText {
+function sourceText({ provider, name, publicUrl }: AddOptions, plan: CommandPlan | undefined): SourceText {
   const { scheme, handshakes = [], thinPing } = provider;
   const secret = envName(name);
   const token = secret.replace(/WEBHOOK_SECRET$/, "VERIFY_TOKEN");
@@ -215,6 +244,7 @@ function sourceText({ provider, name, publicUrl }: AddOptions): SourceText {
   if (onlyScheme) {
     lines.push(`event_id = ${JSON.stringify(provider.eventId)}`, `type = ${JSON.stringify(provider.type)}`);
   }
+  if (plan !== undefined) lines.push(`forward = ${literal(plan.forward)}`);
   const guessed = onlyScheme ? [...Object.keys(others), "event_id", "type"] : [];
   return { text: `${lines.join("\n")}\n`, names, later, guessed };
 }

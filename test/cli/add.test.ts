@@ -379,7 +379,8 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
       expect(ended.stderr).not.toContain("    at ");
       expect(read(inbox.path, "hookonce.toml")).toBe(before);
       for (const file of [".env", "handlers/stripe"]) expect(existsSync(join(inbox.path, file))).toBe(false);
-    });
+      // All of them run at once.
+    }, 30_000);
   }
 
   test("refuses a folder without hookonce.toml", async () => {
@@ -398,4 +399,75 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     const { code, stdout } = await run(["check", inbox.path], { environment: secrets });
     expect([code, stdout]).toEqual([0, expect.stringContaining("source telegram (Telegram Bot API): ")]);
   });
+
+  test("with --run writes a source, a destination and a script that fails until it is edited", async () => {
+    using inbox = scratch(inboxFiles);
+    const elsewhere = { cwd: inbox.path, environment: { PATH: process.env["PATH"] ?? "" } };
+    const { code, stdout, stderr } = await run(["add", "github", "push", "--run", "./deploy.sh"], elsewhere);
+    expect([code, stderr]).toEqual([0, ""]);
+    for (const says of [
+      "Wrote hookonce.toml, deploy.sh, .env.",
+      "1. Finish deploy.sh.",
+      "GITHUB_WEBHOOK_SECRET=",
+      "https://your.host/webhook/github",
+      "events  push",
+      "hookonce send github push\n",
+    ])
+      expect(stdout).toContain(says);
+    expect(stdout).not.toContain("handlers/");
+    expect(read(inbox.path, "hookonce.toml")).toBe(
+      `${inboxFiles["hookonce.toml"]}\n[sources.github]\nprovider = "github"\nsecret = "env:GITHUB_WEBHOOK_SECRET"\nforward = [{ to = "deploy", types = ["push"] }]\n\n[destinations.deploy]\ncommand = ["./deploy.sh"]\n`,
+    );
+    expect(read(inbox.path, ".env")).toBe("# GitHub: the signing secret\nGITHUB_WEBHOOK_SECRET=\n");
+    const script = Bun.spawn(["./deploy.sh"], {
+      cwd: inbox.path,
+      env: elsewhere.environment,
+      stdin: new Blob(["{}"]),
+      stderr: "pipe",
+    });
+    expect([await script.exited, await new Response(script.stderr).text()]).toEqual([
+      1,
+      "This script is not finished: it received 2 characters. Edit it, and delete this line and the next.\n",
+    ]);
+    appendFileSync(join(inbox.path, ".env"), "GITHUB_WEBHOOK_SECRET=a-long-enough-secret\n");
+    const checked = await run(["check"], elsewhere);
+    expect([checked.code, checked.stdout]).toEqual([
+      0,
+      expect.stringContaining("no problems found") as string,
+    ]);
+  }, 30_000);
+
+  test("with --run adds a command to a source that exists, and leaves its script unchanged", async () => {
+    using inbox = scratch({ ...inboxFiles, "deploy.sh": "#!/bin/sh\nexit 0\n" });
+    await run(["add", "github"], { cwd: inbox.path });
+    const before = read(inbox.path, "hookonce.toml");
+    const add = ["add", "github", "issues", "--run", "./deploy.sh --fast"];
+    const { code, stdout, stderr } = await run(add, { cwd: inbox.path });
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toStartWith("Wrote hookonce.toml.\nLeft unchanged: deploy.sh.\n");
+    // A handler for issues would run for issues.opened, too.
+    expect(read(inbox.path, "hookonce.toml")).toBe(
+      `${before.trimEnd().replace('"github"', '"github"\nforward = [{ to = "deploy", types = ["issues.*"] }]')}\n\n[destinations.deploy]\ncommand = ["./deploy.sh", "--fast"]\n`,
+    );
+    expect(read(inbox.path, "deploy.sh")).toBe("#!/bin/sh\nexit 0\n");
+    const again = await run(add, { cwd: inbox.path });
+    expect([again.code, again.stdout]).toEqual([
+      0,
+      expect.stringContaining("Left unchanged: deploy.sh.") as string,
+    ]);
+  }, 30_000);
+
+  test.concurrent.each([
+    ["./deploy.sh | tee log", "No shell runs it"],
+    ["", "Write a program and its arguments"],
+  ])(
+    "refuses --run %j",
+    async (command, says) => {
+      using inbox = scratch(inboxFiles);
+      const { code, stderr } = await run(["add", "github", "--run", command], { cwd: inbox.path });
+      expect([code, stderr]).toEqual([2, expect.stringContaining(says) as string]);
+      expect(read(inbox.path, "hookonce.toml")).toBe(inboxFiles["hookonce.toml"]);
+    },
+    30_000,
+  );
 });

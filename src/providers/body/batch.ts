@@ -1,5 +1,5 @@
 import { HookonceError } from "../../errors.ts";
-import { mayBeRounded, parseWithLongNumbers } from "./exact-numbers.ts";
+import { mayBeRounded, parseWithExactNumbers, parseWithLongNumbers } from "./exact-numbers.ts";
 import type { ParsedBody } from "./payload.ts";
 import { parsePath, stepsIn } from "./path.ts";
 import type { Part } from "./selector.ts";
@@ -25,6 +25,63 @@ const MAX_TOTAL = 64 * 1024 * 1024;
 
 /** @throws HookonceError `config_invalid` that names the path that cannot be read */
 export function compileBatch(paths: readonly BatchPath[]): Split {
+  const eventsIn = compilePaths(paths);
+  return (body) => {
+    let total = 0;
+    const events = eventsIn(body)?.map(({ value }) => {
+      const text = JSON.stringify(value);
+      total += text.length;
+      if (total > MAX_TOTAL) throw tooLarge();
+      return { payload: JSON.parse(text) as unknown, json: text, problem: null };
+    });
+    return events?.toArray();
+  };
+}
+
+/**
+ * Returns a function that makes a batch of one of the events in a body.
+ *
+ * @throws HookonceError `config_invalid`
+ */
+export function compileBatchOfOne(paths: readonly BatchPath[]): BatchOfOne {
+  const eventsIn = compilePaths(paths);
+  const pieces = paths.map(stepsOf);
+  return (body, event) => {
+    let found: FoundEvent | undefined;
+    let count = 0;
+    for (const one of eventsIn(body) ?? []) {
+      count++;
+      if (found === undefined && JSON.stringify(one.value) === event) found = one;
+      if (found !== undefined && count > 1) return found.alone();
+    }
+    if (found !== undefined) return undefined;
+    // An event that failed at first is stored without what enclosed it.
+    const value = parseWithExactNumbers(event);
+    const holds = ([, inner = []]: Steps[]): boolean =>
+      inner.length > 0 && valueAt(value, inner) !== undefined;
+    const [outer = [], ...inner] = pieces.find(holds) ?? pieces[0] ?? [];
+    const element = inner.length === 1 ? withValue(undefined, inner[0] ?? [], value) : value;
+    return withValue(undefined, outer, [element]);
+  };
+}
+
+/**
+ * The payload of a batch that has one event and what encloses it. Undefined if the body is that batch.
+ *
+ * @param event the event as {@link Split} returns it, as JSON
+ */
+export type BatchOfOne = (body: ParsedBody, event: string) => unknown;
+
+interface FoundEvent {
+  readonly value: unknown;
+  /** Makes a copy of what holds the event, without the other events. */
+  readonly alone: () => unknown;
+}
+
+/** Returns a function that finds the events in a body; undefined if it has no array at these paths. */
+function compilePaths(
+  paths: readonly BatchPath[],
+): (body: ParsedBody) => IteratorObject<FoundEvent> | undefined {
   const root: Level = { lists: [], ends: [] };
   for (const path of paths) add(root, stepsOf(path));
   return ({ payload, json }) => {
@@ -32,17 +89,17 @@ export function compileBatch(paths: readonly BatchPath[]): Split {
     const source = mayBeRounded(json) ? parseWithLongNumbers(json) : payload;
     const arrays = root.lists.filter(({ steps }) => Array.isArray(valueAt(source, steps)));
     if (arrays.length === 0) return undefined;
-    let total = 0;
-    return arrays.flatMap((list) =>
-      elementsOf(source, list).flatMap((element) =>
-        eventsOf(element, list).map((event) => {
-          const text = JSON.stringify(event);
-          total += text.length;
-          if (total > MAX_TOTAL) throw tooLarge();
-          return { payload: JSON.parse(text) as unknown, json: text, problem: null };
-        }),
-      ),
-    );
+    return arrays.values().flatMap((list) => {
+      const others = arrays.filter((one) => one !== list).map(stepsTo);
+      return elementsOf(source, list)
+        .values()
+        .flatMap((element) =>
+          eventsOf(element, list).map(({ value, alone }) => ({
+            value,
+            alone: () => withValue(without(source, others), list.steps, [alone()]),
+          })),
+        );
+    });
   };
 }
 
@@ -148,21 +205,34 @@ function add(level: Level, [steps = [], ...rest]: readonly Steps[]): void {
  * The events in one element. If no path exists in an element, the element itself is the event, so no part of
  * a batch is silently dropped.
  */
-function eventsOf(element: unknown, { lists, ends }: Level): unknown[] {
+function eventsOf(element: unknown, { lists, ends }: Level): FoundEvent[] {
   const arrays = lists.filter((list) => elementsOf(element, list).length > 0);
-  const taken = ends.map((steps) => valueAt(element, steps)).filter((value) => value !== undefined);
-  if (arrays.length === 0 && taken.length === 0) return [element];
+  const taken = ends.filter((steps) => valueAt(element, steps) !== undefined);
+  if (arrays.length === 0 && taken.length === 0) return [{ value: element, alone: () => element }];
   const within = arrays.flatMap((list) => {
-    // JSON leaves out undefined values, so an event does not depend on what else came with it.
-    const around = arrays.reduce(
-      (rest, one) => (one === list ? rest : withValue(rest, one.steps, undefined)),
-      element,
-    );
+    const { steps } = list;
+    const rest = without(element, arrays.filter((one) => one !== list).map(stepsTo));
     return elementsOf(element, list).flatMap((one) =>
-      eventsOf(one, list).map((event) => withValue(around, list.steps, [event])),
+      eventsOf(one, list).map(({ value, alone }) => ({
+        value: withValue(rest, steps, [value]),
+        alone: () => withValue(without(rest, taken), steps, [alone()]),
+      })),
     );
   });
-  return [...taken, ...within];
+  const whole = taken.map((steps) => ({
+    value: valueAt(element, steps),
+    alone: () => without(element, [...arrays.map(stepsTo), ...taken.filter((one) => one !== steps)]),
+  }));
+  return [...whole, ...within];
+}
+
+function stepsTo({ steps }: List): Steps {
+  return steps;
+}
+
+/** JSON leaves out undefined values, so an event does not depend on what else came with it. */
+function without(holder: unknown, places: readonly Steps[]): unknown {
+  return places.reduce((rest, steps) => withValue(rest, steps, undefined), holder);
 }
 
 function elementsOf(holder: unknown, { steps }: List): unknown[] {
@@ -179,10 +249,11 @@ function valueAt(value: unknown, steps: Steps): unknown {
   return at;
 }
 
-/** A copy with another value at the end of the steps, which must exist. */
+/** A copy with another value at the end of the steps. Missing objects and lists on the way are created. */
 function withValue(holder: unknown, [step, ...rest]: Steps, value: unknown): unknown {
   if (step === undefined) return value;
-  const copy = (Array.isArray(holder) ? [...(holder as unknown[])] : { ...(holder as object) }) as Record<
+  const isList = Array.isArray(holder) || (holder === undefined && typeof step === "number");
+  const copy = (isList ? [...((holder ?? []) as unknown[])] : { ...(holder as object) }) as Record<
     string | number,
     unknown
   >;

@@ -63,4 +63,9 @@ export interface SigningContext extends SigningKeys {
   readonly nowMs: number;
   /** The form field that holds the payload, if the provider sends such forms. */
   readonly formField: string | undefined;
+  /**
+   * All secrets of the source, the newest first, if the receiver may have any of them. If the provider writes
+   * several signatures, there is one for each.
+   */
+  readonly secrets?: readonly string[];
 }

@@ -144,7 +144,7 @@ export const applications: readonly Provider[] = [
     // Supabase joins the signatures of several secrets with a comma and a space.
     scheme: {
       ...STANDARD_WEBHOOKS,
-      signature: { header: "webhook-signature", separator: ", ", prefix: "v1," },
+      signature: { header: "webhook-signature", separator: ", ", prefix: "v1,", several: true },
     },
     secretIs: "the hook's secret, v1,whsec_…",
     // webhook-id is a new one for each attempt. Older versions of Supabase send no uuid, and for them each wrong

@@ -24,7 +24,7 @@ export const STANDARD_WEBHOOKS = {
   algorithm: "sha256",
   encoding: "base64",
   key: "whsec",
-  signature: { header: "webhook-signature", separator: " ", prefix: "v1," },
+  signature: { header: "webhook-signature", separator: " ", prefix: "v1,", several: true },
   signed: "{id}.{timestamp}.{body}",
   timestamp: { from: { header: "webhook-timestamp" }, unit: "s", tolerance: FIVE_MINUTES },
   idHeader: "webhook-id",
@@ -33,7 +33,7 @@ export const STANDARD_WEBHOOKS = {
 /** The same with Svix's own headers. */
 export const SVIX = {
   ...STANDARD_WEBHOOKS,
-  signature: { header: "svix-signature", separator: " ", prefix: "v1," },
+  signature: { header: "svix-signature", separator: " ", prefix: "v1,", several: true },
   timestamp: { from: { header: "svix-timestamp" }, unit: "s", tolerance: FIVE_MINUTES },
   idHeader: "svix-id",
 } as const;

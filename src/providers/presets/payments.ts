@@ -10,7 +10,7 @@ export const payments: readonly Provider[] = [
     scheme: {
       ...BODY_SHA256,
       key: "text", // the whole secret, with its whsec_
-      signature: { header: "stripe-signature", separator: ",", prefix: "v1=" },
+      signature: { header: "stripe-signature", separator: ",", prefix: "v1=", several: true },
       signed: "{timestamp}.{body}",
       timestamp: { from: { prefix: "t=" }, unit: "s", tolerance: FIVE_MINUTES },
     },
@@ -45,6 +45,7 @@ export const payments: readonly Provider[] = [
     checkedAgainst: "npm @paddle/paddle-node-sdk 3.10.0",
     scheme: {
       ...BODY_SHA256,
+      // Its library for Node.js reads only the last of several signatures.
       signature: { header: "paddle-signature", separator: ";", prefix: "h1=" },
       signed: "{timestamp}:{body}",
       timestamp: { from: { prefix: "ts=" }, unit: "s", tolerance: FIVE_MINUTES },
@@ -157,7 +158,7 @@ export const payments: readonly Provider[] = [
     scheme: {
       ...BODY_SHA256,
       // While a secret is rotated, there are two headers. They are joined into one.
-      signature: { header: "x-mollie-signature", separator: ", ", prefix: "sha256=" },
+      signature: { header: "x-mollie-signature", separator: ", ", prefix: "sha256=", several: true },
     },
     eventId: "body:$.id",
     eventIdSigned: true,

@@ -82,7 +82,7 @@ export const services: readonly Provider[] = [
     scheme: {
       ...BODY_SHA256,
       encoding: "base64",
-      signature: { header: "x-docusign-signature-*", separator: "," }, // one for each active key
+      signature: { header: "x-docusign-signature-*", separator: ",", several: true }, // one for each active key
     },
     secretIs: "the Connect HMAC key",
     eventId: { hash_without: ["body:$.retryCount"] },

@@ -136,10 +136,14 @@ function membersOf(children: readonly XmlElement[]): [name: string, value: unkno
   ]);
 }
 
-function sign(_: BraintreeScheme, request: OutgoingRequest, { secret }: SigningContext): OutgoingRequest {
-  const { publicKey, key } = keysOf(secret);
-  const signature = `${publicKey}|${digest(key, fieldOf("bt_payload", request, request.body))}`;
-  return { ...request, body: setInBody(request, "body:$.bt_signature", signature) };
+function sign(
+  _: BraintreeScheme,
+  request: OutgoingRequest,
+  { secret, secrets = [secret] }: SigningContext,
+): OutgoingRequest {
+  const payload = fieldOf("bt_payload", request, request.body);
+  const pairs = secrets.map(keysOf).map(({ publicKey, key }) => `${publicKey}|${digest(key, payload)}`);
+  return { ...request, body: setInBody(request, "body:$.bt_signature", pairs.join("&")) };
 }
 
 /** @throws HookonceError `config_invalid` */

@@ -79,13 +79,19 @@ function readHeaders(headers: Headers): { given: string; timestamp: string; name
   return { given, timestamp, names };
 }
 
-/** Signs all headers of the request, as Contentful does with its own. */
+/**
+ * Signs all headers of the request, as Contentful does with its own; or those that it signed, because a proxy
+ * or the sender of the request may change others.
+ */
 function sign(
   _: ContentfulScheme,
   request: OutgoingRequest,
   { secret, nowMs }: SigningContext,
 ): OutgoingRequest {
-  const names = [...Object.keys(request.headers), SIGNED_HEADERS, TIMESTAMP].sort();
+  const before = request.headers[SIGNED_HEADERS]
+    ?.split(",")
+    .filter((name) => Object.hasOwn(request.headers, name));
+  const names = [...new Set([...(before ?? Object.keys(request.headers)), SIGNED_HEADERS, TIMESTAMP])].sort();
   const headers: Record<string, string> = {
     ...request.headers,
     [SIGNED_HEADERS]: names.join(","),

@@ -35,9 +35,13 @@ const ADDED: readonly RegExp[] = [
  */
 export function forwardedHeader(headers: Headers): string | undefined {
   return Object.entries(headers).find(
-    ([name, value]) =>
-      ADDED.some((added) => added.test(name)) || (name !== "host" && namesOther(name, value)),
+    ([name, value]) => isAddedOnTheWay(name) || (name !== "host" && namesOther(name, value)),
   )?.[0];
+}
+
+/** Whether a proxy, a tunnel or a browser adds this header to a request. */
+export function isAddedOnTheWay(name: string): boolean {
+  return ADDED.some((added) => added.test(name));
 }
 
 /** A version number of four parts looks like an address. */

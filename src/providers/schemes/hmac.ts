@@ -6,7 +6,13 @@ import { compileAgeCheck } from "./age.ts";
 import { createComparison } from "./comparison.ts";
 import { decodeKey, decodeKeys, describeFormat, randomSecret, weaknessAs, type KeyFormat } from "./keys.ts";
 import { defineKind, type Fact, type Guess } from "./scheme.ts";
-import { readSignature, signedBodyOf, signRequest, type SignedRequest } from "./signed-request.ts";
+import {
+  readSignature,
+  signedBodyOf,
+  signRequest,
+  type Parts,
+  type SignedRequest,
+} from "./signed-request.ts";
 import { expectedSignature, foundSignature, signedRequest } from "./signed-request-kind.ts";
 import { compileTemplate, partOf, signsSecret } from "./template.ts";
 
@@ -104,15 +110,21 @@ function createVerifier(scheme: HmacScheme, context: VerifyContext): Verify {
 function sign(
   scheme: HmacScheme,
   request: OutgoingRequest,
-  { secret, nowMs }: SigningContext,
+  { secret, secrets, nowMs }: SigningContext,
 ): OutgoingRequest {
-  const key = decodeKey(secret, scheme.key);
-  const make = (parts: readonly (string | Uint8Array)[]): string => {
-    const hasher = hasherFor(scheme, key);
-    for (const part of parts) hasher.update(part);
-    return hasher.digest(scheme.encoding);
-  };
-  return signRequest(scheme, request, nowMs, make, key);
+  const keys =
+    secrets !== undefined && scheme.signature.several === true
+      ? secrets.flatMap((one) => decodeKeys(one, scheme.key))
+      : [decodeKey(secret, scheme.key)];
+  const signers = keys.map((key) => ({
+    secret: key,
+    make: (parts: Parts) => {
+      const hasher = hasherFor(scheme, key);
+      for (const part of parts) hasher.update(part);
+      return hasher.digest(scheme.encoding);
+    },
+  }));
+  return signRequest(scheme, request, nowMs, signers);
 }
 
 /** CryptoHasher takes 1.4 µs for a body of 1.2 kB, node's createHmac 4.2 µs. */

@@ -5,11 +5,12 @@ import type { OutgoingRequest, SigningContext, Verify, VerifyContext } from "../
 import { nodeCrypto } from "../node-modules.ts";
 import { compileAgeCheck } from "./age.ts";
 import { decodeBase64, privateKeyOf, withoutPrefix } from "./keys.ts";
-import { defineKind, type Guess } from "./scheme.ts";
+import { defineKind, PRIVATE_KEY, type Guess } from "./scheme.ts";
 import {
   readSignature,
   signedBodyOf,
   signRequest,
+  type Parts,
   type ReadSignature,
   type SignedRequest,
 } from "./signed-request.ts";
@@ -75,6 +76,7 @@ export const publicKey = defineKind<PublicKeyScheme>({
     };
   },
   sign,
+  whyNotSignedAgain: () => PRIVATE_KEY,
   describe: ({ algorithm, signed }) => `${NAMES[algorithm]} over ${signed}`,
   describeKey: ({ key }) => KEYS[key],
   // What is not a key is refused, and so is a weak one.
@@ -151,9 +153,8 @@ function readSignatures(scheme: PublicKeyScheme, headers: Headers): ReadSignatur
 function sign(scheme: PublicKeyScheme, request: OutgoingRequest, context: SigningContext): OutgoingRequest {
   const { createPrivateKey, sign } = nodeCrypto();
   const key = createPrivateKey(privateKeyOf(context));
-  return signRequest(scheme, request, context.nowMs, (parts) =>
-    sign(digestOf(scheme), join(parts), key).toString(scheme.encoding),
-  );
+  const make = (parts: Parts): string => sign(digestOf(scheme), join(parts), key).toString(scheme.encoding);
+  return signRequest(scheme, request, context.nowMs, [{ make }]);
 }
 
 /** Makes a key pair for tests. The source is configured with `secret`, and `privateKey` signs. */

@@ -149,6 +149,14 @@ interface Optional<S> {
   /** The name of a signed field, if only some fields of the body are signed. Default: undefined. */
   readonly signedField?: string | undefined;
 
+  /**
+   * Why a delivery that is sent on cannot be signed again, in words that follow "the provider". Undefined if it
+   * can. Default: a private key signs.
+   *
+   * @param kept the parameters of the query that are stored
+   */
+  whyNotSignedAgain?(scheme: S, kept: readonly string[]): string | undefined;
+
   /** Whether a wrong secret is noticed before a key is fetched. Default: no. */
   readonly checksSecretFirst?: boolean;
 
@@ -194,6 +202,11 @@ export interface SignatureHeader {
    * skipped.
    */
   readonly prefix?: string;
+  /**
+   * While a secret is replaced, the provider writes a signature for each of the two, and its library accepts
+   * either.
+   */
+  readonly several?: true;
 }
 
 /** One line of what the doctor shows. */
@@ -240,6 +253,7 @@ export function defineKind<S extends SchemeLiteral>(definition: Definition<S>): 
     servedKey: () => undefined,
     unsignedBody: () => undefined,
     signedField: undefined,
+    whyNotSignedAgain: () => (isPrivate(definition.proof) ? PRIVATE_KEY : undefined),
     checksSecretFirst: false,
     expectedFacts: (scheme) => factsOf(kind, scheme),
     foundFacts: () => [],
@@ -250,6 +264,13 @@ export function defineKind<S extends SchemeLiteral>(definition: Definition<S>): 
   };
   return kind;
 }
+
+function isPrivate(proof: Proof): boolean {
+  return proof === "key-pair" || proof === "fetched-key";
+}
+
+/** Why nobody but the provider can sign, in words that follow "the provider". */
+export const PRIVATE_KEY = "signs with a private key that nobody else has";
 
 function requireHeader(signature: SignatureHeader | undefined): HeaderCheck {
   if (signature === undefined) return () => {};

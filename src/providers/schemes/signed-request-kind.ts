@@ -49,6 +49,12 @@ export const signedRequest = {
     signed.includes("{body}")
       ? undefined
       : `it signs ${signed} and not the body, so a changed body is accepted`,
+  whyNotSignedAgain: ({ signed, timestamp }: SignedRequest, kept: readonly string[]): string | undefined => {
+    if (timestamp !== undefined && "body" in timestamp.from)
+      return `signs a time inside the body (${timestamp.from.body})`;
+    const lost = signedParameters(signed).find((name) => !kept.includes(name));
+    return lost === undefined ? undefined : `signs the query parameter ${lost}, which is not stored`;
+  },
   otherForms: otherCompression,
   reading: (scheme: SignedRequest, asItCame: Reading): Reading => {
     const { signedFormField, over = "raw" } = scheme;

@@ -86,12 +86,28 @@ function timeAmong(
   { separator, prefix = "" }: SignatureHeader,
 ): { readonly time: string | undefined; readonly candidates: readonly string[] } {
   const parts = partsOf(given, separator, "");
-  const isSignature = (part: string): boolean => prefix !== "" && part.startsWith(prefix);
-  const times = parts.map((part) => (isSignature(part) ? "" : part.replace(/^[a-z][\w-]*=/i, "")));
-  // Times since 2001 have at least ten characters. Shorter numbers are versions and names of keys.
-  const at = times.findIndex((time) => time.length >= 10 && isTime(rule, time));
+  const at = indexOfTime(rule, parts, prefix);
   const others = parts.filter((part, index) => index !== at && part.startsWith(prefix));
-  return { time: times[at], candidates: others.map((part) => part.slice(prefix.length)) };
+  return {
+    time: at === -1 ? undefined : withoutName(parts[at] ?? ""),
+    candidates: others.map((part) => part.slice(prefix.length)),
+  };
+}
+
+function indexOfTime(rule: TimestampRule, parts: readonly string[], prefix: string): number {
+  const isSignature = (part: string): boolean => prefix !== "" && part.startsWith(prefix);
+  const times = parts.map((part) => (isSignature(part) ? "" : withoutName(part)));
+  // Times since 2001 have at least ten characters. Shorter numbers are versions and names of keys.
+  return times.findIndex((time) => time.length >= 10 && isTime(rule, time));
+}
+
+/** The name before the value of a part, with its equals sign. */
+function nameIn(part: string): string {
+  return /^[a-z][\w-]*=/i.exec(part)?.[0] ?? "";
+}
+
+function withoutName(part: string): string {
+  return part.slice(nameIn(part).length);
 }
 
 function readTimestamp(
@@ -139,20 +155,30 @@ export function signedBodyOf(
   return Buffer.from(field[1]);
 }
 
+/** What is signed, piece by piece. */
+export type Parts = readonly (string | Uint8Array)[];
+
+/** Makes one of the signatures of a request. */
+export interface Signer {
+  /** Makes the signature over these parts, and encodes it. */
+  readonly make: (parts: Parts) => string;
+  /** The key, for a plain hash. */
+  readonly secret?: Uint8Array;
+}
+
 /**
- * Signs a request: adds the time and the signature where the provider adds them.
+ * Signs a request: adds the time and the signatures where the provider adds them, or replaces those that are
+ * there.
  *
- * @param make makes the signature over these parts, and encodes it
- * @param secret the key, for a plain hash
+ * @param signers one, unless the provider writes several signatures
  */
 export function signRequest(
   scheme: SignedRequest,
   request: OutgoingRequest,
   nowMs: number,
-  make: (parts: readonly (string | Uint8Array)[]) => string,
-  secret?: Uint8Array,
+  signers: readonly Signer[],
 ): OutgoingRequest {
-  const { signature, timestamp: rule, idHeader } = scheme;
+  const { timestamp: rule, idHeader } = scheme;
   const timestamp = rule === undefined ? "" : fromMs(rule.unit, nowMs);
   let { body } = request;
   const headers: Record<string, string> = { ...request.headers };
@@ -175,21 +201,61 @@ export function signRequest(
     receivedAt: nowMs,
     remoteAddress: () => null,
   };
-  const parts = compileTemplate(scheme).map((part) =>
-    partOf(part, delivery, { timestamp, id, ...(secret === undefined ? {} : { secret }) }, () => url),
-  );
-  const value = `${signature.prefix ?? ""}${make(parts)}`;
-  const before =
-    rule === undefined
-      ? undefined
-      : "prefix" in rule.from
-        ? rule.from.prefix
-        : "amongParts" in rule.from
-          ? ""
-          : undefined;
-  const time = before === undefined ? "" : `${before}${timestamp}${signature.separator ?? ","}`;
-  headers[signature.header.replace(/\*$/, "1")] = `${time}${value}`;
-  return { ...request, url, headers, body };
+  const template = compileTemplate(scheme);
+  const signatures = signers.map(({ make, secret }) => {
+    const values = { timestamp, id, ...(secret === undefined ? {} : { secret }) };
+    return make(template.map((part) => partOf(part, delivery, values, () => url)));
+  });
+  return { ...request, url, headers: withSignatures(scheme, headers, timestamp, signatures), body };
+}
+
+/** These headers with the time and the signatures in them. */
+function withSignatures(
+  { signature, timestamp: rule }: SignedRequest,
+  headers: Headers,
+  time: string,
+  signatures: readonly string[],
+): Record<string, string> {
+  const { header, prefix = "" } = signature;
+  const values = signatures.map((one) => `${prefix}${one}`);
+  if (!header.endsWith("*"))
+    return { ...headers, [header]: headerValue(signature, rule, headers[header], time, values) };
+  const start = header.slice(0, -1);
+  const others = Object.entries(headers).filter(([name]) => !name.startsWith(start));
+  return Object.fromEntries([...others, ...values.map((value, index) => [`${start}${index + 1}`, value])]);
+}
+
+/**
+ * The signature's header.
+ *
+ * @param before what is in it. The time and the parts that are no signatures keep their places
+ */
+function headerValue(
+  { separator, prefix = "" }: SignatureHeader,
+  rule: TimestampRule | undefined,
+  before: string | undefined,
+  time: string,
+  values: readonly string[],
+): string {
+  const from = rule?.from ?? { header: "" };
+  const hasTime = "prefix" in from || "amongParts" in from;
+  const name = "prefix" in from ? from.prefix : "";
+  const parts = separator === undefined ? [] : (before?.split(separator) ?? []);
+  const timeAt = !hasTime
+    ? -1
+    : name === ""
+      ? indexOfTime(rule as TimestampRule, parts, prefix)
+      : parts.findIndex((part) => part.startsWith(name));
+  const first = parts.findIndex((part, index) => index !== timeAt && part.startsWith(prefix));
+  if (first === -1 || hasTime !== (timeAt !== -1))
+    return [...(hasTime ? [`${name}${time}`] : []), ...values].join(separator ?? ",");
+  return parts
+    .flatMap((part, index) => {
+      if (index === timeAt) return [`${name === "" ? nameIn(part) : name}${time}`];
+      if (index === first) return values;
+      return part.startsWith(prefix) ? [] : [part];
+    })
+    .join(separator);
 }
 
 /** Adds a random value for each parameter that the URL lacks, as a provider would send one. */

@@ -139,7 +139,7 @@ function sign(
     url.searchParams.set(parameter, secret);
     return { ...request, url: url.href };
   }
-  return { ...request, headers: { ...request.headers, [secretIn.slice("header:".length)]: secret } };
+  return { ...request, headers: { ...request.headers, [headerOf(secretIn)]: secret } };
 }
 
 function signatureHeader({ secretIn }: StaticScheme): SignatureHeader | undefined {

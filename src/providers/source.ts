@@ -168,16 +168,10 @@ export function createSource(
   const batch = settings.batch ?? provider.batch;
   const type = settings.type ?? provider.type;
   const kind = kindOf(scheme);
-  const readAs = settings.readAs ?? scheme;
-  const { reading } = kindOf(readAs);
-  const parse = reading(readAs, (delivery) => parseBody(delivery, provider.formField, maxBody));
+  const parse = readingOf(settings);
   const signatureInBody = signsInBody(scheme);
   const { newestWins = [] } = settings;
-  const parameters = parametersIn([
-    eventId,
-    type,
-    ...newestWins.flatMap(({ key, version }) => [key, version]),
-  ]);
+  const parameters = keptParameters(settings);
   const secretIn = kind.signatureParameter(scheme);
   if (secretIn !== undefined && parameters.includes(secretIn)) {
     throw new HookonceError(
@@ -256,6 +250,19 @@ export function createSource(
 /** In bytes. */
 export function maxBodyOf({ maxBody, provider }: Pick<SourceSettings, "maxBody" | "provider">): number {
   return maxBody ?? provider.maxBody ?? MIB;
+}
+
+/** How a source reads bodies that are verified. */
+export function readingOf(settings: SourceSettings): Reading {
+  const { provider, scheme = provider.scheme, readAs = scheme } = settings;
+  const maxBody = maxBodyOf(settings);
+  return kindOf(readAs).reading(readAs, (delivery) => parseBody(delivery, provider.formField, maxBody));
+}
+
+/** The parameters of the query that are stored, because an id, a type, a key or a version is read from them. */
+export function keptParameters({ provider, eventId, type, newestWins = [] }: SourceSettings): string[] {
+  const places = newestWins.flatMap(({ key, version }) => [key, version]);
+  return parametersIn([eventId ?? provider.eventId, type ?? provider.type, ...places]);
 }
 
 /** What a source verifies with. The doctor verifies with the same, so that its verdict is that of `serve`. */

@@ -1,0 +1,103 @@
+import { describe, expect, test } from "bun:test";
+import { HookonceError } from "../../src/errors.ts";
+import type { OutgoingRequest } from "../../src/providers/context.ts";
+import { providers } from "../../src/providers/presets.ts";
+import { kindOf } from "../../src/providers/schemes.ts";
+import { whyNotSignedAgain, type MessageToSign } from "../../src/providers/sign-again.ts";
+import { sign } from "../../src/providers/verifier.ts";
+import { exampleFor, seedOf } from "../../src/simulator/example.ts";
+import { examples } from "../../src/simulator/examples.ts";
+import { requestOf } from "../../src/simulator/request.ts";
+import { URL_OF_IT } from "./preset-samples.ts";
+import { receivedBy, receiverOf, sendingFor, sendOn, TWO_DAYS_LATER, type Sending } from "./sent-on.ts";
+import { NOW } from "./signed-inbox.ts";
+
+const PRIVATE = "signs with a private key that nobody else has";
+
+/** The presets whose deliveries cannot be signed again, and why. */
+const NEVER: Readonly<Record<string, string>> = {
+  "public-key": PRIVATE,
+  jwt: PRIVATE,
+  "standard-webhooks-asymmetric": PRIVATE,
+  paypal: PRIVATE,
+  plaid: PRIVATE,
+  "aws-sns": PRIVATE,
+  discord: PRIVATE,
+  sendgrid: PRIVATE,
+  linear: "signs a time inside the body (body:$.webhookTimestamp)",
+};
+
+test("these presets cannot be signed again, and the reason names the remedy", () => {
+  const found: Record<string, string> = {};
+  for (const name of providers.keys()) {
+    const why = whyNotSignedAgain(sendingFor(name).settings);
+    if (why !== undefined)
+      found[name] = why
+        .replace(`Deliveries of source "${name}" cannot be signed again, because their provider `, "")
+        .replace(REMEDY, "");
+  }
+  expect(found).toEqual(NEVER);
+});
+
+const REMEDY =
+  '. Write sign = "standard-webhooks" and a secret of your own for the destination, or sign = "none" to send them on with the signature that they came with.';
+
+/** The preset's examples, signed by the provider: each type, and what it delivers without one. */
+async function* deliveriesOf({ signer }: Sending): AsyncGenerator<OutgoingRequest> {
+  const example = examples.get(signer.provider.name);
+  if (example === undefined) return;
+  let n = 0;
+  for (const word of [...example.types, ...Object.keys(example.untyped ?? {})]) {
+    const made = exampleFor(example, word);
+    const seed = () => seedOf((++n).toString(16).padStart(24, "0"), made.type, NOW);
+    const seeds = made.example.wrap === undefined ? ([seed()] as const) : ([seed(), seed()] as const);
+    const request = requestOf(made.example, seeds, URL_OF_IT);
+    yield await sign(signer.provider, request, signer.keys, NOW);
+  }
+}
+
+const signable = [...providers.keys()].filter((name) => !Object.hasOwn(NEVER, name));
+
+describe.each(signable)("%s", (name) => {
+  const sending = sendingFor(name);
+  const { settings, signer } = sending;
+  const receiver = receiverOf(settings);
+
+  test("an event that is sent on two days later, to another URL, is accepted as the same event", async () => {
+    let events = 0;
+    for await (const delivery of deliveriesOf(sending)) {
+      for (const message of await receivedBy(settings, delivery, NOW, signer.fetch)) {
+        const request = await sendOn(settings, message);
+        const again = await receivedBy(receiver, request, TWO_DAYS_LATER, signer.fetch);
+        expect(again.map(whatArrives)).toEqual([whatArrives(message)]);
+        events++;
+      }
+    }
+    expect(events).toBeGreaterThan(0);
+  });
+
+  test("without a new signature it would be refused if it has a time", async () => {
+    if (kindOf(signer.provider.scheme).tolerance(signer.provider.scheme) === undefined) return;
+    for await (const delivery of deliveriesOf(sending)) {
+      const late = receivedBy(settings, delivery, TWO_DAYS_LATER, signer.fetch);
+      expect(await late.then(() => "accepted", codeOf)).toBe("timestamp_stale");
+    }
+  });
+});
+
+/** What the receiver reads. Some ids are made anew for each delivery, and Mailgun's signature is in the payload. */
+function whatArrives({ source, eventId, type, payloadJson }: MessageToSign): unknown {
+  const payload = JSON.parse(payloadJson ?? "null") as unknown;
+  return {
+    eventId: /^01a[0-9a-f]{5}-[0-9a-f]{4}-7/.test(eventId) ? "new" : eventId,
+    type,
+    payload: source === "mailgun" ? { ...(payload as object), ...MAILGUN } : payload,
+  };
+}
+
+const MAILGUN = { signature: "new", timestamp: "new", token: "new" };
+
+const codeOf = (error: unknown): string => {
+  if (error instanceof HookonceError) return error.code;
+  throw error;
+};

@@ -1,7 +1,7 @@
 import type { EventSource, Handlers, Job } from "../engines/engine.ts";
 import type { EventFilter, Reader } from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
-import { isQuarantined } from "./decide.ts";
+import { isQuarantined, sendsOn } from "./decide.ts";
 import { createSample, type TryEvents } from "./dry-run.ts";
 import type { ProgressLog } from "./job-progress.ts";
 import {
@@ -166,7 +166,8 @@ async function runPage(
     const misfit = isNamed ? misfitOf(request, event) : undefined;
     if (misfit !== undefined) progress.leaveOut(group, event, misfit);
     else if (!isFor(request, event)) group.alreadyDone++;
-    else if (source === undefined || (handler === null && action !== "discard")) group.noHandler++;
+    else if (source === undefined || !(handler !== null || action === "discard" || sendsOn(source)))
+      group.noHandler++;
     else if (stuck !== undefined && !isNamed) progress.skip(group, event, stuck.code);
     else {
       if (!counted.has(key)) left--;

@@ -50,6 +50,11 @@ export interface Dialect {
     readonly endTransaction: string | null;
     /** Changes no row. */
     readonly changeNothing: string;
+    /**
+     * Writes an effect and enqueues two messages for "mail", the payload and "second". Then it violates a constraint if
+     * `$.fail` is true.
+     */
+    readonly enqueue: string;
     /** Has a problem on line 1 and another one on line 3. */
     readonly unusable: string;
   };

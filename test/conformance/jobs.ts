@@ -161,6 +161,11 @@ export function discard(eventId: string, { source = shop } = {}): Job {
   return Object.freeze({ kind: "discard", source, eventId, at: 9000, reason: "a test" });
 }
 
+/** Sends a stored event to a destination. */
+export function forward(eventId: string, destination: string, { source = shop, job = "job 1" } = {}): Job {
+  return Object.freeze({ kind: "forward", source, eventId, at: 9000, destination, job });
+}
+
 export function importOf(...ids: readonly string[]): Job {
   const events = ids.map((id) => ({ id, type: "credit", at: 500 }));
   return Object.freeze({ kind: "import", source: shop, events, at: 9000 });
@@ -175,6 +180,8 @@ export type HandlerName =
   | "failAtCommit"
   | "endTransaction"
   | "changeNothing"
+  | "enqueue"
+  | "enqueueTs"
   | "reply"
   | "slow"
   | "loud"
@@ -208,6 +215,22 @@ export function handlersIn({ sql, writeEffect }: Dialect): HandlerSet {
     failAtCommit: written("failAtCommit", sql.failAtCommit),
     endTransaction: sql.endTransaction === null ? null : written("endTransaction", sql.endTransaction),
     changeNothing: written("changeNothing", sql.changeNothing),
+    enqueue: written("enqueue", sql.enqueue),
+    /**
+     * Enqueues what `$.to` of the payload says, with the id `$.id` if there is one: an object, text, and bytes. Throws
+     * if `$.fail` is true.
+     */
+    enqueueTs: {
+      ...coded("enqueueTs", () => null),
+      run({ event, enqueue }) {
+        const { to, id, fail } = event.payload as { to: string; id?: string; fail?: boolean };
+        enqueue(to, { hello: event.id, large: 9007199254740993n }, { id, headers: { "X-Note": "one" } });
+        enqueue(to, "text", { headers: { "Content-Type": "text/x-note" } });
+        enqueue(to, Uint8Array.of(0, 255));
+        if (fail === true) throw new Error("refused");
+        return null;
+      },
+    },
     /**
      * Writes an effect. If `$.fail` is true it throws, otherwise it replies with the event's id and cents.
      */

@@ -29,6 +29,9 @@ export const harness: EngineHarness = {
       credit: `${writeEffect}\ninsert into never select null where ${fails};`,
       failAtCommit: `${writeEffect}\ninsert into children select 1 where ${fails};`,
       endTransaction: `${writeEffect}\ninsert into ends select 1 where ${fails};`,
+      enqueue: `${writeEffect}
+insert into hookonce_outbox (destination, body) values ('mail', :payload), ('mail', 'second');
+insert into never select null where ${fails};`,
       changeNothing: "update effects set cents = 0 where :event_id is null;",
       unusable: "drop table effects;\nselect 1;\nselect missing from effects;",
     },

@@ -4,6 +4,7 @@ import type { EngineHarness } from "./harness.ts";
 import { createHistoryTests } from "./histories.ts";
 import { createInboxTests } from "./inbox.ts";
 import { createKillTests } from "./kills.ts";
+import { createOutboxTests } from "./outbox.ts";
 import { createReaderTests } from "./reader.ts";
 import { createTableTests } from "./tables.ts";
 
@@ -17,6 +18,7 @@ export function engineConformance(name: string, harness: EngineHarness): void {
   createCommitTests(name, harness);
   createReaderTests(name, harness);
   createCounterTests(name, harness);
+  createOutboxTests(name, harness);
   createInboxTests(name, harness);
   createKillTests(name, harness);
 }

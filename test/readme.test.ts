@@ -95,7 +95,7 @@ describe("the README", () => {
     await using inbox = await testInbox({
       files: {
         "migrations/0001.sql": "create table pushes (repo text not null, sha text not null) strict;",
-        "handlers/default/_any.ts": block("ts", 'from "hookonce"'),
+        "handlers/default/_any.ts": block("ts", "insert into pushes"),
       },
     });
     const answer = await inbox.deliver({
@@ -105,6 +105,30 @@ describe("the README", () => {
     });
     expect(answer.body.status).toBe("processed");
     expect(inbox.rows("select * from pushes")).toEqual([{ repo: "ada/engine", sha: "abc" }]);
+  });
+
+  test.each([
+    ["sql", "hookonce_outbox", '{"to":"ada@example.com","text":"Thank you"}'],
+    ["ts", "enqueue(", '{"to":"ada@example.com","text":"Thank you"}'],
+  ])("has a handler in %s that writes a message", async (language, containing, message) => {
+    await using inbox = await testInbox({
+      config: `
+[sources.default]
+provider = "unsigned"
+event_id = "body:$.id"
+type = "body:$.type"
+[destinations.mail]
+url = "http://127.0.0.1:3000/mail"
+sign = "none"`,
+      files: { [`handlers/default/_any.${language}`]: block(language, containing) },
+    });
+    const event = { id: "1", type: "paid", data: { object: { customer_email: "ada@example.com" } } };
+    expect((await inbox.deliver(event)).body.status).toBe("processed");
+    expect((await inbox.deliver(event)).body.status).toBe("duplicate");
+    const rows = inbox.rows(
+      "select destination, event_id, cast(body as text) as body from hookonce_messages",
+    );
+    expect(rows).toEqual([{ destination: "mail", event_id: "1", body: message }]);
   });
 
   test("has a source that ignores test events", async () => {

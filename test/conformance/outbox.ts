@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import type { EventSource } from "../../src/engines/engine.ts";
+import type { EventSource, Job } from "../../src/engines/engine.ts";
 import type { Forward, ListedMessage } from "../../src/engines/outbox.ts";
+import type { AttemptNext, Entry } from "../../src/engines/records.ts";
 import type { EngineHarness } from "./harness.ts";
 import {
   apply,
@@ -42,6 +43,26 @@ async function outcomes(it: OpenEngine, jobs: Parameters<OpenEngine["commit"]>[0
 }
 
 const credit = { credit: "credit", other: "credit" } as const;
+
+/** An event whose TypeScript handler enqueues a message with its own id. */
+const welcome = (id: string, destination: string) =>
+  deliver(id, { type: "code", body: JSON.stringify({ to: destination, id: "welcome" }) });
+
+/** Writes one message. */
+async function one(it: OpenEngine): Promise<ListedMessage> {
+  await it.commit([deliver("a", { source: toApp, at: 1000 })], credit);
+  return (await listed(it))[0] as ListedMessage;
+}
+
+function record(entry: Entry): Job {
+  return { kind: "record", entries: [entry] };
+}
+
+const attempt = (message: number, next: AttemptNext, status = 200): Job =>
+  record({ entry: "attempt", message, at: 2000, ms: 5, status, error: null, answer: "ok", next });
+
+const turned = (state: "open" | "paused"): Job =>
+  record({ entry: "destination", name: "app", state, reason: "410", at: 7 });
 
 /** When messages are written, and when not. */
 export function createOutboxTests(name: string, harness: EngineHarness): void {
@@ -255,9 +276,7 @@ export function createOutboxTests(name: string, harness: EngineHarness): void {
 
     test("in TypeScript with an id of their own are written once for a destination", async () => {
       await using it = await openEngine(harness);
-      const of = (id: string, destination: string) =>
-        deliver(id, { type: "code", body: JSON.stringify({ to: destination, id: "welcome" }) });
-      await it.commit([of("a", "mail"), of("b", "mail"), of("c", "other")], types);
+      await it.commit([welcome("a", "mail"), welcome("b", "mail"), welcome("c", "other")], types);
       const own = (await listed(it)).filter(({ id }) => id === "welcome");
       expect(own.map(({ destination, eventId }) => `${destination} ${eventId}`)).toEqual([
         "mail a",
@@ -285,18 +304,6 @@ export function createOutboxTests(name: string, harness: EngineHarness): void {
   });
 
   describe(`${name}: what becomes of a message`, () => {
-    async function one(it: OpenEngine): Promise<ListedMessage> {
-      await it.commit([deliver("a", { source: toApp, at: 1000 })], credit);
-      return (await listed(it))[0] as ListedMessage;
-    }
-    const attempt = (message: number, next: object, status = 200) =>
-      ({
-        kind: "record",
-        entries: [
-          { entry: "attempt", message, at: 2000, ms: 5, status, error: null, answer: "ok", next } as never,
-        ],
-      }) as const;
-
     test("it is due at once, and not once it is settled", async () => {
       await using it = await openEngine(harness);
       const { row } = await one(it);
@@ -359,7 +366,7 @@ export function createOutboxTests(name: string, harness: EngineHarness): void {
       const { row } = await one(it);
       const again = { kind: "message", action: "resend", message: row, at: 5000 } as const;
       const reader = await it.engine.reader();
-      for (const state of ["dead", "delivered"]) {
+      for (const state of ["dead", "delivered"] as const) {
         await it.commit([attempt(row, { state }, 500)]);
         expect(await outcomes(it, [again])).toEqual(["now waiting"]);
         expect(await reader.message(row)).toMatchObject({ tries: 0, since: 5000, state: "waiting" });
@@ -430,17 +437,12 @@ export function createOutboxTests(name: string, harness: EngineHarness): void {
 
     test("destinations that are paused are remembered", async () => {
       await using it = await openEngine(harness);
-      const entry = (state: "open" | "paused") =>
-        ({
-          kind: "record",
-          entries: [{ entry: "destination", name: "app", state, reason: "410", at: 7 }],
-        }) as const;
-      await it.commit([entry("paused")]);
+      await it.commit([turned("paused")]);
       await it.reopen();
       expect(await (await it.engine.reader()).paused()).toEqual([
         { destination: "app", reason: "410", since: 7 },
       ]);
-      await it.commit([entry("open")]);
+      await it.commit([turned("open")]);
       expect(await (await it.engine.reader()).paused()).toEqual([]);
     });
   });

@@ -44,6 +44,24 @@ export function contradictionsOf(name: string, table: Table): KeyProblem[] {
   return [...found, ...headerProblems(name, tableOf(table["headers"]))];
 }
 
+/**
+ * The most messages to URLs that are under way at a time, of all destinations together. Bun makes at most 256
+ * requests at a time, and one that hangs holds its place: without this limit, one destination could stop the
+ * others, and the requests for a provider's keys.
+ */
+const MAX_REQUESTS = 200;
+
+/** Whether the destinations with a URL may send more messages at a time than the process can. */
+export function sumProblem(
+  destinations: readonly { readonly name: string; readonly kind: string; readonly concurrency: number }[],
+): string | undefined {
+  const urls = destinations.filter(({ kind }) => kind === "url");
+  const sum = urls.reduce((total, { concurrency }) => total + concurrency, 0);
+  if (sum <= MAX_REQUESTS) return undefined;
+  const each = urls.map(({ name, concurrency }) => `${name} ${concurrency}`).join(", ");
+  return `the destinations with a url send up to ${sum} messages at a time (${each}), but hookonce can send ${MAX_REQUESTS}: lower their concurrency`;
+}
+
 /** A name for `.env`. */
 const variable = (destination: string, what: string): string =>
   `${destination}_${what}`.toUpperCase().replaceAll(/\W/g, "_");

@@ -21,7 +21,7 @@ import {
  */
 
 /** The most messages of one destination that are under way at a time. */
-const MAX_CONCURRENCY = 256;
+const MAX_CONCURRENCY = 100;
 
 /** In milliseconds. A timer of the runtime cannot be longer than 24 days. */
 const MAX_TIMEOUT = 7 * 86_400_000;

@@ -1,6 +1,6 @@
 import type { Headers } from "../event.ts";
 import type { Problem } from "../errors.ts";
-import { contradictionsOf, forwardProblems, type KeyProblem } from "./destination-checks.ts";
+import { contradictionsOf, forwardProblems, sumProblem, type KeyProblem } from "./destination-checks.ts";
 import { readDestination, type DestinationTable } from "./destination-schema.ts";
 import { rawSources, SOURCE_NAME, tableOf } from "./schema.ts";
 import { CONFIG_FILE, problemsUnder } from "./schema-problems.ts";
@@ -96,6 +96,11 @@ export function readDestinations(
     for (const problem of [...contradictionsOf(name, value), ...secrets.problems]) report(problem);
     if (table.data !== undefined && problems.length === before)
       destinations.push(destinationOf({ name, lineOf }, table.data, secrets));
+  }
+  const tooMany = sumProblem(destinations);
+  if (tooMany !== undefined) {
+    const line = document.lineOf(["destinations"]);
+    problems.push({ file: CONFIG_FILE, line, message: `destinations: ${tooMany}` });
   }
   for (const [source, table] of sources) {
     for (const { keys, text } of forwardProblems(tableOf(table)["forward"], new Map(written))) {

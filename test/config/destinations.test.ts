@@ -238,28 +238,28 @@ authorization = "hunter2"`),
       withUrl(`concurrency = 0`),
       [
         7,
-        "destinations.app.concurrency: 0 is not a whole number from 1 to 256: write how many messages may be sent at a time, as in concurrency = 4",
+        "destinations.app.concurrency: 0 is not a whole number from 1 to 100: write how many messages may be sent at a time, as in concurrency = 4",
       ],
     ],
-    "concurrency above 256": [
-      withUrl(`concurrency = 257`),
+    "concurrency above 100": [
+      withUrl(`concurrency = 101`),
       [
         7,
-        "destinations.app.concurrency: 257 is not a whole number from 1 to 256: write how many messages may be sent at a time, as in concurrency = 4",
+        "destinations.app.concurrency: 101 is not a whole number from 1 to 100: write how many messages may be sent at a time, as in concurrency = 4",
       ],
     ],
     "concurrency as text": [
       withUrl(`concurrency = "4"`),
       [
         7,
-        'destinations.app.concurrency: "4" is not a whole number from 1 to 256: write how many messages may be sent at a time, as in concurrency = 4',
+        'destinations.app.concurrency: "4" is not a whole number from 1 to 100: write how many messages may be sent at a time, as in concurrency = 4',
       ],
     ],
     "concurrency that is not whole": [
       withUrl(`concurrency = 1.5`),
       [
         7,
-        "destinations.app.concurrency: 1.5 is not a whole number from 1 to 256: write how many messages may be sent at a time, as in concurrency = 4",
+        "destinations.app.concurrency: 1.5 is not a whole number from 1 to 100: write how many messages may be sent at a time, as in concurrency = 4",
       ],
     ],
     "rate of 0": [
@@ -468,6 +468,13 @@ on_stop = "term"`),
       `${START}[[destinations]]\nurl = "http://app/"\n`,
       [5, "destinations is not a table: write a table for each, as in [destinations.app]"],
     ],
+    "more messages at a time than the process can send": [
+      `${START}[destinations.a]\nurl = "http://a/"\nconcurrency = 100\n[destinations.b]\nurl = "http://b/"\nconcurrency = 97\n[destinations.c]\nurl = "http://c/"\n[destinations.d]\ncommand = ["./d"]\nconcurrency = 100\n`,
+      [
+        5,
+        "destinations: the destinations with a url send up to 201 messages at a time (a 100, b 97, c 4), but hookonce can send 200: lower their concurrency",
+      ],
+    ],
     "a mistyped table": [
       `${START}[destination.app]\nurl = "http://app/"\n`,
       [5, "destination is not a key; did you mean destinations?"],
@@ -652,7 +659,7 @@ url = "https://in.example.com/{source}/{body:$.id}?x={body:$.a.b}"
 sign = "standard-webhooks"
 secret = "env:S"
 headers = { X-Tenant = "7", authorization = "env:S" }
-concurrency = 256
+concurrency = 100
 rate = 0.5
 timeout = "7d"
 retry_for = "0s"
@@ -671,7 +678,7 @@ on_stop = "wait"
       secret: "a looked-up value",
       headers: { "x-tenant": "7", authorization: "a looked-up value" },
       secretNames: ["env:S", "env:S"],
-      concurrency: 256,
+      concurrency: 100,
       rate: 0.5,
       timeoutMs: 7 * 86_400_000,
       retryForMs: 0,

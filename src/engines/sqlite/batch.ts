@@ -78,6 +78,7 @@ export function createBatchWriter(
     jobs.takeNotes(); // drop the notes of runs that were undone
     try {
       if (!transaction.begin()) return { begun, error: undefined, why: "locked" };
+      jobs.begin();
       for (const job of list) {
         const alone = jobs.runsAlone(job, handlers);
         if (alone && begun > 0) break;

@@ -31,6 +31,11 @@ export function checkKeyword(keyword: string): void {
 /** The table behind the view `hookonce_outbox`, into which handlers insert. */
 const ENQUEUED = "hookonce_enqueued";
 
+const enqueueing = new WeakSet<Database>();
+
+/** Whether a handler of this connection inserts into the view `hookonce_outbox`. */
+export const enqueues = (db: Database): boolean => enqueueing.has(db);
+
 /** Bound values, of any type that bun:sqlite accepts. */
 type Values = Parameters<Statement["run"]>;
 
@@ -65,7 +70,9 @@ export function prepareAllowed(db: Database, { text, keyword, parameters }: SqlS
   const program = programOf(db, text);
   // Through the view, and not by its name.
   const isEnqueued = (table: string): boolean => table === ENQUEUED && !text.toLowerCase().includes(ENQUEUED);
-  const own = ownTablesWrittenBy(db, text, program).filter((table) => !isEnqueued(table));
+  const written = ownTablesWrittenBy(db, text, program);
+  if (written.some(isEnqueued)) enqueueing.add(db);
+  const own = written.filter((table) => !isEnqueued(table));
   if (own.length === 0) return { statement, reads: false, writesView: writesView(program), parameters };
   throw new HookonceError(
     "statement_refused",

@@ -45,7 +45,7 @@ export function createHandlerRuns(
   policy: Policy,
   interrupted: InterruptedRuns,
   marker: Pick<Marker, "begin" | "end">,
-  outbox: Pick<Outbox, "destinationsOf" | "beforeHandler" | "write">,
+  outbox: Pick<Outbox, "destinationsOf" | "write">,
   /** Called at the end of each run of a TypeScript handler, while it is still marked. */
   checkAfterCode: () => void = () => {},
 ): HandlerRuns {
@@ -104,7 +104,6 @@ export function createHandlerRuns(
     destinationsOf,
     run(source, handler, input, { element = false, destinations, ...sending }) {
       const chosen = destinations ?? destinationsOf(source, input);
-      if (handler !== null) outbox.beforeHandler();
       const ran = handler === null ? nothing : runHandler(source, handler, input, element);
       if (chosen.length > 0 || handler !== null)
         blaming(() => outbox.write(source, input, chosen, sending, handler !== null));

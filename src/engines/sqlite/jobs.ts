@@ -21,6 +21,8 @@ export type BatchBodies = Pick<Map<object, number>, "get" | "set">;
 
 /** What each job does inside the open transaction. batch.ts handles savepoints and repeated runs. */
 export interface Jobs {
+  /** Call it when a transaction has begun. */
+  begin(): void;
   /** @throws what the handler throws. The caller undoes the job and calls {@link Jobs.recordFailure} */
   run(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult;
   /** Records that a job failed and was undone. Returns an error if nothing is recorded of it. */
@@ -305,5 +307,12 @@ export function createJobs(
     return failure !== undefined && handler !== null && policy.isQuarantined(failure, handler);
   }
 
-  return { run, recordFailure, runsAlone, isOfHandler: runs.hasThrown, takeNotes: () => runs.takeNotes() };
+  return {
+    begin: () => outbox.begin(),
+    run,
+    recordFailure,
+    runsAlone,
+    isOfHandler: runs.hasThrown,
+    takeNotes: () => runs.takeNotes(),
+  };
 }

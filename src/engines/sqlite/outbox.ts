@@ -2,6 +2,7 @@ import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf } from "../../errors.ts";
 import type { EngineOptions, EventSource, HandlerInput } from "../engine.ts";
 import { createConditions } from "./bindings.ts";
+import { enqueues } from "./gate.ts";
 import { idProblem, messageIdOf } from "./message-ids.ts";
 
 /** What messages are written for. */
@@ -22,8 +23,8 @@ export interface Outbox {
    * @throws HookonceError `where_failed`
    */
   destinationsOf(source: EventSource, input: HandlerInput): readonly string[];
-  /** Looks what other processes have inserted into the view `hookonce_outbox`, before a handler runs. */
-  beforeHandler(): void;
+  /** Looks what other processes have inserted into the view `hookonce_outbox`. Call it when a transaction begins. */
+  begin(): void;
   /**
    * Writes a message for each destination, and makes messages of what the handler has inserted into the view.
    *
@@ -100,7 +101,7 @@ export function createOutbox(
       return [...new Set(taking.map(({ destination }) => destination))];
     },
 
-    beforeHandler() {
+    begin() {
       foreign = (lastEnqueued.values()[0]?.[0] ?? 0) as number;
     },
 
@@ -115,7 +116,7 @@ export function createOutbox(
         insert.run(idOf(destination, 0), destination, ...about, null, null, null);
         written.add(destination);
       }
-      const rows = ran ? rowsAfter(foreign, -1) : [];
+      const rows = ran && enqueues(db) ? rowsAfter(foreign, -1) : [];
       const last = rows.at(-1);
       if (last === undefined) return;
       const counts = new Map<string, number>();

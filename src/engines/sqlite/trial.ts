@@ -95,6 +95,7 @@ export function openTrial(options: TrialOptions): Trial | "copy" | { readonly wh
     dryRun(job, handlers) {
       if (!transaction.begin()) return undefined;
       try {
+        dryJobs.begin();
         const { outcome } = dryJobs.run(job, handlers, new Map()) as Result;
         const tables = changes.rows().map(({ rows: _rows, ...counts }) => counts);
         return outcome === "processed" ? { tables } : {};
@@ -109,6 +110,7 @@ export function openTrial(options: TrialOptions): Trial | "copy" | { readonly wh
       let ran: Ran;
       let eventId: string;
       try {
+        jobs.begin();
         const only = { for: () => handler, files: [] };
         const job = jobFor(event);
         eventId = job.kind === "delivery" ? job.event.input.id : job.eventId;

@@ -1,0 +1,130 @@
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { createOutbox } from "../../../src/engines/sqlite/outbox.ts";
+import { HookonceError } from "../../../src/errors.ts";
+import { testInbox, type TestInbox } from "../../support/test-inbox.ts";
+
+/** The view `hookonce_outbox`, into which handlers and other processes insert. */
+
+const MAIL = "insert into hookonce_outbox (destination, body) values ('mail', :event_id);";
+
+const written = (inbox: TestInbox): string[] =>
+  inbox
+    .rows("select destination, event_id, cast(body as text) as body from hookonce_messages order by id")
+    .map((row: { destination: string; event_id: string; body: string }) =>
+      [row.destination, row.event_id, row.body].join(" "),
+    );
+
+/** Inserts as another process does. */
+function insertElsewhere({ databasePath }: TestInbox, ...values: [destination: string, body: string]): void {
+  using db = new Database(databasePath, { strict: true });
+  db.run("insert into hookonce_outbox (destination, body) values (?, ?)", values);
+}
+
+test("what another process has inserted never becomes a message of an event", async () => {
+  await using inbox = await testInbox({ files: { "handlers/default/_any.sql": MAIL } });
+  insertElsewhere(inbox, "mail", "from elsewhere");
+  await inbox.deliver({ event_id: "a", type: "paid" });
+  insertElsewhere(inbox, "mail", "from elsewhere, too");
+  await inbox.deliver({ event_id: "b", type: "paid" });
+  expect(written(inbox)).toEqual(["mail a a", "mail b b"]);
+  expect(inbox.value("select count(*) from hookonce_enqueued")).toBe(2);
+});
+
+test("a trigger of the user's own tables may insert into it", async () => {
+  const trigger = `create table users (email text) strict;
+create trigger welcome after insert on users begin
+  insert into hookonce_outbox (destination, body, id) values ('mail', new.email, 'welcome-' || new.email);
+end;`;
+  await using inbox = await testInbox({
+    files: {
+      "migrations/0001.sql": trigger,
+      "handlers/default/_any.sql": "insert into users values (:payload ->> '$.email');",
+    },
+  });
+  await inbox.deliver({ event_id: "a", type: "joined", email: "ada" });
+  await inbox.deliver({ event_id: "b", type: "joined", email: "ada" });
+  expect(written(inbox)).toEqual(["mail a ada"]);
+});
+
+test("a message is undone with the db.transaction that enqueued it", async () => {
+  const code = `import { handler } from "hookonce";
+export default handler(({ event, db, enqueue }) => {
+  enqueue("mail", "kept");
+  try {
+    db.transaction(() => {
+      enqueue("mail", "undone");
+      throw new Error("no");
+    });
+  } catch {}
+});`;
+  await using inbox = await testInbox({ files: { "handlers/default/_any.ts": code } });
+  await inbox.deliver({ event_id: "a", type: "paid" });
+  expect(written(inbox)).toEqual(["mail a kept"]);
+});
+
+test("enqueue throws once the handler has returned", async () => {
+  const code = `import { handler } from "hookonce";
+let late;
+export default handler(({ event, db, enqueue }) => {
+  if (late === undefined) late = enqueue;
+  else late("mail", "late");
+});`;
+  await using inbox = await testInbox({ files: { "handlers/default/_any.ts": code } });
+  await inbox.deliver({ event_id: "a", type: "paid" });
+  const { status, body } = await inbox.deliver({ event_id: "b", type: "paid" });
+  expect([status, body.status]).toEqual([500, "failed"]);
+  expect(inbox.value("select code from hookonce_failures")).toBe("handler_finished");
+  expect(written(inbox)).toEqual([]);
+});
+
+test.each([
+  ["insert into hookonce_enqueued (destination, body) values ('mail', 'x');", "hookonce_enqueued"],
+  ["insert into HOOKONCE_Enqueued (destination, body) values ('mail', 'x');", "hookonce_enqueued"],
+  ["delete from hookonce_enqueued;", "hookonce_enqueued"],
+  ["insert into hookonce_messages (message_id) values ('x');", "hookonce_messages"],
+  ["update hookonce_messages set state = 'waiting';", "hookonce_messages"],
+  ["delete from hookonce_outbox;", "cannot modify hookonce_outbox because it is a view"],
+])("a handler is refused that runs %s", async (statement, message) => {
+  await expect(testInbox({ files: { "handlers/default/_any.sql": statement } })).rejects.toThrow(message);
+});
+
+test("rows of other processes become messages; what cannot be sent is dead and says why", async () => {
+  await using inbox = await testInbox();
+  insertElsewhere(inbox, "mail", "good");
+  insertElsewhere(inbox, "app", "refused");
+  insertElsewhere(inbox, "later", "its destination may come");
+  using db = new Database(inbox.databasePath, { strict: true });
+  db.run("insert into hookonce_outbox (destination, body, id) values ('mail', 'bad id', 'a b')");
+  db.run("insert into hookonce_outbox (destination, body, headers) values ('mail', 'bad headers', '[1]')");
+  db.run(
+    "insert into hookonce_outbox (destination, body, id) values ('mail', 'own', 'mine'), ('mail', 'again', 'mine')",
+  );
+  const outbox = createOutbox(db, (destination) =>
+    destination === "mail"
+      ? undefined
+      : new HookonceError(destination === "app" ? "enqueue_refused" : "unknown_destination", "it cannot"),
+  );
+  outbox.adopt(7000);
+  const rows = inbox.rows(
+    "select cast(body as text) as body, state, last_error as error, event_id, created_at from hookonce_messages order by id",
+  );
+  expect(rows).toMatchObject([
+    { body: "good", state: "waiting", error: null, event_id: "", created_at: 7000 },
+    { body: "refused", state: "dead", error: "it cannot" },
+    { body: "its destination may come", state: "waiting" },
+    { body: "bad id", state: "dead", error: expect.stringContaining("its id must have") },
+    { body: "bad headers", state: "dead", error: expect.stringContaining("headers must be a JSON object") },
+    { body: "own", state: "waiting" },
+  ]);
+  expect(inbox.value("select count(*) from hookonce_enqueued")).toBe(0);
+});
+
+test.each([
+  ["insert into hookonce_outbox (destination, body) values ('mail', null)", "NOT NULL constraint failed"],
+  ["insert into hookonce_outbox (body) values ('x')", "NOT NULL constraint failed"],
+])("%s is refused", async (statement, message) => {
+  await using inbox = await testInbox();
+  using db = new Database(inbox.databasePath, { strict: true });
+  expect(() => db.run(statement)).toThrow(message);
+});

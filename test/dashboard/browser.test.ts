@@ -266,7 +266,7 @@ describeUnless(noBrowser ?? onlyInFullRun(), "the page in chromium", () => {
     120_000,
   );
 
-  /** `HOOKONCE_TEST_ALL=1 HOOKONCE_SCREENSHOTS=1` writes them into docs/, where the README shows them. */
+  /** `HOOKONCE_TEST_ALL=1 HOOKONCE_SCREENSHOTS=1` writes them into screenshots/. The README shows them. */
   test("the README's screenshots take less than 300 kB", async () => {
     const { page } = await loggedIn();
     await page.setViewportSize({ width: 1200, height: 720 });
@@ -279,7 +279,7 @@ describeUnless(noBrowser ?? onlyInFullRun(), "the page in chromium", () => {
       const image = await page.screenshot({ type: "jpeg", quality: 80 });
       bytes += image.length;
       if (process.env["HOOKONCE_SCREENSHOTS"] === "1")
-        await Bun.write(join(import.meta.dir, `../../docs/${name}.jpg`), image);
+        await Bun.write(join(import.meta.dir, `screenshots/${name}.jpg`), image);
     }
     expect(bytes).toBeLessThan(300_000);
   }, 60_000);

@@ -193,7 +193,7 @@ function createStandardSigning(
 
 /** RFC 9110, 7.6.1, and what a client writes itself. */
 const OF_THE_CONNECTION =
-  /^(?:connection|keep-alive|proxy-.+|te|trailer|transfer-encoding|upgrade|expect|host|content-length)$/;
+  /^(?:connection|keep-alive|proxy-.+|te|trailer|transfer-encoding|upgrade|expect|host|content-length|accept-encoding)$/;
 
 function endToEnd(headers: Headers): Headers {
   const named = new Set(

@@ -9,6 +9,7 @@ import {
   type SignedDestination,
 } from "../../src/providers/sign-again.ts";
 import { createSource, type SourceSettings } from "../../src/providers/source.ts";
+import { sign } from "../../src/providers/verifier.ts";
 import { certificateFor } from "../../src/providers/schemes/self-signed.ts";
 import { signerFor, URL_OF_IT, type Signer } from "./preset-samples.ts";
 import { NOW } from "./signed-inbox.ts";
@@ -105,3 +106,48 @@ export function sendOn(
 export function receiverOf(settings: SourceSettings): SourceSettings {
   return { ...settings, publicUrl: DESTINATION };
 }
+
+export const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
+export const textOf = ({ body }: Pick<OutgoingRequest, "body">): string => Buffer.from(body).toString();
+export const valueOf = (request: Pick<OutgoingRequest, "body">): unknown => JSON.parse(textOf(request));
+
+/** A delivery of this body, signed by the provider. */
+export function deliver(
+  { signer, settings }: Sending,
+  body: Uint8Array,
+  headers: Record<string, string> = {},
+  url = URL_OF_IT,
+): Promise<MessageToSign[]> {
+  const { scheme = signer.provider.scheme } = settings;
+  const request = { method: "POST", url, headers: { "content-type": "application/json", ...headers }, body };
+  const signed = sign({ ...signer.provider, scheme }, request, signer.keys, NOW);
+  return signed.then((one) => receivedBy(settings, { ...one, url: one.url }, NOW, signer.fetch));
+}
+
+export async function deliverOne(...delivery: Parameters<typeof deliver>): Promise<MessageToSign> {
+  const [message, ...others] = await deliver(...delivery);
+  if (message === undefined || others.length > 0) throw new Error("the delivery is not of one event");
+  return message;
+}
+
+/** What the source reads of a request at the destination, if it has these secrets. */
+export const arriving = (
+  { signer, settings }: Sending,
+  request: OutgoingRequest,
+  secrets: readonly string[] = settings.secrets,
+): Promise<MessageToSign[]> =>
+  receivedBy({ ...receiverOf(settings), secrets }, request, TWO_DAYS_LATER, signer.fetch);
+
+/** The error with which an attempt is refused. */
+async function refused(attempt: Promise<unknown>): Promise<HookonceError> {
+  try {
+    await attempt;
+  } catch (error) {
+    if (error instanceof HookonceError) return error;
+    throw error;
+  }
+  throw new Error("it is accepted");
+}
+
+export const refusal = async (attempt: Promise<unknown>): Promise<string> => (await refused(attempt)).code;
+export const reason = async (attempt: Promise<unknown>): Promise<string> => (await refused(attempt)).message;

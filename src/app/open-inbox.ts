@@ -2,7 +2,14 @@ import type { Hono } from "hono";
 import type { Logger } from "pino";
 import type { Config } from "../config/load.ts";
 import { BODY_BUDGET, BODY_RESERVE } from "../config/schema.ts";
-import { SLOW_RUN_MS, type Engine, type Handlers, type Health, type RunNote } from "../engines/engine.ts";
+import {
+  SLOW_RUN_MS,
+  type Engine,
+  type EngineOptions,
+  type Handlers,
+  type Health,
+  type RunNote,
+} from "../engines/engine.ts";
 import type { OpenStore, ServeLock, StartPlan, Store } from "../engines/store.ts";
 import type { WatchLimits } from "../engines/watchdog.ts";
 import { reportOf } from "../engines/late-error.ts";
@@ -17,6 +24,7 @@ import { policy } from "../inbox/decide.ts";
 import { createQueue, type Queue, type QueueOptions } from "../inbox/queue.ts";
 import type { Source } from "../providers/source.ts";
 import { requireFreeDescriptor } from "./free-descriptors.ts";
+import { enqueueProblemOf } from "./enqueue-problem.ts";
 import type { Healing } from "./healing.ts";
 import type { Service, Services } from "./services.ts";
 import { rulesOf } from "./source-rules.ts";
@@ -32,6 +40,8 @@ export interface OpenInboxOptions {
   /** Unix milliseconds. */
   readonly clock: () => number;
   readonly onFatal: (error: unknown) => void;
+  /** Called with destinations for which messages have become durable. */
+  readonly onMessages?: EngineOptions["onMessages"];
   readonly acceptIdChange?: boolean;
   /** Only tests and measurements change these. */
   readonly storage?: Parameters<Store["open"]>[2];
@@ -112,6 +122,8 @@ async function engineStep(options: OpenInboxOptions) {
           { handler, ...reportOf(error) },
           "a handler's promise was rejected after the handler had failed",
         ),
+      enqueueProblem: enqueueProblemOf(options.config.destinations),
+      onMessages: options.onMessages,
       watch: options.watch,
       onNotWatched: (reason) =>
         log.warn({ reason }, "handlers are not watched: one that never returns blocks hookonce"),

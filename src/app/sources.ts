@@ -104,6 +104,7 @@ export function settingsOf(
     sameBody: source.same_body,
     dedupWindow: source.dedup_window,
     newestWins: source.newest_wins,
+    forward: source.forward,
     testEvents: source.test_events,
     retryFor: source.retry_for,
     handlers: source.handlers,

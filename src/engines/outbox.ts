@@ -1,15 +1,8 @@
 import type { Headers } from "../event.ts";
 
-/** What an engine stores of messages, and how it is read. */
+export type { Forward } from "../providers/forward.ts";
 
-/** A destination that a source's events are sent to. */
-export interface Forward {
-  readonly destination: string;
-  /** Whether events of this type are sent. */
-  readonly takes: (type: string) => boolean;
-  /** An SQL expression over the bindings of SQL handlers. If it is false or NULL, the event is not sent. */
-  readonly where: string | undefined;
-}
+/** What an engine stores of messages, and how it is read. */
 
 export const MESSAGE_STATES = [
   "waiting",
@@ -148,7 +141,10 @@ export interface PausedDestination {
 export type MaybePromise<T> = T | Promise<T>;
 
 export interface OutboxReader {
-  /** Messages of a destination that are to be sent by now, the longest due first. */
+  /**
+   * Messages of a destination that are to be sent by now, the longest due first. Resolves once their events are
+   * durable: after a power cut, a receiver would otherwise know of an event that hookonce does not.
+   */
   dueMessages(destination: string, now: number, limit: number): MaybePromise<readonly DueMessage[]>;
   /** When the next message of a destination is to be sent; null if none waits. */
   nextDue(destination: string): MaybePromise<number | null>;

@@ -25,6 +25,7 @@ import {
 } from "./batch-split.ts";
 import { compileTestMarks, type IsTest } from "./test-marks.ts";
 import { dedupWindowOf } from "./dedup-window.ts";
+import { compileForwards, type Forward, type ForwardRule } from "./forward.ts";
 import { compileNewest, type NewestRule, type PlaceOf } from "./newest.ts";
 import { canonical, compileSelector, inWords, type Selector } from "./body/selector.ts";
 import { kindOf, type Scheme } from "./schemes.ts";
@@ -55,6 +56,7 @@ export interface SourceSettings {
   /** In milliseconds. */
   readonly dedupWindow?: number | undefined;
   readonly newestWins?: readonly NewestRule[] | undefined;
+  readonly forward?: readonly ForwardRule[] | undefined;
   /** In milliseconds. */
   readonly retryFor?: number | undefined;
   /** The source whose handlers this one shares. */
@@ -92,6 +94,8 @@ export interface Source extends StoredReads {
   readonly dedupWindowMs: number | undefined;
   /** The event's key and version. Undefined if the source has no `newest_wins`. */
   readonly placeOf: PlaceOf | undefined;
+  /** Where its events are sent on. */
+  readonly forwards: readonly Forward[];
   /** How long hookonce runs a failed event again by itself, in milliseconds. */
   readonly retryForMs: number;
   /** How long the provider may retry a delivery, in milliseconds. */
@@ -212,6 +216,7 @@ export function createSource(
     sameBody: settings.sameBody === "duplicate",
     dedupWindowMs: dedupWindowOf(settings, scheme),
     placeOf: newestWins.length === 0 ? undefined : compileNewest(newestWins),
+    forwards: compileForwards(settings.forward ?? []),
     retryForMs: settings.retryFor ?? provider.retryForMs ?? 0,
     retryWindowMs: provider.retryWindowMs,
     eventIdRule: ruleOf(eventId, batch),

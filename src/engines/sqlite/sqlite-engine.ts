@@ -84,7 +84,7 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
   return {
     overlaps: sync !== null,
     async reader() {
-      reader ??= openReaderLater(connection.filename, files);
+      reader ??= openReaderLater(connection.filename, files, durability);
       try {
         return await reader;
       } catch (error) {
@@ -192,10 +192,17 @@ function checkpointOf(
   return markingLog(connection, countingRows(connection, checkpoint), generationOf(connection));
 }
 
-async function openReaderLater(path: string, files: FileWatch) {
+async function openReaderLater(path: string, files: FileWatch, durability: Durability) {
   // Loaded on first use, because drizzle adds 10 ms to a start.
   const { openReader } = await import("./reader.ts");
-  return explainReads(openReader(new Database(path, { readonly: true, strict: true })), files);
+  const reader = openReader(new Database(path, { readonly: true, strict: true }));
+  const dueMessages: typeof reader.dueMessages = async (...args) => {
+    const due = await reader.dueMessages(...args);
+    // A commit can be read before it is on the disk.
+    if (due.length > 0) await durability.after(0);
+    return due;
+  };
+  return explainReads({ ...reader, dueMessages }, files);
 }
 
 export async function handlerModules(): Promise<Readonly<Record<string, object>>> {

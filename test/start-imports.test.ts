@@ -43,6 +43,8 @@ test.each([
   "drizzle-orm/bun-sqlite",
   "drizzle-orm/sqlite-core",
   join("app", "admin-apps.ts"),
+  join("app", "sending.ts"),
+  join("outbox", "dispatch.ts"),
   join("http", "admin", "routes.ts"),
   join("handlers", "modules.ts"),
   join("handlers", "ts-module.ts"),

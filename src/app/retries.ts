@@ -1,4 +1,5 @@
 import { messageOf } from "../errors.ts";
+import { passed } from "../outbox/passed.ts";
 import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
 
@@ -65,18 +66,4 @@ export async function startRetries(
       return ended;
     },
   }));
-}
-
-/** Waits, on the monotonic clock. @returns false if the signal came first */
-function passed(ms: number, signal: AbortSignal): Promise<boolean> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve(!signal.aborted);
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener("abort", end);
-    if (signal.aborted) end();
-  });
 }

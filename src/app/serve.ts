@@ -16,6 +16,7 @@ import { createHealing } from "./healing.ts";
 import type { Log } from "../logging/log.ts";
 import { createReceiver, openInbox, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
 import type { BackgroundJobs } from "../inbox/background-jobs.ts";
+import { createOutbox } from "./outbox.ts";
 import { createServices, type Services } from "./services.ts";
 import { refuseUnsigned } from "./unsigned-sources.ts";
 
@@ -81,6 +82,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
     exitNow(log);
   };
   const services = createServices();
+  const outbox = createOutbox({ config, sources, log: logger, clock: Date.now, stop });
   let port: HttpServer | undefined;
   const inbox = await openInbox(services, {
     config,
@@ -89,6 +91,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
     log: logger,
     clock: Date.now,
     onFatal,
+    onMessages: outbox.onMessages,
     acceptIdChange: options.acceptIdChange ?? false,
     signal: stop,
     healing,
@@ -109,6 +112,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   const { page, jobs } = await startAdmin(services, inbox, shown);
   await startRetries(services, inbox, upkeep);
   await watchDescriptors(services, server, logger);
+  await outbox.start(services, inbox);
   await startReceiving(services, server, inbox, { sources, refused, onAccepted: matched.note, log });
   resumeJobs(jobs, logger);
   const end = (): void => {

@@ -37,6 +37,8 @@ export type ConfiguredDestination = DestinationCommon &
         readonly headers: Headers;
         /** The references to its secrets, such as `env:APP_TOKEN`. */
         readonly secretNames: readonly string[];
+        /** What was found for them. */
+        readonly secrets: readonly string[];
       }
     | {
         readonly kind: "command";
@@ -115,6 +117,7 @@ interface LookedUp {
   readonly secret: string | undefined;
   readonly headers: Headers;
   readonly names: readonly string[];
+  readonly found: readonly string[];
   readonly problems: readonly KeyProblem[];
 }
 
@@ -122,10 +125,15 @@ interface LookedUp {
 function lookUpAll(table: DestinationTable | undefined, lookUp: SecretLookup | null): LookedUp {
   const problems: KeyProblem[] = [];
   const names: string[] = [];
+  const values: string[] = [];
   const find = (keys: readonly string[], reference: string): string | undefined => {
     names.push(reference);
     const found = lookUp?.(reference);
-    if (found === undefined || "secret" in found) return found?.secret;
+    if (found === undefined) return undefined;
+    if ("secret" in found) {
+      values.push(found.secret);
+      return found.secret;
+    }
     problems.push({ keys, text: found.problem });
     return undefined;
   };
@@ -142,7 +150,7 @@ function lookUpAll(table: DestinationTable | undefined, lookUp: SecretLookup | n
         text: "the value has a character that no header may contain, such as a line break: remove it",
       });
   }
-  return { secret, headers, names, problems };
+  return { secret, headers, names, found: values, problems };
 }
 
 const isReference = (text: string): boolean => /^(?:env|file):./.test(text);
@@ -150,7 +158,7 @@ const isReference = (text: string): boolean => /^(?:env|file):./.test(text);
 function destinationOf(
   place: Pick<DestinationCommon, "name" | "lineOf">,
   table: DestinationTable,
-  { secret, headers, names }: LookedUp,
+  { secret, headers, names, found }: LookedUp,
 ): ConfiguredDestination {
   const { url, command = [], sign = "provider", on_stop: onStop = "kill" } = table;
   const defaults = url === undefined ? DEFAULTS.command : DEFAULTS.url;
@@ -162,5 +170,5 @@ function destinationOf(
     retryForMs: table.retry_for ?? DEFAULTS.retryForMs,
   };
   if (url === undefined) return { kind: "command", ...common, command, onStop };
-  return { kind: "url", ...common, url, sign, secret, headers, secretNames: names };
+  return { kind: "url", ...common, url, sign, secret, headers, secretNames: names, secrets: found };
 }

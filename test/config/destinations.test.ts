@@ -630,6 +630,7 @@ test("a destination has the documented defaults", () => {
       secret: undefined,
       headers: {},
       secretNames: [],
+      secrets: [],
       concurrency: 4,
       rate: undefined,
       timeoutMs: 15_000,
@@ -678,6 +679,7 @@ on_stop = "wait"
       secret: "a looked-up value",
       headers: { "x-tenant": "7", authorization: "a looked-up value" },
       secretNames: ["env:S", "env:S"],
+      secrets: ["a looked-up value", "a looked-up value"],
       concurrency: 100,
       rate: 0.5,
       timeoutMs: 7 * 86_400_000,
@@ -686,7 +688,11 @@ on_stop = "wait"
     { kind: "command", command: ["/srv/deploy.sh"], onStop: "wait" },
   ]);
   // A command that sends nothing needs no secrets.
-  expect(load(toml, null).destinations[0]).toMatchObject({ secret: undefined, headers: { "x-tenant": "7" } });
+  expect(load(toml, null).destinations[0]).toMatchObject({
+    secret: undefined,
+    secrets: [],
+    headers: { "x-tenant": "7" },
+  });
 });
 
 test("forward is a list of destinations and of tables", () => {
@@ -711,5 +717,5 @@ test("the config may contain the values of harmless headers", () => {
   };
   const table = Object.entries(values).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
   const config = load(withUrl(`headers = { ${table.join(", ")} }`));
-  expect(config.destinations[0]).toMatchObject({ headers: values, secretNames: [] });
+  expect(config.destinations[0]).toMatchObject({ headers: values, secretNames: [], secrets: [] });
 });

@@ -1,0 +1,96 @@
+import type { EngineOptions } from "../engines/engine.ts";
+import { messageOf } from "../errors.ts";
+import type { Dispatcher } from "../outbox/dispatch.ts";
+import { passed } from "../outbox/passed.ts";
+import { unknownDestination } from "../outbox/unknown-destination.ts";
+import type { OutboxView } from "../outbox/view.ts";
+import type { Inbox } from "./open-inbox.ts";
+import type { SendingOptions } from "./sending.ts";
+import type { Services } from "./services.ts";
+
+export interface OutboxOptions extends SendingOptions {
+  /** From here on no message is started, while deliveries are still answered. */
+  readonly stop: AbortSignal;
+}
+
+/** Sends on what the inbox writes. */
+export interface Outbox extends OutboxView {
+  readonly onMessages: NonNullable<EngineOptions["onMessages"]>;
+  start(services: Services, inbox: Pick<Inbox, "engine" | "queue">): Promise<void>;
+}
+
+/** How long to wait after an error before the next try to start, in milliseconds. */
+const AFTER_ERROR_MS = 10_000;
+
+/**
+ * The code that sends is loaded after the start, and only if there are destinations or messages. Until then, and
+ * without them, nothing is being sent.
+ */
+export function createOutbox(options: OutboxOptions): Outbox {
+  const { config, log, stop } = options;
+  let running: Dispatcher | undefined;
+  let starting: Promise<Dispatcher | undefined> | undefined;
+  let ended: Promise<void> | undefined;
+  const ending = new AbortController();
+  const { signal } = ending;
+
+  async function load(inbox: Pick<Inbox, "engine" | "queue">): Promise<Dispatcher | undefined> {
+    const reader = await inbox.engine.reader();
+    const isNeeded =
+      config.destinations.length > 0 ||
+      (await reader.hasEnqueued()) ||
+      (await reader.depths(1)).some(({ state }) => state === "waiting" || state === "sending");
+    if (!isNeeded) return undefined;
+    const { startSending } = await import("./sending.ts");
+    running = await startSending(options, inbox, reader);
+    return running;
+  }
+
+  async function loadUntil(inbox: Pick<Inbox, "engine" | "queue">): Promise<Dispatcher | undefined> {
+    let failing = false;
+    while (!signal.aborted) {
+      try {
+        return await load(inbox);
+      } catch (error) {
+        // A stop closes the database, perhaps while it is being read.
+        if (signal.aborted) return undefined;
+        if (!failing) log.error({ cause: messageOf(error) }, "nothing is sent on: it is tried again");
+        failing = true;
+        await passed(AFTER_ERROR_MS, signal);
+      }
+    }
+    return undefined;
+  }
+
+  async function stopAll(): Promise<void> {
+    ending.abort();
+    await (await starting)?.stop();
+  }
+
+  function end(): Promise<void> {
+    return (ended ??= stopAll());
+  }
+
+  async function sendingTo(name: string): Promise<Dispatcher> {
+    const dispatcher = await starting;
+    if (dispatcher !== undefined) return dispatcher;
+    throw unknownDestination(name, []);
+  }
+
+  return {
+    onMessages(destinations) {
+      for (const name of destinations) running?.wake(name);
+    },
+    isSending: (row) => running?.isSending(row) ?? false,
+    destinations: () => running?.destinations() ?? [],
+    pause: async (name, ...rest) => (await sendingTo(name)).pause(name, ...rest),
+    resume: async (name, actor) => (await sendingTo(name)).resume(name, actor),
+    wake: (name) => running?.wake(name),
+    async start(services, inbox) {
+      starting = loadUntil(inbox);
+      // Commands and requests come to their end while deliveries in flight are still answered.
+      stop.addEventListener("abort", () => void end());
+      await services.start(() => ({ name: "outbox", stop: end }));
+    },
+  };
+}

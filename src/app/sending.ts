@@ -1,0 +1,88 @@
+import type { ConfiguredDestination } from "../config/destinations.ts";
+import type { Reader } from "../engines/reader.ts";
+import { createCommandSender } from "../outbox/command-sender.ts";
+import { startDispatch, type Destination, type Dispatcher, type OnStarted } from "../outbox/dispatch.ts";
+import { endLeftover } from "../outbox/process-groups.ts";
+import type { Sender } from "../outbox/sender.ts";
+import { createUrlSender } from "../outbox/url-sender.ts";
+import { providers } from "../providers/presets.ts";
+import { createForwardSigner } from "../providers/sign-again.ts";
+import type { SourceSettings } from "../providers/source.ts";
+import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
+import { settingsOf } from "./sources.ts";
+
+export type SendingOptions = Pick<OpenInboxOptions, "config" | "sources" | "log" | "clock">;
+
+/** Makes a sender for each destination of the config, and starts to send. */
+export function startSending(
+  options: SendingOptions,
+  { queue }: Pick<Inbox, "queue">,
+  reader: Reader,
+): Promise<Dispatcher> {
+  const { config, sources, log, clock } = options;
+  const senders = { ...options, settingsOf: settingsIn(options) };
+  return startDispatch({
+    destinations: config.destinations.map((one) => destinationOf(one, senders)),
+    reader,
+    write: async (entries) => void (await queue.write({ kind: "record", entries })),
+    readsOf: (source) => sources.get(source),
+    endLeftover: ({ pid, startedAt, bootId }) =>
+      endLeftover({ pid, startedAt: startedAt ?? "", bootId: bootId ?? "" }),
+    log,
+    clock,
+    random: Math.random,
+  });
+}
+
+interface SenderOptions extends SendingOptions {
+  readonly settingsOf: (source: string) => SourceSettings | undefined;
+}
+
+function destinationOf(destination: ConfiguredDestination, options: SenderOptions): Destination {
+  return {
+    ...destination,
+    createSender: (onStarted) =>
+      destination.kind === "url"
+        ? urlSender(destination, options)
+        : commandSender(destination, options, onStarted),
+  };
+}
+
+type Kind<K extends ConfiguredDestination["kind"]> = Extract<ConfiguredDestination, { kind: K }>;
+
+function urlSender(destination: Kind<"url">, { config, clock, settingsOf }: SenderOptions): Sender {
+  const { url, timeoutMs, secrets } = destination;
+  return createUrlSender({
+    url,
+    timeoutMs,
+    sign: createForwardSigner(destination, settingsOf),
+    // A provider that sends its secret itself is signed for with it.
+    secrets: [...secrets, ...config.sources.flatMap((source) => source.secrets)],
+    clock,
+  });
+}
+
+function commandSender(
+  { command, timeoutMs }: Kind<"command">,
+  { config }: SenderOptions,
+  onStarted: OnStarted,
+): Sender {
+  return createCommandSender({
+    command,
+    inboxFolder: config.inboxFolder,
+    environment: process.env,
+    secretVariables: config.secretVariables,
+    timeoutMs,
+    onStarted: (message, { pid, startedAt, bootId }) =>
+      onStarted(message, { pid, startedAt: startedAt || null, bootId: bootId || null }),
+  });
+}
+
+function settingsIn({ config }: SendingOptions): SenderOptions["settingsOf"] {
+  const made = new Map<string, SourceSettings>();
+  for (const source of config.sources) {
+    const preset = providers.get(source.provider);
+    if (preset !== undefined) made.set(source.name, settingsOf(source, preset, config.sources));
+  }
+  return (name) => made.get(name);
+}

@@ -1,0 +1,245 @@
+import type { OutboxReader, StoredMessage } from "../engines/outbox.ts";
+import { messageOf } from "../errors.ts";
+import type { BodyRoom } from "./body-room.ts";
+import { createDueRows } from "./due-rows.ts";
+import { outgoingOf, type ReadsOf } from "./outgoing.ts";
+import { createOutcomes, type OutcomeOptions } from "./outcomes.ts";
+import { createRate } from "./rate.ts";
+import type { AttemptResult, OutgoingMessage, Sender } from "./sender.ts";
+import type { DestinationActivity } from "./view.ts";
+
+/** A destination, as far as its messages are scheduled. */
+export interface LaneSettings {
+  readonly name: string;
+  readonly kind: "url" | "command";
+  readonly concurrency: number;
+  /** Messages per second. */
+  readonly rate: number | undefined;
+  readonly timeoutMs: number;
+  readonly retryForMs: number;
+  /** What happens to a running command at a stop. */
+  readonly onStop?: "kill" | "wait";
+}
+
+export interface LaneOptions extends Omit<OutcomeOptions, "settings"> {
+  readonly settings: LaneSettings;
+  readonly sender: Sender;
+  readonly reader: OutboxReader;
+  readonly room: BodyRoom;
+  readonly readsOf: ReadsOf;
+}
+
+/** Sends the messages of one destination. */
+export interface Lane {
+  /** Nothing is sent before. */
+  start(): void;
+  /** Looks for due messages now. */
+  wake(): void;
+  /** The row of a message that is being sent. */
+  rowOf(messageId: string): number | undefined;
+  isSending(row: number): boolean;
+  activity(): DestinationActivity;
+  /** Null: it is open. */
+  setPaused(paused: DestinationActivity["paused"]): void;
+  /** Starts no message any more, and resolves when those that are being sent have come to an end. */
+  stop(): Promise<void>;
+}
+
+/** The longest time between two looks for due messages, in milliseconds. */
+const POLL_MS = 1000;
+
+/** How long to wait after an error of the database, in milliseconds. */
+const AFTER_ERROR_MS = 10_000;
+
+/** How many messages are started before deliveries have a turn: 1 ms. */
+const AT_ONCE = 8;
+
+/** How many results may wait to be recorded. Each has up to 4 kB of an answer. */
+const MAX_UNRECORDED = 512;
+
+/** How long an attempt goes on after a stop, in milliseconds: a request, and a command that is waited for. */
+const REQUEST_GRACE_MS = 3000;
+const COMMAND_GRACE_MS = 10_000;
+
+export function createLane(options: LaneOptions): Lane {
+  const { settings, sender, reader, room, readsOf, log, clock } = options;
+  const { name, concurrency } = settings;
+  const rows = createDueRows((limit) => reader.dueMessages(name, clock(), limit));
+  const rate = createRate(settings.rate);
+  const outcomes = createOutcomes({
+    ...options,
+    onSettled(row) {
+      rows.settle(row);
+      // Now the next due time says when to look again.
+      if (rows.taken === 0 || isFull) void pump();
+    },
+  });
+  const { probing } = outcomes;
+  /** The rows of the messages that are being sent, with their ids. */
+  const flights = new Map<number, string>();
+  const abort = new AbortController();
+  let started = false;
+  let stopped = false;
+  let failing = false;
+  /** Whether so many results wait to be recorded that nothing is sent. */
+  let isFull = false;
+  let timer: NodeJS.Timeout | undefined;
+  let pumping: Promise<void> | undefined;
+  let again = false;
+  let landed = nothing;
+
+  const isOpen = (): boolean => started && !stopped && outcomes.paused === null;
+  const slots = (): number => (probing.isOn ? 1 : concurrency);
+
+  /** Starts as many messages as may be sent now. */
+  async function pump(): Promise<void> {
+    again = true;
+    await (pumping ??= pumpAll());
+  }
+
+  async function pumpAll(): Promise<void> {
+    let waitMs = 0;
+    let sent = 0;
+    while (again) {
+      again = false;
+      try {
+        while ((waitMs = await startNext()) === 0)
+          if (++sent % AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
+        failing = false;
+      } catch (error) {
+        if (!failing && !stopped)
+          log.warn({ destination: name, cause: messageOf(error) }, "messages could not be read");
+        failing = true;
+        waitMs = AFTER_ERROR_MS;
+      }
+    }
+    pumping = undefined;
+    clearTimeout(timer);
+    if (!stopped) timer = setTimeout(wake, failing ? AFTER_ERROR_MS : Math.min(waitMs, POLL_MS));
+  }
+
+  /** @returns how long to wait before the next one, in milliseconds; 0 if it may be started now */
+  async function startNext(): Promise<number> {
+    isFull = rows.taken - flights.size >= MAX_UNRECORDED;
+    if (!isOpen() || isFull || flights.size >= slots()) return POLL_MS;
+    const waitMs = Math.max(rate.waitMs(), probing.waitMs());
+    if (waitMs > 0) return waitMs;
+    const row = await rows.next();
+    if (row === undefined) return nextLook();
+    let stored: StoredMessage | undefined;
+    try {
+      stored = await reader.message(row);
+    } catch (error) {
+      rows.putBack(row);
+      throw error;
+    }
+    // It may have been paused, and the message discarded, while it was read.
+    if (!isOpen()) {
+      rows.putBack(row);
+      return POLL_MS;
+    }
+    if (stored === undefined || (stored.state !== "waiting" && stored.state !== "interrupted")) {
+      rows.settle(row);
+      return 0;
+    }
+    const giveBack = room.take(name, (stored.enqueued ?? stored.delivery)?.body.byteLength ?? 0);
+    if (giveBack === undefined) {
+      rows.putBack(row);
+      room.whenFree(wake);
+      return POLL_MS;
+    }
+    rate.take();
+    void send(stored, giveBack);
+    return 0;
+  }
+
+  async function nextLook(): Promise<number> {
+    // While others are being sent, the earliest time in the database is theirs.
+    if (rows.taken > 0) return POLL_MS;
+    const nextAt = await reader.nextDue(name);
+    return nextAt === null ? POLL_MS : Math.max(nextAt - clock(), 1);
+  }
+
+  async function send(stored: StoredMessage, giveBack: () => void): Promise<void> {
+    const { row, id } = stored;
+    const isProbe = probing.isOn;
+    const at = clock();
+    flights.set(row, id);
+    const result = await attempt(stored);
+    flights.delete(row);
+    giveBack();
+    outcomes.note(stored, result, { at, isProbe });
+    landed();
+    void pump();
+  }
+
+  async function attempt(stored: StoredMessage): Promise<AttemptResult> {
+    const outgoing = outgoingOf(stored, readsOf);
+    if (outgoing === undefined) return notSent("hopeless", NOTHING_STORED);
+    const { kind, source } = outgoing;
+    if (settings.kind === "url" && kind === "event" && readsOf(source) === undefined)
+      return { ...notSent("interrupted", sourceGone(source)), retryAfterMs: SOURCE_GONE_MS };
+    return sendOnce(outgoing);
+  }
+
+  async function sendOnce(outgoing: OutgoingMessage): Promise<AttemptResult> {
+    try {
+      return await sender.send(outgoing, abort.signal);
+    } catch (error) {
+      return notSent("failed", messageOf(error));
+    }
+  }
+
+  function wake(): void {
+    rows.lookAgain();
+    void pump();
+  }
+
+  return {
+    start() {
+      started = true;
+      wake();
+    },
+    wake,
+    rowOf: (messageId) => [...flights].find(([, id]) => id === messageId)?.[0],
+    isSending: (row) => flights.has(row),
+    activity: () => outcomes.activity(flights.size),
+    setPaused(paused) {
+      outcomes.paused = paused;
+      if (paused !== null) return;
+      probing.hurry();
+      wake();
+    },
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await pumping;
+      const { kind, onStop, timeoutMs } = settings;
+      if (flights.size > 0 && onStop === "wait")
+        log.info(
+          { destination: name, running: flights.size, seconds: Math.ceil(timeoutMs / 1000) },
+          'waiting for a running command to end (on_stop = "wait")',
+        );
+      const graceMs =
+        kind === "url" ? REQUEST_GRACE_MS : onStop === "wait" ? timeoutMs + COMMAND_GRACE_MS : 0;
+      const late = setTimeout(() => abort.abort(), graceMs);
+      while (flights.size > 0) await new Promise<void>((resolve) => (landed = resolve));
+      clearTimeout(late);
+    },
+  };
+}
+
+/** When a message whose source is gone is looked at again, in milliseconds. */
+const SOURCE_GONE_MS = 3_600_000;
+
+const nothing = (): void => {};
+
+const NOTHING_STORED =
+  "nothing is stored of its event any more, so there is nothing to send. Retention or forget has removed it";
+
+const sourceGone = (source: string): string =>
+  `it is a delivery of the source "${source}", which is not in hookonce.toml, so it cannot be signed. It waits: add the source again, or discard the message`;
+
+function notSent(verdict: AttemptResult["verdict"], error: string): AttemptResult {
+  return { verdict, status: null, error, retryAfterMs: null, answer: "", ms: 0 };
+}

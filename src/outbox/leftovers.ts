@@ -1,0 +1,57 @@
+import type { CommandRun, CutCommand } from "../engines/outbox.ts";
+import type { OutboxLog } from "./log.ts";
+import { passed } from "./passed.ts";
+import type { Recorder } from "./recorder.ts";
+
+export interface LeftoverOptions {
+  /** Ends what is left of a command. Resolves to false if something still runs. */
+  readonly endLeftover: (run: CommandRun) => Promise<boolean>;
+  readonly recorder: Pick<Recorder, "record">;
+  readonly log: OutboxLog;
+  /** Unix milliseconds. */
+  readonly clock: () => number;
+  /** Ends the wait for a command that cannot be ended. */
+  readonly stopping: AbortSignal;
+  /** How often a command that cannot be ended is looked at, in milliseconds. Only tests change it. */
+  readonly everyMs?: number;
+}
+
+const EVERY_MS = 5000;
+
+/**
+ * Ends the commands that an earlier hookonce has started and could not wait for, so that none runs beside the next
+ * attempt of its message. Resolves when all have ended and their messages may be sent again.
+ *
+ * @returns whether that is so; false if hookonce stops first
+ */
+export async function endLeftovers(cut: readonly CutCommand[], options: LeftoverOptions): Promise<boolean> {
+  const ended = await Promise.all(cut.map((command) => endOne(command, options)));
+  return !ended.includes(false);
+}
+
+async function endOne(
+  { row, id, destination, run }: CutCommand,
+  { endLeftover, recorder, log, clock, stopping, everyMs = EVERY_MS }: LeftoverOptions,
+): Promise<boolean> {
+  const fields = { destination, message: id, ...(run === null ? {} : { pid: run.pid }) };
+  const isLeft = async (): Promise<boolean> => run !== null && !(await endLeftover(run));
+  let warned = false;
+  while (await isLeft()) {
+    if (!warned) log.warn(fields, "a command of an earlier hookonce still runs and cannot be ended: end it");
+    warned = true;
+    if (!(await passed(everyMs, stopping))) return false;
+  }
+  const now = clock();
+  log.info(fields, "hookonce ended while this command ran, so it runs again");
+  await recorder.record({
+    entry: "attempt",
+    message: row,
+    at: now,
+    ms: 0,
+    status: null,
+    error: "hookonce ended while the command ran",
+    answer: "",
+    next: { state: "interrupted", nextAt: now },
+  });
+  return true;
+}

@@ -1,0 +1,29 @@
+/** Spaces the messages of a destination evenly. */
+export interface Rate {
+  /** How long the next message waits, in milliseconds. */
+  waitMs(): number;
+  /** A message is sent now. */
+  take(): void;
+}
+
+/**
+ * Timers are late by some milliseconds. So much may be made up for, or a destination would get fewer messages than
+ * its rate says.
+ */
+const MAX_LATE_MS = 5;
+
+/**
+ * @param perSecond undefined for no limit
+ * @param now the monotonic clock, in milliseconds
+ */
+export function createRate(perSecond: number | undefined, now: () => number = () => performance.now()): Rate {
+  if (perSecond === undefined) return { waitMs: () => 0, take() {} };
+  const apartMs = 1000 / perSecond;
+  let nextAt = Number.NEGATIVE_INFINITY;
+  return {
+    waitMs: () => Math.max(nextAt - now(), 0),
+    take() {
+      nextAt = Math.max(nextAt, now() - Math.min(MAX_LATE_MS, apartMs / 2)) + apartMs;
+    },
+  };
+}

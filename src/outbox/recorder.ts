@@ -1,0 +1,107 @@
+import type { Entry } from "../engines/records.ts";
+import { messageOf } from "../errors.ts";
+import type { OutboxLog } from "./log.ts";
+
+/** Writes entries in one transaction. Resolves once they are durable. */
+export type WriteEntries = (entries: readonly Entry[]) => Promise<void>;
+
+/**
+ * Writes what became of attempts, many in a transaction. What cannot be written now, because the disk is full for
+ * example, is kept and written later: a message whose result is lost would be sent again.
+ */
+export interface Recorder {
+  /** Resolves once the entry is durable. Never rejects; never resolves if a stop gives it up. */
+  record(entry: Entry): Promise<void>;
+  /**
+   * Resolves when all is written, or after this time.
+   *
+   * @returns how many entries are given up
+   */
+  end(withinMs: number): Promise<number>;
+}
+
+/** How many entries are written at a time. A delivery waits for them: 256 take 5 ms. */
+const MOST = 256;
+
+/** How long to wait after a refusal, in milliseconds. */
+const AFTER_REFUSAL_MS = 1000;
+
+interface Pending {
+  readonly entry: Entry;
+  readonly resolve: () => void;
+}
+
+export function createRecorder(
+  write: WriteEntries,
+  log: OutboxLog,
+  afterRefusalMs = AFTER_REFUSAL_MS,
+): Recorder {
+  let pending: Pending[] = [];
+  /** After a refusal they are written one by one, so that one that is always refused holds up no other. */
+  let most = MOST;
+  let writing = false;
+  let ended = false;
+  let wakeUp: (() => void) | undefined;
+  let idle: PromiseWithResolvers<void> | undefined;
+
+  async function writeAll(): Promise<void> {
+    if (writing) return;
+    writing = true;
+    while (pending.length > 0) {
+      if (ended) break;
+      const batch = pending.slice(0, most);
+      pending = pending.slice(batch.length);
+      try {
+        await write(batch.map(({ entry }) => entry));
+        for (const { resolve } of batch) resolve();
+        most = Math.min(most * 2, MOST);
+      } catch (error) {
+        pending = batch.length === 1 ? [...pending, ...batch] : [...batch, ...pending];
+        if (most === MOST)
+          log.warn(
+            { cause: messageOf(error) },
+            "what became of messages could not be recorded, and is kept in memory until it can",
+          );
+        most = 1;
+        await pause();
+      }
+    }
+    writing = false;
+    idle?.resolve();
+  }
+
+  function pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, afterRefusalMs);
+      wakeUp = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  return {
+    record(entry) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      pending.push({ entry, resolve });
+      void writeAll();
+      return promise;
+    },
+    async end(withinMs) {
+      if (writing) {
+        idle = Promise.withResolvers<void>();
+        // One more try now: meanwhile there may be room.
+        wakeUp?.();
+        const timer = setTimeout(() => {
+          ended = true;
+          wakeUp?.();
+          idle?.resolve();
+        }, withinMs);
+        await idle.promise;
+        clearTimeout(timer);
+      }
+      ended = true;
+      return pending.length;
+    },
+  };
+}

@@ -13,7 +13,9 @@ import { store } from "./store.ts";
 import { writeFixture } from "./write-fixture.ts";
 
 /** What every inbox has that the API shows. */
-export interface AdminParts extends Partial<Omit<AdminInbox, "sources" | "described" | "disk">> {
+export interface AdminParts extends Partial<
+  Omit<AdminInbox, "sources" | "destinations" | "described" | "disk">
+> {
   readonly config: Config;
   readonly sources: ReadonlyMap<string, Source>;
   readonly files: () => Handlers["files"];
@@ -39,8 +41,10 @@ export function createAdminInbox({ config, sources, files, ...parts }: AdminPart
     outdated: () => [],
     clock: Date.now,
     stopping: new AbortController().signal,
+    outbox: null,
     ...parts,
     serving,
+    destinations: config.destinations,
     sources: byName,
     described: () => describe(config, sources, files(), serving?.url ?? ""),
     saveFixture(source, type, json) {

@@ -9,6 +9,7 @@ import type { TryEvents } from "../inbox/dry-run.ts";
 import type { AdminApps } from "./admin-apps.ts";
 import { createProbe, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
+import { destinationNames } from "./source-rules.ts";
 import { healthOf } from "./health.ts";
 import type { MatchedSecrets } from "./minutes.ts";
 import { logEnd, logResume } from "./job-log.ts";
@@ -40,10 +41,19 @@ export async function startAdmin(
   const startedAt = Date.now();
   const { engine, queue } = inbox;
   const handlers = (): Inbox["handlers"] => inbox.handlers;
+  const destinations = destinationNames(config);
   const tryEvents: TryEvents = async (...events) =>
     (await import("./dry-run.ts")).createDryRun(config)(...events);
   const jobs = createBackgroundJobs(
-    async () => ({ reader: await engine.reader(), queue, sources, handlers, tryEvents, clock: Date.now }),
+    async () => ({
+      reader: await engine.reader(),
+      queue,
+      sources,
+      destinations,
+      handlers,
+      tryEvents,
+      clock: Date.now,
+    }),
     { onResume: (view) => logResume(log, view), onEnd: (view) => logEnd(log, view) },
   );
   await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));

@@ -14,7 +14,7 @@ import { EMPTY } from "./empty-reader.ts";
 import { openInbox } from "./open-inbox.ts";
 import { reachServe } from "./reach-serve.ts";
 import { createServices } from "./services.ts";
-import { byStoredName } from "./source-rules.ts";
+import { byStoredName, destinationNames } from "./source-rules.ts";
 import { secretNeeds } from "./sources.ts";
 import { store } from "./store.ts";
 
@@ -97,6 +97,7 @@ async function writeFolder(
     reader: await inbox.engine.reader(),
     queue: inbox.queue,
     sources,
+    destinations: destinationNames(config),
     handlers: () => inbox.handlers,
     clock,
   }));
@@ -131,6 +132,7 @@ async function readFolder(
     reader: reader ?? EMPTY,
     queue: { received: 0, write: () => Promise.reject(new Error("a dry run writes nothing")) },
     sources: byStoredName(sources, config),
+    destinations: destinationNames(config),
     handlers: () => table,
     tryEvents: createDryRun(config),
     clock: Date.now,

@@ -32,10 +32,11 @@ function lineOf(view: JobView): object {
 }
 
 function countsOf({ action, dryRun, groups, imported }: JobView): Readonly<Record<string, number>> {
-  const sum = (name: "wouldRun" | "processed" | "discarded" | "failed"): number =>
+  const sum = (name: "wouldRun" | "processed" | "discarded" | "resent" | "failed"): number =>
     groups.reduce((total, group) => total + group[name], 0);
   if (dryRun) return { would_run: sum("wouldRun") };
   if (action === "discard") return { discarded: sum("discarded") };
+  if (action === "resend") return { resent: sum("resent") };
   if (action === "import")
     return { new: imported?.fresh ?? 0, known: imported?.known ?? 0, owed: imported?.owed ?? 0 };
   return { processed: sum("processed"), failed: sum("failed") };

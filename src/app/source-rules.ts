@@ -14,6 +14,11 @@ export function rulesOf(config: Pick<Config, "sources">, sources: ReadonlyMap<st
   }));
 }
 
+/** The destinations that the config has. */
+export function destinationNames({ destinations }: Pick<Config, "destinations">): ReadonlySet<string> {
+  return new Set(destinations.map(({ name }) => name));
+}
+
 /**
  * Returns the sources by the names under which their events are stored. Until a start has renamed a source,
  * its events are stored under the name in its `renamed_from`.

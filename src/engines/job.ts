@@ -126,6 +126,8 @@ export type Job =
       readonly message: number;
       readonly at: number;
       readonly reason?: string | undefined;
+      /** Not if it was sent again since then, in Unix milliseconds: by the same job, before it was interrupted. */
+      readonly unlessSince?: number | undefined;
     }
   /** Record other things than events. */
   | { readonly kind: "record"; readonly entries: readonly Entry[] };

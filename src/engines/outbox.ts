@@ -15,6 +15,9 @@ export const MESSAGE_STATES = [
 
 export type MessageState = (typeof MESSAGE_STATES)[number];
 
+/** An id that hookonce has given a message. Ids of other systems that begin with `msg_` are shorter. */
+export const isMessageId = (id: string): boolean => /^msg_[a-z2-7]{52}$/.test(id);
+
 /** A message whose time has come. */
 export interface DueMessage {
   /** Its row, in the order written. */
@@ -76,6 +79,8 @@ export interface MessageFilter {
   readonly state?: MessageState | undefined;
   readonly source?: string | undefined;
   readonly eventId?: string | undefined;
+  /** As in a filter of events: exact, or with `*` at its end. */
+  readonly type?: string | undefined;
   /** Unix milliseconds, of when it was written; `since` is included, `until` is not. */
   readonly since?: number | undefined;
   readonly until?: number | undefined;
@@ -160,6 +165,16 @@ export interface OutboxReader {
     before: number | undefined,
     limit: number,
   ): MaybePromise<{ readonly items: readonly ListedMessage[]; readonly next: number | undefined }>;
+  /** The same in the order written: those after one row, up to another. */
+  messagesWritten(
+    filter: MessageFilter,
+    range: { readonly after: number; readonly until: number },
+    limit: number,
+  ): MaybePromise<{ readonly items: readonly ListedMessage[]; readonly next: number | undefined }>;
+  /** These rows, the newest first. */
+  listed(rows: readonly number[]): MaybePromise<readonly ListedMessage[]>;
+  /** The row of the message that was written last; 0 if there is none. */
+  lastMessage(): MaybePromise<number>;
   /** One for each destination that has this message: an id is unique within a destination. */
   messageDetails(id: string): MaybePromise<readonly MessageDetail[]>;
   /** The messages of an event, the oldest first; at most `limit`. */

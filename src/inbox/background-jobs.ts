@@ -3,7 +3,10 @@ import type { Entry } from "../engines/records.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { beginningOf, runEventJob, type JobInbox } from "./event-jobs.ts";
 import { importEvents, type ImportCounts } from "./import.ts";
+import type { JobRun } from "./job-pages.ts";
 import { createProgressLog } from "./job-progress.ts";
+import type { JobPosition } from "./job-selection.ts";
+import { firstPosition, runMessageJob, type MessagePosition } from "./message-jobs.ts";
 import {
   auditOf,
   entryOf,
@@ -57,6 +60,8 @@ const MAX_CLOSE_MS = 1000;
 
 /** How often the progress of a job is recorded, in milliseconds. */
 const RECORD_MS = 1000;
+
+type Position = JobPosition | MessagePosition;
 
 interface Running {
   readonly view: () => JobView;
@@ -185,33 +190,35 @@ export function createBackgroundJobs(
         await importEvents(inbox, request, abort.signal, (counts) => (imported = counts));
         return;
       }
-      await runEventJob(
-        inbox,
-        { ...request, limit: before.left ?? request.limit },
-        {
-          id,
-          progress: log,
-          isResumed,
-          from: before.position ?? (await beginningOf(inbox)),
-          onPosition(position, left) {
-            kept = { ...log.progress(), position, ...(Number.isFinite(left) ? { left } : {}) };
-            recordSometimes();
-          },
-          counted: before.counted,
-          async onRuns(counted, left) {
-            if (counted !== undefined) kept = { ...kept, counted, left };
-            if (isAudited && counted === undefined) return;
-            const audit = isAudited ? [] : [auditOf(job)];
-            isAudited = true;
-            await record(...audit).catch((cause: unknown) => {
-              isAudited = audit.length === 0;
-              throw cause;
-            });
-          },
-          done,
-          signal: abort.signal,
+      const run: JobRun<Position> = {
+        id,
+        startedAt: job.startedAt,
+        progress: log,
+        isResumed,
+        from: before.position ?? (await firstOf(inbox, request)),
+        onPosition(position, left) {
+          kept = { ...log.progress(), position, ...(Number.isFinite(left) ? { left } : {}) };
+          recordSometimes();
         },
-      );
+        counted: before.counted,
+        async onRuns(counted, left) {
+          if (counted !== undefined) kept = { ...kept, counted, left };
+          if (isAudited && counted === undefined) return;
+          const audit = isAudited ? [] : [auditOf(job)];
+          isAudited = true;
+          await record(...audit).catch((cause: unknown) => {
+            isAudited = audit.length === 0;
+            throw cause;
+          });
+        },
+        done,
+        signal: abort.signal,
+      };
+      const limit = before.left ?? request.limit;
+      // A position belongs to the request that it is kept with.
+      if ("messages" in request)
+        await runMessageJob(inbox, { ...request, limit }, run as JobRun<MessagePosition>);
+      else await runEventJob(inbox, { ...request, limit }, run as JobRun<JobPosition>);
     }
 
     async function untilEnd(): Promise<void> {
@@ -271,7 +278,7 @@ export function createBackgroundJobs(
       await resuming.catch(() => {});
       const job = { id: crypto.randomUUID(), request, actor, startedAt: inbox.clock() };
       // Recorded before it begins, so that it never takes events that arrive after an interruption.
-      const position = request.action === "import" ? undefined : await beginningOf(inbox);
+      const position = request.action === "import" ? undefined : await firstOf(inbox, request);
       // Reading its request is most of an import's work, so it is recorded whatever it finds.
       const isAudited = request.action === "import";
       const nothing = { error: null, imported: null, groups: [], failures: [] };
@@ -315,11 +322,17 @@ export function createBackgroundJobs(
 }
 
 /**
- * Whether a crash has lost counts: those of the events after the last position. A replay knows its events again,
- * and a job that is not audited has changed nothing.
+ * Whether a crash has lost counts: those after the last position. A replay knows its events again, and so does a
+ * job that sends them to a destination. A job that is not audited has changed nothing.
  */
-function isCutShort({ action }: JobRequest, { isExact = false, isAudited }: Kept): boolean {
-  return isAudited && !isExact && (action === "apply" || action === "discard");
+function isCutShort(request: JobRequest, { isExact = false, isAudited }: Kept): boolean {
+  const { action } = request;
+  return isAudited && !isExact && (action === "apply" || action === "discard" || "messages" in request);
+}
+
+/** Where a job begins if it is ordered now. */
+function firstOf(inbox: BackgroundInbox, request: JobRequest): Promise<Position> {
+  return "messages" in request ? firstPosition(inbox) : beginningOf(inbox);
 }
 
 /** Resolves when a job has ended, or when the signal is aborted. */

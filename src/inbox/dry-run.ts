@@ -14,7 +14,7 @@ export interface EventToTry {
 }
 
 export interface EventsToTry {
-  readonly action: Exclude<EventAction, "discard">;
+  readonly action: Extract<EventAction, "apply" | "replay">;
   readonly events: readonly EventToTry[];
 }
 

@@ -1,15 +1,19 @@
+import type { MessageState } from "../engines/outbox.ts";
 import { QUARANTINE_CODES, type FoundEvent } from "../engines/reader.ts";
 import type { ChangedTable } from "../engines/trial.ts";
-import type { Result } from "../engines/engine.ts";
+import type { ChangedMessage, Result } from "../engines/engine.ts";
 import { placeOf } from "../engines/error-place.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 
-/** What became of the events of one source, type and outcome. */
+/** What became of the events of one source, type and outcome, or of the messages of one destination as well. */
 export interface JobGroup {
+  /** Of messages. */
+  readonly destination?: string | undefined;
+  /** Empty for messages that another process enqueued. */
   readonly source: string;
   readonly type: string;
-  /** Their outcome before. */
-  readonly outcome: FoundEvent["outcome"];
+  /** Their outcome before; of messages, their state. */
+  readonly outcome: FoundEvent["outcome"] | MessageState;
   /** The handler that runs them; null if there is none. */
   readonly handler: string | null;
   /** How many of them would be run or discarded. Only counted by a dry run. */
@@ -17,6 +21,8 @@ export interface JobGroup {
   processed: number;
   failed: number;
   discarded: number;
+  /** Sent again or sent to a destination: their messages wait. */
+  resent: number;
   /** Not run, because newer events have been applied. They are done. */
   stale: number;
   /** Not run, because its handler hung or ended the process. `hookonce apply ID` runs it. */
@@ -32,7 +38,10 @@ export interface JobGroup {
 }
 
 export interface JobFailure {
+  /** The id of a message. */
+  readonly message?: string | undefined;
   readonly source: string;
+  /** Of a message, the event that it is about; empty if it is about none. */
   readonly eventId: string;
   readonly type: string;
   readonly code: string;
@@ -60,12 +69,10 @@ export interface JobProgress {
   readonly tried: TriedEvents | null;
 }
 
-/** What a job looks at. */
-interface Looked {
-  readonly source: string;
+/** What a job looks at: an event, or a message with its state. */
+interface Looked extends Pick<JobGroup, "destination" | "source" | "type" | "outcome"> {
+  readonly message?: string | undefined;
   readonly eventId: string;
-  readonly type: string;
-  readonly outcome: FoundEvent["outcome"];
 }
 
 const MAX_FAILURES = 20;
@@ -76,6 +83,7 @@ export const NOTHING = {
   processed: 0,
   failed: 0,
   discarded: 0,
+  resent: 0,
   stale: 0,
   quarantined: 0,
   noHandler: 0,
@@ -93,18 +101,23 @@ export function createProgressLog(before: Omit<JobProgress, "tried"> = { groups:
   let tried: TriedEvents | null = null;
 
   function list(
-    { source, eventId, type }: Omit<Looked, "outcome">,
+    { message, source, eventId, type }: Omit<Looked, "outcome">,
     code: string,
     error: string,
     at?: string,
   ): void {
-    if (failures.length < MAX_FAILURES) failures.push({ source, eventId, type, code, error, at });
+    if (failures.length < MAX_FAILURES) failures.push({ message, source, eventId, type, code, error, at });
   }
 
   function skip(group: JobGroup, event: Looked, code: string): void {
     group.quarantined++;
     const when = "until its handler is changed, or until you run";
     list(event, code, `skipped ${when}: hookonce apply ${event.eventId}`);
+  }
+
+  function leaveOut(group: JobGroup, event: Looked, { code, message }: HookonceError): void {
+    group.unfit++;
+    list(event, code, message);
   }
 
   return {
@@ -121,17 +134,14 @@ export function createProgressLog(before: Omit<JobProgress, "tried"> = { groups:
       const key = keyOf(event);
       let group = groups.get(key);
       if (group === undefined) {
-        const { source, type, outcome } = event;
-        group = { source, type, outcome, handler, ...NOTHING };
+        const { destination, source, type, outcome } = event;
+        group = { destination, source, type, outcome, handler, ...NOTHING };
         groups.set(key, group);
       }
       return group;
     },
     skip,
-    leaveOut(group: JobGroup, event: Looked, { code, message }: HookonceError): void {
-      group.unfit++;
-      list(event, code, message);
-    },
+    leaveOut,
     count(group: JobGroup, event: Looked, { outcome, error }: Result): void {
       const code = error instanceof HookonceError ? error.code : "handler_error";
       if (outcome === "processed") group.processed++;
@@ -147,9 +157,28 @@ export function createProgressLog(before: Omit<JobProgress, "tried"> = { groups:
       } else if (outcome === "unhandled") group.noHandler++;
       else group.alreadyDone++;
     },
+    /** An event was to be sent to a destination. */
+    countSent(group: JobGroup, event: Looked, { outcome }: Pick<Result, "outcome">): void {
+      if (outcome === "processed") group.resent++;
+      else
+        leaveOut(
+          group,
+          event,
+          new HookonceError(
+            "event_not_stored",
+            `The payload of the event "${event.eventId}" is not stored, so it cannot be sent.`,
+          ),
+        );
+    },
+    /** A message was to be sent again or discarded. */
+    countMessage(group: JobGroup, action: "resend" | "discard", { changed }: ChangedMessage): void {
+      if (!changed) group.alreadyDone++;
+      else if (action === "resend") group.resent++;
+      else group.discarded++;
+    },
   };
 }
 
-function keyOf({ source, type, outcome }: Omit<Looked, "eventId">): string {
-  return JSON.stringify([source, type, outcome]);
+function keyOf({ destination, source, type, outcome }: Omit<Looked, "eventId">): string {
+  return JSON.stringify([destination, source, type, outcome]);
 }

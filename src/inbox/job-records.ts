@@ -4,10 +4,11 @@ import { counted } from "../logging/counted.ts";
 import type { ImportCounts, ImportRequest } from "./import.ts";
 import type { JobProgress } from "./job-progress.ts";
 import type { EventJobRequest, JobPosition } from "./job-selection.ts";
+import type { MessageJobRequest, MessagePosition } from "./message-jobs.ts";
 
 /** A job as its caller sees it, and as it is recorded. */
 
-export type JobRequest = EventJobRequest | ImportRequest;
+export type JobRequest = EventJobRequest | MessageJobRequest | ImportRequest;
 
 /** A command that runs for a while, as its caller sees it. */
 export interface JobView extends JobProgress {
@@ -43,7 +44,7 @@ export interface Kept extends Pick<
   JobView,
   "state" | "error" | "imported" | "groups" | "failures" | "atLeast"
 > {
-  readonly position?: JobPosition | undefined;
+  readonly position?: JobPosition | MessagePosition | undefined;
   /** What is left of the limit. */
   readonly left?: number | undefined;
   /** Events after the position that count against the limit already. */
@@ -57,7 +58,7 @@ export interface Kept extends Pick<
   /** Whether its beginning is in the audit list. */
   readonly isAudited: boolean;
   /** Where it went on after the last interruption; null at the beginning. */
-  readonly resumedFrom?: JobPosition | null | undefined;
+  readonly resumedFrom?: JobPosition | MessagePosition | null | undefined;
   /** How often it has gone on from there. */
   readonly resumes?: number | undefined;
 }
@@ -98,7 +99,10 @@ export function entryOf(
 function keptOf(request: JobRequest, endedAt: number | null): JobRequest {
   // An import does not go on after a crash. Its sender sends the events again.
   if (request.action === "import") return { ...request, events: [] };
-  return endedAt === null ? request : { ...request, filter: { ...request.filter, ids: undefined } };
+  if (endedAt === null) return request;
+  return "messages" in request
+    ? { ...request, messages: { ...request.messages, ids: undefined } }
+    : { ...request, filter: { ...request.filter, ids: undefined } };
 }
 
 export function auditOf({ request, actor, startedAt: at }: Started): Entry {
@@ -112,14 +116,16 @@ export function stopOf({ request }: Started, actor: string, at: number): Entry {
   return { entry: "audit", change: { at, actor, action: "stop", target, reason: null } };
 }
 
-/** The events of a job, in words. */
+/** The events or the messages of a job, in words. */
 function targetOf(request: JobRequest): string {
   if (request.action === "import") return `${request.source}: ${counted(request.events.length, "id")}`;
-  const { ids, source, type, outcome, since, until, search } = request.filter;
   const { limit } = request;
-  const parts = Object.entries({ source, type, outcome, since: iso(since), until: iso(until), search, limit })
+  const { ids, since, until, ...filter } = "messages" in request ? request.messages : request.filter;
+  const times = { since: iso(since), until: iso(until) };
+  const to = "to" in request ? request.to : undefined;
+  const parts = Object.entries({ to, ...filter, ...times, limit })
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => `${key}:${value}`);
+    .map(([key, value]) => `${key === "eventId" ? "event" : key}:${value}`);
   const listed = ids === undefined ? [] : [ids.length > 3 ? `${ids.length} ids` : ids.join(", ")];
   return [...listed, ...parts].join(" ") || "all";
 }

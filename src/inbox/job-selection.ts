@@ -11,7 +11,7 @@ import {
 import { HookonceError } from "../errors.ts";
 
 /** Jobs that do something with each event of a selection. */
-export type EventAction = "apply" | "replay" | "discard";
+export type EventAction = "apply" | "replay" | "discard" | "resend";
 
 /** What to do, and with which events. */
 export interface EventJobRequest {
@@ -29,6 +29,8 @@ export interface EventJobRequest {
   readonly reason?: string | undefined;
   /** `replay` also runs stale events. */
   readonly evenStale?: boolean | undefined;
+  /** The destination to which `resend` sends events. */
+  readonly to?: string | undefined;
   /** Events per second. */
   readonly rate?: number | undefined;
 }
@@ -88,7 +90,7 @@ export async function* select(
   do {
     const began = performance.now();
     const page =
-      request.action === "replay"
+      request.action === "replay" || request.action === "resend"
         ? await recordedPage(reader, request, after, from.ordered)
         : await reader.owed(filter, after, PAGE, from.ordered);
     const took = performance.now() - began;
@@ -111,6 +113,10 @@ function refuseOutcome({ action, filter: { outcome }, evenStale }: EventJobReque
       `Only processed events can be replayed, but the filter asks for ${outcome} ones. ${remedy}`,
     );
   }
+  if (action === "resend") {
+    if (isOwed({ outcome })) throw owedNotSent(`the filter asks for ${outcome} ones`);
+    return;
+  }
   if (!isOwed({ outcome }))
     throw new HookonceError(
       "not_owed",
@@ -118,13 +124,22 @@ function refuseOutcome({ action, filter: { outcome }, evenStale }: EventJobReque
     );
 }
 
-/** Processed events, and stale ones if they are asked for. */
+function owedNotSent(what: string): HookonceError {
+  return new HookonceError(
+    "not_processed",
+    `Only events that are done can be sent again, but ${what}. hookonce apply runs what is owed, and sends it on.`,
+  );
+}
+
+/** Processed events, and others if they are asked for. */
 async function recordedPage(
   reader: Selecting["reader"],
-  { filter, evenStale = false }: EventJobRequest,
+  { action, filter, evenStale = false }: EventJobRequest,
   after: Cursor | undefined,
   ordered: JobPosition["ordered"],
 ) {
+  if (action === "resend")
+    return reader.recorded({ ...filter, outcome: filter.outcome ?? "processed" }, after, PAGE, ordered);
   const outcome = evenStale ? filter.outcome : "processed";
   const page = await reader.recorded({ ...filter, outcome }, after, PAGE, ordered);
   return { ...page, items: page.items.filter((event) => isReplayable(event, evenStale)) };
@@ -206,6 +221,7 @@ export function misfitOf(
         : `${what}. Only a processed event can be replayed.${remedy}`,
     );
   }
+  if (action === "resend" && isOwed(event)) return owedNotSent(`the event "${eventId}" is ${outcome}`);
   if (action === "apply" && outcome === "discarded" && reason === undefined)
     return new HookonceError(
       "reason_missing",

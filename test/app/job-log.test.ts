@@ -18,6 +18,7 @@ const group = {
   unfit: 0,
   stale: 0,
   forced: 0,
+  resent: 0,
 };
 
 const job: JobView = {

@@ -53,6 +53,7 @@ const detail = (more: Partial<EventDetail> = {}): EventDetail => ({
   changed: null,
   changed_bodies: 0,
   earlier: [],
+  messages: [],
   reply: null,
   replays: 0,
   reason: null,

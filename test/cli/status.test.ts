@@ -73,6 +73,7 @@ const status: StatusJson = {
   },
   actor: { name: "ada", scopes: ["read"] },
   sources: [],
+  destinations: [],
   owed: [{ source: "s", type: "\u001b[31m", outcome: "failed", count: 10_000, capped: true }],
   today: { processed: 4812, duplicate: 37, unhandled: 0, ignored: 0, stale: 0, failed: 1, refused: 2 },
   disk: { database: "/d/x.db", database_bytes: 20 * 1024 ** 3, log_bytes: 300 * 1024 ** 2, free_bytes: null },

@@ -35,10 +35,18 @@ function inboxOn(it: OpenEngine) {
       const reader = await it.engine.reader();
       const sources = new Map([[shop.name, shop]]);
       await runEventJob(
-        { reader, queue, sources, handlers: () => handlers, clock: () => 9000 },
+        {
+          reader,
+          queue,
+          sources,
+          destinations: new Set(["app"]),
+          handlers: () => handlers,
+          clock: () => 9000,
+        },
         { action: "apply", filter: {}, dryRun: false, ...request },
         {
           id,
+          startedAt: 9000,
           progress: log,
           from: from ?? (await beginningOf({ reader })),
           done: new Set(),

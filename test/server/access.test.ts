@@ -135,6 +135,13 @@ const post = (headers: Record<string, string>, more: Sent = {}): Sent => ({
   ...more,
 });
 
+const pause = (headers: Record<string, string>): Sent => ({
+  method: "PUT",
+  path: "/api/destinations/app/state",
+  body: { state: "paused" },
+  headers,
+});
+
 const steer = (api: Published): string => api.add("ops", { scopes: ["read", "steer"] });
 const cookieWith = async (api: Published, token: string, headers: Record<string, string>): Promise<Sent> =>
   post({ cookie: await login(api, token), ...headers });
@@ -153,6 +160,21 @@ const SCENARIOS: readonly Scenario[] = [
     name: "a token that may only read",
     request: (api) => post(bearer(api.add("ci"))),
     answer: [403, "scope_missing"],
+  },
+  {
+    name: "a token that may only read, to pause a destination",
+    request: (api) => pause(bearer(api.add("ci"))),
+    answer: [403, "scope_missing"],
+  },
+  {
+    name: "a token that steers, to pause a destination that nobody serves",
+    request: (api) => pause(bearer(steer(api))),
+    answer: [409, "not_serving"],
+  },
+  {
+    name: "a session, and the page of another site, to pause a destination",
+    request: async (api) => pause({ cookie: await login(api, steer(api)), origin: "https://evil.example" }),
+    answer: [403, "origin_refused"],
   },
   { name: "an unknown token", request: () => post(bearer(randomToken())), answer: [401, "unauthenticated"] },
   {

@@ -40,5 +40,7 @@ for (const filter of [{ type: "paid" }, { outcome: "failed" }, { since: 1 }, { u
   test(`POST /api/jobs refuses ids with ${JSON.stringify(filter)} instead of ignoring the filter`, async () => {
     const { status, text, started } = await post({ action: "apply", ids: ["evt_1"], filter });
     expect([status, started]).toEqual([400, []]);
-    expect(text).toContain("Give ids or a filter, not both. With ids, only source and limit are allowed.");
+    expect(text).toContain(
+      "Give ids or a filter, not both. With ids, only source, destination and limit are allowed.",
+    );
   });

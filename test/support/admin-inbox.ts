@@ -9,6 +9,8 @@ export function adminInbox(parts: Partial<AdminInbox> = {}): AdminInbox {
     reader: () => Promise.resolve(EMPTY),
     sources: new Map(),
     described: () => [],
+    destinations: [],
+    outbox: null,
     jobs: createBackgroundJobs(() => Promise.reject(new Error("no job is run"))),
     refused: createRefusedRing(),
     verdictOf: () => Promise.resolve(undefined),

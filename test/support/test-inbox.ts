@@ -6,6 +6,7 @@ import type { Inbox, OpenInboxOptions } from "../../src/app/open-inbox.ts";
 import { createAdminApps, type AdminApps } from "../../src/app/admin-apps.ts";
 import { startMinutes } from "../../src/app/minutes.ts";
 import { startRetries } from "../../src/app/retries.ts";
+import { destinationNames } from "../../src/app/source-rules.ts";
 import type { Services } from "../../src/app/services.ts";
 import { HookonceError } from "../../src/errors.ts";
 import type { Fetch } from "../../src/providers/context.ts";
@@ -129,6 +130,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       reader: await reader(),
       queue,
       sources,
+      destinations: destinationNames(config),
       handlers: () => inbox.handlers,
       clock,
     }));

@@ -25,6 +25,7 @@ export function totalsOf({ groups }: Pick<JobJson, "groups">) {
     processed: sum("processed"),
     failed: sum("failed"),
     discarded: sum("discarded"),
+    resent: sum("resent"),
     stale: sum("stale"),
     quarantined: sum("quarantined"),
     noHandler: sum("no_handler"),
@@ -34,4 +35,4 @@ export function totalsOf({ groups }: Pick<JobJson, "groups">) {
   };
 }
 
-type Counted = Exclude<keyof JobGroupJson, "source" | "type" | "outcome" | "handler">;
+type Counted = Exclude<keyof JobGroupJson, "destination" | "source" | "type" | "outcome" | "handler">;

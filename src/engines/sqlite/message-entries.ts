@@ -67,16 +67,16 @@ type MessageJob = Extract<Job, { kind: "message" }>;
 
 /** Sends a message again, or gives up on it. */
 export function createMessageChanges(db: Database): (job: MessageJob) => ChangedMessage {
-  return ({ action, message, at, reason }) => {
+  return ({ action, message, at, reason, unlessSince }) => {
     const { changes } =
       action === "resend"
         ? db
             .query(
               `update hookonce_messages
                set state = 'waiting', next_at = ?2, since = ?2, tries = 0, settled_at = null, reason = null
-               where id = ?1 and state <> 'sending'`,
+               where id = ?1 and state <> 'sending' and since < ?3`,
             )
-            .run(message, at)
+            .run(message, at, unlessSince ?? Number.MAX_SAFE_INTEGER)
         : db
             .query(
               `update hookonce_messages set state = 'discarded', settled_at = ?2, reason = ?3

@@ -6,21 +6,11 @@ import type {
   KeptAttempt,
   ListedMessage,
   MessageDetail,
-  MessageFilter,
   MessageState,
   OutboxReader,
   StoredMessage,
 } from "../outbox.ts";
-
-/** How many rows one page of a list looks at: 5 ms. */
-const MAX_LOOKED_AT = 10_000;
-
-/** States whose messages are in an index of their own, because they are rare. */
-const RARE: readonly MessageState[] = ["sending", "dead", "discarded"];
-
-const LISTED = `m.id as row, m.message_id as id, m.destination, m.source, m.event_id as eventId, m.type, m.state,
-  m.attempts, m.created_at as createdAt, m.next_at as nextAt, m.settled_at as settledAt,
-  m.last_status as lastStatus, m.last_error as lastError, m.reason`;
+import { LISTED, messageLists, RARE, shown } from "./message-lists.ts";
 
 /** The destinations that have messages, by one look-up each: DISTINCT would read the whole index. */
 const DESTINATIONS = `
@@ -67,48 +57,6 @@ export function messageReads(connection: Database): OutboxReader {
     };
   }
 
-  function listOf(
-    { destination, state, source, eventId, since, until }: MessageFilter,
-    before: number | undefined,
-    limit: number,
-  ): { items: readonly ListedMessage[]; next: number | undefined } {
-    const conditions = ["m.id < ?1"];
-    const values: (string | number)[] = [before ?? Number.MAX_SAFE_INTEGER];
-    const add = (condition: string, value: string | number | undefined): void => {
-      if (value === undefined) return;
-      values.push(value);
-      conditions.push(condition.replace("?", `?${values.length}`));
-    };
-    add("m.destination = ?", destination);
-    add("m.state = ?", state);
-    add("m.source = ?", source);
-    add("m.event_id = ?", eventId);
-    add("m.created_at >= ?", since);
-    add("m.created_at < ?", until);
-    const isRare = state !== undefined && RARE.includes(state);
-    const from = isRare
-      ? `hookonce_messages m indexed by hookonce_messages_state`
-      : "hookonce_messages m not indexed";
-    const rare = isRare ? " and m.state in ('sending', 'dead', 'discarded')" : "";
-    // Only so many rows are looked at, or a filter that fits none would read the whole table.
-    const end = isRare
-      ? undefined
-      : (connection
-          .query("select id from hookonce_messages where id < ?1 order by id desc limit 1 offset ?2")
-          .values(values[0] as number, MAX_LOOKED_AT)[0]?.[0] as number | undefined);
-    const items = connection
-      .query<ListedMessage, (string | number)[]>(
-        `select ${LISTED} from ${from} where ${conditions.join(" and ")}${rare}
-         and m.id > ${end ?? -1} order by m.id desc limit ${limit}`,
-      )
-      .all(...values)
-      .map(shown);
-    return {
-      items,
-      next: items.length === limit ? items.at(-1)?.row : end === undefined ? undefined : end + 1,
-    };
-  }
-
   return {
     dueMessages: (destination, now, limit) => due().all(destination, now, limit),
     nextDue: (destination) =>
@@ -134,7 +82,7 @@ export function messageReads(connection: Database): OutboxReader {
         .map(({ run, ...rest }) =>
           Object.assign(rest, { run: run === null ? null : (JSON.parse(run) as CommandRun) }),
         ),
-    messages: listOf,
+    ...messageLists(connection),
     messageDetails: (id) =>
       connection
         .query<ListedMessage & OwnRow, [string]>(
@@ -204,12 +152,6 @@ function enqueuedOf({ ownHeaders, ownBody }: OwnRow): StoredMessage["enqueued"] 
     headers: Object.fromEntries(lower) as Headers,
     body: typeof ownBody === "string" ? Buffer.from(ownBody) : ownBody,
   };
-}
-
-/** A message that is settled is not sent any more. */
-function shown(message: ListedMessage): ListedMessage {
-  const isWaiting = message.state === "waiting" || message.state === "interrupted";
-  return isWaiting ? message : { ...message, nextAt: null };
 }
 
 /** Counts from the indexes, without reading a row. */

@@ -12,6 +12,7 @@ import type {
   FailureDetail,
   FailureGroup,
   FailureJson,
+  MessageDetail,
   StoredJson,
 } from "./shapes.ts";
 
@@ -66,16 +67,18 @@ export function groupJson(group: StoredGroup): FailureGroup {
  *
  * @param source undefined if it is not in the config any more: then the body can only be read as JSON
  * @param typePlace where the config says that the type is, in words
+ * @param messages what is sent on because of it
  */
 export function detailText(
   event: StoredEvent,
   source: Pick<EventSource, "payloadOf"> | undefined,
   typePlace: string | null,
+  messages: readonly MessageDetail[],
 ): string {
   const payloads: string[] = [];
   // Nothing that was stored before can contain it.
   const mark = crypto.randomUUID();
-  const detail = detailJson(event, typePlace, (stored) => {
+  const detail = detailJson(event, { typePlace, messages }, (stored) => {
     const payload = payloadIn(stored, event.eventId, source);
     return payload === null ? null : `${mark}${payloads.push(payload) - 1}`;
   });
@@ -87,7 +90,7 @@ export function detailText(
 
 function detailJson(
   event: StoredEvent,
-  typePlace: string | null,
+  { typePlace, messages }: { readonly typePlace: string | null; readonly messages: readonly MessageDetail[] },
   payloadOf: (stored: KeptBody) => string | null,
 ): EventDetail {
   const { stored, changed, failure, timeline, changedBodies, earlier, reply, replays, reason } = event;
@@ -103,6 +106,7 @@ function detailJson(
       outcome,
       changed_body: changedBody,
     })),
+    messages,
     settled: event.settled,
     failure: failure === null ? null : failureDetail(failure),
     changed: changed === null ? null : storedJson(changed, payloadOf(changed)),

@@ -7,6 +7,7 @@ import { readNewest, readNumber, writeNewest } from "./cursors.ts";
 import { detailText, eventJson, failureJson, groupJson } from "./event-json.ts";
 import { followEvents } from "./follow.ts";
 import type { AdminInbox } from "./inbox.ts";
+import { messageDetailJson } from "./message-json.ts";
 import { eventQuery, eventsQuery, failuresQuery, rawQuery, streamQuery } from "./requests.ts";
 import { needs, refuseRequest, type AdminEnv } from "./routing.ts";
 import { createSearchPace } from "./search-pace.ts";
@@ -14,6 +15,9 @@ import type { EventList, FailureGroupList, FailureJson, List } from "./shapes.ts
 
 /** How many of the newest failures are grouped. */
 const MAX_GROUPED = 10_000;
+
+/** How many messages of an event are shown with it. */
+const MAX_MESSAGES = 50;
 
 /** Events, failures, and the live list. */
 export function createEventRoutes(inbox: AdminInbox) {
@@ -33,7 +37,9 @@ export function createEventRoutes(inbox: AdminInbox) {
       const { source, event_id: id } = c.req.valid("query");
       const { event, reads } = await findEvent(inbox, source, id);
       const described = inbox.described().find(({ name }) => name === event.source);
-      return c.body(detailText(event, reads, described?.typePlace ?? null), 200, {
+      const sent = await (await inbox.reader()).messagesOf(event.source, id, MAX_MESSAGES);
+      const messages = sent.map((message) => messageDetailJson(message, inbox.outbox));
+      return c.body(detailText(event, reads, described?.typePlace ?? null, messages), 200, {
         "content-type": "application/json",
       });
     })

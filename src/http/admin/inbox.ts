@@ -1,8 +1,10 @@
+import type { ConfiguredDestination } from "../../config/destinations.ts";
 import type { MatchedSecret, Reader } from "../../engines/reader.ts";
 import type { Entry } from "../../engines/records.ts";
 import type { EventSource } from "../../engines/engine.ts";
 import type { DiskUse } from "../../engines/store.ts";
 import type { BackgroundJobs } from "../../inbox/background-jobs.ts";
+import type { OutboxView } from "../../outbox/view.ts";
 import type { Refused, RefusedRing } from "../refused.ts";
 import type { TryRequest } from "./requests.ts";
 import type { OutdatedJson, ServingJson, ShownSecretJson, VerdictJson } from "./shapes.ts";
@@ -14,6 +16,10 @@ export interface AdminInbox {
   /** By the name under which its events are stored. */
   readonly sources: ReadonlyMap<string, Pick<EventSource, "payloadOf">>;
   readonly described: () => readonly DescribedSource[];
+  /** Those of the config. */
+  readonly destinations: readonly ConfiguredDestination[];
+  /** Null if no `serve` is running. */
+  readonly outbox: OutboxView | null;
   readonly jobs: BackgroundJobs;
   /** How many events have been delivered since the start. */
   readonly received: () => number;

@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import type { JobRequest } from "../../inbox/background-jobs.ts";
 import type { AdminInbox } from "./inbox.ts";
 import { jobJson } from "./job-json.ts";
-import { jobRequest, type JobRequest as RequestJson } from "./requests.ts";
+import { isAboutMessages, jobRequest, type JobRequest as RequestJson } from "./requests.ts";
 import { needs, refuseRequest, type AdminEnv } from "./routing.ts";
 
 /** How many jobs a list shows. */
@@ -33,7 +33,10 @@ function requestOf(json: RequestJson): JobRequest {
     const events = json.events.map(([id, type, at]) => ({ id, type, at }));
     return { action, source, events, reason, dryRun };
   }
-  const { action, ids, filter, rate, reason, dry_run: dryRun, even_stale: evenStale } = json;
-  const { limit, ...rest } = filter;
-  return { action, filter: { ...rest, ids }, limit, dryRun, rate, reason, evenStale };
+  const { action, ids, to, rate, reason, dry_run: dryRun, even_stale: evenStale } = json;
+  const { limit, destination, state, event_id: eventId, outcome, search, ...filter } = json.filter;
+  const how = { limit, dryRun, rate, reason };
+  if ((action === "resend" || action === "discard") && isAboutMessages(json))
+    return { action, messages: { ...filter, destination, state, eventId, ids }, ...how };
+  return { action, filter: { ...filter, outcome, search, ids }, evenStale, to, ...how };
 }

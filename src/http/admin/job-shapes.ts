@@ -2,11 +2,11 @@
 
 export interface JobJson {
   readonly id: string;
-  readonly action: "apply" | "replay" | "discard" | "import";
+  readonly action: "apply" | "replay" | "discard" | "resend" | "import";
   readonly actor: string;
   readonly reason: string | null;
   readonly dry_run: boolean;
-  /** Its events, in words, such as `type:invoice.* limit:3`. */
+  /** Its events or messages, in words, such as `type:invoice.* limit:3`. */
   readonly target: string;
   readonly started_at: number;
   readonly ended_at: number | null;
@@ -24,11 +24,13 @@ export interface JobJson {
   readonly imported: ImportedJson | null;
 }
 
-/** What became of the events of one source, type and outcome. */
+/** What became of the events of one source, type and outcome, or of the messages of one destination as well. */
 export interface JobGroupJson {
+  /** Of messages. */
+  readonly destination?: string | undefined;
   readonly source: string;
   readonly type: string;
-  /** Their outcome before. */
+  /** Their outcome before; of messages, their state. */
   readonly outcome: string;
   /** Null if there is none. */
   readonly handler: string | null;
@@ -37,6 +39,8 @@ export interface JobGroupJson {
   readonly processed: number;
   readonly failed: number;
   readonly discarded: number;
+  /** Sent again or sent to a destination: their messages wait. */
+  readonly resent: number;
   readonly stale: number;
   /** Not run, because the handler hung or ended the process. */
   readonly quarantined: number;
@@ -49,6 +53,8 @@ export interface JobGroupJson {
 }
 
 export interface JobFailureJson {
+  /** The id of a message. */
+  readonly message?: string | undefined;
   readonly source: string;
   readonly event_id: string;
   readonly type: string;

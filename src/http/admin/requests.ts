@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { checkId, checkType } from "../../providers/body/identity.ts";
+import { isMessageId, MESSAGE_STATES } from "../../engines/outbox.ts";
 import { EVENT_OUTCOMES } from "./event-outcomes.ts";
 
 /** What the API accepts. Times are Unix milliseconds. Other keys than these are refused. */
@@ -97,23 +98,44 @@ export const rollupsQuery = z.strictObject({
   since: z.optional(timeInQuery),
 });
 
+/** Times are of when a message was written. */
+export const messagesQuery = z.strictObject({
+  destination: z.optional(text),
+  state: z.optional(z.enum(MESSAGE_STATES)),
+  source: z.optional(text),
+  event_id: z.optional(text),
+  type: z.optional(type),
+  since: z.optional(timeInQuery),
+  until: z.optional(timeInQuery),
+  limit: limit(500, 50),
+  cursor,
+});
+
+/** Without a destination, the id must belong to one destination only. */
+export const messageQuery = z.strictObject({ destination: z.optional(text) });
+
 export const auditQuery = z.strictObject({ limit: limit(500, 50), cursor });
 
 const reason = z.optional(text.check(z.regex(/\S/, "Write a reason.")));
 
-const eventJob = z
+/** Jobs about events, or about messages: `isAboutMessages` says which. */
+const bulkJob = z
   .strictObject({
-    action: z.enum(["apply", "replay", "discard"]),
+    action: z.enum(["apply", "replay", "discard", "resend"]),
     ids: z.optional(z.array(text).check(z.minLength(1), z.maxLength(10_000, "Give at most 10,000 ids."))),
     filter: z._default(
       z.strictObject({
         source: z.optional(text),
         type: z.optional(type),
-        outcome: z.optional(z.enum(["processed", "stale", "unhandled", "failed"])),
+        outcome: z.optional(z.enum(["processed", "stale", "unhandled", "failed", "discarded"])),
         since: z.optional(time),
         until: z.optional(time),
         /** An event id, or text in the payload. */
         search: z.optional(text),
+        /** Of messages. */
+        destination: z.optional(text),
+        state: z.optional(z.enum(MESSAGE_STATES)),
+        event_id: z.optional(text),
         limit: z.optional(z.int().check(z.positive())),
       }),
       {},
@@ -121,21 +143,64 @@ const eventJob = z
     dry_run: z._default(z.boolean(), false),
     /** A replay also runs stale events. */
     even_stale: z.optional(z.boolean()),
-    /** Events per second. */
+    /** A destination: `resend` sends events there. */
+    to: z.optional(text),
+    /** Events or messages per second. */
     rate: z.optional(z.number().check(z.positive())),
     reason,
   })
   .check(
     z.refine(
-      ({ ids, filter: { source: _source, limit: _limit, ...others } }) =>
+      ({ ids, filter: { source: _source, destination: _destination, limit: _limit, ...others } }) =>
         ids === undefined || Object.values(others).every((value) => value === undefined),
-      "Give ids or a filter, not both. With ids, only source and limit are allowed.",
+      "Give ids or a filter, not both. With ids, only source, destination and limit are allowed.",
     ),
-    z.refine(({ action, dry_run, reason: why }) => action === "apply" || dry_run || why !== undefined, {
-      path: ["reason"],
-      error: "Say why: replay and discard need a reason.",
+    z.refine(
+      ({ action, dry_run, reason: why }) =>
+        action === "apply" || action === "resend" || dry_run || why !== undefined,
+      { path: ["reason"], error: "Say why: replay and discard need a reason." },
+    ),
+    z.refine(({ action, to }) => to === undefined || action === "resend", {
+      path: ["to"],
+      error: "Only resend sends events to a destination.",
+    }),
+    z.refine(
+      ({ ids = [], filter: { source, destination } }) =>
+        source !== undefined || destination !== undefined || new Set(ids.map(isMessageId)).size < 2,
+      { path: ["ids"], error: "Give ids of events or ids of messages (msg_…), not both." },
+    ),
+    z.refine((job) => isAboutMessages(job) || !asksForMessages(job.filter), {
+      path: ["filter"],
+      error: "destination, state and event_id are for messages: for resend without to, and for discard.",
+    }),
+    z.refine((job) => !isAboutMessages(job) || (job.filter.outcome ?? job.filter.search) === undefined, {
+      path: ["filter"],
+      error: "outcome and search are for events, not for messages.",
     }),
   );
+
+interface BulkJob {
+  readonly action: string;
+  readonly to?: string | undefined;
+  readonly ids?: readonly string[] | undefined;
+  readonly filter: {
+    readonly source?: string | undefined;
+    readonly destination?: string | undefined;
+    readonly state?: string | undefined;
+    readonly event_id?: string | undefined;
+  };
+}
+
+const asksForMessages = ({ destination, state, event_id: event }: BulkJob["filter"]): boolean =>
+  (destination ?? state ?? event) !== undefined;
+
+/** Whether a job is about messages. An event may have the id of another hookonce's message, if its source is named. */
+export function isAboutMessages({ action, to, ids, filter }: BulkJob): boolean {
+  if (action === "resend") return to === undefined;
+  if (action !== "discard") return false;
+  if (ids === undefined || filter.destination !== undefined) return asksForMessages(filter);
+  return filter.source === undefined && ids.some(isMessageId);
+}
 
 /** An event's id, its type, and when it was received elsewhere. */
 type ImportedEvent = [id: string, type: string, at: number];
@@ -171,7 +236,7 @@ const importJob = z.strictObject({
   reason,
 });
 
-export const jobRequest = z.discriminatedUnion("action", [eventJob, importJob]);
+export const jobRequest = z.discriminatedUnion("action", [bulkJob, importJob]);
 
 /** With an event, the handler is by default the one that it runs. Without one, the newest stored event is used. */
 export const tryRequest = z
@@ -220,11 +285,14 @@ export const fixtureRequest = z.strictObject({
   redact: z._default(z.array(text).check(z.maxLength(1000, "Write at most 1,000 paths.")), []),
 });
 
+export const destinationState = z.strictObject({ state: z.enum(["open", "paused"]), reason });
+
 export const sessionRequest = z.strictObject({ token: text });
 
 export type EventsQuery = z.infer<typeof eventsQuery>;
 export type StreamQuery = z.infer<typeof streamQuery>;
 export type FailuresQuery = z.infer<typeof failuresQuery>;
+export type MessagesQuery = z.infer<typeof messagesQuery>;
 export type RollupsQuery = z.infer<typeof rollupsQuery>;
 export type JobRequest = z.infer<typeof jobRequest>;
 export type TryRequest = z.infer<typeof tryRequest>;

@@ -6,6 +6,7 @@ import { createEventRoutes } from "./event-routes.ts";
 import { createFixtureRoutes } from "./fixture-routes.ts";
 import type { AdminInbox } from "./inbox.ts";
 import { createJobRoutes } from "./job-routes.ts";
+import { createMessageRoutes } from "./message-routes.ts";
 import { asRefusal, endJson, type AdminEnv } from "./routing.ts";
 import { createStatusRoutes } from "./status-routes.ts";
 import { createTokenRoutes } from "./token-routes.ts";
@@ -20,6 +21,7 @@ export function createAdminApp(inbox: AdminInbox) {
     .use(endJson)
     .route("/", createStatusRoutes(inbox))
     .route("/", createEventRoutes(inbox))
+    .route("/", createMessageRoutes(inbox))
     .route("/", createJobRoutes(inbox))
     .route("/", createTokenRoutes(inbox))
     .route("/", createFixtureRoutes(inbox))

@@ -3,8 +3,10 @@
  * types, so that the browser may import it.
  */
 
+import type { DestinationJson, MessageDetail } from "./message-shapes.ts";
 import type { Scope } from "./token-shapes.ts";
 
+export type * from "./message-shapes.ts";
 export type * from "./token-shapes.ts";
 
 /** The outcome of an event that is recorded. The last three are owed. */
@@ -89,6 +91,8 @@ export interface EventDetail extends EventJson {
   /** The length of the body in bytes; null if the body is not stored. */
   readonly bytes: number | null;
   readonly timeline: readonly TimelineEntry[];
+  /** What is sent on because of it, the oldest first; at most 50. */
+  readonly messages: readonly MessageDetail[];
   /** When a job applied or closed it last, after it was owed; null if a delivery did, or none. */
   readonly settled: SettledJson | null;
   /** Why it is owed, if its handler failed. */
@@ -205,6 +209,7 @@ export interface StatusJson {
   readonly serving: ServingJson | null;
   readonly actor: ActorJson;
   readonly sources: readonly SourceJson[];
+  readonly destinations: readonly DestinationJson[];
   /** At most 1,000 types of each outcome. */
   readonly owed: readonly OwedJson[];
   /** Of the last 24 hours. */

@@ -5,6 +5,7 @@ import { percentileUs } from "../../engines/handler-times.ts";
 import type { Rollup } from "../../engines/reader.ts";
 import { HookonceError } from "../../errors.ts";
 import type { Refused } from "../refused.ts";
+import { destinationsJson } from "./destination-json.ts";
 import type { AdminInbox, DescribedSource } from "./inbox.ts";
 import { outdatedQuery, refusedQuery, rollupsQuery, shownSecretsQuery } from "./requests.ts";
 import { needs, refuseRequest, type AdminEnv } from "./routing.ts";
@@ -93,6 +94,7 @@ async function statusOf(inbox: AdminInbox): Promise<Omit<StatusJson, "actor">> {
         matchOf.get(JSON.stringify([source.name, secret])),
       );
     }),
+    destinations: await destinationsJson(inbox),
     owed,
     today: await countsOfLastDay(inbox, now),
     disk: diskJson(inbox.disk()),

@@ -1,0 +1,98 @@
+import type { Database } from "bun:sqlite";
+import type { ListedMessage, MessageFilter, MessageState, OutboxReader } from "../outbox.ts";
+
+/** How many rows one page of a list looks at: 5 ms. */
+const MAX_LOOKED_AT = 10_000;
+
+/** States whose messages are in an index of their own, because they are rare. */
+export const RARE: readonly MessageState[] = ["sending", "dead", "discarded"];
+
+/** What SQLite must see to use that index. */
+const IS_RARE = "m.state in ('sending', 'dead', 'discarded')";
+
+export const LISTED = `m.id as row, m.message_id as id, m.destination, m.source, m.event_id as eventId, m.type, m.state,
+  m.attempts, m.created_at as createdAt, m.next_at as nextAt, m.settled_at as settledAt,
+  m.last_status as lastStatus, m.last_error as lastError, m.reason`;
+
+/** Lists of messages, a page at a time. */
+export function messageLists(
+  connection: Database,
+): Pick<OutboxReader, "messages" | "messagesWritten" | "listed" | "lastMessage"> {
+  /** @param direction of the rows: the newest first, or in the order written */
+  function pageOf(
+    filter: MessageFilter,
+    { after, until }: { readonly after: number; readonly until: number },
+    direction: "desc" | "asc",
+    limit: number,
+  ): { items: readonly ListedMessage[]; next: number | undefined } {
+    const isDown = direction === "desc";
+    const { conditions, values } = conditionsOf(filter);
+    const isRare = filter.state !== undefined && RARE.includes(filter.state);
+    const beyond = isDown ? "m.id < ?1 and m.id >= ?2" : "m.id > ?1 and m.id <= ?2";
+    // Only so many rows are looked at, or a filter that fits none would read the whole table.
+    const end = isRare
+      ? undefined
+      : (connection
+          .query(
+            `select m.id from hookonce_messages m where ${beyond} order by m.id ${direction} limit 1 offset ?3`,
+          )
+          .values(after, until, MAX_LOOKED_AT)[0]?.[0] as number | undefined);
+    // The row at the end belongs to the next page.
+    const last = end === undefined ? until : isDown ? end + 1 : end - 1;
+    const items = connection
+      .query<ListedMessage, (string | number)[]>(
+        `select ${LISTED} from hookonce_messages m ${isRare ? "indexed by hookonce_messages_state" : "not indexed"}
+         where ${[beyond, ...(isRare ? [IS_RARE] : []), ...conditions].join(" and ")}
+         order by m.id ${direction} limit ${limit}`,
+      )
+      .all(after, last, ...values)
+      .map(shown);
+    const next = items.length === limit ? items.at(-1)?.row : end === undefined ? undefined : last;
+    return { items, next };
+  }
+
+  return {
+    messages: (filter, before, limit) =>
+      pageOf(filter, { after: before ?? Number.MAX_SAFE_INTEGER, until: 0 }, "desc", limit),
+    messagesWritten: (filter, range, limit) => pageOf(filter, range, "asc", limit),
+    listed: (rows) =>
+      connection
+        .query<ListedMessage, [string]>(
+          `select ${LISTED} from json_each(?1) j join hookonce_messages m on m.id = j.value order by m.id desc`,
+        )
+        .all(JSON.stringify(rows))
+        .map(shown),
+    lastMessage: () =>
+      (connection.query("select max(id) from hookonce_messages").values()[0]?.[0] ?? 0) as number,
+  };
+}
+
+/** The values begin with the third parameter. */
+function conditionsOf({ destination, state, source, eventId, type, since, until }: MessageFilter): {
+  conditions: string[];
+  values: (string | number)[];
+} {
+  const conditions: string[] = [];
+  const values: (string | number)[] = [];
+  const add = (condition: string, value: string | number | undefined): void => {
+    if (value === undefined) return;
+    values.push(value);
+    conditions.push(condition.replaceAll("?", `?${values.length + 2}`));
+  };
+  add("m.destination = ?", destination);
+  add("m.state = ?", state);
+  add("m.source = ?", source);
+  add("m.event_id = ?", eventId);
+  if (type?.endsWith("\\*") === true) add("m.type = ?", `${type.slice(0, -2)}*`);
+  else if (type?.endsWith("*") === true) add("substr(m.type, 1, length(?)) = ?", type.slice(0, -1));
+  else add("m.type = ?", type);
+  add("m.created_at >= ?", since);
+  add("m.created_at < ?", until);
+  return { conditions, values };
+}
+
+/** A message that is settled is not sent any more. */
+export function shown(message: ListedMessage): ListedMessage {
+  const isWaiting = message.state === "waiting" || message.state === "interrupted";
+  return isWaiting ? message : { ...message, nextAt: null };
+}

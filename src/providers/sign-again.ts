@@ -114,10 +114,10 @@ function createForward(settings: SourceSettings): Forward {
   const { formField } = provider;
   const kind = kindOf(scheme);
   const inBody = signsInBody(scheme);
+  const why = whyNotSignedAgain(settings);
   return {
     batchOfOne: createBatchOfOne(settings),
     async sign(request, nowMs) {
-      const why = whyNotSignedAgain(settings);
       if (why !== undefined) throw new HookonceError("config_invalid", why, { key: "sign" });
       const [secret = ""] = secrets;
       if (secrets.length === 0 && kind.needsSecret)

@@ -6,6 +6,7 @@ import { endLeftover } from "../outbox/process-groups.ts";
 import type { Sender } from "../outbox/sender.ts";
 import { createUrlSender } from "../outbox/url-sender.ts";
 import { providers } from "../providers/presets.ts";
+import { createEventAlone } from "../providers/event-alone.ts";
 import { createForwardSigner } from "../providers/sign-again.ts";
 import type { SourceSettings } from "../providers/source.ts";
 import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
@@ -64,15 +65,17 @@ function urlSender(destination: Kind<"url">, { config, clock, settingsOf }: Send
 
 function commandSender(
   { command, timeoutMs }: Kind<"command">,
-  { config }: SenderOptions,
+  { config, settingsOf }: SenderOptions,
   onStarted: OnStarted,
 ): Sender {
+  const alone = createEventAlone(settingsOf);
   return createCommandSender({
     command,
     inboxFolder: config.inboxFolder,
     environment: process.env,
     secretVariables: config.secretVariables,
     timeoutMs,
+    inputOf: (message) => alone(message).body,
     onStarted: (message, { pid, startedAt, bootId }) =>
       onStarted(message, { pid, startedAt: startedAt || null, bootId: bootId || null }),
   });

@@ -31,6 +31,8 @@ export interface CommandSenderOptions {
    * of the command has run, and the attempt was interrupted.
    */
   readonly onStarted: (message: OutgoingMessage, started: StartedProcess) => Promise<void>;
+  /** What the command reads. If it throws, the attempt has failed. Default: the message's body. */
+  readonly inputOf?: (message: OutgoingMessage) => Uint8Array;
   /** Only tests change it. In milliseconds. */
   readonly killAfterMs?: number;
 }
@@ -44,6 +46,7 @@ export interface CommandSenderOptions {
  */
 export function createCommandSender(options: CommandSenderOptions): Sender {
   const { command, inboxFolder, environment, timeoutMs, onStarted, killAfterMs = KILL_AFTER_MS } = options;
+  const { inputOf = ({ body }: OutgoingMessage) => body } = options;
   const [name = "", ...rest] = command;
   const place: CommandPlace = { inboxFolder, path: environment["PATH"] };
   const inherited = withoutSecrets(options);
@@ -56,7 +59,7 @@ export function createCommandSender(options: CommandSenderOptions): Sender {
       command: [findProgram(name, place) ?? name, ...rest],
       folder: inboxFolder,
       environment: { ...inherited, ...variablesOf(message) },
-      input: message.body,
+      input: inputOf(message),
       outputBytes: OUTPUT_BYTES,
     });
   }

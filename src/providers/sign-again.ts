@@ -1,14 +1,13 @@
 import type { Headers } from "../event.ts";
 import { HookonceError } from "../errors.ts";
-import { compileBatchOfOne } from "./body/batch.ts";
-import { changeBody, decompress, isGzip, MAX_DECOMPRESSED } from "./body/payload.ts";
 import { REDACTED } from "./body/secret-spellings.ts";
 import type { OutgoingRequest } from "./context.ts";
+import { createEventAlone, inflated, requireSource, type MessageToSend } from "./event-alone.ts";
 import { STANDARD_WEBHOOKS } from "./presets/common.ts";
 import { isAddedOnTheWay } from "./schemes/forwarded.ts";
 import { decodeBase64, decodeKey } from "./schemes/keys.ts";
 import { kindOf, type Scheme } from "./schemes.ts";
-import { keptParameters, readingOf, type SourceSettings } from "./source.ts";
+import { keptParameters, type SourceSettings } from "./source.ts";
 import { signsInBody } from "./verifier.ts";
 
 /** How a destination wants its messages. Header names are in lower case. */
@@ -21,20 +20,13 @@ export interface SignedDestination {
 }
 
 /** A stored delivery, or what a handler has enqueued. */
-export interface MessageToSign {
+export interface MessageToSign extends MessageToSend {
   /** The same at each attempt. */
   readonly id: string;
   readonly attempt: number;
-  readonly kind: "event" | "enqueued";
-  readonly source: string;
-  readonly eventId: string;
   readonly type: string;
   /** Unix milliseconds. */
   readonly receivedAt: number;
-  /** As stored. */
-  readonly headers: Headers;
-  readonly body: Uint8Array;
-  readonly payloadJson: string | null;
 }
 
 /**
@@ -42,8 +34,8 @@ export interface MessageToSign {
  *
  * @param url of the destination; it is what is signed if the signature covers the URL
  * @param nowMs the time of signing, in Unix milliseconds
- * @throws HookonceError `config_invalid` if this source's deliveries cannot be signed again,
- *   `stored_event_unreadable`
+ * @throws HookonceError `config_invalid` if this source's deliveries cannot be signed again, and what
+ *   {@link createEventAlone} throws
  */
 export type SignForward = (message: MessageToSign, url: string, nowMs: number) => Promise<OutgoingRequest>;
 
@@ -52,38 +44,36 @@ export type SignForward = (message: MessageToSign, url: string, nowMs: number) =
  * @throws HookonceError `config_invalid` for a secret of Standard Webhooks that cannot be used
  */
 export function createForwardSigner(
-  destination: SignedDestination,
+  { sign, secret, headers: own }: SignedDestination,
   settingsOf: (source: string) => SourceSettings | undefined,
 ): SignForward {
-  const { sign, headers: own } = destination;
-  const standard = sign === "standard-webhooks" ? createStandardSigning(destination.secret) : undefined;
-  const forwards = new Map<string, Forward>();
-  const forwardFor = (name: string): Forward => {
-    let forward = forwards.get(name);
-    if (forward === undefined) {
-      const settings = settingsOf(name);
-      if (settings === undefined) throw gone(name);
-      forwards.set(name, (forward = createForward(settings)));
-    }
-    return forward;
+  const standard = sign === "standard-webhooks" ? createStandardSigning(secret) : undefined;
+  const alone = createEventAlone(settingsOf);
+  const signers = new Map<string, SignAgain>();
+  const signAgain = (source: string): SignAgain => {
+    let signer = signers.get(source);
+    if (signer === undefined)
+      signers.set(source, (signer = createSignAgain(requireSource(settingsOf, source))));
+    return signer;
   };
   return async (message, url, nowMs) => {
-    const forward = message.kind === "event" ? forwardFor(message.source) : undefined;
-    const { headers, body } = forward?.batchOfOne(message) ?? message;
-    const carried = forward === undefined ? endToEnd(headers) : sentByProvider(endToEnd(headers));
+    const isEvent = message.kind === "event";
+    const { headers, body } = alone(message);
+    const carried = isEvent ? sentByProvider(endToEnd(headers)) : endToEnd(headers);
     const request = {
       method: "POST",
       url: withStoredQuery(url, headers),
       headers: { ...carried, ...headersAbout(message), ...own },
       body,
     };
+    if (sign === "provider" && !isEvent)
+      throw new HookonceError("config_invalid", NOT_A_DELIVERY, { key: "sign" });
     const signed =
       standard !== undefined
         ? await standard(request, message.id, nowMs)
         : sign === "provider"
-          ? await forward?.sign(request, nowMs)
+          ? await signAgain(message.source)(request, nowMs)
           : request;
-    if (signed === undefined) throw new HookonceError("config_invalid", NOT_A_DELIVERY, { key: "sign" });
     return { ...signed, headers: { ...signed.headers, ...own } };
   };
 }
@@ -102,68 +92,27 @@ export function whyNotSignedAgain(settings: SourceSettings): string | undefined 
   return `Deliveries of source "${name}" cannot be signed again, because their provider ${why}. Write sign = "standard-webhooks" and a secret of your own for the destination, or sign = "none" to send them on with the signature that they came with.`;
 }
 
-/** What is done with the deliveries of one source. */
-interface Forward {
-  /** The delivery with this message's event alone, if it carried several. */
-  readonly batchOfOne: (message: MessageToSign) => Pick<MessageToSign, "headers" | "body">;
-  readonly sign: (request: OutgoingRequest, nowMs: number) => Promise<OutgoingRequest>;
-}
+type SignAgain = (request: OutgoingRequest, nowMs: number) => Promise<OutgoingRequest>;
 
-function createForward(settings: SourceSettings): Forward {
+function createSignAgain(settings: SourceSettings): SignAgain {
   const { name, provider, secrets, scheme = provider.scheme } = settings;
   const { formField } = provider;
   const kind = kindOf(scheme);
   const inBody = signsInBody(scheme);
   const why = whyNotSignedAgain(settings);
-  return {
-    batchOfOne: createBatchOfOne(settings),
-    async sign(request, nowMs) {
-      if (why !== undefined) throw new HookonceError("config_invalid", why, { key: "sign" });
-      const [secret = ""] = secrets;
-      if (secrets.length === 0 && kind.needsSecret)
-        throw new HookonceError(
-          "config_invalid",
-          `Source "${name}" has no secret yet, so its deliveries cannot be signed again: set its secret.`,
-          { key: "secret" },
-        );
-      // What is written into a compressed body would be unreadable.
-      const plain = inBody ? inflated(request) : request;
-      return kind.sign(scheme, plain, { secret, secrets, nowMs, formField });
-    },
-  };
-}
-
-function createBatchOfOne(settings: SourceSettings): Forward["batchOfOne"] {
-  const { provider, batch = provider.batch } = settings;
-  if (batch === undefined) return (message) => message;
-  const parse = readingOf(settings);
-  const only = compileBatchOfOne(batch);
-  return (message) => {
-    const { payloadJson: event } = message;
-    if (event === null)
+  return async (request, nowMs) => {
+    if (why !== undefined) throw new HookonceError("config_invalid", why, { key: "sign" });
+    const [secret = ""] = secrets;
+    if (secrets.length === 0 && kind.needsSecret)
       throw new HookonceError(
-        "stored_event_unreadable",
-        `Event "${message.eventId}" is one of several in its delivery, and the source's batch no longer finds it there.`,
+        "config_invalid",
+        `Source "${name}" has no secret yet, so its deliveries cannot be signed again: set its secret.`,
+        { key: "secret" },
       );
-    const delivery = inflated(message);
-    const payload = only(parse(delivery), event);
-    // A delivery of this event alone keeps its bytes.
-    if (payload === undefined) return message;
-    return { headers: delivery.headers, body: changeBody(delivery, () => payload, provider.formField) };
+    // What is written into a compressed body would be unreadable.
+    const plain = inBody ? inflated(request) : request;
+    return kind.sign(scheme, plain, { secret, secrets, nowMs, formField });
   };
-}
-
-/** The same without compression. */
-function inflated<R extends Pick<OutgoingRequest, "headers" | "body">>(request: R): R {
-  if (!isGzip(request.headers)) return request;
-  const { "content-encoding": _, ...headers } = request.headers;
-  try {
-    return { ...request, headers, body: decompress(request, MAX_DECOMPRESSED) };
-  } catch (error) {
-    // An event that was stored alone is not compressed, but has the headers of its delivery.
-    if (error instanceof HookonceError && error.code === "invalid_json") return { ...request, headers };
-    throw error;
-  }
 }
 
 /**
@@ -256,11 +205,4 @@ function headersAbout(message: MessageToSign): Record<string, string> {
 /** The text of a header, which has no spaces at its ends. Other characters than ASCII's are percent-encoded, and so is `%`. */
 function headerText(text: string): string {
   return text.toWellFormed().replaceAll(/^ +| +$|[^\x20-\x24\x26-\x7e]+/gu, encodeURIComponent);
-}
-
-function gone(source: string): HookonceError {
-  return new HookonceError(
-    "unknown_source",
-    `The message is a delivery of source "${source}", which is not in hookonce.toml: add the source again, or discard the message.`,
-  );
 }

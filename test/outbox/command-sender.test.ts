@@ -4,6 +4,9 @@ import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { StartedProcess } from "../../src/outbox/process-groups.ts";
 import { describeUnless, needsLinux, onlyInFullRun, testUnless } from "../crash/requirements.ts";
+import { createEventAlone } from "../../src/providers/event-alone.ts";
+import type { SourceSettings } from "../../src/providers/source.ts";
+import { deliver, json, sendingFor } from "../providers/sent-on.ts";
 import { commandInbox, messageOf, runningIn, until } from "./support/commands.ts";
 
 const LIMIT_MS = 60_000;
@@ -30,6 +33,25 @@ describeUnless(needsLinux(), "a command", () => {
     const { answer, verdict } = await inbox.run("sha256sum", { message: messageOf(body) });
     expect(verdict).toBe("delivered");
     expect(answer).toBe(`${createHash("sha256").update(body).digest("hex")}  -\n`);
+  });
+
+  test("reads an event of a batch as a batch of one, and fails if its source is gone", async () => {
+    using inbox = commandInbox();
+    const grafana = sendingFor("grafana");
+    const alerts = ["a", "b"].map((fingerprint) => ({ status: "firing", fingerprint }));
+    const [, second] = await deliver(grafana, json({ title: "two", alerts }));
+    const message = { ...messageOf(""), ...second };
+    const reading = (settings: SourceSettings | undefined) => {
+      const alone = createEventAlone(() => settings);
+      return inbox.run("cat", { message, inputOf: (one) => alone(one).body });
+    };
+    const { answer, verdict } = await reading(grafana.settings);
+    expect(verdict).toBe("delivered");
+    expect(JSON.parse(answer)).toEqual({ title: "two", alerts: [alerts[1]] });
+    expect(await reading(undefined)).toMatchObject({
+      verdict: "failed",
+      error: expect.stringContaining('source "grafana", which is not in hookonce.toml') as string,
+    });
   });
 
   test.each([

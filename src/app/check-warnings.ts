@@ -1,6 +1,8 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { formatDuration } from "../config/duration.ts";
 import { CONFIG_FILE, envName, type ConfiguredSource } from "../config/load.ts";
+import type { Retention } from "../config/retention-schema.ts";
 import { mistakesIn, type DotEnvMistake } from "../config/secrets.ts";
 import { readTextFile } from "../config/text-file.ts";
 import type { Handlers } from "../engines/engine.ts";
@@ -196,6 +198,19 @@ export function warnOfWeakSignatures(sources: readonly ConfiguredSource[]): Prob
     const message = `sources.${name}.signature.signed: "${signed}" ${why}`;
     return [{ file: CONFIG_FILE, line: lineOf("signature", "signed"), message }];
   });
+}
+
+/** Warns if payloads are removed while their provider may still deliver them again. */
+export function warnOfShortRetention(
+  { payloadsMs }: Retention,
+  line: number | undefined,
+  sources: ReadonlyMap<string, Source>,
+): Problem[] {
+  const [longest] = [...sources.values()].sort((a, b) => b.retryWindowMs - a.retryWindowMs);
+  if (longest === undefined || payloadsMs === null || longest.retryWindowMs <= payloadsMs) return [];
+  const window = formatDuration(longest.retryWindowMs);
+  const message = `retention.payloads: ${formatDuration(payloadsMs)} is shorter than the ${window} for which ${longest.provider.title} may deliver an event again (sources.${longest.name}), so what failed may be gone before its last retry. Write at least "${window}"`;
+  return [{ file: CONFIG_FILE, line, message }];
 }
 
 /** Providers that wait longer than this are not checked, because handlers take less. In milliseconds. */

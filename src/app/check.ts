@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { join } from "node:path";
 import {
   CONFIG_FILE,
   inOrder,
@@ -11,10 +11,10 @@ import {
 } from "../config/load.ts";
 import type { Environment } from "../config/secrets.ts";
 import { usableSettings } from "../config/usable-settings.ts";
-import { HookonceError, messageOf, type ErrorCode, type Problem } from "../errors.ts";
+import { HookonceError, type ErrorCode, type Problem } from "../errors.ts";
 import type { Handlers } from "../engines/engine.ts";
 import type { OwedCount } from "../engines/reader.ts";
-import type { ClosableReader, Rehearsed, StartPlan } from "../engines/store.ts";
+import type { ClosableReader, Rehearsed } from "../engines/store.ts";
 import { bindHandlers, readHandlers, type BoundHandlers, type HandlersRead } from "../handlers/load.ts";
 import type { Fetch } from "../providers/context.ts";
 import type { Source } from "../providers/source.ts";
@@ -26,17 +26,20 @@ import {
   warnOfPublicUrls,
   warnOfOpenWindows,
   warnOfSharedOrders,
+  warnOfShortRetention,
   warnOfMissingTypes,
   warnOfSharedSecrets,
   warnOfWeakSignatures,
 } from "./check-warnings.ts";
+import type { DestinationsChecked } from "./destination-checks.ts";
 import { missingKeys } from "./missing-keys.ts";
 import { pathProblems } from "./path-problems.ts";
 import { warnOfMissingPaths } from "./missing-paths.ts";
-import { byStoredName, rulesOf } from "./source-rules.ts";
+import { attempt, rehearse, rulesIn } from "./rehearse.ts";
+import { byStoredName } from "./source-rules.ts";
 import { createSources, secretNeeds } from "./sources.ts";
 import type { TrialPlace } from "./trial.ts";
-import { warnOfUnknownTypes } from "./unknown-types.ts";
+import { warnOfUnknownForwards, warnOfUnknownTypes } from "./unknown-types.ts";
 import { warnOfUnsigned } from "./unsigned-sources.ts";
 import { readUserMigrations } from "./user-migrations.ts";
 import { store } from "./store.ts";
@@ -45,7 +48,7 @@ export interface Checked {
   readonly problems: readonly Problem[];
   /** The error code of a start that is refused for the problems. */
   readonly code: ErrorCode;
-  /** Handlers that fail at each run. They do not prevent a start. */
+  /** Handlers and commands that fail at each run. They do not prevent a start. */
   readonly failing: readonly Problem[];
   readonly warnings: readonly Problem[];
   /** Those of them that a start logs: they are about the config and the secrets. */
@@ -111,7 +114,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
 
   const settings = config ?? usableSettings(inboxFolder);
   const path = options.database ?? settings.database;
-  const rules = read === null ? null : rulesIn(inboxFolder, read, sources, options);
+  const rules = read === null ? null : rulesIn(inboxFolder, read, sources, options.clock);
   const refusals: HookonceError[] = [];
   const rehearsed = await rehearse(
     path,
@@ -152,6 +155,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     ...warnOfPlaceholders(configured),
     ...warnOfWeakSignatures(configured),
     ...warnOfOpenWindows(configured),
+    ...(config === null ? [] : warnOfShortRetention(config.retention, read?.retentionLine, sources)),
   ];
   const warnings = [...configWarnings, ...files.warnings, ...warnOfUnsigned(sources)];
   let bound: BoundHandlers = { handlers: NOTHING.table, problems: [], failing: [] };
@@ -169,10 +173,27 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
           warnings.push(...rehearsed.doubtsOf(code));
       }
     }
-    rehearsed.close();
   }
+  const destinations =
+    read === null || read.destinations.length === 0
+      ? NO_DESTINATIONS
+      : (await import("./destination-checks.ts")).checkDestinations(read, {
+          inboxFolder,
+          listen: settings.listen,
+          rehearsed,
+          environment: options.environment,
+        });
+  rehearsed?.close();
+  problems.push(...destinations.problems);
+  // A start goes on without the command, because webhooks are received nevertheless.
+  configWarnings.push(...destinations.warnings, ...(options.forStart === true ? destinations.failing : []));
+  warnings.push(...destinations.warnings);
   warnings.push(...handlers.warnings);
-  if (options.forStart !== true) warnings.push(...(await warnOfUnknownTypes(read?.sources ?? [], handlers)));
+  if (options.forStart !== true)
+    warnings.push(
+      ...(await warnOfUnknownTypes(configured, handlers)),
+      ...(await warnOfUnknownForwards(configured)),
+    );
   const stored = options.forStart === true || rehearsed === null ? null : await openStored(path);
   let compared = NOTHING.compared;
   if (stored !== null) {
@@ -194,7 +215,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
         : problems.length === 1
           ? (refusals[0]?.code ?? "config_invalid")
           : "config_invalid",
-    failing: bound.failing,
+    failing: [...bound.failing, ...destinations.failing],
     warnings,
     configWarnings,
     config,
@@ -209,6 +230,8 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     trial: trialIn(path, rehearsed),
   };
 }
+
+const NO_DESTINATIONS: DestinationsChecked = { problems: [], failing: [], warnings: [] };
 
 function withSecrets(read: ReadConfig, { secretsOf }: CheckOptions): ReadConfig {
   if (secretsOf === undefined) return read;
@@ -240,52 +263,6 @@ const NOTHING: Checked = {
   trial: null,
 };
 
-/**
- * Tries a start on the schema of the database.
- *
- * @param path null if it is not known which database is meant. With another database, every handler would
- *   look wrong
- */
-async function rehearse(
-  path: string | null,
-  inboxFolder: string,
-  read: ReadConfig | null,
-  { problems, refusals }: { readonly problems: Problem[]; readonly refusals: HookonceError[] },
-  plan: Omit<StartPlan, "database"> & { readonly durations: boolean },
-): Promise<Rehearsed | null> {
-  if (path === null) return null;
-  const folder = dirname(path);
-  // A start makes a missing folder inside the inbox folder, such as data/. Anywhere else, the path is
-  // probably misspelled.
-  if (relative(inboxFolder, folder).startsWith("..") && !existsSync(folder)) {
-    const message = `database: the folder ${folder} does not exist. Correct the path, or make the folder`;
-    problems.push({ file: CONFIG_FILE, line: read?.databaseLine, message });
-    return null;
-  }
-  return attempt(problems, () => store.rehearse({ ...plan, database: path }, plan), refusals);
-}
-
-/**
- * Returns what the database stores about the sources.
- *
- * @returns null unless all of them can be created, because a source that cannot be created would look as if
- *   it were gone
- */
-function rulesIn(
-  inboxFolder: string,
-  read: ReadConfig,
-  sources: ReadonlyMap<string, Source>,
-  { clock }: CheckOptions,
-): StartPlan["rules"] {
-  if (sources.size === read.written.length) return rulesOf(read, sources);
-  // A source whose secret is missing can still be compared.
-  const withoutSecrets = readConfig(inboxFolder, secretNeeds, null);
-  const paths = pathProblems(withoutSecrets);
-  const readable = withoutSecrets.sources.filter(({ name }) => paths.get(name)?.length === 0);
-  const created = createSources(readable, clock, undefined, false).sources;
-  return created.size === read.written.length ? rulesOf(withoutSecrets, created) : null;
-}
-
 /** A count of owed events stops here. */
 const MAX_COUNTED = 10_000;
 
@@ -312,22 +289,6 @@ function createAll(
   const found = [...read.problems, ...missingKeys(read), ...[...paths.values()].flat(), ...created.problems];
   problems.push(...inOrder(found));
   return created.sources;
-}
-
-/** Runs `work`. If it throws a refusal, adds it and its problems to the lists and returns null. */
-async function attempt<Result>(
-  problems: Problem[],
-  work: () => Result | Promise<Result>,
-  refusals: HookonceError[] = [],
-): Promise<Result | null> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof HookonceError)) throw error;
-    refusals.push(error);
-    problems.push(...(error.problems.length > 0 ? error.problems : [{ message: messageOf(error) }]));
-    return null;
-  }
 }
 
 /** The folders in handlers/ that belong to a source, whatever else is wrong with it. */

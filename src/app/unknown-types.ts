@@ -1,5 +1,5 @@
 import { closest, distance } from "fastest-levenshtein";
-import type { ConfiguredSource } from "../config/load.ts";
+import { CONFIG_FILE, type ConfiguredSource } from "../config/load.ts";
 import type { Problem } from "../errors.ts";
 import { keyOf } from "../handlers/find.ts";
 import type { HandlersRead } from "../handlers/load.ts";
@@ -50,6 +50,39 @@ export async function warnOfUnknownTypes(
     // It is enough if one source has this type.
     return first === undefined || problems.includes(undefined) ? [] : [{ file, message: first }];
   });
+}
+
+/** Warns about `types` in `forward` that no event of the source's provider has. Nothing would be sent on for them. */
+export async function warnOfUnknownForwards(sources: readonly ConfiguredSource[]): Promise<Problem[]> {
+  const forwarding = sources.filter(({ forward = [] }) => forward.some(({ types }) => types !== undefined));
+  if (forwarding.length === 0) return [];
+  const known = await load();
+  return forwarding.flatMap(({ name, provider: preset, type, forward = [], lineOf }) => {
+    const provider = providers.get(preset);
+    const types = known.get(preset);
+    if (provider === undefined || types === undefined || type !== undefined) return [];
+    return forward.flatMap(({ types: patterns = [] }, index) =>
+      patterns.flatMap((pattern) => {
+        const problem = patternProblem(pattern, provider, types);
+        if (problem === undefined) return [];
+        const line = lineOf("forward", index, "types");
+        return [{ file: CONFIG_FILE, line, message: `sources.${name}.forward.types: ${problem}` }];
+      }),
+    );
+  });
+}
+
+/** @param pattern a type, or a prefix and `*` */
+function patternProblem(pattern: string, provider: Provider, known: KnownTypes): string | undefined {
+  const { types, whole, others } = known;
+  if (/(?<!\\)\*$/.test(pattern)) {
+    const prefix = pattern.slice(0, -1);
+    if (!whole || others !== undefined || types.some((one) => one.startsWith(prefix))) return undefined;
+    return `hookonce knows no event type of ${provider.title} that begins with "${prefix}"; to list the known types: hookonce providers ${provider.name}`;
+  }
+  const below = types.find((one) => one.startsWith(`${pattern}.`));
+  if (below === undefined || types.includes(pattern)) return problemWith(pattern, provider, known, types);
+  return `"${pattern}" is not the whole type of an event of ${provider.title}, as "${below}" is. For all types that begin with it, write "${pattern}.*"`;
 }
 
 async function load(): Promise<ReadonlyMap<string, KnownTypes>> {

@@ -85,6 +85,8 @@ export interface ReadConfig {
   readonly lineOf: (source: string, ...keys: readonly string[]) => number | undefined;
   /** The line of `database`; undefined if it has its default. */
   readonly databaseLine: number | undefined;
+  /** The line of `retention.payloads`. */
+  readonly retentionLine: number | undefined;
 }
 
 /**
@@ -156,6 +158,7 @@ export function readConfig(
     written,
     lineOf: (source, ...keys) => document.lineOf(["sources", source, ...keys]),
     databaseLine: document.lineOf(["database"]),
+    retentionLine: document.lineOf(["retention", "payloads"]),
   };
 }
 

@@ -1,0 +1,152 @@
+import { describe, expect, test } from "bun:test";
+import { check, type Checked } from "../../src/app/check.ts";
+import { scratch } from "../cli/support/hookonce.ts";
+
+/** What `check` finds in an inbox folder with this config. */
+async function checked(
+  config: string,
+  {
+    files = {},
+    environment = {},
+  }: { files?: Record<string, string>; environment?: Record<string, string> | null } = {},
+): Promise<Checked> {
+  using inbox = scratch({ "hookonce.toml": `version = 1\n${config}`, ...files });
+  return await check(inbox.path, { environment: { ...environment, S: "a-long-secret" }, clock: Date.now });
+}
+
+const messages = (found: readonly { line?: number | undefined; message: string }[]): string[] =>
+  found.map(({ line, message }) => `${line}: ${message}`);
+
+const GITHUB = '[sources.github]\nprovider = "github"\nsecret = "env:S"\n';
+/** `forward` is line 5. */
+const forward = (value: string): string =>
+  `${GITHUB}forward = ${value}\n[destinations.app]\nurl = "http://app/"\nsign = "none"\n`;
+/** `url` is line 7. */
+const url = (text: string, first = ""): string =>
+  `${first}${GITHUB}forward = ["app"]\n[destinations.app]\nurl = "${text}"\n`;
+
+describe("where", () => {
+  test.each([
+    [":payload ->> '$.ref' = 'refs/heads/main'", []],
+    [":type = 'push' and :source = 'github' or :headers is null", []],
+    [
+      ":payload ->> '$.ref' =",
+      [
+        `5: sources.github.forward.where: near \\")\\": syntax error. It is an SQL expression, as in where = \\":payload ->> '$.ref' = 'refs/heads/main'\\"`,
+      ],
+    ],
+    [
+      ":ref = 'main'",
+      [
+        `5: sources.github.forward.where: :ref is not a binding. Use one of :event_id, :type, :source, :received_at, :payload, :headers. It is an SQL expression, as in where = \\":payload ->> '$.ref' = 'refs/heads/main'\\"`,
+      ],
+    ],
+  ])("%s", async (where, expected) => {
+    const { problems } = await checked(forward(`[{ to = "app", where = "${where}" }]`));
+    expect(messages(problems)).toEqual(expected.map((one) => one.replaceAll('\\"', '"')));
+  });
+
+  test("may read the user's tables, with the pending migrations", async () => {
+    const config = forward(
+      `["app", { to = "other", where = "exists (select 1 from repositories where name = :payload ->> '$.repository.name')" }]\n[destinations.other]\nurl = "http://other/"\nsign = "none"`,
+    );
+    const migration = { "migrations/0001.sql": "create table repositories (name text) strict;" };
+    expect((await checked(config, { files: migration })).problems).toEqual([]);
+    expect(messages((await checked(config)).problems)).toEqual([
+      expect.stringContaining("sources.github.forward.where: no such table: repositories") as string,
+    ]);
+  });
+});
+
+describe("the URL of a destination", () => {
+  test("must have paths that can be read", async () => {
+    const { problems, code } = await checked(url("http://app/{source}/{body:ref}"));
+    expect(messages(problems)).toEqual([
+      `7: destinations.app.url: "body:ref" is not a path: write a path such as body:$.data.id or body:$.items[0]['event id'].`,
+    ]);
+    expect(code).toBe("config_invalid");
+  });
+
+  const LOOP =
+    "7: destinations.app.url: this is hookonce itself, so each message comes back as a delivery. Write the address of your application";
+  test.each([
+    ["http://127.0.0.1:8787/webhook/github", LOOP],
+    ["http://localhost:8787/other", LOOP],
+    ["http://[::1]:8787/{source}", LOOP],
+    ["http://0.0.0.0:8787/", LOOP],
+    [
+      "http://169.254.169.254/latest/meta-data",
+      "7: destinations.app.url: no message is sent to 169.254.169.254, because it is a link-local address. Write another address",
+    ],
+    [
+      "http://0xA9FEA9FE/",
+      "7: destinations.app.url: no message is sent to 169.254.169.254, because it is a link-local address. Write another address",
+    ],
+    [
+      "http://[fe80::1]/",
+      "7: destinations.app.url: no message is sent to fe80::1, because it is a link-local address. Write another address",
+    ],
+  ])("%s is warned of", async (text, warning) => {
+    const { problems, warnings, configWarnings } = await checked(url(text));
+    expect([problems, messages(warnings)]).toEqual([[], [warning]]);
+    // A start logs it, too.
+    expect(configWarnings).toEqual(warnings);
+  });
+
+  test.each([
+    "http://127.0.0.1:3000/webhooks/{source}",
+    "http://192.168.1.5:8787/",
+    "https://app.example.com/{body:$.repository.name}?ref={body:$.ref}",
+    "http://[fd00::1]/",
+  ])("%s is as it should be", async (text) => {
+    const { problems, warnings } = await checked(url(text));
+    expect([problems, warnings]).toEqual([[], []]);
+  });
+
+  test("is warned of if it is where the provider delivers to", async () => {
+    const square = `[sources.square]\nprovider = "square"\nsecret = "env:S"\npublic_url = "https://hooks.example.com/webhook/square"\nforward = ["app"]\n[destinations.app]\nurl = "https://hooks.example.com/webhook/github"\nsign = "none"\n`;
+    expect(messages((await checked(square)).warnings)).toEqual([LOOP.replace("7:", "8:")]);
+  });
+});
+
+describe("retention.payloads", () => {
+  const retention = (payloads: string): string => `[retention]\npayloads = "${payloads}"\n`;
+  const STRIPE = '[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n';
+
+  test("is warned of if the provider may still deliver what is removed", async () => {
+    expect(messages((await checked(STRIPE + retention("1d"))).warnings)).toEqual([
+      '6: retention.payloads: 1d is shorter than the 3d for which Stripe may deliver an event again (sources.stripe), so what failed may be gone before its last retry. Write at least "3d"',
+    ]);
+  });
+
+  test("may be as long as the provider retries", async () => {
+    expect((await checked(STRIPE + retention("3d"))).warnings).toEqual([]);
+  });
+});
+
+describe("the types of forward", () => {
+  test.each([
+    [
+      '["issues"]',
+      '5: sources.github.forward.types: "issues" is not the whole type of an event of GitHub, as "issues.assigned" is. For all types that begin with it, write "issues.*"',
+    ],
+    [
+      '["push", "psuh"]',
+      '5: sources.github.forward.types: hookonce knows no event type "psuh" of GitHub; did you mean push?',
+    ],
+  ])("%s has an unknown one", async (types, warning) => {
+    const { problems, warnings } = await checked(forward(`[{ to = "app", types = ${types} }]`));
+    expect([problems, messages(warnings)]).toEqual([[], [warning]]);
+  });
+
+  test.each(['["push"]', '["issues.*"]', '["issues.opened", "*"]'])("%s are known", async (types) => {
+    expect((await checked(forward(`[{ to = "app", types = ${types} }]`))).warnings).toEqual([]);
+  });
+});
+
+test("a source that sends on may have handlers, too", async () => {
+  const { problems, warnings } = await checked(forward('["app"]'), {
+    files: { "handlers/github/push.sql": "select 1;" },
+  });
+  expect([problems, warnings]).toEqual([[], []]);
+});

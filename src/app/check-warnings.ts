@@ -61,7 +61,9 @@ export function warnOfNoSecrets(
 }
 
 /** The values that examples have in hookonce.toml, in .env and in the README. */
-const PLACEHOLDER = /…|\.\.\.$|^<[^>]*>$|^(?:change[-_ ]?me|your[-_ ].*)$/i;
+export const PLACEHOLDER = /…|\.\.\.$|^<[^>]*>$|^(?:change[-_ ]?me|your[-_ ].*)$/i;
+
+export const STILL_AN_EXAMPLE = "its value is still the one from an example. Replace it with the real one";
 
 /** Warns of secrets and URLs that nobody has filled in yet. Never shows a secret. */
 export function warnOfPlaceholders(sources: readonly ConfiguredSource[]): Problem[] {
@@ -80,13 +82,13 @@ export function warnOfPlaceholders(sources: readonly ConfiguredSource[]): Proble
       .map(([key]) => ({
         file: CONFIG_FILE,
         line: lineOf(...key),
-        message: `sources.${name}.${key.join(".")}: its value is still the one from an example. Replace it with the real one`,
+        message: `sources.${name}.${key.join(".")}: ${STILL_AN_EXAMPLE}`,
       }));
   });
 }
 
 /** https://www.rfc-editor.org/rfc/rfc2606: no real host ends in .example. */
-function isExample(url: string): boolean {
+export function isExample(url: string): boolean {
   const host = URL.parse(url)?.hostname ?? "";
   return host === "your.host" || host.endsWith(".example");
 }

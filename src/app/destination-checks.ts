@@ -5,7 +5,9 @@ import type { Environment } from "../config/secrets.ts";
 import type { Rehearsed } from "../engines/store.ts";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { refusedAddress } from "../outbox/addresses.ts";
+import { checkCommand } from "../outbox/check-command.ts";
 import { compileUrlTemplate } from "../outbox/url-template.ts";
+import { isExample, PLACEHOLDER, STILL_AN_EXAMPLE } from "./check-warnings.ts";
 
 export interface DestinationsChecked {
   /** A start is refused for them. */
@@ -33,27 +35,26 @@ export function checkDestinations(
   read: Pick<ReadConfig, "sources" | "destinations">,
   place: Place,
 ): DestinationsChecked {
-  const urls = read.destinations.filter((one) => one.kind === "url");
-  const templates = urls.map((destination) => ({ destination, ...exampleOf(destination) }));
-  return {
-    problems: [...templates.flatMap(({ problems }) => problems), ...whereProblems(read, place)],
-    failing: [],
-    warnings: templates.flatMap(({ destination, example }) =>
-      example === undefined ? [] : warningsAbout(destination, example, read, place),
-    ),
-  };
+  const { environment } = place;
+  const problems: Problem[] = [];
+  const warnings: Problem[] = [];
+  for (const destination of read.destinations) {
+    if (destination.kind === "command") continue;
+    warnings.push(...placeholdersIn(destination));
+    try {
+      const { example } = compileUrlTemplate(destination.url);
+      warnings.push(...addressWarnings(destination, example, read, place));
+    } catch (error) {
+      if (!(error instanceof HookonceError)) throw error;
+      problems.push(problemOf(destination, "url", messageOf(error)));
+    }
+  }
+  problems.push(...whereProblems(read, place));
+  const failing = environment === null ? [] : commandProblems(read, { ...place, environment });
+  return { problems, failing, warnings };
 }
 
 type UrlDestination = Extract<ConfiguredDestination, { kind: "url" }>;
-
-function exampleOf(destination: UrlDestination): { example: URL | undefined; problems: Problem[] } {
-  try {
-    return { example: compileUrlTemplate(destination.url).example, problems: [] };
-  } catch (error) {
-    if (!(error instanceof HookonceError)) throw error;
-    return { example: undefined, problems: [problemOf(destination, "url", messageOf(error))] };
-  }
-}
 
 function problemOf({ name, lineOf }: ConfiguredDestination, key: string, what: string): Problem {
   return { file: CONFIG_FILE, line: lineOf(key), message: `destinations.${name}.${key}: ${what}` };
@@ -73,7 +74,29 @@ function whereProblems(
   );
 }
 
-function warningsAbout(
+function commandProblems(
+  { destinations }: Pick<ReadConfig, "destinations">,
+  { inboxFolder, environment }: { readonly inboxFolder: string; readonly environment: Environment },
+): Problem[] {
+  return destinations.flatMap((destination) => {
+    if (destination.kind === "url") return [];
+    const what = checkCommand(destination.command, { inboxFolder, path: environment["PATH"] });
+    return what === undefined ? [] : [problemOf(destination, "command", what)];
+  });
+}
+
+/** Never shows a secret. */
+function placeholdersIn(destination: UrlDestination): Problem[] {
+  const { url, secret = "", headers } = destination;
+  const found = [
+    ...(isExample(url) ? ["url"] : []),
+    ...(PLACEHOLDER.test(secret) ? ["secret"] : []),
+    ...(Object.values(headers).some((value) => PLACEHOLDER.test(value)) ? ["headers"] : []),
+  ];
+  return found.map((key) => problemOf(destination, key, STILL_AN_EXAMPLE));
+}
+
+function addressWarnings(
   destination: UrlDestination,
   url: URL,
   { sources }: Pick<ReadConfig, "sources">,

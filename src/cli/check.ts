@@ -89,9 +89,13 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
   }
   for (const { name, provider, handlersOf } of sources.values()) {
     const files = handlers.files.filter(({ source }) => source === handlersOf).map(({ file }) => file);
-    say(
-      `source ${name} (${provider.title}): ${files.length === 0 ? "no handlers yet" : visible(files.join(", "))}`,
-    );
+    const forward = config?.sources.find((one) => one.name === name)?.forward ?? [];
+    const to = [...new Set(forward.map((one) => one.to))].join(", ");
+    const does = [
+      ...(files.length > 0 ? [visible(files.join(", "))] : to === "" ? ["no handlers yet"] : []),
+      ...(to === "" ? [] : [`sent on to ${to}`]),
+    ];
+    say(`source ${name} (${provider.title}): ${does.join("; ")}`);
   }
   if (report.lines.length > 0) say("tried, and rolled back:");
   for (const line of report.lines) say(`  ${visible(line)}`);

@@ -8,7 +8,7 @@ async function checked(
   {
     files = {},
     environment = {},
-  }: { files?: Record<string, string>; environment?: Record<string, string> | null } = {},
+  }: { files?: Record<string, string>; environment?: Record<string, string> } = {},
 ): Promise<Checked> {
   using inbox = scratch({ "hookonce.toml": `version = 1\n${config}`, ...files });
   return await check(inbox.path, { environment: { ...environment, S: "a-long-secret" }, clock: Date.now });
@@ -24,6 +24,9 @@ const forward = (value: string): string =>
 /** `url` is line 7. */
 const url = (text: string, first = ""): string =>
   `${first}${GITHUB}forward = ["app"]\n[destinations.app]\nurl = "${text}"\n`;
+const retention = (payloads: string): string => `[retention]\npayloads = "${payloads}"\n`;
+/** `command` is line 6. */
+const command = (list: string): string => `${GITHUB}[destinations.deploy]\ncommand = ${list}\n`;
 
 describe("where", () => {
   test.each([
@@ -110,7 +113,6 @@ describe("the URL of a destination", () => {
 });
 
 describe("retention.payloads", () => {
-  const retention = (payloads: string): string => `[retention]\npayloads = "${payloads}"\n`;
   const STRIPE = '[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n';
 
   test("is warned of if the provider may still deliver what is removed", async () => {
@@ -142,6 +144,51 @@ describe("the types of forward", () => {
   test.each(['["push"]', '["issues.*"]', '["issues.opened", "*"]'])("%s are known", async (types) => {
     expect((await checked(forward(`[{ to = "app", types = ${types} }]`))).warnings).toEqual([]);
   });
+});
+
+describe("a command", () => {
+  test("that is missing is a problem, but no reason to refuse a start", async () => {
+    const { problems, failing, configWarnings } = await checked(command('["./deploy.sh"]'));
+    expect([problems, configWarnings]).toEqual([[], []]);
+    expect(messages(failing)).toEqual([
+      expect.stringMatching(
+        /^6: destinations\.deploy\.command: "\.\/deploy\.sh" does not exist in /,
+      ) as string,
+    ]);
+    using inbox = scratch({ "hookonce.toml": `version = 1\n${command('["./deploy.sh"]')}` });
+    const start = { environment: { S: "a-long-secret" }, clock: Date.now, forStart: true };
+    const started = await check(inbox.path, start);
+    expect([started.problems, started.configWarnings]).toEqual([[], started.failing]);
+    expect(started.failing).toHaveLength(1);
+  });
+
+  test("that is not executable is a problem, too", async () => {
+    const { failing } = await checked(command('["./deploy.sh"]'), {
+      files: { "deploy.sh": "#!/bin/sh\n" },
+    });
+    expect(messages(failing)).toEqual([
+      expect.stringContaining('"./deploy.sh" is not executable. Run: chmod +x ') as string,
+    ]);
+  });
+
+  test("is not looked for by commands that send nothing", async () => {
+    using inbox = scratch({ "hookonce.toml": `version = 1\n${command('["./deploy.sh"]')}` });
+    expect(await check(inbox.path, { environment: null, clock: Date.now })).toMatchObject({
+      problems: [],
+      failing: [],
+    });
+  });
+});
+
+test("secrets and URLs from examples are warned of", async () => {
+  const config = `${GITHUB}[destinations.app]\nurl = "https://your.host/hook"\nsign = "standard-webhooks"\nsecret = "env:A"\nheaders = { authorization = "env:B" }\n`;
+  const { warnings } = await checked(config, { environment: { A: "whsec_…", B: "changeme" } });
+  const text = "its value is still the one from an example. Replace it with the real one";
+  expect(messages(warnings)).toEqual([
+    `6: destinations.app.url: ${text}`,
+    `8: destinations.app.secret: ${text}`,
+    `9: destinations.app.headers: ${text}`,
+  ]);
 });
 
 test("a source that sends on may have handlers, too", async () => {

@@ -433,7 +433,7 @@ describeUnless(onlyInFullRun(), "hookonce add", () => {
     const checked = await run(["check"], elsewhere);
     expect([checked.code, checked.stdout]).toEqual([
       0,
-      expect.stringContaining("no problems found") as string,
+      expect.stringContaining("source github (GitHub): sent on to deploy\n") as string,
     ]);
   }, 30_000);
 

@@ -1,13 +1,17 @@
 import { isLoopbackHost } from "../config/address.ts";
 import type { ConfiguredDestination } from "../config/destinations.ts";
-import { CONFIG_FILE, type ReadConfig } from "../config/load.ts";
+import { CONFIG_FILE, type ConfiguredSource, type ReadConfig } from "../config/load.ts";
 import type { Environment } from "../config/secrets.ts";
 import type { Rehearsed } from "../engines/store.ts";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { refusedAddress } from "../outbox/addresses.ts";
 import { checkCommand } from "../outbox/check-command.ts";
 import { compileUrlTemplate } from "../outbox/url-template.ts";
+import { providers } from "../providers/presets.ts";
+import { weaknessOf } from "../providers/schemes/weakness.ts";
+import { createForwardSigner, whyNotSignedAgain } from "../providers/sign-again.ts";
 import { isExample, PLACEHOLDER, STILL_AN_EXAMPLE } from "./check-warnings.ts";
+import { settingsOf } from "./sources.ts";
 
 export interface DestinationsChecked {
   /** A start is refused for them. */
@@ -48,8 +52,12 @@ export function checkDestinations(
       if (!(error instanceof HookonceError)) throw error;
       problems.push(problemOf(destination, "url", messageOf(error)));
     }
+    const { secret } = destination;
+    const unusable = secret === undefined ? undefined : secretProblem(destination, secret);
+    if (unusable !== undefined) problems.push(problemOf(destination, "secret", unusable));
   }
-  problems.push(...whereProblems(read, place));
+  for (const source of read.sources)
+    problems.push(...whereProblems(source, place), ...signProblems(source, read));
   const failing = environment === null ? [] : commandProblems(read, { ...place, environment });
   return { problems, failing, warnings };
 }
@@ -60,18 +68,45 @@ function problemOf({ name, lineOf }: ConfiguredDestination, key: string, what: s
   return { file: CONFIG_FILE, line: lineOf(key), message: `destinations.${name}.${key}: ${what}` };
 }
 
+/** Why a secret cannot sign, or anybody could guess it. Never shows it. */
+function secretProblem(destination: UrlDestination, secret: string): string | undefined {
+  const remedy = "copy the receiver's secret, or choose a random one (openssl rand -base64 32)";
+  const weakness = weaknessOf(secret);
+  if (weakness !== undefined) return `its value ${weakness}, so anybody could guess it: ${remedy}`;
+  try {
+    createForwardSigner(destination, () => undefined);
+    return undefined;
+  } catch (error) {
+    if (error instanceof HookonceError) return `its value after whsec_ is not base64: ${remedy}`;
+    throw error;
+  }
+}
+
 function whereProblems(
-  { sources }: Pick<ReadConfig, "sources">,
+  { name, forward = [], lineOf }: ConfiguredSource,
   { rehearsed }: Pick<Place, "rehearsed">,
 ): Problem[] {
-  return sources.flatMap(({ name, forward = [], lineOf }) =>
-    forward.flatMap(({ where }, index) => {
-      const what = where === undefined ? undefined : rehearsed?.checkWhere(where);
-      if (what === undefined) return [];
-      const message = `sources.${name}.forward.where: ${what}. It is an SQL expression, as in where = ":payload ->> '$.ref' = 'refs/heads/main'"`;
-      return [{ file: CONFIG_FILE, line: lineOf("forward", index, "where"), message }];
-    }),
-  );
+  return forward.flatMap(({ where }, index) => {
+    const what = where === undefined ? undefined : rehearsed?.checkWhere(where);
+    if (what === undefined) return [];
+    const message = `sources.${name}.forward.where: ${what}. It is an SQL expression, as in where = ":payload ->> '$.ref' = 'refs/heads/main'"`;
+    return [{ file: CONFIG_FILE, line: lineOf("forward", index, "where"), message }];
+  });
+}
+
+/** The destinations for which the deliveries of a source would have to be signed again, and cannot be. */
+function signProblems(
+  source: ConfiguredSource,
+  { sources, destinations }: Pick<ReadConfig, "sources" | "destinations">,
+): Problem[] {
+  const { forward = [] } = source;
+  const preset = providers.get(source.provider);
+  const what = preset === undefined ? undefined : whyNotSignedAgain(settingsOf(source, preset, sources));
+  if (what === undefined) return [];
+  return destinations
+    .filter((one) => one.kind === "url" && one.sign === "provider")
+    .filter(({ name }) => forward.some(({ to }) => to === name))
+    .map((destination) => problemOf(destination, "sign", what));
 }
 
 function commandProblems(

@@ -27,6 +27,9 @@ const url = (text: string, first = ""): string =>
 const retention = (payloads: string): string => `[retention]\npayloads = "${payloads}"\n`;
 /** `command` is line 6. */
 const command = (list: string): string => `${GITHUB}[destinations.deploy]\ncommand = ${list}\n`;
+/** `sign` is line 8. */
+const signed = (source: string, sign: string): string =>
+  `[sources.in]\n${source}\nforward = ["app"]\n[destinations.app]\nurl = "http://app/"\n${sign}\n`;
 
 describe("where", () => {
   test.each([
@@ -180,9 +183,55 @@ describe("a command", () => {
   });
 });
 
+describe("signing", () => {
+  const PUBLIC_KEY = `provider = "discord"\nsecret = "env:KEY"`;
+  const environment = { KEY: "a1".repeat(32) };
+
+  test("as the provider signs is refused if nobody else can sign like that", async () => {
+    const config = signed(PUBLIC_KEY, 'sign = "provider"');
+    const { problems, code } = await checked(config, { environment });
+    expect([messages(problems), code]).toEqual([
+      [
+        '8: destinations.app.sign: Deliveries of source "in" cannot be signed again, because their provider signs with a private key that nobody else has. Write sign = "standard-webhooks" and a secret of your own for the destination, or sign = "none" to send them on with the signature that they came with.',
+      ],
+      "config_invalid",
+    ]);
+    // It is the default.
+    expect((await checked(signed(PUBLIC_KEY, ""), { environment })).problems).toHaveLength(1);
+  });
+
+  test.each([
+    [PUBLIC_KEY, 'sign = "none"'],
+    [PUBLIC_KEY, 'sign = "standard-webhooks"\nsecret = "env:S"'],
+    ['provider = "stripe"\nsecret = "env:S"', 'sign = "provider"'],
+    ['provider = "stripe"\nsecret = "env:S"', ""],
+  ])("of %j with %j is possible", async (source, sign) => {
+    expect((await checked(signed(source, sign), { environment })).problems).toEqual([]);
+  });
+
+  test("is not looked at for a command", async () => {
+    const config = `[sources.in]\n${PUBLIC_KEY}\nforward = ["app"]\n[destinations.app]\ncommand = ["/bin/sh"]\n`;
+    const { problems, failing } = await checked(config, { environment });
+    expect([problems, failing]).toEqual([[], []]);
+  });
+
+  test.each([
+    ["whsec_not-base64!", "its value after whsec_ is not base64"],
+    ["whsec_", "its value has nothing after its prefix, so anybody could guess it"],
+    ["aaaaaaaa", "its value is one character, repeated 8 times, so anybody could guess it"],
+  ])("with the secret %j is refused", async (secret, what) => {
+    const { problems } = await checked(signed(PUBLIC_KEY, 'sign = "standard-webhooks"\nsecret = "env:APP"'), {
+      environment: { ...environment, APP: secret },
+    });
+    expect(messages(problems)).toEqual([
+      `9: destinations.app.secret: ${what}: copy the receiver's secret, or choose a random one (openssl rand -base64 32)`,
+    ]);
+  });
+});
+
 test("secrets and URLs from examples are warned of", async () => {
   const config = `${GITHUB}[destinations.app]\nurl = "https://your.host/hook"\nsign = "standard-webhooks"\nsecret = "env:A"\nheaders = { authorization = "env:B" }\n`;
-  const { warnings } = await checked(config, { environment: { A: "whsec_…", B: "changeme" } });
+  const { warnings } = await checked(config, { environment: { A: "changeme", B: "your-token" } });
   const text = "its value is still the one from an example. Replace it with the real one";
   expect(messages(warnings)).toEqual([
     `6: destinations.app.url: ${text}`,

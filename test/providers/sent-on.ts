@@ -10,6 +10,9 @@ import {
 } from "../../src/providers/sign-again.ts";
 import { createSource, type SourceSettings } from "../../src/providers/source.ts";
 import { sign } from "../../src/providers/verifier.ts";
+import { exampleFor, seedOf } from "../../src/simulator/example.ts";
+import { examples } from "../../src/simulator/examples.ts";
+import { requestOf } from "../../src/simulator/request.ts";
 import { certificateFor } from "../../src/providers/schemes/self-signed.ts";
 import { signerFor, URL_OF_IT, type Signer } from "./preset-samples.ts";
 import { NOW } from "./signed-inbox.ts";
@@ -38,6 +41,20 @@ export function sendingFor(name: string, changed: Partial<SourceSettings> = {}):
     ...changed,
   };
   return { signer, settings };
+}
+
+/** The preset's examples, signed by the provider: each type, and what it delivers without one. */
+export async function* deliveriesOf({ signer }: Sending): AsyncGenerator<OutgoingRequest> {
+  const example = examples.get(signer.provider.name);
+  if (example === undefined) return;
+  let n = 0;
+  for (const word of [...example.types, ...Object.keys(example.untyped ?? {})]) {
+    const made = exampleFor(example, word);
+    const seed = () => seedOf((++n).toString(16).padStart(24, "0"), made.type, NOW);
+    const seeds = made.example.wrap === undefined ? ([seed()] as const) : ([seed(), seed()] as const);
+    const request = requestOf(made.example, seeds, URL_OF_IT);
+    yield await sign(signer.provider, request, signer.keys, NOW);
+  }
 }
 
 /**

@@ -1,15 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { HookonceError } from "../../src/errors.ts";
-import type { OutgoingRequest } from "../../src/providers/context.ts";
 import { providers } from "../../src/providers/presets.ts";
 import { kindOf } from "../../src/providers/schemes.ts";
 import { whyNotSignedAgain, type MessageToSign } from "../../src/providers/sign-again.ts";
-import { sign } from "../../src/providers/verifier.ts";
-import { exampleFor, seedOf } from "../../src/simulator/example.ts";
-import { examples } from "../../src/simulator/examples.ts";
-import { requestOf } from "../../src/simulator/request.ts";
-import { URL_OF_IT } from "./preset-samples.ts";
-import { receivedBy, receiverOf, sendingFor, sendOn, TWO_DAYS_LATER, type Sending } from "./sent-on.ts";
+import { deliveriesOf, receivedBy, receiverOf, sendingFor, sendOn, TWO_DAYS_LATER } from "./sent-on.ts";
 import { NOW } from "./signed-inbox.ts";
 
 const PRIVATE = "signs with a private key that nobody else has";
@@ -41,20 +35,6 @@ test("these presets cannot be signed again, and the reason names the remedy", ()
 
 const REMEDY =
   '. Write sign = "standard-webhooks" and a secret of your own for the destination, or sign = "none" to send them on with the signature that they came with.';
-
-/** The preset's examples, signed by the provider: each type, and what it delivers without one. */
-async function* deliveriesOf({ signer }: Sending): AsyncGenerator<OutgoingRequest> {
-  const example = examples.get(signer.provider.name);
-  if (example === undefined) return;
-  let n = 0;
-  for (const word of [...example.types, ...Object.keys(example.untyped ?? {})]) {
-    const made = exampleFor(example, word);
-    const seed = () => seedOf((++n).toString(16).padStart(24, "0"), made.type, NOW);
-    const seeds = made.example.wrap === undefined ? ([seed()] as const) : ([seed(), seed()] as const);
-    const request = requestOf(made.example, seeds, URL_OF_IT);
-    yield await sign(signer.provider, request, signer.keys, NOW);
-  }
-}
 
 const signable = [...providers.keys()].filter((name) => !Object.hasOwn(NEVER, name));
 

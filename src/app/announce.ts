@@ -26,6 +26,8 @@ export interface ReadySource {
   readonly url: string;
   /** Relative to the inbox folder. */
   readonly handlers: readonly string[];
+  /** The destinations that get its events. */
+  readonly destinations: readonly string[];
 }
 
 interface Started {
@@ -53,8 +55,10 @@ export async function announce(
   const { logger } = log;
   const sources = sourcesOf(started);
   if (onReady === undefined) {
-    for (const { name, provider, ...rest } of sources)
-      logger.info({ source: name, provider: provider.name, ...rest }, "source");
+    for (const { name, provider, destinations, ...rest } of sources) {
+      const sends = destinations.length === 0 ? {} : { sends_to: destinations };
+      logger.info({ source: name, provider: provider.name, ...rest, ...sends }, "source");
+    }
     logger.info({ url, database: config.database, page, pid: process.pid }, "listening");
   }
   let owed: readonly OwedCount[] = [];
@@ -88,5 +92,6 @@ function sourcesOf({ url, sources, inbox }: Started): ReadySource[] {
     handlers: inbox.handlers.files
       .filter((file) => file.source === source.handlersOf)
       .map(({ file }) => file),
+    destinations: [...new Set(source.forwards.map(({ destination }) => destination))],
   }));
 }

@@ -2,6 +2,7 @@ import packageJson from "../../package.json" with { type: "json" };
 import type { Ready, ReadySource } from "../app/announce.ts";
 import { sumOf } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
+import { whatRuns } from "../logging/what-runs.ts";
 import { isOnlyScheme } from "../providers/provider.ts";
 import { kindOf } from "../providers/schemes.ts";
 import { shellWord } from "./init.ts";
@@ -59,11 +60,10 @@ function titleOf({ title }: ReadySource["provider"]): string {
   return title.length <= WIDEST_TITLE + 4 ? title : title.replace(/ \(.*\)$/, "");
 }
 
-function handlersOf({ handlers }: ReadySource): string {
-  if (handlers.length === 0) return "no handlers yet";
+function handlersOf({ handlers, destinations }: ReadySource): string {
   const named = handlers.slice(0, MAX_NAMED).map((file) => visible(file.replace(/^handlers\//, "")));
   const more = handlers.length - named.length;
-  return `${named.join(", ")}${more === 0 ? "" : ` and ${more} more`}`;
+  return whatRuns(more === 0 ? named : [`${named.join(", ")} and ${more} more`], destinations);
 }
 
 /** At most five, each with its command. */
@@ -72,7 +72,10 @@ function nextSteps(ready: Ready, { folder, elsewhere }: Where): [what: string, c
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const steps: [string, string][] = [];
   if (owed.length > 0) steps.push(["run the owed events that have a handler", `hookonce apply${inFolder}`]);
-  const bare = sources.find(({ handlers, provider }) => handlers.length === 0 && !isOnlyScheme(provider));
+  const bare = sources.find(
+    ({ handlers, destinations, provider }) =>
+      handlers.length + destinations.length === 0 && !isOnlyScheme(provider),
+  );
   if (bare !== undefined) {
     const name = bare.name === bare.provider.name ? "" : ` --name ${bare.name}`;
     const command = `hookonce add ${bare.provider.name}${name}${inFolder} --handlers`;

@@ -6,6 +6,7 @@ import { runTries, type TriedAll, type Try } from "../app/tries.ts";
 import type { Problem } from "../errors.ts";
 import { counted, sumOf } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
+import { whatRuns } from "../logging/what-runs.ts";
 import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
 import { formatProblem } from "./refusal.ts";
@@ -87,15 +88,10 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
     complain(`\n${counted(problems.length, "problem")} in ${inboxFolder}`);
     return EXIT.failed;
   }
-  for (const { name, provider, handlersOf } of sources.values()) {
+  for (const { name, provider, handlersOf, forwards } of sources.values()) {
     const files = handlers.files.filter(({ source }) => source === handlersOf).map(({ file }) => file);
-    const forward = config?.sources.find((one) => one.name === name)?.forward ?? [];
-    const to = [...new Set(forward.map((one) => one.to))].join(", ");
-    const does = [
-      ...(files.length > 0 ? [visible(files.join(", "))] : to === "" ? ["no handlers yet"] : []),
-      ...(to === "" ? [] : [`sent on to ${to}`]),
-    ];
-    say(`source ${name} (${provider.title}): ${does.join("; ")}`);
+    const destinations = [...new Set(forwards.map(({ destination }) => destination))];
+    say(`source ${name} (${provider.title}): ${visible(whatRuns(files, destinations))}`);
   }
   if (report.lines.length > 0) say("tried, and rolled back:");
   for (const line of report.lines) say(`  ${visible(line)}`);

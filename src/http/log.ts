@@ -65,7 +65,7 @@ export function createDeliveryLog(
         { source },
         `this source looks for the type at ${typePlace}, but nothing is there, so the event has no type. Correct type in hookonce.toml if it should have one`,
       );
-    if (outcome === "processed" && rowsChanged === 0 && once(`rows ${String(handler)}`)) {
+    if (outcome === "processed" && handler !== null && rowsChanged === 0 && once(`rows ${handler}`)) {
       log.warn(
         { source, type, handler },
         "the handler changed no rows: did an UPDATE match nothing, or was a query built but not run?",
@@ -91,7 +91,7 @@ export function createDeliveryLog(
       }
       const line: Record<string, unknown> = { source, event: eventId, type, outcome, ms: elapsed(startedAt) };
       if (handler !== null) line["handler"] = handler;
-      if (outcome === "processed") line["rows"] = rowsChanged;
+      if (outcome === "processed" && handler !== null) line["rows"] = rowsChanged;
       if (changedBody) line["changed_body"] = true;
       if (outcome === "failed") {
         const code = error instanceof HookonceError ? error.code : "handler_error";
@@ -155,7 +155,7 @@ function fieldsOf(
 ): string {
   const ran =
     (handler === null ? "" : `,"handler":${JSON.stringify(handler)}`) +
-    (outcome === "processed" ? `,"rows":${rowsChanged}` : "");
+    (outcome === "processed" && handler !== null ? `,"rows":${rowsChanged}` : "");
   return `"source":"${source}","event":${JSON.stringify(eventId)},"type":${JSON.stringify(type)},"outcome":"${outcome}","ms":${ms}${ran}`;
 }
 

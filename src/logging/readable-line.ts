@@ -1,12 +1,13 @@
 import { counted } from "./counted.ts";
 import { visible } from "./visible.ts";
+import { whatRuns } from "./what-runs.ts";
 
 /** Formats a log line for a terminal, with the same facts as the JSON line. */
 export function readableLine(line: Readonly<Record<string, unknown>>): string {
   const { msg, time: _time, level: _level, ...fields } = line;
   if (msg === "delivery") return delivery(fields);
   if (msg === "source")
-    return `${text(fields["url"])}  ${text(fields["provider"])}, ${handlers(fields["handlers"])}`;
+    return `${text(fields["url"])}  ${text(fields["provider"])}, ${runs(fields["handlers"], fields["sends_to"])}`;
   // A sentence in a list has no full stop.
   const rest = Object.entries(fields).map(([name, value]) => `${name}: ${text(value).replace(/\.$/, "")}`);
   return rest.length === 0 ? text(msg) : `${text(msg)} (${rest.join(", ")})`;
@@ -55,10 +56,12 @@ function handlerOf(file: string, source: string): string {
   return path.startsWith(`${source}/`) ? path.slice(source.length + 1) : path;
 }
 
-function handlers(files: unknown): string {
-  if (!Array.isArray(files) || files.length === 0) return "no handlers yet";
-  return files.map((file) => text(file).replace(/^handlers\//, "")).join(", ");
+function runs(files: unknown, destinations: unknown): string {
+  const handlers = namesIn(files).map((file) => file.replace(/^handlers\//, ""));
+  return whatRuns(handlers, namesIn(destinations));
 }
+
+const namesIn = (list: unknown): string[] => (Array.isArray(list) ? list.map(text) : []);
 
 function text(value: unknown): string {
   if (typeof value === "string") return visible(value);

@@ -105,11 +105,17 @@ describe("wrapped", () => {
   });
 });
 
-const source = (name: string, provider: string, handlers: string[]): ReadySource => ({
+const source = (
+  name: string,
+  provider: string,
+  handlers: string[],
+  destinations: string[] = [],
+): ReadySource => ({
   name,
   provider: providers.get(provider)!,
   url: `http://127.0.0.1:8787/webhook/${name}`,
   handlers,
+  destinations,
 });
 
 describe("the banner", () => {
@@ -127,6 +133,8 @@ describe("the banner", () => {
           source("stripe", "stripe", ["handlers/stripe/a.sql", "handlers/stripe/b.sql"]),
           source("hub", "github", []),
           source("a", "unsigned", []),
+          source("b", "unsigned", ["handlers/b/_any.sql"], ["app", "deploy"]),
+          source("c", "unsigned", [], ["app"]),
         ],
         owed: [{ source: "hub", type: "push\u001B[2J", outcome: "unhandled", count: 3, capped: false }],
       },
@@ -136,6 +144,8 @@ describe("the banner", () => {
       "  http://127.0.0.1:8787/webhook/stripe  Stripe  stripe/a.sql, stripe/b.sql",
       "  http://127.0.0.1:8787/webhook/hub     GitHub  no handlers yet",
       "  http://127.0.0.1:8787/webhook/a       Unsigned (development)  no handlers yet",
+      "  http://127.0.0.1:8787/webhook/b       Unsigned (development)  b/_any.sql; sent on to app, deploy",
+      "  http://127.0.0.1:8787/webhook/c       Unsigned (development)  sent on to app",
       "  database /srv/app.db",
       "  page http://127.0.0.1:8788",
       "3 events are owed:",

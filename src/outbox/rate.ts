@@ -7,8 +7,8 @@ export interface Rate {
 }
 
 /**
- * Timers are late by some milliseconds. So much may be made up for, or a destination would get fewer messages than
- * its rate says.
+ * Timers are late by some milliseconds. So much is made up for, or a destination would get fewer messages than its
+ * rate says.
  */
 const MAX_LATE_MS = 5;
 
@@ -23,7 +23,8 @@ export function createRate(perSecond: number | undefined, now: () => number = ()
   return {
     waitMs: () => Math.max(nextAt - now(), 0),
     take() {
-      nextAt = Math.max(nextAt, now() - Math.min(MAX_LATE_MS, apartMs / 2)) + apartMs;
+      const time = now();
+      nextAt = (time - nextAt <= MAX_LATE_MS ? nextAt : time) + apartMs;
     },
   };
 }

@@ -37,20 +37,23 @@ export function createRecorder(
   afterRefusalMs = AFTER_REFUSAL_MS,
 ): Recorder {
   let pending: Pending[] = [];
+  /** How many are being written. */
+  let writing = 0;
   /** After a refusal they are written one by one, so that one that is always refused holds up no other. */
   let most = MOST;
-  let writing = false;
+  let isRunning = false;
   let ended = false;
   let wakeUp: (() => void) | undefined;
   let idle: PromiseWithResolvers<void> | undefined;
 
   async function writeAll(): Promise<void> {
-    if (writing) return;
-    writing = true;
+    if (isRunning) return;
+    isRunning = true;
     while (pending.length > 0) {
       if (ended) break;
       const batch = pending.slice(0, most);
       pending = pending.slice(batch.length);
+      writing = batch.length;
       try {
         await write(batch.map(({ entry }) => entry));
         for (const { resolve } of batch) resolve();
@@ -63,10 +66,12 @@ export function createRecorder(
             "what became of messages could not be recorded, and is kept in memory until it can",
           );
         most = 1;
+        writing = 0;
         await pause();
       }
     }
-    writing = false;
+    writing = 0;
+    isRunning = false;
     idle?.resolve();
   }
 
@@ -88,7 +93,7 @@ export function createRecorder(
       return promise;
     },
     async end(withinMs) {
-      if (writing) {
+      if (isRunning) {
         idle = Promise.withResolvers<void>();
         // One more try now: meanwhile there may be room.
         wakeUp?.();
@@ -101,7 +106,7 @@ export function createRecorder(
         clearTimeout(timer);
       }
       ended = true;
-      return pending.length;
+      return pending.length + writing;
     },
   };
 }

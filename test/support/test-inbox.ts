@@ -5,8 +5,10 @@ import pino from "pino";
 import type { Inbox, OpenInboxOptions } from "../../src/app/open-inbox.ts";
 import { createAdminApps, type AdminApps } from "../../src/app/admin-apps.ts";
 import { startMinutes } from "../../src/app/minutes.ts";
+import { createOutbox, type Outbox } from "../../src/app/outbox.ts";
 import { startRetries } from "../../src/app/retries.ts";
 import { destinationNames } from "../../src/app/source-rules.ts";
+import type { OutboxView } from "../../src/outbox/view.ts";
 import type { Services } from "../../src/app/services.ts";
 import { HookonceError } from "../../src/errors.ts";
 import type { Fetch } from "../../src/providers/context.ts";
@@ -39,6 +41,8 @@ export interface TestInboxOptions {
    * jobs.
    */
   upkeep?: { readonly minuteMs: number };
+  /** Also sends messages on, as `serve` does. */
+  sendsOn?: boolean;
 }
 
 /** A log line, parsed. */
@@ -50,6 +54,8 @@ export interface TestInbox extends AsyncDisposable {
   readonly refused: RefusedRing;
   readonly databasePath: string;
   readonly log: readonly LogLine[];
+  /** What is being sent on, if it does. */
+  readonly outbox: OutboxView;
   /** Errors over which the writer gave up. */
   readonly fatal: readonly unknown[];
   /** Sends a request without a socket. It seems to come from this machine, or from `remoteAddress`. */
@@ -99,6 +105,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   const refused = createRefusedRing();
   let services: Services;
   let admin: AdminApps;
+  let outbox: Outbox | undefined;
   let server: HttpServer | undefined;
   // Set from the beginning of a close until the next successful start.
   let closed: Promise<void> | undefined;
@@ -120,7 +127,13 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
         // No test may use the network.
         fetch: options.fetch ?? (() => Promise.reject(new Error("a test has fetched"))),
       },
-      { log: logger, onFatal, ...options.open, ...extra },
+      {
+        log: logger,
+        onFatal,
+        onMessages: (names) => outbox?.onMessages(names),
+        ...options.open,
+        ...extra,
+      },
     );
     const { config, sources } = opened;
     ({ services, inbox } = opened);
@@ -157,6 +170,9 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       await startRetries(services, inbox, { ...own, everyMs: 10 });
       await jobs.resume();
     }
+    const { signal: stop } = new AbortController();
+    outbox = createOutbox({ config, sources, log: logger, clock, stop });
+    if (options.sendsOn === true) await outbox.start(services, inbox);
     const { bodies, terminal } = options;
     receiver = createReceiver(inbox, { ...own, bodies, terminal, onAccepted: matched?.note });
     closed = undefined;
@@ -191,6 +207,9 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   return {
     folder,
     refused,
+    get outbox() {
+      return outbox as Outbox;
+    },
     databasePath,
     log,
     fatal,

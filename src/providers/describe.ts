@@ -1,3 +1,4 @@
+import { parametersIn } from "./body/kept-query.ts";
 import { isList, type Selector } from "./body/selector.ts";
 import type { Provider } from "./provider.ts";
 import { kindOf, type Scheme } from "./schemes.ts";
@@ -28,6 +29,7 @@ export function describeProvider(provider: Provider): [name: string, text: strin
       "handshakes",
       handshakes.length === 0 ? undefined : [...new Set(handshakes.map(({ name }) => name))].join(", "),
     ],
+    ["sent on", describeSigning(provider)],
     ["answer", answer === undefined ? undefined : `${answer.status} ${answer.body ?? "without a body"}`],
     ["beware", provider.caution],
     ["checked", provider.checkedAgainst === undefined ? undefined : `against ${provider.checkedAgainst}`],
@@ -68,6 +70,12 @@ function describeTolerance({ scheme, signsRetries }: Provider): string {
       ? "each attempt is signed again"
       : "so that a retry may carry the time of the first attempt";
   return `${duration(tolerance * 1000)} either way; ${why}`;
+}
+
+/** How its deliveries are sent on, if they cannot be signed again. */
+function describeSigning({ scheme, eventId, type }: Provider): string | undefined {
+  const why = kindOf(scheme).whyNotSignedAgain(scheme, parametersIn([eventId, type]));
+  return why === undefined ? undefined : `with sign = "standard-webhooks" or "none", because it ${why}`;
 }
 
 function describeTrust(provider: Provider): string {

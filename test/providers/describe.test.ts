@@ -34,8 +34,18 @@ test.each([
       tolerance: "5 min either way; each attempt is signed again",
     },
   ],
-  ["discord", { tolerance: "none: any age is accepted until you set one" }],
-  ["github", { tolerance: "none: no time is signed", key: "the secret's text as it is" }],
+  [
+    "discord",
+    {
+      tolerance: "none: any age is accepted until you set one",
+      "sent on":
+        'with sign = "standard-webhooks" or "none", because it signs with a private key that nobody else has',
+    },
+  ],
+  [
+    "github",
+    { "sent on": undefined, tolerance: "none: no time is signed", key: "the secret's text as it is" },
+  ],
   ["aws-sns", { tolerance: "none: its age is not checked", key: undefined }],
   ["twilio", { needs: "public_url, because the signature covers the URL" }],
   [

@@ -72,6 +72,8 @@ export type ErrorCode =
   | "version_tie"
   | "constraint_at_commit"
   | "stored_event_unreadable"
+  // Retention has removed the payload of the event.
+  | "payload_removed"
   // A start is refused.
   | "config_invalid"
   | "handlers_invalid"

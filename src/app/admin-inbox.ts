@@ -14,7 +14,7 @@ import { writeFixture } from "./write-fixture.ts";
 
 /** What every inbox has that the API shows. */
 export interface AdminParts extends Partial<
-  Omit<AdminInbox, "sources" | "destinations" | "described" | "disk">
+  Omit<AdminInbox, "sources" | "destinations" | "described" | "disk" | "retention">
 > {
   readonly config: Config;
   readonly sources: ReadonlyMap<string, Source>;
@@ -52,6 +52,7 @@ export function createAdminInbox({ config, sources, files, ...parts }: AdminPart
       if (handlersOf !== undefined) return writeFixture(config.inboxFolder, handlersOf, type, json);
       throw new HookonceError("unknown_source", `hookonce.toml has no source "${source}" any more.`);
     },
+    retention: config.retention,
     disk: () => ({ database: config.database, ...store.diskUse(config.database) }),
   };
 }

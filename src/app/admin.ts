@@ -12,6 +12,7 @@ import type { Services } from "./services.ts";
 import { destinationNames } from "./source-rules.ts";
 import { healthOf } from "./health.ts";
 import type { MatchedSecrets } from "./minutes.ts";
+import type { RetentionService } from "./retention.ts";
 import { logEnd, logResume } from "./job-log.ts";
 import { hashesOf, outdatedParts } from "./outdated.ts";
 
@@ -22,6 +23,7 @@ export interface AdminServiceOptions extends Pick<OpenInboxOptions, "sources" | 
   readonly config: Config;
   readonly refused: RefusedRing;
   readonly matched: Pick<MatchedSecrets, "recent">;
+  readonly retention: RetentionService;
   /** Where webhooks are received. */
   readonly url: string;
 }
@@ -37,7 +39,7 @@ export async function startAdmin(
   inbox: Inbox,
   options: AdminServiceOptions,
 ): Promise<{ readonly page: string | null; readonly jobs: BackgroundJobs }> {
-  const { config, sources, refused, matched, log, url } = options;
+  const { config, sources, refused, matched, retention, log, url } = options;
   const startedAt = Date.now();
   const { engine, queue } = inbox;
   const handlers = (): Inbox["handlers"] => inbox.handlers;
@@ -80,7 +82,7 @@ export async function startAdmin(
         record: async (entries) => void (await queue.write({ kind: "record", entries })),
         onError: (error) => log.error({ cause: messageOf(error), stack: stackOf(error) }, "the API failed"),
         serving: { url, startedAt },
-        health: () => healthOf(() => probe(PROOF_MS)),
+        health: () => healthOf(() => probe(PROOF_MS), retention.warning()),
         shownSecrets: () =>
           [...sources.values()].flatMap(({ name, handshakes }) =>
             (handshakes?.shown() ?? []).map((secret) => ({ source: name, secret })),

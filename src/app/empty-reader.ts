@@ -41,4 +41,8 @@ export const EMPTY: Reader = {
   messagesOf: () => [],
   depths: () => [],
   paused: () => [],
+  space: () => ({ usedBytes: 0, freeBytes: 0, canShrink: false }),
+  discardedByRetention: () => ({ count: 0, lastAt: null }),
+  storedBytes: () => [],
+  hasPayload: () => false,
 };

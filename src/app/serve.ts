@@ -8,6 +8,7 @@ import { listen, type HttpServer } from "../http/server.ts";
 import { startAdmin } from "./admin.ts";
 import { startMinutes, type MatchedSecrets } from "./minutes.ts";
 import { watchDescriptors } from "./free-descriptors.ts";
+import { startRetention } from "./retention.ts";
 import { startRetries } from "./retries.ts";
 import { announce, type Ready } from "./announce.ts";
 import { check, type Checked } from "./check.ts";
@@ -108,7 +109,8 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   const refused = createRefusedRing();
   const upkeep = { config, sources, refused, log: logger, clock: Date.now };
   const matched = await startMinutes(services, inbox, upkeep);
-  const shown = { config, sources, refused, matched, log: logger, url: server.url };
+  const retention = await startRetention(services, inbox, upkeep);
+  const shown = { config, sources, refused, matched, retention, log: logger, url: server.url };
   const { page, jobs } = await startAdmin(services, inbox, shown);
   await startRetries(services, inbox, upkeep);
   await watchDescriptors(services, server, logger);

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { nearest } from "../config/nearest.ts";
 import type { Config } from "../config/load.ts";
 import type { ListedEvent, Newest, Reader } from "../engines/reader.ts";
+import { payloadRemoved } from "../engines/retention.ts";
 import { HookonceError } from "../errors.ts";
 import { findHandlers, type HandlerFile } from "../handlers/find.ts";
 import { lookUp, typesOf } from "../handlers/look-up.ts";
@@ -129,6 +130,9 @@ async function planStored(inbox: Inbox, request: TryRequest, eventId: string): P
     const message = `Several sources have an event with the id "${eventId}": ${list}. Add --source NAME.`;
     throw new HookonceError("ambiguous_event", message);
   }
+  // An event that failed or is unhandled has its payload. Of one that was ignored, it was never stored.
+  const detail = await reader.event(event.source, eventId);
+  if (detail?.isRemoved === true) throw payloadRemoved(eventId);
   const source = stored.get(event.source) as Source;
   const usual = handlerFor(inbox, source, event.type);
   const file = named ?? usual;
@@ -166,7 +170,8 @@ async function planOthers(
   if (on.from === "sample") return one({ from: "sample", source: request.source, type: on.type });
   if (on.from === "data")
     return one({ from: "data", source: (sources[0] as Source).name, body: on.body, type: on.type });
-  const { events, isCut } = await lastEvents(inbox, file, sources, on.from === "last" ? on.count : 1, pace);
+  const last = await lastEvents(inbox, file, sources, on.from === "last" ? on.count : 1, pace);
+  const { events, isCut, isRemoved } = last;
   const notes = isCut
     ? ["The search for stored events stopped after 5 s. Older events were not searched."]
     : [];
@@ -174,14 +179,19 @@ async function planOthers(
     if (events.some(({ outcome }) => outcome === "processed")) notes.push(ALREADY);
     return { tries: events.map((event) => ({ file: file.file, event: storedEvent(event) })), notes };
   }
-  const none = `No stored event runs ${file.file}`;
+  const none = isRemoved
+    ? `The payloads of the events that run ${file.file} were removed by retention`
+    : `No stored event runs ${file.file}`;
   if (on.from === "last") {
     const type = file.key === "_any" ? "TYPE" : file.key;
     const message = `${none}. Try it with --sample ${type}, or with --data FILE.`;
     throw new HookonceError("nothing_to_try", message);
   }
   const { tries } = one({ from: "sample", source: request.source });
-  return { tries, notes: [...notes, `${none} yet. It was tried on its provider's sample.`] };
+  return {
+    tries,
+    notes: [...notes, `${none}${isRemoved ? "" : " yet"}. It was tried on its provider's sample.`],
+  };
 }
 
 const storedEvent = ({
@@ -250,6 +260,13 @@ function realPath(path: string): string {
 /** How long stored events are searched, in milliseconds. */
 const MAX_SEARCH_MS = 5000;
 
+interface LastEvents {
+  readonly events: readonly ListedEvent[];
+  readonly isCut: boolean;
+  /** Whether there are some, and retention has removed their payloads. */
+  readonly isRemoved: boolean;
+}
+
 /** The newest stored events that run this handler. Of an ignored or imported event there is no body. */
 async function lastEvents(
   inbox: Inbox,
@@ -257,7 +274,7 @@ async function lastEvents(
   sources: readonly Source[],
   count: number,
   { signal, rest = 0 }: Pace = {},
-): Promise<{ readonly events: readonly ListedEvent[]; readonly isCut: boolean }> {
+): Promise<LastEvents> {
   const until = performance.now() + MAX_SEARCH_MS;
   const events: ListedEvent[] = [];
   let isCut = false;
@@ -284,5 +301,10 @@ async function lastEvents(
     } while (!isCut);
   }
   events.sort((a, b) => b.receivedAt - a.receivedAt);
-  return { events: events.slice(0, count), isCut };
+  const kept: ListedEvent[] = [];
+  for (const event of events) {
+    if (kept.length === count) break;
+    if (await inbox.reader.hasPayload(event.source, event.eventId)) kept.push(event);
+  }
+  return { events: kept, isCut, isRemoved: events.length > 0 && kept.length === 0 };
 }

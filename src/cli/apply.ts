@@ -1,15 +1,18 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { openAdmin, type Admin } from "../app/apply.ts";
+import type { StatusJson } from "../http/admin/shapes.ts";
 import type { JobView } from "../inbox/background-jobs.ts";
 import { NOTHING, type JobGroup } from "../inbox/job-progress.ts";
 import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
+import { answerOf } from "./answer.ts";
 import { warnOfChangedHandlers } from "./changed-handlers.ts";
 import { columns, terminalWidth } from "./columns.ts";
 import { triedJson, triedLines } from "./dry-run-report.ts";
 import { EXIT } from "./exit.ts";
 import { failureJson, failureLines } from "./failure-lines.ts";
+import { discardedLines } from "./retention-lines.ts";
 import { openingOf, runJob, stopOnSignal, waitForServe } from "./run-job.ts";
 import { complain, progress, say, sayJson, sayTable } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
@@ -59,11 +62,13 @@ export async function runApply(given: readonly string[], flags: ApplyFlags): Pro
   });
   const views: JobView[] = [];
   let ofServe = false;
+  let discarded: readonly string[] = [];
   let admin = await openAdmin(options);
   if (flags.dryRun !== true) await warnOfChangedHandlers(admin, flags.folder);
   for (;;) {
     const limit = flags.limit === undefined ? undefined : flags.limit - processedIn(views);
     const { view, yielded } = await applyOnce(admin, ids, { ...flags, limit }, stop.signal);
+    if (!yielded && ids.length === 0 && flags.json !== true) discarded = await discardedOf(admin);
     await admin[Symbol.asyncDispose]();
     views.push(view);
     ofServe = admin.ofServe;
@@ -71,7 +76,15 @@ export async function runApply(given: readonly string[], flags: ApplyFlags): Pro
     complain("hookonce serve is starting. The rest runs there.");
     admin = await waitForServe(options, "hookonce apply");
   }
-  return printResult(views, flags, ofServe);
+  const code = printResult(views, flags, ofServe);
+  for (const line of discarded) say(line);
+  return code;
+}
+
+/** What retention has given up cannot be applied any more. */
+async function discardedOf({ client }: Admin): Promise<string[]> {
+  const { retention, now } = await answerOf<StatusJson>(await client.api.status.$get());
+  return discardedLines(retention, now);
 }
 
 async function applyOnce(

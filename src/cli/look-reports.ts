@@ -141,15 +141,19 @@ export function eventReport(event: EventDetail, { now }: Display): string {
     lines.push("", "Earlier events with this id, each applied once because dedup_window had ended");
   for (const { received_at: at, deliveries } of event.earlier)
     lines.push(`  ${shortTime(at, now)}  ${counted(deliveries, "delivery", "deliveries")}`);
-  lines.push("", "Headers");
+  if (!event.payload_removed) lines.push("", "Headers");
   const names = Object.keys(headers);
   const widest = Math.min(32, Math.max(0, ...names.map((name) => name.length)));
   for (const [name, value] of Object.entries(headers))
     lines.push(`  ${visible(name).padEnd(widest)}  ${cut(oneLine(value), MAX_LINE)}`);
-  lines.push("", bytes === null ? "The body is not stored." : `Payload, ${counted(bytes, "byte")}`);
+  lines.push("", bytes === null ? missingBody(event) : `Payload, ${counted(bytes, "byte")}`);
   if (bytes !== null && payload !== null) lines.push(...payloadLines(payload));
   else if (bytes !== null) lines.push("  The body is neither JSON nor a form.");
   return lines.join("\n");
+}
+
+function missingBody({ payload_removed: isRemoved }: EventDetail): string {
+  return isRemoved ? "Its payload was removed by retention." : "The body is not stored.";
 }
 
 /** The lines of a stack that are in the inbox folder. The others do not help to correct a handler. */

@@ -1,5 +1,4 @@
 import { openToLook } from "../app/look.ts";
-import { formatSize } from "../config/size.ts";
 import type { Counts, StatusJson } from "../http/admin/shapes.ts";
 import { counted, sumOf } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
@@ -8,6 +7,7 @@ import { columns, nameFor, terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
 import { ago, shortTime, tookText } from "./moments.ts";
+import { discardedLines, retentionLine, roundSize } from "./retention-lines.ts";
 import { runningJobs, runningLines } from "./stop-jobs.ts";
 import { complain, say, sayJson } from "./terminal.ts";
 
@@ -67,6 +67,8 @@ export function statusReport(
     ...owedLines(status, width, inFolder),
     "",
     diskLine(status),
+    retentionLine(status.retention),
+    ...discardedLines(status.retention, now),
   ].join("\n");
 }
 
@@ -114,10 +116,4 @@ function diskLine({ disk }: StatusJson): string {
   if (disk.database_bytes === 0) return `Database ${visible(disk.database)}: not created yet`;
   const free = disk.free_bytes === null ? "" : `, ${roundSize(disk.free_bytes)} free on its disk`;
   return `Database ${visible(disk.database)}: ${roundSize(disk.database_bytes)}, log ${roundSize(disk.log_bytes)}${free}`;
-}
-
-/** In the unit that keeps it short. */
-function roundSize(bytes: number): string {
-  const unit = bytes >= 10 * 1024 ** 3 ? 1024 ** 3 : bytes >= 10 * 1024 ** 2 ? 1024 ** 2 : 1024;
-  return formatSize(Math.round(bytes / unit) * unit);
 }

@@ -3,6 +3,7 @@ import type { PlaceOf } from "../providers/newest.ts";
 import type { Forward, MessageState } from "./outbox.ts";
 import type { Followed, StoredDelivery } from "./reader.ts";
 import type { Entry } from "./records.ts";
+import type { Retained, RetentionJob } from "./retention.ts";
 
 /** What an engine is given to write, and what comes of it. */
 
@@ -130,7 +131,8 @@ export type Job =
       readonly unlessSince?: number | undefined;
     }
   /** Record other things than events. */
-  | { readonly kind: "record"; readonly entries: readonly Entry[] };
+  | { readonly kind: "record"; readonly entries: readonly Entry[] }
+  | RetentionJob;
 
 /** An event that was applied elsewhere. */
 export interface ImportedEvent {
@@ -154,7 +156,9 @@ export type ResultOf<J extends Job> = J extends { readonly kind: "import" }
     ? null
     : J extends { readonly kind: "message" }
       ? ChangedMessage
-      : Result;
+      : J extends { readonly kind: "retention" }
+        ? Retained
+        : Result;
 
 /** What became of a message. */
 export interface ChangedMessage {

@@ -1,6 +1,7 @@
 import type { Headers, Outcome, Reply } from "../event.ts";
 import type { MaybePromise, OutboxReader } from "./outbox.ts";
 import type { Change, KeptJob, Token } from "./records.ts";
+import type { RetentionReader } from "./retention.ts";
 
 /** What an engine stores of events, and how it is read. */
 
@@ -204,6 +205,8 @@ export interface KeptBody extends StoredDelivery {
 export interface EventDetail extends ListedEvent {
   /** Null if only its id is kept. */
   readonly stored: KeptBody | null;
+  /** Whether its body was stored, and retention has removed it. */
+  readonly isRemoved: boolean;
   /** The first ten and the latest ten. */
   readonly timeline: readonly KeptDelivery[];
   /** When a job applied or closed it last, after it was owed. Null if a delivery did, or none. */
@@ -274,11 +277,8 @@ export interface MatchedSecret {
   readonly at: number;
 }
 
-/**
- * Reads that are not part of a delivery. Each call is one or a few short queries; none keeps a snapshot.
- * SQLite answers at once, a server after a round trip.
- */
-export interface Reader extends OutboxReader {
+/** Reads that are not part of a delivery. Each is one or a few short queries, and none keeps a snapshot. */
+export interface Reader extends OutboxReader, RetentionReader {
   /** Owed events in the order received, at most `limit`. With `until`, only those that were stored up to it. */
   owed(
     ...page: [filter: EventFilter, after: Cursor | undefined, limit: number, until?: Followed]

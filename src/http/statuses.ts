@@ -33,6 +33,7 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   unknown_handler: 404,
   nothing_to_try: 404,
   event_not_stored: 404,
+  payload_removed: 404,
   ambiguous_event: 409,
   ambiguous_message: 409,
   message_settled: 409,

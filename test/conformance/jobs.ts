@@ -316,6 +316,7 @@ export function inWords(result: JobResult | HookonceError): string {
   if (result === null) return "recorded";
   if ("state" in result) return result.changed ? `now ${result.state}` : `still ${result.state}`;
   if ("fresh" in result) return `${result.fresh} new, ${result.known} known, ${result.owed} owed`;
+  if ("isEnd" in result) return `${result.removed} removed, ${result.discarded} discarded`;
   const { outcome, error, changedBody, reply } = result;
   const code = error instanceof HookonceError ? error.code : "handler_error";
   return [

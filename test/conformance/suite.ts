@@ -6,6 +6,7 @@ import { createInboxTests } from "./inbox.ts";
 import { createKillTests } from "./kills.ts";
 import { createOutboxTests } from "./outbox.ts";
 import { createReaderTests } from "./reader.ts";
+import { createRetentionTests } from "./retention.ts";
 import { createTableTests } from "./tables.ts";
 
 /**
@@ -20,5 +21,6 @@ export function engineConformance(name: string, harness: EngineHarness): void {
   createCounterTests(name, harness);
   createOutboxTests(name, harness);
   createInboxTests(name, harness);
+  createRetentionTests(name, harness);
   createKillTests(name, harness);
 }

@@ -39,6 +39,7 @@ const status = (more: Partial<StatusJson> = {}): StatusJson => ({
   destinations: [],
   today: { ...NONE, processed: 4812, duplicate: 37 },
   disk: { database: "data/hookonce.db", database_bytes: 4096, log_bytes: 0, free_bytes: 50 * 1024 ** 3 },
+  retention: { payloads_ms: null, max_bytes: null, used_bytes: 4096, discarded: 0, last_discarded_at: null },
   ...more,
 });
 
@@ -206,6 +207,7 @@ describe("words", () => {
       payload: {},
       headers: {},
       bytes: 2,
+      payload_removed: false,
       timeline: deliveriesOf("processed", "duplicate", "duplicate", "duplicate"),
       failure: null,
       changed: null,

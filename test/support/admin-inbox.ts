@@ -19,6 +19,7 @@ export function adminInbox(parts: Partial<AdminInbox> = {}): AdminInbox {
     saveFixture() {
       throw new Error("nothing is saved");
     },
+    retention: { payloadsMs: null, maxBytes: null },
     disk: () => ({ database: "data/hookonce.db", databaseBytes: 0, logBytes: 0, freeBytes: null }),
     onError(error) {
       throw error;

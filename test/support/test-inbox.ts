@@ -6,6 +6,7 @@ import type { Inbox, OpenInboxOptions } from "../../src/app/open-inbox.ts";
 import { createAdminApps, type AdminApps } from "../../src/app/admin-apps.ts";
 import { startMinutes } from "../../src/app/minutes.ts";
 import { createOutbox, type Outbox } from "../../src/app/outbox.ts";
+import { startRetention } from "../../src/app/retention.ts";
 import { startRetries } from "../../src/app/retries.ts";
 import { destinationNames } from "../../src/app/source-rules.ts";
 import type { OutboxView } from "../../src/outbox/view.ts";
@@ -37,8 +38,8 @@ export interface TestInboxOptions {
   terminal?: boolean;
   open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs" | "acceptIdChange">;
   /**
-   * Also runs what `serve` does by itself: own retries every 10 ms, the counters every `minuteMs`, interrupted
-   * jobs.
+   * Also runs what `serve` does by itself: own retries every 10 ms, the counters and retention every `minuteMs`,
+   * interrupted jobs.
    */
   upkeep?: { readonly minuteMs: number };
   /** Also sends messages on, as `serve` does. */
@@ -168,6 +169,8 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
     );
     if (upkeep !== undefined) {
       await startRetries(services, inbox, { ...own, everyMs: 10 });
+      const pace = { everyMs: upkeep.minuteMs, lookMs: upkeep.minuteMs, distrustMs: 0 };
+      await startRetention(services, inbox, { ...own, ...pace });
       await jobs.resume();
     }
     const { signal: stop } = new AbortController();

@@ -10,7 +10,7 @@ import { starterOf } from "./paths.ts";
 import { Timeline } from "./timeline.tsx";
 import { Try } from "./try.tsx";
 import { Code, Copy, Failed, Loading, Name, Outcome, Time, useLoaded } from "./ui.tsx";
-import { bytesText, duration, storyOf, timeText, visible } from "./words.ts";
+import { bytesText, duration, missingBody, storyOf, timeText, visible } from "./words.ts";
 
 interface DrawerProps {
   readonly source: string;
@@ -57,7 +57,7 @@ function Detail(props: {
   readonly act: (act: Act) => void;
 }) {
   const { event, mayAct, act } = props;
-  const action = actOn(event.outcome);
+  const action = event.payload_removed ? undefined : actOn(event.outcome);
   const [isSaving, setSaving] = useState(false);
   return (
     <>
@@ -186,7 +186,7 @@ function Panel({ event, tab }: { readonly event: EventDetail; readonly tab: Tab 
       return event.payload === null ? (
         <p class="quiet">
           {event.bytes === null
-            ? "The payload is not kept."
+            ? missingBody(event)
             : "The body is neither JSON nor a form, or too large to show as a tree. See Raw."}
         </p>
       ) : (
@@ -209,7 +209,7 @@ function Raw({ event }: { readonly event: EventDetail }) {
   const raw = useLoaded<string>(`raw ${source}/${id}`, () =>
     bytes === null ? Promise.resolve("") : api.raw(source, id),
   );
-  if (bytes === null) return <p class="quiet">The body is not kept.</p>;
+  if (bytes === null) return <p class="quiet">{missingBody(event)}</p>;
   if (raw.error !== undefined) return <Failed error={raw.error} again={raw.again} />;
   if (raw.value === undefined) return <Loading what="the body" />;
   return (

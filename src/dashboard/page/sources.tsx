@@ -12,10 +12,10 @@ import { Jobs } from "./job-list.tsx";
 import { Link } from "./location.tsx";
 import { Tokens } from "./tokens.tsx";
 import { Code, Empty, Failed, Loading, messageOf, Time, useLoaded } from "./ui.tsx";
-import { ago, bytesText, count, visible } from "./words.ts";
+import { ago, bytesText, count, retentionText, visible } from "./words.ts";
 
 export function Sources({ status }: { readonly status: StatusJson }) {
-  const { sources, disk, version, now, serving } = status;
+  const { sources, disk, retention, version, now, serving } = status;
   return (
     <div class="sources">
       <h1>Sources</h1>
@@ -50,6 +50,10 @@ export function Sources({ status }: { readonly status: StatusJson }) {
             <dd>
               {disk.database}, {bytesText(disk.database_bytes)} and a log of {bytesText(disk.log_bytes)}
             </dd>
+          </div>
+          <div>
+            <dt>Retention</dt>
+            <dd>{retentionText(retention)}</dd>
           </div>
           {disk.free_bytes === null ? null : (
             <div>

@@ -1,4 +1,4 @@
-import type { DeliveryOutcome, EventDetail } from "../../http/admin/shapes.ts";
+import type { DeliveryOutcome, EventDetail, RetentionJson } from "../../http/admin/shapes.ts";
 
 /** How an outcome looks. The mark says the same as the colour. */
 export interface Look {
@@ -150,6 +150,40 @@ function stoppedOf({ deliveries, timeline }: EventDetail): string {
   if (isAtLeast) return ` At least ${counted(copies, "later copy was", "later copies were")} stopped.`;
   return copies === 1 ? " A later copy was stopped." : ` ${count(copies)} later copies were stopped.`;
 }
+
+/** Why no body is shown. */
+export const missingBody = ({ payload_removed: isRemoved }: Pick<EventDetail, "payload_removed">): string =>
+  isRemoved ? "The payload was removed by retention." : "The payload is not kept.";
+
+/** What retention removes, and what it has given up. */
+export function retentionText({
+  payloads_ms: ms,
+  max_bytes: max,
+  used_bytes: used,
+  discarded,
+}: RetentionJson): string {
+  const limit = max === null ? "" : ` above ${bytesText(max)}, of which ${bytesText(used)} is in use`;
+  const what =
+    ms !== null
+      ? `Payloads are removed after ${spanText(ms)}${max === null ? "" : `, the oldest ones${limit}`}.`
+      : max !== null
+        ? `The oldest payloads are removed${limit}.`
+        : "Payloads are kept for ever.";
+  const lost = counted(discarded, "unhandled event was", "unhandled events were");
+  return discarded === 0 ? what : `${what} ${lost} discarded.`;
+}
+
+function spanText(ms: number): string {
+  const units = [
+    [DAY, "day"],
+    [HOUR, "hour"],
+  ] as const;
+  const [size, unit] = units.find(([one]) => ms % one === 0) ?? [60_000, "minute"];
+  return counted(Math.round(ms / size), unit);
+}
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
 
 /** What became of an event, in one sentence or two. */
 export function storyOf(event: EventDetail): string {

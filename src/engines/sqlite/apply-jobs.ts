@@ -5,7 +5,7 @@ import type { EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import type { Positions } from "./positions.ts";
-import { NOT_SENT_ON, nothing, quarantined, resultOf, unreadable } from "./results.ts";
+import { NOT_SENT_ON, nothing, notRunnable, quarantined, resultOf, unreadable } from "./results.ts";
 import type { SameBody } from "./same-body.ts";
 
 type Apply = Extract<Job, { kind: "apply" }>;
@@ -60,7 +60,7 @@ export function createApplies(
         return { ...said, outcome: "stale" };
       }
       if (isSkipped(job, failure, handler)) return { ...said, ...quarantined(failure, handler) };
-      if (input === undefined || judged === undefined) throw unreadable(job);
+      if (input === undefined || judged === undefined) throw notRunnable(store, known, job);
       if ("fail" in judged) throw judged.fail;
       const destinations = runs.destinationsOf(source, input);
       if (handler === null && destinations.length === 0) {

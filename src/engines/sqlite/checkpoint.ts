@@ -29,6 +29,8 @@ const MOST_LOG_PAGES = 20_000;
 export interface Checkpoint {
   /** Whether `run` has something to do. Takes less than 1 µs. */
   due(): boolean;
+  /** The next run moves the log, however short it is. Only that makes the file shorter if it has fewer pages. */
+  want(): void;
   /**
    * Starts a pass in the thread or moves the rest of the log here, as far as readers allow. Committed data
    * stays committed whatever happens.
@@ -62,6 +64,7 @@ export function createCheckpoint(db: Database, onFatal: (error: unknown) => void
   let restarted = false;
   /** Whether the last run was a pass in the thread, which leaves few pages. */
   let passed = false;
+  let wanted = false;
 
   function measure(): { log: number; rest: number } {
     const [, log, moved] = look.values()[0] as [number, number, number];
@@ -84,11 +87,16 @@ export function createCheckpoint(db: Database, onFatal: (error: unknown) => void
       if (thread.busy) return false;
       const { log, rest } = measure();
       if (log < seen) seen = 0;
+      if (wanted && rest > 0) return true;
       if (passed && log >= LOG_PAGES) return rest > 0;
       return Math.min(rest, log - seen) >= PASS_PAGES;
     },
+    want() {
+      wanted = true;
+    },
     run() {
       const { log, rest } = measure();
+      wanted = false;
       seen = log;
       const few = rest <= FEW_PAGES || log >= MOST_LOG_PAGES;
       if (passed && log >= LOG_PAGES && few) moveHere();

@@ -110,6 +110,7 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
         body,
         element: element === 1,
       },
+      isRemoved: false,
       ...deliveriesOf(source, eventId),
       failure: shown,
       changed: null,
@@ -131,12 +132,14 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
       const result = db.select().from(results).where(eq(results.event, id)).get();
       const ran = listed.handler !== null && result !== undefined;
       const { timeline, settled } = deliveriesOf(source, eventId);
+      const stored = result === undefined ? null : bodyOf(result);
       return {
         ...listed,
         ...now,
         rowsChanged: ran ? result.rowsChanged : null,
         durationUs: ran ? result.durationUs : null,
-        stored: result === undefined ? null : bodyOf(result),
+        stored,
+        isRemoved: result !== undefined && stored === null,
         // Of an event that arrived once, no delivery is kept.
         timeline:
           timeline.length > 0 || event.deliveries !== 1

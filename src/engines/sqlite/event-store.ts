@@ -175,12 +175,12 @@ export function createEventStore(db: Database) {
     },
 
     /** @returns the id of the new row in the table of bodies */
-    insertBody: ({
-      receivedAt,
-      headersJson,
-      body,
-    }: Pick<HandlerInput, "receivedAt" | "headersJson" | "body">): number =>
-      sql.insertBody.insert(receivedAt, headersJson, body, sha256(body)),
+    insertBody: (
+      event: number,
+      { receivedAt, headersJson, body }: Pick<HandlerInput, "receivedAt" | "headersJson" | "body">,
+    ): number => sql.insertBody.insert(event, receivedAt, headersJson, body, sha256(body)),
+
+    hasBody: (body: number): boolean => sql.hasBody.row(body) !== undefined,
 
     /** Stores the body and the result of a failure that is settled without a delivery. */
     insertSettledResult(
@@ -188,7 +188,7 @@ export function createEventStore(db: Database) {
       { firstAt, headersJson, body, element }: OpenFailure,
       { rowsChanged, durationUs, reply, handlerHash }: Run,
     ): void {
-      const row = sql.insertBody.insert(firstAt, headersJson, body, sha256(body));
+      const row = sql.insertBody.insert(event, firstAt, headersJson, body, sha256(body));
       sql.insertResult.run(event, row, rowsChanged, durationUs, replyJson(reply), handlerHash);
       if (element) sql.markElement.run(event);
     },
@@ -208,7 +208,7 @@ export function createEventStore(db: Database) {
     },
 
     /** An event that was recorded is done now, and no handler has run. */
-    close(source: EventSource, event: RecordedEvent, outcome: ClosedOutcome, reason: string): void {
+    close(source: SourceName, event: RecordedEvent, outcome: ClosedOutcome, reason: string): void {
       keepFirstDelivery(source, event);
       sql.closeEvent.run(event.id, outcome);
       sql.markChanged.run(event.id);

@@ -50,7 +50,7 @@ export function createJobs(
   const sameBody = createSameBody(db, store, interrupted);
   const applies = createApplies(store, sameBody, positions, policy, runs, interrupted);
   const others = createOtherJobs(db, store, positions, runs, interrupted, outbox);
-  const { replay, discard, importEvents, record, forward, changeMessage } = others;
+  const { replay, discard, importEvents, record, forward, changeMessage, retain } = others;
 
   function run(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult {
     switch (job.kind) {
@@ -71,6 +71,8 @@ export function createJobs(
       case "record":
         for (const entry of job.entries) record(entry);
         return null;
+      case "retention":
+        return retain(job);
     }
   }
 
@@ -136,7 +138,7 @@ export function createJobs(
       positions.move(source, input.id, place);
     }
     // Of an ignored event, only the id, type and time are kept.
-    if (outcome !== "ignored") store.insertResult(id, bodyOf(incoming, bodies), ran);
+    if (outcome !== "ignored") store.insertResult(id, bodyOf(incoming, bodies, id), ran);
     if ("stale" in decided) {
       store.giveReason(id, decided.stale);
       interrupted.settle(source, input.id);
@@ -237,10 +239,11 @@ export function createJobs(
     return store.stored(source, known)?.payloadJson === input.payloadJson;
   }
 
-  function bodyOf({ input, batch }: Incoming, bodies: BatchBodies): number {
+  function bodyOf({ input, batch }: Incoming, bodies: BatchBodies, event: number): number {
     const stored = batch === undefined ? undefined : bodies.get(batch);
-    if (stored !== undefined) return stored;
-    const id = store.insertBody(input);
+    // Retention may have removed it since the transaction that stored it.
+    if (stored !== undefined && store.hasBody(stored)) return stored;
+    const id = store.insertBody(event, input);
     if (batch !== undefined) bodies.set(batch, id);
     return id;
   }
@@ -259,6 +262,7 @@ export function createJobs(
       case "forward":
       case "message":
       case "record":
+      case "retention":
         return error instanceof HookonceError
           ? error
           : new HookonceError("storage_failed", messageOf(error), { cause: error });
@@ -298,7 +302,7 @@ export function createJobs(
       const { source, input, earlierIds = [] } = job.event;
       return [input.id, ...earlierIds].some((id) => interrupted.find(source, id) !== undefined);
     }
-    if (job.kind === "import" || job.kind === "record" || job.kind === "message") return false;
+    if (!("eventId" in job)) return false;
     const { source, eventId } = job;
     const isNamed = job.kind === "apply" && job.isNamed === true;
     if (interrupted.find(source, eventId) !== undefined) return true;

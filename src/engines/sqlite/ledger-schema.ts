@@ -47,6 +47,12 @@ export const rollups = sqliteTable(
   (table) => [primaryKey({ columns: [table.span, table.at, table.source] })],
 );
 
+/** How many bytes of payloads each source has stored, as far as retention has counted them. */
+export const storedBytes = sqliteTable("hookonce_stored_bytes", {
+  source: text().primaryKey(),
+  bytes: integer().notNull(),
+});
+
 /** Which of a source's secrets verified a delivery last. */
 export const secrets = sqliteTable(
   "hookonce_secrets",

@@ -10,6 +10,7 @@ import type {
   Result,
 } from "../engine.ts";
 import type { Entry } from "../records.ts";
+import type { Retained, RetentionJob } from "../retention.ts";
 import { createEntries } from "./entries.ts";
 import { SETTLED } from "./event-rows.ts";
 import type { EventStore } from "./event-store.ts";
@@ -19,7 +20,8 @@ import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { createMessageChanges } from "./message-entries.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Positions } from "./positions.ts";
-import { nothing, resultOf, unreadable } from "./results.ts";
+import { notRunnable, nothing, resultOf } from "./results.ts";
+import { createRetention } from "./retention.ts";
 
 type Replay = Extract<Job, { kind: "replay" }>;
 type Discard = Extract<Job, { kind: "discard" }>;
@@ -34,6 +36,7 @@ export interface OtherJobs {
   readonly importEvents: (source: EventSource, events: readonly ImportedEvent[], now: number) => Imported;
   /** @throws HookonceError `token_exists`, `unknown_token` */
   readonly record: (entry: Entry) => void;
+  readonly retain: (job: RetentionJob) => Retained;
 }
 
 export function createOtherJobs(
@@ -63,7 +66,7 @@ export function createOtherJobs(
           `There is no handler for the type "${known.type}" in handlers/${source.handlersOf}/.`,
         );
       const input = store.stored(source, known);
-      if (input === undefined) throw unreadable(job);
+      if (input === undefined) throw notRunnable(store, known, job);
       const place = positions.placeToMoveTo(source, input);
       // The messages of a replay have other ids, or the receiver would take them for the first ones.
       const run = `replay ${before.replays + 1}`;
@@ -108,5 +111,6 @@ export function createOtherJobs(
     changeMessage: createMessageChanges(db),
     importEvents: createImports(db, store, interrupted),
     record: createEntries(db, outbox),
+    retain: createRetention(db, store, interrupted),
   };
 }

@@ -11,6 +11,7 @@ import newestWins from "../../../drizzle/0008_newest_wins.sql" with { type: "tex
 import eras from "../../../drizzle/0009_eras.sql" with { type: "text" };
 import appliedAt from "../../../drizzle/0010_applied_at.sql" with { type: "text" };
 import outbox from "../../../drizzle/0011_outbox.sql" with { type: "text" };
+import retention from "../../../drizzle/0012_retention.sql" with { type: "text" };
 
 /**
  * The migrations that drizzle-kit generated, embedded in the binary. Add each new file here: a test compares
@@ -29,4 +30,5 @@ export const ownMigrations: readonly Migration[] = [
   { name: "0009_eras.sql", sql: eras },
   { name: "0010_applied_at.sql", sql: appliedAt },
   { name: "0011_outbox.sql", sql: outbox },
+  { name: "0012_retention.sql", sql: retention },
 ];

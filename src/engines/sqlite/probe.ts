@@ -73,7 +73,7 @@ function createTrial(connection: Database): (now: number) => void {
   return (now) => {
     findRun.values(NOBODY, EVENT);
     const [id] = sql.insertEvent.row(NOBODY, EVENT, "", now, "processed", null, 1, now, null) as [number];
-    const body = sql.insertBody.insert(now, "{}", empty, empty);
+    const body = sql.insertBody.insert(id, now, "{}", empty, empty);
     sql.insertResult.run(id, body, 0, 0, null, null);
     sql.countDelivery.run(id, now, 1);
     sql.insertDelivery.run(NOBODY, EVENT, 1, now, "processed", 1);

@@ -20,6 +20,7 @@ import { listReads } from "./lists.ts";
 import { messageReads } from "./message-reads.ts";
 import { owedCounts } from "./owed-counts.ts";
 import { isItsFailure, isOnlyFailed, isOpen, isUnhandled, outcomeNow } from "./outcomes.ts";
+import { retentionReads } from "./retention-reads.ts";
 import { events, failures, results } from "./schema.ts";
 
 /**
@@ -309,6 +310,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
     ...detailReads(db),
     ...ledgerReads(db),
     ...messageReads(connection),
+    ...retentionReads(connection),
     close() {
       closed = true;
       connection.close(true);

@@ -1,8 +1,9 @@
 import { HookonceError } from "../../errors.ts";
 import type { EventSource, LoadedHandler } from "../engine.ts";
 import type { QuarantineCode } from "../reader.ts";
-import type { OpenFailure } from "./event-rows.ts";
-import type { Run } from "./event-store.ts";
+import { payloadRemoved } from "../retention.ts";
+import type { OpenFailure, RecordedEvent } from "./event-rows.ts";
+import type { EventStore, Run } from "./event-store.ts";
 
 /** An event that no handler ran for. */
 export const nothing: Run = { handler: null, handlerHash: null, rowsChanged: 0, durationUs: 0, reply: null };
@@ -25,6 +26,15 @@ export function unreadable({
     "stored_event_unreadable",
     `The stored delivery holds no event "${eventId}". If batch or event_id of source "${source.name}" was changed since, set it back.`,
   );
+}
+
+/** Why a stored event cannot be run. */
+export function notRunnable(
+  store: Pick<EventStore, "bodyOf">,
+  known: Pick<RecordedEvent, "id">,
+  job: Parameters<typeof unreadable>[0],
+): HookonceError {
+  return store.bodyOf(known.id) === undefined ? payloadRemoved(job.eventId) : unreadable(job);
 }
 
 /** Nothing has run. The failure stays as it is. */

@@ -45,7 +45,7 @@ export function createRollupWrites(db: Database): RollupWrites {
       for (const [index, result] of results.entries()) {
         const job = jobs[index];
         if (job === undefined || result === null || result instanceof HookonceError) continue;
-        if (job.kind === "import" || job.kind === "record" || job.kind === "message") continue;
+        if (job.kind !== "delivery" && !("eventId" in job)) continue;
         if (!("outcome" in result)) continue;
         const { name, at } = placeOf(job);
         const added = addedFor(all, name, at - (at % MINUTE_MS));
@@ -65,7 +65,10 @@ export function createRollupWrites(db: Database): RollupWrites {
   };
 }
 
-function placeOf(job: Exclude<Job, { kind: "import" | "record" | "message" }>): { name: string; at: number } {
+function placeOf(job: Extract<Job, { kind: "delivery" } | { eventId: string }>): {
+  name: string;
+  at: number;
+} {
   return job.kind === "delivery"
     ? { name: job.event.source.name, at: job.event.input.receivedAt }
     : { name: job.source.name, at: job.at };

@@ -16,6 +16,7 @@ export * from "./outbox-schema.ts";
  * instead of 40, and the database is 40 % larger.
  */
 export const bodies = sqliteTable("hookonce_bodies", {
+  /** Of a new row, the id of the first event that it brings. */
   id: integer().primaryKey(),
   receivedAt: integer("received_at").notNull(),
   /** JSON text, lower-case names, secrets replaced. */
@@ -90,27 +91,36 @@ export const events = sqliteTable(
 );
 
 /** One row for each event that is stored with its body, inserted after its handler. */
-export const results = sqliteTable("hookonce_results", {
-  /** The event's id. */
-  event: integer().primaryKey(),
-  /** The row of `hookonce_bodies` that brought it. */
-  body: integer().notNull(),
-  rowsChanged: integer("rows_changed").notNull().default(0),
-  /** How long the handler ran, in microseconds. */
-  durationUs: integer("duration_us").notNull().default(0),
-  /** The handler's reply, as JSON of a Reply. A duplicate gets the same reply. */
-  reply: text(),
-  /** Which version of the handler ran. Null if none did. */
-  handlerHash: text("handler_hash"),
-  /** 1 if the body is the event's own part of a batch, as JSON, because the event had failed at first. */
-  element: integer().notNull().default(0),
-  /** How often `replay` ran the event. */
-  replays: integer().notNull().default(0),
-  /** The job that replayed it last, so that a job that goes on after a crash replays no event twice. */
-  replayedBy: text("replayed_by"),
-  /** Why it was discarded, applied or replayed, or which event is newer than a stale one. */
-  reason: text(),
-});
+export const results = sqliteTable(
+  "hookonce_results",
+  {
+    /** The event's id. */
+    event: integer().primaryKey(),
+    /** The row of `hookonce_bodies` that brought it. Retention removes that row, and this one stays. */
+    body: integer().notNull(),
+    rowsChanged: integer("rows_changed").notNull().default(0),
+    /** How long the handler ran, in microseconds. */
+    durationUs: integer("duration_us").notNull().default(0),
+    /** The handler's reply, as JSON of a Reply. A duplicate gets the same reply. */
+    reply: text(),
+    /** Which version of the handler ran. Null if none did. */
+    handlerHash: text("handler_hash"),
+    /** 1 if the body is the event's own part of a batch, as JSON, because the event had failed at first. */
+    element: integer().notNull().default(0),
+    /** How often `replay` ran the event. */
+    replays: integer().notNull().default(0),
+    /** The job that replayed it last, so that a job that goes on after a crash replays no event twice. */
+    replayedBy: text("replayed_by"),
+    /** Why it was discarded, applied or replayed, or which event is newer than a stale one. */
+    reason: text(),
+  },
+  (table) => [
+    // The other events of a batch. Most deliveries bring one event, which needs no entry.
+    index("hookonce_results_body")
+      .on(table.body)
+      .where(sql`${table.body} <> ${table.event}`),
+  ],
+);
 
 /**
  * The first ten and the latest ten deliveries of an event. An event that arrived once, and was not applied
@@ -213,6 +223,10 @@ export const failures = sqliteTable(
     index("hookonce_failures_next")
       .on(table.nextAt)
       .where(sql`${table.nextAt} is not null`),
+    // Retention empties the bodies of settled ones, with their headers.
+    index("hookonce_failures_settled")
+      .on(table.lastAt)
+      .where(sql`${table.settledAt} is not null and ${table.lastHeaders} <> ''`),
   ],
 );
 

@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { realpathSync } from "node:fs";
-import type { Engine, EngineOptions, HandlerCode, LoadedHandler } from "../engine.ts";
+import type { HookonceError } from "../../errors.ts";
+import type { Engine, EngineOptions, HandlerCode, Job, JobResult, LoadedHandler } from "../engine.ts";
 import { noMarker, type Marker } from "../marker.ts";
 import { watchRuns } from "../watchdog.ts";
 import { createBatchWriter } from "./batch.ts";
@@ -101,6 +102,7 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
       const begun = results.length;
       // An idle inbox syncs nothing, although its counters are looked at each minute.
       const durable = durability.after(changes() === before ? 0 : begun);
+      if (hasReturnedPages(list, results)) checkpoint.want();
       if (checkpoint.due()) setImmediate(runCheckpoint);
       logSize.see(checkpoint.size().used);
       const sent = outbox.takeWritten();
@@ -143,6 +145,15 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
       marker.close();
     },
   };
+}
+
+/** Whether the last of the pages that retention returns to the disk are free now. */
+function hasReturnedPages(jobs: readonly Job[], results: readonly (JobResult | HookonceError)[]): boolean {
+  return results.some((result, index) => {
+    const job = jobs[index];
+    if (job?.kind !== "retention" || job.step.remove !== "free pages") return false;
+    return result !== null && "isEnd" in result && result.isEnd && result.removed > 0;
+  });
 }
 
 function markerOf({ filename }: Database, { watch, onNotWatched = () => {} }: SqliteEngineOptions): Marker {

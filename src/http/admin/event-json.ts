@@ -100,6 +100,7 @@ function detailJson(
     headers: stored?.headers ?? {},
     type_missing_at: event.type === "" ? typePlace : null,
     bytes: stored?.body.byteLength ?? null,
+    payload_removed: event.isRemoved,
     timeline: timeline.map(({ at, number, outcome, changedBody }) => ({
       at,
       number,

@@ -2,6 +2,7 @@ import { zValidator } from "@hono/zod-validator";
 import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import type { ListFilter, Reader } from "../../engines/reader.ts";
+import { payloadRemoved } from "../../engines/retention.ts";
 import { HookonceError } from "../../errors.ts";
 import { readNewest, readNumber, writeNewest } from "./cursors.ts";
 import { detailText, eventJson, failureJson, groupJson } from "./event-json.ts";
@@ -47,6 +48,7 @@ export function createEventRoutes(inbox: AdminInbox) {
       const { source, event_id: id, which } = c.req.valid("query");
       const { event } = await findEvent(inbox, source, id);
       const body = which === "first" ? event.stored : event.changed;
+      if (body === null && event.isRemoved) throw payloadRemoved(id);
       if (body === null)
         throw new HookonceError(
           "event_not_stored",

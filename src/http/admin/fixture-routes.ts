@@ -1,5 +1,6 @@
 import { zValidator } from "@hono/zod-validator";
 import { Hono } from "hono";
+import { payloadRemoved } from "../../engines/retention.ts";
 import { HookonceError } from "../../errors.ts";
 import { payloadIn } from "./event-json.ts";
 import { findEvent } from "./event-routes.ts";
@@ -17,6 +18,7 @@ export function createFixtureRoutes(inbox: AdminInbox) {
     async (c) => {
       const { source, event_id: id, redact } = c.req.valid("json");
       const { event, reads } = await findEvent(inbox, source, id);
+      if (event.isRemoved) throw payloadRemoved(id);
       const payload = event.stored === null ? null : payloadIn(event.stored, id, reads);
       if (payload === null)
         throw new HookonceError(

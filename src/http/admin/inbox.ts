@@ -1,4 +1,5 @@
 import type { ConfiguredDestination } from "../../config/destinations.ts";
+import type { Retention } from "../../config/retention-schema.ts";
 import type { MatchedSecret, Reader } from "../../engines/reader.ts";
 import type { Entry } from "../../engines/records.ts";
 import type { EventSource } from "../../engines/engine.ts";
@@ -37,6 +38,7 @@ export interface AdminInbox {
    * @throws HookonceError `unknown_source`, `fixture_not_written`
    */
   readonly saveFixture: (source: string, type: string, json: string) => string;
+  readonly retention: Retention;
   readonly disk: () => DiskUse & { readonly database: string };
   /** Called with an error that is answered as `internal`, because its message may reveal too much. */
   readonly onError: (error: unknown) => void;

@@ -90,6 +90,8 @@ export interface EventDetail extends EventJson {
   readonly type_missing_at: string | null;
   /** The length of the body in bytes; null if the body is not stored. */
   readonly bytes: number | null;
+  /** Whether the body was stored, and retention has removed it. */
+  readonly payload_removed: boolean;
   readonly timeline: readonly TimelineEntry[];
   /** What is sent on because of it, the oldest first; at most 50. */
   readonly messages: readonly MessageDetail[];
@@ -215,6 +217,20 @@ export interface StatusJson {
   /** Of the last 24 hours. */
   readonly today: Counts;
   readonly disk: DiskJson;
+  readonly retention: RetentionJson;
+}
+
+/** What `[retention]` removes, and what it has done. */
+export interface RetentionJson {
+  /** How long payloads are kept, in milliseconds; null: for ever. */
+  readonly payloads_ms: number | null;
+  /** The size of the database at which the oldest payloads go, in bytes; null: there is none. */
+  readonly max_bytes: number | null;
+  /** How much of the database is in use, in bytes. */
+  readonly used_bytes: number;
+  /** How many unhandled events it has discarded so far. */
+  readonly discarded: number;
+  readonly last_discarded_at: number | null;
 }
 
 export interface ServingJson {

@@ -2,7 +2,7 @@ import { zValidator } from "@hono/zod-validator";
 import { Hono } from "hono";
 import packageJson from "../../../package.json" with { type: "json" };
 import { percentileUs } from "../../engines/handler-times.ts";
-import type { Rollup } from "../../engines/reader.ts";
+import type { Reader, Rollup } from "../../engines/reader.ts";
 import { HookonceError } from "../../errors.ts";
 import type { Refused } from "../refused.ts";
 import { destinationsJson } from "./destination-json.ts";
@@ -15,6 +15,7 @@ import type {
   List,
   OutdatedJson,
   RefusedJson,
+  RetentionJson,
   RollupJson,
   ServingJson,
   ShownSecretJson,
@@ -98,11 +99,27 @@ async function statusOf(inbox: AdminInbox): Promise<Omit<StatusJson, "actor">> {
     owed,
     today: await countsOfLastDay(inbox, now),
     disk: diskJson(inbox.disk()),
+    retention: await retentionJson(inbox, reader),
   };
 }
 
 async function servingJson({ serving, health }: AdminInbox): Promise<ServingJson | null> {
   return serving === null ? null : { url: serving.url, started_at: serving.startedAt, ...(await health()) };
+}
+
+async function retentionJson(
+  { retention: { payloadsMs, maxBytes } }: AdminInbox,
+  reader: Reader,
+): Promise<RetentionJson> {
+  const { count, lastAt } = await reader.discardedByRetention();
+  const { usedBytes } = await reader.space();
+  return {
+    payloads_ms: payloadsMs,
+    max_bytes: maxBytes,
+    used_bytes: usedBytes,
+    discarded: count,
+    last_discarded_at: lastAt,
+  };
 }
 
 function diskJson({

@@ -1,0 +1,235 @@
+import type { Config } from "../config/load.ts";
+import { formatSize } from "../config/size.ts";
+import type { HealthWarning } from "../engines/engine.ts";
+import type { Retained, RetentionStep } from "../engines/retention.ts";
+import { messageOf } from "../errors.ts";
+import { passed } from "../outbox/passed.ts";
+import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
+
+import type { Services } from "./services.ts";
+
+export interface RetentionOptions extends Pick<OpenInboxOptions, "log" | "clock"> {
+  readonly config: Pick<Config, "retention">;
+  /** How often to look for what is old, in milliseconds. Only tests change this and what follows. */
+  readonly everyMs?: number;
+  /** How often to look at the size of the database, if it has a limit. */
+  readonly lookMs?: number;
+  /** How long nothing counts as old after the clock has jumped forward. */
+  readonly distrustMs?: number;
+}
+
+export interface RetentionService {
+  /** Undefined if the database is not too large, or can be made smaller. */
+  warning(): HealthWarning | undefined;
+}
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+/** How long messages are kept that could not be delivered. */
+const DEAD_MS = 90 * 24 * HOUR_MS;
+
+/** How long to rest after a step, in milliseconds: four times as long as it works, so that deliveries keep their rate. */
+const REST_MS = 16;
+
+/** Once the database is too large, this part of the limit is freed, so that each second does not begin again. */
+const SLACK = 1 / 32;
+
+/** How much stays free inside the file, to be used again: a part of what is used, and at least so many bytes. */
+const KEPT_FREE = 1 / 16;
+const KEPT_FREE_BYTES = 1024 * 1024;
+
+/** How long the size is worked on before old payloads have a turn, in milliseconds. */
+const MAX_FIT_MS = 10_000;
+
+/**
+ * What an event needs now may be removable later: a step that begins where the last one ended does not see it. So
+ * the steps begin from the first payload again from time to time, in milliseconds.
+ */
+const FROM_FIRST_MS = HOUR_MS;
+const FROM_FIRST_IF_FULL_MS = MINUTE_MS;
+
+/** How long to wait after an error, such as a full disk, in milliseconds. */
+const AFTER_ERROR_MS = 10_000;
+
+type Named<Step> = Step extends unknown ? Omit<Step, "after"> : never;
+
+/**
+ * Removes what `[retention]` says, in steps that take turns with the deliveries (engines/retention.ts). A crash
+ * between two steps loses nothing: the next start goes on with what is left. Without the key, nothing runs.
+ */
+export async function startRetention(
+  services: Services,
+  { engine, queue }: Pick<Inbox, "engine" | "queue">,
+  options: RetentionOptions,
+): Promise<RetentionService> {
+  const { config, log, clock, everyMs = MINUTE_MS, lookMs = 1000, distrustMs = HOUR_MS } = options;
+  const { payloadsMs, maxBytes } = config.retention;
+  if (payloadsMs === null && maxBytes === null) return { warning: () => undefined };
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const isTrusted = trustedClock(clock, distrustMs);
+  /** Up to where each kind of step has come. */
+  const positions = new Map<string, number>();
+  let fromFirstAt = performance.now();
+  let lastUsed: number | undefined;
+  /** How large the database is, if it is too large and nothing can be removed. In bytes. */
+  let stuckAt: number | undefined;
+
+  async function take(step: Named<RetentionStep>, name: string = step.remove): Promise<Retained> {
+    const job = { ...step, after: positions.get(name) ?? 0 } as RetentionStep;
+    const retained = await queue.write({ kind: "retention", step: job, at: clock() }, signal);
+    positions.set(name, retained.position);
+    return retained;
+  }
+
+  const rest = (): Promise<boolean> => passed(REST_MS, signal);
+
+  function beginFromFirst(afterMs: number): boolean {
+    if (performance.now() - fromFirstAt < afterMs) return false;
+    fromFirstAt = performance.now();
+    positions.clear();
+    return true;
+  }
+
+  async function removeOld(): Promise<void> {
+    beginFromFirst(FROM_FIRST_MS);
+    const now = clock();
+    const before = payloadsMs === null ? null : now - payloadsMs;
+    const steps: Named<RetentionStep>[] = [{ remove: "messages", before, deadBefore: now - DEAD_MS }];
+    if (before !== null) steps.unshift({ remove: "payloads", before }, { remove: "failure bodies", before });
+    let removed = 0;
+    let discarded = 0;
+    for (const step of steps) {
+      for (;;) {
+        const retained = await take(step);
+        removed += retained.removed;
+        discarded += retained.discarded;
+        if (retained.isEnd) break;
+        if (!(await rest())) return;
+      }
+    }
+    if (removed > 0) log.info({ removed }, "retention removed payloads and messages");
+    if (discarded > 0)
+      log.warn({ discarded }, "retention discarded unhandled events, because their payloads are too old");
+  }
+
+  async function countAll(): Promise<void> {
+    while (!(await take({ remove: "nothing" })).isEnd) await rest();
+  }
+
+  async function fit(most: number): Promise<void> {
+    const reader = await engine.reader();
+    const { usedBytes } = await reader.space();
+    // At this rate it is too large at the next look.
+    const grown = Math.max(0, usedBytes - (lastUsed ?? usedBytes));
+    const isFull = usedBytes + grown > most;
+    lastUsed = usedBytes;
+    if (!isFull) return say(undefined);
+    await countAll();
+    const target = most * (1 - SLACK);
+    const until = performance.now() + MAX_FIT_MS;
+    /** Sources of which nothing is left to remove, and up to where they were counted then. */
+    const ended = new Map<string, number>();
+    while (performance.now() < until) {
+      const { usedBytes: used } = await reader.space();
+      lastUsed = used;
+      if (used <= target) return say(undefined);
+      // Deliveries arrive meanwhile, perhaps of the source that has the most.
+      const { position: counted } = await take({ remove: "nothing" });
+      const [first, second] = (await reader.storedBytes()).filter(
+        ({ source, bytes }) => bytes > 0 && ended.get(source) !== counted,
+      );
+      if (first !== undefined) {
+        const excess = used - target;
+        // At most until another source has the most, unless the two would only take turns.
+        const lead = Math.max(first.bytes - (second?.bytes ?? 0), excess / 4);
+        const { source } = first;
+        const step = { remove: "payloads of", source, bytes: Math.min(excess, lead) } as const;
+        if ((await take(step, `${step.remove} ${source}`)).isEnd) ended.set(source, counted);
+      } else if (
+        // Messages that are settled are the last that can go.
+        (await take({ remove: "messages", before: clock() + 1, deadBefore: null }, "settled messages")).isEnd
+      ) {
+        if (!beginFromFirst(FROM_FIRST_IF_FULL_MS)) return say(used > most ? used : undefined);
+        ended.clear();
+      }
+      // Above the limit, it goes on at once: the deliveries have every other turn.
+      if (used <= most && !(await rest())) return undefined;
+    }
+    return undefined;
+  }
+
+  function say(stuck: number | undefined): void {
+    const was = stuckAt;
+    stuckAt = stuck;
+    if (was === undefined && stuck !== undefined) log.warn({ used: stuck, max: maxBytes }, tooLarge(stuck));
+    else if (was !== undefined && stuck === undefined)
+      log.info({ max: maxBytes }, "the database is within max_size again");
+  }
+
+  async function returnPages(): Promise<void> {
+    const { usedBytes, freeBytes, canShrink } = await (await engine.reader()).space();
+    const keepBytes = Math.max(KEPT_FREE_BYTES, usedBytes * KEPT_FREE);
+    if (!canShrink || freeBytes <= 2 * keepBytes) return;
+    while (!(await take({ remove: "free pages", keepBytes })).isEnd) if (!(await rest())) return;
+  }
+
+  async function untilStop(): Promise<void> {
+    let failing = false;
+    let oldAt = 0;
+    let wait = everyMs;
+    while (await passed(wait, signal)) {
+      wait = maxBytes === null ? everyMs : Math.min(lookMs, everyMs);
+      try {
+        if (performance.now() >= oldAt) {
+          oldAt = performance.now() + everyMs;
+          if (isTrusted()) await removeOld();
+          await returnPages();
+        }
+        if (maxBytes !== null) await fit(maxBytes);
+        failing = false;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!failing) log.warn({ cause: messageOf(error) }, "retention could not remove anything");
+        failing = true;
+        wait = Math.max(AFTER_ERROR_MS, everyMs);
+      }
+    }
+  }
+
+  const ended = untilStop();
+  await services.start(() => ({
+    name: "retention",
+    stop() {
+      stopping.abort();
+      return ended;
+    },
+  }));
+  return {
+    warning: () =>
+      stuckAt === undefined ? undefined : { code: "database_too_large", message: tooLarge(stuckAt) },
+  };
+}
+
+function tooLarge(used: number): string {
+  return `The database uses ${inMib(used)}, more than max_size under [retention], and nothing is left that retention may remove. Owed events, unsent messages, ids and your own tables stay. Apply or discard what is owed, or write a larger max_size.`;
+}
+
+const inMib = (bytes: number): string => formatSize(Math.ceil(bytes / 1024 ** 2) * 1024 ** 2);
+
+/**
+ * A clock that jumps forward may be wrong, and what is removed does not come back. So nothing counts as old for an
+ * hour, in which somebody or NTP can correct it.
+ */
+function trustedClock(clock: () => number, distrustMs: number): () => boolean {
+  let last = { clock: clock(), monotonic: performance.now() };
+  let trustedAt = 0;
+  return () => {
+    const now = { clock: clock(), monotonic: performance.now() };
+    const jump = now.clock - last.clock - (now.monotonic - last.monotonic);
+    last = now;
+    if (jump > distrustMs) trustedAt = now.monotonic + distrustMs;
+    return now.monotonic >= trustedAt;
+  };
+}

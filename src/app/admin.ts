@@ -5,6 +5,7 @@ import type { VerdictJson } from "../http/admin/shapes.ts";
 import { HAS_SOCKET, listenOnSocket } from "../http/admin/socket.ts";
 import type { Refused, RefusedRing } from "../http/refused.ts";
 import { createBackgroundJobs, type BackgroundJobs } from "../inbox/background-jobs.ts";
+import type { OutboxView } from "../outbox/view.ts";
 import type { TryEvents } from "../inbox/dry-run.ts";
 import type { AdminApps } from "./admin-apps.ts";
 import { createProbe, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
@@ -24,6 +25,7 @@ export interface AdminServiceOptions extends Pick<OpenInboxOptions, "sources" | 
   readonly refused: RefusedRing;
   readonly matched: Pick<MatchedSecrets, "recent">;
   readonly retention: RetentionService;
+  readonly outbox: OutboxView;
   /** Where webhooks are received. */
   readonly url: string;
 }
@@ -39,7 +41,7 @@ export async function startAdmin(
   inbox: Inbox,
   options: AdminServiceOptions,
 ): Promise<{ readonly page: string | null; readonly jobs: BackgroundJobs }> {
-  const { config, sources, refused, matched, retention, log, url } = options;
+  const { config, sources, refused, matched, retention, outbox, log, url } = options;
   const startedAt = Date.now();
   const { engine, queue } = inbox;
   const handlers = (): Inbox["handlers"] => inbox.handlers;
@@ -75,6 +77,7 @@ export async function startAdmin(
         jobs,
         received: () => queue.received,
         refused,
+        outbox,
         recentMatches: matched.recent,
         verdictOf: (refused) => verdictOf(refused, config),
         outdated: (source, hashes, salt) => outdatedParts(config, source, hashes, salt),

@@ -37,6 +37,7 @@ import { pathProblems } from "./path-problems.ts";
 import { warnOfMissingPaths } from "./missing-paths.ts";
 import { attempt, rehearse, rulesIn } from "./rehearse.ts";
 import { byStoredName } from "./source-rules.ts";
+import { warnOfDestinations } from "./destination-warnings.ts";
 import { createSources, secretNeeds } from "./sources.ts";
 import type { TrialPlace } from "./trial.ts";
 import { warnOfUnknownForwards, warnOfUnknownTypes } from "./unknown-types.ts";
@@ -204,6 +205,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     compared = paths.compared;
   }
   const owed = (await stored?.owedByType(MAX_COUNTED)) ?? [];
+  warnings.push(...(await warnOfDestinations(config?.destinations ?? [], stored)));
   stored?.close();
   warnings.push(...warnOfMissingTypes(configured, sources, owed));
   const changedRules = rehearsed?.changedRules.length ?? 0;

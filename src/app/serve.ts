@@ -110,7 +110,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   const upkeep = { config, sources, refused, log: logger, clock: Date.now };
   const matched = await startMinutes(services, inbox, upkeep);
   const retention = await startRetention(services, inbox, upkeep);
-  const shown = { config, sources, refused, matched, retention, log: logger, url: server.url };
+  const shown = { ...upkeep, matched, retention, outbox, url: server.url };
   const { page, jobs } = await startAdmin(services, inbox, shown);
   await startRetries(services, inbox, upkeep);
   await watchDescriptors(services, server, logger);

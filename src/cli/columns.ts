@@ -8,6 +8,12 @@ const USUAL_WIDTH = 12;
 
 const GAP = "  ";
 
+/** The terminal's width, or undefined, and the current time in Unix milliseconds. */
+export interface Display {
+  readonly width: number | undefined;
+  readonly now: number;
+}
+
 interface Layout {
   /** Of the terminal. Undefined if the output goes elsewhere: then nothing is cut or left out. */
   readonly width: number | undefined;

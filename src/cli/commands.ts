@@ -9,8 +9,11 @@ import { events } from "./commands/events.ts";
 import { failures } from "./commands/failures.ts";
 import { importEvents } from "./commands/import.ts";
 import { init } from "./commands/init.ts";
+import { messages } from "./commands/messages.ts";
+import { pause, resume } from "./commands/pause.ts";
 import { providers } from "./commands/providers.ts";
 import { replay } from "./commands/replay.ts";
+import { resend } from "./commands/resend.ts";
 import { send } from "./commands/send.ts";
 import { serve } from "./commands/serve.ts";
 import { status } from "./commands/status.ts";
@@ -30,9 +33,13 @@ export const commands: readonly CommandEntry[] = [
   events,
   event,
   failures,
+  messages,
   apply,
   replay,
   discard,
+  resend,
+  pause,
+  resume,
   tryCommand,
   test,
   send,

@@ -9,15 +9,18 @@ const SKIPPED: ReadonlySet<string> = new Set([
   "not_owed",
   "not_processed",
   "reason_missing",
+  "message_sending",
+  "message_settled",
+  "event_not_stored",
 ]);
 
 /** What went wrong with events of a job, in lines. */
 export function failureLines(failures: readonly JobFailure[], dryRun: boolean): string[] {
   const width = terminalWidth();
-  return failures.flatMap(({ source, eventId, type, code, error, at }) => {
+  return failures.flatMap(({ message, source, eventId, type, code, error, at }) => {
     const what = SKIPPED.has(code) ? "skipped" : dryRun ? "would fail" : "failed";
     return [
-      `${what}  ${nameFor(source, width)}  ${visible(eventId)}  ${nameFor(type, width)}`.trimEnd(),
+      `${what}  ${nameFor(source, width)}  ${visible(message ?? eventId)}  ${nameFor(type, width)}`.trimEnd(),
       `        ${code}: ${visible(error)}`,
       ...(at === undefined ? [] : [`        at ${visible(at)}`]),
     ];
@@ -26,7 +29,7 @@ export function failureLines(failures: readonly JobFailure[], dryRun: boolean): 
 
 /** The same as lines of JSON. */
 export function failureJson(failures: readonly JobFailure[]): string[] {
-  return failures.map(({ source, eventId, type, code, error, at }) =>
-    JSON.stringify({ failure: { source, event_id: eventId, type, code, error, at } }),
+  return failures.map(({ message, source, eventId, type, code, error, at }) =>
+    JSON.stringify({ failure: { message, source, event_id: eventId, type, code, error, at } }),
   );
 }

@@ -1,16 +1,11 @@
 import type { EventDetail, EventJson, FailureGroup, FailureJson } from "../http/admin/shapes.ts";
 import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
-import { columns, cutEnd, oneLine } from "./columns.ts";
+import { columns, cutEnd, oneLine, type Display } from "./columns.ts";
+import { messageLines } from "./message-reports.ts";
 import { ago, listTime, shortTime, tookText } from "./moments.ts";
 
 /** What the commands that look print for people. Everything from outside is made visible. */
-
-/** The terminal's width, or undefined, and the current time in Unix milliseconds. */
-export interface Display {
-  readonly width: number | undefined;
-  readonly now: number;
-}
 
 const EVENT_HEAD = ["time", "outcome", "source", "type", "copies", "rows", "took", "id"] as const;
 
@@ -132,6 +127,7 @@ export function eventReport(event: EventDetail, { now }: Display): string {
     lines.push(`  ${String(entry.number).padStart(4)}  ${shortTime(entry.at, now)}  ${entry.outcome}${body}`);
   }
   if (after === timeline.length) lines.push(...settledLine);
+  lines.push(...messageLines(event.messages, now));
   if (changed !== null)
     lines.push(
       "",

@@ -42,6 +42,19 @@ export function openingOf(given: Pick<AdminOptions, "folder" | "database" | "rea
   };
 }
 
+/** @throws HookonceError `not_serving` if no `serve` runs, `serve_unreachable`, `permission_denied` */
+export async function connectToServe(
+  command: string,
+  { folder, database }: Pick<AdminOptions, "folder" | "database">,
+): Promise<Admin> {
+  const admin = await connectAdmin({ folder, database });
+  if (admin !== undefined) return admin;
+  throw new HookonceError(
+    "not_serving",
+    `No hookonce serve is running on ${folder}, and ${command} needs one. Start it: hookonce serve --folder ${folder}`,
+  );
+}
+
 /** Aborted by Ctrl+C. The command then stops its job and says how far it came. */
 export function stopOnSignal(): { readonly signal: AbortSignal } & Disposable {
   const stop = new AbortController();

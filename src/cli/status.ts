@@ -8,6 +8,7 @@ import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
 import { ago, shortTime, tookText } from "./moments.ts";
 import { discardedLines, retentionLine, roundSize } from "./retention-lines.ts";
+import { destinationLines } from "./destination-lines.ts";
 import { runningJobs, runningLines } from "./stop-jobs.ts";
 import { complain, say, sayJson } from "./terminal.ts";
 
@@ -64,6 +65,7 @@ export function statusReport(
     "",
     ...(sources.length === 0 ? [`No source yet. To add one: hookonce add stripe${inFolder}`] : table),
     "",
+    ...destinationLines(status, width, inFolder),
     ...owedLines(status, width, inFolder),
     "",
     diskLine(status),

@@ -13,10 +13,10 @@ const POLL_MS = 50;
 /** Flags that may be given with `--stop`. */
 const ALLOWED: ReadonlySet<string> = new Set(["stop", "folder", "database"]);
 
-type Action = "apply" | "replay" | "discard";
+type Action = "apply" | "replay" | "discard" | "resend";
 
 /**
- * `--stop` of apply, replay and discard: stops the jobs of a `serve` that have this action, no matter who started
+ * `--stop` of apply, replay, discard and resend: stops the jobs of a `serve` that have this action, no matter who started
  * them, and waits until they have ended.
  */
 export async function runStop(
@@ -77,11 +77,13 @@ export function runningLines(jobs: readonly JobJson[]): string[] {
 }
 
 function inWords({ action, target, actor, groups, at_least: atLeast }: JobJson): string {
-  const sum = (name: "processed" | "discarded" | "failed"): number =>
+  const sum = (name: "processed" | "discarded" | "resent" | "failed"): number =>
     groups.reduce((total, group) => total + group[name], 0);
-  const did = action === "discard" ? `${sum("discarded")} discarded` : `${sum("processed")} processed`;
+  const done = { discard: "discarded", resend: "resent", apply: "processed", replay: "processed" } as const;
+  const name = action === "import" ? "processed" : done[action];
+  const did = `${sum(name)} ${name}`;
   const failed = sum("failed") === 0 ? "" : `, ${sum("failed")} failed`;
   const least = atLeast === true ? "at least " : "";
-  const done = action === "import" ? "" : `, ${least}${did}${failed}`;
-  return `${action} ${visible(target)} by ${visible(actor)}${done}`;
+  const result = action === "import" ? "" : `, ${least}${did}${failed}`;
+  return `${action} ${visible(target)} by ${visible(actor)}${result}`;
 }

@@ -18,10 +18,6 @@ const SYNONYMS: Readonly<Record<string, string>> = {
 
 /** Planned commands, and what to use until they exist. Empty if nothing can replace the command. */
 const PLANNED: Readonly<Record<string, string>> = {
-  messages: "",
-  resend: "",
-  pause: "stop hookonce serve: providers retry what it missed",
-  resume: "",
   forget: "",
   reload: "restart hookonce serve",
   try: "use hookonce check, or deliver an event with hookonce send",

@@ -3,15 +3,16 @@ import { ids } from "../arguments.ts";
 import { defineCommand } from "../command.ts";
 import type { SteerFlags } from "../steer.ts";
 import { look } from "./look-options.ts";
+import { message } from "./message-options.ts";
 import { steer } from "./steer-options.ts";
 
 export const discard = defineCommand<[string[] | undefined], SteerFlags>({
   name: "discard",
   group: "Act",
-  summary: "Give up on owed events",
+  summary: "Give up on owed events, or on unsent messages",
   description:
-    "Give up on owed events: they no longer run, and the provider's next delivery is a duplicate. It needs a reason. To run one after all, use hookonce apply ID --reason TEXT.",
-  arguments: [new Argument("[ids...]", "Only these events").argParser(ids)],
+    "Give up on owed events: they no longer run, and the provider's next delivery is a duplicate. It needs a reason. To run one after all, use hookonce apply ID --reason TEXT. With ids of messages (msg_…), --destination or --state, give up on unsent messages instead: they are not sent any more, unless you send them again with hookonce resend.",
+  arguments: [new Argument("[ids...]", "Only these events, or these messages").argParser(ids)],
   options: [
     look.source,
     look.type,
@@ -20,6 +21,8 @@ export const discard = defineCommand<[string[] | undefined], SteerFlags>({
     look.until,
     look.search,
     steer.limit,
+    message.destination,
+    message.state,
     steer.reason,
     steer.yes,
     steer.dryRun,

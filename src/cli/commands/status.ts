@@ -5,9 +5,9 @@ import type { StatusFlags } from "../status.ts";
 export const status = defineCommand<[], StatusFlags>({
   name: "status",
   group: "Look",
-  summary: "Sources, what is owed, and the disk",
+  summary: "Sources, destinations, what is owed, disk",
   description:
-    "Show whether hookonce serve is running and can store deliveries, the sources, what is owed, and how large the database is.",
+    "Show whether hookonce serve is running and can store deliveries, the sources, the destinations, what is owed, and how large the database is.",
   takesFolder: "The inbox folder",
   options: [
     new Option("--json", "Print one JSON object"),

@@ -282,7 +282,7 @@ describe("initSummary", () => {
 });
 
 describe("the template", () => {
-  test("has a valid config, which stays valid when the commented sources are uncommented", () => {
+  test("has a valid config, which stays valid when the commented tables are uncommented", () => {
     const folder = newFolder();
     writeInbox(folder);
     const config = read(folder, "hookonce.toml");
@@ -294,15 +294,19 @@ describe("the template", () => {
       sources: { default: unsigned },
     });
 
-    expect(Bun.TOML.parse(config.replaceAll(/^# (?=\[sources|provider|secret {2,}=)/gm, ""))).toHaveProperty(
-      "sources",
-      {
+    const uncommented = config.replaceAll(
+      /^# (?=\[sources|\[destinations|provider|url =|secret {2,}=)/gm,
+      "",
+    );
+    expect(Bun.TOML.parse(uncommented)).toMatchObject({
+      sources: {
         default: unsigned,
         stripe: { provider: "stripe", secret: "env:STRIPE_WEBHOOK_SECRET" },
         github: { provider: "github", secret: "env:GITHUB_WEBHOOK_SECRET" },
         razorpay: { provider: "razorpay", secret: "env:RAZORPAY_WEBHOOK_SECRET" },
       },
-    );
+      destinations: { app: { url: "http://127.0.0.1:3000/webhooks/{source}" } },
+    });
     for (const [, name] of config.matchAll(/"env:(\w+_SECRET)"/g)) {
       expect(read(folder, ".env")).toMatch(new RegExp(`^# ${name}=`, "m"));
     }

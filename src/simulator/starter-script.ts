@@ -12,7 +12,8 @@ export function starterScript(destination: string, what: string): string {
 #
 # Standard input is the payload, as the provider sent it. The environment has:
 #   HOOKONCE_SOURCE, HOOKONCE_TYPE, HOOKONCE_EVENT_ID
-#   HOOKONCE_ATTEMPT   1 for the first attempt
+#   HOOKONCE_ATTEMPT      1 for the first attempt
+#   HOOKONCE_MESSAGE_ID   the same at each attempt
 #
 # Exit 0: the message is done. Anything else, or a run that takes longer than the destination's timeout: it runs again
 # later, for three days. The last 4 kB of the output are kept: hookonce messages.

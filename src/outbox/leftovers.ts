@@ -1,11 +1,13 @@
-import type { CommandRun, CutCommand } from "../engines/outbox.ts";
+import type { CommandRun, CutCommand, OutboxReader } from "../engines/outbox.ts";
 import type { OutboxLog } from "./log.ts";
 import { passed } from "./passed.ts";
 import type { Recorder } from "./recorder.ts";
+import { nextAfter } from "./schedule.ts";
 
 export interface LeftoverOptions {
   /** Ends what is left of a command. Resolves to false if something still runs. */
   readonly endLeftover: (run: CommandRun) => Promise<boolean>;
+  readonly reader: Pick<OutboxReader, "message">;
   readonly recorder: Pick<Recorder, "record">;
   readonly log: OutboxLog;
   /** Unix milliseconds. */
@@ -31,7 +33,7 @@ export async function endLeftovers(cut: readonly CutCommand[], options: Leftover
 
 async function endOne(
   { row, id, destination, run }: CutCommand,
-  { endLeftover, recorder, log, clock, stopping, everyMs = EVERY_MS }: LeftoverOptions,
+  { endLeftover, reader, recorder, log, clock, stopping, everyMs = EVERY_MS }: LeftoverOptions,
 ): Promise<boolean> {
   const fields = { destination, message: id, ...(run === null ? {} : { pid: run.pid }) };
   const isLeft = async (): Promise<boolean> => run !== null && !(await endLeftover(run));
@@ -42,6 +44,7 @@ async function endOne(
     if (!(await passed(everyMs, stopping))) return false;
   }
   const now = clock();
+  const since = await sinceOf(row, reader).catch(() => now);
   log.info(fields, "hookonce ended while this command ran, so it runs again");
   await recorder.record({
     entry: "attempt",
@@ -51,7 +54,17 @@ async function endOne(
     status: null,
     error: "hookonce ended while the command ran",
     answer: "",
-    next: { state: "interrupted", nextAt: now },
+    next: nextAfter(
+      { verdict: "interrupted", retryAfterMs: null },
+      { tries: 0, since, retryForMs: 0 },
+      now,
+      0,
+    ),
   });
   return true;
+}
+
+async function sinceOf(row: number, reader: LeftoverOptions["reader"]): Promise<number> {
+  const message = await reader.message(row);
+  return message?.since ?? 0;
 }

@@ -91,7 +91,7 @@ export function createOutcomes(
         "a message is dead: it was not delivered, and is kept",
       );
     const waitMs = "nextAt" in next ? next.nextAt - now : 0;
-    if (verdict === "interrupted" && waitMs === 0) return log.info(fields, "an attempt was interrupted");
+    if (verdict === "interrupted" && waitMs <= 0) return log.info(fields, "an attempt was interrupted");
     log.warn(
       { ...fields, again_in_s: Math.ceil(waitMs / 1000) },
       verdict === "interrupted" ? "a message cannot be sent yet" : "a message was not delivered",

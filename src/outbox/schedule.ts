@@ -43,7 +43,11 @@ export function nextAfter(
     case "hopeless":
       return { state: "dead" };
     case "interrupted":
-      return { state: "interrupted", nextAt: now + (retryAfterMs ?? 0) };
+      // Due at once, and before those that were written later.
+      return {
+        state: "interrupted",
+        nextAt: retryAfterMs === null ? Math.min(since, now) : now + retryAfterMs,
+      };
     case "failed": {
       const done = tries + 1;
       if (done >= MIN_TRIES && now >= since + retryForMs) return { state: "dead" };

@@ -89,12 +89,17 @@ test.each([
     );
 });
 
-test("an interrupted attempt is due at once, however old the message is", () => {
+test("an interrupted message is due at once, in its old place", () => {
   for (const tries of [0, 100])
-    for (const since of [NOW, NOW - 30 * DAY])
+    for (const [since, nextAt] of [
+      [NOW, NOW],
+      [NOW - 30 * DAY, NOW - 30 * DAY],
+      // The clock was set back.
+      [NOW + DAY, NOW],
+    ] as const)
       expect(
         nextAfter({ verdict: "interrupted", retryAfterMs: null }, { tries, since, retryForMs: 0 }, NOW, 0.5),
-      ).toEqual({ state: "interrupted", nextAt: NOW });
+      ).toEqual({ state: "interrupted", nextAt });
   const waiting = { verdict: "interrupted", retryAfterMs: HOUR } as const;
   expect(nextAfter(waiting, nth(1), NOW, 0.5)).toEqual({ state: "interrupted", nextAt: NOW + HOUR });
 });

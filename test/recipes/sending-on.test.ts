@@ -40,12 +40,11 @@ describeUnless(onlyInFullRun(), "the README's recipe for an application that Str
     const inbox = join(folder.path, "inbox");
     appendFileSync(join(inbox, ".env"), `STRIPE_WEBHOOK_SECRET=${SECRET}\n`);
     const port = await freePort();
-    const [forward = "", ...destination] = block("toml", 'forward = ["app"] ').split("\n");
-    changeConfig(inbox, (text) =>
-      `${text.replace(/^\[sources\.stripe\]\n/m, (table) => `${table}${forward}\n`)}${destination.join("\n")}`.replace(
-        "127.0.0.1:3000",
-        `127.0.0.1:${port}`,
-      ),
+    const added = block("toml", 'forward = ["app"] ').replace("127.0.0.1:3000", `127.0.0.1:${port}`);
+    const [forward = "", ...destination] = added.split("\n");
+    changeConfig(
+      inbox,
+      (text) => text.replace(/^\[sources\.stripe\]\n/m, `$&${forward}\n`) + destination.join("\n"),
     );
     expect(await run(["check", "inbox"], { cwd: folder.path, environment })).toMatchObject({ code: 0 });
 

@@ -5,6 +5,7 @@ import { HookonceError, messageOf, stackOf } from "../errors.ts";
 import type { AdminInbox, DescribedSource } from "../http/admin/inbox.ts";
 import { pathsOf } from "../http/paths.ts";
 import { createRefusedRing } from "../http/refused.ts";
+import { fileFor } from "../handlers/look-up.ts";
 import type { BackgroundJobs } from "../inbox/background-jobs.ts";
 import { visibleLines } from "../logging/visible.ts";
 import type { Source } from "../providers/source.ts";
@@ -14,7 +15,7 @@ import { writeFixture } from "./write-fixture.ts";
 
 /** What every inbox has that the API shows. */
 export interface AdminParts extends Partial<
-  Omit<AdminInbox, "sources" | "destinations" | "described" | "disk" | "retention">
+  Omit<AdminInbox, "sources" | "destinations" | "described" | "handlerOf" | "disk" | "retention">
 > {
   readonly config: Config;
   readonly sources: ReadonlyMap<string, Source>;
@@ -47,6 +48,11 @@ export function createAdminInbox({ config, sources, files, ...parts }: AdminPart
     destinations: config.destinations,
     sources: byName,
     described: () => describe(config, sources, files(), serving?.url ?? ""),
+    handlerOf(source, type) {
+      const folder = byName.get(source)?.handlersOf;
+      const names = files().map(({ file }) => file);
+      return folder === undefined ? null : fileFor(names, folder, type);
+    },
     saveFixture(source, type, json) {
       const handlersOf = byName.get(source)?.handlersOf;
       if (handlersOf !== undefined) return writeFixture(config.inboxFolder, handlersOf, type, json);

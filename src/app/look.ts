@@ -4,6 +4,7 @@ import { createBackgroundJobs, type BackgroundJobs } from "../inbox/background-j
 import { viewOfKept } from "../inbox/job-records.ts";
 import type { Reader } from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
+import { findHandlers } from "../handlers/find.ts";
 import { clientWithin, connectAdmin, type Admin } from "./apply.ts";
 import { EMPTY } from "./empty-reader.ts";
 import { createSources, secretNeeds } from "./sources.ts";
@@ -56,11 +57,13 @@ async function readOnly(
     },
   };
   const stop = new AbortController();
+  const { sources } = createSources(config.sources, Date.now, undefined, false);
+  const folders = [...sources.values()].map(({ handlersOf }) => handlersOf);
   return {
     client: clientWithin({
       config,
-      sources: createSources(config.sources, Date.now, undefined, false).sources,
-      files: () => [],
+      sources,
+      files: () => findHandlers(config.inboxFolder, folders).files,
       reader,
       jobs,
       stopping: stop.signal,

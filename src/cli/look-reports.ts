@@ -98,7 +98,7 @@ export function eventReport(event: EventDetail, { now }: Display): string {
     ...(event.type_missing_at === null
       ? []
       : [`It has no type: its source looks for the type at ${event.type_missing_at}, but nothing is there.`]),
-    ...(event.reason === null || event.outcome === "stale" ? [] : [`Reason: ${visible(event.reason)}`]),
+    ...(event.reason === null || SAY_WHY.has(event.outcome) ? [] : [`Reason: ${visible(event.reason)}`]),
   ];
   if (failure !== null) {
     const { code, error, stack, attempts, first_at: first, last_at: last, next_at: next } = failure;
@@ -137,8 +137,8 @@ export function eventReport(event: EventDetail, { now }: Display): string {
     lines.push("", "Earlier events with this id, each applied once because dedup_window had ended");
   for (const { received_at: at, deliveries } of event.earlier)
     lines.push(`  ${shortTime(at, now)}  ${counted(deliveries, "delivery", "deliveries")}`);
-  if (!event.payload_removed) lines.push("", "Headers");
   const names = Object.keys(headers);
+  if (names.length > 0) lines.push("", "Headers");
   const widest = Math.min(32, Math.max(0, ...names.map((name) => name.length)));
   for (const [name, value] of Object.entries(headers))
     lines.push(`  ${visible(name).padEnd(widest)}  ${cut(oneLine(value), MAX_LINE)}`);
@@ -173,10 +173,15 @@ function sentenceOf(event: EventDetail, now: number): string {
       : outcome === "stale" && event.reason !== null
         ? `Stale, so no handler ran. ${visible(event.reason)}`
         : event.same_as === null
-          ? SENTENCES[outcome]
+          ? outcome === "ignored" && event.reason !== null
+            ? `Ignored, because ${visible(event.reason)} (test_events). Only its id, type and time are kept.`
+            : SENTENCES[outcome]
           : `Ignored: it has the same body as the event ${visible(event.same_as)} (same_body).`;
   return `Received ${shortTime(at, now)} (${ago(at, now)}). ${words}${copies}`;
 }
+
+/** Outcomes whose sentence has the reason. */
+const SAY_WHY: ReadonlySet<EventJson["outcome"]> = new Set(["stale", "ignored"]);
 
 const times = (value: number): string => (value === 1 ? "once" : value === 2 ? "twice" : `${value} times`);
 

@@ -18,6 +18,16 @@ export function lookUp<Handler>(
   return table.get(`${folder}/_any`) ?? null;
 }
 
+/** The file of the handler that {@link lookUp} would find. */
+export function fileFor(files: readonly string[], folder: string, type: string): string | null {
+  return lookUp(new Map(files.map((file) => [keyOfFile(file), file])), folder, type);
+}
+
+/** `stripe/invoice.paid` of `handlers/stripe/invoice.paid.sql`. */
+export function keyOfFile(file: string): string {
+  return file.replace(/^handlers\//, "").replace(/\.(?:sql|ts)$/, "");
+}
+
 function withoutLastPart(key: string): string {
   const dot = key.lastIndexOf(".");
   // Do not go beyond a slash: `v1.2/orders` has no more general form.

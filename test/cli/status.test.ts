@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { StatusJson } from "../../src/http/admin/shapes.ts";
 import { healthOf } from "../../src/app/health.ts";
 import { statusReport } from "../../src/cli/status.ts";
@@ -50,16 +52,39 @@ test("status says what runs, what is owed and how large the database is", async 
       warnings: [],
     });
     expect(status.owed).toEqual([
-      { source: "default", type: "nobody.handles.this", outcome: "unhandled", count: 1, capped: false },
+      {
+        source: "default",
+        type: "nobody.handles.this",
+        outcome: "unhandled",
+        count: 1,
+        capped: false,
+        handler: null,
+      },
     ]);
   }
 
   const after = JSON.parse((await run(["status", inbox.path, "--json"])).stdout) as StatusJson;
   expect(after.serving).toBeNull();
   expect(after.sources.map((source) => source.url)).toContain("/webhook");
-  expect(after.owed).toHaveLength(1);
+  expect(after.owed).toMatchObject([{ handler: null }]);
+  mkdirSync(join(inbox.path, "handlers/default"), { recursive: true });
+  writeFileSync(join(inbox.path, "handlers/default/nobody.sql"), "select 1;");
+  const withHandler = JSON.parse((await run(["status", inbox.path, "--json"])).stdout) as StatusJson;
+  expect(withHandler.owed).toMatchObject([{ handler: "handlers/default/nobody.sql" }]);
   expect(after.disk.database_bytes).toBeGreaterThan(0);
-});
+}, 30_000);
+
+test("a handler whose name only begins types of the provider is told from one for a type", async () => {
+  using inbox = scratch({
+    "hookonce.toml": `version = 1\n[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n`,
+    "handlers/stripe/customer.subscription.sql": "select 1;",
+    "handlers/stripe/invoice.paid.sql": "select 1;",
+    "handlers/stripe/_any.sql": "select 1;",
+  });
+  const { sources } = JSON.parse((await run(["status", inbox.path, "--json"])).stdout) as StatusJson;
+  expect(sources[0]?.handlers).toHaveLength(3);
+  expect(sources[0]?.prefix_handlers).toEqual(["handlers/stripe/customer.subscription.sql"]);
+}, 30_000);
 
 const status: StatusJson = {
   version: "1.2.3",
@@ -74,7 +99,7 @@ const status: StatusJson = {
   actor: { name: "ada", scopes: ["read"] },
   sources: [],
   destinations: [],
-  owed: [{ source: "s", type: "\u001b[31m", outcome: "failed", count: 10_000, capped: true }],
+  owed: [{ source: "s", type: "\u001b[31m", outcome: "failed", count: 10_000, capped: true, handler: null }],
   today: { processed: 4812, duplicate: 37, unhandled: 0, ignored: 0, stale: 0, failed: 1, refused: 2 },
   disk: { database: "/d/x.db", database_bytes: 20 * 1024 ** 3, log_bytes: 300 * 1024 ** 2, free_bytes: null },
   retention: { payloads_ms: null, max_bytes: null, used_bytes: 4096, discarded: 0, last_discarded_at: null },
@@ -109,7 +134,9 @@ test("status names the folder in its commands", () => {
 
 test("status counts one of a thing in the singular", () => {
   const today = { ...status.today, processed: 1, duplicate: 1 };
-  const owed = [{ source: "s", type: "t", outcome: "failed", count: 1, capped: false }] as const;
+  const owed = [
+    { source: "s", type: "t", outcome: "failed", count: 1, capped: false, handler: null },
+  ] as const;
   const report = statusReport({ ...status, today, owed }, 80);
   expect(report).toContain("1 processed, 1 duplicate stopped, 1 failed, 2 refused.\n");
   expect(report).toContain("\n1 event is owed:\n");
@@ -130,6 +157,7 @@ test("status shows what each source has received lately", () => {
     docs: "https://stripe.com/docs",
     url: "http://127.0.0.1:8787/webhook/stripe",
     handlers: [],
+    prefix_handlers: [],
     last_delivery_at: status.now - 8000,
     last_hour: 12,
     p95_us: 500,

@@ -23,6 +23,7 @@ const source = (name: string): SourceJson => ({
   docs: "https://docs.stripe.com/webhooks",
   url: `https://hooks.example.com/webhook/${name}`,
   handlers: [],
+  prefix_handlers: [],
   last_delivery_at: NOW,
   last_hour: 1,
   p95_us: 900,
@@ -90,8 +91,8 @@ describe("the sentence on Home", () => {
   test("says how many problems there are, and stops counting at the limit", () => {
     const type = { source: "stripe", outcome: "failed" } as const;
     const owed = [
-      { ...type, type: "invoice.paid", count: 10_000, capped: true },
-      { ...type, type: "refund", count: 3, capped: false },
+      { ...type, type: "invoice.paid", count: 10_000, capped: true, handler: null },
+      { ...type, type: "refund", count: 3, capped: false, handler: null },
     ] as const;
     const one = status({ owed });
     const problems = problemsOf(one, [group]);
@@ -101,16 +102,32 @@ describe("the sentence on Home", () => {
   });
 
   test("lists the worst problem first, each with its button", () => {
+    const unhandled = { outcome: "unhandled", capped: false } as const;
     const one = status({
-      owed: [{ source: "github", type: "push", outcome: "unhandled", count: 3, capped: false }],
+      owed: [
+        { ...unhandled, source: "github", type: "push", count: 3, handler: null },
+        {
+          ...unhandled,
+          source: "stripe",
+          type: "invoice.paid",
+          count: 1,
+          handler: "handlers/stripe/invoice.sql",
+        },
+      ],
       today: { ...NONE, refused: 2 },
       disk: { ...status().disk, free_bytes: 1024 },
     });
-    expect(problemsOf(one, [group]).map(({ title, button }) => [title, button.text])).toEqual([
+    const problems = problemsOf(one, [group]);
+    expect(problems.map(({ title, button }) => [title, button.text])).toEqual([
       ["Only 1.0 KiB free on the database's disk", "Show the disk"],
       ["handlers/stripe/invoice.paid.sql fails: no such table: credits", "Why?"],
-      ["3 push events of github are not applied", "Apply 3"],
+      ["3 push events of github are not applied", "Show 3"],
+      ["1 invoice.paid event of stripe is not applied", "Apply 1"],
       ["2 deliveries refused in the last 24 hours", "Why?"],
+    ]);
+    expect(problems.slice(2, 4).map(({ detail }) => detail)).toEqual([
+      "No handler matches. Save one as handlers/github/push.sql, restart hookonce serve, then apply.",
+      "No handler matched when it arrived. handlers/stripe/invoice.sql would run it now.",
     ]);
   });
 });

@@ -348,6 +348,7 @@ test("GET /api/status and /api/rollups count what came", async () => {
     outcome: "failed",
     count: 1,
     capped: false,
+    handler: "handlers/shop/invoice.paid.sql",
   });
   const [first] = body["sources"] as Record<string, unknown>[];
   expect(first).toMatchObject({

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { check } from "../../src/app/check.ts";
+import { eventReport } from "../../src/cli/look-reports.ts";
+import type { EventDetail } from "../../src/http/admin/shapes.ts";
 import type { SigningKeys } from "../../src/providers/context.ts";
 import { describeProvider } from "../../src/providers/describe.ts";
 import { providers } from "../../src/providers/presets.ts";
@@ -72,6 +74,13 @@ describe("an event that says that it is a test", () => {
       outcome: "ignored",
     });
     expect(inbox.value("select count(*) from hookonce_bodies")).toBe(2);
+    const shown = (await (await inbox.api("/api/event?event_id=evt_1")).json()) as EventDetail;
+    expect(shown).toMatchObject({ bytes: null, payload_removed: false, headers: {}, deliveries: 2 });
+    const report = eventReport(shown, { width: undefined, now: Date.now() });
+    expect(report).toContain(
+      "Ignored, because it says that it is a test (test_events). Only its id, type and time are kept. It was delivered 2 times.",
+    );
+    expect(report).not.toMatch(/^(?:Headers|Reason)/m);
     expect(warnings(inbox)).toEqual([expect.stringContaining("a test event was ignored")]);
   });
 

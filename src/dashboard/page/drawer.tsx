@@ -230,6 +230,7 @@ function Raw({ event }: { readonly event: EventDetail }) {
 }
 
 function Headers({ headers }: { readonly headers: Readonly<Record<string, string>> }) {
+  if (Object.keys(headers).length === 0) return <p class="quiet">The headers are not kept.</p>;
   return (
     <dl class="headers">
       {Object.entries(headers).map(([name, value]) => (

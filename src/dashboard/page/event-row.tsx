@@ -44,7 +44,7 @@ export const EventRow = memo(
           {type === "" ? <span class="quiet">no type</span> : <Name text={type} />}
         </td>
         <td role="cell" class="id">
-          <button type="button" class="link" data-key={keyOf(event)} onClick={onShow}>
+          <button type="button" class="link" title={visible(id)} data-key={keyOf(event)} onClick={onShow}>
             <Name text={id} />
           </button>
         </td>

@@ -5,7 +5,7 @@ import { Drawer } from "./drawer.tsx";
 import { rowOf, useKeys } from "./event-keys.ts";
 import { EventRow } from "./event-row.tsx";
 import type { Act } from "./jobs.ts";
-import { keyOf, useLiveList, type LiveList } from "./live.ts";
+import { idOf, keyOf, useLiveList, type LiveList } from "./live.ts";
 import { go, Link } from "./location.tsx";
 import { eventsPath, filterOf, lineOf, parseLine, toApi, type Filter } from "./query.ts";
 import { QueryLine } from "./query-line.tsx";
@@ -121,7 +121,7 @@ function EventPane({ filter, asked, params, status, act, settled }: PaneProps) {
             items={items}
             selected={selected}
             focused={focused}
-            openKey={open === undefined ? undefined : keyOf(open)}
+            openId={open === undefined ? undefined : idOf(open)}
             mayAct={mayAct}
             show={show}
             toggle={toggle}
@@ -140,7 +140,7 @@ function EventPane({ filter, asked, params, status, act, settled }: PaneProps) {
       </div>
       {open === undefined ? null : (
         <Drawer
-          key={keyOf(open)}
+          key={idOf(open)}
           source={open.source}
           eventId={open.event_id}
           mayAct={mayAct}
@@ -176,7 +176,7 @@ function EventTable(props: {
   readonly items: readonly EventJson[];
   readonly selected: ReadonlySet<string>;
   readonly focused: string | undefined;
-  readonly openKey: string | undefined;
+  readonly openId: string | undefined;
   readonly mayAct: boolean;
   readonly show: (event: EventJson) => void;
   readonly toggle: (key: string) => void;
@@ -221,7 +221,7 @@ function EventTable(props: {
               key={key}
               event={event}
               isSelected={selected.has(key)}
-              isOpen={key === props.openKey}
+              isOpen={idOf(event) === props.openId}
               mayAct={mayAct}
               onShow={() => props.show(event)}
               onToggle={() => props.toggle(key)}

@@ -7,8 +7,12 @@ import { LOGGED_OUT } from "./ui.tsx";
 /** The most events that the list holds. */
 const MAX_ROWS = 2000;
 
-export const keyOf = ({ source, event_id: id }: Pick<EventJson, "source" | "event_id">): string =>
+export const idOf = ({ source, event_id: id }: Pick<EventJson, "source" | "event_id">): string =>
   `${source}\n${id}`;
+
+/** The key of a row. With `dedup_window`, several events of a list may have one id. */
+export const keyOf = (event: Pick<EventJson, "source" | "event_id" | "received_at">): string =>
+  `${idOf(event)}\n${event.received_at}`;
 
 export interface LiveList {
   readonly items: readonly EventJson[];

@@ -51,9 +51,15 @@ export function personalPaths(payload: unknown): Path[] {
   return found;
 }
 
+/** Where a handler for a type belongs. */
+export function handlerFile(source: string, type: string): string {
+  const key = type.replace(/^\//, "_").replaceAll(/[^A-Za-z0-9._/-]/gu, "_");
+  return `handlers/${source}/${key === "" ? "_any" : key}.sql`;
+}
+
 /** A first handler for a type, which reads values that the payload really has. */
 export function starterOf(source: string, type: string, payload: unknown): { file: string; text: string } {
-  const file = `handlers/${source}/${type === "" ? "_any" : type.replaceAll(/[^\w./-]/g, "_")}.sql`;
+  const file = handlerFile(source, type);
   const found = scalarPaths(payload).slice(0, 3);
   const columns = ["event_id", ...found.map((path) => columnOf(path))];
   const values = [":event_id", ...found.map((path) => sqlOf(path))];

@@ -1,5 +1,6 @@
 import type { FailureGroup, OwedJson, StatusJson } from "../../http/admin/shapes.ts";
 import type { Act } from "./jobs.ts";
+import { handlerFile } from "./paths.ts";
 import { eventsPath, exactly } from "./query.ts";
 import { ago, bytesText, count, counted, sumOf, visible } from "./words.ts";
 
@@ -64,8 +65,17 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
       key: `unhandled ${one.source} ${one.type}`,
       tone: "owed",
       title: `${sumOf([one])} ${one.type === "" ? "" : `${visible(one.type)} `}${one.count === 1 ? "event" : "events"} of ${one.source} ${one.count === 1 ? "is" : "are"} not applied`,
-      detail: "No handler matched. Add one, restart hookonce serve, then apply.",
-      button: { text: `Apply ${sumOf([one])}`, act: applyOwed(one) },
+      detail:
+        one.handler === null
+          ? `No handler matches. Save one as ${handlerFile(one.source, one.type)}, restart hookonce serve, then apply.`
+          : `No handler matched when ${one.count === 1 ? "it" : "they"} arrived. ${visible(one.handler)} would run ${one.count === 1 ? "it" : "them"} now.`,
+      button:
+        one.handler === null
+          ? {
+              text: `Show ${sumOf([one])}`,
+              to: eventsPath({ source: one.source, type: exactly(one.type), outcome: one.outcome }),
+            }
+          : { text: `Apply ${sumOf([one])}`, act: applyOwed(one) },
     });
   }
   if (today.refused > 0) {

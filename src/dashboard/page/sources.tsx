@@ -68,7 +68,16 @@ export function Sources({ status }: { readonly status: StatusJson }) {
 }
 
 function Source({ source, now }: { readonly source: SourceJson; readonly now: number }) {
-  const { name, title, docs, url, last_delivery_at: last, handlers, secrets } = source;
+  const {
+    name,
+    title,
+    docs,
+    url,
+    last_delivery_at: last,
+    handlers,
+    prefix_handlers: begins,
+    secrets,
+  } = source;
   return (
     <section class="card source-card" aria-labelledby={`source-${name}`}>
       <h2 id={`source-${name}`}>
@@ -100,7 +109,7 @@ function Source({ source, now }: { readonly source: SourceJson; readonly now: nu
           <dd>
             {handlers.length === 0
               ? "No handler yet: add one to handlers/."
-              : `Tick ${listOf(handlers.map(typeOf))}.`}{" "}
+              : `Tick ${listOf(handlers.map((one) => typeOf(one, begins.includes(one))))}.`}{" "}
             <a href={docs} rel="noreferrer" target="_blank">
               {title}'s page about webhooks
             </a>
@@ -132,8 +141,9 @@ function Source({ source, now }: { readonly source: SourceJson; readonly now: nu
 }
 
 /** `handlers/stripe/invoice.paid.sql` runs `invoice.paid`. */
-function typeOf(handler: string): string {
+function typeOf(handler: string, isPrefix: boolean): string {
   const type = handler.replace(/^handlers\/[^/]+\//, "").replace(/\.(?:sql|ts)$/, "");
+  if (isPrefix) return `all types that begin with "${type}."`;
   return type === "_any" ? "whatever else you want" : type;
 }
 

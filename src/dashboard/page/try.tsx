@@ -173,7 +173,7 @@ function textOf(value: string | number | null | undefined): string {
 function Statements({ statements }: { readonly statements: TriedJson["statements"] }) {
   return (
     <div class="rows" tabIndex={0}>
-      <table class="diff">
+      <table class="diff statements">
         <caption>Statements</caption>
         <thead>
           <tr>

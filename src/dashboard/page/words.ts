@@ -203,7 +203,7 @@ export function storyOf(event: EventDetail): string {
       return `Imported as applied elsewhere. No handler ran here.${later}`;
     case "ignored":
       return event.same_as === null
-        ? `Received at ${at} and ignored, as the config says. Its payload is not kept.`
+        ? `Received at ${at} and ignored, ${event.reason === null ? "as the config says" : `because ${visible(event.reason)} (test_events)`}.${event.bytes === null ? " Its payload is not kept." : ""}`
         : `Received at ${at}. It has the same body as the event ${visible(event.same_as)} (same_body), so it never runs.`;
     case "stale":
       return `Received at ${at}, but a newer event had been applied. Nothing was changed.${event.reason === null ? "" : ` ${visible(event.reason)}`}${later}`;

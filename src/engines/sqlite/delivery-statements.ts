@@ -54,6 +54,8 @@ export const SQL = {
       select coalesce(max(change), 0) + 1 from hookonce_events indexed by hookonce_events_change
       where change is not null)
     where id = ?1`,
+  // The body of an ignored event is not stored. No body has the id 0.
+  explainIgnored: `insert into hookonce_results (event, body, reason) values (?1, 0, ?2)`,
   giveReason: `update hookonce_results set reason = ?2 where event = ?1`,
   findPosition: `
     select version, event_id from hookonce_positions where source = ?1 and rule = ?2 and key = ?3`,

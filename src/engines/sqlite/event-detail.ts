@@ -139,7 +139,7 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
         rowsChanged: ran ? result.rowsChanged : null,
         durationUs: ran ? result.durationUs : null,
         stored,
-        isRemoved: result !== undefined && stored === null,
+        isRemoved: result !== undefined && result.body !== 0 && stored === null,
         // Of an event that arrived once, no delivery is kept.
         timeline:
           timeline.length > 0 || event.deliveries !== 1

@@ -44,10 +44,7 @@ const KEPT = 10;
 
 export type EventStore = ReturnType<typeof createEventStore>;
 
-/**
- * Rows of the recorded events and of the failures. Every call belongs to a transaction that the caller has
- * open.
- */
+/** Rows of the recorded events and of the failures. Every call belongs to the caller's open transaction. */
 export function createEventStore(db: Database) {
   const sql = prepareDeliveryStatements(db);
   // Almost always there is no open failure. Then each delivery saves one look-up. Only this process writes
@@ -124,7 +121,7 @@ export function createEventStore(db: Database) {
 
     /** @returns the new row's id, or undefined if the event is recorded already */
     insert(
-      { source, input, batch }: Incoming,
+      { source, input, batch, isIgnored }: Incoming,
       outcome: RecordedOutcome,
       handler: string | null,
       failure: OpenFailure | undefined,
@@ -141,6 +138,7 @@ export function createEventStore(db: Database) {
         source.sameBody ? sha256(ownBytes({ input, batch })) : null,
       );
       const id = row?.[0] as number | undefined;
+      if (id !== undefined && isIgnored === true) sql.explainIgnored.run(id, "it says that it is a test");
       if (failure === undefined || id === undefined) return id;
       sql.markApplied.run(id, input.receivedAt);
       sql.markChanged.run(id);

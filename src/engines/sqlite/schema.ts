@@ -96,7 +96,10 @@ export const results = sqliteTable(
   {
     /** The event's id. */
     event: integer().primaryKey(),
-    /** The row of `hookonce_bodies` that brought it. Retention removes that row, and this one stays. */
+    /**
+     * The row of `hookonce_bodies` that brought it. Retention removes that row, and this one stays. 0 for a test
+     * event that was ignored.
+     */
     body: integer().notNull(),
     rowsChanged: integer("rows_changed").notNull().default(0),
     /** How long the handler ran, in microseconds. */
@@ -111,7 +114,7 @@ export const results = sqliteTable(
     replays: integer().notNull().default(0),
     /** The job that replayed it last, so that a job that goes on after a crash replays no event twice. */
     replayedBy: text("replayed_by"),
-    /** Why it was discarded, applied or replayed, or which event is newer than a stale one. */
+    /** Why it was ignored, discarded, applied or replayed, or which event is newer than a stale one. */
     reason: text(),
   },
   (table) => [

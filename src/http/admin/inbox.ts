@@ -21,6 +21,8 @@ export interface AdminInbox {
   readonly destinations: readonly ConfiguredDestination[];
   /** Null if no `serve` is running. */
   readonly outbox: OutboxView | null;
+  /** The file that handles a type of a source, by its stored name; null if there is none. */
+  readonly handlerOf: (source: string, type: string) => string | null;
   readonly jobs: BackgroundJobs;
   /** How many events have been delivered since the start. */
   readonly received: () => number;

@@ -110,7 +110,7 @@ export interface EventDetail extends EventJson {
   readonly replays: number;
   /** The id of the recorded event with the same body (`same_body`). Null if there is none. */
   readonly same_as: string | null;
-  /** Why it was discarded, applied or replayed, or which event is newer. */
+  /** Why it was ignored, discarded, applied or replayed, or which event is newer. */
   readonly reason: string | null;
 }
 
@@ -170,6 +170,8 @@ export interface OwedJson {
   readonly count: number;
   /** Whether there may be more. At most 10,000 of each type are counted. */
   readonly capped: boolean;
+  /** The file that would run them now; null if there is none. */
+  readonly handler: string | null;
 }
 
 export interface SourceJson {
@@ -182,6 +184,8 @@ export interface SourceJson {
   /** Where the provider delivers to; only the path if no `serve` is running. */
   readonly url: string;
   readonly handlers: readonly string[];
+  /** Of these, those whose name only begins types of the provider: `customer.subscription`. */
+  readonly prefix_handlers: readonly string[];
   readonly last_delivery_at: number | null;
   /** Deliveries in the last 60 minutes. */
   readonly last_hour: number;

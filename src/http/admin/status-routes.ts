@@ -4,6 +4,7 @@ import packageJson from "../../../package.json" with { type: "json" };
 import { percentileUs } from "../../engines/handler-times.ts";
 import type { Reader, Rollup } from "../../engines/reader.ts";
 import { HookonceError } from "../../errors.ts";
+import { keyOfFile } from "../../handlers/look-up.ts";
 import type { Refused } from "../refused.ts";
 import { destinationsJson } from "./destination-json.ts";
 import type { AdminInbox, DescribedSource } from "./inbox.ts";
@@ -85,18 +86,23 @@ async function statusOf(inbox: AdminInbox): Promise<Omit<StatusJson, "actor">> {
   const lastOf = new Map(seen.map(({ source, lastDeliveryAt }) => [source, lastDeliveryAt]));
   const matches = [...matched, ...inbox.recentMatches()];
   const matchOf = new Map(matches.map(({ source, secret, at }) => [JSON.stringify([source, secret]), at]));
+  const { eventTypes } = await import("../../providers/event-types.ts");
   return {
     version: packageJson.version,
     now,
     serving: await servingJson(inbox),
     sources: inbox.described().map((source) => {
       const own = minutes.filter((rollup) => rollup.source === source.name);
-      return sourceJson(source, own, lastOf.get(source.name) ?? null, (secret) =>
+      const types = eventTypes.get(source.provider)?.types ?? [];
+      return sourceJson(source, types, own, lastOf.get(source.name) ?? null, (secret) =>
         matchOf.get(JSON.stringify([source.name, secret])),
       );
     }),
     destinations: await destinationsJson(inbox),
-    owed,
+    owed: owed.map(({ source, type, outcome, count, capped }) => {
+      const handler = inbox.handlerOf(source, type);
+      return { source, type, outcome, count, capped, handler };
+    }),
     today: await countsOfLastDay(inbox, now),
     disk: diskJson(inbox.disk()),
     retention: await retentionJson(inbox, reader),
@@ -149,9 +155,13 @@ function sumOf(rollups: readonly Rollup[]): Counts {
   return sum;
 }
 
-/** @param minutes of this source */
+/**
+ * @param types of its provider that are known
+ * @param minutes of this source
+ */
 function sourceJson(
   { name, provider, title, docs, url, handlers, secrets }: DescribedSource,
+  types: readonly string[],
   minutes: readonly Rollup[],
   lastDeliveryAt: number | null,
   matchedAt: (secret: string) => number | undefined,
@@ -164,11 +174,17 @@ function sourceJson(
     docs,
     url,
     handlers,
+    prefix_handlers: handlers.filter((file) => isPrefix(file, types)),
     last_delivery_at: lastDeliveryAt,
     last_hour: Object.values(received).reduce((sum, count) => sum + count, 0),
     p95_us: percentileUs(timesOf(minutes), 0.95),
     secrets: secrets.map((secret) => ({ name: secret, matched_at: matchedAt(secret) ?? null })),
   };
+}
+
+function isPrefix(file: string, types: readonly string[]): boolean {
+  const key = keyOfFile(file).replace(/^[^/]+\//, "");
+  return !types.includes(key) && types.some((type) => type.startsWith(`${key}.`));
 }
 
 function timesOf(rollups: readonly Rollup[]): number[] {

@@ -49,7 +49,7 @@ type Row = [id: string, type: string, at: number];
 export async function runImport(file: string, folder: string, flags: ImportFlags): Promise<number> {
   using stop = stopOnSignal();
   const { source, reason, dryRun = false } = flags;
-  const total: Total = { fresh: 0, known: 0, owed: 0, old: 0, refused: 0 };
+  const total: Total = { fresh: 0, known: 0, owed: 0, old: 0, refused: 0, settled: [] };
   const options = openingOf({ folder, database: flags.database, readOnly: dryRun });
   const now = Date.now();
   // Opened for the first rows: a file that cannot be read leaves no trace.
@@ -84,11 +84,12 @@ export async function runImport(file: string, folder: string, flags: ImportFlags
       };
       const { view, yielded } = await runJob(of, json, stop.signal, () => {});
       if (view.error !== null) throw new HookonceError(view.error.code, view.error.message);
-      const { fresh, known, owed, old } = view.imported ?? NONE;
+      const { fresh, known, owed, old, settled } = view.imported ?? NONE;
       total.fresh += fresh;
       total.known += known;
       total.owed += owed;
       total.old += old;
+      total.settled = [...total.settled, ...settled].slice(0, MAX_LISTED);
       if (flags.json !== true) progress(counted(doneOf(total), "event"));
       rows.push(...events.slice(fresh + known + owed));
       if (yielded) return true;
@@ -143,9 +144,9 @@ function rowOf({ id, type, time }: ImportRow, otherwise: string | undefined, now
   return [checkId(id ?? ""), checkType(type ?? otherwise), time === undefined ? now : timeOf(time, now)];
 }
 
-const NONE: ImportCounts = { fresh: 0, known: 0, owed: 0, old: 0 };
+const NONE: ImportCounts = { fresh: 0, known: 0, owed: 0, old: 0, settled: [] };
 
-type Total = { -readonly [Name in keyof ImportCounts]: number } & { refused: number };
+type Total = { -readonly [Name in keyof ImportCounts]: ImportCounts[Name] } & { refused: number };
 
 const doneOf = ({ fresh, known, owed }: ImportCounts): number => fresh + known + owed;
 
@@ -159,7 +160,10 @@ function located(error: HookonceError, file: string, done: number): HookonceErro
   return new HookonceError(error.code, `${name}: ${error.message} ${rest}`, { cause: error });
 }
 
-function printJson({ fresh, known, owed, old, refused }: Total, first: readonly Row[] | undefined): void {
+function printJson(
+  { fresh, known, owed, old, refused, settled }: Total,
+  first: readonly Row[] | undefined,
+): void {
   const shown = first?.map(([event_id, type, received_at]) => ({ event_id, type, received_at }));
   sayJson(
     JSON.stringify({
@@ -168,6 +172,7 @@ function printJson({ fresh, known, owed, old, refused }: Total, first: readonly 
       owed,
       old,
       refused,
+      ...(settled.length === 0 ? {} : { settled }),
       ...(shown === undefined ? {} : { first: shown }),
     }),
   );
@@ -181,7 +186,7 @@ interface Report {
 }
 
 function printTotal(total: Total, first: readonly Row[], { source, dryRun, stopped, now }: Report): void {
-  const { fresh, known, owed, old, refused } = total;
+  const { fresh, known, owed, old, refused, settled } = total;
   const timeText = (at: number): string => (at === now ? "now" : new Date(at).toISOString());
   if (dryRun && first.length > 0) {
     const cells = first.map(([id, type, at]) => [timeText(at), type || "(none)", id]);
@@ -198,6 +203,10 @@ function printTotal(total: Total, first: readonly Row[], { source, dryRun, stopp
   say(
     `${begin}${counted(doneOf(total), "event")} of ${source}: ${inWords(fresh)} new, ${inWords(known)} already known, ${inWords(owed)} owed until now. ${counted(refused, "line")} refused.`,
   );
+  if (settled.length > 0) {
+    const more = owed > settled.length ? ` and ${inWords(owed - settled.length)} more` : "";
+    say(`Owed until now: ${settled.map((id) => visible(id)).join(", ")}${more}.`);
+  }
   if (old > 0)
     say(
       `${counted(old, "event is", "events are")} older than the provider's retries: only a manual redelivery can send ${old === 1 ? "it" : "them"} again.`,

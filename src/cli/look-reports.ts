@@ -56,10 +56,11 @@ function eventCells(event: EventJson, now: number, width: number | undefined): s
 
 export function failureGroupsText(groups: readonly FailureGroup[], { now }: Display): string {
   return groups
-    .map(({ source, handler, code, error, count, types, first_at: first, last_at: last }) =>
+    .map(({ source, handler, code, error, at, count, types, first_at: first, last_at: last }) =>
       [
         `${counted(count, "event")} of ${visible(source)}: ${handler === null ? "no handler ran" : visible(handler)}`,
         `  ${code}: ${cut(oneLine(error), MAX_LINE)}`,
+        ...(at === null ? [] : [`  at ${visible(at)}`]),
         `  types ${types.map((type) => oneLine(type) || "(none)").join(", ")}`,
         `  first ${shortTime(first, now)}, last ${shortTime(last, now)}`,
       ].join("\n"),
@@ -75,7 +76,7 @@ export function failuresTable(failures: readonly FailureJson[], { width, now }: 
     String(attempts),
     id,
   ]);
-  const errors = failures.map(({ code, error }) => `${code}: ${error}`);
+  const errors = failures.map(({ code, error, at }) => `${at === null ? "" : `${at} `}${code}: ${error}`);
   const head = ["last", "source", "type", "tries", "id"];
   if (width === undefined) {
     const rows = cells.map((row, at) => [...row, errors[at] ?? ""]);

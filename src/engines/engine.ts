@@ -25,6 +25,7 @@ export type {
   JobResult,
   Result,
 } from "./job.ts";
+export { MAX_SETTLED } from "./job.ts";
 
 /** What became of the first jobs of a commit. */
 export interface Batch {

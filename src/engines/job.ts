@@ -147,7 +147,11 @@ export interface Imported {
   readonly fresh: number;
   readonly known: number;
   readonly owed: number;
+  /** The ids of the first that were owed, at most {@link MAX_SETTLED}. */
+  readonly settled: readonly string[];
 }
+
+export const MAX_SETTLED = 20;
 
 /** What a job results in. */
 export type ResultOf<J extends Job> = J extends { readonly kind: "import" }

@@ -5,10 +5,11 @@ import type { RetentionReader } from "./retention.ts";
 
 /** What an engine stores of events, and how it is read. */
 
-/** How many of some ids are recorded and done, and how many are owed. */
+/** How many of some ids are recorded and done, how many are owed, and the first of the owed ones. */
 export interface KnownCounts {
   readonly known: number;
   readonly owed: number;
+  readonly settled: readonly string[];
 }
 
 /** What is kept of a delivery. Secrets in `headers` are replaced. `body` is the raw bytes. */

@@ -1,4 +1,4 @@
-import type { EventSource, Imported, ImportedEvent } from "../engines/engine.ts";
+import { MAX_SETTLED, type EventSource, type Imported, type ImportedEvent } from "../engines/engine.ts";
 import { HookonceError } from "../errors.ts";
 import type { JobInbox } from "./event-jobs.ts";
 
@@ -39,9 +39,9 @@ export async function importEvents(
     );
   const counted = async (piece: readonly ImportedEvent[]): Promise<Imported> => {
     const ids = [...new Set(piece.map(({ id }) => id))];
-    const { known, owed } = await reader.countKnown(source.name, ids);
+    const { known, owed, settled } = await reader.countKnown(source.name, ids);
     const fresh = ids.length - known - owed;
-    return { fresh, known: piece.length - fresh - owed, owed };
+    return { fresh, known: piece.length - fresh - owed, owed, settled };
   };
   /** @returns undefined if it was stopped while it waited for its turn */
   const write = (piece: readonly ImportedEvent[]): Promise<Imported | undefined> =>
@@ -49,7 +49,7 @@ export async function importEvents(
       if (signal.aborted && error === signal.reason) return undefined;
       throw error;
     });
-  let counts: ImportCounts = { fresh: 0, known: 0, owed: 0, old: 0 };
+  let counts: ImportCounts = { fresh: 0, known: 0, owed: 0, old: 0, settled: [] };
   let received: number | undefined;
   for (let from = 0; from < events.length && !signal.aborted;) {
     const isQuiet = queue.received === received;
@@ -63,6 +63,7 @@ export async function importEvents(
       known: counts.known + done.known,
       owed: counts.owed + done.owed,
       old: counts.old + oldOf(piece.slice(0, count), source, clock()),
+      settled: [...counts.settled, ...done.settled].slice(0, MAX_SETTLED),
     };
     from += count;
     onProgress(counts);

@@ -54,7 +54,7 @@ test("the log says how each job ended, and what it did", () => {
     logResume(log, { ...apply, state: "running", endedAt: null });
     logEnd(log, apply);
     logEnd(log, { ...apply, dryRun: true, groups: [{ ...group, wouldRun: 3 }] });
-    logEnd(log, { ...job, action: "import", imported: { fresh: 5, known: 6, owed: 7, old: 8 } });
+    logEnd(log, { ...job, action: "import", imported: { fresh: 5, known: 6, owed: 7, old: 8, settled: [] } });
     logEnd(log, { ...apply, state: "failed", error: { code: "disk_full", message: "The disk is full." } });
   });
   const about = { level: 30, job: "a-job", target: "type:paid" };

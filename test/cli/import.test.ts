@@ -39,7 +39,7 @@ describeUnless(onlyInFullRun(), "hookonce import beside a serve", () => {
     const first = await importFile(inbox, "ids.txt", "--type", "paid", "--reason", "moved");
     expect([first.code, first.stdout.trim()]).toEqual([
       1,
-      "First id: evt_1, type paid, received now.\n5 events of default: 3 new, 1 already known, 1 owed until now. 1 line refused.",
+      "First id: evt_1, type paid, received now.\n5 events of default: 3 new, 1 already known, 1 owed until now. 1 line refused.\nOwed until now: evt_owed.",
     ]);
     expect(first.stderr).toContain("line 6: The event id");
     const again = await importFile(inbox, "ids.txt", "--json");

@@ -34,6 +34,7 @@ const failure: FailureJson = {
   handler: "handlers/stripe/invoice.paid.sql",
   code: "handler_error",
   error: "no such customer: cus_1, who is not in the table of customers and was not there yesterday",
+  at: null,
   attempts: 2,
   first_at: now - 5000,
   last_at: now,
@@ -131,6 +132,14 @@ describe("a table", () => {
     });
     expect([wide, combined]).toEqual(["日日…日日", `${"e\u0301".repeat(5)}…${"e\u0301".repeat(4)}`]);
   });
+});
+
+test("failures name the line of the handler", () => {
+  const at = "handlers/stripe/invoice.paid.sql:7";
+  const group = { ...failure, at, types: ["invoice.paid"], count: 2, latest_event_id: "evt_1" };
+  expect(failureGroupsText([group], pipe)).toContain(`yesterday\n  at ${at}\n  types invoice.paid\n`);
+  const [, first, second] = failuresTable([{ ...failure, at }], terminal);
+  expect(`${first}\n${second}`).toEndWith(`\n    ${at} handler_error: no such customer: cus_1, …`);
 });
 
 describe("text from outside", () => {

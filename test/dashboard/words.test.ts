@@ -52,6 +52,7 @@ const group: FailureGroup = {
   handler: "handlers/stripe/invoice.paid.sql",
   code: "handler_failed",
   error: "no such table: credits",
+  at: null,
   count: 214,
   types: ["invoice.paid"],
   first_at: NOW - 600_000,

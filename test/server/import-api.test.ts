@@ -58,7 +58,13 @@ test("an owed event that is imported keeps its body, deliveries, type and time",
 
   now = START + DAY;
   const events = ["failed", "unhandled"].map((id) => [id, "", now] as const);
-  expect(await importIds(inbox, events)).toEqual({ fresh: 0, known: 0, owed: 2, old: 0 });
+  expect(await importIds(inbox, events)).toEqual({
+    fresh: 0,
+    known: 0,
+    owed: 2,
+    old: 0,
+    settled: ["failed", "unhandled"],
+  });
 
   expect(before.map(({ outcome }) => outcome)).toEqual(["failed", "unhandled"]);
   const after = await Promise.all(paths.map((path) => get(inbox, path)));
@@ -79,16 +85,17 @@ test("an import settles any number of failures, once, and a dry run counts them 
   await inbox.deliver({ id: "done", type: "paid", cents: 1 }, { source: "shop" });
   const events = [...ids, "done", "new"].map((id) => [id, "paid", START] as const);
 
-  const counts = { fresh: 1, known: 1, owed: 150, old: 0 };
+  const counts = { fresh: 1, known: 1, owed: 150, old: 0, settled: ids.slice(0, 20) };
   expect(await importIds(inbox, events, { dry_run: true })).toEqual(counts);
   expect(await importIds(inbox, events, { dry_run: true })).toEqual(counts);
   expect(await importIds(inbox, events)).toEqual(counts);
-  expect(await importIds(inbox, events)).toEqual({ fresh: 0, known: 152, owed: 0, old: 0 });
+  expect(await importIds(inbox, events)).toEqual({ fresh: 0, known: 152, owed: 0, old: 0, settled: [] });
   expect(await importIds(inbox, events, { dry_run: true })).toEqual({
     fresh: 0,
     known: 152,
     owed: 0,
     old: 0,
+    settled: [],
   });
   const { body } = await inbox.deliver({ id: "evt_7", type: "paid", cents: 1 }, { source: "shop" });
   expect(body["status"]).toBe("duplicate");
@@ -97,7 +104,7 @@ test("an import settles any number of failures, once, and a dry run counts them 
 test("an import counts what is older than the provider's retries", async () => {
   await using inbox = await testInbox({ config: CONFIG, files: FILES, clock: () => START });
   const events = [0, 1, 2, 30].map((days) => [`evt_${days}`, "paid", START - days * DAY] as const);
-  expect(await importIds(inbox, events)).toEqual({ fresh: 4, known: 0, owed: 0, old: 2 });
+  expect(await importIds(inbox, events)).toEqual({ fresh: 4, known: 0, owed: 0, old: 2, settled: [] });
 });
 
 test("an import that is stopped says how far it came, and goes on where it is repeated", async () => {
@@ -112,5 +119,5 @@ test("an import that is stopped says how far it came, and goes on where it is re
     done += (imported as { fresh: number } | null)?.fresh ?? 0;
   }
   const again = await importIds(inbox, events);
-  expect(again).toEqual({ fresh: 20_000 - done, known: done, owed: 0, old: 0 });
+  expect(again).toEqual({ fresh: 20_000 - done, known: done, owed: 0, old: 0, settled: [] });
 });

@@ -59,6 +59,31 @@ const idsOf = ({ items }: Listed): string[] =>
 const large = (n: string): string =>
   `{\r\n  "id": "big",\n  "type": "x",\n\t"n": ${n}, "t": "a\\n  b $& ${"x".repeat(100_000)}"\n}\n`;
 
+test("GET /api/failures says where the handler failed, and has a message to its end", async () => {
+  const thrower = `import { handler } from "hookonce";
+export default handler(() => {
+  throw new Error("one\\0two");
+});
+`;
+  const files = { ...FILES, "handlers/shop/thrown.ts": thrower };
+  await using inbox = await testInbox({ config: CONFIG, files, clock: () => START });
+  await inbox.deliver({ id: "sql", type: "invoice.paid", cents: null }, { source: "shop" });
+  await inbox.deliver({ id: "ts", type: "thrown" }, { source: "shop" });
+  for (const group of ["none", "handler"]) {
+    const { body } = await get(inbox, `/api/failures?group=${group}`);
+    const shown = Object.fromEntries(body.items.map(({ handler, at, error }) => [handler, [at, error]]));
+    expect(shown).toEqual({
+      "handlers/shop/invoice.paid.sql": [
+        "handlers/shop/invoice.paid.sql:1",
+        "NOT NULL constraint failed: credits.cents",
+      ],
+      "handlers/shop/thrown.ts": ["handlers/shop/thrown.ts:3", "one\\u0000two"],
+    });
+  }
+  const found = await get(inbox, "/api/failures?group=none&search=two");
+  expect(found.body.items.map(({ event_id: id }) => id)).toEqual(["ts"]);
+});
+
 describe("GET /api/events", () => {
   for (const [query, ids] of [
     ["", ["other/evt_1", "shop/evt_4", "shop/evt_3", "shop/evt_2", "shop/evt_1"]],
@@ -309,7 +334,18 @@ test("GET /api/failures groups by handler and error, or lists one per event", as
   const listed = await get(inbox, "/api/failures?group=none");
   expect(idsOf(listed.body)).toEqual(["shop/evt_5", "shop/evt_3"]);
   expect(Object.keys(listed.body.items[0] ?? {}).sort()).toEqual(
-    ["source", "event_id", "type", "handler", "code", "error", "attempts", "first_at", "last_at"].sort(),
+    [
+      "source",
+      "event_id",
+      "type",
+      "handler",
+      "code",
+      "error",
+      "at",
+      "attempts",
+      "first_at",
+      "last_at",
+    ].sort(),
   );
 });
 

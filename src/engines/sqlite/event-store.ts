@@ -1,8 +1,8 @@
 import type { Database } from "bun:sqlite";
-import { HookonceError, messageOf } from "../../errors.ts";
+import { HookonceError } from "../../errors.ts";
 import type { Headers, Outcome, Reply } from "../../event.ts";
 import type { EventSource, HandlerInput, Incoming, LoadedHandler } from "../engine.ts";
-import { stackWithPlace } from "../error-place.ts";
+import { storedError } from "./error-text.ts";
 import type { RecordedOutcome } from "../reader.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
 import { ownBytes, sha256 } from "./event-bytes.ts";
@@ -98,8 +98,7 @@ export function createEventStore(db: Database) {
       failed.type,
       handler?.file ?? null,
       codeOf(error),
-      messageOf(error),
-      stackWithPlace(error),
+      ...storedError(error),
       failed.receivedAt,
       failed.headersJson,
       failed.body,
@@ -301,15 +300,7 @@ export function createEventStore(db: Database) {
     /** Another run of a failure has failed, and it was no delivery. */
     failAgain(source: SourceName, eventId: string, handler: FailedHandler, error: unknown): void {
       const { file = null, hash = null } = handler ?? {};
-      sql.failAgain.run(
-        source.name,
-        eventId,
-        file,
-        codeOf(error),
-        messageOf(error),
-        stackWithPlace(error),
-        hash,
-      );
+      sql.failAgain.run(source.name, eventId, file, codeOf(error), ...storedError(error), hash);
     },
 
     /** Sets when hookonce itself runs a failure again. */

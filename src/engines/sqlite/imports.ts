@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import type { EventSource, Imported, ImportedEvent } from "../engine.ts";
+import { MAX_SETTLED, type EventSource, type Imported, type ImportedEvent } from "../engine.ts";
 import { SETTLED } from "./event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
@@ -26,7 +26,7 @@ const FIND_FAILED = `
 const HAS_UNHANDLED = `
   select exists (select 1 from hookonce_events indexed by hookonce_events_unhandled where outcome = 'unhandled')`;
 const FIND_UNHANDLED = `
-  select id from hookonce_events
+  select id, event_id from hookonce_events
   where source = ?1 and event_id in (select value from json_each(?2)) and era = 0 and outcome = 'unhandled'`;
 /** Of an event that arrived once, only its outcome tells how that delivery was answered. */
 const KEEP_FIRST_DELIVERIES = `
@@ -67,15 +67,16 @@ export function createImports(db: Database, store: EventStore, interrupted: Inte
     return fresh;
   }
 
-  function closeUnhandled(source: EventSource, eventIds: string, now: number): number {
-    if (db.query(HAS_UNHANDLED).values()[0]?.[0] !== 1) return 0;
+  /** @returns their event ids */
+  function closeUnhandled(source: EventSource, eventIds: string, now: number): string[] {
+    if (db.query(HAS_UNHANDLED).values()[0]?.[0] !== 1) return [];
     const found = db.query(FIND_UNHANDLED).values(source.name, eventIds);
-    if (found.length === 0) return 0;
+    if (found.length === 0) return [];
     const ids = JSON.stringify(found.map(([id]) => id));
     db.query(KEEP_FIRST_DELIVERIES).run(ids);
     db.query(CLOSE_UNHANDLED).run(ids);
     db.query(KEEP_SETTLED).run(ids, now);
-    return found.length;
+    return found.map(([, eventId]) => String(eventId));
   }
 
   /** @returns how many bytes were copied */
@@ -106,19 +107,21 @@ export function createImports(db: Database, store: EventStore, interrupted: Inte
             .map(([id]) => id)
         : [],
     );
-    let closed = 0;
+    const closed: string[] = [];
     let copied = 0;
     let count = failed.size === 0 ? given.length : 0;
-    for (; count < given.length && closed < MAX_CLOSED && copied < MAX_COPIED; count++) {
+    for (; count < given.length && closed.length < MAX_CLOSED && copied < MAX_COPIED; count++) {
       const { id } = given[count] as ImportedEvent;
       if (!failed.delete(id)) continue;
       copied += closeFailed(source, id, now);
-      closed++;
+      closed.push(id);
     }
     const events = given.slice(0, count);
     const fresh = insert(source, events);
-    const owed = closed + (fresh < events.length ? closeUnhandled(source, idsOf(events), now) : 0);
-    return { fresh, known: events.length - fresh - owed, owed };
+    const unhandled = fresh < events.length ? closeUnhandled(source, idsOf(events), now) : [];
+    const owed = closed.length + unhandled.length;
+    const settled = [...closed, ...unhandled].slice(0, MAX_SETTLED);
+    return { fresh, known: events.length - fresh - owed, owed, settled };
   };
 }
 

@@ -2,14 +2,8 @@ import type { Database } from "bun:sqlite";
 import { and, asc, eq, gt, gte, inArray, isNull, lt, lte, or, sql, type SQL } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
-import {
-  QUARANTINE_CODES,
-  type Cursor,
-  type EventFilter,
-  type KnownCounts,
-  type OwedEvent,
-  type Reader,
-} from "../reader.ts";
+import { QUARANTINE_CODES, type Cursor, type EventFilter, type OwedEvent, type Reader } from "../reader.ts";
+import { MAX_SETTLED } from "../engine.ts";
 import { changeReads } from "./changes.ts";
 import { detailReads } from "./event-detail.ts";
 import { groupReads } from "./failure-groups.ts";
@@ -279,16 +273,19 @@ export function openReader(connection: Database): Reader & { close(): void } {
       return [...recorded.all(), ...failed.all()];
     },
     countKnown(source, ids) {
-      const [counts] = db.all<KnownCounts>(sql`
-        select count(*) - total(owed) as known, total(owed) as owed from (
-          select ${isOpen} and ${failures.id} is not null and ${events.id} is null or ${isUnhandled} as owed
+      const [counts] = db.all<{ known: number; owed: number; settled: string }>(sql`
+        select count(*) - total(owed) as known, total(owed) as owed,
+          json_group_array(id) filter (where owed) as settled
+        from (
+          select wanted.value as id, ${isOpen} and ${failures.id} is not null and ${events.id} is null or ${isUnhandled} as owed
           from json_each(${JSON.stringify(ids)}) as wanted
           left join ${events}
             on ${events.source} = ${source} and ${events.eventId} = wanted.value and ${events.era} = 0
           left join ${failures}
             on ${failures.source} = ${source} and ${failures.eventId} = wanted.value and ${isOpen}
           where ${events.id} is not null or ${failures.id} is not null)`);
-      return counts ?? { known: 0, owed: 0 };
+      const { known, owed, settled } = counts ?? { known: 0, owed: 0, settled: "[]" };
+      return { known, owed, settled: (JSON.parse(settled) as string[]).slice(0, MAX_SETTLED) };
     },
     failure(source, eventId) {
       return db

@@ -33,7 +33,13 @@ export function eventJson(event: ListedEvent): EventJson {
   };
 }
 
-export function failureJson(failure: ListedFailure): FailureJson {
+/** The first line of a stack that is in the inbox folder, as `handlers/stripe/invoice.paid.ts:12`. */
+function placeIn(stack: string | null | undefined): string | null {
+  return /^\s*at .*?\b(handlers\/[\w./-]+:\d+)/m.exec(stack ?? "")?.[1] ?? null;
+}
+
+/** @param stack null or undefined if there is none */
+export function failureJson(failure: ListedFailure, stack: string | null | undefined): FailureJson {
   return {
     source: failure.source,
     event_id: failure.eventId,
@@ -41,18 +47,21 @@ export function failureJson(failure: ListedFailure): FailureJson {
     handler: failure.handler,
     code: failure.code,
     error: failure.error,
+    at: placeIn(stack),
     attempts: failure.attempts,
     first_at: failure.firstAt,
     last_at: failure.lastAt,
   };
 }
 
-export function groupJson(group: StoredGroup): FailureGroup {
+/** @param stack of its latest failure */
+export function groupJson(group: StoredGroup, stack: string | null | undefined): FailureGroup {
   return {
     source: group.source,
     handler: group.handler,
     code: group.code,
     error: group.error,
+    at: placeIn(stack),
     count: group.count,
     types: group.types,
     first_at: group.firstAt,
@@ -121,7 +130,7 @@ function detailJson(
 }
 
 function failureDetail(failure: NonNullable<StoredEvent["failure"]>): FailureDetail {
-  return { ...failureJson(failure), stack: failure.stack, next_at: failure.nextAt };
+  return { ...failureJson(failure, failure.stack), stack: failure.stack, next_at: failure.nextAt };
 }
 
 function storedJson(body: KeptBody, payload: string | null): StoredJson {

@@ -68,8 +68,13 @@ export function createEventRoutes(inbox: AdminInbox) {
         const from = readNumber(cursor) ?? 0;
         const { groups, capped } = await reader.failureGroups({ source: filter.source }, MAX_GROUPED);
         const to = from + limit;
+        const shown = groups.slice(from, to);
+        const stacks = await stacksOf(
+          reader,
+          shown.map(({ source, latestEventId: eventId }) => ({ source, eventId })),
+        );
         return c.json({
-          items: groups.slice(from, to).map(groupJson),
+          items: shown.map((group, at) => groupJson(group, stacks[at])),
           next: to < groups.length ? String(to) : null,
           total: groups.length,
           capped,
@@ -77,7 +82,11 @@ export function createEventRoutes(inbox: AdminInbox) {
       }
       const after = readNewest(cursor);
       const { items, next } = await pace(filter, () => reader.failures(filter, after, limit));
-      return c.json({ items: items.map(failureJson), next: writeNewest(next) } satisfies List<FailureJson>);
+      const stacks = await stacksOf(reader, items);
+      return c.json({
+        items: items.map((failure, at) => failureJson(failure, stacks[at])),
+        next: writeNewest(next),
+      } satisfies List<FailureJson>);
     })
     .get("/api/stream", needs("read"), zValidator("query", streamQuery, refuseRequest), (c) => {
       // Nobody reads the events of a HEAD, and nothing would end their stream.
@@ -87,6 +96,21 @@ export function createEventRoutes(inbox: AdminInbox) {
         followEvents(stream, { inbox, filter, stillAllowed: c.get("stillAllowed") }),
       );
     });
+}
+
+/** How many stacks are read at once, in 1 ms: each may have 64 KiB. */
+const STACKS = 25;
+
+async function stacksOf(
+  reader: Reader,
+  failures: readonly { readonly source: string; readonly eventId: string }[],
+): Promise<(string | null | undefined)[]> {
+  const stacks: (string | null | undefined)[] = [];
+  for (const { source, eventId } of failures) {
+    stacks.push((await reader.failure(source, eventId))?.stack);
+    if (stacks.length % STACKS === 0) await Bun.sleep(0);
+  }
+  return stacks;
 }
 
 /** @throws HookonceError `unknown_event`, or `ambiguous_event` if several sources have it and none is named */

@@ -82,4 +82,6 @@ export interface ImportedJson {
   readonly known: number;
   readonly owed: number;
   readonly old: number;
+  /** The ids of the first that were owed, at most 20. */
+  readonly settled: readonly string[];
 }

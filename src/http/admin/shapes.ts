@@ -136,6 +136,8 @@ export interface FailureJson {
   readonly code: string;
   /** In a list, the first 500 characters. */
   readonly error: string;
+  /** Where the handler failed, as `handlers/stripe/invoice.paid.ts:12`; null if the stack does not say. */
+  readonly at: string | null;
   readonly attempts: number;
   readonly first_at: number;
   readonly last_at: number;
@@ -153,6 +155,8 @@ export interface FailureGroup {
   readonly handler: string | null;
   readonly code: string;
   readonly error: string;
+  /** Where the handler failed the last time. */
+  readonly at: string | null;
   readonly count: number;
   /** At most 100. */
   readonly types: readonly string[];

@@ -3,6 +3,7 @@ import pino from "pino";
 import { createHealing, type Healing } from "../../src/app/healing.ts";
 import { HookonceError } from "../../src/errors.ts";
 import { refusalOf } from "../support/test-inbox.ts";
+import { testInFullRun } from "../crash/requirements.ts";
 
 const full = (): HookonceError =>
   new HookonceError("disk_full", "The disk is full.", {
@@ -24,7 +25,7 @@ function healing(
   return { heal: createHealing({ log: logger, waitMs, signal }), log };
 }
 
-test("repeats a step that meets a full disk or a lock, and tells once why", async () => {
+testInFullRun("repeats a step that meets a full disk or a lock, and tells once why", async () => {
   const { heal, log } = healing(10_000);
   const refusals = [full(), full(), new HookonceError("database_locked", "It is locked.")];
   expect(
@@ -46,7 +47,7 @@ test("repeats a step that meets a full disk or a lock, and tells once why", asyn
   ]);
 });
 
-test("gives up when the time of all steps together is over", async () => {
+testInFullRun("gives up when the time of all steps together is over", async () => {
   const { heal } = healing(600);
   const started = performance.now();
   let failures = 2;

@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { stripeSignature } from "../support/stripe.ts";
 import { testInbox } from "../support/test-inbox.ts";
+import { testInFullRun } from "../crash/requirements.ts";
 
 const NOW = 1_795_780_800_000;
 
@@ -91,23 +92,27 @@ test("the counters of an idle inbox are not written, and its log does not grow",
   await until(() => Bun.deepEquals(hour(), { unhandled: 2 }));
 }, 30_000);
 
-test("a stop does not wait for a process that holds the write lock", async () => {
-  await using inbox = await testInbox({
-    config: CONFIG,
-    environment: { STRIPE_NEW: "whsec_new", STRIPE_OLD: "whsec_old" },
-    clock: () => NOW,
-    upkeep: { minuteMs: 20 },
-  });
-  using other = new Database(inbox.databasePath);
-  other.run("pragma busy_timeout = 5000");
-  other.run("begin immediate");
-  // A write of the counters begins and cannot continue.
-  await Bun.sleep(100);
-  await inbox.close();
-  expect(inbox.log.map(({ msg }) => msg)).toContain("the counters of this minute could not be written");
-  expect(inbox.fatal).toEqual([]);
-  other.run("rollback");
-}, 20_000);
+testInFullRun(
+  "a stop does not wait for a process that holds the write lock",
+  async () => {
+    await using inbox = await testInbox({
+      config: CONFIG,
+      environment: { STRIPE_NEW: "whsec_new", STRIPE_OLD: "whsec_old" },
+      clock: () => NOW,
+      upkeep: { minuteMs: 20 },
+    });
+    using other = new Database(inbox.databasePath);
+    other.run("pragma busy_timeout = 5000");
+    other.run("begin immediate");
+    // A write of the counters begins and cannot continue.
+    await Bun.sleep(100);
+    await inbox.close();
+    expect(inbox.log.map(({ msg }) => msg)).toContain("the counters of this minute could not be written");
+    expect(inbox.fatal).toEqual([]);
+    other.run("rollback");
+  },
+  20_000,
+);
 
 test("the status shows at once which secret a delivery has matched", async () => {
   await using inbox = await testInbox({

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createDryRun } from "../../src/app/dry-run.ts";
 import { TEMPORARY } from "../../src/app/trial-process.ts";
 import type { EventToTry } from "../../src/inbox/dry-run.ts";
-import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
+import { describeUnless, onlyInFullRun, testInFullRun } from "../crash/requirements.ts";
 import { fromSource, run, scratch, serve, type Scratch } from "./support/hookonce.ts";
 
 /** Dry runs: what the handlers would do, and that nothing of it stays. */
@@ -76,45 +76,60 @@ const changed = [
   { table: "totals", inserted: 0, updated: 2, deleted: 2 },
 ];
 
-test("a dry run of replay tries processed events, and of discard none", async () => {
-  using inbox = scratch(files);
-  await using server = await serve(inbox.path);
-  await server.post("/webhook", paid("evt_1", 5));
-  await server.post("/webhook", paid("evt_bad", null));
-  const before = contents(inbox);
-  const replay = await command(inbox, "replay", "--type", "paid", "--dry-run");
-  expect(replay.stdout).toContain("Tried 1 event and rolled back:\n  effects: 2 inserted\n");
-  expect([replay.code, contents(inbox)]).toEqual([0, before]);
-  const discard = await command(inbox, "discard", "--type", "paid", "--dry-run");
-  expect(discard.stdout).not.toContain("Tried");
-  expect([discard.code, contents(inbox)]).toEqual([0, before]);
-}, 60_000);
+testInFullRun(
+  "a dry run of replay tries processed events, and of discard none",
+  async () => {
+    using inbox = scratch(files);
+    await using server = await serve(inbox.path);
+    await server.post("/webhook", paid("evt_1", 5));
+    await server.post("/webhook", paid("evt_bad", null));
+    const before = contents(inbox);
+    const replay = await command(inbox, "replay", "--type", "paid", "--dry-run");
+    expect(replay.stdout).toContain("Tried 1 event and rolled back:\n  effects: 2 inserted\n");
+    expect([replay.code, contents(inbox)]).toEqual([0, before]);
+    const discard = await command(inbox, "discard", "--type", "paid", "--dry-run");
+    expect(discard.stdout).not.toContain("Tried");
+    expect([discard.code, contents(inbox)]).toEqual([0, before]);
+  },
+  60_000,
+);
 
-test("a handler that was changed after serve had loaded it is not tried, because the job runs the old one", async () => {
-  using inbox = scratch(files);
-  await using server = await serve(inbox.path);
-  await server.post("/webhook", paid("evt_1", 5));
-  writeFileSync(join(inbox.path, "handlers/default/paid.sql"), "delete from effects;");
-  const { stdout } = await command(inbox, "replay", "--type", "paid", "--dry-run");
-  expect(stdout).toContain(
-    "Not tried: handlers/default/paid.sql was changed after hookonce serve had loaded it",
-  );
-  expect(stdout).toContain("1 event would be replayed.");
-}, 60_000);
+testInFullRun(
+  "a handler that was changed after serve had loaded it is not tried, because the job runs the old one",
+  async () => {
+    using inbox = scratch(files);
+    await using server = await serve(inbox.path);
+    await server.post("/webhook", paid("evt_1", 5));
+    writeFileSync(join(inbox.path, "handlers/default/paid.sql"), "delete from effects;");
+    const { stdout } = await command(inbox, "replay", "--type", "paid", "--dry-run");
+    expect(stdout).toContain(
+      "Not tried: handlers/default/paid.sql was changed after hookonce serve had loaded it",
+    );
+    expect(stdout).toContain("1 event would be replayed.");
+  },
+  60_000,
+);
 
-test("apply warns that serve runs the handler that it loaded before the file was changed", async () => {
-  using inbox = scratch(files);
-  await using server = await serve(inbox.path);
-  await server.post("/webhook", paid("evt_bad", null));
-  const unchanged = await command(inbox, "apply", "evt_bad");
-  expect([unchanged.code, unchanged.stderr]).toEqual([1, ""]);
-  writeFileSync(join(inbox.path, "handlers/default/paid.sql"), "insert into effects values (:event_id, 0);");
-  const { code, stderr } = await command(inbox, "apply", "evt_bad");
-  expect(code).toBe(1);
-  expect(stderr).toBe(
-    "warning: handlers/default/paid.sql was changed after hookonce serve had started. The version that serve loaded will run. To run the new code, restart hookonce serve and apply again.\n",
-  );
-}, 60_000);
+testInFullRun(
+  "apply warns that serve runs the handler that it loaded before the file was changed",
+  async () => {
+    using inbox = scratch(files);
+    await using server = await serve(inbox.path);
+    await server.post("/webhook", paid("evt_bad", null));
+    const unchanged = await command(inbox, "apply", "evt_bad");
+    expect([unchanged.code, unchanged.stderr]).toEqual([1, ""]);
+    writeFileSync(
+      join(inbox.path, "handlers/default/paid.sql"),
+      "insert into effects values (:event_id, 0);",
+    );
+    const { code, stderr } = await command(inbox, "apply", "evt_bad");
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      "warning: handlers/default/paid.sql was changed after hookonce serve had started. The version that serve loaded will run. To run the new code, restart hookonce serve and apply again.\n",
+    );
+  },
+  60_000,
+);
 
 async function check(inbox: Scratch): Promise<void> {
   const before = contents(inbox);

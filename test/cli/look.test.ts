@@ -1,8 +1,8 @@
 import { Database } from "bun:sqlite";
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
+import { describeUnless, onlyInFullRun, testInFullRun as test } from "../crash/requirements.ts";
 import {
   fromSource,
   inboxFiles,

@@ -1,7 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, renameSync, rmSync, symlinkSync, truncateSync } from "node:fs";
 import { join } from "node:path";
-import { describeUnless, needsLinux, onlyInFullRun, testUnless } from "../crash/requirements.ts";
+import {
+  describeUnless,
+  needsLinux,
+  onlyInFullRun,
+  testInFullRun,
+  testUnless,
+} from "../crash/requirements.ts";
 import {
   inboxFiles,
   paid,
@@ -134,17 +140,21 @@ describeUnless(needsLinux() ?? onlyInFullRun(), "after serve ended because its d
 });
 
 describe("a first start is never refused", () => {
-  test("after first starts that were killed at any moment", async () => {
-    using folder = scratch(inboxFiles);
-    for (let delay = 0; delay < 300; delay += 60) {
-      await using started = start(folder.path);
-      await Bun.sleep(delay);
-      started.signal("SIGKILL");
-      await started.ended;
-    }
-    await using server = await serve(folder.path);
-    expect((await server.post("/webhook", paid)).body["status"]).toBe("processed");
-  }, 30_000);
+  testInFullRun(
+    "after first starts that were killed at any moment",
+    async () => {
+      using folder = scratch(inboxFiles);
+      for (let delay = 0; delay < 300; delay += 60) {
+        await using started = start(folder.path);
+        await Bun.sleep(delay);
+        started.signal("SIGKILL");
+        await started.ended;
+      }
+      await using server = await serve(folder.path);
+      expect((await server.post("/webhook", paid)).body["status"]).toBe("processed");
+    },
+    30_000,
+  );
 
   testUnless(
     onlyInFullRun(),

@@ -6,6 +6,7 @@ import { healthOf } from "../../src/app/health.ts";
 import { statusReport } from "../../src/cli/status.ts";
 import { HookonceError } from "../../src/errors.ts";
 import { run, scratch, serve } from "./support/hookonce.ts";
+import { testInFullRun } from "../crash/requirements.ts";
 
 const files = {
   "hookonce.toml": `version = 1
@@ -18,61 +19,65 @@ type     = "body:$.type"
 };
 const event = { event_id: "evt_1", type: "nobody.handles.this" };
 
-test("status says what runs, what is owed and how large the database is", async () => {
-  using inbox = scratch(files);
-  const before = await run(["status", inbox.path]);
-  expect({ code: before.code, stderr: before.stderr }).toEqual({ code: 0, stderr: "" });
-  expect(before.stdout).toContain("No hookonce serve is running, so no webhooks are received.");
-  expect(before.stdout).toContain("Nothing is owed.");
+testInFullRun(
+  "status says what runs, what is owed and how large the database is",
+  async () => {
+    using inbox = scratch(files);
+    const before = await run(["status", inbox.path]);
+    expect({ code: before.code, stderr: before.stderr }).toEqual({ code: 0, stderr: "" });
+    expect(before.stdout).toContain("No hookonce serve is running, so no webhooks are received.");
+    expect(before.stdout).toContain("Nothing is owed.");
 
-  let url: string;
-  {
-    await using serving = await serve(inbox.path);
-    url = serving.url;
-    expect((await serving.post("/webhook", event)).status).toBe(200);
-    const shown = await run(["status", "--folder", inbox.path]);
-    expect(shown.code).toBe(0);
-    expect(shown.stdout).toMatch(
-      /^hookonce \S+ has served http:\/\/127\.0\.0\.1:\d+ since \d\d-\d\d \d\d:\d\d:\d\d\.\nReady/,
-    );
-    expect(shown.stdout).toMatch(/^default  Unsigned \(development\)  \/webhook  /m);
-    expect(shown.stdout).toContain(
-      "1 event is owed:\n  1 unhandled, source default, type nobody.handles.this\n",
-    );
-    expect(shown.stdout).toMatch(
-      /Database .*hookonce\.db: \d+ KiB, log \d+ KiB, \d+ [MG]iB free on its disk/,
-    );
+    let url: string;
+    {
+      await using serving = await serve(inbox.path);
+      url = serving.url;
+      expect((await serving.post("/webhook", event)).status).toBe(200);
+      const shown = await run(["status", "--folder", inbox.path]);
+      expect(shown.code).toBe(0);
+      expect(shown.stdout).toMatch(
+        /^hookonce \S+ has served http:\/\/127\.0\.0\.1:\d+ since \d\d-\d\d \d\d:\d\d:\d\d\.\nReady/,
+      );
+      expect(shown.stdout).toMatch(/^default  Unsigned \(development\)  \/webhook  /m);
+      expect(shown.stdout).toContain(
+        "1 event is owed:\n  1 unhandled, source default, type nobody.handles.this\n",
+      );
+      expect(shown.stdout).toMatch(
+        /Database .*hookonce\.db: \d+ KiB, log \d+ KiB, \d+ [MG]iB free on its disk/,
+      );
 
-    const status = JSON.parse((await run(["status", inbox.path, "--json"])).stdout) as StatusJson;
-    expect(status.serving).toEqual({
-      url,
-      started_at: expect.any(Number) as number,
-      ready: true,
-      error: null,
-      warnings: [],
-    });
-    expect(status.owed).toEqual([
-      {
-        source: "default",
-        type: "nobody.handles.this",
-        outcome: "unhandled",
-        count: 1,
-        capped: false,
-        handler: null,
-      },
-    ]);
-  }
+      const status = JSON.parse((await run(["status", inbox.path, "--json"])).stdout) as StatusJson;
+      expect(status.serving).toEqual({
+        url,
+        started_at: expect.any(Number) as number,
+        ready: true,
+        error: null,
+        warnings: [],
+      });
+      expect(status.owed).toEqual([
+        {
+          source: "default",
+          type: "nobody.handles.this",
+          outcome: "unhandled",
+          count: 1,
+          capped: false,
+          handler: null,
+        },
+      ]);
+    }
 
-  const after = JSON.parse((await run(["status", inbox.path, "--json"])).stdout) as StatusJson;
-  expect(after.serving).toBeNull();
-  expect(after.sources.map((source) => source.url)).toContain("/webhook");
-  expect(after.owed).toMatchObject([{ handler: null }]);
-  mkdirSync(join(inbox.path, "handlers/default"), { recursive: true });
-  writeFileSync(join(inbox.path, "handlers/default/nobody.sql"), "select 1;");
-  const withHandler = JSON.parse((await run(["status", inbox.path, "--json"])).stdout) as StatusJson;
-  expect(withHandler.owed).toMatchObject([{ handler: "handlers/default/nobody.sql" }]);
-  expect(after.disk.database_bytes).toBeGreaterThan(0);
-}, 30_000);
+    const after = JSON.parse((await run(["status", inbox.path, "--json"])).stdout) as StatusJson;
+    expect(after.serving).toBeNull();
+    expect(after.sources.map((source) => source.url)).toContain("/webhook");
+    expect(after.owed).toMatchObject([{ handler: null }]);
+    mkdirSync(join(inbox.path, "handlers/default"), { recursive: true });
+    writeFileSync(join(inbox.path, "handlers/default/nobody.sql"), "select 1;");
+    const withHandler = JSON.parse((await run(["status", inbox.path, "--json"])).stdout) as StatusJson;
+    expect(withHandler.owed).toMatchObject([{ handler: "handlers/default/nobody.sql" }]);
+    expect(after.disk.database_bytes).toBeGreaterThan(0);
+  },
+  30_000,
+);
 
 test("a handler whose name only begins types of the provider is told from one for a type", async () => {
   using inbox = scratch({

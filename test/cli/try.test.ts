@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,13 @@ import { TEMPORARY } from "../../src/app/trial-process.ts";
 import { tryHandler, type TryRequest } from "../../src/app/try.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import type { TriedJson, TryJson } from "../../src/http/admin/try-shapes.ts";
-import { describeUnless, needsLinux, onlyInFullRun, testUnless } from "../crash/requirements.ts";
+import {
+  describeUnless,
+  needsLinux,
+  onlyInFullRun,
+  testUnless,
+  testInFullRun as test,
+} from "../crash/requirements.ts";
 import { fillShop, openShop } from "../dashboard/support/shop.ts";
 import { block, readme } from "../support/readme.ts";
 import { stripeSignature } from "../support/stripe.ts";

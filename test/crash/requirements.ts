@@ -47,3 +47,8 @@ export function describeUnless(reason: Reason, name: string, body: () => void): 
   if (reason === undefined) describe(name, body);
   else describe.skip(`${name} (${reason})`, body);
 }
+
+/** bun's `test`, but skipped in a short run. */
+export function testInFullRun(name: string, body: () => Promise<void> | void, timeoutMs = 30_000): void {
+  testUnless(onlyInFullRun(), name, body, timeoutMs);
+}

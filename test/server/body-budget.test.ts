@@ -1,10 +1,11 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { createBodyBudget, type DropReason } from "../../src/http/body-budget.ts";
+import { testInFullRun } from "../crash/requirements.ts";
 
 const KIB = 1024;
 const limits = { total: 64 * KIB, reserve: 0, pauseMs: 60_000, wholeMs: 60_000 };
 
-test("a slow body that is dropped for its own bytes leaves all its memory to others", async () => {
+testInFullRun("a slow body that is dropped for its own bytes leaves all its memory to others", async () => {
   const budget = createBodyBudget(limits);
   const dropped: DropReason[] = [];
   for (let n = 0; n < 2; n++) {

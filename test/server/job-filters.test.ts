@@ -3,6 +3,7 @@ import { applyOwed } from "../../src/dashboard/page/problems.ts";
 import type { StatusJson } from "../../src/http/admin/shapes.ts";
 import type { JobJson } from "../../src/http/admin/job-shapes.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { testInFullRun } from "../crash/requirements.ts";
 
 /** Which events a job selects. */
 
@@ -86,66 +87,69 @@ test("each Apply button of Home selects the events that its number counts, and n
   expect(((await list.json()) as { items: unknown[] }).items).toHaveLength(2);
 });
 
-test("a search selects what it finds in the lists: by id, by the id's text, by the body's text", async () => {
-  await using inbox = await testInbox({
-    config: CONFIG,
-    files: { "handlers/shop/done.sql": "select 1;" },
-  });
-  for (const [id, type, body] of [
-    ["evt_1", "later", "<note>cus_ada</note>"],
-    ["evt_12", "later", "<note>cus_bob</note>"],
-    ["evt_3", "later", "<note>evt_1</note>"],
-    ["evt_4", "done", "<note>cus_ada</note>"],
-    ["evt_5", "done", "<note>CUS_ADA 100% _</note>"],
-  ] as const)
-    await deliver(inbox, "shop", id, type, body);
-  await deliver(inbox, "other", "evt_6", "later", "<note>cus_ada</note>");
-  await inbox.restart({
-    files: {
-      "migrations/1.sql": "create table applied (id text not null);",
-      // Bob's events fail.
-      "handlers/shop/later.sql": `
+testInFullRun(
+  "a search selects what it finds in the lists: by id, by the id's text, by the body's text",
+  async () => {
+    await using inbox = await testInbox({
+      config: CONFIG,
+      files: { "handlers/shop/done.sql": "select 1;" },
+    });
+    for (const [id, type, body] of [
+      ["evt_1", "later", "<note>cus_ada</note>"],
+      ["evt_12", "later", "<note>cus_bob</note>"],
+      ["evt_3", "later", "<note>evt_1</note>"],
+      ["evt_4", "done", "<note>cus_ada</note>"],
+      ["evt_5", "done", "<note>CUS_ADA 100% _</note>"],
+    ] as const)
+      await deliver(inbox, "shop", id, type, body);
+    await deliver(inbox, "other", "evt_6", "later", "<note>cus_ada</note>");
+    await inbox.restart({
+      files: {
+        "migrations/1.sql": "create table applied (id text not null);",
+        // Bob's events fail.
+        "handlers/shop/later.sql": `
         insert into applied select iif(:event_id in ('evt_12', 'evt_7'), null, :event_id);`,
-      "handlers/shop/done.sql": "insert into applied values (:event_id);",
-      "handlers/other/later.sql": "insert into applied values (:event_id);",
-    },
-  });
-  // One that was unhandled and has failed since, and one that has only failed.
-  await run(inbox, { action: "apply", filter: { search: "cus_bob" } });
-  await deliver(inbox, "shop", "evt_7", "later", "<note>cus_bob</note>", 500);
+        "handlers/shop/done.sql": "insert into applied values (:event_id);",
+        "handlers/other/later.sql": "insert into applied values (:event_id);",
+      },
+    });
+    // One that was unhandled and has failed since, and one that has only failed.
+    await run(inbox, { action: "apply", filter: { search: "cus_bob" } });
+    await deliver(inbox, "shop", "evt_7", "later", "<note>cus_bob</note>", 500);
 
-  const listed = async (search: string, outcomes: readonly string[]): Promise<number> => {
-    const response = await inbox.api(`/api/events?search=${encodeURIComponent(search)}`);
-    const { items } = (await response.json()) as { items: { outcome: string }[] };
-    return items.filter(({ outcome }) => outcomes.includes(outcome)).length;
-  };
-  const selected = async (action: string, search: string): Promise<number> => {
-    const { groups } = await run(inbox, { action, filter: { search }, dry_run: true });
-    return groups.reduce((sum, group) => sum + group.would_run, 0);
-  };
-  for (const [search, owed, done] of [
-    ["evt_1", 3, 0],
-    ["evt_", 5, 2],
-    ["cus_ada", 2, 1],
-    ["cus_bob", 2, 0],
-    ["100%", 0, 1],
-    ["%", 0, 1],
-    ["nothing", 0, 0],
-  ] as const) {
-    expect([search, await listed(search, ["unhandled", "failed"])]).toEqual([search, owed]);
-    expect([search, await listed(search, ["processed"])]).toEqual([search, done]);
-    expect([search, await selected("apply", search)]).toEqual([search, owed]);
-    expect([search, await selected("discard", search)]).toEqual([search, owed]);
-    expect([search, await selected("replay", search)]).toEqual([search, done]);
-  }
-  await run(inbox, { action: "replay", filter: { search: "cus_ada" }, reason: "twice" });
-  await run(inbox, { action: "apply", filter: { search: "cus_ada", source: "shop" } });
-  await run(inbox, { action: "discard", filter: { search: "evt_7" }, reason: "Bob is gone" });
-  expect(inbox.rows("select id from applied order by id")).toEqual([{ id: "evt_1" }, { id: "evt_4" }]);
-  expect(idsIn(inbox, "discarded")).toEqual(["evt_7"]);
-  const audit = inbox.rows("select target from hookonce_audit order by id");
-  expect(audit.at(-1)).toEqual({ target: "search:evt_7" });
-});
+    const listed = async (search: string, outcomes: readonly string[]): Promise<number> => {
+      const response = await inbox.api(`/api/events?search=${encodeURIComponent(search)}`);
+      const { items } = (await response.json()) as { items: { outcome: string }[] };
+      return items.filter(({ outcome }) => outcomes.includes(outcome)).length;
+    };
+    const selected = async (action: string, search: string): Promise<number> => {
+      const { groups } = await run(inbox, { action, filter: { search }, dry_run: true });
+      return groups.reduce((sum, group) => sum + group.would_run, 0);
+    };
+    for (const [search, owed, done] of [
+      ["evt_1", 3, 0],
+      ["evt_", 5, 2],
+      ["cus_ada", 2, 1],
+      ["cus_bob", 2, 0],
+      ["100%", 0, 1],
+      ["%", 0, 1],
+      ["nothing", 0, 0],
+    ] as const) {
+      expect([search, await listed(search, ["unhandled", "failed"])]).toEqual([search, owed]);
+      expect([search, await listed(search, ["processed"])]).toEqual([search, done]);
+      expect([search, await selected("apply", search)]).toEqual([search, owed]);
+      expect([search, await selected("discard", search)]).toEqual([search, owed]);
+      expect([search, await selected("replay", search)]).toEqual([search, done]);
+    }
+    await run(inbox, { action: "replay", filter: { search: "cus_ada" }, reason: "twice" });
+    await run(inbox, { action: "apply", filter: { search: "cus_ada", source: "shop" } });
+    await run(inbox, { action: "discard", filter: { search: "evt_7" }, reason: "Bob is gone" });
+    expect(inbox.rows("select id from applied order by id")).toEqual([{ id: "evt_1" }, { id: "evt_4" }]);
+    expect(idsIn(inbox, "discarded")).toEqual(["evt_7"]);
+    const audit = inbox.rows("select target from hookonce_audit order by id");
+    expect(audit.at(-1)).toEqual({ target: "search:evt_7" });
+  },
+);
 
 test("a search among many recorded events finds the few, whatever is between them", async () => {
   await using inbox = await testInbox({
@@ -201,7 +205,7 @@ test("a filter by an outcome that an action is not for changes nothing", async (
   expect(idsIn(inbox, "unhandled")).toEqual(["evt_2"]);
 });
 
-test("discard by a filter leaves what came after it was ordered", async () => {
+testInFullRun("discard by a filter leaves what came after it was ordered", async () => {
   await using inbox = await testInbox({ config: CONFIG });
   for (let n = 0; n < 20; n++) await deliver(inbox, "shop", `evt_${n}`, "paid");
   const request = { action: "discard", filter: { type: "paid" }, reason: "a test", rate: 20 };

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { JobJson } from "../../src/http/admin/job-shapes.ts";
 import { testInbox, type TestInbox, type TestInboxOptions } from "../support/test-inbox.ts";
+import { testInFullRun } from "../crash/requirements.ts";
 
 /** What is kept of jobs, and for how long. */
 
@@ -115,20 +116,21 @@ async function interrupted(inbox: TestInbox, request: object): Promise<JobJson> 
 const UPKEEP = { upkeep: { minuteMs: 60_000 } };
 const IDS = Array.from({ length: 40 }, (_, n) => `evt_${n + 1}`);
 
-test.each([
+for (const [name, selection, processed] of [
   ["all", { filter: { type: "paid" } }, 38],
   ["35", { filter: { type: "paid", limit: 35 } }, 33],
   ["40 ids", { ids: IDS }, 38],
-])("a job of %s that was stopped within a page counts each event once", async (_, selection, processed) => {
-  await using inbox = await withUnhandled(IDS.length, UPKEEP);
-  await inbox.restart({ files: { ...HANDLERS, "handlers/default/paid.sql": FAILS_ON_TWO } });
-  const applied = await interrupted(inbox, { action: "apply", ...selection });
-  expect(applied.groups).toMatchObject([{ processed, failed: 2, already_done: 0 }]);
-  expect(applied.at_least).toBeUndefined();
-  expect(inbox.value("select count(*) from applied")).toBe(processed);
-});
+] as const)
+  testInFullRun(`a job of ${name} that was stopped within a page counts each event once`, async () => {
+    await using inbox = await withUnhandled(IDS.length, UPKEEP);
+    await inbox.restart({ files: { ...HANDLERS, "handlers/default/paid.sql": FAILS_ON_TWO } });
+    const applied = await interrupted(inbox, { action: "apply", ...selection });
+    expect(applied.groups).toMatchObject([{ processed, failed: 2, already_done: 0 }]);
+    expect(applied.at_least).toBeUndefined();
+    expect(inbox.value("select count(*) from applied")).toBe(processed);
+  });
 
-test("a replay and a discard that were stopped within a page count each event once", async () => {
+testInFullRun("a replay and a discard that were stopped within a page count each event once", async () => {
   await using inbox = await withUnhandled(IDS.length, UPKEEP);
   const discarded = await interrupted(inbox, { action: "discard", ids: IDS.slice(20), reason: "a test" });
   expect(discarded.groups).toMatchObject([{ discarded: 20, already_done: 0, unfit: 0 }]);
@@ -145,7 +147,7 @@ const ADD_JOBS = `with recursive n (i) as (select 1 union all select i + 1 from 
     '{"state":"running","error":null,"imported":null,"groups":[],"failures":[],"isAudited":true,
       "target":"all","position":{"ids":0,"ordered":{"event":0,"change":0}}}' from n`;
 
-test("the latest 1,000 jobs are kept, and those that run, which are listed first", async () => {
+testInFullRun("the latest 1,000 jobs are kept, and those that run, which are listed first", async () => {
   await using inbox = await withUnhandled(2);
   inbox.rows(ADD_JOBS, 1200);
   const { id } = await run(inbox, { action: "apply", filter: { limit: 1 } });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { effectsTable, left, noteEffect, nothing } from "./support/effects.ts";
 import { chunk, rawClient, requestHead, type RawAnswer, type RawClient } from "./support/raw-client.ts";
-import { onlyInFullRun, testUnless } from "../crash/requirements.ts";
+import { onlyInFullRun, testInFullRun, testUnless } from "../crash/requirements.ts";
 
 const MIB = 1024 * 1024;
 
@@ -47,7 +47,7 @@ async function stored(inbox: TestInbox): Promise<void> {
 }
 
 describe("a slow body", () => {
-  test("is processed if it arrives a byte at a time within the time limit", async () => {
+  testInFullRun("is processed if it arrives a byte at a time within the time limit", async () => {
     await using inbox = await testInbox(options);
     using client = await rawClient(inbox.listen().url);
     await client.send(requestHead("/webhook", { "content-length": body.length }));
@@ -302,7 +302,7 @@ describe("bodies in memory are at most 64 MiB", () => {
     20_000,
   );
 
-  test("a body that gets only a byte from time to time makes room for others", async () => {
+  testInFullRun("a body that gets only a byte from time to time makes room for others", async () => {
     await using inbox = await testInbox(options);
     const { url } = inbox.listen();
     const clients = await fill(url, { rest: 1000 });
@@ -432,7 +432,7 @@ describe("a body", () => {
     ],
     ["of 5 MiB that stops arriving", [declare(5 * MIB), PIECE, PIECE, PIECE]],
   ] as const) {
-    test(`${name} is refused after the longest pause, and its connection is closed`, async () => {
+    testInFullRun(`${name} is refused after the longest pause, and its connection is closed`, async () => {
       await using inbox = await testInbox(limits);
       using client = await rawClient(inbox.listen().url);
       const started = performance.now();
@@ -464,7 +464,7 @@ describe("a body", () => {
     20_000,
   );
 
-  test("that never pauses for long is refused if it takes too long in all", async () => {
+  testInFullRun("that never pauses for long is refused if it takes too long in all", async () => {
     await using inbox = await testInbox({ ...options, bodies: { pauseMs: 10_000, wholeMs: 1200 } });
     using client = await rawClient(inbox.listen().url);
     const started = performance.now();

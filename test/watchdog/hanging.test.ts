@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromSource, run } from "../cli/support/hookonce.ts";
-import { describeUnless, onlyInFullRun, testUnless } from "../crash/requirements.ts";
+import { describeUnless, onlyInFullRun, testUnless, testInFullRun as test } from "../crash/requirements.ts";
 import { TABLES, ts } from "../handlers/sources.ts";
 import { service, type Service } from "./service.ts";
 

@@ -1,5 +1,12 @@
-import { describe, expect, test } from "bun:test";
-import { describeUnless, needsCommand, needsLinux, needsRoot, onlyInFullRun } from "../crash/requirements.ts";
+import { describe, expect } from "bun:test";
+import {
+  describeUnless,
+  needsCommand,
+  needsLinux,
+  needsRoot,
+  onlyInFullRun,
+  testInFullRun as test,
+} from "../crash/requirements.ts";
 import { injectFaults } from "../faults/strace.ts";
 import { TABLES, ts } from "../handlers/sources.ts";
 import { LIMIT, service, TICK_MS, type Service } from "./service.ts";

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createCheckpoint } from "../../../src/engines/sqlite/checkpoint.ts";
 import { openDatabase } from "../../../src/engines/sqlite/open.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
+import { testInFullRun } from "../../crash/requirements.ts";
 
 const PAGE = 4096;
 
@@ -71,7 +72,7 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-test(
+testInFullRun(
   "a thread moves the log while the writer continues, and SQLite restarts the log",
   () =>
     inFolder(async (folder) => {
@@ -114,7 +115,7 @@ test.skipIf(process.platform !== "linux")("the thread runs with a lower priority
   }),
 );
 
-test(
+testInFullRun(
   "a reader delays the checkpoint only as long as it reads",
   () =>
     inFolder(async (folder) => {

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { HookonceError } from "../../../src/errors.ts";
-import { describeUnless, needsLinux } from "../../crash/requirements.ts";
+import { describeUnless, needsLinux, testInFullRun } from "../../crash/requirements.ts";
 import { testInbox, type TestInbox } from "../../support/test-inbox.ts";
 
 const event = (n: number): object => ({ event_id: `evt_${n}`, type: "t" });
@@ -235,14 +235,14 @@ async function ended(inbox: TestInbox): Promise<void> {
 }
 
 describeUnless(needsLinux(), "while nothing is delivered", () => {
-  test("files that are gone are noticed within about a second", async () => {
+  testInFullRun("files that are gone are noticed within about a second", async () => {
     await using inbox = await testInbox();
     expect(await statusOrError(inbox, 1)).toBe(200);
     rmSync(`${inbox.databasePath}-wal`);
     await ended(inbox);
   });
 
-  test("an old copy put in place after a checkpoint is noticed", async () => {
+  testInFullRun("an old copy put in place after a checkpoint is noticed", async () => {
     await using inbox = await testInbox();
     const { databasePath } = inbox;
     Bun.spawnSync(["cp", databasePath, `${databasePath}.old`]);
@@ -253,7 +253,7 @@ describeUnless(needsLinux(), "while nothing is delivered", () => {
     await ended(inbox);
   });
 
-  test("the next delivery notices it before it restarts a log that was moved whole", async () => {
+  testInFullRun("the next delivery notices it before it restarts a log that was moved whole", async () => {
     await using inbox = await testInbox();
     const { databasePath } = inbox;
     Bun.spawnSync(["cp", databasePath, `${databasePath}.old`]);

@@ -1,10 +1,11 @@
 import { Database } from "bun:sqlite";
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { moveLog } from "../../../src/engines/sqlite/move-log.ts";
 import { openDatabase } from "../../../src/engines/sqlite/open.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
+import { testInFullRun as test } from "../../crash/requirements.ts";
 
 function withDatabase(work: (connection: Database, path: string) => void): void {
   const folder = temporaryFolder("move-log");

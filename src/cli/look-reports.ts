@@ -145,7 +145,7 @@ export function eventReport(event: EventDetail, { now }: Display): string {
     lines.push(`  ${visible(name).padEnd(widest)}  ${cut(oneLine(value), MAX_LINE)}`);
   lines.push("", bytes === null ? missingBody(event) : `Payload, ${counted(bytes, "byte")}`);
   if (bytes !== null && payload !== null) lines.push(...payloadLines(payload));
-  else if (bytes !== null) lines.push("  The body is neither JSON nor a form.");
+  else if (bytes !== null) lines.push("  The body is neither JSON nor a form, or too large to show.");
   return lines.join("\n");
 }
 

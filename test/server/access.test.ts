@@ -529,6 +529,26 @@ describe("the API over HTTP", () => {
   });
 });
 
+test("a request with more keys or arrays than any needs is refused before it is parsed", async () => {
+  const api = published();
+  const headers = bearer(api.add("ci", { scopes: ["read", "steer"] }));
+  const send = (body: unknown) => api.send({ method: "POST", path: "/api/jobs", headers, body });
+  const many = Object.fromEntries(Array.from({ length: 5000 }, (_, n) => [`"k\\${n}`, n]));
+  for (const body of [
+    { action: "apply", ...many },
+    { action: "apply", ids: Array.from({ length: 5000 }, () => ({})) },
+    { action: "apply", ids: Array.from({ length: 200_000 }, () => []) },
+  ]) {
+    const { status, text } = await send(body);
+    expect([status, text]).toEqual([400, expect.stringContaining("more than 1000 keys or 100000 arrays")]);
+  }
+  expect(api.started).toEqual([]);
+  // What ids have between their quotation marks does not count.
+  const events = Array.from({ length: 50_000 }, (_, n) => [`\\"{"a":[${n}\\`, "a:b", 1]);
+  expect((await send({ action: "import", source: "shop", events })).status).toBe(202);
+  expect(api.started).toHaveLength(1);
+});
+
 describe("the page", () => {
   test("loads nothing from elsewhere, runs no inline script, and no other page embeds it", async () => {
     const { headers, text, status } = await published().send({ path: "/" });

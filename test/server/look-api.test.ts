@@ -84,6 +84,31 @@ export default handler(() => {
   expect(found.body.items.map(({ event_id: id }) => id)).toEqual(["ts"]);
 });
 
+const withKeys = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`k${n}`, n]));
+
+test("a payload that takes too long to show is not shown as JSON, and is not saved as a fixture", async () => {
+  await using inbox = await testInbox({ config: CONFIG });
+  for (const [id, keys] of [
+    ["shown", 40_000],
+    ["raw", 60_000],
+  ] as const)
+    await inbox.deliver({ id, type: "large", ...withKeys(keys) }, { source: "shop" });
+  const shown = await get(inbox, "/api/event?source=shop&event_id=shown");
+  expect(shown.body["payload"]).toMatchObject({ id: "shown", k39999: 39_999 });
+  const raw = await get(inbox, "/api/event?source=shop&event_id=raw");
+  expect(raw.body).toMatchObject({ payload: null, bytes: expect.any(Number), type: "large" });
+  expect((await inbox.api("/api/event/raw?source=shop&event_id=raw")).status).toBe(200);
+  const saved = await inbox.api("/api/fixtures", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ source: "shop", event_id: "raw" }),
+  });
+  expect([saved.status, ((await saved.json()) as Body).error.code]).toEqual([
+    expect.any(Number),
+    "event_not_stored",
+  ]);
+});
+
 describe("GET /api/events", () => {
   for (const [query, ids] of [
     ["", ["other/evt_1", "shop/evt_4", "shop/evt_3", "shop/evt_2", "shop/evt_1"]],

@@ -6,6 +6,7 @@ import type {
   ListedEvent,
   ListedFailure,
 } from "../../engines/reader.ts";
+import { hasTooManyParts } from "./json-size.ts";
 import type {
   EventDetail,
   EventJson,
@@ -151,7 +152,7 @@ export function payloadIn(
   eventId: string,
   source: Pick<EventSource, "payloadOf"> | undefined,
 ): string | null {
-  if (stored.body.byteLength > MAX_SHOWN) return null;
+  if (stored.body.byteLength > MAX_SHOWN || hasTooManyParts(stored.body)) return null;
   const text =
     stored.element || source === undefined
       ? new TextDecoder().decode(stored.body)

@@ -5,6 +5,7 @@ import { HookonceError } from "../../errors.ts";
 import { answerError } from "../answers.ts";
 import type { Access, Actor } from "./access.ts";
 import type { DashboardFile, DashboardFiles } from "./files.ts";
+import { limitJson } from "./json-size.ts";
 import { sessionRequest } from "./requests.ts";
 import type { AdminApp } from "./routes.ts";
 import { asRefusal, refuseRequest, type AdminEnv } from "./routing.ts";
@@ -84,7 +85,7 @@ export function createListenerApp({
         c.header("set-cookie", access.logout(c.req.raw));
         return c.json({ status: "ended" });
       })
-      .use("/api/*", authenticated)
+      .use("/api/*", authenticated, limitJson)
       .route("/", admin)
       .get("*", async (c) => {
         const all = await files();

@@ -214,6 +214,20 @@ describe("a scan of a large table", () => {
     expect((await said(inbox)).warnings).toEqual([]);
   });
 
+  test.each([
+    ["update orders set total = 1 where state = 'open' and customer = 'a'", []],
+    ["insert into credits select id, customer, 1 from orders where state = 'open'", []],
+    // The index has only the open ones.
+    ["update orders set total = 1 where customer = 'a'", [`handlers/shop/paid.sql:1: ${index("customer")}`]],
+  ])("is not one of a partial index: %s", async (sql, warnings) => {
+    await using inbox = await filled(sql);
+    await Bun.write(
+      `${inbox.folder}/migrations/2.sql`,
+      "create unique index orders_open on orders (customer, id) where state = 'open';",
+    );
+    expect((await said(inbox)).warnings).toEqual(warnings);
+  });
+
   test("is gone with an index, also with one that a pending migration makes", async () => {
     await using inbox = await filled("update orders set state = 'x' where customer = 'a';");
     await Bun.write(`${inbox.folder}/migrations/2.sql`, "create index orders_customer on orders (customer);");

@@ -123,7 +123,7 @@ function scans(db: Database, text: string, sql: string, large: ReadonlySet<strin
     const [, name, automatic] = /^(?:SCAN (\S+)|SEARCH (\S+) USING AUTOMATIC)/.exec(detail) ?? [];
     const table = name ?? automatic;
     const known = table === undefined ? undefined : tableNamed(table, sql, large);
-    if (known === undefined) continue;
+    if (known === undefined || isOfPartialIndex(db, detail)) continue;
     const isSorted = plan.some((step) => step.parent === parent && step.detail.startsWith("USE TEMP B-TREE"));
     if (automatic !== undefined || isSorted || !endsEarly(known, sql)) found.add(known);
   }
@@ -135,6 +135,16 @@ function scans(db: Database, text: string, sql: string, large: ReadonlySet<strin
         : "Add a condition on a column with an index.";
     return `each run reads all rows of ${table}, which has more than ${counted}, and other deliveries wait. ${remedy}`;
   });
+}
+
+/** An index with WHERE has only the rows that are asked for, such as those of a queue. */
+function isOfPartialIndex(db: Database, detail: string): boolean {
+  const [, index] = /^SCAN \S+ USING (?:COVERING )?INDEX (\S+)/.exec(detail) ?? [];
+  if (index === undefined) return false;
+  const partial = db.query(
+    "select 1 from sqlite_schema join pragma_index_list(tbl_name) as i on i.name = sqlite_schema.name where i.name = ? and partial = 1",
+  );
+  return partial.get(index) !== null;
 }
 
 interface PlanStep {

@@ -144,6 +144,27 @@ describeUnless(onlyInFullRun(), "handlers are tried in a process of their own", 
     other.run("rollback");
   }, 20_000);
 
+  test("tries in a copy if the limit of the lock is over before the first run has begun", async () => {
+    await using inbox = await inboxWith({});
+    const marker = JSON.stringify(join(inbox.folder, "limited"));
+    // A start would load the file, too.
+    await Bun.write(
+      join(inbox.folder, "handlers/stripe/invoice.paid.ts"),
+      `import { existsSync, writeFileSync } from "node:fs";
+import { handler } from "hookonce";
+import { sql } from "drizzle-orm";
+if (!existsSync(${marker})) {
+  writeFileSync(${marker}, "");
+  Bun.spawnSync(["sh", "-c", "kill -ALRM " + process.pid]);
+}
+export default handler(({ db }) => void db.run(sql\`update credits set cents = 9\`));
+`,
+    );
+    const { lines } = await tried(inbox.folder, inbox.databasePath);
+    expect(lines).toEqual(["handlers/stripe/invoice.paid.ts on a made-up invoice.paid: changed 1 row"]);
+    expect(inbox.value("select cents from credits")).toBe(5);
+  }, 20_000);
+
   test("a handler that never returns ends with the time that all of it may take", async () => {
     await using inbox = await inboxWith({ "handlers/stripe/invoice.paid.ts": ts("for (;;);") });
     const { warnings, lines } = await tried(inbox.folder, inbox.databasePath, { maxMs: 4000 });

@@ -94,22 +94,34 @@ async function load(): Promise<ReadonlyMap<string, KnownTypes>> {
  */
 const CLOSE = 2;
 
+/** The type that was probably meant by one that is not known. */
+export function typeMeantBy(type: string, known: KnownTypes): string | undefined {
+  return isKnown(type, known, known.types) ? undefined : nearestOf(type, known, known.types);
+}
+
 function problemWith(
   type: string,
   { name, title }: Provider,
-  { whole, others }: KnownTypes,
+  known: KnownTypes,
   names: readonly string[],
 ): string | undefined {
+  if (isKnown(type, known, names)) return undefined;
+  const meant = nearestOf(type, known, names);
+  if (!known.whole && meant === undefined) return undefined;
+  const remedy =
+    meant === undefined ? `to list the known types: hookonce providers ${name}` : `did you mean ${meant}?`;
+  return `hookonce knows no event type "${type}" of ${title}; ${remedy}`;
+}
+
+function isKnown(type: string, { others }: KnownTypes, names: readonly string[]): boolean {
   // `issues` is the general form of `issues.opened`.
-  if (names.some((one) => one === type || one.startsWith(`${type}.`))) return undefined;
-  if (others?.test(type) === true) return undefined;
+  return names.some((one) => one === type || one.startsWith(`${type}.`)) || others?.test(type) === true;
+}
+
+function nearestOf(type: string, { whole }: KnownTypes, names: readonly string[]): string | undefined {
   const lower = type.toLowerCase();
   const byLower = new Map(names.map((one) => [one.toLowerCase(), one]));
   const best = closest(lower, [...byLower.keys()]);
   const isClose = distance(lower, best) <= (whole ? Math.max(CLOSE, type.length / 3) : CLOSE);
-  if (!whole && !isClose) return undefined;
-  const remedy = isClose
-    ? `did you mean ${byLower.get(best) ?? best}?`
-    : `to list the known types: hookonce providers ${name}`;
-  return `hookonce knows no event type "${type}" of ${title}; ${remedy}`;
+  return isClose ? (byLower.get(best) ?? best) : undefined;
 }

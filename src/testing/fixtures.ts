@@ -1,5 +1,7 @@
+import { typeMeantBy } from "../app/unknown-types.ts";
 import { nearest } from "../config/nearest.ts";
 import { atCallerSync, callerOf } from "./caller.ts";
+import { eventTypes } from "../providers/event-types.ts";
 import { exampleFor, seedOf, type Example, type Seed, type UntypedExample } from "../simulator/example.ts";
 import { examples } from "../simulator/examples.ts";
 
@@ -34,15 +36,25 @@ export type MakeFixture = (overrides?: Readonly<Record<string, unknown>>) => unk
 export const fixtures = byName((provider) => {
   const example = examples.get(provider);
   if (example !== undefined)
-    return byName(
-      (type): MakeFixture =>
-        (overrides) =>
-          makeFixture(example, type, overrides),
-    );
+    return byName((type): MakeFixture => {
+      warnOfType(provider, example, type);
+      return (overrides) => makeFixture(example, type, overrides);
+    });
   throw new TypeError(
     `fixtures.${provider}: there is no provider "${provider}": ${nearest(provider, [...examples.keys()], "for the list, run hookonce providers")}`,
   );
 }) as Readonly<Record<string, Readonly<Record<string, MakeFixture>>>>;
+
+/** Only a warning, because providers add types. */
+function warnOfType(provider: string, { types, untyped = {} }: Example, type: string): void {
+  const known = eventTypes.get(provider);
+  if (known === undefined || types.includes(type) || Object.hasOwn(untyped, type)) return;
+  const meant = typeMeantBy(type, known);
+  if (meant === undefined) return;
+  console.warn(
+    `warning: fixtures.${provider}["${type}"]: hookonce knows no such type; did you mean ${meant}?`,
+  );
+}
 
 /** @param word a type, or a word in the example's `untyped` */
 function makeFixture(usual: Example, word: string, overrides: unknown): unknown {

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { eventTypes } from "../../src/providers/event-types.ts";
 import { providers } from "../../src/providers/presets.ts";
 import { kindOf } from "../../src/providers/schemes.ts";
 import { coversUrl } from "../../src/providers/verifier.ts";
@@ -92,6 +93,21 @@ const filesIn = (folder: string): string[] =>
 const wordsIn = (list = ""): string[] => Array.from(list.matchAll(/"([^"]*)"/g), ([, word]) => word ?? "");
 
 const open = () => testInbox({ folder: shop });
+
+test("a fixture of a type that is probably misspelled is made, with a warning that names the one that was meant", () => {
+  using warn = spyOn(console, "warn").mockImplementation(() => {});
+  expect(fixtures.stripe["invoice.payed"]?.()).toMatchObject({ type: "invoice.payed" });
+  expect(fixtures.stripe["invoice.payed"]?.()).toMatchObject({ type: "invoice.payed" });
+  expect(fixtures.github["isues.opened"]?.()).toBeDefined();
+  expect(warn.mock.calls.flat()).toEqual([
+    'warning: fixtures.stripe["invoice.payed"]: hookonce knows no such type; did you mean invoice.paid?',
+    'warning: fixtures.github["isues.opened"]: hookonce knows no such type; did you mean issues.opened?',
+  ]);
+  for (const [provider, types] of eventTypes)
+    for (const type of types.types) expect(actual.fixtures[provider]?.[type]).toBeFunction();
+  expect(warn.mock.calls).toHaveLength(2);
+  expect(() => actual.fixtures["strpe"]).toThrow("did you mean stripe?");
+});
 
 describe("testInbox", () => {
   test("makes one effect of fifty deliveries at the same time", async () => {

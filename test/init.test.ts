@@ -291,6 +291,7 @@ describe("the template", () => {
       version: 1,
       listen: "127.0.0.1:8787",
       database: "data/hookonce.db",
+      retention: { payloads: "90d", max_size: "2 GiB" },
       sources: { default: unsigned },
     });
 

@@ -61,6 +61,8 @@ export const inboxFiles: readonly InboxFile[] = [
 ];
 
 const DATABASE_LINE = /^database = .*$/m;
+/** It would count the application's tables, too, and remove every payload from a large database. */
+const MAX_SIZE_LINE = /^max_size = .*\n/m;
 const SAMPLE_SOURCE = /^# For development[^]*?\n\n(?=# This file)/m;
 
 /**
@@ -72,6 +74,7 @@ export function inboxFilesFor(database: string): readonly InboxFile[] {
   const text = configText
     // A function, because a $ in the path would be read as a pattern.
     .replace(DATABASE_LINE, () => `database = ${JSON.stringify(database)} # your application's own`)
+    .replace(MAX_SIZE_LINE, "")
     .replace(SAMPLE_SOURCE, "# To add a source: hookonce add PROVIDER\n\n");
   return [{ ...config, text }, ...commonFiles];
 }

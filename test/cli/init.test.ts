@@ -69,7 +69,13 @@ describeUnless(onlyInFullRun(), "hookonce init with --database", () => {
       "tsconfig.json",
     ]);
     const config = Bun.TOML.parse(readFileSync(join(folder, "hookonce.toml"), "utf8"));
-    expect(config).toEqual({ version: 1, listen: "127.0.0.1:8787", database: "../app.db" });
+    expect(config).toEqual({
+      version: 1,
+      listen: "127.0.0.1:8787",
+      database: "../app.db",
+      // max_size would count the tables of the application.
+      retention: { payloads: "90d" },
+    });
 
     // Run again, as after an update, it adds no sample table to the application's database either.
     const again = await run(["init", "hookonce"], { cwd: app.path });

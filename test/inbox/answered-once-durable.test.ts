@@ -24,10 +24,15 @@ const source: EventSource = {
   carries: () => false,
 };
 
-function event(id: string): Incoming {
+const forwarding: EventSource = {
+  ...source,
+  forwards: [{ destination: "app", takes: () => true, where: undefined }],
+};
+
+function event(id: string, from = source): Incoming {
   const body = Buffer.from(JSON.stringify({ event_id: id }));
   return {
-    source,
+    source: from,
     batch: undefined,
     input: {
       id,
@@ -43,7 +48,11 @@ function event(id: string): Incoming {
 
 /** A queue and an engine on a real database, whose disk answers when the test says so. */
 interface Writer extends Disposable {
-  readonly commit: (id: string) => Promise<Result>;
+  readonly commit: (id: string, from?: EventSource) => Promise<Result>;
+  /** How many messages are due. */
+  readonly due: () => Promise<number>;
+  /** The destinations that were named to the outbox. */
+  readonly woken: string[];
   /** A job that writes nothing. */
   readonly writeNothing: () => Promise<null>;
   readonly drain: Queue["drain"];
@@ -65,6 +74,7 @@ function writer(durableBy: "sync" | "commit" = "sync"): Writer {
   const reader = new Database(path, { readonly: true });
   const asked: PromiseWithResolvers<void>[] = [];
   const fatal: unknown[] = [];
+  const woken: string[] = [];
   const onFatal = (error: unknown): void => void fatal.push(error);
   const logSync: LogSync = {
     beside() {
@@ -82,6 +92,7 @@ function writer(durableBy: "sync" | "commit" = "sync"): Writer {
     onLateError: onFatal,
     onSyncInCommit: onFatal,
     logSync: durableBy === "sync" ? logSync : null,
+    onMessages: (destinations) => void woken.push(...destinations),
   });
   let transactions = 0;
   const queue = createQueue(
@@ -96,7 +107,9 @@ function writer(durableBy: "sync" | "commit" = "sync"): Writer {
     { maxWorkMs: Number.POSITIVE_INFINITY, handlers: () => ({ for: () => null, files: [] }), onFatal },
   );
   return {
-    commit: (id) => queue.deliver(event(id)),
+    commit: (id, from) => queue.deliver(event(id, from)),
+    due: async () => (await (await engine.reader()).dueMessages("app", 2, 10)).length,
+    woken,
     writeNothing: () => queue.write({ kind: "record", entries: [] }, new AbortController().signal),
     drain: () => queue.drain(),
     asked,
@@ -167,6 +180,24 @@ describe("a delivery is answered after a sync that began after its commit", () =
     it.asked[0]?.resolve();
     expect((await answeredOf(answers)).sort()).toEqual(["a", "b", "nothing"]);
     expect(it.asked).toHaveLength(1);
+  });
+
+  test("and its messages are sent after that sync, too", async () => {
+    using it = writer();
+    expect(await it.due()).toBe(0);
+    const answers: Record<string, Promise<unknown>> = {
+      a: it.commit("a", forwarding),
+      b: it.commit("b", forwarding),
+    };
+    await it.committed(2);
+    // A reader sees the commit, but a power cut could still undo it.
+    answers["due"] = it.due();
+    expect(await answeredOf(answers)).toEqual([]);
+    expect(it.woken).toEqual([]);
+    it.asked[0]?.resolve();
+    expect((await answeredOf(answers)).toSorted()).toEqual(["a", "b", "due"]);
+    expect(it.woken).toEqual(["app"]);
+    expect(await answers["due"]).toBe(2);
   });
 
   test("and a stop waits for the last sync", async () => {

@@ -128,6 +128,23 @@ describe("a message", () => {
     expect(logged(inbox, "a message is dead")).toHaveLength(1);
   });
 
+  test("is sent under the new name of its source", async () => {
+    await using app = receiveMessages(BUSY);
+    const { inbox, pass, deliver } = await sending({ app: to(app) });
+    await using _ = inbox;
+    await deliver("e1");
+    await until("it has failed", () => message(inbox).attempts === 1);
+    const config = configOf({ app: to(app) }).replace(
+      "sources.default]",
+      'sources.shop]\nrenamed_from = "default"',
+    );
+    await inbox.restart({ config });
+    app.answer = () => new Response("ok");
+    pass(2 * SECOND);
+    await until("it was tried again", () => message(inbox).attempts === 2);
+    expect(message(inbox)).toMatchObject({ state: "delivered", last_error: null });
+  });
+
   test("waits as long as Retry-After says", async () => {
     await using app = receiveMessages(
       () => new Response("slow down", { status: 429, headers: { "retry-after": "7200" } }),

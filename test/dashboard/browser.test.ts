@@ -34,7 +34,7 @@ describeUnless(noBrowser ?? onlyInFullRun(), "the page in chromium", () => {
   afterAll(async () => {
     await browser?.[Symbol.asyncDispose]();
     await shop?.[Symbol.asyncDispose]();
-  });
+  }, 30_000);
 
   async function loggedIn(): Promise<Awaited<ReturnType<TestBrowser["open"]>>> {
     const opened = await browser.open();

@@ -6,6 +6,7 @@ import { problemsOf, sentenceOf } from "../../src/dashboard/page/problems.ts";
 import { ago, bytesText, duration, forecastOf, storyOf, visible } from "../../src/dashboard/page/words.ts";
 import { visibleLines } from "../../src/logging/visible.ts";
 import type {
+  DestinationJson,
   EventDetail,
   FailureGroup,
   SourceJson,
@@ -131,6 +132,65 @@ describe("the sentence on Home", () => {
       "No handler matched when it arrived. handlers/stripe/invoice.sql would run it now.",
     ]);
   });
+});
+
+describe("what a destination needs", () => {
+  const nothing = { count: 0, capped: false };
+  const destination: DestinationJson = {
+    name: "app",
+    kind: "url",
+    target: "127.0.0.1:3000",
+    state: "open",
+    reason: null,
+    paused_since: null,
+    waiting: nothing,
+    sending: nothing,
+    dead: nothing,
+    oldest_at: null,
+    last_minute: nothing,
+    last_delivered_at: null,
+    last_failure: null,
+  };
+  const waiting = { count: 12, capped: false };
+  const failure = { at: NOW, status: 500, error: "answered 500" };
+  const scenarios: readonly [string, Partial<DestinationJson>, string[][]][] = [
+    ["nothing, if it is open", { waiting, oldest_at: NOW }, []],
+    [
+      "to be sent again, if messages are dead",
+      { dead: { count: 1, capped: false }, last_failure: failure },
+      [
+        [
+          "1 message to app has not arrived",
+          "hookonce has given up on it. The last error: answered 500",
+          "Send 1 again",
+        ],
+      ],
+    ],
+    [
+      "a look, if it fails",
+      { state: "failing", waiting, oldest_at: NOW - 3_600_000, last_failure: failure },
+      [
+        [
+          "app does not take messages",
+          "12 messages wait, the oldest from 1 h ago. The last error: answered 500",
+          "Why?",
+        ],
+      ],
+    ],
+    [
+      "to go on, if it is paused; the dead messages come first",
+      { state: "paused", reason: "the app is down", dead: { count: 10_000, capped: true } },
+      [
+        ["10,000+ messages to app have not arrived", "hookonce has given up on them.", "Send 10,000+ again"],
+        ["app is paused: the app is down", "Nothing waits.", "Resume"],
+      ],
+    ],
+  ];
+  for (const [what, more, cards] of scenarios)
+    test(what, () => {
+      const problems = problemsOf(status({ destinations: [{ ...destination, ...more }] }), []);
+      expect(problems.map(({ title, detail, button }) => [title, detail, button.text])).toEqual(cards);
+    });
 });
 
 describe("heartbeats", () => {

@@ -6,6 +6,8 @@ import type {
   FailureGroupList,
   FailureJson,
   List,
+  MessageDetail,
+  MessageJson,
   NewTokenJson,
   RefusedJson,
   RollupJson,
@@ -17,7 +19,7 @@ import type {
 import type { JobJson } from "../../http/admin/job-shapes.ts";
 import type { Act, JobTarget } from "./jobs.ts";
 import type { TryJson } from "../../http/admin/try-shapes.ts";
-import type { ApiFilter } from "./query.ts";
+import type { ApiFilter, MessageFilter } from "./query.ts";
 
 /** What the API refused, or why it could not be reached. */
 export class ApiError extends Error {
@@ -109,6 +111,20 @@ export const api = {
       limit: 500,
       cursor: cursor ?? undefined,
     }),
+  /** Reads pages until there are enough: one may hold fewer than asked for, and not be the last. */
+  async messages({ limit, ...filter }: MessageFilter & { readonly limit: number }) {
+    let page: List<MessageJson> = { items: [], next: null };
+    do {
+      const query = { ...filter, limit: limit - page.items.length, cursor: page.next ?? undefined };
+      const { items, next } = await get<List<MessageJson>>("/api/messages", query);
+      page = { items: [...page.items, ...items], next };
+    } while (page.next !== null && page.items.length < limit);
+    return page;
+  },
+  message: (id: string, destination: string | undefined) =>
+    get<MessageDetail>(`/api/messages/${encodeURIComponent(id)}`, { destination }),
+  setDestination: (name: string, state: "open" | "paused") =>
+    send("PUT", `/api/destinations/${encodeURIComponent(name)}/state`, { state }),
   refused: (source: string) => get<List<RefusedJson>>("/api/refused", { source }),
   verdict: async (source: string, id: number) => {
     const { items } = await get<List<RefusedJson>>("/api/refused", { source, id, verdict: "true" });
@@ -130,7 +146,7 @@ export const api = {
       ...("ids" in target
         ? {
             ids: target.ids,
-            ...(target.source === undefined ? {} : { filter: { source: target.source } }),
+            filter: { source: target.source, destination: target.destination },
           }
         : { filter: target.filter }),
       dry_run: dryRun,

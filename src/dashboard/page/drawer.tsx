@@ -7,6 +7,7 @@ import type { Act } from "./jobs.ts";
 import { JsonTree } from "./json-tree.tsx";
 import { Stack } from "./stack.tsx";
 import { starterOf } from "./paths.ts";
+import { SentOn } from "./sent-on.tsx";
 import { Timeline } from "./timeline.tsx";
 import { Try } from "./try.tsx";
 import { Code, Copy, Failed, Loading, Name, Outcome, Time, useLoaded } from "./ui.tsx";
@@ -105,6 +106,7 @@ function Detail(props: {
       <Why event={event} />
       {mayAct && event.bytes !== null ? <Try event={event} /> : null}
       <Timeline event={event} />
+      <SentOn event={event} />
       <Tabs event={event} />
     </>
   );

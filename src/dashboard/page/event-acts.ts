@@ -4,7 +4,7 @@ import { counted, visible } from "./words.ts";
 
 export type ActionName = Act["action"];
 
-export const VERB = { apply: "Apply", replay: "Replay", discard: "Discard" } as const;
+export const VERB = { apply: "Apply", replay: "Replay", discard: "Discard", resend: "Send again" } as const;
 
 /** What can be done to an event: what is owed is applied, what is done is replayed. */
 export function actOn(outcome: EventOutcome): "apply" | "replay" | undefined {

@@ -6,10 +6,17 @@ import { HOUR, hoursOf, minutesSince, type HourOfDay } from "./day.ts";
 import type { Act } from "./jobs.ts";
 import { Link } from "./location.tsx";
 import { problemsOf, sentenceOf, type Problem } from "./problems.ts";
-import { Code, Empty, Failed, Loading, useLoaded } from "./ui.tsx";
+import { Code, Empty, Failed, Loading, messageOf, useLoaded } from "./ui.tsx";
 import { ago, count, counted, duration } from "./words.ts";
 
-export function Home({ status, act }: { readonly status: StatusJson; readonly act: (act: Act) => void }) {
+interface HomeProps {
+  readonly status: StatusJson;
+  readonly act: (act: Act) => void;
+  /** Reads the status again. */
+  readonly again: () => void;
+}
+
+export function Home({ status, act, again }: HomeProps) {
   const failures = useLoaded<FailureGroupList>("groups", () => api.failureGroups(50), 15_000);
   const minutes = useLoaded<List<RollupJson>>(
     "minutes",
@@ -30,7 +37,13 @@ export function Home({ status, act }: { readonly status: StatusJson; readonly ac
       {problems.length === 0 ? null : (
         <ul class="problems" aria-label="Problems">
           {problems.slice(0, 8).map((one) => (
-            <Card key={one.key} problem={one} act={act} mayAct={status.actor.scopes.includes("steer")} />
+            <Card
+              key={one.key}
+              problem={one}
+              act={act}
+              again={again}
+              mayAct={status.actor.scopes.includes("steer")}
+            />
           ))}
         </ul>
       )}
@@ -56,9 +69,19 @@ export function Home({ status, act }: { readonly status: StatusJson; readonly ac
 function Card(props: {
   readonly problem: Problem;
   readonly act: (act: Act) => void;
+  readonly again: () => void;
   readonly mayAct: boolean;
 }) {
   const { tone, title, detail, button } = props.problem;
+  const [error, setError] = useState("");
+  const press = (): void => {
+    if ("act" in button) props.act(button.act);
+    if (!("resume" in button)) return;
+    setError("");
+    api
+      .setDestination(button.resume, "open")
+      .then(props.again, (cause: unknown) => setError(messageOf(cause)));
+  };
   return (
     <li class={`card problem ${tone}`}>
       <div>
@@ -69,13 +92,14 @@ function Card(props: {
           {title}
         </h2>
         <p>{detail}</p>
+        {error === "" ? null : <p class="wrong">✗ {error}</p>}
       </div>
       {"to" in button ? (
         <Link to={button.to} class="button">
           {button.text}
         </Link>
       ) : props.mayAct ? (
-        <button type="button" class="primary" onClick={() => props.act(button.act)}>
+        <button type="button" class="primary" onClick={press}>
           {button.text}
         </button>
       ) : null}

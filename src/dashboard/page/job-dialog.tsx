@@ -23,12 +23,13 @@ export function useJobDialog() {
   };
 }
 
-const NEEDS_REASON = { apply: false, replay: true, discard: true } as const;
+const NEEDS_REASON = { apply: false, replay: true, discard: true, resend: false } as const;
 
 const RISK = {
   apply: "Runs what is still owed, each event once. It is safe to repeat.",
   replay: "Runs handlers again for events that were applied before. Their changes are made twice.",
   discard: "Gives up on these events. They never run again by themselves.",
+  resend: "Sends them again with the same ids. A receiver that knows an id ignores what it has done.",
 } as const;
 
 export function JobDialog(props: {
@@ -37,7 +38,7 @@ export function JobDialog(props: {
   readonly onClose: () => void;
 }) {
   const { act, onClose, onSettled } = props;
-  const { action, title, target } = act;
+  const { action, title, target, noun = "event" } = act;
   const dialog = useRef<HTMLDialogElement>(null);
   const [reason, setReason] = useState("");
   const [rate, setRate] = useState("");
@@ -77,8 +78,12 @@ export function JobDialog(props: {
       }}
     >
       <h2 id="job-title">{title}</h2>
-      <p class="quiet">{RISK[action]}</p>
-      {real.job === undefined ? <DryRun of={dry} action={action} /> : <Progress job={real.job} />}
+      <p class="quiet">
+        {noun === "message" && action === "discard"
+          ? "Gives up on what is unsent. It is not sent again by itself."
+          : RISK[action]}
+      </p>
+      {real.job === undefined ? <DryRun of={dry} action={action} noun={noun} /> : <Progress job={real.job} />}
       {real.error === undefined ? null : <Failed error={real.error} />}
       {real.job === undefined && !real.isStarting ? (
         <form
@@ -100,7 +105,7 @@ export function JobDialog(props: {
             />
           </label>
           <label>
-            Events per second, at most (optional)
+            {noun === "message" ? "Messages" : "Events"} per second, at most (optional)
             <input
               value={rate}
               inputMode="numeric"
@@ -124,8 +129,8 @@ export function JobDialog(props: {
           ) : null}
           {ended ? (
             <>
-              <Link to={act.resultPath} class="button">
-                Show the events
+              <Link to={act.resultPath} class="button" onGo={() => dialog.current?.close()}>
+                Show the {noun}s
               </Link>
               <button type="button" class="primary" onClick={() => dialog.current?.close()}>
                 Close
@@ -183,9 +188,11 @@ function useJob(): RunningJob {
 function DryRun({
   of: { job, error, isStarting },
   action,
+  noun,
 }: {
   readonly of: RunningJob;
   readonly action: Act["action"];
+  readonly noun: "event" | "message";
 }) {
   if (error !== undefined) return <p class="wrong">The dry run failed: {messageOf(error)}</p>;
   if (job === undefined || isStarting)
@@ -194,7 +201,7 @@ function DryRun({
         Counting what would run…
       </p>
     );
-  const [first, ...others] = forecastOf(totalsOf(job), action);
+  const [first, ...others] = forecastOf(totalsOf(job), action, noun);
   return (
     <div class="dry-run" role="status">
       <p>
@@ -203,8 +210,12 @@ function DryRun({
       <ul>
         {job.groups.slice(0, 6).map((group) => (
           <li>
-            {count(group.would_run)} {visible(group.type) || "events without a type"} of {group.source}
-            <span class="quiet"> {group.handler ?? "no handler"}</span>
+            {count(group.would_run)} {visible(group.type) || `${noun}s without a type`}
+            {group.source === "" ? null : ` of ${group.source}`}
+            <span class="quiet">
+              {" "}
+              {group.destination === undefined ? (group.handler ?? "no handler") : `to ${group.destination}`}
+            </span>
           </li>
         ))}
       </ul>
@@ -251,7 +262,7 @@ function Errors({ failures }: Pick<JobJson, "failures">) {
     <ul class="errors">
       {failures.slice(0, 5).map((one) => (
         <li>
-          <code>{visible(one.event_id)}</code> {visible(one.error).slice(0, 300)}
+          <code>{visible(one.message ?? one.event_id)}</code> {visible(one.error).slice(0, 300)}
         </li>
       ))}
     </ul>
@@ -259,7 +270,8 @@ function Errors({ failures }: Pick<JobJson, "failures">) {
 }
 
 function Progress({ job }: { readonly job: JobJson }) {
-  const { processed, discarded, failed, stale, quarantined, noHandler, alreadyDone, unfit } = totalsOf(job);
+  const { processed, discarded, resent, failed, stale, quarantined, noHandler, alreadyDone, unfit } =
+    totalsOf(job);
   const state = { running: "Running…", done: "Done.", stopped: "Stopped.", failed: "It could not continue." };
   return (
     <div class="progress">
@@ -268,10 +280,12 @@ function Progress({ job }: { readonly job: JobJson }) {
         <strong>{state[job.state]}</strong>{" "}
         {job.action === "discard" ? (
           <span class="outcome quiet">✓ {count(discarded)} discarded</span>
+        ) : job.action === "resend" ? (
+          <span class="outcome good">✓ {count(resent)} sent again</span>
         ) : (
           <span class="outcome good">✓ {count(processed)} processed</span>
         )}{" "}
-        <span class="outcome bad">✗ {count(failed)} failed</span>{" "}
+        {job.action === "resend" ? null : <span class="outcome bad">✗ {count(failed)} failed</span>}{" "}
         {stale > 0 ? <span class="outcome quiet">= {count(stale)} stale</span> : null}{" "}
         {alreadyDone > 0 ? <span class="outcome quiet">= {count(alreadyDone)} done already</span> : null}{" "}
         {unfit > 0 ? <span class="outcome quiet">= {count(unfit)} skipped</span> : null}{" "}

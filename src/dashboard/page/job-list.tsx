@@ -73,8 +73,14 @@ export function resultOf({ action, groups, imported, at_least: atLeast }: JobJso
     const { fresh, known, owed } = imported ?? { fresh: 0, known: 0, owed: 0 };
     return `${count(fresh + known + owed)} imported`;
   }
-  const { processed, discarded, failed } = totalsOf({ groups });
+  const { processed, discarded, resent, failed } = totalsOf({ groups });
   const least = atLeast === true ? "at least " : "";
-  const did = `${least}${action === "discard" ? `${count(discarded)} discarded` : `${count(processed)} processed`}`;
+  const what = {
+    apply: `${count(processed)} processed`,
+    replay: `${count(processed)} processed`,
+    discard: `${count(discarded)} discarded`,
+    resend: `${count(resent)} sent again`,
+  }[action];
+  const did = `${least}${what}`;
   return failed === 0 ? did : `${did}, ${count(failed)} failed`;
 }

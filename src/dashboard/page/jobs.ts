@@ -1,14 +1,16 @@
 import type { JobGroupJson, JobJson } from "../../http/admin/job-shapes.ts";
-import type { ApiFilter } from "./query.ts";
+import type { ApiFilter, MessageFilter } from "./query.ts";
 
-/** Which events a job is about. */
+/** Which events or messages a job is about. */
 export type JobTarget =
-  | { readonly ids: readonly string[]; readonly source?: string }
-  | { readonly filter: ApiFilter };
+  | { readonly ids: readonly string[]; readonly source?: string; readonly destination?: string }
+  | { readonly filter: ApiFilter | MessageFilter };
 
 /** What the dialog is asked to do. */
 export interface Act {
-  readonly action: "apply" | "replay" | "discard";
+  readonly action: "apply" | "replay" | "discard" | "resend";
+  /** What it is about. By default, events. */
+  readonly noun?: "message";
   readonly title: string;
   readonly target: JobTarget;
   /** A discarded event is only applied with a reason. */

@@ -1,7 +1,7 @@
 import type { Child } from "hono/jsx";
 import { useEffect, useState } from "hono/jsx/dom";
 
-export type View = "home" | "events" | "failures" | "sources";
+export type View = "home" | "events" | "failures" | "destinations" | "sources";
 
 export interface Place {
   readonly view: View;
@@ -12,7 +12,8 @@ const CHANGED = "hookonce:navigated";
 
 function here(): Place {
   const name = location.pathname.slice(1);
-  const view = (["events", "failures", "sources"] as const).find((one) => one === name) ?? "home";
+  const view =
+    (["events", "failures", "destinations", "sources"] as const).find((one) => one === name) ?? "home";
   return { view, params: new URLSearchParams(location.search) };
 }
 
@@ -44,6 +45,8 @@ export function Link(props: {
   readonly class?: string;
   readonly current?: boolean;
   readonly label?: string;
+  /** Called once the page is there. */
+  readonly onGo?: () => void;
 }) {
   return (
     <a
@@ -55,6 +58,7 @@ export function Link(props: {
         if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
         event.preventDefault();
         go(props.to);
+        props.onGo?.();
       }}
     >
       {props.children}

@@ -1,6 +1,7 @@
 import { render, useEffect, useState } from "hono/jsx/dom";
 import type { StatusJson } from "../../http/admin/shapes.ts";
 import { api } from "./api.ts";
+import { Destinations } from "./destinations.tsx";
 import { Events } from "./events.tsx";
 import { Failures } from "./failures.tsx";
 import { Home } from "./home.tsx";
@@ -15,6 +16,7 @@ const NAMES: readonly { readonly view: View; readonly path: string; readonly nam
   { view: "home", path: "/", name: "Home" },
   { view: "events", path: "/events", name: "Events" },
   { view: "failures", path: "/failures", name: "Failures" },
+  { view: "destinations", path: "/destinations", name: "Destinations" },
   { view: "sources", path: "/sources", name: "Sources" },
 ];
 
@@ -108,9 +110,12 @@ function Page({ view, params, status, again }: PageProps) {
   const shared = { status, act: dialog.open };
   return (
     <>
-      {view === "home" ? <Home {...shared} /> : null}
+      {view === "home" ? <Home {...shared} again={again} /> : null}
       {view === "events" ? <Events {...shared} params={params} settled={dialog.settled} /> : null}
       {view === "failures" ? <Failures {...shared} settled={dialog.settled} /> : null}
+      {view === "destinations" ? (
+        <Destinations {...shared} params={params} settled={dialog.settled} again={again} />
+      ) : null}
       {view === "sources" ? <Sources status={status} /> : null}
       {dialog.act === undefined ? null : (
         <JobDialog key={dialog.turn} act={dialog.act} onSettled={again} onClose={dialog.close} />

@@ -1,5 +1,6 @@
-import type { FailureGroup, OwedJson, StatusJson } from "../../http/admin/shapes.ts";
+import type { DestinationJson, FailureGroup, OwedJson, StatusJson } from "../../http/admin/shapes.ts";
 import type { Act } from "./jobs.ts";
+import { messagesPath, resendDead } from "./message-acts.ts";
 import { handlerFile } from "./paths.ts";
 import { eventsPath, exactly } from "./query.ts";
 import { ago, bytesText, count, counted, sumOf, visible } from "./words.ts";
@@ -13,7 +14,9 @@ export interface Problem {
   /** The one button. */
   readonly button:
     | { readonly text: string; readonly to: string }
-    | { readonly text: string; readonly act: Act };
+    | { readonly text: string; readonly act: Act }
+    /** The destination that is to go on. */
+    | { readonly text: string; readonly resume: string };
 }
 
 /** Less free space than this is a problem. */
@@ -60,6 +63,7 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
       button: { text: "Why?", to: "/failures" },
     });
   }
+  for (const one of status.destinations) problems.push(...problemsWith(one, now));
   for (const one of owed.filter(({ outcome }) => outcome === "unhandled")) {
     problems.push({
       key: `unhandled ${one.source} ${one.type}`,
@@ -89,6 +93,43 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
     });
   }
   return problems;
+}
+
+/** Dead messages, a destination that fails, and one that is paused. */
+function problemsWith(one: DestinationJson, now: number): readonly Problem[] {
+  const { name, dead, state, reason, waiting, oldest_at: oldest, last_failure: failure } = one;
+  const shown = visible(name);
+  const error = failure === null ? "" : ` The last error: ${visible(failure.error).slice(0, 160)}`;
+  const wait =
+    waiting.count === 0
+      ? "Nothing waits."
+      : `${sumOf([waiting])} ${waiting.count === 1 ? "message waits" : "messages wait"}${oldest === null ? "" : `, the oldest from ${ago(oldest, now)}`}.`;
+  const found: Problem[] = [];
+  if (dead.count > 0)
+    found.push({
+      key: `dead ${name}`,
+      tone: "bad",
+      title: `${sumOf([dead])} ${dead.count === 1 ? "message" : "messages"} to ${shown} ${dead.count === 1 ? "has" : "have"} not arrived`,
+      detail: `hookonce has given up on ${dead.count === 1 ? "it" : "them"}.${error}`,
+      button: { text: `Send ${sumOf([dead])} again`, act: resendDead(one) },
+    });
+  if (state === "failing")
+    found.push({
+      key: `failing ${name}`,
+      tone: "bad",
+      title: `${shown} does not take messages`,
+      detail: `${wait}${error}`,
+      button: { text: "Why?", to: messagesPath({ destination: name }) },
+    });
+  if (state === "paused")
+    found.push({
+      key: `paused ${name}`,
+      tone: "owed",
+      title: `${shown} is paused${reason === null ? "" : `: ${visible(reason)}`}`,
+      detail: wait,
+      button: { text: "Resume", resume: name },
+    });
+  return found;
 }
 
 /** The job selects what the count has counted: events of this source, type and outcome. */

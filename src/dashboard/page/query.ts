@@ -20,6 +20,14 @@ export interface ApiFilter {
   readonly search?: string;
 }
 
+/** Which messages a list shows. */
+export interface MessageFilter {
+  readonly destination?: string;
+  readonly state?: string;
+  readonly source?: string;
+  readonly event_id?: string;
+}
+
 export const OUTCOMES = [
   "processed",
   "unhandled",

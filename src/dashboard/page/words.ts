@@ -99,10 +99,12 @@ export function visible(text: string): string {
 /** What a dry run found, in sentences. */
 export function forecastOf(
   { wouldRun, noHandler, quarantined, alreadyDone, unfit, forced }: Totals,
-  action: "apply" | "replay" | "discard",
+  action: "apply" | "replay" | "discard" | "resend",
+  noun: "event" | "message" = "event",
 ): string[] {
+  const what = { apply: "run", replay: "run", discard: "be discarded", resend: "be sent again" }[action];
   return [
-    `${counted(wouldRun, "event")} would ${action === "discard" ? "be discarded" : "run"}.`,
+    `${counted(wouldRun, noun)} would ${what}.`,
     ...(forced > 0
       ? [
           `The handler of ${counted(forced, "one", "of them")} hung or ended hookonce before. Chosen by id, ${forced === 1 ? "it runs" : "they run"} all the same.`,
@@ -117,7 +119,11 @@ export function forecastOf(
         ]
       : []),
     ...(alreadyDone > 0 ? [`${counted(alreadyDone, "is", "are")} already done.`] : []),
-    ...(unfit > 0 ? [`${counted(unfit, "is", "are")} skipped, because ${UNFIT[action]}.`] : []),
+    ...(unfit > 0
+      ? [
+          `${counted(unfit, "is", "are")} skipped, because ${noun === "message" ? UNFIT_MESSAGE : UNFIT[action]}.`,
+        ]
+      : []),
   ];
 }
 
@@ -125,7 +131,10 @@ const UNFIT = {
   apply: "a discarded event needs a reason",
   replay: "only a processed event can be replayed",
   discard: "only an owed event can be discarded",
+  resend: "only an event that is done can be sent again",
 } as const;
+
+const UNFIT_MESSAGE = "it is delivered or being sent";
 
 type Totals = Readonly<
   Record<"wouldRun" | "noHandler" | "quarantined" | "alreadyDone" | "unfit" | "forced", number>

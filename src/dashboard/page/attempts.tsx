@@ -1,0 +1,48 @@
+import type { AttemptJson, MessageJson, MessageState } from "../../http/admin/shapes.ts";
+import { Time } from "./ui.tsx";
+import { count, visible, type Look } from "./words.ts";
+
+const LOOKS: Readonly<Record<MessageState, Look>> = {
+  waiting: { mark: "○", tone: "owed" },
+  sending: { mark: "○", tone: "owed" },
+  interrupted: { mark: "○", tone: "owed" },
+  delivered: { mark: "✓", tone: "good" },
+  dead: { mark: "✗", tone: "bad" },
+  discarded: { mark: "=", tone: "quiet" },
+};
+
+export function State({ of }: { readonly of: MessageJson["state"] }) {
+  const { mark, tone } = LOOKS[of];
+  return (
+    <span class={`outcome ${tone}`}>
+      <span class="mark" aria-hidden="true">
+        {mark}
+      </span>
+      {of}
+    </span>
+  );
+}
+
+/** The latest ten attempts to send a message, with what was answered. */
+export function Attempts({ attempts }: { readonly attempts: readonly AttemptJson[] }) {
+  if (attempts.length === 0) return <p class="quiet">It has not been sent.</p>;
+  return (
+    <ol class="timeline">
+      {attempts.map((one) => (
+        <li key={one.number}>
+          <Time at={one.at} /> <span>Attempt {count(one.number)}</span>{" "}
+          <span class={one.error === null ? "outcome good" : "outcome bad"}>
+            {one.error === null ? "✓" : "✗"} {one.status ?? "no answer"}
+          </span>
+          <span class="quiet"> {count(one.ms)} ms</span>
+          {one.error === null ? null : <p class="wrong">{visible(one.error)}</p>}
+          {one.answer === "" ? null : (
+            <pre class="raw" tabIndex={0} aria-label={`What attempt ${one.number} was answered`}>
+              {visible(one.answer)}
+            </pre>
+          )}
+        </li>
+      ))}
+    </ol>
+  );
+}

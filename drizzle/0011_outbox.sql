@@ -17,7 +17,7 @@ CREATE TABLE `hookonce_destinations` (
 );
 --> statement-breakpoint
 CREATE TABLE `hookonce_enqueued` (
-	`id` integer PRIMARY KEY NOT NULL,
+	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`destination` text NOT NULL,
 	`body` blob NOT NULL,
 	`message_id` text,
@@ -25,7 +25,7 @@ CREATE TABLE `hookonce_enqueued` (
 );
 --> statement-breakpoint
 CREATE TABLE `hookonce_messages` (
-	`id` integer PRIMARY KEY NOT NULL,
+	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`message_id` text NOT NULL,
 	`destination` text NOT NULL,
 	`event` integer,

@@ -151,6 +151,8 @@ export interface Policy {
   decideNew(source: EventSource, type: string, handler: LoadedHandler | null, isSentOn: boolean): NewEvent;
   /** Whether a run may go on, if its event has a place in the order of a key. */
   judge(place: Place, newest: Newest | undefined, run: PlacedRun): Verdict;
+  /** Whether a source has destinations, so that its events need no handler. */
+  sendsOn(source: EventSource): boolean;
   /** Whether a recorded event must run now. */
   isOwed(source: EventSource, outcome: RecordedOutcome, handler: LoadedHandler | null): boolean;
   /** Whether a failure is not run again with this handler, unless somebody asks for it by its id. */

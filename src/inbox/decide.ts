@@ -23,6 +23,7 @@ import { nextRetryAt } from "./retry-schedule.ts";
 export const policy: Policy = {
   decideNew,
   judge,
+  sendsOn,
   isOwed,
   isQuarantined,
   isLikelyRetry,

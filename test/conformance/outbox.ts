@@ -239,6 +239,28 @@ export function createOutboxTests(name: string, harness: EngineHarness): void {
     });
   });
 
+  describe(`${name}: a where that fails`, () => {
+    const broken = sending(to("app", "json_extract('{' || :type, '$') is null"));
+
+    test.each([credit, none])(
+      "never makes a failure of an event that is recorded (handlers: %j)",
+      async (types) => {
+        await using it = await openEngine(harness);
+        await it.commit([deliver("a", { source: toApp })], types);
+        expect(await outcomes(it, [deliver("a", { source: broken })], types)).toEqual(["duplicate"]);
+        expect((await it.contents()).failures).toEqual([]);
+      },
+    );
+
+    test("makes a failure of an unhandled event, which is applied once it is corrected", async () => {
+      await using it = await openEngine(harness);
+      await it.commit([deliver("a")], none);
+      expect(await outcomes(it, [deliver("a", { source: broken })])).toEqual(["failed where_failed"]);
+      expect(await outcomes(it, [apply("a", { source: toApp })])).toEqual(["processed"]);
+      expect(await messages(it)).toEqual(["app a waiting"]);
+    });
+  });
+
   describe(`${name}: messages that handlers enqueue`, () => {
     const types = { credit: "enqueue", code: "enqueueTs" } as const;
 

@@ -6,6 +6,7 @@ import {
   checkChange,
   decideNew,
   isOwed,
+  sendsOn,
   judge,
   isLikelyRetry,
   isQuarantined,
@@ -146,6 +147,7 @@ test("an engine gets exactly these rules", () => {
   expect(policy).toEqual({
     decideNew,
     judge,
+    sendsOn,
     isOwed,
     isQuarantined,
     isLikelyRetry,

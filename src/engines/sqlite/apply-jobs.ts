@@ -50,7 +50,9 @@ export function createApplies(
     const handler = handlers.for(source.handlersOf, type);
     if (known !== undefined) {
       const again = known.outcome === "discarded" && job.reason !== undefined;
-      if (!(again ? canRun(source, handler) : policy.isOwed(source, known.outcome, handler)))
+      if (
+        !(again ? handler !== null || policy.sendsOn(source) : policy.isOwed(source, known.outcome, handler))
+      )
         return { ...said, outcome: policy.repeatedAs(known.outcome) };
       const input = store.stored(source, known);
       const judged = input === undefined ? undefined : judge(job, input);
@@ -76,7 +78,7 @@ export function createApplies(
     }
     // The failure has been settled in the meantime, under this id or by a change of the config.
     if (failure === undefined) return { ...said, outcome: "duplicate" };
-    if (!canRun(source, handler))
+    if (!(handler !== null || policy.sendsOn(source)))
       return { ...said, outcome: "failed", error: failureOf(job, type, handlers) };
     if (sameBody.find(source, () => failure.body) !== undefined) {
       sameBody.close(source, eventId, failure.body, at);
@@ -204,9 +206,4 @@ export function createApplies(
 /** Somebody has to decide. */
 function isTie(error: unknown): boolean {
   return error instanceof HookonceError && error.code === "version_tie";
-}
-
-/** An event without a handler can be sent on. */
-function canRun({ forwards = [] }: EventSource, handler: LoadedHandler | null): boolean {
-  return handler !== null || forwards.length > 0;
 }

@@ -166,9 +166,17 @@ export function createJobs(
     handlers: Handlers,
   ) {
     if (isIgnored) return { record: "ignored" } as const;
-    const destinations = runs.destinationsOf(source, input);
     const handler = handlers.for(source.handlersOf, input.type);
-    const decided = policy.decideNew(source, input.type, handler, destinations.length > 0);
+    let destinations: readonly string[] | undefined;
+    if (handler === null && policy.sendsOn(source)) {
+      try {
+        destinations = runs.destinationsOf(source, input);
+      } catch (error) {
+        return { fail: error };
+      }
+    }
+    const isSentOn = destinations !== undefined && destinations.length > 0;
+    const decided = policy.decideNew(source, input.type, handler, isSentOn);
     if (!("run" in decided)) return decided;
     const judged = positions.judge(source, input, { isNamed: false });
     if ("place" in judged) return { ...decided, ...judged, destinations };

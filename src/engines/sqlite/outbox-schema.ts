@@ -7,8 +7,8 @@ import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from
 export const messages = sqliteTable(
   "hookonce_messages",
   {
-    /** The order written. */
-    id: integer().primaryKey(),
+    /** The order written. Never used again: an attempt may end after its message was removed. */
+    id: integer().primaryKey({ autoIncrement: true }),
     /** The same at each attempt: `msg_…`, or the id that a handler gave it. */
     messageId: text("message_id").notNull(),
     destination: text().notNull(),
@@ -83,7 +83,8 @@ export const attempts = sqliteTable(
  * transaction, or within a second if another process inserted it.
  */
 export const enqueued = sqliteTable("hookonce_enqueued", {
-  id: integer().primaryKey(),
+  /** Never used again, so that the rows of a transaction come after all earlier ones. */
+  id: integer().primaryKey({ autoIncrement: true }),
   destination: text().notNull(),
   body: blob({ mode: "buffer" }).notNull(),
   messageId: text("message_id"),

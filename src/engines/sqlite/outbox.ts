@@ -50,7 +50,9 @@ const ADOPTED_AT_ONCE = 64;
 interface Enqueued {
   readonly id: number;
   readonly destination: string;
-  readonly body: Uint8Array | string;
+  readonly body: Uint8Array;
+  /** Whether SQLite had it as bytes. */
+  readonly isBytes: boolean;
   readonly messageId: string | null;
   /** JSON text. */
   readonly headers: string | null;
@@ -70,8 +72,11 @@ export function createOutbox(
      on conflict (destination, message_id) do nothing`,
   );
   const lastEnqueued = db.query("select max(id) from hookonce_enqueued");
+  // As text and bytes, whatever was inserted: SQLite itself writes a number digit for digit.
   const enqueuedAfter = db.query(
-    "select id, destination, body, message_id, headers from hookonce_enqueued where id > ?1 order by id limit ?2",
+    `select id, cast(destination as text), cast(body as blob), typeof(body), cast(message_id as text),
+       cast(headers as text)
+     from hookonce_enqueued where id > ?1 order by id limit ?2`,
   );
   const dropEnqueued = db.query("delete from hookonce_enqueued where id > ?1 and id <= ?2");
   const isTrue = createConditions(db);
@@ -121,12 +126,13 @@ export function createOutbox(
       if (last === undefined) return;
       const counts = new Map<string, number>();
       for (const row of rows) {
-        const { destination, messageId, headers, body } = row;
+        const { destination, messageId, body } = row;
         const problem = enqueueProblem(destination) ?? problemOf(row);
         if (problem !== undefined) throw problem;
         const number = (counts.get(destination) ?? 0) + 1;
         counts.set(destination, number);
-        insert.run(messageId ?? idOf(destination, number), destination, ...about, headers, body, null);
+        const id = messageId ?? idOf(destination, number);
+        insert.run(id, destination, ...about, headersOf(row), body, null);
         written.add(destination);
       }
       dropEnqueued.run(foreign, last.id);
@@ -137,14 +143,14 @@ export function createOutbox(
       const last = rows.at(-1);
       if (last === undefined) return;
       for (const row of rows) {
-        const { destination, messageId, headers, body } = row;
+        const { destination, messageId, body } = row;
         const refused = enqueueProblem(destination);
         // A destination may be added to the config later. Nobody would hear of another problem, so the message is
         // kept as a dead one.
         const problem =
           refused?.code === "unknown_destination" ? problemOf(row) : (refused ?? problemOf(row));
         const id = messageId === null || idProblem(messageId) !== undefined ? newId() : messageId;
-        insert.run(id, destination, null, "", "", "", at, headers, body, problem?.message ?? null);
+        insert.run(id, destination, null, "", "", "", at, headersOf(row), body, problem?.message ?? null);
         written.add(destination);
       }
       dropEnqueued.run(0, last.id);
@@ -160,26 +166,16 @@ export function createOutbox(
 
 const newId = (): string => messageIdOf([crypto.randomUUID()]);
 
-/** SQLite keeps whatever type was inserted. */
-type Value = string | number | Uint8Array;
-
 function enqueuedOf(row: unknown[]): Enqueued {
-  const [id, destination, body, messageId, headers] = row as [
+  const [id, destination, body, type, messageId, headers] = row as [
     number,
-    Value,
-    Value,
-    Value | null,
-    Value | null,
+    string,
+    Uint8Array,
+    string,
+    string | null,
+    string | null,
   ];
-  const textOf = (value: Value): string =>
-    value instanceof Uint8Array ? Buffer.from(value).toString() : String(value);
-  return {
-    id,
-    destination: textOf(destination),
-    body: body instanceof Uint8Array ? body : String(body),
-    messageId: messageId === null ? null : textOf(messageId),
-    headers: headers === null ? null : textOf(headers),
-  };
+  return { id, destination, body, isBytes: type === "blob", messageId, headers };
 }
 
 /** The largest body that can be enqueued, in bytes. */
@@ -192,12 +188,32 @@ function problemOf({ destination, messageId, body, headers }: Enqueued): Hookonc
       "message_invalid",
       `The message for the destination "${destination}" cannot be sent: ${why}.`,
     );
-  const size = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
-  if (size > MAX_BODY) return invalid(`its body has ${size} bytes, and at most ${MAX_BODY} are allowed`);
+  if (body.byteLength > MAX_BODY)
+    return invalid(`its body has ${body.byteLength} bytes, and at most ${MAX_BODY} are allowed`);
   const id = messageId === null ? undefined : idProblem(messageId);
   if (id !== undefined) return invalid(id);
   const header = headers === null ? undefined : headersProblem(headers);
   return header === undefined ? undefined : invalid(header);
+}
+
+/** The headers to store, as JSON: those that are valid, with the type of the body. */
+function headersOf({ headers, body, isBytes }: Enqueued): string {
+  const given =
+    headers === null || headersProblem(headers) !== undefined
+      ? {}
+      : (JSON.parse(headers) as Record<string, string>);
+  if (Object.keys(given).some((name) => name.toLowerCase() === "content-type")) return JSON.stringify(given);
+  return JSON.stringify({ "content-type": typeOf(body, isBytes), ...given });
+}
+
+function typeOf(body: Uint8Array, isBytes: boolean): string {
+  if (isBytes) return "application/octet-stream";
+  try {
+    JSON.parse(Buffer.from(body).toString());
+    return "application/json";
+  } catch {
+    return "text/plain; charset=utf-8";
+  }
 }
 
 function headersProblem(json: string): string | undefined {

@@ -40,9 +40,10 @@ const FIND_SOURCES = `
 /** Whatever is not listed here is owed, or is what a later version makes of an event, and keeps its body. */
 const DONE = "('processed', 'imported', 'ignored', 'stale', 'discarded')";
 
+/** A dead letter can be sent again as long as it is kept. */
 const IS_UNSENT = `exists (
   select 1 from hookonce_messages indexed by hookonce_messages_event
-  where event = events.id and state in ('waiting', 'sending', 'interrupted'))`;
+  where event = events.id and state in ('waiting', 'sending', 'interrupted', 'dead'))`;
 
 const HAS_FAILED = `exists (
   select 1 from hookonce_failures as failures

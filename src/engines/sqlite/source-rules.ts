@@ -112,7 +112,16 @@ function renameSource(connection: Database, from: string, to: string): void {
   connection.query("delete from hookonce_deliveries where source = ?").run(from);
   connection.query("update or ignore hookonce_positions set source = ? where source = ?").run(to, from);
   connection.query("delete from hookonce_positions where source = ?").run(from);
+  // Messages are signed and read with their source. Their ids stay.
   connection.query("update hookonce_messages set source = ? where source = ?").run(to, from);
+  connection
+    .query(
+      `insert into hookonce_stored_bytes (source, bytes)
+       select ?1, bytes from hookonce_stored_bytes where source = ?2
+       on conflict (source) do update set bytes = bytes + excluded.bytes`,
+    )
+    .run(to, from);
+  connection.query("delete from hookonce_stored_bytes where source = ?").run(from);
   connection.query("delete from hookonce_sources where name = ?").run(from);
 }
 

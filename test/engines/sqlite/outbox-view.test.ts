@@ -1,12 +1,34 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { createOutbox } from "../../../src/engines/sqlite/outbox.ts";
+import { openReader } from "../../../src/engines/sqlite/reader.ts";
 import { HookonceError } from "../../../src/errors.ts";
 import { testInbox, type TestInbox } from "../../support/test-inbox.ts";
 
 /** The view `hookonce_outbox`, into which handlers and other processes insert. */
 
 const MAIL = "insert into hookonce_outbox (destination, body) values ('mail', :event_id);";
+
+const DESTINATION = `[destinations.mail]
+url = "http://127.0.0.1:9/mail"
+sign = "none"
+`;
+
+const CONFIG = `[sources.default]
+provider = "unsigned"
+event_id = "body:$.event_id"
+type = "body:$.type"
+
+${DESTINATION}`;
+
+const hex = (text: string): string => Buffer.from(text).toString("hex").toUpperCase();
+
+const configWith = (name: string, more = ""): string => `[sources.${name}]
+provider = "unsigned"
+event_id = "body:$.event_id"
+type = "body:$.type"
+${more}
+${DESTINATION}`;
 
 const written = (inbox: TestInbox): string[] =>
   inbox
@@ -22,7 +44,7 @@ function insertElsewhere({ databasePath }: TestInbox, ...values: [destination: s
 }
 
 test("what another process has inserted never becomes a message of an event", async () => {
-  await using inbox = await testInbox({ files: { "handlers/default/_any.sql": MAIL } });
+  await using inbox = await testInbox({ config: CONFIG, files: { "handlers/default/_any.sql": MAIL } });
   insertElsewhere(inbox, "mail", "from elsewhere");
   await inbox.deliver({ event_id: "a", type: "paid" });
   insertElsewhere(inbox, "mail", "from elsewhere, too");
@@ -37,6 +59,7 @@ create trigger welcome after insert on users begin
   insert into hookonce_outbox (destination, body, id) values ('mail', new.email, 'welcome-' || new.email);
 end;`;
   await using inbox = await testInbox({
+    config: CONFIG,
     files: {
       "migrations/0001.sql": trigger,
       "handlers/default/_any.sql": "insert into users values (:payload ->> '$.email');",
@@ -58,7 +81,7 @@ export default handler(({ event, db, enqueue }) => {
     });
   } catch {}
 });`;
-  await using inbox = await testInbox({ files: { "handlers/default/_any.ts": code } });
+  await using inbox = await testInbox({ config: CONFIG, files: { "handlers/default/_any.ts": code } });
   await inbox.deliver({ event_id: "a", type: "paid" });
   expect(written(inbox)).toEqual(["mail a kept"]);
 });
@@ -70,7 +93,7 @@ export default handler(({ event, db, enqueue }) => {
   if (late === undefined) late = enqueue;
   else late("mail", "late");
 });`;
-  await using inbox = await testInbox({ files: { "handlers/default/_any.ts": code } });
+  await using inbox = await testInbox({ config: CONFIG, files: { "handlers/default/_any.ts": code } });
   await inbox.deliver({ event_id: "a", type: "paid" });
   const { status, body } = await inbox.deliver({ event_id: "b", type: "paid" });
   expect([status, body.status]).toEqual([500, "failed"]);
@@ -122,6 +145,65 @@ test("rows of other processes become messages; what cannot be sent is dead and s
     { body: "own", state: "waiting" },
   ]);
   expect(inbox.value("select count(*) from hookonce_enqueued")).toBe(0);
+});
+
+test("rows that become messages in one transaction with a handler's are not taken for the handler's", async () => {
+  await using inbox = await testInbox({ config: CONFIG, files: { "handlers/default/_any.sql": MAIL } });
+  insertElsewhere(inbox, "mail", "one");
+  insertElsewhere(inbox, "mail", "two");
+  using db = new Database(inbox.databasePath, { strict: true });
+  const outbox = createOutbox(db);
+  db.run("begin immediate");
+  outbox.begin();
+  outbox.adopt(7000);
+  db.run("insert into hookonce_outbox (destination, body) values ('mail', 'of the handler')");
+  expect(db.query("select id from hookonce_enqueued").values()).toEqual([[3]]);
+  db.run("rollback");
+});
+
+test("numbers, bytes and text that is not UTF-8 keep their digits and bytes, and have a type", async () => {
+  await using inbox = await testInbox();
+  using db = new Database(inbox.databasePath, { strict: true });
+  const values = ["9007199254740993", "1.0", "x'00ff'", "cast(x'c3' as text)", "'{\"a\":1}'"];
+  for (const value of values)
+    db.run(`insert into hookonce_outbox (destination, body) values ('mail', ${value})`);
+  createOutbox(db).adopt(7000);
+  const rows = db
+    .query("select hex(body), headers ->> '$.content-type' from hookonce_messages order by id")
+    .values();
+  expect(rows).toEqual([
+    [hex("9007199254740993"), "application/json"],
+    [hex("1.0"), "application/json"],
+    ["00FF", "application/octet-stream"],
+    ["C3", "text/plain; charset=utf-8"],
+    [hex('{"a":1}'), "application/json"],
+  ]);
+});
+
+test("a message whose headers cannot be sent can be read and sent again without them", async () => {
+  await using inbox = await testInbox();
+  using db = new Database(inbox.databasePath, { strict: true });
+  for (const headers of ["no json", "[1]", '{"a b":"c"}', '{"a":1}'])
+    db.run("insert into hookonce_outbox (destination, body, headers) values ('mail', 'x', ?)", [headers]);
+  createOutbox(db).adopt(7000);
+  const reader = openReader(new Database(inbox.databasePath, { readonly: true, strict: true }));
+  const stored = await Promise.all([1, 2, 3, 4].map(async (row) => reader.message(row)));
+  reader.close();
+  expect(stored.map((one) => one?.enqueued?.headers)).toEqual(
+    Array.from({ length: 4 }, () => ({ "content-type": "text/plain; charset=utf-8" })),
+  );
+});
+
+test("messages of a source that was renamed keep it", async () => {
+  await using inbox = await testInbox({
+    config: configWith("old"),
+    files: { "handlers/old/_any.sql": MAIL, "handlers/new/_any.sql": MAIL },
+  });
+  await inbox.deliver({ event_id: "a", type: "paid" }, { source: "old" });
+  await inbox.restart({ config: configWith("new", 'renamed_from = "old"') });
+  expect(inbox.rows("select source, event_id from hookonce_messages")).toEqual([
+    { source: "new", event_id: "a" },
+  ]);
 });
 
 test.each([

@@ -26,7 +26,7 @@ export const add = defineCommand<[Provider, string[] | undefined], AddFlags>({
     ),
     new Option(
       "--run <command>",
-      "Also run this command for each event of these types; writes a starter script if the file does not exist",
+      "Also run this command for each event of these types. Writes a starter script if the file does not exist",
     ).argParser(commandLine),
     new Option("--name <source>", "Name of the source; by default the provider's name"),
     new Option("--public-url <url>", "URL that you give to the provider").argParser(webUrl),

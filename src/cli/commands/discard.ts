@@ -11,7 +11,7 @@ export const discard = defineCommand<[string[] | undefined], SteerFlags>({
   group: "Act",
   summary: "Give up on owed events, or on unsent messages",
   description:
-    "Give up on owed events: they no longer run, and the provider's next delivery is a duplicate. It needs a reason. To run one after all, use hookonce apply ID --reason TEXT. With ids of messages (msg_…), --destination or --state, give up on unsent messages instead: they are not sent any more, unless you send them again with hookonce resend.",
+    "Give up on owed events: they no longer run, and the provider's next delivery is a duplicate. It needs a reason. To run one after all, use hookonce apply ID --reason TEXT. With ids of messages (msg_…), --destination or --state, give up on unsent messages instead. They are not sent, unless you send them again with hookonce resend.",
   arguments: [new Argument("[ids...]", "Only these events, or these messages").argParser(ids)],
   options: [
     look.source,

@@ -8,9 +8,9 @@ import { message } from "./message-options.ts";
 export const messages = defineCommand<[string | undefined], MessagesFlags>({
   name: "messages",
   group: "Look",
-  summary: "What was sent on, and what was not",
+  summary: "List messages, or show one",
   description:
-    "List messages, the newest first, or show one with its attempts and what the receiver answered. If serve is running, the command asks it; otherwise it only reads the database.",
+    "List messages, the newest first, or show one with its attempts and what the receiver answered. A message is what hookonce sends to a destination. If serve is running, the command asks it; otherwise it only reads the database.",
   arguments: [new Argument("[id]", "Show this message").argParser(nonEmpty)],
   options: [
     message.destination,

@@ -9,9 +9,9 @@ const name = new Argument("<name>", "The destination").argParser(nonEmpty);
 export const pause = defineCommand<[string], PauseFlags>({
   name: "pause",
   group: "Act",
-  summary: "Keep the messages of a destination",
+  summary: "Stop sending to a destination",
   description:
-    "Send nothing to a destination until hookonce resume. Its messages are kept, also over a restart. What is being sent comes to its end. It needs a running serve.",
+    "Send nothing to a destination until hookonce resume. Its messages are kept, also over a restart. Attempts that have begun go on. It needs a running serve.",
   arguments: [name],
   options: [
     new Option("--reason <text>", "Why; shown in status and kept in the audit list").argParser(nonEmpty),
@@ -27,7 +27,7 @@ export const pause = defineCommand<[string], PauseFlags>({
 export const resume = defineCommand<[string], PauseFlags>({
   name: "resume",
   group: "Act",
-  summary: "Go on with a paused destination",
+  summary: "Send to a paused destination again",
   description:
     "Send the messages of a paused destination, the oldest first. A destination that is failing is tried at once. It needs a running serve.",
   arguments: [name],

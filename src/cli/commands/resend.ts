@@ -11,14 +11,20 @@ export const resend = defineCommand<[string[] | undefined], SteerFlags>({
   group: "Act",
   summary: "Send messages again",
   description:
-    "Send messages again: those with these ids, or those that match, by default the dead ones. With --to, send stored events to a destination instead, without running their handlers: it takes event ids or filters of events. It needs a running serve.",
+    "Send messages again: those with these ids, or those that match, by default the dead ones. With --to, send stored events to a destination instead, by event ids or by filters, without running their handlers. It needs a running serve.",
   arguments: [new Argument("[ids...]", "Only these messages; with --to, only these events").argParser(ids)],
   options: [
     new Option("--to <destination>", "Send events to this destination").argParser(nonEmpty),
     message.destination,
     message.state,
-    new Option("--source <name>", "Only of events of this source").argParser(nonEmpty),
-    new Option("--type <type>", "Only of events of this type; a * at the end matches anything"),
+    new Option(
+      "--source <name>",
+      "Only messages about events of this source; with --to, only its events",
+    ).argParser(nonEmpty),
+    new Option(
+      "--type <type>",
+      "Only messages about events of this type, or with --to such events; a * at the end matches anything",
+    ),
     new Option("--outcome <outcome>", "With --to: events with this outcome (default: processed)").choices([
       "processed",
       "stale",
@@ -26,10 +32,13 @@ export const resend = defineCommand<[string[] | undefined], SteerFlags>({
     ]),
     new Option(
       "--since <time>",
-      "Only messages written, or events received, at or after this: ISO 8601, Unix seconds, or such as 2h",
+      "Only messages written, or with --to events received, at or after this: ISO 8601, Unix seconds, or how long ago, such as 2h",
     ).argParser(momentOrAgo),
     new Option("--until <time>", "Only those before this").argParser(momentOrAgo),
-    new Option("--search <text>", "With --to: as for events").argParser(nonEmpty),
+    new Option(
+      "--search <text>",
+      "With --to: only the event with this id, or events whose body contains this text",
+    ).argParser(nonEmpty),
     new Option("--limit <n>", "At most this many").argParser(count),
     steer.dryRun,
     steer.stop,

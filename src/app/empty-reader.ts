@@ -2,6 +2,8 @@ import type { Reader } from "../engines/reader.ts";
 
 const NO_PAGE = { items: [], next: undefined };
 
+const BEGINNING = { position: 0, failure: 0, mark: "", failureMark: "" };
+
 const NOTHING_FOLLOWED = { event: 0, failure: 0, change: 0 };
 
 /** The reader of a database in which hookonce has not started yet. */
@@ -16,6 +18,10 @@ export const EMPTY: Reader = {
   events: () => NO_PAGE,
   followed: () => NOTHING_FOLLOWED,
   changes: () => ({ items: [], isCut: false, followed: NOTHING_FOLLOWED }),
+  lastPlace: () => BEGINNING,
+  placeBefore: () => BEGINNING,
+  hasPlace: ({ position }) => position === 0,
+  arrivals: () => ({ items: [], upTo: BEGINNING, isMore: false }),
   event: () => undefined,
   failures: () => NO_PAGE,
   failureGroups: () => ({ groups: [], capped: false }),

@@ -1,6 +1,5 @@
 import type { Config } from "../config/load.ts";
-import type { MatchedSecret } from "../engines/reader.ts";
-import type { Entry } from "../engines/records.ts";
+import type { Entry, MatchedSecret } from "../engines/records.ts";
 import { messageOf } from "../errors.ts";
 import type { Delivery } from "../event.ts";
 import type { RefusedRing } from "../http/refused.ts";

@@ -3,6 +3,7 @@ import { ADDRESS } from "../config/address.ts";
 import { parseDuration } from "../config/duration.ts";
 import { readTime } from "../config/instant.ts";
 import { nearest } from "../config/nearest.ts";
+import { parsePath } from "../providers/body/path.ts";
 import { providers } from "../providers/presets.ts";
 import type { Provider } from "../providers/provider.ts";
 
@@ -55,6 +56,14 @@ export function scopes(value: string): (typeof SCOPES)[number][] {
   const known = SCOPES.filter((scope) => given.includes(scope));
   if (known.length === new Set(given).size) return known;
   throw new InvalidArgumentError("Write read, steer and forget, with commas between them, as in read,steer.");
+}
+
+/** Paths into a payload, with commas between them. */
+export function paths(value: string, before: readonly string[] = []): string[] {
+  const given = value.split(/,(?=body:)/).map((one) => one.trim());
+  if (given.every((one) => one.startsWith("body:") && parsePath(one.slice("body:".length)) !== undefined))
+    return [...before, ...given];
+  throw new InvalidArgumentError("Write a path such as body:$.data.object.email.");
 }
 
 /** @returns milliseconds */

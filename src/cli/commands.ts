@@ -9,6 +9,7 @@ import { events } from "./commands/events.ts";
 import { failures } from "./commands/failures.ts";
 import { importEvents } from "./commands/import.ts";
 import { init } from "./commands/init.ts";
+import { listen } from "./commands/listen.ts";
 import { messages } from "./commands/messages.ts";
 import { pause, resume } from "./commands/pause.ts";
 import { providers } from "./commands/providers.ts";
@@ -43,6 +44,7 @@ export const commands: readonly CommandEntry[] = [
   tryCommand,
   test,
   send,
+  listen,
   verify,
   importEvents,
   token,

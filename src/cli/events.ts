@@ -1,6 +1,5 @@
 import type { AdminClient } from "../http/admin/socket.ts";
 import type { EventJson, EventList } from "../http/admin/shapes.ts";
-import { HookonceError } from "../errors.ts";
 import { answerOf } from "./answer.ts";
 import { terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
@@ -9,6 +8,7 @@ import { filterQuery, isFiltered, type LookFlags } from "./look-flags.ts";
 import { unknownSource } from "./unknown-source.ts";
 import { eventLine, eventsTable } from "./look-reports.ts";
 import { shortTime } from "./moments.ts";
+import { streamOf, StreamSilent } from "./stream.ts";
 import { complain, progress, say, sayJson, sayTable } from "./terminal.ts";
 
 export interface EventsFlags extends LookFlags {
@@ -16,9 +16,6 @@ export interface EventsFlags extends LookFlags {
 }
 
 const DEFAULT_LIMIT = 50;
-
-/** In milliseconds. A stream sends a heartbeat every 5 s, and a handler can keep the process busy for 30 s. */
-const MAX_SILENCE_MS = 40_000;
 
 /** The most events that the API gives at once. */
 const PAGE = 500;
@@ -72,63 +69,21 @@ async function follow(
   { stop, isIdle }: { readonly stop: AbortSignal; readonly isIdle: boolean },
 ): Promise<number> {
   if (isIdle) complain("note: hookonce serve is not running, so nothing arrives until it starts.");
-  const response = await client.api.stream.$get({ query: filterQuery(flags) }, { init: { signal: stop } });
-  if (!response.ok) await answerOf(response);
-  const reader = response.body?.getReader();
-  const end = (): void => void reader?.cancel().catch(() => {});
-  // Ends the read at once. Without a serve, nothing else would.
-  stop.addEventListener("abort", end);
-  let isSilent = false;
-  const silence = setTimeout(() => {
-    isSilent = true;
-    end();
-  }, MAX_SILENCE_MS);
   try {
-    for await (const { event, data } of messagesIn(reader, () => silence.refresh())) {
+    for await (const { event, data } of streamOf(client, filterQuery(flags), stop)) {
       if (event === "more") complain("note: more events arrive than can be shown.");
       if (event !== "event") continue;
       if (flags.json === true) sayJson(data);
       else sayTable([eventLine(JSON.parse(data) as EventJson, display())]);
     }
   } catch (error) {
-    // The connection of a process that was killed is reset.
-    if (error instanceof HookonceError) throw error;
-  } finally {
-    clearTimeout(silence);
+    if (!(error instanceof StreamSilent)) throw error;
+    complain(error.message);
+    return EXIT.failed;
   }
   if (stop.aborted) return EXIT.done;
-  complain(
-    isSilent
-      ? `hookonce serve has sent nothing for ${MAX_SILENCE_MS / 1000} s. The process is stopped (SIGSTOP) or busy.`
-      : "hookonce serve stopped.",
-  );
+  complain("hookonce serve stopped.");
   return EXIT.failed;
-}
-
-/**
- * The messages of a stream of server-sent events, each with one line of data.
- *
- * @param onSign called whenever something arrives, heartbeats included
- */
-async function* messagesIn(
-  reader: { read(): Promise<{ done: boolean; value?: Uint8Array | undefined }> } | undefined,
-  onSign: () => void,
-): AsyncGenerator<{ readonly event: string; readonly data: string }> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for (;;) {
-    const { done = true, value } = (await reader?.read()) ?? {};
-    if (done) return;
-    onSign();
-    rest += decoder.decode(value, { stream: true });
-    const messages = rest.split("\n\n");
-    rest = messages.pop() ?? "";
-    for (const message of messages) {
-      const event = /^event: (.*)$/m.exec(message)?.[1] ?? "";
-      const data = /^data: (.*)$/m.exec(message)?.[1] ?? "";
-      if (event !== "") yield { event, data };
-    }
-  }
 }
 
 function display() {

@@ -21,7 +21,6 @@ const PLANNED: Readonly<Record<string, string>> = {
   forget: "",
   reload: "restart hookonce serve",
   try: "use hookonce check, or deliver an event with hookonce send",
-  listen: "use a tunnel, such as cloudflared tunnel --url http://127.0.0.1:8787",
   backup: `run sqlite3 DATABASE "vacuum into 'backup.db'"`,
 };
 

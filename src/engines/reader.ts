@@ -1,6 +1,7 @@
 import type { Headers, Outcome, Reply } from "../event.ts";
+import type { ArrivalReader } from "./arrivals.ts";
 import type { MaybePromise, OutboxReader } from "./outbox.ts";
-import type { Change, KeptJob, Token } from "./records.ts";
+import type { Change, KeptJob, MatchedSecret, Token } from "./records.ts";
 import type { RetentionReader } from "./retention.ts";
 
 /** What an engine stores of events, and how it is read. */
@@ -270,16 +271,8 @@ export interface SourceSeen {
   readonly lastDeliveryAt: number;
 }
 
-export interface MatchedSecret {
-  readonly source: string;
-  /** As the config names it, such as `env:STRIPE_NEW`. */
-  readonly secret: string;
-  /** When it last verified a delivery, to the minute. */
-  readonly at: number;
-}
-
 /** Reads that are not part of a delivery. Each is one or a few short queries, and none keeps a snapshot. */
-export interface Reader extends OutboxReader, RetentionReader {
+export interface Reader extends OutboxReader, RetentionReader, ArrivalReader<ListFilter, ListedEvent> {
   /** Owed events in the order received, at most `limit`. With `until`, only those that were stored up to it. */
   owed(
     ...page: [filter: EventFilter, after: Cursor | undefined, limit: number, until?: Followed]

@@ -94,3 +94,11 @@ export type AttemptNext =
   | { readonly state: "waiting"; readonly nextAt: number }
   /** It did not come to an end, and does not count as a try. */
   | { readonly state: "interrupted"; readonly nextAt: number };
+
+export interface MatchedSecret {
+  readonly source: string;
+  /** As the config names it, such as `env:STRIPE_NEW`. */
+  readonly secret: string;
+  /** When it last verified a delivery, to the minute. */
+  readonly at: number;
+}

@@ -4,6 +4,7 @@ import { drizzle } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import { QUARANTINE_CODES, type Cursor, type EventFilter, type OwedEvent, type Reader } from "../reader.ts";
 import { MAX_SETTLED } from "../engine.ts";
+import { arrivalReads } from "./arrivals.ts";
 import { changeReads } from "./changes.ts";
 import { detailReads } from "./event-detail.ts";
 import { groupReads } from "./failure-groups.ts";
@@ -304,6 +305,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
     ...listReads(db),
     ...groupReads(db, isClosed),
     ...changeReads(db),
+    ...arrivalReads(db),
     ...detailReads(db),
     ...ledgerReads(db),
     ...messageReads(connection),

@@ -1,3 +1,4 @@
+import type { ReceivedUpTo } from "../../engines/arrivals.ts";
 import type { Newest } from "../../engines/reader.ts";
 import { HookonceError } from "../../errors.ts";
 
@@ -27,6 +28,19 @@ export function readNumber(cursor: string | undefined): number | undefined {
   if (cursor === undefined) return undefined;
   if (!/^\d{1,15}$/.test(cursor)) throw invalid();
   return Number(cursor);
+}
+
+export function writePlace({ position, failure, mark, failureMark }: ReceivedUpTo): string {
+  return [position, failure, mark, failureMark].join(".");
+}
+
+/** @throws HookonceError `invalid_cursor` */
+export function readPlace(cursor: string): ReceivedUpTo {
+  const form = /^(?<position>\d{1,15})\.(?<failure>\d{1,15})\.(?<mark>[0-9a-f]*)\.(?<failureMark>[0-9a-f]*)$/;
+  const found = form.exec(cursor)?.groups;
+  if (found === undefined) throw invalid();
+  const { position, failure, mark = "", failureMark = "" } = found;
+  return { position: Number(position), failure: Number(failure), mark, failureMark };
 }
 
 function invalid(): HookonceError {

@@ -1,12 +1,12 @@
 import { zValidator } from "@hono/zod-validator";
 import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
-import type { ListFilter, Reader } from "../../engines/reader.ts";
+import type { Reader } from "../../engines/reader.ts";
 import { payloadRemoved } from "../../engines/retention.ts";
 import { HookonceError } from "../../errors.ts";
 import { readNewest, readNumber, writeNewest } from "./cursors.ts";
 import { detailText, eventJson, failureJson, groupJson } from "./event-json.ts";
-import { followEvents } from "./follow.ts";
+import { followEvents, placeOf, streamArrivals } from "./follow.ts";
 import type { AdminInbox } from "./inbox.ts";
 import { messageDetailJson } from "./message-json.ts";
 import { eventQuery, eventsQuery, failuresQuery, rawQuery, streamQuery } from "./requests.ts";
@@ -88,13 +88,14 @@ export function createEventRoutes(inbox: AdminInbox) {
         next: writeNewest(next),
       } satisfies List<FailureJson>);
     })
-    .get("/api/stream", needs("read"), zValidator("query", streamQuery, refuseRequest), (c) => {
+    .get("/api/stream", needs("read"), zValidator("query", streamQuery, refuseRequest), async (c) => {
       // Nobody reads the events of a HEAD, and nothing would end their stream.
       if (c.req.method === "HEAD") return c.body(null, 200, { "content-type": "text/event-stream" });
-      const filter: ListFilter = c.req.valid("query");
-      return streamSSE(c, (stream) =>
-        followEvents(stream, { inbox, filter, stillAllowed: c.get("stillAllowed") }),
-      );
+      const { cursor, ...filter } = c.req.valid("query");
+      const following = { inbox, filter, stillAllowed: c.get("stillAllowed") };
+      if (cursor === undefined) return streamSSE(c, (stream) => followEvents(stream, following));
+      const place = await placeOf(inbox, cursor, filter);
+      return streamSSE(c, (stream) => streamArrivals(stream, following, place));
     });
 }
 

@@ -1,7 +1,7 @@
 import type { ConfiguredDestination } from "../../config/destinations.ts";
 import type { Retention } from "../../config/retention-schema.ts";
-import type { MatchedSecret, Reader } from "../../engines/reader.ts";
-import type { Entry } from "../../engines/records.ts";
+import type { Reader } from "../../engines/reader.ts";
+import type { Entry, MatchedSecret } from "../../engines/records.ts";
 import type { EventSource } from "../../engines/engine.ts";
 import type { DiskUse } from "../../engines/store.ts";
 import type { BackgroundJobs } from "../../inbox/background-jobs.ts";

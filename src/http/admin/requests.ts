@@ -42,7 +42,11 @@ const cursor = z.optional(text);
 
 export const eventsQuery = z.strictObject({ ...eventFilter, limit: limit(500, 50), cursor });
 
-export const streamQuery = z.strictObject(eventFilter);
+/**
+ * With a cursor, each event once, in the order received: `last` for those that arrive from now on, `first` for all,
+ * or from `since` on, or a cursor that the stream has sent.
+ */
+export const streamQuery = z.strictObject({ ...eventFilter, cursor });
 
 /** Without a source, the id must belong to one source only. */
 export const eventQuery = z.strictObject({ source: z.optional(text), event_id: text });

@@ -72,6 +72,28 @@ export function compileBatchOfOne(paths: readonly BatchPath[]): BatchOfOne {
  */
 export type BatchOfOne = (body: ParsedBody, event: string) => unknown;
 
+/**
+ * Returns a function that finds where the event is in a batch of one.
+ *
+ * @throws HookonceError `config_invalid`
+ */
+export function compilePlaceOfOne(paths: readonly BatchPath[]): (payload: unknown) => Steps {
+  const pieces = paths.map(stepsOf);
+  return (payload) => {
+    const elements = pieces
+      .map(([outer = [], ...inner]) => ({
+        element: [...outer, 0],
+        end: inner.length === 1 ? (inner[0] ?? []) : [],
+      }))
+      .filter(({ element }) => valueAt(payload, element) !== undefined);
+    const within = elements
+      .filter(({ end }) => end.length > 0)
+      .map(({ element, end }) => element.concat(end))
+      .find((steps) => valueAt(payload, steps) !== undefined);
+    return within ?? elements[0]?.element ?? [];
+  };
+}
+
 interface FoundEvent {
   readonly value: unknown;
   /** Makes a copy of what holds the event, without the other events. */

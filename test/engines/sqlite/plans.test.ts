@@ -90,6 +90,7 @@ test("nor does one that lists and finds events", () =>
     ];
     for (const filter of filters) {
       void reader.changes(filter, { event: 0, failure: 0, change: 0 }, 10);
+      void reader.arrivals(filter, { position: 0, failure: 0, mark: "", failureMark: "" }, 10);
       for (const after of [undefined, { at: 9, failure: 0, id: 9 } as const]) {
         void reader.events(filter, after, 10);
         void reader.failures(filter, after, 10);

@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, spyOn, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Cursor, EventFilter, Page } from "../../../src/engines/reader.ts";
@@ -87,6 +87,20 @@ test("counts what is owed by type", async () => {
     { source: "default", type: "paid", outcome: "failed", count: 5994, capped: false },
     { source: "default", type: "😀a", outcome: "failed", count: 6, capped: false },
   ]);
+  reader.close();
+});
+
+test("who follows the events sees the newest ones, however slow the machine is", async () => {
+  const reader = openReader(new Database(path, { readonly: true }));
+  let now = 0;
+  using clock = spyOn(performance, "now").mockImplementation(() => (now += 1000));
+  const look = async (event: number, failure: number) => {
+    const { items, isCut } = await reader.changes({}, { event, failure, change: 0 }, 200);
+    return [items.filter(({ outcome }) => outcome !== "failed").length, items.length, isCut];
+  };
+  expect(await look(8995, 5997)).toEqual([5, 8, false]);
+  expect(await look(8000, 6000)).toEqual([32, 32, true]);
+  expect(clock).toHaveBeenCalled();
   reader.close();
 });
 

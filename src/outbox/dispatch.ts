@@ -59,7 +59,8 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatche
   for (const destination of destinations) {
     const sender = destination.createSender(async ({ id }, run) => {
       const message = lanes.get(destination.name)?.rowOf(id);
-      if (message !== undefined) await write([{ entry: "command started", message, run }]);
+      if (message === undefined) throw new Error(`The message ${id} is not being sent.`);
+      await write([{ entry: "command started", message, run }]);
     });
     lanes.set(destination.name, createLane({ ...options, settings: destination, sender, recorder, room }));
   }

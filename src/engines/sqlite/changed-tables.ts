@@ -85,8 +85,13 @@ function userTables(db: Database): string[] {
     .map(([name]) => String(name));
 }
 
+/** Whether the user's tables have triggers. hookonce's own is on the view `hookonce_outbox`. */
 function hasTriggers(db: Database): boolean {
-  return db.query("select 1 from main.sqlite_schema where type = 'trigger' limit 1").values().length > 0;
+  const found = db.query(
+    `select 1 from main.sqlite_schema
+     where type = 'trigger' and tbl_name not like 'hookonce\\_%' escape '\\' limit 1`,
+  );
+  return found.values().length > 0;
 }
 
 function watchedTable(db: Database, name: string, index: number): Watched {

@@ -8,9 +8,13 @@ import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
 
 import type { Services } from "./services.ts";
 
-export interface RetentionOptions extends Pick<OpenInboxOptions, "log" | "clock"> {
+export interface RetentionOptions extends Pick<OpenInboxOptions, "log" | "clock">, RetentionPace {
   readonly config: Pick<Config, "retention">;
-  /** How often to look for what is old, in milliseconds. Only tests change this and what follows. */
+}
+
+/** In milliseconds. Only tests change it. */
+export interface RetentionPace {
+  /** How often to look for what is old. */
   readonly everyMs?: number;
   /** How often to look at the size of the database, if it has a limit. */
   readonly lookMs?: number;

@@ -8,7 +8,7 @@ import { listen, type HttpServer } from "../http/server.ts";
 import { startAdmin } from "./admin.ts";
 import { startMinutes, type MatchedSecrets } from "./minutes.ts";
 import { watchDescriptors } from "./free-descriptors.ts";
-import { startRetention } from "./retention.ts";
+import { startRetention, type RetentionPace } from "./retention.ts";
 import { startRetries } from "./retries.ts";
 import { announce, type Ready } from "./announce.ts";
 import { check, type Checked } from "./check.ts";
@@ -39,6 +39,7 @@ export interface ServeOptions {
   readonly open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs" | "watch"> & {
     /** See {@link HealingOptions.waitMs}. */
     readonly healMs?: number;
+    readonly retention?: RetentionPace;
   };
 }
 
@@ -71,7 +72,7 @@ export async function serve(options: ServeOptions): Promise<number> {
 async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<number> {
   const { log } = options;
   const { logger } = log;
-  const { healMs: waitMs, ...open } = options.open ?? {};
+  const { healMs: waitMs, retention: pace, ...open } = options.open ?? {};
   const healing = createHealing({ log: logger, signal: stop, waitMs });
   const { config, sources, handlers } = await healing(() => checked(options));
   const ended = Promise.withResolvers<number>();
@@ -109,7 +110,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   const refused = createRefusedRing();
   const upkeep = { config, sources, refused, log: logger, clock: Date.now };
   const matched = await startMinutes(services, inbox, upkeep);
-  const retention = await startRetention(services, inbox, upkeep);
+  const retention = await startRetention(services, inbox, { ...upkeep, ...pace });
   const shown = { ...upkeep, matched, retention, outbox, url: server.url };
   const { page, jobs } = await startAdmin(services, inbox, shown);
   await startRetries(services, inbox, upkeep);

@@ -68,7 +68,8 @@ export async function runApply(given: readonly string[], flags: ApplyFlags): Pro
   for (;;) {
     const limit = flags.limit === undefined ? undefined : flags.limit - processedIn(views);
     const { view, yielded } = await applyOnce(admin, ids, { ...flags, limit }, stop.signal);
-    if (!yielded && ids.length === 0 && flags.json !== true) discarded = await discardedOf(admin);
+    if (!yielded && ids.length === 0 && flags.json !== true && flags.dryRun !== true)
+      discarded = await discardedOf(admin);
     await admin[Symbol.asyncDispose]();
     views.push(view);
     ofServe = admin.ofServe;

@@ -33,18 +33,22 @@ const HOUR_MS = 60 * MINUTE_MS;
 /** How long messages are kept that could not be delivered. */
 const DEAD_MS = 90 * 24 * HOUR_MS;
 
-/** How long to rest after a step, in milliseconds: four times as long as it works, so that deliveries keep their rate. */
-const REST_MS = 16;
+/**
+ * After a step, retention rests so many times as long as the step took, its sync included, so that deliveries keep
+ * their rate: with 4 instead of 9, they lost half of it.
+ */
+const REST = 9;
 
-/** Once the database is too large, this part of the limit is freed, so that each second does not begin again. */
+/** In milliseconds. The second is for a database that is nearly full: while it rests, others fill it. */
+const MAX_REST_MS = 5000;
+const MAX_REST_MS_IF_FULL = 50;
+
+/** Once the database is too large, at least this part of the limit is freed, so that each second does not begin again. */
 const SLACK = 1 / 32;
 
 /** How much stays free inside the file, to be used again: a part of what is used, and at least so many bytes. */
 const KEPT_FREE = 1 / 16;
 const KEPT_FREE_BYTES = 1024 * 1024;
-
-/** How long the size is worked on before old payloads have a turn, in milliseconds. */
-const MAX_FIT_MS = 10_000;
 
 /**
  * What an event needs now may be removable later: a step that begins where the last one ended does not see it. So
@@ -77,17 +81,29 @@ export async function startRetention(
   const positions = new Map<string, number>();
   let fromFirstAt = performance.now();
   let lastUsed: number | undefined;
+  /** When the database was last made smaller, on the monotonic clock. */
+  let fittedAt = Number.NEGATIVE_INFINITY;
   /** How large the database is, if it is too large and nothing can be removed. In bytes. */
   let stuckAt: number | undefined;
+  const old = createSteps(MAX_REST_MS);
+  const size = createSteps(MAX_REST_MS_IF_FULL);
 
-  async function take(step: Named<RetentionStep>, name: string = step.remove): Promise<Retained> {
-    const job = { ...step, after: positions.get(name) ?? 0 } as RetentionStep;
-    const retained = await queue.write({ kind: "retention", step: job, at: clock() }, signal);
-    positions.set(name, retained.position);
-    return retained;
+  /** @param mostMs how long it rests at most */
+  function createSteps(mostMs: number) {
+    let tookMs = 0;
+    return {
+      async take(step: Named<RetentionStep>, name: string = step.remove): Promise<Retained> {
+        const job = { ...step, after: positions.get(name) ?? 0 } as RetentionStep;
+        const began = performance.now();
+        const retained = await queue.write({ kind: "retention", step: job, at: clock() }, signal);
+        tookMs = performance.now() - began;
+        positions.set(name, retained.position);
+        return retained;
+      },
+      /** @returns false at a stop */
+      rest: (): Promise<boolean> => passed(Math.min(REST * tookMs, mostMs), signal),
+    };
   }
-
-  const rest = (): Promise<boolean> => passed(REST_MS, signal);
 
   function beginFromFirst(afterMs: number): boolean {
     if (performance.now() - fromFirstAt < afterMs) return false;
@@ -106,20 +122,16 @@ export async function startRetention(
     let discarded = 0;
     for (const step of steps) {
       for (;;) {
-        const retained = await take(step);
+        const retained = await old.take(step);
         removed += retained.removed;
         discarded += retained.discarded;
         if (retained.isEnd) break;
-        if (!(await rest())) return;
+        if (!(await old.rest())) return;
       }
     }
     if (removed > 0) log.info({ removed }, "retention removed payloads and messages");
     if (discarded > 0)
       log.warn({ discarded }, "retention discarded unhandled events, because their payloads are too old");
-  }
-
-  async function countAll(): Promise<void> {
-    while (!(await take({ remove: "nothing" })).isEnd) await rest();
   }
 
   async function fit(most: number): Promise<void> {
@@ -130,17 +142,17 @@ export async function startRetention(
     const isFull = usedBytes + grown > most;
     lastUsed = usedBytes;
     if (!isFull) return say(undefined);
-    await countAll();
-    const target = most * (1 - SLACK);
-    const until = performance.now() + MAX_FIT_MS;
+    while (!(await size.take({ remove: "nothing" })).isEnd);
+    // Room for what arrives until the next look.
+    const target = most - Math.max(most * SLACK, Math.min(2 * grown, most / 4));
     /** Sources of which nothing is left to remove, and up to where they were counted then. */
     const ended = new Map<string, number>();
-    while (performance.now() < until) {
+    for (;;) {
       const { usedBytes: used } = await reader.space();
       lastUsed = used;
       if (used <= target) return say(undefined);
       // Deliveries arrive meanwhile, perhaps of the source that has the most.
-      const { position: counted } = await take({ remove: "nothing" });
+      const { position: counted } = await size.take({ remove: "nothing" });
       const [first, second] = (await reader.storedBytes()).filter(
         ({ source, bytes }) => bytes > 0 && ended.get(source) !== counted,
       );
@@ -150,18 +162,19 @@ export async function startRetention(
         const lead = Math.max(first.bytes - (second?.bytes ?? 0), excess / 4);
         const { source } = first;
         const step = { remove: "payloads of", source, bytes: Math.min(excess, lead) } as const;
-        if ((await take(step, `${step.remove} ${source}`)).isEnd) ended.set(source, counted);
+        if ((await size.take(step, `${step.remove} ${source}`)).isEnd) ended.set(source, counted);
       } else if (
         // Messages that are settled are the last that can go.
-        (await take({ remove: "messages", before: clock() + 1, deadBefore: null }, "settled messages")).isEnd
+        (await size.take({ remove: "messages", before: clock() + 1, deadBefore: null }, "settled messages"))
+          .isEnd
       ) {
         if (!beginFromFirst(FROM_FIRST_IF_FULL_MS)) return say(used > most ? used : undefined);
         ended.clear();
       }
+      fittedAt = performance.now();
       // Above the limit, it goes on at once: the deliveries have every other turn.
-      if (used <= most && !(await rest())) return undefined;
+      if (used <= most && !(await size.rest())) return undefined;
     }
-    return undefined;
   }
 
   function say(stuck: number | undefined): void {
@@ -176,38 +189,51 @@ export async function startRetention(
     const { usedBytes, freeBytes, canShrink } = await (await engine.reader()).space();
     const keepBytes = Math.max(KEPT_FREE_BYTES, usedBytes * KEPT_FREE);
     if (!canShrink || freeBytes <= 2 * keepBytes) return;
-    while (!(await take({ remove: "free pages", keepBytes })).isEnd) if (!(await rest())) return;
+    // What a database of a limited size has free is used again soon.
+    while (performance.now() - fittedAt > MINUTE_MS) {
+      if ((await old.take({ remove: "free pages", keepBytes })).isEnd || !(await old.rest())) return;
+    }
   }
 
-  async function untilStop(): Promise<void> {
+  /** What is counted in time need not be counted in haste. */
+  async function count(most: number): Promise<void> {
+    const { usedBytes } = await (await engine.reader()).space();
+    if (usedBytes < most / 2) return;
+    while (!(await old.take({ remove: "nothing" })).isEnd) if (!(await old.rest())) return;
+  }
+
+  async function eachMinute(): Promise<void> {
+    if (isTrusted()) await removeOld();
+    await returnPages();
+    if (maxBytes !== null) await count(maxBytes);
+  }
+
+  async function repeat(work: () => Promise<void>, betweenMs: number): Promise<void> {
     let failing = false;
-    let oldAt = 0;
     let wait = everyMs;
     while (await passed(wait, signal)) {
-      wait = maxBytes === null ? everyMs : Math.min(lookMs, everyMs);
+      wait = betweenMs;
       try {
-        if (performance.now() >= oldAt) {
-          oldAt = performance.now() + everyMs;
-          if (isTrusted()) await removeOld();
-          await returnPages();
-        }
-        if (maxBytes !== null) await fit(maxBytes);
+        await work();
         failing = false;
       } catch (error) {
         if (signal.aborted) return;
         if (!failing) log.warn({ cause: messageOf(error) }, "retention could not remove anything");
         failing = true;
-        wait = Math.max(AFTER_ERROR_MS, everyMs);
+        wait = Math.max(AFTER_ERROR_MS, betweenMs);
       }
     }
   }
 
-  const ended = untilStop();
+  const ended = Promise.all([
+    repeat(eachMinute, everyMs),
+    ...(maxBytes === null ? [] : [repeat(() => fit(maxBytes), lookMs)]),
+  ]);
   await services.start(() => ({
     name: "retention",
-    stop() {
+    async stop() {
       stopping.abort();
-      return ended;
+      await ended;
     },
   }));
   return {

@@ -31,7 +31,8 @@ function needsOf(one: DestinationJson, width: number | undefined, inFolder: stri
   const { name, kind, state, reason, dead, waiting, last_failure: failure } = one;
   const shownName = nameFor(name, width);
   const why = reason === null ? "" : ` (${visible(reason)})`;
-  const error = failure === null ? "" : ` The last error: ${visible(failure.error)}`;
+  const error =
+    failure === null ? "" : ` The last error: ${visible(failure.error).replace(/(?<![.!?])$/, ".")}`;
   const deadError = state === "failing" ? "" : error;
   return [
     ...(state === "paused"

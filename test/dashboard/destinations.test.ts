@@ -199,6 +199,8 @@ sign = "none"
     await page.getByText("for the event").waitFor();
     const id = String(await page.locator(".message-id code").textContent());
     expect(id).toMatch(/^msg_[a-z2-7]{52}$/);
+    await page.goto(`${inbox.page}/events?search=${id}`);
+    await page.getByRole("link", { name: "Find a message with this id" }).click();
     await page.getByRole("link", { name: "Show all messages" }).click();
     await page.getByLabel("Message id").fill(` ${id} `);
     await page.keyboard.press("Enter");

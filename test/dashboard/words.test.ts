@@ -178,6 +178,17 @@ describe("what a destination needs", () => {
       ],
     ],
     [
+      "to be added again, if messages wait for it",
+      { kind: null, waiting: { count: 1, capped: false }, oldest_at: NOW - 120_000 },
+      [
+        [
+          "app is not in hookonce.toml any more",
+          "1 message waits, the oldest from 2 min ago. Add it again and restart hookonce serve, or discard them.",
+          "Show them",
+        ],
+      ],
+    ],
+    [
       "to go on, if it is paused; the dead messages come first",
       { state: "paused", reason: "the app is down", dead: { count: 10_000, capped: true } },
       [

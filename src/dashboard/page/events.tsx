@@ -9,6 +9,7 @@ import { idOf, keyOf, useLiveList, type LiveList } from "./live.ts";
 import { go, Link } from "./location.tsx";
 import { eventsPath, filterOf, lineOf, parseLine, toApi, type Filter } from "./query.ts";
 import { QueryLine } from "./query-line.tsx";
+import { messagesPath } from "./message-acts.ts";
 import { Code, Empty, Failed, Loading } from "./ui.tsx";
 import { count, timeText } from "./words.ts";
 
@@ -284,6 +285,11 @@ function NoEvents({ filter, status }: { readonly filter: Filter; readonly status
   if (Object.keys(filter).length > 0)
     return (
       <Empty title="No event matches">
+        {filter.search?.startsWith("msg_") === true ? (
+          <p>
+            <Link to={messagesPath({ id: filter.search })}>Find a message with this id</Link>
+          </p>
+        ) : null}
         <p>
           <Link to="/events">Show all events</Link>
         </p>

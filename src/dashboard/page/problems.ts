@@ -97,7 +97,7 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
 
 /** Dead messages, a destination that fails, and one that is paused. */
 function problemsWith(one: DestinationJson, now: number): readonly Problem[] {
-  const { name, dead, state, reason, waiting, oldest_at: oldest, last_failure: failure } = one;
+  const { name, kind, dead, state, reason, waiting, oldest_at: oldest, last_failure: failure } = one;
   const shown = visible(name);
   const error = failure === null ? "" : ` The last error: ${visible(failure.error).slice(0, 160)}`;
   const wait =
@@ -112,6 +112,14 @@ function problemsWith(one: DestinationJson, now: number): readonly Problem[] {
       title: `${sumOf([dead])} ${dead.count === 1 ? "message" : "messages"} to ${shown} ${dead.count === 1 ? "has" : "have"} not arrived`,
       detail: `hookonce has given up on ${dead.count === 1 ? "it" : "them"}.${error}`,
       button: { text: `Send ${sumOf([dead])} again`, act: resendDead(one) },
+    });
+  if (kind === null && waiting.count > 0)
+    found.push({
+      key: `gone ${name}`,
+      tone: "owed",
+      title: `${shown} is not in hookonce.toml any more`,
+      detail: `${wait} Add it again and restart hookonce serve, or discard them.`,
+      button: { text: "Show them", to: messagesPath({ destination: name, state: "waiting" }) },
     });
   if (state === "failing")
     found.push({

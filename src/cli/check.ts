@@ -1,8 +1,9 @@
 import { resolve } from "node:path";
-import { check } from "../app/check.ts";
+import { check, type Checked } from "../app/check.ts";
 import { byStoredName } from "../app/source-rules.ts";
 import { triesOfLast } from "../app/try.ts";
 import { runTries, type TriedAll, type Try } from "../app/tries.ts";
+import type { Config } from "../config/load.ts";
 import type { Problem } from "../errors.ts";
 import { counted, sumOf } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
@@ -36,7 +37,7 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
   const {
     problems: refused,
     failing,
-    warnings,
+    warnings: found,
     config,
     sources,
     handlers,
@@ -52,6 +53,7 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
     clock: Date.now,
     database: options.database === undefined ? undefined : resolve(options.database),
   });
+  const warnings = [...found, ...(await wherePaths(config, sources))];
   const known = [...refused, ...failing];
   const files = handlers.code
     .map(({ code: { file } }) => file)
@@ -113,4 +115,14 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
   const { length } = warned;
   say(length === 0 ? "no problems found" : `no problems found, ${counted(length, "warning")}`);
   return EXIT.done;
+}
+
+async function wherePaths(config: Config | null, sources: Checked["sources"]): Promise<Problem[]> {
+  const hasWhere = config?.sources.some(({ forward = [] }) =>
+    forward.some(({ where }) => where !== undefined),
+  );
+  if (config === null || hasWhere !== true) return [];
+  // Loaded only here, because it contains the examples of all providers.
+  const { warnOfWherePaths } = await import("../simulator/where-paths.ts");
+  return warnOfWherePaths(config.sources, sources);
 }

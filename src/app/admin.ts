@@ -7,6 +7,7 @@ import type { Refused, RefusedRing } from "../http/refused.ts";
 import { createBackgroundJobs, type BackgroundJobs } from "../inbox/background-jobs.ts";
 import type { OutboxView } from "../outbox/view.ts";
 import type { TryEvents } from "../inbox/dry-run.ts";
+import { fetchFound } from "../providers/host-lookup.ts";
 import type { AdminApps } from "./admin-apps.ts";
 import { createProbe, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
@@ -152,7 +153,7 @@ async function verdictOf(refused: Refused, config: Config): Promise<VerdictJson>
     folder: config.inboxFolder,
     environment: process.env,
     nowMs: refused.receivedAt,
-    fetch: globalThis.fetch,
+    fetch: fetchFound,
     outdated: (source) => outdatedParts(config, source.name, hashesOf(source, ""), ""),
   });
   return {

@@ -2,6 +2,7 @@ import { formatDuration } from "../config/duration.ts";
 import { messageOf } from "../errors.ts";
 import { createTextRedaction } from "../providers/body/secret-spellings.ts";
 import type { Clock, OutgoingRequest } from "../providers/context.ts";
+import { lookUpHost, type HostAddress } from "../providers/host-lookup.ts";
 import { createAddressOrder } from "./address-order.ts";
 import { refusedAddress } from "./addresses.ts";
 import { readAnswer } from "./answer.ts";
@@ -22,7 +23,7 @@ export type Sign = (
 ) => OutgoingRequest | Promise<OutgoingRequest>;
 
 /** All addresses of a host name. Rejects with a code such as ENOTFOUND. */
-export type Lookup = (hostname: string) => Promise<readonly { readonly address: string }[]>;
+export type Lookup = (hostname: string) => Promise<readonly HostAddress[]>;
 
 export interface UrlSenderOptions {
   /** With placeholders, as in the config. */
@@ -50,10 +51,6 @@ const ANSWER_MS = 1000;
  */
 const IDLE_SECONDS = 4;
 
-/** It asks as every other program of this machine does: /etc/hosts, the local network, DNS. */
-const lookUpAll: Lookup = (hostname) =>
-  process.getBuiltinModule("node:dns/promises").lookup(hostname, { all: true, order: "verbatim" });
-
 /** Why an attempt ended without an answer. */
 class NoAnswer extends Error {
   constructor(
@@ -73,7 +70,7 @@ class NoAnswer extends Error {
  * @throws HookonceError `config_invalid` if the path of a placeholder cannot be read
  */
 export function createUrlSender(options: UrlSenderOptions): Sender {
-  const { timeoutMs, clock, lookup = lookUpAll } = options;
+  const { timeoutMs, clock, lookup = lookUpHost } = options;
   const template = compileUrlTemplate(options.url);
   const { protocol, host, port } = template.example;
   const hostname = template.example.hostname.replace(/^\[|\]$/g, "");

@@ -6,6 +6,7 @@ import type { BatchPath } from "./body/batch.ts";
 import type { Clock, Fetch, Verify, VerifyContext } from "./context.ts";
 import { compileHandshakes, tokenParametersOf, type Handshakes } from "./handshake.ts";
 import { decompress, parseBody, type Reading } from "./body/payload.ts";
+import { fetchFound } from "./host-lookup.ts";
 import { createIdentifier, type Identify } from "./identify.ts";
 import type { Provider } from "./provider.ts";
 import {
@@ -160,11 +161,7 @@ function refuseAll(): never {
  * @param fetch for the keys and certificates of the few providers that publish theirs
  * @throws HookonceError `config_invalid`
  */
-export function createSource(
-  settings: SourceSettings,
-  clock: Clock,
-  fetch: Fetch = globalThis.fetch,
-): Source {
+export function createSource(settings: SourceSettings, clock: Clock, fetch: Fetch = fetchFound): Source {
   const { provider, secrets, receives = true } = settings;
   const scheme = settings.scheme ?? provider.scheme;
   const maxBody = maxBodyOf(settings);

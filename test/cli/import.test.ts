@@ -1,8 +1,8 @@
 import { Database } from "bun:sqlite";
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
+import { describeUnless, onlyInFullRun, testInFullRun as test } from "../crash/requirements.ts";
 import { run, scratch, serve, type Scratch } from "./support/hookonce.ts";
 
 const files = {

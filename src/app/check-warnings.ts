@@ -211,7 +211,7 @@ export function warnOfShortRetention(
   const [longest] = [...sources.values()].sort((a, b) => b.retryWindowMs - a.retryWindowMs);
   if (longest === undefined || payloadsMs === null || longest.retryWindowMs <= payloadsMs) return [];
   const window = formatDuration(longest.retryWindowMs);
-  const message = `retention.payloads: ${formatDuration(payloadsMs)} is shorter than the ${window} for which ${longest.provider.title} may deliver an event again (sources.${longest.name}), so what failed may be gone before its last retry. Write at least "${window}"`;
+  const message = `retention.payloads: ${formatDuration(payloadsMs)} is shorter than the ${window} for which ${longest.provider.title} may deliver an event again (sources.${longest.name}), so the payload of an event may be removed before its last delivery arrives. Write at least "${window}"`;
   return [{ file: CONFIG_FILE, line, message }];
 }
 

@@ -26,7 +26,7 @@ export async function warnOfDestinations(
   });
   const depths = (await reader.depths(MAX_COUNTED)).flatMap(({ destination, state, count, capped }) => {
     const messages = capped ? `more than ${counted(count, "message")}` : counted(count, "message");
-    const [are, them] = count === 1 ? ["is", "it"] : ["are", "them"];
+    const [are, them, wait] = count === 1 ? ["is", "it", "waits"] : ["are", "them", "wait"];
     if (state === "dead")
       return placed(
         destination,
@@ -35,7 +35,7 @@ export async function warnOfDestinations(
     if (state !== "waiting" || find(destination) !== undefined) return [];
     return placed(
       destination,
-      `it is not in hookonce.toml any more, and ${messages} wait for it. Add it again, or run hookonce discard --destination ${destination}`,
+      `it is no longer in hookonce.toml, and ${messages} ${wait} for it. Add it again, or run hookonce discard --destination ${destination} --reason TEXT`,
     );
   });
   return [...paused, ...depths];

@@ -15,6 +15,6 @@ function problemOf(destination: Config["destinations"][number]): HookonceError |
   if (destination.kind !== "url" || destination.sign !== "provider") return undefined;
   return new HookonceError(
     "enqueue_refused",
-    `Nothing can be enqueued to the destination "${destination.name}": its messages are signed as their provider signs, and what a handler makes has no provider. Write sign = "standard-webhooks" or sign = "none", or enqueue to another destination.`,
+    `A handler cannot write a message to the destination "${destination.name}": its messages are signed as their provider signs, and a handler's message has no provider. Write sign = "standard-webhooks" or sign = "none" in hookonce.toml, or name another destination.`,
   );
 }

@@ -54,7 +54,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       } catch (error) {
         // A stop closes the database, perhaps while it is being read.
         if (signal.aborted) return undefined;
-        if (!failing) log.error({ cause: messageOf(error) }, "nothing is sent on: it is tried again");
+        if (!failing) log.error({ cause: messageOf(error) }, "messages cannot be sent: hookonce tries again");
         failing = true;
         await passed(AFTER_ERROR_MS, signal);
       }

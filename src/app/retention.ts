@@ -131,7 +131,7 @@ export async function startRetention(
     }
     if (removed > 0) log.info({ removed }, "retention removed payloads and messages");
     if (discarded > 0)
-      log.warn({ discarded }, "retention discarded unhandled events, because their payloads are too old");
+      log.warn({ discarded }, "retention discarded unhandled events, because their payloads were too old");
   }
 
   async function fit(most: number): Promise<void> {
@@ -218,7 +218,8 @@ export async function startRetention(
         failing = false;
       } catch (error) {
         if (signal.aborted) return;
-        if (!failing) log.warn({ cause: messageOf(error) }, "retention could not remove anything");
+        if (!failing)
+          log.warn({ cause: messageOf(error) }, "retention could not remove old payloads, and tries again");
         failing = true;
         wait = Math.max(AFTER_ERROR_MS, betweenMs);
       }

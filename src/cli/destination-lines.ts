@@ -41,7 +41,7 @@ function needsOf(one: DestinationJson, width: number | undefined, inFolder: stri
     ...(state === "failing" ? [`${shownName} is failing, so it gets one message at a time.${error}`] : []),
     ...(kind === null && waiting.count > 0
       ? [
-          `hookonce.toml has no destination ${shownName} any more. Its messages wait until it has, or until you discard them: hookonce discard --destination ${visible(name)}${inFolder}`,
+          `hookonce.toml no longer has the destination ${shownName}. Its messages wait until you add it again, or discard them: hookonce discard --destination ${visible(name)} --reason TEXT${inFolder}`,
         ]
       : []),
     ...(dead.count > 0

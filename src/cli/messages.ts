@@ -96,6 +96,6 @@ async function unknown({ api }: AdminClient, name: string | undefined): Promise<
   const { destinations } = await answerOf<StatusJson>(await api.status.$get());
   const names = destinations.map((one) => one.name);
   if (names.includes(name)) return "";
-  const others = names.length === 0 ? "it has none." : nearest(name, names);
-  return ` hookonce.toml has no destination "${name}"; ${others}`;
+  if (names.length === 0) return " hookonce.toml has no destinations.";
+  return ` hookonce.toml has no destination "${name}"; ${nearest(name, names)}`;
 }

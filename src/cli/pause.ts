@@ -26,7 +26,7 @@ export async function runPause(
   if (sources.some((source) => source.name === name))
     throw new HookonceError(
       "unknown_destination",
-      `"${name}" is a source. ${command === "pause" ? "Pausing" : "Resuming"} a source is not available yet, only a destination.`,
+      `"${name}" is a source. hookonce can ${command} a destination, but not a source.`,
     );
   const change = { state, ...(reason === undefined ? {} : { reason }) };
   const answer = await answerOf<{ name: string; state: string }>(

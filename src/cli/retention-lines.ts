@@ -10,9 +10,10 @@ export function retentionLine({
   max_bytes: max,
   used_bytes: used,
 }: Pick<RetentionJson, "payloads_ms" | "max_bytes" | "used_bytes">): string {
-  const limit = max === null ? undefined : `above ${formatSize(max)} (in use: ${roundSize(used)})`;
+  const limit =
+    max === null ? undefined : `if more than ${formatSize(max)} is in use (now ${roundSize(used)})`;
   if (ms !== null) {
-    const oldest = limit === undefined ? "" : `, the oldest ones ${limit}`;
+    const oldest = limit === undefined ? "" : `, and the oldest ones ${limit}`;
     return `Retention: payloads are removed after ${formatDuration(ms)}${oldest}.`;
   }
   if (limit !== undefined) return `Retention: the oldest payloads are removed ${limit}.`;
@@ -25,9 +26,10 @@ export function discardedLines(
   now: number,
 ): string[] {
   if (discarded === 0) return [];
-  const many = `${counted(discarded, "unhandled event")} ${discarded === 1 ? "was" : "were"}`;
-  const when = last === null ? "" : discarded === 1 ? `, ${ago(last, now)}` : `, the last ${ago(last, now)}`;
-  return [`${many} discarded by retention${when}: only ids are left.`];
+  const many = counted(discarded, "unhandled event");
+  const when =
+    last === null ? "" : discarded === 1 ? ` ${ago(last, now)}` : `, the last one ${ago(last, now)}`;
+  return [`Retention discarded ${many}${when}. The payloads are gone; ids and types are left.`];
 }
 
 /** In the unit that keeps it short. */

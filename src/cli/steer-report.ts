@@ -16,6 +16,8 @@ export type SteerAction = "replay" | "discard" | "resend";
 export interface Steered {
   readonly action: SteerAction;
   readonly ofMessages: boolean;
+  /** The state or the outcome that the command asks for. */
+  readonly asked?: string | undefined;
 }
 
 export const DONE = { replay: "replayed", discard: "discarded", resend: "sent again" } as const;
@@ -124,15 +126,18 @@ function summaryOf(
   count: number,
   { dryRun, stopped }: { readonly dryRun: boolean; readonly stopped: boolean },
 ): string {
-  const { action, ofMessages } = what;
+  const { action, ofMessages, asked } = what;
   const { failed, noHandler, alreadyDone, unfit } = total;
   if (!stopped && count + failed + noHandler + unfit === 0) {
     if (alreadyDone > 0) {
       const [one, many] = ofMessages ? ["message is", "messages are"] : ["event is", "events are"];
       return `Nothing to do: ${counted(alreadyDone, one, many)} done.`;
     }
-    if (ofMessages) return action === "resend" ? "No dead message matches." : "No unsent message matches.";
-    return action === "discard" ? "Nothing that matches is owed." : "No processed event matches.";
+    if (action === "discard")
+      return ofMessages ? "No unsent message matches." : "Nothing that matches is owed.";
+    return ofMessages
+      ? `No ${asked ?? "dead"} message matches.`
+      : `No ${asked ?? "processed"} event matches.`;
   }
   const noun = ofMessages ? "message" : "event";
   const parts = [`${counted(count, noun)} ${dryRun ? "would be " : ""}${doneOf(what)}`];

@@ -48,7 +48,11 @@ export async function runSteer(
 ): Promise<number> {
   const ids = [...new Set(given)];
   const { dryRun = false, json } = flags;
-  const what: Steered = { action, ofMessages: isAboutMessages(action, ids, flags) };
+  const what: Steered = {
+    action,
+    ofMessages: isAboutMessages(action, ids, flags),
+    asked: flags.state ?? flags.outcome,
+  };
   refuseUsage(what, ids, flags);
   const report = { dryRun, json };
   using stop = stopOnSignal();

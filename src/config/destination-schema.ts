@@ -27,7 +27,7 @@ const MAX_CONCURRENCY = 100;
 const MAX_TIMEOUT = 7 * 86_400_000;
 
 const notACommand =
-  'is not a command: write the file and each argument as a text of its own, as in command = ["./deploy.sh", "--fast"]';
+  'is not a command: write the file and each argument as a separate text, as in command = ["./deploy.sh", "--fast"]';
 
 /** destinations.ts says which of the values may not be written here. */
 const headers = once(() =>

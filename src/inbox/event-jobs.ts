@@ -80,7 +80,7 @@ export async function runEventJob(
 export function refuseUnknownDestination({ destinations }: JobInbox, name = ""): void {
   if (destinations.has(name)) return;
   const names = [...destinations];
-  const known = names.length === 0 ? "It has none." : `Its destinations are ${names.join(", ")}.`;
+  const known = names.length === 0 ? "It has no destinations." : `Its destinations are ${names.join(", ")}.`;
   throw new HookonceError(
     "unknown_destination",
     `There is no destination "${name}" in hookonce.toml. ${known}`,

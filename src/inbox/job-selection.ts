@@ -127,7 +127,7 @@ function refuseOutcome({ action, filter: { outcome }, evenStale }: EventJobReque
 function owedNotSent(what: string): HookonceError {
   return new HookonceError(
     "not_processed",
-    `Only events that are done can be sent again, but ${what}. hookonce apply runs what is owed, and sends it on.`,
+    `Owed events cannot be sent to a destination, and ${what}. hookonce apply runs what is owed, and sends it on.`,
   );
 }
 

@@ -154,7 +154,10 @@ export function oneMessage(
   const [message, other] = fitting;
   if (message === undefined) {
     const where = destination === undefined ? "" : ` for the destination "${destination}"`;
-    throw new HookonceError("unknown_message", `There is no message "${id}"${where}.`);
+    throw new HookonceError(
+      "unknown_message",
+      `There is no message "${id}"${where}. To list messages: hookonce messages`,
+    );
   }
   if (other === undefined) return message;
   const names = fitting.map((one) => `${one.destination} (${one.state})`);
@@ -183,7 +186,7 @@ function misfitOf(
   if (action === "discard" && state === "delivered")
     return new HookonceError(
       "message_settled",
-      `The message "${id}" is delivered. Only an unsent message can be discarded.`,
+      `The message "${id}" was delivered. Only an unsent message can be discarded.`,
     );
   return undefined;
 }

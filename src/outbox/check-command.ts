@@ -40,11 +40,11 @@ function whyMissing(program: string, place: CommandPlace): string {
   const [first = "", ...rest] = program.trim().split(/\s+/);
   const file = rest.length > 0 ? findProgram(first, place) : undefined;
   if (file !== undefined && statOf(file) !== undefined)
-    return `does not exist. Make each argument a text of its own: command = ${JSON.stringify([first, ...rest])}`;
+    return `does not exist. Write each argument as a separate text: command = ${JSON.stringify([first, ...rest])}`;
   if (program.startsWith("~/")) return "does not exist: no shell runs it, so write the path without ~.";
   if (hasFolder(program))
     return isAbsolute(program)
-      ? "does not exist."
+      ? "does not exist. Correct the path."
       : `does not exist in ${inboxFolder}. Relative paths begin in the inbox folder.`;
   return statOf(resolve(inboxFolder, program)) === undefined
     ? "is not in PATH. Write its whole path, or add its folder to serve's PATH."

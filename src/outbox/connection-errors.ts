@@ -34,7 +34,7 @@ export function connectionError(error: unknown, place: string): string {
     case "Malformed_HTTP_Response":
     case "InvalidHTTPResponse":
     case "UnrequestedUpgrade":
-      return `what ${place} answered is not HTTP`;
+      return `the answer of ${place} is not HTTP`;
     case "ResponseHeadersTooLarge":
       return `the headers of the answer of ${place} are too large`;
     case "ERR_TLS_CERT_ALTNAME_INVALID":
@@ -45,7 +45,7 @@ export function connectionError(error: unknown, place: string): string {
       return `${place} does not speak TLS: write http:// if it is meant to be unencrypted`;
   }
   if (UNTRUSTED.has(code))
-    return `the certificate of ${place} is signed by none that this machine trusts (${code}): NODE_EXTRA_CA_CERTS names a file with more`;
+    return `this machine does not trust the certificate of ${place} (${code}): put the certificate of its authority into a file, and name it in NODE_EXTRA_CA_CERTS`;
   return `the request to ${place} failed: ${withCode(error)}`;
 }
 

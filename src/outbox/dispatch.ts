@@ -93,7 +93,10 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatche
     } catch (error) {
       if (stopping.signal.aborted) return;
       if (!failing)
-        log.warn({ cause: messageOf(error) }, "what other processes have enqueued could not be taken over");
+        log.warn(
+          { cause: messageOf(error) },
+          "messages that other processes enqueued could not be taken over",
+        );
       failing = true;
     }
   }
@@ -130,7 +133,10 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatche
     await Promise.all(Array.from(lanes.values(), (lane) => lane.stop()));
     const lost = await recorder.end(RECORD_MS);
     if (lost > 0)
-      log.warn({ messages: lost }, "what became of messages could not be recorded, so they are sent again");
+      log.warn(
+        { messages: lost },
+        "results of attempts could not be recorded, so their messages are sent again",
+      );
   }
 
   return {

@@ -234,11 +234,10 @@ const SOURCE_GONE_MS = 3_600_000;
 
 const nothing = (): void => {};
 
-const NOTHING_STORED =
-  "nothing is stored of its event any more, so there is nothing to send. Retention or forget has removed it";
+const NOTHING_STORED = "there is nothing to send: its payload was removed by retention or forget";
 
 const sourceGone = (source: string): string =>
-  `it is a delivery of the source "${source}", which is not in hookonce.toml, so it cannot be signed. It waits: add the source again, or discard the message`;
+  `the message cannot be signed, because its event is of the source "${source}", which is not in hookonce.toml: add the source again, or discard the message`;
 
 function notSent(verdict: AttemptResult["verdict"], error: string): AttemptResult {
   return { verdict, status: null, error, retryAfterMs: null, answer: "", ms: 0 };

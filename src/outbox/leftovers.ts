@@ -39,7 +39,11 @@ async function endOne(
   const isLeft = async (): Promise<boolean> => run !== null && !(await endLeftover(run));
   let warned = false;
   while (await isLeft()) {
-    if (!warned) log.warn(fields, "a command of an earlier hookonce still runs and cannot be ended: end it");
+    if (!warned)
+      log.warn(
+        fields,
+        "a command of an earlier hookonce still runs, and hookonce cannot end it: end it yourself",
+      );
     warned = true;
     if (!(await passed(everyMs, stopping))) return false;
   }

@@ -48,12 +48,12 @@ export function createOutcomes(
 
   function probe({ verdict }: AttemptResult, isProbe: boolean): void {
     if (verdict === "delivered" && probing.succeeded())
-      log.info({ destination: name }, "the destination works again, and is not probed any more");
+      log.info({ destination: name }, "the destination works again, and gets its messages as before");
     // A message that can never be sent says nothing about the destination.
     if ((verdict === "failed" || verdict === "gone") && probing.failed(isProbe))
       log.warn(
         { destination: name, failures: probing.failures },
-        "the destination fails, and is probed with one message at a time until one is delivered",
+        "the destination is failing: it gets one message at a time until one is delivered",
       );
   }
 
@@ -88,7 +88,7 @@ export function createOutcomes(
     if (next.state === "dead")
       return log.error(
         { ...fields, next: `hookonce resend ${id}` },
-        "a message is dead: it was not delivered, and is kept",
+        "a message is dead: it was not delivered, and it is kept",
       );
     const waitMs = "nextAt" in next ? next.nextAt - now : 0;
     if (verdict === "interrupted" && waitMs <= 0) return log.info(fields, "an attempt was interrupted");

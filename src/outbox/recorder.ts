@@ -63,7 +63,7 @@ export function createRecorder(
         if (most === MOST)
           log.warn(
             { cause: messageOf(error) },
-            "what became of messages could not be recorded, and is kept in memory until it can",
+            "results of attempts could not be recorded, and are kept in memory until they can",
           );
         most = 1;
         writing = 0;

@@ -45,7 +45,7 @@ export function requireSource(
   if (settings !== undefined) return settings;
   throw new HookonceError(
     "unknown_source",
-    `The message is a delivery of source "${source}", which is not in hookonce.toml: add the source again, or discard the message.`,
+    `The event is of the source "${source}", which is not in hookonce.toml. Add the source again, or discard the message.`,
   );
 }
 
@@ -59,7 +59,7 @@ function createFor(settings: SourceSettings): EventAlone {
     if (event === null)
       throw new HookonceError(
         "stored_event_unreadable",
-        `Event "${eventId}" is one of several in its delivery, and the source's batch no longer finds it there.`,
+        `Event "${eventId}" came in a delivery of several events, and the source's batch no longer finds it there. Correct batch in hookonce.toml.`,
       );
     const delivery = inflated({ headers: message.headers, body: message.body });
     const payload = batchOfOne(parse(delivery), event);

@@ -79,7 +79,7 @@ export function createForwardSigner(
 }
 
 const NOT_A_DELIVERY =
-  'The destination has sign = "provider", and the message is not a delivery of a provider: write sign = "standard-webhooks" or sign = "none".';
+  'The destination has sign = "provider", and the message is not an event of a provider: write sign = "standard-webhooks" or sign = "none".';
 
 /**
  * Why deliveries of a source cannot be sent on with `sign = "provider"`, and what to write instead. Undefined if

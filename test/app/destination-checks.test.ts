@@ -120,7 +120,7 @@ describe("retention.payloads", () => {
 
   test("is warned of if the provider may still deliver what is removed", async () => {
     expect(messages((await checked(STRIPE + retention("1d"))).warnings)).toEqual([
-      '6: retention.payloads: 1d is shorter than the 3d for which Stripe may deliver an event again (sources.stripe), so what failed may be gone before its last retry. Write at least "3d"',
+      '6: retention.payloads: 1d is shorter than the 3d for which Stripe may deliver an event again (sources.stripe), so the payload of an event may be removed before its last delivery arrives. Write at least "3d"',
     ]);
   });
 

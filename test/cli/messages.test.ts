@@ -184,7 +184,7 @@ describeUnless(onlyInFullRun(), "messages", () => {
       const source = await command(inbox, "pause", "default");
       expect([source.code, source.stderr]).toEqual([
         1,
-        expect.stringContaining('"default" is a source. Pausing a source is not available yet'),
+        expect.stringContaining('"default" is a source. hookonce can pause a destination'),
       ]);
       const nobody = await command(inbox, "resume", "ap");
       expect([nobody.code, nobody.stderr]).toEqual([1, expect.stringContaining("[unknown_destination]")]);

@@ -413,28 +413,28 @@ on_stop = "term"`),
       app(`command = "./deploy.sh --fast"`),
       [
         6,
-        'destinations.app.command is not a command: write the file and each argument as a text of its own, as in command = ["./deploy.sh", "--fast"]',
+        'destinations.app.command is not a command: write the file and each argument as a separate text, as in command = ["./deploy.sh", "--fast"]',
       ],
     ],
     "an empty command": [
       app(`command = []`),
       [
         6,
-        'destinations.app.command is not a command: write the file and each argument as a text of its own, as in command = ["./deploy.sh", "--fast"]',
+        'destinations.app.command is not a command: write the file and each argument as a separate text, as in command = ["./deploy.sh", "--fast"]',
       ],
     ],
     "a command without a file": [
       app(`command = [""]`),
       [
         6,
-        'destinations.app.command is not a command: write the file and each argument as a text of its own, as in command = ["./deploy.sh", "--fast"]',
+        'destinations.app.command is not a command: write the file and each argument as a separate text, as in command = ["./deploy.sh", "--fast"]',
       ],
     ],
     "a number as an argument": [
       app(`command = ["./x", 5]`),
       [
         6,
-        'destinations.app.command is not a command: write the file and each argument as a text of its own, as in command = ["./deploy.sh", "--fast"]',
+        'destinations.app.command is not a command: write the file and each argument as a separate text, as in command = ["./deploy.sh", "--fast"]',
       ],
     ],
     "a NUL character in an argument": [

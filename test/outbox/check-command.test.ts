@@ -25,7 +25,7 @@ describeUnless(process.platform === "win32" ? "needs file modes" : undefined, "c
 
   test.each([
     [["./gone.sh"], `"./gone.sh" does not exist in FOLDER. Relative paths begin in the inbox folder.`],
-    [["/gone/deploy.sh"], `"/gone/deploy.sh" does not exist.`],
+    [["/gone/deploy.sh"], `"/gone/deploy.sh" does not exist. Correct the path.`],
     [["~/deploy.sh"], `"~/deploy.sh" does not exist: no shell runs it, so write the path without ~.`],
     [
       ["no-such-program"],
@@ -34,7 +34,7 @@ describeUnless(process.platform === "win32" ? "needs file modes" : undefined, "c
     [["good.sh"], `"good.sh" is not in PATH. For the file in the inbox folder, write "./good.sh".`],
     [
       ["./good.sh --prod"],
-      `"./good.sh --prod" does not exist. Make each argument a text of its own: command = ["./good.sh","--prod"]`,
+      `"./good.sh --prod" does not exist. Write each argument as a separate text: command = ["./good.sh","--prod"]`,
     ],
     [["./scripts"], `"./scripts" is a folder. Name the program in it.`],
     [["./plain.sh"], `"./plain.sh" is not executable. Run: chmod +x FOLDER/plain.sh`],

@@ -45,7 +45,7 @@ test("what is refused is kept and written once later, with one warning", async (
   await Promise.all(upTo(20).map((number) => recorder.record(entryOf(number))));
   expect(written.flat().toSorted((a, b) => a - b)).toEqual(upTo(20));
   expect(warned).toEqual([
-    "what became of messages could not be recorded, and is kept in memory until it can",
+    "results of attempts could not be recorded, and are kept in memory until they can",
   ]);
 });
 

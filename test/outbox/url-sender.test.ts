@@ -190,11 +190,11 @@ describe("without an answer", () => {
       (socket) => socket.end("HTTP/1.1 200 OK\r\nX: "),
       /^the connection to HOST was reset, or closed before/,
     ],
-    ["garbage", (socket) => socket.end("SSH-2.0-OpenSSH_9.2\r\n\r\n"), /^what HOST answered is not HTTP$/],
+    ["garbage", (socket) => socket.end("SSH-2.0-OpenSSH_9.2\r\n\r\n"), /^the answer of HOST is not HTTP$/],
     [
       "a switch of protocols",
       (socket) => socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"),
-      /^what HOST answered is not HTTP$/,
+      /^the answer of HOST is not HTTP$/,
     ],
     [
       "headers without end",

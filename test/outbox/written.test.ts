@@ -178,7 +178,7 @@ describe("a handler that enqueues", () => {
     [
       "signed",
       "enqueue_refused",
-      'Nothing can be enqueued to the destination "signed": its messages are signed as their provider signs, and what a handler makes has no provider. Write sign = "standard-webhooks" or sign = "none", or enqueue to another destination.',
+      'A handler cannot write a message to the destination "signed": its messages are signed as their provider signs, and a handler\'s message has no provider. Write sign = "standard-webhooks" or sign = "none" in hookonce.toml, or name another destination.',
     ],
   ])("to %s fails with %s", async (to, code, error) => {
     await using inbox = await shop(enqueueing(to));

@@ -105,7 +105,7 @@ describe('sign = "standard-webhooks"', () => {
     });
     expect(atThatTime(() => verify(new Webhook(secret), request))).toEqual({ mail: 1 });
     const asProvider = sendOn(github.settings, message);
-    expect(await reason(asProvider)).toContain("the message is not a delivery of a provider");
+    expect(await reason(asProvider)).toContain("the message is not an event of a provider");
   });
 
   test.each(["", "whsec_", "whsec_not base64"])("the secret %p is refused", (wrong) => {

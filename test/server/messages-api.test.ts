@@ -380,7 +380,7 @@ describe("a job that sends again", () => {
     const owed = await run(inbox, { action: "resend", to: "app", ids: ["evt_owed"] });
     expect([owed.state, owed.error?.message]).toEqual([
       "failed",
-      'Only events that are done can be sent again, but the event "evt_owed" is unhandled. hookonce apply runs what is owed, and sends it on.',
+      'Owed events cannot be sent to a destination, and the event "evt_owed" is unhandled. hookonce apply runs what is owed, and sends it on.',
     ]);
     await inbox.restart({ files: { "handlers/shop/_any.sql": "select 1;" } });
     await run(inbox, { action: "apply" });
@@ -463,7 +463,10 @@ describe("POST /api/jobs refuses", () => {
   test("a message and a destination that do not exist end the job", async () => {
     await using inbox = await testInbox({ config: CONFIG });
     const message = await run(inbox, { action: "resend", ids: [ours] });
-    expect(message.error).toEqual({ code: "unknown_message", message: `There is no message "${ours}".` });
+    expect(message.error).toEqual({
+      code: "unknown_message",
+      message: `There is no message "${ours}". To list messages: hookonce messages`,
+    });
     const destination = await run(inbox, { action: "resend", to: "ap" });
     expect(destination.error).toEqual({
       code: "unknown_destination",

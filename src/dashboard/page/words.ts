@@ -171,10 +171,10 @@ export function retentionText({
   used_bytes: used,
   discarded,
 }: RetentionJson): string {
-  const limit = max === null ? "" : ` above ${bytesText(max)}, of which ${bytesText(used)} is in use`;
+  const limit = max === null ? "" : ` if more than ${bytesText(max)} is in use (now ${bytesText(used)})`;
   const what =
     ms !== null
-      ? `Payloads are removed after ${spanText(ms)}${max === null ? "" : `, the oldest ones${limit}`}.`
+      ? `Payloads are removed after ${spanText(ms)}${max === null ? "" : `, and the oldest ones${limit}`}.`
       : max !== null
         ? `The oldest payloads are removed${limit}.`
         : "Payloads are kept for ever.";

@@ -4,6 +4,7 @@ import type { columnQueries } from "../handlers/column-queries.ts";
 import { readHandlers } from "../handlers/load.ts";
 import { policy } from "../inbox/decide.ts";
 import { limitLock } from "./child-limits.ts";
+import { enqueueProblemOf } from "./enqueue-problem.ts";
 import { byStoredName } from "./source-rules.ts";
 import { createSources, secretNeeds } from "./sources.ts";
 import { store } from "./store.ts";
@@ -33,10 +34,11 @@ export async function openTrialOf(
   only?: (file: string) => boolean,
   rowQueries?: typeof columnQueries,
 ) {
-  const { sources: configured } = readConfig(folder, secretNeeds, null);
+  const { sources: configured, destinations } = readConfig(folder, secretNeeds, null);
   const { sources } = createSources(configured, Date.now, undefined, false);
   const { migrations } = readUserMigrations(folder);
-  const options = { ...where, migrations, policy, now: Date.now(), rowQueries };
+  const enqueueProblem = enqueueProblemOf(destinations);
+  const options = { ...where, migrations, policy, now: Date.now(), rowQueries, enqueueProblem };
   const trial = await store.openTrial(options);
   if (trial === "copy" || "why" in trial) return trial;
   const folders = [...sources.values()].map(({ handlersOf: of }) => of);

@@ -88,6 +88,7 @@ export function nothingDone(handler: string, event: TriedEvent): TriedJson {
     duration_us: 0,
     reply: null,
     tables: [],
+    messages: [],
     statements: [],
     null_paths: [],
     output: [],

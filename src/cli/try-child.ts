@@ -169,12 +169,22 @@ function aboutIncoming({ source, input: { id, type } }: Incoming) {
   return { source: source.name, event_id: id, type };
 }
 
-function shown({ rowsChanged, durationUs, reply, tables, statements, output, ...read }: ObservedRun) {
+function shown({
+  rowsChanged,
+  durationUs,
+  reply,
+  tables,
+  messages,
+  statements,
+  output,
+  ...read
+}: ObservedRun) {
   return {
     rows_changed: rowsChanged,
     duration_us: durationUs,
     reply: reply === null ? null : { status: reply.status, body: reply.body },
     tables,
+    messages,
     statements,
     null_paths: [...nullPathsIn(read.bound), ...nullColumnPathsIn(read.rowsRead)],
     output,

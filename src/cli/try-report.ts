@@ -1,4 +1,4 @@
-import type { ChangedRow, ChangedRows, RunStatement, ShownValue } from "../engines/trial.ts";
+import type { ChangedRow, ChangedRows, ObservedMessage, RunStatement, ShownValue } from "../engines/trial.ts";
 import type { NullPath } from "../handlers/null-paths.ts";
 import type { TriedJson } from "../http/admin/try-shapes.ts";
 import { counted } from "../logging/counted.ts";
@@ -9,7 +9,17 @@ import { tookText } from "./moments.ts";
 
 /** What a handler did when it was tried, in lines of at most this width. */
 export function tryReport(tried: TriedJson, width: number): string {
-  const { handler, failure, why, tables, statements, null_paths: paths, output, rows_changed: rows } = tried;
+  const {
+    handler,
+    failure,
+    why,
+    tables,
+    messages,
+    statements,
+    null_paths: paths,
+    output,
+    rows_changed: rows,
+  } = tried;
   const text = (...lines: string[]): string => lines.map((line) => wrapped(visible(line), width)).join("\n");
   const parts = [text(`${handler} on ${eventIn(tried)}`)];
   if (why !== null) return [...parts, text(`Not run: ${why}.`)].join("\n");
@@ -22,6 +32,7 @@ export function tryReport(tried: TriedJson, width: number): string {
   // An update to the same values writes a row and changes nothing.
   const unchanged = rows > 0 ? "The rows that it wrote have the values that they had." : "It wrote no row.";
   if (tables.length === 0 && failure === null) parts.push(unchanged);
+  if (messages.length > 0) parts.push(messageLines(messages, width).join("\n"));
   if (paths.length > 0) {
     const title = `warning: ${counted(paths.length, "JSON path")} without a value`;
     parts.push(text(title, ...paths.flatMap((path) => pathLines(path))));
@@ -110,6 +121,16 @@ function cellOf({ before, after, changed, change }: ChangedRow, name: string): s
 
 function textOf(value: ShownValue | undefined): string {
   return value === null || value === undefined ? "NULL" : oneLine(String(value));
+}
+
+function messageLines(messages: readonly ObservedMessage[], width: number): string[] {
+  const rows = messages.map(({ destination, id, body }) => [
+    destination,
+    body === null ? "the event itself" : oneLine(body),
+    id,
+  ]);
+  const table = columns(["to", "body", "message id"], rows, { width: width - 2, flexible: [1, 2] });
+  return ["It would send", ...table.map((line) => `  ${line}`.trimEnd())];
 }
 
 function statementLines(statements: readonly RunStatement[], width: number): string[] {

@@ -146,6 +146,7 @@ export interface TrialOptions {
   readonly now: number;
   /** What to read before a statement of a handler runs. */
   readonly rowQueries?: ((sql: string) => readonly RowQuery[]) | undefined;
+  readonly enqueueProblem?: EngineOptions["enqueueProblem"];
 }
 
 /** An event in the database. */

@@ -60,6 +60,14 @@ export interface ReadRows extends Pick<RunStatement, "sql" | "line"> {
   readonly rows: readonly (readonly (readonly unknown[])[])[];
 }
 
+/** A message that a run would send. */
+export interface ObservedMessage {
+  readonly destination: string;
+  readonly id: string;
+  /** The first line of what a handler enqueued. Null if the event itself would be sent. */
+  readonly body: string | null;
+}
+
 export interface ObservedRun {
   /** Another one than that of the given body if an event with its id is stored. */
   readonly eventId: string;
@@ -73,6 +81,8 @@ export interface ObservedRun {
   readonly reply: Reply | null;
   /** Empty if the handler failed. */
   readonly tables: readonly ChangedRows[];
+  /** At most a hundred. Empty if the handler failed. */
+  readonly messages: readonly ObservedMessage[];
   readonly statements: readonly RunStatement[];
   /** What the statements were given, for the first runs of each. */
   readonly bound: readonly BoundValues[];

@@ -194,6 +194,61 @@ create trigger accounts_insert instead of insert on accounts begin
   }
 });
 
+test("shows the messages that a run would send, and refuses what a delivery would be refused", async () => {
+  const config = `${source("default", 'forward = ["app"]\n')}
+[destinations.app]
+url = "http://127.0.0.1:9/hooks"
+sign = "none"
+[destinations.signed]
+url = "http://127.0.0.1:9/signed"
+[destinations.mail]
+url = "http://127.0.0.1:9/mail"
+sign = "none"
+`;
+  await using inbox = await inboxWith(
+    {
+      "handlers/default/_any.sql":
+        "insert into hookonce_outbox (destination, body, id) values ('mail', 'first' || char(10) || 'second', 'own');",
+      "handlers/default/code.ts": `import { handler } from "hookonce";
+export default handler(({ event, enqueue }) => enqueue("mail", { to: event.payload.to }));
+`,
+      "handlers/default/unknown.sql": "insert into hookonce_outbox (destination, body) values ('mial', 'x');",
+      "handlers/default/refused.sql":
+        "insert into hookonce_outbox (destination, body) values ('signed', 'x');",
+    },
+    config,
+  );
+  const made = expect.stringMatching(/^msg_[a-z2-7]{52}$/) as unknown as string;
+  const inSql = await ran(inbox, "handlers/default/_any.sql");
+  expect(inSql.messages).toEqual([
+    { destination: "app", id: made, body: null },
+    { destination: "mail", id: "own", body: "first" },
+  ]);
+  const inCode = await ran(inbox, "handlers/default/code.ts", { id: "1", to: "ada@example.com" });
+  expect(inCode.messages[1]).toEqual({ destination: "mail", id: made, body: '{"to":"ada@example.com"}' });
+  for (const [name, code] of [
+    ["unknown", "unknown_destination"],
+    ["refused", "enqueue_refused"],
+  ]) {
+    const one = await ran(inbox, `handlers/default/${name}.sql`);
+    expect([one.failure?.code, one.messages]).toEqual([code, []]);
+  }
+  expect(inbox.value("select count(*) from hookonce_messages")).toBe(0);
+  inbox.write({ "event.json": JSON.stringify({ id: "1" }) });
+  const data = join(inbox.folder, "event.json");
+  const { stdout } = await run([
+    "try",
+    "handlers/default/_any.sql",
+    "--data",
+    data,
+    "--folder",
+    inbox.folder,
+  ]);
+  expect(stdout).toMatch(
+    /\nIt would send\n {2}to +body +message id\n {2}app +the event itself +msg_.*\n {2}mail +first +own\n/,
+  );
+});
+
 test("shows the statements of SQL and of TypeScript with rows and time, what it wrote, and its reply", async () => {
   await using inbox = await inboxWith({
     "handlers/default/_any.sql": `\n-- first\nselect * from credits;\n${upsert}\n`,

@@ -47,7 +47,17 @@ export function Try(props: {
 }
 
 function Report({ tried }: { readonly tried: TriedJson }) {
-  const { handler, failure, why, tables, null_paths: paths, statements, output, rows_changed: rows } = tried;
+  const {
+    handler,
+    failure,
+    why,
+    tables,
+    messages,
+    null_paths: paths,
+    statements,
+    output,
+    rows_changed: rows,
+  } = tried;
   if (why !== null) return <p class="warn">○ Not run: {visible(why)}.</p>;
   return (
     <>
@@ -69,6 +79,7 @@ function Report({ tried }: { readonly tried: TriedJson }) {
       {tables.length === 0 && failure === null ? (
         <p>{rows > 0 ? "The rows that it wrote have the values that they had." : "It wrote no row."}</p>
       ) : null}
+      {messages.length === 0 ? null : <Messages messages={messages} />}
       {paths.length === 0 ? null : (
         <div class="why">
           <p class="warn">○ {counted(paths.length, "JSON path")} without a value</p>
@@ -168,6 +179,34 @@ function Rows({
 
 function textOf(value: string | number | null | undefined): string {
   return value === null || value === undefined ? "NULL" : visible(String(value)).slice(0, 300);
+}
+
+function Messages({ messages }: { readonly messages: TriedJson["messages"] }) {
+  return (
+    <div class="rows" tabIndex={0}>
+      <table class="diff">
+        <caption>It would send</caption>
+        <thead>
+          <tr>
+            <th>To</th>
+            <th>Body</th>
+            <th>Message id</th>
+          </tr>
+        </thead>
+        <tbody>
+          {messages.map(({ destination, id, body }) => (
+            <tr key={`${destination} ${id}`}>
+              <td>{visible(destination)}</td>
+              <td>{body === null ? "the event itself" : visible(body)}</td>
+              <td>
+                <code>{visible(id)}</code>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
 }
 
 function Statements({ statements }: { readonly statements: TriedJson["statements"] }) {

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { HookonceError } from "../../errors.ts";
 import type { EventSource, Incoming, Job, Result } from "../engine.ts";
 import type { StoredEvent, Trial, TrialOptions } from "../store.ts";
-import type { ObservedRun } from "../trial.ts";
+import type { ObservedMessage, ObservedRun } from "../trial.ts";
 import { watchChanges, type ChangeWatch } from "./changed-tables.ts";
 import { createEventStore, type EventStore } from "./event-store.ts";
 import { createGates } from "./gate.ts";
@@ -27,7 +27,7 @@ const MAX_COPIED = 2 * 1024 ** 3;
  * the real database, and a check changes nothing.
  */
 export function openTrial(options: TrialOptions): Trial | "copy" | { readonly why: string } {
-  const { place, database, policy } = options;
+  const { place, database } = options;
   let connection: Database;
   if (place === "new") {
     connection = new Database(":memory:", { strict: true });
@@ -58,9 +58,10 @@ export function openTrial(options: TrialOptions): Trial | "copy" | { readonly wh
   const observation = createObservation(connection, () => changes.written(), options.rowQueries);
   const openGate = createGates(connection, observation.access(false));
   const store = createEventStore(connection);
-  const dryJobs = jobsOf(connection, store, policy, createInterruptedRuns(connection));
+  const messages = watchMessages(connection);
+  const dryJobs = jobsOf(connection, store, options, createInterruptedRuns(connection));
   // A handler that hung or ended the process is tried again, because it may have been corrected.
-  const jobs = jobsOf(connection, store, policy, { any: false, find: () => undefined, settle() {} });
+  const jobs = jobsOf(connection, store, options, { any: false, find: () => undefined, settle() {} });
 
   /**
    * What a delivery of an event does, or an apply or a replay of a stored one. It runs whether a newer one was
@@ -111,10 +112,11 @@ export function openTrial(options: TrialOptions): Trial | "copy" | { readonly wh
       let eventId: string;
       try {
         jobs.begin();
+        messages.begin();
         const only = { for: () => handler, files: [] };
         const job = jobFor(event);
         eventId = job.kind === "delivery" ? job.event.input.id : job.eventId;
-        ran = ranOf(() => jobs.run(job, only, new Map()) as Result, changes);
+        ran = ranOf(() => jobs.run(job, only, new Map()) as Result, changes, messages);
       } finally {
         transaction.rollback();
       }
@@ -132,26 +134,59 @@ type TriedJob = Extract<Job, { kind: "delivery" | "apply" | "replay" }>;
 
 type Ran = Omit<ObservedRun, "eventId" | "statements" | "bound" | "rowsRead" | "output">;
 
-function ranOf(run: () => Result, changes: ChangeWatch): Ran {
+function ranOf(run: () => Result, changes: ChangeWatch, messages: MessageWatch): Ran {
   try {
     const { outcome, rowsChanged, durationUs, reply } = run();
     const ran = outcome === "processed";
-    return { ran, error: undefined, rowsChanged, durationUs, reply, tables: ran ? changes.rows() : [] };
+    const wrote = { tables: ran ? changes.rows() : [], messages: messages.written() };
+    return { ran, error: undefined, rowsChanged, durationUs, reply, ...wrote };
   } catch (error) {
-    return { ran: true, error, rowsChanged: 0, durationUs: 0, reply: null, tables: [] };
+    return { ran: true, error, rowsChanged: 0, durationUs: 0, reply: null, tables: [], messages: [] };
   }
 }
 
 function jobsOf(
   connection: Database,
   store: EventStore,
-  policy: TrialOptions["policy"],
+  { policy, enqueueProblem }: Pick<TrialOptions, "policy" | "enqueueProblem">,
   interrupted: InterruptedRuns,
 ): Jobs {
-  const outbox = createOutbox(connection);
+  const outbox = createOutbox(connection, enqueueProblem);
   // Unmarked: the parent of this process watches the run.
   const runs = createHandlerRuns(policy, interrupted, { begin() {}, end() {} }, outbox);
   return createJobs(connection, store, policy, runs, interrupted, outbox);
+}
+
+/** At most so many messages of a run are shown. */
+const MAX_MESSAGES = 100;
+
+/** In characters. */
+const MAX_BODY = 500;
+
+type MessageWatch = ReturnType<typeof watchMessages>;
+
+/** Reads the messages of a run before it is rolled back. */
+function watchMessages(connection: Database) {
+  let last = 0;
+  return {
+    begin(): void {
+      last = Number(connection.query("select coalesce(max(id), 0) from hookonce_messages").values()[0]?.[0]);
+    },
+    written: (): ObservedMessage[] =>
+      connection
+        .query<{ destination: string; id: string; body: Uint8Array | string | null }, [number, number]>(
+          "select destination, message_id as id, body from hookonce_messages where id > ?1 order by id limit ?2",
+        )
+        .all(last, MAX_MESSAGES)
+        .map(({ body, ...message }) =>
+          Object.assign(message, { body: body === null ? null : firstLine(body) }),
+        ),
+  };
+}
+
+function firstLine(body: Uint8Array | string): string {
+  const text = typeof body === "string" ? body : Buffer.from(body.subarray(0, 4 * MAX_BODY)).toString();
+  return (text.trimStart().split("\n", 1)[0] ?? "").slice(0, MAX_BODY).toWellFormed();
 }
 
 function isReady(real: Database, { migrations }: TrialOptions): boolean {

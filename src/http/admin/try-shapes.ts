@@ -1,4 +1,4 @@
-import type { ChangedRows, RunStatement } from "../../engines/trial.ts";
+import type { ChangedRows, ObservedMessage, RunStatement } from "../../engines/trial.ts";
 import type { NullPath } from "../../handlers/null-paths.ts";
 
 /** What a try answers. Like shapes.ts, this file has only types. */
@@ -23,6 +23,8 @@ export interface TriedJson {
   /** What the handler returned in place of the usual answer. */
   readonly reply: { readonly status: number; readonly body: string } | null;
   readonly tables: readonly ChangedRows[];
+  /** The messages that it would send, at most a hundred. */
+  readonly messages: readonly ObservedMessage[];
   readonly statements: readonly RunStatement[];
   readonly null_paths: readonly NullPath[];
   /** What it wrote with `console`. */

@@ -116,8 +116,9 @@ export async function startRetention(
     beginFromFirst(FROM_FIRST_MS);
     const now = clock();
     const before = payloadsMs === null ? null : now - payloadsMs;
+    // Messages come first: they may be the last that needs the payload of an event.
     const steps: Named<RetentionStep>[] = [{ remove: "messages", before, deadBefore: now - DEAD_MS }];
-    if (before !== null) steps.unshift({ remove: "payloads", before }, { remove: "failure bodies", before });
+    if (before !== null) steps.push({ remove: "payloads", before }, { remove: "failure bodies", before });
     let removed = 0;
     let discarded = 0;
     for (const step of steps) {

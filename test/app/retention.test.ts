@@ -127,14 +127,15 @@ test("an event keeps its payload until its message is settled, and delivered mes
   const left = () =>
     inbox.rows("select state from hookonce_messages order by id").map(({ state }) => String(state));
   expect(left()).toEqual(["waiting", "sending", "interrupted", "dead"]);
-  await until(() => bodies(inbox) === 3);
+  // A dead letter can be sent again.
+  await until(() => bodies(inbox) === 4);
   pass(60 * DAY);
   // A dead letter is looked at again within an hour, or after a start.
   await inbox.restart();
   await until(() => left().length === 3);
   expect(left()).toEqual(["waiting", "sending", "interrupted"]);
   expect(inbox.value("select count(*) from hookonce_attempts")).toBe(3);
-  expect(bodies(inbox)).toBe(3);
+  await until(() => bodies(inbox) === 3);
   await inbox.close();
   inbox.rows("update hookonce_messages set state = 'delivered', settled_at = 1");
   await inbox.restart();

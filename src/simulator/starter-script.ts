@@ -16,7 +16,7 @@ export function starterScript(destination: string, what: string): string {
 #   HOOKONCE_MESSAGE_ID   the same at each attempt
 #
 # Exit 0: the message is done. Anything else, or a run that takes longer than the destination's timeout: it runs again
-# later, for three days. The last 4 kB of the output are kept: hookonce messages.
+# later, for three days. The last 4 kB of its output are kept: hookonce messages ID shows them.
 #
 # It may run twice for one event, for example after a power cut. Write it so that this does no harm.
 set -eu

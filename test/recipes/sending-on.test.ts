@@ -76,7 +76,7 @@ describeUnless(onlyInFullRun(), "the README's recipe for an application that Str
     });
     await until(() => events.length > 0);
     expect([application.port, events]).toEqual([port, ["invoice.paid"]]);
-  }, 60_000);
+  }, 180_000);
 });
 
 describeUnless(
@@ -127,6 +127,6 @@ describeUnless(
       expect(await deliver("refs/heads/main")).toContain("200 processed");
       await until(() => existsSync(join(application, "restarted-second")));
       expect(existsSync(join(application, "restarted-first"))).toBe(false);
-    }, 60_000);
+    }, 180_000);
   },
 );

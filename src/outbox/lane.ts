@@ -177,7 +177,7 @@ export function createLane(options: LaneOptions): Lane {
     const outgoing = outgoingOf(stored, readsOf);
     if (outgoing === undefined) return notSent("hopeless", NOTHING_STORED);
     const { kind, source } = outgoing;
-    if (settings.kind === "url" && kind === "event" && readsOf(source) === undefined)
+    if (kind === "event" && readsOf(source) === undefined)
       return { ...notSent("interrupted", sourceGone(source)), retryAfterMs: SOURCE_GONE_MS };
     return sendOnce(outgoing);
   }
@@ -237,7 +237,7 @@ const nothing = (): void => {};
 const NOTHING_STORED = "there is nothing to send: its payload was removed by retention or forget";
 
 const sourceGone = (source: string): string =>
-  `the message cannot be signed, because its event is of the source "${source}", which is not in hookonce.toml: add the source again, or discard the message`;
+  `the message cannot be sent, because its event is of the source "${source}", which is not in hookonce.toml: add the source again, or discard the message`;
 
 function notSent(verdict: AttemptResult["verdict"], error: string): AttemptResult {
   return { verdict, status: null, error, retryAfterMs: null, answer: "", ms: 0 };

@@ -117,7 +117,7 @@ export function eventReport(event: EventDetail, { now }: Display): string {
     settled === null
       ? []
       : [
-          `        ${shortTime(settled.at, now)}  ${settled.outcome === "processed" ? "applied" : settled.outcome}`,
+          `        ${shortTime(settled.at, now)}  ${settled.outcome === "processed" ? "applied" : settled.outcome}${settled.actor === null ? "" : `, ordered by ${visible(settled.actor)}`}`,
         ];
   const after = timeline.filter((entry) => entry.at <= (settled?.at ?? 0)).length;
   for (const [at, entry] of timeline.entries()) {

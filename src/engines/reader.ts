@@ -212,7 +212,7 @@ export interface EventDetail extends ListedEvent {
   /** The first ten and the latest ten. */
   readonly timeline: readonly KeptDelivery[];
   /** When a job applied or closed it last, after it was owed. Null if a delivery did, or none. */
-  readonly settled: Pick<KeptDelivery, "at" | "outcome"> | null;
+  readonly settled: (Pick<KeptDelivery, "at" | "outcome"> & { readonly actor: string | null }) | null;
   readonly failure: (ListedFailure & { readonly stack: string | null }) | null;
   /** The latest delivery with another body. */
   readonly changed: KeptBody | null;

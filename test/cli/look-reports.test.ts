@@ -215,17 +215,17 @@ Payload, 14 bytes
   const copy = { number: 2, at: now, outcome: "duplicate", changed_body: false } as const;
   const applied = detail({
     timeline: [failedFirst, copy],
-    settled: { at: now - 2000, outcome: "processed" },
+    settled: { at: now - 2000, outcome: "processed", actor: "ada" },
     reason: "The handler is mended.",
   });
   expect(eventReport(applied, pipe)).toContain("\nReason: The handler is mended.\n");
   expect(eventReport(applied, pipe)).toContain(`
      1  11-27 11:59:00  failed
-        11-27 11:59:58  applied
+        11-27 11:59:58  applied, ordered by ada
      2  11-27 12:00:00  duplicate
 `);
   expect(eventReport({ ...applied, timeline: [failedFirst] }, pipe)).toContain(
-    "  failed\n        11-27 11:59:58  applied\n",
+    "  failed\n        11-27 11:59:58  applied, ordered by ada\n",
   );
   const owed = detail({
     outcome: "unhandled",

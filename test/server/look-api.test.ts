@@ -268,7 +268,11 @@ describe("GET /api/event", () => {
       ["evt_2", "unhandled", "discarded", "Not for us."],
     ] as const) {
       const body = await stored(id);
-      expect(body).toMatchObject({ outcome: settled, reason, settled: { outcome: settled } });
+      expect(body).toMatchObject({
+        outcome: settled,
+        reason,
+        settled: { outcome: settled, actor: "unknown" },
+      });
       expect(body["timeline"]).toMatchObject([{ number: 1, outcome: first }]);
       expect((body["settled"] as { at: number }).at).toBeGreaterThan(body["last_delivery_at"] as number);
     }

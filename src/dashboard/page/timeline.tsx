@@ -1,6 +1,6 @@
 import type { EventDetail, TimelineEntry } from "../../http/admin/shapes.ts";
 import { Name, Outcome, Time } from "./ui.tsx";
-import { count } from "./words.ts";
+import { count, visible } from "./words.ts";
 
 /** The deliveries of an event, and when it was applied without one. */
 export function Timeline({ event }: { readonly event: EventDetail }) {
@@ -20,6 +20,7 @@ export function Timeline({ event }: { readonly event: EventDetail }) {
         <Time at={settled.at} /> <span>{settled.outcome === "processed" ? "Applied" : "Closed"}</span>{" "}
         <Outcome of={settled.outcome} />
         {settled.outcome === "processed" && handler !== null ? <By handler={handler} /> : null}
+        {settled.actor === null ? null : <span class="quiet">, ordered by {visible(settled.actor)}</span>}
       </li>
     );
   return (

@@ -1,15 +1,21 @@
-import { and, asc, desc, eq, getTableColumns, gt } from "drizzle-orm";
+import { and, asc, desc, eq, getTableColumns, gt, gte, isNull, lte, or } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { Headers, Reply } from "../../event.ts";
 import type { EventDetail, KeptDelivery, Reader } from "../reader.ts";
 import { SETTLED } from "./event-rows.ts";
 import { failureColumns } from "./lists.ts";
 import { handlerNow, isOpen, outcomeNow } from "./outcomes.ts";
+import { jobs } from "./ledger-schema.ts";
+import { REASON } from "./retention.ts";
 import { bodies, changedBodies, deliveries, events, failures, results } from "./schema.ts";
 
 /** Everything that is stored of one event, each part by one look-up. */
 export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
-  function deliveriesOf(source: string, eventId: string): Pick<EventDetail, "timeline" | "settled"> {
+  function deliveriesOf(
+    source: string,
+    eventId: string,
+    reason: string | null,
+  ): Pick<EventDetail, "timeline" | "settled"> {
     const rows = db
       .select({
         number: deliveries.number,
@@ -27,8 +33,28 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
     const settled = rows.find(({ number }) => number === SETTLED);
     return {
       timeline: rows.filter((row) => row !== settled),
-      settled: settled === undefined ? null : { at: settled.at, outcome: settled.outcome },
+      settled:
+        settled === undefined
+          ? null
+          : { at: settled.at, outcome: settled.outcome, actor: actorOf(settled, reason) },
     };
+  }
+
+  /** Who ordered the only job that ran then, since the job itself is not stored with the event. */
+  function actorOf(
+    { at, outcome }: Pick<KeptDelivery, "at" | "outcome">,
+    reason: string | null,
+  ): string | null {
+    if (reason === REASON) return null;
+    const action = outcome === "imported" ? "import" : outcome === "discarded" ? "discard" : "apply";
+    const ran = and(lte(jobs.startedAt, at), or(isNull(jobs.endedAt), gte(jobs.endedAt, at)));
+    const [job, another] = db
+      .select({ actor: jobs.actor })
+      .from(jobs)
+      .where(and(eq(jobs.action, action), ran))
+      .limit(2)
+      .all();
+    return another === undefined ? (job?.actor ?? null) : null;
   }
 
   function failureOf(source: string, eventId: string) {
@@ -111,7 +137,7 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
         element: element === 1,
       },
       isRemoved: false,
-      ...deliveriesOf(source, eventId),
+      ...deliveriesOf(source, eventId, null),
       failure: shown,
       changed: null,
       changedBodies: 0,
@@ -131,7 +157,7 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
       const { id, bodySha256: _sha256, now, ...listed } = event;
       const result = db.select().from(results).where(eq(results.event, id)).get();
       const ran = listed.handler !== null && result !== undefined;
-      const { timeline, settled } = deliveriesOf(source, eventId);
+      const { timeline, settled } = deliveriesOf(source, eventId, result?.reason ?? null);
       const stored = result === undefined ? null : bodyOf(result);
       return {
         ...listed,

@@ -9,6 +9,9 @@ import { readPragma } from "./open.ts";
 /** How many unhandled events retention has discarded, and when it did so last. JSON. */
 export const DISCARDED = "discarded_by_retention";
 
+/** The reason of events that it has discarded. */
+export const REASON = "retention";
+
 /** Up to which row the bodies are counted in `hookonce_stored_bytes`. */
 const COUNTED = "counted_bodies";
 
@@ -116,7 +119,7 @@ export function createRetention(db: Database, store: EventStore, interrupted: In
   }
 
   function discard(source: { readonly name: string }, event: RecordedEvent, at: number): void {
-    store.close(source, event, "discarded", "retention");
+    store.close(source, event, "discarded", REASON);
     store.keepDelivery(source, event.eventId, SETTLED, at, "discarded", false);
     interrupted.settle(source, event.eventId);
   }

@@ -70,6 +70,8 @@ export interface TimelineEntry {
 export interface SettledJson {
   readonly at: number;
   readonly outcome: DeliveryOutcome;
+  /** Who ordered the job; null if no job, or more than one, could have done it then. */
+  readonly actor: string | null;
 }
 
 /** What was delivered. */

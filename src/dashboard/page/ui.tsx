@@ -16,9 +16,9 @@ export function Outcome({ of, short }: { readonly of: DeliveryOutcome; readonly 
   );
 }
 
-/** A name that breaks after its dots and the like, before it breaks inside a word. */
+/** A name that breaks after its dots and the like, before it breaks inside a word. A time does not break. */
 export function Name({ text }: { readonly text: string }) {
-  const parts = visible(text).split(/(?<=[._:/-])/);
+  const parts = visible(text).split(/(?<=[._/-])|(?<=:)(?!\d)/);
   return (
     <>
       {parts.map((part, index) => (

@@ -9,7 +9,7 @@ import type { SendingOptions } from "./sending.ts";
 import type { Services } from "./services.ts";
 
 export interface OutboxOptions extends SendingOptions {
-  /** From here on no message is started, while deliveries are still answered. */
+  /** After its abort no attempt begins. Deliveries are still answered. */
   readonly stop: AbortSignal;
 }
 
@@ -88,7 +88,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     wake: (name) => running?.wake(name),
     async start(services, inbox) {
       starting = loadUntil(inbox);
-      // Commands and requests come to their end while deliveries in flight are still answered.
+      // Requests and commands end while deliveries in flight are still answered.
       stop.addEventListener("abort", () => void end());
       await services.start(() => ({ name: "outbox", stop: end }));
     },

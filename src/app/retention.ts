@@ -5,7 +5,6 @@ import type { Retained, RetentionStep } from "../engines/retention.ts";
 import { messageOf } from "../errors.ts";
 import { passed } from "../outbox/passed.ts";
 import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
-
 import type { Services } from "./services.ts";
 
 export interface RetentionOptions extends Pick<OpenInboxOptions, "log" | "clock">, RetentionPace {
@@ -51,8 +50,8 @@ const KEPT_FREE = 1 / 16;
 const KEPT_FREE_BYTES = 1024 * 1024;
 
 /**
- * What an event needs now may be removable later: a step that begins where the last one ended does not see it. So
- * the steps begin from the first payload again from time to time, in milliseconds.
+ * A payload that an event needs now may be removable later, but a step begins where the last one ended. So the steps
+ * begin from the first payload again after this time, in milliseconds.
  */
 const FROM_FIRST_MS = HOUR_MS;
 const FROM_FIRST_IF_FULL_MS = MINUTE_MS;
@@ -138,7 +137,7 @@ export async function startRetention(
   async function fit(most: number): Promise<void> {
     const reader = await engine.reader();
     const { usedBytes } = await reader.space();
-    // At this rate it is too large at the next look.
+    // If it grows at the same rate, it is too large at the next look.
     const grown = Math.max(0, usedBytes - (lastUsed ?? usedBytes));
     const isFull = usedBytes + grown > most;
     lastUsed = usedBytes;

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { HookonceError, messageOf } from "../errors.ts";
 
-/** How far the events of one place were brought to another one. */
+/** Which events were brought from one place to another. */
 export interface ListenCursor {
   /** Undefined the first time. */
   readonly value: string | undefined;
@@ -49,6 +49,6 @@ function read(path: string): string | undefined {
 function unreadable(path: string, why: string): HookonceError {
   return new HookonceError(
     "file_unreadable",
-    `${path} cannot be read (${why}), so it is not known which events were brought. Remove it, and write --since TIME to begin with the events from then on.`,
+    `${path} cannot be read (${why}), so listen does not know which events it has brought. Remove the file, and choose where to begin with --since TIME.`,
   );
 }

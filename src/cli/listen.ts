@@ -42,7 +42,7 @@ export async function runListen(folder: string, flags: ListenFlags): Promise<num
   const { from: fromFlag, to: toFlag, redact = [], database } = flags;
   if (fromFlag === undefined && toFlag === undefined)
     throw new UsageError(
-      "from where, or to where? --to URL brings the events of this inbox to a URL, and --from URL those of a serve elsewhere to this inbox.",
+      "from where, or to where? --to URL brings the events of this inbox to a URL, and --from URL brings the events of a serve elsewhere into this inbox.",
     );
   const problem = toFlag === undefined ? undefined : urlProblem(toFlag);
   if (problem !== undefined) throw new UsageError(`--to: ${problem}`);
@@ -170,10 +170,7 @@ class Listening {
     const { unsigned } = source;
     if (unsigned !== undefined && !this.#parts.to.takesUnsigned) return this.#skip(event, unsigned);
     if (unsigned !== undefined)
-      this.#once(
-        event.source,
-        `warning: ${unsigned} They are brought with the signature that they came with.`,
-      );
+      this.#once(event.source, `warning: ${unsigned} They keep the signature that they came with.`);
     const made = source.messageOf(event, content);
     if ("problem" in made)
       return this.#skip(event, `the values of --redact cannot be masked, because ${made.problem}`);
@@ -228,7 +225,7 @@ class Listening {
   #warnOfUnfound(): void {
     for (const path of this.#unfound)
       complain(
-        `warning: --redact ${visible(path)} has found nothing in any event so far. Is it spelled right?`,
+        `warning: --redact ${visible(path)} has found nothing in any event so far. Check its spelling.`,
       );
   }
 
@@ -275,7 +272,7 @@ class Listening {
       `${counted(brought, "event")} brought`,
       ...(refused === 0 ? [] : [`${refused} answered with an error`]),
       ...(skipped === 0 ? [] : [`${skipped} skipped`]),
-      ...(gone === 0 ? [] : [`${gone} not stored any more`]),
+      ...(gone === 0 ? [] : [`${gone} no longer stored`]),
     ];
     say(`${parts.join(", ")}. The next hookonce listen goes on after them.`);
   }

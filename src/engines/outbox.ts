@@ -22,7 +22,7 @@ export const isMessageId = (id: string): boolean => /^msg_[a-z2-7]{52}$/.test(id
 export interface DueMessage {
   /** Its row, in the order written. */
   readonly row: number;
-  /** Unix milliseconds: since when its time has come. */
+  /** Unix milliseconds: since when it is due. */
   readonly nextAt: number;
 }
 

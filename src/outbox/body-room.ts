@@ -1,4 +1,4 @@
-/** How many bytes of bodies are being sent at most, but for one message of each destination. */
+/** The most bytes of bodies that are being sent at a time. One message of each destination may exceed it. */
 const TOTAL = 64 * 1024 * 1024;
 
 /**

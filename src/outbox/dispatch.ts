@@ -34,7 +34,7 @@ export interface DispatchOptions {
 /** Sends messages on, until it is stopped. */
 export interface Dispatcher extends OutboxView {
   /**
-   * Starts no message any more. Requests that have begun get some seconds. Commands are ended, or waited for if
+   * Begins no attempt any more. Requests that have begun get some seconds. Commands are ended, or waited for if
    * their destination has `on_stop = "wait"`. Resolves once all results are durable.
    */
   stop(): Promise<void>;
@@ -47,8 +47,8 @@ const POLL_MS = 1000;
 const RECORD_MS = 2000;
 
 /**
- * Each destination has a lane of its own, so that none waits for another. A message is taken in memory only: after
- * a crash it is still waiting, and is sent again with the same id.
+ * Each destination has its own lane, so no destination waits for another. Only the memory says that a message is
+ * being sent: after a crash it is still waiting, and is sent again with the same id.
  */
 export async function startDispatch(options: DispatchOptions): Promise<Dispatcher> {
   const { destinations, reader, write, log, clock } = options;
@@ -70,7 +70,7 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatche
   const ending = { ...options, recorder, stopping: stopping.signal };
   const cut = Map.groupBy(await reader.cutCommands(), ({ destination }) => destination);
   for (const [name, lane] of lanes) void startAfter(cut.get(name) ?? [], lane);
-  // Those of destinations that are not in the config any more are ended, too.
+  // The commands of destinations that are no longer in the config are ended, too.
   for (const [name, left] of cut) if (!lanes.has(name)) void endLeftovers(left, ending);
 
   /** A stop does not wait for it: the next start ends what is left. */
@@ -84,7 +84,7 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatche
     polling ??= adopt().finally(() => (polling = undefined));
   }, POLL_MS);
 
-  /** Makes messages of what other processes have enqueued. */
+  /** Turns rows that other processes have enqueued into messages. */
   async function adopt(): Promise<void> {
     try {
       while (!stopping.signal.aborted && (await reader.hasEnqueued()))

@@ -3,13 +3,13 @@ import type { DueMessage, MaybePromise } from "../engines/outbox.ts";
 /** How many rows are read at a time. Without bodies they are small. */
 const PAGE = 256;
 
-/** The due rows of a destination. None is given out again before what became of it is durable. */
+/** The due rows of a destination. A row is given out again only after the result of its attempt is durable. */
 export interface DueRows {
-  /** The row that has been due longest. Undefined if none is due, as far as was looked. */
+  /** The row that has been due longest. Undefined if the last look found none. */
   next(): Promise<number | undefined>;
   /** The row was not sent, and is the next one again. */
   putBack(row: number): void;
-  /** What became of the row is durable, or nothing is to be done about it. */
+  /** The result of the row's attempt is durable, or there is nothing to do for it. */
   settle(row: number): void;
   /** Other rows may be due by now. */
   lookAgain(): void;

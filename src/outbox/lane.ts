@@ -8,7 +8,7 @@ import { createRate } from "./rate.ts";
 import type { AttemptResult, OutgoingMessage, Sender } from "./sender.ts";
 import type { DestinationActivity } from "./view.ts";
 
-/** A destination, as far as its messages are scheduled. */
+/** What the schedule of a destination's messages depends on. */
 export interface LaneSettings {
   readonly name: string;
   readonly kind: "url" | "command";
@@ -31,7 +31,7 @@ export interface LaneOptions extends Omit<OutcomeOptions, "settings"> {
 
 /** Sends the messages of one destination. */
 export interface Lane {
-  /** Nothing is sent before. */
+  /** Begins to send. */
   start(): void;
   /** Looks for due messages now. */
   wake(): void;
@@ -41,7 +41,7 @@ export interface Lane {
   activity(): DestinationActivity;
   /** Null: it is open. */
   setPaused(paused: DestinationActivity["paused"]): void;
-  /** Starts no message any more, and resolves when those that are being sent have come to an end. */
+  /** Begins no attempt any more. Resolves when those that have begun are over. */
   stop(): Promise<void>;
 }
 
@@ -81,7 +81,7 @@ export function createLane(options: LaneOptions): Lane {
   let started = false;
   let stopped = false;
   let failing = false;
-  /** Whether so many results wait to be recorded that nothing is sent. */
+  /** Whether nothing is sent because too many results wait to be recorded. */
   let isFull = false;
   let timer: NodeJS.Timeout | undefined;
   let pumping: Promise<void> | undefined;

@@ -21,7 +21,7 @@ export interface LeftoverOptions {
 const EVERY_MS = 5000;
 
 /**
- * Ends the commands that an earlier hookonce has started and could not wait for, so that none runs beside the next
+ * Ends the commands that an earlier hookonce started and did not see end, so that none runs beside the next
  * attempt of its message. Resolves when all have ended and their messages may be sent again.
  *
  * @returns whether that is so; false if hookonce stops first

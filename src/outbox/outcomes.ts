@@ -17,7 +17,7 @@ export interface OutcomeOptions {
   readonly random: () => number;
 }
 
-/** What has become of a destination's attempts, and what follows from it. */
+/** Handles the results of a destination's attempts. */
 export interface Outcomes {
   /** Records an attempt, logs it, and pauses or probes the destination. */
   note(message: StoredMessage, result: AttemptResult, sent: Sent): void;
@@ -29,7 +29,7 @@ export interface Outcomes {
 interface Sent {
   /** When the attempt began, in Unix milliseconds. */
   readonly at: number;
-  /** Whether the destination was probed by then. */
+  /** Whether the destination was being probed then. */
   readonly isProbe: boolean;
 }
 

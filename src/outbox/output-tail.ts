@@ -16,8 +16,8 @@ export function keepTail(streams: readonly ReadableStream<Uint8Array>[], maxByte
       for await (const chunk of stream) {
         // Copied, because a part of a chunk would keep all of it in memory.
         tail = Uint8Array.from(Buffer.concat([tail, chunk.subarray(-maxBytes)]).subarray(-maxBytes));
-        // Let others run after each chunk. A command that prints a gigabyte had held them up for 150 ms; now
-        // it is 6 ms.
+        // Let others run after each chunk. Without this, a command that prints a gigabyte holds them up for
+        // 150 ms; with it, for 6 ms.
         await new Promise(setImmediate);
       }
     } catch {

@@ -1,4 +1,4 @@
-/** From so many failed attempts in a row on, a destination is probed. */
+/** After this many failed attempts in a row, a destination is probed. */
 const FAILURES = 10;
 
 /** The pauses between probes, in milliseconds: the first, and the longest. */
@@ -6,8 +6,8 @@ const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 60_000;
 
 /**
- * Spares a destination that fails, and everything that hookonce would do in vain: it gets one message at a time,
- * and pauses between them. One success ends that.
+ * A destination that fails gets one message at a time, with pauses between them, until one is delivered. This
+ * spares the destination, and spares hookonce work in vain.
  */
 export interface Probing {
   readonly isOn: boolean;
@@ -18,7 +18,7 @@ export interface Probing {
   /**
    * An attempt has failed.
    *
-   * @param isProbe false if it began before the destination was probed: then it lengthens no pause
+   * @param isProbe false if it began before the destination was probed: then it does not lengthen the pause
    * @returns whether probing begins
    */
   failed(isProbe: boolean): boolean;

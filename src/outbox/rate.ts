@@ -7,8 +7,8 @@ export interface Rate {
 }
 
 /**
- * Timers are late by some milliseconds. So much is made up for, or a destination would get fewer messages than its
- * rate says.
+ * Timers are some milliseconds late. This much is made up for. Otherwise a destination would get fewer messages
+ * than its rate says.
  */
 const MAX_LATE_MS = 5;
 

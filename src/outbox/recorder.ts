@@ -6,8 +6,8 @@ import type { OutboxLog } from "./log.ts";
 export type WriteEntries = (entries: readonly Entry[]) => Promise<void>;
 
 /**
- * Writes what became of attempts, many in a transaction. What cannot be written now, because the disk is full for
- * example, is kept and written later: a message whose result is lost would be sent again.
+ * Writes the results of attempts, many in a transaction. A result that cannot be written now, for example because
+ * the disk is full, is kept and written later: a message whose result is lost would be sent again.
  */
 export interface Recorder {
   /** Resolves once the entry is durable. Never rejects; never resolves if a stop gives it up. */
@@ -39,7 +39,7 @@ export function createRecorder(
   let pending: Pending[] = [];
   /** How many are being written. */
   let writing = 0;
-  /** After a refusal they are written one by one, so that one that is always refused holds up no other. */
+  /** After a refusal, entries are written one by one, so that a bad entry does not hold up the others. */
   let most = MOST;
   let isRunning = false;
   let ended = false;
@@ -95,7 +95,7 @@ export function createRecorder(
     async end(withinMs) {
       if (isRunning) {
         idle = Promise.withResolvers<void>();
-        // One more try now: meanwhile there may be room.
+        // Try once more: there may be room by now.
         wakeUp?.();
         const timer = setTimeout(() => {
           ended = true;

@@ -1,4 +1,4 @@
-/** A year. A later time is no time that a message waits for, and the sum with the clock stays exact. */
+/** A year. No message waits longer, and the sum with the clock stays exact. */
 const LONGEST_MS = 365 * 24 * 3600 * 1000;
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

@@ -9,8 +9,8 @@ const LONGEST_MS = 3_600_000;
 const MIN_TRIES = 5;
 
 /**
- * A receiver that asks for a longer wait is tried after a day, or a mistaken date would silence a destination for
- * years. In milliseconds.
+ * A receiver that asks for a longer wait is tried after a day. Otherwise a wrong date would silence a destination
+ * for years. In milliseconds.
  */
 const LONGEST_RETRY_AFTER_MS = 86_400_000;
 

@@ -1,4 +1,4 @@
-/** What a running serve knows of its destinations beside the database, and how to steer them. */
+/** What a running serve knows about its destinations that the database does not, and how to steer them. */
 export interface OutboxView {
   /**
    * Whether this process is sending the message of this row now. Only a command's message is stored as `sending`:
@@ -30,7 +30,7 @@ export interface OutboxView {
 export interface DestinationActivity {
   readonly name: string;
   readonly kind: "url" | "command";
-  /** Null if it is open. This survives a restart; all else is of this process. */
+  /** Null if it is open. Only this survives a restart. */
   readonly paused: { readonly reason: string | null; readonly since: number } | null;
   /** Whether it has failed so often that it gets one message at a time. */
   readonly isProbing: boolean;

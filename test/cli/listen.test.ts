@@ -337,7 +337,7 @@ describeUnless(onlyInFullRun(), "hookonce listen", () => {
     const text = listening.text();
     expect(text.match(/note: events of source "shop" are skipped/g)).toHaveLength(1);
     expect(text).toMatch(/not stored +stripe +paid +gone/);
-    expect(text).toContain("1 event brought, 2 skipped, 1 not stored any more.");
+    expect(text).toContain("1 event brought, 2 skipped, 1 no longer stored.");
     expect(mine.url).not.toBe("");
   });
 

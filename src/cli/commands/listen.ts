@@ -9,7 +9,7 @@ export const listen = defineCommand<[], ListenFlags>({
   group: "Write handlers",
   summary: "Bring live events here, signed again",
   description:
-    "Bring the events of a running serve to a URL or into this inbox, signed again with the secrets of this folder. Every event that was verified and whose body is stored is brought once, whatever its outcome, in the order received. The first run begins with the events from then on, and each later run goes on where the last one ended. An event counts as brought once the receiver has answered, whatever it answers. It is sent again until there is an answer.",
+    "Bring the events of a running serve to a URL or into this inbox, signed again with the secrets of this folder. Every verified event whose body is stored is brought once, whatever its outcome, in the order received. The first run brings the events that arrive from then on, and each later run goes on where the last one ended. An event is sent again until the receiver answers, whatever the answer is.",
   options: [
     new Option(
       "--from <url>",

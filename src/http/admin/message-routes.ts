@@ -12,7 +12,7 @@ import { destinationState, messageQuery, messagesQuery } from "./requests.ts";
 import { needs, refuseRequest, type AdminEnv } from "./routing.ts";
 import type { List } from "./shapes.ts";
 
-/** More messages of a destination are not under way at a time. */
+/** At most this many messages of a destination are being sent at a time. */
 const MAX_SENDING = 512;
 
 /** What is sent on: messages, and the states of destinations. */

@@ -28,7 +28,7 @@ export interface MessagePosition {
 }
 
 /** How many messages are read at once. */
-const PAGE = 64;
+const PAGE = 512;
 
 const UNSENT: ReadonlySet<MessageState> = new Set(["waiting", "interrupted", "dead"]);
 

@@ -14,6 +14,21 @@ export const LISTED = `m.id as row, m.message_id as id, m.destination, m.source,
   m.attempts, m.created_at as createdAt, m.next_at as nextAt, m.settled_at as settledAt,
   m.last_status as lastStatus, m.last_error as lastError, m.reason`;
 
+/** How many rows in a rare state are read at once. */
+const READ_AT_ONCE = 500;
+
+type Direction = "desc" | "asc";
+
+interface Range {
+  readonly after: number;
+  readonly until: number;
+}
+
+const BEYOND: Readonly<Record<Direction, string>> = {
+  desc: "m.id < ?1 and m.id >= ?2",
+  asc: "m.id > ?1 and m.id <= ?2",
+};
+
 /** Lists of messages, a page at a time. */
 export function messageLists(
   connection: Database,
@@ -21,33 +36,67 @@ export function messageLists(
   /** @param direction of the rows: the newest first, or in the order written */
   function pageOf(
     filter: MessageFilter,
-    { after, until }: { readonly after: number; readonly until: number },
-    direction: "desc" | "asc",
+    range: Range,
+    direction: Direction,
     limit: number,
   ): { items: readonly ListedMessage[]; next: number | undefined } {
-    const isDown = direction === "desc";
+    if (filter.state !== undefined && RARE.includes(filter.state))
+      return rarePage(filter, range, direction, limit);
+    const { after, until } = range;
+    const beyond = BEYOND[direction];
     const { conditions, values } = conditionsOf(filter);
-    const isRare = filter.state !== undefined && RARE.includes(filter.state);
-    const beyond = isDown ? "m.id < ?1 and m.id >= ?2" : "m.id > ?1 and m.id <= ?2";
     // Only so many rows are looked at, or a filter that fits none would read the whole table.
-    const end = isRare
-      ? undefined
-      : (connection
-          .query(
-            `select m.id from hookonce_messages m where ${beyond} order by m.id ${direction} limit 1 offset ?3`,
-          )
-          .values(after, until, MAX_LOOKED_AT)[0]?.[0] as number | undefined);
+    const end = connection
+      .query(
+        `select m.id from hookonce_messages m where ${beyond} order by m.id ${direction} limit 1 offset ?3`,
+      )
+      .values(after, until, MAX_LOOKED_AT)[0]?.[0] as number | undefined;
     // The row at the end belongs to the next page.
-    const last = end === undefined ? until : isDown ? end + 1 : end - 1;
+    const last = end === undefined ? until : direction === "desc" ? end + 1 : end - 1;
     const items = connection
       .query<ListedMessage, (string | number)[]>(
-        `select ${LISTED} from hookonce_messages m ${isRare ? "indexed by hookonce_messages_state" : "not indexed"}
-         where ${[beyond, ...(isRare ? [IS_RARE] : []), ...conditions].join(" and ")}
-         order by m.id ${direction} limit ${limit}`,
+        `select ${LISTED} from hookonce_messages m not indexed
+         where ${[beyond, ...conditions].join(" and ")} order by m.id ${direction} limit ${limit}`,
       )
       .all(after, last, ...values)
       .map(shown);
     const next = items.length === limit ? items.at(-1)?.row : end === undefined ? undefined : last;
+    return { items, next };
+  }
+
+  /**
+   * Finds the rows in the index of what is rare, and reads them in its order until there are enough. Sorting whole
+   * rows took 350 ms for 30,000 dead messages.
+   */
+  function rarePage(
+    filter: MessageFilter,
+    { after, until }: Range,
+    direction: Direction,
+    limit: number,
+  ): { items: readonly ListedMessage[]; next: number | undefined } {
+    const { state = "", destination } = filter;
+    const rows = connection
+      .query(
+        `select m.id from hookonce_messages m indexed by hookonce_messages_state
+         where m.state = ?3 and ${IS_RARE} and ${BEYOND[direction]} and (?4 is null or m.destination = ?4)
+         order by m.id ${direction} limit ${MAX_LOOKED_AT + 1}`,
+      )
+      .values(after, until, state, destination ?? null)
+      .map(([id]) => id as number);
+    const looked = rows.slice(0, MAX_LOOKED_AT);
+    const { conditions, values } = conditionsOf(filter);
+    const items: ListedMessage[] = [];
+    for (let at = 0; at < looked.length && items.length < limit; at += READ_AT_ONCE) {
+      const some = connection
+        .query<ListedMessage, (string | number)[]>(
+          `select ${LISTED} from json_each(?1) j join hookonce_messages m on m.id = j.value
+           where ${conditions.join(" and ")} order by m.id ${direction} limit ?2`,
+        )
+        .all(JSON.stringify(looked.slice(at, at + READ_AT_ONCE)), limit - items.length, ...values);
+      items.push(...some.map(shown));
+    }
+    const next =
+      items.length === limit ? items.at(-1)?.row : rows.length > looked.length ? looked.at(-1) : undefined;
     return { items, next };
   }
 

@@ -175,3 +175,22 @@ source  provider  path             last delivery  last hour  p95
 stripe  Stripe    /webhook/stripe  8 s ago        12         0.5 ms
 `);
 });
+
+test("status says what retention removes, and how many events it has discarded", () => {
+  const lines = (more: Partial<StatusJson["retention"]>): string[] => {
+    const report = statusReport({ ...status, retention: { ...status.retention, ...more } }, 80).split("\n");
+    return report.slice(report.findIndex((line) => line.startsWith("Retention")));
+  };
+  expect(lines({})).toEqual(["Retention: off. Payloads are kept for ever."]);
+  expect(lines({ payloads_ms: 90 * 86_400_000 })).toEqual(["Retention: payloads are removed after 90d."]);
+  expect(lines({ max_bytes: 2 * 1024 ** 3, used_bytes: 1_300_000_000 })).toEqual([
+    "Retention: the oldest payloads are removed if more than 2 GiB is in use (now 1240 MiB).",
+  ]);
+  const last = status.now - 3 * 86_400_000;
+  expect(
+    lines({ payloads_ms: 3_600_000, max_bytes: 1024 ** 2, discarded: 12, last_discarded_at: last }),
+  ).toEqual([
+    "Retention: payloads are removed after 1h, the oldest ones if more than 1 MiB is in use (now 4 KiB).",
+    "12 unhandled events were discarded by retention, the last 3 d ago: only ids are left.",
+  ]);
+});

@@ -654,6 +654,28 @@ describeUnless(onlyInFullRun(), "tries that take longer", () => {
     ]);
   });
 
+  test("an event whose payload retention has removed is not tried, and says so", async () => {
+    await using inbox = await inboxWith({ "handlers/default/paid.sql": upsert });
+    const handler = "default/paid.sql";
+    for (const id of ["1", "2"]) await inbox.deliver({ id, type: "paid", customer: "ada", cents: 1 });
+    const last = { handler, on: { from: "last", count: 5 } } as const;
+    const triedIds = async () => (await tried(inbox, last)).items.map(({ event_id: id }) => id);
+    expect(await triedIds()).toEqual(["2", "1"]);
+    inbox.rows("delete from hookonce_bodies where id = 1");
+    expect(await triedIds()).toEqual(["2"]);
+    const stored = { handler, on: { from: "stored", eventId: "1" } } as const;
+    const refused = (request: TryRequest) =>
+      tried(inbox, request).then(
+        () => "it was tried",
+        (error: unknown) => String(error),
+      );
+    expect(await refused(stored)).toContain('The payload of the event "1" was removed by retention.');
+    inbox.rows("delete from hookonce_bodies");
+    expect(await refused(last)).toContain(
+      "The payloads of the events that run handlers/default/paid.sql were removed by retention. Try it with --sample paid, or with --data FILE.",
+    );
+  });
+
   test("pending migrations are applied to a copy only", async () => {
     await using inbox = await inboxWith({ "handlers/default/paid.sql": upsert });
     const before = dump(inbox.databasePath);

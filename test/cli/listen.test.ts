@@ -341,6 +341,39 @@ describeUnless(onlyInFullRun(), "hookonce listen", () => {
     expect(mine.url).not.toBe("");
   });
 
+  test("an event that cannot be signed again goes to a URL as it came, with a warning, and not into an inbox", async () => {
+    const linear = '[sources.issues]\nprovider = "linear"\nsecret = "env:STRIPE"\n';
+    using far = folderOf(SECRETS.far, linear);
+    using near = folderOf(SECRETS.near, linear);
+    await using server = await serve(far.path);
+    await using mine = await serve(near.path);
+    const token = await tokenIn(far);
+    const body = JSON.stringify({ action: "create", type: "Issue", webhookTimestamp: Date.now() });
+    const signature = new Bun.CryptoHasher("sha256", SECRETS.far).update(body).digest("hex");
+    const headers = {
+      "content-type": "application/json",
+      "linear-signature": signature,
+      "linear-delivery": "d_1",
+    };
+    const { status } = await fetch(`${server.url}/webhook/issues`, { method: "POST", body, headers });
+    expect(status).toBe(200);
+    await using app = application();
+    await using there = listen(
+      near,
+      ["--from", await pageOf(server), "--to", app.url, "--since", "1h"],
+      token,
+    );
+    await using here = listen(near, ["--from", await pageOf(server), "--since", "1h"], token);
+    await Promise.all([there.until("  d_1\n"), here.until("  d_1\n")]);
+    expect(app.got.map((one) => one.headers["linear-signature"])).toEqual([signature]);
+    const why =
+      'Deliveries of source "issues" cannot be signed again, because their provider signs a time inside the body';
+    expect(there.text()).toContain(`warning: ${why}`);
+    expect(here.text()).toContain(`note: events of source "issues" are skipped: ${why}`);
+    expect((await run(["events", "--folder", near.path])).stdout).toBe("No events yet.\n");
+    expect(mine.url).not.toBe("");
+  });
+
   test("ends if the token is wrong, or the database at the other end is another one", async () => {
     using far = folderOf(SECRETS.far);
     using near = folderOf(SECRETS.near);

@@ -190,7 +190,7 @@ test("status says what retention removes, and how many events it has discarded",
   expect(
     lines({ payloads_ms: 3_600_000, max_bytes: 1024 ** 2, discarded: 12, last_discarded_at: last }),
   ).toEqual([
-    "Retention: payloads are removed after 1h, the oldest ones if more than 1 MiB is in use (now 4 KiB).",
-    "12 unhandled events were discarded by retention, the last 3 d ago: only ids are left.",
+    "Retention: payloads are removed after 1h, and the oldest ones if more than 1 MiB is in use (now 4 KiB).",
+    "Retention discarded 12 unhandled events, the last one 3 d ago. The payloads are gone; ids and types are left.",
   ]);
 });

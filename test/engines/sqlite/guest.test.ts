@@ -47,7 +47,10 @@ function inboxOn({ path }: App, more = ""): Promise<TestInbox> {
   return testInbox({ config: `database = "${path}"\n${more}${SOURCE}`, files: HANDLER });
 }
 
-/** The settings and objects that belong to the application. */
+/**
+ * The settings and objects that belong to the application. SQLite makes the table sqlite_sequence for row ids that are
+ * never used again: those of messages. The rows in it that are not hookonce's belong to the application.
+ */
 function ownOf(db: Database): Record<string, unknown> {
   const pragma = (name: string): unknown => db.prepare(`pragma ${name}`).values()[0]?.[0];
   return {
@@ -59,10 +62,20 @@ function ownOf(db: Database): Record<string, unknown> {
     journal_mode: pragma("journal_mode"),
     objects: db
       .prepare(
-        "select type, name, sql from sqlite_schema where name not like '%hookonce\\_%' escape '\\' order by name",
+        `select type, name, sql from sqlite_schema
+         where name not like '%hookonce\\_%' escape '\\' and name <> 'sqlite_sequence' order by name`,
       )
       .values(),
+    sequences: sequencesIn(db),
   };
+}
+
+function sequencesIn(db: Database): unknown[] {
+  const made = db.prepare("select 1 from sqlite_schema where name = 'sqlite_sequence'").values();
+  if (made.length === 0) return [];
+  return db
+    .prepare("select name, seq from sqlite_sequence where name not like 'hookonce\\_%' escape '\\'")
+    .values();
 }
 
 describe("in a database that hookonce did not create", () => {

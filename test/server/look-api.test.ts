@@ -77,7 +77,7 @@ export default handler(() => {
         "handlers/shop/invoice.paid.sql:1",
         "NOT NULL constraint failed: credits.cents",
       ],
-      "handlers/shop/thrown.ts": ["handlers/shop/thrown.ts:3", "one\\u0000two"],
+      "handlers/shop/thrown.ts": ["handlers/shop/thrown.ts:3", "one\0two"],
     });
   }
   const found = await get(inbox, "/api/failures?group=none&search=two");

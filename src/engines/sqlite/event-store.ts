@@ -1,8 +1,8 @@
 import type { Database } from "bun:sqlite";
-import { HookonceError } from "../../errors.ts";
+import { HookonceError, messageOf } from "../../errors.ts";
 import type { Headers, Outcome, Reply } from "../../event.ts";
 import type { EventSource, HandlerInput, Incoming, LoadedHandler } from "../engine.ts";
-import { storedError } from "./error-text.ts";
+import { stackWithPlace } from "../error-place.ts";
 import type { RecordedOutcome } from "../reader.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
 import { ownBytes, sha256 } from "./event-bytes.ts";
@@ -98,7 +98,8 @@ export function createEventStore(db: Database) {
       failed.type,
       handler?.file ?? null,
       codeOf(error),
-      ...storedError(error),
+      messageOf(error),
+      stackWithPlace(error),
       failed.receivedAt,
       failed.headersJson,
       failed.body,
@@ -300,7 +301,15 @@ export function createEventStore(db: Database) {
     /** Another run of a failure has failed, and it was no delivery. */
     failAgain(source: SourceName, eventId: string, handler: FailedHandler, error: unknown): void {
       const { file = null, hash = null } = handler ?? {};
-      sql.failAgain.run(source.name, eventId, file, codeOf(error), ...storedError(error), hash);
+      sql.failAgain.run(
+        source.name,
+        eventId,
+        file,
+        codeOf(error),
+        messageOf(error),
+        stackWithPlace(error),
+        hash,
+      );
     },
 
     /** Sets when hookonce itself runs a failure again. */

@@ -5,6 +5,7 @@ import type {
   KeptBody,
   ListedEvent,
   ListedFailure,
+  StackedFailure,
 } from "../../engines/reader.ts";
 import { hasTooManyParts } from "./json-size.ts";
 import type {
@@ -39,30 +40,43 @@ function placeIn(stack: string | null | undefined): string | null {
   return /^\s*at .*?\b(handlers\/[\w./-]+:\d+)/m.exec(stack ?? "")?.[1] ?? null;
 }
 
-/** @param stack null or undefined if there is none */
-export function failureJson(failure: ListedFailure, stack: string | null | undefined): FailureJson {
+type Whole = Pick<StackedFailure, "error" | "stack">;
+
+/** The beginning of a message, as lists have it. SQLite ends it at the first NUL. */
+function beginOf(listed: string, whole: Whole | undefined): string {
+  if (whole?.error.includes("\0") !== true) return listed;
+  return Array.from(whole.error.slice(0, 2 * SHOWN))
+    .slice(0, SHOWN)
+    .join("");
+}
+
+/** How many characters of a message a list has. */
+const SHOWN = 500;
+
+/** @param whole undefined if it was settled meanwhile */
+export function failureJson(failure: ListedFailure, whole: Whole | undefined): FailureJson {
   return {
     source: failure.source,
     event_id: failure.eventId,
     type: failure.type,
     handler: failure.handler,
     code: failure.code,
-    error: failure.error,
-    at: placeIn(stack),
+    error: beginOf(failure.error, whole),
+    at: placeIn(whole?.stack),
     attempts: failure.attempts,
     first_at: failure.firstAt,
     last_at: failure.lastAt,
   };
 }
 
-/** @param stack of its latest failure */
-export function groupJson(group: StoredGroup, stack: string | null | undefined): FailureGroup {
+/** @param whole its latest failure */
+export function groupJson(group: StoredGroup, whole: Whole | undefined): FailureGroup {
   return {
     source: group.source,
     handler: group.handler,
     code: group.code,
-    error: group.error,
-    at: placeIn(stack),
+    error: beginOf(group.error, whole),
+    at: placeIn(whole?.stack),
     count: group.count,
     types: group.types,
     first_at: group.firstAt,
@@ -131,7 +145,12 @@ function detailJson(
 }
 
 function failureDetail(failure: NonNullable<StoredEvent["failure"]>): FailureDetail {
-  return { ...failureJson(failure, failure.stack), stack: failure.stack, next_at: failure.nextAt };
+  return {
+    ...failureJson(failure, undefined),
+    at: placeIn(failure.stack),
+    stack: failure.stack,
+    next_at: failure.nextAt,
+  };
 }
 
 function storedJson(body: KeptBody, payload: string | null): StoredJson {

@@ -1,7 +1,7 @@
 import { zValidator } from "@hono/zod-validator";
 import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
-import type { Reader } from "../../engines/reader.ts";
+import type { Reader, StackedFailure } from "../../engines/reader.ts";
 import { payloadRemoved } from "../../engines/retention.ts";
 import { HookonceError } from "../../errors.ts";
 import { readNewest, readNumber, writeNewest } from "./cursors.ts";
@@ -69,12 +69,12 @@ export function createEventRoutes(inbox: AdminInbox) {
         const { groups, capped } = await reader.failureGroups({ source: filter.source }, MAX_GROUPED);
         const to = from + limit;
         const shown = groups.slice(from, to);
-        const stacks = await stacksOf(
+        const wholes = await wholesOf(
           reader,
           shown.map(({ source, latestEventId: eventId }) => ({ source, eventId })),
         );
         return c.json({
-          items: shown.map((group, at) => groupJson(group, stacks[at])),
+          items: shown.map((group, at) => groupJson(group, wholes[at])),
           next: to < groups.length ? String(to) : null,
           total: groups.length,
           capped,
@@ -82,9 +82,9 @@ export function createEventRoutes(inbox: AdminInbox) {
       }
       const after = readNewest(cursor);
       const { items, next } = await pace(filter, () => reader.failures(filter, after, limit));
-      const stacks = await stacksOf(reader, items);
+      const wholes = await wholesOf(reader, items);
       return c.json({
-        items: items.map((failure, at) => failureJson(failure, stacks[at])),
+        items: items.map((failure, at) => failureJson(failure, wholes[at])),
         next: writeNewest(next),
       } satisfies List<FailureJson>);
     })
@@ -102,16 +102,16 @@ export function createEventRoutes(inbox: AdminInbox) {
 /** How many stacks are read at once, in 1 ms: each may have 64 KiB. */
 const STACKS = 25;
 
-async function stacksOf(
+async function wholesOf(
   reader: Reader,
   failures: readonly { readonly source: string; readonly eventId: string }[],
-): Promise<(string | null | undefined)[]> {
-  const stacks: (string | null | undefined)[] = [];
+): Promise<(StackedFailure | undefined)[]> {
+  const wholes: (StackedFailure | undefined)[] = [];
   for (const { source, eventId } of failures) {
-    stacks.push((await reader.failure(source, eventId))?.stack);
-    if (stacks.length % STACKS === 0) await Bun.sleep(0);
+    wholes.push(await reader.failure(source, eventId));
+    if (wholes.length % STACKS === 0) await Bun.sleep(0);
   }
-  return stacks;
+  return wholes;
 }
 
 /** @throws HookonceError `unknown_event`, or `ambiguous_event` if several sources have it and none is named */

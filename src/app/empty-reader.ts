@@ -35,6 +35,7 @@ export const EMPTY: Reader = {
   unendedJobs: () => [],
   job: () => undefined,
   dueMessages: () => [],
+  messageBytes: () => 0,
   nextDue: () => null,
   message: () => undefined,
   hasEnqueued: () => false,

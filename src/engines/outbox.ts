@@ -153,6 +153,8 @@ export interface OutboxReader {
   dueMessages(destination: string, now: number, limit: number): MaybePromise<readonly DueMessage[]>;
   /** When the next message of a destination is to be sent; null if none waits. */
   nextDue(destination: string): MaybePromise<number | null>;
+  /** How large the body of a message is. It reads no body. 0 if nothing is stored of it. */
+  messageBytes(row: number): MaybePromise<number>;
   /** Undefined if it does not exist any more. */
   message(row: number): MaybePromise<StoredMessage | undefined>;
   /** Whether another process has inserted rows into the view `hookonce_outbox`. */

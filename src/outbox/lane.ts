@@ -57,6 +57,9 @@ const AT_ONCE = 8;
 /** How many results may wait to be recorded. Each has up to 4 kB of an answer. */
 const MAX_UNRECORDED = 512;
 
+/** How many rows that cannot be read are left out. If there are more, the database is the reason. */
+const MAX_LEFT_OUT = 64;
+
 /** How long an attempt goes on after a stop, in milliseconds: a request, and a command that is waited for. */
 const REQUEST_GRACE_MS = 3000;
 const COMMAND_GRACE_MS = 10_000;
@@ -83,6 +86,10 @@ export function createLane(options: LaneOptions): Lane {
   let failing = false;
   /** Whether nothing is sent because too many results wait to be recorded. */
   let isFull = false;
+  /** Whether the next message waits until there is room for its body. */
+  let waitsForRoom = false;
+  /** Rows that could not be read, until they are tried again. */
+  const leftOut = new Set<number>();
   let timer: NodeJS.Timeout | undefined;
   let pumping: Promise<void> | undefined;
   let again = false;
@@ -120,37 +127,75 @@ export function createLane(options: LaneOptions): Lane {
 
   /** @returns how long to wait before the next one, in milliseconds; 0 if it may be started now */
   async function startNext(): Promise<number> {
-    isFull = rows.taken - flights.size >= MAX_UNRECORDED;
-    if (!isOpen() || isFull || flights.size >= slots()) return POLL_MS;
+    isFull = rows.taken - flights.size - leftOut.size >= MAX_UNRECORDED;
+    if (!isOpen() || isFull || waitsForRoom || flights.size >= slots()) return POLL_MS;
     const waitMs = Math.max(rate.waitMs(), probing.waitMs());
     if (waitMs > 0) return waitMs;
     const row = await rows.next();
     if (row === undefined) return nextLook();
+    return startRow(row);
+  }
+
+  async function startRow(row: number): Promise<number> {
+    let giveBack: (() => void) | undefined;
     let stored: StoredMessage | undefined;
     try {
+      // Reading 20 MB takes 80 ms, so the room is asked for first.
+      giveBack = room.take(name, await reader.messageBytes(row));
+      if (giveBack === undefined) {
+        rows.putBack(row);
+        waitForRoom();
+        return POLL_MS;
+      }
       stored = await reader.message(row);
     } catch (error) {
-      rows.putBack(row);
-      throw error;
+      giveBack?.();
+      giveUp(row, error);
+      return 0;
     }
     // It may have been paused, and the message discarded, while it was read.
     if (!isOpen()) {
+      giveBack();
       rows.putBack(row);
       return POLL_MS;
     }
     if (stored === undefined || (stored.state !== "waiting" && stored.state !== "interrupted")) {
+      giveBack();
       rows.settle(row);
       return 0;
-    }
-    const giveBack = room.take(name, (stored.enqueued ?? stored.delivery)?.body.byteLength ?? 0);
-    if (giveBack === undefined) {
-      rows.putBack(row);
-      room.whenFree(wake);
-      return POLL_MS;
     }
     rate.take();
     void send(stored, giveBack);
     return 0;
+  }
+
+  function waitForRoom(): void {
+    waitsForRoom = true;
+    room.whenFree(() => {
+      waitsForRoom = false;
+      wake();
+    });
+  }
+
+  /** Goes on without a row that cannot be read. Rejects if that is likely to be true of all of them. */
+  function giveUp(row: number, error: unknown): void {
+    // What is stored is not what it must be, and will not be later.
+    if (error instanceof SyntaxError || error instanceof TypeError)
+      return outcomes.refuse(row, unreadable(error));
+    if (stopped || leftOut.size >= MAX_LEFT_OUT) {
+      rows.putBack(row);
+      throw error;
+    }
+    log.warn(
+      { destination: name, cause: messageOf(error) },
+      "a message could not be read, and is tried later",
+    );
+    leftOut.add(row);
+    setTimeout(() => {
+      leftOut.delete(row);
+      rows.settle(row);
+      wake();
+    }, AFTER_ERROR_MS).unref();
   }
 
   async function nextLook(): Promise<number> {
@@ -174,9 +219,15 @@ export function createLane(options: LaneOptions): Lane {
   }
 
   async function attempt(stored: StoredMessage): Promise<AttemptResult> {
-    const outgoing = outgoingOf(stored, readsOf);
+    let outgoing: OutgoingMessage | undefined;
+    try {
+      outgoing = outgoingOf(stored, readsOf);
+    } catch (error) {
+      return notSent("hopeless", unreadable(error));
+    }
     if (outgoing === undefined) return notSent("hopeless", NOTHING_STORED);
     const { kind, source } = outgoing;
+    // A URL's message is signed as the source says, and a command's body may be a part of a batch.
     if (kind === "event" && readsOf(source) === undefined)
       return { ...notSent("interrupted", sourceGone(source)), retryAfterMs: SOURCE_GONE_MS };
     return sendOnce(outgoing);
@@ -235,6 +286,8 @@ const SOURCE_GONE_MS = 3_600_000;
 const nothing = (): void => {};
 
 const NOTHING_STORED = "there is nothing to send: its payload was removed by retention or forget";
+
+const unreadable = (error: unknown): string => `what is stored of it cannot be read: ${messageOf(error)}`;
 
 const sourceGone = (source: string): string =>
   `the message cannot be sent, because its event is of the source "${source}", which is not in hookonce.toml: add the source again, or discard the message`;

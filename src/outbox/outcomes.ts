@@ -21,6 +21,8 @@ export interface OutcomeOptions {
 export interface Outcomes {
   /** Records an attempt, logs it, and pauses or probes the destination. */
   note(message: StoredMessage, result: AttemptResult, sent: Sent): void;
+  /** Makes a message dead that cannot be read. */
+  refuse(row: number, why: string): void;
   readonly probing: Probing;
   paused: DestinationActivity["paused"];
   activity(sending: number): DestinationActivity;
@@ -117,6 +119,23 @@ export function createOutcomes(
       probe(result, isProbe);
       if (verdict === "gone") pause(error ?? "answered 410");
       const entry: Entry = { entry: "attempt", message: row, at, ms, status, error, answer, next };
+      void recorder.record(entry).then(() => onSettled(row));
+    },
+    refuse(row, why) {
+      log.error(
+        { destination: name, row, cause: why },
+        "a message is dead: it was not delivered, and is kept",
+      );
+      const entry: Entry = {
+        entry: "attempt",
+        message: row,
+        at: clock(),
+        ms: 0,
+        status: null,
+        error: why,
+        answer: "",
+        next: { state: "dead" },
+      };
       void recorder.record(entry).then(() => onSettled(row));
     },
     activity: (sending) => ({

@@ -145,6 +145,40 @@ describe("a message", () => {
     expect(message(inbox)).toMatchObject({ state: "delivered", last_error: null });
   });
 
+  test("that cannot be read is dead, and those after it are sent", async () => {
+    await using app = receiveMessages(BUSY);
+    const { inbox, pass, deliver } = await sending({ app: to(app) });
+    await using _ = inbox;
+    await deliver("e1");
+    await until("it has failed", () => message(inbox).attempts === 1);
+    {
+      using other = new Database(inbox.databasePath);
+      other.run("update hookonce_bodies set headers = 'no JSON'");
+    }
+    app.answer = () => new Response("ok");
+    pass(2 * SECOND);
+    await until("it is dead", () => message(inbox).state === "dead");
+    expect(message(inbox).last_error).toStartWith("what is stored of it cannot be read: ");
+    await deliver("e2");
+    await until("the other is delivered", () => states(inbox, "app")["delivered"] === 1);
+  });
+
+  test("to a command waits while its source is gone from the config", async () => {
+    const command = { app: 'command = ["false"]' };
+    const { inbox, deliver } = await sending(command);
+    await using _ = inbox;
+    await deliver("e1");
+    await until("it has failed", () => message(inbox).attempts === 1);
+    const config = configOf(command).replace("sources.default]", "sources.other]");
+    await inbox.restart({ config, open: { acceptIdChange: true } });
+    await until("it was looked at", () => message(inbox).attempts === 2);
+    expect(message(inbox)).toMatchObject({
+      state: "interrupted",
+      tries: 1,
+      last_error: expect.stringContaining('source "default", which is not in hookonce.toml'),
+    });
+  });
+
   test("waits as long as Retry-After says", async () => {
     await using app = receiveMessages(
       () => new Response("slow down", { status: 429, headers: { "retry-after": "7200" } }),

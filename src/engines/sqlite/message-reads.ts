@@ -44,6 +44,14 @@ export function messageReads(connection: Database): OutboxReader {
        left join hookonce_bodies b on b.id = r.body
        where m.id = ?1`,
     );
+  // SQLite knows the size without the pages that hold the body.
+  const bytes = () =>
+    connection.query<unknown, [number]>(
+      `select coalesce(octet_length(m.body),
+         (select octet_length(b.bytes) from hookonce_results r join hookonce_bodies b on b.id = r.body
+          where r.event = m.event))
+       from hookonce_messages m where m.id = ?1`,
+    );
   const attemptsOf = () =>
     connection.query<KeptAttempt, [number]>(
       "select number, at, ms, status, error, answer from hookonce_attempts where message = ?1 order by number",
@@ -53,7 +61,7 @@ export function messageReads(connection: Database): OutboxReader {
     return {
       ...shown(listed),
       kept: attemptsOf().all(listed.row),
-      enqueued: enqueuedOf({ ownHeaders, ownBody }),
+      enqueued: shownOf({ ownHeaders, ownBody }),
     };
   }
 
@@ -66,6 +74,7 @@ export function messageReads(connection: Database): OutboxReader {
            where destination = ?1 and state in ('waiting', 'interrupted')`,
         )
         .values(destination)[0]?.[0] ?? null) as number | null,
+    messageBytes: (row) => Number(bytes().values(row)[0]?.[0] ?? 0),
     message(row) {
       const found = one().get(row);
       return found === null ? undefined : storedOf(found);
@@ -152,6 +161,15 @@ function enqueuedOf({ ownHeaders, ownBody }: OwnRow): StoredMessage["enqueued"] 
     headers: Object.fromEntries(lower) as Headers,
     body: typeof ownBody === "string" ? Buffer.from(ownBody) : ownBody,
   };
+}
+
+/** A message whose headers cannot be read is dead, and its body is still shown. */
+function shownOf({ ownHeaders, ownBody }: OwnRow): StoredMessage["enqueued"] {
+  try {
+    return enqueuedOf({ ownHeaders, ownBody });
+  } catch {
+    return enqueuedOf({ ownHeaders: null, ownBody });
+  }
 }
 
 /** Counts from the indexes, without reading a row. */

@@ -175,6 +175,12 @@ export interface RecordedWithoutBody {
   readonly receivedAt: number;
 }
 
+/**
+ * The longest time that a failure waits for hookonce's own next run, in milliseconds. A time that lies further ahead
+ * was set while the clock was wrong.
+ */
+export const LONGEST_RETRY_MS = 3_600_000;
+
 /** What the schedule of own retries depends on. */
 export interface RetriedFailure {
   readonly code: string;

@@ -15,6 +15,12 @@ export const MESSAGE_STATES = [
 
 export type MessageState = (typeof MESSAGE_STATES)[number];
 
+/**
+ * The longest time that a message waits for its next attempt, in milliseconds. A time that lies further ahead was
+ * set while the clock was wrong.
+ */
+export const LONGEST_WAIT_MS = 86_400_000;
+
 /** An id that hookonce has given a message. Ids of other systems that begin with `msg_` are shorter. */
 export const isMessageId = (id: string): boolean => /^msg_[a-z2-7]{52}$/.test(id);
 
@@ -147,7 +153,8 @@ export type MaybePromise<T> = T | Promise<T>;
 
 export interface OutboxReader {
   /**
-   * Messages of a destination that are to be sent by now, the longest due first. Resolves once their events are
+   * Messages of a destination that are to be sent by now, the longest due first, and those whose time is more than
+   * {@link LONGEST_WAIT_MS} ahead. Resolves once their events are
    * durable: after a power cut, a receiver would otherwise know of an event that hookonce does not.
    */
   dueMessages(destination: string, now: number, limit: number): MaybePromise<readonly DueMessage[]>;

@@ -295,7 +295,10 @@ export interface Reader extends OutboxReader, RetentionReader, ArrivalReader<Lis
   countKnown(source: string, ids: readonly string[]): MaybePromise<KnownCounts>;
   /** Why an event is owed as failed; undefined if it is not. */
   failure(source: string, eventId: string): MaybePromise<(StackedFailure & RecordedFailure) | undefined>;
-  /** Failures of these sources that are to be run again by now, the longest due first. */
+  /**
+   * Failures of these sources that are to be run again by now, the longest due first, and those whose time is more
+   * than LONGEST_RETRY_MS ahead.
+   */
   due(
     now: number,
     limit: number,

@@ -1,8 +1,7 @@
-import type { RetriedFailure } from "../engines/engine.ts";
+import { LONGEST_RETRY_MS, type RetriedFailure } from "../engines/engine.ts";
 
-/** The shortest and the longest wait between two runs, in milliseconds. */
+/** The shortest wait between two runs, in milliseconds. */
 const SHORTEST_MS = 10_000;
-const LONGEST_MS = 3_600_000;
 
 /**
  * When hookonce itself runs a failure again: after 10 to 20 s, then after 10 to 40 s, and so on up to an hour.
@@ -16,7 +15,7 @@ export function nextRetryAt(
   { firstAt, retries }: Pick<RetriedFailure, "firstAt" | "retries">,
   { now, retryForMs, random }: { readonly now: number; readonly retryForMs: number; readonly random: number },
 ): number | null {
-  const longest = Math.min(SHORTEST_MS * 2 ** (retries + 1), LONGEST_MS);
+  const longest = Math.min(SHORTEST_MS * 2 ** (retries + 1), LONGEST_RETRY_MS);
   const at = now + SHORTEST_MS + Math.floor((longest - SHORTEST_MS) * random);
   return at <= firstAt + retryForMs ? at : null;
 }

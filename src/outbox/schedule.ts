@@ -1,3 +1,4 @@
+import { LONGEST_WAIT_MS } from "../engines/outbox.ts";
 import type { AttemptNext } from "../engines/records.ts";
 import type { AttemptResult } from "./sender.ts";
 
@@ -10,9 +11,9 @@ const MIN_TRIES = 5;
 
 /**
  * A receiver that asks for a longer wait is tried after a day. Otherwise a wrong date would silence a destination
- * for years. In milliseconds.
+ * for years.
  */
-const LONGEST_RETRY_AFTER_MS = 86_400_000;
+const LONGEST_RETRY_AFTER_MS = LONGEST_WAIT_MS;
 
 /** What the schedule of a message depends on. */
 export interface Tried {

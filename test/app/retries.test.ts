@@ -70,6 +70,17 @@ test("a failure runs again by itself, by backoff with jitter, until it succeeds 
   expect(inbox.fatal).toEqual([]);
 });
 
+test("it runs again soon if the clock was ahead when it failed", async () => {
+  const { inbox, pass, now, setPrice } = await shop();
+  await using _ = inbox;
+  await inbox.deliver({ event_id: "evt_1", type: "paid" });
+  setPrice();
+  pass(-365 * 24 * 3600 * SECONDS);
+  expect(failure(inbox).next_at).toBeGreaterThan(now());
+  await until(() => failure(inbox).settled_at !== null);
+  expect(inbox.rows("select event_id from effects")).toEqual([{ event_id: "evt_1" }]);
+});
+
 test("it runs again for retry_for, from its first attempt on, and no longer", async () => {
   const { inbox, pass, now } = await shop();
   await using _ = inbox;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { EventSource, Job } from "../../src/engines/engine.ts";
-import type { Forward, ListedMessage } from "../../src/engines/outbox.ts";
+import { LONGEST_WAIT_MS, type Forward, type ListedMessage } from "../../src/engines/outbox.ts";
 import type { AttemptNext, Entry } from "../../src/engines/records.ts";
 import type { EngineHarness } from "./harness.ts";
 import {
@@ -336,6 +336,9 @@ export function createOutboxTests(name: string, harness: EngineHarness): void {
       await it.commit([attempt(row, { state: "waiting", nextAt: 3000 }, 500)]);
       expect(await reader.dueMessages("app", 2999, 10)).toEqual([]);
       expect(await reader.nextDue("app")).toBe(3000);
+      // A time that no schedule sets was set while the clock was ahead.
+      expect(await reader.dueMessages("app", 3000 - LONGEST_WAIT_MS, 10)).toEqual([]);
+      expect(await reader.dueMessages("app", 2999 - LONGEST_WAIT_MS, 10)).toEqual([{ row, nextAt: 3000 }]);
       await it.commit([attempt(row, { state: "delivered" })]);
       expect(await reader.dueMessages("app", 99_000, 10)).toEqual([]);
       expect(await reader.messageDetails((await listed(it))[0]?.id ?? "")).toMatchObject([

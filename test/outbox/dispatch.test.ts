@@ -163,12 +163,23 @@ describe("a message", () => {
     await until("the other is delivered", () => states(inbox, "app")["delivered"] === 1);
   });
 
+  test("that was written while the clock was ahead is sent once the clock is right", async () => {
+    await using app = receiveMessages(BUSY);
+    const { inbox, pass, deliver } = await sending({ app: to(app) });
+    await using _ = inbox;
+    await deliver("e1");
+    await until("it has failed", () => message(inbox).attempts === 1);
+    app.answer = () => new Response("ok");
+    pass(-365 * 24 * HOUR);
+    await until("it is delivered", () => message(inbox).state === "delivered");
+  });
+
   test("to a command waits while its source is gone from the config", async () => {
     const command = { app: 'command = ["false"]' };
     const { inbox, deliver } = await sending(command);
     await using _ = inbox;
     await deliver("e1");
-    await until("it has failed", () => message(inbox).attempts === 1);
+    await until("it has failed", () => message(inbox).tries === 1);
     const config = configOf(command).replace("sources.default]", "sources.other]");
     await inbox.restart({ config, open: { acceptIdChange: true } });
     await until("it was looked at", () => message(inbox).attempts === 2);

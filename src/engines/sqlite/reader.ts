@@ -3,7 +3,7 @@ import { and, asc, eq, gt, gte, inArray, isNull, lt, lte, or, sql, type SQL } fr
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import { QUARANTINE_CODES, type Cursor, type EventFilter, type OwedEvent, type Reader } from "../reader.ts";
-import { MAX_SETTLED } from "../engine.ts";
+import { LONGEST_RETRY_MS, MAX_SETTLED } from "../engine.ts";
 import { arrivalReads } from "./arrivals.ts";
 import { changeReads } from "./changes.ts";
 import { detailReads } from "./event-detail.ts";
@@ -96,6 +96,16 @@ export function openReader(connection: Database): Reader & { close(): void } {
       .offset(looked);
     const ends = [...event.all(), ...(outcome === "unhandled" ? [] : failed.all())];
     return ends.sort((a, b) => a.position - b.position || a.failure - b.failure)[0];
+  }
+
+  function dueWhen(isTime: SQL, limit: number, sources: readonly string[]) {
+    return db
+      .select({ source: of(failures.source), eventId: of(failures.eventId) })
+      .from(sql`${failures} indexed by hookonce_failures_next`)
+      .where(and(isTime, inArray(failures.source, sources)))
+      .orderBy(asc(failures.nextAt))
+      .limit(limit)
+      .all();
   }
 
   const none = { items: [], next: undefined };
@@ -250,14 +260,13 @@ export function openReader(connection: Database): Reader & { close(): void } {
         };
       }
     },
-    due: (now, limit, sources) =>
-      db
-        .select({ source: of(failures.source), eventId: of(failures.eventId) })
-        .from(sql`${failures} indexed by hookonce_failures_next`)
-        .where(and(lte(failures.nextAt, now), inArray(failures.source, sources)))
-        .orderBy(asc(failures.nextAt))
-        .limit(limit)
-        .all(),
+    due(now, limit, sources) {
+      const found = dueWhen(lte(failures.nextAt, now), limit, sources);
+      if (found.length === limit) return found;
+      // A search of its own: with `or`, SQLite would read all that wait.
+      const farAhead = gt(failures.nextAt, now + LONGEST_RETRY_MS);
+      return [...found, ...dueWhen(farAhead, limit - found.length, sources)];
+    },
     find(eventId, sources) {
       const recorded = db
         .select({

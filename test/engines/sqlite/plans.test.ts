@@ -103,6 +103,27 @@ test("nor does one that lists and finds events", () =>
     expect([...statements].flatMap((sql) => scansOf(connection, sql, ordered))).toEqual([]);
   }));
 
+test("what is due is found by a search of an index, however much waits", () =>
+  withCountedRows((connection) => {
+    const { spy, statements } = spyOn(connection);
+    const reader = openReader(spy);
+    void reader.due(9, 10, ["default"]);
+    void reader.dueMessages("app", 9, 10);
+    void reader.nextDue("app");
+    void reader.messageBytes(1);
+    const due = [...statements].filter((sql) => sql.startsWith("select"));
+    expect(due.length).toBe(6);
+    const plans = due.map((sql) =>
+      connection
+        .prepare(`explain query plan ${sql}`)
+        .values()
+        .map((row) => String(row[3])),
+    );
+    expect(plans.flat().filter((detail) => /SCAN|TEMP B-TREE/.test(detail))).toEqual([]);
+    const times = plans.flat().filter((detail) => /_(?:due|next)\b/.test(detail));
+    expect(times.filter((detail) => detail.includes("next_at"))).toHaveLength(4);
+  }));
+
 /** After a count of two rows, SQLite finds a row by its id in a scan, until the next checkpoint counts again. */
 test("nor does a step of retention, once three rows are counted", () =>
   withCountedRows((connection) => {

@@ -116,7 +116,7 @@ export type Job =
     }
   /**
    * Send a stored event to a destination, whatever was sent there before: once for each `job`. No handler runs.
-   * The outcome `duplicate` means that nothing is stored of it that could be sent.
+   * The outcome `duplicate` means that its payload is not stored.
    */
   | (EventJob & { readonly kind: "forward"; readonly destination: string; readonly job: string })
   /** Send a message again, or give up on it. */

@@ -37,7 +37,7 @@ export type RetentionStep =
     }
   /** Returns free pages to the disk. */
   | { readonly remove: "free pages"; readonly keepBytes: number; readonly after: number }
-  /** Counts the stored bytes of each source on. */
+  /** Goes on counting the stored bytes of each source. */
   | { readonly remove: "nothing"; readonly after: number };
 
 export interface RetentionJob {

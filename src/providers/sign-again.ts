@@ -155,8 +155,8 @@ function endToEnd(headers: Headers): Headers {
 }
 
 /**
- * The headers that the provider itself has sent, without secrets. A receiver would take what a proxy before
- * hookonce has added for the way from hookonce: frameworks make the URL that is verified from X-Forwarded-Host.
+ * The headers that the provider itself has sent, without secrets. A receiver would think that the headers of a proxy
+ * before hookonce are about its own request: frameworks make the URL that they verify from X-Forwarded-Host.
  */
 function sentByProvider(headers: Headers): Headers {
   return filtered(
@@ -202,7 +202,7 @@ function headersAbout(message: MessageToSign): Record<string, string> {
   return Object.fromEntries(known.map(([name, value]) => [name, headerText(value)]));
 }
 
-/** The text of a header, which has no spaces at its ends. Other characters than ASCII's are percent-encoded, and so is `%`. */
+/** Percent-encodes `%`, characters outside ASCII, and spaces at the ends, which a header cannot have. */
 function headerText(text: string): string {
   return text.toWellFormed().replaceAll(/^ +| +$|[^\x20-\x24\x26-\x7e]+/gu, encodeURIComponent);
 }

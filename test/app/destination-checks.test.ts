@@ -109,7 +109,7 @@ describe("the URL of a destination", () => {
     expect([problems, warnings]).toEqual([[], []]);
   });
 
-  test("is warned of if it is where the provider delivers to", async () => {
+  test("gets a warning if it is where the provider delivers to", async () => {
     const square = `[sources.square]\nprovider = "square"\nsecret = "env:S"\npublic_url = "https://hooks.example.com/webhook/square"\nforward = ["app"]\n[destinations.app]\nurl = "https://hooks.example.com/webhook/github"\nsign = "none"\n`;
     expect(messages((await checked(square)).warnings)).toEqual([LOOP.replace("7:", "8:")]);
   });
@@ -118,7 +118,7 @@ describe("the URL of a destination", () => {
 describe("retention.payloads", () => {
   const STRIPE = '[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n';
 
-  test("is warned of if the provider may still deliver what is removed", async () => {
+  test("gets a warning if the provider may still deliver an event whose payload is removed", async () => {
     expect(messages((await checked(STRIPE + retention("1d"))).warnings)).toEqual([
       '6: retention.payloads: 1d is shorter than the 3d for which Stripe may deliver an event again (sources.stripe), so the payload of an event may be removed before its last delivery arrives. Write at least "3d"',
     ]);
@@ -229,7 +229,7 @@ describe("signing", () => {
   });
 });
 
-test("secrets and URLs from examples are warned of", async () => {
+test("secrets and URLs from examples get a warning", async () => {
   const config = `${GITHUB}[destinations.app]\nurl = "https://your.host/hook"\nsign = "standard-webhooks"\nsecret = "env:A"\nheaders = { authorization = "env:B" }\n`;
   const { warnings } = await checked(config, { environment: { A: "changeme", B: "your-token" } });
   const text = "its value is still the one from an example. Replace it with the real one";

@@ -127,10 +127,10 @@ test("an event keeps its payload until its message is settled, and delivered mes
   const left = () =>
     inbox.rows("select state from hookonce_messages order by id").map(({ state }) => String(state));
   expect(left()).toEqual(["waiting", "sending", "interrupted", "dead"]);
-  // A dead letter can be sent again.
+  // A dead message can be sent again.
   await until(() => bodies(inbox) === 4);
   pass(60 * DAY);
-  // A dead letter is looked at again within an hour, or after a start.
+  // Dead messages are looked at again within an hour, or after a start.
   await inbox.restart();
   await until(() => left().length === 3);
   expect(left()).toEqual(["waiting", "sending", "interrupted"]);

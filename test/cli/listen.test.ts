@@ -300,7 +300,7 @@ describeUnless(onlyInFullRun(), "hookonce listen", () => {
     expect(got).toEqual(["one", "two"]);
   });
 
-  test("names what it does not bring: sources that this folder has not, and bodies that are gone", async () => {
+  test("names what it does not bring: events of sources that this folder does not have, and bodies that are gone", async () => {
     using far = folderOf(SECRETS.far, '[sources.shop]\nprovider = "github"\nsecret = "env:STRIPE"\n');
     using near = folderOf(SECRETS.near);
     await using server = await serve(far.path);

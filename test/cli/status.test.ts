@@ -79,7 +79,7 @@ testInFullRun(
   30_000,
 );
 
-test("a handler whose name only begins types of the provider is told from one for a type", async () => {
+test("a handler for a prefix of types is distinguished from a handler for one type", async () => {
   using inbox = scratch({
     "hookonce.toml": `version = 1\n[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n`,
     "handlers/stripe/customer.subscription.sql": "select 1;",

@@ -22,7 +22,7 @@ test.each([
   expect(sentAt(perSecond, 4)).toEqual(expected);
 });
 
-test("without a rate none waits", () => {
+test("without a rate no message waits", () => {
   expect(sentAt(undefined, 3)).toEqual([0, 0, 0]);
 });
 

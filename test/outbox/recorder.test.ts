@@ -49,7 +49,7 @@ test("what is refused is kept and written once later, with one warning", async (
   ]);
 });
 
-test("one that is always refused holds up no other", async () => {
+test("an entry that is always refused does not hold up the others", async () => {
   const { recorder, written } = recording((numbers) => numbers.includes(3));
   void recorder.record(entryOf(3));
   await Promise.all([1, 2, 4, 5].map((number) => recorder.record(entryOf(number))));

@@ -67,7 +67,7 @@ export function arrivalReads(
 
   const byTime = sql`${events} indexed by hookonce_events_received_at`;
 
-  /** When an event was received, that comes so many later in the order of time. */
+  /** When the event was received that comes this many places later in the order of time. */
   function timeAfter(from: number, count: number): number | undefined {
     const [row] = db.values<[number]>(
       sql`select received_at from ${byTime} where received_at >= ${from} order by received_at limit 1 offset ${count}`,

@@ -4,7 +4,7 @@ import type { ListedMessage, MessageFilter, MessageState, OutboxReader } from ".
 /** How many rows one page of a list looks at: 5 ms. */
 const MAX_LOOKED_AT = 10_000;
 
-/** States whose messages are in an index of their own, because they are rare. */
+/** Rare states. Their messages have their own index. */
 export const RARE: readonly MessageState[] = ["sending", "dead", "discarded"];
 
 /** What SQLite must see to use that index. */
@@ -45,7 +45,7 @@ export function messageLists(
     const { after, until } = range;
     const beyond = BEYOND[direction];
     const { conditions, values } = conditionsOf(filter);
-    // Only so many rows are looked at, or a filter that fits none would read the whole table.
+    // Only so many rows are looked at. Otherwise a filter that matches nothing would read the whole table.
     const end = connection
       .query(
         `select m.id from hookonce_messages m where ${beyond} order by m.id ${direction} limit 1 offset ?3`,

@@ -23,7 +23,7 @@ export interface Outbox {
    * @throws HookonceError `where_failed`
    */
   destinationsOf(source: EventSource, input: HandlerInput): readonly string[];
-  /** Looks what other processes have inserted into the view `hookonce_outbox`. Call it when a transaction begins. */
+  /** Looks for what other processes have inserted into the view `hookonce_outbox`. Call it when a transaction begins. */
   begin(): void;
   /**
    * Writes a message for each destination, and makes messages of what the handler has inserted into the view.
@@ -181,7 +181,7 @@ function enqueuedOf(row: unknown[]): Enqueued {
 /** The largest body that can be enqueued, in bytes. */
 const MAX_BODY = 5 * 1024 * 1024;
 
-/** Why a row that was enqueued is no message. */
+/** Why an enqueued row cannot become a message. */
 function problemOf({ destination, messageId, body, headers }: Enqueued): HookonceError | undefined {
   const invalid = (why: string): HookonceError =>
     new HookonceError(

@@ -40,10 +40,10 @@ const FIND_SOURCES = `
   select id, ${SIZE}, (select source from hookonce_events where id = (${eventsOf("stored.id")} limit 1))
   from hookonce_bodies as stored where id > ?1 order by id limit ${PAGE}`;
 
-/** Whatever is not listed here is owed, or is what a later version makes of an event, and keeps its body. */
+/** An event with any other outcome keeps its body: it is owed, or a later version gave it that outcome. */
 const DONE = "('processed', 'imported', 'ignored', 'stale', 'discarded')";
 
-/** A dead letter can be sent again as long as it is kept. */
+/** A dead message can be sent again as long as it is kept. */
 const IS_UNSENT = `exists (
   select 1 from hookonce_messages indexed by hookonce_messages_event
   where event = events.id and state in ('waiting', 'sending', 'interrupted', 'dead'))`;
@@ -52,7 +52,7 @@ const HAS_FAILED = `exists (
   select 1 from hookonce_failures as failures
   where failures.source = events.source and failures.event_id = events.event_id and settled_at is null)`;
 
-/** What the events of a body say of it. ?2 is 1 if unhandled events may be discarded. */
+/** Whether the events of a body still need it. ?2 is 1 if unhandled events may be discarded. */
 const ASK_EVENTS = `
   select source, max(${IS_UNSENT} or outcome not in ${DONE}
     and not (?2 = 1 and outcome = 'unhandled' and not ${HAS_FAILED})), sum(outcome = 'unhandled'), sum(changed_bodies)
@@ -62,7 +62,7 @@ const FIND_UNHANDLED = `
   select id, event_id, type, outcome, deliveries, received_at from hookonce_events
   where id in (${eventsOf("?1")}) and outcome = 'unhandled'`;
 
-/** What has no headers is emptied already. */
+/** A failure without headers is already empty. */
 const FIND_FAILURES = `
   select id from hookonce_failures indexed by hookonce_failures_settled
   where settled_at is not null and last_headers <> '' and last_at < ?1 order by last_at limit ${PAGE}`;
@@ -71,7 +71,7 @@ const EMPTY_FAILURE = `
   update hookonce_failures set first_headers = '', first_body = x'', last_headers = '', last_body = x''
   where id = ?1`;
 
-/** Of messages in these states, nothing is removed. */
+/** Messages in these states are not removed. */
 const UNSENT: ReadonlySet<string> = new Set(["waiting", "sending", "interrupted"]);
 
 const FIND_MESSAGES = `
@@ -146,7 +146,7 @@ export function createRetention(db: Database, store: EventStore, interrupted: In
   function removePayloads({ before, after }: Step<"payloads">, now: number): Retained {
     const removal = createRemoval(now);
     const walked = walk(FIND_BODIES, after, ([id, receivedAt, bytes]) => {
-      // A body that a wrong clock has dated ahead keeps no later one from being removed.
+      // A body from the future, because of a wrong clock, does not keep later ones from being removed.
       if (Number(receivedAt) >= before) return Number(receivedAt) > now ? undefined : "end";
       removal.remove(Number(id), Number(bytes));
       return undefined;

@@ -1,6 +1,6 @@
 import type { ConfiguredDestination } from "../config/destinations.ts";
 import type { Reader } from "../engines/reader.ts";
-import { createCommandSender } from "../outbox/command-sender.ts";
+import { createCommandSender, markOf } from "../outbox/command-sender.ts";
 import { startDispatch, type Destination, type Dispatcher, type OnStarted } from "../outbox/dispatch.ts";
 import { endLeftover } from "../outbox/process-groups.ts";
 import type { Sender } from "../outbox/sender.ts";
@@ -27,8 +27,8 @@ export function startSending(
     reader,
     write: async (entries) => void (await queue.write({ kind: "record", entries })),
     readsOf: (source) => sources.get(source),
-    endLeftover: ({ pid, startedAt, bootId }) =>
-      endLeftover({ pid, startedAt: startedAt ?? "", bootId: bootId ?? "" }),
+    endLeftover: ({ pid, startedAt, bootId }, message) =>
+      endLeftover({ pid, startedAt: startedAt ?? "", bootId: bootId ?? "" }, markOf(message)),
     log,
     clock,
     random: Math.random,

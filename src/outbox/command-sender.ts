@@ -139,6 +139,9 @@ function withoutSecrets({ environment, secretVariables }: CommandSenderOptions):
   return kept;
 }
 
+/** What the environment of a message's command has, and that of no other command. */
+export const markOf = (message: string): string => `HOOKONCE_MESSAGE_ID=${message}`;
+
 function variablesOf({ id, eventId, type, source, attempt }: OutgoingMessage): Record<string, string> {
   const variables = {
     HOOKONCE_MESSAGE_ID: id,

@@ -6,7 +6,7 @@ import { nextAfter } from "./schedule.ts";
 
 export interface LeftoverOptions {
   /** Ends what is left of a command. Resolves to false if something still runs. */
-  readonly endLeftover: (run: CommandRun) => Promise<boolean>;
+  readonly endLeftover: (run: CommandRun, message: string) => Promise<boolean>;
   readonly reader: Pick<OutboxReader, "message">;
   readonly recorder: Pick<Recorder, "record">;
   readonly log: OutboxLog;
@@ -36,7 +36,7 @@ async function endOne(
   { endLeftover, reader, recorder, log, clock, stopping, everyMs = EVERY_MS }: LeftoverOptions,
 ): Promise<boolean> {
   const fields = { destination, message: id, ...(run === null ? {} : { pid: run.pid }) };
-  const isLeft = async (): Promise<boolean> => run !== null && !(await endLeftover(run));
+  const isLeft = async (): Promise<boolean> => run !== null && !(await endLeftover(run, id));
   let warned = false;
   while (await isLeft()) {
     if (!warned)

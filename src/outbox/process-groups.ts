@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /**
  * Identifies a process for as long as the machine exists. A pid alone does not: the system uses it again, and
@@ -26,15 +26,33 @@ export function identifyProcess(pid: number): StartedProcess {
 }
 
 /**
- * Ends the process group of a process that another hookonce has started, if the process still runs. Leaves a
+ * Ends the process group of a process that another hookonce has started, if something of it still runs. Leaves a
  * later process with the same pid alone.
  *
- * @returns whether the process has ended. It has not if it belongs to another user
+ * @param mark an entry of the process's environment that no other process has. If the process has ended, its children
+ *   are known by it (Linux only)
+ * @returns whether the group has ended. It has not if it belongs to another user
  */
-export async function endLeftover(left: StartedProcess, killAfterMs = KILL_AFTER_MS): Promise<boolean> {
-  if (!isRunning(left)) return true;
+export async function endLeftover(
+  left: StartedProcess,
+  mark: string,
+  killAfterMs = KILL_AFTER_MS,
+): Promise<boolean> {
+  const isLeft = (): boolean => isRunning(left) || hasMembers(left, mark);
+  if (!isLeft()) return true;
   await endGroup(left.pid, killAfterMs);
-  return !isRunning(left);
+  return !isLeft();
+}
+
+/** Whether children of an ended process are left in its group. While one is, no other group has its number. */
+function hasMembers({ pid: group, startedAt, bootId: bootedAs }: StartedProcess, mark: string): boolean {
+  if (process.platform !== "linux" || startedAt === "" || bootedAs !== bootId()) return false;
+  return readdirSync("/proc").some((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    const [state, , ofGroup] = statOf(name);
+    if (state === "Z" || ofGroup !== String(group)) return false;
+    return readIfAny(`/proc/${name}/environ`).split("\0").includes(mark);
+  });
 }
 
 function isRunning({ pid, startedAt, bootId: bootedAs }: StartedProcess): boolean {
@@ -75,13 +93,20 @@ function startOf(pid: number): string | undefined {
   return undefined;
 }
 
-/** https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
 function startOnLinux(pid: number): string | undefined {
+  const fields = statOf(String(pid));
+  // A zombie has ended. Field 22 is the start in clock ticks since the system was started.
+  return fields[0] === "Z" ? undefined : fields[19];
+}
+
+/**
+ * The fields from the third on: state, parent, group, …
+ * https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+ */
+function statOf(pid: string): string[] {
   const stat = readIfAny(`/proc/${pid}/stat`);
   // The second field is the name in parentheses. The name may contain spaces and parentheses itself.
-  const [state, ...rest] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  // A zombie has ended. Field 22 is the start in clock ticks since the system was started.
-  return state === "Z" ? undefined : rest[18];
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
 function bootId(): string {

@@ -8,7 +8,11 @@ import {
   type StartedProcess,
 } from "../../src/outbox/process-groups.ts";
 import { describeUnless, needsLinux } from "../crash/requirements.ts";
+import { markOf } from "../../src/outbox/command-sender.ts";
 import { commandInbox, runningIn, until } from "./support/commands.ts";
+
+/** Of the command that support/command-parent.ts runs. */
+const MARK = markOf("msg_1");
 
 /** Starts a process that runs a command, and returns what it says before it would record the start. */
 async function parentOf(folder: string, records: "always" | "never") {
@@ -50,10 +54,30 @@ describeUnless(needsLinux(), "kill -9 of hookonce", () => {
     await parent.exited;
     expect(inbox.read("got")).toBe("payload");
     expect(runningIn(started.pid).length).toBeGreaterThan(1);
-    expect(await endLeftover(started, 300)).toBe(true);
+    expect(await endLeftover(started, MARK, 300)).toBe(true);
     expect(runningIn(started.pid)).toEqual([]);
     // Again: it has ended.
-    expect(await endLeftover(started, 300)).toBe(true);
+    expect(await endLeftover(started, MARK, 300)).toBe(true);
+  }, 20_000);
+
+  test("leaves children of a command that has ended, and the next start ends them", async () => {
+    using inbox = commandInbox();
+    inbox.write(
+      "run.sh",
+      "#!/bin/sh\n(while :; do sleep 0.05; done) > /dev/null 2>&1 &\ntouch ready\nkill -9 $$\n",
+    );
+    const { parent, started } = await parentOf(inbox.folder, "always");
+    await until(
+      () => existsSync(join(inbox.folder, "ready")) && !runningIn(started.pid).includes(started.pid),
+    );
+    parent.kill("SIGKILL");
+    await parent.exited;
+    expect(runningIn(started.pid).length).toBeGreaterThan(0);
+    // Those of another message's command are not touched.
+    expect(await endLeftover(started, markOf("msg_other"), 300)).toBe(true);
+    expect(runningIn(started.pid).length).toBeGreaterThan(0);
+    expect(await endLeftover(started, MARK, 300)).toBe(true);
+    expect(runningIn(started.pid)).toEqual([]);
   }, 20_000);
 });
 
@@ -66,10 +90,10 @@ describeUnless(needsLinux(), "a process that is not the one that was started", (
       { pid, startedAt, bootId: "b0a1c6d4-0000-4000-8000-000000000000" },
       { pid, startedAt: "", bootId },
     ]) {
-      expect(await endLeftover(left, 0)).toBe(true);
+      expect(await endLeftover(left, MARK, 0)).toBe(true);
       expect(runningIn(pid)).toEqual([pid]);
     }
-    expect(await endLeftover({ pid, startedAt, bootId }, 5000)).toBe(true);
+    expect(await endLeftover({ pid, startedAt, bootId }, MARK, 5000)).toBe(true);
     expect(runningIn(pid)).toEqual([]);
   }, 20_000);
 

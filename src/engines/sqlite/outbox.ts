@@ -44,8 +44,9 @@ export interface Outbox {
   takeWritten(): ReadonlySet<string>;
 }
 
-/** How many rows of other processes become messages in one transaction. */
+/** How many rows of other processes become messages in one transaction, and how many bytes of bodies. */
 const ADOPTED_AT_ONCE = 64;
+const ADOPTED_BYTES = 1024 * 1024;
 
 interface Enqueued {
   readonly id: number;
@@ -78,6 +79,7 @@ export function createOutbox(
        cast(headers as text)
      from hookonce_enqueued where id > ?1 order by id limit ?2`,
   );
+  const sizesEnqueued = db.query("select octet_length(body) from hookonce_enqueued order by id limit ?");
   const dropEnqueued = db.query("delete from hookonce_enqueued where id > ?1 and id <= ?2");
   const isTrue = createConditions(db);
   let written = new Set<string>();
@@ -139,7 +141,11 @@ export function createOutbox(
     },
 
     adopt(at) {
-      const rows = rowsAfter(0, ADOPTED_AT_ONCE);
+      let bytes = 0;
+      const sizes = sizesEnqueued.values(ADOPTED_AT_ONCE) as [number][];
+      const fitting = sizes.findIndex(([size]) => (bytes += size) > ADOPTED_BYTES);
+      // One at least.
+      const rows = rowsAfter(0, fitting === -1 ? sizes.length : Math.max(fitting, 1));
       const last = rows.at(-1);
       if (last === undefined) return;
       for (const row of rows) {

@@ -161,6 +161,19 @@ test("rows that become messages in one transaction with a handler's are not take
   db.run("rollback");
 });
 
+test("large rows of other processes become messages a few at a time, and at least one", async () => {
+  await using inbox = await testInbox();
+  using db = new Database(inbox.databasePath, { strict: true });
+  for (const size of [3_000_000, 400_000, 400_000, 400_000, 1])
+    db.run("insert into hookonce_outbox (destination, body) values ('mail', zeroblob(?))", [size]);
+  const outbox = createOutbox(db);
+  const left = (): unknown => {
+    outbox.adopt(7000);
+    return db.query("select count(*) from hookonce_enqueued").values()[0]?.[0];
+  };
+  expect([left(), left(), left(), left()]).toEqual([4, 2, 0, 0]);
+});
+
 test("numbers, bytes and text that is not UTF-8 keep their digits and bytes, and have a type", async () => {
   await using inbox = await testInbox();
   using db = new Database(inbox.databasePath, { strict: true });

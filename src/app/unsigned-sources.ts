@@ -15,7 +15,7 @@ function unsignedSources(sources: ReadonlyMap<string, Source>): string[] {
  */
 export function refuseUnsigned(sources: ReadonlyMap<string, Source>): Problem[] {
   return unsignedSources(sources).map((name) => ({
-    message: `source "${name}" is unsigned, so anyone could forge its events. While developing, start with hookonce serve --dev. If anyone may send to it, set allow_public = true. Otherwise give it a provider and a secret.`,
+    message: `source "${name}" is unsigned, so anyone could forge its events. While developing, start with hookonce serve --dev. If anyone may send to it, set allow_public = true. Otherwise give it a provider and a secret, or delete [sources.${name}] if you do not need it.`,
   }));
 }
 

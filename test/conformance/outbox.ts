@@ -416,6 +416,17 @@ export function createOutboxTests(name: string, harness: EngineHarness): void {
       expect(await reader.dueMessages("app", 9000, 10)).toHaveLength(1);
     });
 
+    test("a command whose message was discarded meanwhile does not start", async () => {
+      await using it = await openEngine(harness);
+      const { row, id } = await one(it);
+      await it.commit([{ kind: "message", action: "discard", message: row, at: 1500, reason: "no" }]);
+      const started = record({ entry: "command started", message: row, run: null });
+      expect(await it.commit([started])).toMatchObject([{ code: "not_owed" }]);
+      expect(await (await it.engine.reader()).messageDetails(id)).toMatchObject([
+        { state: "discarded", attempts: 0 },
+      ]);
+    });
+
     test("how much a destination has is counted by state, with the oldest", async () => {
       await using it = await openEngine(harness);
       const source = sending(to("app"), to("deploy"));

@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite";
+import { HookonceError } from "../../errors.ts";
 import type { ChangedMessage, Job } from "../engine.ts";
 import type { MessageState } from "../outbox.ts";
 import type { MessageEntry } from "../records.ts";
@@ -29,9 +30,8 @@ export function createMessageEntries(db: Database, outbox: Outbox): (entry: Mess
   const drop = db.query("delete from hookonce_attempts where message = ?1 and number <= ?2");
   const start = db.query(
     `update hookonce_messages
-     set attempts = attempts + iif(state = 'sending', 0, 1),
-       state = iif(state in ('waiting', 'interrupted'), 'sending', state), run = ?2
-     where id = ?1`,
+     set attempts = attempts + iif(state = 'sending', 0, 1), state = 'sending', run = ?2
+     where id = ?1 and state in ('waiting', 'interrupted', 'sending')`,
   );
   return (entry) => {
     switch (entry.entry) {
@@ -48,9 +48,13 @@ export function createMessageEntries(db: Database, outbox: Outbox): (entry: Mess
         if (number > KEPT_ATTEMPTS) drop.run(message, number - KEPT_ATTEMPTS);
         return;
       }
-      case "command started":
-        start.run(entry.message, entry.run === null ? null : JSON.stringify(entry.run));
+      case "command started": {
+        const run = entry.run === null ? null : JSON.stringify(entry.run);
+        // It was read, and discarded before its command began. Then the command must not run.
+        if (start.run(entry.message, run).changes === 0)
+          throw new HookonceError("not_owed", "The message was discarded, so its command does not run.");
         return;
+      }
       case "destination":
         db.query(
           `insert into hookonce_destinations (name, state, reason, since) values (?1, ?2, ?3, ?4)

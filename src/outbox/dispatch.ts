@@ -120,6 +120,8 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatche
       { entry: "destination", name, state, reason, at },
       { entry: "audit", change: { at, actor, action, target: name, reason } },
     ]);
+    // After a 410 a pause may wait until it can be written. It must not be written over this.
+    recorder.drop((entry) => entry.entry === "destination" && entry.name === name);
     lane.setPaused(action === "pause" ? { reason, since: at } : null);
     log.info({ destination: name, actor }, `the destination is ${state}`);
   }

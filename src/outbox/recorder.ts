@@ -12,6 +12,8 @@ export type WriteEntries = (entries: readonly Entry[]) => Promise<void>;
 export interface Recorder {
   /** Resolves once the entry is durable. Never rejects; never resolves if a stop gives it up. */
   record(entry: Entry): Promise<void>;
+  /** Forgets entries that could not be written yet. */
+  drop(isDropped: (entry: Entry) => boolean): void;
   /**
    * Resolves when all is written, or after this time.
    *
@@ -37,8 +39,9 @@ export function createRecorder(
   afterRefusalMs = AFTER_REFUSAL_MS,
 ): Recorder {
   let pending: Pending[] = [];
-  /** How many are being written. */
-  let writing = 0;
+  /** Those that are being written. */
+  let writing: readonly Pending[] = [];
+  const dropped = new WeakSet<Entry>();
   /** After a refusal, entries are written one by one, so that a bad entry does not hold up the others. */
   let most = MOST;
   let isRunning = false;
@@ -53,24 +56,25 @@ export function createRecorder(
       if (ended) break;
       const batch = pending.slice(0, most);
       pending = pending.slice(batch.length);
-      writing = batch.length;
+      writing = batch;
       try {
         await write(batch.map(({ entry }) => entry));
         for (const { resolve } of batch) resolve();
         most = Math.min(most * 2, MOST);
       } catch (error) {
-        pending = batch.length === 1 ? [...pending, ...batch] : [...batch, ...pending];
+        const kept = batch.filter(({ entry }) => !dropped.has(entry));
+        pending = kept.length === 1 ? [...pending, ...kept] : [...kept, ...pending];
         if (most === MOST)
           log.warn(
             { cause: messageOf(error) },
             "results of attempts could not be recorded, and are kept in memory until they can",
           );
         most = 1;
-        writing = 0;
+        writing = [];
         await pause();
       }
     }
-    writing = 0;
+    writing = [];
     isRunning = false;
     idle?.resolve();
   }
@@ -92,6 +96,10 @@ export function createRecorder(
       void writeAll();
       return promise;
     },
+    drop(isDropped) {
+      for (const { entry } of [...writing, ...pending]) if (isDropped(entry)) dropped.add(entry);
+      pending = pending.filter(({ entry }) => !dropped.has(entry));
+    },
     async end(withinMs) {
       if (isRunning) {
         idle = Promise.withResolvers<void>();
@@ -106,7 +114,7 @@ export function createRecorder(
         clearTimeout(timer);
       }
       ended = true;
-      return pending.length + writing;
+      return pending.length + writing.length;
     },
   };
 }

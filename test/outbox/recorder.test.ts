@@ -57,6 +57,16 @@ test("an entry that is always refused does not hold up the others", async () => 
   expect(await recorder.end(20)).toBe(1);
 });
 
+test("what is dropped while it is refused is not tried again", async () => {
+  const { recorder, written } = recording((numbers) => numbers.includes(1));
+  void recorder.record(entryOf(1));
+  const second = recorder.record(entryOf(2));
+  recorder.drop((entry) => numberOf(entry) === 1);
+  await second;
+  expect(await recorder.end(1000)).toBe(0);
+  expect(written).toEqual([[2]]);
+});
+
 test("an end waits for what can be written, and gives up the rest after its time", async () => {
   const { recorder, written } = recording();
   for (const number of upTo(300)) void recorder.record(entryOf(number));

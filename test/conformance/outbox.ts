@@ -186,6 +186,21 @@ export function createOutboxTests(name: string, harness: EngineHarness): void {
       expect(await messages(it)).toEqual(["app a waiting"]);
     });
 
+    test.each([
+      ["its own retry", (source: EventSource) => retry("a", { source })],
+      ["another delivery", (source: EventSource) => deliver("a", { source, fail: true })],
+    ])("%s does not close a failure whose handler is gone and that nothing takes", async (_, again) => {
+      await using it = await openEngine(harness);
+      const source = sending(to("app", "0"));
+      await it.commit([deliver("a", { source, fail: true })], credit);
+      expect(await outcomes(it, [again(source), again(source)])).toEqual([
+        "failed no_handler",
+        "failed no_handler",
+      ]);
+      // With its handler it runs again.
+      expect(await outcomes(it, [retry("a", { source })], { credit: "writeEffect" })).toEqual(["processed"]);
+    });
+
     test("of a replay have other ids, and are written once for each job", async () => {
       await using it = await openEngine(harness);
       const source = toApp;

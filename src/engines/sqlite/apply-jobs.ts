@@ -5,7 +5,15 @@ import type { EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import type { Positions } from "./positions.ts";
-import { NOT_SENT_ON, nothing, notRunnable, quarantined, resultOf, unreadable } from "./results.ts";
+import {
+  NOT_SENT_ON,
+  nothing,
+  notRunnable,
+  quarantined,
+  resultOf,
+  unreadable,
+  withoutItsHandler,
+} from "./results.ts";
 import type { SameBody } from "./same-body.ts";
 
 type Apply = Extract<Job, { kind: "apply" }>;
@@ -66,6 +74,8 @@ export function createApplies(
       if ("fail" in judged) throw judged.fail;
       const destinations = runs.destinationsOf(source, input);
       if (handler === null && destinations.length === 0) {
+        const failed = job.isRetry === true ? withoutItsHandler(failure) : undefined;
+        if (failed !== undefined) return { ...said, ...failed };
         store.close(source, known, "ignored", NOT_SENT_ON);
         settle(job, "ignored");
         return { ...said, outcome: "ignored" };
@@ -138,6 +148,8 @@ export function createApplies(
     if ("fail" in judged) throw judged.fail;
     const destinations = runs.destinationsOf(source, input);
     if (handler === null && destinations.length === 0) {
+      const failed = job.isRetry === true ? withoutItsHandler(failure) : undefined;
+      if (failed !== undefined) return { ...said, ...failed };
       const id = store.insertSettled(source, input, "ignored", null, failure) as number;
       store.insertSettledResult(id, failure, nothing);
       store.giveReason(id, NOT_SENT_ON);

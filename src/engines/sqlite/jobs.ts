@@ -13,7 +13,7 @@ import { createEras } from "./eras.ts";
 import { createOtherJobs } from "./other-jobs.ts";
 import type { Outbox } from "./outbox.ts";
 import { createPositions } from "./positions.ts";
-import { NOT_SENT_ON, nothing, quarantined, resultOf } from "./results.ts";
+import { NOT_SENT_ON, nothing, quarantined, resultOf, skippedOf, withoutItsHandler } from "./results.ts";
 import { createSameBody } from "./same-body.ts";
 
 /** The rows in which the open transaction, or an earlier one, has stored the bytes of batches. */
@@ -118,12 +118,13 @@ export function createJobs(
         : repeat(incoming, known, handlers);
     }
     const handler = "run" in decided ? decided.run : null;
-    if (handler !== null && failure !== undefined && policy.isQuarantined(failure, handler)) {
+    const skipped = skippedOf(policy, incoming, failure, handler, "record" in decided);
+    if (skipped !== undefined) {
       const known = store.find(source, input.id);
       if (known !== undefined) return repeat(incoming, known, handlers);
       const number = store.skipFailure(incoming);
       store.keepDelivery(source, input.id, number, input.receivedAt, "failed", false);
-      return { ...quarantined(failure, handler), eventId: input.id, type: input.type };
+      return { ...skipped, eventId: input.id, type: input.type };
     }
     const outcome = "run" in decided ? "processed" : "stale" in decided ? "stale" : decided.record;
     const insert = () => store.insert(incoming, outcome, handler?.file ?? null, failure);
@@ -221,6 +222,11 @@ export function createJobs(
       return recordFailedDelivery({ kind: "delivery", event: incoming }, handlers, judged.fail);
     const destinations = runs.destinationsOf(source, stored);
     if (handler === null && destinations.length === 0) {
+      const failed = withoutItsHandler(failure);
+      if (failed !== undefined) {
+        store.countDelivery(known, incoming, "failed", changedBody);
+        return { ...failed, ...said };
+      }
       store.countDelivery(known, incoming, "ignored", changedBody);
       store.close(source, known, "ignored", NOT_SENT_ON);
       store.settleFailure(source, known.eventId, input.receivedAt);

@@ -47,6 +47,13 @@ describe("where", () => {
         `5: sources.github.forward.where: :ref is not a binding. Use one of :event_id, :type, :source, :received_at, :payload, :headers. It is an SQL expression, as in where = \\":payload ->> '$.ref' = 'refs/heads/main'\\"`,
       ],
     ],
+    [
+      "(with n(i) as (select 1 union all select i + 1 from n) select max(i) from n) > 0",
+      [
+        `5: sources.github.forward.where: a recursive query may run without an end, and would hold up every delivery. It is an SQL expression, as in where = \\":payload ->> '$.ref' = 'refs/heads/main'\\"`,
+      ],
+    ],
+    ["(with n(i) as (select 1) select max(i) from n) > 0", []],
   ])("%s", async (where, expected) => {
     const { problems } = await checked(forward(`[{ to = "app", where = "${where}" }]`));
     expect(messages(problems)).toEqual(expected.map((one) => one.replaceAll('\\"', '"')));

@@ -55,8 +55,13 @@ export function expressionProblem(db: Database, expression: string): string | un
   const [unknown] = bindingProblems(parameters);
   if (unknown !== undefined) return unknown;
   try {
-    db.query(text).finalize();
-    return undefined;
+    const plan = db.query(`explain query plan ${text}`);
+    const steps = plan.values(...parameters.map(() => null)).map((row) => String(row[3]));
+    plan.finalize();
+    // Nothing can end it: the watchdog ends only handlers.
+    return steps.includes("RECURSIVE STEP")
+      ? "a recursive query may run without an end, and would hold up every delivery"
+      : undefined;
   } catch (error) {
     return messageOf(error);
   }

@@ -44,6 +44,7 @@ export type ErrorCode =
   | "database_locked"
   | "starting"
   | "shutting_down"
+  | "source_paused"
   // The handler failed.
   | "handler_error"
   | "handler_async"

@@ -63,6 +63,7 @@ export type Outcome =
   | "unhandled"
   | "ignored"
   | "stale"
+  | "held"
   | "imported"
   | "discarded"
   | "failed";

@@ -52,4 +52,5 @@ export const EMPTY: Reader = {
   discardedByRetention: () => ({ count: 0, lastAt: null }),
   storedBytes: () => [],
   hasPayload: () => false,
+  sourceStates: () => [],
 };

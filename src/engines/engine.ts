@@ -2,9 +2,10 @@ import type { HookonceError, Problem } from "../errors.ts";
 import type { Event, Outcome, Reply } from "../event.ts";
 import type { Place } from "../providers/newest.ts";
 import type { HandlerOutput } from "./handler-output.ts";
-import type { EventSource, HandlerInput, Job, JobResult } from "./job.ts";
+import type { EventSource, HandlerInput, Job, JobResult, Result } from "./job.ts";
 import type { Newest, PlacedRun, Verdict } from "./order.ts";
 import type { Reader, RecordedFailure, RecordedOutcome } from "./reader.ts";
+import type { PausedByItself } from "./source-states.ts";
 import type { WatchLimits } from "./watchdog.ts";
 
 /**
@@ -73,6 +74,8 @@ export interface EngineOptions {
   readonly onLargeLog?: (bytes: number) => void;
   /** Called after the commit for each run that was slow or wrote output. */
   readonly onRun?: (note: RunNote) => void;
+  /** Called after the commit for each source that hookonce has paused by itself. */
+  readonly onPause?: (pause: PausedByItself) => void;
   /** After which time a run of a handler ends the process. Undefined: never, and no run is marked. */
   readonly watch?: WatchLimits | undefined;
   /** Called with the reason why runs of handlers are not marked or not watched. */
@@ -161,6 +164,8 @@ export interface Policy {
   isLikelyRetry(source: EventSource, recorded: RecordedWithoutBody, input: HandlerInput): boolean;
   /** When hookonce itself runs a failure again, in Unix milliseconds; null if it does not. */
   retryAt(source: EventSource, failure: RetriedFailure, now: number): number | null;
+  /** Whether a failure counts for `hold_after`. */
+  countsForHold(result: Result): boolean;
   /** How a delivery of a recorded event is answered when nothing runs. */
   repeatedAs(outcome: RecordedOutcome): Outcome;
   /** Throws `no_rows_changed` if the source requires a change and there was none. */

@@ -18,6 +18,8 @@ export interface EventSource {
   readonly sameBody: boolean;
   /** How long hookonce runs a failure again by itself, from its first attempt on, in milliseconds. */
   readonly retryForMs: number;
+  /** `hold_after`: how many failures in a row pause the source. Undefined: none do. */
+  readonly holdAfter?: number | undefined;
   /** How long the provider may retry a delivery, from its first attempt on, in milliseconds. */
   readonly retryWindowMs: number;
   /**
@@ -79,7 +81,10 @@ interface EventJob {
 /** One unit of writing. Each succeeds or fails alone, whatever else is in its transaction. */
 export type Job =
   | { readonly kind: "delivery"; readonly event: Incoming }
-  /** Run an owed event now. The outcome `duplicate` means that it is done. */
+  /**
+   * Run an owed event now. The outcome `duplicate` means that it is done, and `held` that its source is paused. Then
+   * nothing changes.
+   */
   | (EventJob & {
       readonly kind: "apply";
       /** Somebody has asked for this event by its id, so it runs even if it is quarantined or tied. */
@@ -90,8 +95,8 @@ export type Job =
       readonly isRetry?: boolean;
     })
   /**
-   * Run a processed event again, at most once for each `job`. If it fails, nothing changes. The outcome
-   * `duplicate` means that the event was not processed when the job was ordered, or that its body is gone.
+   * Run a processed event again, at most once for each `job`. If it fails, nothing changes, nor with the outcome
+   * `held`: its source is paused. The outcome `duplicate` means that the event was not processed when the job was ordered, or that its body is gone.
    */
   | (EventJob & {
       readonly kind: "replay";
@@ -102,6 +107,11 @@ export type Job =
       /** Also runs the event if it is stale. */
       readonly evenStale?: boolean | undefined;
     })
+  /**
+   * Run the event of a resuming source that is held and was received first. If it fails, it becomes a failure. Null:
+   * none is held any more, so the source is open now, or it is not resuming.
+   */
+  | { readonly kind: "resume"; readonly source: EventSource; readonly at: number }
   /** Give up on an owed event. The outcome `duplicate` means that it is done. */
   | (EventJob & { readonly kind: "discard"; readonly reason: string })
   /**
@@ -162,7 +172,9 @@ export type ResultOf<J extends Job> = J extends { readonly kind: "import" }
       ? ChangedMessage
       : J extends { readonly kind: "retention" }
         ? Retained
-        : Result;
+        : J extends { readonly kind: "resume" }
+          ? Result | null
+          : Result;
 
 /** What became of a message. */
 export interface ChangedMessage {

@@ -3,6 +3,8 @@ import type { ArrivalReader } from "./arrivals.ts";
 import type { MaybePromise, OutboxReader } from "./outbox.ts";
 import type { Change, KeptJob, MatchedSecret, Token } from "./records.ts";
 import type { RetentionReader } from "./retention.ts";
+import type { Rollup, SourceSeen, Span } from "./rollups.ts";
+import type { SourceStateReader } from "./source-states.ts";
 
 /** What an engine stores of events, and how it is read. */
 
@@ -32,7 +34,14 @@ export interface RecordedFailure {
 }
 
 /** Outcomes of an event in the table of events. A failed event is in the table of failures instead. */
-export type RecordedOutcome = "processed" | "imported" | "ignored" | "stale" | "discarded" | "unhandled";
+export type RecordedOutcome =
+  | "processed"
+  | "imported"
+  | "ignored"
+  | "stale"
+  | "discarded"
+  | "unhandled"
+  | "held";
 
 /** Which events a command or a page selects. */
 export interface EventFilter {
@@ -44,7 +53,7 @@ export interface EventFilter {
    */
   readonly type?: string | undefined;
   /** An outcome that this version does not record matches nothing. */
-  readonly outcome?: RecordedOutcome | "failed" | "held" | undefined;
+  readonly outcome?: RecordedOutcome | "failed" | undefined;
   /** Unix milliseconds, of the first receipt; `since` is included, `until` is not. */
   readonly since?: number | undefined;
   readonly until?: number | undefined;
@@ -58,7 +67,7 @@ export interface OwedEvent {
   readonly eventId: string;
   readonly type: string;
   /** `failed` also if the event was unhandled and its handler has failed since. */
-  readonly outcome: "unhandled" | "failed";
+  readonly outcome: "unhandled" | "failed" | "held";
   /** Of a failure with one of the {@link QUARANTINE_CODES}. */
   readonly quarantine?: RecordedFailure | undefined;
 }
@@ -247,32 +256,9 @@ export interface FailureGroups {
   readonly capped: boolean;
 }
 
-export type Span = "minute" | "hour" | "day";
-
-/** How the deliveries of a minute, hour or day were answered. Days and hours are those of UTC. */
-export interface Rollup {
-  readonly source: string;
-  /** Its beginning, in Unix milliseconds. */
-  readonly at: number;
-  readonly processed: number;
-  readonly duplicate: number;
-  readonly unhandled: number;
-  readonly ignored: number;
-  readonly stale: number;
-  readonly failed: number;
-  readonly refused: number;
-  /** How many runs of handlers took up to each of HANDLER_TIMES_US (handler-times.ts), in its order. */
-  readonly handlerTimes: readonly number[];
-}
-
-export interface SourceSeen {
-  readonly source: string;
-  /** Unix milliseconds, of the latest delivery that was not refused. */
-  readonly lastDeliveryAt: number;
-}
-
 /** Reads that are not part of a delivery. Each is one or a few short queries, and none keeps a snapshot. */
-export interface Reader extends OutboxReader, RetentionReader, ArrivalReader<ListFilter, ListedEvent> {
+export interface Reader
+  extends OutboxReader, RetentionReader, SourceStateReader, ArrivalReader<ListFilter, ListedEvent> {
   /** Owed events in the order received, at most `limit`. With `until`, only those that were stored up to it. */
   owed(
     ...page: [filter: EventFilter, after: Cursor | undefined, limit: number, until?: Followed]

@@ -1,4 +1,5 @@
 import type { CommandRun } from "./outbox.ts";
+import type { SourceEntry } from "./source-states.ts";
 
 /** What hookonce records beside the events: tokens, the audit list, jobs, counters and attempts to send. */
 
@@ -57,6 +58,9 @@ export type Entry =
   | { readonly entry: "refused"; readonly source: string; readonly at: number; readonly count: number }
   | { readonly entry: "secret"; readonly source: string; readonly secret: string; readonly at: number }
   | MessageEntry
+  | SourceEntry
+  /** A source is to resume whose pause is over: see `until` of a source's state. */
+  | { readonly entry: "pause over"; readonly name: string; readonly at: number }
   /** Adds what was counted since the last time to its minutes, hours and days, and removes old ones. `at` is now. */
   | { readonly entry: "rollups"; readonly at: number };
 

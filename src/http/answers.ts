@@ -22,6 +22,7 @@ const MESSAGES = {
   unhandled: "Webhook received",
   ignored: "Webhook received",
   stale: "Webhook received",
+  held: "Webhook received",
   imported: "Event already processed",
   discarded: "Event already processed",
   failed: "Internal Server Error",

@@ -65,6 +65,7 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   database_locked: 503,
   starting: 503,
   shutting_down: 503,
+  source_paused: 503,
   storage_failed: 503,
   too_many_files: 503,
   database_moved: 503,

@@ -5,6 +5,7 @@ import type {
   NewEvent,
   Policy,
   RecordedWithoutBody,
+  Result,
   RetriedFailure,
 } from "../engines/engine.ts";
 import type { Newest, PlacedRun, Verdict } from "../engines/order.ts";
@@ -28,6 +29,7 @@ export const policy: Policy = {
   isQuarantined,
   isLikelyRetry,
   retryAt,
+  countsForHold,
   repeatedAs,
   checkChange,
 };
@@ -86,13 +88,16 @@ function orderOf(version: string, other: string): number | undefined {
   return one === undefined || two === undefined ? undefined : compareVersions(one, two);
 }
 
-/** An unhandled event is owed until a handler has run, or until it is sent on. Every other recorded event is done. */
+/**
+ * An unhandled event is owed until a handler has run, or until it is sent on, and so is a held one once its source
+ * is open. Every other recorded event is done.
+ */
 export function isOwed(
   source: Pick<EventSource, "forwards">,
   outcome: RecordedOutcome,
   handler: LoadedHandler | null,
 ): boolean {
-  return outcome === "unhandled" && (handler !== null || sendsOn(source));
+  return isOwedOutcome(outcome) && (handler !== null || sendsOn(source));
 }
 
 /** Whether a source has destinations. */
@@ -136,7 +141,19 @@ export function retryAt(
 
 /** A copy of an owed event is answered with that outcome. A copy of any other is a duplicate. */
 export function repeatedAs(outcome: RecordedOutcome): Outcome {
-  return outcome === "unhandled" ? "unhandled" : "duplicate";
+  return isOwedOutcome(outcome) ? outcome : "duplicate";
+}
+
+const isOwedOutcome = (outcome: RecordedOutcome) => outcome === "unhandled" || outcome === "held";
+
+/**
+ * Whether a failure counts for `hold_after`: a handler has run, or was to run. A tie is for somebody to decide, and an
+ * event whose handler hung before was skipped.
+ */
+export function countsForHold({ outcome, handler, error }: Result): boolean {
+  if (outcome !== "failed" || handler === null) return false;
+  const code = error instanceof HookonceError ? error.code : "handler_error";
+  return code !== "version_tie" && !(QUARANTINE_CODES as readonly string[]).includes(code);
 }
 
 /** @throws HookonceError `no_rows_changed` */

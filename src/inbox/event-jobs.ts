@@ -135,6 +135,7 @@ async function runSlice(
     const misfit = isNamed ? misfitOf(request, event) : undefined;
     if (misfit !== undefined) progress.leaveOut(group, event, misfit);
     else if (!isFor(request, event)) group.alreadyDone++;
+    else if (action === "apply" && event.outcome === "held") group.held++;
     else if (source === undefined || (handler === null && needsHandler && !sendsOn(source)))
       group.noHandler++;
     else if (stuck !== undefined && !isNamed) progress.skip(group, event, stuck.code);

@@ -27,6 +27,8 @@ export interface JobGroup {
   stale: number;
   /** Not run, because its handler hung or ended the process. `hookonce apply ID` runs it. */
   quarantined: number;
+  /** Not run, because its source is paused. It runs when the source resumes. */
+  held: number;
   /** Not run, because no handler exists for the type, or its source is not in the config. */
   noHandler: number;
   /** Something else was done with them in the meantime, for example by the provider's retry. */
@@ -86,6 +88,7 @@ export const NOTHING = {
   resent: 0,
   stale: 0,
   quarantined: 0,
+  held: 0,
   noHandler: 0,
   alreadyDone: 0,
   unfit: 0,
@@ -147,6 +150,7 @@ export function createProgressLog(before: Omit<JobProgress, "tried"> = { groups:
       if (outcome === "processed") group.processed++;
       else if (outcome === "discarded") group.discarded++;
       else if (outcome === "stale") group.stale++;
+      else if (outcome === "held") group.held++;
       else if (outcome === "failed") {
         // Quarantined since the list was read.
         if ((QUARANTINE_CODES as readonly string[]).includes(code)) skip(group, event, code);

@@ -195,7 +195,8 @@ function oneEvent(eventId: string, { source }: EventFilter, found: readonly Foun
   return { ...event, eventId };
 }
 
-export const isOwed = ({ outcome }: HasOutcome): boolean => outcome === "unhandled" || outcome === "failed";
+export const isOwed = ({ outcome }: HasOutcome): boolean =>
+  outcome === "unhandled" || outcome === "failed" || outcome === "held";
 
 /**
  * Why an action is not for an event that somebody has named. Undefined if it is, or if the event is already as the

@@ -17,6 +17,7 @@ const group = {
   alreadyDone: 0,
   unfit: 0,
   stale: 0,
+  held: 0,
   forced: 0,
   resent: 0,
 };

@@ -105,7 +105,16 @@ const status: StatusJson = {
   sources: [],
   destinations: [],
   owed: [{ source: "s", type: "\u001b[31m", outcome: "failed", count: 10_000, capped: true, handler: null }],
-  today: { processed: 4812, duplicate: 37, unhandled: 0, ignored: 0, stale: 0, failed: 1, refused: 2 },
+  today: {
+    processed: 4812,
+    duplicate: 37,
+    unhandled: 0,
+    ignored: 0,
+    stale: 0,
+    held: 0,
+    failed: 1,
+    refused: 2,
+  },
   disk: { database: "/d/x.db", database_bytes: 20 * 1024 ** 3, log_bytes: 300 * 1024 ** 2, free_bytes: null },
   retention: { payloads_ms: null, max_bytes: null, used_bytes: 4096, discarded: 0, last_discarded_at: null },
 };

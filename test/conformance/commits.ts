@@ -11,7 +11,7 @@ const many = (count: number, options?: (n: number) => Parameters<typeof deliver>
   Array.from({ length: count }, (_, n) => deliver(`evt_${n}`, options?.(n)));
 
 async function answersOf({ results }: Batch): Promise<string[]> {
-  return (await results).map(inWords);
+  return (await results).map((result) => inWords(result));
 }
 
 /** How jobs share a commit, and what a commit promises. */
@@ -30,7 +30,7 @@ export function createCommitTests(name: string, harness: EngineHarness): void {
       async (type) => {
         await using it = await openEngine(harness);
         const answers = (await it.commit(many(40, (n) => (n === 17 ? { type, fail: true } : {})))).map(
-          inWords,
+          (result) => inWords(result),
         );
         const others = many(40)
           .map(({ event }) => event.input.id)
@@ -129,7 +129,7 @@ export function createCommitTests(name: string, harness: EngineHarness): void {
       expect(first.blocked).toBeUndefined();
       expect(await answersOf(first)).toEqual(["processed"]);
       expect(summaryOf(await it.contents()).events).toEqual(["evt_0 processed"]);
-      expect((await it.commit(jobs.slice(first.begun))).map(inWords)).toEqual([
+      expect((await it.commit(jobs.slice(first.begun))).map((result) => inWords(result))).toEqual([
         "processed",
         "processed",
         "processed",
@@ -201,7 +201,7 @@ export function createCommitTests(name: string, harness: EngineHarness): void {
         }
         expect(await it.contents()).toEqual(before);
       });
-      expect((await it.commit(jobs)).map(inWords)).toEqual([
+      expect((await it.commit(jobs)).map((result) => inWords(result))).toEqual([
         "processed",
         "failed handler_error",
         "unhandled",
@@ -269,7 +269,7 @@ export function createCommitTests(name: string, harness: EngineHarness): void {
       expect(resolved).toBe(true);
       await done;
       await using second = await openEngine(harness, store);
-      expect((await second.commit([deliver("a"), deliver("b")])).map(inWords)).toEqual([
+      expect((await second.commit([deliver("a"), deliver("b")])).map((result) => inWords(result))).toEqual([
         "duplicate",
         "processed",
       ]);

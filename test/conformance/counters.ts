@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import type { Reader, Span } from "../../src/engines/reader.ts";
+import type { Reader } from "../../src/engines/reader.ts";
+import type { Span } from "../../src/engines/rollups.ts";
 import type { Job } from "../../src/engines/engine.ts";
 import type { EngineHarness } from "./harness.ts";
 import { deliver, shop, sourceWith } from "./jobs.ts";

@@ -12,6 +12,7 @@ import { newEvents } from "./scenarios/events.ts";
 import { failures } from "./scenarios/failures.ts";
 import { newestWins } from "./scenarios/newest-wins.ts";
 import { otherJobs } from "./scenarios/other-jobs.ts";
+import { paused } from "./scenarios/paused.ts";
 import { windows } from "./scenarios/windows.ts";
 import { corrected, none, summaryOf, type Scenario, type Step } from "./scenarios/scenario.ts";
 
@@ -22,7 +23,10 @@ async function play(it: OpenEngine, steps: readonly Step[], how: How): Promise<s
   const answers: string[] = [];
   for (const { handlers, jobs } of steps) {
     const groups = how === "together" ? [jobs] : jobs.map((job) => [job]);
-    for (const group of groups) answers.push(...(await it.commit(group, handlers)).map(inWords));
+    for (const group of groups) {
+      const results = await it.commit(group, handlers);
+      answers.push(...results.map((result, n) => inWords(result, group[n])));
+    }
   }
   return answers;
 }
@@ -44,6 +48,7 @@ export function createHistoryTests(name: string, harness: EngineHarness): void {
     ...otherJobs,
     ...newestWins,
     ...windows,
+    ...paused,
   ]
     .filter(({ needs }) => needs === undefined || has[needs])
     .map((scenario): [string, Scenario] => [scenario.name, scenario]);

@@ -8,6 +8,8 @@ import type {
   LoadedHandler,
   JobResult,
 } from "../../src/engines/engine.ts";
+import type { Entry } from "../../src/engines/records.ts";
+import type { SourceEntry } from "../../src/engines/source-states.ts";
 import { HookonceError } from "../../src/errors.ts";
 import type { Event, Reply } from "../../src/event.ts";
 import type { Dialect } from "./harness.ts";
@@ -166,6 +168,37 @@ export function forward(eventId: string, destination: string, { source = shop, j
   return Object.freeze({ kind: "forward", source, eventId, at: 9000, destination, job });
 }
 
+interface Pausing {
+  readonly state?: "held" | "refusing";
+  readonly until?: number;
+}
+
+/** Somebody pauses the source `shop`. */
+export function pause({ state = "held", until }: Pausing = {}): Job {
+  return sourceEntry({ state, until: until ?? null, reason: "a test", stopOnFailure: false });
+}
+
+/** Somebody resumes it. */
+export function resume({ stopOnFailure = false } = {}): Job {
+  return sourceEntry({ state: "open", until: null, reason: null, stopOnFailure });
+}
+
+function sourceEntry(change: Pick<SourceEntry, "state" | "until" | "reason" | "stopOnFailure">): Job {
+  const entry: SourceEntry = { entry: "source", name: "shop", at: 9000, ...change };
+  return Object.freeze({ kind: "record", entries: [entry] });
+}
+
+/** The time of the pause may be over. */
+export function pauseOver(at: number): Job {
+  const entry: Entry = { entry: "pause over", name: "shop", at };
+  return Object.freeze({ kind: "record", entries: [entry] });
+}
+
+/** Runs the next held event. */
+export function runHeld({ source = shop, at = 9000 } = {}): Job {
+  return Object.freeze({ kind: "resume", source, at });
+}
+
 export function importOf(...ids: readonly string[]): Job {
   const events = ids.map((id) => ({ id, type: "credit", at: 500 }));
   return Object.freeze({ kind: "import", source: shop, events, at: 9000 });
@@ -311,9 +344,9 @@ export async function commitAll(
 }
 
 /** A result in a few words, for example `failed handler_error` or `duplicate, changed body, reply a: 1`. */
-export function inWords(result: JobResult | HookonceError): string {
+export function inWords(result: JobResult | HookonceError, job?: Job): string {
   if (result instanceof HookonceError) return `refused ${result.code}`;
-  if (result === null) return "recorded";
+  if (result === null) return job?.kind === "resume" ? "none left" : "recorded";
   if ("state" in result) return result.changed ? `now ${result.state}` : `still ${result.state}`;
   if ("fresh" in result) return `${result.fresh} new, ${result.known} known, ${result.owed} owed`;
   if ("isEnd" in result) return `${result.removed} removed, ${result.discarded} discarded`;

@@ -39,7 +39,7 @@ async function listed(it: OpenEngine): Promise<ListedMessage[]> {
 }
 
 async function outcomes(it: OpenEngine, jobs: Parameters<OpenEngine["commit"]>[0], types = {}) {
-  return (await it.commit(jobs, types)).map(inWords);
+  return (await it.commit(jobs, types)).map((result) => inWords(result));
 }
 
 const credit = { credit: "credit", other: "credit" } as const;

@@ -16,6 +16,7 @@ const rollup = (at: number, processed: number, source = "shop"): RollupJson => (
   unhandled: 0,
   ignored: 0,
   stale: 0,
+  held: 0,
   failed: 3 * processed,
   refused: 0,
   p50_us: null,

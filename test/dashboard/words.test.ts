@@ -15,7 +15,16 @@ import type {
 } from "../../src/http/admin/shapes.ts";
 
 const NOW = Date.UTC(2026, 10, 27, 12);
-const NONE = { processed: 0, duplicate: 0, unhandled: 0, ignored: 0, stale: 0, failed: 0, refused: 0 };
+const NONE = {
+  processed: 0,
+  duplicate: 0,
+  unhandled: 0,
+  ignored: 0,
+  stale: 0,
+  held: 0,
+  failed: 0,
+  refused: 0,
+};
 
 const source = (name: string): SourceJson => ({
   name,

@@ -4,6 +4,7 @@ import type { RecordedOutcome } from "../../src/engines/reader.ts";
 import { HookonceError } from "../../src/errors.ts";
 import {
   checkChange,
+  countsForHold,
   decideNew,
   isOwed,
   sendsOn,
@@ -152,6 +153,7 @@ test("an engine gets exactly these rules", () => {
     isQuarantined,
     isLikelyRetry,
     retryAt,
+    countsForHold,
     repeatedAs,
     checkChange,
   });

@@ -15,13 +15,17 @@ import {
   withoutItsHandler,
 } from "./results.ts";
 import type { SameBody } from "./same-body.ts";
+import type { SourceStates } from "./source-states.ts";
 
 type Apply = Extract<Job, { kind: "apply" }>;
+type EventJob = Pick<Apply, "source" | "eventId" | "at">;
 
 /** Runs owed events that are stored, inside the open transaction. */
 export interface Applies {
   /** @throws what the handler throws. The caller undoes the job and calls {@link Applies.recordFailed} */
   apply(job: Apply, handlers: Handlers): Result;
+  /** Runs a held event of a source that resumes. @throws as {@link Applies.apply} */
+  applyHeld(job: EventJob, handlers: Handlers): Result;
   recordFailed(job: Apply, handlers: Handlers, error: unknown): Result;
   /** When hookonce itself runs an event again that has failed now. A run that is set stays. */
   retryAfter(source: EventSource, eventId: string, now: number, error: unknown): number | null;
@@ -34,12 +38,24 @@ export function createApplies(
   policy: Policy,
   runs: HandlerRuns,
   interrupted: InterruptedRuns,
+  states: SourceStates,
 ): Applies {
   /** If the event is still owed although nothing failed, its next run is set: its handler may come back. */
   function retry(job: Apply, handlers: Handlers): Result {
     const result = applyNow(job, handlers);
     scheduleNext(job);
     return result;
+  }
+
+  /** Nothing of a paused source runs. */
+  function leftAlone({ source, eventId, reason }: Apply): Result {
+    const known = store.find(source, eventId);
+    const failure = store.findFailure(source, eventId);
+    const again = known?.outcome === "discarded" && reason !== undefined;
+    const isDone =
+      known === undefined ? failure === undefined : policy.repeatedAs(known.outcome) === "duplicate";
+    const type = known?.type ?? failure?.type ?? "";
+    return { ...resultOf(nothing), eventId, type, outcome: isDone && !again ? "duplicate" : "held" };
   }
 
   function scheduleNext({ source, eventId, at }: Apply): void {
@@ -209,7 +225,11 @@ export function createApplies(
   }
 
   return {
-    apply: (job, handlers) => (job.isRetry === true ? retry(job, handlers) : applyNow(job, handlers)),
+    apply(job, handlers) {
+      if (states.of(job.source) !== undefined) return leftAlone(job);
+      return job.isRetry === true ? retry(job, handlers) : applyNow(job, handlers);
+    },
+    applyHeld: (job, handlers) => applyNow({ ...job, kind: "apply" }, handlers),
     recordFailed,
     retryAfter,
   };

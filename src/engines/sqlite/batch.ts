@@ -1,5 +1,6 @@
 import { HookonceError, messageOf } from "../../errors.ts";
 import type { Handlers, Job, JobResult, Result, RunNote } from "../engine.ts";
+import type { PausedByItself } from "../source-states.ts";
 import type { EventStore } from "./event-store.ts";
 import type { BatchBodies, Jobs } from "./jobs.ts";
 import { isOwnFailure, ownFailure, troubleOf, unavailable } from "./sqlite-error.ts";
@@ -11,6 +12,8 @@ export interface Committed {
   readonly blocked: HookonceError | undefined;
   /** The notes of runs that were committed, or whose failures were committed. */
   readonly notes: readonly RunNote[];
+  /** The sources that hookonce has paused by itself. */
+  readonly pauses: readonly PausedByItself[];
 }
 
 export interface BatchWriter {
@@ -75,6 +78,7 @@ export function createBatchWriter(
     const results: (JobResult | HookonceError)[] = [];
     let begun = 0;
     let committing = false;
+    let pauses: readonly PausedByItself[];
     jobs.takeNotes(); // drop the notes of runs that were undone
     try {
       if (!transaction.begin()) return { begun, error: undefined, why: "locked" };
@@ -90,6 +94,7 @@ export function createBatchWriter(
       count(list, results);
       committing = true;
       transaction.commit();
+      pauses = jobs.committed();
     } catch (error) {
       const why =
         troubleOf(error) !== "statement"
@@ -104,7 +109,7 @@ export function createBatchWriter(
     }
     for (const [delivery, row] of bodies) storedBodies.set(delivery, row);
     events += begun;
-    return { results, notes: jobs.takeNotes() };
+    return { results, notes: jobs.takeNotes(), pauses };
   }
 
   function run(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult {
@@ -132,6 +137,7 @@ export function createBatchWriter(
     } catch (error) {
       if (!transaction.open || troubleOf(error) !== "statement") throw error;
       transaction.rollbackToSavepoint();
+      jobs.undone();
       return isOwnFailure(error) ? error : fail(job, handlers, error);
     }
   }
@@ -143,13 +149,14 @@ export function createBatchWriter(
   }
 
   /**
-   * @param notes receives what to log
+   * @param said receives what to log
    * @returns undefined if another process has taken the write lock
    */
-  function runAlone(job: Job, handlers: Handlers, notes: RunNote[]): JobResult | HookonceError | undefined {
+  function runAlone(job: Job, handlers: Handlers, said: Said): JobResult | HookonceError | undefined {
     const done = attempt([job], handlers, 0, "all");
     if ("results" in done) {
-      notes.push(...done.notes);
+      said.notes.push(...done.notes);
+      said.pauses.push(...done.pauses);
       return done.results[0];
     }
     if (done.why === "locked") return undefined;
@@ -157,10 +164,12 @@ export function createBatchWriter(
     // The transaction of the failed event is gone, so its failure is recorded in another one.
     try {
       if (!transaction.begin()) return undefined;
+      jobs.begin();
       const result = fail(job, handlers, failureAlone(done));
       count([job], [result]);
       transaction.commit();
-      notes.push(...jobs.takeNotes());
+      said.pauses.push(...jobs.committed());
+      said.notes.push(...jobs.takeNotes());
       return result;
     } catch (error) {
       transaction.rollback();
@@ -171,14 +180,14 @@ export function createBatchWriter(
   function runEachAlone(list: readonly Job[], handlers: Handlers, workMs: number): Committed {
     const until = performance.now() + workMs;
     const results: (JobResult | HookonceError)[] = [];
-    const notes: RunNote[] = [];
+    const said: Said = { notes: [], pauses: [] };
     for (const job of list) {
-      const result = runAlone(job, handlers, notes);
-      if (result === undefined) return { results, blocked: locked(transaction), notes };
+      const result = runAlone(job, handlers, said);
+      if (result === undefined) return { results, blocked: locked(transaction), ...said };
       results.push(result);
       if (performance.now() > until) break;
     }
-    return { results, blocked: undefined, notes };
+    return { results, blocked: undefined, ...said };
   }
 
   return {
@@ -190,10 +199,11 @@ export function createBatchWriter(
       if ("results" in done) return { ...done, blocked: undefined };
       switch (done.why) {
         case "locked":
-          return { results: [], blocked: locked(transaction), notes: [] };
+          return { results: [], blocked: locked(transaction), notes: [], pauses: [] };
         case "trouble": {
           const refused = refusal(done.error);
-          return { results: list.slice(0, done.begun).map(() => refused), blocked: undefined, notes: [] };
+          const results = list.slice(0, done.begun).map(() => refused);
+          return { results, blocked: undefined, notes: [], pauses: [] };
         }
         case "event":
         case "lost":
@@ -204,7 +214,13 @@ export function createBatchWriter(
   };
 }
 
-type Attempt = { readonly results: Committed["results"]; readonly notes: readonly RunNote[] } | Undone;
+type Attempt = Omit<Committed, "blocked"> | Undone;
+
+/** What is to be logged. */
+interface Said {
+  readonly notes: RunNote[];
+  readonly pauses: PausedByItself[];
+}
 
 /** Nothing of it was committed. */
 interface Undone {

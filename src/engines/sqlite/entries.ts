@@ -6,9 +6,10 @@ import { createMessageEntries } from "./message-entries.ts";
 import type { Outbox } from "./outbox.ts";
 import { createRollupSums } from "./rollup-sums.ts";
 import { MINUTE_MS } from "./rollup-writes.ts";
+import type { SourceStates } from "./source-states.ts";
 
 /** Writes what is recorded beside the events. The caller has a transaction open. */
-export function createEntries(db: Database, outbox: Outbox): (entry: Entry) => void {
+export function createEntries(db: Database, outbox: Outbox, states: SourceStates): (entry: Entry) => void {
   const addUpRollups = createRollupSums(db);
   const recordMessage = createMessageEntries(db, outbox);
   return (entry) => {
@@ -56,6 +57,12 @@ export function createEntries(db: Database, outbox: Outbox): (entry: Entry) => v
           `insert into hookonce_secrets (source, secret, at) values (?, ?, ?)
            on conflict (source, secret) do update set at = excluded.at`,
         ).run(entry.source, entry.secret, entry.at);
+        return;
+      case "source":
+        states.change(entry);
+        return;
+      case "pause over":
+        states.resumeIfOver(entry.name, entry.at);
         return;
       case "rollups":
         addUpRollups(entry.at);

@@ -9,7 +9,7 @@ import { ownBytes, sha256 } from "./event-bytes.ts";
 import { openFailure, recorded, type OpenFailure, type RecordedEvent } from "./event-rows.ts";
 
 type SourceName = Pick<EventSource, "name">;
-type ClosedOutcome = Extract<RecordedOutcome, "stale" | "discarded" | "ignored">;
+type OtherOutcome = Exclude<RecordedOutcome, "processed" | "imported">;
 /** Null if none ran. */
 type FailedHandler = Pick<LoadedHandler, "file" | "hash"> | null;
 
@@ -140,7 +140,7 @@ export function createEventStore(db: Database) {
       const id = row?.[0] as number | undefined;
       if (id !== undefined && isIgnored === true) sql.explainIgnored.run(id, "it says that it is a test");
       if (failure === undefined || id === undefined) return id;
-      sql.markApplied.run(id, input.receivedAt);
+      if (outcome !== "held") sql.markApplied.run(id, input.receivedAt);
       sql.markChanged.run(id);
       return id;
     },
@@ -205,15 +205,15 @@ export function createEventStore(db: Database) {
       sql.completeResult.run(event.id, ...result, reason ?? null);
     },
 
-    /** An event that was recorded is done now, and no handler has run. */
-    close(source: SourceName, event: RecordedEvent, outcome: ClosedOutcome, reason: string): void {
+    /** A recorded event has another outcome now, and no handler has run. Null: no reason is kept. */
+    close(source: SourceName, event: RecordedEvent, outcome: OtherOutcome, reason: string | null): void {
       keepFirstDelivery(source, event);
       sql.closeEvent.run(event.id, outcome);
       sql.markChanged.run(event.id);
       sql.giveReason.run(event.id, reason);
     },
 
-    giveReason: (event: number, reason: string): void => sql.giveReason.run(event, reason),
+    giveReason: (event: number, reason: string | null): void => sql.giveReason.run(event, reason),
 
     /**
      * The job that replayed an event last, how often it was replayed, and the number of the event's last change; 0

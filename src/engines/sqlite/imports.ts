@@ -22,19 +22,20 @@ const FIND_FAILED = `
   select event_id from hookonce_failures
   where source = ?1 and event_id in (select value from json_each(?2)) and settled_at is null`;
 
+const IS_OWED = "outcome = 'unhandled' or outcome = 'held'";
 /** Most inboxes have none, and then nothing is to be looked up: 9 µs for each event. */
-const HAS_UNHANDLED = `
-  select exists (select 1 from hookonce_events indexed by hookonce_events_unhandled where outcome = 'unhandled')`;
-const FIND_UNHANDLED = `
+const HAS_OWED = `
+  select exists (select 1 from hookonce_events indexed by hookonce_events_owed where ${IS_OWED})`;
+const FIND_OWED = `
   select id, event_id from hookonce_events
-  where source = ?1 and event_id in (select value from json_each(?2)) and era = 0 and outcome = 'unhandled'`;
+  where source = ?1 and event_id in (select value from json_each(?2)) and era = 0 and (${IS_OWED})`;
 /** Of an event that arrived once, only its outcome tells how that delivery was answered. */
 const KEEP_FIRST_DELIVERIES = `
   insert into hookonce_deliveries (source, event_id, number, at, outcome)
   select source, event_id, 1, received_at, outcome from hookonce_events
   where id in (select value from json_each(?1)) and deliveries = 1
   on conflict (source, event_id, era, number) do nothing`;
-const CLOSE_UNHANDLED = `
+const CLOSE_OWED = `
   update hookonce_events set outcome = 'imported', change = (
     select coalesce(max(change), 0) + 1 from hookonce_events indexed by hookonce_events_change
     where change is not null)
@@ -68,13 +69,13 @@ export function createImports(db: Database, store: EventStore, interrupted: Inte
   }
 
   /** @returns their event ids */
-  function closeUnhandled(source: EventSource, eventIds: string, now: number): string[] {
-    if (db.query(HAS_UNHANDLED).values()[0]?.[0] !== 1) return [];
-    const found = db.query(FIND_UNHANDLED).values(source.name, eventIds);
+  function closeRecorded(source: EventSource, eventIds: string, now: number): string[] {
+    if (db.query(HAS_OWED).values()[0]?.[0] !== 1) return [];
+    const found = db.query(FIND_OWED).values(source.name, eventIds);
     if (found.length === 0) return [];
     const ids = JSON.stringify(found.map(([id]) => id));
     db.query(KEEP_FIRST_DELIVERIES).run(ids);
-    db.query(CLOSE_UNHANDLED).run(ids);
+    db.query(CLOSE_OWED).run(ids);
     db.query(KEEP_SETTLED).run(ids, now);
     return found.map(([, eventId]) => String(eventId));
   }
@@ -90,7 +91,7 @@ export function createImports(db: Database, store: EventStore, interrupted: Inte
     } else if (known.outcome === "unhandled") {
       const id = JSON.stringify([known.id]);
       db.query(KEEP_FIRST_DELIVERIES).run(id);
-      db.query(CLOSE_UNHANDLED).run(id);
+      db.query(CLOSE_OWED).run(id);
     }
     store.settleFailure(source, eventId, now);
     store.keepDelivery(source, eventId, SETTLED, now, "imported", false);
@@ -118,9 +119,9 @@ export function createImports(db: Database, store: EventStore, interrupted: Inte
     }
     const events = given.slice(0, count);
     const fresh = insert(source, events);
-    const unhandled = fresh < events.length ? closeUnhandled(source, idsOf(events), now) : [];
-    const owed = closed.length + unhandled.length;
-    const settled = [...closed, ...unhandled].slice(0, MAX_SETTLED);
+    const recorded = fresh < events.length ? closeRecorded(source, idsOf(events), now) : [];
+    const owed = closed.length + recorded.length;
+    const settled = [...closed, ...recorded].slice(0, MAX_SETTLED);
     return { fresh, known: events.length - fresh - owed, owed, settled };
   };
 }

@@ -109,7 +109,8 @@ function record(db: Database, run: MarkedRun, error: HookonceError): Recovered {
   const handler = { file: run.handler, hash: run.handlerHash };
   const store = createEventStore(db);
   const known = store.find(source, eventId);
-  const stored = known?.outcome === "unhandled" ? store.bodyOf(known.id) : undefined;
+  const isHeld = known?.outcome === "held";
+  const stored = isHeld || known?.outcome === "unhandled" ? store.bodyOf(known.id) : undefined;
   // A processed event that was received before the run belongs to an earlier era of the id, and only the next
   // delivery knows whether its window is over.
   const isOfNextEra = known?.outcome === "processed" && known.receivedAt < run.receivedAt;
@@ -122,6 +123,8 @@ function record(db: Database, run: MarkedRun, error: HookonceError): Recovered {
   } else if (known !== undefined) {
     // If it is not owed any more, another run has applied it.
     if (stored !== undefined) store.recordFailedRun({ ...run, ...stored }, handler, error);
+    // Otherwise its source would run it again as soon as it goes on resuming.
+    if (isHeld) store.close(source, known, "unhandled", null);
   } else if (run.delivery !== undefined) {
     const deliveries = store.recordFailedRun({ ...run, ...run.delivery }, handler, error);
     store.keepDelivery(source, eventId, deliveries, run.receivedAt, "failed", false);

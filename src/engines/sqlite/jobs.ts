@@ -3,18 +3,24 @@ import { HookonceError, messageOf } from "../../errors.ts";
 import type { Headers } from "../../event.ts";
 import { isMultipart } from "../../providers/body/multipart.ts";
 import type { Handlers, Incoming, Job, JobResult, Policy, Result, RunNote } from "../engine.ts";
-import { withReceipt, type OpenFailure, type RecordedEvent } from "./event-rows.ts";
+import { sourcePaused, type PausedByItself } from "../source-states.ts";
+import { withReceipt, type RecordedEvent } from "./event-rows.ts";
 import { ownBytes } from "./event-bytes.ts";
 import type { EventStore } from "./event-store.ts";
+import { createHeldEvents } from "./held-events.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { createApplies } from "./apply-jobs.ts";
+import { createEarlierIds } from "./earlier-ids.ts";
 import { createEras } from "./eras.ts";
 import { createOtherJobs } from "./other-jobs.ts";
+import { createNewEvents } from "./new-events.ts";
 import type { Outbox } from "./outbox.ts";
 import { createPositions } from "./positions.ts";
 import { NOT_SENT_ON, nothing, quarantined, resultOf, skippedOf, withoutItsHandler } from "./results.ts";
+import { createResumes } from "./resume-jobs.ts";
 import { createSameBody } from "./same-body.ts";
+import { createSourceStates } from "./source-states.ts";
 
 /** The rows in which the open transaction, or an earlier one, has stored the bytes of batches. */
 export type BatchBodies = Pick<Map<object, number>, "get" | "set">;
@@ -23,6 +29,10 @@ export type BatchBodies = Pick<Map<object, number>, "get" | "set">;
 export interface Jobs {
   /** Call it when a transaction has begun. */
   begin(): void;
+  /** Call it when a job was undone. */
+  undone(): void;
+  /** Call it after the commit. Returns which sources hookonce has paused by itself. */
+  committed(): readonly PausedByItself[];
   /** @throws what the handler throws. The caller undoes the job and calls {@link Jobs.recordFailure} */
   run(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult;
   /** Records that a job failed and was undone. Returns an error if nothing is recorded of it. */
@@ -36,6 +46,8 @@ export interface Jobs {
 }
 
 type Delivery = Extract<Job, { kind: "delivery" }>;
+/** Those that may run an event. */
+type RunningJob = Extract<Job, { kind: "delivery" | "apply" | "replay" | "resume" }>;
 
 export function createJobs(
   db: Database,
@@ -44,22 +56,28 @@ export function createJobs(
   runs: HandlerRuns,
   interrupted: InterruptedRuns,
   outbox: Outbox,
+  states = createSourceStates(db, policy),
 ): Jobs {
   const eras = createEras(db);
+  const underItsId = createEarlierIds(store, policy);
   const positions = createPositions(db, policy);
+  const decideNew = createNewEvents(policy, positions, runs, states);
   const sameBody = createSameBody(db, store, interrupted);
-  const applies = createApplies(store, sameBody, positions, policy, runs, interrupted);
-  const others = createOtherJobs(db, store, positions, runs, interrupted, outbox);
+  const applies = createApplies(store, sameBody, positions, policy, runs, interrupted, states);
+  const resumes = createResumes(store, createHeldEvents(db), states, policy, applies);
+  const others = createOtherJobs(db, store, positions, runs, interrupted, outbox, states);
   const { replay, discard, importEvents, record, forward, changeMessage, retain } = others;
 
   function run(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult {
     switch (job.kind) {
       case "delivery":
-        return deliver(prepared(job.event), handlers, bodies);
+        return counted(job, deliver(prepared(job.event), handlers, bodies));
       case "apply":
-        return applies.apply(job, handlers);
+        return counted(job, applies.apply(job, handlers));
       case "replay":
-        return replay(job, handlers);
+        return counted(job, replay(job, handlers));
+      case "resume":
+        return counted(job, resumes.resume(job, handlers));
       case "discard":
         return discard(job);
       case "import":
@@ -76,34 +94,23 @@ export function createJobs(
     }
   }
 
+  function counted<R extends Result | null>(job: RunningJob, result: R): R {
+    const isResume = job.kind === "resume";
+    const [source, at] =
+      job.kind === "delivery" ? [job.event.source, job.event.input.receivedAt] : [job.source, job.at];
+    if (result !== null) states.count(source, result, at, { isResume });
+    return result;
+  }
+
   function prepared(event: Incoming): Incoming {
-    const incoming = asRecorded(event);
+    const incoming = underItsId(event);
     sameBody.reopen(incoming);
     return incoming;
   }
 
-  /**
-   * Two events may have had the same id under the earlier rule, so what is stored tells whether the recorded
-   * one is this one. That is exact however old the record is, and needs neither the time of the upgrade nor a
-   * window. Only if no body is stored, the policy decides by the type and the time.
-   */
-  function asRecorded(incoming: Incoming): Incoming {
-    const { input, earlierIds } = incoming;
-    if (earlierIds === undefined || earlierIds.length === 0) return incoming;
-    const id = earlierIds.find((earlier) => isRecorded(incoming, earlier));
-    return id === undefined ? incoming : { ...incoming, input: { ...input, id } };
-  }
-
-  function isRecorded({ source, input }: Incoming, earlierId: string): boolean {
-    const event = store.find(source, earlierId);
-    const stored = event === undefined ? store.findFailure(source, earlierId) : store.bodyOf(event.id);
-    if (stored === undefined) return event !== undefined && policy.isLikelyRetry(source, event, input);
-    const headers = JSON.parse(stored.headersJson) as Headers;
-    return source.carries({ headers, body: stored.body }, input.id);
-  }
-
   function deliver(incoming: Incoming, handlers: Handlers, bodies: BatchBodies): Result {
     const { source, input } = incoming;
+    if (states.of(source) === "refusing") throw sourcePaused(source.name);
     const same = sameBody.find(source, () => ownBytes(incoming));
     if (same !== undefined) return repeat(incoming, sameBody.repeatedBy(incoming) ?? same, handlers);
 
@@ -118,7 +125,8 @@ export function createJobs(
         : repeat(incoming, known, handlers);
     }
     const handler = "run" in decided ? decided.run : null;
-    const skipped = skippedOf(policy, incoming, failure, handler, "record" in decided);
+    const isHeld = "record" in decided && decided.record === "held";
+    const skipped = isHeld ? undefined : skippedOf(policy, incoming, failure, handler, "record" in decided);
     if (skipped !== undefined) {
       const known = store.find(source, input.id);
       if (known !== undefined) return repeat(incoming, known, handlers);
@@ -160,38 +168,20 @@ export function createJobs(
     return window !== undefined && eras.end(source, input.id, input.receivedAt - window);
   }
 
-  /** What to do with an event that is not recorded yet. Nothing is written before that is known. */
-  function decideNew(
-    { source, input, isIgnored = false }: Incoming,
-    failure: OpenFailure | undefined,
-    handlers: Handlers,
-  ) {
-    if (isIgnored) return { record: "ignored" } as const;
-    const handler = handlers.for(source.handlersOf, input.type);
-    let destinations: readonly string[] | undefined;
-    if (handler === null && policy.sendsOn(source)) {
-      try {
-        destinations = runs.destinationsOf(source, input);
-      } catch (error) {
-        return { fail: error };
-      }
-    }
-    const isSentOn = destinations !== undefined && destinations.length > 0;
-    const decided = policy.decideNew(source, input.type, handler, isSentOn);
-    if (!("run" in decided)) return decided;
-    const judged = positions.judge(source, input, { isNamed: false });
-    if ("place" in judged) return { ...decided, ...judged, destinations };
-    // It is not run either way, and another code would end its quarantine.
-    const isSkipped = failure !== undefined && handler !== null && policy.isQuarantined(failure, handler);
-    return "fail" in judged && isSkipped ? { ...decided, place: undefined, destinations } : judged;
-  }
-
   /** The event is recorded already. Count the delivery, and run the event if it is still owed. */
   function repeat(incoming: Incoming, known: RecordedEvent, handlers: Handlers): Result {
     const { source, input } = incoming;
     const changedBody = !isUnchanged(incoming, known);
     const handler = handlers.for(source.handlersOf, known.type);
     const said = { eventId: input.id, type: input.type, changedBody };
+    const isPaused = states.of(source) !== undefined && incoming.isIgnored !== true;
+    if (isPaused && policy.repeatedAs(known.outcome) !== "duplicate") {
+      store.countDelivery(known, incoming, "held", changedBody);
+      if (known.outcome !== "held") store.close(source, known, "held", null);
+      store.settleFailure(source, known.eventId, input.receivedAt);
+      if (known.eventId !== input.id) sameBody.close(source, input.id, ownBytes(incoming), input.receivedAt);
+      return { ...resultOf(nothing), ...said, outcome: "held" };
+    }
     if (!policy.isOwed(source, known.outcome, handler)) {
       const outcome = policy.repeatedAs(known.outcome);
       store.countDelivery(known, incoming, outcome, changedBody);
@@ -263,11 +253,14 @@ export function createJobs(
   }
 
   function recordFailure(job: Job, handlers: Handlers, error: unknown): Result | HookonceError {
+    if (error instanceof HookonceError && error.code === "source_paused") return error;
     switch (job.kind) {
       case "delivery":
-        return recordFailedDelivery(job, handlers, error);
+        return counted(job, recordFailedDelivery(job, handlers, error));
       case "apply":
-        return applies.recordFailed(job, handlers, error);
+        return counted(job, applies.recordFailed(job, handlers, error));
+      case "resume":
+        return counted(job, resumes.recordFailed(job, handlers, error));
       // It stays processed as before.
       case "replay":
         return { ...resultOf(nothing), eventId: job.eventId, type: "", outcome: "failed", error };
@@ -316,6 +309,10 @@ export function createJobs(
       const { source, input, earlierIds = [] } = job.event;
       return [input.id, ...earlierIds].some((id) => interrupted.find(source, id) !== undefined);
     }
+    if (job.kind === "resume") {
+      const next = interrupted.any ? resumes.next(job) : undefined;
+      return next !== undefined && interrupted.find(job.source, next.eventId) !== undefined;
+    }
     if (!("eventId" in job)) return false;
     const { source, eventId } = job;
     const isNamed = job.kind === "apply" && job.isNamed === true;
@@ -326,7 +323,12 @@ export function createJobs(
   }
 
   return {
-    begin: () => outbox.begin(),
+    begin() {
+      outbox.begin();
+      states.begin();
+    },
+    undone: () => states.read(),
+    committed: () => states.committed(),
     run,
     recordFailure,
     runsAlone,

@@ -1,6 +1,7 @@
 import { asc, desc, eq, isNull, lt, sql, type SQL } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
-import type { Reader, Rollup, SourceSeen, Span } from "../reader.ts";
+import type { Reader } from "../reader.ts";
+import type { Rollup, SourceSeen, Span } from "../rollups.ts";
 import type { Token } from "../records.ts";
 import { SPAN_MS, SUMMED } from "./rollup-sums.ts";
 import { audit, jobs, rollups, secrets, tokens } from "./schema.ts";
@@ -70,8 +71,9 @@ const seenIn = (span: Span, since: number): SQL =>
 type Summed = Omit<typeof rollups.$inferSelect, "span" | "lastAt">;
 
 function rollupOf(row: Summed): Rollup {
-  const { source, at, processed, duplicate, unhandled, ignored, stale, failed, refused, ...rest } = row;
+  const { source, at, processed, duplicate, unhandled, ignored, stale, held, failed, refused, ...rest } = row;
   const { t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15 } = rest;
   const handlerTimes = [t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15];
-  return { source, at, processed, duplicate, unhandled, ignored, stale, failed, refused, handlerTimes };
+  const counts = { processed, duplicate, unhandled, ignored, stale, held, failed, refused };
+  return { source, at, ...counts, handlerTimes };
 }

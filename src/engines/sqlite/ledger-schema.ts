@@ -26,6 +26,7 @@ export const rollups = sqliteTable(
     failed: count(),
     refused: count(),
     stale: count(),
+    held: count(),
     /** Runs of handlers that took up to each of HANDLER_TIMES_US (handler-times.ts). */
     t0: count(),
     t1: count(),

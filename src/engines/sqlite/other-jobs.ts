@@ -22,6 +22,7 @@ import type { Outbox } from "./outbox.ts";
 import type { Positions } from "./positions.ts";
 import { notRunnable, nothing, resultOf } from "./results.ts";
 import { createRetention } from "./retention.ts";
+import type { SourceStates } from "./source-states.ts";
 
 type Replay = Extract<Job, { kind: "replay" }>;
 type Discard = Extract<Job, { kind: "discard" }>;
@@ -46,6 +47,7 @@ export function createOtherJobs(
   runs: HandlerRuns,
   interrupted: InterruptedRuns,
   outbox: Outbox,
+  states: SourceStates,
 ): OtherJobs {
   return {
     replay(job, handlers) {
@@ -59,6 +61,7 @@ export function createOtherJobs(
       // A replay is a change, too. But what an earlier job has replayed was processed when that one was ordered.
       const isLater = known.id > ordered.event || before.change > ordered.change;
       if (before.job === null && isLater) return { ...said, outcome: "duplicate" };
+      if (states.of(source) !== undefined) return { ...said, outcome: "held" };
       const handler = handlers.for(source.handlersOf, known.type);
       if (handler === null && (source.forwards ?? []).length === 0)
         throw new HookonceError(
@@ -89,7 +92,8 @@ export function createOtherJobs(
         store.insertSettledResult(id, failure, nothing);
         store.giveReason(id, reason);
       } else {
-        if (known.outcome !== "unhandled") return { ...said, outcome: "duplicate" };
+        if (known.outcome !== "unhandled" && known.outcome !== "held")
+          return { ...said, outcome: "duplicate" };
         store.close(source, known, "discarded", reason);
       }
       store.settleFailure(source, eventId, at);
@@ -110,7 +114,7 @@ export function createOtherJobs(
 
     changeMessage: createMessageChanges(db),
     importEvents: createImports(db, store, interrupted),
-    record: createEntries(db, outbox),
+    record: createEntries(db, outbox, states),
     retain: createRetention(db, store, interrupted),
   };
 }

@@ -4,11 +4,14 @@ import { events, failures } from "./schema.ts";
 
 /**
  * What has become of an event. Every list, count and look-up uses these conditions, so that all of them say the
- * same: an event that was unhandled and has failed since is in both tables, and is owed once, as failed.
+ * same: an event that was unhandled and has failed since is in both tables, and is owed once, as failed. A held
+ * event has no open failure.
  */
 
-/** A constant, so that SQLite uses the partial index of unhandled events. */
+// Constants, so that SQLite uses the partial indexes of owed events.
 export const isUnhandled = sql`${events.outcome} = 'unhandled'`;
+export const isHeld = sql`${events.outcome} = 'held'`;
+export const isUnhandledOrHeld = sql`(${isUnhandled} or ${isHeld})`;
 
 export const isOpen = isNull(failures.settledAt);
 

@@ -1,7 +1,7 @@
 import { sql, type SQL } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { OwedCount, Reader } from "../reader.ts";
-import { hasFailed, isOpen, isUnhandled } from "./outcomes.ts";
+import { hasFailed, isHeld, isOpen, isUnhandled } from "./outcomes.ts";
 import { events, failures } from "./schema.ts";
 
 /** The longest time that deliveries wait for the counts, in milliseconds. */
@@ -12,6 +12,9 @@ const MAX_TYPES = 1000;
 
 /** How many unhandled events are checked at once for later failures. */
 const SLICE = 500;
+
+/** How many held events are counted at once, in 0.5 ms. */
+const HELD_SLICE = 5000;
 
 /** How many of them are checked in all, as a multiple of the cap. */
 const MAX_ASKED = 10;
@@ -31,6 +34,7 @@ const UNHANDLED: Owed = {
   from: sql`${events} indexed by hookonce_events_owed_types`,
   where: isUnhandled,
 };
+const HELD = sql`${events} indexed by hookonce_events_held`;
 const FAILED: Owed = { from: sql`${failures} indexed by hookonce_failures_owed_types`, where: isOpen };
 
 /** Counts what is owed type by type, so that a type with many events hides no other. */
@@ -55,6 +59,20 @@ export function owedCounts(db: BunSQLiteDatabase, isClosed: () => boolean): Pick
       where ${where} and ${events.source} = ${one.source} and ${events.type} = ${one.type}
         and ${events.eventId} > ${after} order by ${events.eventId} limit ${SLICE}`;
     return db.all<{ failed: 0 | 1; id: string }>(rows);
+  }
+
+  /** The first source that has held events, or the next one. */
+  function heldSourceAfter(after: string): string | undefined {
+    const next = sql`select source from ${HELD} where ${isHeld} and source > ${after} order by source limit 1`;
+    return db.all<{ source: string }>(next)[0]?.source;
+  }
+
+  /** The rows of some held events of a source, after a row, and their types. */
+  function heldSlice(source: string, after: number): readonly [id: number, type: string][] {
+    return db.values<[number, string]>(
+      sql`select id, type from ${HELD} where ${isHeld} and source = ${source} and id > ${after}
+        order by id limit ${HELD_SLICE}`,
+    );
   }
 
   return {
@@ -83,6 +101,24 @@ export function owedCounts(db: BunSQLiteDatabase, isClosed: () => boolean): Pick
         return add(one, "unhandled", count, true);
       }
 
+      async function addHeld(source: string): Promise<void> {
+        const types = new Map<string, number>();
+        let isCut = false;
+        let last = 0;
+        for (let looked = 0; looked < MAX_ASKED * cap;) {
+          const rows = heldSlice(source, last);
+          for (const [, type] of rows) types.set(type, (types.get(type) ?? 0) + 1);
+          looked += HELD_SLICE;
+          last = rows.at(-1)?.[0] ?? last;
+          isCut = rows.length === HELD_SLICE;
+          if (!isCut) break;
+          await turn();
+          if (isClosed()) return;
+        }
+        for (const [type, count] of [...types].slice(0, MAX_TYPES))
+          add({ source, type }, "held", count, isCut);
+      }
+
       for (const owed of [UNHANDLED, FAILED]) {
         if (isClosed()) return counts;
         let one = typeAfter(owed, undefined);
@@ -93,6 +129,10 @@ export function owedCounts(db: BunSQLiteDatabase, isClosed: () => boolean): Pick
           if (isClosed()) return counts;
           one = typeAfter(owed, one);
         }
+      }
+      for (let source = heldSourceAfter(""); source !== undefined; source = heldSourceAfter(source)) {
+        await addHeld(source);
+        if (isClosed()) return counts;
       }
       return counts;
     },

@@ -12,6 +12,7 @@ import eras from "../../../drizzle/0009_eras.sql" with { type: "text" };
 import appliedAt from "../../../drizzle/0010_applied_at.sql" with { type: "text" };
 import outbox from "../../../drizzle/0011_outbox.sql" with { type: "text" };
 import retention from "../../../drizzle/0012_retention.sql" with { type: "text" };
+import sourceStates from "../../../drizzle/0013_source_states.sql" with { type: "text" };
 
 /**
  * The migrations that drizzle-kit generated, embedded in the binary. Add each new file here: a test compares
@@ -31,4 +32,5 @@ export const ownMigrations: readonly Migration[] = [
   { name: "0010_applied_at.sql", sql: appliedAt },
   { name: "0011_outbox.sql", sql: outbox },
   { name: "0012_retention.sql", sql: retention },
+  { name: "0013_source_states.sql", sql: sourceStates },
 ];

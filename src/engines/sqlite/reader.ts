@@ -14,9 +14,10 @@ import { ledgerReads } from "./ledger-reads.ts";
 import { listReads } from "./lists.ts";
 import { messageReads } from "./message-reads.ts";
 import { owedCounts } from "./owed-counts.ts";
-import { isItsFailure, isOnlyFailed, isOpen, isUnhandled, outcomeNow } from "./outcomes.ts";
+import { isItsFailure, isOnlyFailed, isOpen, isUnhandledOrHeld, outcomeNow } from "./outcomes.ts";
 import { retentionReads } from "./retention-reads.ts";
-import { events, failures, results } from "./schema.ts";
+import { events, failures, results, sourceStates } from "./schema.ts";
+import { sourceStateReads } from "./source-state-reads.ts";
 
 /**
  * How many owed rows of a table one page looks at. Otherwise a filter without matches would read all of them
@@ -74,16 +75,16 @@ export function openReader(connection: Database): Reader & { close(): void } {
 
   // SQLite uses these partial indexes only if the outcome is a constant. In a database without statistics,
   // such as an application's, it would otherwise scan all processed events: 70 ms for 300,000.
-  const unhandledEvents = sql`${events} indexed by hookonce_events_unhandled`;
+  const owedEvents = sql`${events} indexed by hookonce_events_owed`;
   const openFailures = sql`${failures} indexed by hookonce_failures_open`;
-  const outcomeOf = sql<OwedEvent["outcome"]>`iif(${failures.id} is null, 'unhandled', 'failed')`;
+  const outcomeOf = sql<OwedEvent["outcome"]>`iif(${failures.id} is null, ${events.outcome}, 'failed')`;
 
   /** The position after so many owed rows of one table, or undefined if fewer follow. */
   function endOfLook({ outcome }: EventFilter, after: Cursor, looked: number): Cursor | undefined {
     const event = db
       .select({ position: of(events.id), failure: sql<number>`0` })
-      .from(unhandledEvents)
-      .where(and(isUnhandled, gt(events.id, after.position)))
+      .from(owedEvents)
+      .where(and(isUnhandledOrHeld, gt(events.id, after.position)))
       .orderBy(asc(events.id))
       .limit(1)
       .offset(looked);
@@ -94,7 +95,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
       .orderBy(asc(failures.position), asc(failures.id))
       .limit(1)
       .offset(looked);
-    const ends = [...event.all(), ...(outcome === "unhandled" ? [] : failed.all())];
+    const ends = [...event.all(), ...(isOfEvents(outcome) ? [] : failed.all())];
     return ends.sort((a, b) => a.position - b.position || a.failure - b.failure)[0];
   }
 
@@ -102,11 +103,14 @@ export function openReader(connection: Database): Reader & { close(): void } {
     return db
       .select({ source: of(failures.source), eventId: of(failures.eventId) })
       .from(sql`${failures} indexed by hookonce_failures_next`)
-      .where(and(isTime, inArray(failures.source, sources)))
+      .where(and(isTime, inArray(failures.source, sources), isOfOpenSource))
       .orderBy(asc(failures.nextAt))
       .limit(limit)
       .all();
   }
+
+  // Those of paused sources are due once their sources are open.
+  const isOfOpenSource = sql`not exists (select 1 from ${sourceStates} where ${sourceStates.name} = ${failures.source})`;
 
   const none = { items: [], next: undefined };
 
@@ -129,11 +133,11 @@ export function openReader(connection: Database): Reader & { close(): void } {
         code: sql<string>`coalesce(${failures.code}, '')`.as("code"),
         handlerHash: of(failures.handlerHash).as("handler_hash"),
       })
-      .from(unhandledEvents)
+      .from(owedEvents)
       .leftJoin(failures, isItsFailure)
       .where(
         and(
-          isUnhandled,
+          isUnhandledOrHeld,
           outcome === undefined ? undefined : sql`${outcomeOf} = ${outcome}`,
           gt(events.id, after.position),
           end === undefined ? undefined : lte(events.id, end.position),
@@ -170,7 +174,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
       )
       .$dynamic();
     const order = [asc(sql`1`), asc(sql`2`)] as const;
-    if (outcome === "unhandled")
+    if (isOfEvents(outcome))
       return recorded
         .orderBy(...order)
         .limit(limit)
@@ -218,7 +222,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
   return {
     owed(filter, after = { position: -1, failure: 0 }, limit, until) {
       const { outcome, search } = filter;
-      if (outcome !== undefined && outcome !== "unhandled" && outcome !== "failed") return none;
+      if (outcome !== undefined && outcome !== "failed" && !isOfEvents(outcome)) return none;
       const look = createLook(search === undefined ? MAX_LOOKED_AT : undefined);
       const rows: ReturnType<typeof owedRows> = [];
       for (let from = after; ;) {
@@ -287,7 +291,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
         select count(*) - total(owed) as known, total(owed) as owed,
           json_group_array(id) filter (where owed) as settled
         from (
-          select wanted.value as id, ${isOpen} and ${failures.id} is not null and ${events.id} is null or ${isUnhandled} as owed
+          select wanted.value as id, ${isOpen} and ${failures.id} is not null and ${events.id} is null or ${isUnhandledOrHeld} as owed
           from json_each(${JSON.stringify(ids)}) as wanted
           left join ${events}
             on ${events.source} = ${source} and ${events.eventId} = wanted.value and ${events.era} = 0
@@ -319,12 +323,17 @@ export function openReader(connection: Database): Reader & { close(): void } {
     ...ledgerReads(db),
     ...messageReads(connection),
     ...retentionReads(connection),
+    ...sourceStateReads(connection),
     close() {
       closed = true;
       connection.close(true);
     },
   };
 }
+
+/** Whether the owed events of an outcome are all in the table of events. */
+const isOfEvents = (outcome: EventFilter["outcome"]): boolean =>
+  outcome === "unhandled" || outcome === "held";
 
 function failuresAfter(after: Cursor): SQL | undefined {
   return and(

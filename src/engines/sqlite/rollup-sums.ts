@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { HANDLER_TIMES_US } from "../handler-times.ts";
-import type { Span } from "../reader.ts";
+import type { Span } from "../rollups.ts";
 import { MINUTE_MS } from "./rollup-writes.ts";
 
 const HOUR_MS = 60 * MINUTE_MS;
@@ -24,6 +24,7 @@ export const SUMMED = [
   "unhandled",
   "ignored",
   "stale",
+  "held",
   "failed",
   "refused",
   ...HANDLER_TIMES_US.map((_, index) => `t${index}`),

@@ -7,7 +7,7 @@ import { HANDLER_TIMES_US, timeIndexOf } from "../handler-times.ts";
 export const MINUTE_MS = 60_000;
 
 /** The columns that count deliveries, in the order in which the statement binds them. */
-const COUNTED = ["processed", "duplicate", "unhandled", "ignored", "stale", "failed"] as const;
+const COUNTED = ["processed", "duplicate", "unhandled", "ignored", "stale", "held", "failed"] as const;
 const TIMES = HANDLER_TIMES_US.map((_, index) => `t${index}`);
 const COLUMNS = [...COUNTED, ...TIMES];
 
@@ -45,7 +45,7 @@ export function createRollupWrites(db: Database): RollupWrites {
       for (const [index, result] of results.entries()) {
         const job = jobs[index];
         if (job === undefined || result === null || result instanceof HookonceError) continue;
-        if (job.kind !== "delivery" && !("eventId" in job)) continue;
+        if (job.kind !== "delivery" && job.kind !== "resume" && !("eventId" in job)) continue;
         if (!("outcome" in result)) continue;
         const { name, at } = placeOf(job);
         const added = addedFor(all, name, at - (at % MINUTE_MS));
@@ -65,7 +65,7 @@ export function createRollupWrites(db: Database): RollupWrites {
   };
 }
 
-function placeOf(job: Extract<Job, { kind: "delivery" } | { eventId: string }>): {
+function placeOf(job: Extract<Job, { kind: "delivery" | "resume" } | { eventId: string }>): {
   name: string;
   at: number;
 } {

@@ -38,7 +38,7 @@ export const events = sqliteTable(
     /** Of the first delivery. */
     receivedAt: integer("received_at").notNull(),
     outcome: text({
-      enum: ["processed", "imported", "ignored", "stale", "discarded", "unhandled"],
+      enum: ["processed", "imported", "ignored", "stale", "discarded", "unhandled", "held"],
     }).notNull(),
     /** The file that ran, relative to the inbox folder. */
     handler: text(),
@@ -69,10 +69,15 @@ export const events = sqliteTable(
     index("hookonce_events_body_sha256")
       .on(table.source, table.bodySha256)
       .where(sql`${table.bodySha256} is not null`),
-    // Owed events in the order received. This index stays short however many events are recorded.
-    index("hookonce_events_unhandled")
+    // Owed events in the order received. This index stays short however many events are recorded. With `or` and not
+    // `in`, SQLite also uses it for one of the two outcomes.
+    index("hookonce_events_owed")
       .on(table.id)
-      .where(sql`${table.outcome} = 'unhandled'`),
+      .where(sql`${table.outcome} = 'unhandled' or ${table.outcome} = 'held'`),
+    // The next event of a source that resumes, and how many there are of each type.
+    index("hookonce_events_held")
+      .on(table.source, table.id, table.type)
+      .where(sql`${table.outcome} = 'held'`),
     // Owed events of one type are counted, and the types are found, without those of the other types.
     index("hookonce_events_owed_types")
       .on(table.source, table.type, table.eventId)
@@ -141,7 +146,17 @@ export const deliveries = sqliteTable(
     at: integer().notNull(),
     /** How it was answered. */
     outcome: text({
-      enum: ["processed", "unhandled", "ignored", "stale", "imported", "discarded", "duplicate", "failed"],
+      enum: [
+        "processed",
+        "unhandled",
+        "ignored",
+        "stale",
+        "held",
+        "imported",
+        "discarded",
+        "duplicate",
+        "failed",
+      ],
     }).notNull(),
     /** 1 if its body differed from the stored one. */
     changedBody: integer("changed_body").notNull().default(0),
@@ -263,6 +278,19 @@ export const sources = sqliteTable("hookonce_sources", {
   provider: text().notNull(),
   eventIdRule: text("event_id_rule").notNull(),
   retryWindowMs: integer("retry_window_ms").notNull(),
+});
+
+/** Sources that are paused or resuming. A source without a row is open. */
+export const sourceStates = sqliteTable("hookonce_source_states", {
+  name: text().primaryKey(),
+  state: text({ enum: ["held", "refusing", "resuming"] }).notNull(),
+  since: integer().notNull(),
+  /** When it resumes by itself. Null: it does not. */
+  until: integer(),
+  /** Why it is paused. */
+  reason: text(),
+  /** 1 if the next failure of a resuming source pauses it again. */
+  stopOnFailure: integer("stop_on_failure").notNull().default(0),
 });
 
 /**

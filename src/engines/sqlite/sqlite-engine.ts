@@ -42,7 +42,7 @@ export function createSqliteEngine(connection: Database, options: SqliteEngineOp
 }
 
 function createUnguarded(connection: Database, files: FileWatch, options: SqliteEngineOptions): Engine {
-  const { policy, onFatal, onLateError, onRun } = options;
+  const { policy, onFatal, onLateError, onRun, onPause } = options;
   const createdByUs = readMeta(connection, "created_by") === "hookonce";
   const marker = markerOf(connection, options);
   const logSync =
@@ -97,8 +97,9 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
     // oxlint-disable-next-line typescript/require-await -- SQLite is synchronous; what it throws is to reject
     async commit(list, { workMs, handlers }) {
       const before = changes();
-      const { results, blocked, notes } = batches.commit(list, handlers, workMs);
+      const { results, blocked, notes, pauses } = batches.commit(list, handlers, workMs);
       for (const note of notes) onRun?.(note);
+      for (const pause of pauses) onPause?.(pause);
       const begun = results.length;
       // An idle inbox syncs nothing, although its counters are looked at each minute.
       const durable = durability.after(changes() === before ? 0 : begun);

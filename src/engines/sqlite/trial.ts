@@ -17,6 +17,7 @@ import { readPragma } from "./open.ts";
 import { createOutbox } from "./outbox.ts";
 import { ownMigrations } from "./own-migrations.ts";
 import { handlerModules, loadHandler } from "./sqlite-engine.ts";
+import { allOpen } from "./source-states.ts";
 import { createTransaction } from "./transaction.ts";
 
 /** A larger database is not copied, in bytes: it would take longer than a check may. */
@@ -154,7 +155,7 @@ function jobsOf(
   const outbox = createOutbox(connection, enqueueProblem);
   // Unmarked: the parent of this process watches the run.
   const runs = createHandlerRuns(policy, interrupted, { begin() {}, end() {} }, outbox);
-  return createJobs(connection, store, policy, runs, interrupted, outbox);
+  return createJobs(connection, store, policy, runs, interrupted, outbox, allOpen);
 }
 
 /** At most so many messages of a run are shown. */

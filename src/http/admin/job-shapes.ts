@@ -44,6 +44,8 @@ export interface JobGroupJson {
   readonly stale: number;
   /** Not run, because the handler hung or ended the process. */
   readonly quarantined: number;
+  /** Not run, because their source is paused. */
+  readonly held: number;
   readonly no_handler: number;
   readonly already_done: number;
   /** Named by their ids, but not in the state that the action is for. */

@@ -131,7 +131,7 @@ const bulkJob = z
       z.strictObject({
         source: z.optional(text),
         type: z.optional(type),
-        outcome: z.optional(z.enum(["processed", "stale", "unhandled", "failed", "discarded"])),
+        outcome: z.optional(z.enum(["processed", "stale", "unhandled", "failed", "held", "discarded"])),
         since: z.optional(time),
         until: z.optional(time),
         /** An event id, or text in the payload. */

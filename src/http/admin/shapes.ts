@@ -271,6 +271,7 @@ export interface Counts {
   readonly unhandled: number;
   readonly ignored: number;
   readonly stale: number;
+  readonly held: number;
   readonly failed: number;
   readonly refused: number;
 }

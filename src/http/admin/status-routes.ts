@@ -2,7 +2,8 @@ import { zValidator } from "@hono/zod-validator";
 import { Hono } from "hono";
 import packageJson from "../../../package.json" with { type: "json" };
 import { percentileUs } from "../../engines/handler-times.ts";
-import type { Reader, Rollup } from "../../engines/reader.ts";
+import type { Reader } from "../../engines/reader.ts";
+import type { Rollup } from "../../engines/rollups.ts";
 import { HookonceError } from "../../errors.ts";
 import { keyOfFile } from "../../handlers/look-up.ts";
 import type { Refused } from "../refused.ts";
@@ -149,7 +150,16 @@ async function countsOfLastDay(inbox: AdminInbox, now: number): Promise<Counts> 
 }
 
 function sumOf(rollups: readonly Rollup[]): Counts {
-  const sum = { processed: 0, duplicate: 0, unhandled: 0, ignored: 0, stale: 0, failed: 0, refused: 0 };
+  const sum = {
+    processed: 0,
+    duplicate: 0,
+    unhandled: 0,
+    ignored: 0,
+    stale: 0,
+    held: 0,
+    failed: 0,
+    refused: 0,
+  };
   for (const rollup of rollups)
     for (const name of Object.keys(sum) as (keyof Counts)[]) sum[name] += rollup[name];
   return sum;

@@ -39,6 +39,7 @@ export type Outcome =
   | "unhandled"
   | "ignored"
   | "stale"
+  | "held"
   | "imported"
   | "discarded"
   | "refused"

@@ -1,0 +1,27 @@
+import type { Headers } from "../../event.ts";
+import type { Incoming, Policy } from "../engine.ts";
+import type { EventStore } from "./event-store.ts";
+
+/**
+ * Gives an event the id under which it is recorded or has failed, if that is one of its earlier ids.
+ *
+ * Two events may have had the same id under the earlier rule, so what is stored tells whether the recorded
+ * one is this one. That is exact however old the record is, and needs neither the time of the upgrade nor a
+ * window. Only if no body is stored, the policy decides by the type and the time.
+ */
+export function createEarlierIds(store: EventStore, policy: Policy): (incoming: Incoming) => Incoming {
+  function isRecorded({ source, input }: Incoming, earlierId: string): boolean {
+    const event = store.find(source, earlierId);
+    const stored = event === undefined ? store.findFailure(source, earlierId) : store.bodyOf(event.id);
+    if (stored === undefined) return event !== undefined && policy.isLikelyRetry(source, event, input);
+    const headers = JSON.parse(stored.headersJson) as Headers;
+    return source.carries({ headers, body: stored.body }, input.id);
+  }
+
+  return (incoming) => {
+    const { input, earlierIds } = incoming;
+    if (earlierIds === undefined || earlierIds.length === 0) return incoming;
+    const id = earlierIds.find((earlier) => isRecorded(incoming, earlier));
+    return id === undefined ? incoming : { ...incoming, input: { ...input, id } };
+  };
+}

@@ -73,4 +73,4 @@ if (missing.length > 0 && isDebian() && process.getuid?.() === 0) {
 must(bun, ["install", "--frozen-lockfile"]);
 must(bun, ["run", "check"]);
 must(bun, ["run", "build"]);
-process.exit(run(bun, ["test"], { HOOKONCE_TEST_ALL: "1" }));
+process.exit(run(bun, ["run", "test"], { HOOKONCE_TEST_ALL: "1" }));

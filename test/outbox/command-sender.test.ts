@@ -13,7 +13,7 @@ const LIMIT_MS = 60_000;
 
 const descriptors = (): number => readdirSync("/proc/self/fd").length;
 
-describeUnless(needsLinux(), "a command", () => {
+describeUnless(needsLinux() ?? onlyInFullRun(), "a command", () => {
   test("gets the body on standard input and settles with exit code 0", async () => {
     using inbox = commandInbox();
     const result = await inbox.run("cat", { message: messageOf('{"ref":"refs/heads/main"}') });
@@ -211,7 +211,7 @@ const MANY = `
   echo ready > ready
   while :; do sleep 1; done`;
 
-describeUnless(needsLinux(), "a command that does not end", () => {
+describeUnless(needsLinux() ?? onlyInFullRun(), "a command that does not end", () => {
   test.each([
     ["ends at SIGTERM", "echo working; exec sleep 100"],
     [
@@ -270,7 +270,7 @@ describeUnless(needsLinux(), "a command that does not end", () => {
   );
 });
 
-describeUnless(needsLinux(), "the start of a command", () => {
+describeUnless(needsLinux() ?? onlyInFullRun(), "the start of a command", () => {
   test("is recorded before the command runs", async () => {
     using inbox = commandInbox();
     const recorded = Promise.withResolvers<void>();

@@ -1,8 +1,9 @@
 import { Database } from "bun:sqlite";
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { testInbox, type TestInbox, type TestInboxOptions } from "../support/test-inbox.ts";
 import { receiver } from "./receivers.ts";
 import { receiveMessages, until, type MessageReceiver } from "./support/received.ts";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 
 /** Sending as `serve` does it, to receivers on this machine. */
 
@@ -73,7 +74,7 @@ const logged = (inbox: TestInbox, text: string) => inbox.log.filter(({ msg }) =>
 
 const BUSY = (): Response => new Response("try later", { status: 500 });
 
-describe("a message", () => {
+describeUnless(onlyInFullRun(), "a message", () => {
   test("arrives once, with its event's bytes, and is settled", async () => {
     await using app = receiveMessages();
     const { inbox, deliver } = await sending({ app: to(app) });
@@ -317,7 +318,7 @@ describe("a message", () => {
   });
 });
 
-describe("a destination", () => {
+describeUnless(onlyInFullRun(), "a destination", () => {
   test("gets no more messages at a time than its concurrency", async () => {
     await using app = receiveMessages(async () => {
       await Bun.sleep(20);

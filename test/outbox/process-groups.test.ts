@@ -7,7 +7,7 @@ import {
   identifyProcess,
   type StartedProcess,
 } from "../../src/outbox/process-groups.ts";
-import { describeUnless, needsLinux } from "../crash/requirements.ts";
+import { describeUnless, needsLinux, onlyInFullRun } from "../crash/requirements.ts";
 import { markOf } from "../../src/outbox/command-sender.ts";
 import { commandInbox, runningIn, until } from "./support/commands.ts";
 
@@ -31,7 +31,7 @@ async function parentOf(folder: string, records: "always" | "never") {
   return { parent, started: JSON.parse(said) as StartedProcess };
 }
 
-describeUnless(needsLinux(), "kill -9 of hookonce", () => {
+describeUnless(needsLinux() ?? onlyInFullRun(), "kill -9 of hookonce", () => {
   test("before the start of a command is recorded runs nothing of it", async () => {
     using inbox = commandInbox();
     inbox.write("run.sh", "#!/bin/sh\ntouch ran\n");
@@ -81,7 +81,7 @@ describeUnless(needsLinux(), "kill -9 of hookonce", () => {
   }, 20_000);
 });
 
-describeUnless(needsLinux(), "a process that is not the one that was started", () => {
+describeUnless(needsLinux() ?? onlyInFullRun(), "a process that is not the one that was started", () => {
   test("is left alone if its pid is used again, or the machine was started again", async () => {
     const other = Bun.spawn(["sleep", "100"], { detached: true });
     const { pid, startedAt, bootId } = identifyProcess(other.pid);

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { networkInterfaces } from "node:os";
 import { certificateOf } from "./certificate.ts";
 import { answerOf, message, plain, receiver, senderTo, sendTo, until } from "./receivers.ts";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 
 /** A lookup that finds these addresses. */
 const finds = (...addresses: string[]) => ({ lookup: async () => addresses.map((address) => ({ address })) });
@@ -190,7 +191,7 @@ describe("TLS", () => {
   });
 });
 
-describe("connections", () => {
+describeUnless(onlyInFullRun(), "connections", () => {
   test("are used again: 200 messages in a row need few", async () => {
     await using it = await receiver((socket) => socket.write(ok));
     const sender = senderTo(it.url);

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Socket } from "node:net";
 import type { AttemptResult } from "../../src/outbox/sender.ts";
 import { answerOf, message, NOW, plain, receiver, senderTo, sendTo, until } from "./receivers.ts";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 
 const MIB = 1024 * 1024;
 
@@ -121,7 +122,7 @@ describe("an answer", () => {
   });
 });
 
-describe("a body that does not end", () => {
+describeUnless(onlyInFullRun(), "a body that does not end", () => {
   test.each([
     ["200 OK", "delivered"],
     ["500 No", "failed"],
@@ -181,7 +182,7 @@ describe("a body that does not end", () => {
   });
 });
 
-describe("without an answer", () => {
+describeUnless(onlyInFullRun(), "without an answer", () => {
   test.each<[string, (socket: Socket) => void, RegExp]>([
     ["a reset", (socket) => socket.resetAndDestroy(), /^the connection to HOST was reset, or closed before/],
     ["a close", (socket) => socket.end(), /^the connection to HOST was reset, or closed before/],
@@ -262,7 +263,7 @@ describe("without an answer", () => {
   });
 });
 
-describe("a stop", () => {
+describeUnless(onlyInFullRun(), "a stop", () => {
   test("interrupts an attempt at once, and closes its connection", async () => {
     await using it = await receiver(() => {});
     const stop = new AbortController();

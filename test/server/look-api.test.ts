@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 
 const START = 1_800_000_000_000;
 
@@ -568,7 +569,7 @@ async function changeAll(inbox: TestInbox): Promise<void> {
   await inbox.deliver({ id: "last", type: "invoice.paid", cents: 1 }, { source: "shop" });
 }
 
-describe("GET /api/stream", () => {
+describeUnless(onlyInFullRun(), "GET /api/stream", () => {
   test("sends each event that arrives, and matches", async () => {
     await using inbox = await testInbox({ config: CONFIG, files: FILES });
     await inbox.deliver({ id: "before", type: "invoice.paid", cents: 1 }, { source: "shop" });

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { JobJson } from "../../src/http/admin/job-shapes.ts";
 import type { EventDetail, MessageDetail, MessageJson, StatusJson } from "../../src/http/admin/shapes.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 
 /** Messages in the API: lists, one message, jobs that send again and give up, and the state of destinations. */
 
@@ -343,7 +344,7 @@ test("the status shows destinations, without a secret, and those that the config
   expect(JSON.stringify(body)).not.toContain("hunter2");
 });
 
-describe("a job that sends again", () => {
+describeUnless(onlyInFullRun(), "a job that sends again", () => {
   test("sends a dead message again, and one that was delivered only if it is named", async () => {
     await using inbox = await filled();
     const id = giveUp(inbox, "evt_2");
@@ -426,7 +427,7 @@ describe("a job that sends again", () => {
   });
 });
 
-describe("a job that discards", () => {
+describeUnless(onlyInFullRun(), "a job that discards", () => {
   test("gives up on unsent messages, with a reason that stays with them", async () => {
     await using inbox = await filled();
     const dead = giveUp(inbox, "evt_2");

@@ -18,6 +18,7 @@ import { createRefusedRing, type RefusedRing } from "../../src/http/refused.ts";
 import { listen, type HttpServer } from "../../src/http/server.ts";
 import { createBackgroundJobs } from "../../src/inbox/background-jobs.ts";
 import { createReceiver, openFolder, requestTo, type Receiver } from "../../src/testing/open-inbox.ts";
+import { giveStartedDatabase } from "./started-database.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 export interface TestInboxOptions {
@@ -189,8 +190,10 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   const close = (waitMs = 500): Promise<void> => (closed ??= stop(waitMs));
   const configure = (config: string): void => write({ "hookonce.toml": `version = 1\n${config}` });
 
-  configure(options.config ?? DEFAULT_SOURCE);
+  const config = options.config ?? DEFAULT_SOURCE;
+  configure(config);
   write(options.files ?? {});
+  giveStartedDatabase(folder, config);
   try {
     await open({});
   } catch (error) {

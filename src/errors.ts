@@ -114,6 +114,9 @@ export type ErrorCode =
   | "invalid_request"
   // A file to import is not what it should be. Nothing of it, or nothing more, is recorded.
   | "file_unreadable"
+  // A backup cannot be made, or a file is not a whole backup.
+  | "backup_failed"
+  | "backup_invalid"
   // The API refuses the request for who sent it, or from where.
   | "unauthenticated"
   | "scope_missing"

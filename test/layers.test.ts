@@ -15,6 +15,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["dashboard"],
   ["http"],
   ["inbox", "outbox"],
+  ["backup"],
   ["handlers"],
   ["engines"],
   ["doctor"],

@@ -1,6 +1,7 @@
 import type { CommandEntry } from "./command.ts";
 import { add } from "./commands/add.ts";
 import { apply } from "./commands/apply.ts";
+import { backup } from "./commands/backup.ts";
 import { check } from "./commands/check.ts";
 import { demo } from "./commands/demo.ts";
 import { discard } from "./commands/discard.ts";
@@ -48,5 +49,6 @@ export const commands: readonly CommandEntry[] = [
   verify,
   importEvents,
   token,
+  backup,
   providers,
 ];

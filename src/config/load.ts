@@ -83,6 +83,9 @@ export interface ReadConfig {
    * be.
    */
   readonly lineOf: (source: string, ...keys: readonly string[]) => number | undefined;
+  /** The NAME of each `env:NAME` and the PATH of each `file:PATH` in the file. */
+  readonly secretVariables: readonly string[];
+  readonly secretFiles: readonly string[];
   /** The line of `database`; undefined if it has its default. */
   readonly databaseLine: number | undefined;
   /** The line of `retention.payloads`. */
@@ -147,7 +150,7 @@ export function readConfig(
   const { destinations, problems: wrong } = readDestinations(document, environment === null ? null : lookUp);
   problems.push(...wrong);
   const isWhole = parsed.success && problems.length === 0;
-  const secretVariables = [...new Set(variablesIn(document.value))];
+  const secretVariables = [...new Set(referencesIn(document.value, "env:"))];
   return {
     config: isWhole
       ? { ...settingsOf(inboxFolder, parsed.data), sources, destinations, secretVariables }
@@ -157,6 +160,8 @@ export function readConfig(
     destinations,
     written,
     lineOf: (source, ...keys) => document.lineOf(["sources", source, ...keys]),
+    secretVariables,
+    secretFiles: [...new Set(referencesIn(document.value, "file:"))],
     databaseLine: document.lineOf(["database"]),
     retentionLine: document.lineOf(["retention", "payloads"]),
   };
@@ -164,11 +169,11 @@ export function readConfig(
 
 const withoutLookingUp = (): { secret: string } => ({ secret: "" });
 
-/** The names of variables in a value of the file. */
-function variablesIn(value: unknown): string[] {
-  if (typeof value === "string") return value.startsWith("env:") ? [value.slice("env:".length)] : [];
+/** What the references of a kind in a value of the file name. */
+function referencesIn(value: unknown, kind: "env:" | "file:"): string[] {
+  if (typeof value === "string") return value.startsWith(kind) ? [value.slice(kind.length)] : [];
   if (typeof value !== "object" || value === null) return [];
-  return Object.values(value).flatMap(variablesIn);
+  return Object.values(value).flatMap((inner) => referencesIn(inner, kind));
 }
 
 function settingsOf(

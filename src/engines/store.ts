@@ -149,6 +149,23 @@ export interface TrialOptions {
   readonly enqueueProblem?: EngineOptions["enqueueProblem"];
 }
 
+export interface CopyOptions {
+  /** Hears from time to time how much is copied, of how much, in bytes. */
+  readonly onProgress?: ((done: number, bytes: number) => void) | undefined;
+  /** The disk of the copy must have room for so many of it. 1 by default. */
+  readonly room?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What a whole database was found to hold. */
+export interface Examined {
+  /** Empty if it is intact. */
+  readonly problems: readonly string[];
+  readonly events: number;
+  /** When the newest event was received, in Unix milliseconds; null if there is none. */
+  readonly newestAt: number | null;
+}
+
 /** An event in the database. */
 export interface StoredEvent {
   readonly source: EventSource;
@@ -221,6 +238,15 @@ export interface Store extends Pick<Engine, "handlerModules"> {
   openForReading(database: string): Promise<ClosableReader | undefined>;
   /** How much a database takes, and how much its disk has left. */
   diskUse(database: string): DiskUse;
+  /**
+   * Copies a database with all its tables, while other processes use it.
+   *
+   * @param path the file of the copy, which does not exist yet
+   * @throws HookonceError `disk_full`, `database_locked`, `backup_failed`
+   */
+  copy(database: string, path: string, options?: CopyOptions): Promise<void>;
+  /** Reads a whole database that nothing else uses, and checks that it is intact. */
+  examine(database: string): Examined | Promise<Examined>;
   /**
    * Opens a database to try handlers on. Nothing closes it: the process ends.
    *

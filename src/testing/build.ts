@@ -13,7 +13,11 @@ import { join } from "node:path";
 const src = join(import.meta.dir, "..");
 
 /** The threads are files of their own. */
-const WORKERS = ["engines/sqlite/checkpoint-worker.ts", "engines/watchdog-worker.ts"];
+const WORKERS = [
+  "engines/sqlite/checkpoint-worker.ts",
+  "engines/sqlite/copy-worker.ts",
+  "engines/watchdog-worker.ts",
+];
 
 type Bundled = Readonly<Record<string, string>>;
 

@@ -1,9 +1,9 @@
 import { Option } from "commander";
-import { count } from "../arguments.ts";
+import { count, nonEmpty } from "../arguments.ts";
 import type { CheckFlags } from "../check.ts";
 import { defineCommand } from "../command.ts";
 
-export const check = defineCommand<[], CheckFlags>({
+export const check = defineCommand<[], CheckFlags & { backup?: string }>({
   name: "check",
   group: "Start",
   summary: "Check config, migrations and handlers; change nothing",
@@ -14,9 +14,19 @@ export const check = defineCommand<[], CheckFlags>({
       "--events <n>",
       "Also try each handler on its newest n stored events, and roll back. A handler that fails is a problem",
     ).argParser(count),
+    new Option(
+      "--backup <file>",
+      "Prove that a backup starts: unpack it into a temporary folder, and open it there",
+    )
+      .argParser(nonEmpty)
+      .conflicts(["database", "events"]),
     new Option("--json", "Print each problem, warning and note as a line of JSON on standard output"),
   ],
   async run({ flags, folder }) {
+    if (flags.backup !== undefined) {
+      const { runCheckBackup } = await import("../check-backup.ts");
+      return runCheckBackup(flags.backup, flags);
+    }
     const { runCheck } = await import("../check.ts");
     return runCheck(folder, flags);
   },

@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
-import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync, rmSync } from "node:fs";
 import { HookonceError, withCode } from "../../errors.ts";
+import { nameFile } from "../new-file.ts";
 import { makePrivateFile } from "./private-file.ts";
 import { refusalOf } from "./sqlite-error.ts";
 
@@ -31,10 +31,7 @@ export function copyBeforeMigration(db: Database, path: string, migration: strin
     // It holds payloads, so only the owner may read it. VACUUM INTO accepts an empty file.
     makePrivateFile(unfinished);
     db.query("vacuum into ?").run(unfinished);
-    sync(unfinished, "r+");
-    nameCopy(unfinished, copy);
-    // Windows cannot open a folder.
-    if (process.platform !== "win32") sync(dirname(copy), "r");
+    if (!nameFile(unfinished, copy)) throw existsAlready(copy);
   } catch (error) {
     removeUnfinished(unfinished);
     if (error instanceof HookonceError) throw error;
@@ -54,35 +51,9 @@ function removeUnfinished(unfinished: string): void {
   for (const suffix of ["", "-journal"]) rmSync(unfinished + suffix, { force: true });
 }
 
-/** The errors of a file system without hard links, for example exFAT. */
-const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
-
-/** Gives the copy its name. Unlike a rename, a link never replaces a file. */
-function nameCopy(unfinished: string, copy: string): void {
-  try {
-    linkSync(unfinished, copy);
-  } catch (error) {
-    const { code = "" } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST" || (NO_LINKS.has(code) && existsSync(copy))) throw existsAlready(copy);
-    if (!NO_LINKS.has(code)) throw error;
-    renameSync(unfinished, copy);
-    return;
-  }
-  rmSync(unfinished);
-}
-
 function existsAlready(copy: string): HookonceError {
   return new HookonceError(
     "migration_failed",
     `The copy ${copy} exists already. Move it away, then start again.`,
   );
-}
-
-function sync(path: string, flags: "r" | "r+"): void {
-  const descriptor = openSync(path, flags);
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }

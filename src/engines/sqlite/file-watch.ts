@@ -112,7 +112,7 @@ export function watchFiles(connection: Database): FileWatch {
     if (lock === undefined || lock.isHeld()) return undefined;
     return new HookonceError(
       "database_unlocked",
-      `A handler, or code that it uses, opened and closed ${index.path}. That dropped SQLite's locks, so another process could damage the database. Change the handler so that it does not read the files of the database. To copy the database, use VACUUM INTO outside of a handler.`,
+      `A handler, or code that it uses, opened and closed ${index.path}. That dropped SQLite's locks, so another process could damage the database. Change the handler so that it does not read the files of the database. To copy the database, run hookonce backup.`,
     );
   }
 

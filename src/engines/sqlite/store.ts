@@ -13,6 +13,8 @@ export const sqliteStore: Store = {
   open: openStore,
   openForReading,
   diskUse,
+  copy: async (...copied) => (await import("./copy.ts")).copyDatabase(...copied),
+  examine: async (database) => (await import("./examine.ts")).examineDatabase(database),
   // Only the child of a check needs it.
   openTrial: async (options) => (await import("./trial.ts")).openTrial(options),
 };

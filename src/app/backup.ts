@@ -1,0 +1,181 @@
+import { closeSync, existsSync, openSync, realpathSync, rmSync, statSync } from "node:fs";
+import { constants, setPriority } from "node:os";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import packageJson from "../../package.json" with { type: "json" };
+import { isWithin, listContents } from "../backup/contents.ts";
+import { outsideImports } from "../backup/outside-imports.ts";
+import { makeTemporaryFolder } from "../backup/temporary-folder.ts";
+import { writeBackup } from "../backup/write-backup.ts";
+import { CONFIG_FILE, readConfig } from "../config/load.ts";
+import { usableSettings } from "../config/usable-settings.ts";
+import { nameFile } from "../engines/new-file.ts";
+import { HookonceError, withCode } from "../errors.ts";
+import { secretNeeds } from "./sources.ts";
+import { store } from "./store.ts";
+
+export interface BackupOptions {
+  readonly folder: string;
+  /** The file to make. Null: standard output. */
+  readonly file: string | null;
+  /** Replaces the config's database. */
+  readonly database: string | undefined;
+  readonly secrets: boolean;
+  /** Replaces a file that exists. */
+  readonly overwrite: boolean;
+  /** Ends it. Nothing is left. */
+  readonly signal: AbortSignal;
+  /** Hears how far a step is, in bytes. */
+  readonly onProgress: (step: "copying the database" | "writing", done: number, bytes: number) => void;
+}
+
+export interface BackedUp {
+  readonly bytes: number;
+  readonly databaseBytes: number;
+  /** Besides the database. */
+  readonly files: number;
+  /** Files with secrets that are not in it. */
+  readonly leftOut: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** Packages that hookonce supplies to handlers. */
+const SUPPLIED = ["hookonce", "drizzle-orm", "zod"];
+
+const PREFIX = ".hookonce-backup-";
+
+/**
+ * Writes an inbox folder and a consistent copy of its database to one file, while a `serve` may be running. The file
+ * gets its name when it is complete and on the disk.
+ *
+ * @throws HookonceError `backup_failed`, `config_invalid`, `database_missing`, `database_locked`, `disk_full`
+ */
+export async function backUp(options: BackupOptions): Promise<BackedUp> {
+  const folder = resolve(options.folder);
+  const read = readConfig(folder, secretNeeds, null);
+  const database =
+    options.database === undefined
+      ? (read.config?.database ?? usableSettings(folder).database)
+      : resolve(options.database);
+  if (database === null)
+    throw new HookonceError(
+      "config_invalid",
+      `${CONFIG_FILE} does not say which database to back up. Correct it (hookonce check), or add --database.`,
+    );
+  if ((statSync(database, { throwIfNoEntry: false })?.size ?? 0) === 0)
+    throw new HookonceError(
+      "database_missing",
+      `There is no database to back up: ${database} ${existsSync(database) ? "is empty" : "does not exist"}. hookonce makes it at its first start.`,
+    );
+  const file = options.file === null ? null : resolve(options.file);
+  if (file !== null) refusePlace(file, folder, options.overwrite);
+  const member = isWithin(database, folder)
+    ? relative(folder, database).replaceAll("\\", "/")
+    : `data/${basename(database)}`;
+  const {
+    contents,
+    leftOut,
+    warnings: doubts,
+  } = listContents({
+    folder,
+    database: member,
+    secretFiles: options.secrets ? null : read.secretFiles,
+  });
+  const warnings = [...doubts, ...outsideImports(realpathSync(folder), contents, SUPPLIED)];
+  if (read.problems.length > 0)
+    warnings.push(
+      `${CONFIG_FILE} has errors, so a start from this backup would be refused. See: hookonce check`,
+    );
+  // The thread of the copy inherits it.
+  setPriority(constants.priority.PRIORITY_LOW);
+  return failing(file ?? dirname(database), async () => {
+    const temporary = makeTemporaryFolder(dirname(file ?? database), PREFIX);
+    try {
+      const copy = join(temporary, "database");
+      await store.copy(database, copy, {
+        room: file === null ? 1 : 2,
+        signal: options.signal,
+        onProgress: (done, bytes) => options.onProgress("copying the database", done, bytes),
+      });
+      const unnamed = join(temporary, "backup.tar");
+      const descriptor = file === null ? 1 : openSync(unnamed, "wx", 0o600);
+      let bytes: number;
+      try {
+        bytes = await writeBackup({
+          contents,
+          copy,
+          descriptor,
+          manifest: {
+            format: 1,
+            hookonce: packageJson.version,
+            made_at: Date.now(),
+            database: member,
+            database_path: database,
+            secrets: options.secrets,
+            left_out: [...leftOut],
+          },
+          onProgress: (done, bytes) => {
+            options.signal.throwIfAborted();
+            options.onProgress("writing", done, bytes);
+          },
+        });
+      } finally {
+        if (file !== null) closeSync(descriptor);
+      }
+      if (file !== null && !nameFile(unnamed, file, { replace: options.overwrite }))
+        throw existsAlready(file);
+      const files = contents.filter(({ kind }) => kind !== "folder").length;
+      return { bytes, databaseBytes: statSync(copy).size, files, leftOut, warnings };
+    } finally {
+      rmSync(temporary, { recursive: true, force: true });
+    }
+  });
+}
+
+function refusePlace(file: string, folder: string, overwrite: boolean): void {
+  const place = dirname(file);
+  if (statSync(place, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new HookonceError(
+      "backup_failed",
+      `The folder ${place} does not exist. Make it, or name another file.`,
+    );
+  const root = realpathSync(folder);
+  const real = join(realpathSync(place), basename(file));
+  // Later backups would hold it.
+  if (isWithin(real, root) && !isWithin(real, join(root, "data")))
+    throw new HookonceError(
+      "backup_failed",
+      `${file} is in the inbox folder, so the next backup would hold this one. Name a file in another folder, or in ${join(folder, "data")}.`,
+    );
+  if (!overwrite && existsSync(file)) throw existsAlready(file);
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() === false)
+    throw new HookonceError("backup_failed", `${file} is not a file. Name another one.`);
+}
+
+function existsAlready(file: string): HookonceError {
+  return new HookonceError(
+    "backup_failed",
+    `${file} exists already. Name another file, or add --overwrite to replace it.`,
+  );
+}
+
+/** Errors of the file system become errors with a code and a remedy. */
+async function failing<Result>(place: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException | null)?.code;
+    if (code === "ENOSPC" || code === "EDQUOT")
+      throw new HookonceError(
+        "disk_full",
+        `There is no room for the backup at ${place}. Nothing was left there.`,
+        {
+          cause: error,
+        },
+      );
+    if (error instanceof Error && "syscall" in error)
+      throw new HookonceError("backup_failed", `The backup cannot be made: ${withCode(error)}.`, {
+        cause: error,
+      });
+    throw error;
+  }
+}

@@ -1,0 +1,86 @@
+import { checkBackup } from "../app/check-backup.ts";
+import { counted } from "../logging/counted.ts";
+import { visible } from "../logging/visible.ts";
+import { stopOnSignal } from "./backup.ts";
+import { EXIT } from "./exit.ts";
+import { ago, shortTime } from "./moments.ts";
+import { formatProblem } from "./refusal.ts";
+import { roundSize } from "./retention-lines.ts";
+import { complain, progress, say } from "./terminal.ts";
+
+/** `hookonce check --backup FILE`: exits with 1 if it does not start. */
+export async function runCheckBackup(file: string, { json = false }: { json?: boolean }): Promise<number> {
+  const { signal, end } = stopOnSignal();
+  try {
+    const checked = await checkBackup(file, signal, (step) => progress(`${step} …`));
+    progress("");
+    const { manifest, problems: damage, startProblems, warnings, missingSecrets } = checked;
+    const problems = [
+      ...damage.map((text) => ({ file: manifest.database, message: text })),
+      ...startProblems,
+    ];
+    if (json) {
+      sayAll("problem", problems);
+      sayAll("warning", warnings);
+      sayAll(
+        "note",
+        missingSecrets.map((name) => ({ message: `not in the backup: ${name}` })),
+      );
+      const { made_at, hookonce, database, database_path } = manifest;
+      const { bytes, events, newestAt: newest_at } = checked;
+      const about = { made_at, hookonce, bytes, database, database_path, events, newest_at };
+      say(JSON.stringify({ kind: "backup", ...about }));
+      return problems.length > 0 ? EXIT.failed : EXIT.done;
+    }
+    for (const warning of warnings) complain(`warning: ${formatProblem(warning)}`);
+    const label = process.stderr.isTTY ? "error: " : "";
+    for (const problem of problems) complain(label + formatProblem(problem));
+    for (const line of linesOf(checked)) say(visible(line));
+    if (problems.length > 0) {
+      complain(`\n${counted(problems.length, "problem")}: this backup does not start`);
+      return EXIT.failed;
+    }
+    say("This backup starts.");
+    return EXIT.done;
+  } catch (error) {
+    progress("");
+    if (!signal.aborted) throw error;
+    complain("hookonce: the check was stopped.");
+    return EXIT.failed;
+  } finally {
+    end();
+  }
+}
+
+function linesOf({
+  manifest,
+  bytes,
+  events,
+  newestAt,
+  sources,
+  pending,
+  missingSecrets,
+}: Awaited<ReturnType<typeof checkBackup>>): string[] {
+  const now = Date.now();
+  const { made_at: madeAt, hookonce, files, database, database_path: path } = manifest;
+  const size = files.find((one) => one.path === database)?.size ?? 0;
+  const newest =
+    newestAt === null ? "" : `, the newest of ${shortTime(newestAt, now)} (${ago(newestAt, now)})`;
+  return [
+    `Made ${shortTime(madeAt, now)} (${ago(madeAt, now)}) by hookonce ${hookonce}: ${roundSize(bytes)}, ${counted(files.length - 1, "file")} and the database`,
+    `Database ${database} (${roundSize(size)}, from ${path}): ${counted(events, "event")}${newest}`,
+    ...(sources.length === 0 ? [] : [`Sources: ${sources.join(", ")}`]),
+    ...(pending.length === 0 ? [] : [`Migrations that a start applies: ${pending.join(", ")}`]),
+    ...(missingSecrets.length === 0
+      ? []
+      : [`Not in the backup, and needed by a start: ${missingSecrets.join(", ")}`]),
+  ];
+}
+
+function sayAll(
+  kind: string,
+  found: readonly { message: string; file?: string | undefined; line?: number | undefined }[],
+): void {
+  for (const { file = null, line = null, message } of found)
+    say(JSON.stringify({ kind, file, line, message }));
+}

@@ -128,6 +128,11 @@ async function engineStep(options: OpenInboxOptions) {
       onNotWatched: (reason) =>
         log.warn({ reason }, "handlers are not watched: one that never returns blocks hookonce"),
       onRun: (note) => logRun(log, note),
+      onPause: ({ source, reason }) =>
+        log.warn(
+          { source, reason },
+          `hookonce has paused the source, and holds its events. To let it go on, run: hookonce resume ${source}`,
+        ),
       onLargeLog: (bytes) =>
         log.warn(
           { bytes },

@@ -8,6 +8,7 @@ import { listen, type HttpServer } from "../http/server.ts";
 import { startAdmin } from "./admin.ts";
 import { startMinutes, type MatchedSecrets } from "./minutes.ts";
 import { watchDescriptors } from "./free-descriptors.ts";
+import { startPausing } from "./pausing.ts";
 import { startRetention, type RetentionPace } from "./retention.ts";
 import { startRetries } from "./retries.ts";
 import { announce, type Ready } from "./announce.ts";
@@ -111,6 +112,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   const upkeep = { config, sources, refused, log: logger, clock: Date.now };
   const matched = await startMinutes(services, inbox, upkeep);
   const retention = await startRetention(services, inbox, { ...upkeep, ...pace });
+  await startPausing(services, inbox, { ...upkeep, sources: () => sources });
   const shown = { ...upkeep, matched, retention, outbox, url: server.url };
   const { page, jobs } = await startAdmin(services, inbox, shown);
   await startRetries(services, inbox, upkeep);

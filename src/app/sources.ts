@@ -107,6 +107,7 @@ export function settingsOf(
     forward: source.forward,
     testEvents: source.test_events,
     retryFor: source.retry_for,
+    holdAfter: source.hold_after,
     handlers: source.handlers,
     publicUrl: source.public_url,
     verifyToken: source.verifyToken,

@@ -143,6 +143,16 @@ const handshake = once(() =>
   }),
 );
 
+const holdAfter = once(() =>
+  z.custom<number>((value) => Number.isInteger(value) && value >= 1 && value <= MAX_HOLD_AFTER, {
+    error: ({ input }) =>
+      `${literal(input)} is not a whole number from 1 to ${MAX_HOLD_AFTER}: write how many failures in a row pause the source, as in hold_after = 5`,
+  }),
+);
+
+/** With more, hold_after would hardly ever pause a source. */
+const MAX_HOLD_AFTER = 10_000;
+
 const sourceFields = {
   provider: () =>
     z.string({
@@ -166,6 +176,8 @@ const sourceFields = {
   max_body: () => z.optional(maxBody()),
   unhandled: () => z.optional(z.enum(["record", "ignore", "fail"])),
   require_change: () => z.optional(z.boolean()),
+  /** How many failures in a row pause the source. */
+  hold_after: () => z.optional(holdAfter()),
   /** How long hookonce runs a failed event again by itself. */
   retry_for: () => z.optional(duration()),
   /** How long an id that is made from the body means the same event. */

@@ -60,6 +60,7 @@ export interface SourceSettings {
   readonly forward?: readonly ForwardRule[] | undefined;
   /** In milliseconds. */
   readonly retryFor?: number | undefined;
+  readonly holdAfter?: number | undefined;
   /** The source whose handlers this one shares. */
   readonly handlers?: string | undefined;
   /** The URL that the provider was given. */
@@ -99,6 +100,8 @@ export interface Source extends StoredReads {
   readonly forwards: readonly Forward[];
   /** How long hookonce runs a failed event again by itself, in milliseconds. */
   readonly retryForMs: number;
+  /** How many failures in a row pause the source. Undefined: none do. */
+  readonly holdAfter: number | undefined;
   /** How long the provider may retry a delivery, in milliseconds. */
   readonly retryWindowMs: number;
   /**
@@ -215,6 +218,7 @@ export function createSource(settings: SourceSettings, clock: Clock, fetch: Fetc
     placeOf: newestWins.length === 0 ? undefined : compileNewest(newestWins),
     forwards: compileForwards(settings.forward ?? []),
     retryForMs: settings.retryFor ?? provider.retryForMs ?? 0,
+    holdAfter: settings.holdAfter,
     retryWindowMs: provider.retryWindowMs,
     eventIdRule: ruleOf(eventId, batch),
     ownRules: { eventId: settings.eventId, type: settings.type, batch: settings.batch },

@@ -256,6 +256,18 @@ describe("a mistake in the config is reported with its line, its field and the r
         ],
       },
       {
+        name: "a hold_after that is no count",
+        toml: `version = 1\n${SOURCE}hold_after = "5m"\n`,
+        problems: [
+          [4, 'sources.default.hold_after: "5m" is not a whole number from 1 to 10000: write how many'],
+        ],
+      },
+      {
+        name: "a hold_after of 0",
+        toml: `version = 1\n${SOURCE}hold_after = 0\n`,
+        problems: [[4, "sources.default.hold_after: 0 is not a whole number from 1 to 10000"]],
+      },
+      {
         name: "a max_body that would fill the memory for bodies",
         toml: `version = 1\n${SOURCE}max_body = "61 MiB"\n`,
         problems: [[4, "sources.default.max_body: 61 MiB is too large: write at most 60 MiB"]],

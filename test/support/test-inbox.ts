@@ -6,9 +6,11 @@ import type { Inbox, OpenInboxOptions } from "../../src/app/open-inbox.ts";
 import { createAdminApps, type AdminApps } from "../../src/app/admin-apps.ts";
 import { startMinutes } from "../../src/app/minutes.ts";
 import { createOutbox, type Outbox } from "../../src/app/outbox.ts";
+import { startPausing } from "../../src/app/pausing.ts";
 import { startRetention } from "../../src/app/retention.ts";
 import { startRetries } from "../../src/app/retries.ts";
 import { destinationNames } from "../../src/app/source-rules.ts";
+import type { Pausing } from "../../src/inbox/pausing.ts";
 import type { OutboxView } from "../../src/outbox/view.ts";
 import type { Services } from "../../src/app/services.ts";
 import { HookonceError } from "../../src/errors.ts";
@@ -39,7 +41,7 @@ export interface TestInboxOptions {
   terminal?: boolean;
   open?: Pick<OpenInboxOptions, "storage" | "queue" | "lockWaitMs" | "acceptIdChange">;
   /**
-   * Also runs what `serve` does by itself: own retries every 10 ms, the counters and retention every `minuteMs`,
+   * Also runs what `serve` does by itself: own retries and the ends of pauses every 10 ms, the counters and retention every `minuteMs`,
    * interrupted jobs.
    */
   upkeep?: { readonly minuteMs: number };
@@ -58,6 +60,7 @@ export interface TestInbox extends AsyncDisposable {
   readonly log: readonly LogLine[];
   /** What is being sent on, if it does. */
   readonly outbox: OutboxView;
+  readonly pausing: Pausing;
   /** Errors over which the writer gave up. */
   readonly fatal: readonly unknown[];
   /** Sends a request without a socket. It seems to come from this machine, or from `remoteAddress`. */
@@ -108,6 +111,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   let services: Services;
   let admin: AdminApps;
   let outbox: Outbox | undefined;
+  let pausing: Pausing;
   let server: HttpServer | undefined;
   // Set from the beginning of a close until the next successful start.
   let closed: Promise<void> | undefined;
@@ -152,6 +156,8 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
     await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
     const { upkeep } = options;
     const own = { config, sources, refused, log: logger, clock };
+    const everyMs = upkeep === undefined ? 60_000 : 10;
+    pausing = await startPausing(services, inbox, { sources: () => sources, log: logger, clock, everyMs });
     const matched = upkeep && (await startMinutes(services, inbox, { ...own, everyMs: upkeep.minuteMs }));
     admin = createAdminApps(
       {
@@ -215,6 +221,9 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
     refused,
     get outbox() {
       return outbox as Outbox;
+    },
+    get pausing() {
+      return pausing;
     },
     databasePath,
     log,

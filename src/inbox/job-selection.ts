@@ -117,10 +117,17 @@ function refuseOutcome({ action, filter: { outcome }, evenStale }: EventJobReque
     if (isOwed({ outcome })) throw owedNotSent(`the filter asks for ${outcome} ones`);
     return;
   }
+  if (action === "apply" && outcome === "held")
+    throw new HookonceError(
+      "not_owed",
+      "Held events are not applied, because their source is paused. They run when it resumes: hookonce resume NAME.",
+    );
   if (!isOwed({ outcome }))
     throw new HookonceError(
       "not_owed",
-      `Only owed events can be ${action === "apply" ? "applied" : "discarded"}, but the filter asks for ${outcome} ones. Use unhandled or failed.`,
+      action === "apply"
+        ? `Only owed events can be applied, but the filter asks for ${outcome} ones. Use unhandled or failed.`
+        : `Only owed events can be discarded, but the filter asks for ${outcome} ones. Use unhandled, failed or held.`,
     );
 }
 

@@ -1,6 +1,6 @@
 import { writeSync } from "node:fs";
 import type { EngineHarness } from "./harness.ts";
-import { apply, batchOf, deliver } from "./jobs.ts";
+import { apply, batchOf, deliver, pause, resume, runHeld } from "./jobs.ts";
 import { openEngine } from "./open-engine.ts";
 import { ordered } from "./ordered-events.ts";
 import { corrected } from "./scenarios/scenario.ts";
@@ -21,6 +21,7 @@ function id(n: number): string {
 
 /** What arrives at once: new events, a repeat of an older one, a batch, an event that fails. */
 function arrivals(n: number): Parameters<typeof it.commit>[0] {
+  if (what === "pause") return whilePaused(n);
   if (what === "ordered") return [n, n + 1, n + 2, n + 3, Math.max(0, n - 7)].map((one) => ordered(one));
   if (what === "apply") return Array.from({ length: 4 }, (_, k) => apply(id(n + k)));
   return [
@@ -29,6 +30,19 @@ function arrivals(n: number): Parameters<typeof it.commit>[0] {
     deliver(id(Math.max(0, n - 7))),
     ...batchOf([[id(n + 2)], [id(n + 3)]]),
     deliver(`bad_${n}`, { type: n % 8 === 0 ? "failAtCommit" : "credit", fail: true }),
+  ];
+}
+
+/** The source is paused and resumed again and again, and what is held runs beside what arrives. */
+function whilePaused(n: number): Parameters<typeof it.commit>[0] {
+  const round = (n / 4) % 12;
+  return [
+    ...(round === 2 ? [pause()] : round === 5 ? [resume()] : []),
+    deliver(id(n)),
+    deliver(id(n + 1), { type: "reply" }),
+    deliver(id(Math.max(0, n - 7))),
+    ...batchOf([[id(n + 2)], [id(n + 3)]]),
+    ...Array.from({ length: round >= 5 ? 6 : 1 }, () => runHeld()),
   ];
 }
 

@@ -24,7 +24,7 @@ export interface Store extends AsyncDisposable {
    * Opens an engine with the policy of src/inbox/decide.ts. The suite never has two of them open on one
    * store.
    */
-  open(onRun?: EngineOptions["onRun"]): Promise<Engine>;
+  open(told?: Pick<EngineOptions, "onRun" | "onPause">): Promise<Engine>;
   /** Reads all tables, on a separate connection. */
   contents(): Promise<Contents>;
   /** Does the work while another connection holds the write lock, as another process would. */

@@ -3,7 +3,19 @@ import * as fc from "fast-check";
 import type { EventSource, Job } from "../../src/engines/engine.ts";
 import { onlyInFullRun } from "../crash/requirements.ts";
 import type { Contents, EngineHarness } from "./harness.ts";
-import { apply, batchOf, deliver, inWords, sourceWith, type HandlerName } from "./jobs.ts";
+import {
+  apply,
+  batchOf,
+  deliver,
+  discard,
+  inWords,
+  pause,
+  resume,
+  retry,
+  runHeld,
+  sourceWith,
+  type HandlerName,
+} from "./jobs.ts";
 import { openEngine, type OpenEngine } from "./open-engine.ts";
 import { applied } from "./scenarios/apply.ts";
 import { batches } from "./scenarios/batches.ts";
@@ -78,14 +90,18 @@ export function createHistoryTests(name: string, harness: EngineHarness): void {
   }, 120_000);
 }
 
-/** Each processed event has its one effect, each other event none. A processed event is not owed. */
+/**
+ * Each processed event has its one effect, each other event none. A processed event is not owed, and a held event has
+ * no open failure.
+ */
 function checkOnce({ effects, events, failures }: Contents): void {
   const processed = events.filter(({ outcome }) => outcome === "processed");
   const withEffect = processed
     .filter(({ handler }) => handler !== "handlers/shop/changeNothing.sql")
     .map(({ eventId }) => eventId);
   expect(effects.map(({ eventId }) => eventId).sort()).toEqual(withEffect.sort());
-  const done = new Set(processed.map(({ eventId }) => eventId));
+  const held = events.filter(({ outcome }) => outcome === "held");
+  const done = new Set([...processed, ...held].map(({ eventId }) => eventId));
   expect(failures.filter(({ settled, eventId }) => !settled && done.has(eventId))).toEqual([]);
 }
 
@@ -130,12 +146,29 @@ function historiesFor(canEndTransaction: boolean): fc.Arbitrary<Step[]> {
           ),
       },
       { weight: 2, arbitrary: fc.tuple(event, at).map(([{ n }, at]) => [apply(idOf(n), { at, source })]) },
+      {
+        weight: 1,
+        arbitrary: fc
+          .tuple(event, at, fc.boolean())
+          .map(([{ n }, at, isRetry]) => [
+            isRetry ? retry(idOf(n), { at, source }) : discard(idOf(n), { source }),
+          ]),
+      },
+      { weight: 1, arbitrary: fc.constantFrom(...steering) },
+      { weight: 2, arbitrary: fc.constant([runHeld({ source })]) },
     );
   const sources = [
     sourceWith(),
     sourceWith({ requireChange: true }),
     sourceWith({ unhandled: "fail" }),
     sourceWith({ unhandled: "ignore" }),
+    sourceWith({ holdAfter: 2 }),
+  ];
+  const steering: readonly (readonly Job[])[] = [
+    [pause()],
+    [resume()],
+    [resume({ stopOnFailure: true })],
+    [pause({ state: "refusing" })],
   ];
   const all = Object.fromEntries(types.map((type) => [type, type]));
   const sets = [

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { onlyInFullRun } from "../crash/requirements.ts";
 import type { Contents, EngineHarness, Store } from "./harness.ts";
-import { deliver, inWords } from "./jobs.ts";
+import { deliver, inWords, pause, resume, runHeld } from "./jobs.ts";
 import { openEngine } from "./open-engine.ts";
 import { newestOf, ordered } from "./ordered-events.ts";
 import { none } from "./scenarios/scenario.ts";
@@ -18,7 +18,7 @@ const TIMEOUT = 60_000;
 async function runUntilKilled(
   harness: EngineHarness,
   store: Store,
-  what: "deliver" | "apply" | "ordered",
+  what: "deliver" | "apply" | "ordered" | "pause",
   numbers: readonly [from: number, to: number],
   lines: number,
 ): Promise<Map<string, string[]>> {
@@ -47,6 +47,12 @@ async function runUntilKilled(
     reported.set(id, [...(reported.get(id) ?? []), outcome]);
   }
   return reported;
+}
+
+/** Each processed event has its effect once, and the effects are in the order in which the events were received. */
+function checkReceivedOrder({ events, effects }: Pick<Contents, "events" | "effects">): void {
+  const processed = events.filter(({ outcome }) => outcome === "processed").map(({ eventId }) => eventId);
+  expect(effects.map(({ eventId }) => eventId)).toEqual(processed);
 }
 
 /** The effects of each key are in the order of their versions, each once. */
@@ -144,6 +150,38 @@ export function createKillTests(name: string, harness: EngineHarness): void {
         ).toEqual([]);
         const last = new Map(effects.map(({ eventId, cents }) => [eventId.split("_")[0] ?? "", cents]));
         for (const [key, version] of newestOf(next)) expect(last.get(key)).toBeGreaterThanOrEqual(version);
+      },
+      TIMEOUT,
+    );
+
+    test(
+      "what is held while its source is paused is lost by no kill, and runs once and in the order received",
+      async () => {
+        await using store = await harness.create();
+        const reported = new Map<string, string[]>();
+        let next = 0;
+        for (let round = 0; round < rounds; round++) {
+          const lines = 40 + 29 * round;
+          const told = await runUntilKilled(harness, store, "pause", [next, next + 800], lines);
+          for (const [id, outcomes] of told) reported.set(id, [...(reported.get(id) ?? []), ...outcomes]);
+          const { events, effects } = await store.contents();
+          checkReceivedOrder({ events, effects });
+          const recorded = new Map(events.map(({ eventId, outcome }) => [eventId, outcome]));
+          for (const [id, outcomes] of reported)
+            expect([id, recorded.get(id)]).toEqual([
+              id,
+              outcomes.includes("processed") || recorded.get(id) === "processed" ? "processed" : "held",
+            ]);
+          next = 4 * Math.floor(events.length / 4);
+        }
+        expect([...reported.values()].flat()).toContain("held");
+        await using it = await openEngine(harness, store);
+        await it.commit([pause(), deliver("last"), resume()]);
+        for (let left: unknown; left !== null;) [left] = await it.commit([runHeld()]);
+        const { events, effects } = await it.contents();
+        checkReceivedOrder({ events, effects });
+        expect(effects).toHaveLength(events.length);
+        expect(effects.at(-1)?.eventId).toBe("last");
       },
       TIMEOUT,
     );

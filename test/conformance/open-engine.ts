@@ -1,4 +1,5 @@
 import type { Engine, Handlers, Job, JobResult, RunNote } from "../../src/engines/engine.ts";
+import type { PausedByItself } from "../../src/engines/source-states.ts";
 import type { HookonceError } from "../../src/errors.ts";
 import type { Contents, EngineHarness, Store } from "./harness.ts";
 import { bindTo, commitAll, handlersIn, type Bind, type Types } from "./jobs.ts";
@@ -10,6 +11,8 @@ export interface OpenEngine extends AsyncDisposable {
   readonly bind: Bind;
   /** What the engine has said of runs. */
   readonly notes: readonly RunNote[];
+  /** The sources that the engine has paused by itself. */
+  readonly pauses: readonly PausedByItself[];
   /** Commits all of these jobs together, with the handlers of {@link Bind}. */
   commit(jobs: readonly Job[], types?: Types): Promise<(JobResult | HookonceError)[]>;
   contents(): Promise<Contents>;
@@ -21,16 +24,21 @@ export interface OpenEngine extends AsyncDisposable {
 export async function openEngine(harness: EngineHarness, store?: Store): Promise<OpenEngine> {
   const used = store ?? (await harness.create());
   const notes: RunNote[] = [];
+  const pauses: PausedByItself[] = [];
   let engine: Engine;
   let bind: Bind;
   const open = async (): Promise<void> => {
-    engine = await used.open((note) => void notes.push(note));
+    engine = await used.open({
+      onRun: (note) => void notes.push(note),
+      onPause: (one) => void pauses.push(one),
+    });
     bind = await bindTo(engine, handlersIn(harness.dialect));
   };
   await open();
   return {
     store: used,
     notes,
+    pauses,
     get engine() {
       return engine;
     },

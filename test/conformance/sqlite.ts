@@ -50,7 +50,7 @@ insert into never select null where ${fails};`,
 function storeAt(path: string): Store {
   return {
     location: path,
-    async open(onRun = () => {}) {
+    async open(told = {}) {
       const store = openStore(
         {
           database: path,
@@ -64,7 +64,7 @@ function storeAt(path: string): Store {
       );
       return store.engine({
         policy,
-        onRun,
+        ...told,
         onFatal: (error) => {
           throw error;
         },

@@ -5,6 +5,7 @@ import { createHistoryTests } from "./histories.ts";
 import { createInboxTests } from "./inbox.ts";
 import { createKillTests } from "./kills.ts";
 import { createOutboxTests } from "./outbox.ts";
+import { createPausedTests } from "./paused.ts";
 import { createReaderTests } from "./reader.ts";
 import { createRetentionTests } from "./retention.ts";
 import { createTableTests } from "./tables.ts";
@@ -22,5 +23,6 @@ export function engineConformance(name: string, harness: EngineHarness): void {
   createOutboxTests(name, harness);
   createInboxTests(name, harness);
   createRetentionTests(name, harness);
+  createPausedTests(name, harness);
   createKillTests(name, harness);
 }

@@ -87,6 +87,50 @@ describe.each(["handler_timeout", "handler_died"])("an event that failed with %s
   });
 });
 
+test.each([
+  ["a failure", true],
+  ["unhandled", false],
+])(
+  "%s that hung is held while its source is paused, and is skipped when it resumes",
+  async (_, failedAtOnce) => {
+    const handler = { "handlers/default/paid.sql": FAILS };
+    await using inbox = await testInbox({
+      files: { "migrations/0001.sql": TABLES, ...(failedAtOnce ? handler : {}) },
+      upkeep: { minuteMs: 60_000 },
+    });
+    await deliver(inbox);
+    if (!failedAtOnce) {
+      await inbox.restart({ files: handler });
+      await deliver(inbox);
+    }
+    quarantine(inbox);
+    await inbox.pausing.pause("default", {}, "sam");
+    expect(await deliver(inbox)).toEqual([200, "held"]);
+    expect(failure(inbox)?.settled_at).toBeNumber();
+    await deliver(inbox, { event_id: "two", type: "paid" });
+    const resumed = async (): Promise<void> => {
+      await inbox.pausing.resume("default", {}, "sam");
+      while (inbox.rows("select * from hookonce_source_states").length > 0) await Bun.sleep(5);
+    };
+    await resumed();
+    expect(failure(inbox)).toMatchObject({ code: "handler_timeout", attempts: 1, settled_at: null });
+    expect(inbox.rows("select event_id, outcome from hookonce_events")).toEqual([
+      { event_id: "one", outcome: "unhandled" },
+      { event_id: "two", outcome: "unhandled" },
+    ]);
+    expect(await deliver(inbox)).toEqual([500, "failed"]);
+    expect(inbox.value("select count(*) from effects")).toBe(0);
+
+    // It runs once its handler has changed.
+    await inbox.pausing.pause("default", {}, "sam");
+    expect(await deliver(inbox)).toEqual([200, "held"]);
+    await inbox.restart({ files: { "handlers/default/paid.sql": WORKS } });
+    await resumed();
+    expect(inbox.value("select count(*) from effects")).toBe(1);
+    expect(await deliver(inbox)).toEqual([200, "duplicate"]);
+  },
+);
+
 test("a dry run by ids says that quarantined events would run all the same", async () => {
   await using inbox = await testInbox({
     files: { "migrations/0001.sql": TABLES, "handlers/default/paid.sql": FAILS },

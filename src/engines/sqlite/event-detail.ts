@@ -36,7 +36,11 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
       settled:
         settled === undefined
           ? null
-          : { at: settled.at, outcome: settled.outcome, actor: actorOf(settled, reason) },
+          : {
+              at: settled.at,
+              outcome: settled.outcome,
+              actor: wasResumed(settled, rows) ? null : actorOf(settled, reason),
+            },
     };
   }
 
@@ -182,4 +186,10 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
       };
     },
   };
+}
+
+/** Whether the event ran because its source resumed: its last delivery before that was held. */
+function wasResumed({ at, outcome }: KeptDelivery, rows: readonly KeptDelivery[]): boolean {
+  if (outcome === "imported" || outcome === "discarded") return false;
+  return rows.findLast((row) => row.number !== SETTLED && row.at <= at)?.outcome === "held";
 }

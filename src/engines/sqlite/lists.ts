@@ -171,7 +171,6 @@ export function listReads(db: BunSQLiteDatabase): Lists {
 
   return {
     events(filter, after, limit) {
-      if (filter.outcome === "held") return { items: [], next: undefined };
       const { search } = filter;
       const isFirst = after === undefined || after.byId === true;
       const first = search === undefined || !isFirst ? [] : withId(filter, search, after);

@@ -117,6 +117,23 @@ describe("a start after the process was killed", () => {
     ]);
   });
 
+  test("makes a failure of an event that was held, so that its source can go on", () => {
+    db.run(
+      `insert into hookonce_events (id, source, event_id, type, received_at, outcome, last_delivery_at)
+       values (1, 'shop', 'one', 'paid', 1000, 'held', 1000)`,
+    );
+    db.run(`insert into hookonce_bodies (id, received_at, headers, bytes) values (1, 1000, '{}', x'61')`);
+    db.run("insert into hookonce_results (event, body) values (1, 1)");
+    const outcome = () => db.query("select outcome from hookonce_events").values();
+    // Nobody is blamed for the first end: it is run again.
+    expect(recover({ run: run({ delivery: undefined }) })).toEqual([null]);
+    expect([outcome(), failures()]).toEqual([[["held"]], []]);
+    expect(recover({ verdict: run({ delivery: undefined }) })).toEqual(["handler_timeout"]);
+    expect(outcome()).toEqual([["unhandled"]]);
+    expect(failures()).toMatchObject([{ event_id: "one", code: "handler_timeout", body: "a" }]);
+    expect(interrupted()).toEqual([]);
+  });
+
   test("leaves an event alone that was applied meanwhile", () => {
     db.run(
       "insert into hookonce_events (source, event_id, type, received_at, outcome, last_delivery_at) values ('shop', 'one', 'paid', 1000, 'processed', 1000)",

@@ -28,6 +28,10 @@ export interface Change {
   /** What it was done to. */
   readonly target: string;
   readonly reason: string | null;
+  /** The job that does it. */
+  readonly job?: string | null | undefined;
+  /** How many events or messages the job has changed. Null: it is one change, or an older version recorded it. */
+  readonly count?: number | null | undefined;
 }
 
 /** A job that changes many events, as it is kept so that it can go on after a crash. */
@@ -45,13 +49,19 @@ export interface KeptJob {
   readonly progress: string;
 }
 
+/** What is recorded of a job. */
+export interface RecordedJob extends KeptJob {
+  /** How many events or messages it has changed so far, for the audit list. */
+  readonly changed: number;
+}
+
 /** Something to record. */
 export type Entry =
   | { readonly entry: "token"; readonly token: Omit<Token, "revokedAt"> }
   | { readonly entry: "revoke"; readonly name: string; readonly at: number }
   | { readonly entry: "audit"; readonly change: Omit<Change, "id"> }
   /** Replaces what was kept of the job before. */
-  | { readonly entry: "job"; readonly job: KeptJob }
+  | { readonly entry: "job"; readonly job: RecordedJob }
   /** A job that has changed nothing leaves no trace. */
   | { readonly entry: "no job"; readonly id: string }
   /** Adds to the refusals of the minute of `at`. */

@@ -91,6 +91,7 @@ export function entryOf(
       endedAt,
       request: JSON.stringify(keptOf(request, endedAt)),
       progress: JSON.stringify({ target: targetOf(request), ...progress }),
+      changed: changedBy(progress),
     },
   };
 }
@@ -105,9 +106,15 @@ function keptOf(request: JobRequest, endedAt: number | null): JobRequest {
     : { ...request, filter: { ...request.filter, ids: undefined } };
 }
 
-export function auditOf({ request, actor, startedAt: at }: Started): Entry {
+/** How many events or messages a job has changed. */
+function changedBy({ groups, imported }: Pick<Kept, "groups" | "imported">): number {
+  if (imported !== null) return imported.fresh + imported.owed;
+  return groups.reduce((all, one) => all + one.processed + one.discarded + one.resent + one.stale, 0);
+}
+
+export function auditOf({ id: job, request, actor, startedAt: at }: Started): Entry {
   const { action, reason = null } = request;
-  return { entry: "audit", change: { at, actor, action, target: targetOf(request), reason } };
+  return { entry: "audit", change: { at, actor, action, target: targetOf(request), reason, job, count: 0 } };
 }
 
 /** Somebody has stopped a job. */

@@ -21,6 +21,8 @@ for (let round = 0; ; round++) {
   reader.run("rollback");
   const how = ["passive", "restart", "truncate"][round % 3] ?? "";
   const [busy] = writer.query(`pragma wal_checkpoint(${how})`).values()[0] as [number];
-  writer.run("insert into _litestream_seq (id, seq) values (1, 1) on conflict (id) do update set seq = seq + 1");
+  writer.run(
+    "insert into _litestream_seq (id, seq) values (1, 1) on conflict (id) do update set seq = seq + 1",
+  );
   console.log(`${how} ${busy === 0 ? "done" : "busy"}`);
 }

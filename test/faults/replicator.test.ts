@@ -78,7 +78,9 @@ testUnless(
   onlyInFullRun() ?? needsCommand("litestream"),
   "Litestream's replica has every answered event, across a stop and a kill of serve",
   async () => {
-    using folder = scratch(Object.fromEntries(Object.entries(inboxFiles).map(([path, text]) => [`inbox/${path}`, text])));
+    using folder = scratch(
+      Object.fromEntries(Object.entries(inboxFiles).map(([path, text]) => [`inbox/${path}`, text])),
+    );
     const database = join(folder.path, "inbox/data/hookonce.db");
     const config = join(folder.path, "litestream.yml");
     folder.write({
@@ -99,7 +101,10 @@ testUnless(
     try {
       for (const signal of ["SIGTERM", "SIGKILL", "SIGTERM"] as const) {
         await using server = await serve(join(folder.path, "inbox"));
-        replicate ??= Bun.spawn([litestream, "replicate", "-config", config], { stdout: "ignore", stderr: "ignore" });
+        replicate ??= Bun.spawn([litestream, "replicate", "-config", config], {
+          stdout: "ignore",
+          stderr: "ignore",
+        });
         const load = deliverTo(server, database);
         await Bun.sleep(3000);
         expect(await load.stop()).toBeLessThan(MOST_LOG);

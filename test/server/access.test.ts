@@ -412,6 +412,37 @@ describe("the API over HTTP", () => {
     expect(asked.size).toBeGreaterThan(8);
   });
 
+  test("every route that changes something, and each that shows secrets, needs more than the scope read", async () => {
+    const api = published();
+    const [reads, steers] = [bearer(api.add("ci")), bearer(steer(api))];
+    const refused: string[] = [];
+    for (const { method, path } of api.routes) {
+      if (!path.startsWith("/api/") || path === "/api/session" || path === "/api/*") continue;
+      // It only reads, and its answer has no end.
+      if (path === "/api/stream") continue;
+      const asked = { method, path: path.replace(/:\w+/, "x") };
+      const { status, code } = await api.send({ ...asked, headers: reads });
+      if (code === "scope_missing") {
+        expect([method, path, status]).toEqual([method, path, 403]);
+        expect((await api.send({ ...asked, headers: steers })).code).not.toBe("scope_missing");
+        refused.push(`${method} ${path}`);
+      } else expect([path, method]).toEqual([path, "GET"]);
+    }
+    expect(api.started).toEqual([]);
+    expect(refused).toEqual(
+      expect.arrayContaining([
+        "POST /api/jobs",
+        "DELETE /api/jobs/:id",
+        "POST /api/tokens",
+        "DELETE /api/tokens/:name",
+        "PUT /api/destinations/:name/state",
+        "POST /api/fixtures",
+        "POST /api/try",
+        "GET /api/shown-secrets",
+      ]),
+    );
+  });
+
   test("a session cookie cannot be read by scripts or sent by other sites", async () => {
     const local = published();
     const answer = await local.send({

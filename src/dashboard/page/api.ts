@@ -33,6 +33,9 @@ export class ApiError extends Error {
   }
 }
 
+/** How many lines of the audit list are read at once. */
+const AUDIT_PAGE = 20;
+
 type Query = Readonly<Record<string, string | number | undefined>>;
 
 function pathWith(path: string, query: Query): string {
@@ -136,7 +139,8 @@ export const api = {
   createToken: (name: string, scopes: readonly Scope[], expiresAt: number | null) =>
     post<NewTokenJson>("/api/tokens", { name, scopes, expires_at: expiresAt }),
   revokeToken: (name: string) => send("DELETE", `/api/tokens/${encodeURIComponent(name)}`),
-  audit: (cursor: string | null) => get<List<AuditJson>>("/api/audit", { cursor: cursor ?? undefined }),
+  audit: (cursor: string | null) =>
+    get<List<AuditJson>>("/api/audit", { cursor: cursor ?? undefined, limit: AUDIT_PAGE }),
   /** @returns the file, relative to the inbox folder */
   saveFixture: (source: string, id: string, redact: readonly string[]) =>
     post<{ readonly file: string }>("/api/fixtures", { source, event_id: id, redact }),

@@ -1,17 +1,11 @@
 import { useState } from "hono/jsx/dom";
-import type {
-  AuditJson,
-  List,
-  RefusedJson,
-  SourceJson,
-  StatusJson,
-  VerdictJson,
-} from "../../http/admin/shapes.ts";
+import type { List, RefusedJson, SourceJson, StatusJson, VerdictJson } from "../../http/admin/shapes.ts";
 import { api } from "./api.ts";
+import { Audit } from "./audit.tsx";
 import { Jobs } from "./job-list.tsx";
 import { Link } from "./location.tsx";
 import { Tokens } from "./tokens.tsx";
-import { Code, Empty, Failed, Loading, messageOf, Time, useLoaded } from "./ui.tsx";
+import { Code, Empty, Failed, messageOf, Time, useLoaded } from "./ui.tsx";
 import { ago, bytesText, count, retentionText, visible } from "./words.ts";
 
 export function Sources({ status }: { readonly status: StatusJson }) {
@@ -230,38 +224,5 @@ function Verdict({ verdict }: { readonly verdict: VerdictJson }) {
         ))}
       </ul>
     </div>
-  );
-}
-
-function Audit() {
-  const [cursor, setCursor] = useState<string | null>(null);
-  const loaded = useLoaded<List<AuditJson>>(`audit ${cursor}`, () => api.audit(cursor));
-  const items = loaded.value?.items;
-  return (
-    <section class="card" aria-labelledby="audit-title">
-      <h2 id="audit-title">Audit</h2>
-      {loaded.error === undefined ? null : <Failed error={loaded.error} again={loaded.again} />}
-      {items === undefined ? (
-        loaded.error === undefined ? (
-          <Loading what="the audit list" />
-        ) : null
-      ) : items.length === 0 ? (
-        <p class="quiet">Nothing has been changed yet.</p>
-      ) : (
-        <ul class="bare audit">
-          {items.map((one) => (
-            <li>
-              <Time at={one.at} /> <strong>{visible(one.actor)}</strong> {one.action} {visible(one.target)}
-              {one.reason === null ? null : <span class="quiet"> “{visible(one.reason)}”</span>}
-            </li>
-          ))}
-        </ul>
-      )}
-      {(loaded.value?.next ?? null) === null ? null : (
-        <button type="button" onClick={() => setCursor(loaded.value?.next ?? null)}>
-          Show older changes
-        </button>
-      )}
-    </section>
   );
 }

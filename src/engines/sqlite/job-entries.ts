@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import type { Change, KeptJob } from "../records.ts";
+import type { Change, RecordedJob } from "../records.ts";
 
 /** How many jobs are kept. Those that have not ended are kept in any case. */
 const KEEP_JOBS = 1000;
@@ -15,7 +15,7 @@ const LOOK = 100;
 
 export function recordJob(
   db: Database,
-  { id, action, actor, startedAt, endedAt, request, progress }: KeptJob,
+  { id, action, actor, startedAt, endedAt, request, progress, changed }: RecordedJob,
 ): void {
   db.query(
     `insert into hookonce_jobs (id, action, actor, started_at, ended_at, request, progress)
@@ -23,6 +23,7 @@ export function recordJob(
      on conflict (id) do update set
        ended_at = excluded.ended_at, request = excluded.request, progress = excluded.progress`,
   ).run(id, action, actor, startedAt, endedAt, request, progress);
+  db.query("update hookonce_audit set count = ? where job = ?").run(changed, id);
   if (endedAt === null) return;
   db.query(
     `delete from hookonce_jobs where ended_at is not null and started_at <
@@ -31,10 +32,15 @@ export function recordJob(
 }
 
 /** The oldest lines of the audit list are removed as new ones are added. */
-export function recordChange(db: Database, { at, actor, action, target, reason }: Omit<Change, "id">): void {
+export function recordChange(
+  db: Database,
+  { at, actor, action, target, reason, job, count }: Omit<Change, "id">,
+): void {
   const { lastInsertRowid } = db
-    .query("insert into hookonce_audit (at, actor, action, target, reason) values (?, ?, ?, ?, ?)")
-    .run(at, actor, action, target, reason);
+    .query(
+      "insert into hookonce_audit (at, actor, action, target, reason, job, count) values (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .run(at, actor, action, target, reason, job ?? null, count ?? null);
   db.query(
     `delete from hookonce_audit where at < ?1 and id <= ?2
      and id in (select id from hookonce_audit order by id limit ?3)`,

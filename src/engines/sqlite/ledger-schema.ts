@@ -92,14 +92,26 @@ export const tokens = sqliteTable(
  * What people have changed. Written in the transaction that makes the change, or before a job changes its first
  * event. A line is removed after 400 days if there are 10,000 later ones.
  */
-export const audit = sqliteTable("hookonce_audit", {
-  id: integer().primaryKey(),
-  at: integer().notNull(),
-  actor: text().notNull(),
-  action: text().notNull(),
-  target: text().notNull(),
-  reason: text(),
-});
+export const audit = sqliteTable(
+  "hookonce_audit",
+  {
+    id: integer().primaryKey(),
+    at: integer().notNull(),
+    actor: text().notNull(),
+    action: text().notNull(),
+    target: text().notNull(),
+    reason: text(),
+    /** The job that did it. */
+    job: text(),
+    /** How many events or messages the job has changed so far. */
+    count: integer(),
+  },
+  (table) => [
+    uniqueIndex("hookonce_audit_job")
+      .on(table.job)
+      .where(sql`${table.job} is not null`),
+  ],
+);
 
 /**
  * Jobs that change many events. One that has not ended goes on at the next start. Of those that have ended, the

@@ -330,4 +330,6 @@ export interface AuditJson {
   /** What it was done to. */
   readonly target: string;
   readonly reason: string | null;
+  /** How many events or messages a job has changed; null for what is no job. */
+  readonly count: number | null;
 }

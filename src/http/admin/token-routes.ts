@@ -60,7 +60,7 @@ export function createTokenRoutes(inbox: AdminInbox) {
       const items = await (await inbox.reader()).audit(readNumber(cursor), limit);
       const last = items.at(-1);
       return c.json({
-        items: items.map(({ id: _id, ...change }) => change),
+        items: items.map(({ id: _id, job: _job, count = null, ...change }) => ({ ...change, count })),
         next: last === undefined || items.length < limit ? null : String(last.id),
       } satisfies List<AuditJson>);
     });

@@ -186,6 +186,16 @@ export function warnOfOpenWindows(sources: readonly ConfiguredSource[]): Problem
   });
 }
 
+/** Warns of limits that no event can reach. */
+export function warnOfUnusedLimits(sources: readonly ConfiguredSource[]): Problem[] {
+  return sources.flatMap(({ name, provider, max_failed_answers: max = 0, lineOf }) => {
+    const preset = providers.get(provider);
+    if (preset === undefined || max === 0 || (preset.retryForMs ?? 0) === 0) return [];
+    const message = `sources.${name}.max_failed_answers: ${preset.title} does not retry by itself, so a limit of ${max} has no effect. Remove it: hookonce retries failed events itself (retry_for). Or write max_failed_answers = 0, so that the first delivery is answered 200`;
+    return [{ file: CONFIG_FILE, line: lineOf("max_failed_answers"), message }];
+  });
+}
+
 /** Warns of signatures in the config that leave the body unprotected. */
 export function warnOfWeakSignatures(sources: readonly ConfiguredSource[]): Problem[] {
   return sources.flatMap(({ name, signature, lineOf }) => {

@@ -29,6 +29,7 @@ import {
   warnOfShortRetention,
   warnOfMissingTypes,
   warnOfSharedSecrets,
+  warnOfUnusedLimits,
   warnOfWeakSignatures,
 } from "./check-warnings.ts";
 import type { DestinationsChecked } from "./destination-checks.ts";
@@ -155,6 +156,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     ...warnOfPublicUrls(configured),
     ...warnOfPlaceholders(configured),
     ...warnOfWeakSignatures(configured),
+    ...warnOfUnusedLimits(configured),
     ...warnOfOpenWindows(configured),
     ...(config === null ? [] : warnOfShortRetention(config.retention, read?.retentionLine, sources)),
   ];

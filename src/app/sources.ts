@@ -108,6 +108,7 @@ export function settingsOf(
     testEvents: source.test_events,
     retryFor: source.retry_for,
     holdAfter: source.hold_after,
+    maxFailedAnswers: source.max_failed_answers,
     handlers: source.handlers,
     publicUrl: source.public_url,
     verifyToken: source.verifyToken,

@@ -102,12 +102,16 @@ export function eventReport(event: EventDetail, { now }: Display): string {
     ...(event.reason === null || SAY_WHY.has(event.outcome) ? [] : [`Reason: ${visible(event.reason)}`]),
   ];
   if (failure !== null) {
-    const { code, error, stack, attempts, first_at: first, last_at: last, next_at: next } = failure;
+    const { code, error, stack, attempts, first_at: first, last_at: last } = failure;
+    const { next_at: next, accepted_at: accepted } = failure;
     lines.push(
       "",
       `Failed ${counted(attempts, "time")}, first ${shortTime(first, now)}, last ${shortTime(last, now)}`,
       `  ${code}: ${visible(error)}`,
       ...framesIn(stack).map((line) => `    ${visible(line)}`),
+      ...(accepted === null
+        ? []
+        : [`  A delivery of it was answered 200 at ${shortTime(accepted, now)}, so it may not come again`]),
       ...(next === null ? [] : [`  hookonce runs it again at ${shortTime(next, now)}`]),
     );
   }

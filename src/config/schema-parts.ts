@@ -99,6 +99,13 @@ export function measure(
   );
 }
 
+/** @param remedy what to write instead */
+export function wholeNumber(min: number, max: number, remedy: string): z.ZodMiniType<number> {
+  return z.custom<number>((value) => Number.isInteger(value) && value >= min && value <= max, {
+    error: ({ input }) => `${literal(input)} is not a whole number from ${min} to ${max}: ${remedy}`,
+  });
+}
+
 export function listOf<Item extends z.ZodMiniType>(
   item: Item,
   params?: { readonly error: (issue: { readonly input?: unknown }) => string },

@@ -21,6 +21,7 @@ import {
   selector,
   size,
   strictObjectOf,
+  wholeNumber,
   type SchemaOf,
 } from "./schema-parts.ts";
 import { formatSize } from "./size.ts";
@@ -143,15 +144,23 @@ const handshake = once(() =>
   }),
 );
 
-const holdAfter = once(() =>
-  z.custom<number>((value) => Number.isInteger(value) && value >= 1 && value <= MAX_HOLD_AFTER, {
-    error: ({ input }) =>
-      `${literal(input)} is not a whole number from 1 to ${MAX_HOLD_AFTER}: write how many failures in a row pause the source, as in hold_after = 5`,
-  }),
-);
-
 /** With more, hold_after would hardly ever pause a source. */
 const MAX_HOLD_AFTER = 10_000;
+
+const holdAfter = once(() =>
+  wholeNumber(1, MAX_HOLD_AFTER, "write how many failures in a row pause the source, as in hold_after = 5"),
+);
+
+/** No provider retries one event so often. */
+const MAX_FAILED_ANSWERS = 1000;
+
+const maxFailedAnswers = once(() =>
+  wholeNumber(
+    0,
+    MAX_FAILED_ANSWERS,
+    "write how many deliveries of one event are answered 500 before the next one is answered 200, as in max_failed_answers = 5",
+  ),
+);
 
 const sourceFields = {
   provider: () =>
@@ -180,6 +189,8 @@ const sourceFields = {
   hold_after: () => z.optional(holdAfter()),
   /** How long hookonce runs a failed event again by itself. */
   retry_for: () => z.optional(duration()),
+  /** How many deliveries of one event are answered 500. */
+  max_failed_answers: () => z.optional(maxFailedAnswers()),
   /** How long an id that is made from the body means the same event. */
   dedup_window: () => z.optional(duration()),
   /** An older event is not applied after a newer one with the same key. */

@@ -162,6 +162,8 @@ export interface Policy {
   isQuarantined(failure: RecordedFailure, handler: LoadedHandler): boolean;
   /** Whether an event may be the one that is recorded under its earlier id, if no stored body shows it. */
   isLikelyRetry(source: EventSource, recorded: RecordedWithoutBody, input: HandlerInput): boolean;
+  /** Whether a delivery of an event that has failed is answered 200. */
+  acceptsFailure(source: EventSource, failure: FailedDelivery): boolean;
   /** When hookonce itself runs a failure again, in Unix milliseconds; null if it does not. */
   retryAt(source: EventSource, failure: RetriedFailure, now: number): number | null;
   /** Whether a failure counts for `hold_after`. */
@@ -186,6 +188,13 @@ export interface RecordedWithoutBody {
  */
 export const LONGEST_RETRY_MS = 3_600_000;
 
+/** What the answer to a delivery of an event that has failed depends on. */
+export interface FailedDelivery {
+  readonly code: string;
+  /** How many deliveries of the event were answered 500 before this one. */
+  readonly failedAnswers: number;
+}
+
 /** What the schedule of own retries depends on. */
 export interface RetriedFailure {
   readonly code: string;
@@ -193,6 +202,8 @@ export interface RetriedFailure {
   readonly firstAt: number;
   /** How often hookonce itself has run it again. */
   readonly retries: number;
+  /** Whether a delivery of the event was answered 200. */
+  readonly isAccepted: boolean;
 }
 
 /** The decision about a new event, before anything runs. */

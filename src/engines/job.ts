@@ -18,6 +18,8 @@ export interface EventSource {
   readonly sameBody: boolean;
   /** How long hookonce runs a failure again by itself, from its first attempt on, in milliseconds. */
   readonly retryForMs: number;
+  /** `max_failed_answers`: how many deliveries of one event are answered 500. Undefined: any number. */
+  readonly maxFailedAnswers?: number | undefined;
   /** `hold_after`: how many failures in a row pause the source. Undefined: none do. */
   readonly holdAfter?: number | undefined;
   /** How long the provider may retry a delivery, from its first attempt on, in milliseconds. */
@@ -202,6 +204,8 @@ export interface Result {
   readonly error: unknown;
   /** The reply that its handler returned. */
   readonly reply: Reply | null;
+  /** It has failed, and its delivery is answered 200 nevertheless. */
+  readonly isAccepted?: boolean | undefined;
   /** The event is marked as a test. */
   readonly isTest?: boolean | undefined;
 }

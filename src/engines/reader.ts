@@ -212,6 +212,12 @@ export interface KeptBody extends StoredDelivery {
   readonly element: boolean;
 }
 
+export interface FailureOfEvent extends ListedFailure {
+  readonly stack: string | null;
+  /** When one of its deliveries was first answered 200; null if none was. */
+  readonly acceptedAt: number | null;
+}
+
 /** Everything that is stored of one event. */
 export interface EventDetail extends ListedEvent {
   /** Null if only its id is kept. */
@@ -222,7 +228,7 @@ export interface EventDetail extends ListedEvent {
   readonly timeline: readonly KeptDelivery[];
   /** When a job applied or closed it last, after it was owed. Null if a delivery did, or none. */
   readonly settled: (Pick<KeptDelivery, "at" | "outcome"> & { readonly actor: string | null }) | null;
-  readonly failure: (ListedFailure & { readonly stack: string | null }) | null;
+  readonly failure: FailureOfEvent | null;
   /** The latest delivery with another body. */
   readonly changed: KeptBody | null;
   readonly changedBodies: number;

@@ -28,36 +28,34 @@ const MESSAGES = {
   failed: "Internal Server Error",
 } as const;
 
-/** The failure waits for somebody to decide, so the provider must not deliver the event again and again. */
-const isAccepted = ({ outcome, error }: Result): boolean =>
-  outcome === "failed" && error instanceof HookonceError && error.code === "version_tie";
-
 /**
  * The answer to a delivery of one event: the handler's reply, or else the preset's own answer, or else JSON
- * with the outcome. A failure is 500 with JSON, except a tie of `newest_wins`.
+ * with the outcome. A failure is 500 with JSON, unless the engine says that it is accepted.
  */
 export function answerReceived(received: Result, { answer }: Provider): Response {
-  const { outcome, reply } = received;
-  if (outcome === "failed" && !isAccepted(received)) return new Response(outcomeJson(received) + END, FAILED);
+  const { reply } = received;
+  if (isRefused(received)) return new Response(outcomeJson(received) + END, FAILED);
   if (reply !== null) return answerReply(reply);
   return answer === undefined ? new Response(outcomeJson(received) + END, OK) : answerReply(replyOf(answer));
 }
 
-function outcomeJson(received: Result): string {
-  const { outcome, eventId } = received;
-  const message = isAccepted(received) ? MESSAGES.stale : MESSAGES[outcome];
+/** Whether the provider is to deliver the event again. */
+function isRefused({ outcome, isAccepted = false }: Result): boolean {
+  return outcome === "failed" && !isAccepted;
+}
+
+function outcomeJson({ outcome, eventId, isAccepted = false }: Result): string {
+  const message = isAccepted ? MESSAGES.unhandled : MESSAGES[outcome];
   return `{"status":"${outcome}","event_id":${JSON.stringify(eventId)},"message":"${message}"}`;
 }
 
 /**
- * The answer to a delivery of several events: 500 if one of them failed, 400 if one could not be identified,
+ * The answer to a delivery of several events: 500 if one of them failed and is not accepted, 400 if one could not be identified,
  * and otherwise 200. After a 500 or 400 the provider delivers the whole batch again, and the events already
  * processed are duplicates.
  */
 export function answerBatch({ events }: ReceivedBatch, { answer }: Provider): Response {
-  const failed = events.some(
-    (event) => !(event instanceof HookonceError) && event.outcome === "failed" && !isAccepted(event),
-  );
+  const failed = events.some((event) => !(event instanceof HookonceError) && isRefused(event));
   const unknown = events.some((event) => event instanceof HookonceError);
   if (answer !== undefined && !failed && !unknown) return answerReply(replyOf(answer));
   const each = events.map((event) =>

@@ -83,7 +83,7 @@ export function createDeliveryLog(
   return {
     received(from, received, startedAt) {
       const { name: source } = from;
-      const { outcome, eventId, type, handler, rowsChanged, changedBody, error } = received;
+      const { outcome, eventId, type, handler, rowsChanged, changedBody, error, isAccepted } = received;
       if (writeLine !== undefined && outcome !== "failed" && !changedBody) {
         writeLine(fieldsOf(source, received, elapsed(startedAt)));
         warn(from, received);
@@ -99,7 +99,8 @@ export function createDeliveryLog(
         line["cause"] = messageOf(error);
         const at = placeOf(error);
         if (at !== undefined) line["at"] = at;
-        const next = nextStep(code, handler);
+        if (isAccepted === true) line["answered"] = 200;
+        const next = nextStep(code, received);
         // A person who watches the log needs it once.
         if (!terminal || once(`next ${String(handler)} ${next}`)) line["next"] = next;
         log.error(line, "delivery");
@@ -140,11 +141,13 @@ export function createDeliveryLog(
 }
 
 /** What to do about a failed event. */
-function nextStep(code: string, handler: string | null): string {
+function nextStep(code: string, { handler, isAccepted = false }: Result): string {
+  if (code === "version_tie") return "Run hookonce apply ID or hookonce discard ID: nothing else ends it.";
   const change = `${handler === null ? "Add a handler" : "Correct the handler"} and restart serve`;
-  return (QUARANTINE_CODES as readonly string[]).includes(code)
-    ? `${change}. Until the handler changes, only hookonce apply ID runs the event again.`
-    : `${change}: the provider's next retry, or hookonce apply ID, runs the event again.`;
+  if ((QUARANTINE_CODES as readonly string[]).includes(code))
+    return `${change}. Until the handler changes, only hookonce apply ID runs the event again.`;
+  const who = isAccepted ? "hookonce itself" : "the provider's next retry";
+  return `${change}: ${who}, or hookonce apply ID, runs the event again.`;
 }
 
 /** The fields that the logger would write, in the same order. */

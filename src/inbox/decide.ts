@@ -1,5 +1,6 @@
 import type {
   EventSource,
+  FailedDelivery,
   HandlerInput,
   LoadedHandler,
   NewEvent,
@@ -28,6 +29,7 @@ export const policy: Policy = {
   isOwed,
   isQuarantined,
   isLikelyRetry,
+  acceptsFailure,
   retryAt,
   countsForHold,
   repeatedAs,
@@ -129,14 +131,29 @@ export function isLikelyRetry(
   return receivedAt - recorded.receivedAt <= retryWindowMs;
 }
 
-/** When hookonce itself runs a failure again: see retry-schedule.ts. A tie is for somebody to decide. */
+/**
+ * Whether a delivery of an event that has failed is answered 200. A tie is, because another delivery cannot decide it.
+ * With `max_failed_answers`, so is what was answered 500 so often, because the provider would switch the endpoint off.
+ */
+export function acceptsFailure(
+  { maxFailedAnswers = Number.POSITIVE_INFINITY }: Pick<EventSource, "maxFailedAnswers">,
+  { code, failedAnswers }: FailedDelivery,
+): boolean {
+  return code === "version_tie" || failedAnswers >= maxFailedAnswers;
+}
+
+/**
+ * When hookonce itself runs a failure again: see retry-schedule.ts. After a 200 nobody else does, so `retry_for` does
+ * not limit it. A tie is for somebody to decide.
+ */
 export function retryAt(
   { retryForMs }: Pick<EventSource, "retryForMs">,
   failure: RetriedFailure,
   now: number,
 ): number | null {
   if (failure.code === "version_tie") return null;
-  return nextRetryAt(failure, { now, retryForMs, random: Math.random() });
+  const limit = failure.isAccepted ? Number.POSITIVE_INFINITY : retryForMs;
+  return nextRetryAt(failure, { now, retryForMs: limit, random: Math.random() });
 }
 
 /** A copy of an owed event is answered with that outcome. A copy of any other is a duplicate. */

@@ -61,6 +61,7 @@ export interface SourceSettings {
   /** In milliseconds. */
   readonly retryFor?: number | undefined;
   readonly holdAfter?: number | undefined;
+  readonly maxFailedAnswers?: number | undefined;
   /** The source whose handlers this one shares. */
   readonly handlers?: string | undefined;
   /** The URL that the provider was given. */
@@ -102,6 +103,8 @@ export interface Source extends StoredReads {
   readonly retryForMs: number;
   /** How many failures in a row pause the source. Undefined: none do. */
   readonly holdAfter: number | undefined;
+  /** How many deliveries of one event are answered 500. Undefined: any number. */
+  readonly maxFailedAnswers: number | undefined;
   /** How long the provider may retry a delivery, in milliseconds. */
   readonly retryWindowMs: number;
   /**
@@ -219,6 +222,7 @@ export function createSource(settings: SourceSettings, clock: Clock, fetch: Fetc
     forwards: compileForwards(settings.forward ?? []),
     retryForMs: settings.retryFor ?? provider.retryForMs ?? 0,
     holdAfter: settings.holdAfter,
+    maxFailedAnswers: settings.maxFailedAnswers,
     retryWindowMs: provider.retryWindowMs,
     eventIdRule: ruleOf(eventId, batch),
     ownRules: { eventId: settings.eventId, type: settings.type, batch: settings.batch },

@@ -214,6 +214,27 @@ describe("a signature in the config", () => {
   });
 });
 
+const limited = (provider: string, max: number) =>
+  `[sources.a]\nprovider = "${provider}"\nsecret = "env:A"\nmax_failed_answers = ${max}\n`;
+
+describe("max_failed_answers", () => {
+  test.each([
+    [
+      limited("github", 5),
+      /^sources\.a\.max_failed_answers: GitHub does not retry by itself, so a limit of 5 has no effect/,
+    ],
+    [limited("github", 0), undefined],
+    [limited("stripe", 5), undefined],
+  ])("that no event can reach: %s", async (config, expected) => {
+    const found = await warningsOf(config, {}, { A: "a-long-secret" });
+    expect(found).toEqual(
+      expected === undefined
+        ? []
+        : [{ file: "hookonce.toml", line: 5, message: expect.stringMatching(expected) as string }],
+    );
+  });
+});
+
 describe("a dedup_window", () => {
   const lemon = '[sources.a]\nprovider = "lemon-squeezy"\nsecret = "env:A"\ndedup_window = "30d"\n';
   const zoom = '[sources.a]\nprovider = "zoom"\nsecret = "env:A"\ndedup_window = "30d"\n';

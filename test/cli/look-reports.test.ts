@@ -163,6 +163,7 @@ describe("text from outside", () => {
             ...hostileFailure,
             stack: `Error: ${HOSTILE}\n    at handlers/${HOSTILE}`,
             next_at: null,
+            accepted_at: null,
           },
         }),
         pipe,

@@ -69,6 +69,16 @@ describe("a mistake in the config is reported with its line, its field and the r
           ],
         ],
       },
+      ...["-1", "1.5", '"5"', "1001"].map((value) => ({
+        name: `max_failed_answers = ${value}`,
+        toml: `version = 1\n${SOURCE}max_failed_answers = ${value}\n`,
+        problems: [
+          [
+            4,
+            `sources.default.max_failed_answers: ${value} is not a whole number from 0 to 1000: write how many deliveries`,
+          ],
+        ] as [number, string][],
+      })),
       {
         name: "a mistyped table",
         toml: 'version = 1\n\n[source.default]\nprovider = "unsigned"\n',

@@ -1,5 +1,6 @@
 import { writeSync } from "node:fs";
 import type { EngineHarness } from "./harness.ts";
+import { failing } from "./failing-events.ts";
 import { apply, batchOf, deliver, pause, resume, runHeld } from "./jobs.ts";
 import { openEngine } from "./open-engine.ts";
 import { ordered } from "./ordered-events.ts";
@@ -23,6 +24,8 @@ function id(n: number): string {
 function arrivals(n: number): Parameters<typeof it.commit>[0] {
   if (what === "pause") return whilePaused(n);
   if (what === "ordered") return [n, n + 1, n + 2, n + 3, Math.max(0, n - 7)].map((one) => ordered(one));
+  // Each of them is delivered five times, twice of it at once.
+  if (what === "fail") return [n, n, n - 4, n - 8, n - 12].map((one) => failing(id(Math.max(0, one))));
   if (what === "apply") return Array.from({ length: 4 }, (_, k) => apply(id(n + k)));
   return [
     deliver(id(n)),
@@ -62,7 +65,9 @@ await it[Symbol.asyncDispose]();
 
 function report(results: Awaited<Awaited<ReturnType<typeof it.engine.commit>>["results"]>): void {
   const lines = results.map((result) =>
-    result !== null && "outcome" in result ? `${result.eventId} ${result.outcome}\n` : "",
+    result !== null && "outcome" in result
+      ? `${result.eventId} ${result.isAccepted === true ? "accepted" : result.outcome}\n`
+      : "",
   );
   writeSync(1, lines.join(""));
 }

@@ -126,6 +126,8 @@ export interface Failure {
   /** The latest one, as text. */
   readonly body: string;
   readonly settled: boolean;
+  /** Whether hookonce itself runs it again. */
+  readonly retried: boolean;
 }
 
 export interface KeptDelivery {

@@ -21,6 +21,7 @@ import { applied } from "./scenarios/apply.ts";
 import { batches } from "./scenarios/batches.ts";
 import { earlierIds } from "./scenarios/earlier-ids.ts";
 import { newEvents } from "./scenarios/events.ts";
+import { failedAnswers } from "./scenarios/failed-answers.ts";
 import { failures } from "./scenarios/failures.ts";
 import { newestWins } from "./scenarios/newest-wins.ts";
 import { otherJobs } from "./scenarios/other-jobs.ts";
@@ -54,6 +55,7 @@ export function createHistoryTests(name: string, harness: EngineHarness): void {
   const scenarios = [
     ...newEvents,
     ...failures,
+    ...failedAnswers,
     ...batches,
     ...applied,
     ...earlierIds,
@@ -163,6 +165,7 @@ function historiesFor(canEndTransaction: boolean): fc.Arbitrary<Step[]> {
     sourceWith({ unhandled: "fail" }),
     sourceWith({ unhandled: "ignore" }),
     sourceWith({ holdAfter: 2 }),
+    sourceWith({ maxFailedAnswers: 2, unhandled: "fail" }),
   ];
   const steering: readonly (readonly Job[])[] = [
     [pause()],

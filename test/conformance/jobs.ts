@@ -350,10 +350,11 @@ export function inWords(result: JobResult | HookonceError, job?: Job): string {
   if ("state" in result) return result.changed ? `now ${result.state}` : `still ${result.state}`;
   if ("fresh" in result) return `${result.fresh} new, ${result.known} known, ${result.owed} owed`;
   if ("isEnd" in result) return `${result.removed} removed, ${result.discarded} discarded`;
-  const { outcome, error, changedBody, reply } = result;
+  const { outcome, error, changedBody, reply, isAccepted = false } = result;
   const code = error instanceof HookonceError ? error.code : "handler_error";
   return [
     outcome === "failed" && error !== null ? `failed ${code}` : outcome,
+    ...(isAccepted ? ["accepted"] : []),
     ...(changedBody ? ["changed body"] : []),
     ...(reply === null ? [] : [`reply ${reply.body}`]),
   ].join(", ");

@@ -1,11 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import type { Job } from "../../src/engines/engine.ts";
 import { onlyInFullRun } from "../crash/requirements.ts";
 import type { Contents, EngineHarness, Store } from "./harness.ts";
-import { deliver, inWords, pause, resume, runHeld } from "./jobs.ts";
+import { limited, MAX_FAILED_ANSWERS } from "./failing-events.ts";
+import { deliver, inWords, pause, resume, retry, runHeld } from "./jobs.ts";
 import { openEngine } from "./open-engine.ts";
 import { newestOf, ordered } from "./ordered-events.ts";
-import { none } from "./scenarios/scenario.ts";
+import { corrected, none } from "./scenarios/scenario.ts";
 
 /** How long a child may take. Loading it takes most of that. */
 const TIMEOUT = 60_000;
@@ -18,7 +20,7 @@ const TIMEOUT = 60_000;
 async function runUntilKilled(
   harness: EngineHarness,
   store: Store,
-  what: "deliver" | "apply" | "ordered" | "pause",
+  what: "deliver" | "apply" | "ordered" | "pause" | "fail",
   numbers: readonly [from: number, to: number],
   lines: number,
 ): Promise<Map<string, string[]>> {
@@ -182,6 +184,38 @@ export function createKillTests(name: string, harness: EngineHarness): void {
         checkReceivedOrder({ events, effects });
         expect(effects).toHaveLength(events.length);
         expect(effects.at(-1)?.eventId).toBe("last");
+      },
+      TIMEOUT,
+    );
+
+    test(
+      "max_failed_answers is kept, and each event that was accepted is run again and applied once",
+      async () => {
+        await using store = await harness.create();
+        const reported = new Map<string, string[]>();
+        let next = 0;
+        for (let round = 0; round < rounds; round++) {
+          const answers = await runUntilKilled(harness, store, "fail", [next, next + 400], 30 + 17 * round);
+          for (const [id, words] of answers) reported.set(id, [...(reported.get(id) ?? []), ...words]);
+          // The provider delivers the latest ones again: their answers were lost.
+          next = Math.max(0, next + 4 * Math.floor(answers.size / 2));
+        }
+        const { failures } = await store.contents();
+        const retried = new Set(failures.filter((one) => one.retried).map(({ eventId }) => eventId));
+        const accepted = [...reported].filter(([, words]) => words.includes("accepted")).map(([id]) => id);
+        expect(accepted.length).toBeGreaterThan(0);
+        expect(accepted.filter((id) => !retried.has(id))).toEqual([]);
+        for (const [id, words] of reported) {
+          const failed = words.filter((word) => word === "failed").length;
+          expect({ id, isKept: failed <= MAX_FAILED_ANSWERS }).toEqual({ id, isKept: true });
+          expect(words.lastIndexOf("failed")).toBeLessThan(words.concat("accepted").indexOf("accepted"));
+        }
+
+        await using it = await openEngine(harness, store);
+        const again = (): Job[] => [...retried].map((id) => retry(id, { source: limited }));
+        await it.commit([...again(), ...again()], corrected);
+        const { effects } = await it.contents();
+        expect(effects.map(({ eventId }) => eventId).sort()).toEqual([...retried].sort());
       },
       TIMEOUT,
     );

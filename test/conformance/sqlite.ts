@@ -136,9 +136,11 @@ function contentsOf(db: Database): Contents {
       },
     ]),
   );
-  const failures = all<Omit<Failure, "settled"> & { settledAt: number | null }>(
+  const failures = all<
+    Omit<Failure, "settled" | "retried"> & { settledAt: number | null; nextAt: number | null }
+  >(
     `select source, event_id eventId, type, handler, code, error, attempts, deliveries, first_at firstAt,
-       last_at lastAt, cast(last_body as text) body, settled_at settledAt
+       last_at lastAt, cast(last_body as text) body, settled_at settledAt, next_at nextAt
      from hookonce_failures order by position, id`,
   );
   const deliveries = all<Omit<KeptDelivery, "changedBody"> & { changedBody: number }>(
@@ -148,7 +150,9 @@ function contentsOf(db: Database): Contents {
   return {
     effects,
     events: events.map(({ id, ...event }) => Object.assign(event, { result: results.get(id) ?? null })),
-    failures: failures.map(({ settledAt, ...rest }) => Object.assign(rest, { settled: settledAt !== null })),
+    failures: failures.map(({ settledAt, nextAt, ...rest }) =>
+      Object.assign(rest, { settled: settledAt !== null, retried: nextAt !== null }),
+    ),
     deliveries: deliveries.map((one) => Object.assign(one, { changedBody: one.changedBody === 1 })),
     changedBodies: all(
       `select event_id eventId, cast(body as text) body

@@ -98,6 +98,7 @@ export function createTableTests(name: string, harness: EngineHarness): void {
           lastAt: 2000,
           body: '{"id":"a","cents":2,"fail":true}',
           settled: false,
+          retried: false,
         },
       ]);
       expect(rest).toMatchObject({ effects: [], events: [], changedBodies: [], bodies: 0 });

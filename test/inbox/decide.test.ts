@@ -3,6 +3,7 @@ import type { EventSource, LoadedHandler } from "../../src/engines/engine.ts";
 import type { RecordedOutcome } from "../../src/engines/reader.ts";
 import { HookonceError } from "../../src/errors.ts";
 import {
+  acceptsFailure,
   checkChange,
   countsForHold,
   decideNew,
@@ -142,6 +143,29 @@ describe("a failure", () => {
   ])("with $code by the version $handlerHash is quarantined: $quarantined", ({ quarantined, ...failure }) => {
     expect(isQuarantined(failure, handler)).toBe(quarantined);
   });
+
+  test.each([
+    { code: "handler_error", failedAnswers: 1000, max: undefined, accepted: false },
+    { code: "handler_error", failedAnswers: 4, max: 5, accepted: false },
+    { code: "handler_error", failedAnswers: 5, max: 5, accepted: true },
+    { code: "handler_timeout", failedAnswers: 6, max: 5, accepted: true },
+    { code: "handler_error", failedAnswers: 0, max: 0, accepted: true },
+    { code: "version_tie", failedAnswers: 0, max: undefined, accepted: true },
+    { code: "mixed_versions", failedAnswers: 0, max: undefined, accepted: false },
+  ])(
+    "with $code after $failedAnswers failed answers of $max is accepted: $accepted",
+    ({ code, failedAnswers, max, accepted }) => {
+      expect(acceptsFailure(source({ maxFailedAnswers: max }), { code, failedAnswers })).toBe(accepted);
+    },
+  );
+
+  test("that was accepted is run again for ever, unless it is a tie", () => {
+    const failure = { code: "handler_error", firstAt: 0, retries: 40, isAccepted: true };
+    const inAYear = 365 * 86_400_000;
+    expect(retryAt(source({}), failure, inAYear)).toBeWithin(inAYear, inAYear + 3_600_001);
+    expect(retryAt(source({}), { ...failure, isAccepted: false }, inAYear)).toBeNull();
+    expect(retryAt(source({}), { ...failure, code: "version_tie" }, inAYear)).toBeNull();
+  });
 });
 
 test("an engine gets exactly these rules", () => {
@@ -152,6 +176,7 @@ test("an engine gets exactly these rules", () => {
     isOwed,
     isQuarantined,
     isLikelyRetry,
+    acceptsFailure,
     retryAt,
     countsForHold,
     repeatedAs,

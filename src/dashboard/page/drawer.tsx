@@ -121,6 +121,11 @@ function Why({ event }: { readonly event: EventDetail }) {
           <strong>{failure.code}</strong> {visible(failure.error).slice(0, 2000)}
         </p>
         {failure.stack === null ? null : <Stack text={failure.stack} />}
+        {failure.accepted_at === null ? null : (
+          <p class="quiet">
+            A delivery of it was answered 200 at {timeText(failure.accepted_at)}, so it may not come again.
+          </p>
+        )}
         {failure.next_at === null ? null : (
           <p class="quiet">hookonce runs it again at {timeText(failure.next_at)}.</p>
         )}

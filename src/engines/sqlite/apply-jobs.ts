@@ -1,7 +1,6 @@
-import { HookonceError } from "../../errors.ts";
 import type { EventSource, HandlerInput, Handlers, Job, LoadedHandler, Policy, Result } from "../engine.ts";
 import { SETTLED, type OpenFailure } from "./event-rows.ts";
-import type { EventStore } from "./event-store.ts";
+import { codeOf, type EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import type { Positions } from "./positions.ts";
@@ -29,6 +28,8 @@ export interface Applies {
   recordFailed(job: Apply, handlers: Handlers, error: unknown): Result;
   /** When hookonce itself runs an event again that has failed now. A run that is set stays. */
   retryAfter(source: EventSource, eventId: string, now: number, error: unknown): number | null;
+  /** Sets the next run of a failure whose event was answered 200, unless one is set: nobody else runs it again. */
+  keepRetrying(source: EventSource, eventId: string, now: number): void;
 }
 
 export function createApplies(
@@ -62,7 +63,23 @@ export function createApplies(
     const failure = store.findFailure(source, eventId);
     if (failure === undefined) return;
     const retries = failure.retries + 1;
-    store.setRetry(source, eventId, retries, policy.retryAt(source, { ...failure, retries }, at));
+    const isAccepted = wasAccepted(source, eventId, failure);
+    store.setRetry(source, eventId, retries, policy.retryAt(source, { ...failure, retries, isAccepted }, at));
+  }
+
+  /** An owed event that is recorded was answered 200, whatever has failed since. */
+  function wasAccepted(source: EventSource, eventId: string, failure: OpenFailure | undefined): boolean {
+    if ((failure?.acceptedAt ?? null) !== null) return true;
+    const known = store.find(source, eventId);
+    return known !== undefined && policy.repeatedAs(known.outcome) !== "duplicate";
+  }
+
+  function keepRetrying(source: EventSource, eventId: string, now: number): void {
+    const failure = store.findFailure(source, eventId);
+    if (failure === undefined || failure.nextAt !== null) return;
+    if (!wasAccepted(source, eventId, failure)) return;
+    const nextAt = policy.retryAt(source, { ...failure, isAccepted: true }, now);
+    store.setRetry(source, eventId, failure.retries, nextAt);
   }
 
   function applyNow(job: Apply, handlers: Handlers): Result {
@@ -190,9 +207,9 @@ export function createApplies(
   function retryAfter(source: EventSource, eventId: string, now: number, error: unknown): number | null {
     const failure = store.findFailure(source, eventId);
     const { firstAt, retries, nextAt } = failure ?? { firstAt: now, retries: 0, nextAt: null };
-    const code = error instanceof HookonceError ? error.code : "handler_error";
     if (isTie(error)) return null;
-    return nextAt ?? policy.retryAt(source, { code, firstAt, retries }, now);
+    const isAccepted = wasAccepted(source, eventId, failure);
+    return nextAt ?? policy.retryAt(source, { code: codeOf(error), firstAt, retries, isAccepted }, now);
   }
 
   function recordFailed(job: Apply, handlers: Handlers, error: unknown): Result {
@@ -207,6 +224,7 @@ export function createApplies(
       if (job.isRetry === true) scheduleNext(job);
       // It may have failed for another reason before.
       else if (isTie(error)) store.setRetry(source, eventId, failure.retries, null);
+      else keepRetrying(source, eventId, at);
     } else if (known !== undefined) {
       // A discarded event stays discarded. With a failure, it would be owed as well.
       const input = known.outcome === "discarded" ? undefined : store.stored(source, known);
@@ -232,10 +250,9 @@ export function createApplies(
     applyHeld: (job, handlers) => applyNow({ ...job, kind: "apply" }, handlers),
     recordFailed,
     retryAfter,
+    keepRetrying,
   };
 }
 
 /** Somebody has to decide. */
-function isTie(error: unknown): boolean {
-  return error instanceof HookonceError && error.code === "version_tie";
-}
+const isTie = (error: unknown): boolean => codeOf(error) === "version_tie";

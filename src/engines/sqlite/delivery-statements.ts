@@ -3,7 +3,7 @@ import { ADD_TO_MINUTE } from "./rollup-writes.ts";
 
 const FIND_FAILURE = `
     select type, handler_hash, code, error, deliveries, first_at, last_at, last_headers, last_body, element,
-      retries, next_at
+      retries, next_at, failed_answers, accepted_at
     from hookonce_failures
     where source = ?1 and event_id = ?2`;
 
@@ -142,6 +142,12 @@ export const SQL = {
     where source = ?1 and event_id = ?2`,
   setRetry: `
     update hookonce_failures set retries = ?3, next_at = ?4
+    where source = ?1 and event_id = ?2 and settled_at is null`,
+  countFailedAnswer: `
+    update hookonce_failures set failed_answers = failed_answers + 1
+    where source = ?1 and event_id = ?2 and settled_at is null`,
+  acceptFailure: `
+    update hookonce_failures set accepted_at = coalesce(accepted_at, ?3)
     where source = ?1 and event_id = ?2 and settled_at is null`,
   // A delivery that runs nothing.
   skipFailure: `

@@ -64,7 +64,12 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
   function failureOf(source: string, eventId: string) {
     return db
       .select({
-        shown: { ...failureColumns, error: failures.error, stack: failures.stack },
+        shown: {
+          ...failureColumns,
+          error: failures.error,
+          stack: failures.stack,
+          acceptedAt: failures.acceptedAt,
+        },
         deliveries: failures.deliveries,
         headers: failures.lastHeaders,
         body: failures.lastBody,

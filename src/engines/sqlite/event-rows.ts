@@ -39,6 +39,9 @@ export interface OpenFailure {
   /** How often hookonce itself has run it again, and when it does so next. */
   readonly retries: number;
   readonly nextAt: number | null;
+  /** How many of its deliveries were answered 500, and when one was first answered 200. */
+  readonly failedAnswers: number;
+  readonly acceptedAt: number | null;
 }
 
 export function recorded(row: unknown[] | undefined): RecordedEvent | undefined {
@@ -69,6 +72,8 @@ export function openFailure(row: unknown[] | undefined): OpenFailure | undefined
     element,
     retries,
     nextAt,
+    failedAnswers,
+    acceptedAt,
   ] = row as [
     string,
     string | null,
@@ -80,6 +85,8 @@ export function openFailure(row: unknown[] | undefined): OpenFailure | undefined
     string,
     Uint8Array,
     number,
+    number,
+    number | null,
     number,
     number | null,
   ];
@@ -96,6 +103,8 @@ export function openFailure(row: unknown[] | undefined): OpenFailure | undefined
     element: element === 1,
     retries,
     nextAt,
+    failedAnswers,
+    acceptedAt,
   };
 }
 

@@ -339,7 +339,7 @@ export function createEventStore(db: Database) {
   };
 }
 
-function codeOf(error: unknown): string {
+export function codeOf(error: unknown): string {
   return error instanceof HookonceError ? error.code : "handler_error";
 }
 

@@ -122,7 +122,8 @@ function record(db: Database, run: MarkedRun, error: HookonceError): Recovered {
     store.failAgain(source, eventId, handler, error);
   } else if (known !== undefined) {
     // If it is not owed any more, another run has applied it.
-    if (stored !== undefined) store.recordFailedRun({ ...run, ...stored }, handler, error);
+    // It was answered 200, so hookonce runs it again once its handler has changed.
+    if (stored !== undefined) store.recordFailedRun({ ...run, ...stored }, handler, error, run.receivedAt);
     // Otherwise its source would run it again as soon as it goes on resuming.
     if (isHeld) store.close(source, known, "unhandled", null);
   } else if (run.delivery !== undefined) {

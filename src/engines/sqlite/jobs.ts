@@ -7,6 +7,7 @@ import { sourcePaused, type PausedByItself } from "../source-states.ts";
 import { withReceipt, type RecordedEvent } from "./event-rows.ts";
 import { ownBytes } from "./event-bytes.ts";
 import type { EventStore } from "./event-store.ts";
+import { createFailedAnswers } from "./failed-answers.ts";
 import { createHeldEvents } from "./held-events.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
@@ -64,6 +65,7 @@ export function createJobs(
   const decideNew = createNewEvents(policy, positions, runs, states);
   const sameBody = createSameBody(db, store, interrupted);
   const applies = createApplies(store, sameBody, positions, policy, runs, interrupted, states);
+  const answerFailed = createFailedAnswers(db, store, sameBody, policy, applies);
   const resumes = createResumes(store, createHeldEvents(db), states, policy, applies);
   const others = createOtherJobs(db, store, positions, runs, interrupted, outbox, states);
   const { replay, discard, importEvents, record, forward, changeMessage, retain } = others;
@@ -71,7 +73,7 @@ export function createJobs(
   function run(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult {
     switch (job.kind) {
       case "delivery":
-        return counted(job, deliver(prepared(job.event), handlers, bodies));
+        return delivered(job, deliver(prepared(job.event), handlers, bodies));
       case "apply":
         return counted(job, applies.apply(job, handlers));
       case "replay":
@@ -92,6 +94,10 @@ export function createJobs(
       case "retention":
         return retain(job);
     }
+  }
+
+  function delivered(job: Delivery, result: Result): Result {
+    return counted(job, answerFailed(underItsId(job.event), result));
   }
 
   function counted<R extends Result | null>(job: RunningJob, result: R): R {
@@ -256,7 +262,7 @@ export function createJobs(
     if (error instanceof HookonceError && error.code === "source_paused") return error;
     switch (job.kind) {
       case "delivery":
-        return counted(job, recordFailedDelivery(job, handlers, error));
+        return delivered(job, recordFailedDelivery(job, handlers, error));
       case "apply":
         return counted(job, applies.recordFailed(job, handlers, error));
       case "resume":

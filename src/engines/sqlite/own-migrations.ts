@@ -14,6 +14,7 @@ import outbox from "../../../drizzle/0011_outbox.sql" with { type: "text" };
 import retention from "../../../drizzle/0012_retention.sql" with { type: "text" };
 import sourceStates from "../../../drizzle/0013_source_states.sql" with { type: "text" };
 import auditCounts from "../../../drizzle/0014_audit_counts.sql" with { type: "text" };
+import failedAnswers from "../../../drizzle/0015_failed_answers.sql" with { type: "text" };
 
 /**
  * The migrations that drizzle-kit generated, embedded in the binary. Add each new file here: a test compares
@@ -35,4 +36,5 @@ export const ownMigrations: readonly Migration[] = [
   { name: "0012_retention.sql", sql: retention },
   { name: "0013_source_states.sql", sql: sourceStates },
   { name: "0014_audit_counts.sql", sql: auditCounts },
+  { name: "0015_failed_answers.sql", sql: failedAnswers },
 ];

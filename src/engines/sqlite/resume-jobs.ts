@@ -49,6 +49,8 @@ export function createResumes(
       if (failure !== undefined && handler !== null && policy.isQuarantined(failure, handler)) {
         store.close(source, event, "unhandled", null);
         held.failAsBefore(source, eventId);
+        // Its next run is due after a change of the handler.
+        applies.keepRetrying(source, eventId, job.at);
         return { ...quarantined(failure, handler), ...said };
       }
       if (handler === null && !policy.sendsOn(source)) {

@@ -212,6 +212,10 @@ export const failures = sqliteTable(
     retries: integer().notNull().default(0),
     /** When hookonce itself runs it again. Null: it does not. */
     nextAt: integer("next_at"),
+    /** How many deliveries of it were answered 500. */
+    failedAnswers: integer("failed_answers").notNull().default(0),
+    /** When a delivery of it was answered 200 for the first time. Null: none was. */
+    acceptedAt: integer("accepted_at"),
   },
   (table) => [
     uniqueIndex("hookonce_failures_source_event_id").on(table.source, table.eventId),

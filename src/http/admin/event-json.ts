@@ -150,6 +150,7 @@ function failureDetail(failure: NonNullable<StoredEvent["failure"]>): FailureDet
     at: placeIn(failure.stack),
     stack: failure.stack,
     next_at: failure.nextAt,
+    accepted_at: failure.acceptedAt,
   };
 }
 

@@ -149,6 +149,8 @@ export interface FailureDetail extends FailureJson {
   readonly stack: string | null;
   /** When hookonce runs it again on its own; null if it does not. */
   readonly next_at: number | null;
+  /** When one of its deliveries was first answered 200 (`max_failed_answers`, a tie); null if none was. */
+  readonly accepted_at: number | null;
 }
 
 /** Open failures with the same source, handler and error, up to its 500th character. */

@@ -146,7 +146,7 @@ export const applied: readonly Scenario[] = [
     ],
     effects: ["a 1", "u 1", "f 1", "c 1"],
     events: ["u processed ×2", "v unhandled", "a processed", "f processed ×2", "c processed"],
-    failures: ["b handler_error", "v handler_error"],
+    failures: ["b handler_error", "v handler_error, retried"],
     settled: ["f"],
   },
 ];

@@ -93,7 +93,7 @@ export const failures: readonly Scenario[] = [
     answers: ["unhandled", "failed constraint_at_commit", "processed", "failed constraint_at_commit"],
     effects: ["b 1"],
     events: ["a unhandled ×2", "b processed"],
-    failures: ["a constraint_at_commit ×2, 2 deliveries"],
+    failures: ["a constraint_at_commit ×2, 2 deliveries, retried"],
   },
   {
     needs: "endTransaction",

@@ -229,7 +229,7 @@ export const paused: readonly Scenario[] = [
     ].flat(),
     effects: ["a 1", "d 1", "b 1"],
     events: ["a processed", "b processed ×3", "c unhandled", "d processed"],
-    failures: ["c handler_error"],
+    failures: ["c handler_error, retried"],
     settled: ["b"],
   },
   {
@@ -245,7 +245,7 @@ export const paused: readonly Scenario[] = [
     ].flat(),
     effects: ["a 1", "c 1", "e 1", "f 1"],
     events: ["a processed", "b unhandled", "c processed", "d unhandled", "e processed", "f processed"],
-    failures: ["b handler_error", "d handler_error"],
+    failures: ["b handler_error, retried", "d handler_error, retried"],
   },
   {
     name: "a held event that failed before and fails again is one failure, and is held again if delivered",
@@ -313,7 +313,7 @@ export const paused: readonly Scenario[] = [
     answers: ["recorded", "held", "held", "recorded", "failed no_rows_changed", "processed", "none left"],
     effects: ["b 1"],
     events: ["a unhandled", "b processed"],
-    failures: ["a no_rows_changed"],
+    failures: ["a no_rows_changed, retried"],
   },
   {
     name: "newest_wins judges a held event when it runs",
@@ -554,6 +554,12 @@ export const paused: readonly Scenario[] = [
     ].flat(),
     effects: ["b 1"],
     events: ["o unhandled", "b processed ×3", "e unhandled", "f unhandled", "g held", "h held"],
-    failures: ["a handler_error", "c handler_error", "d handler_error", "e handler_error", "f handler_error"],
+    failures: [
+      "a handler_error",
+      "c handler_error",
+      "d handler_error",
+      "e handler_error, retried",
+      "f handler_error, retried",
+    ],
   },
 ];

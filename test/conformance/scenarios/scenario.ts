@@ -33,7 +33,7 @@ export interface Summary {
   readonly effects: readonly string[];
   /** The recorded events in the order received, for example `a processed ×2, 1 changed`. */
   readonly events: readonly string[];
-  /** The open failures by first attempt, for example `a handler_error ×2, 1 delivery`. */
+  /** The open failures by first attempt, for example `a handler_error ×2, 1 delivery, retried`. */
   readonly failures: readonly string[];
   /** The ids of failures that a later run has settled. */
   readonly settled: readonly string[];
@@ -50,10 +50,10 @@ export function summaryOf({ effects, events, failures, bodies }: Contents): Summ
     ),
     failures: failures
       .filter(({ settled }) => !settled)
-      .map(({ eventId, code, attempts, deliveries }) => {
+      .map(({ eventId, code, attempts, deliveries, retried }) => {
         const noun = deliveries === 1 ? "delivery" : "deliveries";
         const delivered = attempts === 1 && deliveries === 1 ? "" : `, ${deliveries} ${noun}`;
-        return `${eventId} ${code}${times(attempts)}${delivered}`;
+        return `${eventId} ${code}${times(attempts)}${delivered}${retried ? ", retried" : ""}`;
       }),
     settled: failures.filter(({ settled }) => settled).map(({ eventId }) => eventId),
     bodies,

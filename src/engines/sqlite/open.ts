@@ -157,6 +157,9 @@ function applyPragmas(connection: Database, synchronous: "FULL" | "NORMAL"): voi
   // takes another 8 MiB.
   setPragma(connection, "cache_size", -8192);
   setPragma(connection, "mmap_size", 0);
+  // What is deleted is overwritten with zeros, from the first write on. Switched on later, it leaves what was deleted
+  // before in free pages (82,406 copies of one value in a trial). It takes 1.6 % of the events per second.
+  setPragma(connection, "secure_delete", 1);
   setPragma(connection, "trusted_schema", 0);
 }
 

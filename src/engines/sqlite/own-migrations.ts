@@ -15,6 +15,7 @@ import retention from "../../../drizzle/0012_retention.sql" with { type: "text" 
 import sourceStates from "../../../drizzle/0013_source_states.sql" with { type: "text" };
 import auditCounts from "../../../drizzle/0014_audit_counts.sql" with { type: "text" };
 import failedAnswers from "../../../drizzle/0015_failed_answers.sql" with { type: "text" };
+import redact from "../../../drizzle/0016_redact.sql" with { type: "text" };
 
 /**
  * The migrations that drizzle-kit generated, embedded in the binary. Add each new file here: a test compares
@@ -37,4 +38,5 @@ export const ownMigrations: readonly Migration[] = [
   { name: "0013_source_states.sql", sql: sourceStates },
   { name: "0014_audit_counts.sql", sql: auditCounts },
   { name: "0015_failed_answers.sql", sql: failedAnswers },
+  { name: "0016_redact.sql", sql: redact },
 ];

@@ -22,8 +22,10 @@ export const bodies = sqliteTable("hookonce_bodies", {
   /** JSON text, lower-case names, secrets replaced. */
   headers: text().notNull(),
   bytes: blob({ mode: "buffer" }).notNull(),
-  /** SHA-256 of `bytes`. Null in rows that an older version wrote. */
+  /** SHA-256 of the bytes as received. Null in rows that an older version wrote. */
   sha256: blob({ mode: "buffer" }),
+  /** How many values `redact` has replaced. Null if it is as received. */
+  redacted: integer(),
 });
 
 /** The recorded events. The unique index on (source, event_id, era) decides whether an event is new. */

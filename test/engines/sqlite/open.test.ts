@@ -33,6 +33,7 @@ describe("the writer's connection", () => {
     expect(pragma(connection, "temp_store")).toBe(0); // DEFAULT
     expect(pragma(connection, "cache_size")).toBe(-8192);
     expect(pragma(connection, "mmap_size") ?? 0).toBe(0);
+    expect(pragma(connection, "secure_delete")).toBe(1);
     expect(pragma(connection, "trusted_schema")).toBe(0);
     expect(pragma(connection, "auto_vacuum")).toBe(2); // INCREMENTAL
     if (process.platform === "darwin") {

@@ -1,0 +1,1 @@
+ALTER TABLE `hookonce_bodies` ADD `redacted` integer;

@@ -10,7 +10,7 @@ import { createAdminInbox, type AdminParts } from "./admin-inbox.ts";
  *
  * @param url where a proxy publishes the page
  */
-export function createAdminApps(parts: AdminParts, url: string | null) {
+export function createAdminApps(parts: AdminParts, url: () => string | null) {
   const inbox = createAdminInbox(parts);
   const admin = createAdminApp(inbox);
   const access = createAccess({

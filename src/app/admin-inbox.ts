@@ -1,4 +1,3 @@
-import type { Config } from "../config/load.ts";
 import type { Handlers } from "../engines/engine.ts";
 import type { Reader } from "../engines/reader.ts";
 import { HookonceError, messageOf, stackOf } from "../errors.ts";
@@ -9,25 +8,27 @@ import { fileFor } from "../handlers/look-up.ts";
 import type { BackgroundJobs } from "../inbox/background-jobs.ts";
 import { visibleLines } from "../logging/visible.ts";
 import type { Source } from "../providers/source.ts";
+import type { Loaded } from "./live.ts";
 import { byStoredName } from "./source-rules.ts";
 import { store } from "./store.ts";
 import { writeFixture } from "./write-fixture.ts";
+
+/** What is shown of what is loaded. */
+type Shown = Pick<Loaded, "config" | "sources"> & { readonly handlers: Pick<Handlers, "files"> };
 
 /** What every inbox has that the API shows. */
 export interface AdminParts extends Partial<
   Omit<AdminInbox, "sources" | "destinations" | "described" | "handlerOf" | "disk" | "retention">
 > {
-  readonly config: Config;
-  readonly sources: ReadonlyMap<string, Source>;
-  readonly files: () => Handlers["files"];
+  readonly live: () => Shown;
   readonly reader: () => Promise<Reader>;
   readonly jobs: BackgroundJobs;
 }
 
 /** Builds what the API shows. What is left out is as in an inbox that nobody serves. */
-export function createAdminInbox({ config, sources, files, ...parts }: AdminParts): AdminInbox {
+export function createAdminInbox({ live, ...parts }: AdminParts): AdminInbox {
   const serving = parts.serving ?? null;
-  const byName = byStoredName(sources, config);
+  const byName = (): ReadonlyMap<string, Source> => byStoredName(live().sources, live().config);
   return {
     received: () => 0,
     refused: createRefusedRing(),
@@ -45,21 +46,30 @@ export function createAdminInbox({ config, sources, files, ...parts }: AdminPart
     outbox: null,
     ...parts,
     serving,
-    destinations: config.destinations,
-    sources: byName,
-    described: () => describe(config, sources, files(), serving?.url ?? ""),
+    get destinations() {
+      return live().config.destinations;
+    },
+    get sources() {
+      return byName();
+    },
+    described: () => describe(live(), serving?.url ?? ""),
     handlerOf(source, type) {
-      const folder = byName.get(source)?.handlersOf;
-      const names = files().map(({ file }) => file);
+      const folder = byName().get(source)?.handlersOf;
+      const names = live().handlers.files.map(({ file }) => file);
       return folder === undefined ? null : fileFor(names, folder, type);
     },
     saveFixture(source, type, json) {
-      const handlersOf = byName.get(source)?.handlersOf;
-      if (handlersOf !== undefined) return writeFixture(config.inboxFolder, handlersOf, type, json);
+      const handlersOf = byName().get(source)?.handlersOf;
+      if (handlersOf !== undefined) return writeFixture(live().config.inboxFolder, handlersOf, type, json);
       throw new HookonceError("unknown_source", `hookonce.toml has no source "${source}" any more.`);
     },
-    retention: config.retention,
-    disk: () => ({ database: config.database, ...store.diskUse(config.database) }),
+    get retention() {
+      return live().config.retention;
+    },
+    disk() {
+      const { database } = live().config;
+      return { database, ...store.diskUse(database) };
+    },
   };
 }
 
@@ -68,12 +78,7 @@ function refuse(): Promise<never> {
   return Promise.reject(new HookonceError("not_serving", why));
 }
 
-function describe(
-  config: Config,
-  sources: ReadonlyMap<string, Source>,
-  files: Handlers["files"],
-  url: string,
-): DescribedSource[] {
+function describe({ config, sources, handlers: { files } }: Shown, url: string): DescribedSource[] {
   return [...sources.values()].map((source) => ({
     name: source.name,
     provider: source.provider.name,

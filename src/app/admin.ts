@@ -21,8 +21,7 @@ import { hashesOf, outdatedParts } from "./outdated.ts";
 /** A result of at most this age is reused, so that asking for the status costs little. In milliseconds. */
 const PROOF_MS = 1000;
 
-export interface AdminServiceOptions extends Pick<OpenInboxOptions, "sources" | "log"> {
-  readonly config: Config;
+export interface AdminServiceOptions extends Pick<OpenInboxOptions, "log"> {
   readonly refused: RefusedRing;
   readonly matched: Pick<MatchedSecrets, "recent">;
   readonly retention: RetentionService;
@@ -42,20 +41,23 @@ export async function startAdmin(
   inbox: Inbox,
   options: AdminServiceOptions,
 ): Promise<{ readonly page: string | null; readonly jobs: BackgroundJobs }> {
-  const { config, sources, refused, matched, retention, outbox, log, url } = options;
+  const { refused, matched, retention, outbox, log, url } = options;
   const startedAt = Date.now();
-  const { engine, queue } = inbox;
-  const handlers = (): Inbox["handlers"] => inbox.handlers;
-  const destinations = destinationNames(config);
+  const { engine, queue, live } = inbox;
+  const { config } = live();
   const tryEvents: TryEvents = async (...events) =>
-    (await import("./dry-run.ts")).createDryRun(config)(...events);
+    (await import("./dry-run.ts")).createDryRun(live().config)(...events);
   const jobs = createBackgroundJobs(
     async () => ({
       reader: await engine.reader(),
       queue,
-      sources,
-      destinations,
-      handlers,
+      get sources() {
+        return live().sources;
+      },
+      get destinations() {
+        return destinationNames(live().config);
+      },
+      handlers: () => live().handlers,
       tryEvents,
       clock: Date.now,
     }),
@@ -71,34 +73,32 @@ export async function startAdmin(
     ]);
     return createAdminApps(
       {
-        config,
-        sources,
-        files: () => inbox.handlers.files,
+        live,
         reader: () => engine.reader(),
         jobs,
         received: () => queue.received,
         refused,
         outbox,
         recentMatches: matched.recent,
-        verdictOf: (refused) => verdictOf(refused, config),
-        outdated: (source, hashes, salt) => outdatedParts(config, source, hashes, salt),
-        tryHandler: createTryApi(config, stopping.signal),
+        verdictOf: (refused) => verdictOf(refused, live().config),
+        outdated: (source, hashes, salt) => outdatedParts(live().config, source, hashes, salt),
+        tryHandler: createTryApi(() => live().config, stopping.signal),
         record: async (entries) => void (await queue.write({ kind: "record", entries })),
         onError: (error) => log.error({ cause: messageOf(error), stack: stackOf(error) }, "the API failed"),
         serving: { url, startedAt },
         health: () => healthOf(() => probe(PROOF_MS), retention.warning()),
         shownSecrets: () =>
-          [...sources.values()].flatMap(({ name, handshakes }) =>
+          [...live().sources.values()].flatMap(({ name, handshakes }) =>
             (handshakes?.shown() ?? []).map((secret) => ({ source: name, secret })),
           ),
         stopping: stopping.signal,
       },
-      config.admin.url,
+      () => live().config.admin.url,
     );
   });
   await services.start(() => ({ name: "streams", stop: () => stopping.abort() }));
-  await startSocket(services, apps, options);
-  return { page: await startPage(services, apps, options), jobs };
+  await startSocket(services, apps, config, log);
+  return { page: await startPage(services, apps, config, log), jobs };
 }
 
 /** The API takes 20 ms to load, and a start does not wait for it. The first request does. */
@@ -110,13 +110,14 @@ function loadedOnce(load: () => Promise<AdminApps>): () => Promise<AdminApps> {
 async function startSocket(
   services: Services,
   apps: () => Promise<AdminApps>,
-  { config, log }: AdminServiceOptions,
+  { database }: Config,
+  log: AdminServiceOptions["log"],
 ): Promise<void> {
   if (!HAS_SOCKET) return;
   const app = { fetch: async (request: Request) => (await apps()).socket.fetch(request) };
   try {
     await services.start(() => {
-      const socket = listenOnSocket(app, config.database);
+      const socket = listenOnSocket(app, database);
       return { name: "socket", stop: () => socket.stop() };
     });
   } catch (error) {
@@ -128,9 +129,10 @@ async function startSocket(
 async function startPage(
   services: Services,
   apps: () => Promise<AdminApps>,
-  { config, log }: AdminServiceOptions,
+  { admin }: Config,
+  log: AdminServiceOptions["log"],
 ): Promise<string | null> {
-  const { listen, url } = config.admin;
+  const { listen, url } = admin;
   if (listen === null) return null;
   const app = {
     fetch: async (request: Request, env: { readonly peer: string }) =>

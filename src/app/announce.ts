@@ -1,11 +1,9 @@
-import type { Config } from "../config/load.ts";
 import type { OwedCount } from "../engines/reader.ts";
 import type { Token } from "../engines/records.ts";
 import { messageOf } from "../errors.ts";
 import { pathsOf } from "../http/paths.ts";
 import type { Log } from "../logging/log.ts";
 import type { Provider } from "../providers/provider.ts";
-import type { Source } from "../providers/source.ts";
 import type { Inbox } from "./open-inbox.ts";
 
 /** What a start has come to. */
@@ -33,8 +31,6 @@ export interface ReadySource {
 interface Started {
   readonly url: string;
   readonly page: string | null;
-  readonly config: Config;
-  readonly sources: ReadonlyMap<string, Source>;
   readonly inbox: Inbox;
   readonly log: Log;
   readonly stop: AbortSignal;
@@ -51,7 +47,8 @@ export async function announce(
   started: Started,
   onReady: ((ready: Ready) => void) | undefined,
 ): Promise<void> {
-  const { url, page, config, inbox, log, stop } = started;
+  const { url, page, inbox, log, stop } = started;
+  const { config } = inbox.live();
   const { logger } = log;
   const sources = sourcesOf(started);
   if (onReady === undefined) {
@@ -84,14 +81,13 @@ function isValid({ revokedAt, expiresAt }: Token, now: number): boolean {
   return revokedAt === null && (expiresAt === null || expiresAt > now);
 }
 
-function sourcesOf({ url, sources, inbox }: Started): ReadySource[] {
+function sourcesOf({ url, inbox }: Started): ReadySource[] {
+  const { sources, handlers } = inbox.live();
   return [...sources.values()].map((source) => ({
     name: source.name,
     provider: source.provider,
     url: `${url}${pathsOf(source)[0]}`,
-    handlers: inbox.handlers.files
-      .filter((file) => file.source === source.handlersOf)
-      .map(({ file }) => file),
+    handlers: handlers.files.filter((file) => file.source === source.handlersOf).map(({ file }) => file),
     destinations: [...new Set(source.forwards.map(({ destination }) => destination))],
   }));
 }

@@ -98,15 +98,13 @@ async function writeFolder(
     queue: inbox.queue,
     sources,
     destinations: destinationNames(config),
-    handlers: () => inbox.handlers,
+    handlers: () => inbox.live().handlers,
     clock,
   }));
   await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
   return {
     client: clientWithin({
-      config,
-      sources,
-      files: () => inbox.handlers.files,
+      live: inbox.live,
       reader: () => inbox.engine.reader(),
       jobs,
     }),
@@ -140,9 +138,7 @@ async function readFolder(
   const jobs = createBackgroundJobs(() => Promise.resolve(inbox));
   return {
     client: clientWithin({
-      config,
-      sources,
-      files: () => table.files,
+      live: () => ({ config, sources, handlers: table }),
       reader: () => Promise.resolve(reader ?? EMPTY),
       jobs,
     }),

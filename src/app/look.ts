@@ -61,9 +61,11 @@ async function readOnly(
   const folders = [...sources.values()].map(({ handlersOf }) => handlersOf);
   return {
     client: clientWithin({
-      config,
-      sources,
-      files: () => findHandlers(config.inboxFolder, folders).files,
+      live: () => ({
+        config,
+        sources,
+        handlers: { files: findHandlers(config.inboxFolder, folders).files },
+      }),
       reader,
       jobs,
       stopping: stop.signal,

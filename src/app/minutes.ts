@@ -1,4 +1,3 @@
-import type { Config } from "../config/load.ts";
 import type { Entry, MatchedSecret } from "../engines/records.ts";
 import { messageOf } from "../errors.ts";
 import type { Delivery } from "../event.ts";
@@ -8,7 +7,6 @@ import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
 
 export interface MinuteOptions extends Pick<OpenInboxOptions, "log" | "clock"> {
-  readonly config: Pick<Config, "sources">;
   readonly refused: Pick<RefusedRing, "takeCounts">;
   /** How often it writes, in milliseconds. Only tests change it. */
   readonly everyMs?: number;
@@ -36,10 +34,9 @@ const MAX_WAITING = 10_000;
  */
 export async function startMinutes(
   services: Services,
-  { queue }: Pick<Inbox, "queue">,
-  { config, refused, log, clock, everyMs = 60_000 }: MinuteOptions,
+  { queue, live }: Pick<Inbox, "queue" | "live">,
+  { refused, log, clock, everyMs = 60_000 }: MinuteOptions,
 ): Promise<MatchedSecrets> {
-  const secretNames = new Map(config.sources.map((source) => [source.name, source.secretNames]));
   /** One delivery of each source is looked at in a minute. */
   const looked = new Set<string>();
   const recent = new Map<string, MatchedSecret>();
@@ -49,8 +46,10 @@ export async function startMinutes(
   const stopping = new AbortController();
 
   async function match(source: Pick<Source, "name" | "matchedSecret">, delivery: Delivery): Promise<void> {
+    // As they are while the source is: a reload may change them.
+    const names = live().config.sources.find(({ name }) => name === source.name)?.secretNames;
     const index = await source.matchedSecret(delivery);
-    const secret = index === undefined ? undefined : secretNames.get(source.name)?.[index];
+    const secret = index === undefined ? undefined : names?.[index];
     if (secret === undefined) return;
     const matched = { source: source.name, secret, at: delivery.receivedAt };
     recent.set(JSON.stringify([source.name, secret]), matched);

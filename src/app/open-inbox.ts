@@ -26,6 +26,7 @@ import type { Source } from "../providers/source.ts";
 import { requireFreeDescriptor } from "./free-descriptors.ts";
 import { enqueueProblemOf } from "./enqueue-problem.ts";
 import type { Healing } from "./healing.ts";
+import { madeOf, type Live, type Loaded } from "./live.ts";
 import type { Service, Services } from "./services.ts";
 import { rulesOf } from "./source-rules.ts";
 import { readUserMigrations } from "./user-migrations.ts";
@@ -66,7 +67,9 @@ export interface OpenInboxOptions {
 export interface Inbox {
   readonly engine: Engine;
   readonly queue: Queue;
-  readonly handlers: Handlers;
+  readonly live: Live;
+  /** A reload: from the next commit on, and for each request that arrives, this is loaded. */
+  readonly replace: (loaded: Loaded) => void;
   /** Whether another `serve` waits for the database. */
   readonly isWanted: () => boolean;
 }
@@ -82,19 +85,26 @@ export async function openInbox(services: Services, options: OpenInboxOptions): 
     const { healing = once } = options;
     const lock = await services.start(() => healing(() => lockStep(options)));
     if (options.onLocked !== undefined) await services.start(options.onLocked);
-    const { engine, handlers } = await services.start(() => healing(() => engineStep(options)));
+    const { config, sources } = options;
+    let loaded: Loaded = { config, sources, handlers: NO_HANDLERS };
+    const live: Live = () => loaded;
+    const { engine, handlers } = await services.start(() => healing(() => engineStep(options, live)));
+    loaded = { ...loaded, handlers };
     const queue = createQueue(engine, {
       ...options.queue,
-      handlers: () => handlers,
+      handlers: () => live().handlers,
       onFatal: options.onFatal,
     });
     await services.start(() => ({ name: "queue", stop: () => queue.drain() }));
-    return { engine, queue, handlers, isWanted: lock.isWanted };
+    const replace = (next: Loaded): void => void (loaded = next);
+    return { engine, queue, live, replace, isWanted: lock.isWanted };
   } catch (error) {
     await services.stop();
     throw error;
   }
 }
+
+const NO_HANDLERS: Handlers = { for: () => null, files: [] };
 
 const once: Healing = async (step) => step();
 
@@ -109,9 +119,10 @@ async function lockStep({ config, log, lockWaitMs, signal, forCommand }: OpenInb
   return { name: "lock", isWanted: lock.isWanted, stop: () => lock.release() };
 }
 
-async function engineStep(options: OpenInboxOptions) {
+async function engineStep(options: OpenInboxOptions, live: Live) {
   const { log, onFatal } = options;
   const opened: OpenStore = await store.open(planOf(options), log, options.storage);
+  const enqueueProblem = madeOf(live, ({ config }) => enqueueProblemOf(config.destinations));
   let engine: Engine;
   try {
     engine = opened.engine({
@@ -122,7 +133,7 @@ async function engineStep(options: OpenInboxOptions) {
           { handler, ...reportOf(error) },
           "a handler's promise was rejected after the handler had failed",
         ),
-      enqueueProblem: enqueueProblemOf(options.config.destinations),
+      enqueueProblem: (destination) => enqueueProblem()(destination),
       onMessages: options.onMessages,
       watch: options.watch,
       onNotWatched: (reason) =>
@@ -185,7 +196,7 @@ function planOf({ config, sources, clock, acceptIdChange = false }: OpenInboxOpt
 
 /** What answers deliveries. */
 export interface Receiver {
-  readonly routes: Hono<Env>;
+  readonly routes: () => Hono<Env>;
   /** Answers new deliveries with 503 from now on. */
   refuse(): void;
 }
@@ -198,8 +209,8 @@ const BODY_LIMITS: BodyLimits = {
 };
 
 export function createReceiver(
-  { engine, queue }: Inbox,
-  options: Pick<OpenInboxOptions, "sources" | "log" | "clock"> & {
+  { engine, queue, live }: Inbox,
+  options: Pick<OpenInboxOptions, "log" | "clock"> & {
     /** See {@link createDeliveryLog}, as is `writeDelivery`. */
     readonly terminal?: boolean | undefined;
     readonly writeDelivery?: ((fields: string) => void) | undefined;
@@ -209,10 +220,9 @@ export function createReceiver(
     readonly bodies?: Partial<BodyLimits> | undefined;
   },
 ): Receiver {
-  const { sources, log, clock } = options;
+  const { log, clock } = options;
   let stopping = false;
-  const routes = createRoutes({
-    sources,
+  const shared: Omit<RoutesOptions, "sources"> = {
     queue,
     bodies: createBodyReader({ ...BODY_LIMITS, ...options.bodies }),
     log: createDeliveryLog(log, { terminal: options.terminal, writeLine: options.writeDelivery }),
@@ -221,7 +231,8 @@ export function createReceiver(
     refused: options.refused,
     onAccepted: options.onAccepted,
     stopping: () => stopping,
-  });
+  };
+  const routes = madeOf(live, ({ sources }) => createRoutes({ ...shared, sources }));
   return {
     routes,
     refuse() {

@@ -4,6 +4,7 @@ import type { Dispatcher } from "../outbox/dispatch.ts";
 import { passed } from "../outbox/passed.ts";
 import { unknownDestination } from "../outbox/unknown-destination.ts";
 import type { OutboxView } from "../outbox/view.ts";
+import type { Loaded } from "./live.ts";
 import type { Inbox } from "./open-inbox.ts";
 import type { SendingOptions } from "./sending.ts";
 import type { Services } from "./services.ts";
@@ -13,10 +14,18 @@ export interface OutboxOptions extends SendingOptions {
   readonly stop: AbortSignal;
 }
 
+type OutboxInbox = Pick<Inbox, "engine" | "queue" | "live">;
+
 /** Sends on what the inbox writes. */
 export interface Outbox extends OutboxView {
   readonly onMessages: NonNullable<EngineOptions["onMessages"]>;
-  start(services: Services, inbox: Pick<Inbox, "engine" | "queue">): Promise<void>;
+  start(services: Services, inbox: OutboxInbox): Promise<void>;
+  /**
+   * Prepares a reload. What it resolves to makes the change, once the inbox has what is loaded, and cannot fail.
+   *
+   * @throws what a read of the database is refused for
+   */
+  prepare(loaded: Loaded): Promise<() => void>;
 }
 
 /** How long to wait after an error before the next try to start, in milliseconds. */
@@ -27,17 +36,18 @@ const AFTER_ERROR_MS = 10_000;
  * without them, nothing is being sent.
  */
 export function createOutbox(options: OutboxOptions): Outbox {
-  const { config, log, stop } = options;
+  const { log, clock, stop } = options;
   let running: Dispatcher | undefined;
   let starting: Promise<Dispatcher | undefined> | undefined;
   let ended: Promise<void> | undefined;
+  let opened: OutboxInbox | undefined;
   const ending = new AbortController();
   const { signal } = ending;
 
-  async function load(inbox: Pick<Inbox, "engine" | "queue">): Promise<Dispatcher | undefined> {
+  async function load(inbox: OutboxInbox): Promise<Dispatcher | undefined> {
     const reader = await inbox.engine.reader();
     const isNeeded =
-      config.destinations.length > 0 ||
+      inbox.live().config.destinations.length > 0 ||
       (await reader.hasEnqueued()) ||
       (await reader.depths(1)).some(({ state }) => state === "waiting" || state === "sending");
     if (!isNeeded) return undefined;
@@ -46,7 +56,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     return running;
   }
 
-  async function loadUntil(inbox: Pick<Inbox, "engine" | "queue">): Promise<Dispatcher | undefined> {
+  async function loadUntil(inbox: OutboxInbox): Promise<Dispatcher | undefined> {
     let failing = false;
     while (!signal.aborted) {
       try {
@@ -60,6 +70,14 @@ export function createOutbox(options: OutboxOptions): Outbox {
       }
     }
     return undefined;
+  }
+
+  async function loadAgain(dispatcher: Dispatcher | undefined): Promise<Dispatcher | undefined> {
+    if (opened === undefined) return dispatcher;
+    if (dispatcher === undefined) return loadUntil(opened);
+    const { destinationsIn } = await import("./sending.ts");
+    (await dispatcher.prepare(destinationsIn(opened.live(), clock)))();
+    return dispatcher;
   }
 
   async function stopAll(): Promise<void> {
@@ -86,7 +104,16 @@ export function createOutbox(options: OutboxOptions): Outbox {
     pause: async (name, ...rest) => (await sendingTo(name)).pause(name, ...rest),
     resume: async (name, actor) => (await sendingTo(name)).resume(name, actor),
     wake: (name) => running?.wake(name),
+    async prepare(loaded) {
+      if (running !== undefined) {
+        const { destinationsIn } = await import("./sending.ts");
+        return running.prepare(destinationsIn(loaded, clock));
+      }
+      // It is being loaded, perhaps with the earlier destinations, or was not needed.
+      return () => void (starting = starting?.then((dispatcher) => loadAgain(dispatcher)));
+    },
     async start(services, inbox) {
+      opened = inbox;
       starting = loadUntil(inbox);
       // Requests and commands end while deliveries in flight are still answered.
       stop.addEventListener("abort", () => void end());

@@ -1,4 +1,4 @@
-import type { EventSource, Result } from "../engines/engine.ts";
+import type { Result } from "../engines/engine.ts";
 import type { Entry } from "../engines/records.ts";
 import type { SourceEntry } from "../engines/source-states.ts";
 import { messageOf } from "../errors.ts";
@@ -8,8 +8,6 @@ import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
 
 export interface PausingOptions extends Pick<OpenInboxOptions, "log" | "clock"> {
-  /** Those of the config. */
-  readonly sources: () => ReadonlyMap<string, EventSource>;
   /** How often to look for pauses that are over, in milliseconds. Only tests change it. */
   readonly everyMs?: number;
 }
@@ -26,8 +24,8 @@ const AFTER_ERROR_MS = 10_000;
  */
 export async function startPausing(
   services: Services,
-  { engine, queue }: Pick<Inbox, "engine" | "queue">,
-  { sources, log, clock, everyMs = 1000 }: PausingOptions,
+  { engine, queue, live }: Pick<Inbox, "engine" | "queue" | "live">,
+  { log, clock, everyMs = 1000 }: PausingOptions,
 ): Promise<Pausing> {
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -53,7 +51,7 @@ export async function startPausing(
       return look();
     }
     for (const { name, state } of states)
-      if (state === "resuming" && !resuming.has(name) && sources().has(name))
+      if (state === "resuming" && !resuming.has(name) && live().sources.has(name))
         resuming.set(
           name,
           untilOpen(name).finally(() => resuming.delete(name)),
@@ -79,7 +77,7 @@ export async function startPausing(
   async function runHeld(name: string): Promise<void> {
     let count = 0;
     for (let isEnd = false; !isEnd;) {
-      const source = sources().get(name);
+      const source = live().sources.get(name);
       if (source === undefined) return;
       const jobs = Array.from({ length: PAGE }, () =>
         queue.write({ kind: "resume", source, at: clock() }, signal),

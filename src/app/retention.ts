@@ -1,5 +1,5 @@
-import type { Config } from "../config/load.ts";
 import { formatSize } from "../config/size.ts";
+import type { Retention } from "../config/retention-schema.ts";
 import type { HealthWarning } from "../engines/engine.ts";
 import type { Retained, RetentionStep } from "../engines/retention.ts";
 import { messageOf } from "../errors.ts";
@@ -7,9 +7,7 @@ import { passed } from "../outbox/passed.ts";
 import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
 
-export interface RetentionOptions extends Pick<OpenInboxOptions, "log" | "clock">, RetentionPace {
-  readonly config: Pick<Config, "retention">;
-}
+export type RetentionOptions = Pick<OpenInboxOptions, "log" | "clock"> & RetentionPace;
 
 /** In milliseconds. Only tests change it. */
 export interface RetentionPace {
@@ -63,16 +61,15 @@ type Named<Step> = Step extends unknown ? Omit<Step, "after"> : never;
 
 /**
  * Removes what `[retention]` says, in steps that take turns with the deliveries (engines/retention.ts). A crash
- * between two steps loses nothing: the next start goes on with what is left. Without the key, nothing runs.
+ * between two steps loses nothing: the next start goes on with what is left. Without the key, nothing is removed.
  */
 export async function startRetention(
   services: Services,
-  { engine, queue }: Pick<Inbox, "engine" | "queue">,
+  { engine, queue, live }: Pick<Inbox, "engine" | "queue" | "live">,
   options: RetentionOptions,
 ): Promise<RetentionService> {
-  const { config, log, clock, everyMs = MINUTE_MS, lookMs = 1000, distrustMs = HOUR_MS } = options;
-  const { payloadsMs, maxBytes } = config.retention;
-  if (payloadsMs === null && maxBytes === null) return { warning: () => undefined };
+  const { log, clock, everyMs = MINUTE_MS, lookMs = 1000, distrustMs = HOUR_MS } = options;
+  const settings = (): Retention => live().config.retention;
   const stopping = new AbortController();
   const { signal } = stopping;
   const isTrusted = trustedClock(clock, distrustMs);
@@ -111,7 +108,7 @@ export async function startRetention(
     return true;
   }
 
-  async function removeOld(): Promise<void> {
+  async function removeOld({ payloadsMs }: Retention): Promise<void> {
     beginFromFirst(FROM_FIRST_MS);
     const now = clock();
     const before = payloadsMs === null ? null : now - payloadsMs;
@@ -180,9 +177,10 @@ export async function startRetention(
   function say(stuck: number | undefined): void {
     const was = stuckAt;
     stuckAt = stuck;
-    if (was === undefined && stuck !== undefined) log.warn({ used: stuck, max: maxBytes }, tooLarge(stuck));
-    else if (was !== undefined && stuck === undefined)
-      log.info({ max: maxBytes }, "the database is within max_size again");
+    const max = settings().maxBytes;
+    if (was === undefined && stuck !== undefined) log.warn({ used: stuck, max }, tooLarge(stuck));
+    else if (was !== undefined && stuck === undefined && max !== null)
+      log.info({ max }, "the database is within max_size again");
   }
 
   async function returnPages(): Promise<void> {
@@ -203,9 +201,19 @@ export async function startRetention(
   }
 
   async function eachMinute(): Promise<void> {
-    if (isTrusted()) await removeOld();
+    const now = settings();
+    const { payloadsMs, maxBytes } = now;
+    const trusted = isTrusted();
+    if (payloadsMs === null && maxBytes === null) return;
+    if (trusted) await removeOld(now);
     await returnPages();
     if (maxBytes !== null) await count(maxBytes);
+  }
+
+  async function eachLook(): Promise<void> {
+    const { maxBytes } = settings();
+    if (maxBytes === null) say(undefined);
+    else await fit(maxBytes);
   }
 
   async function repeat(work: () => Promise<void>, betweenMs: number): Promise<void> {
@@ -226,10 +234,7 @@ export async function startRetention(
     }
   }
 
-  const ended = Promise.all([
-    repeat(eachMinute, everyMs),
-    ...(maxBytes === null ? [] : [repeat(() => fit(maxBytes), lookMs)]),
-  ]);
+  const ended = Promise.all([repeat(eachMinute, everyMs), repeat(eachLook, lookMs)]);
   await services.start(() => ({
     name: "retention",
     async stop() {

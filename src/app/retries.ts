@@ -3,7 +3,7 @@ import { passed } from "../outbox/passed.ts";
 import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
 
-export interface RetryOptions extends Pick<OpenInboxOptions, "sources" | "log" | "clock"> {
+export interface RetryOptions extends Pick<OpenInboxOptions, "log" | "clock"> {
   /** How often to look for failures that are due, in milliseconds. Only tests change it. */
   readonly everyMs?: number;
 }
@@ -20,8 +20,8 @@ const AFTER_ERROR_MS = 10_000;
  */
 export async function startRetries(
   services: Services,
-  { engine, queue }: Pick<Inbox, "engine" | "queue">,
-  { sources, log, clock, everyMs = 1000 }: RetryOptions,
+  { engine, queue, live }: Pick<Inbox, "engine" | "queue" | "live">,
+  { log, clock, everyMs = 1000 }: RetryOptions,
 ): Promise<void> {
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -29,6 +29,7 @@ export async function startRetries(
   /** @returns whether more may be due */
   async function runDue(): Promise<boolean> {
     const reader = await engine.reader();
+    const { sources } = live();
     const due = await reader.due(clock(), PAGE, [...sources.keys()]);
     const runs = due.map(async ({ source: name, eventId }) => {
       const source = sources.get(name);

@@ -9,24 +9,23 @@ import { providers } from "../providers/presets.ts";
 import { createEventAlone } from "../providers/event-alone.ts";
 import { createForwardSigner } from "../providers/sign-again.ts";
 import type { SourceSettings } from "../providers/source.ts";
+import type { Loaded } from "./live.ts";
 import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
 import { settingsOf } from "./sources.ts";
 
-export type SendingOptions = Pick<OpenInboxOptions, "config" | "sources" | "log" | "clock">;
+export type SendingOptions = Pick<OpenInboxOptions, "log" | "clock">;
 
 /** Makes a sender for each destination of the config, and starts to send. */
 export function startSending(
-  options: SendingOptions,
-  { queue }: Pick<Inbox, "queue">,
+  { log, clock }: SendingOptions,
+  { queue, live }: Pick<Inbox, "queue" | "live">,
   reader: Reader,
 ): Promise<Dispatcher> {
-  const { config, sources, log, clock } = options;
-  const senders = { ...options, settingsOf: settingsIn(options) };
   return startDispatch({
-    destinations: config.destinations.map((one) => destinationOf(one, senders)),
+    destinations: destinationsIn(live(), clock),
     reader,
     write: async (entries) => void (await queue.write({ kind: "record", entries })),
-    readsOf: (source) => sources.get(source),
+    readsOf: (source) => live().sources.get(source),
     endLeftover: ({ pid, startedAt, bootId }, message) =>
       endLeftover({ pid, startedAt: startedAt ?? "", bootId: bootId ?? "" }, markOf(message)),
     log,
@@ -35,7 +34,13 @@ export function startSending(
   });
 }
 
-interface SenderOptions extends SendingOptions {
+/** The destinations of a config, with what makes their senders. */
+export function destinationsIn({ config }: Pick<Loaded, "config">, clock: () => number): Destination[] {
+  const options = { config, clock, settingsOf: settingsIn(config) };
+  return config.destinations.map((one) => destinationOf(one, options));
+}
+
+interface SenderOptions extends Pick<Loaded, "config">, Pick<SendingOptions, "clock"> {
   readonly settingsOf: (source: string) => SourceSettings | undefined;
 }
 
@@ -81,7 +86,7 @@ function commandSender(
   });
 }
 
-function settingsIn({ config }: SendingOptions): SenderOptions["settingsOf"] {
+function settingsIn(config: Loaded["config"]): SenderOptions["settingsOf"] {
   const made = new Map<string, SourceSettings>();
   for (const source of config.sources) {
     const preset = providers.get(source.provider);

@@ -85,7 +85,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
     exitNow(log);
   };
   const services = createServices();
-  const outbox = createOutbox({ config, sources, log: logger, clock: Date.now, stop });
+  const outbox = createOutbox({ log: logger, clock: Date.now, stop });
   let port: HttpServer | undefined;
   const inbox = await openInbox(services, {
     config,
@@ -109,16 +109,16 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   });
   const server = port as HttpServer;
   const refused = createRefusedRing();
-  const upkeep = { config, sources, refused, log: logger, clock: Date.now };
+  const upkeep = { refused, log: logger, clock: Date.now };
   const matched = await startMinutes(services, inbox, upkeep);
   const retention = await startRetention(services, inbox, { ...upkeep, ...pace });
-  await startPausing(services, inbox, { ...upkeep, sources: () => sources });
+  await startPausing(services, inbox, upkeep);
   const shown = { ...upkeep, matched, retention, outbox, url: server.url };
   const { page, jobs } = await startAdmin(services, inbox, shown);
   await startRetries(services, inbox, upkeep);
   await watchDescriptors(services, server, logger);
   await outbox.start(services, inbox);
-  await startReceiving(services, server, inbox, { sources, refused, onAccepted: matched.note, log });
+  await startReceiving(services, server, inbox, { refused, onAccepted: matched.note, log });
   resumeJobs(jobs, logger);
   const end = (): void => {
     services.stop().then(
@@ -131,12 +131,12 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   };
   if (stop.aborted) end();
   else stop.addEventListener("abort", end);
-  void announce({ url: server.url, page, config, sources, inbox, log, stop }, options.onReady);
+  void announce({ url: server.url, page, inbox, log, stop }, options.onReady);
   void log.flush();
   return ending(log, await ended.promise);
 }
 
-interface Received extends Pick<OpenInboxOptions, "sources"> {
+interface Received {
   readonly refused: RefusedRing;
   readonly onAccepted: MatchedSecrets["note"];
 }
@@ -145,11 +145,10 @@ async function startReceiving(
   services: Services,
   server: HttpServer,
   inbox: Inbox,
-  { sources, refused, onAccepted, log }: Received & { readonly log: Log },
+  { refused, onAccepted, log }: Received & { readonly log: Log },
 ): Promise<void> {
   const { logger, terminal, writeDelivery } = log;
   const receiver = createReceiver(inbox, {
-    sources,
     refused,
     onAccepted,
     log: logger,

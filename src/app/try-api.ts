@@ -8,7 +8,7 @@ import { tryHandler, type TryRequest } from "./try.ts";
 const REST = 9;
 
 /** Tries handlers for the API, one at a time: each try takes a processor, and may copy the database. */
-export function createTryApi(config: Config, stopping: AbortSignal): AdminInbox["tryHandler"] {
+export function createTryApi(config: () => Config, stopping: AbortSignal): AdminInbox["tryHandler"] {
   let isRunning = false;
   return async (request, signal) => {
     if (isRunning)
@@ -16,7 +16,7 @@ export function createTryApi(config: Config, stopping: AbortSignal): AdminInbox[
     isRunning = true;
     try {
       const either = AbortSignal.any([signal, stopping]);
-      return await tryHandler(config, requestOf(request), { signal: either, rest: REST });
+      return await tryHandler(config(), requestOf(request), { signal: either, rest: REST });
     } finally {
       isRunning = false;
     }

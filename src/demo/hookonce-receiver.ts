@@ -45,7 +45,7 @@ export async function openHookonceReceiver(folder: string, secret: string): Prom
     log.fatal({ cause: messageOf(error) }, "the demo's database failed");
   const inbox = await openInbox(services, { config, sources, handlers, log, clock, onFatal });
   try {
-    const server = listen(createReceiver(inbox, { sources, log, clock }).routes, config.listen);
+    const server = listen(createReceiver(inbox, { log, clock }).routes, config.listen);
     return {
       url: `${server.url}/webhook/stripe`,
       databasePath: config.database,

@@ -5,8 +5,8 @@ import type { Env } from "./routes.ts";
 
 export interface HttpServer {
   readonly url: string;
-  /** Answers requests with these routes from now on. */
-  serve(app: Hono<Env>): void;
+  /** Answers requests with the routes that this returns, from now on. */
+  serve(routes: () => Hono<Env>): void;
   /** Closes the connections on which no request is in progress. Returns how many. */
   closeIdle(): number;
   /**
@@ -32,10 +32,10 @@ const KEEP_ALIVE = 180;
 /**
  * Starts listening.
  *
- * @param app null answers every request with 503 until {@link HttpServer.serve} is called
+ * @param app asked for each request; null answers every request with 503 until {@link HttpServer.serve} is called
  * @throws HookonceError `listen_failed`
  */
-export function listen(app: Hono<Env> | null, options: ListenOptions): HttpServer {
+export function listen(app: (() => Hono<Env>) | null, options: ListenOptions): HttpServer {
   let server: Bun.Server<undefined>;
   let routes = app;
   const env: Env["Bindings"] = { remoteAddress: (request) => server.requestIP(request)?.address ?? null };
@@ -53,7 +53,7 @@ export function listen(app: Hono<Env> | null, options: ListenOptions): HttpServe
       // (body.ts) is checked before a body is read and while it is read. Bun discards what is not read: a
       // client that went on to send 300 MB cost 11 MB of memory.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      fetch: (request) => (routes === null ? answerError(starting()) : routes.fetch(request, env)),
+      fetch: (request) => (routes === null ? answerError(starting()) : routes().fetch(request, env)),
       error: (error) => answerError(error),
     });
   } catch (error) {

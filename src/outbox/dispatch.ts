@@ -1,14 +1,14 @@
-import type { CommandRun, CutCommand, OutboxReader } from "../engines/outbox.ts";
+import type { CommandRun, OutboxReader, PausedDestination } from "../engines/outbox.ts";
 import { messageOf } from "../errors.ts";
 import { createBodyRoom } from "./body-room.ts";
-import { createLane, type Lane, type LaneSettings } from "./lane.ts";
+import { createLane, type Lane, type LaneSettings, type Route } from "./lane.ts";
 import { endLeftovers, type LeftoverOptions } from "./leftovers.ts";
 import type { OutboxLog } from "./log.ts";
 import type { ReadsOf } from "./outgoing.ts";
 import { createRecorder, type WriteEntries } from "./recorder.ts";
 import type { OutgoingMessage, Sender } from "./sender.ts";
 import { unknownDestination } from "./unknown-destination.ts";
-import type { OutboxView } from "./view.ts";
+import type { DestinationActivity, OutboxView } from "./view.ts";
 
 /** Records that a command is about to run. It rejects if that cannot be recorded. */
 export type OnStarted = (message: OutgoingMessage, run: CommandRun) => Promise<void>;
@@ -34,6 +34,11 @@ export interface DispatchOptions {
 /** Sends messages on, until it is stopped. */
 export interface Dispatcher extends OutboxView {
   /**
+   * Prepares a reload. What it resolves to makes the change, and cannot fail: messages that have not been sent yet
+   * are sent as these destinations say, and those of a destination that is gone wait.
+   */
+  prepare(destinations: readonly Destination[]): Promise<() => void>;
+  /**
    * Begins no attempt any more. Requests that have begun get some seconds. Commands are ended, or waited for if
    * their destination has `on_stop = "wait"`. Resolves once all results are durable.
    */
@@ -56,26 +61,45 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatche
   const room = createBodyRoom();
   const stopping = new AbortController();
   const lanes = new Map<string, Lane>();
-  for (const destination of destinations) {
-    const sender = destination.createSender(async ({ id }, run) => {
-      const message = lanes.get(destination.name)?.rowOf(id);
+  /** The names of the destinations, in the order of the config. */
+  let order: readonly string[] = [];
+  const ending = { ...options, recorder, stopping: stopping.signal };
+  const cut = Map.groupBy(await reader.cutCommands(), ({ destination }) => destination);
+  // The commands of destinations that are no longer in the config are ended, too.
+  const ended = new Map(Array.from(cut, ([name, left]) => [name, endLeftovers(left, ending)]));
+  (await prepare(destinations))();
+
+  async function prepare(next: readonly Destination[]): Promise<() => void> {
+    const paused = await reader.paused();
+    const routes = next.map((destination) => ({ settings: destination, sender: senderOf(destination) }));
+    return () => {
+      order = next.map(({ name }) => name);
+      for (const [name, lane] of lanes)
+        if (routes.every(({ settings }) => settings.name !== name)) lane.change(undefined);
+      for (const route of routes) {
+        const lane = lanes.get(route.settings.name);
+        if (lane === undefined) void startLane(route, paused);
+        else lane.change(route);
+      }
+    };
+  }
+
+  function senderOf({ name, createSender }: Destination): Sender {
+    return createSender(async ({ id }, run) => {
+      const message = lanes.get(name)?.rowOf(id);
       if (message === undefined) throw new Error(`The message ${id} is not being sent.`);
       await write([{ entry: "command started", message, run }]);
     });
-    lanes.set(destination.name, createLane({ ...options, settings: destination, sender, recorder, room }));
   }
-  for (const { destination, reason, since } of await reader.paused())
-    lanes.get(destination)?.setPaused({ reason, since });
 
-  const ending = { ...options, recorder, stopping: stopping.signal };
-  const cut = Map.groupBy(await reader.cutCommands(), ({ destination }) => destination);
-  for (const [name, lane] of lanes) void startAfter(cut.get(name) ?? [], lane);
-  // The commands of destinations that are no longer in the config are ended, too.
-  for (const [name, left] of cut) if (!lanes.has(name)) void endLeftovers(left, ending);
-
-  /** A stop does not wait for it: the next start ends what is left. */
-  async function startAfter(left: readonly CutCommand[], lane: Lane): Promise<void> {
-    if (await endLeftovers(left, ending)) lane.start();
+  async function startLane(route: Route, paused: readonly PausedDestination[]): Promise<void> {
+    const { name } = route.settings;
+    const lane = createLane({ ...options, ...route, recorder, room });
+    lanes.set(name, lane);
+    const { reason, since } = paused.find(({ destination }) => destination === name) ?? {};
+    if (since !== undefined) lane.setPaused({ reason: reason ?? null, since });
+    // A stop does not wait for it: the next start ends what is left.
+    if ((await ended.get(name)) !== false) lane.start();
   }
 
   let polling: Promise<void> | undefined;
@@ -103,8 +127,11 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatche
 
   function laneOf(name: string): Lane {
     const lane = lanes.get(name);
-    if (lane !== undefined) return lane;
-    throw unknownDestination(name, [...lanes.keys()]);
+    if (lane !== undefined && lane.activity() !== null) return lane;
+    throw unknownDestination(
+      name,
+      activities().map((one) => one.name),
+    );
   }
 
   async function setState(
@@ -126,6 +153,11 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatche
     log.info({ destination: name, actor }, `the destination is ${state}`);
   }
 
+  function activities(): DestinationActivity[] {
+    const found = order.map((name) => lanes.get(name)?.activity() ?? null);
+    return found.filter((one) => one !== null);
+  }
+
   let stopped: Promise<void> | undefined;
 
   async function stopAll(): Promise<void> {
@@ -143,10 +175,11 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatche
 
   return {
     isSending: (row) => lanes.values().some((lane) => lane.isSending(row)),
-    destinations: () => Array.from(lanes.values(), (lane) => lane.activity()),
+    destinations: activities,
     pause: (name, reason, actor) => setState(name, "pause", reason, actor),
     resume: (name, actor) => setState(name, "resume", null, actor),
     wake: (name) => lanes.get(name)?.wake(),
+    prepare,
     stop: () => (stopped ??= stopAll()),
   };
 }

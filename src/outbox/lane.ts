@@ -21,12 +21,22 @@ export interface LaneSettings {
   readonly onStop?: "kill" | "wait";
 }
 
-export interface LaneOptions extends Omit<OutcomeOptions, "settings"> {
+/** How messages are sent to a destination, as the config says it. */
+export interface Route {
   readonly settings: LaneSettings;
   readonly sender: Sender;
+}
+
+export interface LaneOptions extends Route, Omit<OutcomeOptions, "settings" | "name"> {
   readonly reader: OutboxReader;
   readonly room: BodyRoom;
   readonly readsOf: ReadsOf;
+}
+
+/** What an attempt began with. */
+interface Way extends Route {
+  /** Ends its attempts. */
+  readonly abort: AbortController;
 }
 
 /** Sends the messages of one destination. */
@@ -38,9 +48,16 @@ export interface Lane {
   /** The row of a message that is being sent. */
   rowOf(messageId: string): number | undefined;
   isSending(row: number): boolean;
-  activity(): DestinationActivity;
+  /** Null while the destination is not in the config. */
+  activity(): DestinationActivity | null;
   /** Null: it is open. */
   setPaused(paused: DestinationActivity["paused"]): void;
+  /**
+   * Sends what has not been sent yet in this way. Attempts that have begun come to their end as they began.
+   *
+   * @param route undefined: the destination is gone from the config, and its messages wait
+   */
+  change(route: Route | undefined): void;
   /** Begins no attempt any more. Resolves when those that have begun are over. */
   stop(): Promise<void>;
 }
@@ -65,12 +82,17 @@ const REQUEST_GRACE_MS = 3000;
 const COMMAND_GRACE_MS = 10_000;
 
 export function createLane(options: LaneOptions): Lane {
-  const { settings, sender, reader, room, readsOf, log, clock } = options;
-  const { name, concurrency } = settings;
+  const { reader, room, readsOf, log, clock } = options;
+  const { name } = options.settings;
+  let way: Way = { settings: options.settings, sender: options.sender, abort: new AbortController() };
+  /** Whether the destination is gone from the config. */
+  let isGone = false;
   const rows = createDueRows((limit) => reader.dueMessages(name, clock(), limit));
-  const rate = createRate(settings.rate);
+  const rate = createRate(() => way.settings.rate);
   const outcomes = createOutcomes({
     ...options,
+    name,
+    settings: () => way.settings,
     onSettled(row) {
       rows.settle(row);
       // Now the next due time says when to look again.
@@ -78,9 +100,8 @@ export function createLane(options: LaneOptions): Lane {
     },
   });
   const { probing } = outcomes;
-  /** The rows of the messages that are being sent, with their ids. */
-  const flights = new Map<number, string>();
-  const abort = new AbortController();
+  /** The rows of the messages that are being sent. */
+  const flights = new Map<number, { readonly id: string; readonly way: Way }>();
   let started = false;
   let stopped = false;
   let failing = false;
@@ -95,8 +116,8 @@ export function createLane(options: LaneOptions): Lane {
   let again = false;
   let landed = nothing;
 
-  const isOpen = (): boolean => started && !stopped && outcomes.paused === null;
-  const slots = (): number => (probing.isOn ? 1 : concurrency);
+  const isOpen = (): boolean => started && !stopped && !isGone && outcomes.paused === null;
+  const slots = (): number => (probing.isOn ? 1 : way.settings.concurrency);
 
   /** Starts as many messages as may be sent now. */
   async function pump(): Promise<void> {
@@ -209,8 +230,9 @@ export function createLane(options: LaneOptions): Lane {
     const { row, id } = stored;
     const isProbe = probing.isOn;
     const at = clock();
-    flights.set(row, id);
-    const result = await attempt(stored);
+    const flight = { id, way };
+    flights.set(row, flight);
+    const result = await attempt(stored, flight.way);
     flights.delete(row);
     giveBack();
     outcomes.note(stored, result, { at, isProbe });
@@ -218,7 +240,7 @@ export function createLane(options: LaneOptions): Lane {
     void pump();
   }
 
-  async function attempt(stored: StoredMessage): Promise<AttemptResult> {
+  async function attempt(stored: StoredMessage, { sender, abort }: Way): Promise<AttemptResult> {
     let outgoing: OutgoingMessage | undefined;
     try {
       outgoing = outgoingOf(stored, readsOf);
@@ -230,10 +252,6 @@ export function createLane(options: LaneOptions): Lane {
     // A URL's message is signed as the source says, and a command's body may be a part of a batch.
     if (kind === "event" && readsOf(source) === undefined)
       return { ...notSent("interrupted", sourceGone(source)), retryAfterMs: SOURCE_GONE_MS };
-    return sendOnce(outgoing);
-  }
-
-  async function sendOnce(outgoing: OutgoingMessage): Promise<AttemptResult> {
     try {
       return await sender.send(outgoing, abort.signal);
     } catch (error) {
@@ -252,30 +270,41 @@ export function createLane(options: LaneOptions): Lane {
       wake();
     },
     wake,
-    rowOf: (messageId) => [...flights].find(([, id]) => id === messageId)?.[0],
+    rowOf: (messageId) => [...flights].find(([, { id }]) => id === messageId)?.[0],
     isSending: (row) => flights.has(row),
-    activity: () => outcomes.activity(flights.size),
+    activity: () => (isGone ? null : outcomes.activity(flights.size)),
     setPaused(paused) {
       outcomes.paused = paused;
       if (paused !== null) return;
       probing.hurry();
       wake();
     },
+    change(route) {
+      isGone = route === undefined;
+      if (route === undefined) return;
+      way = { settings: route.settings, sender: route.sender, abort: new AbortController() };
+      wake();
+    },
     async stop() {
       stopped = true;
       clearTimeout(timer);
       await pumping;
-      const { kind, onStop, timeoutMs } = settings;
-      if (flights.size > 0 && onStop === "wait")
-        log.info(
-          { destination: name, running: flights.size, seconds: Math.ceil(timeoutMs / 1000) },
-          'waiting for a running command to end (on_stop = "wait")',
-        );
-      const graceMs =
-        kind === "url" ? REQUEST_GRACE_MS : onStop === "wait" ? timeoutMs + COMMAND_GRACE_MS : 0;
-      const late = setTimeout(() => abort.abort(), graceMs);
+      const late = Array.from(
+        Map.groupBy(flights.values(), (flight) => flight.way),
+        ([{ settings, abort }, all]) => {
+          const { kind, onStop, timeoutMs } = settings;
+          if (onStop === "wait")
+            log.info(
+              { destination: name, running: all.length, seconds: Math.ceil(timeoutMs / 1000) },
+              'waiting for a running command to end (on_stop = "wait")',
+            );
+          const graceMs =
+            kind === "url" ? REQUEST_GRACE_MS : onStop === "wait" ? timeoutMs + COMMAND_GRACE_MS : 0;
+          return setTimeout(() => abort.abort(), graceMs);
+        },
+      );
       while (flights.size > 0) await new Promise<void>((resolve) => (landed = resolve));
-      clearTimeout(late);
+      for (const timer of late) clearTimeout(timer);
     },
   };
 }

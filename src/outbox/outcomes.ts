@@ -8,7 +8,9 @@ import type { AttemptResult } from "./sender.ts";
 import type { DestinationActivity } from "./view.ts";
 
 export interface OutcomeOptions {
-  readonly settings: Pick<DestinationActivity, "name" | "kind"> & { readonly retryForMs: number };
+  readonly name: string;
+  /** A reload may change them. */
+  readonly settings: () => Pick<DestinationActivity, "kind"> & { readonly retryForMs: number };
   readonly recorder: Pick<Recorder, "record">;
   readonly log: OutboxLog;
   /** Unix milliseconds. */
@@ -41,8 +43,7 @@ export function createOutcomes(
     readonly onSettled: (row: number) => void;
   },
 ): Outcomes {
-  const { settings, recorder, log, clock, random, onSettled } = options;
-  const { name, kind, retryForMs } = settings;
+  const { name, settings, recorder, log, clock, random, onSettled } = options;
   const probing = createProbing();
   let paused: DestinationActivity["paused"] = null;
   let lastDeliveredAt: number | null = null;
@@ -112,7 +113,7 @@ export function createOutcomes(
       const now = clock();
       const { row, tries, since } = message;
       const { verdict, status, error, answer, ms } = result;
-      const next = nextAfter(result, { tries, since, retryForMs }, now, random());
+      const next = nextAfter(result, { tries, since, retryForMs: settings().retryForMs }, now, random());
       if (verdict === "delivered") lastDeliveredAt = now;
       else if (verdict !== "interrupted") lastFailure = { at: now, status, error: error ?? "" };
       report(message, result, next, now);
@@ -140,7 +141,7 @@ export function createOutcomes(
     },
     activity: (sending) => ({
       name,
-      kind,
+      kind: settings().kind,
       paused,
       isProbing: probing.isOn,
       failuresInARow: probing.failures,

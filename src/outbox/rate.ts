@@ -13,18 +13,20 @@ export interface Rate {
 const MAX_LATE_MS = 5;
 
 /**
- * @param perSecond undefined for no limit
+ * @param perSecond undefined for no limit; a reload may change it
  * @param now the monotonic clock, in milliseconds
  */
-export function createRate(perSecond: number | undefined, now: () => number = () => performance.now()): Rate {
-  if (perSecond === undefined) return { waitMs: () => 0, take() {} };
-  const apartMs = 1000 / perSecond;
-  let nextAt = Number.NEGATIVE_INFINITY;
+export function createRate(
+  perSecond: () => number | undefined,
+  now: () => number = () => performance.now(),
+): Rate {
+  let last = Number.NEGATIVE_INFINITY;
+  const nextAt = (): number => last + 1000 / (perSecond() ?? Infinity);
   return {
-    waitMs: () => Math.max(nextAt - now(), 0),
+    waitMs: () => Math.max(nextAt() - now(), 0),
     take() {
       const time = now();
-      nextAt = (time - nextAt <= MAX_LATE_MS ? nextAt : time) + apartMs;
+      last = time - nextAt() <= MAX_LATE_MS ? nextAt() : time;
     },
   };
 }

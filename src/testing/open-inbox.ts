@@ -64,5 +64,5 @@ export async function requestTo(
   const headers = new Headers(init.headers);
   if (!headers.has("host")) headers.set("host", "localhost");
   if (typeof init.body === "string") headers.set("content-length", String(Buffer.byteLength(init.body)));
-  return routes.request(path, { ...init, headers }, { remoteAddress: () => remoteAddress });
+  return routes().request(path, { ...init, headers }, { remoteAddress: () => remoteAddress });
 }

@@ -87,7 +87,7 @@ async function open(
       },
     },
   );
-  const receiver = createReceiver(inbox, { sources, log, clock });
+  const receiver = createReceiver(inbox, { log, clock });
   // Closing it must also finalize the statements, or the files stay open until garbage collection.
   const db = new Database(database, { strict: true });
   db.run("pragma busy_timeout = 5000");

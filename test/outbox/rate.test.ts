@@ -4,7 +4,10 @@ import { createRate } from "../../src/outbox/rate.ts";
 /** Sends as fast as the rate allows, with timers that are late by `lateMs`. */
 function sentAt(perSecond: number | undefined, count: number, lateMs = 0): number[] {
   let now = 5000;
-  const rate = createRate(perSecond, () => now);
+  const rate = createRate(
+    () => perSecond,
+    () => now,
+  );
   return Array.from({ length: count }, () => {
     const waitMs = rate.waitMs();
     if (waitMs > 0) now += waitMs + lateMs;
@@ -32,7 +35,10 @@ test("late timers do not make the rate smaller", () => {
 
 test("after a pause there is no burst", () => {
   let now = 0;
-  const rate = createRate(50, () => now);
+  const rate = createRate(
+    () => 50,
+    () => now,
+  );
   rate.take();
   now = 60_000;
   expect(rate.waitMs()).toBe(0);

@@ -43,7 +43,7 @@ function published({ url = null }: { url?: string | null } = {}) {
   };
   const access = createAccess({
     tokenOf: (hash) => Promise.resolve(tokens.get(hash)),
-    url,
+    url: () => url,
     clock: () => now,
   });
   const jobs = {

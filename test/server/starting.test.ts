@@ -13,7 +13,7 @@ test("answers 503 with Retry-After until the routes are ready", async () => {
     }
     const routes = new Hono<Env>();
     routes.get("/readyz", (c) => c.text("ready"));
-    server.serve(routes);
+    server.serve(() => routes);
     expect(await (await fetch(`${server.url}/readyz`)).text()).toBe("ready");
   } finally {
     await server.stop(0);

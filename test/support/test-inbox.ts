@@ -150,20 +150,18 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       queue,
       sources,
       destinations: destinationNames(config),
-      handlers: () => inbox.handlers,
+      handlers: () => inbox.live().handlers,
       clock,
     }));
     await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));
     const { upkeep } = options;
-    const own = { config, sources, refused, log: logger, clock };
+    const own = { refused, log: logger, clock };
     const everyMs = upkeep === undefined ? 60_000 : 10;
-    pausing = await startPausing(services, inbox, { sources: () => sources, log: logger, clock, everyMs });
+    pausing = await startPausing(services, inbox, { log: logger, clock, everyMs });
     const matched = upkeep && (await startMinutes(services, inbox, { ...own, everyMs: upkeep.minuteMs }));
     admin = createAdminApps(
       {
-        config,
-        sources,
-        files: () => inbox.handlers.files,
+        live: inbox.live,
         reader,
         jobs,
         refused,
@@ -172,7 +170,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
         clock,
         onError: (error) => void fatal.push(error),
       },
-      null,
+      () => null,
     );
     if (upkeep !== undefined) {
       await startRetries(services, inbox, { ...own, everyMs: 10 });
@@ -181,7 +179,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       await jobs.resume();
     }
     const { signal: stop } = new AbortController();
-    outbox = createOutbox({ config, sources, log: logger, clock, stop });
+    outbox = createOutbox({ log: logger, clock, stop });
     if (options.sendsOn === true) await outbox.start(services, inbox);
     const { bodies, terminal } = options;
     receiver = createReceiver(inbox, { ...own, bodies, terminal, onAccepted: matched?.note });

@@ -23,8 +23,8 @@ export interface StoredToken extends Actor {
 export interface AccessOptions {
   /** Finds a token by its hash. Asked with every request, so a token that is revoked ends its sessions at once. */
   readonly tokenOf: (hash: string) => Promise<StoredToken | undefined>;
-  /** Where a proxy publishes the page: `[admin] url`. */
-  readonly url: string | null;
+  /** Where a proxy publishes the page: `[admin] url`, which a reload may change. */
+  readonly url: () => string | null;
   /** Unix milliseconds. */
   readonly clock: () => number;
 }
@@ -74,10 +74,15 @@ interface Session {
 export function createAccess({ tokenOf, url, clock }: AccessOptions): Access {
   const sessions = new Map<string, Session>();
   const attempts = createAttempts(clock);
-  const secure = url?.startsWith("https:") === true;
+  const isSecure = (): boolean => url()?.startsWith("https:") === true;
   // Browsers accept the prefix only with Secure, and then no other host can set the cookie.
-  const name = secure ? "__Host-hookonce" : "hookonce";
-  const attributes = `Path=/; HttpOnly; SameSite=Strict${secure ? "; Secure" : ""}`;
+  const cookieName = (): string => (isSecure() ? "__Host-hookonce" : "hookonce");
+  const attributes = (): string => `Path=/; HttpOnly; SameSite=Strict${isSecure() ? "; Secure" : ""}`;
+
+  function publishedHost(): string | undefined {
+    const published = url();
+    return published === null ? undefined : new URL(published).host;
+  }
 
   async function tokenWith(hash: string): Promise<StoredToken | undefined> {
     const token = await tokenOf(hash);
@@ -96,15 +101,14 @@ export function createAccess({ tokenOf, url, clock }: AccessOptions): Access {
   }
 
   function sessionId(request: Request): string | undefined {
-    const value = cookieOf(request, name);
+    const value = cookieOf(request, cookieName());
     return value === undefined ? undefined : hashOf(value);
   }
 
   return {
     checkHost(request) {
       const host = request.headers.get("host") ?? "";
-      if (isLoopbackHost(hostnameOf(host)) || (url !== null && host.toLowerCase() === new URL(url).host))
-        return;
+      if (isLoopbackHost(hostnameOf(host)) || host.toLowerCase() === publishedHost()) return;
       throw new HookonceError(
         "host_refused",
         'The page is not published under this name. If a proxy publishes it, set url under [admin] in hookonce.toml to its address, as in url = "https://hooks.example.com".',
@@ -117,11 +121,11 @@ export function createAccess({ tokenOf, url, clock }: AccessOptions): Access {
       const host = request.headers.get("host") ?? "";
       // Every browser sends Origin with a write. A client that sends neither header is no browser, and has no
       // cookie that somebody else could use.
-      const hasCookie = cookieOf(request, name) !== undefined;
+      const hasCookie = cookieOf(request, cookieName()) !== undefined;
       const isOwn =
         origin === null
           ? !hasCookie || site === "same-origin"
-          : origin === url || (origin === `http://${host}` && isLoopbackHost(hostnameOf(host)));
+          : origin === url() || (origin === `http://${host}` && isLoopbackHost(hostnameOf(host)));
       if (isOwn && (site === null || site === "same-origin")) return;
       throw new HookonceError(
         "origin_refused",
@@ -154,12 +158,12 @@ export function createAccess({ tokenOf, url, clock }: AccessOptions): Access {
       const endsAt = Math.min(clock() + SESSION_MS, token.expiresAt ?? Infinity);
       sessions.set(hashOf(value), { tokenHash: token.hash, endsAt });
       const seconds = Math.floor((endsAt - clock()) / 1000);
-      return { token, cookie: `${name}=${value}; ${attributes}; Max-Age=${seconds}` };
+      return { token, cookie: `${cookieName()}=${value}; ${attributes()}; Max-Age=${seconds}` };
     },
     logout(request) {
       const id = sessionId(request);
       if (id !== undefined) sessions.delete(id);
-      return `${name}=; ${attributes}; Max-Age=0`;
+      return `${cookieName()}=; ${attributes()}; Max-Age=0`;
     },
   };
 }

@@ -34,7 +34,7 @@ const routes = createRoutes({
         eventId: id,
         type,
         outcome: "processed",
-        handler: inbox.handlers.for(source.handlersOf, type)?.file ?? null,
+        handler: inbox.live().handlers.for(source.handlersOf, type)?.file ?? null,
         rowsChanged: 1,
         durationUs: 0,
         changedBody: false,
@@ -53,7 +53,7 @@ const routes = createRoutes({
   probe: () => ({ warnings: [] }),
   stopping: () => false,
 });
-listen(routes, { hostname: "127.0.0.1", port: Number(port) });
+listen(() => routes, { hostname: "127.0.0.1", port: Number(port) });
 
 process.once("SIGTERM", () => {
   void services.stop().then(() => process.exit(0));

@@ -120,7 +120,7 @@ function refuseOutcome({ action, filter: { outcome }, evenStale }: EventJobReque
   if (action === "apply" && outcome === "held")
     throw new HookonceError(
       "not_owed",
-      "Held events are not applied, because their source is paused. They run when it resumes: hookonce resume NAME.",
+      `The filter asks for held events, whose source is paused. ${WHEN_HELD}`,
     );
   if (!isOwed({ outcome }))
     throw new HookonceError(
@@ -130,6 +130,8 @@ function refuseOutcome({ action, filter: { outcome }, evenStale }: EventJobReque
         : `Only owed events can be discarded, but the filter asks for ${outcome} ones. Use unhandled, failed or held.`,
     );
 }
+
+const WHEN_HELD = "What is held runs when its source resumes: hookonce resume NAME.";
 
 function owedNotSent(what: string): HookonceError {
   return new HookonceError(
@@ -221,7 +223,12 @@ export function misfitOf(
     );
   if (action === "replay" && !isReplayable(event, evenStale)) {
     const what = `The event "${eventId}" is ${outcome}`;
-    const remedy = isOwed(event) ? ` To run it, use hookonce apply ${eventId}.` : "";
+    const remedy =
+      outcome === "held"
+        ? ` ${WHEN_HELD}`
+        : isOwed(event)
+          ? ` To run it, use hookonce apply ${eventId}.`
+          : "";
     return new HookonceError(
       "not_processed",
       outcome === "stale"

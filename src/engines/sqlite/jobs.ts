@@ -47,8 +47,7 @@ export interface Jobs {
 }
 
 type Delivery = Extract<Job, { kind: "delivery" }>;
-/** Those that may run an event. */
-type RunningJob = Extract<Job, { kind: "delivery" | "apply" | "replay" | "resume" }>;
+type Resume = Extract<Job, { kind: "resume" }>;
 
 export function createJobs(
   db: Database,
@@ -75,9 +74,9 @@ export function createJobs(
       case "delivery":
         return delivered(job, deliver(prepared(job.event), handlers, bodies));
       case "apply":
-        return counted(job, applies.apply(job, handlers));
+        return applies.apply(job, handlers);
       case "replay":
-        return counted(job, replay(job, handlers));
+        return replay(job, handlers);
       case "resume":
         return counted(job, resumes.resume(job, handlers));
       case "discard":
@@ -100,10 +99,10 @@ export function createJobs(
     return counted(job, answerFailed(underItsId(job.event), result));
   }
 
-  function counted<R extends Result | null>(job: RunningJob, result: R): R {
+  /** Own retries, `apply` and `replay` do not count for `hold_after`: the failures that they repeat have counted. */
+  function counted<R extends Result | null>(job: Delivery | Resume, result: R): R {
     const isResume = job.kind === "resume";
-    const [source, at] =
-      job.kind === "delivery" ? [job.event.source, job.event.input.receivedAt] : [job.source, job.at];
+    const { source, at } = isResume ? job : { source: job.event.source, at: job.event.input.receivedAt };
     if (result !== null) states.count(source, result, at, { isResume });
     return result;
   }
@@ -264,7 +263,7 @@ export function createJobs(
       case "delivery":
         return delivered(job, recordFailedDelivery(job, handlers, error));
       case "apply":
-        return counted(job, applies.recordFailed(job, handlers, error));
+        return applies.recordFailed(job, handlers, error);
       case "resume":
         return counted(job, resumes.recordFailed(job, handlers, error));
       // It stays processed as before.

@@ -532,6 +532,23 @@ export const paused: readonly Scenario[] = [
     settled: ["c"],
   },
   {
+    name: "own retries and apply do not count for hold_after",
+    steps: [
+      { jobs: deliveries(pausesAfterTwo, [["a", fails]]) },
+      {
+        jobs: [retry("a"), apply("a"), retry("a")].map((job) => ({ ...job, source: pausesAfterTwo }) as Job),
+      },
+      { jobs: deliveries(pausesAfterTwo, [["b"], ["a", fails], ["c"]]) },
+    ],
+    answers: [
+      ["failed handler_error", "failed handler_error", "failed handler_error", "failed handler_error"],
+      ["processed", "failed handler_error", "processed"],
+    ].flat(),
+    effects: ["b 1", "c 1"],
+    events: ["b processed", "c processed"],
+    failures: ["a handler_error ×5, 2 deliveries"],
+  },
+  {
     name: "hold_after also stops a resume, and what has no handler or is a duplicate does not count",
     steps: [
       {

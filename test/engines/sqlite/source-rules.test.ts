@@ -95,6 +95,20 @@ describe("a source that was renamed", () => {
     expect(inbox.value("select deliveries from hookonce_events")).toBe(2);
   });
 
+  test("stays paused, and what is held runs under its new name", async () => {
+    await using inbox = await inboxWith(source("a"));
+    await inbox.pausing.pause("a", {}, "sam");
+    expect(await deliver(inbox, "a", "evt_1")).toBe("held");
+    await inbox.restart({ config: source("b", 'renamed_from = "a"') });
+    expect(await deliver(inbox, "b", "evt_2")).toBe("held");
+    await inbox.pausing.resume("b", {}, "sam");
+    while (inbox.rows("select * from hookonce_source_states").length > 0) await Bun.sleep(5);
+    expect(inbox.rows("select * from effects order by rowid")).toEqual([
+      { source: "b", event_id: "evt_1:push" },
+      { source: "b", event_id: "evt_2:push" },
+    ]);
+  });
+
   test("keeps its recorded events when it is renamed again", async () => {
     await using inbox = await inboxWith(source("a"));
     await deliver(inbox, "a", "evt_1");

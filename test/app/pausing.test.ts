@@ -155,6 +155,10 @@ describe("a resume", () => {
     expect(failed()).toMatchObject([
       { level: 50, event: "evt_1", cause: expect.stringContaining("NOT NULL") },
     ]);
+    // It was answered 200, so hookonce retries it.
+    expect(inbox.rows("select event_id, next_at > first_at as retried from hookonce_failures")).toEqual([
+      { event_id: "evt_1", retried: 1 },
+    ]);
     inbox.rows("delete from bad");
     expect(await answer(inbox, "evt_1")).toBe("200 processed");
   });

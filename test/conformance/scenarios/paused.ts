@@ -536,7 +536,11 @@ export const paused: readonly Scenario[] = [
     steps: [
       { jobs: deliveries(pausesAfterTwo, [["a", fails]]) },
       {
-        jobs: [retry("a"), apply("a"), retry("a")].map((job) => ({ ...job, source: pausesAfterTwo }) as Job),
+        jobs: [
+          retry("a", { source: pausesAfterTwo }),
+          apply("a", { source: pausesAfterTwo }),
+          retry("a", { source: pausesAfterTwo }),
+        ],
       },
       { jobs: deliveries(pausesAfterTwo, [["b"], ["a", fails], ["c"]]) },
     ],

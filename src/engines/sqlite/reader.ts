@@ -3,9 +3,10 @@ import { and, asc, eq, gt, gte, inArray, isNull, lt, lte, or, sql, type SQL } fr
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import { QUARANTINE_CODES, type Cursor, type EventFilter, type OwedEvent, type Reader } from "../reader.ts";
-import { LONGEST_RETRY_MS, MAX_SETTLED } from "../engine.ts";
+import { MAX_SETTLED } from "../engine.ts";
 import { arrivalReads } from "./arrivals.ts";
 import { changeReads } from "./changes.ts";
+import { dueFailures } from "./due-failures.ts";
 import { detailReads } from "./event-detail.ts";
 import { groupReads } from "./failure-groups.ts";
 import { matching, of } from "./filters.ts";
@@ -16,7 +17,7 @@ import { messageReads } from "./message-reads.ts";
 import { owedCounts } from "./owed-counts.ts";
 import { isItsFailure, isOnlyFailed, isOpen, isUnhandledOrHeld, outcomeNow } from "./outcomes.ts";
 import { retentionReads } from "./retention-reads.ts";
-import { events, failures, results, sourceStates } from "./schema.ts";
+import { events, failures, results } from "./schema.ts";
 import { sourceStateReads } from "./source-state-reads.ts";
 
 /**
@@ -98,19 +99,6 @@ export function openReader(connection: Database): Reader & { close(): void } {
     const ends = [...event.all(), ...(isOfEvents(outcome) ? [] : failed.all())];
     return ends.sort((a, b) => a.position - b.position || a.failure - b.failure)[0];
   }
-
-  function dueWhen(isTime: SQL, limit: number, sources: readonly string[]) {
-    return db
-      .select({ source: of(failures.source), eventId: of(failures.eventId) })
-      .from(sql`${failures} indexed by hookonce_failures_next`)
-      .where(and(isTime, inArray(failures.source, sources), isOfOpenSource))
-      .orderBy(asc(failures.nextAt))
-      .limit(limit)
-      .all();
-  }
-
-  // Those of paused sources are due once their sources are open.
-  const isOfOpenSource = sql`not exists (select 1 from ${sourceStates} where ${sourceStates.name} = ${failures.source})`;
 
   const none = { items: [], next: undefined };
 
@@ -264,13 +252,6 @@ export function openReader(connection: Database): Reader & { close(): void } {
         };
       }
     },
-    due(now, limit, sources) {
-      const found = dueWhen(lte(failures.nextAt, now), limit, sources);
-      if (found.length === limit) return found;
-      // A search of its own: with `or`, SQLite would read all that wait.
-      const farAhead = gt(failures.nextAt, now + LONGEST_RETRY_MS);
-      return [...found, ...dueWhen(farAhead, limit - found.length, sources)];
-    },
     find(eventId, sources) {
       const recorded = db
         .select({
@@ -314,6 +295,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
         .where(and(eq(failures.source, source), eq(failures.eventId, eventId), isOpen))
         .get();
     },
+    ...dueFailures(connection),
     ...owedCounts(db, isClosed),
     ...listReads(db),
     ...groupReads(db, isClosed),

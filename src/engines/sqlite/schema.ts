@@ -244,8 +244,9 @@ export const failures = sqliteTable(
     index("hookonce_failures_owed_types")
       .on(table.source, table.type, table.eventId)
       .where(sql`${table.settledAt} is null`),
-    index("hookonce_failures_next")
-      .on(table.nextAt)
+    // Own retries of one source. Those of a paused source may be many, and are not looked at.
+    index("hookonce_failures_due")
+      .on(table.source, table.nextAt)
       .where(sql`${table.nextAt} is not null`),
     // Retention empties the bodies of settled ones, with their headers.
     index("hookonce_failures_settled")

@@ -103,6 +103,8 @@ export type ErrorCode =
   | "not_owed"
   | "not_processed"
   | "reason_missing"
+  // The caller uses the answer to a delivery, and the config does not say what it gets while the source is paused.
+  | "held_reply_missing"
   | "unknown_handler"
   | "nothing_to_try"
   | "try_running"

@@ -216,6 +216,7 @@ export function createReceiver(
     readonly writeDelivery?: ((fields: string) => void) | undefined;
     readonly refused?: RefusedRing | undefined;
     readonly onAccepted?: RoutesOptions["onAccepted"];
+    readonly isRefusing?: RoutesOptions["isRefusing"];
     /** Only tests change these. */
     readonly bodies?: Partial<BodyLimits> | undefined;
   },
@@ -230,6 +231,7 @@ export function createReceiver(
     probe: createProbe(engine, clock),
     refused: options.refused,
     onAccepted: options.onAccepted,
+    isRefusing: options.isRefusing,
     stopping: () => stopping,
   };
   const routes = madeOf(live, ({ sources }) => createRoutes({ ...shared, sources }));

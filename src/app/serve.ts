@@ -17,6 +17,7 @@ import { exitNow, failStop } from "./fail-stop.ts";
 import { createHealing } from "./healing.ts";
 import type { Log } from "../logging/log.ts";
 import { createReceiver, openInbox, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
+import type { Pausing } from "../inbox/pausing.ts";
 import type { BackgroundJobs } from "../inbox/background-jobs.ts";
 import { createOutbox } from "./outbox.ts";
 import { createServices, type Services } from "./services.ts";
@@ -112,13 +113,18 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   const upkeep = { refused, log: logger, clock: Date.now };
   const matched = await startMinutes(services, inbox, upkeep);
   const retention = await startRetention(services, inbox, { ...upkeep, ...pace });
-  await startPausing(services, inbox, upkeep);
+  const pausing = await startPausing(services, inbox, upkeep);
   const shown = { ...upkeep, matched, retention, outbox, url: server.url };
   const { page, jobs } = await startAdmin(services, inbox, shown);
   await startRetries(services, inbox, upkeep);
   await watchDescriptors(services, server, logger);
   await outbox.start(services, inbox);
-  await startReceiving(services, server, inbox, { refused, onAccepted: matched.note, log });
+  await startReceiving(services, server, inbox, {
+    refused,
+    onAccepted: matched.note,
+    isRefusing: (name) => pausing.isRefusing(name),
+    log,
+  });
   resumeJobs(jobs, logger);
   const end = (): void => {
     services.stop().then(
@@ -139,18 +145,18 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
 interface Received {
   readonly refused: RefusedRing;
   readonly onAccepted: MatchedSecrets["note"];
+  readonly isRefusing: Pausing["isRefusing"];
 }
 
 async function startReceiving(
   services: Services,
   server: HttpServer,
   inbox: Inbox,
-  { refused, onAccepted, log }: Received & { readonly log: Log },
+  { log, ...received }: Received & { readonly log: Log },
 ): Promise<void> {
   const { logger, terminal, writeDelivery } = log;
   const receiver = createReceiver(inbox, {
-    refused,
-    onAccepted,
+    ...received,
     log: logger,
     terminal,
     writeDelivery,

@@ -6,6 +6,7 @@ import { signerOf, type Provider } from "../providers/provider.ts";
 import { kindOf } from "../providers/schemes.ts";
 import { createSource, learnsSecret, type Source, type SourceSettings } from "../providers/source.ts";
 import { handshakeProblems, withHandshakes } from "./handshakes.ts";
+import { heldReplyOf, heldReplyProblems } from "./held-replies.ts";
 import { standsIn } from "./missing-keys.ts";
 import { pointlessKeys, type KeyedMessage } from "./pointless-keys.ts";
 import { weakSecrets } from "./weak-secrets.ts";
@@ -41,6 +42,7 @@ export function createSources(
     const pointless = pointlessKeys(source, settings.provider, scheme);
     const untold = untoldTests(source, settings.provider);
     const wrong = handshakeProblems(source.handshake, source.verifyToken);
+    const held = heldReplyProblems(source, settings.provider);
     const weak = receives ? weakSecrets(source, scheme) : [];
     for (const { key, message } of weak)
       problems.push({
@@ -48,10 +50,11 @@ export function createSources(
         line: source.lineOf(key),
         message: `sources.${source.name}.${key}: ${message}`,
       });
-    for (const { key, message } of [...pointless, ...untold, ...wrong])
+    for (const { key, message } of [...pointless, ...untold, ...wrong, ...held])
       problems.push(problemOf(source, message, key));
     try {
-      sources.set(source.name, createSource({ ...settings, receives }, clock, fetch));
+      const heldReply = held.length === 0 ? heldReplyOf(source) : undefined;
+      sources.set(source.name, createSource({ ...settings, heldReply, receives }, clock, fetch));
     } catch (error) {
       if (!(error instanceof HookonceError)) throw error;
       problems.push(problemOf(source, messageOf(error), keyAtFault(source, error)));

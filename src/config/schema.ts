@@ -162,6 +162,16 @@ const maxFailedAnswers = once(() =>
   ),
 );
 
+const heldReply = once(() =>
+  z.strictObject({
+    status: z.optional(
+      z.number({ error: ({ input }) => `${literal(input)} is not a number: write it as in status = 200` }),
+    ),
+    headers: z.optional(z.record(z.string(), z.string())),
+    body: z.optional(z.unknown()),
+  }),
+);
+
 const sourceFields = {
   provider: () =>
     z.string({
@@ -187,6 +197,8 @@ const sourceFields = {
   require_change: () => z.optional(z.boolean()),
   /** How many failures in a row pause the source. */
   hold_after: () => z.optional(holdAfter()),
+  /** The answer to what is held: see {@link ReplyOptions} in handlers/api.ts. */
+  held_reply: () => z.optional(heldReply()),
   /** How long hookonce runs a failed event again by itself. */
   retry_for: () => z.optional(duration()),
   /** How many deliveries of one event are answered 500. */
@@ -314,6 +326,7 @@ export function keysAt(path: readonly PropertyKey[]): string[] {
   if (path[0] === "sources" && path.length === 2) return Object.keys(sourceFields);
   if (path[2] === "forward") return forwardKeys();
   if (path[2] === "newest_wins") return newestWinsKeys();
+  if (path[2] === "held_reply") return Object.keys(heldReply().shape);
   if (path[2] === "handshake") return Object.keys(handshake().shape);
   return path[2] === "signature" ? Object.keys(signatureFields) : ["join", "with"];
 }

@@ -3,6 +3,7 @@ import type { Reply } from "../event.ts";
 import type { Result } from "../engines/engine.ts";
 import type { ReceivedBatch } from "../inbox/receive.ts";
 import type { Provider } from "../providers/provider.ts";
+import type { Source } from "../providers/source.ts";
 import { statuses } from "./statuses.ts";
 
 /** Ends each answer in JSON, so that curl leaves the prompt on a line by itself. */
@@ -12,6 +13,9 @@ const JSON_HEADERS = { "content-type": "application/json" };
 // Bun copies a Headers object natively. Reading a plain object takes 1 µs longer.
 const OK = { headers: new Headers(JSON_HEADERS) };
 const FAILED = { status: 500, headers: JSON_HEADERS };
+
+/** In seconds. A paused source stays paused for minutes. */
+const RETRY_AFTER_PAUSE = "60";
 
 /** In seconds. Enough for a full disk or a long write lock to clear, and soon enough for every provider. */
 const RETRY_AFTER = "5";
@@ -29,13 +33,16 @@ const MESSAGES = {
 } as const;
 
 /**
- * The answer to a delivery of one event: the handler's reply, or else the preset's own answer, or else JSON
- * with the outcome. A failure is 500 with JSON, unless the engine says that it is accepted.
+ * The answer to a delivery of one event: the handler's reply, or `held_reply` if it is held. Or else the preset's own
+ * answer, or else JSON with the outcome. A failure is 500 with JSON, unless the engine says that it is accepted.
  */
-export function answerReceived(received: Result, { answer }: Provider): Response {
-  const { reply } = received;
+export function answerReceived(
+  received: Result,
+  { provider: { answer }, heldReply }: Pick<Source, "provider" | "heldReply">,
+): Response {
+  const reply = received.outcome === "held" ? heldReply : received.reply;
   if (isRefused(received)) return new Response(outcomeJson(received) + END, FAILED);
-  if (reply !== null) return answerReply(reply);
+  if (reply !== null && reply !== undefined) return answerReply(reply);
   return answer === undefined ? new Response(outcomeJson(received) + END, OK) : answerReply(replyOf(answer));
 }
 
@@ -98,6 +105,7 @@ export function answerError(error: unknown, extra: Record<string, string> = {}, 
     known === undefined
       ? [500, "internal" satisfies ErrorCode, "Internal Server Error"]
       : [known, (error as HookonceError).code, (error as HookonceError).message];
-  const headers = { ...JSON_HEADERS, ...(status === 503 ? { "retry-after": RETRY_AFTER } : {}), ...extra };
+  const retryAfter = code === "source_paused" ? RETRY_AFTER_PAUSE : RETRY_AFTER;
+  const headers = { ...JSON_HEADERS, ...(status === 503 ? { "retry-after": retryAfter } : {}), ...extra };
   return new Response(empty ? null : JSON.stringify({ error: { code, message } }) + END, { status, headers });
 }

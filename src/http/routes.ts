@@ -4,6 +4,7 @@ import * as z from "zod/mini";
 import { HookonceError } from "../errors.ts";
 import type { Delivery, Head, Headers } from "../event.ts";
 import type { Health } from "../engines/engine.ts";
+import { sourcePaused } from "../engines/source-states.ts";
 import type { Queue } from "../inbox/queue.ts";
 import { answerHandshake, receive } from "../inbox/receive.ts";
 import { isGzip } from "../providers/body/payload.ts";
@@ -28,6 +29,8 @@ export interface RoutesOptions {
   readonly refused?: RefusedRing | undefined;
   /** Called with each delivery that was accepted. */
   readonly onAccepted?: ((source: Source, delivery: Delivery) => void) | undefined;
+  /** Whether the deliveries of a source are refused before their bodies are read, because it is paused. */
+  readonly isRefusing?: ((source: string) => boolean) | undefined;
   /** Returns true during a stop. Requests that still arrive are then answered 503. */
   readonly stopping: () => boolean;
 }
@@ -177,6 +180,9 @@ async function take(
     };
     read = { head };
     const admission = source.admit(head);
+    // Of a source with a handshake by POST, only the body shows what arrives. The engine refuses its events.
+    if (options.isRefusing?.(source.name) === true && !shakesHandsByPost(source))
+      throw sourcePaused(source.name);
     const body = await options.bodies.read(request, headers["content-length"], admission);
     read = { head, body: body.bytes };
     try {
@@ -185,7 +191,7 @@ async function take(
       options.onAccepted?.(source, delivery);
       if ("outcome" in received) {
         options.log.received(source, received, startedAt);
-        return answerReceived(received, provider);
+        return answerReceived(received, source);
       }
       if ("handshake" in received) {
         options.log.handshake(source.name, received, startedAt);
@@ -209,6 +215,10 @@ async function take(
     options.log.rejected(source.name, error, startedAt);
     return answerError(error, closing(error), source.provider.emptyRefusals);
   }
+}
+
+function shakesHandsByPost({ handshakes }: Source): boolean {
+  return (handshakes?.unsigned ?? handshakes?.signed) !== undefined;
 }
 
 /** Bun forgets the address of a client that has disconnected, and its delivery goes on. */

@@ -6,7 +6,7 @@ import { describeTestMarks } from "./test-marks.ts";
 
 /** Everything to know about a provider, in lines of `name: text`. */
 export function describeProvider(provider: Provider): [name: string, text: string][] {
-  const { scheme, handshakes = [], answer, timeoutMs, retryWindowMs, retries } = provider;
+  const { scheme, handshakes = [], answer, usesAnswer, timeoutMs, retryWindowMs, retries } = provider;
   const kind = kindOf(scheme);
   const lines: [string, string | undefined][] = [
     ["signature", describeSignature(scheme)],
@@ -31,6 +31,7 @@ export function describeProvider(provider: Provider): [name: string, text: strin
     ],
     ["sent on", describeSigning(provider)],
     ["answer", answer === undefined ? undefined : `${answer.status} ${answer.body ?? "without a body"}`],
+    ["pause", usesAnswer === undefined ? undefined : `needs held_reply, because ${usesAnswer}`],
     ["beware", provider.caution],
     ["checked", provider.checkedAgainst === undefined ? undefined : `against ${provider.checkedAgainst}`],
     ["unsure", provider.unverified],

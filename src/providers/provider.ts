@@ -53,6 +53,11 @@ export interface Provider {
   readonly deliversByGet?: true;
   /** The answer it wants after success, instead of 200 and JSON. */
   readonly answer?: ExactAnswer;
+  /**
+   * Who uses the answer to a delivery, if it says more than that the event was received. Its source is not paused
+   * without a `held_reply`.
+   */
+  readonly usesAnswer?: string;
   /** Refusals are answered without a body. */
   readonly emptyRefusals?: boolean;
   /** The largest body it sends, in bytes. Default: 1 MiB. */

@@ -1,4 +1,4 @@
-import type { Delivery, Head, Headers } from "../event.ts";
+import type { Delivery, Head, Headers, Reply } from "../event.ts";
 import { HookonceError } from "../errors.ts";
 import { createQueryKeeping, parametersIn } from "./body/kept-query.ts";
 import { createAdmission, maxUnverified, type Admission } from "./admission.ts";
@@ -69,6 +69,7 @@ export interface SourceSettings {
   /** Looked up like a secret. */
   readonly verifyToken?: string | undefined;
   readonly testEvents?: TestEvents | undefined;
+  readonly heldReply?: Reply | undefined;
   readonly environment?: "production" | "sandbox" | undefined;
 }
 
@@ -84,6 +85,8 @@ export interface Source extends StoredReads {
   /** In bytes. */
   readonly maxBody: number;
   readonly testEvents: TestEvents;
+  /** The answer to a delivery of an event that is held. Undefined: the provider's own. */
+  readonly heldReply: Reply | undefined;
   /** Undefined if the provider does not mark tests. */
   readonly isTest: IsTest | undefined;
   /** An unsigned source that answers everyone, even without `serve --dev`. */
@@ -223,6 +226,7 @@ export function createSource(settings: SourceSettings, clock: Clock, fetch: Fetc
     retryForMs: settings.retryFor ?? provider.retryForMs ?? 0,
     holdAfter: settings.holdAfter,
     maxFailedAnswers: settings.maxFailedAnswers,
+    heldReply: settings.heldReply,
     retryWindowMs: provider.retryWindowMs,
     eventIdRule: ruleOf(eventId, batch),
     ownRules: { eventId: settings.eventId, type: settings.type, batch: settings.batch },

@@ -178,11 +178,11 @@ test("an accepted failure is answered as every preset wants it", async () => {
     const { status, body = "" } = provider.answer ?? { status: 0 };
     const events = [{ ...failed, isAccepted: true }];
     for (const answer of [
-      answerReceived({ ...failed, isAccepted: true }, provider),
+      answerReceived({ ...failed, isAccepted: true }, { provider, heldReply: undefined }),
       answerBatch({ events }, provider),
     ])
       expect([provider.name, answer.status, await answer.text()]).toEqual([provider.name, status, body]);
-    expect(answerReceived(failed, provider).status).toBe(500);
+    expect(answerReceived(failed, { provider, heldReply: undefined }).status).toBe(500);
   }
 });
 

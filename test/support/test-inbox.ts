@@ -182,7 +182,8 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
     outbox = createOutbox({ log: logger, clock, stop });
     if (options.sendsOn === true) await outbox.start(services, inbox);
     const { bodies, terminal } = options;
-    receiver = createReceiver(inbox, { ...own, bodies, terminal, onAccepted: matched?.note });
+    const isRefusing = (name: string): boolean => pausing.isRefusing(name);
+    receiver = createReceiver(inbox, { ...own, bodies, terminal, onAccepted: matched?.note, isRefusing });
     closed = undefined;
   };
   const stop = async (waitMs: number): Promise<void> => {

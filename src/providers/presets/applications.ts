@@ -153,6 +153,7 @@ export const applications: readonly Provider[] = [
     eventIdSigned: true,
     type: "body:$.metadata.name",
     answer: { status: 200, contentType: "application/json", body: "{}" },
+    usesAnswer: "Supabase does with a sign-in what the answer says",
     timeoutMs: 5 * SECONDS,
     retryWindowMs: 1 * HOURS,
     signsRetries: true,

@@ -13,7 +13,7 @@ export interface PausingOptions extends Pick<OpenInboxOptions, "log" | "clock"> 
 }
 
 /** How many held events are run at once, so that they share a sync. */
-const PAGE = 64;
+const PAGE = 256;
 
 /** How long to wait after an error, such as a full disk, in milliseconds. */
 const AFTER_ERROR_MS = 10_000;

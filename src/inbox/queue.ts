@@ -158,11 +158,16 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
     return Math.ceil(Math.max(deliveries.length + unsyncedDeliveries, crowd) / 2);
   }
 
+  function mostDeliveries(): number {
+    return engine.overlaps ? Math.min(maxEvents, Math.max(share(), MIN_SHARE)) : maxEvents;
+  }
+
   async function commit(list: Waiting[]): Promise<void> {
     state = "committing";
     backgroundIsNext = list === deliveries;
-    const workMs = list === deliveries ? maxWorkMs : BACKGROUND_MS;
-    const most = engine.overlaps ? Math.min(maxEvents, Math.max(share(), MIN_SHARE)) : maxEvents;
+    // Background work is limited by its time alone. With a share, held events would run no faster than others arrive
+    // under full load, and their source would never be open again.
+    const [workMs, most] = list === deliveries ? [maxWorkMs, mostDeliveries()] : [BACKGROUND_MS, maxEvents];
     const jobs = list.slice(0, most).map(({ job }) => job);
     taken = list === deliveries ? jobs.length : 0;
     let batch: Batch;

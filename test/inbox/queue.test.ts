@@ -377,6 +377,24 @@ describe("background work in the queue", () => {
     await job;
   });
 
+  test("is begun as long as its time lasts, however few deliveries there are", async () => {
+    const { queue, commits } = fakeQueue();
+    const waiting = [
+      deliver(queue, "evt_1"),
+      ...Array.from({ length: 300 }, (_, n) => write(queue, `job_${n}`)),
+    ];
+    for (let n = 0; n < 4; n++) {
+      await settle();
+      commits[n]?.synced();
+    }
+    expect(commits.map(({ asked, workMs }) => [asked.length, workMs])).toEqual([
+      [1, 20],
+      [256, 5],
+      [44, 5],
+    ]);
+    await Promise.all(waiting);
+  });
+
   test("takes turns with deliveries that never stop", async () => {
     const { queue, commits } = fakeQueue({ most: 2 });
     const waiting = Array.from({ length: 40 }, (_, n) => deliver(queue, `evt_${n}`));

@@ -3,9 +3,7 @@ import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { OwedCount, Reader } from "../reader.ts";
 import { hasFailed, isHeld, isOpen, isUnhandled } from "./outcomes.ts";
 import { events, failures } from "./schema.ts";
-
-/** The longest time that deliveries wait for the counts, in milliseconds. */
-const MAX_TURN_MS = 3;
+import { createTurn } from "./turns.ts";
 
 /** How many types of each outcome are counted. */
 const MAX_TYPES = 1000;
@@ -41,9 +39,14 @@ const FAILED: Owed = { from: sql`${failures} indexed by hookonce_failures_owed_t
 export function owedCounts(db: BunSQLiteDatabase, isClosed: () => boolean): Pick<Reader, "owedByType"> {
   /** The first type of the index, or the next one. */
   function typeAfter({ from, where }: Owed, after: OfType | undefined): OfType | undefined {
-    const next = after === undefined ? sql`` : sql`and (source, type) > (${after.source}, ${after.type})`;
-    const first = sql`select source, type from ${from} where ${where} ${next} order by source, type limit 1`;
-    return db.all<OfType>(first)[0];
+    const first = (condition: SQL): OfType | undefined =>
+      db.all<OfType>(
+        sql`select source, type from ${from} where ${where} ${condition} order by source, type limit 1`,
+      )[0];
+    if (after === undefined) return first(sql``);
+    // With (source, type) > (?, ?), SQLite reads all events of the type: 130 ms for 1,000,000.
+    const { source, type } = after;
+    return first(sql`and source = ${source} and type > ${type}`) ?? first(sql`and source > ${source}`);
   }
 
   function countOf({ from, where }: Owed, one: OfType, cap: number): number {
@@ -136,14 +139,5 @@ export function owedCounts(db: BunSQLiteDatabase, isClosed: () => boolean): Pick
       }
       return counts;
     },
-  };
-}
-
-/** Yields if this turn has used up its time. */
-function createTurn(): () => Promise<void> | undefined {
-  let until = performance.now() + MAX_TURN_MS;
-  return () => {
-    if (performance.now() < until) return undefined;
-    return Bun.sleep(0).then(() => void (until = performance.now() + MAX_TURN_MS));
   };
 }

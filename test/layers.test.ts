@@ -19,7 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["handlers"],
   ["engines"],
   ["doctor"],
-  ["providers", "config", "logging"],
+  ["providers", "config", "logging", "metrics"],
   ["templates"],
   ["event", "errors"],
 ];
@@ -40,6 +40,7 @@ const PACKAGES: readonly { name: RegExp; value: readonly string[]; type: readonl
   { name: /^bun:sqlite$/, value: ["engines", "demo", "testing"], type: [] },
   { name: /^drizzle-orm(?:\/|$)/, value: ["engines"], type: [] },
   { name: /^(?:hono|@hono\/.*)$/, value: ["http"], type: ["app"] },
+  { name: /^prom-client$/, value: ["http"], type: [] },
   { name: /^(?:hono\/jsx.*|uplot)$/, value: ["dashboard"], type: [] },
   { name: /^commander$/, value: ["cli"], type: [] },
   { name: /^toml-eslint-parser$/, value: ["config"], type: [] },

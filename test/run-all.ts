@@ -24,6 +24,7 @@ const PROGRAMS = {
   socat: ["socat"],
   "systemd-analyze": ["systemd"],
   chromium: ["chromium"],
+  promtool: ["prometheus"],
 } as const;
 
 function run(command: string, args: string[], environment: Record<string, string> = {}): number {

@@ -5,8 +5,8 @@ import { fromSource, inboxFiles, scratch, serve } from "./cli/support/hookonce.t
 
 const src = join(import.meta.dir, "../src");
 
-/** Maps every module that a start of `serve` imports statically to the file that imports it. */
-function importedAtStart(): ReadonlyMap<string, string> {
+/** Maps every module that these files import statically to the file that imports it. */
+function importedFrom(...entries: readonly string[]): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   const transpiler = new Bun.Transpiler({ loader: "ts" });
   const walk = (file: string): void => {
@@ -21,12 +21,11 @@ function importedAtStart(): ReadonlyMap<string, string> {
       if (own?.endsWith(".ts") === true) walk(own);
     }
   };
-  walk(join(src, "main.ts"));
-  walk(join(src, "cli/serve.ts"));
+  for (const entry of entries) walk(join(src, entry));
   return found;
 }
 
-const imported = importedAtStart();
+const imported = importedFrom("main.ts", "cli/serve.ts");
 
 // Each of these adds 2 to 20 ms to a start, mostly for the streams that it loads. One static import is
 // enough.
@@ -58,6 +57,12 @@ test("the scan reads every file that serve imports at its start", () => {
   expect(imported.size).toBeGreaterThan(80);
   expect(imported.has(join("engines", "sqlite", "sql-handler.ts"))).toBe(true);
   expect(imported.get("bun:sqlite")).toStartWith("engines");
+});
+
+test("the API starts without prom-client, which the first scrape loads", () => {
+  const api = importedFrom("app/admin-apps.ts");
+  expect(api.has(join("http", "admin", "metrics-routes.ts"))).toBe(true);
+  expect(api.get("prom-client")).toBeUndefined();
 });
 
 // `process.stdout` takes 20 ms to load. An import of node:process, also in a package, reads it with all other

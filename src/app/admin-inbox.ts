@@ -44,6 +44,7 @@ export function createAdminInbox({ live, ...parts }: AdminParts): AdminInbox {
     clock: Date.now,
     stopping: new AbortController().signal,
     outbox: null,
+    measured: null,
     ...parts,
     serving,
     get destinations() {

@@ -5,6 +5,7 @@ import type { VerdictJson } from "../http/admin/shapes.ts";
 import { HAS_SOCKET, listenOnSocket } from "../http/admin/socket.ts";
 import type { Refused, RefusedRing } from "../http/refused.ts";
 import { createBackgroundJobs, type BackgroundJobs } from "../inbox/background-jobs.ts";
+import type { Counters } from "../metrics/counters.ts";
 import type { OutboxView } from "../outbox/view.ts";
 import type { TryEvents } from "../inbox/dry-run.ts";
 import { fetchFound } from "../providers/host-lookup.ts";
@@ -26,6 +27,7 @@ export interface AdminServiceOptions extends Pick<OpenInboxOptions, "log"> {
   readonly matched: Pick<MatchedSecrets, "recent">;
   readonly retention: RetentionService;
   readonly outbox: OutboxView;
+  readonly counters: Counters;
   /** Where webhooks are received. */
   readonly url: string;
 }
@@ -41,7 +43,7 @@ export async function startAdmin(
   inbox: Inbox,
   options: AdminServiceOptions,
 ): Promise<{ readonly page: string | null; readonly jobs: BackgroundJobs }> {
-  const { refused, matched, retention, outbox, log, url } = options;
+  const { refused, matched, retention, outbox, counters, log, url } = options;
   const startedAt = Date.now();
   const { engine, queue, live } = inbox;
   const { config } = live();
@@ -79,6 +81,7 @@ export async function startAdmin(
         received: () => queue.received,
         refused,
         outbox,
+        measured: { counters, depth: () => queue.depth },
         recentMatches: matched.recent,
         verdictOf: (refused) => verdictOf(refused, live().config),
         outdated: (source, hashes, salt) => outdatedParts(live().config, source, hashes, salt),

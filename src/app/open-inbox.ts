@@ -21,6 +21,7 @@ import { createDeliveryLog } from "../http/log.ts";
 import type { RefusedRing } from "../http/refused.ts";
 import { createRoutes, type Env, type RoutesOptions } from "../http/routes.ts";
 import { policy } from "../inbox/decide.ts";
+import type { Counters } from "../metrics/counters.ts";
 import { createQueue, type Queue, type QueueOptions } from "../inbox/queue.ts";
 import type { Source } from "../providers/source.ts";
 import { requireFreeDescriptor } from "./free-descriptors.ts";
@@ -43,6 +44,8 @@ export interface OpenInboxOptions {
   readonly onFatal: (error: unknown) => void;
   /** Called with destinations for which messages have become durable. */
   readonly onMessages?: EngineOptions["onMessages"];
+  /** What is counted of deliveries, transactions and syncs. */
+  readonly counters?: Counters | undefined;
   readonly acceptIdChange?: boolean;
   /** Only tests and measurements change these. */
   readonly storage?: Parameters<Store["open"]>[2];
@@ -94,6 +97,7 @@ export async function openInbox(services: Services, options: OpenInboxOptions): 
       ...options.queue,
       handlers: () => live().handlers,
       onFatal: options.onFatal,
+      counters: options.counters,
     });
     await services.start(() => ({ name: "queue", stop: () => queue.drain() }));
     const replace = (next: Loaded): void => void (loaded = next);
@@ -120,7 +124,7 @@ async function lockStep({ config, log, lockWaitMs, signal, forCommand }: OpenInb
 }
 
 async function engineStep(options: OpenInboxOptions, live: Live) {
-  const { log, onFatal } = options;
+  const { log, onFatal, counters } = options;
   const opened: OpenStore = await store.open(planOf(options), log, options.storage);
   const enqueueProblem = madeOf(live, ({ config }) => enqueueProblemOf(config.destinations));
   let engine: Engine;
@@ -138,6 +142,7 @@ async function engineStep(options: OpenInboxOptions, live: Live) {
       watch: options.watch,
       onNotWatched: (reason) =>
         log.warn({ reason }, "handlers are not watched: one that never returns blocks hookonce"),
+      onSync: counters?.syncs.observe,
       onRun: (note) => logRun(log, note),
       onPause: ({ source, reason }) =>
         log.warn(
@@ -210,7 +215,7 @@ const BODY_LIMITS: BodyLimits = {
 
 export function createReceiver(
   { engine, queue, live }: Inbox,
-  options: Pick<OpenInboxOptions, "log" | "clock"> & {
+  options: Pick<OpenInboxOptions, "log" | "clock" | "counters"> & {
     /** See {@link createDeliveryLog}, as is `writeDelivery`. */
     readonly terminal?: boolean | undefined;
     readonly writeDelivery?: ((fields: string) => void) | undefined;
@@ -232,6 +237,7 @@ export function createReceiver(
     refused: options.refused,
     onAccepted: options.onAccepted,
     isRefusing: options.isRefusing,
+    refusals: options.counters?.refusals,
     stopping: () => stopping,
   };
   const routes = madeOf(live, ({ sources }) => createRoutes({ ...shared, sources }));

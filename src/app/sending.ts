@@ -13,11 +13,11 @@ import type { Loaded } from "./live.ts";
 import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
 import { settingsOf } from "./sources.ts";
 
-export type SendingOptions = Pick<OpenInboxOptions, "log" | "clock">;
+export type SendingOptions = Pick<OpenInboxOptions, "log" | "clock" | "counters">;
 
 /** Makes a sender for each destination of the config, and starts to send. */
 export function startSending(
-  { log, clock }: SendingOptions,
+  { log, clock, counters }: SendingOptions,
   { queue, live }: Pick<Inbox, "queue" | "live">,
   reader: Reader,
 ): Promise<Dispatcher> {
@@ -31,6 +31,7 @@ export function startSending(
     log,
     clock,
     random: Math.random,
+    onAttempt: counters?.attempts.add,
   });
 }
 

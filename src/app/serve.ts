@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { parseAddress } from "../config/address.ts";
 import type { Config } from "../config/load.ts";
 import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
+import { HANDLER_TIMES_US } from "../engines/handler-times.ts";
 import { WATCH_LIMITS } from "../engines/watchdog.ts";
 import { createRefusedRing, type RefusedRing } from "../http/refused.ts";
 import { listen, type HttpServer } from "../http/server.ts";
@@ -19,6 +20,7 @@ import type { Log } from "../logging/log.ts";
 import { createReceiver, openInbox, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
 import type { Pausing } from "../inbox/pausing.ts";
 import type { BackgroundJobs } from "../inbox/background-jobs.ts";
+import { createCounters, type Counters } from "../metrics/counters.ts";
 import { createOutbox } from "./outbox.ts";
 import { createServices, type Services } from "./services.ts";
 import { refuseUnsigned } from "./unsigned-sources.ts";
@@ -86,7 +88,8 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
     exitNow(log);
   };
   const services = createServices();
-  const outbox = createOutbox({ log: logger, clock: Date.now, stop });
+  const counters = createCounters(HANDLER_TIMES_US);
+  const outbox = createOutbox({ log: logger, clock: Date.now, stop, counters });
   let port: HttpServer | undefined;
   const inbox = await openInbox(services, {
     config,
@@ -96,6 +99,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
     clock: Date.now,
     onFatal,
     onMessages: outbox.onMessages,
+    counters,
     acceptIdChange: options.acceptIdChange ?? false,
     signal: stop,
     healing,
@@ -114,7 +118,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   const matched = await startMinutes(services, inbox, upkeep);
   const retention = await startRetention(services, inbox, { ...upkeep, ...pace });
   const pausing = await startPausing(services, inbox, upkeep);
-  const shown = { ...upkeep, matched, retention, outbox, url: server.url };
+  const shown = { ...upkeep, matched, retention, outbox, counters, url: server.url };
   const { page, jobs } = await startAdmin(services, inbox, shown);
   await startRetries(services, inbox, upkeep);
   await watchDescriptors(services, server, logger);
@@ -123,6 +127,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
     refused,
     onAccepted: matched.note,
     isRefusing: (name) => pausing.isRefusing(name),
+    counters,
     log,
   });
   resumeJobs(jobs, logger);
@@ -146,6 +151,7 @@ interface Received {
   readonly refused: RefusedRing;
   readonly onAccepted: MatchedSecrets["note"];
   readonly isRefusing: Pausing["isRefusing"];
+  readonly counters: Counters;
 }
 
 async function startReceiving(

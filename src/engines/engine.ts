@@ -72,6 +72,8 @@ export interface EngineOptions {
   readonly onLateError: (file: string, error: unknown) => void;
   /** Called with the bytes of the write-ahead log when there are 256 MiB of it, and at each doubling. */
   readonly onLargeLog?: (bytes: number) => void;
+  /** Called with how long each sync of the write-ahead log has taken, in milliseconds. */
+  readonly onSync?: ((ms: number) => void) | undefined;
   /** Called after the commit for each run that was slow or wrote output. */
   readonly onRun?: (note: RunNote) => void;
   /** Called after the commit for each source that hookonce has paused by itself. */

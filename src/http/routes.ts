@@ -8,6 +8,7 @@ import { sourcePaused } from "../engines/source-states.ts";
 import type { Queue } from "../inbox/queue.ts";
 import { answerHandshake, receive } from "../inbox/receive.ts";
 import { isGzip } from "../providers/body/payload.ts";
+import type { Counter } from "../metrics/counters.ts";
 import type { HandshakeMethod } from "../providers/handshake.ts";
 import type { Source } from "../providers/source.ts";
 import { answerBatch, answerError, answerJson, answerReceived, answerReply } from "./answers.ts";
@@ -15,6 +16,7 @@ import type { BodyReader } from "./body.ts";
 import type { DeliveryLog } from "./log.ts";
 import type { RefusedRing } from "./refused.ts";
 import { nearPath, pathsOf, shownPath } from "./paths.ts";
+import { knownCode } from "./statuses.ts";
 
 export interface RoutesOptions {
   readonly sources: ReadonlyMap<string, Source>;
@@ -31,6 +33,8 @@ export interface RoutesOptions {
   readonly onAccepted?: ((source: Source, delivery: Delivery) => void) | undefined;
   /** Whether the deliveries of a source are refused before their bodies are read, because it is paused. */
   readonly isRefusing?: ((source: string) => boolean) | undefined;
+  /** Counts refused deliveries by source and code. */
+  readonly refusals?: Counter | undefined;
   /** Returns true during a stop. Requests that still arrive are then answered 503. */
   readonly stopping: () => boolean;
 }
@@ -92,12 +96,14 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
       return app.fetch(new Request(`http://localhost${raw.url}`, raw), { remoteAddress });
     }
     const error = refusalOf(c.req.path, allowed.get(c.req.path));
-    if (c.req.method === "POST" || error.code === "method_not_allowed")
+    if (c.req.method === "POST" || error.code === "method_not_allowed") {
+      options.refusals?.add("", error.code);
       options.log.rejected(
         shownPath(c.req.path, options.sources).slice(0, MAX_LOGGED).replaceAll(/\p{C}/gu, "?"),
         withNearPath(error, c.req.path, [...options.sources.values()].flatMap(pathsOf)),
         performance.now(),
       );
+    }
     return answerError(
       error,
       error.code === "method_not_allowed" ? { allow: allowed.get(c.req.path) ?? "" } : {},
@@ -200,6 +206,7 @@ async function take(
       for (const event of received.events) {
         if (event instanceof HookonceError) {
           options.log.rejected(source.name, event, startedAt);
+          options.refusals?.add(source.name, knownCode(event));
           keepRefused(event);
         } else options.log.received(source, event, startedAt);
       }
@@ -212,6 +219,7 @@ async function take(
     }
   } catch (error) {
     keepRefused(error);
+    options.refusals?.add(source.name, knownCode(error));
     options.log.rejected(source.name, error, startedAt);
     return answerError(error, closing(error), source.provider.emptyRefusals);
   }
@@ -254,6 +262,7 @@ async function shakeHands(
     return answerReply(done.reply);
   } catch (error) {
     options.refused?.keep(source, delivery, options.clock, delivery.body, error);
+    options.refusals?.add(source.name, knownCode(error));
     options.log.rejected(source.name, error, startedAt);
     return answerError(error);
   }

@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../errors.ts";
+import { HookonceError, type ErrorCode } from "../errors.ts";
 
 /** Maps error codes to HTTP statuses. Any other code is unexpected here and is answered with 500. */
 export const statuses: Partial<Record<ErrorCode, number>> = {
@@ -72,3 +72,8 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   database_moved: 503,
   database_unlocked: 503,
 };
+
+/** The code that is logged and counted: `internal` for an error that is answered without any detail. */
+export function knownCode(error: unknown): ErrorCode {
+  return error instanceof HookonceError && statuses[error.code] !== undefined ? error.code : "internal";
+}

@@ -9,6 +9,8 @@ import type {
   ResultOf,
 } from "../engines/engine.ts";
 import { HookonceError } from "../errors.ts";
+import type { Counters } from "../metrics/counters.ts";
+import { countResult } from "./count-result.ts";
 
 export interface QueueOptions {
   /** The most deliveries in a batch. */
@@ -21,6 +23,8 @@ export interface QueueOptions {
   readonly handlers: () => Handlers;
   /** This process can no longer trust the database: end it without answering. */
   readonly onFatal: (error: unknown) => void;
+  /** What is counted of each transaction and each result. */
+  readonly counters?: Counters | undefined;
   /** The monotonic clock, in milliseconds. Only tests pass one. */
   readonly now?: () => number;
 }
@@ -35,6 +39,8 @@ export interface Queue {
   deliver(event: Incoming): Promise<Result>;
   /** How many events have been delivered so far, whatever became of them. */
   readonly received: number;
+  /** How many deliveries and jobs wait to be committed. */
+  readonly depth: QueueDepth;
   /**
    * The same for background work, for which no connection is waiting. It yields to deliveries.
    *
@@ -46,6 +52,11 @@ export interface Queue {
    * not begun is refused (`shutting_down`).
    */
   drain(): Promise<void>;
+}
+
+export interface QueueDepth {
+  readonly deliveries: number;
+  readonly jobs: number;
 }
 
 /** How long deliveries may still wait once the queue is drained, in milliseconds. A stop has 10 s in all. */
@@ -89,7 +100,7 @@ type State = "idle" | "scheduled" | "committing" | "blocked" | "failed";
  * slow. Background work takes turns with the deliveries.
  */
 export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options: QueueOptions): Queue {
-  const { maxEvents = 256, maxWorkMs = 20, maxWaitMs = 5000, handlers, onFatal } = options;
+  const { maxEvents = 256, maxWorkMs = 20, maxWaitMs = 5000, handlers, onFatal, counters } = options;
   const { now = () => performance.now() } = options;
   const deliveries: Waiting[] = [];
   const background: Waiting[] = [];
@@ -171,6 +182,7 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
     const jobs = list.slice(0, most).map(({ job }) => job);
     taken = list === deliveries ? jobs.length : 0;
     let batch: Batch;
+    const began = performance.now();
     try {
       batch = await engine.commit(jobs, { workMs, handlers: handlers() });
     } catch (error) {
@@ -178,6 +190,10 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
       return;
     }
     taken = 0;
+    if (batch.begun > 0) {
+      counters?.commits.observe(list === deliveries ? "deliveries" : "jobs", performance.now() - began);
+      if (list === deliveries) counters?.batches.observe(batch.begun);
+    }
     void answer(list.splice(0, batch.begun), batch);
     if (isFailed()) return;
     blocked = batch.blocked;
@@ -208,10 +224,13 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
     crowd = deliveries.length + unsyncedDeliveries;
     unsynced -= waiting.length;
     unsyncedDeliveries -= events;
-    for (const [index, { resolve, reject }] of waiting.entries()) {
+    for (const [index, { job, resolve, reject }] of waiting.entries()) {
       const result = results[index] as JobResult | HookonceError;
       if (result instanceof HookonceError) reject(result);
-      else resolve(result);
+      else {
+        if (counters !== undefined) countResult(counters, job, result);
+        resolve(result);
+      }
     }
     schedule();
   }
@@ -270,6 +289,9 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
   return {
     get received() {
       return received;
+    },
+    get depth() {
+      return { deliveries: deliveries.length, jobs: background.length };
     },
     deliver(event) {
       received++;

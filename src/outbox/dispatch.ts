@@ -6,6 +6,7 @@ import { endLeftovers, type LeftoverOptions } from "./leftovers.ts";
 import type { OutboxLog } from "./log.ts";
 import type { ReadsOf } from "./outgoing.ts";
 import { createRecorder, type WriteEntries } from "./recorder.ts";
+import type { OutcomeOptions } from "./outcomes.ts";
 import type { OutgoingMessage, Sender } from "./sender.ts";
 import { unknownDestination } from "./unknown-destination.ts";
 import type { DestinationActivity, OutboxView } from "./view.ts";
@@ -29,6 +30,7 @@ export interface DispatchOptions {
   readonly clock: () => number;
   /** From 0 to 1. */
   readonly random: () => number;
+  readonly onAttempt?: OutcomeOptions["onAttempt"];
 }
 
 /** Sends messages on, until it is stopped. */

@@ -1,5 +1,5 @@
 import type { StoredMessage } from "../engines/outbox.ts";
-import type { AttemptNext, Entry } from "../engines/records.ts";
+import type { AttemptNext, MessageEntry } from "../engines/records.ts";
 import type { OutboxLog } from "./log.ts";
 import { createProbing, type Probing } from "./probing.ts";
 import type { Recorder } from "./recorder.ts";
@@ -17,7 +17,14 @@ export interface OutcomeOptions {
   readonly clock: () => number;
   /** From 0 to 1. */
   readonly random: () => number;
+  /** Called once an attempt is recorded. */
+  readonly onAttempt?: ((destination: string, result: AttemptEnd) => void) | undefined;
 }
+
+/** How an attempt ended. An interrupted one was cut short by a stop, or could not begin yet. */
+export type AttemptEnd = "delivered" | "failed" | "interrupted";
+
+type AttemptEntry = Extract<MessageEntry, { entry: "attempt" }>;
 
 /** Handles the results of a destination's attempts. */
 export interface Outcomes {
@@ -43,7 +50,7 @@ export function createOutcomes(
     readonly onSettled: (row: number) => void;
   },
 ): Outcomes {
-  const { name, settings, recorder, log, clock, random, onSettled } = options;
+  const { name, settings, recorder, log, clock, random, onSettled, onAttempt = () => {} } = options;
   const probing = createProbing();
   let paused: DestinationActivity["paused"] = null;
   let lastDeliveredAt: number | null = null;
@@ -73,6 +80,13 @@ export function createOutcomes(
       { destination: name, reason, next: `hookonce resume ${name}` },
       "the destination is paused, and its messages wait",
     );
+  }
+
+  async function record(entry: AttemptEntry): Promise<void> {
+    await recorder.record(entry);
+    const { state } = entry.next;
+    onAttempt(name, state === "delivered" || state === "interrupted" ? state : "failed");
+    onSettled(entry.message);
   }
 
   function report(message: StoredMessage, result: AttemptResult, next: AttemptNext, now: number): void {
@@ -119,15 +133,14 @@ export function createOutcomes(
       report(message, result, next, now);
       probe(result, isProbe);
       if (verdict === "gone") pause(error ?? "answered 410");
-      const entry: Entry = { entry: "attempt", message: row, at, ms, status, error, answer, next };
-      void recorder.record(entry).then(() => onSettled(row));
+      void record({ entry: "attempt", message: row, at, ms, status, error, answer, next });
     },
     refuse(row, why) {
       log.error(
         { destination: name, row, cause: why },
         "a message is dead: it was not delivered, and is kept",
       );
-      const entry: Entry = {
+      void record({
         entry: "attempt",
         message: row,
         at: clock(),
@@ -136,8 +149,7 @@ export function createOutcomes(
         error: why,
         answer: "",
         next: { state: "dead" },
-      };
-      void recorder.record(entry).then(() => onSettled(row));
+      });
     },
     activity: (sending) => ({
       name,

@@ -11,6 +11,7 @@ export function adminInbox(parts: Partial<AdminInbox> = {}): AdminInbox {
     described: () => [],
     destinations: [],
     outbox: null,
+    measured: null,
     handlerOf: () => null,
     jobs: createBackgroundJobs(() => Promise.reject(new Error("no job is run"))),
     refused: createRefusedRing(),

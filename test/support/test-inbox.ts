@@ -16,9 +16,11 @@ import type { Services } from "../../src/app/services.ts";
 import { HookonceError } from "../../src/errors.ts";
 import type { Fetch } from "../../src/providers/context.ts";
 import type { BodyLimits } from "../../src/http/body-budget.ts";
+import { HANDLER_TIMES_US } from "../../src/engines/handler-times.ts";
 import { createRefusedRing, type RefusedRing } from "../../src/http/refused.ts";
 import { listen, type HttpServer } from "../../src/http/server.ts";
 import { createBackgroundJobs } from "../../src/inbox/background-jobs.ts";
+import { createCounters } from "../../src/metrics/counters.ts";
 import { createReceiver, openFolder, requestTo, type Receiver } from "../../src/testing/open-inbox.ts";
 import { giveStartedDatabase } from "./started-database.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
@@ -108,6 +110,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   let inbox: Inbox;
   let receiver: Receiver;
   const refused = createRefusedRing();
+  const counters = createCounters(HANDLER_TIMES_US);
   let services: Services;
   let admin: AdminApps;
   let outbox: Outbox | undefined;
@@ -137,6 +140,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
         log: logger,
         onFatal,
         onMessages: (names) => outbox?.onMessages(names),
+        counters,
         ...options.open,
         ...extra,
       },
@@ -165,6 +169,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
         reader,
         jobs,
         refused,
+        measured: { counters, depth: () => queue.depth },
         recentMatches: () => matched?.recent() ?? [],
         record: async (entries) => void (await queue.write({ kind: "record", entries })),
         clock,
@@ -179,11 +184,18 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       await jobs.resume();
     }
     const { signal: stop } = new AbortController();
-    outbox = createOutbox({ log: logger, clock, stop });
+    outbox = createOutbox({ log: logger, clock, stop, counters });
     if (options.sendsOn === true) await outbox.start(services, inbox);
     const { bodies, terminal } = options;
     const isRefusing = (name: string): boolean => pausing.isRefusing(name);
-    receiver = createReceiver(inbox, { ...own, bodies, terminal, onAccepted: matched?.note, isRefusing });
+    receiver = createReceiver(inbox, {
+      ...own,
+      bodies,
+      terminal,
+      counters,
+      onAccepted: matched?.note,
+      isRefusing,
+    });
     closed = undefined;
   };
   const stop = async (waitMs: number): Promise<void> => {

@@ -12,6 +12,7 @@ import {
   type StoredMessage,
 } from "../outbox.ts";
 import { LISTED, messageLists, RARE, shown } from "./message-lists.ts";
+import { createTurn } from "./turns.ts";
 
 /** The destinations that have messages, by one look-up each: DISTINCT would read the whole index. */
 const DESTINATIONS = `
@@ -26,7 +27,7 @@ const DESTINATIONS = `
  * What is read of messages. As plain SQL, because some statements name their index: SQLite uses a partial index only
  * if it sees that the condition implies it.
  */
-export function messageReads(connection: Database): OutboxReader {
+export function messageReads(connection: Database, isClosed: () => boolean): OutboxReader {
   // Prepared on first use. bun:sqlite keeps them by their text.
   const due = () =>
     connection.query<{ row: number; nextAt: number }, [string, number, number]>(
@@ -121,7 +122,7 @@ export function messageReads(connection: Database): OutboxReader {
         )
         .all(source, eventId, limit)
         .map(detailOf),
-    depths: (cap) => depthsOf(connection, cap),
+    depths: (cap) => depthsOf(connection, cap, isClosed),
     paused: () =>
       connection
         .query<{ destination: string; reason: string | null; since: number }, []>(
@@ -184,8 +185,13 @@ function shownOf({ ownHeaders, ownBody }: OwnRow): StoredMessage["enqueued"] {
   }
 }
 
-/** Counts from the indexes, without reading a row. */
-function depthsOf(connection: Database, cap: number): DestinationDepth[] {
+/** Counts from the indexes, without reading a row, and one destination and state at a time. */
+async function depthsOf(
+  connection: Database,
+  cap: number,
+  isClosed: () => boolean,
+): Promise<DestinationDepth[]> {
+  const turn = createTurn();
   const names = connection
     .query(DESTINATIONS)
     .values()
@@ -201,22 +207,25 @@ function depthsOf(connection: Database, cap: number): DestinationDepth[] {
        where state = ?2 and destination = ?1 and state in ('sending', 'dead', 'discarded') order by id limit ?3)`,
   );
   const written = connection.query("select created_at from hookonce_messages where id = ?1");
-  return names.flatMap((destination) => {
-    const found = [{ state: "waiting" as MessageState, ...waiting.get(destination, cap + 1) }];
-    const counts = found.map(({ state, count = 0, oldestAt }) => ({ state, count, oldestAt: oldestAt ?? 0 }));
+  const depths: DestinationDepth[] = [];
+  const add = (destination: string, state: MessageState, count: number, oldestAt: number): void => {
+    if (count === 0) return;
+    depths.push({ destination, state, oldestAt, count: Math.min(count, cap), capped: count > cap });
+  };
+  for (const destination of names) {
+    const { count, oldestAt } = waiting.get(destination, cap + 1) ?? { count: 0, oldestAt: null };
+    add(destination, "waiting", count, oldestAt ?? 0);
     for (const state of RARE) {
-      const { count = 0, oldest = null } = rare.get(destination, state, cap + 1) ?? {};
-      const oldestAt = oldest === null ? 0 : (written.values(oldest)[0]?.[0] as number);
-      counts.push({ state, count, oldestAt });
+      await turn();
+      if (isClosed()) return depths;
+      const found = rare.get(destination, state, cap + 1);
+      const oldest = found?.oldest ?? null;
+      // Retention may have removed it since.
+      const [at = 0] = oldest === null ? [] : (written.values(oldest)[0] ?? []);
+      add(destination, state, found?.count ?? 0, at as number);
     }
-    return counts
-      .filter(({ count }) => count > 0)
-      .map(({ count, state, oldestAt }) => ({
-        destination,
-        state,
-        oldestAt,
-        count: Math.min(count, cap),
-        capped: count > cap,
-      }));
-  });
+    await turn();
+    if (isClosed()) return depths;
+  }
+  return depths;
 }

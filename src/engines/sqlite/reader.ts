@@ -303,7 +303,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
     ...arrivalReads(db),
     ...detailReads(db),
     ...ledgerReads(db),
-    ...messageReads(connection),
+    ...messageReads(connection, isClosed),
     ...retentionReads(connection),
     ...sourceStateReads(connection),
     close() {

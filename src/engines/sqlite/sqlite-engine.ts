@@ -47,7 +47,7 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
   const marker = markerOf(connection, options);
   const logSync =
     options.logSync === undefined ? logSyncOf(connection, createdByUs, options) : options.logSync;
-  const sync = logSync === null ? null : markedSync(logSync, marker);
+  const sync = logSync === null ? null : markedSync(logSync, marker, options.onSync);
   const durability: Durability = sync === null ? durableAtCommit : createDurability(sync);
   const checkpoint = checkpointOf(connection, createdByUs, onFatal);
   const store = createEventStore(connection);
@@ -162,23 +162,27 @@ function markerOf({ filename }: Database, { watch, onNotWatched = () => {} }: Sq
 }
 
 /** A sync that never ends is no reason to end the process, so the watchdog must know what it is. */
-function markedSync(sync: LogSync, marker: Marker): LogSync {
+function markedSync(sync: LogSync, marker: Marker, onSync: EngineOptions["onSync"] = () => {}): LogSync {
   return {
     async beside() {
+      const began = performance.now();
       marker.beginSync();
       try {
         await sync.beside();
       } finally {
         marker.endSync();
       }
+      onSync(performance.now() - began);
     },
     now() {
+      const began = performance.now();
       marker.beginSync();
       try {
         sync.now();
       } finally {
         marker.endSync();
       }
+      onSync(performance.now() - began);
     },
   };
 }

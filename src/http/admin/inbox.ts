@@ -5,6 +5,8 @@ import type { Entry, MatchedSecret } from "../../engines/records.ts";
 import type { EventSource } from "../../engines/engine.ts";
 import type { DiskUse } from "../../engines/store.ts";
 import type { BackgroundJobs } from "../../inbox/background-jobs.ts";
+import type { QueueDepth } from "../../inbox/queue.ts";
+import type { Counters } from "../../metrics/counters.ts";
 import type { OutboxView } from "../../outbox/view.ts";
 import type { Refused, RefusedRing } from "../refused.ts";
 import type { TryRequest } from "./requests.ts";
@@ -21,6 +23,8 @@ export interface AdminInbox {
   readonly destinations: readonly ConfiguredDestination[];
   /** Null if no `serve` is running. */
   readonly outbox: OutboxView | null;
+  /** Null if no `serve` is running. */
+  readonly measured: Measured | null;
   /** The file that handles a type of a source, by its stored name; null if there is none. */
   readonly handlerOf: (source: string, type: string) => string | null;
   readonly jobs: BackgroundJobs;
@@ -62,6 +66,12 @@ export interface AdminInbox {
   readonly clock: () => number;
   /** Aborted when the process stops. */
   readonly stopping: AbortSignal;
+}
+
+/** What a running `serve` counts in memory. */
+export interface Measured {
+  readonly counters: Counters;
+  readonly depth: () => QueueDepth;
 }
 
 /** A source of the config, for people. */

@@ -41,6 +41,8 @@ const SECURITY_HEADERS: Readonly<Record<string, string>> = {
 /** A login carries only a token of 43 characters. */
 const MAX_LOGIN_BYTES = 4096;
 
+const METRICS = "/metrics";
+
 /** A year, in seconds. */
 const IMMUTABLE = "public, max-age=31536000, immutable";
 
@@ -69,7 +71,8 @@ export function createListenerApp({
         if (!c.res.headers.has("cache-control")) c.res.headers.set("cache-control", "no-store");
       })
       .use(async (c, next) => {
-        access.checkHost(c.req.raw);
+        // Prometheus may know this machine by any name. Without a token, it is answered nothing.
+        if (c.req.path !== METRICS) access.checkHost(c.req.raw);
         access.checkOrigin(c.req.raw);
         await next();
       })
@@ -86,6 +89,7 @@ export function createListenerApp({
         return c.json({ status: "ended" });
       })
       .use("/api/*", authenticated, limitJson)
+      .use(METRICS, authenticated)
       .route("/", admin)
       .get("*", async (c) => {
         const all = await files();

@@ -7,6 +7,7 @@ import { createFixtureRoutes } from "./fixture-routes.ts";
 import type { AdminInbox } from "./inbox.ts";
 import { createJobRoutes } from "./job-routes.ts";
 import { createMessageRoutes } from "./message-routes.ts";
+import { createMetricsRoutes } from "./metrics-routes.ts";
 import { asRefusal, endJson, type AdminEnv } from "./routing.ts";
 import { createStatusRoutes } from "./status-routes.ts";
 import { createTokenRoutes } from "./token-routes.ts";
@@ -26,6 +27,7 @@ export function createAdminApp(inbox: AdminInbox) {
     .route("/", createTokenRoutes(inbox))
     .route("/", createFixtureRoutes(inbox))
     .route("/", createTryRoutes(inbox))
+    .route("/", createMetricsRoutes(inbox))
     .onError((thrown) => {
       const error = asRefusal(thrown);
       if (!(error instanceof HookonceError) || statuses[error.code] === undefined) inbox.onError(error);

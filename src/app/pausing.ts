@@ -47,7 +47,7 @@ export async function startPausing(
       refusing = new Set(states.filter(({ state }) => state === "refusing").map(({ name }) => name));
     for (const { name } of states.filter(({ until }) => until !== null && until <= clock())) {
       await write([{ entry: "pause over", name, at: clock() }]);
-      log.info({ source: name }, "the time of the pause is over");
+      log.info({ source: name }, "the pause is over, because its time has passed");
       return look();
     }
     for (const { name, state } of states)
@@ -59,7 +59,7 @@ export async function startPausing(
   }
 
   async function untilOpen(name: string): Promise<void> {
-    log.info({ source: name }, "the source resumes");
+    log.info({ source: name }, "held events are run");
     let failing = false;
     do {
       try {
@@ -164,8 +164,10 @@ export async function startPausing(
           : "the source is paused: its events are held",
       );
     },
-    resume: (name, { stopOnFailure = false }, actor) =>
-      change({ name, state: "open", until: null, reason: null, stopOnFailure }, "resume", actor),
+    async resume(name, { stopOnFailure = false }, actor) {
+      await change({ name, state: "open", until: null, reason: null, stopOnFailure }, "resume", actor);
+      log.info({ source: name, actor }, "the pause is over");
+    },
     isRefusing: (name) => refusing.has(name),
   };
 }

@@ -28,6 +28,7 @@ export interface JobInbox {
     | "messagesWritten"
     | "messageDetails"
     | "lastMessage"
+    | "sourceStates"
   >;
   readonly queue: Pick<Queue, "write" | "received">;
   readonly sources: ReadonlyMap<string, EventSource>;
@@ -64,8 +65,10 @@ export async function runEventJob(
   if (action === "resend") refuseUnknownDestination(inbox, request.to);
   const { progress, signal } = run;
   const sample = createSample();
+  // A job that runs events learns it from the engine, event by event.
+  const paused = new Set(dryRun ? (await inbox.reader.sourceStates()).map(({ name }) => name) : []);
   const left = await runPages(select(inbox, request, run.from), request, run, (events, limited) =>
-    runSlice(inbox, request, events, { ...run, sample, limited }),
+    runSlice(inbox, request, events, { ...run, sample, paused, limited }),
   );
   if (signal.aborted) return;
   if (left > 0) refuseUnknownSource(inbox, filter, progress);
@@ -102,8 +105,9 @@ interface SliceRun extends Pick<
   JobRun<JobPosition>,
   "id" | "progress" | "from" | "isResumed" | "onRuns" | "done" | "signal"
 > {
-  /** Of a dry run. */
+  /** Of a dry run, as the paused sources are. */
   readonly sample: ReturnType<typeof createSample>;
+  readonly paused: ReadonlySet<string>;
   readonly limited: Limited;
 }
 
@@ -114,7 +118,7 @@ async function runSlice(
   events: readonly Selected[],
   run: SliceRun,
 ): Promise<number> {
-  const { id, from, progress, sample, isResumed = false, done, signal } = run;
+  const { id, from, progress, sample, paused, isResumed = false, done, signal } = run;
   const { counted } = run.limited;
   const { action, dryRun, filter } = request;
   const isNamed = filter.ids !== undefined;
@@ -135,7 +139,7 @@ async function runSlice(
     const misfit = isNamed ? misfitOf(request, event) : undefined;
     if (misfit !== undefined) progress.leaveOut(group, event, misfit);
     else if (!isFor(request, event)) group.alreadyDone++;
-    else if (action === "apply" && event.outcome === "held") group.held++;
+    else if (needsHandler && (event.outcome === "held" || paused.has(event.source))) group.held++;
     else if (source === undefined || (handler === null && needsHandler && !sendsOn(source)))
       group.noHandler++;
     else if (stuck !== undefined && !isNamed) progress.skip(group, event, stuck.code);

@@ -5,7 +5,7 @@ import { createProgressLog, type JobProgress } from "../../src/inbox/job-progres
 import type { EventJobRequest, JobPosition } from "../../src/inbox/job-selection.ts";
 import { createQueue } from "../../src/inbox/queue.ts";
 import type { EngineHarness } from "./harness.ts";
-import { deliver, retry, shop, type Delivery, type Types } from "./jobs.ts";
+import { deliver, pause, resume, retry, runHeld, shop, type Delivery, type Types } from "./jobs.ts";
 import { openEngine, type OpenEngine } from "./open-engine.ts";
 import { corrected, none, summaryOf } from "./scenarios/scenario.ts";
 
@@ -56,6 +56,16 @@ function inboxOn(it: OpenEngine) {
       return log.progress();
     },
   };
+}
+
+function counts({ groups }: JobProgress) {
+  return groups.map(({ outcome, held, wouldRun, processed, discarded }) => ({
+    outcome,
+    held,
+    wouldRun,
+    processed,
+    discarded,
+  }));
 }
 
 /** The queue and apply on this engine. */
@@ -206,6 +216,40 @@ export function createInboxTests(name: string, harness: EngineHarness): void {
         await inbox.queue.drain();
       },
     );
+
+    test("apply and replay leave a paused source alone, a dry run says so, and discard gives up what is held", async () => {
+      await using it = await openEngine(harness);
+      const inbox = inboxOn(it);
+      await inbox.deliver(deliver("f", { fail: true }));
+      await inbox.deliver(deliver("p"));
+      await it.commit([pause()]);
+      for (const id of ["h1", "h2"]) await inbox.deliver(deliver(id));
+      inbox.replaceHandlers(corrected);
+      const nothing = { wouldRun: 0, processed: 0, discarded: 0 };
+      for (const request of [{ dryRun: true }, {}, { filter: { ids: ["f", "h1", "h2"] } }])
+        expect(counts(await inbox.run(request))).toEqual([
+          { outcome: "failed", ...nothing, held: 1 },
+          { outcome: "held", ...nothing, held: 2 },
+        ]);
+      for (const dryRun of [true, false])
+        expect(counts(await inbox.run({ action: "replay", reason: "a test", dryRun }))).toEqual([
+          { outcome: "processed", ...nothing, held: 1 },
+        ]);
+      const refused = inbox.run({ filter: { outcome: "held" } });
+      expect(await refused.catch((error: unknown) => error)).toMatchObject({ code: "not_owed" });
+      const discard = {
+        action: "discard",
+        reason: "a test",
+        filter: { outcome: "held", ids: undefined },
+      } as const;
+      expect(counts(await inbox.run(discard))).toEqual([
+        { outcome: "held", ...nothing, held: 0, discarded: 2 },
+      ]);
+      await it.commit([resume(), runHeld()]);
+      expect(counts(await inbox.run())).toEqual([{ outcome: "failed", ...nothing, held: 0, processed: 1 }]);
+      expect(summaryOf(await it.contents()).effects).toEqual(["p 1", "f 1"]);
+      await inbox.queue.drain();
+    });
 
     test("jobs for the same ids, own retries and redeliveries race to one effect of each event", async () => {
       await using it = await openEngine(harness);

@@ -15,6 +15,8 @@ export interface PausingOptions extends Pick<OpenInboxOptions, "log" | "clock"> 
 /** How many held events are run at once, so that they share a sync. */
 const PAGE = 256;
 
+const OPEN = { state: "open", until: null, reason: null, stopOnFailure: false } as const;
+
 /** How long to wait after an error, such as a full disk, in milliseconds. */
 const AFTER_ERROR_MS = 10_000;
 
@@ -50,12 +52,18 @@ export async function startPausing(
       log.info({ source: name }, "the pause is over, because its time has passed");
       return look();
     }
-    for (const { name, state } of states)
-      if (state === "resuming" && !resuming.has(name) && live().sources.has(name))
-        resuming.set(
-          name,
-          untilOpen(name).finally(() => resuming.delete(name)),
-        );
+    for (const { name, state, held } of states) {
+      if (state !== "resuming" || resuming.has(name)) continue;
+      // Of a source that is no longer in the config, nothing can run. It is open once its events are discarded.
+      if (!live().sources.has(name)) {
+        if (held === 0) await write([{ entry: "source", name, at: clock(), ...OPEN }]);
+        continue;
+      }
+      resuming.set(
+        name,
+        untilOpen(name).finally(() => resuming.delete(name)),
+      );
+    }
   }
 
   async function untilOpen(name: string): Promise<void> {
@@ -165,7 +173,7 @@ export async function startPausing(
       );
     },
     async resume(name, { stopOnFailure = false }, actor) {
-      await change({ name, state: "open", until: null, reason: null, stopOnFailure }, "resume", actor);
+      await change({ name, ...OPEN, stopOnFailure }, "resume", actor);
       log.info({ source: name, actor }, "the pause is over");
     },
     isRefusing: (name) => refusing.has(name),

@@ -198,6 +198,22 @@ describe("a resume", () => {
   });
 });
 
+test("a resuming source that is no longer in the config is open once its held events are discarded", async () => {
+  const other = `[sources.other]\nprovider = "unsigned"\nevent_id = "body:$.event_id"\ntype = "body:$.type"\n`;
+  await using inbox = await shop({ config: config() + other });
+  await inbox.pausing.pause("other", {}, "sam");
+  await inbox.deliver({ event_id: "evt_0" }, { source: "other" });
+  await inbox.restart({ config: config(), open: { acceptIdChange: true } });
+  await inbox.pausing.resume("other", {}, "sam");
+  await Bun.sleep(100);
+  expect(states(inbox)).toMatchObject([{ name: "other", state: "resuming" }]);
+  const body = JSON.stringify({ action: "discard", filter: { source: "other" }, reason: "it is gone" });
+  const headers = { "content-type": "application/json" };
+  expect((await inbox.api("/api/jobs", { method: "POST", body, headers })).status).toBe(202);
+  await until(isOpen(inbox));
+  expect(inbox.rows("select outcome from hookonce_events")).toEqual([{ outcome: "discarded" }]);
+});
+
 describe("hold_after", () => {
   test("pauses the source after so many failures in a row, and says so", async () => {
     await using inbox = await shop({ config: config("hold_after = 3") });

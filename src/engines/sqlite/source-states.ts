@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite";
+import { counted } from "../../logging/counted.ts";
 import type { EventSource, Policy, Result } from "../engine.ts";
 import type { PausedByItself, SourceEntry, SourceState } from "../source-states.ts";
 import { createHeldEvents } from "./held-events.ts";
@@ -32,7 +33,7 @@ interface Paused {
 
 export function createSourceStates(db: Database, policy: Policy): SourceStates {
   const held = createHeldEvents(db);
-  // The table is almost always empty. Then the read takes 1 µs.
+  // The table is almost always empty. Then the read takes 0.2 µs.
   const all = db.query("select name, state, until, reason, stop_on_failure from hookonce_source_states");
   const write = db.query(
     `insert into hookonce_source_states (name, state, since, until, reason, stop_on_failure)
@@ -117,7 +118,7 @@ export function createSourceStates(db: Database, policy: Policy): SourceStates {
       const count = (failures.get(name) ?? 0) + 1;
       failures.set(name, count);
       if (count >= source.holdAfter)
-        pauseByItself(name, at, `${count} failures in a row (hold_after = ${source.holdAfter})`);
+        pauseByItself(name, at, `${counted(count, "failure")} in a row (hold_after = ${source.holdAfter})`);
     },
   };
 }

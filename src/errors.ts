@@ -75,6 +75,8 @@ export type ErrorCode =
   | "stored_event_unreadable"
   // Retention has removed the payload of the event.
   | "payload_removed"
+  // Values of the event were replaced, so it cannot be run or sent again.
+  | "event_redacted"
   // A start is refused.
   | "config_invalid"
   | "handlers_invalid"

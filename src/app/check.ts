@@ -28,6 +28,7 @@ import {
   warnOfSharedOrders,
   warnOfShortRetention,
   warnOfMissingTypes,
+  warnOfRedaction,
   warnOfSharedSecrets,
   warnOfUnusedLimits,
   warnOfWeakSignatures,
@@ -157,6 +158,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     ...warnOfPlaceholders(configured),
     ...warnOfWeakSignatures(configured),
     ...warnOfUnusedLimits(configured),
+    ...warnOfRedaction(configured),
     ...warnOfOpenWindows(configured),
     ...(config === null ? [] : warnOfShortRetention(config.retention, read?.retentionLine, sources)),
   ];

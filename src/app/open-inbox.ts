@@ -138,6 +138,7 @@ async function engineStep(options: OpenInboxOptions, live: Live) {
           "a handler's promise was rejected after the handler had failed",
         ),
       enqueueProblem: (destination) => enqueueProblem()(destination),
+      redactionOf: (source) => live().sources.get(source)?.redaction,
       onMessages: options.onMessages,
       watch: options.watch,
       onNotWatched: (reason) =>

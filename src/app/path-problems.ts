@@ -5,6 +5,7 @@ import { compileBatch } from "../providers/body/batch.ts";
 import { headerOf, parameterOf, parseValuePath } from "../providers/body/path.ts";
 import { compileSelector } from "../providers/body/selector.ts";
 import { compilePlace } from "../providers/handshake.ts";
+import { checkRedactPath } from "../providers/redact.ts";
 
 /**
  * Returns the paths that cannot be read, by source, each with its line. Reads the sources as they are
@@ -42,6 +43,7 @@ function pathsIn(source: Readonly<Record<string, unknown>>): Checked[] {
           ]),
         ),
       ),
+    ...textsOf(source["redact"]).map((path): Checked => [["redact"], () => checkRedactPath(path)]),
     ...textsOf(batch).map((path): Checked => [["batch"], () => compileBatch([path])]),
     ...textsOf(secretIn)
       .filter((path) => path !== "basic")

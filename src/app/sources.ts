@@ -108,6 +108,7 @@ export function settingsOf(
     dedupWindow: source.dedup_window,
     newestWins: source.newest_wins,
     forward: source.forward,
+    redact: source.redact,
     testEvents: source.test_events,
     retryFor: source.retry_for,
     holdAfter: source.hold_after,

@@ -210,6 +210,14 @@ const sourceFields = {
   /** What to do with test events. */
   test_events: () => z.optional(z.enum(["accept", "ignore", "refuse"])),
   same_body: () => z.optional(z.literal("duplicate")),
+  /** What is replaced in a stored payload once it is not needed any more. */
+  redact: () =>
+    z.optional(
+      listOf(path(), {
+        error: () =>
+          'is not a list of paths: write it as in redact = ["body:$.customer.email", "header:x-name"]',
+      }),
+    ),
   renamed_from: () => z.optional(z.string()),
   /** The destinations that its events are sent on to. */
   forward: () => z.optional(forwards()),

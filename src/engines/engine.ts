@@ -1,6 +1,7 @@
 import type { HookonceError, Problem } from "../errors.ts";
 import type { Event, Outcome, Reply } from "../event.ts";
 import type { Place } from "../providers/newest.ts";
+import type { Redaction } from "../providers/redact.ts";
 import type { HandlerOutput } from "./handler-output.ts";
 import type { EventSource, HandlerInput, Job, JobResult, Result } from "./job.ts";
 import type { Newest, PlacedRun, Verdict } from "./order.ts";
@@ -86,6 +87,8 @@ export interface EngineOptions {
    * Why nothing can be enqueued to a destination. Undefined if it can. By default there is no destination.
    */
   readonly enqueueProblem?: ((destination: string) => HookonceError | undefined) | undefined;
+  /** How the values are replaced that a source's `redact` names. Undefined if it names none. */
+  readonly redactionOf?: ((source: string) => Redaction | undefined) | undefined;
   /** Called with destinations for which messages have become durable. */
   readonly onMessages?: ((destinations: ReadonlySet<string>) => void) | undefined;
 }

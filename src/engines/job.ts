@@ -182,6 +182,8 @@ export type ResultOf<J extends Job> = J extends { readonly kind: "import" }
 export interface ChangedMessage {
   /** False if it was not in a state in which it can be sent again or discarded. */
   readonly changed: boolean;
+  /** Values of its event were replaced, so it is not sent again. */
+  readonly isRedacted?: boolean | undefined;
   /** Null if it does not exist any more. */
   readonly state: MessageState | null;
 }

@@ -61,6 +61,8 @@ export interface Marker {
   /** Between these two the process waits for the disk. */
   beginSync(): void;
   endSync(): void;
+  /** Overwrites what was marked last. Call it between two runs. */
+  blank(): void;
   /** Empties the file and removes it. */
   close(): void;
 }
@@ -71,6 +73,7 @@ export const noMarker: Marker = {
   end: () => {},
   beginSync: () => {},
   endSync: () => {},
+  blank: () => {},
   close: () => {},
 };
 
@@ -104,6 +107,9 @@ export function openMarker(path: string): Marker | { readonly reason: string } {
   const receivedAt = new DataView(bytes.buffer, bytes.byteOffset);
   let runs = 0;
   let syncs = 0;
+  /** How far what was marked reaches since it was overwritten, from the headers and from the body on. */
+  let headersEnd = HEADERS;
+  let bodyEnd = BODY;
   bytes.write(crypto.randomUUID(), PROCESS_ID);
   words[WORD.magic] = MAGIC;
   return {
@@ -112,6 +118,8 @@ export function openMarker(path: string): Marker | { readonly reason: string } {
       words[WORD.name] = bytes.write(name, NAME, HEADERS - NAME);
       words[WORD.headers] = writeText(bytes, headersJson, HEADERS, BODY);
       words[WORD.body] = writeBody(bytes, body);
+      headersEnd = Math.max(headersEnd, HEADERS + (words[WORD.headers] ?? 0));
+      bodyEnd = Math.max(bodyEnd, BODY + (words[WORD.body] ?? 0));
       words[WORD.flags] = typeof body === "string" ? IS_ELEMENT : 0;
       receivedAt.setFloat64(RECEIVED_AT, at, true);
       words[WORD.run] = ++runs;
@@ -121,6 +129,12 @@ export function openMarker(path: string): Marker | { readonly reason: string } {
     end: () => void Atomics.store(words, WORD.state, 0),
     beginSync: () => void Atomics.store(words, WORD.syncing, ++syncs),
     endSync: () => void Atomics.store(words, WORD.syncing, 0),
+    blank() {
+      bytes.fill(0, NAME, headersEnd);
+      bytes.fill(0, BODY, bodyEnd);
+      headersEnd = HEADERS;
+      bodyEnd = BODY;
+    },
     close() {
       bytes.fill(0);
       rmSync(path, { force: true });

@@ -34,6 +34,7 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   nothing_to_try: 404,
   event_not_stored: 404,
   payload_removed: 404,
+  event_redacted: 409,
   ambiguous_event: 409,
   ambiguous_message: 409,
   message_settled: 409,

@@ -2,6 +2,7 @@ import type { MessageState } from "../engines/outbox.ts";
 import { QUARANTINE_CODES, type FoundEvent } from "../engines/reader.ts";
 import type { ChangedTable } from "../engines/trial.ts";
 import type { ChangedMessage, Result } from "../engines/engine.ts";
+import { eventRedacted } from "../engines/event-redacted.ts";
 import { placeOf } from "../engines/error-place.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 
@@ -162,8 +163,9 @@ export function createProgressLog(before: Omit<JobProgress, "tried"> = { groups:
       else group.alreadyDone++;
     },
     /** An event was to be sent to a destination. */
-    countSent(group: JobGroup, event: Looked, { outcome }: Pick<Result, "outcome">): void {
+    countSent(group: JobGroup, event: Looked, { outcome, error }: Pick<Result, "outcome" | "error">): void {
       if (outcome === "processed") group.resent++;
+      else if (error instanceof HookonceError) leaveOut(group, event, error);
       else
         leaveOut(
           group,
@@ -175,8 +177,14 @@ export function createProgressLog(before: Omit<JobProgress, "tried"> = { groups:
         );
     },
     /** A message was to be sent again or discarded. */
-    countMessage(group: JobGroup, action: "resend" | "discard", { changed }: ChangedMessage): void {
-      if (!changed) group.alreadyDone++;
+    countMessage(
+      group: JobGroup,
+      message: Looked,
+      action: "resend" | "discard",
+      { changed, isRedacted = false }: ChangedMessage,
+    ): void {
+      if (isRedacted) leaveOut(group, message, eventRedacted(message.eventId));
+      else if (!changed) group.alreadyDone++;
       else if (action === "resend") group.resent++;
       else group.discarded++;
     },

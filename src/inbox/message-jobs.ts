@@ -87,7 +87,7 @@ async function runSlice(
         const unlessSince = isResumed ? startedAt : undefined;
         const job = { kind: "message", action, message: message.row, at: clock(), reason } as const;
         const changed = await queue.write({ ...job, unlessSince }, signal);
-        progress.countMessage(group, action, changed);
+        progress.countMessage(group, looked, action, changed);
         done.add(key);
       });
       continue;

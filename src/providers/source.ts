@@ -29,6 +29,7 @@ import { dedupWindowOf } from "./dedup-window.ts";
 import { compileForwards, type Forward, type ForwardRule } from "./forward.ts";
 import { compileNewest, type NewestRule, type PlaceOf } from "./newest.ts";
 import { canonical, compileSelector, inWords, type Selector } from "./body/selector.ts";
+import { createRedaction, type Redaction } from "./redact.ts";
 import { kindOf, type Scheme } from "./schemes.ts";
 import { coversUrl, refusalWith, secretOf, signsInBody } from "./verifier.ts";
 
@@ -58,6 +59,8 @@ export interface SourceSettings {
   readonly dedupWindow?: number | undefined;
   readonly newestWins?: readonly NewestRule[] | undefined;
   readonly forward?: readonly ForwardRule[] | undefined;
+  /** Paths of values that are replaced once they are not needed any more. */
+  readonly redact?: readonly string[] | undefined;
   /** In milliseconds. */
   readonly retryFor?: number | undefined;
   readonly holdAfter?: number | undefined;
@@ -149,6 +152,8 @@ export interface Source extends StoredReads {
   readonly keepQuery: ((delivery: Delivery) => Delivery) | undefined;
   /** Replaces secrets in the body, before it is stored or passed on. Undefined if there can be none. */
   readonly redactBody: ((delivery: Delivery) => Delivery) | undefined;
+  /** Replaces the values that `redact` names in what is stored. Undefined if it names none. */
+  readonly redaction: Redaction | undefined;
   /** The headers as they may be stored: names in lower case, secrets replaced. */
   readonly keepableHeaders: (headers: Headers) => Headers;
   /** The same with what the doctor needs. They are kept only in memory. */
@@ -254,6 +259,7 @@ export function createSource(settings: SourceSettings, clock: Clock, fetch: Fetc
     keepQuery: createQueryKeeping(parameters, createUrlRedaction(scheme, secrets)),
     redactBody:
       kind.proof === "secret-sent" ? createBodyRedaction(secrets, provider.formField, maxBody) : undefined,
+    redaction: createRedaction(settings, parse, split),
     keepableHeaders: createHeaderRedaction(provider, scheme, secrets),
     headersForDoctor: createRefusedHeaderRedaction(provider, scheme, hidden),
     urlForDoctor: createRefusedUrlRedaction(scheme, hidden, tokenParametersOf(provider)),

@@ -55,6 +55,16 @@ describe("a mistake in the config is reported with its line, its field and the r
         ],
       },
       {
+        name: "redact that is not a list",
+        toml: `version = 1\n${SOURCE}redact = "body:$.email"\n`,
+        problems: [
+          [
+            4,
+            'sources.default.redact is not a list of paths: write it as in redact = ["body:$.customer.email", "header:x-name"]',
+          ],
+        ],
+      },
+      {
         name: "a mistyped key of a source",
         toml: `version = 1\n${SOURCE}event_ids = "body:$.id"\n`,
         problems: [[4, "sources.default.event_ids is not a key; did you mean event_id?"]],

@@ -1,4 +1,5 @@
 import type { EventSource, HandlerInput, Handlers, Job, LoadedHandler, Policy, Result } from "../engine.ts";
+import { eventRedacted } from "../event-redacted.ts";
 import { SETTLED, type OpenFailure } from "./event-rows.ts";
 import { codeOf, type EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
@@ -104,6 +105,7 @@ export function createApplies(
       }
       if (isSkipped(job, failure, handler)) return { ...said, ...quarantined(failure, handler) };
       if (input === undefined || judged === undefined) throw notRunnable(store, known, job);
+      if (store.isRedacted(known.id)) throw eventRedacted(eventId);
       if ("fail" in judged) throw judged.fail;
       const destinations = runs.destinationsOf(source, input);
       if (handler === null && destinations.length === 0) {

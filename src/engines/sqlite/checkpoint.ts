@@ -21,6 +21,12 @@ const FEW_PAGES = 600;
 const MOST_LOG_PAGES = 20_000;
 
 /**
+ * Once bytes in the database were rewritten, the log still has what they were. It is emptied after this time, in
+ * milliseconds, and not at once: on a busy server each delivered message may rewrite some.
+ */
+const EMPTY_AFTER_MS = 60_000;
+
+/**
  * Moves the write-ahead log into the database from time to time. SQLite could do this itself after a commit,
  * but it ignores errors: on a failing disk the log would grow without bound and without a message. It would
  * also block every delivery: for a tenth of the time if ids grow with time, for a third if they are random.
@@ -31,6 +37,8 @@ export interface Checkpoint {
   due(): boolean;
   /** The next run moves the log, however short it is. Only that makes the file shorter if it has fewer pages. */
   want(): void;
+  /** The log is emptied within a minute or two, as soon as no reader needs it. */
+  wantEmpty(): void;
   /**
    * Starts a pass in the thread or moves the rest of the log here, as far as readers allow. Committed data
    * stays committed whatever happens.
@@ -50,10 +58,15 @@ export interface Checkpoint {
 }
 
 /** @param onFatal is called if this process can no longer trust the database and the thread finds out */
-export function createCheckpoint(db: Database, onFatal: (error: unknown) => void): Checkpoint {
+export function createCheckpoint(
+  db: Database,
+  onFatal: (error: unknown) => void,
+  emptyAfterMs = EMPTY_AFTER_MS,
+): Checkpoint {
   // Rows of [busy, pages in the log, pages moved], https://sqlite.org/pragma.html#pragma_wal_checkpoint
   const look = db.query("pragma wal_checkpoint(noop)");
   const move = db.query("pragma wal_checkpoint(passive)");
+  const empty = db.query("pragma wal_checkpoint(truncate)");
   const thread = createCheckpointThread(db.filename, onFatal);
   // A page of the log has a header of 24 bytes: https://sqlite.org/fileformat2.html#walformat
   const frame = (readPragma(db, "page_size") as number) + 24;
@@ -65,6 +78,10 @@ export function createCheckpoint(db: Database, onFatal: (error: unknown) => void
   /** Whether the last run was a pass in the thread, which leaves few pages. */
   let passed = false;
   let wanted = false;
+  /** When the log is to be emptied, on the monotonic clock. */
+  let emptyAt: number | undefined;
+
+  const isEmptyingDue = (): boolean => emptyAt !== undefined && performance.now() >= emptyAt;
 
   function measure(): { log: number; rest: number } {
     const [, log, moved] = look.values()[0] as [number, number, number];
@@ -82,20 +99,40 @@ export function createCheckpoint(db: Database, onFatal: (error: unknown) => void
     }
   }
 
+  function emptyHere(): void {
+    passed = false;
+    emptyAt = performance.now() + emptyAfterMs;
+    try {
+      const [busy] = empty.values()[0] as [number];
+      if (busy === 0) emptyAt = undefined;
+    } catch (error) {
+      if (troubleOf(error) === "fatal") throw error;
+    }
+  }
+
   return {
     due() {
       if (thread.busy) return false;
       const { log, rest } = measure();
       if (log < seen) seen = 0;
       if (wanted && rest > 0) return true;
+      if (isEmptyingDue()) return true;
       if (passed && log >= LOG_PAGES) return rest > 0;
       return Math.min(rest, log - seen) >= PASS_PAGES;
     },
     want() {
       wanted = true;
     },
+    wantEmpty() {
+      emptyAt ??= performance.now() + emptyAfterMs;
+    },
     run() {
       const { log, rest } = measure();
+      // The thread moves most of it first, if there is much.
+      if (isEmptyingDue() && (passed || rest <= FEW_PAGES)) {
+        emptyHere();
+        return;
+      }
       wanted = false;
       seen = log;
       const few = rest <= FEW_PAGES || log >= MOST_LOG_PAGES;

@@ -97,6 +97,9 @@ export const SQL = {
   findBody: `
     select headers, bytes, (select element from hookonce_results where event = ?1) from hookonce_bodies
     where id = (select body from hookonce_results where event = ?1)`,
+  isRedacted: `
+    select redacted is not null from hookonce_bodies
+    where id = (select body from hookonce_results where event = ?1)`,
   markElement: `update hookonce_results set element = 1 where event = ?1`,
   countDelivery: `
     update hookonce_events

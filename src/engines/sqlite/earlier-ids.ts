@@ -1,6 +1,9 @@
 import type { Headers } from "../../event.ts";
 import type { Incoming, Policy } from "../engine.ts";
+import { ownBytes } from "./event-bytes.ts";
+import type { RecordedEvent } from "./event-rows.ts";
 import type { EventStore } from "./event-store.ts";
+import type { Redactions } from "./redactions.ts";
 
 /**
  * Gives an event the id under which it is recorded or has failed, if that is one of its earlier ids.
@@ -9,13 +12,28 @@ import type { EventStore } from "./event-store.ts";
  * one is this one. That is exact however old the record is, and needs neither the time of the upgrade nor a
  * window. Only if no body is stored, the policy decides by the type and the time.
  */
-export function createEarlierIds(store: EventStore, policy: Policy): (incoming: Incoming) => Incoming {
-  function isRecorded({ source, input }: Incoming, earlierId: string): boolean {
+export function createEarlierIds(
+  store: EventStore,
+  policy: Policy,
+  redactions: Pick<Redactions, "redacted">,
+): (incoming: Incoming) => Incoming {
+  function isRecorded(incoming: Incoming, earlierId: string): boolean {
+    const { source, input } = incoming;
     const event = store.find(source, earlierId);
     const stored = event === undefined ? store.findFailure(source, earlierId) : store.bodyOf(event.id);
     if (stored === undefined) return event !== undefined && policy.isLikelyRetry(source, event, input);
     const headers = JSON.parse(stored.headersJson) as Headers;
-    return source.carries({ headers, body: stored.body }, input.id);
+    if (source.carries({ headers, body: stored.body }, input.id)) return true;
+    return event !== undefined && store.isRedacted(event.id) && wasLikely(incoming, event);
+  }
+
+  /** The id of an event may be made of values that were replaced in what is stored of it. */
+  function wasLikely(incoming: Incoming, event: RecordedEvent): boolean {
+    const { source, input } = incoming;
+    if ([input.body, ownBytes(incoming)].some((bytes) => store.sameBytes(event.id, bytes))) return true;
+    const redacted = redactions.redacted(incoming);
+    if (redacted === undefined || source.carries(redacted, input.id)) return false;
+    return policy.isLikelyRetry(source, event, input);
   }
 
   return (incoming) => {

@@ -6,12 +6,18 @@ import { createMessageEntries } from "./message-entries.ts";
 import type { Outbox } from "./outbox.ts";
 import { createRollupSums } from "./rollup-sums.ts";
 import { MINUTE_MS } from "./rollup-writes.ts";
+import type { SettledEvents } from "./settled-events.ts";
 import type { SourceStates } from "./source-states.ts";
 
 /** Writes what is recorded beside the events. The caller has a transaction open. */
-export function createEntries(db: Database, outbox: Outbox, states: SourceStates): (entry: Entry) => void {
+export function createEntries(
+  db: Database,
+  outbox: Outbox,
+  states: SourceStates,
+  settled: SettledEvents,
+): (entry: Entry) => void {
   const addUpRollups = createRollupSums(db);
-  const recordMessage = createMessageEntries(db, outbox);
+  const recordMessage = createMessageEntries(db, outbox, settled);
   return (entry) => {
     switch (entry.entry) {
       case "token": {

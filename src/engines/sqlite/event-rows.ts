@@ -20,6 +20,23 @@ export interface RecordedEvent {
   readonly receivedAt: number;
 }
 
+/** The body that an event is run with. */
+export interface StoredBody {
+  readonly headersJson: string;
+  readonly body: Uint8Array;
+  /** Whether the body is the event's own part of a batch. */
+  readonly element: boolean;
+}
+
+/** What is kept of a run that failed. */
+export interface FailedRun extends StoredBody {
+  readonly source: string;
+  readonly eventId: string;
+  readonly type: string;
+  /** Unix milliseconds. */
+  readonly receivedAt: number;
+}
+
 /** An event whose handler failed, and which has not been applied since. */
 export interface OpenFailure {
   readonly type: string;

@@ -6,29 +6,19 @@ import { stackWithPlace } from "../error-place.ts";
 import type { RecordedOutcome } from "../reader.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
 import { ownBytes, sha256 } from "./event-bytes.ts";
-import { openFailure, recorded, type OpenFailure, type RecordedEvent } from "./event-rows.ts";
+import {
+  openFailure,
+  recorded,
+  type FailedRun,
+  type OpenFailure,
+  type RecordedEvent,
+  type StoredBody,
+} from "./event-rows.ts";
 
 type SourceName = Pick<EventSource, "name">;
 type OtherOutcome = Exclude<RecordedOutcome, "processed" | "imported">;
 /** Null if none ran. */
 type FailedHandler = Pick<LoadedHandler, "file" | "hash"> | null;
-
-/** The body that an event is run with. */
-interface StoredBody {
-  readonly headersJson: string;
-  readonly body: Uint8Array;
-  /** Whether the body is the event's own part of a batch. */
-  readonly element: boolean;
-}
-
-/** What is kept of a run that failed. */
-export interface FailedRun extends StoredBody {
-  readonly source: string;
-  readonly eventId: string;
-  readonly type: string;
-  /** Unix milliseconds. */
-  readonly receivedAt: number;
-}
 
 /** What a handler's run changed and returned. */
 export interface Run {
@@ -190,6 +180,12 @@ export function createEventStore(db: Database) {
       sql.insertResult.run(event, row, rowsChanged, durationUs, replyJson(reply), handlerHash);
       if (element) sql.markElement.run(event);
     },
+
+    /** The body of an event is its own part of a batch. */
+    markElement: (event: number): void => sql.markElement.run(event),
+
+    /** Whether values in the body of an event were replaced. */
+    isRedacted: (event: number): boolean => sql.isRedacted.row(event)?.[0] === 1,
 
     insertResult(event: number, body: number, { rowsChanged, durationUs, reply, handlerHash }: Run): void {
       sql.insertResult.run(event, body, rowsChanged, durationUs, replyJson(reply), handlerHash);

@@ -4,6 +4,7 @@ import { SETTLED } from "./event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { nothing } from "./results.ts";
+import type { SettledEvents } from "./settled-events.ts";
 
 /** How many rows go into a statement: 7 µs for each. With one row it is 10 µs, with rows as JSON 8.5 µs. */
 const ROWS = 100;
@@ -55,7 +56,12 @@ const MAX_COPIED = 1024 * 1024;
  * Records events as applied elsewhere, in the transaction that the caller has open. What was owed here keeps
  * its body, its deliveries, its type and its time.
  */
-export function createImports(db: Database, store: EventStore, interrupted: InterruptedRuns) {
+export function createImports(
+  db: Database,
+  store: EventStore,
+  interrupted: InterruptedRuns,
+  settled: SettledEvents,
+) {
   /** @returns how many were new */
   function insert(source: EventSource, events: readonly ImportedEvent[]): number {
     let fresh = 0;
@@ -76,6 +82,7 @@ export function createImports(db: Database, store: EventStore, interrupted: Inte
     const ids = JSON.stringify(found.map(([id]) => id));
     db.query(KEEP_FIRST_DELIVERIES).run(ids);
     db.query(CLOSE_OWED).run(ids);
+    for (const [id] of found) settled.note(source.name, Number(id));
     db.query(KEEP_SETTLED).run(ids, now);
     return found.map(([, eventId]) => String(eventId));
   }
@@ -92,6 +99,7 @@ export function createImports(db: Database, store: EventStore, interrupted: Inte
       const id = JSON.stringify([known.id]);
       db.query(KEEP_FIRST_DELIVERIES).run(id);
       db.query(CLOSE_OWED).run(id);
+      settled.note(source.name, known.id);
     }
     store.settleFailure(source, eventId, now);
     store.keepDelivery(source, eventId, SETTLED, now, "imported", false);

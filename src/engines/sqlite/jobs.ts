@@ -1,7 +1,5 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf } from "../../errors.ts";
-import type { Headers } from "../../event.ts";
-import { isMultipart } from "../../providers/body/multipart.ts";
 import type { Handlers, Incoming, Job, JobResult, Policy, Result, RunNote } from "../engine.ts";
 import { sourcePaused, type PausedByItself } from "../source-states.ts";
 import { withReceipt, type RecordedEvent } from "./event-rows.ts";
@@ -20,6 +18,9 @@ import type { Outbox } from "./outbox.ts";
 import { createPositions } from "./positions.ts";
 import { NOT_SENT_ON, nothing, quarantined, resultOf, skippedOf, withoutItsHandler } from "./results.ts";
 import { createResumes } from "./resume-jobs.ts";
+import { nothingRedacted, type Redactions } from "./redactions.ts";
+import { createSettledEvents, noting } from "./settled-events.ts";
+import { createComparison } from "./compare-bodies.ts";
 import { createSameBody } from "./same-body.ts";
 import { createSourceStates } from "./source-states.ts";
 
@@ -51,25 +52,36 @@ type Resume = Extract<Job, { kind: "resume" }>;
 
 export function createJobs(
   db: Database,
-  store: EventStore,
+  plainStore: EventStore,
   policy: Policy,
   runs: HandlerRuns,
   interrupted: InterruptedRuns,
   outbox: Outbox,
+  redactions: Redactions = nothingRedacted,
   states = createSourceStates(db, policy),
 ): Jobs {
+  const settled = createSettledEvents();
+  const store = noting(plainStore, settled);
+  const isUnchanged = createComparison(store);
   const eras = createEras(db);
-  const underItsId = createEarlierIds(store, policy);
+  const underItsId = createEarlierIds(store, policy, redactions);
   const positions = createPositions(db, policy);
   const decideNew = createNewEvents(policy, positions, runs, states);
   const sameBody = createSameBody(db, store, interrupted);
   const applies = createApplies(store, sameBody, positions, policy, runs, interrupted, states);
   const answerFailed = createFailedAnswers(db, store, sameBody, policy, applies);
   const resumes = createResumes(store, createHeldEvents(db), states, policy, applies);
-  const others = createOtherJobs(db, store, positions, runs, interrupted, outbox, states);
+  const others = createOtherJobs(db, store, positions, runs, interrupted, outbox, states, settled);
   const { replay, discard, importEvents, record, forward, changeMessage, retain } = others;
 
   function run(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult {
+    settled.take(); // drop those of a job that was undone
+    const result = perform(job, handlers, bodies);
+    for (const { source, event } of settled.take()) redactions.settle(source, event);
+    return result;
+  }
+
+  function perform(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult {
     switch (job.kind) {
       case "delivery":
         return delivered(job, deliver(prepared(job.event), handlers, bodies));
@@ -152,7 +164,11 @@ export function createJobs(
       positions.move(source, input.id, place);
     }
     // Of an ignored event, only the id, type and time are kept.
-    if (outcome !== "ignored") store.insertResult(id, bodyOf(incoming, bodies, id), ran);
+    if (outcome !== "ignored") {
+      const redacted = redactions.storeNew(incoming, id, outcome);
+      store.insertResult(id, redacted?.row ?? bodyOf(incoming, bodies, id), ran);
+      if (redacted?.isElement === true) store.markElement(id);
+    }
     if ("stale" in decided) {
       store.giveReason(id, decided.stale);
       interrupted.settle(source, input.id);
@@ -190,6 +206,7 @@ export function createJobs(
     if (!policy.isOwed(source, known.outcome, handler)) {
       const outcome = policy.repeatedAs(known.outcome);
       store.countDelivery(known, incoming, outcome, changedBody);
+      if (changedBody) redactions.settleChanged(source.name, known.id);
       if (known.eventId !== input.id) sameBody.close(source, input.id, ownBytes(incoming), input.receivedAt);
       return { ...resultOf(nothing), ...said, outcome, reply: store.replyOf(known.id) };
     }
@@ -233,19 +250,6 @@ export function createJobs(
     store.complete(source, known, ran, input.receivedAt);
     store.settleFailure(source, known.eventId, input.receivedAt);
     return { ...resultOf(ran), ...said, outcome: "processed" };
-  }
-
-  /**
-   * A retry may carry the same event in another batch. Then only the event's own element is compared. And it may
-   * carry the same form with another boundary.
-   */
-  function isUnchanged(incoming: Incoming, known: RecordedEvent): boolean {
-    const { source, input, batch } = incoming;
-    if (store.sameBytes(known.id, input.body)) return true;
-    if (batch === undefined && !isMultipart(JSON.parse(input.headersJson) as Headers)) return false;
-    // An event that failed at first was stored with only its own bytes.
-    if (store.sameBytes(known.id, ownBytes(incoming))) return true;
-    return store.stored(source, known)?.payloadJson === input.payloadJson;
   }
 
   function bodyOf({ input, batch }: Incoming, bodies: BatchBodies, event: number): number {

@@ -4,12 +4,17 @@ import type { ChangedMessage, Job } from "../engine.ts";
 import type { MessageState } from "../outbox.ts";
 import type { MessageEntry } from "../records.ts";
 import type { Outbox } from "./outbox.ts";
+import type { SettledEvents } from "./settled-events.ts";
 
 /** How many attempts of a message are kept. */
 const KEPT_ATTEMPTS = 10;
 
 /** Writes what is recorded of messages. The caller has a transaction open. */
-export function createMessageEntries(db: Database, outbox: Outbox): (entry: MessageEntry) => void {
+export function createMessageEntries(
+  db: Database,
+  outbox: Outbox,
+  settled: SettledEvents,
+): (entry: MessageEntry) => void {
   // A command counts as an attempt when it starts, so that its number is right after a crash.
   const count = db.query(
     `update hookonce_messages
@@ -19,7 +24,7 @@ export function createMessageEntries(db: Database, outbox: Outbox): (entry: Mess
     `update hookonce_messages
      set state = iif(state = 'discarded', state, ?2), next_at = coalesce(?3, next_at), tries = tries + ?4,
        settled_at = iif(state = 'discarded', settled_at, ?5), last_status = ?6, last_error = ?7, run = null
-     where id = ?1`,
+     where id = ?1 returning event, source`,
   );
   const keep = db.query(
     `insert into hookonce_attempts (message, number, at, ms, status, error, answer)
@@ -43,7 +48,7 @@ export function createMessageEntries(db: Database, outbox: Outbox): (entry: Mess
         const nextAt = "nextAt" in next ? next.nextAt : null;
         const settledAt = nextAt === null ? at + ms : null;
         const tried = next.state === "interrupted" ? 0 : 1;
-        settle.run(message, next.state, nextAt, tried, settledAt, status, error);
+        noteEvent(settle.values(message, next.state, nextAt, tried, settledAt, status, error), settled);
         keep.run(message, number, at, ms, status, error, answer);
         if (number > KEPT_ATTEMPTS) drop.run(message, number - KEPT_ATTEMPTS);
         return;
@@ -67,27 +72,42 @@ export function createMessageEntries(db: Database, outbox: Outbox): (entry: Mess
   };
 }
 
+/** Of a message that sends its event. What a handler has enqueued has its own body. */
+export const IS_REDACTED = `(hookonce_messages.body is null and exists (
+  select 1 from hookonce_bodies
+  where id = (select body from hookonce_results where event = hookonce_messages.event) and redacted is not null))`;
+
+/** A message of an event may be the last one that needed its body. Another process may have enqueued it for none. */
+export function noteEvent(rows: readonly unknown[][], { note }: SettledEvents): void {
+  for (const [event, source] of rows) if (typeof event === "number") note(String(source), event);
+}
+
 type MessageJob = Extract<Job, { kind: "message" }>;
 
 /** Sends a message again, or gives up on it. */
-export function createMessageChanges(db: Database): (job: MessageJob) => ChangedMessage {
+export function createMessageChanges(
+  db: Database,
+  settled: SettledEvents,
+): (job: MessageJob) => ChangedMessage {
+  // What would be sent is not there any more once values of the event were replaced.
+  const resend = db.query(
+    `update hookonce_messages
+     set state = 'waiting', next_at = ?2, since = ?2, tries = 0, settled_at = null, reason = null
+     where id = ?1 and state <> 'sending' and since < ?3 and not ${IS_REDACTED} returning event, source`,
+  );
+  const discard = db.query(
+    `update hookonce_messages set state = 'discarded', settled_at = ?2, reason = ?3
+     where id = ?1 and state in ('waiting', 'interrupted', 'dead') returning event, source`,
+  );
+  const redacted = db.query(`select ${IS_REDACTED} from hookonce_messages where id = ?`);
   return ({ action, message, at, reason, unlessSince }) => {
-    const { changes } =
+    const changed =
       action === "resend"
-        ? db
-            .query(
-              `update hookonce_messages
-               set state = 'waiting', next_at = ?2, since = ?2, tries = 0, settled_at = null, reason = null
-               where id = ?1 and state <> 'sending' and since < ?3`,
-            )
-            .run(message, at, unlessSince ?? Number.MAX_SAFE_INTEGER)
-        : db
-            .query(
-              `update hookonce_messages set state = 'discarded', settled_at = ?2, reason = ?3
-               where id = ?1 and state in ('waiting', 'interrupted', 'dead')`,
-            )
-            .run(message, at, reason ?? null);
+        ? resend.values(message, at, unlessSince ?? Number.MAX_SAFE_INTEGER)
+        : discard.values(message, at, reason ?? null);
+    noteEvent(changed, settled);
     const state = db.query("select state from hookonce_messages where id = ?").values(message)[0]?.[0];
-    return { changed: changes > 0, state: (state ?? null) as MessageState | null };
+    const isRedacted = changed.length === 0 && action === "resend" && redacted.values(message)[0]?.[0] === 1;
+    return { changed: changed.length > 0, isRedacted, state: (state ?? null) as MessageState | null };
   };
 }

@@ -10,6 +10,7 @@ import type {
   Result,
 } from "../engine.ts";
 import type { Entry } from "../records.ts";
+import { eventRedacted } from "../event-redacted.ts";
 import type { Retained, RetentionJob } from "../retention.ts";
 import { createEntries } from "./entries.ts";
 import { SETTLED } from "./event-rows.ts";
@@ -22,6 +23,7 @@ import type { Outbox } from "./outbox.ts";
 import type { Positions } from "./positions.ts";
 import { notRunnable, nothing, resultOf } from "./results.ts";
 import { createRetention } from "./retention.ts";
+import type { SettledEvents } from "./settled-events.ts";
 import type { SourceStates } from "./source-states.ts";
 
 type Replay = Extract<Job, { kind: "replay" }>;
@@ -48,6 +50,7 @@ export function createOtherJobs(
   interrupted: InterruptedRuns,
   outbox: Outbox,
   states: SourceStates,
+  settled: SettledEvents,
 ): OtherJobs {
   return {
     replay(job, handlers) {
@@ -70,6 +73,7 @@ export function createOtherJobs(
         );
       const input = store.stored(source, known);
       if (input === undefined) throw notRunnable(store, known, job);
+      if (store.isRedacted(known.id)) throw eventRedacted(eventId);
       const place = positions.placeToMoveTo(source, input);
       // The messages of a replay have other ids, or the receiver would take them for the first ones.
       const run = `replay ${before.replays + 1}`;
@@ -108,13 +112,14 @@ export function createOtherJobs(
       const said = { ...resultOf(nothing), eventId, type };
       const input = known === undefined ? undefined : store.stored(source, known);
       if (known === undefined || input === undefined) return { ...said, outcome: "duplicate" };
+      if (store.isRedacted(known.id)) return { ...said, outcome: "failed", error: eventRedacted(eventId) };
       outbox.write(source, input, [destination], { event: known.id, at, run: `job ${job}` }, false);
       return { ...said, outcome: "processed" };
     },
 
-    changeMessage: createMessageChanges(db),
-    importEvents: createImports(db, store, interrupted),
-    record: createEntries(db, outbox, states),
-    retain: createRetention(db, store, interrupted),
+    changeMessage: createMessageChanges(db, settled),
+    importEvents: createImports(db, store, interrupted, settled),
+    record: createEntries(db, outbox, states, settled),
+    retain: createRetention(db, store, interrupted, settled),
   };
 }

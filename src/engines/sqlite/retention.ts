@@ -3,8 +3,12 @@ import { RETENTION_STEP_MS, type Retained, type RetentionJob, type RetentionStep
 import { SETTLED, recorded, type RecordedEvent } from "./event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
+import { noteEvent } from "./message-entries.ts";
 import { readMeta, writeMeta } from "./meta.ts";
+import { eventsOf, IS_DONE, IS_UNSENT } from "./needed-bodies.ts";
 import { readPragma } from "./open.ts";
+import type { SettledEvents } from "./settled-events.ts";
+import { createStoredBytes, SIZE } from "./stored-bytes.ts";
 
 /** How many unhandled events retention has discarded, and when it did so last. JSON. */
 export const DISCARDED = "discarded_by_retention";
@@ -12,26 +16,11 @@ export const DISCARDED = "discarded_by_retention";
 /** The reason of events that it has discarded. */
 export const REASON = "retention";
 
-/** Up to which row the bodies are counted in `hookonce_stored_bytes`. */
-const COUNTED = "counted_bodies";
-
 /** How many rows one query returns, so that no snapshot outlives it. */
 const PAGE = 64;
 
 /** How many free pages are returned between two looks at the clock: 45 µs each. */
 const PAGES = 16;
-
-/**
- * The events of a body. Its row has the id of the first one. Only a batch has others, and a body that an older version
- * stored.
- */
-const eventsOf = (body: string): string => `
-  select event from hookonce_results where event = ${body} and body = ${body}
-  union all
-  select event from hookonce_results indexed by hookonce_results_body where body = ${body} and body <> event`;
-
-/** Only sizes are read, not the bodies. */
-const SIZE = "octet_length(bytes) + octet_length(headers)";
 
 const FIND_BODIES = `
   select id, received_at, ${SIZE} from hookonce_bodies where id > ?1 order by id limit ${PAGE}`;
@@ -40,21 +29,13 @@ const FIND_SOURCES = `
   select id, ${SIZE}, (select source from hookonce_events where id = (${eventsOf("stored.id")} limit 1))
   from hookonce_bodies as stored where id > ?1 order by id limit ${PAGE}`;
 
-/** An event with any other outcome keeps its body: it is owed, or a later version gave it that outcome. */
-const DONE = "('processed', 'imported', 'ignored', 'stale', 'discarded')";
-
-/** A dead message can be sent again as long as it is kept. */
-const IS_UNSENT = `exists (
-  select 1 from hookonce_messages indexed by hookonce_messages_event
-  where event = events.id and state in ('waiting', 'sending', 'interrupted', 'dead'))`;
-
 const HAS_FAILED = `exists (
   select 1 from hookonce_failures as failures
   where failures.source = events.source and failures.event_id = events.event_id and settled_at is null)`;
 
 /** Whether the events of a body still need it. ?2 is 1 if unhandled events may be discarded. */
 const ASK_EVENTS = `
-  select source, max(${IS_UNSENT} or outcome not in ${DONE}
+  select source, max(${IS_UNSENT} or not ${IS_DONE}
     and not (?2 = 1 and outcome = 'unhandled' and not ${HAS_FAILED})), sum(outcome = 'unhandled'), sum(changed_bodies)
   from hookonce_events as events where id in (${eventsOf("?1")})`;
 
@@ -82,14 +63,21 @@ type Step<Remove> = Extract<RetentionStep, { readonly remove: Remove }>;
 const NOTHING: Retained = { removed: 0, bytes: 0, discarded: 0, position: 0, isEnd: false };
 
 /** One step of retention, inside the open transaction. */
-export function createRetention(db: Database, store: EventStore, interrupted: InterruptedRuns) {
+export function createRetention(
+  db: Database,
+  store: EventStore,
+  interrupted: InterruptedRuns,
+  settled: SettledEvents,
+) {
+  const storedBytes = createStoredBytes(db);
   const removeChanged = db.query(`delete from hookonce_changed_bodies where event in (${eventsOf("?1")})`);
   const removeBody = db.query("delete from hookonce_bodies where id = ?1");
+  const removeMessage = db.query("delete from hookonce_messages where id = ?1 returning event, source");
   const askEvents = db.query(ASK_EVENTS);
 
   /** Removes payloads, and counts what it has removed. */
   function createRemoval(discardAt: number | null) {
-    const counted = countedBodies();
+    const counted = storedBytes.counted();
     const freed = new Map<string, number>();
     const sum = { removed: 0, bytes: 0, discarded: 0 };
     return {
@@ -111,7 +99,7 @@ export function createRetention(db: Database, store: EventStore, interrupted: In
         sum.bytes += bytes;
       },
       end(): typeof sum {
-        addStored(freed);
+        storedBytes.add(freed);
         if (discardAt !== null && sum.discarded > 0) addDiscarded(sum.discarded, discardAt);
         return sum;
       },
@@ -170,25 +158,15 @@ export function createRetention(db: Database, store: EventStore, interrupted: In
     writeMeta(db, DISCARDED, JSON.stringify({ count: before.count + count, lastAt }));
   }
 
-  const countedBodies = (): number => Number(readMeta(db, COUNTED) ?? 0);
-
-  function addStored(sums: ReadonlyMap<string, number>): void {
-    const add = db.query(
-      `insert into hookonce_stored_bytes (source, bytes) values (?1, ?2)
-       on conflict (source) do update set bytes = bytes + excluded.bytes`,
-    );
-    for (const [source, bytes] of sums) add.run(source, bytes);
-  }
-
   function count(): Retained {
     const sums = new Map<string, number>();
-    const before = countedBodies();
+    const before = storedBytes.counted();
     const walked = walk(FIND_SOURCES, before, ([, bytes, source]) => {
       if (typeof source === "string") sums.set(source, (sums.get(source) ?? 0) + Number(bytes));
       return undefined;
     });
-    addStored(sums);
-    if (walked.position > before) writeMeta(db, COUNTED, String(walked.position));
+    storedBytes.add(sums);
+    if (walked.position > before) storedBytes.countUpTo(walked.position);
     return { ...NOTHING, ...walked };
   }
 
@@ -215,7 +193,7 @@ export function createRetention(db: Database, store: EventStore, interrupted: In
       const limit = state === "dead" ? deadBefore : UNSENT.has(String(state)) ? null : before;
       if (limit === null || settledAt === null || Number(settledAt) >= limit) return undefined;
       db.query("delete from hookonce_attempts where message = ?1").run(Number(id));
-      db.query("delete from hookonce_messages where id = ?1").run(Number(id));
+      noteEvent(removeMessage.values(Number(id)), settled);
       removed++;
       return undefined;
     });

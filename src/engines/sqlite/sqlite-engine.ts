@@ -21,6 +21,7 @@ import { takeOverLogSync, type LogSync } from "./log-sync.ts";
 import { readMeta } from "./meta.ts";
 import { createOutbox } from "./outbox.ts";
 import { createProbe } from "./probe.ts";
+import { createRedactions } from "./redactions.ts";
 import { createRollupWrites } from "./rollup-writes.ts";
 import { countingRows, OPTIMIZE } from "./row-counts.ts";
 import { loadSqlHandler } from "./sql-handler.ts";
@@ -62,7 +63,8 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
     }
   });
   const transaction = createTransaction(connection, sync === null ? marker : undefined);
-  const jobs = createJobs(connection, store, policy, runs, interrupted, outbox);
+  const redactions = createRedactions(connection, options.redactionOf ?? (() => undefined), marker);
+  const jobs = createJobs(connection, store, policy, runs, interrupted, outbox, redactions);
   const batches = createBatchWriter(transaction, jobs, store, createRollupWrites(connection));
   const openGate = createGates(connection);
   let reader: ReturnType<typeof openReaderLater> | undefined;
@@ -104,6 +106,7 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
       // An idle inbox syncs nothing, although its counters are looked at each minute.
       const durable = durability.after(changes() === before ? 0 : begun);
       if (hasReturnedPages(list, results)) checkpoint.want();
+      if (redactions.takeRewritten()) checkpoint.wantEmpty();
       if (checkpoint.due()) setImmediate(runCheckpoint);
       logSize.see(checkpoint.size().used);
       const sent = outbox.takeWritten();

@@ -155,7 +155,7 @@ function jobsOf(
   const outbox = createOutbox(connection, enqueueProblem);
   // Unmarked: the parent of this process watches the run.
   const runs = createHandlerRuns(policy, interrupted, { begin() {}, end() {} }, outbox);
-  return createJobs(connection, store, policy, runs, interrupted, outbox, allOpen);
+  return createJobs(connection, store, policy, runs, interrupted, outbox, undefined, allOpen);
 }
 
 /** At most so many messages of a run are shown. */

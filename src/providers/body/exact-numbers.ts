@@ -252,7 +252,7 @@ function elementOf(json: string, open: number, index: string): number | undefine
 }
 
 /** Whether the string from `start` to `end`, with its quotation marks, is this name. */
-function isName(json: string, start: number, end: number, name: string): boolean {
+export function isName(json: string, start: number, end: number, name: string): boolean {
   let at = start + 1;
   for (let index = 0; index < name.length; index++) {
     let unit = json.charCodeAt(at++);
@@ -269,12 +269,12 @@ function isName(json: string, start: number, end: number, name: string): boolean
 const ESCAPES: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
 
 /** Returns where the next element or member begins, or the position of the closing bracket. */
-function afterComma(json: string, from: number): number {
+export function afterComma(json: string, from: number): number {
   const at = skipSpace(json, from);
   return json.charCodeAt(at) === COMMA ? skipSpace(json, at + 1) : at;
 }
 
-function endOfValue(json: string, start: number): number {
+export function endOfValue(json: string, start: number): number {
   let depth = 0;
   let at = start;
   while (at < json.length) {
@@ -316,7 +316,7 @@ export function endOfString(json: string, start: number): number {
   return json.length;
 }
 
-function skipSpace(json: string, start: number): number {
+export function skipSpace(json: string, start: number): number {
   let at = start;
   while (json.charCodeAt(at) <= 32) at++;
   return at;

@@ -93,8 +93,12 @@ for (let digit = 0; digit < 16; digit++) {
 // Keeps a byte order mark.
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A percent sign without two hex digits after it is kept as it is. */
-function decode(piece: string): string {
+/**
+ * A name or a value of a form without its escapes. A percent sign without two hex digits after it is kept as it is.
+ *
+ * @throws HookonceError `invalid_utf8`
+ */
+export function decode(piece: string): string {
   if (!piece.includes("%") && !piece.includes("+")) return piece;
   const bytes = Buffer.from(piece);
   let length = 0;

@@ -70,22 +70,44 @@ export function stepsIn(text: string): readonly (string | number)[] {
   throw unreadable(text, "a path such as body:$.data.id or body:$.items[0]['event id']");
 }
 
+/**
+ * The steps of a path that may lead to several values of the payload.
+ *
+ * @throws HookonceError `config_invalid`
+ */
+export function patternIn(text: string): readonly Step[] {
+  const steps = text.startsWith("body:") ? parsePattern(text.slice("body:".length)) : undefined;
+  if (steps !== undefined && steps.length > 0) return steps;
+  throw unreadable(text, "a path such as body:$.data.email or body:$.lines[*].email");
+}
+
 function unreadable(text: string, expected: string): HookonceError {
   return new HookonceError("config_invalid", `"${text}" is not a path: write ${expected}.`);
 }
 
 /** @returns the steps of a JSON path such as `$.data.id`; undefined if it is not one */
 export function parsePath(path: string): (string | number)[] | undefined {
+  const steps = parsePattern(path);
+  return steps?.every((step) => step !== EACH) === true ? steps : undefined;
+}
+
+/** The step `[*]`, which leads into every element of a list. */
+export const EACH = Symbol("[*]");
+
+export type Step = string | number | typeof EACH;
+
+/** The same for a path that may lead to several values, such as `$.lines[*].email`. */
+export function parsePattern(path: string): Step[] | undefined {
   if (!path.startsWith("$")) return undefined;
   const step =
-    /\.(?<name>[\p{L}\p{N}_$-]+)|\[(?<index>\d+)\]|\['(?<single>[^']*)'\]|\["(?<double>[^"]*)"\]/uy;
+    /\.(?<name>[\p{L}\p{N}_$-]+)|\[(?<index>\d+|\*)\]|\['(?<single>[^']*)'\]|\["(?<double>[^"]*)"\]/uy;
   step.lastIndex = 1;
-  const steps: (string | number)[] = [];
+  const steps: Step[] = [];
   while (step.lastIndex < path.length) {
     const found = step.exec(path)?.groups;
     if (found === undefined) return undefined;
     const name = found["name"] ?? found["single"] ?? found["double"];
-    steps.push(name ?? Number(found["index"]));
+    steps.push(name ?? (found["index"] === "*" ? EACH : Number(found["index"])));
   }
   return steps;
 }

@@ -32,6 +32,7 @@ export const braintree = defineKind<BraintreeScheme>({
   },
   reading: () => read,
   signedField: "bt_payload",
+  whyNotRedacted: "Braintree's payload is XML in base64, in which hookonce cannot replace a value",
   otherKeys: function* (_, secrets) {
     for (const secret of secrets)
       yield {

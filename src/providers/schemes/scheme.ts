@@ -157,6 +157,12 @@ interface Optional<S> {
    */
   whyNotSignedAgain?(scheme: S, kept: readonly string[]): string | undefined;
 
+  /**
+   * Why values of the payload cannot be replaced in the body that is stored, in words that follow "but". Default:
+   * undefined, they can.
+   */
+  readonly whyNotRedacted?: string | undefined;
+
   /** Whether a wrong secret is noticed before a key is fetched. Default: no. */
   readonly checksSecretFirst?: boolean;
 
@@ -254,6 +260,7 @@ export function defineKind<S extends SchemeLiteral>(definition: Definition<S>): 
     unsignedBody: () => undefined,
     signedField: undefined,
     whyNotSignedAgain: () => (isPrivate(definition.proof) ? PRIVATE_KEY : undefined),
+    whyNotRedacted: undefined,
     checksSecretFirst: false,
     expectedFacts: (scheme) => factsOf(kind, scheme),
     foundFacts: () => [],

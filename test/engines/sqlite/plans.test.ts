@@ -11,6 +11,7 @@ import { ownMigrations } from "../../../src/engines/sqlite/own-migrations.ts";
 import { createEventStore } from "../../../src/engines/sqlite/event-store.ts";
 import { createInterruptedRuns } from "../../../src/engines/sqlite/interrupted-runs.ts";
 import { createRetention } from "../../../src/engines/sqlite/retention.ts";
+import { createSettledEvents } from "../../../src/engines/sqlite/settled-events.ts";
 import { openReader } from "../../../src/engines/sqlite/reader.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 
@@ -131,7 +132,7 @@ test("nor does a step of retention, once three rows are counted", () =>
     connection.run("analyze");
     const { spy, statements } = spyOn(connection);
     const store = createEventStore(connection);
-    const retain = createRetention(spy, store, createInterruptedRuns(connection));
+    const retain = createRetention(spy, store, createInterruptedRuns(connection), createSettledEvents());
     const steps: RetentionStep[] = [
       { remove: "nothing", after: 0 },
       { remove: "payloads of", source: "default", bytes: 0, after: 0 },

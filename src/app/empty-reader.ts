@@ -52,5 +52,6 @@ export const EMPTY: Reader = {
   discardedByRetention: () => ({ count: 0, lastAt: null }),
   storedBytes: () => [],
   hasPayload: () => false,
+  alerts: () => [],
   sourceStates: () => [],
 };

@@ -1,4 +1,5 @@
 import type { Headers, Outcome, Reply } from "../event.ts";
+import type { AlertReader } from "./alerts.ts";
 import type { ArrivalReader } from "./arrivals.ts";
 import type { MaybePromise, OutboxReader } from "./outbox.ts";
 import type { Change, KeptJob, MatchedSecret, Token } from "./records.ts";
@@ -264,7 +265,12 @@ export interface FailureGroups {
 
 /** Reads that are not part of a delivery. Each is one or a few short queries, and none keeps a snapshot. */
 export interface Reader
-  extends OutboxReader, RetentionReader, SourceStateReader, ArrivalReader<ListFilter, ListedEvent> {
+  extends
+    OutboxReader,
+    RetentionReader,
+    SourceStateReader,
+    AlertReader,
+    ArrivalReader<ListFilter, ListedEvent> {
   /** Owed events in the order received, at most `limit`. With `until`, only those that were stored up to it. */
   owed(
     ...page: [filter: EventFilter, after: Cursor | undefined, limit: number, until?: Followed]

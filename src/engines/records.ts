@@ -1,3 +1,4 @@
+import type { AlertEntry } from "./alerts.ts";
 import type { CommandRun } from "./outbox.ts";
 import type { SourceEntry } from "./source-states.ts";
 
@@ -69,6 +70,7 @@ export type Entry =
   | { readonly entry: "secret"; readonly source: string; readonly secret: string; readonly at: number }
   | MessageEntry
   | SourceEntry
+  | AlertEntry
   /** A source is to resume whose pause is over: see `until` of a source's state. */
   | { readonly entry: "pause over"; readonly name: string; readonly at: number }
   /** Adds what was counted since the last time to its minutes, hours and days, and removes old ones. `at` is now. */

@@ -1,3 +1,4 @@
+import { createAlertTests } from "./alerts.ts";
 import { createCommitTests } from "./commits.ts";
 import { createCounterTests } from "./counters.ts";
 import type { EngineHarness } from "./harness.ts";
@@ -24,5 +25,6 @@ export function engineConformance(name: string, harness: EngineHarness): void {
   createInboxTests(name, harness);
   createRetentionTests(name, harness);
   createPausedTests(name, harness);
+  createAlertTests(name, harness);
   createKillTests(name, harness);
 }

@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError } from "../../errors.ts";
 import type { Entry } from "../records.ts";
+import { createAlertEntries } from "./alerts.ts";
 import { recordChange, recordJob } from "./job-entries.ts";
 import { createMessageEntries } from "./message-entries.ts";
 import type { Outbox } from "./outbox.ts";
@@ -18,6 +19,7 @@ export function createEntries(
 ): (entry: Entry) => void {
   const addUpRollups = createRollupSums(db);
   const recordMessage = createMessageEntries(db, outbox, settled);
+  const changeAlert = createAlertEntries(db, outbox);
   return (entry) => {
     switch (entry.entry) {
       case "token": {
@@ -69,6 +71,9 @@ export function createEntries(
         return;
       case "pause over":
         states.resumeIfOver(entry.name, entry.at);
+        return;
+      case "alert":
+        changeAlert(entry);
         return;
       case "rollups":
         addUpRollups(entry.at);

@@ -132,3 +132,16 @@ export const jobs = sqliteTable(
   },
   (table) => [index("hookonce_jobs_started_at").on(table.startedAt)],
 );
+
+/** What `[alerts]` has told a destination, or is about to. */
+export const alerts = sqliteTable("hookonce_alerts", {
+  /** What it is about, as JSON. */
+  key: text().primaryKey(),
+  /** When its condition began. */
+  since: integer().notNull(),
+  seenAt: integer("seen_at").notNull(),
+  /** When the message was written that it has begun. */
+  beganAt: integer("began_at"),
+  /** Since when its condition is not seen any more. */
+  goneAt: integer("gone_at"),
+});

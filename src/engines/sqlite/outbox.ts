@@ -38,6 +38,13 @@ export interface Outbox {
     /** Whether a handler has run. */
     ran: boolean,
   ): void;
+  /**
+   * Writes a message of hookonce itself.
+   *
+   * @param body JSON
+   * @throws HookonceError `unknown_destination`, `enqueue_refused`
+   */
+  writeAlert(destination: string, id: string, body: string, at: number): void;
   /** Makes messages of what other processes have inserted into the view. */
   adopt(at: number): void;
   /** Returns the destinations for which messages were written since the last call. */
@@ -140,6 +147,14 @@ export function createOutbox(
       dropEnqueued.run(foreign, last.id);
     },
 
+    writeAlert(destination, id, body, at) {
+      const problem = enqueueProblem(destination);
+      if (problem !== undefined) throw problem;
+      const bytes = Buffer.from(body);
+      insert.run(id, destination, null, "", "", "", at, JSON_HEADERS, bytes, null);
+      written.add(destination);
+    },
+
     adopt(at) {
       let bytes = 0;
       const sizes = sizesEnqueued.values(ADOPTED_AT_ONCE) as [number][];
@@ -169,6 +184,8 @@ export function createOutbox(
     },
   };
 }
+
+const JSON_HEADERS = JSON.stringify({ "content-type": "application/json" });
 
 const newId = (): string => messageIdOf([crypto.randomUUID()]);
 

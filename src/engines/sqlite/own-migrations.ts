@@ -17,6 +17,7 @@ import auditCounts from "../../../drizzle/0014_audit_counts.sql" with { type: "t
 import failedAnswers from "../../../drizzle/0015_failed_answers.sql" with { type: "text" };
 import redact from "../../../drizzle/0016_redact.sql" with { type: "text" };
 import dueBySource from "../../../drizzle/0017_due_by_source.sql" with { type: "text" };
+import alerts from "../../../drizzle/0018_alerts.sql" with { type: "text" };
 
 /**
  * The migrations that drizzle-kit generated, embedded in the binary. Add each new file here: a test compares
@@ -41,4 +42,5 @@ export const ownMigrations: readonly Migration[] = [
   { name: "0015_failed_answers.sql", sql: failedAnswers },
   { name: "0016_redact.sql", sql: redact },
   { name: "0017_due_by_source.sql", sql: dueBySource },
+  { name: "0018_alerts.sql", sql: alerts },
 ];

@@ -4,6 +4,7 @@ import { drizzle } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import { QUARANTINE_CODES, type Cursor, type EventFilter, type OwedEvent, type Reader } from "../reader.ts";
 import { MAX_SETTLED } from "../engine.ts";
+import { alertReads } from "./alerts.ts";
 import { arrivalReads } from "./arrivals.ts";
 import { changeReads } from "./changes.ts";
 import { dueFailures } from "./due-failures.ts";
@@ -306,6 +307,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
     ...messageReads(connection, isClosed),
     ...retentionReads(connection),
     ...sourceStateReads(connection),
+    ...alertReads(connection),
     close() {
       closed = true;
       connection.close(true);

@@ -8,6 +8,7 @@ import { fileFor } from "../handlers/look-up.ts";
 import type { BackgroundJobs } from "../inbox/background-jobs.ts";
 import { visibleLines } from "../logging/visible.ts";
 import type { Source } from "../providers/source.ts";
+import { whyNotHeld } from "./held-replies.ts";
 import type { Loaded } from "./live.ts";
 import { byStoredName } from "./source-rules.ts";
 import { store } from "./store.ts";
@@ -18,7 +19,10 @@ type Shown = Pick<Loaded, "config" | "sources"> & { readonly handlers: Pick<Hand
 
 /** What every inbox has that the API shows. */
 export interface AdminParts extends Partial<
-  Omit<AdminInbox, "sources" | "destinations" | "described" | "handlerOf" | "disk" | "retention">
+  Omit<
+    AdminInbox,
+    "sources" | "destinations" | "described" | "handlerOf" | "disk" | "retention" | "whyNotHeld"
+  >
 > {
   readonly live: () => Shown;
   readonly reader: () => Promise<Reader>;
@@ -45,6 +49,7 @@ export function createAdminInbox({ live, ...parts }: AdminParts): AdminInbox {
     stopping: new AbortController().signal,
     outbox: null,
     measured: null,
+    pausing: null,
     ...parts,
     serving,
     get destinations() {
@@ -52,6 +57,10 @@ export function createAdminInbox({ live, ...parts }: AdminParts): AdminInbox {
     },
     get sources() {
       return byName();
+    },
+    whyNotHeld(name) {
+      const source = live().sources.get(name);
+      return source === undefined ? undefined : whyNotHeld(source);
     },
     described: () => describe(live(), serving?.url ?? ""),
     handlerOf(source, type) {

@@ -6,6 +6,7 @@ import { HAS_SOCKET, listenOnSocket } from "../http/admin/socket.ts";
 import type { Refused, RefusedRing } from "../http/refused.ts";
 import { createBackgroundJobs, type BackgroundJobs } from "../inbox/background-jobs.ts";
 import type { Counters } from "../metrics/counters.ts";
+import type { Pausing } from "../inbox/pausing.ts";
 import type { OutboxView } from "../outbox/view.ts";
 import type { TryEvents } from "../inbox/dry-run.ts";
 import { fetchFound } from "../providers/host-lookup.ts";
@@ -26,6 +27,7 @@ export interface AdminServiceOptions extends Pick<OpenInboxOptions, "log"> {
   readonly refused: RefusedRing;
   readonly matched: Pick<MatchedSecrets, "recent">;
   readonly retention: RetentionService;
+  readonly pausing: Pausing;
   readonly outbox: OutboxView;
   readonly counters: Counters;
   /** Where webhooks are received. */
@@ -43,7 +45,7 @@ export async function startAdmin(
   inbox: Inbox,
   options: AdminServiceOptions,
 ): Promise<{ readonly page: string | null; readonly jobs: BackgroundJobs }> {
-  const { refused, matched, retention, outbox, counters, log, url } = options;
+  const { refused, matched, retention, pausing, outbox, counters, log, url } = options;
   const startedAt = Date.now();
   const { engine, queue, live } = inbox;
   const { config } = live();
@@ -82,6 +84,7 @@ export async function startAdmin(
         refused,
         outbox,
         measured: { counters, depth: () => queue.depth },
+        pausing,
         recentMatches: matched.recent,
         verdictOf: (refused) => verdictOf(refused, live().config),
         outdated: (source, hashes, salt) => outdatedParts(live().config, source, hashes, salt),
@@ -89,7 +92,7 @@ export async function startAdmin(
         record: async (entries) => void (await queue.write({ kind: "record", entries })),
         onError: (error) => log.error({ cause: messageOf(error), stack: stackOf(error) }, "the API failed"),
         serving: { url, startedAt },
-        health: () => healthOf(() => probe(PROOF_MS), retention.warning()),
+        health: () => healthOf(() => probe(PROOF_MS), [retention.warning(), ...pausing.warnings()]),
         shownSecrets: () =>
           [...live().sources.values()].flatMap(({ name, handshakes }) =>
             (handshakes?.shown() ?? []).map((secret) => ({ source: name, secret })),

@@ -42,6 +42,7 @@ import { byStoredName } from "./source-rules.ts";
 import { warnOfDestinations } from "./destination-warnings.ts";
 import { createSources, secretNeeds } from "./sources.ts";
 import type { TrialPlace } from "./trial.ts";
+import { warnOfPausedSources } from "./paused-warnings.ts";
 import { warnOfUnknownForwards, warnOfUnknownTypes } from "./unknown-types.ts";
 import { warnOfUnsigned } from "./unsigned-sources.ts";
 import { readUserMigrations } from "./user-migrations.ts";
@@ -210,6 +211,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   }
   const owed = (await stored?.owedByType(MAX_COUNTED)) ?? [];
   warnings.push(...(await warnOfDestinations(config?.destinations ?? [], stored)));
+  warnings.push(...(await warnOfPausedSources(configured, stored, options.clock())));
   stored?.close();
   warnings.push(...warnOfMissingTypes(configured, sources, owed));
   const changedRules = rehearsed?.changedRules.length ?? 0;

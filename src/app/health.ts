@@ -5,9 +5,9 @@ import type { ServingJson } from "../http/admin/shapes.ts";
 /** Whether a delivery could be stored now, and what somebody should look after. */
 export async function healthOf(
   probe: () => Promise<Health>,
-  warning?: HealthWarning,
+  found: readonly (HealthWarning | undefined)[],
 ): Promise<Pick<ServingJson, "ready" | "error" | "warnings">> {
-  const own = warning === undefined ? [] : [warning];
+  const own = found.flatMap((one) => one ?? []).map(({ code, message }) => ({ code, message }));
   try {
     return { ready: true, error: null, warnings: [...(await probe()).warnings, ...own] };
   } catch (error) {

@@ -223,6 +223,7 @@ export function createReceiver(
     readonly refused?: RefusedRing | undefined;
     readonly onAccepted?: RoutesOptions["onAccepted"];
     readonly isRefusing?: RoutesOptions["isRefusing"];
+    readonly warnings?: RoutesOptions["warnings"];
     /** Only tests change these. */
     readonly bodies?: Partial<BodyLimits> | undefined;
   },
@@ -239,6 +240,7 @@ export function createReceiver(
     onAccepted: options.onAccepted,
     isRefusing: options.isRefusing,
     refusals: options.counters?.refusals,
+    warnings: options.warnings,
     stopping: () => stopping,
   };
   const routes = madeOf(live, ({ sources }) => createRoutes({ ...shared, sources }));

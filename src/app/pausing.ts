@@ -2,6 +2,7 @@ import type { Result } from "../engines/engine.ts";
 import type { Entry } from "../engines/records.ts";
 import type { SourceEntry } from "../engines/source-states.ts";
 import { messageOf } from "../errors.ts";
+import { holdWarnings, type HoldWarning } from "../inbox/hold-warnings.ts";
 import type { Pausing } from "../inbox/pausing.ts";
 import { passed } from "../outbox/passed.ts";
 import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
@@ -36,6 +37,7 @@ export async function startPausing(
   let refusing: ReadonlySet<string> = new Set();
   /** How often somebody has paused or resumed a source. */
   let changes = 0;
+  let warnings: readonly HoldWarning[] = [];
   let wake = Promise.withResolvers<void>();
 
   const write = (entries: readonly Entry[]): Promise<null> =>
@@ -45,6 +47,7 @@ export async function startPausing(
     const reader = await engine.reader();
     const before = changes;
     const states = await reader.sourceStates();
+    warnOf(holdWarnings(states, clock()));
     if (before === changes)
       refusing = new Set(states.filter(({ state }) => state === "refusing").map(({ name }) => name));
     for (const { name } of states.filter(({ until }) => until !== null && until <= clock())) {
@@ -64,6 +67,14 @@ export async function startPausing(
         untilOpen(name).finally(() => resuming.delete(name)),
       );
     }
+  }
+
+  /** Each is logged once, when it begins. */
+  function warnOf(found: readonly HoldWarning[]): void {
+    const isNew = ({ source, code }: HoldWarning): boolean =>
+      !warnings.some((one) => one.source === source && one.code === code);
+    for (const { source, message } of found.filter(isNew)) log.warn({ source }, message);
+    warnings = found;
   }
 
   async function untilOpen(name: string): Promise<void> {
@@ -177,5 +188,6 @@ export async function startPausing(
       log.info({ source: name, actor }, "the pause is over");
     },
     isRefusing: (name) => refusing.has(name),
+    warnings: () => warnings.map(({ code, message }) => ({ code, message })),
   };
 }

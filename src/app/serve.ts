@@ -118,7 +118,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   const matched = await startMinutes(services, inbox, upkeep);
   const retention = await startRetention(services, inbox, { ...upkeep, ...pace });
   const pausing = await startPausing(services, inbox, upkeep);
-  const shown = { ...upkeep, matched, retention, outbox, counters, url: server.url };
+  const shown = { ...upkeep, matched, retention, pausing, outbox, counters, url: server.url };
   const { page, jobs } = await startAdmin(services, inbox, shown);
   await startRetries(services, inbox, upkeep);
   await watchDescriptors(services, server, logger);
@@ -128,6 +128,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
     onAccepted: matched.note,
     isRefusing: (name) => pausing.isRefusing(name),
     counters,
+    warnings: () => pausing.warnings(),
     log,
   });
   resumeJobs(jobs, logger);
@@ -152,6 +153,7 @@ interface Received {
   readonly onAccepted: MatchedSecrets["note"];
   readonly isRefusing: Pausing["isRefusing"];
   readonly counters: Counters;
+  readonly warnings: Pausing["warnings"];
 }
 
 async function startReceiving(

@@ -162,7 +162,9 @@ function merged(views: readonly JobView[]): JobGroup[] {
   const last = views.length - 1;
   const all = views.flatMap(({ groups }, at) =>
     groups.map((group) =>
-      at === last ? group : { ...group, failed: 0, quarantined: 0, noHandler: 0, alreadyDone: 0, unfit: 0 },
+      at === last
+        ? group
+        : { ...group, failed: 0, quarantined: 0, noHandler: 0, held: 0, alreadyDone: 0, unfit: 0 },
     ),
   );
   const byKey = Map.groupBy(all, ({ source, type, outcome }) => JSON.stringify([source, type, outcome]));
@@ -170,13 +172,13 @@ function merged(views: readonly JobView[]): JobGroup[] {
 }
 
 /** Whether nothing ran in the group and nothing in it is owed, because all of it was done already. */
-function isDone({ wouldRun, processed, failed, stale, quarantined, noHandler }: JobGroup): boolean {
-  return wouldRun + processed + failed + stale + quarantined + noHandler === 0;
+function isDone({ wouldRun, processed, failed, stale, quarantined, noHandler, held }: JobGroup): boolean {
+  return wouldRun + processed + failed + stale + quarantined + noHandler + held === 0;
 }
 
 function asJson(group: JobGroup, dryRun: boolean): object {
   const { source, type, outcome, handler, wouldRun, processed, failed } = group;
-  const { stale, quarantined, noHandler, alreadyDone, unfit } = group;
+  const { stale, quarantined, noHandler, alreadyDone, unfit, held } = group;
   return {
     source,
     type,
@@ -185,6 +187,7 @@ function asJson(group: JobGroup, dryRun: boolean): object {
     ...(dryRun ? { would_run: wouldRun } : { processed, failed }),
     ...(stale > 0 ? { stale } : {}),
     ...(quarantined > 0 ? { quarantined } : {}),
+    ...(held > 0 ? { held } : {}),
     no_handler: noHandler,
     already_done: alreadyDone,
     ...(unfit > 0 ? { unfit } : {}),
@@ -208,8 +211,10 @@ function tableOf(groups: readonly JobGroup[], dryRun: boolean): string[] {
 
 /** One sentence that says what happened, and one that says what to do next. */
 function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe: boolean): string[] {
-  const { wouldRun, processed, failed, stale, quarantined, noHandler, alreadyDone, unfit, forced } = total;
-  if (state === "done" && wouldRun + processed + failed + stale + quarantined + noHandler + unfit === 0) {
+  const { wouldRun, processed, failed, stale, quarantined, noHandler, alreadyDone, unfit, forced, held } =
+    total;
+  const found = wouldRun + processed + failed + stale + quarantined + noHandler + unfit + held;
+  if (state === "done" && found === 0) {
     if (alreadyDone > 0) return [`Nothing to apply: ${counted(alreadyDone, "event")} already done.`];
     return [isFiltered(flags) ? "Nothing that matches is owed." : "Nothing is owed."];
   }
@@ -223,6 +228,7 @@ function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe
   if (stale > 0) parts.push(`${stale} stale, because newer ones were applied`);
   if (quarantined + unfit > 0) parts.push(`${quarantined + unfit} skipped`);
   if (noHandler > 0) parts.push(`${noHandler} without a handler`);
+  if (held > 0) parts.push(`${held} held, which hookonce resume NAME runs`);
   if (alreadyDone > 0) parts.push(`${alreadyDone} already done`);
   const sentence = `${parts.join(", ")}.`;
   if (state === "stopped") return [`Stopped. ${sentence} Run hookonce apply again to continue.`];

@@ -1,40 +1,151 @@
-import type { StatusJson } from "../http/admin/shapes.ts";
+import { nearest } from "../config/nearest.ts";
 import { HookonceError } from "../errors.ts";
+import type { AdminClient } from "../http/admin/socket.ts";
+import type { SourceStateJson, StatusJson } from "../http/admin/shapes.ts";
+import { counted, sumOf } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
 import { EXIT } from "./exit.ts";
+import { shellWord } from "./init.ts";
+import { shortTime } from "./moments.ts";
 import { connectToServe } from "./run-job.ts";
 import { say, sayJson } from "./terminal.ts";
+import { UsageError } from "./usage-error.ts";
 
 export interface PauseFlags {
+  refuse?: boolean;
+  /** As it is written. */
+  for?: string;
   reason?: string;
   json?: boolean;
   database?: string;
 }
 
-/** `hookonce pause NAME` and `hookonce resume NAME`. The next message sees the new state. */
-export async function runPause(
-  state: "open" | "paused",
+export interface ResumeFlags {
+  stopOnFailure?: boolean;
+  json?: boolean;
+  database?: string;
+}
+
+/** `hookonce pause NAME`. The next delivery, or message, sees the new state. */
+export function runPause(name: string, folder: string, flags: PauseFlags): Promise<number> {
+  const { refuse = false, for: time, reason } = flags;
+  return change("pause", name, folder, flags, {
+    async source(client) {
+      const state = await putSource(client, name, {
+        state: refuse ? "refusing" : "held",
+        ...(time === undefined ? {} : { for: time }),
+        ...(reason === undefined ? {} : { reason }),
+      });
+      return [state, pausedLine(state, folder)];
+    },
+    async destination(client) {
+      const option = refuse ? "--refuse" : time === undefined ? undefined : "--for";
+      if (option !== undefined)
+        throw new UsageError(`${option} is for sources, and ${visible(name)} is a destination.`);
+      const answer = await putDestination(client, name, "paused", reason);
+      return [
+        answer,
+        `Paused ${visible(name)}. Its messages are kept. To go on: hookonce resume ${named(name, folder)}`,
+      ];
+    },
+  });
+}
+
+/** `hookonce resume NAME`. Returns once a source is resuming. */
+export function runResume(name: string, folder: string, flags: ResumeFlags): Promise<number> {
+  const { stopOnFailure } = flags;
+  return change("resume", name, folder, flags, {
+    async source(client) {
+      const stop = stopOnFailure === undefined ? {} : { stop_on_failure: stopOnFailure };
+      const state = await putSource(client, name, { state: "open", ...stop });
+      return [state, resumedLine(state, folder)];
+    },
+    async destination(client) {
+      if (stopOnFailure !== undefined)
+        throw new UsageError(`--stop-on-failure is for sources, and ${visible(name)} is a destination.`);
+      return [await putDestination(client, name, "open"), `Resumed ${visible(name)}.`];
+    },
+  });
+}
+
+/** Does it, and returns the answer with the line that says so. */
+type Done = (client: AdminClient) => Promise<readonly [answer: object, line: string]>;
+
+async function change(
+  command: "pause" | "resume",
   name: string,
   folder: string,
-  { reason, json, database }: PauseFlags,
+  { json, database }: Pick<PauseFlags, "json" | "database">,
+  how: { readonly source: Done; readonly destination: Done },
 ): Promise<number> {
-  const command = state === "paused" ? "pause" : "resume";
   await using admin = await connectToServe(command, { folder, database });
-  const { api } = admin.client;
-  const { sources } = await answerOf<StatusJson>(await api.status.$get());
-  if (sources.some((source) => source.name === name))
+  const { client } = admin;
+  const { sources, paused, destinations } = await answerOf<StatusJson>(await client.api.status.$get());
+  const [ofSources, ofDestinations] = [[...sources, ...paused], destinations].map((all) =>
+    all.map((one) => one.name),
+  ) as [string[], string[]];
+  const done = ofSources.includes(name)
+    ? how.source
+    : ofDestinations.includes(name)
+      ? how.destination
+      : undefined;
+  if (done === undefined) {
+    const hint = nearest(name, [...ofSources, ...ofDestinations]);
     throw new HookonceError(
-      "unknown_destination",
-      `"${name}" is a source. hookonce can ${command} a destination, but not a source.`,
+      "unknown_source",
+      `There is no source or destination "${name}" in hookonce.toml; ${hint}.`,
     );
-  const change = { state, ...(reason === undefined ? {} : { reason }) };
-  const answer = await answerOf<{ name: string; state: string }>(
-    await api.destinations[":name"].state.$put({ param: { name }, json: change }),
-  );
+  }
+  const [answer, line] = await done(client);
   if (json === true) sayJson(JSON.stringify(answer));
-  else if (state === "paused")
-    say(`Paused ${visible(name)}. Its messages are kept. To go on: hookonce resume ${visible(name)}`);
-  else say(`Resumed ${visible(name)}.`);
+  else say(line);
   return EXIT.done;
+}
+
+async function putSource(
+  { api }: AdminClient,
+  name: string,
+  json: {
+    readonly state: "open" | "held" | "refusing";
+    readonly for?: string;
+    readonly reason?: string;
+    readonly stop_on_failure?: boolean;
+  },
+): Promise<SourceStateJson> {
+  return answerOf<SourceStateJson>(await api.sources[":name"].state.$put({ param: { name }, json }));
+}
+
+async function putDestination(
+  { api }: AdminClient,
+  name: string,
+  state: "open" | "paused",
+  reason?: string,
+): Promise<{ name: string; state: string }> {
+  const json = { state, ...(reason === undefined ? {} : { reason }) };
+  return answerOf(await api.destinations[":name"].state.$put({ param: { name }, json }));
+}
+
+function named(name: string, folder: string): string {
+  return `${visible(name)}${folder === "." ? "" : ` --folder ${shellWord(folder)}`}`;
+}
+
+function pausedLine({ name, state, until }: SourceStateJson, folder: string): string {
+  const resume = `hookonce resume ${named(name, folder)}`;
+  const what =
+    state === "refusing"
+      ? "Its deliveries are answered 503 and not stored."
+      : "Its events are stored, answered 200, and not run.";
+  const end =
+    until === null
+      ? `To go on: ${resume}`
+      : `It resumes by itself at ${shortTime(until, Date.now())}, or with: ${resume}`;
+  return `Paused ${visible(name)}. ${what}\n${end}`;
+}
+
+function resumedLine({ name, state, held }: SourceStateJson, folder: string): string {
+  if (state === "open") return `Resumed ${visible(name)}. Nothing is held.`;
+  const events = held.capped ? `${sumOf([held])} events` : counted(held.count, "event");
+  const status = `hookonce status${folder === "." ? "" : ` --folder ${shellWord(folder)}`}`;
+  return `Resuming ${visible(name)}: ${events} that ${held.count === 1 ? "is" : "are"} held run in the order received.\nTo see what is left: ${status}`;
 }

@@ -3,11 +3,12 @@ import type { Counts, StatusJson } from "../http/admin/shapes.ts";
 import { counted, sumOf } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
-import { columns, nameFor, terminalWidth } from "./columns.ts";
+import { nameFor, terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
-import { ago, shortTime, tookText } from "./moments.ts";
+import { shortTime } from "./moments.ts";
 import { discardedLines, retentionLine, roundSize } from "./retention-lines.ts";
+import { sourceLines } from "./source-lines.ts";
 import { destinationLines } from "./destination-lines.ts";
 import { runningJobs, runningLines } from "./stop-jobs.ts";
 import { complain, say, sayJson } from "./terminal.ts";
@@ -46,31 +47,18 @@ export function statusReport(
   unreachable: string | null = null,
 ): string {
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
-  const { sources, now } = status;
-  const table = columns(
-    ["source", "provider", "path", "last delivery", "last hour", "p95"],
-    sources.map(({ name, title, url, last_delivery_at: last, last_hour: count, p95_us: p95 }) => [
-      name,
-      title,
-      url.replace(/^https?:\/\/[^/]+/, ""),
-      last === null ? "never" : ago(last, now),
-      count.toLocaleString("en"),
-      p95 === null ? "" : tookText(p95),
-    ]),
-    { width, flexible: [0, 1, 2] },
-  );
   return [
     ...servingLines(status, unreachable),
     todayLine(status),
     "",
-    ...(sources.length === 0 ? [`No source yet. To add one: hookonce add stripe${inFolder}`] : table),
+    ...sourceLines(status, width, inFolder),
     "",
     ...destinationLines(status, width, inFolder),
     ...owedLines(status, width, inFolder),
     "",
     diskLine(status),
     retentionLine(status.retention),
-    ...discardedLines(status.retention, now),
+    ...discardedLines(status.retention, status.now),
   ].join("\n");
 }
 
@@ -90,7 +78,7 @@ function servingLines({ version, serving, now }: StatusJson, unreachable: string
 
 function todayLine({ today }: StatusJson): string {
   const named = (outcome: keyof Counts): string => counted(today[outcome], outcome, outcome);
-  const rare = (["unhandled", "ignored", "stale"] as const).filter((outcome) => today[outcome] > 0);
+  const rare = (["unhandled", "held", "ignored", "stale"] as const).filter((outcome) => today[outcome] > 0);
   const parts = [
     named("processed"),
     `${counted(today.duplicate, "duplicate")} stopped`,
@@ -110,7 +98,10 @@ function owedLines({ owed }: StatusJson, width: number | undefined, inFolder: st
       (one) =>
         `  ${sumOf([one])} ${one.outcome}, source ${nameFor(one.source, width)}, type ${nameFor(one.type, width) || "(none)"}`,
     ),
-    `To run those that have a handler: hookonce apply${inFolder}`,
+    // What is held runs when its source resumes.
+    ...(owed.some(({ outcome }) => outcome !== "held")
+      ? [`To run those that have a handler: hookonce apply${inFolder}`]
+      : []),
   ];
 }
 

@@ -28,7 +28,15 @@ const doneOf = ({ action, ofMessages }: Steered): string =>
 
 type Totals = Pick<
   JobGroup,
-  "wouldRun" | "processed" | "failed" | "discarded" | "resent" | "noHandler" | "alreadyDone" | "unfit"
+  | "wouldRun"
+  | "processed"
+  | "failed"
+  | "discarded"
+  | "resent"
+  | "noHandler"
+  | "held"
+  | "alreadyDone"
+  | "unfit"
 >;
 
 export function totalOf(groups: readonly JobGroup[]): Totals {
@@ -39,6 +47,7 @@ export function totalOf(groups: readonly JobGroup[]): Totals {
     discarded: 0,
     resent: 0,
     noHandler: 0,
+    held: 0,
     alreadyDone: 0,
     unfit: 0,
   };
@@ -72,16 +81,18 @@ export function printSteered(what: Steered, view: JobView, { dryRun, json }: Pri
     if (error === null) say(summaryOf(what, total, done(total), { dryRun, stopped: state === "stopped" }));
   }
   if (error !== null) complain(`hookonce: ${visible(error.message)} [${error.code}]`);
-  return state === "done" && total.failed + total.noHandler + total.unfit === 0 ? EXIT.done : EXIT.failed;
+  return state === "done" && total.failed + total.noHandler + total.held + total.unfit === 0
+    ? EXIT.done
+    : EXIT.failed;
 }
 
 function groupJson({ action, ofMessages }: Steered, group: JobGroup, count: number, dryRun: boolean): object {
-  const { destination, source, type, outcome, failed, noHandler, alreadyDone, unfit } = group;
+  const { destination, source, type, outcome, failed, noHandler, held, alreadyDone, unfit } = group;
   const name = dryRun ? "would_run" : action === "resend" ? "resent" : DONE[action];
   if (ofMessages)
     return { destination, source, type, state: outcome, [name]: count, already_done: alreadyDone, unfit };
   const counts = { [name]: count, failed, no_handler: noHandler, already_done: alreadyDone, unfit };
-  return { source, type, outcome, ...counts };
+  return { source, type, outcome, ...counts, ...(held > 0 ? { held } : {}) };
 }
 
 function tableOf(
@@ -127,8 +138,8 @@ function summaryOf(
   { dryRun, stopped }: { readonly dryRun: boolean; readonly stopped: boolean },
 ): string {
   const { action, ofMessages, asked } = what;
-  const { failed, noHandler, alreadyDone, unfit } = total;
-  if (!stopped && count + failed + noHandler + unfit === 0) {
+  const { failed, noHandler, held, alreadyDone, unfit } = total;
+  if (!stopped && count + failed + noHandler + held + unfit === 0) {
     if (alreadyDone > 0) {
       const [one, many] = ofMessages ? ["message is", "messages are"] : ["event is", "events are"];
       return `Nothing to do: ${counted(alreadyDone, one, many)} done.`;
@@ -149,6 +160,7 @@ function summaryOf(
         ? `${noHandler} of a source that is not in the config`
         : `${noHandler} without a handler`,
     );
+  if (held > 0) parts.push(`${held} not ${DONE[action]}, because the source is paused`);
   if (alreadyDone > 0) parts.push(`${alreadyDone} already done`);
   if (unfit > 0) parts.push(`${unfit} skipped`);
   return `${stopped ? "Stopped. " : ""}${parts.join(", ")}.`;

@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import * as z from "zod/mini";
 import { HookonceError } from "../errors.ts";
 import type { Delivery, Head, Headers } from "../event.ts";
-import type { Health } from "../engines/engine.ts";
+import type { Health, HealthWarning } from "../engines/engine.ts";
 import { sourcePaused } from "../engines/source-states.ts";
 import type { Queue } from "../inbox/queue.ts";
 import { answerHandshake, receive } from "../inbox/receive.ts";
@@ -27,6 +27,8 @@ export interface RoutesOptions {
   readonly clock: () => number;
   /** Throws if the database cannot be written. A successful write at most `withinMs` ago counts as proof. */
   readonly probe: (withinMs: number) => Promise<Health> | Health;
+  /** What else somebody should look after. */
+  readonly warnings?: (() => readonly HealthWarning[]) | undefined;
   /** Keeps deliveries that are refused, for `hookonce verify --last`. */
   readonly refused?: RefusedRing | undefined;
   /** Called with each delivery that was accepted. */
@@ -58,7 +60,8 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
   app.get("/readyz", zValidator("query", readyQuery, refuseQuery), async (c) => {
     if (options.stopping()) throw new HookonceError("shutting_down", "hookonce is shutting down.");
     try {
-      const { warnings } = await options.probe(c.req.valid("query").within);
+      const health = await options.probe(c.req.valid("query").within);
+      const warnings = [...health.warnings, ...(options.warnings?.() ?? [])];
       return answerJson({ status: "ready", ...(warnings.length === 0 ? {} : { warnings }) });
     } catch (error) {
       options.log.unready(error);

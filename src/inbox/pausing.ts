@@ -1,3 +1,5 @@
+import type { HealthWarning } from "../engines/engine.ts";
+
 /** Pauses sources, and lets them go on. */
 export interface Pausing {
   /**
@@ -19,6 +21,8 @@ export interface Pausing {
    * refuses them in any case.
    */
   isRefusing(name: string): boolean;
+  /** What somebody should look after. Known within a second of a start. */
+  warnings(): readonly HealthWarning[];
 }
 
 export interface HowToPause {

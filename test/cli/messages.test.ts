@@ -132,7 +132,9 @@ describeUnless(onlyInFullRun(), "messages", () => {
       expect([again.code, again.stdout]).toEqual([0, "No dead message matches.\n"]);
 
       const paused = await command(inbox, "pause", "app", "--reason", "the app is down");
-      expect(paused.stdout).toBe("Paused app. Its messages are kept. To go on: hookonce resume app\n");
+      expect(paused.stdout).toBe(
+        `Paused app. Its messages are kept. To go on: hookonce resume app --folder ${inbox.path}\n`,
+      );
       await server.post("/webhook", paid("evt_2"));
       await server.post("/webhook", paid("evt_3"));
       expect((await command(inbox, "status")).stdout).toContain("app is paused (the app is down).");
@@ -181,13 +183,15 @@ describeUnless(onlyInFullRun(), "messages", () => {
       await using server = await serve(inbox.path);
       await command(inbox, "pause", "app");
       for (const id of ["evt_1", "evt_2"]) await server.post("/webhook", paid(id));
-      const source = await command(inbox, "pause", "default");
-      expect([source.code, source.stderr]).toEqual([
-        1,
-        expect.stringContaining('"default" is a source. hookonce can pause a destination'),
-      ]);
+      for (const option of ["--refuse", "--for=2h"]) {
+        const ofSources = await command(inbox, "pause", "app", option);
+        expect([ofSources.code, ofSources.stderr]).toEqual([
+          2,
+          expect.stringContaining("is for sources, and app is a destination."),
+        ]);
+      }
       const nobody = await command(inbox, "resume", "ap");
-      expect([nobody.code, nobody.stderr]).toEqual([1, expect.stringContaining("[unknown_destination]")]);
+      expect([nobody.code, nobody.stderr]).toEqual([1, expect.stringContaining("[unknown_source]")]);
     }
     for (const [args, words] of [
       [["resend", "--state", "waiting"], "resend needs one. Start it: hookonce serve"],

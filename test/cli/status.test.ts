@@ -103,6 +103,7 @@ const status: StatusJson = {
   },
   actor: { name: "ada", scopes: ["read"] },
   sources: [],
+  paused: [],
   destinations: [],
   owed: [{ source: "s", type: "\u001b[31m", outcome: "failed", count: 10_000, capped: true, handler: null }],
   today: {
@@ -121,12 +122,12 @@ const status: StatusJson = {
 
 test("status shows a large log as /readyz does, and why deliveries cannot be stored", async () => {
   const message = "The write-ahead log has 300 MiB.";
-  const large = await healthOf(() => Promise.resolve({ warnings: [{ code: "log_large", message }] }));
+  const large = await healthOf(() => Promise.resolve({ warnings: [{ code: "log_large", message }] }), []);
   const serving = { url: "http://127.0.0.1:8787", started_at: 0 };
   expect(statusReport({ ...status, serving: { ...serving, ...large } }, 80)).toContain(
     "Ready: deliveries can be stored.\nWarning: The write-ahead log has 300 MiB. [log_large]\n",
   );
-  const full = await healthOf(() => Promise.reject(new HookonceError("disk_full", "The disk is full.")));
+  const full = await healthOf(() => Promise.reject(new HookonceError("disk_full", "The disk is full.")), []);
   expect(statusReport({ ...status, serving: { ...serving, ...full } }, 80)).toContain(
     "Not ready: The disk is full. [disk_full]\n",
   );
@@ -166,6 +167,7 @@ test("status names the rarer outcomes of deliveries if there were any", () => {
 test("status shows what each source has received lately", () => {
   const source = {
     name: "stripe",
+    state: "open" as const,
     provider: "stripe",
     title: "Stripe",
     docs: "https://stripe.com/docs",

@@ -28,6 +28,7 @@ const NONE = {
 
 const source = (name: string): SourceJson => ({
   name,
+  state: "open",
   provider: "stripe",
   title: "Stripe",
   docs: "https://docs.stripe.com/webhooks",
@@ -47,6 +48,7 @@ const status = (more: Partial<StatusJson> = {}): StatusJson => ({
   actor: { name: "me", scopes: ["read", "steer"] },
   sources: [source("stripe"), source("github"), source("shop")],
   owed: [],
+  paused: [],
   destinations: [],
   today: { ...NONE, processed: 4812, duplicate: 37 },
   disk: { database: "data/hookonce.db", database_bytes: 4096, log_bytes: 0, free_bytes: 50 * 1024 ** 3 },

@@ -12,6 +12,8 @@ export function adminInbox(parts: Partial<AdminInbox> = {}): AdminInbox {
     destinations: [],
     outbox: null,
     measured: null,
+    pausing: null,
+    whyNotHeld: () => undefined,
     handlerOf: () => null,
     jobs: createBackgroundJobs(() => Promise.reject(new Error("no job is run"))),
     refused: createRefusedRing(),

@@ -170,6 +170,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
         jobs,
         refused,
         measured: { counters, depth: () => queue.depth },
+        pausing,
         recentMatches: () => matched?.recent() ?? [],
         record: async (entries) => void (await queue.write({ kind: "record", entries })),
         clock,
@@ -187,6 +188,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
     outbox = createOutbox({ log: logger, clock, stop, counters });
     if (options.sendsOn === true) await outbox.start(services, inbox);
     const { bodies, terminal } = options;
+    const warnings = (): ReturnType<Pausing["warnings"]> => pausing.warnings();
     const isRefusing = (name: string): boolean => pausing.isRefusing(name);
     receiver = createReceiver(inbox, {
       ...own,
@@ -195,6 +197,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       counters,
       onAccepted: matched?.note,
       isRefusing,
+      warnings,
     });
     closed = undefined;
   };

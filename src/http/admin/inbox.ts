@@ -4,9 +4,11 @@ import type { Reader } from "../../engines/reader.ts";
 import type { Entry, MatchedSecret } from "../../engines/records.ts";
 import type { EventSource } from "../../engines/engine.ts";
 import type { DiskUse } from "../../engines/store.ts";
+import type { HookonceError } from "../../errors.ts";
 import type { BackgroundJobs } from "../../inbox/background-jobs.ts";
 import type { QueueDepth } from "../../inbox/queue.ts";
 import type { Counters } from "../../metrics/counters.ts";
+import type { Pausing } from "../../inbox/pausing.ts";
 import type { OutboxView } from "../../outbox/view.ts";
 import type { Refused, RefusedRing } from "../refused.ts";
 import type { TryRequest } from "./requests.ts";
@@ -21,6 +23,10 @@ export interface AdminInbox {
   readonly described: () => readonly DescribedSource[];
   /** Those of the config. */
   readonly destinations: readonly ConfiguredDestination[];
+  /** Null if no `serve` is running. */
+  readonly pausing: Pick<Pausing, "pause" | "resume"> | null;
+  /** Why what is delivered to a source cannot be held. Undefined if it can. */
+  readonly whyNotHeld: (source: string) => HookonceError | undefined;
   /** Null if no `serve` is running. */
   readonly outbox: OutboxView | null;
   /** Null if no `serve` is running. */

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { duration } from "../../config/schema-parts.ts";
 import { checkId, checkType } from "../../providers/body/identity.ts";
 import { isMessageId, MESSAGE_STATES } from "../../engines/outbox.ts";
 import { EVENT_OUTCOMES } from "./event-outcomes.ts";
@@ -290,6 +291,30 @@ export const fixtureRequest = z.strictObject({
 });
 
 export const destinationState = z.strictObject({ state: z.enum(["open", "paused"]), reason });
+
+export const sourceState = z
+  .strictObject({
+    state: z.enum(["open", "held", "refusing"]),
+    /** How long it is paused; by default until somebody resumes it. */
+    for: z.optional(
+      duration().check(z.refine((ms: number) => ms > 0, "Write a time that is longer than 0s.")),
+    ),
+    /** Whether the first failure of the resume pauses the source again. */
+    stop_on_failure: z.optional(z.boolean()),
+    reason,
+  })
+  .check(
+    z.refine(({ state, stop_on_failure: stop }) => state === "open" || stop === undefined, {
+      path: ["stop_on_failure"],
+      error: "Only a resume stops on a failure: it needs the state open.",
+    }),
+    ...(["for", "reason"] as const).map((key) =>
+      z.refine<{ readonly state: string; readonly for?: unknown; readonly reason?: unknown }>(
+        (change) => change.state !== "open" || change[key] === undefined,
+        { path: [key], error: "Only a pause has it: it needs the state held or refusing." },
+      ),
+    ),
+  );
 
 export const sessionRequest = z.strictObject({ token: text });
 

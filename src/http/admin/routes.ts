@@ -9,6 +9,7 @@ import { createJobRoutes } from "./job-routes.ts";
 import { createMessageRoutes } from "./message-routes.ts";
 import { createMetricsRoutes } from "./metrics-routes.ts";
 import { asRefusal, endJson, type AdminEnv } from "./routing.ts";
+import { createSourceRoutes } from "./source-routes.ts";
 import { createStatusRoutes } from "./status-routes.ts";
 import { createTokenRoutes } from "./token-routes.ts";
 import { createTryRoutes } from "./try-routes.ts";
@@ -22,6 +23,7 @@ export function createAdminApp(inbox: AdminInbox) {
     .use(endJson)
     .route("/", createStatusRoutes(inbox))
     .route("/", createEventRoutes(inbox))
+    .route("/", createSourceRoutes(inbox))
     .route("/", createMessageRoutes(inbox))
     .route("/", createJobRoutes(inbox))
     .route("/", createTokenRoutes(inbox))

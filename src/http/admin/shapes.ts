@@ -4,9 +4,11 @@
  */
 
 import type { DestinationJson, MessageDetail } from "./message-shapes.ts";
+import type { SourceJson, SourceStateJson } from "./source-shapes.ts";
 import type { Scope } from "./token-shapes.ts";
 
 export type * from "./message-shapes.ts";
+export type * from "./source-shapes.ts";
 export type * from "./token-shapes.ts";
 
 /** The outcome of an event that is recorded. The last three are owed. */
@@ -182,34 +184,6 @@ export interface OwedJson {
   readonly handler: string | null;
 }
 
-export interface SourceJson {
-  readonly name: string;
-  readonly provider: string;
-  /** The provider's name for people, such as `Stripe`. */
-  readonly title: string;
-  /** The provider's page about its webhooks. */
-  readonly docs: string;
-  /** Where the provider delivers to; only the path if no `serve` is running. */
-  readonly url: string;
-  readonly handlers: readonly string[];
-  /** Of these, those whose name only begins types of the provider: `customer.subscription`. */
-  readonly prefix_handlers: readonly string[];
-  readonly last_delivery_at: number | null;
-  /** Deliveries in the last 60 minutes. */
-  readonly last_hour: number;
-  /** Of the handlers in the last 60 minutes, in microseconds; null if none ran. */
-  readonly p95_us: number | null;
-  readonly secrets: readonly SecretJson[];
-}
-
-/** A secret that is configured. Its value is never shown. */
-export interface SecretJson {
-  /** As the config names it, such as `env:STRIPE_NEW`. */
-  readonly name: string;
-  /** When it last verified a delivery since the start of this process; null if it has not. */
-  readonly matched_at: number | null;
-}
-
 /** Who sent the request. */
 export interface ActorJson {
   readonly name: string;
@@ -223,6 +197,8 @@ export interface StatusJson {
   readonly serving: ServingJson | null;
   readonly actor: ActorJson;
   readonly sources: readonly SourceJson[];
+  /** The sources that are not open, also those that the config has no more. */
+  readonly paused: readonly SourceStateJson[];
   readonly destinations: readonly DestinationJson[];
   /** At most 1,000 types of each outcome. */
   readonly owed: readonly OwedJson[];

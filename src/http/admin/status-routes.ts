@@ -10,6 +10,7 @@ import type { Refused } from "../refused.ts";
 import { destinationsJson } from "./destination-json.ts";
 import type { AdminInbox, DescribedSource } from "./inbox.ts";
 import { outdatedQuery, refusedQuery, rollupsQuery, shownSecretsQuery } from "./requests.ts";
+import { sourceStateJson } from "./source-state-json.ts";
 import { needs, refuseRequest, type AdminEnv } from "./routing.ts";
 import type {
   Counts,
@@ -22,6 +23,7 @@ import type {
   ServingJson,
   ShownSecretJson,
   SourceJson,
+  SourceState,
   StatusJson,
 } from "./shapes.ts";
 
@@ -79,11 +81,13 @@ async function statusOf(inbox: AdminInbox): Promise<Omit<StatusJson, "actor">> {
   const now = inbox.clock();
   const reader = await inbox.reader();
   const minutes = await reader.rollups("minute", { since: now - HOUR, until: now });
-  const [owed, seen, matched] = await Promise.all([
+  const [owed, seen, matched, states] = await Promise.all([
     reader.owedByType(OWED_CAP),
     reader.seen(now),
     reader.matchedSecrets(),
+    reader.sourceStates(),
   ]);
+  const stateOf = new Map(states.map(({ name, state }) => [name, state]));
   const lastOf = new Map(seen.map(({ source, lastDeliveryAt }) => [source, lastDeliveryAt]));
   const matches = [...matched, ...inbox.recentMatches()];
   const matchOf = new Map(matches.map(({ source, secret, at }) => [JSON.stringify([source, secret]), at]));
@@ -95,10 +99,12 @@ async function statusOf(inbox: AdminInbox): Promise<Omit<StatusJson, "actor">> {
     sources: inbox.described().map((source) => {
       const own = minutes.filter((rollup) => rollup.source === source.name);
       const types = eventTypes.get(source.provider)?.types ?? [];
-      return sourceJson(source, types, own, lastOf.get(source.name) ?? null, (secret) =>
+      const state = stateOf.get(source.name) ?? "open";
+      return sourceJson(source, state, types, own, lastOf.get(source.name) ?? null, (secret) =>
         matchOf.get(JSON.stringify([source.name, secret])),
       );
     }),
+    paused: states.map((one) => sourceStateJson(one, now)),
     destinations: await destinationsJson(inbox),
     owed: owed.map(({ source, type, outcome, count, capped }) => {
       const handler = inbox.handlerOf(source, type);
@@ -171,6 +177,7 @@ function sumOf(rollups: readonly Rollup[]): Counts {
  */
 function sourceJson(
   { name, provider, title, docs, url, handlers, secrets }: DescribedSource,
+  state: SourceState,
   types: readonly string[],
   minutes: readonly Rollup[],
   lastDeliveryAt: number | null,
@@ -179,6 +186,7 @@ function sourceJson(
   const { refused: _refused, ...received } = sumOf(minutes);
   return {
     name,
+    state,
     provider,
     title,
     docs,

@@ -1,0 +1,38 @@
+import { CONFIG_FILE, type ConfiguredSource } from "../config/load.ts";
+import type { Reader } from "../engines/reader.ts";
+import type { PausedSource } from "../engines/source-states.ts";
+import type { Problem } from "../errors.ts";
+import { holdWarnings } from "../inbox/hold-warnings.ts";
+import { counted } from "../logging/counted.ts";
+
+/** Warns of sources that are paused, and of pauses and backlogs that are long. */
+export async function warnOfPausedSources(
+  sources: readonly ConfiguredSource[],
+  reader: Pick<Reader, "sourceStates"> | null,
+  now: number,
+): Promise<Problem[]> {
+  const paused = (await reader?.sourceStates()) ?? [];
+  const placed = (name: string, message: string): Problem => {
+    const line = sources.find((one) => one.name === name)?.lineOf();
+    return {
+      file: CONFIG_FILE,
+      ...(line === undefined ? {} : { line }),
+      message: `sources.${name}: ${message}`,
+    };
+  };
+  const isGone = (name: string): boolean => sources.every((one) => one.name !== name);
+  return [
+    ...paused.map((one) => placed(one.name, textOf(one, isGone(one.name)))),
+    ...holdWarnings(paused, now).map(({ source, message }) => placed(source, message)),
+  ];
+}
+
+function textOf({ name, state, reason, held, isCapped }: PausedSource, isGone: boolean): string {
+  const why = reason === null ? "" : ` (${reason})`;
+  const events = `${isCapped ? "more than " : ""}${counted(held, "event")} ${held === 1 ? "is" : "are"} held`;
+  if (isGone)
+    return `it is no longer in hookonce.toml, and it is paused: ${events}. Add it again, and resume it`;
+  if (state === "resuming") return `it resumes: ${events}`;
+  const what = state === "refusing" ? "it refuses its deliveries" : "it is paused";
+  return `${what}${why}${held === 0 ? "" : `: ${events}`}. To go on, run hookonce resume ${name}`;
+}

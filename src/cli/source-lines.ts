@@ -1,0 +1,66 @@
+import type { SourceStateJson, StatusJson } from "../http/admin/shapes.ts";
+import { counted, sumOf } from "../logging/counted.ts";
+import { visible } from "../logging/visible.ts";
+import { columns, nameFor } from "./columns.ts";
+import { ago, shortTime, tookText } from "./moments.ts";
+
+/** The sources in `hookonce status`. Their states are a column if one of them is not open. */
+export function sourceLines(
+  { sources, paused, serving, now }: Pick<StatusJson, "sources" | "paused" | "serving" | "now">,
+  width: number | undefined,
+  inFolder: string,
+): string[] {
+  const withState = sources.some(({ state }) => state !== "open");
+  const rows = sources.map((one) => [
+    one.name,
+    one.title,
+    one.url.replace(/^https?:\/\/[^/]+/, ""),
+    ...(withState ? [one.state] : []),
+    one.last_delivery_at === null ? "never" : ago(one.last_delivery_at, now),
+    one.last_hour.toLocaleString("en"),
+    one.p95_us === null ? "" : tookText(one.p95_us),
+  ]);
+  const state = withState ? ["state"] : [];
+  const head = ["source", "provider", "path", ...state, "last delivery", "last hour", "p95"];
+  const table =
+    sources.length === 0
+      ? [`No source yet. To add one: hookonce add stripe${inFolder}`]
+      : columns(head, rows, { width, flexible: [0, 1, 2] });
+  const names = new Set(sources.map(({ name }) => name));
+  return [
+    ...table,
+    ...paused.flatMap((one) => [
+      stateLine(one, { now, width, inFolder, isGone: !names.has(one.name) }),
+      // A running serve shows them above, as /readyz does.
+      ...(serving === null ? one.warnings.map((text) => `Warning: ${visible(text)}`) : []),
+    ]),
+  ];
+}
+
+interface Shown {
+  readonly now: number;
+  readonly width: number | undefined;
+  readonly inFolder: string;
+  /** Whether the config does not have it any more. */
+  readonly isGone: boolean;
+}
+
+function stateLine(
+  { name, state, since, until, reason, held, stop_on_failure: stops }: SourceStateJson,
+  { now, width, inFolder, isGone }: Shown,
+): string {
+  const shown = nameFor(name, width);
+  const why = reason === null ? "" : ` (${visible(reason)})`;
+  const from = since === null ? "" : ` since ${shortTime(since, now)}`;
+  const events = held.capped ? `${sumOf([held])} events` : counted(held.count, "event");
+  const [are, run] = held.count === 1 ? ["is", "runs"] : ["are", "run"];
+  const resume = `hookonce resume ${visible(name)}${inFolder}`;
+  if (isGone)
+    return `hookonce.toml no longer has the source ${shown}, which is paused${from}: ${events} ${are} held.`;
+  if (state === "resuming")
+    return `${shown} resumes${from}: ${events} ${are} still held, and ${run} in order${stops ? " until one fails" : ""}.`;
+  const end = until === null ? "To go on:" : `It resumes at ${shortTime(until, now)}, or with:`;
+  return state === "refusing"
+    ? `${shown} refuses its deliveries${from}${why}. ${end} ${resume}`
+    : `${shown} is paused${from}${why}: ${events} ${are} held. ${end} ${resume}`;
+}

@@ -1,0 +1,144 @@
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import type { SourceStateJson } from "../../src/http/admin/shapes.ts";
+import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
+import { run, scratch, serve, type Ended, type Scratch } from "./support/hookonce.ts";
+
+/** pause and resume of sources, and what status, check and apply say of them, as a person runs them. */
+
+const CONFIG = `version = 1
+
+[sources.shop]
+provider = "unsigned"
+event_id = "body:$.event_id"
+type = "body:$.type"
+
+[sources.chat]
+provider = "slack"
+secret = "env:S"
+`;
+
+const FILES = {
+  "hookonce.toml": CONFIG,
+  ".env": "S=0123456789abcdef0123456789abcdef\n",
+  "migrations/0001_effects.sql": "create table effects (event_id text not null);",
+  "handlers/shop/paid.sql": "insert into effects values (:event_id);",
+};
+
+const command = (inbox: Scratch, ...args: string[]): Promise<Ended> => run([...args, "--folder", inbox.path]);
+
+function effects(inbox: Scratch): unknown[] {
+  using database = new Database(join(inbox.path, "data/hookonce.db"), { readonly: true });
+  return database.prepare("select event_id from effects order by rowid").values().flat();
+}
+
+const event = (id: string) => ({ event_id: id, type: "paid" });
+
+describeUnless(onlyInFullRun(), "pause and resume of a source", () => {
+  test("the next delivery after pause is held, and resume runs what is held in order", async () => {
+    using inbox = scratch(FILES);
+    await using server = await serve(inbox.path);
+    const answer = async (id: string): Promise<string> => {
+      const { status, body } = await server.post("/webhook/shop", event(id));
+      return `${status} ${(body as { status: string }).status}`;
+    };
+    expect(await answer("a")).toBe("200 processed");
+    const paused = await command(inbox, "pause", "shop", "--reason", "a new handler");
+    expect([paused.code, paused.stdout]).toEqual([
+      0,
+      expect.stringMatching(
+        /^Paused shop\. Its events are stored, answered 200, and not run\.\nTo go on: hookonce resume shop --folder \S+\n$/,
+      ),
+    ]);
+    for (const id of ["b", "c", "d"]) expect(await answer(id)).toBe("200 held");
+    const status = await command(inbox, "status");
+    expect(status.stdout).toContain("3 held, source shop, type paid");
+    expect(status.stdout).toMatch(
+      /shop is paused since .* \(a new handler\): 3 events are held\. To go on: hookonce resume shop/,
+    );
+    expect(status.stdout).not.toContain("hookonce apply");
+    const checked = await command(inbox, "check");
+    expect([checked.code, checked.stdout + checked.stderr]).toEqual([
+      0,
+      expect.stringContaining(
+        "sources.shop: it is paused (a new handler): 3 events are held. To go on, run hookonce resume shop",
+      ),
+    ]);
+    const applied = await command(inbox, "apply");
+    expect([applied.code, applied.stdout]).toEqual([
+      0,
+      expect.stringContaining("0 events applied, 3 held, which hookonce resume NAME runs."),
+    ]);
+    const replayed = await command(inbox, "replay", "a", "--reason", "x");
+    expect([replayed.code, replayed.stdout]).toEqual([
+      1,
+      expect.stringContaining("1 not replayed, because the source is paused"),
+    ]);
+    expect(effects(inbox)).toEqual(["a"]);
+
+    const resumed = await command(inbox, "resume", "shop");
+    expect([resumed.code, resumed.stdout]).toEqual([
+      0,
+      expect.stringMatching(
+        /^(?:Resuming shop: .* run in the order received|Resumed shop\. Nothing is held)/,
+      ),
+    ]);
+    while (effects(inbox).length < 4) await Bun.sleep(20);
+    expect(effects(inbox)).toEqual(["a", "b", "c", "d"]);
+    let again = await answer("e");
+    for (let n = 0; again === "200 held" && n < 100; n++) again = await answer(`e ${n}`);
+    expect(again).toBe("200 processed");
+  }, 120_000);
+
+  test("--refuse, --for and --json", async () => {
+    using inbox = scratch(FILES);
+    await using server = await serve(inbox.path);
+    const refusing = await command(inbox, "pause", "shop", "--refuse", "--for", "2h", "--json");
+    const state = JSON.parse(refusing.stdout) as SourceStateJson;
+    expect(state).toMatchObject({ name: "shop", state: "refusing", stop_on_failure: false });
+    expect((state.until ?? 0) - (state.since ?? 0)).toBeWithin(2 * 3_600_000 - 60_000, 2 * 3_600_000 + 1);
+    expect((await server.post("/webhook/shop", event("a"))).status).toBe(503);
+    const status = await command(inbox, "status");
+    expect(status.stdout).toMatch(
+      /shop refuses its deliveries since .* It resumes at .*, or with: hookonce resume shop/,
+    );
+    const resumed = await command(inbox, "resume", "shop", "--stop-on-failure");
+    expect([resumed.code, resumed.stdout]).toEqual([0, "Resumed shop. Nothing is held.\n"]);
+    expect((await server.post("/webhook/shop", event("a"))).status).toBe(200);
+
+    for (const [args, words] of [
+      [["pause", "chat"], "[held_reply_missing]"],
+      [["pause", "shpo"], 'There is no source or destination "shpo" in hookonce.toml; did you mean shop?'],
+      [["pause", "shop", "--for", "2"], "for"],
+    ] as const) {
+      const wrong = await command(inbox, ...args);
+      expect([wrong.code, wrong.stdout, wrong.stderr]).toEqual([1, "", expect.stringContaining(words)]);
+    }
+    const hold = await command(inbox, "hold", "shop");
+    expect([hold.code, hold.stderr]).toEqual([2, expect.stringContaining("pause")]);
+  }, 120_000);
+
+  test("without a serve it says what to start, and status still shows the state", async () => {
+    using inbox = scratch(FILES);
+    {
+      await using server = await serve(inbox.path);
+      await command(inbox, "pause", "shop", "--reason", "a migration");
+      await server.post("/webhook/shop", event("a"));
+    }
+    for (const name of ["pause", "resume"]) {
+      const refused = await command(inbox, name, "shop");
+      expect([refused.code, refused.stderr]).toEqual([
+        1,
+        expect.stringContaining(`${name} needs one. Start it: hookonce serve`),
+      ]);
+    }
+    const status = await command(inbox, "status");
+    expect(status.stdout).toContain("(a migration): 1 event is held. To go on: hookonce resume shop");
+    {
+      await using _ = await serve(inbox.path);
+      expect((await command(inbox, "resume", "shop")).code).toBe(0);
+      while (effects(inbox).length === 0) await Bun.sleep(20);
+    }
+  }, 120_000);
+});

@@ -123,6 +123,15 @@ describeUnless(noBrowser ?? onlyInFullRun(), "the page in chromium", () => {
       await dialogOf(page).getByLabel("Reason", { exact: true }).getAttribute("required"),
     ).not.toBeNull();
     await dialogOf(page).getByRole("button", { name: "Cancel" }).click();
+    await page.goto(`${shop.page}/sources`);
+    const row = page.locator("#audit").getByRole("row").filter({ hasText: "refunded by hand" });
+    expect(await row.getByRole("cell").allTextContents()).toEqual([
+      expect.stringMatching(/:\d\d/),
+      "me",
+      "discard evt_refund9 source:stripe",
+      "1",
+      "refunded by hand",
+    ]);
     expect(wrong).toEqual([]);
   }, 60_000);
 

@@ -62,12 +62,12 @@ function Changes({ items }: { readonly items: readonly AuditJson[] }) {
             <td class="time">
               <Time at={one.at} />
             </td>
-            <td class="who">{visible(one.actor)}</td>
+            <td class="actor">{visible(one.actor)}</td>
             <td class="what">
               <strong>{one.action}</strong> <Name text={one.target} />
             </td>
             <td class="number">{one.count === null ? "" : count(one.count)}</td>
-            <td class="why">{one.reason === null ? "" : visible(one.reason)}</td>
+            <td class="reason">{one.reason === null ? "" : visible(one.reason)}</td>
           </tr>
         ))}
       </tbody>

@@ -241,7 +241,7 @@ describe("AGENTS.md", () => {
     expect(inbox.rows("select event_id, email from signups")).toEqual([
       { event_id: "evt_1", email: "a@b.example" },
     ]);
-  });
+  }, 60_000);
 
   test("is left out if a link has its name", () => {
     const folder = newFolder();

@@ -1,11 +1,13 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { HookonceError, messageOf } from "../errors.ts";
 
 /** Which events were brought from one place to another. */
-export interface ListenCursor {
+export interface ListenCursor extends Disposable {
   /** Undefined the first time. */
   readonly value: string | undefined;
+  /** Another process that brings them, too. */
+  readonly other: number | undefined;
   write(cursor: string): void;
 }
 
@@ -20,9 +22,19 @@ export function openListenCursor(inboxFolder: string, from: string, to: string):
   const folder = join(inboxFolder, "data");
   const path = join(folder, `listen-${hash.slice(0, 16)}.json`);
   let value = read(path);
+  const listener = join(folder, `listen-${hash.slice(0, 16)}.pid`);
+  const other = processIn(listener);
+  if (other === undefined) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeFileSync(listener, `${process.pid}\n`, { mode: 0o600 });
+  }
   return {
     get value() {
       return value;
+    },
+    other,
+    [Symbol.dispose]() {
+      if (other === undefined) rmSync(listener, { force: true });
     },
     write(cursor) {
       if (cursor === value) return;
@@ -33,6 +45,19 @@ export function openListenCursor(inboxFolder: string, from: string, to: string):
       value = cursor;
     },
   };
+}
+
+/** The process that a file names, if it still runs. A process that was killed leaves its file. */
+function processIn(file: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(file, "utf8"));
+    if (!(pid > 0) || pid === process.pid) return undefined;
+    process.kill(pid, 0);
+    return pid;
+  } catch (error) {
+    // Another user's process cannot be signalled.
+    return (error as NodeJS.ErrnoException).code === "EPERM" ? Number(readFileSync(file, "utf8")) : undefined;
+  }
 }
 
 function read(path: string): string | undefined {

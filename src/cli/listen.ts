@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { urlProblem } from "../config/destination-url.ts";
 import type { EventJson } from "../http/admin/shapes.ts";
+import { HookonceError } from "../errors.ts";
 import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import type { OutgoingMessage } from "../outbox/sender.ts";
@@ -50,7 +51,11 @@ export async function runListen(folder: string, flags: ListenFlags): Promise<num
   const from = fromFlag === undefined ? fromFolder(folder, database) : fromUrl(fromFlag, folder);
   const sources = readListenSources(inboxFolder, redact);
   const to = toFlag === undefined ? toFolder(folder, database, sources) : toUrl(toFlag, sources);
-  const cursor = openListenCursor(inboxFolder, from.key, to.key);
+  using cursor = openListenCursor(inboxFolder, from.key, to.key);
+  if (cursor.other !== undefined)
+    complain(
+      `warning: another hookonce listen (process ${cursor.other}) brings the events of ${from.words} to ${to.words}, too. Each event arrives twice.`,
+    );
   const listening = new Listening({ from, to, cursor, sources, flags });
   return await listening.run();
 }
@@ -130,7 +135,7 @@ class Listening {
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (!isPassing(error)) throw error;
+        if (!isPassing(error)) throw explained(error, from);
         this.#lost(error.message);
       }
       await passed(pause, signal);
@@ -276,6 +281,21 @@ class Listening {
     ];
     say(`${parts.join(", ")}. The next hookonce listen goes on after them.`);
   }
+}
+
+/** An older `serve` does not know the cursor, and refuses it as it refuses any query that it does not know. */
+function explained(error: unknown, { words }: From): unknown {
+  if (
+    !(error instanceof HookonceError) ||
+    error.code !== "invalid_request" ||
+    !/\bcursor\b/.test(error.message)
+  )
+    return error;
+  return new HookonceError(
+    "invalid_request",
+    `The hookonce serve of ${words} is older than this one and cannot go on from an event. Update hookonce there, then listen again.`,
+    { cause: error },
+  );
 }
 
 /** Without the values that are undefined. */

@@ -91,7 +91,7 @@ const MAX_LINES = 200;
 const MAX_LINE = 2000;
 const MAX_FRAMES = 5;
 
-export function eventReport(event: EventDetail, { now }: Display): string {
+export function eventReport(event: EventDetail, { now, width }: Display): string {
   const { source, event_id: id, type, headers, payload, bytes, timeline, failure, changed } = event;
   const lines = [
     `${visible(id)}  source ${visible(source)}  type ${visible(type) || "(none)"}`,
@@ -145,8 +145,13 @@ export function eventReport(event: EventDetail, { now }: Display): string {
   const names = Object.keys(headers);
   if (names.length > 0) lines.push("", "Headers");
   const widest = Math.min(32, Math.max(0, ...names.map((name) => name.length)));
-  for (const [name, value] of Object.entries(headers))
-    lines.push(`  ${visible(name).padEnd(widest)}  ${cut(oneLine(value), MAX_LINE)}`);
+  for (const [name, value] of Object.entries(headers)) {
+    const [label, text] = [`  ${visible(name).padEnd(widest)}`, cut(oneLine(value), MAX_LINE)];
+    // A signature has no blank at which it could be wrapped.
+    const isBelow =
+      width !== undefined && Bun.stringWidth(`${label}  ${text}`) > width && !text.includes(" ");
+    lines.push(...(isBelow ? [label.trimEnd(), `    ${text}`] : [`${label}  ${text}`]));
+  }
   lines.push("", bytes === null ? missingBody(event) : `Payload, ${counted(bytes, "byte")}`);
   if (bytes !== null && payload !== null) lines.push(...payloadLines(payload));
   else if (bytes !== null) lines.push("  The body is neither JSON nor a form, or too large to show.");

@@ -2,11 +2,11 @@ import type { AttemptJson, MessageDetail, MessageJson } from "../http/admin/shap
 import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { columns, cutEnd, oneLine, type Display } from "./columns.ts";
-import { listTime, shortTime, tookText } from "./moments.ts";
+import { listTime, shortTime, tookText, until } from "./moments.ts";
 
 /** What the commands print of messages for people. Everything from outside is made visible. */
 
-const HEAD = ["written", "state", "destination", "type", "tries", "status", "id"] as const;
+const HEAD = ["written", "state", "destination", "type", "tries", "status", "next", "id"] as const;
 
 export function messagesTable(messages: readonly MessageJson[], { width, now }: Display): string[] {
   const rows = messages.map((one) => [
@@ -16,6 +16,7 @@ export function messagesTable(messages: readonly MessageJson[], { width, now }: 
     one.type || "(none)",
     one.attempts === 0 ? "" : String(one.attempts),
     one.last_status === null ? "" : String(one.last_status),
+    one.next_at === null ? "" : until(one.next_at, now),
     one.id,
   ]);
   const errors = messages.map(({ last_error: error, state }) =>
@@ -62,15 +63,16 @@ export function messageLines(messages: readonly MessageDetail[], now: number): s
       return [
         `  ${visible(message.destination)}  ${stateText(message, now)}`,
         `    ${visible(message.id)}`,
-        ...(last === undefined ? [] : attemptLinesOf(last, now).map((line) => `  ${line}`)),
+        ...(last === undefined ? [] : attemptLinesOf(last, message.kind, now).map((line) => `  ${line}`)),
       ];
     }),
   ];
 }
 
-function stateText({ state, attempts, next_at: next, timeline }: MessageDetail, now: number): string {
+function stateText({ state, attempts, next_at: next, timeline, kind }: MessageDetail, now: number): string {
   const last = timeline.at(-1);
-  const status = last?.status === null || last === undefined ? "" : `, ${last.status}`;
+  // Every command that was delivered has ended with 0.
+  const status = last === undefined || last.status === null || kind === "command" ? "" : `, ${last.status}`;
   const took = last === undefined ? "" : ` in ${tookText(last.ms * 1000)}`;
   const tries = attempts < 2 ? "" : ` at attempt ${attempts}`;
   switch (state) {
@@ -89,25 +91,33 @@ function stateText({ state, attempts, next_at: next, timeline }: MessageDetail, 
   }
 }
 
-function attemptLines({ timeline, attempts }: MessageDetail, now: number): string[] {
+function attemptLines({ timeline, attempts, kind }: MessageDetail, now: number): string[] {
   if (timeline.length === 0) return [];
   const left = attempts - timeline.length;
   return [
     "",
     left > 0 ? `Attempts, the latest ${timeline.length} of ${attempts}` : "Attempts",
-    ...timeline.flatMap((attempt) => attemptLinesOf(attempt, now)),
+    ...timeline.flatMap((attempt) => attemptLinesOf(attempt, kind, now)),
   ];
 }
 
 /** An answer has at most 4 kB, but it may have that many lines. */
 const MAX_LINES = 40;
 
-function attemptLinesOf({ number, at, ms, status, error, answer }: AttemptJson, now: number): string[] {
-  const code = status === null ? "no answer" : String(status);
+function attemptLinesOf(
+  { number, at, ms, status, error, answer }: AttemptJson,
+  kind: MessageDetail["kind"],
+  now: number,
+): string[] {
+  const took = tookText(ms * 1000);
+  const result =
+    kind === "command"
+      ? `${status === null ? "no exit code" : `exit ${status}`} after ${took}`
+      : `${status === null ? "no answer" : status} in ${took}`;
   const lines = answer === "" ? [] : answer.trimEnd().split("\n");
   const more = lines.length - MAX_LINES;
   return [
-    `  ${String(number).padStart(4)}  ${shortTime(at, now)}  ${code} in ${tookText(ms * 1000)}`,
+    `  ${String(number).padStart(4)}  ${shortTime(at, now)}  ${result}`,
     ...(error === null ? [] : [`        ${visible(error)}`]),
     ...lines.slice(0, MAX_LINES).map((line) => `        | ${visible(line)}`),
     ...(more > 0 ? [`        … ${counted(more, "more line")}: --json prints all`] : []),

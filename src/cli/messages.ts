@@ -1,12 +1,12 @@
-import type { List, MessageDetail, MessageJson, MessageState, StatusJson } from "../http/admin/shapes.ts";
+import type { List, MessageDetail, MessageJson, MessageState } from "../http/admin/shapes.ts";
 import type { AdminClient } from "../http/admin/socket.ts";
-import { nearest } from "../config/nearest.ts";
 import { answerOf } from "./answer.ts";
 import { terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
 import { messageReport, messagesTable } from "./message-reports.ts";
 import { openLooking } from "./open-looking.ts";
 import { say, sayJson, sayTable } from "./terminal.ts";
+import { lookForDestination } from "./unknown-destination.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface MessagesFlags {
@@ -56,7 +56,8 @@ export async function runMessages(
   else if (found.length > 0) sayTable(messagesTable(found, display));
   else {
     const isFiltered = Object.keys(filterOf(flags)).length > 0;
-    say(`${isFiltered ? "No message matches." : "No messages yet."}${await unknown(client, destination)}`);
+    const { unknown = "" } = destination === undefined ? {} : await lookForDestination(client, destination);
+    say(`${isFiltered ? "No message matches." : "No messages yet."} ${unknown}`.trimEnd());
   }
   return EXIT.done;
 }
@@ -88,14 +89,4 @@ async function listed({ api }: AdminClient, flags: MessagesFlags): Promise<Messa
     cursor = page.next ?? undefined;
   } while (cursor !== undefined && found.length < limit);
   return found;
-}
-
-/** A sentence, after a space, that there is no such destination. Empty if there is. */
-async function unknown({ api }: AdminClient, name: string | undefined): Promise<string> {
-  if (name === undefined) return "";
-  const { destinations } = await answerOf<StatusJson>(await api.status.$get());
-  const names = destinations.map((one) => one.name);
-  if (names.includes(name)) return "";
-  if (names.length === 0) return " hookonce.toml has no destinations.";
-  return ` hookonce.toml has no destination "${name}"; ${nearest(name, names)}`;
 }

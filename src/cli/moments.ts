@@ -32,6 +32,11 @@ export function ago(ms: number, now: number): string {
   return `${Math.floor(seconds / 86_400)} d ago`;
 }
 
+/** Writes in how much time something comes: `now`, `in 8 s`, `in 5 min`, `in 3 h` or `in 12 d`. */
+export function until(ms: number, now: number): string {
+  return ms <= now ? "now" : `in ${ago(now, ms).replace(/ ago$/, "")}`;
+}
+
 /** Writes a time that was measured in microseconds: `0.4 ms`, `12 ms` or `3.2 s`. */
 export function tookText(us: number): string {
   if (us < 10_000) return `${(us / 1000).toFixed(1)} ms`;

@@ -218,8 +218,7 @@ function answerLine({ eventIds, neverDuplicate, answer: { status, said, ms } }: 
   const words = visible(said.join(", "));
   // Its id is made by the receiver.
   if (neverDuplicate) return `new event  ${status === 0 ? "" : `${status} `}${words}  ${ms.toFixed(0)} ms`;
-  const id = eventIds.map((one) => (one.length > 40 ? `${one.slice(0, 39)}…` : one)).join(", ");
-  return `${id}  ${status === 0 ? "" : `${status} `}${words}  ${ms.toFixed(0)} ms`;
+  return `${eventIds.join(", ")}  ${status === 0 ? "" : `${status} `}${words}  ${ms.toFixed(0)} ms`;
 }
 
 /** Shows progress on a terminal, in one line that is overwritten. Shows nothing elsewhere. */

@@ -89,9 +89,14 @@ function todayLine({ today }: StatusJson): string {
   return `Last 24 hours: ${parts.join(", ")}.`;
 }
 
-function owedLines({ owed }: StatusJson, width: number | undefined, inFolder: string): string[] {
+function owedLines(
+  { owed, destinations }: StatusJson,
+  width: number | undefined,
+  inFolder: string,
+): string[] {
   const total = owed.reduce((sum, { count }) => sum + count, 0);
-  if (total === 0) return ["Nothing is owed."];
+  // Messages may wait. They are not owed, because their events are done.
+  if (total === 0) return [destinations.length === 0 ? "Nothing is owed." : "No event is owed."];
   return [
     `${sumOf(owed)} ${total === 1 ? "event is" : "events are"} owed:`,
     ...owed.map(

@@ -1,13 +1,16 @@
 import { openAdmin } from "../app/apply.ts";
 import { isMessageId } from "../engines/outbox.ts";
+import { HookonceError } from "../errors.ts";
 import type { MessageState } from "../http/admin/shapes.ts";
 import type { JobView } from "../inbox/background-jobs.ts";
 import { counted } from "../logging/counted.ts";
 import { triedLines } from "./dry-run-report.ts";
 import { EXIT } from "./exit.ts";
+import { shellWord } from "./init.ts";
 import { connectToServe, openingOf, runJob, stopOnSignal, waitForServe } from "./run-job.ts";
 import { DONE, printSteered, totalOf, type SteerAction, type Steered } from "./steer-report.ts";
 import { complain, say } from "./terminal.ts";
+import { lookForDestination, waitingHint } from "./unknown-destination.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface SteerFlags {
@@ -76,11 +79,24 @@ export async function runSteer(
       admin = await waitForServe(options, `hookonce ${action}`);
       ended = await runJob(admin, jsonOf(action, ids, flags, dryRun), stop.signal, () => {});
     }
-    return printSteered(what, ended.view, report);
+    const { destination, state } = flags;
+    const found = totalOf(ended.view.groups);
+    const isNothing = ended.view.error === null && Object.values(found).every((count) => count === 0);
+    const nothing =
+      isNothing && what.ofMessages && destination !== undefined
+        ? await lookForDestination(admin.client, destination)
+        : undefined;
+    if (nothing?.unknown !== undefined) throw new HookonceError("unknown_destination", nothing.unknown);
+    const code = printSteered(what, ended.view, report);
+    if (json !== true && action === "resend" && state === undefined && (nothing?.waiting ?? 0) > 0)
+      say(waitingHint(destination ?? "", nothing?.waiting ?? 0, inFolderOf(folder)));
+    return code;
   } finally {
     await admin[Symbol.asyncDispose]();
   }
 }
+
+const inFolderOf = (folder: string): string => (folder === "." ? "" : ` --folder ${shellWord(folder)}`);
 
 function refuseUsage({ action, ofMessages }: Steered, ids: readonly string[], flags: SteerFlags): void {
   const filters = FILTERS.filter((name) => flags[name] !== undefined);

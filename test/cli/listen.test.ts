@@ -143,7 +143,7 @@ function application(answer: (body: Payload) => Response = () => new Response("o
 }
 
 const cursorIn = (inbox: Scratch): string[] =>
-  readdirSync(join(inbox.path, "data")).filter((name) => name.startsWith("listen-"));
+  readdirSync(join(inbox.path, "data")).filter((name) => /^listen-.*\.json$/.test(name));
 
 describeUnless(onlyInFullRun(), "hookonce listen", () => {
   test("brings events of a serve elsewhere into this inbox, signed with this folder's secret", async () => {
@@ -204,6 +204,62 @@ describeUnless(onlyInFullRun(), "hookonce listen", () => {
     expect(file).toMatch(/^listen-[0-9a-f]{16}\.json$/);
     expect(statSync(join(near.path, "data", file)).mode & 0o777).toBe(0o600);
     expect(readFileSync(join(near.path, "data", file), "utf8")).not.toContain(token);
+  });
+
+  test("a second one with the same target warns, and an ended one leaves no warning behind", async () => {
+    using inbox = folderOf(SECRETS.far);
+    await using server = await serve(inbox.path);
+    await using app = application();
+    await using first = listen(inbox, ["--to", app.url, "--json"]);
+    await first.until("from now on");
+    await using second = listen(inbox, ["--to", app.url, "--json"]);
+    await second.until("Bringing events");
+    expect(second.text()).toMatch(
+      /warning: another hookonce listen \(process \d+\) brings the events of this inbox/,
+    );
+    expect(first.text()).not.toContain("another hookonce listen");
+    for (const one of [second, first]) {
+      one.kill("SIGTERM");
+      expect(await one.exited).toBe(0);
+    }
+    await using third = listen(inbox, ["--to", app.url, "--json"]);
+    await third.until("Bringing events");
+    third.kill("SIGKILL");
+    await third.exited;
+    await using fourth = listen(inbox, ["--to", app.url, "--json"]);
+    await fourth.until("Bringing events");
+    expect(third.text() + fourth.text()).not.toContain("another hookonce listen");
+    expect(server.log.length).toBeGreaterThan(0);
+  });
+
+  test("an older serve that knows no cursor is named", async () => {
+    using inbox = folderOf(SECRETS.near);
+    await using mine = await serve(inbox.path);
+    const older = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: () =>
+        Response.json(
+          {
+            error: {
+              code: "invalid_request",
+              message: "The request is invalid: the value has unknown keys: cursor",
+            },
+          },
+          { status: 400 },
+        ),
+    });
+    await using one = listen(
+      inbox,
+      ["--from", `http://127.0.0.1:${older.port}`],
+      "a-token-of-nobody-else-00",
+    );
+    expect(await one.exited).toBe(1);
+    expect(one.text()).toContain(
+      "is older than this one and cannot go on from an event. Update hookonce there",
+    );
+    await older.stop(true);
+    expect(mine.pid).toBeGreaterThan(0);
   });
 
   test("brings events of this inbox to an application, and masks values before it signs", async () => {

@@ -7,7 +7,8 @@ import {
   failureGroupsText,
   failuresTable,
 } from "../../src/cli/look-reports.ts";
-import type { EventDetail, EventJson, FailureJson } from "../../src/http/admin/shapes.ts";
+import { messageReport } from "../../src/cli/message-reports.ts";
+import type { EventDetail, EventJson, FailureJson, MessageDetail } from "../../src/http/admin/shapes.ts";
 
 const now = new Date(2026, 10, 27, 12, 0, 0).getTime();
 const terminal = { width: 80, now };
@@ -240,4 +241,44 @@ Payload, 14 bytes
   );
   const bare = detail({ outcome: "ignored", bytes: null, payload: null, headers: {} });
   expect(eventReport(bare, pipe)).toEndWith("The body is not stored.");
+});
+
+test("on a terminal, a header that is too wide for its line has a line below", () => {
+  const headers = { "content-type": "application/json", "x-hub-signature-256": `sha256=${"0".repeat(64)}` };
+  const lines = eventReport(detail({ headers }), terminal).split("\n");
+  expect(lines).toContain("  content-type         application/json");
+  const at = lines.indexOf("  x-hub-signature-256");
+  expect(lines[at + 1]).toBe(`    sha256=${"0".repeat(64)}`);
+  expect(lines.slice(at - 1, at + 2).every((line) => line.length <= 80)).toBe(true);
+  expect(eventReport(detail({ headers }), pipe)).toContain(`  x-hub-signature-256  sha256=${"0".repeat(64)}`);
+});
+
+const messageText = (kind: MessageDetail["kind"], status: number | null): string =>
+  messageReport(
+    {
+      id: "msg_1",
+      destination: "deploy",
+      source: "github",
+      event_id: "evt_1",
+      type: "push",
+      state: "waiting",
+      attempts: 1,
+      created_at: now,
+      next_at: now + 40_000,
+      last_status: status,
+      last_error: null,
+      settled_at: null,
+      reason: null,
+      kind,
+      timeline: [{ number: 1, at: now, ms: 2000, status, error: null, answer: "" }],
+    },
+    pipe,
+  );
+
+test("an attempt of a command has its exit code, and one to a URL its status", () => {
+  expect(messageText("command", 1)).toContain("  exit 1 after 2.0 s");
+  expect(messageText("command", null)).toContain("  no exit code after 2.0 s");
+  expect(messageText("url", 503)).toContain("  503 in 2.0 s");
+  expect(messageText("url", null)).toContain("  no answer in 2.0 s");
+  expect(messageText(null, 1)).toContain("  1 in 2.0 s");
 });

@@ -81,8 +81,8 @@ describeUnless(onlyInFullRun(), "messages", () => {
         last_error: expect.stringContaining("410"),
       });
       const listed = await command(inbox, "messages");
-      expect(listed.stdout).toMatch(/^written +state +destination +type +tries +status +id/);
-      expect(listed.stdout).toContain(`dead   app          paid  1      410     ${id}`);
+      expect(listed.stdout).toMatch(/^written +state +destination +type +tries +status +next +id/);
+      expect(listed.stdout).toContain(`dead   app          paid  1      410           ${id}`);
       const one = await command(inbox, "messages", id);
       expect(one.stdout).toMatch(/ {3}1 {2}.* 410 in .* ms\n/);
       expect(one.stdout).toContain("        | we moved\n        | ask ops\n");
@@ -137,7 +137,22 @@ describeUnless(onlyInFullRun(), "messages", () => {
       );
       await server.post("/webhook", paid("evt_2"));
       await server.post("/webhook", paid("evt_3"));
-      expect((await command(inbox, "status")).stdout).toContain("app is paused (the app is down).");
+      const whilePaused = (await command(inbox, "status")).stdout;
+      expect(whilePaused).toContain("app is paused (the app is down).");
+      expect(whilePaused).toContain("\nNo event is owed.\n");
+      expect((await command(inbox, "messages", "--state", "waiting")).stdout).toMatch(/ now {3}msg_/);
+      const noneDead = await command(inbox, "resend", "--destination", "app");
+      expect([noneDead.code, noneDead.stdout]).toEqual([
+        0,
+        `No dead message matches.\n2 messages wait for their next attempt. To send them now: hookonce resend --destination app --state waiting --folder ${inbox.path}\n`,
+      ]);
+      for (const action of [["resend"], ["discard", "--reason", "x", "--yes"]]) {
+        const misspelt = await command(inbox, ...action, "--destination", "ap");
+        expect([misspelt.code, misspelt.stderr]).toEqual([
+          1,
+          'hookonce: hookonce.toml has no destination "ap"; did you mean app? [unknown_destination]\n',
+        ]);
+      }
       const [third] = lines(await command(inbox, "messages", "--state", "waiting", "--json"));
       const gone = await command(inbox, "discard", String(third?.["id"]), "--reason", "sent by hand");
       expect([gone.code, gone.stdout]).toEqual([0, expect.stringContaining("1 message discarded.")]);

@@ -125,6 +125,7 @@ describeUnless(noBrowser ?? onlyInFullRun(), "the page in chromium", () => {
     await dialogOf(page).getByRole("button", { name: "Cancel" }).click();
     await page.goto(`${shop.page}/sources`);
     const row = page.locator("#audit").getByRole("row").filter({ hasText: "refunded by hand" });
+    await row.waitFor();
     expect(await row.getByRole("cell").allTextContents()).toEqual([
       expect.stringMatching(/:\d\d/),
       "me",

@@ -63,62 +63,77 @@ async function deliver(server: Serving, body: string): Promise<unknown> {
 const credits = ({ database }: Application): unknown =>
   database.query("select credits from users where id = 'ada'").values()[0]?.[0];
 
+/** Each test starts several processes. In milliseconds. */
+const LONG = 60_000;
+
 describeUnless(onlyInFullRun(), "the README's recipe for an application's own database", () => {
-  test("applies a payment once to the application's table, while the application uses it", async () => {
-    using app = await application(block("sql", "<> 'unpaid';"));
-    expect(app.sources).toEqual(["[sources.stripe]"]);
-    await using server = await serve(app.folder, { dev: false });
-    app.database.run("update users set credits = 1000");
-    expect([
-      await deliver(server, payment("evt_1")),
-      await deliver(server, payment("evt_1")),
-      await deliver(server, payment("evt_2", { status: "unpaid" })),
-    ]).toEqual(["processed", "duplicate", "processed"]);
-    expect(credits(app)).toBe(1500);
-    expect(
-      app.database.query("select event_id, deliveries from hookonce_events order by event_id").values(),
-    ).toEqual([
-      ["evt_1", 2],
-      ["evt_2", 1],
-    ]);
-    const beside = [...new Bun.Glob("*").scanSync({ cwd: join(app.folder, ".."), dot: true })];
-    expect(beside.length).toBeGreaterThan(3);
-    // The lines for .gitignore that init prints cover everything that hookonce and SQLite make there.
-    expect(beside.filter((name) => !/^app\.db([-.].*)?$/.test(name))).toEqual([]);
-  });
+  test(
+    "applies a payment once to the application's table, while the application uses it",
+    async () => {
+      using app = await application(block("sql", "<> 'unpaid';"));
+      expect(app.sources).toEqual(["[sources.stripe]"]);
+      await using server = await serve(app.folder, { dev: false });
+      app.database.run("update users set credits = 1000");
+      expect([
+        await deliver(server, payment("evt_1")),
+        await deliver(server, payment("evt_1")),
+        await deliver(server, payment("evt_2", { status: "unpaid" })),
+      ]).toEqual(["processed", "duplicate", "processed"]);
+      expect(credits(app)).toBe(1500);
+      expect(
+        app.database.query("select event_id, deliveries from hookonce_events order by event_id").values(),
+      ).toEqual([
+        ["evt_1", 2],
+        ["evt_2", 1],
+      ]);
+      const beside = [...new Bun.Glob("*").scanSync({ cwd: join(app.folder, ".."), dot: true })];
+      expect(beside.length).toBeGreaterThan(3);
+      // The lines for .gitignore that init prints cover everything that hookonce and SQLite make there.
+      expect(beside.filter((name) => !/^app\.db([-.].*)?$/.test(name))).toEqual([]);
+    },
+    LONG,
+  );
 });
 
 describeUnless(onlyInFullRun(), "the README's recipe for moving from an endpoint of one's own", () => {
-  test("by time, applies the events created at the moment and later, and none before", async () => {
-    const handler = block("sql", "'$.created'");
-    const moment = Number(/>= (\d+)/.exec(handler)?.[1]);
-    using app = await application(handler);
-    await using server = await serve(app.folder, { dev: false });
-    for (const [id, created] of [
-      ["evt_before", moment - 1],
-      ["evt_at", moment],
-      ["evt_after", moment + 1],
-    ] as const)
-      expect(await deliver(server, payment(id, { created }))).toBe("processed");
-    expect(credits(app)).toBe(1000);
-  });
+  test(
+    "by time, applies the events created at the moment and later, and none before",
+    async () => {
+      const handler = block("sql", "'$.created'");
+      const moment = Number(/>= (\d+)/.exec(handler)?.[1]);
+      using app = await application(handler);
+      await using server = await serve(app.folder, { dev: false });
+      for (const [id, created] of [
+        ["evt_before", moment - 1],
+        ["evt_at", moment],
+        ["evt_after", moment + 1],
+      ] as const)
+        expect(await deliver(server, payment(id, { created }))).toBe("processed");
+      expect(credits(app)).toBe(1000);
+    },
+    LONG,
+  );
 
-  test("by id, skips what the old endpoint has applied, and the endpoint sees what hookonce has applied", async () => {
-    using app = await application(block("sql", "processed_events"));
-    await using server = await serve(app.folder, { dev: false });
-    const oldEndpoint = app.database.transaction((id: string) => {
-      if (app.database.query("select 1 from processed_events where id = ?").get(id) !== null) return;
-      app.database.query("update users set credits = credits + 500").run();
-      app.database.query("insert into processed_events (id) values (?)").run(id);
-    });
-    oldEndpoint.immediate("evt_old");
-    expect(await deliver(server, payment("evt_old"))).toBe("processed");
-    expect(credits(app)).toBe(500);
-    expect(await deliver(server, payment("evt_new"))).toBe("processed");
-    expect(credits(app)).toBe(1000);
-    oldEndpoint.immediate("evt_new");
-    expect(credits(app)).toBe(1000);
-  });
+  test(
+    "by id, skips what the old endpoint has applied, and the endpoint sees what hookonce has applied",
+    async () => {
+      using app = await application(block("sql", "processed_events"));
+      await using server = await serve(app.folder, { dev: false });
+      const oldEndpoint = app.database.transaction((id: string) => {
+        if (app.database.query("select 1 from processed_events where id = ?").get(id) !== null) return;
+        app.database.query("update users set credits = credits + 500").run();
+        app.database.query("insert into processed_events (id) values (?)").run(id);
+      });
+      oldEndpoint.immediate("evt_old");
+      expect(await deliver(server, payment("evt_old"))).toBe("processed");
+      expect(credits(app)).toBe(500);
+      expect(await deliver(server, payment("evt_new"))).toBe("processed");
+      expect(credits(app)).toBe(1000);
+      oldEndpoint.immediate("evt_new");
+      expect(credits(app)).toBe(1000);
+    },
+    LONG,
+  );
 });
 
 test("the README's moment to move at is the second that its text names", () => {

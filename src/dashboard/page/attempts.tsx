@@ -1,4 +1,4 @@
-import type { AttemptJson, MessageJson, MessageState } from "../../http/admin/shapes.ts";
+import type { AttemptJson, MessageDetail, MessageJson, MessageState } from "../../http/admin/shapes.ts";
 import { Time } from "./ui.tsx";
 import { count, visible, type Look } from "./words.ts";
 
@@ -23,8 +23,20 @@ export function State({ of }: { readonly of: MessageJson["state"] }) {
   );
 }
 
+/** The status of an answer, or the exit code of a command. */
+export function resultOf({ status }: AttemptJson, kind: MessageDetail["kind"]): string {
+  if (kind !== "command") return status === null ? "no answer" : String(status);
+  return status === null ? "no exit code" : `exit ${status}`;
+}
+
 /** The latest ten attempts to send a message, with what was answered. */
-export function Attempts({ attempts }: { readonly attempts: readonly AttemptJson[] }) {
+export function Attempts({
+  attempts,
+  kind,
+}: {
+  readonly attempts: readonly AttemptJson[];
+  readonly kind: MessageDetail["kind"];
+}) {
   if (attempts.length === 0) return <p class="quiet">It has not been sent.</p>;
   return (
     <ol class="timeline">
@@ -32,7 +44,7 @@ export function Attempts({ attempts }: { readonly attempts: readonly AttemptJson
         <li key={one.number}>
           <Time at={one.at} /> <span>Attempt {count(one.number)}</span>{" "}
           <span class={one.error === null ? "outcome good" : "outcome bad"}>
-            {one.error === null ? "✓" : "✗"} {one.status ?? "no answer"}
+            {one.error === null ? "✓" : "✗"} {resultOf(one, kind)}
           </span>
           <span class="quiet"> {count(one.ms)} ms</span>
           {one.error === null ? null : <p class="wrong">{visible(one.error)}</p>}

@@ -141,7 +141,7 @@ export function OneMessage(
         )}
       </p>
       {reason === null ? null : <p>Reason: {visible(reason)}</p>}
-      <Attempts attempts={message.timeline} />
+      <Attempts attempts={message.timeline} kind={message.kind} />
       {mayAct ? (
         <div class="buttons">
           {mayResend(message) ? (

@@ -1,5 +1,5 @@
 import type { EventDetail, MessageDetail } from "../../http/admin/shapes.ts";
-import { Attempts, State } from "./attempts.tsx";
+import { Attempts, resultOf, State } from "./attempts.tsx";
 import { Link } from "./location.tsx";
 import { attemptsText, messagesPath } from "./message-acts.ts";
 import { Time } from "./ui.tsx";
@@ -28,7 +28,7 @@ export function SentOn({ event }: { readonly event: EventDetail }) {
 }
 
 function Sent({ message }: { readonly message: MessageDetail }) {
-  const { id, destination, state, created_at: at, timeline } = message;
+  const { id, destination, state, created_at: at, timeline, kind } = message;
   const last = timeline.at(-1);
   return (
     <li>
@@ -36,13 +36,13 @@ function Sent({ message }: { readonly message: MessageDetail }) {
       <Link to={messagesPath({ id, destination })}>to {visible(destination)}</Link> <State of={state} />
       <span class="quiet">
         {" "}
-        {last === undefined ? attemptsText(message) : `${last.status ?? "no answer"}, ${count(last.ms)} ms`}
+        {last === undefined ? attemptsText(message) : `${resultOf(last, kind)}, ${count(last.ms)} ms`}
         {message.attempts > 1 ? `, ${attemptsText(message)}` : ""}
       </span>
       {timeline.length === 0 ? null : (
         <details>
           <summary>What was answered</summary>
-          <Attempts attempts={timeline} />
+          <Attempts attempts={timeline} kind={kind} />
         </details>
       )}
     </li>

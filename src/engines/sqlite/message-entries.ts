@@ -87,6 +87,7 @@ type MessageJob = Extract<Job, { kind: "message" }>;
 /** Sends a message again, or gives up on it. */
 export function createMessageChanges(
   db: Database,
+  outbox: Outbox,
   settled: SettledEvents,
 ): (job: MessageJob) => ChangedMessage {
   // What would be sent is not there any more once values of the event were replaced.
@@ -99,6 +100,7 @@ export function createMessageChanges(
     `update hookonce_messages set state = 'discarded', settled_at = ?2, reason = ?3
      where id = ?1 and state in ('waiting', 'interrupted', 'dead') returning event, source`,
   );
+  const look = db.query("select state, destination from hookonce_messages where id = ?");
   const redacted = db.query(`select ${IS_REDACTED} from hookonce_messages where id = ?`);
   return ({ action, message, at, reason, unlessSince }) => {
     const changed =
@@ -106,8 +108,10 @@ export function createMessageChanges(
         ? resend.values(message, at, unlessSince ?? Number.MAX_SAFE_INTEGER)
         : discard.values(message, at, reason ?? null);
     noteEvent(changed, settled);
-    const state = db.query("select state from hookonce_messages where id = ?").values(message)[0]?.[0];
+    const [state = null, destination] = (look.values(message)[0] ?? []) as [MessageState?, string?];
+    if (action === "resend" && changed.length > 0 && destination !== undefined)
+      outbox.sendsAgain(destination);
     const isRedacted = changed.length === 0 && action === "resend" && redacted.values(message)[0]?.[0] === 1;
-    return { changed: changed.length > 0, isRedacted, state: (state ?? null) as MessageState | null };
+    return { changed: changed.length > 0, isRedacted, state };
   };
 }

@@ -117,7 +117,7 @@ export function createOtherJobs(
       return { ...said, outcome: "processed" };
     },
 
-    changeMessage: createMessageChanges(db, settled),
+    changeMessage: createMessageChanges(db, outbox, settled),
     importEvents: createImports(db, store, interrupted, settled),
     record: createEntries(db, outbox, states, settled),
     retain: createRetention(db, store, interrupted, settled),

@@ -47,7 +47,9 @@ export interface Outbox {
   writeAlert(destination: string, id: string, body: string, at: number): void;
   /** Makes messages of what other processes have inserted into the view. */
   adopt(at: number): void;
-  /** Returns the destinations for which messages were written since the last call. */
+  /** A message to this destination is to be sent again. */
+  sendsAgain(destination: string): void;
+  /** Returns the destinations for which messages were written, or are to be sent again, since the last call. */
   takeWritten(): ReadonlySet<string>;
 }
 
@@ -176,6 +178,8 @@ export function createOutbox(
       }
       dropEnqueued.run(0, last.id);
     },
+
+    sendsAgain: (destination) => void written.add(destination),
 
     takeWritten() {
       const taken = written;

@@ -1,5 +1,6 @@
 import type { KeptAttempt, ListedMessage, MessageDetail as StoredMessage } from "../../engines/outbox.ts";
 import type { OutboxView } from "../../outbox/view.ts";
+import type { AdminInbox } from "./inbox.ts";
 import type { AttemptJson, MessageDetail, MessageJson } from "./message-shapes.ts";
 
 /** What is stored of messages, as the API answers it. */
@@ -25,10 +26,11 @@ export function messageJson(message: ListedMessage, live: Pick<OutboxView, "isSe
 
 export function messageDetailJson(
   message: StoredMessage,
-  live: Pick<OutboxView, "isSending"> | null,
+  { outbox, destinations }: Pick<AdminInbox, "outbox" | "destinations">,
 ): MessageDetail {
   return {
-    ...messageJson(message, live),
+    ...messageJson(message, outbox),
+    kind: destinations.find(({ name }) => name === message.destination)?.kind ?? null,
     settled_at: message.settledAt,
     reason: message.reason,
     timeline: message.kept.map(attemptJson),

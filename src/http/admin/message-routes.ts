@@ -39,7 +39,7 @@ export function createMessageRoutes(inbox: AdminInbox) {
     .get("/api/messages/:id", needs("read"), zValidator("query", messageQuery, refuseRequest), async (c) => {
       const id = c.req.param("id");
       const found = await (await inbox.reader()).messageDetails(id);
-      return c.json(messageDetailJson(oneMessage(id, c.req.valid("query").destination, found), outbox));
+      return c.json(messageDetailJson(oneMessage(id, c.req.valid("query").destination, found), inbox));
     })
     .put(
       "/api/destinations/:name/state",

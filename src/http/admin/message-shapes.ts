@@ -25,6 +25,8 @@ export interface MessageDetail extends MessageJson {
   readonly settled_at: number | null;
   /** Why it was discarded. */
   readonly reason: string | null;
+  /** Of its destination; null if that is not in the config any more. */
+  readonly kind: "url" | "command" | null;
   /** The latest ten attempts, the oldest first. */
   readonly timeline: readonly AttemptJson[];
 }

@@ -1,7 +1,9 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
+import { createMessageChanges } from "../../../src/engines/sqlite/message-entries.ts";
 import { createOutbox } from "../../../src/engines/sqlite/outbox.ts";
 import { openReader } from "../../../src/engines/sqlite/reader.ts";
+import { createSettledEvents } from "../../../src/engines/sqlite/settled-events.ts";
 import { HookonceError } from "../../../src/errors.ts";
 import { testInbox, type TestInbox } from "../../support/test-inbox.ts";
 
@@ -226,4 +228,27 @@ test.each([
   await using inbox = await testInbox();
   using db = new Database(inbox.databasePath, { strict: true });
   expect(() => db.run(statement)).toThrow(message);
+});
+
+test("a message that is sent again wakes its destination, and one that is discarded or unknown wakes none", async () => {
+  await using inbox = await testInbox();
+  using db = new Database(inbox.databasePath, { strict: true });
+  db.run("insert into hookonce_outbox (destination, body) values ('mail', '1'), ('other', '2')");
+  const outbox = createOutbox(db);
+  outbox.adopt(7000);
+  expect(outbox.takeWritten()).toEqual(new Set(["mail", "other"]));
+  const change = createMessageChanges(db, outbox, createSettledEvents());
+  const idOf = (destination: string): number =>
+    Number(db.query("select id from hookonce_messages where destination = ?").values(destination)[0]?.[0]);
+  expect(change({ kind: "message", action: "resend", message: idOf("mail"), at: 8000 })).toMatchObject({
+    changed: true,
+    state: "waiting",
+  });
+  expect(outbox.takeWritten()).toEqual(new Set(["mail"]));
+  change({ kind: "message", action: "discard", message: idOf("other"), at: 8000, reason: "x" });
+  expect(change({ kind: "message", action: "resend", message: 99, at: 8000 })).toMatchObject({
+    changed: false,
+    state: null,
+  });
+  expect(outbox.takeWritten()).toEqual(new Set());
 });

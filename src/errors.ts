@@ -129,6 +129,7 @@ export type ErrorCode =
   | "too_many_attempts"
   | "permission_denied"
   | "not_serving"
+  | "reload_refused"
   | "serve_unreachable"
   // The signature doctor cannot read the saved request.
   | "request_unreadable"
@@ -153,6 +154,8 @@ export interface ErrorDetails {
   cause?: unknown;
   /** All problems, if a start or a check is refused for several reasons. */
   problems?: readonly Problem[];
+  /** What is not refused, but perhaps not meant either. */
+  warnings?: readonly Problem[];
   /** The key of a source that is at fault, as in TOML: `signature.signed`. */
   key?: string;
 }
@@ -161,6 +164,7 @@ export interface ErrorDetails {
 export class HookonceError extends Error {
   override readonly name = "HookonceError";
   readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
   readonly key: string | undefined;
 
   constructor(
@@ -170,6 +174,7 @@ export class HookonceError extends Error {
   ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.problems = details.problems ?? [];
+    this.warnings = details.warnings ?? [];
     this.key = details.key;
   }
 }

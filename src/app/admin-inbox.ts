@@ -38,6 +38,7 @@ export function createAdminInbox({ live, ...parts }: AdminParts): AdminInbox {
     refused: createRefusedRing(),
     verdictOf: () => Promise.resolve(undefined),
     tryHandler: refuse,
+    reload: refuse,
     record: refuse,
     // Of a command: this is its own process.
     onError: (error) => void process.stderr.write(`${visibleLines(stackOf(error) ?? messageOf(error))}\n`),

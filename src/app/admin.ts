@@ -1,6 +1,7 @@
 import type { Config } from "../config/load.ts";
 import { messageOf, stackOf } from "../errors.ts";
 import { listenForAdmin } from "../http/admin/listen.ts";
+import type { AdminInbox } from "../http/admin/inbox.ts";
 import type { VerdictJson } from "../http/admin/shapes.ts";
 import { HAS_SOCKET, listenOnSocket } from "../http/admin/socket.ts";
 import type { Refused, RefusedRing } from "../http/refused.ts";
@@ -30,6 +31,7 @@ export interface AdminServiceOptions extends Pick<OpenInboxOptions, "log"> {
   readonly pausing: Pausing;
   readonly outbox: OutboxView;
   readonly counters: Counters;
+  readonly reload: AdminInbox["reload"];
   /** Where webhooks are received. */
   readonly url: string;
 }
@@ -45,7 +47,7 @@ export async function startAdmin(
   inbox: Inbox,
   options: AdminServiceOptions,
 ): Promise<{ readonly page: string | null; readonly jobs: BackgroundJobs }> {
-  const { refused, matched, retention, pausing, outbox, counters, log, url } = options;
+  const { refused, matched, retention, pausing, outbox, counters, reload, log, url } = options;
   const startedAt = Date.now();
   const { engine, queue, live } = inbox;
   const { config } = live();
@@ -85,6 +87,7 @@ export async function startAdmin(
         outbox,
         measured: { counters, depth: () => queue.depth },
         pausing,
+        reload,
         recentMatches: matched.recent,
         verdictOf: (refused) => verdictOf(refused, live().config),
         outdated: (source, hashes, salt) => outdatedParts(live().config, source, hashes, salt),
@@ -95,7 +98,7 @@ export async function startAdmin(
         health: () => healthOf(() => probe(PROOF_MS), [retention.warning(), ...pausing.warnings()]),
         shownSecrets: () =>
           [...live().sources.values()].flatMap(({ name, handshakes }) =>
-            (handshakes?.shown() ?? []).map((secret) => ({ source: name, secret })),
+            Array.from(handshakes?.shown ?? [], (secret) => ({ source: name, secret })),
           ),
         stopping: stopping.signal,
       },

@@ -89,6 +89,8 @@ export interface CheckOptions {
   /** Fetches providers' keys and certificates. Only tests pass one. */
   readonly fetch?: Fetch | undefined;
   readonly acceptIdChange?: boolean | undefined;
+  /** Sources that may be gone although their events are stored. */
+  readonly dropped?: readonly string[] | undefined;
   /** Replaces the config's database. An absolute path. */
   readonly database?: string | undefined;
   /** Skips what a start does not need: reading how long handlers took. */
@@ -129,6 +131,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
       convertToWal: settings.convertToWal,
       rules,
       acceptIdChange: options.acceptIdChange ?? false,
+      dropped: options.dropped,
       migrations: files.migrations,
       now: options.clock(),
       durations: options.forStart !== true,
@@ -285,9 +288,14 @@ async function openStored(database: string | null): Promise<ClosableReader | nul
 }
 
 /** Creates the sources that have no problem, and reports the problems of the others. */
-function createAll(
+export function createAll(
   read: ReadConfig | null,
-  { clock, fetch, environment, secretsOf }: CheckOptions,
+  {
+    clock,
+    fetch,
+    environment,
+    secretsOf,
+  }: Pick<CheckOptions, "clock" | "fetch" | "environment" | "secretsOf">,
   problems: Problem[],
 ): ReadonlyMap<string, Source> {
   if (read === null) return new Map();
@@ -300,7 +308,7 @@ function createAll(
 }
 
 /** The folders in handlers/ that belong to a source, whatever else is wrong with it. */
-function foldersIn(read: ReadConfig | null): string[] {
+export function foldersIn(read: ReadConfig | null): string[] {
   return (read?.written ?? []).map(([name, { handlers }]) =>
     typeof handlers === "string" ? handlers : name,
   );

@@ -1,12 +1,10 @@
 import { resolve } from "node:path";
-import { readConfig, type ConfiguredSource } from "../config/load.ts";
-import { usableSettings } from "../config/usable-settings.ts";
+import type { ConfiguredSource } from "../config/load.ts";
 import { HookonceError } from "../errors.ts";
 import type { OutdatedJson, RefusedJson, ShownSecretJson } from "../http/admin/shapes.ts";
 import type { AdminClient } from "../http/admin/socket.ts";
 import { hashesOf } from "./outdated.ts";
-import { reachServe } from "./reach-serve.ts";
-import { secretNeeds } from "./sources.ts";
+import { reachServeOf } from "./reach-serve.ts";
 
 export interface LastRefused {
   /** The delivery that it refused last. Undefined if it has refused none since its start. */
@@ -42,13 +40,7 @@ export async function lastRefused(folder: string, source: string | undefined): P
 }
 
 async function connect(folder: string): Promise<AdminClient> {
-  const { config, problems } = readConfig(folder, secretNeeds, null);
-  const { database } = config ?? usableSettings(folder);
-  if (database === null)
-    throw new HookonceError("config_invalid", "hookonce.toml does not say which database is used.", {
-      problems,
-    });
-  const client = await reachServe(database);
+  const client = await reachServeOf(folder);
   if (client !== undefined) return client;
   throw new HookonceError(
     "not_serving",

@@ -1,5 +1,8 @@
+import { readConfig } from "../config/load.ts";
+import { usableSettings } from "../config/usable-settings.ts";
 import { HookonceError } from "../errors.ts";
 import { connectToServe, socketPathOf, type AdminClient } from "../http/admin/socket.ts";
+import { secretNeeds } from "./sources.ts";
 import { store } from "./store.ts";
 
 /** A `serve` has no socket for a moment when it starts and when it stops. In milliseconds. */
@@ -26,4 +29,21 @@ export async function reachServe(database: string): Promise<AdminClient | undefi
       );
     await Bun.sleep(POLL_MS);
   }
+}
+
+/**
+ * Reaches the `serve` of an inbox folder, whose config may have errors.
+ *
+ * @param folder absolute
+ * @returns undefined if none runs
+ * @throws HookonceError `config_invalid` if the config does not say which database is used; what
+ *   {@link reachServe} throws
+ */
+export async function reachServeOf(folder: string): Promise<AdminClient | undefined> {
+  const { config, problems } = readConfig(folder, secretNeeds, null);
+  const { database } = config ?? usableSettings(folder);
+  if (database !== null) return reachServe(database);
+  throw new HookonceError("config_invalid", "hookonce.toml does not say which database is used.", {
+    problems,
+  });
 }

@@ -1,6 +1,3 @@
-import { resolve } from "node:path";
-import { parseAddress } from "../config/address.ts";
-import type { Config } from "../config/load.ts";
 import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
 import { HANDLER_TIMES_US } from "../engines/handler-times.ts";
 import { WATCH_LIMITS } from "../engines/watchdog.ts";
@@ -13,7 +10,6 @@ import { startPausing } from "./pausing.ts";
 import { startRetention, type RetentionPace } from "./retention.ts";
 import { startRetries } from "./retries.ts";
 import { announce, type Ready } from "./announce.ts";
-import { check, type Checked } from "./check.ts";
 import { exitNow, failStop } from "./fail-stop.ts";
 import { createHealing } from "./healing.ts";
 import type { Log } from "../logging/log.ts";
@@ -22,19 +18,13 @@ import type { Pausing } from "../inbox/pausing.ts";
 import type { BackgroundJobs } from "../inbox/background-jobs.ts";
 import { createCounters, type Counters } from "../metrics/counters.ts";
 import { createOutbox } from "./outbox.ts";
+import { checkServed, type ServedFolder } from "./served-folder.ts";
+import { createReload } from "./reload.ts";
 import { createServices, type Services } from "./services.ts";
-import { refuseUnsigned } from "./unsigned-sources.ts";
 
-export interface ServeOptions {
-  readonly folder: string;
-  /** Replaces the config's address: host:port. */
-  readonly listen?: string | undefined;
-  /** Replaces the config's database. Relative to the working directory. */
-  readonly database?: string | undefined;
-  /** Also serves unsigned sources, but only to this machine. */
-  readonly dev?: boolean | undefined;
+export interface ServeOptions extends ServedFolder {
   readonly acceptIdChange?: boolean | undefined;
-  /** SIGHUP then says that the terminal was closed, and is a stop. */
+  /** SIGHUP then says that the terminal was closed, and is a stop. Elsewhere it is a reload. */
   readonly onTerminal?: boolean | undefined;
   /** Called once it serves, in place of the lines in the log that say so. */
   readonly onReady?: ((ready: Ready) => void) | undefined;
@@ -64,21 +54,21 @@ const DRAIN_MS = 8000;
  */
 export async function serve(options: ServeOptions): Promise<number> {
   const { log } = options;
-  const stop = stopBySignal(log, options.onTerminal === true);
+  const signals = watchSignals(log, options.onTerminal === true);
   try {
-    return await serveUntil(stop, options);
+    return await serveUntil(signals, options);
   } catch (error) {
     if (error instanceof HookonceError && error.code === "shutting_down") return ending(log, 0);
     throw error;
   }
 }
 
-async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<number> {
+async function serveUntil({ stop, onHangUp }: Signals, options: ServeOptions): Promise<number> {
   const { log } = options;
   const { logger } = log;
   const { healMs: waitMs, retention: pace, ...open } = options.open ?? {};
   const healing = createHealing({ log: logger, signal: stop, waitMs });
-  const { config, sources, handlers } = await healing(() => checked(options));
+  const { config, sources, handlers } = await healing(() => checkServed(options));
   const ended = Promise.withResolvers<number>();
   failStop(config.inboxFolder, log, ended.resolve);
 
@@ -118,7 +108,8 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
   const matched = await startMinutes(services, inbox, upkeep);
   const retention = await startRetention(services, inbox, { ...upkeep, ...pace });
   const pausing = await startPausing(services, inbox, upkeep);
-  const shown = { ...upkeep, matched, retention, pausing, outbox, counters, url: server.url };
+  const reload = createReload(inbox, { served: options, outbox, log: logger, clock: Date.now, stop });
+  const shown = { ...upkeep, matched, retention, pausing, outbox, counters, reload, url: server.url };
   const { page, jobs } = await startAdmin(services, inbox, shown);
   await startRetries(services, inbox, upkeep);
   await watchDescriptors(services, server, logger);
@@ -132,6 +123,7 @@ async function serveUntil(stop: AbortSignal, options: ServeOptions): Promise<num
     log,
   });
   resumeJobs(jobs, logger);
+  onHangUp(() => reload({ actor: "SIGHUP", dropped: [] }));
   const end = (): void => {
     services.stop().then(
       () => ended.resolve(0),
@@ -189,12 +181,22 @@ function resumeJobs(jobs: BackgroundJobs, log: Log["logger"]): void {
   });
 }
 
-/**
- * Returns a signal that is aborted by the first SIGTERM or SIGINT. Further ones do not shorten the stop:
- * requests in flight are still answered.
- */
-function stopBySignal(log: Log, onTerminal: boolean): AbortSignal {
+interface Signals {
+  /**
+   * Aborted by the first SIGTERM or SIGINT. Further ones do not shorten the stop: requests in flight are still
+   * answered.
+   */
+  readonly stop: AbortSignal;
+  /** Sets what SIGHUP does. */
+  readonly onHangUp: (reload: () => Promise<unknown>) => void;
+}
+
+function watchSignals(log: Log, onTerminal: boolean): Signals {
   const controller = new AbortController();
+  let reload: (() => Promise<unknown>) | undefined;
+  /** Whether a reload will begin that sees what is on the disk now. */
+  let isWaiting = false;
+  let last: Promise<unknown> = Promise.resolve();
   const stop = (signal: string): void => {
     if (controller.signal.aborted) return;
     log.logger.info({ signal }, "stopping: finishing what is in flight");
@@ -202,60 +204,32 @@ function stopBySignal(log: Log, onTerminal: boolean): AbortSignal {
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
-  // Log rotation and service managers send these, and without a listener each would end the process at once.
-  for (const name of ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const) {
-    process.on(name, (signal) => {
-      if (name === "SIGHUP" && onTerminal) stop(signal);
-      else
-        log.logger.info({ signal }, "this signal changes nothing: restart hookonce to load what has changed");
+  process.on("SIGHUP", (signal) => {
+    if (onTerminal) return stop(signal);
+    if (reload === undefined)
+      return log.logger.info({ signal }, "hookonce is starting, and loads the folder anyway");
+    if (isWaiting) return;
+    isWaiting = true;
+    const run = reload;
+    last = last.then(() => {
+      isWaiting = false;
+      // The log says why it was refused.
+      return run().catch(() => {});
     });
-  }
-  return controller.signal;
+  });
+  // Without a listener, each would end the process at once.
+  for (const name of ["SIGUSR1", "SIGUSR2"] as const)
+    process.on(name, (signal) => log.logger.info({ signal }, "this signal changes nothing"));
+  return {
+    stop: controller.signal,
+    onHangUp: (run) => {
+      reload = run;
+    },
+  };
 }
 
 async function ending(log: Log, code: number): Promise<number> {
   log.logger.info({ code }, "stopped");
   await log.flush();
   return code;
-}
-
-/** Checks everything before anything is changed, so a refused start has migrated nothing. */
-async function checked(
-  options: ServeOptions,
-): Promise<Pick<Checked, "sources" | "handlers"> & { readonly config: Config }> {
-  const folder = resolve(options.folder);
-  const database = options.database === undefined ? undefined : resolve(options.database);
-  const { config, sources, handlers, problems, code, configWarnings } = await check(folder, {
-    environment: process.env,
-    clock: Date.now,
-    acceptIdChange: options.acceptIdChange,
-    database,
-    forStart: true,
-  });
-  const all = [...problems, ...(options.dev === true ? [] : refuseUnsigned(sources))];
-  if (config === null || all.length > 0) {
-    throw new HookonceError(
-      all.length === problems.length ? code : "config_invalid",
-      `${folder} cannot be served.`,
-      { problems: all },
-    );
-  }
-  for (const { message, ...where } of configWarnings) options.log.logger.warn(where, message);
-  const listen = options.listen === undefined ? config.listen : parseAddress(options.listen);
-  return {
-    config: {
-      ...config,
-      listen,
-      admin: adminBeside(listen, config.admin),
-      ...(database === undefined ? {} : { database }),
-    },
-    sources,
-    handlers,
-  };
-}
-
-/** A second `serve` on a free port, as tests start it, takes a free port for its page as well. */
-function adminBeside({ port }: Config["listen"], admin: Config["admin"]): Config["admin"] {
-  if (port !== 0 || admin.listen === null) return admin;
-  return { ...admin, listen: { ...admin.listen, port: 0 } };
 }

@@ -14,6 +14,7 @@ import { listen } from "./commands/listen.ts";
 import { messages } from "./commands/messages.ts";
 import { pause, resume } from "./commands/pause.ts";
 import { providers } from "./commands/providers.ts";
+import { reload } from "./commands/reload.ts";
 import { replay } from "./commands/replay.ts";
 import { resend } from "./commands/resend.ts";
 import { send } from "./commands/send.ts";
@@ -42,6 +43,7 @@ export const commands: readonly CommandEntry[] = [
   resend,
   pause,
   resume,
+  reload,
   tryCommand,
   test,
   send,

@@ -19,7 +19,6 @@ const SYNONYMS: Readonly<Record<string, string>> = {
 /** Planned commands, and what to use until they exist. Empty if nothing can replace the command. */
 const PLANNED: Readonly<Record<string, string>> = {
   forget: "",
-  reload: "restart hookonce serve",
   try: "use hookonce check, or deliver an event with hookonce send",
   backup: `run sqlite3 DATABASE "vacuum into 'backup.db'"`,
 };

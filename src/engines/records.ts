@@ -1,6 +1,7 @@
 import type { AlertEntry } from "./alerts.ts";
 import type { CommandRun } from "./outbox.ts";
 import type { SourceEntry } from "./source-states.ts";
+import type { SourceRule } from "./source-rule.ts";
 
 /** What hookonce records beside the events: tokens, the audit list, jobs, counters and attempts to send. */
 
@@ -67,6 +68,17 @@ export type Entry =
   | { readonly entry: "no job"; readonly id: string }
   /** Adds to the refusals of the minute of `at`. */
   | { readonly entry: "refused"; readonly source: string; readonly at: number; readonly count: number }
+  /**
+   * The sources of a config that is loaded now. Refused as a start is (`event_id_rule_changed`).
+   *
+   * `dropped`: those that may be gone although their events are stored. `at` is now.
+   */
+  | {
+      readonly entry: "sources";
+      readonly rules: readonly SourceRule[];
+      readonly dropped: readonly string[];
+      readonly at: number;
+    }
   | { readonly entry: "secret"; readonly source: string; readonly secret: string; readonly at: number }
   | MessageEntry
   | SourceEntry

@@ -11,7 +11,10 @@ import type {
   Policy,
 } from "./engine.ts";
 import type { Reader } from "./reader.ts";
+import type { SourceRule } from "./source-rule.ts";
 import type { ChangedTable, ObservedRun, RowQuery } from "./trial.ts";
+
+export type { SourceRule } from "./source-rule.ts";
 
 /**
  * How a command reaches an engine: the steps of a start, each usable alone. src/engines/<name>/store.ts
@@ -36,19 +39,6 @@ export interface Migration {
   readonly file?: string;
 }
 
-export interface SourceRule {
-  readonly name: string;
-  readonly provider: string;
-  /** Where the event id comes from, in a normal form: two rules are the same if their texts are equal. */
-  readonly eventIdRule: string;
-  /** Rules that earlier versions of the provider's preset had. A change from one of them is not refused. */
-  readonly earlierRules: readonly string[];
-  /** How long after the last delivery the provider may still retry an event, in milliseconds. */
-  readonly retryWindowMs: number;
-  /** The name this source had before. */
-  readonly renamedFrom?: string | undefined;
-}
-
 export interface HandlerDuration {
   readonly source: string;
   readonly handler: string;
@@ -63,6 +53,8 @@ export interface StartPlan {
   /** Null if some sources could not be created, because they would look as if they were gone. */
   readonly rules: readonly SourceRule[] | null;
   readonly acceptIdChange: boolean;
+  /** Sources that may be gone although their events are stored. */
+  readonly dropped?: readonly string[] | undefined;
   /** The user's, in order. */
   readonly migrations: readonly Migration[];
   /** Unix milliseconds. */

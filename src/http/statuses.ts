@@ -44,6 +44,7 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   fixture_not_written: 409,
   not_owed: 409,
   not_serving: 409,
+  reload_refused: 409,
   not_processed: 409,
   held_reply_missing: 409,
   reason_missing: 400,

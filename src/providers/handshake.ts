@@ -80,8 +80,8 @@ export interface Handshakes extends Readonly<Record<Handshake["on"], Answer | un
   readonly methods: readonly HandshakeMethod[];
   /** Says why no handshake of this method matches the request. It repeats no value that was sent. */
   readonly whyNone: (delivery: Delivery, method: HandshakeMethod) => string;
-  /** The latest secrets that have arrived in handshakes, the latest one last. */
-  readonly shown: () => readonly string[];
+  /** The latest secrets that have arrived in handshakes, the latest one last. A reload adds the earlier ones. */
+  readonly shown: Set<string>;
   /** Whether the headers are those of a handshake without a signature, so that its body is worth reading. */
   readonly mayBeUnsigned: (head: Head) => boolean;
 }
@@ -149,7 +149,7 @@ export function compileHandshakes(
       const own = of(method);
       return whyNone(own.length === 0 && method === "HEAD" ? of("GET") : own, delivery, context.verifyToken);
     },
-    shown: () => [...shown],
+    shown,
     methods: (["GET", "HEAD", "OPTIONS"] as const).filter((method) => of(method).length > 0),
     unsigned: at("unsigned", isSmall),
     signed: at("signed"),

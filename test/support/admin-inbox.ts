@@ -19,6 +19,7 @@ export function adminInbox(parts: Partial<AdminInbox> = {}): AdminInbox {
     refused: createRefusedRing(),
     verdictOf: () => Promise.resolve(undefined),
     tryHandler: () => Promise.reject(new Error("nothing is tried")),
+    reload: () => Promise.reject(new Error("nothing is loaded")),
     record: () => Promise.reject(new Error("nothing is recorded")),
     saveFixture() {
       throw new Error("nothing is saved");

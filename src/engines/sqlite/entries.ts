@@ -8,6 +8,7 @@ import type { Outbox } from "./outbox.ts";
 import { createRollupSums } from "./rollup-sums.ts";
 import { MINUTE_MS } from "./rollup-writes.ts";
 import type { SettledEvents } from "./settled-events.ts";
+import { storeSources } from "./source-rules.ts";
 import type { SourceStates } from "./source-states.ts";
 
 /** Writes what is recorded beside the events. The caller has a transaction open. */
@@ -66,6 +67,11 @@ export function createEntries(
            on conflict (source, secret) do update set at = excluded.at`,
         ).run(entry.source, entry.secret, entry.at);
         return;
+      case "sources": {
+        const { rules, dropped, at } = entry;
+        storeSources(db, rules, { now: at, acceptIdChange: false, dropped });
+        return;
+      }
       case "source":
         states.change(entry);
         return;

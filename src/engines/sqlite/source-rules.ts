@@ -9,6 +9,8 @@ export interface ReconcileOptions {
   /** Unix milliseconds. */
   readonly now: number;
   readonly acceptIdChange: boolean;
+  /** Sources that may be gone although their events are stored. */
+  readonly dropped?: readonly string[] | undefined;
 }
 
 /**
@@ -23,31 +25,40 @@ export function reconcileSources(
   rules: readonly SourceRule[],
   options: ReconcileOptions,
 ): void {
-  atomically(connection, () => {
-    refuseChanges(connection, rules, options);
-    if (areStored(connection, rules, options)) {
-      // The usual case. This writes no row, so the commit does not wait for the disk, but it fails if the
-      // database cannot be written.
-      connection.run("delete from hookonce_sources where false");
-      return;
-    }
-    for (const { name, renamedFrom } of rules) {
-      if (renamedFrom !== undefined) renameSource(connection, renamedFrom, name);
-    }
-    if (options.acceptIdChange) connection.run("delete from hookonce_sources");
-    const store = connection.query(
-      "insert or replace into hookonce_sources (name, provider, event_id_rule, retry_window_ms) values (?, ?, ?, ?)",
-    );
-    for (const { name, provider, eventIdRule, retryWindowMs } of rules)
-      store.run(name, provider, eventIdRule, retryWindowMs);
-  });
+  atomically(connection, () => storeSources(connection, rules, options));
+}
+
+/** The same in the transaction of the caller. */
+export function storeSources(
+  connection: Database,
+  rules: readonly SourceRule[],
+  options: ReconcileOptions,
+): void {
+  refuseChanges(connection, rules, options);
+  if (areStored(connection, rules, options)) {
+    // The usual case. This writes no row, so the commit does not wait for the disk, but it fails if the
+    // database cannot be written.
+    connection.run("delete from hookonce_sources where false");
+    return;
+  }
+  for (const { name, renamedFrom } of rules) {
+    if (renamedFrom !== undefined) renameSource(connection, renamedFrom, name);
+  }
+  if (options.acceptIdChange) connection.run("delete from hookonce_sources");
+  const drop = connection.query("delete from hookonce_sources where name = ?");
+  for (const name of options.dropped ?? []) if (rules.every((rule) => rule.name !== name)) drop.run(name);
+  const store = connection.query(
+    "insert or replace into hookonce_sources (name, provider, event_id_rule, retry_window_ms) values (?, ?, ?, ?)",
+  );
+  for (const { name, provider, eventIdRule, retryWindowMs } of rules)
+    store.run(name, provider, eventIdRule, retryWindowMs);
 }
 
 /** Throws the same errors as {@link reconcileSources}, but only reads. */
 export function refuseChanges(
   connection: Database,
   rules: readonly SourceRule[],
-  { now, acceptIdChange }: ReconcileOptions,
+  { now, acceptIdChange, dropped = [] }: ReconcileOptions,
 ): void {
   if (acceptIdChange || !tableExists(connection, "hookonce_sources")) return;
   const problems: Problem[] = [];
@@ -60,6 +71,7 @@ export function refuseChanges(
     // A source that is gone matters only while its events may be retried. A changed rule always matters: no
     // recorded event of the source would be recognized again.
     const since = rule === undefined ? now - stored.retryWindowMs : 0;
+    if (rule === undefined && dropped.includes(stored.name)) continue;
     if (!hasEvents(connection, stored.name, since)) continue;
     problems.push({
       message:
@@ -87,9 +99,10 @@ function storedRules(connection: Database): (typeof sources.$inferSelect)[] {
 function areStored(
   connection: Database,
   rules: readonly SourceRule[],
-  { acceptIdChange }: ReconcileOptions,
+  { acceptIdChange, dropped = [] }: ReconcileOptions,
 ): boolean {
   const stored = new Map(storedRules(connection).map((row) => [row.name, row]));
+  if (dropped.some((name) => stored.has(name) && rules.every((rule) => rule.name !== name))) return false;
   if (acceptIdChange && stored.size > rules.length) return false;
   return rules.every(({ name, provider, eventIdRule, retryWindowMs, renamedFrom }) => {
     const row = stored.get(name);

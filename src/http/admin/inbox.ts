@@ -4,7 +4,7 @@ import type { Reader } from "../../engines/reader.ts";
 import type { Entry, MatchedSecret } from "../../engines/records.ts";
 import type { EventSource } from "../../engines/engine.ts";
 import type { DiskUse } from "../../engines/store.ts";
-import type { HookonceError } from "../../errors.ts";
+import type { HookonceError, Problem } from "../../errors.ts";
 import type { BackgroundJobs } from "../../inbox/background-jobs.ts";
 import type { QueueDepth } from "../../inbox/queue.ts";
 import type { Counters } from "../../metrics/counters.ts";
@@ -14,6 +14,24 @@ import type { Refused, RefusedRing } from "../refused.ts";
 import type { TryRequest } from "./requests.ts";
 import type { OutdatedJson, ServingJson, ShownSecretJson, VerdictJson } from "./shapes.ts";
 import type { TryJson } from "./try-shapes.ts";
+
+/** Who reloads, and which sources may be gone although their events are stored. */
+export interface ReloadRequest {
+  /** The name of a token or of a user of this machine, or what asked. */
+  readonly actor: string;
+  readonly dropped: readonly string[];
+}
+
+/** What was loaded. */
+export interface Reloaded {
+  readonly sources: readonly string[];
+  /** Relative to the inbox folder. */
+  readonly handlers: readonly string[];
+  readonly destinations: readonly string[];
+  /** Handlers and commands that fail at each run. */
+  readonly failing: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
 
 /** The inbox as the API sees it: that of this process, or one that is only read. */
 export interface AdminInbox {
@@ -41,6 +59,12 @@ export interface AdminInbox {
   readonly verdictOf: (refused: Refused) => Promise<VerdictJson | undefined>;
   /** @throws HookonceError `try_running`, or why there is nothing to try */
   readonly tryHandler: (request: TryRequest, signal: AbortSignal) => Promise<TryJson>;
+  /**
+   * Loads the inbox folder again. Resolves when the next delivery sees what was loaded.
+   *
+   * @throws HookonceError `reload_refused` with every problem, `shutting_down`, `not_serving`
+   */
+  readonly reload: (request: ReloadRequest) => Promise<Reloaded>;
   /** Durable once it resolves. @throws HookonceError `not_serving` if the inbox is only read */
   readonly record: (entries: readonly Entry[]) => Promise<void>;
   /**

@@ -290,6 +290,11 @@ export const fixtureRequest = z.strictObject({
   redact: z._default(z.array(text).check(z.maxLength(1000, "Write at most 1,000 paths.")), []),
 });
 
+export const reloadRequest = z.strictObject({
+  /** Sources that may be gone although their events are stored. */
+  drop_sources: z._default(z.array(text).check(z.maxLength(100, "Write at most 100 sources.")), []),
+});
+
 export const destinationState = z.strictObject({ state: z.enum(["open", "paused"]), reason });
 
 export const sourceState = z

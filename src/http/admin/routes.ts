@@ -10,6 +10,7 @@ import { createMessageRoutes } from "./message-routes.ts";
 import { createMetricsRoutes } from "./metrics-routes.ts";
 import { asRefusal, endJson, type AdminEnv } from "./routing.ts";
 import { createSourceRoutes } from "./source-routes.ts";
+import { createReloadRoutes } from "./reload-routes.ts";
 import { createStatusRoutes } from "./status-routes.ts";
 import { createTokenRoutes } from "./token-routes.ts";
 import { createTryRoutes } from "./try-routes.ts";
@@ -30,6 +31,7 @@ export function createAdminApp(inbox: AdminInbox) {
     .route("/", createFixtureRoutes(inbox))
     .route("/", createTryRoutes(inbox))
     .route("/", createMetricsRoutes(inbox))
+    .route("/", createReloadRoutes(inbox))
     .onError((thrown) => {
       const error = asRefusal(thrown);
       if (!(error instanceof HookonceError) || statuses[error.code] === undefined) inbox.onError(error);

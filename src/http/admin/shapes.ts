@@ -9,6 +9,7 @@ import type { Scope } from "./token-shapes.ts";
 
 export type * from "./message-shapes.ts";
 export type * from "./source-shapes.ts";
+export type * from "./reload-shapes.ts";
 export type * from "./token-shapes.ts";
 
 /** The outcome of an event that is recorded. The last three are owed. */

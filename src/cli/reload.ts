@@ -1,0 +1,67 @@
+import { resolve } from "node:path";
+import { reachServe, reachServeOf } from "../app/reach-serve.ts";
+import { HookonceError, type Problem } from "../errors.ts";
+import type { ProblemJson, ReloadedJson, ReloadRefusedJson } from "../http/admin/shapes.ts";
+import { counted } from "../logging/counted.ts";
+import { visible } from "../logging/visible.ts";
+import { answerOf } from "./answer.ts";
+import { EXIT } from "./exit.ts";
+import { formatProblem } from "./refusal.ts";
+import { complain, say, sayJson } from "./terminal.ts";
+
+export interface ReloadFlags {
+  dropSource?: string[];
+  json?: boolean;
+  database?: string;
+}
+
+/** `hookonce reload`: returns when the next delivery sees what was loaded. */
+export async function runReload(folder: string, flags: ReloadFlags): Promise<number> {
+  const { dropSource = [], json, database } = flags;
+  const client = await (database === undefined
+    ? reachServeOf(resolve(folder))
+    : reachServe(resolve(database)));
+  if (client === undefined)
+    throw new HookonceError(
+      "not_serving",
+      `No hookonce serve is running on ${folder}, and reload needs one. Start it: hookonce serve --folder ${folder}. If you have changed database in hookonce.toml, restart the serve that runs.`,
+    );
+  const response = await client.api.reload.$post({ json: { drop_sources: dropSource } });
+  if (response.status === 409) {
+    const { error } = (await response.json()) as ReloadRefusedJson;
+    if (error.code === "reload_refused") return refused(error, folder, json === true);
+  }
+  const loaded = await answerOf<ReloadedJson>(response);
+  if (json === true) {
+    sayJson(JSON.stringify(loaded));
+    return EXIT.done;
+  }
+  for (const warning of loaded.warnings) complain(`warning: ${formatProblem(problemOf(warning))}`);
+  const { sources, handlers, destinations } = loaded;
+  const loadedNow = [
+    counted(sources.length, "source"),
+    counted(handlers.length, "handler"),
+    ...(destinations.length === 0 ? [] : [counted(destinations.length, "destination")]),
+  ];
+  say(`Reloaded: ${loadedNow.join(", ")}.`);
+  return EXIT.done;
+}
+
+function refused(error: ReloadRefusedJson["error"], folder: string, json: boolean): number {
+  const { message, problems, warnings } = error;
+  if (json) {
+    sayJson(JSON.stringify({ error }));
+    return EXIT.failed;
+  }
+  for (const warning of warnings) complain(`warning: ${formatProblem(problemOf(warning))}`);
+  const label = process.stderr.isTTY ? "error: " : "";
+  for (const problem of problems) complain(label + formatProblem(problemOf(problem)));
+  complain(`\n${counted(problems.length, "problem")} in ${visible(folder)}: ${message}`);
+  return EXIT.failed;
+}
+
+const problemOf = ({ file, line, message }: ProblemJson): Problem => ({
+  file: file ?? undefined,
+  line: line ?? undefined,
+  message,
+});

@@ -1,0 +1,13 @@
+/** What a database stores about a source of the config. */
+export interface SourceRule {
+  readonly name: string;
+  readonly provider: string;
+  /** Where the event id comes from, in a normal form: two rules are the same if their texts are equal. */
+  readonly eventIdRule: string;
+  /** Rules that earlier versions of the provider's preset had. A change from one of them is not refused. */
+  readonly earlierRules: readonly string[];
+  /** How long after the last delivery the provider may still retry an event, in milliseconds. */
+  readonly retryWindowMs: number;
+  /** The name this source had before. */
+  readonly renamedFrom?: string | undefined;
+}

@@ -1,0 +1,117 @@
+import { Database } from "bun:sqlite";
+import { expect } from "bun:test";
+import { join } from "node:path";
+import { scratch, serve, type Serving } from "../cli/support/hookonce.ts";
+import { onlyInFullRun, testUnless } from "./requirements.ts";
+
+/** A source is paused and resumed under load, and the process is killed at any moment of it. */
+
+const ROUNDS = 10;
+
+const files = {
+  "hookonce.toml": `version = 1
+
+[sources.default]
+provider = "unsigned"
+event_id = "body:$.event_id"
+type = "body:$.type"
+`,
+  "migrations/0001_effects.sql": "create table effects (number integer primary key, event_id text not null);",
+  "handlers/default/paid.sql": "insert into effects (event_id) values (:event_id);",
+};
+
+testUnless(
+  onlyInFullRun(),
+  "kill -9 while a source is paused, resumes and opens loses no event, runs each once and in the order received",
+  async () => {
+    using inbox = scratch(files);
+    const unix = join(inbox.path, "data/hookonce.db.sock");
+    const ids = (sql: string): string[] => {
+      using database = new Database(join(inbox.path, "data/hookonce.db"), { readonly: true });
+      database.run("pragma busy_timeout = 5000");
+      return database
+        .query(sql)
+        .values()
+        .map(([id]) => String(id));
+    };
+    const states = (): string[] => ids("select state from hookonce_source_states");
+    let server: Serving = await serve(inbox.path);
+    const ending = new AbortController();
+    const { signal } = ending;
+    const answered = new Map<string, Set<string>>();
+    let next = 0;
+
+    /** Delivers events, each twice at the same time, until both are answered 200, as a provider does. */
+    async function provider(): Promise<void> {
+      while (!signal.aborted) {
+        const id = `evt_${next++}`;
+        await Promise.all([deliver(id), deliver(id)]);
+      }
+    }
+
+    async function deliver(id: string): Promise<void> {
+      for (;;) {
+        const answer = await server.post("/webhook", { event_id: id, type: "paid" }).catch(() => undefined);
+        if (answer?.status === 200) {
+          const outcomes = answered.get(id) ?? new Set();
+          answered.set(id, outcomes.add(String(answer.body["status"])));
+          return;
+        }
+        await Bun.sleep(20);
+      }
+    }
+
+    /** False if the process was killed before it answered. */
+    const setState = (state: "held" | "open"): Promise<boolean> =>
+      fetch("http://localhost/api/sources/default/state", {
+        unix,
+        method: "PUT",
+        body: JSON.stringify({ state }),
+        headers: { "content-type": "application/json" },
+      }).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+
+    /** The source is to be open for a while. After a kill, it may take longer. */
+    async function opened(): Promise<void> {
+      for (let n = 0; n < 50; n++) {
+        if (states().length === 0) return;
+        await Bun.sleep(10);
+      }
+    }
+
+    const load = Array.from({ length: 6 }, provider);
+    let flips = 0;
+    const flipping = (async () => {
+      while (!signal.aborted) {
+        const state = flips % 2 === 0 ? "held" : "open";
+        if (await setState(state)) flips++;
+        if (state === "open") await opened();
+        await Bun.sleep(10 + 30 * (flips % 4));
+      }
+    })();
+    for (let round = 0; round < ROUNDS; round++) {
+      await Bun.sleep(150 + 53 * round);
+      await server[Symbol.asyncDispose]();
+      // What was run so far was run in order.
+      const processed = "select event_id from hookonce_events where outcome = 'processed' order by id";
+      expect(ids("select event_id from effects order by number")).toEqual(ids(processed));
+      server = await serve(inbox.path);
+    }
+    ending.abort();
+    await Promise.all([...load, flipping]);
+    expect(await setState("open")).toBe(true);
+    while (states().length > 0) await Bun.sleep(20);
+    await using _ = server;
+
+    const received = ids("select event_id from hookonce_events order by id");
+    expect(ids("select event_id from effects order by number")).toEqual(received);
+    expect([...answered.keys()].filter((id) => !received.includes(id))).toEqual([]);
+    expect(ids("select event_id from hookonce_events where outcome <> 'processed'")).toEqual([]);
+    for (const outcome of ["held", "processed", "duplicate"])
+      expect([...answered.values()].some((outcomes) => outcomes.has(outcome))).toBe(true);
+    expect(flips).toBeGreaterThan(ROUNDS);
+  },
+  120_000,
+);

@@ -17,7 +17,7 @@ export interface SteerFlags {
   database?: string;
   source?: string;
   type?: string;
-  outcome?: "unhandled" | "failed" | "processed" | "stale" | "discarded";
+  outcome?: "unhandled" | "failed" | "held" | "processed" | "stale" | "discarded";
   /** Unix milliseconds. */
   since?: number;
   until?: number;

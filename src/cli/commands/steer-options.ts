@@ -7,6 +7,7 @@ export const steer = {
   outcome: new Option("--outcome <outcome>", "Only events with this outcome").choices([
     "unhandled",
     "failed",
+    "held",
   ]),
   since: new Option(
     "--since <time>",

@@ -11,10 +11,10 @@ export function createAlertEntries(
   db: Database,
   outbox: Pick<Outbox, "writeAlert">,
 ): (entry: AlertEntry) => void {
+  const run = (statement: string, ...values: (string | number)[]): boolean =>
+    db.query(statement).run(...values).changes > 0;
   return (entry) => {
     const { key, change, at } = entry;
-    const run = (statement: string, ...values: (string | number)[]): boolean =>
-      db.query(statement).run(...values).changes > 0;
     switch (change) {
       case "seen":
         run(

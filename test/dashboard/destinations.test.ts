@@ -212,6 +212,30 @@ sign = "none"
     expect(wrong.filter((line) => !line.includes("404"))).toEqual([]);
   }, 60_000);
 
+  test("an event is sent to a destination that it was not sent to", async () => {
+    const { page, wrong } = await loggedIn();
+    await page.goto(`${inbox.page}/events?open=${encodeURIComponent("shop/evt_2")}`);
+    const drawer = page.getByRole("complementary");
+    await drawer.getByRole("button", { name: "Send to app…" }).waitFor();
+    receivers.status = 200;
+    try {
+      await drawer.getByRole("button", { name: "Send to old-app…" }).click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByText("1 event would be sent to old-app.").waitFor();
+      await dialog.getByText("Its handler does not run.").waitFor();
+      expect(receivers.got).not.toContain("/gone evt_2");
+      await dialog.getByRole("button", { name: "Send", exact: true }).click();
+      await dialog.getByText("1 sent").waitFor();
+      await dialog.getByRole("button", { name: "Close" }).click();
+      const resumed = await run(["resume", "old-app", "--folder", inbox.folder.path]);
+      expect(resumed.code).toBe(0);
+      while (!receivers.got.includes("/gone evt_2")) await Bun.sleep(20);
+    } finally {
+      receivers.status = 410;
+    }
+    expect(wrong).toEqual([]);
+  }, 60_000);
+
   test("without a destination the page says how to make one", async () => {
     const empty = await openInbox(SOURCES);
     try {

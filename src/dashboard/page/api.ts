@@ -91,6 +91,7 @@ function exactly(_key: string, value: unknown, context?: { readonly source?: str
 export interface JobRequest {
   readonly action: Act["action"];
   readonly target: JobTarget;
+  readonly to: string | undefined;
   readonly dryRun: boolean;
   readonly rate: number | undefined;
   readonly reason: string;
@@ -144,7 +145,7 @@ export const api = {
   /** @returns the file, relative to the inbox folder */
   saveFixture: (source: string, id: string, redact: readonly string[]) =>
     post<{ readonly file: string }>("/api/fixtures", { source, event_id: id, redact }),
-  startJob: ({ action, target, dryRun, rate, reason }: JobRequest) =>
+  startJob: ({ action, target, to, dryRun, rate, reason }: JobRequest) =>
     post<{ readonly id: string }>("/api/jobs", {
       action,
       ...("ids" in target
@@ -153,6 +154,7 @@ export const api = {
             filter: { source: target.source, destination: target.destination },
           }
         : { filter: target.filter }),
+      ...(to === undefined ? {} : { to }),
       dry_run: dryRun,
       ...(rate === undefined ? {} : { rate }),
       ...(reason === "" ? {} : { reason }),

@@ -17,13 +17,15 @@ interface DrawerProps {
   readonly source: string;
   readonly eventId: string;
   readonly mayAct: boolean;
+  /** The names of the destinations. */
+  readonly destinations: readonly string[];
   readonly settled: number;
   readonly act: (act: Act) => void;
   readonly onClose: () => void;
 }
 
 /** One event, beside the list. */
-export function Drawer({ source, eventId, mayAct, settled, act, onClose }: DrawerProps) {
+export function Drawer({ source, eventId, mayAct, destinations, settled, act, onClose }: DrawerProps) {
   const title = useRef<HTMLHeadingElement>(null);
   const loaded = useLoaded<EventDetail>(`${source}/${eventId}/${settled}`, () => api.event(source, eventId));
   useEffect(() => title.current?.focus({ preventScroll: true }), []);
@@ -46,7 +48,7 @@ export function Drawer({ source, eventId, mayAct, settled, act, onClose }: Drawe
           <Failed error={loaded.error} again={loaded.again} />
         )
       ) : (
-        <Detail event={event} mayAct={mayAct} act={act} />
+        <Detail event={event} mayAct={mayAct} destinations={destinations} act={act} />
       )}
     </aside>
   );
@@ -55,9 +57,10 @@ export function Drawer({ source, eventId, mayAct, settled, act, onClose }: Drawe
 function Detail(props: {
   readonly event: EventDetail;
   readonly mayAct: boolean;
+  readonly destinations: readonly string[];
   readonly act: (act: Act) => void;
 }) {
-  const { event, mayAct, act } = props;
+  const { event, mayAct, destinations, act } = props;
   const action = event.payload_removed ? undefined : actOn(event.outcome);
   const [isSaving, setSaving] = useState(false);
   return (
@@ -106,7 +109,7 @@ function Detail(props: {
       <Why event={event} />
       {mayAct && event.bytes !== null ? <Try event={event} /> : null}
       <Timeline event={event} />
-      <SentOn event={event} />
+      <SentOn event={event} destinations={mayAct ? destinations : []} act={act} />
       <Tabs event={event} />
     </>
   );

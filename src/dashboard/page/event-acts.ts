@@ -1,5 +1,6 @@
-import type { EventJson, EventOutcome } from "../../http/admin/shapes.ts";
+import type { EventDetail, EventJson, EventOutcome } from "../../http/admin/shapes.ts";
 import type { Act } from "./jobs.ts";
+import { messagesPath } from "./message-acts.ts";
 import { counted, visible } from "./words.ts";
 
 export type ActionName = Act["action"];
@@ -46,3 +47,21 @@ export function actForAll(action: ActionName, source: string, events: readonly E
     resultPath: `/events?${new URLSearchParams({ source }).toString()}`,
   };
 }
+
+/** Sends an event to a destination, as `hookonce resend --to` does. */
+export function sendTo(
+  destination: string,
+  { source, event_id: id }: Pick<EventJson, "source" | "event_id">,
+): Act {
+  return {
+    action: "resend",
+    title: `Send ${visible(id)} to ${visible(destination)}`,
+    target: { ids: [id], source },
+    to: destination,
+    resultPath: messagesPath({ source, event_id: id }),
+  };
+}
+
+/** Whether an event can be sent to a destination: it is done, and its body is stored. */
+export const maySend = ({ outcome, bytes }: Pick<EventDetail, "outcome" | "bytes">): boolean =>
+  bytes !== null && (outcome === "processed" || outcome === "stale" || outcome === "discarded");

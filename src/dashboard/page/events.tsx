@@ -145,6 +145,8 @@ function EventPane({ filter, asked, params, status, act, settled }: PaneProps) {
           source={open.source}
           eventId={open.event_id}
           mayAct={mayAct}
+          // What is no longer in the config has no kind, and gets nothing.
+          destinations={status.destinations.filter(({ kind }) => kind !== null).map(({ name }) => name)}
           settled={settled}
           act={act}
           onClose={close}

@@ -38,7 +38,7 @@ export function JobDialog(props: {
   readonly onClose: () => void;
 }) {
   const { act, onClose, onSettled } = props;
-  const { action, title, target, noun = "event" } = act;
+  const { action, title, target, to, noun = "event" } = act;
   const dialog = useRef<HTMLDialogElement>(null);
   const [reason, setReason] = useState("");
   const [rate, setRate] = useState("");
@@ -48,6 +48,7 @@ export function JobDialog(props: {
     api.startJob({
       action,
       target,
+      to,
       dryRun,
       rate: dryRun || rate === "" ? undefined : Number(rate),
       // A dry run changes nothing, and is not asked why.
@@ -81,9 +82,11 @@ export function JobDialog(props: {
       <p class="quiet">
         {noun === "message" && action === "discard"
           ? "Gives up on what is unsent. It is not sent again by itself."
-          : RISK[action]}
+          : to === undefined
+            ? RISK[action]
+            : "Sends it as a new message. Its handler does not run."}
       </p>
-      {real.job === undefined ? <DryRun of={dry} action={action} noun={noun} /> : <Progress job={real.job} />}
+      {real.job === undefined ? <DryRun of={dry} act={act} /> : <Progress job={real.job} />}
       {real.error === undefined ? null : <Failed error={real.error} />}
       {real.job === undefined && !real.isStarting ? (
         <form
@@ -117,7 +120,7 @@ export function JobDialog(props: {
             <button type="button" onClick={() => dialog.current?.close()}>
               Cancel
             </button>
-            <button class="primary">{VERB[action]}</button>
+            <button class="primary">{to === undefined ? VERB[action] : "Send"}</button>
           </div>
         </form>
       ) : (
@@ -185,15 +188,9 @@ function useJob(): RunningJob {
   };
 }
 
-function DryRun({
-  of: { job, error, isStarting },
-  action,
-  noun,
-}: {
-  readonly of: RunningJob;
-  readonly action: Act["action"];
-  readonly noun: "event" | "message";
-}) {
+function DryRun({ of: { job, error, isStarting }, act }: { readonly of: RunningJob; readonly act: Act }) {
+  const { action, to } = act;
+  const noun: "event" | "message" = act.noun ?? "event";
   if (error !== undefined) return <p class="wrong">The dry run failed: {messageOf(error)}</p>;
   if (job === undefined || isStarting)
     return (
@@ -201,7 +198,7 @@ function DryRun({
         Counting what would run…
       </p>
     );
-  const [first, ...others] = forecastOf(totalsOf(job), action, noun);
+  const [first, ...others] = forecastOf(totalsOf(job), action, noun, to);
   return (
     <div class="dry-run" role="status">
       <p>

@@ -13,6 +13,8 @@ export interface Act {
   readonly noun?: "message";
   readonly title: string;
   readonly target: JobTarget;
+  /** The destination to which `resend` sends events. */
+  readonly to?: string;
   /** A discarded event is only applied with a reason. */
   readonly needsReason?: boolean;
   /** Where the result is shown. */

@@ -101,8 +101,10 @@ export function forecastOf(
   { wouldRun, noHandler, quarantined, alreadyDone, unfit, forced }: Totals,
   action: "apply" | "replay" | "discard" | "resend",
   noun: "event" | "message" = "event",
+  to?: string,
 ): string[] {
-  const what = { apply: "run", replay: "run", discard: "be discarded", resend: "be sent again" }[action];
+  const resend = to === undefined ? "be sent again" : `be sent to ${to}`;
+  const what = { apply: "run", replay: "run", discard: "be discarded", resend }[action];
   return [
     `${counted(wouldRun, noun)} would ${what}.`,
     ...(forced > 0

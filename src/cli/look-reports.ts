@@ -152,10 +152,17 @@ export function eventReport(event: EventDetail, { now, width }: Display): string
       width !== undefined && Bun.stringWidth(`${label}  ${text}`) > width && !text.includes(" ");
     lines.push(...(isBelow ? [label.trimEnd(), `    ${text}`] : [`${label}  ${text}`]));
   }
-  lines.push("", bytes === null ? missingBody(event) : `Payload, ${counted(bytes, "byte")}`);
+  lines.push(
+    "",
+    bytes === null ? missingBody(event) : `Payload, ${counted(bytes, "byte")}${redactedText(event)}`,
+  );
   if (bytes !== null && payload !== null) lines.push(...payloadLines(payload));
   else if (bytes !== null) lines.push("  The body is neither JSON nor a form, or too large to show.");
   return lines.join("\n");
+}
+
+function redactedText({ values_redacted: count }: EventDetail): string {
+  return count === 0 ? "" : `, ${counted(count, "value")} redacted`;
 }
 
 function missingBody({ payload_removed: isRemoved }: EventDetail): string {

@@ -225,6 +225,8 @@ export interface EventDetail extends ListedEvent {
   readonly stored: KeptBody | null;
   /** Whether its body was stored, and retention has removed it. */
   readonly isRemoved: boolean;
+  /** How many values in it were replaced. */
+  readonly redacted: number;
   /** The first ten and the latest ten. */
   readonly timeline: readonly KeptDelivery[];
   /** When a job applied or closed it last, after it was owed. Null if a delivery did, or none. */

@@ -1,5 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { check } from "../../src/app/check.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 
 // Each waits for conditions, on a machine that may be busy.
@@ -279,6 +280,27 @@ describe("an event whose values were replaced", () => {
     expect(done.failures).toMatchObject([{ code: "event_redacted" }]);
     expect(inbox.value("select outcome from hookonce_events")).toBe("discarded");
   });
+});
+
+test("the API says how many values were replaced, and check does not miss what was below them", async () => {
+  await using inbox = await testInbox({
+    config: source("", '["body:$.customer", "body:$.name"]'),
+    files: files(),
+  });
+  await inbox.deliver(event("evt_1", { name: "Jenny" }));
+  await inbox.deliver({ event_id: "evt_2", type: "paid" });
+  const counts = await Promise.all(
+    ["evt_1", "evt_2"].map(async (id) => {
+      const shown: any = await (await inbox.api(`/api/event?source=default&event_id=${id}`)).json(); // oxlint-disable-line typescript/no-explicit-any -- tests read single values of an answer
+      return shown.values_redacted;
+    }),
+  );
+  expect(counts).toEqual([2, 0]);
+  inbox.write(files("select :payload ->> '$.customer.email', :payload ->> '$.custmer.email';"));
+  const { warnings } = await check(inbox.folder, { environment: {}, clock: Date.now });
+  expect(warnings.map(({ message }) => message).filter((text) => text.includes("stored event"))).toEqual([
+    expect.stringContaining("'$.custmer.email'"),
+  ]);
 });
 
 test("a source that gets redact later replaces nothing in events that were done before", async () => {

@@ -308,6 +308,7 @@ describe("words", () => {
       headers: {},
       bytes: 2,
       payload_removed: false,
+      values_redacted: 0,
       timeline: deliveriesOf("processed", "duplicate", "duplicate", "duplicate"),
       failure: null,
       changed: null,

@@ -11,7 +11,7 @@ import { SentOn } from "./sent-on.tsx";
 import { Timeline } from "./timeline.tsx";
 import { Try } from "./try.tsx";
 import { Code, Copy, Failed, Loading, Name, Outcome, Time, useLoaded } from "./ui.tsx";
-import { bytesText, duration, missingBody, storyOf, timeText, visible } from "./words.ts";
+import { bytesText, counted, duration, missingBody, storyOf, timeText, visible } from "./words.ts";
 
 interface DrawerProps {
   readonly source: string;
@@ -61,7 +61,8 @@ function Detail(props: {
   readonly act: (act: Act) => void;
 }) {
   const { event, mayAct, destinations, act } = props;
-  const action = event.payload_removed ? undefined : actOn(event.outcome);
+  const isWhole = !event.payload_removed && event.values_redacted === 0;
+  const action = isWhole ? actOn(event.outcome) : undefined;
   const [isSaving, setSaving] = useState(false);
   return (
     <>
@@ -82,6 +83,13 @@ function Detail(props: {
       {event.outcome === "processed" && event.rows_changed === 0 && event.handler !== null ? (
         <p class="warn">○ Its handler changed no row. Is that intended?</p>
       ) : null}
+      {event.values_redacted === 0 ? null : (
+        <p class="quiet">
+          {counted(event.values_redacted, "value")} in its payload or headers{" "}
+          {event.values_redacted === 1 ? "was" : "were"} replaced once it was done, so it can neither be run
+          nor sent again.
+        </p>
+      )}
       {mayAct && (action !== undefined || event.payload !== null) ? (
         <div class="buttons">
           {action === undefined ? null : (
@@ -109,7 +117,11 @@ function Detail(props: {
       <Why event={event} />
       {mayAct && event.bytes !== null ? <Try event={event} /> : null}
       <Timeline event={event} />
-      <SentOn event={event} destinations={mayAct ? destinations : []} act={act} />
+      <SentOn
+        event={event}
+        destinations={mayAct && event.values_redacted === 0 ? destinations : []}
+        act={act}
+      />
       <Tabs event={event} />
     </>
   );

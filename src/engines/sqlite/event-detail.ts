@@ -100,9 +100,15 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
 
   function bodyOf({ body: id, element }: typeof results.$inferSelect) {
     const body = db.select().from(bodies).where(eq(bodies.id, id)).get();
-    if (body === undefined) return null;
-    const { receivedAt, headers, bytes } = body;
-    return { receivedAt, headers: JSON.parse(headers) as Headers, body: bytes, element: element === 1 };
+    if (body === undefined) return undefined;
+    const { receivedAt, headers, bytes, redacted } = body;
+    const stored = {
+      receivedAt,
+      headers: JSON.parse(headers) as Headers,
+      body: bytes,
+      element: element === 1,
+    };
+    return { stored, redacted };
   }
 
   function changedOf(event: number): EventDetail["changed"] {
@@ -146,6 +152,7 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
         element: element === 1,
       },
       isRemoved: false,
+      redacted: 0,
       ...deliveriesOf(source, eventId, null),
       failure: shown,
       changed: null,
@@ -167,14 +174,15 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
       const result = db.select().from(results).where(eq(results.event, id)).get();
       const ran = listed.handler !== null && result !== undefined;
       const { timeline, settled } = deliveriesOf(source, eventId, result?.reason ?? null);
-      const stored = result === undefined ? null : bodyOf(result);
+      const body = result === undefined ? undefined : bodyOf(result);
       return {
         ...listed,
         ...now,
         rowsChanged: ran ? result.rowsChanged : null,
         durationUs: ran ? result.durationUs : null,
-        stored,
-        isRemoved: result !== undefined && result.body !== 0 && stored === null,
+        stored: body?.stored ?? null,
+        isRemoved: result !== undefined && result.body !== 0 && body === undefined,
+        redacted: body?.redacted ?? 0,
         // Of an event that arrived once, no delivery is kept.
         timeline:
           timeline.length > 0 || event.deliveries !== 1

@@ -125,6 +125,7 @@ function detailJson(
     type_missing_at: event.type === "" ? typePlace : null,
     bytes: stored?.body.byteLength ?? null,
     payload_removed: event.isRemoved,
+    values_redacted: event.redacted,
     timeline: timeline.map(({ at, number, outcome, changedBody }) => ({
       at,
       number,

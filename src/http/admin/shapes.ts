@@ -97,6 +97,8 @@ export interface EventDetail extends EventJson {
   readonly bytes: number | null;
   /** Whether the body was stored, and retention has removed it. */
   readonly payload_removed: boolean;
+  /** How many values were replaced (`redact`). Then the event can neither be run nor sent again. */
+  readonly values_redacted: number;
   readonly timeline: readonly TimelineEntry[];
   /** What is sent on because of it, the oldest first; at most 50. */
   readonly messages: readonly MessageDetail[];

@@ -1,12 +1,11 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { join } from "node:path";
 import { check } from "../../src/app/check.ts";
+import { until } from "../outbox/support/received.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+import { EMAIL, event, filesWith, job, nothingIsLeft, rowsWith } from "./support/redacted.ts";
 
 // Each waits for conditions, on a machine that may be busy.
 setDefaultTimeout(120_000);
-
-const EMAIL = "jenny.rosen@example.com";
 
 const source = (more = "", redact = '["body:$.customer.email"]'): string => `
 [sources.default]
@@ -25,37 +24,7 @@ const FAILS_AT_FIRST = {
     "insert into never select null where not exists (select 1 from gates) and :payload ->> '$.fails' is not null;",
 };
 
-const event = (id: string, more: object = {}): object => ({
-  event_id: id,
-  type: "paid",
-  customer: { email: EMAIL },
-  ...more,
-});
-
-/** The files beside the database, and the database itself, that contain a text. A child reads them, because of the locks. */
-function filesWith(inbox: TestInbox, text = EMAIL): string[] {
-  const { stdout } = Bun.spawnSync(["grep", "-rlaF", "--", text, join(inbox.folder, "data")]);
-  return stdout
-    .toString()
-    .split("\n")
-    .filter(Boolean)
-    .map((file) => file.split("/").at(-1) ?? "");
-}
-
-/** How many rows of hookonce's tables contain a text. */
-function rowsWith(inbox: TestInbox, text = EMAIL): number {
-  const places = {
-    hookonce_bodies: ["headers", "bytes"],
-    hookonce_changed_bodies: ["headers", "body"],
-    hookonce_failures: ["first_headers", "first_body", "last_headers", "last_body", "error", "stack"],
-    hookonce_results: ["reply"],
-    hookonce_messages: ["headers", "body", "last_error"],
-  };
-  return Object.entries(places).reduce((sum, [table, columns]) => {
-    const where = columns.map((column) => `instr(cast(${column} as text), ?1) > 0`).join(" or ");
-    return sum + Number(inbox.value(`select count(*) from ${table} where ${where}`, text));
-  }, 0);
-}
+const other = (id: string): object => event(id, { type: "other" });
 
 const bodies = (inbox: TestInbox): string[] =>
   inbox
@@ -65,32 +34,6 @@ const bodies = (inbox: TestInbox): string[] =>
 /** The events whose own bodies are stored. */
 const idsOf = (inbox: TestInbox): Set<string> =>
   new Set(bodies(inbox).map((body) => (JSON.parse(body) as { event_id: string }).event_id));
-
-async function job(inbox: TestInbox, request: object) {
-  const init = {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(request),
-  };
-  const { id } = (await (await inbox.api("/api/jobs", init)).json()) as { id: string };
-  for (const deadline = performance.now() + 60_000; performance.now() < deadline; await Bun.sleep(5)) {
-    const view: any = await (await inbox.api(`/api/jobs/${id}`)).json(); // oxlint-disable-line typescript/no-explicit-any -- tests read single values of an answer
-    if (view.state !== "running") return view;
-  }
-  throw new Error("the job has not ended within 60 s");
-}
-
-async function until(done: () => boolean): Promise<void> {
-  for (const deadline = performance.now() + 60_000; !done(); await Bun.sleep(5))
-    if (performance.now() > deadline) throw new Error("it did not happen within 60 s");
-}
-
-/** Closes the inbox, and looks for the text in every file. */
-async function nothingIsLeft(inbox: TestInbox): Promise<void> {
-  expect(rowsWith(inbox)).toBe(0);
-  await inbox.close();
-  expect(filesWith(inbox)).toEqual([]);
-}
 
 describe("an event that is done at once", () => {
   test("is stored without the values, which no file has ever had", async () => {
@@ -195,13 +138,12 @@ describe("an event that is owed", () => {
     expect((await inbox.deliver(event("evt_1"))).body.status).toBe("held");
     expect(rowsWith(inbox)).toBe(1);
     await inbox.pausing.resume("default", {}, "test");
-    await until(() => inbox.value("select outcome from hookonce_events") === "processed");
+    await until("it is processed", () => inbox.value("select outcome from hookonce_events") === "processed");
     await nothingIsLeft(inbox);
   });
 
   test("of a batch keeps the batch until the last of them is done", async () => {
     await using inbox = await testInbox({ config: IN_BATCH, files: files() });
-    const other = (id: string): object => event(id, { type: "other" });
     await inbox.deliver({ events: [event("evt_1"), other("evt_2"), other("evt_3")] });
     expect(rowsWith(inbox)).toBe(1);
     await job(inbox, { action: "discard", ids: ["evt_2"], reason: "test" });

@@ -103,6 +103,8 @@ export type ErrorCode =
   | "message_settled"
   | "message_sending"
   | "not_owed"
+  | "event_owed"
+  | "job_running"
   | "not_processed"
   | "reason_missing"
   // The caller uses the answer to a delivery, and the config does not say what it gets while the source is paused.

@@ -65,6 +65,8 @@ export async function startAdmin(
       },
       handlers: () => live().handlers,
       tryEvents,
+      wipe: () => engine.wipe(),
+      memory: refused,
       clock: Date.now,
     }),
     { onResume: (view) => logResume(log, view), onEnd: (view) => logEnd(log, view) },

@@ -54,4 +54,9 @@ export const EMPTY: Reader = {
   hasPayload: () => false,
   alerts: () => [],
   sourceStates: () => [],
+  texts: (_place, last) => ({ rows: [], last, isEnd: true }),
+  eventsAt: () => [],
+  jobAt: () => undefined,
+  eventsWithId: () => [],
+  sharedBody: () => undefined,
 };

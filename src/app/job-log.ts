@@ -32,9 +32,11 @@ function lineOf(view: JobView): object {
 }
 
 function countsOf({ action, dryRun, groups, imported }: JobView): Readonly<Record<string, number>> {
-  const sum = (name: "wouldRun" | "processed" | "discarded" | "resent" | "failed"): number =>
-    groups.reduce((total, group) => total + group[name], 0);
+  const sum = (
+    name: "wouldRun" | "processed" | "discarded" | "resent" | "failed" | "forgotten" | "left",
+  ): number => groups.reduce((total, group) => total + group[name], 0);
   if (dryRun) return { would_run: sum("wouldRun") };
+  if (action === "forget") return { forgotten: sum("forgotten"), left: sum("left") };
   if (action === "discard") return { discarded: sum("discarded") };
   if (action === "resend") return { resent: sum("resent") };
   if (action === "import")

@@ -9,6 +9,7 @@ import { event } from "./commands/event.ts";
 import { events } from "./commands/events.ts";
 import { failures } from "./commands/failures.ts";
 import { importEvents } from "./commands/import.ts";
+import { forget } from "./commands/forget.ts";
 import { init } from "./commands/init.ts";
 import { listen } from "./commands/listen.ts";
 import { messages } from "./commands/messages.ts";
@@ -43,6 +44,7 @@ export const commands: readonly CommandEntry[] = [
   resend,
   pause,
   resume,
+  forget,
   reload,
   tryCommand,
   test,

@@ -7,6 +7,9 @@ import { nameFor, terminalWidth } from "./columns.ts";
 const SKIPPED: ReadonlySet<string> = new Set([
   ...QUARANTINE_CODES,
   "not_owed",
+  "event_owed",
+  "job_running",
+  "stored_event_unreadable",
   "not_processed",
   "reason_missing",
   "message_sending",

@@ -166,7 +166,7 @@ function redactedText({ values_redacted: count }: EventDetail): string {
 }
 
 function missingBody({ payload_removed: isRemoved }: EventDetail): string {
-  return isRemoved ? "Its payload was removed by retention." : "The body is not stored.";
+  return isRemoved ? "Its payload was removed by retention or by forget." : "The body is not stored.";
 }
 
 /** The lines of a stack that are in the inbox folder. The others do not help to correct a handler. */

@@ -13,10 +13,10 @@ const POLL_MS = 50;
 /** Flags that may be given with `--stop`. */
 const ALLOWED: ReadonlySet<string> = new Set(["stop", "folder", "database"]);
 
-type Action = "apply" | "replay" | "discard" | "resend";
+type Action = "apply" | "replay" | "discard" | "resend" | "forget";
 
 /**
- * `--stop` of apply, replay, discard and resend: stops the jobs of a `serve` that have this action, no matter who started
+ * `--stop` of apply, replay, discard, resend and forget: stops the jobs of a `serve` that have this action, no matter who started
  * them, and waits until they have ended.
  */
 export async function runStop(
@@ -77,9 +77,15 @@ export function runningLines(jobs: readonly JobJson[]): string[] {
 }
 
 function inWords({ action, target, actor, groups, at_least: atLeast }: JobJson): string {
-  const sum = (name: "processed" | "discarded" | "resent" | "failed"): number =>
+  const sum = (name: "processed" | "discarded" | "resent" | "forgotten" | "failed"): number =>
     groups.reduce((total, group) => total + group[name], 0);
-  const done = { discard: "discarded", resend: "resent", apply: "processed", replay: "processed" } as const;
+  const done = {
+    discard: "discarded",
+    resend: "resent",
+    apply: "processed",
+    replay: "processed",
+    forget: "forgotten",
+  } as const;
   const name = action === "import" ? "processed" : done[action];
   const did = `${sum(name)} ${name}`;
   const failed = sum("failed") === 0 ? "" : `, ${sum("failed")} failed`;

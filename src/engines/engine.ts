@@ -252,6 +252,11 @@ export interface Engine {
    * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `storage_failed`, `database_moved`
    */
   probe(now: number): Health | Promise<Health>;
+  /**
+   * Erases what was written beside the tables: the marked run and the log. Returns false if a reader needs the log for
+   * longer than some seconds. It is then erased as soon as no reader needs it.
+   */
+  wipe(): Promise<boolean>;
   /** Makes everything durable and releases the database. No commit may be under way. */
   close(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import type { Event, Outcome, Reply } from "../event.ts";
 import type { PlaceOf } from "../providers/newest.ts";
+import type { ForgetJob, Forgotten } from "./forget.ts";
 import type { Forward, MessageState } from "./outbox.ts";
 import type { Followed, StoredDelivery } from "./reader.ts";
 import type { Entry } from "./records.ts";
@@ -144,6 +145,7 @@ export type Job =
     }
   /** Record other things than events. */
   | { readonly kind: "record"; readonly entries: readonly Entry[] }
+  | ForgetJob
   | RetentionJob;
 
 /** An event that was applied elsewhere. */
@@ -172,11 +174,13 @@ export type ResultOf<J extends Job> = J extends { readonly kind: "import" }
     ? null
     : J extends { readonly kind: "message" }
       ? ChangedMessage
-      : J extends { readonly kind: "retention" }
-        ? Retained
-        : J extends { readonly kind: "resume" }
-          ? Result | null
-          : Result;
+      : J extends { readonly kind: "forget" }
+        ? Forgotten
+        : J extends { readonly kind: "retention" }
+          ? Retained
+          : J extends { readonly kind: "resume" }
+            ? Result | null
+            : Result;
 
 /** What became of a message. */
 export interface ChangedMessage {

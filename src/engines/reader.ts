@@ -1,6 +1,7 @@
 import type { Headers, Outcome, Reply } from "../event.ts";
 import type { AlertReader } from "./alerts.ts";
 import type { ArrivalReader } from "./arrivals.ts";
+import type { ForgetReader } from "./forget.ts";
 import type { MaybePromise, OutboxReader } from "./outbox.ts";
 import type { Change, KeptJob, MatchedSecret, Token } from "./records.ts";
 import type { RetentionReader } from "./retention.ts";
@@ -270,6 +271,7 @@ export interface Reader
   extends
     OutboxReader,
     RetentionReader,
+    ForgetReader,
     SourceStateReader,
     AlertReader,
     ArrivalReader<ListFilter, ListedEvent> {

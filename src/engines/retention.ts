@@ -81,7 +81,7 @@ export interface Space {
 export function payloadRemoved(eventId: string): HookonceError {
   return new HookonceError(
     "payload_removed",
-    `The payload of the event "${eventId}" was removed by retention. Its id, type, time and outcome are kept.`,
+    `The payload of the event "${eventId}" was removed by retention or by forget. Its id, type, time and outcome are kept.`,
   );
 }
 

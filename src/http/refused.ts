@@ -57,6 +57,8 @@ export interface RefusedRing {
   takeCounts(): ReadonlyMap<string, number>;
   /** How many deliveries were refused since the last `takeCounts`. */
   countNow(): number;
+  /** Removes those that contain a text. @returns how many */
+  forget(matches: (value: string | Uint8Array) => Promise<boolean>): Promise<number>;
   /** The latest first. */
   list(source: string | undefined, limit: number): readonly Refused[];
 }
@@ -123,6 +125,23 @@ export function createRefusedRing(limits: RingLimits = LIMITS): RefusedRing {
       const taken = counts;
       counts = new Map();
       return taken;
+    },
+    async forget(matches) {
+      let removed = 0;
+      for (const { refused } of [...kept.values()].flat()) {
+        const { id, source, method, url, headers, body, message } = refused;
+        const texts = [JSON.stringify([method, url, headers, message]), body];
+        let isFound = false;
+        for (const text of texts) isFound ||= await matches(text);
+        const entries = kept.get(source) ?? [];
+        const index = entries.findIndex((entry) => entry.refused.id === id);
+        // It may have made room for another one meanwhile.
+        if (!isFound || index === -1) continue;
+        total -= entries.splice(index, 1)[0]?.bytes ?? 0;
+        if (entries.length === 0) kept.delete(source);
+        removed++;
+      }
+      return removed;
     },
     list(source, limit) {
       const entries = source === undefined ? [...kept.values()].flat() : (kept.get(source) ?? []);

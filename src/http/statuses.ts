@@ -43,6 +43,8 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   try_running: 409,
   fixture_not_written: 409,
   not_owed: 409,
+  event_owed: 409,
+  job_running: 409,
   not_serving: 409,
   reload_refused: 409,
   not_processed: 409,

@@ -2,7 +2,10 @@ import type { Reader } from "../engines/reader.ts";
 import type { Entry } from "../engines/records.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { beginningOf, runEventJob, type JobInbox } from "./event-jobs.ts";
+import { runForgetJob } from "./forget.ts";
+import { beginning, refuseForget, type ForgetPosition } from "./forget-request.ts";
 import { importEvents, type ImportCounts } from "./import.ts";
+import { CUT, isCutShort, MAX_RESUMES, STUCK } from "./job-ends.ts";
 import type { JobRun } from "./job-pages.ts";
 import { createProgressLog } from "./job-progress.ts";
 import type { JobPosition } from "./job-selection.ts";
@@ -16,8 +19,10 @@ import {
   type JobRequest,
   type JobView,
   type Kept,
+  type Position,
   type Started,
 } from "./job-records.ts";
+import type { TextMatch } from "./text-match.ts";
 
 export type { JobRequest, JobView } from "./job-records.ts";
 
@@ -61,37 +66,11 @@ const MAX_CLOSE_MS = 1000;
 /** How often the progress of a job is recorded, in milliseconds. */
 const RECORD_MS = 1000;
 
-type Position = JobPosition | MessagePosition;
-
 interface Running {
   readonly view: () => JobView;
   readonly abort: AbortController;
   readonly ended: Promise<void>;
 }
-
-/** An import whose events are gone with the process. */
-const CUT: Pick<JobView, "state" | "error"> = {
-  state: "failed",
-  error: {
-    code: "shutting_down",
-    message:
-      "hookonce ended during this import. Import the file again: what was already imported counts as known.",
-  },
-};
-
-/**
- * A job that is interrupted again and again at the same place ends. A handler that ends the process is
- * quarantined before that: after two ends, or up to five if the process also ends for other reasons.
- */
-const MAX_RESUMES = 10;
-
-const STUCK: Pick<JobView, "state" | "error"> = {
-  state: "failed",
-  error: {
-    code: "shutting_down",
-    message: `hookonce ended ${MAX_RESUMES + 1} times at the same place in this job. Find the cause in its log, then run the command again.`,
-  },
-};
 
 /** Jobs of a process that is stopping are not stopped for good. */
 const CLOSING = "closing";
@@ -127,6 +106,13 @@ export function createBackgroundJobs(
     }
   }
 
+  /** Ended jobs are read from their records from then on, and those were changed. */
+  async function forgetEnded(matches: TextMatch, { memory }: BackgroundInbox): Promise<number> {
+    for (const [id, { view }] of jobs)
+      if (view().state !== "running" && (await matches(JSON.stringify(view())))) jobs.delete(id);
+    return (await memory?.forget(matches)) ?? 0;
+  }
+
   /** @param before what is recorded of it */
   function run(inbox: BackgroundInbox, job: Started, before: Kept, isResumed: boolean): void {
     forgetOldest();
@@ -140,7 +126,8 @@ export function createBackgroundJobs(
     let imported: ImportCounts | null = null;
     let endedAt: number | null = null;
     /** What was done up to a position: after a crash, the job continues from there. */
-    let kept: Pick<Kept, "groups" | "failures" | "position" | "left" | "counted" | "done"> = before;
+    let kept: Pick<Kept, "groups" | "failures" | "erased" | "position" | "left" | "counted" | "done"> =
+      before;
     const done = new Set(before.done);
     let isExact = false;
     let isAudited = before.isAudited;
@@ -214,6 +201,23 @@ export function createBackgroundJobs(
         done,
         signal: abort.signal,
       };
+      if (request.action === "forget") {
+        const onRuns = async (): Promise<void> => run.onRuns?.(undefined, Number.POSITIVE_INFINITY);
+        const how = {
+          id,
+          progress: log,
+          from: run.from as ForgetPosition,
+          onRuns,
+          record,
+          signal: abort.signal,
+        };
+        const onPosition = (position: Position): void => run.onPosition?.(position, Number.POSITIVE_INFINITY);
+        return runForgetJob(
+          { ...inbox, memory: { forget: (matches) => forgetEnded(matches, inbox) } },
+          request,
+          { ...how, onPosition },
+        );
+      }
       const limit = before.left ?? request.limit;
       // A position belongs to the request that it is kept with.
       if ("messages" in request)
@@ -241,6 +245,8 @@ export function createBackgroundJobs(
       }
       // A full disk is reported by the job's own error. Then the job goes on at the next start.
       await recordEnd().catch(() => {});
+      // The log still contains its text.
+      if (request.action === "forget" && state !== "running" && state !== "done") await inbox.wipe?.();
       onEnd?.(view());
     }
 
@@ -275,6 +281,7 @@ export function createBackgroundJobs(
   return {
     async start(request, actor) {
       const inbox = await open();
+      if (request.action === "forget") await refuseForget(request);
       await resuming.catch(() => {});
       const job = { id: crypto.randomUUID(), request, actor, startedAt: inbox.clock() };
       // Recorded before it begins, so that it never takes events that arrive after an interruption.
@@ -321,18 +328,11 @@ export function createBackgroundJobs(
   };
 }
 
-/**
- * Whether a crash has lost counts: those after the last position. A replay knows its events again, and so does a
- * job that sends them to a destination. A job that is not audited has changed nothing.
- */
-function isCutShort(request: JobRequest, { isExact = false, isAudited }: Kept): boolean {
-  const { action } = request;
-  return isAudited && !isExact && (action === "apply" || action === "discard" || "messages" in request);
-}
-
 /** Where a job begins if it is ordered now. */
-function firstOf(inbox: BackgroundInbox, request: JobRequest): Promise<Position> {
-  return "messages" in request ? firstPosition(inbox) : beginningOf(inbox);
+async function firstOf(inbox: BackgroundInbox, request: JobRequest): Promise<Position> {
+  if ("messages" in request) return firstPosition(inbox);
+  const position = await beginningOf(inbox);
+  return request.action === "forget" ? beginning(position) : position;
 }
 
 /** Resolves when a job has ended, or when the signal is aborted. */

@@ -1,4 +1,6 @@
 import type { EventSource, Handlers, Job } from "../engines/engine.ts";
+import type { ForgetReader } from "../engines/forget.ts";
+import type { RefusedMemory } from "./forget-request.ts";
 import type { EventFilter, Reader } from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
 import { isQuarantined, sendsOn } from "./decide.ts";
@@ -29,6 +31,7 @@ export interface JobInbox {
     | "messageDetails"
     | "lastMessage"
     | "sourceStates"
+    | keyof ForgetReader
   >;
   readonly queue: Pick<Queue, "write" | "received">;
   readonly sources: ReadonlyMap<string, EventSource>;
@@ -37,6 +40,9 @@ export interface JobInbox {
   readonly handlers: () => Handlers;
   /** Runs events and rolls back. Without it, a dry run only counts. */
   readonly tryEvents?: TryEvents | undefined;
+  /** See {@link Engine.wipe}. */
+  readonly wipe?: (() => Promise<boolean>) | undefined;
+  readonly memory?: RefusedMemory | undefined;
   /** Unix milliseconds. */
   readonly clock: () => number;
 }

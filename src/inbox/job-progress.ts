@@ -38,6 +38,24 @@ export interface JobGroup {
   unfit: number;
   /** Run although their handlers had hung or ended the process, because somebody named them by their ids. */
   forced: number;
+  /** Their payloads were erased. */
+  forgotten: number;
+  /** Not forgotten, because they are owed. */
+  left: number;
+}
+
+/** What `forget` has looked through and erased beside events. */
+export interface ErasedCounts {
+  /** How many rows it has looked through. */
+  readonly rows: number;
+  /** How many messages lost their content. */
+  readonly messages: number;
+  /** How many other rows lost a text: answers, lines of the audit list, records of jobs, positions. */
+  readonly texts: number;
+  /** How many refused deliveries were removed from memory. */
+  readonly requests: number;
+  /** `held`: a reader needs the log, which still contains what was erased. Null before the end. */
+  readonly log: "erased" | "held" | null;
 }
 
 export interface JobFailure {
@@ -70,6 +88,8 @@ export interface JobProgress {
   readonly failures: readonly JobFailure[];
   /** What a dry run tried and rolled back; null if nothing was. */
   readonly tried: TriedEvents | null;
+  /** Of `forget`. */
+  readonly erased?: ErasedCounts | undefined;
 }
 
 /** What a job looks at: an event, or a message with its state. */
@@ -94,7 +114,11 @@ export const NOTHING = {
   alreadyDone: 0,
   unfit: 0,
   forced: 0,
+  forgotten: 0,
+  left: 0,
 };
+
+const NOTHING_ERASED: ErasedCounts = { rows: 0, messages: 0, texts: 0, requests: 0, log: null };
 
 export type ProgressLog = ReturnType<typeof createProgressLog>;
 
@@ -103,6 +127,7 @@ export function createProgressLog(before: Omit<JobProgress, "tried"> = { groups:
   const groups = new Map(before.groups.map((group) => [keyOf(group), { ...NOTHING, ...group }]));
   const failures = [...before.failures];
   let tried: TriedEvents | null = null;
+  let { erased } = before;
 
   function list(
     { message, source, eventId, type }: Omit<Looked, "outcome">,
@@ -129,6 +154,7 @@ export function createProgressLog(before: Omit<JobProgress, "tried"> = { groups:
       groups: structuredClone([...groups.values()]),
       failures: [...failures],
       tried,
+      ...(erased === undefined ? {} : { erased }),
     }),
     setTried: (events: TriedEvents): void => void (tried = events),
     addFailure({ source, eventId, type, code, error, at }: JobFailure): void {
@@ -146,6 +172,20 @@ export function createProgressLog(before: Omit<JobProgress, "tried"> = { groups:
     },
     skip,
     leaveOut,
+    /** `forget` has left something as it is. */
+    leave: (event: Omit<Looked, "outcome">, { code, message }: HookonceError): void =>
+      list(event, code, message),
+    /** Adds to what `forget` has erased. */
+    erased({ log, ...counts }: Partial<ErasedCounts>): void {
+      const { rows, messages, texts, requests } = erased ?? NOTHING_ERASED;
+      erased = {
+        rows: rows + (counts.rows ?? 0),
+        messages: messages + (counts.messages ?? 0),
+        texts: texts + (counts.texts ?? 0),
+        requests: requests + (counts.requests ?? 0),
+        log: log ?? null,
+      };
+    },
     count(group: JobGroup, event: Looked, { outcome, error }: Result): void {
       const code = error instanceof HookonceError ? error.code : "handler_error";
       if (outcome === "processed") group.processed++;

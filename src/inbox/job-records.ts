@@ -3,12 +3,15 @@ import type { ErrorCode } from "../errors.ts";
 import { counted } from "../logging/counted.ts";
 import type { ImportCounts, ImportRequest } from "./import.ts";
 import type { JobProgress } from "./job-progress.ts";
+import { isLookedThrough, type ForgetPosition, type ForgetRequest } from "./forget-request.ts";
 import type { EventJobRequest, JobPosition } from "./job-selection.ts";
 import type { MessageJobRequest, MessagePosition } from "./message-jobs.ts";
 
 /** A job as its caller sees it, and as it is recorded. */
 
-export type JobRequest = EventJobRequest | MessageJobRequest | ImportRequest;
+export type JobRequest = EventJobRequest | MessageJobRequest | ImportRequest | ForgetRequest;
+
+export type Position = JobPosition | MessagePosition | ForgetPosition;
 
 /** A command that runs for a while, as its caller sees it. */
 export interface JobView extends JobProgress {
@@ -42,9 +45,9 @@ export interface Started {
 /** What is recorded of a job's progress. */
 export interface Kept extends Pick<
   JobView,
-  "state" | "error" | "imported" | "groups" | "failures" | "atLeast"
+  "state" | "error" | "imported" | "groups" | "failures" | "erased" | "atLeast"
 > {
-  readonly position?: JobPosition | MessagePosition | undefined;
+  readonly position?: Position | undefined;
   /** What is left of the limit. */
   readonly left?: number | undefined;
   /** Events after the position that count against the limit already. */
@@ -58,7 +61,7 @@ export interface Kept extends Pick<
   /** Whether its beginning is in the audit list. */
   readonly isAudited: boolean;
   /** Where it went on after the last interruption; null at the beginning. */
-  readonly resumedFrom?: JobPosition | MessagePosition | null | undefined;
+  readonly resumedFrom?: Position | null | undefined;
   /** How often it has gone on from there. */
   readonly resumes?: number | undefined;
 }
@@ -70,9 +73,9 @@ export function viewOf({ id, request, actor, startedAt }: Started) {
 
 export function viewOfKept({ id, actor, startedAt, endedAt, request, progress }: KeptJob): JobView {
   const started = { id, actor, startedAt, request: JSON.parse(request) as JobRequest };
-  const { target, state, error, imported, groups, failures, atLeast } = JSON.parse(progress) as Kept &
+  const { target, state, error, imported, groups, failures, erased, atLeast } = JSON.parse(progress) as Kept &
     Pick<JobView, "target">;
-  const recorded = { target, endedAt, state, error, imported, groups, failures, atLeast };
+  const recorded = { target, endedAt, state, error, imported, groups, failures, erased, atLeast };
   return { ...viewOf(started), ...recorded, tried: null };
 }
 
@@ -89,7 +92,7 @@ export function entryOf(
       actor,
       startedAt,
       endedAt,
-      request: JSON.stringify(keptOf(request, endedAt)),
+      request: JSON.stringify(keptOf(request, endedAt, progress)),
       progress: JSON.stringify({ target: targetOf(request), ...progress }),
       changed: changedBy(progress),
     },
@@ -97,9 +100,12 @@ export function entryOf(
 }
 
 /** Up to 50,000 events or ids are too many to keep for longer than they are needed. */
-function keptOf(request: JobRequest, endedAt: number | null): JobRequest {
+function keptOf(request: JobRequest, endedAt: number | null, { position }: Kept): JobRequest {
   // An import does not go on after a crash. Its sender sends the events again.
   if (request.action === "import") return { ...request, events: [] };
+  // A text that is forgotten is not kept longer than it is looked for.
+  if (request.action === "forget" && request.match !== undefined)
+    return endedAt === null && !isLookedThrough(position) ? request : { ...request, match: null };
   if (endedAt === null) return request;
   return "messages" in request
     ? { ...request, messages: { ...request.messages, ids: undefined } }
@@ -109,7 +115,10 @@ function keptOf(request: JobRequest, endedAt: number | null): JobRequest {
 /** How many events or messages a job has changed. */
 function changedBy({ groups, imported }: Pick<Kept, "groups" | "imported">): number {
   if (imported !== null) return imported.fresh + imported.owed;
-  return groups.reduce((all, one) => all + one.processed + one.discarded + one.resent + one.stale, 0);
+  return groups.reduce(
+    (all, one) => all + one.processed + one.discarded + one.resent + one.stale + one.forgotten,
+    0,
+  );
 }
 
 export function auditOf({ id: job, request, actor, startedAt: at }: Started): Entry {
@@ -126,7 +135,8 @@ export function stopOf({ request }: Started, actor: string, at: number): Entry {
 /** The events or the messages of a job, in words. */
 function targetOf(request: JobRequest): string {
   if (request.action === "import") return `${request.source}: ${counted(request.events.length, "id")}`;
-  const { limit } = request;
+  if (request.action === "forget" && request.match !== undefined) return "a text";
+  const limit = "limit" in request ? request.limit : undefined;
   const { ids, since, until, ...filter } = "messages" in request ? request.messages : request.filter;
   const times = { since: iso(since), until: iso(until) };
   const to = "to" in request ? request.to : undefined;

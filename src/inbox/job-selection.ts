@@ -188,7 +188,8 @@ async function* named(
 
 const isQuarantineCode = (code: string): boolean => (QUARANTINE_CODES as readonly string[]).includes(code);
 
-function oneEvent(eventId: string, { source }: EventFilter, found: readonly FoundEvent[]): Selected {
+/** @throws HookonceError `unknown_event`, `ambiguous_event` */
+export function oneEvent(eventId: string, { source }: EventFilter, found: readonly FoundEvent[]): Selected {
   const [event, other] = found;
   if (event === undefined) {
     const where = source === undefined ? "" : ` in source "${source}"`;

@@ -56,9 +56,18 @@ export function createBatchSplit(
 
 export function createPayloadOf(parse: Reading, split: BatchSplit | undefined): StoredReads["payloadOf"] {
   if (split === undefined) return (stored) => parse(stored);
+  // All events of a delivery are often read one after the other.
+  const read = new WeakMap<object, readonly Identified[]>();
+  const elementsOf = (stored: Parameters<BatchSplit>[0]): readonly Identified[] => {
+    const known = read.get(stored);
+    if (known !== undefined) return known;
+    const elements = split(stored).filter((one): one is Identified => !(one instanceof HookonceError));
+    read.set(stored, elements);
+    return elements;
+  };
   return (stored, eventId) => {
     try {
-      const elements = split(stored).filter((one): one is Identified => !(one instanceof HookonceError));
+      const elements = elementsOf(stored);
       const element =
         elements.find(({ id }) => id === eventId) ??
         elements.find(({ earlierIds }) => earlierIds.includes(eventId));

@@ -19,6 +19,8 @@ const group = {
   stale: 0,
   held: 0,
   forced: 0,
+  forgotten: 0,
+  left: 0,
   resent: 0,
 };
 

@@ -669,7 +669,9 @@ describeUnless(onlyInFullRun(), "tries that take longer", () => {
         () => "it was tried",
         (error: unknown) => String(error),
       );
-    expect(await refused(stored)).toContain('The payload of the event "1" was removed by retention.');
+    expect(await refused(stored)).toContain(
+      'The payload of the event "1" was removed by retention or by forget.',
+    );
     inbox.rows("delete from hookonce_bodies");
     expect(await refused(last)).toContain(
       "The payloads of the events that run handlers/default/paid.sql were removed by retention. Try it with --sample paid, or with --data FILE.",

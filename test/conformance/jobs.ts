@@ -347,6 +347,7 @@ export async function commitAll(
 export function inWords(result: JobResult | HookonceError, job?: Job): string {
   if (result instanceof HookonceError) return `refused ${result.code}`;
   if (result === null) return job?.kind === "resume" ? "none left" : "recorded";
+  if ("messages" in result) return `${result.state}, ${result.messages} messages`;
   if ("state" in result) return result.changed ? `now ${result.state}` : `still ${result.state}`;
   if ("fresh" in result) return `${result.fresh} new, ${result.known} known, ${result.owed} owed`;
   if ("isEnd" in result) return `${result.removed} removed, ${result.discarded} discarded`;

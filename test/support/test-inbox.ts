@@ -155,6 +155,8 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       sources,
       destinations: destinationNames(config),
       handlers: () => inbox.live().handlers,
+      wipe: () => inbox.engine.wipe(),
+      memory: refused,
       clock,
     }));
     await services.start(() => ({ name: "jobs", stop: () => jobs.close() }));

@@ -73,13 +73,14 @@ export function resultOf({ action, groups, imported, at_least: atLeast }: JobJso
     const { fresh, known, owed } = imported ?? { fresh: 0, known: 0, owed: 0 };
     return `${count(fresh + known + owed)} imported`;
   }
-  const { processed, discarded, resent, failed } = totalsOf({ groups });
+  const { processed, discarded, resent, forgotten, failed } = totalsOf({ groups });
   const least = atLeast === true ? "at least " : "";
   const what = {
     apply: `${count(processed)} processed`,
     replay: `${count(processed)} processed`,
     discard: `${count(discarded)} discarded`,
     resend: `${count(resent)} sent again`,
+    forget: `${count(forgotten)} forgotten`,
   }[action];
   const did = `${least}${what}`;
   return failed === 0 ? did : `${did}, ${count(failed)} failed`;

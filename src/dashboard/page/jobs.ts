@@ -36,6 +36,8 @@ export function totalsOf({ groups }: Pick<JobJson, "groups">) {
     alreadyDone: sum("already_done"),
     unfit: sum("unfit"),
     forced: sum("forced"),
+    forgotten: sum("forgotten"),
+    left: sum("left"),
   };
 }
 

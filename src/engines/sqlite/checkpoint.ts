@@ -48,6 +48,13 @@ export interface Checkpoint {
    */
   run(): void;
   /**
+   * Empties the log now. Returns false if a pass is under way, or a reader needs the log: call it again soon. It is
+   * emptied later in any case.
+   *
+   * @throws as `run`
+   */
+  truncate(): boolean;
+  /**
    * The length of the log when it was measured last, and how much of it was not in the database, in bytes.
    */
   size(): { readonly used: number; readonly rest: number };
@@ -139,6 +146,16 @@ export function createCheckpoint(
       if (passed && log >= LOG_PAGES && few) moveHere();
       else if (thread.pass()) passed = true;
       else moveHere();
+    },
+    truncate() {
+      if (thread.busy) return false;
+      // The writer waits only for the few pages that a pass leaves.
+      if (measure().rest > FEW_PAGES && thread.pass()) {
+        passed = true;
+        return false;
+      }
+      emptyHere();
+      return measure().log === 0;
     },
     size: () => ({ used: latest.log * frame, rest: latest.rest * frame }),
     hasRestarted() {

@@ -1,6 +1,7 @@
 import { and, asc, desc, eq, getTableColumns, gt, gte, isNull, lte, or } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { Headers, Reply } from "../../event.ts";
+import { hashed } from "../forget.ts";
 import type { EventDetail, KeptDelivery, Reader } from "../reader.ts";
 import { SETTLED } from "./event-rows.ts";
 import { failureColumns } from "./lists.ts";
@@ -165,39 +166,42 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
     };
   }
 
+  function detailOf(source: string, eventId: string): EventDetail | undefined {
+    const event = recordedOf(source, eventId);
+    const failure = failureOf(source, eventId);
+    if (event === undefined) return failure === undefined ? undefined : detailOfFailure(failure);
+    const { id, bodySha256: _sha256, now, ...listed } = event;
+    const result = db.select().from(results).where(eq(results.event, id)).get();
+    const ran = listed.handler !== null && result !== undefined;
+    const { timeline, settled } = deliveriesOf(source, eventId, result?.reason ?? null);
+    const body = result === undefined ? undefined : bodyOf(result);
+    return {
+      ...listed,
+      ...now,
+      rowsChanged: ran ? result.rowsChanged : null,
+      durationUs: ran ? result.durationUs : null,
+      stored: body?.stored ?? null,
+      isRemoved: result !== undefined && result.body !== 0 && body === undefined,
+      redacted: body?.redacted ?? 0,
+      // Of an event that arrived once, no delivery is kept.
+      timeline:
+        timeline.length > 0 || event.deliveries !== 1
+          ? timeline
+          : [{ number: 1, at: event.receivedAt, outcome: event.outcome, changedBody: false }],
+      settled,
+      failure: failure?.shown ?? null,
+      changed: event.changedBodies === 0 ? null : changedOf(id),
+      reply: typeof result?.reply === "string" ? (JSON.parse(result.reply) as Reply) : null,
+      earlier: earlierOf(source, eventId),
+      replays: result?.replays ?? 0,
+      reason: result?.reason ?? null,
+      sameAs: sameAs(event),
+    };
+  }
+
   return {
-    event(source, eventId) {
-      const event = recordedOf(source, eventId);
-      const failure = failureOf(source, eventId);
-      if (event === undefined) return failure === undefined ? undefined : detailOfFailure(failure);
-      const { id, bodySha256: _sha256, now, ...listed } = event;
-      const result = db.select().from(results).where(eq(results.event, id)).get();
-      const ran = listed.handler !== null && result !== undefined;
-      const { timeline, settled } = deliveriesOf(source, eventId, result?.reason ?? null);
-      const body = result === undefined ? undefined : bodyOf(result);
-      return {
-        ...listed,
-        ...now,
-        rowsChanged: ran ? result.rowsChanged : null,
-        durationUs: ran ? result.durationUs : null,
-        stored: body?.stored ?? null,
-        isRemoved: result !== undefined && result.body !== 0 && body === undefined,
-        redacted: body?.redacted ?? 0,
-        // Of an event that arrived once, no delivery is kept.
-        timeline:
-          timeline.length > 0 || event.deliveries !== 1
-            ? timeline
-            : [{ number: 1, at: event.receivedAt, outcome: event.outcome, changedBody: false }],
-        settled,
-        failure: failure?.shown ?? null,
-        changed: event.changedBodies === 0 ? null : changedOf(id),
-        reply: typeof result?.reply === "string" ? (JSON.parse(result.reply) as Reply) : null,
-        earlier: earlierOf(source, eventId),
-        replays: result?.replays ?? 0,
-        reason: result?.reason ?? null,
-        sameAs: sameAs(event),
-      };
-    },
+    // An id that contained a forgotten text was replaced by its hash.
+    event: (source, eventId) => detailOf(source, eventId) ?? detailOf(source, hashed(eventId)),
   };
 }
 

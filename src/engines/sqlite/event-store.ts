@@ -140,7 +140,7 @@ export function createEventStore(db: Database) {
 
     /** Records an event that had failed and has now been settled without a delivery. */
     insertSettled(
-      source: EventSource,
+      source: Pick<EventSource, "name" | "sameBody">,
       input: Pick<HandlerInput, "id" | "type">,
       outcome: "processed" | "stale" | "discarded" | "imported" | "ignored",
       handler: string | null,

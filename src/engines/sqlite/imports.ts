@@ -5,6 +5,8 @@ import type { EventStore } from "./event-store.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { nothing } from "./results.ts";
 import type { SettledEvents } from "./settled-events.ts";
+import { hashed } from "../forget.ts";
+import type { HiddenIds } from "./hidden-ids.ts";
 
 /** How many rows go into a statement: 7 µs for each. With one row it is 10 µs, with rows as JSON 8.5 µs. */
 const ROWS = 100;
@@ -61,6 +63,7 @@ export function createImports(
   store: EventStore,
   interrupted: InterruptedRuns,
   settled: SettledEvents,
+  hidden: HiddenIds,
 ) {
   /** @returns how many were new */
   function insert(source: EventSource, events: readonly ImportedEvent[]): number {
@@ -107,7 +110,14 @@ export function createImports(
     return known === undefined ? failure.body.byteLength : 0;
   }
 
-  return (source: EventSource, given: readonly ImportedEvent[], now: number): Imported => {
+  /** An event whose id was replaced by its hash keeps that. */
+  function underItsId(source: EventSource, event: ImportedEvent): ImportedEvent {
+    const id = hashed(event.id);
+    return store.find(source, id) === undefined ? event : { ...event, id };
+  }
+
+  return (source: EventSource, all: readonly ImportedEvent[], now: number): Imported => {
+    const given = hidden.any ? all.map((event) => underItsId(source, event)) : all;
     const failed = new Set(
       store.hasOpenFailures()
         ? db

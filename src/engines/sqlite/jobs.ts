@@ -64,7 +64,7 @@ export function createJobs(
   const store = noting(plainStore, settled);
   const isUnchanged = createComparison(store);
   const eras = createEras(db);
-  const underItsId = createEarlierIds(store, policy, redactions);
+  const underItsId = createEarlierIds(db, store, policy, redactions);
   const positions = createPositions(db, policy);
   const decideNew = createNewEvents(policy, positions, runs, states);
   const sameBody = createSameBody(db, store, interrupted);
@@ -72,7 +72,7 @@ export function createJobs(
   const answerFailed = createFailedAnswers(db, store, sameBody, policy, applies);
   const resumes = createResumes(store, createHeldEvents(db), states, policy, applies);
   const others = createOtherJobs(db, store, positions, runs, interrupted, outbox, states, settled);
-  const { replay, discard, importEvents, record, forward, changeMessage, retain } = others;
+  const { replay, discard, importEvents, record, forward, changeMessage, forget, retain } = others;
 
   function run(job: Job, handlers: Handlers, bodies: BatchBodies): JobResult {
     settled.take(); // drop those of a job that was undone
@@ -102,6 +102,8 @@ export function createJobs(
       case "record":
         for (const entry of job.entries) record(entry);
         return null;
+      case "forget":
+        return forget(job);
       case "retention":
         return retain(job);
     }
@@ -278,6 +280,7 @@ export function createJobs(
       case "forward":
       case "message":
       case "record":
+      case "forget":
       case "retention":
         return error instanceof HookonceError
           ? error

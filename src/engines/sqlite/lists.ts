@@ -1,6 +1,7 @@
 import { and, desc, ne, sql, type SQL } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
+import { hashed } from "../forget.ts";
 import type { ListFilter, Newest, Reader } from "../reader.ts";
 import { matching, of } from "./filters.ts";
 import { eventContains, failureContains, ofEvent, ofFailure } from "./listed-events.ts";
@@ -173,7 +174,10 @@ export function listReads(db: BunSQLiteDatabase): Lists {
     events(filter, after, limit) {
       const { search } = filter;
       const isFirst = after === undefined || after.byId === true;
-      const first = search === undefined || !isFirst ? [] : withId(filter, search, after);
+      const first =
+        search === undefined || !isFirst
+          ? []
+          : [search, hashed(search)].flatMap((id) => withId(filter, id, after)).sort(newestFirst);
       const last = first[limit - 1];
       if (last !== undefined)
         return {

@@ -81,6 +81,15 @@ export function markingLog(
     unmarked = false;
   }
 
+  function tryToMark(): void {
+    try {
+      mark();
+    } catch (error) {
+      // Locked or full: the next run marks it.
+      if (troubleOf(error) === "fatal") throw error;
+    }
+  }
+
   return {
     ...checkpoint,
     due() {
@@ -90,15 +99,12 @@ export function markingLog(
     },
     run() {
       const due = checkpoint.due();
-      if (due || unmarked) {
-        try {
-          mark();
-        } catch (error) {
-          // Locked or full: the next run marks it.
-          if (troubleOf(error) === "fatal") throw error;
-        }
-      }
+      if (due || unmarked) tryToMark();
       if (due) checkpoint.run();
+    },
+    truncate() {
+      tryToMark();
+      return checkpoint.truncate();
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError } from "../../errors.ts";
 import type { ChangedMessage, Job } from "../engine.ts";
+import { MESSAGE_FORGOTTEN } from "../forget.ts";
 import type { MessageState } from "../outbox.ts";
 import type { MessageEntry } from "../records.ts";
 import type { Outbox } from "./outbox.ts";
@@ -18,7 +19,7 @@ export function createMessageEntries(
   // A command counts as an attempt when it starts, so that its number is right after a crash.
   const count = db.query(
     `update hookonce_messages
-     set attempts = attempts + iif(state = 'sending', 0, 1) where id = ?1 returning attempts`,
+     set attempts = attempts + iif(state = 'sending', 0, 1) where id = ?1 returning attempts, reason`,
   );
   const settle = db.query(
     `update hookonce_messages
@@ -42,14 +43,17 @@ export function createMessageEntries(
     switch (entry.entry) {
       case "attempt": {
         const { message, at, ms, status, error, answer, next } = entry;
-        const number = count.values(message)[0]?.[0];
+        const [number, reason] = count.values(message)[0] ?? [];
         // Retention, or somebody, has removed the message meanwhile.
         if (typeof number !== "number") return;
         const nextAt = "nextAt" in next ? next.nextAt : null;
         const settledAt = nextAt === null ? at + ms : null;
         const tried = next.state === "interrupted" ? 0 : 1;
-        noteEvent(settle.values(message, next.state, nextAt, tried, settledAt, status, error), settled);
-        keep.run(message, number, at, ms, status, error, answer);
+        // Of a message that was forgotten meanwhile, what it brought about is forgotten, too.
+        const isForgotten = reason === MESSAGE_FORGOTTEN;
+        const [why, said] = isForgotten ? [null, ""] : [error, answer];
+        noteEvent(settle.values(message, next.state, nextAt, tried, settledAt, status, why), settled);
+        keep.run(message, number, at, ms, status, why, said);
         if (number > KEPT_ATTEMPTS) drop.run(message, number - KEPT_ATTEMPTS);
         return;
       }
@@ -94,7 +98,8 @@ export function createMessageChanges(
   const resend = db.query(
     `update hookonce_messages
      set state = 'waiting', next_at = ?2, since = ?2, tries = 0, settled_at = null, reason = null
-     where id = ?1 and state <> 'sending' and since < ?3 and not ${IS_REDACTED} returning event, source`,
+     where id = ?1 and state <> 'sending' and since < ?3 and not ${IS_REDACTED}
+       and reason is not '${MESSAGE_FORGOTTEN}' returning event, source`,
   );
   const discard = db.query(
     `update hookonce_messages set state = 'discarded', settled_at = ?2, reason = ?3

@@ -11,11 +11,14 @@ import type {
 } from "../engine.ts";
 import type { Entry } from "../records.ts";
 import { eventRedacted } from "../event-redacted.ts";
+import type { ForgetJob, Forgotten } from "../forget.ts";
 import type { Retained, RetentionJob } from "../retention.ts";
 import { createEntries } from "./entries.ts";
 import { SETTLED } from "./event-rows.ts";
 import type { EventStore } from "./event-store.ts";
+import { createForgetting } from "./forget.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
+import { createHiddenIds } from "./hidden-ids.ts";
 import { createImports } from "./imports.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { createMessageChanges } from "./message-entries.ts";
@@ -39,6 +42,7 @@ export interface OtherJobs {
   readonly importEvents: (source: EventSource, events: readonly ImportedEvent[], now: number) => Imported;
   /** @throws HookonceError `token_exists`, `unknown_token` */
   readonly record: (entry: Entry) => void;
+  readonly forget: (job: ForgetJob) => Forgotten;
   readonly retain: (job: RetentionJob) => Retained;
 }
 
@@ -52,6 +56,7 @@ export function createOtherJobs(
   states: SourceStates,
   settled: SettledEvents,
 ): OtherJobs {
+  const hidden = createHiddenIds(db);
   return {
     replay(job, handlers) {
       const { source, eventId, reason, ordered } = job;
@@ -118,8 +123,9 @@ export function createOtherJobs(
     },
 
     changeMessage: createMessageChanges(db, outbox, settled),
-    importEvents: createImports(db, store, interrupted, settled),
+    importEvents: createImports(db, store, interrupted, settled, hidden),
     record: createEntries(db, outbox, states, settled),
+    forget: createForgetting(db, store, interrupted, hidden),
     retain: createRetention(db, store, interrupted, settled),
   };
 }

@@ -1,8 +1,10 @@
 import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf } from "../../errors.ts";
 import type { EngineOptions, EventSource, HandlerInput } from "../engine.ts";
+import { hashed } from "../forget.ts";
 import { createConditions } from "./bindings.ts";
 import { enqueues } from "./gate.ts";
+import { createHiddenIds } from "./hidden-ids.ts";
 import { idProblem, messageIdOf } from "./message-ids.ts";
 
 /** What messages are written for. */
@@ -81,6 +83,7 @@ export function createOutbox(
         iif(?10 is null, 'waiting', 'dead'), ?10, iif(?10 is null, null, ?7))
      on conflict (destination, message_id) do nothing`,
   );
+  const findMessage = db.query("select 1 from hookonce_messages where destination = ?1 and message_id = ?2");
   const lastEnqueued = db.query("select max(id) from hookonce_enqueued");
   // As text and bytes, whatever was inserted: SQLite itself writes a number digit for digit.
   const enqueuedAfter = db.query(
@@ -91,9 +94,16 @@ export function createOutbox(
   const sizesEnqueued = db.query("select octet_length(body) from hookonce_enqueued order by id limit ?");
   const dropEnqueued = db.query("delete from hookonce_enqueued where id > ?1 and id <= ?2");
   const isTrue = createConditions(db);
+  const hidden = createHiddenIds(db);
   let written = new Set<string>();
   /** The last row that another process has inserted. */
   let foreign = 0;
+
+  /** A handler may give a message an id that was replaced by its hash. Then the message is there already. */
+  const idWithin = (destination: string, given: string): string => {
+    const [found] = hidden.any ? findMessage.values(destination, hashed(given)) : [];
+    return found === undefined ? given : hashed(given);
+  };
 
   const rowsAfter = (row: number, limit: number): Enqueued[] =>
     enqueuedAfter.values(row, limit).map(enqueuedOf);
@@ -142,7 +152,7 @@ export function createOutbox(
         if (problem !== undefined) throw problem;
         const number = (counts.get(destination) ?? 0) + 1;
         counts.set(destination, number);
-        const id = messageId ?? idOf(destination, number);
+        const id = messageId === null ? idOf(destination, number) : idWithin(destination, messageId);
         insert.run(id, destination, ...about, headersOf(row), body, null);
         written.add(destination);
       }
@@ -172,7 +182,10 @@ export function createOutbox(
         // kept as a dead one.
         const problem =
           refused?.code === "unknown_destination" ? problemOf(row) : (refused ?? problemOf(row));
-        const id = messageId === null || idProblem(messageId) !== undefined ? newId() : messageId;
+        const id =
+          messageId === null || idProblem(messageId) !== undefined
+            ? newId()
+            : idWithin(destination, messageId);
         insert.run(id, destination, null, "", "", "", at, headersOf(row), body, problem?.message ?? null);
         written.add(destination);
       }

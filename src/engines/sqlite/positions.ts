@@ -4,6 +4,7 @@ import type { Place } from "../../providers/newest.ts";
 import type { EventSource, HandlerInput, Policy } from "../engine.ts";
 import type { Newest, PlacedRun, Verdict } from "../order.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
+import { createHiddenIds, namesOf } from "./hidden-ids.ts";
 
 /** Judges runs by `newest_wins`. Every call belongs to a transaction that the caller has open. */
 export interface Positions {
@@ -22,13 +23,16 @@ export type Judged =
 const UNORDERED: Judged = { place: undefined };
 
 export function createPositions(db: Database, policy: Policy): Positions {
+  const hidden = createHiddenIds(db);
   const sql = prepareDeliveryStatements(db);
 
-  function newestOf({ name }: EventSource, { rule, key }: Place): Newest | undefined {
-    const row = sql.findPosition.row(name, rule, key);
-    if (row === undefined) return undefined;
-    const [version, eventId] = row as [string, string];
-    return { version, eventId };
+  /** The position, and the key under which it is stored. */
+  function find(source: string, { rule, key }: Place): (Newest & { readonly key: string }) | undefined {
+    for (const name of namesOf(hidden, key)) {
+      const [version, eventId] = (sql.findPosition.row(source, rule, name) ?? []) as [string?, string?];
+      if (version !== undefined && eventId !== undefined) return { version, eventId, key: name };
+    }
+    return undefined;
   }
 
   function judge(source: EventSource, input: HandlerInput, { isNamed }: { isNamed: boolean }): Judged {
@@ -36,14 +40,16 @@ export function createPositions(db: Database, policy: Policy): Positions {
     const place = source.placeOf(input);
     if (place === undefined) return UNORDERED;
     if (place instanceof HookonceError) return { fail: place };
-    const verdict = policy.judge(place, newestOf(source, place), { eventId: input.id, isNamed });
+    const verdict = policy.judge(place, find(source.name, place), { eventId: input.id, isNamed });
     return verdict === "newest" ? { place } : verdict;
   }
 
   return {
     judge,
     move({ name }, eventId, place) {
-      if (place !== undefined) sql.movePosition.run(name, place.rule, place.key, place.version, eventId);
+      if (place === undefined) return;
+      const key = find(name, place)?.key ?? place.key;
+      sql.movePosition.run(name, place.rule, key, place.version, eventId);
     },
     placeToMoveTo(source, input) {
       const judged = judge(source, input, { isNamed: true });

@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import { and, asc, eq, gt, gte, inArray, isNull, lt, lte, or, sql, type SQL } from "drizzle-orm";
+import { and, asc, eq, gt, gte, isNull, lt, lte, or, sql, type SQL } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import { QUARANTINE_CODES, type Cursor, type EventFilter, type OwedEvent, type Reader } from "../reader.ts";
@@ -9,14 +9,16 @@ import { arrivalReads } from "./arrivals.ts";
 import { changeReads } from "./changes.ts";
 import { dueFailures } from "./due-failures.ts";
 import { detailReads } from "./event-detail.ts";
+import { forgetReads } from "./forget-reads.ts";
 import { groupReads } from "./failure-groups.ts";
 import { matching, of } from "./filters.ts";
+import { findReads } from "./find-events.ts";
 import { eventContains, failureContains } from "./listed-events.ts";
 import { ledgerReads } from "./ledger-reads.ts";
 import { listReads } from "./lists.ts";
 import { messageReads } from "./message-reads.ts";
 import { owedCounts } from "./owed-counts.ts";
-import { isItsFailure, isOnlyFailed, isOpen, isUnhandledOrHeld, outcomeNow } from "./outcomes.ts";
+import { isItsFailure, isOnlyFailed, isOpen, isUnhandledOrHeld } from "./outcomes.ts";
 import { retentionReads } from "./retention-reads.ts";
 import { events, failures, results } from "./schema.ts";
 import { sourceStateReads } from "./source-state-reads.ts";
@@ -253,21 +255,6 @@ export function openReader(connection: Database): Reader & { close(): void } {
         };
       }
     },
-    find(eventId, sources) {
-      const recorded = db
-        .select({
-          source: events.source,
-          type: events.type,
-          outcome: outcomeNow,
-        })
-        .from(events)
-        .where(and(inArray(events.source, [...sources]), eq(events.eventId, eventId), eq(events.era, 0)));
-      const failed = db
-        .select({ source: failures.source, type: failures.type, outcome: sql<"failed">`'failed'` })
-        .from(failures)
-        .where(and(inArray(failures.source, [...sources]), eq(failures.eventId, eventId), isOnlyFailed));
-      return [...recorded.all(), ...failed.all()];
-    },
     countKnown(source, ids) {
       const [counts] = db.all<{ known: number; owed: number; settled: string }>(sql`
         select count(*) - total(owed) as known, total(owed) as owed,
@@ -297,6 +284,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
         .get();
     },
     ...dueFailures(connection),
+    ...findReads(db),
     ...owedCounts(db, isClosed),
     ...listReads(db),
     ...groupReads(db, isClosed),
@@ -306,6 +294,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
     ...ledgerReads(db),
     ...messageReads(connection, isClosed),
     ...retentionReads(connection),
+    ...forgetReads(connection),
     ...sourceStateReads(connection),
     ...alertReads(connection),
     close() {

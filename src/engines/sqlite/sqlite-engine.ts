@@ -27,6 +27,7 @@ import { countingRows, OPTIMIZE } from "./row-counts.ts";
 import { loadSqlHandler } from "./sql-handler.ts";
 import { troubleOf, unavailable } from "./sqlite-error.ts";
 import { createTransaction } from "./transaction.ts";
+import { createWipe } from "./wipe.ts";
 
 export interface SqliteEngineOptions extends EngineOptions {
   /** Called once with the reason why COMMIT itself waits for the disk, which is slower. */
@@ -132,6 +133,7 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
       const warning = logSize.warning();
       return { warnings: warning === undefined ? [] : [warning] };
     },
+    wipe: createWipe({ marker, checkpoint, durability, onFatal, isClosed: () => closed }),
     async close() {
       closed = true;
       await durability.settled();

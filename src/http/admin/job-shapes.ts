@@ -2,7 +2,7 @@
 
 export interface JobJson {
   readonly id: string;
-  readonly action: "apply" | "replay" | "discard" | "resend" | "import";
+  readonly action: "apply" | "replay" | "discard" | "resend" | "import" | "forget";
   readonly actor: string;
   readonly reason: string | null;
   readonly dry_run: boolean;
@@ -22,6 +22,19 @@ export interface JobJson {
   readonly at_least?: true | undefined;
   /** Of an import. */
   readonly imported: ImportedJson | null;
+  /** Of `forget`. */
+  readonly erased?: ErasedJson | undefined;
+}
+
+/** What `forget` has looked through and erased beside events. */
+export interface ErasedJson {
+  readonly rows: number;
+  readonly messages: number;
+  readonly texts: number;
+  /** Refused deliveries, which are in memory alone. */
+  readonly requests: number;
+  /** `held`: a reader keeps the log from being erased. */
+  readonly log: "erased" | "held" | null;
 }
 
 /** What became of the events of one source, type and outcome, or of the messages of one destination as well. */
@@ -52,6 +65,10 @@ export interface JobGroupJson {
   readonly unfit: number;
   /** Run although the handler had hung or ended the process, because somebody named them by their ids. */
   readonly forced: number;
+  /** Their payloads were erased. */
+  readonly forgotten: number;
+  /** Not forgotten, because they are owed. */
+  readonly left: number;
 }
 
 export interface JobFailureJson {

@@ -3,13 +3,11 @@ import { duration } from "../../config/schema-parts.ts";
 import { checkId, checkType } from "../../providers/body/identity.ts";
 import { isMessageId, MESSAGE_STATES } from "../../engines/outbox.ts";
 import { EVENT_OUTCOMES } from "./event-outcomes.ts";
+import { forgetJob } from "./forget-request.ts";
+import { ids, reason, text, time, type } from "./request-fields.ts";
 
 /** What the API accepts. Times are Unix milliseconds. Other keys than these are refused. */
 
-const text = z.string().check(z.minLength(1), z.maxLength(1024, "Write at most 1,024 characters."));
-/** Empty: events without a type. */
-const type = z.string().check(z.maxLength(1024, "Write at most 1,024 characters."));
-const time = z.int().check(z.nonnegative());
 const timeInQuery = z.pipe(
   z.string().check(z.regex(/^\d{1,15}$/, "Write Unix milliseconds.")),
   z.transform(Number),
@@ -121,13 +119,11 @@ export const messageQuery = z.strictObject({ destination: z.optional(text) });
 
 export const auditQuery = z.strictObject({ limit: limit(500, 50), cursor });
 
-const reason = z.optional(text.check(z.regex(/\S/, "Write a reason.")));
-
 /** Jobs about events, or about messages: `isAboutMessages` says which. */
 const bulkJob = z
   .strictObject({
     action: z.enum(["apply", "replay", "discard", "resend"]),
-    ids: z.optional(z.array(text).check(z.minLength(1), z.maxLength(10_000, "Give at most 10,000 ids."))),
+    ids,
     filter: z._default(
       z.strictObject({
         source: z.optional(text),
@@ -241,7 +237,7 @@ const importJob = z.strictObject({
   reason,
 });
 
-export const jobRequest = z.discriminatedUnion("action", [bulkJob, importJob]);
+export const jobRequest = z.discriminatedUnion("action", [bulkJob, importJob, forgetJob]);
 
 /** With an event, the handler is by default the one that it runs. Without one, the newest stored event is used. */
 export const tryRequest = z

@@ -20,10 +20,11 @@ export interface AdminEnv {
   };
 }
 
-/** @throws HookonceError `scope_missing` */
-export function needs(scope: Scope) {
+/** One of these scopes is enough. @throws HookonceError `scope_missing` */
+export function needs(scope: Scope, ...others: readonly Scope[]) {
   return createMiddleware<AdminEnv>(async (c, next) => {
-    requireScope(c.get("actor"), scope);
+    const actor = c.get("actor");
+    requireScope(actor, others.find((one) => actor.scopes.includes(one)) ?? scope);
     await next();
   });
 }

@@ -214,6 +214,31 @@ test("a resuming source that is no longer in the config is open once its held ev
   expect(inbox.rows("select outcome from hookonce_events")).toEqual([{ outcome: "discarded" }]);
 });
 
+test("concurrent duplicates while the source is paused and resumed have one effect each, in the order received", async () => {
+  await using inbox = await shop();
+  const answers: string[] = [];
+  const delivered = new AbortController();
+  const flips = (async () => {
+    for (let n = 0; !delivered.signal.aborted || n % 2 === 1; n++) {
+      if (n % 2 === 0) await inbox.pausing.pause("default", {}, "sam");
+      else await inbox.pausing.resume("default", {}, "sam");
+      await Bun.sleep(n % 7);
+    }
+  })();
+  for (let n = 0; n < 40; n++) {
+    const ids = Array.from({ length: 8 }, (_, k) => idOf(8 * n + k));
+    answers.push(...(await Promise.all([...ids, ...ids, ...ids].map((id) => answer(inbox, id)))));
+  }
+  delivered.abort();
+  await flips;
+  await until(isOpen(inbox));
+  expect(answers.filter((one) => !/^200 (?:held|processed|duplicate)$/.test(one))).toEqual([]);
+  const received = inbox.rows("select event_id, deliveries from hookonce_events order by id");
+  expect(effects(inbox)).toEqual(received.map(({ event_id: id }) => id as string));
+  expect(received).toHaveLength(320);
+  expect(received.every(({ deliveries }) => deliveries === 3)).toBe(true);
+});
+
 describe("hold_after", () => {
   test("pauses the source after so many failures in a row, and says so", async () => {
     await using inbox = await shop({ config: config("hold_after = 3") });

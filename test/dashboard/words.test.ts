@@ -12,6 +12,7 @@ import type {
   SourceJson,
   StatusJson,
   TimelineEntry,
+  SourceStateJson,
 } from "../../src/http/admin/shapes.ts";
 
 const NOW = Date.UTC(2026, 10, 27, 12);
@@ -261,32 +262,92 @@ describe("words", () => {
     expect(bytesText(1536)).toBe("1.5 KiB");
   });
 
+  const paused: SourceStateJson = {
+    name: "shop",
+    state: "held",
+    since: NOW,
+    until: null,
+    reason: null,
+    stop_on_failure: false,
+    held: { count: 1, capped: false },
+    oldest_at: NOW - 90_000,
+    warnings: [],
+  };
+  const LONG = "The source shop has held events for 30h. To run them: hookonce resume shop";
+  test.each([
+    ["held", {}, ["owed", "shop is paused", "1 event is held, the oldest from 2 min ago.", "Resume"]],
+    [
+      "held by hold_after",
+      { reason: "5 failures in a row (hold_after = 5)", held: { count: 100_000, capped: true } },
+      [
+        "owed",
+        "shop is paused: 5 failures in a row (hold_after = 5)",
+        "100,000+ events are held, the oldest from 2 min ago.",
+        "Resume",
+      ],
+    ],
+    [
+      "refusing",
+      { state: "refusing", held: { count: 0, capped: false }, oldest_at: null },
+      ["owed", "shop refuses its deliveries", "Its deliveries are answered 503.", "Resume"],
+    ],
+    [
+      "held for long",
+      { warnings: [LONG] },
+      ["bad", "shop is paused", `1 event is held, the oldest from 2 min ago. ${LONG}`, "Resume"],
+    ],
+    ["resuming", { state: "resuming" }, undefined],
+    [
+      "resuming for long",
+      { state: "resuming", warnings: [LONG] },
+      ["bad", "shop is resuming", `1 event is held, the oldest from 2 min ago. ${LONG}`, "Show them"],
+    ],
+  ] as const)("the card of a source that is %s", (_, change, expected) => {
+    const one = { ...paused, ...change };
+    const warnings = one.warnings.map((message) => ({ code: "long_pause", message }));
+    const { serving } = status();
+    const shown = status({ paused: [one], serving: serving && { ...serving, warnings } });
+    expect(
+      problemsOf(shown, []).map(({ tone, title, detail, button }) => [tone, title, detail, button.text]),
+    ).toEqual(expected === undefined ? [] : [[...expected]]);
+  });
+
   test("characters that hide or turn text are shown as escapes", () => {
     expect(visible("a\u001b[31mb\u202ec\u200bd\n\t✓")).toBe("a\\u001b[31mb\\u202ec\\u200bd\n\t✓");
   });
 
   test("what a dry run found, in the singular and in the plural", () => {
-    const one = { wouldRun: 1, noHandler: 1, quarantined: 1, alreadyDone: 1, unfit: 1, forced: 1 };
+    const one = { wouldRun: 1, noHandler: 1, quarantined: 1, held: 1, alreadyDone: 1, unfit: 1, forced: 1 };
     expect(forecastOf(one, "discard")).toEqual([
       "1 event would be discarded.",
       "The handler of 1 one hung or ended hookonce before. Chosen by id, it runs all the same.",
       "1 has no handler and stays owed.",
       "1 is skipped, because its handler hung or died.",
+      "1 is left alone, because the source is paused.",
       "1 is already done.",
       "1 is skipped, because only an owed event can be discarded.",
     ]);
-    const many = { wouldRun: 2000, noHandler: 2, quarantined: 2, alreadyDone: 2, unfit: 2, forced: 2 };
+    const many = {
+      wouldRun: 2000,
+      noHandler: 2,
+      quarantined: 2,
+      held: 2,
+      alreadyDone: 2,
+      unfit: 2,
+      forced: 2,
+    };
     expect(forecastOf(many, "apply")).toEqual([
       "2,000 events would run.",
       "The handler of 2 of them hung or ended hookonce before. Chosen by id, they run all the same.",
       "2 have no handler and stay owed.",
       "2 are skipped, because their handler hung or died.",
+      "2 are left alone, because the source is paused.",
       "2 are already done.",
       "2 are skipped, because a discarded event needs a reason.",
     ]);
     expect(
       forecastOf(
-        { wouldRun: 0, noHandler: 0, quarantined: 0, alreadyDone: 0, unfit: 0, forced: 0 },
+        { wouldRun: 0, noHandler: 0, quarantined: 0, held: 0, alreadyDone: 0, unfit: 0, forced: 0 },
         "replay",
       ),
     ).toEqual(["0 events would run."]);

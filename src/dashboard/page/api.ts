@@ -129,6 +129,8 @@ export const api = {
     get<MessageDetail>(`/api/messages/${encodeURIComponent(id)}`, { destination }),
   setDestination: (name: string, state: "open" | "paused") =>
     send("PUT", `/api/destinations/${encodeURIComponent(name)}/state`, { state }),
+  setSource: (name: string, state: "open" | "held") =>
+    send("PUT", `/api/sources/${encodeURIComponent(name)}/state`, { state }),
   refused: (source: string) => get<List<RefusedJson>>("/api/refused", { source }),
   verdict: async (source: string, id: number) => {
     const { items } = await get<List<RefusedJson>>("/api/refused", { source, id, verdict: "true" });

@@ -22,10 +22,18 @@ export function beatsOf(rollups: readonly RollupJson[], source: string, now: num
 }
 
 function beatOf(one: RollupJson, time: string): Beat {
-  const parts = (["processed", "duplicate", "ignored", "stale", "unhandled", "failed", "refused"] as const)
+  const parts = (
+    ["processed", "duplicate", "ignored", "stale", "held", "unhandled", "failed", "refused"] as const
+  )
     .filter((key) => one[key] > 0)
     .map((key) => `${count(one[key])} ${key}`);
   const worst =
-    one.failed + one.refused > 0 ? "bad" : one.unhandled > 0 ? "owed" : parts.length > 0 ? "good" : "none";
+    one.failed + one.refused > 0
+      ? "bad"
+      : one.unhandled + one.held > 0
+        ? "owed"
+        : parts.length > 0
+          ? "good"
+          : "none";
   return { worst, title: `${time}: ${parts.length === 0 ? "nothing" : parts.join(", ")}` };
 }

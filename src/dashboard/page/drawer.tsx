@@ -101,7 +101,7 @@ function Detail(props: {
               {action === "apply" ? "Apply" : "Replay…"}
             </button>
           )}
-          {event.outcome === "failed" || event.outcome === "unhandled" ? (
+          {event.outcome === "failed" || event.outcome === "unhandled" || event.outcome === "held" ? (
             <button type="button" onClick={() => act(actFor("discard", event))}>
               Discard…
             </button>

@@ -26,6 +26,7 @@ const QUICK: readonly { readonly name: string; readonly outcome: string | undefi
   { name: "✓ processed", outcome: "processed" },
   { name: "○ unhandled", outcome: "unhandled" },
   { name: "✗ failed", outcome: "failed" },
+  { name: "○ held", outcome: "held" },
 ];
 
 export function Events({ status, params, act, settled }: EventsProps) {

@@ -78,9 +78,8 @@ function Card(props: {
     if ("act" in button) props.act(button.act);
     if (!("resume" in button)) return;
     setError("");
-    api
-      .setDestination(button.resume, "open")
-      .then(props.again, (cause: unknown) => setError(messageOf(cause)));
+    const set = button.of === "source" ? api.setSource : api.setDestination;
+    set(button.resume, "open").then(props.again, (cause: unknown) => setError(messageOf(cause)));
   };
   return (
     <li class={`card problem ${tone}`}>
@@ -113,12 +112,13 @@ function SourceRow(props: {
   readonly beats: readonly Beat[];
 }) {
   const { source, now, beats } = props;
-  const { name, title, last_delivery_at: last, last_hour: hour, p95_us: p95 } = source;
+  const { name, title, state, last_delivery_at: last, last_hour: hour, p95_us: p95 } = source;
   return (
     <li>
       <div class="who">
         <Link to={`/events?source=${encodeURIComponent(name)}`}>{name}</Link>
         <span class="quiet">{title}</span>
+        {state === "open" ? null : <span class="outcome owed">○ {state === "held" ? "paused" : state}</span>}
       </div>
       <Beats beats={beats} name={name} />
       <dl>

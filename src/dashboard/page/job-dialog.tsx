@@ -267,7 +267,7 @@ function Errors({ failures }: Pick<JobJson, "failures">) {
 }
 
 function Progress({ job }: { readonly job: JobJson }) {
-  const { processed, discarded, resent, failed, stale, quarantined, noHandler, alreadyDone, unfit } =
+  const { processed, discarded, resent, failed, stale, quarantined, held, noHandler, alreadyDone, unfit } =
     totalsOf(job);
   const state = { running: "Running…", done: "Done.", stopped: "Stopped.", failed: "It could not continue." };
   return (
@@ -286,6 +286,7 @@ function Progress({ job }: { readonly job: JobJson }) {
         {stale > 0 ? <span class="outcome quiet">= {count(stale)} stale</span> : null}{" "}
         {alreadyDone > 0 ? <span class="outcome quiet">= {count(alreadyDone)} done already</span> : null}{" "}
         {unfit > 0 ? <span class="outcome quiet">= {count(unfit)} skipped</span> : null}{" "}
+        {held > 0 ? <span class="outcome owed">○ {count(held)} held: the source is paused</span> : null}{" "}
         {noHandler + quarantined > 0 ? (
           <span class="outcome owed">○ {count(noHandler + quarantined)} still owed</span>
         ) : null}

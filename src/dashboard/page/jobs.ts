@@ -32,6 +32,7 @@ export function totalsOf({ groups }: Pick<JobJson, "groups">) {
     resent: sum("resent"),
     stale: sum("stale"),
     quarantined: sum("quarantined"),
+    held: sum("held"),
     noHandler: sum("no_handler"),
     alreadyDone: sum("already_done"),
     unfit: sum("unfit"),

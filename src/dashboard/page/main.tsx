@@ -116,7 +116,7 @@ function Page({ view, params, status, again }: PageProps) {
       {view === "destinations" ? (
         <Destinations {...shared} params={params} settled={dialog.settled} again={again} />
       ) : null}
-      {view === "sources" ? <Sources status={status} /> : null}
+      {view === "sources" ? <Sources status={status} again={again} /> : null}
       {dialog.act === undefined ? null : (
         <JobDialog key={dialog.turn} act={dialog.act} onSettled={again} onClose={dialog.close} />
       )}

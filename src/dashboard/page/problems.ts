@@ -1,9 +1,15 @@
-import type { DestinationJson, FailureGroup, OwedJson, StatusJson } from "../../http/admin/shapes.ts";
+import type {
+  DestinationJson,
+  FailureGroup,
+  OwedJson,
+  SourceStateJson,
+  StatusJson,
+} from "../../http/admin/shapes.ts";
 import type { Act } from "./jobs.ts";
 import { messagesPath, resendDead } from "./message-acts.ts";
 import { handlerFile } from "./paths.ts";
 import { eventsPath, exactly } from "./query.ts";
-import { ago, bytesText, count, counted, sumOf, visible } from "./words.ts";
+import { ago, bytesText, count, counted, sumOf, timeText, visible } from "./words.ts";
 
 /** Something that needs attention. */
 export interface Problem {
@@ -15,8 +21,8 @@ export interface Problem {
   readonly button:
     | { readonly text: string; readonly to: string }
     | { readonly text: string; readonly act: Act }
-    /** The destination that is to go on. */
-    | { readonly text: string; readonly resume: string };
+    /** The source or destination that is to go on. */
+    | { readonly text: string; readonly resume: string; readonly of: "source" | "destination" };
 }
 
 /** Less free space than this is a problem. */
@@ -36,7 +42,10 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
       button,
     });
   }
+  // Those of paused sources are on their cards.
+  const ofSources = new Set(status.paused.flatMap(({ warnings }) => warnings));
   for (const { code, message } of serving?.warnings ?? []) {
+    if (ofSources.has(message)) continue;
     problems.push({
       key: `warning ${code}`,
       tone: "owed",
@@ -63,6 +72,7 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
       button: { text: "Why?", to: "/failures" },
     });
   }
+  problems.push(...status.paused.flatMap((one) => pausedSource(one, now)));
   for (const one of status.destinations) problems.push(...problemsWith(one, now));
   for (const one of owed.filter(({ outcome }) => outcome === "unhandled")) {
     problems.push({
@@ -93,6 +103,37 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
     });
   }
   return problems;
+}
+
+/** A source that somebody, or hold_after, has paused. One that resumes is a problem only if that takes long. */
+function pausedSource(one: SourceStateJson, now: number): readonly Problem[] {
+  const { name, state, until, reason, held, oldest_at: oldest, warnings } = one;
+  if (state === "resuming" && warnings.length === 0) return [];
+  const what = {
+    held: "is paused",
+    refusing: "refuses its deliveries",
+    resuming: "is resuming",
+    open: "is open",
+  };
+  const from = oldest === null ? "" : `, the oldest from ${ago(oldest, now)}`;
+  const events = `${sumOf([held])} ${held.count === 1 ? "event is" : "events are"} held${from}.`;
+  const end = until === null ? "" : ` It resumes by itself at ${timeText(until)}.`;
+  return [
+    {
+      key: `paused source ${name}`,
+      tone: warnings.length === 0 ? "owed" : "bad",
+      title: `${visible(name)} ${what[state]}${reason === null ? "" : `: ${visible(reason)}`}`,
+      detail:
+        [
+          state === "refusing" && held.count === 0 ? "Its deliveries are answered 503." : events,
+          ...warnings.map(visible),
+        ].join(" ") + end,
+      button:
+        state === "resuming"
+          ? { text: "Show them", to: eventsPath({ source: name, outcome: "held" }) }
+          : { text: "Resume", resume: name, of: "source" },
+    },
+  ];
 }
 
 /** Dead messages, a destination that fails, and one that is paused. */
@@ -135,7 +176,7 @@ function problemsWith(one: DestinationJson, now: number): readonly Problem[] {
       tone: "owed",
       title: `${shown} is paused${reason === null ? "" : `: ${visible(reason)}`}`,
       detail: wait,
-      button: { text: "Resume", resume: name },
+      button: { text: "Resume", resume: name, of: "destination" },
     });
   return found;
 }
@@ -154,9 +195,9 @@ export function applyOwed(one: OwedJson): Act {
 /** The whole page in one sentence. */
 export function sentenceOf(status: StatusJson, problems: readonly Problem[]): string {
   const { sources, today, owed } = status;
-  const { processed, unhandled, ignored, stale, failed, duplicate } = today;
+  const { processed, unhandled, ignored, stale, held, failed, duplicate } = today;
   // An event that failed is counted again at each retry, so these are deliveries.
-  const deliveries = processed + unhandled + ignored + stale + failed + duplicate;
+  const deliveries = processed + unhandled + ignored + stale + held + failed + duplicate;
   const fine =
     problems.length > 0
       ? `${counted(problems.length, "problem")}.`

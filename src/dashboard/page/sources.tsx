@@ -1,15 +1,25 @@
+import type { Child } from "hono/jsx";
 import { useState } from "hono/jsx/dom";
 import type { List, RefusedJson, SourceJson, StatusJson, VerdictJson } from "../../http/admin/shapes.ts";
 import { api } from "./api.ts";
 import { Audit } from "./audit.tsx";
 import { Jobs } from "./job-list.tsx";
 import { Link } from "./location.tsx";
+import { SourceState } from "./source-state.tsx";
 import { Tokens } from "./tokens.tsx";
 import { Code, Empty, Failed, messageOf, Time, useLoaded } from "./ui.tsx";
 import { ago, bytesText, count, retentionText, visible } from "./words.ts";
 
-export function Sources({ status }: { readonly status: StatusJson }) {
-  const { sources, disk, retention, version, now, serving } = status;
+interface SourcesProps {
+  readonly status: StatusJson;
+  /** Reads the status again. */
+  readonly again: () => void;
+}
+
+export function Sources({ status, again }: SourcesProps) {
+  const { sources, paused, disk, retention, version, now, serving } = status;
+  const mayAct = status.actor.scopes.includes("steer");
+  const gone = paused.filter(({ name }) => sources.every((one) => one.name !== name));
   return (
     <div class="sources">
       <h1>Sources</h1>
@@ -19,10 +29,24 @@ export function Sources({ status }: { readonly status: StatusJson }) {
         </Empty>
       ) : null}
       {sources.map((source) => (
-        <Source key={source.name} source={source} now={now} />
+        <Source key={source.name} source={source} now={now}>
+          <SourceState
+            name={source.name}
+            paused={paused.find(({ name }) => name === source.name)}
+            {...{ now, mayAct, again }}
+          />
+        </Source>
       ))}
-      <Tokens mayAct={status.actor.scopes.includes("steer")} me={status.actor.name} />
-      <Jobs mayAct={status.actor.scopes.includes("steer")} />
+      {gone.map((one) => (
+        <section key={one.name} class="card source-card" aria-labelledby={`source-${one.name}`}>
+          <h2 id={`source-${one.name}`}>
+            {visible(one.name)} <span class="quiet">not in hookonce.toml any more</span>
+          </h2>
+          <SourceState name={one.name} paused={one} {...{ now, mayAct, again }} />
+        </section>
+      ))}
+      <Tokens mayAct={mayAct} me={status.actor.name} />
+      <Jobs mayAct={mayAct} />
       <Audit />
       <section id="machine" class="card" aria-labelledby="machine-title">
         <h2 id="machine-title">This hookonce</h2>
@@ -61,7 +85,15 @@ export function Sources({ status }: { readonly status: StatusJson }) {
   );
 }
 
-function Source({ source, now }: { readonly source: SourceJson; readonly now: number }) {
+function Source({
+  source,
+  now,
+  children,
+}: {
+  readonly source: SourceJson;
+  readonly now: number;
+  readonly children: Child;
+}) {
   const {
     name,
     title,
@@ -77,6 +109,7 @@ function Source({ source, now }: { readonly source: SourceJson; readonly now: nu
       <h2 id={`source-${name}`}>
         {name} <span class="quiet">{title}</span>
       </h2>
+      {children}
       {last === null ? (
         <div class="waiting" role="status">
           <p>

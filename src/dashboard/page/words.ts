@@ -98,7 +98,7 @@ export function visible(text: string): string {
 
 /** What a dry run found, in sentences. */
 export function forecastOf(
-  { wouldRun, noHandler, quarantined, alreadyDone, unfit, forced }: Totals,
+  { wouldRun, noHandler, quarantined, held, alreadyDone, unfit, forced }: Totals,
   action: "apply" | "replay" | "discard" | "resend",
   noun: "event" | "message" = "event",
   to?: string,
@@ -120,6 +120,7 @@ export function forecastOf(
           `${counted(quarantined, "is skipped, because its", "are skipped, because their")} handler hung or died.`,
         ]
       : []),
+    ...(held > 0 ? [`${counted(held, "is", "are")} left alone, because the source is paused.`] : []),
     ...(alreadyDone > 0 ? [`${counted(alreadyDone, "is", "are")} already done.`] : []),
     ...(unfit > 0
       ? [
@@ -139,7 +140,7 @@ const UNFIT = {
 const UNFIT_MESSAGE = "it is delivered or being sent";
 
 type Totals = Readonly<
-  Record<"wouldRun" | "noHandler" | "quarantined" | "alreadyDone" | "unfit" | "forced", number>
+  Record<"wouldRun" | "noHandler" | "quarantined" | "held" | "alreadyDone" | "unfit" | "forced", number>
 >;
 
 const times = (value: number): string =>

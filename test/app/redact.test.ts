@@ -224,6 +224,53 @@ describe("an event whose values were replaced", () => {
   });
 });
 
+test("bodies of every size leave nothing in the database, wherever the value is in them", async () => {
+  await using inbox = await testInbox({ config: source('max_body = "2 MiB"'), mebibytes: 64 });
+  const sizes = Array.from({ length: 60 }, (_, n) => Math.round(1.25 ** n)).filter(
+    (size) => size < 1_000_000,
+  );
+  const sent = sizes.flatMap((size, n) => [
+    event(`before_${n}`, { filler: "x".repeat(size) }),
+    { filler: "x".repeat(size), ...event(`after_${n}`) },
+  ]);
+  for (const one of sent) expect((await inbox.deliver(one)).body.status).toBe("unhandled");
+  expect(rowsWith(inbox)).toBe(sent.length);
+  const { groups } = await job(inbox, { action: "discard", filter: { source: "default" }, reason: "test" });
+  expect(groups).toMatchObject([{ discarded: sent.length }]);
+  expect(inbox.value("select count(*) from hookonce_bodies where redacted = 1")).toBe(sent.length);
+  await nothingIsLeft(inbox);
+});
+
+test("retention overwrites what it removes", async () => {
+  let now = Date.now();
+  await using inbox = await testInbox({
+    config: `${source().replace(/redact = .*\n/, "")}\n[retention]\npayloads = "1d"\n`,
+    files: files(),
+    clock: () => now,
+    upkeep: { minuteMs: 20 },
+  });
+  const sizes = [0, 10, 300, 3000, 5000, 60_000, 300_000];
+  for (const [n, size] of sizes.entries())
+    await inbox.deliver(event(`evt_${n}`, { filler: "x".repeat(size) }));
+  expect(rowsWith(inbox)).toBe(sizes.length);
+  now += 2 * 86_400_000;
+  await until("they are removed", () => inbox.value("select count(*) from hookonce_bodies") === 0);
+  await nothingIsLeft(inbox);
+});
+
+test("same_body recognizes an event by its bytes as received", async () => {
+  await using inbox = await testInbox({
+    config: source('same_body = "duplicate"').replace('"body:$.event_id"', '"header:x-id"'),
+    files: files(),
+  });
+  const send = async (id: string, body: object) =>
+    (await inbox.deliver(body, { headers: { "x-id": id } })).body.status;
+  expect(await send("a", event("evt_1"))).toBe("processed");
+  expect(await send("b", event("evt_1"))).toBe("duplicate");
+  expect(await send("c", event("evt_1", { customer: { email: "other@example.com" } }))).toBe("processed");
+  await nothingIsLeft(inbox);
+});
+
 test("the API says how many values were replaced, and check does not miss what was below them", async () => {
   await using inbox = await testInbox({
     config: source("", '["body:$.customer", "body:$.name"]'),

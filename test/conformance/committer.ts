@@ -1,9 +1,10 @@
 import { writeSync } from "node:fs";
 import type { EngineHarness } from "./harness.ts";
 import { failing } from "./failing-events.ts";
-import { apply, batchOf, deliver, pause, resume, runHeld } from "./jobs.ts";
+import { apply, batchOf, deliver, discard, pause, resume, runHeld } from "./jobs.ts";
 import { openEngine } from "./open-engine.ts";
 import { ordered } from "./ordered-events.ts";
+import { guarded, guardedBatch, SECRET, secretly } from "./redacted-sources.ts";
 import { corrected } from "./scenarios/scenario.ts";
 
 /**
@@ -26,6 +27,7 @@ function arrivals(n: number): Parameters<typeof it.commit>[0] {
   if (what === "ordered") return [n, n + 1, n + 2, n + 3, Math.max(0, n - 7)].map((one) => ordered(one));
   // Each of them is delivered five times, twice of it at once.
   if (what === "fail") return [n, n, n - 4, n - 8, n - 12].map((one) => failing(id(Math.max(0, one))));
+  if (what === "redact") return whileRedacted(n);
   if (what === "apply") return Array.from({ length: 4 }, (_, k) => apply(id(n + k)));
   return [
     deliver(id(n)),
@@ -46,6 +48,23 @@ function whilePaused(n: number): Parameters<typeof it.commit>[0] {
     deliver(id(Math.max(0, n - 7))),
     ...batchOf([[id(n + 2)], [id(n + 3)]]),
     ...Array.from({ length: round >= 5 ? 6 : 1 }, () => runHeld()),
+  ];
+}
+
+/** What is done at once, and what is owed and then given up, alone and in batches. */
+function whileRedacted(n: number): Parameters<typeof it.commit>[0] {
+  const source = guardedBatch;
+  return [
+    secretly(id(n)),
+    secretly(id(n + 1), { type: "other" }),
+    secretly(`bad_${n}`, { fail: true }),
+    secretly(id(Math.max(0, n - 4))),
+    ...batchOf([
+      [id(n + 2), { source, note: SECRET, type: "other" }],
+      [id(n + 3), { source, note: SECRET }],
+    ]),
+    ...[id(n - 7), `bad_${n - 8}`].map((one) => discard(one, { source: guarded })),
+    discard(id(n - 6), { source }),
   ];
 }
 

@@ -4,9 +4,11 @@ import type { Job } from "../../src/engines/engine.ts";
 import { onlyInFullRun } from "../crash/requirements.ts";
 import type { Contents, EngineHarness, Store } from "./harness.ts";
 import { limited, MAX_FAILED_ANSWERS } from "./failing-events.ts";
-import { deliver, inWords, pause, resume, retry, runHeld } from "./jobs.ts";
+import { apply, deliver, inWords, pause, resume, retry, runHeld } from "./jobs.ts";
 import { openEngine } from "./open-engine.ts";
 import { newestOf, ordered } from "./ordered-events.ts";
+import { placesOf } from "./redacted.ts";
+import { guarded, guardedBatch } from "./redacted-sources.ts";
 import { corrected, none } from "./scenarios/scenario.ts";
 
 /** How long a child may take. Loading it takes most of that. */
@@ -20,7 +22,7 @@ const TIMEOUT = 60_000;
 async function runUntilKilled(
   harness: EngineHarness,
   store: Store,
-  what: "deliver" | "apply" | "ordered" | "pause" | "fail",
+  what: "deliver" | "apply" | "ordered" | "pause" | "fail" | "redact",
   numbers: readonly [from: number, to: number],
   lines: number,
 ): Promise<Map<string, string[]>> {
@@ -55,6 +57,12 @@ async function runUntilKilled(
 function checkReceivedOrder({ events, effects }: Pick<Contents, "events" | "effects">): void {
   const processed = events.filter(({ outcome }) => outcome === "processed").map(({ eventId }) => eventId);
   expect(effects.map(({ eventId }) => eventId)).toEqual(processed);
+}
+
+/** Each processed event has its effect once. */
+function checkOnce({ events, effects }: Pick<Contents, "events" | "effects">): void {
+  const processed = events.filter(({ outcome }) => outcome === "processed").map(({ eventId }) => eventId);
+  expect(effects.map(({ eventId }) => eventId).toSorted()).toEqual(processed.toSorted());
 }
 
 /** The effects of each key are in the order of their versions, each once. */
@@ -184,6 +192,37 @@ export function createKillTests(name: string, harness: EngineHarness): void {
         checkReceivedOrder({ events, effects });
         expect(effects).toHaveLength(events.length);
         expect(effects.at(-1)?.eventId).toBe("last");
+      },
+      TIMEOUT,
+    );
+
+    test(
+      "an event that is done has lost its values, and one that is owed is whole",
+      async () => {
+        await using store = await harness.create();
+        let next = 0;
+        for (let round = 0; round < rounds; round++) {
+          await runUntilKilled(harness, store, "redact", [next, next + 2000], 40 + 23 * round);
+          const contents = await store.contents();
+          const owed = contents.events.filter(({ outcome }) => outcome === "unhandled");
+          const failed = contents.failures.filter(({ settled }) => !settled);
+          expect(new Set(placesOf(contents))).toEqual(
+            new Set([
+              ...owed.map(({ eventId }) => `${eventId}: body`),
+              ...failed.map(({ eventId }) => `${eventId}: failure`),
+            ]),
+          );
+          next += 2000;
+        }
+        await using it = await openEngine(harness, store);
+        const { events, failures } = await it.contents();
+        expect(events.some(({ outcome }) => outcome === "processed")).toBe(true);
+        const left = [...events, ...failures].map(({ eventId, source }) =>
+          apply(eventId, { source: source === guarded.name ? guarded : guardedBatch }),
+        );
+        await it.commit(left, { ...corrected, other: "writeEffect" });
+        expect(placesOf(await it.contents())).toEqual([]);
+        checkOnce(await it.contents());
       },
       TIMEOUT,
     );

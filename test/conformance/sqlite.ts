@@ -7,6 +7,7 @@ import { openStore } from "../../src/engines/sqlite/start.ts";
 import type { Outcome, Reply } from "../../src/event.ts";
 import { policy } from "../../src/inbox/decide.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { redactionOf } from "./redacted-sources.ts";
 import type { Contents, Effect, EngineHarness, Failure, KeptDelivery, Store } from "./harness.ts";
 
 const tables = `
@@ -64,6 +65,7 @@ function storeAt(path: string): Store {
       );
       return store.engine({
         policy,
+        redactionOf,
         ...told,
         onFatal: (error) => {
           throw error;

@@ -8,6 +8,7 @@ import { createKillTests } from "./kills.ts";
 import { createOutboxTests } from "./outbox.ts";
 import { createPausedTests } from "./paused.ts";
 import { createReaderTests } from "./reader.ts";
+import { createRedactedTests } from "./redacted.ts";
 import { createRetentionTests } from "./retention.ts";
 import { createTableTests } from "./tables.ts";
 
@@ -24,6 +25,7 @@ export function engineConformance(name: string, harness: EngineHarness): void {
   createOutboxTests(name, harness);
   createInboxTests(name, harness);
   createRetentionTests(name, harness);
+  createRedactedTests(name, harness);
   createPausedTests(name, harness);
   createAlertTests(name, harness);
   createKillTests(name, harness);

@@ -53,6 +53,33 @@ const named = {
   receivedAt: run.receivedAt,
 };
 
+describe("a marker that is overwritten", () => {
+  const text = (): string => readFileSync(markerPathOf(database), "latin1");
+
+  test.each([
+    ["a longer run before it", "x".repeat(50_000)],
+    ["a body that was too large", "x".repeat(MAX_MARKED_BODY + 1)],
+  ])("has nothing of the last runs, with %s", (_, filler) => {
+    const { source, handler } = run;
+    marker.begin({ ...run, headersJson: `{"a":"${"h".repeat(9000)} jenny"}`, body: `${filler} jenny` });
+    marker.end();
+    marker.begin({ ...run, body: "jenny" });
+    marker.end();
+    expect(text()).toContain("jenny");
+    marker.blank();
+    for (const found of ["jenny", "hhhh", "xxxx", source, handler]) expect(text()).not.toContain(found);
+    expect(readLeft(database)).toEqual({ killed: true, run: undefined, verdict: undefined });
+  });
+
+  test("marks the next run as before", () => {
+    marker.begin(run);
+    marker.end();
+    marker.blank();
+    marker.begin(run);
+    expect(readLeft(database).run).toMatchObject(named);
+  });
+});
+
 describe("a marked run", () => {
   test("is read by another process, and after the run nothing is", () => {
     marker.begin(run);

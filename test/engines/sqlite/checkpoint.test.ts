@@ -152,3 +152,51 @@ test("close ends the thread's connection, so that closing the writer removes the
     await one[Symbol.asyncDispose]();
     expect(existsSync(`${one.path}-wal`)).toBe(false);
   }));
+
+test("a log that still has deleted values is emptied, as soon as no reader needs it", async () => {
+  const folder = temporaryFolder("checkpoint");
+  const path = join(folder, "a.db");
+  const { connection } = openDatabase(path);
+  const checkpoint = createCheckpoint(
+    connection,
+    (error) => {
+      throw error;
+    },
+    0,
+  );
+  /** A child reads the files: to close them here would drop the locks of SQLite. */
+  const filesWithIt = (): string[] =>
+    Bun.spawnSync(["grep", "-rlaF", "jenny@example.com", folder])
+      .stdout.toString()
+      .split("\n")
+      .filter(Boolean)
+      .map((file) => file.slice(path.length));
+  try {
+    connection.run("create table t (id integer primary key, body blob)");
+    for (let n = 0; n < 40; n++)
+      connection.run("insert into t (body) values (?)", [`${"x".repeat(n ** 3)} jenny@example.com`]);
+    connection.run("pragma wal_checkpoint(passive)");
+    expect(filesWithIt()).toEqual(expect.arrayContaining(["", "-wal"]));
+    connection.run("update t set body = 'redacted'");
+    expect(checkpoint.due()).toBe(false);
+
+    checkpoint.wantEmpty();
+    using reader = new Database(path, { readonly: true });
+    reader.run("begin");
+    reader.query("select count(*) from t").values();
+    expect(checkpoint.due()).toBe(true);
+    checkpoint.run();
+    expect(filesWithIt()).toContain("-wal");
+    reader.run("commit");
+    for (const deadline = performance.now() + 30_000; statSync(`${path}-wal`).size > 0; await Bun.sleep(5)) {
+      if (performance.now() > deadline) throw new Error("the log was not emptied within 30 s");
+      if (checkpoint.due()) checkpoint.run();
+    }
+    expect(filesWithIt()).toEqual([]);
+    expect(checkpoint.due()).toBe(false);
+  } finally {
+    await checkpoint.close();
+    connection.close(true);
+    rmSync(folder, { recursive: true });
+  }
+});

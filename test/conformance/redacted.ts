@@ -8,10 +8,23 @@ import { corrected, none } from "./scenarios/scenario.ts";
 
 const source = guarded;
 
+const attempt = (message: number, state: "delivered" | "dead") =>
+  ({
+    entry: "attempt",
+    message,
+    at: 2000,
+    ms: 1,
+    status: state === "dead" ? 410 : 200,
+    error: null,
+    answer: "",
+    next: { state },
+  }) as const;
+
+const has = (text: unknown): boolean =>
+  (text instanceof Uint8Array ? new TextDecoder().decode(text) : JSON.stringify(text)).includes(SECRET);
+
 /** Where the value is stored, by event. */
 export function placesOf({ events, failures, changedBodies }: Contents): string[] {
-  const has = (text: unknown): boolean =>
-    (text instanceof Uint8Array ? new TextDecoder().decode(text) : JSON.stringify(text)).includes(SECRET);
   return [
     ...events.flatMap(({ eventId, result }) =>
       result !== null && (has(result.body) || has(result.headers)) ? [`${eventId}: body`] : [],
@@ -181,17 +194,6 @@ export function createRedactedTests(name: string, harness: EngineHarness): void 
         return items[0]?.row ?? 0;
       };
       const rows = { a: await rowOf("a"), b: await rowOf("b"), c: await rowOf("c") };
-      const attempt = (message: number, state: "delivered" | "dead") =>
-        ({
-          entry: "attempt",
-          message,
-          at: 2000,
-          ms: 1,
-          status: state === "dead" ? 410 : 200,
-          error: null,
-          answer: "",
-          next: { state },
-        }) as const;
       await it.commit([
         {
           kind: "record",
@@ -216,9 +218,7 @@ export function createRedactedTests(name: string, harness: EngineHarness): void 
       const reader = await it.engine.reader();
       const [message] = (await reader.messages({}, undefined, 10)).items;
       const row = message?.row ?? 0;
-      const next = { state: "delivered" } as const;
-      const done = { message: row, at: 2000, ms: 1, status: 200, error: null, answer: "", next } as const;
-      await it.commit([{ kind: "record", entries: [{ entry: "attempt", ...done }] }]);
+      await it.commit([{ kind: "record", entries: [attempt(row, "delivered")] }]);
       const again = { kind: "message", action: "resend", message: row, at: 4000 } as const;
       expect(await it.commit([again])).toMatchObject([
         { changed: false, isRedacted: true, state: "delivered" },

@@ -53,9 +53,9 @@ const named = {
   receivedAt: run.receivedAt,
 };
 
-describe("a marker that is overwritten", () => {
-  const text = (): string => readFileSync(markerPathOf(database), "latin1");
+const text = (): string => readFileSync(markerPathOf(database), "latin1");
 
+describe("a marker that is overwritten", () => {
   test.each([
     ["a longer run before it", "x".repeat(50_000)],
     ["a body that was too large", "x".repeat(MAX_MARKED_BODY + 1)],

@@ -4,6 +4,7 @@ import { WATCH_LIMITS } from "../engines/watchdog.ts";
 import { createRefusedRing, type RefusedRing } from "../http/refused.ts";
 import { listen, type HttpServer } from "../http/server.ts";
 import { startAdmin } from "./admin.ts";
+import { startAlerts, type AlertPace } from "./alerts.ts";
 import { startMinutes, type MatchedSecrets } from "./minutes.ts";
 import { watchDescriptors } from "./free-descriptors.ts";
 import { startPausing } from "./pausing.ts";
@@ -34,6 +35,7 @@ export interface ServeOptions extends ServedFolder {
     /** See {@link HealingOptions.waitMs}. */
     readonly healMs?: number;
     readonly retention?: RetentionPace;
+    readonly alerts?: AlertPace;
   };
 }
 
@@ -66,7 +68,7 @@ export async function serve(options: ServeOptions): Promise<number> {
 async function serveUntil({ stop, onHangUp }: Signals, options: ServeOptions): Promise<number> {
   const { log } = options;
   const { logger } = log;
-  const { healMs: waitMs, retention: pace, ...open } = options.open ?? {};
+  const { healMs: waitMs, retention: pace, alerts: alerting, ...open } = options.open ?? {};
   const healing = createHealing({ log: logger, signal: stop, waitMs });
   const { config, sources, handlers } = await healing(() => checkServed(options));
   const ended = Promise.withResolvers<number>();
@@ -114,6 +116,7 @@ async function serveUntil({ stop, onHangUp }: Signals, options: ServeOptions): P
   await startRetries(services, inbox, upkeep);
   await watchDescriptors(services, server, logger);
   await outbox.start(services, inbox);
+  await startAlerts(services, inbox, { ...upkeep, ...alerting });
   await startReceiving(services, server, inbox, {
     refused,
     onAccepted: matched.note,

@@ -133,3 +133,22 @@ export function forwardProblems(forward: unknown, destinations: ReadonlyMap<stri
   }
   return found;
 }
+
+/**
+ * Why alerts cannot go to a destination. Undefined if they can.
+ *
+ * @param destinations by name, as they are written
+ */
+export function alertsProblem(
+  to: string,
+  destinations: Readonly<Record<string, unknown>>,
+): string | undefined {
+  if (!Object.hasOwn(destinations, to)) {
+    const known = Object.keys(destinations);
+    const remedy = `add it, as in [destinations.${to}] with url = "https://…" or command = ["./…"]`;
+    return `there is no destination "${to}"; ${known.length === 0 ? remedy : nearest(to, known, remedy)}`;
+  }
+  const { url, sign = "provider" } = tableOf(destinations[to]);
+  if (url === undefined || sign !== "provider") return undefined;
+  return `the messages to "${to}" are signed as their provider signs, and an alert has no provider: write sign = "standard-webhooks" or sign = "none" in [destinations.${to}], or name another destination`;
+}

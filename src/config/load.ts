@@ -3,6 +3,8 @@ import { dirname, join } from "node:path";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import { parseAddress } from "./address.ts";
 import { DEFAULT_ADMIN_LISTEN } from "./admin-schema.ts";
+import type { Alerts } from "./alerts-schema.ts";
+import { alertsProblem } from "./destination-checks.ts";
 import { readDestinations, type ConfiguredDestination } from "./destinations.ts";
 import { retentionOf, type Retention } from "./retention-schema.ts";
 import {
@@ -46,6 +48,8 @@ export interface Config {
   readonly database: string;
   readonly convertToWal: boolean;
   readonly retention: Retention;
+  /** Null: nobody is told. */
+  readonly alerts: Alerts | null;
   readonly sources: readonly ConfiguredSource[];
   readonly destinations: readonly ConfiguredDestination[];
   /** The NAME of each `env:NAME` in the file. */
@@ -148,7 +152,7 @@ export function readConfig(
     sources.push({ ...rest, name, secrets, secretNames, verifyToken, lineOf });
   }
   const { destinations, problems: wrong } = readDestinations(document, environment === null ? null : lookUp);
-  problems.push(...wrong);
+  problems.push(...wrong, ...problemsWithAlerts(document));
   const isWhole = parsed.success && problems.length === 0;
   const secretVariables = [...new Set(referencesIn(document.value, "env:"))];
   return {
@@ -176,9 +180,17 @@ function referencesIn(value: unknown, kind: "env:" | "file:"): string[] {
   return Object.values(value).flatMap((inner) => referencesIn(inner, kind));
 }
 
+function problemsWithAlerts(document: TomlDocument): Problem[] {
+  const { alerts, destinations } = tableOf(document.value);
+  const { to } = tableOf(alerts);
+  const message = typeof to === "string" ? alertsProblem(to, tableOf(destinations)) : undefined;
+  if (message === undefined) return [];
+  return [{ file: CONFIG_FILE, line: document.lineOf(["alerts", "to"]), message: `alerts.to: ${message}` }];
+}
+
 function settingsOf(
   inboxFolder: string,
-  { listen, admin = {}, database, convert_to_wal: convertToWal, retention }: ConfigFile,
+  { listen, admin = {}, database, convert_to_wal: convertToWal, retention, alerts }: ConfigFile,
 ): Omit<Config, "sources" | "destinations" | "secretVariables"> {
   return {
     inboxFolder,
@@ -187,6 +199,7 @@ function settingsOf(
     database: databasePath(inboxFolder, database),
     convertToWal,
     retention: retentionOf(retention),
+    alerts: alerts ?? null,
   };
 }
 

@@ -1,12 +1,11 @@
 // zod/mini has the same schemas without their methods, which took a tenth of every start to create.
 import * as z from "zod/mini";
 import { ADDRESS } from "./address.ts";
-import { adminKeys, adminTable } from "./admin-schema.ts";
 import { databaseFile } from "./database-file.ts";
 import { literal } from "./literal.ts";
-import { destinationKeys, forwardKeys, forwards } from "./destination-schema.ts";
+import { forwardKeys, forwards } from "./destination-schema.ts";
 import { reading } from "./issue-text.ts";
-import { retentionKeys, retentionTable } from "./retention-schema.ts";
+import { adminTable, alertsTable, keysOfTables, retentionTable } from "./tables.ts";
 import {
   duration,
   headerName,
@@ -284,6 +283,7 @@ function configWith(keys: readonly string[]) {
     ),
     database: z._default(databaseFile(), DEFAULT_DATABASE),
     admin: z.optional(adminTable()),
+    alerts: z.optional(z.lazy(alertsTable)),
     convert_to_wal: z._default(z.boolean(), false),
     retention: z.optional(z.lazy(retentionTable)),
     sources: z
@@ -328,9 +328,8 @@ export function tableOf(value: unknown): Readonly<Record<string, unknown>> {
 /** The keys that a table may have, to suggest the nearest for an unknown one. */
 export function keysAt(path: readonly PropertyKey[]): string[] {
   if (path.length === 0) return Object.keys(configWith([]).shape);
-  if (path[0] === "admin") return adminKeys();
-  if (path[0] === "retention") return retentionKeys();
-  if (path[0] === "destinations") return destinationKeys();
+  const keysOf = keysOfTables.get(path[0]);
+  if (keysOf !== undefined) return keysOf();
   if (path[0] === "sources" && path.length === 2) return Object.keys(sourceFields);
   if (path[2] === "forward") return forwardKeys();
   if (path[2] === "newest_wins") return newestWinsKeys();

@@ -50,7 +50,7 @@ describe("a mistake in the config is reported with its line, its field and the r
         problems: [
           [
             2,
-            "colour is not a key; choose from version, listen, database, admin, convert_to_wal, retention, sources, destinations",
+            "colour is not a key; choose from version, listen, database, admin, alerts, convert_to_wal, retention, sources, destinations",
           ],
         ],
       },
@@ -577,6 +577,7 @@ describe("a valid config", () => {
         database: join(folder, "data/hookonce.db"),
         convertToWal: false,
         retention: { payloadsMs: null, maxBytes: null },
+        alerts: null,
         destinations: [],
         secretVariables: [],
         sources: [

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import pino from "pino";
 import type { Inbox, OpenInboxOptions } from "../../src/app/open-inbox.ts";
 import { createAdminApps, type AdminApps } from "../../src/app/admin-apps.ts";
+import { startAlerts, type AlertPace } from "../../src/app/alerts.ts";
 import { startMinutes } from "../../src/app/minutes.ts";
 import { createOutbox, type Outbox } from "../../src/app/outbox.ts";
 import { startPausing } from "../../src/app/pausing.ts";
@@ -47,6 +48,8 @@ export interface TestInboxOptions {
    * interrupted jobs.
    */
   upkeep?: { readonly minuteMs: number };
+  /** Also tells the destination of `[alerts]`, as `serve` does. */
+  alerts?: AlertPace;
   /** Also sends messages on, as `serve` does. */
   sendsOn?: boolean;
 }
@@ -186,6 +189,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       await startRetention(services, inbox, { ...own, ...pace });
       await jobs.resume();
     }
+    if (options.alerts !== undefined) await startAlerts(services, inbox, { ...own, ...options.alerts });
     const { signal: stop } = new AbortController();
     outbox = createOutbox({ log: logger, clock, stop, counters });
     if (options.sendsOn === true) await outbox.start(services, inbox);

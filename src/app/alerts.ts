@@ -1,0 +1,72 @@
+import { messageOf } from "../errors.ts";
+import { changesOf, HOLD_MS } from "../inbox/alert-changes.ts";
+import { conditionsOf } from "../inbox/conditions.ts";
+import { passed } from "../outbox/passed.ts";
+import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
+import type { Services } from "./services.ts";
+import { store } from "./store.ts";
+
+/** Only tests change these: how often to look, and how long a condition must hold, in milliseconds. */
+export interface AlertPace {
+  readonly everyMs?: number;
+  readonly holdMs?: number;
+}
+
+/**
+ * Tells the destination of `[alerts]` what begins and what ends. The transaction that stores the change also
+ * writes the message, so a crash neither loses one nor repeats it.
+ */
+export async function startAlerts(
+  services: Services,
+  { engine, queue, live }: Pick<Inbox, "engine" | "queue" | "live">,
+  { log, clock, everyMs = 60_000, holdMs = HOLD_MS }: Pick<OpenInboxOptions, "log" | "clock"> & AlertPace,
+): Promise<void> {
+  const startedAt = clock();
+  const stopping = new AbortController();
+  const { signal } = stopping;
+
+  async function look(): Promise<void> {
+    const { alerts, sources, destinations, database, admin } = live().config;
+    if (alerts === null) return;
+    const now = clock();
+    const reader = await engine.reader();
+    const conditions = await conditionsOf({
+      reader,
+      sources: sources.map(({ name }) => name),
+      destinations: destinations.map(({ name }) => name),
+      freeBytes: store.diskUse(database).freeBytes,
+      now,
+      startedAt,
+    });
+    const how = { to: alerts.to, url: admin.url, now, holdMs };
+    const { entries, told } = changesOf(await reader.alerts(), conditions, how);
+    if (entries.length === 0) return;
+    await queue.write({ kind: "record", entries }, signal);
+    for (const { subject, text, change } of told)
+      log[change === "began" ? "warn" : "info"]({ ...subject, to: alerts.to }, `alert ${change}: ${text}`);
+  }
+
+  async function untilStop(): Promise<void> {
+    let failing = false;
+    // The first look loads the reader, and a start does not wait for it.
+    while (await passed(everyMs, signal)) {
+      try {
+        await look();
+        failing = false;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!failing) log.warn({ cause: messageOf(error) }, "alerts could not be sent: hookonce tries again");
+        failing = true;
+      }
+    }
+  }
+
+  const ended = untilStop();
+  await services.start(() => ({
+    name: "alerts",
+    stop() {
+      stopping.abort();
+      return ended;
+    },
+  }));
+}

@@ -1,0 +1,161 @@
+import { formatDuration } from "../config/duration.ts";
+import type { Reader } from "../engines/reader.ts";
+import { counted } from "../logging/counted.ts";
+import { holdWarnings } from "./hold-warnings.ts";
+import { LEAST_SILENCE_MS, SILENCE_LOOK_BACK_MS, silentAfterMs } from "./silence.ts";
+
+/** What somebody should know of, as the page, `status` and alerts decide it. */
+
+export type AlertName =
+  | "handler_failing"
+  | "source_paused"
+  | "source_silent"
+  | "old_hold"
+  | "dead_messages"
+  | "disk_low";
+
+/** What a condition is about. Two conditions with the same subject are one. */
+export interface Subject {
+  readonly alert: AlertName;
+  readonly source?: string;
+  /** The file, relative to the inbox folder. */
+  readonly handler?: string;
+  readonly destination?: string;
+}
+
+export interface Condition {
+  readonly subject: Subject;
+  /** Since when, as far as it is known, in Unix milliseconds. */
+  readonly since: number;
+  /** A sentence. It holds no error message, because a handler's may contain data of a customer. */
+  readonly text: string;
+}
+
+export interface Conditions {
+  readonly found: readonly Condition[];
+  /** Whether it is not known if a subject has a condition. */
+  readonly isUnknown: (subject: Subject) => boolean;
+}
+
+export interface ConditionOptions {
+  readonly reader: Reader;
+  /** The sources and destinations of the config. */
+  readonly sources: readonly string[];
+  readonly destinations: readonly string[];
+  /** Free space on the database's disk, in bytes; null if the system does not say. */
+  readonly freeBytes: number | null;
+  /** Unix milliseconds. */
+  readonly now: number;
+  /** When this `serve` started. */
+  readonly startedAt: number;
+}
+
+/** With less free space, the disk may soon be full. */
+export const LOW_DISK_BYTES = 1024 ** 3;
+
+/** Of failures and dead messages. */
+const MAX_COUNTED = 10_000;
+
+/** After a start, a source may still be reached again by providers that have waited. */
+const GRACE_MS = 3_600_000;
+
+export async function conditionsOf(options: ConditionOptions): Promise<Conditions> {
+  const { reader, sources, destinations, freeBytes, now, startedAt } = options;
+  const { groups, capped } = await reader.failureGroups({}, MAX_COUNTED);
+  const paused = (await reader.sourceStates()).filter(({ name }) => sources.includes(name));
+  const isFresh = now - startedAt < GRACE_MS;
+  const isRefusing = (source: string): boolean =>
+    paused.some(({ name, state }) => name === source && state === "refusing");
+  const judged = isFresh ? [] : sources.filter((name) => !isRefusing(name));
+  const found: Condition[] = [
+    ...failing(groups),
+    ...paused.map(({ name: source, state, since }): Condition => {
+      const does = {
+        held: "holds its events",
+        refusing: "refuses its deliveries",
+        resuming: "runs what it has held",
+      };
+      return {
+        subject: { alert: "source_paused", source },
+        since,
+        text: `The source ${source} is paused, and ${does[state]}.`,
+      };
+    }),
+    ...(await silent(reader, judged, now)),
+    ...holds(paused, now),
+    ...(await dead(reader, destinations)),
+  ];
+  if (freeBytes !== null && freeBytes < LOW_DISK_BYTES)
+    found.push({
+      subject: { alert: "disk_low" },
+      since: now,
+      text: `Only ${Math.floor(freeBytes / 1024 ** 2)} MiB are free on the disk of the database. Without space, deliveries are answered 503.`,
+    });
+  return {
+    found,
+    isUnknown: ({ alert }) =>
+      (alert === "source_silent" && isFresh) || (alert === "handler_failing" && capped),
+  };
+}
+
+type Groups = Awaited<ReturnType<Reader["failureGroups"]>>["groups"];
+
+function failing(groups: Groups): Condition[] {
+  const byHandler = Map.groupBy(groups, ({ source, handler }) => JSON.stringify([source, handler]));
+  return Array.from(byHandler.values(), (own): Condition => {
+    const { source, handler } = own[0] as Groups[number];
+    const count = own.reduce((sum, group) => sum + group.count, 0);
+    const owed = `${counted(count, "event")} of the source ${source} ${count === 1 ? "is" : "are"} owed`;
+    return {
+      subject: { alert: "handler_failing", source, ...(handler === null ? {} : { handler }) },
+      since: Math.min(...own.map(({ firstAt }) => firstAt)),
+      text: handler === null ? `${owed}, because no handler could run.` : `${handler} fails, and ${owed}.`,
+    };
+  });
+}
+
+async function silent(reader: Reader, sources: readonly string[], now: number): Promise<Condition[]> {
+  const found: Condition[] = [];
+  for (const { source, lastDeliveryAt: last } of await reader.seen(now)) {
+    if (!sources.includes(source) || now - last <= LEAST_SILENCE_MS) continue;
+    const hours = await reader.rollups("hour", { since: last - SILENCE_LOOK_BACK_MS, until: last, source });
+    const received = hours.filter(
+      ({ processed, duplicate, unhandled, held, ignored, stale, failed }) =>
+        processed + duplicate + unhandled + held + ignored + stale + failed > 0,
+    );
+    const afterMs = silentAfterMs(received.map(({ at }) => at));
+    if (afterMs === null || now - last <= afterMs) continue;
+    const usual = formatDuration(Math.max(afterMs / 2, 3_600_000));
+    found.push({
+      subject: { alert: "source_silent", source },
+      since: last,
+      text: `The source ${source} has received nothing since ${new Date(last).toISOString()}. Before that, its longest pause in two weeks was ${usual}.`,
+    });
+  }
+  return found;
+}
+
+function holds(paused: Parameters<typeof holdWarnings>[0], now: number): Condition[] {
+  const bySource = Map.groupBy(holdWarnings(paused, now), ({ source }) => source);
+  return Array.from(bySource, ([source, warnings]): Condition => {
+    const { since = now, oldestAt = null } = paused.find(({ name }) => name === source) ?? {};
+    return {
+      subject: { alert: "old_hold", source },
+      since: Math.min(since, oldestAt ?? since),
+      text: `${warnings.map(({ message }) => message).join(". ")}.`,
+    };
+  });
+}
+
+async function dead(reader: Reader, destinations: readonly string[]): Promise<Condition[]> {
+  return (await reader.depths(MAX_COUNTED))
+    .filter(({ destination, state }) => state === "dead" && destinations.includes(destination))
+    .map(({ destination, count, capped, oldestAt }): Condition => {
+      const messages = `${capped ? "More than " : ""}${counted(count, "message")}`;
+      return {
+        subject: { alert: "dead_messages", destination },
+        since: oldestAt,
+        text: `hookonce has given up on ${messages} to ${destination}. To see them: hookonce messages --destination ${destination} --state dead`,
+      };
+    });
+}

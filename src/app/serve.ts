@@ -125,6 +125,10 @@ async function serveUntil({ stop, onHangUp }: Signals, options: ServeOptions): P
     warnings: () => pausing.warnings(),
     log,
   });
+  if (options.dev === true) {
+    const { startWatchingFolder } = await import("./watch-folder.ts");
+    await startWatchingFolder(services, inbox, { reload, log: logger });
+  }
   resumeJobs(jobs, logger);
   onHangUp(() => reload({ actor: "SIGHUP", dropped: [] }));
   const end = (): void => {

@@ -54,6 +54,8 @@ export interface Config {
   readonly destinations: readonly ConfiguredDestination[];
   /** The NAME of each `env:NAME` in the file. */
   readonly secretVariables: readonly string[];
+  /** The PATH of each `file:PATH` in the file. */
+  readonly secretFiles: readonly string[];
 }
 
 interface Address {
@@ -155,9 +157,10 @@ export function readConfig(
   problems.push(...wrong, ...problemsWithAlerts(document));
   const isWhole = parsed.success && problems.length === 0;
   const secretVariables = [...new Set(referencesIn(document.value, "env:"))];
+  const secretFiles = [...new Set(referencesIn(document.value, "file:"))];
   return {
     config: isWhole
-      ? { ...settingsOf(inboxFolder, parsed.data), sources, destinations, secretVariables }
+      ? { ...settingsOf(inboxFolder, parsed.data), sources, destinations, secretVariables, secretFiles }
       : null,
     problems: inOrder(problems),
     sources,
@@ -165,7 +168,7 @@ export function readConfig(
     written,
     lineOf: (source, ...keys) => document.lineOf(["sources", source, ...keys]),
     secretVariables,
-    secretFiles: [...new Set(referencesIn(document.value, "file:"))],
+    secretFiles,
     databaseLine: document.lineOf(["database"]),
     retentionLine: document.lineOf(["retention", "payloads"]),
   };
@@ -191,7 +194,7 @@ function problemsWithAlerts(document: TomlDocument): Problem[] {
 function settingsOf(
   inboxFolder: string,
   { listen, admin = {}, database, convert_to_wal: convertToWal, retention, alerts }: ConfigFile,
-): Omit<Config, "sources" | "destinations" | "secretVariables"> {
+): Omit<Config, "sources" | "destinations" | "secretVariables" | "secretFiles"> {
   return {
     inboxFolder,
     listen: parseAddress(listen),

@@ -12,6 +12,15 @@ const OWN = /^(?:\/\$bunfs\/|[A-Z]:[\\/]~BUN[\\/])/.test(Bun.main)
   ? [Bun.main.replace(/([\\/](?:\$bunfs|~BUN)[\\/]).*$/, "$1")]
   : [join(import.meta.dir, "..", ".."), Bun.main];
 
+/** The paths of all modules of the user that are loaded, the handlers among them. */
+export function userModules(inboxFolder: string): string[] {
+  const folders = [inboxFolder, realpathSync(inboxFolder)].map((folder) => folder + sep);
+  const isOfUser = (path: string): boolean =>
+    folders.some((folder) => path.startsWith(folder)) ||
+    (isAbsolute(path) && OWN.every((own) => !path.startsWith(own)));
+  return Object.keys(require.cache).filter(isOfUser);
+}
+
 /**
  * Makes the next import of each file of the user read it again: handlers, and whatever they import, also from outside
  * the inbox folder.
@@ -20,18 +29,12 @@ const OWN = /^(?:\/\$bunfs\/|[A-Z]:[\\/]~BUN[\\/])/.test(Bun.main)
  *   refused
  */
 export function forgetUserModules(inboxFolder: string): () => void {
-  const folders = [inboxFolder, realpathSync(inboxFolder)].map((folder) => folder + sep);
-  const isOfUser = (path: string): boolean =>
-    folders.some((folder) => path.startsWith(folder)) ||
-    (isAbsolute(path) && OWN.every((own) => !path.startsWith(own)));
-  const drop = (): [string, NodeJS.Module | undefined][] => {
-    const paths = Object.keys(require.cache).filter(isOfUser);
-    return paths.map((path) => {
+  const drop = (): [string, NodeJS.Module | undefined][] =>
+    userModules(inboxFolder).map((path) => {
       const module = require.cache[path];
       delete require.cache[path];
       return [path, module];
     });
-  };
   const before = drop();
   return () => {
     drop();

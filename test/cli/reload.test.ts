@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { rmSync } from "node:fs";
+import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { stripeSignature } from "../support/stripe.ts";
@@ -51,6 +51,8 @@ const tsHandler = (name: string, version: number): string => `
   });
 `;
 
+const REFUSED = "the reload was refused: what was loaded before goes on";
+
 const RUNS = `create table runs (
   id integer primary key, event text not null unique, handler text, own integer, imported integer, json integer
 ) strict;`;
@@ -69,6 +71,10 @@ function rows<Row>(inbox: Scratch, sql: string): Row[] {
   } finally {
     db.close();
   }
+}
+
+async function until(count: () => number, least: number): Promise<void> {
+  while (count() < least) await Bun.sleep(20);
 }
 
 /** Delivers without a pause until it is stopped. */
@@ -157,7 +163,7 @@ describeUnless(onlyInFullRun(), "hookonce reload", () => {
     expect(rows(inbox, "select own, imported, json from runs")).toEqual(
       Array.from({ length: 3 }, () => ({ own: 1, imported: 1, json: 1 })),
     );
-    await server.logged("the reload was refused: what was loaded before goes on");
+    await server.logged(REFUSED);
 
     inbox.write({ "hookonce.toml": PUBLIC, ...versionedHandlers(2) });
     rmSync(join(inbox.path, "migrations/0003_bad.sql"));
@@ -280,7 +286,7 @@ describeUnless(onlyInFullRun(), "hookonce reload", () => {
       await server.post("/webhook", { event_id: "1", type: "a" });
       inbox.write({ "handlers/default/a.ts": "oops" });
       server.signal("SIGHUP");
-      await server.logged("the reload was refused: what was loaded before goes on");
+      await server.logged(REFUSED);
       await server.post("/webhook", { event_id: "2", type: "a" });
       expect(rows(inbox, "select own from runs")).toEqual([{ own: 2 }, { own: 2 }]);
     },
@@ -302,6 +308,48 @@ describeUnless(onlyInFullRun(), "hookonce reload", () => {
     expect(await reload(inbox)).toMatchObject({ code: 0 });
     await server.post("/webhook", { event_id: "2", type: "a" });
     expect(rows(inbox, "select imported from runs")).toEqual([{ imported: 1 }, { imported: 2 }]);
+  }, 60_000);
+
+  test("serve --dev reloads on save, and says each time once what came of it", async () => {
+    using inbox = scratch({
+      ...inboxFiles,
+      "migrations/0002_runs.sql": RUNS,
+      ...versionedHandlers(1),
+      "outside.json": "{}",
+    });
+    await using server = await serve(inbox.path);
+    const lines = (message: string): number => server.log.filter(({ msg }) => msg === message).length;
+    const reloads = (): number => lines("reloaded");
+    const refusals = (): number => lines(REFUSED);
+    let id = 0;
+    const imported = async (): Promise<unknown> => {
+      const event = `evt_${++id}`;
+      await server.post("/webhook", { event_id: event, type: "a" });
+      return rows<{ imported: number }>(inbox, `select imported from runs where event = '${event}'`)[0]
+        ?.imported;
+    };
+    // Only what a handler imports has changed.
+    inbox.write({ "handlers/lib/version.ts": "export const imported: number = 2;" });
+    await until(reloads, 1);
+    expect(await imported()).toBe(2);
+    inbox.write({ "handlers/lib/version.ts": "oops oops" });
+    await until(refusals, 1);
+    expect(await imported()).toBe(2);
+    // Some editors write another file and rename it.
+    inbox.write({ "handlers/lib/.version.tmp": "export const imported: number = 3;" });
+    renameSync(join(inbox.path, "handlers/lib/.version.tmp"), join(inbox.path, "handlers/lib/version.ts"));
+    await until(reloads, 2);
+    expect(await imported()).toBe(3);
+    inbox.write({ "handlers/default/new/folder.sql": "insert into runs (event) values (:event_id);" });
+    await until(reloads, 3);
+    await server.post("/webhook", { event_id: "new", type: "new/folder" });
+    expect(rows(inbox, "select event from runs where event = 'new'")).toEqual([{ event: "new" }]);
+    inbox.write({
+      "hookonce.toml": `${inboxFiles["hookonce.toml"]}[sources.two]\nprovider = "unsigned"\nevent_id = "body:$.id"\ntype = "body:$.type"\n`,
+    });
+    await until(reloads, 4);
+    expect((await server.post("/webhook/two", { id: "1", type: "x" })).status).toBe(200);
+    expect([reloads(), refusals()]).toEqual([4, 1]);
   }, 60_000);
 
   test("without a serve, it says what to start", async () => {

@@ -16,7 +16,10 @@ export const serve = defineCommand<[], ServeFlags & { readonly production?: true
       "Listen on this address, not on the config's; port 0 takes any free port",
     ).argParser(address),
     new Option("--database <path>", "Use this database, not the one that the config names"),
-    new Option("--dev", "Also serve unsigned sources, but only to this machine"),
+    new Option(
+      "--dev",
+      "For development: reload on save, and also serve unsigned sources, but only to this machine",
+    ),
     new Option("--production").hideHelp(),
     new Option(
       "--accept-id-change",

@@ -96,7 +96,7 @@ export async function startAdmin(
         tryHandler: createTryApi(() => live().config, stopping.signal),
         record: async (entries) => void (await queue.write({ kind: "record", entries })),
         onError: (error) => log.error({ cause: messageOf(error), stack: stackOf(error) }, "the API failed"),
-        serving: { url, startedAt },
+        serving: { url, startedAt, loadedAt: () => live().at },
         health: () => healthOf(() => probe(PROOF_MS), [retention.warning(), ...pausing.warnings()]),
         shownSecrets: () =>
           [...live().sources.values()].flatMap(({ name, handshakes }) =>

@@ -31,7 +31,7 @@ export interface AdminOptions {
 /** The API of an inbox folder, wherever its database is open. */
 export interface Admin extends AsyncDisposable {
   readonly client: AdminClient;
-  /** Whether it is the API of a running `serve`, which uses the handlers that it loaded at its start. */
+  /** Whether it is the API of a running `serve`, which uses the handlers that it has loaded. */
   readonly ofServe: boolean;
   /**
    * Whether a `serve` waits for this process to release the database. Always false if the API is that of a

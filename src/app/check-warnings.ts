@@ -55,7 +55,7 @@ export function warnOfNoSecrets(
     if (source === undefined || secrets.length + secretNames.length > 0 || !learnsSecret(source.provider))
       return [];
     const { title } = source.provider;
-    const message = `sources.${name}: it has no secret yet, so every delivery is refused. Enter its URL at ${title}, and ${title} sends the secret, which hookonce verify --last shows. Put it into .env, set secret = "env:${envName(name)}", and restart hookonce`;
+    const message = `sources.${name}: it has no secret yet, so every delivery is refused. Enter its URL at ${title}, and ${title} sends the secret, which hookonce verify --last shows. Put it into .env, set secret = "env:${envName(name)}", and run hookonce reload`;
     return [{ file: CONFIG_FILE, line: lineOf(), message }];
   });
 }

@@ -78,8 +78,8 @@ function outdatedFinding(part: OutdatedJson, source: ConfiguredSource, verified:
     .map((one) => one.slice("env:".length));
   const remedy =
     part === "secret" && variables.length > 0
-      ? `Restart hookonce serve. If that has not helped, then ${variables.join(" or ")} has another value in the environment of serve, which comes before .env.`
-      : "Restart hookonce serve.";
+      ? `Run hookonce reload. If that has not helped, then ${variables.join(" or ")} has another value in the environment of serve, which comes before .env.`
+      : "Run hookonce reload.";
   return { cause: "outdated", proven: verified, what, remedy };
 }
 

@@ -47,14 +47,14 @@ export async function runEvents(order: DryRunOrder, say: (line: DryRunLine) => v
 }
 
 const otherConfig = (source: string): string =>
-  `hookonce.toml has no source "${source}" any more; restart hookonce serve first`;
+  `hookonce.toml has no source "${source}" any more; run hookonce reload first`;
 
 /** The job runs the handlers that are loaded, and this process the ones in the folder. */
 function whyNot({ type, handler }: EventToTry, source: Source, handlers: Handlers): string | undefined {
   const { file, hash } = handlers.for(source.handlersOf, type) ?? {};
   return file === handler.file && hash === handler.hash
     ? undefined
-    : `${handler.file} was changed after hookonce serve had loaded it; restart hookonce serve first`;
+    : `${handler.file} was changed after hookonce serve had loaded it; run hookonce reload first`;
 }
 
 /** Everything that is processed now. */

@@ -7,6 +7,8 @@ export interface Loaded {
   readonly config: Config;
   readonly sources: ReadonlyMap<string, Source>;
   readonly handlers: Handlers;
+  /** When the files were read, in Unix milliseconds. */
+  readonly at: number;
 }
 
 /**

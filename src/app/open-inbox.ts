@@ -89,7 +89,7 @@ export async function openInbox(services: Services, options: OpenInboxOptions): 
     const lock = await services.start(() => healing(() => lockStep(options)));
     if (options.onLocked !== undefined) await services.start(options.onLocked);
     const { config, sources } = options;
-    let loaded: Loaded = { config, sources, handlers: NO_HANDLERS };
+    let loaded: Loaded = { config, sources, handlers: NO_HANDLERS, at: options.clock() };
     const live: Live = () => loaded;
     const { engine, handlers } = await services.start(() => healing(() => engineStep(options, live)));
     loaded = { ...loaded, handlers };

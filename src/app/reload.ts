@@ -83,6 +83,7 @@ async function loadAgain(
   const folder = resolve(served.folder);
   const before = inbox.live();
   const { database } = before.config;
+  const at = clock();
   const problems: Problem[] = [];
   const read = await attempt(problems, () => readConfig(folder, secretNeeds, process.env));
   const order = { folder, database, dev: served.dev === true, dropped };
@@ -101,7 +102,7 @@ async function loadAgain(
   const undo = forgetUserModules(folder);
   try {
     const { handlers, failing } = await loadHandlers(inbox, folder, read, found);
-    const loaded: Loaded = { config, sources, handlers };
+    const loaded: Loaded = { config, sources, handlers, at };
     const changeOutbox = await outbox.prepare(loaded);
     await record(inbox, loaded, { actor, dropped, at: clock() });
     inbox.replace(loaded);

@@ -227,7 +227,7 @@ function values({ title, secretIs }: Provider, { wanted, wantedLater }: Added): 
     [
       "In .env, remove the # before this line and add the secret:",
       `  ${wantedLater}=   ${whatIs(wantedLater, secretIs)}`,
-      "In hookonce.toml, remove the # before secret. Then restart hookonce serve.",
+      "In hookonce.toml, remove the # before secret. Then run hookonce reload.",
     ],
   ];
 }

@@ -236,8 +236,8 @@ function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe
   if (wrong + noHandler === 0) return [sentence];
   const verbs = [...(noHandler > 0 ? ["Add"] : []), ...(wrong > 0 ? ["correct"] : [])].join(" or ");
   const handlers = wrong + noHandler === 1 ? "the handler" : "the handlers";
-  // A serve keeps the handlers that it loaded at its start, so a change to a file is not enough.
-  const restart = ofServe ? "restart serve, " : "";
+  // A serve keeps the handlers that it has loaded, so a change to a file is not enough.
+  const restart = ofServe ? "run hookonce reload, " : "";
   return [
     sentence,
     `${verbs.charAt(0).toUpperCase()}${verbs.slice(1)} ${handlers}, ${restart}then run hookonce apply again.`,

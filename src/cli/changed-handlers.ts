@@ -15,13 +15,13 @@ export async function warnOfChangedHandlers({ client, ofServe }: Admin, folder: 
   const { serving } = await answerOf<StatusJson>(await client.api.status.$get());
   if (serving === null) return;
   const changed = handlersIn(folder).filter(
-    (file) => (statSync(join(folder, file), { throwIfNoEntry: false })?.mtimeMs ?? 0) > serving.started_at,
+    (file) => (statSync(join(folder, file), { throwIfNoEntry: false })?.mtimeMs ?? 0) > serving.loaded_at,
   );
   if (changed.length === 0) return;
   const more = changed.length > SHOWN ? ` and ${changed.length - SHOWN} more` : "";
   const [was, versions] = changed.length === 1 ? ["was", "version"] : ["were", "versions"];
   complain(
-    `warning: ${changed.slice(0, SHOWN).map(visible).join(", ")}${more} ${was} changed after hookonce serve had started. The ${versions} that serve loaded will run. To run the new code, restart hookonce serve and apply again.`,
+    `warning: ${changed.slice(0, SHOWN).map(visible).join(", ")}${more} ${was} changed after hookonce serve had loaded it. The ${versions} that serve loaded will run. To run the new code, run hookonce reload and apply again.`,
   );
 }
 

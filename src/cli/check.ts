@@ -110,7 +110,9 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
   if (owed.length > 0) {
     const where = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
     say(`To run the owed events that have a handler: hookonce apply${where}`);
-    say("A running serve uses the handlers that it loaded at start. Restart it first if you changed one.");
+    say(
+      "A running serve uses the handlers that it has loaded. Run hookonce reload first if you changed one.",
+    );
   }
   const { length } = warned;
   say(length === 0 ? "no problems found" : `no problems found, ${counted(length, "warning")}`);

@@ -208,9 +208,9 @@ const SENTENCES: Readonly<Record<Exclude<EventJson["outcome"], "processed">, str
   stale: "Stale: a newer one was applied before it.",
   discarded: "Discarded: it does not run by itself.",
   unhandled:
-    "Owed: there was no handler for its type. To run it, add one, restart serve if it runs, and run hookonce apply.",
+    "Owed: there was no handler for its type. To run it, add one, run hookonce reload if serve runs, and run hookonce apply.",
   failed:
-    "Owed: its handler failed. To run it again, correct the handler, restart serve if it runs, and run hookonce apply.",
+    "Owed: its handler failed. To run it again, correct the handler, run hookonce reload if serve runs, and run hookonce apply.",
   held: "Owed: its source is paused. It runs when the source resumes.",
 };
 

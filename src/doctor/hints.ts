@@ -47,7 +47,7 @@ function secretWhileThereIsOne({ delivery, provider, secrets }: Examined): Findi
     cause: "carried_secret",
     proven: true,
     what: `This is the request with which ${provider.title} sends its secret, but the source already has a secret. Without a signature, this request is answered only while the source has none.`,
-    remedy: `If the ${carried.name} is the source's secret, nothing is wrong. For a new one, remove secret from the source, restart hookonce, and let ${provider.title} send it again.`,
+    remedy: `If the ${carried.name} is the source's secret, nothing is wrong. For a new one, remove secret from the source, run hookonce reload, and let ${provider.title} send it again.`,
   };
 }
 
@@ -121,7 +121,7 @@ const NOT_BY_SIGNATURE: Partial<Record<ErrorCode, string>> = {
   key_unavailable:
     "The provider's key must be fetched to verify this: try again on a machine that can reach the provider.",
   handshake_refused:
-    "If the provider sent this, enter the same token in its dashboard and where the source's verify_token is looked up, then restart hookonce. A browser that opens the URL sends no handshake.",
+    "If the provider sent this, enter the same token in its dashboard and where the source's verify_token is looked up, then run hookonce reload. A browser that opens the URL sends no handshake.",
   unsigned_not_loopback: "Send it from this machine, or give the source a provider that signs.",
   body_too_large: "If the provider sends bodies of this size, raise max_body for this source.",
 };

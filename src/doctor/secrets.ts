@@ -10,7 +10,7 @@ export function* carriedSecret({ delivery, provider, secrets }: Examined): Gener
     change: { secrets: [carried.secret] },
     cause: "carried_secret",
     what: `This is the request with which ${provider.title} sends its secret: it is signed with the ${carried.name} that it carries, which is not the secret of the source.`,
-    remedy: `Make that ${carried.name} the source's secret, restart hookonce, and enter it at ${provider.title}.`,
+    remedy: `Make that ${carried.name} the source's secret, run hookonce reload, and enter it at ${provider.title}.`,
   };
 }
 

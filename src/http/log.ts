@@ -76,7 +76,7 @@ export function createDeliveryLog(
         { source, type },
         outcome === "ignored"
           ? 'no handler for this type: only the id is kept (unhandled = "ignore")'
-          : "no handler for this type: the event is kept. Add a handler, restart serve, then run: hookonce apply",
+          : "no handler for this type: the event is kept. Add a handler, then run hookonce reload and hookonce apply",
       );
     }
   };
@@ -143,7 +143,7 @@ export function createDeliveryLog(
 /** What to do about a failed event. */
 function nextStep(code: string, { handler, isAccepted = false }: Result): string {
   if (code === "version_tie") return "Run hookonce apply ID or hookonce discard ID: nothing else ends it.";
-  const change = `${handler === null ? "Add a handler" : "Correct the handler"} and restart serve`;
+  const change = `${handler === null ? "Add a handler" : "Correct the handler"} and run hookonce reload`;
   if ((QUARANTINE_CODES as readonly string[]).includes(code))
     return `${change}. Until the handler changes, only hookonce apply ID runs the event again.`;
   const who = isAccepted ? "hookonce itself" : "the provider's next retry";

@@ -279,10 +279,10 @@ describeUnless(onlyInFullRun(), "hookonce apply with its options", () => {
       await server.post("/webhook/other", event("evt_2"));
       inbox.write({ "handlers/default/paid.sql": credit, "handlers/other/paid.sql": credit });
       expect((await apply(inbox)).stdout).toEndWith(
-        "0 events applied, 1 failed, 1 without a handler.\nAdd or correct the handlers, restart serve, then run hookonce apply again.\n",
+        "0 events applied, 1 failed, 1 without a handler.\nAdd or correct the handlers, run hookonce reload, then run hookonce apply again.\n",
       );
       expect((await apply(inbox, "evt_2", "--dry-run")).stdout).toEndWith(
-        "0 events would run, 1 without a handler.\nAdd the handler, restart serve, then run hookonce apply again.\n",
+        "0 events would run, 1 without a handler.\nAdd the handler, run hookonce reload, then run hookonce apply again.\n",
       );
     }
     expect((await apply(inbox)).stdout).toEndWith("2 events applied.\n");

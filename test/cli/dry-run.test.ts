@@ -125,7 +125,7 @@ testInFullRun(
     const { code, stderr } = await command(inbox, "apply", "evt_bad");
     expect(code).toBe(1);
     expect(stderr).toBe(
-      "warning: handlers/default/paid.sql was changed after hookonce serve had started. The version that serve loaded will run. To run the new code, restart hookonce serve and apply again.\n",
+      "warning: handlers/default/paid.sql was changed after hookonce serve had loaded it. The version that serve loaded will run. To run the new code, run hookonce reload and apply again.\n",
     );
   },
   60_000,

@@ -238,7 +238,7 @@ Payload, 14 bytes
     deliveries: 1,
   });
   expect(eventReport(owed, pipe)).toContain(
-    "Owed: there was no handler for its type. To run it, add one, restart serve if it runs, and run hookonce apply.",
+    "Owed: there was no handler for its type. To run it, add one, run hookonce reload if serve runs, and run hookonce apply.",
   );
   const bare = detail({ outcome: "ignored", bytes: null, payload: null, headers: {} });
   expect(eventReport(bare, pipe)).toEndWith("The body is not stored.");

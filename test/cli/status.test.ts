@@ -50,6 +50,7 @@ testInFullRun(
       expect(status.serving).toEqual({
         url,
         started_at: expect.any(Number) as number,
+        loaded_at: expect.any(Number) as number,
         ready: true,
         error: null,
         warnings: [],
@@ -97,6 +98,7 @@ const status: StatusJson = {
   serving: {
     url: "http://127.0.0.1:8787",
     started_at: Date.parse("2026-11-27T11:00:00Z"),
+    loaded_at: Date.parse("2026-11-27T11:00:00Z"),
     ready: true,
     error: null,
     warnings: [],
@@ -123,7 +125,7 @@ const status: StatusJson = {
 test("status shows a large log as /readyz does, and why deliveries cannot be stored", async () => {
   const message = "The write-ahead log has 300 MiB.";
   const large = await healthOf(() => Promise.resolve({ warnings: [{ code: "log_large", message }] }), []);
-  const serving = { url: "http://127.0.0.1:8787", started_at: 0 };
+  const serving = { url: "http://127.0.0.1:8787", started_at: 0, loaded_at: 0 };
   expect(statusReport({ ...status, serving: { ...serving, ...large } }, 80)).toContain(
     "Ready: deliveries can be stored.\nWarning: The write-ahead log has 300 MiB. [log_large]\n",
   );

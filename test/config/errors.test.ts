@@ -580,6 +580,7 @@ describe("a valid config", () => {
         alerts: null,
         destinations: [],
         secretVariables: [],
+        secretFiles: [],
         sources: [
           {
             name: "default",

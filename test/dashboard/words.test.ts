@@ -45,7 +45,14 @@ const source = (name: string): SourceJson => ({
 const status = (more: Partial<StatusJson> = {}): StatusJson => ({
   version: "0.1.0",
   now: NOW,
-  serving: { url: "http://127.0.0.1:8787", started_at: NOW, ready: true, error: null, warnings: [] },
+  serving: {
+    url: "http://127.0.0.1:8787",
+    started_at: NOW,
+    loaded_at: NOW,
+    ready: true,
+    error: null,
+    warnings: [],
+  },
   actor: { name: "me", scopes: ["read", "steer"] },
   sources: [source("stripe"), source("github"), source("shop")],
   owed: [],
@@ -74,7 +81,7 @@ const group: FailureGroup = {
 };
 
 test("Home shows first that deliveries cannot be stored, and then its warnings", () => {
-  const serving = { url: "http://127.0.0.1:8787", started_at: NOW, ready: false };
+  const serving = { url: "http://127.0.0.1:8787", started_at: NOW, loaded_at: NOW, ready: false };
   const error = { code: "disk_full", message: "The disk is full." };
   const warnings = [{ code: "log_large", message: "The log has 300 MiB." }];
   const problems = problemsOf(status({ serving: { ...serving, error, warnings } }), []);
@@ -140,7 +147,7 @@ describe("the sentence on Home", () => {
       ["2 deliveries refused in the last 24 hours", "Why?"],
     ]);
     expect(problems.slice(2, 4).map(({ detail }) => detail)).toEqual([
-      "No handler matches. Save one as handlers/github/push.sql, restart hookonce serve, then apply.",
+      "No handler matches. Save one as handlers/github/push.sql, run hookonce reload, then apply.",
       "No handler matched when it arrived. handlers/stripe/invoice.sql would run it now.",
     ]);
   });
@@ -195,7 +202,7 @@ describe("what a destination needs", () => {
       [
         [
           "app is not in hookonce.toml any more",
-          "1 message waits, the oldest from 2 min ago. Add it again and restart hookonce serve, or discard them.",
+          "1 message waits, the oldest from 2 min ago. Add it again and run hookonce reload, or discard them.",
           "Show them",
         ],
       ],

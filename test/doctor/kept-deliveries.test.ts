@@ -111,7 +111,7 @@ secret = "env:S"
     expect([diagnosis.verified, causesOf(diagnosis)]).toEqual([true, [["outdated", true]]]);
     expect(diagnosis.findings[0]).toMatchObject({
       what: "serve still has the old secret: the secret of the source stripe has changed since serve started.",
-      remedy: expect.stringMatching(/^Restart hookonce serve\..* then S has another value/),
+      remedy: expect.stringMatching(/^Run hookonce reload\..* then S has another value/),
     });
     expect(report(diagnosis)).toContain("It verifies with what the config says now.");
     expect(report(diagnosis)).not.toMatch(/the-(?:old|new)-secret/);

@@ -125,7 +125,7 @@ describe("the log", () => {
         code: "handler_error",
         cause: expect.stringContaining("NOT NULL constraint failed"),
         at: "handlers/default/paid.sql:2",
-        next: "Correct the handler and restart serve: the provider's next retry, or hookonce apply ID, runs the event again.",
+        next: "Correct the handler and run hookonce reload: the provider's next retry, or hookonce apply ID, runs the event again.",
       },
       {
         ...of,

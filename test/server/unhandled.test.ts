@@ -269,7 +269,7 @@ describe("_any", () => {
 
 test("the log says whether an event without a handler is kept", async () => {
   for (const [extra, outcome, says] of [
-    ["", "unhandled", "the event is kept. Add a handler, restart serve, then run: hookonce apply"],
+    ["", "unhandled", "the event is kept. Add a handler, then run hookonce reload and hookonce apply"],
     ['unhandled = "ignore"', "ignored", "only the id is kept"],
   ] as const) {
     await using inbox = await testInbox({

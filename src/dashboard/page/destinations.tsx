@@ -90,7 +90,7 @@ function NoDestination() {
           Or send a source's events to a URL, in <code>hookonce.toml</code>:
         </p>
         <Code text={EXAMPLE} />
-        <p class="quiet">Then restart hookonce serve.</p>
+        <p class="quiet">Then run hookonce reload.</p>
       </Empty>
     </>
   );

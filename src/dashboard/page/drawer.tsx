@@ -151,7 +151,7 @@ function Why({ event }: { readonly event: EventDetail }) {
   return (
     <section class="why" aria-label="A first handler">
       <p>
-        Save this as <code>{file}</code>, change it, restart hookonce serve, and apply:
+        Save this as <code>{file}</code>, change it, run <code>hookonce reload</code>, and apply:
       </p>
       <Code text={text} label="Copy" />
     </section>

@@ -229,7 +229,9 @@ const clock = (time: number): string =>
 function NoSource() {
   return (
     <Empty title="No source yet">
-      <p>Add a provider to the inbox folder, then restart hookonce serve. This page notices it.</p>
+      <p>
+        Add a provider to the inbox folder, then run <code>hookonce reload</code>. This page notices it.
+      </p>
       <Code text="hookonce add stripe" />
       <p class="quiet">hookonce providers lists all that it knows.</p>
     </Empty>

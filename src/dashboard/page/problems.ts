@@ -81,7 +81,7 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
       title: `${sumOf([one])} ${one.type === "" ? "" : `${visible(one.type)} `}${one.count === 1 ? "event" : "events"} of ${one.source} ${one.count === 1 ? "is" : "are"} not applied`,
       detail:
         one.handler === null
-          ? `No handler matches. Save one as ${handlerFile(one.source, one.type)}, restart hookonce serve, then apply.`
+          ? `No handler matches. Save one as ${handlerFile(one.source, one.type)}, run hookonce reload, then apply.`
           : `No handler matched when ${one.count === 1 ? "it" : "they"} arrived. ${visible(one.handler)} would run ${one.count === 1 ? "it" : "them"} now.`,
       button:
         one.handler === null
@@ -159,7 +159,7 @@ function problemsWith(one: DestinationJson, now: number): readonly Problem[] {
       key: `gone ${name}`,
       tone: "owed",
       title: `${shown} is not in hookonce.toml any more`,
-      detail: `${wait} Add it again and restart hookonce serve, or discard them.`,
+      detail: `${wait} Add it again and run hookonce reload, or discard them.`,
       button: { text: "Show them", to: messagesPath({ destination: name, state: "waiting" }) },
     });
   if (state === "failing")

@@ -79,7 +79,12 @@ export interface AdminInbox {
   /** Called with an error that is answered as `internal`, because its message may reveal too much. */
   readonly onError: (error: unknown) => void;
   /** Null if no `serve` is running. */
-  readonly serving: { readonly url: string; readonly startedAt: number } | null;
+  readonly serving: {
+    readonly url: string;
+    readonly startedAt: number;
+    /** When its files were read last. */
+    readonly loadedAt: () => number;
+  } | null;
   /** Whether a running `serve` can store a delivery now. */
   readonly health: () => Promise<Pick<ServingJson, "ready" | "error" | "warnings">>;
   /** The secrets that deliveries have matched since the start. The reader has them up to a minute later. */

@@ -228,6 +228,8 @@ export interface ServingJson {
   /** Where webhooks are received. */
   readonly url: string;
   readonly started_at: number;
+  /** When config and handlers were read last. */
+  readonly loaded_at: number;
   /** Whether a delivery can be stored now. */
   readonly ready: boolean;
   /** Why not; null if it can. */

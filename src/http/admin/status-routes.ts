@@ -117,7 +117,9 @@ async function statusOf(inbox: AdminInbox): Promise<Omit<StatusJson, "actor">> {
 }
 
 async function servingJson({ serving, health }: AdminInbox): Promise<ServingJson | null> {
-  return serving === null ? null : { url: serving.url, started_at: serving.startedAt, ...(await health()) };
+  if (serving === null) return null;
+  const { url, startedAt, loadedAt } = serving;
+  return { url, started_at: startedAt, loaded_at: loadedAt(), ...(await health()) };
 }
 
 async function retentionJson(

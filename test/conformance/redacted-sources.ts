@@ -1,8 +1,9 @@
 import type { EngineOptions } from "../../src/engines/engine.ts";
-import type { Redaction } from "../../src/providers/redact.ts";
 import { batchShop, deliver, sourceWith, type Delivery, type DeliveryOptions } from "./jobs.ts";
 
 /** Sources with `redact`, whose handlers are those of `shop`. Every harness gives their redaction to its engine. */
+
+type Redaction = NonNullable<ReturnType<NonNullable<EngineOptions["redactionOf"]>>>;
 
 export const guarded = sourceWith({ name: "guarded", handlersOf: "shop" });
 export const guardedBatch = sourceWith({ ...batchShop, name: "guarded batch", handlersOf: "shop" });

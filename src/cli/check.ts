@@ -107,7 +107,8 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
       `owed: ${sumOf([one])} ${outcome}, source ${source}, type ${visible(type) || "(none)"} (${visible(handler)})`,
     );
   }
-  if (owed.length > 0) {
+  // What is held runs when its source resumes.
+  if (owed.some(({ outcome }) => outcome !== "held")) {
     const where = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
     say(`To run the owed events that have a handler: hookonce apply${where}`);
     say(

@@ -145,7 +145,7 @@ function pausedLine({ name, state, until }: SourceStateJson, folder: string): st
 
 function resumedLine({ name, state, held }: SourceStateJson, folder: string): string {
   if (state === "open") return `Resumed ${visible(name)}. Nothing is held.`;
-  const events = held.capped ? `${sumOf([held])} events` : counted(held.count, "event");
+  const events = held.capped ? `${sumOf([held])} held events` : counted(held.count, "held event");
   const status = `hookonce status${folder === "." ? "" : ` --folder ${shellWord(folder)}`}`;
-  return `Resuming ${visible(name)}: ${events} that ${held.count === 1 ? "is" : "are"} held run in the order received.\nTo see what is left: ${status}`;
+  return `Resuming ${visible(name)}: ${events} ${held.count === 1 ? "is" : "are"} run in the order received.\nTo see what is left: ${status}`;
 }

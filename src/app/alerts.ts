@@ -1,6 +1,7 @@
 import { messageOf } from "../errors.ts";
 import { changesOf, HOLD_MS } from "../inbox/alert-changes.ts";
-import { conditionsOf } from "../inbox/conditions.ts";
+import type { HealthWarning } from "../engines/engine.ts";
+import { conditionsOf, silentSources, type Condition } from "../inbox/conditions.ts";
 import { passed } from "../outbox/passed.ts";
 import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
@@ -12,6 +13,11 @@ export interface AlertPace {
   readonly holdMs?: number;
 }
 
+export interface Alerting {
+  /** The sources that are silent, known to the minute. Also without `[alerts]`. */
+  readonly warnings: () => readonly HealthWarning[];
+}
+
 /**
  * Tells the destination of `[alerts]` what begins and what ends. The transaction that stores the change also
  * writes the message, so a crash neither loses one nor repeats it.
@@ -20,30 +26,36 @@ export async function startAlerts(
   services: Services,
   { engine, queue, live }: Pick<Inbox, "engine" | "queue" | "live">,
   { log, clock, everyMs = 60_000, holdMs = HOLD_MS }: Pick<OpenInboxOptions, "log" | "clock"> & AlertPace,
-): Promise<void> {
+): Promise<Alerting> {
   const startedAt = clock();
   const stopping = new AbortController();
   const { signal } = stopping;
 
+  let warnings: readonly HealthWarning[] = [];
+
   async function look(): Promise<void> {
     const { alerts, sources, destinations, database, admin } = live().config;
-    if (alerts === null) return;
     const now = clock();
     const reader = await engine.reader();
+    const options = { reader, sources: sources.map(({ name }) => name), now, startedAt };
+    if (alerts === null) return warn(await silentSources(options));
     const conditions = await conditionsOf({
-      reader,
-      sources: sources.map(({ name }) => name),
+      ...options,
       destinations: destinations.map(({ name }) => name),
       freeBytes: store.diskUse(database).freeBytes,
-      now,
-      startedAt,
     });
+    warn(conditions.found.filter(({ subject }) => subject.alert === "source_silent"));
     const how = { to: alerts.to, url: admin.url, now, holdMs };
     const { entries, told } = changesOf(await reader.alerts(), conditions, how);
     if (entries.length === 0) return;
     await queue.write({ kind: "record", entries }, signal);
     for (const { subject, text, change } of told)
       log[change === "began" ? "warn" : "info"]({ ...subject, to: alerts.to }, `alert ${change}: ${text}`);
+  }
+
+  /** Every other condition is on the page already. */
+  function warn(silent: readonly Condition[]): void {
+    warnings = silent.map(({ subject: { alert: code }, text: message }) => ({ code, message }));
   }
 
   async function untilStop(): Promise<void> {
@@ -69,4 +81,5 @@ export async function startAlerts(
       return ended;
     },
   }));
+  return { warnings: () => warnings };
 }

@@ -110,19 +110,19 @@ async function serveUntil({ stop, onHangUp }: Signals, options: ServeOptions): P
   const matched = await startMinutes(services, inbox, upkeep);
   const retention = await startRetention(services, inbox, { ...upkeep, ...pace });
   const pausing = await startPausing(services, inbox, upkeep);
+  const alerts = await startAlerts(services, inbox, { ...upkeep, ...alerting });
   const reload = createReload(inbox, { served: options, outbox, log: logger, clock: Date.now, stop });
-  const shown = { ...upkeep, matched, retention, pausing, outbox, counters, reload, url: server.url };
+  const shown = { ...upkeep, matched, retention, pausing, alerts, outbox, counters, reload, url: server.url };
   const { page, jobs } = await startAdmin(services, inbox, shown);
   await startRetries(services, inbox, upkeep);
   await watchDescriptors(services, server, logger);
   await outbox.start(services, inbox);
-  await startAlerts(services, inbox, { ...upkeep, ...alerting });
   await startReceiving(services, server, inbox, {
     refused,
     onAccepted: matched.note,
     isRefusing: (name) => pausing.isRefusing(name),
     counters,
-    warnings: () => pausing.warnings(),
+    warnings: () => [...pausing.warnings(), ...alerts.warnings()],
     log,
   });
   if (options.dev === true) {

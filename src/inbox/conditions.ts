@@ -1,5 +1,6 @@
 import { formatDuration } from "../config/duration.ts";
 import type { Reader } from "../engines/reader.ts";
+import type { PausedSource } from "../engines/source-states.ts";
 import { counted } from "../logging/counted.ts";
 import { holdWarnings } from "./hold-warnings.ts";
 import { LEAST_SILENCE_MS, SILENCE_LOOK_BACK_MS, silentAfterMs } from "./silence.ts";
@@ -50,8 +51,11 @@ export interface ConditionOptions {
   readonly startedAt: number;
 }
 
-/** With less free space, the disk may soon be full. */
-export const LOW_DISK_BYTES = 1024 ** 3;
+/** With less free space, in bytes, the disk may soon be full. */
+const LOW_DISK = 1024 ** 3;
+
+/** @param freeBytes null if the system does not say */
+export const isLowDisk = (freeBytes: number | null): boolean => freeBytes !== null && freeBytes < LOW_DISK;
 
 /** Of failures and dead messages. */
 const MAX_COUNTED = 10_000;
@@ -60,32 +64,17 @@ const MAX_COUNTED = 10_000;
 const GRACE_MS = 3_600_000;
 
 export async function conditionsOf(options: ConditionOptions): Promise<Conditions> {
-  const { reader, sources, destinations, freeBytes, now, startedAt } = options;
+  const { reader, sources, destinations, freeBytes, now } = options;
   const { groups, capped } = await reader.failureGroups({}, MAX_COUNTED);
   const paused = (await reader.sourceStates()).filter(({ name }) => sources.includes(name));
-  const isFresh = now - startedAt < GRACE_MS;
-  const isRefusing = (source: string): boolean =>
-    paused.some(({ name, state }) => name === source && state === "refusing");
-  const judged = isFresh ? [] : sources.filter((name) => !isRefusing(name));
   const found: Condition[] = [
     ...failing(groups),
-    ...paused.map(({ name: source, state, since }): Condition => {
-      const does = {
-        held: "holds its events",
-        refusing: "refuses its deliveries",
-        resuming: "runs what it has held",
-      };
-      return {
-        subject: { alert: "source_paused", source },
-        since,
-        text: `The source ${source} is paused, and ${does[state]}.`,
-      };
-    }),
-    ...(await silent(reader, judged, now)),
+    ...paused.map(pausedCondition),
+    ...(await silentSources(options)),
     ...holds(paused, now),
     ...(await dead(reader, destinations)),
   ];
-  if (freeBytes !== null && freeBytes < LOW_DISK_BYTES)
+  if (freeBytes !== null && isLowDisk(freeBytes))
     found.push({
       subject: { alert: "disk_low" },
       since: now,
@@ -94,8 +83,22 @@ export async function conditionsOf(options: ConditionOptions): Promise<Condition
   return {
     found,
     isUnknown: ({ alert }) =>
-      (alert === "source_silent" && isFresh) || (alert === "handler_failing" && capped),
+      (alert === "source_silent" && isFresh(options)) || (alert === "handler_failing" && capped),
   };
+}
+
+const isFresh = ({ now, startedAt }: Pick<ConditionOptions, "now" | "startedAt">): boolean =>
+  now - startedAt < GRACE_MS;
+
+const DOES = {
+  held: "holds its events",
+  refusing: "refuses its deliveries",
+  resuming: "runs what it has held",
+};
+
+function pausedCondition({ name: source, state, since }: PausedSource): Condition {
+  const text = `The source ${source} is paused, and ${DOES[state]}.`;
+  return { subject: { alert: "source_paused", source }, since, text };
 }
 
 type Groups = Awaited<ReturnType<Reader["failureGroups"]>>["groups"];
@@ -114,10 +117,19 @@ function failing(groups: Groups): Condition[] {
   });
 }
 
-async function silent(reader: Reader, sources: readonly string[], now: number): Promise<Condition[]> {
+/** The sources that are silent. In the first hour after a start, none is. */
+export async function silentSources(
+  options: Pick<ConditionOptions, "reader" | "sources" | "now" | "startedAt">,
+): Promise<readonly Condition[]> {
+  const { reader, now } = options;
   const found: Condition[] = [];
+  if (isFresh(options)) return found;
+  const refusing = new Set(
+    (await reader.sourceStates()).filter(({ state }) => state === "refusing").map(({ name }) => name),
+  );
+  const sources = new Set(options.sources.filter((name) => !refusing.has(name)));
   for (const { source, lastDeliveryAt: last } of await reader.seen(now)) {
-    if (!sources.includes(source) || now - last <= LEAST_SILENCE_MS) continue;
+    if (!sources.has(source) || now - last <= LEAST_SILENCE_MS) continue;
     const hours = await reader.rollups("hour", { since: last - SILENCE_LOOK_BACK_MS, until: last, source });
     const received = hours.filter(
       ({ processed, duplicate, unhandled, held, ignored, stale, failed }) =>

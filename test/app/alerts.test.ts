@@ -176,8 +176,10 @@ describe("[alerts]", () => {
     expect([ops.said(), inbox.log.length >= looks]).toEqual([[], true]);
     now += 0.2 * HOUR;
     await until(() => ops.said().length === 1);
+    expect(inbox.alerting.warnings().map(({ code }) => code)).toEqual(["source_silent"]);
     await inbox.deliver(paid("evt_2"), { source: "shop" });
     await until(() => ops.said().length === 2);
+    expect(inbox.alerting.warnings()).toEqual([]);
     expect(ops.said()[0]).toStartWith("began: The source shop has received nothing since ");
     expect(ops.said()[0]).toEndWith("Before that, its longest pause in two weeks was 2h.");
     expect(ops.said()[1]).toBe("ended: The source shop is not silent any more.");
@@ -249,6 +251,7 @@ describe("[alerts]", () => {
     await inbox.pausing.pause("shop", {}, "sam");
     await Bun.sleep(50);
     expect([ops.got, inbox.rows("select * from hookonce_alerts")]).toEqual([[], []]);
+    expect(inbox.alerting.warnings()).toEqual([]);
   });
 });
 

@@ -118,7 +118,13 @@ const status: StatusJson = {
     failed: 1,
     refused: 2,
   },
-  disk: { database: "/d/x.db", database_bytes: 20 * 1024 ** 3, log_bytes: 300 * 1024 ** 2, free_bytes: null },
+  disk: {
+    database: "/d/x.db",
+    database_bytes: 20 * 1024 ** 3,
+    log_bytes: 300 * 1024 ** 2,
+    free_bytes: null,
+    low: false,
+  },
   retention: { payloads_ms: null, max_bytes: null, used_bytes: 4096, discarded: 0, last_discarded_at: null },
 };
 

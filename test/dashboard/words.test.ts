@@ -59,7 +59,13 @@ const status = (more: Partial<StatusJson> = {}): StatusJson => ({
   paused: [],
   destinations: [],
   today: { ...NONE, processed: 4812, duplicate: 37 },
-  disk: { database: "data/hookonce.db", database_bytes: 4096, log_bytes: 0, free_bytes: 50 * 1024 ** 3 },
+  disk: {
+    database: "data/hookonce.db",
+    database_bytes: 4096,
+    log_bytes: 0,
+    free_bytes: 50 * 1024 ** 3,
+    low: false,
+  },
   retention: { payloads_ms: null, max_bytes: null, used_bytes: 4096, discarded: 0, last_discarded_at: null },
   ...more,
 });
@@ -136,7 +142,7 @@ describe("the sentence on Home", () => {
         },
       ],
       today: { ...NONE, refused: 2 },
-      disk: { ...status().disk, free_bytes: 1024 },
+      disk: { ...status().disk, free_bytes: 1024, low: true },
     });
     const problems = problemsOf(one, [group]);
     expect(problems.map(({ title, button }) => [title, button.text])).toEqual([

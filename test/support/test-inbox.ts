@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import pino from "pino";
 import type { Inbox, OpenInboxOptions } from "../../src/app/open-inbox.ts";
 import { createAdminApps, type AdminApps } from "../../src/app/admin-apps.ts";
-import { startAlerts, type AlertPace } from "../../src/app/alerts.ts";
+import { startAlerts, type Alerting, type AlertPace } from "../../src/app/alerts.ts";
 import { startMinutes } from "../../src/app/minutes.ts";
 import { createOutbox, type Outbox } from "../../src/app/outbox.ts";
 import { startPausing } from "../../src/app/pausing.ts";
@@ -66,6 +66,8 @@ export interface TestInbox extends AsyncDisposable {
   /** What is being sent on, if it does. */
   readonly outbox: OutboxView;
   readonly pausing: Pausing;
+  /** What `/readyz` and `status` warn of, with `alerts`. */
+  readonly alerting: Alerting;
   /** Errors over which the writer gave up. */
   readonly fatal: readonly unknown[];
   /** Sends a request without a socket. It seems to come from this machine, or from `remoteAddress`. */
@@ -118,6 +120,7 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
   let admin: AdminApps;
   let outbox: Outbox | undefined;
   let pausing: Pausing;
+  let alerting: Alerting | undefined;
   let server: HttpServer | undefined;
   // Set from the beginning of a close until the next successful start.
   let closed: Promise<void> | undefined;
@@ -189,7 +192,8 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       await startRetention(services, inbox, { ...own, ...pace });
       await jobs.resume();
     }
-    if (options.alerts !== undefined) await startAlerts(services, inbox, { ...own, ...options.alerts });
+    if (options.alerts !== undefined)
+      alerting = await startAlerts(services, inbox, { ...own, ...options.alerts });
     const { signal: stop } = new AbortController();
     outbox = createOutbox({ log: logger, clock, stop, counters });
     if (options.sendsOn === true) await outbox.start(services, inbox);
@@ -244,6 +248,9 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
     },
     get pausing() {
       return pausing;
+    },
+    get alerting() {
+      return alerting as Alerting;
     },
     databasePath,
     log,

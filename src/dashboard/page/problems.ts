@@ -25,9 +25,6 @@ export interface Problem {
     | { readonly text: string; readonly resume: string; readonly of: "source" | "destination" };
 }
 
-/** Less free space than this is a problem. */
-const LOW_DISK = 1024 ** 3;
-
 /** What is wrong, the worst first. */
 export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]): readonly Problem[] {
   const { now, owed, disk, today, serving } = status;
@@ -54,7 +51,7 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
       button,
     });
   }
-  if (disk.free_bytes !== null && disk.free_bytes < LOW_DISK) {
+  if (disk.free_bytes !== null && disk.low) {
     problems.push({
       key: "disk",
       tone: "bad",

@@ -245,6 +245,8 @@ export interface DiskJson {
   readonly log_bytes: number;
   /** Free on the disk of the database; null if the system does not say. */
   readonly free_bytes: number | null;
+  /** Whether that is less than 1 GiB. */
+  readonly low: boolean;
 }
 
 /** How many deliveries ended how. */

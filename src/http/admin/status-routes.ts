@@ -6,6 +6,7 @@ import type { Reader } from "../../engines/reader.ts";
 import type { Rollup } from "../../engines/rollups.ts";
 import { HookonceError } from "../../errors.ts";
 import { keyOfFile } from "../../handlers/look-up.ts";
+import { isLowDisk } from "../../inbox/conditions.ts";
 import type { Refused } from "../refused.ts";
 import { destinationsJson } from "./destination-json.ts";
 import type { AdminInbox, DescribedSource } from "./inbox.ts";
@@ -143,7 +144,8 @@ function diskJson({
   logBytes,
   freeBytes,
 }: ReturnType<AdminInbox["disk"]>): DiskJson {
-  return { database, database_bytes: databaseBytes, log_bytes: logBytes, free_bytes: freeBytes };
+  const low = isLowDisk(freeBytes);
+  return { database, database_bytes: databaseBytes, log_bytes: logBytes, free_bytes: freeBytes, low };
 }
 
 /** Whole hours, and the minutes of this one: a clock that was ahead may have left later minutes in it. */

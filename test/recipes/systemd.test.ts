@@ -10,7 +10,9 @@ const unit = block("ini", "[Service]");
 /** What systemd has to say about a unit; nothing if it is correct. */
 function verify(text: string): string {
   // systemd looks for the program, which is not installed where tests run.
-  using folder = scratch({ "hookonce.service": text.replaceAll("/usr/local/bin/hookonce", process.execPath) });
+  using folder = scratch({
+    "hookonce.service": text.replaceAll("/usr/local/bin/hookonce", process.execPath),
+  });
   const { stdout, stderr } = spawnSync("systemd-analyze", ["verify", join(folder.path, "hookonce.service")], {
     encoding: "utf8",
   });

@@ -22,7 +22,10 @@ export function createTextMatch(text: string): TextMatch {
   const wanted = [...new Set([text, text.normalize("NFC"), text.normalize("NFD")])];
   const shortest = Math.min(...wanted.map((one) => Buffer.byteLength(one)));
   // A shorter run of base64 cannot contain it.
-  const runs = new RegExp(`[A-Za-z0-9+/_-]{${Math.ceil((shortest * 4) / 3)},}`, "g");
+  const shortestRun = Math.ceil((shortest * 4) / 3);
+  // Bytes are compared several times as fast as strings.
+  const plain = wanted.map((one) => Buffer.from(one));
+  const inBase64 = [...new Set(wanted.flatMap(base64Of))].map((one) => Buffer.from(one));
   const hasBlank = text.includes(" ");
   const overlap = text.length * LONGEST;
 
@@ -30,8 +33,12 @@ export function createTextMatch(text: string): TextMatch {
   function isIn(value: string, depth: number, seen: Set<string>): boolean {
     if (seen.has(value)) return false;
     seen.add(value);
-    if (wanted.some((one) => value.includes(one))) return true;
-    return depth > 0 && decoded(value).some((one) => isIn(one, depth - 1, seen));
+    const bytes = Buffer.from(value);
+    if (plain.some((one) => bytes.includes(one))) return true;
+    if (depth === 0) return false;
+    // It may be in base64 inside something longer that is no text as a whole.
+    if (inBase64.some((one) => bytes.includes(one))) return true;
+    return decoded(value).some((one) => isIn(one, depth - 1, seen));
   }
 
   function decoded(value: string): string[] {
@@ -47,17 +54,20 @@ export function createTextMatch(text: string): TextMatch {
   function fromBase64(value: string): string[] {
     // Mail breaks base64 into lines.
     const joined = value.includes("\n") ? value.replaceAll(/[\r\n]/g, "") : value;
-    return [...joined.matchAll(runs)].flatMap(([run]) => {
-      // What comes before it may belong to the same run.
-      const starts = [0, 1, 2, 3].map((start) => Buffer.from(run.slice(start), "base64").toString());
-      return starts.filter((one) => isWorthALook(one));
-    });
+    const found: string[] = [];
+    let begin = 0;
+    // A regular expression would begin anew at each character of a run that is too short.
+    for (let at = 0; at <= joined.length; at++) {
+      if (isBase64(joined.charCodeAt(at))) continue;
+      if (at - begin >= shortestRun)
+        // What comes before it may belong to the same run.
+        for (let start = begin; start < begin + 4; start++)
+          if (isText(joined, start, at))
+            found.push(Buffer.from(joined.slice(start, at), "base64").toString());
+      begin = at + 1;
+    }
+    return found;
   }
-
-  /** Most runs are ids, and no text at all. */
-  const isWorthALook = (value: string): boolean =>
-    wanted.some((one) => value.includes(one)) ||
-    /^[^\uFFFD]*$/.test(value.slice(0, 64).replace(/\uFFFD$/, ""));
 
   return async (value) => {
     if (value === null) return false;
@@ -80,6 +90,55 @@ function textsOf(value: string | Uint8Array): string[] {
 }
 
 const SHORT_ESCAPES: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
+
+/** What a text is in base64, wherever it begins, without the characters that depend on what is around it. */
+function base64Of(text: string): string[] {
+  return [0, 1, 2].flatMap((before) => {
+    const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(text)]);
+    const whole = bytes.subarray(0, bytes.length - (bytes.length % 3)).toString("base64");
+    const sure = whole.slice(before === 0 ? 0 : 4);
+    return [sure, sure.replaceAll("+", "-").replaceAll("/", "_")];
+  });
+}
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const NONE = 255;
+const VALUES = new Uint8Array(128).fill(NONE);
+for (let value = 0; value < ALPHABET.length; value++) VALUES[ALPHABET.charCodeAt(value)] = value;
+for (const [sign, value] of [
+  ["+", 62],
+  ["-", 62],
+  ["/", 63],
+  ["_", 63],
+] as const)
+  VALUES[sign.charCodeAt(0)] = value;
+
+/** Not at the end of a text, whose code is NaN. */
+const isBase64 = (code: number): boolean => (VALUES[code] ?? NONE) !== NONE;
+
+/** How many characters show whether a run of base64 is text. Of a thousand random runs, about one looks like it. */
+const LOOKED_AT = 12;
+
+/** Most runs are ids. To decode each of them would take most of the time. */
+function isText(value: string, start: number, runEnd: number): boolean {
+  const end = Math.min(start + LOOKED_AT, runEnd);
+  let bits = 0;
+  /** How many bytes of a character of UTF-8 must follow. */
+  let rest = 0;
+  for (let at = start; at < end; at++) {
+    bits = ((bits << 6) | (VALUES[value.charCodeAt(at)] ?? 0)) & 0xffffff;
+    const place = (at - start) % 4;
+    if (place === 0) continue;
+    // The second character completes the first byte, the third the second, the fourth the third.
+    const byte = (bits >> (6 - 2 * place)) & 255;
+    if (rest > 0) {
+      if (byte < 0x80 || byte > 0xbf) return false;
+      rest--;
+    } else if (byte >= 0xc2 && byte <= 0xf4) rest = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+    else if (byte > 126 || (byte < 32 && (byte < 9 || byte > 13))) return false;
+  }
+  return true;
+}
 
 /** JSON's escapes. */
 function withoutEscapes(value: string): string {

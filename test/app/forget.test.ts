@@ -51,8 +51,9 @@ export default handler(({ event }) => reply({ body: { hello: (event.payload as {
   "handlers/ordered/user.sql": "insert into effects values (:event_id);",
 };
 
-const setUp = (): Promise<TestInbox> =>
-  testInbox({ config: CONFIG, files: FILES, environment: { SECRET: "a long enough secret for tests" } });
+const environment = { SECRET: "a long enough secret for tests" };
+
+const setUp = (): Promise<TestInbox> => testInbox({ config: CONFIG, files: FILES, environment });
 
 const dataOf = ({ folder }: TestInbox): string => join(folder, "data");
 
@@ -310,5 +311,90 @@ describe("forget by id or filter", () => {
     expect(again.groups).toMatchObject([{ forgotten: 0, already_done: 1 }]);
     const resent = await runJob(inbox, { action: "resend", filter: { state: "discarded" } });
     expect(resent.groups).toMatchObject([{ resent: 0, already_done: 1 }]);
+  });
+});
+
+/** A destination that answers with what it was sent once it may. */
+function receiver(status: number) {
+  const asked = Promise.withResolvers<void>();
+  const may = Promise.withResolvers<void>();
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch(request) {
+      const body = await request.text();
+      asked.resolve();
+      await may.promise;
+      return new Response(body, { status });
+    },
+  });
+  return {
+    url: String(server.url),
+    asked: asked.promise,
+    answer: may.resolve,
+    [Symbol.asyncDispose]: () => server.stop(true),
+  };
+}
+
+const sending = (url: string): Promise<TestInbox> =>
+  testInbox({
+    config: CONFIG.replace("http://127.0.0.1:1/", url),
+    files: FILES,
+    environment,
+    sendsOn: true,
+  });
+
+async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await Bun.sleep(10);
+}
+
+describe("forget and messages", () => {
+  test.each([200, 500])("erases the answer of a receiver that has said %d", async (status) => {
+    await using app = receiver(status);
+    app.answer();
+    await using inbox = await sending(app.url);
+    await post(inbox, "/webhook", JSON.stringify({ event_id: "1", type: "told", email: TEXT }));
+    await until(
+      () => inbox.value("select count(*) from hookonce_attempts where answer like '%example%'") === 1,
+    );
+    expect((await forget(inbox, TEXT)).erased).toMatchObject({ messages: 1, log: "erased" });
+    expect(filesWith(dataOf(inbox), TEXT)).toEqual([]);
+    const state = status === 200 ? "delivered" : "discarded";
+    expect(inbox.rows("select state, reason from hookonce_messages")).toEqual([
+      { state, reason: "its content was forgotten" },
+    ]);
+  });
+
+  test("stores no answer that comes after its message was forgotten", async () => {
+    await using app = receiver(500);
+    await using inbox = await sending(app.url);
+    await post(inbox, "/webhook", JSON.stringify({ event_id: "1", type: "told", email: TEXT }));
+    await app.asked;
+    await forget(inbox, TEXT);
+    app.answer();
+    await until(() => inbox.value("select count(*) from hookonce_attempts") === 1);
+    expect(inbox.rows("select state, last_status from hookonce_messages")).toEqual([
+      { state: "discarded", last_status: 500 },
+    ]);
+    expect(filesWith(dataOf(inbox), TEXT)).toEqual([]);
+  });
+
+  test("a handler's own id that was hidden is still unique", async () => {
+    await using inbox = await testInbox({
+      config: CONFIG,
+      environment,
+      files: {
+        ...FILES,
+        "handlers/default/told.sql":
+          "insert into hookonce_outbox (destination, body, id) values ('app', 'hello', :payload ->> '$.email');",
+      },
+    });
+    const email = "customer-4711";
+    await post(inbox, "/webhook", JSON.stringify({ event_id: "1", type: "told", email }));
+    await forget(inbox, email);
+    await post(inbox, "/webhook", JSON.stringify({ event_id: "2", type: "told", email }));
+    expect(inbox.rows("select message_id, state from hookonce_messages")).toEqual([
+      { message_id: expect.stringMatching(/^sha256:/) as string, state: "discarded" },
+    ]);
   });
 });

@@ -47,10 +47,11 @@ const EMPTY_FAILURE = `
   set first_headers = '', first_body = x'', last_headers = '', last_body = x'', error = '${FORGOTTEN}', stack = null
   where source = ?1 and event_id = ?2 and (last_headers <> '' or error <> '${FORGOTTEN}')`;
 
-/** A command that runs goes on, and its end is recorded without its output. */
+/** A command that runs goes on. Its message is discarded when it has ended, and its output is not stored. */
 const EMPTY_MESSAGE = `
   update hookonce_messages
-  set state = iif(state = 'delivered', state, 'discarded'), settled_at = coalesce(settled_at, ?2),
+  set state = iif(state in ('delivered', 'sending'), state, 'discarded'),
+    settled_at = iif(state = 'sending', settled_at, coalesce(settled_at, ?2)),
     headers = null, body = null, last_error = null, reason = '${MESSAGE_FORGOTTEN}'
   where id = ?1 and coalesce(reason, '') <> '${MESSAGE_FORGOTTEN}'`;
 

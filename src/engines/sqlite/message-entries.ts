@@ -46,13 +46,14 @@ export function createMessageEntries(
         const [number, reason] = count.values(message)[0] ?? [];
         // Retention, or somebody, has removed the message meanwhile.
         if (typeof number !== "number") return;
-        const nextAt = "nextAt" in next ? next.nextAt : null;
-        const settledAt = nextAt === null ? at + ms : null;
-        const tried = next.state === "interrupted" ? 0 : 1;
         // Of a message that was forgotten meanwhile, what it brought about is forgotten, too.
         const isForgotten = reason === MESSAGE_FORGOTTEN;
         const [why, said] = isForgotten ? [null, ""] : [error, answer];
-        noteEvent(settle.values(message, next.state, nextAt, tried, settledAt, status, why), settled);
+        const state = isForgotten && next.state !== "delivered" ? "discarded" : next.state;
+        const nextAt = "nextAt" in next && !isForgotten ? next.nextAt : null;
+        const settledAt = nextAt === null ? at + ms : null;
+        const tried = next.state === "interrupted" ? 0 : 1;
+        noteEvent(settle.values(message, state, nextAt, tried, settledAt, status, why), settled);
         keep.run(message, number, at, ms, status, why, said);
         if (number > KEPT_ATTEMPTS) drop.run(message, number - KEPT_ATTEMPTS);
         return;

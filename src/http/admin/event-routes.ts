@@ -38,7 +38,7 @@ export function createEventRoutes(inbox: AdminInbox) {
       const { source, event_id: id } = c.req.valid("query");
       const { event, reads } = await findEvent(inbox, source, id);
       const described = inbox.described().find(({ name }) => name === event.source);
-      const sent = await (await inbox.reader()).messagesOf(event.source, id, MAX_MESSAGES);
+      const sent = await (await inbox.reader()).messagesOf(event.source, event.eventId, MAX_MESSAGES);
       const messages = sent.map((message) => messageDetailJson(message, inbox));
       return c.body(detailText(event, reads, described?.typePlace ?? null, messages), 200, {
         "content-type": "application/json",

@@ -126,3 +126,39 @@ test("what a handler enqueues is not replaced", async () => {
   expect(filesWith(inbox)).not.toEqual([]);
   expect(inbox.value("select count(*) from hookonce_messages where instr(body, ?) > 0", EMAIL)).toBe(1);
 });
+
+test("a forgotten event was the last of its batch that was unsent: the others lose their values", async () => {
+  await using app = receiveMessages(
+    ({ eventId }) => new Response("", { status: eventId === "evt_1" ? 410 : 200 }),
+  );
+  await using inbox = await sending({ app }, 'batch = "body:$[*]"');
+  await inbox.deliver([event("evt_0"), event("evt_1")]);
+  await sent(inbox, "dead");
+  await inbox.outbox.resume("app", "test");
+  await sent(inbox);
+  expect(rowsWith(inbox)).toBe(1);
+  await job(inbox, { action: "forget", ids: ["evt_1"], reason: "test" });
+  expect(inbox.rows("select cast(bytes as text) as body from hookonce_bodies")).toEqual([
+    { body: '{"event_id":"evt_0","type":"paid","customer":{"email":"[redacted]"}}' },
+  ]);
+  await nothingIsLeft(inbox);
+});
+
+test("a forgotten message was the last one that was unsent: its event loses its values", async () => {
+  await using app = receiveMessages(
+    ({ body }) => new Response("", { status: body === "a note" ? 410 : 200 }),
+  );
+  await using inbox = await sending({ app });
+  inbox.write({
+    "handlers/default/paid.sql": "insert into hookonce_outbox (destination, body) values ('app', 'a note');",
+  });
+  await inbox.restart();
+  await inbox.deliver(event("evt_1"));
+  await sent(inbox, "dead");
+  await inbox.outbox.resume("app", "test");
+  await sent(inbox);
+  expect(rowsWith(inbox)).toBe(1);
+  await job(inbox, { action: "forget", match: "a note", reason: "test" });
+  expect(inbox.value("select redacted from hookonce_bodies")).toBe(1);
+  await nothingIsLeft(inbox);
+});

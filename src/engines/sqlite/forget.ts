@@ -14,8 +14,10 @@ import { recorded, SETTLED, type OpenFailure, type RecordedEvent } from "./event
 import type { EventStore } from "./event-store.ts";
 import type { HiddenIds } from "./hidden-ids.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
+import { noteEvent } from "./message-entries.ts";
 import { createNeededBodies } from "./needed-bodies.ts";
 import { nothing } from "./results.ts";
+import type { SettledEvents } from "./settled-events.ts";
 import { createStoredBytes, SIZE } from "./stored-bytes.ts";
 
 type Step<Kind> = Extract<ForgetStep, { readonly forget: Kind }>;
@@ -53,7 +55,7 @@ const EMPTY_MESSAGE = `
   set state = iif(state in ('delivered', 'sending'), state, 'discarded'),
     settled_at = iif(state = 'sending', settled_at, coalesce(settled_at, ?2)),
     headers = null, body = null, last_error = null, reason = '${MESSAGE_FORGOTTEN}'
-  where id = ?1 and coalesce(reason, '') <> '${MESSAGE_FORGOTTEN}'`;
+  where id = ?1 and coalesce(reason, '') <> '${MESSAGE_FORGOTTEN}' returning event, source`;
 
 const EMPTY_ATTEMPTS = "update hookonce_attempts set error = null, answer = '' where message = ?1";
 
@@ -63,6 +65,7 @@ export function createForgetting(
   store: EventStore,
   interrupted: InterruptedRuns,
   hidden: HiddenIds,
+  settled: SettledEvents,
 ) {
   const bytes = createStoredBytes(db);
   const needed = createNeededBodies(db);
@@ -192,13 +195,16 @@ export function createForgetting(
       const [size] = db.query(`select ${SIZE} from hookonce_bodies where id = ?1`).values(own)[0] as [number];
       bytes.change(own, known.source, size);
       ({ source } = known);
+      // Nothing may need its body any more, now that it is alone.
+      settled.note(source, event);
     }
     if (needed.eventsOf(body).length === 0) removeBody(body, source);
     return DONE;
   }
 
   function forgetMessage(row: number, hidesId: boolean, at: number): Forgotten {
-    const { changes } = db.query(EMPTY_MESSAGE).run(row, at);
+    const emptied = db.query(EMPTY_MESSAGE).values(row, at);
+    noteEvent(emptied, settled);
     db.query(EMPTY_ATTEMPTS).run(row);
     if (hidesId) {
       const [id] = db.query("select message_id from hookonce_messages where id = ?1").values(row);
@@ -209,7 +215,7 @@ export function createForgetting(
           hashed(String(id[0])),
         );
     }
-    return changes > 0 ? { state: "forgotten", messages: 1 } : DONE_NOTHING;
+    return emptied.length > 0 ? { state: "forgotten", messages: 1 } : DONE_NOTHING;
   }
 
   function replace({ place, row, texts }: Step<"texts">): Forgotten {

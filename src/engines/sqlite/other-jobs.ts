@@ -125,7 +125,7 @@ export function createOtherJobs(
     changeMessage: createMessageChanges(db, outbox, settled),
     importEvents: createImports(db, store, interrupted, settled, hidden),
     record: createEntries(db, outbox, states, settled),
-    forget: createForgetting(db, store, interrupted, hidden),
+    forget: createForgetting(db, store, interrupted, hidden, settled),
     retain: createRetention(db, store, interrupted, settled),
   };
 }

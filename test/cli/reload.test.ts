@@ -352,6 +352,52 @@ describeUnless(onlyInFullRun(), "hookonce reload", () => {
     expect([reloads(), refusals()]).toEqual([4, 1]);
   }, 60_000);
 
+  test("two at once run one after the other", async () => {
+    using inbox = scratch({ ...files, "migrations/0002_runs.sql": RUNS, ...versionedHandlers(1) });
+    await using server = await serve(inbox.path, { dev: false });
+    inbox.write(versionedHandlers(2));
+    const both = await Promise.all([reload(inbox), reload(inbox)]);
+    expect(both.map(({ code }) => code)).toEqual([0, 0]);
+    await until(() => server.log.filter(({ msg }) => msg === "reloaded").length, 2);
+    expect(await server.post("/webhook", { event_id: "1", type: "a" })).toMatchObject({ status: 200 });
+  }, 60_000);
+
+  test("kill -9 in the middle of it loses no answered event and applies none twice", async () => {
+    using inbox = scratch({ ...files, "migrations/0002_runs.sql": RUNS, ...versionedHandlers(0) });
+    const answered = new Set<string>();
+    for (let round = 1; round <= 6; round++) {
+      await using server = await serve(inbox.path, { dev: false });
+      let number = 0;
+      const over = new AbortController();
+      const send = async (): Promise<void> => {
+        while (!over.signal.aborted) {
+          const id = `${round}_${++number}`;
+          const answer = await server
+            .post("/webhook", { event_id: id, type: "abc".charAt(number % 3) })
+            .catch(() => null);
+          if (answer?.status === 200) answered.add(id);
+        }
+      };
+      const senders = Promise.all(Array.from({ length: 4 }, send));
+      inbox.write(versionedHandlers(round));
+      const reloading = reload(inbox);
+      await Bun.sleep(300 + round * 100);
+      server.signal("SIGKILL");
+      await Promise.all([server.ended, reloading]);
+      over.abort();
+      await senders;
+    }
+    await using server = await serve(inbox.path, { dev: false });
+    await server.post("/webhook", { event_id: "last", type: "a" });
+    const runs = rows<{ event: string; own: number; imported: number }>(
+      inbox,
+      "select event, own, imported from runs",
+    );
+    const applied = new Set(runs.map(({ event }) => event));
+    expect([...answered].filter((id) => !applied.has(id))).toEqual([]);
+    expect(runs.filter(({ own, imported }) => own !== imported)).toEqual([]);
+  }, 120_000);
+
   test("without a serve, it says what to start", async () => {
     using inbox = scratch(files);
     const { code, stderr } = await reload(inbox);

@@ -1,4 +1,3 @@
-import { createInterface } from "node:readline/promises";
 import { openAdmin } from "../app/apply.ts";
 import type { EVENT_OUTCOMES } from "../http/admin/event-outcomes.ts";
 import { openingOf, connectToServe, runJob, stopOnSignal } from "./run-job.ts";
@@ -102,6 +101,7 @@ async function isWanted(what: string): Promise<boolean> {
 }
 
 async function ask(question: string): Promise<string> {
-  using lines = createInterface({ input: process.stdin, output: process.stderr });
-  return lines.question(question);
+  process.stderr.write(question);
+  for await (const line of console) return line;
+  return "";
 }

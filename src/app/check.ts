@@ -214,7 +214,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   }
   const owed = (await stored?.owedByType(MAX_COUNTED)) ?? [];
   warnings.push(...(await warnOfDestinations(config?.destinations ?? [], stored)));
-  warnings.push(...(await warnOfPausedSources(configured, stored, options.clock())));
+  warnings.push(...(await warnOfPausedSources(configured, sources, stored, options.clock())));
   stored?.close();
   warnings.push(...warnOfMissingTypes(configured, sources, owed));
   const changedRules = rehearsed?.changedRules.length ?? 0;

@@ -4,10 +4,13 @@ import type { PausedSource } from "../engines/source-states.ts";
 import type { Problem } from "../errors.ts";
 import { holdWarnings } from "../inbox/hold-warnings.ts";
 import { counted } from "../logging/counted.ts";
+import type { Source } from "../providers/source.ts";
+import { HELD_REPLY_EXAMPLE, whyNotHeld } from "./held-replies.ts";
 
 /** Warns of sources that are paused, and of pauses and backlogs that are long. */
 export async function warnOfPausedSources(
   sources: readonly ConfiguredSource[],
+  created: ReadonlyMap<string, Source>,
   reader: Pick<Reader, "sourceStates"> | null,
   now: number,
 ): Promise<Problem[]> {
@@ -23,6 +26,12 @@ export async function warnOfPausedSources(
   const isGone = (name: string): boolean => sources.every((one) => one.name !== name);
   return [
     ...paused.map((one) => placed(one.name, textOf(one, isGone(one.name)))),
+    ...paused.flatMap(({ name, state }) => {
+      const source = created.get(name);
+      if (state === "refusing" || source === undefined || whyNotHeld(source) === undefined) return [];
+      const message = `it is paused, and has no held_reply any more, although ${source.provider.usesAnswer}. Set it, as in ${HELD_REPLY_EXAMPLE}`;
+      return placed(name, message);
+    }),
     ...holdWarnings(paused, now).map(({ source, message }) => placed(source, message)),
   ];
 }

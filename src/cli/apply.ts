@@ -148,7 +148,7 @@ function printResult(views: readonly JobView[], flags: ApplyFlags, ofServe: bool
     for (const line of failureLines(failures, dryRun === true)) say(line);
     for (const line of triedLines(last)) say(line);
     if (last.state !== "failed" || all.length > 0)
-      for (const line of summaryOf(total, last, flags, ofServe)) say(line);
+      for (const line of summaryOf(total, last, flags, { ofServe, resumed: resumedBy(all) })) say(line);
   }
   if (last.error !== null) complain(`hookonce: ${visible(last.error.message)} [${last.error.code}]`);
   return last.state === "done" && total.failed + total.unfit === 0 ? EXIT.done : EXIT.failed;
@@ -209,8 +209,19 @@ function tableOf(groups: readonly JobGroup[], dryRun: boolean): string[] {
   return [...columns(head, rows, { width: terminalWidth(), flexible }), ""];
 }
 
+/** The paused source; NAME if there are several. */
+function resumedBy(groups: readonly JobGroup[]): string {
+  const [name, ...others] = new Set(groups.filter(({ held }) => held > 0).map(({ source }) => source));
+  return name === undefined || others.length > 0 ? "NAME" : visible(name);
+}
+
 /** One sentence that says what happened, and one that says what to do next. */
-function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe: boolean): string[] {
+function summaryOf(
+  total: Totals,
+  { state }: JobView,
+  flags: ApplyFlags,
+  { ofServe, resumed }: { readonly ofServe: boolean; readonly resumed: string },
+): string[] {
   const { wouldRun, processed, failed, stale, quarantined, noHandler, alreadyDone, unfit, forced, held } =
     total;
   const found = wouldRun + processed + failed + stale + quarantined + noHandler + unfit + held;
@@ -228,7 +239,7 @@ function summaryOf(total: Totals, { state }: JobView, flags: ApplyFlags, ofServe
   if (stale > 0) parts.push(`${stale} stale, because newer ones were applied`);
   if (quarantined + unfit > 0) parts.push(`${quarantined + unfit} skipped`);
   if (noHandler > 0) parts.push(`${noHandler} without a handler`);
-  if (held > 0) parts.push(`${held} held, which hookonce resume NAME runs`);
+  if (held > 0) parts.push(`${held} held until hookonce resume ${resumed}`);
   if (alreadyDone > 0) parts.push(`${alreadyDone} already done`);
   const sentence = `${parts.join(", ")}.`;
   if (state === "stopped") return [`Stopped. ${sentence} Run hookonce apply again to continue.`];

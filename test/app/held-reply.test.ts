@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { check } from "../../src/app/check.ts";
 import { scratch } from "../cli/support/hookonce.ts";
+import { testInbox } from "../support/test-inbox.ts";
 
 /** What a start with this source is refused for, without the place. */
 async function problemsOf(provider: string, ...lines: string[]): Promise<string[]> {
@@ -65,4 +66,27 @@ describe("hold_after without held_reply", () => {
   test("is enough for other providers", async () => {
     expect(await problemsOf("stripe", "hold_after = 3")).toEqual([]);
   });
+});
+
+const config = (held: string): string => `[sources.a]\nprovider = "slack"\nsecret = "env:A"\n${held}`;
+
+test("check warns of a paused source that has lost its held_reply", async () => {
+  const environment = { A: "0123456789abcdef".repeat(4) };
+  await using inbox = await testInbox({
+    config: config('held_reply = { body = "Back soon" }\n'),
+    environment,
+  });
+  await inbox.pausing.pause("a", {}, "sam");
+  await inbox.close();
+  const warned = async (): Promise<string[]> => {
+    const { warnings } = await check(inbox.folder, { environment, clock: Date.now });
+    return warnings.map(({ message }) => message).filter((message) => message.includes("paused"));
+  };
+  const paused = "sources.a: it is paused. To go on, run hookonce resume a";
+  expect(await warned()).toEqual([paused]);
+  inbox.write({ "hookonce.toml": `version = 1\n${config("")}` });
+  expect(await warned()).toEqual([
+    paused,
+    'sources.a: it is paused, and has no held_reply any more, although Slack shows the answer to a command or a click to the user. Set it, as in held_reply = { body = "Back in a few minutes." }',
+  ]);
 });

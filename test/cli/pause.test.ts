@@ -68,7 +68,7 @@ describeUnless(onlyInFullRun(), "pause and resume of a source", () => {
     const applied = await command(inbox, "apply");
     expect([applied.code, applied.stdout]).toEqual([
       0,
-      expect.stringContaining("0 events applied, 3 held, which hookonce resume NAME runs."),
+      expect.stringContaining("0 events applied, 3 held until hookonce resume shop."),
     ]);
     const replayed = await command(inbox, "replay", "a", "--reason", "x");
     expect([replayed.code, replayed.stdout]).toEqual([

@@ -25,7 +25,11 @@ export interface BackupOptions {
   /** Ends it. Nothing is left. */
   readonly signal: AbortSignal;
   /** Hears how far a step is, in bytes. */
-  readonly onProgress: (step: "copying the database" | "writing", done: number, bytes: number) => void;
+  readonly onProgress: (
+    step: "copying the database" | "writing the backup",
+    done: number,
+    bytes: number,
+  ) => void;
 }
 
 export interface BackedUp {
@@ -115,7 +119,7 @@ export async function backUp(options: BackupOptions): Promise<BackedUp> {
           },
           onProgress: (done, bytes) => {
             options.signal.throwIfAborted();
-            options.onProgress("writing", done, bytes);
+            options.onProgress("writing the backup", done, bytes);
           },
         });
       } finally {

@@ -94,7 +94,7 @@ async function change(
     const hint = nearest(name, [...ofSources, ...ofDestinations]);
     throw new HookonceError(
       "unknown_source",
-      `There is no source or destination "${name}" in hookonce.toml; ${hint}.`,
+      `There is no source or destination "${name}" in hookonce.toml; ${hint}`,
     );
   }
   const [answer, line] = await done(client);

@@ -271,10 +271,12 @@ describeUnless(onlyInFullRun(), "hookonce apply with its options", () => {
     server.signal("SIGTERM");
   });
 
-  test("says that a running serve must be restarted to load changed handlers", async () => {
-    using inbox = scratch({ ...files, "handlers/default/paid.sql": gated });
+  test("says that a running serve must be reloaded to load changed handlers", async () => {
+    // With --dev, it would load them by itself.
+    const config = files["hookonce.toml"].replaceAll('"unsigned"', '"unsigned"\nallow_public = true');
+    using inbox = scratch({ ...files, "hookonce.toml": config, "handlers/default/paid.sql": gated });
     {
-      await using server = await serve(inbox.path);
+      await using server = await serve(inbox.path, { dev: false });
       await server.post("/webhook", event("evt_1"));
       await server.post("/webhook/other", event("evt_2"));
       inbox.write({ "handlers/default/paid.sql": credit, "handlers/other/paid.sql": credit });

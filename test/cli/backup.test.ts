@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { basename, join } from "node:path";
 import { describeUnless, needsCommand, onlyInFullRun, testUnless } from "../crash/requirements.ts";
 import { mountSmallDisk, needsMount } from "../faults/small-disk.ts";
+import { receiveMessages, until } from "../outbox/support/received.ts";
 import { fromSource, inboxFiles, paid, run, scratch, serve, type Scratch } from "./support/hookonce.ts";
 
 /** Each test starts a few processes. In milliseconds. */
@@ -102,6 +103,40 @@ describeUnless(reason, "hookonce backup", () => {
       untar(file, join(it.path, "restored"), "data/app.db");
       using copy = new Database(join(it.path, "restored/data/app.db"), { readonly: true });
       expect(copy.query("select name from users").values()).toEqual([["ada"], ["ada"]]);
+    },
+    LONG,
+  );
+
+  test(
+    "sends messages that waited when it was made again, with their ids",
+    async () => {
+      await using app = receiveMessages(() => new Response("not yet", { status: 503 }));
+      using it = scratch({ "to/.keep": "" });
+      it.write({
+        "inbox/hookonce.toml": `${inboxFiles["hookonce.toml"]}forward = ["app"]
+
+[destinations.app]
+url = "${app.url}"
+sign = "none"
+`,
+      });
+      const inbox = join(it.path, "inbox");
+      const file = join(it.path, "to/a.tar");
+      {
+        await using server = await serve(inbox);
+        await server.post("/webhook", paid);
+        await until("it was tried", () => app.received.length > 0);
+        expect((await run(["backup", file, "--folder", inbox])).code).toBe(0);
+        app.answer = () => new Response("ok");
+        await run(["resend", "--destination", "app", "--state", "waiting", "--folder", inbox]);
+        await until("it was delivered", () => app.received.length > 1);
+      }
+      const before = app.received.length;
+      untar(file, join(it.path, "restored"));
+      await using _ = await serve(join(it.path, "restored"));
+      await until("it is sent again", () => app.received.length > before);
+      const ids = [...new Set(app.received.map(({ id }) => id))];
+      expect(ids).toEqual([expect.stringMatching(/^msg_/)]);
     },
     LONG,
   );

@@ -12,8 +12,11 @@ provider = "stripe"
 secret = "env:STRIPE"
 `;
 
+/** Debian's cron sets it. */
+const CRON_PATH = "/usr/bin:/bin";
+
 /** A machine with the paths of the README, below a temporary folder. */
-function machine(): Scratch & { run(script: string): { code: number; output: string } } {
+function machine(): Scratch & { run(script: string, path?: string): { code: number; output: string } } {
   const folder = scratch({
     "bin/hookonce": `#!/bin/sh\nexec ${fromSource.map((word) => `'${word}'`).join(" ")} "$@"\n`,
     "var/backups/inbox/.keep": "",
@@ -22,14 +25,15 @@ function machine(): Scratch & { run(script: string): { code: number; output: str
   const here = (text: string): string =>
     text
       .replaceAll("/srv/", `${folder.path}/srv/`)
-      .replaceAll("/var/backups/", `${folder.path}/var/backups/`);
+      .replaceAll("/var/backups/", `${folder.path}/var/backups/`)
+      .replaceAll("/usr/local/bin", `${folder.path}/bin`);
   return {
     ...folder,
     [Symbol.dispose]: folder[Symbol.dispose],
-    run(script) {
+    run(script, path = `${join(folder.path, "bin")}:${process.env["PATH"]}`) {
       const { exitCode, stdout, stderr } = Bun.spawnSync(["sh", "-e"], {
         stdin: Buffer.from(here(script)),
-        env: { HOME: process.env["HOME"], PATH: `${join(folder.path, "bin")}:${process.env["PATH"]}` },
+        env: { HOME: process.env["HOME"], PATH: path },
       });
       return { code: exitCode, output: stdout.toString() + stderr.toString() };
     },
@@ -55,7 +59,7 @@ testUnless(
     {
       await using server = await serve(inbox);
       await server.post("/webhook", paid);
-      expect(on.run(block("sh", "set -eu\nfile="))).toEqual({
+      expect(on.run(block("sh", "set -eu\nPATH="), CRON_PATH)).toEqual({
         code: 0,
         output: expect.not.stringContaining("hookonce:"),
       });
@@ -90,7 +94,7 @@ testUnless(
     const old = join(on.path, "var/backups/inbox/inbox-2026-01-01-031701.tar");
     writeFileSync(old, "an old backup");
     utimesSync(old, 0, 0);
-    const { code, output } = on.run(block("sh", "set -eu\nfile="));
+    const { code, output } = on.run(block("sh", "set -eu\nPATH="), CRON_PATH);
     expect(code).toBe(1);
     expect(output).toContain("hookonce.toml does not exist");
     expect(readdirSync(join(on.path, "var/backups/inbox"))).toContain("inbox-2026-01-01-031701.tar");

@@ -50,7 +50,7 @@ function openOf(inbox: AdminInbox, name: string): SourceStateJson {
   if (names.includes(name)) return openStateJson(name);
   throw new HookonceError(
     "unknown_source",
-    `There is no source "${name}" in hookonce.toml; ${nearest(name, names)}.`,
+    `There is no source "${name}" in hookonce.toml; ${nearest(name, names)}`,
   );
 }
 

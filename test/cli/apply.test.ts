@@ -369,9 +369,12 @@ async function manyOwed(others: readonly string[] = []): Promise<Scratch> {
   return inbox;
 }
 
+/** One connection for all looks. If each closed the last one, it would lock the database to empty the log. */
 async function someApplied(inbox: Scratch, least: number): Promise<number> {
+  using db = new Database(join(inbox.path, "data/hookonce.db"));
+  db.run("pragma busy_timeout = 5000");
   for (;;) {
-    const { count } = rows(inbox, "select count(*) as count from applied")[0] as { count: number };
+    const { count } = db.query("select count(*) as count from applied").get() as { count: number };
     if (count >= least) return count;
     await Bun.sleep(5);
   }

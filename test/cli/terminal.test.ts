@@ -174,8 +174,8 @@ test("commands write to standard output only through terminal.ts, which makes te
   const writing = readdirSync(folder, { recursive: true, encoding: "utf8" })
     .filter((file) => file.endsWith(".ts"))
     .filter((file) => /console\.log|std(?:out|err)\.write/.test(readFileSync(join(folder, file), "utf8")));
-  // Beside constants, these write a request as its bytes, a question, and numbers.
-  expect(writing.sort()).toEqual(["cli.ts", "demo.ts", "send.ts", "steer.ts", "terminal.ts"]);
+  // Beside constants, these write a request as its bytes, questions, and numbers.
+  expect(writing.sort()).toEqual(["cli.ts", "demo.ts", "forget.ts", "send.ts", "steer.ts", "terminal.ts"]);
 });
 
 describeUnless(onlyInFullRun(), "on a terminal", () => {

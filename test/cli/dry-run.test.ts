@@ -94,11 +94,17 @@ testInFullRun(
   60_000,
 );
 
+/** With --dev, serve would load a changed handler by itself. */
+const withoutDev = {
+  ...files,
+  "hookonce.toml": files["hookonce.toml"].replace('"unsigned"', '"unsigned"\nallow_public = true'),
+};
+
 testInFullRun(
   "a handler that was changed after serve had loaded it is not tried, because the job runs the old one",
   async () => {
-    using inbox = scratch(files);
-    await using server = await serve(inbox.path);
+    using inbox = scratch(withoutDev);
+    await using server = await serve(inbox.path, { dev: false });
     await server.post("/webhook", paid("evt_1", 5));
     writeFileSync(join(inbox.path, "handlers/default/paid.sql"), "delete from effects;");
     const { stdout } = await command(inbox, "replay", "--type", "paid", "--dry-run");
@@ -113,8 +119,8 @@ testInFullRun(
 testInFullRun(
   "apply warns that serve runs the handler that it loaded before the file was changed",
   async () => {
-    using inbox = scratch(files);
-    await using server = await serve(inbox.path);
+    using inbox = scratch(withoutDev);
+    await using server = await serve(inbox.path, { dev: false });
     await server.post("/webhook", paid("evt_bad", null));
     const unchanged = await command(inbox, "apply", "evt_bad");
     expect([unchanged.code, unchanged.stderr]).toEqual([1, ""]);

@@ -123,11 +123,15 @@ describe("/readyz", () => {
       });
       reader.run("rollback");
       reader.close();
-      for (let n = 13; n < 18; n++) {
-        expect((await deliver(n)).status).toBe(200);
+      // How many deliveries that takes depends on the thread that moves the log.
+      const until = performance.now() + 40_000;
+      const now = async (): Promise<unknown> => await (await inbox.request("/readyz?within=0")).json();
+      for (let n = 13; !Bun.deepEquals(await now(), { status: "ready" }); n++) {
+        if (performance.now() > until) throw new Error(`still ${JSON.stringify(await now())}`);
+        // Then a duplicate: it also lets the log be moved, and keeps it below 512 MiB, the next warning.
+        expect((await deliver(n < 22 ? n : 0)).status).toBe(200);
         await Bun.sleep(300);
       }
-      expect(await (await inbox.request("/readyz?within=0")).json()).toEqual({ status: "ready" });
       expect(warned()).toHaveLength(1);
     },
     60_000,

@@ -171,13 +171,17 @@ describe("a client that disconnects", () => {
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
   });
 
-  test("in one direction after a complete delivery still gets its answer", async () => {
+  // Bun 1.4.5 closes a connection when its client has ended it in one direction, unless the answer is written in the
+  // same turn of the event loop. So the client may get no answer, and its retry must be a duplicate.
+  test("in one direction after a complete delivery does not undo it: the retry is a duplicate", async () => {
     await using inbox = await testInbox(options);
     using client = await rawClient(inbox.listen().url);
     await client.send(whole);
     client.halfClose();
     const answer = await client.answer;
-    expect([answer?.status, statusOf(answer)]).toEqual([200, "processed"]);
+    if (answer !== null) expect([answer.status, statusOf(answer)]).toEqual([200, "processed"]);
+    await stored(inbox);
+    expect((await inbox.deliver(body)).body.status).toBe("duplicate");
     expect(left(inbox)).toEqual({ events: 1, failures: 0, effects: 1 });
   });
 });
@@ -385,8 +389,8 @@ describe("bodies in memory are at most 64 MiB", () => {
       await using inbox = await testInbox(options);
       const { url } = inbox.listen();
       for (let round = 0; round < 5; round++) {
+        // It ends when a delivery was refused. A second later these bodies make room for others, hung up or not.
         const clients = await fill(url);
-        expect(await deliverInPieces(url)).toMatchObject({ status: 503 });
         const refused = inbox.log.filter((line) => line["code"] === "incomplete_body").length;
         for (const client of clients) client.hangUp();
         const until = performance.now() + 20_000;

@@ -1,4 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { testInFullRun } from "../crash/requirements.ts";
 import { receiveMessages, until, type MessageReceiver } from "../outbox/support/received.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
 import { EMAIL, event, filesWith, job, nothingIsLeft, rowsWith } from "./support/redacted.ts";
@@ -42,7 +43,7 @@ test("an event is sent on whole, and its values are replaced once it has arrived
   await nothingIsLeft(inbox);
 });
 
-test("an event is whole until the last of its messages has arrived", async () => {
+testInFullRun("an event is whole until the last of its messages has arrived", async () => {
   let isOpen = false;
   await using first = receiveMessages();
   await using second = receiveMessages(() => new Response("", { status: isOpen ? 200 : 500 }));

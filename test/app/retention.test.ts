@@ -1,4 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { testInFullRun } from "../crash/requirements.ts";
 import { statSync } from "node:fs";
 import type { StatusJson } from "../../src/http/admin/shapes.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
@@ -146,41 +147,44 @@ test("an event keeps its payload until its message is settled, and delivered mes
 
 const filler = "x".repeat(20_000);
 
-test("above max_size the source that stores the most gives up its oldest payloads, and no other", async () => {
-  const files = { ...FILES, "handlers/noisy/paid.sql": "insert into effects values (:event_id);" };
-  const config = '[retention]\nmax_size = "8 MiB"';
-  const { inbox } = await inboxWith(`${config}\n${SOURCE("noisy")}`, files);
-  await using _ = inbox;
-  for (let n = 0; n < 20; n++)
-    await inbox.deliver({ event_id: `quiet_${n}`, type: "paid", filler }, { source: "default" });
-  const used = async (): Promise<number> => (await status(inbox)).retention.used_bytes;
-  let largest = 0;
-  for (let round = 0; round < 12; round++) {
-    await Promise.all(
-      Array.from({ length: 100 }, (__, n) =>
-        inbox.deliver({ event_id: `noisy_${round}_${n}`, type: "paid", filler }, { source: "noisy" }),
-      ),
+testInFullRun(
+  "above max_size the source that stores the most gives up its oldest payloads, and no other",
+  async () => {
+    const files = { ...FILES, "handlers/noisy/paid.sql": "insert into effects values (:event_id);" };
+    const config = '[retention]\nmax_size = "8 MiB"';
+    const { inbox } = await inboxWith(`${config}\n${SOURCE("noisy")}`, files);
+    await using _ = inbox;
+    for (let n = 0; n < 20; n++)
+      await inbox.deliver({ event_id: `quiet_${n}`, type: "paid", filler }, { source: "default" });
+    const used = async (): Promise<number> => (await status(inbox)).retention.used_bytes;
+    let largest = 0;
+    for (let round = 0; round < 12; round++) {
+      await Promise.all(
+        Array.from({ length: 100 }, (__, n) =>
+          inbox.deliver({ event_id: `noisy_${round}_${n}`, type: "paid", filler }, { source: "noisy" }),
+        ),
+      );
+      largest = Math.max(largest, await used());
+      await until(async () => (await used()) <= 8 * MIB);
+    }
+    // 24 MB were delivered. A round brings 2 MB.
+    expect(largest).toBeLessThan(12 * MIB);
+    const left = (source: string): number =>
+      inbox.value(
+        "select count(*) from hookonce_bodies where id in (select id from hookonce_events where source = ?)",
+        source,
+      );
+    expect(left("default")).toBe(20);
+    expect(left("noisy")).toBeWithin(50, 400);
+    // The newest are left.
+    expect(inbox.value("select min(id) from hookonce_bodies where id > 20") - 20 + left("noisy") - 1).toBe(
+      1200,
     );
-    largest = Math.max(largest, await used());
-    await until(async () => (await used()) <= 8 * MIB);
-  }
-  // 24 MB were delivered. A round brings 2 MB.
-  expect(largest).toBeLessThan(12 * MIB);
-  const left = (source: string): number =>
-    inbox.value(
-      "select count(*) from hookonce_bodies where id in (select id from hookonce_events where source = ?)",
-      source,
-    );
-  expect(left("default")).toBe(20);
-  expect(left("noisy")).toBeWithin(50, 400);
-  // The newest are left.
-  expect(inbox.value("select min(id) from hookonce_bodies where id > 20") - 20 + left("noisy") - 1).toBe(
-    1200,
-  );
-  expect(inbox.value("select count(*) from effects")).toBe(1220);
-  expect((await status(inbox)).serving).toBeNull();
-  expect(inbox.fatal).toEqual([]);
-});
+    expect(inbox.value("select count(*) from effects")).toBe(1220);
+    expect((await status(inbox)).serving).toBeNull();
+    expect(inbox.fatal).toEqual([]);
+  },
+);
 
 const isTooLarge = ({ msg }: { msg: string }): boolean =>
   msg.includes("more than max_size under [retention]");
@@ -201,7 +205,7 @@ test("what is owed is never removed for max_size, and a warning says that it is 
   await until(() => bodies(inbox) < 100);
 });
 
-test("free pages return to the disk, and the log does not grow because of it", async () => {
+testInFullRun("free pages return to the disk, and the log does not grow because of it", async () => {
   const { inbox, pass } = await inboxWith('[retention]\npayloads = "90d"');
   await using _ = inbox;
   for (let round = 0; round < 15; round++)

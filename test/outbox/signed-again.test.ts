@@ -1,5 +1,6 @@
 import { verify as verifyAsGitHub } from "@octokit/webhooks-methods";
 import { expect, test } from "bun:test";
+import { testInFullRun } from "../crash/requirements.ts";
 import { gzipSync } from "node:zlib";
 import { Stripe } from "stripe";
 import twilio from "twilio";
@@ -62,7 +63,7 @@ function endpoint(): Endpoint {
   };
 }
 
-test("what arrives through a socket is accepted, whatever the provider", async () => {
+testInFullRun("what arrives through a socket is accepted, whatever the provider", async () => {
   await using it = endpoint();
   let events = 0;
   for (const name of providers.keys()) {

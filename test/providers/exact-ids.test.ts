@@ -1,5 +1,6 @@
 import { heapStats } from "bun:jsc";
 import { describe, expect, test } from "bun:test";
+import { testInFullRun } from "../crash/requirements.ts";
 import * as fc from "fast-check";
 import { HookonceError } from "../../src/errors.ts";
 import type { Part, Selector } from "../../src/providers/body/selector.ts";
@@ -188,7 +189,7 @@ describe("integers are read digit for digit", () => {
   });
 });
 
-test("a type does not keep the body that it was read from in memory", () => {
+testInFullRun("a type does not keep the body that it was read from in memory", () => {
   const pad = "x".repeat(1024 * 1024);
   const kept = new Set<string>();
   const { identify } = createSource(

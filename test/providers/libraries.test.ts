@@ -173,7 +173,7 @@ function covers(differences: Library["laxer"], arrival: Arrival): boolean {
 }
 
 /** Each run has other deliveries, so many short runs try as much as a full one. */
-const RUNS = onlyInFullRun() === undefined ? 200 : 60;
+const RUNS = onlyInFullRun() === undefined ? 200 : 25;
 
 test.each(Object.entries(libraries))(
   "%s: hookonce and the library agree on every edited delivery",

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { JobJson } from "../../src/http/admin/job-shapes.ts";
 import type { EventDetail, MessageDetail, MessageJson, StatusJson } from "../../src/http/admin/shapes.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
-import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
+import { describeUnless, onlyInFullRun, testInFullRun } from "../crash/requirements.ts";
 
 /** Messages in the API: lists, one message, jobs that send again and give up, and the state of destinations. */
 
@@ -201,37 +201,41 @@ describe("GET /api/messages", () => {
     }
   });
 
-  test("many dead messages are read page by page, each once, and those that a filter wants among them", async () => {
-    await using inbox = await filled();
-    inbox.rows(
-      `insert into hookonce_messages (message_id, destination, state, source, type, created_at, next_at, since)
+  testInFullRun(
+    "many dead messages are read page by page, each once, and those that a filter wants among them",
+    async () => {
+      await using inbox = await filled();
+      inbox.rows(
+        `insert into hookonce_messages (message_id, destination, state, source, type, created_at, next_at, since)
        with n (n) as (select 1 union all select n + 1 from n where n < 10600)
        select 'm' || n, iif(n % 2 = 0, 'app', 'deploy'), 'dead', iif(n < 3, 'rare', 'shop'), 'x', n, n, n from n`,
-    );
-    for (const [filter, all] of [
-      ["", 10_600],
-      ["&destination=app", 5300],
-      ["&source=rare", 2],
-    ] as const) {
-      const seen = new Set<string>();
-      let count = 0;
-      let cursor = "";
-      do {
-        const { body } = await get(inbox, `/api/messages?state=dead&limit=500${filter}${cursor}`, "list");
-        count += body.items.length;
-        for (const { id } of body.items) seen.add(id);
-        cursor = body.next === null ? "" : `&cursor=${body.next}`;
-      } while (cursor !== "");
-      expect([filter, count, seen.size]).toEqual([filter, all, all]);
-    }
-    const job = await run(inbox, {
-      action: "discard",
-      filter: { state: "dead" },
-      reason: "x",
-      dry_run: true,
-    });
-    expect(job.groups.reduce((sum, group) => sum + group.would_run, 0)).toBe(10_600);
-  }, 30_000);
+      );
+      for (const [filter, all] of [
+        ["", 10_600],
+        ["&destination=app", 5300],
+        ["&source=rare", 2],
+      ] as const) {
+        const seen = new Set<string>();
+        let count = 0;
+        let cursor = "";
+        do {
+          const { body } = await get(inbox, `/api/messages?state=dead&limit=500${filter}${cursor}`, "list");
+          count += body.items.length;
+          for (const { id } of body.items) seen.add(id);
+          cursor = body.next === null ? "" : `&cursor=${body.next}`;
+        } while (cursor !== "");
+        expect([filter, count, seen.size]).toEqual([filter, all, all]);
+      }
+      const job = await run(inbox, {
+        action: "discard",
+        filter: { state: "dead" },
+        reason: "x",
+        dry_run: true,
+      });
+      expect(job.groups.reduce((sum, group) => sum + group.would_run, 0)).toBe(10_600);
+    },
+    30_000,
+  );
 
   test("a page looks at a limited number of rows, and goes on at the next one", async () => {
     await using inbox = await filled();

@@ -5,7 +5,13 @@ import { join } from "node:path";
 import { copyBeforeMigration } from "../../../src/engines/sqlite/backup.ts";
 import { openDatabase } from "../../../src/engines/sqlite/open.ts";
 import { HookonceError } from "../../../src/errors.ts";
-import { needsCommand, needsLinux, onlyInFullRun, testUnless } from "../../crash/requirements.ts";
+import {
+  needsCommand,
+  needsLinux,
+  onlyInFullRun,
+  testUnless,
+  testInFullRun,
+} from "../../crash/requirements.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 
 const COPY = "app.db.before-0001-1970-01-01T00-00-00-000Z";
@@ -41,33 +47,37 @@ function rowsIn(path: string): unknown {
 }
 
 describe("the copy before a migration", () => {
-  test("is never left incomplete under its name by a kill, and the next one removes what is left", async () => {
-    const MEBIBYTES = 32;
-    using it = folderWith(MEBIBYTES);
-    const unfinished = `${it.path}.copying`;
-    let interrupted = 0;
-    for (let round = 0; round < 50 && interrupted < 5; round++) {
-      const copier = copyOnce(it.path);
-      // Wait for a part of the copy, which is larger each time.
-      const size = (): number => statSync(unfinished, { throwIfNoEntry: false })?.size ?? 0;
-      while (copier.exitCode === null && size() <= interrupted * 5 * 1024 * 1024) await Bun.sleep(0);
-      copier.kill("SIGKILL");
-      await copier.exited;
-      if (it.names().includes(COPY)) {
-        expect(rowsIn(join(it.folder, COPY))).toBe(MEBIBYTES);
-        rmSync(join(it.folder, COPY));
-      } else {
-        interrupted++;
+  testInFullRun(
+    "is never left incomplete under its name by a kill, and the next one removes what is left",
+    async () => {
+      const MEBIBYTES = 32;
+      using it = folderWith(MEBIBYTES);
+      const unfinished = `${it.path}.copying`;
+      let interrupted = 0;
+      for (let round = 0; round < 50 && interrupted < 5; round++) {
+        const copier = copyOnce(it.path);
+        // Wait for a part of the copy, which is larger each time.
+        const size = (): number => statSync(unfinished, { throwIfNoEntry: false })?.size ?? 0;
+        while (copier.exitCode === null && size() <= interrupted * 5 * 1024 * 1024) await Bun.sleep(0);
+        copier.kill("SIGKILL");
+        await copier.exited;
+        if (it.names().includes(COPY)) {
+          expect(rowsIn(join(it.folder, COPY))).toBe(MEBIBYTES);
+          rmSync(join(it.folder, COPY));
+        } else {
+          interrupted++;
+        }
       }
-    }
-    expect(interrupted).toBe(5);
-    writeFileSync(`${unfinished}-journal`, "of an interrupted copy");
-    const copier = copyOnce(it.path);
-    expect([await copier.exited, await copier.stderr.text()]).toEqual([0, ""]);
-    expect(it.names()).toEqual([COPY]);
-    expect(rowsIn(join(it.folder, COPY))).toBe(MEBIBYTES);
-    expect(statSync(join(it.folder, COPY)).mode & 0o777).toBe(0o600);
-  }, 60_000);
+      expect(interrupted).toBe(5);
+      writeFileSync(`${unfinished}-journal`, "of an interrupted copy");
+      const copier = copyOnce(it.path);
+      expect([await copier.exited, await copier.stderr.text()]).toEqual([0, ""]);
+      expect(it.names()).toEqual([COPY]);
+      expect(rowsIn(join(it.folder, COPY))).toBe(MEBIBYTES);
+      expect(statSync(join(it.folder, COPY)).mode & 0o777).toBe(0o600);
+    },
+    60_000,
+  );
 
   test("replaces nothing, not even a dangling link, and leaves nothing unfinished", () => {
     using it = folderWith(1);

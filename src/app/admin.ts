@@ -15,7 +15,6 @@ import type { AdminApps } from "./admin-apps.ts";
 import { createProbe, type Inbox, type OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
 import { destinationNames } from "./source-rules.ts";
-import type { Alerting } from "./alerts.ts";
 import { healthOf } from "./health.ts";
 import type { MatchedSecrets } from "./minutes.ts";
 import type { RetentionService } from "./retention.ts";
@@ -30,7 +29,6 @@ export interface AdminServiceOptions extends Pick<OpenInboxOptions, "log"> {
   readonly matched: Pick<MatchedSecrets, "recent">;
   readonly retention: RetentionService;
   readonly pausing: Pausing;
-  readonly alerts: Alerting;
   readonly outbox: OutboxView;
   readonly counters: Counters;
   readonly reload: AdminInbox["reload"];
@@ -49,7 +47,7 @@ export async function startAdmin(
   inbox: Inbox,
   options: AdminServiceOptions,
 ): Promise<{ readonly page: string | null; readonly jobs: BackgroundJobs }> {
-  const { refused, matched, retention, pausing, alerts, outbox, counters, reload, log, url } = options;
+  const { refused, matched, retention, pausing, outbox, counters, reload, log, url } = options;
   const startedAt = Date.now();
   const { engine, queue, live } = inbox;
   const { config } = live();
@@ -99,8 +97,7 @@ export async function startAdmin(
         record: async (entries) => void (await queue.write({ kind: "record", entries })),
         onError: (error) => log.error({ cause: messageOf(error), stack: stackOf(error) }, "the API failed"),
         serving: { url, startedAt, loadedAt: () => live().at },
-        health: () =>
-          healthOf(() => probe(PROOF_MS), [retention.warning(), ...pausing.warnings(), ...alerts.warnings()]),
+        health: () => healthOf(() => probe(PROOF_MS), [retention.warning()]),
         shownSecrets: () =>
           [...live().sources.values()].flatMap(({ name, handshakes }) =>
             Array.from(handshakes?.shown ?? [], (secret) => ({ source: name, secret })),

@@ -1,7 +1,7 @@
 import { messageOf } from "../errors.ts";
 import { changesOf, HOLD_MS } from "../inbox/alert-changes.ts";
 import type { HealthWarning } from "../engines/engine.ts";
-import { conditionsOf, silentSources, type Condition } from "../inbox/conditions.ts";
+import { conditionsOf, silentSources, textOf, type Condition } from "../inbox/conditions.ts";
 import { passed } from "../outbox/passed.ts";
 import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
@@ -34,16 +34,12 @@ export async function startAlerts(
   let warnings: readonly HealthWarning[] = [];
 
   async function look(): Promise<void> {
-    const { alerts, sources, destinations, database, admin } = live().config;
+    const { alerts, sources, database, admin } = live().config;
     const now = clock();
     const reader = await engine.reader();
     const options = { reader, sources: sources.map(({ name }) => name), now, startedAt };
     if (alerts === null) return warn(await silentSources(options));
-    const conditions = await conditionsOf({
-      ...options,
-      destinations: destinations.map(({ name }) => name),
-      freeBytes: store.diskUse(database).freeBytes,
-    });
+    const conditions = await conditionsOf({ ...options, freeBytes: store.diskUse(database).freeBytes });
     warn(conditions.found.filter(({ subject }) => subject.alert === "source_silent"));
     const how = { to: alerts.to, url: admin.url, now, holdMs };
     const { entries, told } = changesOf(await reader.alerts(), conditions, how);
@@ -53,9 +49,9 @@ export async function startAlerts(
       log[change === "began" ? "warn" : "info"]({ ...subject, to: alerts.to }, `alert ${change}: ${text}`);
   }
 
-  /** Every other condition is on the page already. */
+  /** For `/readyz`, which has the warnings about pauses anyway. */
   function warn(silent: readonly Condition[]): void {
-    warnings = silent.map(({ subject: { alert: code }, text: message }) => ({ code, message }));
+    warnings = silent.map((one) => ({ code: one.subject.alert, message: textOf(one) }));
   }
 
   async function untilStop(): Promise<void> {

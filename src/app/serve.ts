@@ -112,7 +112,7 @@ async function serveUntil({ stop, onHangUp }: Signals, options: ServeOptions): P
   const pausing = await startPausing(services, inbox, upkeep);
   const alerts = await startAlerts(services, inbox, { ...upkeep, ...alerting });
   const reload = createReload(inbox, { served: options, outbox, log: logger, clock: Date.now, stop });
-  const shown = { ...upkeep, matched, retention, pausing, alerts, outbox, counters, reload, url: server.url };
+  const shown = { ...upkeep, matched, retention, pausing, outbox, counters, reload, url: server.url };
   const { page, jobs } = await startAdmin(services, inbox, shown);
   await startRetries(services, inbox, upkeep);
   await watchDescriptors(services, server, logger);

@@ -27,26 +27,32 @@ export function destinationLines(
 
 const shown = (count: CappedCount): string => (count.count === 0 ? "" : sumOf([count]));
 
+/** How many messages are dead, why, and how they are sent again. */
+export function deadLine(one: DestinationJson, width: number | undefined, inFolder: string): string {
+  const { name, state, dead } = one;
+  const [are, them] = dead.count === 1 ? ["is", "it"] : ["are", "them"];
+  const error = state === "failing" ? "" : errorOf(one);
+  return `${sumOf([dead])} to ${nameFor(name, width)} ${are} dead.${error} To send ${them} again: hookonce resend --destination ${visible(name)}${inFolder}`;
+}
+
+const errorOf = ({ last_failure: failure }: DestinationJson): string =>
+  failure === null ? "" : ` The last error: ${visible(failure.error).replace(/(?<![.!?])$/, ".")}`;
+
+/** What a destination needs, besides what is said about its dead messages. */
 function needsOf(one: DestinationJson, width: number | undefined, inFolder: string): string[] {
-  const { name, kind, state, reason, dead, waiting, last_failure: failure } = one;
+  const { name, kind, state, reason, waiting } = one;
   const shownName = nameFor(name, width);
   const why = reason === null ? "" : ` (${visible(reason)})`;
-  const error =
-    failure === null ? "" : ` The last error: ${visible(failure.error).replace(/(?<![.!?])$/, ".")}`;
-  const deadError = state === "failing" ? "" : error;
   return [
     ...(state === "paused"
       ? [`${shownName} is paused${why}. To go on: hookonce resume ${visible(name)}${inFolder}`]
       : []),
-    ...(state === "failing" ? [`${shownName} is failing, so it gets one message at a time.${error}`] : []),
+    ...(state === "failing"
+      ? [`${shownName} is failing, so it gets one message at a time.${errorOf(one)}`]
+      : []),
     ...(kind === null && waiting.count > 0
       ? [
           `hookonce.toml no longer has the destination ${shownName}. Its messages wait until you add it again, or discard them: hookonce discard --destination ${visible(name)} --reason TEXT${inFolder}`,
-        ]
-      : []),
-    ...(dead.count > 0
-      ? [
-          `${sumOf([dead])} to ${shownName} ${dead.count === 1 ? "is" : "are"} dead.${deadError} To send ${dead.count === 1 ? "it" : "them"} again: hookonce resend --destination ${visible(name)}${inFolder}`,
         ]
       : []),
   ];

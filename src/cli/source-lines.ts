@@ -6,7 +6,7 @@ import { ago, shortTime, tookText } from "./moments.ts";
 
 /** The sources in `hookonce status`. Their states are a column if one of them is not open. */
 export function sourceLines(
-  { sources, paused, serving, now }: Pick<StatusJson, "sources" | "paused" | "serving" | "now">,
+  { sources, now }: Pick<StatusJson, "sources" | "now">,
   width: number | undefined,
   inFolder: string,
 ): string[] {
@@ -22,19 +22,9 @@ export function sourceLines(
   ]);
   const state = withState ? ["state"] : [];
   const head = ["source", "provider", "path", ...state, "last delivery", "last hour", "p95"];
-  const table =
-    sources.length === 0
-      ? [`No source yet. To add one: hookonce add stripe${inFolder}`]
-      : columns(head, rows, { width, flexible: [0, 1, 2] });
-  const names = new Set(sources.map(({ name }) => name));
-  return [
-    ...table,
-    ...paused.flatMap((one) => [
-      stateLine(one, { now, width, inFolder, isGone: !names.has(one.name) }),
-      // A running serve shows them above, as /readyz does.
-      ...(serving === null ? one.warnings.map((text) => `Warning: ${visible(text)}`) : []),
-    ]),
-  ];
+  return sources.length === 0
+    ? [`No source yet. To add one: hookonce add stripe${inFolder}`]
+    : columns(head, rows, { width, flexible: [0, 1, 2] });
 }
 
 interface Shown {
@@ -45,7 +35,8 @@ interface Shown {
   readonly isGone: boolean;
 }
 
-function stateLine(
+/** What a source that is not open does, and how it goes on. */
+export function stateLine(
   { name, state, since, until, reason, held, stop_on_failure: stops }: SourceStateJson,
   { now, width, inFolder, isGone }: Shown,
 ): string {

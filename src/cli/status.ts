@@ -4,6 +4,7 @@ import { counted, sumOf } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
 import { nameFor, terminalWidth } from "./columns.ts";
+import { conditionLines } from "./condition-lines.ts";
 import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
 import { shortTime } from "./moments.ts";
@@ -50,6 +51,7 @@ export function statusReport(
   return [
     ...servingLines(status, unreachable),
     todayLine(status),
+    ...conditionLines(status, width, inFolder),
     "",
     ...sourceLines(status, width, inFolder),
     "",
@@ -113,5 +115,5 @@ function owedLines(
 function diskLine({ disk }: StatusJson): string {
   if (disk.database_bytes === 0) return `Database ${visible(disk.database)}: not created yet`;
   const free = disk.free_bytes === null ? "" : `, ${roundSize(disk.free_bytes)} free on its disk`;
-  return `Database ${visible(disk.database)}: ${roundSize(disk.database_bytes)}, log ${roundSize(disk.log_bytes)}${free}${disk.low ? ", which is little" : ""}`;
+  return `Database ${visible(disk.database)}: ${roundSize(disk.database_bytes)}, log ${roundSize(disk.log_bytes)}${free}`;
 }

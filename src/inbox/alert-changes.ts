@@ -1,5 +1,5 @@
 import type { AlertEntry, StoredAlert } from "../engines/alerts.ts";
-import type { AlertName, Condition, Conditions, Subject } from "./conditions.ts";
+import { textOf, type AlertName, type Conditions, type Subject } from "./conditions.ts";
 
 /** How long a condition must hold until it is an alert, and be gone until the alert ends, in milliseconds. */
 export const HOLD_MS = 5 * 60_000;
@@ -39,9 +39,9 @@ export function changesOf(
   const rows = new Map(stored.map((row) => [row.key, row]));
   // A clock that was set back has held it for long enough.
   const isLong = (since: number): boolean => Math.abs(now - since) >= holdMs;
-  const tell = (change: "began" | "ended", key: string, condition: Condition): void => {
-    const { subject, text } = condition;
-    const body = bodyOf(change, condition, options);
+  const tell = (change: "began" | "ended", key: string, alert: Alert): void => {
+    const { subject, text } = alert;
+    const body = bodyOf(change, alert, options);
     entries.push({ entry: "alert", key, at: now, change, destination: to, body });
     told.push({ subject, text, change });
   };
@@ -50,7 +50,8 @@ export function changesOf(
     const row = rows.get(key);
     if (row === undefined)
       entries.push({ entry: "alert", key, at: now, change: "seen", since: condition.since });
-    else if (row.beganAt === null && isLong(row.seenAt)) tell("began", key, condition);
+    else if (row.beganAt === null && isLong(row.seenAt))
+      tell("began", key, { ...condition, text: textOf(condition) });
     else if (row.goneAt !== null) entries.push({ entry: "alert", key, at: now, change: "back" });
   }
   for (const { key, since, beganAt, goneAt } of stored) {
@@ -63,6 +64,13 @@ export function changesOf(
   return { entries, told };
 }
 
+interface Alert {
+  readonly subject: Subject;
+  readonly since: number;
+  /** What is sent. */
+  readonly text: string;
+}
+
 /** The parts in a fixed order, so that each subject has one key. */
 function keyOf({ alert, source, handler, destination }: Subject): string {
   return JSON.stringify({ alert, source, handler, destination });
@@ -71,7 +79,7 @@ function keyOf({ alert, source, handler, destination }: Subject): string {
 /** As a Standard Webhook has it. `text` alone is what Slack and its like show. */
 function bodyOf(
   change: "began" | "ended",
-  { subject, since, text }: Condition,
+  { subject, since, text }: Alert,
   { url, now }: AlertChangeOptions,
 ): string {
   const { alert, source = null, handler = null, destination = null } = subject;

@@ -5,7 +5,10 @@ import { counted } from "../logging/counted.ts";
 import { holdWarnings } from "./hold-warnings.ts";
 import { LEAST_SILENCE_MS, SILENCE_LOOK_BACK_MS, silentAfterMs } from "./silence.ts";
 
-/** What somebody should know of, as the page, `status` and alerts decide it. */
+/**
+ * What needs attention. This is decided here only: alerts, `/api/status`, and so `hookonce status` and the page, all
+ * read {@link conditionsOf}.
+ */
 
 export type AlertName =
   | "handler_failing"
@@ -28,9 +31,16 @@ export interface Condition {
   readonly subject: Subject;
   /** Since when, as far as it is known, in Unix milliseconds. */
   readonly since: number;
-  /** A sentence. It holds no error message, because a handler's may contain data of a customer. */
-  readonly text: string;
+  /** A sentence. */
+  readonly title: string;
+  /** What follows from it, and what to do, in sentences; empty if there is nothing to add. */
+  readonly more: string;
+  /** The latest error of its handler, as it was thrown. Alerts leave it out: it may contain data of a customer. */
+  readonly error: string | null;
 }
+
+/** The same in one text. */
+export const textOf = ({ title, more }: Condition): string => (more === "" ? title : `${title} ${more}`);
 
 export interface Conditions {
   readonly found: readonly Condition[];
@@ -40,9 +50,8 @@ export interface Conditions {
 
 export interface ConditionOptions {
   readonly reader: Reader;
-  /** The sources and destinations of the config. */
+  /** The sources of the config. Only they can be silent. */
   readonly sources: readonly string[];
-  readonly destinations: readonly string[];
   /** Free space on the database's disk, in bytes; null if the system does not say. */
   readonly freeBytes: number | null;
   /** Unix milliseconds. */
@@ -54,34 +63,26 @@ export interface ConditionOptions {
 /** With less free space, in bytes, the disk may soon be full. */
 const LOW_DISK = 1024 ** 3;
 
-/** @param freeBytes null if the system does not say */
-export const isLowDisk = (freeBytes: number | null): boolean => freeBytes !== null && freeBytes < LOW_DISK;
-
 /** Of failures and dead messages. */
 const MAX_COUNTED = 10_000;
 
 /** After a start, a source may still be reached again by providers that have waited. */
 const GRACE_MS = 3_600_000;
 
+/** The worst first. */
 export async function conditionsOf(options: ConditionOptions): Promise<Conditions> {
-  const { reader, sources, destinations, freeBytes, now } = options;
+  const { reader, freeBytes, now } = options;
   const { groups, capped } = await reader.failureGroups({}, MAX_COUNTED);
-  const paused = (await reader.sourceStates()).filter(({ name }) => sources.includes(name));
-  const found: Condition[] = [
-    ...failing(groups),
-    ...paused.map(pausedCondition),
-    ...(await silentSources(options)),
-    ...holds(paused, now),
-    ...(await dead(reader, destinations)),
-  ];
-  if (freeBytes !== null && isLowDisk(freeBytes))
-    found.push({
-      subject: { alert: "disk_low" },
-      since: now,
-      text: `Only ${Math.floor(freeBytes / 1024 ** 2)} MiB are free on the disk of the database. Without space, deliveries are answered 503.`,
-    });
+  const paused = await reader.sourceStates();
   return {
-    found,
+    found: [
+      ...lowDisk(freeBytes, now),
+      ...failing(groups),
+      ...(await dead(reader)),
+      ...paused.map(pausedCondition),
+      ...holds(paused, now),
+      ...(await silentSources(options)),
+    ],
     isUnknown: ({ alert }) =>
       (alert === "source_silent" && isFresh(options)) || (alert === "handler_failing" && capped),
   };
@@ -90,6 +91,13 @@ export async function conditionsOf(options: ConditionOptions): Promise<Condition
 const isFresh = ({ now, startedAt }: Pick<ConditionOptions, "now" | "startedAt">): boolean =>
   now - startedAt < GRACE_MS;
 
+function lowDisk(freeBytes: number | null, now: number): Condition[] {
+  if (freeBytes === null || freeBytes >= LOW_DISK) return [];
+  const title = `Only ${Math.floor(freeBytes / 1024 ** 2)} MiB are free on the disk of the database.`;
+  const more = "Without space, deliveries are answered 503.";
+  return [{ subject: { alert: "disk_low" }, since: now, title, more, error: null }];
+}
+
 const DOES = {
   held: "holds its events",
   refusing: "refuses its deliveries",
@@ -97,8 +105,8 @@ const DOES = {
 };
 
 function pausedCondition({ name: source, state, since }: PausedSource): Condition {
-  const text = `The source ${source} is paused, and ${DOES[state]}.`;
-  return { subject: { alert: "source_paused", source }, since, text };
+  const title = `The source ${source} is paused, and ${DOES[state]}.`;
+  return { subject: { alert: "source_paused", source }, since, title, more: "", error: null };
 }
 
 type Groups = Awaited<ReturnType<Reader["failureGroups"]>>["groups"];
@@ -108,11 +116,14 @@ function failing(groups: Groups): Condition[] {
   return Array.from(byHandler.values(), (own): Condition => {
     const { source, handler } = own[0] as Groups[number];
     const count = own.reduce((sum, group) => sum + group.count, 0);
+    const latest = own.reduce((a, b) => (b.lastAt > a.lastAt ? b : a));
     const owed = `${counted(count, "event")} of the source ${source} ${count === 1 ? "is" : "are"} owed`;
     return {
       subject: { alert: "handler_failing", source, ...(handler === null ? {} : { handler }) },
       since: Math.min(...own.map(({ firstAt }) => firstAt)),
-      text: handler === null ? `${owed}, because no handler could run.` : `${handler} fails, and ${owed}.`,
+      title: handler === null ? `${owed}, because no handler could run.` : `${handler} fails, and ${owed}.`,
+      more: "",
+      error: latest.error,
     };
   });
 }
@@ -141,7 +152,9 @@ export async function silentSources(
     found.push({
       subject: { alert: "source_silent", source },
       since: last,
-      text: `The source ${source} has received nothing since ${new Date(last).toISOString()}. Before that, its longest pause in two weeks was ${usual}.`,
+      title: `The source ${source} has received nothing since ${new Date(last).toISOString()}.`,
+      more: `Before that, its longest pause in two weeks was ${usual}.`,
+      error: null,
     });
   }
   return found;
@@ -151,23 +164,28 @@ function holds(paused: Parameters<typeof holdWarnings>[0], now: number): Conditi
   const bySource = Map.groupBy(holdWarnings(paused, now), ({ source }) => source);
   return Array.from(bySource, ([source, warnings]): Condition => {
     const { since = now, oldestAt = null } = paused.find(({ name }) => name === source) ?? {};
+    const [title = "", ...more] = warnings.map(({ message }) => `${message}.`);
     return {
       subject: { alert: "old_hold", source },
       since: Math.min(since, oldestAt ?? since),
-      text: `${warnings.map(({ message }) => message).join(". ")}.`,
+      title,
+      more: more.join(" "),
+      error: null,
     };
   });
 }
 
-async function dead(reader: Reader, destinations: readonly string[]): Promise<Condition[]> {
+async function dead(reader: Reader): Promise<Condition[]> {
   return (await reader.depths(MAX_COUNTED))
-    .filter(({ destination, state }) => state === "dead" && destinations.includes(destination))
+    .filter(({ state }) => state === "dead")
     .map(({ destination, count, capped, oldestAt }): Condition => {
-      const messages = `${capped ? "More than " : ""}${counted(count, "message")}`;
+      const messages = `${capped ? "more than " : ""}${counted(count, "message")}`;
       return {
         subject: { alert: "dead_messages", destination },
         since: oldestAt,
-        text: `hookonce has given up on ${messages} to ${destination}. To see them: hookonce messages --destination ${destination} --state dead`,
+        title: `hookonce has given up on ${messages} to ${destination}.`,
+        more: `To see them: hookonce messages --destination ${destination} --state dead`,
+        error: null,
       };
     });
 }

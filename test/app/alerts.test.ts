@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Webhook } from "standardwebhooks";
 import { EMPTY } from "../../src/app/empty-reader.ts";
-import { conditionsOf } from "../../src/inbox/conditions.ts";
+import { conditionsOf, textOf } from "../../src/inbox/conditions.ts";
 import { testInbox, type TestInbox, type TestInboxOptions } from "../support/test-inbox.ts";
 
 const HOUR = 3_600_000;
@@ -256,8 +256,8 @@ describe("[alerts]", () => {
 });
 
 const found = async (freeBytes: number | null) => {
-  const none = { reader: EMPTY, sources: [], destinations: [], now: 10 * HOUR, startedAt: 0 };
-  return (await conditionsOf({ ...none, freeBytes })).found.map(({ subject, text }) => [subject, text]);
+  const none = { reader: EMPTY, sources: [], now: 10 * HOUR, startedAt: 0 };
+  return (await conditionsOf({ ...none, freeBytes })).found.map((one) => [one.subject, textOf(one)]);
 };
 
 test("a disk with less than 1 GiB is a condition, unless the system does not say what is free", async () => {

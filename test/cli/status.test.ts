@@ -104,6 +104,7 @@ const status: StatusJson = {
     warnings: [],
   },
   actor: { name: "ada", scopes: ["read"] },
+  conditions: [],
   sources: [],
   paused: [],
   destinations: [],
@@ -123,7 +124,6 @@ const status: StatusJson = {
     database_bytes: 20 * 1024 ** 3,
     log_bytes: 300 * 1024 ** 2,
     free_bytes: null,
-    low: false,
   },
   retention: { payloads_ms: null, max_bytes: null, used_bytes: 4096, discarded: 0, last_discarded_at: null },
 };

@@ -7,8 +7,8 @@ import { ago, bytesText, duration, forecastOf, storyOf, visible } from "../../sr
 import { visibleLines } from "../../src/logging/visible.ts";
 import type {
   DestinationJson,
+  ConditionJson,
   EventDetail,
-  FailureGroup,
   SourceJson,
   StatusJson,
   TimelineEntry,
@@ -56,6 +56,7 @@ const status = (more: Partial<StatusJson> = {}): StatusJson => ({
   actor: { name: "me", scopes: ["read", "steer"] },
   sources: [source("stripe"), source("github"), source("shop")],
   owed: [],
+  conditions: [],
   paused: [],
   destinations: [],
   today: { ...NONE, processed: 4812, duplicate: 37 },
@@ -64,7 +65,6 @@ const status = (more: Partial<StatusJson> = {}): StatusJson => ({
     database_bytes: 4096,
     log_bytes: 0,
     free_bytes: 50 * 1024 ** 3,
-    low: false,
   },
   retention: { payloads_ms: null, max_bytes: null, used_bytes: 4096, discarded: 0, last_discarded_at: null },
   ...more,
@@ -73,24 +73,30 @@ const status = (more: Partial<StatusJson> = {}): StatusJson => ({
 const deliveriesOf = (...outcomes: TimelineEntry["outcome"][]): TimelineEntry[] =>
   outcomes.map((outcome, at) => ({ at: NOW + at * 1000, number: at + 1, outcome, changed_body: false }));
 
-const group: FailureGroup = {
+const condition = (alert: ConditionJson["alert"], more: Partial<ConditionJson>): ConditionJson => ({
+  alert,
+  source: null,
+  handler: null,
+  destination: null,
+  since: NOW - 600_000,
+  title: "",
+  more: "",
+  error: null,
+  ...more,
+});
+
+const FAILING = condition("handler_failing", {
   source: "stripe",
   handler: "handlers/stripe/invoice.paid.sql",
-  code: "handler_failed",
+  title: "handlers/stripe/invoice.paid.sql fails, and 214 events of the source stripe are owed.",
   error: "no such table: credits",
-  at: null,
-  count: 214,
-  types: ["invoice.paid"],
-  first_at: NOW - 600_000,
-  last_at: NOW - 3000,
-  latest_event_id: "evt_9",
-};
+});
 
 test("Home shows first that deliveries cannot be stored, and then its warnings", () => {
   const serving = { url: "http://127.0.0.1:8787", started_at: NOW, loaded_at: NOW, ready: false };
   const error = { code: "disk_full", message: "The disk is full." };
   const warnings = [{ code: "log_large", message: "The log has 300 MiB." }];
-  const problems = problemsOf(status({ serving: { ...serving, error, warnings } }), []);
+  const problems = problemsOf(status({ serving: { ...serving, error, warnings } }));
   expect(problems.map(({ tone, detail }) => [tone, detail])).toEqual([
     ["bad", "The disk is full."],
     ["owed", "The log has 300 MiB."],
@@ -107,7 +113,7 @@ describe("the sentence on Home", () => {
 
   test("counts one of a thing in the singular", () => {
     const one = status({ today: { ...NONE, processed: 1, duplicate: 1, refused: 1 } });
-    const problems = problemsOf(one, []);
+    const problems = problemsOf(one);
     expect(problems.map(({ title }) => title)).toEqual(["1 delivery refused in the last 24 hours"]);
     expect(problems[0]?.detail).toContain("A restart of hookonce serve forgets the requests.");
     expect(sentenceOf(one, problems)).toBe(
@@ -121,8 +127,8 @@ describe("the sentence on Home", () => {
       { ...type, type: "invoice.paid", count: 10_000, capped: true, handler: null },
       { ...type, type: "refund", count: 3, capped: false, handler: null },
     ] as const;
-    const one = status({ owed });
-    const problems = problemsOf(one, [group]);
+    const one = status({ owed, conditions: [FAILING] });
+    const problems = problemsOf(one);
     expect(sentenceOf(one, problems)).toBe(
       "1 problem. 4,849 deliveries in 24 hours, 37 duplicates stopped, 10,003+ owed.",
     );
@@ -142,17 +148,25 @@ describe("the sentence on Home", () => {
         },
       ],
       today: { ...NONE, refused: 2 },
-      disk: { ...status().disk, free_bytes: 1024, low: true },
+      conditions: [
+        condition("disk_low", { title: "Only 1 MiB are free on the disk of the database.", more: "Look." }),
+        FAILING,
+        condition("source_silent", { source: "shop", title: "The source shop is silent.", more: "Before." }),
+      ],
     });
-    const problems = problemsOf(one, [group]);
+    const problems = problemsOf(one);
     expect(problems.map(({ title, button }) => [title, button.text])).toEqual([
-      ["Only 1.0 KiB free on the database's disk", "Show the disk"],
-      ["handlers/stripe/invoice.paid.sql fails: no such table: credits", "Why?"],
+      ["Only 1 MiB are free on the disk of the database.", "Show the disk"],
+      ["handlers/stripe/invoice.paid.sql fails, and 214 events of the source stripe are owed.", "Why?"],
+      ["The source shop is silent.", "Show it"],
       ["3 push events of github are not applied", "Show 3"],
       ["1 invoice.paid event of stripe is not applied", "Apply 1"],
       ["2 deliveries refused in the last 24 hours", "Why?"],
     ]);
-    expect(problems.slice(2, 4).map(({ detail }) => detail)).toEqual([
+    expect(problems.slice(0, 5).map(({ detail }) => detail)).toEqual([
+      "Look. The database takes 4.0 KiB.",
+      "First 10 min ago. The last error: no such table: credits",
+      "Before.",
       "No handler matches. Save one as handlers/github/push.sql, run hookonce reload, then apply.",
       "No handler matched when it arrived. handlers/stripe/invoice.sql would run it now.",
     ]);
@@ -224,7 +238,9 @@ describe("what a destination needs", () => {
   ];
   for (const [what, more, cards] of scenarios)
     test(what, () => {
-      const problems = problemsOf(status({ destinations: [{ ...destination, ...more }] }), []);
+      const one = { ...destination, ...more };
+      const dead = one.dead.count > 0 ? [condition("dead_messages", { destination: "app" })] : [];
+      const problems = problemsOf(status({ destinations: [one], conditions: dead }));
       expect(problems.map(({ title, detail, button }) => [title, detail, button.text])).toEqual(cards);
     });
 });
@@ -309,7 +325,11 @@ describe("words", () => {
       { warnings: [LONG] },
       ["bad", "shop is paused", `1 event is held, the oldest from 2 min ago. ${LONG}`, "Resume"],
     ],
-    ["resuming", { state: "resuming" }, undefined],
+    [
+      "resuming",
+      { state: "resuming" },
+      ["owed", "shop is resuming", "1 event is held, the oldest from 2 min ago.", "Show them"],
+    ],
     [
       "resuming for long",
       { state: "resuming", warnings: [LONG] },
@@ -317,12 +337,18 @@ describe("words", () => {
     ],
   ] as const)("the card of a source that is %s", (_, change, expected) => {
     const one = { ...paused, ...change };
-    const warnings = one.warnings.map((message) => ({ code: "long_pause", message }));
-    const { serving } = status();
-    const shown = status({ paused: [one], serving: serving && { ...serving, warnings } });
+    const conditions = [
+      condition("source_paused", { source: "shop" }),
+      ...one.warnings.map((title) => condition("old_hold", { source: "shop", title })),
+    ];
     expect(
-      problemsOf(shown, []).map(({ tone, title, detail, button }) => [tone, title, detail, button.text]),
-    ).toEqual(expected === undefined ? [] : [[...expected]]);
+      problemsOf(status({ paused: [one], conditions })).map(({ tone, title, detail, button }) => [
+        tone,
+        title,
+        detail,
+        button.text,
+      ]),
+    ).toEqual([[...expected]]);
   });
 
   test("characters that hide or turn text are shown as escapes", () => {

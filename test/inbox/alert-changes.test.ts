@@ -7,7 +7,13 @@ const START = 1_800_000_000_000;
 const options = { to: "ops", url: "https://hooks.example.com", holdMs: HOLD_MS };
 
 const failing: Subject = { alert: "handler_failing", source: "stripe", handler: "handlers/stripe/paid.sql" };
-const condition = (subject: Subject): Condition => ({ subject, since: START - 1000, text: "It fails." });
+const condition = (subject: Subject): Condition => ({
+  subject,
+  since: START - 1000,
+  title: "It fails.",
+  more: "",
+  error: "a customer's name",
+});
 
 /** Does what an engine does with the entries. @returns the entries in words */
 function look(

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "hono/jsx/dom";
-import type { FailureGroupList, List, RollupJson, SourceJson, StatusJson } from "../../http/admin/shapes.ts";
+import type { List, RollupJson, SourceJson, StatusJson } from "../../http/admin/shapes.ts";
 import { api } from "./api.ts";
 import { beatsOf, type Beat } from "./beats.ts";
 import { HOUR, hoursOf, minutesSince, type HourOfDay } from "./day.ts";
@@ -17,14 +17,13 @@ interface HomeProps {
 }
 
 export function Home({ status, act, again }: HomeProps) {
-  const failures = useLoaded<FailureGroupList>("groups", () => api.failureGroups(50), 15_000);
   const minutes = useLoaded<List<RollupJson>>(
     "minutes",
     () => api.rollups("minute", minutesSince(Date.now())),
     15_000,
   );
   if (status.sources.length === 0) return <NoSource />;
-  const problems = problemsOf(status, failures.value?.items ?? []);
+  const problems = problemsOf(status);
   return (
     <div class="home">
       <h1 class={problems.length === 0 ? "sentence good" : "sentence bad"}>
@@ -33,7 +32,6 @@ export function Home({ status, act, again }: HomeProps) {
         </span>{" "}
         {sentenceOf(status, problems)}
       </h1>
-      {failures.error === undefined ? null : <Failed error={failures.error} again={failures.again} />}
       {problems.length === 0 ? null : (
         <ul class="problems" aria-label="Problems">
           {problems.slice(0, 8).map((one) => (

@@ -1,6 +1,6 @@
 import type {
+  ConditionJson,
   DestinationJson,
-  FailureGroup,
   OwedJson,
   SourceStateJson,
   StatusJson,
@@ -26,8 +26,8 @@ export interface Problem {
 }
 
 /** What is wrong, the worst first. */
-export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]): readonly Problem[] {
-  const { now, owed, disk, today, serving } = status;
+export function problemsOf(status: StatusJson): readonly Problem[] {
+  const { now, owed, today, serving } = status;
   const problems: Problem[] = [];
   const button = { text: "Show the machine", to: "/sources#machine" };
   if (serving !== null && !serving.ready) {
@@ -39,10 +39,7 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
       button,
     });
   }
-  // Those of paused sources are on their cards.
-  const ofSources = new Set(status.paused.flatMap(({ warnings }) => warnings));
   for (const { code, message } of serving?.warnings ?? []) {
-    if (ofSources.has(message)) continue;
     problems.push({
       key: `warning ${code}`,
       tone: "owed",
@@ -51,25 +48,7 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
       button,
     });
   }
-  if (disk.free_bytes !== null && disk.low) {
-    problems.push({
-      key: "disk",
-      tone: "bad",
-      title: `Only ${bytesText(disk.free_bytes)} free on the database's disk`,
-      detail: `The database takes ${bytesText(disk.database_bytes)}. Without space, deliveries are answered 503.`,
-      button: { text: "Show the disk", to: "/sources#machine" },
-    });
-  }
-  for (const group of failures) {
-    problems.push({
-      key: `failure ${group.source} ${group.handler} ${group.error}`,
-      tone: "bad",
-      title: `${group.handler ?? group.source} fails: ${visible(group.error).slice(0, 160)}`,
-      detail: `${counted(group.count, "event")} owed. First ${ago(group.first_at, now)}, last ${ago(group.last_at, now)}.`,
-      button: { text: "Why?", to: "/failures" },
-    });
-  }
-  problems.push(...status.paused.flatMap((one) => pausedSource(one, now)));
+  problems.push(...status.conditions.flatMap((one) => conditionCard(one, status)));
   for (const one of status.destinations) problems.push(...problemsWith(one, now));
   for (const one of owed.filter(({ outcome }) => outcome === "unhandled")) {
     problems.push({
@@ -102,10 +81,40 @@ export function problemsOf(status: StatusJson, failures: readonly FailureGroup[]
   return problems;
 }
 
-/** A source that somebody, or hold_after, has paused. One that resumes is a problem only if that takes long. */
-function pausedSource(one: SourceStateJson, now: number): readonly Problem[] {
+/** The server decides what needs attention. Here it gets what is known besides, and its button. */
+function conditionCard(one: ConditionJson, status: StatusJson): readonly Problem[] {
+  const { alert, source, handler, destination, since, title, more, error } = one;
+  const card = { key: `${alert} ${source} ${handler} ${destination}`, title: visible(title) };
+  switch (alert) {
+    case "disk_low": {
+      const detail = `${more} The database takes ${bytesText(status.disk.database_bytes)}.`;
+      return [{ ...card, tone: "bad", detail, button: { text: "Show the disk", to: "/sources#machine" } }];
+    }
+    case "handler_failing": {
+      const detail = `First ${ago(since, status.now)}. The last error: ${visible(error ?? "").slice(0, 160)}`;
+      return [{ ...card, tone: "bad", detail, button: { text: "Why?", to: "/failures" } }];
+    }
+    case "source_silent": {
+      const button = { text: "Show it", to: "/sources" };
+      return [{ ...card, tone: "owed", detail: more, button }];
+    }
+    case "source_paused":
+      return status.paused
+        .filter(({ name }) => name === source)
+        .map((paused) => pausedSource(card.key, paused, status.now));
+    case "dead_messages":
+      return status.destinations
+        .filter(({ name }) => name === destination)
+        .map((dead) => deadMessages(card.key, dead));
+    // It is on the card of the paused source.
+    case "old_hold":
+      return [];
+  }
+}
+
+/** A source that somebody, or hold_after, has paused. */
+function pausedSource(key: string, one: SourceStateJson, now: number): Problem {
   const { name, state, until, reason, held, oldest_at: oldest, warnings } = one;
-  if (state === "resuming" && warnings.length === 0) return [];
   const what = {
     held: "is paused",
     refusing: "refuses its deliveries",
@@ -115,42 +124,46 @@ function pausedSource(one: SourceStateJson, now: number): readonly Problem[] {
   const from = oldest === null ? "" : `, the oldest from ${ago(oldest, now)}`;
   const events = `${sumOf([held])} ${held.count === 1 ? "event is" : "events are"} held${from}.`;
   const end = until === null ? "" : ` It resumes by itself at ${timeText(until)}.`;
-  return [
-    {
-      key: `paused source ${name}`,
-      tone: warnings.length === 0 ? "owed" : "bad",
-      title: `${visible(name)} ${what[state]}${reason === null ? "" : `: ${visible(reason)}`}`,
-      detail:
-        [
-          state === "refusing" && held.count === 0 ? "Its deliveries are answered 503." : events,
-          ...warnings.map(visible),
-        ].join(" ") + end,
-      button:
-        state === "resuming"
-          ? { text: "Show them", to: eventsPath({ source: name, outcome: "held" }) }
-          : { text: "Resume", resume: name, of: "source" },
-    },
-  ];
+  return {
+    key,
+    tone: warnings.length === 0 ? "owed" : "bad",
+    title: `${visible(name)} ${what[state]}${reason === null ? "" : `: ${visible(reason)}`}`,
+    detail:
+      [
+        state === "refusing" && held.count === 0 ? "Its deliveries are answered 503." : events,
+        ...warnings.map(visible),
+      ].join(" ") + end,
+    button:
+      state === "resuming"
+        ? { text: "Show them", to: eventsPath({ source: name, outcome: "held" }) }
+        : { text: "Resume", resume: name, of: "source" },
+  };
 }
 
-/** Dead messages, a destination that fails, and one that is paused. */
+function deadMessages(key: string, one: DestinationJson): Problem {
+  const { name, dead } = one;
+  const [noun, have, them] = dead.count === 1 ? ["message", "has", "it"] : ["messages", "have", "them"];
+  return {
+    key,
+    tone: "bad",
+    title: `${sumOf([dead])} ${noun} to ${visible(name)} ${have} not arrived`,
+    detail: `hookonce has given up on ${them}.${lastErrorOf(one)}`,
+    button: { text: `Send ${sumOf([dead])} again`, act: resendDead(one) },
+  };
+}
+
+const lastErrorOf = ({ last_failure: failure }: DestinationJson): string =>
+  failure === null ? "" : ` The last error: ${visible(failure.error).slice(0, 160)}`;
+
+/** A destination that is gone, that fails, or that is paused. */
 function problemsWith(one: DestinationJson, now: number): readonly Problem[] {
-  const { name, kind, dead, state, reason, waiting, oldest_at: oldest, last_failure: failure } = one;
+  const { name, kind, state, reason, waiting, oldest_at: oldest } = one;
   const shown = visible(name);
-  const error = failure === null ? "" : ` The last error: ${visible(failure.error).slice(0, 160)}`;
   const wait =
     waiting.count === 0
       ? "Nothing waits."
       : `${sumOf([waiting])} ${waiting.count === 1 ? "message waits" : "messages wait"}${oldest === null ? "" : `, the oldest from ${ago(oldest, now)}`}.`;
   const found: Problem[] = [];
-  if (dead.count > 0)
-    found.push({
-      key: `dead ${name}`,
-      tone: "bad",
-      title: `${sumOf([dead])} ${dead.count === 1 ? "message" : "messages"} to ${shown} ${dead.count === 1 ? "has" : "have"} not arrived`,
-      detail: `hookonce has given up on ${dead.count === 1 ? "it" : "them"}.${error}`,
-      button: { text: `Send ${sumOf([dead])} again`, act: resendDead(one) },
-    });
   if (kind === null && waiting.count > 0)
     found.push({
       key: `gone ${name}`,
@@ -164,7 +177,7 @@ function problemsWith(one: DestinationJson, now: number): readonly Problem[] {
       key: `failing ${name}`,
       tone: "bad",
       title: `${shown} does not take messages`,
-      detail: `${wait}${error}`,
+      detail: `${wait}${lastErrorOf(one)}`,
       button: { text: "Why?", to: messagesPath({ destination: name }) },
     });
   if (state === "paused")

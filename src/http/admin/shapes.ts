@@ -199,6 +199,8 @@ export interface StatusJson {
   /** The `serve` that answered; null if none is running. */
   readonly serving: ServingJson | null;
   readonly actor: ActorJson;
+  /** What needs attention, the worst first. `hookonce status`, the page and alerts say the same. */
+  readonly conditions: readonly ConditionJson[];
   readonly sources: readonly SourceJson[];
   /** The sources that are not open, also those that the config has no more. */
   readonly paused: readonly SourceStateJson[];
@@ -209,6 +211,28 @@ export interface StatusJson {
   readonly today: Counts;
   readonly disk: DiskJson;
   readonly retention: RetentionJson;
+}
+
+/** Something that needs attention, since `since`. It is about a source, a handler of it, or a destination. */
+export interface ConditionJson {
+  readonly alert:
+    | "handler_failing"
+    | "source_paused"
+    | "source_silent"
+    | "old_hold"
+    | "dead_messages"
+    | "disk_low";
+  readonly source: string | null;
+  /** Relative to the inbox folder. */
+  readonly handler: string | null;
+  readonly destination: string | null;
+  readonly since: number;
+  /** A sentence. */
+  readonly title: string;
+  /** What follows from it, and what to do; empty if there is nothing to add. */
+  readonly more: string;
+  /** The latest error of the handler. */
+  readonly error: string | null;
 }
 
 /** What `[retention]` removes, and what it has done. */
@@ -234,7 +258,7 @@ export interface ServingJson {
   readonly ready: boolean;
   /** Why not; null if it can. */
   readonly error: { readonly code: string; readonly message: string } | null;
-  /** What somebody should look after. */
+  /** What somebody should look after besides `conditions`, such as a large write-ahead log. */
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
 }
 
@@ -245,8 +269,6 @@ export interface DiskJson {
   readonly log_bytes: number;
   /** Free on the disk of the database; null if the system does not say. */
   readonly free_bytes: number | null;
-  /** Whether that is less than 1 GiB. */
-  readonly low: boolean;
 }
 
 /** How many deliveries ended how. */

@@ -6,7 +6,7 @@ import type { Reader } from "../../engines/reader.ts";
 import type { Rollup } from "../../engines/rollups.ts";
 import { HookonceError } from "../../errors.ts";
 import { keyOfFile } from "../../handlers/look-up.ts";
-import { isLowDisk } from "../../inbox/conditions.ts";
+import { conditionsOf, type Condition } from "../../inbox/conditions.ts";
 import type { Refused } from "../refused.ts";
 import { destinationsJson } from "./destination-json.ts";
 import type { AdminInbox, DescribedSource } from "./inbox.ts";
@@ -14,6 +14,7 @@ import { outdatedQuery, refusedQuery, rollupsQuery, shownSecretsQuery } from "./
 import { sourceStateJson } from "./source-state-json.ts";
 import { needs, refuseRequest, type AdminEnv } from "./routing.ts";
 import type {
+  ConditionJson,
   Counts,
   DiskJson,
   List,
@@ -93,11 +94,22 @@ async function statusOf(inbox: AdminInbox): Promise<Omit<StatusJson, "actor">> {
   const matches = [...matched, ...inbox.recentMatches()];
   const matchOf = new Map(matches.map(({ source, secret, at }) => [JSON.stringify([source, secret]), at]));
   const { eventTypes } = await import("../../providers/event-types.ts");
+  const described = inbox.described();
+  const disk = inbox.disk();
+  const { found } = await conditionsOf({
+    reader,
+    sources: described.map(({ name }) => name),
+    freeBytes: disk.freeBytes,
+    now,
+    // Without a serve nothing can arrive, and no source is silent.
+    startedAt: inbox.serving?.startedAt ?? now,
+  });
   return {
     version: packageJson.version,
     now,
     serving: await servingJson(inbox),
-    sources: inbox.described().map((source) => {
+    conditions: found.map(conditionJson),
+    sources: described.map((source) => {
       const own = minutes.filter((rollup) => rollup.source === source.name);
       const types = eventTypes.get(source.provider)?.types ?? [];
       const state = stateOf.get(source.name) ?? "open";
@@ -112,9 +124,14 @@ async function statusOf(inbox: AdminInbox): Promise<Omit<StatusJson, "actor">> {
       return { source, type, outcome, count, capped, handler };
     }),
     today: await countsOfLastDay(inbox, now),
-    disk: diskJson(inbox.disk()),
+    disk: diskJson(disk),
     retention: await retentionJson(inbox, reader),
   };
+}
+
+function conditionJson({ subject, ...rest }: Condition): ConditionJson {
+  const { alert, source = null, handler = null, destination = null } = subject;
+  return { alert, source, handler, destination, ...rest };
 }
 
 async function servingJson({ serving, health }: AdminInbox): Promise<ServingJson | null> {
@@ -144,8 +161,7 @@ function diskJson({
   logBytes,
   freeBytes,
 }: ReturnType<AdminInbox["disk"]>): DiskJson {
-  const low = isLowDisk(freeBytes);
-  return { database, database_bytes: databaseBytes, log_bytes: logBytes, free_bytes: freeBytes, low };
+  return { database, database_bytes: databaseBytes, log_bytes: logBytes, free_bytes: freeBytes };
 }
 
 /** Whole hours, and the minutes of this one: a clock that was ahead may have left later minutes in it. */

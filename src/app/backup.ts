@@ -2,9 +2,10 @@ import { closeSync, existsSync, openSync, realpathSync, rmSync, statSync } from 
 import { constants, setPriority } from "node:os";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
-import { isWithin, listContents } from "../backup/contents.ts";
+import { listContents } from "../backup/contents.ts";
+import { isWithin, realOf } from "../backup/paths.ts";
 import { outsideImports } from "../backup/outside-imports.ts";
-import { makeTemporaryFolder } from "../backup/temporary-folder.ts";
+import { BACKUP_FOLDER, makeTemporaryFolder } from "../backup/temporary-folder.ts";
 import { writeBackup } from "../backup/write-backup.ts";
 import { CONFIG_FILE, readConfig } from "../config/load.ts";
 import { usableSettings } from "../config/usable-settings.ts";
@@ -45,8 +46,6 @@ export interface BackedUp {
 /** Packages that hookonce supplies to handlers. */
 const SUPPLIED = ["hookonce", "drizzle-orm", "zod"];
 
-const PREFIX = ".hookonce-backup-";
-
 /**
  * Writes an inbox folder and a consistent copy of its database to one file, while a `serve` may be running. The file
  * gets its name when it is complete and on the disk.
@@ -56,10 +55,8 @@ const PREFIX = ".hookonce-backup-";
 export async function backUp(options: BackupOptions): Promise<BackedUp> {
   const folder = resolve(options.folder);
   const read = readConfig(folder, secretNeeds, null);
-  const database =
-    options.database === undefined
-      ? (read.config?.database ?? usableSettings(folder).database)
-      : resolve(options.database);
+  const configured = read.config?.database ?? usableSettings(folder).database;
+  const database = options.database === undefined ? configured : resolve(options.database);
   if (database === null)
     throw new HookonceError(
       "config_invalid",
@@ -75,13 +72,15 @@ export async function backUp(options: BackupOptions): Promise<BackedUp> {
   const member = isWithin(database, folder)
     ? relative(folder, database).replaceAll("\\", "/")
     : `data/${basename(database)}`;
+  // A copy of another one must not hold that of the config as it is on the disk at that moment.
+  const databases = [database, configured ?? database].flatMap((path) => [path, realOf(path)]);
   const {
     contents,
     leftOut,
     warnings: doubts,
   } = listContents({
     folder,
-    database: member,
+    isOfDatabase: (path) => databases.some((one) => store.belongsTo(path, one)),
     secretFiles: options.secrets ? null : read.secretFiles,
   });
   const warnings = [...doubts, ...outsideImports(realpathSync(folder), contents, SUPPLIED)];
@@ -92,7 +91,7 @@ export async function backUp(options: BackupOptions): Promise<BackedUp> {
   // The thread of the copy inherits it.
   setPriority(constants.priority.PRIORITY_LOW);
   return failing(file ?? dirname(database), async () => {
-    const temporary = makeTemporaryFolder(dirname(file ?? database), PREFIX);
+    const temporary = makeTemporaryFolder(dirname(file ?? database), BACKUP_FOLDER);
     try {
       const copy = join(temporary, "database");
       await store.copy(database, copy, {

@@ -1,5 +1,8 @@
 import { lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
-import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { isWithin, realOf } from "./paths.ts";
+import { createSecretRule } from "./secrets.ts";
+import { BACKUP_FOLDER } from "./temporary-folder.ts";
 
 /** One file, folder or link of an inbox folder that a backup holds. */
 export interface Content {
@@ -12,7 +15,7 @@ export interface Content {
 
 export interface Contents {
   readonly contents: readonly Content[];
-  /** Files with secrets that are left out. */
+  /** Files and folders with secrets that are left out. */
   readonly leftOut: readonly string[];
   readonly warnings: readonly string[];
 }
@@ -20,14 +23,17 @@ export interface Contents {
 export interface ContentsOptions {
   /** Absolute. */
   readonly folder: string;
-  /** The copy of the database, as a path in the backup. Files beside it whose names begin alike are SQLite's or hookonce's. */
-  readonly database: string;
-  /** The files that hold secrets. Null: they are in the backup, too. */
+  /** Whether an absolute path is the database, or a file beside it. */
+  readonly isOfDatabase: (path: string) => boolean;
+  /** The files that the config names as secrets. Null: all secrets are in the backup, too. */
   readonly secretFiles: readonly string[] | null;
 }
 
 /** A folder in which hookonce keeps data, types for the editor, or the history of the folder. */
 const NEVER = new Set(["data", ".hookonce", ".git"]);
+
+/** Litestream's notes on a database. Those of an old one would be wrong for a restored one. */
+const LITESTREAM = /^\..+-litestream$/;
 
 /**
  * Lists what a backup holds besides the database: everything in the inbox folder but secrets, `data/`, `.git/` and
@@ -35,35 +41,44 @@ const NEVER = new Set(["data", ".hookonce", ".git"]);
  *
  * @throws NodeJS.ErrnoException if a folder cannot be read
  */
-export function listContents({ folder, database, secretFiles }: ContentsOptions): Contents {
+export function listContents({ folder, isOfDatabase, secretFiles }: ContentsOptions): Contents {
   const contents: Content[] = [];
   const leftOut: string[] = [];
   const warnings: string[] = [];
   const root = realpathSync(folder);
-  const secrets = new Set((secretFiles ?? []).map((file) => realOf(resolve(folder, file))));
+  const isSecret =
+    secretFiles === null ? () => false : createSecretRule(root, secretFiles, (name) => NEVER.has(name));
 
   function walk(from: string, under: string, around: readonly string[]): void {
     for (const name of readdirSync(from).sort()) {
       const path = under === "" ? name : `${under}/${name}`;
       const full = join(from, name);
-      if ((under === "" && NEVER.has(name)) || path.startsWith(database)) continue;
+      if (under === "" && NEVER.has(name)) continue;
       const found = statSync(full, { throwIfNoEntry: false });
-      if (secretFiles !== null && isSecret(path, full)) {
-        leftOut.push(found?.isDirectory() === true ? `${path}/` : path);
+      if (found?.isFile() === true && [full, join(around.at(-1) ?? root, name)].some(isOfDatabase)) continue;
+      if (found?.isDirectory() === true && (name.startsWith(BACKUP_FOLDER) || LITESTREAM.test(name)))
         continue;
-      }
       const link = lstatSync(full).isSymbolicLink() ? readlinkSync(full) : undefined;
+      // The link itself holds nothing.
       if (link !== undefined && isInside(link, full)) {
         contents.push({ path, kind: "link", from: full });
         continue;
       }
-      if (link !== undefined && found !== undefined)
-        warnings.push(
-          `${path} is a link to ${realOf(full)}. The backup holds what is there, in place of the link.`,
-        );
+      if (isSecret(path, full)) {
+        leftOut.push(found?.isDirectory() === true ? `${path}/` : path);
+        continue;
+      }
+      const real = realOf(full);
+      if (link !== undefined && found !== undefined) {
+        const [place = ""] = relative(root, real).split(sep);
+        if (NEVER.has(place)) {
+          warnings.push(`${path} is a link into ${place}/, which no backup holds, and is left out.`);
+          continue;
+        }
+        warnings.push(`${path} is a link to ${real}. The backup holds what is there, in place of the link.`);
+      }
       if (found?.isFile() === true) contents.push({ path, kind: "file", from: full });
       else if (found?.isDirectory() === true) {
-        const real = realOf(full);
         if (around.includes(real)) continue;
         contents.push({ path, kind: "folder", from: full });
         walk(full, path, [...around, real]);
@@ -79,23 +94,6 @@ export function listContents({ folder, database, secretFiles }: ContentsOptions)
     );
   }
 
-  function isSecret(path: string, full: string): boolean {
-    return basename(path).startsWith(".env") || path === "secrets" || secrets.has(realOf(full));
-  }
-
   walk(folder, "", [root]);
   return { contents, leftOut, warnings };
-}
-
-function realOf(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    return path; // a link to nothing
-  }
-}
-
-export function isWithin(path: string, folder: string): boolean {
-  const way = relative(folder, path);
-  return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }

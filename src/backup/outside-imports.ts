@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname, isAbsolute, relative } from "node:path";
 import { messageOf } from "../errors.ts";
 import type { Content } from "./contents.ts";
-import { isWithin } from "./contents.ts";
+import { isWithin } from "./paths.ts";
 
 /** Files whose imports are followed. */
 const CODE = /^handlers\/(?!(?:.*\/)?node_modules\/).*\.[cm]?[jt]sx?$/;

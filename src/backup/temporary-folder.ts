@@ -1,7 +1,11 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 
-/** No backup takes so long: a folder that is older was left by a process that was killed. In milliseconds. */
+/** Begins the name of the folder in which a backup is made. */
+export const BACKUP_FOLDER = ".hookonce-backup-";
+
+/** No backup takes so long, in milliseconds: for folders of which nobody can say whether their process still runs. */
 const LEFT_MS = 24 * 60 * 60 * 1000;
 
 /**
@@ -11,14 +15,26 @@ const LEFT_MS = 24 * 60 * 60 * 1000;
  * @throws NodeJS.ErrnoException
  */
 export function makeTemporaryFolder(place: string, prefix: string): string {
+  // In a container, the number of a process says nothing outside of it.
+  const here = hostname().replaceAll(/[^\w.]/g, "_");
   for (const name of readdirSync(place)) {
     if (!name.startsWith(prefix)) continue;
     const path = join(place, name);
+    const [pid = "", host] = name.slice(prefix.length).split("-");
     try {
-      if (Date.now() - statSync(path).mtimeMs > LEFT_MS) rmSync(path, { recursive: true, force: true });
+      const isLeft = host === here ? !isRunning(Number(pid)) : Date.now() - statSync(path).mtimeMs > LEFT_MS;
+      if (isLeft) rmSync(path, { recursive: true, force: true });
     } catch {
       // It is another user's, or another process has removed it.
     }
   }
-  return mkdtempSync(join(place, prefix));
+  return mkdtempSync(join(place, `${prefix}${process.pid}-${here}-`));
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
 }

@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { HookonceError, messageOf } from "../errors.ts";
-import { isWithin } from "./contents.ts";
+import { isWithin } from "./paths.ts";
 import { MANIFEST, parseManifest, type Manifest } from "./manifest.ts";
 import { paddingOf, readTarHeader, type TarEntry } from "./tar.ts";
 

@@ -230,6 +230,8 @@ export interface Store extends Pick<Engine, "handlerModules"> {
   openForReading(database: string): Promise<ClosableReader | undefined>;
   /** How much a database takes, and how much its disk has left. */
   diskUse(database: string): DiskUse;
+  /** Whether a path is that of the database, or of a file that is made beside it. */
+  belongsTo(path: string, database: string): boolean;
   /**
    * Copies a database with all its tables, while other processes use it.
    *

@@ -3,6 +3,7 @@ import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { listContents } from "../../src/backup/contents.ts";
 import { outsideImports } from "../../src/backup/outside-imports.ts";
+import { sqliteStore } from "../../src/engines/sqlite/store.ts";
 import { scratch } from "../cli/support/hookonce.ts";
 
 const files = {
@@ -22,8 +23,14 @@ const files = {
   ".hookonce/types/hookonce.d.ts": "",
 };
 
+const belongsTo =
+  (...databases: readonly string[]) =>
+  (path: string): boolean =>
+    databases.some((database) => sqliteStore.belongsTo(path, database));
+
 function filesIn(folder: string, secretFiles: readonly string[] | null, database = "data/hookonce.db") {
-  const { contents, leftOut } = listContents({ folder, database, secretFiles });
+  const isOfDatabase = belongsTo(join(folder, database));
+  const { contents, leftOut } = listContents({ folder, isOfDatabase, secretFiles });
   return { files: contents.filter(({ kind }) => kind === "file").map(({ path }) => path), leftOut };
 }
 
@@ -60,15 +67,60 @@ describe("a backup", () => {
     });
   });
 
-  test("does not hold the files that SQLite and hookonce make beside a database in the folder itself", () => {
+  test("does not hold the files that SQLite, hookonce and Litestream make beside a database in the folder itself", () => {
     using folder = scratch({
       "hookonce.toml": "",
-      "app.db": "",
-      "app.db-wal": "",
-      "app.db.before-0001-x": "",
-      "app.db.lock.txt": "",
+      shop: "",
+      "shop-wal": "",
+      "shop-shm": "",
+      "shop-journal": "",
+      "shop-wal.left-2026-11-28T07-00-00-000Z": "",
+      "shop.before-0001-x": "",
+      "shop.copying": "",
+      "shop.lock": "",
+      "shop.lock.txt": "",
+      "shop.lock.wanted": "",
+      "shop.marker": "",
+      "shop.verdict": "",
+      ".shop-litestream/generation": "",
     });
-    expect(filesIn(folder.path, [], "app.db").files).toEqual(["hookonce.toml"]);
+    expect(filesIn(folder.path, [], "shop").files).toEqual(["hookonce.toml"]);
+  });
+
+  test("holds everything else whose name begins as that of the database does", () => {
+    const mine = {
+      "shop-scripts/deploy.sh": "",
+      "shop.before-2026/notes.md": "",
+      "shop.lock.d/x": "",
+      "shop.md": "",
+      "shop.walrus": "",
+      shop2: "",
+      "shopping/list.sql": "",
+    };
+    using folder = scratch({ ...mine, shop: "", "shop-wal": "" });
+    expect(filesIn(folder.path, [], "shop").files).toEqual(Object.keys(mine));
+    using deep = scratch({ "var/app.db": "", "var/app.db-wal": "", "var/app.db-import/rates.csv": "" });
+    expect(filesIn(deep.path, [], "var/app.db").files).toEqual(["var/app.db-import/rates.csv"]);
+  });
+
+  test("does not hold the live database under another name, or what an interrupted backup left", () => {
+    using folder = scratch({
+      "hookonce.toml": "",
+      "db/real.db": "",
+      "db/real.db-wal": "",
+      "db/notes.md": "",
+      ".hookonce-backup-Ab12cd/database": "",
+      "data/hookonce.db": "",
+    });
+    symlinkSync("db/real.db", join(folder.path, "app.db"));
+    symlinkSync(join(folder.path, "data"), join(folder.path, "again"));
+    const { contents, warnings } = listContents({
+      folder: folder.path,
+      isOfDatabase: belongsTo(join(folder.path, "app.db"), join(folder.path, "db/real.db")),
+      secretFiles: [],
+    });
+    expect(contents.map(({ path }) => path)).toEqual(["db", "db/notes.md", "hookonce.toml"]);
+    expect(warnings).toEqual(["again is a link into data/, which no backup holds, and is left out."]);
   });
 
   test("keeps links within the folder, and holds what other links lead to", () => {
@@ -84,7 +136,7 @@ describe("a backup", () => {
     symlinkSync(join(other.path, "key"), join(folder.path, "key"));
     const { contents, warnings, leftOut } = listContents({
       folder: folder.path,
-      database: "data/hookonce.db",
+      isOfDatabase: () => false,
       secretFiles: [join(other.path, "key"), ".env"],
     });
     expect(contents.map(({ kind, path }) => `${kind} ${path}`)).toEqual([
@@ -126,7 +178,7 @@ export default handler(() => cents);
       "inbox/handlers/stripe/broken.ts": "import {",
     });
     const folder = join(parent.path, "inbox");
-    const { contents } = listContents({ folder, database: "data/hookonce.db", secretFiles: [] });
+    const { contents } = listContents({ folder, isOfDatabase: () => false, secretFiles: [] });
     expect(outsideImports(folder, contents, ["hookonce"])).toEqual([
       "handlers/stripe/paid.ts imports ../../../shared/money.ts from outside the inbox folder, which the backup does not hold.",
       "handlers/stripe/paid.ts imports ../../../node_modules/outer/index.js from outside the inbox folder, which the backup does not hold.",

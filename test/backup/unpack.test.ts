@@ -28,7 +28,7 @@ async function makeBackup(folder: Scratch): Promise<{ bytes: Buffer; unpack: (by
   const file = join(folder.path, "a.tar");
   const descriptor = openSync(file, "wx");
   const inbox = join(folder.path, "inbox");
-  const { contents } = listContents({ folder: inbox, database: manifest.database, secretFiles: [] });
+  const { contents } = listContents({ folder: inbox, isOfDatabase: () => false, secretFiles: [] });
   await writeBackup({ contents, copy: join(folder.path, "copy"), manifest, descriptor });
   closeSync(descriptor);
   let count = 0;

@@ -1,6 +1,15 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { describeUnless, needsCommand, onlyInFullRun, testUnless } from "../crash/requirements.ts";
 import { mountSmallDisk, needsMount } from "../faults/small-disk.ts";
@@ -215,6 +224,61 @@ secret = ["env:SHOP", "file:keys/old", "env:ELSEWHERE"]
       expect(
         readdirSync(join(it.inbox, "data")).filter((name) => name.startsWith(".hookonce-backup")),
       ).toEqual([]);
+    },
+    LONG,
+  );
+
+  test(
+    "of a database in the inbox folder itself holds its neighbours, no secret, and nothing of a killed backup",
+    async () => {
+      const SECRET = "whsec_0123456789abcdef0123456789abcdef";
+      using it = await inboxWithEvent({
+        "hookonce.toml": `database = "shop"\n${inboxFiles["hookonce.toml"]}`,
+        "shop-scripts/deploy.sh": "echo deploy",
+        "shop.md": "notes",
+        ".env.local": SECRET,
+        ".npmrc": SECRET,
+        "sub/secrets/github": SECRET,
+      });
+      linkSync(join(it.inbox, ".env.local"), join(it.inbox, "environment.txt"));
+      symlinkSync(join(it.inbox, "sub/secrets/github"), join(it.inbox, "handlers/github.txt"));
+      {
+        using database = new Database(join(it.inbox, "shop"));
+        database.run("create table filler (b blob)");
+        for (let n = 0; n < 24; n++) database.run("insert into filler values (randomblob(1048576))");
+      }
+      const copying = (): string[] =>
+        readdirSync(it.inbox).filter((name) => name.startsWith(".hookonce-backup"));
+      const killed = Bun.spawn([...fromSource, "backup", "-", "--folder", it.inbox], {
+        stdout: Bun.file(join(it.to, "killed.tar")),
+        stderr: "ignore",
+      });
+      while (killed.exitCode === null && copying().length === 0) await Bun.sleep(1);
+      killed.kill("SIGKILL");
+      await killed.exited;
+      expect(copying()).toHaveLength(1);
+      const file = join(it.to, "a.tar");
+      const made = await run(["backup", file, "--folder", it.inbox]);
+      expect([made.code, made.stdout]).toEqual([
+        0,
+        expect.stringContaining(
+          "Left out, because they hold secrets: .env.local, .npmrc, environment.txt, handlers/github.txt, sub/secrets/.",
+        ),
+      ]);
+      expect(readFileSync(file).includes(SECRET)).toBe(false);
+      const names = Bun.spawnSync(["tar", "tf", file]).stdout.toString().split("\n");
+      expect(names.filter((name) => /shop|hookonce-backup/.test(name))).toEqual([
+        "shop-scripts/",
+        "shop-scripts/deploy.sh",
+        "shop.md",
+        "shop",
+      ]);
+      const piped = Bun.spawn([...fromSource, "backup", "-", "--folder", it.inbox], {
+        stdout: "ignore",
+        stderr: "ignore",
+      });
+      expect(await piped.exited).toBe(0);
+      expect(copying()).toEqual([]);
     },
     LONG,
   );

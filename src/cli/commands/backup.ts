@@ -9,7 +9,7 @@ export const backup = defineCommand<[string], BackupFlags>({
   group: "Manage",
   summary: "Copy the inbox while it runs",
   description:
-    "Write the inbox folder and a consistent copy of its database to one tar file, while serve runs. Secrets (.env, secrets/ and each file: in the config) are left out. To prove that a backup starts: hookonce check --backup FILE",
+    "Write the inbox folder and a consistent copy of its database to one tar file, while serve runs. Secrets (such as .env*, secrets/, *.key and each file: in the config) are left out, and named. To prove that a backup starts: hookonce check --backup FILE",
   arguments: [new Argument("<file>", "The file to make; - is standard output").argParser(nonEmpty)],
   options: [
     new Option("--secrets", "Put the secrets into the backup, too"),

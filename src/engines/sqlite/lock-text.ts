@@ -18,6 +18,9 @@ const SERVED = "hookonce has served this database";
 export const lockFileOf = (database: string): string => `${database}.lock`;
 export const lockTextOf = (database: string): string => `${lockFileOf(database)}.txt`;
 
+/** A command that holds the lock looks for this file, and yields to a `serve` that starts. */
+export const wantedFileOf = (database: string): string => `${lockFileOf(database)}.wanted`;
+
 export function tellHolder(database: string, forCommand: boolean): void {
   const since = `since ${new Date().toISOString()}${forCommand ? FOR_COMMAND : ""}`;
   const holder = `process ${process.pid} on ${hostname()} ${since}`;

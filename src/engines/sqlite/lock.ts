@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { HookonceError, withCode } from "../../errors.ts";
 import type { LockOptions, ServeLock } from "../store.ts";
 import { lockFile, type FileLock } from "./file-lock.ts";
-import { holderOf, lockFileOf, tellHolder } from "./lock-text.ts";
+import { holderOf, lockFileOf, tellHolder, wantedFileOf } from "./lock-text.ts";
 import { refuseLostDatabase } from "./lost-database.ts";
 import { makePrivateFile, writePrivateFile } from "./private-file.ts";
 import { realPath } from "./real-path.ts";
@@ -33,10 +33,10 @@ export async function lockDatabase(databasePath: string, options: LockOptions = 
   try {
     const file = await untilLocked(() => tryLock(lock, database), { database, named: databasePath }, options);
     held.add(lock);
-    rmSync(wantedFile(path), { force: true });
+    rmSync(wantedFileOf(database), { force: true });
     tellHolder(database, options.forCommand === true);
     return {
-      isWanted: () => existsSync(wantedFile(path)),
+      isWanted: () => existsSync(wantedFileOf(database)),
       release() {
         file.release();
         held.delete(lock);
@@ -55,7 +55,6 @@ async function untilLocked(
   { database, named }: { readonly database: string; readonly named: string },
   { onWait, signal, waitMs = 10_000 }: LockOptions,
 ): Promise<FileLock> {
-  const path = lockFileOf(database);
   const deadline = performance.now() + waitMs;
   for (let told = false; ; told = true) {
     const locked = attempt();
@@ -75,20 +74,15 @@ async function untilLocked(
     }
     if (!told) {
       onWait?.(holder);
-      markWanted(path);
+      markWanted(database);
     }
     await Bun.sleep(50);
   }
 }
 
-/** A command that holds the lock looks for this file, and yields to a `serve` that starts. */
-function wantedFile(path: string): string {
-  return `${path}.wanted`;
-}
-
-function markWanted(path: string): void {
+function markWanted(database: string): void {
   try {
-    writePrivateFile(wantedFile(path), "");
+    writePrivateFile(wantedFileOf(database), "");
   } catch {
     // For example, the disk is full. Then the holder does not learn that this process waits.
   }

@@ -1,4 +1,5 @@
 import type { Store } from "../store.ts";
+import { belongsToDatabase } from "./beside.ts";
 import { diskUse } from "./disk-space.ts";
 import { lockDatabase } from "./lock.ts";
 import { servedBy } from "./lock-text.ts";
@@ -13,6 +14,7 @@ export const sqliteStore: Store = {
   open: openStore,
   openForReading,
   diskUse,
+  belongsTo: belongsToDatabase,
   copy: async (...copied) => (await import("./copy.ts")).copyDatabase(...copied),
   examine: async (database) => (await import("./examine.ts")).examineDatabase(database),
   // Only the child of a check needs it.

@@ -233,6 +233,51 @@ describe("forget --match", () => {
     });
   });
 
+  test("a failed event that is forgotten takes no body of another event with it", async () => {
+    await using inbox = await setUp();
+    const events = [1, 2, 3, 4].map((n) => ({ id: `b${n}`, type: "later", email: `${n}@x.test` }));
+    await post(inbox, "/webhook/batches", JSON.stringify({ events }));
+    await post(inbox, "/webhook/batches", JSON.stringify({ events: [{ ...events[0], id: "b5" }] }));
+    // One event of the batch is forgotten, so that each of the others has a body for itself.
+    await runJob(inbox, { action: "forget", ids: ["b2"], owed: true, reason: "asked to" });
+    const failing = [1, 2, 3, 4].map((n) => ({ event_id: `f${n}`, type: "fails", email: TEXT }));
+    for (const one of failing) await post(inbox, "/webhook", JSON.stringify(one));
+    const ids = failing.map((one) => one.event_id);
+    const done = await runJob(inbox, { action: "forget", ids, owed: true, reason: "asked to" });
+    expect(sum(done, "forgotten")).toBe(4);
+    for (const event of [events[0], events[2], events[3]])
+      expect(await (await inbox.api(`/api/event?event_id=${event?.id}`)).json()).toMatchObject({
+        outcome: "unhandled",
+        payload: event,
+      });
+    for (const id of ids)
+      expect(await (await inbox.api(`/api/event?event_id=${id}`)).json()).toMatchObject({ payload: null });
+    expect(filesWith(dataOf(inbox), TEXT)).toEqual([]);
+  });
+
+  test("the body of another event never takes the place of one that was forgotten", async () => {
+    await using inbox = await setUp();
+    const events = [1, 2, 3].map((n) => ({ id: `b${n}`, type: "noted", n }));
+    await post(inbox, "/webhook/batches", JSON.stringify({ events }));
+    await post(inbox, "/webhook", JSON.stringify({ event_id: "last", type: "noted" }));
+    await runJob(inbox, { action: "forget", ids: ["last"], reason: "asked to" });
+    await runJob(inbox, { action: "forget", ids: ["b2"], reason: "asked to" });
+    const shown = async (id: string): Promise<unknown> =>
+      (await inbox.api(`/api/event?event_id=${id}`)).json();
+    for (const id of ["last", "b2"])
+      expect(await shown(id)).toMatchObject({ payload: null, payload_removed: true });
+    // No event that arrives later gets one of their ids for its body, and it keeps its own.
+    await post(inbox, "/webhook", JSON.stringify({ event_id: "later", type: "noted", n: 5 }));
+    for (const n of [1, 3]) expect(await shown(`b${n}`)).toMatchObject({ payload: events[n - 1] });
+    expect(await shown("later")).toMatchObject({ payload: { n: 5 } });
+    expect(inbox.rows("select event, body from hookonce_results order by event")).toEqual(
+      [1, 0, 3, 0, 5].map((body, index) => ({ event: index + 1, body })),
+    );
+    const again = await runJob(inbox, { action: "forget", ids: ["last", "b2"], reason: "asked to" });
+    expect(again.groups).toMatchObject([{ forgotten: 0, already_done: 1 }, { already_done: 1 }]);
+    expect(inbox.value("select count(*) from hookonce_bodies")).toBe(3);
+  });
+
   test("what is written while it looks is found by its second round", async () => {
     await using inbox = await setUp();
     for (let n = 0; n < 300; n++)

@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite";
+import { NEW_BODY_ID } from "./body-ids.ts";
 import { ADD_TO_MINUTE } from "./rollup-writes.ts";
 
 const FIND_FAILURE = `
@@ -33,12 +34,13 @@ export const SQL = {
     set era = ?3 where source = ?1 and event_id = ?2 and era = 0`,
   dropSettledFailure: `
     delete from hookonce_failures where source = ?1 and event_id = ?2 and settled_at is not null`,
-  // The row has the id of the first event that it brings, so that its events are found without an index. An older
-  // version may have given that id to another body.
   insertBody: `
     insert into hookonce_bodies (id, received_at, headers, bytes, sha256)
-    values (iif(exists (select 1 from hookonce_bodies where id = ?1), null, ?1), ?2, ?3, ?4, ?5)`,
-  hasBody: `select 1 from hookonce_bodies where id = ?1`,
+    values (${NEW_BODY_ID}, ?2, ?3, ?4, ?5)`,
+  // Once a batch was taken apart, its row may have only the part of its first event.
+  hasWholeBody: `
+    select 1 from hookonce_bodies
+    where id = ?1 and not exists (select 1 from hookonce_results where event = ?1 and body = ?1 and element = 1)`,
   // An unhandled event has a result without a handler. Applying the event adds the handler and keeps the
   // body.
   insertResult: `

@@ -181,7 +181,8 @@ export function detailReads(db: BunSQLiteDatabase): Pick<Reader, "event"> {
       rowsChanged: ran ? result.rowsChanged : null,
       durationUs: ran ? result.durationUs : null,
       stored: body?.stored ?? null,
-      isRemoved: result !== undefined && result.body !== 0 && body === undefined,
+      isRemoved:
+        body === undefined && result !== undefined && (result.body !== 0 || event.outcome !== "ignored"),
       redacted: body?.redacted ?? 0,
       // Of an event that arrived once, no delivery is kept.
       timeline:

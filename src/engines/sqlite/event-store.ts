@@ -168,7 +168,8 @@ export function createEventStore(db: Database) {
       { receivedAt, headersJson, body }: Pick<HandlerInput, "receivedAt" | "headersJson" | "body">,
     ): number => sql.insertBody.insert(event, receivedAt, headersJson, body, sha256(body)),
 
-    hasBody: (body: number): boolean => sql.hasBody.row(body) !== undefined,
+    /** Whether the bytes of a whole delivery are still in this row. */
+    hasWholeBody: (body: number): boolean => sql.hasWholeBody.row(body) !== undefined,
 
     /** Stores the body and the result of a failure that is settled without a delivery. */
     insertSettledResult(

@@ -10,6 +10,7 @@ import {
   type Forgotten,
   type TextPlace,
 } from "../forget.ts";
+import { NO_BODY } from "./body-ids.ts";
 import { recorded, SETTLED, type OpenFailure, type RecordedEvent } from "./event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import type { HiddenIds } from "./hidden-ids.ts";
@@ -17,8 +18,8 @@ import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { noteEvent } from "./message-entries.ts";
 import { createNeededBodies } from "./needed-bodies.ts";
 import { nothing } from "./results.ts";
+import { createBodyRewriting } from "./rewrite-bodies.ts";
 import type { SettledEvents } from "./settled-events.ts";
-import { createStoredBytes, SIZE } from "./stored-bytes.ts";
 
 type Step<Kind> = Extract<ForgetStep, { readonly forget: Kind }>;
 
@@ -67,7 +68,7 @@ export function createForgetting(
   hidden: HiddenIds,
   settled: SettledEvents,
 ) {
-  const bytes = createStoredBytes(db);
+  const rewriting = createBodyRewriting(db);
   const needed = createNeededBodies(db);
 
   function eventAt(row: number): (RecordedEvent & { readonly source: string }) | undefined {
@@ -85,8 +86,7 @@ export function createForgetting(
     const { source: name, eventId: id } = event;
     const source = { name, sameBody };
     const row = store.insertSettled(source, { id, type: failure.type }, "discarded", null, failure) as number;
-    // No body has this id.
-    store.insertResult(row, row, nothing);
+    store.insertResult(row, NO_BODY, nothing);
     return row;
   }
 
@@ -127,9 +127,13 @@ export function createForgetting(
     const [result] = db
       .query("select body, reply, reason from hookonce_results where event = ?1")
       .values(row);
-    const [body = 0, reply = null, reason = null] = (result ?? []) as [number?, string?, string?];
-    const hadBody = removeBody(body, source);
-    db.query("update hookonce_results set reply = null, reason = ?2 where event = ?1").run(row, why);
+    const [body = NO_BODY, reply = null, reason = null] = (result ?? []) as [number?, string?, string?];
+    db.query("update hookonce_results set body = ?3, reply = null, reason = ?2 where event = ?1").run(
+      row,
+      why,
+      NO_BODY,
+    );
+    const hadBody = rewriting.remove(body, source);
     const changed = db.query("delete from hookonce_changed_bodies where event = ?1").run(row).changes;
     const failed = isCurrent ? db.query(EMPTY_FAILURE).run(source, eventId).changes : 0;
     const messages = db
@@ -167,38 +171,20 @@ export function createForgetting(
     return true;
   }
 
-  function removeBody(row: number, source: string): boolean {
-    const removed = db.query(`delete from hookonce_bodies where id = ?1 returning ${SIZE}`).values(row);
-    for (const [size] of removed) bytes.change(row, source, -Number(size));
-    return removed.length > 0;
-  }
-
   /** Whether other events need the body of this one. */
   function isShared(event: number): boolean {
     const body = db.query("select body from hookonce_results where event = ?1").values(event)[0]?.[0];
-    return typeof body === "number" && body !== 0 && needed.eventsOf(body).some((other) => other !== event);
+    return (
+      typeof body === "number" && body !== NO_BODY && needed.eventsOf(body).some((other) => other !== event)
+    );
   }
 
   function part({ body, parts }: Step<"batch">): Forgotten {
-    const [row] = db.query("select headers, received_at from hookonce_bodies where id = ?1").values(body);
-    if (row === undefined) return DONE_NOTHING;
-    const [headersJson, receivedAt] = row as [string, number];
-    let source = "";
-    for (const { event, json } of parts) {
-      const known = eventAt(event);
-      const isItsBody = db
-        .query("select 1 from hookonce_results where event = ?1 and body = ?2")
-        .values(event, body);
-      if (known === undefined || isItsBody.length === 0) continue;
-      const own = store.insertBody(event, { receivedAt, headersJson, body: Buffer.from(json) });
-      db.query("update hookonce_results set body = ?2, element = 1 where event = ?1").run(event, own);
-      const [size] = db.query(`select ${SIZE} from hookonce_bodies where id = ?1`).values(own)[0] as [number];
-      bytes.change(own, known.source, size);
-      ({ source } = known);
-      // Nothing may need its body any more, now that it is alone.
-      settled.note(source, event);
-    }
-    if (needed.eventsOf(body).length === 0) removeBody(body, source);
+    const source = parts.map(({ event }) => eventAt(event)?.source).find((name) => name !== undefined);
+    if (source === undefined) return DONE_NOTHING;
+    rewriting.split(body, source, parts);
+    // Nothing may need the body of an event any more, now that it is alone.
+    for (const { event } of parts) settled.note(source, event);
     return DONE;
   }
 

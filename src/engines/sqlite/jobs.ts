@@ -256,8 +256,8 @@ export function createJobs(
 
   function bodyOf({ input, batch }: Incoming, bodies: BatchBodies, event: number): number {
     const stored = batch === undefined ? undefined : bodies.get(batch);
-    // Retention may have removed it since the transaction that stored it.
-    if (stored !== undefined && store.hasBody(stored)) return stored;
+    // It may have been removed or taken apart since the transaction that stored it.
+    if (stored !== undefined && store.hasWholeBody(stored)) return stored;
     const id = store.insertBody(event, input);
     if (batch !== undefined) bodies.set(batch, id);
     return id;

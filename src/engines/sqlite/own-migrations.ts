@@ -18,6 +18,7 @@ import failedAnswers from "../../../drizzle/0015_failed_answers.sql" with { type
 import redact from "../../../drizzle/0016_redact.sql" with { type: "text" };
 import dueBySource from "../../../drizzle/0017_due_by_source.sql" with { type: "text" };
 import alerts from "../../../drizzle/0018_alerts.sql" with { type: "text" };
+import bodyIds from "../../../drizzle/0019_body_ids.sql" with { type: "text" };
 
 /**
  * The migrations that drizzle-kit generated, embedded in the binary. Add each new file here: a test compares
@@ -43,4 +44,5 @@ export const ownMigrations: readonly Migration[] = [
   { name: "0016_redact.sql", sql: redact },
   { name: "0017_due_by_source.sql", sql: dueBySource },
   { name: "0018_alerts.sql", sql: alerts },
+  { name: "0019_body_ids.sql", sql: bodyIds },
 ];

@@ -98,7 +98,7 @@ export function createRedactions(
         if (partsOf === undefined || element === 1)
           isChanged = rewriting.body(body, source, replace, element === 1) || isChanged;
         else {
-          rewriting.splitBody(body, source, partsOf, replace);
+          rewriting.splitAll(body, source, partsOf, replace);
           isChanged = true;
         }
       }

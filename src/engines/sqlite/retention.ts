@@ -1,5 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { RETENTION_STEP_MS, type Retained, type RetentionJob, type RetentionStep } from "../retention.ts";
+import { LEAVE_BODY } from "./body-ids.ts";
 import { SETTLED, recorded, type RecordedEvent } from "./event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
@@ -72,6 +73,7 @@ export function createRetention(
   const storedBytes = createStoredBytes(db);
   const removeChanged = db.query(`delete from hookonce_changed_bodies where event in (${eventsOf("?1")})`);
   const removeBody = db.query("delete from hookonce_bodies where id = ?1");
+  const leaveBody = db.query(LEAVE_BODY);
   const removeMessage = db.query("delete from hookonce_messages where id = ?1 returning event, source");
   const askEvents = db.query(ASK_EVENTS);
 
@@ -94,6 +96,7 @@ export function createRetention(
         }
         if (changed > 0) removeChanged.run(id);
         removeBody.run(id);
+        leaveBody.run(id);
         if (source !== null && id <= counted) freed.set(source, (freed.get(source) ?? 0) - bytes);
         sum.removed++;
         sum.bytes += bytes;

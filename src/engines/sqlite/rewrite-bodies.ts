@@ -2,8 +2,9 @@ import type { Database } from "bun:sqlite";
 import type { Headers } from "../../event.ts";
 import type { Redacted } from "../../providers/redact.ts";
 import type { StoredDelivery } from "../reader.ts";
+import { LEAVE_BODY, NEW_BODY_ID, NO_BODY } from "./body-ids.ts";
 import { sha256 } from "./event-bytes.ts";
-import { createNeededBodies } from "./needed-bodies.ts";
+import { createNeededBodies, eventsOf } from "./needed-bodies.ts";
 import { createStoredBytes, SIZE } from "./stored-bytes.ts";
 
 /**
@@ -26,22 +27,35 @@ export interface BodyRewriting {
    */
   body(row: number, source: string, rewrite: Rewrite, isElement: boolean): boolean;
   /**
-   * Gives each event of a batch a row with only its own part, and removes the one that they share.
+   * Gives events of a batch a row each with only their own parts. The row that they shared is removed once no event
+   * needs it.
    *
-   * @param parts the events of the batch by their ids, as JSON
+   * @param parts of all of its events, or of some
    */
-  splitBody(
+  split(row: number, source: string, parts: readonly BatchPart[], rewrite?: Rewrite): void;
+  /** The same for all of its events, whose parts are found in what is stored. */
+  splitAll(
     row: number,
     source: string,
     partsOf: (stored: StoredDelivery) => ReadonlyMap<string, string>,
     rewrite: Rewrite,
   ): void;
+  /** Removes a row, unless an event has it. @returns whether it was there */
+  remove(row: number, source: string): boolean;
   /** Stores what is left of a delivery that is new. Returns its row. */
   insert(event: number, receivedAt: number, redacted: Redacted, asReceived: Uint8Array): number;
   /** The latest other body of an event. */
   changedBody(event: number, rewrite: Rewrite, isElement: boolean): boolean;
   /** Empties the bodies of a failure that is settled. Its event has the body that it was run with. */
   emptyFailure(source: string, eventId: string): boolean;
+}
+
+/** What a batch has of one of its events. */
+export interface BatchPart {
+  /** The event's row. */
+  readonly event: number;
+  /** Undefined if its source's `batch` or `event_id` is another one now. Then nothing of it can be read any more. */
+  readonly json: string | undefined;
 }
 
 export function createBodyRewriting(db: Database): BodyRewriting {
@@ -54,12 +68,18 @@ export function createBodyRewriting(db: Database): BodyRewriting {
   );
   const insert = db.query(
     `insert into hookonce_bodies (id, received_at, headers, bytes, redacted, sha256)
-     values (iif(exists (select 1 from hookonce_bodies where id = ?1), null, ?1), ?2, ?3, ?4, ?5, ?6)
+     values (${NEW_BODY_ID}, ?2, ?3, ?4, ?5, ?6) returning id, ${SIZE}`,
+  );
+  const keepPart = db.query(
+    `update hookonce_bodies set headers = ?2, bytes = ?3, redacted = ?4, sha256 = ?5 where id = ?1
      returning id, ${SIZE}`,
   );
-  const remove = db.query("delete from hookonce_bodies where id = ?1");
+  const remove = db.query(`delete from hookonce_bodies where id = ?1 returning ${SIZE}`);
+  const leave = db.query(LEAVE_BODY);
+  const isNamed = db.query(`${eventsOf("?1")} limit 1`);
   const eventIdOf = db.query("select event_id from hookonce_events where id = ?1");
-  const move = db.query("update hookonce_results set body = ?2, element = 1 where event = ?1");
+  const shares = db.query("select 1 from hookonce_results where event = ?1 and body = ?2 and element = 0");
+  const move = db.query("update hookonce_results set body = ?2, element = ?3 where event = ?1");
   const findChanged = db.query("select headers, body from hookonce_changed_bodies where event = ?1");
   const updateChanged = db.query(
     "update hookonce_changed_bodies set headers = ?2, body = ?3 where event = ?1",
@@ -76,17 +96,42 @@ export function createBodyRewriting(db: Database): BodyRewriting {
     return { receivedAt, stored: storedOf(headers, bytes), size };
   }
 
-  /** @param event null: the row gets an id that no row has had, so that nothing takes it for the one that it replaces */
-  function insertRow(
-    event: number | null,
-    receivedAt: number,
-    { headers, body, replaced }: Redacted,
-    asReceived: Uint8Array,
-  ) {
-    const count = replaced === 0 ? null : replaced;
-    const values = [event, receivedAt, JSON.stringify(headers), body, count, sha256(asReceived)];
-    const [row, size] = insert.values(...values)[0] as [number, number];
-    return { row, size };
+  const insertRow = (event: number, receivedAt: number, redacted: Redacted, asReceived: Uint8Array) =>
+    insert.values(event, receivedAt, ...valuesOf(redacted, asReceived))[0] as [number, number];
+
+  function removeRow(row: number, source: string): boolean {
+    if (row === NO_BODY || isNamed.values(row).length > 0) return false;
+    const removed = remove.values(row);
+    leave.run(row);
+    for (const [size] of removed) storedBytes.change(row, source, -Number(size));
+    return removed.length > 0;
+  }
+
+  function split(row: number, source: string, parts: readonly BatchPart[], rewrite?: Rewrite): void {
+    const found = read(row);
+    if (found === undefined) return;
+    const { receivedAt, stored } = found;
+    // The first event can have the shared row once no other needs it.
+    const others = parts.filter(({ event }) => event !== row);
+    for (const { event, json } of [...others, ...parts.filter((part) => part.event === row)]) {
+      if (shares.values(event, row).length === 0) continue;
+      if (json === undefined) {
+        move.run(event, NO_BODY, 0);
+        continue;
+      }
+      const own = { headers: stored.headers, body: Buffer.from(json) };
+      const redacted = rewrite?.(own, true) ?? { ...own, replaced: 0 };
+      if (event === row && needed.eventsOf(row).length === 1) {
+        const [, size] = keepPart.values(row, ...valuesOf(redacted, own.body))[0] as [number, number];
+        storedBytes.change(row, source, size - found.size);
+        move.run(event, row, 1);
+        return;
+      }
+      const [made, size] = insertRow(event, receivedAt, redacted, own.body);
+      storedBytes.change(made, source, size);
+      move.run(event, made, 1);
+    }
+    removeRow(row, source);
   }
 
   return {
@@ -101,25 +146,22 @@ export function createBodyRewriting(db: Database): BodyRewriting {
       return true;
     },
 
-    splitBody(row, source, partsOf, rewrite) {
+    split,
+
+    splitAll(row, source, partsOf, rewrite) {
       const found = read(row);
       if (found === undefined) return;
-      const { receivedAt, size, stored } = found;
-      const parts = partsOf(stored);
-      for (const event of needed.eventsOf(row)) {
-        const part = parts.get(String(eventIdOf.values(event)[0]?.[0]));
-        // The source's batch or event_id is another one now. Nothing of the event can be read any more.
-        if (part === undefined) continue;
-        const own = { headers: stored.headers, body: Buffer.from(part) };
-        const made = insertRow(null, receivedAt, rewrite(own, true) ?? { ...own, replaced: 0 }, own.body);
-        storedBytes.change(made.row, source, made.size);
-        move.run(event, made.row);
-      }
-      remove.run(row);
-      storedBytes.change(row, source, -size);
+      const parts = partsOf(found.stored);
+      const all = needed.eventsOf(row).map((event) => ({
+        event,
+        json: parts.get(String(eventIdOf.values(event)[0]?.[0])),
+      }));
+      split(row, source, all, rewrite);
     },
 
-    insert: (...values) => insertRow(...values).row,
+    remove: removeRow,
+
+    insert: (...values) => insertRow(...values)[0],
 
     changedBody(event, rewrite, isElement) {
       const found = findChanged.values(event)[0] as [string, Uint8Array] | undefined;
@@ -135,4 +177,8 @@ export function createBodyRewriting(db: Database): BodyRewriting {
 
 function storedOf(headers: string, body: Uint8Array): StoredDelivery {
   return { headers: JSON.parse(headers) as Headers, body };
+}
+
+function valuesOf({ headers, body, replaced }: Redacted, asReceived: Uint8Array) {
+  return [JSON.stringify(headers), body, replaced === 0 ? null : replaced, sha256(asReceived)] as const;
 }

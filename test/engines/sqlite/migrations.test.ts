@@ -512,4 +512,30 @@ describe("hookonce's own migrations", () => {
       ["plain", 0, 3],
     ]);
   });
+
+  test("take from events the ids of bodies that are gone or belong to another event", () => {
+    using db = new Database(":memory:");
+    migrate(db, ownSet(ownMigrations.slice(0, 19)), NOW);
+    for (const id of [1, 4, 9])
+      db.run("insert into hookonce_bodies (id, received_at, headers, bytes) values (?, 1, '{}', x'61')", [
+        id,
+      ]);
+    // A batch, whose body is there; one whose body is gone; an own part of a batch that has the id of an event whose
+    // body is gone; and two own parts with one id, one of which was forgotten.
+    db.run(`insert into hookonce_results (event, body, element, reason) values
+      (1, 1, 0, null), (2, 1, 0, null), (3, 99, 0, null), (4, 4, 0, null), (5, 4, 1, 'forgotten: its own'),
+      (6, 9, 1, 'forgotten: asked to'), (7, 9, 1, null), (8, 0, 0, 'a test'), (10, 10, 0, null)`);
+    migrate(db, ownSet(ownMigrations), NOW);
+    expect(db.prepare("select event, body from hookonce_results order by event").values()).toEqual([
+      [1, 1],
+      [2, 1],
+      [3, 0],
+      [4, 0],
+      [5, 4],
+      [6, 0],
+      [7, 9],
+      [8, 0],
+      [10, 10],
+    ]);
+  });
 });

@@ -49,7 +49,7 @@ export interface OpenInboxOptions {
   readonly acceptIdChange?: boolean;
   /** Only tests and measurements change these. */
   readonly storage?: Parameters<Store["open"]>[2];
-  readonly queue?: Omit<QueueOptions, "onFatal" | "handlers">;
+  readonly queue?: Omit<QueueOptions, "onFatal" | "loaded">;
   readonly lockWaitMs?: number;
   /**
    * Started once this process has locked the database, and before anything in it is changed. If it throws,
@@ -95,7 +95,7 @@ export async function openInbox(services: Services, options: OpenInboxOptions): 
     loaded = { ...loaded, handlers };
     const queue = createQueue(engine, {
       ...options.queue,
-      handlers: () => live().handlers,
+      loaded: live,
       onFatal: options.onFatal,
       counters: options.counters,
     });

@@ -39,8 +39,11 @@ export interface EventSource {
    * contain the event.
    */
   readonly payloadOf: (stored: StoredDelivery, eventId: string) => { json: string | null } | undefined;
-  /** Whether a stored delivery carried the event that has this id by the present rule. */
-  readonly carries: (stored: StoredDelivery, eventId: string) => boolean;
+  /**
+   * The type of the event in a stored delivery that has this id by the present rules. Undefined if the delivery does
+   * not contain it.
+   */
+  readonly typeOf: (stored: StoredDelivery, eventId: string) => string | undefined;
 }
 
 /**

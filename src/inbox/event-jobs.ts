@@ -214,6 +214,6 @@ function removedSource(name: string): EventSource {
     retryForMs: 0,
     retryWindowMs: 0,
     payloadOf: () => undefined,
-    carries: () => false,
+    typeOf: () => undefined,
   };
 }

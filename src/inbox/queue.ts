@@ -1,16 +1,8 @@
-import type {
-  Batch,
-  Engine,
-  Handlers,
-  Incoming,
-  Job,
-  JobResult,
-  Result,
-  ResultOf,
-} from "../engines/engine.ts";
+import type { Batch, Engine, Incoming, Job, JobResult, Result, ResultOf } from "../engines/engine.ts";
 import { HookonceError } from "../errors.ts";
 import type { Counters } from "../metrics/counters.ts";
 import { countResult } from "./count-result.ts";
+import { jobNow, type LoadedSet } from "./loaded-set.ts";
 
 export interface QueueOptions {
   /** The most deliveries in a batch. */
@@ -19,8 +11,8 @@ export interface QueueOptions {
   readonly maxWorkMs?: number;
   /** How long a delivery waits for its turn, in milliseconds. */
   readonly maxWaitMs?: number;
-  /** The set of handlers that the next batch runs. */
-  readonly handlers: () => Handlers;
+  /** The sources and the handlers of the next batch. */
+  readonly loaded: () => LoadedSet;
   /** This process can no longer trust the database: end it without answering. */
   readonly onFatal: (error: unknown) => void;
   /** What is counted of each transaction and each result. */
@@ -34,7 +26,7 @@ export interface Queue {
    * Resolves once what became of the event is durable.
    *
    * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `overloaded`, `storage_failed`:
-   *   nothing was recorded
+   *   nothing was recorded. `unknown_source` if a reload has removed the source
    */
   deliver(event: Incoming): Promise<Result>;
   /** How many events have been delivered so far, whatever became of them. */
@@ -100,7 +92,7 @@ type State = "idle" | "scheduled" | "committing" | "blocked" | "failed";
  * slow. Background work takes turns with the deliveries.
  */
 export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options: QueueOptions): Queue {
-  const { maxEvents = 256, maxWorkMs = 20, maxWaitMs = 5000, handlers, onFatal, counters } = options;
+  const { maxEvents = 256, maxWorkMs = 20, maxWaitMs = 5000, loaded, onFatal, counters } = options;
   const { now = () => performance.now() } = options;
   const deliveries: Waiting[] = [];
   const background: Waiting[] = [];
@@ -179,12 +171,13 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
     // Background work is limited by its time alone. With a share, held events would run no faster than others arrive
     // under full load, and their source would never be open again.
     const [workMs, most] = list === deliveries ? [maxWorkMs, mostDeliveries()] : [BACKGROUND_MS, maxEvents];
-    const jobs = list.slice(0, most).map(({ job }) => job);
+    const set = loaded();
+    const jobs = firstOf(list, most, set);
     taken = list === deliveries ? jobs.length : 0;
     let batch: Batch;
     const began = performance.now();
     try {
-      batch = await engine.commit(jobs, { workMs, handlers: handlers() });
+      batch = await engine.commit(jobs, { workMs, handlers: set.handlers });
     } catch (error) {
       fail(error);
       return;
@@ -206,6 +199,20 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
       setTimeout(turn, retryMs);
       retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
     }
+  }
+
+  /** Refuses what can no longer run. */
+  function firstOf(list: Waiting[], most: number, set: LoadedSet): readonly Job[] {
+    const jobs: Job[] = [];
+    for (let waiting = list[0]; waiting !== undefined && jobs.length < most; waiting = list[jobs.length]) {
+      const job = jobNow(waiting.job, set);
+      if (!(job instanceof HookonceError)) jobs.push(job);
+      else {
+        list.splice(jobs.length, 1);
+        waiting.reject(job);
+      }
+    }
+    return jobs;
   }
 
   async function answer(waiting: readonly Waiting[], batch: Batch): Promise<void> {

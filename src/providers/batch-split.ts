@@ -22,8 +22,11 @@ export interface StoredReads {
     stored: Pick<Delivery, "headers" | "body">,
     eventId: string,
   ) => { json: string | null } | undefined;
-  /** Whether a stored delivery, or a stored event of a batch, has this id by the present rule. */
-  readonly carries: (stored: Pick<Delivery, "headers" | "body">, eventId: string) => boolean;
+  /**
+   * The type of the event that has this id by the present rules, in a stored delivery or a stored event of a batch.
+   * Undefined if none has.
+   */
+  readonly typeOf: (stored: Pick<Delivery, "headers" | "body">, eventId: string) => string | undefined;
 }
 
 export function createBatchSplit(
@@ -80,16 +83,18 @@ export function createPayloadOf(parse: Reading, split: BatchSplit | undefined): 
   };
 }
 
-export function createCarries(identify: Identify, split: BatchSplit | undefined): StoredReads["carries"] {
+export function createTypeOf(identify: Identify, split: BatchSplit | undefined): StoredReads["typeOf"] {
   // An event of a batch that has failed is stored with its own bytes alone, so both are tried.
-  const reads: BatchSplit[] = [(stored) => [identify(stored)], ...(split === undefined ? [] : [split])];
-  return (stored, eventId) =>
-    reads.some((read) => {
+  const reads: BatchSplit[] = [...(split === undefined ? [] : [split]), (stored) => [identify(stored)]];
+  return (stored, eventId) => {
+    for (const read of reads) {
       try {
-        return read(stored).some((one) => !(one instanceof HookonceError) && one.id === eventId);
+        const found = read(stored).find((one) => !(one instanceof HookonceError) && one.id === eventId);
+        if (found !== undefined && !(found instanceof HookonceError)) return found.type;
       } catch (error) {
-        if (error instanceof HookonceError) return false;
-        throw error;
+        if (!(error instanceof HookonceError)) throw error;
       }
-    });
+    }
+    return undefined;
+  };
 }

@@ -19,7 +19,7 @@ import {
 } from "./body/redaction.ts";
 import {
   createBatchSplit,
-  createCarries,
+  createTypeOf,
   createPayloadOf,
   type BatchSplit,
   type StoredReads,
@@ -254,7 +254,7 @@ export function createSource(settings: SourceSettings, clock: Clock, fetch: Fetc
     identify,
     split,
     payloadOf: createPayloadOf(parse, split),
-    carries: createCarries(identify, split),
+    typeOf: createTypeOf(identify, split),
     handshakes,
     keepQuery: createQueryKeeping(parameters, createUrlRedaction(scheme, secrets)),
     redactBody:

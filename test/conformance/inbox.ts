@@ -14,9 +14,10 @@ const ids = Array.from({ length: 300 }, (_, n) => `evt_${n}`);
 /** An inbox on an engine, as app/open-inbox.ts makes it. */
 function inboxOn(it: OpenEngine) {
   let handlers: Handlers = it.bind();
+  const sources = new Map([[shop.name, shop]]);
   const fatal: unknown[] = [];
   const queue = createQueue(it.engine, {
-    handlers: () => handlers,
+    loaded: () => ({ sources, handlers }),
     onFatal: (error) => void fatal.push(error),
   });
   return {
@@ -33,7 +34,6 @@ function inboxOn(it: OpenEngine) {
     ): Promise<JobProgress> {
       const log = createProgressLog();
       const reader = await it.engine.reader();
-      const sources = new Map([[shop.name, shop]]);
       await runEventJob(
         {
           reader,

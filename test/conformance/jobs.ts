@@ -32,9 +32,9 @@ const elementOf: EventSource["payloadOf"] = ({ body }, eventId) => {
   return element === undefined ? undefined : { json: JSON.stringify(element) };
 };
 
-const carries: EventSource["carries"] = ({ body }, eventId) => {
+const typeOf: EventSource["typeOf"] = ({ body }, eventId) => {
   const events = [parse(new TextDecoder().decode(body))].flat() as { id?: string }[];
-  return events.some(({ id }) => id === eventId.split("/").at(-1));
+  return events.some(({ id }) => id === eventId.split("/").at(-1)) ? "" : undefined;
 };
 
 function parse(json: string): unknown {
@@ -57,7 +57,7 @@ export function sourceWith(change: Partial<EventSource> = {}): EventSource {
     retryForMs: 0,
     retryWindowMs: 10_000,
     payloadOf,
-    carries,
+    typeOf,
     ...change,
   });
 }

@@ -230,7 +230,7 @@ export function createRedactedTests(name: string, harness: EngineHarness): void 
       await it.commit([secretly("old/a")]);
       // By the present rule, what is stored carries "a".
       expect(await said(it, [secretly("a", { earlierId: "old/a" })])).toEqual(["duplicate"]);
-      const hashing = { ...guarded, carries: () => false };
+      const hashing = { ...guarded, typeOf: () => undefined };
       await it.commit([secretly("old/b", { source: hashing })]);
       const before = secretly("old/b", { source: hashing });
       const body = before.event.input.body;

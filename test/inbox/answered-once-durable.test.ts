@@ -9,6 +9,7 @@ import { openDatabase } from "../../src/engines/sqlite/open.ts";
 import { ownMigrations } from "../../src/engines/sqlite/own-migrations.ts";
 import { createSqliteEngine } from "../../src/engines/sqlite/sqlite-engine.ts";
 import { policy } from "../../src/inbox/decide.ts";
+import type { LoadedSet } from "../../src/inbox/loaded-set.ts";
 import { createQueue, type Queue } from "../../src/inbox/queue.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -21,12 +22,18 @@ const source: EventSource = {
   retryForMs: 0,
   retryWindowMs: 0,
   payloadOf: () => undefined,
-  carries: () => false,
+  typeOf: () => undefined,
 };
 
 const forwarding: EventSource = {
   ...source,
+  name: "forwarding",
   forwards: [{ destination: "app", takes: () => true, where: undefined }],
+};
+
+const loaded: LoadedSet = {
+  sources: new Map([source, forwarding].map((one) => [one.name, one])),
+  handlers: { for: () => null, files: [] },
 };
 
 function event(id: string, from = source): Incoming {
@@ -37,7 +44,7 @@ function event(id: string, from = source): Incoming {
     input: {
       id,
       type: "",
-      source: "default",
+      source: from.name,
       receivedAt: 1,
       payloadJson: body.toString(),
       headersJson: "{}",
@@ -104,7 +111,7 @@ function writer(durableBy: "sync" | "commit" = "sync"): Writer {
       },
     },
     // However busy the machine is, no batch ends early.
-    { maxWorkMs: Number.POSITIVE_INFINITY, handlers: () => ({ for: () => null, files: [] }), onFatal },
+    { maxWorkMs: Number.POSITIVE_INFINITY, loaded: () => loaded, onFatal },
   );
   return {
     commit: (id, from) => queue.deliver(event(id, from)),

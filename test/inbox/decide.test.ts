@@ -32,7 +32,7 @@ function source(change: Partial<EventSource> = {}): EventSource {
     payloadOf: () => {
       throw new Error("a delivery was read");
     },
-    carries: () => false,
+    typeOf: () => undefined,
     ...change,
   };
 }

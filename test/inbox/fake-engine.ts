@@ -1,8 +1,9 @@
 import type { Batch, EventSource, Handlers, Job, Result } from "../../src/engines/engine.ts";
 import { HookonceError } from "../../src/errors.ts";
+import type { LoadedSet } from "../../src/inbox/loaded-set.ts";
 import { createQueue, type Queue, type QueueOptions } from "../../src/inbox/queue.ts";
 
-const source: EventSource = {
+export const source: EventSource = {
   name: "default",
   handlersOf: "default",
   unhandled: "record",
@@ -11,7 +12,7 @@ const source: EventSource = {
   retryForMs: 0,
   retryWindowMs: 0,
   payloadOf: () => undefined,
-  carries: () => false,
+  typeOf: () => undefined,
 };
 
 const input = { type: "", source: "default", receivedAt: 1, payloadJson: null, headersJson: "{}" };
@@ -27,7 +28,7 @@ export function write(queue: Queue, id: string, signal?: AbortSignal): Promise<R
 }
 
 /** A test looks at a refusal when it is ready. */
-function observed(promise: Promise<Result>): Promise<Result> {
+export function observed(promise: Promise<Result>): Promise<Result> {
   promise.catch(() => {});
   return promise;
 }
@@ -42,6 +43,8 @@ export const locked = new HookonceError("database_locked", "locked");
 
 export const noHandlers: Handlers = { for: () => null, files: [] };
 
+export const loaded: LoadedSet = { sources: new Map([["default", source]]), handlers: noHandlers };
+
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Lets the queue do all that it can do without a timer, however busy the machine is. */
@@ -51,6 +54,7 @@ export async function settle(): Promise<void> {
 
 /** A commit that the queue has asked for. */
 export interface Commit {
+  readonly jobs: readonly Job[];
   /** The ids of the jobs that it was given, and of those that it has begun. */
   readonly asked: readonly string[];
   readonly ids: readonly string[];
@@ -101,7 +105,7 @@ export function fakeQueue(options: FakeOptions = {}): FakeQueue {
       const asked = jobs.map(idOf);
       const ids = blocked === undefined ? asked.slice(0, most) : [];
       const { promise, resolve, reject } = Promise.withResolvers<void>();
-      commits.push({ ...how, asked, ids, synced: resolve, failed: reject });
+      commits.push({ ...how, jobs, asked, ids, synced: resolve, failed: reject });
       running++;
       try {
         await during?.(n);
@@ -116,7 +120,7 @@ export function fakeQueue(options: FakeOptions = {}): FakeQueue {
   };
   const onFatal = (error: unknown): void => void fatal.push(error);
   return {
-    queue: createQueue(engine, { handlers: () => noHandlers, onFatal, ...options.queue }),
+    queue: createQueue(engine, { loaded: () => loaded, onFatal, ...options.queue }),
     commits,
     fatal,
     running: () => running,

@@ -1,10 +1,14 @@
 import { describe, expect, test } from "bun:test";
+import type { Job, Result } from "../../src/engines/engine.ts";
 import { HookonceError } from "../../src/errors.ts";
 import {
   deliver,
   fakeQueue,
+  loaded,
   noHandlers,
+  observed,
   settle,
+  source,
   stateOf,
   turn,
   write,
@@ -20,6 +24,10 @@ async function syncAll({ commits }: FakeQueue): Promise<void> {
     commits[n]?.synced();
     await settle();
   }
+}
+
+function sourceOf(job: Job): unknown {
+  return job.kind === "delivery" ? job.event.source : "source" in job && job.source;
 }
 
 describe("deliveries in the queue", () => {
@@ -70,7 +78,7 @@ describe("deliveries in the queue", () => {
 
   test("are committed with the handlers of that moment, and 20 ms of work", async () => {
     let handlers = noHandlers;
-    const it = fakeQueue({ queue: { handlers: () => handlers } });
+    const it = fakeQueue({ queue: { loaded: () => ({ ...loaded, handlers }) } });
     void deliver(it.queue, "a");
     await settle();
     await syncAll(it);
@@ -80,6 +88,42 @@ describe("deliveries in the queue", () => {
     expect(it.commits.map((commit) => commit.handlers)).toEqual([noHandlers, replaced]);
     expect(it.commits[1]?.handlers).toBe(replaced);
     expect(it.commits.map(({ workMs }) => workMs)).toEqual([20, 20]);
+  });
+
+  test("and jobs have the source of that moment, and are refused if it is gone", async () => {
+    const now = { ...source, unhandled: "ignore" } as const;
+    const it = fakeQueue({ queue: { loaded: () => ({ ...loaded, sources: new Map([["default", now]]) }) } });
+    const other = { ...source, name: "other" };
+    const event = { eventId: "a", at: 1 };
+    const jobs = [source, other].flatMap((one): Job[] => [
+      { kind: "apply", source: one, ...event },
+      { kind: "replay", source: one, ...event, reason: "", job: "", ordered: { event: 0, change: 0 } },
+      { kind: "forward", source: one, ...event, destination: "", job: "" },
+      { kind: "import", source: one, events: [], at: 1 },
+      { kind: "resume", source: one, at: 1 },
+      // Somebody gives up on an event of a source that is gone.
+      { kind: "discard", source: one, ...event, reason: "" },
+    ]);
+    const written = jobs.map((job) => observed(it.queue.write(job) as Promise<Result>));
+    void deliver(it.queue, "b");
+    await settle();
+    await syncAll(it);
+    const committed = it.commits.flatMap((commit) => commit.jobs);
+    const sources = committed.map((job) => ({ kind: job.kind, source: sourceOf(job) }));
+    expect(sources.toSorted((one, two) => one.kind.localeCompare(two.kind))).toEqual([
+      { kind: "apply", source: now },
+      { kind: "delivery", source: now },
+      { kind: "discard", source },
+      { kind: "discard", source: other },
+      { kind: "forward", source: now },
+      { kind: "import", source: now },
+      { kind: "replay", source: now },
+      { kind: "resume", source: now },
+    ]);
+    expect((await stateOf(written)).slice(6)).toEqual([
+      ...Array.from({ length: 5 }, () => "unknown_source"),
+      "a",
+    ]);
   });
 
   test("are refused alone if nothing of them was recorded", async () => {

@@ -1,6 +1,6 @@
 import type { Batch, Job, Result } from "../../src/engines/engine.ts";
 import { createQueue, type Queue } from "../../src/inbox/queue.ts";
-import { deliver, idOf, noHandlers, turn } from "./fake-engine.ts";
+import { deliver, idOf, loaded, turn } from "./fake-engine.ts";
 
 /** How long work takes, in milliseconds of a clock that only work and waiting for the disk move. */
 export interface Costs {
@@ -71,7 +71,7 @@ export function virtualQueue({ overlaps, jobMs, deliveryMs, syncMs }: Costs) {
     },
   };
   const queue: Queue = createQueue(engine, {
-    handlers: () => noHandlers,
+    loaded: () => loaded,
     onFatal: (error) => {
       throw error;
     },

@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import pino from "pino";
+import { check } from "../../src/app/check.ts";
 import type { Inbox, OpenInboxOptions } from "../../src/app/open-inbox.ts";
 import { createAdminApps, type AdminApps } from "../../src/app/admin-apps.ts";
 import { startAlerts, type Alerting, type AlertPace } from "../../src/app/alerts.ts";
@@ -15,6 +16,7 @@ import type { Pausing } from "../../src/inbox/pausing.ts";
 import type { OutboxView } from "../../src/outbox/view.ts";
 import type { Services } from "../../src/app/services.ts";
 import { HookonceError } from "../../src/errors.ts";
+import { bindHandlers } from "../../src/handlers/load.ts";
 import type { Fetch } from "../../src/providers/context.ts";
 import type { BodyLimits } from "../../src/http/body-budget.ts";
 import { HANDLER_TIMES_US } from "../../src/engines/handler-times.ts";
@@ -54,6 +56,13 @@ export interface TestInboxOptions {
   sendsOn?: boolean;
 }
 
+export interface ReloadChange extends Pick<TestInboxOptions, "config" | "files"> {
+  /** Files that are removed. */
+  readonly without?: readonly string[];
+  /** Sources that may be gone. */
+  readonly dropped?: readonly string[];
+}
+
 /** A log line, parsed. */
 export type LogLine = Record<string, unknown> & { level: number; msg: string };
 
@@ -88,6 +97,8 @@ export interface TestInbox extends AsyncDisposable {
   write(files: Record<string, string>): void;
   /** Closes the inbox and starts it again on the same folder, as a deployment does. */
   restart(change?: Pick<TestInboxOptions, "config" | "files" | "open">): Promise<void>;
+  /** Loads the folder again while it is open, as a `reload` does that refuses nothing. */
+  reload(change: ReloadChange): Promise<void>;
   /** The first step of a stop: from now on, new deliveries are answered 503. */
   refuse(): void;
   /**
@@ -132,16 +143,16 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       writeFileSync(join(folder, path), text);
     }
   };
+  const checked = {
+    environment: options.environment ?? {},
+    clock,
+    // No test may use the network.
+    fetch: options.fetch ?? (() => Promise.reject(new Error("a test has fetched"))),
+  };
   const open = async (extra: TestInboxOptions["open"]): Promise<void> => {
     const opened = await openFolder(
       folder,
-      {
-        environment: options.environment ?? {},
-        clock,
-        acceptIdChange: { ...options.open, ...extra }.acceptIdChange,
-        // No test may use the network.
-        fetch: options.fetch ?? (() => Promise.reject(new Error("a test has fetched"))),
-      },
+      { ...checked, acceptIdChange: { ...options.open, ...extra }.acceptIdChange },
       {
         log: logger,
         onFatal,
@@ -151,15 +162,18 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
         ...extra,
       },
     );
-    const { config, sources } = opened;
     ({ services, inbox } = opened);
     const { engine, queue } = inbox;
     const reader = (): ReturnType<typeof engine.reader> => engine.reader();
     const jobs = createBackgroundJobs(async () => ({
       reader: await reader(),
       queue,
-      sources,
-      destinations: destinationNames(config),
+      get sources() {
+        return inbox.live().sources;
+      },
+      get destinations() {
+        return destinationNames(inbox.live().config);
+      },
       handlers: () => inbox.live().handlers,
       wipe: () => inbox.engine.wipe(),
       memory: refused,
@@ -280,6 +294,16 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
       if (change.config !== undefined) configure(change.config);
       if (change.files !== undefined) write(change.files);
       await open(change.open);
+    },
+    async reload({ config, files = {}, without = [], dropped }) {
+      if (config !== undefined) configure(config);
+      for (const file of without) rmSync(join(folder, file));
+      write(files);
+      const read = await check(folder, { ...checked, dropped });
+      if (read.config === null || read.problems.length > 0)
+        throw new HookonceError("reload_refused", "a test reloads what is refused", read);
+      const { handlers } = await bindHandlers(read.handlers, inbox.engine);
+      inbox.replace({ config: read.config, sources: read.sources, handlers, at: clock() });
     },
     refuse: () => receiver.refuse(),
     close,

@@ -24,7 +24,7 @@ const source: EventSource = {
   retryForMs: 0,
   retryWindowMs: 0,
   payloadOf: ({ body }) => ({ json: Buffer.from(body).toString() }),
-  carries: () => false,
+  typeOf: () => undefined,
 };
 
 test("a failure whose body no longer holds the event is not run without its payload", () => {

@@ -10,6 +10,7 @@ import {
   type Health,
   type RunNote,
 } from "../engines/engine.ts";
+import { heldByItself } from "../engines/source-states.ts";
 import type { OpenStore, ServeLock, StartPlan, Store } from "../engines/store.ts";
 import type { WatchLimits } from "../engines/watchdog.ts";
 import { reportOf } from "../engines/late-error.ts";
@@ -145,11 +146,7 @@ async function engineStep(options: OpenInboxOptions, live: Live) {
         log.warn({ reason }, "handlers are not watched: one that never returns blocks hookonce"),
       onSync: counters?.syncs.observe,
       onRun: (note) => logRun(log, note),
-      onPause: ({ source, reason }) =>
-        log.warn(
-          { source, reason },
-          `hookonce has paused the source, and holds its events. To let it go on, run: hookonce resume ${source}`,
-        ),
+      onPause: ({ source, reason }) => log.warn({ source, reason }, heldByItself(source)),
       onLargeLog: (bytes) =>
         log.warn(
           { bytes },

@@ -59,7 +59,7 @@ export async function startPausing(
       if (state !== "resuming" || resuming.has(name)) continue;
       // Of a source that is no longer in the config, nothing can run. It is open once its events are discarded.
       if (!live().sources.has(name)) {
-        if (held === 0) await write([{ entry: "source", name, at: clock(), ...OPEN }]);
+        if (held === 0) await write([{ entry: "source gone", name }]);
         continue;
       }
       resuming.set(

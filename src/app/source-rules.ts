@@ -10,6 +10,7 @@ export function rulesOf(config: Pick<Config, "sources">, sources: ReadonlyMap<st
     eventIdRule: source.eventIdRule,
     earlierRules: source.earlierRules,
     retryWindowMs: source.retryWindowMs,
+    holdAfter: source.holdAfter,
     renamedFrom: config.sources.find(({ name }) => name === source.name)?.renamed_from,
   }));
 }

@@ -172,7 +172,7 @@ export interface Policy {
   /** When hookonce itself runs a failure again, in Unix milliseconds; null if it does not. */
   retryAt(source: EventSource, failure: RetriedFailure, now: number): number | null;
   /** Whether a failure counts for `hold_after`. */
-  countsForHold(result: Result): boolean;
+  countsForHold(result: Pick<Result, "outcome" | "handler" | "error">): boolean;
   /** How a delivery of a recorded event is answered when nothing runs. */
   repeatedAs(outcome: RecordedOutcome): Outcome;
   /** Throws `no_rows_changed` if the source requires a change and there was none. */

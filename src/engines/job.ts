@@ -114,8 +114,8 @@ export type Job =
       readonly evenStale?: boolean | undefined;
     })
   /**
-   * Run the event of a resuming source that is held and was received first. If it fails, it becomes a failure. Null:
-   * none is held any more, so the source is open now, or it is not resuming.
+   * Run the event of a resuming source that is held or has failed and was received first. If it fails, it becomes a
+   * failure, and this resume does not run it again. Null: none is left, so the source is open now, or it is not resuming.
    */
   | { readonly kind: "resume"; readonly source: EventSource; readonly at: number }
   /** Give up on an owed event. The outcome `duplicate` means that it is done. */

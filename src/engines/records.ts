@@ -85,6 +85,8 @@ export type Entry =
   | AlertEntry
   /** A source is to resume whose pause is over: see `until` of a source's state. */
   | { readonly entry: "pause over"; readonly name: string; readonly at: number }
+  /** The config has it no more and nothing of it is held: what has failed stays so. */
+  | { readonly entry: "source gone"; readonly name: string }
   /** Adds what was counted since the last time to its minutes, hours and days, and removes old ones. `at` is now. */
   | { readonly entry: "rollups"; readonly at: number };
 

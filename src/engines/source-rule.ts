@@ -8,6 +8,8 @@ export interface SourceRule {
   readonly earlierRules: readonly string[];
   /** How long after the last delivery the provider may still retry an event, in milliseconds. */
   readonly retryWindowMs: number;
+  /** `hold_after`. It is not stored. */
+  readonly holdAfter?: number | undefined;
   /** The name this source had before. */
   readonly renamedFrom?: string | undefined;
 }

@@ -5,7 +5,8 @@ import type { MaybePromise } from "./outbox.ts";
 
 /**
  * While a source has a state, nothing of it runs. `held`: new events are stored and answered 200. `resuming`: the
- * same, and what is held is run in the order received, until nothing is left. `refusing`: deliveries are answered 503.
+ * same, and what is held or has failed is run in the order received, until nothing is left. `refusing`: deliveries are
+ * answered 503.
  */
 export type SourceState = "held" | "refusing" | "resuming";
 
@@ -36,7 +37,7 @@ export const MAX_HELD_COUNTED = 100_000;
 export interface SourceEntry {
   readonly entry: "source";
   readonly name: string;
-  /** `open`: it becomes `resuming`, or is open at once if nothing is held. */
+  /** `open`: it becomes `resuming`, or is open at once if nothing is held and nothing has failed. */
   readonly state: "held" | "refusing" | "open";
   /** Unix milliseconds. */
   readonly at: number;
@@ -54,6 +55,11 @@ export interface PausedByItself {
 export interface SourceStateReader {
   /** The sources that are not open, by name. */
   sourceStates(): MaybePromise<readonly PausedSource[]>;
+}
+
+/** What the log says of it. */
+export function heldByItself(source: string): string {
+  return `hookonce has paused the source, and holds its events. To let it go on, run: hookonce resume ${source}`;
 }
 
 export function sourcePaused(name: string): HookonceError {

@@ -167,7 +167,11 @@ const isOwedOutcome = (outcome: RecordedOutcome) => outcome === "unhandled" || o
  * Whether a failure counts for `hold_after`: a handler has run, or was to run. A tie is for somebody to decide, and an
  * event whose handler hung before was skipped.
  */
-export function countsForHold({ outcome, handler, error }: Result): boolean {
+export function countsForHold({
+  outcome,
+  handler,
+  error,
+}: Pick<Result, "outcome" | "handler" | "error">): boolean {
   if (outcome !== "failed" || handler === null) return false;
   const code = error instanceof HookonceError ? error.code : "handler_error";
   return code !== "version_tie" && !(QUARANTINE_CODES as readonly string[]).includes(code);

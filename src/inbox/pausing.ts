@@ -10,8 +10,8 @@ export interface Pausing {
    */
   pause(name: string, how: HowToPause, actor: string): Promise<void>;
   /**
-   * Resolves once the source is resuming: what is held then runs in the order received. If nothing is held, the source
-   * is open at once.
+   * Resolves once the source is resuming: what is held or has failed then runs in the order received. If there is
+   * nothing, the source is open at once.
    *
    * @throws HookonceError as {@link Pausing.pause}
    */

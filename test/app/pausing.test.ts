@@ -267,7 +267,8 @@ describe("hold_after", () => {
     inbox.rows("delete from bad");
     await inbox.pausing.resume("default", {}, "sam");
     await until(isOpen(inbox));
-    expect(effects(inbox)).toEqual(["evt_1", "evt_5", "evt_6", "evt_7", "evt_4"]);
+    const others = idsTo(8).filter((id) => id !== "evt_1");
+    expect(effects(inbox)).toEqual(["evt_1", ...others]);
   });
 
   test("counts failures of deliveries that share a transaction", async () => {

@@ -24,8 +24,8 @@ type EventJob = Pick<Apply, "source" | "eventId" | "at">;
 export interface Applies {
   /** @throws what the handler throws. The caller undoes the job and calls {@link Applies.recordFailed} */
   apply(job: Apply, handlers: Handlers): Result;
-  /** Runs a held event of a source that resumes. @throws as {@link Applies.apply} */
-  applyHeld(job: EventJob, handlers: Handlers): Result;
+  /** Runs a held or failed event of a source that resumes. @throws as {@link Applies.apply} */
+  applyWaiting(job: EventJob, handlers: Handlers): Result;
   recordFailed(job: Apply, handlers: Handlers, error: unknown): Result;
   /** When hookonce itself runs an event again that has failed now. A run that is set stays. */
   retryAfter(source: EventSource, eventId: string, now: number, error: unknown): number | null;
@@ -249,7 +249,7 @@ export function createApplies(
       if (states.of(job.source) !== undefined) return leftAlone(job);
       return job.isRetry === true ? retry(job, handlers) : applyNow(job, handlers);
     },
-    applyHeld: (job, handlers) => applyNow({ ...job, kind: "apply" }, handlers),
+    applyWaiting: (job, handlers) => applyNow({ ...job, kind: "apply" }, handlers),
     recordFailed,
     retryAfter,
     keepRetrying,

@@ -8,6 +8,11 @@ const FIND_FAILURE = `
     from hookonce_failures
     where source = ?1 and event_id = ?2`;
 
+const FIND_WAITING = `
+    select place, id, event_id, type, code, handler_hash
+    from hookonce_failures indexed by hookonce_failures_place
+    where source = ?1 and settled_at is null`;
+
 /**
  * The statements that a delivery runs, as plain SQL, all in this file. drizzle's prepared queries cost 3 to 4
  * µs more for each insert that returns a row (18.7 µs against 15), and a delivery runs three inserts.
@@ -124,15 +129,16 @@ export const SQL = {
     where source = ?1 and event_id = ?2 and era = 0 and number = ?3`,
   hasOpenFailures: `select exists (select 1 from hookonce_failures where settled_at is null)`,
   findFailure: `${FIND_FAILURE} and settled_at is null`,
-  findSettledFailure: `${FIND_FAILURE} and settled_at is not null`,
-  reopenFailure: `
-    update hookonce_failures set settled_at = null where source = ?1 and event_id = ?2`,
+  // Two searches: with (place, id) > (?2, ?3), SQLite reads all failures of the place, 28 s for 20,000.
+  findNextAtPlace: `${FIND_WAITING} and place = ?2 and id > ?3 order by id limit 1`,
+  findNextPlace: `${FIND_WAITING} and place > ?2 order by place, id limit 1`,
   recordFailure: `
     insert into hookonce_failures
       (source, event_id, type, handler, code, error, stack, deliveries, first_at, last_at,
-       first_headers, first_body, last_headers, last_body, element, handler_hash, next_at, position)
+       first_headers, first_body, last_headers, last_body, element, handler_hash, next_at, position, event)
     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8, ?9, ?10, ?9, ?10, ?11, ?12, ?13,
-      (select coalesce(max(id), 0) from hookonce_events))
+      (select coalesce(max(id), 0) from hookonce_events),
+      (select id from hookonce_events where source = ?1 and event_id = ?2 and era = 0))
     on conflict (source, event_id) do update
     set type = excluded.type, handler = excluded.handler, handler_hash = excluded.handler_hash,
       code = excluded.code, error = excluded.error,

@@ -78,6 +78,9 @@ export function createEntries(
       case "pause over":
         states.resumeIfOver(entry.name, entry.at);
         return;
+      case "source gone":
+        states.open(entry.name);
+        return;
       case "alert":
         changeAlert(entry);
         return;

@@ -130,7 +130,7 @@ export function createEventStore(db: Database) {
       const id = row?.[0] as number | undefined;
       if (id !== undefined && isIgnored === true) sql.explainIgnored.run(id, "it says that it is a test");
       if (failure === undefined || id === undefined) return id;
-      if (outcome !== "held") sql.markApplied.run(id, input.receivedAt);
+      sql.markApplied.run(id, input.receivedAt);
       sql.markChanged.run(id);
       return id;
     },

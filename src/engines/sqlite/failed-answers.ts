@@ -1,15 +1,17 @@
 import type { Database } from "bun:sqlite";
-import type { Incoming, Policy, Result } from "../engine.ts";
+import type { EventSource, Incoming, Policy, Result } from "../engine.ts";
 import type { Applies } from "./apply-jobs.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
 import { codeOf, type EventStore } from "./event-store.ts";
 import type { SameBody } from "./same-body.ts";
 
-/**
- * Decides how a delivery of an event is answered that has failed, and counts it. Call it in the transaction of the
- * delivery, once its failure is recorded.
- */
-export type AnswerFailed = (incoming: Incoming, result: Result) => Result;
+/** Deliveries of events that have failed, inside the open transaction. */
+export interface FailedAnswers {
+  /** Decides how one is answered, and counts it. Call it once the failure is recorded. */
+  answer(incoming: Incoming, result: Result): Result;
+  /** It is answered 200, so nobody but hookonce runs its event again. */
+  accept(source: EventSource, eventId: string, at: number): void;
+}
 
 export function createFailedAnswers(
   db: Database,
@@ -17,22 +19,29 @@ export function createFailedAnswers(
   sameBody: SameBody,
   policy: Policy,
   applies: Applies,
-): AnswerFailed {
+): FailedAnswers {
   const sql = prepareDeliveryStatements(db);
 
-  return (incoming, result) => {
-    if (result.outcome !== "failed") return result;
-    const { source, input } = incoming;
-    const eventId = sameBody.repeatedBy(incoming)?.eventId ?? input.id;
-    const failure = store.findFailure(source, eventId);
-    if (failure === undefined) return result;
-    const { failedAnswers } = failure;
-    if (!policy.acceptsFailure(source, { code: codeOf(result.error), failedAnswers })) {
-      sql.countFailedAnswer.run(source.name, eventId);
-      return result;
-    }
-    sql.acceptFailure.run(source.name, eventId, input.receivedAt);
-    applies.keepRetrying(source, eventId, input.receivedAt);
-    return { ...result, isAccepted: true };
+  function accept(source: EventSource, eventId: string, at: number): void {
+    sql.acceptFailure.run(source.name, eventId, at);
+    applies.keepRetrying(source, eventId, at);
+  }
+
+  return {
+    accept,
+    answer(incoming, result) {
+      if (result.outcome !== "failed") return result;
+      const { source, input } = incoming;
+      const eventId = sameBody.repeatedBy(incoming)?.eventId ?? input.id;
+      const failure = store.findFailure(source, eventId);
+      if (failure === undefined) return result;
+      const { failedAnswers } = failure;
+      if (!policy.acceptsFailure(source, { code: codeOf(result.error), failedAnswers })) {
+        sql.countFailedAnswer.run(source.name, eventId);
+        return result;
+      }
+      accept(source, eventId, input.receivedAt);
+      return { ...result, isAccepted: true };
+    },
   };
 }

@@ -1,26 +1,48 @@
 import type { Database } from "bun:sqlite";
 import type { EventSource } from "../engine.ts";
+import type { RecordedFailure } from "../reader.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
-import { openFailure, recorded, type OpenFailure, type RecordedEvent } from "./event-rows.ts";
+import { recorded, type RecordedEvent } from "./event-rows.ts";
 
-/** Events that are held because their source is paused. Every call belongs to the caller's open transaction. */
+type SourceName = Pick<EventSource, "name">;
+
+/** Where a failure is in the order received: after the event with the id `place`, among those that failed there. */
+export interface FailurePlace {
+  readonly place: number;
+  readonly failure: number;
+}
+
+/** A failed event that has not been applied since. */
+export interface WaitingFailure extends RecordedFailure, FailurePlace {
+  readonly eventId: string;
+  readonly type: string;
+}
+
+/** The events that run when their source resumes. Every call belongs to the caller's open transaction. */
 export interface HeldEvents {
-  /** The one that was received first. */
-  next(source: Pick<EventSource, "name">): RecordedEvent | undefined;
-  /**
-   * The failure of an event before it was held. A delivery of it has settled the failure, because a held event has
-   * no other outcome.
-   */
-  failureBefore(source: EventSource, eventId: string): OpenFailure | undefined;
-  /** The event has failed as before, without another run. */
-  failAsBefore(source: EventSource, eventId: string): void;
+  /** The held event that was received first. */
+  next(source: SourceName): RecordedEvent | undefined;
+  /** The failed event that was received first, after a place. */
+  failureAfter(source: SourceName, after: FailurePlace): WaitingFailure | undefined;
 }
 
 export function createHeldEvents(db: Database): HeldEvents {
   const sql = prepareDeliveryStatements(db);
   return {
     next: ({ name }) => recorded(sql.findHeld.row(name)),
-    failureBefore: ({ name }, eventId) => openFailure(sql.findSettledFailure.row(name, eventId)),
-    failAsBefore: ({ name }, eventId) => sql.reopenFailure.run(name, eventId),
+    failureAfter({ name }, after) {
+      const row =
+        sql.findNextAtPlace.row(name, after.place, after.failure) ?? sql.findNextPlace.row(name, after.place);
+      if (row === undefined) return undefined;
+      const [place, failure, eventId, type, code, handlerHash] = row as [
+        number,
+        number,
+        string,
+        string,
+        string,
+        string | null,
+      ];
+      return { place, failure, eventId, type, code, handlerHash };
+    },
   };
 }

@@ -74,8 +74,14 @@ export interface Recovered {
  * If the process has also ended lately while no handler ran, or while one ran that then came to an end,
  * something is killing it. Then more ends are needed: 200 times `kill -9` under load would otherwise hit one
  * event twice.
+ *
+ * @param onBlame called in the same transaction for each run whose handler is blamed
  */
-export function recoverRuns(db: Database, { killed, run, verdict }: Left): readonly Recovered[] {
+export function recoverRuns(
+  db: Database,
+  { killed, run, verdict }: Left,
+  onBlame: (blamed: MarkedRun) => void = () => {},
+): readonly Recovered[] {
   if (!killed && verdict === undefined) {
     if (readMeta(db, UNEXPLAINED) !== undefined) atomically(db, () => writeMeta(db, UNEXPLAINED, "0"));
     return [];
@@ -87,6 +93,7 @@ export function recoverRuns(db: Database, { killed, run, verdict }: Left): reado
     else if (tokens !== readMeta(db, COUNTED)) {
       if (verdict !== undefined) recovered.push(record(db, verdict, timeout(verdict)));
       if (run !== undefined && run.token !== verdict?.token) recovered.push(suspect(db, run));
+      for (const { run: blamed, code } of recovered) if (code !== null) onBlame(blamed);
       writeMeta(db, COUNTED, tokens);
     }
     return recovered;

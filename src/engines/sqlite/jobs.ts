@@ -6,6 +6,7 @@ import { withReceipt, type RecordedEvent } from "./event-rows.ts";
 import { ownBytes } from "./event-bytes.ts";
 import type { EventStore } from "./event-store.ts";
 import { createFailedAnswers } from "./failed-answers.ts";
+import { createHeldDeliveries } from "./held-deliveries.ts";
 import { createHeldEvents } from "./held-events.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
@@ -48,7 +49,6 @@ export interface Jobs {
 }
 
 type Delivery = Extract<Job, { kind: "delivery" }>;
-type Resume = Extract<Job, { kind: "resume" }>;
 
 export function createJobs(
   db: Database,
@@ -69,7 +69,8 @@ export function createJobs(
   const decideNew = createNewEvents(policy, positions, runs, states);
   const sameBody = createSameBody(db, store, interrupted);
   const applies = createApplies(store, sameBody, positions, policy, runs, interrupted, states);
-  const answerFailed = createFailedAnswers(db, store, sameBody, policy, applies);
+  const failedAnswers = createFailedAnswers(db, store, sameBody, policy, applies);
+  const holding = createHeldDeliveries(store, sameBody, failedAnswers);
   const resumes = createResumes(store, createHeldEvents(db), states, policy, applies);
   const others = createOtherJobs(db, store, positions, runs, interrupted, outbox, states, settled);
   const { replay, discard, importEvents, record, forward, changeMessage, forget, retain } = others;
@@ -90,7 +91,7 @@ export function createJobs(
       case "replay":
         return replay(job, handlers);
       case "resume":
-        return counted(job, resumes.resume(job, handlers));
+        return resumes.resume(job, handlers);
       case "discard":
         return discard(job);
       case "import":
@@ -110,15 +111,11 @@ export function createJobs(
   }
 
   function delivered(job: Delivery, result: Result): Result {
-    return counted(job, answerFailed(underItsId(job.event), result));
-  }
-
-  /** Own retries, `apply` and `replay` do not count for `hold_after`: the failures that they repeat have counted. */
-  function counted<R extends Result | null>(job: Delivery | Resume, result: R): R {
-    const isResume = job.kind === "resume";
-    const { source, at } = isResume ? job : { source: job.event.source, at: job.event.input.receivedAt };
-    if (result !== null) states.count(source, result, at, { isResume });
-    return result;
+    const { source, input } = job.event;
+    const answered = failedAnswers.answer(underItsId(job.event), result);
+    // Own retries, `apply` and `replay` do not count for `hold_after`: the failures that they repeat have counted.
+    states.count(source, answered, input.receivedAt, "delivery");
+    return answered;
   }
 
   function prepared(event: Incoming): Incoming {
@@ -146,6 +143,8 @@ export function createJobs(
     const handler = "run" in decided ? decided.run : null;
     const isHeld = "record" in decided && decided.record === "held";
     const skipped = isHeld ? undefined : skippedOf(policy, incoming, failure, handler, "record" in decided);
+    if (isHeld && failure !== undefined && store.find(source, input.id) === undefined)
+      return holding.ofFailure(incoming);
     if (skipped !== undefined) {
       const known = store.find(source, input.id);
       if (known !== undefined) return repeat(incoming, known, handlers);
@@ -198,13 +197,8 @@ export function createJobs(
     const handler = handlers.for(source.handlersOf, known.type);
     const said = { eventId: input.id, type: input.type, changedBody };
     const isPaused = states.of(source) !== undefined && incoming.isIgnored !== true;
-    if (isPaused && policy.repeatedAs(known.outcome) !== "duplicate") {
-      store.countDelivery(known, incoming, "held", changedBody);
-      if (known.outcome !== "held") store.close(source, known, "held", null);
-      store.settleFailure(source, known.eventId, input.receivedAt);
-      if (known.eventId !== input.id) sameBody.close(source, input.id, ownBytes(incoming), input.receivedAt);
-      return { ...resultOf(nothing), ...said, outcome: "held" };
-    }
+    if (isPaused && policy.repeatedAs(known.outcome) !== "duplicate")
+      return holding.ofRecorded(incoming, known, changedBody);
     if (!policy.isOwed(source, known.outcome, handler)) {
       const outcome = policy.repeatedAs(known.outcome);
       store.countDelivery(known, incoming, outcome, changedBody);
@@ -271,7 +265,7 @@ export function createJobs(
       case "apply":
         return applies.recordFailed(job, handlers, error);
       case "resume":
-        return counted(job, resumes.recordFailed(job, handlers, error));
+        return resumes.recordFailed(job, handlers, error);
       // It stays processed as before.
       case "replay":
         return { ...resultOf(nothing), eventId: job.eventId, type: "", outcome: "failed", error };
@@ -322,8 +316,8 @@ export function createJobs(
       return [input.id, ...earlierIds].some((id) => interrupted.find(source, id) !== undefined);
     }
     if (job.kind === "resume") {
-      const next = interrupted.any ? resumes.next(job) : undefined;
-      return next !== undefined && interrupted.find(job.source, next.eventId) !== undefined;
+      const id = interrupted.any ? resumes.nextId(job, handlers) : undefined;
+      return id !== undefined && interrupted.find(job.source, id) !== undefined;
     }
     if (!("eventId" in job)) return false;
     const { source, eventId } = job;

@@ -19,6 +19,7 @@ import redact from "../../../drizzle/0016_redact.sql" with { type: "text" };
 import dueBySource from "../../../drizzle/0017_due_by_source.sql" with { type: "text" };
 import alerts from "../../../drizzle/0018_alerts.sql" with { type: "text" };
 import bodyIds from "../../../drizzle/0019_body_ids.sql" with { type: "text" };
+import resumeOrder from "../../../drizzle/0020_resume_order.sql" with { type: "text" };
 
 /**
  * The migrations that drizzle-kit generated, embedded in the binary. Add each new file here: a test compares
@@ -45,4 +46,5 @@ export const ownMigrations: readonly Migration[] = [
   { name: "0017_due_by_source.sql", sql: dueBySource },
   { name: "0018_alerts.sql", sql: alerts },
   { name: "0019_body_ids.sql", sql: bodyIds },
+  { name: "0020_resume_order.sql", sql: resumeOrder },
 ];

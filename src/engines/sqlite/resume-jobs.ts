@@ -2,16 +2,16 @@ import type { Handlers, Job, Policy, Result } from "../engine.ts";
 import type { Applies } from "./apply-jobs.ts";
 import type { RecordedEvent } from "./event-rows.ts";
 import type { EventStore } from "./event-store.ts";
-import type { HeldEvents } from "./held-events.ts";
-import { nothing, quarantined, resultOf } from "./results.ts";
+import type { HeldEvents, WaitingFailure } from "./held-events.ts";
+import { nothing, resultOf } from "./results.ts";
 import type { SourceStates } from "./source-states.ts";
 
 type Resume = Extract<Job, { kind: "resume" }>;
 
-/** Runs held events, inside the open transaction. */
+/** Runs the events of a source that resumes, inside the open transaction. */
 export interface Resumes {
-  /** The event that is run next. */
-  next(job: Resume): RecordedEvent | undefined;
+  /** The id of the event that is run next. */
+  nextId(job: Resume, handlers: Handlers): string | undefined;
   /** @throws what the handler throws. The caller undoes the job and calls {@link Resumes.recordFailed} */
   resume(job: Resume, handlers: Handlers): Result | null;
   /** The event is a failure now, so that those after it are run. */
@@ -21,6 +21,9 @@ export interface Resumes {
 /** Why an event is ignored for which the config wants no handler. */
 const NO_HANDLER = "there is no handler for it";
 
+/** The next event. An event that had failed is in the order received, too. */
+type Next = { readonly held: RecordedEvent } | { readonly failed: WaitingFailure };
+
 export function createResumes(
   store: EventStore,
   held: HeldEvents,
@@ -28,46 +31,78 @@ export function createResumes(
   policy: Policy,
   applies: Applies,
 ): Resumes {
-  const next = ({ source }: Resume): RecordedEvent | undefined =>
-    states.of(source) === "resuming" ? held.next(source) : undefined;
+  function next({ source }: Resume, handlers: Handlers): Next | undefined {
+    if (states.of(source) !== "resuming") return undefined;
+    const event = held.next(source);
+    let ran = states.ranOf(source);
+    for (;;) {
+      const failed = held.failureAfter(source, ran);
+      if (failed === undefined || (event !== undefined && event.id <= failed.place)) break;
+      if (canRun(failed)) return { failed };
+      ran = failed;
+    }
+    return event === undefined ? undefined : { held: event };
+
+    /** A tie and a handler that hung wait for somebody. */
+    function canRun(failed: WaitingFailure): boolean {
+      if (failed.code === "version_tie") return false;
+      const handler = handlers.for(source.handlersOf, failed.type);
+      if (handler !== null) return !policy.isQuarantined(failed, handler);
+      return policy.sendsOn(source) && failed.handlerHash === null;
+    }
+  }
+
+  function runHeld({ source, at }: Resume, event: RecordedEvent, handlers: Handlers): Result {
+    const { eventId, type } = event;
+    const handler = handlers.for(source.handlersOf, type);
+    if (handler !== null || policy.sendsOn(source))
+      return applies.applyWaiting({ source, eventId, at }, handlers);
+    const decided = policy.decideNew(source, type, null, false);
+    if ("fail" in decided) throw decided.fail;
+    const outcome = "record" in decided ? decided.record : "unhandled";
+    store.close(source, event, outcome, outcome === "ignored" ? NO_HANDLER : null);
+    return { ...resultOf(nothing), eventId, type, outcome };
+  }
 
   return {
-    next,
+    nextId(job, handlers) {
+      const found = next(job, handlers);
+      if (found === undefined) return undefined;
+      return "held" in found ? found.held.eventId : found.failed.eventId;
+    },
     resume(job, handlers) {
-      const { source } = job;
+      const { source, at } = job;
       if (states.of(source) !== "resuming") return null;
-      const event = held.next(source);
-      if (event === undefined) {
+      const found = next(job, handlers);
+      if (found === undefined) {
         // Deliveries that come after this in the transaction run at once.
         states.open(source.name);
         return null;
       }
-      const { eventId, type } = event;
-      const said = { eventId, type };
-      const handler = handlers.for(source.handlersOf, type);
-      const failure = held.failureBefore(source, eventId);
-      if (failure !== undefined && handler !== null && policy.isQuarantined(failure, handler)) {
-        store.close(source, event, "unhandled", null);
-        held.failAsBefore(source, eventId);
-        // Its next run is due after a change of the handler.
-        applies.keepRetrying(source, eventId, job.at);
-        return { ...quarantined(failure, handler), ...said };
+      if ("failed" in found) {
+        // Also if it stays a failure without an error.
+        states.haveRun(source, found.failed);
+        const result = applies.applyWaiting({ source, eventId: found.failed.eventId, at }, handlers);
+        states.count(source, result, at, "failed");
+        return result;
       }
-      if (handler === null && !policy.sendsOn(source)) {
-        const decided = policy.decideNew(source, type, null, false);
-        if ("fail" in decided) throw decided.fail;
-        const outcome = "record" in decided ? decided.record : "unhandled";
-        store.close(source, event, outcome, outcome === "ignored" ? NO_HANDLER : null);
-        return { ...resultOf(nothing), ...said, outcome };
-      }
-      return applies.applyHeld({ source, eventId, at: job.at }, handlers);
+      const result = runHeld(job, found.held, handlers);
+      states.count(source, result, at, "held");
+      return result;
     },
-    recordFailed({ source, at }, handlers, error) {
+    recordFailed(job, handlers, error) {
+      const { source, at } = job;
       // The job was undone, so it is the same event.
-      const event = held.next(source) as RecordedEvent;
-      const { eventId } = event;
+      const found = next(job, handlers) as Next;
+      const { eventId } = "held" in found ? found.held : found.failed;
       const result = applies.recordFailed({ kind: "apply", source, eventId, at }, handlers, error);
-      store.close(source, event, "unhandled", null);
+      if ("failed" in found) states.haveRun(source, found.failed);
+      else {
+        store.close(source, found.held, "unhandled", null);
+        // It is a failure of the place before its row now, and was run. So were all before it.
+        states.haveRun(source, { place: found.held.id, failure: 0 });
+      }
+      states.count(source, result, at, "held" in found ? "held" : "failed");
       return result;
     },
   };

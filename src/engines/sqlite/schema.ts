@@ -209,6 +209,10 @@ export const failures = sqliteTable(
     element: integer().notNull().default(0),
     /** The highest id in `hookonce_events` at the first attempt: its place in the order received. */
     position: integer().notNull().default(0),
+    /** The row of its event, if that was recorded before it failed. Null: it failed at once. */
+    event: integer(),
+    /** It runs after the event with this id and before the next one when its source resumes. */
+    place: integer().generatedAlwaysAs(sql.raw("coalesce(event - 1, position)"), { mode: "virtual" }),
     settledAt: integer("settled_at"),
     /** How often hookonce itself ran it again. */
     retries: integer().notNull().default(0),
@@ -243,6 +247,10 @@ export const failures = sqliteTable(
       .where(sql`${table.settledAt} is null`),
     index("hookonce_failures_owed_types")
       .on(table.source, table.type, table.eventId)
+      .where(sql`${table.settledAt} is null`),
+    // The next failure of a source that resumes.
+    index("hookonce_failures_place")
+      .on(table.source, table.place, table.id)
       .where(sql`${table.settledAt} is null`),
     // Own retries of one source. Those of a paused source may be many, and are not looked at.
     index("hookonce_failures_due")
@@ -298,6 +306,16 @@ export const sourceStates = sqliteTable("hookonce_source_states", {
   reason: text(),
   /** 1 if the next failure of a resuming source pauses it again. */
   stopOnFailure: integer("stop_on_failure").notNull().default(0),
+  /** The place and the row of the last failure that a resuming source has run. Each runs once. */
+  ranPlace: integer("ran_place").notNull().default(-1),
+  ranFailure: integer("ran_failure").notNull().default(0),
+});
+
+/** Sources with `hold_after` whose last runs have failed. A handler that succeeds removes the row. */
+export const failingSources = sqliteTable("hookonce_failing_sources", {
+  name: text().primaryKey(),
+  /** How many in a row. */
+  failures: integer().notNull(),
 });
 
 /**

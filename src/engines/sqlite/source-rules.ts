@@ -125,7 +125,8 @@ function renameSource(connection: Database, from: string, to: string): void {
   connection.query("delete from hookonce_deliveries where source = ?").run(from);
   connection.query("update or ignore hookonce_positions set source = ? where source = ?").run(to, from);
   connection.query("delete from hookonce_positions where source = ?").run(from);
-  connection.query("update or replace hookonce_source_states set name = ? where name = ?").run(to, from);
+  for (const table of ["hookonce_source_states", "hookonce_failing_sources"])
+    connection.query(`update or replace ${table} set name = ? where name = ?`).run(to, from);
   // Messages are signed and read with their source. Their ids stay.
   connection.query("update hookonce_messages set source = ? where source = ?").run(to, from);
   connection

@@ -2,14 +2,14 @@ import type { Database } from "bun:sqlite";
 import { counted } from "../../logging/counted.ts";
 import type { EventSource, Policy, Result } from "../engine.ts";
 import type { PausedByItself, SourceEntry, SourceState } from "../source-states.ts";
-import { createHeldEvents } from "./held-events.ts";
+import { createHeldEvents, type FailurePlace } from "./held-events.ts";
 import { recordChange } from "./job-entries.ts";
 
 /** Which sources are paused. Every call belongs to the caller's open transaction, except `committed`. */
 export interface SourceStates {
   /** Reads them. Call it when a transaction has begun, and when a savepoint was undone. */
   read(): void;
-  /** Forgets what was counted in a transaction that was undone. Call it when another one has begun. */
+  /** Forgets what was told of a transaction that was undone. Call it when another one has begun. */
   begin(): void;
   /** Call it after the commit. Returns which sources hookonce has paused by itself. */
   committed(): readonly PausedByItself[];
@@ -18,52 +18,91 @@ export interface SourceStates {
   change(entry: SourceEntry): void;
   /** Resumes a source whose pause is over by this time. */
   resumeIfOver(name: string, at: number): void;
-  /** Opens a resuming source, of which nothing is held any more. */
+  /** Opens a resuming source, of which nothing is left to run. */
   open(name: string): void;
+  /** The last failure that a resuming source has run. */
+  ranOf(source: Pick<EventSource, "name">): FailurePlace;
+  /** A resuming source has run its failures up to this one. An earlier one changes nothing. */
+  haveRun(source: Pick<EventSource, "name">, upTo: FailurePlace): void;
   /** Counts what has become of an event. A failure may pause its source. */
-  count(source: EventSource, result: Result, at: number, how: { readonly isResume: boolean }): void;
+  count(source: CountedSource, result: Counted, at: number, how: "delivery" | Resumed): void;
 }
+
+/** What was run for a resuming source: an event that was held, or one that had failed. */
+export type Resumed = "held" | "failed";
+
+export type CountedSource = Pick<EventSource, "name" | "holdAfter">;
+
+type Counted = Pick<Result, "outcome" | "handler" | "error">;
 
 interface Paused {
   readonly state: SourceState;
   readonly until: number | null;
   readonly reason: string | null;
   readonly stopOnFailure: boolean;
+  readonly ran: FailurePlace;
 }
 
-export function createSourceStates(db: Database, policy: Policy): SourceStates {
+const NOTHING_RAN: FailurePlace = { place: -1, failure: 0 };
+
+export function createSourceStates(db: Database, policy: Pick<Policy, "countsForHold">): SourceStates {
   const held = createHeldEvents(db);
-  // The table is almost always empty. Then the read takes 0.2 µs.
-  const all = db.query("select name, state, until, reason, stop_on_failure from hookonce_source_states");
+  // Both tables are almost always empty. Then each read takes 0.2 µs.
+  const all = db.query(
+    "select name, state, until, reason, stop_on_failure, ran_place, ran_failure from hookonce_source_states",
+  );
+  const allFailing = db.query("select name, failures from hookonce_failing_sources");
   const write = db.query(
-    `insert into hookonce_source_states (name, state, since, until, reason, stop_on_failure)
-     values (?1, ?2, ?3, ?4, ?5, ?6)
+    `insert into hookonce_source_states
+       (name, state, since, until, reason, stop_on_failure, ran_place, ran_failure)
+     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
      on conflict (name) do update set since = iif(state = excluded.state, since, excluded.since),
        state = excluded.state, until = excluded.until, reason = excluded.reason,
-       stop_on_failure = excluded.stop_on_failure`,
+       stop_on_failure = excluded.stop_on_failure,
+       ran_place = excluded.ran_place, ran_failure = excluded.ran_failure`,
+  );
+  const writeRan = db.query(
+    "update hookonce_source_states set ran_place = ?2, ran_failure = ?3 where name = ?1",
   );
   const remove = db.query("delete from hookonce_source_states where name = ?");
+  const writeFailing = db.query(
+    `insert into hookonce_failing_sources (name, failures) values (?1, ?2)
+     on conflict (name) do update set failures = excluded.failures`,
+  );
+  const removeFailing = db.query("delete from hookonce_failing_sources where name = ?");
   let states = new Map<string, Paused>();
-  /** How many failures in a row each source has. In memory only: a start begins anew. */
-  let failures = new Map<string, number>();
-  let committedFailures = failures;
+  /** How many failures in a row each source with `hold_after` has. */
+  let failing = new Map<string, number>();
   let pausedByItself: PausedByItself[] = [];
 
   function read(): void {
-    const rows = all.values() as [string, SourceState, number | null, string | null, number][];
-    if (rows.length === 0 && states.size === 0) return;
-    states = new Map(
-      rows.map(([name, state, until, reason, stop]) => [
-        name,
-        { state, until, reason, stopOnFailure: stop === 1 },
-      ]),
-    );
+    const rows = all.values() as [
+      string,
+      SourceState,
+      number | null,
+      string | null,
+      number,
+      number,
+      number,
+    ][];
+    if (rows.length > 0 || states.size > 0)
+      states = new Map(
+        rows.map(([name, state, until, reason, stop, place, failure]) => [
+          name,
+          { state, until, reason, stopOnFailure: stop === 1, ran: { place, failure } },
+        ]),
+      );
+    const counts = allFailing.values() as [string, number][];
+    if (counts.length > 0 || failing.size > 0) failing = new Map(counts);
   }
 
-  function set(name: string, at: number, paused: Paused): void {
-    const { state, until, reason, stopOnFailure } = paused;
-    write.run(name, state, at, until, reason, stopOnFailure ? 1 : 0);
-    states.set(name, paused);
+  function set(name: string, at: number, change: Omit<Paused, "ran">): void {
+    const before = states.get(name);
+    // A resume that is repeated goes on.
+    const ran = before?.state === change.state ? before.ran : NOTHING_RAN;
+    const { state, until, reason, stopOnFailure } = change;
+    write.run(name, state, at, until, reason, stopOnFailure ? 1 : 0, ran.place, ran.failure);
+    states.set(name, { ...change, ran });
   }
 
   function open(name: string): void {
@@ -73,12 +112,20 @@ export function createSourceStates(db: Database, policy: Policy): SourceStates {
 
   function resume(name: string, at: number, reason: string | null, stopOnFailure: boolean): void {
     if (!states.has(name)) return;
-    if (held.next({ name }) === undefined) return open(name);
+    if (held.next({ name }) === undefined && held.failureAfter({ name }, NOTHING_RAN) === undefined)
+      return open(name);
     set(name, at, { state: "resuming", until: null, reason, stopOnFailure });
   }
 
+  function beginsAnew(name: string): void {
+    if (!failing.delete(name)) return;
+    removeFailing.run(name);
+  }
+
   function pauseByItself(name: string, at: number, reason: string): void {
-    failures.delete(name);
+    beginsAnew(name);
+    const state = states.get(name)?.state;
+    if (state === "held" || state === "refusing") return;
     set(name, at, { state: "held", until: null, reason, stopOnFailure: false });
     recordChange(db, { at, actor: "hookonce", action: "pause", target: name, reason });
     pausedByItself.push({ source: name, reason });
@@ -87,14 +134,10 @@ export function createSourceStates(db: Database, policy: Policy): SourceStates {
   return {
     read,
     begin() {
-      failures = committedFailures.size === 0 ? new Map() : new Map(committedFailures);
       pausedByItself = [];
       read();
     },
-    committed() {
-      committedFailures = failures;
-      return pausedByItself;
-    },
+    committed: () => pausedByItself,
     of: ({ name }) => states.get(name)?.state,
     change({ name, state, at, until, reason, stopOnFailure }) {
       if (state === "open") resume(name, at, null, stopOnFailure);
@@ -108,17 +151,27 @@ export function createSourceStates(db: Database, policy: Policy): SourceStates {
       recordChange(db, { at, actor: "hookonce", action: "resume", target: name, reason: "its time is over" });
     },
     open,
-    count(source, result, at, { isResume }) {
-      const { name } = source;
-      if (result.outcome === "processed" && result.handler !== null) failures.delete(name);
+    ranOf: ({ name }) => states.get(name)?.ran ?? NOTHING_RAN,
+    haveRun({ name }, { place, failure }) {
+      const paused = states.get(name);
+      if (paused?.state !== "resuming") return;
+      const { ran } = paused;
+      if (place < ran.place || (place === ran.place && failure <= ran.failure)) return;
+      writeRan.run(name, place, failure);
+      states.set(name, { ...paused, ran: { place, failure } });
+    },
+    count({ name, holdAfter }, result, at, how) {
+      if (result.outcome === "processed" && result.handler !== null) beginsAnew(name);
       if (result.outcome !== "failed") return;
-      if (isResume && states.get(name)?.stopOnFailure === true)
+      if (how !== "delivery" && states.get(name)?.stopOnFailure === true)
         return pauseByItself(name, at, "an event failed after resume --stop-on-failure");
-      if (source.holdAfter === undefined || !policy.countsForHold(result)) return;
-      const count = (failures.get(name) ?? 0) + 1;
-      failures.set(name, count);
-      if (count >= source.holdAfter)
-        pauseByItself(name, at, `${counted(count, "failure")} in a row (hold_after = ${source.holdAfter})`);
+      // The failure that it repeats has counted.
+      if (how === "failed" || holdAfter === undefined || !policy.countsForHold(result)) return;
+      const count = (failing.get(name) ?? 0) + 1;
+      if (count >= holdAfter)
+        return pauseByItself(name, at, `${counted(count, "failure")} in a row (hold_after = ${holdAfter})`);
+      failing.set(name, count);
+      writeFailing.run(name, count);
     },
   };
 }
@@ -132,5 +185,7 @@ export const allOpen: SourceStates = {
   change() {},
   resumeIfOver() {},
   open() {},
+  ranOf: () => NOTHING_RAN,
+  haveRun() {},
   count() {},
 };

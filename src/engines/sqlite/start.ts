@@ -11,6 +11,7 @@ import type {
   StartPlan,
 } from "../store.ts";
 import { readLeft } from "../marker.ts";
+import { heldByItself } from "../source-states.ts";
 import { copyBeforeMigration } from "./backup.ts";
 import { expressionProblem } from "./bindings.ts";
 import { recoverRuns, type Recovered } from "./interrupted-runs.ts";
@@ -25,6 +26,7 @@ import { ownMigrations } from "./own-migrations.ts";
 import { refuseDamagedTables } from "./probe.ts";
 import { rehearse, rehearseMigrations } from "./rehearsal.ts";
 import { reconcileSources, refuseChanges } from "./source-rules.ts";
+import { createSourceStates } from "./source-states.ts";
 import { doubtsOf } from "./statement-doubts.ts";
 import { createSqliteEngine, handlerModules, loadHandler } from "./sqlite-engine.ts";
 import { refusingStart } from "./sqlite-error.ts";
@@ -141,7 +143,7 @@ export function openStore(
       refuseChanges(connection, plan.rules, plan);
       migrateAll(connection, created, plan, log);
       reconcileSources(connection, plan.rules, plan);
-      logRecovered(recoverRuns(connection, readLeft(realpathSync(plan.database))), log);
+      recover(connection, plan, log);
       refuseDamagedTables(connection, plan.now);
       secure(connection);
       tellServed(realpathSync(plan.database));
@@ -164,6 +166,22 @@ function secure(connection: Database): void {
   withoutSyncs(connection, () => writeNewMark(connection));
   const inFile = moveLog(connection);
   withoutSyncs(connection, () => repeatMark(connection, { inFile }));
+}
+
+/** A run that has hung or ended the process is a failure of its source, which may be paused for it. */
+function recover(
+  connection: Database,
+  { database, rules, now }: StartPlan & { readonly rules: readonly SourceRule[] },
+  log: StartLog,
+): void {
+  const states = createSourceStates(connection, { countsForHold: () => true });
+  const recovered = recoverRuns(connection, readLeft(realpathSync(database)), ({ source: name, handler }) => {
+    states.read();
+    const source = rules.find((rule) => rule.name === name) ?? { name };
+    states.count(source, { outcome: "failed", handler, error: null }, now, "held");
+  });
+  logRecovered(recovered, log);
+  for (const { source, reason } of states.committed()) log.warn({ source, reason }, heldByItself(source));
 }
 
 function logRecovered(recovered: readonly Recovered[], log: StartLog): void {

@@ -21,6 +21,7 @@ const OTHERS: Readonly<Record<string, readonly string[]>> = {
   hookonce_meta: ["key", "value"],
   hookonce_migrations: ["name", "sha256"],
   hookonce_positions: ["source", "rule", "version"],
+  hookonce_failing_sources: ["name"],
   hookonce_results: ["handler_hash", "replayed_by"],
   hookonce_rollups: ["span", "source"],
   hookonce_secrets: ["source", "secret"],

@@ -1,0 +1,44 @@
+import type { Incoming, Result } from "../engine.ts";
+import type { RecordedEvent } from "./event-rows.ts";
+import { ownBytes } from "./event-bytes.ts";
+import type { EventStore } from "./event-store.ts";
+import type { FailedAnswers } from "./failed-answers.ts";
+import { nothing, resultOf } from "./results.ts";
+import type { SameBody } from "./same-body.ts";
+
+/** Deliveries of owed events of a paused source, inside the open transaction. They are answered 200, and run nothing. */
+export interface HeldDeliveries {
+  /**
+   * The event had failed at once. It stays a failure, which keeps its place in the order received, and runs with this
+   * body when its source resumes.
+   */
+  ofFailure(incoming: Incoming): Result;
+  /** The event is recorded. */
+  ofRecorded(incoming: Incoming, known: RecordedEvent, changedBody: boolean): Result;
+}
+
+export function createHeldDeliveries(
+  store: EventStore,
+  sameBody: SameBody,
+  failed: FailedAnswers,
+): HeldDeliveries {
+  return {
+    ofFailure(incoming) {
+      const { source, input } = incoming;
+      const { id: eventId, type, receivedAt } = input;
+      const number = store.skipFailure(incoming);
+      store.keepDelivery(source, eventId, number, receivedAt, "held", false);
+      // The provider does not deliver it again.
+      failed.accept(source, eventId, receivedAt);
+      return { ...resultOf(nothing), eventId, type, outcome: "held" };
+    },
+    ofRecorded(incoming, known, changedBody) {
+      const { source, input } = incoming;
+      store.countDelivery(known, incoming, "held", changedBody);
+      if (known.outcome !== "held" && store.findFailure(source, known.eventId) === undefined)
+        store.close(source, known, "held", null);
+      if (known.eventId !== input.id) sameBody.close(source, input.id, ownBytes(incoming), input.receivedAt);
+      return { ...resultOf(nothing), eventId: input.id, type: input.type, changedBody, outcome: "held" };
+    },
+  };
+}

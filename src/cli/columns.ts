@@ -19,7 +19,7 @@ interface Layout {
   readonly width: number | undefined;
   /** The columns whose cells may be cut. */
   readonly flexible: readonly number[];
-  /** The columns that may be left out to make room for ids, the least important first. */
+  /** The columns that may be left out, the least important first: to make room for ids, or to fit at all. */
   readonly optional?: readonly number[];
   /**
    * The last column has ids. They stay whole, so that they can be copied: an id that has no room is in the
@@ -82,7 +82,7 @@ function fit(
     room = roomWithout(left);
     const ids = rows.map((row) => Bun.stringWidth(row[id] ?? "")).filter((one) => one <= room);
     widths[id] = Math.max(...ids);
-  }
+  } else for (const column of optional) if (totalOf(widths) > width) widths[column] = 0;
   // Takes what is too much from the widest columns, so that they end up equally wide.
   for (let excess = totalOf(widths) - width; excess > 0; excess--) {
     const widest = flexible.reduce((a, b) => ((widths[b] ?? 0) > (widths[a] ?? 0) ? b : a), flexible[0] ?? 0);

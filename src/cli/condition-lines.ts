@@ -4,9 +4,10 @@ import { deadLine } from "./destination-lines.ts";
 import { shortTime } from "./moments.ts";
 import { stateLine } from "./source-lines.ts";
 
-/** What needs attention, in `hookonce status`, each with the command that helps. */
+/** What needs attention, in `hookonce status`, each with the command that helps. Empty if nothing does. */
 export function conditionLines(status: StatusJson, width: number | undefined, inFolder: string): string[] {
-  return status.conditions.map((one) => `! ${lineOf(one, status, width, inFolder)}`);
+  const lines = status.conditions.map((one) => `! ${lineOf(one, status, width, inFolder)}`);
+  return lines.length === 0 ? [] : ["", ...lines];
 }
 
 function lineOf(one: ConditionJson, status: StatusJson, width: number | undefined, inFolder: string): string {

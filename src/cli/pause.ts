@@ -1,8 +1,9 @@
+import { formatDuration } from "../config/duration.ts";
 import { nearest } from "../config/nearest.ts";
 import { HookonceError } from "../errors.ts";
 import type { AdminClient } from "../http/admin/socket.ts";
 import type { SourceStateJson, StatusJson } from "../http/admin/shapes.ts";
-import { counted, sumOf } from "../logging/counted.ts";
+import { sumOf } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
 import { EXIT } from "./exit.ts";
@@ -14,8 +15,8 @@ import { UsageError } from "./usage-error.ts";
 
 export interface PauseFlags {
   refuse?: boolean;
-  /** As it is written. */
-  for?: string;
+  /** In milliseconds. */
+  for?: number;
   reason?: string;
   json?: boolean;
   database?: string;
@@ -34,7 +35,7 @@ export function runPause(name: string, folder: string, flags: PauseFlags): Promi
     async source(client) {
       const state = await putSource(client, name, {
         state: refuse ? "refusing" : "held",
-        ...(time === undefined ? {} : { for: time }),
+        ...(time === undefined ? {} : { for: formatDuration(time) }),
         ...(reason === undefined ? {} : { reason }),
       });
       return [state, pausedLine(state, folder)];
@@ -56,10 +57,10 @@ export function runPause(name: string, folder: string, flags: PauseFlags): Promi
 export function runResume(name: string, folder: string, flags: ResumeFlags): Promise<number> {
   const { stopOnFailure } = flags;
   return change("resume", name, folder, flags, {
-    async source(client) {
+    async source(client, isOpen) {
       const stop = stopOnFailure === undefined ? {} : { stop_on_failure: stopOnFailure };
       const state = await putSource(client, name, { state: "open", ...stop });
-      return [state, resumedLine(state, folder)];
+      return [state, isOpen ? `${visible(name)} was not paused.` : resumedLine(state, folder)];
     },
     async destination(client) {
       if (stopOnFailure !== undefined)
@@ -70,7 +71,7 @@ export function runResume(name: string, folder: string, flags: ResumeFlags): Pro
 }
 
 /** Does it, and returns the answer with the line that says so. */
-type Done = (client: AdminClient) => Promise<readonly [answer: object, line: string]>;
+type Done = (client: AdminClient, isOpen: boolean) => Promise<readonly [answer: object, line: string]>;
 
 async function change(
   command: "pause" | "resume",
@@ -91,13 +92,14 @@ async function change(
       ? how.destination
       : undefined;
   if (done === undefined) {
-    const hint = nearest(name, [...ofSources, ...ofDestinations]);
+    const hint = nearest(name, [...new Set([...ofSources, ...ofDestinations])]);
     throw new HookonceError(
       "unknown_source",
       `There is no source or destination "${name}" in hookonce.toml; ${hint}`,
     );
   }
-  const [answer, line] = await done(client);
+  const isOpen = sources.some((one) => one.name === name && one.state === "open");
+  const [answer, line] = await done(client, isOpen);
   if (json === true) sayJson(JSON.stringify(answer));
   else say(line);
   return EXIT.done;
@@ -145,7 +147,8 @@ function pausedLine({ name, state, until }: SourceStateJson, folder: string): st
 
 function resumedLine({ name, state, held }: SourceStateJson, folder: string): string {
   if (state === "open") return `Resumed ${visible(name)}. Nothing is held.`;
-  const events = held.capped ? `${sumOf([held])} held events` : counted(held.count, "held event");
+  const events = `${sumOf([held])} ${held.count === 1 ? "event" : "events"}`;
   const status = `hookonce status${folder === "." ? "" : ` --folder ${shellWord(folder)}`}`;
-  return `Resuming ${visible(name)}: ${events} ${held.count === 1 ? "is" : "are"} run in the order received.\nTo see what is left: ${status}`;
+  const [was, runs] = held.count === 1 ? ["was", "runs"] : ["were", "run"];
+  return `Resuming ${visible(name)}: ${events} that ${was} held ${runs} now, in the order received.\nTo see what is left: ${status}`;
 }

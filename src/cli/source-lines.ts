@@ -4,6 +4,9 @@ import { visible } from "../logging/visible.ts";
 import { columns, nameFor } from "./columns.ts";
 import { ago, shortTime, tookText } from "./moments.ts";
 
+/** A source is paused or refusing. Only an event is held. */
+const STATES = { open: "open", held: "paused", refusing: "refusing", resuming: "resuming" } as const;
+
 /** The sources in `hookonce status`. Their states are a column if one of them is not open. */
 export function sourceLines(
   { sources, now }: Pick<StatusJson, "sources" | "now">,
@@ -15,7 +18,7 @@ export function sourceLines(
     one.name,
     one.title,
     one.url.replace(/^https?:\/\/[^/]+/, ""),
-    ...(withState ? [one.state] : []),
+    ...(withState ? [STATES[one.state]] : []),
     one.last_delivery_at === null ? "never" : ago(one.last_delivery_at, now),
     one.last_hour.toLocaleString("en"),
     one.p95_us === null ? "" : tookText(one.p95_us),
@@ -24,7 +27,7 @@ export function sourceLines(
   const head = ["source", "provider", "path", ...state, "last delivery", "last hour", "p95"];
   return sources.length === 0
     ? [`No source yet. To add one: hookonce add stripe${inFolder}`]
-    : columns(head, rows, { width, flexible: [0, 1, 2] });
+    : columns(head, rows, { width, flexible: [0, 1, 2], optional: [1, 2] });
 }
 
 interface Shown {
@@ -49,9 +52,9 @@ export function stateLine(
   if (isGone)
     return `hookonce.toml no longer has the source ${shown}, which is paused${from}: ${events} ${are} held.`;
   if (state === "resuming")
-    return `${shown} resumes${from}: ${events} ${are} still held, and ${run} in order${stops ? " until one fails" : ""}.`;
+    return `${shown} is resuming${from}: ${events} ${are} still held, and ${run} in order${stops ? " until one fails" : ""}.`;
   const end = until === null ? "To go on:" : `It resumes at ${shortTime(until, now)}, or with:`;
   return state === "refusing"
-    ? `${shown} refuses its deliveries${from}${why}. ${end} ${resume}`
+    ? `${shown} is refusing its deliveries${from}${why}. ${end} ${resume}`
     : `${shown} is paused${from}${why}: ${events} ${are} held. ${end} ${resume}`;
 }

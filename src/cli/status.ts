@@ -50,7 +50,7 @@ export function statusReport(
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   return [
     ...servingLines(status, unreachable),
-    todayLine(status),
+    answersLine(status),
     ...conditionLines(status, width, inFolder),
     "",
     ...sourceLines(status, width, inFolder),
@@ -78,17 +78,12 @@ function servingLines({ version, serving, now }: StatusJson, unreachable: string
   ];
 }
 
-function todayLine({ today }: StatusJson): string {
+/** What deliveries were answered. An event that runs later, or again, is not counted once more. */
+function answersLine({ today }: StatusJson): string {
   const named = (outcome: keyof Counts): string => counted(today[outcome], outcome, outcome);
   const rare = (["unhandled", "held", "ignored", "stale"] as const).filter((outcome) => today[outcome] > 0);
-  const parts = [
-    named("processed"),
-    `${counted(today.duplicate, "duplicate")} stopped`,
-    ...rare.map(named),
-    named("failed"),
-    named("refused"),
-  ];
-  return `Last 24 hours: ${parts.join(", ")}.`;
+  const parts = [...(["processed", "duplicate"] as const), ...rare, "failed" as const, "refused" as const];
+  return `Answers in the last 24 hours: ${parts.map(named).join(", ")}.`;
 }
 
 function owedLines(

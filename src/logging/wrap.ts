@@ -1,14 +1,17 @@
 /** Commands stay whole, so that they can be copied. */
 const COMMAND = /^\s+(?:hookonce|curl|stripe|gh|cloudflared|sqlite3)(?= |$)/;
 
+/** A text that ends with the command to run. */
+const ENDS_WITH_COMMAND = /^(.*:) (hookonce [a-z]+(?: (?!.*[.;,] )(?:.*[^.])?)?)$/;
+
 /** A command, and what is said about it behind it. */
 const COMMENT = /^(.*?\S) {3,}([(#].*)$/;
 
 /** How far the lines after the first are indented further. */
 const HANG = "  ";
 
-/** The number of a step, or a label with the column of its text: later lines begin at the text. */
-const BEFORE_TEXT = /^(?:\s*\d+\. +|\s+\S(?: ?\S)* {2,})(?=\S)/;
+/** A mark, the number of a step, or a label with the column of its text: later lines begin at the text. */
+const BEFORE_TEXT = /^(?:! |\s*\d+\. +|\s+\S(?: ?\S)* {2,})(?=\S)/;
 
 /** A wider label is not a column. */
 const MAX_LABEL = 24;
@@ -36,6 +39,9 @@ function wrappedLine(line: string, columns: number): string {
   if (Bun.stringWidth(line) <= columns) return line;
   if (COMMAND.test(line)) return commandLines(line, columns);
   const [indent = ""] = /^\s*/.exec(line) ?? [];
+  const [, said, command] = ENDS_WITH_COMMAND.exec(line) ?? [];
+  if (said !== undefined && command !== undefined)
+    return `${wrappedLine(said, columns)}\n${indent}${HANG}${command}`;
   const [label = ""] = BEFORE_TEXT.exec(line) ?? [];
   const isLabelled = label !== "" && label.length <= Math.min(MAX_LABEL, columns / 2);
   const first = isLabelled ? label : indent;

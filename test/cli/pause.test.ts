@@ -81,7 +81,7 @@ describeUnless(onlyInFullRun(), "pause and resume of a source", () => {
     expect([resumed.code, resumed.stdout]).toEqual([
       0,
       expect.stringMatching(
-        /^(?:Resuming shop: .* run in the order received|Resumed shop\. Nothing is held)/,
+        /^(?:Resuming shop: .* run now, in the order received|Resumed shop\. Nothing is held)/,
       ),
     ]);
     while (effects(inbox).length < 4) await Bun.sleep(20);
@@ -101,20 +101,26 @@ describeUnless(onlyInFullRun(), "pause and resume of a source", () => {
     expect((await server.post("/webhook/shop", event("a"))).status).toBe(503);
     const status = await command(inbox, "status");
     expect(status.stdout).toMatch(
-      /shop refuses its deliveries since .* It resumes at .*, or with: hookonce resume shop/,
+      /shop is refusing its deliveries since .* It resumes at .*, or with: hookonce resume shop/,
     );
     const resumed = await command(inbox, "resume", "shop", "--stop-on-failure");
     expect([resumed.code, resumed.stdout]).toEqual([0, "Resumed shop. Nothing is held.\n"]);
     expect((await server.post("/webhook/shop", event("a"))).status).toBe(200);
 
-    for (const [args, words] of [
-      [["pause", "chat"], "[held_reply_missing]"],
-      [["pause", "shpo"], 'There is no source or destination "shpo" in hookonce.toml; did you mean shop?'],
-      [["pause", "shop", "--for", "2"], "for"],
+    for (const [args, code, words] of [
+      [["pause", "chat"], 1, "[held_reply_missing]"],
+      [["pause", "shpo"], 1, 'There is no source or destination "shpo" in hookonce.toml; did you mean shop?'],
+      [
+        ["pause", "shop", "--for", "2"],
+        2,
+        "option '--for <time>' argument '2' is invalid. Write a whole number",
+      ],
     ] as const) {
       const wrong = await command(inbox, ...args);
-      expect([wrong.code, wrong.stdout, wrong.stderr]).toEqual([1, "", expect.stringContaining(words)]);
+      expect([wrong.code, wrong.stdout, wrong.stderr]).toEqual([code, "", expect.stringContaining(words)]);
     }
+    const open = await command(inbox, "resume", "chat");
+    expect([open.code, open.stdout]).toEqual([0, "chat was not paused.\n"]);
     const hold = await command(inbox, "hold", "shop");
     expect([hold.code, hold.stderr]).toEqual([2, expect.stringContaining("pause")]);
   }, 120_000);

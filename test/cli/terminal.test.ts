@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -38,6 +39,9 @@ async function onTerminal(
   return { code, text: text.replaceAll("\r\n", "\n") };
 }
 
+/** A command to copy, or one word: a path or an id. */
+const isWhole = (line: string): boolean => /^ +hookonce [a-z]/.test(line) || /^[ !] +\S+$/.test(line);
+
 describe("wrapped", () => {
   for (const { name, text, columns, gives } of [
     {
@@ -63,6 +67,18 @@ describe("wrapped", () => {
       text: "  hookonce send stripe --folder /a/long/path/to/it   # deliver an event",
       columns: 40,
       gives: "  hookonce send stripe --folder /a/long/path/to/it\n    # deliver an event",
+    },
+    {
+      name: "puts the command at the end of a text on a line of its own, whole",
+      text: "shop is paused: 3 events are held. To go on: hookonce resume shop --folder /a/long/path",
+      columns: 40,
+      gives: "shop is paused: 3 events are held. To\n  go on:\n  hookonce resume shop --folder /a/long/path",
+    },
+    {
+      name: "does not take a sentence about hookonce for a command",
+      text: "To see why: hookonce says it in its log. Look there.",
+      columns: 30,
+      gives: "To see why: hookonce says it\n  in its log. Look there.",
     },
     {
       name: "does not take the name of a file for a command",
@@ -179,6 +195,65 @@ test("commands write to standard output only through terminal.ts, which makes te
 });
 
 describeUnless(onlyInFullRun(), "on a terminal", () => {
+  test("what the commands that look and steer print fits 80 columns, with long names and large counts", async () => {
+    const [long, type] = [
+      "a-source-with-a-really-long-name-for-payments",
+      "customer.subscription.trial_will_end",
+    ];
+    using inbox = scratch({
+      "hookonce.toml": `version = 1
+[sources.${long}]
+provider = "unsigned"
+event_id = "body:$.event_id"
+type = "body:$.type"
+forward = [{ to = "the-application-of-our-largest-customer", types = ["sent"] }]
+[destinations.the-application-of-our-largest-customer]
+url = "http://127.0.0.1:9/a/path/that/is/also/long"
+sign = "none"
+`,
+      "migrations/0001_prices.sql": "create table prices (cents integer not null);",
+      [`handlers/${long}/${type}.sql`]: "insert into prices values (null);",
+      [`handlers/${long}/sent.sql`]: "select 1;",
+    });
+    await using server = await serve(inbox.path);
+    const deliver = (id: string, of: string) => server.post(`/webhook/${long}`, { event_id: id, type: of });
+    expect((await deliver("evt_1NxXyz0123456789abcdefghij", type)).status).toBe(500);
+    expect((await deliver("evt_2NxXyz0123456789abcdefghij", "sent")).status).toBe(200);
+    using database = new Database(join(inbox.path, "data/hookonce.db"));
+    database.run("pragma busy_timeout = 10000");
+    database.run(
+      `insert into hookonce_messages (message_id, destination, state, created_at, next_at, since, settled_at, body)
+       values ('msg_dead', 'the-application-of-our-largest-customer', 'dead', 1, 1, 1, 1, 'x')`,
+    );
+    const shown = async (...args: string[]): Promise<string> => {
+      const { text } = await onTerminal([...args, "--folder", inbox.path], { columns: 80 });
+      // Without the progress that was replaced.
+      const plain = Bun.stripANSI(text).replaceAll(/^.*\r/gm, "");
+      expect(plain.split("\n").filter((line) => line.length > 80 && !isWhole(line))).toEqual([]);
+      return plain;
+    };
+    const reason = "migrating the invoices to a table that has the cents as integers";
+    expect(await shown("pause", long, "--reason", reason, "--for", "2h")).toContain(`Paused ${long}.`);
+    expect((await deliver("evt_3NxXyz0123456789abcdefghij", type)).status).toBe(200);
+    database.run(
+      `with recursive n (i) as (select 1 union all select i + 1 from n where i < 12345)
+       insert into hookonce_events (source, event_id, type, received_at, outcome, deliveries, last_delivery_at)
+       select '${long}', 'more ' || i, 'other', 0, 'held', 1, 0 from n`,
+    );
+    const status = await shown("status");
+    expect(status).toMatch(/^source {2,}state {2,}last delivery {2,}last hour {2,}p95$/m);
+    expect(status).toMatch(/^a-source\S*payments +paused /m);
+    expect(status.replaceAll(/\s+/g, " ")).toContain("12,346 events are held.");
+    expect(status).toContain(`\n  hookonce resume ${long} --folder ${inbox.path}\n`);
+    expect(status).toContain(`\n  To see why: hookonce failures --folder ${inbox.path}\n`);
+    for (const args of [["events"], ["event", "evt_1NxXyz0123456789abcdefghij"], ["failures"], ["messages"]])
+      expect(await shown(...args)).not.toBe("");
+    expect(await shown("reload")).toContain("Reloaded: 1 source, 2 handlers, 1 destination.");
+    expect(await shown("check")).toContain("is paused");
+    const resumed = (await shown("resume", long)).replaceAll(/\s+/g, " ");
+    expect(resumed).toContain("12,346 events that were held run now, in the order received.");
+  }, 120_000);
+
   test("--json is one object a line, whatever the width is", async () => {
     using inbox = scratch(inboxFiles);
     const words = "a sentence that is wider than the terminal".split(" ");

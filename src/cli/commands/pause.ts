@@ -1,5 +1,5 @@
 import { Argument, Option } from "commander";
-import { nonEmpty } from "../arguments.ts";
+import { duration, nonEmpty } from "../arguments.ts";
 import { defineCommand } from "../command.ts";
 import type { PauseFlags, ResumeFlags } from "../pause.ts";
 import { look } from "./look-options.ts";
@@ -15,7 +15,7 @@ export const pause = defineCommand<[string], PauseFlags>({
   arguments: [name],
   options: [
     new Option("--refuse", "Source: answer its deliveries 503 instead of storing them"),
-    new Option("--for <time>", "Source: resume by itself after this time, such as 2h").argParser(nonEmpty),
+    new Option("--for <time>", "Source: resume by itself after this time, such as 2h").argParser(duration),
     new Option("--reason <text>", "Why; shown in status and kept in the audit list").argParser(nonEmpty),
     look.json,
     look.database,

@@ -5,7 +5,8 @@ import type { Outcome } from "../event.ts";
 
 /**
  * The kinds of rows in which hookonce stores what came in deliveries or was made of it, in the order in which they
- * are looked through. The first ones come first because a row may move on from a failure to a body, never back.
+ * are looked through. What is enqueued comes before the messages that it becomes. A failure keeps its bodies when it
+ * becomes an event.
  */
 export const TEXT_PLACES = [
   "bodies",
@@ -13,10 +14,10 @@ export const TEXT_PLACES = [
   "results",
   "changed bodies",
   "failures",
+  "enqueued",
   "messages",
   "attempts",
   "positions",
-  "enqueued",
   "interrupted runs",
   "jobs",
   "audit",
@@ -120,8 +121,12 @@ export type ForgetStep =
       readonly row: number;
       readonly texts: Readonly<Record<string, string | null>>;
     }
-  /** Removes a row that nothing needs. */
-  | { readonly forget: "row"; readonly place: "enqueued" | "interrupted runs"; readonly row: number };
+  /** Removes a row that nothing needs: a body only if no event has it. */
+  | {
+      readonly forget: "row";
+      readonly place: "bodies" | "enqueued" | "interrupted runs";
+      readonly row: number;
+    };
 
 export interface ForgetJob {
   readonly kind: "forget";

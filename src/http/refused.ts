@@ -58,7 +58,7 @@ export interface RefusedRing {
   /** How many deliveries were refused since the last `takeCounts`. */
   countNow(): number;
   /** Removes those that contain a text. @returns how many */
-  forget(matches: (value: string | Uint8Array) => Promise<boolean>): Promise<number>;
+  forget(matches: (value: string | Uint8Array, encoding?: string) => Promise<boolean>): Promise<number>;
   /** The latest first. */
   list(source: string | undefined, limit: number): readonly Refused[];
 }
@@ -130,9 +130,9 @@ export function createRefusedRing(limits: RingLimits = LIMITS): RefusedRing {
       let removed = 0;
       for (const { refused } of [...kept.values()].flat()) {
         const { id, source, method, url, headers, body, message } = refused;
-        const texts = [JSON.stringify([method, url, headers, message]), body];
-        let isFound = false;
-        for (const text of texts) isFound ||= await matches(text);
+        const isFound =
+          (await matches(JSON.stringify([method, url, headers, message]))) ||
+          (await matches(body, headers["content-encoding"]));
         const entries = kept.get(source) ?? [];
         const index = entries.findIndex((entry) => entry.refused.id === id);
         // It may have made room for another one meanwhile.

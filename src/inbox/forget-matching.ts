@@ -1,12 +1,12 @@
 import { FORGOTTEN, hashed, TEXT_PLACES, TEXTS, type StoredText, type TextPlace } from "../engines/forget.ts";
 import { HookonceError } from "../errors.ts";
+import type { Headers } from "../event.ts";
 import type { JobInbox } from "./event-jobs.ts";
-import type { ForgetPosition } from "./forget-request.ts";
 import { hiding, type Erasing, type ForgetRun } from "./forget-steps.ts";
 import { createTextMatch, type TextMatch } from "./text-match.ts";
 
-/** Rows that are only ever added. The second round goes on after the last one of the first. */
-const APPENDED: ReadonlySet<TextPlace> = new Set(["bodies", "events", "messages"]);
+/** Rows that get no other texts later. The second round goes on after those that were there when the job began. */
+const UNCHANGING: ReadonlySet<TextPlace> = new Set(["bodies", "events"]);
 
 /** How long it works without a pause, in milliseconds, and how many times longer the pause is. */
 export const WORK_MS = 4;
@@ -15,14 +15,13 @@ export const REST = 4;
 /** Looks through everything that is stored. */
 export async function forgetMatching(
   inbox: JobInbox,
-  text: string,
+  { match, dryRun }: { readonly match: string; readonly dryRun: boolean },
   run: ForgetRun,
   erasing: Erasing,
 ): Promise<void> {
   const { reader } = inbox;
   const { progress, signal } = run;
-  const matches = createTextMatch(text);
-  const ends: Partial<Record<TextPlace, number>> = { ...run.from.ends };
+  const matches = createTextMatch(match);
   let workedAt = performance.now();
   const rest = async (): Promise<void> => {
     const worked = performance.now() - workedAt;
@@ -30,9 +29,14 @@ export async function forgetMatching(
     await Bun.sleep(worked * REST);
     workedAt = performance.now();
   };
-  for (let { round, place: index, row: after } = run.from; round <= 2; round++) {
-    for (; index < TEXT_PLACES.length; index++, after = round === 1 ? 0 : firstOf(TEXT_PLACES[index], ends)) {
+  // The body of an event has the event's id, or a higher one.
+  const known = run.from.ordered.event;
+  // A dry run would count twice what it leaves.
+  const rounds = dryRun ? 1 : 2;
+  for (let { round, place: index, row } = run.from; round <= rounds; round++) {
+    for (; index < TEXT_PLACES.length; index++, row = 0) {
       const place = TEXT_PLACES[index] as TextPlace;
+      let after = round === 2 && UNCHANGING.has(place) ? Math.max(row, known) : row;
       for (;;) {
         if (signal.aborted) return;
         const page = await reader.texts(place, after);
@@ -43,20 +47,15 @@ export async function forgetMatching(
           await rest();
         }
         after = page.last;
-        run.onPosition({ ...run.from, place: index, row: after, round, ends });
+        run.onPosition({ ...run.from, place: index, row: after, round });
         if (page.isEnd) break;
         await rest();
       }
-      if (round === 1) ends[place] = after;
     }
     index = 0;
-    after = firstOf(TEXT_PLACES[0], ends);
   }
   progress.erased({ requests: await erasing.memory(matches) });
 }
-
-const firstOf = (place: TextPlace | undefined, ends: ForgetPosition["ends"]): number =>
-  place !== undefined && APPENDED.has(place) ? (ends[place] ?? 0) : 0;
 
 interface Looked {
   readonly place: TextPlace;
@@ -72,7 +71,9 @@ async function forgetRow(inbox: JobInbox, looked: Looked): Promise<void> {
   const { reader } = inbox;
   const names: readonly string[] = TEXTS[place];
   const found = new Set<string>();
-  for (const [index, name] of names.entries()) if (await matches(values[index] ?? null)) found.add(name);
+  for (const [index, name] of names.entries())
+    // The headers of a body come before it.
+    if (await matches(values[index] ?? null, encodingOf(values[index - 1]))) found.add(name);
   if (found.size === 0) return;
   const textOf = (name: string): string => String(values[names.indexOf(name)]);
   const replaced = (...which: string[]): Readonly<Record<string, string>> =>
@@ -82,7 +83,8 @@ async function forgetRow(inbox: JobInbox, looked: Looked): Promise<void> {
     case "bodies": {
       const events = await reader.eventsAt(place, row);
       const [headers, bytes] = values as [string, Uint8Array];
-      if (events.length < 2) {
+      if (events.length === 0) return erasing.row(place, row);
+      if (events.length === 1) {
         for (const event of events) await erasing.event(event, await hiding(event, matches));
         return;
       }
@@ -130,6 +132,12 @@ async function forgetRow(inbox: JobInbox, looked: Looked): Promise<void> {
       return erasing.texts(place, row, Object.fromEntries(texts) as Record<string, string>);
     }
   }
+}
+
+/** Of a body with these headers, as JSON. */
+function encodingOf(headers: StoredText | undefined): string | undefined {
+  if (typeof headers !== "string" || !headers.startsWith("{")) return undefined;
+  return (JSON.parse(headers) as Headers)["content-encoding"];
 }
 
 function jobRuns(action: string): HookonceError {

@@ -1,4 +1,4 @@
-import { TEXT_PLACES, type TextPlace } from "../engines/forget.ts";
+import { TEXT_PLACES } from "../engines/forget.ts";
 import type { EventFilter } from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
 import type { JobPosition } from "./job-selection.ts";
@@ -27,8 +27,6 @@ export interface ForgetPosition extends JobPosition {
   readonly row: number;
   /** The second round looks through what has been written since the first one. */
   readonly round: number;
-  /** The last row of each place in the first round. */
-  readonly ends: Readonly<Partial<Record<TextPlace, number>>>;
 }
 
 /** What holds texts in the memory of this process. */
@@ -45,7 +43,6 @@ export const beginning = (position: JobPosition): ForgetPosition => ({
   place: 0,
   row: 0,
   round: 1,
-  ends: {},
 });
 
 /** Whether only the log is left to be erased. */

@@ -122,8 +122,8 @@ export function createErasing(inbox: JobInbox, { dryRun, owed, reason = "" }: Fo
           leaveOnce(shownOf(one, await hiding(one, matches)), notTakenApart(one.source));
         return;
       }
-      // Each element is looked at once it has a row for itself. Those rows come later.
-      if (!dryRun) return part(shared, elements);
+      if (!dryRun) await part(shared, elements);
+      // Those rows may come before the one that is looked at next.
       const isInHeaders = await matches(shared.headers);
       for (const [index, one] of shared.events.entries())
         if (isInHeaders || (await matches(elements[index]?.json ?? null)))
@@ -135,7 +135,7 @@ export function createErasing(inbox: JobInbox, { dryRun, owed, reason = "" }: Fo
     async message(row: number, hidesId: boolean): Promise<void> {
       progress.erased({ messages: dryRun ? 1 : (await write({ forget: "message", row, hidesId })).messages });
     },
-    async row(place: "enqueued" | "interrupted runs", row: number): Promise<void> {
+    async row(place: "bodies" | "enqueued" | "interrupted runs", row: number): Promise<void> {
       if (dryRun) progress.erased(place === "enqueued" ? { messages: 1 } : { texts: 1 });
       else progress.erased({ messages: (await write({ forget: "row", place, row })).messages });
     },

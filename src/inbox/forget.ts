@@ -15,8 +15,9 @@ export async function runForgetJob(inbox: JobInbox, request: ForgetRequest, run:
   await refuseForget(request);
   const erasing = createErasing(inbox, request, run);
   try {
-    if (request.match === undefined) await forgetSelected(inbox, request, run, erasing);
-    else if (request.match !== null) await forgetMatching(inbox, request.match, run, erasing);
+    const { match, dryRun } = request;
+    if (match === undefined) await forgetSelected(inbox, request, run, erasing);
+    else if (match !== null) await forgetMatching(inbox, { match, dryRun }, run, erasing);
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error;
   }

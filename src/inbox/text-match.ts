@@ -1,7 +1,13 @@
+import { decompressed } from "./decompress.ts";
+
 /** Whether a stored value contains a text, however it is encoded there. */
 export interface TextMatch {
-  /** Lets others run while it looks through a large value. */
-  (value: string | Uint8Array | null): Promise<boolean>;
+  /**
+   * Lets others run while it looks through a large value.
+   *
+   * @param encoding the Content-Encoding of a body
+   */
+  (value: string | Uint8Array | null, encoding?: string): Promise<boolean>;
 }
 
 /** How many encodings may be inside each other: base64 of a form whose field is JSON with a JSON text in it is four. */
@@ -69,8 +75,7 @@ export function createTextMatch(text: string): TextMatch {
     return found;
   }
 
-  return async (value) => {
-    if (value === null) return false;
+  async function isInValue(value: string | Uint8Array): Promise<boolean> {
     for (const whole of textsOf(value)) {
       for (let from = 0; ; from += SLICE) {
         if (isIn(whole.slice(from, from + SLICE + overlap), DEPTH, new Set())) return true;
@@ -79,6 +84,13 @@ export function createTextMatch(text: string): TextMatch {
       }
     }
     return false;
+  }
+
+  return async (value, encoding) => {
+    if (value === null) return false;
+    if (await isInValue(value)) return true;
+    const inflated = typeof value === "string" ? undefined : await decompressed(value, encoding);
+    return inflated !== undefined && isInValue(inflated);
   };
 }
 

@@ -48,6 +48,11 @@ export default handler(({ event }) => {
 });`,
   "handlers/default/replies.ts": `import { handler, reply } from "hookonce";
 export default handler(({ event }) => reply({ body: { hello: (event.payload as { email: string }).email } }));`,
+  "handlers/default/packs.ts": `import { handler } from "hookonce";
+import { brotliCompressSync } from "node:zlib";
+export default handler(({ event, enqueue }) => {
+  enqueue("app", brotliCompressSync(event.body), { headers: { "content-encoding": "br" } });
+});`,
   "handlers/ordered/user.sql": "insert into effects values (:event_id);",
 };
 
@@ -79,7 +84,12 @@ const sum = ({ groups }: JobJson, name: "forgotten" | "left" | "would_run"): num
   groups.reduce((all, group) => all + group[name], 0);
 
 /** A delivery with exactly these bytes. */
-async function post(inbox: TestInbox, path: string, body: string, headers = {}): Promise<unknown> {
+async function post(
+  inbox: TestInbox,
+  path: string,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers = {},
+): Promise<unknown> {
   const answer = await inbox.request(path, {
     method: "POST",
     body,
@@ -158,6 +168,53 @@ describe("forget --match", () => {
     expect(inbox.value("pragma integrity_check")).toBe("ok");
   });
 
+  test("looks into compressed bodies", async () => {
+    await using inbox = await setUp();
+    const packed = (path: string, value: object, headers = {}): Promise<unknown> =>
+      post(inbox, path, Bun.gzipSync(Buffer.from(ascii(value))), { "content-encoding": "gzip", ...headers });
+    await packed("/webhook", { event_id: "new", type: "paid", email: TEXT });
+    await packed("/webhook", { event_id: "changed", type: "paid" });
+    await packed("/webhook", { event_id: "changed", type: "paid", email: TEXT });
+    await packed("/webhook", { event_id: "fails", type: "fails", email: TEXT });
+    await packed("/webhook", { event_id: "packs", type: "packs", email: TEXT });
+    await packed("/webhook", { event_id: "other", type: "paid", email: "somebody@else.test" });
+    const events = [1, 2, 3].map((n) => ({ id: `b${n}`, type: "paid", email: n === 2 ? TEXT : "a@x.test" }));
+    await packed("/webhook/batches", { events });
+    await packed(
+      "/webhook/signed",
+      { email: TEXT },
+      {
+        "x-hub-signature-256": `sha256=${"0".repeat(64)}`,
+        "x-github-delivery": "1",
+        "x-github-event": "push",
+      },
+    );
+    expect(inbox.refused.list("signed", 20)).toHaveLength(1);
+    const done = await forget(inbox, TEXT, { owed: true });
+    expect({ forgotten: sum(done, "forgotten"), left: sum(done, "left") }).toEqual({ forgotten: 5, left: 0 });
+    expect(done.erased).toMatchObject({ messages: 1, requests: 1 });
+    const shown = async (id: string): Promise<unknown> =>
+      (await inbox.api(`/api/event?event_id=${id}`)).json();
+    for (const id of ["new", "changed", "fails", "packs", "b2"])
+      expect(await shown(id)).toMatchObject({ payload: null, payload_removed: true, changed: null });
+    expect(await shown("other")).toMatchObject({ payload: { email: "somebody@else.test" } });
+    expect(await shown("b3")).toMatchObject({ payload: events[2] });
+    expect(inbox.rows("select state, body from hookonce_messages")).toEqual([
+      { state: "discarded", body: null },
+    ]);
+    expect(inbox.value("select count(*) from hookonce_bodies")).toBe(3);
+    expect(inbox.value("select count(*) from hookonce_failures where last_body <> x''")).toBe(0);
+  });
+
+  test("removes a body that no event has", async () => {
+    await using inbox = await setUp();
+    inbox.rows(
+      `insert into hookonce_bodies (id, received_at, headers, bytes) values (9, 1, '{}', '{"email":"${TEXT}"}') returning id`,
+    );
+    expect((await forget(inbox, TEXT)).state).toBe("done");
+    expect(filesWith(dataOf(inbox), TEXT)).toEqual([]);
+  });
+
   test("a provider's retry of a forgotten event is a duplicate and stores nothing", async () => {
     await using inbox = await setUp();
     const first = JSON.stringify({ event_id: "1", type: "paid", email: TEXT });
@@ -233,6 +290,25 @@ describe("forget --match", () => {
     });
   });
 
+  test("events of batches are forgotten, however many deliveries follow them", async () => {
+    await using inbox = await setUp();
+    const batch = (name: string, type = "noted"): object[] =>
+      ["a@x.test", TEXT, TEXT, null].map((email, index) => ({ id: `${name}${index + 1}`, type, email }));
+    for (const name of ["a", "b", "c"]) {
+      await post(inbox, "/webhook/batches", JSON.stringify({ for: TEXT, events: batch(name) }));
+      for (let n = 0; n < 9; n++)
+        await post(inbox, "/webhook", JSON.stringify({ event_id: `${name}-${n}`, type: "noted" }));
+    }
+    await post(inbox, "/webhook/batches", JSON.stringify({ events: batch("o", "later") }));
+    const done = await forget(inbox, TEXT);
+    expect({ forgotten: sum(done, "forgotten"), left: sum(done, "left") }).toEqual({ forgotten: 6, left: 2 });
+    expect(sum(await forget(inbox, TEXT, { owed: true }), "forgotten")).toBe(2);
+    expect(filesWith(dataOf(inbox), TEXT)).toEqual([]);
+    const shown = await (await inbox.api("/api/event?event_id=b1")).json();
+    expect(shown).toMatchObject({ payload: batch("b")[0] });
+    expect(inbox.value("select count(*) from hookonce_bodies")).toBe(2 * 4 + 27);
+  });
+
   test("a failed event that is forgotten takes no body of another event with it", async () => {
     await using inbox = await setUp();
     const events = [1, 2, 3, 4].map((n) => ({ id: `b${n}`, type: "later", email: `${n}@x.test` }));
@@ -297,6 +373,21 @@ describe("forget --match", () => {
     expect(filesWith(dataOf(inbox), TEXT)).toEqual([]);
   });
 
+  test("an error of a message that is written while it looks is found, too", async () => {
+    await using inbox = await setUp();
+    await post(inbox, "/webhook", JSON.stringify({ event_id: "1", type: "told" }));
+    await runJob(inbox, { action: "replay", ids: ["1"], reason: `for ${TEXT}` });
+    // The audit list is looked through after the messages.
+    inbox.rows(`create trigger later after update on hookonce_audit when new.reason = '(forgotten)'
+      begin update hookonce_messages set last_error = 'no zoë.ün' || 'al@example.com' where id = 1; end`);
+    await forget(inbox, TEXT);
+    expect(inbox.rows("select last_error, state from hookonce_messages where id = 1")).toEqual([
+      { last_error: "(forgotten)", state: "waiting" },
+    ]);
+    inbox.rows("drop trigger later");
+    expect(filesWith(dataOf(inbox), TEXT)).toEqual([]);
+  });
+
   test("refuses a short text, a reason with the text, and a missing reason", async () => {
     await using inbox = await setUp();
     const refusal = (match: string, more: object = {}): Promise<string> =>
@@ -322,9 +413,11 @@ describe("forget --match", () => {
       ],
     };
     await post(inbox, "/webhook/batches", JSON.stringify(body));
+    await runJob(inbox, { action: "replay", ids: ["1"], reason: `for ${TEXT}` });
     const job = await forget(inbox, TEXT, { dry_run: true });
     expect(sum(job, "would_run")).toBe(2);
-    expect(job.erased).toMatchObject({ messages: 1, log: null });
+    // The reason of the replay is in the result, in the job and in the audit list.
+    expect(job.erased).toMatchObject({ messages: 2, texts: 3, log: null });
     expect(inbox.value("select count(*) from hookonce_bodies")).toBe(2);
   });
 });

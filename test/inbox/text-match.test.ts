@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { createTextMatch } from "../../src/inbox/text-match.ts";
 
 const TEXT = "Zoë Ünal/alice+tag@example.com";
@@ -42,6 +43,26 @@ for (const [where, value] of Object.entries(ENCODED)) {
     expect(await createTextMatch(TEXT)(value)).toBe(true);
   });
 }
+
+test.each([
+  ["gzip", gzipSync],
+  ["X-Gzip", gzipSync],
+  ["deflate", deflateSync],
+  ["br", brotliCompressSync],
+  ["zstd", zstdCompressSync],
+] as const)("finds a text in a body with the Content-Encoding %s", async (encoding, compress) => {
+  const matches = createTextMatch(TEXT);
+  expect(await matches(compress(Buffer.from(ascii({ a: TEXT }))), encoding)).toBe(true);
+  expect(await matches(compress(Buffer.from(ascii({ a: "b" }))), encoding)).toBe(false);
+  // The encoding may be a lie.
+  expect(await matches(Buffer.from(ascii({ a: TEXT })), encoding)).toBe(true);
+  expect(await matches(Buffer.from("no"), encoding)).toBe(false);
+});
+
+test("a body that inflates without end is not looked through to its end", async () => {
+  const bomb = gzipSync(Buffer.alloc(61 * 1024 * 1024));
+  expect(await createTextMatch(TEXT)(bomb, "gzip")).toBe(false);
+});
 
 test("finds a text in windows-1252", async () => {
   expect(await createTextMatch("Zoë Ünal")(Buffer.from("name=Zo\u00eb \u00dcnal", "latin1"))).toBe(true);

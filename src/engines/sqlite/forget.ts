@@ -16,7 +16,7 @@ import type { EventStore } from "./event-store.ts";
 import type { HiddenIds } from "./hidden-ids.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { noteEvent } from "./message-entries.ts";
-import { createNeededBodies } from "./needed-bodies.ts";
+import { createNeededBodies, eventsOf } from "./needed-bodies.ts";
 import { nothing } from "./results.ts";
 import { createBodyRewriting } from "./rewrite-bodies.ts";
 import type { SettledEvents } from "./settled-events.ts";
@@ -44,6 +44,9 @@ export const tableOf = (place: TextPlace): string => TABLES[place];
 
 const DONE_NOTHING: Forgotten = { state: "nothing", messages: 0 };
 const DONE: Forgotten = { state: "forgotten", messages: 0 };
+
+const removalOf = (place: Step<"row">["place"]): string =>
+  `delete from ${tableOf(place)} where rowid = ?1${place === "bodies" ? ` and not exists (${eventsOf("?1")})` : ""}`;
 
 const EMPTY_FAILURE = `
   update hookonce_failures
@@ -226,7 +229,7 @@ export function createForgetting(
       case "texts":
         return replace(step);
       case "row": {
-        const { changes } = db.query(`delete from ${tableOf(step.place)} where rowid = ?1`).run(step.row);
+        const { changes } = db.query(removalOf(step.place)).run(step.row);
         return {
           state: changes > 0 ? "forgotten" : "nothing",
           messages: step.place === "enqueued" ? changes : 0,

@@ -34,7 +34,8 @@ export interface Queue {
   /** How many deliveries and jobs wait to be committed. */
   readonly depth: QueueDepth;
   /**
-   * The same for background work, for which no connection is waiting. It yields to deliveries.
+   * The same for background work, for which no connection is waiting. It yields to deliveries. What runs no handler
+   * takes turns with what does: a pause does not wait for 256 runs of a slow handler.
    *
    * @param signal refuses the job with the signal's reason if it has not begun by then
    */
@@ -95,10 +96,13 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
   const { maxEvents = 256, maxWorkMs = 20, maxWaitMs = 5000, loaded, onFatal, counters } = options;
   const { now = () => performance.now() } = options;
   const deliveries: Waiting[] = [];
-  const background: Waiting[] = [];
+  /** Background work that runs handlers, and the rest of it. */
+  const runs: Waiting[] = [];
+  const writes: Waiting[] = [];
   let state: State = "idle";
   let received = 0;
   let backgroundIsNext = false;
+  let runsAreNext = false;
   let retryMs = FIRST_RETRY_MS;
   /** Why nothing could be written at the last try. */
   let blocked: HookonceError | undefined;
@@ -139,11 +143,13 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
     refuseStopped();
     const list = nextList();
     if (list !== undefined) void commit(list);
-    else if (unsynced === 0 && deliveries.length === 0 && background.length === 0) drained?.resolve();
+    else if (unsynced === 0 && deliveries.length === 0 && runs.length + writes.length === 0)
+      drained?.resolve();
   }
 
   function nextList(): Waiting[] | undefined {
     const ready = deliveries.length > 0 && (unsyncedDeliveries === 0 || deliveries.length >= share());
+    const background = runs.length > 0 && (runsAreNext || writes.length === 0) ? runs : writes;
     const waiting = background.length > 0;
     if (ready && !(waiting && backgroundIsNext)) return deliveries;
     // Answer the last deliveries first. Under load, others are waiting by then, and the turns alternate.
@@ -168,6 +174,7 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
   async function commit(list: Waiting[]): Promise<void> {
     state = "committing";
     backgroundIsNext = list === deliveries;
+    if (list !== deliveries) runsAreNext = list === writes;
     // Background work is limited by its time alone. With a share, held events would run no faster than others arrive
     // under full load, and their source would never be open again.
     const [workMs, most] = list === deliveries ? [maxWorkMs, mostDeliveries()] : [BACKGROUND_MS, maxEvents];
@@ -284,12 +291,14 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
   }
 
   function refuseStopped(): void {
-    if (drained === undefined && !background.some(({ signal }) => signal?.aborted === true)) return;
-    for (const waiting of background.splice(0)) {
-      const { signal, reject } = waiting;
-      if (signal?.aborted === true) reject(signal.reason);
-      else if (drained === undefined) background.push(waiting);
-      else reject(new HookonceError("shutting_down", "hookonce is shutting down. Run the command again."));
+    for (const list of [runs, writes]) {
+      if (drained === undefined && !list.some(({ signal }) => signal?.aborted === true)) continue;
+      for (const waiting of list.splice(0)) {
+        const { signal, reject } = waiting;
+        if (signal?.aborted === true) reject(signal.reason);
+        else if (drained === undefined) list.push(waiting);
+        else reject(new HookonceError("shutting_down", "hookonce is shutting down. Run the command again."));
+      }
     }
   }
 
@@ -298,7 +307,7 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
       return received;
     },
     get depth() {
-      return { deliveries: deliveries.length, jobs: background.length };
+      return { deliveries: deliveries.length, jobs: runs.length + writes.length };
     },
     deliver(event) {
       received++;
@@ -306,7 +315,7 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
       watch();
       return result;
     },
-    write: (job, signal) => add(background, job, Number.POSITIVE_INFINITY, signal),
+    write: (job, signal) => add(runsHandler(job) ? runs : writes, job, Number.POSITIVE_INFINITY, signal),
     async drain() {
       drained ??= Promise.withResolvers<void>();
       // The stop may come while another process holds the write lock.
@@ -317,4 +326,8 @@ export function createQueue(engine: Pick<Engine, "commit" | "overlaps">, options
       if (!isFailed()) await drained.promise;
     },
   };
+}
+
+function runsHandler({ kind }: Job): boolean {
+  return kind === "apply" || kind === "replay" || kind === "resume";
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { TABLES, ts } from "../handlers/sources.ts";
 import { testInbox, type TestInbox, type TestInboxOptions } from "../support/test-inbox.ts";
 
 const config = (extra = "", provider = "unsigned"): string => `
@@ -238,6 +239,30 @@ test("concurrent duplicates while the source is paused and resumed have one effe
   expect(received).toHaveLength(320);
   expect(received.every(({ deliveries }) => deliveries === 3)).toBe(true);
 });
+
+test("a pause during a resume takes effect after the run in progress, however many events are held", async () => {
+  await using inbox = await shop({
+    files: {
+      "migrations/0001.sql": TABLES,
+      "handlers/default/paid.ts": ts("Bun.sleepSync(5); effect('ran');"),
+    },
+  });
+  await inbox.pausing.pause("default", {}, "sam");
+  await Promise.all(idsTo(300).map((id) => answer(inbox, id)));
+  for (const least of [1, 20, 40]) {
+    await inbox.pausing.resume("default", {}, "sam");
+    await until(() => effects(inbox).length >= least);
+    const before = effects(inbox).length;
+    await inbox.pausing.pause("default", {}, "sam");
+    const run = effects(inbox);
+    expect(run.length - before).toBeLessThanOrEqual(2);
+    await Bun.sleep(100);
+    expect(effects(inbox)).toEqual(run);
+  }
+  await inbox.pausing.resume("default", {}, "sam");
+  await until(isOpen(inbox));
+  expect(effects(inbox)).toHaveLength(300);
+}, 30_000);
 
 describe("hold_after", () => {
   test("pauses the source after so many failures in a row, and says so", async () => {

@@ -439,6 +439,26 @@ describe("background work in the queue", () => {
     await Promise.all(waiting);
   });
 
+  test("that runs no handler takes turns with what does, however much of that waits", async () => {
+    const { queue, commits } = fakeQueue({ most: 1 });
+    const jobs = Array.from({ length: 64 }, (_, n) => write(queue, `job_${n}`));
+    while (commits.length < 3) await turn();
+    const before = commits.length;
+    const records = [1, 2].map(() => queue.write({ kind: "record", entries: [] }));
+    for (let n = 0; n < commits.length; n++) {
+      commits[n]?.synced();
+      await settle();
+    }
+    await Promise.all([...jobs, ...records]);
+    expect(commits.slice(before, before + 5).map(({ ids }) => ids)).toEqual([
+      ["record"],
+      [`job_${before}`],
+      ["record"],
+      [`job_${before + 1}`],
+      [`job_${before + 2}`],
+    ]);
+  });
+
   test("takes turns with deliveries that never stop", async () => {
     const { queue, commits } = fakeQueue({ most: 2 });
     const waiting = Array.from({ length: 40 }, (_, n) => deliver(queue, `evt_${n}`));

@@ -23,6 +23,7 @@ import { earlierIds } from "./scenarios/earlier-ids.ts";
 import { newEvents } from "./scenarios/events.ts";
 import { failedAnswers } from "./scenarios/failed-answers.ts";
 import { failures } from "./scenarios/failures.ts";
+import { goneHandlers } from "./scenarios/gone-handlers.ts";
 import { newestWins } from "./scenarios/newest-wins.ts";
 import { otherJobs } from "./scenarios/other-jobs.ts";
 import { paused } from "./scenarios/paused.ts";
@@ -63,6 +64,7 @@ export function createHistoryTests(name: string, harness: EngineHarness): void {
     ...newestWins,
     ...windows,
     ...paused,
+    ...goneHandlers,
   ]
     .filter(({ needs }) => needs === undefined || has[needs])
     .map((scenario): [string, Scenario] => [scenario.name, scenario]);

@@ -175,13 +175,15 @@ export function createOutboxTests(name: string, harness: EngineHarness): void {
       expect(await messages(it)).toHaveLength(2);
     });
 
-    test("of a failure whose handler is gone are written when it is applied", async () => {
+    test("of a failure whose handler is gone are written when somebody applies it by its id", async () => {
       await using it = await openEngine(harness);
       const source = sending(to("app", ":event_id <> 'b'"));
       await it.commit([deliver("a", { source, fail: true }), deliver("b", { source, fail: true })], credit);
-      expect(await outcomes(it, [apply("a", { source }), apply("b", { source })])).toEqual([
+      const named = (id: string) => ({ ...apply(id, { source }), isNamed: true }) as Job;
+      expect(await outcomes(it, [apply("a", { source }), named("a"), named("b")])).toEqual([
+        "failed no_handler",
         "processed",
-        "ignored",
+        "failed no_handler",
       ]);
       expect(await messages(it)).toEqual(["app a waiting"]);
     });

@@ -26,7 +26,8 @@ export interface Applies {
   apply(job: Apply, handlers: Handlers): Result;
   /** Runs a held or failed event of a source that resumes. @throws as {@link Applies.apply} */
   applyWaiting(job: EventJob, handlers: Handlers): Result;
-  recordFailed(job: Apply, handlers: Handlers, error: unknown): Result;
+  /** @param heldFor the version of the handler that was to run it when it was held, if that is gone */
+  recordFailed(job: Apply, handlers: Handlers, error: unknown, heldFor?: string | null): Result;
   /** When hookonce itself runs an event again that has failed now. A run that is set stays. */
   retryAfter(source: EventSource, eventId: string, now: number, error: unknown): number | null;
   /** Sets the next run of a failure whose event was answered 200, unless one is set: nobody else runs it again. */
@@ -108,9 +109,9 @@ export function createApplies(
       if (store.isRedacted(known.id)) throw eventRedacted(eventId);
       if ("fail" in judged) throw judged.fail;
       const destinations = runs.destinationsOf(source, input);
+      const gone = goneFor(job, failure, handler, destinations);
+      if (gone !== undefined) return { ...said, ...gone };
       if (handler === null && destinations.length === 0) {
-        const failed = job.isRetry === true ? withoutItsHandler(failure) : undefined;
-        if (failed !== undefined) return { ...said, ...failed };
         store.close(source, known, "ignored", NOT_SENT_ON);
         settle(job, "ignored");
         return { ...said, outcome: "ignored" };
@@ -182,9 +183,9 @@ export function createApplies(
     if (input === undefined || judged === undefined) throw unreadable(job);
     if ("fail" in judged) throw judged.fail;
     const destinations = runs.destinationsOf(source, input);
+    const gone = goneFor(job, failure, handler, destinations);
+    if (gone !== undefined) return { ...said, ...gone };
     if (handler === null && destinations.length === 0) {
-      const failed = job.isRetry === true ? withoutItsHandler(failure) : undefined;
-      if (failed !== undefined) return { ...said, ...failed };
       const id = store.insertSettled(source, input, "ignored", null, failure) as number;
       store.insertSettledResult(id, failure, nothing);
       store.giveReason(id, NOT_SENT_ON);
@@ -214,7 +215,12 @@ export function createApplies(
     return nextAt ?? policy.retryAt(source, { code: codeOf(error), firstAt, retries, isAccepted }, now);
   }
 
-  function recordFailed(job: Apply, handlers: Handlers, error: unknown): Result {
+  function recordFailed(
+    job: Apply,
+    handlers: Handlers,
+    error: unknown,
+    heldFor: string | null = null,
+  ): Result {
     const { source, eventId, at } = job;
     const known = store.find(source, eventId);
     const failure = store.findFailure(source, eventId);
@@ -234,7 +240,7 @@ export function createApplies(
         store.recordFailure(
           { source, input: { ...input, receivedAt: at }, batch: undefined },
           known,
-          handler,
+          handler ?? (heldFor === null ? null : { file: null, hash: heldFor }),
           error,
           retryAfter(source, eventId, at, error),
         );
@@ -258,3 +264,14 @@ export function createApplies(
 
 /** Somebody has to decide. */
 const isTie = (error: unknown): boolean => codeOf(error) === "version_tie";
+
+/** The result if the handler of an event is gone. Somebody who names the event may send it on without one. */
+function goneFor(
+  { isNamed }: Apply,
+  failure: OpenFailure | undefined,
+  handler: LoadedHandler | null,
+  destinations: readonly string[],
+) {
+  if (handler !== null || (isNamed === true && destinations.length > 0)) return undefined;
+  return withoutItsHandler(failure);
+}

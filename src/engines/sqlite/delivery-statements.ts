@@ -69,6 +69,8 @@ export const SQL = {
     where id = ?1`,
   // The body of an ignored event is not stored. No body has the id 0.
   explainIgnored: `insert into hookonce_results (event, body, reason) values (?1, 0, ?2)`,
+  holdFor: `update hookonce_results set handler_hash = ?2 where event = ?1`,
+  findHeldFor: `select handler_hash from hookonce_results where event = ?1`,
   giveReason: `update hookonce_results set reason = ?2 where event = ?1`,
   findPosition: `
     select version, event_id from hookonce_positions where source = ?1 and rule = ?2 and key = ?3`,
@@ -132,6 +134,7 @@ export const SQL = {
   // Two searches: with (place, id) > (?2, ?3), SQLite reads all failures of the place, 28 s for 20,000.
   findNextAtPlace: `${FIND_WAITING} and place = ?2 and id > ?3 order by id limit 1`,
   findNextPlace: `${FIND_WAITING} and place > ?2 order by place, id limit 1`,
+  // If its handler is gone meanwhile, the one that failed before is kept: it shows that the event needs one.
   recordFailure: `
     insert into hookonce_failures
       (source, event_id, type, handler, code, error, stack, deliveries, first_at, last_at,
@@ -140,7 +143,8 @@ export const SQL = {
       (select coalesce(max(id), 0) from hookonce_events),
       (select id from hookonce_events where source = ?1 and event_id = ?2 and era = 0))
     on conflict (source, event_id) do update
-    set type = excluded.type, handler = excluded.handler, handler_hash = excluded.handler_hash,
+    set type = excluded.type, handler = coalesce(excluded.handler, handler),
+      handler_hash = coalesce(excluded.handler_hash, handler_hash),
       code = excluded.code, error = excluded.error,
       stack = excluded.stack, attempts = attempts + 1, deliveries = deliveries + 1, last_at = excluded.last_at,
       last_headers = excluded.last_headers, last_body = excluded.last_body, element = excluded.element,
@@ -149,7 +153,8 @@ export const SQL = {
   // A run by `hookonce apply` is not a delivery: it has no body and no time of receipt.
   failAgain: `
     update hookonce_failures
-    set handler = ?3, code = ?4, error = ?5, stack = ?6, handler_hash = ?7, attempts = attempts + 1
+    set handler = coalesce(?3, handler), code = ?4, error = ?5, stack = ?6,
+      handler_hash = coalesce(?7, handler_hash), attempts = attempts + 1
     where source = ?1 and event_id = ?2`,
   setRetry: `
     update hookonce_failures set retries = ?3, next_at = ?4

@@ -18,7 +18,7 @@ import {
 type SourceName = Pick<EventSource, "name">;
 type OtherOutcome = Exclude<RecordedOutcome, "processed" | "imported">;
 /** Null if none ran. */
-type FailedHandler = Pick<LoadedHandler, "file" | "hash"> | null;
+type FailedHandler = (Pick<LoadedHandler, "hash"> & { readonly file: string | null }) | null;
 
 /** What a handler's run changed and returned. */
 export interface Run {
@@ -209,6 +209,9 @@ export function createEventStore(db: Database) {
       sql.markChanged.run(event.id);
       sql.giveReason.run(event.id, reason);
     },
+
+    /** The handler that a held event is to run. */
+    holdFor: (event: number, handlerHash: string): void => sql.holdFor.run(event, handlerHash),
 
     giveReason: (event: number, reason: string | null): void => sql.giveReason.run(event, reason),
 

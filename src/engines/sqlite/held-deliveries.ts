@@ -1,4 +1,4 @@
-import type { Incoming, Result } from "../engine.ts";
+import type { Incoming, LoadedHandler, Result } from "../engine.ts";
 import type { RecordedEvent } from "./event-rows.ts";
 import { ownBytes } from "./event-bytes.ts";
 import type { EventStore } from "./event-store.ts";
@@ -13,8 +13,17 @@ export interface HeldDeliveries {
    * body when its source resumes.
    */
   ofFailure(incoming: Incoming): Result;
-  /** The event is recorded. */
-  ofRecorded(incoming: Incoming, known: RecordedEvent, changedBody: boolean): Result;
+  /**
+   * The event is recorded.
+   *
+   * @param handler the one that is to run it
+   */
+  ofRecorded(
+    incoming: Incoming,
+    known: RecordedEvent,
+    changedBody: boolean,
+    handler: LoadedHandler | null,
+  ): Result;
 }
 
 export function createHeldDeliveries(
@@ -32,11 +41,12 @@ export function createHeldDeliveries(
       failed.accept(source, eventId, receivedAt);
       return { ...resultOf(nothing), eventId, type, outcome: "held" };
     },
-    ofRecorded(incoming, known, changedBody) {
+    ofRecorded(incoming, known, changedBody, handler) {
       const { source, input } = incoming;
       store.countDelivery(known, incoming, "held", changedBody);
       if (known.outcome !== "held" && store.findFailure(source, known.eventId) === undefined)
         store.close(source, known, "held", null);
+      if (handler !== null) store.holdFor(known.id, handler.hash);
       if (known.eventId !== input.id) sameBody.close(source, input.id, ownBytes(incoming), input.receivedAt);
       return { ...resultOf(nothing), eventId: input.id, type: input.type, changedBody, outcome: "held" };
     },

@@ -22,6 +22,8 @@ export interface WaitingFailure extends RecordedFailure, FailurePlace {
 export interface HeldEvents {
   /** The held event that was received first. */
   next(source: SourceName): RecordedEvent | undefined;
+  /** The version of the handler that was to run a held event; null if there was none at its deliveries. */
+  handlerOf(event: number): string | null;
   /** The failed event that was received first, after a place. */
   failureAfter(source: SourceName, after: FailurePlace): WaitingFailure | undefined;
 }
@@ -30,6 +32,7 @@ export function createHeldEvents(db: Database): HeldEvents {
   const sql = prepareDeliveryStatements(db);
   return {
     next: ({ name }) => recorded(sql.findHeld.row(name)),
+    handlerOf: (event) => (sql.findHeldFor.row(event)?.[0] ?? null) as string | null,
     failureAfter({ name }, after) {
       const row =
         sql.findNextAtPlace.row(name, after.place, after.failure) ?? sql.findNextPlace.row(name, after.place);

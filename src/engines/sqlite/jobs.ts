@@ -17,7 +17,7 @@ import { createOtherJobs } from "./other-jobs.ts";
 import { createNewEvents } from "./new-events.ts";
 import type { Outbox } from "./outbox.ts";
 import { createPositions } from "./positions.ts";
-import { NOT_SENT_ON, nothing, quarantined, resultOf, skippedOf, withoutItsHandler } from "./results.ts";
+import { NOT_SENT_ON, nothing, quarantined, resultOf, withoutItsHandler } from "./results.ts";
 import { createResumes } from "./resume-jobs.ts";
 import { nothingRedacted, type Redactions } from "./redactions.ts";
 import { createSettledEvents, noting } from "./settled-events.ts";
@@ -140,24 +140,22 @@ export function createJobs(
         ? recordFailedDelivery({ kind: "delivery", event: incoming }, handlers, decided.fail)
         : repeat(incoming, known, handlers);
     }
-    const handler = "run" in decided ? decided.run : null;
-    const isHeld = "record" in decided && decided.record === "held";
-    const skipped = isHeld ? undefined : skippedOf(policy, incoming, failure, handler, "record" in decided);
-    if (isHeld && failure !== undefined && store.find(source, input.id) === undefined)
+    if ("heldFor" in decided && failure !== undefined && store.find(source, input.id) === undefined)
       return holding.ofFailure(incoming);
-    if (skipped !== undefined) {
+    if ("skip" in decided) {
       const known = store.find(source, input.id);
       if (known !== undefined) return repeat(incoming, known, handlers);
       const number = store.skipFailure(incoming);
       store.keepDelivery(source, input.id, number, input.receivedAt, "failed", false);
-      return { ...skipped, eventId: input.id, type: input.type };
+      return { ...decided.skip, eventId: input.id, type: input.type };
     }
+    const handler = "run" in decided ? decided.run : null;
     const outcome = "run" in decided ? "processed" : "stale" in decided ? "stale" : decided.record;
     const insert = () => store.insert(incoming, outcome, handler?.file ?? null, failure);
     const id = insert() ?? (isAfterWindow(incoming) ? insert() : undefined);
     if (id === undefined) return repeat(incoming, store.find(source, input.id) as RecordedEvent, handlers);
 
-    let ran = nothing;
+    let ran = "heldFor" in decided ? { ...nothing, handlerHash: decided.heldFor } : nothing;
     if ("run" in decided) {
       const { destinations, place } = decided;
       const how = { event: id, at: input.receivedAt, element: incoming.batch !== undefined, destinations };
@@ -198,7 +196,7 @@ export function createJobs(
     const said = { eventId: input.id, type: input.type, changedBody };
     const isPaused = states.of(source) !== undefined && incoming.isIgnored !== true;
     if (isPaused && policy.repeatedAs(known.outcome) !== "duplicate")
-      return holding.ofRecorded(incoming, known, changedBody);
+      return holding.ofRecorded(incoming, known, changedBody, handler);
     if (!policy.isOwed(source, known.outcome, handler)) {
       const outcome = policy.repeatedAs(known.outcome);
       store.countDelivery(known, incoming, outcome, changedBody);
@@ -228,13 +226,13 @@ export function createJobs(
     }
     if ("fail" in judged)
       return recordFailedDelivery({ kind: "delivery", event: incoming }, handlers, judged.fail);
+    const gone = handler === null ? withoutItsHandler(failure) : undefined;
+    if (gone !== undefined) {
+      store.countDelivery(known, incoming, "failed", changedBody);
+      return { ...gone, ...said };
+    }
     const destinations = runs.destinationsOf(source, stored);
     if (handler === null && destinations.length === 0) {
-      const failed = withoutItsHandler(failure);
-      if (failed !== undefined) {
-        store.countDelivery(known, incoming, "failed", changedBody);
-        return { ...failed, ...said };
-      }
       store.countDelivery(known, incoming, "ignored", changedBody);
       store.close(source, known, "ignored", NOT_SENT_ON);
       store.settleFailure(source, known.eventId, input.receivedAt);

@@ -1,5 +1,5 @@
 import { HookonceError } from "../../errors.ts";
-import type { EventSource, Incoming, LoadedHandler, Policy } from "../engine.ts";
+import type { EventSource, LoadedHandler } from "../engine.ts";
 import type { QuarantineCode } from "../reader.ts";
 import { payloadRemoved } from "../retention.ts";
 import type { OpenFailure, RecordedEvent } from "./event-rows.ts";
@@ -48,9 +48,8 @@ export function quarantined({ code, error }: OpenFailure, handler: LoadedHandler
 }
 
 /**
- * The result of a failed event whose handler's file is gone, if no destination takes the event either. Neither a
- * delivery nor hookonce's own retry closes it: nobody has applied it, and the file may be gone by mistake. `apply` by
- * somebody closes it as ignored.
+ * The result of a failed event whose handler's file is gone. It stays failed, whatever `unhandled` says and even if a
+ * destination takes the event: nobody has applied it, and the file may be gone by mistake.
  *
  * @returns undefined if no handler has failed for it
  */
@@ -59,23 +58,14 @@ export function withoutItsHandler(failure: OpenFailure | undefined) {
   return {
     ...resultOf(nothing),
     outcome: "failed" as const,
-    error: new HookonceError(
-      "no_handler",
-      "The handler that failed for this event is gone, and no destination takes the event. Write a handler for its type, or discard the event.",
-    ),
+    error: handlerGone("that failed for this event"),
   };
 }
 
-/** The result of a delivery whose event has failed and is not run now; undefined if it is run. */
-export function skippedOf(
-  policy: Policy,
-  { source, isIgnored = false }: Incoming,
-  failure: OpenFailure | undefined,
-  handler: LoadedHandler | null,
-  isOnlyRecorded: boolean,
-) {
-  if (failure === undefined) return undefined;
-  if (handler !== null)
-    return policy.isQuarantined(failure, handler) ? quarantined(failure, handler) : undefined;
-  return isOnlyRecorded && policy.sendsOn(source) && !isIgnored ? withoutItsHandler(failure) : undefined;
+/** Somebody may want the event to be sent on without it. */
+export function handlerGone(which: string): HookonceError {
+  return new HookonceError(
+    "no_handler",
+    `The handler ${which} is gone. Put it back or write another one for its type, or discard the event. If a destination takes the event, hookonce apply ID sends it on without a handler.`,
+  );
 }

@@ -3,7 +3,7 @@ import type { Applies } from "./apply-jobs.ts";
 import type { RecordedEvent } from "./event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import type { HeldEvents, WaitingFailure } from "./held-events.ts";
-import { nothing, resultOf } from "./results.ts";
+import { handlerGone, nothing, resultOf } from "./results.ts";
 import type { SourceStates } from "./source-states.ts";
 
 type Resume = Extract<Job, { kind: "resume" }>;
@@ -55,6 +55,8 @@ export function createResumes(
   function runHeld({ source, at }: Resume, event: RecordedEvent, handlers: Handlers): Result {
     const { eventId, type } = event;
     const handler = handlers.for(source.handlersOf, type);
+    if (handler === null && held.handlerOf(event.id) !== null)
+      throw handlerGone("that was there when this event was held");
     if (handler !== null || policy.sendsOn(source))
       return applies.applyWaiting({ source, eventId, at }, handlers);
     const decided = policy.decideNew(source, type, null, false);
@@ -95,7 +97,8 @@ export function createResumes(
       // The job was undone, so it is the same event.
       const found = next(job, handlers) as Next;
       const { eventId } = "held" in found ? found.held : found.failed;
-      const result = applies.recordFailed({ kind: "apply", source, eventId, at }, handlers, error);
+      const heldFor = "held" in found ? held.handlerOf(found.held.id) : null;
+      const result = applies.recordFailed({ kind: "apply", source, eventId, at }, handlers, error, heldFor);
       if ("failed" in found) states.haveRun(source, found.failed);
       else {
         store.close(source, found.held, "unhandled", null);

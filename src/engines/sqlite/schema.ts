@@ -113,7 +113,7 @@ export const results = sqliteTable(
     durationUs: integer("duration_us").notNull().default(0),
     /** The handler's reply, as JSON of a Reply. A duplicate gets the same reply. */
     reply: text(),
-    /** Which version of the handler ran. Null if none did. */
+    /** Which version of the handler ran, or is to run a held event. Null if none did, or is. */
     handlerHash: text("handler_hash"),
     /** 1 if the body is the event's own part of a batch, as JSON, because the event had failed at first. */
     element: integer().notNull().default(0),

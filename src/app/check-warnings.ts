@@ -115,15 +115,6 @@ function proofOf({ provider, secret_in: secretIn, signature }: ConfiguredSource)
   return secretIn ?? `header:${signature?.header ?? header ?? ""}`;
 }
 
-/** Says what `redact` makes impossible. */
-export function warnOfRedaction(sources: readonly ConfiguredSource[]): Problem[] {
-  return sources.flatMap(({ name, redact, lineOf }) => {
-    if (redact === undefined) return [];
-    const message = `sources.${name}.redact: these values are replaced once an event is done and sent on, so hookonce replay and hookonce resend refuse an event that had them. Keep in your own tables what you may need later`;
-    return [{ file: CONFIG_FILE, line: lineOf("redact"), message }];
-  });
-}
-
 /** Warns if the configured path of the type finds nothing in the owed events. */
 export function warnOfMissingTypes(
   sources: readonly ConfiguredSource[],

@@ -28,7 +28,6 @@ import {
   warnOfSharedOrders,
   warnOfShortRetention,
   warnOfMissingTypes,
-  warnOfRedaction,
   warnOfSharedSecrets,
   warnOfUnusedLimits,
   warnOfWeakSignatures,
@@ -162,7 +161,6 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     ...warnOfPlaceholders(configured),
     ...warnOfWeakSignatures(configured),
     ...warnOfUnusedLimits(configured),
-    ...warnOfRedaction(configured),
     ...warnOfOpenWindows(configured),
     ...(config === null ? [] : warnOfShortRetention(config.retention, read?.retentionLine, sources)),
   ];

@@ -69,15 +69,15 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
   const report = reportTrial(tried, compared);
   const problems = [...known, ...report.problems];
   const warned = [...warnings.map(formatProblem), ...report.warnings.map(visible)];
-  const willBeMade =
-    newDatabase === null ? [] : [`the database does not exist yet: it will be made at ${newDatabase}`];
+  const notes = [
+    ...report.notes,
+    ...(newDatabase === null ? [] : [`the database does not exist yet: it will be made at ${newDatabase}`]),
+    ...whatRedactPrevents(config),
+  ];
   if (options.json === true) {
     sayFound("problem", problems);
     sayFound("warning", [...warnings, ...report.warnings.map(asProblem)]);
-    sayFound(
-      "note",
-      [...unchecked.map((what) => `not checked: ${what}`), ...report.notes, ...willBeMade].map(asProblem),
-    );
+    sayFound("note", [...unchecked.map((what) => `not checked: ${what}`), ...notes].map(asProblem));
     return problems.length > 0 ? EXIT.failed : EXIT.done;
   }
   for (const warning of warned) complain(`warning: ${warning}`);
@@ -86,7 +86,7 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
   for (const problem of problems) complain(label + formatProblem(problem));
   if (problems.length > 0) {
     for (const what of unchecked) complain(`not checked: ${what}`);
-    for (const note of [...report.notes, ...willBeMade]) complain(`note: ${visible(note)}`);
+    for (const note of notes) complain(`note: ${visible(note)}`);
     complain(`\n${counted(problems.length, "problem")} in ${inboxFolder}`);
     return EXIT.failed;
   }
@@ -97,7 +97,7 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
   }
   if (report.lines.length > 0) say("tried, and rolled back:");
   for (const line of report.lines) say(`  ${visible(line)}`);
-  for (const note of [...report.notes, ...willBeMade]) say(`note: ${visible(note)}`);
+  for (const note of notes) say(`note: ${visible(note)}`);
   if (pending.length > 0) say(`migrations to apply at the next start: ${visible(pending.join(", "))}`);
   const stored = config === null ? sources : byStoredName(sources, config);
   for (const one of owed) {
@@ -118,6 +118,13 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
   const { length } = warned;
   say(length === 0 ? "no problems found" : `no problems found, ${counted(length, "warning")}`);
   return EXIT.done;
+}
+
+function whatRedactPrevents(config: Config | null): string[] {
+  const redacting = config?.sources.filter(({ redact }) => redact !== undefined) ?? [];
+  return redacting.map(
+    ({ name }) => `sources.${name}.redact: replay and resend refuse events whose values were replaced`,
+  );
 }
 
 async function wherePaths(config: Config | null, sources: Checked["sources"]): Promise<Problem[]> {

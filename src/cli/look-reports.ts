@@ -165,8 +165,9 @@ function redactedText({ values_redacted: count }: EventDetail): string {
   return count === 0 ? "" : `, ${counted(count, "value")} redacted`;
 }
 
-function missingBody({ payload_removed: isRemoved }: EventDetail): string {
-  return isRemoved ? "Its payload was removed by retention or by forget." : "The body is not stored.";
+function missingBody({ payload_removed: isRemoved, forgotten }: EventDetail): string {
+  if (forgotten !== null) return `Its payload was forgotten: ${visible(forgotten)}`;
+  return isRemoved ? "Its payload was removed by retention." : "The body is not stored.";
 }
 
 /** The lines of a stack that are in the inbox folder. The others do not help to correct a handler. */

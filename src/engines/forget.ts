@@ -87,6 +87,15 @@ export const FORGOTTEN = "(forgotten)";
 /** The reason of messages whose content is erased. They are never sent again. */
 export const MESSAGE_FORGOTTEN = "its content was forgotten";
 
+const FORGOTTEN_FOR = "forgotten: ";
+
+/** The reason of an event that was forgotten. */
+export const reasonOfForgotten = (given: string): string => `${FORGOTTEN_FOR}${given}`;
+
+/** Why an event was forgotten whose body is not stored. Null if it was not. */
+export const whyForgotten = (reason: string | null): string | null =>
+  reason?.startsWith(FORGOTTEN_FOR) === true ? reason.slice(FORGOTTEN_FOR.length) : null;
+
 /** What is stored in place of an id, a type or a key that contains a forgotten text. */
 export function hashed(text: string): string {
   return `sha256:${new Bun.CryptoHasher("sha256").update(text).digest("hex")}`;

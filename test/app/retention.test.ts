@@ -82,7 +82,13 @@ test("payloads are removed after their time, and every face says so", async () =
   await until(() => bodies(inbox) === 1);
   await until(() => inbox.log.some(({ msg }) => msg.startsWith("retention discarded unhandled events")));
   const event = await json(inbox, "/api/event?event_id=evt_1");
-  expect(event).toMatchObject({ outcome: "processed", payload: null, bytes: null, payload_removed: true });
+  expect(event).toMatchObject({
+    outcome: "processed",
+    payload: null,
+    bytes: null,
+    payload_removed: true,
+    forgotten: null,
+  });
   expect(event.headers).toEqual({});
   expect(await json(inbox, "/api/event?event_id=evt_2")).toMatchObject({
     outcome: "discarded",

@@ -20,6 +20,16 @@ describeUnless(onlyInFullRun(), "hookonce check", () => {
     expect(readdirSync(inbox.path, { recursive: true })).toEqual(before);
   });
 
+  test("says what redact prevents, in a note", async () => {
+    const config = `${inboxFiles["hookonce.toml"]}redact = ["body:$.email"]\n`;
+    using inbox = scratch({ ...inboxFiles, "hookonce.toml": config });
+    const { code, stdout, stderr } = await run(["check", inbox.path]);
+    expect([code, stderr]).toEqual([0, unsignedWarning]);
+    expect(stdout).toContain(
+      "note: sources.default.redact: replay and resend refuse events whose values were replaced\n",
+    );
+  });
+
   test("checks the working directory by default", async () => {
     using inbox = scratch(inboxFiles);
     expect(await run(["check"], { cwd: inbox.path })).toMatchObject({ code: 0, stderr: unsignedWarning });

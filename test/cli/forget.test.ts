@@ -104,7 +104,8 @@ describeUnless(onlyInFullRun(), "hookonce forget", () => {
     expect(filesWith(data(inbox), TEXT)).toEqual([]);
     expect(JSON.stringify(server.log)).not.toContain(TEXT);
     const event = await command(inbox, "event", "a");
-    expect(event.stdout).toContain("removed by retention or by forget");
+    expect(event.stdout).toEndWith("Its payload was forgotten: asked to\n");
+    expect(event.stdout).not.toContain("Reason");
     const { actor, reason } = (() => {
       using database = open(inbox);
       return database

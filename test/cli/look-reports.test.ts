@@ -48,6 +48,7 @@ const detail = (more: Partial<EventDetail> = {}): EventDetail => ({
   type_missing_at: null,
   bytes: 14,
   payload_removed: false,
+  forgotten: null,
   values_redacted: 0,
   timeline: [
     { at: now - 60_000, number: 1, outcome: "processed", changed_body: false },

@@ -408,6 +408,7 @@ describe("words", () => {
       headers: {},
       bytes: 2,
       payload_removed: false,
+      forgotten: null,
       values_redacted: 0,
       timeline: deliveriesOf("processed", "duplicate", "duplicate", "duplicate"),
       failure: null,

@@ -164,8 +164,13 @@ function stoppedOf({ deliveries, timeline }: EventDetail): string {
 }
 
 /** Why no body is shown. */
-export const missingBody = ({ payload_removed: isRemoved }: Pick<EventDetail, "payload_removed">): string =>
-  isRemoved ? "The payload was removed by retention or by forget." : "The payload is not kept.";
+export function missingBody({
+  payload_removed: isRemoved,
+  forgotten,
+}: Pick<EventDetail, "payload_removed" | "forgotten">): string {
+  if (forgotten !== null) return `The payload was forgotten: ${visible(forgotten)}`;
+  return isRemoved ? "The payload was removed by retention." : "The payload is not kept.";
+}
 
 /** What retention removes, and what it has given up. */
 export function retentionText({

@@ -3,6 +3,7 @@ import {
   FORGOTTEN,
   hashed,
   MESSAGE_FORGOTTEN,
+  reasonOfForgotten,
   TEXTS,
   type ForgetJob,
   type ForgetStep,
@@ -107,7 +108,7 @@ export function createForgetting(
     if (known !== undefined && isShared(known.id)) return { state: "shared", messages: 0 };
     const row = known?.id ?? (failure === undefined ? undefined : recordDiscarded(step, failure));
     if (row === undefined) return DONE_NOTHING;
-    const why = `forgotten: ${reason}`;
+    const why = reasonOfForgotten(reason);
     if (isOwed) {
       if (known !== undefined) store.close(source, known, "discarded", why);
       store.settleFailure(source, eventId, at);

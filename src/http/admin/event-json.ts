@@ -1,4 +1,5 @@
 import type { EventSource } from "../../engines/engine.ts";
+import { whyForgotten } from "../../engines/forget.ts";
 import type {
   EventDetail as StoredEvent,
   FailureGroup as StoredGroup,
@@ -118,6 +119,7 @@ function detailJson(
   payloadOf: (stored: KeptBody) => string | null,
 ): EventDetail {
   const { stored, changed, failure, timeline, changedBodies, earlier, reply, replays, reason } = event;
+  const forgotten = stored === null ? whyForgotten(reason) : null;
   return {
     ...eventJson(event),
     payload: stored === null ? null : payloadOf(stored),
@@ -125,6 +127,7 @@ function detailJson(
     type_missing_at: event.type === "" ? typePlace : null,
     bytes: stored?.body.byteLength ?? null,
     payload_removed: event.isRemoved,
+    forgotten,
     values_redacted: event.redacted,
     timeline: timeline.map(({ at, number, outcome, changedBody }) => ({
       at,
@@ -140,7 +143,7 @@ function detailJson(
     earlier: earlier.map(({ receivedAt, deliveries }) => ({ received_at: receivedAt, deliveries })),
     reply,
     replays,
-    reason,
+    reason: forgotten === null ? reason : null,
     same_as: event.sameAs,
   };
 }

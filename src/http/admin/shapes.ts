@@ -95,8 +95,10 @@ export interface EventDetail extends EventJson {
   readonly type_missing_at: string | null;
   /** The length of the body in bytes; null if the body is not stored. */
   readonly bytes: number | null;
-  /** Whether the body was stored, and retention has removed it. */
+  /** Whether the body was stored, and retention or forget has removed it. */
   readonly payload_removed: boolean;
+  /** Why it was forgotten; null if it was not. */
+  readonly forgotten: string | null;
   /** How many values were replaced (`redact`). Then the event can neither be run nor sent again. */
   readonly values_redacted: number;
   readonly timeline: readonly TimelineEntry[];

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
-import { writeFileSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describeUnless, needsCommand } from "../crash/requirements.ts";
+import { fromSource, inboxFiles, scratch, serve } from "../cli/support/hookonce.ts";
+import { describeUnless, needsCommand, onlyInFullRun, testUnless } from "../crash/requirements.ts";
 import { readExposition, type Series } from "../support/exposition.ts";
 import { block } from "../support/readme.ts";
 import { stripeSignature } from "../support/stripe.ts";
@@ -129,6 +130,33 @@ command = ["/bin/true"]`,
     ]);
   }, 30_000);
 });
+
+testUnless(
+  onlyInFullRun() ?? needsCommand("install"),
+  "the recipe for Prometheus makes a token that nobody else can read, and a second run keeps it",
+  async () => {
+    using folder = scratch({ ...inboxFiles, "etc/.keep": "" });
+    await using _ = await serve(folder.path);
+    const file = join(folder.path, "etc/hookonce-token");
+    writeFileSync(join(folder.path, "hookonce"), `#!/bin/sh\nexec ${fromSource.join(" ")} "$@"\n`);
+    chmodSync(join(folder.path, "hookonce"), 0o755);
+    const user = Bun.spawnSync(["id", "-un"]).stdout.toString().trim();
+    const recipe = block("sh", "token create --name prometheus")
+      .replaceAll("/etc/prometheus/", `${folder.path}/etc/`)
+      .replaceAll("/srv/inbox", folder.path)
+      .replaceAll("-o prometheus", `-o ${user}`);
+    const runRecipe = (): number =>
+      Bun.spawnSync(["sh", "-c", `umask 0; ${recipe}`], {
+        env: { HOME: process.env["HOME"], PATH: `${folder.path}:${process.env["PATH"]}` },
+      }).exitCode;
+    expect(runRecipe()).toBe(0);
+    const token = readFileSync(file, "utf8");
+    expect([token, statSync(file).mode & 0o777]).toEqual([expect.stringMatching(/^[\w-]{43}$/), 0o600]);
+    expect(runRecipe()).toBe(1);
+    expect(readFileSync(file, "utf8")).toBe(token);
+  },
+  60_000,
+);
 
 /** @param free bytes on the disk, in place of those of this machine's */
 async function situationOf(inbox: TestInbox, at: number, free = 1024 ** 4): Promise<Situation> {

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { EMPTY } from "../../src/app/empty-reader.ts";
+import type { Entry } from "../../src/engines/records.ts";
 import { createAccess, hashOf, randomToken, type StoredToken } from "../../src/http/admin/access.ts";
 import type { DashboardFiles } from "../../src/http/admin/files.ts";
 import { createListenerApp, createSocketApp } from "../../src/http/admin/listener.ts";
@@ -49,8 +51,15 @@ function published({ url = null }: { url?: string | null } = {}) {
   const jobs = {
     start: (request) => Promise.resolve(`job_${started.push(request)}`),
   } as Partial<BackgroundJobs>;
+  const reader = { ...EMPTY, tokens: () => Promise.resolve([...tokens.values()]) };
+  const recorded: Entry[] = [];
   const admin = createAdminApp(
-    adminInbox({ jobs: jobs as BackgroundJobs, record: () => Promise.resolve(), clock: () => now }),
+    adminInbox({
+      jobs: jobs as BackgroundJobs,
+      reader: () => Promise.resolve(reader),
+      record: (entries) => Promise.resolve(void recorded.push(...entries)),
+      clock: () => now,
+    }),
   );
   const bytes = new Uint8Array(Buffer.from(PAGE));
   const files: DashboardFiles = new Map([
@@ -69,6 +78,7 @@ function published({ url = null }: { url?: string | null } = {}) {
   const app = createListenerApp({ admin, access, files: () => Promise.resolve(files) });
   return {
     started,
+    recorded,
     routes: app.routes,
     fetch: (path: string, init: RequestInit) => app.request(path, init, { peer: "127.0.0.1" }),
     add,
@@ -551,6 +561,44 @@ describe("the API over HTTP", () => {
     });
     expect(made.status).toBe(status);
     if (status === 400) expect(made.text).toContain('the token \\"ops\\" expires at');
+  });
+
+  test.each([
+    [["read"], ["read"], 403],
+    [["read", "steer"], ["read"], 201],
+    [["read", "steer"], ["read", "steer"], 201],
+    [["steer"], ["read"], 403],
+    [["read", "steer"], ["forget"], 403],
+    [["read", "steer"], ["read", "steer", "forget"], 403],
+    [["read", "forget"], ["read"], 403],
+    [["read", "steer", "forget"], ["read", "forget"], 201],
+  ] as const)("a token with %j that makes one with %j is answered %p", async (own, scopes, status) => {
+    const api = published();
+    const headers = bearer(api.add("ops", { scopes: [...own] }));
+    const made = await api.send({
+      method: "POST",
+      path: "/api/tokens",
+      headers,
+      body: { name: "more", scopes },
+    });
+    expect([made.status, made.code]).toEqual([status, status === 403 ? "scope_missing" : undefined]);
+  });
+
+  test("the scope steer revokes a token with more scopes, too, and is named in the audit list", async () => {
+    const api = published();
+    api.add("eraser", { scopes: ["read", "steer", "forget"] });
+    const revoke = (token: string) =>
+      api.send({ method: "DELETE", path: "/api/tokens/eraser", headers: bearer(token) });
+    expect((await revoke(api.add("ci", { scopes: ["read", "forget"] }))).code).toBe("scope_missing");
+    expect(api.recorded).toEqual([]);
+    expect((await revoke(steer(api))).status).toBe(200);
+    expect(api.recorded).toEqual([
+      { entry: "revoke", name: "eraser", at: START },
+      {
+        entry: "audit",
+        change: { at: START, actor: "ops", action: "token revoke", target: "eraser", reason: null },
+      },
+    ]);
   });
 
   test("no token is 24 characters or shorter, or has another character than A–Z a–z 0–9 _ -", () => {

@@ -3,7 +3,7 @@ import { kindOf } from "../providers/schemes.ts";
 import type { Source } from "../providers/source.ts";
 
 /** Returns the sources whose deliveries anyone can forge. Only `serve --dev` serves them. */
-function unsignedSources(sources: ReadonlyMap<string, Source>): string[] {
+export function unsignedSources(sources: ReadonlyMap<string, Source>): string[] {
   return [...sources.values()]
     .filter(({ provider, allowPublic }) => kindOf(provider.scheme).proof === "none" && !allowPublic)
     .map(({ name }) => name);

@@ -3,6 +3,12 @@ import * as z from "zod/mini";
 /** The last file of a backup: what the backup holds, so that a damaged one is recognized. */
 export const MANIFEST = ".hookonce/backup.json";
 
+/** So many files, folders and links a backup may have. Their list is then about 100 MB. */
+export const MAX_ENTRIES = 500_000;
+
+/** In bytes. */
+export const MAX_MANIFEST = 256 * 1024 ** 2;
+
 const manifestSchema = z.object({
   format: z.literal(1),
   /** The version of hookonce that made it. */

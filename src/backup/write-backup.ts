@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { HookonceError } from "../errors.ts";
 import type { Content } from "./contents.ts";
-import { MANIFEST, type Manifest } from "./manifest.ts";
+import { MANIFEST, MAX_ENTRIES, type Manifest } from "./manifest.ts";
 import { paddingOf, TAR_END, tarHeader, type TarEntry } from "./tar.ts";
 
 /** In bytes: how much is read and written at a time. */
@@ -41,6 +41,12 @@ export interface BackupParts {
  * @throws NodeJS.ErrnoException, HookonceError `backup_failed` if a file changes while it is read
  */
 export async function writeBackup(parts: BackupParts): Promise<number> {
+  // The database, the manifest and their folders come to these.
+  if (parts.contents.length > MAX_ENTRIES - 100)
+    throw new HookonceError(
+      "backup_failed",
+      `The inbox folder has ${parts.contents.length} files and folders, and a backup has room for ${MAX_ENTRIES}. Move away what hookonce does not need.`,
+    );
   const sink = createSink(parts.descriptor);
   const files: Manifest["files"] = [];
   const folders = new Set<string>();

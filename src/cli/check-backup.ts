@@ -1,4 +1,4 @@
-import { checkBackup } from "../app/check-backup.ts";
+import { checkBackup, type CheckedBackup } from "../app/check-backup.ts";
 import { counted } from "../logging/counted.ts";
 import { visible } from "../logging/visible.ts";
 import { stopOnSignal } from "./backup.ts";
@@ -14,21 +14,22 @@ export async function runCheckBackup(file: string, { json = false }: { json?: bo
   try {
     const checked = await checkBackup(file, signal, (step) => progress(`${step} …`));
     progress("");
-    const { manifest, problems: damage, startProblems, warnings, missingSecrets } = checked;
+    const { manifest, problems: damage, startProblems, warnings, needs } = checked;
     const problems = [
       ...damage.map((text) => ({ file: manifest.database, message: text })),
       ...startProblems,
     ];
+    const needed = linesOfNeeds(needs, manifest);
     if (json) {
       sayAll("problem", problems);
       sayAll("warning", warnings);
       sayAll(
         "note",
-        missingSecrets.map((name) => ({ message: `not in the backup: ${name}` })),
+        needed.map((line) => ({ message: `needed by a start: ${line}` })),
       );
       const { made_at, hookonce, database, database_path } = manifest;
       const { bytes, events, newestAt: newest_at } = checked;
-      const about = { made_at, hookonce, bytes, database, database_path, events, newest_at };
+      const about = { made_at, hookonce, bytes, database, database_path, events, newest_at, needs };
       say(JSON.stringify({ kind: "backup", ...about }));
       return problems.length > 0 ? EXIT.failed : EXIT.done;
     }
@@ -37,10 +38,15 @@ export async function runCheckBackup(file: string, { json = false }: { json?: bo
     for (const problem of problems) complain(label + formatProblem(problem));
     for (const line of linesOf(checked)) say(visible(line));
     if (problems.length > 0) {
+      for (const line of needed) say(visible(`Needed by a start: ${line}`));
       complain(`\n${counted(problems.length, "problem")}: this backup does not start`);
       return EXIT.failed;
     }
-    say("This backup starts.");
+    if (needed.length === 0) say("This backup starts.");
+    else {
+      say("This backup starts once it has what it does not hold:");
+      for (const line of needed) say(visible(`  ${line}`));
+    }
     return EXIT.done;
   } catch (error) {
     progress("");
@@ -52,15 +58,7 @@ export async function runCheckBackup(file: string, { json = false }: { json?: bo
   }
 }
 
-function linesOf({
-  manifest,
-  bytes,
-  events,
-  newestAt,
-  sources,
-  pending,
-  missingSecrets,
-}: Awaited<ReturnType<typeof checkBackup>>): string[] {
+function linesOf({ manifest, bytes, events, newestAt, sources, pending }: CheckedBackup): string[] {
   const now = Date.now();
   const { made_at: madeAt, hookonce, files, database, database_path: path } = manifest;
   const size = files.find((one) => one.path === database)?.size ?? 0;
@@ -71,9 +69,27 @@ function linesOf({
     `Database ${database} (${roundSize(size)}, from ${path}): ${counted(events, "event")}${newest}`,
     ...(sources.length === 0 ? [] : [`Sources: ${sources.join(", ")}`]),
     ...(pending.length === 0 ? [] : [`Migrations that a start applies: ${pending.join(", ")}`]),
-    ...(missingSecrets.length === 0
+  ];
+}
+
+/** What a start needs besides the backup. */
+function linesOfNeeds(
+  { secrets, unsigned, database }: CheckedBackup["needs"],
+  { database: copy, database_path: path }: CheckedBackup["manifest"],
+): string[] {
+  const named = (kind: "env:" | "file:"): string =>
+    secrets
+      .filter((one) => one.startsWith(kind))
+      .map((one) => one.slice(kind.length))
+      .join(", ");
+  const [variables, files] = [named("env:"), named("file:")];
+  return [
+    ...(variables === "" ? [] : [`in .env or in the environment: ${variables}`]),
+    ...(files === "" ? [] : [`files: ${files}`]),
+    ...(database ? [`${copy} where hookonce.toml has the database (when it was made: ${path})`] : []),
+    ...(unsigned.length === 0
       ? []
-      : [`Not in the backup, and needed by a start: ${missingSecrets.join(", ")}`]),
+      : [`serve --dev, or allow_public = true: unsigned source ${unsigned.join(", ")}`]),
   ];
 }
 

@@ -5,6 +5,7 @@ import { commands } from "./commands.ts";
 import { EXIT } from "./exit.ts";
 import { printRefusal } from "./refusal.ts";
 import { complain } from "./terminal.ts";
+import { START_BACKUP } from "../app/backup-process.ts";
 import { CHECK } from "../app/check-process.ts";
 import { TRY } from "../app/trial-process.ts";
 import { unknownCommand } from "./unknown-command.ts";
@@ -19,6 +20,8 @@ export async function run(args: readonly string[]): Promise<number> {
   if (args[0] === TRY) return (await import("./try-child.ts")).runTryChild();
   // The child of hookonce reload.
   if (args[0] === CHECK) return (await import("./check-child.ts")).runCheckChild();
+  // The child of hookonce check --backup.
+  if (args[0] === START_BACKUP) return (await import("./check-child.ts")).runBackupChild();
   let code: number = EXIT.done;
   const asked = commandIn(args);
   if (asked === undefined && !args.some((arg) => arg.startsWith("-") && !isFolder(arg))) {

@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, join } from "node:path";
+import { checkBackup } from "../../src/app/check-backup.ts";
 import { describeUnless, needsCommand, onlyInFullRun, testUnless } from "../crash/requirements.ts";
 import { mountSmallDisk, needsMount } from "../faults/small-disk.ts";
 import { receiveMessages, until } from "../outbox/support/received.ts";
@@ -75,7 +76,9 @@ describeUnless(reason, "hookonce backup", () => {
       const checked = await run(["check", "--backup", file]);
       expect(checked.code).toBe(0);
       expect(checked.stdout).toContain(": 1 event, the newest of ");
-      expect(checked.stdout).toContain("This backup starts.");
+      expect(checked.stdout).toEndWith(
+        "\nThis backup starts once it has what it does not hold:\n  serve --dev, or allow_public = true: unsigned source default\n",
+      );
       untar(file, restored);
       expect(existsSync(join(restored, ".env"))).toBe(false);
       await using server = await serve(restored);
@@ -164,16 +167,31 @@ secret = ["env:SHOP", "file:keys/old", "env:ELSEWHERE"]
         "inbox/.env": "SHOP=whsec_0123456789abcdef0123456789abcdef",
         "inbox/keys/old": "whsec_0123456789abcdef0123456789abcdee",
       });
-      for (const [name, flags, missing] of [
-        ["without.tar", [], "env:SHOP, env:ELSEWHERE, file:keys/old"],
-        ["with.tar", ["--secrets"], "env:ELSEWHERE"],
+      for (const [name, flags, needs] of [
+        [
+          "without.tar",
+          [],
+          [
+            "  in .env or in the environment: SHOP, ELSEWHERE\n",
+            "  files: keys/old\n",
+            "  serve --dev, or allow_public = true: unsigned source default\n",
+          ],
+        ],
+        [
+          "with.tar",
+          ["--secrets"],
+          [
+            "  in .env or in the environment: ELSEWHERE\n",
+            "  serve --dev, or allow_public = true: unsigned source default\n",
+          ],
+        ],
       ] as const) {
         const file = join(it.to, name);
         expect((await run(["backup", file, "--folder", it.inbox, ...flags])).code).toBe(0);
         const checked = await run(["check", "--backup", file]);
         expect([checked.code, checked.stdout]).toEqual([
           0,
-          expect.stringContaining(`needed by a start: ${missing}\n`),
+          expect.stringContaining(`This backup starts once it has what it does not hold:\n${needs.join("")}`),
         ]);
         const held = readFileSync(file).includes("0123456789abcdef");
         expect([name, held]).toEqual([name, flags.length > 0]);
@@ -322,8 +340,12 @@ secret = ["env:SHOP", "file:keys/old", "env:ELSEWHERE"]
         .trim()
         .split("\n")
         .map((line) => JSON.parse(line) as Record<string, unknown>);
-      expect(lines.map(({ kind }) => kind)).toEqual(["problem", "warning", "backup"]);
-      expect(lines.at(-1)).toMatchObject({ database: "data/hookonce.db", events: 1 });
+      expect(lines.map(({ kind }) => kind)).toEqual(["problem", "note", "backup"]);
+      expect(lines.at(-1)).toMatchObject({
+        database: "data/hookonce.db",
+        events: 1,
+        needs: { secrets: [], unsigned: ["default"], database: false },
+      });
     },
     LONG,
   );
@@ -375,6 +397,101 @@ secret = ["env:SHOP", "file:keys/old", "env:ELSEWHERE"]
     2 * LONG,
   );
 });
+
+/** A handler with something at the top level of its file. */
+const top = (text: string): string => `import { handler } from "hookonce";
+import { writeFileSync } from "node:fs";
+${text}
+export default handler(() => {});`;
+
+const PUBLIC = `${inboxFiles["hookonce.toml"]}allow_public = true\n`;
+
+testUnless(
+  reason,
+  "check --backup says that a backup starts if it holds all that a start needs, and a start agrees",
+  async () => {
+    using it = await inboxWithEvent({
+      "hookonce.toml": `${PUBLIC}
+[sources.shop]
+provider = "stripe"
+secret = "env:SHOP"
+`,
+      ".env": "SHOP=whsec_0123456789abcdef0123456789abcdef",
+    });
+    const file = join(it.to, "a.tar");
+    expect((await run(["backup", file, "--secrets", "--folder", it.inbox])).code).toBe(0);
+    const checked = await run(["check", "--backup", file]);
+    expect([checked.code, checked.stdout, checked.stderr]).toEqual([
+      0,
+      expect.stringMatching(/\nThis backup starts\.\n$/),
+      "",
+    ]);
+    untar(file, join(it.path, "restored"));
+    await using _ = await serve(join(it.path, "restored"), { dev: false });
+    // A secret that is there and cannot be used.
+    it.write({ "inbox/.env": "SHOP=" });
+    expect((await run(["backup", file, "--secrets", "--overwrite", "--folder", it.inbox])).code).toBe(0);
+    expect((await run(["check", "--backup", file])).stdout).toContain(
+      "\n  in .env or in the environment: SHOP\n",
+    );
+  },
+  LONG,
+);
+
+testUnless(
+  reason,
+  "check --backup says where the database of an application belongs",
+  async () => {
+    using it = await inboxWithEvent({ "hookonce.toml": `database = "../app.db"\n${PUBLIC}` });
+    const file = join(it.to, "a.tar");
+    expect((await run(["backup", file, "--folder", it.inbox])).code).toBe(0);
+    const { stdout } = await run(["check", "--backup", file]);
+    expect(stdout).toContain(
+      `\n  data/app.db where hookonce.toml has the database (when it was made: ${join(it.path, "app.db")})\n`,
+    );
+  },
+  LONG,
+);
+
+testUnless(
+  reason,
+  "check --backup loads the handlers in a process without secrets, and ends one that hangs; tests do not run",
+  async () => {
+    using it = await inboxWithEvent();
+    const seen = join(it.path, "seen.json");
+    it.write({
+      "inbox/handlers/default/paid.ts": top(
+        `writeFileSync(${JSON.stringify(seen)}, JSON.stringify([process.pid, process.ppid, process.env]));`,
+      ),
+      "inbox/handlers/default/paid.test.ts": `require("node:fs").writeFileSync(${JSON.stringify(`${seen}.test`)}, "");`,
+    });
+    const file = join(it.to, "a.tar");
+    expect((await run(["backup", file, "--folder", it.inbox])).code).toBe(0);
+    const environment = { PATH: process.env["PATH"] ?? "", STRIPE_SECRET: "whsec_environment" };
+    expect((await run(["check", "--backup", file], { environment })).code).toBe(0);
+    const [pid, parent, variables] = JSON.parse(readFileSync(seen, "utf8")) as [
+      number,
+      number,
+      Record<string, string>,
+    ];
+    expect([pid, parent]).not.toContain(process.pid);
+    expect(Object.keys(variables)).not.toContain("STRIPE_SECRET");
+    expect(existsSync(`${seen}.test`)).toBe(false);
+
+    it.write({ "inbox/handlers/default/paid.ts": top("for (;;);") });
+    expect((await run(["backup", file, "--overwrite", "--folder", it.inbox])).code).toBe(0);
+    const limits = { maxMs: 5000, command: fromSource };
+    const { startProblems } = await checkBackup(file, new AbortController().signal, () => {}, limits);
+    expect(startProblems).toEqual([
+      { message: expect.stringMatching(/^the check did not end within \d s: a handler's file may loop/) },
+    ]);
+
+    it.write({ "inbox/handlers/default/paid.ts": top("process.kill(process.pid, 9);") });
+    expect((await run(["backup", file, "--overwrite", "--folder", it.inbox])).code).toBe(0);
+    expect((await run(["check", "--backup", file])).code).toBe(1);
+  },
+  LONG,
+);
 
 testUnless(
   reason,

@@ -10,7 +10,9 @@ export const backup = defineCommand<[string], BackupFlags>({
   summary: "Copy the inbox while it runs",
   description:
     "Write the inbox folder and a consistent copy of its database to one tar file, while serve runs. Secrets (such as .env*, secrets/, *.key and each file: in the config) are left out, and named. To prove that a backup starts: hookonce check --backup FILE",
-  arguments: [new Argument("<file>", "The file to make; - is standard output").argParser(nonEmpty)],
+  arguments: [
+    new Argument("<file>", "The file to make, such as inbox.tar; - is standard output").argParser(nonEmpty),
+  ],
   options: [
     new Option("--secrets", "Put the secrets into the backup, too"),
     new Option("--overwrite", "Replace FILE if it exists"),

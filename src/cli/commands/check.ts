@@ -16,7 +16,7 @@ export const check = defineCommand<[], CheckFlags & { backup?: string }>({
     ).argParser(count),
     new Option(
       "--backup <file>",
-      "Prove that a backup starts: unpack it into a temporary folder, and open it there",
+      "Prove that a backup starts: unpack it into a temporary folder, and open it there. This loads its TypeScript files, so check only backups that you trust",
     )
       .argParser(nonEmpty)
       .conflicts(["database", "events"]),

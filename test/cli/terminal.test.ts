@@ -7,37 +7,8 @@ import type { ReadySource } from "../../src/app/announce.ts";
 import { wrapped } from "../../src/logging/wrap.ts";
 import { providers } from "../../src/providers/presets.ts";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
-import { fromSource, inboxFiles, scratch, serve } from "./support/hookonce.ts";
-
-/**
- * Runs a command on a terminal with this many columns. `until` ends it with SIGINT once it has written this.
- */
-async function onTerminal(
-  args: readonly string[],
-  {
-    columns = 60,
-    environment = {},
-    until,
-  }: { columns?: number; environment?: Record<string, string>; until?: string } = {},
-): Promise<{ code: number; text: string }> {
-  let text = "";
-  const decoder = new TextDecoder();
-  const child = Bun.spawn([...fromSource, ...args], {
-    env: { HOME: process.env["HOME"] ?? "/tmp", TERM: "xterm", ...environment },
-    terminal: {
-      cols: columns,
-      rows: 40,
-      data(_, chunk) {
-        text += decoder.decode(chunk, { stream: true });
-        if (until !== undefined && text.includes(until)) child.kill("SIGINT");
-      },
-    },
-  });
-  const code = await child.exited;
-  await Bun.sleep(50);
-  child.terminal?.close();
-  return { code, text: text.replaceAll("\r\n", "\n") };
-}
+import { inboxFiles, scratch, serve } from "./support/hookonce.ts";
+import { onTerminal } from "./support/on-terminal.ts";
 
 /** A command to copy, or one word: a path or an id. */
 const isWhole = (line: string): boolean => /^ +hookonce [a-z]/.test(line) || /^[ !] +\S+$/.test(line);

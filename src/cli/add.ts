@@ -76,7 +76,8 @@ function nextSteps(provider: Provider, example: Example, added: Added, asked: As
   const ticked = tickedFor(example, typedIn(example, types));
   const lines = written.length === 0 ? [] : [`Wrote ${written.join(", ")}.`];
   if (kept.length > 0) lines.push(`Left unchanged: ${kept.join(", ")}.`);
-  const check = `Then run: hookonce check${folder === "." ? "" : ` ${shellWord(folder)}`}`;
+  const at = folder === "." ? "" : ` ${shellWord(folder)}`;
+  const check = `Then run: hookonce check${at}\nOr, if hookonce serve is running: hookonce reload${at}`;
   const command = asked.run === undefined ? [] : runsCommand(asked.run, added);
   if (added.existed) return `${[...lines, "", ...(handlers ? finish : []), ...command, check].join("\n")}\n`;
   const again = [

@@ -12,6 +12,8 @@ interface Where {
   readonly folder: string;
   /** Whether the address is another one than the config's, so that `send` must be told. */
   readonly elsewhere: boolean;
+  /** Whether it loads by itself what somebody saves. */
+  readonly dev: boolean;
 }
 
 /** A longer title, such as that of init's source, does not widen the column, so that 80 columns are enough. */
@@ -67,7 +69,7 @@ function handlersOf({ handlers, destinations }: ReadySource): string {
 }
 
 /** At most five, each with its command. */
-function nextSteps(ready: Ready, { folder, elsewhere }: Where): [what: string, command: string][] {
+function nextSteps(ready: Ready, { folder, elsewhere, dev }: Where): [what: string, command: string][] {
   const { sources, owed, page, hasToken } = ready;
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const steps: [string, string][] = [];
@@ -94,7 +96,11 @@ function nextSteps(ready: Ready, { folder, elsewhere }: Where): [what: string, c
   if (page !== null && !hasToken)
     steps.push(["log in to the page", `hookonce token create --name me --scopes read,steer${inFolder}`]);
   const inThis = folder === "." ? "" : ` ${shellWord(folder)}`;
-  steps.push(["check a change, then restart", `hookonce check${inThis}`]);
+  steps.push(
+    dev
+      ? ["check a change; what you save is loaded by itself", `hookonce check${inThis}`]
+      : ["check a change, and load it", `hookonce reload${inThis}`],
+  );
   return steps;
 }
 

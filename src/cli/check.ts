@@ -1,8 +1,6 @@
 import { resolve } from "node:path";
 import { check, type Checked } from "../app/check.ts";
 import { byStoredName } from "../app/source-rules.ts";
-import { triesOfLast } from "../app/try.ts";
-import { runTries, type TriedAll, type Try } from "../app/tries.ts";
 import type { Config } from "../config/load.ts";
 import type { Problem } from "../errors.ts";
 import { counted, sumOf } from "../logging/counted.ts";
@@ -12,9 +10,7 @@ import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
 import { formatProblem } from "./refusal.ts";
 import { complain, say } from "./terminal.ts";
-import { reportTrial } from "./trial-report.ts";
-
-const NOTHING_TRIED: TriedAll = { tried: [], why: undefined };
+import { tryHandlers } from "./try-handlers.ts";
 
 const asProblem = (message: string): Problem => ({ message });
 
@@ -34,40 +30,15 @@ export interface CheckFlags {
 /** `hookonce check`: prints every problem and warning it finds. Exits with 1 if there is a problem. */
 export async function runCheck(folder: string, options: CheckFlags): Promise<number> {
   const inboxFolder = resolve(folder);
-  const {
-    problems: refused,
-    failing,
-    warnings: found,
-    config,
-    sources,
-    handlers,
-    table,
-    compared,
-    owed,
-    pending,
-    newDatabase,
-    unchecked,
-    trial,
-  } = await check(inboxFolder, {
+  const checked = await check(inboxFolder, {
     environment: process.env,
     clock: Date.now,
     database: options.database === undefined ? undefined : resolve(options.database),
   });
-  const warnings = [...found, ...(await wherePaths(config, sources))];
-  const known = [...refused, ...failing];
-  const files = handlers.code
-    .map(({ code: { file } }) => file)
-    .filter((file) => known.every((one) => one.file !== file));
-  const tries = [
-    ...files.map((file): Try => ({ file, event: { from: "sample" } })),
-    ...(options.events === undefined || config === null || trial === null
-      ? []
-      : await triesOfLast({ ...config, database: trial.database }, files, options.events)),
-  ];
-  const isTried = trial !== null && tries.length > 0;
-  const tried = isTried ? await runTries({ folder: inboxFolder, ...trial, tries }) : NOTHING_TRIED;
-  const report = reportTrial(tried, compared);
-  const problems = [...known, ...report.problems];
+  const { config, sources, handlers, table, owed, pending, newDatabase, unchecked } = checked;
+  const warnings = [...checked.warnings, ...(await wherePaths(config, sources))];
+  const report = await tryHandlers(inboxFolder, checked, options.events);
+  const problems = [...checked.problems, ...checked.failing, ...report.problems];
   const warned = [...warnings.map(formatProblem), ...report.warnings.map(visible)];
   const notes = [
     ...report.notes,

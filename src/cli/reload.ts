@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { check } from "../app/check.ts";
 import { reachServe, reachServeOf } from "../app/reach-serve.ts";
 import { HookonceError, type Problem } from "../errors.ts";
 import type { ProblemJson, ReloadedJson, ReloadRefusedJson } from "../http/admin/shapes.ts";
@@ -8,6 +9,7 @@ import { answerOf } from "./answer.ts";
 import { EXIT } from "./exit.ts";
 import { formatProblem } from "./refusal.ts";
 import { complain, say, sayJson } from "./terminal.ts";
+import { tryHandlers } from "./try-handlers.ts";
 
 export interface ReloadFlags {
   dropSource?: string[];
@@ -44,7 +46,20 @@ export async function runReload(folder: string, flags: ReloadFlags): Promise<num
     ...(destinations.length === 0 ? [] : [counted(destinations.length, "destination")]),
   ];
   say(`Reloaded: ${loadedNow.join(", ")}.`);
+  // This takes longer than the reload.
+  for (const warning of await trialWarnings(resolve(folder), database))
+    complain(`warning: ${visible(warning)}`);
   return EXIT.done;
+}
+
+/** What `hookonce check` warns of besides: handlers that fail on a made-up event of their provider. */
+async function trialWarnings(folder: string, database: string | undefined): Promise<readonly string[]> {
+  const checked = await check(folder, {
+    environment: process.env,
+    clock: Date.now,
+    database: database === undefined ? undefined : resolve(database),
+  });
+  return (await tryHandlers(folder, checked)).warnings;
 }
 
 function refused(error: ReloadRefusedJson["error"], folder: string, json: boolean): number {

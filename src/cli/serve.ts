@@ -45,9 +45,12 @@ export async function runServe(folder: string, flags: ServeFlags): Promise<numbe
 }
 
 /** Loaded only for a terminal. */
-async function bannerPrinter(folder: string, { listen }: ServeFlags): Promise<(ready: Ready) => void> {
+async function bannerPrinter(
+  folder: string,
+  { listen, dev = false }: ServeFlags,
+): Promise<(ready: Ready) => void> {
   const [{ banner }, { say }] = await Promise.all([import("./banner.ts"), import("./terminal.ts")]);
-  return (ready) => say(banner(ready, { folder, elsewhere: listen !== undefined }));
+  return (ready) => say(banner(ready, { folder, elsewhere: listen !== undefined, dev }));
 }
 
 /**

@@ -172,6 +172,28 @@ describeUnless(onlyInFullRun(), "hookonce reload", () => {
     expect(rows(inbox, "select imported from runs where event = 'fixed'")).toEqual([{ imported: 2 }]);
   }, 60_000);
 
+  test("warns as check does of a handler that fails on a made-up event, and loads it", async () => {
+    using inbox = scratch({
+      "hookonce.toml": signed('"env:S"'),
+      ".env": "S=whsec_0123456789abcdef0123456789abcdef\n",
+      "migrations/1.sql": "create table credits (customer text not null);",
+      "handlers/stripe/invoice.paid.sql": "select 1;",
+    });
+    await using _ = await serve(inbox.path);
+    inbox.write({
+      "handlers/stripe/invoice.paid.sql":
+        "insert into credits values (:payload ->> '$.data.object.custmer');",
+    });
+    const { code, stdout, stderr } = await reload(inbox);
+    expect([code, stdout]).toEqual([0, "Reloaded: 1 source, 1 handler.\n"]);
+    const checked = await run(["check", inbox.path]);
+    expect(checked.code).toBe(0);
+    expect(stderr).toContain(
+      "warning: handlers/stripe/invoice.paid.sql:1: failed on a made-up invoice.paid: NOT NULL constraint failed: credits.customer\n",
+    );
+    expect(stderr).toBe(checked.stderr);
+  }, 60_000);
+
   test("refuses what only a start can change", async () => {
     using inbox = scratch(files);
     await using server = await serve(inbox.path, {

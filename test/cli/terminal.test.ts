@@ -106,7 +106,7 @@ const source = (
 });
 
 describe("the banner", () => {
-  const where = { folder: "my inbox", elsewhere: false };
+  const where = { folder: "my inbox", elsewhere: false, dev: false };
   const url = "http://127.0.0.1:8787";
 
   test("names what is served where, what is owed, and what to do next", () => {
@@ -141,6 +141,7 @@ describe("the banner", () => {
       "  hookonce add github --name hub --folder 'my inbox' --handlers   # write starters in handlers/hub/",
       "  hookonce send stripe --folder 'my inbox'   # deliver a made-up event",
       "  hookonce token create --name me --scopes read,steer --folder 'my inbox'   # log in to the page",
+      "  hookonce reload 'my inbox'   # check a change, and load it",
     ])
       expect(text.split("\n")).toContain(line);
   });
@@ -148,9 +149,10 @@ describe("the banner", () => {
   test("shows how to deliver an event to the unsigned source of init", () => {
     const sources = [source("default", "unsigned", ["handlers/default/_any.sql"])];
     const ready = { url, page: null, hasToken: false, database: "/x.db", sources, owed: [] };
-    const text = banner(ready, { folder: ".", elsewhere: false });
+    const text = banner(ready, { folder: ".", elsewhere: false, dev: true });
     expect(text).toContain(`curl -d '{"event_id":"evt_1",`);
     expect(text).toContain("  hookonce add stripe   # add a provider\n");
+    expect(text).toContain("  hookonce check   # check a change; what you save is loaded by itself\n");
     expect(text).not.toContain("owed");
     expect(text).not.toContain("page");
   });

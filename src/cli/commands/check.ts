@@ -7,6 +7,8 @@ export const check = defineCommand<[], CheckFlags & { backup?: string }>({
   name: "check",
   group: "Start",
   summary: "Check config, migrations and handlers; change nothing",
+  description:
+    "Check config, migrations and handlers, and change nothing. Each handler also runs on a made-up event, and is rolled back. Exits with 1 if there is a problem: serve would not start, or a handler cannot run or, with --events, fails on a stored event. A handler that fails on a made-up event is a warning, because a real event may have what it lacks.",
   takesFolder: "The inbox folder",
   options: [
     new Option("--database <path>", "Check this database, not the one that the config names"),

@@ -9,7 +9,7 @@ export const reload = defineCommand<[], ReloadFlags>({
   group: "Act",
   summary: "Load config and handlers without losing a request",
   description:
-    "Make a running serve load hookonce.toml, .env, secrets and handlers again, with everything that the handlers import. What check refuses is refused, and what was loaded before goes on.",
+    "Make a running serve load hookonce.toml, .env, secrets and handlers again, with everything that the handlers import. What check refuses is refused, and what was loaded before goes on. Afterwards the handlers are tried as check tries them, and warnings are shown.",
   takesFolder: "The inbox folder",
   options: [
     new Option(

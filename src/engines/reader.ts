@@ -247,7 +247,7 @@ export interface EventDetail extends ListedEvent {
   readonly sameAs: string | null;
 }
 
-/** Open failures with the same source, handler, code and first 500 characters of the message. */
+/** Open failures with the same source, handler, code and pattern of the message (logging/error-pattern.ts). */
 export interface FailureGroup extends FailureCause {
   readonly source: string;
   readonly count: number;

@@ -136,7 +136,8 @@ export default handler(({ event }) => { throw new Error(event.id); });
 `,
     });
     await using server = await serve(inbox.path);
-    for (let n = 0; n < 7; n++) await server.post("/webhook", { event_id: `evt_${n}`, type: "boom" });
+    for (const letter of "abcdefg")
+      await server.post("/webhook", { event_id: `evt_${letter}`, type: "boom" });
     const three = await command(inbox, "failures", "--limit", "3");
     expect(groupsIn(three.stdout)).toBe(3);
     expect(three.lines.at(-1)).toBe("3 of 7 groups are shown. --limit shows more.");

@@ -3,7 +3,16 @@ import { beatsOf } from "../../src/dashboard/page/beats.ts";
 import { fixtureText } from "../../src/http/admin/fixture-json.ts";
 import { bodyPathOf, personalPaths, sqlOf, starterOf, typeScriptOf } from "../../src/dashboard/page/paths.ts";
 import { problemsOf, sentenceOf } from "../../src/dashboard/page/problems.ts";
-import { ago, bytesText, duration, forecastOf, storyOf, visible } from "../../src/dashboard/page/words.ts";
+import {
+  ago,
+  bytesText,
+  duration,
+  forecastOf,
+  patternOf,
+  storyOf,
+  visible,
+} from "../../src/dashboard/page/words.ts";
+import { patternOf as serverPatternOf } from "../../src/logging/error-pattern.ts";
 import { visibleLines } from "../../src/logging/visible.ts";
 import type {
   DestinationJson,
@@ -452,6 +461,15 @@ describe("words", () => {
     expect(many("processed")).toEndWith(" 29 later copies were stopped.");
     expect(many("failed")).toEndWith(" At least 10 later copies were stopped.");
   });
+});
+
+test("the page and the server group failures by the same pattern", () => {
+  for (const [error, pattern] of [
+    ["no customer cus_1Nx-2 at 12:30, row 1,234.", "no customer … at …, row …."],
+    ["no such table: credits", "no such table: credits"],
+    ["[3] is refused (500)", "[…] is refused (…)"],
+  ] as const)
+    expect([patternOf(error), serverPatternOf(error)]).toEqual([pattern, pattern]);
 });
 
 test("the page and the commands write the same characters out", () => {

@@ -15,7 +15,7 @@ import { applyOwed } from "./problems.ts";
 import { eventsPath, exactly } from "./query.ts";
 import { Try } from "./try.tsx";
 import { Empty, Failed, Loading, messageOf, Name, Time, useLoaded } from "./ui.tsx";
-import { count, counted, sumOf, visible } from "./words.ts";
+import { count, counted, patternOf, sumOf, visible } from "./words.ts";
 
 interface FailuresProps {
   readonly status: StatusJson;
@@ -54,7 +54,7 @@ export function Failures({ status, act, settled }: FailuresProps) {
       <ul class="groups">
         {items.map((group) => (
           <Group
-            key={`${group.source}\n${group.handler}\n${group.code}\n${group.error}`}
+            key={`${group.source}\n${group.handler}\n${group.code}\n${patternOf(group.error)}`}
             group={group}
             mayAct={mayAct}
             act={act}
@@ -199,11 +199,13 @@ function Group(props: {
 /** The ids of a group: a job takes at most 10,000. */
 async function idsOf({ source, handler, code, error }: FailureGroup): Promise<readonly string[]> {
   const ids: string[] = [];
+  const pattern = patternOf(error);
   let cursor: string | null = null;
   do {
     const page: List<FailureJson> = await api.failures(source, cursor);
     for (const one of page.items)
-      if (one.handler === handler && one.code === code && one.error === error) ids.push(one.event_id);
+      if (one.handler === handler && one.code === code && patternOf(one.error) === pattern)
+        ids.push(one.event_id);
     cursor = page.next;
   } while (cursor !== null && ids.length < 10_000);
   return ids.slice(0, 10_000);

@@ -236,3 +236,6 @@ export function storyOf(event: EventDetail): string {
         : `Failed ${failure.attempts === 1 ? "once" : `${count(failure.attempts)} times`}, the last time at ${timeText(failure.last_at)}${failure.handler === null ? "" : ` in ${failure.handler}`}. Everything was rolled back, and the event is owed.`;
   }
 }
+
+/** As in logging/error-pattern.ts: what is alike in the messages of a group of failures. */
+export const patternOf = (error: string): string => error.replaceAll(/[\w-]*\d(?:[\w.,:-]*\w)?/g, "…");

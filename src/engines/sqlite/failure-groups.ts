@@ -1,5 +1,6 @@
 import { and, desc, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
+import { patternOf } from "../../logging/error-pattern.ts";
 import type { FailureGroup, ListedFailure, Reader } from "../reader.ts";
 import { of } from "./filters.ts";
 import { failureColumns } from "./lists.ts";
@@ -15,7 +16,7 @@ const MAX_TYPES = 100;
 
 type Group = Omit<FailureGroup, "types"> & { readonly types: Set<string> };
 
-/** Groups the newest failures. Their messages may all differ, so neither the time nor the memory depends on that. */
+/** Groups the newest failures by the pattern of their messages. These may all differ, so neither the time nor the memory depends on that. */
 export function groupReads(db: BunSQLiteDatabase, isClosed: () => boolean): Pick<Reader, "failureGroups"> {
   function slice(stretch: Stretch) {
     return db
@@ -38,7 +39,7 @@ export function groupReads(db: BunSQLiteDatabase, isClosed: () => boolean): Pick
           if (source !== undefined && row.source !== source) continue;
           if (counted === cap) return { groups: sorted(groups), capped: true };
           counted++;
-          const key = JSON.stringify([row.source, row.handler, row.code, row.error]);
+          const key = JSON.stringify([row.source, row.handler, row.code, patternOf(row.error)]);
           groups.set(key, withFailure(groups.get(key), row));
         }
         const last = rows.at(-1);
@@ -62,7 +63,7 @@ function withFailure(
     source,
     handler,
     code,
-    error,
+    error: isLatest ? error : group.error,
     types,
     count: (group?.count ?? 0) + 1,
     firstAt: Math.min(firstAt, group?.firstAt ?? firstAt),

@@ -160,11 +160,12 @@ export interface FailureDetail extends FailureJson {
   readonly accepted_at: number | null;
 }
 
-/** Open failures with the same source, handler and error, up to its 500th character. */
+/** Open failures with the same source, handler and error, up to its 500th character, apart from numbers and ids. */
 export interface FailureGroup {
   readonly source: string;
   readonly handler: string | null;
   readonly code: string;
+  /** Of the one that failed last. */
   readonly error: string;
   /** Where the handler failed the last time. */
   readonly at: string | null;

@@ -16,9 +16,9 @@ const rollup = (at: number, processed: number, source = "shop"): RollupJson => (
   unhandled: 0,
   ignored: 0,
   stale: 0,
-  held: 0,
+  held: 4 * processed,
   failed: 3 * processed,
-  refused: 0,
+  refused: 5 * processed,
   p50_us: null,
   p95_us: null,
 });
@@ -27,7 +27,7 @@ test("the chart has 24 hours, and the last is the present one so far", () => {
   const hours = hoursOf([], [rollup(NOON, 1), rollup(NOON + 24 * MINUTE, 1, "other")], NOW);
   expect(hours).toHaveLength(24);
   expect(hours.map(({ at }) => at)).toEqual(Array.from({ length: 24 }, (_, n) => NOON - (23 - n) * HOUR));
-  expect(hours.at(-1)).toEqual({ at: NOON, processed: 2, duplicate: 4, failed: 6 });
+  expect(hours.at(-1)).toEqual({ at: NOON, processed: 2, duplicate: 4, held: 8, failed: 6, refused: 10 });
   expect(hours.slice(0, -1).every(({ processed }) => processed === 0)).toBe(true);
 });
 
@@ -47,6 +47,13 @@ test("the last two hours are those of the minutes, because hours are loaded less
 test("the oldest hour is whole, and what is older is left out", () => {
   const hours = [24, 23, 1].map((ago) => rollup(NOON - ago * HOUR, ago));
   const sums = hoursOf([...hours, rollup(NOON - 2 * HOUR, 2, "other")], [], NOW);
-  expect(sums[0]).toEqual({ at: NOON - 23 * HOUR, processed: 23, duplicate: 46, failed: 69 });
+  expect(sums[0]).toEqual({
+    at: NOON - 23 * HOUR,
+    processed: 23,
+    duplicate: 46,
+    held: 92,
+    failed: 69,
+    refused: 115,
+  });
   expect(sums.map(({ processed }) => processed).reduce((a, b) => a + b)).toBe(25);
 });

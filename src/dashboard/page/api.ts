@@ -10,6 +10,8 @@ import type {
   MessageJson,
   NewTokenJson,
   RefusedJson,
+  ReloadedJson,
+  ReloadRefusedJson,
   RollupJson,
   Scope,
   SessionJson,
@@ -28,6 +30,8 @@ export class ApiError extends Error {
     readonly status: number,
     readonly code: string,
     message: string,
+    /** The whole error. */
+    readonly body?: unknown,
   ) {
     super(message);
   }
@@ -64,7 +68,7 @@ async function send(method: string, path: string, body?: unknown, signal?: Abort
     .json()
     .then((json) => json as ErrorJson)
     .catch(() => ({ error: { code: "internal", message: `The answer was ${response.status}.` } }));
-  throw new ApiError(response.status, error.code, error.message);
+  throw new ApiError(response.status, error.code, error.message, error);
 }
 
 async function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
@@ -96,6 +100,19 @@ export interface JobRequest {
   readonly rate: number | undefined;
   readonly reason: string;
 }
+
+/** How a source is paused. Empty texts are left out. */
+export interface Pause {
+  readonly refuse: boolean;
+  /** A duration, such as `2h`. */
+  readonly for: string;
+  readonly reason: string;
+}
+
+export type ReloadResult = ReloadedJson | ReloadRefusedJson["error"];
+
+const setSource = (name: string, change: object) =>
+  send("PUT", `/api/sources/${encodeURIComponent(name)}/state`, change);
 
 export const api = {
   login: (token: string) => post<SessionJson>("/api/session", { token }),
@@ -129,8 +146,23 @@ export const api = {
     get<MessageDetail>(`/api/messages/${encodeURIComponent(id)}`, { destination }),
   setDestination: (name: string, state: "open" | "paused") =>
     send("PUT", `/api/destinations/${encodeURIComponent(name)}/state`, { state }),
-  setSource: (name: string, state: "open" | "held") =>
-    send("PUT", `/api/sources/${encodeURIComponent(name)}/state`, { state }),
+  resumeSource: (name: string, stopOnFailure: boolean) =>
+    setSource(name, { state: "open", ...(stopOnFailure ? { stop_on_failure: true } : {}) }),
+  pauseSource: (name: string, { refuse, reason, for: time }: Pause) =>
+    setSource(name, {
+      state: refuse ? "refusing" : "held",
+      ...(reason.trim() === "" ? {} : { reason: reason.trim() }),
+      ...(time.trim() === "" ? {} : { for: time.trim() }),
+    }),
+  /** What is refused is a result, too: it lists what to correct. */
+  reload: async (): Promise<ReloadResult> => {
+    try {
+      return await post<ReloadedJson>("/api/reload", {});
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== "reload_refused") throw error;
+      return error.body as ReloadRefusedJson["error"];
+    }
+  },
   refused: (source: string) => get<List<RefusedJson>>("/api/refused", { source }),
   verdict: async (source: string, id: number) => {
     const { items } = await get<List<RefusedJson>>("/api/refused", { source, id, verdict: "true" });

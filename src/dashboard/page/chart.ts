@@ -60,8 +60,12 @@ function create(box: HTMLElement, hours: readonly HourOfDay[]): uPlot {
         },
         line("duplicates", color("muted"), [6, 4]),
         point("duplicates so far", color("muted")),
+        line("held", color("owed"), [10, 3]),
+        point("held so far", color("owed")),
         line("failed", color("bad"), [2, 2]),
         point("failed so far", color("bad")),
+        line("refused", color("bad"), [6, 3, 1, 3]),
+        point("refused so far", color("bad")),
       ],
     },
     dataOf(hours),
@@ -89,12 +93,18 @@ const bars = (): uPlot.Series.PathBuilder =>
 const hourText = (seconds: number): string =>
   new Date(seconds * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 
-/** Each number of whole hours and of the present one are two series, so that they look different. */
+/**
+ * Each number of whole hours and of the present one are two series, so that they look different. A number that is
+ * always 0 has no line.
+ */
 function dataOf(hours: readonly HourOfDay[]): uPlot.AlignedData {
   const last = hours.length - 1;
-  const series = (["processed", "duplicate", "failed"] as const).flatMap((key) => [
-    hours.map((hour, index) => (index === last ? null : hour[key])),
-    hours.map((hour, index) => (index === last ? hour[key] : null)),
-  ]);
+  const series = (["processed", "duplicate", "held", "failed", "refused"] as const).flatMap((key) => {
+    const values = hours.every((hour) => hour[key] === 0) ? [] : hours.map((hour) => hour[key]);
+    return [
+      hours.map((_, index) => (index === last ? null : values[index])),
+      hours.map((_, index) => (index === last ? values[index] : null)),
+    ];
+  });
   return [hours.map(({ at }) => at / 1000), ...series] as uPlot.AlignedData;
 }

@@ -8,7 +8,9 @@ export interface HourOfDay {
   readonly at: number;
   processed: number;
   duplicate: number;
+  held: number;
   failed: number;
+  refused: number;
 }
 
 /** Where the minutes begin that {@link hoursOf} needs. */
@@ -28,15 +30,19 @@ export function hoursOf(
     at: exact - (22 - index) * HOUR,
     processed: 0,
     duplicate: 0,
+    held: 0,
     failed: 0,
+    refused: 0,
   }));
   const rollups = [...hours.filter(({ at }) => at < exact), ...minutes.filter(({ at }) => at >= exact)];
-  for (const { at, processed, duplicate, failed } of rollups) {
+  for (const { at, processed, duplicate, held, failed, refused } of rollups) {
     const hour = all[23 - Math.floor((exact + 2 * HOUR - 1 - at) / HOUR)];
     if (hour === undefined) continue;
     hour.processed += processed;
     hour.duplicate += duplicate;
+    hour.held += held;
     hour.failed += failed;
+    hour.refused += refused;
   }
   return all;
 }

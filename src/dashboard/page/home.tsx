@@ -76,8 +76,11 @@ function Card(props: {
     if ("act" in button) props.act(button.act);
     if (!("resume" in button)) return;
     setError("");
-    const set = button.of === "source" ? api.setSource : api.setDestination;
-    set(button.resume, "open").then(props.again, (cause: unknown) => setError(messageOf(cause)));
+    const resumed =
+      button.of === "source"
+        ? api.resumeSource(button.resume, false)
+        : api.setDestination(button.resume, "open");
+    resumed.then(props.again, (cause: unknown) => setError(messageOf(cause)));
   };
   return (
     <li class={`card problem ${tone}`}>
@@ -170,7 +173,7 @@ function Day({
   );
   return (
     <section aria-labelledby="day-title">
-      <h2 id="day-title">Last 24 hours</h2>
+      <h2 id="day-title">Deliveries, last 24 hours</h2>
       {hours.value === undefined || minutes === undefined ? (
         hours.error === undefined ? (
           <Loading what="the chart" />
@@ -203,15 +206,16 @@ function Chart({ hours, now }: { readonly hours: readonly HourOfDay[]; readonly 
     };
   }, [JSON.stringify(hours)]);
   if (error !== undefined) return <Failed error={error} />;
-  const sum = (key: "processed" | "duplicate" | "failed"): number =>
-    hours.reduce((all, one) => all + one[key], 0);
+  const sum = (key: Exclude<keyof HourOfDay, "at">): number => hours.reduce((all, one) => all + one[key], 0);
   const last = hours.at(-1)?.at ?? now;
   return (
     <figure class="chart">
       <figcaption>
         <span class="key good">✓ {count(sum("processed"))} processed</span>
         <span class="key quiet">= {counted(sum("duplicate"), "duplicate")}</span>
+        <span class="key owed">○ {count(sum("held"))} held</span>
         <span class="key bad">✗ {count(sum("failed"))} failed</span>
+        <span class="key bad">✗ {count(sum("refused"))} refused</span>
         <span class="quiet">
           The outlined bar is this hour so far: {clock(last)} to {clock(now)}.
         </span>

@@ -3,6 +3,7 @@ import type { SourceStateJson } from "../../http/admin/shapes.ts";
 import { api } from "./api.ts";
 import { Link } from "./location.tsx";
 import { eventsPath } from "./query.ts";
+import { PauseDialog } from "./pause-dialog.tsx";
 import { Failed } from "./ui.tsx";
 import { ago, sumOf, timeText, visible } from "./words.ts";
 
@@ -25,11 +26,13 @@ export function SourceState(props: {
 }) {
   const { name, paused, now, mayAct, again } = props;
   const [error, setError] = useState<unknown>(undefined);
+  const [isAsking, setAsking] = useState(false);
+  const [stops, setStops] = useState(false);
   const { tone, text } = LOOK[paused?.state ?? "open"];
   const isPaused = paused?.state === "held" || paused?.state === "refusing";
-  const change = (): void => {
+  const resume = (): void => {
     setError(undefined);
-    api.setSource(name, isPaused ? "open" : "held").then(again, (cause: unknown) => setError(cause));
+    api.resumeSource(name, stops).then(again, (cause: unknown) => setError(cause));
   };
   return (
     <>
@@ -38,12 +41,25 @@ export function SourceState(props: {
           <span class={`outcome ${tone}`}>{text}</span>
           {paused === undefined ? null : <Since paused={paused} />}
         </p>
-        {mayAct ? (
-          <button type="button" class={isPaused ? "primary" : ""} onClick={change}>
-            {isPaused ? "Resume" : "Pause"}
+        {mayAct && isPaused ? (
+          <div class="buttons">
+            {paused.held.count === 0 ? null : (
+              <label class="check">
+                <input type="checkbox" checked={stops} onChange={() => setStops(!stops)} /> Stop at the first
+                failure
+              </label>
+            )}
+            <button type="button" class="primary" onClick={resume}>
+              Resume
+            </button>
+          </div>
+        ) : mayAct ? (
+          <button type="button" onClick={() => setAsking(true)}>
+            Pause…
           </button>
         ) : null}
       </div>
+      {isAsking ? <PauseDialog source={name} onDone={again} onClose={() => setAsking(false)} /> : null}
       {paused === undefined || paused.held.count === 0 ? null : (
         <p>
           <Link to={eventsPath({ source: name, outcome: "held" })}>{sumOf([paused.held])} held</Link>

@@ -5,6 +5,7 @@ import { api } from "./api.ts";
 import { Audit } from "./audit.tsx";
 import { Jobs } from "./job-list.tsx";
 import { Link } from "./location.tsx";
+import { Reload } from "./reload.tsx";
 import { SourceState } from "./source-state.tsx";
 import { Tokens } from "./tokens.tsx";
 import { Code, Empty, Failed, messageOf, Time, useLoaded } from "./ui.tsx";
@@ -63,6 +64,14 @@ export function Sources({ status, again }: SourcesProps) {
               </dd>
             </div>
           )}
+          {serving === null ? null : (
+            <div>
+              <dt>Loaded</dt>
+              <dd>
+                <Time at={serving.loaded_at} />
+              </dd>
+            </div>
+          )}
           <div>
             <dt>Database</dt>
             <dd>
@@ -80,6 +89,7 @@ export function Sources({ status, again }: SourcesProps) {
             </div>
           )}
         </dl>
+        {mayAct && serving !== null ? <Reload again={again} /> : null}
       </section>
     </div>
   );

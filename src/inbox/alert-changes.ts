@@ -36,6 +36,10 @@ export function changesOf(
   const conditions = new Map(
     found.filter(({ subject }) => subject.destination !== to).map((one) => [keyOf(one.subject), one]),
   );
+  // A reload may have made it the one that is told. What has begun there has not ended by that.
+  const isToldItself = new Set(
+    found.map(({ subject }) => keyOf(subject)).filter((key) => !conditions.has(key)),
+  );
   const rows = new Map(stored.map((row) => [row.key, row]));
   // A clock that was set back has held it for long enough.
   const isLong = (since: number): boolean => Math.abs(now - since) >= holdMs;
@@ -56,7 +60,7 @@ export function changesOf(
   }
   for (const { key, since, beganAt, goneAt } of stored) {
     const subject = JSON.parse(key) as Subject;
-    if (conditions.has(key) || isUnknown(subject)) continue;
+    if (conditions.has(key) || isToldItself.has(key) || isUnknown(subject)) continue;
     if (beganAt === null) entries.push({ entry: "alert", key, at: now, change: "dropped" });
     else if (goneAt === null) entries.push({ entry: "alert", key, at: now, change: "gone" });
     else if (isLong(goneAt)) tell("ended", key, { subject, since, text: endOf(subject) });

@@ -21,8 +21,9 @@ function look(
   found: readonly Condition[],
   now: number,
   isUnknown: (subject: Subject) => boolean = () => false,
+  to = options.to,
 ): string[] {
-  const { entries } = changesOf([...rows.values()], { found, isUnknown }, { ...options, now });
+  const { entries } = changesOf([...rows.values()], { found, isUnknown }, { ...options, to, now });
   for (const entry of entries) {
     const { key, change, at } = entry;
     const row = rows.get(key);
@@ -65,6 +66,16 @@ describe("a condition", () => {
         ...look(rows, minute < 50 || minute % 6 < 3 ? [condition(failing)] : [], START + minute * MINUTE),
       );
     expect(later.filter((one) => one === "began" || one === "ended")).toEqual(["began"]);
+  });
+
+  test("of the destination that is told since a reload has not ended by that", () => {
+    const rows = new Map<string, StoredAlert>();
+    const dead = condition({ alert: "dead_messages", destination: "app" });
+    const lookAs = (to: string, found: readonly Condition[], minute: number): string[] =>
+      look(rows, found, START + minute * MINUTE, undefined, to);
+    expect([0, 5].flatMap((minute) => lookAs("ops", [dead], minute))).toEqual(["seen", "began"]);
+    expect([6, 7, 20, 40].flatMap((minute) => lookAs("app", [dead], minute))).toEqual([]);
+    expect([41, 46].flatMap((minute) => lookAs("app", [], minute))).toEqual(["gone", "ended"]);
   });
 
   test("that cannot be known now neither begins nor ends", () => {

@@ -24,6 +24,7 @@ import { createRoutes, type Env, type RoutesOptions } from "../http/routes.ts";
 import { policy } from "../inbox/decide.ts";
 import type { Counters } from "../metrics/counters.ts";
 import { createQueue, type Queue, type QueueOptions } from "../inbox/queue.ts";
+import type { Redaction } from "../providers/redact.ts";
 import type { Source } from "../providers/source.ts";
 import { requireFreeDescriptor } from "./free-descriptors.ts";
 import { enqueueProblemOf } from "./enqueue-problem.ts";
@@ -92,7 +93,15 @@ export async function openInbox(services: Services, options: OpenInboxOptions): 
     const { config, sources } = options;
     let loaded: Loaded = { config, sources, handlers: NO_HANDLERS, at: options.clock() };
     const live: Live = () => loaded;
-    const { engine, handlers } = await services.start(() => healing(() => engineStep(options, live)));
+    /** Of sources that a reload has removed. What is owed or unsent of them is settled later. */
+    const redactionsBefore = new Map<string, Redaction | undefined>();
+    const redactionOf = (name: string): Redaction | undefined => {
+      const source = live().sources.get(name);
+      return source === undefined ? redactionsBefore.get(name) : source.redaction;
+    };
+    const { engine, handlers } = await services.start(() =>
+      healing(() => engineStep(options, live, redactionOf)),
+    );
     loaded = { ...loaded, handlers };
     const queue = createQueue(engine, {
       ...options.queue,
@@ -101,7 +110,10 @@ export async function openInbox(services: Services, options: OpenInboxOptions): 
       counters: options.counters,
     });
     await services.start(() => ({ name: "queue", stop: () => queue.drain() }));
-    const replace = (next: Loaded): void => void (loaded = next);
+    const replace = (next: Loaded): void => {
+      for (const [name, { redaction }] of loaded.sources) redactionsBefore.set(name, redaction);
+      loaded = next;
+    };
     return { engine, queue, live, replace, isWanted: lock.isWanted };
   } catch (error) {
     await services.stop();
@@ -124,7 +136,11 @@ async function lockStep({ config, log, lockWaitMs, signal, forCommand }: OpenInb
   return { name: "lock", isWanted: lock.isWanted, stop: () => lock.release() };
 }
 
-async function engineStep(options: OpenInboxOptions, live: Live) {
+async function engineStep(
+  options: OpenInboxOptions,
+  live: Live,
+  redactionOf: NonNullable<EngineOptions["redactionOf"]>,
+) {
   const { log, onFatal, counters } = options;
   const opened: OpenStore = await store.open(planOf(options), log, options.storage);
   const enqueueProblem = madeOf(live, ({ config }) => enqueueProblemOf(config.destinations));
@@ -139,7 +155,7 @@ async function engineStep(options: OpenInboxOptions, live: Live) {
           "a handler's promise was rejected after the handler had failed",
         ),
       enqueueProblem: (destination) => enqueueProblem()(destination),
-      redactionOf: (source) => live().sources.get(source)?.redaction,
+      redactionOf,
       onMessages: options.onMessages,
       watch: options.watch,
       onNotWatched: (reason) =>

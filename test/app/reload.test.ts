@@ -68,6 +68,15 @@ const deliverWhileReloading = (
     () => inbox.reload(change),
   );
 
+async function discard(inbox: TestInbox, filter: object): Promise<void> {
+  const job = await inbox.api("/api/jobs", {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-hookonce-actor": "sam" },
+    body: JSON.stringify({ action: "discard", filter, reason: "a test" }),
+  });
+  expect(job.status).toBe(202);
+}
+
 async function until(done: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 30_000;
   while (!(await done())) {
@@ -213,5 +222,44 @@ describe("a reload while jobs wait for their turn", () => {
     await reloadWhileJobsWait(inbox, "update hookonce_failures set next_at = 1", moved);
     await until(() => effects(inbox)[0]?.count === 60);
     expect(outcomes(inbox)).toEqual([{ source: "shop", outcome: "processed", count: 60 }]);
+  });
+});
+
+describe("a source that a reload has removed", () => {
+  const redacting = (forward = "") =>
+    shop(`type = "body:$.type"\nredact = ["body:$.email"]\nallow_public = true\n${forward}`);
+  const event = { id: "evt_0", type: "paid", email: "ada@example.com" };
+  const bodies = (inbox: TestInbox) =>
+    inbox
+      .rows("select bytes from hookonce_bodies")
+      .map(({ bytes }) => Buffer.from(bytes as Uint8Array).toString());
+  const without = { ...event, email: "[redacted]" };
+
+  test("loses what its redact named when its owed event is discarded", async () => {
+    await using inbox = await testInbox({
+      config: OTHER + redacting().replace('unhandled = "ignore"', 'unhandled = "record"'),
+    });
+    expect(await deliver(inbox, event)).toBe("200 unhandled");
+    await inbox.reload({ config: OTHER, dropped: ["shop"] });
+    // Another reload forgets nothing.
+    await inbox.reload({ config: OTHER, dropped: ["shop"] });
+    expect(bodies(inbox).map((body) => JSON.parse(body) as unknown)).toEqual([event]);
+    await discard(inbox, { source: "shop" });
+    await until(() => outcomes(inbox)[0].outcome === "discarded");
+    expect(bodies(inbox).map((one) => JSON.parse(one) as unknown)).toEqual([without]);
+  });
+
+  test("loses it when its last message is discarded", async () => {
+    const sent = `[destinations.app]\nurl = "http://127.0.0.1:9"\n`;
+    await using inbox = await testInbox({
+      config: OTHER + redacting('forward = ["app"]') + sent,
+      files: { "handlers/shop/paid.sql": handler("old"), ...EFFECTS },
+    });
+    expect(await deliver(inbox, event)).toBe("200 processed");
+    expect(bodies(inbox).map((body) => JSON.parse(body) as unknown)).toEqual([event]);
+    await inbox.reload({ config: OTHER + sent, dropped: ["shop"] });
+    await discard(inbox, { destination: "app" });
+    await until(() => inbox.value("select state from hookonce_messages") === "discarded");
+    expect(bodies(inbox).map((one) => JSON.parse(one) as unknown)).toEqual([without]);
   });
 });

@@ -16,6 +16,7 @@ import { createProbe, type Inbox, type OpenInboxOptions } from "./open-inbox.ts"
 import type { Services } from "./services.ts";
 import { destinationNames } from "./source-rules.ts";
 import { healthOf } from "./health.ts";
+import type { Loaded } from "./live.ts";
 import type { MatchedSecrets } from "./minutes.ts";
 import type { RetentionService } from "./retention.ts";
 import { logEnd, logResume } from "./job-log.ts";
@@ -91,7 +92,7 @@ export async function startAdmin(
         pausing,
         reload,
         recentMatches: matched.recent,
-        verdictOf: (refused) => verdictOf(refused, live().config),
+        verdictOf: (refused) => verdictOf(refused, live()),
         outdated: (source, hashes, salt) => outdatedParts(live().config, source, hashes, salt),
         tryHandler: createTryApi(() => live().config, stopping.signal),
         record: async (entries) => void (await queue.write({ kind: "record", entries })),
@@ -160,13 +161,14 @@ async function startPage(
 }
 
 /** The doctor's verdict as of the time when the delivery arrived. */
-async function verdictOf(refused: Refused, config: Config): Promise<VerdictJson> {
+async function verdictOf(refused: Refused, { config, at }: Loaded): Promise<VerdictJson> {
   const { diagnoseRefused } = await import("./diagnose-in-folder.ts");
   const { verified, refusal, findings, docs } = await diagnoseRefused(refused, {
     folder: config.inboxFolder,
     environment: process.env,
     nowMs: refused.receivedAt,
     fetch: fetchFound,
+    loadedAt: at,
     outdated: (source) => outdatedParts(config, source.name, hashesOf(source, ""), ""),
   });
   return {

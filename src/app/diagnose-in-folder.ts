@@ -14,6 +14,7 @@ import { HookonceError } from "../errors.ts";
 import type { Delivery } from "../event.ts";
 import type { OutdatedJson } from "../http/admin/shapes.ts";
 import { deliveryOf, type Refused } from "../http/refused.ts";
+import { statuses } from "../http/statuses.ts";
 import { providers } from "../providers/presets.ts";
 import type { SourceSettings } from "../providers/source.ts";
 import { secretNeeds, settingsOf } from "./sources.ts";
@@ -26,6 +27,8 @@ export interface FolderToDiagnose extends Omit<InboxToDiagnose, "sources" | "dot
 export interface RefusedToDiagnose extends Omit<FolderToDiagnose, "source"> {
   /** What of a source has changed in the folder since `serve` read it. */
   readonly outdated: (source: ConfiguredSource) => Promise<readonly OutdatedJson[]> | readonly OutdatedJson[];
+  /** When `serve` read it last, in Unix milliseconds. Undefined if that is not known. */
+  readonly loadedAt?: number | undefined;
 }
 
 /**
@@ -48,7 +51,7 @@ export async function diagnoseInFolder(
  */
 export async function diagnoseRefused(
   refused: Omit<Refused, "id">,
-  { folder, environment, outdated, ...options }: RefusedToDiagnose,
+  { folder, environment, outdated, loadedAt = 0, ...options }: RefusedToDiagnose,
 ): Promise<InboxDiagnosis> {
   const { source } = refused;
   const { sources, dotEnv, configured, settings } = readFolder(folder, environment, source);
@@ -61,7 +64,9 @@ export async function diagnoseRefused(
   const isUnread = read === undefined || (refused.body === "not_read" && read.refusal?.code !== refused.code);
   const diagnosis = isUnread ? diagnoseUnread(refused, settings) : read;
   const { verified, findings } = diagnosis;
-  const old = (await outdated(configured)).map((part) => outdatedFinding(part, configured, verified));
+  const changed = (await outdated(configured)).map((part) => outdatedFinding(part, configured, verified));
+  const isReloaded = changed.length === 0 && verified && loadedAt > refused.receivedAt;
+  const old = isReloaded && statuses[refused.code] === 401 ? [reloadedFinding(loadedAt)] : changed;
   const isExplained = findings.some(({ proven }) => proven);
   return { ...diagnosis, findings: isExplained ? [...findings, ...old] : [...old, ...findings] };
 }
@@ -81,6 +86,15 @@ function outdatedFinding(part: OutdatedJson, source: ConfiguredSource, verified:
       ? `Run hookonce reload. If that has not helped, then ${variables.join(" or ")} has another value in the environment of serve, which comes before .env.`
       : "Run hookonce reload.";
   return { cause: "outdated", proven: verified, what, remedy };
+}
+
+function reloadedFinding(loadedAt: number): Finding {
+  return {
+    cause: "reloaded",
+    proven: true,
+    what: `it was refused before the reload at ${new Date(loadedAt).toISOString()}. What verifies it, such as the secret, was loaded then.`,
+    remedy: "Nothing is to be done: the next delivery is verified with what is loaded now.",
+  };
 }
 
 interface ReadFolder extends Pick<InboxToDiagnose, "sources" | "dotEnv"> {

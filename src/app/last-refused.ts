@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { ConfiguredSource } from "../config/load.ts";
 import { HookonceError } from "../errors.ts";
-import type { OutdatedJson, RefusedJson, ShownSecretJson } from "../http/admin/shapes.ts";
+import type { OutdatedJson, RefusedJson, ShownSecretJson, StatusJson } from "../http/admin/shapes.ts";
 import type { AdminClient } from "../http/admin/socket.ts";
 import { hashesOf } from "./outdated.ts";
 import { reachServeOf } from "./reach-serve.ts";
@@ -11,7 +11,9 @@ export interface LastRefused {
   readonly refused: RefusedJson | undefined;
   /** The secrets that have arrived in handshakes. */
   readonly shown: readonly ShownSecretJson[];
-  /** Asks it what of a source has changed in the inbox folder since it started. It sends no secret. */
+  /** When it read its files last, in Unix milliseconds. Undefined if it is too old to say so. */
+  readonly loadedAt: number | undefined;
+  /** Asks it what of a source has changed in the inbox folder since then. It sends no secret. */
   readonly outdated: (source: ConfiguredSource) => Promise<readonly OutdatedJson[]>;
 }
 
@@ -30,6 +32,7 @@ export async function lastRefused(folder: string, source: string | undefined): P
   );
   return {
     refused,
+    loadedAt: await loadedAt(api),
     shown: await itemsIn<ShownSecretJson>(api["shown-secrets"].$get({ query: of })),
     outdated: (configured) => {
       const salt = crypto.randomUUID();
@@ -37,6 +40,11 @@ export async function lastRefused(folder: string, source: string | undefined): P
       return itemsIn<OutdatedJson>(api.outdated.$get({ query }));
     },
   };
+}
+
+async function loadedAt(api: AdminClient["api"]): Promise<number | undefined> {
+  const response = await api.status.$get();
+  return response.status === 200 ? ((await response.json()) as StatusJson).serving?.loaded_at : undefined;
 }
 
 async function connect(folder: string): Promise<AdminClient> {

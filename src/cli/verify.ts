@@ -77,7 +77,7 @@ async function verifyLast(folder: string, flags: VerifyFlags): Promise<number> {
     throw new UsageError("--last takes the request from the running serve: leave out the files and --url");
   const { source } = flags;
   if (source !== undefined) sourceNames(folder, source);
-  const { refused: last, shown: secrets, outdated } = await lastRefused(folder, source);
+  const { refused: last, shown: secrets, loadedAt, outdated } = await lastRefused(folder, source);
   for (const one of secrets)
     say(
       visible(
@@ -99,7 +99,7 @@ async function verifyLast(folder: string, flags: VerifyFlags): Promise<number> {
   return shown(
     await diagnoseRefused(
       { ...refused, code: code as ErrorCode, receivedAt, body: missing ?? Buffer.from(body ?? "", "base64") },
-      { folder, outdated, ...contextOf(flags.at ?? receivedAt, flags) },
+      { folder, outdated, loadedAt, ...contextOf(flags.at ?? receivedAt, flags) },
     ),
     message,
   );
@@ -172,8 +172,8 @@ function refusedAs(refusal: InboxDiagnosis["refusal"], said: string | undefined)
 }
 
 function verdictOf(findings: InboxDiagnosis["findings"]): string {
-  const isOutdated = findings.some(({ cause }) => cause === "outdated");
-  return isOutdated ? "It verifies with what the config says now." : "It verifies.";
+  const isChanged = findings.some(({ cause }) => cause === "outdated" || cause === "reloaded");
+  return isChanged ? "It verifies with what the config says now." : "It verifies.";
 }
 
 function listed(title: string, facts: readonly Fact[]): string[] {

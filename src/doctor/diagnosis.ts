@@ -75,6 +75,7 @@ export type Cause =
   | "no_secret"
   | "claims"
   | "outdated"
+  | "reloaded"
   | "secret_sent"
   | "not_kept"
   | "stripe_listen"

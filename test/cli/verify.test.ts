@@ -245,6 +245,13 @@ describeUnless(onlyInFullRun(), "hookonce verify", () => {
     expect(changed.stdout).toContain("Cause: serve still has the old secret");
     expect(changed.stdout).not.toContain(LISTEN);
 
+    // After a reload, serve has the secret with which it verifies.
+    expect(await run(["reload", inbox.path])).toMatchObject({ code: 0 });
+    const reloaded = await verify("--source", "stripe");
+    expect(reloaded.code).toBe(0);
+    expect(reloaded.stdout).toContain("It verifies with what the config says now.");
+    expect(reloaded.stdout).toContain("Cause: it was refused before the reload at ");
+
     for (const [args, code, says] of [
       [["--source", "strip"], 1, "did you mean stripe?"],
       [["--request", "good.http"], 2, "leave out the files"],

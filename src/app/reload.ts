@@ -14,7 +14,7 @@ import { attempt } from "./rehearse.ts";
 import { servedConfig, type ServedFolder } from "./served-folder.ts";
 import { rulesOf } from "./source-rules.ts";
 import { secretNeeds } from "./sources.ts";
-import { whatCannotChange } from "./unchangeable.ts";
+import { removedWithOwed, whatCannotChange } from "./unchangeable.ts";
 
 /**
  * Loads the folder again. Resolves when the next delivery sees what was loaded.
@@ -86,13 +86,20 @@ async function loadAgain(
   const at = clock();
   const problems: Problem[] = [];
   const read = await attempt(problems, () => readConfig(folder, secretNeeds, process.env));
-  const order = { folder, database, dev: served.dev === true, dropped };
-  const found = await checkInProcess(order, stop);
-  refuseIfStopping(stop);
   const written = read?.config ?? null;
   const config = written === null ? null : servedConfig(written, served);
-  const counts = await (await inbox.engine.reader()).owedByType(MAX_COUNTED);
-  const changes = whatCannotChange({ before: before.config, config, found, dropped, owed: counts });
+  const owed = await (await inbox.engine.reader()).owedByType(MAX_COUNTED);
+  const compared = { before: before.config, config, owed };
+  // Its problem with a source is that retries may come. What is owed of it is the greater one, with the same remedy.
+  const order = {
+    folder,
+    database,
+    dev: served.dev === true,
+    dropped: [...dropped, ...removedWithOwed(compared)],
+  };
+  const found = await checkInProcess(order, stop);
+  refuseIfStopping(stop);
+  const changes = whatCannotChange({ ...compared, found, dropped });
   if (found.problems.length > 0) refuse([...found.problems, ...changes], found);
   // The child has read the files a moment later.
   const sources = createAll(read, { clock, environment: process.env }, problems);

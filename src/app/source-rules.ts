@@ -1,6 +1,7 @@
 import type { Config } from "../config/load.ts";
 import type { Source } from "../providers/source.ts";
 import type { SourceRule } from "../engines/store.ts";
+import { isForDevelopment } from "./unsigned-sources.ts";
 
 /** What the database stores about each source. */
 export function rulesOf(config: Pick<Config, "sources">, sources: ReadonlyMap<string, Source>): SourceRule[] {
@@ -9,7 +10,8 @@ export function rulesOf(config: Pick<Config, "sources">, sources: ReadonlyMap<st
     provider: source.provider.name,
     eventIdRule: source.eventIdRule,
     earlierRules: source.earlierRules,
-    retryWindowMs: source.retryWindowMs,
+    // While developing, no provider retries. So the sample source that `init` wrote can be removed at any time.
+    retryWindowMs: isForDevelopment(source) ? 0 : source.retryWindowMs,
     holdAfter: source.holdAfter,
     renamedFrom: config.sources.find(({ name }) => name === source.name)?.renamed_from,
   }));

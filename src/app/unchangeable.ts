@@ -1,4 +1,5 @@
 import { CONFIG_FILE, type Config } from "../config/load.ts";
+import { nearest } from "../config/nearest.ts";
 import type { OwedCount } from "../engines/reader.ts";
 import type { Problem } from "../errors.ts";
 import type { CheckFound } from "./check-process.ts";
@@ -12,6 +13,20 @@ export interface Compared {
   /** Sources that may be gone although their events are stored. */
   readonly dropped: readonly string[];
   readonly owed: readonly OwedCount[];
+}
+
+/** The sources that a reload would remove although events of them are owed. */
+export function removedWithOwed({
+  before,
+  config,
+  owed,
+}: Pick<Compared, "before" | "config" | "owed">): string[] {
+  if (config === null) return [];
+  const isThere = (name: string): boolean =>
+    config.sources.some((one) => one.name === name || one.renamed_from === name);
+  return before.sources
+    .map(({ name }) => name)
+    .filter((name) => !isThere(name) && owed.some(({ source }) => source === name));
 }
 
 const RESTART = "A reload cannot change it: restart hookonce serve, or restore it";
@@ -48,16 +63,14 @@ export function whatCannotChange({ before, config, found, dropped, owed }: Compa
           },
         ],
   );
-  const isRenamed = (name: string): boolean => config.sources.some((one) => one.renamed_from === name);
-  const removed = before.sources.filter(({ name }) => !isKept(name) && !isRenamed(name));
-  const withOwed = removed.flatMap(({ name }) => {
+  const withOwed = removedWithOwed({ before, config, owed }).flatMap((name) => {
+    if (dropped.includes(name)) return [];
     const counts = owed.filter(({ source }) => source === name);
     const events = counts.reduce((sum, { count }) => sum + count, 0);
-    if (events === 0 || dropped.includes(name)) return [];
     const more = counts.some(({ capped }) => capped) ? " or more" : "";
     return [
       inConfig(
-        `source "${name}" is gone, and events of it are owed (${events}${more}): apply or discard them first, or leave them behind with hookonce reload --drop-source ${name}. They stay stored and listed`,
+        `source "${name}" is gone, and events of it are owed (${events}${more}): leave them behind with hookonce reload --drop-source ${name}. They stay stored and listed. Or put the source back, and apply or discard them first`,
       ),
     ];
   });
@@ -66,7 +79,13 @@ export function whatCannotChange({ before, config, found, dropped, owed }: Compa
     .map((name) =>
       inConfig(`--drop-source ${name}: the source is still there. Delete [sources.${name}] first`),
     );
-  return [...pending, ...moved, ...renamed, ...withOwed, ...notGone];
+  const served = before.sources.map(({ name }) => name);
+  const unknown = dropped
+    .filter((name) => !isKept(name) && !isServed(name))
+    .map((name) =>
+      inConfig(`--drop-source ${name}: there is no source of this name; ${nearest(name, served)}`),
+    );
+  return [...pending, ...moved, ...renamed, ...withOwed, ...notGone, ...unknown];
 }
 
 function inConfig(message: string): Problem {

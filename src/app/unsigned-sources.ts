@@ -2,11 +2,13 @@ import type { Problem } from "../errors.ts";
 import { kindOf } from "../providers/schemes.ts";
 import type { Source } from "../providers/source.ts";
 
-/** Returns the sources whose deliveries anyone can forge. Only `serve --dev` serves them. */
+/** Whether anyone can forge a source's deliveries. Only `serve --dev` serves such a source. */
+export function isForDevelopment({ provider, allowPublic }: Source): boolean {
+  return kindOf(provider.scheme).proof === "none" && !allowPublic;
+}
+
 export function unsignedSources(sources: ReadonlyMap<string, Source>): string[] {
-  return [...sources.values()]
-    .filter(({ provider, allowPublic }) => kindOf(provider.scheme).proof === "none" && !allowPublic)
-    .map(({ name }) => name);
+  return [...sources.values()].filter(isForDevelopment).map(({ name }) => name);
 }
 
 /**

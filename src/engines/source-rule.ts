@@ -6,7 +6,7 @@ export interface SourceRule {
   readonly eventIdRule: string;
   /** Rules that earlier versions of the provider's preset had. A change from one of them is not refused. */
   readonly earlierRules: readonly string[];
-  /** How long after the last delivery the provider may still retry an event, in milliseconds. */
+  /** How long after the last delivery the provider may still retry an event, in milliseconds. 0: it does not. */
   readonly retryWindowMs: number;
   /** `hold_after`. It is not stored. */
   readonly holdAfter?: number | undefined;

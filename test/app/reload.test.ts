@@ -225,14 +225,16 @@ describe("a reload while jobs wait for their turn", () => {
   });
 });
 
+const redacting = (forward = "") =>
+  shop(`type = "body:$.type"\nredact = ["body:$.email"]\nallow_public = true\n${forward}`);
+
+const bodies = (inbox: TestInbox) =>
+  inbox
+    .rows("select bytes from hookonce_bodies")
+    .map(({ bytes }) => Buffer.from(bytes as Uint8Array).toString());
+
 describe("a source that a reload has removed", () => {
-  const redacting = (forward = "") =>
-    shop(`type = "body:$.type"\nredact = ["body:$.email"]\nallow_public = true\n${forward}`);
   const event = { id: "evt_0", type: "paid", email: "ada@example.com" };
-  const bodies = (inbox: TestInbox) =>
-    inbox
-      .rows("select bytes from hookonce_bodies")
-      .map(({ bytes }) => Buffer.from(bytes as Uint8Array).toString());
   const without = { ...event, email: "[redacted]" };
 
   test("loses what its redact named when its owed event is discarded", async () => {

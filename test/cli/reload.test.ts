@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { renameSync, rmSync } from "node:fs";
+import { readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { stripeSignature } from "../support/stripe.ts";
@@ -59,6 +59,12 @@ const RUNS = `create table runs (
 
 const signed = (references: string): string =>
   `version = 1\n[sources.stripe]\nprovider = "stripe"\nsecret = ${references}\n`;
+
+/** A package that the handlers import. */
+const says = (version: number): Record<string, string> => ({
+  "node_modules/prices/index.js": `export const version = ${version}; export { nested } from "./nested.js";`,
+  "node_modules/prices/nested.js": `export const nested = ${version};`,
+});
 
 function reload(inbox: Scratch, ...flags: string[]): Promise<Ended> {
   return run(["reload", inbox.path, ...flags]);
@@ -243,7 +249,13 @@ describeUnless(onlyInFullRun(), "hookonce reload", () => {
     expect(refused.code).toBe(1);
     expect(refused.stderr).toContain("events of it are owed (1)");
     expect(refused.stderr).toContain("hookonce reload --drop-source shop");
+    expect(refused.stderr).toContain("1 problem in");
     expect(await deliver("3", "paid")).toEqual([200, "processed"]);
+    const misspelt = await reload(inbox, "--drop-source", "shopp");
+    expect(misspelt.code).toBe(1);
+    expect(misspelt.stderr).toContain(
+      "--drop-source shopp: there is no source of this name; did you mean shop?",
+    );
     expect(await reload(inbox, "--drop-source", "shop")).toMatchObject({ code: 0 });
     expect(await deliver("4", "paid")).toEqual([404, "unknown_source"]);
     const { stdout } = await run(["events", "--folder", inbox.path, "--outcome", "unhandled", "--json"]);
@@ -257,7 +269,7 @@ describeUnless(onlyInFullRun(), "hookonce reload", () => {
     await server.ended;
     await using again = await serve(inbox.path, { dev: false });
     expect((await again.post("/webhook/shop", {})).status).toBe(404);
-  }, 60_000);
+  }, 120_000);
 
   test("secrets in .env and files are read again", async () => {
     using inbox = scratch({
@@ -373,6 +385,72 @@ describeUnless(onlyInFullRun(), "hookonce reload", () => {
     expect((await server.post("/webhook/two", { id: "1", type: "x" })).status).toBe(200);
     expect([reloads(), refusals()]).toEqual([4, 1]);
   }, 60_000);
+
+  test("a source whose provider may still retry names the same remedy", async () => {
+    const shop = `[sources.shop]\nprovider = "unsigned"\nallow_public = true\nevent_id = "body:$.id"\ntype = "body:$.type"\n`;
+    using inbox = scratch({
+      ...files,
+      "hookonce.toml": PUBLIC + shop,
+      "handlers/shop/paid.sql": "select 1;",
+    });
+    await using server = await serve(inbox.path, { dev: false });
+    expect((await server.post("/webhook/shop", { id: "1", type: "paid" })).status).toBe(200);
+    inbox.write({ "hookonce.toml": PUBLIC });
+    const refused = await reload(inbox);
+    expect(refused.stderr).toContain(
+      "its provider may still retry its events. If you removed it, run hookonce reload --drop-source shop.",
+    );
+    expect(refused.stderr).not.toContain("--accept-id-change");
+    expect(await reload(inbox, "--drop-source", "shop")).toMatchObject({ code: 0 });
+  }, 120_000);
+
+  test("a package in node_modules is read again", async () => {
+    using inbox = scratch({
+      ...files,
+      "migrations/0002_runs.sql": RUNS,
+      "node_modules/prices/package.json": '{ "name": "prices", "type": "module", "exports": "./index.js" }',
+      ...says(1),
+      "handlers/default/a.ts": `
+        import { handler } from "hookonce";
+        import { sql } from "drizzle-orm";
+        import { nested, version } from "prices";
+        export default handler(({ event, db }) => {
+          db.run(sql\`insert into runs (event, own, imported) values (\${event.id}, \${version}, \${nested})\`);
+        });`,
+    });
+    await using server = await serve(inbox.path, { dev: false });
+    await server.post("/webhook", { event_id: "1", type: "a" });
+    inbox.write(says(2));
+    expect(await reload(inbox)).toMatchObject({ code: 0 });
+    await server.post("/webhook", { event_id: "2", type: "a" });
+    expect(rows(inbox, "select event, own, imported from runs order by id")).toEqual([
+      { event: "1", own: 1, imported: 1 },
+      { event: "2", own: 2, imported: 2 },
+    ]);
+  }, 60_000);
+
+  test.skipIf(process.platform !== "linux")(
+    "ends with a stop that comes meanwhile, and what was loaded before has answered until then",
+    async () => {
+      using inbox = scratch({ ...files, "migrations/0002_runs.sql": RUNS, ...versionedHandlers(1) });
+      await using server = await serve(inbox.path, { dev: false });
+      inbox.write({ "handlers/lib/version.ts": "await new Promise(() => {}); export const imported = 2;" });
+      const reloading = reload(inbox);
+      const children = (): string =>
+        readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, "utf8").trim();
+      // The process that checks the folder.
+      while (children() === "") await Bun.sleep(20);
+      expect(await server.post("/webhook", { event_id: "1", type: "a" })).toMatchObject({ status: 200 });
+      server.signal("SIGTERM");
+      const [{ code }, refused] = await Promise.all([server.ended, reloading]);
+      expect(code).toBe(0);
+      expect(refused.code).toBe(1);
+      expect(refused.stderr).toContain("[shutting_down]");
+      expect(rows(inbox, "select own, imported from runs")).toEqual([{ own: 1, imported: 1 }]);
+      expect(rows(inbox, "select action from hookonce_audit")).toEqual([]);
+    },
+    60_000,
+  );
 
   test("two at once run one after the other", async () => {
     using inbox = scratch({ ...files, "migrations/0002_runs.sql": RUNS, ...versionedHandlers(1) });

@@ -259,5 +259,5 @@ describeUnless(onlyInFullRun(), "hookonce verify", () => {
       const ended = await verify(...args);
       expect([ended.code, ended.stderr]).toEqual([code, expect.stringContaining(says)]);
     }
-  }, 30_000);
+  }, 120_000);
 });

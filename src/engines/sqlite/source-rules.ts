@@ -9,7 +9,7 @@ export interface ReconcileOptions {
   /** Unix milliseconds. */
   readonly now: number;
   readonly acceptIdChange: boolean;
-  /** Sources that may be gone although their events are stored. */
+  /** Sources that may be gone although their events are stored. Only a reload has such a list. */
   readonly dropped?: readonly string[] | undefined;
 }
 
@@ -58,7 +58,7 @@ export function storeSources(
 export function refuseChanges(
   connection: Database,
   rules: readonly SourceRule[],
-  { now, acceptIdChange, dropped = [] }: ReconcileOptions,
+  { now, acceptIdChange, dropped }: ReconcileOptions,
 ): void {
   if (acceptIdChange || !tableExists(connection, "hookonce_sources")) return;
   const problems: Problem[] = [];
@@ -71,12 +71,13 @@ export function refuseChanges(
     // A source that is gone matters only while its events may be retried. A changed rule always matters: no
     // recorded event of the source would be recognized again.
     const since = rule === undefined ? now - stored.retryWindowMs : 0;
-    if (rule === undefined && dropped.includes(stored.name)) continue;
+    const mayBeGone = stored.retryWindowMs === 0 || dropped?.includes(stored.name) === true;
+    if (rule === undefined && mayBeGone) continue;
     if (!hasEvents(connection, stored.name, since)) continue;
     problems.push({
       message:
         rule === undefined
-          ? `source "${stored.name}" is gone from the config, but its provider may still retry its events. If you renamed it, add renamed_from = "${stored.name}" under its new name; if you removed it, start once with --accept-id-change.`
+          ? `source "${stored.name}" is gone from the config, but its provider may still retry its events. ${remedyFor(stored.name, dropped !== undefined)}`
           : `source "${rule.name}": the event id now comes from ${rule.eventIdRule} instead of ${stored.eventIdRule}. Retries of recorded events would be applied again: restore event_id, or accept this by starting once with --accept-id-change.`,
     });
   }
@@ -85,6 +86,12 @@ export function refuseChanges(
       problems,
     });
   }
+}
+
+function remedyFor(name: string, isReload: boolean): string {
+  return isReload
+    ? `If you removed it, run hookonce reload --drop-source ${name}. If you renamed it, restart hookonce serve with renamed_from = "${name}" under its new name.`
+    : `If you renamed it, add renamed_from = "${name}" under its new name; if you removed it, start once with --accept-id-change.`;
 }
 
 function storedRules(connection: Database): (typeof sources.$inferSelect)[] {

@@ -262,14 +262,24 @@ describe("a source that is gone from the config", () => {
     await inbox.restart();
   });
 
-  test("is refused for a day if it is unsigned, because the sender may retry", async () => {
+  test("is refused for a day if it is unsigned and public, because the sender may retry", async () => {
     const time = { now: NOW };
-    await using inbox = await inboxWith(unsigned("body:$.event_id") + source("c"), time);
+    const config = `${unsigned("body:$.event_id")}allow_public = true\n${source("c")}`;
+    await using inbox = await inboxWith(config, time);
     await inbox.deliver({ event_id: "evt_1", type: "t" }, { source: "a" });
     time.now = NOW + DAY;
     expect((await refusedRestart(inbox, source("c"))).code).toBe("event_id_rule_changed");
     time.now = NOW + DAY + 1;
     await inbox.restart();
+  });
+
+  test("is not refused if only serve --dev serves it, as it does the sample source", async () => {
+    await using inbox = await inboxWith(unsigned("body:$.event_id") + source("c"), { now: NOW });
+    await inbox.deliver({ event_id: "evt_1", type: "t" }, { source: "a" });
+    await inbox.restart({ config: source("c") });
+    expect(inbox.rows("select source, event_id from hookonce_events")).toEqual([
+      { source: "a", event_id: "evt_1" },
+    ]);
   });
 
   test("is accepted with --accept-id-change, and its events stay", async () => {

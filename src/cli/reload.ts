@@ -71,7 +71,7 @@ function refused(error: ReloadRefusedJson["error"], folder: string, json: boolea
   for (const warning of warnings) complain(`warning: ${formatProblem(problemOf(warning))}`);
   const label = process.stderr.isTTY ? "error: " : "";
   for (const problem of problems) complain(label + formatProblem(problemOf(problem)));
-  complain(`\n${counted(problems.length, "problem")} in ${visible(folder)}: ${message}`);
+  complain(`\n${counted(problems.length, "problem")} in ${visible(resolve(folder))}. ${message}`);
   return EXIT.failed;
 }
 

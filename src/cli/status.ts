@@ -83,7 +83,7 @@ function answersLine({ today }: StatusJson): string {
   const named = (outcome: keyof Counts): string => counted(today[outcome], outcome, outcome);
   const rare = (["unhandled", "held", "ignored", "stale"] as const).filter((outcome) => today[outcome] > 0);
   const parts = [...(["processed", "duplicate"] as const), ...rare, "failed" as const, "refused" as const];
-  return `Answers in the last 24 hours: ${parts.map(named).join(", ")}.`;
+  return `Answers in 24 hours: ${parts.map(named).join(", ")}.`;
 }
 
 function owedLines(

@@ -1,6 +1,9 @@
 /** Commands stay whole, so that they can be copied. */
 const COMMAND = /^\s+(?:hookonce|curl|stripe|gh|cloudflared|sqlite3)(?= |$)/;
 
+/** The last sentence of a text, and what is before it. */
+const LAST_SENTENCE = /^(.*[.!?]) ([^.!?]+: hookonce .*)$/;
+
 /** A text that ends with the command to run. */
 const ENDS_WITH_COMMAND = /^(.*:) (hookonce [a-z]+(?: (?!.*[.;,] )(?:.*[^.])?)?)$/;
 
@@ -40,8 +43,13 @@ function wrappedLine(line: string, columns: number): string {
   if (COMMAND.test(line)) return commandLines(line, columns);
   const [indent = ""] = /^\s*/.exec(line) ?? [];
   const [, said, command] = ENDS_WITH_COMMAND.exec(line) ?? [];
-  if (said !== undefined && command !== undefined)
+  if (said !== undefined && command !== undefined) {
+    const [, before, sentence = ""] = LAST_SENTENCE.exec(line) ?? [];
+    // A short command stays in its sentence.
+    if (before !== undefined && indent.length + HANG.length + Bun.stringWidth(sentence) <= columns)
+      return `${wrappedLine(before, columns)}\n${indent}${HANG}${sentence}`;
     return `${wrappedLine(said, columns)}\n${indent}${HANG}${command}`;
+  }
   const [label = ""] = BEFORE_TEXT.exec(line) ?? [];
   const isLabelled = label !== "" && label.length <= Math.min(MAX_LABEL, columns / 2);
   const first = isLabelled ? label : indent;

@@ -46,6 +46,12 @@ describe("wrapped", () => {
       gives: "shop is paused: 3 events are held. To\n  go on:\n  hookonce resume shop --folder /a/long/path",
     },
     {
+      name: "puts the sentence with a short command on a line of its own",
+      text: "shop is paused since 11-28 09:36:41: 1 event is held. To go on: hookonce resume shop",
+      columns: 60,
+      gives: "shop is paused since 11-28 09:36:41: 1 event is held.\n  To go on: hookonce resume shop",
+    },
+    {
       name: "does not take a sentence about hookonce for a command",
       text: "To see why: hookonce says it in its log. Look there.",
       columns: 30,

@@ -146,6 +146,54 @@ sign = "none"`,
     expect((await deliver("evt_2", true)).body.status).toBe("processed");
   });
 
+  test("has a held_reply that the caller of a paused source gets", async () => {
+    await using inbox = await testInbox({
+      config: block("toml", "held_reply"),
+      environment: { SLACK_SIGNING_SECRET: "shhh" },
+    });
+    await inbox.pausing.pause("commands", {}, "sam");
+    const body = "command=%2Fweather&text=94070&trigger_id=1.2&team_id=T1";
+    const time = String(Math.trunc(Date.now() / 1000));
+    const answer = await inbox.deliver(body, {
+      source: "commands",
+      headers: {
+        "content-type": "application/x-www-form-urlencoded",
+        "x-slack-request-timestamp": time,
+        "x-slack-signature": `v0=${signed("shhh", `v0:${time}:${body}`, "hex")}`,
+      },
+    });
+    expect([answer.status, answer.body]).toEqual([200, { text: "Back in a few minutes." }] as unknown[]);
+    expect(inbox.value("select outcome from hookonce_events")).toBe("held");
+  });
+
+  test("has paths in redact whose values are not stored", async () => {
+    await using inbox = await testInbox({
+      config: block("toml", "redact =").replace(
+        "[sources.stripe]",
+        '[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"',
+      ),
+      files: { "handlers/stripe/_any.sql": "select 1;" },
+      environment: { S: "whsec_readme" },
+    });
+    const details = { email: "ada@example.com", address: { city: "London" }, phone: "stays" };
+    const body = JSON.stringify({
+      id: "evt_1",
+      type: "checkout.session.completed",
+      livemode: true,
+      data: { object: { customer_details: details } },
+    });
+    const headers = { "stripe-signature": stripeSignature("whsec_readme", body) };
+    expect((await inbox.deliver(body, { source: "stripe", headers })).body.status).toBe("processed");
+    const stored = (await (await inbox.api("/api/event?source=stripe&event_id=evt_1")).json()) as {
+      payload: { data: { object: { customer_details: unknown } } };
+    };
+    expect(stored.payload.data.object.customer_details).toEqual({
+      email: "[redacted]",
+      address: "[redacted]",
+      phone: "stays",
+    });
+  });
+
   test("has a rule of newest_wins that works", async () => {
     await using inbox = await testInbox({
       config: block("toml", "newest_wins"),

@@ -16,6 +16,8 @@ export interface Ready {
   readonly database: string;
   readonly sources: readonly ReadySource[];
   readonly owed: readonly OwedCount[];
+  /** The names of the sources that are not open. */
+  readonly paused: readonly string[];
 }
 
 export interface ReadySource {
@@ -59,10 +61,12 @@ export async function announce(
     logger.info({ url, database: config.database, page, pid: process.pid }, "listening");
   }
   let owed: readonly OwedCount[] = [];
+  let paused: readonly string[] = [];
   let hasToken = false;
   try {
     const reader = await inbox.engine.reader();
     owed = await reader.owedByType(MAX_COUNTED);
+    paused = (await reader.sourceStates()).map(({ name }) => name);
     hasToken = (await reader.tokens()).some((token) => isValid(token, Date.now()));
   } catch (error) {
     // A stop closes the database, perhaps while they are being counted.
@@ -70,10 +74,16 @@ export async function announce(
     logger.warn({ cause: messageOf(error) }, "the events that are owed could not be counted");
   }
   if (onReady !== undefined) {
-    onReady({ url, page, hasToken, database: config.database, sources, owed });
+    onReady({ url, page, hasToken, database: config.database, sources, owed, paused });
   } else if (owed.length > 0) {
     const events = owed.reduce((sum, { count }) => sum + count, 0);
-    logger.warn({ events, owed }, "events are owed. To run those that have a handler: hookonce apply");
+    const areAllPaused = owed.every(({ source }) => paused.includes(source));
+    logger.warn(
+      { events, owed },
+      areAllPaused
+        ? "events are owed of sources that are paused. To run what is held or has failed: hookonce resume NAME"
+        : "events are owed. To run those that have a handler: hookonce apply",
+    );
   }
 }
 

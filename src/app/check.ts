@@ -67,6 +67,8 @@ export interface Checked {
   readonly compared: ReadonlySet<string>;
   /** Events that are owed, by source, type and outcome. Empty for a start, which counts them itself. */
   readonly owed: readonly OwedCount[];
+  /** The names of the sources that are not open. */
+  readonly paused: readonly string[];
   /** The user's migrations that the next start will apply. */
   readonly pending: readonly string[];
   /** The path of the database, if it does not exist yet. */
@@ -212,7 +214,8 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   }
   const owed = (await stored?.owedByType(MAX_COUNTED)) ?? [];
   warnings.push(...(await warnOfDestinations(config?.destinations ?? [], stored)));
-  warnings.push(...(await warnOfPausedSources(configured, sources, stored, options.clock())));
+  const states = (await stored?.sourceStates()) ?? [];
+  warnings.push(...warnOfPausedSources(configured, sources, states, options.clock()));
   stored?.close();
   warnings.push(...warnOfMissingTypes(configured, sources, owed));
   const changedRules = rehearsed?.changedRules.length ?? 0;
@@ -233,6 +236,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     table: bound.handlers,
     compared,
     owed,
+    paused: states.map(({ name }) => name),
     pending: rehearsed?.pending.map(({ name }) => name) ?? [],
     newDatabase: rehearsed?.isNew === true ? path : null,
     unchecked,
@@ -266,6 +270,7 @@ const NOTHING: Checked = {
   table: { for: () => null, files: [] },
   compared: new Set(),
   owed: [],
+  paused: [],
   pending: [],
   newDatabase: null,
   unchecked: [],

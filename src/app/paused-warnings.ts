@@ -1,5 +1,4 @@
 import { CONFIG_FILE, type ConfiguredSource } from "../config/load.ts";
-import type { Reader } from "../engines/reader.ts";
 import type { PausedSource } from "../engines/source-states.ts";
 import type { Problem } from "../errors.ts";
 import { holdWarnings } from "../inbox/hold-warnings.ts";
@@ -8,13 +7,12 @@ import type { Source } from "../providers/source.ts";
 import { HELD_REPLY_EXAMPLE, whyNotHeld } from "./held-replies.ts";
 
 /** Warns of sources that are paused, and of pauses and backlogs that are long. */
-export async function warnOfPausedSources(
+export function warnOfPausedSources(
   sources: readonly ConfiguredSource[],
   created: ReadonlyMap<string, Source>,
-  reader: Pick<Reader, "sourceStates"> | null,
+  paused: readonly PausedSource[],
   now: number,
-): Promise<Problem[]> {
-  const paused = (await reader?.sourceStates()) ?? [];
+): Problem[] {
   const placed = (name: string, message: string): Problem => {
     const line = sources.find((one) => one.name === name)?.lineOf();
     return {

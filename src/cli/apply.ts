@@ -248,7 +248,7 @@ function summaryOf(
   const verbs = [...(noHandler > 0 ? ["Add"] : []), ...(wrong > 0 ? ["correct"] : [])].join(" or ");
   const handlers = wrong + noHandler === 1 ? "the handler" : "the handlers";
   // A serve keeps the handlers that it has loaded, so a change to a file is not enough.
-  const restart = ofServe ? "run hookonce reload, " : "";
+  const restart = `${ofServe ? "run hookonce reload, " : ""}${held > 0 ? `run hookonce resume ${resumed}, ` : ""}`;
   return [
     sentence,
     `${verbs.charAt(0).toUpperCase()}${verbs.slice(1)} ${handlers}, ${restart}then run hookonce apply again.`,

@@ -6,6 +6,7 @@ import { whatRuns } from "../logging/what-runs.ts";
 import { isOnlyScheme } from "../providers/provider.ts";
 import { kindOf } from "../providers/schemes.ts";
 import { shellWord } from "./init.ts";
+import { owedSteps } from "./owed-steps.ts";
 
 interface Where {
   /** As the user named it. */
@@ -21,6 +22,9 @@ const WIDEST_TITLE = 20;
 
 /** How many handlers of a source are named. */
 const MAX_NAMED = 4;
+
+/** How many commands for what is owed are shown. */
+const MAX_OWED = 3;
 
 /** What a person sees at the end of a start: what is served where, what is owed, and what to do next. */
 export function banner(ready: Ready, where: Where): string {
@@ -68,12 +72,13 @@ function handlersOf({ handlers, destinations }: ReadySource): string {
   return whatRuns(more === 0 ? named : [`${named.join(", ")} and ${more} more`], destinations);
 }
 
-/** At most five, each with its command. */
+/** A few, each with its command. */
 function nextSteps(ready: Ready, { folder, elsewhere, dev }: Where): [what: string, command: string][] {
-  const { sources, owed, page, hasToken } = ready;
+  const { sources, owed, paused, page, hasToken } = ready;
   const inFolder = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
   const steps: [string, string][] = [];
-  if (owed.length > 0) steps.push(["run the owed events that have a handler", `hookonce apply${inFolder}`]);
+  for (const [what, first, second] of owedSteps(owed, paused, inFolder).slice(0, MAX_OWED))
+    steps.push([second === undefined ? what : `${what}, then ${second}`, first]);
   const bare = sources.find(
     ({ handlers, destinations, provider }) =>
       handlers.length + destinations.length === 0 && !isOnlyScheme(provider),

@@ -8,6 +8,7 @@ import { visible } from "../logging/visible.ts";
 import { whatRuns } from "../logging/what-runs.ts";
 import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
+import { owedLines } from "./owed-steps.ts";
 import { formatProblem } from "./refusal.ts";
 import { complain, say } from "./terminal.ts";
 import { tryHandlers } from "./try-handlers.ts";
@@ -35,7 +36,7 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
     clock: Date.now,
     database: options.database === undefined ? undefined : resolve(options.database),
   });
-  const { config, sources, handlers, table, owed, pending, newDatabase, unchecked } = checked;
+  const { config, sources, handlers, table, owed, paused, pending, newDatabase, unchecked } = checked;
   const warnings = [...checked.warnings, ...(await wherePaths(config, sources))];
   const report = await tryHandlers(inboxFolder, checked, options.events);
   const problems = [...checked.problems, ...checked.failing, ...report.problems];
@@ -78,10 +79,9 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
       `owed: ${sumOf([one])} ${outcome}, source ${source}, type ${visible(type) || "(none)"} (${visible(handler)})`,
     );
   }
-  // What is held runs when its source resumes.
-  if (owed.some(({ outcome }) => outcome !== "held")) {
-    const where = folder === "." ? "" : ` --folder ${shellWord(folder)}`;
-    say(`To run the owed events that have a handler: hookonce apply${where}`);
+  const steps = owedLines(owed, paused, folder === "." ? "" : ` --folder ${shellWord(folder)}`);
+  if (steps.length > 0) {
+    for (const line of steps) say(line);
     say(
       "A running serve uses the handlers that it has loaded. Run hookonce reload first if you changed one.",
     );

@@ -16,6 +16,12 @@ export async function runEvent(id: string, folder: string, flags: EventFlags): P
   const response = await admin.client.api.event.$get({ query });
   // The text as it came: parsing would round long numbers in the payload.
   if (flags.json === true && response.ok) sayJson(await response.text());
-  else say(eventReport(await answerOf<EventDetail>(response), { width: terminalWidth(), now: Date.now() }));
+  else {
+    const event = await answerOf<EventDetail>(response);
+    const state = await admin.client.api.sources[":name"].state.$get({ param: { name: event.source } });
+    // A source that is gone from the config has none, unless it was paused.
+    const isPaused = state.ok && (await state.json()).state !== "open";
+    say(eventReport(event, { width: terminalWidth(), now: Date.now() }, isPaused));
+  }
   return EXIT.done;
 }

@@ -1,5 +1,6 @@
 import type { AdminClient } from "../http/admin/socket.ts";
-import type { FailureGroupList, FailureJson, List } from "../http/admin/shapes.ts";
+import type { FailureGroupList, FailureJson, List, StatusJson } from "../http/admin/shapes.ts";
+import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
 import { terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
@@ -28,7 +29,7 @@ export async function runFailures(folder: string, flags: FailuresFlags): Promise
     else say(failureGroupsText(items, display));
     if (items.length > 0)
       say(
-        "\nTo see one: hookonce event ID; to list them: hookonce events --outcome failed; after a fix: hookonce apply",
+        `\nTo see one: hookonce event ID; to list them: hookonce events --outcome failed; after a fix: ${await afterFix(client, items)}`,
       );
     if (items.length < total)
       say(`\n${items.length} of ${total}${capped ? "+" : ""} groups are shown. --limit shows more.`);
@@ -40,6 +41,15 @@ export async function runFailures(folder: string, flags: FailuresFlags): Promise
   else if (failures.length === 0) say(`No failure matches.${await unknownSource(client, flags)}`);
   else sayTable(failuresTable(failures, display));
   return EXIT.done;
+}
+
+/** Nothing of a paused source runs before it resumes, and then its failures run, too. */
+async function afterFix(client: AdminClient, groups: FailureGroupList["items"]): Promise<string> {
+  const { paused } = await answerOf<StatusJson>(await client.api.status.$get());
+  const isPaused = (name: string): boolean => paused.some((one) => one.name === name);
+  const sources = [...new Set(groups.map(({ source }) => source))];
+  const resume = sources.filter(isPaused).map((name) => `hookonce resume ${visible(name)}`);
+  return [...(sources.every(isPaused) ? [] : ["hookonce apply"]), ...resume].join(", ");
 }
 
 function listGroups(client: AdminClient, flags: FailuresFlags): Promise<FailureGroupList> {

@@ -91,11 +91,11 @@ const MAX_LINES = 200;
 const MAX_LINE = 2000;
 const MAX_FRAMES = 5;
 
-export function eventReport(event: EventDetail, { now, width }: Display): string {
+export function eventReport(event: EventDetail, { now, width }: Display, isPaused = false): string {
   const { source, event_id: id, type, headers, payload, bytes, timeline, failure, changed } = event;
   const lines = [
     `${visible(id)}  source ${visible(source)}  type ${visible(type) || "(none)"}`,
-    sentenceOf(event, now),
+    sentenceOf(event, now, isPaused),
     ...(event.type_missing_at === null
       ? []
       : [`It has no type: its source looks for the type at ${event.type_missing_at}, but nothing is there.`]),
@@ -177,7 +177,7 @@ function framesIn(stack: string | null): string[] {
 }
 
 /** What became of it, in one sentence. */
-function sentenceOf(event: EventDetail, now: number): string {
+function sentenceOf(event: EventDetail, now: number, isPaused: boolean): string {
   const { outcome, received_at: at, handler, rows_changed: rows, duration_us: took, deliveries } = event;
   const by = handler === null ? "" : ` by ${visible(handler)}`;
   const changed = handler === null || rows === null ? "" : `, changed ${counted(rows, "row")}`;
@@ -193,7 +193,7 @@ function sentenceOf(event: EventDetail, now: number): string {
         : event.same_as === null
           ? outcome === "ignored" && event.reason !== null
             ? `Ignored, because ${visible(event.reason)} (test_events). Only its id, type and time are kept.`
-            : SENTENCES[outcome]
+            : ((isPaused ? whilePaused(event) : undefined) ?? SENTENCES[outcome])
           : `Ignored: it has the same body as the event ${visible(event.same_as)} (same_body).`;
   return `Received ${shortTime(at, now)} (${ago(at, now)}). ${words}${copies}`;
 }
@@ -214,6 +214,16 @@ const SENTENCES: Readonly<Record<Exclude<EventJson["outcome"], "processed">, str
     "Owed: its handler failed. To run it again, correct the handler, run hookonce reload if serve runs, and run hookonce apply.",
   held: "Owed: its source is paused. It runs when the source resumes.",
 };
+
+/** Nothing of a paused source runs before it resumes. */
+function whilePaused({ outcome, source }: EventDetail): string | undefined {
+  const resume = `hookonce resume ${visible(source)}`;
+  if (outcome === "unhandled")
+    return `Owed: there was no handler for its type, and its source is paused. To run it, add one, run hookonce reload if serve runs, ${resume}, and then hookonce apply.`;
+  if (outcome === "failed")
+    return `Owed: its handler failed, and its source is paused. It runs again with the resume: correct the handler, run hookonce reload if serve runs, and run ${resume}.`;
+  return outcome === "held" ? `${SENTENCES.held} To resume it, run ${resume}.` : undefined;
+}
 
 function payloadLines(payload: unknown): string[] {
   const all = JSON.stringify(payload, null, 2).split("\n");

@@ -32,13 +32,14 @@ export interface ResumeFlags {
 export function runPause(name: string, folder: string, flags: PauseFlags): Promise<number> {
   const { refuse = false, for: time, reason } = flags;
   return change("pause", name, folder, flags, {
-    async source(client) {
+    async source(client, { paused }) {
+      const before = paused.find((one) => one.name === name);
       const state = await putSource(client, name, {
         state: refuse ? "refusing" : "held",
         ...(time === undefined ? {} : { for: formatDuration(time) }),
         ...(reason === undefined ? {} : { reason }),
       });
-      return [state, pausedLine(state, folder)];
+      return [state, pausedLine(state, before, folder)];
     },
     async destination(client) {
       const option = refuse ? "--refuse" : time === undefined ? undefined : "--for";
@@ -57,10 +58,12 @@ export function runPause(name: string, folder: string, flags: PauseFlags): Promi
 export function runResume(name: string, folder: string, flags: ResumeFlags): Promise<number> {
   const { stopOnFailure } = flags;
   return change("resume", name, folder, flags, {
-    async source(client, isOpen) {
+    async source(client, { sources, owed }) {
+      const isOpen = sources.some((one) => one.name === name && one.state === "open");
       const stop = stopOnFailure === undefined ? {} : { stop_on_failure: stopOnFailure };
       const state = await putSource(client, name, { state: "open", ...stop });
-      return [state, isOpen ? `${visible(name)} was not paused.` : resumedLine(state, folder)];
+      const failed = owed.filter(({ source, outcome }) => source === name && outcome === "failed");
+      return [state, isOpen ? `${visible(name)} was not paused.` : resumedLine(state, failed, folder)];
     },
     async destination(client) {
       if (stopOnFailure !== undefined)
@@ -70,8 +73,8 @@ export function runResume(name: string, folder: string, flags: ResumeFlags): Pro
   });
 }
 
-/** Does it, and returns the answer with the line that says so. */
-type Done = (client: AdminClient, isOpen: boolean) => Promise<readonly [answer: object, line: string]>;
+/** Does it, and returns the answer with the line that says so. `before` is how things were. */
+type Done = (client: AdminClient, before: StatusJson) => Promise<readonly [answer: object, line: string]>;
 
 async function change(
   command: "pause" | "resume",
@@ -82,7 +85,8 @@ async function change(
 ): Promise<number> {
   await using admin = await connectToServe(command, { folder, database });
   const { client } = admin;
-  const { sources, paused, destinations } = await answerOf<StatusJson>(await client.api.status.$get());
+  const before = await answerOf<StatusJson>(await client.api.status.$get());
+  const { sources, paused, destinations } = before;
   const [ofSources, ofDestinations] = [[...sources, ...paused], destinations].map((all) =>
     all.map((one) => one.name),
   ) as [string[], string[]];
@@ -98,8 +102,7 @@ async function change(
       `There is no source or destination "${name}" in hookonce.toml; ${hint}`,
     );
   }
-  const isOpen = sources.some((one) => one.name === name && one.state === "open");
-  const [answer, line] = await done(client, isOpen);
+  const [answer, line] = await done(client, before);
   if (json === true) sayJson(JSON.stringify(answer));
   else say(line);
   return EXIT.done;
@@ -132,7 +135,11 @@ function named(name: string, folder: string): string {
   return `${visible(name)}${folder === "." ? "" : ` --folder ${shellWord(folder)}`}`;
 }
 
-function pausedLine({ name, state, until }: SourceStateJson, folder: string): string {
+function pausedLine(
+  { name, state, since, until }: SourceStateJson,
+  before: SourceStateJson | undefined,
+  folder: string,
+): string {
   const resume = `hookonce resume ${named(name, folder)}`;
   const what =
     state === "refusing"
@@ -142,13 +149,24 @@ function pausedLine({ name, state, until }: SourceStateJson, folder: string): st
     until === null
       ? `To go on: ${resume}`
       : `It resumes by itself at ${shortTime(until, Date.now())}, or with: ${resume}`;
-  return `Paused ${visible(name)}. ${what}\n${end}`;
+  const did =
+    before?.state === state && since !== null
+      ? `${visible(name)} was paused already, since ${shortTime(since, Date.now())}.`
+      : `Paused ${visible(name)}.`;
+  return `${did} ${what}\n${end}`;
 }
 
-function resumedLine({ name, state, held }: SourceStateJson, folder: string): string {
+function resumedLine(
+  { name, state, held }: SourceStateJson,
+  failed: readonly StatusJson["owed"][number][],
+  folder: string,
+): string {
   if (state === "open") return `Resumed ${visible(name)}. Nothing is held.`;
-  const events = `${sumOf([held])} ${held.count === 1 ? "event" : "events"}`;
+  const total = [...failed, held].reduce((sum, { count }) => sum + count, 0);
+  const parts = [
+    ...(failed.length > 0 ? [`${sumOf(failed)} failed`] : []),
+    ...(held.count > 0 ? [`${sumOf([held])} held`] : []),
+  ];
   const status = `hookonce status${folder === "." ? "" : ` --folder ${shellWord(folder)}`}`;
-  const [was, runs] = held.count === 1 ? ["was", "runs"] : ["were", "run"];
-  return `Resuming ${visible(name)}: ${events} that ${was} held ${runs} now, in the order received.\nTo see what is left: ${status}`;
+  return `Resuming ${visible(name)}: ${parts.join(" and ")} ${total === 1 ? "event runs" : "events run"} now, in the order received.\nTo see what is left: ${status}`;
 }

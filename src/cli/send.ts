@@ -115,6 +115,7 @@ export async function runSend(name: string, word: string | undefined, flags: Sen
   const report = await send(options);
   process.off("SIGINT", end);
   const code = summarize(report, to, options.wrongSecret || options.tamper || options.stale);
+  sayIfPaused(report, receiver, flags);
   await explain(report, failed, receiver, flags);
   return ended.signal.aborted ? 128 + constants.signals.SIGINT : code;
 }
@@ -277,6 +278,15 @@ async function explain(
 function lineIn({ handler, stack }: StackedFailure): string {
   const [, behind = ""] = stack?.split(String(handler)) ?? [];
   return /^:\d+/.exec(behind)?.[0] ?? "";
+}
+
+/** Says what to do if the source is paused. */
+function sayIfPaused({ said }: SendReport, { inbox }: Receiver, { folder }: SendFlags): void {
+  const name = inbox === undefined ? "NAME" : visible(inbox.source);
+  const resume = `hookonce resume ${name}${folder === "." ? "" : ` --folder ${shellWord(folder)}`}`;
+  if (said.has("held")) say(`held: the source is paused, and runs the event when it resumes: ${resume}`);
+  if (said.has("source_paused"))
+    say(`source_paused: the source is paused, and refuses its deliveries. To go on: ${resume}`);
 }
 
 /** @param isRefused whether every delivery is meant to be refused */

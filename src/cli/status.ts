@@ -8,6 +8,7 @@ import { conditionLines } from "./condition-lines.ts";
 import { EXIT } from "./exit.ts";
 import { shellWord } from "./init.ts";
 import { shortTime } from "./moments.ts";
+import { owedLines } from "./owed-steps.ts";
 import { discardedLines, retentionLine, roundSize } from "./retention-lines.ts";
 import { sourceLines } from "./source-lines.ts";
 import { destinationLines } from "./destination-lines.ts";
@@ -56,7 +57,7 @@ export function statusReport(
     ...sourceLines(status, width, inFolder),
     "",
     ...destinationLines(status, width, inFolder),
-    ...owedLines(status, width, inFolder),
+    ...owedReport(status, width, inFolder),
     "",
     diskLine(status),
     retentionLine(status.retention),
@@ -86,8 +87,8 @@ function answersLine({ today }: StatusJson): string {
   return `Answers in 24 hours: ${parts.map(named).join(", ")}.`;
 }
 
-function owedLines(
-  { owed, destinations }: StatusJson,
+function owedReport(
+  { owed, paused, destinations }: StatusJson,
   width: number | undefined,
   inFolder: string,
 ): string[] {
@@ -100,10 +101,11 @@ function owedLines(
       (one) =>
         `  ${sumOf([one])} ${one.outcome}, source ${nameFor(one.source, width)}, type ${nameFor(one.type, width) || "(none)"}`,
     ),
-    // What is held runs when its source resumes.
-    ...(owed.some(({ outcome }) => outcome !== "held")
-      ? [`To run those that have a handler: hookonce apply${inFolder}`]
-      : []),
+    ...owedLines(
+      owed,
+      paused.map(({ name }) => name),
+      inFolder,
+    ),
   ];
 }
 

@@ -153,7 +153,7 @@ export function createErasing(inbox: JobInbox, { dryRun, owed, reason = "" }: Fo
 function stillOwed(): HookonceError {
   return new HookonceError(
     "event_owed",
-    "it is owed, so it was left: apply it first, or add --owed, which discards it",
+    "it is owed, so it was left: run it first (hookonce apply, or hookonce resume if its source is paused), or add --owed, which discards it",
   );
 }
 

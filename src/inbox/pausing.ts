@@ -4,7 +4,7 @@ import type { HealthWarning } from "../engines/engine.ts";
 export interface Pausing {
   /**
    * Resolves once it is durable: every later delivery is held, or refused. A source that is paused already gets the
-   * new time and reason.
+   * new time, and the new reason if there is one.
    *
    * @throws HookonceError what the queue refused (`disk_full`, `database_locked`, …)
    */

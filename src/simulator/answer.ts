@@ -45,7 +45,8 @@ function wordOf(body: unknown): string | undefined {
   return typeof status === "string" ? status : undefined;
 }
 
-const TAKEN = new Set(["processed", "duplicate", "unhandled", "ignored", "stale", "accepted"]);
+/** An event is `held` only while its source is paused. */
+const TAKEN = new Set(["processed", "duplicate", "unhandled", "held", "ignored", "stale", "accepted"]);
 const NOT_APPLIED = new Set(["ignored", "duplicate", "accepted"]);
 
 /** What `test_events` does with a test: 200 without a run, or 403. */
@@ -101,7 +102,7 @@ export function wrongWith(
     return wrong;
   }
   if (processed > 1) wrong.push(`was processed ${processed} times`);
-  const recorded = words.filter((word) => word === "ignored" || word === "stale").length;
+  const recorded = words.filter((word) => word === "ignored" || word === "stale" || word === "held").length;
   if (processed + recorded === 0 && duplicates > 0 && lost === 0 && !maybeKnown)
     wrong.push("got duplicate, but was never processed");
   if (inOrder && lost === 0 && processed === 1 && words[0] === "duplicate")

@@ -148,3 +148,87 @@ describeUnless(onlyInFullRun(), "pause and resume of a source", () => {
     }
   }, 120_000);
 });
+
+describeUnless(onlyInFullRun(), "what has failed, and what is sent, while its source is paused", () => {
+  const BAD = "insert into effects values (json(:event_id));";
+
+  test("every command that advises apply advises resume instead, and resume runs what has failed first", async () => {
+    using inbox = scratch({ ...FILES, "handlers/shop/paid.sql": BAD });
+    await using server = await serve(inbox.path);
+    const answer = async (id: string, type = "paid"): Promise<string> => {
+      const { status, body } = await server.post("/webhook/shop", { event_id: id, type });
+      return `${status} ${(body as { status: string }).status}`;
+    };
+    expect([await answer("f"), await answer("u", "other")]).toEqual(["500 failed", "200 unhandled"]);
+    const said = async (...args: string[]): Promise<string> => {
+      const { stdout, stderr } = await command(inbox, ...args);
+      return (stdout + stderr).replaceAll(` --folder ${inbox.path}`, "");
+    };
+    const APPLY = "To run the owed events that have a handler: hookonce apply";
+    for (const name of ["status", "check"]) expect(await said(name)).toContain(APPLY);
+    expect(await said("failures")).toContain("after a fix: hookonce apply");
+
+    await command(inbox, "pause", "shop");
+    expect(await answer("h")).toBe("200 held");
+    for (const name of ["status", "check"]) {
+      const text = await said(name);
+      expect(text).not.toContain(APPLY);
+      expect(text).toContain("To run what has failed of shop: hookonce resume shop\n");
+      expect(text).toContain("To run what is unhandled of shop: hookonce resume shop, then hookonce apply\n");
+    }
+    expect(await said("failures")).toContain("after a fix: hookonce resume shop\n");
+    expect(await said("event", "f")).toContain(
+      "run hookonce reload if serve runs, and run hookonce resume shop.",
+    );
+    expect(await said("event", "u")).toContain("hookonce resume shop, and then hookonce apply.");
+    expect(await said("event", "h")).toContain("To resume it, run hookonce resume shop.");
+    expect(await said("forget", "f", "--reason", "x")).toContain(
+      "or hookonce resume if its source is paused",
+    );
+    expect(await said("apply")).toContain(
+      "0 events applied, 1 without a handler, 2 held until hookonce resume shop.\nAdd the handler, run hookonce reload, run hookonce resume shop, then run hookonce apply again.",
+    );
+
+    inbox.write({ "handlers/shop/paid.sql": FILES["handlers/shop/paid.sql"] });
+    await command(inbox, "reload");
+    expect(await said("resume", "shop")).toContain(
+      "Resuming shop: 1 failed and 1 held events run now, in the order received.",
+    );
+    while (effects(inbox).length < 2) await Bun.sleep(20);
+    expect(effects(inbox)).toEqual(["f", "h"]);
+  }, 300_000);
+
+  test("a pause that is repeated says since when, changes the time, and keeps the reason", async () => {
+    using inbox = scratch(FILES);
+    await using _ = await serve(inbox.path);
+    await command(inbox, "pause", "shop", "--reason", "a table moves");
+    const again = await command(inbox, "pause", "shop", "--for", "2h");
+    expect(again.stdout).toMatch(
+      /^shop was paused already, since .*\. Its events are stored, .*\nIt resumes by itself at /,
+    );
+    const { stdout } = await command(inbox, "status");
+    expect(stdout).toMatch(/shop is paused since .* \(a table moves\): .* It resumes at /);
+    const last = await command(inbox, "pause", "shop", "--reason", "two tables move");
+    expect(last.stdout).toMatch(/^shop was paused already, since .*\nTo go on: hookonce resume shop/);
+    expect((await command(inbox, "status")).stdout).toContain("(two tables move)");
+  }, 300_000);
+
+  test("send finds that held is right, says that the source is paused, and exits with 0", async () => {
+    using inbox = scratch(FILES);
+    await using server = await serve(inbox.path);
+    const send = (): Promise<Ended> =>
+      command(inbox, "send", "github", "push", "--source", "shop", "--to", `${server.url}/webhook/shop`);
+    await command(inbox, "pause", "shop");
+    const held = await send();
+    expect([held.code, held.stdout + held.stderr]).toEqual([
+      0,
+      expect.stringContaining("held: the source is paused"),
+    ]);
+    await command(inbox, "pause", "shop", "--refuse");
+    const refused = await send();
+    expect([refused.code, refused.stdout + refused.stderr]).toEqual([
+      1,
+      expect.stringContaining("source_paused: the source is paused, and refuses its deliveries"),
+    ]);
+  }, 300_000);
+});

@@ -130,6 +130,7 @@ describe("the banner", () => {
           source("c", "unsigned", [], ["app"]),
         ],
         owed: [{ source: "hub", type: "push\u001B[2J", outcome: "unhandled", count: 3, capped: false }],
+        paused: [],
       },
       where,
     );
@@ -154,7 +155,7 @@ describe("the banner", () => {
 
   test("shows how to deliver an event to the unsigned source of init", () => {
     const sources = [source("default", "unsigned", ["handlers/default/_any.sql"])];
-    const ready = { url, page: null, hasToken: false, database: "/x.db", sources, owed: [] };
+    const ready = { url, page: null, hasToken: false, database: "/x.db", sources, owed: [], paused: [] };
     const text = banner(ready, { folder: ".", elsewhere: false, dev: true });
     expect(text).toContain(`curl -d '{"event_id":"evt_1",`);
     expect(text).toContain("  hookonce add stripe   # add a provider\n");

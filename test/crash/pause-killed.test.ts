@@ -18,6 +18,12 @@ type = "body:$.type"
 `,
   "migrations/0001_effects.sql": "create table effects (number integer primary key, event_id text not null);",
   "handlers/default/paid.sql": "insert into effects (event_id) values (:event_id);",
+  // Fails until somebody empties the table.
+  "migrations/0002_bad.sql": `create table bad (id integer primary key);
+insert into bad values (1);
+create table never (id integer not null);`,
+  "handlers/default/strict.sql": `insert into effects (event_id) values (:event_id);
+insert into never select null from bad;`,
 };
 
 testUnless(
@@ -123,4 +129,78 @@ testUnless(
     expect(flips).toBeGreaterThan(ROUNDS);
   },
   120_000,
+);
+
+testUnless(
+  onlyInFullRun(),
+  "kill -9 at any moment of resumes that stop on a failure keeps failed and held events in the order received",
+  async () => {
+    using inbox = scratch(files);
+    const path = join(inbox.path, "data/hookonce.db");
+    const unix = `${path}.sock`;
+    const rows = (sql: string): string[] => {
+      using database = new Database(path);
+      database.run("pragma busy_timeout = 5000");
+      return database
+        .query(sql)
+        .values()
+        .map(([value]) => String(value));
+    };
+    const put = (body: object): Promise<boolean> =>
+      fetch("http://localhost/api/sources/default/state", {
+        unix,
+        method: "PUT",
+        body: JSON.stringify(body),
+        headers: { "content-type": "application/json" },
+      }).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+    let server: Serving = await serve(inbox.path);
+    const deliver = async (id: string): Promise<void> => {
+      // As providers do: until it is answered 200, twice at the same time, and at times once more.
+      for (;;) {
+        const answers = await Promise.all(
+          [1, 2].map(() => server.post("/webhook", { event_id: id, type: "strict" }).catch(() => undefined)),
+        );
+        if (answers.every((answer) => answer?.status === 200)) return;
+        await Bun.sleep(20);
+      }
+    };
+    /** Their first deliveries are answered 500, in this order. */
+    const failed = ["a", "b", "c"];
+    for (const id of failed) await server.post("/webhook", { event_id: id, type: "strict" });
+    expect(await put({ state: "held" })).toBe(true);
+    const held = Array.from({ length: 40 }, (_, n) => `evt_${n}`);
+    for (const id of held) await deliver(id);
+    const order = [...failed, ...held];
+
+    for (let round = 0; round < ROUNDS; round++) {
+      const isLast = round >= ROUNDS - 2;
+      if (isLast) rows("delete from bad returning id");
+      // Copies arrive in another order while the source resumes, and whatever of it is killed.
+      const copies = Promise.all(
+        order
+          .toReversed()
+          .filter((_, n) => n % 3 === round % 3)
+          .map(deliver),
+      );
+      await put({ state: "open", stop_on_failure: round % 2 === 0 });
+      await Bun.sleep(7 * round);
+      await server[Symbol.asyncDispose]();
+      server = await serve(inbox.path);
+      await put({ state: "held" });
+      await copies;
+      const ran = rows("select event_id from effects order by number");
+      expect(ran).toEqual(order.slice(0, ran.length));
+      if (!isLast) expect(ran).toEqual([]);
+    }
+    while (!(await put({ state: "open", stop_on_failure: true }))) await Bun.sleep(20);
+    while (rows("select 1 from hookonce_source_states").length > 0) await Bun.sleep(20);
+    await using _ = server;
+    expect(rows("select event_id from effects order by number")).toEqual(order);
+    expect(rows("select event_id from hookonce_failures where settled_at is null")).toEqual([]);
+    expect(rows("select count(*) from hookonce_events where outcome = 'processed'")).toEqual(["43"]);
+  },
+  300_000,
 );

@@ -79,7 +79,7 @@ describeUnless(onlyInFullRun(), "the recipe for a deployment", () => {
       said.push(ended?.stdout ?? "");
       if (n < 4) expect(await deliver(server, `evt_${n + 1}`)).toBe("held");
     }
-    expect(said[4]).toContain("Resuming stripe: 4 held events are run in the order received.");
+    expect(said[4]).toContain("Resuming stripe: 4 held events run now, in the order received.");
     await untilOpen(inbox);
     expect(await deliver(server, "evt_5")).toBe("processed");
     expect(rows(inbox, "select event_id, note from effects order by rowid")).toEqual([

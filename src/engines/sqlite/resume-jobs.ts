@@ -2,7 +2,7 @@ import type { Handlers, Job, Policy, Result } from "../engine.ts";
 import type { Applies } from "./apply-jobs.ts";
 import type { RecordedEvent } from "./event-rows.ts";
 import type { EventStore } from "./event-store.ts";
-import type { HeldEvents, WaitingFailure } from "./held-events.ts";
+import type { FailurePlace, HeldEvents, WaitingFailure } from "./held-events.ts";
 import { handlerGone, nothing, resultOf } from "./results.ts";
 import type { SourceStates } from "./source-states.ts";
 
@@ -35,12 +35,15 @@ export function createResumes(
     if (states.of(source) !== "resuming") return undefined;
     const event = held.next(source);
     let ran = states.ranOf(source);
-    for (;;) {
-      const failed = held.failureAfter(source, ran);
-      if (failed === undefined || (event !== undefined && event.id <= failed.place)) break;
-      if (canRun(failed)) return { failed };
+    let failed = store.hasOpenFailures() ? held.failureAfter(source, ran) : undefined;
+    const isBeforeHeld = ({ place }: FailurePlace): boolean => event === undefined || place < event.id;
+    while (failed !== undefined && isBeforeHeld(failed) && !canRun(failed)) {
       ran = failed;
+      failed = held.failureAfter(source, ran);
     }
+    // Otherwise each run would look again at all that were passed over.
+    states.haveRun(source, ran);
+    if (failed !== undefined && isBeforeHeld(failed)) return { failed };
     return event === undefined ? undefined : { held: event };
 
     /** A tie and a handler that hung wait for somebody. */

@@ -140,8 +140,11 @@ export function createSourceStates(db: Database, policy: Pick<Policy, "countsFor
     committed: () => pausedByItself,
     of: ({ name }) => states.get(name)?.state,
     change({ name, state, at, until, reason, stopOnFailure }) {
-      if (state === "open") resume(name, at, null, stopOnFailure);
-      else set(name, at, { state, until, reason, stopOnFailure: false });
+      if (state === "open") return resume(name, at, null, stopOnFailure);
+      const before = states.get(name);
+      const isPaused = before !== undefined && before.state !== "resuming";
+      const why = reason ?? (isPaused ? before.reason : null);
+      set(name, at, { state, until, reason: why, stopOnFailure: false });
     },
     resumeIfOver(name, at) {
       // Somebody may have paused it anew since it was read.

@@ -1,6 +1,6 @@
 import type { Result } from "../engines/engine.ts";
 import type { Entry } from "../engines/records.ts";
-import type { SourceEntry } from "../engines/source-states.ts";
+import type { PausedSource, SourceEntry } from "../engines/source-states.ts";
 import { messageOf } from "../errors.ts";
 import { holdWarnings, type HoldWarning } from "../inbox/hold-warnings.ts";
 import type { Pausing } from "../inbox/pausing.ts";
@@ -11,6 +11,8 @@ import type { Services } from "./services.ts";
 export interface PausingOptions extends Pick<OpenInboxOptions, "log" | "clock"> {
   /** How often to look for pauses that are over, in milliseconds. Only tests change it. */
   readonly everyMs?: number;
+  /** The monotonic clock, in milliseconds. Only tests pass one. */
+  readonly now?: () => number;
 }
 
 /** How many held events are run at once, so that they share a sync. */
@@ -28,13 +30,15 @@ const AFTER_ERROR_MS = 10_000;
 export async function startPausing(
   services: Services,
   { engine, queue, live }: Pick<Inbox, "engine" | "queue" | "live">,
-  { log, clock, everyMs = 1000 }: PausingOptions,
+  { log, clock, everyMs = 1000, now = () => performance.now() }: PausingOptions,
 ): Promise<Pausing> {
   const stopping = new AbortController();
   const { signal } = stopping;
   /** The sources that resume now. */
   const resuming = new Map<string, Promise<void>>();
   let refusing: ReadonlySet<string> = new Set();
+  /** When pauses are over, on the monotonic clock. */
+  const ends = new Map<string, { readonly until: number; readonly at: number }>();
   /** How often somebody has paused or resumed a source. */
   let changes = 0;
   let warnings: readonly HoldWarning[] = [];
@@ -50,8 +54,10 @@ export async function startPausing(
     warnOf(holdWarnings(states, clock()));
     if (before === changes)
       refusing = new Set(states.filter(({ state }) => state === "refusing").map(({ name }) => name));
-    for (const { name } of states.filter(({ until }) => until !== null && until <= clock())) {
-      await write([{ entry: "pause over", name, at: clock() }]);
+    for (const { name, until } of states.filter(isOver)) {
+      if (until === null) continue;
+      await write([{ entry: "pause over", name, until, at: clock() }]);
+      ends.delete(name);
       log.info({ source: name }, "the pause is over, because its time has passed");
       return look();
     }
@@ -67,6 +73,20 @@ export async function startPausing(
         untilOpen(name).finally(() => resuming.delete(name)),
       );
     }
+  }
+
+  /**
+   * Whether the time of a pause has passed. This process has counted it since it first saw the pause, whatever the clock
+   * does meanwhile. If the clock was behind at that time, the pause is not longer than somebody has said.
+   */
+  function isOver({ name, since, until }: PausedSource): boolean {
+    if (until === null) return false;
+    const seen = ends.get(name);
+    if (seen?.until === until) return seen.at <= now();
+    const whole = until > since ? until - since : Number.POSITIVE_INFINITY;
+    const left = Math.min(until - clock(), whole);
+    ends.set(name, { until, at: now() + left });
+    return left <= 0;
   }
 
   /** Each is logged once, when it begins. */

@@ -83,8 +83,8 @@ export type Entry =
   | MessageEntry
   | SourceEntry
   | AlertEntry
-  /** A source is to resume whose pause is over: see `until` of a source's state. */
-  | { readonly entry: "pause over"; readonly name: string; readonly at: number }
+  /** A source is to resume whose pause is over, unless somebody has set another `until` since. `at` is now. */
+  | { readonly entry: "pause over"; readonly name: string; readonly until: number; readonly at: number }
   /** The config has it no more and nothing of it is held: what has failed stays so. */
   | { readonly entry: "source gone"; readonly name: string }
   /** Adds what was counted since the last time to its minutes, hours and days, and removes old ones. `at` is now. */

@@ -101,6 +101,40 @@ describe("a pause", () => {
     expect(audit(inbox)).toEqual(["sam pause default ", "hookonce resume default its time is over"]);
   });
 
+  test("ends after its time, however the clock jumps meanwhile, and after a restart at most as long again", async () => {
+    const HOUR = 3_600_000;
+    let [clock, monotonic] = [NOW, 0];
+    let asked = 0;
+    await using inbox = await shop({ clock: () => clock, monotonic: () => (asked++, monotonic) });
+    /** hookonce has looked at the pause since. */
+    const looked = (): Promise<void> => {
+      const before = asked;
+      return until(() => asked > before + 1);
+    };
+    await inbox.pausing.pause("default", { until: NOW + 2 * HOUR }, "sam");
+    await looked();
+    for (const days of [1, -1]) {
+      clock = NOW + days * 24 * HOUR;
+      monotonic += HOUR - 1;
+      await looked();
+      expect(states(inbox)).toMatchObject([{ state: "held" }]);
+    }
+    monotonic += 2;
+    await until(isOpen(inbox));
+
+    clock = NOW;
+    await inbox.pausing.pause("default", { until: NOW + 2 * HOUR }, "sam");
+    await looked();
+    clock = NOW - 24 * HOUR;
+    await inbox.restart();
+    await looked();
+    monotonic += 2 * HOUR - 1;
+    await looked();
+    expect(states(inbox)).toMatchObject([{ state: "held" }]);
+    monotonic += 1;
+    await until(isOpen(inbox));
+  });
+
   test("that refuses answers 503 and records nothing, also after a restart", async () => {
     await using inbox = await shop();
     await inbox.pausing.pause("default", { refuse: true }, "sam");

@@ -188,9 +188,9 @@ function sourceEntry(change: Pick<SourceEntry, "state" | "until" | "reason" | "s
   return Object.freeze({ kind: "record", entries: [entry] });
 }
 
-/** The time of the pause may be over. */
-export function pauseOver(at: number): Job {
-  const entry: Entry = { entry: "pause over", name: "shop", at };
+/** The time of the pause that ends at `until` is over. */
+export function pauseOver(until: number): Job {
+  const entry: Entry = { entry: "pause over", name: "shop", until, at: 9000 };
   return Object.freeze({ kind: "record", entries: [entry] });
 }
 

@@ -50,6 +50,8 @@ export interface TestInboxOptions {
    * interrupted jobs.
    */
   upkeep?: { readonly minuteMs: number };
+  /** The monotonic clock of pauses, in milliseconds. By default, it moves with `clock`. */
+  monotonic?: () => number;
   /** Also tells the destination of `[alerts]`, as `serve` does. */
   alerts?: AlertPace;
   /** Also sends messages on, as `serve` does. */
@@ -183,7 +185,8 @@ export async function testInbox(options: TestInboxOptions = {}): Promise<TestInb
     const { upkeep } = options;
     const own = { refused, log: logger, clock };
     const everyMs = upkeep === undefined ? 60_000 : 10;
-    pausing = await startPausing(services, inbox, { log: logger, clock, everyMs });
+    const now = options.monotonic ?? clock;
+    pausing = await startPausing(services, inbox, { log: logger, clock, everyMs, now });
     const matched = upkeep && (await startMinutes(services, inbox, { ...own, everyMs: upkeep.minuteMs }));
     admin = createAdminApps(
       {

@@ -76,7 +76,7 @@ export function createEntries(
         states.change(entry);
         return;
       case "pause over":
-        states.resumeIfOver(entry.name, entry.at);
+        states.resumeAfter(entry.name, entry.until, entry.at);
         return;
       case "source gone":
         states.open(entry.name);

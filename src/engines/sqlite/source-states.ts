@@ -16,8 +16,8 @@ export interface SourceStates {
   /** Undefined: it is open. */
   of(source: Pick<EventSource, "name">): SourceState | undefined;
   change(entry: SourceEntry): void;
-  /** Resumes a source whose pause is over by this time. */
-  resumeIfOver(name: string, at: number): void;
+  /** Resumes a source whose pause ends at `until`. With another one, somebody has paused it anew. */
+  resumeAfter(name: string, until: number, at: number): void;
   /** Opens a resuming source, of which nothing is left to run. */
   open(name: string): void;
   /** The last failure that a resuming source has run. */
@@ -146,10 +146,8 @@ export function createSourceStates(db: Database, policy: Pick<Policy, "countsFor
       const why = reason ?? (isPaused ? before.reason : null);
       set(name, at, { state, until, reason: why, stopOnFailure: false });
     },
-    resumeIfOver(name, at) {
-      // Somebody may have paused it anew since it was read.
-      const until = states.get(name)?.until ?? null;
-      if (until === null || until > at) return;
+    resumeAfter(name, until, at) {
+      if (states.get(name)?.until !== until) return;
       resume(name, at, null, false);
       recordChange(db, { at, actor: "hookonce", action: "resume", target: name, reason: "its time is over" });
     },
@@ -186,7 +184,7 @@ export const allOpen: SourceStates = {
   committed: () => [],
   of: () => undefined,
   change() {},
-  resumeIfOver() {},
+  resumeAfter() {},
   open() {},
   ranOf: () => NOTHING_RAN,
   haveRun() {},

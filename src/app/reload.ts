@@ -144,11 +144,17 @@ function refuse(
   });
 }
 
+/** Bun 1.4.5 keeps some modules that could not be linked, whatever is removed from `require.cache`. */
+const CHANGED: Problem = {
+  message:
+    "The check had accepted these files, so they have changed meanwhile. Run hookonce reload again. If it is refused for the same reason although hookonce check accepts the files, restart hookonce serve",
+};
+
 /** The child has loaded them, so an error here means that a file has changed meanwhile. */
 async function loadHandlers({ engine }: Inbox, folder: string, read: ReadConfig, found: CheckFound) {
   const code = await readHandlers(folder, foldersIn(read), () => engine.handlerModules());
   const { handlers, problems, failing } = await bindHandlers(code, engine);
-  return problems.length > 0 ? refuse(problems, found) : { handlers, failing };
+  return problems.length > 0 ? refuse([...problems, CHANGED], found) : { handlers, failing };
 }
 
 /** Durable before anything is replaced. A start after a crash loads the same folder. */

@@ -429,6 +429,25 @@ describeUnless(onlyInFullRun(), "hookonce reload", () => {
     ]);
   }, 60_000);
 
+  test("a file that breaks after the check is refused with the way out, and can be loaded once it is corrected", async () => {
+    using inbox = scratch({ ...files, "migrations/0002_runs.sql": RUNS, ...versionedHandlers(1) });
+    await using server = await serve(inbox.path, { dev: false });
+    const late = 'if (!process.argv.includes("check-before-reload")) throw new Error("too late");';
+    inbox.write({ "handlers/lib/version.ts": `${late} export const imported: number = 2;` });
+    const refused = await reload(inbox);
+    expect(refused.code).toBe(1);
+    for (const part of ["too late", "Run hookonce reload again.", "restart hookonce serve"])
+      expect(refused.stderr).toContain(part);
+    await server.post("/webhook", { event_id: "1", type: "a" });
+    inbox.write(versionedHandlers(3));
+    expect(await reload(inbox)).toMatchObject({ code: 0 });
+    await server.post("/webhook", { event_id: "2", type: "a" });
+    expect(rows(inbox, "select own, imported from runs order by id")).toEqual([
+      { own: 1, imported: 1 },
+      { own: 3, imported: 3 },
+    ]);
+  }, 120_000);
+
   test.skipIf(process.platform !== "linux")(
     "ends with a stop that comes meanwhile, and what was loaded before has answered until then",
     async () => {

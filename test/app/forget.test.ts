@@ -1,9 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { messageOf } from "../../src/errors.ts";
 import type { JobJson } from "../../src/http/admin/job-shapes.ts";
 import { ascii, filesWith } from "../support/files-with.ts";
 import { testInbox, type TestInbox } from "../support/test-inbox.ts";
+
+setDefaultTimeout(60_000);
 
 const TEXT = "zoë.ünal@example.com";
 

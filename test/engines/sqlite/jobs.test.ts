@@ -27,8 +27,8 @@ const source: EventSource = {
   typeOf: () => undefined,
 };
 
-test("a failure whose body no longer holds the event is not run without its payload", () => {
-  using db = new Database(":memory:");
+/** Commits jobs, each in a transaction of its own. */
+function committer(db: Database, handler: SqliteHandler) {
   migrate(db, ownSet(ownMigrations), 1);
   const store = createEventStore(db);
   const interrupted = createInterruptedRuns(db);
@@ -40,6 +40,12 @@ test("a failure whose body no longer holds the event is not run without its payl
     store,
     createRollupWrites(db),
   );
+  return (job: Job) =>
+    writer.commit([job], { for: () => handler, files: [] } satisfies Handlers, 20).results[0];
+}
+
+test("a failure whose body no longer holds the event is not run without its payload", () => {
+  using db = new Database(":memory:");
   const payloads: (string | null)[] = [];
   let works = false;
   const handler: SqliteHandler = {
@@ -52,8 +58,7 @@ test("a failure whose body no longer holds the event is not run without its payl
       return { rowsChanged: 1, reply: null };
     },
   };
-  const commit = (job: Job) =>
-    writer.commit([job], { for: () => handler, files: [] } satisfies Handlers, 20).results[0];
+  const commit = committer(db, handler);
   const body = Buffer.from('{"id":"evt_1"}');
   const input = {
     id: "evt_1",
@@ -80,4 +85,67 @@ test("a failure whose body no longer holds the event is not run without its payl
   ).toEqual([["stored_event_unreadable", 2]]);
   expect(apply(source)).toMatchObject({ outcome: "processed" });
   expect(payloads).toEqual([body.toString()]);
+});
+
+test("events of a batch that come once it was taken apart get its whole body again", () => {
+  using db = new Database(":memory:");
+  const commit = committer(db, {
+    file: "handlers/default/_any.sql",
+    hash: "",
+    language: "sql",
+    run: () => ({ rowsChanged: 1, reply: null }),
+  });
+  const elements = [1, 2, 3, 4, 5].map((n) => JSON.stringify({ id: `evt_${n}` }));
+  const whole = `[${elements.join()}]`;
+  const batch = {};
+  const deliver = (n: number): void => {
+    const input = {
+      id: `evt_${n}`,
+      type: "",
+      source: "default",
+      receivedAt: 1,
+      headersJson: "{}",
+      payloadJson: elements[n - 1] ?? null,
+      body: Buffer.from(whole),
+    };
+    expect(commit({ kind: "delivery", event: { source, batch, input } })).toMatchObject({
+      outcome: "processed",
+    });
+  };
+  const takeApart = (body: number, ...events: number[]): void => {
+    const parts = events.map((event) => ({ event, json: elements[event - 1] ?? "" }));
+    expect(commit({ kind: "forget", step: { forget: "batch", body, parts }, at: 2 })).toMatchObject({
+      state: "forgotten",
+    });
+  };
+  const stored = (): unknown[][] =>
+    db
+      .query(
+        `select event, body, element, cast(bytes as text) from hookonce_results
+         left join hookonce_bodies on id = body order by event`,
+      )
+      .values();
+
+  deliver(1);
+  deliver(2);
+  takeApart(1, 1, 2);
+  deliver(3);
+  deliver(4);
+  const own = (n: number): unknown[] => [n, n, 1, elements[n - 1]];
+  const shared = (n: number): unknown[] => [n, 3, 0, whole];
+  expect(stored()).toEqual([own(1), own(2), shared(3), shared(4)]);
+  // Taken apart with what is not shared any more, and before its last event is known.
+  takeApart(1, 1, 2);
+  takeApart(3, 3);
+  // The row was needed by another event, so its first event has one that is above all, and keeps it.
+  expect(stored()[2]).toEqual([3, 5, 1, elements[2]]);
+  deliver(5);
+  expect(stored()).toEqual([own(1), own(2), [3, 5, 1, elements[2]], shared(4), shared(5)]);
+  takeApart(3, 4, 5);
+  expect(stored()).toEqual([own(1), own(2), [3, 5, 1, elements[2]], own(4), [5, 6, 1, elements[4]]]);
+  // Once they are removed, no event names a body that a later event may have.
+  commit({ kind: "retention", step: { remove: "payloads", before: 2, after: 0 }, at: 3 });
+  expect(stored().map(([event, body, , text]) => [event, body, text])).toEqual(
+    [1, 2, 0, 4, 0].map((body, index) => [index + 1, body, null]),
+  );
 });

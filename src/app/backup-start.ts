@@ -1,6 +1,5 @@
-import { existsSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
-import { CONFIG_FILE, readConfig } from "../config/load.ts";
+import { isAbsolute } from "node:path";
+import { readConfig } from "../config/load.ts";
 import { createSecretLookup } from "../config/secrets.ts";
 import { usableSettings } from "../config/usable-settings.ts";
 import { HookonceError } from "../errors.ts";
@@ -8,6 +7,7 @@ import { createJsonLogger } from "../logging/log.ts";
 import { NOT_OPENED, type BackupOrder, type BackupStarted, type Opened } from "./backup-process.ts";
 import { check } from "./check.ts";
 import { openInbox } from "./open-inbox.ts";
+import { attempt } from "./rehearse.ts";
 import { createServices } from "./services.ts";
 import { secretNeeds } from "./sources.ts";
 import { store } from "./store.ts";
@@ -24,7 +24,7 @@ export async function startBackup({
 }
 
 async function open(folder: string, database: string): Promise<Opened> {
-  const secrets = existsSync(join(folder, CONFIG_FILE)) ? secretsMissingIn(folder) : [];
+  const secrets = await secretsMissingIn(folder);
   const checked = await check(folder, {
     // Without all of them, no secret is looked at: the sources can then still read what is stored.
     environment: secrets.length === 0 ? {} : null,
@@ -67,8 +67,10 @@ async function open(folder: string, database: string): Promise<Opened> {
   }
 }
 
-function secretsMissingIn(folder: string): string[] {
-  const read = readConfig(folder, secretNeeds, null);
+async function secretsMissingIn(folder: string): Promise<string[]> {
+  // `check` reports a config that cannot be read.
+  const read = await attempt([], () => readConfig(folder, secretNeeds, null));
+  if (read === null) return [];
   const lookUp = createSecretLookup(folder, {});
   return [
     ...read.secretVariables.map((name) => `env:${name}`),

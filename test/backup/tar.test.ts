@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, readlinkSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { paddingOf, readTarHeader, TAR_END, tarHeader, type TarEntry } from "../../src/backup/tar.ts";
 import { scratch } from "../cli/support/hookonce.ts";
@@ -93,6 +93,23 @@ describe("a tar file", () => {
         ["a/b.txt", "hello"],
         [LONG, "select"],
       ]);
+    },
+    30_000,
+  );
+
+  testUnless(
+    needsCommand("tar"),
+    "with a file with holes is refused, because its parts would be taken for the file",
+    async () => {
+      using folder = scratch();
+      const file = join(folder.path, "holes");
+      writeFileSync(file, "");
+      truncateSync(file, 64 * 1024 ** 2);
+      for (const format of ["pax", "gnu"]) {
+        const args = ["tar", "cf", "a.tar", "--sparse", `--format=${format}`, "holes"];
+        expect(await Bun.spawn(args, { cwd: folder.path }).exited).toBe(0);
+        expect(() => readAll(readFileSync(join(folder.path, "a.tar"))), format).toThrow("no backup has");
+      }
     },
     30_000,
   );

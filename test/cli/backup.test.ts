@@ -17,8 +17,8 @@ import { mountSmallDisk, needsMount } from "../faults/small-disk.ts";
 import { receiveMessages, until } from "../outbox/support/received.ts";
 import { fromSource, inboxFiles, paid, run, scratch, serve, type Scratch } from "./support/hookonce.ts";
 
-/** Each test starts a few processes. In milliseconds. */
-const LONG = 60_000;
+/** Each test starts a few processes, which take ten seconds each on a machine that is busy. In milliseconds. */
+const LONG = 240_000;
 
 /** An inbox folder with one event, beside a folder for backups. */
 async function inboxWithEvent(

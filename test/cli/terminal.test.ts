@@ -231,7 +231,7 @@ sign = "none"
     expect(await shown("reload")).toContain("Reloaded: 1 source, 2 handlers, 1 destination.");
     expect(await shown("check")).toContain("is paused");
     const resumed = (await shown("resume", long)).replaceAll(/\s+/g, " ");
-    expect(resumed).toContain("12,346 events that were held run now, in the order received.");
+    expect(resumed).toContain("1 failed and 12,346 held events run now, in the order received.");
   }, 120_000);
 
   test("--json is one object a line, whatever the width is", async () => {

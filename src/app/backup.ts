@@ -23,9 +23,9 @@ export interface BackupOptions {
   readonly secrets: boolean;
   /** Replaces a file that exists. */
   readonly overwrite: boolean;
-  /** Ends it. Nothing is left. */
+  /** Stops the backup, and leaves nothing behind. */
   readonly signal: AbortSignal;
-  /** Hears how far a step is, in bytes. */
+  /** Is told the progress of a step, in bytes. */
   readonly onProgress: (
     step: "copying the database" | "writing the backup",
     done: number,
@@ -143,11 +143,11 @@ function refusePlace(file: string, folder: string, overwrite: boolean): void {
     );
   const root = realpathSync(folder);
   const real = join(realpathSync(place), basename(file));
-  // Later backups would hold it.
+  // Later backups would contain it.
   if (isWithin(real, root) && !isWithin(real, join(root, "data")))
     throw new HookonceError(
       "backup_failed",
-      `${file} is in the inbox folder, so the next backup would hold this one. Name a file in another folder, or in ${join(folder, "data")}.`,
+      `${file} is in the inbox folder, so the next backup would contain this one. Name a file in another folder, or in ${join(folder, "data")}.`,
     );
   if (!overwrite && existsSync(file)) throw existsAlready(file);
   if (statSync(file, { throwIfNoEntry: false })?.isFile() === false)

@@ -19,7 +19,7 @@ import { removedWithOwed, whatCannotChange } from "./unchangeable.ts";
 /**
  * Loads the folder again. Resolves when the next delivery sees what was loaded.
  *
- * @throws HookonceError `reload_refused` with every problem; then what was loaded goes on. `shutting_down`
+ * @throws HookonceError `reload_refused` with every problem; then what was loaded stays in use. `shutting_down`
  */
 export type Reload = (request: ReloadRequest) => Promise<Reloaded>;
 
@@ -61,7 +61,7 @@ export function createReload(inbox: Inbox, options: ReloadOptions): Reload {
       const problems = error instanceof HookonceError ? error.problems : [];
       for (const { message, ...where } of problems) log.error(where, message);
       const cause = problems.length > 0 ? {} : { cause: messageOf(error) };
-      log.error({ actor, ...cause }, "the reload was refused: what was loaded before goes on");
+      log.error({ actor, ...cause }, "the reload was refused: what was loaded before stays in use");
       throw error;
     }
   }
@@ -138,10 +138,14 @@ function refuse(
   problems: readonly Problem[],
   { failing, warnings }: Pick<CheckFound, "failing" | "warnings">,
 ): never {
-  throw new HookonceError("reload_refused", "The folder cannot be loaded. What was loaded before goes on.", {
-    problems,
-    warnings: [...failing, ...warnings],
-  });
+  throw new HookonceError(
+    "reload_refused",
+    "The folder cannot be loaded. What was loaded before stays in use.",
+    {
+      problems,
+      warnings: [...failing, ...warnings],
+    },
+  );
 }
 
 /** Bun 1.4.5 keeps some modules that could not be linked, whatever is removed from `require.cache`. */

@@ -44,7 +44,7 @@ export async function runCheckBackup(file: string, { json = false }: { json?: bo
     }
     if (needed.length === 0) say("This backup starts.");
     else {
-      say("This backup starts once it has what it does not hold:");
+      say("This backup starts, but it also needs:");
       for (const line of needed) say(visible(`  ${line}`));
     }
     return EXIT.done;

@@ -77,7 +77,7 @@ describeUnless(reason, "hookonce backup", () => {
       expect(checked.code).toBe(0);
       expect(checked.stdout).toContain(": 1 event, the newest of ");
       expect(checked.stdout).toEndWith(
-        "\nThis backup starts once it has what it does not hold:\n  serve --dev, or allow_public = true: unsigned source default\n",
+        "\nThis backup starts, but it also needs:\n  serve --dev, or allow_public = true: unsigned source default\n",
       );
       untar(file, restored);
       expect(existsSync(join(restored, ".env"))).toBe(false);
@@ -191,7 +191,7 @@ secret = ["env:SHOP", "file:keys/old", "env:ELSEWHERE"]
         const checked = await run(["check", "--backup", file]);
         expect([checked.code, checked.stdout]).toEqual([
           0,
-          expect.stringContaining(`This backup starts once it has what it does not hold:\n${needs.join("")}`),
+          expect.stringContaining(`This backup starts, but it also needs:\n${needs.join("")}`),
         ]);
         const held = readFileSync(file).includes("0123456789abcdef");
         expect([name, held]).toEqual([name, flags.length > 0]);
@@ -214,7 +214,7 @@ secret = ["env:SHOP", "file:keys/old", "env:ELSEWHERE"]
       const inside = await run(["backup", join(it.inbox, "a.tar"), "--folder", it.inbox]);
       expect([inside.code, inside.stderr]).toEqual([
         1,
-        expect.stringContaining("the next backup would hold this one"),
+        expect.stringContaining("the next backup would contain this one"),
       ]);
       expect((await run(["backup", join(it.inbox, "data/a.tar"), "--folder", it.inbox])).code).toBe(0);
       expect((await run(["backup", join(it.path, "none/a.tar"), "--folder", it.inbox])).stderr).toContain(

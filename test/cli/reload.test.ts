@@ -51,7 +51,7 @@ const tsHandler = (name: string, version: number): string => `
   });
 `;
 
-const REFUSED = "the reload was refused: what was loaded before goes on";
+const REFUSED = "the reload was refused: what was loaded before stays in use";
 
 const RUNS = `create table runs (
   id integer primary key, event text not null unique, handler text, own integer, imported integer, json integer
@@ -143,7 +143,7 @@ describeUnless(onlyInFullRun(), "hookonce reload", () => {
     expect(new Set(versions).size).toBe(RELOADS + 1);
   }, 300_000);
 
-  test("is refused with everything that check says, and what was loaded before goes on", async () => {
+  test("is refused with everything that check says, and what was loaded before stays in use", async () => {
     using inbox = scratch({ ...files, "migrations/0002_runs.sql": RUNS, ...versionedHandlers(1) });
     await using server = await serve(inbox.path, { dev: false });
     inbox.write({
@@ -161,7 +161,7 @@ describeUnless(onlyInFullRun(), "hookonce reload", () => {
       "handlers/default/c.sql:1: no such table: nowhere",
       'migrations/0003_bad.sql:1: the migration fails, so none of it is applied: near "tabel": syntax error',
       "problems in",
-      "What was loaded before goes on.",
+      "What was loaded before stays in use.",
     ])
       expect(refused.stderr).toContain(part);
     for (const type of ["a", "b", "c"])

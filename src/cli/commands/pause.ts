@@ -11,7 +11,7 @@ export const pause = defineCommand<[string], PauseFlags>({
   group: "Act",
   summary: "Store the events of a source without running them",
   description:
-    "Pause a source: its events are stored and answered 200, and run in the order received after hookonce resume. Or pause a destination: its messages are kept. Both last over a restart. It needs a running serve.",
+    "Pause a source: its events are stored and answered 200, and run in the order received after hookonce resume. Or pause a destination: its messages are kept. Both survive a restart. It needs a running serve.",
   arguments: [name],
   options: [
     new Option("--refuse", "Source: answer its deliveries 503 instead of storing them"),

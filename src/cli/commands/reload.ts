@@ -9,12 +9,12 @@ export const reload = defineCommand<[], ReloadFlags>({
   group: "Act",
   summary: "Load config and handlers without losing a request",
   description:
-    "Make a running serve load hookonce.toml, .env, secrets and handlers again, with everything that the handlers import. What check refuses is refused, and what was loaded before goes on. Afterwards the handlers are tried as check tries them, and warnings are shown.",
+    "Make a running serve load hookonce.toml, .env, secrets and handlers again, with everything that the handlers import. What check refuses is refused, and what was loaded before stays in use. Afterwards the handlers are tried as check tries them, and warnings are shown.",
   takesFolder: "The inbox folder",
   options: [
     new Option(
       "--drop-source <name>",
-      "Leave this source behind although its events are owed or may be retried; may be given several times",
+      "Remove this source even if its events are owed or may be retried; may be given several times",
     ).argParser((name: string, before: string[] | undefined) => [...(before ?? []), nonEmpty(name)]),
     look.json,
     look.database,

@@ -109,6 +109,8 @@ function base64Of(text: string): string[] {
     const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(text)]);
     const whole = bytes.subarray(0, bytes.length - (bytes.length % 3)).toString("base64");
     const sure = whole.slice(before === 0 ? 0 : 4);
+    // Of four bytes or fewer, nothing may be sure. An empty text would be found everywhere.
+    if (sure === "") return [];
     return [sure, sure.replaceAll("+", "-").replaceAll("/", "_")];
   });
 }

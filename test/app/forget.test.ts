@@ -356,6 +356,32 @@ describe("forget --match", () => {
     expect(inbox.value("select count(*) from hookonce_bodies")).toBe(3);
   });
 
+  test("an event of a batch that fails when it is applied later is forgotten without the others", async () => {
+    await using inbox = await setUp();
+    const events = [
+      { id: "b1", type: "later", email: TEXT },
+      { id: "b2", type: "later", email: "other@example.com" },
+    ];
+    await post(inbox, "/webhook/batches", JSON.stringify({ events }));
+    await inbox.close();
+    await inbox.restart({ files: { "handlers/default/later.ts": FILES["handlers/default/fails.ts"] } });
+    await runJob(inbox, { action: "apply" });
+    expect(inbox.rows("select event_id, last_body, element from hookonce_failures order by id")).toEqual(
+      events.map((event) => ({
+        event_id: event.id,
+        last_body: new Uint8Array(Buffer.from(JSON.stringify(event))),
+        element: 1,
+      })),
+    );
+    const job = await forget(inbox, TEXT, { owed: true });
+    expect(job.groups).toMatchObject([{ forgotten: 1, left: 0 }]);
+    expect(filesWith(dataOf(inbox), TEXT)).toEqual([]);
+    expect(await (await inbox.api("/api/event?event_id=b2")).json()).toMatchObject({
+      outcome: "failed",
+      payload: events[1],
+    });
+  });
+
   test("what is written while it looks is found by its second round", async () => {
     await using inbox = await setUp();
     for (let n = 0; n < 300; n++)

@@ -92,6 +92,43 @@ const moved = {
   without: ["handlers/shop/paid.sql"],
 };
 
+test("a failure that is delivered again to a paused source has the type of the rule that a reload brought", async () => {
+  const files = { "handlers/shop/paid.sql": "insert into effects select null, null from none;", ...EFFECTS };
+  await using inbox = await testInbox({
+    config: shop(),
+    files: {
+      ...files,
+      "migrations/0002_none.sql": "create table none (id integer) strict; insert into none values (1);",
+    },
+  });
+  const event = { id: "evt_0", type: "paid", kind: "invoice" };
+  inbox.rows(
+    "create trigger refuse before insert on effects when new.id is null begin select raise(abort, 'no'); end",
+  );
+  expect(await deliver(inbox, event)).toBe("500 failed");
+  const set = async (state: string): Promise<void> => {
+    const answer = await inbox.api("/api/sources/shop/state", {
+      method: "PUT",
+      headers: { "content-type": "application/json", "x-hookonce-actor": "sam" },
+      body: JSON.stringify({ state }),
+    });
+    expect(answer.status).toBe(200);
+  };
+  await set("held");
+  await inbox.reload({
+    config: shop('type = "body:$.kind"'),
+    files: { "handlers/shop/invoice.sql": handler("new") },
+    without: ["handlers/shop/paid.sql"],
+  });
+  expect(await deliver(inbox, event)).toBe("200 held");
+  await set("open");
+  await until(() => effects(inbox).length > 0);
+  expect(effects(inbox)).toEqual([{ set_of: "new", count: 1 }]);
+  expect(inbox.rows("select type, outcome from hookonce_events")).toEqual([
+    { type: "invoice", outcome: "processed" },
+  ]);
+});
+
 describe("a reload while deliveries wait for their turn", () => {
   const files = { "handlers/shop/paid.sql": handler("old"), ...EFFECTS };
 

@@ -77,6 +77,14 @@ test("finds a text at each place of a large body, also in base64", async () => {
   }
 });
 
+test("finds a text of a few bytes only if it is there", async () => {
+  for (const text of ["a", "ab", "abc", "abcd", "abcde"]) {
+    const has = createTextMatch(text);
+    expect(await has("xyz 123")).toBe(false);
+    expect(await has(`xyz ${text} 123`)).toBe(true);
+  }
+});
+
 test("does not find what is not there", async () => {
   const matches = createTextMatch(TEXT);
   expect(await matches(null)).toBe(false);

@@ -237,8 +237,10 @@ export function createApplies(
       // A discarded event stays discarded. With a failure, it would be owed as well.
       const input = known.outcome === "discarded" ? undefined : store.stored(source, known);
       if (input !== undefined) {
+        // A failure keeps the bytes of its event alone: what is forgotten of it must not depend on the others.
+        const batch = store.isPartOfBatch(known.id) ? input : undefined;
         store.recordFailure(
-          { source, input: { ...input, receivedAt: at }, batch: undefined },
+          { source, input: { ...input, receivedAt: at }, batch },
           known,
           handler ?? (heldFor === null ? null : { file: null, hash: heldFor }),
           error,

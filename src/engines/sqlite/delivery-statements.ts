@@ -106,6 +106,11 @@ export const SQL = {
   findBody: `
     select headers, bytes, (select element from hookonce_results where event = ?1) from hookonce_bodies
     where id = (select body from hookonce_results where event = ?1)`,
+  isPartOfBatch: `
+    select element = 1 or body <> event or exists (
+      select 1 from hookonce_results as other indexed by hookonce_results_body
+      where other.body = hookonce_results.body and other.body <> other.event)
+    from hookonce_results where event = ?1`,
   isRedacted: `
     select redacted is not null from hookonce_bodies
     where id = (select body from hookonce_results where event = ?1)`,
@@ -168,7 +173,7 @@ export const SQL = {
   // A delivery that runs nothing.
   skipFailure: `
     update hookonce_failures
-    set deliveries = deliveries + 1, last_at = ?3, last_headers = ?4, last_body = ?5, element = ?6
+    set deliveries = deliveries + 1, last_at = ?3, last_headers = ?4, last_body = ?5, element = ?6, type = ?7
     where source = ?1 and event_id = ?2 and settled_at is null
     returning deliveries`,
   settleFailure: `

@@ -247,6 +247,9 @@ export function createEventStore(db: Database) {
     sameBytes: (event: number, body: Uint8Array): boolean =>
       (sql.sameBytes.row(event, sha256(body), body)?.[0] ?? 1) === 1,
 
+    /** Whether the stored body holds other events, too, or was taken out of one that does. */
+    isPartOfBatch: (event: number): boolean => sql.isPartOfBatch.row(event)?.[0] === 1,
+
     /** Returns a recorded event as it was first delivered, or undefined if its body is gone. */
     stored(source: EventSource, { id, eventId, type, receivedAt }: RecordedEvent): HandlerInput | undefined {
       const found = bodyOf(id);
@@ -329,6 +332,8 @@ export function createEventStore(db: Database) {
         input.headersJson,
         ownBytes({ input, batch }),
         batch === undefined ? 0 : 1,
+        // A reload may have changed the rule for types.
+        input.type,
       );
       return row?.[0] as number;
     },

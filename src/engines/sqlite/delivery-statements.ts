@@ -106,6 +106,7 @@ export const SQL = {
   findBody: `
     select headers, bytes, (select element from hookonce_results where event = ?1) from hookonce_bodies
     where id = (select body from hookonce_results where event = ?1)`,
+  // Whether the stored body holds other events, too, or was taken out of one that does.
   isPartOfBatch: `
     select element = 1 or body <> event or exists (
       select 1 from hookonce_results as other indexed by hookonce_results_body
@@ -170,7 +171,7 @@ export const SQL = {
   acceptFailure: `
     update hookonce_failures set accepted_at = coalesce(accepted_at, ?3)
     where source = ?1 and event_id = ?2 and settled_at is null`,
-  // A delivery that runs nothing.
+  // A delivery that runs nothing. A reload may have changed the rule for types.
   skipFailure: `
     update hookonce_failures
     set deliveries = deliveries + 1, last_at = ?3, last_headers = ?4, last_body = ?5, element = ?6, type = ?7

@@ -187,6 +187,7 @@ export function createEventStore(db: Database) {
 
     /** Whether values in the body of an event were replaced. */
     isRedacted: (event: number): boolean => sql.isRedacted.row(event)?.[0] === 1,
+    isPartOfBatch: (event: number): boolean => sql.isPartOfBatch.row(event)?.[0] === 1,
 
     insertResult(event: number, body: number, { rowsChanged, durationUs, reply, handlerHash }: Run): void {
       sql.insertResult.run(event, body, rowsChanged, durationUs, replyJson(reply), handlerHash);
@@ -246,9 +247,6 @@ export function createEventStore(db: Database) {
     /** Whether the bytes of a whole delivery equal the stored ones. True if the stored ones are gone. */
     sameBytes: (event: number, body: Uint8Array): boolean =>
       (sql.sameBytes.row(event, sha256(body), body)?.[0] ?? 1) === 1,
-
-    /** Whether the stored body holds other events, too, or was taken out of one that does. */
-    isPartOfBatch: (event: number): boolean => sql.isPartOfBatch.row(event)?.[0] === 1,
 
     /** Returns a recorded event as it was first delivered, or undefined if its body is gone. */
     stored(source: EventSource, { id, eventId, type, receivedAt }: RecordedEvent): HandlerInput | undefined {
@@ -332,7 +330,6 @@ export function createEventStore(db: Database) {
         input.headersJson,
         ownBytes({ input, batch }),
         batch === undefined ? 0 : 1,
-        // A reload may have changed the rule for types.
         input.type,
       );
       return row?.[0] as number;

@@ -42,6 +42,7 @@ export type ErrorCode =
   | "disk_full"
   | "out_of_memory"
   | "database_locked"
+  | "database_unreachable"
   | "starting"
   | "shutting_down"
   | "source_paused"

@@ -1,6 +1,6 @@
 import type { ReservedSQL } from "bun";
 
-/** A value that is bound. Arrays are written by {@link textArray} and its like. */
+/** A value that is bound. `arrayOf` (sql.ts) writes an array. */
 export type Value = string | number | bigint | boolean | Uint8Array | null;
 
 /** What the server has answered. */
@@ -23,6 +23,14 @@ export interface Wire {
    * @throws PostgresError the SQLSTATE is in its `errno`
    */
   send(text: string, values?: readonly Value[]): Promise<Sent>;
+  /**
+   * The same for a statement of hookonce itself. Its rows have the names of the columns, and their int8 are numbers.
+   *
+   * @throws PostgresError
+   */
+  read<Row extends object>(text: string, values?: readonly Value[]): Promise<Row[]>;
+  /** Runs several statements by the simple protocol. Only for a text of hookonce itself. */
+  script(text: string): Promise<void>;
   /** Closes the connection at once. What is not answered yet rejects. */
   drop(): Promise<void>;
 }
@@ -45,13 +53,24 @@ export function wireOf(connection: ReservedSQL): Wire {
     return made;
   }
 
+  // `unsafe` without values is the simple protocol, which runs several statements.
+  const query = (text: string, values: readonly Value[]) =>
+    values.length === 0 ? connection(templateOf(text)) : connection.unsafe(text, [...values]);
+
   return {
     async send(text, values = []) {
-      // `unsafe` without values is the simple protocol, which runs several statements.
-      const query = values.length === 0 ? connection(templateOf(text)) : connection.unsafe(text, [...values]);
-      const rows = (await query.values().execute()) as unknown as Sent["rows"] &
+      const rows = (await query(text, values).values().execute()) as unknown as Sent["rows"] &
         Pick<Sent, "command" | "count">;
       return { rows, command: rows.command, count: rows.count };
+    },
+    async read<Row extends object>(text: string, values: readonly Value[] = []) {
+      const rows = (await query(text, values).execute()) as Record<string, unknown>[];
+      for (const row of rows)
+        for (const name in row) if (typeof row[name] === "bigint") row[name] = Number(row[name]);
+      return rows as Row[];
+    },
+    async script(text) {
+      await connection.unsafe(text).execute();
     },
     drop: () => connection.close({ timeout: 0 }),
   };

@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { DatabaseLocation } from "../config/location.ts";
 import type { TrialPlace } from "../engines/store.ts";
 import { messageOf } from "../errors.ts";
 import type { TrialPlan } from "./trial.ts";
@@ -35,8 +36,7 @@ export type TrialLine<Begun, Ended> =
 
 export interface TrialOptions<Begun> {
   readonly folder: string;
-  /** Absolute. */
-  readonly database: string;
+  readonly database: DatabaseLocation;
   /** Where to begin. If that is not possible in the real database, a copy is used. */
   readonly place: TrialPlace;
   /** What is left to be run, as the rest of the child's order; undefined if nothing is. */

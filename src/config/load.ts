@@ -20,7 +20,7 @@ import { createSecretLookup, type Environment } from "./secrets.ts";
 import { checkSource, type SecretNeeds, type Table } from "./source-checks.ts";
 import { readToml, TomlError, type TomlDocument } from "./toml.ts";
 import { readTextFile } from "./text-file.ts";
-import { databasePath } from "./usable-settings.ts";
+import { locationIn, type DatabaseLocation } from "./location.ts";
 
 export { CONFIG_FILE };
 export { envName, type SecretNeeds } from "./source-checks.ts";
@@ -44,8 +44,7 @@ export interface Config {
   readonly inboxFolder: string;
   readonly listen: Address;
   readonly admin: AdminConfig;
-  /** Absolute. */
-  readonly database: string;
+  readonly database: DatabaseLocation;
   readonly convertToWal: boolean;
   readonly retention: Retention;
   /** Null: nobody is told. */
@@ -199,7 +198,7 @@ function settingsOf(
     inboxFolder,
     listen: parseAddress(listen),
     admin: adminOf(admin),
-    database: databasePath(inboxFolder, database),
+    database: locationIn(inboxFolder, database),
     convertToWal,
     retention: retentionOf(retention),
     alerts: alerts ?? null,

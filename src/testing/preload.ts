@@ -1,4 +1,6 @@
-import { store } from "../app/store.ts";
+import { storeOf } from "../app/store.ts";
+import { fileAt } from "../config/location.ts";
+import { usableSettings } from "../config/usable-settings.ts";
 import { supplyModules } from "../handlers/modules.ts";
 import * as testing from "./test.ts";
 
@@ -6,4 +8,6 @@ import * as testing from "./test.ts";
 delete process.env["BUN_BE_BUN"];
 
 /** Runs before the tests of `hookonce test`, so that they find their imports with nothing installed. */
+const { database } = usableSettings(process.cwd());
+const store = await storeOf(database ?? fileAt("any.db"));
 supplyModules({ ...(await store.handlerModules()), "hookonce/test": testing });

@@ -53,8 +53,8 @@ function storeAt(path: string): Store {
     location: path,
     async open(told = {}) {
       const store = openStore(
+        path,
         {
-          database: path,
           convertToWal: false,
           rules: [],
           acceptIdChange: false,

@@ -1,4 +1,4 @@
-import { chownSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, chownSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connectTo, type Connection } from "../../../src/engines/postgres/connection.ts";
 import type { PostgresTarget } from "../../../src/engines/postgres/target.ts";
@@ -32,9 +32,13 @@ export interface Cluster extends AsyncDisposable {
   start(): Promise<void>;
   /** @param mode as `pg_ctl stop -m` has it; "immediate" is a crash */
   stop(mode?: "fast" | "immediate"): Promise<void>;
+  /** Makes a standby the primary. */
+  promote(): Promise<void>;
 }
 
 export interface ClusterOptions {
+  /** Follows this one. */
+  readonly standbyOf?: Cluster;
   /** Lines of postgresql.conf. */
   readonly settings?: readonly string[];
   /** Replaces pg_hba.conf. */
@@ -57,7 +61,9 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   const run = (program: string, ...args: string[]): Promise<void> =>
     runAs(owner, [join(bin, program), ...args], folder);
 
-  await run("initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-N");
+  if (options.standbyOf !== undefined) await run("pg_basebackup", ...copyOf(options.standbyOf), "-D", data);
+  else
+    await run("initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-N");
   for (const [name, text] of Object.entries(options.files ?? {})) {
     writeFileSync(join(data, name), text, { mode: 0o600 });
     if (owner !== undefined) chownSync(join(data, name), owner, owner);
@@ -73,7 +79,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     ...FAST,
     ...(options.settings ?? []),
   ];
-  writeFileSync(join(data, "postgresql.auto.conf"), settings.join("\n") + "\n");
+  appendFileSync(join(data, "postgresql.conf"), settings.join("\n") + "\n");
 
   const target: PostgresTarget = {
     name: `postgres://postgres@${folder}/postgres`,
@@ -99,6 +105,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       return { ...target, database: name, beside: join(folder, name) };
     },
     start: () => run("pg_ctl", "-D", data, "-l", join(folder, "log"), "-w", "start"),
+    promote: () => run("pg_ctl", "-D", data, "-w", "promote"),
     stop: (mode = "fast") => run("pg_ctl", "-D", data, "-m", mode, "-w", "stop"),
     async [Symbol.asyncDispose]() {
       if (existsSync(join(data, "postmaster.pid"))) await cluster.stop("immediate");
@@ -107,6 +114,12 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   };
   await cluster.start();
   return cluster;
+}
+
+/** What pg_basebackup needs to make a standby of a server. */
+function copyOf({ target: { servers, user } }: Cluster): string[] {
+  const [{ host, port } = { host: "", port: 0 }] = servers;
+  return ["-h", host, "-p", String(port), "-U", user, "-X", "stream", "-c", "fast", "--write-recovery-conf"];
 }
 
 /** The same server over TCP. */

@@ -6,5 +6,5 @@ import { HookonceError } from "../errors.ts";
 /** Chooses the engine of a database. No other file does. An inbox on SQLite loads no other engine. */
 export function storeOf(location: DatabaseLocation): Promise<Store> {
   if (location.kind === "file") return Promise.resolve(sqliteStore(location.path));
-  return Promise.reject(new HookonceError("config_invalid", `The database: ${POSTGRES_NOT_YET}.`));
+  return Promise.reject(new HookonceError("config_invalid", `${POSTGRES_NOT_YET}.`));
 }

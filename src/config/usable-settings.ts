@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { ADDRESS, parseAddress } from "./address.ts";
-import { isPostgresUrl, locationIn, type DatabaseLocation } from "./location.ts";
+import { readLocation } from "./database-problems.ts";
+import { writtenLocation, type DatabaseLocation } from "./location.ts";
 import { nearest } from "./nearest.ts";
 import { DEFAULT_DATABASE, DEFAULT_LISTEN, tableOf } from "./schema.ts";
 import { CONFIG_FILE } from "./schema-problems.ts";
@@ -27,12 +28,16 @@ export function usableSettings(inboxFolder: string): UsableSettings {
   const isMeantElsewhere = [...keysIn(others), ...dropped.flatMap(keyOf)].some(isLikeDatabase);
   const path = database ?? (value === undefined || isMeantElsewhere ? null : DEFAULT_DATABASE);
   return {
-    database:
-      typeof path === "string" && path !== "" && !isPostgresUrl(path) ? locationIn(inboxFolder, path) : null,
+    database: usableLocation(inboxFolder, path),
     // A start converts the database only if it is allowed. That cannot be judged here.
     convertToWal: typeof convertToWal === "boolean" ? convertToWal : true,
     listen: parseAddress(typeof listen === "string" && ADDRESS.test(listen) ? listen : DEFAULT_LISTEN),
   };
+}
+
+function usableLocation(inboxFolder: string, written: unknown): DatabaseLocation | null {
+  const location = writtenLocation(inboxFolder, written);
+  return location !== null && readLocation(location).problems.length === 0 ? location : null;
 }
 
 /** The most lines without valid TOML that are skipped before reading stops. */

@@ -356,7 +356,7 @@ describe("a mistake in the config is reported with its line, its field and the r
       {
         name: "a database that is another URL",
         toml: `version = 1\ndatabase = "mysql://app:very_secret@db/shop"\n${SOURCE}`,
-        problems: [[2, "database is a URL: write the path of a SQLite database"]],
+        problems: [[2, "database is the URL of something else: write the path of a SQLite database"]],
       },
       {
         name: "a mistake in a dotted key",

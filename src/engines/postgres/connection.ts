@@ -1,5 +1,5 @@
 import { SQL, type TLSOptions } from "bun";
-import type { PostgresTarget, SslMode } from "./target.ts";
+import type { PostgresTarget, SslMode } from "../../config/postgres.ts";
 import { stateOf } from "./trouble.ts";
 import { wireOf, type Wire } from "./wire.ts";
 

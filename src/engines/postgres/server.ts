@@ -1,6 +1,6 @@
 import { HookonceError, messageOf } from "../../errors.ts";
 import { connectTo, type Connection } from "./connection.ts";
-import type { PostgresTarget } from "./target.ts";
+import type { PostgresTarget } from "../../config/postgres.ts";
 import { unavailable, withState } from "./trouble.ts";
 
 /** The servers of a target, of which one is the primary. */

@@ -1,7 +1,7 @@
 import { appendFileSync, chownSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connectTo, type Connection } from "../../../src/engines/postgres/connection.ts";
-import type { PostgresTarget } from "../../../src/engines/postgres/target.ts";
+import type { PostgresTarget } from "../../../src/config/postgres.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 
 /**

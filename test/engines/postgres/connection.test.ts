@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { PostgresTarget, SslMode } from "../../../src/engines/postgres/target.ts";
+import type { PostgresTarget, SslMode } from "../../../src/config/postgres.ts";
 import { stateOf, troubleOf } from "../../../src/engines/postgres/trouble.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 import {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createPool } from "../../../src/engines/postgres/pool.ts";
 import { createServer } from "../../../src/engines/postgres/server.ts";
-import type { PostgresTarget } from "../../../src/engines/postgres/target.ts";
+import type { PostgresTarget } from "../../../src/config/postgres.ts";
 import { within } from "../../../src/engines/postgres/deadline.ts";
 import { ownFailure } from "../../../src/engines/postgres/trouble.ts";
 import { HookonceError } from "../../../src/errors.ts";

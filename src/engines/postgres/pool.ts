@@ -54,11 +54,9 @@ export function createPool(server: Server, size: number): Pool {
   return {
     use(task) {
       const result = work(task);
-      const done: Promise<unknown> = result.then(
-        () => used.delete(done),
-        () => used.delete(done),
-      );
+      const done = result.catch(() => {});
       used.add(done);
+      void done.finally(() => used.delete(done));
       return result;
     },
     async close() {

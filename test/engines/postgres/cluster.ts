@@ -47,9 +47,6 @@ export interface ClusterOptions {
   readonly files?: Readonly<Record<string, string>>;
 }
 
-/** A temporary folder on the disk would wait for it, and a test of the engine proves nothing about the disk. */
-const FAST = ["fsync = off", "full_page_writes = off"];
-
 export async function createCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const bin = postgresPrograms();
   if (bin === undefined) throw new Error("no PostgreSQL server is installed");
@@ -76,7 +73,6 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     `unix_socket_directories = '${folder}'`,
     "max_connections = 100",
     "shared_buffers = 16MB",
-    ...FAST,
     ...(options.settings ?? []),
   ];
   appendFileSync(join(data, "postgresql.conf"), settings.join("\n") + "\n");

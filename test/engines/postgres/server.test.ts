@@ -22,6 +22,8 @@ const answeringPort = async (pool: ReturnType<typeof createPool>): Promise<strin
     return row?.port ?? "";
   });
 
+const portOf = ({ target }: Cluster): string => String(target.servers[0]?.port);
+
 describe.skipIf(postgresPrograms() === undefined)("the servers of a target", () => {
   let primary: Cluster;
   let standby: Cluster;
@@ -30,8 +32,6 @@ describe.skipIf(postgresPrograms() === undefined)("the servers of a target", () 
     // Nothing listens on the first one.
     servers: [{ host: "127.0.0.1", port: 1 }, ...standby.target.servers, ...primary.target.servers],
   });
-  const portOf = ({ target }: Cluster): string => String(target.servers[0]?.port);
-
   beforeAll(async () => {
     primary = await createCluster();
     standby = await createCluster({ standbyOf: primary });

@@ -21,6 +21,7 @@ import { repeatMark, writeNewMark } from "./log-mark.ts";
 import { readMeta, writeMeta } from "./meta.ts";
 import { migrate, ownSet, pendingMigrations, userSet, type MigrationSet } from "./migrations.ts";
 import { moveLog } from "./move-log.ts";
+import { whyMoved } from "./moved-mark.ts";
 import { openDatabase, tableExists, withoutSyncs, type OpenOptions } from "./open.ts";
 import { ownMigrations } from "./own-migrations.ts";
 import { refuseDamagedTables } from "./probe.ts";
@@ -37,7 +38,7 @@ import { refusingStart } from "./sqlite-error.ts";
  * Does what a start would do, on a copy of the schema in memory. The real database is only read.
  *
  * @param durations whether to read how long handlers took, which takes longer than everything else here
- * @throws HookonceError `database_unusable`, `database_missing`
+ * @throws HookonceError `database_unusable`, `database_missing`, `inbox_moved`
  */
 export function rehearseStart(
   database: string,
@@ -46,14 +47,20 @@ export function rehearseStart(
 ): Rehearsed {
   const problems: Problem[] = [];
   const changedRules: Problem[] = [];
+  let moved: HookonceError | undefined;
   const rehearsal = rehearse(database, {
     durations,
     look: (real) => {
+      moved = whyMoved(real, database);
       const { rules } = plan;
       if (rules !== null) collect(changedRules, () => refuseChanges(real, rules, plan));
     },
   });
   const { connection, journalMode, served } = rehearsal;
+  if (moved !== undefined) {
+    connection.close(true);
+    throw moved;
+  }
   if (journalMode !== null && journalMode !== "wal" && !served && !plan.convertToWal) {
     problems.push({
       message: `The database ${database} is in ${journalMode} mode, and hookonce needs WAL mode. To let it convert the database, set convert_to_wal = true.`,
@@ -145,6 +152,8 @@ export function openStore(
     refusingStart(database, () => {
       // An application may be writing to its database now. A start waits for it, but a delivery never does.
       connection.run("pragma busy_timeout = 5000");
+      const moved = whyMoved(connection, database);
+      if (moved !== undefined) throw moved;
       refuseChanges(connection, plan.rules, plan);
       migrateAll(connection, database, { ...plan, created }, log);
       reconcileSources(connection, plan.rules, plan);

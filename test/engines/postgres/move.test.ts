@@ -1,0 +1,282 @@
+import { Database } from "bun:sqlite";
+import { beforeAll, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { markerPathOf } from "../../../src/engines/marker.ts";
+import { MOVED_META, MOVED_TABLES, type MoveCursor } from "../../../src/engines/move.ts";
+import type { Connection } from "../../../src/engines/postgres/connection.ts";
+import { createMoveIn, refuseHalfMoved } from "../../../src/engines/postgres/move-in.ts";
+import { ownMigrations } from "../../../src/engines/postgres/own-migrations.ts";
+import { openMoveOut } from "../../../src/engines/sqlite/move-out.ts";
+import { describeUnless } from "../../crash/requirements.ts";
+import { refusalOf, testInbox, type TestInbox } from "../../support/test-inbox.ts";
+import { connect, postgresPrograms, sharedCluster, STARTS_WITHIN_MS } from "./cluster.ts";
+
+/** A new database with hookonce's own tables. */
+async function newPlace(): Promise<Connection> {
+  const cluster = await sharedCluster();
+  const wire = await connect(await cluster.database());
+  await wire.script("create schema hookonce");
+  for (const { sql } of ownMigrations) await wire.script(sql);
+  return wire;
+}
+
+const SOURCES = `
+[sources.default]
+provider = "unsigned"
+event_id = "body:$.event_id"
+type     = "body:$.type"
+forward  = ["app"]
+[sources.many]
+provider = "unsigned"
+event_id = "body:$.id"
+type     = "body:$.type"
+batch    = "body:$[*]"
+newest_wins = { types = ["*"], key = "body:$.key", version = "body:$.version" }
+[destinations.app]
+url = "http://127.0.0.1:1/hook"
+sign = "none"
+`;
+
+const handlers = {
+  "migrations/1.sql": "create table effects (event_id text, cents integer) strict;",
+  "handlers/default/paid.sql":
+    "insert into effects values (:event_id, :payload ->> '$.cents');\ninsert into hookonce_outbox (destination, body) values ('app', 'text'), ('app', x'00ff');",
+  "handlers/many/_any.sql": "insert into effects values (:event_id, 1);",
+  "handlers/default/broken.sql": "insert into effects select 1, 'no number \"\\ ''';",
+};
+
+/** Something in every table. */
+async function inboxWithEverything(): Promise<TestInbox> {
+  const inbox = await testInbox({ config: SOURCES, files: handlers, upkeep: { minuteMs: 20 } });
+  const deliver = (event_id: string, type: string, more: object = {}, source = "default") =>
+    inbox.deliver({ event_id, type, ...more }, { source, headers: { "x-note": 'ü "quoted" \\ {,}' } });
+  for (let n = 0; n < 30; n++)
+    await deliver(`evt_${n}`, "paid", { cents: n, text: "nul \u0000 and \ud83d\ude00" });
+  for (let n = 0; n < 30; n++) await deliver(`evt_${n % 3}`, "paid", { cents: n, other: "body" });
+  for (let n = 0; n < 5; n++) await deliver(`broken_${n}`, "broken");
+  await deliver("ünicode_✓", "nobody's");
+  const batch = [1, 2, 3].map((version) => ({ id: `m_${version}`, type: "t", key: "k", version }));
+  await inbox.deliver(batch, { source: "many" });
+  await inbox.deliver(batch.slice(0, 1), { source: "many" });
+  const put = (path: string, body: object) =>
+    inbox.api(path, {
+      method: "PUT",
+      body: JSON.stringify(body),
+      headers: { "content-type": "application/json" },
+    });
+  const post = (path: string, body: object) =>
+    inbox.api(path, {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: { "content-type": "application/json" },
+    });
+  expect((await post("/api/tokens", { name: "ci", scopes: ["read"] })).status).toBe(201);
+  expect((await put("/api/sources/many/state", { state: "held" })).status).toBe(200);
+  await inbox.deliver([{ id: "held_1", type: "t", key: "k", version: 9 }], { source: "many" });
+  const job = await post("/api/jobs", { action: "discard", ids: ["broken_1"], reason: "test" });
+  expect(job.status).toBe(202);
+  while (inbox.value("select count(*) from hookonce_jobs where ended_at is null") > 0) await Bun.sleep(10);
+  while (inbox.value("select count(*) from hookonce_rollups where span = 'day'") === 0) await Bun.sleep(10);
+  await inbox.close();
+  using db = new Database(inbox.databasePath, { strict: true });
+  // What only time or a crash would bring.
+  db.run("insert into hookonce_interrupted_runs values ('default', 'evt_x', 'hash', 2, 'handler_died')");
+  db.run('insert into hookonce_alerts values (\'{"alert":"disk_low"}\', 1, 2, 3, null)');
+  db.run("insert into hookonce_secrets values ('default', 'env:S', 7)");
+  db.run(
+    "insert into hookonce_attempts select id, 1, 5, 6, 503, 'away', 'answer' from hookonce_messages limit 3",
+  );
+  db.run("insert into hookonce_enqueued (destination, body) values ('app', 'text'), ('app', x'00ff')");
+  db.run("insert into hookonce_stored_bytes values ('default', 1200)");
+  db.run("insert into hookonce_meta values ('hidden_ids', '1')");
+  db.run("insert into hookonce_destinations values ('app', 'paused', 'maintenance', 3)");
+  return inbox;
+}
+
+/** Every value of every table that moves, as both engines have it. */
+function contentsOf(path: string): Record<string, unknown[]> {
+  using db = new Database(path, { readonly: true, strict: true });
+  return Object.fromEntries(
+    MOVED_TABLES.map(({ name, key, columns }) => {
+      const selected = Object.keys(columns).map((column) => {
+        if (name === "enqueued" && column === "is_bytes") return "typeof(body) = 'blob'";
+        if (columns[column] === "bytes") return `lower(hex("${column}"))`;
+        return columns[column] === "text" ? `replace("${column}", char(0), char(0xfffd))` : `"${column}"`;
+      });
+      const where = name === "meta" ? `where key in (${MOVED_META.map((one) => `'${one}'`).join()})` : "";
+      const keys = key.map((one) => `"${one}"`).join();
+      return [
+        name,
+        db.query(`select ${selected.join()} from hookonce_${name} ${where} order by ${keys}`).values(),
+      ];
+    }),
+  );
+}
+
+async function contentsIn(wire: Connection): Promise<Record<string, unknown[]>> {
+  const found: Record<string, unknown[]> = {};
+  for (const { name, key, columns } of MOVED_TABLES) {
+    const selected = Object.entries(columns).map(([column, kind]) => {
+      if (kind === "bytes") return `coalesce(encode("${column}", 'hex'), '')`;
+      return kind === "boolean" ? `"${column}"::int` : `"${column}"`;
+    });
+    const where = name === "meta" ? `where key = any('{${MOVED_META.join()}}')` : "";
+    const { rows } = await wire.send(
+      `select ${selected.join()} from hookonce.${name} ${where} order by ${key.map((one) => `"${one}"`).join()}`,
+    );
+    found[name] = rows.map((row) => row.map((value) => (typeof value === "bigint" ? Number(value) : value)));
+  }
+  return found;
+}
+
+async function move(path: string, wire: Connection, pages = Infinity): Promise<boolean> {
+  const from = openMoveOut(path);
+  try {
+    const to = createMoveIn(wire);
+    const progress = await to.begin(from.begin("postgres://app@db/shop", 1));
+    let cursor: MoveCursor | undefined = progress.cursor;
+    for (let n = 0; n < pages; n++) {
+      const page = from.page(cursor);
+      if (page === undefined) {
+        await to.finish();
+        return true;
+      }
+      await to.write(page);
+      ({ cursor } = page);
+    }
+    return false;
+  } finally {
+    from.close();
+  }
+}
+
+const why = postgresPrograms() === undefined ? "no PostgreSQL server is installed" : undefined;
+
+describeUnless(why, "an inbox moves to PostgreSQL", () => {
+  let inbox: TestInbox;
+  beforeAll(async () => {
+    await sharedCluster();
+    inbox = await inboxWithEverything();
+  }, STARTS_WITHIN_MS);
+
+  test("every table and every column is taken along, or named here as left behind", async () => {
+    const wire = await newPlace();
+    const { rows } = await wire.send(
+      "select table_name, column_name from information_schema.columns where table_schema = 'hookonce' and table_name in (select tablename from pg_tables) order by 1, 2",
+    );
+    const there = rows.map((row) => row.join(".")).filter((one) => !one.endsWith(".seq"));
+    const moved = MOVED_TABLES.flatMap(({ name, columns }) =>
+      Object.keys(columns).map((one) => `${name}.${one}`),
+    );
+    expect(there.filter((one) => one !== "enqueued.written_in").sort()).toEqual(moved.sort());
+    using db = new Database(inbox.databasePath, { readonly: true });
+    const here = db
+      .query(
+        "select substr(t.name, 10) || '.' || c.name from sqlite_schema t, pragma_table_info(t.name) c where t.type = 'table' and t.name like 'hookonce\\_%' escape '\\'",
+      )
+      .values()
+      .flat();
+    const onlyHere = here.filter(
+      (one) => !moved.includes(String(one)) && !/^(?:user_)?migrations\./.test(String(one)),
+    );
+    expect(onlyHere).toEqual([]);
+    await wire.drop();
+  });
+
+  test("with all its rows, and their ids go on", async () => {
+    const wire = await newPlace();
+    const before = contentsOf(inbox.databasePath);
+    // Otherwise the comparison proves nothing about it.
+    for (const [table, rows] of Object.entries(before))
+      expect([table, rows.length > 0]).toEqual([table, true]);
+    expect(await move(inbox.databasePath, wire)).toBe(true);
+    expect(await contentsIn(wire)).toEqual(contentsOf(inbox.databasePath));
+    await wire.send("begin");
+    await wire.send("select set_config('hookonce.own', 'on', true)");
+    const { rows } = await wire.send(
+      "insert into hookonce.events (source, event_id, type, received_at, outcome, last_delivery_at) values ('s', 'new', '', 1, 'processed', 1) returning id, nextval('hookonce.changes')",
+    );
+    await wire.send("rollback");
+    const [event = 0, change = 0] = inbox
+      .rows("select max(id), max(change) from hookonce_events")
+      .flatMap((row) => Object.values(row as object)) as number[];
+    expect(rows.map((row) => row.map(Number))).toEqual([[event + 1, change + 1]]);
+    await refuseHalfMoved(wire);
+    await wire.drop();
+  });
+
+  test(
+    "and goes on where it was interrupted, whatever the last page was",
+    async () => {
+      const before = contentsOf(inbox.databasePath);
+      const pages = MOVED_TABLES.length;
+      for (const done of [0, 1, Math.floor(pages / 2), pages - 1]) {
+        const wire = await newPlace();
+        expect(await move(inbox.databasePath, wire, done)).toBe(false);
+        expect((await refusalOf(() => refuseHalfMoved(wire))).message).toContain(
+          "Only a part of an inbox was moved",
+        );
+        const other = await refusalOf(() => createMoveIn(wire).begin("another"));
+        expect(other.message).toContain("Another inbox is being moved to this database");
+        expect(await move(inbox.databasePath, wire)).toBe(true);
+        expect(await contentsIn(wire)).toEqual(before);
+        expect((await refusalOf(() => move(inbox.databasePath, wire))).message).toContain(
+          "events in this inbox already",
+        );
+        await wire.drop();
+      }
+    },
+    STARTS_WITHIN_MS,
+  );
+
+  test("in pages of a few MiB, and each has a row at least", async () => {
+    await using large = await testInbox();
+    for (let n = 0; n < 12; n++)
+      await large.deliver({ event_id: `evt_${n}`, type: "t", text: "x".repeat(900_000) });
+    await large.close();
+    const from = openMoveOut(large.databasePath);
+    const sizes: number[] = [];
+    for (let page = from.page(undefined); page !== undefined; page = from.page(page.cursor))
+      if (page.table.name === "bodies") sizes.push(page.rows.length);
+    from.close();
+    expect(sizes).toEqual([4, 4, 4]);
+  });
+
+  test("a body whose hash was never stored gets it", async () => {
+    await using old = await testInbox();
+    await old.deliver({ event_id: "evt_1", type: "t" });
+    await old.close();
+    using db = new Database(old.databasePath);
+    db.run("update hookonce_bodies set sha256 = null");
+    const wire = await newPlace();
+    await move(old.databasePath, wire);
+    const { rows } = await wire.send("select sha256 = sha256(bytes) from hookonce.bodies");
+    expect(rows).toEqual([[true]]);
+    await wire.drop();
+  });
+
+  test("no start is accepted on the old database, from the first page on", async () => {
+    await using old = await testInbox();
+    await old.deliver({ event_id: "evt_1", type: "t" });
+    await old.close();
+    const wire = await newPlace();
+    await move(old.databasePath, wire, 1);
+    const { code, message } = await refusalOf(() => old.restart());
+    expect(code).toBe("inbox_moved");
+    expect(message).toContain("was moved to postgres://app@db/shop on 1970-01-01");
+    const elsewhere = openMoveOut(old.databasePath);
+    expect((await refusalOf(() => elsewhere.begin("postgres://app@db/other", 2))).code).toBe("inbox_moved");
+    elsewhere.close();
+    await wire.drop();
+  });
+
+  test("not while something that a killed serve did is not recorded", async () => {
+    await using killed = await testInbox();
+    await killed.deliver({ event_id: "evt_1", type: "t" });
+    await killed.close();
+    writeFileSync(markerPathOf(killed.databasePath), "");
+    expect((await refusalOf(() => openMoveOut(killed.databasePath))).message).toContain(
+      "was killed, and what it was doing",
+    );
+  });
+});

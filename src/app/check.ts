@@ -9,8 +9,7 @@ import {
   type ConfiguredSource,
   type ReadConfig,
 } from "../config/load.ts";
-import { fileAt, nameOf, type DatabaseLocation } from "../config/location.ts";
-import { DEFAULT_DATABASE } from "../config/schema.ts";
+import { nameOf, type DatabaseLocation } from "../config/location.ts";
 import type { Environment } from "../config/secrets.ts";
 import { usableSettings } from "../config/usable-settings.ts";
 import { HookonceError, type ErrorCode, type Problem } from "../errors.ts";
@@ -47,7 +46,7 @@ import { warnOfPausedSources } from "./paused-warnings.ts";
 import { warnOfUnknownForwards, warnOfUnknownTypes } from "./unknown-types.ts";
 import { warnOfUnsigned } from "./unsigned-sources.ts";
 import { readUserMigrations } from "./user-migrations.ts";
-import { storeOf } from "./store.ts";
+import { handlerModulesOf, storeOf } from "./store.ts";
 
 export interface Checked {
   readonly problems: readonly Problem[];
@@ -154,7 +153,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     // If the config has problems, every folder may belong to a source, so the handlers in all of them are
     // checked.
     [...foldersIn(read), ...(config === null ? foldersOf(join(inboxFolder, "handlers")) : [])],
-    async () => (await storeOf(location ?? fileAt(DEFAULT_DATABASE))).handlerModules(),
+    () => handlerModulesOf(location),
   );
   const configured = read?.sources ?? [];
   const configWarnings = [

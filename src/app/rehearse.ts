@@ -29,7 +29,11 @@ export async function rehearse(
     problems.push({ file: CONFIG_FILE, line: read?.databaseLine, message });
     return null;
   }
-  return attempt(problems, async () => (await storeOf(location)).rehearse(plan, plan), refusals);
+  const unusable: Problem[] = [];
+  const store = await attempt(unusable, () => storeOf(location), refusals);
+  const line = read?.databaseLine;
+  problems.push(...unusable.map(({ message }) => ({ file: CONFIG_FILE, line, message })));
+  return store === null ? null : attempt(problems, () => store.rehearse(plan, plan), refusals);
 }
 
 /**

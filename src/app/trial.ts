@@ -64,13 +64,16 @@ const MAX_REST_MS = 60;
 let restsUntil = 0;
 
 /** @returns undefined if another process holds the write lock of the real database for too long */
-export async function withLock<Ran>(place: TrialPlace, run: () => Ran | undefined): Promise<Ran | undefined> {
+export async function withLock<Ran>(
+  { place, database }: Pick<TrialPlan, "place" | "database">,
+  run: () => Ran | undefined | Promise<Ran | undefined>,
+): Promise<Ran | undefined> {
   const isLive = place === "live";
   if (isLive) await Bun.sleep(Math.max(0, restsUntil - performance.now()));
   const until = performance.now() + MAX_WAIT_MS;
   for (;;) {
     const began = performance.now();
-    const ran = isLive ? limitLock(run) : run();
+    const ran = await (isLive ? limitLock(database.kind, run) : run());
     const now = performance.now();
     restsUntil = now + Math.min(REST * (now - began), MAX_REST_MS);
     if (ran !== undefined) return ran;

@@ -61,6 +61,7 @@ export interface MoveIn {
   write(page: MovePage): Promise<void>;
   /** From then on a start is accepted. */
   finish(): Promise<void>;
+  close(): Promise<void>;
 }
 
 export interface MoveProgress {

@@ -10,6 +10,7 @@ import type {
   LoadedHandler,
   Policy,
 } from "./engine.ts";
+import type { MaybePromise } from "./outbox.ts";
 import type { Reader } from "./reader.ts";
 import type { SourceRule } from "./source-rule.ts";
 import type { ChangedTable, ObservedRun, RowQuery } from "./trial.ts";
@@ -25,9 +26,9 @@ export type { SourceRule } from "./source-rule.ts";
 /** In bytes. */
 export interface DiskUse {
   readonly databaseBytes: number;
-  /** The write-ahead log. */
-  readonly logBytes: number;
-  /** What its disk has left; null if the system does not say. */
+  /** The write-ahead log; null if it is the server's. */
+  readonly logBytes: number | null;
+  /** What its disk has left; null if the system does not say, or if it is the server's. */
   readonly freeBytes: number | null;
 }
 
@@ -172,18 +173,18 @@ export interface Trial extends Pick<Engine, "handlerModules"> {
   dryRun(
     job: Extract<Job, { kind: "apply" | "replay" }>,
     handlers: Handlers,
-  ): { readonly tables?: readonly ChangedTable[] } | undefined;
+  ): MaybePromise<{ readonly tables?: readonly ChangedTable[] } | undefined>;
   /**
    * Runs a handler on an event, as its delivery would, or as an apply or a replay of a stored event would. Rolls
    * back, and says what the handler did.
    *
    * @returns undefined if another process holds the write lock
    */
-  observe(event: Incoming | StoredEvent, handler: LoadedHandler): ObservedRun | undefined;
+  observe(event: Incoming | StoredEvent, handler: LoadedHandler): MaybePromise<ObservedRun | undefined>;
 }
 
 /** A database, which need not exist yet. */
-export interface Store extends Pick<Engine, "handlerModules"> {
+export interface Store {
   /**
    * Does what a start would do, without changing the database.
    *

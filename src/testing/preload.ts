@@ -1,5 +1,4 @@
-import { storeOf } from "../app/store.ts";
-import { fileAt } from "../config/location.ts";
+import { handlerModulesOf } from "../app/store.ts";
 import { usableSettings } from "../config/usable-settings.ts";
 import { supplyModules } from "../handlers/modules.ts";
 import * as testing from "./test.ts";
@@ -9,5 +8,4 @@ delete process.env["BUN_BE_BUN"];
 
 /** Runs before the tests of `hookonce test`, so that they find their imports with nothing installed. */
 const { database } = usableSettings(process.cwd());
-const store = await storeOf(database ?? fileAt("any.db"));
-supplyModules({ ...(await store.handlerModules()), "hookonce/test": testing });
+supplyModules({ ...(await handlerModulesOf(database)), "hookonce/test": testing });

@@ -10,6 +10,7 @@ import {
 } from "../move.ts";
 import { lock } from "./locks.ts";
 import { arrayOf, rowsOf, sql, textOf, type Sql } from "./sql.ts";
+import { atomically, writeOwn } from "./transaction.ts";
 import { ownFailure } from "./trouble.ts";
 import type { Wire } from "./wire.ts";
 
@@ -80,6 +81,7 @@ export function createMoveIn(wire: Wire): MoveIn {
         // Without statistics, the first queries of many rows would scan tables.
         for (const { name } of MOVED_TABLES) await wire.send(`analyze hookonce.${name}`);
       }),
+    close: () => wire.drop(),
   };
 }
 
@@ -98,17 +100,12 @@ function numbersFrom(table: string): Sql {
 
 /** Does work in a transaction that may write hookonce's own tables. */
 async function own<Result>(wire: Wire, work: () => Promise<Result>): Promise<Result> {
-  await wire.send("begin isolation level read committed");
   try {
-    await wire.send("select set_config('hookonce.own', 'on', true)");
-    const result = await work();
-    const { command } = await wire.send("commit");
-    // COMMIT of an aborted transaction succeeds, with this tag.
-    if (command !== "COMMIT")
-      throw new HookonceError("storage_failed", "The database has rolled the move back.");
-    return result;
+    return await atomically(wire, async () => {
+      await writeOwn(wire);
+      return await work();
+    });
   } catch (error) {
-    await wire.send("rollback").catch(() => {});
     throw ownFailure(error);
   }
 }

@@ -3,12 +3,10 @@ import { belongsToDatabase } from "./beside.ts";
 import { diskUse } from "./disk-space.ts";
 import { lockDatabase } from "./lock.ts";
 import { servedBy } from "./lock-text.ts";
-import { handlerModules } from "./sqlite-engine.ts";
 import { openForReading, openStore, rehearseStart } from "./start.ts";
 
 /** @param database the absolute path of its file */
 export const sqliteStore = (database: string): Store => ({
-  handlerModules,
   rehearse: (...plan) => rehearseStart(database, ...plan),
   lock: (options) => lockDatabase(database, options),
   servedBy: () => servedBy(database),

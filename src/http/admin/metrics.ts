@@ -46,7 +46,7 @@ async function inboxFamilies(inbox: AdminInbox, { depth }: Measured): Promise<Fa
       { labels: { work: "jobs" }, value: jobs },
     ]),
     gauge("database_size_bytes", "Size of the database file.", [sample(databaseBytes)]),
-    gauge("wal_size_bytes", "Size of the write-ahead log.", [sample(logBytes)]),
+    gauge("wal_size_bytes", "Size of the write-ahead log.", logBytes === null ? [] : [sample(logBytes)]),
     gauge(
       "disk_free_bytes",
       "Free space on the database's disk.",

@@ -1,23 +1,31 @@
 import { Database } from "bun:sqlite";
 import { beforeAll, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { moveInbox } from "../../../src/app/move-inbox.ts";
+import { fileAt, locationIn } from "../../../src/config/location.ts";
 import { markerPathOf } from "../../../src/engines/marker.ts";
 import { MOVED_META, MOVED_TABLES, type MoveCursor } from "../../../src/engines/move.ts";
+import type { PostgresTarget } from "../../../src/config/postgres.ts";
 import type { Connection } from "../../../src/engines/postgres/connection.ts";
 import { createMoveIn, refuseHalfMoved } from "../../../src/engines/postgres/move-in.ts";
-import { ownMigrations } from "../../../src/engines/postgres/own-migrations.ts";
+import { openMoveIn } from "../../../src/engines/postgres/open-move-in.ts";
 import { openMoveOut } from "../../../src/engines/sqlite/move-out.ts";
 import { describeUnless } from "../../crash/requirements.ts";
 import { refusalOf, testInbox, type TestInbox } from "../../support/test-inbox.ts";
 import { connect, postgresPrograms, sharedCluster, STARTS_WITHIN_MS } from "./cluster.ts";
 
-/** A new database with hookonce's own tables. */
-async function newPlace(): Promise<Connection> {
+interface Place extends AsyncDisposable {
+  readonly target: PostgresTarget;
+  readonly wire: Connection;
+}
+
+/** A new database, in which hookonce has never started. */
+async function newPlace(): Promise<Place> {
   const cluster = await sharedCluster();
-  const wire = await connect(await cluster.database());
-  await wire.script("create schema hookonce");
-  for (const { sql } of ownMigrations) await wire.script(sql);
-  return wire;
+  const target = await cluster.database();
+  const wire = await connect(target);
+  return { target, wire, [Symbol.asyncDispose]: () => wire.drop() };
 }
 
 const SOURCES = `
@@ -113,7 +121,7 @@ function contentsOf(path: string): Record<string, unknown[]> {
   );
 }
 
-async function contentsIn(wire: Connection): Promise<Record<string, unknown[]>> {
+async function contentsIn({ wire }: Place): Promise<Record<string, unknown[]>> {
   const found: Record<string, unknown[]> = {};
   for (const { name, key, columns } of MOVED_TABLES) {
     const selected = Object.entries(columns).map(([column, kind]) => {
@@ -129,10 +137,10 @@ async function contentsIn(wire: Connection): Promise<Record<string, unknown[]>> 
   return found;
 }
 
-async function move(path: string, wire: Connection, pages = Infinity): Promise<boolean> {
+async function move(path: string, { target }: Place, pages = Infinity): Promise<boolean> {
   const from = openMoveOut(path);
+  const to = await openMoveIn(target, 1);
   try {
-    const to = createMoveIn(wire);
     const progress = await to.begin(from.begin("postgres://app@db/shop", 1));
     let cursor: MoveCursor | undefined = progress.cursor;
     for (let n = 0; n < pages; n++) {
@@ -147,6 +155,7 @@ async function move(path: string, wire: Connection, pages = Infinity): Promise<b
     return false;
   } finally {
     from.close();
+    await to.close();
   }
 }
 
@@ -160,9 +169,10 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
   }, STARTS_WITHIN_MS);
 
   test("every table and every column is taken along, or named here as left behind", async () => {
-    const wire = await newPlace();
-    const { rows } = await wire.send(
-      "select table_name, column_name from information_schema.columns where table_schema = 'hookonce' and table_name in (select tablename from pg_tables) order by 1, 2",
+    await using place = await newPlace();
+    await (await openMoveIn(place.target, 1)).close();
+    const { rows } = await place.wire.send(
+      "select table_name, column_name from information_schema.columns where table_schema = 'hookonce' and table_name in (select tablename from pg_tables) and table_name not like '%migrations' order by 1, 2",
     );
     const there = rows.map((row) => row.join(".")).filter((one) => !one.endsWith(".seq"));
     const moved = MOVED_TABLES.flatMap(({ name, columns }) =>
@@ -180,29 +190,27 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
       (one) => !moved.includes(String(one)) && !/^(?:user_)?migrations\./.test(String(one)),
     );
     expect(onlyHere).toEqual([]);
-    await wire.drop();
   });
 
   test("with all its rows, and their ids go on", async () => {
-    const wire = await newPlace();
+    await using place = await newPlace();
     const before = contentsOf(inbox.databasePath);
     // Otherwise the comparison proves nothing about it.
     for (const [table, rows] of Object.entries(before))
       expect([table, rows.length > 0]).toEqual([table, true]);
-    expect(await move(inbox.databasePath, wire)).toBe(true);
-    expect(await contentsIn(wire)).toEqual(contentsOf(inbox.databasePath));
-    await wire.send("begin");
-    await wire.send("select set_config('hookonce.own', 'on', true)");
-    const { rows } = await wire.send(
+    expect(await move(inbox.databasePath, place)).toBe(true);
+    expect(await contentsIn(place)).toEqual(contentsOf(inbox.databasePath));
+    await place.wire.send("begin");
+    await place.wire.send("select set_config('hookonce.own', 'on', true)");
+    const { rows } = await place.wire.send(
       "insert into hookonce.events (source, event_id, type, received_at, outcome, last_delivery_at) values ('s', 'new', '', 1, 'processed', 1) returning id, nextval('hookonce.changes')",
     );
-    await wire.send("rollback");
+    await place.wire.send("rollback");
     const [event = 0, change = 0] = inbox
       .rows("select max(id), max(change) from hookonce_events")
       .flatMap((row) => Object.values(row as object)) as number[];
     expect(rows.map((row) => row.map(Number))).toEqual([[event + 1, change + 1]]);
-    await refuseHalfMoved(wire);
-    await wire.drop();
+    await refuseHalfMoved(place.wire);
   });
 
   test(
@@ -211,19 +219,18 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
       const before = contentsOf(inbox.databasePath);
       const pages = MOVED_TABLES.length;
       for (const done of [0, 1, Math.floor(pages / 2), pages - 1]) {
-        const wire = await newPlace();
-        expect(await move(inbox.databasePath, wire, done)).toBe(false);
-        expect((await refusalOf(() => refuseHalfMoved(wire))).message).toContain(
+        await using place = await newPlace();
+        expect(await move(inbox.databasePath, place, done)).toBe(false);
+        expect((await refusalOf(() => refuseHalfMoved(place.wire))).message).toContain(
           "Only a part of an inbox was moved",
         );
-        const other = await refusalOf(() => createMoveIn(wire).begin("another"));
+        const other = await refusalOf(() => createMoveIn(place.wire).begin("another"));
         expect(other.message).toContain("Another inbox is being moved to this database");
-        expect(await move(inbox.databasePath, wire)).toBe(true);
-        expect(await contentsIn(wire)).toEqual(before);
-        expect((await refusalOf(() => move(inbox.databasePath, wire))).message).toContain(
+        expect(await move(inbox.databasePath, place)).toBe(true);
+        expect(await contentsIn(place)).toEqual(before);
+        expect((await refusalOf(() => move(inbox.databasePath, place))).message).toContain(
           "events in this inbox already",
         );
-        await wire.drop();
       }
     },
     STARTS_WITHIN_MS,
@@ -248,27 +255,57 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
     await old.close();
     using db = new Database(old.databasePath);
     db.run("update hookonce_bodies set sha256 = null");
-    const wire = await newPlace();
-    await move(old.databasePath, wire);
-    const { rows } = await wire.send("select sha256 = sha256(bytes) from hookonce.bodies");
+    await using place = await newPlace();
+    await move(old.databasePath, place);
+    const { rows } = await place.wire.send("select sha256 = sha256(bytes) from hookonce.bodies");
     expect(rows).toEqual([[true]]);
-    await wire.drop();
   });
 
   test("no start is accepted on the old database, from the first page on", async () => {
     await using old = await testInbox();
     await old.deliver({ event_id: "evt_1", type: "t" });
     await old.close();
-    const wire = await newPlace();
-    await move(old.databasePath, wire, 1);
+    await using place = await newPlace();
+    await move(old.databasePath, place, 1);
     const { code, message } = await refusalOf(() => old.restart());
     expect(code).toBe("inbox_moved");
     expect(message).toContain("was moved to postgres://app@db/shop on 1970-01-01");
     const elsewhere = openMoveOut(old.databasePath);
     expect((await refusalOf(() => elsewhere.begin("postgres://app@db/other", 2))).code).toBe("inbox_moved");
     elsewhere.close();
-    await wire.drop();
   });
+
+  test(
+    "from its folder or its file, into the database that a config names",
+    async () => {
+      await using old = await testInbox();
+      await old.deliver({ event_id: "evt_1", type: "t" });
+      await old.close();
+      await using place = await newPlace();
+      const [server] = place.target.servers;
+      const url = `postgres://postgres@/${place.target.database}?host=${server?.host}&port=${server?.port}`;
+      const config = { inboxFolder: old.folder, database: locationIn(old.folder, [url]) };
+      const seen: number[] = [];
+      const options = {
+        config,
+        signal: new AbortController().signal,
+        onProgress: (rows: number) => void seen.push(rows),
+      };
+      const moved = await moveInbox({ ...options, inbox: old.databasePath });
+      expect(moved).toMatchObject({ from: old.databasePath, to: url, isDone: true });
+      expect(seen.at(-1)).toBe(moved.rows);
+      expect(await contentsIn(place)).toEqual(contentsOf(old.databasePath));
+      const inFile = { ...config, database: fileAt(old.databasePath) };
+      for (const [given, says] of [
+        [{ inbox: old.folder }, "events in this inbox already"],
+        [{ inbox: dirname(old.folder) }, "contains no hookonce.toml"],
+        [{ inbox: `${old.folder}/no` }, "does not exist"],
+        [{ inbox: old.folder, config: inFile }, "Set it to a URL"],
+      ] as const)
+        expect((await refusalOf(() => moveInbox({ ...options, ...given }))).message).toContain(says);
+    },
+    STARTS_WITHIN_MS,
+  );
 
   test("not while something that a killed serve did is not recorded", async () => {
     await using killed = await testInbox();

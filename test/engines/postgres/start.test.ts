@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { ownMigrations } from "../../../src/engines/postgres/own-migrations.ts";
 import { createServer } from "../../../src/engines/postgres/server.ts";
 import { prepareDatabase } from "../../../src/engines/postgres/start.ts";
-import type { PostgresTarget } from "../../../src/engines/postgres/target.ts";
+import type { PostgresTarget } from "../../../src/config/postgres.ts";
 import type { Migration, SourceRule, StartLog } from "../../../src/engines/store.ts";
 import { HookonceError } from "../../../src/errors.ts";
 import { connect, createCluster, postgresPrograms, sharedCluster, STARTS_WITHIN_MS } from "./cluster.ts";

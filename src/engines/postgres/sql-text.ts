@@ -97,7 +97,7 @@ export function splitStatements(script: string): SqlStatement[] {
     statements.push({
       text: script.slice(first.at, last.at + last.text.length),
       line: startLine,
-      tokens: own.map((token) => ({ ...token, at: token.at - first.at })),
+      tokens: own.map(({ kind, text, at }) => ({ kind, text, at: at - first.at })),
     });
     tokens = [];
   };

@@ -95,3 +95,6 @@ export function withState(error: unknown): string {
   const state = stateOf(error);
   return state === undefined ? withCode(error) : `${messageOf(error)} (${state})`;
 }
+
+/** A statement behind one that has failed, in an aborted transaction. It is not the cause. */
+export const isFollowing = (error: unknown): boolean => stateOf(error) === "25P02";

@@ -4,9 +4,9 @@ import type { ReservedSQL } from "bun";
 export type Value = string | number | bigint | boolean | Uint8Array | null;
 
 /** What the server has answered. */
-export interface Sent {
+export interface Sent<Row = readonly unknown[]> {
   /** Each row as an array, in the order of the columns. */
-  readonly rows: readonly (readonly unknown[])[];
+  readonly rows: readonly Row[];
   /** The command tag without its count, as in `COMMIT`. */
   readonly command: string;
   readonly count: number;
@@ -31,6 +31,8 @@ export interface Wire {
   read<Row extends object>(text: string, values?: readonly Value[]): Promise<Row[]>;
   /** Runs several statements by the simple protocol. Only for a text of hookonce itself. */
   script(text: string): Promise<void>;
+  /** As `send`, with rows as objects. Of columns with the same name, only the last is there. */
+  objects(text: string, values?: readonly Value[]): Promise<Sent<Readonly<Record<string, unknown>>>>;
   /** Closes the connection at once. What is not answered yet rejects. */
   drop(): Promise<void>;
 }
@@ -59,9 +61,10 @@ export function wireOf(connection: ReservedSQL): Wire {
 
   return {
     async send(text, values = []) {
-      const rows = (await query(text, values).values().execute()) as unknown as Sent["rows"] &
-        Pick<Sent, "command" | "count">;
-      return { rows, command: rows.command, count: rows.count };
+      return sentOf(await query(text, values).values().execute());
+    },
+    async objects(text, values = []) {
+      return sentOf(await query(text, values).execute());
     },
     async read<Row extends object>(text: string, values: readonly Value[] = []) {
       const rows = (await query(text, values).execute()) as Record<string, unknown>[];
@@ -74,4 +77,9 @@ export function wireOf(connection: ReservedSQL): Wire {
     },
     drop: () => connection.close({ timeout: 0 }),
   };
+}
+
+function sentOf<Row>(rows: unknown): Sent<Row> {
+  const { command, count } = rows as Pick<Sent, "command" | "count">;
+  return { rows: rows as readonly Row[], command, count };
 }

@@ -27,8 +27,8 @@ export interface Cluster extends AsyncDisposable {
   readonly folder: string;
   /** The database's folder. */
   readonly data: string;
-  /** Makes an empty database. */
-  database(): Promise<PostgresTarget>;
+  /** Makes an empty database, or a copy of another one. */
+  database(template?: string): Promise<PostgresTarget>;
   start(): Promise<void>;
   /** @param mode as `pg_ctl stop -m` has it; "immediate" is a crash */
   stop(mode?: "fast" | "immediate"): Promise<void>;
@@ -93,10 +93,10 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     target,
     folder,
     data,
-    async database() {
+    async database(template = "template1") {
       const name = `test_${++databases}`;
       const connection = await connect(target);
-      await connection.script(`create database ${name}`);
+      await connection.script(`create database ${name} template ${template}`);
       await connection.drop();
       return { ...target, database: name, beside: join(folder, name) };
     },

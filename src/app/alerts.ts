@@ -39,7 +39,10 @@ export async function startAlerts(
     const reader = await engine.reader();
     const options = { reader, sources: sources.map(({ name }) => name), now, startedAt };
     if (alerts === null) return warn(await silentSources(options));
-    const conditions = await conditionsOf({ ...options, freeBytes: (await (await storeOf(database)).diskUse()).freeBytes });
+    const conditions = await conditionsOf({
+      ...options,
+      freeBytes: (await (await storeOf(database)).diskUse()).freeBytes,
+    });
     warn(conditions.found.filter(({ subject }) => subject.alert === "source_silent"));
     const how = { to: alerts.to, url: admin.url, now, holdMs };
     const { entries, told } = changesOf(await reader.alerts(), conditions, how);

@@ -24,7 +24,10 @@ function configWith(change: Partial<typeof BEFORE> = {}): Config {
     );
     const { config } = readConfig(folder, secretNeeds, {});
     // Each folder has another name.
-    return { ...(config as Config), database: fileAt(nameOf((config as Config).database).replace(folder, "")) };
+    return {
+      ...(config as Config),
+      database: fileAt(nameOf((config as Config).database).replace(folder, "")),
+    };
   } finally {
     rmSync(folder, { recursive: true });
   }

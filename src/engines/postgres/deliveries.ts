@@ -1,7 +1,7 @@
 import type { Handlers, Incoming, Job, Policy, Result } from "../engine.ts";
 import { ownBytes } from "../event-bytes.ts";
 import { withReceipt, type RecordedEvent } from "../event-rows.ts";
-import { NOT_SENT_ON, nothing, quarantined, resultOf, skippedOf, withoutItsHandler } from "../results.ts";
+import { NOT_SENT_ON, nothing, quarantined, resultOf, withoutItsHandler } from "../results.ts";
 import { sourcePaused } from "../source-states.ts";
 import type { Applies } from "./apply-jobs.ts";
 import { createComparison } from "./compare-bodies.ts";
@@ -14,6 +14,7 @@ import { createNewEvents } from "./new-events.ts";
 import type { Positions } from "./positions.ts";
 import type { Redactions } from "./redactions.ts";
 import type { SameBody } from "./same-body.ts";
+import { skippedOf } from "./skipped.ts";
 import type { SourceStates } from "./source-states.ts";
 import type { Tx } from "./tx.ts";
 

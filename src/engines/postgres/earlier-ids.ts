@@ -29,7 +29,7 @@ export function createEarlierIds(
       event === undefined ? await store.findFailure(source, earlierId) : await store.bodyOf(event.id);
     if (stored === undefined) return event !== undefined && policy.isLikelyRetry(source, event, input);
     const headers = JSON.parse(stored.headersJson) as Headers;
-    if (source.carries({ headers, body: stored.body }, input.id)) return true;
+    if (source.typeOf({ headers, body: stored.body }, input.id) !== undefined) return true;
     return event !== undefined && (await store.isRedacted(event.id)) && wasLikely(incoming, event);
   }
 
@@ -39,7 +39,7 @@ export function createEarlierIds(
     for (const bytes of [input.body, ownBytes(incoming)])
       if (await store.sameBytes(event.id, bytes)) return true;
     const redacted = redactions.redacted(incoming);
-    if (redacted === undefined || source.carries(redacted, input.id)) return false;
+    if (redacted === undefined || source.typeOf(redacted, input.id) !== undefined) return false;
     return policy.isLikelyRetry(source, event, input);
   }
 

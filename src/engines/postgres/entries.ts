@@ -78,6 +78,9 @@ export function createEntries(
       case "pause over":
         await states.resumeIfOver(entry.name, entry.at);
         return;
+      case "source gone":
+        states.open(entry.name);
+        return;
       case "alert":
         await changeAlert(entry);
         return;

@@ -67,6 +67,8 @@ export const harness: EngineHarness = {
 insert into hookonce.outbox (destination, body) values ('mail', :payload), ('mail', 'second');
 insert into never select null where ${fails};`,
       changeNothing: "update effects set cents = 0 where :event_id is null;",
+      isLarge: "(:payload ->> 'cents')::int > 10",
+      failingCondition: "('{' || :type)::jsonb is null",
       unusable: "drop table effects;\nselect 1;\nselect missing from effects;",
     },
     async writeEffect(db, { id, type, source, receivedAt, payload, headers }) {

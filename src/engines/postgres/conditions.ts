@@ -4,14 +4,14 @@ import { bind, bindingProblems } from "./bindings.ts";
 import { splitStatements, type SqlStatement } from "./sql-text.ts";
 import { checkOnServer, refusedByName } from "./statement-check.ts";
 import type { Tx } from "./tx.ts";
-import type { Wire } from "./wire.ts";
+import type { Value, Wire } from "./wire.ts";
 
 /** The `where` of a destination. */
 
 // A comment at its end must not hide the rest.
 const textOf = (expression: string): string => `select coalesce((${expression}\n)::boolean, false)`;
 
-/** Evaluates expressions for events. An error of one aborts the transaction up to the event's savepoint. */
+/** Evaluates expressions for events, each in a savepoint, so that the transaction goes on if it fails. */
 export function createConditions(tx: Tx): (expression: string, input: HandlerInput) => Promise<boolean> {
   const bound = new Map<string, ReturnType<typeof bind>>();
   return async (expression, input) => {
@@ -20,9 +20,20 @@ export function createConditions(tx: Tx): (expression: string, input: HandlerInp
       one = bind(splitStatements(textOf(expression))[0] as SqlStatement);
       bound.set(expression, one);
     }
-    const { rows } = await tx.wire.send(one.text, one.valuesFor(input));
-    return rows[0]?.[0] === true;
+    return isTrue(tx.wire, one.text, one.valuesFor(input));
   };
+}
+
+async function isTrue(wire: Wire, text: string, values: readonly Value[]): Promise<boolean> {
+  const [, answer] = await Promise.allSettled([
+    wire.send("savepoint hookonce_where"),
+    wire.send(text, values),
+    wire.send("release hookonce_where"),
+  ]);
+  if (answer.status === "fulfilled") return answer.value.rows[0]?.[0] === true;
+  await wire.send("rollback to hookonce_where");
+  await wire.send("release hookonce_where");
+  throw answer.reason;
 }
 
 /** What is wrong with an expression; undefined if it can be evaluated. The caller has a transaction open. */

@@ -1,4 +1,4 @@
-import { RETENTION_STEP_MS, type Retained, type RetentionJob, type RetentionStep } from "../retention.ts";
+import type { Retained, RetentionJob, RetentionStep } from "../retention.ts";
 import { SETTLED, recorded, type RecordedEvent } from "../event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
@@ -14,6 +14,9 @@ export const DISCARDED = "discarded_by_retention";
 
 /** The reason of events that it has discarded. */
 export const REASON = "retention";
+
+/** How long one step works, in milliseconds. It has the baton meanwhile, and each row takes several round trips. */
+const STEP_MS = 50;
 
 /** How many rows one query returns, so that no snapshot outlives it. */
 const PAGE = 64;
@@ -115,7 +118,7 @@ export function createRetention(
     after: number,
     visit: (row: unknown[]) => Promise<"end" | undefined> | "end" | undefined,
   ): Promise<Pick<Retained, "position" | "isEnd">> {
-    const until = performance.now() + RETENTION_STEP_MS;
+    const until = performance.now() + STEP_MS;
     const statement = tx.query(query);
     for (let position = after; ;) {
       const rows = await statement.values(position);
@@ -168,7 +171,7 @@ export function createRetention(
   }
 
   async function emptyFailures({ before }: Step<"failure bodies">): Promise<Retained> {
-    const until = performance.now() + RETENTION_STEP_MS;
+    const until = performance.now() + STEP_MS;
     let removed = 0;
     for (;;) {
       const rows = await tx.query(FIND_FAILURES).values(before);

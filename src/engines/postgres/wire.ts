@@ -68,9 +68,12 @@ export function wireOf(connection: ReservedSQL): Wire {
     },
     async read<Row extends object>(text: string, values: readonly Value[] = []) {
       const rows = (await query(text, values).execute()) as Record<string, unknown>[];
-      for (const row of rows)
-        for (const name in row) if (typeof row[name] === "bigint") row[name] = Number(row[name]);
-      return rows as Row[];
+      // Bun's rows and their list are of classes of its own, which do not equal plain ones.
+      return Array.from(rows, (row) => {
+        const plain = { ...row };
+        for (const name in plain) if (typeof plain[name] === "bigint") plain[name] = Number(plain[name]);
+        return plain as Row;
+      });
     },
     async script(text) {
       await connection.unsafe(text).execute();

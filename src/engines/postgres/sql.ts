@@ -46,7 +46,14 @@ export const textOf = ({ texts }: Sql): string =>
   texts.reduce((before, text, index) => `${before}$${index}${text}`);
 
 export function rowsOf<Row extends object>(wire: Pick<Wire, "read">, statement: Sql): Promise<Row[]> {
-  return wire.read<Row>(textOf(statement), statement.values);
+  return wire.read<Row>(textOf(statement), statement.values.map(storable));
+}
+
+/** PostgreSQL's text holds neither NUL nor half of a surrogate pair. */
+export function storable(value: Value): Value {
+  if (typeof value !== "string") return value;
+  const text = value.includes("\0") ? value.replaceAll("\0", "\uFFFD") : value;
+  return text.isWellFormed() ? text : text.toWellFormed();
 }
 
 /** An array as PostgreSQL writes it. */

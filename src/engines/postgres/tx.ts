@@ -1,3 +1,4 @@
+import { storable } from "./sql.ts";
 import type { Value, Wire } from "./wire.ts";
 
 /** What a transaction has read when it began, so that each event does without looking it up. */
@@ -62,10 +63,3 @@ export function openTx(wire: Wire): Tx {
 
 /** The integers of hookonce's own tables are far below 2^53. */
 const asNumber = (value: unknown): unknown => (typeof value === "bigint" ? Number(value) : value);
-
-/** PostgreSQL's text holds neither NUL nor half of a surrogate pair. */
-function storable(value: Value): Value {
-  if (typeof value !== "string") return value;
-  const text = value.includes("\0") ? value.replaceAll("\0", "\uFFFD") : value;
-  return text.isWellFormed() ? text : text.toWellFormed();
-}

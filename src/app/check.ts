@@ -187,7 +187,9 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   const destinations =
     read === null || read.destinations.length === 0
       ? NO_DESTINATIONS
-      : (await import("./destination-checks.ts")).checkDestinations(read, {
+      : await (
+          await import("./destination-checks.ts")
+        ).checkDestinations(read, {
           inboxFolder,
           listen: settings.listen,
           rehearsed,

@@ -75,7 +75,7 @@ export interface Rehearsed extends Pick<Engine, "handlerModules"> {
   readonly doubtsOf: (code: HandlerCode) => readonly Problem[];
   readonly loadHandler: (code: HandlerCode) => Promise<LoadedHandler | readonly Problem[]>;
   /** What is wrong with the `where` of a destination; undefined if it can be evaluated. */
-  readonly checkWhere: (expression: string) => string | undefined;
+  readonly checkWhere: (expression: string) => MaybePromise<string | undefined>;
   close(): void;
 }
 

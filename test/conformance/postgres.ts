@@ -5,6 +5,8 @@ import { connectTo, type Connection } from "../../src/engines/postgres/connectio
 import { lock } from "../../src/engines/postgres/locks.ts";
 import { createPool } from "../../src/engines/postgres/pool.ts";
 import { createPostgresEngine } from "../../src/engines/postgres/postgres-engine.ts";
+import { createProbe } from "../../src/engines/postgres/probe.ts";
+import { createReader } from "../../src/engines/postgres/reader.ts";
 import { createServer, type Server } from "../../src/engines/postgres/server.ts";
 import { textOf } from "../../src/engines/postgres/sql.ts";
 import { prepareDatabase } from "../../src/engines/postgres/start.ts";
@@ -104,16 +106,18 @@ function storeAt(location: string): Store {
     location,
     async open(told = {}) {
       const server = await prepare(target);
-      const pool = createPool(server, 2);
+      const lanes = createPool(server, 2);
+      const reads = createPool(server, 3);
+      const reader = createReader(reads);
       return createPostgresEngine({
         policy,
         redactionOf,
         ...told,
         beside: target.beside,
-        pool,
-        reader: () => Promise.reject(new Error("there is no reader yet")),
-        probe: () => Promise.reject(new Error("there is no probe yet")),
-        close: () => Promise.resolve(),
+        pool: lanes,
+        reader: () => Promise.resolve(reader),
+        probe: createProbe(lanes),
+        close: () => reads.close(),
         onFatal: (error) => {
           throw error;
         },

@@ -1,6 +1,7 @@
 import type { HookonceError } from "../../errors.ts";
 import type { EventSource } from "../engine.ts";
 import type { Left, MarkedRun } from "../marker.ts";
+import type { Recovered } from "../recovered-runs.ts";
 import { died, timeout } from "../quarantine.ts";
 import type { QuarantineCode } from "../reader.ts";
 import { createEventStore } from "./event-store.ts";
@@ -46,13 +47,6 @@ export function createInterruptedRuns(tx: Tx): InterruptedRuns {
       if (row !== undefined && row[0] === null) await countUnexplained(tx);
     },
   };
-}
-
-/** What a start has made of a run during which the process ended. */
-export interface Recovered {
-  readonly run: MarkedRun;
-  /** Null: nobody is blamed yet, and the event runs again, alone. */
-  readonly code: QuarantineCode | null;
 }
 
 /**

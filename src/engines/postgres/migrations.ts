@@ -120,33 +120,37 @@ function keywordOf({ tokens }: SqlStatement): string {
  * Runs a migration of the user.
  *
  * @param onError receives the error of a statement and its line. If it throws, the caller must roll back
+ * @param savepoints whether it may go on after an error: each statement has a savepoint
  */
 export async function runStatements(
   wire: Wire,
   migration: Migration,
-  onError: (error: unknown, line: number | undefined) => Promise<void> | void,
+  onError: (error: unknown, line: number | undefined) => void,
+  { savepoints = false }: { readonly savepoints?: boolean } = {},
 ): Promise<void> {
   await guardOwn(wire);
   let before = await ownSchema(wire);
   for (const statement of statementsOf(migration)) {
+    if (savepoints) await wire.send("savepoint hookonce_statement");
     try {
       await wire.send(statement.text);
       const after = await ownSchema(wire);
       if (after !== before) {
-        before = after;
+        if (!savepoints) before = after;
         throw new Error(
           "a migration may only read what is in the schema hookonce: it belongs to hookonce, and so do its names",
         );
       }
     } catch (error) {
-      await onError(error, lineOf(statement, error));
+      onError(error, lineOf(statement, error));
+      if (savepoints) await wire.send("rollback to savepoint hookonce_statement");
     }
   }
   const [temporary] = await wire.read<{ name: string }>(
     "select relname as name from pg_class where relnamespace = pg_my_temp_schema() order by relname limit 1",
   );
   if (temporary !== undefined)
-    await onError(
+    onError(
       new Error(
         `the temporary object ${temporary.name} would be gone after the start. Drop it at the end of the file, or create it without TEMP`,
       ),

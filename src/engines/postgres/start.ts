@@ -12,10 +12,12 @@ import {
   runStatements,
   userSet,
 } from "./migrations.ts";
+import { tryTables } from "./probe.ts";
+import { refuseHalfMoved } from "./move-in.ts";
 import type { Server } from "./server.ts";
 import { refuseChanges, storeSources } from "./source-rules.ts";
 import { duringStart } from "./start-lock.ts";
-import { troubleOf, unavailable } from "./trouble.ts";
+import { troubleOf, unavailable, withState } from "./trouble.ts";
 import type { Wire } from "./wire.ts";
 
 /** The oldest version that hookonce is tested with. */
@@ -50,7 +52,22 @@ export async function prepareDatabase(
     for (const { name } of own) log.debug({ migration: name }, "migrated hookonce's own tables");
   });
   while ((await migrateNext(server, onWait, plan, log)) !== undefined);
-  await duringStart(server, onWait, (wire) => storeSources(wire, plan.rules, plan));
+  await duringStart(server, onWait, async (wire) => {
+    await refuseHalfMoved(wire);
+    await storeSources(wire, plan.rules, plan);
+    await refuseDamagedTables(wire, plan.now);
+  });
+}
+
+/** @throws HookonceError `database_unusable` if somebody has changed hookonce's tables */
+async function refuseDamagedTables(wire: Wire, now: number): Promise<void> {
+  try {
+    await tryTables(wire, now);
+  } catch (error) {
+    if (troubleOf(error) !== "statement") throw error;
+    const message = `hookonce's own tables are damaged: ${withState(error)}. Restore a copy of the database.`;
+    throw new HookonceError("database_unusable", message, { cause: error });
+  }
 }
 
 /** @throws HookonceError `database_unusable` */

@@ -3,6 +3,7 @@ import type { HookonceError } from "../../errors.ts";
 import type { EventSource } from "../engine.ts";
 import type { QuarantineCode } from "../reader.ts";
 import type { Left, MarkedRun } from "../marker.ts";
+import type { Recovered } from "../recovered-runs.ts";
 import { died, timeout } from "../quarantine.ts";
 import { createEventStore } from "./event-store.ts";
 import { readMeta, writeMeta } from "./meta.ts";
@@ -57,13 +58,6 @@ export function createInterruptedRuns(db: Database): InterruptedRuns {
       if (row !== undefined && row[0] === null) countUnexplained(db);
     },
   };
-}
-
-/** What a start has made of a run during which the process ended. */
-export interface Recovered {
-  readonly run: MarkedRun;
-  /** Null: nobody is blamed yet, and the event runs again, alone. */
-  readonly code: QuarantineCode | null;
 }
 
 /**

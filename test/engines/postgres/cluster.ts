@@ -1,4 +1,4 @@
-import { appendFileSync, chownSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, chownSync, existsSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connectTo, type Connection } from "../../../src/engines/postgres/connection.ts";
 import type { PostgresTarget } from "../../../src/config/postgres.ts";
@@ -108,6 +108,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       rmSync(folder, { recursive: true, force: true });
     },
   };
+  endWithThisProcess(owner, [join(bin, "pg_ctl"), "-D", data, "-m", "immediate", "-w", "stop"], folder);
   await cluster.start();
   return cluster;
 }
@@ -135,17 +136,26 @@ let shared: Promise<Cluster> | undefined;
 
 /** One server for all tests of a process, stopped at its end. */
 export function sharedCluster(): Promise<Cluster> {
-  shared ??= createCluster().then((cluster) => {
-    process.on("exit", () => {
-      const bin = postgresPrograms() as string;
-      const command = [join(bin, "pg_ctl"), "-D", cluster.data, "-m", "immediate", "-w", "stop"];
-      Bun.spawnSync(commandAs(ownerOf(), command), { stdout: "ignore", stderr: "ignore" });
-      rmSync(cluster.folder, { recursive: true, force: true });
-    });
-    return cluster;
-  });
+  shared ??= createCluster();
   return shared;
 }
+
+/**
+ * Stops a server and removes its folder when this process ends, also with `kill -9`: then nobody writes to the pipe any
+ * more that a shell reads from. bun test runs no handler of "exit", and ends its children and their groups, so the shell
+ * is in a session of its own.
+ */
+function endWithThisProcess(owner: number | undefined, stop: string[], folder: string): void {
+  const pipe = join(folder, "pipe");
+  Bun.spawnSync(["mkfifo", pipe]);
+  // It stays open as long as this process lives.
+  openSync(pipe, "r+");
+  const keeper = `cat <&3 >/dev/null; ${quoted(commandAs(owner, stop))}; rm -rf '${folder}'`;
+  const start = 'exec 3<"$2"; setsid sh -c "$1" </dev/null >/dev/null 2>&1 &';
+  Bun.spawnSync(["sh", "-c", start, "sh", keeper, pipe]);
+}
+
+const quoted = (command: string[]): string => command.map((word) => `'${word}'`).join(" ");
 
 /** The user that runs the server; undefined if it is the user of this process. */
 function ownerOf(): number | undefined {

@@ -37,12 +37,13 @@ const random = (seed: number) => (): number => {
   return (seed >>> 0) / 2 ** 32;
 };
 
+const bytes = (text: string): Uint8Array => Buffer.from(text);
+
 /** Rows of every table, as a history of events may leave them. */
 function madeRows(count: number): Readonly<Record<string, readonly Row[]>> {
   const next = random(4711);
   const below = (most: number): number => Math.floor(next() * most);
   const one = <T>(...items: readonly T[]): T => items[below(items.length)] as T;
-  const bytes = (text: string): Uint8Array => Buffer.from(text);
 
   const tables: Record<string, Row[]> = {};
   const add = (table: string, row: Row): void => void (tables[table] ??= []).push(row);
@@ -330,6 +331,37 @@ const plain = (value: unknown): unknown =>
     ) ?? "null",
   );
 
+async function changedSince(reader: Reader, filter: ListFilter, after: Followed) {
+  const { items, followed } = await reader.changes(filter, after, 10_000);
+  return { ids: items.map(({ source, eventId }) => `${source} ${eventId}`).sort(), followed };
+}
+
+async function foundBy(reader: Reader, id: string) {
+  const rows = await reader.find(id, ["shop", "branch", "third"]);
+  return rows.map((row) => JSON.stringify(row)).sort();
+}
+
+async function owedCounts(reader: Reader, cap: number): Promise<string[]> {
+  return [...(await reader.owedByType(cap))].map((row) => JSON.stringify(row)).sort();
+}
+
+async function groupsOf(reader: Reader, source: string | undefined, cap: number) {
+  const found = await reader.failureGroups({ source }, cap);
+  return {
+    ...found,
+    groups: found.groups.map((group) => ({ ...group, types: [...group.types].sort() })),
+  };
+}
+
+async function depthsOf(reader: Reader, cap: number): Promise<string[]> {
+  return [...(await reader.depths(cap))]
+    .map(({ destination, state, count, capped, oldestAt }) =>
+      // The oldest of those that were counted.
+      [destination, state, count, capped, cap === 3 ? null : oldestAt].join(" "),
+    )
+    .sort();
+}
+
 const FILTERS: readonly EventFilter[] = [
   {},
   { source: "shop" },
@@ -385,14 +417,10 @@ describe.skipIf(postgresPrograms() === undefined)(
       });
 
       test(`what has changed, and what has arrived, of ${name}`, async () => {
-        const sorted = async (reader: Reader, filter: ListFilter, after: Followed) => {
-          const { items, followed } = await reader.changes(filter, after, 10_000);
-          return { ids: items.map(({ source, eventId }) => `${source} ${eventId}`).sort(), followed };
-        };
         // SQLite looks at 32 rows of a kind at least, and at more of them if there is time.
         const last = await sqlite.followed();
         const after = { event: last.event - 30, failure: last.failure - 30, change: last.change - 30 };
-        await both((reader) => sorted(reader, list, after));
+        await both((reader) => changedSince(reader, list, after));
         await both(async (reader) => {
           const found: unknown[] = [];
           for (let after: ReceivedUpTo = { position: 0, failure: 0, mark: "", failureMark: "" }; ;) {
@@ -411,26 +439,13 @@ describe.skipIf(postgresPrograms() === undefined)(
       await both((reader) =>
         reader.countKnown("shop", [...ids, ...Array.from({ length: 300 }, (_, n) => `evt_${n}`)]),
       );
-      const found = async (reader: Reader, id: string) => {
-        const rows = await reader.find(id, ["shop", "branch", "third"]);
-        return rows.map((row) => JSON.stringify(row)).sort();
-      };
-      for (const id of ids) await both((reader) => found(reader, id));
+      for (const id of ids) await both((reader) => foundBy(reader, id));
     });
 
     test("counts and groups", async () => {
-      const sorted = async (reader: Reader, cap: number) =>
-        [...(await reader.owedByType(cap))].map((row) => JSON.stringify(row)).sort();
-      for (const cap of [1000, 3]) await both((reader) => sorted(reader, cap));
-      const groups = async (reader: Reader, source: string | undefined, cap: number) => {
-        const found = await reader.failureGroups({ source }, cap);
-        return {
-          ...found,
-          groups: found.groups.map((group) => ({ ...group, types: [...group.types].sort() })),
-        };
-      };
-      for (const cap of [1000, 20]) await both((reader) => groups(reader, undefined, cap));
-      await both((reader) => groups(reader, "shop", 1000));
+      for (const cap of [1000, 3]) await both((reader) => owedCounts(reader, cap));
+      for (const cap of [1000, 20]) await both((reader) => groupsOf(reader, undefined, cap));
+      await both((reader) => groupsOf(reader, "shop", 1000));
     });
 
     test("places", async () => {
@@ -500,14 +515,7 @@ describe.skipIf(postgresPrograms() === undefined)(
       await both((reader) => reader.message(10 ** 6));
       await both((reader) => reader.listed([1, 2, 3, 50, 51, 52, 53]));
       await both((reader) => reader.lastMessage());
-      const depths = async (reader: Reader, cap: number) =>
-        [...(await reader.depths(cap))]
-          .map(({ destination, state, count, capped, oldestAt }) =>
-            // The oldest of those that were counted.
-            [destination, state, count, capped, cap === 3 ? null : oldestAt].join(" "),
-          )
-          .sort();
-      for (const cap of [1000, 3]) await both((reader) => depths(reader, cap));
+      for (const cap of [1000, 3]) await both((reader) => depthsOf(reader, cap));
       await both((reader) => reader.paused());
       await both((reader) => reader.hasEnqueued());
       await both((reader) => reader.cutCommands());

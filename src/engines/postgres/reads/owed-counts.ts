@@ -14,10 +14,6 @@ export function owedCounts(ask: Ask): Pick<Reader, "owedByType"> {
   return {
     async owedByType(cap) {
       const most = cap + 1;
-      const counts = (outcome: OwedCount["outcome"], rows: Sql, types: Sql) => sql`
-        select types.source, types.type, ${outcome}::text as outcome, counted.count, counted.looked
-        from (${types}) types
-        cross join lateral (${rows}) counted where counted.count > 0`;
       const unhandled = sql`
         select count(*) filter (where not failed) as count, count(*) as looked from (
           select ${hasFailed} as failed from hookonce.events e
@@ -56,7 +52,7 @@ export function owedCounts(ask: Ask): Pick<Reader, "owedByType"> {
         union all
         select (select min(e.source) from hookonce.events e where e.outcome = 'held' and e.source > sources.source)
         from sources where source is not null)
-      select sources.source, held.type, held.count, sum(held.count) over (partition by sources.source) as looked
+      select sources.source, held.type, held.count, sum(held.count) over (partition by sources.source)::int8 as looked
       from sources
       cross join lateral (
         select type, count(*) as count from (
@@ -69,10 +65,16 @@ export function owedCounts(ask: Ask): Pick<Reader, "owedByType"> {
       type,
       outcome: "held",
       count: Math.min(count, cap),
-      capped: count > cap || Number(looked) >= most,
+      capped: count > cap || looked >= most,
     }));
   }
 }
+
+/** Counts the rows of each of these types. */
+const counts = (outcome: OwedCount["outcome"], rows: Sql, types: Sql): Sql => sql`
+  select types.source, types.type, ${outcome}::text as outcome, counted.count, counted.looked
+  from (${types}) types
+  cross join lateral (${rows}) counted where counted.count > 0`;
 
 /** The types in an index, found by one look-up each. */
 const typesIn = (table: Sql, isOwed: Sql): Sql => sql`

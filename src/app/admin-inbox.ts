@@ -1,6 +1,5 @@
 import type { Handlers } from "../engines/engine.ts";
 import type { Reader } from "../engines/reader.ts";
-import { nameOf } from "../config/location.ts";
 import { HookonceError, messageOf, stackOf } from "../errors.ts";
 import type { AdminInbox, DescribedSource } from "../http/admin/inbox.ts";
 import { pathsOf } from "../http/paths.ts";
@@ -12,7 +11,7 @@ import type { Source } from "../providers/source.ts";
 import { whyNotHeld } from "./held-replies.ts";
 import type { Loaded } from "./live.ts";
 import { byStoredName } from "./source-rules.ts";
-import { storeOf } from "./store.ts";
+import { store } from "./store.ts";
 import { writeFixture } from "./write-fixture.ts";
 
 /** What is shown of what is loaded. */
@@ -78,9 +77,9 @@ export function createAdminInbox({ live, ...parts }: AdminParts): AdminInbox {
     get retention() {
       return live().config.retention;
     },
-    async disk() {
+    disk() {
       const { database } = live().config;
-      return { database: nameOf(database), ...(await (await storeOf(database)).diskUse()) };
+      return { database, ...store.diskUse(database) };
     },
   };
 }

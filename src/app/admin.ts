@@ -1,5 +1,4 @@
 import type { Config } from "../config/load.ts";
-import { besideOf } from "../config/location.ts";
 import { messageOf, stackOf } from "../errors.ts";
 import { listenForAdmin } from "../http/admin/listen.ts";
 import type { AdminInbox } from "../http/admin/inbox.ts";
@@ -130,7 +129,7 @@ async function startSocket(
   const app = { fetch: async (request: Request) => (await apps()).socket.fetch(request) };
   try {
     await services.start(() => {
-      const socket = listenOnSocket(app, besideOf(database));
+      const socket = listenOnSocket(app, database);
       return { name: "socket", stop: () => socket.stop() };
     });
   } catch (error) {

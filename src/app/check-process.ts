@@ -1,4 +1,3 @@
-import type { DatabaseLocation } from "../config/location.ts";
 import type { Problem } from "../errors.ts";
 import { askChild, type ChildOrder } from "./child-process.ts";
 
@@ -10,7 +9,8 @@ const MAX_CHECK_MS = 30_000;
 
 export interface CheckOrder extends ChildOrder {
   readonly folder: string;
-  readonly database: DatabaseLocation;
+  /** Absolute. */
+  readonly database: string;
   /** Whether unsigned sources are served. */
   readonly dev: boolean;
   /** See {@link CheckOptions.dropped}. */

@@ -1,4 +1,3 @@
-import type { DatabaseLocation } from "../config/location.ts";
 import type { ChangedTable } from "../engines/trial.ts";
 import type { EventToTry, TryEvents } from "../inbox/dry-run.ts";
 import type { RanEvent } from "./dry-run-child.ts";
@@ -6,7 +5,8 @@ import { runTrials } from "./trial-process.ts";
 
 export interface DryRunOptions {
   readonly inboxFolder: string;
-  readonly database: DatabaseLocation;
+  /** Absolute. */
+  readonly database: string;
   /** Only tests change these. */
   readonly command?: readonly string[] | undefined;
   readonly maxMs?: number | undefined;

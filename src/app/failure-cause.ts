@@ -1,7 +1,6 @@
-import type { DatabaseLocation } from "../config/location.ts";
 import type { StackedFailure } from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
-import { storeOf } from "./store.ts";
+import { store } from "./store.ts";
 
 /**
  * Reads why an event failed, from a database that a `serve` may be using.
@@ -9,12 +8,12 @@ import { storeOf } from "./store.ts";
  * @returns undefined if the database does not know, because the event was delivered elsewhere
  */
 export async function failureCause(
-  database: DatabaseLocation,
+  database: string,
   source: string,
   eventId: string,
 ): Promise<StackedFailure | undefined> {
   try {
-    const reader = await (await storeOf(database)).openForReading();
+    const reader = await store.openForReading(database);
     const cause = await reader?.failure(source, eventId);
     reader?.close();
     return cause;

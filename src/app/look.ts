@@ -1,6 +1,5 @@
 import { resolve } from "node:path";
 import { loadConfig, type Config } from "../config/load.ts";
-import { chosenLocation } from "../config/location.ts";
 import { createBackgroundJobs, type BackgroundJobs } from "../inbox/background-jobs.ts";
 import { viewOfKept } from "../inbox/job-records.ts";
 import type { Reader } from "../engines/reader.ts";
@@ -9,7 +8,7 @@ import { findHandlers } from "../handlers/find.ts";
 import { clientWithin, connectAdmin, type Admin } from "./apply.ts";
 import { EMPTY } from "./empty-reader.ts";
 import { createSources, secretNeeds } from "./sources.ts";
-import { storeOf } from "./store.ts";
+import { store } from "./store.ts";
 
 export interface LookOptions {
   readonly folder: string;
@@ -44,11 +43,11 @@ async function readOnly(
   unreachable: string | null,
 ): Promise<LookingAdmin> {
   const loaded = loadConfig(resolve(folder), secretNeeds, null);
-  const config: Config = { ...loaded, database: chosenLocation(loaded, database) };
-  const store = await storeOf(config.database);
-  let opened = await store.openForReading();
+  const config: Config = database === undefined ? loaded : { ...loaded, database: resolve(database) };
+  let opened = await store.openForReading(config.database);
   // A serve that starts meanwhile may make the database.
-  const reader = async (): Promise<Reader> => (opened ??= await store.openForReading()) ?? EMPTY;
+  const reader = async (): Promise<Reader> =>
+    (opened ??= await store.openForReading(config.database)) ?? EMPTY;
   const jobs: BackgroundJobs = {
     ...createBackgroundJobs(() => Promise.reject(new HookonceError("not_serving", "Nothing runs here."))),
     async list(limit) {

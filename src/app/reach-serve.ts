@@ -1,10 +1,9 @@
 import { readConfig } from "../config/load.ts";
-import { besideOf, type DatabaseLocation } from "../config/location.ts";
 import { usableSettings } from "../config/usable-settings.ts";
 import { HookonceError } from "../errors.ts";
 import { connectToServe, socketPathOf, type AdminClient } from "../http/admin/socket.ts";
 import { secretNeeds } from "./sources.ts";
-import { storeOf } from "./store.ts";
+import { store } from "./store.ts";
 
 /** A `serve` has no socket for a moment when it starts and when it stops. In milliseconds. */
 const WAIT_MS = 1000;
@@ -16,18 +15,17 @@ const POLL_MS = 50;
  * @returns undefined if none runs
  * @throws HookonceError `serve_unreachable` if one runs but has no socket or does not answer, `permission_denied`
  */
-export async function reachServe(database: DatabaseLocation): Promise<AdminClient | undefined> {
-  const beside = besideOf(database);
+export async function reachServe(database: string): Promise<AdminClient | undefined> {
   const deadline = performance.now() + WAIT_MS;
   for (;;) {
-    const client = await connectToServe(beside);
+    const client = await connectToServe(database);
     if (client !== undefined) return client;
-    const holder = (await storeOf(database)).servedBy();
+    const holder = store.servedBy(database);
     if (holder === undefined) return undefined;
     if (performance.now() >= deadline)
       throw new HookonceError(
         "serve_unreachable",
-        `A hookonce serve runs (${holder}), but its socket ${socketPathOf(beside)} is gone. If it has just started, wait until it is ready. Otherwise restart it.`,
+        `A hookonce serve runs (${holder}), but its socket ${socketPathOf(database)} is gone. If it has just started, wait until it is ready. Otherwise restart it.`,
       );
     await Bun.sleep(POLL_MS);
   }

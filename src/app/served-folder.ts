@@ -1,7 +1,6 @@
 import { resolve } from "node:path";
 import { parseAddress } from "../config/address.ts";
 import type { Config } from "../config/load.ts";
-import { chosenLocation, locationOfFlag } from "../config/location.ts";
 import { HookonceError } from "../errors.ts";
 import type { Log } from "../logging/log.ts";
 import { check, type Checked } from "./check.ts";
@@ -23,7 +22,7 @@ export async function checkServed(
   options: ServedFolder & { readonly acceptIdChange?: boolean | undefined; readonly log: Log },
 ): Promise<Pick<Checked, "sources" | "handlers"> & { readonly config: Config }> {
   const folder = resolve(options.folder);
-  const database = locationOfFlag(folder, options.database);
+  const database = options.database === undefined ? undefined : resolve(options.database);
   const { config, sources, handlers, problems, code, configWarnings } = await check(folder, {
     environment: process.env,
     clock: Date.now,
@@ -50,7 +49,7 @@ export function servedConfig(config: Config, options: ServedFolder): Config {
     ...config,
     listen,
     admin: adminBeside(listen, config.admin),
-    database: chosenLocation(config, options.database),
+    ...(options.database === undefined ? {} : { database: resolve(options.database) }),
   };
 }
 

@@ -1,5 +1,4 @@
-import { handlerModulesOf } from "../app/store.ts";
-import { usableSettings } from "../config/usable-settings.ts";
+import { store } from "../app/store.ts";
 import { supplyModules } from "../handlers/modules.ts";
 import * as testing from "./test.ts";
 
@@ -7,5 +6,4 @@ import * as testing from "./test.ts";
 delete process.env["BUN_BE_BUN"];
 
 /** Runs before the tests of `hookonce test`, so that they find their imports with nothing installed. */
-const { database } = usableSettings(process.cwd());
-supplyModules({ ...(await handlerModulesOf(database)), "hookonce/test": testing });
+supplyModules({ ...(await store.handlerModules()), "hookonce/test": testing });

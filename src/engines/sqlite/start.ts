@@ -21,7 +21,6 @@ import { repeatMark, writeNewMark } from "./log-mark.ts";
 import { readMeta, writeMeta } from "./meta.ts";
 import { migrate, ownSet, pendingMigrations, userSet, type MigrationSet } from "./migrations.ts";
 import { moveLog } from "./move-log.ts";
-import { whyMoved } from "./moved-mark.ts";
 import { openDatabase, tableExists, withoutSyncs, type OpenOptions } from "./open.ts";
 import { ownMigrations } from "./own-migrations.ts";
 import { refuseDamagedTables } from "./probe.ts";
@@ -38,32 +37,22 @@ import { refusingStart } from "./sqlite-error.ts";
  * Does what a start would do, on a copy of the schema in memory. The real database is only read.
  *
  * @param durations whether to read how long handlers took, which takes longer than everything else here
- * @throws HookonceError `database_unusable`, `database_missing`, `inbox_moved`
+ * @throws HookonceError `database_unusable`, `database_missing`
  */
-export function rehearseStart(
-  database: string,
-  plan: StartPlan,
-  { durations }: { readonly durations: boolean },
-): Rehearsed {
+export function rehearseStart(plan: StartPlan, { durations }: { readonly durations: boolean }): Rehearsed {
   const problems: Problem[] = [];
   const changedRules: Problem[] = [];
-  let moved: HookonceError | undefined;
-  const rehearsal = rehearse(database, {
+  const rehearsal = rehearse(plan.database, {
     durations,
     look: (real) => {
-      moved = whyMoved(real, database);
       const { rules } = plan;
       if (rules !== null) collect(changedRules, () => refuseChanges(real, rules, plan));
     },
   });
   const { connection, journalMode, served } = rehearsal;
-  if (moved !== undefined) {
-    connection.close(true);
-    throw moved;
-  }
   if (journalMode !== null && journalMode !== "wal" && !served && !plan.convertToWal) {
     problems.push({
-      message: `The database ${database} is in ${journalMode} mode, and hookonce needs WAL mode. To let it convert the database, set convert_to_wal = true.`,
+      message: `The database ${plan.database} is in ${journalMode} mode, and hookonce needs WAL mode. To let it convert the database, set convert_to_wal = true.`,
     });
   }
   collect(problems, () => migrate(connection, ownSet(ownMigrations), plan.now));
@@ -132,13 +121,12 @@ function isReadable(database: string): boolean {
  * @throws HookonceError with the code and every problem that prevents a start
  */
 export function openStore(
-  database: string,
   plan: StartPlan & { readonly rules: readonly SourceRule[] },
   log: StartLog,
   /** Only tests and measurements pass these. */
   options: Pick<OpenOptions, "synchronous"> = {},
 ): OpenStore {
-  const { convertToWal } = plan;
+  const { convertToWal, database } = plan;
   const foreignLog = refusingStart(database, () => setForeignLogAside(database, plan.now));
   if (foreignLog !== undefined) {
     log.warn(
@@ -149,18 +137,16 @@ export function openStore(
   const { connection, created, restored } = openDatabase(database, { convertToWal, ...options });
   if (restored) log.info({ database }, "put a copy of the database into WAL mode");
   try {
-    refusingStart(database, () => {
+    refusingStart(plan.database, () => {
       // An application may be writing to its database now. A start waits for it, but a delivery never does.
       connection.run("pragma busy_timeout = 5000");
-      const moved = whyMoved(connection, database);
-      if (moved !== undefined) throw moved;
       refuseChanges(connection, plan.rules, plan);
-      migrateAll(connection, database, { ...plan, created }, log);
+      migrateAll(connection, created, plan, log);
       reconcileSources(connection, plan.rules, plan);
-      recover(connection, database, plan, log);
+      recover(connection, plan, log);
       refuseDamagedTables(connection, plan.now);
       secure(connection);
-      tellServed(realpathSync(database));
+      tellServed(realpathSync(plan.database));
       connection.run("pragma busy_timeout = 0");
     });
   } catch (error) {
@@ -185,8 +171,7 @@ function secure(connection: Database): void {
 /** A run that has hung or ended the process is a failure of its source, which may be paused for it. */
 function recover(
   connection: Database,
-  database: string,
-  { rules, now }: StartPlan & { readonly rules: readonly SourceRule[] },
+  { database, rules, now }: StartPlan & { readonly rules: readonly SourceRule[] },
   log: StartLog,
 ): void {
   const states = createSourceStates(connection, { countsForHold: () => true });
@@ -218,20 +203,14 @@ function logRecovered(recovered: readonly Recovered[], log: StartLog): void {
   }
 }
 
-function migrateAll(
-  connection: Database,
-  database: string,
-  plan: StartPlan & { readonly created: boolean },
-  log: StartLog,
-): void {
-  const { created } = plan;
+function migrateAll(connection: Database, created: boolean, plan: StartPlan, log: StartLog): void {
   const own = ownSet(ownMigrations, created ? (db) => writeMeta(db, "created_by", "hookonce") : undefined);
   const user = userSet(plan.migrations);
   const first = firstPending(connection, own, user);
   const copy =
     created || first === undefined
       ? undefined
-      : copyBeforeMigration(connection, database, first.name, plan.now);
+      : copyBeforeMigration(connection, plan.database, first.name, plan.now);
   const migrateBoth = (): void => {
     for (const { name } of migrate(connection, own, plan.now))
       log.debug({ migration: name }, "migrated hookonce's own tables");

@@ -27,11 +27,8 @@ const MAX_COPIED = 2 * 1024 ** 3;
  * Opens a database to try handlers on. Nothing closes it: closing the last connection would move the log into
  * the real database, and a check changes nothing.
  */
-export function openTrial(
-  database: string,
-  options: TrialOptions,
-): Trial | "copy" | { readonly why: string } {
-  const { place } = options;
+export function openTrial(options: TrialOptions): Trial | "copy" | { readonly why: string } {
+  const { place, database } = options;
   let connection: Database;
   if (place === "new") {
     connection = new Database(":memory:", { strict: true });
@@ -40,7 +37,7 @@ export function openTrial(
     connection.run("pragma wal_autocheckpoint = 0");
     if (!isReady(connection, options)) return "copy";
   } else {
-    const why = whyNotCopied(database, options);
+    const why = whyNotCopied(options);
     if (why !== undefined) return { why };
     const real = new Database(database, { readonly: true, strict: true });
     real.run("pragma busy_timeout = 5000");
@@ -205,7 +202,7 @@ function isReady(real: Database, { migrations }: TrialOptions): boolean {
   }
 }
 
-function whyNotCopied(database: string, { copy }: TrialOptions): string | undefined {
+function whyNotCopied({ database, copy }: TrialOptions): string | undefined {
   const size = statSync(database).size + (statSync(`${database}-wal`, { throwIfNoEntry: false })?.size ?? 0);
   const mib = Math.ceil(size / 1024 ** 2);
   if (size > MAX_COPIED) return `the database has ${mib} MiB, and they need a copy of it`;

@@ -24,6 +24,8 @@ export interface HeldEvents {
   next(source: SourceName): RecordedEvent | undefined;
   /** The version of the handler that was to run a held event; null if there was none at its deliveries. */
   handlerOf(event: number): string | null;
+  /** Whether an event was stored without a handler before it was held. */
+  wasUnhandled(source: SourceName, eventId: string): boolean;
   /** The failed event that was received first, after a place. */
   failureAfter(source: SourceName, after: FailurePlace): WaitingFailure | undefined;
 }
@@ -32,6 +34,7 @@ export function createHeldEvents(db: Database): HeldEvents {
   const sql = prepareDeliveryStatements(db);
   return {
     next: ({ name }) => recorded(sql.findHeld.row(name)),
+    wasUnhandled: ({ name }, eventId) => sql.wasUnhandled.row(name, eventId) !== undefined,
     handlerOf: (event) => (sql.findHeldFor.row(event)?.[0] ?? null) as string | null,
     failureAfter({ name }, after) {
       const row =

@@ -64,7 +64,8 @@ export function createResumes(
       return applies.applyWaiting({ source, eventId, at }, handlers);
     const decided = policy.decideNew(source, type, null, false);
     if ("fail" in decided) throw decided.fail;
-    const outcome = "record" in decided ? decided.record : "unhandled";
+    // It was owed before it was held. A delivery of it leaves it owed, too, whatever the config says now.
+    const outcome = "record" in decided && !held.wasUnhandled(source, eventId) ? decided.record : "unhandled";
     store.close(source, event, outcome, outcome === "ignored" ? NO_HANDLER : null);
     return { ...resultOf(nothing), eventId, type, outcome };
   }

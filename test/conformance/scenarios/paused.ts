@@ -411,6 +411,17 @@ export const paused: readonly Scenario[] = [
     events: ["a ignored ×2", "b processed"],
   },
   {
+    name: "an event that was owed before it was held stays owed, although the config ignores such events now",
+    steps: [
+      { handlers: none, jobs: [deliver("a"), pause(), deliver("a", { source: ignoring })] },
+      { handlers: none, jobs: [resume(), ...runs(2, ignoring)] },
+      { jobs: [apply("a", { source: ignoring })] },
+    ],
+    answers: ["unhandled", "recorded", "held", "recorded", "unhandled", "none left", "processed"],
+    effects: ["a 1"],
+    events: ["a processed ×2"],
+  },
+  {
     name: 'a held event without a handler becomes a failure with unhandled = "fail"',
     steps: [
       { handlers: none, jobs: [pause(), deliver("a", { source: failing }), resume(), ...runs(2, failing)] },

@@ -86,7 +86,7 @@ describeUnless(onlyInFullRun(), "beside a running serve", () => {
     };
     const status = await command(inbox, "status");
     expect(status.stdout).toContain(`has served ${server.url}`);
-    expect(status.stdout).toContain("1 processed, 1 duplicate stopped, 1 failed");
+    expect(status.stdout).toContain("1 processed, 1 duplicate, 1 failed");
     expect(status.stdout).toContain("1 failed, source default, type push");
     const during = await ask();
     server.signal("SIGTERM");

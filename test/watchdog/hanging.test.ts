@@ -14,7 +14,8 @@ const HANDLERS: Record<string, string> = {
   "loops.ts": ts(`effect("loops"); if (event.payload.hang) { ${HANG} }`),
   "sleeps.ts": ts("effect('sleeps'); Bun.sleepSync(1e9);"),
   "waits.ts": ts("Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);"),
-  "regex.ts": ts("/^(a+)+$/.test('a'.repeat(60) + 'b');"),
+  // JavaScriptCore may give up on one of them after a million steps.
+  "regex.ts": ts("for (;;) /^(a+)+$/.test('a'.repeat(60) + 'b');"),
   "recursive.sql":
     "insert into effects with recursive n(i) as (select 1 union all select i + 1 from n) select max(i), 'x' from n;",
   "flag.ts": ts(

@@ -72,7 +72,8 @@ export const SQL = {
   holdFor: `update hookonce_results set handler_hash = ?2 where event = ?1`,
   findHeldFor: `select handler_hash from hookonce_results where event = ?1`,
   wasUnhandled: `
-    select 1 from hookonce_deliveries where source = ?1 and event_id = ?2 and era = 0 and outcome = 'unhandled' limit 1`,
+    select 1 from hookonce_deliveries indexed by sqlite_autoindex_hookonce_deliveries_1
+    where source = ?1 and event_id = ?2 and era = 0 and outcome = 'unhandled' limit 1`,
   giveReason: `update hookonce_results set reason = ?2 where event = ?1`,
   findPosition: `
     select version, event_id from hookonce_positions where source = ?1 and rule = ?2 and key = ?3`,

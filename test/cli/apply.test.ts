@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
-import { fromSource, run, scratch, serve, type Scratch } from "./support/hookonce.ts";
+import { hookonce, run, scratch, serve, type Scratch } from "./support/hookonce.ts";
 
 const files = {
   "hookonce.toml": `version = 1
@@ -407,7 +407,7 @@ describeUnless(onlyInFullRun(), "hookonce apply, interrupted and raced", () => {
       open.query("select count(*) from applied").get();
       for (let kill = 0; kill < 3; kill++) {
         const before = await someApplied(inbox, 0);
-        const child = Bun.spawn([...fromSource, "apply", "--folder", inbox.path], { stdout: "ignore" });
+        const child = Bun.spawn([...hookonce, "apply", "--folder", inbox.path], { stdout: "ignore" });
         await someApplied(inbox, before + 20);
         child.kill("SIGKILL");
         await child.exited;
@@ -424,7 +424,7 @@ describeUnless(onlyInFullRun(), "hookonce apply, interrupted and raced", () => {
     async () => {
       using inbox = await manyOwed();
       await using server = await serve(inbox.path);
-      const child = Bun.spawn([...fromSource, "apply", "--folder", inbox.path], { stdout: "ignore" });
+      const child = Bun.spawn([...hookonce, "apply", "--folder", inbox.path], { stdout: "ignore" });
       await someApplied(inbox, 20);
       child.kill("SIGKILL");
       await child.exited;
@@ -440,7 +440,7 @@ describeUnless(onlyInFullRun(), "hookonce apply, interrupted and raced", () => {
     "SIGINT ends it after the events that have begun, and says how to continue",
     async () => {
       using inbox = await manyOwed();
-      const child = Bun.spawn([...fromSource, "apply", "--folder", inbox.path], { stdout: "pipe" });
+      const child = Bun.spawn([...hookonce, "apply", "--folder", inbox.path], { stdout: "pipe" });
       await someApplied(inbox, 20);
       child.kill("SIGINT");
       expect(await child.exited).toBe(1);
@@ -520,7 +520,7 @@ describeUnless(onlyInFullRun(), "hookonce apply, interrupted and raced", () => {
     "SIGINT ends it while another process holds the write lock",
     async () => {
       using inbox = await manyOwed();
-      const child = Bun.spawn([...fromSource, "apply", "--folder", inbox.path], { stdout: "pipe" });
+      const child = Bun.spawn([...hookonce, "apply", "--folder", inbox.path], { stdout: "pipe" });
       await someApplied(inbox, 20);
       using _ = await holdWriteLock(inbox);
       child.kill("SIGINT");

@@ -15,7 +15,7 @@ import { checkBackup } from "../../src/app/check-backup.ts";
 import { describeUnless, needsCommand, onlyInFullRun, testUnless } from "../crash/requirements.ts";
 import { mountSmallDisk, needsMount } from "../faults/small-disk.ts";
 import { receiveMessages, until } from "../outbox/support/received.ts";
-import { fromSource, inboxFiles, paid, run, scratch, serve, type Scratch } from "./support/hookonce.ts";
+import { hookonce, inboxFiles, paid, run, scratch, serve, type Scratch } from "./support/hookonce.ts";
 
 /** Each test starts a few processes, which take ten seconds each on a machine that is busy. In milliseconds. */
 const LONG = 240_000;
@@ -230,7 +230,7 @@ secret = ["env:SHOP", "file:keys/old", "env:ELSEWHERE"]
     async () => {
       using it = await inboxWithEvent();
       const file = join(it.to, "a.tar");
-      const child = Bun.spawn([...fromSource, "backup", "-", "--folder", it.inbox], {
+      const child = Bun.spawn([...hookonce, "backup", "-", "--folder", it.inbox], {
         stdout: Bun.file(file),
         stderr: "pipe",
       });
@@ -267,7 +267,7 @@ secret = ["env:SHOP", "file:keys/old", "env:ELSEWHERE"]
       }
       const copying = (): string[] =>
         readdirSync(it.inbox).filter((name) => name.startsWith(".hookonce-backup"));
-      const killed = Bun.spawn([...fromSource, "backup", "-", "--folder", it.inbox], {
+      const killed = Bun.spawn([...hookonce, "backup", "-", "--folder", it.inbox], {
         stdout: Bun.file(join(it.to, "killed.tar")),
         stderr: "ignore",
       });
@@ -291,7 +291,7 @@ secret = ["env:SHOP", "file:keys/old", "env:ELSEWHERE"]
         "shop.md",
         "shop",
       ]);
-      const piped = Bun.spawn([...fromSource, "backup", "-", "--folder", it.inbox], {
+      const piped = Bun.spawn([...hookonce, "backup", "-", "--folder", it.inbox], {
         stdout: "ignore",
         stderr: "ignore",
       });
@@ -377,7 +377,7 @@ secret = ["env:SHOP", "file:keys/old", "env:ELSEWHERE"]
         readdirSync(it.to).filter((name) => name.startsWith(".hookonce-backup"));
       for (const signal of ["SIGKILL", "SIGTERM"] as const) {
         for (const ms of [0, 30, 60, 90, 120]) {
-          const child = Bun.spawn([...fromSource, "backup", file, "--folder", it.inbox], {
+          const child = Bun.spawn([...hookonce, "backup", file, "--folder", it.inbox], {
             stdout: "ignore",
             stderr: "ignore",
           });
@@ -480,7 +480,7 @@ testUnless(
 
     it.write({ "inbox/handlers/default/paid.ts": top("for (;;);") });
     expect((await run(["backup", file, "--overwrite", "--folder", it.inbox])).code).toBe(0);
-    const limits = { maxMs: 5000, command: fromSource };
+    const limits = { maxMs: 5000, command: hookonce };
     const { startProblems } = await checkBackup(file, new AbortController().signal, () => {}, limits);
     expect(startProblems).toEqual([
       { message: expect.stringMatching(/^the check did not end within \d s: a handler's file may loop/) },

@@ -7,7 +7,7 @@ import { createDryRun } from "../../src/app/dry-run.ts";
 import { TEMPORARY } from "../../src/app/trial-process.ts";
 import type { EventToTry } from "../../src/inbox/dry-run.ts";
 import { describeUnless, onlyInFullRun, testInFullRun } from "../crash/requirements.ts";
-import { fromSource, run, scratch, serve, type Scratch } from "./support/hookonce.ts";
+import { hookonce, run, scratch, serve, type Scratch } from "./support/hookonce.ts";
 
 /** Dry runs: what the handlers would do, and that nothing of it stays. */
 
@@ -214,7 +214,7 @@ describeUnless(onlyInFullRun(), "dry runs that take longer", () => {
     const dryRun = createDryRun({
       inboxFolder: inbox.path,
       database: join(inbox.path, "data/hookonce.db"),
-      command: fromSource,
+      command: hookonce,
       maxMs: 4000,
     });
     const tried = await dryRun(

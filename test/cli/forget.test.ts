@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { filesWith } from "../support/files-with.ts";
-import { fromSource, run, scratch, serve, type Ended, type Scratch } from "./support/hookonce.ts";
+import { hookonce, run, scratch, serve, type Ended, type Scratch } from "./support/hookonce.ts";
 
 /** forget, as a person runs it. */
 
@@ -25,7 +25,7 @@ const data = (inbox: Scratch): string => join(inbox.path, "data");
 
 /** Runs a command with a text on its standard input. */
 async function withInput(inbox: Scratch, text: string, ...args: string[]): Promise<Ended> {
-  const child = Bun.spawn([...fromSource, ...args, "--folder", inbox.path], {
+  const child = Bun.spawn([...hookonce, ...args, "--folder", inbox.path], {
     env: { NO_COLOR: "1", HOME: process.env["HOME"] ?? "/tmp" },
     stdin: Buffer.from(text),
     stdout: "pipe",

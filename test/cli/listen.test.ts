@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createSource } from "../../src/providers/source.ts";
 import { providers } from "../../src/providers/presets.ts";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
-import { fromSource, run, scratch, serve, type Scratch, type Serving } from "./support/hookonce.ts";
+import { hookonce, run, scratch, serve, type Scratch, type Serving } from "./support/hookonce.ts";
 
 // Each command is a process of its own, which takes up to a second on a loaded machine.
 setDefaultTimeout(120_000);
@@ -65,7 +65,7 @@ interface Listening extends AsyncDisposable {
 }
 
 function listen(inbox: Scratch, args: readonly string[], token?: string): Listening {
-  const child = Bun.spawn([...fromSource, "listen", "--folder", inbox.path, ...args], {
+  const child = Bun.spawn([...hookonce, "listen", "--folder", inbox.path, ...args], {
     env: {
       NO_COLOR: "1",
       HOME: process.env["HOME"] ?? "/tmp",

@@ -3,16 +3,7 @@ import { expect, setDefaultTimeout } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { describeUnless, onlyInFullRun, testInFullRun as test } from "../crash/requirements.ts";
-import {
-  fromSource,
-  inboxFiles,
-  paid,
-  run,
-  scratch,
-  serve,
-  start,
-  type Scratch,
-} from "./support/hookonce.ts";
+import { hookonce, inboxFiles, paid, run, scratch, serve, start, type Scratch } from "./support/hookonce.ts";
 
 // Each command is a process of its own, which takes up to a second on a loaded machine.
 setDefaultTimeout(60_000);
@@ -170,18 +161,11 @@ export default handler(({ event }) => { throw new Error(event.id); });
     using inbox = scratch(files);
     await using server = await serve(inbox.path);
     await server.post("/webhook", paid);
-    const child = Bun.spawn(
-      [
-        process.execPath,
-        join(import.meta.dir, "../../src/main.ts"),
-        "events",
-        "--follow",
-        "--json",
-        "--folder",
-        inbox.path,
-      ],
-      { stdout: "pipe", stderr: "pipe", env: { HOME: process.env["HOME"] ?? "/tmp", NO_COLOR: "1" } },
-    );
+    const child = Bun.spawn([...hookonce, "events", "--follow", "--json", "--folder", inbox.path], {
+      stdout: "pipe",
+      stderr: "pipe",
+      env: { HOME: process.env["HOME"] ?? "/tmp", NO_COLOR: "1" },
+    });
     let text = "";
     const arrived = (async () => {
       for await (const chunk of child.stdout) {
@@ -204,7 +188,7 @@ export default handler(({ event }) => { throw new Error(event.id); });
   test("events --follow says that serve stopped, also after kill -9", async () => {
     using inbox = scratch(files);
     await using server = await serve(inbox.path);
-    const child = Bun.spawn([...fromSource, "events", "--follow", "--json", "--folder", inbox.path], {
+    const child = Bun.spawn([...hookonce, "events", "--follow", "--json", "--folder", inbox.path], {
       stdout: "pipe",
       stderr: "pipe",
       env: { HOME: process.env["HOME"] ?? "/tmp", NO_COLOR: "1" },
@@ -298,7 +282,7 @@ export default handler(({ event }) => { throw new Error(event.id); });
 
   test("events --follow waits for a serve to start, shows its events, and ends at Ctrl+C", async () => {
     using inbox = scratch(files);
-    const child = Bun.spawn([...fromSource, "events", "--follow", "--json", "--folder", inbox.path], {
+    const child = Bun.spawn([...hookonce, "events", "--follow", "--json", "--folder", inbox.path], {
       env: { NO_COLOR: "1", HOME: process.env["HOME"] ?? "/tmp" },
       stdout: "pipe",
       stderr: "pipe",

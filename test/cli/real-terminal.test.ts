@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import { join } from "node:path";
 import { needsCommand, onlyInFullRun, testUnless } from "../crash/requirements.ts";
-import { fromSource, inboxFiles, scratch, serve } from "./support/hookonce.ts";
+import { hookonce, inboxFiles, scratch, serve } from "./support/hookonce.ts";
 
 /** Clears the screen, moves home, sets the title, switches to the other screen, turns colours around, rings. */
 const HOSTILE = "\u001B[2J\u001B[H\u001B]0;owned\u0007\u001B[?1049h\u001B[7m\u009B31mevil\r\u0007";
@@ -45,7 +45,7 @@ export default handler(({ event }) => {
       return text;
     };
     const commands = [["events"], ["event", "evt_a"], ["event", "evt_b"], ["event", "evt_c"], ["failures"]]
-      .map((args) => [...fromSource, ...args, "--folder", inbox.path].map((arg) => `'${arg}'`).join(" "))
+      .map((args) => [...hookonce, ...args, "--folder", inbox.path].map((arg) => `'${arg}'`).join(" "))
       .join("; ");
     inbox.write({ "run.sh": `${commands}; echo all is shown; exec sleep 600\n` });
     try {

@@ -9,7 +9,7 @@ import { examples } from "../../src/simulator/examples.ts";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { block } from "../support/readme.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
-import { fromSource, run, type Ended } from "./support/hookonce.ts";
+import { hookonce, run, type Ended } from "./support/hookonce.ts";
 
 const folder = temporaryFolder("test-command");
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -166,7 +166,7 @@ test("is credited", async () => {
     const path = inboxFolder({ "handlers/stripe/checkout.test.ts": block("ts", "hookonce/test") });
     const temporary = join(folder, "temporary");
     mkdirSync(temporary);
-    const child = Bun.spawn([...fromSource, "test", path, "--watch"], {
+    const child = Bun.spawn([...hookonce, "test", path, "--watch"], {
       env: { NO_COLOR: "1", HOME: process.env["HOME"] ?? "", TMPDIR: temporary },
       stdin: "ignore",
       stdout: "pipe",

@@ -11,7 +11,7 @@ import type { Provider } from "../../src/providers/provider.ts";
 import { coversUrl } from "../../src/providers/verifier.ts";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
 import { testInbox } from "../support/test-inbox.ts";
-import { fromSource, inboxFiles, run, scratch } from "./support/hookonce.ts";
+import { hookonce, inboxFiles, run, scratch } from "./support/hookonce.ts";
 
 const stripe = `[sources.stripe]\nprovider = "stripe"\nsecret = "env:S"\n`;
 const config = `version = 1\n${stripe}`;
@@ -31,7 +31,7 @@ const tried = async (folder: string, database: string, options: Partial<TriesOpt
   const files = [...new Bun.Glob("handlers/*/*.{sql,ts}").scanSync(folder)].sort();
   const tries = files.map((file) => ({ file, event: { from: "sample" } as const }));
   return reportTrial(
-    await runTries({ folder, database, place: "live", command: fromSource, tries, ...options }),
+    await runTries({ folder, database, place: "live", command: hookonce, tries, ...options }),
   );
 };
 

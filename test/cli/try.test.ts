@@ -19,7 +19,7 @@ import { fillShop, openShop } from "../dashboard/support/shop.ts";
 import { block, readme } from "../support/readme.ts";
 import { stripeSignature } from "../support/stripe.ts";
 import { testInbox } from "../support/test-inbox.ts";
-import { fromSource, run, scratch, serve } from "./support/hookonce.ts";
+import { hookonce, run, scratch, serve } from "./support/hookonce.ts";
 
 /** `hookonce try`: what a handler does with an event, of which nothing stays. */
 
@@ -44,7 +44,7 @@ async function inboxWith(files: Record<string, string>, config = source("default
 type Inbox = Awaited<ReturnType<typeof inboxWith>>;
 
 const tried = (inbox: Inbox, request: TryRequest, maxMs?: number) =>
-  tryHandler(loadConfig(inbox.folder, secretNeeds, null), request, { command: fromSource, maxMs });
+  tryHandler(loadConfig(inbox.folder, secretNeeds, null), request, { command: hookonce, maxMs });
 
 const body = (payload: unknown): TryRequest["on"] => ({
   from: "data",
@@ -589,7 +589,7 @@ describeUnless(onlyInFullRun(), "tries that take longer", () => {
       await using inbox = await inboxWith({ "handlers/default/loops.ts": ts(write) });
       const file = join(inbox.folder, "pid");
       writeFileSync(join(inbox.folder, "e.json"), JSON.stringify({ id: "1", file }));
-      const command = [...fromSource, "try", "handlers/default/loops.ts", "--data", "e.json"];
+      const command = [...hookonce, "try", "handlers/default/loops.ts", "--data", "e.json"];
       const parent = Bun.spawn(command, {
         cwd: inbox.folder,
         // Its folder for a copy stays.
@@ -819,7 +819,7 @@ describeUnless(onlyInFullRun(), "tries that take longer", () => {
       "p.json": '{"id":"1"}',
     });
     const args = ["try", "handlers/default/paid.ts", "--data", "p.json", "--watch", "--json"];
-    const child = Bun.spawn([...fromSource, ...args], {
+    const child = Bun.spawn([...hookonce, ...args], {
       cwd: inbox.folder,
       env: { HOME: process.env["HOME"] ?? tmpdir() },
       stdin: "ignore",

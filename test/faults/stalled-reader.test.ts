@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, readSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLineBuffer } from "../../src/logging/line-buffer.ts";
-import { fromSource, inboxFiles, scratch } from "../cli/support/hookonce.ts";
+import { hookonce, inboxFiles, scratch } from "../cli/support/hookonce.ts";
 import { describeUnless, needsLinux, onlyInFullRun } from "../crash/requirements.ts";
 
 /** A pipe whose reader reads only on demand. */
@@ -66,7 +66,7 @@ const numbered = (n: number): string => `${String(n).padStart(8, "0")} ${"x".rep
 async function served(work: (url: string, pipe: StalledPipe, child: Bun.Subprocess) => Promise<void>) {
   using inbox = scratch(inboxFiles);
   using pipe = new StalledPipe(inbox.path);
-  await using child = Bun.spawn([...fromSource, "serve", inbox.path, "--dev", "--listen", "127.0.0.1:0"], {
+  await using child = Bun.spawn([...hookonce, "serve", inbox.path, "--dev", "--listen", "127.0.0.1:0"], {
     cwd: tmpdir(),
     env: { HOME: process.env["HOME"] ?? tmpdir() },
     stdin: "ignore",

@@ -187,7 +187,7 @@ newest_wins = { types = ["paid"], key = "body:$.key", version = "body:$.version"
           expect(inbox.fatal).toEqual([]);
         },
       ),
-      { numRuns: onlyInFullRun() === undefined ? 100 : 6, seed },
+      { numRuns: onlyInFullRun() === undefined ? 40 : 6, seed },
     );
   },
   onlyInFullRun() === undefined ? 300_000 : 60_000,

@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import { chmodSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fromSource, inboxFiles, paid, scratch, serve, type Scratch } from "../cli/support/hookonce.ts";
+import { hookonce, inboxFiles, paid, scratch, serve, type Scratch } from "../cli/support/hookonce.ts";
 import { needsCommand, needsLinux, onlyInFullRun, testUnless } from "../crash/requirements.ts";
 import { block } from "../support/readme.ts";
 
@@ -18,7 +18,7 @@ const CRON_PATH = "/usr/bin:/bin";
 /** A machine with the paths of the README, below a temporary folder. */
 function machine(): Scratch & { run(script: string, path?: string): { code: number; output: string } } {
   const folder = scratch({
-    "bin/hookonce": `#!/bin/sh\nexec ${fromSource.map((word) => `'${word}'`).join(" ")} "$@"\n`,
+    "bin/hookonce": `#!/bin/sh\nexec ${hookonce.map((word) => `'${word}'`).join(" ")} "$@"\n`,
     "var/backups/inbox/.keep": "",
   });
   chmodSync(join(folder.path, "bin/hookonce"), 0o755);

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fromSource, inboxFiles, scratch, serve } from "../cli/support/hookonce.ts";
+import { hookonce, inboxFiles, scratch, serve } from "../cli/support/hookonce.ts";
 import { describeUnless, needsCommand, onlyInFullRun, testUnless } from "../crash/requirements.ts";
 import { readExposition, type Series } from "../support/exposition.ts";
 import { block } from "../support/readme.ts";
@@ -138,7 +138,7 @@ testUnless(
     using folder = scratch({ ...inboxFiles, "etc/.keep": "" });
     await using _ = await serve(folder.path);
     const file = join(folder.path, "etc/hookonce-token");
-    writeFileSync(join(folder.path, "hookonce"), `#!/bin/sh\nexec ${fromSource.join(" ")} "$@"\n`);
+    writeFileSync(join(folder.path, "hookonce"), `#!/bin/sh\nexec ${hookonce.join(" ")} "$@"\n`);
     chmodSync(join(folder.path, "hookonce"), 0o755);
     const user = Bun.spawnSync(["id", "-un"]).stdout.toString().trim();
     const recipe = block("sh", "token create --name prometheus")

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fromSource, run } from "../cli/support/hookonce.ts";
+import { hookonce, run } from "../cli/support/hookonce.ts";
 import { describeUnless, onlyInFullRun, testUnless, testInFullRun as test } from "../crash/requirements.ts";
 import { TABLES, ts } from "../handlers/sources.ts";
 import { service, type Service } from "./service.ts";
@@ -199,7 +199,7 @@ describeUnless(onlyInFullRun(), "hookonce apply after a handler that never retur
 
   test("says in words what it skipped and how to run it", async () => {
     const { stdout } = await run(["apply", "--type", "loops", "--folder", it.folder], {
-      program: fromSource,
+      program: hookonce,
     });
     expect(stdout).toContain(
       "skipped  default  one  loops\n        handler_timeout: skipped until its handler is changed",

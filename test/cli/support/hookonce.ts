@@ -3,11 +3,16 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 
-/**
- * Runs hookonce as a shell does: in its own process, by default from source, with an almost empty
- * environment.
- */
+/** hookonce as it is while somebody works on it. */
 export const fromSource = [process.execPath, join(import.meta.dir, "../../../src/main.ts")];
+
+/**
+ * The command that tests run, as a shell does: in its own process, with an almost empty environment. `bun run
+ * test:all` runs the compiled binary, which is what users have, and which starts four times as fast: `check` takes
+ * 0.8 s instead of 3.7 s on a busy machine with two cores.
+ */
+export const hookonce =
+  process.env["HOOKONCE_TEST_BINARY"] === undefined ? fromSource : [process.env["HOOKONCE_TEST_BINARY"]];
 
 export interface RunOptions {
   /** The command before the arguments. */
@@ -22,7 +27,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-function spawn(args: readonly string[], { program = fromSource, cwd, environment }: RunOptions) {
+function spawn(args: readonly string[], { program = hookonce, cwd, environment }: RunOptions) {
   return Bun.spawn([...program, ...args], {
     cwd: cwd ?? tmpdir(),
     // No PATH, and nothing else of the tests' own environment except HOME, where Bun caches transpiled files.

@@ -1,4 +1,4 @@
-import { fromSource } from "./hookonce.ts";
+import { hookonce } from "./hookonce.ts";
 
 export interface OnTerminal {
   readonly columns?: number;
@@ -19,7 +19,7 @@ export async function onTerminal(
   /** Up to where the text was looked through for questions. */
   let from = 0;
   const decoder = new TextDecoder();
-  const child = Bun.spawn([...fromSource, ...args], {
+  const child = Bun.spawn([...hookonce, ...args], {
     env: { HOME: process.env["HOME"] ?? "/tmp", TERM: "xterm", ...environment },
     terminal: {
       cols: columns,

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { fromSource, run, scratch, serve, type Scratch, type Serving } from "../../cli/support/hookonce.ts";
+import { hookonce, run, scratch, serve, type Scratch, type Serving } from "../../cli/support/hookonce.ts";
 import { stripeSignature } from "../../support/stripe.ts";
 
 /** An inbox with two providers, and what happened to it: some events are applied, some fail, some have no handler. */
@@ -60,9 +60,7 @@ export interface StripeEvent {
   readonly object: Record<string, unknown>;
 }
 
-export async function openShop({
-  program = fromSource,
-}: { program?: readonly string[] } = {}): Promise<Shop> {
+export async function openShop({ program = hookonce }: { program?: readonly string[] } = {}): Promise<Shop> {
   const folder = scratch(FILES);
   const serving = await serve(folder.path, { program, dev: false });
   const page = String((await serving.logged("listening"))["page"]);

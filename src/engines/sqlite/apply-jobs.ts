@@ -196,7 +196,7 @@ export function createApplies(
     const ran = runs.run(source, handler, input, { event: id, at: job.at, destinations });
     positions.move(source, eventId, judged.place);
     store.insertSettledResult(id, failure, ran);
-    store.markApplied(id, job.at);
+    store.beginWindow(id, job.at);
     if (job.reason !== undefined) store.giveReason(id, job.reason);
     settle(job, "processed");
     return { ...resultOf(ran), ...said, outcome: "processed" };

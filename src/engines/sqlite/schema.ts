@@ -59,8 +59,8 @@ export const events = sqliteTable(
     /** Counts the changes of outcomes of all events, up to the last one of this event. Null until then. */
     change: integer(),
     /**
-     * When the event was applied, if it had been owed. Its window begins then. Null if its first delivery applied
-     * it: the window begins at `received_at`.
+     * When the window of an event begins that had been unhandled or had failed: when it was applied, or when a delivery
+     * made it held. Null if its first delivery applied or held it: the window begins at `received_at`.
      */
     appliedAt: integer("applied_at"),
   },

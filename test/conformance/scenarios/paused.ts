@@ -49,6 +49,10 @@ function deliveries(source: EventSource, list: readonly [id: string, options?: D
 
 const fails: DeliveryOptions = { fail: true };
 
+/** A delivery of the event `a`, whose id means the same event for a second. */
+const at = (ms: number, options: DeliveryOptions = {}): Job =>
+  deliver("a", { ...options, source: windowed, at: ms });
+
 /** What happens while a source is paused, and when it resumes. */
 export const paused: readonly Scenario[] = [
   {
@@ -537,25 +541,60 @@ export const paused: readonly Scenario[] = [
     events: ["x processed ×2, 1 changed", "a processed ×3"],
   },
   {
-    name: "the window of a held event begins when it is applied, and an event after a window is held, too",
+    name: "the window of a held event begins when it is received, and an event after a window is held, too",
     steps: [
-      {
-        jobs: [
-          deliver("a", { source: windowed, at: 1000 }),
-          pause(),
-          deliver("a", { source: windowed, at: 2000 }),
-        ],
-      },
-      { jobs: [deliver("a", { source: windowed, at: 2001 }), deliver("a", { source: windowed, at: 5000 })] },
-      { jobs: [resume(), ...runs(2, windowed), deliver("a", { source: windowed, at: 10_000 })] },
-      { jobs: [deliver("a", { source: windowed, at: 10_001 })] },
+      { jobs: [at(1000), pause(), at(2000), at(2001)] },
+      { jobs: [at(3001), resume(), runHeld({ source: windowed, at: 2500 }), ...runs(1, windowed)] },
+      { jobs: [at(3001), at(3002), at(4002), at(4003)] },
     ],
     answers: [
-      ["processed", "recorded", "duplicate", "held", "held"],
-      ["recorded", "processed", "none left", "duplicate", "processed"],
+      ["processed", "recorded", "duplicate", "held"],
+      ["held", "recorded", "processed", "none left"],
+      ["duplicate", "processed", "duplicate", "processed"],
+    ].flat(),
+    effects: ["a 1", "a 1", "a 1", "a 1"],
+    events: ["a processed ×2", "a processed ×3", "a processed ×2", "a processed"],
+  },
+  {
+    name: "while an event is held, a delivery of its id is one of it, also after its window",
+    steps: [
+      { jobs: [pause(), at(1000), at(2001), at(9000), resume(), ...runs(2, windowed)] },
+      { jobs: [at(9001), at(9002), at(10_001), at(10_002)] },
+    ],
+    answers: [
+      ["recorded", "held", "held", "held", "recorded", "processed", "none left"],
+      ["processed", "duplicate", "duplicate", "processed"],
     ].flat(),
     effects: ["a 1", "a 1", "a 1"],
-    events: ["a processed ×2", "a processed ×3", "a processed"],
+    events: ["a processed ×3", "a processed ×3", "a processed"],
+  },
+  {
+    name: "the window of an event that was unhandled begins at the delivery that made it held",
+    steps: [
+      { handlers: none, jobs: [at(1000)] },
+      { jobs: [pause(), at(8500), at(8600), resume(), ...runs(2, windowed)] },
+      { jobs: [at(9500), at(9501)] },
+    ],
+    answers: [
+      ["unhandled", "recorded", "held", "held", "recorded", "processed", "none left"],
+      ["duplicate", "processed"],
+    ].flat(),
+    effects: ["a 1", "a 1"],
+    events: ["a processed ×4", "a processed"],
+  },
+  {
+    name: "the window of a held event that fails when it is resumed begins when it is applied",
+    steps: [
+      { jobs: [pause(), at(1000, fails), resume(), ...runs(2, windowed)] },
+      { handlers: corrected, jobs: [apply("a", { source: windowed, at: 8500 })] },
+      { jobs: [at(9500, fails), at(9501)] },
+    ],
+    answers: [
+      ["recorded", "held", "recorded", "failed handler_error", "none left"],
+      ["processed", "duplicate", "processed"],
+    ].flat(),
+    effects: ["a 1", "a 1"],
+    events: ["a processed ×2", "a processed"],
   },
   {
     name: "test events are ignored while their source is paused, and a held event that is one is ignored",

@@ -7,10 +7,14 @@ import { service, type Service } from "./service.ts";
 const HANG = `if (event.payload.hang) { while (true); } effect("ran");`;
 
 /** The state of the source, as a pause and a resume write it. */
-function setState(it: Service, state: "held" | "resuming", { stopOnFailure = false } = {}): void {
+function setState(
+  it: Service,
+  state: "held" | "resuming",
+  { stopOnFailure = false, source = "default" } = {},
+): void {
   it.rows(
     `insert into hookonce_source_states (name, state, since, stop_on_failure)
-     values ('default', '${state}', 1, ${stopOnFailure ? 1 : 0})
+     values ('${source}', '${state}', 1, ${stopOnFailure ? 1 : 0})
      on conflict (name) do update set state = excluded.state, stop_on_failure = excluded.stop_on_failure,
        ran_place = -1, ran_failure = 0 returning name`,
   );
@@ -57,6 +61,28 @@ test("a held event whose handler hangs costs one restart, and those after it are
   expect(effects(it)).toEqual(["one", "three"]);
   expect(it.rows("select event_id, code, settled_at from hookonce_failures")).toEqual([
     { event_id: "two", code: "handler_timeout", settled_at: null },
+  ]);
+});
+
+test("of a batch whose handler hangs for one held event, the failure keeps that event alone", async () => {
+  await using it = await service({ "migrations/0001.sql": TABLES, "handlers/default/loops.ts": ts(HANG) });
+  setState(it, "held", { source: "batches" });
+  const large = "x".repeat(70_000);
+  const events = [
+    { event_id: "one", type: "loops", hang: true },
+    { event_id: "two", type: "loops" },
+    { event_id: "three", type: "loops", hang: true, large },
+  ];
+  expect(await it.deliver({ event_id: "", type: "", events })).toMatchObject({ status: 200 });
+  setState(it, "resuming", { source: "batches" });
+  // The part of the third is too large for the marker: its next run records the failure.
+  for (let n = 0; n < 2; n++) await it.restarted();
+  await open(it);
+  expect(outcomes(it)).toEqual(["one unhandled", "two processed", "three unhandled"]);
+  const kept = it.rows("select cast(last_body as text) as body, code from hookonce_failures order by id");
+  expect(kept.map(({ body, code }) => [JSON.parse(String(body)), code])).toEqual([
+    [events[0], "handler_timeout"],
+    [events[2], "handler_timeout"],
   ]);
 });
 

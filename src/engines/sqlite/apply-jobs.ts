@@ -116,7 +116,8 @@ export function createApplies(
         settle(job, "ignored");
         return { ...said, outcome: "ignored" };
       }
-      const ran = runs.run(source, handler, input, { event: known.id, at, destinations });
+      const element = store.isPartOfBatch(known.id);
+      const ran = runs.run(source, handler, input, { event: known.id, at, element, destinations });
       positions.move(source, eventId, judged.place);
       store.complete(source, known, ran, at, job.reason);
       settle(job, "processed");

@@ -211,7 +211,8 @@ export function createJobs(
       return { ...resultOf(nothing), ...said, outcome: "ignored" };
     }
     // The stored delivery is applied, whichever delivery causes the run.
-    const stored = store.stored(source, known) ?? input;
+    const kept = store.stored(source, known);
+    const stored = kept ?? input;
     const judged = positions.judge(source, stored, { isNamed: false });
     if ("stale" in judged) {
       store.countDelivery(known, incoming, "stale", changedBody);
@@ -238,7 +239,9 @@ export function createJobs(
       store.settleFailure(source, known.eventId, input.receivedAt);
       return { ...resultOf(nothing), ...said, outcome: "ignored" };
     }
-    const ran = runs.run(source, handler, stored, { event: known.id, at: input.receivedAt, destinations });
+    const element = kept === undefined ? incoming.batch !== undefined : store.isPartOfBatch(known.id);
+    const how = { event: known.id, at: input.receivedAt, element, destinations };
+    const ran = runs.run(source, handler, stored, how);
     positions.move(source, known.eventId, judged.place);
     store.countDelivery(known, incoming, "processed", changedBody);
     store.complete(source, known, ran, input.receivedAt);

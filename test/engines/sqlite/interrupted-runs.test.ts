@@ -134,6 +134,33 @@ describe("a start after the process was killed", () => {
     expect(interrupted()).toEqual([]);
   });
 
+  test.each(["held", "unhandled"])("keeps of a batch only the part of its %s event", (outcome) => {
+    for (const [id, event] of ["one", "two"].entries()) {
+      db.run(
+        `insert into hookonce_events (id, source, event_id, type, received_at, outcome, last_delivery_at)
+         values (?, 'shop', ?, 'paid', 1000, ?, 1000)`,
+        [id + 1, event, outcome],
+      );
+      db.run("insert into hookonce_results (event, body) values (?, 1)", [id + 1]);
+    }
+    db.run(
+      `insert into hookonce_bodies (id, received_at, headers, bytes) values (1, 1000, '{}', x'5b312c325d')`,
+    );
+    const part = { headersJson: "{}", body: Buffer.from("1"), element: true };
+    // Without its part, its next run records the failure, and runs no handler.
+    for (const delivery of [undefined, { ...part, body: Buffer.from("[1,2]"), element: false }])
+      expect(recover({ verdict: run({ eventId: "two", delivery }) })).toEqual(["handler_timeout"]);
+    expect(failures()).toEqual([]);
+    expect(interrupted()).toEqual([{ event_id: "two", ends: 0, code: "handler_timeout" }]);
+    expect(recover({ verdict: run({ delivery: part }) })).toEqual(["handler_timeout"]);
+    expect(failures()).toMatchObject([{ event_id: "one", body: "1" }]);
+    expect(db.query("select element from hookonce_failures").values()).toEqual([[1]]);
+    expect(db.query("select event_id, outcome from hookonce_events").values()).toEqual([
+      ["one", "unhandled"],
+      ["two", outcome],
+    ]);
+  });
+
   test("leaves an event alone that was applied meanwhile", () => {
     db.run(
       "insert into hookonce_events (source, event_id, type, received_at, outcome, last_delivery_at) values ('shop', 'one', 'paid', 1000, 'processed', 1000)",

@@ -31,7 +31,7 @@ export function createTextMatch(text: string): TextMatch {
   const shortestRun = Math.ceil((shortest * 4) / 3);
   // Bytes are compared several times as fast as strings.
   const plain = wanted.map((one) => Buffer.from(one));
-  const inBase64 = [...new Set(wanted.flatMap(base64Of))].map((one) => Buffer.from(one));
+  const inBase64 = [...new Set(wanted)].flatMap(base64Of);
   const hasBlank = text.includes(" ");
   const overlap = text.length * LONGEST;
 
@@ -43,7 +43,7 @@ export function createTextMatch(text: string): TextMatch {
     if (plain.some((one) => bytes.includes(one))) return true;
     if (depth === 0) return false;
     // It may be in base64 inside something longer that is no text as a whole.
-    if (inBase64.some((one) => bytes.includes(one))) return true;
+    if (inBase64.some((one) => isInBase64(bytes, one))) return true;
     return decoded(value).some((one) => isIn(one, depth - 1, seen));
   }
 
@@ -103,16 +103,41 @@ function textsOf(value: string | Uint8Array): string[] {
 
 const SHORT_ESCAPES: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
 
-/** What a text is in base64, wherever it begins, without the characters that depend on what is around it. */
-function base64Of(text: string): string[] {
+interface InBase64 {
+  readonly text: Buffer;
+  /** How many bytes of the first three are in front of the text. */
+  readonly before: number;
+  /** The characters that do not depend on what is around the text. */
+  readonly sure: Buffer;
+}
+
+/** What a text is in base64, wherever it begins. */
+function base64Of(wanted: string): InBase64[] {
+  const text = Buffer.from(wanted);
   return [0, 1, 2].flatMap((before) => {
-    const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(text)]);
+    const bytes = Buffer.concat([Buffer.alloc(before), text]);
     const whole = bytes.subarray(0, bytes.length - (bytes.length % 3)).toString("base64");
     const sure = whole.slice(before === 0 ? 0 : 4);
     // Of four bytes or fewer, nothing may be sure. An empty text would be found everywhere.
     if (sure === "") return [];
-    return [sure, sure.replaceAll("+", "-").replaceAll("/", "_")];
+    const written = new Set([sure, sure.replaceAll("+", "-").replaceAll("/", "_")]);
+    return Array.from(written, (one) => ({ text, before, sure: Buffer.from(one) }));
   });
+}
+
+/**
+ * Whether the whole text is there. Of seven bytes or fewer, only three may be sure, and these are four characters that
+ * many ids contain.
+ */
+function isInBase64(bytes: Buffer, { text, before, sure }: InBase64): boolean {
+  const length = Math.ceil(((before + text.length) * 4) / 3);
+  for (let at = bytes.indexOf(sure); at !== -1; at = bytes.indexOf(sure, at + 1)) {
+    const start = before === 0 ? at : at - 4;
+    if (start < 0) continue;
+    const decoded = Buffer.from(bytes.subarray(start, start + length).toString("latin1"), "base64");
+    if (decoded.subarray(before, before + text.length).equals(text)) return true;
+  }
+  return false;
 }
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";

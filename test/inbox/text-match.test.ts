@@ -85,6 +85,27 @@ test("finds a text of a few bytes only if it is there", async () => {
   }
 });
 
+test("finds a short text in base64 only if all of it is there, wherever it begins", async () => {
+  for (const text of ["abcd", "abcde", "abcdef", "abcdefg", "abcdefgh", "Zoë 1"]) {
+    const has = createTextMatch(text);
+    const cut = Buffer.from(text);
+    for (const before of ["", "x", "xy", "xyz"])
+      for (const after of ["", "x", "xy", "xyz"]) {
+        const around = (inner: Buffer): string =>
+          // What comes before is no text, so the run is not decoded as a whole.
+          `"${Buffer.concat([Buffer.from([0, 1, 2]), Buffer.from(before), inner, Buffer.from(after)]).toString("base64url")}"`;
+        expect([text, before, after, await has(around(cut))]).toEqual([
+          text,
+          before,
+          after,
+          cut.length > 4 || before.length !== 1,
+        ]);
+        for (const other of [cut.subarray(0, -1), cut.subarray(1)])
+          expect([text, before, after, await has(around(other))]).toEqual([text, before, after, false]);
+      }
+  }
+});
+
 test("does not find what is not there", async () => {
   const matches = createTextMatch(TEXT);
   expect(await matches(null)).toBe(false);

@@ -25,6 +25,7 @@ export const EMPTY: Reader = {
   event: () => undefined,
   failures: () => NO_PAGE,
   failureGroups: () => ({ groups: [], capped: false }),
+  failingHandlers: () => ({ handlers: [], capped: false }),
   rollups: () => [],
   seen: () => [],
   matchedSecrets: () => [],

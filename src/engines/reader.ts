@@ -1,6 +1,7 @@
 import type { Headers, Outcome, Reply } from "../event.ts";
 import type { AlertReader } from "./alerts.ts";
 import type { ArrivalReader } from "./arrivals.ts";
+import type { FailingReader } from "./failing.ts";
 import type { ForgetReader } from "./forget.ts";
 import type { MaybePromise, OutboxReader } from "./outbox.ts";
 import type { Change, KeptJob, MatchedSecret, Token } from "./records.ts";
@@ -271,6 +272,7 @@ export interface Reader
   extends
     OutboxReader,
     RetentionReader,
+    FailingReader,
     ForgetReader,
     SourceStateReader,
     AlertReader,

@@ -1,7 +1,9 @@
 import { formatDuration } from "../config/duration.ts";
+import type { FailingHandler } from "../engines/failing.ts";
 import type { Reader } from "../engines/reader.ts";
 import type { PausedSource } from "../engines/source-states.ts";
 import { counted } from "../logging/counted.ts";
+import type { Condition, Subject } from "./condition.ts";
 import { holdWarnings } from "./hold-warnings.ts";
 import { LEAST_SILENCE_MS, SILENCE_LOOK_BACK_MS, silentAfterMs } from "./silence.ts";
 
@@ -10,34 +12,7 @@ import { LEAST_SILENCE_MS, SILENCE_LOOK_BACK_MS, silentAfterMs } from "./silence
  * read {@link conditionsOf}.
  */
 
-export type AlertName =
-  | "handler_failing"
-  | "source_paused"
-  | "source_silent"
-  | "old_hold"
-  | "dead_messages"
-  | "disk_low";
-
-/** What a condition is about. Two conditions with the same subject are one. */
-export interface Subject {
-  readonly alert: AlertName;
-  readonly source?: string;
-  /** The file, relative to the inbox folder. */
-  readonly handler?: string;
-  readonly destination?: string;
-}
-
-export interface Condition {
-  readonly subject: Subject;
-  /** Since when, as far as it is known, in Unix milliseconds. */
-  readonly since: number;
-  /** A sentence. */
-  readonly title: string;
-  /** What follows from it, and what to do, in sentences; empty if there is nothing to add. */
-  readonly more: string;
-  /** The latest error of its handler, as it was thrown. Alerts leave it out: it may contain data of a customer. */
-  readonly error: string | null;
-}
+export type * from "./condition.ts";
 
 /** The same in one text. */
 export const textOf = ({ title, more }: Condition): string => (more === "" ? title : `${title} ${more}`);
@@ -72,12 +47,12 @@ const GRACE_MS = 3_600_000;
 /** The worst first. */
 export async function conditionsOf(options: ConditionOptions): Promise<Conditions> {
   const { reader, freeBytes, now } = options;
-  const { groups, capped } = await reader.failureGroups({}, MAX_COUNTED);
+  const { handlers, capped } = await reader.failingHandlers(MAX_COUNTED);
   const paused = await reader.sourceStates();
   return {
     found: [
       ...lowDisk(freeBytes, now),
-      ...failing(groups),
+      ...handlers.map(failing),
       ...(await dead(reader)),
       ...paused.map(pausedCondition),
       ...holds(paused, now),
@@ -109,23 +84,15 @@ function pausedCondition({ name: source, state, since }: PausedSource): Conditio
   return { subject: { alert: "source_paused", source }, since, title, more: "", error: null };
 }
 
-type Groups = Awaited<ReturnType<Reader["failureGroups"]>>["groups"];
-
-function failing(groups: Groups): Condition[] {
-  const byHandler = Map.groupBy(groups, ({ source, handler }) => JSON.stringify([source, handler]));
-  return Array.from(byHandler.values(), (own): Condition => {
-    const { source, handler } = own[0] as Groups[number];
-    const count = own.reduce((sum, group) => sum + group.count, 0);
-    const latest = own.reduce((a, b) => (b.lastAt > a.lastAt ? b : a));
-    const owed = `${counted(count, "event")} of the source ${source} ${count === 1 ? "is" : "are"} owed`;
-    return {
-      subject: { alert: "handler_failing", source, ...(handler === null ? {} : { handler }) },
-      since: Math.min(...own.map(({ firstAt }) => firstAt)),
-      title: handler === null ? `${owed}, because no handler could run.` : `${handler} fails, and ${owed}.`,
-      more: "",
-      error: latest.error,
-    };
-  });
+function failing({ source, handler, count, firstAt, error }: FailingHandler): Condition {
+  const owed = `${counted(count, "event")} of the source ${source} ${count === 1 ? "is" : "are"} owed`;
+  return {
+    subject: { alert: "handler_failing", source, ...(handler === null ? {} : { handler }) },
+    since: firstAt,
+    title: handler === null ? `${owed}, because no handler could run.` : `${handler} fails, and ${owed}.`,
+    more: "",
+    error,
+  };
 }
 
 /** The sources that are silent. In the first hour after a start, none is. */

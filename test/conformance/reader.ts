@@ -308,6 +308,41 @@ export function createReaderTests(name: string, harness: EngineHarness): void {
       ]);
     });
 
+    test("counts what fails by source and handler, over slices and up to the cap, with the latest error", async () => {
+      await using it = await openEngine(harness);
+      const ids = Array.from({ length: 1100 }, (_, n) => `evt_${n}`);
+      await failed(it, ids, 1000);
+      await failed(it, ["first"], 10);
+      await failed(it, ["evt_7"], 5000);
+      await failed(it, ["evt_1"], 500, branch);
+      const reader = await it.engine.reader();
+      const handler = "handlers/shop/reply.ts";
+      const shop = {
+        source: "shop",
+        handler,
+        count: 1101,
+        firstAt: 10,
+        lastAt: 5000,
+        error: "evt_7 is refused",
+      };
+      const other = {
+        source: "branch",
+        handler,
+        count: 1,
+        firstAt: 500,
+        lastAt: 500,
+        error: "evt_1 is refused",
+      };
+      expect(await reader.failingHandlers(1102)).toEqual({ handlers: [shop, other], capped: false });
+      expect(await reader.failingHandlers(1101)).toMatchObject({
+        handlers: [{ count: 1100, firstAt: 1000 }, other],
+        capped: true,
+      });
+      expect(await reader.failingHandlers(1000)).toMatchObject({ handlers: [{ count: 1000 }], capped: true });
+      await it.reopen();
+      expect(await (await it.engine.reader()).failingHandlers(10_000)).toMatchObject({ capped: false });
+    });
+
     test("ends early when the engine is closed meanwhile, and so does counting what is owed", async () => {
       await using it = await openEngine(harness);
       await failed(

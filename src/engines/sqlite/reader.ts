@@ -10,6 +10,7 @@ import { changeReads } from "./changes.ts";
 import { dueFailures } from "./due-failures.ts";
 import { detailReads } from "./event-detail.ts";
 import { forgetReads } from "./forget-reads.ts";
+import { failingReads } from "./failing-handlers.ts";
 import { groupReads } from "./failure-groups.ts";
 import { matching, of } from "./filters.ts";
 import { findReads } from "./find-events.ts";
@@ -288,6 +289,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
     ...owedCounts(db, isClosed),
     ...listReads(db),
     ...groupReads(db, isClosed),
+    ...failingReads(db, isClosed),
     ...changeReads(db),
     ...arrivalReads(db),
     ...detailReads(db),

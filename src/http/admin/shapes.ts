@@ -3,6 +3,7 @@
  * types, so that the browser may import it.
  */
 
+import type { AlertName, Condition } from "../../inbox/condition.ts";
 import type { DestinationJson, MessageDetail } from "./message-shapes.ts";
 import type { SourceJson, SourceStateJson } from "./source-shapes.ts";
 import type { Scope } from "./token-shapes.ts";
@@ -217,25 +218,12 @@ export interface StatusJson {
 }
 
 /** Something that needs attention, since `since`. It is about a source, a handler of it, or a destination. */
-export interface ConditionJson {
-  readonly alert:
-    | "handler_failing"
-    | "source_paused"
-    | "source_silent"
-    | "old_hold"
-    | "dead_messages"
-    | "disk_low";
+export interface ConditionJson extends Omit<Condition, "subject"> {
+  readonly alert: AlertName;
   readonly source: string | null;
   /** Relative to the inbox folder. */
   readonly handler: string | null;
   readonly destination: string | null;
-  readonly since: number;
-  /** A sentence. */
-  readonly title: string;
-  /** What follows from it, and what to do; empty if there is nothing to add. */
-  readonly more: string;
-  /** The latest error of the handler. */
-  readonly error: string | null;
 }
 
 /** What `[retention]` removes, and what it has done. */

@@ -98,6 +98,7 @@ test("nor does one that lists and finds events", () =>
       }
     }
     void reader.failureGroups({}, 10);
+    void reader.failingHandlers(10);
     void reader.event("default", "evt_1");
     expect(statements.size).toBeGreaterThan(20);
     const ordered = "open|newest|received_at|not_processed|unhandled|change";
@@ -203,6 +204,7 @@ test("lists and groups of failures read only their index, because a row may take
     for (const filter of [{}, { source: "default", type: "x*", since: 0, until: 9 }])
       void reader.failures(filter, undefined, 10);
     void reader.failureGroups({ source: "default" }, 10);
+    void reader.failingHandlers(10);
     expect(statements.size).toBeGreaterThan(3);
     expect([...statements].filter((sql) => rowsReadBy(connection, sql) > 0)).toEqual([]);
     expect(

@@ -25,7 +25,7 @@ export async function reachServe(database: string): Promise<AdminClient | undefi
     if (performance.now() >= deadline)
       throw new HookonceError(
         "serve_unreachable",
-        `A hookonce serve runs (${holder}), but its socket ${socketPathOf(database)} is gone. If it has just started, wait until it is ready. Otherwise restart it.`,
+        `A hookonce serve runs (${holder}), but its socket ${socketPathOf(database)} is not there. If it starts or stops now, run the command again in a moment. Otherwise restart it.`,
       );
     await Bun.sleep(POLL_MS);
   }

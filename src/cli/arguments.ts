@@ -70,6 +70,7 @@ export function paths(value: string, before: readonly string[] = []): string[] {
 export function duration(value: string): number {
   const ms = parseDuration(value);
   if (ms !== undefined && ms > 0) return ms;
+  if (ms === 0) throw new InvalidArgumentError("It must be longer than 0, as in 90d.");
   throw new InvalidArgumentError("Write a whole number with s, m, h or d, as in 90d.");
 }
 

@@ -89,7 +89,9 @@ function linesOfNeeds(
     ...(database ? [`${copy} where hookonce.toml has the database (when it was made: ${path})`] : []),
     ...(unsigned.length === 0
       ? []
-      : [`serve --dev, or allow_public = true: unsigned source ${unsigned.join(", ")}`]),
+      : [
+          `serve --dev, or allow_public = true: unsigned ${unsigned.length === 1 ? "source" : "sources"} ${unsigned.join(", ")}`,
+        ]),
   ];
 }
 

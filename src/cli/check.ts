@@ -83,7 +83,7 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
   if (steps.length > 0) {
     for (const line of steps) say(line);
     say(
-      "A running serve uses the handlers that it has loaded. Run hookonce reload first if you changed one.",
+      "If a serve runs, it uses the handlers that it has loaded: run hookonce reload first if you changed one.",
     );
   }
   const { length } = warned;

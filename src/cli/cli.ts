@@ -107,10 +107,15 @@ function createProgram(asked: string | undefined, done: (code: number) => void):
   return program;
 }
 
-/** Removes commander's words around what is wrong with an argument. */
+/** Removes commander's words around what is wrong with an argument, and a wrong guess at an option. */
 function plainly(text: string): string {
-  return text.replace(
-    /command-argument value '([^']*)' is invalid for argument '[^']*'\. (\S)/,
-    (_, value: string, first: string) => (value.trim() === "" ? first : `${value}: ${first.toLowerCase()}`),
-  );
+  return text
+    .replace(
+      /command-argument value '([^']*)' is invalid for argument '[^']*'\. (\S)/,
+      (_, value: string, first: string) => (value.trim() === "" ? first : `${value}: ${first.toLowerCase()}`),
+    )
+    .replace(
+      /(?<='--type'\n)\(Did you mean --tamper\?\)/,
+      "(The type has no option, as in hookonce send stripe invoice.paid)",
+    );
 }

@@ -62,7 +62,10 @@ export function printForgotten(
       const done = sumOf(groups, "alreadyDone");
       const rest = [left > 0 ? `${left} left` : "", done > 0 ? `${done} had nothing stored` : ""];
       const stopped = state === "stopped" ? "Stopped. " : "";
-      say(`${stopped}${[words, ...rest.filter((part) => part !== "")].join(", ")}.`);
+      const { messages, texts, requests } = erased;
+      const found = sumOf(groups, did) + left + done + messages + texts + requests;
+      if (state === "done" && found === 0) say("Nothing that is stored matches.");
+      else say(`${stopped}${[words, ...rest.filter((part) => part !== "")].join(", ")}.`);
       if (!dryRun) say(NOT_REACHED);
     }
   }

@@ -41,15 +41,14 @@ export function runPause(name: string, folder: string, flags: PauseFlags): Promi
       });
       return [state, pausedLine(state, before, folder)];
     },
-    async destination(client) {
+    async destination(client, { destinations }) {
       const option = refuse ? "--refuse" : time === undefined ? undefined : "--for";
       if (option !== undefined)
         throw new UsageError(`${option} is for sources, and ${visible(name)} is a destination.`);
+      const wasPaused = destinations.some((one) => one.name === name && one.state === "paused");
       const answer = await putDestination(client, name, "paused", reason);
-      return [
-        answer,
-        `Paused ${visible(name)}. Its messages are kept. To go on: hookonce resume ${named(name, folder)}`,
-      ];
+      const did = wasPaused ? `${visible(name)} was paused already.` : `Paused ${visible(name)}.`;
+      return [answer, `${did} Its messages are kept. To go on: hookonce resume ${named(name, folder)}`];
     },
   });
 }
@@ -65,10 +64,12 @@ export function runResume(name: string, folder: string, flags: ResumeFlags): Pro
       const failed = owed.filter(({ source, outcome }) => source === name && outcome === "failed");
       return [state, isOpen ? `${visible(name)} was not paused.` : resumedLine(state, failed, folder)];
     },
-    async destination(client) {
+    async destination(client, { destinations }) {
       if (stopOnFailure !== undefined)
         throw new UsageError(`--stop-on-failure is for sources, and ${visible(name)} is a destination.`);
-      return [await putDestination(client, name, "open"), `Resumed ${visible(name)}.`];
+      const wasPaused = destinations.some((one) => one.name === name && one.state === "paused");
+      const answer = await putDestination(client, name, "open");
+      return [answer, wasPaused ? `Resumed ${visible(name)}.` : `${visible(name)} was not paused.`];
     },
   });
 }

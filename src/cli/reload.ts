@@ -8,6 +8,7 @@ import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
 import { EXIT } from "./exit.ts";
 import { formatProblem } from "./refusal.ts";
+import { startCommand } from "./start-command.ts";
 import { complain, say, sayJson } from "./terminal.ts";
 import { tryHandlers } from "./try-handlers.ts";
 
@@ -26,7 +27,7 @@ export async function runReload(folder: string, flags: ReloadFlags): Promise<num
   if (client === undefined)
     throw new HookonceError(
       "not_serving",
-      `No hookonce serve is running on ${folder}, and reload needs one. Start it: hookonce serve --folder ${folder}. If you have changed database in hookonce.toml, restart the serve that runs.`,
+      `No hookonce serve is running on ${resolve(folder)}, and reload needs one. If you have changed database in hookonce.toml, restart the serve that runs. Otherwise start it: ${startCommand(folder)}`,
     );
   const response = await client.api.reload.$post({ json: { drop_sources: dropSource } });
   if (response.status === 409) {

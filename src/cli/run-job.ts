@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import { resolve } from "node:path";
 import { connectAdmin, type Admin, type AdminOptions } from "../app/apply.ts";
 import { endProcess } from "../app/end-process.ts";
 import { HookonceError, messageOf } from "../errors.ts";
@@ -10,6 +11,7 @@ import { readableLine } from "../logging/readable-line.ts";
 import { visible } from "../logging/visible.ts";
 import { answerOf } from "./answer.ts";
 import { EXIT } from "./exit.ts";
+import { startCommand } from "./start-command.ts";
 import { complain } from "./terminal.ts";
 
 /** What commands that change events have in common: they start a job, and wait until it has ended. */
@@ -51,7 +53,7 @@ export async function connectToServe(
   if (admin !== undefined) return admin;
   throw new HookonceError(
     "not_serving",
-    `No hookonce serve is running on ${folder}, and ${command} needs one. Start it: hookonce serve --folder ${folder}`,
+    `No hookonce serve is running on ${resolve(folder)}, and ${command} needs one. Start it: ${startCommand(folder)}`,
   );
 }
 

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { heldReplyOf, heldReplyProblems } from "../app/held-replies.ts";
 import { secretNeeds, settingsOf } from "../app/sources.ts";
 import {
   CONFIG_FILE,
@@ -104,7 +105,12 @@ function ofSource(name: string, read: ReadConfig | null, flags: ReceiverFlags, a
   const secrets = flags.secret === undefined ? configured.secrets : [lookUp(flags, flags.secret)];
   return {
     provider: as ?? standsFor(source, sources) ?? preset,
-    settings: { ...configured, secrets, publicUrl: flags.publicUrl ?? configured.publicUrl },
+    settings: {
+      ...configured,
+      secrets,
+      publicUrl: flags.publicUrl ?? configured.publicUrl,
+      heldReply: heldReplyProblems(source, preset).length === 0 ? heldReplyOf(source) : undefined,
+    },
     to,
     inbox: { source: name, database },
   };

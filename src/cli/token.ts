@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { connectAdmin } from "../app/apply.ts";
 import { HookonceError } from "../errors.ts";
 import type { AdminClient } from "../http/admin/socket.ts";
@@ -8,6 +9,7 @@ import { columns, terminalWidth } from "./columns.ts";
 import { EXIT } from "./exit.ts";
 import { openLooking } from "./open-looking.ts";
 import { shortTime } from "./moments.ts";
+import { startCommand } from "./start-command.ts";
 import { complain, say, sayJson, sayTable } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -39,7 +41,7 @@ export async function runToken(
   if (admin === undefined)
     throw new HookonceError(
       "not_serving",
-      `hookonce serve is not running on ${folder}, and only it can change tokens. Start it: hookonce serve --folder ${folder}`,
+      `No hookonce serve is running on ${resolve(folder)}, and only it can change tokens. Start it: ${startCommand(folder)}`,
     );
   return action === "create" ? create(admin.client, given, flags) : revoke(admin.client, given);
 }

@@ -306,7 +306,7 @@ export default handler(({ event }) => { throw new Error(event.id); });
     await server.post("/webhook", paid);
     rmSync(join(inbox.path, "data/hookonce.db.sock"));
     const message = new RegExp(
-      `A hookonce serve runs \\(process ${server.pid} on .+\\), but its socket \\S+/hookonce.db.sock is gone\\.`,
+      `A hookonce serve runs \\(process ${server.pid} on .+\\), but its socket \\S+/hookonce.db.sock is not there\\.`,
     );
     const status = await command(inbox, "status");
     expect([status.code, status.stdout]).toEqual([1, expect.stringMatching(message)]);

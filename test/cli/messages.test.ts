@@ -108,6 +108,8 @@ describeUnless(onlyInFullRun(), "messages", () => {
       status = 200;
       const resumed = await command(inbox, "resume", "app");
       expect([resumed.code, resumed.stdout]).toEqual([0, "Resumed app.\n"]);
+      const open = await command(inbox, "resume", "app");
+      expect([open.code, open.stdout]).toEqual([0, "app was not paused.\n"]);
       const dry = await command(inbox, "resend", "--destination", "app", "--dry-run");
       expect(dry.stdout).toContain("1 message would be sent again.\n");
       expect(got).toEqual(["evt_1"]);

@@ -115,6 +115,7 @@ describeUnless(onlyInFullRun(), "pause and resume of a source", () => {
         2,
         "option '--for <time>' argument '2' is invalid. Write a whole number",
       ],
+      [["pause", "shop", "--for", "0s"], 2, "argument '0s' is invalid. It must be longer than 0"],
     ] as const) {
       const wrong = await command(inbox, ...args);
       expect([wrong.code, wrong.stdout, wrong.stderr]).toEqual([code, "", expect.stringContaining(words)]);
@@ -123,6 +124,19 @@ describeUnless(onlyInFullRun(), "pause and resume of a source", () => {
     expect([open.code, open.stdout]).toEqual([0, "chat was not paused.\n"]);
     const hold = await command(inbox, "hold", "shop");
     expect([hold.code, hold.stderr]).toEqual([2, expect.stringContaining("pause")]);
+  }, 120_000);
+
+  test("send knows what is held by its held_reply", async () => {
+    using inbox = scratch({ ...FILES, "hookonce.toml": `${CONFIG}held_reply = { body = "Back soon." }\n` });
+    await using server = await serve(inbox.path);
+    const send = () => command(inbox, "send", "chat", "--to", `${server.url}/webhook/chat`);
+    expect((await send()).stdout).not.toContain("held");
+    expect((await command(inbox, "pause", "chat")).code).toBe(0);
+    const held = await send();
+    expect([held.code, held.stdout]).toEqual([
+      0,
+      expect.stringMatching(/ 200 held .*\nheld: the source is paused, and runs .*: hookonce resume chat/s),
+    ]);
   }, 120_000);
 
   test("without a serve it says what to start, and status still shows the state", async () => {
@@ -136,7 +150,9 @@ describeUnless(onlyInFullRun(), "pause and resume of a source", () => {
       const refused = await command(inbox, name, "shop");
       expect([refused.code, refused.stderr]).toEqual([
         1,
-        expect.stringContaining(`${name} needs one. Start it: hookonce serve`),
+        expect.stringContaining(
+          `${name} needs one. Start it: hookonce serve --dev --folder ${inbox.path} [not_serving]`,
+        ),
       ]);
     }
     const status = await command(inbox, "status");

@@ -95,6 +95,10 @@ describeUnless(onlyInFullRun(), "wrong usage exits with 2 and starts nothing", (
     { args: ["listen", "--from", "https://me:secret@hooks.example.com"], says: ["HOOKONCE_TOKEN"] },
     { args: ["listen", "--redact", "email"], says: ["body:$.data.object.email"] },
     { args: ["help", "chek"], says: ["unknown command 'chek'", "Did you mean check?"] },
+    {
+      args: ["send", "stripe", "--type", "invoice.paid"],
+      says: ["unknown option '--type'", "The type has no option, as in hookonce send stripe invoice.paid"],
+    },
     { args: ["--foldr", "x", "check"], says: ["unknown option '--foldr'", "Did you mean --folder?"] },
     { args: ["check", "a", "--folder", "b"], says: ["two folders", "hookonce check --help"] },
     { args: ["chek"], says: ["unknown command 'chek'", "Did you mean check?", "--help"] },

@@ -76,8 +76,8 @@ export async function startPausing(
   }
 
   /**
-   * Whether the time of a pause has passed. This process has counted it since it first saw the pause, whatever the clock
-   * does meanwhile. If the clock was behind at that time, the pause is not longer than somebody has said.
+   * Whether the time of a pause has passed. This process has counted it since it first saw the pause, whatever
+   * the clock does meanwhile. If the clock was behind at that time, the pause is not longer than somebody has said.
    */
   function isOver({ name, since, until }: PausedSource): boolean {
     if (until === null) return false;

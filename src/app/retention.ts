@@ -40,7 +40,7 @@ const REST = 9;
 const MAX_REST_MS = 5000;
 const MAX_REST_MS_IF_FULL = 50;
 
-/** Once the database is too large, at least this part of the limit is freed, so that each second does not begin again. */
+/** At least this part of the limit is freed at once. Otherwise the database is too large again a second later. */
 const SLACK = 1 / 32;
 
 /** How much stays free inside the file, to be used again: a part of what is used, and at least so many bytes. */

@@ -16,7 +16,10 @@ const COMPRESSED_WITH = {
 
 const DATABASE = "SQLite format 3\0";
 
-/** @returns undefined if the file is none of these */
+/**
+ * @param beginning the first bytes of the file
+ * @returns what it is and what to do; undefined if it is not known what it is
+ */
 export function recognize(beginning: Buffer): string | undefined {
   if (beginning.length === 0) return "is empty: no backup was written to it. Take another one.";
   const text = beginning.toString("latin1");

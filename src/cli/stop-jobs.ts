@@ -16,8 +16,8 @@ const ALLOWED: ReadonlySet<string> = new Set(["stop", "folder", "database"]);
 type Action = "apply" | "replay" | "discard" | "resend" | "forget";
 
 /**
- * `--stop` of apply, replay, discard, resend and forget: stops the jobs of a `serve` that have this action, no matter who started
- * them, and waits until they have ended.
+ * `--stop` of apply, replay, discard, resend and forget. It stops the jobs of a `serve` that have this action, also
+ * those of other users, and waits until they have ended.
  */
 export async function runStop(
   action: Action,

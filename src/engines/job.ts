@@ -101,8 +101,9 @@ export type Job =
       readonly isRetry?: boolean;
     })
   /**
-   * Run a processed event again, at most once for each `job`. If it fails, nothing changes, nor with the outcome
-   * `held`: its source is paused. The outcome `duplicate` means that the event was not processed when the job was ordered, or that its body is gone.
+   * Run a processed event again, at most once for each `job`. If it fails, nothing changes. With the outcome `held`,
+   * its source is paused, and nothing changes either. The outcome `duplicate` means that the event was not processed
+   * when the job was ordered, or that its body is gone.
    */
   | (EventJob & {
       readonly kind: "replay";
@@ -114,8 +115,9 @@ export type Job =
       readonly evenStale?: boolean | undefined;
     })
   /**
-   * Run the event of a resuming source that is held or has failed and was received first. If it fails, it becomes a
-   * failure, and this resume does not run it again. Null: none is left, so the source is open now, or it is not resuming.
+   * Run the first event, in the order received, that is held or has failed of a resuming source. If it fails, it
+   * becomes a failure, and this resume does not run it again. Null: none is left, so the source is open now, or the
+   * source does not resume.
    */
   | { readonly kind: "resume"; readonly source: EventSource; readonly at: number }
   /** Give up on an owed event. The outcome `duplicate` means that it is done. */

@@ -60,7 +60,11 @@ function powerOf10(exponent: number): bigint {
   return (powers[exponent] ??= 10n ** BigInt(exponent));
 }
 
-/** Writes a value as JSON, a BigInt as its digits: an integer in a payload may be one. Undefined if it is no JSON value. */
+/**
+ * Writes a value as JSON, and a BigInt as its digits, because an integer in a payload may be one.
+ *
+ * @returns undefined if it is no JSON value
+ */
 export function writeJson(value: unknown): string | undefined {
   return JSON.stringify(value, (_, one: unknown) => (typeof one === "bigint" ? rawJson(String(one)) : one));
 }

@@ -57,9 +57,9 @@ function outcomeJson({ outcome, eventId, isAccepted = false }: Result): string {
 }
 
 /**
- * The answer to a delivery of several events: 500 if one of them failed and is not accepted, 400 if one could not be identified,
- * and otherwise 200. After a 500 or 400 the provider delivers the whole batch again, and the events already
- * processed are duplicates.
+ * The answer to a delivery of several events: 500 if one of them failed and is not accepted, 400 if one has no id or
+ * type that can be read, and otherwise 200. After a 500 or 400 the provider delivers the whole batch again, and the
+ * events that were processed are duplicates.
  */
 export function answerBatch({ events }: ReceivedBatch, { answer }: Provider): Response {
   const failed = events.some((event) => !(event instanceof HookonceError) && isRefused(event));

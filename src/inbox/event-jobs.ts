@@ -53,12 +53,12 @@ export async function beginningOf({ reader }: Pick<JobInbox, "reader">): Promise
 }
 
 /**
- * Applies, replays or discards events, or sends them to a destination, in the order received. It may be interrupted at any moment and run
- * again: each event has one transaction, which first checks that the event is still in the state that the
- * action is for.
+ * Applies, replays or discards events, or sends them to a destination, in the order received. It may be interrupted
+ * at any moment and run again: each event has one transaction, which first checks that the event is still in the
+ * state that the action is for.
  *
- * @throws HookonceError what `select` refuses; `unknown_source`, `unknown_destination`, `reason_missing`; what the queue refused
- *   (`disk_full`, `database_locked`, …)
+ * @throws HookonceError what `select` refuses; `unknown_source`, `unknown_destination`, `reason_missing`;
+ *   what the queue refuses (`disk_full`, `database_locked`, …)
  */
 export async function runEventJob(
   inbox: JobInbox,

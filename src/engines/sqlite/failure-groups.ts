@@ -16,7 +16,7 @@ const MAX_TYPES = 100;
 
 type Group = Omit<FailureGroup, "types"> & { readonly types: Set<string> };
 
-/** Groups the newest failures by the pattern of their messages. These may all differ, so neither the time nor the memory depends on that. */
+/** Groups the newest failures by the pattern of their messages. The messages may all differ. */
 export function groupReads(db: BunSQLiteDatabase, isClosed: () => boolean): Pick<Reader, "failureGroups"> {
   function slice(stretch: Stretch) {
     return db

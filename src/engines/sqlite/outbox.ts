@@ -25,7 +25,7 @@ export interface Outbox {
    * @throws HookonceError `where_failed`
    */
   destinationsOf(source: EventSource, input: HandlerInput): readonly string[];
-  /** Looks for what other processes have inserted into the view `hookonce_outbox`. Call it when a transaction begins. */
+  /** Looks for rows that other processes have inserted into `hookonce_outbox`. Call it when a transaction begins. */
   begin(): void;
   /**
    * Writes a message for each destination, and makes messages of what the handler has inserted into the view.

@@ -3,8 +3,8 @@ import { HookonceError } from "../../errors.ts";
 import type { AdminEnv } from "./routing.ts";
 
 /**
- * Limits of the JSON that is parsed for the API. What JSON.parse does cannot be interrupted, and the deliveries wait for
- * it: 145 ms for 250,000 keys in 4 MiB, and 450 ms for 600,000 in a request.
+ * Limits of the JSON that is parsed for the API. JSON.parse cannot be interrupted, and the deliveries wait for it:
+ * 145 ms for 250,000 keys in 4 MiB, and 450 ms for 600,000 in a request.
  */
 const MAX_PARTS = 100_000;
 const MAX_KEYS = 1000;

@@ -1,4 +1,4 @@
-/** How the API shows messages and destinations. Times are Unix milliseconds. This file has only types, as shapes.ts has. */
+/** How the API shows messages and destinations. Times are Unix milliseconds. This file has only types, as shapes.ts. */
 
 export type MessageState = "waiting" | "sending" | "interrupted" | "delivered" | "dead" | "discarded";
 

@@ -180,6 +180,7 @@ describeUnless(onlyInFullRun(), "messages", () => {
         ),
       ).toEqual([
         ["resume", "app", null],
+        ["resume", "app", null],
         ["resend", "destination:app", null],
         ["pause", "app", "the app is down"],
         ["discard", String(third?.["id"]), "sent by hand"],

@@ -57,7 +57,7 @@ export interface SourceStateReader {
   sourceStates(): MaybePromise<readonly PausedSource[]>;
 }
 
-/** What the log says of it. */
+/** What the log says when hookonce has paused a source by itself. */
 export function heldByItself(source: string): string {
   return `hookonce has paused the source, and holds its events. To let it go on, run: hookonce resume ${source}`;
 }

@@ -30,7 +30,7 @@ export interface JobView extends JobProgress {
   readonly target: string;
   /** Of an import. */
   readonly imported: ImportCounts | null;
-  /** A crash has lost some of the counts: it did at least so much. */
+  /** Whether a crash has lost some of the counts. The job did at least as much as they say. */
   readonly atLeast?: boolean | undefined;
 }
 
@@ -54,7 +54,7 @@ export interface Kept extends Pick<
   readonly counted?: readonly string[] | undefined;
   /** Events after the position that `groups` and `failures` count already. */
   readonly done?: readonly string[] | undefined;
-  /** Whether they count all that was done: the process stopped in good order. */
+  /** Whether the counts are complete. They are after a stop, and not after a crash. */
   readonly isExact?: boolean | undefined;
   /** Of an import that was interrupted: its events are gone. */
   readonly target?: string;

@@ -14,7 +14,7 @@ export function dueFailures(connection: Database): Pick<Reader, "due"> {
     due(now, limit, sources) {
       const isPaused = connection.query("select 1 from hookonce_source_states where name = ?");
       const due = connection.query(dueWhen("<="));
-      // A search of its own: with `or`, SQLite would read all that wait.
+      // A separate search: with `or`, SQLite would read all that wait.
       const farAhead = connection.query(dueWhen(">"));
       const open = sources.filter((name) => isPaused.values(name).length === 0);
       const found = open.flatMap((name) => due.values(name, now, limit) as Due[]);

@@ -35,7 +35,7 @@ export function messageReads(connection: Database, isClosed: () => boolean): Out
        where destination = ?1 and next_at <= ?2 and state in ('waiting', 'interrupted')
        order by next_at, id limit ?3`,
     );
-  // A search of its own: with `or`, SQLite would read all that wait, which can be 100,000.
+  // A separate search: with `or`, SQLite would read all that wait, which can be 100,000.
   const farAhead = () =>
     connection.query<{ row: number; nextAt: number }, [string, number, number]>(
       `select id as row, next_at as nextAt from hookonce_messages indexed by hookonce_messages_due

@@ -21,7 +21,7 @@ export const IS_UNSENT = `exists (
 export interface NeededBodies {
   /** Whether an event is owed, or a message of it is unsent. */
   byEvent(event: number): boolean;
-  /** Whether a row of the table of bodies belongs to such an event. */
+  /** The same for any event whose body is in this row of the table of bodies. */
   byAny(body: number): boolean;
   eventsOf(body: number): readonly number[];
 }

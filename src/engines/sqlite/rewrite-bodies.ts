@@ -33,7 +33,7 @@ export interface BodyRewriting {
    * @param parts of all of its events, or of some
    */
   split(row: number, source: string, parts: readonly BatchPart[], rewrite?: Rewrite): void;
-  /** The same for all of its events, whose parts are found in what is stored. */
+  /** Does the same for all events of the row. Their parts are read from the stored batch. */
   splitAll(
     row: number,
     source: string,

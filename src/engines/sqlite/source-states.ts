@@ -7,13 +7,13 @@ import { recordChange } from "./job-entries.ts";
 
 /** Which sources are paused. Every call belongs to the caller's open transaction, except `committed`. */
 export interface SourceStates {
-  /** Reads them. Call it when a transaction has begun, and when a savepoint was undone. */
+  /** Reads the states. Call it when a transaction has begun, and when a savepoint was undone. */
   read(): void;
-  /** Forgets what was told of a transaction that was undone. Call it when another one has begun. */
+  /** Drops what an undone transaction has left in memory. Call it when a transaction has begun. */
   begin(): void;
   /** Call it after the commit. Returns which sources hookonce has paused by itself. */
   committed(): readonly PausedByItself[];
-  /** Undefined: it is open. */
+  /** The state of a source; undefined if it is open. */
   of(source: Pick<EventSource, "name">): SourceState | undefined;
   change(entry: SourceEntry): void;
   /** Resumes a source whose pause ends at `until`. With another one, somebody has paused it anew. */
@@ -98,7 +98,7 @@ export function createSourceStates(db: Database, policy: Pick<Policy, "countsFor
 
   function set(name: string, at: number, change: Omit<Paused, "ran">): void {
     const before = states.get(name);
-    // A resume that is repeated goes on.
+    // A repeated resume does not begin again.
     const ran = before?.state === change.state ? before.ran : NOTHING_RAN;
     const { state, until, reason, stopOnFailure } = change;
     write.run(name, state, at, until, reason, stopOnFailure ? 1 : 0, ran.place, ran.failure);
@@ -166,7 +166,7 @@ export function createSourceStates(db: Database, policy: Pick<Policy, "countsFor
       if (result.outcome !== "failed") return;
       if (how !== "delivery" && states.get(name)?.stopOnFailure === true)
         return pauseByItself(name, at, "an event failed after resume --stop-on-failure");
-      // The failure that it repeats has counted.
+      // The first run of this failure was counted.
       if (how === "failed" || holdAfter === undefined || !policy.countsForHold(result)) return;
       const count = (failing.get(name) ?? 0) + 1;
       if (count >= holdAfter)
